@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Every name that a user or another program can see. Changing one is a breaking change.
+
+export const PRODUCT = "policy-violation-operator";
+
+export const API_GROUP = "reports.kubearmor.com";
+export const API_VERSION = "v1alpha1";
+export const API_GROUP_VERSION = `${API_GROUP}/${API_VERSION}` as const;
+
+export const REPORT_KIND = "PolicyViolationReport";
+export const REPORT_PLURAL = "policyviolationreports";
+export const CLUSTER_REPORT_KIND = "ClusterPolicyViolationReport";
+export const CLUSTER_REPORT_PLURAL = "clusterpolicyviolationreports";
+
+export const MANAGED_BY_LABEL = "app.kubernetes.io/managed-by";
+/** Keeps Argo CD from reporting our objects as drift. */
+export const ARGO_COMPARE_ANNOTATION = "argocd.argoproj.io/compare-options";
+export const ARGO_COMPARE_VALUE = "IgnoreExtraneous";
+/** Who wrote the report last and their sequence number, `<writer id>/<n>`: how a writer recognises its own writes. */
+export const WATERMARK_ANNOTATION = `${API_GROUP}/written-by`;
+
+export const FIELD_MANAGER = PRODUCT;
+export const EVENT_REPORTER = `${API_GROUP}/${PRODUCT}`;
+
+export const EVENT_REASON = {
+  Prevented: "PolicyViolationPrevented",
+  Allowed: "PolicyViolationAllowed",
+  Unknown: "PolicyViolation",
+  Throttled: "AlertsThrottled",
+} as const;
+
+/** The name that KubeArmor gives to what no policy names: a posture or an allow-list denied or audited it. */
+export const DEFAULT_POSTURE = "DefaultPosture";

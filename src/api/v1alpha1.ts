@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The report as users see it: reports.kubearmor.com/v1alpha1. A test holds these types equal to crds/.
+// Invariant: types only; nothing here runs.
+
+import type { API_GROUP_VERSION, CLUSTER_REPORT_KIND, REPORT_KIND } from "./names.ts";
+
+/** RFC 3339 with microseconds and a literal Z: `2026-11-23T10:00:00.123456Z`. */
+export type MicroTime = string;
+
+export type PolicyKind =
+  | "KubeArmorPolicy"
+  | "KubeArmorClusterPolicy"
+  | "KubeArmorHostPolicy"
+  | "KubeArmorNetworkPolicy"
+  | "DefaultPosture"
+  | "Unknown";
+
+export type Outcome = "Prevented" | "Allowed" | "Unknown";
+export type SeverityLevel = "info" | "low" | "medium" | "high" | "critical" | "unknown";
+
+export interface Policy {
+  name: string;
+  kind: PolicyKind;
+  /** 1..10, absent when no alert carried one. */
+  severity?: number;
+  tags?: string[];
+  message?: string;
+}
+
+export interface Summary {
+  occurrences: number;
+  prevented: number;
+  allowed: number;
+  unknown: number;
+  violations: number;
+  workloads: number;
+  pods: number;
+  nodes: number;
+  severity: SeverityLevel;
+  firstSeen: MicroTime;
+  lastSeen: MicroTime;
+}
+
+export interface Workload {
+  kind: string;
+  name: string;
+}
+
+export interface ViolationPod {
+  name: string;
+  node?: string;
+  occurrences: number;
+  lastSeen: MicroTime;
+}
+
+/** The newest alert of a violation, as evidence. Redacted and bounded; absent fields were empty in the alert. */
+export interface Evidence {
+  time: MicroTime;
+  type?: string;
+  result?: string;
+  cluster?: string;
+  node?: string;
+  nodeId?: string;
+  pod?: string;
+  labels?: string;
+  containerId?: string;
+  image?: string;
+  /** Full command line of the acting process; for a Process violation of the program that was started. */
+  command?: string;
+  /** The command line of the process that started it, where the alert tells more than the parent's path. */
+  source?: string;
+  /** What was acted on, before folding; absent where it equals the violation's resource or the command. */
+  resource?: string;
+  process?: string;
+  parent?: string;
+  pid?: number;
+  ppid?: number;
+  hostPid?: number;
+  hostPpid?: number;
+  uid?: number;
+  user?: string;
+  cwd?: string;
+  tty?: string;
+  execId?: string;
+  execName?: string;
+  enforcer?: string;
+  data?: string;
+  kubearmorVersion?: string;
+  hashes?: { algorithm?: string; process?: string; parent?: string; resource?: string };
+}
+
+export interface Violation {
+  /** 16 hex digits. */
+  id: string;
+  workload: Workload;
+  /** In the cluster report only: the namespace that the alert named, where it named one. */
+  namespace?: string;
+  /** In the cluster report only: the node of the newest alert. */
+  node?: string;
+  container?: string;
+  operation: string;
+  action?: string;
+  outcome: Outcome;
+  source?: string;
+  resource?: string;
+  occurrences: number;
+  /** Present and true when earlier occurrences may be counted under `omitted`. */
+  lowerBound?: boolean;
+  firstSeen: MicroTime;
+  lastSeen: MicroTime;
+  pods?: ViolationPod[];
+  latest?: Evidence;
+}
+
+export interface Omitted {
+  violations: number;
+  occurrences: number;
+}
+
+export interface Coverage {
+  continuousSince?: MicroTime;
+  gaps: number;
+  throttleNotices: number;
+  lowerBound: boolean;
+}
+
+export interface ObjectMeta {
+  name: string;
+  namespace?: string;
+  uid?: string;
+  resourceVersion?: string;
+  creationTimestamp?: string;
+  labels?: Record<string, string>;
+  annotations?: Record<string, string>;
+  [other: string]: unknown;
+}
+
+export interface ReportBody {
+  policy: Policy;
+  summary: Summary;
+  violations: Violation[];
+  omitted?: Omitted;
+  coverage: Coverage;
+}
+
+/** A PolicyViolationReport (namespaced) or a ClusterPolicyViolationReport (no metadata.namespace). */
+export interface Report extends ReportBody {
+  apiVersion: typeof API_GROUP_VERSION;
+  kind: typeof REPORT_KIND | typeof CLUSTER_REPORT_KIND;
+  metadata: ObjectMeta;
+}

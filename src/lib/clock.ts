@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The only source of time and chance in src/. Everything else takes them as arguments.
+
+/** Where the program gets its time, its timers and its randomness. */
+export interface Clock {
+  /** Milliseconds since the Unix epoch. */
+  nowMs(): number;
+  /** Resolves after `ms`, or at once (without throwing) when the signal aborts. Does not keep the process alive alone. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** Calls `fn` once after `ms`; the returned function cancels it. */
+  after(ms: number, fn: () => void): () => void;
+  /** A number in [0, 1). */
+  random(): number;
+}
+
+function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  if (signal?.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal?.addEventListener("abort", done, { once: true });
+  });
+}
+
+export const systemClock: Clock = {
+  nowMs: () => Date.now(),
+  sleep,
+  after(ms, fn) {
+    const timer = setTimeout(fn, ms);
+    return () => clearTimeout(timer);
+  },
+  random: () => Math.random(),
+};
+
+/** Full jitter (0..cap) for the attempt-th retry, counted from 0: `random * min(maxMs, baseMs * 2^attempt)`. */
+export function fullJitter(attempt: number, baseMs: number, maxMs: number, random: number): number {
+  return random * Math.min(maxMs, baseMs * 2 ** Math.min(attempt, 30));
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// A clock that moves only when told, for tests of pacing and of faults.
+
+import type { Clock } from "../../src/lib/clock.ts";
+
+interface Timer {
+  atMs: number;
+  order: number;
+  fn: () => void;
+}
+
+export class FakeClock implements Clock {
+  #nowMs: number;
+  #timers: Timer[] = [];
+  #order = 0;
+  #seed: number;
+
+  constructor(startMs = Date.UTC(2026, 10, 23, 10), seed = 1) {
+    this.#nowMs = startMs;
+    this.#seed = seed;
+  }
+
+  nowMs(): number {
+    return this.#nowMs;
+  }
+
+  random(): number {
+    // mulberry32: small, seedable, good enough for jitter.
+    this.#seed = (this.#seed + 0x6d2b79f5) | 0;
+    let t = Math.imul(this.#seed ^ (this.#seed >>> 15), 1 | this.#seed);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  }
+
+  after(ms: number, fn: () => void): () => void {
+    const timer = { atMs: this.#nowMs + Math.max(0, ms), order: this.#order++, fn };
+    this.#timers.push(timer);
+    return () => {
+      this.#timers = this.#timers.filter((t) => t !== timer);
+    };
+  }
+
+  sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    if (signal?.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      const cancel = this.after(ms, () => {
+        signal?.removeEventListener("abort", onAbort);
+        resolve();
+      });
+      const onAbort = () => {
+        cancel();
+        resolve();
+      };
+      signal?.addEventListener("abort", onAbort, { once: true });
+    });
+  }
+
+  /** Number of timers that wait. */
+  get pending(): number {
+    return this.#timers.length;
+  }
+
+  /** Moves time on by `ms`, firing every timer in order and letting promises settle after each. */
+  async advance(ms: number): Promise<void> {
+    const endMs = this.#nowMs + ms;
+    await settle();
+    for (;;) {
+      const next = this.#timers
+        .filter((t) => t.atMs <= endMs)
+        .sort((a, b) => a.atMs - b.atMs || a.order - b.order)[0];
+      if (!next) break;
+      this.#timers = this.#timers.filter((t) => t !== next);
+      this.#nowMs = Math.max(this.#nowMs, next.atMs);
+      next.fn();
+      await settle();
+    }
+    this.#nowMs = endMs;
+  }
+}
+
+/** Lets every promise that can settle without time passing do so. */
+async function settle(): Promise<void> {
+  for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+}
