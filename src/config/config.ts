@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The configuration: flag before environment before file before default, validated as a whole.
+// Invariant: pure and total; every problem is found in one pass, and a Config that exists is right and frozen.
+
+import type { z } from "zod";
+import { assert } from "../lib/assert.ts";
+import { crossCheck, type InForce } from "./cross-checks.ts";
+import { type Environment, type Flags, readEnvironment, readFlags } from "./environment.ts";
+import { readFileText } from "./file.ts";
+import type { Given } from "./given.ts";
+import { type Problem, shown } from "./problem.ts";
+import { configSchema, IDENTITY } from "./schema.ts";
+import { type Setting, settingByPath, settings } from "./settings.ts";
+
+type Frozen<T> = T extends readonly (infer Item)[]
+  ? readonly Frozen<Item>[]
+  : T extends object
+    ? { readonly [Key in keyof T]: Frozen<T[Key]> }
+    : T;
+
+/** The settings in force, deeply frozen. */
+export type Config = Frozen<z.infer<typeof configSchema>>;
+
+/** Everything that a configuration is made from. */
+export interface ConfigInput {
+  flags?: Flags;
+  env?: Environment;
+  /** The text of the YAML file; absent when there is none. */
+  fileText?: string | undefined;
+  /** The file's name for messages; default `configuration`. */
+  filePath?: string | undefined;
+  /** What the defaults are taken from that depend on where the program runs. */
+  place: {
+    /** The host's name and a random part; characters that an identity can't have become '-'. */
+    identity: string;
+    /** The pod's own namespace, where there is one. */
+    namespace?: string | undefined;
+  };
+}
+
+/** A configuration that is right, or what is wrong. */
+export type ConfigResult =
+  | {
+      config: Config;
+      /** Where each value came from that is not the default, by path. */
+      sources: ReadonlyMap<string, string>;
+    }
+  | { problems: Problem[] };
+
+/** The defaults that are no constants, lowest first: later ones win. */
+function placeDefaults({ env = {}, place }: ConfigInput): Given[] {
+  const identity = place.identity.replace(/[^A-Za-z0-9._-]/g, "-").replace(/^[._-]+|[._-]+$/g, "");
+  const defaults: Given[] = [
+    { path: "identity", value: IDENTITY.test(identity) ? identity : "unnamed", source: "default" },
+    { path: "leaderElection.leaseNamespace", value: place.namespace || "kubearmor", source: "default" },
+  ];
+  if (env["POD_NAME"]) defaults.push({ path: "identity", value: env["POD_NAME"], source: "POD_NAME" });
+  if (env["POD_NAMESPACE"]) {
+    const value = env["POD_NAMESPACE"];
+    defaults.push({ path: "leaderElection.leaseNamespace", value, source: "POD_NAMESPACE" });
+  }
+  return defaults;
+}
+
+function wrongForm(setting: Setting, value: unknown): string {
+  const must = `must be ${setting.expects}`;
+  if (value === null || value === undefined) return `${must}; leave the line out for the default`;
+  const isQuoted = typeof value === "string" && (setting.kind === "number" || setting.kind === "boolean");
+  if (isQuoted && /^(-?\d+|true|false)$/.test(value)) return `${must}; write it without quotes`;
+  if (setting.kind === "list" && typeof value === "string") return `${must}, such as ["a", "b"]`;
+  return must;
+}
+
+/** Judges one value by its own schema. */
+function judge({ path, value, source }: Given, setting: Setting): Problem[] {
+  const result = setting.schema.safeParse(value);
+  if (result.success) return [];
+  const telling =
+    setting.kind === "list" ? result.error.issues.filter((issue) => issue.code === "custom") : [];
+  const messages = telling.map((issue) => issue.message);
+  if (messages.length === 0 || messages.length < result.error.issues.length) {
+    messages.push(wrongForm(setting, value));
+  }
+  return messages.map((message) => ({
+    path,
+    ...(setting.sensitive || source === "default" ? {} : { value: shown(value) }),
+    source,
+    message,
+  }));
+}
+
+function asTree(values: ReadonlyMap<string, InForce>): object {
+  const root: Record<string, unknown> = {};
+  for (const [path, { value }] of values) {
+    const keys = path.split(".");
+    const last = keys.pop();
+    assert(last !== undefined, "a path has a last key");
+    let section = root;
+    for (const key of keys) {
+      section[key] ??= {};
+      section = section[key] as Record<string, unknown>;
+    }
+    section[last] = value;
+  }
+  return root;
+}
+
+function freeze<T>(value: T): Frozen<T> {
+  if (typeof value === "object" && value !== null) {
+    for (const child of Object.values(value)) freeze(child);
+    Object.freeze(value);
+  }
+  return value as Frozen<T>;
+}
+
+/**
+ * Returns the configuration in force, or every problem at once.
+ *
+ * Each source is judged whole: a wrong value in the file is a problem even where a flag overrides it.
+ */
+export function parseConfig(input: ConfigInput): ConfigResult {
+  const { flags = {}, env = {}, fileText, filePath = "configuration" } = input;
+  const file = fileText === undefined ? { given: [], problems: [] } : readFileText(fileText, filePath);
+  const environment = readEnvironment(env);
+  const problems = [...file.problems, ...environment.problems];
+
+  const values = new Map<string, InForce>();
+  for (const { path, default: value } of settings) {
+    if (value !== undefined) values.set(path, { value, source: "default" });
+  }
+  const wrong = new Set<string>();
+  // Lowest precedence first, so that the last one wins.
+  for (const given of [...placeDefaults(input), ...file.given, ...environment.given, ...readFlags(flags)]) {
+    const setting = settingByPath.get(given.path);
+    assert(setting !== undefined, `${given.path} is a setting`);
+    const faults = judge(given, setting);
+    if (faults.length > 0) wrong.add(given.path);
+    problems.push(...faults);
+    values.set(given.path, { value: given.value, source: given.source });
+  }
+  for (const path of wrong) values.delete(path);
+  problems.push(...crossCheck(values));
+  if (problems.length > 0) return { problems };
+
+  const sources = new Map<string, string>();
+  for (const [path, { source }] of values) if (source !== "default") sources.set(path, source);
+  return { config: freeze(configSchema.parse(asTree(values))), sources };
+}

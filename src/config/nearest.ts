@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Which known name a mistyped one was probably meant to be.
+// Invariant: a guess is offered only when it is near; a wrong hint is worse than none.
+
+/** Case, '-' and '_' are the usual slips between YAML, environment and command line, so they weigh nothing. */
+function folded(name: string): string {
+  return name.toLowerCase().replace(/[-_]/g, "");
+}
+
+/** Levenshtein distance, where swapping two neighbours is one step too. */
+function distance(a: string, b: string): number {
+  let beforeLast: number[] = [];
+  let last = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const same = a[i - 1] === b[j - 1];
+      let best = Math.min(last[j]! + 1, row[j - 1]! + 1, last[j - 1]! + (same ? 0 : 1));
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
+        best = Math.min(best, beforeLast[j - 2]! + 1);
+      }
+      row.push(best);
+    }
+    beforeLast = last;
+    last = row;
+  }
+  return last[b.length]!;
+}
+
+/** How far `name` is from `candidate`, where a right last part in the wrong section counts as near. */
+function farness(name: string, candidate: string): number {
+  const whole = distance(folded(name), folded(candidate));
+  const lastPart = (path: string) => folded(path.slice(path.lastIndexOf(".") + 1));
+  return lastPart(name) === lastPart(candidate) ? Math.min(whole, 1 + whole / 100) : whole;
+}
+
+/** Returns the candidate that `name` was probably meant to be; undefined when none is near. */
+export function nearest(name: string, candidates: Iterable<string>): string | undefined {
+  // Beyond this it is no slip, and the quadratic comparison should not be fed a whole paragraph.
+  if (name.length > 100) return undefined;
+  let best: string | undefined;
+  let bestFarness = Math.min(folded(name).length, Math.max(2, Math.floor(folded(name).length / 4)) + 0.5);
+  for (const candidate of candidates) {
+    const far = farness(name, candidate);
+    if (far < bestFarness) {
+      best = candidate;
+      bestFarness = far;
+    }
+  }
+  return best;
+}

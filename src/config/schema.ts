@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Every setting there is: its name, meaning, default, unit and bounds. docs/configuration.md is written from here.
+// Invariant: no setting is read that is not in this tree, and none is in it that nothing reads.
+
+import { z } from "zod";
+import { isHostPort } from "./address.ts";
+import { choice, section, text, textList, toggle, wholeNumber } from "./setting.ts";
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+
+const DNS_LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+const DNS_SUBDOMAIN = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/;
+
+/** What an identity may consist of: it ends up in the Lease and in an annotation of every report. */
+export const IDENTITY = /^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$/;
+
+const MAX_PATTERN_LENGTH = 200;
+
+function patternFault(pattern: string): string | undefined {
+  if (pattern.length > MAX_PATTERN_LENGTH) return `is longer than ${MAX_PATTERN_LENGTH} characters`;
+  try {
+    // The flags with which redaction uses it.
+    if (new RegExp(pattern, "gi").test("")) return "matches the empty text, so it would match everywhere";
+    return undefined;
+  } catch (error) {
+    // V8 repeats the pattern, which may hold a secret, in all but the last part of its message.
+    const reason = String(error).split(": ").at(-1);
+    return `is no regular expression: ${reason}`;
+  }
+}
+
+function nameFault(name: string): string | undefined {
+  return /^[A-Za-z0-9_.-]{1,64}$/.test(name)
+    ? undefined
+    : "is no plain name (1 to 64 letters, digits, '_', '.' or '-'; for anything else use redaction.patterns)";
+}
+
+function threshold(level: string, severity: number) {
+  return wholeNumber({
+    about: `The lowest policy severity that is shown as ${level}.`,
+    default: severity,
+    min: 1,
+    max: 11,
+  });
+}
+
+const feed = section("Where alerts come from.", {
+  relay: section("KubeArmor's relay, which gathers the alerts of all nodes.", {
+    address: text({
+      about: "Where KubeArmor's relay listens.",
+      default: "kubearmor.kubearmor.svc:32767",
+      expects: "HOST:PORT without a scheme, such as kubearmor.kubearmor.svc:32767 or [2001:db8::1]:32767",
+      isValid: (value) => isHostPort(value, "dial"),
+      flag: { name: "--relay-address", argument: "HOST:PORT" },
+    }),
+    reconnectMaxMs: wholeNumber({
+      about:
+        "Longest pause between two attempts to open the stream; each pause is random up to a growing limit.",
+      default: 10_000,
+      min: 10,
+      max: 10 * MINUTE_MS,
+      unit: "ms",
+    }),
+    healthCheckIntervalMs: wholeNumber({
+      about: "How often a call over the same connection checks that an open but quiet stream is alive.",
+      default: 30_000,
+      min: 100,
+      max: HOUR_MS,
+      unit: "ms",
+    }),
+    maxMessageBytes: wholeNumber({
+      about: "Largest alert that is taken in; a larger one ends the stream, which is then opened again.",
+      default: 4_194_304,
+      min: 65_536,
+      max: 67_108_864,
+      unit: "bytes",
+    }),
+  }),
+});
+
+const reports = section("How large reports get and how often they are written.", {
+  maxViolations: wholeNumber({
+    about:
+      "Violations listed in one report; what is cut stays in its summary and is counted under `omitted`.",
+    default: 300,
+    min: 1,
+    max: 1000,
+    unit: "violations",
+  }),
+  maxBytes: wholeNumber({
+    about: "Size of one report as JSON; violations are cut until it fits.",
+    default: 262_144,
+    min: 32_768,
+    max: 1_048_576,
+    unit: "bytes",
+  }),
+  maxPodsPerViolation: wholeNumber({
+    about: "Pods named under one violation, the most recent first.",
+    default: 10,
+    min: 1,
+    max: 100,
+    unit: "pods",
+  }),
+  firstWriteDelayMs: wholeNumber({
+    about:
+      "How long the first sight of a violation is held back so that what comes with it is in the same write.",
+    default: 200,
+    min: 0,
+    max: 1000,
+    unit: "ms",
+  }),
+  minIntervalMs: wholeNumber({
+    about: "Shortest time between two writes of one report.",
+    default: 5000,
+    min: 100,
+    max: HOUR_MS,
+    unit: "ms",
+  }),
+  maxIntervalMs: wholeNumber({
+    about:
+      "Longest time that a changed report stays unwritten; the pace stretches to it while only counters move.",
+    default: MINUTE_MS,
+    min: 100,
+    max: HOUR_MS,
+    unit: "ms",
+  }),
+  writesPerSecond: wholeNumber({
+    about: "Report writes a second, over all reports.",
+    default: 20,
+    min: 1,
+    max: 1000,
+    unit: "writes",
+  }),
+  writeBurst: wholeNumber({
+    about: "Report writes that may follow each other at once after a quiet time.",
+    default: 40,
+    min: 1,
+    max: 10_000,
+    unit: "writes",
+  }),
+  writeTimeoutMs: wholeNumber({
+    about: "How long one write may take; after that it is read whether it happened.",
+    default: 30_000,
+    min: 100,
+    max: 5 * MINUTE_MS,
+    unit: "ms",
+  }),
+});
+
+const severity = section(
+  "How a policy's severity (1 to 10, 10 is worst) becomes a word. Below `low` it is info; none at all is unknown.",
+  {
+    thresholds: section("The lowest policy severity of each word; 11 means never.", {
+      low: threshold("low", 3),
+      medium: threshold("medium", 5),
+      high: threshold("high", 7),
+      critical: threshold("critical", 9),
+    }),
+  },
+);
+
+const redaction = section("What is hidden in command lines besides the built-in rules.", {
+  patterns: textList({
+    about: "Regular expressions (JavaScript, case ignored); what one matches is hidden.",
+    expects: "a list of regular expressions",
+    maxItems: 100,
+    sensitive: true,
+    fault: patternFault,
+  }),
+  names: textList({
+    about: "Names of options and keys whose value is a secret: `pin` hides `--pin 1234` and `pin=1234`.",
+    expects: "a list of names",
+    maxItems: 100,
+    fault: nameFault,
+  }),
+});
+
+const events = section("Kubernetes Events on the pods and nodes that alerts are about.", {
+  enabled: toggle({ about: "Whether Events are sent at all.", default: true }),
+  defaultPosture: toggle({
+    about: "Whether alerts of KubeArmor's default posture, which no policy names, make Events too.",
+    default: false,
+  }),
+  perObjectBurst: wholeNumber({
+    about: "Events about one pod or node that may follow each other at once.",
+    default: 10,
+    min: 1,
+    max: 1000,
+    unit: "Events",
+  }),
+  perObjectIntervalMs: wholeNumber({
+    about: "After that burst, one Event about the same pod or node in this time.",
+    default: 30_000,
+    min: 100,
+    max: HOUR_MS,
+    unit: "ms",
+  }),
+  perSecond: wholeNumber({
+    about: "Events a second, over all objects.",
+    default: 10,
+    min: 1,
+    max: 1000,
+    unit: "Events",
+  }),
+  burst: wholeNumber({
+    about: "Events that may follow each other at once after a quiet time, over all objects.",
+    default: 50,
+    min: 1,
+    max: 10_000,
+    unit: "Events",
+  }),
+  repeatIntervalMs: wholeNumber({
+    about: "Shortest time between two updates of the count of one Event.",
+    default: MINUTE_MS,
+    min: 100,
+    max: HOUR_MS,
+    unit: "ms",
+  }),
+  maxQueued: wholeNumber({
+    about: "Events that wait to be sent; what does not fit is lost and counted.",
+    default: 1000,
+    min: 1,
+    max: 100_000,
+    unit: "Events",
+  }),
+  maxSeries: wholeNumber({
+    about: "Events remembered so that repeats update them; the one unused for longest is forgotten first.",
+    default: 10_000,
+    min: 1,
+    max: 1_000_000,
+    unit: "Events",
+  }),
+});
+
+const leaderElection = section("Which of several replicas writes.", {
+  enabled: toggle({
+    about: "Whether replicas agree on one writer; without it there must be no second replica.",
+    default: true,
+    flag: { name: "--no-leader-elect" },
+  }),
+  leaseName: text({
+    about: "Name of the Lease.",
+    default: "policy-violation-operator",
+    expects: "the name of a Kubernetes object (lower-case letters, digits, '-' and '.', at most 253)",
+    isValid: (value) => value.length <= 253 && DNS_SUBDOMAIN.test(value),
+  }),
+  leaseNamespace: text({
+    about: "Namespace of the Lease.",
+    defaultText: "`$POD_NAMESPACE`, else the pod's own namespace, else `kubearmor`",
+    expects: "the name of a namespace (lower-case letters, digits and '-', at most 63)",
+    isValid: (value) => DNS_LABEL.test(value),
+  }),
+  leaseDurationMs: wholeNumber({
+    about: "How long a silent leader keeps its Lease.",
+    default: 15_000,
+    min: 1000,
+    max: 10 * MINUTE_MS,
+    unit: "ms",
+  }),
+  renewDeadlineMs: wholeNumber({
+    about: "How long a leader tries to renew the Lease before it stops writing; less than leaseDurationMs.",
+    default: 10_000,
+    min: 100,
+    max: 10 * MINUTE_MS,
+    unit: "ms",
+  }),
+  retryPeriodMs: wholeNumber({
+    about: "Time between two attempts to get or renew the Lease; less than renewDeadlineMs.",
+    default: 2000,
+    min: 50,
+    max: 10 * MINUTE_MS,
+    unit: "ms",
+  }),
+});
+
+/** The whole configuration as a tree of sections and settings. */
+export const configSchema = z.object({
+  kubeconfig: text({
+    about: "The kubeconfig file. Empty: `$KUBECONFIG`, then the pod's own account, then `~/.kube/config`.",
+    default: "",
+    expects: "the path of a file",
+    isValid: (value) => value.length <= 4096 && !value.includes("\0"),
+    flag: { name: "--kubeconfig", argument: "FILE" },
+  }),
+  identity: text({
+    about: "The name of this replica in the Lease and in what it writes; no two replicas may share it.",
+    defaultText: "`$POD_NAME`, else the host's name and a random part",
+    expects: "a name of at most 253 letters, digits, '-', '_' and '.', with a letter or digit at both ends",
+    isValid: (value) => IDENTITY.test(value),
+  }),
+  feed,
+  memory: section("What is held in memory.", {
+    maxViolations: wholeNumber({
+      about: "Distinct violations held over all reports; at the limit the list is cut, never the counts.",
+      default: 200_000,
+      min: 100,
+      max: 10_000_000,
+      unit: "violations",
+    }),
+  }),
+  duplicates: section("How the same alert, delivered twice, is recognised.", {
+    windowMs: wholeNumber({
+      about: "How long an alert is remembered; 0 counts every alert.",
+      default: MINUTE_MS,
+      min: 0,
+      max: HOUR_MS,
+      unit: "ms",
+    }),
+    maxEntries: wholeNumber({
+      about: "How many alerts are remembered; beyond it the oldest is forgotten first.",
+      default: 50_000,
+      min: 1,
+      max: 10_000_000,
+      unit: "alerts",
+    }),
+  }),
+  reports,
+  severity,
+  redaction,
+  events,
+  leaderElection,
+  metrics: section("The HTTP server for metrics and probes.", {
+    address: text({
+      about: "Where `/metrics`, `/healthz` and `/readyz` are served.",
+      default: ":8080",
+      expects: "HOST:PORT or :PORT, such as :8080, 127.0.0.1:8080 or [::1]:8080 (port 0 takes any free one)",
+      isValid: (value) => isHostPort(value, "listen"),
+      flag: { name: "--metrics-address", argument: "HOST:PORT" },
+    }),
+  }),
+  log: section("The log, one JSON object a line on standard output.", {
+    level: choice(["debug", "info", "warn", "error"], {
+      about: "The least important lines that are written.",
+      default: "info",
+      flag: { name: "--log-level", argument: "LEVEL" },
+    }),
+  }),
+  shutdown: section("How the program stops.", {
+    graceMs: wholeNumber({
+      about:
+        "How long a stop may take to write what is unwritten; keep it below the pod's terminationGracePeriodSeconds.",
+      default: 20_000,
+      min: 0,
+      max: 10 * MINUTE_MS,
+      unit: "ms",
+    }),
+  }),
+});
