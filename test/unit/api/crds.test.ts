@@ -13,6 +13,7 @@ import {
   REPORT_PLURAL,
 } from "../../../src/api/names.ts";
 import { CLUSTER_CRD, type Crd, NAMESPACED_CRD, readCrd, type Schema, schemaOf, walk } from "./crd.ts";
+import { fullClusterReport, fullReport } from "./full-report.ts";
 
 const namespaced = readCrd(NAMESPACED_CRD);
 const cluster = readCrd(CLUSTER_CRD);
@@ -77,4 +78,18 @@ test("the two reports differ in what their first lines say, and in nothing else"
   };
   schemaOf(twin).description = schemaOf(namespaced).description!;
   expect(version).toEqual(namespaced.spec.versions[0]);
+});
+
+test.each([
+  [namespaced, fullReport("wordpress-mysql")],
+  [cluster, fullClusterReport()],
+] as const)("the reports that other tests send have every field (%#)", (crd, report) => {
+  const missing = (schema: Schema, value: unknown, path: string): string[] => {
+    if (schema.items) return missing(schema.items, Array.isArray(value) ? value[0] : undefined, `${path}[]`);
+    if (value === undefined) return [path];
+    return Object.entries(schema.properties ?? {}).flatMap(([name, child]) =>
+      missing(child, (value as Record<string, unknown>)[name], `${path}.${name}`),
+    );
+  };
+  expect(missing(schemaOf(crd), report, "")).toEqual([]);
 });

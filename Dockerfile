@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright The policy-violation-operator Authors
+#
+#   docker build --build-arg VERSION=0.1.0 --tag policy-violation-operator:0.1.0 .
+#
+# The image needs no writable file system, no capability and no root.
+
+# Any image with Node 24 and npm builds it; any with Node 24 as `node` or /nodejs/bin/node runs it.
+ARG BUILD_IMAGE=node:24-trixie-slim
+ARG RUNTIME_IMAGE=gcr.io/distroless/nodejs24-debian13:nonroot
+
+FROM ${BUILD_IMAGE} AS build
+WORKDIR /src
+COPY .npmrc package.json package-lock.json ./
+RUN npm ci --ignore-scripts
+COPY scripts ./scripts
+COPY src ./src
+RUN npm run bundle
+
+FROM ${RUNTIME_IMAGE}
+ARG VERSION=0.0.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="policy-violation-operator" \
+      org.opencontainers.image.description="Turns KubeArmor's alert stream into PolicyViolationReports and Events." \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.vendor="The policy-violation-operator Authors" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+ENV NODE_ENV=production \
+    PATH=/nodejs/bin:/usr/local/bin:/usr/bin:/bin
+WORKDIR /app
+COPY LICENSE ./
+COPY crds ./crds
+COPY --from=build /src/dist ./
+# A number, so that Kubernetes can check runAsNonRoot; 65532 is `nonroot` of the distroless images.
+USER 65532:65532
+EXPOSE 8080
+ENTRYPOINT ["node", "/app/policy-violation-operator.cjs"]
+CMD ["run"]
