@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The object that a write sends, and whether a stored object is one that this process wrote.
+
+import {
+  API_GROUP_VERSION,
+  ARGO_COMPARE_ANNOTATION,
+  ARGO_COMPARE_VALUE,
+  CLUSTER_REPORT_KIND,
+  MANAGED_BY_LABEL,
+  PRODUCT,
+  REPORT_KIND,
+  WATERMARK_ANNOTATION,
+} from "../api/names.ts";
+import type { ObjectMeta, Report, ReportBody } from "../api/v1alpha1.ts";
+import type { Ledger } from "../core/ledger.ts";
+
+/** A write whose fate is open. Sent again unchanged until it is known, so that it can't be counted twice. */
+export interface Attempt {
+  report: Report;
+  /** What the stored report carries once this attempt has landed; undefined where the sink keeps no watermarks. */
+  watermark: string | undefined;
+  /** Whether it brings a violation that the stored report does not have. */
+  fresh: boolean;
+}
+
+/**
+ * Puts `body` under the metadata of the stored object, so that other people's labels, annotations, finalizers and
+ * owners survive a write of the whole object.
+ */
+export function buildReport(
+  ledger: Ledger,
+  body: ReportBody,
+  stored: ObjectMeta | undefined,
+  watermark: string | undefined,
+): Report {
+  const { managedFields: _, generation: __, ...kept } = (stored ?? {}) as Record<string, unknown>;
+  return {
+    apiVersion: API_GROUP_VERSION,
+    kind: ledger.namespace === undefined ? CLUSTER_REPORT_KIND : REPORT_KIND,
+    metadata: {
+      ...kept,
+      name: ledger.name,
+      ...(ledger.namespace === undefined ? {} : { namespace: ledger.namespace }),
+      labels: { ...stored?.labels, [MANAGED_BY_LABEL]: PRODUCT },
+      annotations: {
+        ...stored?.annotations,
+        [ARGO_COMPARE_ANNOTATION]: ARGO_COMPARE_VALUE,
+        ...(watermark === undefined ? {} : { [WATERMARK_ANNOTATION]: watermark }),
+      },
+    },
+    ...body,
+  };
+}
+
+/** The watermark of a stored object. */
+export function watermarkOf(metadata: ObjectMeta | undefined): string | undefined {
+  return metadata?.annotations?.[WATERMARK_ANNOTATION];
+}

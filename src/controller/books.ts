@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// What came in and what became of it. The law: received = counted + duplicates + throttle notices + Σ rejected.
+// Invariant: each alert raises `received` and exactly one of the others.
+
+import type { DecodeRejection } from "../core/violation.ts";
+import type { FeedRejection } from "../feed/feed.ts";
+
+export type Rejection = FeedRejection | DecodeRejection;
+
+/** Every reason, so that each shows as 0 from the start. */
+export const REJECTIONS: readonly Rejection[] = [
+  "no_policy",
+  "invalid_wire",
+  "message_too_large",
+  "invalid_json",
+  "not_an_alert",
+  "line_too_long",
+];
+
+export class Books {
+  received = 0;
+  counted = 0;
+  duplicates = 0;
+  throttleNotices = 0;
+  readonly rejected: Record<Rejection, number> = {
+    no_policy: 0,
+    invalid_wire: 0,
+    message_too_large: 0,
+    invalid_json: 0,
+    not_an_alert: 0,
+    line_too_long: 0,
+  };
+
+  get rejectedTotal(): number {
+    return Object.values(this.rejected).reduce((sum, n) => sum + n, 0);
+  }
+
+  /** Whether the law holds. */
+  get balanced(): boolean {
+    return this.received === this.counted + this.duplicates + this.throttleNotices + this.rejectedTotal;
+  }
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// What a landed write has to tell as Events: one occurrence per violation and pod (or node) of that write.
+// Invariant: pure; Events follow what was written, so a report always says at least what its Events say.
+
+import { EVENT_REASON } from "../api/names.ts";
+import type { Report } from "../api/v1alpha1.ts";
+import type { Entry, Ledger } from "../core/ledger.ts";
+import type { Tally } from "../core/tally.ts";
+import type { ThrottleNotice } from "../core/violation.ts";
+import type { Occurrence, Regarding } from "../events/event.ts";
+
+/** The occurrences of the write in flight of `ledger`, which has just landed as `report`. */
+export function occurrencesOf(ledger: Ledger, report: Report): Occurrence[] {
+  const related = {
+    kind: report.kind,
+    name: report.metadata.name,
+    ...(ledger.namespace === undefined ? {} : { namespace: ledger.namespace }),
+    ...(report.metadata.uid === undefined ? {} : { uid: report.metadata.uid }),
+  };
+  return [...ledger.inFlightEntries].flatMap((entry) =>
+    subjects(ledger, entry).map(({ regarding, count, firstUs, lastUs }) => ({
+      regarding,
+      related,
+      policy: ledger.policyName,
+      operation: entry.identity.operation,
+      action: entry.identity.action,
+      outcome: entry.identity.outcome,
+      note: note(ledger, entry),
+      count,
+      firstUs,
+      lastUs,
+    })),
+  );
+}
+
+/** The occurrence that tells an application team that its pod's alerts are muted. */
+export function throttleOccurrence(notice: ThrottleNotice): Occurrence | undefined {
+  const { namespace, pod, node } = notice;
+  const regarding = regardingOf(namespace, pod, node);
+  if (!regarding) return undefined;
+  const what = notice.container === "" ? regarding.kind.toLowerCase() : `container ${notice.container}`;
+  return {
+    regarding,
+    policy: "",
+    operation: "",
+    action: "",
+    outcome: "Throttled",
+    note:
+      `KubeArmor muted the alerts of this ${what} for up to ${notice.intervalSeconds} s: it raised more than ` +
+      `${notice.maxAlertsPerSec} in a second. Violations in that time are not counted.`,
+    count: 1,
+    firstUs: notice.timeUs,
+    lastUs: notice.timeUs,
+  };
+}
+
+interface Subject {
+  regarding: Regarding;
+  count: number;
+  firstUs: number;
+  lastUs: number;
+}
+
+function subjects(ledger: Ledger, entry: Entry): Subject[] {
+  const tally = entry.inFlight;
+  if (!tally) return [];
+  const { namespace } = ledger;
+  if (namespace !== undefined)
+    return [...tally.pods.values()].map((pod) => podSubject(namespace, pod, tally));
+  // A pod of a namespace that is gone, or of no Kubernetes at all, has nothing that an Event could be about.
+  const { workload } = entry.identity;
+  if (workload.kind !== "Node") return [];
+  const regarding = { kind: "Node", name: workload.name } as const;
+  return [{ regarding, count: tally.occurrences, firstUs: tally.firstUs, lastUs: tally.lastUs }];
+}
+
+function podSubject(
+  namespace: string,
+  pod: { name: string; occurrences: number; lastUs: number },
+  tally: Tally,
+): Subject {
+  return {
+    regarding: { kind: "Pod", namespace, name: pod.name },
+    count: pod.occurrences,
+    firstUs: Math.min(tally.firstUs, pod.lastUs),
+    lastUs: pod.lastUs,
+  };
+}
+
+function regardingOf(namespace: string | undefined, pod: string, node: string): Regarding | undefined {
+  if (pod !== "") return namespace === undefined ? undefined : { kind: "Pod", namespace, name: pod };
+  return node === "" ? undefined : { kind: "Node", name: node };
+}
+
+const VERB = { Prevented: "was blocked", Allowed: "was not blocked", Unknown: "was reported" } as const;
+
+/** One sentence that stays the same for a series: what was done by what, whether it was stopped, by which policy. */
+function note(ledger: Ledger, { identity }: Entry): string {
+  const { severity, message } = ledger.policy.facts();
+  const what = [identity.operation, identity.resource].filter((part) => part !== "").join(" ");
+  const by = identity.source === "" ? "" : ` by ${identity.source}`;
+  const where = identity.container === "" ? "" : ` in container ${identity.container}`;
+  const how = severity === 0 ? "" : ` (severity ${severity})`;
+  const tail = message === "" ? "" : `: ${message}`;
+  return `${what}${by}${where} ${VERB[identity.outcome]}: policy ${ledger.policyName}${how}${tail}`;
+}
+
+/** The reasons that this operator's Events can have. */
+export const EVENT_REASONS: readonly string[] = Object.values(EVENT_REASON);

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The program between its two ends: feed → decode → aggregate → schedule → write → sink, and Events.
+// Invariant: one way. The only arrow back says what has landed.
+
+import type { Alert } from "../api/alert.ts";
+import type { Report } from "../api/v1alpha1.ts";
+import { Aggregator } from "../core/aggregate.ts";
+import { DuplicateFilter, type DuplicateWindow } from "../core/duplicates.ts";
+import type { PaceOptions } from "../core/pace.ts";
+import { createRedactor, type RedactionOptions } from "../core/redact.ts";
+import type { ReportLimits, SeverityThresholds } from "../core/report.ts";
+import type { EpochUs } from "../core/time.ts";
+import { reportKey, reportName } from "../core/violation.ts";
+import type { EventRecorder } from "../events/event.ts";
+import type { Disconnect, FeedListener, FeedRejection } from "../feed/feed.ts";
+import { type Clock, fullJitter } from "../lib/clock.ts";
+import { type ReportSink, SinkError } from "../sinks/sink.ts";
+import type { Logger } from "../telemetry/log.ts";
+import { Books, type Rejection } from "./books.ts";
+import { Ingest } from "./ingest.ts";
+import { occurrencesOf, throttleOccurrence } from "./occurrences.ts";
+import { StreamCoverage } from "./stream-coverage.ts";
+import { ReportWriter, type WriterParts } from "./writer.ts";
+
+export interface PipelineOptions {
+  limits: ReportLimits;
+  severity: SeverityThresholds;
+  pace: PaceOptions;
+  writesPerSecond: number;
+  writeBurst: number;
+  /** Violations held in memory over all reports. */
+  maxViolations: number;
+  duplicates: DuplicateWindow;
+  redaction: RedactionOptions;
+  /** Names this process in each report's watermark; undefined writes none. */
+  writerId: string | undefined;
+}
+
+export interface PipelineParts {
+  sink: ReportSink;
+  events: EventRecorder;
+  clock: Clock;
+  logger: Logger;
+  /** When an alert arrives; default: the clock's time. */
+  nowUs?: () => EpochUs;
+  onRejected?: (reason: Rejection, detail: string, line: number) => void;
+  onWriteResult?: WriterParts["onResult"];
+  /** Called after each report that has landed. */
+  onReport?: (report: Report) => void;
+}
+
+const LIST_RETRY_MAX_MS = 10_000;
+
+export class Pipeline implements FeedListener {
+  readonly books = new Books();
+  readonly coverage = new StreamCoverage();
+  readonly aggregator: Aggregator;
+  readonly writer: ReportWriter;
+  /** Milliseconds since the epoch; 0 before the first alert. */
+  lastAlertMs = 0;
+  /** Why the stored reports can't be listed; undefined once they are. */
+  listing: string | undefined = "not yet tried";
+  readonly #parts: PipelineParts;
+  readonly #ingest: Ingest;
+
+  constructor(options: PipelineOptions, parts: PipelineParts) {
+    const { clock } = parts;
+    const nowUs = parts.nowUs ?? (() => clock.nowMs() * 1000);
+    this.#parts = parts;
+    this.aggregator = new Aggregator({ maxViolations: options.maxViolations }, (key, urgency) =>
+      this.writer.note(key, urgency),
+    );
+    this.writer = new ReportWriter(
+      {
+        pace: options.pace,
+        writesPerSecond: options.writesPerSecond,
+        writeBurst: options.writeBurst,
+        writerId: options.writerId,
+        render: () => ({
+          limits: options.limits,
+          severity: options.severity,
+          continuousSinceUs: toUs(this.coverage.continuousSinceMs),
+        }),
+      },
+      {
+        aggregator: this.aggregator,
+        sink: parts.sink,
+        clock,
+        logger: parts.logger,
+        onResult: parts.onWriteResult ?? (() => {}),
+        onLanded: (ledger, report) => {
+          for (const occurrence of occurrencesOf(ledger, report)) parts.events.record(occurrence);
+          parts.onReport?.(report);
+        },
+      },
+    );
+    this.#ingest = new Ingest({
+      aggregator: this.aggregator,
+      duplicates: new DuplicateFilter(options.duplicates),
+      redact: createRedactor(options.redaction),
+      books: this.books,
+      nowUs,
+      onRejected: (reason, detail, line) => this.#rejected(reason, detail, line),
+      onThrottled: (notice) => {
+        const occurrence = throttleOccurrence(notice);
+        if (occurrence) parts.events.record(occurrence);
+      },
+    });
+  }
+
+  onAlert(alert: Alert, line: number): void {
+    this.lastAlertMs = this.#parts.clock.nowMs();
+    this.#ingest.alert(alert, line);
+  }
+
+  onRejected(reason: FeedRejection, detail: string, line: number): void {
+    this.#ingest.rejected(reason, detail, line);
+  }
+
+  onConnected(): void {
+    const { clock, logger } = this.#parts;
+    const gapMs = this.coverage.connected(clock.nowMs());
+    this.aggregator.touchAll();
+    logger.info({ gapMs }, "stream open");
+  }
+
+  onDisconnected(disconnect: Disconnect): void {
+    if (!this.coverage.disconnected(disconnect)) return;
+    this.aggregator.addGap();
+    this.#parts.logger.warn(
+      { reason: disconnect.reason, answer: disconnect.message },
+      "stream lost: alerts may be missed until it is open again",
+    );
+  }
+
+  /**
+   * Lists the stored reports and continues their counts; tried until it works or the signal aborts. The time in which
+   * no operator ran is a gap of each of them. Alerts may come in meanwhile.
+   */
+  async load(signal: AbortSignal): Promise<void> {
+    const { clock, logger } = this.#parts;
+    for (let attempt = 0; !signal.aborted; attempt++) {
+      try {
+        const count = await this.#adoptAll(signal);
+        this.listing = undefined;
+        logger.info({ reports: count }, "stored reports listed: their counts go on");
+        return;
+      } catch (error) {
+        if (!(error instanceof SinkError)) throw error;
+        if (this.listing !== error.message)
+          logger.error({ answer: error.message }, "reports can't be listed: will try again");
+        this.listing = error.message;
+        const delayMs = 500 + fullJitter(attempt, 500, LIST_RETRY_MAX_MS, clock.random());
+        await clock.sleep(Math.max(delayMs, error.retryAfterMs ?? 0), signal);
+      }
+    }
+  }
+
+  async #adoptAll(signal: AbortSignal): Promise<number> {
+    const reports: Report[] = [];
+    for await (const report of this.#parts.sink.list(signal)) reports.push(report);
+    const ours = reports.filter((report) => report.metadata.name === reportName(report.policy.name));
+    for (const report of ours) this.#adopt(report);
+    if (ours.length > 0) this.coverage.notRunningSince(lastSeenMs(ours));
+    return ours.length;
+  }
+
+  #adopt(report: Report): void {
+    const { namespace } = report.metadata;
+    const ledger = this.aggregator.ledger(namespace, report.policy.name);
+    this.writer.adopt(ledger, report);
+    ledger.addGap();
+    this.writer.note(reportKey(namespace, report.policy.name), "coverage");
+  }
+
+  #rejected(reason: Rejection, detail: string, line: number): void {
+    this.#parts.onRejected?.(reason, detail, line);
+  }
+}
+
+function toUs(ms: number | undefined): EpochUs | undefined {
+  return ms === undefined ? undefined : ms * 1000;
+}
+
+/** The newest sign of life of the operator that wrote these. */
+function lastSeenMs(reports: readonly Report[]): number {
+  return Math.max(...reports.map((report) => Date.parse(report.summary.lastSeen)));
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Which reports wait to be written, and from when. Only keys live here: a storm of alerts is one key.
+// Invariant: a key waits at most once, at the earliest time that any change asked for.
+
+import type { Urgency } from "../core/aggregate.ts";
+import { afterWrite, dueMs, newPace, type Pace, type PaceOptions } from "../core/pace.ts";
+
+interface Waiting {
+  dueMs: number;
+  /** New reports go first when writes are scarce. */
+  urgency: Urgency;
+}
+
+const RANK = { new_report: 0, new_violation: 1, counters: 2, coverage: 3 } as const;
+
+export class Schedule {
+  readonly #options: PaceOptions;
+  readonly #waiting = new Map<string, Waiting>();
+  readonly #paces = new Map<string, Pace>();
+
+  constructor(options: PaceOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#waiting.size;
+  }
+
+  /** Notes a change; returns when the report is due. */
+  note(key: string, urgency: Urgency, nowMs: number): number {
+    const known = this.#waiting.get(key);
+    if (known && RANK[known.urgency] <= RANK[urgency]) return known.dueMs;
+    const due = dueMs(this.#pace(key), urgency, nowMs, this.#options);
+    const waiting = { dueMs: Math.min(due, known?.dueMs ?? due), urgency };
+    this.#waiting.set(key, waiting);
+    return waiting.dueMs;
+  }
+
+  /** Puts a key back until `atMs`, after a write that failed. */
+  retry(key: string, atMs: number): void {
+    this.#waiting.set(key, { dueMs: atMs, urgency: this.#waiting.get(key)?.urgency ?? "counters" });
+  }
+
+  /** Removes and returns the due key that matters most, leaving out `busy` ones. */
+  next(nowMs: number, busy: ReadonlyMap<string, unknown>): { key: string; fresh: boolean } | undefined {
+    let best: { key: string; waiting: Waiting } | undefined;
+    for (const [key, waiting] of this.#waiting) {
+      if (waiting.dueMs > nowMs || busy.has(key)) continue;
+      if (!best || before(waiting, best.waiting)) best = { key, waiting };
+    }
+    if (!best) return undefined;
+    this.#waiting.delete(best.key);
+    return { key: best.key, fresh: RANK[best.waiting.urgency] < RANK.counters };
+  }
+
+  /** When the next key that is not busy is due; undefined when none waits. */
+  nextDueMs(busy: ReadonlyMap<string, unknown>): number | undefined {
+    let earliest: number | undefined;
+    for (const [key, { dueMs: due }] of this.#waiting) {
+      if (!busy.has(key) && (earliest === undefined || due < earliest)) earliest = due;
+    }
+    return earliest;
+  }
+
+  /** Tells that a report was written at `nowMs`. */
+  written(key: string, fresh: boolean, nowMs: number): void {
+    this.#paces.set(key, afterWrite(this.#pace(key), fresh, nowMs, this.#options));
+    const waiting = this.#waiting.get(key);
+    // What came during the write was noted at the old pace.
+    if (waiting?.urgency === "counters")
+      waiting.dueMs = dueMs(this.#pace(key), "counters", nowMs, this.#options);
+  }
+
+  forget(key: string): void {
+    this.#waiting.delete(key);
+    this.#paces.delete(key);
+  }
+
+  #pace(key: string): Pace {
+    return this.#paces.get(key) ?? newPace(this.#options);
+  }
+}
+
+function before(a: Waiting, b: Waiting): boolean {
+  return RANK[a.urgency] - RANK[b.urgency] < 0 || (a.urgency === b.urgency && a.dueMs < b.dueMs);
+}

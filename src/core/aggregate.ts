@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Folds violations into ledgers, one per report, and remembers who was throttled.
+// Invariant: adding never fails and never waits; at the memory bound an alert is still counted in its report's totals.
+
+import { Ledger } from "./ledger.ts";
+import { identityKey, podKey, reportKey, type ThrottleNotice, type Violation } from "./violation.ts";
+
+/** How soon a change deserves to be written, the soonest first. */
+export type Urgency = "new_report" | "new_violation" | "counters" | "coverage";
+
+export interface AggregatorLimits {
+  /** Violations held over all reports; beyond it alerts of new ones are counted without their details. */
+  maxViolations: number;
+}
+
+export class Aggregator {
+  readonly ledgers = new Map<string, Ledger>();
+  readonly #limits: AggregatorLimits;
+  readonly #onDirty: (key: string, urgency: Urgency) => void;
+  /** Notices per muted pod or node of this process's life, so that a report that meets it later knows. */
+  readonly #muted = new Map<string, number>();
+  #violationsHeld = 0;
+  /** Alerts counted in totals only, because maxViolations was reached. */
+  unidentifiedTotal = 0;
+
+  constructor(limits: AggregatorLimits, onDirty: (key: string, urgency: Urgency) => void) {
+    this.#limits = limits;
+    this.#onDirty = onDirty;
+  }
+
+  /** Muted pods and nodes remembered; the oldest are forgotten first. */
+  static readonly MAX_MUTED = 10_000;
+
+  get violationsHeld(): number {
+    return this.#violationsHeld;
+  }
+
+  get unwrittenOccurrences(): number {
+    let sum = 0;
+    for (const ledger of this.ledgers.values()) sum += ledger.unwritten;
+    return sum;
+  }
+
+  /** Counts one alert. */
+  add(violation: Violation): void {
+    const key = reportKey(violation.namespace, violation.policyName);
+    const isNewReport = !this.ledgers.has(key);
+    const ledger = this.ledger(violation.namespace, violation.policyName);
+    const isNew = !ledger.has(violation.key);
+    const identify = !isNew || this.#violationsHeld < this.#limits.maxViolations;
+    if (!identify) this.unidentifiedTotal++;
+    if (isNew && identify) this.#violationsHeld++;
+    this.#inheritNotices(ledger, violation);
+    ledger.add(violation, identify);
+    this.#onDirty(key, isNewReport ? "new_report" : isNew && identify ? "new_violation" : "counters");
+  }
+
+  /** Marks every report that has seen the muted pod (or node) as a lower bound; returns how many there are. */
+  addThrottleNotice(notice: ThrottleNotice): number {
+    this.#remember(mutedKey(notice.namespace, notice.pod, notice.node));
+    let marked = 0;
+    for (const [key, ledger] of this.ledgers) {
+      if (ledger.namespace !== notice.namespace || !ledger.concerns(notice.pod, notice.node)) continue;
+      ledger.addThrottleNotices(1);
+      this.#onDirty(key, "counters");
+      marked++;
+    }
+    return marked;
+  }
+
+  /** Alerts may have been lost just now: every report that exists may be short of some. */
+  addGap(): void {
+    for (const [key, ledger] of this.ledgers) {
+      ledger.addGap();
+      this.#onDirty(key, "coverage");
+    }
+  }
+
+  /** What every report says of the stream has changed. */
+  touchAll(): void {
+    for (const [key, ledger] of this.ledgers) {
+      ledger.touch();
+      this.#onDirty(key, "coverage");
+    }
+  }
+
+  /** The ledger of a report; made when there is none. */
+  ledger(namespace: string | undefined, policyName: string): Ledger {
+    const key = reportKey(namespace, policyName);
+    let ledger = this.ledgers.get(key);
+    if (!ledger) {
+      ledger = new Ledger(namespace, policyName);
+      this.ledgers.set(key, ledger);
+    }
+    return ledger;
+  }
+
+  /** Runs `change`, which may add or remove violations of the ledger, and keeps the number held right. */
+  reshape(ledger: Ledger, change: (ledger: Ledger) => void): void {
+    const before = ledger.entries.size;
+    change(ledger);
+    this.#violationsHeld += ledger.entries.size - before;
+  }
+
+  /**
+   * The namespace is gone: what its report has not written goes to the cluster report of the same policy, each
+   * violation with the namespace's name. What was written went with the namespace.
+   */
+  moveToCluster(key: string): void {
+    const from = this.ledgers.get(key);
+    if (!from || from.namespace === undefined) return;
+    const namespace = from.namespace;
+    const { totals, entries } = from.drain();
+    this.ledgers.delete(key);
+    this.#violationsHeld -= from.entries.size;
+    const to = this.ledger(undefined, from.policyName);
+    to.policy.learn(from.policy.facts(), totals.lastUs);
+    this.reshape(to, () =>
+      to.absorb(
+        totals,
+        entries.flatMap((entry) => moved(entry, namespace)),
+      ),
+    );
+    if (to.dirty) this.#onDirty(reportKey(undefined, from.policyName), "new_violation");
+  }
+
+  #inheritNotices(ledger: Ledger, violation: Violation): void {
+    if (this.#muted.size === 0) return;
+    const { namespace, pod, node } = violation;
+    if (ledger.concerns(pod, node)) return;
+    const notices = this.#muted.get(mutedKey(namespace, pod, node));
+    if (notices !== undefined) ledger.addThrottleNotices(notices);
+  }
+
+  #remember(key: string): void {
+    const notices = (this.#muted.get(key) ?? 0) + 1;
+    this.#muted.delete(key);
+    this.#muted.set(key, notices);
+    if (this.#muted.size <= Aggregator.MAX_MUTED) return;
+    const oldest = this.#muted.keys().next().value;
+    if (oldest !== undefined) this.#muted.delete(oldest);
+  }
+}
+
+function mutedKey(namespace: string | undefined, pod: string, node: string): string {
+  return pod === "" ? `\u001f${node}` : `${namespace ?? ""}\u001f${podKey(namespace, pod, node)}`;
+}
+
+type Drained = ReturnType<Ledger["drain"]>["entries"][number];
+type Moved = Parameters<Ledger["absorb"]>[1] extends Iterable<infer T> ? T : never;
+
+function moved(entry: Drained, namespace: string): Moved[] {
+  if (!entry.pending) return [];
+  const identity = { ...entry.identity, namespace };
+  const pods = new Map(
+    [...entry.pending.pods.values()].map((pod) => [podKey(undefined, pod.name, pod.node), pod] as const),
+  );
+  return [{ key: identityKey(identity), identity, tally: { ...entry.pending, pods } }];
+}

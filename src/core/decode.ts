@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// One alert in, one of three things out: a violation, a throttle notice, or a rejection with its reason.
+// The rules are KubeArmor's as its source shows them; where it leaves a choice, the comment says what was chosen.
+// Invariant: total. Whatever the alert holds, decode returns; it never throws and never looks at a clock.
+
+import type { Alert } from "../api/alert.ts";
+import { DEFAULT_POSTURE } from "../api/names.ts";
+import type { Outcome, PolicyKind, Workload } from "../api/v1alpha1.ts";
+import { evidenceOf } from "./evidence.ts";
+import { foldExecutable, foldNetwork, foldPath } from "./fold.ts";
+import type { Redact } from "./redact.ts";
+import { sanitize } from "./sanitize.ts";
+import { type EpochUs, parseMicroTime, secondsToUs } from "./time.ts";
+import { type Decoded, type Identity, identityKey, type PolicyFacts, type Violation } from "./violation.ts";
+
+/** A node's clock may run ahead by this much; a time further in the future is taken as the arrival's. */
+const MAX_AHEAD_US = 5 * 60 * 1_000_000;
+/** How much of a command line is searched for secrets; twice what is kept of it. */
+const SEARCHED_BYTES = 1024;
+/** A tag list longer than this is cut; KubeArmor's own hardening policies have up to 10. */
+const MAX_TAGS = 50;
+const DNS_LABEL = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
+const THROTTLE_OPERATION = "AlertThreshold";
+
+/** Decodes one alert. `arrivalUs` stands in for a time that is missing or impossible. */
+export function decode(alert: Alert, arrivalUs: EpochUs, redact: Redact): Decoded {
+  const time = timeOf(alert, arrivalUs);
+  if (alert.Operation === THROTTLE_OPERATION) return throttleNotice(alert, time.us);
+  if (alert.PolicyName.trim() === "") {
+    return { kind: "rejected", reason: "no_policy", detail: describeUnnamed(alert) };
+  }
+  return { kind: "violation", violation: violationOf(alert, time, redact) };
+}
+
+interface AlertTime {
+  us: EpochUs;
+  dated: boolean;
+}
+
+function timeOf(alert: Alert, arrivalUs: EpochUs): AlertTime {
+  const us = parseMicroTime(alert.UpdatedTime) ?? secondsToUs(alert.Timestamp);
+  if (us === undefined) return { us: arrivalUs, dated: false };
+  return { us: us > arrivalUs + MAX_AHEAD_US ? arrivalUs : us, dated: true };
+}
+
+function throttleNotice(alert: Alert, timeUs: EpochUs): Decoded {
+  // Process, source and resource of a notice may be stale bytes of another event: only identity is taken.
+  return {
+    kind: "throttle",
+    notice: {
+      namespace: legalNamespace(alert.NamespaceName),
+      pod: sanitize(alert.PodName),
+      node: sanitize(alert.HostName),
+      container: sanitize(alert.ContainerName),
+      timeUs,
+      maxAlertsPerSec: alert.MaxAlertsPerSec,
+      intervalSeconds: alert.DroppingAlertsInterval,
+    },
+  };
+}
+
+function violationOf(alert: Alert, time: AlertTime, redact: Redact): Violation {
+  const namespace = legalNamespace(alert.NamespaceName);
+  const text = (value: string) => sanitize(value.trim());
+  // Sanitised before it is searched for secrets, so that a control character can't hide one, and cut after it.
+  const safe = (value: string) => sanitize(redact(sanitize(value.trim(), SEARCHED_BYTES)));
+  const source = safe(alert.Source);
+  const resource = safe(alert.Resource);
+  const isProcess = alert.Operation === "Process";
+  const identity: Identity = {
+    operation: text(alert.Operation),
+    action: text(alert.Action),
+    outcome: outcomeOf(alert.Result),
+    workload: workloadOf(alert, namespace),
+    container: text(alert.ContainerName),
+    source: foldExecutable(source, text(isProcess ? alert.ParentProcessName : alert.ProcessName)),
+    resource: isProcess
+      ? foldExecutable(resource, text(alert.ProcessName))
+      : foldResource(alert.Operation, resource),
+    namespace: namespace === undefined ? text(alert.NamespaceName) : "",
+  };
+  return {
+    namespace,
+    policyName: text(alert.PolicyName),
+    identity,
+    key: identityKey(identity),
+    policy: policyOf(alert),
+    timeUs: time.us,
+    dated: time.dated,
+    pod: text(alert.PodName),
+    node: text(alert.HostName),
+    evidence: evidenceOf(alert, { timeUs: time.us, source, resource, identity, safe }),
+    duplicateKey: time.dated ? duplicateKeyOf(alert, time.us) : undefined,
+  };
+}
+
+/** What happened is in Result, not in Action: "Audit (Block)" with Passed happened, whatever the policy meant. */
+function outcomeOf(result: string): Outcome {
+  const text = result.trim();
+  if (text === "") return "Unknown";
+  return text.toLowerCase() === "passed" ? "Allowed" : "Prevented";
+}
+
+function legalNamespace(name: string): string | undefined {
+  return name.length <= 63 && DNS_LABEL.test(name) ? name : undefined;
+}
+
+/**
+ * The owner, where it can be believed: KubeArmor looks owners up by pod name alone, so an owner of another namespace
+ * belongs to another pod (KubeArmor/core/kubeUpdate.go, OwnerInfo).
+ */
+function workloadOf(alert: Alert, namespace: string | undefined): Workload {
+  const pod = sanitize(alert.PodName.trim());
+  const owner = sanitize(alert.OwnerName.trim());
+  if (alert.NamespaceName === "" && pod === "") return named("Node", sanitize(alert.HostName.trim()));
+  if (owner !== "" && alert.OwnerNamespace === alert.NamespaceName) {
+    // Ref is empty for bare pods since KubeArmor reads them through an informer.
+    const kind = sanitize(alert.OwnerRef.trim()) || (owner === pod ? "Pod" : "Unknown");
+    return named(kind, owner);
+  }
+  // Outside Kubernetes KubeArmor puts the container's name where the pod's would be.
+  return named(
+    namespace === undefined && alert.NamespaceName === "container_namespace" ? "Container" : "Pod",
+    pod,
+  );
+}
+
+function named(kind: string, name: string): Workload {
+  return { kind, name: name === "" ? "Unknown" : name };
+}
+
+function foldResource(operation: string, resource: string): string {
+  return operation === "Network" ? foldNetwork(resource) : foldPath(resource);
+}
+
+function policyOf(alert: Alert): PolicyFacts {
+  const tags = alert.ATags.length > 0 ? alert.ATags : alert.Tags.split(",");
+  return {
+    kind: policyKind(alert),
+    severity: severityOf(alert.Severity),
+    tags: tags
+      .slice(0, MAX_TAGS)
+      .map((tag) => sanitize(tag.trim(), 256))
+      .filter((tag) => tag !== ""),
+    message: sanitize(alert.Message.trim()),
+  };
+}
+
+/** A cluster policy's alert can't be told from a namespaced one's: nothing in the message marks it. */
+function policyKind(alert: Alert): PolicyKind {
+  if (alert.PolicyName.trim() === DEFAULT_POSTURE) return "DefaultPosture";
+  switch (alert.Type) {
+    case "MatchedPolicy":
+      return "KubeArmorPolicy";
+    case "MatchedHostPolicy":
+      return "KubeArmorHostPolicy";
+    case "MatchedNetworkPolicy":
+      return "KubeArmorNetworkPolicy";
+    default:
+      return "Unknown";
+  }
+}
+
+/** 1..10 as the policy's schema allows; anything else ("", "-", "Medium", "99") is not a severity. */
+function severityOf(text: string): number {
+  if (!/^\s*\d{1,2}\s*$/.test(text)) return 0;
+  const value = Number(text);
+  return value >= 1 && value <= 10 ? value : 0;
+}
+
+function duplicateKeyOf(alert: Alert, timeUs: EpochUs): string {
+  const parts = [
+    alert.HostName,
+    alert.ContainerID,
+    alert.HostPID,
+    timeUs,
+    alert.Operation,
+    alert.Resource,
+    alert.PolicyName,
+  ];
+  return JSON.stringify(parts);
+}
+
+function describeUnnamed(alert: Alert): string {
+  const what = [alert.Type, alert.Operation, alert.NamespaceName, alert.PodName, alert.HostName]
+    .filter((part) => part !== "")
+    .map((part) => sanitize(part, 64));
+  return what.length === 0 ? "every field is empty" : `no PolicyName (${what.join(", ")})`;
+}

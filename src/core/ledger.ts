@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// One report's books: what is committed (stands in the stored report), in flight (in a write whose fate is open) and
+// pending (nowhere yet).
+// Invariant: every counted alert is in exactly one of the three. take moves pending to in flight, commit moves that to
+// committed, restore moves it back; merge makes the order of these irrelevant.
+
+import { assert } from "../lib/assert.ts";
+import { addAlert, emptyTally, mergeInto, type Tally } from "./tally.ts";
+import { countOutcome, emptyTotals, KnownPolicy, mergeTotals, type Totals } from "./totals.ts";
+import { type Identity, podKey, reportName, type Violation, violationId } from "./violation.ts";
+
+/** One violation of the report. */
+export interface Entry {
+  readonly key: string;
+  readonly id: string;
+  readonly identity: Identity;
+  committed: Tally | undefined;
+  inFlight: Tally | undefined;
+  pending: Tally | undefined;
+  /** True when occurrences from before may be among those that are counted without a violation. */
+  lowerBound: boolean;
+}
+
+/** Distinct things, exact in one process's life; `floor` is what the stored report already counted. */
+export class Distinct {
+  readonly seen = new Set<string>();
+  floor = 0;
+  /** More are not told apart: the count stays, as a lower bound. */
+  static readonly MAX = 10_000;
+
+  add(key: string): boolean {
+    if (this.seen.has(key) || this.seen.size >= Distinct.MAX) return false;
+    this.seen.add(key);
+    return true;
+  }
+
+  get count(): number {
+    return Math.max(this.floor, this.seen.size);
+  }
+}
+
+/** What a stored report brings into a ledger. */
+export interface Base {
+  totals: Totals;
+  entries: readonly Entry[];
+  violations: number;
+  workloads: number;
+  pods: number;
+  nodes: number;
+}
+
+export class Ledger {
+  readonly namespace: string | undefined;
+  readonly policyName: string;
+  readonly name: string;
+  readonly policy = new KnownPolicy();
+  readonly entries = new Map<string, Entry>();
+  workloads = new Distinct();
+  pods = new Distinct();
+  nodes = new Distinct();
+  /** Distinct violations that the stored report counted. */
+  violationsFloor = 0;
+  /** Bytes that this report may have; smaller than configured once the server has refused that size. */
+  maxBytes = Number.POSITIVE_INFINITY;
+  #committed = emptyTotals();
+  #inFlight: Totals | undefined;
+  #pending = emptyTotals();
+  #pendingEntries = new Set<Entry>();
+  #inFlightEntries = new Set<Entry>();
+  /** Occurrences that are in the totals but in no entry. */
+  #unidentified = 0;
+  #touched = false;
+
+  constructor(namespace: string | undefined, policyName: string) {
+    this.namespace = namespace;
+    this.policyName = policyName;
+    this.name = reportName(policyName);
+  }
+
+  /** Occurrences that no stored report holds for certain. */
+  get unwritten(): number {
+    return this.#pending.occurrences + (this.#inFlight?.occurrences ?? 0);
+  }
+
+  /** Whether there is anything to write: a count, a gap, a throttle notice, or another state of the stream. */
+  get dirty(): boolean {
+    const p = this.#pending;
+    return this.#touched || p.occurrences + p.gaps + p.throttleNotices > 0;
+  }
+
+  get isInFlight(): boolean {
+    return this.#inFlight !== undefined;
+  }
+
+  /** What a report written now would say: committed and in flight. */
+  get totals(): Totals {
+    return this.#inFlight ? mergeTotals(this.#committed, this.#inFlight) : this.#committed;
+  }
+
+  /** The entries of the write in flight, for Events. */
+  get inFlightEntries(): ReadonlySet<Entry> {
+    return this.#inFlightEntries;
+  }
+
+  has(key: string): boolean {
+    return this.entries.has(key);
+  }
+
+  /** Counts one alert; `identify: false` counts it in the totals only (the memory bound is reached). */
+  add(violation: Violation, identify: boolean): void {
+    const { identity, timeUs } = violation;
+    countOutcome(this.#pending, identity.outcome, 1, timeUs, timeUs);
+    this.policy.learn(violation.policy, timeUs);
+    this.#see(violation);
+    const entry = this.entries.get(violation.key) ?? (identify ? this.#newEntry(violation) : undefined);
+    if (!entry) {
+      this.#unidentified++;
+      return;
+    }
+    entry.pending ??= emptyTally();
+    addAlert(entry.pending, violation);
+    this.#pendingEntries.add(entry);
+  }
+
+  /** Returns true when this report has seen the pod (or, for a host, the node). */
+  concerns(pod: string, node: string): boolean {
+    return pod === "" ? this.nodes.seen.has(node) : this.pods.seen.has(podKey(this.namespace, pod, node));
+  }
+
+  addThrottleNotices(count: number): void {
+    this.#pending.throttleNotices += count;
+  }
+
+  addGap(): void {
+    this.#pending.gaps++;
+  }
+
+  /** Asks for a write that brings no counts. */
+  touch(): void {
+    this.#touched = true;
+  }
+
+  /** Moves what is pending in flight. Until commit or restore nothing more can be taken. */
+  take(): void {
+    assert(!this.#inFlight, "one write per report at a time");
+    this.#inFlight = this.#pending;
+    this.#pending = emptyTotals();
+    this.#touched = false;
+    for (const entry of this.#pendingEntries) {
+      entry.inFlight = entry.pending;
+      entry.pending = undefined;
+    }
+    this.#inFlightEntries = this.#pendingEntries;
+    this.#pendingEntries = new Set();
+  }
+
+  /** The write is known to have happened. */
+  commit(): void {
+    assert(this.#inFlight, "commit follows take");
+    this.#committed = mergeTotals(this.#committed, this.#inFlight);
+    for (const entry of this.#inFlightEntries) {
+      const { inFlight } = entry;
+      if (inFlight) entry.committed = entry.committed ? mergeInto(entry.committed, inFlight) : inFlight;
+      entry.inFlight = undefined;
+    }
+    this.#landed();
+  }
+
+  /** The write is known not to have happened. */
+  restore(): void {
+    assert(this.#inFlight, "restore follows take");
+    this.#pending = mergeTotals(this.#inFlight, this.#pending);
+    this.#touched = true;
+    for (const entry of this.#inFlightEntries) {
+      const { inFlight } = entry;
+      if (inFlight) entry.pending = entry.pending ? mergeInto(inFlight, entry.pending) : inFlight;
+      entry.inFlight = undefined;
+      this.#pendingEntries.add(entry);
+    }
+    this.#landed();
+  }
+
+  /**
+   * Takes the stored report, as it now is, for what is committed; what is in flight or pending stays on top of it.
+   * Without a base (the report was deleted) counting starts again from zero.
+   */
+  rebase(base: Base | undefined): void {
+    const open = this.#openEntries();
+    this.entries.clear();
+    for (const entry of base?.entries ?? []) this.entries.set(entry.key, entry);
+    for (const entry of open) {
+      const stored = this.entries.get(entry.key);
+      entry.committed = stored?.committed;
+      entry.lowerBound = stored?.lowerBound ?? false;
+      this.entries.set(entry.key, entry);
+    }
+    this.#committed = base?.totals ?? emptyTotals();
+    this.#unidentified = this.#countUnidentified();
+    this.violationsFloor = base?.violations ?? 0;
+    this.#recount(base);
+  }
+
+  /** Everything that no stored report holds, for a ledger that takes it over. */
+  drain(): { totals: Totals; entries: Entry[] } {
+    if (this.#inFlight) this.restore();
+    return { totals: this.#pending, entries: [...this.#pendingEntries] };
+  }
+
+  /** Takes over what another ledger drained; the entries must be keyed for this one. */
+  absorb(totals: Totals, entries: Iterable<{ key: string; identity: Identity; tally: Tally }>): void {
+    this.#pending = mergeTotals(this.#pending, totals);
+    let identified = 0;
+    for (const { key, identity, tally } of entries) {
+      const entry = this.entries.get(key) ?? this.#newEntry({ key, identity });
+      entry.pending = mergeInto(entry.pending ?? emptyTally(), tally);
+      this.#pendingEntries.add(entry);
+      this.#seeTally(identity, tally);
+      identified += tally.occurrences;
+    }
+    this.#unidentified += totals.occurrences - identified;
+  }
+
+  #newEntry({ key, identity }: { key: string; identity: Identity }): Entry {
+    const entry: Entry = {
+      key,
+      id: violationId(key),
+      identity,
+      committed: undefined,
+      inFlight: undefined,
+      pending: undefined,
+      lowerBound: this.#unidentified > 0,
+    };
+    this.entries.set(key, entry);
+    return entry;
+  }
+
+  #landed(): void {
+    this.#inFlight = undefined;
+    this.#inFlightEntries = new Set();
+  }
+
+  #openEntries(): Entry[] {
+    return [...new Set([...this.#inFlightEntries, ...this.#pendingEntries])];
+  }
+
+  #countUnidentified(): number {
+    let identified = 0;
+    for (const entry of this.entries.values()) {
+      identified +=
+        occurrencesOf(entry.committed) + occurrencesOf(entry.inFlight) + occurrencesOf(entry.pending);
+    }
+    return mergeTotals(this.totals, this.#pending).occurrences - identified;
+  }
+
+  #recount(base: Base | undefined): void {
+    this.workloads = new Distinct();
+    this.pods = new Distinct();
+    this.nodes = new Distinct();
+    this.workloads.floor = base?.workloads ?? 0;
+    this.pods.floor = base?.pods ?? 0;
+    this.nodes.floor = base?.nodes ?? 0;
+    for (const entry of this.entries.values()) {
+      for (const tally of [entry.committed, entry.inFlight, entry.pending]) {
+        if (tally) this.#seeTally(entry.identity, tally);
+      }
+    }
+  }
+
+  #see({ identity, pod, node }: Violation): void {
+    this.workloads.add(workloadKey(identity));
+    if (node !== "") this.nodes.add(node);
+    if (pod !== "") this.pods.add(podKey(this.namespace, pod, node));
+  }
+
+  #seeTally(identity: Identity, tally: Tally): void {
+    this.workloads.add(workloadKey(identity));
+    if (identity.workload.kind === "Node") this.nodes.add(identity.workload.name);
+    for (const [key, pod] of tally.pods) {
+      this.pods.add(key);
+      if (pod.node !== "") this.nodes.add(pod.node);
+    }
+  }
+}
+
+function occurrencesOf(tally: Tally | undefined): number {
+  return tally?.occurrences ?? 0;
+}
+
+function workloadKey({ workload, namespace }: Identity): string {
+  return `${namespace}\u001f${workload.kind}\u001f${workload.name}`;
+}

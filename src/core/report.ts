@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// A ledger as the report that users see: order, limits, severity.
+// Invariant: the same counts give the same bytes, and the summary is exact whatever the limits cut from the list.
+
+import { DEFAULT_POSTURE } from "../api/names.ts";
+import type {
+  Evidence,
+  Omitted,
+  Policy,
+  ReportBody,
+  SeverityLevel,
+  Summary,
+  Violation,
+  ViolationPod,
+} from "../api/v1alpha1.ts";
+import type { Entry, Ledger } from "./ledger.ts";
+import { byteLength } from "./sanitize.ts";
+import { emptyTally, mergeInto, type PodTally, type Tally } from "./tally.ts";
+import { type EpochUs, formatMicroTime } from "./time.ts";
+
+/** Lowest raw severity (1..10) of each level; below `low` it is info. */
+export interface SeverityThresholds {
+  low: number;
+  medium: number;
+  high: number;
+  critical: number;
+}
+
+export interface ReportLimits {
+  /** Violations listed per report. */
+  maxViolations: number;
+  /** Bytes of the report as JSON, without its metadata. */
+  maxBytes: number;
+  /** Pods listed per violation. */
+  maxPodsPerViolation: number;
+}
+
+export interface RenderOptions {
+  limits: ReportLimits;
+  severity: SeverityThresholds;
+  /** Since when the stream has been read without a known gap; undefined while it is down, and for files. */
+  continuousSinceUs: EpochUs | undefined;
+}
+
+/** Renders what is committed and in flight. */
+export function renderReport(ledger: Ledger, options: RenderOptions): ReportBody {
+  const { totals } = ledger;
+  const policy = renderPolicy(ledger);
+  const coverage = {
+    ...(options.continuousSinceUs === undefined
+      ? {}
+      : { continuousSince: formatMicroTime(options.continuousSinceUs) }),
+    gaps: totals.gaps,
+    throttleNotices: totals.throttleNotices,
+    lowerBound: totals.gaps + totals.throttleNotices > 0,
+  };
+  const summary = renderSummary(ledger, levelOf(policy.severity, options.severity));
+  const room =
+    Math.min(options.limits.maxBytes, ledger.maxBytes) -
+    jsonBytes({ policy, summary, coverage }) -
+    SLACK_BYTES;
+  const violations = listed(ledger, options.limits, room);
+  const omitted = omittedFrom(summary, violations);
+  if (omitted) summary.violations = violations.length + omitted.violations;
+  return { policy, summary, violations, ...(omitted ? { omitted } : {}), coverage };
+}
+
+/** For `omitted`, the keys around the list, and digits that grow. */
+const SLACK_BYTES = 256;
+
+function renderPolicy(ledger: Ledger): Policy {
+  const { kind, severity, tags, message } = ledger.policy.facts();
+  return {
+    name: ledger.policyName,
+    kind: ledger.policyName === DEFAULT_POSTURE ? "DefaultPosture" : kind,
+    ...(severity > 0 ? { severity } : {}),
+    ...(tags.length > 0 ? { tags: [...tags] } : {}),
+    ...(message === "" ? {} : { message }),
+  };
+}
+
+function renderSummary(ledger: Ledger, severity: SeverityLevel): Summary {
+  const { totals } = ledger;
+  return {
+    occurrences: totals.occurrences,
+    prevented: totals.prevented,
+    allowed: totals.allowed,
+    unknown: totals.unknown,
+    violations: Math.max(ledger.violationsFloor, countWritten(ledger)),
+    workloads: ledger.workloads.count,
+    pods: ledger.pods.count,
+    nodes: ledger.nodes.count,
+    severity,
+    firstSeen: formatMicroTime(totals.firstUs),
+    lastSeen: formatMicroTime(totals.lastUs),
+  };
+}
+
+function countWritten(ledger: Ledger): number {
+  let count = 0;
+  for (const entry of ledger.entries.values()) if (entry.committed ?? entry.inFlight) count++;
+  return count;
+}
+
+function levelOf(severity: number | undefined, t: SeverityThresholds): SeverityLevel {
+  if (severity === undefined) return "unknown";
+  if (severity >= t.critical) return "critical";
+  if (severity >= t.high) return "high";
+  if (severity >= t.medium) return "medium";
+  return severity >= t.low ? "low" : "info";
+}
+
+/** What must outlive what when the list is cut: what happened, before what may have, before what was stopped. */
+const OUTCOME_RANK = { Allowed: 0, Unknown: 1, Prevented: 2 } as const;
+
+function listed(ledger: Ledger, limits: ReportLimits, room: number): Violation[] {
+  const ranked = [...ledger.entries.values()].filter((e) => e.committed ?? e.inFlight);
+  if (ranked.length > limits.maxViolations) {
+    ranked.sort(byRank);
+    ranked.length = limits.maxViolations;
+  }
+  const rendered = ranked.map((entry) => renderViolation(ledger, entry, limits));
+  return cutToRoom(rendered, room).sort(byRecency);
+}
+
+/** Keeps the longest run of the best ranked that fits. */
+function cutToRoom(violations: Violation[], room: number): Violation[] {
+  const sizes = new Map(violations.map((violation) => [violation, jsonBytes(violation) + 1]));
+  let total = 0;
+  for (const size of sizes.values()) total += size;
+  if (total <= room) return violations;
+  let used = 0;
+  const ranked = violations.toSorted(
+    (a, b) => OUTCOME_RANK[a.outcome] - OUTCOME_RANK[b.outcome] || byRecency(a, b),
+  );
+  const end = ranked.findIndex((violation) => {
+    used += sizes.get(violation) ?? 0;
+    return used > room;
+  });
+  return end < 0 ? ranked : ranked.slice(0, end);
+}
+
+function byRank(a: Entry, b: Entry): number {
+  return (
+    OUTCOME_RANK[a.identity.outcome] - OUTCOME_RANK[b.identity.outcome] ||
+    lastUs(b) - lastUs(a) ||
+    compare(a.id, b.id)
+  );
+}
+
+function lastUs(entry: Entry): EpochUs {
+  return Math.max(entry.committed?.lastUs ?? 0, entry.inFlight?.lastUs ?? 0);
+}
+
+/** Most recent first; ties by id. */
+function byRecency(a: Violation, b: Violation): number {
+  return compare(b.lastSeen, a.lastSeen) || compare(a.id, b.id);
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function written({ committed, inFlight }: Entry): Tally {
+  if (committed && inFlight) return mergeInto(mergeInto(emptyTally(), committed), inFlight);
+  return committed ?? inFlight ?? emptyTally();
+}
+
+function renderViolation(ledger: Ledger, entry: Entry, limits: ReportLimits): Violation {
+  const { identity } = entry;
+  const tally = written(entry);
+  const pods = [...tally.pods.values()]
+    .sort((a, b) => b.lastUs - a.lastUs || compare(a.name, b.name) || compare(a.node, b.node))
+    .slice(0, limits.maxPodsPerViolation)
+    .map(renderPod);
+  return {
+    id: entry.id,
+    workload: { kind: identity.workload.kind, name: identity.workload.name },
+    ...(ledger.namespace === undefined ? clusterPlace(identity.namespace, tally.latest) : {}),
+    ...optional("container", identity.container),
+    operation: identity.operation,
+    ...optional("action", identity.action),
+    outcome: identity.outcome,
+    ...optional("source", identity.source),
+    ...optional("resource", identity.resource),
+    occurrences: tally.occurrences,
+    ...(entry.lowerBound ? { lowerBound: true } : {}),
+    firstSeen: formatMicroTime(tally.firstUs),
+    lastSeen: formatMicroTime(tally.lastUs),
+    ...(pods.length > 0 ? { pods } : {}),
+    ...(tally.latest ? { latest: tally.latest } : {}),
+  };
+}
+
+function clusterPlace(
+  namespace: string,
+  latest: Evidence | undefined,
+): { namespace?: string; node?: string } {
+  return { ...optional("namespace", namespace), ...optional("node", latest?.node ?? "") };
+}
+
+function renderPod(pod: PodTally): ViolationPod {
+  return {
+    name: pod.name,
+    ...optional("node", pod.node),
+    occurrences: pod.occurrences,
+    lastSeen: formatMicroTime(pod.lastUs),
+  };
+}
+
+function optional<K extends string>(key: K, value: string): { [P in K]?: string } {
+  return value === "" ? {} : ({ [key]: value } as { [P in K]?: string });
+}
+
+/** By subtraction, so that list and omitted always add up to the summary. */
+function omittedFrom(summary: Summary, violations: readonly Violation[]): Omitted | undefined {
+  const occurrences = summary.occurrences - violations.reduce((sum, v) => sum + v.occurrences, 0);
+  const distinct = summary.violations - violations.length;
+  if (occurrences === 0 && distinct === 0) return undefined;
+  return { violations: Math.max(distinct, occurrences > 0 ? 1 : 0), occurrences };
+}
+
+function jsonBytes(value: unknown): number {
+  return byteLength(JSON.stringify(value));
+}

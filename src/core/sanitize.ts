@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Makes text that an attacker may have chosen safe to store, print and log.
+// Invariant: what leaves here is well-formed, has no control or direction-changing character, and is bounded.
+
+/** The bound on every string that is taken from an alert. */
+export const MAX_TEXT_BYTES = 512;
+
+/** Stands for whatever was cut; three bytes. */
+const ELLIPSIS = "…";
+
+const PLAIN = /^[\x20-\x7e]*$/;
+const WHITE_SPACE = /[\t\n\v\f\r\x85\u2028\u2029]+/g;
+// Everything that Unicode calls "other" (controls, direction and zero-width marks, tags, surrogates, private and
+// unassigned characters), and the fillers that print as nothing.
+const UNSAFE = /[\p{C}\u115f\u1160\u3164\uffa0]/gu;
+
+const encoder = new TextEncoder();
+const scratch = new Uint8Array(4096);
+
+/**
+ * Returns `text` with line breaks and tabs as spaces, unsafe characters as U+FFFD, and at most `maxBytes` bytes of
+ * UTF-8 (default 512, at most 4,096), cut between characters and then ending in "…".
+ */
+export function sanitize(text: string, maxBytes = MAX_TEXT_BYTES): string {
+  if (text.length <= maxBytes && PLAIN.test(text)) return text;
+  // A character takes at least one byte, so what lies beyond can't be kept: never look at megabytes.
+  const head = text.length > maxBytes * 2 ? text.slice(0, maxBytes * 2) : text;
+  const safe = head.toWellFormed().replace(WHITE_SPACE, " ").replace(UNSAFE, "\ufffd");
+  return cut(safe, maxBytes, head.length < text.length);
+}
+
+/** UTF-8 bytes of `text`. */
+export function byteLength(text: string): number {
+  return PLAIN.test(text) ? text.length : encoder.encode(text).length;
+}
+
+function cut(text: string, maxBytes: number, alreadyCut: boolean): string {
+  const whole = encoder.encodeInto(text, scratch.subarray(0, maxBytes));
+  if (whole.read === text.length && !alreadyCut) return text;
+  const { read } = encoder.encodeInto(text, scratch.subarray(0, maxBytes - 3));
+  return text.slice(0, read) + ELLIPSIS;
+}

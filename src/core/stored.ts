@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// A stored report read back as the base of a ledger: the way a restart, or a conflict, continues the counts.
+// Invariant: reading back what render wrote loses no count. The schema vouches for the required fields; a number or a
+// time that makes no sense is taken as absent.
+
+import type { Report, Violation, ViolationPod } from "../api/v1alpha1.ts";
+import type { Base, Entry, Ledger } from "./ledger.ts";
+import { addPod, type Tally } from "./tally.ts";
+import { type EpochUs, parseMicroTime } from "./time.ts";
+import { emptyTotals, type Totals } from "./totals.ts";
+import { type Identity, identityKey, podKey, violationId } from "./violation.ts";
+
+/** Makes a stored report the base of its ledger, or starts the ledger from zero. */
+export function rebaseOn(ledger: Ledger, report: Report | undefined): void {
+  if (!report) {
+    ledger.rebase(undefined);
+    return;
+  }
+  const totals = totalsOf(report);
+  const { policy } = report;
+  ledger.policy.learn(
+    {
+      kind: policy.kind,
+      severity: policy.severity ?? 0,
+      tags: policy.tags ?? [],
+      message: policy.message ?? "",
+    },
+    totals.lastUs,
+  );
+  ledger.rebase({ ...distinctOf(report), totals, entries: entriesOf(ledger.namespace, report) });
+}
+
+function distinctOf({ summary }: Report): Omit<Base, "totals" | "entries"> {
+  return {
+    violations: count(summary?.violations),
+    workloads: count(summary?.workloads),
+    pods: count(summary?.pods),
+    nodes: count(summary?.nodes),
+  };
+}
+
+function totalsOf({ summary, coverage }: Report): Totals {
+  return {
+    occurrences: count(summary?.occurrences),
+    prevented: count(summary?.prevented),
+    allowed: count(summary?.allowed),
+    unknown: count(summary?.unknown),
+    firstUs: time(summary?.firstSeen) ?? emptyTotals().firstUs,
+    lastUs: time(summary?.lastSeen) ?? 0,
+    gaps: count(coverage?.gaps),
+    throttleNotices: count(coverage?.throttleNotices),
+  };
+}
+
+function entriesOf(namespace: string | undefined, report: Report): Entry[] {
+  return (report.violations ?? []).map((violation) => entryOf(namespace, violation));
+}
+
+function entryOf(namespace: string | undefined, violation: Violation): Entry {
+  const identity: Identity = {
+    operation: violation.operation,
+    action: violation.action ?? "",
+    outcome: violation.outcome,
+    workload: { kind: violation.workload.kind, name: violation.workload.name },
+    container: violation.container ?? "",
+    source: violation.source ?? "",
+    resource: violation.resource ?? "",
+    namespace: violation.namespace ?? "",
+  };
+  const key = identityKey(identity);
+  return {
+    key,
+    id: violationId(key),
+    identity,
+    committed: tallyOf(namespace, violation),
+    inFlight: undefined,
+    pending: undefined,
+    lowerBound: violation.lowerBound ?? false,
+  };
+}
+
+function tallyOf(namespace: string | undefined, violation: Violation): Tally {
+  const tally: Tally = {
+    occurrences: count(violation.occurrences),
+    firstUs: time(violation.firstSeen) ?? emptyTotals().firstUs,
+    lastUs: time(violation.lastSeen) ?? 0,
+    pods: new Map(),
+    latest: violation.latest,
+  };
+  for (const pod of violation.pods ?? []) restorePod(tally, namespace, pod);
+  return tally;
+}
+
+function restorePod(tally: Tally, namespace: string | undefined, pod: ViolationPod): void {
+  const node = pod.node ?? "";
+  addPod(
+    tally,
+    podKey(namespace, pod.name, node),
+    pod.name,
+    node,
+    count(pod.occurrences),
+    time(pod.lastSeen) ?? 0,
+  );
+}
+
+function time(text: string | undefined): EpochUs | undefined {
+  return text === undefined ? undefined : parseMicroTime(text);
+}
+
+function count(value: number | undefined): number {
+  return value !== undefined && Number.isSafeInteger(value) && value >= 0 ? value : 0;
+}

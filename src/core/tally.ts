@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Counts as algebra: a tally is what has been seen of one violation, and merging two tallies loses nothing.
+// Invariant: merge is associative and commutative, so that neither the order of alerts nor of failures matters.
+
+import type { Evidence } from "../api/v1alpha1.ts";
+import type { EpochUs } from "./time.ts";
+import { podKey, type Violation } from "./violation.ts";
+
+/** What one pod did. */
+export interface PodTally {
+  name: string;
+  /** The node of its newest alert. */
+  node: string;
+  occurrences: number;
+  lastUs: EpochUs;
+}
+
+/** What has been seen of one violation. */
+export interface Tally {
+  occurrences: number;
+  firstUs: EpochUs;
+  lastUs: EpochUs;
+  /** By podKey; at most MAX_PODS, the least recent leave first. Empty for host alerts. */
+  pods: Map<string, PodTally>;
+  latest: Evidence | undefined;
+}
+
+/** Pods remembered per violation; a report shows far fewer. A pod that left keeps its share of every total. */
+export const MAX_PODS = 1000;
+
+/** Nothing yet: the neutral element of merge. */
+export function emptyTally(): Tally {
+  return { occurrences: 0, firstUs: Number.POSITIVE_INFINITY, lastUs: 0, pods: new Map(), latest: undefined };
+}
+
+/** Counts one alert. */
+export function addAlert(tally: Tally, violation: Violation): void {
+  tally.occurrences++;
+  addTimes(tally, violation.timeUs, violation.timeUs);
+  tally.latest = newerEvidence(tally.latest, violation.evidence);
+  if (violation.pod === "") return;
+  const key = podKey(violation.namespace, violation.pod, violation.node);
+  addPod(tally, key, violation.pod, violation.node, 1, violation.timeUs);
+}
+
+/** Adds all of `delta` to `target`; `delta` is left as it is. */
+export function mergeInto(target: Tally, delta: Tally): Tally {
+  target.occurrences += delta.occurrences;
+  addTimes(target, delta.firstUs, delta.lastUs);
+  target.latest = newerEvidence(target.latest, delta.latest);
+  for (const [key, pod] of delta.pods) addPod(target, key, pod.name, pod.node, pod.occurrences, pod.lastUs);
+  return target;
+}
+
+/** Adds one pod's share to `target` without touching the violation's own counts. */
+export function addPod(
+  target: Tally,
+  key: string,
+  name: string,
+  node: string,
+  occurrences: number,
+  lastUs: EpochUs,
+): void {
+  const known = target.pods.get(key);
+  if (!known) {
+    target.pods.set(key, { name, node, occurrences, lastUs });
+    if (target.pods.size > MAX_PODS) dropLeastRecent(target.pods);
+    return;
+  }
+  known.occurrences += occurrences;
+  if (lastUs > known.lastUs || (lastUs === known.lastUs && node > known.node)) known.node = node;
+  known.lastUs = Math.max(known.lastUs, lastUs);
+}
+
+function addTimes(target: { firstUs: EpochUs; lastUs: EpochUs }, firstUs: EpochUs, lastUs: EpochUs): void {
+  if (firstUs < target.firstUs) target.firstUs = firstUs;
+  if (lastUs > target.lastUs) target.lastUs = lastUs;
+}
+
+/** The newer of two; of two at the same microsecond the one that sorts last, so that arrival order has no say. */
+function newerEvidence(a: Evidence | undefined, b: Evidence | undefined): Evidence | undefined {
+  if (!a || !b) return a ?? b;
+  if (a.time !== b.time) return a.time > b.time ? a : b;
+  return JSON.stringify(a) >= JSON.stringify(b) ? a : b;
+}
+
+function dropLeastRecent(pods: Map<string, PodTally>): void {
+  let oldest: [string, PodTally] | undefined;
+  for (const entry of pods) {
+    if (!oldest || entry[1].lastUs < oldest[1].lastUs) oldest = entry;
+  }
+  if (oldest) pods.delete(oldest[0]);
+}

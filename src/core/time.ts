@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Time as this program counts it: whole microseconds since the Unix epoch, which a double holds exactly until 2255.
+// Invariant: no clock here; text in, numbers out, and back.
+
+/** Microseconds since the Unix epoch. */
+export type EpochUs = number;
+
+/** 2255-06-05: the last instant that a double counts exactly in microseconds. */
+const MAX_US = Number.MAX_SAFE_INTEGER;
+
+const PATTERN =
+  /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d\d):(\d\d))?$/;
+
+/**
+ * Reads an RFC 3339 time to the microsecond; a finer fraction is cut, a missing zone is UTC (some of KubeArmor's
+ * consumers print none, and a node's clock is UTC in KubeArmor). Returns undefined for anything else, and for
+ * times at or before the epoch, which in an alert mean "not set".
+ */
+export function parseMicroTime(text: string): EpochUs | undefined {
+  const m = PATTERN.exec(text);
+  if (!m) return undefined;
+  const [, year, month, day, hour, minute, second, fraction = "", sign, zoneHour = "0", zoneMinute = "0"] = m;
+  if (Number(month) > 12 || Number(hour) > 23 || Number(minute) > 59 || Number(second) > 60) return undefined;
+  const ms = Date.UTC(
+    Number(year),
+    Number(month) - 1,
+    Number(day),
+    Number(hour),
+    Number(minute),
+    Number(second),
+  );
+  const zoneUs = (Number(zoneHour) * 60 + Number(zoneMinute)) * 60_000_000 * (sign === "-" ? -1 : 1);
+  return inRange(ms * 1000 + Number(fraction.padEnd(6, "0").slice(0, 6)) - zoneUs);
+}
+
+/** Whole Unix seconds as microseconds; undefined when not set or out of range. */
+export function secondsToUs(seconds: number): EpochUs | undefined {
+  return inRange(seconds * 1_000_000);
+}
+
+/** Writes RFC 3339 with exactly six fraction digits and a literal Z. */
+export function formatMicroTime(us: EpochUs): string {
+  const ms = Math.floor(us / 1000);
+  return `${new Date(ms).toISOString().slice(0, -1)}${String(us - ms * 1000).padStart(3, "0")}Z`;
+}
+
+function inRange(us: number): EpochUs | undefined {
+  return us > 0 && us <= MAX_US ? us : undefined;
+}

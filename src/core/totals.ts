@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The counts of a whole report, and what its alerts tell about the policy.
+// Invariant: as with tallies, merging is associative and commutative.
+
+import type { Outcome, PolicyKind } from "../api/v1alpha1.ts";
+import type { EpochUs } from "./time.ts";
+import type { PolicyFacts } from "./violation.ts";
+
+export interface Totals {
+  occurrences: number;
+  prevented: number;
+  allowed: number;
+  unknown: number;
+  firstUs: EpochUs;
+  lastUs: EpochUs;
+  gaps: number;
+  throttleNotices: number;
+}
+
+export function emptyTotals(): Totals {
+  return {
+    occurrences: 0,
+    prevented: 0,
+    allowed: 0,
+    unknown: 0,
+    firstUs: Number.POSITIVE_INFINITY,
+    lastUs: 0,
+    gaps: 0,
+    throttleNotices: 0,
+  };
+}
+
+/** Counts `occurrences` of one outcome between two times. */
+export function countOutcome(
+  totals: Totals,
+  outcome: Outcome,
+  occurrences: number,
+  firstUs: EpochUs,
+  lastUs: EpochUs,
+): void {
+  totals.occurrences += occurrences;
+  if (outcome === "Prevented") totals.prevented += occurrences;
+  else if (outcome === "Allowed") totals.allowed += occurrences;
+  else totals.unknown += occurrences;
+  totals.firstUs = Math.min(totals.firstUs, firstUs);
+  totals.lastUs = Math.max(totals.lastUs, lastUs);
+}
+
+/** The sum of two. */
+export function mergeTotals(a: Totals, b: Totals): Totals {
+  return {
+    occurrences: a.occurrences + b.occurrences,
+    prevented: a.prevented + b.prevented,
+    allowed: a.allowed + b.allowed,
+    unknown: a.unknown + b.unknown,
+    firstUs: Math.min(a.firstUs, b.firstUs),
+    lastUs: Math.max(a.lastUs, b.lastUs),
+    gaps: a.gaps + b.gaps,
+    throttleNotices: a.throttleNotices + b.throttleNotices,
+  };
+}
+
+/** A fact with the time at which it was told; "" was never told. */
+interface Told {
+  value: string;
+  us: EpochUs;
+}
+
+/**
+ * What is known of a policy: the highest severity (its rules may have several), and the newest kind, tags and message
+ * that an alert carried. An alert without one of them (a preset's, a posture's) takes nothing away.
+ */
+export class KnownPolicy {
+  #severity = 0;
+  #kind: Told = { value: "", us: 0 };
+  #tags: Told = { value: "", us: 0 };
+  #message: Told = { value: "", us: 0 };
+
+  learn(facts: PolicyFacts, us: EpochUs): void {
+    if (facts.severity > this.#severity) this.#severity = facts.severity;
+    if (facts.kind !== "Unknown") this.#kind = newer(this.#kind, facts.kind, us);
+    if (facts.tags.length > 0) this.#tags = newer(this.#tags, facts.tags.join("\n"), us);
+    if (facts.message !== "") this.#message = newer(this.#message, facts.message, us);
+  }
+
+  facts(): PolicyFacts {
+    return {
+      kind: (this.#kind.value || "Unknown") as PolicyKind,
+      severity: this.#severity,
+      tags: this.#tags.value === "" ? [] : this.#tags.value.split("\n"),
+      message: this.#message.value,
+    };
+  }
+}
+
+function newer(known: Told, value: string, us: EpochUs): Told {
+  return us > known.us || (us === known.us && value > known.value) ? { value, us } : known;
+}

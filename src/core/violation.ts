@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The domain's words: what one alert becomes, and what tells one violation from another.
+// Invariant: every string in here is sanitised, redacted and bounded.
+
+import { DEFAULT_POSTURE } from "../api/names.ts";
+import type { Evidence, Outcome, PolicyKind, Workload } from "../api/v1alpha1.ts";
+import { stableHash } from "./hash.ts";
+import type { EpochUs } from "./time.ts";
+
+/** Exactly what makes two alerts the same violation within one report. */
+export interface Identity {
+  operation: string;
+  action: string;
+  outcome: Outcome;
+  workload: Workload;
+  container: string;
+  source: string;
+  resource: string;
+  /** In the cluster report: the namespace that the alert named though no report can live there; else "". */
+  namespace: string;
+}
+
+/** What the alert tells about its policy; empty where it tells nothing. */
+export interface PolicyFacts {
+  kind: PolicyKind;
+  /** 1..10; 0 when the alert has none. */
+  severity: number;
+  tags: readonly string[];
+  message: string;
+}
+
+/** One decoded alert that breaks a policy. */
+export interface Violation {
+  /** The namespace whose report it belongs to; undefined for the cluster report. */
+  namespace: string | undefined;
+  policyName: string;
+  identity: Identity;
+  /** `identity` as one string, unambiguous. */
+  key: string;
+  policy: PolicyFacts;
+  timeUs: EpochUs;
+  /** False when the alert had no time of its own. */
+  dated: boolean;
+  /** "" for host alerts. */
+  pod: string;
+  node: string;
+  evidence: Evidence;
+  /** What an exact duplicate shares with it; undefined for an undated alert, which is never taken for one. */
+  duplicateKey: string | undefined;
+}
+
+/** KubeArmor muted a container (or, without a pod, a node): an unknown number of its alerts is lost. */
+export interface ThrottleNotice {
+  namespace: string | undefined;
+  pod: string;
+  node: string;
+  container: string;
+  timeUs: EpochUs;
+  maxAlertsPerSec: number;
+  /** Seconds of silence. */
+  intervalSeconds: number;
+}
+
+/** Why an alert is not counted. Each is a label of `policy_violation_alerts_rejected_total`. */
+export type DecodeRejection = "no_policy";
+
+export type Decoded =
+  | { kind: "violation"; violation: Violation }
+  | { kind: "throttle"; notice: ThrottleNotice }
+  | { kind: "rejected"; reason: DecodeRejection; detail: string };
+
+/** Separates parts of a key: a control character, which no sanitised text holds. */
+const SEPARATOR = "\u001f";
+
+/** The key of a violation within its report: injective, since no part can hold the separator. */
+export function identityKey(i: Identity): string {
+  return [
+    i.operation,
+    i.action,
+    i.outcome,
+    i.workload.kind,
+    i.workload.name,
+    i.container,
+    i.source,
+    i.resource,
+    i.namespace,
+  ].join(SEPARATOR);
+}
+
+/** The `id` that users see: 16 hex digits of the key's hash. */
+export function violationId(key: string): string {
+  return stableHash(key, 16);
+}
+
+/** The key of a report in memory: its scope and its policy. */
+export function reportKey(namespace: string | undefined, policyName: string): string {
+  return `${namespace ?? ""}${SEPARATOR}${policyName}`;
+}
+
+/** How a pod is told from another within a report: in the cluster report pods of several namespaces and nodes meet. */
+export function podKey(namespace: string | undefined, pod: string, node: string): string {
+  return namespace === undefined ? `${pod}${SEPARATOR}${node}` : pod;
+}
+
+const DNS_SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+/** Kubernetes' bound on an object's name (apimachinery: DNS1123SubdomainMaxLength). */
+const MAX_NAME = 253;
+const DEFAULT_POSTURE_REPORT = "default-posture";
+
+/**
+ * The name of a policy's report: the policy's own, where an object can have it; `default-posture` for DefaultPosture;
+ * else (or where it would take that name) a readable slug and 8 hex digits of the policy name's hash.
+ */
+export function reportName(policyName: string): string {
+  if (policyName === DEFAULT_POSTURE) return DEFAULT_POSTURE_REPORT;
+  const legal = policyName.length <= MAX_NAME && DNS_SUBDOMAIN.test(policyName);
+  if (legal && policyName !== DEFAULT_POSTURE_REPORT) return policyName;
+  const slug = policyName
+    .toLowerCase()
+    .slice(0, 200)
+    .replace(/[^a-z0-9]+/g, "-")
+    .replace(/^-+|-+$/g, "");
+  return `${slug === "" ? "policy" : slug}-${stableHash(policyName, 8)}`;
+}
