@@ -294,7 +294,8 @@ export const configSchema = z.object({
   feed,
   memory: section("What is held in memory.", {
     maxViolations: wholeNumber({
-      about: "Distinct violations held over all reports; at the limit the list is cut, never the counts.",
+      about:
+        "Distinct violations held over all reports; beyond it alerts of new ones are counted without their details.",
       default: 200_000,
       min: 100,
       max: 10_000_000,
@@ -303,14 +304,14 @@ export const configSchema = z.object({
   }),
   duplicates: section("How the same alert, delivered twice, is recognised.", {
     windowMs: wholeNumber({
-      about: "How long an alert is remembered; 0 counts every alert.",
+      about: "How long an alert is remembered at least, unless there are too many.",
       default: MINUTE_MS,
-      min: 0,
+      min: 1,
       max: HOUR_MS,
       unit: "ms",
     }),
     maxEntries: wholeNumber({
-      about: "How many alerts are remembered; beyond it the oldest is forgotten first.",
+      about: "How many alerts are remembered; at this number the older half is forgotten.",
       default: 50_000,
       min: 1,
       max: 10_000_000,

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Every metric there is: its name, meaning, labels and where its number comes from. docs/metrics.md is written from here.
+// Invariant: names are part of the interface; no label's value comes from an alert, so the series are few.
+
+import type { Counts, MetricsSource } from "./metrics-source.ts";
+
+/** One series of a metric. */
+export interface Sample {
+  labels: Record<string, string>;
+  value: number;
+}
+
+/** A counter or gauge that is read when somebody asks. */
+export interface MetricDefinition {
+  name: string;
+  type: "counter" | "gauge";
+  help: string;
+  labels?: readonly string[];
+  read: (source: MetricsSource) => number | Sample[];
+}
+
+const MS_PER_SECOND = 1000;
+
+function by(label: string, counts: Counts): Sample[] {
+  return Object.entries(counts).map(([key, value]) => ({ labels: { [label]: key }, value }));
+}
+
+const alerts: MetricDefinition[] = [
+  {
+    name: "policy_violation_alerts_received_total",
+    type: "counter",
+    help: "Everything that came in; the sum of counted, duplicate, throttle notices and rejected.",
+    read: (source) => source.books().received,
+  },
+  {
+    name: "policy_violation_alerts_counted_total",
+    type: "counter",
+    help: "Alerts that became an occurrence of a violation.",
+    read: (source) => source.books().counted,
+  },
+  {
+    name: "policy_violation_alerts_duplicate_total",
+    type: "counter",
+    help: "Alerts that were delivered before and not counted again.",
+    read: (source) => source.books().duplicates,
+  },
+  {
+    name: "policy_violation_throttle_notices_total",
+    type: "counter",
+    help: "Notices that KubeArmor muted a container, so that real numbers are higher.",
+    read: (source) => source.books().throttleNotices,
+  },
+  {
+    name: "policy_violation_alerts_rejected_total",
+    type: "counter",
+    help: "Input that is no violation, by reason.",
+    labels: ["reason"],
+    read: (source) => by("reason", source.books().rejected),
+  },
+  {
+    name: "policy_violation_alerts_without_details_total",
+    type: "counter",
+    help: "Counted alerts of which only the number is kept, because memory.maxViolations was reached.",
+    read: (source) => source.held().withoutDetails,
+  },
+];
+
+const held: MetricDefinition[] = [
+  {
+    name: "policy_violation_unwritten_occurrences",
+    type: "gauge",
+    help: "Counted occurrences that no stored report tells yet.",
+    read: (source) => source.held().unwrittenOccurrences,
+  },
+  {
+    name: "policy_violation_violations_held",
+    type: "gauge",
+    help: "Distinct violations in memory.",
+    read: (source) => source.held().violations,
+  },
+  {
+    name: "policy_violation_reports_held",
+    type: "gauge",
+    help: "Reports in memory.",
+    read: (source) => source.held().reports,
+  },
+  {
+    name: "policy_violation_reports_held_bytes",
+    type: "gauge",
+    help: "Size of these reports as JSON, as last written or read.",
+    read: (source) => source.held().reportBytes,
+  },
+];
+
+const stream: MetricDefinition[] = [
+  {
+    name: "policy_violation_stream_up",
+    type: "gauge",
+    help: "1 while the alert stream is open, else 0.",
+    read: (source) => Number(source.stream().isUp),
+  },
+  {
+    name: "policy_violation_stream_disconnects_total",
+    type: "counter",
+    help: "Ends of the stream and failed attempts to open it, by reason.",
+    labels: ["reason"],
+    read: (source) => by("reason", source.stream().disconnects),
+  },
+  {
+    name: "policy_violation_stream_gaps_total",
+    type: "counter",
+    help: "Times in which the stream was not read, so that alerts may be missing.",
+    read: (source) => source.stream().gaps,
+  },
+  {
+    name: "policy_violation_stream_gap_seconds_total",
+    type: "counter",
+    help: "How long these times were in all.",
+    read: (source) => source.stream().gapMs / MS_PER_SECOND,
+  },
+  {
+    name: "policy_violation_stream_last_message_timestamp_seconds",
+    type: "gauge",
+    help: "When the last message came, in seconds since the epoch; 0 before the first.",
+    read: (source) => source.stream().lastMessageMs / MS_PER_SECOND,
+  },
+];
+
+const writes: MetricDefinition[] = [
+  {
+    name: "policy_violation_report_writes_total",
+    type: "counter",
+    help: "Attempts to write a report, by result.",
+    labels: ["result"],
+    read: (source) => by("result", source.writes().results),
+  },
+  {
+    name: "policy_violation_reports_queued",
+    type: "gauge",
+    help: "Changed reports that wait to be written.",
+    read: (source) => source.writes().queued,
+  },
+];
+
+const kubernetes: MetricDefinition[] = [
+  {
+    name: "policy_violation_api_requests_total",
+    type: "counter",
+    help: "Requests to the Kubernetes API, by verb and HTTP status (a word where there was no answer).",
+    labels: ["verb", "code"],
+    read: (source) =>
+      Array.from(source.api().requests, ({ verb, code, count }) => ({
+        labels: { verb, code },
+        value: count,
+      })),
+  },
+  {
+    name: "policy_violation_api_retries_total",
+    type: "counter",
+    help: "Requests to the Kubernetes API that were made again after a failure.",
+    read: (source) => source.api().retries,
+  },
+  {
+    name: "policy_violation_events_sent_total",
+    type: "counter",
+    help: "Kubernetes Events created or updated.",
+    read: (source) => source.events().sent,
+  },
+  {
+    name: "policy_violation_events_suppressed_total",
+    type: "counter",
+    help: "Occurrences that made no Event on purpose, by reason.",
+    labels: ["reason"],
+    read: (source) => by("reason", source.events().suppressed),
+  },
+  {
+    name: "policy_violation_events_lost_total",
+    type: "counter",
+    help: "Events that should have been sent and were not, by reason.",
+    labels: ["reason"],
+    read: (source) => by("reason", source.events().lost),
+  },
+  {
+    name: "policy_violation_leader",
+    type: "gauge",
+    help: "1 while this replica writes, 0 while it stands by.",
+    read: (source) => Number(source.isLeader()),
+  },
+];
+
+/** The metrics by topic, in the order of the documentation. */
+export const metricGroups: readonly { title: string; metrics: readonly MetricDefinition[] }[] = [
+  { title: "Alerts", metrics: alerts },
+  { title: "What is held", metrics: held },
+  { title: "Stream", metrics: stream },
+  { title: "Report writes", metrics: writes },
+  { title: "Kubernetes API and Events", metrics: kubernetes },
+];
+
+/** Observed directly, once a write; the buckets reach from a quick PUT to the write's time limit. */
+export const writeDurationDefinition = {
+  name: "policy_violation_report_write_duration_seconds",
+  help: "How long one write of a report took, whatever its result.",
+  buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+};
+
+export const buildInfoDefinition = {
+  name: "policy_violation_build_info",
+  help: "Always 1; the labels tell what runs.",
+  labels: ["version"],
+} as const;

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// PORT: where the metrics get their numbers. Whoever counts keeps plain numbers; a scrape reads them.
+// Invariant: reading costs nothing on the way of an alert, and changes nothing.
+
+/** Counts by a label's value; every value that is known in advance is present from the start, with 0. */
+export type Counts = Readonly<Record<string, number>>;
+
+/** Numbers as they are at this moment. Counters only ever grow. */
+export interface MetricsSource {
+  /** What came in and what became of it; `received` is the sum of the others. */
+  books(): {
+    received: number;
+    counted: number;
+    duplicates: number;
+    throttleNotices: number;
+    rejected: Counts;
+  };
+  /** What is held in memory. */
+  held(): {
+    /** Counted alerts that no stored report tells yet. */
+    unwrittenOccurrences: number;
+    violations: number;
+    reports: number;
+    /** JSON size of the reports as they were last written or read. */
+    reportBytes: number;
+    /** Counter: alerts counted without their details, because memory.maxViolations was reached. */
+    withoutDetails: number;
+  };
+  /** The alert stream. */
+  stream(): {
+    isUp: boolean;
+    /** Counter: times in which alerts may have been missed. */
+    gaps: number;
+    /** Counter: how long those lasted in all, in milliseconds. */
+    gapMs: number;
+    /** Milliseconds since the epoch; 0 before the first message. */
+    lastMessageMs: number;
+    disconnects: Counts;
+  };
+  /** Report writes. */
+  writes(): {
+    /** Counter by what became of it. */
+    results: Counts;
+    /** Changed reports that wait for their turn. */
+    queued: number;
+  };
+  /** Requests to the Kubernetes API. */
+  api(): {
+    /** Counter; `code` is the HTTP status, or a word where there was no answer. */
+    requests: Iterable<{ verb: string; code: string; count: number }>;
+    retries: number;
+  };
+  /** Kubernetes Events. */
+  events(): { sent: number; suppressed: Counts; lost: Counts };
+  /** Whether this replica writes. */
+  isLeader(): boolean;
+}

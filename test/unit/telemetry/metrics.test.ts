@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The source is a plain object that the test changes; what is scraped is compared with literal lines.
+
+import { describe, expect, test } from "vitest";
+import { metricGroups } from "../../../src/telemetry/metric-list.ts";
+import { createMetrics } from "../../../src/telemetry/metrics.ts";
+import type { MetricsSource } from "../../../src/telemetry/metrics-source.ts";
+
+function numbers() {
+  return {
+    books: {
+      received: 0,
+      counted: 0,
+      duplicates: 0,
+      throttleNotices: 0,
+      rejected: { no_policy: 0, invalid_json: 0 },
+    },
+    held: { unwrittenOccurrences: 0, violations: 0, reports: 0, reportBytes: 0, withoutDetails: 0 },
+    stream: { isUp: false, gaps: 0, gapMs: 0, lastMessageMs: 0, disconnects: { ok_end: 0, error: 0 } },
+    writes: { results: { written: 0, conflict: 0 }, queued: 0 },
+    api: { requests: [] as { verb: string; code: string; count: number }[], retries: 0 },
+    events: { sent: 0, suppressed: { rate: 0 }, lost: { queue_full: 0 } },
+    leader: false,
+  };
+}
+
+function setUp() {
+  const state = numbers();
+  const source: MetricsSource = {
+    books: () => state.books,
+    held: () => state.held,
+    stream: () => state.stream,
+    writes: () => state.writes,
+    api: () => state.api,
+    events: () => state.events,
+    isLeader: () => state.leader,
+  };
+  const metrics = createMetrics({ source, version: "1.2.3", processMetrics: false });
+  const scrape = async () =>
+    (await metrics.render()).split("\n").filter((line) => line && !line.startsWith("#"));
+  return { state, source, metrics, scrape };
+}
+
+const isWrite = (line: string) => line.startsWith("policy_violation_report_write_duration_seconds");
+
+describe("scrape", () => {
+  test("every series whose labels are known is there from the start, with 0", async () => {
+    const { scrape } = setUp();
+    expect((await scrape()).filter((line) => !isWrite(line))).toEqual([
+      "policy_violation_alerts_received_total 0",
+      "policy_violation_alerts_counted_total 0",
+      "policy_violation_alerts_duplicate_total 0",
+      "policy_violation_throttle_notices_total 0",
+      'policy_violation_alerts_rejected_total{reason="no_policy"} 0',
+      'policy_violation_alerts_rejected_total{reason="invalid_json"} 0',
+      "policy_violation_alerts_without_details_total 0",
+      "policy_violation_unwritten_occurrences 0",
+      "policy_violation_violations_held 0",
+      "policy_violation_reports_held 0",
+      "policy_violation_reports_held_bytes 0",
+      "policy_violation_stream_up 0",
+      'policy_violation_stream_disconnects_total{reason="ok_end"} 0',
+      'policy_violation_stream_disconnects_total{reason="error"} 0',
+      "policy_violation_stream_gaps_total 0",
+      "policy_violation_stream_gap_seconds_total 0",
+      "policy_violation_stream_last_message_timestamp_seconds 0",
+      'policy_violation_report_writes_total{result="written"} 0',
+      'policy_violation_report_writes_total{result="conflict"} 0',
+      "policy_violation_reports_queued 0",
+      "policy_violation_api_retries_total 0",
+      "policy_violation_events_sent_total 0",
+      'policy_violation_events_suppressed_total{reason="rate"} 0',
+      'policy_violation_events_lost_total{reason="queue_full"} 0',
+      "policy_violation_leader 0",
+      'policy_violation_build_info{version="1.2.3"} 1',
+    ]);
+  });
+
+  test("each number comes from its own field, in seconds where the name says so", async () => {
+    const { state, scrape } = setUp();
+    Object.assign(state.books, { received: 10, counted: 4, duplicates: 3, throttleNotices: 2 });
+    state.books.rejected.no_policy = 1;
+    state.held = {
+      unwrittenOccurrences: 11,
+      violations: 12,
+      reports: 13,
+      reportBytes: 14,
+      withoutDetails: 15,
+    };
+    state.stream = {
+      isUp: true,
+      gaps: 16,
+      gapMs: 1500,
+      lastMessageMs: 1_795_428_000_250,
+      disconnects: { ok_end: 17, error: 18 },
+    };
+    state.writes = { results: { written: 19, conflict: 20 }, queued: 21 };
+    state.api = { requests: [{ verb: "update", code: "200", count: 22 }], retries: 23 };
+    state.events = { sent: 24, suppressed: { rate: 25 }, lost: { queue_full: 26 } };
+    state.leader = true;
+    expect((await scrape()).filter((line) => !isWrite(line))).toEqual([
+      "policy_violation_alerts_received_total 10",
+      "policy_violation_alerts_counted_total 4",
+      "policy_violation_alerts_duplicate_total 3",
+      "policy_violation_throttle_notices_total 2",
+      'policy_violation_alerts_rejected_total{reason="no_policy"} 1',
+      'policy_violation_alerts_rejected_total{reason="invalid_json"} 0',
+      "policy_violation_alerts_without_details_total 15",
+      "policy_violation_unwritten_occurrences 11",
+      "policy_violation_violations_held 12",
+      "policy_violation_reports_held 13",
+      "policy_violation_reports_held_bytes 14",
+      "policy_violation_stream_up 1",
+      'policy_violation_stream_disconnects_total{reason="ok_end"} 17',
+      'policy_violation_stream_disconnects_total{reason="error"} 18',
+      "policy_violation_stream_gaps_total 16",
+      "policy_violation_stream_gap_seconds_total 1.5",
+      "policy_violation_stream_last_message_timestamp_seconds 1795428000.25",
+      'policy_violation_report_writes_total{result="written"} 19',
+      'policy_violation_report_writes_total{result="conflict"} 20',
+      "policy_violation_reports_queued 21",
+      'policy_violation_api_requests_total{verb="update",code="200"} 22',
+      "policy_violation_api_retries_total 23",
+      "policy_violation_events_sent_total 24",
+      'policy_violation_events_suppressed_total{reason="rate"} 25',
+      'policy_violation_events_lost_total{reason="queue_full"} 26',
+      "policy_violation_leader 1",
+      'policy_violation_build_info{version="1.2.3"} 1',
+    ]);
+  });
+
+  test("a second scrape tells the total, not the sum of both", async () => {
+    const { state, scrape } = setUp();
+    state.books.counted = 5;
+    await scrape();
+    state.books.counted = 7;
+    expect(await scrape()).toContain("policy_violation_alerts_counted_total 7");
+  });
+
+  test("writes are a histogram in seconds", async () => {
+    const { metrics, scrape } = setUp();
+    metrics.observeWrite(40);
+    metrics.observeWrite(31_000);
+    const lines = (await scrape()).filter(isWrite);
+    expect(lines).toContain('policy_violation_report_write_duration_seconds_bucket{le="0.025"} 0');
+    expect(lines).toContain('policy_violation_report_write_duration_seconds_bucket{le="0.05"} 1');
+    expect(lines).toContain('policy_violation_report_write_duration_seconds_bucket{le="30"} 1');
+    expect(lines).toContain('policy_violation_report_write_duration_seconds_bucket{le="+Inf"} 2');
+    expect(lines).toContain("policy_violation_report_write_duration_seconds_sum 31.04");
+  });
+
+  test("the process's own metrics keep their usual names", async () => {
+    const { source } = setUp();
+    const text = await createMetrics({ source, version: "1" }).render();
+    for (const name of [
+      "process_resident_memory_bytes",
+      "process_cpu_seconds_total",
+      "process_start_time_seconds",
+      "nodejs_heap_size_used_bytes",
+      "nodejs_eventloop_lag_p99_seconds",
+    ]) {
+      expect(text).toMatch(new RegExp(`^${name} [0-9.e+-]+$`, "m"));
+    }
+  });
+
+  test("a source that throws fails the scrape instead of telling half", async () => {
+    const { source } = setUp();
+    const broken: MetricsSource = {
+      ...source,
+      held: () => {
+        throw new Error("broken");
+      },
+    };
+    const metrics = createMetrics({ source: broken, version: "1", processMetrics: false });
+    await expect(metrics.render()).rejects.toThrow("broken");
+  });
+});
+
+test("names follow Prometheus's rules", () => {
+  const all = metricGroups.flatMap(({ metrics }) => metrics);
+  for (const { name, type, help } of all) {
+    expect(name).toMatch(/^policy_violation_[a-z_]+$/);
+    expect(name.endsWith("_total")).toBe(type === "counter");
+    expect(help).toMatch(/^[A-Z0-9].*\.$/);
+  }
+  expect(new Set(all.map(({ name }) => name)).size).toBe(all.length);
+});

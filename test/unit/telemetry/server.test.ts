@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Against the real server on a free port of the loopback, by fetch and by bare sockets.
+
+import { once } from "node:events";
+import { connect } from "node:net";
+import { afterEach, expect, test } from "vitest";
+import { type Logger, silentLogger } from "../../../src/telemetry/log.ts";
+import {
+  type Health,
+  ListenError,
+  type MetricsServer,
+  type ServerOptions,
+  startServer,
+} from "../../../src/telemetry/server.ts";
+
+const GOOD: Health = { ok: true, checks: { stream: { ok: true } } };
+
+const open: MetricsServer[] = [];
+afterEach(async () => {
+  for (const server of open.splice(0)) await server.close();
+});
+
+async function start(options: Partial<ServerOptions> = {}) {
+  const server = await startServer({
+    address: "127.0.0.1:0",
+    ready: () => GOOD,
+    healthy: () => GOOD,
+    metrics: async () => "a 1\n",
+    log: silentLogger,
+    ...options,
+  });
+  open.push(server);
+  return { server, url: `http://127.0.0.1:${server.port}` };
+}
+
+/** Sends raw bytes and resolves with all that came back once the server has closed the connection. */
+function raw(port: number, bytes: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, "127.0.0.1", () => socket.write(bytes));
+    let got = "";
+    socket.on("data", (chunk) => {
+      got += chunk.toString();
+    });
+    socket.on("error", reject);
+    socket.on("close", () => resolve(got));
+  });
+}
+
+test("/metrics gives what the metrics give", async () => {
+  const { url } = await start();
+  const response = await fetch(`${url}/metrics?x=1`);
+  expect(response.status).toBe(200);
+  expect(response.headers.get("content-type")).toBe("text/plain; version=0.0.4; charset=utf-8");
+  expect(await response.text()).toBe("a 1\n");
+});
+
+test("a probe answers 200 or 503 with one line a check", async () => {
+  const checks = { reports: { ok: true, detail: "12 listed" }, stream: { ok: true }, leader: { ok: true } };
+  const { url } = await start({
+    healthy: () => ({ ok: true, checks }),
+    ready: () => ({
+      ok: false,
+      checks: { ...checks, stream: { ok: false, detail: "no connection yet" }, leader: { ok: false } },
+    }),
+  });
+  const healthy = await fetch(`${url}/healthz`);
+  expect(healthy.status).toBe(200);
+  expect(await healthy.text()).toBe(
+    "[+]reports ok: 12 listed\n[+]stream ok\n[+]leader ok\nhealthz check passed\n",
+  );
+  const ready = await fetch(`${url}/readyz`);
+  expect(ready.status).toBe(503);
+  expect(await ready.text()).toBe(
+    "[+]reports ok: 12 listed\n[-]stream: no connection yet\n[-]leader: failed\nreadyz check failed\n",
+  );
+});
+
+test("other paths are 404, other methods 405, HEAD has no body", async () => {
+  const { url } = await start();
+  expect((await fetch(`${url}/`)).status).toBe(404);
+  expect((await fetch(`${url}/metrics/../etc`)).status).toBe(404);
+  const post = await fetch(`${url}/metrics`, { method: "POST", body: "x".repeat(100_000) });
+  expect(post.status).toBe(405);
+  expect(post.headers.get("allow")).toBe("GET, HEAD");
+  const head = await fetch(`${url}/metrics`, { method: "HEAD" });
+  expect(head.status).toBe(200);
+  expect(head.headers.get("content-length")).toBe("4");
+  expect(await head.text()).toBe("");
+});
+
+test("a failing source is a 500 that tells the client nothing and the log all", async () => {
+  const logged: object[] = [];
+  const log: Logger = { ...silentLogger, error: (fields) => void logged.push(fields) };
+  const failure = new Error("secret detail");
+  const { url } = await start({ log, metrics: () => Promise.reject(failure) });
+  const response = await fetch(`${url}/metrics`);
+  expect(response.status).toBe(500);
+  expect(await response.text()).toBe("failed; the log has the reason\n");
+  expect(logged).toEqual([{ err: failure, path: "/metrics" }]);
+});
+
+test("a probe that throws is a 500 too", async () => {
+  const { url } = await start({
+    ready: () => {
+      throw new Error("bug");
+    },
+  });
+  expect((await fetch(`${url}/readyz`)).status).toBe(500);
+});
+
+test("a client that never finishes its request is answered 408 and cut off", async () => {
+  const { server } = await start({ requestTimeoutMs: 100 });
+  expect(await raw(server.port, "GET /metrics HTTP/1.1\r\nHost: x\r\n")).toMatch(/^HTTP\/1\.1 408 /);
+  expect(
+    await raw(server.port, "POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc"),
+  ).toMatch(/^HTTP\/1\.1 405 /);
+});
+
+test("what is no HTTP is answered 400, oversized headers 431", async () => {
+  const { server } = await start();
+  expect(await raw(server.port, "\x16\x03\x01 hello\r\n\r\n")).toMatch(/^HTTP\/1\.1 400 /);
+  const headers = `X: ${"x".repeat(9000)}`;
+  expect(await raw(server.port, `GET / HTTP/1.1\r\nHost: x\r\n${headers}\r\n\r\n`)).toMatch(
+    /^HTTP\/1\.1 431 /,
+  );
+});
+
+test("a port in use names the address, the setting and the way out", async () => {
+  const { server } = await start();
+  const address = `127.0.0.1:${server.port}`;
+  const error = await start({ address }).catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(ListenError);
+  expect((error as Error).message).toBe(
+    `can't serve metrics and probes on ${address} (metrics.address): another process listens there; ` +
+      "choose another with --metrics-address or PVO_METRICS_ADDRESS",
+  );
+});
+
+test("an address that is not ours is told", async () => {
+  // TEST-NET-1: reserved for documentation, on no machine.
+  await expect(start({ address: "192.0.2.1:0" })).rejects.toThrow("this machine does not have that address");
+});
+
+test("an address without a host listens on all, IPv6 goes in brackets", async () => {
+  const all = await start({ address: ":0" });
+  expect((await fetch(`http://127.0.0.1:${all.server.port}/healthz`)).status).toBe(200);
+  const six = await start({ address: "[::1]:0" }).catch((error: unknown) => error as ListenError);
+  // A machine without IPv6 says so; anything else would be our mistake.
+  if (six instanceof Error) expect(six.message).toContain("this machine does not have that address");
+  else expect((await fetch(`http://[::1]:${six.server.port}/healthz`)).status).toBe(200);
+});
+
+test("close ends open connections, frees the port and may be called twice", async () => {
+  const { server } = await start();
+  const held = connect(server.port, "127.0.0.1");
+  await once(held, "connect");
+  const ended = once(held, "close");
+  await fetch(`http://127.0.0.1:${server.port}/healthz`);
+  await server.close();
+  await server.close();
+  await ended;
+  await expect(fetch(`http://127.0.0.1:${server.port}/healthz`)).rejects.toThrow();
+});
