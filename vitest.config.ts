@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+import { defineConfig } from "vitest/config";
+
+// biome-ignore lint/style/noDefaultExport: vitest reads the default export.
+export default defineConfig({
+  test: {
+    include: ["test/**/*.test.ts"],
+    // Real servers start in the integration tests; a slow machine must not fail them.
+    testTimeout: 60_000,
+    hookTimeout: 300_000,
+    // Two API servers at once are enough for a small machine.
+    maxWorkers: 2,
+  },
+});
