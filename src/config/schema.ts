@@ -281,7 +281,7 @@ export const configSchema = z.object({
   kubeconfig: text({
     about: "The kubeconfig file. Empty: `$KUBECONFIG`, then the pod's own account, then `~/.kube/config`.",
     default: "",
-    expects: "the path of a file",
+    expects: "the path of a file, or empty",
     isValid: (value) => value.length <= 4096 && !value.includes("\0"),
     flag: { name: "--kubeconfig", argument: "FILE" },
   }),
@@ -334,7 +334,7 @@ export const configSchema = z.object({
   }),
   log: section("The log, one JSON object a line on standard output.", {
     level: choice(["debug", "info", "warn", "error"], {
-      about: "The least important lines that are written.",
+      about: "The least important lines that are written: debug, info, warn or error.",
       default: "info",
       flag: { name: "--log-level", argument: "LEVEL" },
     }),

@@ -27,6 +27,8 @@ export interface SettingFacts {
   defaultText?: string;
   /** `ms`, `bytes` or a plural noun; absent where the value has no unit. */
   unit?: string;
+  /** Of a number, both inclusive. */
+  bounds?: { min: number; max: number };
   flag?: SettingFlag;
   /** True where a value may hold a secret: problems then never repeat it. */
   sensitive?: boolean;
@@ -53,7 +55,8 @@ export function wholeNumber(
   const schema = z.number().int().min(min).max(max);
   const of = unit === undefined ? "" : ` of ${UNIT_WORDS[unit] ?? unit}`;
   const expects = `a whole number${of} from ${min} to ${max}`;
-  settingFacts.add(schema, { kind: "number", expects, ...(unit === undefined ? {} : { unit }), ...rest });
+  const known = { kind: "number", expects, bounds: { min, max }, ...rest } as const;
+  settingFacts.add(schema, unit === undefined ? known : { ...known, unit });
   return schema;
 }
 

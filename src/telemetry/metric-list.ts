@@ -104,9 +104,15 @@ const stream: MetricDefinition[] = [
   {
     name: "policy_violation_stream_disconnects_total",
     type: "counter",
-    help: "Ends of the stream and failed attempts to open it, by reason.",
+    help: "Times that the stream ended or could not be opened, by reason; an outage counts once.",
     labels: ["reason"],
     read: (source) => by("reason", source.stream().disconnects),
+  },
+  {
+    name: "policy_violation_stream_attempts_total",
+    type: "counter",
+    help: "Attempts to open the stream.",
+    read: (source) => source.stream().attempts,
   },
   {
     name: "policy_violation_stream_gaps_total",
@@ -148,7 +154,7 @@ const kubernetes: MetricDefinition[] = [
   {
     name: "policy_violation_api_requests_total",
     type: "counter",
-    help: "Requests to the Kubernetes API, by verb and HTTP status (a word where there was no answer).",
+    help: "Requests to the Kubernetes API, by HTTP method and what came of it: OK or the kind of error.",
     labels: ["verb", "code"],
     read: (source) =>
       Array.from(source.api().requests, ({ verb, code, count }) => ({

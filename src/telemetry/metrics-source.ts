@@ -37,7 +37,10 @@ export interface MetricsSource {
     gapMs: number;
     /** Milliseconds since the epoch; 0 before the first message. */
     lastMessageMs: number;
+    /** Counter: an outage counts once, however many attempts it takes. */
     disconnects: Counts;
+    /** Counter: attempts to open the stream. */
+    attempts: number;
   };
   /** Report writes. */
   writes(): {
@@ -48,7 +51,7 @@ export interface MetricsSource {
   };
   /** Requests to the Kubernetes API. */
   api(): {
-    /** Counter; `code` is the HTTP status, or a word where there was no answer. */
+    /** Counter by HTTP method and what came of it: `OK` or the kind of error. */
     requests: Iterable<{ verb: string; code: string; count: number }>;
     retries: number;
   };

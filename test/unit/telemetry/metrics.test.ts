@@ -18,7 +18,14 @@ function numbers() {
       rejected: { no_policy: 0, invalid_json: 0 },
     },
     held: { unwrittenOccurrences: 0, violations: 0, reports: 0, reportBytes: 0, withoutDetails: 0 },
-    stream: { isUp: false, gaps: 0, gapMs: 0, lastMessageMs: 0, disconnects: { ok_end: 0, error: 0 } },
+    stream: {
+      isUp: false,
+      gaps: 0,
+      gapMs: 0,
+      lastMessageMs: 0,
+      disconnects: { ok_end: 0, error: 0 },
+      attempts: 0,
+    },
     writes: { results: { written: 0, conflict: 0 }, queued: 0 },
     api: { requests: [] as { verb: string; code: string; count: number }[], retries: 0 },
     events: { sent: 0, suppressed: { rate: 0 }, lost: { queue_full: 0 } },
@@ -63,6 +70,7 @@ describe("scrape", () => {
       "policy_violation_stream_up 0",
       'policy_violation_stream_disconnects_total{reason="ok_end"} 0',
       'policy_violation_stream_disconnects_total{reason="error"} 0',
+      "policy_violation_stream_attempts_total 0",
       "policy_violation_stream_gaps_total 0",
       "policy_violation_stream_gap_seconds_total 0",
       "policy_violation_stream_last_message_timestamp_seconds 0",
@@ -95,9 +103,10 @@ describe("scrape", () => {
       gapMs: 1500,
       lastMessageMs: 1_795_428_000_250,
       disconnects: { ok_end: 17, error: 18 },
+      attempts: 27,
     };
     state.writes = { results: { written: 19, conflict: 20 }, queued: 21 };
-    state.api = { requests: [{ verb: "update", code: "200", count: 22 }], retries: 23 };
+    state.api = { requests: [{ verb: "PUT", code: "OK", count: 22 }], retries: 23 };
     state.events = { sent: 24, suppressed: { rate: 25 }, lost: { queue_full: 26 } };
     state.leader = true;
     expect((await scrape()).filter((line) => !isWrite(line))).toEqual([
@@ -115,13 +124,14 @@ describe("scrape", () => {
       "policy_violation_stream_up 1",
       'policy_violation_stream_disconnects_total{reason="ok_end"} 17',
       'policy_violation_stream_disconnects_total{reason="error"} 18',
+      "policy_violation_stream_attempts_total 27",
       "policy_violation_stream_gaps_total 16",
       "policy_violation_stream_gap_seconds_total 1.5",
       "policy_violation_stream_last_message_timestamp_seconds 1795428000.25",
       'policy_violation_report_writes_total{result="written"} 19',
       'policy_violation_report_writes_total{result="conflict"} 20',
       "policy_violation_reports_queued 21",
-      'policy_violation_api_requests_total{verb="update",code="200"} 22',
+      'policy_violation_api_requests_total{verb="PUT",code="OK"} 22',
       "policy_violation_api_retries_total 23",
       "policy_violation_events_sent_total 24",
       'policy_violation_events_suppressed_total{reason="rate"} 25',
@@ -137,6 +147,16 @@ describe("scrape", () => {
     await scrape();
     state.books.counted = 7;
     expect(await scrape()).toContain("policy_violation_alerts_counted_total 7");
+  });
+
+  test("one scrape reads everything at one moment, so that the books balance in it", async () => {
+    const { state, metrics } = setUp();
+    const pending = metrics.render();
+    state.books.received = 1;
+    state.books.counted = 1;
+    const text = await pending;
+    expect(text).toContain("policy_violation_alerts_received_total 0\n");
+    expect(text).toContain("policy_violation_alerts_counted_total 0\n");
   });
 
   test("writes are a histogram in seconds", async () => {

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The command line: which commands and flags there are, their help, and what a call means.
+// Invariant: pure; it reads no process state, prints nothing and ends nothing. It returns what is to be done.
+
+import { Command, CommanderError, Option } from "commander";
+import { PRODUCT } from "../api/names.ts";
+import { type Setting, settings } from "../config/settings.ts";
+
+/** Flags that were given, by the path of the setting that they set. */
+export type GivenFlags = Readonly<Record<string, string | boolean>>;
+
+/** What a call asks for. */
+export type Invocation =
+  | { command: "run"; flags: GivenFlags; configPath?: string; printConfig: boolean }
+  | { command: "replay"; file: string; out: string; configPath?: string }
+  | { command: "demo"; out?: string }
+  /** Nothing to run: help, version (0) or a mistake (2); the texts are to be printed as they are. */
+  | { exit: 0 | 2; stdout: string; stderr: string };
+
+/** The exit code for a call or a configuration that is wrong. */
+export const EXIT_USAGE = 2;
+
+const HELP_WIDTH = 100;
+
+const ABOUT = `Keeps what KubeArmor reports: folds its alert stream into one PolicyViolationReport per
+namespace and violated policy, and puts Events on the offending pods.`;
+
+const PROGRAM_EXAMPLES = `
+Examples:
+  ${PRODUCT} demo
+  ${PRODUCT} run --config /etc/${PRODUCT}/config.yaml
+  zcat alerts.jsonl.gz | ${PRODUCT} replay - --out audit/
+`;
+
+const RUN_NOTES = `
+Every setting is a key of the configuration file and an environment variable: reports.maxBytes is
+PVO_REPORTS_MAX_BYTES. A flag goes before the environment, that before the file, that before the
+default.
+
+Examples:
+  ${PRODUCT} run
+  ${PRODUCT} run --kubeconfig ~/.kube/config --relay-address localhost:32767
+  ${PRODUCT} run --config pvo.yaml --print-config
+
+Exit codes: 0 stopped as asked, 1 failed, 2 wrong flags or configuration.
+`;
+
+const REPLAY_NOTES = `
+FILE holds one alert as JSON per line: the output of karmor, of the relay or of the daemon's log;
+- is standard input. The same alerts in any order give the same files, byte for byte:
+  DIR/<namespace>/policyviolationreports/<name>.yaml
+  DIR/_cluster/clusterpolicyviolationreports/<name>.yaml
+
+Examples:
+  ${PRODUCT} replay alerts.jsonl --out audit/
+  zcat alerts.jsonl.gz | ${PRODUCT} replay - --out audit/
+
+Exit codes: 0 every line understood, 1 failed, 2 wrong flags or configuration, 3 some lines were not
+understood (they are named on standard error).
+`;
+
+const DEMO_NOTES = `
+Needs nothing installed and no cluster.
+
+Examples:
+  ${PRODUCT} demo
+  ${PRODUCT} demo --out /tmp/reports
+`;
+
+/** The option that sets a setting, told in the setting's own words. */
+function optionOf({ flag, about, path, default: value, defaultText }: Setting): Option | undefined {
+  if (flag === undefined) return undefined;
+  const words = about.replaceAll("`", "");
+  if (flag.argument === undefined) return new Option(flag.name, `Sets ${path} to false. ${words}`);
+  const fallback = defaultText ?? String(value);
+  const told = fallback === "" ? "" : ` Default: ${fallback}.`;
+  return new Option(`${flag.name} <${flag.argument}>`, words + told);
+}
+
+function configOption(): Option {
+  return new Option("--config <FILE>", "The configuration as a YAML file.");
+}
+
+function addRun(program: Command, found: (invocation: Invocation) => void): void {
+  const run = program
+    .command("run")
+    .summary("watch KubeArmor and keep the reports of a cluster")
+    .description(
+      "Reads KubeArmor's alerts and keeps the reports and Events of a cluster until it is stopped.",
+    )
+    .addOption(configOption())
+    .option("--print-config", "Prints the configuration in force, with where it came from, and ends.")
+    .addHelpText("after", RUN_NOTES);
+  const paths = new Map<string, string>();
+  for (const setting of settings) {
+    const option = optionOf(setting);
+    if (option === undefined) continue;
+    run.addOption(option);
+    paths.set(option.attributeName(), setting.path);
+  }
+  run.action(() => {
+    const given = run.opts<{ config?: string; printConfig?: boolean } & Record<string, string | boolean>>();
+    const flags: Record<string, string | boolean> = {};
+    for (const [name, path] of paths) {
+      const value = given[name];
+      if (value !== undefined && run.getOptionValueSource(name) === "cli") flags[path] = value;
+    }
+    found({
+      command: "run",
+      flags,
+      ...(given.config === undefined ? {} : { configPath: given.config }),
+      printConfig: given.printConfig === true,
+    });
+  });
+}
+
+function addReplay(program: Command, found: (invocation: Invocation) => void): void {
+  program
+    .command("replay")
+    .summary("turn a file of alerts into reports")
+    .description("Reads alerts from a file or standard input and writes the reports as YAML files.")
+    .argument("<FILE|->", "JSON lines, or - for standard input")
+    .requiredOption("--out <DIR>", "The directory for the reports; made if it is not there.")
+    .addOption(configOption())
+    .addHelpText("after", REPLAY_NOTES)
+    .action((file: string, { out, config }: { out: string; config?: string }) => {
+      found({ command: "replay", file, out, ...(config === undefined ? {} : { configPath: config }) });
+    });
+}
+
+function addDemo(program: Command, found: (invocation: Invocation) => void): void {
+  program
+    .command("demo")
+    .summary("show all of it on sample alerts, without a cluster")
+    .description("Streams sample alerts through the whole program and shows what comes of them.")
+    .option("--out <DIR>", "Where the reports are written; a new temporary directory unless given.")
+    .addHelpText("after", DEMO_NOTES)
+    .action(({ out }: { out?: string }) => {
+      found({ command: "demo", ...(out === undefined ? {} : { out }) });
+    });
+}
+
+/** Returns what a call asks for; `argv` is without the program's own name. */
+export function parseArguments(argv: readonly string[], version: string): Invocation {
+  let stdout = "";
+  let stderr = "";
+  let invocation: Invocation | undefined;
+  const found = (asked: Invocation) => {
+    invocation = asked;
+  };
+  // Subcommands inherit what is set before they are added.
+  const program = new Command(PRODUCT)
+    .description(ABOUT)
+    .version(`${PRODUCT} ${version}`, "-V, --version", "Prints the version.")
+    .helpOption("-h, --help", "Prints this help.")
+    .helpCommand("help [command]", "Prints the help of a command.")
+    .addHelpText("after", PROGRAM_EXAMPLES)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => {
+        stdout += text;
+      },
+      writeErr: (text) => {
+        stderr += text;
+      },
+      getOutHelpWidth: () => HELP_WIDTH,
+      getErrHelpWidth: () => HELP_WIDTH,
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+    })
+    .showHelpAfterError("Add --help to see what there is.");
+  addRun(program, found);
+  addReplay(program, found);
+  addDemo(program, found);
+  try {
+    program.parse([...argv], { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    return { exit: error.exitCode === 0 ? 0 : EXIT_USAGE, stdout, stderr };
+  }
+  return invocation ?? { exit: EXIT_USAGE, stdout, stderr };
+}
