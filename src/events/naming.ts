@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Owns the texts of an Event: its name, reason, action and note, within the limits that the API server enforces.
+// Invariant: pure; whatever an alert said, what leaves here is accepted by the API server.
+
+import { EVENT_REASON } from "../api/names.ts";
+import { sanitize } from "../core/sanitize.ts";
+import type { Occurrence, Regarding } from "./event.ts";
+
+const MAX_NOTE_BYTES = 1024;
+const MAX_ACTION_CHARS = 128;
+const MAX_NAME_CHARS = 253;
+const DNS_SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+
+/**
+ * `<object>.<hex>`, a DNS subdomain of at most 253 characters; `random` in [0, 1) keeps two writers of the same
+ * millisecond apart.
+ */
+export function eventName(regarding: Regarding, nowMs: number, random: number): string {
+  const suffix =
+    Math.floor(nowMs).toString(16) +
+    Math.floor(random * 2 ** 32)
+      .toString(16)
+      .padStart(8, "0");
+  const room = MAX_NAME_CHARS - 1 - suffix.length;
+  const head = regarding.name.slice(0, room).replace(/[-.]+$/, "");
+  return `${DNS_SUBDOMAIN.test(head) ? head : regarding.kind.toLowerCase()}.${suffix}`;
+}
+
+/** A node's Events live in `default`: the API server accepts no other place but kube-system. */
+export function eventNamespace(regarding: Regarding): string {
+  return regarding.kind === "Pod" ? regarding.namespace : "default";
+}
+
+/** What the operator says happened: one of EVENT_REASON. */
+export function eventReason(occurrence: Pick<Occurrence, "outcome">): string {
+  return EVENT_REASON[occurrence.outcome];
+}
+
+/** `Block` and `Process` → `BlockProcess`; `Audit (Block)` and `File` → `AuditBlockFile`; a notice → `Throttle`. */
+export function eventAction(occurrence: Pick<Occurrence, "outcome" | "action" | "operation">): string {
+  if (occurrence.outcome === "Throttled") return "Throttle";
+  const words = `${occurrence.action} ${occurrence.operation}`.match(/[A-Za-z]+/g) ?? [];
+  const action = words.map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join("");
+  return action.slice(0, MAX_ACTION_CHARS) || "Report";
+}
+
+/** The note, cut to 1,024 bytes between characters. */
+export function eventNote(note: string): string {
+  return sanitize(note, MAX_NOTE_BYTES);
+}

@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Owns the pace of Events: few enough for the API server, soon enough for a person, and every occurrence accounted for.
+// Invariant: record() never waits and never throws; nothing is retried for ever; every buffer is bounded.
+
+import { LRUCache } from "lru-cache";
+import { DEFAULT_POSTURE } from "../api/names.ts";
+import { TokenBucket } from "../core/token-bucket.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Logger } from "../telemetry/log.ts";
+import { type LossReason, openBooks, type RecorderStats } from "./books.ts";
+import type { EventRecorder, EventResult, EventSink, Occurrence } from "./event.ts";
+import { Outbox } from "./outbox.ts";
+import {
+  type Attempt,
+  addOccurrence,
+  isDue,
+  isOver,
+  landed,
+  newSeries,
+  nextAttempt,
+  type Series,
+  seriesKey,
+  startOver,
+  untold,
+} from "./series.ts";
+import { UidCache } from "./uid-cache.ts";
+
+export interface RecorderOptions {
+  /** Whether occurrences of KubeArmor's default posture make Events; default false. */
+  defaultPosture?: boolean;
+  /** Series kept; beyond it the one that was silent the longest goes. Default 4,096. */
+  maxSeries?: number;
+  /** Events that wait to be created; default 1,000. Patches need no room: a series waits at most once. */
+  maxQueued?: number;
+  /**
+   * Creates and patches together; default 10/s, burst 50. A look-up of a uid comes on top: at most one for each of
+   * them, in practice one a minute for each pod that has something to tell.
+   */
+  overall?: { perSecond: number; burst: number };
+  /** New Events of one pod or node; default one per 30 s, burst 25. Patches are bounded by the series' own pace. */
+  perRegarding?: { perSecond: number; burst: number };
+}
+
+export interface RunningRecorder extends EventRecorder {
+  stats(): RecorderStats;
+  /**
+   * Takes no more, tells what is untold for at most `withinMs` milliseconds, and counts the rest as lost. Never
+   * rejects; later calls return the first one's promise.
+   */
+  stop(withinMs: number): Promise<void>;
+}
+
+/** A look over all series: heartbeats, retries and what is over. */
+const TICK_MS = 1000;
+const CONCURRENCY = 4;
+const MAX_TRIES = 5;
+const BACKOFF_BASE_MS = 1000;
+const BACKOFF_MAX_MS = 15_000;
+/** A Retry-After stops all Events, so no answer may stop them for longer than this. */
+const MAX_PAUSE_MS = 60_000;
+const WARN_INTERVAL_MS = 60_000;
+/** For how long the further occurrences of a series that failed are lost without a request. */
+const MUTE_MS = { pod_gone: 10_000, retries_exhausted: 30_000, refused: 60_000 };
+
+/** A series with its place in the machine. */
+interface Entry {
+  series: Series;
+  state: "idle" | "queued" | "sending" | "backoff";
+  attempt: Attempt | undefined;
+  tries: number;
+  retryAtMs: number;
+}
+
+/** Starts the recorder; it runs until stop(). */
+export function startRecorder(
+  options: RecorderOptions,
+  sink: EventSink,
+  clock: Clock,
+  logger: Logger,
+): RunningRecorder {
+  return new Recorder(options, sink, clock, logger);
+}
+
+class Recorder implements RunningRecorder {
+  readonly #options: RecorderOptions;
+  readonly #sink: EventSink;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #uids: UidCache;
+  readonly #outbox: Outbox<Entry>;
+  /** In the order of their last occurrence, the oldest first. */
+  readonly #entries = new Map<string, Entry>();
+  readonly #muted: LRUCache<string, LossReason>;
+  readonly #buckets = new LRUCache<string, TokenBucket>({ max: 4096 });
+  readonly #books = openBooks();
+  readonly #aborter = new AbortController();
+  readonly #drained = Promise.withResolvers<void>();
+  #stopping: Promise<void> | undefined;
+  #closed = false;
+  #cancelTick: (() => void) | undefined;
+  #lastWarnMs = Number.NEGATIVE_INFINITY;
+
+  constructor(options: RecorderOptions, sink: EventSink, clock: Clock, logger: Logger) {
+    this.#options = options;
+    this.#sink = sink;
+    this.#clock = clock;
+    this.#logger = logger;
+    this.#uids = new UidCache(sink, clock);
+    this.#muted = new LRUCache({ max: 4096, perf: { now: () => clock.nowMs() }, ttlResolution: 0 });
+    const pace = options.overall ?? { perSecond: 10, burst: 50 };
+    this.#outbox = new Outbox({ ...pace, concurrency: CONCURRENCY }, clock, (entry) => this.#deliver(entry));
+  }
+
+  record(occurrence: Occurrence): void {
+    const count = Math.max(1, Math.floor(occurrence.count) || 1);
+    const { lost, suppressed } = this.#books;
+    this.#books.recorded += count;
+    if (this.#stopping !== undefined) {
+      lost.stopped += count;
+      return;
+    }
+    if (occurrence.policy === DEFAULT_POSTURE && this.#options.defaultPosture !== true) {
+      suppressed.default_posture += count;
+      return;
+    }
+    const key = seriesKey(occurrence);
+    const muted = this.#muted.get(key);
+    if (muted !== undefined) {
+      lost[muted] += count;
+      return;
+    }
+    const entry = this.#entries.get(key) ?? this.#begin(key, occurrence, count);
+    if (entry === undefined) return;
+    // Moves it to the end: the map's order is the order of the last occurrence.
+    this.#entries.delete(key);
+    this.#entries.set(key, entry);
+    addOccurrence(entry.series, occurrence, count, this.#clock.nowMs());
+    this.#settle(entry);
+    this.#armTick();
+    this.#outbox.pump();
+  }
+
+  stats(): RecorderStats {
+    const { suppressed, lost, sent, ...counters } = this.#books;
+    let pending = 0;
+    for (const { series } of this.#entries.values()) pending += untold(series);
+    return {
+      ...counters,
+      pending,
+      suppressed: { ...suppressed },
+      lost: { ...lost },
+      sent: { ...sent },
+      series: this.#entries.size,
+      queued: this.#outbox.waiting,
+    };
+  }
+
+  stop(withinMs: number): Promise<void> {
+    this.#stopping ??= this.#flush(withinMs);
+    return this.#stopping;
+  }
+
+  async #flush(withinMs: number): Promise<void> {
+    // Until the next turn stop() has noted that it was called, which #settle and #checkDrained ask for.
+    await Promise.resolve();
+    for (const entry of this.#entries.values()) this.#settle(entry);
+    this.#outbox.pump();
+    const cancelDeadline = this.#clock.after(withinMs, () => this.#drained.resolve());
+    this.#checkDrained();
+    await this.#drained.promise;
+    cancelDeadline();
+    this.#closed = true;
+    this.#cancelTick?.();
+    this.#outbox.close();
+    this.#aborter.abort();
+    for (const entry of [...this.#entries.values()]) this.#drop(entry, "stopped");
+  }
+
+  /** Makes room for a new series; undefined when it may not begin (and its occurrences are accounted for). */
+  #begin(key: string, occurrence: Occurrence, count: number): Entry | undefined {
+    if (!this.#takeCreateToken(occurrence)) {
+      this.#books.suppressed.rate_limited += count;
+      return undefined;
+    }
+    if (this.#outbox.firstRank >= (this.#options.maxQueued ?? 1000)) {
+      this.#books.lost.queue_full += count;
+      return undefined;
+    }
+    if (this.#entries.size >= (this.#options.maxSeries ?? 4096)) this.#evictOldest();
+    const series = newSeries(key, occurrence, this.#clock.nowMs());
+    return { series, state: "idle", attempt: undefined, tries: 0, retryAtMs: 0 };
+  }
+
+  #evictOldest(): void {
+    for (const entry of this.#entries.values()) {
+      // The outcome of a request under way has still to be booked; there are never more than four.
+      if (entry.state === "sending") continue;
+      this.#drop(entry, "evicted");
+      return;
+    }
+  }
+
+  #takeCreateToken({ regarding }: Occurrence): boolean {
+    const key = JSON.stringify([regarding.kind === "Pod" ? regarding.namespace : "", regarding.name]);
+    let bucket = this.#buckets.get(key);
+    if (bucket === undefined) {
+      const { perSecond, burst } = this.#options.perRegarding ?? { perSecond: 1 / 30, burst: 25 };
+      bucket = new TokenBucket(perSecond, burst);
+      this.#buckets.set(key, bucket);
+    }
+    return bucket.take(this.#clock.nowMs());
+  }
+
+  /** Queues the entry if it is idle and its next word is due, or if this is the last chance for it. */
+  #settle(entry: Entry): void {
+    if (entry.state !== "idle") return;
+    const lastChance = this.#stopping !== undefined && untold(entry.series) > 0;
+    if (lastChance || isDue(entry.series, this.#clock.nowMs())) this.#enqueue(entry);
+  }
+
+  #enqueue(entry: Entry): void {
+    entry.state = "queued";
+    // News of something new before news of a number.
+    this.#outbox.add(entry, entry.series.event === undefined ? "first" : "second");
+  }
+
+  async #deliver(entry: Entry): Promise<void> {
+    entry.state = "sending";
+    let result: EventResult;
+    try {
+      result = await this.#send(entry);
+    } catch (error) {
+      result = { kind: "refused", message: error instanceof Error ? error.message : String(error) };
+    }
+    // After the deadline everything untold has been counted as lost; it can't be counted again.
+    if (this.#closed) return;
+    entry.state = "idle";
+    this.#book(entry, result);
+  }
+
+  async #send(entry: Entry): Promise<EventResult> {
+    const { series } = entry;
+    const { signal } = this.#aborter;
+    const uid = await this.#uids.get(series.occurrence.regarding, signal);
+    // The namespace of a pod that is gone may still be there; what is to be done is the same.
+    if (uid.kind === "absent") return { kind: "namespace_gone" };
+    if (uid.kind !== "found") return uid;
+    if (entry.attempt === undefined) {
+      if (series.event !== undefined && series.event.uid !== uid.uid) startOver(series);
+      entry.attempt = nextAttempt(series, uid.uid, this.#clock.nowMs(), this.#clock.random());
+    }
+    const { attempt } = entry;
+    if (attempt.kind === "create") return this.#sink.create(attempt.event, signal);
+    const last = { count: attempt.count, lastObservedUs: attempt.lastUs };
+    return this.#sink.patchSeries(attempt.ref, last, signal);
+  }
+
+  #book(entry: Entry, result: EventResult): void {
+    switch (result.kind) {
+      case "sent":
+        this.#landed(entry);
+        break;
+      case "gone":
+        this.#createAnew(entry);
+        break;
+      case "namespace_gone":
+        this.#mute(entry, "pod_gone");
+        break;
+      case "refused":
+        this.#warn(entry, result.message);
+        this.#mute(entry, "refused");
+        break;
+      case "retry":
+        this.#retry(entry, result);
+        break;
+    }
+    this.#checkDrained();
+  }
+
+  #landed(entry: Entry): void {
+    const { attempt, series } = entry;
+    if (attempt === undefined) return;
+    if (attempt.kind === "create") this.#books.sent.created += 1;
+    else this.#books.sent.patched += 1;
+    this.#books.told += landed(series, attempt, this.#clock.nowMs());
+    entry.attempt = undefined;
+    entry.tries = 0;
+    this.#settle(entry);
+  }
+
+  /** Somebody deleted the Event, or its time to live ran out: the next one carries the whole count. */
+  #createAnew(entry: Entry): void {
+    entry.attempt = undefined;
+    entry.series.event = undefined;
+    if (this.#takeCreateToken(entry.series.occurrence)) {
+      this.#enqueue(entry);
+      return;
+    }
+    this.#books.suppressed.rate_limited += untold(entry.series);
+    this.#forget(entry);
+  }
+
+  #retry(entry: Entry, result: { message: string; retryAfterMs?: number }): void {
+    const nowMs = this.#clock.nowMs();
+    if (result.retryAfterMs !== undefined) {
+      this.#outbox.pause(nowMs + Math.min(MAX_PAUSE_MS, result.retryAfterMs));
+    }
+    entry.tries += 1;
+    if (entry.tries >= MAX_TRIES) {
+      this.#warn(entry, result.message);
+      this.#mute(entry, "retries_exhausted");
+      return;
+    }
+    this.#books.retries += 1;
+    // Half fixed, half jitter: five tries in no time at all would be no patience.
+    const capMs = Math.min(BACKOFF_MAX_MS, BACKOFF_BASE_MS * 2 ** (entry.tries - 1));
+    entry.retryAtMs = nowMs + capMs * (0.5 + this.#clock.random() / 2);
+    entry.state = "backoff";
+    this.#armTick();
+  }
+
+  #mute(entry: Entry, reason: keyof typeof MUTE_MS): void {
+    this.#muted.set(entry.series.key, reason, { ttl: MUTE_MS[reason] });
+    this.#drop(entry, reason);
+  }
+
+  #drop(entry: Entry, reason: LossReason): void {
+    this.#books.lost[reason] += untold(entry.series);
+    this.#forget(entry);
+  }
+
+  #forget(entry: Entry): void {
+    this.#entries.delete(entry.series.key);
+    this.#outbox.remove(entry);
+  }
+
+  #armTick(): void {
+    this.#cancelTick ??= this.#clock.after(TICK_MS, () => {
+      this.#cancelTick = undefined;
+      this.#tick();
+    });
+  }
+
+  #tick(): void {
+    const nowMs = this.#clock.nowMs();
+    for (const entry of this.#entries.values()) {
+      if (entry.state === "backoff" && entry.retryAtMs <= nowMs) this.#enqueue(entry);
+      else if (entry.state === "idle" && isOver(entry.series, nowMs)) this.#forget(entry);
+      else this.#settle(entry);
+    }
+    if (this.#entries.size > 0) this.#armTick();
+    this.#outbox.pump();
+  }
+
+  #checkDrained(): void {
+    if (this.#stopping === undefined) return;
+    for (const entry of this.#entries.values()) if (entry.state !== "idle") return;
+    this.#drained.resolve();
+  }
+
+  /** One line a minute, whatever the number of failures: the counters say how many. */
+  #warn(entry: Entry, message: string): void {
+    const nowMs = this.#clock.nowMs();
+    if (nowMs - this.#lastWarnMs < WARN_INTERVAL_MS) return;
+    this.#lastWarnMs = nowMs;
+    const { kind, name } = entry.series.occurrence.regarding;
+    this.#logger.warn({ regarding: `${kind} ${name}`, error: message }, "an Event could not be sent");
+  }
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Owns one series of Events: what happened, how much of it has been told, and when the next word is due.
+// Invariant: pure; time is an argument. Every occurrence is told, or still untold, and never both.
+
+import type { NewEvent, Occurrence, RelatedReport } from "./event.ts";
+import { eventAction, eventName, eventNamespace, eventNote, eventReason } from "./naming.ts";
+
+/** While only the count moves, the Event is patched at most this often (besides 2 and the powers of ten). */
+export const HEARTBEAT_MS = 60_000;
+/** A series that is silent for this long is over; what comes later is a new one. client-go's value. */
+export const SILENCE_MS = 360_000;
+
+/** One (regarding, policy, operation, action, outcome). */
+export interface Series {
+  readonly key: string;
+  readonly occurrence: Occurrence;
+  /** The newest pointer to the report; its uid may be known only later. */
+  related: RelatedReport | undefined;
+  /** Occurrences since the series began. */
+  total: number;
+  /** Of `total`, how many the cluster has been told. */
+  told: number;
+  /** Of `told`, how many an earlier Event of this series told, about an object that is no more. */
+  base: number;
+  /** Microseconds: the first occurrence that the Event of now is about, the first untold one, and the last one. */
+  firstUs: number;
+  untoldFirstUs: number | undefined;
+  lastUs: number;
+  /** The Event that is in the cluster, as far as we know. */
+  event: { namespace: string; name: string; uid: string } | undefined;
+  lastSentMs: number;
+  lastRecordedMs: number;
+}
+
+/** A request that was begun; it stays the same through all its tries, so a lost answer can't make two Events. */
+export type Attempt =
+  | { kind: "create"; event: NewEvent; upTo: number }
+  | { kind: "patch"; ref: { namespace: string; name: string }; count: number; lastUs: number; upTo: number };
+
+/** The identity of a series, unambiguous whatever the parts hold. */
+export function seriesKey(occurrence: Occurrence): string {
+  const { regarding, policy, operation, action, outcome } = occurrence;
+  const namespace = regarding.kind === "Pod" ? regarding.namespace : "";
+  return JSON.stringify([regarding.kind, namespace, regarding.name, policy, operation, action, outcome]);
+}
+
+/** A series that has nothing in it yet. */
+export function newSeries(key: string, occurrence: Occurrence, nowMs: number): Series {
+  return {
+    key,
+    occurrence,
+    related: occurrence.related,
+    total: 0,
+    told: 0,
+    base: 0,
+    firstUs: occurrence.firstUs,
+    untoldFirstUs: undefined,
+    lastUs: occurrence.lastUs,
+    event: undefined,
+    lastSentMs: Number.NEGATIVE_INFINITY,
+    lastRecordedMs: nowMs,
+  };
+}
+
+/** Adds `count` occurrences; they may be older than those before. */
+export function addOccurrence(series: Series, occurrence: Occurrence, count: number, nowMs: number): void {
+  series.total += count;
+  series.related = occurrence.related ?? series.related;
+  // The time of an Event can't be changed once it exists.
+  if (series.event === undefined) series.firstUs = Math.min(series.firstUs, occurrence.firstUs);
+  series.untoldFirstUs = Math.min(series.untoldFirstUs ?? occurrence.firstUs, occurrence.firstUs);
+  series.lastUs = Math.max(series.lastUs, occurrence.lastUs);
+  series.lastRecordedMs = nowMs;
+}
+
+/** Occurrences that the cluster has not been told. */
+export function untold(series: Series): number {
+  return series.total - series.told;
+}
+
+/**
+ * Whether the next word is due: at once for the first occurrence, for the second, and when the count gets another
+ * digit; else when a minute has passed since the last word.
+ */
+export function isDue(series: Series, nowMs: number): boolean {
+  if (untold(series) === 0) return false;
+  if (series.event === undefined) return true;
+  const shown = series.told - series.base;
+  if (shown < 2 || digits(series.total - series.base) > digits(shown)) return true;
+  return nowMs - series.lastSentMs >= HEARTBEAT_MS;
+}
+
+/** Whether the series is told in full and has been silent for six minutes. */
+export function isOver(series: Series, nowMs: number): boolean {
+  return untold(series) === 0 && nowMs - series.lastRecordedMs >= SILENCE_MS;
+}
+
+/** The object has another uid than the Event's: what is untold becomes the beginning of a new Event. */
+export function startOver(series: Series): void {
+  series.event = undefined;
+  series.base = series.told;
+  series.firstUs = series.untoldFirstUs ?? series.lastUs;
+}
+
+/** The request that tells everything up to now: a create while there is no Event, else a patch. */
+export function nextAttempt(series: Series, uid: string, nowMs: number, random: number): Attempt {
+  const count = series.total - series.base;
+  const upTo = series.total;
+  if (series.event !== undefined) {
+    return { kind: "patch", ref: series.event, count, lastUs: series.lastUs, upTo };
+  }
+  const { occurrence, related } = series;
+  const { regarding } = occurrence;
+  const event: NewEvent = {
+    name: eventName(regarding, nowMs, random),
+    namespace: eventNamespace(regarding),
+    reason: eventReason(occurrence),
+    action: eventAction(occurrence),
+    note: eventNote(occurrence.note),
+    regarding: { apiVersion: "v1", ...regarding, uid },
+    ...(related === undefined ? {} : { related }),
+    eventTimeUs: series.firstUs,
+    ...(count < 2 ? {} : { series: { count, lastObservedUs: series.lastUs } }),
+  };
+  return { kind: "create", event, upTo };
+}
+
+/** Notes that `attempt` has landed at `nowMs`; returns how many occurrences it told that were untold before. */
+export function landed(series: Series, attempt: Attempt, nowMs: number): number {
+  const news = attempt.upTo - series.told;
+  series.told = attempt.upTo;
+  series.lastSentMs = nowMs;
+  // What came while the request was under way is newer than anything the request told; its own first time is lost in
+  // the sum, and the last time is the best bound that is left.
+  series.untoldFirstUs = untold(series) === 0 ? undefined : series.lastUs;
+  if (attempt.kind === "create") {
+    const { namespace, name, regarding } = attempt.event;
+    series.event = { namespace, name, uid: regarding.uid };
+  }
+  return news;
+}
+
+function digits(count: number): number {
+  return String(count).length;
+}

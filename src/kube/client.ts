@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Owns every request to the Kubernetes API: one pool of connections, a time limit on each call, one kind of error.
+// Invariant: never retries and never waits between calls; pace and patience belong to the callers.
+
+import { request as send } from "undici";
+import { PRODUCT } from "../api/names.ts";
+import type { Clock } from "../lib/clock.ts";
+import {
+  type ApiCall,
+  ApiError,
+  type ApiErrorCode,
+  CallAborted,
+  classifyAnswer,
+  classifyFailure,
+} from "./api-error.ts";
+import type { LoadedKubeConfig } from "./kubeconfig.ts";
+import { type Prepared, Transport } from "./transport.ts";
+
+/** Accept value for reads of which only the metadata matters: the object's name, uid, labels, annotations, owners. */
+export const METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+
+export const MERGE_PATCH = "application/merge-patch+json";
+
+/** One call; `path` begins with `/api`, and its variable parts are already encoded. */
+export interface KubeRequest {
+  method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+  path: string;
+  /** Entries that are undefined are left out. */
+  query?: Readonly<Record<string, string | number | boolean | undefined>>;
+  /** Sent as JSON. */
+  body?: unknown;
+  /** Default `application/json`. */
+  contentType?: string;
+  /** Default `application/json`. */
+  accept?: string;
+  /** For connecting, sending and the whole answer; default is the client's. */
+  timeoutMs?: number;
+  signal?: AbortSignal | undefined;
+}
+
+/** What a call came to, for metrics. */
+export interface KubeCall {
+  method: KubeRequest["method"];
+  code: "OK" | ApiErrorCode;
+  durationMs: number;
+}
+
+export interface KubeClientOptions {
+  kubeConfig: LoadedKubeConfig;
+  /** The program's version, for the User-Agent. */
+  version: string;
+  clock: Clock;
+  /** Default 30,000. */
+  timeoutMs?: number;
+  /** Default 10,000. */
+  connectTimeoutMs?: number;
+  /** Bound of one answer; default 32 MiB. A read beyond it is TooLarge. */
+  maxResponseBytes?: number;
+  /** Called once per call, when it has ended. */
+  observe?: (call: KubeCall) => void;
+}
+
+/** The part of KubeClient that the sinks need. */
+export type ApiRequester = Pick<KubeClient, "request">;
+
+/** A thin REST client of the Kubernetes API. */
+export class KubeClient {
+  readonly #options: KubeClientOptions;
+  readonly #server: string;
+  readonly #transport: Transport;
+  #requests = 0;
+
+  constructor(options: KubeClientOptions) {
+    this.#options = options;
+    this.#server = options.kubeConfig.server;
+    this.#transport = new Transport(options.kubeConfig.config, options.connectTimeoutMs ?? 10_000);
+  }
+
+  /** Requests sent and connections opened since the start. */
+  stats(): { requests: number; connectionsOpened: number } {
+    return { requests: this.#requests, connectionsOpened: this.#transport.connectionsOpened };
+  }
+
+  /**
+   * Sends one request and returns the answer's JSON, unchecked; undefined when the answer is empty.
+   *
+   * Throws ApiError and nothing else. An aborted signal and a time-out are `NotAnswered`.
+   */
+  async request<T = unknown>(request: KubeRequest): Promise<T> {
+    const { clock, observe } = this.#options;
+    const startedMs = clock.nowMs();
+    const call = { method: request.method, server: this.#server, path: request.path };
+    let code: KubeCall["code"] = "OK";
+    try {
+      return (await this.#timed(call, request)) as T;
+    } catch (error) {
+      const apiError = classifyFailure(call, error);
+      code = apiError.code;
+      throw apiError;
+    } finally {
+      observe?.({ method: request.method, code, durationMs: clock.nowMs() - startedMs });
+    }
+  }
+
+  /** Breaks all connections; calls in flight end as NotAnswered. */
+  async close(): Promise<void> {
+    await this.#transport.close();
+  }
+
+  async #timed(call: ApiCall, request: KubeRequest): Promise<unknown> {
+    const { signal } = request;
+    if (signal?.aborted) {
+      throw new ApiError("Unavailable", `${call.method} ${call.path}: not sent, the program is stopping`);
+    }
+    const timeoutMs = request.timeoutMs ?? this.#options.timeoutMs ?? 30_000;
+    const aborter = new AbortController();
+    const cancelTimer = this.#options.clock.after(timeoutMs, () =>
+      aborter.abort(
+        new CallAborted(`no answer within ${timeoutMs / 1000} s; the request may have been carried out`),
+      ),
+    );
+    const onAbort = () =>
+      aborter.abort(
+        new CallAborted("given up before the answer came; the request may have been carried out"),
+      );
+    signal?.addEventListener("abort", onAbort, { once: true });
+    try {
+      return await this.#send(call, request, aborter.signal);
+    } catch (error) {
+      throw aborter.signal.aborted ? aborter.signal.reason : error;
+    } finally {
+      cancelTimer();
+      signal?.removeEventListener("abort", onAbort);
+    }
+  }
+
+  async #send(call: ApiCall, request: KubeRequest, signal: AbortSignal): Promise<unknown> {
+    const { dispatcher, headers } = await this.#credentials(call, signal);
+    const body = request.body === undefined ? null : JSON.stringify(request.body);
+    this.#requests += 1;
+    const answer = await send(`${this.#server}${request.path}${queryString(request.query)}`, {
+      dispatcher,
+      signal,
+      method: request.method,
+      headers: {
+        ...headers,
+        "user-agent": `${PRODUCT}/${this.#options.version}`,
+        accept: request.accept ?? "application/json",
+        ...(body === null ? {} : { "content-type": request.contentType ?? "application/json" }),
+      },
+      body,
+    });
+    const text = await readBody(answer.body, this.#options.maxResponseBytes ?? 32 * 1024 * 1024);
+    if (answer.statusCode < 200 || answer.statusCode > 299) {
+      const retryAfter = answer.headers["retry-after"];
+      throw classifyAnswer(call, {
+        status: answer.statusCode,
+        body: text ?? "",
+        retryAfter: Array.isArray(retryAfter) ? retryAfter[0] : retryAfter,
+        nowMs: this.#options.clock.nowMs(),
+      });
+    }
+    if (text === undefined)
+      throw unreadable(call, "TooLarge", "the answer is larger than this program accepts");
+    if (text === "") return undefined;
+    try {
+      return JSON.parse(text);
+    } catch (cause) {
+      throw unreadable(
+        call,
+        "Unknown",
+        "the answer is no JSON: is this address a Kubernetes API server?",
+        cause,
+      );
+    }
+  }
+
+  /** An exec plugin can hang for ever, so the call's signal ends the wait for it as well. */
+  async #credentials(call: ApiCall, signal: AbortSignal): Promise<Prepared> {
+    const aborted = Promise.withResolvers<never>();
+    const onAbort = () => aborted.reject(signal.reason);
+    signal.addEventListener("abort", onAbort, { once: true });
+    try {
+      return await Promise.race([this.#transport.prepare(), aborted.promise]);
+    } catch (error) {
+      if (signal.aborted) {
+        throw new ApiError("Unavailable", `${call.method} ${call.path}: not sent: no credentials in time`);
+      }
+      const text = error instanceof Error ? error.message.trim() : String(error);
+      throw new ApiError(
+        "Unauthorized",
+        `${call.method} ${call.path}: not sent: no credentials: ${text}; check the user in the kubeconfig`,
+        { cause: error },
+      );
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+}
+
+/** A success that can't be read: for a write it leaves open what is stored now. */
+function unreadable(call: ApiCall, readCode: ApiErrorCode, text: string, cause?: unknown): ApiError {
+  const code = call.method === "GET" ? readCode : "NotAnswered";
+  return new ApiError(code, `${call.method} ${call.server}${call.path}: ${text}`, { cause });
+}
+
+function queryString(query: KubeRequest["query"]): string {
+  const params = new URLSearchParams();
+  for (const [name, value] of Object.entries(query ?? {})) {
+    if (value !== undefined) params.set(name, String(value));
+  }
+  return params.size === 0 ? "" : `?${params.toString()}`;
+}
+
+/** Reads to the end, so that the connection can serve again; undefined beyond `maxBytes` (and the connection ends). */
+async function readBody(body: AsyncIterable<Buffer>, maxBytes: number): Promise<string | undefined> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    size += chunk.length;
+    // Leaving the loop destroys the stream.
+    if (size > maxBytes) return undefined;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Owns finding and reading the kubeconfig: --kubeconfig, $KUBECONFIG, the pod's own ServiceAccount, ~/.kube/config.
+// Invariant: an error names the file and what to do, and never quotes the file (it holds secrets).
+
+import { existsSync, readFileSync } from "node:fs";
+import { delimiter, dirname, isAbsolute, join } from "node:path";
+import { KubeConfig } from "@kubernetes/client-node";
+import { isMap, parseDocument } from "yaml";
+
+/** Where to look. */
+export interface KubeConfigSource {
+  /** The value of --kubeconfig. */
+  path?: string | undefined;
+  /** The environment: KUBECONFIG, KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT, HOME. */
+  env: Readonly<Record<string, string | undefined>>;
+  /** Default: where Kubernetes mounts it into every pod. */
+  serviceAccountDir?: string;
+}
+
+/** A kubeconfig that names a server; that the server answers is not checked. */
+export interface LoadedKubeConfig {
+  config: KubeConfig;
+  /** Scheme, host and port (and path, where there is one), no slash at the end. */
+  server: string;
+  /** Where it came from, for the log. */
+  source: string;
+  /** The namespace of the context or of the pod. */
+  namespace?: string;
+}
+
+/** A kubeconfig that can't be used; the message is for the person who wrote it. */
+export class KubeConfigError extends Error {
+  override name = "KubeConfigError";
+}
+
+type YamlObject = Record<string, unknown>;
+
+const SERVICE_ACCOUNT_DIR = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+/** Loads the first of --kubeconfig, $KUBECONFIG, in-cluster and ~/.kube/config that is there; throws KubeConfigError. */
+export function loadKubeConfig(source: KubeConfigSource): LoadedKubeConfig {
+  const { env } = source;
+  if (source.path) return fromFiles([source.path], `--kubeconfig ${source.path}`);
+
+  const listed = (env["KUBECONFIG"] ?? "").split(delimiter).filter((path) => path !== "");
+  if (listed.length > 0) {
+    // kubectl passes over files of the list that are not there; none at all is a mistake.
+    const present = listed.filter((path) => existsSync(path));
+    return fromFiles(
+      present.length > 0 ? present : listed.slice(0, 1),
+      `$KUBECONFIG ${listed.join(delimiter)}`,
+    );
+  }
+
+  const accountDir = source.serviceAccountDir ?? SERVICE_ACCOUNT_DIR;
+  if (env["KUBERNETES_SERVICE_HOST"] && existsSync(join(accountDir, "token"))) {
+    return fromServiceAccount(accountDir, env);
+  }
+
+  const home = env["HOME"] ?? env["USERPROFILE"];
+  const homeFile = home ? join(home, ".kube", "config") : undefined;
+  if (homeFile && existsSync(homeFile)) return fromFiles([homeFile], homeFile);
+  throw new KubeConfigError(
+    `no kubeconfig: $KUBECONFIG is not set, this is no pod with a ServiceAccount token (${accountDir}/token), and ` +
+      `${homeFile ?? "~/.kube/config"} does not exist; pass --kubeconfig FILE`,
+  );
+}
+
+function fromServiceAccount(
+  directory: string,
+  env: Readonly<Record<string, string | undefined>>,
+): LoadedKubeConfig {
+  const host = env["KUBERNETES_SERVICE_HOST"] ?? "";
+  const port = env["KUBERNETES_SERVICE_PORT"] ?? "443";
+  const server = `https://${host.includes(":") ? `[${host}]` : host}:${port}`;
+  const config = new KubeConfig();
+  config.loadFromClusterAndUser(
+    { name: "in-cluster", server, caFile: join(directory, "ca.crt"), skipTLSVerify: false },
+    {
+      name: "in-cluster",
+      authProvider: { name: "tokenFile", config: { tokenFile: join(directory, "token") } },
+    },
+  );
+  const namespaceFile = join(directory, "namespace");
+  const namespace = existsSync(namespaceFile) ? readText(namespaceFile).trim() : "";
+  return { config, server, source: "in-cluster", ...(namespace === "" ? {} : { namespace }) };
+}
+
+/** Merges as kubectl does: of two entries with one name, and of two current contexts, the first file's counts. */
+function fromFiles(paths: string[], source: string): LoadedKubeConfig {
+  const merged: { clusters: YamlObject[]; contexts: YamlObject[]; users: YamlObject[] } = {
+    clusters: [],
+    contexts: [],
+    users: [],
+  };
+  let current = "";
+  for (const path of paths) {
+    const file = parseFile(path);
+    for (const list of ["clusters", "contexts", "users"] as const) {
+      for (const entry of entries(file, list, path)) {
+        if (!merged[list].some((other) => other["name"] === entry["name"])) merged[list].push(entry);
+      }
+    }
+    current ||= textOf(file["current-context"]);
+  }
+  checkReferences(merged, current, source);
+
+  const config = new KubeConfig();
+  try {
+    config.loadFromString(JSON.stringify({ ...merged, "current-context": current }));
+  } catch (cause) {
+    throw new KubeConfigError(`${source}: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    });
+  }
+  return { config, source, ...checkedServer(config, source) };
+}
+
+function parseFile(path: string): YamlObject {
+  const document = parseDocument(readText(path), { prettyErrors: false, logLevel: "silent" });
+  const [error] = document.errors;
+  if (error) {
+    const line = readText(path).slice(0, error.pos[0]).split("\n").length;
+    throw new KubeConfigError(`${path}: line ${line} is no YAML (${error.code}); is it a kubeconfig?`);
+  }
+  if (!isMap(document.contents)) {
+    throw new KubeConfigError(`${path}: this is no kubeconfig (a mapping with clusters, users and contexts)`);
+  }
+  return document.toJS() as YamlObject;
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (cause) {
+    const code = isObject(cause) ? textOf(cause["code"]) : "";
+    const why =
+      { ENOENT: "there is no such file", EACCES: "no permission to read it", EISDIR: "it is a directory" }[
+        code
+      ] ?? code;
+    throw new KubeConfigError(`cannot read the kubeconfig ${path}: ${why}; pass --kubeconfig FILE`, {
+      cause,
+    });
+  }
+}
+
+/** The entries of one list, with paths made absolute and with what the client library would overlook put right. */
+function entries(file: YamlObject, list: "clusters" | "contexts" | "users", path: string): YamlObject[] {
+  const value = file[list] ?? [];
+  if (!Array.isArray(value)) throw new KubeConfigError(`${path}: ${list} must be a list`);
+  const directory = dirname(path);
+  return value.filter(isObject).map((entry) => {
+    if (list === "clusters") return { ...entry, cluster: withAbsolutePaths(entry["cluster"], directory) };
+    if (list === "users") return { ...entry, user: completeUser(entry["user"], directory) };
+    return entry;
+  });
+}
+
+const PATH_KEYS = ["certificate-authority", "client-certificate", "client-key", "tokenFile"];
+
+function withAbsolutePaths(value: unknown, directory: string): YamlObject {
+  const result = isObject(value) ? { ...value } : {};
+  for (const key of PATH_KEYS) {
+    const path = textOf(result[key]);
+    if (path !== "" && !isAbsolute(path)) result[key] = join(directory, path);
+  }
+  return result;
+}
+
+function completeUser(value: unknown, directory: string): YamlObject {
+  const user = withAbsolutePaths(value, directory);
+  // The client library knows token files only under another name; kubectl lets the file win over a token.
+  if (user["tokenFile"]) {
+    user["auth-provider"] = { name: "tokenFile", config: { tokenFile: user["tokenFile"] } };
+    user["token"] = undefined;
+  }
+  const exec = user["exec"];
+  if (isObject(exec)) {
+    // Plugins may insist on this variable; the client library leaves it out.
+    const info = { apiVersion: exec["apiVersion"], kind: "ExecCredential", spec: { interactive: false } };
+    const env = Array.isArray(exec["env"]) ? exec["env"] : [];
+    const command = textOf(exec["command"]);
+    user["exec"] = {
+      ...exec,
+      command: command.includes("/") && !isAbsolute(command) ? join(directory, command) : command,
+      env: [...env, { name: "KUBERNETES_EXEC_INFO", value: JSON.stringify(info) }],
+    };
+  }
+  return user;
+}
+
+function checkReferences(
+  merged: { clusters: YamlObject[]; contexts: YamlObject[]; users: YamlObject[] },
+  current: string,
+  source: string,
+): void {
+  const names = merged.contexts.map((context) => textOf(context["name"])).join(", ") || "none";
+  if (current === "") {
+    throw new KubeConfigError(
+      `${source}: no current-context is set (contexts: ${names}); choose one with kubectl config use-context NAME`,
+    );
+  }
+  const entry = merged.contexts.find((context) => context["name"] === current);
+  const context = isObject(entry?.["context"]) ? entry["context"] : undefined;
+  if (context === undefined) {
+    throw new KubeConfigError(
+      `${source}: the current-context ${current} is not among the contexts (${names}); choose one with kubectl config use-context NAME`,
+    );
+  }
+  const cluster = textOf(context["cluster"]);
+  if (!merged.clusters.some((one) => one["name"] === cluster)) {
+    throw new KubeConfigError(
+      `${source}: context ${current} names the cluster "${cluster}", which is not there`,
+    );
+  }
+  const user = textOf(context["user"]);
+  if (user !== "" && !merged.users.some((one) => one["name"] === user)) {
+    throw new KubeConfigError(`${source}: context ${current} names the user "${user}", which is not there`);
+  }
+  if (user === "") {
+    // Without any user the client library leaves out the CA as well.
+    context["user"] = "anonymous";
+    if (!merged.users.some((one) => one["name"] === "anonymous"))
+      merged.users.push({ name: "anonymous", user: {} });
+  }
+}
+
+function checkedServer(config: KubeConfig, source: string): { server: string; namespace?: string } {
+  const cluster = config.getCurrentCluster();
+  const server = cluster?.server ?? "";
+  const scheme = URL.canParse(server) ? new URL(server).protocol : "";
+  if (cluster === null || (scheme !== "https:" && scheme !== "http:")) {
+    throw new KubeConfigError(`${source}: the cluster's server "${server}" is no http or https address`);
+  }
+  if (cluster.proxyUrl?.startsWith("socks")) {
+    throw new KubeConfigError(
+      `${source}: proxy-url ${new URL(cluster.proxyUrl).protocol}// is not supported; use an http or https proxy`,
+    );
+  }
+  // The client library refuses plain http unless it is told not to verify TLS; there is no TLS to verify.
+  if (scheme === "http:") Object.assign(cluster, { skipTLSVerify: true });
+  const namespace = config.getContextObject(config.getCurrentContext())?.namespace;
+  return { server, ...(namespace ? { namespace } : {}) };
+}
+
+function isObject(value: unknown): value is YamlObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}

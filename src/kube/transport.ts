@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Owns the connections to the API server: one pool, and the credentials that go with each request.
+// Invariant: no request opens a pool of its own (the client library's HTTP layer would, once per call).
+
+import type { RequestOptions } from "node:https";
+import type { KubeConfig } from "@kubernetes/client-node";
+import { Agent, type Dispatcher, ProxyAgent } from "undici";
+
+/** What one request needs: where to send it and what proves who we are. */
+export interface Prepared {
+  dispatcher: Dispatcher;
+  headers: Record<string, string>;
+}
+
+/** The TLS material as it stood when the pool was built; a change of any byte asks for a new pool. */
+interface TlsMaterial {
+  ca: Buffer | undefined;
+  cert: Buffer | undefined;
+  key: Buffer | undefined;
+}
+
+/** Under the idle timeout of API servers and of the load balancers before them. */
+const IDLE_CONNECTION_MS = 30_000;
+
+/**
+ * A keep-alive pool of HTTP/1.1 connections.
+ *
+ * HTTP/1.1 because it costs the least per request here, and because one lost connection then costs one request. The
+ * number of connections is not capped: it equals the number of requests in flight, which the callers bound, and a cap
+ * would let a slow write hold up a lease renewal.
+ */
+export class Transport {
+  readonly #config: KubeConfig;
+  readonly #connectTimeoutMs: number;
+  #pool: { dispatcher: Dispatcher; tls: TlsMaterial } | undefined;
+  #connectionsOpened = 0;
+
+  constructor(config: KubeConfig, connectTimeoutMs: number) {
+    this.#config = config;
+    this.#connectTimeoutMs = connectTimeoutMs;
+  }
+
+  /** Connections opened since the start. */
+  get connectionsOpened(): number {
+    return this.#connectionsOpened;
+  }
+
+  /**
+   * Reads the credentials anew (token files at most once a minute, certificates each time, exec plugins when theirs ran
+   * out) and returns the pool that fits them. Throws when they can't be had.
+   */
+  async prepare(): Promise<Prepared> {
+    const options: RequestOptions = {};
+    await this.#config.applyToHTTPSOptions(options);
+    const headers: Record<string, string> = {};
+    for (const [name, value] of Object.entries(options.headers ?? {})) headers[name] = String(value).trim();
+    if (options.auth) headers["Authorization"] = `Basic ${Buffer.from(options.auth).toString("base64")}`;
+
+    const tls = { ca: bytes(options.ca), cert: bytes(options.cert), key: bytes(options.key) };
+    if (this.#pool === undefined || !sameMaterial(this.#pool.tls, tls)) {
+      // Requests in flight end on the old pool; close() waits for them.
+      this.#pool?.dispatcher.close(() => undefined);
+      this.#pool = { dispatcher: this.#build(options), tls };
+    }
+    return { dispatcher: this.#pool.dispatcher, headers };
+  }
+
+  /** Breaks every connection; requests in flight fail. */
+  async close(): Promise<void> {
+    await this.#pool?.dispatcher.destroy();
+  }
+
+  #build(options: RequestOptions): Dispatcher {
+    const tls = {
+      ...(options.ca === undefined ? {} : { ca: options.ca }),
+      ...(options.cert === undefined ? {} : { cert: options.cert }),
+      ...(options.key === undefined ? {} : { key: options.key }),
+      ...(options.rejectUnauthorized === undefined ? {} : { rejectUnauthorized: options.rejectUnauthorized }),
+      ...(options.servername === undefined ? {} : { servername: options.servername }),
+    };
+    const connect = {
+      keepAlive: true,
+      keepAliveInitialDelay: IDLE_CONNECTION_MS,
+      timeout: this.#connectTimeoutMs,
+    };
+    const pool = {
+      allowH2: false,
+      keepAliveTimeout: IDLE_CONNECTION_MS,
+      // The whole call has one timer, in KubeClient; two more would only blur which one spoke.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    };
+    const proxy = this.#config.getCurrentCluster()?.proxyUrl;
+    const dispatcher = proxy
+      ? new ProxyAgent({ ...pool, uri: proxy, requestTls: { ...tls, ...connect } })
+      : new Agent({ ...pool, connect: { ...tls, ...connect } });
+    dispatcher.on("connect", () => {
+      this.#connectionsOpened += 1;
+    });
+    return dispatcher;
+  }
+}
+
+function bytes(value: RequestOptions["ca"] | RequestOptions["key"]): Buffer | undefined {
+  if (value === undefined) return undefined;
+  return Buffer.isBuffer(value) ? value : Buffer.from(String(value));
+}
+
+function sameMaterial(a: TlsMaterial, b: TlsMaterial): boolean {
+  return sameBytes(a.ca, b.ca) && sameBytes(a.cert, b.cert) && sameBytes(a.key, b.key);
+}
+
+function sameBytes(a: Buffer | undefined, b: Buffer | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : a.equals(b);
+}

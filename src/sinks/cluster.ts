@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Owns how reports are kept in the Kubernetes API: listed page by page, written whole with a resourceVersion.
+// Invariant: never merges, never retries, never patches; every outcome is one of the port's.
+
+import {
+  API_GROUP,
+  API_GROUP_VERSION,
+  API_VERSION,
+  CLUSTER_REPORT_KIND,
+  CLUSTER_REPORT_PLURAL,
+  FIELD_MANAGER,
+  MANAGED_BY_LABEL,
+  PRODUCT,
+  REPORT_KIND,
+  REPORT_PLURAL,
+} from "../api/names.ts";
+import type { Report } from "../api/v1alpha1.ts";
+import { ApiError } from "../kube/api-error.ts";
+import type { ApiRequester } from "../kube/client.ts";
+import type { Logger } from "../telemetry/log.ts";
+import { type ReadResult, type ReportRef, type ReportSink, SinkError, type WriteResult } from "./sink.ts";
+
+export interface ClusterSinkOptions {
+  client: ApiRequester;
+  logger: Logger;
+  /** Reports per page of a list; default 500. Halved while a page is larger than the client accepts. */
+  pageSize?: number;
+}
+
+const BASE = `/apis/${API_GROUP}/${API_VERSION}`;
+const WRITE_QUERY = { fieldManager: FIELD_MANAGER, fieldValidation: "Strict" };
+/** A paging token lives for minutes; a list that keeps outliving it is not going to end. */
+const MAX_LIST_RESTARTS = 3;
+const INSTALL_HINT = "install the CRDs: kubectl apply -f crds/";
+
+/** The kinds of refusal that only a person can mend. */
+type Refused = Extract<WriteResult, { kind: "refused" }>;
+
+/** Returns the sink that keeps reports as custom resources. */
+export function createClusterSink(options: ClusterSinkOptions): ReportSink {
+  const { client, logger } = options;
+  const pageSize = options.pageSize ?? 500;
+
+  async function* listKind(plural: string, kind: Report["kind"], signal: AbortSignal): AsyncIterable<Report> {
+    const seen = new Set<string>();
+    for (let restarts = 0; ; restarts++) {
+      try {
+        for await (const item of pages(client, plural, pageSize, signal)) {
+          const report = asReport(item, kind);
+          if (report === undefined) {
+            logger.warn(
+              { kind, name: nameOf(item) },
+              "a stored report is not of the expected form and is left alone; delete it to have it written anew",
+            );
+            continue;
+          }
+          const key = `${report.metadata.namespace ?? ""}/${report.metadata.name}`;
+          if (seen.has(key)) continue;
+          seen.add(key);
+          yield report;
+        }
+        return;
+      } catch (error) {
+        if (!(error instanceof ApiError)) throw error;
+        if (error.code === "Expired" && restarts < MAX_LIST_RESTARTS) continue;
+        throw listError(error);
+      }
+    }
+  }
+
+  return {
+    async *list(signal) {
+      yield* listKind(REPORT_PLURAL, REPORT_KIND, signal);
+      yield* listKind(CLUSTER_REPORT_PLURAL, CLUSTER_REPORT_KIND, signal);
+    },
+
+    async read(ref, signal) {
+      try {
+        const item = await client.request({ method: "GET", path: objectPath(ref), signal });
+        const report = asReport(item, ref.namespace === undefined ? CLUSTER_REPORT_KIND : REPORT_KIND);
+        if (report !== undefined) return { kind: "found", report };
+        const message = `${objectPath(ref)} is not of the expected form; delete it to have it written anew`;
+        return { kind: "refused", reason: "invalid", message };
+      } catch (error) {
+        return readFailure(error);
+      }
+    },
+
+    async write(report, signal) {
+      const { namespace, name, resourceVersion } = report.metadata;
+      const ref = namespace === undefined ? { name } : { namespace, name };
+      const create = resourceVersion === undefined;
+      try {
+        const stored = await client.request({
+          method: create ? "POST" : "PUT",
+          path: create ? collectionPath(ref) : objectPath(ref),
+          query: WRITE_QUERY,
+          body: report,
+          signal,
+        });
+        const written = asReport(stored, report.kind);
+        // An answer that is no report: the server took the write, but what is stored now must be read.
+        if (written === undefined)
+          return { kind: "unknown", message: `${objectPath(ref)}: unreadable answer` };
+        return { kind: "written", report: written };
+      } catch (error) {
+        return writeFailure(error, create);
+      }
+    },
+  };
+}
+
+/** All items of one kind; a page beyond the client's bound is asked for again at half the size. */
+async function* pages(
+  client: ApiRequester,
+  plural: string,
+  pageSize: number,
+  signal: AbortSignal,
+): AsyncIterable<unknown> {
+  let limit = pageSize;
+  let token: string | undefined;
+  do {
+    let page: { items?: unknown[]; metadata?: { continue?: string } };
+    try {
+      page = await client.request({
+        method: "GET",
+        path: `${BASE}/${plural}`,
+        query: { labelSelector: `${MANAGED_BY_LABEL}=${PRODUCT}`, limit, continue: token },
+        signal,
+      });
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.code !== "TooLarge" || limit === 1) throw error;
+      limit = Math.ceil(limit / 2);
+      continue;
+    }
+    yield* page?.items ?? [];
+    token = page?.metadata?.continue || undefined;
+    if (token === undefined) return;
+  } while (true);
+}
+
+function collectionPath(ref: ReportRef): string {
+  if (ref.namespace === undefined) return `${BASE}/${CLUSTER_REPORT_PLURAL}`;
+  return `${BASE}/namespaces/${encodeURIComponent(ref.namespace)}/${REPORT_PLURAL}`;
+}
+
+function objectPath(ref: ReportRef): string {
+  return `${collectionPath(ref)}/${encodeURIComponent(ref.name)}`;
+}
+
+/** Checks what the code past this point relies on, and drops managedFields: nobody reads them, and they cost memory. */
+function asReport(item: unknown, kind: Report["kind"]): Report | undefined {
+  if (!isObject(item) || !isObject(item["metadata"]) || typeof item["metadata"]["name"] !== "string") {
+    return undefined;
+  }
+  const { policy, summary, violations, coverage } = item;
+  if (!isObject(policy) || !isObject(summary) || !Array.isArray(violations) || !isObject(coverage))
+    return undefined;
+  const { managedFields: _, ...metadata } = item["metadata"];
+  return { ...item, apiVersion: API_GROUP_VERSION, kind, metadata } as unknown as Report;
+}
+
+function readFailure(error: unknown): ReadResult {
+  if (!(error instanceof ApiError)) throw error;
+  if (error.code === "NotFound" || error.code === "NamespaceGone") return { kind: "absent" };
+  return refusal(error) ?? retry(error);
+}
+
+function writeFailure(error: unknown, create: boolean): WriteResult {
+  if (!(error instanceof ApiError)) throw error;
+  switch (error.code) {
+    case "Conflict":
+    case "AlreadyExists":
+      return { kind: "conflict" };
+    case "NotFound":
+      return create ? retry(error) : { kind: "gone" };
+    case "NamespaceGone":
+      return { kind: "namespace_gone" };
+    case "TooLarge":
+      return { kind: "too_large", message: error.message };
+    case "NotAnswered":
+      return { kind: "unknown", message: error.message };
+    default:
+      return refusal(error) ?? retry(error);
+  }
+}
+
+function refusal(error: ApiError): Refused | undefined {
+  const { message } = error;
+  switch (error.code) {
+    case "Forbidden":
+      return { kind: "refused", reason: "forbidden", message };
+    case "Unauthorized":
+      return { kind: "refused", reason: "unauthorized", message };
+    case "NotServed":
+      return { kind: "refused", reason: "not_served", message: `${message}; ${INSTALL_HINT}` };
+    case "Invalid":
+      return { kind: "refused", reason: "invalid", message };
+    default:
+      return undefined;
+  }
+}
+
+function retry(error: ApiError): { kind: "retry"; message: string; retryAfterMs?: number } {
+  const { message, retryAfterMs } = error;
+  return { kind: "retry", message, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+}
+
+function listError(error: ApiError): SinkError {
+  const refused = refusal(error);
+  return new SinkError(refused?.message ?? error.message, {
+    cause: error,
+    refused: refused !== undefined,
+    ...(error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs }),
+  });
+}
+
+function nameOf(item: unknown): string {
+  const metadata = isObject(item) && isObject(item["metadata"]) ? item["metadata"] : {};
+  return typeof metadata["name"] === "string" ? metadata["name"] : "";
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
