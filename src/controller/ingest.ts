@@ -20,6 +20,8 @@ export interface IngestParts {
   books: Books;
   /** The time at which an alert arrives. */
   nowUs: () => EpochUs;
+  /** How far ahead of its arrival an alert's own time may be; default 5 min. */
+  maxAheadUs?: EpochUs | undefined;
   onRejected: (reason: Rejection, detail: string, line: number) => void;
   onThrottled: (notice: ThrottleNotice) => void;
 }
@@ -35,7 +37,7 @@ export class Ingest {
     const { aggregator, books, duplicates, redact } = this.#parts;
     books.received++;
     const nowUs = this.#parts.nowUs();
-    const decoded = decode(alert, nowUs, redact);
+    const decoded = decode(alert, nowUs, redact, this.#parts.maxAheadUs);
     if (decoded.kind === "rejected") {
       books.rejected[decoded.reason]++;
       this.#parts.onRejected(decoded.reason, decoded.detail, line);

@@ -45,6 +45,7 @@ export interface PipelineParts {
   logger: Logger;
   /** When an alert arrives; default: the clock's time. */
   nowUs?: () => EpochUs;
+  maxAheadUs?: EpochUs;
   onRejected?: (reason: Rejection, detail: string, line: number) => void;
   onWriteResult?: WriterParts["onResult"];
   /** Called after each report that has landed. */
@@ -102,6 +103,7 @@ export class Pipeline implements FeedListener {
       redact: createRedactor(options.redaction),
       books: this.books,
       nowUs,
+      maxAheadUs: parts.maxAheadUs,
       onRejected: (reason, detail, line) => this.#rejected(reason, detail, line),
       onThrottled: (notice) => {
         const occurrence = throttleOccurrence(notice);

@@ -12,6 +12,13 @@ export class StreamCoverage {
   gaps = 0;
   /** Total length of the gaps that have ended, in seconds. */
   gapSeconds = 0;
+  /** Ends of the stream and failed attempts to open it. */
+  readonly disconnects: Record<Disconnect["reason"], number> = {
+    ok_end: 0,
+    error: 0,
+    watchdog: 0,
+    connect_failed: 0,
+  };
   /** The newest disconnect, while the stream is down. */
   down: Disconnect | undefined;
   #gapFromMs: number | undefined;
@@ -30,6 +37,7 @@ export class StreamCoverage {
   /** The stream broke, or could not be opened. Returns true when a new gap begins. */
   disconnected(disconnect: Disconnect): boolean {
     this.down = disconnect;
+    this.disconnects[disconnect.reason]++;
     if (this.continuousSinceMs === undefined) return false;
     this.continuousSinceMs = undefined;
     this.#gapFromMs = disconnect.lastReadMs;

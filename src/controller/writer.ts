@@ -66,6 +66,8 @@ export class ReportWriter {
   readonly #stored = new Map<string, Stored>();
   readonly #busy = new Map<string, Promise<void>>();
   readonly #refusals = new Set<string>();
+  /** Writes and reads that failed and were put off. */
+  retries = 0;
   #active = false;
   #cancelTimer: (() => void) | undefined;
   #timerMs = Number.POSITIVE_INFINITY;
@@ -347,6 +349,7 @@ export class ReportWriter {
     const { clock } = this.#parts;
     const delayMs = RETRY_BASE_MS + fullJitter(state.failures, RETRY_BASE_MS, RETRY_MAX_MS, clock.random());
     state.failures++;
+    this.retries++;
     this.#schedule.retry(key, clock.nowMs() + Math.max(delayMs, retryAfterMs));
   }
 

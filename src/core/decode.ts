@@ -24,9 +24,17 @@ const MAX_TAGS = 50;
 const DNS_LABEL = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 const THROTTLE_OPERATION = "AlertThreshold";
 
-/** Decodes one alert. `arrivalUs` stands in for a time that is missing or impossible. */
-export function decode(alert: Alert, arrivalUs: EpochUs, redact: Redact): Decoded {
-  const time = timeOf(alert, arrivalUs);
+/**
+ * Decodes one alert. `arrivalUs` stands in for a time that is missing, or further ahead than `maxAheadUs` (default
+ * 5 min; infinite where arrival says nothing, as in a file).
+ */
+export function decode(
+  alert: Alert,
+  arrivalUs: EpochUs,
+  redact: Redact,
+  maxAheadUs: EpochUs = MAX_AHEAD_US,
+): Decoded {
+  const time = timeOf(alert, arrivalUs, maxAheadUs);
   if (alert.Operation === THROTTLE_OPERATION) return throttleNotice(alert, time.us);
   if (alert.PolicyName.trim() === "") {
     return { kind: "rejected", reason: "no_policy", detail: describeUnnamed(alert) };
@@ -39,10 +47,15 @@ interface AlertTime {
   dated: boolean;
 }
 
-function timeOf(alert: Alert, arrivalUs: EpochUs): AlertTime {
-  const us = parseMicroTime(alert.UpdatedTime) ?? secondsToUs(alert.Timestamp);
+/** The alert's own time: UpdatedTime, else Timestamp; undefined when it has neither. */
+export function ownTimeUs(alert: Alert): EpochUs | undefined {
+  return parseMicroTime(alert.UpdatedTime) ?? secondsToUs(alert.Timestamp);
+}
+
+function timeOf(alert: Alert, arrivalUs: EpochUs, maxAheadUs: EpochUs): AlertTime {
+  const us = ownTimeUs(alert);
   if (us === undefined) return { us: arrivalUs, dated: false };
-  return { us: us > arrivalUs + MAX_AHEAD_US ? arrivalUs : us, dated: true };
+  return { us: us > arrivalUs + maxAheadUs ? arrivalUs : us, dated: true };
 }
 
 function throttleNotice(alert: Alert, timeUs: EpochUs): Decoded {

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// `run`: builds every room from the configuration, starts them in order and stops them in reverse.
+// Invariant: no logic of its own; what is decided here is who knows whom, and when.
+
+import type { Config } from "./config/config.ts";
+import { Pipeline } from "./controller/pipeline.ts";
+import type { EventRecorder } from "./events/event.ts";
+import { type RunningRecorder, startRecorder } from "./events/recorder.ts";
+import { relayFeed } from "./feed/relay.ts";
+import { KubeClient } from "./kube/client.ts";
+import { createEventSink } from "./kube/event-sink.ts";
+import type { LoadedKubeConfig } from "./kube/kubeconfig.ts";
+import type { Clock } from "./lib/clock.ts";
+import { pipelineOptions } from "./pipeline-options.ts";
+import { metricsSource, type Observed, PassingCounts, readiness } from "./probes.ts";
+import { createClusterSink } from "./sinks/cluster.ts";
+import type { Logger } from "./telemetry/log.ts";
+import { createMetrics } from "./telemetry/metrics.ts";
+import { type MetricsServer, startServer } from "./telemetry/server.ts";
+
+export interface OperatorParts {
+  config: Config;
+  kubeConfig: LoadedKubeConfig;
+  logger: Logger;
+  clock: Clock;
+  version: string;
+}
+
+/** Of the grace period, what is kept for Events and for closing. */
+const CLOSING_SHARE = 0.2;
+
+/** Runs until the signal aborts, then writes what is left within the grace period. Returns the exit code. */
+export async function runOperator(parts: OperatorParts, stop: AbortSignal): Promise<number> {
+  const { config, logger, version, kubeConfig } = parts;
+  const relay = config.feed.relay.address;
+  logger.info({ version, server: kubeConfig.server, kubeconfig: kubeConfig.source, relay }, "starting");
+  const operator = await Operator.create(parts);
+  return await operator.run(stop);
+}
+
+class Operator {
+  readonly #parts: OperatorParts;
+  readonly #client: KubeClient;
+  readonly #recorder: RunningRecorder | undefined;
+  readonly #pipeline: Pipeline;
+  #server: MetricsServer | undefined;
+
+  static async create(parts: OperatorParts): Promise<Operator> {
+    const operator = new Operator(parts);
+    await operator.#listen();
+    return operator;
+  }
+
+  readonly #observed: Observed;
+  readonly #observeWrite: { call: (durationMs: number) => void } = { call() {} };
+
+  private constructor(parts: OperatorParts) {
+    const { config, kubeConfig, clock, logger, version } = parts;
+    const passing = new PassingCounts();
+    this.#parts = parts;
+    this.#client = new KubeClient({
+      kubeConfig,
+      version,
+      clock,
+      timeoutMs: config.reports.writeTimeoutMs,
+      observe: (call) => passing.countCall(call),
+    });
+    this.#recorder = config.events.enabled ? this.#startRecorder() : undefined;
+    const events: EventRecorder = this.#recorder ?? { record() {} };
+    this.#pipeline = new Pipeline(pipelineOptions(config, config.identity), {
+      sink: createClusterSink({ client: this.#client, logger }),
+      events,
+      clock,
+      logger,
+      onWriteResult: (kind, durationMs) => {
+        passing.writes[kind]++;
+        this.#observeWrite.call(durationMs);
+      },
+      onRejected: throttled(logger),
+    });
+    this.#observed = {
+      pipeline: this.#pipeline,
+      passing,
+      eventStats: () => this.#recorder?.stats(),
+      leadership: () => ({ isLeader: true, detail: "the only replica" }),
+    };
+  }
+
+  /** Feed first, so that alerts gather while the stored reports are listed; writes begin when those are known. */
+  async run(stop: AbortSignal): Promise<number> {
+    const { config, clock, logger } = this.#parts;
+    const feed = relayFeed(
+      {
+        address: config.feed.relay.address,
+        maxMessageBytes: config.feed.relay.maxMessageBytes,
+        healthIntervalMs: config.feed.relay.healthCheckIntervalMs,
+        backoffMaxMs: config.feed.relay.reconnectMaxMs,
+      },
+      clock,
+      logger,
+    );
+    const reading = feed.run(this.#pipeline, stop);
+    await this.#pipeline.load(stop);
+    if (!stop.aborted) this.#pipeline.writer.start();
+    await reading;
+    return await this.#close();
+  }
+
+  async #close(): Promise<number> {
+    const { config, clock, logger } = this.#parts;
+    const graceMs = config.shutdown.graceMs;
+    logger.info({ graceMs }, "stopping: writing what is left");
+    const deadline = new AbortController();
+    const cancel = clock.after(graceMs * (1 - CLOSING_SHARE), () => deadline.abort());
+    if (this.#pipeline.listing === undefined) await this.#pipeline.writer.flush(deadline.signal);
+    cancel();
+    await this.#recorder?.stop((graceMs * CLOSING_SHARE) / 2);
+    await this.#client.close();
+    await this.#server?.close();
+    const unwritten = this.#pipeline.aggregator.unwrittenOccurrences;
+    if (unwritten === 0) {
+      logger.info({ ...this.#pipeline.books }, "stopped: everything counted is written");
+      return 0;
+    }
+    logger.error(
+      { unwritten, ...this.#pipeline.books },
+      "stopped: occurrences that no report tells are lost",
+    );
+    return 1;
+  }
+
+  #startRecorder(): RunningRecorder {
+    const { config, clock, logger } = this.#parts;
+    const { events } = config;
+    return startRecorder(
+      {
+        defaultPosture: events.defaultPosture,
+        maxSeries: events.maxSeries,
+        maxQueued: events.maxQueued,
+        overall: { perSecond: events.perSecond, burst: events.burst },
+        perRegarding: { perSecond: 1000 / events.perObjectIntervalMs, burst: events.perObjectBurst },
+      },
+      createEventSink({ client: this.#client, reportingInstance: config.identity }),
+      clock,
+      logger,
+    );
+  }
+
+  async #listen(): Promise<void> {
+    const { config, logger, version } = this.#parts;
+    const metrics = createMetrics({ source: metricsSource(this.#observed), version });
+    this.#observeWrite.call = (durationMs) => metrics.observeWrite(durationMs);
+    this.#server = await startServer({
+      address: config.metrics.address,
+      ready: () => readiness(this.#observed),
+      healthy: () => ({ ok: true, checks: { loop: { ok: true } } }),
+      metrics: () => metrics.render(),
+      metricsContentType: metrics.contentType,
+      log: logger,
+    });
+    logger.info({ port: this.#server.port }, "serving metrics and probes");
+  }
+}
+
+/** Tells of the first rejection of each reason, and of every power of ten: a broken sender must not fill the log. */
+function throttled(logger: Logger): (reason: string, detail: string) => void {
+  const counts = new Map<string, number>();
+  return (reason, detail) => {
+    const count = (counts.get(reason) ?? 0) + 1;
+    counts.set(reason, count);
+    if (Number.isInteger(Math.log10(count))) {
+      logger.warn({ reason, detail, count }, "alert rejected: it is counted in the metrics and in no report");
+    }
+  };
+}

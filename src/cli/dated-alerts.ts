@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Gives each alert of a file the time at which it "arrives": a file has no other clock than its alerts.
+
+import type { Alert } from "../api/alert.ts";
+import { ownTimeUs } from "../core/decode.ts";
+import type { EpochUs } from "../core/time.ts";
+import type { FeedListener, FeedRejection } from "../feed/feed.ts";
+
+/** Alerts at the head of a file that wait for the first one with a time; beyond it they arrive now. */
+const MAX_WAITING = 100_000;
+
+/**
+ * Passes alerts on. An alert arrives at its own time; one without any at the time of the alert before it; those at the
+ * head of the file at the time of the first that has one.
+ */
+export class DatedAlerts implements FeedListener {
+  /** The time of the alert that is being passed on. */
+  nowUs: EpochUs;
+  readonly #next: Pick<FeedListener, "onAlert" | "onRejected">;
+  #waiting: [Alert, number][] | undefined = [];
+
+  /** `startUs` is the time of a file that has none in it. */
+  constructor(next: Pick<FeedListener, "onAlert" | "onRejected">, startUs: EpochUs) {
+    this.#next = next;
+    this.nowUs = startUs;
+  }
+
+  onAlert(alert: Alert, line: number): void {
+    const us = ownTimeUs(alert);
+    if (us !== undefined) {
+      this.nowUs = us;
+      this.end();
+    } else if (this.#waiting) {
+      this.#waiting.push([alert, line]);
+      if (this.#waiting.length >= MAX_WAITING) this.end();
+      return;
+    }
+    this.#next.onAlert(alert, line);
+  }
+
+  onRejected(reason: FeedRejection, detail: string, line: number): void {
+    this.#next.onRejected(reason, detail, line);
+  }
+
+  // A file is no stream: that it is open says nothing of what was not written to it.
+  onConnected(): void {}
+
+  onDisconnected(): void {}
+
+  /** Passes on what still waits. */
+  end(): void {
+    const waiting = this.#waiting ?? [];
+    this.#waiting = undefined;
+    for (const [alert, line] of waiting) this.#next.onAlert(alert, line);
+  }
+}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// `demo`: the main job with nothing installed. A KubeArmor node server in another process streams the sample alerts
+// over gRPC; the pipeline that `run` uses writes the reports as YAML; then everything is shown.
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { mkdtemp } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
+import type { Report } from "../api/v1alpha1.ts";
+import { type Config, parseConfig } from "../config/config.ts";
+import { Pipeline } from "../controller/pipeline.ts";
+import { startRecorder } from "../events/recorder.ts";
+import { relayFeed } from "../feed/relay.ts";
+import { assert } from "../lib/assert.ts";
+import type { Clock } from "../lib/clock.ts";
+import { pipelineOptions } from "../pipeline-options.ts";
+import { createDirectorySink, reportToYaml } from "../sinks/directory.ts";
+import { silentLogger } from "../telemetry/log.ts";
+import { CollectedEvents } from "./collected-events.ts";
+import { account } from "./replay.ts";
+import { clusterReportTable, reportTable } from "./table.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** How the KubeArmor node server is started. */
+interface NodePaths {
+  /** The Node.js that runs this program. */
+  nodePath: string;
+  /** The script of the KubeArmor node server. */
+  nodeServer: string;
+}
+
+export interface DemoParts extends NodePaths {
+  terminal: Terminal;
+  clock: Clock;
+  /** The directory for the reports; default a new one for temporary files. */
+  out: string | undefined;
+}
+
+/** Each of the samples so many times, with fresh times and process ids. */
+const ROUNDS = 20;
+const SAMPLES = 26;
+const ALERTS = ROUNDS * SAMPLES;
+const ALERTS_PER_SECOND = 260;
+const TIMEOUT_MS = 20_000;
+const TICK_MS = 100;
+/** The report that is shown in full: one policy, blocked on one workload and not blocked on another. */
+const SHOWN = "block-pkg-mgmt-tools-exec";
+
+/** Runs the demo; returns the exit code. */
+export async function demo(parts: DemoParts, stop: AbortSignal): Promise<number> {
+  const { terminal, clock, out, nodeServer } = parts;
+  if (!existsSync(nodeServer)) {
+    terminal.err(`the demo runs from a checkout: there is no ${nodeServer}\n`);
+    return 1;
+  }
+  const directory = out ?? (await mkdtemp(join(tmpdir(), "policy-violation-demo-")));
+  const node = startNode(parts);
+  const stopFeed = new AbortController();
+  try {
+    const address = await listeningAddress(node.stdout);
+    terminal.out(
+      `A KubeArmor node (process ${node.pid}) streams ${ALERTS} alerts over gRPC from ${address}.\n\n`,
+    );
+    const events = new CollectedEvents();
+    const recorder = startRecorder({}, events, clock, silentLogger);
+    const reports = new Map<string, Report>();
+    const pipeline = new Pipeline(pipelineOptions(demoConfig(), undefined), {
+      sink: createDirectorySink(directory),
+      events: recorder,
+      clock,
+      logger: silentLogger,
+      onReport: (report) => reports.set(`${report.metadata.namespace ?? ""}/${report.metadata.name}`, report),
+    });
+    pipeline.writer.start();
+    const reading = relayFeed({ address }, clock, silentLogger).run(
+      pipeline,
+      AbortSignal.any([stopFeed.signal, stop]),
+    );
+    await watch(pipeline, reports, { terminal, clock }, stop);
+    stopFeed.abort();
+    await reading;
+    await pipeline.writer.flush(stop);
+    await recorder.stop(1000);
+    show({ terminal, directory, events, pipeline, reports: [...reports.values()], nowMs: clock.nowMs() });
+    return pipeline.books.received === ALERTS && pipeline.aggregator.unwrittenOccurrences === 0 ? 0 : 1;
+  } finally {
+    stopFeed.abort();
+    node.kill();
+  }
+}
+
+/** Shows a live line until every alert has come, or the time is up. */
+async function watch(
+  pipeline: Pipeline,
+  reports: ReadonlyMap<string, Report>,
+  { terminal, clock }: Pick<DemoParts, "terminal" | "clock">,
+  stop: AbortSignal,
+): Promise<void> {
+  const endMs = clock.nowMs() + TIMEOUT_MS;
+  const line = () => {
+    const { received } = pipeline.books;
+    const unwritten = pipeline.aggregator.unwrittenOccurrences;
+    return `${received} of ${ALERTS} alerts · ${pipeline.aggregator.violationsHeld} violations · ${reports.size} reports written · ${unwritten} occurrences not yet written`;
+  };
+  while (pipeline.books.received < ALERTS && clock.nowMs() < endMs && !stop.aborted) {
+    if (terminal.isInteractive) terminal.out(`\r\x1b[K${line()}`);
+    await clock.sleep(TICK_MS, stop);
+  }
+  terminal.out(`${terminal.isInteractive ? "\r\x1b[K" : ""}${line()}\n\n`);
+}
+
+interface Shown {
+  terminal: Terminal;
+  directory: string;
+  events: CollectedEvents;
+  pipeline: Pipeline;
+  reports: readonly Report[];
+  nowMs: number;
+}
+
+function show({ terminal, directory, events, pipeline, reports, nowMs }: Shown): void {
+  const heading = (text: string) => terminal.out(`\n# ${text}\n`);
+  heading("kubectl get pvr -A");
+  terminal.out(reportTable(reports, nowMs));
+  heading("kubectl get cpvr");
+  terminal.out(clusterReportTable(reports, nowMs));
+  const shown = reports.find((report) => report.metadata.name === SHOWN);
+  assert(shown, `the samples break ${SHOWN}`);
+  heading(`kubectl get pvr -n ${shown.metadata.namespace} ${SHOWN} -o yaml`);
+  terminal.out(reportToYaml(shown));
+  heading("Events that would be sent");
+  terminal.out(events.table());
+  heading("The books");
+  terminal.out(`${account(pipeline.books)}\n`);
+  const told = reports.reduce((sum, report) => sum + report.summary.occurrences, 0);
+  const { unwrittenOccurrences } = pipeline.aggregator;
+  terminal.out(
+    `${pipeline.books.counted} counted = ${told} in the reports + ${unwrittenOccurrences} not yet written\n`,
+  );
+  terminal.out(`\n${reports.length} reports are in ${directory}\n`);
+}
+
+function demoConfig(): Config {
+  const result = parseConfig({ place: { identity: "demo" } });
+  assert("config" in result, "the defaults are a configuration");
+  return result.config;
+}
+
+function startNode({ nodePath, nodeServer }: NodePaths) {
+  const rate = ["--count", String(ALERTS), "--rate", String(ALERTS_PER_SECOND)];
+  const args = [nodeServer, ...rate, "--wait-for-client", "--lossless", "--die-with-parent"];
+  return spawn(nodePath, args, { stdio: ["pipe", "pipe", "inherit"] });
+}
+
+/** The first line that the node server prints says where it listens. */
+async function listeningAddress(stdout: Readable): Promise<string> {
+  const [line] = (await once(createInterface(stdout), "line")) as [string];
+  return (JSON.parse(line) as { listening: string }).listening;
+}

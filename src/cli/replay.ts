@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// `replay`: alerts from a file into YAML files, through the same pipeline that `run` uses.
+// Invariant: no clock but the alerts' own times: the same alerts in any order give the same bytes.
+
+import type { Config } from "../config/config.ts";
+import type { Books } from "../controller/books.ts";
+import { Pipeline } from "../controller/pipeline.ts";
+import type { Feed } from "../feed/feed.ts";
+import type { Clock } from "../lib/clock.ts";
+import { pipelineOptions } from "../pipeline-options.ts";
+import type { ReportSink } from "../sinks/sink.ts";
+import { silentLogger } from "../telemetry/log.ts";
+import { DatedAlerts } from "./dated-alerts.ts";
+import type { Terminal } from "./terminal.ts";
+
+export interface ReplayParts {
+  config: Config;
+  feed: Feed;
+  sink: ReportSink;
+  clock: Clock;
+  terminal: Terminal;
+  /** For messages: the directory. */
+  out: string;
+}
+
+/** Every line was understood. */
+const EXIT_OK = 0;
+const EXIT_FAILED = 1;
+/** Some lines were not understood. */
+const EXIT_REJECTED = 3;
+/** Rejected lines that are named one by one; the rest is counted. */
+const MAX_NAMED = 1000;
+/** Alerts remembered so that an exact duplicate is known; beyond it the older half is forgotten. */
+const MAX_REMEMBERED = 2_000_000;
+
+/** Replays the feed; returns the exit code. Rejects when the input can't be read. */
+export async function replay(parts: ReplayParts, signal: AbortSignal): Promise<number> {
+  const { terminal, clock, config } = parts;
+  const stop = new AbortController();
+  let written = 0;
+  let fault = "";
+  const rejected = new RejectedLines(terminal);
+  const pipeline: Pipeline = new Pipeline(
+    {
+      ...pipelineOptions(config, undefined),
+      // Only the number of alerts may make one forgotten: how far apart two lines stand says nothing.
+      duplicates: { windowMs: Number.POSITIVE_INFINITY, maxEntries: MAX_REMEMBERED },
+    },
+    {
+      sink: overwriting(parts.sink),
+      events: { record() {} },
+      clock,
+      logger: {
+        ...silentLogger,
+        error: (fields) => (fault = String((fields as { answer?: unknown }).answer)),
+      },
+      nowUs: () => alerts.nowUs,
+      maxAheadUs: Number.POSITIVE_INFINITY,
+      onReport: () => written++,
+      onWriteResult: (kind) => kind === "refused" && stop.abort(),
+      onRejected: (reason, detail, line) => rejected.add(reason, detail, line),
+    },
+  );
+  const alerts = new DatedAlerts(pipeline, clock.nowMs() * 1000);
+  await parts.feed.run(alerts, signal);
+  alerts.end();
+  await pipeline.writer.flush(AbortSignal.any([signal, stop.signal]));
+  rejected.end();
+  terminal.out(`${account(pipeline.books)}\n${written} reports written to ${parts.out}\n`);
+  const { unwrittenOccurrences } = pipeline.aggregator;
+  if (unwrittenOccurrences > 0) {
+    terminal.err(`${unwrittenOccurrences} alerts are in no file: ${fault || "stopped before the end"}\n`);
+    return EXIT_FAILED;
+  }
+  return pipeline.books.rejectedTotal === 0 ? EXIT_OK : EXIT_REJECTED;
+}
+
+/** Names the lines that were not understood, up to a bound, and counts the rest. */
+class RejectedLines {
+  readonly #terminal: Terminal;
+  #count = 0;
+
+  constructor(terminal: Terminal) {
+    this.#terminal = terminal;
+  }
+
+  add(reason: string, detail: string, line: number): void {
+    if (this.#count++ < MAX_NAMED) this.#terminal.err(`line ${line}: ${reason}: ${detail}\n`);
+  }
+
+  end(): void {
+    if (this.#count > MAX_NAMED) this.#terminal.err(`and ${this.#count - MAX_NAMED} more lines\n`);
+  }
+}
+
+/** The books in a sentence. */
+export function account(books: Books): string {
+  const reasons = Object.entries(books.rejected).filter(([, n]) => n > 0);
+  const why = reasons.length === 0 ? "" : ` (${reasons.map(([reason, n]) => `${reason} ${n}`).join(", ")})`;
+  return (
+    `${books.received} alerts received = ${books.counted} counted + ${books.duplicates} duplicates + ` +
+    `${books.throttleNotices} throttle notices + ${books.rejectedTotal} rejected${why}`
+  );
+}
+
+/** A replay tells what its input holds, whatever stood in the directory before. */
+function overwriting(sink: ReportSink): ReportSink {
+  return {
+    ...sink,
+    async write(report, signal) {
+      const result = await sink.write(report, signal);
+      if (result.kind !== "conflict") return result;
+      const { namespace, name } = report.metadata;
+      const read = await sink.read(namespace === undefined ? { name } : { namespace, name }, signal);
+      if (read.kind !== "found") return result;
+      const { resourceVersion } = read.report.metadata;
+      const metadata = { ...report.metadata, ...(resourceVersion === undefined ? {} : { resourceVersion }) };
+      return await sink.write({ ...report, metadata }, signal);
+    },
+  };
+}

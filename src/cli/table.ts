@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Reports as `kubectl get` prints them.
+
+import type { Report } from "../api/v1alpha1.ts";
+
+const GAP = "   ";
+
+/** Lays rows out in columns as wide as their widest cell; the last is not padded. */
+export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = header.map((cell, i) => Math.max(cell.length, ...rows.map((row) => row[i]?.length ?? 0)));
+  const line = (row: readonly string[]) =>
+    row.map((cell, i) => (i === row.length - 1 ? cell : cell.padEnd(widths[i] ?? 0))).join(GAP);
+  return [header, ...rows].map((row) => `${line(row)}\n`).join("");
+}
+
+/** The table of `kubectl get pvr -A`, by namespace and name. */
+export function reportTable(reports: readonly Report[], nowMs: number): string {
+  const namespaced = reports.filter((report) => report.metadata.namespace !== undefined).sort(byName);
+  const header = ["NAMESPACE", "NAME", "PREVENTED", "ALLOWED", "PODS", "SEVERITY", "LAST SEEN"];
+  return table(
+    header,
+    namespaced.map((r) => [r.metadata.namespace ?? "", ...cells(r, r.summary.pods, nowMs)]),
+  );
+}
+
+/** The table of `kubectl get cpvr`, by name. */
+export function clusterReportTable(reports: readonly Report[], nowMs: number): string {
+  const cluster = reports.filter((report) => report.metadata.namespace === undefined).sort(byName);
+  const header = ["NAME", "PREVENTED", "ALLOWED", "NODES", "SEVERITY", "LAST SEEN"];
+  return table(
+    header,
+    cluster.map((r) => cells(r, r.summary.nodes, nowMs)),
+  );
+}
+
+function cells({ metadata, summary }: Report, places: number, nowMs: number): string[] {
+  return [
+    metadata.name,
+    String(summary.prevented),
+    String(summary.allowed),
+    String(places),
+    summary.severity,
+    age(nowMs - Date.parse(summary.lastSeen)),
+  ];
+}
+
+function byName(a: Report, b: Report): number {
+  const [x, y] = [a, b].map((r) => `${r.metadata.namespace ?? ""}/${r.metadata.name}`);
+  return (x ?? "") < (y ?? "") ? -1 : 1;
+}
+
+/** A duration as kubectl writes one: `37s`, `5m`, `3h`, `12d`, `2y`. */
+function age(ms: number): string {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  if (seconds < 120) return `${seconds}s`;
+  if (seconds < 2 * 3600) return `${Math.floor(seconds / 60)}m`;
+  if (seconds < 2 * 86_400) return `${Math.floor(seconds / 3600)}h`;
+  const days = Math.floor(seconds / 86_400);
+  return days < 2 * 365 ? `${days}d` : `${Math.floor(days / 365)}y`;
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The edge of the process: arguments, environment, signals, streams and exit codes are touched here and nowhere else.
+// Invariant: no logic; it hands each command what it needs and turns what comes back into an exit code.
+
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { runOperator } from "./app.ts";
+import { EXIT_USAGE, type GivenFlags, parseArguments } from "./cli/arguments.ts";
+import { demo } from "./cli/demo.ts";
+import { replay } from "./cli/replay.ts";
+import type { Terminal } from "./cli/terminal.ts";
+import { type Config, parseConfig } from "./config/config.ts";
+import { printConfig } from "./config/print.ts";
+import { formatProblems } from "./config/problem.ts";
+import { fileFeed } from "./feed/file.ts";
+import { KubeConfigError, loadKubeConfig } from "./kube/kubeconfig.ts";
+import { systemClock } from "./lib/clock.ts";
+import { createDirectorySink } from "./sinks/directory.ts";
+import { createLogger } from "./telemetry/pino.ts";
+import { VERSION } from "./version.ts";
+
+const EXIT_FAILED = 1;
+
+const terminal: Terminal = {
+  out: (text) => void process.stdout.write(text),
+  err: (text) => void process.stderr.write(text),
+  isInteractive: process.stdout.isTTY === true,
+  stdin: process.stdin,
+};
+
+const DEMO = {
+  nodePath: process.execPath,
+  nodeServer: join(import.meta.dirname, "..", "test", "kubearmor-node", "main.ts"),
+};
+
+async function main(argv: readonly string[]): Promise<number> {
+  const call = parseArguments(argv, VERSION);
+  if ("exit" in call) {
+    terminal.out(call.stdout);
+    terminal.err(call.stderr);
+    return call.exit;
+  }
+  const stop = stopSignal();
+  if (call.command === "demo")
+    return await demo({ ...DEMO, terminal, clock: systemClock, out: call.out }, stop);
+  const config = readConfig(call.command === "run" ? call.flags : {}, call.configPath);
+  if (!config) return EXIT_USAGE;
+  if (call.command === "replay") return await replayFile(config, call.file, call.out, stop);
+  if (call.printConfig) {
+    terminal.out(printConfig(config));
+    return 0;
+  }
+  return await run(config, stop);
+}
+
+async function run(config: Config, stop: AbortSignal): Promise<number> {
+  const logger = createLogger({ stream: process.stdout, level: config.log.level });
+  try {
+    const kubeConfig = loadKubeConfig({ path: config.kubeconfig, env: process.env });
+    return await runOperator({ config, kubeConfig, logger, clock: systemClock, version: VERSION }, stop);
+  } catch (error) {
+    if (!(error instanceof KubeConfigError)) throw error;
+    terminal.err(`${error.message}\n`);
+    return EXIT_USAGE;
+  }
+}
+
+async function replayFile(config: Config, file: string, out: string, stop: AbortSignal): Promise<number> {
+  const feed = fileFeed({ input: file === "-" ? process.stdin : file });
+  return await replay(
+    { config, feed, sink: createDirectorySink(out), clock: systemClock, terminal, out },
+    stop,
+  );
+}
+
+/** Reads the configuration; prints every problem and returns undefined when it is wrong. */
+function readConfig(flags: GivenFlags, path: string | undefined): Config | undefined {
+  let fileText: string | undefined;
+  try {
+    if (path !== undefined) fileText = readFileSync(path, "utf8");
+  } catch (error) {
+    terminal.err(`can't read the configuration: ${(error as Error).message}\n`);
+    return undefined;
+  }
+  const place = { identity: `${hostname()}-${randomBytes(4).toString("hex")}`, namespace: undefined };
+  const result = parseConfig({ flags, env: process.env, fileText, filePath: path, place });
+  if ("config" in result) return result.config;
+  terminal.err(formatProblems(result.problems));
+  return undefined;
+}
+
+/** Aborts at the first SIGTERM or SIGINT; a second one ends the process at once, as users expect. */
+function stopSignal(): AbortSignal {
+  const stop = new AbortController();
+  for (const name of ["SIGTERM", "SIGINT"] as const) {
+    process.on(name, () => {
+      if (stop.signal.aborted) process.exit(EXIT_FAILED);
+      stop.abort();
+    });
+  }
+  return stop.signal;
+}
+
+main(process.argv.slice(2)).then(
+  (code) => {
+    process.exitCode = code;
+    // Whatever still has a timer or a socket open has nothing left to say.
+    process.stdout.write("", () => process.exit(code));
+  },
+  (error: unknown) => {
+    terminal.err(
+      `${error instanceof Error ? (error.cause ? error.message : (error.stack ?? error.message)) : String(error)}\n`,
+    );
+    process.exit(EXIT_FAILED);
+  },
+);

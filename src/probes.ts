@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// What the program says of itself: readiness with its reasons, and the numbers behind the metrics.
+// Invariant: reads only.
+
+import type { Pipeline } from "./controller/pipeline.ts";
+import type { RecorderStats } from "./events/recorder.ts";
+import type { KubeCall } from "./kube/client.ts";
+import type { WriteResult } from "./sinks/sink.ts";
+import type { Counts, MetricsSource } from "./telemetry/metrics-source.ts";
+import type { Health } from "./telemetry/server.ts";
+
+/** Counts what only passes by: API calls and the answers to writes. */
+export class PassingCounts {
+  readonly writes: Record<WriteResult["kind"], number> = {
+    written: 0,
+    conflict: 0,
+    gone: 0,
+    namespace_gone: 0,
+    too_large: 0,
+    retry: 0,
+    unknown: 0,
+    refused: 0,
+  };
+  readonly #api = new Map<string, { verb: string; code: string; count: number }>();
+
+  countCall({ method, code }: KubeCall): void {
+    const key = `${method} ${code}`;
+    const known = this.#api.get(key) ?? { verb: method, code, count: 0 };
+    known.count++;
+    this.#api.set(key, known);
+  }
+
+  get apiRequests(): Iterable<{ verb: string; code: string; count: number }> {
+    return this.#api.values();
+  }
+}
+
+/** What the probes look at. */
+export interface Observed {
+  pipeline: Pipeline;
+  passing: PassingCounts;
+  eventStats: () => RecorderStats | undefined;
+  leadership: () => { isLeader: boolean; detail: string };
+}
+
+/** Ready: the stored reports are listed, the stream is open or being retried, and nothing refuses our writes. */
+export function readiness({ pipeline, leadership }: Observed): Health {
+  const { coverage, writer, listing } = pipeline;
+  const refusal = writer.refusals[0];
+  const { isLeader, detail } = leadership();
+  return {
+    ok: (listing === undefined || !isLeader) && refusal === undefined,
+    checks: {
+      leadership: { ok: true, detail },
+      reports: isLeader
+        ? { ok: listing === undefined, detail: listing ?? "listed" }
+        : { ok: true, detail: "not listed" },
+      writes: refusal === undefined ? { ok: true } : { ok: false, detail: refusal },
+      // A relay that is down is no reason to restart or unroute us: we retry, and the gap is counted.
+      stream: {
+        ok: true,
+        detail: coverage.down ? `down, being retried: ${coverage.down.message}` : streamWord(pipeline),
+      },
+    },
+  };
+}
+
+function streamWord({ coverage }: Pipeline): string {
+  return coverage.continuousSinceMs === undefined ? "connecting" : "open";
+}
+
+/** The numbers behind the metrics. */
+export function metricsSource({ pipeline, passing, eventStats, leadership }: Observed): MetricsSource {
+  const { aggregator, books, coverage, writer } = pipeline;
+  return {
+    books: () => books,
+    held: () => ({
+      unwrittenOccurrences: aggregator.unwrittenOccurrences,
+      violations: aggregator.violationsHeld,
+      reports: aggregator.ledgers.size,
+      withoutDetails: aggregator.unidentifiedTotal,
+    }),
+    stream: () => ({
+      isUp: coverage.continuousSinceMs !== undefined,
+      gaps: coverage.gaps,
+      gapMs: coverage.gapSeconds * 1000,
+      lastMessageMs: pipeline.lastAlertMs,
+      disconnects: coverage.disconnects,
+    }),
+    writes: () => ({ results: passing.writes, queued: writer.backlog }),
+    api: () => ({ requests: passing.apiRequests, retries: writer.retries + (eventStats()?.retries ?? 0) }),
+    events: () => eventCounts(eventStats()),
+    isLeader: () => leadership().isLeader,
+  };
+}
+
+function eventCounts(stats: RecorderStats | undefined): { sent: number; suppressed: Counts; lost: Counts } {
+  if (!stats) return { sent: 0, suppressed: {}, lost: {} };
+  return { sent: stats.sent.created + stats.sent.patched, suppressed: stats.suppressed, lost: stats.lost };
+}
