@@ -10,7 +10,9 @@ import { parseConfig } from "../src/config/config.ts";
 import { formatProblems } from "../src/config/problem.ts";
 import { type Section, type Setting, sections, settings } from "../src/config/settings.ts";
 import type { Rejection } from "../src/controller/books.ts";
+import type { LossReason, SuppressReason } from "../src/events/books.ts";
 import type { Disconnect } from "../src/feed/feed.ts";
+import type { ApiErrorCode } from "../src/kube/api-error.ts";
 import type { WriteResult } from "../src/sinks/sink.ts";
 import { buildInfoDefinition, metricGroups, writeDurationDefinition } from "../src/telemetry/metric-list.ts";
 
@@ -125,6 +127,38 @@ const WRITTEN: Record<WriteResult["kind"], string> = {
   refused: "refused for a reason that only a person can mend; the log has it",
 };
 
+const SUPPRESSED: Record<SuppressReason, string> = {
+  default_posture: "about KubeArmor's default posture, and `events.defaultPosture` is off",
+  rate_limited: "the pod or node has had its share of new Events",
+};
+
+const LOST: Record<LossReason, string> = {
+  queue_full: "more than `events.maxQueued` waited",
+  pod_gone: "the pod, the node or the namespace is gone",
+  retries_exhausted: "the API server did not take it in several tries",
+  refused: "the API server refused it; the log has the reason",
+  evicted: "there were more than `events.maxSeries`",
+  stopped: "the program stopped first",
+};
+
+const ANSWERED: Record<ApiErrorCode | "OK", string> = {
+  OK: "done",
+  NotFound: "the object is not there",
+  NamespaceGone: "the namespace is not there, or going",
+  Conflict: "the object is not the version that was sent",
+  AlreadyExists: "the object is there already",
+  Forbidden: "the account lacks a right",
+  Unauthorized: "the credentials were refused",
+  NotServed: "the API server has no such resource; are the CRDs installed?",
+  Throttled: "the API server asked for patience",
+  TooLarge: "the object or the answer is beyond a limit",
+  Invalid: "the API server understood and refused",
+  Expired: "a list took too long and is begun again",
+  Unavailable: "nothing was carried out: no connection, or the server can't now",
+  NotAnswered: "no answer; what was asked may have happened",
+  Unknown: "anything else",
+};
+
 const ALERT_RULES = `groups:
   - name: policy-violation-operator
     rules:
@@ -158,6 +192,10 @@ function valueList(metric: string, label: string, values: Readonly<Record<string
 const VALUE_LISTS: Readonly<Record<string, string>> = {
   Alerts: valueList("policy_violation_alerts_rejected_total", "reason", REJECTED),
   Stream: valueList("policy_violation_stream_disconnects_total", "reason", DISCONNECTED),
+  "Kubernetes API and Events":
+    valueList("policy_violation_api_requests_total", "code", ANSWERED) +
+    valueList("policy_violation_events_suppressed_total", "reason", SUPPRESSED) +
+    valueList("policy_violation_events_lost_total", "reason", LOST),
   "Report writes": valueList("policy_violation_report_writes_total", "result", WRITTEN),
 };
 

@@ -86,12 +86,6 @@ const held: MetricDefinition[] = [
     help: "Reports in memory.",
     read: (source) => source.held().reports,
   },
-  {
-    name: "policy_violation_reports_held_bytes",
-    type: "gauge",
-    help: "Size of these reports as JSON, as last written or read.",
-    read: (source) => source.held().reportBytes,
-  },
 ];
 
 const stream: MetricDefinition[] = [
@@ -107,12 +101,6 @@ const stream: MetricDefinition[] = [
     help: "Times that the stream ended or could not be opened, by reason; an outage counts once.",
     labels: ["reason"],
     read: (source) => by("reason", source.stream().disconnects),
-  },
-  {
-    name: "policy_violation_stream_attempts_total",
-    type: "counter",
-    help: "Attempts to open the stream.",
-    read: (source) => source.stream().attempts,
   },
   {
     name: "policy_violation_stream_gaps_total",
@@ -177,14 +165,14 @@ const kubernetes: MetricDefinition[] = [
   {
     name: "policy_violation_events_suppressed_total",
     type: "counter",
-    help: "Occurrences that made no Event on purpose, by reason.",
+    help: "Occurrences that were told by no Event on purpose, by reason.",
     labels: ["reason"],
     read: (source) => by("reason", source.events().suppressed),
   },
   {
     name: "policy_violation_events_lost_total",
     type: "counter",
-    help: "Events that should have been sent and were not, by reason.",
+    help: "Occurrences that should have been told by an Event and were not, by reason.",
     labels: ["reason"],
     read: (source) => by("reason", source.events().lost),
   },

@@ -23,8 +23,6 @@ export interface MetricsSource {
     unwrittenOccurrences: number;
     violations: number;
     reports: number;
-    /** JSON size of the reports as they were last written or read. */
-    reportBytes: number;
     /** Counter: alerts counted without their details, because memory.maxViolations was reached. */
     withoutDetails: number;
   };
@@ -39,8 +37,6 @@ export interface MetricsSource {
     lastMessageMs: number;
     /** Counter: an outage counts once, however many attempts it takes. */
     disconnects: Counts;
-    /** Counter: attempts to open the stream. */
-    attempts: number;
   };
   /** Report writes. */
   writes(): {

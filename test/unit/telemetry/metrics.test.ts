@@ -17,14 +17,13 @@ function numbers() {
       throttleNotices: 0,
       rejected: { no_policy: 0, invalid_json: 0 },
     },
-    held: { unwrittenOccurrences: 0, violations: 0, reports: 0, reportBytes: 0, withoutDetails: 0 },
+    held: { unwrittenOccurrences: 0, violations: 0, reports: 0, withoutDetails: 0 },
     stream: {
       isUp: false,
       gaps: 0,
       gapMs: 0,
       lastMessageMs: 0,
       disconnects: { ok_end: 0, error: 0 },
-      attempts: 0,
     },
     writes: { results: { written: 0, conflict: 0 }, queued: 0 },
     api: { requests: [] as { verb: string; code: string; count: number }[], retries: 0 },
@@ -66,11 +65,9 @@ describe("scrape", () => {
       "policy_violation_unwritten_occurrences 0",
       "policy_violation_violations_held 0",
       "policy_violation_reports_held 0",
-      "policy_violation_reports_held_bytes 0",
       "policy_violation_stream_up 0",
       'policy_violation_stream_disconnects_total{reason="ok_end"} 0',
       'policy_violation_stream_disconnects_total{reason="error"} 0',
-      "policy_violation_stream_attempts_total 0",
       "policy_violation_stream_gaps_total 0",
       "policy_violation_stream_gap_seconds_total 0",
       "policy_violation_stream_last_message_timestamp_seconds 0",
@@ -94,7 +91,6 @@ describe("scrape", () => {
       unwrittenOccurrences: 11,
       violations: 12,
       reports: 13,
-      reportBytes: 14,
       withoutDetails: 15,
     };
     state.stream = {
@@ -103,7 +99,6 @@ describe("scrape", () => {
       gapMs: 1500,
       lastMessageMs: 1_795_428_000_250,
       disconnects: { ok_end: 17, error: 18 },
-      attempts: 27,
     };
     state.writes = { results: { written: 19, conflict: 20 }, queued: 21 };
     state.api = { requests: [{ verb: "PUT", code: "OK", count: 22 }], retries: 23 };
@@ -120,11 +115,9 @@ describe("scrape", () => {
       "policy_violation_unwritten_occurrences 11",
       "policy_violation_violations_held 12",
       "policy_violation_reports_held 13",
-      "policy_violation_reports_held_bytes 14",
       "policy_violation_stream_up 1",
       'policy_violation_stream_disconnects_total{reason="ok_end"} 17',
       'policy_violation_stream_disconnects_total{reason="error"} 18',
-      "policy_violation_stream_attempts_total 27",
       "policy_violation_stream_gaps_total 16",
       "policy_violation_stream_gap_seconds_total 1.5",
       "policy_violation_stream_last_message_timestamp_seconds 1795428000.25",
