@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// `npm test`: gets the real parts, then lints, type-checks and runs every test. The last line is the runner's count.
+// Arguments go to vitest: `npm test -- test/unit` runs a part.
+
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const args = process.argv.slice(2);
+const bin = (name: string) => join(import.meta.dirname, "..", "node_modules", ".bin", name);
+
+function step(name: string, command: string, ...rest: string[]): boolean {
+  process.stdout.write(`\n== ${name}\n`);
+  const { status } = spawnSync(command, rest, { stdio: "inherit" });
+  if (status !== 0) process.stdout.write(`== ${name} failed\n`);
+  return status === 0;
+}
+
+interface Counts {
+  numPassedTests: number;
+  numFailedTests: number;
+  numPendingTests: number;
+  numTodoTests: number;
+  success: boolean;
+}
+
+function runTests(): { ok: boolean; line: string } {
+  const folder = mkdtempSync(join(tmpdir(), "pvo-test-"));
+  const results = join(folder, "results.json");
+  try {
+    const ok = step(
+      "tests",
+      bin("vitest"),
+      "run",
+      "--reporter=default",
+      "--reporter=json",
+      `--outputFile.json=${results}`,
+      ...args,
+    );
+    const counts = JSON.parse(readFileSync(results, "utf8")) as Counts;
+    const { numPassedTests, numFailedTests, numPendingTests, numTodoTests } = counts;
+    const line = `${numPassedTests} passed, ${numFailedTests} failed, ${numPendingTests + numTodoTests} skipped`;
+    return { ok: ok && counts.success, line };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const checks = [
+  step("real parts", process.execPath, join(import.meta.dirname, "parts", "main.ts")) || !process.env["CI"],
+  step("format and lint", bin("biome"), "check", "--error-on-warnings"),
+  step("types", bin("tsc"), "--noEmit"),
+];
+const { ok, line } = runTests();
+process.stdout.write(`\n${line}\n`);
+process.exit(ok && checks.every(Boolean) ? 0 : 1);
