@@ -27,6 +27,8 @@ import {
 } from "./series.ts";
 import { UidCache } from "./uid-cache.ts";
 
+export type { RecorderStats } from "./books.ts";
+
 export interface RecorderOptions {
   /** Whether occurrences of KubeArmor's default posture make Events; default false. */
   defaultPosture?: boolean;

@@ -129,7 +129,8 @@ export class KubeClient {
     try {
       return await this.#send(call, request, aborter.signal);
     } catch (error) {
-      throw aborter.signal.aborted ? aborter.signal.reason : error;
+      // The transport's own words for an abort say less than its reason.
+      throw aborter.signal.aborted && !(error instanceof ApiError) ? aborter.signal.reason : error;
     } finally {
       cancelTimer();
       signal?.removeEventListener("abort", onAbort);

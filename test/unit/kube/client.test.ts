@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The client against a server of this test that misbehaves in ways that a real one can't be made to. Time is a fake
+// clock, so a time-out is a step of the clock and not a wait.
+
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { KubeConfig } from "@kubernetes/client-node";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { ApiError } from "../../../src/kube/api-error.ts";
+import {
+  type KubeCall,
+  KubeClient,
+  type KubeClientOptions,
+  METADATA_ONLY,
+} from "../../../src/kube/client.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
+
+type Handler = (request: IncomingMessage, response: ServerResponse, body: string) => void;
+
+let server: Server;
+let origin: string;
+let handler: Handler;
+let clients: KubeClient[];
+
+beforeEach(async () => {
+  clients = [];
+  server = createServer((request, response) => {
+    let body = "";
+    request.setEncoding("utf8");
+    request.on("data", (chunk: string) => {
+      body += chunk;
+    });
+    request.on("end", () => handler(request, response, body));
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+});
+
+afterEach(async () => {
+  for (const client of clients) await client.close();
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+});
+
+function client(options: Partial<KubeClientOptions> = {}, user: object = { name: "u" }): KubeClient {
+  const config = new KubeConfig();
+  config.loadFromClusterAndUser({ name: "c", server: origin, skipTLSVerify: true }, { name: "u", ...user });
+  const created = new KubeClient({
+    kubeConfig: { config, server: origin, source: "test" },
+    version: "1.2.3",
+    clock: new FakeClock(),
+    ...options,
+  });
+  clients.push(created);
+  return created;
+}
+
+async function failure(promise: Promise<unknown>): Promise<ApiError> {
+  const error = await promise.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  if (!(error instanceof ApiError)) throw new Error(`no ApiError but ${String(error)}`);
+  return error;
+}
+
+function json(value: unknown): Handler {
+  return (_request, response) => response.end(JSON.stringify(value));
+}
+
+const GET = { method: "GET", path: "/api/v1/pods" } as const;
+const PUT = { method: "PUT", path: "/apis/g/v1/things/a", body: { a: 1 } } as const;
+
+describe("what is sent", () => {
+  test("method, path, query, headers and body", async () => {
+    let seen: unknown;
+    handler = (request, response, body) => {
+      const { authorization, accept, "content-type": type, "user-agent": agent } = request.headers;
+      seen = { line: `${request.method} ${request.url}`, authorization, accept, type, agent, body };
+      response.end('{"ok":true}');
+    };
+    const answer = await client({}, { token: "t0" }).request({
+      ...PUT,
+      query: { fieldManager: "me", labelSelector: "a=b c", continue: undefined, limit: 5 },
+    });
+    expect(answer).toEqual({ ok: true });
+    expect(seen).toEqual({
+      line: "PUT /apis/g/v1/things/a?fieldManager=me&labelSelector=a%3Db+c&limit=5",
+      authorization: "Bearer t0",
+      accept: "application/json",
+      type: "application/json",
+      agent: "policy-violation-operator/1.2.3",
+      body: '{"a":1}',
+    });
+  });
+
+  test("other content types and accept values", async () => {
+    let seen: unknown;
+    handler = (request, response) => {
+      seen = { accept: request.headers.accept, type: request.headers["content-type"] };
+      response.end("{}");
+    };
+    await client().request({ ...GET, accept: METADATA_ONLY });
+    expect(seen).toEqual({
+      accept: "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
+      type: undefined,
+    });
+    await client().request({ ...PUT, method: "PATCH", contentType: "application/merge-patch+json" });
+    expect(seen).toEqual({ accept: "application/json", type: "application/merge-patch+json" });
+  });
+
+  test("user and password", async () => {
+    let authorization: unknown;
+    handler = (request, response) => {
+      authorization = request.headers.authorization;
+      response.end("{}");
+    };
+    await client({}, { username: "ann", password: "pw" }).request(GET);
+    expect(authorization).toBe("Basic YW5uOnB3");
+  });
+});
+
+describe("connections", () => {
+  // A second one is opened when a request comes in the instant between the end of an answer and the release of its
+  // connection; it never takes a third.
+  test("200 requests one after the other use at most two, those that failed included", async () => {
+    let n = 0;
+    handler = (_request, response) => {
+      n += 1;
+      response.statusCode = n % 3 === 0 ? 500 : n % 3 === 1 ? 404 : 200;
+      response.end(JSON.stringify({ padding: "x".repeat(100_000) }));
+    };
+    const one = client();
+    for (let i = 0; i < 200; i++) await one.request(GET).catch(() => undefined);
+    expect(n).toBe(200);
+    expect(one.stats().requests).toBe(200);
+    expect(one.stats().connectionsOpened).toBeLessThanOrEqual(2);
+  });
+
+  test("one that the server closed is replaced", async () => {
+    handler = (_request, response) => response.setHeader("connection", "close").end("{}");
+    const one = client();
+    await one.request(GET);
+    await one.request(GET);
+    expect(one.stats()).toEqual({ requests: 2, connectionsOpened: 2 });
+  });
+});
+
+describe("no answer", () => {
+  test("within the time limit is NotAnswered, for the write may have happened", async () => {
+    const clock = new FakeClock();
+    const arrived = Promise.withResolvers<void>();
+    handler = () => arrived.resolve();
+    const pending = failure(client({ clock }).request({ ...PUT, timeoutMs: 5000 }));
+    await arrived.promise;
+    await clock.advance(5000);
+    const error = await pending;
+    expect(error.code).toBe("NotAnswered");
+    expect(error.message).toBe(
+      `PUT ${origin}/apis/g/v1/things/a: no answer within 5 s; the request may have been carried out`,
+    );
+    expect(clock.pending).toBe(0);
+  });
+
+  test("the time limit is for the whole answer, not only for its beginning", async () => {
+    const clock = new FakeClock();
+    const begun = Promise.withResolvers<void>();
+    handler = (_request, response) => {
+      response.write('{"half":');
+      begun.resolve();
+    };
+    const pending = failure(client({ clock }).request(PUT));
+    await begun.promise;
+    await clock.advance(30_000);
+    expect((await pending).code).toBe("NotAnswered");
+  });
+
+  test("because the connection was reset before any byte", async () => {
+    handler = (request) => request.socket.resetAndDestroy();
+    expect((await failure(client().request(PUT))).code).toBe("NotAnswered");
+  });
+
+  test("because the connection was reset in the middle of the answer", async () => {
+    handler = (request, response) => {
+      response.setHeader("content-length", "1000");
+      response.write('{"half":', () => request.socket.resetAndDestroy());
+    };
+    expect((await failure(client().request(PUT))).code).toBe("NotAnswered");
+  });
+
+  test("because the caller gave up", async () => {
+    const aborter = new AbortController();
+    const clock = new FakeClock();
+    handler = () => aborter.abort();
+    const error = await failure(client({ clock }).request({ ...PUT, signal: aborter.signal }));
+    expect(error.code).toBe("NotAnswered");
+    expect(clock.pending).toBe(0);
+  });
+
+  test("a caller that gave up before causes no request", async () => {
+    const one = client();
+    const error = await failure(one.request({ ...PUT, signal: AbortSignal.abort() }));
+    expect(error.code).toBe("Unavailable");
+    expect(one.stats().requests).toBe(0);
+  });
+
+  test("because nobody listens is Unavailable: nothing was sent", async () => {
+    const one = client();
+    await new Promise((resolve) => server.close(resolve));
+    const error = await failure(one.request(PUT));
+    expect(error.code).toBe("Unavailable");
+    expect(error.message).toContain("is the API server up");
+  });
+});
+
+describe("answers that can't be read", () => {
+  test("a read beyond the bound is TooLarge, and a write NotAnswered", async () => {
+    handler = json({ padding: "x".repeat(2000) });
+    const one = client({ maxResponseBytes: 1000 });
+    expect((await failure(one.request(GET))).code).toBe("TooLarge");
+    expect((await failure(one.request(PUT))).code).toBe("NotAnswered");
+    handler = json({ small: true });
+    expect(await one.request(GET)).toEqual({ small: true });
+  });
+
+  test("no JSON", async () => {
+    handler = (_request, response) => response.end("<html>welcome</html>");
+    const error = await failure(client().request(GET));
+    expect(error.code).toBe("Unknown");
+    expect(error.message).toContain("is this address a Kubernetes API server?");
+    expect((await failure(client().request(PUT))).code).toBe("NotAnswered");
+  });
+
+  test("an empty answer is undefined", async () => {
+    handler = (_request, response) => response.end();
+    expect(await client().request(GET)).toBeUndefined();
+  });
+
+  test("an error without a body", async () => {
+    handler = (_request, response) => {
+      response.statusCode = 503;
+      response.setHeader("retry-after", "3");
+      response.end();
+    };
+    const error = await failure(client().request(GET));
+    expect(error).toMatchObject({ code: "Unavailable", status: 503, retryAfterMs: 3000 });
+    expect(error.message).toBe("GET /api/v1/pods: no explanation (503)");
+  });
+});
+
+describe("credentials", () => {
+  test("that can't be had are Unauthorized, and nothing is sent", async () => {
+    const one = client({}, { authProvider: { name: "tokenFile", config: { tokenFile: "/no/such/token" } } });
+    const error = await failure(one.request(GET));
+    expect(error.code).toBe("Unauthorized");
+    expect(error.message).toContain("/no/such/token");
+    expect(one.stats().requests).toBe(0);
+  });
+
+  test("of a plugin that hangs end with the call's time", async () => {
+    const clock = new FakeClock();
+    const one = client({ clock }, { exec: { apiVersion: "v1", command: "sleep", args: ["5"] } });
+    const pending = failure(one.request({ ...GET, timeoutMs: 1000 }));
+    await clock.advance(1000);
+    expect((await pending).code).toBe("Unavailable");
+    expect(one.stats().requests).toBe(0);
+  });
+});
+
+test("every call is observed once, with its code and duration", async () => {
+  const calls: KubeCall[] = [];
+  const clock = new FakeClock();
+  const observed = client({ clock, observe: (call) => calls.push(call) });
+  handler = json({});
+  await observed.request(GET);
+  handler = (_request, response) => {
+    response.statusCode = 409;
+    response.end();
+  };
+  await observed.request(PUT).catch(() => undefined);
+  expect(calls).toEqual([
+    { method: "GET", code: "OK", durationMs: 0 },
+    { method: "PUT", code: "Conflict", durationMs: 0 },
+  ]);
+});

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { KubeConfigError, loadKubeConfig } from "../../../src/kube/kubeconfig.ts";
+
+let directory: string;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "pvo-kubeconfig-"));
+});
+
+afterEach(() => {
+  rmSync(directory, { recursive: true });
+});
+
+function write(name: string, text: string): string {
+  const path = join(directory, name);
+  mkdirSync(join(path, ".."), { recursive: true });
+  writeFileSync(path, text);
+  return path;
+}
+
+function kubeconfig(
+  parts: { server?: string; user?: string; context?: string; extra?: string } = {},
+): string {
+  return `apiVersion: v1
+kind: Config
+current-context: ${parts.context ?? "dev"}
+clusters:
+- name: one
+  cluster: {server: "${parts.server ?? "https://one.example:6443/"}", certificate-authority: ca.crt}
+contexts:
+- name: dev
+  context: {cluster: one, user: alice, namespace: shop}
+users:
+- name: alice
+  user: ${parts.user ?? "{token: secret-token}"}
+${parts.extra ?? ""}`;
+}
+
+function failure(load: () => unknown): string {
+  try {
+    load();
+  } catch (error) {
+    expect(error).toBeInstanceOf(KubeConfigError);
+    return (error as Error).message;
+  }
+  throw new Error("nothing was thrown");
+}
+
+function serviceAccount(): string {
+  write("sa/token", "pod-token");
+  write("sa/ca.crt", "CA");
+  write("sa/namespace", "kubearmor\n");
+  return join(directory, "sa");
+}
+
+const POD = { KUBERNETES_SERVICE_HOST: "10.96.0.1", KUBERNETES_SERVICE_PORT: "443" };
+
+describe("which one", () => {
+  test("--kubeconfig goes before all others", () => {
+    const path = write("a", kubeconfig());
+    const loaded = loadKubeConfig({
+      path,
+      env: { ...POD, KUBECONFIG: "/nowhere", HOME: directory },
+      serviceAccountDir: serviceAccount(),
+    });
+    expect(loaded.server).toBe("https://one.example:6443");
+    expect(loaded.source).toBe(`--kubeconfig ${path}`);
+    expect(loaded.namespace).toBe("shop");
+  });
+
+  test("$KUBECONFIG goes before the pod's ServiceAccount", () => {
+    const path = write("a", kubeconfig());
+    const loaded = loadKubeConfig({ env: { ...POD, KUBECONFIG: path }, serviceAccountDir: serviceAccount() });
+    expect(loaded.server).toBe("https://one.example:6443");
+  });
+
+  test("of the files of $KUBECONFIG the first that says a thing counts, and one that is not there is passed over", () => {
+    const first = write("a", "current-context: dev\nusers: [{name: alice, user: {token: first}}]\n");
+    const second = write("b", kubeconfig({ context: "other" }));
+    const loaded = loadKubeConfig({ env: { KUBECONFIG: `${first}:${directory}/missing:${second}` } });
+    expect(loaded.config.getCurrentUser()?.token).toBe("first");
+    expect(loaded.config.getCurrentContext()).toBe("dev");
+  });
+
+  test("a pod's ServiceAccount goes before ~/.kube/config", () => {
+    write(".kube/config", kubeconfig());
+    const accountDir = serviceAccount();
+    const loaded = loadKubeConfig({ env: { ...POD, HOME: directory }, serviceAccountDir: accountDir });
+    expect(loaded).toMatchObject({
+      server: "https://10.96.0.1:443",
+      source: "in-cluster",
+      namespace: "kubearmor",
+    });
+    expect(loaded.config.getCurrentCluster()?.caFile).toBe(join(accountDir, "ca.crt"));
+    expect(loaded.config.getCurrentUser()?.authProvider).toEqual({
+      name: "tokenFile",
+      config: { tokenFile: join(accountDir, "token") },
+    });
+  });
+
+  test("an IPv6 service address gets its brackets", () => {
+    const env = { KUBERNETES_SERVICE_HOST: "fd00::1", KUBERNETES_SERVICE_PORT: "6443" };
+    expect(loadKubeConfig({ env, serviceAccountDir: serviceAccount() }).server).toBe(
+      "https://[fd00::1]:6443",
+    );
+  });
+
+  test("a pod without a token falls back to ~/.kube/config", () => {
+    const path = write(".kube/config", kubeconfig());
+    const loaded = loadKubeConfig({
+      env: { ...POD, HOME: directory },
+      serviceAccountDir: join(directory, "none"),
+    });
+    expect(loaded.source).toBe(path);
+  });
+
+  test("none at all says where it looked", () => {
+    const message = failure(() =>
+      loadKubeConfig({ env: { HOME: directory }, serviceAccountDir: "/none/serviceaccount" }),
+    );
+    expect(message).toBe(
+      "no kubeconfig: $KUBECONFIG is not set, this is no pod with a ServiceAccount token " +
+        `(/none/serviceaccount/token), and ${directory}/.kube/config does not exist; pass --kubeconfig FILE`,
+    );
+  });
+});
+
+describe("what the client library overlooks", () => {
+  test("paths are taken from the kubeconfig's folder", () => {
+    const path = write("a", kubeconfig({ user: "{client-certificate: c.crt, client-key: /abs/c.key}" }));
+    const { config } = loadKubeConfig({ path, env: {} });
+    expect(config.getCurrentCluster()?.caFile).toBe(join(directory, "ca.crt"));
+    expect(config.getCurrentUser()).toMatchObject({
+      certFile: join(directory, "c.crt"),
+      keyFile: "/abs/c.key",
+    });
+  });
+
+  test("tokenFile is read again and again, and wins over token", () => {
+    const path = write("a", kubeconfig({ user: "{tokenFile: t, token: old}" }));
+    const user = loadKubeConfig({ path, env: {} }).config.getCurrentUser();
+    expect(user?.token).toBeUndefined();
+    expect(user?.authProvider).toEqual({ name: "tokenFile", config: { tokenFile: join(directory, "t") } });
+  });
+
+  test("a context without a user still has the cluster's CA", async () => {
+    write("ca.crt", "CA BYTES");
+    const path = write("a", kubeconfig().replace(", user: alice", ""));
+    const options: { ca?: unknown } = {};
+    await loadKubeConfig({ path, env: {} }).config.applyToHTTPSOptions(options);
+    expect(String(options.ca)).toBe("CA BYTES");
+  });
+
+  test("an exec plugin is run, with the variable it may insist on", async () => {
+    write("ca.crt", "CA");
+    const plugin = write(
+      "plugin",
+      '#!/bin/sh\necho "{\\"status\\": {\\"token\\": \\"$(echo "$KUBERNETES_EXEC_INFO" | cut -c1-15 | tr -d \\\\\\"{:)\\"}}"\n',
+    );
+    chmodSync(plugin, 0o755);
+    const user = "{exec: {apiVersion: client.authentication.k8s.io/v1, command: ./plugin}}";
+    const path = write("a", kubeconfig({ user }));
+    const options: { headers?: Record<string, string> } = {};
+    await loadKubeConfig({ path, env: {} }).config.applyToHTTPSOptions(options);
+    expect(options.headers).toEqual({ Authorization: "Bearer apiVersion" });
+  });
+
+  test("plain http is taken as it is", async () => {
+    write("ca.crt", "CA");
+    const path = write("a", kubeconfig({ server: "http://127.0.0.1:8001" }));
+    const { config, server } = loadKubeConfig({ path, env: {} });
+    await config.applyToHTTPSOptions({});
+    expect(server).toBe("http://127.0.0.1:8001");
+  });
+});
+
+const BROKEN: [title: string, text: string, message: string][] = [
+  [
+    "no current-context",
+    kubeconfig({ context: '""' }),
+    "no current-context is set (contexts: dev); choose one with",
+  ],
+  [
+    "a context that is not there",
+    kubeconfig({ context: "prod" }),
+    "the current-context prod is not among the contexts (dev); choose one with kubectl config use-context NAME",
+  ],
+  [
+    "a cluster that is not there",
+    kubeconfig().replace("cluster: one", "cluster: two"),
+    'context dev names the cluster "two", which is not there',
+  ],
+  [
+    "a user that is not there",
+    kubeconfig().replace("user: alice", "user: bob"),
+    'context dev names the user "bob", which is not there',
+  ],
+  ["no server", kubeconfig({ server: "" }), "clusters[0].cluster.server is missing"],
+  [
+    "an address without a scheme",
+    kubeconfig({ server: "one:6443" }),
+    'the cluster\'s server "one:6443" is no http',
+  ],
+  [
+    "a SOCKS proxy",
+    kubeconfig().replace(
+      "certificate-authority:",
+      "proxy-url: socks5://127.0.0.1:1080, certificate-authority:",
+    ),
+    "proxy-url socks5:// is not supported; use an http or https proxy",
+  ],
+  ["no mapping", "just text", "this is no kubeconfig (a mapping with clusters, users and contexts)"],
+  ["an empty file", "", "this is no kubeconfig (a mapping with clusters, users and contexts)"],
+  [
+    "a list that is none",
+    kubeconfig().replace(/clusters:[\s\S]*contexts:/, "clusters: 7\ncontexts:"),
+    "clusters must be a list",
+  ],
+];
+
+test.each(BROKEN)("a kubeconfig that can't be used is named: %s", (_title, text, expected) => {
+  const path = write("broken", text);
+  const message = failure(() => loadKubeConfig({ path, env: {} }));
+  expect(message).toContain(expected);
+  expect(message).toContain(path);
+});
+
+test("broken YAML is told with its line and without its text", () => {
+  const path = write("broken", 'users:\n- name: a\n  user: {token: "very-secret\n');
+  const message = failure(() => loadKubeConfig({ path, env: {} }));
+  expect(message).toMatch(/broken: line 4 is no YAML \([A-Z_]+\); is it a kubeconfig\?$/);
+  expect(message).not.toContain("secret");
+});
+
+test("a file that is not there is named", () => {
+  expect(failure(() => loadKubeConfig({ path: "/no/such/file", env: {} }))).toBe(
+    "cannot read the kubeconfig /no/such/file: there is no such file; pass --kubeconfig FILE",
+  );
+  expect(failure(() => loadKubeConfig({ env: { KUBECONFIG: "/no/such/file" } }))).toContain("/no/such/file");
+});
+
+test("a directory is named", () => {
+  expect(failure(() => loadKubeConfig({ path: directory, env: {} }))).toContain("it is a directory");
+});
