@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// A feed's listener that remembers what it is told, in order.
+
+import type { Alert } from "../../../src/api/alert.ts";
+import type { Disconnect, FeedListener, FeedRejection } from "../../../src/feed/feed.ts";
+
+export type Told =
+  | { kind: "alert"; alert: Alert; line: number }
+  | { kind: "rejected"; reason: FeedRejection; detail: string; line: number }
+  | { kind: "connected" }
+  | { kind: "disconnected"; disconnect: Disconnect };
+
+export class RecordingListener implements FeedListener {
+  readonly told: Told[] = [];
+  /** Called after each entry. */
+  onTold: () => void = () => {};
+
+  onAlert(alert: Alert, line: number): void {
+    this.#add({ kind: "alert", alert, line });
+  }
+
+  onRejected(reason: FeedRejection, detail: string, line: number): void {
+    this.#add({ kind: "rejected", reason, detail, line });
+  }
+
+  onConnected(): void {
+    this.#add({ kind: "connected" });
+  }
+
+  onDisconnected(disconnect: Disconnect): void {
+    this.#add({ kind: "disconnected", disconnect });
+  }
+
+  get alerts(): Alert[] {
+    return this.told.flatMap((t) => (t.kind === "alert" ? [t.alert] : []));
+  }
+
+  get rejections(): { reason: FeedRejection; detail: string; line: number }[] {
+    return this.told.flatMap((t) =>
+      t.kind === "rejected" ? [{ reason: t.reason, detail: t.detail, line: t.line }] : [],
+    );
+  }
+
+  get disconnects(): Disconnect[] {
+    return this.told.flatMap((t) => (t.kind === "disconnected" ? [t.disconnect] : []));
+  }
+
+  count(kind: Told["kind"]): number {
+    return this.told.filter((t) => t.kind === kind).length;
+  }
+
+  #add(entry: Told): void {
+    this.told.push(entry);
+    this.onTold();
+  }
+}
