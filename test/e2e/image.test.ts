@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The image, as far as it goes without a container builder: that what the Dockerfile copies is there, and that the
+// bundle does its work alone, away from the checkout, as it must in an image that holds nothing else.
+
+import { execFile } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+
+const run = promisify(execFile);
+const ROOT = join(import.meta.dirname, "../..");
+const SAMPLES = join(ROOT, "samples/alerts.jsonl");
+const BUNDLE = "policy-violation-operator.cjs";
+
+describe("the Dockerfile", () => {
+  const lines = readFileSync(join(ROOT, "Dockerfile"), "utf8")
+    .replace(/\\\n\s*/g, "")
+    .split("\n")
+    .filter((line) => /^[A-Z]/.test(line));
+  const of = (instruction: string) =>
+    lines
+      .filter((line) => line.startsWith(`${instruction} `))
+      .map((line) => line.slice(instruction.length + 1));
+
+  test("copies what exists and what .dockerignore lets through, and .dockerignore no more than that", () => {
+    const copied = of("COPY")
+      .filter((line) => !line.startsWith("--from="))
+      .flatMap((line) => line.split(" ").slice(0, -1));
+    expect(copied.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
+    const [first, ...admitted] = readFileSync(join(ROOT, ".dockerignore"), "utf8")
+      .split("\n")
+      .filter((line) => line !== "" && !line.startsWith("#"));
+    expect(first).toBe("*");
+    expect(admitted.map((line) => line.replace(/^!/, "")).sort()).toEqual([...new Set(copied)].sort());
+  });
+
+  test("runs the bundle without root, and `run` unless told otherwise", () => {
+    expect(of("USER")).toEqual(["65532:65532"]);
+    expect(of("ENTRYPOINT")).toEqual([`["node", "/app/${BUNDLE}"]`]);
+    expect(of("CMD")).toEqual(['["run"]']);
+  });
+
+  test("installs without running the packages' scripts", () => {
+    expect(of("RUN")).toEqual(["npm ci --ignore-scripts", "npm run bundle"]);
+  });
+});
+
+describe("the bundle", () => {
+  let dir: string;
+  /** Runs a program of ours with nothing of this process's environment. */
+  const node = (...args: string[]) => run(process.execPath, args, { cwd: dir, env: {} });
+
+  beforeAll(async () => {
+    dir = mkdtempSync(join(tmpdir(), "pvo-image-"));
+    await run(process.execPath, [join(ROOT, "scripts/bundle.ts"), "--out", join(dir, "app")]);
+  });
+
+  afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+  test("is one file beside its source map and the licences of what is in it", () => {
+    expect(readdirSync(join(dir, "app")).sort()).toEqual([
+      BUNDLE,
+      `${BUNDLE}.map`,
+      "third-party-licenses.txt",
+    ]);
+    expect(statSync(join(dir, "app", BUNDLE)).size).toBeLessThan(8 << 20);
+    const licenses = readFileSync(join(dir, "app/third-party-licenses.txt"), "utf8");
+    for (const name of ["@grpc/grpc-js", "zod", "pino"]) {
+      expect(licenses).toMatch(new RegExp(`^${name} \\d+\\.\\d+\\.\\d+ \\(`, "m"));
+    }
+  });
+
+  test("says what it can do", async () => {
+    const { stdout } = await node(join(dir, "app", BUNDLE), "--help");
+    for (const command of ["run", "replay"]) expect(stdout).toMatch(new RegExp(`^ {2}${command}\\b`, "m"));
+  });
+
+  test("replays alerts to the same bytes as the source", async () => {
+    await node(join(dir, "app", BUNDLE), "replay", SAMPLES, "--out", join(dir, "bundled"));
+    await node(join(ROOT, "src/main.ts"), "replay", SAMPLES, "--out", join(dir, "source"));
+    const bundled = filesOf(join(dir, "bundled"));
+    expect(Object.keys(bundled).length).toBeGreaterThan(5);
+    expect(bundled).toEqual(filesOf(join(dir, "source")));
+  });
+});
+
+function filesOf(root: string): Record<string, string> {
+  const files = readdirSync(root, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  return Object.fromEntries(
+    files.map((file) => {
+      const path = join(file.parentPath, file.name);
+      return [path.slice(root.length), readFileSync(path, "utf8")];
+    }),
+  );
+}
