@@ -5,7 +5,6 @@
 // Invariant: no logic; it hands each command what it needs and turns what comes back into an exit code.
 
 import { randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { runOperator } from "./app.ts";
@@ -13,7 +12,8 @@ import { EXIT_USAGE, type GivenFlags, parseArguments } from "./cli/arguments.ts"
 import { demo } from "./cli/demo.ts";
 import { replay } from "./cli/replay.ts";
 import type { Terminal } from "./cli/terminal.ts";
-import { type Config, parseConfig } from "./config/config.ts";
+import { type Config, type ConfigResult, parseConfig } from "./config/config.ts";
+import { loadFileText } from "./config/file.ts";
 import { printConfig } from "./config/print.ts";
 import { formatProblems } from "./config/problem.ts";
 import { fileFeed } from "./feed/file.ts";
@@ -24,6 +24,8 @@ import { createLogger } from "./telemetry/pino.ts";
 import { VERSION } from "./version.ts";
 
 const EXIT_FAILED = 1;
+
+type ConfigInForce = Exclude<ConfigResult, { problems: unknown }>;
 
 const terminal: Terminal = {
   out: (text) => void process.stdout.write(text),
@@ -47,11 +49,12 @@ async function main(argv: readonly string[]): Promise<number> {
   const stop = stopSignal();
   if (call.command === "demo")
     return await demo({ ...DEMO, terminal, clock: systemClock, out: call.out }, stop);
-  const config = readConfig(call.command === "run" ? call.flags : {}, call.configPath);
-  if (!config) return EXIT_USAGE;
+  const inForce = readConfig(call.command === "run" ? call.flags : {}, call.configPath);
+  if (!inForce) return EXIT_USAGE;
+  const { config, sources } = inForce;
   if (call.command === "replay") return await replayFile(config, call.file, call.out, stop);
   if (call.printConfig) {
-    terminal.out(printConfig(config));
+    terminal.out(printConfig(config, sources));
     return 0;
   }
   return await run(config, stop);
@@ -78,17 +81,14 @@ async function replayFile(config: Config, file: string, out: string, stop: Abort
 }
 
 /** Reads the configuration; prints every problem and returns undefined when it is wrong. */
-function readConfig(flags: GivenFlags, path: string | undefined): Config | undefined {
-  let fileText: string | undefined;
-  try {
-    if (path !== undefined) fileText = readFileSync(path, "utf8");
-  } catch (error) {
-    terminal.err(`can't read the configuration: ${(error as Error).message}\n`);
-    return undefined;
-  }
-  const place = { identity: `${hostname()}-${randomBytes(4).toString("hex")}`, namespace: undefined };
-  const result = parseConfig({ flags, env: process.env, fileText, filePath: path, place });
-  if ("config" in result) return result.config;
+function readConfig(flags: GivenFlags, path: string | undefined): ConfigInForce | undefined {
+  const file = path === undefined ? { text: undefined } : loadFileText(path);
+  const place = { identity: `${hostname()}-${randomBytes(4).toString("hex")}` };
+  const result =
+    "problems" in file
+      ? file
+      : parseConfig({ flags, env: process.env, fileText: file.text, filePath: path, place });
+  if ("config" in result) return result;
   terminal.err(formatProblems(result.problems));
   return undefined;
 }

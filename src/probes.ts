@@ -5,7 +5,7 @@
 // Invariant: reads only.
 
 import type { Pipeline } from "./controller/pipeline.ts";
-import type { RecorderStats } from "./events/recorder.ts";
+import { openBooks, type RecorderStats } from "./events/books.ts";
 import type { KubeCall } from "./kube/client.ts";
 import type { WriteResult } from "./sinks/sink.ts";
 import type { Counts, MetricsSource } from "./telemetry/metrics-source.ts";
@@ -97,6 +97,6 @@ export function metricsSource({ pipeline, passing, eventStats, leadership }: Obs
 }
 
 function eventCounts(stats: RecorderStats | undefined): { sent: number; suppressed: Counts; lost: Counts } {
-  if (!stats) return { sent: 0, suppressed: {}, lost: {} };
-  return { sent: stats.sent.created + stats.sent.patched, suppressed: stats.suppressed, lost: stats.lost };
+  const { sent, suppressed, lost } = stats ?? openBooks();
+  return { sent: sent.created + sent.patched, suppressed, lost };
 }

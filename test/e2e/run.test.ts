@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The main job as a user runs it: `run` as a process, a KubeArmor node over gRPC, a real API server.
+
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { readAlerts } from "../kubearmor-node/alerts.ts";
+import type { KubeArmorNode } from "../kubearmor-node/node.ts";
+import { startNode } from "../kubearmor-node/server.ts";
+import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
+import { balancedBooks, eventually, OperatorProcess } from "../support/operator.ts";
+import { allReports, report, row, told } from "../support/reports.ts";
+import { manifest, objectsOf } from "../support/sample-objects.ts";
+import { SAMPLE_REPORTS, SAMPLES_PATH, sampleAlerts } from "../support/samples.ts";
+
+const missing = whyNoCluster();
+const FLOOD = readAlerts(SAMPLES_PATH)[0]!;
+
+describe.skipIf(missing !== undefined && !process.env["CI"])(`run (${missing ?? "real parts"})`, () => {
+  let cluster: Cluster;
+  let node: KubeArmorNode;
+  let operator: OperatorProcess;
+
+  beforeAll(async () => {
+    cluster = await startCluster();
+    await cluster.applyCrds();
+    await cluster.apply(manifest(objectsOf(sampleAlerts())));
+  });
+
+  afterEach(async () => {
+    await operator?.kill();
+    await node?.stop();
+    await cluster.kubectl(["delete", "pvr", "-A", "--all", "--wait=true"]);
+    await cluster.kubectl(["delete", "cpvr", "--all", "--wait=true"]);
+  });
+
+  afterAll(async () => {
+    await cluster?.stop();
+  });
+
+  async function start(env: Record<string, string> = {}): Promise<void> {
+    node = await startNode({ dropLikeKubeArmor: false });
+    operator = new OperatorProcess({ kubeconfig: cluster.kubeconfigPath, relay: node.address, env });
+    await node.waitForClients();
+  }
+
+  test("the 26 samples become the 23 reports of the table, and Events that kubectl shows", async () => {
+    await start();
+    node.push(readAlerts(SAMPLES_PATH));
+    await operator.received(26);
+    await operator.written();
+    const reports = await allReports(cluster);
+    expect(reports.map(row)).toEqual(SAMPLE_REPORTS);
+    expect(told(reports)).toBe(25);
+    expect(await balancedBooks(operator)).toEqual({ received: 26, counted: 25 });
+
+    const pod = "wordpress-787f45786f-2q9wf";
+    const events = await eventually("both Events of the pod", async () => {
+      const text = await cluster.kubectl(["events", "--for", `pod/${pod}`, "-n", "wordpress-mysql"]);
+      return text.split("PolicyViolationPrevented").length === 3 && text;
+    });
+    expect(events).toContain("Process /usr/bin/apt by /bin/bash in container wordpress was blocked");
+    const described = await cluster.kubectl(["describe", "pod", pod, "-n", "wordpress-mysql"]);
+    expect(described).toContain("policy harden-wordpress-pkg-mngr-exec (severity 5)");
+    const throttled = await eventually("the throttle notice's Event", async () => {
+      const text = await cluster.kubectl(["get", "events", "-n", "wordpress-mysql"]);
+      return text.includes("AlertsThrottled") && text;
+    });
+    expect(throttled).toContain("KubeArmor muted the alerts of this container wordpress for up to 30 s");
+    expect(await operator.stop()).toBe(0);
+  });
+
+  test("100,000 alerts of one violation at full speed: an exact count in a handful of writes", async () => {
+    await start();
+    const memoryBefore = (await operator.metrics()).get("process_resident_memory_bytes")!;
+    await node.flood({ alert: FLOOD, count: 100_000 });
+    await operator.received(100_000);
+    await operator.written();
+    const found = await report(cluster, "default", "block-pkg-mgmt-tools-exec");
+    expect(found?.summary).toMatchObject({
+      occurrences: 100_000,
+      prevented: 100_000,
+      violations: 1,
+      pods: 1,
+    });
+    expect(found?.coverage).toMatchObject({ gaps: 0, throttleNotices: 0, lowerBound: false });
+    const writes = (await operator.metrics()).get('policy_violation_report_writes_total{result="written"}');
+    expect(writes).toBeLessThanOrEqual(6);
+    // create, then patches at 2 or more, and at powers of ten that are crossed: never one per alert.
+    expect(await operator.metric("events_sent_total")).toBeLessThanOrEqual(8);
+    const memoryAfter = (await operator.metrics()).get("process_resident_memory_bytes")!;
+    expect(memoryAfter - memoryBefore).toBeLessThan(150 * 1024 * 1024);
+  });
+
+  test("a node that dies, a stream that ends with OK, an API server that is gone: exact, with the gaps told", async () => {
+    await start({ PVO_FEED_RELAY_RECONNECT_MAX_MS: "500" });
+    await node.flood({ alert: FLOOD, count: 1000 });
+    await operator.received(1000);
+    await operator.written();
+
+    await node.stop();
+    await operator.logged("stream lost: alerts may be missed until it is open again");
+    await node.start();
+    await node.waitForClients();
+    await node.flood({ alert: FLOOD, count: 1000 });
+    await operator.received(2000);
+
+    node.endStreams();
+    await eventually("two gaps", async () => (await operator.metric("stream_gaps_total")) === 2);
+    await node.waitForClients();
+    await operator.written();
+    await eventually("the gaps in the report", async () => {
+      const found = await report(cluster, "default", "block-pkg-mgmt-tools-exec");
+      return (
+        found?.coverage.gaps === 2 &&
+        found.coverage.lowerBound &&
+        found.coverage.continuousSince !== undefined
+      );
+    });
+
+    await cluster.stopApiServer();
+    await node.flood({ alert: FLOOD, count: 1000 });
+    await operator.received(3000);
+    await eventually("a write that failed", async () => (await operator.metric("api_retries_total")) > 0);
+    await cluster.startApiServer();
+    await operator.written(120_000);
+    const found = await report(cluster, "default", "block-pkg-mgmt-tools-exec");
+    expect(found?.summary.occurrences).toBe(3000);
+    expect(found?.coverage).toMatchObject({ gaps: 2, lowerBound: true });
+    await balancedBooks(operator);
+  });
+
+  test("a restart continues the counts and tells the gap; SIGTERM writes what is left", async () => {
+    await start({ PVO_REPORTS_MIN_INTERVAL_MS: "60000" });
+    await node.flood({ alert: FLOOD, count: 500 });
+    await operator.received(500);
+    expect(await operator.stop()).toBe(0);
+    expect((await report(cluster, "default", "block-pkg-mgmt-tools-exec"))?.summary.occurrences).toBe(500);
+
+    operator = new OperatorProcess({ kubeconfig: cluster.kubeconfigPath, relay: node.address });
+    await operator.logged("stored reports listed: their counts go on", { reports: 1 });
+    await node.waitForClients();
+    await node.flood({ alert: FLOOD, count: 250 });
+    await operator.received(250);
+    await operator.written();
+    const found = await report(cluster, "default", "block-pkg-mgmt-tools-exec");
+    expect(found?.summary).toMatchObject({ occurrences: 750, violations: 1 });
+    expect(found?.coverage).toMatchObject({ gaps: 1, lowerBound: true });
+  });
+
+  test("people's labels survive, a deleted report starts from zero, a namespace that goes moves to the cluster", async () => {
+    await start({ PVO_REPORTS_MIN_INTERVAL_MS: "100" });
+    await cluster.kubectl(["create", "namespace", "leaving"]);
+    const leaving = { ...FLOOD, NamespaceName: "leaving" };
+    await node.flood({ alert: [FLOOD, leaving], count: 20 });
+    await operator.received(20);
+    await operator.written();
+    const name = "block-pkg-mgmt-tools-exec";
+
+    await cluster.kubectl(["label", "pvr", name, "team=web"]);
+    await cluster.kubectl(["annotate", "pvr", name, "note=seen"]);
+    await node.flood({ alert: FLOOD, count: 5 });
+    await eventually("15 in the labelled report", async () => {
+      const found = await report(cluster, "default", name);
+      return (
+        found?.summary.occurrences === 15 &&
+        found.metadata.labels?.["team"] === "web" &&
+        found.metadata.annotations?.["note"] === "seen"
+      );
+    });
+
+    await cluster.kubectl(["delete", "pvr", name]);
+    await node.flood({ alert: FLOOD, count: 3 });
+    await eventually(
+      "3 in the new report",
+      async () => (await report(cluster, "default", name))?.summary.occurrences === 3,
+    );
+
+    await cluster.kubectl(["delete", "namespace", "leaving", "--wait=true"]);
+    await node.flood({ alert: leaving, count: 7 });
+    const moved = await eventually("7 in the cluster report", async () => {
+      const found = await report(cluster, undefined, name);
+      return found?.summary.occurrences === 7 && found;
+    });
+    expect(moved.violations[0]).toMatchObject({
+      namespace: "leaving",
+      node: "ip-172-31-24-142",
+      occurrences: 7,
+    });
+    await balancedBooks(operator);
+  });
+});

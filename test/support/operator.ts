@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The operator as a process of its own, as users run it: from source or from the bundle.
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+
+const ROOT = join(import.meta.dirname, "..", "..");
+
+export interface LogLine {
+  level: string;
+  msg: string;
+  [field: string]: unknown;
+}
+
+export interface OperatorOptions {
+  kubeconfig: string;
+  relay: string;
+  /** More flags of `run`. */
+  args?: string[];
+  /** More environment, such as PVO_REPORTS_MIN_INTERVAL_MS. */
+  env?: Record<string, string>;
+}
+
+/** Waits until `probe` gives something other than undefined or false, and returns it; throws after `timeoutMs`. */
+export async function eventually<T>(
+  what: string,
+  probe: () => Promise<T | undefined | false> | T | undefined | false,
+  timeoutMs = 60_000,
+): Promise<T> {
+  const endMs = Date.now() + timeoutMs;
+  for (;;) {
+    const found = await probe();
+    if (found !== undefined && found !== false) return found;
+    if (Date.now() > endMs) throw new Error(`did not happen within ${timeoutMs} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+/** A running operator. */
+export class OperatorProcess {
+  readonly child: ChildProcess;
+  readonly log: LogLine[] = [];
+  stderr = "";
+  #port: number | undefined;
+
+  constructor(options: OperatorOptions) {
+    const args = [
+      join(ROOT, "src", "main.ts"),
+      "run",
+      "--kubeconfig",
+      options.kubeconfig,
+      "--relay-address",
+      options.relay,
+      "--metrics-address",
+      "127.0.0.1:0",
+      "--no-leader-elect",
+      ...(options.args ?? []),
+    ];
+    const env = { PATH: process.env["PATH"], HOME: process.env["HOME"], ...options.env };
+    this.child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"], env });
+    if (this.child.stdout) {
+      createInterface(this.child.stdout).on("line", (line) => this.log.push(JSON.parse(line) as LogLine));
+    }
+    this.child.stderr?.on("data", (text: Buffer) => {
+      this.stderr += text.toString();
+    });
+  }
+
+  /** Resolves once the log has a line with this message (and these fields, where given). */
+  logged(msg: string, fields: Record<string, unknown> = {}): Promise<LogLine> {
+    const matches = (line: LogLine) =>
+      line.msg === msg && Object.entries(fields).every(([key, value]) => line[key] === value);
+    return eventually(`log line "${msg}"; got ${this.log.length} lines; ${this.stderr}`, () =>
+      this.log.find(matches),
+    );
+  }
+
+  /** GETs a path of the metrics server. */
+  async get(path: string): Promise<{ status: number; body: string }> {
+    this.#port ??= (await this.logged("serving metrics and probes"))["port"] as number;
+    const response = await fetch(`http://127.0.0.1:${this.#port}${path}`);
+    return { status: response.status, body: await response.text() };
+  }
+
+  /** Every series of /metrics by its name and labels, as printed. */
+  async metrics(): Promise<Map<string, number>> {
+    const { body } = await this.get("/metrics");
+    const lines = body.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+    return new Map(
+      lines.map((line) => {
+        const at = line.lastIndexOf(" ");
+        return [line.slice(0, at), Number(line.slice(at + 1))];
+      }),
+    );
+  }
+
+  /** One series; labels as Prometheus prints them are part of the name. */
+  async metric(name: string): Promise<number> {
+    const value = (await this.metrics()).get(`policy_violation_${name}`);
+    if (value === undefined) throw new Error(`no metric policy_violation_${name}`);
+    return value;
+  }
+
+  /** Waits until the books say that `count` alerts came in. */
+  async received(count: number): Promise<void> {
+    await eventually(
+      `${count} alerts received`,
+      async () => (await this.metric("alerts_received_total")) >= count,
+    );
+  }
+
+  /** Waits until every counted alert is written. */
+  async written(timeoutMs = 60_000): Promise<void> {
+    await eventually(
+      "nothing unwritten",
+      async () => (await this.metric("unwritten_occurrences")) === 0,
+      timeoutMs,
+    );
+  }
+
+  /** Sends SIGTERM and returns the exit code. */
+  async stop(): Promise<number | null> {
+    return await this.#end("SIGTERM");
+  }
+
+  async kill(): Promise<number | null> {
+    return await this.#end("SIGKILL");
+  }
+
+  async #end(signal: "SIGTERM" | "SIGKILL"): Promise<number | null> {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return this.child.exitCode;
+    const exit = once(this.child, "exit");
+    this.child.kill(signal);
+    return ((await exit) as [number | null])[0];
+  }
+}
+
+/** The books of a running operator, checked against their law. */
+export async function balancedBooks(
+  operator: OperatorProcess,
+): Promise<{ received: number; counted: number }> {
+  const all = await operator.metrics();
+  const value = (name: string) => all.get(`policy_violation_${name}`) ?? 0;
+  const rejected = [...all]
+    .filter(([name]) => name.startsWith("policy_violation_alerts_rejected_total"))
+    .reduce((sum, [, n]) => sum + n, 0);
+  const received = value("alerts_received_total");
+  const counted = value("alerts_counted_total");
+  const accounted = counted + value("alerts_duplicate_total") + value("throttle_notices_total") + rejected;
+  if (received !== accounted)
+    throw new Error(`books do not balance: ${received} received, ${accounted} accounted`);
+  return { received, counted };
+}
