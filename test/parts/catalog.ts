@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Names the real parts that the tests run, and says of each which Go package it is and how it is told its version.
+// Invariant: a version is written down in one place only, the go.mod of the part's module.
+
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
+/** The parts that `npm test` runs. */
+export const TEST_PARTS = ["etcd", "kube-apiserver", "kube-controller-manager", "kubectl", "helm"] as const;
+
+/** The parts that a real node takes beside those of `TEST_PARTS`. */
+export const NODE_PARTS = ["kube-scheduler", "kubelet", "kube-proxy"] as const;
+
+/** A real part, named as its binary is. */
+export type PartName = (typeof TEST_PARTS)[number] | (typeof NODE_PARTS)[number];
+
+/** How a part is built. */
+export interface PartSource {
+  /** The folder of the Go module that pins it. */
+  readonly moduleDir: string;
+  /** Its main package. */
+  readonly goPackage: string;
+  /** The version that the module pins, as in `v1.36.3`. */
+  readonly version: string;
+  /** The folder of its binary below the cache, as in `k8s-v1.36.3`. */
+  readonly cacheFolder: string;
+  /** Values for `-X`, so that clients and helm read a real version. */
+  readonly linkerValues: readonly string[];
+}
+
+/** Tells how a part is built. */
+export function partSource(name: PartName): PartSource {
+  if (name === "etcd") return etcd();
+  if (name === "helm") return helm();
+  return kubernetes(name);
+}
+
+function etcd(): PartSource {
+  const goPackage = "go.etcd.io/etcd/server/v3";
+  const version = pinnedVersion("etcd", goPackage);
+  return {
+    moduleDir: moduleDir("etcd"),
+    goPackage,
+    version,
+    cacheFolder: `etcd-${version}`,
+    linkerValues: [],
+  };
+}
+
+function helm(): PartSource {
+  const version = pinnedVersion("helm", "helm.sh/helm/v4");
+  return {
+    moduleDir: moduleDir("helm"),
+    goPackage: "helm.sh/helm/v4/cmd/helm",
+    version,
+    cacheFolder: `helm-${version}`,
+    linkerValues: [`helm.sh/helm/v4/internal/version.version=${version}`],
+  };
+}
+
+function kubernetes(name: PartName): PartSource {
+  const version = pinnedVersion("kubernetes", "k8s.io/kubernetes");
+  const [major, minor] = version.slice(1).split(".");
+  return {
+    moduleDir: moduleDir("kubernetes"),
+    goPackage: `k8s.io/kubernetes/cmd/${name}`,
+    version,
+    cacheFolder: `k8s-${version}`,
+    // The server's own version and the one in every client's User-Agent are two variables.
+    linkerValues: ["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"].flatMap((at) => [
+      `${at}.gitVersion=${version}`,
+      `${at}.gitMajor=${major}`,
+      `${at}.gitMinor=${minor}`,
+    ]),
+  };
+}
+
+function moduleDir(module: string): string {
+  return join(import.meta.dirname, module);
+}
+
+function pinnedVersion(module: string, path: string): string {
+  const file = join(moduleDir(module), "go.mod");
+  for (const line of readFileSync(file, "utf8").split("\n")) {
+    const [first, second, third] = line.trim().split(/\s+/);
+    if (first === path && second?.startsWith("v")) return second;
+    if (first === "require" && second === path && third !== undefined) return third;
+  }
+  throw new Error(`${file} does not require ${path}`);
+}

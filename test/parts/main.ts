@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// `npm run parts`: makes sure that the real parts of the tests are there, and prints where; `-- --node` includes those
+// of a real node.
+// Invariant: it ends with 0 only when every part is there.
+
+import { parseArgs } from "node:util";
+import { NODE_PARTS, type PartName, TEST_PARTS } from "./catalog.ts";
+import { ensureParts, type Part } from "./parts.ts";
+
+const { values } = parseArgs({ options: { node: { type: "boolean", default: false } } });
+const names: PartName[] = values.node ? [...TEST_PARTS, ...NODE_PARTS] : [...TEST_PARTS];
+
+// The exit handlers, which end `go` and release the lock, do not run when a signal ends the process by itself.
+for (const [signal, code] of [
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+  ["SIGHUP", 129],
+] as const) {
+  process.once(signal, () => process.exit(code));
+}
+
+const parts = await ensureParts({ names, onProgress: (line) => console.log(line) });
+const width = Math.max(...names.map((name) => name.length));
+for (const [name, part] of Object.entries(parts) as [PartName, Part][]) {
+  const place = "path" in part ? `${part.path} (${part.from})` : `MISSING: ${part.missing}`;
+  console.log(`${name.padEnd(width)}  ${place}`);
+  if ("missing" in part) process.exitCode = 1;
+}
