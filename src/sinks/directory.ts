@@ -173,7 +173,7 @@ function assertFileName(name: string): void {
 function parseReport(text: string, resourceVersion: string): Report | string {
   let value: unknown;
   try {
-    value = parse(text, { prettyErrors: false, logLevel: "silent" });
+    value = parse(text, { prettyErrors: false, logLevel: "error" });
   } catch (error) {
     return `no YAML (${messageOf(error)})`;
   }
