@@ -16,7 +16,7 @@ import { manifest, objectsOf } from "../support/sample-objects.ts";
 import { sampleAlerts } from "../support/samples.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
-const USAGE = `usage: npm run dev -- [--rate N] [--metrics HOST:PORT] [--operator-log LEVEL]
+const USAGE = `usage: npm run dev -- [--rate N] [--metrics HOST:PORT] [--log-level LEVEL]
   --rate N             alerts per second (default 5)
   --metrics HOST:PORT  where the operator serves /metrics and its probes (default 127.0.0.1:8080)
   --log-level LEVEL    the operator's log (default info)
@@ -86,7 +86,10 @@ async function stopChild(child: ChildProcess): Promise<void> {
 
 async function main(): Promise<void> {
   const { rate, metrics, help, "log-level": logLevel } = options();
-  if (help) return say(USAGE);
+  if (help) {
+    say(USAGE);
+    return;
+  }
   const stop = new Promise<void>((resolve) => {
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => resolve());
   });
