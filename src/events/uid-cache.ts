@@ -8,8 +8,8 @@ import { LRUCache } from "lru-cache";
 import type { Clock } from "../lib/clock.ts";
 import type { EventSink, Regarding, UidResult } from "./event.ts";
 
-/** A pod that was replaced under its old name is noticed within this time. */
-const FOUND_TTL_MS = 60_000;
+/** Just under a series' heartbeat, so that each one looks whether the pod was replaced under its name. */
+const FOUND_TTL_MS = 55_000;
 /** The alerts of a pod that is gone keep coming for a moment; one look-up per pod in this time is enough. */
 const ABSENT_TTL_MS = 10_000;
 const MAX_ENTRIES = 4096;
