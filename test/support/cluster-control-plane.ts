@@ -47,7 +47,7 @@ export async function prepareControlPlane(
       `${CONTROLLER_MANAGER_TOKEN},system:kube-controller-manager,kcm,${masters}\n`,
   );
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  writeFileSync(join(dir, "sa.key"), privateKey.export({ type: "pkcs8", format: "pem" }));
+  writeFileSync(join(dir, "sa.key"), privateKey.export({ type: "sec1", format: "pem" }));
   writeFileSync(
     join(dir, "audit-policy.yaml"),
     JSON.stringify({
