@@ -4,6 +4,7 @@
 // Owns every request to the Kubernetes API: one pool of connections, a time limit on each call, one kind of error.
 // Invariant: never retries and never waits between calls; pace and patience belong to the callers.
 
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { request as send } from "undici";
 import { PRODUCT } from "../api/names.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -154,6 +155,9 @@ export class KubeClient {
       body,
     });
     const text = await readBody(answer.body, this.#options.maxResponseBytes ?? 32 * 1024 * 1024);
+    // The pool takes a connection back one turn of the event loop after its answer has ended. A caller that goes on at
+    // once would find it still taken and open a second one.
+    await nextTurn();
     if (answer.statusCode < 200 || answer.statusCode > 299) {
       const retryAfter = answer.headers["retry-after"];
       throw classifyAnswer(call, {
