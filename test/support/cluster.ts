@@ -14,15 +14,20 @@ import { type ApiAccess, apiAccess, writeKubeconfig } from "./cluster-access.ts"
 import { type AuditEntry, readAuditLog } from "./cluster-audit.ts";
 import { type ClusterCommands, clusterCommands } from "./cluster-commands.ts";
 import {
+  startApiServer,
+  startControllerManager,
+  startEtcd,
+  startScheduler,
+} from "./cluster-control-plane.ts";
+import {
   ADMIN_TOKEN,
   type AuditLevel,
   CONTROLLER_MANAGER_TOKEN,
   type ControlPlane,
+  type NodeLink,
   prepareControlPlane,
-  startApiServer,
-  startControllerManager,
-  startEtcd,
-} from "./cluster-control-plane.ts";
+  SCHEDULER_TOKEN,
+} from "./cluster-files.ts";
 import { removeAtOurEnd, type Server, stopServer } from "./process.ts";
 
 export interface ClusterOptions {
@@ -30,6 +35,8 @@ export interface ClusterOptions {
   readonly controllerManager?: boolean;
   /** Default: `Metadata`. */
   readonly auditLevel?: AuditLevel;
+  /** Joins the control plane to a real node, and starts the scheduler; default: none. Only `startNode` uses this. */
+  readonly node?: NodeLink;
 }
 
 export interface Cluster extends ClusterCommands {
@@ -69,7 +76,7 @@ export function whyNoCluster(): string | undefined {
 
 /** Starts a control plane; resolves in a few seconds, when it is ready. Rejects when a part is not there. */
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
-  const { controllerManager = true, auditLevel = "Metadata" } = options;
+  const { controllerManager = true, auditLevel = "Metadata", node } = options;
   const unneeded: PartName[] = controllerManager ? ["helm"] : ["helm", "kube-controller-manager"];
   const { missing } = pathsOf(locateParts(TEST_PARTS.filter((name) => !unneeded.includes(name))));
   if (missing !== undefined) throw new Error(`no cluster without all its parts: ${missing}`);
@@ -84,7 +91,14 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       keepDir();
     };
     try {
-      const plane = await prepareControlPlane(dir, pathsOf(locateParts()).paths, auditLevel);
+      const plane = await prepareControlPlane(
+        dir,
+        pathsOf(locateParts([...TEST_PARTS, "kube-scheduler"])).paths,
+        {
+          auditLevel,
+          ...(node === undefined ? {} : { node }),
+        },
+      );
       return await bringUp(plane, controllerManager, servers, stop);
     } catch (error) {
       await stop();
@@ -93,7 +107,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   }
 }
 
-type Servers = Map<"etcd" | "apiserver" | "controller-manager", Server>;
+type Servers = Map<"etcd" | "apiserver" | "controller-manager" | "scheduler", Server>;
 
 async function bringUp(
   plane: ControlPlane,
@@ -123,6 +137,12 @@ async function bringUp(
     const own = kubeconfig("kubeconfig-controller-manager", CONTROLLER_MANAGER_TOKEN);
     const isAtWork = () => answers("/api/v1/namespaces/default/serviceaccounts/default");
     servers.set("controller-manager", await startControllerManager(plane, own, isAtWork));
+  }
+  if (plane.node !== undefined) {
+    servers.set(
+      "scheduler",
+      await startScheduler(plane, kubeconfig("kubeconfig-scheduler", SCHEDULER_TOKEN)),
+    );
   }
 
   const auditLogPath = join(dir, "logs/audit.log");

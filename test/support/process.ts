@@ -28,9 +28,14 @@ kill "$watchdog" 2>/dev/null
 exit "$code"
 `;
 
-/** Waits for the same pipe to close; the servers that write into the folder may take a moment to be gone. */
-const REMOVER = `
+/** Waits for the same pipe to close, then runs a program. */
+const LAST_WILL = `
 read -r _
+exec "$@"
+`;
+
+/** The servers that write into the folder may take a moment to be gone. */
+const REMOVE = `
 for _ in 1 2 3 4 5 6 7 8 9 10; do rm -rf -- "$1" 2>/dev/null && exit; sleep 0.2; done
 `;
 
@@ -98,14 +103,19 @@ export async function stopServer(server: Server, graceMs: number): Promise<void>
 
 /** Sees to it that a folder is gone once this process has ended, however it ends. Returns how to call that off. */
 export function removeAtOurEnd(folder: string): () => void {
-  const remover = spawn("sh", ["-c", REMOVER, "sh", folder], {
+  return runAtOurEnd(["sh", "-c", REMOVE, "sh", folder]);
+}
+
+/** Runs a program once this process has ended, however it ends. Returns how to call that off. */
+export function runAtOurEnd(command: readonly string[]): () => void {
+  const executor = spawn("sh", ["-c", LAST_WILL, "sh", ...command], {
     detached: true,
     stdio: ["pipe", "ignore", "ignore"],
   });
-  // Neither the remover nor its pipe may keep this process from ending.
-  remover.unref();
-  (remover.stdin as unknown as { unref(): void }).unref();
-  return () => remover.kill("SIGKILL");
+  // Neither the executor nor its pipe may keep this process from ending.
+  executor.unref();
+  (executor.stdin as unknown as { unref(): void }).unref();
+  return () => executor.kill("SIGKILL");
 }
 
 export interface RunOptions {
