@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The relay feed over real gRPC. Waits are for conditions; the short intervals only make them come soon.
+
+import { createServer as createTcpServer, type Socket, type Server as TcpServer } from "node:net";
+import { Server, ServerCredentials, status } from "@grpc/grpc-js";
+import { afterEach, describe, expect, it } from "vitest";
+import type { FeedListener } from "../../src/feed/feed.ts";
+import type { StreamFeed } from "../../src/feed/reconnect.ts";
+import { type RelayFeedOptions, relayFeed } from "../../src/feed/relay.ts";
+import { systemClock } from "../../src/lib/clock.ts";
+import type { Logger } from "../../src/telemetry/log.ts";
+import { makeAlert, readAlerts } from "../kubearmor-node/alerts.ts";
+import type { KubeArmorNode, KubeArmorNodeOptions } from "../kubearmor-node/node.ts";
+import { startNode } from "../kubearmor-node/server.ts";
+import { serverService } from "../kubearmor-node/wire.ts";
+import { RecordingListener } from "../unit/feed/recording-listener.ts";
+
+const closers: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+async function node(options: KubeArmorNodeOptions = {}): Promise<KubeArmorNode> {
+  const started = await startNode(options);
+  closers.push(() => started.stop());
+  return started;
+}
+
+interface Running {
+  feed: StreamFeed;
+  listener: RecordingListener;
+  logged: string[];
+  stop: () => Promise<void>;
+  /** Resolves once `holds`, which is looked at whenever the listener is told something. */
+  until: (holds: () => boolean) => Promise<void>;
+}
+
+function run(options: RelayFeedOptions, listener = new RecordingListener()): Running {
+  const logged: string[] = [];
+  const log = (level: string) => (_: object, message: string) => void logged.push(`${level}: ${message}`);
+  const logger: Logger = { debug() {}, info: log("info"), warn: log("warn"), error: log("error") };
+  const feed = relayFeed({ backoffBaseMs: 5, backoffMaxMs: 40, ...options }, systemClock, logger);
+  const stop = new AbortController();
+  const running = feed.run(listener, stop.signal);
+  const stopAndWait = async () => {
+    stop.abort();
+    await running;
+  };
+  closers.push(stopAndWait);
+  const until = (holds: () => boolean): Promise<void> => {
+    if (holds()) return Promise.resolve();
+    return new Promise((resolve) => {
+      listener.onTold = () => holds() && resolve();
+    });
+  };
+  return { feed, listener, logged, stop: stopAndWait, until };
+}
+
+describe("a relay that works", () => {
+  it("delivers every alert of the samples as it is, in order", async () => {
+    const relay = await node();
+    const { listener, logged, until } = run({ address: relay.address });
+    await until(() => listener.count("connected") === 1);
+    await relay.waitForClients();
+    const samples = readAlerts("samples/alerts.jsonl");
+    relay.push(samples);
+    await until(() => listener.count("alert") === 26);
+    expect(relay.clients.map((client) => client.filter)).toEqual(["policy"]);
+    expect(listener.alerts.map((alert) => alert.PolicyName)).toEqual(
+      samples.map((alert) => alert.PolicyName ?? ""),
+    );
+    expect(listener.alerts[22]).toMatchObject({ Operation: "AlertThreshold", MaxAlertsPerSec: 2 });
+    expect(listener.told.map((t) => t.kind)).toEqual(["connected", ...Array(26).fill("alert")]);
+    expect(logged).toEqual(["info: alert stream open"]);
+  });
+
+  it("loses nothing of 50,000 alerts at full speed from a node that drops for slow clients", async () => {
+    const relay = await node({ dropLikeKubeArmor: true });
+    const pids = new Set<number>();
+    let alerts = 0;
+    let whenAll = () => {};
+    const all = new Promise<void>((resolve) => {
+      whenAll = resolve;
+    });
+    const listener: FeedListener = {
+      onAlert(alert) {
+        alerts++;
+        pids.add(alert.HostPID);
+        if (alerts === 50_000) whenAll();
+      },
+      onRejected() {},
+      onConnected() {},
+      onDisconnected() {},
+    };
+    const feed = relayFeed({ address: relay.address }, systemClock, { ...console, debug() {}, info() {} });
+    const stop = new AbortController();
+    const running = feed.run(listener, stop.signal);
+    closers.push(async () => {
+      stop.abort();
+      await running;
+    });
+    await relay.waitForClients();
+    await relay.flood({ alert: makeAlert(), count: 50_000 });
+    await relay.drained();
+    expect(relay.stats()).toMatchObject({ pushed: 50_000, sent: 50_000, dropped: 0, unheard: 0 });
+    await all;
+    expect(pids.size).toBe(50_000);
+    expect(feed.stats).toMatchObject({ messages: 50_000, attempts: 1, connects: 1 });
+  });
+
+  it("is left at the abort: the stream and its connection end, and nothing is told any more", async () => {
+    const relay = await node();
+    const { listener, stop, until, feed } = run({ address: relay.address });
+    await until(() => listener.count("connected") === 1);
+    await relay.waitForClients();
+    await stop();
+    const told = listener.told.length;
+    await expect.poll(() => relay.stats().clients).toBe(0);
+    relay.push(makeAlert());
+    expect(listener.told).toHaveLength(told);
+    expect(listener.disconnects).toEqual([]);
+    expect(feed.stats.attempts).toBe(1);
+  });
+
+  it("may lack HealthCheck", async () => {
+    const { HealthCheck: _, ...service } = serverService;
+    const address = await grpcServer((server) =>
+      server.addService(service, { WatchAlerts() {}, WatchMessages() {}, WatchLogs() {} }),
+    );
+    const { listener, until } = run({ address });
+    await until(() => listener.told.length > 0);
+    expect(listener.told).toEqual([{ kind: "connected" }]);
+  });
+});
+
+describe("a stream that ends", () => {
+  it("with OK is a disconnect, and alerts come again after it", async () => {
+    const relay = await node();
+    const { listener, until } = run({ address: relay.address });
+    await until(() => listener.count("connected") === 1);
+    await relay.waitForClients();
+    relay.push(makeAlert({ PodName: "before" }));
+    await until(() => listener.count("alert") === 1);
+    relay.endStreams();
+    await until(() => listener.count("connected") === 2);
+    await relay.waitForClients();
+    relay.push(makeAlert({ PodName: "after" }));
+    await until(() => listener.count("alert") === 2);
+    expect(listener.told.map((t) => t.kind)).toEqual([
+      "connected",
+      "alert",
+      "disconnected",
+      "connected",
+      "alert",
+    ]);
+    expect(listener.disconnects[0]).toMatchObject({
+      reason: "ok_end",
+      message: "the peer ended the stream with status OK",
+    });
+  });
+
+  it("with OK at once, as at a filter that is refused, is retried with back-off and explained", async () => {
+    let streams = 0;
+    const address = await grpcServer((server) =>
+      server.addService(serverService, {
+        HealthCheck: (_call: unknown, answer: (error: null, value: object) => void) => answer(null, {}),
+        WatchAlerts(call: { end: () => void }) {
+          streams++;
+          call.end();
+        },
+        WatchMessages() {},
+        WatchLogs() {},
+      }),
+    );
+    const { listener, until, logged } = run({ address });
+    await until(() => listener.count("disconnected") >= 6);
+    expect(streams).toBeGreaterThanOrEqual(6);
+    expect(new Set(listener.disconnects.map((d) => d.reason))).toEqual(new Set(["ok_end"]));
+    expect(listener.disconnects[0]?.message).toBe("the peer ended the stream with status OK");
+    expect(listener.disconnects[5]?.message).toMatch(/refuses the filter/);
+    expect(logged.filter((line) => line.startsWith("warn"))).toHaveLength(2);
+  });
+
+  it("with an error tells its code and text", async () => {
+    const relay = await node();
+    const { listener, until } = run({ address: relay.address });
+    await until(() => listener.count("connected") === 1);
+    await relay.waitForClients();
+    relay.failStreams(status.INTERNAL, "grpc: string field contains invalid UTF-8");
+    await until(() => listener.count("connected") === 2);
+    expect(listener.disconnects.map((d) => [d.reason, d.message])).toEqual([
+      ["error", "13 INTERNAL: grpc: string field contains invalid UTF-8"],
+    ]);
+  });
+
+  it("because the relay was killed is told as one broken stream, and picked up when the relay is back", async () => {
+    const relay = await node();
+    const { listener, until, feed, logged } = run({ address: relay.address });
+    await until(() => listener.count("connected") === 1);
+    await relay.waitForClients();
+    relay.push(makeAlert());
+    await until(() => listener.count("alert") === 1);
+    await relay.stop();
+    await until(() => listener.count("disconnected") >= 4);
+    expect(feed.state().kind).not.toBe("open");
+    await relay.start();
+    await until(() => listener.count("connected") === 2);
+    await relay.waitForClients();
+    relay.push(makeAlert());
+    await until(() => listener.count("alert") === 2);
+
+    const [first, ...retries] = listener.disconnects;
+    expect(first).toMatchObject({ reason: "error", message: expect.stringMatching(/^14 UNAVAILABLE: /) });
+    expect(first?.lastReadMs).toBeLessThanOrEqual(first?.atMs ?? 0);
+    expect(new Set(retries.map((d) => d.reason))).toEqual(new Set(["connect_failed"]));
+    expect(listener.count("connected")).toBe(2);
+    expect(feed.state().kind).toBe("open");
+    expect(logged).toEqual([
+      "info: alert stream open",
+      "warn: no alert stream, trying again until there is one",
+      "info: alert stream open",
+    ]);
+  });
+
+  it("because of a message beyond the limit rejects that message and goes on with the next stream", async () => {
+    const relay = await node();
+    const { listener, until, feed } = run({ address: relay.address, maxMessageBytes: 2_000 });
+    await until(() => listener.count("connected") === 1);
+    await relay.waitForClients();
+    relay.push(makeAlert({ Message: "x".repeat(3_000) }));
+    await until(() => listener.count("connected") === 2);
+    await relay.waitForClients();
+    relay.push(makeAlert());
+    await until(() => listener.count("alert") === 1);
+    expect(listener.told.map((t) => t.kind)).toEqual([
+      "connected",
+      "rejected",
+      "disconnected",
+      "connected",
+      "alert",
+    ]);
+    expect(listener.rejections).toEqual([
+      {
+        reason: "message_too_large",
+        detail: expect.stringMatching(
+          /^8 RESOURCE_EXHAUSTED: Received message larger than max \(3\d{3} vs 2000\)$/,
+        ),
+        line: 0,
+      },
+    ]);
+    expect(listener.disconnects[0]?.reason).toBe("error");
+    expect(feed.stats.messages).toBe(2);
+  });
+});
+
+describe("the watchdog", () => {
+  it("ends the stream of a relay that is frozen, and alerts come again when it thaws", async () => {
+    const relay = await node();
+    const { listener, until } = run({ address: relay.address, healthIntervalMs: 20, healthTimeoutMs: 500 });
+    await until(() => listener.count("connected") === 1);
+    await relay.waitForClients();
+    relay.freeze();
+    await until(() => listener.count("disconnected") >= 2);
+    expect(listener.disconnects.slice(0, 2).map((d) => [d.reason, d.message])).toEqual([
+      ["watchdog", "HealthCheck had no answer within 500 ms"],
+      ["connect_failed", "HealthCheck had no answer within 500 ms"],
+    ]);
+    relay.thaw();
+    await until(() => listener.count("connected") === 2);
+    await relay.waitForClients();
+    relay.push(makeAlert());
+    await until(() => listener.count("alert") === 1);
+  });
+
+  it("keeps asking a relay that answers, on the one connection", async () => {
+    const relay = await node();
+    const { listener, until } = run({ address: relay.address, healthIntervalMs: 5 });
+    await until(() => listener.count("connected") === 1);
+    await expect.poll(() => relay.stats().healthChecks).toBeGreaterThanOrEqual(5);
+    expect(listener.told).toEqual([{ kind: "connected" }]);
+    expect(relay.stats().clientsSeen).toBe(1);
+  });
+});
+
+describe("bytes that are no alert", () => {
+  it("are rejected one by one while the stream goes on", async () => {
+    const relay = await node();
+    const { listener, until } = run({ address: relay.address });
+    await until(() => listener.count("connected") === 1);
+    await relay.waitForClients();
+    relay.pushRaw(Buffer.from("no protobuf at all"));
+    relay.pushRaw(Buffer.alloc(0));
+    relay.pushRaw(Buffer.from([0x6a, 0x7f, 0x61]));
+    relay.push(makeAlert());
+    await until(() => listener.count("alert") === 2);
+    expect(listener.told.map((t) => t.kind)).toEqual(["connected", "rejected", "alert", "rejected", "alert"]);
+    expect(listener.rejections).toEqual([
+      { reason: "invalid_wire", detail: "18 bytes that begin with field 13 of wire type 6", line: 0 },
+      { reason: "invalid_wire", detail: "3 bytes that begin with field 13 of wire type 2", line: 0 },
+    ]);
+  });
+});
+
+describe("an address", () => {
+  it("where nobody listens yet is tried until somebody does", async () => {
+    const relay = await node();
+    await relay.stop();
+    const { listener, until, logged } = run({ address: relay.address });
+    await until(() => listener.count("disconnected") >= 5);
+    await relay.start();
+    await until(() => listener.count("connected") === 1);
+    expect(listener.disconnects[0]).toMatchObject({
+      reason: "connect_failed",
+      message: expect.stringContaining("ECONNREFUSED"),
+    });
+    expect(logged).toEqual([
+      "warn: no alert stream, trying again until there is one",
+      "info: alert stream open",
+    ]);
+  });
+
+  it("that has no name in DNS is tried again and logged once", async () => {
+    const { listener, until, logged } = run({ address: "no-such-host.invalid:32767" });
+    await until(() => listener.count("disconnected") >= 3);
+    expect(new Set(listener.disconnects.map((d) => d.reason))).toEqual(new Set(["connect_failed"]));
+    expect(listener.disconnects[0]?.message).toMatch(/^14 UNAVAILABLE: .*resolution failed/);
+    expect(logged).toEqual(["warn: no alert stream, trying again until there is one"]);
+  });
+
+  it("of something that accepts and says nothing is given up after the deadline", async () => {
+    const address = await tcpServer(() => {});
+    const { listener, until } = run({ address, healthTimeoutMs: 100 });
+    await until(() => listener.count("disconnected") >= 2);
+    expect(listener.disconnects[0]).toMatchObject({
+      reason: "connect_failed",
+      message: "HealthCheck had no answer within 100 ms",
+    });
+    expect(listener.count("connected")).toBe(0);
+  });
+
+  it("of something that speaks another protocol is tried again", async () => {
+    const address = await tcpServer((socket) => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"));
+    const { listener, until } = run({ address, healthTimeoutMs: 5_000 });
+    await until(() => listener.count("disconnected") >= 2);
+    expect(listener.disconnects[0]?.reason).toBe("connect_failed");
+  });
+
+  it("of another gRPC service is told as such", async () => {
+    const address = await grpcServer(() => {});
+    const { listener, until } = run({ address });
+    await until(() => listener.count("disconnected") >= 1);
+    expect(listener.disconnects[0]?.message).toMatch(/^12 UNIMPLEMENTED: .*is this the address of KubeArmor/);
+  });
+});
+
+async function grpcServer(register: (server: Server) => void): Promise<string> {
+  const server = new Server();
+  register(server);
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) =>
+      error ? reject(error) : resolve(bound),
+    );
+  });
+  closers.push(async () => server.forceShutdown());
+  return `127.0.0.1:${port}`;
+}
+
+async function tcpServer(onSocket: (socket: Socket) => void): Promise<string> {
+  const sockets = new Set<Socket>();
+  const server: TcpServer = createTcpServer((socket) => {
+    sockets.add(socket);
+    socket.on("error", () => socket.destroy());
+    onSocket(socket);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  closers.push(async () => {
+    for (const socket of sockets) socket.destroy();
+    await new Promise((resolve) => server.close(resolve));
+  });
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("the server has no port");
+  return `127.0.0.1:${address.port}`;
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+import { fileURLToPath } from "node:url";
+import fc from "fast-check";
+import { loadSync } from "protobufjs";
+import { expect, it } from "vitest";
+import { emptyAlert } from "../../src/api/alert.ts";
+import { alertFromJson } from "../../src/feed/json.ts";
+import { readAlert } from "../../src/feed/wire.ts";
+import { type WireAlert, wireAlert } from "./wire-alert.ts";
+
+const root = loadSync(fileURLToPath(new URL("../../proto/kubearmor.proto", import.meta.url)));
+const type = root.lookupType("feeder.Alert");
+
+const fieldNames = Object.keys(emptyAlert());
+const nestedNames = [
+  "Owner",
+  "ExecEvent",
+  "Ref",
+  "Name",
+  "Namespace",
+  "updatedTime",
+  "__proto__",
+  "constructor",
+];
+
+it("gives for any alert what the wire gives, whatever the order and the case of its keys", () => {
+  const cased = fc.constantFrom<(key: string) => string>(
+    (key) => key,
+    (key) => key.toUpperCase(),
+    (key) => key.slice(0, 2).toLowerCase() + key.slice(2),
+  );
+  fc.assert(
+    fc.property(
+      wireAlert,
+      fc.infiniteStream(fc.nat()),
+      cased,
+      fc.boolean(),
+      (alert, order, respell, asText) => {
+        // The daemon's spelling of this key changes what an alert means; it has a test of its own.
+        const keys = Object.keys(alert).filter((key) => key !== "UpdatedTime");
+        const places = new Map(keys.map((key) => [key, Number(order.next().value)]));
+        keys.sort((a, b) => (places.get(a) ?? 0) - (places.get(b) ?? 0));
+        fc.pre(keys.length > 0);
+        const known: WireAlert = Object.fromEntries(keys.map((key) => [key, alert[key]]));
+        const record = Object.fromEntries(keys.map((key) => [respell(key), spell(alert[key], asText)]));
+        const onTheWire = readAlert(Buffer.from(type.encode(type.fromObject(known)).finish()));
+        expect(alertFromJson(JSON.parse(JSON.stringify(record)))).toEqual(onTheWire);
+      },
+    ),
+  );
+});
+
+it("takes any JSON: no alert, or one whose every field has its type", () => {
+  const key = fc.oneof(fc.constantFrom(...fieldNames, ...nestedNames), fc.string({ maxLength: 5 }));
+  const { value } = fc.letrec((tie) => ({
+    value: fc.oneof(
+      { maxDepth: 4 },
+      fc.jsonValue({ maxDepth: 1, stringUnit: "binary" }),
+      fc.array(tie("value"), { maxLength: 4 }),
+      fc.dictionary(key, tie("value"), { maxKeys: 8, noNullPrototype: false }),
+    ),
+  }));
+  const types = Object.fromEntries(Object.entries(emptyAlert()).map(([name, empty]) => [name, typeof empty]));
+  fc.assert(
+    fc.property(value, (parsed) => {
+      const alert = alertFromJson(JSON.parse(JSON.stringify(parsed)));
+      if (alert === null) return;
+      expect(Object.fromEntries(Object.entries(alert).map(([name, held]) => [name, typeof held]))).toEqual(
+        types,
+      );
+      for (const held of Object.values(alert)) {
+        if (typeof held === "number") expect(Number.isSafeInteger(held)).toBe(true);
+        if (typeof held === "string") expect(held.isWellFormed()).toBe(true);
+        if (Array.isArray(held)) expect(held.every((tag) => typeof tag === "string")).toBe(true);
+      }
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+function spell(value: unknown, asText: boolean): unknown {
+  return asText && typeof value === "number" ? String(value) : value;
+}
