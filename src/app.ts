@@ -4,6 +4,7 @@
 // `run`: builds every room from the configuration, starts them in order and stops them in reverse.
 // Invariant: no logic of its own; what is decided here is who knows whom, and when.
 
+import { randomBytes } from "node:crypto";
 import type { Config } from "./config/config.ts";
 import { Pipeline } from "./controller/pipeline.ts";
 import type { EventRecorder } from "./events/event.ts";
@@ -69,7 +70,7 @@ class Operator {
     });
     this.#recorder = config.events.enabled ? this.#startRecorder() : undefined;
     const events: EventRecorder = this.#recorder ?? { record() {} };
-    this.#pipeline = new Pipeline(pipelineOptions(config, config.identity), {
+    this.#pipeline = new Pipeline(pipelineOptions(config, writerId(config.identity)), {
       sink: createClusterSink({ client: this.#client, logger }),
       events,
       clock,
@@ -162,6 +163,11 @@ class Operator {
     });
     logger.info({ port: this.#server.port }, "serving metrics and probes");
   }
+}
+
+/** A restarted container has its pod's name again, but not its predecessor's sequence numbers. */
+function writerId(identity: string): string {
+  return `${identity}.${randomBytes(4).toString("hex")}`;
 }
 
 /** Tells of the first rejection of each reason, and of every power of ten: a broken sender must not fill the log. */

@@ -6,7 +6,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { TEST_PARTS } from "../parts/catalog.ts";
@@ -56,12 +56,12 @@ async function startKubeArmorNode(rate: string): Promise<{ child: ChildProcess; 
   return { child, address: (JSON.parse(line) as { listening: string }).listening };
 }
 
-function whatToTry(cluster: Cluster, kubectl: string, metrics: string): string {
+function whatToTry(cluster: Cluster, folders: string, metrics: string): string {
   return `
 Ready. In another shell:
 
   export KUBECONFIG=${cluster.kubeconfigPath}
-  export PATH=${join(kubectl, "..")}:$PATH
+  export PATH=${folders}:$PATH
 
   kubectl get policyviolationreports -A
   kubectl get pvr -A -o wide
@@ -117,7 +117,8 @@ async function main(): Promise<void> {
     const operator = node("src/main.ts", args, "inherit", { KUBECONFIG: cluster.kubeconfigPath });
     children.unshift(operator);
     operator.on("exit", (code) => code && process.kill(process.pid, "SIGTERM"));
-    say(whatToTry(cluster, paths.kubectl, metrics));
+    const folders = [paths.kubectl, paths.helm].flatMap((path) => (path ? [dirname(path)] : []));
+    say(whatToTry(cluster, folders.join(":"), metrics));
     await stop;
     say("\nstopping");
   } finally {

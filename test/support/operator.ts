@@ -19,6 +19,8 @@ export interface LogLine {
 export interface OperatorOptions {
   kubeconfig: string;
   relay: string;
+  /** Whether it takes part in leader election; default false. */
+  leaderElection?: boolean;
   /** More flags of `run`. */
   args?: string[];
   /** More environment, such as PVO_REPORTS_MIN_INTERVAL_MS. */
@@ -57,7 +59,7 @@ export class OperatorProcess {
       options.relay,
       "--metrics-address",
       "127.0.0.1:0",
-      "--no-leader-elect",
+      ...(options.leaderElection ? [] : ["--no-leader-elect"]),
       ...(options.args ?? []),
     ];
     const env = { PATH: process.env["PATH"], HOME: process.env["HOME"], ...options.env };

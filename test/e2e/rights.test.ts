@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The chart's ServiceAccount has the rights that the main job needs, and no others: the operator runs with its token,
+// and the audit log tells what was used and what was refused.
+
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { readAlerts } from "../kubearmor-node/alerts.ts";
+import { startNode } from "../kubearmor-node/server.ts";
+import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
+import { eventually, OperatorProcess } from "../support/operator.ts";
+import { allReports, row } from "../support/reports.ts";
+import { manifest, objectsOf } from "../support/sample-objects.ts";
+import { SAMPLE_REPORTS, SAMPLES_PATH, sampleAlerts } from "../support/samples.ts";
+
+const CHART = join(import.meta.dirname, "..", "..", "charts", "policy-violation-operator");
+const missing = whyNoCluster();
+
+interface Rule {
+  apiGroups: string[];
+  resources: string[];
+  verbs: string[];
+}
+
+describe.skipIf(missing !== undefined && !process.env["CI"])(
+  `the chart's rights (${missing ?? "real parts"})`,
+  () => {
+    let cluster: Cluster;
+
+    beforeAll(async () => {
+      cluster = await startCluster();
+      await cluster.helm(["install", "pvo", CHART, "--namespace", "kubearmor", "--create-namespace"]);
+      await cluster.apply(manifest(objectsOf(sampleAlerts())));
+    });
+    afterAll(async () => {
+      await cluster?.stop();
+    });
+
+    /** Every verb and resource that the account was granted, as "verb group/resource". */
+    async function granted(account: string): Promise<Set<string>> {
+      const roles = JSON.parse(
+        await cluster.kubectl([
+          "get",
+          "clusterroles,roles",
+          "-A",
+          "-o",
+          "json",
+          "-l",
+          "app.kubernetes.io/instance=pvo",
+        ]),
+      ) as {
+        items: { kind: string; metadata: { name: string; labels?: Record<string, string> }; rules: Rule[] }[];
+      };
+      const bound = roles.items.filter(
+        ({ metadata }) => !Object.keys(metadata.labels ?? {}).some((key) => key.includes("aggregate-to")),
+      );
+      expect(bound.length, account).toBeGreaterThan(0);
+      return new Set(
+        bound.flatMap(({ rules }) =>
+          rules.flatMap((rule) =>
+            rule.resources.flatMap((resource) =>
+              rule.verbs.map((verb) => `${verb} ${rule.apiGroups[0]}/${resource}`),
+            ),
+          ),
+        ),
+      );
+    }
+
+    test("the whole main job runs with it, nothing is refused, and nothing is granted that is not used", async () => {
+      const name = "pvo-policy-violation-operator";
+      const kubeconfig = cluster.kubeconfigFor(await cluster.createServiceAccountToken("kubearmor", name));
+      const node = await startNode({ dropLikeKubeArmor: false });
+      const operator = new OperatorProcess({
+        kubeconfig,
+        relay: node.address,
+        leaderElection: true,
+        env: { PVO_REPORTS_MIN_INTERVAL_MS: "200", POD_NAMESPACE: "kubearmor" },
+      });
+      try {
+        await node.waitForClients();
+        node.push(readAlerts(SAMPLES_PATH));
+        await operator.received(26);
+        await operator.written();
+        expect((await allReports(cluster)).map(row)).toEqual(SAMPLE_REPORTS);
+        // A repeat patches an Event; a label on a report is a conflict, which is read.
+        await cluster.kubectl(["label", "pvr", "-A", "--all", "team=web"]);
+        await node.flood({ alert: readAlerts(SAMPLES_PATH), count: 260 });
+        await operator.received(286);
+        await operator.written();
+        await eventually("an Event that was patched", async () =>
+          (await operator.metrics()).get('policy_violation_api_requests_total{verb="PATCH",code="OK"}'),
+        );
+        expect(await operator.stop()).toBe(0);
+      } finally {
+        await operator.kill();
+        await node.stop();
+      }
+      const user = `system:serviceaccount:kubearmor:${name}`;
+      const entries = cluster.auditEntries().filter((entry) => entry.user.username === user);
+      const refused = entries.filter((entry) => entry.responseStatus?.code === 403);
+      expect(refused.map((entry) => `${entry.verb} ${entry.requestURI}`)).toEqual([]);
+      expect(entries.every((entry) => entry.userAgent?.startsWith("policy-violation-operator/"))).toBe(true);
+      const used = new Set(
+        entries.map(({ verb, objectRef }) => `${verb} ${objectRef?.apiGroup ?? ""}/${objectRef?.resource}`),
+      );
+      expect([...used].sort()).toEqual([...(await granted(name))].sort());
+    });
+  },
+);
