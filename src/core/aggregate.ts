@@ -106,7 +106,8 @@ export class Aggregator {
 
   /**
    * The namespace is gone: what its report has not written goes to the cluster report of the same policy, each
-   * violation with the namespace's name. What was written went with the namespace.
+   * violation with the namespace's name. What was written went with the namespace. A gap that both reports know is one
+   * gap; without a count there is nothing that could be short of some.
    */
   moveToCluster(key: string): void {
     const from = this.ledgers.get(key);
@@ -115,23 +116,35 @@ export class Aggregator {
     const { totals, entries } = from.drain();
     this.ledgers.delete(key);
     this.#violationsHeld -= from.entries.size;
+    if (totals.occurrences === 0) return;
+    const clusterKey = reportKey(undefined, from.policyName);
+    const isNewReport = !this.ledgers.has(clusterKey);
     const to = this.ledger(undefined, from.policyName);
     to.policy.learn(from.policy.facts(), totals.lastUs);
     this.reshape(to, () =>
       to.absorb(
-        totals,
+        { ...totals, gaps: Math.max(0, totals.gaps - to.gaps) },
         entries.flatMap((entry) => moved(entry, namespace)),
       ),
     );
-    if (to.dirty) this.#onDirty(reportKey(undefined, from.policyName), "new_violation");
+    this.#onDirty(clusterKey, isNewReport ? "new_report" : "new_violation");
   }
 
-  #inheritNotices(ledger: Ledger, violation: Violation): void {
+  /** Forgets a report that has nothing to tell: it was deleted, and nothing has happened since. */
+  drop(key: string): void {
+    this.#violationsHeld -= this.ledgers.get(key)?.entries.size ?? 0;
+    this.ledgers.delete(key);
+  }
+
+  /** A notice that came before the first violation of what it muted says as much as one that comes after it. */
+  #inheritNotices(ledger: Ledger, { namespace, pod, node }: Violation): void {
     if (this.#muted.size === 0) return;
-    const { namespace, pod, node } = violation;
-    if (ledger.concerns(pod, node)) return;
-    const notices = this.#muted.get(mutedKey(namespace, pod, node));
-    if (notices !== undefined) ledger.addThrottleNotices(notices);
+    const subjects = pod === "" || namespace === undefined ? [pod] : [pod, ""];
+    for (const subject of subjects) {
+      if (ledger.concerns(subject, node)) continue;
+      const notices = this.#muted.get(mutedKey(namespace, subject, node));
+      if (notices !== undefined) ledger.addThrottleNotices(notices);
+    }
   }
 
   #remember(key: string): void {
@@ -145,7 +158,8 @@ export class Aggregator {
 }
 
 function mutedKey(namespace: string | undefined, pod: string, node: string): string {
-  return pod === "" ? `\u001f${node}` : `${namespace ?? ""}\u001f${podKey(namespace, pod, node)}`;
+  const subject = pod === "" ? `\u001f${node}` : podKey(namespace, pod, node);
+  return `${namespace ?? ""}\u001f${subject}`;
 }
 
 type Drained = ReturnType<Ledger["drain"]>["entries"][number];

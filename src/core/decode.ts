@@ -10,6 +10,7 @@ import { DEFAULT_POSTURE } from "../api/names.ts";
 import type { Outcome, PolicyKind, Workload } from "../api/v1alpha1.ts";
 import { evidenceOf } from "./evidence.ts";
 import { foldExecutable, foldNetwork, foldPath } from "./fold.ts";
+import { stableHash } from "./hash.ts";
 import type { Redact } from "./redact.ts";
 import { sanitize } from "./sanitize.ts";
 import { type EpochUs, parseMicroTime, secondsToUs } from "./time.ts";
@@ -21,6 +22,8 @@ const MAX_AHEAD_US = 5 * 60 * 1_000_000;
 const SEARCHED_BYTES = 1024;
 /** A tag list longer than this is cut; KubeArmor's own hardening policies have up to 10. */
 const MAX_TAGS = 50;
+/** A longer key of an exact duplicate is replaced by its hash. */
+const MAX_DUPLICATE_KEY = 512;
 const DNS_LABEL = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 const THROTTLE_OPERATION = "AlertThreshold";
 
@@ -43,8 +46,10 @@ export function decode(
 }
 
 interface AlertTime {
+  /** The time that counts. */
   us: EpochUs;
-  dated: boolean;
+  /** What the alert itself said, however impossible; undefined when it said nothing. */
+  ownUs: EpochUs | undefined;
 }
 
 /** The alert's own time: UpdatedTime, else Timestamp; undefined when it has neither. */
@@ -53,9 +58,9 @@ export function ownTimeUs(alert: Alert): EpochUs | undefined {
 }
 
 function timeOf(alert: Alert, arrivalUs: EpochUs, maxAheadUs: EpochUs): AlertTime {
-  const us = ownTimeUs(alert);
-  if (us === undefined) return { us: arrivalUs, dated: false };
-  return { us: us > arrivalUs + maxAheadUs ? arrivalUs : us, dated: true };
+  const ownUs = ownTimeUs(alert);
+  const isUsable = ownUs !== undefined && ownUs <= arrivalUs + maxAheadUs;
+  return { us: isUsable ? ownUs : arrivalUs, ownUs };
 }
 
 function throttleNotice(alert: Alert, timeUs: EpochUs): Decoded {
@@ -76,9 +81,9 @@ function throttleNotice(alert: Alert, timeUs: EpochUs): Decoded {
 
 function violationOf(alert: Alert, time: AlertTime, redact: Redact): Violation {
   const namespace = legalNamespace(alert.NamespaceName);
-  const text = (value: string) => sanitize(value.trim());
-  // Sanitised before it is searched for secrets, so that a control character can't hide one, and cut after it.
-  const safe = (value: string) => sanitize(redact(sanitize(value.trim(), SEARCHED_BYTES)));
+  const text = (value: string) => sanitize(value);
+  // Sanitised before it is searched for secrets, so that no more than a bounded text is searched, and cut after it.
+  const safe = (value: string) => sanitize(redact(sanitize(value, SEARCHED_BYTES)));
   const source = safe(alert.Source);
   const resource = safe(alert.Resource);
   const isProcess = alert.Operation === "Process";
@@ -88,9 +93,9 @@ function violationOf(alert: Alert, time: AlertTime, redact: Redact): Violation {
     outcome: outcomeOf(alert.Result),
     workload: workloadOf(alert, namespace),
     container: text(alert.ContainerName),
-    source: foldExecutable(source, text(isProcess ? alert.ParentProcessName : alert.ProcessName)),
+    source: foldExecutable(source, safe(isProcess ? alert.ParentProcessName : alert.ProcessName)),
     resource: isProcess
-      ? foldExecutable(resource, text(alert.ProcessName))
+      ? foldExecutable(resource, safe(alert.ProcessName))
       : foldResource(alert.Operation, resource),
     namespace: namespace === undefined ? text(alert.NamespaceName) : "",
   };
@@ -101,11 +106,11 @@ function violationOf(alert: Alert, time: AlertTime, redact: Redact): Violation {
     key: identityKey(identity),
     policy: policyOf(alert),
     timeUs: time.us,
-    dated: time.dated,
+    dated: time.ownUs !== undefined,
     pod: text(alert.PodName),
     node: text(alert.HostName),
     evidence: evidenceOf(alert, { timeUs: time.us, source, resource, identity, safe }),
-    duplicateKey: time.dated ? duplicateKeyOf(alert, time.us) : undefined,
+    duplicateKey: time.ownUs === undefined ? undefined : duplicateKeyOf(alert, time.ownUs),
   };
 }
 
@@ -125,12 +130,12 @@ function legalNamespace(name: string): string | undefined {
  * belongs to another pod (KubeArmor/core/kubeUpdate.go, OwnerInfo).
  */
 function workloadOf(alert: Alert, namespace: string | undefined): Workload {
-  const pod = sanitize(alert.PodName.trim());
-  const owner = sanitize(alert.OwnerName.trim());
-  if (alert.NamespaceName === "" && pod === "") return named("Node", sanitize(alert.HostName.trim()));
+  const pod = sanitize(alert.PodName);
+  const owner = sanitize(alert.OwnerName);
+  if (alert.NamespaceName === "" && pod === "") return named("Node", sanitize(alert.HostName));
   if (owner !== "" && alert.OwnerNamespace === alert.NamespaceName) {
     // Ref is empty for bare pods since KubeArmor reads them through an informer.
-    const kind = sanitize(alert.OwnerRef.trim()) || (owner === pod ? "Pod" : "Unknown");
+    const kind = sanitize(alert.OwnerRef) || (owner === pod ? "Pod" : "Unknown");
     return named(kind, owner);
   }
   // Outside Kubernetes KubeArmor puts the container's name where the pod's would be.
@@ -149,15 +154,15 @@ function foldResource(operation: string, resource: string): string {
 }
 
 function policyOf(alert: Alert): PolicyFacts {
-  const tags = alert.ATags.length > 0 ? alert.ATags : alert.Tags.split(",");
+  const tags = alert.ATags.length > 0 ? alert.ATags : alert.Tags.split(",", MAX_TAGS);
   return {
     kind: policyKind(alert),
     severity: severityOf(alert.Severity),
     tags: tags
       .slice(0, MAX_TAGS)
-      .map((tag) => sanitize(tag.trim(), 256))
+      .map((tag) => sanitize(tag, 256))
       .filter((tag) => tag !== ""),
-    message: sanitize(alert.Message.trim()),
+    message: sanitize(alert.Message),
   };
 }
 
@@ -193,7 +198,9 @@ function duplicateKeyOf(alert: Alert, timeUs: EpochUs): string {
     alert.Resource,
     alert.PolicyName,
   ];
-  return JSON.stringify(parts);
+  const key = JSON.stringify(parts);
+  // Keys are kept by the ten thousand, and a resource may be as long as whoever ran the command liked.
+  return key.length <= MAX_DUPLICATE_KEY ? key : stableHash(key, 16);
 }
 
 function describeUnnamed(alert: Alert): string {

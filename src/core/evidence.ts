@@ -27,7 +27,7 @@ export function evidenceOf(alert: Alert, context: EvidenceContext): Evidence {
   const command = isProcess ? resource : source;
   return {
     time: formatMicroTime(context.timeUs),
-    ...textFields(alert),
+    ...textFields(alert, safe),
     ...numberFields(alert),
     ...text("command", command),
     ...text("source", isProcess && source !== identity.source ? source : ""),
@@ -58,11 +58,14 @@ const TEXT_FIELDS = [
   ["kubearmorVersion", "KubeArmorVersion"],
 ] as const;
 
-function textFields(alert: Alert): Partial<Evidence> {
+/** What a process chose, and may have put a secret in. */
+const CHOSEN_FIELDS: ReadonlySet<string> = new Set(["ProcessName", "ParentProcessName", "Cwd"]);
+
+function textFields(alert: Alert, safe: (text: string) => string): Partial<Evidence> {
   const out: Partial<Record<(typeof TEXT_FIELDS)[number][0], string>> = {};
   for (const [name, field] of TEXT_FIELDS) {
-    const value = alert[field];
-    if (value !== "") out[name] = sanitize(value.trim());
+    const value = CHOSEN_FIELDS.has(field) ? safe(alert[field]) : sanitize(alert[field]);
+    if (value !== "") out[name] = value;
   }
   return out;
 }
@@ -73,14 +76,20 @@ function numberFields(alert: Alert): Partial<Evidence> {
   if (isId(alert.PPID)) out.ppid = alert.PPID;
   if (isId(alert.HostPID)) out.hostPid = alert.HostPID;
   if (isId(alert.HostPPID)) out.hostPpid = alert.HostPPID;
-  // 0 is root, and absent on the wire is 0 too: it says something only where there was a process.
-  if (isId(alert.UID) || (alert.UID === 0 && (isId(alert.PID) || isId(alert.HostPID)))) out.uid = alert.UID;
+  // 0 is root, and absent on the wire is 0 too: it says something only where there was a process. The wire has it
+  // signed, so that ids above 2147483647 come as negative numbers.
+  const isUser = isInt32(alert.UID) && alert.UID !== 0;
+  if (isUser || (alert.UID === 0 && (isId(alert.PID) || isId(alert.HostPID)))) out.uid = alert.UID;
   return out;
 }
 
-/** Whether the API server will take the number as a process or user id: the schema refuses anything else. */
 function isId(value: number): boolean {
-  return Number.isInteger(value) && value > 0 && value <= 0xffff_ffff;
+  return isInt32(value) && value > 0;
+}
+
+/** Whether the API server will take the number: the schema refuses anything else. */
+function isInt32(value: number): boolean {
+  return (value | 0) === value;
 }
 
 function hashes(alert: Alert): Partial<Evidence> {

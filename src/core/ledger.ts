@@ -39,6 +39,11 @@ export class Distinct {
   get count(): number {
     return Math.max(this.floor, this.seen.size);
   }
+
+  /** Whether the key was added; of a full set nobody can say that it was not. */
+  mayHave(key: string): boolean {
+    return this.seen.has(key) || this.seen.size >= Distinct.MAX;
+  }
 }
 
 /** What a stored report brings into a ledger. */
@@ -60,6 +65,8 @@ export class Ledger {
   workloads = new Distinct();
   pods = new Distinct();
   nodes = new Distinct();
+  /** Nodes whose muting as a whole concerns this report. */
+  #mutableNodes = new Distinct();
   /** Distinct violations that the stored report counted. */
   violationsFloor = 0;
   /** Bytes that this report may have; smaller than configured once the server has refused that size. */
@@ -124,9 +131,19 @@ export class Ledger {
     this.#pendingEntries.add(entry);
   }
 
-  /** Returns true when this report has seen the pod (or, for a host, the node). */
+  /**
+   * Returns true when this report has seen the pod or, without a pod, what a notice for a whole node mutes: in the
+   * cluster report the processes outside any pod, in a namespace's all of its pods on the node.
+   */
   concerns(pod: string, node: string): boolean {
-    return pod === "" ? this.nodes.seen.has(node) : this.pods.seen.has(podKey(this.namespace, pod, node));
+    return pod === ""
+      ? this.#mutableNodes.mayHave(node)
+      : this.pods.mayHave(podKey(this.namespace, pod, node));
+  }
+
+  /** Every gap that this report knows of, written or not. */
+  get gaps(): number {
+    return this.totals.gaps + this.#pending.gaps;
   }
 
   addThrottleNotices(count: number): void {
@@ -190,14 +207,17 @@ export class Ledger {
     const open = this.#openEntries();
     this.entries.clear();
     for (const entry of base?.entries ?? []) this.entries.set(entry.key, entry);
+    const unlisted: Entry[] = [];
     for (const entry of open) {
       const stored = this.entries.get(entry.key);
       entry.committed = stored?.committed;
       entry.lowerBound = stored?.lowerBound ?? false;
+      if (!stored) unlisted.push(entry);
       this.entries.set(entry.key, entry);
     }
     this.#committed = base?.totals ?? emptyTotals();
     this.#unidentified = this.#countUnidentified();
+    for (const entry of unlisted) entry.lowerBound = this.#unidentified > 0;
     this.violationsFloor = base?.violations ?? 0;
     this.#recount(base);
   }
@@ -258,6 +278,7 @@ export class Ledger {
     this.workloads = new Distinct();
     this.pods = new Distinct();
     this.nodes = new Distinct();
+    this.#mutableNodes = new Distinct();
     this.workloads.floor = base?.workloads ?? 0;
     this.pods.floor = base?.pods ?? 0;
     this.nodes.floor = base?.nodes ?? 0;
@@ -272,14 +293,20 @@ export class Ledger {
     this.workloads.add(workloadKey(identity));
     if (node !== "") this.nodes.add(node);
     if (pod !== "") this.pods.add(podKey(this.namespace, pod, node));
+    if (pod === "" || this.namespace !== undefined) this.#mutableNodes.add(node);
   }
 
   #seeTally(identity: Identity, tally: Tally): void {
     this.workloads.add(workloadKey(identity));
-    if (identity.workload.kind === "Node") this.nodes.add(identity.workload.name);
+    if (identity.workload.kind === "Node") {
+      this.nodes.add(identity.workload.name);
+      this.#mutableNodes.add(identity.workload.name);
+    }
     for (const [key, pod] of tally.pods) {
       this.pods.add(key);
-      if (pod.node !== "") this.nodes.add(pod.node);
+      if (pod.node === "") continue;
+      this.nodes.add(pod.node);
+      if (this.namespace !== undefined) this.#mutableNodes.add(pod.node);
     }
   }
 }

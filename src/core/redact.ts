@@ -8,30 +8,56 @@
 const MAX_SEARCHED = 1024;
 const MASK = "[REDACTED]";
 
-/** Names whose value is a secret, wherever they stand in a flag's or a variable's name. */
+/** Names whose value is a secret. Anything may stand before one (`PGPASSWORD`, `clientSecret`, `db.password`). */
 const SECRET_NAMES = [
   "passwords?",
   "passwd",
   "passphrase",
-  "pass(?![-_.a-z])",
-  "pwd",
+  // Not bypass, compass, trespass.
+  "(?<!by|com|tres)pass(?![a-z])",
+  // Not the working directory, which is a path and stands in every environment.
+  String.raw`pwd(?!["']?\s{0,3}[=:]\s{0,3}["']?\/)`,
+  "pw(?![a-z])",
   "secrets?",
   "tokens?",
+  "(?<=_)auth",
   "api[-_.]?key",
   "access[-_.]?key(?:[-_.]?id)?",
   "account[-_.]?key",
   "private[-_.]?key",
   "secret[-_.]?key",
+  "signing[-_.]?key",
   "encryption[-_.]?key",
-  "shared[-_.]?access[-_.]?signature",
+  "signature",
+  "(?<![a-z0-9_.-])sig",
   "credentials?",
   "cookie",
   "connection[-_.]?string",
 ];
 
-/** Text that can't hold a secret of any known form; keeps the costly expressions away from most alerts. */
+/** What makes a name tell of a secret instead of holding one: `--password-file`, `TOKEN_TTL`. */
+const ABOUT_A_SECRET = "files?|path|dir|fd|ttl|stdin|name|type|url|uri|policy|length|expir[a-z]*|reviews?";
+
+/** Programs with a secret in a short option; `$` stands for white space, `=` or nothing before the value. */
+const SHORT_OPTIONS: readonly (readonly [programs: string, options: string])[] = [
+  // With a space after it, MySQL's -p asks and what follows is a database.
+  ["mysql[a-z]*|mariadb[a-z-]*", String.raw`-p(?=\S)`],
+  ["mongo[a-z]*|sshpass|az|mosquitto_(?:pub|sub)", "-p$|-P$"],
+  ["(?:docker|podman|nerdctl|buildah|skopeo|crane|helm|oras)\\s(?:\\S{1,64}\\s)?login", "-p$"],
+  ["redis-cli|valkey-cli", "-a$"],
+  ["ldap[a-z]+", "-w$"],
+  ["useradd|usermod", "-p$"],
+  ["htpasswd", "-[a-zA-Z]*b[a-zA-Z]*\\s+\\S+\\s+\\S+$"],
+  ["zip|unzip|sqlcmd|bcp|ipmitool", "-P$"],
+  ["7za?|rar|unrar", "-p(?=\\S)"],
+  ["snmp[a-z]+", "-[cAX]$"],
+  ["curl", "-b$"],
+  ["vault\\slogin", "(?!-)(?=\\S{20})"],
+];
+
+/** What every secret of a known form has one of; keeps the costly expressions away from most alerts. */
 const SUSPICIOUS =
-  /pass|pwd|secret|token|key|cred|auth|bearer|basic|cookie|connect|signature|:\/\/|begin|akia|asia|eyj|xox|gh[a-z]_|glpat|-u|-p|:/i;
+  /:|[=\s]-[abcpuwx]|pass|pw|secret|token|key|cred|auth|bearer|basic|cookie|connect|sig|akia|asia|agpa|aida|aroa|anpa|aiza|eyj|xox|gh[a-z]_|glpat|github_|[sr]k[-_]|ya29|dop_|shpat|whsec|sg\.|hvs\.|npm_|vault/i;
 
 interface Rule {
   pattern: RegExp;
@@ -48,67 +74,115 @@ export interface RedactionOptions {
 export type Redact = (text: string) => string;
 
 /**
- * Makes the function that redacts. Covers flags (`--password x`, `--token=x`, `mysql -px`, `curl -u user:x`),
- * variables (`DB_PASSWORD=x`), JSON and YAML pairs, `Authorization` headers, bearer and basic credentials, URL
- * credentials, AWS, GitHub, GitLab and Slack keys, JSON web tokens and private keys.
+ * Makes the function that redacts. Covers flags (`--password x`, `--token=x`), short options of programs that are
+ * known for them (`mysql -px`, `curl -u user:x`), variables (`DB_PASSWORD=x`), JSON and YAML pairs, connection
+ * strings, `Authorization` and `Cookie` headers, bearer and basic credentials, URL credentials, keys of well-known
+ * services, JSON web tokens and private keys. Redacting twice changes nothing.
  *
  * @throws SyntaxError for a pattern that does not compile; the configuration checks it first.
  */
 export function createRedactor(options: RedactionOptions = {}): Redact {
   const custom = options.patterns ?? [];
   const rules = [...builtInRules(options.names ?? []), ...custom.map(customRule)];
+  const always = custom.length > 0 || (options.names ?? []).length > 0;
   return (text) => {
-    if (custom.length === 0 && !options.names?.length && !SUSPICIOUS.test(text.slice(0, MAX_SEARCHED)))
-      return text;
-    let out = text.length > MAX_SEARCHED ? text.slice(0, MAX_SEARCHED) : text;
+    const searched = text.length > MAX_SEARCHED ? text.slice(0, MAX_SEARCHED) : text;
+    if (!always && !SUSPICIOUS.test(searched)) return searched;
+    let out = searched;
     for (const { pattern, replacement } of rules) out = out.replace(pattern, replacement);
     return out;
   };
 }
 
 function builtInRules(extraNames: readonly string[]): Rule[] {
-  const names = [...SECRET_NAMES, ...extraNames.map(escapeRegExp)].join("|");
-  const value = String.raw`(?:"(?:[^"\\]|\\.)*"?|'[^']*'?|[^\s"'&;,)}\]]+)`;
-  const name = `(?<![a-z])(?:[a-z0-9]{1,32}[-_.]){0,4}(?:${names})(?:[-_.][a-z0-9]{1,32}){0,3}`;
+  return [...formRules(), ...nameRules(extraNames), ...SHORT_OPTIONS.map(shortOptionRule)];
+}
+
+/** Secrets that show by their own form. */
+function formRules(): Rule[] {
   return [
     {
-      pattern: /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/g,
+      pattern:
+        /-----BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----[\s\S]*?(?:-----END [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----|$)/g,
       replacement: MASK,
     },
-    { pattern: /\b((?:proxy-)?authorization["']?\s*[:=]\s*["']?)[^"'\r\n]+/gi, replacement: `$1${MASK}` },
     {
-      pattern: /\b(bearer|basic|digest|negotiate)(\s+)[A-Za-z0-9._~+/=:-]{4,}/gi,
-      replacement: `$1$2${MASK}`,
+      pattern: /\b((?:proxy-)?authorization["']?\s*[:=]\s*["']?)[^"'\r\n]+/gi,
+      replacement: `$1${MASK}`,
     },
+    { pattern: /\b(cookie["']?\s*:\s*["']?)[^"'\r\n]+/gi, replacement: `$1${MASK}` },
+    { pattern: /\b(bearer\s+)[A-Za-z0-9._~+/=:-]{4,}/gi, replacement: `$1${MASK}` },
+    // A word is no credential: base64 of any length has a digit, a capital or padding.
     {
-      pattern: /\b([a-z][a-z0-9+.-]{0,20}:\/\/[^\s/:@"']{0,128}):[^\s/@"']{1,512}@/gi,
-      replacement: `$1:${MASK}@`,
+      pattern: /\b([Bb]asic\s+)(?=[a-z/+]{0,40}[A-Z0-9=])[A-Za-z0-9+/]{6,}={0,2}(?![^\s"',;)}\]])/g,
+      replacement: `$1${MASK}`,
     },
+    // user:password@, up to the last @ of the host part; what follows the colon may be a port instead.
+    {
+      pattern:
+        /(:\/\/[^\s/:@"']{0,128}:)(?:[^\s"'/?#]{1,256}(?=@)|(?!\d{1,5}[/?#])[^\s"'@]{1,256}(?=@)|[^\s"'@/?#]{12,}(?=…$))/g,
+      replacement: `$1${MASK}`,
+    },
+    // A token alone in front of the host.
+    { pattern: /(:\/\/)(?=[^\s/:@"']{0,255}\d)[A-Za-z0-9._-]{20,255}(?=@)/g, replacement: `$1${MASK}` },
     { pattern: /\b(?:AKIA|ASIA|AGPA|AIDA|AROA|ANPA)[0-9A-Z]{16}\b/g, replacement: MASK },
     {
       pattern:
-        /\b(?:gh[pousr]_|github_pat_|glpat-|xox[abeoprs]-|sk_live_|rk_live_|AIza|npm_|hvs\.)[A-Za-z0-9_-]{10,}/g,
+        /\b(?:gh[pousr]_|github_pat_|glpat-|xox[abeoprs]-|[sr]k_(?:live|test)_|sk-|AIza|npm_|hvs\.|ya29\.|SG\.|dop_v1_|shpat_|whsec_)[A-Za-z0-9_.-]{10,}/g,
       replacement: MASK,
     },
     { pattern: /\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)?/g, replacement: MASK },
-    // name=value, name: value, "name": "value"
+    // curl -u user:secret; a pair of numbers is a user and a group.
     {
-      pattern: new RegExp(String.raw`(${name}["']?\s{0,3}(?:=|:)\s{0,3})${value}`, "gi"),
+      pattern:
+        /((?:^|\s)(?:-[uU]\s{0,3}|--(?:proxy-)?user[\s=]{1,3})["']?(?!\d+:\d+(?:\s|$))[A-Za-z0-9][^\s:"'/]{0,128}:)[^\s"']+/g,
       replacement: `$1${MASK}`,
     },
-    // --name value, -name value
-    { pattern: new RegExp(String.raw`((?:^|\s)--?${name}\s+)${value}`, "gi"), replacement: `$1${MASK}` },
-    // mysql -psecret and its family; curl and wget -u user:secret; sshpass -p secret
     {
-      pattern: /\b((?:mysql|mysqldump|mysqladmin|mariadb|mongo|mongosh)\b[^|;&]*?\s-p)(?=\S)\S+/gi,
-      replacement: `$1${MASK}`,
-    },
-    { pattern: /\b(sshpass\s[^|;&]*?-p\s*)\S+/gi, replacement: `$1${MASK}` },
-    {
-      pattern: /((?:^|\s)(?:-u|--user|--proxy-user)[\s=]+["']?[^\s:"']+:)[^\s"']+/gi,
+      pattern: /((?:^|\s)-U\s{0,3}[^\s%]{1,128}%)\S+/g,
       replacement: `$1${MASK}`,
     },
   ];
+}
+
+/** Values of which a name says that they are secret. */
+function nameRules(extraNames: readonly string[]): Rule[] {
+  const names = [...SECRET_NAMES, ...extraNames.map(escapeRegExp)].join("|");
+  const tail = `(?:[-_.](?!(?:${ABOUT_A_SECRET})(?![a-z0-9]))[a-z0-9]{1,32}){0,3}`;
+  // From the beginning of a word only: a name is looked for once in each, however long it is.
+  const name = `[a-z0-9_.-]*?(?:${names})${tail}`;
+  const quoted = String.raw`\[REDACTED\]|"(?:[^"\\]|\\.)*"?|'[^']*'?`;
+  // After white space an option or another name may come instead of the value: that name has its own value.
+  const apart = String.raw`(?<=\s)(?!-)(?!\S*[:=](?:\s|$))`;
+  const rule = (before: string, value: string): Rule => ({
+    pattern: new RegExp(`(${before})(?:${quoted}|${value})`, "gi"),
+    replacement: `$1${MASK}`,
+  });
+  return [
+    // name=value
+    rule(
+      String.raw`(?<![a-z0-9_.-])${name}["']?\s{0,3}=\s{0,3}`,
+      String.raw`(?:(?<==)|${apart})[^\s"'&;][^\s&;]*`,
+    ),
+    // name: value, "name": "value"; not /etc/passwd:/etc/passwd:ro and not arn:aws:…:secret:name
+    rule(
+      String.raw`(?<![a-z0-9_.:/-])${name}["']?\s{0,3}:\s{0,3}`,
+      String.raw`(?:(?<=:)|${apart})[^\s"'&;,][^\s&;,]*`,
+    ),
+    // --name value, -name value
+    rule(String.raw`(?:^|\s)-(?:-|(?=[a-z0-9]))${name}\s{1,3}`, String.raw`${apart}\S+`),
+  ];
+}
+
+function shortOptionRule([programs, options]: readonly [string, string]): Rule {
+  const option = options.replaceAll("$", String.raw`(?:\s{1,3}|=)?`);
+  return {
+    pattern: new RegExp(
+      String.raw`(?<![a-z0-9_.-])((?:${programs})\s(?:[^|;&]{0,256}?\s)?(?:${option}))(?:\[REDACTED\]|\S+)`,
+      "g",
+    ),
+    replacement: `$1${MASK}`,
+  };
 }
 
 function customRule(source: string): Rule {

@@ -17,18 +17,20 @@ const WHITE_SPACE = /[\t\n\v\f\r\x85\u2028\u2029]+/g;
 const UNSAFE = /[\p{C}\u115f\u1160\u3164\uffa0]/gu;
 
 const encoder = new TextEncoder();
+const decoder = new TextDecoder();
 const scratch = new Uint8Array(4096);
 
 /**
- * Returns `text` with line breaks and tabs as spaces, unsafe characters as U+FFFD, and at most `maxBytes` bytes of
- * UTF-8 (default 512, at most 4,096), cut between characters and then ending in "…".
+ * Returns `text` without white space around it, with line breaks and tabs as spaces, unsafe characters as U+FFFD, and
+ * at most `maxBytes` bytes of UTF-8 (default 512, at most 4,096), cut between characters and then ending in "…".
  */
 export function sanitize(text: string, maxBytes = MAX_TEXT_BYTES): string {
-  if (text.length <= maxBytes && PLAIN.test(text)) return text;
+  if (text.length <= maxBytes && PLAIN.test(text)) return text.trim();
+  const trimmed = text.trim();
   // A character takes at least one byte, so what lies beyond can't be kept: never look at megabytes.
-  const head = text.length > maxBytes * 2 ? text.slice(0, maxBytes * 2) : text;
-  const safe = head.toWellFormed().replace(WHITE_SPACE, " ").replace(UNSAFE, "\ufffd");
-  return cut(safe, maxBytes, head.length < text.length);
+  const head = trimmed.slice(0, maxBytes * 2);
+  const safe = head.toWellFormed().replace(WHITE_SPACE, " ").replace(UNSAFE, "\ufffd").trim();
+  return cut(safe, maxBytes, head.length < trimmed.length);
 }
 
 /** UTF-8 bytes of `text`. */
@@ -36,9 +38,10 @@ export function byteLength(text: string): number {
   return PLAIN.test(text) ? text.length : encoder.encode(text).length;
 }
 
+/** Copies, always: a slice would keep the whole text alive that it was cut from, and that may be megabytes. */
 function cut(text: string, maxBytes: number, alreadyCut: boolean): string {
   const whole = encoder.encodeInto(text, scratch.subarray(0, maxBytes));
-  if (whole.read === text.length && !alreadyCut) return text;
-  const { read } = encoder.encodeInto(text, scratch.subarray(0, maxBytes - 3));
-  return text.slice(0, read) + ELLIPSIS;
+  if (whole.read === text.length && !alreadyCut) return decoder.decode(scratch.subarray(0, whole.written));
+  const { written } = encoder.encodeInto(text, scratch.subarray(0, maxBytes - 3));
+  return decoder.decode(scratch.subarray(0, written)) + ELLIPSIS;
 }

@@ -9,7 +9,7 @@ import type { Report, Violation, ViolationPod } from "../api/v1alpha1.ts";
 import type { Base, Entry, Ledger } from "./ledger.ts";
 import { addPod, type Tally } from "./tally.ts";
 import { type EpochUs, parseMicroTime } from "./time.ts";
-import { emptyTotals, type Totals } from "./totals.ts";
+import { countOutcome, emptyTotals, type Totals } from "./totals.ts";
 import { type Identity, identityKey, podKey, violationId } from "./violation.ts";
 
 /** Makes a stored report the base of its ledger, or starts the ledger from zero. */
@@ -18,7 +18,8 @@ export function rebaseOn(ledger: Ledger, report: Report | undefined): void {
     ledger.rebase(undefined);
     return;
   }
-  const totals = totalsOf(report);
+  const entries = entriesOf(ledger.namespace, report);
+  const totals = totalsOf(report, entries);
   const { policy } = report;
   ledger.policy.learn(
     {
@@ -29,7 +30,7 @@ export function rebaseOn(ledger: Ledger, report: Report | undefined): void {
     },
     totals.lastUs,
   );
-  ledger.rebase({ ...distinctOf(report), totals, entries: entriesOf(ledger.namespace, report) });
+  ledger.rebase({ ...distinctOf(report), totals, entries });
 }
 
 function distinctOf({ summary }: Report): Omit<Base, "totals" | "entries"> {
@@ -41,14 +42,24 @@ function distinctOf({ summary }: Report): Omit<Base, "totals" | "entries"> {
   };
 }
 
-function totalsOf({ summary, coverage }: Report): Totals {
+/** The summary, and at least what the list says: somebody's hand may have been in between. */
+function totalsOf({ summary, coverage }: Report, entries: readonly Entry[]): Totals {
+  const listed = emptyTotals();
+  for (const { identity, committed } of entries) {
+    if (committed)
+      countOutcome(listed, identity.outcome, committed.occurrences, committed.firstUs, committed.lastUs);
+  }
+  const prevented = Math.max(listed.prevented, count(summary?.prevented));
+  const allowed = Math.max(listed.allowed, count(summary?.allowed));
+  const unknown = Math.max(listed.unknown, count(summary?.unknown));
+  const lastUs = Math.max(listed.lastUs, time(summary?.lastSeen) ?? 0);
   return {
-    occurrences: count(summary?.occurrences),
-    prevented: count(summary?.prevented),
-    allowed: count(summary?.allowed),
-    unknown: count(summary?.unknown),
-    firstUs: time(summary?.firstSeen) ?? emptyTotals().firstUs,
-    lastUs: time(summary?.lastSeen) ?? 0,
+    occurrences: Math.max(prevented + allowed + unknown, count(summary?.occurrences)),
+    prevented,
+    allowed,
+    unknown,
+    firstUs: Math.min(listed.firstUs, time(summary?.firstSeen) ?? lastUs),
+    lastUs,
     gaps: count(coverage?.gaps),
     throttleNotices: count(coverage?.throttleNotices),
   };
@@ -82,10 +93,11 @@ function entryOf(namespace: string | undefined, violation: Violation): Entry {
 }
 
 function tallyOf(namespace: string | undefined, violation: Violation): Tally {
+  const lastUs = time(violation.lastSeen) ?? time(violation.firstSeen) ?? 0;
   const tally: Tally = {
     occurrences: count(violation.occurrences),
-    firstUs: time(violation.firstSeen) ?? emptyTotals().firstUs,
-    lastUs: time(violation.lastSeen) ?? 0,
+    firstUs: time(violation.firstSeen) ?? lastUs,
+    lastUs,
     pods: new Map(),
     latest: violation.latest,
   };

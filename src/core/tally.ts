@@ -86,10 +86,12 @@ function newerEvidence(a: Evidence | undefined, b: Evidence | undefined): Eviden
   return JSON.stringify(a) >= JSON.stringify(b) ? a : b;
 }
 
+/** Of those seen last at the same time, the one that sorts first leaves, so that their order has no say. */
 function dropLeastRecent(pods: Map<string, PodTally>): void {
   let oldest: [string, PodTally] | undefined;
-  for (const entry of pods) {
-    if (!oldest || entry[1].lastUs < oldest[1].lastUs) oldest = entry;
+  for (const [key, pod] of pods) {
+    const isOlder = !oldest || pod.lastUs < oldest[1].lastUs;
+    if (isOlder || (pod.lastUs === oldest?.[1].lastUs && key < oldest[0])) oldest = [key, pod];
   }
   if (oldest) pods.delete(oldest[0]);
 }

@@ -22,15 +22,13 @@ export function parseMicroTime(text: string): EpochUs | undefined {
   const m = PATTERN.exec(text);
   if (!m) return undefined;
   const [, year, month, day, hour, minute, second, fraction = "", sign, zoneHour = "0", zoneMinute = "0"] = m;
-  if (Number(month) > 12 || Number(hour) > 23 || Number(minute) > 59 || Number(second) > 60) return undefined;
-  const ms = Date.UTC(
-    Number(year),
-    Number(month) - 1,
-    Number(day),
-    Number(hour),
-    Number(minute),
-    Number(second),
-  );
+  if (Number(hour) > 23 || Number(minute) > 59 || Number(second) > 60) return undefined;
+  if (Number(zoneHour) > 23 || Number(zoneMinute) > 59) return undefined;
+  const midnight = new Date(Date.UTC(Number(year), Number(month) - 1, Number(day)));
+  // A day that the month does not have rolls over into the next one, and a year below 100 into the last century.
+  if (midnight.getUTCDate() !== Number(day) || midnight.getUTCMonth() + 1 !== Number(month)) return undefined;
+  if (midnight.getUTCFullYear() !== Number(year)) return undefined;
+  const ms = midnight.getTime() + ((Number(hour) * 60 + Number(minute)) * 60 + Number(second)) * 1000;
   const zoneUs = (Number(zoneHour) * 60 + Number(zoneMinute)) * 60_000_000 * (sign === "-" ? -1 : 1);
   return inRange(ms * 1000 + Number(fraction.padEnd(6, "0").slice(0, 6)) - zoneUs);
 }
@@ -47,5 +45,5 @@ export function formatMicroTime(us: EpochUs): string {
 }
 
 function inRange(us: number): EpochUs | undefined {
-  return us > 0 && us <= MAX_US ? us : undefined;
+  return us >= 1 && us <= MAX_US ? Math.floor(us) : undefined;
 }

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// A sink that goes wrong at the n-th call, and from then on works again.
+
+import { WATERMARK_ANNOTATION } from "../../src/api/names.ts";
+import type { Report } from "../../src/api/v1alpha1.ts";
+import type { ReadResult, ReportRef, ReportSink, WriteResult } from "../../src/sinks/sink.ts";
+import { keyOf, type MemorySink } from "./memory-sink.ts";
+
+/** What goes wrong. The first six change the store, the rest only the answer. */
+export const FAULTS = [
+  "foreign_labels",
+  "foreign_counts",
+  "user_deletes",
+  "namespace_gone",
+  "too_large",
+  "unknown_after",
+  "retry_after",
+  "unknown_before",
+  "retry_before",
+  "refused",
+] as const;
+export type Fault = (typeof FAULTS)[number];
+
+/** What another writer adds to a report. */
+export const FOREIGN_OCCURRENCES = 7;
+
+export class FaultSink implements ReportSink {
+  /** Calls that were made. */
+  calls = 0;
+  /** Occurrences that "another writer" added. */
+  foreignOccurrences = 0;
+  /** Faults that really happened. */
+  readonly hit: Fault[] = [];
+  readonly #store: MemorySink;
+  readonly #faults: ReadonlyMap<number, Fault>;
+
+  constructor(store: MemorySink, faults: ReadonlyMap<number, Fault>) {
+    this.#store = store;
+    this.#faults = faults;
+  }
+
+  list(signal: AbortSignal): AsyncIterable<Report> {
+    return this.#store.list(signal);
+  }
+
+  async read(ref: ReportRef, signal: AbortSignal): Promise<ReadResult> {
+    const fault = this.#next();
+    if (fault === "refused") return { kind: "refused", reason: "forbidden", message: "injected" };
+    if (fault?.startsWith("retry") || fault?.startsWith("unknown"))
+      return { kind: "retry", message: "injected" };
+    if (fault) this.#disturb(fault, keyOf(ref), ref.namespace);
+    return await this.#store.read(ref, signal);
+  }
+
+  async write(report: Report, signal: AbortSignal): Promise<WriteResult> {
+    const fault = this.#next();
+    switch (fault) {
+      case "unknown_before":
+        return { kind: "unknown", message: "injected" };
+      case "retry_before":
+        return { kind: "retry", message: "injected", retryAfterMs: 3000 };
+      case "refused":
+        return { kind: "refused", reason: "forbidden", message: "injected" };
+      case "unknown_after":
+        await this.#store.write(report, signal);
+        return { kind: "unknown", message: "injected" };
+      case "retry_after":
+        await this.#store.write(report, signal);
+        return { kind: "retry", message: "injected" };
+      case "too_large":
+        this.#store.maxBytes = Math.max(6000, Math.floor(JSON.stringify(report).length / 2));
+        break;
+      default:
+        if (fault) this.#disturb(fault, keyOf(report), report.metadata.namespace);
+    }
+    return await this.#store.write(report, signal);
+  }
+
+  #next(): Fault | undefined {
+    const fault = this.#faults.get(++this.calls);
+    if (fault) this.hit.push(fault);
+    return fault;
+  }
+
+  /** Somebody else does something to the object just before the call. */
+  #disturb(fault: Fault, key: string, namespace: string | undefined): void {
+    if (fault === "namespace_gone") {
+      if (namespace !== undefined) this.#store.removeNamespace(namespace);
+    } else if (fault === "user_deletes") {
+      this.#store.remove(key);
+    } else if (!this.#store.get(key)) {
+      return;
+    } else if (fault === "foreign_labels") {
+      this.#store.edit(key, ({ metadata }) => {
+        metadata.labels = { ...metadata.labels, team: "blue" };
+        metadata.annotations = { ...metadata.annotations, note: "mine" };
+        metadata["finalizers"] = ["example.com/keep"];
+      });
+    } else if (fault === "foreign_counts") {
+      this.foreignOccurrences += FOREIGN_OCCURRENCES;
+      this.#store.edit(key, countMore);
+    }
+  }
+}
+
+/** What a second operator would do: count more and sign. */
+function countMore(report: Report): void {
+  report.summary.occurrences += FOREIGN_OCCURRENCES;
+  report.summary.prevented += FOREIGN_OCCURRENCES;
+  const [first] = report.violations;
+  if (first) first.occurrences += FOREIGN_OCCURRENCES;
+  report.metadata.annotations = { ...report.metadata.annotations, [WATERMARK_ANNOTATION]: "writer-b/1" };
+}

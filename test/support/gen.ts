@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Builders and arbitraries: alerts, violations, options. Everything a test does not name has one plain value.
+
+import fc from "fast-check";
+import { type Alert, emptyAlert } from "../../src/api/alert.ts";
+import type { PipelineOptions } from "../../src/controller/pipeline.ts";
+import { decode } from "../../src/core/decode.ts";
+import { createRedactor, type Redact } from "../../src/core/redact.ts";
+import type { RenderOptions } from "../../src/core/report.ts";
+import { type EpochUs, formatMicroTime } from "../../src/core/time.ts";
+import type { Violation } from "../../src/core/violation.ts";
+
+/** 2026-11-23T10:00:00Z, where the fake clock starts too. */
+export const START_MS = Date.UTC(2026, 10, 23, 10);
+export const START_US: EpochUs = START_MS * 1000;
+
+/** An instant so many milliseconds after the start, as an alert spells it. */
+export function at(ms: number): string {
+  return formatMicroTime(START_US + ms * 1000);
+}
+
+/** A blocked process in a pod with an owner. Later mods win. */
+export function alert(...mods: Partial<Alert>[]): Alert {
+  return Object.assign(
+    emptyAlert(),
+    {
+      UpdatedTime: at(0),
+      HostName: "node-1",
+      NamespaceName: "shop",
+      OwnerRef: "Deployment",
+      OwnerName: "web",
+      OwnerNamespace: "shop",
+      PodName: "web-1",
+      ContainerName: "app",
+      ContainerID: "c0ffee",
+      HostPID: 4242,
+      PID: 42,
+      ParentProcessName: "/bin/bash",
+      ProcessName: "/usr/bin/apt",
+      PolicyName: "no-package-managers",
+      Severity: "5",
+      Type: "MatchedPolicy",
+      Source: "/bin/bash",
+      Operation: "Process",
+      Resource: "/usr/bin/apt update",
+      Action: "Block",
+      Result: "Permission denied",
+    } satisfies Partial<Alert>,
+    ...mods,
+  );
+}
+
+/** A host process that touched a file. */
+export function hostAlert(...mods: Partial<Alert>[]): Alert {
+  return alert(
+    {
+      NamespaceName: "",
+      OwnerRef: "",
+      OwnerName: "",
+      OwnerNamespace: "",
+      PodName: "",
+      ContainerName: "",
+      ContainerID: "",
+      PolicyName: "host-files",
+      Type: "MatchedHostPolicy",
+      Operation: "File",
+      Source: "/usr/sbin/sshd -D",
+      ProcessName: "/usr/sbin/sshd",
+      Resource: "/etc/shadow",
+      Action: "Audit",
+      Result: "Passed",
+    },
+    ...mods,
+  );
+}
+
+/** A throttle notice as the kernel path sends it. */
+export function throttleNotice(...mods: Partial<Alert>[]): Alert {
+  return Object.assign(
+    emptyAlert(),
+    {
+      UpdatedTime: at(0),
+      HostName: "node-1",
+      NamespaceName: "shop",
+      PodName: "web-1",
+      ContainerName: "app",
+      Type: "SystemEvent",
+      Operation: "AlertThreshold",
+      Enforcer: "BPFLSM",
+      Result: "Passed",
+      MaxAlertsPerSec: 10,
+      DroppingAlertsInterval: 30,
+    } satisfies Partial<Alert>,
+    ...mods,
+  );
+}
+
+const builtIn = createRedactor();
+
+/** Decodes what must be a violation; arrival is an hour after the start. */
+export function violation(from: Alert = alert(), redact: Redact = builtIn): Violation {
+  const decoded = decode(from, START_US + 3_600_000_000, redact);
+  if (decoded.kind !== "violation") throw new Error(`expected a violation, got ${decoded.kind}`);
+  return decoded.violation;
+}
+
+export const SEVERITY = { low: 3, medium: 5, high: 7, critical: 9 };
+export const LIMITS = { maxViolations: 300, maxBytes: 262_144, maxPodsPerViolation: 10 };
+export const PACE = { firstWriteDelayMs: 200, minIntervalMs: 5000, maxIntervalMs: 60_000 };
+
+/** How reports are rendered, with the defaults of the configuration. */
+export function renderOptions(mods: Partial<RenderOptions["limits"]> = {}): RenderOptions {
+  return { limits: { ...LIMITS, ...mods }, severity: SEVERITY, continuousSinceUs: undefined };
+}
+
+/** A pipeline with the defaults of the configuration. */
+export function pipelineOptions(mods: Partial<PipelineOptions> = {}): PipelineOptions {
+  return {
+    limits: LIMITS,
+    severity: SEVERITY,
+    pace: PACE,
+    writesPerSecond: 20,
+    writeBurst: 40,
+    maxViolations: 200_000,
+    duplicates: { windowMs: 60_000, maxEntries: 50_000 },
+    redaction: {},
+    writerId: "writer-a",
+    ...mods,
+  };
+}
+
+/** How often a property runs; `SEED=n` repeats a run, whose seed a failure prints. */
+export function runs(numRuns: number): { numRuns: number; seed?: number } {
+  const seed = process.env["SEED"];
+  return { numRuns, ...(seed === undefined ? {} : { seed: Number(seed) }) };
+}
+
+/** Alerts of a small world, so that violations, pods, times and duplicates meet often. */
+export function worldAlert(): fc.Arbitrary<Alert> {
+  return fc
+    .record({
+      namespace: fc.constantFrom("shop", "bank", "", "container_namespace"),
+      pod: fc.constantFrom("web-1", "web-2", "db-0"),
+      node: fc.constantFrom("node-1", "node-2"),
+      policy: fc.constantFrom("p1", "p2", "DefaultPosture"),
+      operation: fc.constantFrom("Process", "File", "Network"),
+      result: fc.constantFrom("Passed", "Permission denied", ""),
+      resource: fc.constantFrom("/usr/bin/apt", "/etc/shadow", "/proc/17/maps", "/proc/9/maps"),
+      ms: fc.integer({ min: 0, max: 20 }),
+      hostPid: fc.integer({ min: 1, max: 3 }),
+      severity: fc.constantFrom("", "2", "9"),
+      message: fc.constantFrom("", "stop it", "not allowed"),
+      tags: fc.constantFrom("", "NIST", "NIST,CIS"),
+    })
+    .map((w) => {
+      const base = w.namespace === "" ? hostAlert : alert;
+      return base({
+        ...(w.namespace === "" ? {} : { NamespaceName: w.namespace, OwnerNamespace: w.namespace }),
+        ...(w.namespace === "" ? {} : { PodName: w.pod }),
+        HostName: w.node,
+        PolicyName: w.policy,
+        Operation: w.operation,
+        Result: w.result,
+        Resource: w.resource,
+        UpdatedTime: at(w.ms),
+        HostPID: w.hostPid,
+        Severity: w.severity,
+        Message: w.message,
+        Tags: w.tags,
+      });
+    });
+}
+
+/** A notice that mutes one of the world's pods or nodes. */
+export function worldNotice(): fc.Arbitrary<Alert> {
+  return fc
+    .record({
+      namespace: fc.constantFrom("shop", "bank", "", "container_namespace"),
+      pod: fc.constantFrom("web-1", "db-0"),
+      node: fc.constantFrom("node-1", "node-2"),
+    })
+    .map(({ namespace, pod, node }) =>
+      throttleNotice({ NamespaceName: namespace, PodName: namespace === "" ? "" : pod, HostName: node }),
+    );
+}
+
+/** Text that an attacker might choose: controls, escapes, bidi, half surrogates, markup, prototype keys, huge. */
+export function hostileText(): fc.Arbitrary<string> {
+  return fc.oneof(
+    { arbitrary: fc.constantFrom(...NASTY), weight: 3 },
+    { arbitrary: fc.string({ unit: "binary", maxLength: 40 }), weight: 3 },
+    {
+      arbitrary: fc
+        .array(fc.integer({ min: 0, max: 0xffff }), { maxLength: 30 })
+        .map((units) => String.fromCharCode(...units)),
+      weight: 2,
+    },
+    { arbitrary: fc.string({ maxLength: 20 }), weight: 2 },
+    {
+      arbitrary: fc
+        .tuple(
+          fc.constantFrom("a", "é", "💥", "\ud800", " ", "\t", "/1", "a=", "\u202e"),
+          fc.constantFrom(600, 5000),
+        )
+        .map(([unit, times]) => unit.repeat(times)),
+      weight: 1,
+    },
+  );
+}
+
+const NASTY = [
+  "",
+  " ",
+  "\0",
+  "\x1b[2J\x1b]0;owned\x07",
+  "\x9b31m",
+  "\u202egnp.exe",
+  "\u2066\u200b\ufeff",
+  "\ud83d",
+  "__proto__",
+  "constructor",
+  "toString",
+  "../../etc/passwd",
+  "../x",
+  "kube-system",
+  "default-posture",
+  "DefaultPosture",
+  "Unknown",
+  "container_namespace",
+  "AlertThreshold",
+  "Process",
+  "Network",
+  "Passed",
+  "MatchedPolicy",
+  "- a: &x [*x]\n---\n!!js/function",
+  "<script>alert(1)</script>",
+  "[click](javascript:x)",
+  "${jndi:ldap://x}",
+  "%00%0a",
+  "x".repeat(300),
+  "X".repeat(300),
+  "token=hunter2",
+  "a=1 b=2 sin_port=40000 fd=7",
+];
+
+const ODD_NUMBERS = [
+  0,
+  1,
+  -1,
+  -2,
+  1.5,
+  2 ** 31 - 1,
+  2 ** 31,
+  -(2 ** 31),
+  2 ** 32,
+  2 ** 53,
+  1e300,
+  Number.NaN,
+  Number.POSITIVE_INFINITY,
+  Number.NEGATIVE_INFINITY,
+];
+
+/** An alert in which anything may hold anything of its type. */
+export function hostileAlert(): fc.Arbitrary<Alert> {
+  const text = hostileText();
+  const model: Record<string, fc.Arbitrary<unknown>> = {};
+  for (const [name, value] of Object.entries(emptyAlert())) {
+    if (typeof value === "string") model[name] = text;
+    else if (typeof value === "number")
+      model[name] = fc.oneof(fc.constantFrom(...ODD_NUMBERS), fc.integer(), fc.double());
+    else model[name] = fc.array(text, { maxLength: 80 });
+  }
+  model["UpdatedTime"] = fc.oneof(text, fc.integer({ min: 0, max: 1000 }).map(at), oddTime());
+  return fc.record(model) as unknown as fc.Arbitrary<Alert>;
+}
+
+function oddTime(): fc.Arbitrary<string> {
+  const two = fc.integer({ min: 0, max: 99 }).map((n) => String(n).padStart(2, "0"));
+  return fc
+    .tuple(
+      fc.integer({ min: 0, max: 9999 }),
+      two,
+      two,
+      two,
+      two,
+      two,
+      fc.constantFrom("Z", "", "+99:99", "-14:00"),
+    )
+    .map(([y, mo, d, h, mi, s, zone]) => `${String(y).padStart(4, "0")}-${mo}-${d}T${h}:${mi}:${s}${zone}`);
+}
