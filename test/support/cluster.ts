@@ -35,7 +35,7 @@ export interface ClusterOptions {
   readonly controllerManager?: boolean;
   /** Default: `Metadata`. */
   readonly auditLevel?: AuditLevel;
-  /** Joins the control plane to a real node, and starts the scheduler; default: none. Only `startNode` uses this. */
+  /** Joins the control plane to a real node, and starts the scheduler; default: none. Only `startRealNode` uses this. */
   readonly node?: NodeLink;
 }
 

@@ -1,0 +1,3 @@
+module policy-violation-operator.test/pause
+
+go 1.24
