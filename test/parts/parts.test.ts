@@ -78,8 +78,14 @@ test("a file that can't be run is no part", () => {
   chmodSync(cachedHelm, 0o644);
   expect(pathsOf(locateParts(["helm"]))).toEqual({
     paths: {},
-    missing: "helm: it is not there; `npm run parts` gets it",
+    missing: "helm: not there; `npm run parts` gets it",
   });
+});
+
+test("parts that are missing for the same reason are told of together", () => {
+  expect(pathsOf(locateParts(["etcd", "helm"])).missing).toBe(
+    "etcd, helm: not there; `npm run parts` gets it",
+  );
 });
 
 test("a part that is not there is built once, and told about", async () => {

@@ -58,12 +58,14 @@ export async function ensureParts(options: EnsureOptions = {}): Promise<Parts> {
 /** The path of every part in `parts`, or one text that says which are missing and why. */
 export function pathsOf(parts: Parts): { paths: Partial<Record<PartName, string>>; missing?: string } {
   const paths: Partial<Record<PartName, string>> = {};
-  const missing: string[] = [];
+  const namesByReason = new Map<string, PartName[]>();
   for (const [name, part] of Object.entries(parts) as [PartName, Part][]) {
     if ("path" in part) paths[name] = part.path;
-    else missing.push(`${name}: ${part.missing}`);
+    else namesByReason.set(part.missing, [...(namesByReason.get(part.missing) ?? []), name]);
   }
-  return missing.length === 0 ? { paths } : { paths, missing: missing.join("; ") };
+  if (namesByReason.size === 0) return { paths };
+  const missing = [...namesByReason].map(([reason, names]) => `${names.join(", ")}: ${reason}`);
+  return { paths, missing: missing.join("; ") };
 }
 
 function cacheDir(): string {
@@ -86,7 +88,7 @@ function locate(name: PartName): Part {
   if (isProgram(built)) return { path: built, from: "cache" };
   const fetched = join(cacheDir(), ENVTEST_FOLDER, name);
   if (ENVTEST_PARTS.includes(name) && isProgram(fetched)) return { path: fetched, from: "cache" };
-  return { missing: "it is not there; `npm run parts` gets it" };
+  return { missing: "not there; `npm run parts` gets it" };
 }
 
 function isProgram(path: string): boolean {

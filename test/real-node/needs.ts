@@ -42,7 +42,7 @@ export function cniDir(): string | undefined {
 export function whyNoNode(): string | undefined {
   const why = [...whyNoNamespaces(), ...missingPrograms()];
   const { missing } = pathsOf(locateParts([...TEST_PARTS, ...NODE_PARTS]));
-  if (missing !== undefined) why.push(`${missing} (\`npm run parts -- --node\` gets all)`);
+  if (missing !== undefined) why.push(`${missing} (those of a node: \`npm run parts -- --node\`)`);
   return why.length === 0 ? undefined : why.join("; ");
 }
 
