@@ -11,7 +11,7 @@ import { DuplicateFilter, type DuplicateWindow } from "../core/duplicates.ts";
 import type { PaceOptions } from "../core/pace.ts";
 import { createRedactor, type RedactionOptions } from "../core/redact.ts";
 import type { ReportLimits, SeverityThresholds } from "../core/report.ts";
-import type { EpochUs } from "../core/time.ts";
+import { type EpochUs, parseMicroTime } from "../core/time.ts";
 import { reportKey, reportName } from "../core/violation.ts";
 import type { EventRecorder } from "../events/event.ts";
 import type { Disconnect, FeedListener, FeedRejection } from "../feed/feed.ts";
@@ -165,7 +165,7 @@ export class Pipeline implements FeedListener {
     for await (const report of this.#parts.sink.list(signal)) reports.push(report);
     const ours = reports.filter((report) => report.metadata.name === reportName(report.policy.name));
     for (const report of ours) this.#adopt(report);
-    if (ours.length > 0) this.coverage.notRunningSince(lastSeenMs(ours));
+    if (ours.length > 0) this.coverage.notRunningSince(lastSeenMs(ours) || this.#parts.clock.nowMs());
     return ours.length;
   }
 
@@ -188,5 +188,5 @@ function toUs(ms: number | undefined): EpochUs | undefined {
 
 /** The newest sign of life of the operator that wrote these. */
 function lastSeenMs(reports: readonly Report[]): number {
-  return Math.max(...reports.map((report) => Date.parse(report.summary.lastSeen)));
+  return reports.reduce((ms, { summary }) => Math.max(ms, (parseMicroTime(summary.lastSeen) ?? 0) / 1000), 0);
 }

@@ -11,6 +11,8 @@ interface Waiting {
   dueMs: number;
   /** New reports go first when writes are scarce. */
   urgency: Urgency;
+  /** After a failure: no change, however urgent, makes the next try come sooner. */
+  notBeforeMs: number;
 }
 
 const RANK = { new_report: 0, new_violation: 1, counters: 2, coverage: 3 } as const;
@@ -33,14 +35,25 @@ export class Schedule {
     const known = this.#waiting.get(key);
     if (known && RANK[known.urgency] <= RANK[urgency]) return known.dueMs;
     const due = dueMs(this.#pace(key), urgency, nowMs, this.#options);
-    const waiting = { dueMs: Math.min(due, known?.dueMs ?? due), urgency };
+    const notBeforeMs = known?.notBeforeMs ?? Number.NEGATIVE_INFINITY;
+    const waiting = {
+      dueMs: Math.max(notBeforeMs, Math.min(due, known?.dueMs ?? due)),
+      urgency,
+      notBeforeMs,
+    };
     this.#waiting.set(key, waiting);
     return waiting.dueMs;
   }
 
-  /** Puts a key back until `atMs`, after a write that failed. */
-  retry(key: string, atMs: number): void {
-    this.#waiting.set(key, { dueMs: atMs, urgency: this.#waiting.get(key)?.urgency ?? "counters" });
+  /** Puts a key back until `atMs`, after a write that failed; `fresh` as `next` told it. */
+  retry(key: string, atMs: number, fresh: boolean): void {
+    const urgency = fresh ? "new_violation" : "counters";
+    const noted = this.#waiting.get(key)?.urgency ?? urgency;
+    this.#waiting.set(key, {
+      dueMs: atMs,
+      urgency: RANK[noted] < RANK[urgency] ? noted : urgency,
+      notBeforeMs: atMs,
+    });
   }
 
   /** Removes and returns the due key that matters most, leaving out `busy` ones. */

@@ -26,7 +26,8 @@ export class StreamCoverage {
   /** The stream is open. Returns the length of the gap that it ends, in milliseconds; 0 when there was none. */
   connected(nowMs: number): number {
     if (this.continuousSinceMs !== undefined) return 0;
-    const gapMs = this.#gapFromMs === undefined ? 0 : nowMs - this.#gapFromMs;
+    // The last sign of life may be by the clock of a node that runs ahead.
+    const gapMs = Math.max(0, nowMs - (this.#gapFromMs ?? nowMs));
     this.gapSeconds += gapMs / 1000;
     this.continuousSinceMs = nowMs;
     this.#gapFromMs = undefined;

@@ -46,6 +46,8 @@ export interface WriterParts {
 interface Stored {
   metadata: ObjectMeta | undefined;
   attempt: Attempt | undefined;
+  /** Whether an earlier try of the attempt may have landed: until a read tells, its counts are not put back. */
+  isOpen: boolean;
   failures: number;
 }
 
@@ -65,7 +67,7 @@ export class ReportWriter {
   readonly #bucket: TokenBucket;
   readonly #stored = new Map<string, Stored>();
   readonly #busy = new Map<string, Promise<void>>();
-  readonly #refusals = new Set<string>();
+  readonly #refusals = new Map<string, string>();
   /** Writes and reads that failed and were put off. */
   retries = 0;
   #active = false;
@@ -86,9 +88,9 @@ export class ReportWriter {
     return this.#schedule.size + this.#busy.size;
   }
 
-  /** The last refusal that only a person can mend, as long as it lasts. */
+  /** Refusals that only a person can mend, as long as they last. */
   get refusals(): readonly string[] {
-    return [...this.#refusals];
+    return [...new Set(this.#refusals.values())];
   }
 
   /** Takes a stored report as the base of its ledger; before start. */
@@ -122,6 +124,7 @@ export class ReportWriter {
    * open, and this writer. What could not be written stays in the ledgers.
    */
   async flush(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) this.#calls.abort();
     signal.addEventListener("abort", () => this.#calls.abort(), { once: true });
     await this.pause();
     while (!signal.aborted) {
@@ -184,7 +187,7 @@ export class ReportWriter {
     const ledger = this.#parts.aggregator.ledgers.get(key);
     if (!ledger) return;
     const state = this.#state(key);
-    state.attempt ??= this.#prepare(ledger, state.metadata, fresh);
+    if (!state.attempt) this.#prepare(key, ledger, state, fresh);
     for (let tries = 0; state.attempt && tries < MAX_QUICK_TRIES && !this.#calls.signal.aborted; tries++) {
       const result = await this.#write(state.attempt);
       if (!(await this.#settle(key, ledger, state, state.attempt, result))) return;
@@ -192,14 +195,26 @@ export class ReportWriter {
     if (state.attempt) this.#backOff(key, state);
   }
 
-  #prepare(ledger: Ledger, metadata: ObjectMeta | undefined, fresh: boolean): Attempt | undefined {
+  #prepare(key: string, ledger: Ledger, state: Stored, fresh: boolean): void {
     ledger.take();
-    if (ledger.totals.occurrences === 0) {
-      // A gap or a notice alone makes no report: there is no count that it could be short of.
-      ledger.commit();
-      return undefined;
-    }
-    return this.#render(ledger, metadata, fresh);
+    this.#renew(key, ledger, state, fresh);
+  }
+
+  /** Makes the attempt anew from what is in flight. Only where it is known that no earlier one has landed. */
+  #renew(key: string, ledger: Ledger, state: Stored, fresh: boolean): void {
+    state.isOpen = false;
+    state.attempt = ledger.totals.occurrences === 0 ? undefined : this.#render(ledger, state.metadata, fresh);
+    if (state.attempt) return;
+    // A gap or a notice alone makes no report: there is no count that it could be short of.
+    ledger.restore();
+    if (ledger.unwritten > 0) this.note(key, "new_report");
+    else this.#forget(key);
+  }
+
+  #forget(key: string): void {
+    this.#stored.delete(key);
+    this.#refusals.delete(key);
+    this.#parts.aggregator.drop(key);
   }
 
   #render(ledger: Ledger, metadata: ObjectMeta | undefined, fresh: boolean): Attempt {
@@ -235,15 +250,18 @@ export class ReportWriter {
       case "conflict":
         return await this.#resolveConflict(key, ledger, state, attempt);
       case "gone":
-        this.#rebase(ledger, state, attempt, undefined);
+        this.#rebase(key, ledger, state, attempt, undefined);
         return true;
       case "namespace_gone":
         this.#leaveNamespace(key, ledger);
         return false;
       case "too_large":
+        if (state.isOpen) return await this.#resolveConflict(key, ledger, state, attempt);
         return this.#shrink(key, ledger, state, attempt, result.message);
       case "retry":
       case "unknown":
+        // An error of the server may come after it has stored the object, too.
+        state.isOpen = true;
         this.#backOff(key, state, result.kind === "retry" ? result.retryAfterMs : undefined);
         return false;
       case "refused":
@@ -257,8 +275,9 @@ export class ReportWriter {
   #landed(key: string, ledger: Ledger, state: Stored, attempt: Attempt, report: Report): void {
     state.metadata = report.metadata;
     state.attempt = undefined;
+    state.isOpen = false;
     state.failures = 0;
-    this.#refusals.clear();
+    this.#refusals.delete(key);
     this.#parts.onLanded(ledger, report);
     ledger.commit();
     this.#schedule.written(key, attempt.fresh, this.#parts.clock.nowMs());
@@ -270,7 +289,7 @@ export class ReportWriter {
       case "found":
         return this.#compare(key, ledger, state, attempt, read.report);
       case "absent":
-        this.#rebase(ledger, state, attempt, undefined);
+        this.#rebase(key, ledger, state, attempt, undefined);
         return true;
       case "retry":
         this.#backOff(key, state, read.retryAfterMs);
@@ -290,22 +309,29 @@ export class ReportWriter {
       this.#landed(key, ledger, state, attempt, found);
       return false;
     }
+    if (found.policy.name !== ledger.policyName) {
+      state.isOpen = false;
+      const message = `the object tells of another policy, ${found.policy.name}; delete it to have it written anew`;
+      this.#refused(key, ledger, state, message);
+      return false;
+    }
     const ours = state.metadata && watermark !== undefined && watermark === watermarkOf(state.metadata);
     if (ours && found.metadata.uid === state.metadata?.uid) {
       const { violations, policy, summary, coverage, omitted } = attempt.report;
       const body = { policy, summary, violations, ...(omitted ? { omitted } : {}), coverage };
       state.metadata = found.metadata;
+      state.isOpen = false;
       state.attempt = { ...attempt, report: buildReport(ledger, body, found.metadata, attempt.watermark) };
     } else {
-      this.#rebase(ledger, state, attempt, found);
+      this.#rebase(key, ledger, state, attempt, found);
     }
     return true;
   }
 
-  #rebase(ledger: Ledger, state: Stored, attempt: Attempt, found: Report | undefined): void {
+  #rebase(key: string, ledger: Ledger, state: Stored, attempt: Attempt, found: Report | undefined): void {
     this.#parts.aggregator.reshape(ledger, () => rebaseOn(ledger, found));
     state.metadata = found?.metadata;
-    state.attempt = this.#render(ledger, found?.metadata, attempt.fresh);
+    this.#renew(key, ledger, state, attempt.fresh);
   }
 
   #leaveNamespace(key: string, ledger: Ledger): void {
@@ -315,7 +341,9 @@ export class ReportWriter {
       "namespace is gone: its counts go to the cluster report",
     );
     this.#stored.delete(key);
-    this.#schedule.forget(key);
+    this.#refusals.delete(key);
+    // The pace stays: pods of a namespace that is being deleted may go on for a while.
+    this.#schedule.written(key, true, this.#parts.clock.nowMs());
     aggregator.moveToCluster(key);
   }
 
@@ -335,14 +363,15 @@ export class ReportWriter {
   }
 
   #refused(key: string, ledger: Ledger, state: Stored, message: string): void {
-    if (!this.#refusals.has(message)) {
-      this.#refusals.add(message);
+    if (!this.refusals.includes(message)) {
       this.#parts.logger.error({ ...refOf(ledger), answer: message }, "report refused: will try again");
     }
-    // The answer is certain: nothing was written, so the next try may bring what has gathered since.
+    this.#refusals.set(key, message);
+    this.#backOff(key, state, RETRY_MAX_MS);
+    if (state.isOpen) return;
+    // Nothing was written for certain, so the next try may bring what has gathered since.
     state.attempt = undefined;
     ledger.restore();
-    this.#backOff(key, state, RETRY_MAX_MS);
   }
 
   #backOff(key: string, state: Stored, retryAfterMs = 0): void {
@@ -350,13 +379,14 @@ export class ReportWriter {
     const delayMs = RETRY_BASE_MS + fullJitter(state.failures, RETRY_BASE_MS, RETRY_MAX_MS, clock.random());
     state.failures++;
     this.retries++;
-    this.#schedule.retry(key, clock.nowMs() + Math.max(delayMs, retryAfterMs));
+    const atMs = clock.nowMs() + Math.max(delayMs, retryAfterMs);
+    this.#schedule.retry(key, atMs, state.attempt?.fresh ?? false);
   }
 
   #state(key: string): Stored {
     let state = this.#stored.get(key);
     if (!state) {
-      state = { metadata: undefined, attempt: undefined, failures: 0 };
+      state = { metadata: undefined, attempt: undefined, isOpen: false, failures: 0 };
       this.#stored.set(key, state);
     }
     return state;

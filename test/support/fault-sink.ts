@@ -107,9 +107,12 @@ export class FaultSink implements ReportSink {
 
 /** What a second operator would do: count more and sign. */
 function countMore(report: Report): void {
-  report.summary.occurrences += FOREIGN_OCCURRENCES;
-  report.summary.prevented += FOREIGN_OCCURRENCES;
   const [first] = report.violations;
-  if (first) first.occurrences += FOREIGN_OCCURRENCES;
+  if (!first) throw new Error("expected a violation");
+  first.occurrences += FOREIGN_OCCURRENCES;
+  report.summary.occurrences += FOREIGN_OCCURRENCES;
+  report.summary[
+    first.outcome === "Prevented" ? "prevented" : first.outcome === "Allowed" ? "allowed" : "unknown"
+  ] += FOREIGN_OCCURRENCES;
   report.metadata.annotations = { ...report.metadata.annotations, [WATERMARK_ANNOTATION]: "writer-b/1" };
 }

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The anomaly loop: the n-th call to the store goes wrong, for n = 1, 2, 3 … until a run completes without the fault
+// being met. After each run the books must balance and every count be where it belongs.
+
+import { describe, expect, it } from "vitest";
+import { FAULTS, type Fault } from "../support/fault-sink.ts";
+import { problemsOf, runScript, Simulation } from "./pipeline-simulation.ts";
+
+/** Faults after which the store has what the writer can't know that it has. */
+const HIDDEN: readonly Fault[] = ["unknown_after", "retry_after"];
+/** What destroys the trace of such a write before it is looked for: then no writer can tell, and counts twice. */
+const TRACELESS: readonly Fault[] = ["user_deletes", "namespace_gone", "foreign_counts"];
+
+describe("without a fault", () => {
+  it("everything is told", async () => {
+    const simulation = new Simulation();
+    await runScript(simulation);
+    expect(problemsOf(simulation)).toEqual([]);
+    expect(simulation.pipeline.aggregator.unwrittenOccurrences).toBe(0);
+    expect({ ...simulation.pipeline.books }).toMatchObject({
+      received: 14,
+      counted: 11,
+      duplicates: 1,
+      throttleNotices: 1,
+      rejected: { no_policy: 1 },
+    });
+    expect(
+      simulation.store.reports.map((r) => [r.metadata.namespace, r.metadata.name, r.summary.occurrences]),
+    ).toEqual([
+      [undefined, "host-files", 2],
+      ["bank", "no-package-managers", 2],
+      ["shop", "no-package-managers", 7],
+    ]);
+  });
+});
+
+describe("one fault", () => {
+  it.each(FAULTS)("%s, at every call", async (fault) => {
+    let n = 1;
+    for (; ; n++) {
+      const simulation = new Simulation({ faults: new Map([[n, fault]]) });
+      await runScript(simulation);
+      if (simulation.sink.hit.length === 0) break;
+      expect(problemsOf(simulation), `${fault} at call ${n}`).toEqual([]);
+      expect(simulation.pipeline.aggregator.unwrittenOccurrences, `${fault} at call ${n}`).toBe(0);
+    }
+    // Proof that the loop has met the calls that there are.
+    expect(n).toBeGreaterThan(10);
+  });
+});
+
+describe("two faults, one call after the other", () => {
+  const firsts = [
+    "unknown_after",
+    "retry_after",
+    "foreign_labels",
+    "foreign_counts",
+    "user_deletes",
+  ] as const;
+  const pairs = firsts.flatMap((first) => FAULTS.map((second) => [first, second] as const));
+
+  it.each(pairs)("%s, then %s", async (first, second) => {
+    for (let n = 1; ; n++) {
+      const faults = new Map<number, Fault>([
+        [n, first],
+        [n + 1, second],
+      ]);
+      const simulation = new Simulation({ faults });
+      await runScript(simulation);
+      if (simulation.sink.hit.length < 2) break;
+      const isExact = !(HIDDEN.includes(first) && TRACELESS.includes(second));
+      expect(problemsOf(simulation, isExact), `${first} at call ${n}, then ${second}`).toEqual([]);
+      expect(simulation.pipeline.aggregator.unwrittenOccurrences).toBe(0);
+    }
+  });
+});

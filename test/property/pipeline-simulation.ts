@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The whole pipeline on a fake clock over a store in memory: how a run is made, and what must hold after any run.
+
+import { MANAGED_BY_LABEL, WATERMARK_ANNOTATION } from "../../src/api/names.ts";
+import type { Report } from "../../src/api/v1alpha1.ts";
+import { Pipeline, type PipelineOptions } from "../../src/controller/pipeline.ts";
+import type { Occurrence } from "../../src/events/event.ts";
+import type { Disconnect } from "../../src/feed/feed.ts";
+import { silentLogger } from "../../src/telemetry/log.ts";
+import { FakeClock } from "../support/fake-clock.ts";
+import { type Fault, FaultSink } from "../support/fault-sink.ts";
+import { alert, at, hostAlert, pipelineOptions, START_MS, throttleNotice } from "../support/gen.ts";
+import { MemorySink, type StoredState } from "../support/memory-sink.ts";
+import { faultsOf } from "../unit/core/report-check.ts";
+
+/** One process's life. Several may share a store, one after the other. */
+export class Simulation {
+  readonly clock: FakeClock;
+  readonly store: MemorySink;
+  readonly sink: FaultSink;
+  readonly pipeline: Pipeline;
+  readonly occurrences: Occurrence[] = [];
+  /** What each write came to, and when. */
+  readonly results: { kind: string; atMs: number }[] = [];
+
+  constructor(
+    parts: {
+      faults?: ReadonlyMap<number, Fault>;
+      store?: MemorySink;
+      clock?: FakeClock;
+      options?: Partial<PipelineOptions>;
+    } = {},
+  ) {
+    this.clock = parts.clock ?? new FakeClock(START_MS);
+    this.store = parts.store ?? new MemorySink();
+    this.sink = new FaultSink(this.store, parts.faults ?? new Map());
+    this.pipeline = new Pipeline(pipelineOptions(parts.options), {
+      sink: this.sink,
+      events: { record: (occurrence) => this.occurrences.push(occurrence) },
+      clock: this.clock,
+      logger: silentLogger,
+      onWriteResult: (kind) => this.results.push({ kind, atMs: this.clock.nowMs() - START_MS }),
+    });
+  }
+
+  /** Lists, connects and begins to write. */
+  async start(): Promise<void> {
+    await this.settleWhile(this.pipeline.load(new AbortController().signal));
+    this.pipeline.onConnected();
+    this.pipeline.writer.start();
+  }
+
+  disconnect(reason: Disconnect["reason"] = "error"): void {
+    const atMs = this.clock.nowMs();
+    this.pipeline.onDisconnected({ atMs, lastReadMs: atMs - 100, reason, message: "injected" });
+  }
+
+  /** Ends as the program does: no more alerts, write what is left within `graceMs`. */
+  async stop(graceMs = 120_000): Promise<void> {
+    const deadline = new AbortController();
+    const cancel = this.clock.after(graceMs, () => deadline.abort());
+    await this.settleWhile(this.pipeline.writer.flush(deadline.signal));
+    cancel();
+  }
+
+  /** Lets time pass until the promise settles. */
+  async settleWhile(promise: Promise<unknown>): Promise<void> {
+    let settled = false;
+    const done = promise.finally(() => {
+      settled = true;
+    });
+    for (let i = 0; !settled; i++) {
+      if (i > 5000) throw new Error("did not settle");
+      await this.clock.advance(500);
+    }
+    await done;
+  }
+}
+
+const HOST = { PolicyName: "host-files" };
+const NEW_FILE = { Operation: "File", Result: "Passed", Action: "Audit", Resource: "/etc/shadow" };
+
+/** What happens when, in milliseconds from the start. Every kind of change comes at least once. */
+export const SCRIPT: readonly (readonly [number, (s: Simulation) => void])[] = [
+  [0, ({ pipeline }) => send(pipeline, alert({ HostPID: 1 }), alert({ HostPID: 2 }), hostAlert(HOST))],
+  [0, ({ pipeline }) => send(pipeline, alert({ NamespaceName: "bank", OwnerNamespace: "bank" }))],
+  // The very same alert again.
+  [300, ({ pipeline }) => send(pipeline, alert({ HostPID: 1 }))],
+  [1500, ({ pipeline }) => send(pipeline, alert(NEW_FILE, { UpdatedTime: at(1400) }))],
+  [1500, ({ pipeline }) => send(pipeline, alert({ PolicyName: "", Type: "Odd" }))],
+  [
+    6000,
+    ({ pipeline }) => send(pipeline, alert({ UpdatedTime: at(5900) }), hostAlert({ UpdatedTime: at(5901) })),
+  ],
+  [8000, (s) => s.disconnect("ok_end")],
+  [8500, (s) => s.disconnect("connect_failed")],
+  [9500, ({ pipeline }) => pipeline.onConnected()],
+  [12_000, ({ pipeline }) => send(pipeline, throttleNotice({ UpdatedTime: at(12_000) }))],
+  [
+    20_000,
+    ({ pipeline }) =>
+      send(
+        pipeline,
+        alert({ PodName: "web-2", UpdatedTime: at(19_990) }),
+        // Out of order.
+        alert({ PodName: "web-2", UpdatedTime: at(2000), Result: "" }),
+        alert({ NamespaceName: "bank", OwnerNamespace: "bank", UpdatedTime: at(19_000) }),
+      ),
+  ],
+  [64_000, ({ pipeline }) => send(pipeline, alert(NEW_FILE, { UpdatedTime: at(63_000) }))],
+];
+
+function send(pipeline: Pipeline, ...alerts: Parameters<Pipeline["onAlert"]>[0][]): void {
+  for (const each of alerts) pipeline.onAlert(each, 0);
+}
+
+/** Runs the script from start to stop. */
+export async function runScript(simulation: Simulation): Promise<void> {
+  await simulation.start();
+  for (const [atMs, act] of SCRIPT) {
+    await simulation.clock.advance(START_MS + atMs - simulation.clock.nowMs());
+    act(simulation);
+  }
+  await simulation.clock.advance(30_000);
+  await simulation.stop();
+}
+
+/** Everything that is wrong after a run, in words. */
+export function problemsOf({ pipeline, store, sink }: Simulation, exact = true): string[] {
+  const { books, aggregator } = pipeline;
+  const problems: string[] = [];
+  if (!books.balanced) problems.push(`books: ${JSON.stringify(books)}`);
+  const told =
+    store.occurrences + store.removedOccurrences + aggregator.unwrittenOccurrences - sink.foreignOccurrences;
+  if (exact ? told !== books.counted : told < books.counted) {
+    problems.push(`${books.counted} counted, ${told} told`);
+  }
+  const held = [...aggregator.ledgers.values()].reduce((sum, ledger) => sum + ledger.entries.size, 0);
+  if (aggregator.violationsHeld !== held) problems.push(`${aggregator.violationsHeld} held, really ${held}`);
+  for (const { key, report } of store.history.filter(isOurs)) {
+    problems.push(...faultsOf(report).map((fault) => `${key}: ${fault}`));
+    if (report.metadata.labels?.[MANAGED_BY_LABEL] !== "policy-violation-operator")
+      problems.push(`${key}: label`);
+  }
+  problems.push(...backwards(store.history));
+  problems.push(...lostMetadata(store.history));
+  return problems;
+}
+
+function isOurs({ report }: StoredState): boolean {
+  return !report.metadata.annotations?.[WATERMARK_ANNOTATION]?.startsWith("writer-b");
+}
+
+/** Where a count went down, or a time the wrong way, between two states of the same object. */
+export function backwards(history: readonly StoredState[]): string[] {
+  const newest = new Map<string, Report>();
+  const problems: string[] = [];
+  for (const { key, uid, report } of history) {
+    const before = newest.get(uid);
+    if (before) problems.push(...steppedBack(before, report).map((what) => `${key}: ${what} went back`));
+    newest.set(uid, report);
+  }
+  return problems;
+}
+
+function steppedBack(before: Report, after: Report): string[] {
+  const found: string[] = [];
+  const { summary: a, coverage: c } = before;
+  const { summary: b, coverage: d } = after;
+  for (const name of [
+    "occurrences",
+    "prevented",
+    "allowed",
+    "unknown",
+    "violations",
+    "workloads",
+    "pods",
+    "nodes",
+  ]) {
+    if (b[name as "pods"] < a[name as "pods"]) found.push(name);
+  }
+  if (b.firstSeen > a.firstSeen) found.push("firstSeen");
+  if (b.lastSeen < a.lastSeen) found.push("lastSeen");
+  if (d.gaps < c.gaps || d.throttleNotices < c.throttleNotices) found.push("coverage");
+  const known = new Map(after.violations.map((violation) => [violation.id, violation]));
+  for (const { id, occurrences } of before.violations) {
+    const now = known.get(id);
+    if (now && now.occurrences < occurrences) found.push(id);
+  }
+  return found;
+}
+
+/** Where something that another put on an object is gone while the object lives. */
+function lostMetadata(history: readonly StoredState[]): string[] {
+  const touched = new Set<string>();
+  const problems: string[] = [];
+  for (const { key, uid, report } of history) {
+    const { labels, annotations, finalizers } = report.metadata;
+    const kept = labels?.["team"] === "blue" && annotations?.["note"] === "mine" && Array.isArray(finalizers);
+    if (touched.has(uid) && !kept) problems.push(`${key}: foreign metadata is gone`);
+    if (kept) touched.add(uid);
+  }
+  return problems;
+}
