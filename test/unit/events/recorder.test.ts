@@ -191,6 +191,16 @@ describe("who hears nothing", () => {
     expect(sink.events.size).toBe(27);
   });
 
+  test("a pod with more new series than its share, also when an Event must be created anew", async () => {
+    for (let i = 0; i < 25; i++) record({ policy: `p${i}` });
+    await clock.advance(0);
+    sink.events.clear();
+    record({ policy: "p0", count: 6 });
+    await clock.advance(0);
+    expect(sink.events.size).toBe(0);
+    expect(recorder.stats()).toMatchObject({ series: 24, suppressed: { rate_limited: 6 } });
+  });
+
   test("a pod that is gone: its occurrences are lost without more requests", async () => {
     const gone = { kind: "Pod", namespace: "shop", name: "gone" } as const;
     record({ regarding: gone });
@@ -257,6 +267,18 @@ describe("pace", () => {
     expect(recorder.stats()).toMatchObject({ series: 3, lost: { evicted: 1 } });
   });
 
+  test("but never one whose request is under way", async () => {
+    start({ maxSeries: 1 });
+    const gate = Promise.withResolvers<void>();
+    sink.gate = gate.promise;
+    record({ policy: "a" });
+    record({ policy: "b" });
+    gate.resolve();
+    await clock.advance(0);
+    expect(counts()).toEqual([1, 1]);
+    expect(recorder.stats()).toMatchObject({ told: 2, lost: { evicted: 0 } });
+  });
+
   test("recording never waits for the API server", async () => {
     const gate = Promise.withResolvers<void>();
     sink.gate = gate.promise;
@@ -289,6 +311,18 @@ describe("failures", () => {
     await clock.advance(30_000);
     expect(counts()).toEqual([1]);
     expect(recorder.stats()).toMatchObject({ told: 1, retries: 3, lost: { retries_exhausted: 0 } });
+  });
+
+  test("are counted anew for each request", async () => {
+    let failures = 4;
+    sink.fault = (call) => (call !== "uid" && failures-- > 0 ? retry : undefined);
+    record();
+    await clock.advance(30_000);
+    failures = 4;
+    record();
+    await clock.advance(30_000);
+    expect(counts()).toEqual([2]);
+    expect(recorder.stats()).toMatchObject({ retries: 8, lost: { retries_exhausted: 0 } });
   });
 
   test("wait longer each time", async () => {

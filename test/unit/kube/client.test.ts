@@ -205,6 +205,14 @@ describe("no answer", () => {
     expect(one.stats().requests).toBe(0);
   });
 
+  test("because the port speaks no TLS is Unavailable: nothing was sent", async () => {
+    handler = json({});
+    origin = origin.replace("http:", "https:");
+    const error = await failure(client().request(PUT));
+    expect(error.code).toBe("Unavailable");
+    expect(error.message).toContain("TLS");
+  });
+
   test("because nobody listens is Unavailable: nothing was sent", async () => {
     const one = client();
     await new Promise((resolve) => server.close(resolve));
