@@ -10,8 +10,8 @@ import { type Candidate, Election } from "./election.ts";
 import { FakeProcess, type Weather } from "./lease-server.ts";
 
 const SEED = process.env["SEED"];
-const SEEDS = SEED === undefined ? [1, 2, 3, 4, 5, 6] : [Number(SEED)];
-const SIMULATED_MS = 2 * 3_600_000;
+const SEEDS = SEED === undefined ? [1, 2, 3] : [Number(SEED)];
+const SIMULATED_MS = 3_600_000;
 const STEP_MS = 1000;
 
 interface Faults {
@@ -80,7 +80,7 @@ class Simulation {
     void this.#campaign(candidate);
   }
 
-  /** Leads whenever it can; now and then it releases the Lease and is replaced by a new process. */
+  /** Leads whenever it can. */
   async #campaign(candidate: Candidate): Promise<void> {
     for (;;) {
       await candidate.run();
@@ -134,8 +134,10 @@ class Simulation {
       process.skewMs += (this.random() - 0.5) * 2 * 10 ** (2 + this.random() * 5);
       this.outcome.jumps += 1;
     } else if (this.random() < 1 / 1000) {
+      // Another process takes its place, after a release or after a crash.
       this.candidates.splice(this.candidates.indexOf(candidate), 1);
-      void elector.release();
+      if (this.random() < 0.5) void elector.release();
+      else process.freeze();
       this.#join(candidate.identity);
     }
   }
@@ -152,8 +154,8 @@ test.each(
   const outcome = await simulation.run();
   expect(outcome.overlaps).toEqual([]);
   // Else nothing was put to the test: leadership changed often, and was mostly there.
-  expect(outcome.terms).toBeGreaterThan(50);
-  expect(outcome.freezes + outcome.jumps).toBeGreaterThan(50);
+  expect(outcome.terms).toBeGreaterThan(20);
+  expect(outcome.freezes + outcome.jumps).toBeGreaterThan(20);
   expect(outcome.ledMs / SIMULATED_MS).toBeGreaterThan(0.5);
   expect(simulation.election.world.pending).toBe(0);
 });

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Owns what one process knows of a Lease and by which right it writes it: to create, take over, renew or free it.
+// Invariant: never judges by a time that stands in the Lease. A record counts as ours only when this process wrote it,
+// so that two processes of one identity don't lead together either.
+
+import type { Clock } from "../lib/clock.ts";
+import { ApiError, type ApiErrorCode } from "./api-error.ts";
+import {
+  isSameRecord,
+  type LeaseCall,
+  type LeaseRecord,
+  type LeaseStore,
+  microTime,
+  type StoredLease,
+} from "./lease.ts";
+
+export interface LeaseClaimOptions {
+  /** The holder's name in the Lease; not empty. */
+  identity: string;
+  /** How long the others wait for a sign of life; the Lease holds it in seconds, rounded up. */
+  leaseDurationMs: number;
+  /** How long a write that succeeds is a right to lead, counted from before it was sent. */
+  renewDeadlineMs: number;
+  /** Called when the Lease names another holder than before. */
+  onHolder: (holder: string) => void;
+}
+
+const RELEASE_TRIES = 3;
+/** A longer timer would ring at once; 24 days. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+const OVERTAKEN: readonly ApiErrorCode[] = ["Conflict", "AlreadyExists", "NotFound"];
+
+/** Whether a write failed because the Lease has changed since it was read: nothing that a person has to know. */
+export function isOvertaken(error: unknown): boolean {
+  return error instanceof ApiError && OVERTAKEN.includes(error.code);
+}
+
+/**
+ * Until when a write that succeeded is a right to lead: over as soon as its timer rings OR the clock says so. The timer
+ * sees through a clock that was set back; the clock sees through a process that stood still and is late for its timers.
+ */
+export class Deadline {
+  readonly #clock: Clock;
+  readonly #untilMs: number;
+  readonly #cancel: () => void;
+  #hasRung = false;
+
+  constructor(clock: Clock, ms: number, onRing: () => void) {
+    this.#clock = clock;
+    this.#untilMs = clock.nowMs() + ms;
+    this.#cancel = clock.after(ms, () => {
+      this.#hasRung = true;
+      onRing();
+    });
+  }
+
+  get isOver(): boolean {
+    return this.#hasRung || this.leftMs <= 0;
+  }
+
+  /** By the clock; 0 or less when it is over. */
+  get leftMs(): number {
+    return this.#untilMs - this.#clock.nowMs();
+  }
+
+  /** Stops the timer. */
+  cancel(): void {
+    this.#cancel();
+  }
+}
+
+/** How one try is made. */
+export interface Try {
+  /** Whether a Lease that nobody holds, or whose holder is silent, may be taken; else it is only kept. */
+  mayTake: boolean;
+  /** Asked before each request. */
+  nextCall: () => LeaseCall;
+  /** Called when a deadline that this try returned comes to its end. */
+  onDeadline: () => void;
+}
+
+/** One process's claim on one Lease. */
+export class LeaseClaim {
+  readonly #options: LeaseClaimOptions;
+  readonly #store: LeaseStore;
+  readonly #clock: Clock;
+
+  /** As last read or written, where it exists: what an update is based on. */
+  #stored: StoredLease | undefined;
+  /** Nothing has happened that could have changed `stored`: an update needs no read before it. */
+  #isCurrent = false;
+  /** Outlives the Lease: that somebody deletes it does not end its holder's time. */
+  #last: LeaseRecord | undefined;
+  /** `last` is another's, and its time has passed without a change. */
+  #isExpired = false;
+  #cancelExpiry: () => void = () => {};
+  /** The acquireTime of the record that this process wrote, or may have written. */
+  #acquireTime: string | undefined;
+
+  constructor(options: LeaseClaimOptions, store: LeaseStore, clock: Clock) {
+    this.#options = options;
+    this.#store = store;
+    this.#clock = clock;
+  }
+
+  /** Whom the Lease named when it was last seen; undefined when it was not seen, or nobody held it. */
+  get holder(): string | undefined {
+    return this.#last?.holder || undefined;
+  }
+
+  /** The Lease was last seen in other hands, or in nobody's. */
+  get isLost(): boolean {
+    return this.#last !== undefined && !this.#isMine(this.#last);
+  }
+
+  /** Takes or keeps the Lease; undefined when it is another's. Throws ApiError. */
+  async take(how: Try): Promise<Deadline | undefined> {
+    if (this.#isCurrent && this.#last !== undefined && this.#isMine(this.#last)) {
+      try {
+        return await this.#write(how);
+      } catch (error) {
+        if (!isOvertaken(error)) throw error;
+      }
+    }
+    this.#observe(await this.#store.read(how.nextCall()));
+    if (this.#last !== undefined && !this.#isMine(this.#last)) {
+      const isFree = this.#last.holder === "" || this.#isExpired;
+      if (!isFree || !how.mayTake) return undefined;
+    }
+    return await this.#write(how);
+  }
+
+  /** Frees the Lease where it names, or may name, this process; returns whether it had to. Throws ApiError. */
+  async free(call: LeaseCall): Promise<boolean> {
+    // A claim may have been carried out unseen, and a Lease that was not renewed in time may still be ours.
+    if (this.#acquireTime === undefined) return false;
+    for (let tryNumber = 1; ; tryNumber++) {
+      if (!this.#isCurrent) this.#observe(await this.#store.read(call));
+      const base = this.#stored;
+      if (base === undefined || !this.#isMine(base.record)) return false;
+      const now = microTime(this.#clock.nowMs(), 0);
+      this.#isCurrent = false;
+      try {
+        // What client-go writes: no holder, and the shortest duration that the API takes.
+        const record = { ...base.record, holder: "", durationSeconds: 1, acquireTime: now, renewTime: now };
+        this.#observe(await this.#store.update(base, record, call));
+        return true;
+      } catch (error) {
+        // The version may have moved by a renewal that was cut short; then the Lease is still ours to free.
+        if (!isOvertaken(error) || tryNumber === RELEASE_TRIES) throw error;
+      }
+    }
+  }
+
+  /** Leaves no timer behind. What was observed is worth nothing without the timer of its expiry. */
+  forget(): void {
+    this.#cancelExpiry();
+    this.#isExpired = false;
+    this.#isCurrent = false;
+    this.#last = undefined;
+  }
+
+  async #write(how: Try): Promise<Deadline> {
+    const { identity, leaseDurationMs, renewDeadlineMs } = this.#options;
+    const call = how.nextCall();
+    const nowMs = this.#clock.nowMs();
+    // The digits below the clock's tell apart two processes of one identity that claim in the same millisecond.
+    this.#acquireTime ??= microTime(nowMs, Math.floor(this.#clock.random() * 1000));
+    const last = this.#last;
+    const record: LeaseRecord = {
+      holder: identity,
+      durationSeconds: Math.ceil(leaseDurationMs / 1000),
+      acquireTime: this.#acquireTime,
+      renewTime: microTime(nowMs, 0),
+      transitions: last === undefined ? 0 : last.transitions + (this.#isMine(last) ? 0 : 1),
+    };
+    const deadline = new Deadline(this.#clock, renewDeadlineMs, how.onDeadline);
+    const base = this.#stored;
+    // Until an answer says otherwise, the write may or may not have been carried out.
+    this.#isCurrent = false;
+    try {
+      const stored = await (base ? this.#store.update(base, record, call) : this.#store.create(record, call));
+      if (!this.#isMine(stored.record)) {
+        throw new ApiError(
+          "Unknown",
+          "the API server stored another Lease than was sent; does a webhook change it?",
+        );
+      }
+      this.#observe(stored);
+      return deadline;
+    } catch (error) {
+      deadline.cancel();
+      throw error;
+    }
+  }
+
+  #observe(found: StoredLease | undefined): void {
+    const before = this.#last;
+    this.#stored = found;
+    this.#isCurrent = found !== undefined;
+    if (found === undefined || (before !== undefined && isSameRecord(before, found.record))) return;
+    const { record } = found;
+    this.#last = record;
+    this.#cancelExpiry();
+    this.#isExpired = false;
+    if (this.#isMine(record)) return;
+    // A claim that is still on its way is based on a version that is no more.
+    this.#acquireTime = undefined;
+    if (record.holder === "") return;
+    if (record.holder !== before?.holder) this.#options.onHolder(record.holder);
+    // A timer and no comparison of times: a clock that is set forward must not make a Lease look expired.
+    const durationMs = record.durationSeconds * 1000 || this.#options.leaseDurationMs;
+    this.#cancelExpiry = this.#clock.after(Math.min(MAX_TIMER_MS, durationMs), () => {
+      this.#isExpired = true;
+    });
+  }
+
+  #isMine(record: LeaseRecord): boolean {
+    return record.holder === this.#options.identity && record.acquireTime === this.#acquireTime;
+  }
+}
