@@ -27,8 +27,6 @@ import {
 } from "./series.ts";
 import { UidCache } from "./uid-cache.ts";
 
-export type { RecorderStats } from "./books.ts";
-
 export interface RecorderOptions {
   /** Whether occurrences of KubeArmor's default posture make Events; default false. */
   defaultPosture?: boolean;

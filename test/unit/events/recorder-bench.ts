@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// A recorder on a fake clock with the in-memory twin of the API server, made anew for each test. Every test ends with the
+// books: whatever was recorded is told, pending, suppressed or lost, and never twice.
+
+import { afterEach, beforeEach, expect } from "vitest";
+import type { Occurrence } from "../../../src/events/event.ts";
+import { type RecorderOptions, type RunningRecorder, startRecorder } from "../../../src/events/recorder.ts";
+import { silentLogger } from "../../../src/telemetry/log.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
+import { MemoryEventSink } from "./memory-event-sink.ts";
+
+export interface RecorderBench {
+  clock: FakeClock;
+  /** Knows the pod shop/web-0. */
+  sink: MemoryEventSink;
+  recorder: RunningRecorder;
+  /** The fields of every warning that was logged. */
+  warnings: object[];
+  /** Starts another recorder in place of the first. */
+  start: (options: RecorderOptions) => void;
+  /** Records one occurrence on shop/web-0 now. */
+  record: (changes?: Partial<Occurrence>) => void;
+  /** The counts that a person would read, in the order of creation. */
+  counts: () => number[];
+}
+
+/** Registers the hooks that make the bench, and gives it; its fields are new in each test. */
+export function recorderBench(): RecorderBench {
+  const bench = {} as RecorderBench;
+  beforeEach(() => {
+    const clock = new FakeClock();
+    const sink = new MemoryEventSink();
+    sink.uids.set("shop/web-0", "u0");
+    const warnings: object[] = [];
+    const logger = { ...silentLogger, warn: (fields: object) => warnings.push(fields) };
+    Object.assign(bench, {
+      clock,
+      sink,
+      warnings,
+      start: (options: RecorderOptions) => {
+        bench.recorder = startRecorder(options, sink, clock, logger);
+      },
+      record: (changes: Partial<Occurrence> = {}) =>
+        bench.recorder.record(occurrenceAt(clock.nowMs() * 1000, changes)),
+      counts: () => [...sink.events.values()].map(({ count }) => count),
+    } satisfies Omit<RecorderBench, "recorder">);
+    bench.start({});
+  });
+
+  afterEach(async () => {
+    expectBalance(bench.recorder);
+    const stopped = bench.recorder.stop(0);
+    await bench.clock.advance(0);
+    await stopped;
+    expectBalance(bench.recorder);
+    expect(bench.recorder.stats().pending).toBe(0);
+  });
+  return bench;
+}
+
+/** recorded = told + pending + Σ suppressed + Σ lost. */
+export function expectBalance(recorder: RunningRecorder): void {
+  const { recorded, told, pending, suppressed, lost } = recorder.stats();
+  const sum = (counts: Record<string, number>) => Object.values(counts).reduce((a, b) => a + b, 0);
+  expect(told + pending + sum(suppressed) + sum(lost)).toBe(recorded);
+}
+
+/** A blocked process in shop/web-0. */
+export function occurrenceAt(us: number, changes: Partial<Occurrence> = {}): Occurrence {
+  return {
+    regarding: { kind: "Pod", namespace: "shop", name: "web-0" },
+    related: { kind: "PolicyViolationReport", namespace: "shop", name: "p", uid: "r" },
+    policy: "p",
+    operation: "Process",
+    action: "Block",
+    outcome: "Prevented",
+    note: "n",
+    count: 1,
+    firstUs: us,
+    lastUs: us,
+    ...changes,
+  };
+}
