@@ -7,6 +7,7 @@
 import type { ChannelCredentials, StatusObject } from "@grpc/grpc-js";
 import { Client, credentials, Metadata, status } from "@grpc/grpc-js";
 import type { Clock } from "../lib/clock.ts";
+import { CuttableCredentials } from "./cuttable-credentials.ts";
 import { watchHealth } from "./health-watch.ts";
 import type { AlertStream, StreamEnd, StreamListener } from "./reconnect.ts";
 
@@ -48,12 +49,17 @@ const identity = (bytes: Buffer): Buffer => bytes;
 /** Returns a function that opens a connection and a stream on it, and closes both at its end or at the abort. */
 export function alertStream(options: AlertStreamOptions, clock: Clock): AlertStream {
   const maxMessageBytes = options.maxMessageBytes ?? 4 * 1024 * 1024;
-  return (listener, signal) => {
-    const client = new Client(options.address, options.credentials ?? credentials.createInsecure(), {
+  return async (listener, signal) => {
+    const cuttable = new CuttableCredentials(options.credentials ?? credentials.createInsecure());
+    const client = new Client(options.address, cuttable, {
       ...CHANNEL_OPTIONS,
       "grpc.max_receive_message_length": maxMessageBytes,
     });
-    return watchAlerts(client, options, clock, listener, signal).finally(() => client.close());
+    const end = await watchAlerts(client, options, clock, listener, signal);
+    client.close();
+    // A peer that does not answer takes no part in closing, either.
+    if (end.kind === "watchdog") cuttable.cut();
+    return end;
   };
 }
 
@@ -94,7 +100,6 @@ function watchAlerts(
     if (signal.aborted) stop();
 
     call.on("data", (bytes: Buffer) => {
-      if (signal.aborted) return;
       lastReadMs = clock.nowMs();
       listener.onMessage(bytes, lastReadMs);
     });
