@@ -20,7 +20,8 @@ export interface RelatedReport {
 /** Something that happened `count` times to a pod or a node since it was last told. */
 export interface Occurrence {
   regarding: Regarding;
-  related: RelatedReport;
+  /** Absent where no one report is meant (a throttle notice). */
+  related?: RelatedReport;
   /** What makes a series: with `regarding`, these four; `outcome` is "Throttled" for a throttle notice. */
   policy: string;
   operation: string;
@@ -47,7 +48,7 @@ export interface NewEvent {
   action: string;
   note: string;
   regarding: { apiVersion: "v1"; kind: "Pod" | "Node"; namespace?: string; name: string; uid: string };
-  related: RelatedReport;
+  related?: RelatedReport;
   /** Microseconds since the epoch: the first occurrence. */
   eventTimeUs: number;
   /** Present when the series has more than one occurrence at creation. */

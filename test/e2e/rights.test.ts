@@ -84,7 +84,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
         await operator.written();
         expect((await allReports(cluster)).map(row)).toEqual(SAMPLE_REPORTS);
         // A repeat patches an Event; a label on a report is a conflict, which is read.
-        await cluster.kubectl(["label", "pvr", "-A", "--all", "team=web"]);
+        await cluster.kubectl(["label", "pvr,cpvr", "-A", "--all", "team=web"]);
         await node.flood({ alert: readAlerts(SAMPLES_PATH), count: 260 });
         await operator.received(286);
         await operator.written();
