@@ -14,7 +14,14 @@ import { stableHash } from "./hash.ts";
 import type { Redact } from "./redact.ts";
 import { sanitize } from "./sanitize.ts";
 import { type EpochUs, parseMicroTime, secondsToUs } from "./time.ts";
-import { type Decoded, type Identity, identityKey, type PolicyFacts, type Violation } from "./violation.ts";
+import {
+  type Decoded,
+  type Identity,
+  identityKey,
+  type PolicyFacts,
+  UNKNOWN,
+  type Violation,
+} from "./violation.ts";
 
 /** A node's clock may run ahead by this much; a time further in the future is taken as the arrival's. */
 const MAX_AHEAD_US = 5 * 60 * 1_000_000;
@@ -135,7 +142,7 @@ function workloadOf(alert: Alert, namespace: string | undefined): Workload {
   if (alert.NamespaceName === "" && pod === "") return named("Node", sanitize(alert.HostName));
   if (owner !== "" && alert.OwnerNamespace === alert.NamespaceName) {
     // Ref is empty for bare pods since KubeArmor reads them through an informer.
-    const kind = sanitize(alert.OwnerRef) || (owner === pod ? "Pod" : "Unknown");
+    const kind = sanitize(alert.OwnerRef) || (owner === pod ? "Pod" : UNKNOWN);
     return named(kind, owner);
   }
   // Outside Kubernetes KubeArmor puts the container's name where the pod's would be.
@@ -146,7 +153,7 @@ function workloadOf(alert: Alert, namespace: string | undefined): Workload {
 }
 
 function named(kind: string, name: string): Workload {
-  return { kind, name: name === "" ? "Unknown" : name };
+  return { kind, name: name === "" ? UNKNOWN : name };
 }
 
 function foldResource(operation: string, resource: string): string {

@@ -9,7 +9,7 @@
 import { assert } from "../lib/assert.ts";
 import { addAlert, emptyTally, mergeInto, type Tally } from "./tally.ts";
 import { countOutcome, emptyTotals, KnownPolicy, mergeTotals, type Totals } from "./totals.ts";
-import { type Identity, podKey, reportName, type Violation, violationId } from "./violation.ts";
+import { type Identity, podKey, reportName, UNKNOWN, type Violation, violationId } from "./violation.ts";
 
 /** One violation of the report. */
 export interface Entry {
@@ -298,9 +298,10 @@ export class Ledger {
 
   #seeTally(identity: Identity, tally: Tally): void {
     this.workloads.add(workloadKey(identity));
-    if (identity.workload.kind === "Node") {
-      this.nodes.add(identity.workload.name);
-      this.#mutableNodes.add(identity.workload.name);
+    const { kind, name } = identity.workload;
+    if (kind === "Node" && name !== UNKNOWN && tally.pods.size === 0) {
+      this.nodes.add(name);
+      this.#mutableNodes.add(name);
     }
     for (const [key, pod] of tally.pods) {
       this.pods.add(key);

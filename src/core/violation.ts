@@ -63,6 +63,9 @@ export interface ThrottleNotice {
   intervalSeconds: number;
 }
 
+/** The name of a workload, and the kind of an owner, that the alert does not tell. No object can have this name. */
+export const UNKNOWN = "Unknown";
+
 /** Why an alert is not counted. Each is a label of `policy_violation_alerts_rejected_total`. */
 export type DecodeRejection = "no_policy";
 

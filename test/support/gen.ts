@@ -137,6 +137,15 @@ export function runs(numRuns: number): { numRuns: number; seed?: number } {
   return { numRuns, ...(seed === undefined ? {} : { seed: Number(seed) }) };
 }
 
+/** Lets a failed property print only what the alert holds. */
+function brief(alert: Alert): Alert {
+  const print = () => {
+    const held = Object.entries(alert).filter(([, v]) => v !== "" && v !== 0 && String(v) !== "");
+    return JSON.stringify(Object.fromEntries(held)).slice(0, 2000);
+  };
+  return Object.defineProperty(alert, fc.toStringMethod, { value: print, enumerable: false });
+}
+
 /** Alerts of a small world, so that violations, pods, times and duplicates meet often. */
 export function worldAlert(): fc.Arbitrary<Alert> {
   return fc
@@ -170,7 +179,8 @@ export function worldAlert(): fc.Arbitrary<Alert> {
         Message: w.message,
         Tags: w.tags,
       });
-    });
+    })
+    .map(brief);
 }
 
 /** A notice that mutes one of the world's pods or nodes. */
@@ -183,7 +193,8 @@ export function worldNotice(): fc.Arbitrary<Alert> {
     })
     .map(({ namespace, pod, node }) =>
       throttleNotice({ NamespaceName: namespace, PodName: namespace === "" ? "" : pod, HostName: node }),
-    );
+    )
+    .map(brief);
 }
 
 /** Text that an attacker might choose: controls, escapes, bidi, half surrogates, markup, prototype keys, huge. */
@@ -273,7 +284,7 @@ export function hostileAlert(): fc.Arbitrary<Alert> {
     else model[name] = fc.array(text, { maxLength: 80 });
   }
   model["UpdatedTime"] = fc.oneof(text, fc.integer({ min: 0, max: 1000 }).map(at), oddTime());
-  return fc.record(model) as unknown as fc.Arbitrary<Alert>;
+  return (fc.record(model) as unknown as fc.Arbitrary<Alert>).map(brief);
 }
 
 function oddTime(): fc.Arbitrary<string> {

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { decode } from "../../src/core/decode.ts";
+import { createRedactor } from "../../src/core/redact.ts";
+import { identityKey, type Violation } from "../../src/core/violation.ts";
+import { hostileAlert, renderOptions, runs, START_US } from "../support/gen.ts";
+import { add, newAggregator, reportsOf } from "../unit/core/fold-alerts.ts";
+import { faultsOf } from "../unit/core/report-check.ts";
+
+const redact = createRedactor();
+const violations = hostileAlert()
+  .map((alert) => decode(alert, START_US, redact))
+  .filter((decoded) => decoded.kind === "violation")
+  .map((decoded) => (decoded as { violation: Violation }).violation);
+
+describe("decode", () => {
+  it("takes any alert for one of three things, and never throws", () => {
+    const seen = { violation: 0, throttle: 0, rejected: 0 };
+    fc.assert(
+      fc.property(hostileAlert(), (alert) => {
+        const decoded = decode(alert, START_US, redact);
+        seen[decoded.kind]++;
+        expect(decoded.kind === "rejected").toBe(
+          alert.PolicyName.trim() === "" && alert.Operation !== "AlertThreshold",
+        );
+      }),
+      runs(3000),
+    );
+    // The generator reaches all three.
+    expect(Object.values(seen).every((n) => n > 0)).toBe(true);
+  });
+
+  it("leaves nothing raw in a violation, its key or a notice", () => {
+    fc.assert(
+      fc.property(hostileAlert(), (alert) => {
+        const decoded = decode(alert, START_US, redact);
+        for (const text of textsIn(decoded)) {
+          // The separator of keys is the only control character, and duplicate keys stay inside.
+          expect(text.replaceAll("\u001f", "")).not.toMatch(/[\p{C}\u2028\u2029]/u);
+          expect(text.isWellFormed()).toBe(true);
+        }
+      }),
+      runs(2000),
+    );
+  });
+
+  it("gives times that are whole and after the epoch, and not far ahead of the arrival", () => {
+    fc.assert(
+      fc.property(violations, ({ timeUs, evidence }) => {
+        expect(Number.isSafeInteger(timeUs)).toBe(true);
+        expect(timeUs).toBeGreaterThan(0);
+        expect(timeUs).toBeLessThanOrEqual(START_US + 300_000_000);
+        expect(evidence.time).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/);
+      }),
+      runs(1000),
+    );
+  });
+
+  it("keeps every part within its bound", () => {
+    fc.assert(
+      fc.property(violations, ({ key, duplicateKey = "", policy, identity }) => {
+        expect(key.length).toBeLessThanOrEqual(9 * 513);
+        expect(duplicateKey.length).toBeLessThanOrEqual(512);
+        expect(policy.tags.length).toBeLessThanOrEqual(50);
+        for (const text of textsIn([identity, policy]))
+          expect(Buffer.byteLength(text)).toBeLessThanOrEqual(512);
+      }),
+      runs(1000),
+    );
+  });
+});
+
+describe("a violation's key", () => {
+  it("is the same for two identities only when they are the same", () => {
+    fc.assert(
+      fc.property(violations, violations, ({ identity: a }, { identity: b }) => {
+        expect(identityKey(a) === identityKey(b)).toBe(JSON.stringify(a) === JSON.stringify(b));
+      }),
+      runs(1000),
+    );
+  });
+
+  it("does not run its parts together", () => {
+    const parts = fc.array(fc.constantFrom("", "a", "b", "ab", " "), { minLength: 9, maxLength: 9 });
+    const identity = parts.map(([operation, action, kind, name, container, source, resource, namespace]) => ({
+      operation: operation as string,
+      action: action as string,
+      outcome: "Unknown" as const,
+      workload: { kind: kind as string, name: name as string },
+      container: container as string,
+      source: source as string,
+      resource: resource as string,
+      namespace: namespace as string,
+    }));
+    fc.assert(
+      fc.property(identity, identity, (a, b) => {
+        expect(identityKey(a) === identityKey(b)).toBe(JSON.stringify(a) === JSON.stringify(b));
+      }),
+      runs(2000),
+    );
+  });
+});
+
+describe("reports of hostile alerts", () => {
+  it("fit the schema, are safe and add up, whatever the limits", () => {
+    const limits = fc.constantFrom(
+      {},
+      { maxViolations: 2 },
+      { maxBytes: 32_768 },
+      { maxBytes: 4096, maxPodsPerViolation: 1 },
+    );
+    fc.assert(
+      fc.property(fc.array(hostileAlert(), { minLength: 1, maxLength: 30 }), limits, (alerts, mods) => {
+        const aggregator = newAggregator();
+        const counted = alerts.filter((alert) => add(aggregator, alert) === "violation").length;
+        const reports = reportsOf(aggregator, renderOptions(mods));
+        expect(reports.flatMap(faultsOf)).toEqual([]);
+        expect(reports.reduce((sum, { summary }) => sum + summary.occurrences, 0)).toBe(counted);
+        // No two reports of a scope share a name.
+        const names = reports.map(({ metadata }) => `${metadata.namespace ?? ""}/${metadata.name}`);
+        expect(new Set(names).size).toBe(names.length);
+      }),
+      runs(400),
+    );
+  });
+});
+
+/** Every string in a value but the duplicate key, which is never shown. */
+function textsIn(value: unknown): string[] {
+  if (typeof value === "string") return [value];
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([name, member]) => (name === "duplicateKey" ? [] : textsIn(member)));
+}

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// A report read back is the report that was written, and counts go on from it as if nothing had been in between.
+
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { Alert } from "../../src/api/alert.ts";
+import type { Report } from "../../src/api/v1alpha1.ts";
+import type { Aggregator } from "../../src/core/aggregate.ts";
+import { renderReport } from "../../src/core/report.ts";
+import { rebaseOn } from "../../src/core/stored.ts";
+import { hostileAlert, renderOptions, runs, worldAlert, worldNotice } from "../support/gen.ts";
+import { addAll, newAggregator, reports, reportsOf } from "../unit/core/fold-alerts.ts";
+import { faultsOf } from "../unit/core/report-check.ts";
+
+const inputs = fc.array(
+  fc.oneof({ arbitrary: worldAlert(), weight: 8 }, { arbitrary: worldNotice(), weight: 1 }),
+  { minLength: 1, maxLength: 30 },
+);
+const LIMITS = [{}, { maxViolations: 2 }, { maxBytes: 4000 }, { maxPodsPerViolation: 1 }] as const;
+
+/** As the API server gives it back: other objects, and keys in another order. */
+function backFromServer(report: Report): Report {
+  const turned = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(turned);
+    if (typeof value !== "object" || value === null) return value;
+    return Object.fromEntries(
+      Object.entries(value)
+        .reverse()
+        .map(([k, v]) => [k, turned(v)]),
+    );
+  };
+  return turned(JSON.parse(JSON.stringify(report))) as Report;
+}
+
+/** A process that starts with these reports. */
+function restarted(stored: readonly Report[]): Aggregator {
+  const aggregator = newAggregator();
+  for (const report of stored.map(backFromServer)) {
+    const ledger = aggregator.ledger(report.metadata.namespace, report.policy.name);
+    aggregator.reshape(ledger, () => rebaseOn(ledger, report));
+  }
+  return aggregator;
+}
+
+describe("a report that is read back", () => {
+  it.each(LIMITS)("is rendered as it was, with %j", (limits) => {
+    const options = renderOptions(limits);
+    fc.assert(
+      fc.property(inputs, (alerts) => {
+        const stored = reports(alerts, options);
+        expect(reportsOf(restarted(stored), options)).toEqual(stored);
+      }),
+      runs(150),
+    );
+  });
+
+  it("is rendered as it was for hostile alerts", () => {
+    fc.assert(
+      fc.property(fc.array(hostileAlert(), { minLength: 1, maxLength: 10 }), (alerts) => {
+        const stored = reports(alerts);
+        expect(reportsOf(restarted(stored))).toEqual(stored);
+      }),
+      runs(200),
+    );
+  });
+});
+
+describe("counts that go on", () => {
+  it.each(LIMITS)("from a stored report, are exact, with %j", (limits) => {
+    const options = renderOptions(limits);
+    fc.assert(
+      fc.property(inputs, inputs, (before, after) => {
+        const stored = reports(before, options);
+        const went = reportsOf(addAll(restarted(stored), after), options);
+        const whole = reports([...before, ...after], options);
+        expect(went.map(exact)).toEqual(whole.map(exact));
+        expect(went.flatMap(faultsOf)).toEqual([]);
+      }),
+      runs(150),
+    );
+  });
+
+  it("whatever came before the stored report was known", () => {
+    fc.assert(
+      fc.property(inputs, inputs, fc.boolean(), (before, early, isInFlight) => {
+        const stored = reports(before, renderOptions({ maxViolations: 2 }));
+        const aggregator = addAll(newAggregator(), early);
+        if (isInFlight) for (const ledger of aggregator.ledgers.values()) ledger.take();
+        for (const report of stored) {
+          const ledger = aggregator.ledger(report.metadata.namespace, report.policy.name);
+          aggregator.reshape(ledger, () => rebaseOn(ledger, report));
+        }
+        if (isInFlight)
+          for (const ledger of aggregator.ledgers.values()) if (ledger.isInFlight) ledger.commit();
+        const went = reportsOf(aggregator);
+        expect(new Map(went.map((r) => [key(r), exact(r)]))).toEqual(
+          new Map(reports([...before, ...early]).map((r) => [key(r), exact(r)])),
+        );
+        expect(went.flatMap(faultsOf)).toEqual([]);
+        for (const report of went) {
+          const old = stored.find((each) => key(each) === key(report));
+          const known = new Set(old?.violations.map(({ id }) => id));
+          // What was cut from the stored list may have been this very violation.
+          for (const violation of report.violations) {
+            if (old?.omitted && !known.has(violation.id)) expect(violation.lowerBound).toBe(true);
+          }
+        }
+      }),
+      runs(150),
+    );
+  });
+});
+
+function key(report: Report): string {
+  return `${report.metadata.namespace}/${report.metadata.name}`;
+}
+
+/** What no restart may change, whatever the limits cut. */
+function exact({ summary }: Report): unknown {
+  const { occurrences, prevented, allowed, unknown, severity, firstSeen, lastSeen } = summary;
+  return { occurrences, prevented, allowed, unknown, severity, firstSeen, lastSeen };
+}
+
+describe("a stored report that somebody has changed by hand", () => {
+  const summary = (fields: object) => (report: Report) => Object.assign(report.summary, fields);
+  const first = (fields: object) => (report: Report) => Object.assign(report.violations[0] ?? {}, fields);
+  const without = (name: keyof Report) => (report: Report) => Reflect.deleteProperty(report, name);
+  const edits: readonly (readonly [string, (report: Report) => unknown])[] = [
+    ["no summary", without("summary")],
+    ["no coverage", without("coverage")],
+    ["no violations", without("violations")],
+    ["omitted gone", without("omitted")],
+    ["an empty list", (report) => report.violations.splice(0)],
+    ["the same violation twice", ({ violations }) => violations.push(...structuredClone(violations))],
+    ["a count below its parts", summary({ occurrences: 0 })],
+    ["counts of zero", summary({ occurrences: 0, prevented: 0, allowed: 0, unknown: 0 })],
+    ["a count that is none", summary({ occurrences: Number.NaN })],
+    ["a negative count", summary({ prevented: -5 })],
+    ["a huge count", summary({ prevented: 2 ** 60 })],
+    ["times before the epoch", summary({ firstSeen: "1900-01-01T00:00:00Z", lastSeen: "x" })],
+    ["no times in the list", first({ firstSeen: "", lastSeen: "" })],
+    ["an id that is not the violation's", first({ id: "0" })],
+  ];
+
+  it.each(edits)("(%s) is still continued with a report that the server takes", (_name, edit) => {
+    fc.assert(
+      fc.property(fc.array(worldAlert(), { minLength: 1, maxLength: 8 }), worldAlert(), (before, next) => {
+        const alerts = before.map((alert): Alert => ({ ...alert, NamespaceName: "shop", PolicyName: "p1" }));
+        const stored = structuredClone(reports(alerts));
+        for (const report of stored) edit(report);
+        const aggregator = newAggregator();
+        for (const report of stored) {
+          const ledger = aggregator.ledger(report.metadata.namespace, report.policy.name);
+          aggregator.reshape(ledger, () => rebaseOn(ledger, report));
+          ledger.addGap();
+        }
+        addAll(aggregator, [{ ...next, NamespaceName: "shop", PolicyName: "p1" }]);
+        for (const ledger of aggregator.ledgers.values()) {
+          ledger.take();
+          renderReport(ledger, renderOptions());
+          ledger.commit();
+        }
+        expect(reportsOf(aggregator).flatMap(faultsOf)).toEqual([]);
+      }),
+      runs(40),
+    );
+  });
+});
