@@ -9,14 +9,18 @@ import { once } from "node:events";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
-import { TEST_PARTS } from "../parts/catalog.ts";
+import { NODE_PARTS, TEST_PARTS } from "../parts/catalog.ts";
 import { ensureParts, pathsOf } from "../parts/parts.ts";
+import { IDLE_IMAGE } from "../real-node/image.ts";
+import { whyNoNode } from "../real-node/needs.ts";
+import { startRealNode } from "../real-node/node.ts";
 import { type Cluster, startCluster } from "../support/cluster.ts";
 import { manifest, objectsOf } from "../support/sample-objects.ts";
 import { sampleAlerts } from "../support/samples.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
-const USAGE = `usage: npm run dev -- [--rate N] [--metrics HOST:PORT] [--log-level LEVEL]
+const USAGE = `usage: npm run dev -- [--node] [--rate N] [--metrics HOST:PORT] [--log-level LEVEL]
+  --node               on a real node: the pods really run (needs root, containerd, runc and CNI plugins)
   --rate N             alerts per second (default 5)
   --metrics HOST:PORT  where the operator serves /metrics and its probes (default 127.0.0.1:8080)
   --log-level LEVEL    the operator's log (default info)
@@ -25,6 +29,7 @@ const USAGE = `usage: npm run dev -- [--rate N] [--metrics HOST:PORT] [--log-lev
 function options() {
   const { values } = parseArgs({
     options: {
+      node: { type: "boolean", default: false },
       rate: { type: "string", default: "5" },
       metrics: { type: "string", default: "127.0.0.1:8080" },
       "log-level": { type: "string", default: "info" },
@@ -36,7 +41,7 @@ function options() {
 
 const say = (text: string) => process.stdout.write(`${text}\n`);
 
-function node(script: string, args: readonly string[], stdio: "pipe" | "inherit", env = {}): ChildProcess {
+function program(script: string, args: readonly string[], stdio: "pipe" | "inherit", env = {}): ChildProcess {
   return spawn(process.execPath, [join(ROOT, script), ...args], {
     stdio: ["pipe", stdio, "inherit"],
     env: { ...process.env, ...env },
@@ -46,7 +51,7 @@ function node(script: string, args: readonly string[], stdio: "pipe" | "inherit"
 }
 
 async function startKubeArmorNode(rate: string): Promise<{ child: ChildProcess; address: string }> {
-  const child = node(
+  const child = program(
     "test/kubearmor-node/main.ts",
     ["--rate", rate, "--wait-for-client", "--die-with-parent"],
     "pipe",
@@ -77,6 +82,15 @@ Ctrl-C ends everything and removes it.
 `;
 }
 
+async function start(onNode: boolean): Promise<Cluster> {
+  say("starting etcd, kube-apiserver and kube-controller-manager");
+  if (!onNode) return await startCluster();
+  const missing = whyNoNode();
+  if (missing !== undefined) throw new Error(`no real node here: ${missing}`);
+  say("starting containerd, kubelet, kube-scheduler and kube-proxy");
+  return await startRealNode();
+}
+
 async function stopChild(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const exit = once(child, "exit");
@@ -85,7 +99,7 @@ async function stopChild(child: ChildProcess): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  const { rate, metrics, help, "log-level": logLevel } = options();
+  const { rate, metrics, help, node: onNode, "log-level": logLevel } = options();
   if (help) {
     say(USAGE);
     return;
@@ -93,14 +107,14 @@ async function main(): Promise<void> {
   const stop = new Promise<void>((resolve) => {
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => resolve());
   });
-  const { paths, missing } = pathsOf(await ensureParts({ names: TEST_PARTS, onProgress: say }));
+  const names = onNode ? [...TEST_PARTS, ...NODE_PARTS] : TEST_PARTS;
+  const { paths, missing } = pathsOf(await ensureParts({ names, onProgress: say }));
   if (missing !== undefined || !paths.kubectl) throw new Error(`parts are missing: ${missing}`);
-  say("starting etcd, kube-apiserver and kube-controller-manager");
-  const cluster = await startCluster();
+  const cluster = await start(onNode);
   const children: ChildProcess[] = [];
   try {
     await cluster.applyCrds();
-    await cluster.apply(manifest(objectsOf(sampleAlerts())));
+    await cluster.apply(manifest(objectsOf(sampleAlerts()), onNode ? IDLE_IMAGE : undefined));
     await cluster.kubectl(["create", "namespace", "kubearmor"]);
     const kubeArmor = await startKubeArmorNode(rate);
     children.push(kubeArmor.child);
@@ -114,7 +128,7 @@ async function main(): Promise<void> {
       "--log-level",
       logLevel,
     ];
-    const operator = node("src/main.ts", args, "inherit", { KUBECONFIG: cluster.kubeconfigPath });
+    const operator = program("src/main.ts", args, "inherit", { KUBECONFIG: cluster.kubeconfigPath });
     children.unshift(operator);
     operator.on("exit", (code) => code && process.kill(process.pid, "SIGTERM"));
     const folders = [paths.kubectl, paths.helm].flatMap((path) => (path ? [dirname(path)] : []));

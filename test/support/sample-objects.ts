@@ -32,8 +32,13 @@ export function objectsOf(alerts: readonly Alert[]): SampleObjects {
   };
 }
 
-/** The objects as one manifest. The pods are never scheduled: they need no node and no image. */
-export function manifest({ namespaces, pods, nodes }: SampleObjects): string {
+/** A pod that is never scheduled: it needs no node and no image. */
+const UNSCHEDULED = { schedulerName: "nobody", containers: [{ name: "app", image: "app" }] };
+
+/** The objects as one manifest; with an image that is already on the node, the pods really run. */
+export function manifest({ namespaces, pods, nodes }: SampleObjects, image?: string): string {
+  const spec =
+    image === undefined ? UNSCHEDULED : { containers: [{ name: "app", image, imagePullPolicy: "Never" }] };
   const objects = [
     ...namespaces
       .filter((name) => name !== "default")
@@ -43,11 +48,7 @@ export function manifest({ namespaces, pods, nodes }: SampleObjects): string {
       apiVersion: "v1",
       kind: "Pod",
       metadata: { namespace, name },
-      spec: {
-        schedulerName: "nobody",
-        automountServiceAccountToken: false,
-        containers: [{ name: "app", image: "app" }],
-      },
+      spec: { automountServiceAccountToken: false, terminationGracePeriodSeconds: 0, ...spec },
     })),
   ];
   return objects.map((object) => JSON.stringify(object)).join("\n---\n");
