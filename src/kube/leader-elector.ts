@@ -160,10 +160,10 @@ export class LeaderElector {
     let pauseMs = retryPeriodMs;
     for (;;) {
       await this.#clock.sleep(pauseMs, signal);
-      this.#noticeLapse();
       if (signal.aborted) return;
       const startedMs = this.#clock.nowMs();
       const deadline = await this.#attempt(signal);
+      // First of all, for a term that was over for a moment stays over.
       this.#noticeLapse();
       if (signal.aborted) {
         deadline?.cancel();
@@ -214,7 +214,7 @@ export class LeaderElector {
     const why =
       term.deadline.leftMs < -retryPeriodMs
         ? "this process stood still, or its clock was set"
-        : (this.#problem ?? "the API server has not answered");
+        : (this.#problem ?? "the API server has not answered in time");
     this.#endTerm(`the Lease ${this.#lease} was not renewed for ${renewDeadlineMs / 1000} s: ${why}`);
   }
 

@@ -114,6 +114,22 @@ describe("a leader that stood still", () => {
     expect(a.lostAtMs.map((ms) => ms - election.startMs)).toEqual([2004]);
   });
 
+  test("for a moment too long does not lead again by an answer that was on its way", async () => {
+    const a = await election.leader("a");
+    // The first renewal is lost. The second is sent at 7.006, and answered at 9.907 while the process stands still.
+    a.connection.weather = ({ method }) => {
+      if (election.nowMs < 7000) return { lost: "request" };
+      return method === "PUT" ? { answerMs: 2900 } : {};
+    };
+    await election.world.advance(9500);
+    a.process.freeze();
+    await election.world.advance(1000);
+    await a.process.thaw("answer");
+    await election.world.advance(0);
+    expect([a.elector.isLeader, a.lostAtMs.length]).toEqual([false, 1]);
+    expect(election.world.pending).toBe(0);
+  });
+
   test("is a leader no more when the claim itself is answered too late", async () => {
     const a = election.candidate("a");
     void a.run();
@@ -137,6 +153,15 @@ test("a clock that is set back does not make leadership last", async () => {
   await election.world.advance(30_000);
   expect(a.lostAtMs.map((ms) => ms - election.startMs)).toEqual([10_002]);
   expect(a.elector.isLeader).toBe(false);
+});
+
+test("a clock that is set back during a renewal does not put off the next", async () => {
+  const a = await election.leader("a");
+  a.connection.weather = () => ({ answerMs: 500 });
+  await election.world.advance(2100);
+  a.process.skewMs = -3_600_000;
+  await election.world.advance(60_000);
+  expect([a.elector.isLeader, a.lostAtMs]).toEqual([true, []]);
 });
 
 describe("release", () => {
@@ -245,13 +270,12 @@ describe("release", () => {
 
   test("wins over an acquire whose answer comes at that moment", async () => {
     const a = election.candidate("a");
+    // As when the answer is in, and the program has not come to it yet.
+    const { request } = a.connection;
+    a.connection.request = (asked) => request.call(a.connection, { ...asked, signal: undefined }) as never;
     void a.run();
     await election.world.advance(3);
-    // The POST is answered at 4 ms; the process gets to it after release was called.
-    a.process.freeze();
-    await election.world.advance(10);
     const released = a.elector.release();
-    await a.process.thaw("answer");
     await election.world.advance(10);
     await released;
     expect([a.elector.isLeader, a.terms.length, a.gaveUp]).toEqual([false, 0, 1]);
@@ -310,6 +334,21 @@ describe("trouble", () => {
     expect([a.elector.isLeader, b.elector.isLeader]).toEqual([true, false]);
     expect(b.logged.map(({ message }) => message)).toEqual(["another replica holds the Lease"]);
     expect([b.elector.problem, b.elector.holder]).toEqual([undefined, "a"]);
+  });
+
+  test("is a Lease that is stored otherwise than it was sent", async () => {
+    const a = election.candidate("a");
+    const handle = election.server.handle.bind(election.server);
+    election.server.handle = (request) => {
+      const lease = handle(request);
+      return { ...lease, spec: { ...lease.spec, acquireTime: "2026-11-23T10:00:00Z" } };
+    };
+    void a.run();
+    await election.world.advance(10);
+    expect(a.elector.isLeader).toBe(false);
+    expect(a.elector.problem).toBe(
+      "the API server stored another Lease than was sent; does a webhook change it?",
+    );
   });
 
   test("that is no Lease is told as such", async () => {

@@ -278,6 +278,7 @@ describe("a leader", () => {
     await election.world.advance(20_000);
     expect(a.elector.isLeader).toBe(true);
     expect(election.record).toMatchObject({ holderIdentity: "a", leaseTransitions: 4 });
+    expect(election.server.lease?.spec.acquireTime).not.toBe("2026-11-23T10:00:00.002500Z");
   });
 });
 
