@@ -19,7 +19,7 @@ export interface PaceOptions {
 export interface Pace {
   lastWriteMs: number;
   intervalMs: number;
-  /** Writes that a new violation may have ahead of the interval; one comes back per minIntervalMs. */
+  /** Writes that new violations may have ahead of the interval; each write takes one, each minIntervalMs earns one. */
   credit: number;
 }
 
@@ -46,12 +46,12 @@ export function dueMs(pace: Pace, urgency: Urgency, nowMs: number, options: Pace
 
 /** The pace after a write at `nowMs`; `fresh` tells whether it brought a new violation. */
 export function afterWrite(pace: Pace, fresh: boolean, nowMs: number, options: PaceOptions): Pace {
-  const early = nowMs - pace.lastWriteMs < options.minIntervalMs;
   const quiet = nowMs - pace.lastWriteMs > 2 * pace.intervalMs;
   return {
     lastWriteMs: nowMs,
     intervalMs: fresh || quiet ? options.minIntervalMs : Math.min(pace.intervalMs * 2, options.maxIntervalMs),
-    credit: creditAt(pace, nowMs, options) - (early ? 1 : 0),
+    // Each write costs what an interval earns, so that new violations without end come to one write per interval.
+    credit: Math.max(0, creditAt(pace, nowMs, options) - 1),
   };
 }
 

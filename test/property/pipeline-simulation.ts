@@ -73,7 +73,7 @@ export class Simulation {
     });
     for (let i = 0; !settled; i++) {
       if (i > 5000) throw new Error("did not settle");
-      await this.clock.advance(500);
+      await this.clock.advance(i === 0 ? 0 : 500);
     }
     await done;
   }

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// What was missed: the stream comes and goes, containers are muted, input is rejected. All of it is told, once.
+
+import { describe, expect, it } from "vitest";
+import type { Alert } from "../../src/api/alert.ts";
+import type { Report } from "../../src/api/v1alpha1.ts";
+import { Pipeline } from "../../src/controller/pipeline.ts";
+import { silentLogger } from "../../src/telemetry/log.ts";
+import { FakeClock } from "../support/fake-clock.ts";
+import { alert, hostAlert, pipelineOptions, throttleNotice } from "../support/gen.ts";
+import { MemorySink } from "../support/memory-sink.ts";
+import { Simulation } from "./pipeline-simulation.ts";
+
+const KEY = "shop/no-package-managers";
+
+function send(simulation: Simulation, ...alerts: Alert[]): void {
+  for (const each of alerts) simulation.pipeline.onAlert(each, 0);
+}
+
+function coverageOf(simulation: Simulation, key = KEY): Report["coverage"] | undefined {
+  return simulation.store.get(key)?.coverage;
+}
+
+describe("the stream", () => {
+  it("that was never lost is told as continuous since it was opened", async () => {
+    const s = new Simulation();
+    await s.start();
+    send(s, alert());
+    await s.clock.advance(1000);
+    expect(coverageOf(s)).toEqual({
+      continuousSince: "2026-11-23T10:00:00.000000Z",
+      gaps: 0,
+      throttleNotices: 0,
+      lowerBound: false,
+    });
+  });
+
+  it("that is lost and found is one gap, however many tries it took, and continuous since it was found", async () => {
+    const s = new Simulation();
+    await s.start();
+    send(s, alert());
+    await s.clock.advance(10_000);
+    s.disconnect("ok_end");
+    await s.clock.advance(6000);
+    // While it is down, no report claims that it is read.
+    expect(coverageOf(s)).toEqual({ gaps: 1, throttleNotices: 0, lowerBound: true });
+    for (let i = 0; i < 5; i++) {
+      s.disconnect("connect_failed");
+      await s.clock.advance(1000);
+    }
+    s.pipeline.onConnected();
+    await s.clock.advance(60_000);
+    expect(coverageOf(s)).toEqual({
+      continuousSince: "2026-11-23T10:00:21.000000Z",
+      gaps: 1,
+      throttleNotices: 0,
+      lowerBound: true,
+    });
+    expect(s.pipeline.coverage).toMatchObject({ gaps: 1, gapSeconds: 11.1 });
+    expect(s.pipeline.coverage.disconnects).toEqual({ ok_end: 1, error: 0, watchdog: 0, connect_failed: 5 });
+  });
+
+  it("that was lost before a report existed is no gap of that report", async () => {
+    const s = new Simulation();
+    await s.start();
+    send(s, alert());
+    s.disconnect();
+    s.pipeline.onConnected();
+    send(s, hostAlert());
+    await s.clock.advance(1000);
+    expect(coverageOf(s)).toMatchObject({ gaps: 1, lowerBound: true });
+    expect(coverageOf(s, "/host-files")).toMatchObject({ gaps: 0, lowerBound: false });
+  });
+
+  it("that could never be opened is no gap", async () => {
+    const s = new Simulation();
+    s.disconnect("connect_failed");
+    s.disconnect("connect_failed");
+    expect(s.pipeline.coverage.gaps).toBe(0);
+    expect(s.pipeline.coverage.down?.reason).toBe("connect_failed");
+  });
+
+  it("that comes and goes without an alert makes no report", async () => {
+    const s = new Simulation();
+    await s.start();
+    for (let i = 0; i < 5; i++) {
+      s.disconnect();
+      await s.clock.advance(5000);
+      s.pipeline.onConnected();
+    }
+    await s.stop();
+    expect(s.sink.calls).toBe(0);
+  });
+});
+
+describe("a throttle notice", () => {
+  const orders = [
+    ["before the alert", [throttleNotice(), alert()]],
+    ["after the alert", [alert(), throttleNotice()]],
+  ] as const;
+
+  it.each(orders)("%s marks the report", async (_name, alerts) => {
+    const s = new Simulation();
+    await s.start();
+    send(s, ...alerts);
+    await s.clock.advance(6000);
+    expect(coverageOf(s)).toMatchObject({ gaps: 0, throttleNotices: 1, lowerBound: true });
+    expect(s.pipeline.books).toMatchObject({ received: 2, counted: 1, throttleNotices: 1 });
+  });
+
+  it.each([
+    ["of another pod", { PodName: "web-2" }],
+    ["of another namespace's pod of the same name", { NamespaceName: "bank" }],
+    ["of a host", { NamespaceName: "", PodName: "", ContainerName: "" }],
+  ])("%s leaves the report alone", async (_name, mods) => {
+    const s = new Simulation();
+    await s.start();
+    send(s, alert(), throttleNotice(mods));
+    await s.clock.advance(6000);
+    expect(coverageOf(s)).toMatchObject({ throttleNotices: 0, lowerBound: false });
+  });
+
+  it("of a host marks what the host did, and not what a container on it did", async () => {
+    const s = new Simulation();
+    await s.start();
+    const container = {
+      NamespaceName: "container_namespace",
+      OwnerNamespace: "",
+      PodName: "box",
+      PolicyName: "box",
+    };
+    const notice = throttleNotice({ NamespaceName: "", PodName: "", ContainerName: "" });
+    send(s, hostAlert({ PolicyName: "p" }), alert(container), notice);
+    await s.clock.advance(6000);
+    expect(coverageOf(s, "/p")).toMatchObject({ throttleNotices: 1, lowerBound: true });
+    expect(coverageOf(s, "/box")).toMatchObject({ throttleNotices: 0, lowerBound: false });
+  });
+
+  it("that carries the alert which tripped the limit is not counted as a violation", async () => {
+    const s = new Simulation();
+    await s.start();
+    send(s, alert({ Type: "SystemEvent", Operation: "AlertThreshold", MaxAlertsPerSec: 10 }));
+    await s.stop();
+    expect(s.pipeline.books).toMatchObject({ received: 1, counted: 0, throttleNotices: 1 });
+    expect(s.store.reports).toEqual([]);
+  });
+
+  it("tells the pod", async () => {
+    const s = new Simulation();
+    await s.start();
+    send(s, throttleNotice());
+    expect(s.occurrences).toEqual([
+      expect.objectContaining({
+        regarding: { kind: "Pod", namespace: "shop", name: "web-1" },
+        outcome: "Throttled",
+        count: 1,
+        note:
+          "KubeArmor muted the alerts of this container app for up to 30 s: it raised more than 10 in a second. " +
+          "Violations in that time are not counted.",
+      }),
+    ]);
+  });
+});
+
+describe("books", () => {
+  it("balance whatever comes in", async () => {
+    const rejected: unknown[] = [];
+    const clock = new FakeClock();
+    const pipeline = new Pipeline(pipelineOptions(), {
+      sink: new MemorySink(),
+      events: { record() {} },
+      clock,
+      logger: silentLogger,
+      onRejected: (...args) => rejected.push(args),
+    });
+    pipeline.onAlert(alert(), 1);
+    pipeline.onAlert(alert(), 2);
+    pipeline.onAlert(alert({ UpdatedTime: "" }), 3);
+    pipeline.onAlert(alert({ UpdatedTime: "" }), 4);
+    pipeline.onAlert(throttleNotice(), 5);
+    pipeline.onAlert(alert({ PolicyName: " " }), 6);
+    pipeline.onRejected("invalid_json", "no JSON", 7);
+    pipeline.onRejected("message_too_large", "5 MB", 0);
+    // An alert without a time of its own is never taken for a duplicate.
+    expect({ ...pipeline.books }).toEqual({
+      received: 8,
+      counted: 3,
+      duplicates: 1,
+      throttleNotices: 1,
+      rejected: {
+        no_policy: 1,
+        invalid_json: 1,
+        message_too_large: 1,
+        invalid_wire: 0,
+        not_an_alert: 0,
+        line_too_long: 0,
+      },
+    });
+    expect(pipeline.books.balanced).toBe(true);
+    expect(rejected).toEqual([
+      ["no_policy", "no PolicyName (MatchedPolicy, Process, shop, web-1, node-1)", 6],
+      ["invalid_json", "no JSON", 7],
+      ["message_too_large", "5 MB", 0],
+    ]);
+    expect(pipeline.lastAlertMs).toBe(clock.nowMs());
+  });
+});

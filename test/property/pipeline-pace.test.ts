@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// How often and in what order the pipeline writes, whatever the stream does.
+
+import { describe, expect, it } from "vitest";
+import type { Alert } from "../../src/api/alert.ts";
+import { alert, at, LIMITS, START_MS } from "../support/gen.ts";
+import { problemsOf, Simulation } from "./pipeline-simulation.ts";
+
+const MINUTE_MS = 60_000;
+
+function send(simulation: Simulation, ...alerts: Alert[]): void {
+  for (const each of alerts) simulation.pipeline.onAlert(each, 0);
+}
+
+describe("a storm of one violation", () => {
+  it("of 100,000 alerts is counted exactly, in a handful of writes", async () => {
+    const s = new Simulation();
+    await s.start();
+    // 20 s at 5,000 alerts a second, each a process of its own.
+    for (let tick = 0; tick < 200; tick++) {
+      for (let i = 0; i < 500; i++) {
+        send(
+          s,
+          alert({ HostPID: tick * 500 + i, UpdatedTime: at(tick * 100), Resource: `/proc/${i + 1}/maps` }),
+        );
+      }
+      await s.clock.advance(100);
+    }
+    await s.stop();
+    const [report, ...others] = s.store.reports;
+    expect(others).toEqual([]);
+    expect(report?.summary).toMatchObject({
+      occurrences: 100_000,
+      prevented: 100_000,
+      violations: 1,
+      pods: 1,
+    });
+    expect(report?.violations[0]).toMatchObject({ occurrences: 100_000, resource: "/proc/*/maps" });
+    expect(s.store.writes).toBeLessThanOrEqual(6);
+    expect(problemsOf(s)).toEqual([]);
+  });
+
+  it("is written within a second of its first sight, however long it lasts", async () => {
+    const s = new Simulation();
+    await s.start();
+    for (let i = 0; i < 20; i++) {
+      send(s, alert({ HostPID: i }));
+      await s.clock.advance(50);
+    }
+    expect(s.results).toEqual([{ kind: "written", atMs: 200 }]);
+    expect(s.store.get("shop/no-package-managers")?.summary.occurrences).toBe(4);
+  });
+
+  it("that goes on is written ever more rarely, up to once a minute", async () => {
+    const s = new Simulation();
+    await s.start();
+    for (let second = 0; second < 600; second++) {
+      send(s, alert({ HostPID: second, UpdatedTime: at(second * 1000) }));
+      await s.clock.advance(1000);
+    }
+    expect(s.results.map(({ atMs }) => atMs)).toEqual([
+      200, 5200, 15_200, 35_200, 75_200, 135_200, 195_200, 255_200, 315_200, 375_200, 435_200, 495_200,
+      555_200,
+    ]);
+  });
+
+  it("after a quiet time is told at once again", async () => {
+    const s = new Simulation();
+    await s.start();
+    for (let i = 0; i < 5; i++) {
+      send(s, alert({ HostPID: i }));
+      await s.clock.advance(10 * MINUTE_MS);
+    }
+    expect(s.results.map(({ atMs }) => atMs % (10 * MINUTE_MS))).toEqual([200, 200, 200, 200, 200]);
+  });
+});
+
+describe("many violations", () => {
+  it("in one report stay within its limits, and the summary tells all", async () => {
+    const s = new Simulation({ options: { limits: { ...LIMITS, maxViolations: 50, maxBytes: 40_000 } } });
+    await s.start();
+    for (let i = 0; i < 10_000; i++) {
+      const outcome = i % 100 === 7 ? { Result: "Passed", Action: "Audit" } : {};
+      send(s, alert({ Operation: "File", Resource: `/data/${letters(i)}`, UpdatedTime: at(i), ...outcome }));
+    }
+    await s.stop();
+    const [report] = s.store.reports;
+    expect(report?.summary).toMatchObject({
+      occurrences: 10_000,
+      violations: 10_000,
+      allowed: 100,
+      prevented: 9900,
+    });
+    expect(report?.violations).toHaveLength(50);
+    // What happened outlives what was stopped, the most recent first: 9,907, 9,807, … down to 5,007.
+    expect(new Set(report?.violations.map(({ outcome }) => outcome))).toEqual(new Set(["Allowed"]));
+    expect(report?.violations[0]?.resource).toBe(`/data/${letters(9907)}`);
+    expect(report?.violations[49]?.resource).toBe(`/data/${letters(5007)}`);
+    expect(report?.omitted).toEqual({ violations: 9950, occurrences: 9950 });
+    expect(problemsOf(s)).toEqual([]);
+  });
+
+  it("beyond the bound of memory are counted without their details", async () => {
+    const s = new Simulation({ options: { maxViolations: 10 } });
+    await s.start();
+    for (let i = 0; i < 100; i++) send(s, alert({ Operation: "File", Resource: `/data/${letters(i)}` }));
+    await s.stop();
+    expect(s.pipeline.aggregator.violationsHeld).toBe(10);
+    expect(s.pipeline.aggregator.unidentifiedTotal).toBe(90);
+    expect(s.store.reports[0]?.summary).toMatchObject({ occurrences: 100, prevented: 100 });
+    expect(s.store.reports[0]?.violations).toHaveLength(10);
+    expect(s.store.reports[0]?.omitted?.occurrences).toBe(90);
+    expect(problemsOf(s)).toEqual([]);
+  });
+
+  it("one after the other get three writes at once, then one in five seconds", async () => {
+    const s = new Simulation();
+    await s.start();
+    for (let i = 0; i < 200; i++) {
+      send(s, alert({ Operation: "File", Resource: `/data/${letters(i)}`, UpdatedTime: at(i * 100) }));
+      await s.clock.advance(100);
+    }
+    expect(s.results.map(({ atMs }) => atMs)).toEqual([200, 400, 600, 5600, 10_600, 15_600]);
+  });
+});
+
+describe("many reports", () => {
+  it("never cost more writes than the budget", async () => {
+    const s = new Simulation();
+    await s.start();
+    for (let round = 0; round < 30; round++) {
+      for (let i = 0; i < 300; i++) {
+        send(s, alert({ PolicyName: `policy-${i}`, HostPID: round, UpdatedTime: at(round * 1000) }));
+      }
+      await s.clock.advance(1000);
+    }
+    const times = s.results.map(({ atMs }) => atMs);
+    for (const from of times) {
+      for (const [length, most] of [
+        [1000, 60],
+        [10_000, 240],
+      ] as const) {
+        expect(times.filter((ms) => ms >= from && ms < from + length).length).toBeLessThanOrEqual(most);
+      }
+    }
+    // Busy all the time, each report written at least twice: nothing starves.
+    expect(times.length).toBeGreaterThan(600);
+    expect(s.store.reports).toHaveLength(300);
+    await s.stop();
+    expect(s.store.occurrences).toBe(9000);
+    expect(problemsOf(s)).toEqual([]);
+  });
+
+  it("that are new go first when writes are scarce", async () => {
+    const s = new Simulation({ options: { writesPerSecond: 1, writeBurst: 1 } });
+    await s.start();
+    const old = Array.from({ length: 5 }, (_, i) => `old-${i}`);
+    send(s, ...old.map((PolicyName) => alert({ PolicyName })));
+    await s.clock.advance(20_000);
+    expect(s.store.reports).toHaveLength(5);
+    // Counters of the old come first, the new a moment later.
+    send(s, ...old.map((PolicyName) => alert({ PolicyName, HostPID: 7 })));
+    await s.clock.advance(50);
+    send(s, ...["new-0", "new-1", "new-2"].map((PolicyName) => alert({ PolicyName })));
+    const written = s.store.history.length;
+    await s.clock.advance(30_000);
+    const order = s.store.history.slice(written).map(({ key }) => key.replace("shop/", ""));
+    expect(order.slice(1, 4)).toEqual(["new-0", "new-1", "new-2"]);
+    expect(new Set(order)).toEqual(new Set([...old, "new-0", "new-1", "new-2"]));
+  });
+});
+
+describe("an API server that wants to be left alone", () => {
+  it("is left alone for as long as it says, however much is new", async () => {
+    const s = new Simulation({ faults: new Map([[1, "retry_before"]]) });
+    await s.start();
+    for (let i = 0; i < 30; i++) {
+      send(s, alert({ Operation: "File", Resource: `/data/${letters(i)}`, UpdatedTime: at(i) }));
+      await s.clock.advance(100);
+    }
+    // The first try at 200 ms is answered with "in 3 s".
+    expect(s.results.map(({ atMs }) => atMs)).toEqual([200]);
+    await s.clock.advance(400);
+    expect(s.results.map(({ kind, atMs }) => [kind, atMs])).toEqual([
+      ["retry", 200],
+      ["written", 3200],
+    ]);
+    await s.stop();
+    expect(problemsOf(s)).toEqual([]);
+  });
+
+  it("and is gone for ten minutes costs no count, and few tries", async () => {
+    const faults = new Map(Array.from({ length: 60 }, (_, i) => [i + 1, "unknown_before"] as const));
+    const s = new Simulation({ faults });
+    await s.start();
+    for (let second = 0; second < 600; second++) {
+      for (let i = 0; i < 10; i++) {
+        send(
+          s,
+          alert({ Operation: "File", Resource: `/data/${letters(second % 50)}`, HostPID: second * 10 + i }),
+        );
+      }
+      await s.clock.advance(1000);
+    }
+    expect(s.sink.calls).toBeLessThan(120);
+    await s.stop();
+    expect(s.store.occurrences).toBe(6000);
+    expect(problemsOf(s)).toEqual([]);
+  });
+});
+
+describe("nothing to do", () => {
+  it("makes no request and keeps no timer", async () => {
+    const s = new Simulation();
+    await s.start();
+    send(s, alert());
+    await s.clock.advance(MINUTE_MS);
+    const calls = s.sink.calls;
+    await s.clock.advance(60 * MINUTE_MS);
+    expect(s.sink.calls).toBe(calls);
+    expect(s.clock.pending).toBe(0);
+  });
+});
+
+/** A number in letters, so that folding leaves it alone. */
+function letters(n: number): string {
+  return [...String(n)].map((digit) => "abcdefghij"[Number(digit)]).join("");
+}
+
+// The fake clock and the builders agree on where time starts.
+it("starts at the same time everywhere", () => {
+  expect(new Simulation().clock.nowMs()).toBe(START_MS);
+});

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// What people do to reports and namespaces while the program runs.
+
+import { describe, expect, it } from "vitest";
+import type { Alert } from "../../src/api/alert.ts";
+import { MANAGED_BY_LABEL } from "../../src/api/names.ts";
+import { alert, at, hostAlert } from "../support/gen.ts";
+import { problemsOf, Simulation } from "./pipeline-simulation.ts";
+
+const KEY = "shop/no-package-managers";
+
+function send(simulation: Simulation, ...alerts: Alert[]): void {
+  for (const each of alerts) simulation.pipeline.onAlert(each, 0);
+}
+
+describe("people", () => {
+  it("who delete a report see it start again from zero, and a gap alone does not bring it back", async () => {
+    const s = new Simulation();
+    await s.start();
+    send(s, alert({ HostPID: 1 }), alert({ HostPID: 2 }));
+    await s.clock.advance(10_000);
+    s.store.remove(KEY);
+    s.disconnect();
+    await s.clock.advance(20_000);
+    s.pipeline.onConnected();
+    await s.clock.advance(60_000);
+    expect(s.store.reports).toEqual([]);
+    expect(s.pipeline.aggregator.ledgers.size).toBe(0);
+    expect(s.pipeline.aggregator.violationsHeld).toBe(0);
+    send(s, alert({ HostPID: 3, UpdatedTime: at(90_000) }));
+    await s.clock.advance(1000);
+    expect(s.store.get(KEY)?.summary).toMatchObject({
+      occurrences: 1,
+      firstSeen: "2026-11-23T10:01:30.000000Z",
+    });
+    expect(s.store.get(KEY)?.coverage).toMatchObject({ gaps: 0, lowerBound: false });
+    expect(problemsOf(s)).toEqual([]);
+  });
+
+  it("who put labels, annotations, finalizers and owners on a report find them there after the next write", async () => {
+    const s = new Simulation();
+    await s.start();
+    send(s, alert({ HostPID: 1 }));
+    await s.clock.advance(1000);
+    s.store.edit(KEY, ({ metadata }) => {
+      metadata.labels = { ...metadata.labels, team: "blue" };
+      metadata.annotations = { ...metadata.annotations, note: "seen" };
+      metadata["finalizers"] = ["example.com/keep"];
+      metadata["ownerReferences"] = [{ kind: "Thing", name: "x" }];
+    });
+    send(s, alert({ HostPID: 2 }));
+    await s.clock.advance(60_000);
+    const report = s.store.get(KEY);
+    expect(report?.summary.occurrences).toBe(2);
+    expect(report?.metadata).toMatchObject({
+      labels: { team: "blue", [MANAGED_BY_LABEL]: "policy-violation-operator" },
+      annotations: { note: "seen", "argocd.argoproj.io/compare-options": "IgnoreExtraneous" },
+      finalizers: ["example.com/keep"],
+      ownerReferences: [{ kind: "Thing", name: "x" }],
+    });
+  });
+
+  it("who take our label or annotations off get them back", async () => {
+    const s = new Simulation();
+    await s.start();
+    send(s, alert({ HostPID: 1 }));
+    await s.clock.advance(1000);
+    s.store.edit(KEY, ({ metadata }) => {
+      metadata.labels = {};
+      metadata.annotations = {};
+    });
+    send(s, alert({ HostPID: 2 }));
+    await s.clock.advance(60_000);
+    expect(s.store.get(KEY)?.summary.occurrences).toBe(2);
+    expect(s.store.get(KEY)?.metadata.labels).toEqual({ [MANAGED_BY_LABEL]: "policy-violation-operator" });
+  });
+
+  it("who delete a namespace find what came too late in the cluster report", async () => {
+    const s = new Simulation();
+    await s.start();
+    send(s, alert({ HostPID: 1 }));
+    await s.clock.advance(10_000);
+    s.disconnect();
+    s.pipeline.onConnected();
+    s.store.removeNamespace("shop");
+    send(s, alert({ HostPID: 2, UpdatedTime: at(10_000) }), alert({ HostPID: 3, UpdatedTime: at(11_000) }));
+    await s.clock.advance(60_000);
+    const [report, ...others] = s.store.reports;
+    expect(others).toEqual([]);
+    expect(report?.metadata.namespace).toBeUndefined();
+    expect(report?.summary).toMatchObject({ occurrences: 2, pods: 1, nodes: 1 });
+    expect(report?.violations[0]).toMatchObject({
+      namespace: "shop",
+      node: "node-1",
+      workload: { kind: "Deployment", name: "web" },
+      occurrences: 2,
+    });
+    // What had been lost before the namespace went is still declared.
+    expect(report?.coverage).toMatchObject({ gaps: 1, lowerBound: true });
+    expect(problemsOf(s)).toEqual([]);
+  });
+
+  it("who delete a namespace whose pods go on for a while cause few writes", async () => {
+    const s = new Simulation();
+    await s.start();
+    s.store.removeNamespace("shop");
+    for (let i = 0; i < 600; i++) {
+      send(s, alert({ HostPID: i, UpdatedTime: at(i * 100) }));
+      await s.clock.advance(100);
+    }
+    await s.stop();
+    expect(s.store.occurrences).toBe(600);
+    expect(s.store.get("/no-package-managers")?.violations[0]?.occurrences).toBe(600);
+    expect(s.sink.calls).toBeLessThan(60);
+    expect(problemsOf(s)).toEqual([]);
+  });
+});
+
+describe("refusals", () => {
+  it("are told as long as they last, and nothing is lost", async () => {
+    const s = new Simulation({ faults: new Map([[1, "refused"]]) });
+    await s.start();
+    send(s, alert({ HostPID: 1 }));
+    await s.clock.advance(1000);
+    expect(s.pipeline.writer.refusals).toEqual(["injected"]);
+    expect(s.pipeline.aggregator.unwrittenOccurrences).toBe(1);
+    send(s, hostAlert(), alert({ HostPID: 2 }));
+    await s.clock.advance(1000);
+    // Another report that is written says nothing about this one.
+    expect(s.store.get("/host-files")).toBeDefined();
+    expect(s.pipeline.writer.refusals).toEqual(["injected"]);
+    await s.clock.advance(30_000);
+    expect(s.pipeline.writer.refusals).toEqual([]);
+    expect(s.store.get(KEY)?.summary.occurrences).toBe(2);
+  });
+});
