@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// What is kept of an alert must not keep the alert itself: a text that was cut from a longer one holds all of that one
+// in memory, in V8. So this test looks at the heap.
+
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { describe, expect, it } from "vitest";
+import type { Alert } from "../../../src/api/alert.ts";
+import { alert, violation } from "../../support/gen.ts";
+
+const ALERTS = 100;
+const TEXT_BYTES = 65_536;
+
+setFlagsFromString("--expose-gc");
+const collectGarbage = runInNewContext("gc") as () => void;
+
+/** A text as a feed makes it: of its own, not a part of another. */
+function fresh(text: string): string {
+  return Buffer.from(text).toString("utf8");
+}
+
+describe("violations kept of 100 alerts with 64 KB in every text", () => {
+  it.each<[string, (i: number) => string]>([
+    ["that are long", (i) => `/bin/x${i} `.padEnd(TEXT_BYTES, "a")],
+    ["that are long and not of one byte", (i) => `/bin/é${i} `.padEnd(TEXT_BYTES, "日")],
+    ["that are short behind white space", (i) => `${" ".repeat(TEXT_BYTES)}/bin/a-name-of-its-own-${i}`],
+    ["that are short in front of white space", (i) => `/bin/a-name-of-its-own-${i}`.padEnd(TEXT_BYTES, " ")],
+    ["that hold a secret", (i) => `/bin/x${i} --password `.padEnd(TEXT_BYTES, "s")],
+  ])("%s, take a small part of it", (_name, text) => {
+    collectGarbage();
+    const before = process.memoryUsage().heapUsed;
+    const kept = Array.from({ length: ALERTS }, (_, i) => {
+      const mods: Record<string, string> = {};
+      for (const [name, value] of Object.entries(alert()))
+        if (typeof value === "string") mods[name] = fresh(text(i));
+      return violation(alert(mods as Partial<Alert>, { NamespaceName: "shop", Operation: "File" }));
+    });
+    collectGarbage();
+    const perAlert = (process.memoryUsage().heapUsed - before) / kept.length;
+    // 34 texts of at most 512 bytes, most of them twice, and some of two bytes a character; one text alone would be
+    // 64 KB.
+    expect(perAlert).toBeLessThan(60_000);
+    expect(kept).toHaveLength(ALERTS);
+  });
+});
