@@ -50,7 +50,11 @@ export function buildReport(
         ...(watermark === undefined ? {} : { [WATERMARK_ANNOTATION]: watermark }),
       },
     },
-    ...body,
+    policy: body.policy,
+    summary: body.summary,
+    violations: body.violations,
+    ...(body.omitted ? { omitted: body.omitted } : {}),
+    coverage: body.coverage,
   };
 }
 

@@ -79,13 +79,13 @@ export class Pipeline implements FeedListener {
         writesPerSecond: options.writesPerSecond,
         writeBurst: options.writeBurst,
         writerId: options.writerId,
+      },
+      {
         render: () => ({
           limits: options.limits,
           severity: options.severity,
           continuousSinceUs: toUs(this.coverage.continuousSinceMs),
         }),
-      },
-      {
         aggregator: this.aggregator,
         sink: parts.sink,
         clock,

@@ -1,23 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Writes what the aggregator holds, at our pace: take → render → write → commit, or try again.
-// Invariant: an attempt whose fate is unknown is sent again as it is until the store tells that it landed or that it
-// did not; only then are its counts committed or put back. So nothing is counted twice and nothing is skipped.
+// Writes what the aggregator holds, at our pace: which report is next, how many at a time, and when to try again.
+// Invariant: a report has one turn at a time; what is not written stays in its ledger.
 
-import type { ObjectMeta, Report } from "../api/v1alpha1.ts";
+import type { Report } from "../api/v1alpha1.ts";
 import type { Aggregator, Urgency } from "../core/aggregate.ts";
 import type { Ledger } from "../core/ledger.ts";
 import type { PaceOptions } from "../core/pace.ts";
-import { type RenderOptions, renderReport } from "../core/report.ts";
 import { rebaseOn } from "../core/stored.ts";
 import { TokenBucket } from "../core/token-bucket.ts";
 import { reportKey } from "../core/violation.ts";
 import { unreachable } from "../lib/assert.ts";
-import { type Clock, fullJitter } from "../lib/clock.ts";
-import type { ReportSink, WriteResult } from "../sinks/sink.ts";
-import type { Logger } from "../telemetry/log.ts";
-import { type Attempt, buildReport, watermarkOf } from "./attempt.ts";
+import { fullJitter } from "../lib/clock.ts";
+import { ReportTask, type ReportTaskParts, refOf, type Verdict } from "./report-task.ts";
 import { Schedule } from "./schedule.ts";
 
 export interface WriterOptions {
@@ -25,29 +21,19 @@ export interface WriterOptions {
   /** Over all reports. */
   writesPerSecond: number;
   writeBurst: number;
-  /** What a report is rendered with; `continuousSinceUs` is asked for at each write. */
-  render: () => RenderOptions;
-  /** Names this process in the watermark; undefined writes none (a directory). */
+  /** Names this process in the watermark, unlike any other that ever ran; undefined writes none (a directory). */
   writerId: string | undefined;
 }
 
-export interface WriterParts {
+/** `onLanded` is called before the write in flight is committed: the moment to tell of it. */
+export interface WriterParts
+  extends Pick<ReportTaskParts, "sink" | "clock" | "logger" | "render" | "onLanded" | "onResult"> {
   aggregator: Aggregator;
-  sink: ReportSink;
-  clock: Clock;
-  logger: Logger;
-  /** Called with the ledger before its write in flight is committed: the moment to tell of it. */
-  onLanded: (ledger: Ledger, report: Report) => void;
-  /** Called for each answer of the sink. */
-  onResult: (kind: WriteResult["kind"], durationMs: number) => void;
 }
 
-/** What is known of the stored object of one report. */
-interface Stored {
-  metadata: ObjectMeta | undefined;
-  attempt: Attempt | undefined;
-  /** Whether an earlier try of the attempt may have landed: until a read tells, its counts are not put back. */
-  isOpen: boolean;
+/** One report's way to the store. */
+interface Turn {
+  task: ReportTask;
   failures: number;
 }
 
@@ -55,19 +41,15 @@ interface Stored {
 const CONCURRENCY = 4;
 const RETRY_BASE_MS = 500;
 const RETRY_MAX_MS = 15_000;
-/** Tries of one attempt that follow each other at once: a conflict or a shrink is answered, not waited out. */
-const MAX_QUICK_TRIES = 8;
-/** No report is cut below this: it holds the summary and a violation or two. */
-const MIN_REPORT_BYTES = 4096;
 
 export class ReportWriter {
   readonly #options: WriterOptions;
   readonly #parts: WriterParts;
+  readonly #taskParts: ReportTaskParts;
   readonly #schedule: Schedule;
   readonly #bucket: TokenBucket;
-  readonly #stored = new Map<string, Stored>();
+  readonly #turns = new Map<string, Turn>();
   readonly #busy = new Map<string, Promise<void>>();
-  readonly #refusals = new Map<string, string>();
   /** Writes and reads that failed and were put off. */
   retries = 0;
   #active = false;
@@ -79,6 +61,11 @@ export class ReportWriter {
   constructor(options: WriterOptions, parts: WriterParts) {
     this.#options = options;
     this.#parts = parts;
+    this.#taskParts = {
+      ...parts,
+      nextWatermark: () => this.#nextWatermark(),
+      rebase: (ledger, report) => parts.aggregator.reshape(ledger, () => rebaseOn(ledger, report)),
+    };
     this.#schedule = new Schedule(options.pace);
     this.#bucket = new TokenBucket(options.writesPerSecond, options.writeBurst);
   }
@@ -90,13 +77,14 @@ export class ReportWriter {
 
   /** Refusals that only a person can mend, as long as they last. */
   get refusals(): readonly string[] {
-    return [...new Set(this.#refusals.values())];
+    const all = [...this.#turns.values()].map(({ task }) => task.refusal);
+    return [...new Set(all.filter((refusal) => refusal !== undefined))];
   }
 
   /** Takes a stored report as the base of its ledger; before start. */
   adopt(ledger: Ledger, report: Report): void {
-    this.#parts.aggregator.reshape(ledger, () => rebaseOn(ledger, report));
-    this.#state(reportKey(ledger.namespace, ledger.policyName)).metadata = report.metadata;
+    this.#taskParts.rebase(ledger, report);
+    this.#turn(reportKey(ledger.namespace, ledger.policyName), ledger).task.metadata = report.metadata;
   }
 
   /** Notes that a report has something to write. */
@@ -119,6 +107,12 @@ export class ReportWriter {
     await Promise.all(this.#busy.values());
   }
 
+  /** Stops at once and for good: calls that are open are given up. */
+  async abandon(): Promise<void> {
+    this.#calls.abort();
+    await this.pause();
+  }
+
   /**
    * Writes everything now, whatever the pace, until nothing is left or the signal aborts; that ends the calls that are
    * open, and this writer. What could not be written stays in the ledgers.
@@ -127,12 +121,10 @@ export class ReportWriter {
     if (signal.aborted) this.#calls.abort();
     signal.addEventListener("abort", () => this.#calls.abort(), { once: true });
     await this.pause();
-    while (!signal.aborted) {
-      const keys = this.#unwrittenKeys();
-      if (keys.length === 0) return;
-      await this.#flushAll(keys, signal);
-      const waitMs = this.#unwrittenKeys().length === 0 ? 0 : RETRY_BASE_MS;
-      if (waitMs > 0) await this.#parts.clock.sleep(waitMs, signal);
+    while (!this.#calls.signal.aborted) {
+      await this.#flushAll(this.#unwrittenKeys());
+      if (this.#unwrittenKeys().length === 0) return;
+      await this.#parts.clock.sleep(RETRY_BASE_MS, this.#calls.signal);
     }
   }
 
@@ -140,12 +132,12 @@ export class ReportWriter {
     return [...this.#parts.aggregator.ledgers].filter(([, l]) => l.dirty || l.isInFlight).map(([key]) => key);
   }
 
-  async #flushAll(keys: readonly string[], signal: AbortSignal): Promise<void> {
+  async #flushAll(keys: readonly string[]): Promise<void> {
     const queue = [...keys];
     const worker = async () => {
-      for (let key = queue.shift(); key !== undefined && !signal.aborted; key = queue.shift()) {
+      for (let key = queue.shift(); key !== undefined && !this.#calls.signal.aborted; key = queue.shift()) {
         this.#schedule.forget(key);
-        await this.#reconcile(key, true);
+        await this.#takeTurn(key, true);
       }
     };
     await Promise.all(Array.from({ length: CONCURRENCY }, worker));
@@ -175,224 +167,86 @@ export class ReportWriter {
   }
 
   #launch(key: string, fresh: boolean): void {
-    const work = this.#reconcile(key, fresh).finally(() => {
+    const work = this.#takeTurn(key, fresh).finally(() => {
       this.#busy.delete(key);
       if (this.#active) this.#pump();
     });
     this.#busy.set(key, work);
   }
 
-  /** Brings one report up to date, or schedules another try. Never rejects. */
-  async #reconcile(key: string, fresh: boolean): Promise<void> {
+  async #takeTurn(key: string, fresh: boolean): Promise<void> {
     const ledger = this.#parts.aggregator.ledgers.get(key);
     if (!ledger) return;
-    const state = this.#state(key);
-    if (!state.attempt) this.#prepare(key, ledger, state, fresh);
-    for (let tries = 0; state.attempt && tries < MAX_QUICK_TRIES && !this.#calls.signal.aborted; tries++) {
-      const result = await this.#write(state.attempt);
-      if (!(await this.#settle(key, ledger, state, state.attempt, result))) return;
-    }
-    if (state.attempt) this.#backOff(key, state);
+    const turn = this.#turn(key, ledger);
+    const refusal = turn.task.refusal;
+    const verdict = await turn.task.run(fresh, this.#calls.signal);
+    if (turn.task.refusal !== undefined && turn.task.refusal !== refusal) this.#tell(turn.task);
+    this.#act(key, turn, verdict);
   }
 
-  #prepare(key: string, ledger: Ledger, state: Stored, fresh: boolean): void {
-    ledger.take();
-    this.#renew(key, ledger, state, fresh);
-  }
-
-  /** Makes the attempt anew from what is in flight. Only where it is known that no earlier one has landed. */
-  #renew(key: string, ledger: Ledger, state: Stored, fresh: boolean): void {
-    state.isOpen = false;
-    state.attempt = ledger.totals.occurrences === 0 ? undefined : this.#render(ledger, state.metadata, fresh);
-    if (state.attempt) return;
-    // A gap or a notice alone makes no report: there is no count that it could be short of.
-    ledger.restore();
-    if (ledger.unwritten > 0) this.note(key, "new_report");
-    else this.#forget(key);
-  }
-
-  #forget(key: string): void {
-    this.#stored.delete(key);
-    this.#refusals.delete(key);
-    this.#parts.aggregator.drop(key);
-  }
-
-  #render(ledger: Ledger, metadata: ObjectMeta | undefined, fresh: boolean): Attempt {
-    const { writerId, render } = this.#options;
-    const watermark = writerId === undefined ? undefined : `${writerId}/${++this.#sequence}`;
-    return {
-      report: buildReport(ledger, renderReport(ledger, render()), metadata, watermark),
-      watermark,
-      fresh,
-    };
-  }
-
-  async #write(attempt: Attempt): Promise<WriteResult> {
-    const { clock, sink } = this.#parts;
-    const startMs = clock.nowMs();
-    const result = await sink.write(attempt.report, this.#calls.signal);
-    this.#parts.onResult(result.kind, clock.nowMs() - startMs);
-    return result;
-  }
-
-  /** Acts on an answer; returns whether the attempt is to be tried again at once. */
-  async #settle(
-    key: string,
-    ledger: Ledger,
-    state: Stored,
-    attempt: Attempt,
-    result: WriteResult,
-  ): Promise<boolean> {
-    switch (result.kind) {
-      case "written":
-        this.#landed(key, ledger, state, attempt, result.report);
-        return false;
-      case "conflict":
-        return await this.#resolveConflict(key, ledger, state, attempt);
-      case "gone":
-        this.#rebase(key, ledger, state, attempt, undefined);
-        return true;
+  #act(key: string, turn: Turn, verdict: Verdict): void {
+    const nowMs = this.#parts.clock.nowMs();
+    switch (verdict.kind) {
+      case "landed":
+        turn.failures = 0;
+        this.#schedule.written(key, verdict.fresh, nowMs);
+        return;
+      case "later":
+        this.#schedule.retry(key, nowMs + Math.max(this.#backOffMs(turn), verdict.afterMs), verdict.fresh);
+        return;
+      case "anew":
+        this.note(key, "new_report");
+        return;
+      case "empty":
+        this.#turns.delete(key);
+        this.#parts.aggregator.drop(key);
+        return;
       case "namespace_gone":
-        this.#leaveNamespace(key, ledger);
-        return false;
-      case "too_large":
-        if (state.isOpen) return await this.#resolveConflict(key, ledger, state, attempt);
-        return this.#shrink(key, ledger, state, attempt, result.message);
-      case "retry":
-      case "unknown":
-        // An error of the server may come after it has stored the object, too.
-        state.isOpen = true;
-        this.#backOff(key, state, result.kind === "retry" ? result.retryAfterMs : undefined);
-        return false;
-      case "refused":
-        this.#refused(key, ledger, state, result.message);
-        return false;
+        this.#leaveNamespace(key, turn.task.ledger, nowMs);
+        return;
       default:
-        return unreachable(result);
+        unreachable(verdict);
     }
   }
 
-  #landed(key: string, ledger: Ledger, state: Stored, attempt: Attempt, report: Report): void {
-    state.metadata = report.metadata;
-    state.attempt = undefined;
-    state.isOpen = false;
-    state.failures = 0;
-    this.#refusals.delete(key);
-    this.#parts.onLanded(ledger, report);
-    ledger.commit();
-    this.#schedule.written(key, attempt.fresh, this.#parts.clock.nowMs());
-  }
-
-  async #resolveConflict(key: string, ledger: Ledger, state: Stored, attempt: Attempt): Promise<boolean> {
-    const read = await this.#parts.sink.read(refOf(ledger), this.#calls.signal);
-    switch (read.kind) {
-      case "found":
-        return this.#compare(key, ledger, state, attempt, read.report);
-      case "absent":
-        this.#rebase(key, ledger, state, attempt, undefined);
-        return true;
-      case "retry":
-        this.#backOff(key, state, read.retryAfterMs);
-        return false;
-      case "refused":
-        this.#refused(key, ledger, state, read.message);
-        return false;
-      default:
-        return unreachable(read);
-    }
-  }
-
-  /** Tells what a conflict was: our own write that had landed, a change of labels, or another writer's counts. */
-  #compare(key: string, ledger: Ledger, state: Stored, attempt: Attempt, found: Report): boolean {
-    const watermark = watermarkOf(found.metadata);
-    if (watermark !== undefined && watermark === attempt.watermark) {
-      this.#landed(key, ledger, state, attempt, found);
-      return false;
-    }
-    if (found.policy.name !== ledger.policyName) {
-      state.isOpen = false;
-      const message = `the object tells of another policy, ${found.policy.name}; delete it to have it written anew`;
-      this.#refused(key, ledger, state, message);
-      return false;
-    }
-    const ours = state.metadata && watermark !== undefined && watermark === watermarkOf(state.metadata);
-    if (ours && found.metadata.uid === state.metadata?.uid) {
-      const { violations, policy, summary, coverage, omitted } = attempt.report;
-      const body = { policy, summary, violations, ...(omitted ? { omitted } : {}), coverage };
-      state.metadata = found.metadata;
-      state.isOpen = false;
-      state.attempt = { ...attempt, report: buildReport(ledger, body, found.metadata, attempt.watermark) };
-    } else {
-      this.#rebase(key, ledger, state, attempt, found);
-    }
-    return true;
-  }
-
-  #rebase(key: string, ledger: Ledger, state: Stored, attempt: Attempt, found: Report | undefined): void {
-    this.#parts.aggregator.reshape(ledger, () => rebaseOn(ledger, found));
-    state.metadata = found?.metadata;
-    this.#renew(key, ledger, state, attempt.fresh);
-  }
-
-  #leaveNamespace(key: string, ledger: Ledger): void {
-    const { logger, aggregator } = this.#parts;
-    logger.info(
+  #leaveNamespace(key: string, ledger: Ledger, nowMs: number): void {
+    this.#parts.logger.info(
       { namespace: ledger.namespace, report: ledger.name },
       "namespace is gone: its counts go to the cluster report",
     );
-    this.#stored.delete(key);
-    this.#refusals.delete(key);
+    this.#turns.delete(key);
     // The pace stays: pods of a namespace that is being deleted may go on for a while.
-    this.#schedule.written(key, true, this.#parts.clock.nowMs());
-    aggregator.moveToCluster(key);
+    this.#schedule.written(key, true, nowMs);
+    this.#parts.aggregator.moveToCluster(key);
   }
 
-  #shrink(key: string, ledger: Ledger, state: Stored, attempt: Attempt, message: string): boolean {
-    const current = Math.min(ledger.maxBytes, JSON.stringify(attempt.report).length);
-    if (current <= MIN_REPORT_BYTES) {
-      this.#refused(key, ledger, state, `the report can't be made small enough: ${message}`);
-      return false;
-    }
-    ledger.maxBytes = Math.max(MIN_REPORT_BYTES, Math.floor(current / 2));
-    this.#parts.logger.warn(
-      { ...refOf(ledger), maxBytes: ledger.maxBytes, answer: message },
-      "the server refuses a report of this size: writing a smaller one",
-    );
-    state.attempt = this.#render(ledger, state.metadata, attempt.fresh);
-    return true;
+  /** Says a refusal once, however many reports meet it. */
+  #tell(task: ReportTask): void {
+    const others = [...this.#turns.values()].filter((turn) => turn.task !== task);
+    if (others.some((turn) => turn.task.refusal === task.refusal)) return;
+    const fields = { ...refOf(task.ledger), answer: task.refusal };
+    this.#parts.logger.error(fields, "report refused: will try again");
   }
 
-  #refused(key: string, ledger: Ledger, state: Stored, message: string): void {
-    if (!this.refusals.includes(message)) {
-      this.#parts.logger.error({ ...refOf(ledger), answer: message }, "report refused: will try again");
-    }
-    this.#refusals.set(key, message);
-    this.#backOff(key, state, RETRY_MAX_MS);
-    if (state.isOpen) return;
-    // Nothing was written for certain, so the next try may bring what has gathered since.
-    state.attempt = undefined;
-    ledger.restore();
-  }
-
-  #backOff(key: string, state: Stored, retryAfterMs = 0): void {
-    const { clock } = this.#parts;
-    const delayMs = RETRY_BASE_MS + fullJitter(state.failures, RETRY_BASE_MS, RETRY_MAX_MS, clock.random());
-    state.failures++;
+  #backOffMs(turn: Turn): number {
+    const random = this.#parts.clock.random();
+    const delayMs = RETRY_BASE_MS + fullJitter(turn.failures, RETRY_BASE_MS, RETRY_MAX_MS, random);
+    turn.failures++;
     this.retries++;
-    const atMs = clock.nowMs() + Math.max(delayMs, retryAfterMs);
-    this.#schedule.retry(key, atMs, state.attempt?.fresh ?? false);
+    return delayMs;
   }
 
-  #state(key: string): Stored {
-    let state = this.#stored.get(key);
-    if (!state) {
-      state = { metadata: undefined, attempt: undefined, isOpen: false, failures: 0 };
-      this.#stored.set(key, state);
+  #nextWatermark(): string | undefined {
+    const { writerId } = this.#options;
+    return writerId === undefined ? undefined : `${writerId}/${++this.#sequence}`;
+  }
+
+  #turn(key: string, ledger: Ledger): Turn {
+    let turn = this.#turns.get(key);
+    if (!turn) {
+      turn = { task: new ReportTask(ledger, this.#taskParts), failures: 0 };
+      this.#turns.set(key, turn);
     }
-    return state;
+    return turn;
   }
-}
-
-function refOf(ledger: Ledger): { namespace?: string; name: string } {
-  return { ...(ledger.namespace === undefined ? {} : { namespace: ledger.namespace }), name: ledger.name };
 }

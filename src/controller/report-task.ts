@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Brings one report up to date: take → render → write → commit, or find out what stands in the way.
+// Invariant: an attempt whose fate is unknown is sent again as it is until the store tells that it landed or that it
+// did not; only then are its counts committed or put back. So nothing is counted twice and nothing is skipped.
+
+import type { ObjectMeta, Report } from "../api/v1alpha1.ts";
+import type { Ledger } from "../core/ledger.ts";
+import { type RenderOptions, renderReport } from "../core/report.ts";
+import { unreachable } from "../lib/assert.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { ReportSink, WriteResult } from "../sinks/sink.ts";
+import type { Logger } from "../telemetry/log.ts";
+import { type Attempt, buildReport, watermarkOf } from "./attempt.ts";
+
+/** What became of a report's turn. */
+export type Verdict =
+  /** The report is written; `fresh` tells whether it brought a new violation. */
+  | { kind: "landed"; fresh: boolean }
+  /** Try again later, after at least `afterMs` milliseconds. */
+  | { kind: "later"; afterMs: number; fresh: boolean }
+  /** Nothing stands in the store any more, but new counts have come: write a new report. */
+  | { kind: "anew" }
+  /** There is no count to tell. */
+  | { kind: "empty" }
+  /** The namespace is gone. */
+  | { kind: "namespace_gone" };
+
+export interface ReportTaskParts {
+  sink: ReportSink;
+  clock: Clock;
+  logger: Logger;
+  render: () => RenderOptions;
+  /** A watermark that was never used before; undefined where the sink keeps none. */
+  nextWatermark: () => string | undefined;
+  /** Makes a stored report (or nothing) the base of the ledger. */
+  rebase: (ledger: Ledger, report: Report | undefined) => void;
+  onLanded: (ledger: Ledger, report: Report) => void;
+  onResult: (kind: WriteResult["kind"], durationMs: number) => void;
+}
+
+/** Tries of one turn that follow each other at once: a conflict or a shrink is answered, not waited out. */
+const MAX_QUICK_TRIES = 8;
+/** No report is cut below this: it holds the summary and a violation or two. */
+const MIN_REPORT_BYTES = 4096;
+/** Between tries of what only a person can mend. */
+const REFUSED_RETRY_MS = 15_000;
+
+export class ReportTask {
+  readonly ledger: Ledger;
+  /** Of the stored object; undefined when there is none, or it was never seen. */
+  metadata: ObjectMeta | undefined;
+  /** Why the report is refused, as long as it is. */
+  refusal: string | undefined;
+  readonly #parts: ReportTaskParts;
+  #attempt: Attempt | undefined;
+  /** Whether an earlier try of the attempt may have landed: until a read tells, its counts are not put back. */
+  #isOpen = false;
+
+  constructor(ledger: Ledger, parts: ReportTaskParts) {
+    this.ledger = ledger;
+    this.#parts = parts;
+  }
+
+  /** Takes one turn. Never rejects. */
+  async run(fresh: boolean, signal: AbortSignal): Promise<Verdict> {
+    if (!this.#attempt) {
+      this.ledger.take();
+      const over = this.#renew(fresh);
+      if (over) return over;
+    }
+    for (let tries = 0; tries < MAX_QUICK_TRIES && !signal.aborted; tries++) {
+      const verdict = await this.#try(signal);
+      if (verdict) return verdict;
+    }
+    return this.#later();
+  }
+
+  /** Sends the attempt once; returns undefined when it is to be tried again at once. */
+  async #try(signal: AbortSignal): Promise<Verdict | undefined> {
+    const attempt = this.#attempt as Attempt;
+    const result = await this.#write(attempt, signal);
+    switch (result.kind) {
+      case "written":
+        return this.#landed(attempt, result.report);
+      case "conflict":
+        return await this.#resolveConflict(attempt, signal);
+      case "gone":
+        return this.#rebase(attempt, undefined);
+      case "namespace_gone":
+        return { kind: "namespace_gone" };
+      case "too_large":
+        // Where an earlier try may have landed, that is to be known before the content changes.
+        if (this.#isOpen) return await this.#resolveConflict(attempt, signal);
+        return this.#shrink(attempt, result.message);
+      case "retry":
+      case "unknown":
+        // An error of the server may come after it has stored the object, too.
+        this.#isOpen = true;
+        return this.#later(result.kind === "retry" ? result.retryAfterMs : undefined);
+      case "refused":
+        return this.#refused(result.message);
+      default:
+        return unreachable(result);
+    }
+  }
+
+  async #write(attempt: Attempt, signal: AbortSignal): Promise<WriteResult> {
+    const { clock, sink, onResult } = this.#parts;
+    const startMs = clock.nowMs();
+    const result = await sink.write(attempt.report, signal);
+    onResult(result.kind, clock.nowMs() - startMs);
+    return result;
+  }
+
+  /** Makes the attempt anew from what is in flight. Only where it is known that no earlier one has landed. */
+  #renew(fresh: boolean): Verdict | undefined {
+    const { ledger } = this;
+    this.#isOpen = false;
+    this.#attempt = ledger.totals.occurrences === 0 ? undefined : this.#render(fresh);
+    if (this.#attempt) return undefined;
+    // A gap or a notice alone makes no report: there is no count that it could be short of.
+    ledger.restore();
+    return { kind: ledger.unwritten > 0 ? "anew" : "empty" };
+  }
+
+  #render(fresh: boolean): Attempt {
+    const { nextWatermark, render } = this.#parts;
+    const watermark = nextWatermark();
+    const body = renderReport(this.ledger, render());
+    return { report: buildReport(this.ledger, body, this.metadata, watermark), watermark, fresh };
+  }
+
+  #landed(attempt: Attempt, report: Report): Verdict {
+    this.metadata = report.metadata;
+    this.refusal = undefined;
+    this.#attempt = undefined;
+    this.#isOpen = false;
+    this.#parts.onLanded(this.ledger, report);
+    this.ledger.commit();
+    return { kind: "landed", fresh: attempt.fresh };
+  }
+
+  async #resolveConflict(attempt: Attempt, signal: AbortSignal): Promise<Verdict | undefined> {
+    const read = await this.#parts.sink.read(refOf(this.ledger), signal);
+    switch (read.kind) {
+      case "found":
+        return this.#compare(attempt, read.report);
+      case "absent":
+        return this.#rebase(attempt, undefined);
+      case "retry":
+        return this.#later(read.retryAfterMs);
+      case "refused":
+        return this.#refused(read.message);
+      default:
+        return unreachable(read);
+    }
+  }
+
+  /** Tells what a conflict was: our own write that had landed, a change of labels, or another writer's counts. */
+  #compare(attempt: Attempt, found: Report): Verdict | undefined {
+    const watermark = watermarkOf(found.metadata);
+    if (watermark !== undefined && watermark === attempt.watermark) return this.#landed(attempt, found);
+    if (found.policy.name !== this.ledger.policyName) {
+      this.#isOpen = false;
+      return this.#refused(
+        `the object tells of another policy, ${found.policy.name}; delete it to have it written anew`,
+      );
+    }
+    const isOurs = watermark !== undefined && watermark === watermarkOf(this.metadata);
+    if (!isOurs || found.metadata.uid !== this.metadata?.uid) return this.#rebase(attempt, found);
+    this.metadata = found.metadata;
+    this.#isOpen = false;
+    const report = buildReport(this.ledger, attempt.report, found.metadata, attempt.watermark);
+    this.#attempt = { ...attempt, report };
+    return undefined;
+  }
+
+  #rebase(attempt: Attempt, found: Report | undefined): Verdict | undefined {
+    this.#parts.rebase(this.ledger, found);
+    this.metadata = found?.metadata;
+    return this.#renew(attempt.fresh);
+  }
+
+  #shrink(attempt: Attempt, message: string): Verdict | undefined {
+    const { ledger } = this;
+    const current = Math.min(ledger.maxBytes, JSON.stringify(attempt.report).length);
+    if (current <= MIN_REPORT_BYTES) {
+      return this.#refused(`the report can't be made small enough: ${message}`);
+    }
+    ledger.maxBytes = Math.max(MIN_REPORT_BYTES, Math.floor(current / 2));
+    this.#parts.logger.warn(
+      { ...refOf(ledger), maxBytes: ledger.maxBytes, answer: message },
+      "the server refuses a report of this size: writing a smaller one",
+    );
+    this.#attempt = this.#render(attempt.fresh);
+    return undefined;
+  }
+
+  #refused(message: string): Verdict {
+    this.refusal = message;
+    const verdict = this.#later(REFUSED_RETRY_MS);
+    if (!this.#isOpen) {
+      // Nothing was written for certain, so the next try may bring what has gathered since.
+      this.#attempt = undefined;
+      this.ledger.restore();
+    }
+    return verdict;
+  }
+
+  #later(afterMs = 0): Verdict {
+    return { kind: "later", afterMs, fresh: this.#attempt?.fresh ?? false };
+  }
+}
+
+/** Where the report of a ledger is kept. */
+export function refOf(ledger: Ledger): { namespace?: string; name: string } {
+  return { ...(ledger.namespace === undefined ? {} : { namespace: ledger.namespace }), name: ledger.name };
+}
