@@ -1,19 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// The chart installed on a real API server: that its objects are accepted, and that its rights are enough for the
-// operator and for nothing else. No kubelet runs there, so the operator runs as a process with the chart's account.
+// The chart installed on a real API server: that its objects are accepted, what its account may do and what it may
+// not, and that it upgrades and goes away. No kubelet runs there, so no pod of it does; rights.test.ts runs the
+// operator with the chart's account.
 
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { readAlerts } from "../kubearmor-node/alerts.ts";
-import { startNode } from "../kubearmor-node/server.ts";
 import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
-import { eventually, OperatorProcess } from "../support/operator.ts";
-import { allReports, row } from "../support/reports.ts";
-import { manifest, objectsOf } from "../support/sample-objects.ts";
-import { SAMPLE_REPORTS, SAMPLES_PATH, sampleAlerts } from "../support/samples.ts";
 
 const CHART = join(import.meta.dirname, "../../charts/policy-violation-operator");
 const RELEASE = "policy-violation-operator";
@@ -113,44 +108,6 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       ["get", "kubearmorpolicies.security.kubearmor.com", "shop"],
     ])("does not let the operator %s %s in %s", async (verb, what, namespace) => {
       expect((await can(verb, what, namespace)).trim()).toMatch(/^no$/m);
-    });
-
-    test("lets the operator do its main job, and nothing that it asks for is forbidden", async () => {
-      await cluster.apply(manifest(objectsOf(sampleAlerts())));
-      const token = await cluster.createServiceAccountToken(NAMESPACE, RELEASE);
-      const node = await startNode();
-      const operator = new OperatorProcess({
-        kubeconfig: cluster.kubeconfigFor(token),
-        relay: node.address,
-        env: { POD_NAME: "the-pod", POD_NAMESPACE: NAMESPACE },
-      });
-      try {
-        await node.waitForClients();
-        node.push(readAlerts(SAMPLES_PATH));
-        await operator.received(26);
-        await operator.written();
-        expect((await allReports(cluster)).map(row)).toEqual(SAMPLE_REPORTS);
-        await eventually("Events sent", async () => (await operator.metric("events_sent_total")) >= 10);
-        expect(await operator.stop()).toBe(0);
-      } finally {
-        await operator.kill();
-        await node.stop();
-      }
-      // The log is written a moment after the answer.
-      const asked = await eventually("the audit log", () => {
-        const entries = cluster.auditEntries().filter((entry) => entry.user.username === ACCOUNT);
-        return entries.some((entry) => entry.objectRef?.resource === "events") && entries;
-      });
-      expect(asked.filter((entry) => entry.responseStatus?.code === 403)).toEqual([]);
-      const did = new Set(asked.map((entry) => `${entry.verb} ${entry.objectRef?.resource}`));
-      for (const deed of [
-        "list policyviolationreports",
-        "create policyviolationreports",
-        "create events",
-        "get pods",
-      ]) {
-        expect(did).toContain(deed);
-      }
     });
 
     test("upgrade changes the configuration; uninstall leaves the CRDs, and nothing else", async () => {
