@@ -90,7 +90,10 @@ export class LeaderElector {
     );
   }
 
-  /** Whether this process leads, by its clock at this very moment; look at it before every guarded write. */
+  /**
+   * Whether this process leads, by its clock at this very moment; look at it before every guarded write. After a
+   * standstill it is right at once, while the term's signal aborts a few milliseconds later.
+   */
   get isLeader(): boolean {
     return this.#term !== undefined && !this.#term.deadline.isOver;
   }
