@@ -13,10 +13,12 @@ import { relayFeed } from "./feed/relay.ts";
 import { KubeClient } from "./kube/client.ts";
 import { createEventSink } from "./kube/event-sink.ts";
 import type { LoadedKubeConfig } from "./kube/kubeconfig.ts";
+import { LeaderElector } from "./kube/leader-elector.ts";
 import type { Clock } from "./lib/clock.ts";
 import { pipelineOptions } from "./pipeline-options.ts";
-import { metricsSource, type Observed, PassingCounts, readiness } from "./probes.ts";
+import { type Leadership, metricsSource, type Observed, PassingCounts, readiness } from "./probes.ts";
 import { createClusterSink } from "./sinks/cluster.ts";
+import type { ReportSink } from "./sinks/sink.ts";
 import type { Logger } from "./telemetry/log.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
 import { type MetricsServer, startServer } from "./telemetry/server.ts";
@@ -46,6 +48,8 @@ class Operator {
   readonly #client: KubeClient;
   readonly #recorder: RunningRecorder | undefined;
   readonly #pipeline: Pipeline;
+  /** Undefined where this is the only replica. */
+  readonly #elector: LeaderElector | undefined;
   #server: MetricsServer | undefined;
 
   static async create(parts: OperatorParts): Promise<Operator> {
@@ -68,10 +72,11 @@ class Operator {
       timeoutMs: config.reports.writeTimeoutMs,
       observe: (call) => passing.countCall(call),
     });
+    this.#elector = config.leaderElection.enabled ? this.#candidate() : undefined;
     this.#recorder = config.events.enabled ? this.#startRecorder() : undefined;
     const events: EventRecorder = this.#recorder ?? { record() {} };
     this.#pipeline = new Pipeline(pipelineOptions(config, writerId(config.identity)), {
-      sink: createClusterSink({ client: this.#client, logger }),
+      sink: this.#guarded(createClusterSink({ client: this.#client, logger })),
       events,
       clock,
       logger,
@@ -85,12 +90,28 @@ class Operator {
       pipeline: this.#pipeline,
       passing,
       eventStats: () => this.#recorder?.stats(),
-      leadership: () => ({ isLeader: true, detail: "the only replica" }),
+      leadership: () => leadershipOf(this.#elector),
     };
   }
 
-  /** Feed first, so that alerts gather while the stored reports are listed; writes begin when those are known. */
+  /**
+   * Waits to lead, then reads and writes until told to stop or until leadership is lost. What a standby would read is
+   * read by the leader: the time between two leaders is a gap, as any restart is.
+   */
   async run(stop: AbortSignal): Promise<number> {
+    const { logger } = this.#parts;
+    const leading = this.#elector ? await this.#elector.acquire(stop) : new AbortController().signal;
+    if (leading && !stop.aborted) {
+      leading.addEventListener("abort", () => void this.#pipeline.writer.abandon(), { once: true });
+      await this.#lead(AbortSignal.any([stop, leading]));
+    }
+    if (leading?.aborted)
+      logger.error({ reason: String(leading.reason) }, "no longer the leader: nothing more is written");
+    return await this.#close();
+  }
+
+  /** Feed first, so that alerts gather while the stored reports are listed; writes begin when those are known. */
+  async #lead(end: AbortSignal): Promise<void> {
     const { config, clock, logger } = this.#parts;
     const feed = relayFeed(
       {
@@ -102,11 +123,38 @@ class Operator {
       clock,
       logger,
     );
-    const reading = feed.run(this.#pipeline, stop);
-    await this.#pipeline.load(stop);
-    if (!stop.aborted) this.#pipeline.writer.start();
+    const reading = feed.run(this.#pipeline, end);
+    await this.#pipeline.load(end);
+    if (!end.aborted) this.#pipeline.writer.start();
     await reading;
-    return await this.#close();
+  }
+
+  #candidate(): LeaderElector {
+    const { config, clock, logger } = this.#parts;
+    const { leaseNamespace, leaseName, leaseDurationMs, renewDeadlineMs, retryPeriodMs } =
+      config.leaderElection;
+    const { identity } = config;
+    const options = {
+      namespace: leaseNamespace,
+      name: leaseName,
+      identity,
+      leaseDurationMs,
+      renewDeadlineMs,
+      retryPeriodMs,
+    };
+    return new LeaderElector(options, this.#client, clock, logger);
+  }
+
+  /** Looks at the clock before each write: a process that stood still may no longer lead, whatever it believes. */
+  #guarded(sink: ReportSink): ReportSink {
+    const elector = this.#elector;
+    if (!elector) return sink;
+    return {
+      list: (signal) => sink.list(signal),
+      read: (ref, signal) => sink.read(ref, signal),
+      write: async (report, signal) =>
+        elector.isLeader ? await sink.write(report, signal) : { kind: "retry", message: "not the leader" },
+    };
   }
 
   async #close(): Promise<number> {
@@ -118,6 +166,7 @@ class Operator {
     if (this.#pipeline.listing === undefined) await this.#pipeline.writer.flush(deadline.signal);
     cancel();
     await this.#recorder?.stop((graceMs * CLOSING_SHARE) / 2);
+    await this.#elector?.release();
     await this.#client.close();
     await this.#server?.close();
     const unwritten = this.#pipeline.aggregator.unwrittenOccurrences;
@@ -163,6 +212,13 @@ class Operator {
     });
     logger.info({ port: this.#server.port }, "serving metrics and probes");
   }
+}
+
+function leadershipOf(elector: LeaderElector | undefined): Leadership {
+  if (!elector) return { isLeader: true, ok: true, detail: "the only replica" };
+  if (elector.isLeader) return { isLeader: true, ok: true, detail: "leader" };
+  if (elector.problem !== undefined) return { isLeader: false, ok: false, detail: elector.problem };
+  return { isLeader: false, ok: true, detail: `standby; leader is ${elector.holder ?? "not known"}` };
 }
 
 /** A restarted container has its pod's name again, but not its predecessor's sequence numbers. */

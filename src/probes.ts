@@ -37,37 +37,41 @@ export class PassingCounts {
   }
 }
 
+/** Whether this replica leads, and whether its standing by is as it should be. */
+export interface Leadership {
+  isLeader: boolean;
+  ok: boolean;
+  detail: string;
+}
+
 /** What the probes look at. */
 export interface Observed {
   pipeline: Pipeline;
   passing: PassingCounts;
   eventStats: () => RecorderStats | undefined;
-  leadership: () => { isLeader: boolean; detail: string };
+  leadership: () => Leadership;
 }
 
 /** Ready: the stored reports are listed, the stream is open or being retried, and nothing refuses our writes. */
 export function readiness({ pipeline, leadership }: Observed): Health {
-  const { coverage, writer, listing } = pipeline;
+  const { writer, listing } = pipeline;
   const refusal = writer.refusals[0];
-  const { isLeader, detail } = leadership();
+  const { isLeader, ok, detail } = leadership();
+  const isListed = listing === undefined || !isLeader;
   return {
-    ok: (listing === undefined || !isLeader) && refusal === undefined,
+    ok: ok && isListed && refusal === undefined,
     checks: {
-      leadership: { ok: true, detail },
-      reports: isLeader
-        ? { ok: listing === undefined, detail: listing ?? "listed" }
-        : { ok: true, detail: "not listed" },
+      leadership: { ok, detail },
+      reports: { ok: isListed, detail: isLeader ? (listing ?? "listed") : "the leader's business" },
       writes: refusal === undefined ? { ok: true } : { ok: false, detail: refusal },
       // A relay that is down is no reason to restart or unroute us: we retry, and the gap is counted.
-      stream: {
-        ok: true,
-        detail: coverage.down ? `down, being retried: ${coverage.down.message}` : streamWord(pipeline),
-      },
+      stream: { ok: true, detail: isLeader ? streamWord(pipeline) : "the leader's business" },
     },
   };
 }
 
 function streamWord({ coverage }: Pipeline): string {
+  if (coverage.down) return `down, being retried: ${coverage.down.message}`;
   return coverage.continuousSinceMs === undefined ? "connecting" : "open";
 }
 

@@ -213,7 +213,8 @@ async function namesIn(directory: string): Promise<string[]> {
 }
 
 const NO_PERMISSION = ["EACCES", "EPERM", "EROFS"];
-const NEEDS_A_PERSON = ["ENOSPC", "EDQUOT", "ENOTDIR", "EISDIR", "ENAMETOOLONG", "EEXIST", "ELOOP"];
+/** ENOENT: what Node says of a folder that can't be made on a read-only file system. */
+const NEEDS_A_PERSON = ["ENOENT", "ENOSPC", "EDQUOT", "ENOTDIR", "EISDIR", "ENAMETOOLONG", "EEXIST", "ELOOP"];
 
 function failure(path: string, error: unknown): Extract<ReadResult, { message: string }> {
   const code = codeOf(error);

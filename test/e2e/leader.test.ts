@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Two replicas on a real API server: one reads and writes, the other takes over, and no count is told twice.
+
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { readAlerts } from "../kubearmor-node/alerts.ts";
+import type { KubeArmorNode } from "../kubearmor-node/node.ts";
+import { startNode } from "../kubearmor-node/server.ts";
+import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
+import { eventually, OperatorProcess } from "../support/operator.ts";
+import { report } from "../support/reports.ts";
+import { SAMPLES_PATH } from "../support/samples.ts";
+
+const missing = whyNoCluster();
+const ALERT = readAlerts(SAMPLES_PATH)[0]!;
+const LEASE = {
+  PVO_LEADER_ELECTION_LEASE_DURATION_MS: "5000",
+  PVO_LEADER_ELECTION_RENEW_DEADLINE_MS: "3000",
+  PVO_LEADER_ELECTION_RETRY_PERIOD_MS: "500",
+  PVO_REPORTS_MIN_INTERVAL_MS: "200",
+};
+
+describe.skipIf(missing !== undefined && !process.env["CI"])(
+  `two replicas (${missing ?? "real parts"})`,
+  () => {
+    let cluster: Cluster;
+    let node: KubeArmorNode;
+    const replicas: OperatorProcess[] = [];
+
+    beforeAll(async () => {
+      cluster = await startCluster();
+      await cluster.applyCrds();
+      await cluster.kubectl(["create", "namespace", "kubearmor"]);
+    });
+    afterEach(async () => {
+      for (const replica of replicas.splice(0)) await replica.kill();
+      await node.stop();
+      await cluster.kubectl(["delete", "pvr", "-A", "--all"]);
+      await cluster.kubectl(["delete", "lease", "-n", "kubearmor", "--all"]);
+    });
+    afterAll(async () => {
+      await cluster?.stop();
+    });
+
+    function replica(): OperatorProcess {
+      const operator = new OperatorProcess({
+        kubeconfig: cluster.kubeconfigPath,
+        relay: node.address,
+        leaderElection: true,
+        env: LEASE,
+      });
+      replicas.push(operator);
+      return operator;
+    }
+
+    const occurrences = async () =>
+      (await report(cluster, "default", "block-pkg-mgmt-tools-exec"))?.summary.occurrences;
+
+    async function leaderAndStandby(): Promise<[OperatorProcess, OperatorProcess]> {
+      node = await startNode({ dropLikeKubeArmor: false });
+      const leader = replica();
+      await node.waitForClients();
+      const standby = replica();
+      await standby.logged("another replica holds the Lease");
+      return [leader, standby];
+    }
+
+    test("a standby is ready, reads nothing, and takes over from a leader that stops, without a count twice", async () => {
+      const [leader, standby] = await leaderAndStandby();
+      expect((await standby.get("/readyz")).body).toContain("standby; leader is");
+      expect(await standby.metric("leader")).toBe(0);
+      await node.flood({ alert: ALERT, count: 100 });
+      await leader.received(100);
+      expect(await leader.stop()).toBe(0);
+      expect(await occurrences()).toBe(100);
+      await standby.logged("stream open");
+      await node.flood({ alert: ALERT, count: 50 });
+      await eventually("150 in the report", async () => (await occurrences()) === 150);
+      expect(await standby.metric("leader")).toBe(1);
+      const found = await report(cluster, "default", "block-pkg-mgmt-tools-exec");
+      expect(found?.coverage).toMatchObject({ gaps: 1, lowerBound: true });
+    });
+
+    test("a leader that stood still for longer than its Lease writes nothing more and ends", async () => {
+      const [leader, standby] = await leaderAndStandby();
+      await node.flood({ alert: ALERT, count: 100 });
+      await leader.received(100);
+      await leader.written();
+      leader.child.kill("SIGSTOP");
+      await standby.logged("stream open");
+      await node.flood({ alert: ALERT, count: 50 });
+      await eventually("150 in the report", async () => (await occurrences()) === 150);
+      leader.child.kill("SIGCONT");
+      await leader.logged("no longer the leader: nothing more is written");
+      await eventually("the end of the process", () => leader.child.exitCode !== null);
+      // It had read some of the 50 too, and must not have added them.
+      expect(await occurrences()).toBe(150);
+    });
+  },
+);
