@@ -122,19 +122,12 @@ export class Pipeline implements FeedListener {
   }
 
   onConnected(): void {
-    const { clock, logger } = this.#parts;
-    const gapMs = this.coverage.connected(clock.nowMs());
+    this.coverage.connected(this.#parts.clock.nowMs());
     this.aggregator.touchAll();
-    logger.info({ gapMs }, "stream open");
   }
 
   onDisconnected(disconnect: Disconnect): void {
-    if (!this.coverage.disconnected(disconnect)) return;
-    this.aggregator.addGap();
-    this.#parts.logger.warn(
-      { reason: disconnect.reason, answer: disconnect.message },
-      "stream lost: alerts may be missed until it is open again",
-    );
+    if (this.coverage.disconnected(disconnect)) this.aggregator.addGap();
   }
 
   /**

@@ -74,7 +74,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       await leader.received(100);
       expect(await leader.stop()).toBe(0);
       expect(await occurrences()).toBe(100);
-      await standby.logged("stream open");
+      await standby.streamOpen();
       await node.flood({ alert: ALERT, count: 50 });
       await eventually("150 in the report", async () => (await occurrences()) === 150);
       expect(await standby.metric("leader")).toBe(1);
@@ -88,7 +88,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       await leader.received(100);
       await leader.written();
       leader.child.kill("SIGSTOP");
-      await standby.logged("stream open");
+      await standby.streamOpen();
       await node.flood({ alert: ALERT, count: 50 });
       await eventually("150 in the report", async () => (await occurrences()) === 150);
       leader.child.kill("SIGCONT");

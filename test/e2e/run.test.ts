@@ -99,7 +99,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(`run (${missing ?? 
     await operator.written();
 
     await node.stop();
-    await operator.logged("stream lost: alerts may be missed until it is open again");
+    await eventually("a gap", async () => (await operator.metric("stream_gaps_total")) === 1);
     await node.start();
     await node.waitForClients();
     await node.flood({ alert: FLOOD, count: 1000 });

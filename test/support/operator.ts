@@ -107,6 +107,11 @@ export class OperatorProcess {
     return value;
   }
 
+  /** Waits until the stream is open. */
+  async streamOpen(): Promise<void> {
+    await eventually("an open stream", async () => (await this.metric("stream_up")) === 1);
+  }
+
   /** Waits until the books say that `count` alerts came in. */
   async received(count: number): Promise<void> {
     await eventually(
