@@ -26,235 +26,232 @@ const FLOOD = SAMPLES[0]!;
 /** Is rejected, for it has no policy: it shows that alerts come through, and makes no report. */
 const PROBE = makeAlert({ PolicyName: "" });
 
-describe.skipIf(missing !== undefined)(
-  `run behind a real relay (${missing ?? "real parts"})`,
-  { timeout: 120_000 },
-  () => {
-    let cluster: Cluster;
-    let relay: Relay;
-    let operator: OperatorProcess;
+const NAME = `run behind a real relay (${missing ?? "real parts"})`;
 
-    beforeAll(async () => {
-      cluster = await startCluster();
-      await cluster.applyCrds();
-      await cluster.apply(manifest(objectsOf(sampleAlerts())));
+describe.skipIf(missing !== undefined)(NAME, { timeout: 120_000 }, () => {
+  let cluster: Cluster;
+  let relay: Relay;
+  let operator: OperatorProcess;
+
+  beforeAll(async () => {
+    cluster = await startCluster();
+    await cluster.applyCrds();
+    await cluster.apply(manifest(objectsOf(sampleAlerts())));
+  });
+
+  afterEach(async () => {
+    await operator?.kill();
+    await relay?.stop();
+    await deleteReports();
+  });
+
+  afterAll(async () => {
+    await cluster?.stop();
+  });
+
+  async function deleteReports(): Promise<void> {
+    await cluster.kubectl(["delete", "pvr", "-A", "--all", "--wait=true"]);
+    await cluster.kubectl(["delete", "cpvr", "--all", "--wait=true"]);
+  }
+
+  function startOperator(address: string): void {
+    const env = { PVO_FEED_RELAY_RECONNECT_MAX_MS: "500" };
+    operator = new OperatorProcess({ kubeconfig: cluster.kubeconfigPath, relay: address, env });
+  }
+
+  /** Starts relay and operator; resolves when an alert of the node would reach the operator. */
+  async function start(): Promise<void> {
+    relay = await startRelay(cluster);
+    startOperator(relay.address);
+    await alertsComeThrough();
+  }
+
+  /** What came in: probes, and all else. */
+  async function arrived(): Promise<{ probes: number; alerts: number }> {
+    const metrics = await operator.metrics();
+    const probes = metrics.get('policy_violation_alerts_rejected_total{reason="no_policy"}')!;
+    return { probes, alerts: metrics.get("policy_violation_alerts_received_total")! - probes };
+  }
+
+  /**
+   * Resolves when a probe has come through that was sent now. An open stream does not say so much: the relay answers
+   * health checks a moment before it has noted the client. Probes of an earlier call must have come or be lost, as
+   * they are when any alert sent after them has come.
+   */
+  async function alertsComeThrough(): Promise<void> {
+    const { probes } = await arrived();
+    await eventually("a probe from the node", async () => {
+      relay.node.push(PROBE);
+      return (await arrived()).probes > probes;
     });
+  }
 
-    afterEach(async () => {
-      await operator?.kill();
-      await relay?.stop();
-      await deleteReports();
+  /** How many alerts came in of those that were sent so far: the rest is lost, for alerts do not overtake each other. */
+  async function arrivedInTheEnd(): Promise<number> {
+    await alertsComeThrough();
+    return (await arrived()).alerts;
+  }
+
+  /** Sends up to 5,000 alerts a second, with at most 750 on their way: `before` came in earlier. */
+  async function sendAll(count: number, before: number): Promise<void> {
+    for (let sent = 0; sent < count; ) {
+      sent += await relay.node.flood({ alert: FLOOD, count: 250, ratePerSec: 5000 });
+      await eventually(
+        "few alerts on their way",
+        async () => before + sent - (await arrived()).alerts <= 500,
+      );
+    }
+    await eventually("all alerts", async () => (await arrived()).alerts >= before + count);
+  }
+
+  test("the 26 samples become the same 23 reports as without the relay", async () => {
+    relay = await startRelay(cluster);
+    const story = async () => {
+      relay.node.push(SAMPLES);
+      await eventually("26 alerts", async () => (await arrived()).alerts === 26);
+      await operator.written();
+      return await allReports(cluster);
+    };
+    const content = ({
+      policy,
+      summary,
+      violations,
+      omitted,
+    }: Awaited<ReturnType<typeof story>>[number]) => ({
+      policy,
+      summary,
+      violations,
+      omitted,
     });
+    startOperator(relay.node.address);
+    await relay.node.waitForClients(2);
+    const direct = await story();
+    await operator.kill();
+    await deleteReports();
 
-    afterAll(async () => {
-      await cluster?.stop();
-    });
+    startOperator(relay.address);
+    await alertsComeThrough();
+    const reports = await story();
+    expect(reports.map(row)).toEqual(SAMPLE_REPORTS);
+    expect(reports.map(content)).toEqual(direct.map(content));
+    expect(told(reports)).toBe(25);
+    expect((await balancedBooks(operator)).counted).toBe(25);
+  });
 
-    async function deleteReports(): Promise<void> {
-      await cluster.kubectl(["delete", "pvr", "-A", "--all", "--wait=true"]);
-      await cluster.kubectl(["delete", "cpvr", "--all", "--wait=true"]);
-    }
-
-    function startOperator(address: string): void {
-      const env = { PVO_FEED_RELAY_RECONNECT_MAX_MS: "500" };
-      operator = new OperatorProcess({ kubeconfig: cluster.kubeconfigPath, relay: address, env });
-    }
-
-    /** Starts relay and operator; resolves when an alert of the node would reach the operator. */
-    async function start(): Promise<void> {
-      relay = await startRelay(cluster);
-      startOperator(relay.address);
-      await alertsComeThrough();
-    }
-
-    /** What came in: probes, and all else. */
-    async function arrived(): Promise<{ probes: number; alerts: number }> {
-      const metrics = await operator.metrics();
-      const probes = metrics.get('policy_violation_alerts_rejected_total{reason="no_policy"}')!;
-      return { probes, alerts: metrics.get("policy_violation_alerts_received_total")! - probes };
-    }
-
-    /**
-     * Resolves when a probe has come through that was sent now. An open stream does not say so much: the relay answers
-     * health checks a moment before it has noted the client. Probes of an earlier call must have come or be lost, as
-     * they are when any alert sent after them has come.
-     */
-    async function alertsComeThrough(): Promise<void> {
-      const { probes } = await arrived();
-      await eventually("a probe from the node", async () => {
-        relay.node.push(PROBE);
-        return (await arrived()).probes > probes;
-      });
-    }
-
-    /** How many alerts came in of those that were sent so far: the rest is lost, for alerts do not overtake each other. */
-    async function arrivedInTheEnd(): Promise<number> {
-      await alertsComeThrough();
-      return (await arrived()).alerts;
-    }
-
-    /** Sends up to 5,000 alerts a second, with at most 750 on their way: `before` came in earlier. */
-    async function sendAll(count: number, before: number): Promise<void> {
-      for (let sent = 0; sent < count; ) {
-        sent += await relay.node.flood({ alert: FLOOD, count: 250, ratePerSec: 5000 });
-        await eventually(
-          "few alerts on their way",
-          async () => before + sent - (await arrived()).alerts <= 500,
-        );
-      }
-      await eventually("all alerts", async () => (await arrived()).alerts >= before + count);
-    }
-
-    test("the 26 samples become the same 23 reports as without the relay", async () => {
-      relay = await startRelay(cluster);
-      const story = async () => {
-        relay.node.push(SAMPLES);
-        await eventually("26 alerts", async () => (await arrived()).alerts === 26);
-        await operator.written();
-        return await allReports(cluster);
-      };
-      const content = ({
-        policy,
-        summary,
-        violations,
-        omitted,
-      }: Awaited<ReturnType<typeof story>>[number]) => ({
-        policy,
-        summary,
-        violations,
-        omitted,
-      });
-      startOperator(relay.node.address);
-      await relay.node.waitForClients(2);
-      const direct = await story();
-      await operator.kill();
-      await deleteReports();
-
-      startOperator(relay.address);
-      await alertsComeThrough();
-      const reports = await story();
-      expect(reports.map(row)).toEqual(SAMPLE_REPORTS);
-      expect(reports.map(content)).toEqual(direct.map(content));
-      expect(told(reports)).toBe(25);
-      expect((await balancedBooks(operator)).counted).toBe(25);
-    });
-
-    test.each([
-      ["SIGKILL", 137],
-      ["SIGTERM", 0],
-    ] as const)(
-      "a relay ended by %s and started again: exact, with the gaps told",
-      async (signal, exitCode) => {
-        await start();
-        await sendAll(1000, 0);
-        expect(await operator.metric("stream_gaps_total")).toBe(0);
-
-        expect(await relay.end(signal)).toBe(exitCode);
-        await eventually("the stream lost", async () => (await operator.metric("stream_up")) === 0);
-        expect(await operator.metric("stream_gaps_total")).toBe(1);
-        await relay.node.flood({ alert: FLOOD, count: 100 });
-        expect(relay.node.stats().unheard).toBe(100);
-        await relay.start();
-        await alertsComeThrough();
-        await sendAll(1000, 1000);
-        expect(await arrivedInTheEnd()).toBe(2000);
-        expect(relay.printed(POLICY)).toBe(2000);
-
-        // Once more while alerts are on their way: those that the relay had in hand are lost.
-        const over = new AbortController();
-        const flooding = relay.node.flood({ alert: FLOOD, ratePerSec: 1000, signal: over.signal });
-        await eventually("alerts before the end", async () => (await arrived()).alerts >= 2500);
-        expect(await relay.end(signal)).toBe(exitCode);
-        await eventually("the second gap", async () => (await operator.metric("stream_gaps_total")) === 2);
-        const beforeRestart = (await arrived()).alerts;
-        await relay.start();
-        await eventually("alerts again", async () => (await arrived()).alerts >= beforeRestart + 500);
-        over.abort();
-        const pushed = 2100 + (await flooding);
-        const occurrences = await arrivedInTheEnd();
-        expect(relay.printed(POLICY)).toBeGreaterThanOrEqual(occurrences);
-        expect(relay.printed(POLICY)).toBeLessThan(pushed);
-
-        await operator.written();
-        const found = await report(cluster, "default", POLICY);
-        expect(found?.summary).toMatchObject({ occurrences, prevented: occurrences, violations: 1, pods: 1 });
-        expect(found?.coverage).toMatchObject({ gaps: 2, lowerBound: true });
-        expect(found?.coverage.continuousSince).toBeDefined();
-        expect((await balancedBooks(operator)).counted).toBe(occurrences);
-        const metrics = await operator.metrics();
-        expect(metrics.get('policy_violation_stream_disconnects_total{reason="error"}')).toBe(2);
-        expect(metrics.get("policy_violation_stream_gap_seconds_total")).toBeGreaterThan(0);
-        expect(metrics.get("policy_violation_stream_up")).toBe(1);
-      },
-      120_000,
-    );
-
-    test("a node lost and found again by the relay: counting goes on, but the relay tells nobody of the gap", async () => {
+  test.each([
+    ["SIGKILL", 137],
+    ["SIGTERM", 0],
+  ] as const)(
+    "a relay ended by %s and started again: exact, with the gaps told",
+    async (signal, exitCode) => {
       await start();
-      await sendAll(500, 0);
-      await relay.node.stop();
-      await relay.node.start();
+      await sendAll(1000, 0);
+      expect(await operator.metric("stream_gaps_total")).toBe(0);
+
+      expect(await relay.end(signal)).toBe(exitCode);
+      await eventually("the stream lost", async () => (await operator.metric("stream_up")) === 0);
+      expect(await operator.metric("stream_gaps_total")).toBe(1);
       await relay.node.flood({ alert: FLOOD, count: 100 });
       expect(relay.node.stats().unheard).toBe(100);
+      await relay.start();
       await alertsComeThrough();
-      await sendAll(500, 500);
-      expect(await arrivedInTheEnd()).toBe(1000);
-      expect(relay.printed(POLICY)).toBe(1000);
-      await operator.written();
-      const found = await report(cluster, "default", POLICY);
-      expect(found?.summary.occurrences).toBe(1000);
-      expect(found?.coverage).toMatchObject({ gaps: 0, lowerBound: false });
-    });
+      await sendAll(1000, 1000);
+      expect(await arrivedInTheEnd()).toBe(2000);
+      expect(relay.printed(POLICY)).toBe(2000);
 
-    test("20,000 alerts at a pace that the relay bears arrive whole", async () => {
-      await start();
-      await sendAll(20_000, 0);
-      expect(await arrivedInTheEnd()).toBe(20_000);
-      expect(relay.printed(POLICY)).toBe(20_000);
-      await operator.written();
-      const found = await report(cluster, "default", POLICY);
-      expect(found?.summary).toMatchObject({ occurrences: 20_000, violations: 1 });
-      expect(found?.coverage).toMatchObject({ gaps: 0, lowerBound: false });
-    });
-
-    test("a burst of 5,000 at once: what the relay passes on is counted, what it drops nobody is told", async () => {
-      await start();
-      await relay.node.flood({ alert: FLOOD, count: 5000 });
-      await relay.node.drained();
-      await eventually("the first of them", async () => (await arrived()).alerts > 0);
+      // Once more while alerts are on their way: those that the relay had in hand are lost.
+      const over = new AbortController();
+      const flooding = relay.node.flood({ alert: FLOOD, ratePerSec: 1000, signal: over.signal });
+      await eventually("alerts before the end", async () => (await arrived()).alerts >= 2500);
+      expect(await relay.end(signal)).toBe(exitCode);
+      await eventually("the second gap", async () => (await operator.metric("stream_gaps_total")) === 2);
+      const beforeRestart = (await arrived()).alerts;
+      await relay.start();
+      await eventually("alerts again", async () => (await arrived()).alerts >= beforeRestart + 500);
+      over.abort();
+      const pushed = 2100 + (await flooding);
       const occurrences = await arrivedInTheEnd();
-      const printed = relay.printed(POLICY);
-      expect(printed).toBeLessThanOrEqual(5000);
-      expect(occurrences).toBeLessThanOrEqual(printed);
+      expect(relay.printed(POLICY)).toBeGreaterThanOrEqual(occurrences);
+      expect(relay.printed(POLICY)).toBeLessThan(pushed);
+
       await operator.written();
       const found = await report(cluster, "default", POLICY);
-      expect(found?.summary.occurrences).toBe(occurrences);
-      expect(found?.coverage).toMatchObject({ gaps: 0, lowerBound: false });
+      expect(found?.summary).toMatchObject({ occurrences, prevented: occurrences, violations: 1, pods: 1 });
+      expect(found?.coverage).toMatchObject({ gaps: 2, lowerBound: true });
+      expect(found?.coverage.continuousSince).toBeDefined();
       expect((await balancedBooks(operator)).counted).toBe(occurrences);
-    });
+      const metrics = await operator.metrics();
+      expect(metrics.get('policy_violation_stream_disconnects_total{reason="error"}')).toBe(2);
+      expect(metrics.get("policy_violation_stream_gap_seconds_total")).toBeGreaterThan(0);
+      expect(metrics.get("policy_violation_stream_up")).toBe(1);
+    },
+  );
 
-    test("an operator that is halted for a moment loses in the relay, on a stream that stays open", async () => {
-      await start();
-      operator.child.kill("SIGSTOP");
-      try {
-        // Slow enough for the relay, which takes up every one, and has room for a part of them.
-        for (let sent = 0; sent < 5000; ) {
-          sent += await relay.node.flood({ alert: FLOOD, count: 250 });
-          await eventually("the relay takes them up", () => relay.printed(POLICY) === sent);
-        }
-      } finally {
-        operator.child.kill("SIGCONT");
+  test("a node lost and found again by the relay: counting goes on, but the relay tells nobody of the gap", async () => {
+    await start();
+    await sendAll(500, 0);
+    await relay.node.stop();
+    await relay.node.start();
+    await relay.node.flood({ alert: FLOOD, count: 100 });
+    expect(relay.node.stats().unheard).toBe(100);
+    await alertsComeThrough();
+    await sendAll(500, 500);
+    expect(await arrivedInTheEnd()).toBe(1000);
+    expect(relay.printed(POLICY)).toBe(1000);
+    await operator.written();
+    const found = await report(cluster, "default", POLICY);
+    expect(found?.summary.occurrences).toBe(1000);
+    expect(found?.coverage).toMatchObject({ gaps: 0, lowerBound: false });
+  });
+
+  test("20,000 alerts at a pace that the relay bears arrive whole", async () => {
+    await start();
+    await sendAll(20_000, 0);
+    expect(await arrivedInTheEnd()).toBe(20_000);
+    expect(relay.printed(POLICY)).toBe(20_000);
+    await operator.written();
+    const found = await report(cluster, "default", POLICY);
+    expect(found?.summary).toMatchObject({ occurrences: 20_000, violations: 1 });
+    expect(found?.coverage).toMatchObject({ gaps: 0, lowerBound: false });
+  });
+
+  test("a burst of 5,000 at once: what the relay passes on is counted, what it drops nobody is told", async () => {
+    await start();
+    await relay.node.flood({ alert: FLOOD, count: 5000 });
+    await relay.node.drained();
+    await eventually("the first of them", async () => (await arrived()).alerts > 0);
+    const occurrences = await arrivedInTheEnd();
+    const printed = relay.printed(POLICY);
+    expect(printed).toBeLessThanOrEqual(5000);
+    expect(occurrences).toBeLessThanOrEqual(printed);
+    await operator.written();
+    const found = await report(cluster, "default", POLICY);
+    expect(found?.summary.occurrences).toBe(occurrences);
+    expect(found?.coverage).toMatchObject({ gaps: 0, lowerBound: false });
+    expect((await balancedBooks(operator)).counted).toBe(occurrences);
+  });
+
+  test("an operator that is halted for a moment loses in the relay, on a stream that stays open", async () => {
+    await start();
+    operator.child.kill("SIGSTOP");
+    try {
+      // Slow enough for the relay, which takes up every one, and has room for a part of them.
+      for (let sent = 0; sent < 5000; ) {
+        sent += await relay.node.flood({ alert: FLOOD, count: 250 });
+        await eventually("the relay takes them up", () => relay.printed(POLICY) === sent);
       }
-      await eventually("the first of them", async () => (await arrived()).alerts > 0);
-      const occurrences = await arrivedInTheEnd();
-      // At least the relay's 1000, and what its and the operator's flow control admit beside them.
-      expect(occurrences).toBeGreaterThanOrEqual(1000);
-      expect(occurrences).toBeLessThan(2500);
-      await operator.written();
-      const found = await report(cluster, "default", POLICY);
-      expect(found?.summary.occurrences).toBe(occurrences);
-      expect(found?.coverage).toMatchObject({ gaps: 0, lowerBound: false });
-      expect((await balancedBooks(operator)).counted).toBe(occurrences);
-    });
-  },
-);
+    } finally {
+      operator.child.kill("SIGCONT");
+    }
+    await eventually("the first of them", async () => (await arrived()).alerts > 0);
+    const occurrences = await arrivedInTheEnd();
+    // At least the relay's 1000, and what its and the operator's flow control admit beside them.
+    expect(occurrences).toBeGreaterThanOrEqual(1000);
+    expect(occurrences).toBeLessThan(2500);
+    await operator.written();
+    const found = await report(cluster, "default", POLICY);
+    expect(found?.summary.occurrences).toBe(occurrences);
+    expect(found?.coverage).toMatchObject({ gaps: 0, lowerBound: false });
+    expect((await balancedBooks(operator)).counted).toBe(occurrences);
+  });
+});
