@@ -198,8 +198,9 @@ export class ReportWriter {
         this.note(key, "new_report");
         return;
       case "empty":
-        this.#turns.delete(key);
-        this.#parts.aggregator.drop(key);
+        // An alert may have come since the turn found nothing.
+        if (this.#parts.aggregator.drop(key)) this.#turns.delete(key);
+        else this.note(key, "new_report");
         return;
       case "namespace_gone":
         this.#leaveNamespace(key, turn.task.ledger, nowMs);

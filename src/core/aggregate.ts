@@ -130,10 +130,15 @@ export class Aggregator {
     this.#onDirty(clusterKey, isNewReport ? "new_report" : "new_violation");
   }
 
-  /** Forgets a report that has nothing to tell: it was deleted, and nothing has happened since. */
-  drop(key: string): void {
-    this.#violationsHeld -= this.ledgers.get(key)?.entries.size ?? 0;
-    this.ledgers.delete(key);
+  /**
+   * Forgets a report that has nothing to tell: it was deleted, and nothing has happened since. Returns false where
+   * something has.
+   */
+  drop(key: string): boolean {
+    const ledger = this.ledgers.get(key);
+    if (!ledger || ledger.unwritten > 0) return false;
+    this.#violationsHeld -= ledger.entries.size;
+    return this.ledgers.delete(key);
   }
 
   /** A notice that came before the first violation of what it muted says as much as one that comes after it. */

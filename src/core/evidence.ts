@@ -78,8 +78,8 @@ function numberFields(alert: Alert): Partial<Evidence> {
   if (isId(alert.HostPPID)) out.hostPpid = alert.HostPPID;
   // 0 is root, and absent on the wire is 0 too: it says something only where there was a process. The wire has it
   // signed, so that ids above 2147483647 come as negative numbers.
-  const isUser = isInt32(alert.UID) && alert.UID !== 0;
-  if (isUser || (alert.UID === 0 && (isId(alert.PID) || isId(alert.HostPID)))) out.uid = alert.UID;
+  if (isInt32(alert.UID) && alert.UID !== 0) out.uid = alert.UID;
+  else if (alert.UID === 0 && (isId(alert.PID) || isId(alert.HostPID))) out.uid = 0;
   return out;
 }
 

@@ -65,8 +65,8 @@ export class Ledger {
   workloads = new Distinct();
   pods = new Distinct();
   nodes = new Distinct();
-  /** Nodes whose muting as a whole concerns this report. */
-  #mutableNodes = new Distinct();
+  /** Pods, and nodes as a whole, whose muting concerns this report. */
+  #mutable = new Distinct();
   /** Distinct violations that the stored report counted. */
   violationsFloor = 0;
   /** Bytes that this report may have; smaller than configured once the server has refused that size. */
@@ -136,9 +136,7 @@ export class Ledger {
    * cluster report the processes outside any pod, in a namespace's all of its pods on the node.
    */
   concerns(pod: string, node: string): boolean {
-    return pod === ""
-      ? this.#mutableNodes.mayHave(node)
-      : this.pods.mayHave(podKey(this.namespace, pod, node));
+    return this.#mutable.mayHave(pod === "" ? wholeNode(node) : podKey(this.namespace, pod, node));
   }
 
   /** Every gap that this report knows of, written or not. */
@@ -278,7 +276,7 @@ export class Ledger {
     this.workloads = new Distinct();
     this.pods = new Distinct();
     this.nodes = new Distinct();
-    this.#mutableNodes = new Distinct();
+    this.#mutable = new Distinct();
     this.workloads.floor = base?.workloads ?? 0;
     this.pods.floor = base?.pods ?? 0;
     this.nodes.floor = base?.nodes ?? 0;
@@ -292,8 +290,14 @@ export class Ledger {
   #see({ identity, pod, node }: Violation): void {
     this.workloads.add(workloadKey(identity));
     if (node !== "") this.nodes.add(node);
-    if (pod !== "") this.pods.add(podKey(this.namespace, pod, node));
-    if (pod === "" || this.namespace !== undefined) this.#mutableNodes.add(node);
+    if (pod !== "") this.#seePod(identity, podKey(this.namespace, pod, node));
+    if (pod === "" || this.namespace !== undefined) this.#mutable.add(wholeNode(node));
+  }
+
+  #seePod({ namespace }: Identity, key: string): void {
+    // A notice tells no namespace that is none.
+    this.#mutable.add(key);
+    this.pods.add(`${namespace}\u001f${key}`);
   }
 
   #seeTally(identity: Identity, tally: Tally): void {
@@ -301,15 +305,18 @@ export class Ledger {
     const { kind, name } = identity.workload;
     if (kind === "Node" && name !== UNKNOWN && tally.pods.size === 0) {
       this.nodes.add(name);
-      this.#mutableNodes.add(name);
+      this.#mutable.add(wholeNode(name));
     }
     for (const [key, pod] of tally.pods) {
-      this.pods.add(key);
-      if (pod.node === "") continue;
-      this.nodes.add(pod.node);
-      if (this.namespace !== undefined) this.#mutableNodes.add(pod.node);
+      this.#seePod(identity, key);
+      if (pod.node !== "") this.nodes.add(pod.node);
+      if (this.namespace !== undefined) this.#mutable.add(wholeNode(pod.node));
     }
   }
+}
+
+function wholeNode(node: string): string {
+  return `\u001f${node}`;
 }
 
 function occurrencesOf(tally: Tally | undefined): number {

@@ -39,6 +39,30 @@ describe("people", () => {
     expect(problemsOf(s)).toEqual([]);
   });
 
+  it.each(Array.from({ length: 12 }, (_, i) => i))(
+    "who delete a report just before an alert comes lose nothing, %d steps after the answer",
+    async (steps) => {
+      const s = new Simulation();
+      await s.start();
+      send(s, alert({ HostPID: 1 }));
+      await s.clock.advance(10_000);
+      s.store.remove(KEY);
+      const write = s.sink.write.bind(s.sink);
+      s.sink.write = async (report, signal) => {
+        const answer = await write(report, signal);
+        let turn = Promise.resolve();
+        for (let i = 0; i < steps; i++) turn = turn.then(() => {});
+        if (answer.kind === "gone")
+          void turn.then(() => send(s, alert({ HostPID: 2, UpdatedTime: at(20_000) })));
+        return answer;
+      };
+      s.disconnect();
+      await s.clock.advance(20_000);
+      expect(s.store.get(KEY)?.summary.occurrences).toBe(1);
+      expect(problemsOf(s)).toEqual([]);
+    },
+  );
+
   it("who put labels, annotations, finalizers and owners on a report find them there after the next write", async () => {
     const s = new Simulation();
     await s.start();

@@ -205,6 +205,8 @@ describe("distinct things", () => {
       ledger.add(violation(each), true);
     }
     expect([ledger.workloads.count, ledger.pods.count, ledger.nodes.count]).toEqual([2, 2, 2]);
+    ledger.add(violation(alert(pod, { NamespaceName: "Unknown" })), true);
+    expect(ledger.pods.count).toBe(3);
   });
 
   it("beyond the bound are not told apart, and may all have been seen", () => {

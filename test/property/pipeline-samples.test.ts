@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// What the 26 real alerts of samples/alerts.jsonl must become. The tables are written out by hand from the alerts and
+// from the rules; never fill them in from what the program prints.
+
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, describe, expect, it } from "vitest";
+import type { Report } from "../../src/api/v1alpha1.ts";
+import { ROOT } from "../unit/api/crd.ts";
+import { faultsOf } from "../unit/core/report-check.ts";
+import { type Replayed, runReplay } from "./pipeline-replay.ts";
+
+const SAMPLES = readFileSync(join(ROOT, "samples/alerts.jsonl"), "utf8");
+
+/** namespace (- is the cluster), report: occurrences prevented allowed unknown · violations workloads pods nodes · severity */
+const REPORTS = `
+-               default-posture                            2 2 0 0   1 1 0 1   unknown
+-               file-integrity-monitoring                  1 1 0 0   1 1 1 1   info
+-               hsp-block-keybd                            1 1 0 0   1 1 0 1   medium
+-               networklimit                               1 0 1 0   1 1 0 1   unknown
+-               nsp-ingress-audit-ssh                      1 0 1 0   1 1 0 1   medium
+-               sleep-deny                                 1 1 0 0   1 1 0 1   medium
+default         audit-all-unlink                           1 0 1 0   1 1 1 1   low
+default         audit-etc-nginx-access                     1 0 1 0   1 1 1 1   info
+default         block-pkg-mgmt-tools-exec                  2 1 1 0   2 2 2 2   info
+default         ksp-vault-network                          1 0 1 0   1 1 1 1   high
+default         preset-proc-env                            1 1 0 0   1 1 1 1   unknown
+multiubuntu     block-dns-query-to-google-subdomains       1 1 0 0   1 1 1 1   critical
+multiubuntu     ksp-group-1-proc-path-block                1 1 0 0   1 1 1 1   medium
+multiubuntu     ksp-ubuntu-1-allow-proc-args               1 1 0 0   1 1 1 1   medium
+multiubuntu     ksp-ubuntu-1-cap-net-raw-block             1 1 0 0   1 1 1 1   info
+multiubuntu     quota-test-policy                          1 1 0 0   1 1 1 1   unknown
+my-ext-secret   nginx-secret                               1 1 0 0   1 1 1 1   info
+wordpress-mysql default-posture                            1 1 0 0   1 1 1 1   unknown
+wordpress-mysql harden-mysql-trusted-cert-mod              1 1 0 0   1 1 1 1   info
+wordpress-mysql harden-wordpress-file-integrity-monitoring 1 1 0 0   1 1 1 1   info
+wordpress-mysql harden-wordpress-pkg-mngr-exec             1 1 0 0   1 1 1 1   medium
+wordpress-mysql harden-wordpress-remote-file-copy          1 1 0 0   1 1 1 1   medium
+wordpress-mysql ksp-block-exec-inside-tmp                  1 1 0 0   1 1 1 1   info
+`;
+
+/** report | policy kind | workload | container | operation, action, outcome | source -> resource | pod@node */
+const VIOLATIONS = `
+-/default-posture | DefaultPosture | Node/gke-my-first-cluster-1-default-pool-9144db50-81gb |  | Syscall Block Prevented | /usr/sbin/sshd ->  | 
+-/file-integrity-monitoring | KubeArmorPolicy | Container/ubuntu | ubuntu | File Block Prevented | /usr/bin/touch -> /usr/lib/test_file | ubuntu@ubuntu-2gb-hel1-2
+-/hsp-block-keybd | KubeArmorHostPolicy | Node/archlinux |  | Device Block Prevented |  -> USB MASS-STORAGE | 
+-/networklimit | KubeArmorHostPolicy | Node/aryan |  | Network Audit Allowed |  ->  | 
+-/nsp-ingress-audit-ssh | KubeArmorNetworkPolicy | Node/ubuntu |  | NetworkFirewall Audit Allowed |  -> INGRESS | 
+-/sleep-deny | KubeArmorHostPolicy | Node/gke-my-first-cluster-1-default-pool-9144db50-81gb |  | Process Block Prevented | /bin/bash -> /usr/bin/sleep | 
+default/audit-all-unlink | KubeArmorPolicy | Pod/ubuntu-1-6779f689b5-jjcvh | nginx | Syscall Audit Allowed | /usr/bin/unlink -> /home/secret.txt | ubuntu-1-6779f689b5-jjcvh@vagrant
+default/audit-etc-nginx-access | KubeArmorPolicy | Pod/nginx-8f458dc5b-fl42t | nginx | File Audit Allowed | /bin/cat -> /etc/nginx/conf.d/default.conf | nginx-8f458dc5b-fl42t@ip-172-31-24-142
+default/block-pkg-mgmt-tools-exec | KubeArmorPolicy | Deployment/nginx | nginx | Process Audit (Block) Allowed | /usr/bin/bash -> /usr/bin/apt-get | nginx-7c5ddbdf54-pzwbr@minikube
+default/block-pkg-mgmt-tools-exec | KubeArmorPolicy | Pod/nginx-8f458dc5b-fl42t | nginx | Process Block Prevented | /bin/dash -> /usr/bin/apt | nginx-8f458dc5b-fl42t@ip-172-31-24-142
+default/ksp-vault-network | KubeArmorPolicy | Pod/vault-0 | vault | Network Audit Allowed | /bin/vault -> domain=AF_UNIX protocol=0 type=SOCK_STREAM|SOCK_NONBLOCK|SOCK_CLOEXEC | vault-0@aks-agentpool-16128849-vmss000000
+default/preset-proc-env | KubeArmorPolicy | Deployment/nginx | nginx | File  Prevented | /usr/bin/cat -> /usr/bin/cat | nginx-6fdb9f946-j6psz@kubearmor-dev-next
+multiubuntu/block-dns-query-to-google-subdomains | KubeArmorPolicy | Deployment/ubuntu-1-deployment | ubuntu-1-container | Network Block Prevented | /usr/bin/curl -> google.com | ubuntu-1-deployment-748575cfcc-5bdpq@aryan
+multiubuntu/ksp-group-1-proc-path-block | KubeArmorPolicy | Pod/ubuntu-1-deployment-5d6b975744-rrkhh | ubuntu-1-container | Process Block Prevented | bash -> /bin/sleep | ubuntu-1-deployment-5d6b975744-rrkhh@kubearmor-dev
+multiubuntu/ksp-ubuntu-1-allow-proc-args | KubeArmorPolicy | Deployment/ubuntu-1-deployment | ubuntu-1-container | Process Block Prevented | /bin/bash -> /usr/bin/python3.6 | ubuntu-1-deployment-8dc5d8d48-5s8pf@aryan
+multiubuntu/ksp-ubuntu-1-cap-net-raw-block | KubeArmorPolicy | Deployment/ubuntu-1-deployment | ubuntu-1-container | Network Block Prevented | /usr/sbin/tcpdump -> domain=AF_PACKET protocol=768 type=SOCK_RAW | ubuntu-1-deployment-f987bd4d6-xzcb8@worker-node02
+multiubuntu/quota-test-policy | KubeArmorNetworkPolicy | Pod/quota-test-deployment-5bc54c58b9-4rpvw |  | NetworkFirewall Block Prevented |  -> EGRESS | quota-test-deployment-5bc54c58b9-4rpvw@aryan
+my-ext-secret/nginx-secret | KubeArmorPolicy | Pod/nginx-secrets | nginx-web | File Block Prevented | /usr/bin/cat -> /etc/secrets/ | nginx-secrets@cluster01-worker
+wordpress-mysql/default-posture | DefaultPosture | Pod/wordpress-7c966b5d85-42jwx | wordpress | File Block Prevented | /bin/ls -> /run/secrets/kubernetes.io/serviceaccount | wordpress-7c966b5d85-42jwx@aditya
+wordpress-mysql/harden-mysql-trusted-cert-mod | KubeArmorPolicy | Deployment/mysql | mysql | File Block Prevented | /bin/rmdir -> /etc/ssl/certs | mysql-74775b4bf4-65nqf@aditya
+wordpress-mysql/harden-wordpress-file-integrity-monitoring | KubeArmorPolicy | Pod/wordpress-787f45786f-2q9wf | wordpress | File Block Prevented | /bin/rm -> /sbin/raw | wordpress-787f45786f-2q9wf@aks-agentpool-16128849-vmss000001
+wordpress-mysql/harden-wordpress-pkg-mngr-exec | KubeArmorPolicy | Pod/wordpress-787f45786f-2q9wf | wordpress | Process Block Prevented | /bin/bash -> /usr/bin/apt | wordpress-787f45786f-2q9wf@aks-agentpool-16128849-vmss000001
+wordpress-mysql/harden-wordpress-remote-file-copy | KubeArmorPolicy | Deployment/wordpress | wordpress | Process Block Prevented | /bin/bash -> /usr/bin/scp | wordpress-fb448db97-wj7n7@master-node
+wordpress-mysql/ksp-block-exec-inside-tmp | KubeArmorPolicy | Deployment/wordpress | wordpress | File Block Prevented | /bin/bash -> /tmp/sh-thd-* | wordpress-fb448db97-wj7n7@master-node
+`;
+
+function refOf({ metadata }: Report): string {
+  return `${metadata.namespace ?? "-"}/${metadata.name}`;
+}
+
+function summaryRow(report: Report): string {
+  const { occurrences, prevented, allowed, unknown, violations, workloads, pods, nodes, severity } =
+    report.summary;
+  const outcomes = `${occurrences} ${prevented} ${allowed} ${unknown}`;
+  return `${refOf(report)} ${outcomes} ${violations} ${workloads} ${pods} ${nodes} ${severity}`;
+}
+
+function violationRows(report: Report): string[] {
+  return report.violations.map((v) =>
+    [
+      refOf(report),
+      report.policy.kind,
+      `${v.workload.kind}/${v.workload.name}`,
+      v.container ?? "",
+      `${v.operation} ${v.action ?? ""} ${v.outcome}`,
+      `${v.source ?? ""} -> ${v.resource ?? ""}`,
+      (v.pods ?? []).map(({ name, node }) => `${name}@${node}`).join(","),
+    ].join(" | "),
+  );
+}
+
+describe("the 26 sample alerts", () => {
+  let replayed: Replayed;
+  const get = (ref: string) => {
+    const report = replayed.reports.find((each) => refOf(each) === ref);
+    if (!report) throw new Error(`no report ${ref}`);
+    return report;
+  };
+
+  beforeAll(async () => {
+    replayed = await runReplay(SAMPLES);
+  });
+
+  it("are all understood", () => {
+    expect(replayed).toMatchObject({
+      code: 0,
+      err: "",
+      out:
+        "26 alerts received = 25 counted + 0 duplicates + 1 throttle notices + 0 rejected\n" +
+        "23 reports written to DIR\n",
+    });
+  });
+
+  it("add up to these reports", () => {
+    const rows = REPORTS.trim()
+      .split("\n")
+      .map((row) => row.replace(/ +/g, " ").replace(" ", "/"));
+    expect(rows).toHaveLength(23);
+    expect(replayed.reports.map(summaryRow).sort()).toEqual(rows.sort());
+  });
+
+  it("are these violations", () => {
+    const rows = VIOLATIONS.slice(1, -1).split("\n");
+    expect(rows).toHaveLength(24);
+    expect(replayed.reports.flatMap(violationRows).sort()).toEqual(rows.sort());
+  });
+
+  it("are told of their own times, and where they have none, at the time of the one before", () => {
+    const times = (ref: string) => [get(ref).summary.firstSeen, get(ref).summary.lastSeen];
+    expect(times("default/block-pkg-mgmt-tools-exec")).toEqual([
+      "2023-06-11T09:19:43.451704Z",
+      "2023-12-21T02:19:59.038465Z",
+    ]);
+    // Lines 7 and 8.
+    expect(times("-/default-posture")).toEqual([
+      "2023-08-23T18:08:09.522743Z",
+      "2023-08-23T18:08:09.523964Z",
+    ]);
+    // Line 22 has no UpdatedTime, but a Timestamp: 1717155559.
+    expect(times("-/file-integrity-monitoring")).toEqual([
+      "2024-05-31T11:39:19.000000Z",
+      "2024-05-31T11:39:19.000000Z",
+    ]);
+    // Lines 3, 4, 5 follow line 2; line 25 follows line 24.
+    for (const ref of [
+      "wordpress-mysql/harden-wordpress-pkg-mngr-exec",
+      "wordpress-mysql/harden-wordpress-file-integrity-monitoring",
+      "default/ksp-vault-network",
+    ]) {
+      expect(times(ref)).toEqual(["2023-06-11T10:12:51.967519Z", "2023-06-11T10:12:51.967519Z"]);
+    }
+    expect(times("-/hsp-block-keybd")).toEqual([
+      "2026-05-25T04:14:59.566130Z",
+      "2026-05-25T04:14:59.566130Z",
+    ]);
+  });
+
+  it("tell of their policies", () => {
+    expect(get("wordpress-mysql/harden-wordpress-pkg-mngr-exec").policy).toEqual({
+      name: "harden-wordpress-pkg-mngr-exec",
+      kind: "KubeArmorPolicy",
+      severity: 5,
+      tags: ["NIST", "NIST_800-53_CM-7(4)", "SI-4", "process", "NIST_800-53_SI-4"],
+      message: "Alert! Execution of package management process inside container is denied",
+    });
+    // Line 15 has Tags and no ATags.
+    expect(get("wordpress-mysql/harden-wordpress-remote-file-copy").policy.tags).toEqual([
+      "MITRE",
+      "MITRE_TA0008_lateral_movement",
+      "MITRE_TA0010_exfiltration",
+      "MITRE_TA0006_credential_access",
+      "MITRE_T1552_unsecured_credentials",
+      "NIST_800-53_SI-4(18)",
+      "NIST",
+      "NIST_800-53",
+      "NIST_800-53_SC-4",
+    ]);
+    // Line 13: ATags null, Tags and Message empty, Severity empty.
+    expect(get("wordpress-mysql/default-posture").policy).toEqual({
+      name: "DefaultPosture",
+      kind: "DefaultPosture",
+    });
+    expect(get("-/nsp-ingress-audit-ssh").policy).toMatchObject({
+      severity: 5,
+      message: "New SSH connection!",
+    });
+    // Line 26 came without the severity that its policy set.
+    expect(get("-/networklimit").policy).toEqual({ name: "networklimit", kind: "KubeArmorHostPolicy" });
+  });
+
+  it("keep the evidence", () => {
+    // Line 11.
+    expect(get("multiubuntu/ksp-ubuntu-1-allow-proc-args").violations[0]?.latest).toEqual({
+      time: "2025-12-16T05:37:19.127331Z",
+      type: "MatchedPolicy",
+      result: "Permission denied",
+      cluster: "default",
+      node: "aryan",
+      pod: "ubuntu-1-deployment-8dc5d8d48-5s8pf",
+      labels: "group=group-1,container=ubuntu-1",
+      containerId: "4771ac3e9074f1bf8b01038d0cf776960aa44b18edccc0f2b017e8465dedefcd",
+      image:
+        "docker.io/kubearmor/ubuntu-w-utils:latest@sha256:8c94d921d36698a63e02337302989e8311169b750cc0dd4713e688f3631ab4ba",
+      command: "/usr/bin/python3.6 -m pydoc",
+      process: "/usr/bin/python3.6",
+      parent: "/bin/bash",
+      pid: 113,
+      ppid: 190507,
+      hostPid: 191949,
+      hostPpid: 190507,
+      uid: 0,
+      cwd: "/",
+      tty: "pts0",
+      execId: "824416229130095",
+      execName: "bash",
+      enforcer: "BPFLSM",
+      kubearmorVersion: "v1.6.5-8-g3d55b346-dirty",
+      data: "lsm=SECURITY_BPRM_CHECK",
+    });
+    // Line 16: folded in the violation, whole here.
+    expect(get("wordpress-mysql/ksp-block-exec-inside-tmp").violations[0]?.latest?.resource).toBe(
+      "/tmp/sh-thd-2512146865",
+    );
+    // Line 10: no process, so user id 0 says nothing; the user's name does.
+    expect(get("-/nsp-ingress-audit-ssh").violations[0]?.latest).toEqual({
+      time: "2026-02-23T04:31:35.104233Z",
+      type: "MatchedNetworkPolicy",
+      result: "Passed",
+      cluster: "default",
+      node: "ubuntu",
+      nodeId: "f39801455594d78b98b7816e37eed6e526c2342d945ba334f6ab6086b49426ee",
+      user: "root",
+      enforcer: "NetworkPolicyEnforcer",
+      data: "SourceIP=192.168.29.42 SourcePort=53262 DestinationIP=192.168.29.76 DestinationPort=22 Protocol=TCP",
+    });
+    // Lines 7 and 8 are one violation; the newer is its evidence.
+    expect(get("-/default-posture").violations[0]?.latest).toMatchObject({
+      data: "syscall=SYS_SETUID userid=0",
+      uid: 204,
+    });
+    // Line 22: the odd namespace and the node stay with the violation.
+    expect(get("-/file-integrity-monitoring").violations[0]).toMatchObject({
+      namespace: "container_namespace",
+      node: "ubuntu-2gb-hel1-2",
+    });
+  });
+
+  it("are lower bounds nowhere: the muted pod of line 23 is in no report", () => {
+    expect(new Set(replayed.reports.map(({ coverage }) => JSON.stringify(coverage)))).toEqual(
+      new Set(['{"gaps":0,"throttleNotices":0,"lowerBound":false}']),
+    );
+  });
+
+  it("fit the schema", () => {
+    expect(replayed.reports.flatMap(faultsOf)).toEqual([]);
+  });
+});
