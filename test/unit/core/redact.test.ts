@@ -114,7 +114,7 @@ describe("a secret is masked in", () => {
     "https://x/?a=1&token=hunter2&b=1",
     "https://x.blob.core.windows.net/c?sv=1&sig=hunter2",
     "https://s3.amazonaws.com/b?X-Amz-Signature=hunter2&x=1",
-    "//registry.npmjs.org/:_authToken=hunter2",
+    "//npm.example.com/:_authToken=hunter2",
     // connection strings
     "Server=db;User Id=sa;Password=hunter2;",
     'connectionString="Server=x;Pwd=hunter2"',

@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The rules of ARCHITECTURE.md and CONTRIBUTING.md that a machine can check, so that no reviewer has to.
+
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { codeOf, type Import, importsOf, ROOT, type SourceFile, sourceFiles } from "./source-code.ts";
+
+const SRC = sourceFiles("src");
+const ALL = sourceFiles("src", "test", "scripts", "bench");
+const IMPORTS = SRC.flatMap(importsOf);
+
+/** `src/core/x.ts` is in core; a file of src itself is a room of its own. */
+function roomOf(path: string): string {
+  return path.split("/")[1] ?? path;
+}
+
+/**
+ * Who may import what, by room: other rooms, single files of theirs, packages. `type:` allows types only. Each room
+ * may import itself. What is not listed is not allowed.
+ */
+const ALLOWED: Record<string, readonly string[]> = {
+  lib: [],
+  api: [],
+  core: ["api", "src/lib/assert.ts"],
+  feed: ["api", "lib", "type:src/telemetry/log.ts", "node:*", "@grpc/grpc-js"],
+  // Events are their own port; their budgets are the core's.
+  events: [
+    "api",
+    "lib",
+    "src/core/sanitize.ts",
+    "src/core/token-bucket.ts",
+    "type:src/telemetry/log.ts",
+    "lru-cache",
+  ],
+  kube: [
+    "api",
+    "lib",
+    "type:src/events/event.ts",
+    "type:src/telemetry/log.ts",
+    "node:*",
+    "@kubernetes/client-node",
+    "undici",
+    "yaml",
+  ],
+  sinks: [
+    "api",
+    "lib",
+    "src/kube/api-error.ts",
+    "type:src/kube/client.ts",
+    "type:src/telemetry/log.ts",
+    "node:*",
+    "yaml",
+  ],
+  telemetry: ["lib", "node:*", "pino", "@prometheus-io/client"],
+  controller: [
+    "api",
+    "core",
+    "lib",
+    "type:src/feed/feed.ts",
+    "src/sinks/sink.ts",
+    "type:src/events/event.ts",
+    "type:src/telemetry/log.ts",
+  ],
+  config: ["lib", "node:*", "yaml", "zod"],
+  cli: [
+    "api",
+    "config",
+    "controller",
+    "core",
+    "events",
+    "feed",
+    "lib",
+    "sinks",
+    "src/pipeline-options.ts",
+    "src/telemetry/log.ts",
+    "node:*",
+    "commander",
+  ],
+  "pipeline-options.ts": ["type:config", "type:controller"],
+  "probes.ts": ["type:controller", "src/events/books.ts", "type:kube", "type:sinks", "type:telemetry"],
+  "version.ts": ["package.json"],
+  "app.ts": ["*"],
+  "main.ts": ["*"],
+};
+
+/** Single files that may import a little more than their room. */
+const EXCEPTIONS: Record<string, readonly string[]> = {
+  "src/core/hash.ts": ["node:crypto"],
+};
+
+function isAllowed({ from, to, isTypeOnly }: Import): boolean {
+  if (roomOf(from) === roomOf(to) && to.startsWith("src/")) return true;
+  const rules = [...(ALLOWED[roomOf(from)] ?? []), ...(EXCEPTIONS[from] ?? [])];
+  return rules.some((rule) => {
+    if (rule.startsWith("type:") && !isTypeOnly) return false;
+    const what = rule.replace("type:", "");
+    if (what === "*") return true;
+    if (what === "node:*") return to.startsWith("node:");
+    return to === what || (to.startsWith("src/") && roomOf(to) === what);
+  });
+}
+
+describe("imports", () => {
+  it("are found: a rule over nothing holds", () => {
+    expect(IMPORTS.length).toBeGreaterThan(100);
+    expect(IMPORTS.filter(({ isTypeOnly }) => isTypeOnly).length).toBeGreaterThan(30);
+    const sample = {
+      path: "src/a/b.ts",
+      text: `import { type A, type B } from "../c/d.ts";\nimport { type A, b } from "x";\nexport { c } from "./e.ts";\nimport "y";\nconst z = await import("node:fs");\n`,
+    };
+    expect(importsOf(sample)).toEqual([
+      { from: "src/a/b.ts", to: "src/c/d.ts", isTypeOnly: true },
+      { from: "src/a/b.ts", to: "x", isTypeOnly: false },
+      { from: "src/a/b.ts", to: "src/a/e.ts", isTypeOnly: false },
+      { from: "src/a/b.ts", to: "y", isTypeOnly: false },
+      { from: "src/a/b.ts", to: "node:fs", isTypeOnly: false },
+    ]);
+  });
+
+  it("come from known rooms", () => {
+    expect([...new Set(SRC.map(({ path }) => roomOf(path)))].filter((room) => !ALLOWED[room])).toEqual([]);
+  });
+
+  it("go where the table lets them", () => {
+    const wrong = IMPORTS.filter((each) => !isAllowed(each));
+    expect(wrong.map(({ from, to, isTypeOnly }) => `${from} -> ${to}${isTypeOnly ? " (type)" : ""}`)).toEqual(
+      [],
+    );
+  });
+
+  it("name files that exist, with their extension", () => {
+    const missing = IMPORTS.filter(({ to }) => to.startsWith("src/") && !existsSync(join(ROOT, to)));
+    expect(missing).toEqual([]);
+  });
+
+  it("of src never reach into test, scripts or bench", () => {
+    expect(IMPORTS.filter(({ to }) => /^(test|scripts|bench)\//.test(to))).toEqual([]);
+  });
+
+  it("of values make no circle", () => {
+    expect(circles(IMPORTS.filter(({ isTypeOnly, to }) => !isTypeOnly && to.startsWith("src/")))).toEqual([]);
+    const edge = (from: string, to: string) => ({ from, to, isTypeOnly: false });
+    expect(circles([edge("a", "b"), edge("b", "c"), edge("c", "b")])).toEqual(["b -> c -> b"]);
+  });
+});
+
+/** Every circle, once, as a path. */
+function circles(imports: readonly Import[]): string[] {
+  const found = new Set<string>();
+  const done = new Set<string>();
+  const visit = (file: string, path: readonly string[]) => {
+    const at = path.indexOf(file);
+    if (at >= 0) found.add([...path.slice(at), file].join(" -> "));
+    if (at >= 0 || done.has(file)) return;
+    for (const { from, to } of imports) if (from === file) visit(to, [...path, file]);
+    done.add(file);
+  };
+  for (const { from } of imports) visit(from, []);
+  return [...found];
+}
+
+/** Where the banned word stands: `path:line`. */
+function uses(files: readonly SourceFile[], pattern: RegExp): string[] {
+  return files.flatMap(({ path, text }) =>
+    codeOf(text)
+      .split("\n")
+      .flatMap((line, i) => (pattern.test(line) ? [`${path}:${i + 1}: ${line.trim()}`] : [])),
+  );
+}
+
+function except(...paths: readonly string[]): SourceFile[] {
+  return SRC.filter(
+    ({ path }) => !paths.some((allowed) => path === allowed || path.startsWith(`${allowed}/`)),
+  );
+}
+
+describe("time, chance and the process", () => {
+  it.each<[string, RegExp, SourceFile[]]>([
+    ["Date.now", /\bDate\.now\b/, except("src/lib/clock.ts")],
+    ["new Date()", /\bnew Date\(\s*\)|\bDate\(\s*\)/, except("src/lib/clock.ts")],
+    ["performance.now", /\bperformance\.|\bhrtime\b/, except("src/lib/clock.ts")],
+    ["Math.random", /\bMath\.random\b/, except("src/lib/clock.ts")],
+    ["timers", /\bset(Timeout|Interval)\b|\bAbortSignal\.timeout\b/, except("src/lib/clock.ts")],
+    // One turn of the event loop is no time; the file says why it needs it.
+    ["setImmediate and node:timers", /\bsetImmediate\b/, except("src/lib/clock.ts", "src/kube/client.ts")],
+    ["process", /\bprocess\./, except("src/main.ts")],
+    ["console", /\bconsole\./, except("src/cli")],
+  ])("%s stays in its place", (_name, pattern, files) => {
+    expect(uses(files, pattern)).toEqual([]);
+  });
+
+  it("are looked for in code, not in comments and strings", () => {
+    const text = [
+      "// Date.now()",
+      'const a = "Date.now()";',
+      "/* Date.now()",
+      "*/ const b = `x ${Date.now()}`;",
+      "const c = /[\"']/; Date.now();",
+      'const url = "https://x"; Date.now();',
+    ].join("\n");
+    const lines = uses([{ path: "x", text }], /\bDate\.now\b/).map((use) => use.split(":")[1]);
+    expect(lines).toEqual(["4", "5", "6"]);
+  });
+});
+
+describe("the language", () => {
+  it.each<[string, RegExp]>([
+    ["no default export", /\bexport default\b/],
+    [
+      "no enum, namespace or parameter property",
+      /\b(?:enum|namespace)\s+\w+\s*\{|constructor\([^)]*\b(?:private|public|readonly)\s/,
+    ],
+    ["no silenced compiler", /@ts-(?:ignore|nocheck)/],
+    ["no empty catch", /\bcatch\s*(?:\([^)]*\))?\s*\{\s*\}/],
+    ["no debugger", /\bdebugger\b/],
+  ])("has %s", (_name, pattern) => {
+    // A file that a tool reads must export what the tool wants.
+    expect(
+      uses(
+        ALL.filter(({ path }) => !path.endsWith(".config.ts")),
+        pattern,
+      ),
+    ).toEqual([]);
+  });
+
+  it("has no any, but where the linter was told why", () => {
+    const any = /[:<|&,(]\s*any\b(?!\s*[(:])|\bas any\b|\bany\[\]/;
+    const unexplained = ALL.flatMap(({ path, text }) => {
+      const lines = text.split("\n");
+      return codeOf(text)
+        .split("\n")
+        .flatMap((line, i) =>
+          any.test(line) && !/biome-ignore lint\/suspicious\/noExplicitAny: \S/.test(lines[i - 1] ?? "")
+            ? [`${path}:${i + 1}: ${line.trim()}`]
+            : [],
+        );
+    });
+    expect(unexplained).toEqual([]);
+  });
+
+  it("has no test that is left out or alone", () => {
+    const tests = ALL.filter(({ path }) => path.endsWith(".test.ts"));
+    expect(tests.length).toBeGreaterThan(20);
+    expect(uses(tests, /\b(?:it|test|describe)\.(?:only|todo)\b|\bvi\.mock\b/)).toEqual([]);
+  });
+});
+
+describe("files", () => {
+  const MAX_LINES = 400;
+  /** Longer than this wants a reason: they are named here, so that the list can only shrink by accident. */
+  const LONG_LINES = 300;
+  const LONG: readonly string[] = ["src/config/schema.ts", "src/core/ledger.ts", "src/events/recorder.ts"];
+
+  it(`have at most ${MAX_LINES} lines`, () => {
+    const long = ALL.filter(({ text }) => text.split("\n").length - 1 > MAX_LINES);
+    expect(long.map(({ path, text }) => `${path}: ${text.split("\n").length - 1}`)).toEqual([]);
+  });
+
+  it(`of src have at most ${LONG_LINES}, but for a few`, () => {
+    const long = SRC.filter(({ text }) => text.split("\n").length - 1 > LONG_LINES).map(({ path }) => path);
+    expect(long.filter((path) => !LONG.includes(path))).toEqual([]);
+  });
+
+  it("say whose they are and what they own", () => {
+    const bare = ALL.filter(
+      ({ text }) =>
+        !/^(?:#![^\n]*\n)?\/\/ SPDX-License-Identifier: Apache-2\.0\n\/\/ Copyright The policy-violation-operator Authors\n/.test(
+          text,
+        ),
+    );
+    expect(bare.map(({ path }) => path)).toEqual([]);
+    const silent = SRC.filter(({ text }) => !/^\/\/[^\n]*\n\/\/[^\n]*\n\n\/\/ \S/.test(text));
+    expect(silent.map(({ path }) => path)).toEqual([]);
+  });
+
+  it("have names that say something, in kebab-case", () => {
+    const vague =
+      /^(?:utils?|helpers?|index|common|types?|misc|shared|constants|manager)(?:\.test)?\.ts$|(?:manager|helper|util)s?\.ts$/;
+    const wrong = ALL.map(({ path }) => path).filter(
+      (path) =>
+        vague.test(basename(path)) || !/^[a-z0-9]+(?:-[a-z0-9]+)*(?:\.[a-z0-9]+)*\.ts$/.test(basename(path)),
+    );
+    expect(wrong).toEqual([]);
+  });
+});
+
+describe("what is tracked", () => {
+  const tracked = execFileSync("git", ["ls-files", "-z"], { cwd: ROOT, encoding: "utf8" })
+    .split("\0")
+    .filter((path) => path !== "" && existsSync(join(ROOT, path)));
+  const texts = tracked.map((path) => ({ path, text: readFileSync(join(ROOT, path), "latin1") }));
+
+  it("holds no path of this machine", () => {
+    expect(texts.filter(({ text }) => text.includes(`${ROOT}/`)).map(({ path }) => path)).toEqual([]);
+  });
+
+  it("names no package registry, so that any mirror serves", () => {
+    const lock = texts.find(({ path }) => path === "package-lock.json")?.text ?? "";
+    expect(lock).toContain('"lockfileVersion": 3');
+    expect(lock).not.toContain('"resolved"');
+    const named = texts.filter(
+      ({ path, text }) => /(?:^|\/)\.npmrc$/.test(path) && /registry\s*=/.test(text),
+    );
+    expect(named.map(({ path }) => path)).toEqual([]);
+    const hosts =
+      /https?:\/\/(?:registry\.npm|[a-z0-9.-]*(?:artifactory|nexus|verdaccio|npmmirror|goproxy))/i;
+    const urls = texts.filter(
+      ({ path, text }) => path !== "test/unit/house-rules.test.ts" && hosts.test(text),
+    );
+    expect(urls.map(({ path }) => path)).toEqual([]);
+  });
+});

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The repository as text: which files there are, what they import, and their code without comments and strings. No
+// parser: what is looked for is simple, and a rule that reads more than it needs breaks for no reason.
+
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, normalize, relative } from "node:path";
+
+export const ROOT = join(import.meta.dirname, "..", "..");
+
+export interface SourceFile {
+  /** From the repository's root, with slashes. */
+  path: string;
+  text: string;
+}
+
+export interface Import {
+  from: string;
+  /** A path from the root for our own files, else the package's or module's name. */
+  to: string;
+  isTypeOnly: boolean;
+}
+
+/** Every TypeScript file below these folders. */
+export function sourceFiles(...folders: readonly string[]): SourceFile[] {
+  return folders.flatMap((folder) =>
+    readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile() && entry.name.endsWith(".ts"))
+      .map((entry) => join(entry.parentPath, entry.name))
+      .sort()
+      .map((path) => ({ path: relative(ROOT, path), text: readFileSync(path, "utf8") })),
+  );
+}
+
+const STATEMENT = /^(?:import|export)\s+(type\s+)?(?:([^;"'()=]*?)\s+from\s+)?"([^"]+)"/gm;
+const DYNAMIC = /\bimport\(\s*"([^"]+)"/g;
+
+/** What a file imports or re-exports. */
+export function importsOf({ path, text }: SourceFile): Import[] {
+  const resolve = (name: string) => (name.startsWith(".") ? normalize(join(dirname(path), name)) : name);
+  const found = [...text.matchAll(STATEMENT)].map(([, type, names = "", to = ""]) => ({
+    from: path,
+    to: resolve(to),
+    isTypeOnly: type !== undefined || onlyTypes(names),
+  }));
+  const dynamic = [...text.matchAll(DYNAMIC)].map(([, to = ""]) => ({
+    from: path,
+    to: resolve(to),
+    isTypeOnly: false,
+  }));
+  return [...found, ...dynamic];
+}
+
+/** `{ type A, type B }` */
+function onlyTypes(names: string): boolean {
+  const list = /^\{([\s\S]*)\}$/.exec(names.trim())?.[1];
+  const parts = list?.split(",").filter((part) => part.trim() !== "") ?? [];
+  return parts.length > 0 && parts.every((part) => part.trim().startsWith("type "));
+}
+
+const TOKEN =
+  /\/\*[\s\S]*?\*\/|\/\/[^\n]*|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`(?:[^`\\]|\\.)*`|(?<=[=(,:[!&|?{};\n]\s*|=>\s*|return\s+)\/(?![/*])(?:[^/\\[\n]|\\.|\[(?:[^\]\\\n]|\\.)*\])+\/[a-z]*/g;
+
+/** The code without comments, strings, templates and expressions, line for line; what a template embeds stays. */
+export function codeOf(text: string): string {
+  return text.replace(TOKEN, (token) => {
+    const embedded = token.startsWith("`")
+      ? [...token.matchAll(/\$\{([^}]*)\}/g)].map(([, code]) => code)
+      : [];
+    return `"${embedded.join(" ")}"${"\n".repeat(token.split("\n").length - 1)}`;
+  });
+}
