@@ -4,7 +4,7 @@
 // The repository as text: which files there are, what they import, and their code without comments and strings. No
 // parser: what is looked for is simple, and a rule that reads more than it needs breaks for no reason.
 
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize, relative } from "node:path";
 
 export const ROOT = join(import.meta.dirname, "..", "..");
@@ -22,9 +22,10 @@ export interface Import {
   isTypeOnly: boolean;
 }
 
-/** Every TypeScript file below these folders. */
+/** Every TypeScript file below these folders; a folder that is not there has none. */
 export function sourceFiles(...folders: readonly string[]): SourceFile[] {
-  return folders.flatMap((folder) =>
+  const present = folders.filter((folder) => existsSync(join(ROOT, folder)));
+  return present.flatMap((folder) =>
     readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile() && entry.name.endsWith(".ts"))
       .map((entry) => join(entry.parentPath, entry.name))
