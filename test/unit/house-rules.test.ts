@@ -4,7 +4,7 @@
 // The rules of ARCHITECTURE.md and CONTRIBUTING.md that a machine can check, so that no reviewer has to.
 
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, lstatSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { codeOf, type Import, importsOf, ROOT, type SourceFile, sourceFiles } from "./source-code.ts";
@@ -288,10 +288,14 @@ describe("files", () => {
   });
 });
 
+function isFile(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+}
+
 describe("what is tracked", () => {
   const tracked = execFileSync("git", ["ls-files", "-z"], { cwd: ROOT, encoding: "utf8" })
     .split("\0")
-    .filter((path) => path !== "" && existsSync(join(ROOT, path)));
+    .filter((path) => path !== "" && isFile(join(ROOT, path)));
   const texts = tracked.map((path) => ({ path, text: readFileSync(join(ROOT, path), "latin1") }));
 
   it("holds no path of this machine", () => {
