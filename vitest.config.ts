@@ -8,7 +8,7 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     // Real servers start in the integration tests; a slow machine must not fail them.
-    testTimeout: 60_000,
+    testTimeout: 180_000,
     hookTimeout: 300_000,
     // Two API servers at once are enough for a small machine.
     maxWorkers: 2,

@@ -9,6 +9,7 @@ import type { Config } from "./config/config.ts";
 import { Pipeline } from "./controller/pipeline.ts";
 import type { EventRecorder } from "./events/event.ts";
 import { type RunningRecorder, startRecorder } from "./events/recorder.ts";
+import type { StreamFeed } from "./feed/reconnect.ts";
 import { relayFeed } from "./feed/relay.ts";
 import { KubeClient } from "./kube/client.ts";
 import { createEventSink } from "./kube/event-sink.ts";
@@ -94,39 +95,49 @@ class Operator {
     };
   }
 
-  /**
-   * Waits to lead, then reads and writes until told to stop or until leadership is lost. What a standby would read is
-   * read by the leader: the time between two leaders is a gap, as any restart is.
-   */
+  /** Waits to lead, then reads and writes until told to stop, or until another replica has led. */
   async run(stop: AbortSignal): Promise<number> {
-    const { logger } = this.#parts;
-    const leading = this.#elector ? await this.#elector.acquire(stop) : new AbortController().signal;
-    if (leading && !stop.aborted) {
-      leading.addEventListener("abort", () => void this.#pipeline.writer.abandon(), { once: true });
-      await this.#lead(AbortSignal.any([stop, leading]));
-    }
-    if (leading?.aborted)
-      logger.error({ reason: String(leading.reason) }, "no longer the leader: nothing more is written");
-    return await this.#close();
+    const leading = this.#elector ? await this.#elector.acquire(stop) : NEVER;
+    if (!leading) return await this.#close(true);
+    const end = new AbortController();
+    const until = AbortSignal.any([stop, end.signal]);
+    const reading = this.#feed().run(this.#pipeline, until);
+    const mayWrite = await this.#write(leading, until);
+    end.abort();
+    await reading;
+    return await this.#close(mayWrite);
   }
 
-  /** Feed first, so that alerts gather while the stored reports are listed; writes begin when those are known. */
-  async #lead(end: AbortSignal): Promise<void> {
+  /**
+   * Writes while this replica leads. Alerts are counted also while it does not: when it leads again, and nobody else
+   * has led meanwhile, their counts are written. Returns false when another replica has led: what this one holds that
+   * is not written, the other may have counted too.
+   */
+  async #write(first: AbortSignal, until: AbortSignal): Promise<boolean> {
+    await this.#pipeline.load(until);
+    for (let leading: AbortSignal | undefined = first; leading && !until.aborted; ) {
+      this.#pipeline.writer.start();
+      await aborted(AbortSignal.any([until, leading]));
+      if (until.aborted) break;
+      await this.#pipeline.writer.suspend();
+      leading = await this.#elector?.regain(until);
+    }
+    if (until.aborted) return this.#elector?.isLeader ?? true;
+    const leader = this.#elector?.holder;
+    this.#parts.logger.error({ leader }, "another replica has led: this one ends, to begin anew");
+    return false;
+  }
+
+  #feed(): StreamFeed {
     const { config, clock, logger } = this.#parts;
-    const feed = relayFeed(
-      {
-        address: config.feed.relay.address,
-        maxMessageBytes: config.feed.relay.maxMessageBytes,
-        healthIntervalMs: config.feed.relay.healthCheckIntervalMs,
-        backoffMaxMs: config.feed.relay.reconnectMaxMs,
-      },
-      clock,
-      logger,
-    );
-    const reading = feed.run(this.#pipeline, end);
-    await this.#pipeline.load(end);
-    if (!end.aborted) this.#pipeline.writer.start();
-    await reading;
+    const { relay } = config.feed;
+    const options = {
+      address: relay.address,
+      maxMessageBytes: relay.maxMessageBytes,
+      healthIntervalMs: relay.healthCheckIntervalMs,
+      backoffMaxMs: relay.reconnectMaxMs,
+    };
+    return relayFeed(options, clock, logger);
   }
 
   #candidate(): LeaderElector {
@@ -157,13 +168,13 @@ class Operator {
     };
   }
 
-  async #close(): Promise<number> {
+  async #close(mayWrite: boolean): Promise<number> {
     const { config, clock, logger } = this.#parts;
     const graceMs = config.shutdown.graceMs;
     logger.info({ graceMs }, "stopping: writing what is left");
     const deadline = new AbortController();
     const cancel = clock.after(graceMs * (1 - CLOSING_SHARE), () => deadline.abort());
-    if (this.#pipeline.listing === undefined) await this.#pipeline.writer.flush(deadline.signal);
+    if (mayWrite && this.#pipeline.listing === undefined) await this.#pipeline.writer.flush(deadline.signal);
     cancel();
     await this.#recorder?.stop((graceMs * CLOSING_SHARE) / 2);
     await this.#elector?.release();
@@ -212,6 +223,15 @@ class Operator {
     });
     logger.info({ port: this.#server.port }, "serving metrics and probes");
   }
+}
+
+/** Where there is one replica, leading never ends. */
+const NEVER = new AbortController().signal;
+
+/** Resolves when the signal aborts. */
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }
 
 function leadershipOf(elector: LeaderElector | undefined): Leadership {

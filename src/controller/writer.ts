@@ -56,7 +56,7 @@ export class ReportWriter {
   #cancelTimer: (() => void) | undefined;
   #timerMs = Number.POSITIVE_INFINITY;
   #sequence = 0;
-  readonly #calls = new AbortController();
+  #calls = new AbortController();
 
   constructor(options: WriterOptions, parts: WriterParts) {
     this.#options = options;
@@ -107,10 +107,11 @@ export class ReportWriter {
     await Promise.all(this.#busy.values());
   }
 
-  /** Stops at once and for good: calls that are open are given up. */
-  async abandon(): Promise<void> {
+  /** Stops writing at once: calls that are open are given up. What they were about is found out after a start. */
+  async suspend(): Promise<void> {
     this.#calls.abort();
     await this.pause();
+    this.#calls = new AbortController();
   }
 
   /**
@@ -118,13 +119,14 @@ export class ReportWriter {
    * open, and this writer. What could not be written stays in the ledgers.
    */
   async flush(signal: AbortSignal): Promise<void> {
-    if (signal.aborted) this.#calls.abort();
-    signal.addEventListener("abort", () => this.#calls.abort(), { once: true });
+    const calls = this.#calls;
+    if (signal.aborted) calls.abort();
+    signal.addEventListener("abort", () => calls.abort(), { once: true });
     await this.pause();
-    while (!this.#calls.signal.aborted) {
+    while (!calls.signal.aborted) {
       await this.#flushAll(this.#unwrittenKeys());
       if (this.#unwrittenKeys().length === 0) return;
-      await this.#parts.clock.sleep(RETRY_BASE_MS, this.#calls.signal);
+      await this.#parts.clock.sleep(RETRY_BASE_MS, calls.signal);
     }
   }
 
@@ -190,6 +192,8 @@ export class ReportWriter {
       case "landed":
         turn.failures = 0;
         this.#schedule.written(key, verdict.fresh, nowMs);
+        // What came while an earlier try waited for its turn was not part of it, and has no other reason to be written.
+        this.#noteRest(key, turn.task.ledger);
         return;
       case "later":
         this.#schedule.retry(key, nowMs + Math.max(this.#backOffMs(turn), verdict.afterMs), verdict.fresh);
@@ -208,6 +212,10 @@ export class ReportWriter {
       default:
         unreachable(verdict);
     }
+  }
+
+  #noteRest(key: string, ledger: Ledger): void {
+    if (ledger.dirty) this.note(key, ledger.hasNewViolation ? "new_violation" : "counters");
   }
 
   #leaveNamespace(key: string, ledger: Ledger, nowMs: number): void {

@@ -97,6 +97,12 @@ export class Ledger {
     return this.#touched || p.occurrences + p.gaps + p.throttleNotices > 0;
   }
 
+  /** Whether what is pending brings a violation that no report of this ledger has told yet. */
+  get hasNewViolation(): boolean {
+    for (const entry of this.#pendingEntries) if (!entry.committed) return true;
+    return false;
+  }
+
   get isInFlight(): boolean {
     return this.#inFlight !== undefined;
   }

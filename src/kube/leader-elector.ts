@@ -114,11 +114,23 @@ export class LeaderElector {
    * called, first. May be called again after a loss. Never rejects. Call `release` in the end, whatever came of it.
    */
   async acquire(signal: AbortSignal): Promise<AbortSignal | undefined> {
-    assert(!this.#isAcquiring, "acquire runs once at a time");
+    return await this.#waitToLead(signal, true);
+  }
+
+  /**
+   * Waits until this process leads again after a loss, as long as the Lease was in no other hands meanwhile: then
+   * nobody else can have written. Returns undefined as soon as it was, and otherwise as `acquire` does. Never rejects.
+   */
+  async regain(signal: AbortSignal): Promise<AbortSignal | undefined> {
+    return await this.#waitToLead(signal, false);
+  }
+
+  async #waitToLead(signal: AbortSignal, mayTake: boolean): Promise<AbortSignal | undefined> {
+    assert(!this.#isAcquiring, "acquire and regain run once at a time");
     this.#noticeLapse();
     if (this.#term !== undefined) return this.#term.controller.signal;
     this.#isAcquiring = true;
-    const acquiring = this.#acquire(AbortSignal.any([signal, this.#released.signal]));
+    const acquiring = this.#acquire(AbortSignal.any([signal, this.#released.signal]), mayTake);
     this.#work = acquiring;
     const term = await acquiring;
     this.#isAcquiring = false;
@@ -136,9 +148,9 @@ export class LeaderElector {
     return this.#releasing;
   }
 
-  async #acquire(giveUp: AbortSignal): Promise<Term | undefined> {
-    while (!giveUp.aborted) {
-      const deadline = await this.#attempt(giveUp);
+  async #acquire(giveUp: AbortSignal, mayTake: boolean): Promise<Term | undefined> {
+    while (!giveUp.aborted && (mayTake || !this.#claim.isLost)) {
+      const deadline = await this.#attempt(giveUp, mayTake);
       // A process that stood still may get the answer when it is worth nothing any more.
       if (deadline !== undefined && !deadline.isOver && !giveUp.aborted) return this.#lead(deadline);
       deadline?.cancel();
@@ -165,7 +177,7 @@ export class LeaderElector {
       await this.#clock.sleep(pauseMs, signal);
       if (signal.aborted) return;
       const startedMs = this.#clock.nowMs();
-      const deadline = await this.#attempt(signal);
+      const deadline = await this.#attempt(signal, false);
       // First of all, for a term that was over for a moment stays over.
       this.#noticeLapse();
       if (signal.aborted) {
@@ -188,11 +200,11 @@ export class LeaderElector {
   }
 
   /** One try to take or to keep the Lease; returns the deadline that it won. Never rejects. */
-  async #attempt(signal: AbortSignal): Promise<Deadline | undefined> {
+  async #attempt(signal: AbortSignal, mayTake: boolean): Promise<Deadline | undefined> {
     this.#retryAfterMs = 0;
     try {
       const deadline = await this.#claim.take({
-        mayTake: this.#term === undefined,
+        mayTake,
         nextCall: () => this.#nextCall(signal),
         onDeadline: () => this.#noticeLapse(),
       });

@@ -82,6 +82,26 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       expect(found?.coverage).toMatchObject({ gaps: 1, lowerBound: true });
     });
 
+    test("an API server that is gone for longer than the Lease: the only leader counts on, leads again, writes all", async () => {
+      node = await startNode({ dropLikeKubeArmor: false });
+      const leader = replica();
+      await node.waitForClients();
+      await node.flood({ alert: ALERT, count: 100 });
+      await leader.received(100);
+      await leader.written();
+      await cluster.stopApiServer();
+      await node.flood({ alert: ALERT, count: 50 });
+      await leader.logged("no longer leading: this replica stops writing");
+      await node.flood({ alert: ALERT, count: 25 });
+      await leader.received(175);
+      await cluster.startApiServer();
+      await leader.written(120_000);
+      expect(await occurrences()).toBe(175);
+      expect((await report(cluster, "default", "block-pkg-mgmt-tools-exec"))?.coverage).toMatchObject({
+        gaps: 0,
+      });
+    });
+
     test("a leader that stood still for longer than its Lease writes nothing more and ends", async () => {
       const [leader, standby] = await leaderAndStandby();
       await node.flood({ alert: ALERT, count: 100 });
@@ -92,7 +112,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       await node.flood({ alert: ALERT, count: 50 });
       await eventually("150 in the report", async () => (await occurrences()) === 150);
       leader.child.kill("SIGCONT");
-      await leader.logged("no longer the leader: nothing more is written");
+      await leader.logged("another replica has led: this one ends, to begin anew");
       await eventually("the end of the process", () => leader.child.exitCode !== null);
       // It had read some of the 50 too, and must not have added them.
       expect(await occurrences()).toBe(150);
