@@ -28,8 +28,7 @@ export function apiAccess(url: string, caPath: string, token: string): ApiAccess
   let agent: Agent | undefined;
   const request = (method: string, path: string, body?: unknown) =>
     new Promise<ApiAnswer>((resolve, reject) => {
-      if (!existsSync(caPath)) throw new Error("the API server has made no certificate yet");
-      agent ??= new Agent({ keepAlive: true, ca: readFileSync(caPath) });
+      agent ??= new Agent({ keepAlive: true, ca: readCertificate(caPath) });
       const headers = { Authorization: `Bearer ${token}`, "Content-Type": "application/json" };
       const sent = httpsRequest(url + path, { method, headers, agent, timeout: TIMEOUT_MS }, (response) => {
         let text = "";
@@ -50,6 +49,14 @@ export function apiAccess(url: string, caPath: string, token: string): ApiAccess
       agent = undefined;
     },
   };
+}
+
+/** The certificate, once it is whole: the API server may be writing it just now. */
+function readCertificate(path: string): string {
+  const text = existsSync(path) ? readFileSync(path, "utf8").trimEnd() : "";
+  if (!text.endsWith("-----END CERTIFICATE-----"))
+    throw new Error("the API server has made no certificate yet");
+  return text;
 }
 
 /** Writes a kubeconfig with one context, for a bearer token; gives its path. */
