@@ -67,6 +67,19 @@ describe("a report that is read back", () => {
   });
 });
 
+describe("a report that was continued and is read back once more", () => {
+  it.each(LIMITS)("is rendered as it was, with %j", (limits) => {
+    const options = renderOptions(limits);
+    fc.assert(
+      fc.property(inputs, inputs, (before, after) => {
+        const continued = reportsOf(addAll(restarted(reports(before, options)), after), options);
+        expect(reportsOf(restarted(continued), options)).toEqual(continued);
+      }),
+      runs(150),
+    );
+  });
+});
+
 describe("counts that go on", () => {
   it.each(LIMITS)("from a stored report, are exact, with %j", (limits) => {
     const options = renderOptions(limits);

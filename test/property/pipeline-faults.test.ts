@@ -20,8 +20,8 @@ describe("without a fault", () => {
     expect(problemsOf(simulation)).toEqual([]);
     expect(simulation.pipeline.aggregator.unwrittenOccurrences).toBe(0);
     expect({ ...simulation.pipeline.books }).toMatchObject({
-      received: 14,
-      counted: 11,
+      received: 15,
+      counted: 12,
       duplicates: 1,
       throttleNotices: 1,
       rejected: { no_policy: 1 },
@@ -31,7 +31,7 @@ describe("without a fault", () => {
     ).toEqual([
       [undefined, "host-files", 2],
       ["bank", "no-package-managers", 2],
-      ["shop", "no-package-managers", 7],
+      ["shop", "no-package-managers", 8],
     ]);
   });
 });

@@ -186,6 +186,8 @@ describe("an API server that wants to be left alone", () => {
     expect(s.results.map(({ kind, atMs }) => [kind, atMs])).toEqual([
       ["retry", 200],
       ["written", 3200],
+      // What came since the first try.
+      ["written", 3400],
     ]);
     await s.stop();
     expect(problemsOf(s)).toEqual([]);

@@ -188,7 +188,7 @@ export function worldNotice(): fc.Arbitrary<Alert> {
   return fc
     .record({
       namespace: fc.constantFrom("shop", "bank", "", "container_namespace"),
-      pod: fc.constantFrom("web-1", "db-0"),
+      pod: fc.constantFrom("web-1", "db-0", ""),
       node: fc.constantFrom("node-1", "node-2"),
     })
     .map(({ namespace, pod, node }) =>

@@ -93,14 +93,15 @@ export class MemorySink implements ReportSink {
     this.writes++;
     const key = keyOf(report);
     const { namespace, resourceVersion } = report.metadata;
+    // The size of the request comes before all else.
+    if (Buffer.byteLength(JSON.stringify(report)) > this.maxBytes) {
+      return { kind: "too_large", message: "etcdserver: request is too large" };
+    }
     if (namespace !== undefined && this.goneNamespaces.has(namespace)) return { kind: "namespace_gone" };
     const present = this.get(key);
     if (resourceVersion !== undefined && !present) return { kind: "gone" };
     if (resourceVersion === undefined && present) return { kind: "conflict" };
     if (present && present.metadata.resourceVersion !== resourceVersion) return { kind: "conflict" };
-    if (Buffer.byteLength(JSON.stringify(report)) > this.maxBytes) {
-      return { kind: "too_large", message: "etcdserver: request is too large" };
-    }
     const uid = present?.metadata.uid ?? `uid-${++this.#version}`;
     if (report.metadata.uid !== undefined && report.metadata.uid !== uid) return { kind: "conflict" };
     return { kind: "written", report: this.#put(report, uid) };
