@@ -82,11 +82,22 @@ export class Simulation {
 }
 
 const HOST = { PolicyName: "host-files" };
-const NEW_FILE = { Operation: "File", Result: "Passed", Action: "Audit", Resource: "/etc/shadow" };
+/** Makes each violation a few kilobytes long, so that a report can be too large. */
+const BULK = {
+  Data: "d".repeat(500),
+  Cwd: `/${"c".repeat(500)}`,
+  Labels: "l".repeat(500),
+  TTY: "t".repeat(500),
+};
+const NEW_FILE = { Operation: "File", Result: "Passed", Action: "Audit", Resource: "/etc/shadow", ...BULK };
 
 /** What happens when, in milliseconds from the start. Every kind of change comes at least once. */
 export const SCRIPT: readonly (readonly [number, (s: Simulation) => void])[] = [
-  [0, ({ pipeline }) => send(pipeline, alert({ HostPID: 1 }), alert({ HostPID: 2 }), hostAlert(HOST))],
+  [
+    0,
+    ({ pipeline }) =>
+      send(pipeline, alert({ HostPID: 1, ...BULK }), alert({ HostPID: 2, ...BULK }), hostAlert(HOST)),
+  ],
   [0, ({ pipeline }) => send(pipeline, alert({ NamespaceName: "bank", OwnerNamespace: "bank" }))],
   // The very same alert again.
   [300, ({ pipeline }) => send(pipeline, alert({ HostPID: 1 }))],
@@ -105,9 +116,9 @@ export const SCRIPT: readonly (readonly [number, (s: Simulation) => void])[] = [
     ({ pipeline }) =>
       send(
         pipeline,
-        alert({ PodName: "web-2", UpdatedTime: at(19_990) }),
+        alert({ PodName: "web-2", UpdatedTime: at(19_990), ...BULK }),
         // Out of order.
-        alert({ PodName: "web-2", UpdatedTime: at(2000), Result: "" }),
+        alert({ PodName: "web-2", UpdatedTime: at(2000), Result: "", ...BULK }),
         alert({ NamespaceName: "bank", OwnerNamespace: "bank", UpdatedTime: at(19_000) }),
       ),
   ],

@@ -26,6 +26,9 @@ export type Fault = (typeof FAULTS)[number];
 /** What another writer adds to a report. */
 export const FOREIGN_OCCURRENCES = 7;
 
+/** A limit that leaves room for metadata above the least that a report can be cut to. */
+const MIN_LIMIT_BYTES = 5000;
+
 export class FaultSink implements ReportSink {
   /** Calls that were made. */
   calls = 0;
@@ -70,8 +73,9 @@ export class FaultSink implements ReportSink {
         await this.#store.write(report, signal);
         return { kind: "retry", message: "injected" };
       case "too_large":
-        this.#store.maxBytes = Math.max(6000, Math.floor(JSON.stringify(report).length / 2));
-        break;
+        // From now on the store takes no report as large as this one.
+        this.#store.maxBytes = Math.max(MIN_LIMIT_BYTES, Buffer.byteLength(JSON.stringify(report)) - 1);
+        return { kind: "too_large", message: "injected" };
       default:
         if (fault) this.#disturb(fault, keyOf(report), report.metadata.namespace);
     }
