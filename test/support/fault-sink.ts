@@ -104,13 +104,13 @@ export class FaultSink implements ReportSink {
       });
     } else if (fault === "foreign_counts") {
       this.foreignOccurrences += FOREIGN_OCCURRENCES;
-      this.#store.edit(key, countMore);
+      this.#store.edit(key, (report) => countMore(report, `writer-b/${this.calls}`));
     }
   }
 }
 
-/** What a second operator would do: count more and sign. */
-function countMore(report: Report): void {
+/** What a second operator would do: count more and sign, never twice alike. */
+function countMore(report: Report, watermark: string): void {
   const [first] = report.violations;
   if (!first) throw new Error("expected a violation");
   first.occurrences += FOREIGN_OCCURRENCES;
@@ -118,5 +118,5 @@ function countMore(report: Report): void {
   report.summary[
     first.outcome === "Prevented" ? "prevented" : first.outcome === "Allowed" ? "allowed" : "unknown"
   ] += FOREIGN_OCCURRENCES;
-  report.metadata.annotations = { ...report.metadata.annotations, [WATERMARK_ANNOTATION]: "writer-b/1" };
+  report.metadata.annotations = { ...report.metadata.annotations, [WATERMARK_ANNOTATION]: watermark };
 }

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The script of the anomaly loop with faults at random calls, many at a time.
+
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { Fault } from "../support/fault-sink.ts";
+import { runs } from "../support/gen.ts";
+import { problemsOf, runScript, Simulation } from "./pipeline-simulation.ts";
+
+const COMMON = ["foreign_labels", "too_large", "unknown_before", "retry_before", "refused"] as const;
+
+// A write that landed unseen, and whose object is then replaced, leaves no trace: no writer can tell, so these two
+// kinds of trouble are tried apart.
+const FAMILIES: readonly (readonly [string, readonly Fault[]])[] = [
+  ["writes that land unseen", [...COMMON, "unknown_after", "retry_after"]],
+  ["people and other writers", [...COMMON, "foreign_counts", "user_deletes", "namespace_gone"]],
+];
+
+describe("faults at random calls", () => {
+  it.each(FAMILIES)("of %s lose nothing and count nothing twice", async (_name, faults) => {
+    const plan = fc.array(fc.tuple(fc.integer({ min: 1, max: 40 }), fc.constantFrom(...faults)), {
+      minLength: 2,
+      maxLength: 20,
+    });
+    await fc.assert(
+      fc.asyncProperty(plan, async (at) => {
+        const simulation = new Simulation({ faults: new Map(at) });
+        await runScript(simulation);
+        expect(problemsOf(simulation)).toEqual([]);
+        expect(simulation.pipeline.aggregator.unwrittenOccurrences).toBe(0);
+      }),
+      runs(150),
+    );
+  });
+});
