@@ -21,7 +21,7 @@ import { type Leadership, metricsSource, type Observed, PassingCounts, readiness
 import { createClusterSink } from "./sinks/cluster.ts";
 import type { ReportSink } from "./sinks/sink.ts";
 import type { Logger } from "./telemetry/log.ts";
-import { createMetrics } from "./telemetry/metrics.ts";
+import { createMetrics, type Metrics } from "./telemetry/metrics.ts";
 import { type MetricsServer, startServer } from "./telemetry/server.ts";
 
 export interface OperatorParts {
@@ -51,6 +51,9 @@ class Operator {
   readonly #pipeline: Pipeline;
   /** Undefined where this is the only replica. */
   readonly #elector: LeaderElector | undefined;
+  readonly #observed: Observed;
+  /** Set once the server listens, before anything is written. */
+  #metrics: Metrics | undefined;
   #server: MetricsServer | undefined;
 
   static async create(parts: OperatorParts): Promise<Operator> {
@@ -58,9 +61,6 @@ class Operator {
     await operator.#listen();
     return operator;
   }
-
-  readonly #observed: Observed;
-  readonly #observeWrite: { call: (durationMs: number) => void } = { call() {} };
 
   private constructor(parts: OperatorParts) {
     const { config, kubeConfig, clock, logger, version } = parts;
@@ -83,7 +83,7 @@ class Operator {
       logger,
       onWriteResult: (kind, durationMs) => {
         passing.writes[kind]++;
-        this.#observeWrite.call(durationMs);
+        this.#metrics?.observeWrite(durationMs);
       },
       onRejected: throttled(logger),
     });
@@ -212,7 +212,7 @@ class Operator {
   async #listen(): Promise<void> {
     const { config, logger, version } = this.#parts;
     const metrics = createMetrics({ source: metricsSource(this.#observed), version });
-    this.#observeWrite.call = (durationMs) => metrics.observeWrite(durationMs);
+    this.#metrics = metrics;
     this.#server = await startServer({
       address: config.metrics.address,
       ready: () => readiness(this.#observed),

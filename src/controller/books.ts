@@ -10,28 +10,23 @@ import type { FeedRejection } from "../feed/feed.ts";
 export type Rejection = FeedRejection | DecodeRejection;
 
 /** Every reason, so that each shows as 0 from the start. */
-export const REJECTIONS: readonly Rejection[] = [
-  "no_policy",
-  "invalid_wire",
-  "message_too_large",
-  "invalid_json",
-  "not_an_alert",
-  "line_too_long",
-];
+const NONE: Readonly<Record<Rejection, number>> = {
+  no_policy: 0,
+  invalid_wire: 0,
+  message_too_large: 0,
+  invalid_json: 0,
+  not_an_alert: 0,
+  line_too_long: 0,
+};
+
+export const REJECTIONS = Object.keys(NONE) as readonly Rejection[];
 
 export class Books {
   received = 0;
   counted = 0;
   duplicates = 0;
   throttleNotices = 0;
-  readonly rejected: Record<Rejection, number> = {
-    no_policy: 0,
-    invalid_wire: 0,
-    message_too_large: 0,
-    invalid_json: 0,
-    not_an_alert: 0,
-    line_too_long: 0,
-  };
+  readonly rejected: Record<Rejection, number> = { ...NONE };
 
   get rejectedTotal(): number {
     return Object.values(this.rejected).reduce((sum, n) => sum + n, 0);

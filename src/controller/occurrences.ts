@@ -4,7 +4,6 @@
 // What a landed write has to tell as Events: one occurrence per violation and pod (or node) of that write.
 // Invariant: pure; Events follow what was written, so a report always says at least what its Events say.
 
-import { EVENT_REASON } from "../api/names.ts";
 import type { Report } from "../api/v1alpha1.ts";
 import type { Entry, Ledger } from "../core/ledger.ts";
 import type { Tally } from "../core/tally.ts";
@@ -106,6 +105,3 @@ function note(ledger: Ledger, { identity }: Entry): string {
   const tail = message === "" ? "" : `: ${message}`;
   return `${what}${by}${where} ${VERB[identity.outcome]}: policy ${ledger.policyName}${how}${tail}`;
 }
-
-/** The reasons that this operator's Events can have. */
-export const EVENT_REASONS: readonly string[] = Object.values(EVENT_REASON);
