@@ -18,7 +18,7 @@ export const MANAGED_BY_LABEL = "app.kubernetes.io/managed-by";
 /** Keeps Argo CD from reporting our objects as drift. */
 export const ARGO_COMPARE_ANNOTATION = "argocd.argoproj.io/compare-options";
 export const ARGO_COMPARE_VALUE = "IgnoreExtraneous";
-/** Who wrote the report last and their sequence number, `<writer id>/<n>`: how a writer recognises its own writes. */
+/** Whose counts a report holds, up to which: `<writer id>/<n>` for each of the last few writers, the newest first. */
 export const WATERMARK_ANNOTATION = `${API_GROUP}/written-by`;
 
 export const FIELD_MANAGER = PRODUCT;

@@ -1,26 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// The object that a write sends, and whether a stored object is one that this process wrote.
+// The object that a write sends.
 
 import {
   API_GROUP_VERSION,
-  ARGO_COMPARE_ANNOTATION,
-  ARGO_COMPARE_VALUE,
   CLUSTER_REPORT_KIND,
   MANAGED_BY_LABEL,
   PRODUCT,
   REPORT_KIND,
-  WATERMARK_ANNOTATION,
 } from "../api/names.ts";
 import type { ObjectMeta, Report, ReportBody } from "../api/v1alpha1.ts";
 import type { Ledger } from "../core/ledger.ts";
+import { annotationsWith, type Mark } from "./watermark.ts";
 
 /** A write whose fate is open. Sent again unchanged until it is known, so that it can't be counted twice. */
 export interface Attempt {
   report: Report;
-  /** What the stored report carries once this attempt has landed; undefined where the sink keeps no watermarks. */
-  watermark: string | undefined;
+  /** The set of counts that it brings; undefined where the sink keeps no watermarks. */
+  mark: Mark | undefined;
   /** Whether it brings a violation that the stored report does not have. */
   fresh: boolean;
 }
@@ -33,7 +31,7 @@ export function buildReport(
   ledger: Ledger,
   body: ReportBody,
   stored: ObjectMeta | undefined,
-  watermark: string | undefined,
+  mark: Mark | undefined,
 ): Report {
   const { managedFields: _, generation: __, ...kept } = (stored ?? {}) as Record<string, unknown>;
   return {
@@ -44,11 +42,7 @@ export function buildReport(
       name: ledger.name,
       ...(ledger.namespace === undefined ? {} : { namespace: ledger.namespace }),
       labels: { ...stored?.labels, [MANAGED_BY_LABEL]: PRODUCT },
-      annotations: {
-        ...stored?.annotations,
-        [ARGO_COMPARE_ANNOTATION]: ARGO_COMPARE_VALUE,
-        ...(watermark === undefined ? {} : { [WATERMARK_ANNOTATION]: watermark }),
-      },
+      annotations: annotationsWith(mark, stored),
     },
     policy: body.policy,
     summary: body.summary,
@@ -56,9 +50,4 @@ export function buildReport(
     ...(body.omitted ? { omitted: body.omitted } : {}),
     coverage: body.coverage,
   };
-}
-
-/** The watermark of a stored object. */
-export function watermarkOf(metadata: ObjectMeta | undefined): string | undefined {
-  return metadata?.annotations?.[WATERMARK_ANNOTATION];
 }

@@ -12,7 +12,8 @@ import { unreachable } from "../lib/assert.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { ReportSink, WriteResult } from "../sinks/sink.ts";
 import type { Logger } from "../telemetry/log.ts";
-import { type Attempt, buildReport, watermarkOf } from "./attempt.ts";
+import { type Attempt, buildReport } from "./attempt.ts";
+import { landedSeq, marksOf, sameWrite } from "./watermark.ts";
 
 /** What became of a report's turn. */
 export type Verdict =
@@ -32,8 +33,8 @@ export interface ReportTaskParts {
   clock: Clock;
   logger: Logger;
   render: () => RenderOptions;
-  /** A watermark that was never used before; undefined where the sink keeps none. */
-  nextWatermark: () => string | undefined;
+  /** Names the writer in the watermark; undefined where the sink keeps none. */
+  writerId: string | undefined;
   /** Makes a stored report (or nothing) the base of the ledger. */
   rebase: (ledger: Ledger, report: Report | undefined) => void;
   onLanded: (ledger: Ledger, report: Report) => void;
@@ -126,10 +127,10 @@ export class ReportTask {
   }
 
   #render(fresh: boolean): Attempt {
-    const { nextWatermark, render } = this.#parts;
-    const watermark = nextWatermark();
+    const { writerId: id, render } = this.#parts;
+    const mark = id === undefined ? undefined : { id, seq: this.ledger.inFlightSeq };
     const body = renderReport(this.ledger, render());
-    return { report: buildReport(this.ledger, body, this.metadata, watermark), watermark, fresh };
+    return { report: buildReport(this.ledger, body, this.metadata, mark), mark, fresh };
   }
 
   #landed(attempt: Attempt, report: Report): Verdict {
@@ -160,21 +161,28 @@ export class ReportTask {
 
   /** Tells what a conflict was: our own write that had landed, a change of labels, or another writer's counts. */
   #compare(attempt: Attempt, found: Report): Verdict | undefined {
-    const watermark = watermarkOf(found.metadata);
-    if (watermark !== undefined && watermark === attempt.watermark) return this.#landed(attempt, found);
+    const { mark } = attempt;
+    if (mark && landedSeq(found.metadata, mark.id) === mark.seq) return this.#foundLanded(attempt, found);
     if (found.policy.name !== this.ledger.policyName) {
       this.#isOpen = false;
       return this.#refused(
         `the object tells of another policy, ${found.policy.name}; delete it to have it written anew`,
       );
     }
-    const isOurs = watermark !== undefined && watermark === watermarkOf(this.metadata);
-    if (!isOurs || found.metadata.uid !== this.metadata?.uid) return this.#rebase(attempt, found);
+    const isKnown = sameWrite(found.metadata, this.metadata) && found.metadata.uid === this.metadata?.uid;
+    if (!isKnown) return this.#rebase(attempt, found);
     this.metadata = found.metadata;
     this.#isOpen = false;
-    const report = buildReport(this.ledger, attempt.report, found.metadata, attempt.watermark);
+    const report = buildReport(this.ledger, attempt.report, found.metadata, mark);
     this.#attempt = { ...attempt, report };
     return undefined;
+  }
+
+  /** The write had landed unseen. Where another writer has written on top of it, that is what counts go on from. */
+  #foundLanded(attempt: Attempt, found: Report): Verdict {
+    const verdict = this.#landed(attempt, found);
+    if (marksOf(found.metadata)[0]?.id !== attempt.mark?.id) this.#parts.rebase(this.ledger, found);
+    return verdict;
   }
 
   #rebase(attempt: Attempt, found: Report | undefined): Verdict | undefined {

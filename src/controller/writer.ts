@@ -15,6 +15,7 @@ import { unreachable } from "../lib/assert.ts";
 import { fullJitter } from "../lib/clock.ts";
 import { ReportTask, type ReportTaskParts, refOf, type Verdict } from "./report-task.ts";
 import { Schedule } from "./schedule.ts";
+import { landedSeq } from "./watermark.ts";
 
 export interface WriterOptions {
   pace: PaceOptions;
@@ -43,7 +44,7 @@ const RETRY_BASE_MS = 500;
 const RETRY_MAX_MS = 15_000;
 
 export class ReportWriter {
-  readonly #options: WriterOptions;
+  readonly #writerId: string | undefined;
   readonly #parts: WriterParts;
   readonly #taskParts: ReportTaskParts;
   readonly #schedule: Schedule;
@@ -55,15 +56,14 @@ export class ReportWriter {
   #active = false;
   #cancelTimer: (() => void) | undefined;
   #timerMs = Number.POSITIVE_INFINITY;
-  #sequence = 0;
   #calls = new AbortController();
 
   constructor(options: WriterOptions, parts: WriterParts) {
-    this.#options = options;
+    this.#writerId = options.writerId;
     this.#parts = parts;
     this.#taskParts = {
       ...parts,
-      nextWatermark: () => this.#nextWatermark(),
+      writerId: options.writerId,
       rebase: (ledger, report) => parts.aggregator.reshape(ledger, () => rebaseOn(ledger, report)),
     };
     this.#schedule = new Schedule(options.pace);
@@ -84,6 +84,7 @@ export class ReportWriter {
   /** Takes a stored report as the base of its ledger; before start. */
   adopt(ledger: Ledger, report: Report): void {
     this.#taskParts.rebase(ledger, report);
+    if (this.#writerId !== undefined) ledger.startAfter(landedSeq(report.metadata, this.#writerId));
     this.#turn(reportKey(ledger.namespace, ledger.policyName), ledger).task.metadata = report.metadata;
   }
 
@@ -243,11 +244,6 @@ export class ReportWriter {
     turn.failures++;
     this.retries++;
     return delayMs;
-  }
-
-  #nextWatermark(): string | undefined {
-    const { writerId } = this.#options;
-    return writerId === undefined ? undefined : `${writerId}/${++this.#sequence}`;
   }
 
   #turn(key: string, ledger: Ledger): Turn {

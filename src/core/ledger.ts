@@ -4,7 +4,7 @@
 // One report's books: what is committed (stands in the stored report), in flight (in a write whose fate is open) and
 // pending (nowhere yet).
 // Invariant: every counted alert is in exactly one of the three. take moves pending to in flight, commit moves that to
-// committed, restore moves it back; merge makes the order of these irrelevant.
+// committed, restore moves it back; merge makes the order of these irrelevant. What is in flight never changes.
 
 import { assert } from "../lib/assert.ts";
 import { addAlert, emptyTally, mergeInto, type Tally } from "./tally.ts";
@@ -71,6 +71,8 @@ export class Ledger {
   violationsFloor = 0;
   /** Bytes that this report may have; smaller than configured once the server has refused that size. */
   maxBytes = Number.POSITIVE_INFINITY;
+  /** Names what is pending: the number of the set of counts that the next take puts in flight. Only ever grows. */
+  #pendingSeq = 1;
   #committed = emptyTotals();
   #inFlight: Totals | undefined;
   #pending = emptyTotals();
@@ -105,6 +107,18 @@ export class Ledger {
 
   get isInFlight(): boolean {
     return this.#inFlight !== undefined;
+  }
+
+  /** The number of the set in flight; it names these very counts for as long as the report lives. */
+  get inFlightSeq(): number {
+    assert(this.#inFlight, "a set is in flight");
+    return this.#pendingSeq - 1;
+  }
+
+  /** Sets up to `seq` are known to have been taken before, by an earlier process. */
+  startAfter(seq: number): void {
+    assert(!this.#inFlight, "nothing is in flight at the start");
+    this.#pendingSeq = Math.max(this.#pendingSeq, seq + 1);
   }
 
   /** What a report written now would say: committed and in flight. */
@@ -168,6 +182,7 @@ export class Ledger {
     assert(!this.#inFlight, "one write per report at a time");
     this.#inFlight = this.#pending;
     this.#pending = emptyTotals();
+    this.#pendingSeq++;
     this.#touched = false;
     for (const entry of this.#pendingEntries) {
       entry.inFlight = entry.pending;

@@ -11,7 +11,7 @@ import { problemsOf, runScript, Simulation } from "./pipeline-simulation.ts";
 /** Faults after which the store has what the writer can't know that it has. */
 const HIDDEN: readonly Fault[] = ["unknown_after", "retry_after"];
 /** What destroys the trace of such a write before it is looked for: then no writer can tell, and counts twice. */
-const TRACELESS: readonly Fault[] = ["user_deletes", "namespace_gone", "foreign_counts"];
+const TRACELESS: readonly Fault[] = ["user_deletes", "namespace_gone"];
 
 describe("without a fault", () => {
   it("everything is told", async () => {

@@ -11,10 +11,13 @@ import { problemsOf, runScript, Simulation } from "./pipeline-simulation.ts";
 
 const COMMON = ["foreign_labels", "too_large", "unknown_before", "retry_before", "refused"] as const;
 
-// A write that landed unseen, and whose object is then replaced, leaves no trace: no writer can tell, so these two
-// kinds of trouble are tried apart.
+// A write that landed unseen, and whose object is then deleted, leaves no trace: no writer can tell, so these two kinds
+// of trouble are tried apart.
 const FAMILIES: readonly (readonly [string, readonly Fault[]])[] = [
-  ["writes that land unseen", [...COMMON, "unknown_after", "retry_after"]],
+  [
+    "writes that land unseen, and other writers on top of them",
+    [...COMMON, "unknown_after", "retry_after", "foreign_counts"],
+  ],
   ["people and other writers", [...COMMON, "foreign_counts", "user_deletes", "namespace_gone"]],
 ];
 

@@ -109,8 +109,8 @@ export class FaultSink implements ReportSink {
   }
 }
 
-/** What a second operator would do: count more and sign, never twice alike. */
-function countMore(report: Report, watermark: string): void {
+/** What a second operator would do: count more and sign, never twice alike, before those who wrote earlier. */
+function countMore(report: Report, mark: string): void {
   const [first] = report.violations;
   if (!first) throw new Error("expected a violation");
   first.occurrences += FOREIGN_OCCURRENCES;
@@ -118,5 +118,8 @@ function countMore(report: Report, watermark: string): void {
   report.summary[
     first.outcome === "Prevented" ? "prevented" : first.outcome === "Allowed" ? "allowed" : "unknown"
   ] += FOREIGN_OCCURRENCES;
-  report.metadata.annotations = { ...report.metadata.annotations, [WATERMARK_ANNOTATION]: watermark };
+  const { annotations } = report.metadata;
+  const others =
+    annotations?.[WATERMARK_ANNOTATION]?.split(" ").filter((m) => !m.startsWith("writer-b/")) ?? [];
+  report.metadata.annotations = { ...annotations, [WATERMARK_ANNOTATION]: [mark, ...others].join(" ") };
 }

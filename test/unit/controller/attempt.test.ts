@@ -3,7 +3,7 @@
 
 import { describe, expect, it } from "vitest";
 import type { ObjectMeta, ReportBody } from "../../../src/api/v1alpha1.ts";
-import { buildReport, watermarkOf } from "../../../src/controller/attempt.ts";
+import { buildReport } from "../../../src/controller/attempt.ts";
 import { Ledger } from "../../../src/core/ledger.ts";
 import { alert } from "../../support/gen.ts";
 import { report } from "../core/fold-alerts.ts";
@@ -14,7 +14,7 @@ const LEDGER = new Ledger("shop", "p");
 
 describe("the object that is sent", () => {
   it("is new without a stored one", () => {
-    expect(buildReport(LEDGER, BODY, undefined, "writer-a/7").metadata).toEqual({
+    expect(buildReport(LEDGER, BODY, undefined, { id: "writer-a", seq: 7 }).metadata).toEqual({
       name: "p",
       namespace: "shop",
       labels: { "app.kubernetes.io/managed-by": "policy-violation-operator" },
@@ -40,7 +40,7 @@ describe("the object that is sent", () => {
       labels: { team: "blue", "app.kubernetes.io/managed-by": "somebody" },
       annotations: { note: "mine", "reports.kubearmor.com/written-by": "writer-a/6" },
     };
-    expect(buildReport(LEDGER, BODY, stored, "writer-a/7").metadata).toEqual({
+    expect(buildReport(LEDGER, BODY, stored, { id: "writer-a", seq: 7 }).metadata).toEqual({
       name: "p",
       namespace: "shop",
       uid: "u",
@@ -78,16 +78,5 @@ describe("the object that is sent", () => {
       "violations",
       "coverage",
     ]);
-  });
-});
-
-describe("the watermark", () => {
-  it.each<[string, ObjectMeta | undefined, string | undefined]>([
-    ["is what was written", { name: "p", annotations: { "reports.kubearmor.com/written-by": "w/1" } }, "w/1"],
-    ["is none without an object", undefined, undefined],
-    ["is none without annotations", { name: "p" }, undefined],
-    ["is none among others", { name: "p", annotations: { note: "x" } }, undefined],
-  ])("%s", (_name, metadata, watermark) => {
-    expect(watermarkOf(metadata)).toBe(watermark);
   });
 });
