@@ -16,7 +16,7 @@ import { createEventSink } from "./kube/event-sink.ts";
 import type { LoadedKubeConfig } from "./kube/kubeconfig.ts";
 import { LeaderElector } from "./kube/leader-elector.ts";
 import type { Clock } from "./lib/clock.ts";
-import { pipelineOptions } from "./pipeline-options.ts";
+import { ownObject, pipelineOptions } from "./pipeline-options.ts";
 import { type Leadership, metricsSource, type Observed, PassingCounts, readiness } from "./probes.ts";
 import { createClusterSink } from "./sinks/cluster.ts";
 import type { ReportSink } from "./sinks/sink.ts";
@@ -79,6 +79,7 @@ class Operator {
     this.#pipeline = new Pipeline(pipelineOptions(config, writerId(config.identity)), {
       sink: this.#guarded(createClusterSink({ client: this.#client, logger })),
       events,
+      self: ownObject(config),
       clock,
       logger,
       onWriteResult: (kind, durationMs) => {

@@ -5,10 +5,11 @@
 
 import type { Config } from "./config/config.ts";
 import type { PipelineOptions } from "./controller/pipeline.ts";
+import type { Regarding } from "./events/event.ts";
 
 /** What of the configuration the pipeline needs; `writerId` as there. */
 export function pipelineOptions(config: Config, writerId: string | undefined): PipelineOptions {
-  const { reports, severity, memory, duplicates, redaction } = config;
+  const { reports, severity, memory, duplicates, redaction, events } = config;
   return {
     limits: {
       maxViolations: reports.maxViolations,
@@ -26,6 +27,19 @@ export function pipelineOptions(config: Config, writerId: string | undefined): P
     maxViolations: memory.maxViolations,
     duplicates,
     redaction,
+    gapEventMs: events.minGapMs,
     writerId,
   };
+}
+
+/** A pod's name as a Deployment and its ReplicaSet make it: two hashes of Kubernetes' alphabet, which has no vowels. */
+const OF_A_DEPLOYMENT = /^(.+)-[bcdfghjklmnpqrstvwxz2456789]{6,10}-[bcdfghjklmnpqrstvwxz2456789]{5}$/;
+
+/** What Events about the operator itself are about: its Deployment, by the name of its pod; else its namespace. */
+export function ownObject(config: Config): Regarding {
+  const namespace = config.leaderElection.leaseNamespace;
+  const name = OF_A_DEPLOYMENT.exec(config.identity)?.[1];
+  return name === undefined
+    ? { kind: "Namespace", namespace, name: namespace }
+    : { kind: "Deployment", namespace, name };
 }

@@ -89,7 +89,7 @@ export function metricsSource({ pipeline, passing, eventStats, leadership }: Obs
     stream: () => ({
       isUp: coverage.continuousSinceMs !== undefined,
       gaps: coverage.gaps,
-      gapMs: coverage.gapSeconds * 1000,
+      gapSeconds: coverage.gapSeconds,
       lastMessageMs: pipeline.lastAlertMs,
       disconnects: coverage.disconnects,
     }),

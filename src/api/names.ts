@@ -29,6 +29,7 @@ export const EVENT_REASON = {
   Allowed: "PolicyViolationAllowed",
   Unknown: "PolicyViolation",
   Throttled: "AlertsThrottled",
+  StreamGap: "StreamGap",
 } as const;
 
 /** The name that KubeArmor gives to what no policy names: a posture or an allow-list denied or audited it. */

@@ -119,11 +119,41 @@ export interface Omitted {
   occurrences: number;
 }
 
+export type LapseKind =
+  | "StreamDown"
+  | "StreamEnded"
+  | "NotRunning"
+  | "Handover"
+  | "JournalUnavailable"
+  | "Throttled"
+  | "Rejected"
+  | "MemoryLimit";
+
+/** Something known to be missing from the numbers. */
+export interface Lapse {
+  kind: LapseKind;
+  from: MicroTime;
+  /** Absent while it lasts. */
+  to?: MicroTime;
+  /** Whole seconds from `from` to `to`, rounded up. */
+  seconds?: number;
+  container?: string;
+  pod?: string;
+  node?: string;
+  /** Alerts that it is about, where that is known. */
+  count?: number;
+}
+
 export interface Coverage {
   continuousSince?: MicroTime;
   gaps: number;
   throttleNotices: number;
+  /** Absent when there was none. */
+  rejected?: number;
+  /** Absent when there was none. */
+  withoutDetails?: number;
   lowerBound: boolean;
+  recent?: Lapse[];
 }
 
 export interface ObjectMeta {

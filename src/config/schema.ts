@@ -184,6 +184,13 @@ const events = section("Kubernetes Events on the pods and nodes that alerts are 
     about: "Whether alerts of KubeArmor's default posture, which no policy names, make Events too.",
     default: false,
   }),
+  minGapMs: wholeNumber({
+    about: "How long no alert is read before an Event on the operator's own Deployment says so.",
+    default: MINUTE_MS,
+    min: 100,
+    max: 24 * HOUR_MS,
+    unit: "ms",
+  }),
   perObjectBurst: wholeNumber({
     about: "New Events about one pod or node that may follow each other at once.",
     default: 25,

@@ -10,7 +10,7 @@ import { decode } from "../core/decode.ts";
 import type { DuplicateFilter } from "../core/duplicates.ts";
 import type { Redact } from "../core/redact.ts";
 import type { EpochUs } from "../core/time.ts";
-import type { ThrottleNotice } from "../core/violation.ts";
+import type { Scope, ThrottleNotice } from "../core/violation.ts";
 import type { Books, Rejection } from "./books.ts";
 
 export interface IngestParts {
@@ -22,7 +22,8 @@ export interface IngestParts {
   nowUs: () => EpochUs;
   /** How far ahead of its arrival an alert's own time may be; default 5 min. */
   maxAheadUs?: EpochUs | undefined;
-  onRejected: (reason: Rejection, detail: string, line: number) => void;
+  /** `scope`: whose violation it may have been; undefined when nothing of that was readable, null for nobody's. */
+  onRejected: (reason: Rejection, detail: string, line: number, scope: Scope | undefined | null) => void;
   onThrottled: (notice: ThrottleNotice) => void;
 }
 
@@ -40,7 +41,7 @@ export class Ingest {
     const decoded = decode(alert, nowUs, redact, this.#parts.maxAheadUs);
     if (decoded.kind === "rejected") {
       books.rejected[decoded.reason]++;
-      this.#parts.onRejected(decoded.reason, decoded.detail, line);
+      this.#parts.onRejected(decoded.reason, decoded.detail, line, decoded.scope);
     } else if (decoded.kind === "throttle") {
       books.throttleNotices++;
       aggregator.addThrottleNotice(decoded.notice);
@@ -60,6 +61,6 @@ export class Ingest {
   rejected(reason: Rejection, detail: string, line: number): void {
     this.#parts.books.received++;
     this.#parts.books.rejected[reason]++;
-    this.#parts.onRejected(reason, detail, line);
+    this.#parts.onRejected(reason, detail, line, undefined);
   }
 }

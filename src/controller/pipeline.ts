@@ -12,16 +12,17 @@ import type { PaceOptions } from "../core/pace.ts";
 import { createRedactor, type RedactionOptions } from "../core/redact.ts";
 import type { ReportLimits, SeverityThresholds } from "../core/report.ts";
 import { type EpochUs, parseMicroTime } from "../core/time.ts";
-import { reportKey, reportName } from "../core/violation.ts";
-import type { EventRecorder } from "../events/event.ts";
+import { reportKey, reportName, type Scope } from "../core/violation.ts";
+import type { EventRecorder, Regarding } from "../events/event.ts";
 import type { Disconnect, FeedListener, FeedRejection } from "../feed/feed.ts";
 import { type Clock, fullJitter } from "../lib/clock.ts";
 import { type ReportSink, SinkError } from "../sinks/sink.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { Books, type Rejection } from "./books.ts";
+import { GapEvents } from "./gap-events.ts";
 import { Ingest } from "./ingest.ts";
 import { occurrencesOf, throttleOccurrence } from "./occurrences.ts";
-import { StreamCoverage } from "./stream-coverage.ts";
+import { type Gap, StreamCoverage } from "./stream-coverage.ts";
 import { ReportWriter, type WriterParts } from "./writer.ts";
 
 export interface PipelineOptions {
@@ -34,6 +35,8 @@ export interface PipelineOptions {
   maxViolations: number;
   duplicates: DuplicateWindow;
   redaction: RedactionOptions;
+  /** How long a gap is before an Event tells it. Milliseconds. */
+  gapEventMs: number;
   /** Names this process in each report's watermark; undefined writes none. */
   writerId: string | undefined;
 }
@@ -45,6 +48,8 @@ export interface PipelineParts {
   logger: Logger;
   /** When an alert arrives; default: the clock's time. */
   nowUs?: () => EpochUs;
+  /** What an Event about a long gap is about: the operator's own Deployment or namespace; without it there is none. */
+  self?: Regarding | undefined;
   maxAheadUs?: EpochUs;
   onRejected?: (reason: Rejection, detail: string, line: number) => void;
   onWriteResult?: WriterParts["onResult"];
@@ -53,6 +58,8 @@ export interface PipelineParts {
 }
 
 const LIST_RETRY_MAX_MS = 10_000;
+/** How long the reports may not know of an alert that was rejected. */
+const TELL_REJECTIONS_MS = 1000;
 
 export class Pipeline implements FeedListener {
   readonly books = new Books();
@@ -65,11 +72,19 @@ export class Pipeline implements FeedListener {
   listing: string | undefined = "not yet tried";
   readonly #parts: PipelineParts;
   readonly #ingest: Ingest;
+  readonly #gapEvents: GapEvents;
+  #tellsRejections = false;
 
   constructor(options: PipelineOptions, parts: PipelineParts) {
     const { clock } = parts;
     const nowUs = parts.nowUs ?? (() => clock.nowMs() * 1000);
     this.#parts = parts;
+    this.#gapEvents = new GapEvents({
+      events: parts.events,
+      clock,
+      self: parts.self,
+      afterMs: options.gapEventMs,
+    });
     this.aggregator = new Aggregator({ maxViolations: options.maxViolations }, (key, urgency) =>
       this.writer.note(key, urgency),
     );
@@ -84,7 +99,7 @@ export class Pipeline implements FeedListener {
         render: () => ({
           limits: options.limits,
           severity: options.severity,
-          continuousSinceUs: toUs(this.coverage.continuousSinceMs),
+          continuousSinceUs: optionalUs(this.coverage.continuousSinceMs),
         }),
         aggregator: this.aggregator,
         sink: parts.sink,
@@ -104,7 +119,7 @@ export class Pipeline implements FeedListener {
       books: this.books,
       nowUs,
       maxAheadUs: parts.maxAheadUs,
-      onRejected: (reason, detail, line) => this.#rejected(reason, detail, line),
+      onRejected: (reason, detail, line, scope) => this.#rejected(reason, detail, line, scope),
       onThrottled: (notice) => {
         const occurrence = throttleOccurrence(notice);
         if (occurrence) parts.events.record(occurrence);
@@ -122,12 +137,18 @@ export class Pipeline implements FeedListener {
   }
 
   onConnected(): void {
-    this.coverage.connected(this.#parts.clock.nowMs());
+    for (const { kind, fromMs, toMs } of this.coverage.connected(this.#parts.clock.nowMs())) {
+      this.#gapEvents.ended(kind);
+      this.aggregator.endGap(kind, toUs(fromMs), toUs(toMs ?? fromMs));
+    }
     this.aggregator.touchAll();
   }
 
   onDisconnected(disconnect: Disconnect): void {
-    if (this.coverage.disconnected(disconnect)) this.aggregator.addGap();
+    const gap = this.coverage.disconnected(disconnect);
+    if (!gap) return;
+    this.#gapEvents.began(gap);
+    this.aggregator.addGap(gap.kind, toUs(gap.fromMs));
   }
 
   /**
@@ -157,26 +178,43 @@ export class Pipeline implements FeedListener {
     const reports: Report[] = [];
     for await (const report of this.#parts.sink.list(signal)) reports.push(report);
     const ours = reports.filter((report) => report.metadata.name === reportName(report.policy.name));
-    for (const report of ours) this.#adopt(report);
-    if (ours.length > 0) this.coverage.notRunningSince(lastSeenMs(ours) || this.#parts.clock.nowMs());
+    if (ours.length === 0) return 0;
+    const gap = this.coverage.notRunningSince(lastSeenMs(ours) || this.#parts.clock.nowMs());
+    this.#gapEvents.began(gap);
+    for (const report of ours) this.#adopt(report, gap);
     return ours.length;
   }
 
-  #adopt(report: Report): void {
+  #adopt(report: Report, { kind, fromMs, toMs }: Gap): void {
     const { namespace } = report.metadata;
     const ledger = this.aggregator.ledger(namespace, report.policy.name);
     this.writer.adopt(ledger, report);
-    ledger.addGap();
+    ledger.addGap(kind, toUs(fromMs), toMs === undefined ? undefined : toUs(toMs));
     this.writer.note(reportKey(namespace, report.policy.name), "coverage");
   }
 
-  #rejected(reason: Rejection, detail: string, line: number): void {
-    this.#parts.onRejected?.(reason, detail, line);
+  #rejected(reason: Rejection, detail: string, line: number, scope: Scope | undefined | null): void {
+    const { clock, onRejected } = this.#parts;
+    onRejected?.(reason, detail, line);
+    if (scope === null) return;
+    // A line of a file tells nothing of when it was raised, and the reports are told at the end of the file.
+    this.aggregator.addRejected(scope, line > 0 ? undefined : toUs(clock.nowMs()));
+    if (line > 0 || this.#tellsRejections) return;
+    // Not one by one: a flood of them must not cost a look at every report each time.
+    this.#tellsRejections = true;
+    clock.after(TELL_REJECTIONS_MS, () => {
+      this.#tellsRejections = false;
+      this.aggregator.tellRejections();
+    });
   }
 }
 
-function toUs(ms: number | undefined): EpochUs | undefined {
-  return ms === undefined ? undefined : ms * 1000;
+function toUs(ms: number): EpochUs {
+  return Math.round(ms * 1000);
+}
+
+function optionalUs(ms: number | undefined): EpochUs | undefined {
+  return ms === undefined ? undefined : toUs(ms);
 }
 
 /** The newest sign of life of the operator that wrote these. */

@@ -4,14 +4,23 @@
 // What is known of the stream: since when it has been read without a gap, and every gap.
 // Invariant: a gap is counted once, when the stream breaks; it ends when the stream is open again.
 
+import { GAP_KINDS, type GapKind } from "../core/coverage.ts";
 import type { Disconnect } from "../feed/feed.ts";
+
+/** A time in which nobody read. Milliseconds since the epoch; `toMs` is undefined while it lasts. */
+export interface Gap {
+  kind: GapKind;
+  fromMs: number;
+  toMs: number | undefined;
+}
 
 export class StreamCoverage {
   /** Undefined while the stream is not open. Milliseconds since the epoch. */
   continuousSinceMs: number | undefined;
-  gaps = 0;
-  /** Total length of the gaps that have ended, in seconds. */
-  gapSeconds = 0;
+  /** Gaps by kind. */
+  readonly gaps = zeros();
+  /** Total length of the gaps that have ended by kind, in seconds. */
+  readonly gapSeconds = zeros();
   /** Ends of the stream and failed attempts to open it. */
   readonly disconnects: Record<Disconnect["reason"], number> = {
     ok_end: 0,
@@ -21,35 +30,57 @@ export class StreamCoverage {
   };
   /** The newest disconnect, while the stream is down. */
   down: Disconnect | undefined;
-  #gapFromMs: number | undefined;
+  #open: Gap[] = [];
 
-  /** The stream is open. Returns the length of the gap that it ends, in milliseconds; 0 when there was none. */
-  connected(nowMs: number): number {
-    if (this.continuousSinceMs !== undefined) return 0;
-    // The last sign of life may be by the clock of a node that runs ahead.
-    const gapMs = Math.max(0, nowMs - (this.#gapFromMs ?? nowMs));
-    this.gapSeconds += gapMs / 1000;
+  /** The stream is open. Returns the gaps that end with it. */
+  connected(nowMs: number): Gap[] {
+    if (this.continuousSinceMs !== undefined) return [];
     this.continuousSinceMs = nowMs;
-    this.#gapFromMs = undefined;
     this.down = undefined;
-    return gapMs;
+    const ended = this.#open.map((gap) => this.#ended(gap, nowMs));
+    this.#open = [];
+    return ended;
   }
 
-  /** The stream broke, or could not be opened. Returns true when a new gap begins. */
-  disconnected(disconnect: Disconnect): boolean {
+  /** The stream broke, or could not be opened. Returns the gap that begins, if one does. */
+  disconnected(disconnect: Disconnect): Gap | undefined {
     this.down = disconnect;
     this.disconnects[disconnect.reason]++;
-    if (this.continuousSinceMs === undefined) return false;
+    if (this.continuousSinceMs === undefined) return undefined;
     this.continuousSinceMs = undefined;
-    this.#gapFromMs = disconnect.lastReadMs;
-    this.gaps++;
-    return true;
+    const kind = disconnect.reason === "ok_end" ? "StreamEnded" : "StreamDown";
+    return this.#begin({ kind, fromMs: disconnect.lastReadMs, toMs: undefined });
   }
 
-  /** Counts the time in which no operator ran, from the last write that is known. */
-  notRunningSince(fromMs: number): void {
-    this.gaps++;
-    if (this.continuousSinceMs === undefined) this.#gapFromMs = fromMs;
-    else this.gapSeconds += Math.max(0, this.continuousSinceMs - fromMs) / 1000;
+  /** Counts the time in which no operator ran, from the last sign of life that is known until the stream was opened. */
+  notRunningSince(fromMs: number): Gap {
+    const gap = this.#begin({ kind: "NotRunning", fromMs, toMs: undefined });
+    if (this.continuousSinceMs === undefined) return gap;
+    this.#open.pop();
+    return this.#ended(gap, this.continuousSinceMs);
   }
+
+  /** Counts a gap that is over and was not the stream's. */
+  lasted(gap: Gap & { toMs: number }): void {
+    this.gaps[gap.kind]++;
+    this.#ended(gap, gap.toMs);
+  }
+
+  #begin(gap: Gap): Gap {
+    this.gaps[gap.kind]++;
+    this.#open.push(gap);
+    return gap;
+  }
+
+  #ended(gap: Gap, nowMs: number): Gap {
+    // The last sign of life may be by the clock of a node that runs ahead.
+    const toMs = Math.max(gap.fromMs, nowMs);
+    this.gapSeconds[gap.kind] += (toMs - gap.fromMs) / 1000;
+    return { ...gap, toMs };
+  }
+}
+
+/** Every kind, so that each shows as 0 from the start. */
+function zeros(): Record<GapKind, number> {
+  return Object.fromEntries(GAP_KINDS.map((kind) => [kind, 0])) as Record<GapKind, number>;
 }

@@ -124,6 +124,7 @@ export class ReportWriter {
     if (signal.aborted) calls.abort();
     signal.addEventListener("abort", () => calls.abort(), { once: true });
     await this.pause();
+    this.#parts.aggregator.tellRejections();
     while (!calls.signal.aborted) {
       await this.#flushAll(this.#unwrittenKeys());
       if (this.#unwrittenKeys().length === 0) return;

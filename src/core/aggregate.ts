@@ -4,8 +4,18 @@
 // Folds violations into ledgers, one per report, and remembers who was throttled.
 // Invariant: adding never fails and never waits; at the memory bound an alert is still counted in its report's totals.
 
+import { type GapKind, type Lapse, lapse, mergeLapses } from "./coverage.ts";
 import { Ledger } from "./ledger.ts";
-import { identityKey, podKey, reportKey, type ThrottleNotice, type Violation } from "./violation.ts";
+import { Rejections } from "./rejections.ts";
+import type { EpochUs } from "./time.ts";
+import {
+  identityKey,
+  podKey,
+  reportKey,
+  type Scope,
+  type ThrottleNotice,
+  type Violation,
+} from "./violation.ts";
 
 /** How soon a change deserves to be written, the soonest first. */
 export type Urgency = "new_report" | "new_violation" | "counters" | "coverage";
@@ -20,7 +30,8 @@ export class Aggregator {
   readonly #limits: AggregatorLimits;
   readonly #onDirty: (key: string, urgency: Urgency) => void;
   /** Notices per muted pod or node of this process's life, so that a report that meets it later knows. */
-  readonly #muted = new Map<string, number>();
+  readonly #muted = new Map<string, Notices>();
+  readonly #rejections = new Rejections();
   #violationsHeld = 0;
   /** Alerts counted in totals only, because maxViolations was reached. */
   unidentifiedTotal = 0;
@@ -59,23 +70,57 @@ export class Aggregator {
 
   /** Marks every report that has seen the muted pod (or node) as a lower bound; returns how many there are. */
   addThrottleNotice(notice: ThrottleNotice): number {
-    this.#remember(mutedKey(notice.namespace, notice.pod, notice.node));
+    const lapses = [lapseOf(notice)];
+    this.#remember(mutedKey(notice.namespace, notice.pod, notice.node), lapses);
     let marked = 0;
     for (const [key, ledger] of this.ledgers) {
       if (ledger.namespace !== notice.namespace || !ledger.concerns(notice.pod, notice.node)) continue;
-      ledger.addThrottleNotices(1);
+      ledger.addThrottleNotices(1, lapses);
       this.#onDirty(key, "counters");
       marked++;
     }
     return marked;
   }
 
-  /** Alerts may have been lost just now: every report that exists may be short of some. */
-  addGap(): void {
+  /** Nobody reads from `fromUs` on, until `toUs` or endGap: every report that exists may be short of alerts. */
+  addGap(kind: GapKind, fromUs: EpochUs, toUs?: EpochUs): void {
     for (const [key, ledger] of this.ledgers) {
-      ledger.addGap();
+      ledger.addGap(kind, fromUs, toUs);
       this.#onDirty(key, "coverage");
     }
+  }
+
+  /** The gap of this kind that began at `fromUs` is over. */
+  endGap(kind: GapKind, fromUs: EpochUs, toUs: EpochUs): void {
+    for (const [key, ledger] of this.ledgers) {
+      if (ledger.endGap(kind, fromUs, toUs)) this.#onDirty(key, "coverage");
+    }
+  }
+
+  /**
+   * An alert could not be counted: `scope` is what it told of the report that it belongs to, undefined when nothing.
+   * `us` is undefined where nobody knows when it was raised (a line of a file). Told to the reports by tellRejections.
+   */
+  addRejected(scope: Scope | undefined, us: EpochUs | undefined): void {
+    this.#rejections.add(scope, us);
+  }
+
+  /** Marks the reports that the alerts rejected since the last call may have belonged to. */
+  tellRejections(): void {
+    const told = this.#rejections.take(() => this.#span());
+    for (const [key, ledger] of this.ledgers) {
+      for (const { scope, count, lapses } of told) {
+        if (scope && scope.namespace !== ledger.namespace) continue;
+        ledger.addRejected(count, lapses);
+        this.#onDirty(key, "coverage");
+      }
+    }
+  }
+
+  /** The oldest and the newest time that any report tells of. */
+  #span(): [EpochUs, EpochUs] {
+    const all = [...this.ledgers.values()].map((ledger) => ledger.span);
+    return [Math.min(...all.map(([first]) => first)), Math.max(...all.map(([, last]) => last))];
   }
 
   /** What every report says of the stream has changed. */
@@ -148,18 +193,32 @@ export class Aggregator {
     for (const subject of subjects) {
       if (ledger.concerns(subject, node)) continue;
       const notices = this.#muted.get(mutedKey(namespace, subject, node));
-      if (notices !== undefined) ledger.addThrottleNotices(notices);
+      if (notices) ledger.addThrottleNotices(notices.count, notices.lapses);
     }
   }
 
-  #remember(key: string): void {
-    const notices = (this.#muted.get(key) ?? 0) + 1;
+  #remember(key: string, lapses: readonly Lapse[]): void {
+    const known = this.#muted.get(key);
     this.#muted.delete(key);
-    this.#muted.set(key, notices);
+    this.#muted.set(key, {
+      count: (known?.count ?? 0) + 1,
+      lapses: mergeLapses(known?.lapses ?? [], lapses),
+    });
     if (this.#muted.size <= Aggregator.MAX_MUTED) return;
     const oldest = this.#muted.keys().next().value;
     if (oldest !== undefined) this.#muted.delete(oldest);
   }
+}
+
+interface Notices {
+  count: number;
+  lapses: readonly Lapse[];
+}
+
+/** KubeArmor mutes for whole seconds from its notice on. */
+function lapseOf({ timeUs, intervalSeconds, container, pod, node }: ThrottleNotice): Lapse {
+  const seconds = Number.isSafeInteger(intervalSeconds) && intervalSeconds > 0 ? intervalSeconds : 0;
+  return lapse("Throttled", timeUs, { toUs: timeUs + seconds * 1_000_000, container, pod, node });
 }
 
 function mutedKey(namespace: string | undefined, pod: string, node: string): string {

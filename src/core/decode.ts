@@ -19,6 +19,7 @@ import {
   type Identity,
   identityKey,
   type PolicyFacts,
+  type Scope,
   UNKNOWN,
   type Violation,
 } from "./violation.ts";
@@ -47,7 +48,7 @@ export function decode(
   const time = timeOf(alert, arrivalUs, maxAheadUs);
   if (alert.Operation === THROTTLE_OPERATION) return throttleNotice(alert, time.us);
   if (alert.PolicyName.trim() === "") {
-    return { kind: "rejected", reason: "no_policy", detail: describeUnnamed(alert) };
+    return { kind: "rejected", reason: "no_policy", detail: describeUnnamed(alert), scope: scopeOf(alert) };
   }
   return { kind: "violation", violation: violationOf(alert, time, redact) };
 }
@@ -68,6 +69,13 @@ function timeOf(alert: Alert, arrivalUs: EpochUs, maxAheadUs: EpochUs): AlertTim
   const ownUs = ownTimeUs(alert);
   const isUsable = ownUs !== undefined && ownUs <= arrivalUs + maxAheadUs;
   return { us: isUsable ? ownUs : arrivalUs, ownUs };
+}
+
+/** What KubeArmor says of itself, and the logs that a file may hold beside the alerts, broke no policy. */
+function scopeOf(alert: Alert): Scope | null {
+  return /^(?:SystemEvent|ContainerLog|HostLog)$/.test(alert.Type)
+    ? null
+    : { namespace: legalNamespace(alert.NamespaceName) };
 }
 
 function throttleNotice(alert: Alert, timeUs: EpochUs): Decoded {

@@ -7,7 +7,9 @@
 // committed, restore moves it back; merge makes the order of these irrelevant. What is in flight never changes.
 
 import { assert } from "../lib/assert.ts";
+import { Episode, type GapKind, type Lapse, lapse, mergeLapses } from "./coverage.ts";
 import { addAlert, emptyTally, mergeInto, type Tally } from "./tally.ts";
+import type { EpochUs } from "./time.ts";
 import { countOutcome, emptyTotals, KnownPolicy, mergeTotals, type Totals } from "./totals.ts";
 import { type Identity, podKey, reportName, UNKNOWN, type Violation, violationId } from "./violation.ts";
 
@@ -81,6 +83,9 @@ export class Ledger {
   /** Occurrences that are in the totals but in no entry. */
   #unidentified = 0;
   #touched = false;
+  /** Beginnings of the gaps that this ledger knows of and that have not ended. */
+  readonly #openGaps = new Map<GapKind, EpochUs>();
+  readonly #withoutDetails = new Episode("MemoryLimit");
 
   constructor(namespace: string | undefined, policyName: string) {
     this.namespace = namespace;
@@ -96,7 +101,7 @@ export class Ledger {
   /** Whether there is anything to write: a count, a gap, a throttle notice, or another state of the stream. */
   get dirty(): boolean {
     const p = this.#pending;
-    return this.#touched || p.occurrences + p.gaps + p.throttleNotices > 0;
+    return this.#touched || p.occurrences + p.gaps + p.throttleNotices + p.rejected + p.lapses.length > 0;
   }
 
   /** Whether what is pending brings a violation that no report of this ledger has told yet. */
@@ -131,6 +136,12 @@ export class Ledger {
     return this.#inFlightEntries;
   }
 
+  /** The times of the oldest and the newest occurrence, written or not; the wrong way round when there is none. */
+  get span(): [EpochUs, EpochUs] {
+    const { firstUs, lastUs } = mergeTotals(this.totals, this.#pending);
+    return [firstUs, lastUs];
+  }
+
   has(key: string): boolean {
     return this.entries.has(key);
   }
@@ -144,6 +155,8 @@ export class Ledger {
     const entry = this.entries.get(violation.key) ?? (identify ? this.#newEntry(violation) : undefined);
     if (!entry) {
       this.#unidentified++;
+      this.#pending.withoutDetails++;
+      this.#withoutDetails.add(timeUs);
       return;
     }
     entry.pending ??= emptyTally();
@@ -164,12 +177,31 @@ export class Ledger {
     return this.totals.gaps + this.#pending.gaps;
   }
 
-  addThrottleNotices(count: number): void {
+  /** KubeArmor muted something of this report `count` times. */
+  addThrottleNotices(count: number, lapses: readonly Lapse[]): void {
     this.#pending.throttleNotices += count;
+    this.#note(lapses);
   }
 
-  addGap(): void {
+  /** Nobody read for this report between two times; without `toUs` it lasts until endGap. */
+  addGap(kind: GapKind, fromUs: EpochUs, toUs?: EpochUs): void {
     this.#pending.gaps++;
+    if (toUs === undefined) this.#openGaps.set(kind, fromUs);
+    this.#note([lapse(kind, fromUs, { toUs })]);
+  }
+
+  /** Ends the gap, if it is one of this report's. Returns whether it is. */
+  endGap(kind: GapKind, fromUs: EpochUs, toUs: EpochUs): boolean {
+    if (this.#openGaps.get(kind) !== fromUs) return false;
+    this.#openGaps.delete(kind);
+    this.#note([lapse(kind, fromUs, { toUs })]);
+    return true;
+  }
+
+  /** `count` alerts that may have belonged here could not be read. */
+  addRejected(count: number, lapses: readonly Lapse[]): void {
+    this.#pending.rejected += count;
+    this.#note(lapses);
   }
 
   /** Asks for a write that brings no counts. */
@@ -180,6 +212,7 @@ export class Ledger {
   /** Moves what is pending in flight. Until commit or restore nothing more can be taken. */
   take(): void {
     assert(!this.#inFlight, "one write per report at a time");
+    this.#note(this.#withoutDetails.take());
     this.#inFlight = this.#pending;
     this.#pending = emptyTotals();
     this.#pendingSeq++;
@@ -235,6 +268,8 @@ export class Ledger {
       this.entries.set(entry.key, entry);
     }
     this.#committed = base?.totals ?? emptyTotals();
+    // A report that begins anew knows of no gap but one that nothing has told yet.
+    if (!base && this.#pending.gaps + (this.#inFlight?.gaps ?? 0) === 0) this.#openGaps.clear();
     this.#unidentified = this.#countUnidentified();
     for (const entry of unlisted) entry.lowerBound = this.#unidentified > 0;
     this.violationsFloor = base?.violations ?? 0;
@@ -244,6 +279,7 @@ export class Ledger {
   /** Everything that no stored report holds, for a ledger that takes it over. */
   drain(): { totals: Totals; entries: Entry[] } {
     if (this.#inFlight) this.restore();
+    this.#note(this.#withoutDetails.take());
     return { totals: this.#pending, entries: [...this.#pendingEntries] };
   }
 
@@ -273,6 +309,10 @@ export class Ledger {
     };
     this.entries.set(key, entry);
     return entry;
+  }
+
+  #note(lapses: readonly Lapse[]): void {
+    this.#pending.lapses = mergeLapses(this.#pending.lapses, lapses);
   }
 
   #landed(): void {

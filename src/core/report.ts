@@ -15,6 +15,7 @@ import type {
   Violation,
   ViolationPod,
 } from "../api/v1alpha1.ts";
+import { renderLapse } from "./coverage.ts";
 import type { Entry, Ledger } from "./ledger.ts";
 import { byteLength } from "./sanitize.ts";
 import { emptyTally, mergeInto, type PodTally, type Tally } from "./tally.ts";
@@ -54,7 +55,10 @@ export function renderReport(ledger: Ledger, options: RenderOptions): ReportBody
       : { continuousSince: formatMicroTime(options.continuousSinceUs) }),
     gaps: totals.gaps,
     throttleNotices: totals.throttleNotices,
-    lowerBound: totals.gaps + totals.throttleNotices > 0,
+    ...(totals.rejected === 0 ? {} : { rejected: totals.rejected }),
+    ...(totals.withoutDetails === 0 ? {} : { withoutDetails: totals.withoutDetails }),
+    lowerBound: totals.gaps + totals.throttleNotices + totals.rejected + totals.withoutDetails > 0,
+    ...(totals.lapses.length === 0 ? {} : { recent: totals.lapses.map(renderLapse) }),
   };
   const summary = renderSummary(ledger, levelOf(policy.severity, options.severity));
   const room =

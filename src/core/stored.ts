@@ -5,7 +5,8 @@
 // Invariant: reading back what render wrote loses no count. The schema vouches for the required fields; a number or a
 // time that makes no sense is taken as absent.
 
-import type { Report, Violation, ViolationPod } from "../api/v1alpha1.ts";
+import type { Coverage, Report, Violation, ViolationPod } from "../api/v1alpha1.ts";
+import { type Lapse, mergeLapses, parseLapse } from "./coverage.ts";
 import type { Base, Entry, Ledger } from "./ledger.ts";
 import { addPod, type Tally } from "./tally.ts";
 import { type EpochUs, parseMicroTime } from "./time.ts";
@@ -62,7 +63,15 @@ function totalsOf({ summary, coverage }: Report, entries: readonly Entry[]): Tot
     lastUs,
     gaps: count(coverage?.gaps),
     throttleNotices: count(coverage?.throttleNotices),
+    rejected: count(coverage?.rejected),
+    withoutDetails: count(coverage?.withoutDetails),
+    lapses: lapsesOf(coverage),
   };
+}
+
+function lapsesOf(coverage: Coverage | undefined): readonly Lapse[] {
+  const read = (coverage?.recent ?? []).map(parseLapse).filter((each) => each !== undefined);
+  return mergeLapses([], read);
 }
 
 function entriesOf(namespace: string | undefined, report: Report): Entry[] {

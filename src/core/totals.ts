@@ -5,6 +5,7 @@
 // Invariant: as with tallies, merging is associative and commutative.
 
 import type { Outcome, PolicyKind } from "../api/v1alpha1.ts";
+import { type Lapse, mergeLapses } from "./coverage.ts";
 import type { EpochUs } from "./time.ts";
 import type { PolicyFacts } from "./violation.ts";
 
@@ -17,6 +18,12 @@ export interface Totals {
   lastUs: EpochUs;
   gaps: number;
   throttleNotices: number;
+  /** Alerts that could not be read and may have belonged here. */
+  rejected: number;
+  /** Of `occurrences`, those of which only the number is kept, because there was no memory for more. */
+  withoutDetails: number;
+  /** The newest of what the four counts above tell. */
+  lapses: readonly Lapse[];
 }
 
 export function emptyTotals(): Totals {
@@ -29,6 +36,9 @@ export function emptyTotals(): Totals {
     lastUs: 0,
     gaps: 0,
     throttleNotices: 0,
+    rejected: 0,
+    withoutDetails: 0,
+    lapses: [],
   };
 }
 
@@ -59,6 +69,9 @@ export function mergeTotals(a: Totals, b: Totals): Totals {
     lastUs: Math.max(a.lastUs, b.lastUs),
     gaps: a.gaps + b.gaps,
     throttleNotices: a.throttleNotices + b.throttleNotices,
+    rejected: a.rejected + b.rejected,
+    withoutDetails: a.withoutDetails + b.withoutDetails,
+    lapses: mergeLapses(a.lapses, b.lapses),
   };
 }
 

@@ -72,7 +72,13 @@ export type DecodeRejection = "no_policy";
 export type Decoded =
   | { kind: "violation"; violation: Violation }
   | { kind: "throttle"; notice: ThrottleNotice }
-  | { kind: "rejected"; reason: DecodeRejection; detail: string };
+  /** `scope`: whose violation it may have been; null: nobody's, since it tells of no deed. */
+  | { kind: "rejected"; reason: DecodeRejection; detail: string; scope: Scope | null };
+
+/** The reports of one namespace; undefined: the cluster's. */
+export interface Scope {
+  namespace: string | undefined;
+}
 
 /** Separates parts of a key: a control character, which no sanitised text holds. */
 const SEPARATOR = "\u001f";

@@ -7,7 +7,9 @@
 import type { Outcome } from "../api/v1alpha1.ts";
 
 /** What an Event is about. A node has no namespace; its Events live in `default`. */
-export type Regarding = { kind: "Pod"; namespace: string; name: string } | { kind: "Node"; name: string };
+export type Regarding =
+  | { kind: "Pod" | "Deployment" | "Namespace"; namespace: string; name: string }
+  | { kind: "Node"; name: string };
 
 /** The report that an Event points to. */
 export interface RelatedReport {
@@ -22,11 +24,11 @@ export interface Occurrence {
   regarding: Regarding;
   /** Absent where no one report is meant (a throttle notice). */
   related?: RelatedReport;
-  /** What makes a series: with `regarding`, these four; `outcome` is "Throttled" for a throttle notice. */
+  /** What makes a series: with `regarding`, these four; `outcome` is "Throttled" for a throttle notice, "StreamGap" for a gap. */
   policy: string;
   operation: string;
   action: string;
-  outcome: Outcome | "Throttled";
+  outcome: Outcome | "Throttled" | "StreamGap";
   /** One stable sentence, already sanitised; cut to 1,024 bytes before it is sent. */
   note: string;
   count: number;
@@ -47,7 +49,13 @@ export interface NewEvent {
   reason: string;
   action: string;
   note: string;
-  regarding: { apiVersion: "v1"; kind: "Pod" | "Node"; namespace?: string; name: string; uid: string };
+  regarding: {
+    apiVersion: "v1" | "apps/v1";
+    kind: Regarding["kind"];
+    namespace?: string;
+    name: string;
+    uid: string;
+  };
   related?: RelatedReport;
   /** Microseconds since the epoch: the first occurrence. */
   eventTimeUs: number;

@@ -30,7 +30,7 @@ export function eventName(regarding: Regarding, nowMs: number, random: number): 
 
 /** A node's Events live in `default`: the API server accepts no other place but kube-system. */
 export function eventNamespace(regarding: Regarding): string {
-  return regarding.kind === "Pod" ? regarding.namespace : "default";
+  return regarding.kind === "Node" ? "default" : regarding.namespace;
 }
 
 /** What the operator says happened: one of EVENT_REASON. */
@@ -38,9 +38,10 @@ export function eventReason(occurrence: Pick<Occurrence, "outcome">): string {
   return EVENT_REASON[occurrence.outcome];
 }
 
-/** `Block` and `Process` → `BlockProcess`; `Audit (Block)` and `File` → `AuditBlockFile`; a notice → `Throttle`. */
+/** `Block` and `Process` → `BlockProcess`; `Audit (Block)` and `File` → `AuditBlockFile`; a notice → `Throttle`; a gap → `Read`. */
 export function eventAction(occurrence: Pick<Occurrence, "outcome" | "action" | "operation">): string {
   if (occurrence.outcome === "Throttled") return "Throttle";
+  if (occurrence.outcome === "StreamGap") return "Read";
   const words = `${occurrence.action} ${occurrence.operation}`.match(/[A-Za-z]+/g) ?? [];
   const action = words.map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join("");
   return action.slice(0, MAX_ACTION_CHARS) || "Report";

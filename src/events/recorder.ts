@@ -203,7 +203,7 @@ class Recorder implements RunningRecorder {
   }
 
   #takeCreateToken({ regarding }: Occurrence): boolean {
-    const key = JSON.stringify([regarding.kind === "Pod" ? regarding.namespace : "", regarding.name]);
+    const key = JSON.stringify([regarding.kind === "Node" ? "" : regarding.namespace, regarding.name]);
     let bucket = this.#buckets.get(key);
     if (bucket === undefined) {
       const { perSecond, burst } = this.#options.perRegarding ?? { perSecond: 1 / 30, burst: 25 };

@@ -42,7 +42,7 @@ export type Attempt =
 /** The identity of a series, unambiguous whatever the parts hold. */
 export function seriesKey(occurrence: Occurrence): string {
   const { regarding, policy, operation, action, outcome } = occurrence;
-  const namespace = regarding.kind === "Pod" ? regarding.namespace : "";
+  const namespace = regarding.kind === "Node" ? "" : regarding.namespace;
   return JSON.stringify([regarding.kind, namespace, regarding.name, policy, operation, action, outcome]);
 }
 
@@ -119,7 +119,7 @@ export function nextAttempt(series: Series, uid: string, nowMs: number, random: 
     reason: eventReason(occurrence),
     action: eventAction(occurrence),
     note: eventNote(occurrence.note),
-    regarding: { apiVersion: "v1", ...regarding, uid },
+    regarding: { apiVersion: regarding.kind === "Deployment" ? "apps/v1" : "v1", ...regarding, uid },
     ...(related === undefined ? {} : { related }),
     eventTimeUs: series.firstUs,
     ...(count < 2 ? {} : { series: { count, lastObservedUs: series.lastUs } }),

@@ -30,7 +30,7 @@ export class UidCache {
   }
 
   async get(regarding: Regarding, signal: AbortSignal): Promise<UidResult> {
-    const namespace = regarding.kind === "Pod" ? regarding.namespace : "";
+    const namespace = regarding.kind === "Node" ? "" : regarding.namespace;
     const key = JSON.stringify([regarding.kind, namespace, regarding.name]);
     const known = this.#known.get(key);
     if (known !== undefined) return known;

@@ -113,13 +113,17 @@ function eventsPath(namespace: string): string {
 function regardingPath(regarding: Regarding): string {
   const name = encodeURIComponent(regarding.name);
   if (regarding.kind === "Node") return `/api/v1/nodes/${name}`;
-  return `/api/v1/namespaces/${encodeURIComponent(regarding.namespace)}/pods/${name}`;
+  const namespace = `namespaces/${encodeURIComponent(regarding.namespace)}`;
+  if (regarding.kind === "Namespace") return `/api/v1/${namespace}`;
+  if (regarding.kind === "Deployment") return `/apis/apps/v1/${namespace}/deployments/${name}`;
+  return `/api/v1/${namespace}/pods/${name}`;
 }
 
 function uidFailure(error: unknown, regarding: Regarding): UidResult {
   if (!(error instanceof ApiError)) throw error;
   // `kubectl describe node` looks under the node's name as well, so an operator that may not read nodes can do without.
-  if (error.code === "Forbidden" && regarding.kind === "Node") return { kind: "found", uid: regarding.name };
+  const isFoundByName = regarding.kind === "Node" || regarding.kind === "Namespace";
+  if (error.code === "Forbidden" && isFoundByName) return { kind: "found", uid: regarding.name };
   if (error.code === "NotFound" || error.code === "NamespaceGone") return { kind: "absent" };
   const result = failure(error);
   return result.kind === "retry" || result.kind === "refused" ? result : { kind: "absent" };

@@ -105,14 +105,16 @@ const stream: MetricDefinition[] = [
   {
     name: "policy_violation_stream_gaps_total",
     type: "counter",
-    help: "Times in which the stream was not read, so that alerts may be missing.",
-    read: (source) => source.stream().gaps,
+    help: "Times in which nobody read, so that alerts may be missing, by kind as in a report's coverage.",
+    labels: ["kind"],
+    read: (source) => by("kind", source.stream().gaps),
   },
   {
     name: "policy_violation_stream_gap_seconds_total",
     type: "counter",
-    help: "How long these times were in all.",
-    read: (source) => source.stream().gapMs / MS_PER_SECOND,
+    help: "How long these times were in all, once they are over, by kind.",
+    labels: ["kind"],
+    read: (source) => by("kind", source.stream().gapSeconds),
   },
   {
     name: "policy_violation_stream_last_message_timestamp_seconds",

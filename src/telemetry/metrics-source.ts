@@ -29,10 +29,10 @@ export interface MetricsSource {
   /** The alert stream. */
   stream(): {
     isUp: boolean;
-    /** Counter: times in which alerts may have been missed. */
-    gaps: number;
-    /** Counter: how long those lasted in all, in milliseconds. */
-    gapMs: number;
+    /** Counter by kind: times in which alerts may have been missed. */
+    gaps: Counts;
+    /** Counter by kind: how long those that are over lasted in all, in seconds. */
+    gapSeconds: Counts;
     /** Milliseconds since the epoch; 0 before the first message. */
     lastMessageMs: number;
     /** Counter: an outage counts once, however many attempts it takes. */

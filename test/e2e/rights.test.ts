@@ -75,7 +75,12 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
         kubeconfig,
         relay: node.address,
         leaderElection: true,
-        env: { PVO_REPORTS_MIN_INTERVAL_MS: "200", POD_NAMESPACE: "kubearmor" },
+        env: {
+          PVO_REPORTS_MIN_INTERVAL_MS: "200",
+          PVO_EVENTS_MIN_GAP_MS: "100",
+          POD_NAMESPACE: "kubearmor",
+          POD_NAME: `${name}-6d4f8c7b9d-x7k2p`,
+        },
       });
       try {
         await node.waitForClients();
@@ -91,6 +96,12 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
         await eventually("an Event that was patched", async () =>
           (await operator.metrics()).get('policy_violation_api_requests_total{verb="PATCH",code="OK"}'),
         );
+        await node.stop();
+        const described = await eventually("the gap on the Deployment", async () => {
+          const text = await cluster.kubectl(["describe", "deployment", "-n", "kubearmor", name]);
+          return text.includes("StreamGap") ? text : undefined;
+        });
+        expect(described).toContain("KubeArmor's alert stream is down");
         expect(await operator.stop()).toBe(0);
       } finally {
         await operator.kill();

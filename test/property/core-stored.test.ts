@@ -10,7 +10,7 @@ import type { Report } from "../../src/api/v1alpha1.ts";
 import type { Aggregator } from "../../src/core/aggregate.ts";
 import { renderReport } from "../../src/core/report.ts";
 import { rebaseOn } from "../../src/core/stored.ts";
-import { hostileAlert, renderOptions, runs, worldAlert, worldNotice } from "../support/gen.ts";
+import { hostileAlert, renderOptions, runs, START_US, worldAlert, worldNotice } from "../support/gen.ts";
 import { addAll, newAggregator, reports, reportsOf } from "../unit/core/fold-alerts.ts";
 import { faultsOf } from "../unit/core/report-check.ts";
 
@@ -167,7 +167,7 @@ describe("a stored report that somebody has changed by hand", () => {
         for (const report of stored) {
           const ledger = aggregator.ledger(report.metadata.namespace, report.policy.name);
           aggregator.reshape(ledger, () => rebaseOn(ledger, report));
-          ledger.addGap();
+          ledger.addGap("NotRunning", START_US);
         }
         addAll(aggregator, [{ ...next, NamespaceName: "shop", PolicyName: "p1" }]);
         for (const ledger of aggregator.ledgers.values()) {

@@ -9,7 +9,7 @@ import type { Report } from "../../src/api/v1alpha1.ts";
 import { Pipeline } from "../../src/controller/pipeline.ts";
 import { silentLogger } from "../../src/telemetry/log.ts";
 import { FakeClock } from "../support/fake-clock.ts";
-import { alert, hostAlert, pipelineOptions, throttleNotice } from "../support/gen.ts";
+import { alert, at, hostAlert, pipelineOptions, throttleNotice } from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
 import { Simulation } from "./pipeline-simulation.ts";
 
@@ -45,7 +45,13 @@ describe("the stream", () => {
     s.disconnect("ok_end");
     await s.clock.advance(6000);
     // While it is down, no report claims that it is read.
-    expect(coverageOf(s)).toEqual({ gaps: 1, throttleNotices: 0, lowerBound: true });
+    const began = "2026-11-23T10:00:09.900000Z";
+    expect(coverageOf(s)).toEqual({
+      gaps: 1,
+      throttleNotices: 0,
+      lowerBound: true,
+      recent: [{ kind: "StreamEnded", from: began }],
+    });
     for (let i = 0; i < 5; i++) {
       s.disconnect("connect_failed");
       await s.clock.advance(1000);
@@ -57,8 +63,12 @@ describe("the stream", () => {
       gaps: 1,
       throttleNotices: 0,
       lowerBound: true,
+      recent: [{ kind: "StreamEnded", from: began, to: "2026-11-23T10:00:21.000000Z", seconds: 12 }],
     });
-    expect(s.pipeline.coverage).toMatchObject({ gaps: 1, gapSeconds: 11.1 });
+    expect(s.pipeline.coverage).toMatchObject({
+      gaps: { StreamEnded: 1 },
+      gapSeconds: { StreamEnded: 11.1 },
+    });
     expect(s.pipeline.coverage.disconnects).toEqual({ ok_end: 1, error: 0, watchdog: 0, connect_failed: 5 });
   });
 
@@ -78,7 +88,7 @@ describe("the stream", () => {
     const s = new Simulation();
     s.disconnect("connect_failed");
     s.disconnect("connect_failed");
-    expect(s.pipeline.coverage.gaps).toBe(0);
+    expect(Object.values(s.pipeline.coverage.gaps)).toEqual([0, 0, 0, 0, 0]);
     expect(s.pipeline.coverage.down?.reason).toBe("connect_failed");
   });
 
@@ -92,6 +102,70 @@ describe("the stream", () => {
     }
     await s.stop();
     expect(s.sink.calls).toBe(0);
+  });
+});
+
+describe("each way to lose alerts", () => {
+  it("is told apart, with its time, and read back by the next process", async () => {
+    const s = new Simulation({ options: { maxViolations: 1 } });
+    await s.start();
+    send(s, alert());
+    await s.clock.advance(10_000);
+    s.disconnect();
+    await s.clock.advance(10_000);
+    s.pipeline.onConnected();
+    send(s, throttleNotice({ UpdatedTime: at(21_000) }));
+    // There is no memory for a second violation.
+    send(s, alert({ Resource: "/usr/bin/dpkg", UpdatedTime: at(22_000) }));
+    s.pipeline.onRejected("invalid_wire", "bytes", 0);
+    await s.stop();
+    const next = new Simulation({ store: s.store, clock: s.clock });
+    await next.clock.advance(30_000);
+    await next.start();
+    await next.stop();
+    const { recent, ...counts } = coverageOf(next) ?? {};
+    expect(counts).toMatchObject({
+      gaps: 2,
+      throttleNotices: 1,
+      rejected: 1,
+      withoutDetails: 1,
+      lowerBound: true,
+    });
+    expect(recent?.map(({ kind, from, to }) => [kind, from.slice(17, 21), to?.slice(14, 21)])).toEqual([
+      ["MemoryLimit", "22.0", "00:22.0"],
+      ["NotRunning", "22.0", "00:50.0"],
+      ["Throttled", "21.0", "00:51.0"],
+      ["Rejected", "20.0", "00:20.0"],
+      ["StreamDown", "09.9", "00:20.0"],
+    ]);
+  });
+
+  it("is told only to the reports that may be short of something", async () => {
+    const s = new Simulation();
+    await s.start();
+    send(s, alert(), alert({ NamespaceName: "bank", OwnerNamespace: "bank", HostPID: 1 }), hostAlert());
+    send(s, alert({ PolicyName: "" }), hostAlert({ PolicyName: "", Type: "HostLog" }));
+    await s.clock.advance(6000);
+    const rejectedIn = (key: string) => coverageOf(s, key)?.rejected ?? 0;
+    expect([KEY, "bank/no-package-managers", "/host-files"].map(rejectedIn)).toEqual([1, 0, 0]);
+    s.pipeline.onRejected("message_too_large", "5 MB", 0);
+    await s.clock.advance(60_000);
+    expect([KEY, "bank/no-package-managers", "/host-files"].map(rejectedIn)).toEqual([2, 1, 1]);
+    // Who comes later was not there.
+    send(s, alert({ PolicyName: "later" }));
+    await s.stop();
+    expect(coverageOf(s, "shop/later")).toMatchObject({ lowerBound: false });
+  });
+
+  it("is told as an Event when it lasts, as long as there is an operator to tell it of", async () => {
+    const s = new Simulation({ self: { kind: "Deployment", namespace: "kubearmor", name: "pvo" } });
+    await s.start();
+    s.disconnect("ok_end");
+    await s.clock.advance(70_000);
+    s.pipeline.onConnected();
+    expect(s.occurrences.map(({ regarding, operation }) => [regarding.name, operation])).toEqual([
+      ["pvo", "StreamEnded"],
+    ]);
   });
 });
 

@@ -52,7 +52,7 @@ describe("a start", () => {
     expect(coverageOf(s)).toMatchObject({ gaps: 1, lowerBound: true });
     expect(coverageOf(s, "/host-files")).toMatchObject({ gaps: 1, lowerBound: true });
     // From the last thing that is known to the first that is read again.
-    expect(s.pipeline.coverage).toMatchObject({ gaps: 1, gapSeconds: 120 });
+    expect(s.pipeline.coverage).toMatchObject({ gaps: { NotRunning: 1 }, gapSeconds: { NotRunning: 120 } });
     expect(backwards(s.store.history)).toEqual([]);
   });
 

@@ -6,7 +6,7 @@
 import { MANAGED_BY_LABEL, WATERMARK_ANNOTATION } from "../../src/api/names.ts";
 import type { Report } from "../../src/api/v1alpha1.ts";
 import { Pipeline, type PipelineOptions } from "../../src/controller/pipeline.ts";
-import type { Occurrence } from "../../src/events/event.ts";
+import type { Occurrence, Regarding } from "../../src/events/event.ts";
 import type { Disconnect } from "../../src/feed/feed.ts";
 import { silentLogger } from "../../src/telemetry/log.ts";
 import { FakeClock } from "../support/fake-clock.ts";
@@ -33,6 +33,7 @@ export class Simulation {
       store?: MemorySink;
       clock?: FakeClock;
       options?: Partial<PipelineOptions>;
+      self?: Regarding;
     } = {},
   ) {
     this.clock = parts.clock ?? new FakeClock(START_MS);
@@ -41,6 +42,7 @@ export class Simulation {
     this.pipeline = new Pipeline(pipelineOptions(parts.options), {
       sink: this.sink,
       events: { record: (occurrence) => this.occurrences.push(occurrence) },
+      self: parts.self,
       clock: this.clock,
       logger: silentLogger,
       onWriteResult: (kind) => this.results.push({ kind, atMs: this.clock.nowMs() - START_MS }),
@@ -204,6 +206,8 @@ function steppedBack(before: Report, after: Report): string[] {
   if (b.firstSeen > a.firstSeen) found.push("firstSeen");
   if (b.lastSeen < a.lastSeen) found.push("lastSeen");
   if (d.gaps < c.gaps || d.throttleNotices < c.throttleNotices) found.push("coverage");
+  if ((d.rejected ?? 0) < (c.rejected ?? 0)) found.push("rejected");
+  if ((d.withoutDetails ?? 0) < (c.withoutDetails ?? 0)) found.push("withoutDetails");
   const known = new Map(after.violations.map((violation) => [violation.id, violation]));
   for (const { id, occurrences } of before.violations) {
     const now = known.get(id);

@@ -100,11 +100,15 @@ export class OperatorProcess {
     );
   }
 
-  /** One series; labels as Prometheus prints them are part of the name. */
+  /** One series, whose labels as Prometheus prints them are part of the name; without them the sum of all series. */
   async metric(name: string): Promise<number> {
-    const value = (await this.metrics()).get(`policy_violation_${name}`);
-    if (value === undefined) throw new Error(`no metric policy_violation_${name}`);
-    return value;
+    const metrics = await this.metrics();
+    const full = `policy_violation_${name}`;
+    const exact = metrics.get(full);
+    if (exact !== undefined) return exact;
+    const series = [...metrics].filter(([key]) => key.startsWith(`${full}{`));
+    if (series.length === 0) throw new Error(`no metric ${full}`);
+    return series.reduce((sum, [, value]) => sum + value, 0);
   }
 
   /** Waits until the stream is open. */

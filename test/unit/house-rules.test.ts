@@ -80,7 +80,7 @@ const ALLOWED: Record<string, readonly string[]> = {
     "node:*",
     "commander",
   ],
-  "pipeline-options.ts": ["type:config", "type:controller"],
+  "pipeline-options.ts": ["type:config", "type:controller", "type:src/events/event.ts"],
   "probes.ts": ["type:controller", "src/events/books.ts", "type:kube", "type:sinks", "type:telemetry"],
   "version.ts": ["package.json"],
   "app.ts": ["*"],

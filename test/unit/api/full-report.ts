@@ -87,7 +87,21 @@ const BODY: ReportBody = {
     continuousSince: "2026-11-23T09:59:58.000000Z",
     gaps: 1,
     throttleNotices: 2,
+    rejected: 1,
+    withoutDetails: 3,
     lowerBound: true,
+    recent: [
+      {
+        kind: "Throttled",
+        from: "2026-11-23T12:30:00.000000Z",
+        to: "2026-11-23T12:30:30.000000Z",
+        seconds: 30,
+        container: "wordpress",
+        pod: "wordpress-787f45786f-2q9wf",
+        node: "aks-agentpool-16128849-vmss000001",
+        count: 1,
+      },
+    ],
   },
 };
 

@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { Aggregator, type Urgency } from "../../../src/core/aggregate.ts";
 import { Distinct } from "../../../src/core/ledger.ts";
 import { reportKey } from "../../../src/core/violation.ts";
-import { alert, hostAlert, throttleNotice, violation } from "../../support/gen.ts";
+import { alert, hostAlert, START_US, throttleNotice, violation } from "../../support/gen.ts";
 import { add, newAggregator, reportsOf } from "./fold-alerts.ts";
 
 const FILE = { Operation: "File", Resource: "/etc/shadow" };
@@ -23,7 +23,7 @@ describe("a change", () => {
     for (const each of [alert(), alert(), alert(FILE), alert({ ...FILE, Resource: "/x" }), hostAlert()]) {
       aggregator.add(violation(each));
     }
-    aggregator.addGap();
+    aggregator.addGap("StreamDown", START_US);
     expect(changes).toEqual([
       [KEY, "new_report"],
       [KEY, "counters"],
@@ -75,7 +75,7 @@ describe("a namespace that is gone", () => {
     const ledger = aggregator.ledger("shop", "no-package-managers");
     ledger.take();
     ledger.commit();
-    ledger.addGap();
+    ledger.addGap("StreamDown", START_US);
     aggregator.moveToCluster(KEY);
     expect(aggregator.ledgers.size).toBe(0);
     expect(aggregator.violationsHeld).toBe(0);
@@ -89,8 +89,10 @@ describe("a namespace that is gone", () => {
     const { aggregator } = told();
     aggregator.add(violation(alert()));
     aggregator.add(violation(hostAlert({ PolicyName: "no-package-managers" })));
-    for (let i = 0; i < inNamespace; i++) aggregator.ledger("shop", "no-package-managers").addGap();
-    for (let i = 0; i < inCluster; i++) aggregator.ledger(undefined, "no-package-managers").addGap();
+    for (let i = 0; i < inNamespace; i++)
+      aggregator.ledger("shop", "no-package-managers").addGap("StreamDown", START_US + i);
+    for (let i = 0; i < inCluster; i++)
+      aggregator.ledger(undefined, "no-package-managers").addGap("StreamDown", START_US + i);
     aggregator.moveToCluster(KEY);
     expect(reportsOf(aggregator)[0]?.coverage.gaps).toBe(gaps);
   });

@@ -82,21 +82,34 @@ describe("policy", () => {
 });
 
 describe("rejection", () => {
-  it.each<[string, Alert, string]>([
-    ["an empty alert", emptyAlert(), "every field is empty"],
-    ["no policy", alert({ PolicyName: "" }), "no PolicyName (MatchedPolicy, Process, shop, web-1, node-1)"],
+  it.each<[string, Alert, string, { namespace: string | undefined } | null]>([
+    ["an empty alert", emptyAlert(), "every field is empty", { namespace: undefined }],
+    [
+      "no policy",
+      alert({ PolicyName: "" }),
+      "no PolicyName (MatchedPolicy, Process, shop, web-1, node-1)",
+      { namespace: "shop" },
+    ],
     [
       "a blank policy",
       alert({ PolicyName: " \t" }),
       "no PolicyName (MatchedPolicy, Process, shop, web-1, node-1)",
+      { namespace: "shop" },
     ],
     [
       "a hash notice",
       Object.assign(emptyAlert(), { Type: "SystemEvent", HostName: "n\x1b[2J" }),
       "no PolicyName (SystemEvent, n\ufffd[2J)",
+      null,
     ],
-  ])("of %s tells why", (_name, from, detail) => {
-    expect(decode(from, START_US, redact)).toEqual({ kind: "rejected", reason: "no_policy", detail });
+    [
+      "a log",
+      alert({ PolicyName: "", Type: "ContainerLog" }),
+      "no PolicyName (ContainerLog, Process, shop, web-1, node-1)",
+      null,
+    ],
+  ])("of %s tells why, and whose violation it may have been", (_name, from, detail, scope) => {
+    expect(decode(from, START_US, redact)).toEqual({ kind: "rejected", reason: "no_policy", detail, scope });
   });
 });
 

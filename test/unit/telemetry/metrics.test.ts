@@ -20,8 +20,8 @@ function numbers() {
     held: { unwrittenOccurrences: 0, violations: 0, reports: 0, withoutDetails: 0 },
     stream: {
       isUp: false,
-      gaps: 0,
-      gapMs: 0,
+      gaps: { StreamDown: 0 },
+      gapSeconds: { StreamDown: 0 },
       lastMessageMs: 0,
       disconnects: { ok_end: 0, error: 0 },
     },
@@ -68,8 +68,8 @@ describe("scrape", () => {
       "policy_violation_stream_up 0",
       'policy_violation_stream_disconnects_total{reason="ok_end"} 0',
       'policy_violation_stream_disconnects_total{reason="error"} 0',
-      "policy_violation_stream_gaps_total 0",
-      "policy_violation_stream_gap_seconds_total 0",
+      'policy_violation_stream_gaps_total{kind="StreamDown"} 0',
+      'policy_violation_stream_gap_seconds_total{kind="StreamDown"} 0',
       "policy_violation_stream_last_message_timestamp_seconds 0",
       'policy_violation_report_writes_total{result="written"} 0',
       'policy_violation_report_writes_total{result="conflict"} 0',
@@ -95,8 +95,8 @@ describe("scrape", () => {
     };
     state.stream = {
       isUp: true,
-      gaps: 16,
-      gapMs: 1500,
+      gaps: { StreamDown: 16 },
+      gapSeconds: { StreamDown: 1.5 },
       lastMessageMs: 1_795_428_000_250,
       disconnects: { ok_end: 17, error: 18 },
     };
@@ -118,8 +118,8 @@ describe("scrape", () => {
       "policy_violation_stream_up 1",
       'policy_violation_stream_disconnects_total{reason="ok_end"} 17',
       'policy_violation_stream_disconnects_total{reason="error"} 18',
-      "policy_violation_stream_gaps_total 16",
-      "policy_violation_stream_gap_seconds_total 1.5",
+      'policy_violation_stream_gaps_total{kind="StreamDown"} 16',
+      'policy_violation_stream_gap_seconds_total{kind="StreamDown"} 1.5',
       "policy_violation_stream_last_message_timestamp_seconds 1795428000.25",
       'policy_violation_report_writes_total{result="written"} 19',
       'policy_violation_report_writes_total{result="conflict"} 20',
