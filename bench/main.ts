@@ -1,75 +1,115 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// `npm run bench`: the whole pipeline against a bare gRPC client that throws the alerts away, in turn, from the same
-// server. Numbers of one machine mean little; the ratio is what travels.
-// Arguments: [alerts per run, default 300000] [rounds, default 5].
+// `npm run bench`: runs the scenarios one after the other, and writes what they found. See --help.
+// Invariant: it ends with 0 however slow things are, and with 1 when something could not be measured for an error.
 
-import { spawn } from "node:child_process";
-import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
-import type { Readable } from "node:stream";
-
-/** What a client prints at its end. */
-interface Result {
-  alerts: number;
-  /** From the first alert to the last, in milliseconds. */
-  elapsedMs: number;
-  /** Of the client's process in that time, in microseconds. */
-  cpuUs: number;
-  rssBytes: number;
-  writes?: number;
-}
+import { bundle } from "../scripts/bundle.ts";
+import { type Cluster, startCluster, whyNoCluster } from "../test/support/cluster.ts";
+import { removeAtOurEnd } from "../test/support/process.ts";
+import { SCENARIOS } from "./scenarios.ts";
+import { alertSourceProgram } from "./support/alert-source.ts";
+import { type BenchArguments, parseBenchArguments, usage } from "./support/arguments.ts";
+import { machineFacts } from "./support/machine.ts";
+import { type Outcome, resultsPage, rowLine } from "./support/results.ts";
+import { type Bench, type Scenario, Skipped } from "./support/scenario.ts";
 
 const ROOT = join(import.meta.dirname, "..");
-const count = Number(process.argv[2] ?? 300_000);
-const rounds = Number(process.argv[3] ?? 5);
+const NAMES = SCENARIOS.map(({ name }) => name);
 
-function start(script: string, args: readonly string[]) {
-  return spawn(process.execPath, [join(ROOT, script), ...args], { stdio: ["pipe", "pipe", "inherit"] });
-}
+const print = (line: string) => void process.stdout.write(`${line}\n`);
 
-async function firstLine<T>(stdout: Readable): Promise<T> {
-  const [line] = (await once(createInterface(stdout), "line")) as [string];
-  return JSON.parse(line) as T;
-}
-
-async function run(client: string): Promise<Result> {
-  const args = ["--count", String(count), "--lossless", "--wait-for-client", "--die-with-parent"];
-  const server = start("test/kubearmor-node/main.ts", args);
+function argumentsOrExit(): BenchArguments {
+  const argv = process.argv.slice(2);
+  if (argv.includes("--help")) {
+    print(usage(NAMES));
+    process.exit(0);
+  }
   try {
-    const { listening } = await firstLine<{ listening: string }>(server.stdout);
-    const process = start(`bench/${client}-client.ts`, [listening, String(count)]);
-    return await firstLine<Result>(process.stdout);
-  } finally {
-    server.kill();
+    return parseBenchArguments(argv, NAMES);
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n${usage(NAMES)}\n`);
+    process.exit(2);
   }
 }
 
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => (made ??= make());
 }
 
-const CLIENTS = ["bare", "pipeline"] as const;
-const results: Record<(typeof CLIENTS)[number], Result[]> = { bare: [], pipeline: [] };
-for (let round = 0; round < rounds; round++) {
-  for (const client of CLIENTS) results[client].push(await run(client));
+async function measure(scenario: Scenario, bench: Bench): Promise<Outcome> {
+  const { name, about } = scenario;
+  const startMs = performance.now();
+  print(`== ${name}: ${about}`);
+  try {
+    const findings = await scenario.run(bench);
+    for (const row of findings.rows) print(rowLine(row));
+    print(`  (${Math.round((performance.now() - startMs) / 1000)} s)`);
+    return { name, about, findings };
+  } catch (error) {
+    if (error instanceof Skipped) {
+      print(`  skipped: ${error.message}`);
+      return { name, about, skipped: error.message };
+    }
+    print(`  failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    return { name, about, failed: error instanceof Error ? error.message : String(error) };
+  }
 }
 
-const perSecond = (r: Result) => (r.alerts / r.elapsedMs) * 1000;
-const cpuPerAlert = (r: Result) => r.cpuUs / r.alerts;
-for (const client of CLIENTS) {
-  const all = results[client];
-  const rate = Math.round(median(all.map(perSecond)) / 1000);
-  const cpu = median(all.map(cpuPerAlert)).toFixed(2);
-  const rss = Math.round(median(all.map((r) => r.rssBytes)) / 1024 / 1024);
-  const writes = median(all.map((r) => r.writes ?? 0));
-  process.stdout.write(
-    `${client.padEnd(10)}${rate} k alerts/s   ${cpu} µs CPU/alert   ${rss} MiB   ${writes} writes\n`,
-  );
+async function main({ quick, only, out, date }: BenchArguments): Promise<number> {
+  const dir = mkdtempSync(join(tmpdir(), "pvo-bench-"));
+  const keepDir = removeAtOurEnd(dir);
+  const facts = [...machineFacts(), ["run", quick ? "quick: small counts" : "whole"] as const];
+  const program = await alertSourceProgram(print);
+  let running: Cluster | undefined;
+  const bench: Bench = {
+    quick,
+    program,
+    dir,
+    flameGraphPath: out === undefined ? undefined : join(ROOT, "bench/flame-graph.svg"),
+    cluster: once(async () => {
+      const missing = whyNoCluster();
+      if (missing !== undefined) throw new Skipped(missing);
+      running = await startCluster({ controllerManager: false });
+      await running.applyCrds();
+      return running;
+    }),
+    bundle: once(async () => {
+      const files = await bundle({ "policy-violation-operator": "src/main.ts" }, join(dir, "dist"));
+      return files.find((file) => file.endsWith(".cjs")) ?? "";
+    }),
+    log: (line) => print(`  ${line}`),
+  };
+  const outcomes: Outcome[] = [];
+  try {
+    for (const scenario of SCENARIOS) {
+      if (only.length === 0 || only.includes(scenario.name)) outcomes.push(await measure(scenario, bench));
+    }
+  } finally {
+    await running?.stop();
+    rmSync(dir, { recursive: true, force: true });
+    keepDir();
+  }
+  if (out !== undefined) {
+    const reasons = JSON.parse(readFileSync(join(ROOT, "bench/reasons.json"), "utf8")) as Record<
+      string,
+      string
+    >;
+    const day = date ?? new Date().toISOString().slice(0, 10);
+    writeFileSync(out, resultsPage({ date: day, facts, outcomes, reasons }));
+    print(`written to ${out}`);
+  }
+  return outcomes.some(({ failed }) => failed !== undefined) ? 1 : 0;
 }
-const ratios = results.pipeline.map((r, i) => perSecond(r) / perSecond(results.bare[i] ?? r));
-process.stdout.write(
-  `pipeline / bare: ${median(ratios).toFixed(2)} (alerts/s, median of ${rounds} rounds of ${count})\n`,
-);
+
+for (const [signal, code] of [
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+] as const) {
+  process.once(signal, () => process.exit(code));
+}
+process.exitCode = await main(argumentsOrExit());

@@ -2,9 +2,10 @@
 // Copyright The policy-violation-operator Authors
 
 // Names the real parts that the tests run, and says of each which Go package it is and how it is told its version.
-// Invariant: a version is written down in one place only, the go.mod of the part's module.
+// Invariant: a version is written down in one place only, the go.mod of the part's module; our own program's is a hash.
 
-import { readFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
 /** The parts that `npm test` runs. */
@@ -13,8 +14,14 @@ export const TEST_PARTS = ["etcd", "kube-apiserver", "kube-controller-manager", 
 /** The parts that a real node takes beside those of `TEST_PARTS`. */
 export const NODE_PARTS = ["kube-scheduler", "kubelet", "kube-proxy"] as const;
 
+/** What a benchmark takes beside those of `TEST_PARTS`: a program of our own, so it comes from a build alone. */
+export const BENCH_PARTS = ["alert-source"] as const;
+
 /** A real part, named as its binary is. */
-export type PartName = (typeof TEST_PARTS)[number] | (typeof NODE_PARTS)[number];
+export type PartName =
+  | (typeof TEST_PARTS)[number]
+  | (typeof NODE_PARTS)[number]
+  | (typeof BENCH_PARTS)[number];
 
 /** How a part is built. */
 export interface PartSource {
@@ -34,6 +41,7 @@ export interface PartSource {
 export function partSource(name: PartName): PartSource {
   if (name === "etcd") return etcd();
   if (name === "helm") return helm();
+  if (name === "alert-source") return alertSource();
   return kubernetes(name);
 }
 
@@ -57,6 +65,22 @@ function helm(): PartSource {
     version,
     cacheFolder: `helm-${version}`,
     linkerValues: [`helm.sh/helm/v4/internal/version.version=${version}`],
+  };
+}
+
+/** Its version is what it is made of. */
+function alertSource(): PartSource {
+  const folder = join(import.meta.dirname, "../../bench/source");
+  const hash = createHash("sha256");
+  for (const file of readdirSync(folder).sort())
+    hash.update(`${file}\0`).update(readFileSync(join(folder, file)));
+  const version = hash.digest("hex").slice(0, 12);
+  return {
+    moduleDir: folder,
+    goPackage: ".",
+    version,
+    cacheFolder: `alert-source-${version}`,
+    linkerValues: [],
   };
 }
 

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// `npm run parts`: makes sure that the real parts of the tests are there, and prints where; `-- --node` includes those
+// `npm run parts`: makes sure that the real parts of tests and benchmark are there, and prints where; `-- --node` includes those
 // of a real node.
 // Invariant: it ends with 0 only when every part is there.
 
 import { parseArgs } from "node:util";
-import { NODE_PARTS, type PartName, TEST_PARTS } from "./catalog.ts";
+import { BENCH_PARTS, NODE_PARTS, type PartName, TEST_PARTS } from "./catalog.ts";
 import { ensureParts, type Part } from "./parts.ts";
 
 const { values } = parseArgs({ options: { node: { type: "boolean", default: false } } });
-const names: PartName[] = values.node ? [...TEST_PARTS, ...NODE_PARTS] : [...TEST_PARTS];
+const names: PartName[] = [...TEST_PARTS, ...BENCH_PARTS, ...(values.node ? NODE_PARTS : [])];
 
 // The exit handlers, which end `go` and release the lock, do not run when a signal ends the process by itself.
 for (const [signal, code] of [

@@ -4,11 +4,11 @@
 // The yardstick: a grpc-js client with default options that throws the bytes away.
 
 import { Client, credentials } from "@grpc/grpc-js";
-import { Stopwatch } from "./stopwatch.ts";
+import { obeyCommands } from "./meter.ts";
 
-const [address = "", count = "0"] = process.argv.slice(2);
-const stopwatch = new Stopwatch(Number(count));
+const [address = ""] = process.argv.slice(2);
 const raw = (bytes: Buffer) => bytes;
+let received = 0;
 const client = new Client(address, credentials.createInsecure());
 client
   .makeServerStreamRequest(
@@ -18,7 +18,9 @@ client
     Buffer.from("\x0a\x06policy", "latin1"),
   )
   .on("data", () => {
-    if (!stopwatch.tick()) return;
-    stopwatch.print({});
-    process.exit(0);
+    received++;
   });
+obeyCommands(
+  () => received,
+  () => undefined,
+);

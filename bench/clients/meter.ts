@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Speaks with the benchmark: takes its commands from standard input, and measures from one alert to a later one.
+// Invariant: looks at the count every 2 ms, so that measuring costs a client nothing per alert.
+
+import { createInterface } from "node:readline";
+
+export type Command = Readonly<Record<string, unknown>>;
+
+const LOOK_EVERY_MS = 2;
+/** A client whose end nobody cared for ends by itself. */
+const MAX_LIFE_MS = 30 * 60_000;
+
+export function say(line: Readonly<Record<string, unknown>>): void {
+  process.stdout.write(`${JSON.stringify(line)}\n`);
+}
+
+/**
+ * Obeys `{"expect": n}`: says how long, and how much processor time, the next n alerts took. Other commands go to
+ * `obey`. The process ends with its standard input.
+ */
+export function obeyCommands(received: () => number, obey: (command: Command) => unknown): void {
+  setTimeout(() => process.exit(1), MAX_LIFE_MS).unref();
+  createInterface(process.stdin)
+    .on("line", (line) => {
+      const command = JSON.parse(line) as Command;
+      if (typeof command["expect"] === "number") measure(received, command["expect"]);
+      else obey(command);
+    })
+    .on("close", () => process.exit(0));
+}
+
+function measure(received: () => number, expected: number): void {
+  const base = received();
+  let startMs = 0;
+  let startCpu: NodeJS.CpuUsage | undefined;
+  const timer = setInterval(() => {
+    const count = received() - base;
+    if (count > 0 && startCpu === undefined) {
+      startMs = performance.now();
+      startCpu = process.cpuUsage();
+    }
+    if (count < expected) return;
+    clearInterval(timer);
+    const { user, system } = process.cpuUsage(startCpu);
+    say({ received: count, elapsedMs: performance.now() - startMs, cpuUs: user + system });
+  }, LOOK_EVERY_MS);
+  say({ expecting: expected });
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Everything that `run` does with an alert, writer on, into a store that answers at once.
+
+import { writeFileSync } from "node:fs";
+import { Session } from "node:inspector/promises";
+import { parseConfig } from "../../src/config/config.ts";
+import { Pipeline } from "../../src/controller/pipeline.ts";
+import { relayFeed } from "../../src/feed/relay.ts";
+import { systemClock } from "../../src/lib/clock.ts";
+import { pipelineOptions } from "../../src/pipeline-options.ts";
+import { silentLogger } from "../../src/telemetry/log.ts";
+import { InstantSink } from "./instant-sink.ts";
+import { type Command, obeyCommands, say } from "./meter.ts";
+
+const [address = ""] = process.argv.slice(2);
+const parsed = parseConfig({ env: process.env, place: { identity: "bench" } });
+if (!("config" in parsed)) throw new Error("the defaults are a configuration");
+const sink = new InstantSink();
+const pipeline = new Pipeline(pipelineOptions(parsed.config, "bench"), {
+  sink,
+  events: { record() {} },
+  clock: systemClock,
+  logger: silentLogger,
+});
+const session = new Session();
+session.connect();
+
+async function obey(command: Command): Promise<void> {
+  if (command["state"]) sayState();
+  else if (command["profile"] === "start") {
+    await session.post("Profiler.enable");
+    await session.post("Profiler.setSamplingInterval", { interval: 500 });
+    await session.post("Profiler.start");
+    say({ profiling: true });
+  } else if (command["profile"] === "stop") {
+    const { profile } = await session.post("Profiler.stop");
+    writeFileSync(String(command["file"]), JSON.stringify(profile));
+    say({ profiled: true });
+  }
+}
+
+function sayState(): void {
+  const { books, aggregator } = pipeline;
+  if (!books.balanced) throw new Error("the books do not balance");
+  const rssBytes = process.memoryUsage.rss();
+  globalThis.gc?.();
+  const { heapUsed, external } = process.memoryUsage();
+  say({
+    rssBytes,
+    heldBytes: heapUsed + external,
+    violations: aggregator.violationsHeld,
+    reports: aggregator.ledgers.size,
+    writes: sink.writes,
+    received: books.received,
+  });
+}
+
+obeyCommands(() => pipeline.books.received, obey);
+pipeline.writer.start();
+await relayFeed({ address }, systemClock, silentLogger).run(pipeline, new AbortController().signal);

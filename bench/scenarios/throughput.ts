@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// How many alerts a second the whole pipeline takes, beside clients that do less, in turn, from the same server.
+
+import { startAlertSource } from "../support/alert-source.ts";
+import { BenchClient, type ClientKind, type Taken } from "../support/client.ts";
+import type { Bench, Findings, Scenario } from "../support/scenario.ts";
+import { median, medianRatio } from "../support/statistics.ts";
+
+const KINDS = ["bare", "pipeline", "go-decode", "go-discard"] as const;
+
+const ABOUT: Record<ClientKind, string> = {
+  bare: "grpc-js, default options, throws the bytes away",
+  pipeline: "feed → decode → aggregate, writer on",
+  "go-decode": "grpc-go, decodes the message",
+  "go-discard": "grpc-go, throws the bytes away: what the server can send",
+};
+
+async function run({ quick, program, log }: Bench): Promise<Findings> {
+  const [warmUp, count, rounds] = quick ? [30_000, 100_000, 3] : [100_000, 1_000_000, 5];
+  const source = await startAlertSource(program);
+  const taken: Record<ClientKind, Taken[]> = { bare: [], pipeline: [], "go-decode": [], "go-discard": [] };
+  try {
+    for (let round = 1; round <= rounds; round++) {
+      for (const kind of KINDS) {
+        const client = await BenchClient.start(kind, source, program);
+        await client.take(source, { count: warmUp });
+        taken[kind].push(await client.take(source, { count }));
+        await client.stop();
+      }
+      log(`round ${round} of ${rounds}`);
+    }
+  } finally {
+    await source.stop();
+  }
+  return findings(
+    taken,
+    `${rounds} rounds of ${count.toLocaleString("en")} alerts of ${source.alertBytes} bytes`,
+  );
+}
+
+function findings(taken: Record<ClientKind, Taken[]>, runs: string): Findings {
+  const rates = (kind: ClientKind) => taken[kind].map(({ received, elapsedMs }) => received / elapsedMs);
+  const cpu = (kind: ClientKind) => taken[kind].map(({ received, cpuUs }) => cpuUs / received);
+  const toBare = medianRatio(rates("pipeline"), rates("bare"));
+  const toGo = medianRatio(rates("pipeline"), rates("go-decode"));
+  return {
+    rows: [
+      {
+        figure: "alerts/s through the whole pipeline",
+        against: "a bare grpc-js client",
+        aim: "≥ 0.9",
+        measured: `${toBare.toFixed(2)} (${Math.round(median(rates("pipeline")))} k/s)`,
+        met: toBare >= 0.9,
+      },
+      {
+        figure: "alerts/s, second aim",
+        against: "a grpc-go client that decodes",
+        aim: "≥ 1.0",
+        measured: toGo.toFixed(2),
+        met: toGo >= 1,
+      },
+    ],
+    details: [
+      {
+        head: ["client", `k alerts/s, median of ${runs}`, "µs of processor time per alert"],
+        lines: KINDS.map((kind) => [
+          `${kind}: ${ABOUT[kind]}`,
+          Math.round(median(rates(kind))).toString(),
+          median(cpu(kind)).toFixed(2),
+        ]),
+      },
+    ],
+  };
+}
+
+export const throughput: Scenario = {
+  name: "throughput",
+  about: "The whole pipeline beside clients that do less, in turn, from the same server.",
+  run,
+};

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The clients of the alert source, each a process of its own that measures itself.
+
+import { join } from "node:path";
+import type { AlertSource, SendOptions } from "./alert-source.ts";
+import { JsonProcess } from "./json-process.ts";
+
+/**
+ * `bare`: grpc-js with default options, which throws the bytes away. `pipeline`: everything that `run` does with an
+ * alert, writer on, into a store that answers at once. `go-decode`: a grpc-go client that decodes the message.
+ * `go-discard`: one that throws the bytes away, which shows what the server can send.
+ */
+export type ClientKind = "bare" | "pipeline" | "go-decode" | "go-discard";
+
+/** What a client took, from the first alert to the last. */
+export interface Taken {
+  readonly received: number;
+  readonly elapsedMs: number;
+  /** Of the client's process in that time. */
+  readonly cpuUs: number;
+}
+
+/** What a pipeline says of itself. */
+export interface PipelineState {
+  readonly rssBytes: number;
+  /** JavaScript objects and buffers, after a garbage collection. */
+  readonly heldBytes: number;
+  readonly violations: number;
+  readonly reports: number;
+  readonly writes: number;
+  readonly received: number;
+}
+
+const CLIENTS = join(import.meta.dirname, "..", "clients");
+
+export class BenchClient {
+  readonly #process: JsonProcess;
+
+  private constructor(process: JsonProcess) {
+    this.#process = process;
+  }
+
+  /** Starts a client and waits until it watches. There must be no other client of the source. */
+  static async start(kind: ClientKind, source: AlertSource, program: string): Promise<BenchClient> {
+    const { address } = source;
+    const process =
+      kind === "bare" || kind === "pipeline"
+        ? new JsonProcess({
+            file: globalThis.process.execPath,
+            args: ["--expose-gc", join(CLIENTS, `${kind}.ts`), address],
+          })
+        : new JsonProcess({
+            file: program,
+            args: ["read", "-address", address, ...(kind === "go-decode" ? ["-decode"] : [])],
+          });
+    await process.whileAlive(source.clients(1, 60_000));
+    return new BenchClient(process);
+  }
+
+  get pid(): number {
+    return this.#process.pid;
+  }
+
+  /** Has the source send, and resolves when this client has taken everything. Not for sends that drop. */
+  async take(source: AlertSource, options: SendOptions, timeoutMs = 300_000): Promise<Taken> {
+    await this.#process.ask({ expect: options.count }, "expecting");
+    const taken = this.#process.next("received", timeoutMs);
+    await Promise.all([source.send(options, timeoutMs), taken]);
+    return (await taken) as unknown as Taken;
+  }
+
+  /** Of a pipeline only. */
+  async state(): Promise<PipelineState> {
+    return (await this.#process.ask({ state: true }, "rssBytes")) as unknown as PipelineState;
+  }
+
+  /** Of a pipeline only: profiles its processor time from now on. */
+  async startProfile(): Promise<void> {
+    await this.#process.ask({ profile: "start" }, "profiling");
+  }
+
+  /** Ends the profile and writes it to the file, in V8's format (`.cpuprofile`). */
+  async stopProfile(file: string): Promise<void> {
+    await this.#process.ask({ profile: "stop", file }, "profiled");
+  }
+
+  async stop(): Promise<void> {
+    await this.#process.stop();
+  }
+}

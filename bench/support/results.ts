@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The results as a page: when and where, the table of aims, and what each scenario has to tell beside it.
+// Invariant: a figure that misses its aim stands there with the reason, or says that nobody has written one yet.
+
+import type { Detail, Findings, Row } from "./scenario.ts";
+
+/** One scenario's end. */
+export interface Outcome {
+  readonly name: string;
+  readonly about: string;
+  readonly findings?: Findings;
+  /** Why there are no findings. */
+  readonly skipped?: string;
+  readonly failed?: string;
+}
+
+export interface Page {
+  readonly date: string;
+  /** Name and value: machine, versions, the command. */
+  readonly facts: readonly (readonly [name: string, value: string])[];
+  readonly outcomes: readonly Outcome[];
+  /** By figure: why it misses its aim, and the next step. */
+  readonly reasons: Readonly<Record<string, string>>;
+}
+
+const NO_REASON = "not yet explained";
+
+/** Writes the page as Markdown. */
+export function resultsPage({ date, facts, outcomes, reasons }: Page): string {
+  const rows = outcomes.flatMap(({ findings }) => findings?.rows ?? []);
+  const missed = rows.filter(({ met }) => met === false);
+  return [
+    "<!-- Written by `npm run bench`; the reasons are in bench/reasons.json. -->",
+    "# Benchmark",
+    `${date}, one run. Absolute numbers are this machine's; ratios travel.`,
+    table(["", ""], facts),
+    table(["figure", "against", "aim", "measured", "met"], rows.map(cells)),
+    ...(missed.length === 0 ? [] : ["## Not met", bullets(missed.map((row) => reasonOf(row, reasons)))]),
+    ...outcomes.flatMap(section),
+  ]
+    .join("\n\n")
+    .concat("\n");
+}
+
+function cells({ figure, against, aim, measured, met }: Row): string[] {
+  return [figure, against, aim, measured, met === undefined ? "told" : met ? "yes" : "**no**"];
+}
+
+function reasonOf({ figure, measured }: Row, reasons: Page["reasons"]): string {
+  return `${figure} (${measured}): ${reasons[figure] ?? NO_REASON}`;
+}
+
+function section({ name, about, findings, skipped, failed }: Outcome): string[] {
+  if (failed !== undefined) return [`## ${name}`, `${about} Failed: ${failed}`];
+  if (skipped !== undefined) return [`## ${name}`, `${about} Skipped: ${skipped}`];
+  const details = findings?.details ?? [];
+  if (details.length === 0) return [];
+  return [`## ${name}`, about, ...details.map(({ head, lines }: Detail) => table(head, lines))];
+}
+
+/** A table in Markdown. */
+export function table(head: readonly string[], lines: readonly (readonly string[])[]): string {
+  const line = (values: readonly string[]) => `| ${values.map(escaped).join(" | ")} |`;
+  return [line(head), line(head.map(() => "---")), ...lines.map(line)].join("\n");
+}
+
+function escaped(text: string): string {
+  return text.replaceAll("|", "\\|").replaceAll("\n", " ");
+}
+
+function bullets(lines: readonly string[]): string {
+  return lines.map((line) => `- ${line}`).join("\n");
+}
+
+/** A row for the terminal. */
+export function rowLine({ figure, against, aim, measured, met }: Row): string {
+  const verdict = met === undefined ? "" : met ? " (met)" : " (not met)";
+  const aimed = aim === "" ? "" : `, aim ${aim}${verdict}`;
+  return `  ${figure}: ${measured}${against === "" ? "" : ` against ${against}`}${aimed}`;
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+import { describe, expect, it } from "vitest";
+import { resultsPage, rowLine } from "../../../bench/support/results.ts";
+import { median, medianRatio, percentile } from "../../../bench/support/statistics.ts";
+
+const fast = { figure: "speed", against: "a | b", aim: "≥ 1", measured: "1.2", met: true };
+const fat = { figure: "memory", against: "", aim: "≤ 150 MB", measured: "160 MB", met: false };
+const told = { figure: "bytes", against: "", aim: "", measured: "900", met: undefined };
+
+describe("the page of results", () => {
+  const page = resultsPage({
+    date: "2026-11-23",
+    facts: [["machine", "2 × slow"]],
+    outcomes: [
+      {
+        name: "one",
+        about: "About one.",
+        findings: {
+          rows: [fast, fat, told],
+          details: [{ head: ["client", "k/s"], lines: [["bare", "76"]] }],
+        },
+      },
+      { name: "two", about: "About two.", skipped: "no go" },
+      { name: "three", about: "About three.", failed: "it broke" },
+      { name: "four", about: "About four.", findings: { rows: [{ ...fat, figure: "idle" }] } },
+    ],
+    reasons: { memory: "The bundle alone takes 90." },
+  });
+
+  it("has the table of aims, with every row's verdict", () => {
+    expect(page).toContain(
+      [
+        "| figure | against | aim | measured | met |",
+        "| --- | --- | --- | --- | --- |",
+        "| speed | a \\| b | ≥ 1 | 1.2 | yes |",
+        "| memory |  | ≤ 150 MB | 160 MB | **no** |",
+        "| bytes |  |  | 900 | told |",
+        "| idle |  | ≤ 150 MB | 160 MB | **no** |",
+      ].join("\n"),
+    );
+  });
+
+  it("gives the reason of what misses its aim, or says that there is none", () => {
+    expect(page).toContain(
+      "## Not met\n\n- memory (160 MB): The bundle alone takes 90.\n- idle (160 MB): not yet explained\n",
+    );
+    expect(page).not.toContain("- speed");
+    expect(page).not.toContain("- bytes");
+  });
+
+  it("tells what each scenario has beside its rows, and why one has none", () => {
+    expect(page).toContain("## one\n\nAbout one.\n\n| client | k/s |\n| --- | --- |\n| bare | 76 |");
+    expect(page).toContain("## two\n\nAbout two. Skipped: no go");
+    expect(page).toContain("## three\n\nAbout three. Failed: it broke");
+    expect(page).not.toContain("## four");
+  });
+});
+
+describe("a row for the terminal", () => {
+  it("says what was measured against what, and whether the aim was met", () => {
+    expect(rowLine(fast)).toBe("  speed: 1.2 against a | b, aim ≥ 1 (met)");
+    expect(rowLine(fat)).toBe("  memory: 160 MB, aim ≤ 150 MB (not met)");
+    expect(rowLine(told)).toBe("  bytes: 900");
+  });
+});
+
+describe("the statistics", () => {
+  it("take the middle, whatever the order", () => {
+    expect(median([9, 1, 5])).toBe(5);
+    expect(median([9, 1, 5, 7])).toBe(6);
+    expect(median([])).toBeNaN();
+  });
+
+  it("compare pair by pair", () => {
+    // The second pair was measured while the machine was four times as slow.
+    expect(medianRatio([100, 20, 90], [200, 50, 200])).toBe(0.45);
+    expect(() => medianRatio([1], [])).toThrow("1 and 0 make no pairs");
+  });
+
+  it("take the nearest rank", () => {
+    const values = Array.from({ length: 100 }, (_, i) => 100 - i);
+    expect(percentile(values, 0.5)).toBe(50);
+    expect(percentile(values, 0.99)).toBe(99);
+    expect(percentile(values, 1)).toBe(100);
+    expect(percentile([7], 0.01)).toBe(7);
+  });
+});
