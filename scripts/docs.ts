@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Writes docs/configuration.md and docs/metrics.md from the code: `node scripts/docs.ts`.
+// Writes docs/configuration.md, docs/metrics.md and the chart's README.md from the code: `node scripts/docs.ts`.
 // Invariant: what a document says of a setting or a metric comes from its definition; a test compares the files.
 
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -15,6 +15,7 @@ import type { Disconnect } from "../src/feed/feed.ts";
 import type { ApiErrorCode } from "../src/kube/api-error.ts";
 import type { WriteResult } from "../src/sinks/sink.ts";
 import { buildInfoDefinition, metricGroups, writeDurationDefinition } from "../src/telemetry/metric-list.ts";
+import { chartReadme } from "./chart-values.ts";
 
 const GENERATED = "<!-- Written by scripts/docs.ts from the code; change it there. -->";
 
@@ -240,6 +241,7 @@ ${ALERT_RULES}\`\`\`
 export const documents: ReadonlyMap<string, () => string> = new Map([
   ["docs/configuration.md", configurationDocument],
   ["docs/metrics.md", metricsDocument],
+  ["charts/policy-violation-operator/README.md", chartReadme],
 ]);
 
 if (import.meta.main) {

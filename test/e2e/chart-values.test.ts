@@ -9,11 +9,18 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
+import { chartValues } from "../../scripts/chart-values.ts";
 import { sections, settings } from "../../src/config/settings.ts";
+import {
+  buildInfoDefinition,
+  metricGroups,
+  writeDurationDefinition,
+} from "../../src/telemetry/metric-list.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const CHART = join(ROOT, "charts/policy-violation-operator");
 const SCHEMA_FILE = join(CHART, "values.schema.json");
+const CRDS = join(CHART, "files/crds");
 const HOW_TO_UPDATE = "to rewrite it: UPDATE_GOLDEN=1 npx vitest run test/e2e/chart-values.test.ts";
 /** Rewrites the copies before comparing them. */
 const UPDATE = process.env["UPDATE_GOLDEN"] === "1" && !process.env["CI"];
@@ -75,14 +82,32 @@ test("values.schema.json knows every setting of the configuration", () => {
   });
 });
 
-test("values.schema.json and values.yaml have the same keys", () => {
+/** Every key of values.yaml with its children, but not below those whose keys belong to the user. */
+function keysOf(values: unknown, schema: Node, path: string): string[] {
+  if (schema.properties === undefined || path === ".config") return [path];
+  const inside = Object.entries(values as Record<string, unknown>);
+  return inside.flatMap(([key, value]) => keysOf(value, schema.properties?.[key] ?? {}, `${path}.${key}`));
+}
+
+function keysOfSchema(schema: Node, path: string): string[] {
+  if (schema.properties === undefined || path === ".config") return [path];
+  return Object.entries(schema.properties).flatMap(([key, child]) => keysOfSchema(child, `${path}.${key}`));
+}
+
+test("values.schema.json and values.yaml have the same keys, all the way down", () => {
   const schema = JSON.parse(readFileSync(SCHEMA_FILE, "utf8"));
   const values = parse(readFileSync(join(CHART, "values.yaml"), "utf8"));
-  const keys = (node: Node) => Object.keys(node.properties ?? {}).sort();
-  expect(Object.keys({ ...values, global: {} }).sort()).toEqual(keys(schema));
-  for (const name of ["image", "serviceAccount", "rbac", "resources"]) {
-    expect(Object.keys(values[name]).sort(), name).toEqual(keys(schema.properties[name]));
-  }
+  const inSchema = keysOfSchema(schema, "").filter((path) => path !== ".global");
+  expect(keysOf(values, schema, "").sort()).toEqual(inSchema.sort());
+  expect(inSchema.length).toBeGreaterThan(70);
+});
+
+test("values.yaml says of every value what it is for", () => {
+  const schema = JSON.parse(readFileSync(SCHEMA_FILE, "utf8"));
+  const described = new Set(chartValues().map(({ path }) => `.${path}`));
+  const silent = keysOfSchema(schema, "").filter((path) => path !== ".global" && !described.has(path));
+  // These are said of as a whole.
+  expect(silent).toEqual([".resources.requests", ".resources.limits"]);
 });
 
 test("values.schema.json leaves no object open but those whose keys belong to the user", () => {
@@ -93,7 +118,7 @@ test("values.schema.json leaves no object open but those whose keys belong to th
     for (const [name, child] of Object.entries(node.properties ?? {})) visit(child, `${path}.${name}`);
   };
   visit(schema, "");
-  expect(open).toEqual([".affinity", ".global"]);
+  expect(open).toEqual([".affinity", ".dnsConfig", ".podSecurityContext", ".securityContext", ".global"]);
 });
 
 test("the chart's CRDs are the repository's, byte by byte", () => {
@@ -101,10 +126,35 @@ test("the chart's CRDs are the repository's, byte by byte", () => {
   expect(originals).toEqual(["clusterpolicyviolationreports.yaml", "policyviolationreports.yaml"]);
   for (const file of originals) {
     const original = readFileSync(join(ROOT, "crds", file));
-    if (UPDATE) writeFileSync(join(CHART, "crds", file), original);
-    expect(readFileSync(join(CHART, "crds", file)).equals(original), `${file}; ${HOW_TO_UPDATE}`).toBe(true);
+    if (UPDATE) writeFileSync(join(CRDS, file), original);
+    expect(readFileSync(join(CRDS, file)).equals(original), `${file}; ${HOW_TO_UPDATE}`).toBe(true);
   }
-  expect(readdirSync(join(CHART, "crds")).sort()).toEqual(originals);
+  expect(readdirSync(CRDS).sort()).toEqual(originals);
+});
+
+test("every alert has its section in the runbook, and every section its alert", () => {
+  const { groups } = parse(readFileSync(join(CHART, "files/alerts.yaml"), "utf8")) as {
+    groups: { rules: { alert: string; annotations: Record<string, string> }[] }[];
+  };
+  const alerts = groups.flatMap(({ rules }) => rules);
+  const sections = readFileSync(join(ROOT, "docs/runbook.md"), "utf8").match(/(?<=^## )\S+$/gm);
+  expect(alerts.map(({ alert }) => alert)).toEqual(sections);
+  for (const { alert, annotations } of alerts) {
+    expect(annotations["runbook_url"]).toBe(`docs/runbook.md#${alert.toLowerCase()}`);
+  }
+});
+
+test("alerts and dashboard speak of no metric that there is not", () => {
+  const known = metricGroups.flatMap(({ metrics }) => metrics.map(({ name }) => name));
+  const all = [...known, buildInfoDefinition.name, `${writeDurationDefinition.name}_bucket`];
+  for (const file of ["alerts.yaml", "dashboard.json"]) {
+    const used = readFileSync(join(CHART, "files", file), "utf8").match(/policy_violation_\w+/g) ?? [];
+    expect(used.length, file).toBeGreaterThan(10);
+    expect(
+      used.filter((name) => !all.includes(name)),
+      file,
+    ).toEqual([]);
+  }
 });
 
 test("the chart and the package have one version", () => {

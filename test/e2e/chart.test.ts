@@ -3,47 +3,36 @@
 
 // The chart through a real helm: what it makes of its values, and what it refuses. An API server judges the result.
 
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse, parseAllDocuments } from "yaml";
+import { prometheusOperatorCrds } from "../chart/prometheus-operator.ts";
 import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const CHART = join(ROOT, "charts/policy-violation-operator");
-const GOLDEN = join(ROOT, "test/golden/chart/default-values.yaml");
+const GOLDEN = join(ROOT, "test/golden/chart");
+const valuesOf = (set: string) => ["--values", join(GOLDEN, `${set}.values.yaml`)];
 const UPDATE = process.env["UPDATE_GOLDEN"] === "1" && !process.env["CI"];
 const RELEASE = "policy-violation-operator";
 const NAMESPACE = "kubearmor";
 
 interface Manifest {
   kind: string;
-  metadata: { name: string; namespace?: string; labels: Record<string, string> };
+  apiVersion: string;
+  metadata: {
+    name: string;
+    namespace?: string;
+    labels: Record<string, string>;
+    annotations?: Record<string, string>;
+  };
   // biome-ignore lint/suspicious/noExplicitAny: Kubernetes objects of many kinds, looked at in a few places.
   [other: string]: any;
 }
 
-const ALL_VALUES = {
-  nameOverride: "pvo",
-  fullnameOverride: "violations",
-  image: {
-    repository: "registry.example/pvo",
-    tag: "1.2.3",
-    digest: `sha256:${"a".repeat(64)}`,
-    pullPolicy: "Always",
-  },
-  imagePullSecrets: [{ name: "registry" }],
-  config: { feed: { relay: { address: "relay.example:32767" } }, log: { level: "debug" } },
-  serviceAccount: { create: true, name: "violations", annotations: { "example.com/team": "security" } },
-  rbac: { create: true, aggregateToView: true },
-  resources: { requests: { cpu: 1, memory: "1Gi" }, limits: { memory: "1Gi" } },
-  podAnnotations: { "prometheus.io/scrape": "true" },
-  podLabels: { team: "security" },
-  nodeSelector: { "kubernetes.io/os": "linux" },
-  tolerations: [{ key: "node-role.kubernetes.io/control-plane", operator: "Exists", effect: "NoSchedule" }],
-  affinity: { podAntiAffinity: {} },
-  priorityClassName: "system-cluster-critical",
-};
+/** Sets of values, each a file beside the text that helm makes of it. */
+const VALUE_SETS = ["default", "everything", "single-replica", "by-hand"];
 
 const missing = whyNoCluster();
 
@@ -53,6 +42,12 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(`the chart (${missi
   beforeAll(async () => {
     cluster = await startCluster();
     await cluster.kubectl(["create", "namespace", NAMESPACE]);
+    await cluster.kubectl(["create", "namespace", "monitoring"]);
+    await cluster.kubectl([
+      "apply",
+      "--server-side",
+      ...prometheusOperatorCrds().flatMap((path) => ["-f", path]),
+    ]);
   });
 
   afterAll(() => cluster?.stop());
@@ -78,13 +73,23 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(`the chart (${missi
       expect(await cluster.helm(["lint", "--strict", CHART])).toContain("0 chart(s) failed");
     });
 
-    test("template gives what test/golden/chart holds", async () => {
-      const text = await template();
-      if (UPDATE) {
-        mkdirSync(join(GOLDEN, ".."), { recursive: true });
-        writeFileSync(GOLDEN, text);
-      }
-      expect(text).toBe(readFileSync(GOLDEN, "utf8"));
+    test.each(VALUE_SETS)("template gives what test/golden/chart holds: %s", async (set) => {
+      // The CRDs and the dashboard have files and tests of their own.
+      const text = await template(...valuesOf(set), "--set", "crds.install=false,dashboard.enabled=false");
+      const golden = join(GOLDEN, `${set}.yaml`);
+      if (UPDATE) writeFileSync(golden, text);
+      expect(text).toBe(readFileSync(golden, "utf8"));
+    });
+
+    test.each(VALUE_SETS)("the server accepts every object, strictly: %s", async (set) => {
+      const text = await template(...valuesOf(set));
+      const answer = await cluster.kubectl(
+        ["apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-"],
+        { input: text },
+      );
+      const made = parseAllDocuments(text).filter((document) => document.toJS() !== null);
+      expect(made.length).toBeGreaterThan(7);
+      expect(answer.trim().split("\n")).toHaveLength(made.length);
     });
 
     test.each([
@@ -103,6 +108,14 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(`the chart (${missi
         "additional properties 'metrics' not allowed",
       ],
       ["a digest that is none", "image.digest=latest", "does not match pattern"],
+      ["a switch that is none", "serviceMonitor.enabled=maybe", "value must be one of"],
+      ["a port that is none", "networkPolicy.apiServerPorts={0}", "minimum"],
+      ["a duration without a unit", "podMonitor.interval=30", "want string"],
+      [
+        "two replicas that both write",
+        "config.leaderElection.enabled=false",
+        "replicas must be 1 when config.leaderElection.enabled is false",
+      ],
     ])("template refuses %s", async (_what, set, said) => {
       await expect(template("--set", set)).rejects.toThrow(said);
     });
@@ -161,15 +174,81 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(`the chart (${missi
       expect(role?.["rules"][1].resourceNames).toEqual(["other"]);
     });
 
-    test("that are all set make objects that the server accepts, strictly", async () => {
-      const file = join(cluster.dir, "all-values.yaml");
-      writeFileSync(file, JSON.stringify(ALL_VALUES));
-      const text = await template("--include-crds", "--values", file);
-      const answer = await cluster.kubectl(
-        ["apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-"],
-        { input: text },
+    test("keep the CRDs as the repository has them, and mark them to be kept", async () => {
+      const crds = async (...args: string[]) =>
+        (await manifests(...args)).filter(({ kind }) => kind === "CustomResourceDefinition");
+      const made = await crds();
+      for (const name of ["clusterpolicyviolationreports", "policyviolationreports"]) {
+        const original = parse(readFileSync(join(ROOT, "crds", `${name}.yaml`), "utf8"));
+        const found = made.find(({ metadata }) => metadata.name === original.metadata.name);
+        expect(found?.["spec"]).toEqual(original.spec);
+        expect(found?.metadata.annotations).toEqual({ "helm.sh/resource-policy": "keep" });
+      }
+      const thrownAway = await crds("--set", "crds.keep=false");
+      expect(thrownAway.map(({ metadata }) => metadata.annotations)).toEqual([undefined, undefined]);
+      expect(await crds("--set", "crds.install=false")).toEqual([]);
+    });
+
+    test.each([
+      ["kubearmor.security.svc:32767", "security", 32767],
+      ["relay.security.svc.cluster.local:4000", "security", 4000],
+      ["relay.security:32767", "security", 32767],
+      ["relay:32767", NAMESPACE, 32767],
+      ["10.1.2.3:32767", undefined, 32767],
+      ["[fd00::7]:32767", undefined, 32767],
+      ["relay.security.example.com:443", undefined, 443],
+    ])("let the pods out to the relay %s", async (address, namespace, port) => {
+      const found = await manifests("--set-string", `config.feed.relay.address=${address}`);
+      const policy = found.find(({ kind }) => kind === "NetworkPolicy");
+      expect(policy?.["spec"].egress.at(-1)).toEqual({
+        ports: [{ port, protocol: "TCP" }],
+        ...(namespace === undefined
+          ? {}
+          : { to: [{ namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": namespace } } }] }),
+      });
+    });
+
+    test("make what the Prometheus Operator reads where the cluster knows it, unless told otherwise", async () => {
+      const kinds = async (...args: string[]) =>
+        (await manifests(...args))
+          .filter(({ apiVersion }) => apiVersion === "monitoring.coreos.com/v1")
+          .map(({ kind }) => kind)
+          .sort();
+      const known = ["ServiceMonitor", "PodMonitor", "PrometheusRule"].flatMap((kind) => [
+        "--api-versions",
+        `monitoring.coreos.com/v1/${kind}`,
+      ]);
+      expect(await kinds()).toEqual([]);
+      expect(await kinds(...known)).toEqual(["PrometheusRule", "ServiceMonitor"]);
+      expect(
+        await kinds(...known, "--set", "serviceMonitor.enabled=false,prometheusRule.enabled=false"),
+      ).toEqual([]);
+      expect(await kinds("--set", "podMonitor.enabled=true")).toEqual(["PodMonitor"]);
+    });
+
+    test("leave out alerts, label them, and say where the runbook is", async () => {
+      const sets = ["enabled=true", "disabled={PolicyViolationThrottled}", "alertLabels.team=security"];
+      const found = await manifests(
+        "--set",
+        [...sets, "runbookUrl=https://example.com/runbook"].map((set) => `prometheusRule.${set}`).join(","),
       );
-      expect(answer.trim().split("\n")).toHaveLength(11);
+      const rules = found
+        .find(({ kind }) => kind === "PrometheusRule")
+        ?.["spec"].groups.flatMap((group: { rules: unknown[] }) => group.rules) as {
+        alert: string;
+        labels: Record<string, string>;
+        annotations: Record<string, string>;
+      }[];
+      const names = rules.map(({ alert }) => alert);
+      expect(names).toContain("PolicyViolationStreamDown");
+      expect(names).not.toContain("PolicyViolationThrottled");
+      for (const { alert, labels, annotations } of rules) {
+        expect(labels).toEqual({
+          severity: expect.stringMatching(/^(info|warning|critical)$/),
+          team: "security",
+        });
+        expect(annotations["runbook_url"]).toBe(`https://example.com/runbook#${alert.toLowerCase()}`);
+      }
     });
   });
 });

@@ -38,6 +38,9 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/part-of: kubearmor
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
 {{- end -}}
 
 {{- define "pvo.image" -}}
@@ -52,4 +55,40 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- define "pvo.gracePeriodSeconds" -}}
 {{- $graceMs := dig "shutdown" "graceMs" 20000 .Values.config -}}
 {{- add 10 (divf $graceMs 1000 | ceil | int) -}}
+{{- end -}}
+
+{{- define "pvo.relayAddress" -}}
+{{- dig "feed" "relay" "address" "kubearmor.kubearmor.svc:32767" .Values.config -}}
+{{- end -}}
+
+{{/* The relay's address taken apart: {host, port, and for a Service's name: service, namespace}. */}}
+{{- define "pvo.relay" -}}
+{{- $address := include "pvo.relayAddress" . -}}
+{{- $port := regexFind "[0-9]+$" $address -}}
+{{- $host := $address | trimSuffix (printf ":%s" $port) | trimPrefix "[" | trimSuffix "]" -}}
+{{- $parts := dict "host" $host "port" ($port | int) -}}
+{{- if regexMatch "^[a-z0-9-]*[a-z][a-z0-9-]*\\.[a-z0-9-]+(\\.svc(\\..+)?)?$" $host -}}
+{{- $names := splitList "." $host -}}
+{{- $_ := set $parts "service" (index $names 0) -}}
+{{- $_ := set $parts "namespace" (index $names 1) -}}
+{{- else if regexMatch "^[a-z]([a-z0-9-]*[a-z0-9])?$" $host -}}
+{{- $_ := set $parts "service" $host -}}
+{{- $_ := set $parts "namespace" .Release.Namespace -}}
+{{- end -}}
+{{- toJson $parts -}}
+{{- end -}}
+
+{{/* "true" where an object of the Prometheus Operator is wanted: (dict "root" $ "enabled" VALUE "kind" KIND). */}}
+{{- define "pvo.monitoring" -}}
+{{- if eq (toString .enabled) "auto" -}}
+{{- if .root.Capabilities.APIVersions.Has (printf "monitoring.coreos.com/v1/%s" .kind) -}}true{{- end -}}
+{{- else if .enabled -}}true{{- end -}}
+{{- end -}}
+
+{{/* What cannot work is refused before anything is made. */}}
+{{- define "pvo.check" -}}
+{{- $elects := dig "leaderElection" "enabled" true .Values.config -}}
+{{- if and (gt (int .Values.replicas) 1) (not $elects) -}}
+{{- fail "replicas must be 1 when config.leaderElection.enabled is false: two that write would count twice" -}}
+{{- end -}}
 {{- end -}}

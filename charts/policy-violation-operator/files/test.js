@@ -1,0 +1,25 @@
+// Run by `helm test` in a pod of the operator's image: node -e "…" URL.
+const url = process.argv[1];
+const get = async (path) => {
+  const response = await fetch(url + path, { signal: AbortSignal.timeout(5000) });
+  return { status: response.status, text: await response.text() };
+};
+const check = async () => {
+  const ready = await get("/readyz");
+  if (ready.status !== 200) throw new Error(`/readyz answers ${ready.status}: ${ready.text}`);
+  const { text } = await get("/metrics");
+  if (!text.includes("policy_violation_build_info")) throw new Error("/metrics has no policy_violation_build_info");
+  const up = text.includes("\npolicy_violation_stream_up 1");
+  console.log(`ready: ${ready.text}`);
+  console.log(up ? "the alert stream is open" : "WARNING: this replica has no alert stream; is KubeArmor's relay there?");
+};
+const deadline = Date.now() + 60000;
+const tryAgain = (error) => {
+  const cause = error.cause ? `: ${error.cause.message}` : "";
+  if (Date.now() > deadline) {
+    console.error(`${url} is not ready: ${error.message}${cause}`);
+    process.exit(1);
+  }
+  setTimeout(() => check().catch(tryAgain), 1000);
+};
+check().catch(tryAgain);
