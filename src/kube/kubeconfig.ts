@@ -13,6 +13,8 @@ import { isMap, parseDocument } from "yaml";
 export interface KubeConfigSource {
   /** The value of --kubeconfig. */
   path?: string | undefined;
+  /** In place of the current context of the files; default: theirs. */
+  context?: string | undefined;
   /** The environment: KUBECONFIG, KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT, HOME. */
   env: Readonly<Record<string, string | undefined>>;
   /** Default: where Kubernetes mounts it into every pod. */
@@ -42,7 +44,8 @@ const SERVICE_ACCOUNT_DIR = "/var/run/secrets/kubernetes.io/serviceaccount";
 /** Loads the first of --kubeconfig, $KUBECONFIG, in-cluster and ~/.kube/config that is there; throws KubeConfigError. */
 export function loadKubeConfig(source: KubeConfigSource): LoadedKubeConfig {
   const { env } = source;
-  if (source.path) return fromFiles([source.path], `--kubeconfig ${source.path}`);
+  const { context } = source;
+  if (source.path) return fromFiles([source.path], `--kubeconfig ${source.path}`, context);
 
   const listed = (env["KUBECONFIG"] ?? "").split(delimiter).filter((path) => path !== "");
   if (listed.length > 0) {
@@ -51,17 +54,18 @@ export function loadKubeConfig(source: KubeConfigSource): LoadedKubeConfig {
     return fromFiles(
       present.length > 0 ? present : listed.slice(0, 1),
       `$KUBECONFIG ${listed.join(delimiter)}`,
+      context,
     );
   }
 
   const accountDir = source.serviceAccountDir ?? SERVICE_ACCOUNT_DIR;
-  if (env["KUBERNETES_SERVICE_HOST"] && existsSync(join(accountDir, "token"))) {
+  if (context === undefined && env["KUBERNETES_SERVICE_HOST"] && existsSync(join(accountDir, "token"))) {
     return fromServiceAccount(accountDir, env);
   }
 
   const home = env["HOME"] ?? env["USERPROFILE"];
   const homeFile = home ? join(home, ".kube", "config") : undefined;
-  if (homeFile && existsSync(homeFile)) return fromFiles([homeFile], homeFile);
+  if (homeFile && existsSync(homeFile)) return fromFiles([homeFile], homeFile, context);
   throw new KubeConfigError(
     `no kubeconfig: $KUBECONFIG is not set, this is no pod with a ServiceAccount token (${accountDir}/token), and ` +
       `${homeFile ?? "~/.kube/config"} does not exist; pass --kubeconfig FILE`,
@@ -89,13 +93,13 @@ function fromServiceAccount(
 }
 
 /** Merges as kubectl does: of two entries with one name, and of two current contexts, the first file's counts. */
-function fromFiles(paths: string[], source: string): LoadedKubeConfig {
+function fromFiles(paths: string[], source: string, context?: string): LoadedKubeConfig {
   const merged: { clusters: YamlObject[]; contexts: YamlObject[]; users: YamlObject[] } = {
     clusters: [],
     contexts: [],
     users: [],
   };
-  let current = "";
+  let current = context ?? "";
   for (const path of paths) {
     const file = parseFile(path);
     for (const list of ["clusters", "contexts", "users"] as const) {
@@ -104,6 +108,10 @@ function fromFiles(paths: string[], source: string): LoadedKubeConfig {
       }
     }
     current ||= textOf(file["current-context"]);
+  }
+  if (context !== undefined && !merged.contexts.some((one) => one["name"] === context)) {
+    const names = merged.contexts.map((one) => textOf(one["name"])).join(", ") || "none";
+    throw new KubeConfigError(`${source}: there is no context "${context}" (contexts: ${names})`);
   }
   checkReferences(merged, current, source);
 

@@ -20,7 +20,7 @@ import { assert } from "../lib/assert.ts";
 import { type ReadResult, type ReportRef, type ReportSink, SinkError } from "./sink.ts";
 
 /** Not a legal namespace name, so it can't collide with one. */
-const CLUSTER_DIRECTORY = "_cluster";
+export const CLUSTER_DIRECTORY = "_cluster";
 /** What a store adds to an object; none of it belongs into a file that two runs must write alike. */
 const STORE_METADATA = [
   "resourceVersion",
@@ -146,7 +146,8 @@ function refOf(report: Report): ReportRef {
   return namespace === undefined ? { name } : { namespace, name };
 }
 
-function pathOf(directory: string, ref: ReportRef): string {
+/** The file that keeps a report; throws for a name that could lead out of the directory. */
+export function pathOf(directory: string, ref: ReportRef): string {
   const { namespace, name } = ref;
   assertFileName(name);
   if (namespace !== undefined) {
@@ -170,7 +171,7 @@ function assertFileName(name: string): void {
 }
 
 /** The report in a file, or what is wrong with it. */
-function parseReport(text: string, resourceVersion: string): Report | string {
+export function parseReport(text: string, resourceVersion: string): Report | string {
   let value: unknown;
   try {
     value = parse(text, { prettyErrors: false, logLevel: "error" });

@@ -248,3 +248,34 @@ test("a file that is not there is named", () => {
 test("a directory is named", () => {
   expect(failure(() => loadKubeConfig({ path: directory, env: {} }))).toContain("it is a directory");
 });
+
+describe("a context that is asked for", () => {
+  const OTHER = `- name: other
+  user: {token: other-token}
+`;
+
+  test("goes before the current one of the files", async () => {
+    const path = write(
+      "a",
+      kubeconfig({ extra: OTHER }).replace(
+        "users:",
+        "- name: prod\n  context: {cluster: one, user: other, namespace: live}\nusers:",
+      ),
+    );
+    expect(loadKubeConfig({ path, env: {} }).namespace).toBe("shop");
+    const chosen = loadKubeConfig({ path, context: "prod", env: {} });
+    expect(chosen.namespace).toBe("live");
+    expect(chosen.config.getCurrentUser()?.token).toBe("other-token");
+  });
+
+  test("must be there, and a pod's own account has none", () => {
+    const path = write("a", kubeconfig());
+    expect(failure(() => loadKubeConfig({ path, context: "prod", env: {} }))).toBe(
+      `--kubeconfig ${path}: there is no context "prod" (contexts: dev)`,
+    );
+    const env = { KUBERNETES_SERVICE_HOST: "10.0.0.1", HOME: directory };
+    expect(
+      failure(() => loadKubeConfig({ context: "prod", env, serviceAccountDir: serviceAccount() })),
+    ).toContain("no kubeconfig");
+  });
+});

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Owns reading reports from a cluster with a person's own rights, and what to tell them when that fails.
+// Invariant: reads only; a list is whole or it is an error.
+
+import {
+  API_GROUP,
+  API_GROUP_VERSION,
+  API_VERSION,
+  CLUSTER_REPORT_KIND,
+  CLUSTER_REPORT_PLURAL,
+  REPORT_KIND,
+  REPORT_PLURAL,
+} from "../api/names.ts";
+import type { Report } from "../api/v1alpha1.ts";
+import { ApiError } from "../kube/api-error.ts";
+import type { ApiRequester } from "../kube/client.ts";
+import { shellWord } from "./escape.ts";
+import { EXIT, Problem } from "./problem.ts";
+import type { ReportSource } from "./report-source.ts";
+
+export interface ClusterReportsOptions {
+  client: ApiRequester;
+  signal: AbortSignal;
+  /** Reports per page; default 500, halved while a page is larger than the client accepts. */
+  pageSize?: number;
+}
+
+const BASE = `/apis/${API_GROUP}/${API_VERSION}`;
+/** A paging token lives for minutes; a list that keeps outliving it is not going to end. */
+const MAX_RESTARTS = 3;
+
+interface Page {
+  items?: unknown[];
+  metadata?: { continue?: string };
+}
+
+/** Returns the source that reads a cluster's reports. */
+export function clusterReports(options: ClusterReportsOptions): ReportSource {
+  const { client, signal } = options;
+
+  async function* listKind(plural: string, namespace: string | undefined): AsyncIterable<Report> {
+    const path = `${BASE}/${namespace === undefined ? "" : `namespaces/${encodeURIComponent(namespace)}/`}${plural}`;
+    const seen = new Set<string>();
+    for (let restarts = 0; ; restarts++) {
+      try {
+        for await (const item of pages(options, path)) {
+          const report = asReport(item, plural === REPORT_PLURAL ? REPORT_KIND : CLUSTER_REPORT_KIND);
+          const key = `${report.metadata.namespace ?? ""}/${report.metadata.name}`;
+          if (seen.has(key)) continue;
+          seen.add(key);
+          yield report;
+        }
+        break;
+      } catch (error) {
+        if (error instanceof ApiError && error.code === "Expired" && restarts < MAX_RESTARTS) continue;
+        throw toProblem(error, plural, namespace);
+      }
+    }
+    if (seen.size === 0 && namespace !== undefined) await checkNamespace(namespace);
+  }
+
+  /** An empty answer may be a misspelt namespace: nothing else tells. Who may not look, is believed. */
+  async function checkNamespace(namespace: string): Promise<void> {
+    try {
+      await client.request({
+        method: "GET",
+        path: `/api/v1/namespaces/${encodeURIComponent(namespace)}`,
+        signal,
+      });
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (error.code !== "NotFound") return;
+      throw new Problem(
+        EXIT.failed,
+        `there is no namespace "${namespace}"; see \`kubectl get namespaces\`, or use -A for all`,
+        error,
+      );
+    }
+  }
+
+  return {
+    where: "the cluster",
+    async *list({ namespace }) {
+      yield* listKind(REPORT_PLURAL, namespace);
+      if (namespace === undefined) yield* listKind(CLUSTER_REPORT_PLURAL, undefined);
+    },
+    async read(namespace, name) {
+      const plural = namespace === undefined ? CLUSTER_REPORT_PLURAL : REPORT_PLURAL;
+      const place = namespace === undefined ? "" : `namespaces/${encodeURIComponent(namespace)}/`;
+      const path = `${BASE}/${place}${plural}/${encodeURIComponent(name)}`;
+      try {
+        const item = await client.request({ method: "GET", path, signal });
+        return asReport(item, namespace === undefined ? CLUSTER_REPORT_KIND : REPORT_KIND);
+      } catch (error) {
+        if (error instanceof ApiError && error.code === "NotFound") return undefined;
+        throw toProblem(error, plural, namespace);
+      }
+    },
+  };
+}
+
+async function* pages(options: ClusterReportsOptions, path: string): AsyncIterable<unknown> {
+  let limit = options.pageSize ?? 500;
+  let token: string | undefined;
+  do {
+    let page: Page | undefined;
+    try {
+      page = await options.client.request<Page>({
+        method: "GET",
+        path,
+        query: { limit, continue: token },
+        signal: options.signal,
+      });
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.code !== "TooLarge" || limit === 1) throw error;
+      limit = Math.ceil(limit / 2);
+      continue;
+    }
+    yield* page?.items ?? [];
+    token = page?.metadata?.continue || undefined;
+    if (token === undefined) return;
+  } while (true);
+}
+
+/** Checks what the commands rely on; the CRD's schema has checked the rest. */
+function asReport(item: unknown, kind: Report["kind"]): Report {
+  const { metadata, policy, summary, violations, coverage } = (item ?? {}) as Partial<Report>;
+  const name = metadata?.name;
+  if (name === undefined || !policy || !summary || !coverage || !Array.isArray(violations)) {
+    throw new Problem(
+      EXIT.failed,
+      `the ${kind} "${name ?? ""}" is not of the expected form; is this plugin older than the operator?`,
+    );
+  }
+  return { ...(item as Report), apiVersion: API_GROUP_VERSION, kind };
+}
+
+function toProblem(error: unknown, plural: string, namespace: string | undefined): unknown {
+  if (!(error instanceof ApiError)) return error;
+  return new Problem(EXIT.failed, `${explain(error, plural, namespace)}`, error);
+}
+
+function explain(error: ApiError, plural: string, namespace: string | undefined): string {
+  const place = namespace === undefined ? "in the whole cluster" : `in namespace ${namespace}`;
+  const flags = namespace === undefined ? "-A" : `-n ${shellWord(namespace)}`;
+  switch (error.code) {
+    case "NotServed":
+      return (
+        `this cluster has no ${plural}.${API_GROUP}: the operator's CRDs are not installed, or the context is another ` +
+        `cluster's (\`kubectl config current-context\`); install the chart, or \`kubectl apply -f crds/\``
+      );
+    case "Forbidden":
+      return (
+        `you may not list ${plural} ${place}: check with \`kubectl auth can-i list ${plural}.${API_GROUP} ${flags}\`; ` +
+        `whoever has the ClusterRole "view" may` +
+        (namespace === undefined ? "; with rights in one namespace use -n NAMESPACE" : "")
+      );
+    case "Unauthorized":
+      return `the cluster does not accept your credentials: log in again, or choose another --context (${error.message})`;
+    default:
+      return error.message;
+  }
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Owns the form of an exported report: what is in it, and its bytes.
+// Invariant: the same state gives the same bytes; what only a store or the writer needs is left out.
+
+import { API_GROUP, WATERMARK_ANNOTATION } from "../api/names.ts";
+import type { ObjectMeta, Report } from "../api/v1alpha1.ts";
+import { reportToYaml } from "../sinks/directory.ts";
+import { compare } from "./report-view.ts";
+
+/** Marks a file that leaves out counts and times, so that nobody takes them for zero. */
+export const EXPORT_ANNOTATION = `${API_GROUP}/export`;
+export const SUMMARY_EXPORT = "summary";
+
+/** What others write onto the object, that says nothing of the violations. */
+const PASSING_ANNOTATIONS = [WATERMARK_ANNOTATION, "kubectl.kubernetes.io/last-applied-configuration"];
+
+/** The bytes of an exported report; with `isSummary` without what changes every minute. */
+export function exportText(report: Report, isSummary: boolean): string {
+  return reportToYaml(
+    isSummary ? summaryOf(report) : { ...report, metadata: lastingMetadata(report.metadata, {}) },
+  );
+}
+
+/** Whether a file leaves out counts and times. */
+export function isSummaryExport({ metadata }: Report): boolean {
+  return metadata.annotations?.[EXPORT_ANNOTATION] === SUMMARY_EXPORT;
+}
+
+function lastingMetadata(metadata: ObjectMeta, more: Record<string, string>): ObjectMeta {
+  const kept = Object.entries(metadata.annotations ?? {}).filter(
+    ([name]) => !PASSING_ANNOTATIONS.includes(name),
+  );
+  const annotations = sorted({ ...Object.fromEntries(kept), ...more });
+  const { name, namespace, labels } = metadata;
+  return {
+    name,
+    ...(namespace === undefined ? {} : { namespace }),
+    ...(labels === undefined ? {} : { labels: sorted(labels) }),
+    ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
+  };
+}
+
+/** Another store may give the keys in another order. */
+function sorted(record: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(Object.entries(record).sort(([a], [b]) => compare(a, b)));
+}
+
+/** By id, not by recency: an order that moves every minute would be a diff every minute. */
+function summaryOf(report: Report): Report {
+  const { apiVersion, kind, policy, summary, violations, omitted, coverage } = report;
+  const lasting = {
+    apiVersion,
+    kind,
+    metadata: lastingMetadata(report.metadata, { [EXPORT_ANNOTATION]: SUMMARY_EXPORT }),
+    policy,
+    summary: { violations: summary.violations, severity: summary.severity, firstSeen: summary.firstSeen },
+    violations: violations
+      .map(
+        ({ occurrences: _, lastSeen: __, pods: ___, latest: ____, node: _____, ...violation }) => violation,
+      )
+      .sort((a, b) => compare(a.id, b.id)),
+    ...(omitted === undefined ? {} : { omitted: { violations: omitted.violations } }),
+    coverage: { lowerBound: coverage.lowerBound },
+  };
+  return lasting as unknown as Report;
+}

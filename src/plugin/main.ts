@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The edge of the plugin's process: arguments, environment, signals, streams and exit codes are touched here alone.
+// Invariant: no logic; a command gets what it needs, and its answer becomes the exit code.
+
+import { execFile } from "node:child_process";
+import { KubeClient } from "../kube/client.ts";
+import { KubeConfigError, loadKubeConfig } from "../kube/kubeconfig.ts";
+import { systemClock } from "../lib/clock.ts";
+import { VERSION } from "../version.ts";
+import { type Flags, parseCall } from "./arguments.ts";
+import { clusterReports } from "./cluster-reports.ts";
+import { dispatch } from "./dispatch.ts";
+import { directoryReports } from "./export-directory.ts";
+import { EXIT, messageOf, Problem } from "./problem.ts";
+import type { RunProgram, Session } from "./session.ts";
+import type { PluginTerminal } from "./terminal.ts";
+
+const { stdout, stderr, env } = process;
+
+const terminal: PluginTerminal = {
+  out: (text) => void stdout.write(text),
+  err: (text) => void stderr.write(text),
+  isInteractive: stdout.isTTY === true,
+  hasColor: stdout.isTTY === true && !env["NO_COLOR"] && env["TERM"] !== "dumb",
+  columns: stdout.isTTY ? stdout.columns : undefined,
+  rows: stdout.isTTY ? stdout.rows : undefined,
+};
+
+const MAX_OUTPUT_BYTES = 256 * 1024 * 1024;
+
+const run: RunProgram = (file, args, options) =>
+  new Promise((resolve, reject) => {
+    const settings = { cwd: options.cwd, env: { ...env, ...options.env }, maxBuffer: MAX_OUTPUT_BYTES };
+    execFile(file, [...args], settings, (error, out, err) => {
+      if (error === null) resolve({ code: 0, stdout: out, stderr: err });
+      else if (typeof error.code === "number") resolve({ code: error.code, stdout: out, stderr: err });
+      else reject(error);
+    });
+  });
+
+async function main(argv: readonly string[]): Promise<number> {
+  const call = parseCall(argv, VERSION);
+  if ("exit" in call) {
+    terminal.out(call.stdout);
+    terminal.err(call.stderr);
+    return call.exit;
+  }
+  const stop = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM"] as const) {
+    process.on(name, () => {
+      if (stop.signal.aborted) process.exit(130);
+      stop.abort();
+    });
+  }
+  return await dispatch(call, (flags) => openSession(flags, stop.signal));
+}
+
+function openSession(flags: Flags, signal: AbortSignal): Session {
+  const common = { terminal, clock: systemClock, signal, run };
+  if (flags.from !== undefined) {
+    return { ...common, source: directoryReports(flags.from), contextNamespace: undefined };
+  }
+  const kubeConfig = loadKubeConfig({ path: flags.kubeconfig, context: flags.context, env });
+  const client = new KubeClient({ kubeConfig, version: VERSION, clock: systemClock });
+  return { ...common, source: clusterReports({ client, signal }), contextNamespace: kubeConfig.namespace };
+}
+
+/** A pipe that nobody reads any more (`| head`) is no failure. */
+stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(EXIT.ok);
+  throw error;
+});
+
+main(process.argv.slice(2)).then(
+  (code) => {
+    process.exitCode = code;
+    stdout.write("", () => process.exit(code));
+  },
+  (error: unknown) => {
+    const isTold = error instanceof Problem || error instanceof KubeConfigError;
+    terminal.err(
+      `error: ${isTold || !(error instanceof Error) ? messageOf(error) : (error.stack ?? error.message)}\n`,
+    );
+    process.exit(
+      error instanceof Problem ? error.exit : error instanceof KubeConfigError ? EXIT.usage : EXIT.failed,
+    );
+  },
+);

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The plugin as users have it: built, found by the real kubectl in the PATH, on a real API server with real rights.
+
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { buildPlugin } from "../../scripts/plugin.ts";
+import { locateParts, pathsOf } from "../parts/parts.ts";
+import { SAMPLE_REPORTS_DIR } from "../plugin/session.ts";
+import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
+import { type RunResult, run } from "../support/process.ts";
+
+const missing = whyNoCluster();
+
+describe.skipIf(missing !== undefined && !process.env["CI"])(
+  `the plugin under the real kubectl (${missing ?? "real parts"})`,
+  () => {
+    let cluster: Cluster;
+    let dir: string;
+    let kubectl: string;
+
+    /** `kubectl <args>` with the plugin in the PATH and a person's own kubeconfig. */
+    function asUser(args: readonly string[], kubeconfig = cluster.kubeconfigPath): Promise<RunResult> {
+      const path = `${join(dir, "bin")}:${process.env["PATH"]}`;
+      return run(kubectl, args, { env: { HOME: dir, KUBECONFIG: kubeconfig, PATH: path, NO_COLOR: "1" } });
+    }
+
+    beforeAll(async () => {
+      dir = mkdtempSync(join(tmpdir(), "pvo-plugin-e2e-"));
+      kubectl = pathsOf(locateParts()).paths.kubectl ?? "";
+      [cluster] = await Promise.all([startCluster(), buildPlugin(join(dir, "bin"))]);
+    });
+
+    afterAll(async () => {
+      await cluster?.stop();
+      rmSync(dir, { recursive: true, force: true });
+    });
+
+    test("says that the CRDs are missing, and what to do", async () => {
+      const { code, stderr } = await asUser(["violations", "-A"]);
+      expect(code).toBe(3);
+      expect(stderr).toContain(
+        "this cluster has no policyviolationreports.reports.kubearmor.com: the operator's CRDs",
+      );
+    });
+
+    describe("with the reports of the samples", () => {
+      beforeAll(async () => {
+        await cluster.applyCrds();
+        for (const namespace of readdirSync(SAMPLE_REPORTS_DIR)) {
+          if (namespace !== "_cluster" && namespace !== "default") {
+            await cluster.kubectl(["create", "namespace", namespace]);
+          }
+        }
+        await cluster.kubectl(["create", "-R", "-f", SAMPLE_REPORTS_DIR]);
+      });
+
+      test("kubectl finds it as a plugin", async () => {
+        const { stdout } = await asUser(["plugin", "list"]);
+        expect(stdout).toContain(join(dir, "bin/kubectl-violations"));
+      });
+
+      test("lists every violation, page by page", async () => {
+        const { code, stdout, stderr } = await asUser(["violations", "-A"]);
+        expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+        expect(stdout.trimEnd().split("\n")).toHaveLength(25);
+        expect(stdout.split("\n")[1]).toMatch(
+          /^multiubuntu +critical +Prevented +Deployment\/ubuntu-1-deployment/,
+        );
+      });
+
+      test("takes the namespace of the context, and another with -n", async () => {
+        expect((await asUser(["violations"])).stdout.trimEnd().split("\n")).toHaveLength(7);
+        expect(
+          (await asUser(["violations", "-n", "my-ext-secret"])).stdout.trimEnd().split("\n"),
+        ).toHaveLength(2);
+      });
+
+      test("tells an empty namespace from one that is not there", async () => {
+        expect(await asUser(["violations", "-n", "kube-public"])).toEqual({
+          code: 0,
+          stdout: "",
+          stderr: "No violations found in namespace kube-public.\n",
+        });
+        const { code, stderr } = await asUser(["violations", "-n", "nowhere"]);
+        expect(code).toBe(3);
+        expect(stderr).toContain(
+          'there is no namespace "nowhere"; see `kubectl get namespaces`, or use -A for all',
+        );
+      });
+
+      test("explains one by its id and by its report", async () => {
+        const { stdout } = await asUser(["violations", "explain", "41a589a66b87c1f3"]);
+        expect(stdout).toContain("Stopped: /bin/bash tried to run /usr/bin/apt in container wordpress");
+        expect((await asUser(["violations", "explain", "cpvr/sleep-deny"])).stdout).toContain(
+          "KubeArmorHostPolicy",
+        );
+      });
+
+      test("exports what it reads twice alike, and sees one new violation as a few lines", async () => {
+        const out = join(dir, "audit");
+        expect((await asUser(["violations", "export", "-A", "--out", out])).stdout).toContain("23 new");
+        expect((await asUser(["violations", "export", "-A", "--check", out])).code).toBe(0);
+        const path = '[{"op":"replace","path":"/violations/0/occurrences","value":2}]';
+        await cluster.kubectl(["patch", "cpvr", "sleep-deny", "--type=json", "-p", path]);
+        const { code, stdout } = await asUser(["violations", "export", "-A", "--check", out]);
+        expect(code).toBe(1);
+        expect(stdout.split("\n").filter((line) => /^[-+] /.test(line))).toEqual([
+          "-  occurrences: 1",
+          "+  occurrences: 2",
+        ]);
+      });
+
+      test("a person with rights in one namespace sees that one, and is told about the others", async () => {
+        const token = await cluster.createServiceAccountToken("my-ext-secret", "viewer");
+        await cluster.apply(`
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: reports, namespace: my-ext-secret}
+rules: [{apiGroups: [reports.kubearmor.com], resources: [policyviolationreports], verbs: [get, list]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: reports, namespace: my-ext-secret}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: reports}
+subjects: [{kind: ServiceAccount, name: viewer, namespace: my-ext-secret}]
+`);
+        const kubeconfig = cluster.kubeconfigFor(token);
+        const own = await asUser(["violations", "-n", "my-ext-secret"], kubeconfig);
+        expect(own.stdout.trimEnd().split("\n")).toHaveLength(2);
+        const all = await asUser(["violations", "-A"], kubeconfig);
+        expect(all.code).toBe(3);
+        expect(all.stderr).toBe(
+          "error: you may not list policyviolationreports in the whole cluster: check with `kubectl auth can-i list " +
+            'policyviolationreports.reports.kubearmor.com -A`; whoever has the ClusterRole "view" may; with rights in ' +
+            "one namespace use -n NAMESPACE\n",
+        );
+        const one = await asUser(
+          ["violations", "explain", "1ffc7bf2a3eab574", "-n", "my-ext-secret"],
+          kubeconfig,
+        );
+        expect(one.stdout).toContain("/etc/secrets/");
+      });
+
+      test("a context that is not there, and a server that is not there", async () => {
+        const context = await asUser(["violations", "--context", "elsewhere"]);
+        expect(context.code).toBe(2);
+        expect(context.stderr).toContain('there is no context "elsewhere" (contexts: test)');
+        const kubeconfig = join(dir, "dead");
+        await run("sh", [
+          "-c",
+          `sed 's,"server": "[^"]*",server: "https://127.0.0.1:1",' "$1" > "$2"`,
+          "sh",
+          cluster.kubeconfigPath,
+          kubeconfig,
+        ]);
+        const dead = await asUser(["violations"], kubeconfig);
+        expect(dead.code).toBe(3);
+        expect(dead.stderr).toContain("nothing listens there: is the API server up");
+      });
+    });
+  },
+);
