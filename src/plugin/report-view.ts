@@ -71,7 +71,7 @@ export interface Gap {
 
 /** The newest holes, newest first; empty when the report lists none. */
 export function recentGaps(report: Report): Gap[] {
-  const { recent } = report.coverage as Report["coverage"] & { recent?: unknown };
+  const { recent } = report.coverage as { recent?: unknown };
   if (!Array.isArray(recent)) return [];
   return recent.filter(
     (gap): gap is Gap => isObject(gap) && typeof gap["kind"] === "string" && typeof gap["from"] === "string",
