@@ -160,37 +160,20 @@ const ANSWERED: Record<ApiErrorCode | "OK", string> = {
   Unknown: "anything else",
 };
 
-const ALERT_RULES = `groups:
-  - name: policy-violation-operator
-    rules:
-      - alert: PolicyViolationBooksDoNotBalance
-        expr: |
-          policy_violation_alerts_received_total
-            - policy_violation_alerts_counted_total
-            - policy_violation_alerts_duplicate_total
-            - policy_violation_throttle_notices_total
-            - sum without(reason) (policy_violation_alerts_rejected_total)
-          != 0
-      - alert: PolicyViolationStreamDown
-        expr: policy_violation_stream_up == 0
-        for: 5m
-      - alert: PolicyViolationReportsNotWritten
-        expr: |
-          policy_violation_unwritten_occurrences > 0
-          and policy_violation_leader == 1
-          and sum without(result) (increase(policy_violation_report_writes_total{result="written"}[15m])) == 0
-        for: 5m
-      - alert: PolicyViolationNoLeader
-        expr: sum(policy_violation_leader) == 0
-        for: 2m
-`;
-
 function valueList(metric: string, label: string, values: Readonly<Record<string, string>>): string {
   const items = Object.entries(values).map(([value, meaning]) => `- ${code(value)}: ${meaning}\n`);
   return `${code(label)} of ${code(metric)}:\n\n${items.join("")}\n`;
 }
 
+const VIOLATIONS = `The leader tells these, as it tells its reports: sum them over \`resource_namespace\`, \`policy\` and \`severity\`, never
+over replicas (\`max by (…)\`, where two could tell at once). \`resource_namespace\` is that of the pods; Prometheus itself uses
+\`namespace\` for that of the operator. It is \`_cluster\` for cluster reports. The first \`metrics.maxReportSeries\` reports
+have series of their own; the sum of all others is under \`_other\`, and \`policy_violation_other_reports\` is not 0 then.
+
+`;
+
 const VALUE_LISTS: Readonly<Record<string, string>> = {
+  Violations: VIOLATIONS,
   Alerts: valueList("policy_violation_alerts_rejected_total", "reason", REJECTED),
   Stream: valueList("policy_violation_stream_disconnects_total", "reason", DISCONNECTED),
   "Kubernetes API and Events":
@@ -217,7 +200,8 @@ export function metricsDocument(): string {
 # Metrics
 
 \`--metrics-address\` (default \`:8080\`) serves \`/metrics\` in Prometheus's text format, \`/healthz\` and \`/readyz\`.
-Counters begin at 0 with the process. No label's value comes from an alert.
+Counters begin at 0 with the process, except \`policy_violation_occurrences_total\`. Only the metrics under *Violations*
+have labels that come from alerts; their number is bounded.
 
 The books balance at every scrape:
 \`alerts_received_total\` = \`alerts_counted_total\` + \`alerts_duplicate_total\` + \`throttle_notices_total\` +
@@ -230,10 +214,10 @@ Besides, the usual metrics of a Node process under their usual names, among them
 \`process_resident_memory_bytes\`, \`process_cpu_seconds_total\`, \`process_open_fds\`, \`nodejs_heap_size_used_bytes\`
 and \`nodejs_eventloop_lag_p99_seconds\`.
 
-## Alert rules to start from
+## Alerts
 
-\`\`\`yaml
-${ALERT_RULES}\`\`\`
+\`charts/policy-violation-operator/files/alerts.yaml\` has the alert rules, which the chart installs as a PrometheusRule;
+runbook.md tells what each of them asks you to do. \`files/dashboard.json\` beside it is a dashboard for Grafana.
 `;
 }
 

@@ -93,6 +93,8 @@ class Operator {
       passing,
       eventStats: () => this.#recorder?.stats(),
       leadership: () => leadershipOf(this.#elector),
+      severity: config.severity.thresholds,
+      maxReportSeries: config.metrics.maxReportSeries,
     };
   }
 

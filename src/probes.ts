@@ -5,10 +5,13 @@
 // Invariant: reads only.
 
 import type { Pipeline } from "./controller/pipeline.ts";
+import { reportCounts } from "./controller/report-counts.ts";
+import type { SeverityThresholds } from "./core/report.ts";
 import { openBooks, type RecorderStats } from "./events/books.ts";
 import type { KubeCall } from "./kube/client.ts";
 import type { WriteResult } from "./sinks/sink.ts";
 import type { Counts, MetricsSource } from "./telemetry/metrics-source.ts";
+import { ReportSeries } from "./telemetry/report-series.ts";
 import type { Health } from "./telemetry/server.ts";
 
 /** Counts what only passes by: API calls and the answers to writes. */
@@ -50,6 +53,9 @@ export interface Observed {
   passing: PassingCounts;
   eventStats: () => RecorderStats | undefined;
   leadership: () => Leadership;
+  severity: SeverityThresholds;
+  /** Reports that have series of their own. */
+  maxReportSeries: number;
 }
 
 /** Ready: the stored reports are listed, the stream is open or being retried, and nothing refuses our writes. */
@@ -76,8 +82,10 @@ function streamWord({ coverage }: Pipeline): string {
 }
 
 /** The numbers behind the metrics. */
-export function metricsSource({ pipeline, passing, eventStats, leadership }: Observed): MetricsSource {
+export function metricsSource(observed: Observed): MetricsSource {
+  const { pipeline, passing, eventStats, leadership, severity } = observed;
   const { aggregator, books, coverage, writer } = pipeline;
+  const series = new ReportSeries(observed.maxReportSeries);
   return {
     books: () => books,
     held: () => ({
@@ -96,6 +104,11 @@ export function metricsSource({ pipeline, passing, eventStats, leadership }: Obs
     writes: () => ({ results: passing.writes, queued: writer.backlog }),
     api: () => ({ requests: passing.apiRequests, retries: writer.retries + (eventStats()?.retries ?? 0) }),
     events: () => eventCounts(eventStats()),
+    reports: () => {
+      // What a standby holds, the leader tells.
+      const rows = leadership().isLeader ? series.rows(reportCounts(aggregator, severity)) : [];
+      return { rows, others: series.others };
+    },
     isLeader: () => leadership().isLeader,
   };
 }

@@ -331,6 +331,14 @@ export const configSchema = z.object({
       isValid: (value) => isHostPort(value, "listen"),
       flag: { name: "--metrics-address", argument: "HOST:PORT" },
     }),
+    maxReportSeries: wholeNumber({
+      about:
+        "Reports that have metrics of their own, four series each; those beyond share one bucket, `_other`.",
+      default: 1000,
+      min: 0,
+      max: 100_000,
+      unit: "reports",
+    }),
   }),
   log: section("The log, one JSON object a line on standard output.", {
     level: choice(["debug", "info", "warn", "error"], {

@@ -108,7 +108,8 @@ function countWritten(ledger: Ledger): number {
   return count;
 }
 
-function levelOf(severity: number | undefined, t: SeverityThresholds): SeverityLevel {
+/** The word for a policy's severity; `undefined` is of a policy that has none. */
+export function levelOf(severity: number | undefined, t: SeverityThresholds): SeverityLevel {
   if (severity === undefined) return "unknown";
   if (severity >= t.critical) return "critical";
   if (severity >= t.high) return "high";

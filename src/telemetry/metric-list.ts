@@ -2,7 +2,8 @@
 // Copyright The policy-violation-operator Authors
 
 // Every metric there is: its name, meaning, labels and where its number comes from. docs/metrics.md is written from here.
-// Invariant: names are part of the interface; no label's value comes from an alert, so the series are few.
+// Invariant: names are part of the interface. Only the metrics of `violations` have labels that come from alerts, and
+// their number is bounded; so the series are few.
 
 import type { Counts, MetricsSource } from "./metrics-source.ts";
 
@@ -64,6 +65,35 @@ const alerts: MetricDefinition[] = [
     type: "counter",
     help: "Counted alerts of which only the number is kept, because memory.maxViolations was reached.",
     read: (source) => source.held().withoutDetails,
+  },
+];
+
+const violations: MetricDefinition[] = [
+  {
+    name: "policy_violation_occurrences_total",
+    type: "counter",
+    help: "Occurrences by report and outcome, as the reports tell them: a restart does not begin at 0.",
+    labels: ["resource_namespace", "policy", "severity", "outcome"],
+    read: (source) =>
+      source
+        .reports()
+        .rows.flatMap(({ labels, outcomes }) =>
+          Object.entries(outcomes).map(([outcome, value]) => ({ labels: { ...labels, outcome }, value })),
+        ),
+  },
+  {
+    name: "policy_violation_last_seen_timestamp_seconds",
+    type: "gauge",
+    help: "When the newest violation of a report happened, in seconds since the epoch.",
+    labels: ["resource_namespace", "policy", "severity"],
+    read: (source) =>
+      source.reports().rows.map(({ labels, lastSeenMs }) => ({ labels, value: lastSeenMs / MS_PER_SECOND })),
+  },
+  {
+    name: "policy_violation_other_reports",
+    type: "gauge",
+    help: "Reports without series of their own, beyond metrics.maxReportSeries; their sum is under _other.",
+    read: (source) => source.reports().others,
   },
 ];
 
@@ -188,6 +218,7 @@ const kubernetes: MetricDefinition[] = [
 
 /** The metrics by topic, in the order of the documentation. */
 export const metricGroups: readonly { title: string; metrics: readonly MetricDefinition[] }[] = [
+  { title: "Violations", metrics: violations },
   { title: "Alerts", metrics: alerts },
   { title: "What is held", metrics: held },
   { title: "Stream", metrics: stream },

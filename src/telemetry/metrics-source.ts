@@ -4,8 +4,23 @@
 // PORT: where the metrics get their numbers. Whoever counts keeps plain numbers; a scrape reads them.
 // Invariant: reading costs nothing on the way of an alert, and changes nothing.
 
+import type { ReportRow } from "./report-series.ts";
+
 /** Counts by a label's value; every value that is known in advance is present from the start, with 0. */
 export type Counts = Readonly<Record<string, number>>;
+
+/** What one report tells. */
+export interface ReportCounts {
+  /** Undefined for a report of the whole cluster. */
+  namespace: string | undefined;
+  policy: string;
+  /** As in the report's summary. */
+  severity: string;
+  /** Occurrences by outcome, every outcome being there. */
+  outcomes: Counts;
+  /** Milliseconds since the epoch. */
+  lastSeenMs: number;
+}
 
 /** Numbers as they are at this moment. Counters only ever grow. */
 export interface MetricsSource {
@@ -53,6 +68,8 @@ export interface MetricsSource {
   };
   /** Kubernetes Events. */
   events(): { sent: number; suppressed: Counts; lost: Counts };
+  /** The reports with series of their own, and the bucket of those without; none where this replica does not write. */
+  reports(): { rows: readonly ReportRow[]; others: number };
   /** Whether this replica writes. */
   isLeader(): boolean;
 }

@@ -42,6 +42,8 @@ function register(definition: MetricDefinition, source: MetricsSource, registry:
     new Gauge({
       ...config,
       collect() {
+        // A series that is told no longer must not stay.
+        this.reset();
         for (const { labels: at, value } of samples()) this.set(at, value);
       },
     });

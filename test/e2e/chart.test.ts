@@ -105,7 +105,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(`the chart (${missi
       [
         "a setting that the chart owns",
         "config.metrics.address=:9090",
-        "additional properties 'metrics' not allowed",
+        "additional properties 'address' not allowed",
       ],
       ["a digest that is none", "image.digest=latest", "does not match pattern"],
       ["a switch that is none", "serviceMonitor.enabled=maybe", "value must be one of"],

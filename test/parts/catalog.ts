@@ -17,11 +17,15 @@ export const NODE_PARTS = ["kube-scheduler", "kubelet", "kube-proxy"] as const;
 /** What a benchmark takes beside those of `TEST_PARTS`: a program of our own, so it comes from a build alone. */
 export const BENCH_PARTS = ["alert-source"] as const;
 
+/** What judges alert rules and runs the dashboard's queries. A machine's own, from a package, will do too. */
+export const MONITORING_PARTS = ["promtool", "prometheus"] as const;
+
 /** A real part, named as its binary is. */
 export type PartName =
   | (typeof TEST_PARTS)[number]
   | (typeof NODE_PARTS)[number]
-  | (typeof BENCH_PARTS)[number];
+  | (typeof BENCH_PARTS)[number]
+  | (typeof MONITORING_PARTS)[number];
 
 /** How a part is built. */
 export interface PartSource {
@@ -35,6 +39,8 @@ export interface PartSource {
   readonly cacheFolder: string;
   /** Values for `-X`, so that clients and helm read a real version. */
   readonly linkerValues: readonly string[];
+  /** Go build tags. */
+  readonly tags?: readonly string[];
 }
 
 /** Tells how a part is built. */
@@ -42,6 +48,7 @@ export function partSource(name: PartName): PartSource {
   if (name === "etcd") return etcd();
   if (name === "helm") return helm();
   if (name === "alert-source") return alertSource();
+  if (name === "promtool" || name === "prometheus") return prometheus(name);
   return kubernetes(name);
 }
 
@@ -65,6 +72,19 @@ function helm(): PartSource {
     version,
     cacheFolder: `helm-${version}`,
     linkerValues: [`helm.sh/helm/v4/internal/version.version=${version}`],
+  };
+}
+
+function prometheus(name: "promtool" | "prometheus"): PartSource {
+  const version = pinnedVersion("prometheus", "github.com/prometheus/prometheus");
+  return {
+    moduleDir: moduleDir("prometheus"),
+    goPackage: `github.com/prometheus/prometheus/cmd/${name}`,
+    version,
+    cacheFolder: `prometheus-${version}`,
+    linkerValues: [`github.com/prometheus/common/version.Version=${version.slice(1)}`],
+    // Without the clients of a dozen clouds, which no test asks.
+    tags: ["remove_all_sd"],
   };
 }
 

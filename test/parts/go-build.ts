@@ -40,6 +40,7 @@ export async function buildPart(
     "build",
     "-v",
     "-trimpath",
+    ...(source.tags === undefined ? [] : ["-tags", source.tags.join(",")]),
     "-ldflags",
     ["-s", "-w", ...source.linkerValues.flatMap((value) => ["-X", value])].join(" "),
     "-o",

@@ -6,11 +6,16 @@
 // Invariant: it ends with 0 only when every part is there.
 
 import { parseArgs } from "node:util";
-import { BENCH_PARTS, NODE_PARTS, type PartName, TEST_PARTS } from "./catalog.ts";
+import { BENCH_PARTS, MONITORING_PARTS, NODE_PARTS, type PartName, TEST_PARTS } from "./catalog.ts";
 import { ensureParts, type Part } from "./parts.ts";
 
 const { values } = parseArgs({ options: { node: { type: "boolean", default: false } } });
-const names: PartName[] = [...TEST_PARTS, ...BENCH_PARTS, ...(values.node ? NODE_PARTS : [])];
+const names: PartName[] = [
+  ...TEST_PARTS,
+  ...MONITORING_PARTS,
+  ...BENCH_PARTS,
+  ...(values.node ? NODE_PARTS : []),
+];
 
 // The exit handlers, which end `go` and release the lock, do not run when a signal ends the process by itself.
 for (const [signal, code] of [

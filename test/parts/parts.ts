@@ -6,14 +6,16 @@
 
 import { accessSync, constants, statSync } from "node:fs";
 import { homedir } from "node:os";
-import { join } from "node:path";
-import { type PartName, partSource, TEST_PARTS } from "./catalog.ts";
+import { delimiter, join } from "node:path";
+import { MONITORING_PARTS, type PartName, partSource, TEST_PARTS } from "./catalog.ts";
 import { ENVTEST_FOLDER, ENVTEST_PARTS, fetchEnvtest } from "./envtest.ts";
 import { buildPart, elapsed, goVersion, type OnProgress } from "./go-build.ts";
 import { withLock } from "./lock.ts";
 
 /** Where a part is and how it came there, or why there is none. */
-export type Part = { path: string; from: "assets" | "cache" | "archive" | "build" } | { missing: string };
+export type Part =
+  | { path: string; from: "assets" | "cache" | "machine" | "archive" | "build" }
+  | { missing: string };
 
 /** The parts that were asked for, by name. */
 export type Parts = Partial<Record<PartName, Part>>;
@@ -88,6 +90,11 @@ function locate(name: PartName): Part {
   if (isProgram(built)) return { path: built, from: "cache" };
   const fetched = join(cacheDir(), ENVTEST_FOLDER, name);
   if (ENVTEST_PARTS.includes(name) && isProgram(fetched)) return { path: fetched, from: "cache" };
+  if (MONITORING_PARTS.some((part) => part === name)) {
+    const installed = (process.env["PATH"] ?? "").split(delimiter).map((folder) => join(folder, name));
+    const path = installed.find((candidate) => candidate.startsWith("/") && isProgram(candidate));
+    if (path !== undefined) return { path, from: "machine" };
+  }
   return { missing: "not there; `npm run parts` gets it" };
 }
 

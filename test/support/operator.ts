@@ -81,10 +81,15 @@ export class OperatorProcess {
     );
   }
 
+  /** HOST:PORT of the metrics server, once it listens. */
+  async metricsAddress(): Promise<string> {
+    this.#port ??= (await this.logged("serving metrics and probes"))["port"] as number;
+    return `127.0.0.1:${this.#port}`;
+  }
+
   /** GETs a path of the metrics server. */
   async get(path: string): Promise<{ status: number; body: string }> {
-    this.#port ??= (await this.logged("serving metrics and probes"))["port"] as number;
-    const response = await fetch(`http://127.0.0.1:${this.#port}${path}`);
+    const response = await fetch(`http://${await this.metricsAddress()}${path}`);
     return { status: response.status, body: await response.text() };
   }
 

@@ -7,6 +7,7 @@ import { describe, expect, test } from "vitest";
 import { metricGroups } from "../../../src/telemetry/metric-list.ts";
 import { createMetrics } from "../../../src/telemetry/metrics.ts";
 import type { MetricsSource } from "../../../src/telemetry/metrics-source.ts";
+import type { ReportRow } from "../../../src/telemetry/report-series.ts";
 
 function numbers() {
   return {
@@ -28,6 +29,7 @@ function numbers() {
     writes: { results: { written: 0, conflict: 0 }, queued: 0 },
     api: { requests: [] as { verb: string; code: string; count: number }[], retries: 0 },
     events: { sent: 0, suppressed: { rate: 0 }, lost: { queue_full: 0 } },
+    reports: { rows: [] as ReportRow[], others: 0 },
     leader: false,
   };
 }
@@ -41,6 +43,7 @@ function setUp() {
     writes: () => state.writes,
     api: () => state.api,
     events: () => state.events,
+    reports: () => state.reports,
     isLeader: () => state.leader,
   };
   const metrics = createMetrics({ source, version: "1.2.3", processMetrics: false });
@@ -49,12 +52,20 @@ function setUp() {
   return { state, source, metrics, scrape };
 }
 
+const SHOP: ReportRow = {
+  labels: { resource_namespace: "shop", policy: 'no "shell"', severity: "high" },
+  outcomes: { Prevented: 27, Allowed: 28 },
+  lastSeenMs: 1_795_428_000_250,
+};
+const SHOP_LABELS = 'resource_namespace="shop",policy="no \\"shell\\"",severity="high"';
+
 const isWrite = (line: string) => line.startsWith("policy_violation_report_write_duration_seconds");
 
 describe("scrape", () => {
   test("every series whose labels are known is there from the start, with 0", async () => {
     const { scrape } = setUp();
     expect((await scrape()).filter((line) => !isWrite(line))).toEqual([
+      "policy_violation_other_reports 0",
       "policy_violation_alerts_received_total 0",
       "policy_violation_alerts_counted_total 0",
       "policy_violation_alerts_duplicate_total 0",
@@ -103,8 +114,13 @@ describe("scrape", () => {
     state.writes = { results: { written: 19, conflict: 20 }, queued: 21 };
     state.api = { requests: [{ verb: "PUT", code: "OK", count: 22 }], retries: 23 };
     state.events = { sent: 24, suppressed: { rate: 25 }, lost: { queue_full: 26 } };
+    state.reports = { rows: [SHOP], others: 29 };
     state.leader = true;
     expect((await scrape()).filter((line) => !isWrite(line))).toEqual([
+      `policy_violation_occurrences_total{${SHOP_LABELS},outcome="Prevented"} 27`,
+      `policy_violation_occurrences_total{${SHOP_LABELS},outcome="Allowed"} 28`,
+      `policy_violation_last_seen_timestamp_seconds{${SHOP_LABELS}} 1795428000.25`,
+      "policy_violation_other_reports 29",
       "policy_violation_alerts_received_total 10",
       "policy_violation_alerts_counted_total 4",
       "policy_violation_alerts_duplicate_total 3",
@@ -132,6 +148,14 @@ describe("scrape", () => {
       "policy_violation_leader 1",
       'policy_violation_build_info{version="1.2.3"} 1',
     ]);
+  });
+
+  test("a report that is gone is told no longer", async () => {
+    const { state, scrape } = setUp();
+    state.reports = { rows: [SHOP], others: 0 };
+    await scrape();
+    state.reports = { rows: [], others: 0 };
+    expect((await scrape()).filter((line) => line.includes("resource_namespace"))).toEqual([]);
   });
 
   test("a second scrape tells the total, not the sum of both", async () => {
