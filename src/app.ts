@@ -168,6 +168,10 @@ class Operator {
       read: (ref, signal) => sink.read(ref, signal),
       write: async (report, signal) =>
         elector.isLeader ? await sink.write(report, signal) : { kind: "retry", message: "not the leader" },
+      remove: async (ref, version, signal) =>
+        elector.isLeader
+          ? await sink.remove(ref, version, signal)
+          : { kind: "retry", message: "not the leader" },
     };
   }
 

@@ -27,6 +27,7 @@ export function pipelineOptions(config: Config, writerId: string | undefined): P
     maxViolations: memory.maxViolations,
     duplicates,
     redaction,
+    retention: { retentionMs: reports.retentionMs, sweepMs: reports.retentionSweepMs },
     gapEventMs: events.minGapMs,
     writerId,
   };

@@ -92,6 +92,7 @@ export function metricsSource(observed: Observed): MetricsSource {
       unwrittenOccurrences: aggregator.unwrittenOccurrences,
       violations: aggregator.violationsHeld,
       reports: aggregator.ledgers.size,
+      expired: aggregator.expiredTotal,
       withoutDetails: aggregator.unidentifiedTotal,
     }),
     stream: () => ({
@@ -101,7 +102,7 @@ export function metricsSource(observed: Observed): MetricsSource {
       lastMessageMs: pipeline.lastAlertMs,
       disconnects: coverage.disconnects,
     }),
-    writes: () => ({ results: passing.writes, queued: writer.backlog }),
+    writes: () => ({ results: passing.writes, removed: writer.removed, queued: writer.backlog }),
     api: () => ({ requests: passing.apiRequests, retries: writer.retries + (eventStats()?.retries ?? 0) }),
     events: () => eventCounts(eventStats()),
     reports: () => {

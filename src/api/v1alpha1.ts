@@ -114,6 +114,12 @@ export interface Violation {
   latest?: Evidence;
 }
 
+/** What was not seen for so long that it left the report; the summary keeps its counts. */
+export interface Expired {
+  violations: number;
+  occurrences: number;
+}
+
 export interface Omitted {
   violations: number;
   occurrences: number;
@@ -172,6 +178,7 @@ export interface ReportBody {
   summary: Summary;
   violations: Violation[];
   omitted?: Omitted;
+  expired?: Expired;
   coverage: Coverage;
 }
 

@@ -52,6 +52,9 @@ const TICK_MS = 100;
 /** The report that is shown in full: one policy, blocked on one workload and not blocked on another. */
 const SHOWN = "block-pkg-mgmt-tools-exec";
 
+/** The samples are old. */
+const KEEP_ALL = { retentionMs: 0, sweepMs: 0 };
+
 /** Runs the demo; returns the exit code. */
 export async function demo(parts: DemoParts, stop: AbortSignal): Promise<number> {
   const { terminal, clock, out, nodeServer } = parts;
@@ -70,13 +73,17 @@ export async function demo(parts: DemoParts, stop: AbortSignal): Promise<number>
     const events = new CollectedEvents();
     const recorder = startRecorder({}, events, clock, silentLogger);
     const reports = new Map<string, Report>();
-    const pipeline = new Pipeline(pipelineOptions(demoConfig(), undefined), {
-      sink: createDirectorySink(directory),
-      events: recorder,
-      clock,
-      logger: silentLogger,
-      onReport: (report) => reports.set(`${report.metadata.namespace ?? ""}/${report.metadata.name}`, report),
-    });
+    const pipeline = new Pipeline(
+      { ...pipelineOptions(demoConfig(), undefined), retention: KEEP_ALL },
+      {
+        sink: createDirectorySink(directory),
+        events: recorder,
+        clock,
+        logger: silentLogger,
+        onReport: (report) =>
+          reports.set(`${report.metadata.namespace ?? ""}/${report.metadata.name}`, report),
+      },
+    );
     pipeline.writer.start();
     const reading = relayFeed({ address }, clock, silentLogger).run(
       pipeline,

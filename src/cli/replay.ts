@@ -35,6 +35,9 @@ const MAX_NAMED = 1000;
 /** Alerts remembered so that an exact duplicate is known; beyond it the older half is forgotten. */
 const MAX_REMEMBERED = 2_000_000;
 
+/** A file of last year is replayed to see last year. */
+const KEEP_ALL = { retentionMs: 0, sweepMs: 0 };
+
 /** Replays the feed; returns the exit code. Rejects when the input can't be read. */
 export async function replay(parts: ReplayParts, signal: AbortSignal): Promise<number> {
   const { terminal, clock, config } = parts;
@@ -45,6 +48,7 @@ export async function replay(parts: ReplayParts, signal: AbortSignal): Promise<n
   const pipeline: Pipeline = new Pipeline(
     {
       ...pipelineOptions(config, undefined),
+      retention: KEEP_ALL,
       // Only the number of alerts may make one forgotten: how far apart two lines stand says nothing.
       duplicates: { windowMs: Number.POSITIVE_INFINITY, maxEntries: MAX_REMEMBERED },
     },

@@ -127,6 +127,22 @@ const reports = section("How large reports get and how often they are written.",
     max: HOUR_MS,
     unit: "ms",
   }),
+  retentionMs: wholeNumber({
+    about:
+      "How long a violation that is not seen again stays in its report, by its `lastSeen`; a report with none left " +
+      "is deleted. 0 keeps everything. `replay` and `demo` keep everything.",
+    default: 30 * 24 * HOUR_MS,
+    min: 0,
+    max: 10 * 365 * 24 * HOUR_MS,
+    unit: "ms",
+  }),
+  retentionSweepMs: wholeNumber({
+    about: "How often that is looked at; the first time so long after the start.",
+    default: HOUR_MS,
+    min: 100,
+    max: 24 * HOUR_MS,
+    unit: "ms",
+  }),
   writesPerSecond: wholeNumber({
     about: "Report writes a second, over all reports.",
     default: 20,

@@ -48,6 +48,7 @@ export function buildReport(
     summary: body.summary,
     violations: body.violations,
     ...(body.omitted ? { omitted: body.omitted } : {}),
+    ...(body.expired ? { expired: body.expired } : {}),
     coverage: body.coverage,
   };
 }

@@ -5,7 +5,8 @@
 // Invariant: pure; Events follow what was written, so a report always says at least what its Events say.
 
 import type { Report } from "../api/v1alpha1.ts";
-import type { Entry, Ledger } from "../core/ledger.ts";
+import type { Entry } from "../core/entry.ts";
+import type { Ledger } from "../core/ledger.ts";
 import type { Tally } from "../core/tally.ts";
 import type { ThrottleNotice } from "../core/violation.ts";
 import type { Occurrence, Regarding } from "../events/event.ts";

@@ -22,6 +22,7 @@ import { Books, type Rejection } from "./books.ts";
 import { GapEvents } from "./gap-events.ts";
 import { Ingest } from "./ingest.ts";
 import { occurrencesOf, throttleOccurrence } from "./occurrences.ts";
+import { type RetentionOptions, startSweeps } from "./retention.ts";
 import { type Gap, StreamCoverage } from "./stream-coverage.ts";
 import { ReportWriter, type WriterParts } from "./writer.ts";
 
@@ -35,6 +36,8 @@ export interface PipelineOptions {
   maxViolations: number;
   duplicates: DuplicateWindow;
   redaction: RedactionOptions;
+  /** How long violations are kept, and how often that is looked at. */
+  retention: RetentionOptions;
   /** How long a gap is before an Event tells it. Milliseconds. */
   gapEventMs: number;
   /** Names this process in each report's watermark; undefined writes none. */
@@ -112,6 +115,9 @@ export class Pipeline implements FeedListener {
         },
       },
     );
+    startSweeps(options.retention, clock, (beforeUs) => {
+      if (this.writer.isActive) this.aggregator.expire(beforeUs);
+    });
     this.#ingest = new Ingest({
       aggregator: this.aggregator,
       duplicates: new DuplicateFilter(options.duplicates),

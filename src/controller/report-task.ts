@@ -38,6 +38,8 @@ export interface ReportTaskParts {
   /** Makes a stored report (or nothing) the base of the ledger. */
   rebase: (ledger: Ledger, report: Report | undefined) => void;
   onLanded: (ledger: Ledger, report: Report) => void;
+  /** Called when a report that was too old has been removed. */
+  onRemoved: () => void;
   onResult: (kind: WriteResult["kind"], durationMs: number) => void;
 }
 
@@ -66,6 +68,8 @@ export class ReportTask {
 
   /** Takes one turn. Never rejects. */
   async run(fresh: boolean, signal: AbortSignal): Promise<Verdict> {
+    if (!this.#attempt && this.ledger.isOver && this.metadata)
+      return await this.#remove(this.metadata, signal);
     if (!this.#attempt) {
       this.ledger.take();
       const over = this.#renew(fresh);
@@ -189,6 +193,52 @@ export class ReportTask {
     this.#parts.rebase(this.ledger, found);
     this.metadata = found?.metadata;
     return this.#renew(attempt.fresh);
+  }
+
+  /** Removes the stored report, in which everything is too old to be kept. */
+  async #remove({ uid, resourceVersion }: ObjectMeta, signal: AbortSignal): Promise<Verdict> {
+    const { sink, logger, onRemoved } = this.#parts;
+    const result = await sink.remove(refOf(this.ledger), { uid, resourceVersion }, signal);
+    switch (result.kind) {
+      case "removed":
+        logger.info(
+          refOf(this.ledger),
+          "report removed: nothing in it was seen for the time that it is kept",
+        );
+        onRemoved();
+        return this.#afterRemoval();
+      case "absent":
+        return this.#afterRemoval();
+      case "conflict":
+        return await this.#reconsider(signal);
+      case "retry":
+      case "unknown":
+        return this.#later(result.kind === "retry" ? result.retryAfterMs : undefined);
+      case "refused":
+        this.refusal = result.message;
+        return this.#later(REFUSED_RETRY_MS);
+      default:
+        return unreachable(result);
+    }
+  }
+
+  #afterRemoval(): Verdict {
+    this.refusal = undefined;
+    this.metadata = undefined;
+    this.#parts.rebase(this.ledger, undefined);
+    // Alerts may have come since: they begin a new report.
+    return { kind: this.ledger.unwritten > 0 ? "anew" : "empty" };
+  }
+
+  /** Somebody changed the report that was to be removed: what it now tells is what counts, until the next sweep. */
+  async #reconsider(signal: AbortSignal): Promise<Verdict> {
+    const read = await this.#parts.sink.read(refOf(this.ledger), signal);
+    if (read.kind === "absent") return this.#afterRemoval();
+    if (read.kind === "found") {
+      this.#parts.rebase(this.ledger, read.report);
+      this.metadata = read.report.metadata;
+    }
+    return this.#later(read.kind === "retry" ? read.retryAfterMs : undefined);
   }
 
   #shrink(attempt: Attempt, message: string): Verdict | undefined {

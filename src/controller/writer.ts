@@ -53,6 +53,8 @@ export class ReportWriter {
   readonly #busy = new Map<string, Promise<void>>();
   /** Writes and reads that failed and were put off. */
   retries = 0;
+  /** Reports that were removed because nothing in them was young enough. */
+  removed = 0;
   #active = false;
   #cancelTimer: (() => void) | undefined;
   #timerMs = Number.POSITIVE_INFINITY;
@@ -63,6 +65,7 @@ export class ReportWriter {
     this.#parts = parts;
     this.#taskParts = {
       ...parts,
+      onRemoved: () => this.removed++,
       writerId: options.writerId,
       rebase: (ledger, report) => parts.aggregator.reshape(ledger, () => rebaseOn(ledger, report)),
     };
@@ -92,6 +95,11 @@ export class ReportWriter {
   note(key: string, urgency: Urgency): void {
     const due = this.#schedule.note(key, urgency, this.#parts.clock.nowMs());
     if (this.#active && due < this.#timerMs) this.#arm();
+  }
+
+  /** Whether this process writes; before that, and while another replica leads, everything only gathers. */
+  get isActive(): boolean {
+    return this.#active;
   }
 
   /** Begins to write; before it everything only gathers. */

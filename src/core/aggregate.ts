@@ -35,6 +35,8 @@ export class Aggregator {
   #violationsHeld = 0;
   /** Alerts counted in totals only, because maxViolations was reached. */
   unidentifiedTotal = 0;
+  /** Violations that were not seen for so long that they left their reports. */
+  expiredTotal = 0;
 
   constructor(limits: AggregatorLimits, onDirty: (key: string, urgency: Urgency) => void) {
     this.#limits = limits;
@@ -121,6 +123,16 @@ export class Aggregator {
   #span(): [EpochUs, EpochUs] {
     const all = [...this.ledgers.values()].map((ledger) => ledger.span);
     return [Math.min(...all.map(([first]) => first)), Math.max(...all.map(([, last]) => last))];
+  }
+
+  /** Lets violations go that were last seen before `beforeUs`; what then has nothing left is to be removed. */
+  expire(beforeUs: EpochUs): void {
+    for (const [key, ledger] of this.ledgers) {
+      const gone = ledger.expire(beforeUs);
+      this.#violationsHeld -= gone;
+      this.expiredTotal += gone;
+      if (gone > 0 || ledger.isOver) this.#onDirty(key, "coverage");
+    }
   }
 
   /** What every report says of the stream has changed. */

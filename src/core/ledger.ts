@@ -8,55 +8,13 @@
 
 import { assert } from "../lib/assert.ts";
 import { Episode, type GapKind, type Lapse, lapse, mergeLapses } from "./coverage.ts";
+import { Distinct } from "./distinct.ts";
+import type { Base, Entry } from "./entry.ts";
+import { letGo } from "./retention.ts";
 import { addAlert, emptyTally, mergeInto, type Tally } from "./tally.ts";
 import type { EpochUs } from "./time.ts";
-import { countOutcome, emptyTotals, KnownPolicy, mergeTotals, type Totals } from "./totals.ts";
+import { countOutcome, emptyTotals, KnownPolicy, mergeTotals, type Totals, withoutExpiry } from "./totals.ts";
 import { type Identity, podKey, reportName, UNKNOWN, type Violation, violationId } from "./violation.ts";
-
-/** One violation of the report. */
-export interface Entry {
-  readonly key: string;
-  readonly id: string;
-  readonly identity: Identity;
-  committed: Tally | undefined;
-  inFlight: Tally | undefined;
-  pending: Tally | undefined;
-  /** True when occurrences from before may be among those that are counted without a violation. */
-  lowerBound: boolean;
-}
-
-/** Distinct things, exact in one process's life; `floor` is what the stored report already counted. */
-export class Distinct {
-  readonly seen = new Set<string>();
-  floor = 0;
-  /** More are not told apart: the count stays, as a lower bound. */
-  static readonly MAX = 10_000;
-
-  add(key: string): boolean {
-    if (this.seen.has(key) || this.seen.size >= Distinct.MAX) return false;
-    this.seen.add(key);
-    return true;
-  }
-
-  get count(): number {
-    return Math.max(this.floor, this.seen.size);
-  }
-
-  /** Whether the key was added; of a full set nobody can say that it was not. */
-  mayHave(key: string): boolean {
-    return this.seen.has(key) || this.seen.size >= Distinct.MAX;
-  }
-}
-
-/** What a stored report brings into a ledger. */
-export interface Base {
-  totals: Totals;
-  entries: readonly Entry[];
-  violations: number;
-  workloads: number;
-  pods: number;
-  nodes: number;
-}
 
 export class Ledger {
   readonly namespace: string | undefined;
@@ -83,6 +41,8 @@ export class Ledger {
   /** Occurrences that are in the totals but in no entry. */
   #unidentified = 0;
   #touched = false;
+  /** Whether the last sweep found nothing that is young enough to stay. */
+  #isOver = false;
   /** Beginnings of the gaps that this ledger knows of and that have not ended. */
   readonly #openGaps = new Map<GapKind, EpochUs>();
   readonly #withoutDetails = new Episode("MemoryLimit");
@@ -204,6 +164,29 @@ export class Ledger {
     this.#note(lapses);
   }
 
+  /**
+   * Lets violations go that were last seen before `beforeUs`: their counts stay in the totals. Returns how many; a
+   * violation of which something is not yet written stays.
+   */
+  expire(beforeUs: EpochUs): number {
+    const gone = letGo(this.entries, beforeUs);
+    const { expired } = this.#pending;
+    this.#unidentified += gone.occurrences;
+    this.#pending.expired = {
+      violations: expired.violations + gone.violations,
+      occurrences: expired.occurrences + gone.occurrences,
+    };
+    const { occurrences: told, lastUs } = this.#committed;
+    this.#isOver = told > 0 && lastUs < beforeUs && this.unwritten === 0 && !this.#inFlight;
+    if (this.#isOver || gone.violations > 0) this.#touched = true;
+    return gone.violations;
+  }
+
+  /** Whether everything that the stored report tells is too old to be kept, and nothing has come since. */
+  get isOver(): boolean {
+    return this.#isOver && this.unwritten === 0 && !this.#inFlight;
+  }
+
   /** Asks for a write that brings no counts. */
   touch(): void {
     this.#touched = true;
@@ -228,6 +211,7 @@ export class Ledger {
   /** The write is known to have happened. */
   commit(): void {
     assert(this.#inFlight, "commit follows take");
+    this.#isOver = false;
     this.#committed = mergeTotals(this.#committed, this.#inFlight);
     for (const entry of this.#inFlightEntries) {
       const { inFlight } = entry;
@@ -268,6 +252,10 @@ export class Ledger {
       this.entries.set(entry.key, entry);
     }
     this.#committed = base?.totals ?? emptyTotals();
+    // What the stored report lists has not left it.
+    this.#pending = withoutExpiry(this.#pending);
+    if (this.#inFlight) this.#inFlight = withoutExpiry(this.#inFlight);
+    this.#isOver = false;
     // A report that begins anew knows of no gap but one that nothing has told yet.
     if (!base && this.#pending.gaps + (this.#inFlight?.gaps ?? 0) === 0) this.#openGaps.clear();
     this.#unidentified = this.#countUnidentified();
@@ -280,7 +268,7 @@ export class Ledger {
   drain(): { totals: Totals; entries: Entry[] } {
     if (this.#inFlight) this.restore();
     this.#note(this.#withoutDetails.take());
-    return { totals: this.#pending, entries: [...this.#pendingEntries] };
+    return { totals: withoutExpiry(this.#pending), entries: [...this.#pendingEntries] };
   }
 
   /** Takes over what another ledger drained; the entries must be keyed for this one. */

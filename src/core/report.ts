@@ -7,6 +7,7 @@
 import { DEFAULT_POSTURE } from "../api/names.ts";
 import type {
   Evidence,
+  Expired,
   Omitted,
   Policy,
   ReportBody,
@@ -16,7 +17,8 @@ import type {
   ViolationPod,
 } from "../api/v1alpha1.ts";
 import { renderLapse } from "./coverage.ts";
-import type { Entry, Ledger } from "./ledger.ts";
+import type { Entry } from "./entry.ts";
+import type { Ledger } from "./ledger.ts";
 import { byteLength } from "./sanitize.ts";
 import { emptyTally, mergeInto, type PodTally, type Tally } from "./tally.ts";
 import { type EpochUs, formatMicroTime } from "./time.ts";
@@ -48,6 +50,7 @@ export interface RenderOptions {
 /** Renders what is committed and in flight. */
 export function renderReport(ledger: Ledger, options: RenderOptions): ReportBody {
   const { totals } = ledger;
+  const { expired } = totals;
   const policy = renderPolicy(ledger);
   const coverage = {
     ...(options.continuousSinceUs === undefined
@@ -66,13 +69,20 @@ export function renderReport(ledger: Ledger, options: RenderOptions): ReportBody
     jsonBytes({ policy, summary, coverage }) -
     SLACK_BYTES;
   const violations = listed(ledger, options.limits, room);
-  const omitted = omittedFrom(summary, violations);
-  if (omitted) summary.violations = violations.length + omitted.violations;
-  return { policy, summary, violations, ...(omitted ? { omitted } : {}), coverage };
+  const omitted = omittedFrom(summary, violations, expired);
+  summary.violations = violations.length + (omitted?.violations ?? 0) + expired.violations;
+  return {
+    policy,
+    summary,
+    violations,
+    ...(omitted ? { omitted } : {}),
+    ...(expired.violations > 0 ? { expired: { ...expired } } : {}),
+    coverage,
+  };
 }
 
-/** For `omitted`, the keys around the list, and digits that grow. */
-const SLACK_BYTES = 256;
+/** For `omitted`, `expired`, the keys around the list, and digits that grow. */
+const SLACK_BYTES = 320;
 
 function renderPolicy(ledger: Ledger): Policy {
   const { kind, severity, tags, message } = ledger.policy.facts();
@@ -92,7 +102,7 @@ function renderSummary(ledger: Ledger, severity: SeverityLevel): Summary {
     prevented: totals.prevented,
     allowed: totals.allowed,
     unknown: totals.unknown,
-    violations: Math.max(ledger.violationsFloor, countWritten(ledger)),
+    violations: Math.max(ledger.violationsFloor, countWritten(ledger) + totals.expired.violations),
     workloads: ledger.workloads.count,
     pods: ledger.pods.count,
     nodes: ledger.nodes.count,
@@ -219,10 +229,15 @@ function optional<K extends string>(key: K, value: string): { [P in K]?: string 
   return value === "" ? {} : ({ [key]: value } as { [P in K]?: string });
 }
 
-/** By subtraction, so that list and omitted always add up to the summary. */
-function omittedFrom(summary: Summary, violations: readonly Violation[]): Omitted | undefined {
-  const occurrences = summary.occurrences - violations.reduce((sum, v) => sum + v.occurrences, 0);
-  const distinct = summary.violations - violations.length;
+/** By subtraction, so that list, omitted and expired always add up to the summary. */
+function omittedFrom(
+  summary: Summary,
+  violations: readonly Violation[],
+  expired: Readonly<Expired>,
+): Omitted | undefined {
+  const listed = violations.reduce((sum, v) => sum + v.occurrences, 0);
+  const occurrences = summary.occurrences - listed - expired.occurrences;
+  const distinct = summary.violations - violations.length - expired.violations;
   if (occurrences === 0 && distinct === 0) return undefined;
   return { violations: Math.max(distinct, occurrences > 0 ? 1 : 0), occurrences };
 }

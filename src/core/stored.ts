@@ -7,7 +7,8 @@
 
 import type { Coverage, Report, Violation, ViolationPod } from "../api/v1alpha1.ts";
 import { type Lapse, mergeLapses, parseLapse } from "./coverage.ts";
-import type { Base, Entry, Ledger } from "./ledger.ts";
+import type { Base, Entry } from "./entry.ts";
+import type { Ledger } from "./ledger.ts";
 import { addPod, type Tally } from "./tally.ts";
 import { type EpochUs, parseMicroTime } from "./time.ts";
 import { countOutcome, emptyTotals, type Totals } from "./totals.ts";
@@ -44,7 +45,7 @@ function distinctOf({ summary }: Report): Omit<Base, "totals" | "entries"> {
 }
 
 /** The summary, and at least what the list says: somebody's hand may have been in between. */
-function totalsOf({ summary, coverage }: Report, entries: readonly Entry[]): Totals {
+function totalsOf({ summary, coverage, expired }: Report, entries: readonly Entry[]): Totals {
   const listed = emptyTotals();
   for (const { identity, committed } of entries) {
     if (committed)
@@ -65,6 +66,10 @@ function totalsOf({ summary, coverage }: Report, entries: readonly Entry[]): Tot
     throttleNotices: count(coverage?.throttleNotices),
     rejected: count(coverage?.rejected),
     withoutDetails: count(coverage?.withoutDetails),
+    expired: {
+      violations: count(expired?.violations),
+      occurrences: count(expired?.occurrences),
+    },
     lapses: lapsesOf(coverage),
   };
 }

@@ -4,7 +4,7 @@
 // The counts of a whole report, and what its alerts tell about the policy.
 // Invariant: as with tallies, merging is associative and commutative.
 
-import type { Outcome, PolicyKind } from "../api/v1alpha1.ts";
+import type { Expired, Outcome, PolicyKind } from "../api/v1alpha1.ts";
 import { type Lapse, mergeLapses } from "./coverage.ts";
 import type { EpochUs } from "./time.ts";
 import type { PolicyFacts } from "./violation.ts";
@@ -22,8 +22,17 @@ export interface Totals {
   rejected: number;
   /** Of `occurrences`, those of which only the number is kept, because there was no memory for more. */
   withoutDetails: number;
-  /** The newest of what the four counts above tell. */
+  /** What has left the list for its age; its occurrences stay in the counts. */
+  expired: Readonly<Expired>;
+  /** The newest of what gaps, notices, rejections and occurrences without details were. */
   lapses: readonly Lapse[];
+}
+
+const NOTHING: Readonly<Expired> = { violations: 0, occurrences: 0 };
+
+/** The same totals, as if nothing had expired. */
+export function withoutExpiry(totals: Totals): Totals {
+  return { ...totals, expired: NOTHING };
 }
 
 export function emptyTotals(): Totals {
@@ -38,6 +47,7 @@ export function emptyTotals(): Totals {
     throttleNotices: 0,
     rejected: 0,
     withoutDetails: 0,
+    expired: NOTHING,
     lapses: [],
   };
 }
@@ -71,6 +81,10 @@ export function mergeTotals(a: Totals, b: Totals): Totals {
     throttleNotices: a.throttleNotices + b.throttleNotices,
     rejected: a.rejected + b.rejected,
     withoutDetails: a.withoutDetails + b.withoutDetails,
+    expired: {
+      violations: a.expired.violations + b.expired.violations,
+      occurrences: a.expired.occurrences + b.expired.occurrences,
+    },
     lapses: mergeLapses(a.lapses, b.lapses),
   };
 }

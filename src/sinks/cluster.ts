@@ -20,7 +20,14 @@ import type { Report } from "../api/v1alpha1.ts";
 import { ApiError } from "../kube/api-error.ts";
 import type { ApiRequester } from "../kube/client.ts";
 import type { Logger } from "../telemetry/log.ts";
-import { type ReadResult, type ReportRef, type ReportSink, SinkError, type WriteResult } from "./sink.ts";
+import {
+  type ReadResult,
+  type RemoveResult,
+  type ReportRef,
+  type ReportSink,
+  SinkError,
+  type WriteResult,
+} from "./sink.ts";
 
 export interface ClusterSinkOptions {
   client: ApiRequester;
@@ -109,6 +116,20 @@ export function createClusterSink(options: ClusterSinkOptions): ReportSink {
         return writeFailure(error, create);
       }
     },
+
+    async remove(ref, version, signal) {
+      try {
+        await client.request({
+          method: "DELETE",
+          path: objectPath(ref),
+          body: { apiVersion: "meta.k8s.io/v1", kind: "DeleteOptions", preconditions: version },
+          signal,
+        });
+        return { kind: "removed" };
+      } catch (error) {
+        return removeFailure(error);
+      }
+    },
   };
 }
 
@@ -185,6 +206,15 @@ function writeFailure(error: unknown, create: boolean): WriteResult {
     default:
       return refusal(error) ?? retry(error);
   }
+}
+
+function removeFailure(error: unknown): RemoveResult {
+  const result = writeFailure(error, false);
+  if (result.kind === "gone" || result.kind === "namespace_gone") return { kind: "absent" };
+  // A removal has no size, and its answer is not looked at.
+  if (result.kind === "too_large" || result.kind === "written")
+    return { kind: "unknown", message: String(error) };
+  return result;
 }
 
 function refusal(error: ApiError): Refused | undefined {

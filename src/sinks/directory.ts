@@ -112,6 +112,19 @@ export function createDirectorySink(directory: string): ReportSink {
         return failure(path, error);
       }
     },
+
+    async remove(ref, version) {
+      const path = pathOf(directory, ref);
+      try {
+        const present = await load(path);
+        if (present === undefined) return { kind: "absent" };
+        if (present.version !== version.resourceVersion) return { kind: "conflict" };
+        await rm(path);
+        return { kind: "removed" };
+      } catch (error) {
+        return failure(path, error);
+      }
+    },
   };
 }
 

@@ -37,12 +37,27 @@ export type ReadResult =
   | { kind: "retry"; message: string; retryAfterMs?: number }
   | { kind: "refused"; reason: "forbidden" | "unauthorized" | "not_served" | "invalid"; message: string };
 
+/** Exactly which object: another one of the same name, or a later state of it, stays. */
+export interface ReportVersion {
+  uid: string | undefined;
+  resourceVersion: string | undefined;
+}
+
+/** What became of a removal. Only `removed` and `unknown` may have changed the store. */
+export type RemoveResult =
+  | { kind: "removed" }
+  /** There is no such object. */
+  | { kind: "absent" }
+  | Extract<WriteResult, { kind: "conflict" | "retry" | "unknown" | "refused" }>;
+
 export interface ReportSink {
   /** Every stored report that this operator manages, page by page; throws SinkError when a page can't be had. */
   list(signal: AbortSignal): AsyncIterable<Report>;
   read(ref: ReportRef, signal: AbortSignal): Promise<ReadResult>;
   /** Creates when metadata.resourceVersion is absent, else replaces exactly that version. */
   write(report: Report, signal: AbortSignal): Promise<WriteResult>;
+  /** Removes exactly that version. */
+  remove(ref: ReportRef, version: ReportVersion, signal: AbortSignal): Promise<RemoveResult>;
 }
 
 /** A list that could not be had; `reason` and `retryAfterMs` as in ReadResult. */

@@ -118,6 +118,21 @@ const held: MetricDefinition[] = [
   },
 ];
 
+const retention: MetricDefinition[] = [
+  {
+    name: "policy_violation_violations_expired_total",
+    type: "counter",
+    help: "Violations that left their reports because they were not seen for reports.retentionMs.",
+    read: (source) => source.held().expired,
+  },
+  {
+    name: "policy_violation_reports_removed_total",
+    type: "counter",
+    help: "Reports deleted because nothing in them was seen for reports.retentionMs.",
+    read: (source) => source.writes().removed,
+  },
+];
+
 const stream: MetricDefinition[] = [
   {
     name: "policy_violation_stream_up",
@@ -221,6 +236,7 @@ export const metricGroups: readonly { title: string; metrics: readonly MetricDef
   { title: "Violations", metrics: violations },
   { title: "Alerts", metrics: alerts },
   { title: "What is held", metrics: held },
+  { title: "Retention", metrics: retention },
   { title: "Stream", metrics: stream },
   { title: "Report writes", metrics: writes },
   { title: "Kubernetes API and Events", metrics: kubernetes },

@@ -38,6 +38,8 @@ export interface MetricsSource {
     unwrittenOccurrences: number;
     violations: number;
     reports: number;
+    /** Counter: violations that left their reports because they were not seen for too long. */
+    expired: number;
     /** Counter: alerts counted without their details, because memory.maxViolations was reached. */
     withoutDetails: number;
   };
@@ -57,6 +59,8 @@ export interface MetricsSource {
   writes(): {
     /** Counter by what became of it. */
     results: Counts;
+    /** Counter: reports deleted because nothing in them was young enough to be kept. */
+    removed: number;
     /** Changed reports that wait for their turn. */
     queued: number;
   };

@@ -123,7 +123,7 @@ describe("a start", () => {
       "the object tells of another policy, Other; delete it to have it written anew",
     ]);
     expect(store.get("shop/mine")?.summary.occurrences).toBe(2);
-    store.remove("shop/mine");
+    store.userRemoves("shop/mine");
     await s.stop();
     expect(store.get("shop/mine")).toMatchObject({ policy: { name: "mine" }, summary: { occurrences: 1 } });
     expect(s.pipeline.writer.refusals).toEqual([]);
@@ -188,6 +188,7 @@ describe("a stop", () => {
       sink: {
         list: (signal) => store.list(signal),
         read: (ref, signal) => store.read(ref, signal),
+        remove: (ref, version, signal) => store.remove(ref, version, signal),
         write(_report, signal) {
           hanging++;
           const gaveUp = { kind: "unknown", message: "aborted" } as const;

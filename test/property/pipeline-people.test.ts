@@ -21,7 +21,7 @@ describe("people", () => {
     await s.start();
     send(s, alert({ HostPID: 1 }), alert({ HostPID: 2 }));
     await s.clock.advance(10_000);
-    s.store.remove(KEY);
+    s.store.userRemoves(KEY);
     s.disconnect();
     await s.clock.advance(20_000);
     s.pipeline.onConnected();
@@ -46,7 +46,7 @@ describe("people", () => {
       await s.start();
       send(s, alert({ HostPID: 1 }));
       await s.clock.advance(10_000);
-      s.store.remove(KEY);
+      s.store.userRemoves(KEY);
       const write = s.sink.write.bind(s.sink);
       s.sink.write = async (report, signal) => {
         const answer = await write(report, signal);

@@ -5,7 +5,14 @@
 
 import { WATERMARK_ANNOTATION } from "../../src/api/names.ts";
 import type { Report } from "../../src/api/v1alpha1.ts";
-import type { ReadResult, ReportRef, ReportSink, WriteResult } from "../../src/sinks/sink.ts";
+import type {
+  ReadResult,
+  RemoveResult,
+  ReportRef,
+  ReportSink,
+  ReportVersion,
+  WriteResult,
+} from "../../src/sinks/sink.ts";
 import { keyOf, type MemorySink } from "./memory-sink.ts";
 
 /** What goes wrong. The first six change the store, the rest only the answer. */
@@ -82,6 +89,19 @@ export class FaultSink implements ReportSink {
     return await this.#store.write(report, signal);
   }
 
+  async remove(ref: ReportRef, version: ReportVersion, signal: AbortSignal): Promise<RemoveResult> {
+    const fault = this.#next();
+    if (fault === "refused") return { kind: "refused", reason: "forbidden", message: "injected" };
+    if (fault === "unknown_before") return { kind: "unknown", message: "injected" };
+    if (fault === "retry_before") return { kind: "retry", message: "injected" };
+    if (fault === "unknown_after" || fault === "retry_after") {
+      await this.#store.remove(ref, version, signal);
+      return { kind: fault === "unknown_after" ? "unknown" : "retry", message: "injected" };
+    }
+    if (fault) this.#disturb(fault, keyOf(ref), ref.namespace);
+    return await this.#store.remove(ref, version, signal);
+  }
+
   #next(): Fault | undefined {
     const fault = this.#faults.get(++this.calls);
     if (fault) this.hit.push(fault);
@@ -93,7 +113,7 @@ export class FaultSink implements ReportSink {
     if (fault === "namespace_gone") {
       if (namespace !== undefined) this.#store.removeNamespace(namespace);
     } else if (fault === "user_deletes") {
-      this.#store.remove(key);
+      this.#store.userRemoves(key);
     } else if (!this.#store.get(key)) {
       return;
     } else if (fault === "foreign_labels") {

@@ -126,6 +126,7 @@ export function pipelineOptions(mods: Partial<PipelineOptions> = {}): PipelineOp
     maxViolations: 200_000,
     duplicates: { windowMs: 60_000, maxEntries: 50_000 },
     redaction: {},
+    retention: { retentionMs: 0, sweepMs: 0 },
     gapEventMs: 60_000,
     writerId: "writer-a",
     ...mods,

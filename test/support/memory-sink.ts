@@ -5,7 +5,15 @@
 // objects that come back as JSON with their keys in another order.
 
 import type { Report } from "../../src/api/v1alpha1.ts";
-import type { ReadResult, ReportRef, ReportSink, SinkError, WriteResult } from "../../src/sinks/sink.ts";
+import type {
+  ReadResult,
+  RemoveResult,
+  ReportRef,
+  ReportSink,
+  ReportVersion,
+  SinkError,
+  WriteResult,
+} from "../../src/sinks/sink.ts";
 
 /** One state that the store has held. */
 export interface StoredState {
@@ -60,7 +68,7 @@ export class MemorySink implements ReportSink {
   }
 
   /** Deletes an object as a user would; false when there is none. */
-  remove(key: string): boolean {
+  userRemoves(key: string): boolean {
     const report = this.get(key);
     if (!report) return false;
     this.removedOccurrences += report.summary.occurrences;
@@ -70,7 +78,7 @@ export class MemorySink implements ReportSink {
   /** Deletes a namespace with all that is in it. */
   removeNamespace(namespace: string): void {
     this.goneNamespaces.add(namespace);
-    for (const key of [...this.#stored.keys()]) if (key.startsWith(`${namespace}/`)) this.remove(key);
+    for (const key of [...this.#stored.keys()]) if (key.startsWith(`${namespace}/`)) this.userRemoves(key);
   }
 
   async *list(_signal: AbortSignal): AsyncIterable<Report> {
@@ -105,6 +113,15 @@ export class MemorySink implements ReportSink {
     const uid = present?.metadata.uid ?? `uid-${++this.#version}`;
     if (report.metadata.uid !== undefined && report.metadata.uid !== uid) return { kind: "conflict" };
     return { kind: "written", report: this.#put(report, uid) };
+  }
+
+  async remove(ref: ReportRef, version: ReportVersion, _signal: AbortSignal): Promise<RemoveResult> {
+    const present = this.get(keyOf(ref));
+    if (!present) return { kind: "absent" };
+    const { uid, resourceVersion } = present.metadata;
+    if (version.uid !== uid || version.resourceVersion !== resourceVersion) return { kind: "conflict" };
+    this.userRemoves(keyOf(ref));
+    return { kind: "removed" };
   }
 
   #put(report: Report, uid: string): Report {

@@ -83,6 +83,7 @@ const BODY: ReportBody = {
   },
   violations: [VIOLATION],
   omitted: { violations: 2, occurrences: 8 },
+  expired: { violations: 1, occurrences: 4 },
   coverage: {
     continuousSince: "2026-11-23T09:59:58.000000Z",
     gaps: 1,

@@ -41,7 +41,7 @@ describe("the types of a report", () => {
     const fields = body.kind === "object" ? Object.keys(body.fields) : [];
     const own = /export interface Report extends ReportBody \{([^}]*)\}/.exec(source)?.[1] ?? "";
     expect([...own.matchAll(/^ {2}(\w+)/gm)].map((m) => m[1])).toEqual(["apiVersion", "kind", "metadata"]);
-    expect(fields).toEqual(["policy", "summary", "violations", "omitted", "coverage"]);
+    expect(fields).toEqual(["policy", "summary", "violations", "omitted", "expired", "coverage"]);
   });
 });
 

@@ -3,7 +3,7 @@
 
 import { describe, expect, it } from "vitest";
 import { Aggregator, type Urgency } from "../../../src/core/aggregate.ts";
-import { Distinct } from "../../../src/core/ledger.ts";
+import { Distinct } from "../../../src/core/distinct.ts";
 import { reportKey } from "../../../src/core/violation.ts";
 import { alert, hostAlert, START_US, throttleNotice, violation } from "../../support/gen.ts";
 import { add, newAggregator, reportsOf } from "./fold-alerts.ts";

@@ -2,7 +2,9 @@
 // Copyright The policy-violation-operator Authors
 
 import { describe, expect, it } from "vitest";
-import { type Base, Distinct, Ledger } from "../../../src/core/ledger.ts";
+import { Distinct } from "../../../src/core/distinct.ts";
+import type { Base } from "../../../src/core/entry.ts";
+import { Ledger } from "../../../src/core/ledger.ts";
 import { addPod, emptyTally, MAX_PODS, mergeInto } from "../../../src/core/tally.ts";
 import { emptyTotals } from "../../../src/core/totals.ts";
 import { alert, at, hostAlert, START_US, violation } from "../../support/gen.ts";

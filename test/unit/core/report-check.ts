@@ -100,7 +100,7 @@ function nameFaults(name: string, namespace: string | undefined): string[] {
   return [...(isName ? [] : [`name: ${name}`]), ...(isNamespace ? [] : [`namespace: ${namespace}`])];
 }
 
-function sumFaults({ summary, violations, omitted }: Report): string[] {
+function sumFaults({ summary, violations, omitted, expired }: Report): string[] {
   const faults: string[] = [];
   const expectSum = (what: string, parts: number, whole: number) => {
     if (parts !== whole) faults.push(`${what}: ${parts} is not ${whole}`);
@@ -108,8 +108,10 @@ function sumFaults({ summary, violations, omitted }: Report): string[] {
   const listed = violations.reduce((sum, violation) => sum + violation.occurrences, 0);
   const { prevented, allowed, unknown } = summary;
   expectSum("outcomes", prevented + allowed + unknown, summary.occurrences);
-  expectSum("occurrences", listed + (omitted?.occurrences ?? 0), summary.occurrences);
-  expectSum("violations", violations.length + (omitted?.violations ?? 0), summary.violations);
+  const away = (omitted?.occurrences ?? 0) + (expired?.occurrences ?? 0);
+  expectSum("occurrences", listed + away, summary.occurrences);
+  const gone = (omitted?.violations ?? 0) + (expired?.violations ?? 0);
+  expectSum("violations", violations.length + gone, summary.violations);
   for (const { id, occurrences, pods = [] } of violations) {
     const inPods = pods.reduce((sum, pod) => sum + pod.occurrences, 0);
     if (inPods > occurrences) faults.push(`${id}: ${inPods} in its pods, ${occurrences} in all`);

@@ -18,7 +18,7 @@ function numbers() {
       throttleNotices: 0,
       rejected: { no_policy: 0, invalid_json: 0 },
     },
-    held: { unwrittenOccurrences: 0, violations: 0, reports: 0, withoutDetails: 0 },
+    held: { unwrittenOccurrences: 0, violations: 0, reports: 0, expired: 0, withoutDetails: 0 },
     stream: {
       isUp: false,
       gaps: { StreamDown: 0 },
@@ -26,7 +26,7 @@ function numbers() {
       lastMessageMs: 0,
       disconnects: { ok_end: 0, error: 0 },
     },
-    writes: { results: { written: 0, conflict: 0 }, queued: 0 },
+    writes: { results: { written: 0, conflict: 0 }, removed: 0, queued: 0 },
     api: { requests: [] as { verb: string; code: string; count: number }[], retries: 0 },
     events: { sent: 0, suppressed: { rate: 0 }, lost: { queue_full: 0 } },
     reports: { rows: [] as ReportRow[], others: 0 },
@@ -76,6 +76,8 @@ describe("scrape", () => {
       "policy_violation_unwritten_occurrences 0",
       "policy_violation_violations_held 0",
       "policy_violation_reports_held 0",
+      "policy_violation_violations_expired_total 0",
+      "policy_violation_reports_removed_total 0",
       "policy_violation_stream_up 0",
       'policy_violation_stream_disconnects_total{reason="ok_end"} 0',
       'policy_violation_stream_disconnects_total{reason="error"} 0',
@@ -102,6 +104,7 @@ describe("scrape", () => {
       unwrittenOccurrences: 11,
       violations: 12,
       reports: 13,
+      expired: 27,
       withoutDetails: 15,
     };
     state.stream = {
@@ -111,7 +114,7 @@ describe("scrape", () => {
       lastMessageMs: 1_795_428_000_250,
       disconnects: { ok_end: 17, error: 18 },
     };
-    state.writes = { results: { written: 19, conflict: 20 }, queued: 21 };
+    state.writes = { results: { written: 19, conflict: 20 }, removed: 28, queued: 21 };
     state.api = { requests: [{ verb: "PUT", code: "OK", count: 22 }], retries: 23 };
     state.events = { sent: 24, suppressed: { rate: 25 }, lost: { queue_full: 26 } };
     state.reports = { rows: [SHOP], others: 29 };
@@ -131,6 +134,8 @@ describe("scrape", () => {
       "policy_violation_unwritten_occurrences 11",
       "policy_violation_violations_held 12",
       "policy_violation_reports_held 13",
+      "policy_violation_violations_expired_total 27",
+      "policy_violation_reports_removed_total 28",
       "policy_violation_stream_up 1",
       'policy_violation_stream_disconnects_total{reason="ok_end"} 17',
       'policy_violation_stream_disconnects_total{reason="error"} 18',

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// How many distinct things there are.
+// Invariant: never more than there are, and never less than was told before.
+
+/** Distinct things, exact in one process's life; `floor` is what the stored report already counted. */
+export class Distinct {
+  readonly seen = new Set<string>();
+  floor = 0;
+  /** More are not told apart: the count stays, as a lower bound. */
+  static readonly MAX = 10_000;
+
+  add(key: string): boolean {
+    if (this.seen.has(key) || this.seen.size >= Distinct.MAX) return false;
+    this.seen.add(key);
+    return true;
+  }
+
+  get count(): number {
+    return Math.max(this.floor, this.seen.size);
+  }
+
+  /** Whether the key was added; of a full set nobody can say that it was not. */
+  mayHave(key: string): boolean {
+    return this.seen.has(key) || this.seen.size >= Distinct.MAX;
+  }
+}

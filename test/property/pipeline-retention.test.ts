@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// What is not seen for long leaves its report, and a report with nothing left is deleted; no count goes down before.
+
+import { describe, expect, it } from "vitest";
+import type { Alert } from "../../src/api/alert.ts";
+import type { Report } from "../../src/api/v1alpha1.ts";
+import { FAULTS, type Fault } from "../support/fault-sink.ts";
+import { alert, at, hostAlert } from "../support/gen.ts";
+import { problemsOf, Simulation } from "./pipeline-simulation.ts";
+
+const KEY = "shop/no-package-managers";
+const MINUTE = 60_000;
+const OPTIONS = { retention: { retentionMs: 60 * MINUTE, sweepMs: 10 * MINUTE } };
+const FILE = { Operation: "File", Resource: "/etc/shadow", Result: "Passed" };
+
+function send(s: Simulation, ...alerts: Alert[]): void {
+  for (const each of alerts) s.pipeline.onAlert(each, 0);
+}
+
+function told(s: Simulation): Pick<Report, "summary" | "expired" | "omitted"> & { ids: number } {
+  const report = s.store.get(KEY);
+  if (!report) throw new Error("no report");
+  const { summary, expired, omitted, violations } = report;
+  return {
+    summary,
+    ids: violations.length,
+    ...(expired ? { expired } : {}),
+    ...(omitted ? { omitted } : {}),
+  };
+}
+
+/** One violation at the start, another one 50 minutes later. */
+async function sendTwo(s: Simulation): Promise<void> {
+  send(s, alert());
+  await s.clock.advance(50 * MINUTE);
+  send(s, alert(FILE, { UpdatedTime: at(50 * MINUTE) }));
+}
+
+async function started(faults?: ReadonlyMap<number, Fault>): Promise<Simulation> {
+  const s = new Simulation({ options: OPTIONS, ...(faults ? { faults } : {}) });
+  await s.start();
+  return s;
+}
+
+describe("a violation that is not seen for long", () => {
+  it("leaves the list and the memory, and its counts stay", async () => {
+    const s = await started();
+    send(s, alert({ HostPID: 1 }), alert({ HostPID: 2 }));
+    await s.clock.advance(50 * MINUTE);
+    send(s, alert(FILE, { UpdatedTime: at(50 * MINUTE) }));
+    await s.clock.advance(11 * MINUTE);
+    expect(told(s)).toMatchObject({ ids: 2, summary: { occurrences: 3, violations: 2 } });
+    expect(told(s).expired).toBeUndefined();
+    await s.clock.advance(10 * MINUTE);
+    expect(told(s)).toMatchObject({
+      ids: 1,
+      expired: { violations: 1, occurrences: 2 },
+      summary: { occurrences: 3, prevented: 2, allowed: 1, violations: 2, firstSeen: at(0) },
+    });
+    expect(told(s).omitted).toBeUndefined();
+    expect(s.pipeline.aggregator.violationsHeld).toBe(1);
+    expect(s.pipeline.aggregator.expiredTotal).toBe(1);
+    expect(problemsOf(s)).toEqual([]);
+  });
+
+  it("is listed anew when it is seen again, and says that it may have been there before", async () => {
+    const s = await started();
+    await sendTwo(s);
+    await s.clock.advance(21 * MINUTE);
+    send(s, alert({ UpdatedTime: at(71 * MINUTE) }));
+    await s.clock.advance(MINUTE);
+    const [again] = s.store.get(KEY)?.violations ?? [];
+    expect(again).toMatchObject({ occurrences: 1, lowerBound: true, firstSeen: at(71 * MINUTE) });
+    expect(told(s)).toMatchObject({
+      expired: { violations: 1, occurrences: 1 },
+      summary: { occurrences: 3 },
+    });
+    expect(problemsOf(s)).toEqual([]);
+  });
+
+  it("stays while something of it is unwritten, and where nothing is to be forgotten", async () => {
+    const s = await started();
+    await sendTwo(s);
+    await s.clock.advance(MINUTE);
+    void s.pipeline.writer.suspend();
+    send(s, alert({ UpdatedTime: at(1) }));
+    await s.clock.advance(80 * MINUTE);
+    // Who does not write does not sweep.
+    expect(s.pipeline.aggregator.expiredTotal).toBe(0);
+    s.pipeline.aggregator.expire(Number.MAX_SAFE_INTEGER);
+    expect(s.pipeline.aggregator.violationsHeld).toBe(1);
+    s.pipeline.writer.start();
+    await s.stop();
+    expect(told(s)).toMatchObject({ ids: 1, expired: { violations: 1, occurrences: 1 } });
+    expect(problemsOf(s)).toEqual([]);
+    const forEver = new Simulation();
+    await forEver.start();
+    send(forEver, alert());
+    await forEver.clock.advance(1000 * 24 * 60 * MINUTE);
+    expect(forEver.store.get(KEY)?.violations).toHaveLength(1);
+  });
+
+  it("goes on from where the process before left", async () => {
+    const s = await started();
+    await sendTwo(s);
+    await s.clock.advance(21 * MINUTE);
+    await s.stop();
+    const next = new Simulation({ store: s.store, clock: s.clock, options: OPTIONS });
+    await next.start();
+    // Not at once: first a person may look at what the new process found.
+    expect(next.store.get(KEY)?.violations).toHaveLength(1);
+    send(next, alert({ UpdatedTime: at(71 * MINUTE) }));
+    await next.clock.advance(61 * MINUTE);
+    expect(told(next)).toMatchObject({
+      ids: 1,
+      expired: { violations: 2, occurrences: 2 },
+      summary: { occurrences: 3, violations: 3 },
+    });
+    expect(problemsOf(next, false)).toEqual([]);
+  });
+});
+
+describe("a report with nothing left", () => {
+  it("is deleted, and another begins at zero", async () => {
+    const s = await started();
+    send(s, alert());
+    await s.clock.advance(65 * MINUTE);
+    send(s, hostAlert({ UpdatedTime: at(65 * MINUTE) }));
+    await s.clock.advance(6 * MINUTE);
+    expect(s.store.get(KEY)).toBeUndefined();
+    expect(s.store.get("/host-files")).toBeDefined();
+    expect(s.pipeline.aggregator.ledgers.size).toBe(1);
+    expect(s.pipeline.writer.removed).toBe(1);
+    send(s, alert({ UpdatedTime: at(72 * MINUTE) }));
+    await s.clock.advance(MINUTE);
+    expect(told(s)).toMatchObject({ ids: 1, summary: { occurrences: 1, firstSeen: at(72 * MINUTE) } });
+    expect(s.store.get(KEY)?.violations[0]?.lowerBound).toBeUndefined();
+    expect(problemsOf(s)).toEqual([]);
+  });
+
+  it("stays when a person edits it at that moment, until the next sweep", async () => {
+    const s = await started(new Map([[2, "foreign_counts"]]));
+    send(s, alert());
+    await s.clock.advance(61 * MINUTE);
+    expect(s.sink.calls).toBe(1);
+    await s.clock.advance(10 * MINUTE);
+    expect(s.sink.hit).toEqual(["foreign_counts"]);
+    expect(told(s).summary.occurrences).toBe(8);
+    await s.clock.advance(11 * MINUTE);
+    expect(s.store.reports).toEqual([]);
+  });
+
+  it.each(FAULTS)("(%s while it is deleted) loses and doubles nothing", async (fault) => {
+    for (const call of [2, 3, 4]) {
+      const s = await started(new Map([[call, fault]]));
+      send(s, alert());
+      await s.clock.advance(70 * MINUTE - 1);
+      // The alert comes while the deletion is under way.
+      const late = alert({ UpdatedTime: at(70 * MINUTE) });
+      const { store } = s;
+      const remove = store.remove.bind(store);
+      store.remove = async (...args) => {
+        s.pipeline.onAlert(late, 0);
+        store.remove = remove;
+        return await remove(...args);
+      };
+      await s.clock.advance(20 * MINUTE);
+      await s.stop();
+      expect(problemsOf(s)).toEqual([]);
+      expect(s.pipeline.aggregator.unwrittenOccurrences).toBe(0);
+    }
+  });
+});
