@@ -4,7 +4,7 @@
 // A store that answers at once and keeps nothing: what a write costs is making the JSON and reading the answer's.
 
 import type { Report } from "../../src/api/v1alpha1.ts";
-import type { ReadResult, ReportSink, WriteResult } from "../../src/sinks/sink.ts";
+import type { ReadResult, RemoveResult, ReportSink, WriteResult } from "../../src/sinks/sink.ts";
 
 export class InstantSink implements ReportSink {
   writes = 0;
@@ -12,6 +12,10 @@ export class InstantSink implements ReportSink {
   async *list(): AsyncIterable<Report> {}
 
   read(): Promise<ReadResult> {
+    return Promise.resolve({ kind: "absent" });
+  }
+
+  remove(): Promise<RemoveResult> {
     return Promise.resolve({ kind: "absent" });
   }
 

@@ -71,17 +71,15 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       const name = "pvo-policy-violation-operator";
       const kubeconfig = cluster.kubeconfigFor(await cluster.createServiceAccountToken("kubearmor", name));
       const node = await startNode({ dropLikeKubeArmor: false });
-      const operator = new OperatorProcess({
-        kubeconfig,
-        relay: node.address,
-        leaderElection: true,
-        env: {
-          PVO_REPORTS_MIN_INTERVAL_MS: "200",
-          PVO_EVENTS_MIN_GAP_MS: "100",
-          POD_NAMESPACE: "kubearmor",
-          POD_NAME: `${name}-6d4f8c7b9d-x7k2p`,
-        },
-      });
+      const start = (env: Record<string, string>) =>
+        new OperatorProcess({
+          kubeconfig,
+          relay: node.address,
+          leaderElection: true,
+          env: { POD_NAMESPACE: "kubearmor", POD_NAME: `${name}-6d4f8c7b9d-x7k2p`, ...env },
+        });
+      const operator = start({ PVO_REPORTS_MIN_INTERVAL_MS: "200", PVO_EVENTS_MIN_GAP_MS: "100" });
+      let sweeper: OperatorProcess | undefined;
       try {
         await node.waitForClients();
         node.push(readAlerts(SAMPLES_PATH));
@@ -103,8 +101,12 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
         });
         expect(described).toContain("KubeArmor's alert stream is down");
         expect(await operator.stop()).toBe(0);
+        sweeper = start({ PVO_REPORTS_RETENTION_MS: "1000", PVO_REPORTS_RETENTION_SWEEP_MS: "200" });
+        await eventually("no report", async () => (await allReports(cluster)).length === 0, 60_000);
+        expect(await sweeper.stop()).toBe(0);
       } finally {
         await operator.kill();
+        await sweeper?.kill();
         await node.stop();
       }
       const user = `system:serviceaccount:kubearmor:${name}`;

@@ -117,6 +117,36 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       });
     });
 
+    describe("a removal", () => {
+      test("takes exactly the version that it names, and nothing else", async () => {
+        const first = await written(report());
+        const { uid, resourceVersion } = first.metadata;
+        const second = await written({ ...first, coverage: { ...first.coverage, gaps: 9 } });
+        const ref = { namespace, name: "p" };
+        expect(await sink.remove(ref, { uid, resourceVersion }, SIGNAL)).toEqual({ kind: "conflict" });
+        const other = {
+          uid: "6f1c0a9b-0000-4000-8000-000000000000",
+          resourceVersion: second.metadata.resourceVersion,
+        };
+        expect(await sink.remove(ref, other, SIGNAL)).toEqual({ kind: "conflict" });
+        const now = { uid, resourceVersion: second.metadata.resourceVersion };
+        expect(await sink.remove(ref, now, SIGNAL)).toEqual({ kind: "removed" });
+        expect(await sink.read(ref, SIGNAL)).toEqual({ kind: "absent" });
+        expect(await sink.remove(ref, now, SIGNAL)).toEqual({ kind: "absent" });
+        expect(await sink.remove({ namespace: "nowhere", name: "p" }, now, SIGNAL)).toEqual({
+          kind: "absent",
+        });
+      });
+
+      test("works on a cluster report", async () => {
+        const { metadata } = await written(ours(fullClusterReport(), "removed"));
+        const { uid, resourceVersion } = metadata;
+        expect(await sink.remove({ name: "removed" }, { uid, resourceVersion }, SIGNAL)).toEqual({
+          kind: "removed",
+        });
+      });
+    });
+
     describe("a report", () => {
       test("is created, read back whole, replaced, and listed", async () => {
         const created = await written(report());

@@ -113,6 +113,18 @@ coverage:
     expect(readdirSync(join(directory, "shop/policyviolationreports"))).toEqual(["p.yaml"]);
   });
 
+  test("and is removed when it is the version that was read", async () => {
+    const { metadata } = await written(report("shop", "p"));
+    const ref = { namespace: "shop", name: "p" };
+    const version = { uid: undefined, resourceVersion: metadata.resourceVersion };
+    expect(await sink.remove(ref, { ...version, resourceVersion: "another" }, SIGNAL)).toEqual({
+      kind: "conflict",
+    });
+    expect(await sink.remove(ref, version, SIGNAL)).toEqual({ kind: "removed" });
+    expect(await sink.remove(ref, version, SIGNAL)).toEqual({ kind: "absent" });
+    expect(readdirSync(join(directory, "shop/policyviolationreports"))).toEqual([]);
+  });
+
   test("also when its name is as long as Kubernetes allows", async () => {
     const names = ["a", "b"].map((end) => `${"x".repeat(252)}${end}`);
     for (const name of names) await written(report("shop", name));
