@@ -139,8 +139,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       });
 
       test("works on a cluster report", async () => {
-        const { metadata } = await written(ours(fullClusterReport(), "removed"));
-        const { uid, resourceVersion } = metadata;
+        const { uid, resourceVersion } = (await written(ours(fullClusterReport(), "removed"))).metadata;
         expect(await sink.remove({ name: "removed" }, { uid, resourceVersion }, SIGNAL)).toEqual({
           kind: "removed",
         });
