@@ -31,7 +31,6 @@ export interface Flags extends FilterFlags {
   once?: boolean;
   buckets?: string;
   window?: string;
-  history?: string;
   repository?: string;
   branch?: string;
   path?: string;
@@ -133,7 +132,6 @@ REPORT is NAME, NAMESPACE/NAME or cpvr/NAME; ID is the id of a violation from th
       ...FILTER,
       ["--window <TIME>", "How far back; default: as far as the reports go."],
       ["--buckets <N>", "Into how many parts; default 24."],
-      ["--history <DIR>", "A Git checkout with exports in it: the commits tell when more exactly."],
     ],
   },
   {

@@ -31,6 +31,10 @@ const BASE = `/apis/${API_GROUP}/${API_VERSION}`;
 /** A paging token lives for minutes; a list that keeps outliving it is not going to end. */
 const MAX_RESTARTS = 3;
 
+const METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+/** Nobody waits longer than that for a Tab. */
+const COMPLETION_TIMEOUT_MS = 2000;
+
 interface Page {
   items?: unknown[];
   metadata?: { continue?: string };
@@ -82,6 +86,17 @@ export function clusterReports(options: ClusterReportsOptions): ReportSource {
 
   return {
     where: "the cluster",
+    async namespaces() {
+      const page = await client.request<Page>({
+        method: "GET",
+        path: "/api/v1/namespaces",
+        query: { limit: 500 },
+        accept: METADATA_LIST,
+        timeoutMs: COMPLETION_TIMEOUT_MS,
+        signal,
+      });
+      return (page?.items ?? []).map((item) => (item as Report).metadata.name);
+    },
     async *list({ namespace }) {
       yield* listKind(REPORT_PLURAL, namespace);
       if (namespace === undefined) yield* listKind(CLUSTER_REPORT_PLURAL, undefined);

@@ -4,11 +4,19 @@
 // Which command does what a call asks for.
 
 import type { Call, Flags } from "./arguments.ts";
+import { audit } from "./audit.ts";
+import { completionScript } from "./completion.ts";
 import { explain } from "./explain.ts";
 import { exportReports } from "./export.ts";
+import { gate } from "./gate.ts";
 import { list } from "./list.ts";
 import { type ExitCode, wrongCall } from "./problem.ts";
+import { push } from "./push.ts";
+import { readiness } from "./readiness.ts";
 import type { Session } from "./session.ts";
+import type { PluginTerminal } from "./terminal.ts";
+import { timeline } from "./timeline.ts";
+import { top } from "./top.ts";
 
 type Asked = Extract<Call, { command: string }>;
 type Command = (session: Session, flags: Flags, args: readonly string[]) => Promise<ExitCode>;
@@ -16,14 +24,22 @@ type Command = (session: Session, flags: Flags, args: readonly string[]) => Prom
 const BY_NAME: Readonly<Record<string, Command>> = {
   list,
   explain: (session, flags, [what = ""]) => explain(session, what, flags),
+  top,
+  timeline,
+  readiness: (session, flags, [policy]) => readiness(session, policy, flags),
   export: exportReports,
+  push,
+  gate,
+  audit,
 };
 
 /** Does what a call asks for; `open` gives the session when it is needed. */
 export async function dispatch(
   { command, args, flags }: Asked,
+  terminal: PluginTerminal,
   open: (flags: Flags) => Session,
 ): Promise<ExitCode> {
+  if (command === "completion") return completionScript({ terminal }, args[0] ?? "");
   const run = BY_NAME[command];
   if (!run) throw wrongCall(`there is no command "${command}"`);
   return await run(open(flags), flags, args);

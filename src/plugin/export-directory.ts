@@ -231,6 +231,10 @@ export function directoryReports(directory: string): ReportSource {
   }
   return {
     where: directory,
+    async namespaces() {
+      const names = (await load()).flatMap(({ metadata }) => metadata.namespace ?? []);
+      return [...new Set(names)];
+    },
     async *list({ namespace }) {
       for (const report of await load()) {
         if (namespace === undefined || report.metadata.namespace === namespace) yield report;

@@ -6,14 +6,14 @@
 import { stringify } from "yaml";
 import { API_GROUP } from "../api/names.ts";
 import type { Flags } from "./arguments.ts";
-import type { Colors } from "./colors.ts";
-import { type Column, layOut } from "./columns.ts";
+import { layOut } from "./columns.ts";
 import { plain, plainData } from "./escape.ts";
 import { parseFilter, select } from "./filter.ts";
 import { EXIT, type ExitCode, wrongCall } from "./problem.ts";
-import { byWorst, deedOf, type Found, isLowerBound, namespaceOf, violationsOf } from "./report-view.ts";
+import { byWorst, type Found, violationsOf } from "./report-view.ts";
 import { colorsOf, placeOf, reportsOf, type Session, scopeOf, wholeNumber } from "./session.ts";
-import { age, msOf } from "./when.ts";
+import { watchList } from "./top.ts";
+import { columnsFor, rowOf } from "./violation-table.ts";
 
 const FORMS = ["wide", "json", "yaml", "name"];
 /** Lines on a screen, unless told otherwise: more than that nobody reads. */
@@ -31,6 +31,8 @@ export async function list(session: Session, flags: Flags): Promise<ExitCode> {
   const limit = limitOf(flags, session);
   const { found, hidden } = select(violationsOf(await reportsOf(session, flags)), filter);
   found.sort(byWorst);
+  if (flags.watch && output !== undefined && output !== "wide")
+    throw wrongCall(`-w shows a table: it can't go with -o ${output}`);
   if (output === "json" || output === "yaml") {
     terminal.out(asData(found, output));
     return EXIT.ok;
@@ -60,7 +62,7 @@ export async function list(session: Session, flags: Flags): Promise<ExitCode> {
     terminal.err(
       `${hidden} accepted ${hidden === 1 ? "violation is" : "violations are"} not shown; --accepted shows them.\n`,
     );
-  return EXIT.ok;
+  return flags.watch ? await watchList(session, flags, found) : EXIT.ok;
 }
 
 function limitOf(flags: Flags, { terminal }: Session): number {
@@ -68,72 +70,8 @@ function limitOf(flags: Flags, { terminal }: Session): number {
   return wholeNumber("--limit", flags.limit, 0, 1_000_000) || Number.POSITIVE_INFINITY;
 }
 
-interface TableForm {
-  all: boolean;
-  isWide: boolean;
-  nowMs: number;
-  paint: Colors;
-}
-
-/** The columns of the table; what was not known is empty. */
-export function columnsFor({ all, isWide, nowMs, paint }: TableForm): Column<Found>[] {
-  const ago = (time: string) => age(nowMs - msOf(time));
-  const columns: (Column<Found> | false)[] = [
-    all && { title: "NAMESPACE", narrowTitle: "NS", cell: (f) => plain(namespaceOf(f)), minWidth: 6 },
-    {
-      title: "SEVERITY",
-      cell: ({ report }) => plain(report.summary.severity),
-      style: (text, { report }) => paint.severity(report.summary.severity, text),
-    },
-    {
-      title: "OUTCOME",
-      cell: ({ violation }) => plain(violation.outcome),
-      style: (text, { violation }) => paint.outcome(violation.outcome, text),
-    },
-    {
-      title: "WORKLOAD",
-      cell: ({ violation: { workload } }) => plain(`${workload.kind}/${workload.name}`),
-      minWidth: 12,
-    },
-    isWide && { title: "CONTAINER", cell: ({ violation }) => plain(violation.container ?? "") },
-    { title: "VIOLATION", cell: ({ violation }) => plain(deedOf(violation)), minWidth: 12 },
-    { title: "POLICY", cell: ({ report }) => plain(report.policy.name), minWidth: 10, isOptional: true },
-    isWide && { title: "ACTION", cell: ({ violation }) => plain(violation.action ?? "") },
-    {
-      title: "COUNT",
-      cell: (f) => `${f.violation.occurrences}${isLowerBound(f) ? "+" : ""}`,
-      align: "right",
-    },
-    isWide && { title: "PODS", cell: ({ violation }) => String(violation.pods?.length ?? 0), align: "right" },
-    isWide && { title: "FIRST SEEN", cell: ({ violation }) => ago(violation.firstSeen) },
-    { title: "LAST SEEN", narrowTitle: "SEEN", cell: ({ violation }) => ago(violation.lastSeen) },
-    isWide && { title: "ACCEPTED BY", cell: ({ accepted }) => plain(accepted ?? "") },
-    {
-      title: "ID",
-      cell: ({ violation }) => plain(violation.id),
-      style: (text) => paint.dim(text),
-      minWidth: 8,
-      isPrefix: true,
-    },
-  ];
-  return columns.filter((column) => column !== false);
-}
-
-/** What the table shows, in full, for programs: `violations` holds what the report does and where it was found. */
 function asData(found: readonly Found[], form: "json" | "yaml"): string {
-  const violations = found.map(({ report, violation, accepted }) => ({
-    report: {
-      kind: report.kind,
-      ...(report.metadata.namespace === undefined ? {} : { namespace: report.metadata.namespace }),
-      name: report.metadata.name,
-    },
-    policy: report.policy,
-    severity: report.summary.severity,
-    ...(accepted === undefined ? {} : { accepted }),
-    ...violation,
-    lowerBound: isLowerBound({ report, violation, accepted }),
-  }));
-  const data = plainData({ violations });
+  const data = plainData({ violations: found.map(rowOf) });
   if (form === "json") return `${JSON.stringify(data, null, 2)}\n`;
   return stringify(data, {
     lineWidth: 0,

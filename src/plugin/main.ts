@@ -11,6 +11,7 @@ import { systemClock } from "../lib/clock.ts";
 import { VERSION } from "../version.ts";
 import { type Flags, parseCall } from "./arguments.ts";
 import { clusterReports } from "./cluster-reports.ts";
+import { COMPLETE, complete } from "./completion.ts";
 import { dispatch } from "./dispatch.ts";
 import { directoryReports } from "./export-directory.ts";
 import { EXIT, messageOf, Problem } from "./problem.ts";
@@ -41,30 +42,40 @@ const run: RunProgram = (file, args, options) =>
   });
 
 async function main(argv: readonly string[]): Promise<number> {
+  const stop = new AbortController();
+  const open = (flags: Flags) => openSession(flags, stop.signal);
+  if (argv[0] === COMPLETE) {
+    terminal.out(await complete(argv.slice(1), open));
+    return EXIT.ok;
+  }
   const call = parseCall(argv, VERSION);
   if ("exit" in call) {
     terminal.out(call.stdout);
     terminal.err(call.stderr);
     return call.exit;
   }
-  const stop = new AbortController();
   for (const name of ["SIGINT", "SIGTERM"] as const) {
     process.on(name, () => {
-      if (stop.signal.aborted) process.exit(130);
+      if (stop.signal.aborted) process.exit(EXIT.failed);
       stop.abort();
     });
   }
-  return await dispatch(call, (flags) => openSession(flags, stop.signal));
+  return await dispatch(call, terminal, open);
 }
 
 function openSession(flags: Flags, signal: AbortSignal): Session {
   const common = { terminal, clock: systemClock, signal, run };
   if (flags.from !== undefined) {
-    return { ...common, source: directoryReports(flags.from), contextNamespace: undefined };
+    return { ...common, source: directoryReports(flags.from), contextNamespace: undefined, contexts: [] };
   }
   const kubeConfig = loadKubeConfig({ path: flags.kubeconfig, context: flags.context, env });
   const client = new KubeClient({ kubeConfig, version: VERSION, clock: systemClock });
-  return { ...common, source: clusterReports({ client, signal }), contextNamespace: kubeConfig.namespace };
+  return {
+    ...common,
+    source: clusterReports({ client, signal }),
+    contextNamespace: kubeConfig.namespace,
+    contexts: kubeConfig.config.getContexts().map(({ name }) => name),
+  };
 }
 
 /** A pipe that nobody reads any more (`| head`) is no failure. */

@@ -16,6 +16,8 @@ export interface ReportSource {
   list(scope: Scope): AsyncIterable<Report>;
   /** One report by its name; undefined when it is not there. */
   read(namespace: string | undefined, name: string): Promise<Report | undefined>;
+  /** Names of namespaces, for completion. */
+  namespaces(): Promise<string[]>;
   /** Where the reports come from, for a message. */
   where: string;
 }

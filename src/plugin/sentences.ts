@@ -143,12 +143,14 @@ const GAPS: Readonly<Record<string, string>> = {
 
 /** How far the numbers of a report can be trusted. */
 export function coverage(report: Report): string[] {
-  const { gaps, throttleNotices, lowerBound, continuousSince } = report.coverage;
+  const { gaps, throttleNotices, rejected, withoutDetails, lowerBound, continuousSince } = report.coverage;
   const sentences: string[] = [];
   if (lowerBound) {
     const why = [
       gaps > 0 ? `${count(gaps, "time")} nobody read the stream` : "",
       throttleNotices > 0 ? `KubeArmor muted a container ${count(throttleNotices, "time")}` : "",
+      rejected ? `${count(rejected, "alert")} could not be understood` : "",
+      withoutDetails ? `${count(withoutDetails, "alert")} found no room in the operator's memory` : "",
     ].filter((part) => part !== "");
     sentences.push(`The numbers are lower bounds${why.length > 0 ? `: ${why.join(", and ")}` : ""}.`);
   } else sentences.push("No gap is known: the numbers are all that KubeArmor sent.");

@@ -19,6 +19,8 @@ export interface Session {
   source: ReportSource;
   /** The namespace of the kubeconfig's context; undefined for a directory. */
   contextNamespace: string | undefined;
+  /** Names of the kubeconfig's contexts. */
+  contexts: readonly string[];
   /** Runs a program to its end, as `git` is needed by two commands; rejects when it can't be started. */
   run: RunProgram;
 }

@@ -11,6 +11,7 @@ import { buildPlugin } from "../../scripts/plugin.ts";
 import { locateParts, pathsOf } from "../parts/parts.ts";
 import { SAMPLE_REPORTS_DIR } from "../plugin/session.ts";
 import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
+import { until } from "../support/kube-clients.ts";
 import { type RunResult, run } from "../support/process.ts";
 
 const missing = whyNoCluster();
@@ -112,6 +113,65 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
           "-  occurrences: 1",
           "+  occurrences: 2",
         ]);
+      });
+
+      test("kubectl completes commands, namespaces and policies of the cluster", async () => {
+        const completed = async (...words: string[]) =>
+          (await asUser(["__complete", "violations", ...words])).stdout.trimEnd().split("\n");
+        expect(await completed("rea")).toEqual(["readiness", ":4"]);
+        expect(await completed("-n", "wordpress")).toEqual(["wordpress-mysql", ":4"]);
+        expect(await completed("-n", "default", "--policy", "block")).toEqual([
+          "block-pkg-mgmt-tools-exec",
+          ":4",
+        ]);
+        expect(await completed("--context", "")).toEqual(["test", ":4"]);
+      });
+
+      test("the gate, readiness, the timeline and the audit work on a cluster", async () => {
+        const gate = await asUser(["violations", "gate", "-A", "--severity", "critical"]);
+        expect({ code: gate.code, head: gate.stdout.split("\n")[0] }).toEqual({
+          code: 1,
+          head: "SHUT: 1 violation that nobody accepted",
+        });
+        expect(
+          (await asUser(["violations", "gate", "-A", "--severity", "critical", "--since", "1h"])).code,
+        ).toBe(0);
+        const ready = await asUser(["violations", "readiness", "nginx-secret", "-n", "my-ext-secret"]);
+        expect({ code: ready.code, head: ready.stdout.split("\n")[0] }).toEqual({
+          code: 0,
+          head: "nginx-secret: blocks already",
+        });
+        expect((await asUser(["violations", "timeline", "-A", "--buckets", "3"])).stdout).toContain(
+          "prevented",
+        );
+        const page = await asUser(["violations", "audit", "-A"]);
+        expect(page.stdout.match(/<article /g)).toHaveLength(24);
+      });
+
+      test("top sees an occurrence between two looks", async () => {
+        // The list of the cluster's own reports ends a look.
+        const looks = () =>
+          cluster
+            .auditEntries()
+            .filter(({ requestURI }) => requestURI.includes("/clusterpolicyviolationreports?limit=")).length;
+        const before = looks();
+        const looking = asUser(["violations", "top", "-A", "--once", "--interval", "6s"]);
+        await until("the first look", () => (looks() > before ? true : undefined));
+        const bump = '[{"op":"replace","path":"/violations/0/occurrences","value":9}]';
+        await cluster.kubectl([
+          "patch",
+          "pvr",
+          "-n",
+          "default",
+          "ksp-vault-network",
+          "--type=json",
+          "-p",
+          bump,
+        ]);
+        const { code, stdout } = await looking;
+        expect(code).toBe(0);
+        expect(stdout).toMatch(/ 8 occurrences of 1 violation in \d+ s/);
+        expect(stdout).toMatch(/^ *\+8 .* ksp-vault-network /m);
       });
 
       test("a person with rights in one namespace sees that one, and is told about the others", async () => {

@@ -10,12 +10,14 @@ import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import type { Report, Violation } from "../../src/api/v1alpha1.ts";
 import type { Clock } from "../../src/lib/clock.ts";
-import { type Call, parseCall } from "../../src/plugin/arguments.ts";
+import { type Flags, parseCall } from "../../src/plugin/arguments.ts";
+import { complete } from "../../src/plugin/completion.ts";
 import { dispatch } from "../../src/plugin/dispatch.ts";
 import { directoryReports } from "../../src/plugin/export-directory.ts";
 import { Problem } from "../../src/plugin/problem.ts";
 import type { ReportSource } from "../../src/plugin/report-source.ts";
-import type { RunProgram } from "../../src/plugin/session.ts";
+import type { RunProgram, Session } from "../../src/plugin/session.ts";
+import type { PluginTerminal } from "../../src/plugin/terminal.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 
 /** The reports of the 26 sample alerts. */
@@ -35,6 +37,8 @@ export interface PluginOptions {
   hasColor?: boolean;
   clock?: Clock;
   signal?: AbortSignal;
+  /** Sees all that was printed so far, each time something is. */
+  onOut?: (text: string) => void;
 }
 
 /** 2026-11-23 10:00 UTC, unless a test has its own clock. */
@@ -42,29 +46,12 @@ const START_MS = Date.UTC(2026, 10, 23, 10);
 
 /** Runs a command; a Problem becomes its exit code and its message on standard error. */
 export async function plugin(argv: readonly string[], options: PluginOptions = {}): Promise<Outcome> {
-  const outcome: Outcome = { code: 0, out: "", err: "" };
   const call = parseCall(argv, "1.2.3");
   if ("exit" in call) return { code: call.exit, out: call.stdout, err: call.stderr };
+  const outcome: Outcome = { code: 0, out: "", err: "" };
+  const terminal = terminalFor(outcome, options);
   try {
-    outcome.code = await dispatch(call, (flags) => ({
-      terminal: {
-        out: (text) => {
-          outcome.out += text;
-        },
-        err: (text) => {
-          outcome.err += text;
-        },
-        isInteractive: options.isInteractive ?? false,
-        hasColor: options.hasColor ?? false,
-        columns: options.columns,
-        rows: undefined,
-      },
-      clock: options.clock ?? new FakeClock(START_MS),
-      signal: options.signal ?? new AbortController().signal,
-      source: flags.from === undefined ? sourceOf(options.reports) : directoryReports(flags.from),
-      contextNamespace: flags.from === undefined ? "default" : undefined,
-      run,
-    }));
+    outcome.code = await dispatch(call, terminal, (flags) => session(flags, terminal, options));
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     return { code: error.exit, out: outcome.out, err: `${outcome.err}error: ${error.message}\n` };
@@ -72,9 +59,38 @@ export async function plugin(argv: readonly string[], options: PluginOptions = {
   return outcome;
 }
 
-/** What a call is taken for. */
-export function parsed(...argv: string[]): Call {
-  return parseCall(argv, "1.2.3");
+/** What the shell is offered for the last of `words`. */
+export async function completions(words: readonly string[], options: PluginOptions = {}): Promise<string[]> {
+  const terminal = terminalFor({ code: 0, out: "", err: "" }, options);
+  return (await complete(words, (flags) => session(flags, terminal, options))).trimEnd().split("\n");
+}
+
+function terminalFor(outcome: Outcome, options: PluginOptions): PluginTerminal {
+  return {
+    out: (text) => {
+      outcome.out += text;
+      options.onOut?.(outcome.out);
+    },
+    err: (text) => {
+      outcome.err += text;
+    },
+    isInteractive: options.isInteractive ?? false,
+    hasColor: options.hasColor ?? false,
+    columns: options.columns,
+    rows: undefined,
+  };
+}
+
+function session(flags: Flags, terminal: PluginTerminal, options: PluginOptions): Session {
+  return {
+    terminal,
+    clock: options.clock ?? new FakeClock(START_MS),
+    signal: options.signal ?? new AbortController().signal,
+    source: flags.from === undefined ? sourceOf(options.reports) : directoryReports(flags.from),
+    contextNamespace: flags.from === undefined ? "default" : undefined,
+    contexts: ["dev", "prod"],
+    run,
+  };
 }
 
 function sourceOf(reports: PluginOptions["reports"]): ReportSource {
@@ -86,6 +102,9 @@ function sourceOf(reports: PluginOptions["reports"]): ReportSource {
 export function memoryReports(reports: readonly Report[]): ReportSource {
   return {
     where: "memory",
+    async namespaces() {
+      return [...new Set(reports.flatMap(({ metadata }) => metadata.namespace ?? []))];
+    },
     async *list({ namespace }) {
       for (const report of reports) {
         if (namespace === undefined || report.metadata.namespace === namespace) yield report;

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// `gate`: whether a pipeline may go on. What shuts the gate: a violation that nobody accepted and nobody knew.
+// Invariant: what could not be found out never opens the gate.
+
+import { existsSync } from "node:fs";
+import type { Report } from "../api/v1alpha1.ts";
+import type { Flags } from "./arguments.ts";
+import { layOut } from "./columns.ts";
+import { plain, plainData } from "./escape.ts";
+import { readDirectory } from "./export-directory.ts";
+import { type Filter, parseFilter } from "./filter.ts";
+import { junit } from "./gate-junit.ts";
+import { sarif } from "./gate-sarif.ts";
+import { EXIT, type ExitCode, Problem, wrongCall } from "./problem.ts";
+import { byWorst, type Found, recentGaps, reportPath, violationsOf } from "./report-view.ts";
+import { count } from "./sentences.ts";
+import { colorsOf, reportsOf, type Session, scopeOf } from "./session.ts";
+import { columnsFor, rowOf } from "./violation-table.ts";
+import { msOf, parseSince } from "./when.ts";
+
+/** What a gate found. */
+export interface Verdict {
+  /** Everything that was looked at. */
+  reports: readonly Report[];
+  /** What shuts the gate, worst first. */
+  shut: Found[];
+  /** What would have, but for an acceptance. */
+  accepted: Found[];
+  /** What would have, but for the directory. */
+  known: Found[];
+}
+
+type Printer = (verdict: Verdict, session: Session, flags: Flags) => string;
+
+const PRINTERS: Readonly<Record<string, Printer>> = {
+  text: asText,
+  json: asJson,
+  junit: (verdict) => junit(verdict),
+  sarif: (verdict) => sarif(verdict),
+};
+
+/** Prints the verdict; 0 when the gate is open, 1 when it is shut. */
+export async function gate(session: Session, flags: Flags): Promise<ExitCode> {
+  const form = flags.output ?? "text";
+  const printer = PRINTERS[form];
+  if (!printer)
+    throw wrongCall(`-o "${plain(form)}" is no form: it must be ${Object.keys(PRINTERS).join(", ")}`);
+  const filter = parseFilter(flags, session.clock.nowMs());
+  const known = flags.baseline === undefined ? new Set<string>() : await knownIn(flags.baseline);
+  const verdict = judge(await reportsOf(session, flags), filter, known);
+  if (flags.requireCoverage) requireCoverage(verdict.reports, flags, session.clock.nowMs());
+  else noteCoverage(verdict.reports, session);
+  session.terminal.out(printer(verdict, session, flags));
+  return verdict.shut.length === 0 ? EXIT.ok : EXIT.no;
+}
+
+/** Sorts what the filter lets through into what shuts the gate and what does not. */
+export function judge(reports: readonly Report[], filter: Filter, known: ReadonlySet<string>): Verdict {
+  const verdict: Verdict = { reports, shut: [], accepted: [], known: [] };
+  for (const found of violationsOf(reports).filter(filter.matches).sort(byWorst)) {
+    if (found.accepted !== undefined) verdict.accepted.push(found);
+    else if (known.has(keyOf(found))) verdict.known.push(found);
+    else verdict.shut.push(found);
+  }
+  return verdict;
+}
+
+function keyOf({ report, violation }: Found): string {
+  return `${reportPath(report)}\u0000${violation.id}`;
+}
+
+async function knownIn(directory: string): Promise<Set<string>> {
+  if (!existsSync(directory)) {
+    throw wrongCall(
+      `--baseline ${directory} is not there: write it with \`kubectl violations export --out ${directory}\``,
+    );
+  }
+  const { reports, others } = await readDirectory(directory);
+  if (reports.length === 0 && others.length > 0) {
+    throw wrongCall(
+      `--baseline ${directory} holds no reports (but ${others.slice(0, 3).map(plain).join(", ")})`,
+    );
+  }
+  return new Set(violationsOf(reports.map(({ report }) => report)).map(keyOf));
+}
+
+/** An open gate is only worth something while somebody was looking. */
+function requireCoverage(reports: readonly Report[], flags: Flags, nowMs: number): void {
+  const sinceText = flags.since ?? (flags.new ? "24h" : undefined);
+  const fromMs = sinceText === undefined ? 0 : parseSince(sinceText, nowMs, "--since");
+  const uncovered = reports.filter((report) => hasGapSince(report, fromMs));
+  if (uncovered.length > 0) {
+    const some = uncovered.slice(0, 3).map((report) => plain(reportPath(report)));
+    throw new Problem(
+      EXIT.failed,
+      `alerts may have been missed in the time looked at: ${count(uncovered.length, "report")} (${some.join(", ")}` +
+        `${uncovered.length > 3 ? ", …" : ""}); \`kubectl violations explain\` tells why. The gate stays shut.`,
+    );
+  }
+  if (reports.length === 0) {
+    throw new Problem(
+      EXIT.failed,
+      "there is no report at all, so nothing shows that anybody is looking: is the operator running? The gate stays shut.",
+    );
+  }
+}
+
+function noteCoverage(reports: readonly Report[], { terminal }: Session): void {
+  const doubtful = reports.filter(
+    ({ coverage, omitted }) => coverage.lowerBound || omitted !== undefined,
+  ).length;
+  if (doubtful === 0) return;
+  const has = doubtful === 1 ? "does" : "do";
+  terminal.err(
+    `note: ${count(doubtful, "report")} ${has} not hold everything; --require-coverage shuts the gate for that\n`,
+  );
+}
+
+function hasGapSince(report: Report, fromMs: number): boolean {
+  // What was cut from the list can't be looked at.
+  if (report.omitted) return true;
+  const { lowerBound, gaps, throttleNotices, rejected = 0, withoutDetails = 0 } = report.coverage;
+  if (!lowerBound) return false;
+  const recent = recentGaps(report);
+  // A list that does not hold all of them says nothing of those that it leaves out, but that they are older.
+  const isWhole = recent.length >= gaps + throttleNotices + rejected + withoutDetails;
+  const oldest = recent.at(-1);
+  const reachesBack = oldest !== undefined && msOf(oldest.from) < fromMs;
+  return recent.some(({ to }) => to === undefined || msOf(to) >= fromMs) || !(isWhole || reachesBack);
+}
+
+function asText(verdict: Verdict, session: Session, flags: Flags): string {
+  const { shut, accepted, known, reports } = verdict;
+  const paint = colorsOf(session);
+  const passed = [
+    accepted.length > 0 ? `${accepted.length} accepted` : "",
+    known.length > 0 ? `${known.length} known from ${plain(flags.baseline ?? "")}` : "",
+  ].filter((part) => part !== "");
+  const notes = passed.length > 0 ? ` (passed over: ${passed.join(", ")})` : "";
+  if (shut.length === 0) {
+    return `${paint.bold("OPEN")}: nothing in ${count(reports.length, "report")} shuts the gate${notes}\n`;
+  }
+  const all = scopeOf(flags, session).namespace === undefined;
+  const columns = columnsFor({ all, isWide: false, nowMs: session.clock.nowMs(), paint });
+  return (
+    `${paint.bold("SHUT")}: ${count(shut.length, "violation")} that nobody accepted${notes}\n\n` +
+    layOut(columns, shut, session.terminal.columns)
+  );
+}
+
+function asJson({ shut, accepted, known }: Verdict): string {
+  const data = {
+    open: shut.length === 0,
+    violations: shut.map(rowOf),
+    passedOver: { accepted: accepted.map(rowOf), known: known.map(rowOf) },
+  };
+  return `${JSON.stringify(plainData(data), null, 2)}\n`;
+}
