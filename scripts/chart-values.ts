@@ -75,6 +75,7 @@ Install it once per cluster. It needs Kubernetes ≥ 1.31 and KubeArmor's relay;
 | Deployment, ServiceAccount, ConfigMap | two replicas of the operator, one of which writes; their identity; their configuration (a change restarts them) |
 | ClusterRole and binding | exactly the verbs that it uses: a test compares them with the API server's audit log |
 | Role and binding | the Lease in the release's namespace |
+| Role and binding \`…-relay-tls\` | in the namespace of KubeArmor's relay: \`get\` on the one Secret for TLS to it (\`docs/tls.md\`) |
 | ClusterRole \`…-view\` | whoever may view a namespace may read its reports |
 | ClusterRole \`…-edit\` | whoever may administer a namespace may delete its reports |
 | PodDisruptionBudget | an eviction never takes both replicas |

@@ -18,6 +18,7 @@ import { LeaderElector } from "./kube/leader-elector.ts";
 import type { Clock } from "./lib/clock.ts";
 import { ownObject, pipelineOptions } from "./pipeline-options.ts";
 import { type Leadership, metricsSource, type Observed, PassingCounts, readiness } from "./probes.ts";
+import { relaySecurity } from "./relay-security.ts";
 import { createClusterSink } from "./sinks/cluster.ts";
 import type { ReportSink } from "./sinks/sink.ts";
 import type { Logger } from "./telemetry/log.ts";
@@ -139,6 +140,8 @@ class Operator {
       maxMessageBytes: relay.maxMessageBytes,
       healthIntervalMs: relay.healthCheckIntervalMs,
       backoffMaxMs: relay.reconnectMaxMs,
+      security: relaySecurity(config, this.#client, clock, logger),
+      serverName: relay.tls.serverName,
     };
     return relayFeed(options, clock, logger);
   }

@@ -6,6 +6,7 @@
 
 import { z } from "zod";
 import { isHostPort } from "./address.ts";
+import { relayTls } from "./relay-tls.ts";
 import { choice, section, text, textList, toggle, wholeNumber } from "./setting.ts";
 
 const MINUTE_MS = 60_000;
@@ -78,6 +79,7 @@ const feed = section("Where alerts come from.", {
       max: 67_108_864,
       unit: "bytes",
     }),
+    tls: relayTls,
   }),
 });
 

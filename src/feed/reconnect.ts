@@ -18,9 +18,9 @@ export interface StreamListener {
   onAlive(nowMs: number): void;
 }
 
-/** How a stream ended. */
+/** How a stream ended; `refused` is a connection that is not made because it would not be safe. */
 export interface StreamEnd {
-  kind: "ok_end" | "error" | "watchdog" | "message_too_large";
+  kind: "ok_end" | "error" | "watchdog" | "message_too_large" | "refused";
   message: string;
 }
 
@@ -60,7 +60,9 @@ export interface ReconnectOptions {
   backoffMaxMs: number;
 }
 
-const MAX_MESSAGE_LENGTH = 300;
+const MAX_MESSAGE_LENGTH = 400;
+/** Of one outage, so many different refusals are logged: a peer must not fill the log with ever new ones. */
+const MAX_TOLD_REFUSALS = 5;
 /** So many ends with OK in a row, each soon after the opening, are no coincidence. */
 const SUSPICIOUS_OK_ENDS = 3;
 const OK_END_HINT =
@@ -78,6 +80,8 @@ export class ReconnectingFeed implements StreamFeed {
   /** Since when there has been no lasting stream: the start, or the end of the last one. */
   #outageSinceMs = 0;
   #okEndsInARow = 0;
+  /** The refusals of this outage that were logged, without the numbers in them. */
+  readonly #toldRefusals = new Set<string>();
   /** Whether the next opening is news: the first one, or one that ends a told outage. */
   #announceOpen = true;
 
@@ -167,19 +171,34 @@ export class ReconnectingFeed implements StreamFeed {
     const hint = this.#okEndsInARow >= SUSPICIOUS_OK_ENDS ? OK_END_HINT : "";
     const message = printable(end.message, MAX_MESSAGE_LENGTH) + hint;
     const reason = disconnectReason(end, this.#state.kind === "open");
-    this.#logEnd({ peer: this.#options.name, reason, peerMessage: message, attempt }, atMs);
+    this.#logEnd({ peer: this.#options.name, reason, peerMessage: message, attempt }, end.kind, atMs);
     listener.onDisconnected({ lastReadMs: this.#lastReadMs, atMs, reason, message });
   }
 
   /** Says an outage once aloud, and once more when it looks like a refusal; the rest is for debugging. */
-  #logEnd(fields: { attempt: number; [name: string]: unknown }, atMs: number): void {
+  #logEnd(
+    fields: { attempt: number; peerMessage: string; [name: string]: unknown },
+    kind: StreamEnd["kind"],
+    atMs: number,
+  ): void {
     if (fields.attempt === 0) {
       this.#outageSinceMs = atMs;
       this.#announceOpen = true;
+      this.#toldRefusals.clear();
     }
+    const isNewRefusal = kind === "refused" && this.#noteRefusal(fields.peerMessage);
     const text = "no alert stream, trying again until there is one";
-    if (fields.attempt === 0 || this.#okEndsInARow === SUSPICIOUS_OK_ENDS) this.#logger.warn(fields, text);
+    const isNews = fields.attempt === 0 || isNewRefusal || this.#okEndsInARow === SUSPICIOUS_OK_ENDS;
+    if (isNews) this.#logger.warn(fields, text);
     else this.#logger.debug(fields, text);
+  }
+
+  /** Whether a refusal is another than those that this outage's log has: an outage often begins with a mere reset. */
+  #noteRefusal(message: string): boolean {
+    const words = message.replace(/\d+/g, "");
+    if (this.#toldRefusals.has(words) || this.#toldRefusals.size >= MAX_TOLD_REFUSALS) return false;
+    this.#toldRefusals.add(words);
+    return true;
   }
 }
 

@@ -6,12 +6,14 @@
 
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../telemetry/log.ts";
-import type { AlertStreamOptions } from "./alert-stream.ts";
-import { alertStream } from "./alert-stream.ts";
 import type { StreamFeed } from "./reconnect.ts";
 import { ReconnectingFeed } from "./reconnect.ts";
+import { type SecuredStreamOptions, securedStream } from "./secured-stream.ts";
+import { plaintext } from "./security.ts";
 
-export interface RelayFeedOptions extends AlertStreamOptions {
+export interface RelayFeedOptions extends Omit<SecuredStreamOptions, "security"> {
+  /** Default plaintext. */
+  security?: SecuredStreamOptions["security"];
   /** The longest wait before the first retry; default 250 ms. */
   backoffBaseMs?: number;
   /** The longest wait before any retry; default 10 s. */
@@ -24,7 +26,7 @@ export interface RelayFeedOptions extends AlertStreamOptions {
  */
 export function relayFeed(options: RelayFeedOptions, clock: Clock, logger: Logger): StreamFeed {
   return new ReconnectingFeed(
-    alertStream(options, clock),
+    securedStream({ ...options, security: options.security ?? plaintext }, clock),
     {
       name: options.address,
       backoffBaseMs: options.backoffBaseMs ?? 250,

@@ -58,7 +58,9 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
         `deployment.apps/${RELEASE}`,
         `networkpolicy.networking.k8s.io/${RELEASE}`,
         `poddisruptionbudget.policy/${RELEASE}`,
+        `role.rbac.authorization.k8s.io/${NAMESPACE}-${RELEASE}-relay-tls`,
         `role.rbac.authorization.k8s.io/${RELEASE}`,
+        `rolebinding.rbac.authorization.k8s.io/${NAMESPACE}-${RELEASE}-relay-tls`,
         `rolebinding.rbac.authorization.k8s.io/${RELEASE}`,
         `service/${RELEASE}`,
         `serviceaccount/${RELEASE}`,
@@ -107,12 +109,13 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
     const LEASE = "leases.coordination.k8s.io";
 
     test.each([
-      ...["get", "list", "create", "update"].map((verb) => [verb, REPORTS, "shop"]),
-      ...["get", "list", "create", "update"].map((verb) => [verb, CLUSTER_REPORTS, "shop"]),
+      ...["get", "list", "create", "update", "delete"].map((verb) => [verb, REPORTS, "shop"]),
+      ...["get", "list", "create", "update", "delete"].map((verb) => [verb, CLUSTER_REPORTS, "shop"]),
       ["create", "events.events.k8s.io", "shop"],
       ["patch", "events.events.k8s.io", "default"],
       ["get", "pods", "shop"],
       ["get", "nodes", "shop"],
+      ["get", "secrets/kubearmor-client-certs", NAMESPACE],
       ["create", LEASE, NAMESPACE],
       ["get", `${LEASE}/${RELEASE}`, NAMESPACE],
       ["update", `${LEASE}/${RELEASE}`, NAMESPACE],
@@ -121,12 +124,15 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
     });
 
     test.each([
-      ["delete", REPORTS, "shop"],
       ["patch", REPORTS, "shop"],
       ["watch", REPORTS, "shop"],
       ["list", "pods", "shop"],
       ["list", "nodes", "shop"],
       ["get", "secrets", NAMESPACE],
+      ["get", "secrets/other", NAMESPACE],
+      ["list", "secrets", NAMESPACE],
+      ["watch", "secrets/kubearmor-client-certs", NAMESPACE],
+      ["get", "secrets/kubearmor-client-certs", "shop"],
       ["get", "configmaps", NAMESPACE],
       ["create", "events", "shop"],
       ["get", `${LEASE}/other`, NAMESPACE],

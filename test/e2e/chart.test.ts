@@ -43,6 +43,8 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(`the chart (${missi
     cluster = await startCluster();
     await cluster.kubectl(["create", "namespace", NAMESPACE]);
     await cluster.kubectl(["create", "namespace", "monitoring"]);
+    // That of the relay in one set of values.
+    await cluster.kubectl(["create", "namespace", "security"]);
     await cluster.kubectl([
       "apply",
       "--server-side",

@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // Names the real parts that the tests run, and says of each which Go package it is and how it is told its version.
-// Invariant: a version is written down in one place only, the go.mod of the part's module; our own program's is a hash.
+// Invariant: a version is written down in one place only, the go.mod of the part's module; that of a program of our own is a hash.
 
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
@@ -20,12 +20,16 @@ export const BENCH_PARTS = ["alert-source"] as const;
 /** What judges alert rules and runs the dashboard's queries. A machine's own, from a package, will do too. */
 export const MONITORING_PARTS = ["promtool", "prometheus"] as const;
 
+/** Programs of our own that tests run: they build in seconds, once their modules are there. */
+export const OWN_PARTS = ["mtls-relay"] as const;
+
 /** A real part, named as its binary is. */
 export type PartName =
   | (typeof TEST_PARTS)[number]
   | (typeof NODE_PARTS)[number]
   | (typeof BENCH_PARTS)[number]
-  | (typeof MONITORING_PARTS)[number];
+  | (typeof MONITORING_PARTS)[number]
+  | (typeof OWN_PARTS)[number];
 
 /** How a part is built. */
 export interface PartSource {
@@ -33,7 +37,7 @@ export interface PartSource {
   readonly moduleDir: string;
   /** Its main package. */
   readonly goPackage: string;
-  /** The version that the module pins, as in `v1.36.3`. */
+  /** The version that the module pins, as in `v1.36.3`; of a program of our own, a hash of its source. */
   readonly version: string;
   /** The folder of its binary below the cache, as in `k8s-v1.36.3`. */
   readonly cacheFolder: string;
@@ -47,8 +51,9 @@ export interface PartSource {
 export function partSource(name: PartName): PartSource {
   if (name === "etcd") return etcd();
   if (name === "helm") return helm();
-  if (name === "alert-source") return alertSource();
   if (name === "promtool" || name === "prometheus") return prometheus(name);
+  if (name === "alert-source") return ownProgram(name, join(import.meta.dirname, "../../bench/source"));
+  if (name === "mtls-relay") return ownProgram(name, moduleDir(name));
   return kubernetes(name);
 }
 
@@ -89,8 +94,7 @@ function prometheus(name: "promtool" | "prometheus"): PartSource {
 }
 
 /** Its version is what it is made of. */
-function alertSource(): PartSource {
-  const folder = join(import.meta.dirname, "../../bench/source");
+function ownProgram(name: PartName, folder: string): PartSource {
   const hash = createHash("sha256");
   for (const file of readdirSync(folder).sort())
     hash.update(`${file}\0`).update(readFileSync(join(folder, file)));
@@ -99,7 +103,7 @@ function alertSource(): PartSource {
     moduleDir: folder,
     goPackage: ".",
     version,
-    cacheFolder: `alert-source-${version}`,
+    cacheFolder: `${name}-${version}`,
     linkerValues: [],
   };
 }

@@ -6,7 +6,14 @@
 // Invariant: it ends with 0 only when every part is there.
 
 import { parseArgs } from "node:util";
-import { BENCH_PARTS, MONITORING_PARTS, NODE_PARTS, type PartName, TEST_PARTS } from "./catalog.ts";
+import {
+  BENCH_PARTS,
+  MONITORING_PARTS,
+  NODE_PARTS,
+  OWN_PARTS,
+  type PartName,
+  TEST_PARTS,
+} from "./catalog.ts";
 import { ensureParts, type Part } from "./parts.ts";
 
 const { values } = parseArgs({ options: { node: { type: "boolean", default: false } } });
@@ -14,6 +21,7 @@ const names: PartName[] = [
   ...TEST_PARTS,
   ...MONITORING_PARTS,
   ...BENCH_PARTS,
+  ...OWN_PARTS,
   ...(values.node ? NODE_PARTS : []),
 ];
 

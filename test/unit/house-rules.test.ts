@@ -98,6 +98,14 @@ const ALLOWED: Record<string, readonly string[]> = {
     "yaml",
   ],
   "pipeline-options.ts": ["type:config", "type:controller", "type:src/events/event.ts"],
+  "relay-security.ts": [
+    "type:config",
+    "feed",
+    "src/kube/secret.ts",
+    "type:src/kube/client.ts",
+    "type:src/lib/clock.ts",
+    "type:src/telemetry/log.ts",
+  ],
   "probes.ts": [
     "type:controller",
     "src/controller/report-counts.ts",

@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The relay feed with mutual TLS against Go's crypto/tls and grpc-go, as KubeArmor's relay uses them, and with
+// certificates that crypto/x509 made as KubeArmor makes them. Each wrong certificate is refused for its own reason, and
+// the same feed goes on by itself once that is mended.
+
+import { createServer as createTlsServer } from "node:tls";
+import { afterEach, beforeAll, describe, expect, it } from "vitest";
+import { preferTls, requireTls, type TlsPlace, type TlsReading } from "../../src/feed/security.ts";
+import { systemClock } from "../../src/lib/clock.ts";
+import { makeAlert } from "../kubearmor-node/alerts.ts";
+import type { KubeArmorNode } from "../kubearmor-node/node.ts";
+import {
+  helmSpecs,
+  issue,
+  type MtlsRelay,
+  operatorSpecs,
+  type Pair,
+  startMtlsRelay,
+  whyNoMtlsRelay,
+} from "../support/mtls.ts";
+import { node, type Running, run, tcpServer } from "./feed-bed.ts";
+
+const missing = await whyNoMtlsRelay();
+const PATIENCE = { timeout: 60_000 };
+
+/** A place of certificates whose contents the test changes. */
+class Shelf implements TlsPlace {
+  readonly name = "Secret kubearmor/kubearmor-client-certs";
+  reading: TlsReading = { kind: "absent", message: "it does not exist" };
+
+  put(ca: string, { cert, key }: Pair): void {
+    const text = (name: string, pem: string) => ({
+      name: `${name} of ${this.name}`,
+      bytes: Buffer.from(pem),
+    });
+    this.reading = {
+      kind: "found",
+      ca: text("ca.crt", ca),
+      certificate: text("tls.crt", cert),
+      privateKey: text("tls.key", key),
+    };
+  }
+
+  read(): Promise<TlsReading> {
+    return Promise.resolve(this.reading);
+  }
+}
+
+describe.skipIf(missing !== undefined && !process.env["CI"])(
+  `mutual TLS to a relay in Go (${missing ?? "real crypto/tls"})`,
+  () => {
+    let made: Record<string, Pair>;
+    let behind: KubeArmorNode;
+    const relays: MtlsRelay[] = [];
+
+    const pair = (name: string): Pair => {
+      const found = made[name];
+      if (found === undefined) throw new Error(`no certificate ${name}`);
+      return found;
+    };
+    const served = (server = "server", ca = "ca") => ({ ca: pair(ca).cert, server: pair(server) });
+
+    beforeAll(() => {
+      const [, server, client] = operatorSpecs();
+      if (server === undefined || client === undefined) throw new Error("no specs");
+      made = issue([
+        ...operatorSpecs(),
+        ...operatorSpecs("other-"),
+        ...helmSpecs("helm-"),
+        ...helmSpecs("other-helm-"),
+        { ...server, name: "server-expired", fromHours: -48, toHours: -24 },
+        { ...server, name: "server-tomorrow", fromHours: 24 },
+        { ...server, name: "server-elsewhere", dns: ["relay.example"], ips: [] },
+        { ...server, name: "server-nameless", dns: [], ips: [] },
+        { ...client, name: "server-by-client", issuer: "client", usage: "server", ips: ["127.0.0.1"] },
+        { ...client, name: "client-expired", fromHours: -48, toHours: -24 },
+        { ...client, name: "client-with-names", ips: ["127.0.0.1"] },
+        { name: "helm-server-expired", issuer: "helm-ca", fromHours: -48, toHours: -24, ips: ["127.0.0.1"] },
+        {
+          name: "helm-client-with-names",
+          issuer: "helm-ca",
+          usage: "client",
+          toHours: 24,
+          ips: ["127.0.0.1"],
+        },
+      ]);
+    });
+
+    afterEach(async () => {
+      for (const relay of relays.splice(0)) await relay.stop();
+    });
+
+    async function relay(tls: Parameters<typeof startMtlsRelay>[1]): Promise<MtlsRelay> {
+      behind = await node({ dropLikeKubeArmor: false });
+      const started = await startMtlsRelay(behind.address, tls);
+      relays.push(started);
+      return started;
+    }
+
+    /** A feed that insists on TLS, with the operator's certificates unless others are given. */
+    function secured(address: string, shelf: Shelf): Running {
+      return run({ address, security: requireTls(shelf, systemClock) });
+    }
+
+    function shelfWith(client = "client", ca = "ca"): Shelf {
+      const shelf = new Shelf();
+      shelf.put(pair(ca).cert, pair(client));
+      return shelf;
+    }
+
+    async function alertsFlow({ until, listener }: Running): Promise<void> {
+      const before = listener.count("alert");
+      await until(() => listener.count("connected") > 0);
+      await behind.waitForClients();
+      behind.push(makeAlert());
+      await until(() => listener.count("alert") === before + 1);
+    }
+
+    /** A flood's alerts carry numbers without a hole: those that are missing, and not told by a disconnect in between. */
+    function undeclaredHoles({ listener }: Running): { holes: number; undeclared: number } {
+      const found = { holes: 0, undeclared: 0 };
+      let last: number | undefined;
+      let isDeclared = false;
+      // The first alert is not of the flood.
+      for (const told of listener.told.slice(listener.told.findIndex(({ kind }) => kind === "alert") + 1)) {
+        if (told.kind === "disconnected") isDeclared = true;
+        if (told.kind !== "alert") continue;
+        if (last !== undefined && told.alert.HostPID !== last + 1) {
+          found.holes++;
+          if (!isDeclared) found.undeclared++;
+        }
+        last = told.alert.HostPID;
+        isDeclared = false;
+      }
+      return found;
+    }
+
+    async function firstRefusal({ until, listener, feed }: Running): Promise<string> {
+      await until(() => listener.count("disconnected") > 0);
+      expect(listener.count("connected")).toBe(0);
+      expect(feed.stats.messages).toBe(0);
+      expect(listener.disconnects[0]?.reason).toBe("connect_failed");
+      return listener.disconnects[0]?.message ?? "";
+    }
+
+    it.each([
+      ["KubeArmor's operator, which OpenSSL takes for self-signed,", ""],
+      ["KubeArmor's Helm chart", "helm-"],
+    ])("works with the certificates of %s", async (_, prefix) => {
+      const { address } = await relay(served(`${prefix}server`, `${prefix}ca`));
+      await alertsFlow(secured(address, shelfWith(`${prefix}client`, `${prefix}ca`)));
+    });
+
+    it("takes the relay's certificate by a bundle of authorities, old and new", async () => {
+      const { address } = await relay(served());
+      const shelf = shelfWith();
+      shelf.put(pair("other-ca").cert + pair("helm-ca").cert + pair("ca").cert, pair("client"));
+      await alertsFlow(secured(address, shelf));
+    });
+
+    it.each<[string, { server: string; ca?: string }, RegExp]>([
+      [
+        "of an authority with the same name (KubeArmor's operator has issued anew)",
+        { server: "other-server" },
+        /^the relay's certificate was not issued by the authority in ca\.crt of Secret kubearmor\/kubearmor-client-certs: .*restart its relay/,
+      ],
+      [
+        "of another authority",
+        { server: "other-helm-server", ca: "helm-ca" },
+        /^the relay's certificate was not issued by the authority/,
+      ],
+      [
+        "that the holder of a client's certificate issued",
+        { server: "server-by-client" },
+        /^the relay's certificate was not issued by the authority/,
+      ],
+      [
+        "that has expired",
+        { server: "server-expired" },
+        /^the relay's certificate expired on 20\d\d-.*Z: .*restart/,
+      ],
+      [
+        "of Helm's authority that has expired",
+        { server: "helm-server-expired", ca: "helm-ca" },
+        /^the relay's certificate expired on 20\d\d-.*Z: .*restart/,
+      ],
+      [
+        "that is not valid yet",
+        { server: "server-tomorrow" },
+        /^the relay's certificate is valid only from 20\d\d-.*Z on, and it is .* here: check the clocks/,
+      ],
+      [
+        "for another host",
+        { server: "server-elsewhere" },
+        /^the relay's certificate is not for 127\.0\.0\.1 but for relay\.example: set feed\.relay\.tls\.serverName/,
+      ],
+      [
+        "for no host",
+        { server: "server-nameless" },
+        /^the relay's certificate names no host, .*tlsCertProvider=self/,
+      ],
+      ["for a client", { server: "client-with-names" }, /^the relay's certificate is not for servers/],
+      [
+        "for a client of Helm's authority",
+        { server: "helm-client-with-names", ca: "helm-ca" },
+        /^the relay's certificate is not for servers/,
+      ],
+    ])("refuses a relay's certificate %s", async (_, { server, ca = "ca" }, expected) => {
+      const prefix = ca.replace("ca", "");
+      const started = await relay(served(server, ca));
+      const running = secured(started.address, shelfWith(`${prefix}client`, ca));
+      expect(await firstRefusal(running)).toMatch(expected);
+      await started.restart(served(`${prefix}server`, ca));
+      await alertsFlow(running);
+      expect(running.logged.at(-1)).toBe("info: alert stream open");
+    });
+
+    it.each<[string, string, RegExp]>([
+      [
+        "of another authority",
+        "other-client",
+        /^the relay refuses our client certificate: its authority did not issue it/,
+      ],
+      ["for a server", "server", /^the relay refuses our client certificate: .*not for clients/],
+      [
+        "that has expired",
+        "client-expired",
+        /^tls\.crt of Secret \S+ expired on 20\d\d-.*Z: it must be issued anew/,
+      ],
+    ])("tells when our own certificate is one %s", async (_, client, expected) => {
+      const { address } = await relay(served());
+      const shelf = shelfWith(client);
+      const running = secured(address, shelf);
+      // The alert that names the cause may be lost with the connection: then it is a guess, and says so.
+      expect(await firstRefusal(running)).toMatch(
+        new RegExp(`${expected.source}|^the relay hung up right after the TLS handshake`),
+      );
+      shelf.put(pair("ca").cert, pair("client"));
+      await alertsFlow(running);
+    });
+
+    it("refuses a relay that went back to plaintext, whoever it is", async () => {
+      const started = await relay(undefined);
+      const running = secured(started.address, shelfWith());
+      expect(await firstRefusal(running)).toMatch(/^the peer answers in plaintext, which is refused/);
+      await started.restart(served());
+      await alertsFlow(running);
+    });
+
+    it("hints at TLS when it is off and the relay wants it", async () => {
+      const { address } = await relay(served());
+      expect(await firstRefusal(run({ address }))).toMatch(/it may want TLS, which is off here/);
+    });
+
+    it("refuses a TLS server that does not speak HTTP/2", async () => {
+      const { cert, key } = pair("server");
+      const server = createTlsServer({ cert, key });
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+      const at = server.address();
+      if (at === null || typeof at === "string") throw new Error("no port");
+      try {
+        expect(await firstRefusal(secured(`127.0.0.1:${at.port}`, shelfWith()))).toMatch(
+          /speaks TLS but no gRPC/,
+        );
+      } finally {
+        server.close();
+      }
+    });
+
+    it("gives up a peer that takes the connection and never answers the handshake", async () => {
+      const peer = await tcpServer((socket) => socket.resume());
+      const security = requireTls(shelfWith(), systemClock);
+      const { until, listener } = run({ address: peer.address, healthTimeoutMs: 100, security });
+      await until(() => listener.count("disconnected") >= 3);
+      expect(listener.disconnects[0]?.message).toBe("HealthCheck had no answer within 100 ms");
+      await expect.poll(() => peer.sockets.size, PATIENCE).toBeLessThanOrEqual(1);
+    });
+
+    it("goes on with certificates that were swapped under way, and loses no more than it declares", async () => {
+      const started = await relay(served());
+      const shelf = shelfWith();
+      const running = secured(started.address, shelf);
+      const { listener, until } = running;
+      await alertsFlow(running);
+      const over = new AbortController();
+      const flowing = behind.flood({
+        alert: makeAlert(),
+        count: 20_000,
+        ratePerSec: 2_000,
+        signal: over.signal,
+      });
+      await until(() => listener.count("alert") > 500);
+      // As KubeArmor's operator does it: all anew, under the same names, and the relay started again.
+      shelf.put(pair("other-ca").cert, pair("other-client"));
+      await started.restart(served("other-server", "other-ca"));
+      await until(() => listener.count("connected") === 2);
+      const atReturn = listener.count("alert");
+      await until(() => listener.count("alert") > atReturn + 500);
+      over.abort();
+      await flowing.catch(() => undefined);
+
+      expect(listener.count("connected")).toBe(2);
+      expect(undeclaredHoles(running)).toEqual({ holes: 1, undeclared: 0 });
+    });
+
+    it("keeps an open stream when the certificates change: new ones are for the next connection", async () => {
+      const { address } = await relay(served());
+      const shelf = shelfWith();
+      const running = secured(address, shelf);
+      await alertsFlow(running);
+      shelf.put(pair("other-ca").cert, pair("other-client"));
+      await alertsFlow(running);
+      expect(running.feed.stats.attempts).toBe(1);
+    });
+
+    it("by itself uses plaintext, then TLS when there are certificates, and never plaintext again", async () => {
+      const started = await relay(undefined);
+      const shelf = new Shelf();
+      const running = run({ address: started.address, security: preferTls(shelf, systemClock) });
+      const { listener, until } = running;
+      await alertsFlow(running);
+
+      shelf.put(pair("ca").cert, pair("client"));
+      await started.restart(served());
+      await until(() => listener.count("connected") === 2);
+      await alertsFlow(running);
+
+      shelf.reading = { kind: "absent", message: "it does not exist" };
+      await started.restart(undefined);
+      await until(() => listener.disconnects.some(({ message }) => message.includes("is gone")));
+      expect(listener.disconnects.at(-1)?.message).toMatch(
+        /^Secret kubearmor\/kubearmor-client-certs is gone, and plaintext is refused after TLS: .*restart this operator/,
+      );
+      expect(listener.count("connected")).toBe(2);
+
+      shelf.put(pair("ca").cert, pair("client"));
+      await until(() =>
+        (listener.disconnects.at(-1)?.message ?? "").startsWith("the peer answers in plaintext"),
+      );
+      await started.restart(served());
+      await until(() => listener.count("connected") === 3);
+      await alertsFlow(running);
+    });
+  },
+);
