@@ -64,6 +64,33 @@ export interface Alert {
   HashAlgo: string;
 }
 
+/**
+ * An alert as it came on the wire, sound, of which only the places of its fields are known. It is the reader's own and
+ * holds another alert as soon as the listener returns.
+ */
+export interface RawAlert {
+  readonly bytes: Uint8Array;
+  /**
+   * Where the fields stand that decide what the alert tells (who did what, against which policy), as they come, each
+   * with its number and length: start and end by turns. Alerts whose bytes are the same there differ in time, process
+   * ids and evidence only.
+   */
+  readonly deciding: Int32Array;
+  /** How many numbers of `deciding` count. */
+  readonly decidingLength: number;
+  /** Unix seconds; 0 when absent. */
+  readonly timestamp: number;
+  readonly hostPid: number;
+  /** Where the text of UpdatedTime stands; the same place twice when absent. */
+  readonly timeStart: number;
+  readonly timeEnd: number;
+  /** Where the text of ContainerID stands; the same place twice when absent. */
+  readonly containerStart: number;
+  readonly containerEnd: number;
+  /** Reads a message that was sound once, this one or a copy of another. */
+  read(bytes: Uint8Array): Alert;
+}
+
 /** Returns an alert with every field empty; the readers fill in what their input holds. */
 export function emptyAlert(): Alert {
   return {

@@ -3,7 +3,7 @@
 
 // Gives each alert of a file the time at which it "arrives": a file has no other clock than its alerts.
 
-import type { Alert } from "../api/alert.ts";
+import type { Alert, RawAlert } from "../api/alert.ts";
 import { ownTimeUs } from "../core/decode.ts";
 import type { EpochUs } from "../core/time.ts";
 import type { FeedListener, FeedRejection } from "../feed/feed.ts";
@@ -27,7 +27,8 @@ export class DatedAlerts implements FeedListener {
     this.nowUs = startUs;
   }
 
-  onAlert(alert: Alert, line: number): void {
+  onAlert(given: Alert | RawAlert, line: number): void {
+    const alert = "deciding" in given ? given.read(given.bytes) : given;
     const us = ownTimeUs(alert);
     if (us !== undefined) {
       this.nowUs = us;

@@ -4,18 +4,21 @@
 // The one way in: feed → decode → duplicates → aggregate. Counts the outcome of every alert.
 // Invariant: never waits and never throws; the stream is not kept waiting for anything.
 
-import type { Alert } from "../api/alert.ts";
+import type { Alert, RawAlert } from "../api/alert.ts";
 import type { Aggregator } from "../core/aggregate.ts";
-import { decode } from "../core/decode.ts";
-import type { DuplicateFilter } from "../core/duplicates.ts";
+import { countedTimeUs, decode } from "../core/decode.ts";
+import type { DuplicateFilter, DuplicateSubject } from "../core/duplicates.ts";
+import { AlertSource, RawSource } from "../core/evidence.ts";
+import { Known, type Memo } from "../core/memo.ts";
 import type { Redact } from "../core/redact.ts";
-import type { EpochUs } from "../core/time.ts";
-import type { Scope, ThrottleNotice } from "../core/violation.ts";
+import { type EpochUs, secondsToUs, TimeReader } from "../core/time.ts";
+import type { Scope, Sighting, ThrottleNotice } from "../core/violation.ts";
 import type { Books, Rejection } from "./books.ts";
 
 export interface IngestParts {
   aggregator: Aggregator;
   duplicates: DuplicateFilter;
+  memo: Memo;
   redact: Redact;
   books: Books;
   /** The time at which an alert arrives. */
@@ -29,15 +32,46 @@ export interface IngestParts {
 
 export class Ingest {
   readonly #parts: IngestParts;
+  readonly #times = new TimeReader();
+  readonly #rawSource: RawSource;
+  readonly #subjectOf: (alert: Alert) => DuplicateSubject;
 
   constructor(parts: IngestParts) {
     this.#parts = parts;
+    this.#rawSource = new RawSource(parts.redact);
+    this.#subjectOf = (alert) => parts.duplicates.subjectOf(alert);
   }
 
-  alert(alert: Alert, line: number): void {
-    const { aggregator, books, duplicates, redact } = this.#parts;
-    books.received++;
+  alert(alert: Alert | RawAlert, line: number): void {
+    this.#parts.books.received++;
     const nowUs = this.#parts.nowUs();
+    if (!("deciding" in alert)) this.#decode(alert, undefined, nowUs, line);
+    else {
+      const known = this.#parts.memo.find(alert);
+      if (known !== undefined) this.#repeat(alert, known, nowUs);
+      else this.#decode(alert.read(alert.bytes), alert, nowUs, line);
+    }
+  }
+
+  /** Counts input that the feed could not read as an alert. */
+  rejected(reason: Rejection, detail: string, line: number): void {
+    this.#parts.books.received++;
+    this.#parts.books.rejected[reason]++;
+    this.#parts.onRejected(reason, detail, line, undefined);
+  }
+
+  /** Takes an alert that tells what one before has told: no more of it is looked at than differs. */
+  #repeat(raw: RawAlert, known: Known, nowUs: EpochUs): void {
+    const ownUs = this.#times.read(raw.bytes, raw.timeStart, raw.timeEnd) ?? secondsToUs(raw.timestamp);
+    known.timeUs = countedTimeUs(ownUs, nowUs, this.#parts.maxAheadUs);
+    this.#rawSource.of(raw);
+    const subject = known.subject(raw, this.#subjectOf);
+    this.#count(known, subject, raw.hostPid, ownUs, nowUs);
+  }
+
+  /** Takes an alert of which nothing is known; `raw` is the same one as it came. */
+  #decode(alert: Alert, raw: RawAlert | undefined, nowUs: EpochUs, line: number): void {
+    const { aggregator, books, duplicates, memo, redact } = this.#parts;
     const decoded = decode(alert, nowUs, redact, this.#parts.maxAheadUs);
     if (decoded.kind === "rejected") {
       books.rejected[decoded.reason]++;
@@ -47,20 +81,28 @@ export class Ingest {
       aggregator.addThrottleNotice(decoded.notice);
       this.#parts.onThrottled(decoded.notice);
     } else {
-      const { duplicateKey } = decoded.violation;
-      if (duplicateKey !== undefined && duplicates.isDuplicate(duplicateKey, nowUs / 1000)) {
-        books.duplicates++;
-      } else {
-        books.counted++;
-        aggregator.add(decoded.violation);
-      }
+      const { violation, timeUs, ownUs } = decoded;
+      const source = raw ? this.#rawSource.of(raw) : new AlertSource(alert, redact);
+      const subject = duplicates.subjectOf(alert);
+      if (raw) memo.remember(raw, new Known(violation, source, alert, subject));
+      this.#count({ violation, timeUs, source }, subject, alert.HostPID, ownUs, nowUs);
     }
   }
 
-  /** Counts input that the feed could not read as an alert. */
-  rejected(reason: Rejection, detail: string, line: number): void {
-    this.#parts.books.received++;
-    this.#parts.books.rejected[reason]++;
-    this.#parts.onRejected(reason, detail, line, undefined);
+  #count(
+    sighting: Sighting,
+    subject: DuplicateSubject,
+    hostPid: number,
+    ownUs: EpochUs | undefined,
+    nowUs: EpochUs,
+  ): void {
+    const { aggregator, books, duplicates } = this.#parts;
+    // An undated alert is never taken for a duplicate.
+    if (ownUs !== undefined && duplicates.isDuplicate(subject, hostPid, ownUs, nowUs / 1000)) {
+      books.duplicates++;
+    } else {
+      books.counted++;
+      aggregator.add(sighting);
+    }
   }
 }

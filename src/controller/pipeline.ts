@@ -4,10 +4,11 @@
 // The program between its two ends: feed → decode → aggregate → schedule → write → sink, and Events.
 // Invariant: one way. The only arrow back says what has landed.
 
-import type { Alert } from "../api/alert.ts";
+import type { Alert, RawAlert } from "../api/alert.ts";
 import type { Report } from "../api/v1alpha1.ts";
 import { Aggregator } from "../core/aggregate.ts";
 import { DuplicateFilter, type DuplicateWindow } from "../core/duplicates.ts";
+import { Memo, seededHash } from "../core/memo.ts";
 import type { PaceOptions } from "../core/pace.ts";
 import { createRedactor, type RedactionOptions } from "../core/redact.ts";
 import type { ReportLimits, SeverityThresholds } from "../core/report.ts";
@@ -60,6 +61,8 @@ export interface PipelineParts {
   onReport?: (report: Report) => void;
 }
 
+/** Enough for what a cluster repeats; past it an alert costs what the first of its kind does. */
+const MEMO_BOUNDS = { maxEntries: 65_536, maxBytes: 32 * 1024 * 1024 };
 const LIST_RETRY_MAX_MS = 10_000;
 /** How long the reports may not know of an alert that was rejected. */
 const TELL_REJECTIONS_MS = 1000;
@@ -80,6 +83,7 @@ export class Pipeline implements FeedListener {
 
   constructor(options: PipelineOptions, parts: PipelineParts) {
     const { clock } = parts;
+    const seed = () => Math.floor(clock.random() * 2 ** 32) | 0;
     const nowUs = parts.nowUs ?? (() => clock.nowMs() * 1000);
     this.#parts = parts;
     this.#gapEvents = new GapEvents({
@@ -120,7 +124,8 @@ export class Pipeline implements FeedListener {
     });
     this.#ingest = new Ingest({
       aggregator: this.aggregator,
-      duplicates: new DuplicateFilter(options.duplicates),
+      duplicates: new DuplicateFilter(options.duplicates, seed()),
+      memo: new Memo(MEMO_BOUNDS, seededHash(seed())),
       redact: createRedactor(options.redaction),
       books: this.books,
       nowUs,
@@ -133,7 +138,7 @@ export class Pipeline implements FeedListener {
     });
   }
 
-  onAlert(alert: Alert, line: number): void {
+  onAlert(alert: Alert | RawAlert, line: number): void {
     this.lastAlertMs = this.#parts.clock.nowMs();
     this.#ingest.alert(alert, line);
   }

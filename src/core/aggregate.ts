@@ -6,6 +6,7 @@
 
 import { type GapKind, type Lapse, lapse, mergeLapses } from "./coverage.ts";
 import { Ledger } from "./ledger.ts";
+import { Place } from "./place.ts";
 import { Rejections } from "./rejections.ts";
 import type { EpochUs } from "./time.ts";
 import {
@@ -13,9 +14,11 @@ import {
   podKey,
   reportKey,
   type Scope,
+  type Sighting,
   type ThrottleNotice,
   type Violation,
 } from "./violation.ts";
+import { WatchedMap } from "./watched-map.ts";
 
 /** How soon a change deserves to be written, the soonest first. */
 export type Urgency = "new_report" | "new_violation" | "counters" | "coverage";
@@ -26,7 +29,7 @@ export interface AggregatorLimits {
 }
 
 export class Aggregator {
-  readonly ledgers = new Map<string, Ledger>();
+  readonly ledgers = new WatchedMap<string, Ledger>();
   readonly #limits: AggregatorLimits;
   readonly #onDirty: (key: string, urgency: Urgency) => void;
   /** Notices per muted pod or node of this process's life, so that a report that meets it later knows. */
@@ -57,17 +60,14 @@ export class Aggregator {
   }
 
   /** Counts one alert. */
-  add(violation: Violation): void {
-    const key = reportKey(violation.namespace, violation.policyName);
-    const isNewReport = !this.ledgers.has(key);
-    const ledger = this.ledger(violation.namespace, violation.policyName);
-    const isNew = !ledger.has(violation.key);
-    const identify = !isNew || this.#violationsHeld < this.#limits.maxViolations;
-    if (!identify) this.unidentifiedTotal++;
-    if (isNew && identify) this.#violationsHeld++;
-    this.#inheritNotices(ledger, violation);
-    ledger.add(violation, identify);
-    this.#onDirty(key, isNewReport ? "new_report" : isNew && identify ? "new_violation" : "counters");
+  add(sighting: Sighting): void {
+    const { place } = sighting.violation;
+    if (place?.isIn(this.ledgers)) {
+      place.ledger.addTo(place.entry, sighting);
+      this.#onDirty(place.key, "counters");
+    } else {
+      this.#addAnywhere(sighting);
+    }
   }
 
   /** Marks every report that has seen the muted pod (or node) as a lower bound; returns how many there are. */
@@ -196,6 +196,22 @@ export class Aggregator {
     if (!ledger || ledger.unwritten > 0) return false;
     this.#violationsHeld -= ledger.entries.size;
     return this.ledgers.delete(key);
+  }
+
+  /** Counts an alert whose place is not known. */
+  #addAnywhere(sighting: Sighting): void {
+    const { violation } = sighting;
+    const key = reportKey(violation.namespace, violation.policyName);
+    const isNewReport = !this.ledgers.has(key);
+    const ledger = this.ledger(violation.namespace, violation.policyName);
+    const isNew = !ledger.has(violation.key);
+    const identify = !isNew || this.#violationsHeld < this.#limits.maxViolations;
+    if (!identify) this.unidentifiedTotal++;
+    if (isNew && identify) this.#violationsHeld++;
+    this.#inheritNotices(ledger, violation);
+    const entry = ledger.add(sighting, identify);
+    violation.place = entry && new Place(this.ledgers, key, ledger, entry);
+    this.#onDirty(key, isNewReport ? "new_report" : isNew && identify ? "new_violation" : "counters");
   }
 
   /** A notice that came before the first violation of what it muted says as much as one that comes after it. */

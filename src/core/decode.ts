@@ -8,10 +8,8 @@
 import type { Alert } from "../api/alert.ts";
 import { DEFAULT_POSTURE } from "../api/names.ts";
 import type { Outcome, PolicyKind, Workload } from "../api/v1alpha1.ts";
-import { evidenceOf } from "./evidence.ts";
 import { foldExecutable, foldNetwork, foldPath } from "./fold.ts";
-import { stableHash } from "./hash.ts";
-import type { Redact } from "./redact.ts";
+import { makeSafe, type Redact } from "./redact.ts";
 import { sanitize } from "./sanitize.ts";
 import { type EpochUs, parseMicroTime, secondsToUs } from "./time.ts";
 import {
@@ -19,6 +17,7 @@ import {
   type Identity,
   identityKey,
   type PolicyFacts,
+  podKey,
   type Scope,
   UNKNOWN,
   type Violation,
@@ -26,12 +25,8 @@ import {
 
 /** A node's clock may run ahead by this much; a time further in the future is taken as the arrival's. */
 const MAX_AHEAD_US = 5 * 60 * 1_000_000;
-/** How much of a command line is searched for secrets; twice what is kept of it. */
-const SEARCHED_BYTES = 1024;
 /** A tag list longer than this is cut; KubeArmor's own hardening policies have up to 10. */
 const MAX_TAGS = 50;
-/** A longer key of an exact duplicate is replaced by its hash. */
-const MAX_DUPLICATE_KEY = 512;
 const DNS_LABEL = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 const THROTTLE_OPERATION = "AlertThreshold";
 
@@ -45,19 +40,13 @@ export function decode(
   redact: Redact,
   maxAheadUs: EpochUs = MAX_AHEAD_US,
 ): Decoded {
-  const time = timeOf(alert, arrivalUs, maxAheadUs);
-  if (alert.Operation === THROTTLE_OPERATION) return throttleNotice(alert, time.us);
+  const ownUs = ownTimeUs(alert);
+  const timeUs = countedTimeUs(ownUs, arrivalUs, maxAheadUs);
+  if (alert.Operation === THROTTLE_OPERATION) return throttleNotice(alert, timeUs);
   if (alert.PolicyName.trim() === "") {
     return { kind: "rejected", reason: "no_policy", detail: describeUnnamed(alert), scope: scopeOf(alert) };
   }
-  return { kind: "violation", violation: violationOf(alert, time, redact) };
-}
-
-interface AlertTime {
-  /** The time that counts. */
-  us: EpochUs;
-  /** What the alert itself said, however impossible; undefined when it said nothing. */
-  ownUs: EpochUs | undefined;
+  return { kind: "violation", violation: violationOf(alert, redact), timeUs, ownUs };
 }
 
 /** The alert's own time: UpdatedTime, else Timestamp; undefined when it has neither. */
@@ -65,10 +54,13 @@ export function ownTimeUs(alert: Alert): EpochUs | undefined {
   return parseMicroTime(alert.UpdatedTime) ?? secondsToUs(alert.Timestamp);
 }
 
-function timeOf(alert: Alert, arrivalUs: EpochUs, maxAheadUs: EpochUs): AlertTime {
-  const ownUs = ownTimeUs(alert);
-  const isUsable = ownUs !== undefined && ownUs <= arrivalUs + maxAheadUs;
-  return { us: isUsable ? ownUs : arrivalUs, ownUs };
+/** The time that counts: the alert's own, where it has one that can be. */
+export function countedTimeUs(
+  ownUs: EpochUs | undefined,
+  arrivalUs: EpochUs,
+  maxAheadUs: EpochUs = MAX_AHEAD_US,
+): EpochUs {
+  return ownUs !== undefined && ownUs <= arrivalUs + maxAheadUs ? ownUs : arrivalUs;
 }
 
 /** What KubeArmor says of itself, and the logs that a file may hold beside the alerts, broke no policy. */
@@ -94,38 +86,54 @@ function throttleNotice(alert: Alert, timeUs: EpochUs): Decoded {
   };
 }
 
-function violationOf(alert: Alert, time: AlertTime, redact: Redact): Violation {
+function violationOf(alert: Alert, redact: Redact): Violation {
   const namespace = legalNamespace(alert.NamespaceName);
-  const text = (value: string) => sanitize(value);
-  // Sanitised before it is searched for secrets, so that no more than a bounded text is searched, and cut after it.
-  const safe = (value: string) => sanitize(redact(sanitize(value, SEARCHED_BYTES)));
-  const source = safe(alert.Source);
-  const resource = safe(alert.Resource);
-  const isProcess = alert.Operation === "Process";
+  const pod = sanitize(alert.PodName);
+  const node = sanitize(alert.HostName);
+  const { foldedSource, foldedResource } = deedOf(alert, makeSafe(redact));
   const identity: Identity = {
-    operation: text(alert.Operation),
-    action: text(alert.Action),
+    operation: sanitize(alert.Operation),
+    action: sanitize(alert.Action),
     outcome: outcomeOf(alert.Result),
     workload: workloadOf(alert, namespace),
-    container: text(alert.ContainerName),
-    source: foldExecutable(source, safe(isProcess ? alert.ParentProcessName : alert.ProcessName)),
-    resource: isProcess
-      ? foldExecutable(resource, safe(alert.ProcessName))
-      : foldResource(alert.Operation, resource),
-    namespace: namespace === undefined ? text(alert.NamespaceName) : "",
+    container: sanitize(alert.ContainerName),
+    source: foldedSource,
+    resource: foldedResource,
+    namespace: namespace === undefined ? sanitize(alert.NamespaceName) : "",
   };
   return {
     namespace,
-    policyName: text(alert.PolicyName),
+    policyName: sanitize(alert.PolicyName),
     identity,
     key: identityKey(identity),
     policy: policyOf(alert),
-    timeUs: time.us,
-    dated: time.ownUs !== undefined,
-    pod: text(alert.PodName),
-    node: text(alert.HostName),
-    evidence: evidenceOf(alert, { timeUs: time.us, source, resource, identity, safe }),
-    duplicateKey: time.ownUs === undefined ? undefined : duplicateKeyOf(alert, time.ownUs),
+    pod,
+    node,
+    podKey: podKey(namespace, pod, node),
+    place: undefined,
+  };
+}
+
+/** Who did what, redacted and sanitised, and as it is told from other deeds. */
+export interface Deed {
+  source: string;
+  resource: string;
+  foldedSource: string;
+  foldedResource: string;
+}
+
+/** Returns what an alert says that was done; `safe` redacts and sanitises. */
+export function deedOf(alert: Alert, safe: (text: string) => string): Deed {
+  const source = safe(alert.Source);
+  const resource = safe(alert.Resource);
+  const isProcess = alert.Operation === "Process";
+  return {
+    source,
+    resource,
+    foldedSource: foldExecutable(source, safe(isProcess ? alert.ParentProcessName : alert.ProcessName)),
+    foldedResource: isProcess
+      ? foldExecutable(resource, safe(alert.ProcessName))
+      : foldResource(alert.Operation, resource),
   };
 }
 
@@ -201,21 +209,6 @@ function severityOf(text: string): number {
   if (!/^\s*\d{1,2}\s*$/.test(text)) return 0;
   const value = Number(text);
   return value >= 1 && value <= 10 ? value : 0;
-}
-
-function duplicateKeyOf(alert: Alert, timeUs: EpochUs): string {
-  const parts = [
-    alert.HostName,
-    alert.ContainerID,
-    alert.HostPID,
-    timeUs,
-    alert.Operation,
-    alert.Resource,
-    alert.PolicyName,
-  ];
-  const key = JSON.stringify(parts);
-  // Keys are kept by the ten thousand, and a resource may be as long as whoever ran the command liked.
-  return key.length <= MAX_DUPLICATE_KEY ? key : stableHash(key, 16);
 }
 
 function describeUnnamed(alert: Alert): string {

@@ -1,37 +1,155 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// The newest alert of a violation, kept as evidence: every field that says something the violation does not.
-// Invariant: redacted, sanitised, bounded; a field that was empty in the alert is absent.
+// The newest alert of a violation, kept as evidence: every field that says something the violation does not. It is kept
+// as it came and read only when somebody wants to see it: most alerts are followed by a newer one before that.
+// Invariant: what is read is redacted, sanitised, bounded; a field that was empty in the alert is absent. What is kept
+// unread is small.
 
-import type { Alert } from "../api/alert.ts";
+import type { Alert, RawAlert } from "../api/alert.ts";
 import type { Evidence } from "../api/v1alpha1.ts";
+import { deedOf } from "./decode.ts";
+import { makeSafe, type Redact } from "./redact.ts";
 import { sanitize } from "./sanitize.ts";
-import { type EpochUs, formatMicroTime } from "./time.ts";
-import type { Identity } from "./violation.ts";
+import { type EpochUs, formatMicroTime, parseMicroTime } from "./time.ts";
 
-/** What decode has already worked out about the alert. `source` and `resource` are redacted and sanitised. */
-export interface EvidenceContext {
-  timeUs: EpochUs;
-  source: string;
-  resource: string;
-  identity: Identity;
-  /** Sanitises and redacts. */
-  safe: (text: string) => string;
+/** Evidence that can be read at any time. */
+export interface KeptEvidence {
+  readonly timeUs: EpochUs;
+  /** Returns it, redacted and sanitised. The caller must not change it. */
+  read(): Evidence;
+  /** Says that it is kept in a second place, so that neither may make room of it. */
+  share(): void;
 }
 
-/** Builds the evidence of one alert. */
-export function evidenceOf(alert: Alert, context: EvidenceContext): Evidence {
-  const { source, resource, identity, safe } = context;
+/** An alert that may become evidence, valid until the call that was given it returns. */
+export interface EvidenceSource {
+  /** Returns evidence that lasts; `room` is evidence that nobody wants any more. */
+  keep(timeUs: EpochUs, room: KeptEvidence | undefined): KeptEvidence;
+}
+
+/** Longer alerts are read at once: what is left of them is bounded. */
+const MAX_UNREAD_BYTES = 2048;
+
+/** Evidence that has been read. */
+export class PlainEvidence implements KeptEvidence {
+  readonly timeUs: EpochUs;
+  readonly #evidence: Evidence;
+
+  constructor(timeUs: EpochUs, evidence: Evidence) {
+    this.timeUs = timeUs;
+    this.#evidence = evidence;
+  }
+
+  read(): Evidence {
+    return this.#evidence;
+  }
+
+  share(): void {}
+}
+
+/** Evidence as a stored report has it. */
+export function storedEvidence(evidence: Evidence): KeptEvidence {
+  return new PlainEvidence(parseMicroTime(evidence.time) ?? 0, evidence);
+}
+
+/** A whole alert as evidence. */
+export class AlertSource implements EvidenceSource {
+  readonly #alert: Alert;
+  readonly #redact: Redact;
+
+  constructor(alert: Alert, redact: Redact) {
+    this.#alert = alert;
+    this.#redact = redact;
+  }
+
+  keep(timeUs: EpochUs): KeptEvidence {
+    return new PlainEvidence(timeUs, evidenceOf(this.#alert, timeUs, this.#redact));
+  }
+}
+
+/** The alert that a reader has just found in a message as evidence; one source serves all of them. */
+export class RawSource implements EvidenceSource {
+  readonly #redact: Redact;
+  #raw: RawAlert | undefined;
+
+  constructor(redact: Redact) {
+    this.#redact = redact;
+  }
+
+  of(raw: RawAlert): this {
+    this.#raw = raw;
+    return this;
+  }
+
+  keep(timeUs: EpochUs, room: KeptEvidence | undefined): KeptEvidence {
+    const raw = this.#raw as RawAlert;
+    const { length } = raw.bytes;
+    if (length > MAX_UNREAD_BYTES) {
+      return new PlainEvidence(timeUs, evidenceOf(raw.read(raw.bytes), timeUs, this.#redact));
+    }
+    if (room instanceof UnreadEvidence && room.refill(raw, timeUs)) return room;
+    return new UnreadEvidence(raw, timeUs, this.#redact);
+  }
+}
+
+/** A copy of a message, read when it is wanted. */
+class UnreadEvidence implements KeptEvidence {
+  timeUs: EpochUs;
+  readonly #bytes: Uint8Array;
+  readonly #readAlert: RawAlert;
+  readonly #redact: Redact;
+  #length: number;
+  #read: Evidence | undefined;
+  #isShared = false;
+
+  constructor(raw: RawAlert, timeUs: EpochUs, redact: Redact) {
+    this.timeUs = timeUs;
+    // Not slice, which of a Buffer makes no copy.
+    this.#bytes = new Uint8Array(raw.bytes);
+    this.#length = raw.bytes.length;
+    this.#readAlert = raw;
+    this.#redact = redact;
+  }
+
+  read(): Evidence {
+    this.#read ??= evidenceOf(
+      this.#readAlert.read(this.#bytes.subarray(0, this.#length)),
+      this.timeUs,
+      this.#redact,
+    );
+    return this.#read;
+  }
+
+  share(): void {
+    this.#isShared = true;
+  }
+
+  /** Takes another message in the place of this one; returns false where there is no room for it. */
+  refill({ bytes }: RawAlert, timeUs: EpochUs): boolean {
+    if (this.#isShared || bytes.length > this.#bytes.length) return false;
+    this.#bytes.set(bytes);
+    this.#length = bytes.length;
+    this.timeUs = timeUs;
+    this.#read = undefined;
+    return true;
+  }
+}
+
+/** Builds the evidence of one alert that was taken for a violation at `timeUs`. */
+export function evidenceOf(alert: Alert, timeUs: EpochUs, redact: Redact): Evidence {
+  const safe = makeSafe(redact);
+  const deed = deedOf(alert, safe);
+  const { source, resource } = deed;
   const isProcess = alert.Operation === "Process";
   const command = isProcess ? resource : source;
   return {
-    time: formatMicroTime(context.timeUs),
+    time: formatMicroTime(timeUs),
     ...textFields(alert, safe),
     ...numberFields(alert),
     ...text("command", command),
-    ...text("source", isProcess && source !== identity.source ? source : ""),
-    ...text("resource", isProcess || resource === identity.resource ? "" : resource),
+    ...text("source", isProcess && source !== deed.foldedSource ? source : ""),
+    ...text("resource", isProcess || resource === deed.foldedResource ? "" : resource),
     ...text("data", safe(alert.Data)),
     ...hashes(alert),
   };

@@ -7,6 +7,6 @@
 import { createHash } from "node:crypto";
 
 /** The first `digits` hex digits of the SHA-256 of `text`. */
-export function stableHash(text: string, digits: 8 | 16): string {
+export function stableHash(text: string, digits: 8 | 16 | 64): string {
   return createHash("sha256").update(text, "utf8").digest("hex").slice(0, digits);
 }

@@ -14,14 +14,23 @@ import { letGo } from "./retention.ts";
 import { addAlert, emptyTally, mergeInto, type Tally } from "./tally.ts";
 import type { EpochUs } from "./time.ts";
 import { countOutcome, emptyTotals, KnownPolicy, mergeTotals, type Totals, withoutExpiry } from "./totals.ts";
-import { type Identity, podKey, reportName, UNKNOWN, type Violation, violationId } from "./violation.ts";
+import {
+  type Identity,
+  podKey,
+  reportName,
+  type Sighting,
+  UNKNOWN,
+  type Violation,
+  violationId,
+} from "./violation.ts";
+import { WatchedMap } from "./watched-map.ts";
 
 export class Ledger {
   readonly namespace: string | undefined;
   readonly policyName: string;
   readonly name: string;
   readonly policy = new KnownPolicy();
-  readonly entries = new Map<string, Entry>();
+  readonly entries = new WatchedMap<string, Entry>();
   workloads = new Distinct();
   pods = new Distinct();
   nodes = new Distinct();
@@ -106,22 +115,34 @@ export class Ledger {
     return this.entries.has(key);
   }
 
-  /** Counts one alert; `identify: false` counts it in the totals only (the memory bound is reached). */
-  add(violation: Violation, identify: boolean): void {
-    const { identity, timeUs } = violation;
-    countOutcome(this.#pending, identity.outcome, 1, timeUs, timeUs);
-    this.policy.learn(violation.policy, timeUs);
+  /** Counts one alert and returns its entry; `identify: false` (the memory bound is reached) counts it in totals only. */
+  add(sighting: Sighting, identify: boolean): Entry | undefined {
+    const { violation } = sighting;
     this.#see(violation);
     const entry = this.entries.get(violation.key) ?? (identify ? this.#newEntry(violation) : undefined);
-    if (!entry) {
+    if (entry) this.addTo(entry, sighting);
+    else {
+      this.#countInTotals(sighting);
       this.#unidentified++;
       this.#pending.withoutDetails++;
-      this.#withoutDetails.add(timeUs);
-      return;
+      this.#withoutDetails.add(sighting.timeUs);
     }
-    entry.pending ??= emptyTally();
-    addAlert(entry.pending, violation);
-    this.#pendingEntries.add(entry);
+    return entry;
+  }
+
+  /** Counts one more alert of a violation that `add` returned the entry of, from the same pod and node. */
+  addTo(entry: Entry, sighting: Sighting): void {
+    this.#countInTotals(sighting);
+    if (!entry.pending) {
+      entry.pending = emptyTally();
+      this.#pendingEntries.add(entry);
+    }
+    addAlert(entry.pending, sighting);
+  }
+
+  #countInTotals({ violation, timeUs }: Sighting): void {
+    countOutcome(this.#pending, violation.identity.outcome, 1, timeUs, timeUs);
+    this.policy.learn(violation.policy, timeUs);
   }
 
   /**
@@ -336,10 +357,10 @@ export class Ledger {
     }
   }
 
-  #see({ identity, pod, node }: Violation): void {
+  #see({ identity, pod, node, podKey }: Violation): void {
     this.workloads.add(workloadKey(identity));
     if (node !== "") this.nodes.add(node);
-    if (pod !== "") this.#seePod(identity, podKey(this.namespace, pod, node));
+    if (pod !== "") this.#seePod(identity, podKey);
     if (pod === "" || this.namespace !== undefined) this.#mutable.add(wholeNode(node));
   }
 

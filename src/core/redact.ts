@@ -4,6 +4,8 @@
 // Takes secrets out of command lines before anything is keyed, kept, logged or sent.
 // Invariant: works on bounded text only, so that no expression can be made to run for long.
 
+import { sanitize } from "./sanitize.ts";
+
 /** Longer text is cut before it is searched; what is kept of any string is far shorter. */
 const MAX_SEARCHED = 1024;
 const MASK = "[REDACTED]";
@@ -59,6 +61,9 @@ const SHORT_OPTIONS: readonly (readonly [programs: string, options: string])[] =
 const SUSPICIOUS =
   /:|[=\s]-[abcpuwx]|pass|pw|secret|token|key|cred|auth|bearer|basic|cookie|connect|sig|akia|asia|agpa|aida|aroa|anpa|aiza|eyj|xox|gh[a-z]_|glpat|github_|[sr]k[-_]|ya29|dop_|shpat|whsec|sg\.|hvs\.|npm_|vault/i;
 
+/** How much of a text is searched for secrets; twice what is kept of it. */
+const SEARCHED_BYTES = 1024;
+
 interface Rule {
   pattern: RegExp;
   replacement: string;
@@ -72,6 +77,14 @@ export interface RedactionOptions {
 
 /** Replaces secrets in `text` by a mask. */
 export type Redact = (text: string) => string;
+
+/**
+ * Returns a function that redacts and sanitises. A text is sanitised before it is searched for secrets, so that no more
+ * than a bounded one is searched, and cut after it.
+ */
+export function makeSafe(redact: Redact): (text: string) => string {
+  return (text) => sanitize(redact(sanitize(text, SEARCHED_BYTES)));
+}
 
 /**
  * Makes the function that redacts. Covers flags (`--password x`, `--token=x`), short options of programs that are

@@ -186,6 +186,7 @@ function written({ committed, inFlight }: Entry): Tally {
 function renderViolation(ledger: Ledger, entry: Entry, limits: ReportLimits): Violation {
   const { identity } = entry;
   const tally = written(entry);
+  const latest = tally.latest?.read();
   const pods = [...tally.pods.values()]
     .sort((a, b) => b.lastUs - a.lastUs || compare(a.name, b.name) || compare(a.node, b.node))
     .slice(0, limits.maxPodsPerViolation)
@@ -193,7 +194,7 @@ function renderViolation(ledger: Ledger, entry: Entry, limits: ReportLimits): Vi
   return {
     id: entry.id,
     workload: { kind: identity.workload.kind, name: identity.workload.name },
-    ...(ledger.namespace === undefined ? clusterPlace(identity.namespace, tally.latest) : {}),
+    ...(ledger.namespace === undefined ? clusterPlace(identity.namespace, latest) : {}),
     ...optional("container", identity.container),
     operation: identity.operation,
     ...optional("action", identity.action),
@@ -205,7 +206,7 @@ function renderViolation(ledger: Ledger, entry: Entry, limits: ReportLimits): Vi
     firstSeen: formatMicroTime(tally.firstUs),
     lastSeen: formatMicroTime(tally.lastUs),
     ...(pods.length > 0 ? { pods } : {}),
-    ...(tally.latest ? { latest: tally.latest } : {}),
+    ...(latest ? { latest } : {}),
   };
 }
 

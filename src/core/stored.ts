@@ -8,6 +8,7 @@
 import type { Coverage, Report, Violation, ViolationPod } from "../api/v1alpha1.ts";
 import { type Lapse, mergeLapses, parseLapse } from "./coverage.ts";
 import type { Base, Entry } from "./entry.ts";
+import { storedEvidence } from "./evidence.ts";
 import type { Ledger } from "./ledger.ts";
 import { addPod, type Tally } from "./tally.ts";
 import { type EpochUs, parseMicroTime } from "./time.ts";
@@ -113,7 +114,7 @@ function tallyOf(namespace: string | undefined, violation: Violation): Tally {
     firstUs: time(violation.firstSeen) ?? lastUs,
     lastUs,
     pods: new Map(),
-    latest: violation.latest,
+    latest: violation.latest && storedEvidence(violation.latest),
   };
   for (const pod of violation.pods ?? []) restorePod(tally, namespace, pod);
   return tally;

@@ -4,9 +4,9 @@
 // Counts as algebra: a tally is what has been seen of one violation, and merging two tallies loses nothing.
 // Invariant: merge is associative and commutative, so that neither the order of alerts nor of failures matters.
 
-import type { Evidence } from "../api/v1alpha1.ts";
+import type { KeptEvidence } from "./evidence.ts";
 import type { EpochUs } from "./time.ts";
-import { podKey, type Violation } from "./violation.ts";
+import type { Sighting } from "./violation.ts";
 
 /** What one pod did. */
 export interface PodTally {
@@ -24,7 +24,7 @@ export interface Tally {
   lastUs: EpochUs;
   /** By podKey; at most MAX_PODS, the least recent leave first. Empty for host alerts. */
   pods: Map<string, PodTally>;
-  latest: Evidence | undefined;
+  latest: KeptEvidence | undefined;
 }
 
 /** Pods remembered per violation; a report shows far fewer. A pod that left keeps its share of every total. */
@@ -36,19 +36,20 @@ export function emptyTally(): Tally {
 }
 
 /** Counts one alert. */
-export function addAlert(tally: Tally, violation: Violation): void {
+export function addAlert(tally: Tally, { violation, timeUs, source }: Sighting): void {
   tally.occurrences++;
-  addTimes(tally, violation.timeUs, violation.timeUs);
-  tally.latest = newerEvidence(tally.latest, violation.evidence);
-  if (violation.pod === "") return;
-  const key = podKey(violation.namespace, violation.pod, violation.node);
-  addPod(tally, key, violation.pod, violation.node, 1, violation.timeUs);
+  addTimes(tally, timeUs, timeUs);
+  const { latest } = tally;
+  if (latest === undefined || timeUs > latest.timeUs) tally.latest = source.keep(timeUs, latest);
+  else if (timeUs === latest.timeUs) tally.latest = newerEvidence(latest, source.keep(timeUs, undefined));
+  if (violation.pod !== "") addPod(tally, violation.podKey, violation.pod, violation.node, 1, timeUs);
 }
 
 /** Adds all of `delta` to `target`; `delta` is left as it is. */
 export function mergeInto(target: Tally, delta: Tally): Tally {
   target.occurrences += delta.occurrences;
   addTimes(target, delta.firstUs, delta.lastUs);
+  delta.latest?.share();
   target.latest = newerEvidence(target.latest, delta.latest);
   for (const [key, pod] of delta.pods) addPod(target, key, pod.name, pod.node, pod.occurrences, pod.lastUs);
   return target;
@@ -80,10 +81,10 @@ function addTimes(target: { firstUs: EpochUs; lastUs: EpochUs }, firstUs: EpochU
 }
 
 /** The newer of two; of two at the same microsecond the one that sorts last, so that arrival order has no say. */
-function newerEvidence(a: Evidence | undefined, b: Evidence | undefined): Evidence | undefined {
+function newerEvidence(a: KeptEvidence | undefined, b: KeptEvidence | undefined): KeptEvidence | undefined {
   if (!a || !b) return a ?? b;
-  if (a.time !== b.time) return a.time > b.time ? a : b;
-  return JSON.stringify(a) >= JSON.stringify(b) ? a : b;
+  if (a.timeUs !== b.timeUs) return a.timeUs > b.timeUs ? a : b;
+  return JSON.stringify(a.read()) >= JSON.stringify(b.read()) ? a : b;
 }
 
 /** Of those seen last at the same time, the one that sorts first leaves, so that their order has no say. */

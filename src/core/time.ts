@@ -47,3 +47,53 @@ export function formatMicroTime(us: EpochUs): string {
 function inRange(us: number): EpochUs | undefined {
   return us >= 1 && us <= MAX_US ? Math.floor(us) : undefined;
 }
+
+/** "2026-11-23T10:00:" */
+const MINUTE_LENGTH = 17;
+/** "2026-11-23T10:00:00.000000Z" */
+const USUAL_LENGTH = 27;
+/** No time that PATTERN takes is longer. */
+const MAX_LENGTH = 40;
+const ZERO = 0x30;
+const POINT = 0x2e;
+const LETTER_Z = 0x5a;
+
+/** Reads times as parseMicroTime does, out of bytes: quickly where one is within the same minute as the one before. */
+export class TimeReader {
+  readonly #minute = new Uint8Array(MINUTE_LENGTH);
+  #minuteUs: EpochUs | undefined;
+
+  read(bytes: Uint8Array, start: number, end: number): EpochUs | undefined {
+    const isUsual = end - start === USUAL_LENGTH && bytes[end - 1] === LETTER_Z && bytes[end - 8] === POINT;
+    if (isUsual && this.#minuteUs !== undefined && this.#isSameMinute(bytes, start)) {
+      const seconds = digits(bytes, start + MINUTE_LENGTH, start + MINUTE_LENGTH + 2);
+      const micros = digits(bytes, end - 7, end - 1);
+      if (seconds >= 0 && seconds <= 60 && micros >= 0) {
+        return inRange(this.#minuteUs + seconds * 1_000_000 + micros);
+      }
+    }
+    if (end - start > MAX_LENGTH) return undefined;
+    const text = String.fromCharCode(...bytes.subarray(start, end));
+    if (isUsual) {
+      this.#minute.set(bytes.subarray(start, start + MINUTE_LENGTH));
+      this.#minuteUs = parseMicroTime(`${text.slice(0, MINUTE_LENGTH)}00Z`);
+    }
+    return parseMicroTime(text);
+  }
+
+  #isSameMinute(bytes: Uint8Array, start: number): boolean {
+    for (let i = 0; i < MINUTE_LENGTH; i++) if (bytes[start + i] !== this.#minute[i]) return false;
+    return true;
+  }
+}
+
+/** The number that these digits spell; negative when one of them is none. */
+function digits(bytes: Uint8Array, start: number, end: number): number {
+  let value = 0;
+  for (let at = start; at < end; at++) {
+    const digit = bytes[at]! - ZERO;
+    if (digit < 0 || digit > 9) return -1;
+    value = value * 10 + digit;
+  }
+  return value;
+}

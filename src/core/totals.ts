@@ -89,10 +89,18 @@ export function mergeTotals(a: Totals, b: Totals): Totals {
   };
 }
 
-/** A fact with the time at which it was told; "" was never told. */
-interface Told {
-  value: string;
-  us: EpochUs;
+/** The newest that was told of something, and when; undefined was never told. */
+class Told<T> {
+  value: T | undefined;
+  us: EpochUs = 0;
+
+  /** Of two at the same microsecond the one that sorts last stays, so that their order has no say. */
+  learn(value: T, us: EpochUs): void {
+    if (us < this.us) return;
+    if (us === this.us && this.value !== undefined && String(value) <= String(this.value)) return;
+    this.value = value;
+    this.us = us;
+  }
 }
 
 /**
@@ -101,27 +109,23 @@ interface Told {
  */
 export class KnownPolicy {
   #severity = 0;
-  #kind: Told = { value: "", us: 0 };
-  #tags: Told = { value: "", us: 0 };
-  #message: Told = { value: "", us: 0 };
+  readonly #kind = new Told<PolicyKind>();
+  readonly #tags = new Told<readonly string[]>();
+  readonly #message = new Told<string>();
 
   learn(facts: PolicyFacts, us: EpochUs): void {
     if (facts.severity > this.#severity) this.#severity = facts.severity;
-    if (facts.kind !== "Unknown") this.#kind = newer(this.#kind, facts.kind, us);
-    if (facts.tags.length > 0) this.#tags = newer(this.#tags, facts.tags.join("\n"), us);
-    if (facts.message !== "") this.#message = newer(this.#message, facts.message, us);
+    if (facts.kind !== "Unknown") this.#kind.learn(facts.kind, us);
+    if (facts.tags.length > 0) this.#tags.learn(facts.tags, us);
+    if (facts.message !== "") this.#message.learn(facts.message, us);
   }
 
   facts(): PolicyFacts {
     return {
-      kind: (this.#kind.value || "Unknown") as PolicyKind,
+      kind: this.#kind.value ?? "Unknown",
       severity: this.#severity,
-      tags: this.#tags.value === "" ? [] : this.#tags.value.split("\n"),
-      message: this.#message.value,
+      tags: this.#tags.value ?? [],
+      message: this.#message.value ?? "",
     };
   }
-}
-
-function newer(known: Told, value: string, us: EpochUs): Told {
-  return us > known.us || (us === known.us && value > known.value) ? { value, us } : known;
 }

@@ -5,8 +5,10 @@
 // Invariant: every string in here is sanitised, redacted and bounded.
 
 import { DEFAULT_POSTURE } from "../api/names.ts";
-import type { Evidence, Outcome, PolicyKind, Workload } from "../api/v1alpha1.ts";
+import type { Outcome, PolicyKind, Workload } from "../api/v1alpha1.ts";
+import type { EvidenceSource } from "./evidence.ts";
 import { stableHash } from "./hash.ts";
+import type { Place } from "./place.ts";
 import type { EpochUs } from "./time.ts";
 
 /** Exactly what makes two alerts the same violation within one report. */
@@ -31,24 +33,31 @@ export interface PolicyFacts {
   message: string;
 }
 
-/** One decoded alert that breaks a policy. */
+/** Who broke which policy and how: all that an alert tells but for the time and the evidence. */
 export interface Violation {
   /** The namespace whose report it belongs to; undefined for the cluster report. */
-  namespace: string | undefined;
-  policyName: string;
-  identity: Identity;
+  readonly namespace: string | undefined;
+  readonly policyName: string;
+  readonly identity: Identity;
   /** `identity` as one string, unambiguous. */
-  key: string;
-  policy: PolicyFacts;
-  timeUs: EpochUs;
-  /** False when the alert had no time of its own. */
-  dated: boolean;
+  readonly key: string;
+  readonly policy: PolicyFacts;
   /** "" for host alerts. */
-  pod: string;
-  node: string;
-  evidence: Evidence;
-  /** What an exact duplicate shares with it; undefined for an undated alert, which is never taken for one. */
-  duplicateKey: string | undefined;
+  readonly pod: string;
+  readonly node: string;
+  /** How the pod is told from others in its report. */
+  readonly podKey: string;
+  /** Where an aggregator has counted it last; the aggregator's alone. */
+  place: Place | undefined;
+}
+
+/** One alert that tells of a violation. Valid until the call that was given it returns. */
+export interface Sighting {
+  readonly violation: Violation;
+  /** The time that counts. */
+  readonly timeUs: EpochUs;
+  /** The alert as evidence. */
+  readonly source: EvidenceSource;
 }
 
 /** KubeArmor muted a container (or, without a pod, a node): an unknown number of its alerts is lost. */
@@ -70,7 +79,14 @@ export const UNKNOWN = "Unknown";
 export type DecodeRejection = "no_policy";
 
 export type Decoded =
-  | { kind: "violation"; violation: Violation }
+  | {
+      kind: "violation";
+      violation: Violation;
+      /** The time that counts. */
+      timeUs: EpochUs;
+      /** What the alert itself said, however impossible; undefined when it said nothing. */
+      ownUs: EpochUs | undefined;
+    }
   | { kind: "throttle"; notice: ThrottleNotice }
   /** `scope`: whose violation it may have been; null: nobody's, since it tells of no deed. */
   | { kind: "rejected"; reason: DecodeRejection; detail: string; scope: Scope | null };

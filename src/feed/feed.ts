@@ -4,7 +4,7 @@
 // PORT: where alerts come from. A feed decodes its own transport and hands over Alert values.
 // Invariant: a feed never waits for its listener, and a listener never throws and never waits.
 
-import type { Alert } from "../api/alert.ts";
+import type { Alert, RawAlert } from "../api/alert.ts";
 
 /** Why a piece of input is no alert at all. */
 export type FeedRejection =
@@ -26,8 +26,8 @@ export interface Disconnect {
 }
 
 export interface FeedListener {
-  /** `line` is the 1-based line number of a file, 0 on a stream. */
-  onAlert(alert: Alert, line: number): void;
+  /** An alert, read or as it came; `line` is the 1-based line number of a file, 0 on a stream. */
+  onAlert(alert: Alert | RawAlert, line: number): void;
   onRejected(reason: FeedRejection, detail: string, line: number): void;
   /** The stream is open and answered a health check. */
   onConnected(): void;

@@ -9,6 +9,7 @@ import { fullJitter } from "../lib/clock.ts";
 import type { Logger } from "../telemetry/log.ts";
 import type { Disconnect, Feed, FeedListener } from "./feed.ts";
 import { printable } from "./printable.ts";
+import { RawAlertReader } from "./raw-alert.ts";
 import { describeBytes, readAlert } from "./wire.ts";
 
 export interface StreamListener {
@@ -74,6 +75,7 @@ export class ReconnectingFeed implements StreamFeed {
   readonly #options: ReconnectOptions;
   readonly #clock: Clock;
   readonly #logger: Logger;
+  readonly #reader = new RawAlertReader();
   readonly #stats: StreamStats = { messages: 0, bytes: 0, attempts: 0, connects: 0 };
   #state: ConnectionState;
   #lastReadMs = 0;
@@ -133,7 +135,7 @@ export class ReconnectingFeed implements StreamFeed {
         this.#markAlive(nowMs, listener);
         this.#stats.messages++;
         this.#stats.bytes += bytes.length;
-        const alert = readAlert(bytes);
+        const alert = this.#reader.find(bytes) ? this.#reader : readAlert(bytes);
         if (alert !== null) listener.onAlert(alert, 0);
         else listener.onRejected("invalid_wire", describeBytes(bytes), 0);
       },

@@ -39,8 +39,10 @@ let previous: Alert = emptyAlert();
  * Unknown fields (and EventData, which is derived from Data) are skipped; of a repeated scalar the last one wins;
  * invalid UTF-8 becomes U+FFFD; a Timestamp beyond ±2^53 becomes 0.
  */
-export function readAlert(bytes: Buffer): Alert | null {
-  const cursor = new Cursor(bytes);
+export function readAlert(bytes: Uint8Array): Alert | null {
+  const cursor = new Cursor(
+    Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length),
+  );
   const alert = emptyAlert();
   const tags: string[] = [];
   while (cursor.at < cursor.end) {

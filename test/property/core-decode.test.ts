@@ -4,17 +4,24 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decode } from "../../src/core/decode.ts";
+import { DuplicateFilter } from "../../src/core/duplicates.ts";
+import { evidenceOf } from "../../src/core/evidence.ts";
 import { createRedactor } from "../../src/core/redact.ts";
-import { identityKey, type Violation } from "../../src/core/violation.ts";
+import { type Decoded, identityKey } from "../../src/core/violation.ts";
 import { hostileAlert, renderOptions, runs, START_US } from "../support/gen.ts";
 import { add, newAggregator, reportsOf } from "../unit/core/fold-alerts.ts";
 import { faultsOf } from "../unit/core/report-check.ts";
 
 const redact = createRedactor();
+const filter = new DuplicateFilter({ windowMs: 1000, maxEntries: 10 }, 0);
 const violations = hostileAlert()
-  .map((alert) => decode(alert, START_US, redact))
-  .filter((decoded) => decoded.kind === "violation")
-  .map((decoded) => (decoded as { violation: Violation }).violation);
+  .map((alert) => ({ alert, decoded: decode(alert, START_US, redact) }))
+  .filter(({ decoded }) => decoded.kind === "violation")
+  .map(({ alert, decoded }) => {
+    const { violation, timeUs } = decoded as Extract<Decoded, { kind: "violation" }>;
+    const evidence = evidenceOf(alert, timeUs, redact);
+    return { ...violation, timeUs, evidence, subject: filter.subjectOf(alert).text };
+  });
 
 describe("decode", () => {
   it("takes any alert for one of three things, and never throws", () => {
@@ -37,8 +44,8 @@ describe("decode", () => {
     fc.assert(
       fc.property(hostileAlert(), (alert) => {
         const decoded = decode(alert, START_US, redact);
-        for (const text of textsIn(decoded)) {
-          // The separator of keys is the only control character, and duplicate keys stay inside.
+        for (const text of textsIn([decoded, evidenceOf(alert, START_US, redact)])) {
+          // The separator of keys is the only control character.
           expect(text.replaceAll("\u001f", "")).not.toMatch(/[\p{C}\u2028\u2029]/u);
           expect(text.isWellFormed()).toBe(true);
         }
@@ -61,9 +68,9 @@ describe("decode", () => {
 
   it("keeps every part within its bound", () => {
     fc.assert(
-      fc.property(violations, ({ key, duplicateKey = "", policy, identity }) => {
+      fc.property(violations, ({ key, subject, policy, identity }) => {
         expect(key.length).toBeLessThanOrEqual(9 * 513);
-        expect(duplicateKey.length).toBeLessThanOrEqual(512);
+        expect(subject.length).toBeLessThanOrEqual(512);
         expect(policy.tags.length).toBeLessThanOrEqual(50);
         for (const text of textsIn([identity, policy]))
           expect(Buffer.byteLength(text)).toBeLessThanOrEqual(512);
@@ -128,9 +135,9 @@ describe("reports of hostile alerts", () => {
   });
 });
 
-/** Every string in a value but the duplicate key, which is never shown. */
+/** Every string in a value. */
 function textsIn(value: unknown): string[] {
   if (typeof value === "string") return [value];
   if (typeof value !== "object" || value === null) return [];
-  return Object.entries(value).flatMap(([name, member]) => (name === "duplicateKey" ? [] : textsIn(member)));
+  return Object.values(value).flatMap(textsIn);
 }

@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { addAlert, emptyTally, mergeInto, type Tally } from "../../src/core/tally.ts";
 import { countOutcome, emptyTotals, KnownPolicy, mergeTotals, type Totals } from "../../src/core/totals.ts";
-import type { Violation } from "../../src/core/violation.ts";
+import type { Sighting } from "../../src/core/violation.ts";
 import { runs, violation, worldAlert } from "../support/gen.ts";
 
 const violations = fc.array(
@@ -13,7 +13,7 @@ const violations = fc.array(
   { maxLength: 12 },
 );
 
-function tallyOf(list: readonly Violation[]): Tally {
+function tallyOf(list: readonly Sighting[]): Tally {
   const tally = emptyTally();
   for (const each of list) addAlert(tally, each);
   return tally;
@@ -25,7 +25,11 @@ function merged(...tallies: readonly Tally[]): Tally {
 
 /** Maps in one order, so that two tallies can be compared. */
 function shown(tally: Tally): unknown {
-  return { ...tally, pods: [...tally.pods].sort(([a], [b]) => (a < b ? -1 : 1)) };
+  return {
+    ...tally,
+    latest: tally.latest?.read(),
+    pods: [...tally.pods].sort(([a], [b]) => (a < b ? -1 : 1)),
+  };
 }
 
 describe("merging tallies", () => {
@@ -107,9 +111,9 @@ describe("what is known of a policy", () => {
       .chain((list) => fc.tuple(fc.constant(list), fc.shuffledSubarray(list, { minLength: list.length })));
     fc.assert(
       fc.property(told, ([one, other]) => {
-        const facts = (list: readonly Violation[]) => {
+        const facts = (list: readonly Sighting[]) => {
           const known = new KnownPolicy();
-          for (const { policy, timeUs } of list) known.learn(policy, timeUs);
+          for (const { violation: v, timeUs } of list) known.learn(v.policy, timeUs);
           return known.facts();
         };
         expect(facts(other)).toEqual(facts(one));

@@ -5,12 +5,14 @@
 
 import fc from "fast-check";
 import { type Alert, emptyAlert } from "../../src/api/alert.ts";
+import type { Evidence } from "../../src/api/v1alpha1.ts";
 import type { PipelineOptions } from "../../src/controller/pipeline.ts";
 import { decode } from "../../src/core/decode.ts";
+import { AlertSource } from "../../src/core/evidence.ts";
 import { createRedactor, type Redact } from "../../src/core/redact.ts";
 import type { RenderOptions } from "../../src/core/report.ts";
 import { type EpochUs, formatMicroTime } from "../../src/core/time.ts";
-import type { Violation } from "../../src/core/violation.ts";
+import type { Sighting, Violation } from "../../src/core/violation.ts";
 
 /** 2026-11-23T10:00:00Z, where the fake clock starts too. */
 export const START_MS = Date.UTC(2026, 10, 23, 10);
@@ -99,11 +101,19 @@ export function throttleNotice(...mods: Partial<Alert>[]): Alert {
 
 const builtIn = createRedactor();
 
+/** Everything about one alert in one place. */
+export interface OneAlert extends Violation, Sighting {
+  ownUs: EpochUs | undefined;
+  evidence: Evidence;
+}
+
 /** Decodes what must be a violation; arrival is an hour after the start. */
-export function violation(from: Alert = alert(), redact: Redact = builtIn): Violation {
+export function violation(from: Alert = alert(), redact: Redact = builtIn): OneAlert {
   const decoded = decode(from, START_US + 3_600_000_000, redact);
   if (decoded.kind !== "violation") throw new Error(`expected a violation, got ${decoded.kind}`);
-  return decoded.violation;
+  const source = new AlertSource(from, redact);
+  const evidence = source.keep(decoded.timeUs).read();
+  return { ...decoded.violation, ...decoded, source, evidence };
 }
 
 export const SEVERITY = { low: 3, medium: 5, high: 7, critical: 9 };

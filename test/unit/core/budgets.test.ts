@@ -8,48 +8,69 @@ import { describe, expect, it } from "vitest";
 import { DuplicateFilter } from "../../../src/core/duplicates.ts";
 import { afterWrite, dueMs, newPace, type Pace } from "../../../src/core/pace.ts";
 import { TokenBucket } from "../../../src/core/token-bucket.ts";
-import { PACE, runs } from "../../support/gen.ts";
+import { alert, PACE, runs, START_US } from "../../support/gen.ts";
 
 describe("the duplicate filter", () => {
-  it("knows a key for the window at least, and for twice that at most", () => {
+  /** A filter of alerts that are told by one word. */
+  function filterOf(windowMs: number, maxEntries: number): (word: string, nowMs: number) => boolean {
+    const filter = new DuplicateFilter({ windowMs, maxEntries }, 7);
+    return (word, nowMs) =>
+      filter.isDuplicate(filter.subjectOf(alert({ Resource: word })), 1, START_US, nowMs);
+  }
+
+  it("knows an alert for the window at least, and for twice that at most", () => {
     for (const startMs of [0, 1_000_000]) {
-      const filter = new DuplicateFilter({ windowMs: 1000, maxEntries: 100 });
-      expect(filter.isDuplicate("a", startMs)).toBe(false);
-      expect(filter.isDuplicate("a", startMs + 999)).toBe(true);
-      expect(filter.isDuplicate("b", startMs + 999)).toBe(false);
-      expect(filter.isDuplicate("b", startMs + 1998)).toBe(true);
-      expect(filter.isDuplicate("a", startMs + 4000)).toBe(false);
+      const isDuplicate = filterOf(1000, 100);
+      expect(isDuplicate("a", startMs)).toBe(false);
+      expect(isDuplicate("a", startMs + 999)).toBe(true);
+      expect(isDuplicate("b", startMs + 999)).toBe(false);
+      expect(isDuplicate("b", startMs + 1998)).toBe(true);
+      expect(isDuplicate("a", startMs + 4000)).toBe(false);
     }
   });
 
   it("forgets the older half at the bound, and holds no more than that", () => {
-    const filter = new DuplicateFilter({ windowMs: Number.POSITIVE_INFINITY, maxEntries: 10 });
-    for (let i = 0; i < 12; i++) expect(filter.isDuplicate(`k${i}`, 0)).toBe(false);
-    expect(filter.isDuplicate("k11", 0)).toBe(true);
-    expect(filter.isDuplicate("k7", 0)).toBe(true);
-    expect(filter.isDuplicate("k0", 0)).toBe(false);
+    const isDuplicate = filterOf(Number.POSITIVE_INFINITY, 10);
+    for (let i = 0; i < 12; i++) expect(isDuplicate(`k${i}`, 0)).toBe(false);
+    expect(isDuplicate("k11", 0)).toBe(true);
+    expect(isDuplicate("k7", 0)).toBe(true);
+    expect(isDuplicate("k0", 0)).toBe(false);
   });
 
   it("is not confused by a clock that goes back", () => {
-    const filter = new DuplicateFilter({ windowMs: 1000, maxEntries: 100 });
-    expect(filter.isDuplicate("a", 10_000)).toBe(false);
-    expect(filter.isDuplicate("a", 5000)).toBe(true);
+    const isDuplicate = filterOf(1000, 100);
+    expect(isDuplicate("a", 10_000)).toBe(false);
+    expect(isDuplicate("a", 5000)).toBe(true);
   });
 
-  it("never takes a key for a duplicate that did not come", () => {
+  it("never takes an alert for a duplicate that did not come", () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.nat(20), fc.nat(500)), { maxLength: 100 }), (steps) => {
-        const filter = new DuplicateFilter({ windowMs: 1000, maxEntries: 8 });
+        const isDuplicate = filterOf(1000, 8);
         const came = new Set<number>();
         let nowMs = 0;
         for (const [key, ms] of steps) {
           nowMs += ms;
-          if (filter.isDuplicate(String(key), nowMs)) expect(came.has(key)).toBe(true);
+          if (isDuplicate(String(key), nowMs)) expect(came.has(key)).toBe(true);
           came.add(key);
         }
       }),
       runs(200),
     );
+  });
+
+  it("knows every alert it holds, and no other, where all hashes are the same", () => {
+    const filter = new DuplicateFilter({ windowMs: Number.POSITIVE_INFINITY, maxEntries: 4000 }, 7);
+    const subjects = ["a", "b", "c"].map((text) => ({ text, hash: 0 }));
+    const each = (visit: (text: { text: string; hash: number }, pid: number, us: number) => void) => {
+      // A far year and its wrap-around share their low 32 bits.
+      for (const subject of subjects)
+        for (let pid = 1; pid <= 20; pid++)
+          for (const us of [START_US, START_US + 2 ** 32, START_US + 1]) visit(subject, pid, us);
+    };
+    each((subject, pid, us) => expect(filter.isDuplicate(subject, pid, us, 0)).toBe(false));
+    each((subject, pid, us) => expect(filter.isDuplicate(subject, pid, us, 0)).toBe(true));
+    expect(filter.isDuplicate({ text: "d", hash: 0 }, 1, START_US, 0)).toBe(false);
   });
 });
 

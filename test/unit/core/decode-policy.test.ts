@@ -4,21 +4,15 @@
 import { describe, expect, it } from "vitest";
 import { type Alert, emptyAlert } from "../../../src/api/alert.ts";
 import { decode } from "../../../src/core/decode.ts";
+import { DuplicateFilter } from "../../../src/core/duplicates.ts";
 import { createRedactor } from "../../../src/core/redact.ts";
-import type { Violation } from "../../../src/core/violation.ts";
 import { alert, at, START_US, throttleNotice, violation } from "../../support/gen.ts";
 
 const redact = createRedactor();
 
-function decodeAt(from: Alert, arrivalUs = START_US): Violation {
-  const decoded = decode(from, arrivalUs, redact);
-  if (decoded.kind !== "violation") throw new Error(`expected a violation, got ${decoded.kind}`);
-  return decoded.violation;
-}
-
 describe("unknown words", () => {
   it("are kept as text", () => {
-    const decoded = decodeAt(
+    const decoded = violation(
       alert({ Type: "MatchedDream", Operation: "Dream", Action: "Wake", Enforcer: "Sandman" }),
     );
     expect(decoded.identity).toMatchObject({ operation: "Dream", action: "Wake" });
@@ -35,8 +29,8 @@ describe("policy", () => {
     ["MatchedNativePolicy", "Unknown"],
     ["", "Unknown"],
   ])("%s is of kind %s", (Type, kind) => {
-    expect(decodeAt(alert({ Type })).policy.kind).toBe(kind);
-    expect(decodeAt(alert({ Type, PolicyName: "DefaultPosture" })).policy.kind).toBe("DefaultPosture");
+    expect(violation(alert({ Type })).policy.kind).toBe(kind);
+    expect(violation(alert({ Type, PolicyName: "DefaultPosture" })).policy.kind).toBe("DefaultPosture");
   });
 
   it.each([
@@ -55,7 +49,7 @@ describe("policy", () => {
     ["٥", 0],
     ["999999999999999999999", 0],
   ])("severity %j is %d", (Severity, severity) => {
-    expect(decodeAt(alert({ Severity })).policy.severity).toBe(severity);
+    expect(violation(alert({ Severity })).policy.severity).toBe(severity);
   });
 
   it.each<[string, Partial<Alert>, string[]]>([
@@ -71,11 +65,11 @@ describe("policy", () => {
       Array.from({ length: 50 }, (_, i) => `t${i}`),
     ],
   ])("tags are %s", (_name, mods, tags) => {
-    expect(decodeAt(alert(mods)).policy.tags).toEqual(tags);
+    expect(violation(alert(mods)).policy.tags).toEqual(tags);
   });
 
   it("name and message are made safe", () => {
-    const decoded = decodeAt(alert({ PolicyName: " a\x1b[1mb ", Message: "line\r\nbreak\u202e" }));
+    const decoded = violation(alert({ PolicyName: " a\x1b[1mb ", Message: "line\r\nbreak\u202e" }));
     expect(decoded.policyName).toBe("a\ufffd[1mb");
     expect(decoded.policy.message).toBe("line break\ufffd");
   });
@@ -158,14 +152,23 @@ describe("throttle notices", () => {
   });
 });
 
-describe("the key of exact duplicates", () => {
-  const key = (...mods: Partial<Alert>[]) => violation(alert(...mods)).duplicateKey;
+describe("exact duplicates", () => {
+  /** Whether the second is taken for a duplicate of the first. */
+  function isDuplicate(first: Alert, second: Alert, arrivalsUs = [START_US, START_US]): boolean {
+    const filter = new DuplicateFilter({ windowMs: 60_000, maxEntries: 100 }, 1);
+    const [, answer] = [first, second].map((from, i) => {
+      const decoded = decode(from, arrivalsUs[i] ?? START_US, redact);
+      if (decoded.kind !== "violation" || decoded.ownUs === undefined) return false;
+      return filter.isDuplicate(filter.subjectOf(from), from.HostPID, decoded.ownUs, 0);
+    });
+    return answer ?? false;
+  }
 
-  it("is the same for the same alert, also in another spelling of its time", () => {
-    expect(key()).toBe(key());
-    expect(key({ UpdatedTime: "2026-11-23T10:00:00.000000Z" })).toBe(
-      key({ UpdatedTime: "2026-11-23T10:00:00Z" }),
-    );
+  it("are the same alert, also in another spelling of its time or with other words about its policy", () => {
+    expect(isDuplicate(alert(), alert())).toBe(true);
+    const withMicros = alert({ UpdatedTime: "2026-11-23T10:00:00.000000Z" });
+    expect(isDuplicate(withMicros, alert({ UpdatedTime: "2026-11-23T10:00:00Z" }))).toBe(true);
+    expect(isDuplicate(alert(), alert({ Message: "other", Severity: "9", Data: "x", PID: 7 }))).toBe(true);
   });
 
   it.each<[string, Partial<Alert>]>([
@@ -176,22 +179,25 @@ describe("the key of exact duplicates", () => {
     ["operation", { Operation: "File" }],
     ["resource", { Resource: "/usr/bin/apt upgrade" }],
     ["policy", { PolicyName: "other" }],
-  ])("is another for another %s", (_name, mods) => {
-    expect(key(mods)).not.toBe(key());
+  ])("are not of another %s", (_name, mods) => {
+    expect(isDuplicate(alert(), alert(mods))).toBe(false);
   });
 
-  it("is not there without a time", () => {
-    expect(key({ UpdatedTime: "", Timestamp: 0 })).toBeUndefined();
+  it("are never without a time", () => {
+    const undated = alert({ UpdatedTime: "", Timestamp: 0 });
+    expect(isDuplicate(undated, undated)).toBe(false);
   });
 
-  it("is of the alert's own time where that is too far ahead to be believed", () => {
+  it("are told by the alert's own time where that is too far ahead to be believed", () => {
     const ahead = alert({ UpdatedTime: at(3_600_000) });
-    expect(decodeAt(ahead, START_US).duplicateKey).toBe(decodeAt(ahead, START_US + 1_000_000).duplicateKey);
+    expect(isDuplicate(ahead, ahead, [START_US, START_US + 1_000_000])).toBe(true);
   });
 
-  it("is short, however long the command line", () => {
-    const long = "x".repeat(100_000);
-    expect(key({ Resource: `${long}a` })?.length).toBe(16);
-    expect(key({ Resource: `${long}a` })).not.toBe(key({ Resource: `${long}b` }));
+  it("are told from others however long the command line, from a short text", () => {
+    const [a, b] = ["a", "b"].map((end) => alert({ Resource: "x".repeat(100_000) + end }));
+    expect(isDuplicate(a!, a!)).toBe(true);
+    expect(isDuplicate(a!, b!)).toBe(false);
+    const filter = new DuplicateFilter({ windowMs: 60_000, maxEntries: 100 }, 1);
+    expect(filter.subjectOf(a!).text.length).toBe(64);
   });
 });

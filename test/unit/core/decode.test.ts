@@ -56,7 +56,9 @@ describe("time", () => {
       true,
     ],
   ])("%s", (_name, mods, us, isDated) => {
-    expect(decodeAt(alert(mods))).toMatchObject({ timeUs: us, dated: isDated });
+    const decoded = decode(alert(mods), START_US, redact);
+    expect(decoded).toMatchObject({ kind: "violation", timeUs: us });
+    expect(decoded.kind === "violation" && decoded.ownUs !== undefined).toBe(isDated);
   });
 
   it("is not bounded where arrival says nothing, as in a file", () => {
@@ -66,7 +68,7 @@ describe("time", () => {
       redact,
       Number.POSITIVE_INFINITY,
     );
-    expect(decoded).toMatchObject({ violation: { timeUs: START_US + 86_400_000_000 } });
+    expect(decoded).toMatchObject({ timeUs: START_US + 86_400_000_000 });
   });
 
   it("of its own is told without an arrival", () => {

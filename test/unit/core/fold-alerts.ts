@@ -8,6 +8,7 @@ import type { Report } from "../../../src/api/v1alpha1.ts";
 import { buildReport } from "../../../src/controller/attempt.ts";
 import { Aggregator } from "../../../src/core/aggregate.ts";
 import { decode } from "../../../src/core/decode.ts";
+import { AlertSource } from "../../../src/core/evidence.ts";
 import { createRedactor } from "../../../src/core/redact.ts";
 import { type RenderOptions, renderReport } from "../../../src/core/report.ts";
 import { renderOptions, START_US } from "../../support/gen.ts";
@@ -23,7 +24,7 @@ export function newAggregator(maxViolations = 200_000): Aggregator {
 /** Adds an alert; returns what it was taken for. */
 export function add(aggregator: Aggregator, alert: Alert): "violation" | "throttle" | "rejected" {
   const decoded = decode(alert, ARRIVAL_US, redact);
-  if (decoded.kind === "violation") aggregator.add(decoded.violation);
+  if (decoded.kind === "violation") aggregator.add({ ...decoded, source: new AlertSource(alert, redact) });
   if (decoded.kind === "throttle") aggregator.addThrottleNotice(decoded.notice);
   return decoded.kind;
 }

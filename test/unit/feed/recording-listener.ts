@@ -3,7 +3,7 @@
 
 // A feed's listener that remembers what it is told, in order.
 
-import type { Alert } from "../../../src/api/alert.ts";
+import type { Alert, RawAlert } from "../../../src/api/alert.ts";
 import type { Disconnect, FeedListener, FeedRejection } from "../../../src/feed/feed.ts";
 
 export type Told =
@@ -17,7 +17,8 @@ export class RecordingListener implements FeedListener {
   /** Called after each entry. */
   onTold: () => void = () => {};
 
-  onAlert(alert: Alert, line: number): void {
+  onAlert(given: Alert | RawAlert, line: number): void {
+    const alert = "deciding" in given ? given.read(given.bytes) : given;
     this.#add({ kind: "alert", alert, line });
   }
 
