@@ -14,7 +14,7 @@ import { SCENARIOS } from "./scenarios.ts";
 import { alertSourceProgram } from "./support/alert-source.ts";
 import { type BenchArguments, parseBenchArguments, usage } from "./support/arguments.ts";
 import { machineFacts } from "./support/machine.ts";
-import { type Outcome, resultsPage, rowLine } from "./support/results.ts";
+import { type Outcome, resultsPage, rowLine, table } from "./support/results.ts";
 import { type Bench, type Scenario, Skipped } from "./support/scenario.ts";
 
 const ROOT = join(import.meta.dirname, "..");
@@ -41,13 +41,18 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
   return () => (made ??= make());
 }
 
+/** After so much of a quick run no further scenario begins, however slow the machine is. */
+const QUICK_MS = 90_000;
+
 async function measure(scenario: Scenario, bench: Bench): Promise<Outcome> {
   const { name, about } = scenario;
   const startMs = performance.now();
   print(`== ${name}: ${about}`);
   try {
+    if (bench.quick && startMs > QUICK_MS) throw new Skipped("no time is left of a quick run's two minutes");
     const findings = await scenario.run(bench);
     for (const row of findings.rows) print(rowLine(row));
+    for (const { head, lines } of findings.details ?? []) print(`\n${table(head, lines)}\n`);
     print(`  (${Math.round((performance.now() - startMs) / 1000)} s)`);
     return { name, about, findings };
   } catch (error) {

@@ -18,7 +18,7 @@ const ABOUT: Record<ClientKind, string> = {
 };
 
 async function run({ quick, program, log }: Bench): Promise<Findings> {
-  const [warmUp, count, rounds] = quick ? [30_000, 100_000, 3] : [100_000, 1_000_000, 5];
+  const [warmUp, count, rounds] = quick ? [20_000, 60_000, 2] : [100_000, 1_000_000, 5];
   const source = await startAlertSource(program);
   const taken: Record<ClientKind, Taken[]> = { bare: [], pipeline: [], "go-decode": [], "go-discard": [] };
   try {

@@ -25,6 +25,8 @@ export interface OperatorOptions {
   args?: string[];
   /** More environment, such as PVO_REPORTS_MIN_INTERVAL_MS. */
   env?: Record<string, string>;
+  /** Node's flags and the program; default: the source, with no flags. */
+  program?: readonly string[];
 }
 
 /** Waits until `probe` gives something other than undefined or false, and returns it; throws after `timeoutMs`. */
@@ -51,7 +53,7 @@ export class OperatorProcess {
 
   constructor(options: OperatorOptions) {
     const args = [
-      join(ROOT, "src", "main.ts"),
+      ...(options.program ?? [join(ROOT, "src", "main.ts")]),
       "run",
       "--kubeconfig",
       options.kubeconfig,

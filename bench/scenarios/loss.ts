@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// What a node server that drops like KubeArmor's loses on us, beside what it loses on a bare client.
+
+import { type AlertSource, startAlertSource } from "../support/alert-source.ts";
+import { BenchClient } from "../support/client.ts";
+import type { Bench, Findings, Row, Scenario } from "../support/scenario.ts";
+import { median } from "../support/statistics.ts";
+
+const CLIENTS = ["bare", "pipeline"] as const;
+
+interface Load {
+  readonly name: string;
+  readonly count: number;
+  /** Alerts a second; absent for all at once. */
+  readonly rate?: number;
+}
+
+function loads(quick: boolean): Load[] {
+  const seconds = quick ? 1 : 10;
+  const rates = quick ? [10_000, 100_000] : [1_000, 10_000, 50_000, 100_000];
+  return [
+    ...rates.map((rate) => ({ name: `${rate / 1000} k/s`, count: rate * seconds, rate })),
+    { name: "100,000 at once", count: 100_000 },
+  ];
+}
+
+async function run({ quick, program, log }: Bench): Promise<Findings> {
+  const [rounds, warmUp] = quick ? [1, 20_000] : [3, 100_000];
+  const all = loads(quick);
+  const lost = { bare: all.map((): number[] => []), pipeline: all.map((): number[] => []) };
+  for (let round = 1; round <= rounds; round++) {
+    for (const kind of CLIENTS) {
+      const source = await startAlertSource(program);
+      const client = await BenchClient.start(kind, source, program);
+      try {
+        await client.take(source, { count: warmUp });
+        for (const [i, load] of all.entries()) lost[kind][i]?.push(await lostBy(source, load));
+      } finally {
+        await client.stop();
+        await source.stop();
+      }
+    }
+    log(`round ${round} of ${rounds}`);
+  }
+  const share = (kind: (typeof CLIENTS)[number], i: number) =>
+    (100 * median(lost[kind][i] ?? [])) / (all[i]?.count ?? 1);
+  return {
+    rows: all.map((load, i) => lossRow(load, share("pipeline", i), share("bare", i))),
+    details: [
+      {
+        head: ["alerts", "offered", "lost by the bare client", "lost by the pipeline"],
+        lines: all.map(({ name, count }, i) => [
+          name,
+          count.toLocaleString("en"),
+          ...CLIENTS.map((kind) => Math.round(median(lost[kind][i] ?? [])).toLocaleString("en")),
+        ]),
+      },
+    ],
+  };
+}
+
+async function lostBy(source: AlertSource, { count, rate }: Load): Promise<number> {
+  const { dropped } = await source.send({ count, drop: true, ...(rate === undefined ? {} : { rate }) });
+  return dropped;
+}
+
+/** Losses of the order of a hundredth are the machine's moods: the same client has them from round to round. */
+const MARGIN_PERCENT = 1;
+
+function lossRow({ name }: Load, ours: number, bare: number): Row {
+  return {
+    figure: `alerts lost at ${name}`,
+    against: `a bare client: ${bare.toFixed(1)} %`,
+    aim: "none that it does not lose (± 1 %)",
+    measured: `${ours.toFixed(1)} %`,
+    met: ours <= bare + MARGIN_PERCENT,
+  };
+}
+
+export const loss: Scenario = {
+  name: "loss",
+  about: "What a server that drops like KubeArmor's (queue of 1,000) loses on us, beside a bare client.",
+  run,
+};

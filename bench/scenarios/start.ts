@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// From the start of the process to the open stream and to the first write, with more and more reports to be listed.
+
+import { eventually } from "../../test/support/operator.ts";
+import { type AlertSource, startAlertSource } from "../support/alert-source.ts";
+import { AuditTail } from "../support/audit-tail.ts";
+import { plantReports } from "../support/objects.ts";
+import { BenchOperator, emptyCluster } from "../support/operator.ts";
+import { memoryOf } from "../support/process-stat.ts";
+import type { Bench, Findings, Scenario } from "../support/scenario.ts";
+import { median } from "../support/statistics.ts";
+
+const NAMESPACES = 20;
+const MAX_START_MS = 1000;
+
+interface Start {
+  readonly streamMs: number;
+  readonly writeMs: number;
+  readonly peakBytes: number;
+  /** Requests that listed reports. */
+  readonly lists: number;
+}
+
+async function startOnce(bench: Bench, source: AlertSource): Promise<Start> {
+  const { auditLogPath } = await bench.cluster();
+  await bench.bundle();
+  const audit = new AuditTail(auditLogPath);
+  const startMs = Date.now();
+  const operator = await BenchOperator.launch(bench, source);
+  try {
+    const streamMs = (await source.clients(1)) - startMs;
+    await source.send({ count: 1, order: "sweep" });
+    const created = await eventually("the first write", () =>
+      audit.ofOperators().find(({ verb, objectRef }) => verb === "create" && isReport(objectRef?.resource)),
+    );
+    const lists = audit
+      .ofOperators()
+      .filter((entry) => entry.verb === "list" && isReport(entry.objectRef?.resource));
+    return {
+      streamMs,
+      writeMs: Date.parse(created.stageTimestamp) - startMs,
+      peakBytes: memoryOf(operator.pid).peakBytes,
+      lists: lists.length,
+    };
+  } finally {
+    await operator.end();
+    await source.clients(0);
+  }
+}
+
+function isReport(resource: string | undefined): boolean {
+  return resource === "policyviolationreports" || resource === "clusterpolicyviolationreports";
+}
+
+async function run(bench: Bench): Promise<Findings> {
+  const [sizes, rounds] = bench.quick ? [[0, 300], 2] : [[0, 1_000, 10_000], 5];
+  const starts = new Map<number, Start[]>();
+  const source = await startAlertSource(bench.program, { reports: 1, violations: 2, pods: 1, namespaces: 1 });
+  try {
+    for (const size of sizes) {
+      const all: Start[] = [];
+      starts.set(size, all);
+      for (let round = 1; round <= rounds; round++) {
+        const api = await emptyCluster(bench, NAMESPACES);
+        await plantReports(api, size, NAMESPACES);
+        api.close();
+        all.push(await startOnce(bench, source));
+      }
+      bench.log(`${size} reports`);
+    }
+  } finally {
+    await source.stop();
+  }
+  return findings(starts);
+}
+
+function findings(starts: ReadonlyMap<number, readonly Start[]>): Findings {
+  const figures = [...starts].map(([size, all]) => ({
+    size,
+    stream: Math.round(median(all.map(({ streamMs }) => streamMs))),
+    write: Math.round(median(all.map(({ writeMs }) => writeMs))),
+    peak: Math.round(median(all.map(({ peakBytes }) => peakBytes)) / 1e6),
+    lists: median(all.map(({ lists }) => lists)),
+  }));
+  return {
+    rows: figures.map(({ size, stream, write, peak }) => ({
+      figure: `start to open stream, to first write, with ${size.toLocaleString("en")} reports`,
+      against: "",
+      aim: size === 0 ? "≤ 1 s" : "memory bounded",
+      measured: `${stream} ms, ${write} ms; at most ${peak} MB`,
+      met: size === 0 ? write <= MAX_START_MS : undefined,
+    })),
+    details: [
+      {
+        head: ["reports present", "stream open, ms", "first write, ms", "most memory, MB", "list requests"],
+        lines: figures.map((each) => Object.values(each).map(String)),
+      },
+    ],
+  };
+}
+
+export const start: Scenario = {
+  name: "start",
+  about: "From the start of the process to the open stream and to the first write.",
+  run,
+};
