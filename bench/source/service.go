@@ -12,6 +12,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
+//go:generate protoc -I ../../proto --go_out=. --go_opt=paths=source_relative "--go_opt=Mkubearmor.proto=policy-violation-operator.test/bench/source;main" kubearmor.proto
+
 // logService is feeder.LogService, as far as a reader of alerts needs it.
 var logService = grpc.ServiceDesc{
 	ServiceName: "feeder.LogService",

@@ -9,8 +9,6 @@ import type { KubeApi } from "./kube-api.ts";
 
 const REPORTS = "/apis/reports.kubearmor.com/v1alpha1";
 const AT_A_TIME = 8;
-/** 2026-01-01T00:00:00Z */
-const FIRST_US = 1_767_225_600_000_000;
 
 /** A number as the source writes it into names. */
 export function letters(number: number, width = 4): string {
@@ -66,9 +64,9 @@ export function reportsPath(namespace: string): string {
   return `${REPORTS}/namespaces/${namespace}/policyviolationreports`;
 }
 
-/** A report as the operator would write it. */
+/** A report as the operator would write it now: one of long ago it would remove. */
 export function reportOf(namespace: string, name: string, violations: number): Report {
-  const time = formatMicroTime(FIRST_US);
+  const time = formatMicroTime(Date.now() * 1000);
   return {
     apiVersion: "reports.kubearmor.com/v1alpha1",
     kind: "PolicyViolationReport",
