@@ -47,7 +47,10 @@ export type Stage = (typeof STAGES)[number];
  * functions) is part of its caller's stage.
  */
 const STAGE_OF: readonly (readonly [RegExp, Stage])[] = [
-  [/^@grpc\/|^src\/feed\/(?:alert-stream|certificate|cuttable|health|reconnect|relay|secur|tls)/, "transport"],
+  [
+    /^@grpc\/|^src\/feed\/(?:alert-stream|certificate|cuttable|health|reconnect|relay|secur|tls)/,
+    "transport",
+  ],
   [/^node:internal\/(?:http2|streams|stream_base|js_stream)|^node:(?:net|stream|http2)/, "transport"],
   [/^src\/core\/(?:hash|duplicates|violation)\.ts/, "key"],
   [/^src\/core\/(?:decode|fold|redact|sanitize|time|evidence|template|memo)/, "decode"],
