@@ -6,11 +6,13 @@
 
 import { randomBytes } from "node:crypto";
 import type { Config } from "./config/config.ts";
+import { Journaling } from "./controller/journaling.ts";
 import { Pipeline } from "./controller/pipeline.ts";
 import type { EventRecorder } from "./events/event.ts";
 import { type RunningRecorder, startRecorder } from "./events/recorder.ts";
 import type { StreamFeed } from "./feed/reconnect.ts";
 import { relayFeed } from "./feed/relay.ts";
+import { sqliteJournal } from "./journal/sqlite.ts";
 import { KubeClient } from "./kube/client.ts";
 import { createEventSink } from "./kube/event-sink.ts";
 import type { LoadedKubeConfig } from "./kube/kubeconfig.ts";
@@ -49,6 +51,8 @@ class Operator {
   readonly #parts: OperatorParts;
   readonly #client: KubeClient;
   readonly #recorder: RunningRecorder | undefined;
+  /** Undefined where none is configured. */
+  readonly #journaling: Journaling | undefined;
   readonly #pipeline: Pipeline;
   /** Undefined where this is the only replica. */
   readonly #elector: LeaderElector | undefined;
@@ -77,7 +81,10 @@ class Operator {
     this.#elector = config.leaderElection.enabled ? this.#candidate() : undefined;
     this.#recorder = config.events.enabled ? this.#startRecorder() : undefined;
     const events: EventRecorder = this.#recorder ?? { record() {} };
-    this.#pipeline = new Pipeline(pipelineOptions(config, writerId(config.identity)), {
+    const freshWriterId = writerId(config.identity);
+    this.#journaling = startJournaling(parts, freshWriterId);
+    this.#pipeline = new Pipeline(pipelineOptions(config, freshWriterId), {
+      journaling: this.#journaling,
       sink: this.#guarded(createClusterSink({ client: this.#client, logger })),
       events,
       self: ownObject(config),
@@ -91,6 +98,7 @@ class Operator {
     });
     this.#observed = {
       pipeline: this.#pipeline,
+      journaling: this.#journaling,
       passing,
       eventStats: () => this.#recorder?.stats(),
       leadership: () => leadershipOf(this.#elector),
@@ -186,6 +194,7 @@ class Operator {
     const cancel = clock.after(graceMs * (1 - CLOSING_SHARE), () => deadline.abort());
     if (mayWrite && this.#pipeline.listing === undefined) await this.#pipeline.writer.flush(deadline.signal);
     cancel();
+    this.#journaling?.close();
     await this.#recorder?.stop((graceMs * CLOSING_SHARE) / 2);
     await this.#elector?.release();
     await this.#client.close();
@@ -249,6 +258,16 @@ function leadershipOf(elector: LeaderElector | undefined): Leadership {
   if (elector.isLeader) return { isLeader: true, ok: true, detail: "leader" };
   if (elector.problem !== undefined) return { isLeader: false, ok: false, detail: elector.problem };
   return { isLeader: false, ok: true, detail: `standby; leader is ${elector.holder ?? "not known"}` };
+}
+
+function startJournaling(
+  { config, clock, logger }: OperatorParts,
+  freshWriterId: string,
+): Journaling | undefined {
+  const { path, maxBytes, batchIntervalMs } = config.journal;
+  if (path === "") return undefined;
+  const parts = { open: sqliteJournal({ path, maxBytes }), freshWriterId, clock, logger };
+  return new Journaling({ batchIntervalMs }, parts);
 }
 
 /** A restarted container has its pod's name again, but not its predecessor's sequence numbers. */

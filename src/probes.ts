@@ -4,6 +4,7 @@
 // What the program says of itself: readiness with its reasons, and the numbers behind the metrics.
 // Invariant: reads only.
 
+import type { Journaling } from "./controller/journaling.ts";
 import type { Pipeline } from "./controller/pipeline.ts";
 import { reportCounts } from "./controller/report-counts.ts";
 import type { SeverityThresholds } from "./core/report.ts";
@@ -50,6 +51,8 @@ export interface Leadership {
 /** What the probes look at. */
 export interface Observed {
   pipeline: Pipeline;
+  /** Undefined where none is configured. */
+  journaling: Journaling | undefined;
   passing: PassingCounts;
   eventStats: () => RecorderStats | undefined;
   leadership: () => Leadership;
@@ -59,7 +62,7 @@ export interface Observed {
 }
 
 /** Ready: the stored reports are listed, the stream is open or being retried, and nothing refuses our writes. */
-export function readiness({ pipeline, leadership }: Observed): Health {
+export function readiness({ pipeline, journaling, leadership }: Observed): Health {
   const { writer, listing } = pipeline;
   const refusal = writer.refusals[0];
   const { isLeader, ok, detail } = leadership();
@@ -70,6 +73,8 @@ export function readiness({ pipeline, leadership }: Observed): Health {
       leadership: { ok, detail },
       reports: { ok: isListed, detail: isLeader ? (listing ?? "listed") : "the leader's business" },
       writes: refusal === undefined ? { ok: true } : { ok: false, detail: refusal },
+      // Without it everything goes on; only a crash would cost more.
+      journal: { ok: true, detail: journaling ? (journaling.problem ?? "kept") : "none is configured" },
       // A relay that is down is no reason to restart or unroute us: we retry, and the gap is counted.
       stream: { ok: true, detail: isLeader ? streamWord(pipeline) : "the leader's business" },
     },
@@ -83,7 +88,7 @@ function streamWord({ coverage }: Pipeline): string {
 
 /** The numbers behind the metrics. */
 export function metricsSource(observed: Observed): MetricsSource {
-  const { pipeline, passing, eventStats, leadership, severity } = observed;
+  const { pipeline, journaling, passing, eventStats, leadership, severity } = observed;
   const { aggregator, books, coverage, writer } = pipeline;
   const series = new ReportSeries(observed.maxReportSeries);
   return {
@@ -101,6 +106,16 @@ export function metricsSource(observed: Observed): MetricsSource {
       gapSeconds: coverage.gapSeconds,
       lastMessageMs: pipeline.lastAlertMs,
       disconnects: coverage.disconnects,
+    }),
+    journal: () => ({
+      isKept: journaling !== undefined && journaling.problem === undefined,
+      bytes: journaling?.bytes ?? 0,
+      batches: journaling?.batches ?? 0,
+      rows: journaling?.rows ?? 0,
+      failures: journaling?.failures ?? 0,
+      recovered: journaling?.recovered ?? 0,
+      waiting: journaling?.waiting ?? 0,
+      ageMs: journaling?.ageMs ?? 0,
     }),
     writes: () => ({ results: passing.writes, removed: writer.removed, queued: writer.backlog }),
     api: () => ({ requests: passing.apiRequests, retries: writer.retries + (eventStats()?.retries ?? 0) }),

@@ -7,6 +7,7 @@
 import { z } from "zod";
 import { isHostPort } from "./address.ts";
 import { relayTls } from "./relay-tls.ts";
+import { journal } from "./schema-journal.ts";
 import { choice, section, text, textList, toggle, wholeNumber } from "./setting.ts";
 
 const MINUTE_MS = 60_000;
@@ -337,6 +338,7 @@ export const configSchema = z.object({
     }),
   }),
   reports,
+  journal,
   severity,
   redaction,
   events,

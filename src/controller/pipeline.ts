@@ -22,6 +22,7 @@ import type { Logger } from "../telemetry/log.ts";
 import { Books, type Rejection } from "./books.ts";
 import { GapEvents } from "./gap-events.ts";
 import { Ingest } from "./ingest.ts";
+import type { Journaling } from "./journaling.ts";
 import { occurrencesOf, throttleOccurrence } from "./occurrences.ts";
 import { type RetentionOptions, startSweeps } from "./retention.ts";
 import { type Gap, StreamCoverage } from "./stream-coverage.ts";
@@ -41,7 +42,7 @@ export interface PipelineOptions {
   retention: RetentionOptions;
   /** How long a gap is before an Event tells it. Milliseconds. */
   gapEventMs: number;
-  /** Names this process in each report's watermark; undefined writes none. */
+  /** Names this process in each report's watermark, where there is no journal; undefined writes none. */
   writerId: string | undefined;
 }
 
@@ -55,6 +56,8 @@ export interface PipelineParts {
   /** What an Event about a long gap is about: the operator's own Deployment or namespace; without it there is none. */
   self?: Regarding | undefined;
   maxAheadUs?: EpochUs;
+  /** Keeps what is not yet written over the death of the process. */
+  journaling?: Journaling | undefined;
   onRejected?: (reason: Rejection, detail: string, line: number) => void;
   onWriteResult?: WriterParts["onResult"];
   /** Called after each report that has landed. */
@@ -92,15 +95,19 @@ export class Pipeline implements FeedListener {
       self: parts.self,
       afterMs: options.gapEventMs,
     });
-    this.aggregator = new Aggregator({ maxViolations: options.maxViolations }, (key, urgency) =>
-      this.writer.note(key, urgency),
-    );
+    const { journaling } = parts;
+    const limits = { maxViolations: options.maxViolations, isJournaled: journaling !== undefined };
+    this.aggregator = new Aggregator(limits, (key, urgency) => {
+      this.writer.note(key, urgency);
+      journaling?.wake();
+    });
+    journaling?.attach(this.aggregator, (gap) => this.coverage.lasted(gap));
     this.writer = new ReportWriter(
       {
         pace: options.pace,
         writesPerSecond: options.writesPerSecond,
         writeBurst: options.writeBurst,
-        writerId: options.writerId,
+        writerId: journaling?.writerId ?? options.writerId,
       },
       {
         render: () => ({
@@ -189,19 +196,31 @@ export class Pipeline implements FeedListener {
     const reports: Report[] = [];
     for await (const report of this.#parts.sink.list(signal)) reports.push(report);
     const ours = reports.filter((report) => report.metadata.name === reportName(report.policy.name));
-    if (ours.length === 0) return 0;
-    const gap = this.coverage.notRunningSince(lastSeenMs(ours) || this.#parts.clock.nowMs());
+    const { journaling, clock } = this.#parts;
+    if (ours.length === 0 && !journaling?.unclaimed.length) return 0;
+    const gap = this.coverage.notRunningSince((journaling?.readUntilMs ?? lastSeenMs(ours)) || clock.nowMs());
     this.#gapEvents.began(gap);
-    for (const report of ours) this.#adopt(report, gap);
+    for (const report of ours) this.#adopt(report.metadata.namespace, report.policy.name, report, gap);
+    for (const { namespace, policyName } of journaling?.unclaimed ?? []) {
+      this.#adopt(namespace, policyName, undefined, gap);
+    }
     return ours.length;
   }
 
-  #adopt(report: Report, { kind, fromMs, toMs }: Gap): void {
-    const { namespace } = report.metadata;
-    const ledger = this.aggregator.ledger(namespace, report.policy.name);
-    this.writer.adopt(ledger, report);
+  /** Continues a report: what is stored, and what the journal holds beyond it. */
+  #adopt(
+    namespace: string | undefined,
+    policyName: string,
+    report: Report | undefined,
+    { kind, fromMs, toMs }: Gap,
+  ): void {
+    const { journaling } = this.#parts;
+    const key = reportKey(namespace, policyName);
+    const ledger = this.aggregator.ledger(namespace, policyName);
+    const recovered = this.writer.adopt(ledger, report, journaling?.claim(key) ?? []);
+    if (journaling) journaling.recovered += recovered;
     ledger.addGap(kind, toUs(fromMs), toMs === undefined ? undefined : toUs(toMs));
-    this.writer.note(reportKey(namespace, report.policy.name), "coverage");
+    this.writer.note(key, recovered > 0 ? "new_violation" : "coverage");
   }
 
   #rejected(reason: Rejection, detail: string, line: number, scope: Scope | undefined | null): void {

@@ -60,10 +60,18 @@ export class ReportTask {
   #attempt: Attempt | undefined;
   /** Whether an earlier try of the attempt may have landed: until a read tells, its counts are not put back. */
   #isOpen = false;
+  /** Whether an earlier process may have sent what is in flight, with more in it than was recovered. */
+  #isRecovered = false;
 
   constructor(ledger: Ledger, parts: ReportTaskParts) {
     this.ledger = ledger;
     this.#parts = parts;
+  }
+
+  /** Goes on from the stored object, and from what an earlier process left in flight; before the first turn. */
+  resume(metadata: ObjectMeta | undefined): void {
+    this.metadata = metadata;
+    this.#isRecovered = this.ledger.isInFlight;
   }
 
   /** Takes one turn. Never rejects. */
@@ -71,9 +79,10 @@ export class ReportTask {
     if (!this.#attempt && this.ledger.isOver && this.metadata)
       return await this.#remove(this.metadata, signal);
     if (!this.#attempt) {
-      this.ledger.take();
+      if (!this.ledger.isInFlight) this.ledger.take();
       const over = this.#renew(fresh);
       if (over) return over;
+      this.#isOpen = this.#isRecovered;
     }
     for (let tries = 0; tries < MAX_QUICK_TRIES && !signal.aborted; tries++) {
       const verdict = await this.#try(signal);
@@ -142,6 +151,7 @@ export class ReportTask {
     this.refusal = undefined;
     this.#attempt = undefined;
     this.#isOpen = false;
+    this.#isRecovered = false;
     this.#parts.onLanded(this.ledger, report);
     this.ledger.commit();
     return { kind: "landed", fresh: attempt.fresh };
@@ -182,10 +192,14 @@ export class ReportTask {
     return undefined;
   }
 
-  /** The write had landed unseen. Where another writer has written on top of it, that is what counts go on from. */
+  /**
+   * The write had landed unseen. Where another writer has written on top of it, or an earlier process brought it, the
+   * stored report may say more than is known here.
+   */
   #foundLanded(attempt: Attempt, found: Report): Verdict {
+    const saysMore = this.#isRecovered || marksOf(found.metadata)[0]?.id !== attempt.mark?.id;
     const verdict = this.#landed(attempt, found);
-    if (marksOf(found.metadata)[0]?.id !== attempt.mark?.id) this.#parts.rebase(this.ledger, found);
+    if (saysMore) this.#parts.rebase(this.ledger, found);
     return verdict;
   }
 
@@ -259,11 +273,8 @@ export class ReportTask {
   #refused(message: string): Verdict {
     this.refusal = message;
     const verdict = this.#later(REFUSED_RETRY_MS);
-    if (!this.#isOpen) {
-      // Nothing was written for certain, so the next try may bring what has gathered since.
-      this.#attempt = undefined;
-      this.ledger.restore();
-    }
+    // Nothing was written for certain, so the next try may be made anew.
+    if (!this.#isOpen) this.#attempt = undefined;
     return verdict;
   }
 

@@ -6,8 +6,10 @@
 
 import type { Report } from "../api/v1alpha1.ts";
 import type { Aggregator, Urgency } from "../core/aggregate.ts";
+import type { LayerRow } from "../core/change-log.ts";
 import type { Ledger } from "../core/ledger.ts";
 import type { PaceOptions } from "../core/pace.ts";
+import { recoverSet } from "../core/recovered.ts";
 import { rebaseOn } from "../core/stored.ts";
 import { TokenBucket } from "../core/token-bucket.ts";
 import { reportKey } from "../core/violation.ts";
@@ -84,11 +86,18 @@ export class ReportWriter {
     return [...new Set(all.filter((refusal) => refusal !== undefined))];
   }
 
-  /** Takes a stored report as the base of its ledger; before start. */
-  adopt(ledger: Ledger, report: Report): void {
-    this.#taskParts.rebase(ledger, report);
-    if (this.#writerId !== undefined) ledger.startAfter(landedSeq(report.metadata, this.#writerId));
-    this.#turn(reportKey(ledger.namespace, ledger.policyName), ledger).task.metadata = report.metadata;
+  /**
+   * Takes a stored report as the base of its ledger, and what an earlier process of this writer left that the report
+   * does not hold; before start. Returns the occurrences of the latter.
+   */
+  adopt(ledger: Ledger, report: Report | undefined, layers: readonly LayerRow[]): number {
+    if (report) this.#taskParts.rebase(ledger, report);
+    const seq = this.#writerId === undefined ? 0 : landedSeq(report?.metadata, this.#writerId);
+    ledger.standsUpTo(seq);
+    const open = layers.filter((layer) => layer.seq > seq).map(recoverSet);
+    this.#parts.aggregator.reshape(ledger, () => ledger.recover(open));
+    this.#turn(reportKey(ledger.namespace, ledger.policyName), ledger).task.resume(report?.metadata);
+    return open.reduce((sum, { totals }) => sum + totals.occurrences, 0);
   }
 
   /** Notes that a report has something to write. */

@@ -4,6 +4,7 @@
 // Folds violations into ledgers, one per report, and remembers who was throttled.
 // Invariant: adding never fails and never waits; at the memory bound an alert is still counted in its report's totals.
 
+import { ChangeLog } from "./change-log.ts";
 import { type GapKind, type Lapse, lapse, mergeLapses } from "./coverage.ts";
 import { Ledger } from "./ledger.ts";
 import { Place } from "./place.ts";
@@ -26,6 +27,8 @@ export type Urgency = "new_report" | "new_violation" | "counters" | "coverage";
 export interface AggregatorLimits {
   /** Violations held over all reports; beyond it alerts of new ones are counted without their details. */
   maxViolations: number;
+  /** Whether ledgers take note of changes for a journal; default false. */
+  isJournaled?: boolean;
 }
 
 export class Aggregator {
@@ -36,6 +39,9 @@ export class Aggregator {
   readonly #muted = new Map<string, Notices>();
   readonly #rejections = new Rejections();
   #violationsHeld = 0;
+  /** Sets of counts up to this number may have been written by an earlier process, whatever the report. */
+  #lastSeq = 0;
+  #removed = new Set<string>();
   /** Alerts counted in totals only, because maxViolations was reached. */
   unidentifiedTotal = 0;
   /** Violations that were not seen for so long that they left their reports. */
@@ -84,9 +90,13 @@ export class Aggregator {
     return marked;
   }
 
-  /** Nobody reads from `fromUs` on, until `toUs` or endGap: every report that exists may be short of alerts. */
-  addGap(kind: GapKind, fromUs: EpochUs, toUs?: EpochUs): void {
+  /**
+   * Nobody reads from `fromUs` on, until `toUs` or endGap: every report that exists (and is concerned, where only some
+   * are) may be short of alerts.
+   */
+  addGap(kind: GapKind, fromUs: EpochUs, toUs?: EpochUs, isConcerned?: (ledger: Ledger) => boolean): void {
     for (const [key, ledger] of this.ledgers) {
+      if (isConcerned && !isConcerned(ledger)) continue;
       ledger.addGap(kind, fromUs, toUs);
       this.#onDirty(key, "coverage");
     }
@@ -148,7 +158,8 @@ export class Aggregator {
     const key = reportKey(namespace, policyName);
     let ledger = this.ledgers.get(key);
     if (!ledger) {
-      ledger = new Ledger(namespace, policyName);
+      const log = this.#limits.isJournaled ? new ChangeLog() : undefined;
+      ledger = new Ledger(namespace, policyName, log, this.#lastSeq + 1);
       this.ledgers.set(key, ledger);
     }
     return ledger;
@@ -171,8 +182,7 @@ export class Aggregator {
     if (!from || from.namespace === undefined) return;
     const namespace = from.namespace;
     const { totals, entries } = from.drain();
-    this.ledgers.delete(key);
-    this.#violationsHeld -= from.entries.size;
+    this.#remove(key, from);
     if (totals.occurrences === 0) return;
     const clusterKey = reportKey(undefined, from.policyName);
     const isNewReport = !this.ledgers.has(clusterKey);
@@ -194,8 +204,28 @@ export class Aggregator {
   drop(key: string): boolean {
     const ledger = this.ledgers.get(key);
     if (!ledger || ledger.unwritten > 0) return false;
+    this.#remove(key, ledger);
+    return true;
+  }
+
+  /** Numbers of sets that are taken from now on are above `seq`; before the first ledger. */
+  startAfter(seq: number): void {
+    this.#lastSeq = seq;
+  }
+
+  /** The keys of reports removed since the last call; what was open in them is in other ledgers now, or void. */
+  takeRemoved(): string[] {
+    const removed = [...this.#removed];
+    this.#removed.clear();
+    return removed;
+  }
+
+  #remove(key: string, ledger: Ledger): void {
+    this.ledgers.delete(key);
     this.#violationsHeld -= ledger.entries.size;
-    return this.ledgers.delete(key);
+    // A ledger of this report that comes later must not use a number again.
+    this.#lastSeq = Math.max(this.#lastSeq, ledger.pendingSeq);
+    if (this.#limits.isJournaled) this.#removed.add(key);
   }
 
   /** Counts an alert whose place is not known. */

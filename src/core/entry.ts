@@ -5,7 +5,7 @@
 
 import type { Tally } from "./tally.ts";
 import type { Totals } from "./totals.ts";
-import type { Identity } from "./violation.ts";
+import type { Identity, PolicyFacts } from "./violation.ts";
 
 /** One violation of the report. */
 export interface Entry {
@@ -17,6 +17,23 @@ export interface Entry {
   pending: Tally | undefined;
   /** True when occurrences from before may be among those that are counted without a violation. */
   lowerBound: boolean;
+  /** True while the journal waits to be told of its pending counts. */
+  isNoted?: boolean;
+}
+
+/** One violation's counts, as they come from elsewhere. */
+export interface Counted {
+  key: string;
+  identity: Identity;
+  tally: Tally;
+}
+
+/** A set of counts that an earlier process held. */
+export interface RecoveredSet {
+  seq: number;
+  totals: Totals;
+  policy: PolicyFacts;
+  entries: readonly Counted[];
 }
 
 /** What a stored report brings into a ledger. */
@@ -27,4 +44,13 @@ export interface Base {
   workloads: number;
   pods: number;
   nodes: number;
+}
+
+/** What is counted in entries, wherever it stands. */
+export function occurrencesIn(entries: Iterable<Entry>): number {
+  let sum = 0;
+  for (const { committed, inFlight, pending } of entries) {
+    for (const tally of [committed, inFlight, pending]) sum += tally?.occurrences ?? 0;
+  }
+  return sum;
 }

@@ -7,22 +7,15 @@
 // committed, restore moves it back; merge makes the order of these irrelevant. What is in flight never changes.
 
 import { assert } from "../lib/assert.ts";
+import type { ChangeLog, OpenSet } from "./change-log.ts";
 import { Episode, type GapKind, type Lapse, lapse, mergeLapses } from "./coverage.ts";
-import { Distinct } from "./distinct.ts";
-import type { Base, Entry } from "./entry.ts";
+import { type Base, type Counted, type Entry, occurrencesIn, type RecoveredSet } from "./entry.ts";
+import { Reach } from "./reach.ts";
 import { letGo } from "./retention.ts";
-import { addAlert, emptyTally, mergeInto, type Tally } from "./tally.ts";
+import { addAlert, emptyTally, mergeInto } from "./tally.ts";
 import type { EpochUs } from "./time.ts";
 import { countOutcome, emptyTotals, KnownPolicy, mergeTotals, type Totals, withoutExpiry } from "./totals.ts";
-import {
-  type Identity,
-  podKey,
-  reportName,
-  type Sighting,
-  UNKNOWN,
-  type Violation,
-  violationId,
-} from "./violation.ts";
+import { type Identity, reportName, type Sighting, violationId } from "./violation.ts";
 import { WatchedMap } from "./watched-map.ts";
 
 export class Ledger {
@@ -31,17 +24,17 @@ export class Ledger {
   readonly name: string;
   readonly policy = new KnownPolicy();
   readonly entries = new WatchedMap<string, Entry>();
-  workloads = new Distinct();
-  pods = new Distinct();
-  nodes = new Distinct();
-  /** Pods, and nodes as a whole, whose muting concerns this report. */
-  #mutable = new Distinct();
+  /** Whom the report's alerts were about. */
+  readonly reach: Reach;
   /** Distinct violations that the stored report counted. */
   violationsFloor = 0;
   /** Bytes that this report may have; smaller than configured once the server has refused that size. */
   maxBytes = Number.POSITIVE_INFINITY;
+  /** What the journal has not been told; undefined where there is none. */
+  readonly log: ChangeLog | undefined;
   /** Names what is pending: the number of the set of counts that the next take puts in flight. Only ever grows. */
-  #pendingSeq = 1;
+  #pendingSeq: number;
+  #inFlightSeq = 0;
   #committed = emptyTotals();
   #inFlight: Totals | undefined;
   #pending = emptyTotals();
@@ -56,7 +49,11 @@ export class Ledger {
   readonly #openGaps = new Map<GapKind, EpochUs>();
   readonly #withoutDetails = new Episode("MemoryLimit");
 
-  constructor(namespace: string | undefined, policyName: string) {
+  /** `log` takes note of every change, for a journal; sets of counts are numbered from `firstSeq`, by default 1. */
+  constructor(namespace: string | undefined, policyName: string, log?: ChangeLog, firstSeq = 1) {
+    this.log = log;
+    this.#pendingSeq = firstSeq;
+    this.reach = new Reach(namespace);
     this.namespace = namespace;
     this.policyName = policyName;
     this.name = reportName(policyName);
@@ -86,13 +83,60 @@ export class Ledger {
   /** The number of the set in flight; it names these very counts for as long as the report lives. */
   get inFlightSeq(): number {
     assert(this.#inFlight, "a set is in flight");
-    return this.#pendingSeq - 1;
+    return this.#inFlightSeq;
   }
 
-  /** Sets up to `seq` are known to have been taken before, by an earlier process. */
+  /** The number that the next set to be taken will have. */
+  get pendingSeq(): number {
+    return this.#pendingSeq;
+  }
+
+  /** Sets up to `seq` stand in the stored report, from before. */
+  standsUpTo(seq: number): void {
+    if (seq > 0) this.log?.landed(seq);
+    this.startAfter(seq);
+  }
+
+  /** Sets up to `seq` may have been taken before, by an earlier process. */
   startAfter(seq: number): void {
-    assert(!this.#inFlight, "nothing is in flight at the start");
-    this.#pendingSeq = Math.max(this.#pendingSeq, seq + 1);
+    if (seq < this.#pendingSeq) return;
+    this.#pendingSeq = seq + 1;
+    // The journal may know what is pending by its old number.
+    this.resetLog();
+  }
+
+  /**
+   * Takes back what an earlier process had not seen land: the oldest set as a write whose fate is open, since it may
+   * have been sent, and what is younger as pending. Only where nothing is in flight.
+   */
+  recover(sets: readonly RecoveredSet[]): void {
+    const [oldest, ...younger] = sets;
+    if (!oldest) return;
+    assert(!this.#inFlight, "one write per report at a time");
+    for (const { policy, totals } of sets) this.policy.learn(policy, totals.lastUs);
+    this.startAfter(sets.at(-1)?.seq ?? 0);
+    this.#inFlightSeq = oldest.seq;
+    this.#inFlight = oldest.totals;
+    for (const counted of oldest.entries) {
+      const entry = this.entries.get(counted.key) ?? this.#newEntry(counted);
+      entry.inFlight = counted.tally;
+      this.#inFlightEntries.add(entry);
+      this.reach.seeTally(counted.identity, counted.tally);
+    }
+    for (const { totals, entries } of younger) this.#absorb(totals, entries);
+    this.#unidentified = this.#countUnidentified();
+    if (younger.length > 0) this.resetLog();
+  }
+
+  /** What is open, for the journal. */
+  openSets(): { inFlight: OpenSet | undefined; pending: OpenSet } {
+    const inFlight = this.#inFlight && { seq: this.#inFlightSeq, totals: this.#inFlight };
+    return { inFlight, pending: { seq: this.#pendingSeq, totals: this.#pending } };
+  }
+
+  /** Has the journal forget the report and be told of all that is open. */
+  resetLog(): void {
+    this.log?.reset(this.#inFlightEntries, this.#pendingEntries);
   }
 
   /** What a report written now would say: committed and in flight. */
@@ -118,7 +162,7 @@ export class Ledger {
   /** Counts one alert and returns its entry; `identify: false` (the memory bound is reached) counts it in totals only. */
   add(sighting: Sighting, identify: boolean): Entry | undefined {
     const { violation } = sighting;
-    this.#see(violation);
+    this.reach.see(violation);
     const entry = this.entries.get(violation.key) ?? (identify ? this.#newEntry(violation) : undefined);
     if (entry) this.addTo(entry, sighting);
     else {
@@ -138,6 +182,7 @@ export class Ledger {
       this.#pendingEntries.add(entry);
     }
     addAlert(entry.pending, sighting);
+    this.log?.note(entry);
   }
 
   #countInTotals({ violation, timeUs }: Sighting): void {
@@ -150,7 +195,7 @@ export class Ledger {
    * cluster report the processes outside any pod, in a namespace's all of its pods on the node.
    */
   concerns(pod: string, node: string): boolean {
-    return this.#mutable.mayHave(pod === "" ? wholeNode(node) : podKey(this.namespace, pod, node));
+    return this.reach.concerns(pod, node);
   }
 
   /** Every gap that this report knows of, written or not. */
@@ -219,7 +264,7 @@ export class Ledger {
     this.#note(this.#withoutDetails.take());
     this.#inFlight = this.#pending;
     this.#pending = emptyTotals();
-    this.#pendingSeq++;
+    this.#inFlightSeq = this.#pendingSeq++;
     this.#touched = false;
     for (const entry of this.#pendingEntries) {
       entry.inFlight = entry.pending;
@@ -227,6 +272,7 @@ export class Ledger {
     }
     this.#inFlightEntries = this.#pendingEntries;
     this.#pendingEntries = new Set();
+    this.log?.taken();
   }
 
   /** The write is known to have happened. */
@@ -240,6 +286,7 @@ export class Ledger {
       entry.inFlight = undefined;
     }
     this.#landed();
+    this.log?.landed(this.#inFlightSeq);
   }
 
   /** The write is known not to have happened. */
@@ -254,6 +301,7 @@ export class Ledger {
       this.#pendingEntries.add(entry);
     }
     this.#landed();
+    this.resetLog();
   }
 
   /**
@@ -261,7 +309,7 @@ export class Ledger {
    * Without a base (the report was deleted) counting starts again from zero.
    */
   rebase(base: Base | undefined): void {
-    const open = this.#openEntries();
+    const open = new Set([...this.#inFlightEntries, ...this.#pendingEntries]);
     this.entries.clear();
     for (const entry of base?.entries ?? []) this.entries.set(entry.key, entry);
     const unlisted: Entry[] = [];
@@ -293,14 +341,19 @@ export class Ledger {
   }
 
   /** Takes over what another ledger drained; the entries must be keyed for this one. */
-  absorb(totals: Totals, entries: Iterable<{ key: string; identity: Identity; tally: Tally }>): void {
+  absorb(totals: Totals, entries: Iterable<Counted>): void {
+    this.#absorb(totals, entries);
+    this.resetLog();
+  }
+
+  #absorb(totals: Totals, entries: Iterable<Counted>): void {
     this.#pending = mergeTotals(this.#pending, totals);
     let identified = 0;
     for (const { key, identity, tally } of entries) {
       const entry = this.entries.get(key) ?? this.#newEntry({ key, identity });
       entry.pending = mergeInto(entry.pending ?? emptyTally(), tally);
       this.#pendingEntries.add(entry);
-      this.#seeTally(identity, tally);
+      this.reach.seeTally(identity, tally);
       identified += tally.occurrences;
     }
     this.#unidentified += totals.occurrences - identified;
@@ -329,70 +382,16 @@ export class Ledger {
     this.#inFlightEntries = new Set();
   }
 
-  #openEntries(): Entry[] {
-    return [...new Set([...this.#inFlightEntries, ...this.#pendingEntries])];
-  }
-
   #countUnidentified(): number {
-    let identified = 0;
-    for (const entry of this.entries.values()) {
-      identified +=
-        occurrencesOf(entry.committed) + occurrencesOf(entry.inFlight) + occurrencesOf(entry.pending);
-    }
-    return mergeTotals(this.totals, this.#pending).occurrences - identified;
+    return mergeTotals(this.totals, this.#pending).occurrences - occurrencesIn(this.entries.values());
   }
 
   #recount(base: Base | undefined): void {
-    this.workloads = new Distinct();
-    this.pods = new Distinct();
-    this.nodes = new Distinct();
-    this.#mutable = new Distinct();
-    this.workloads.floor = base?.workloads ?? 0;
-    this.pods.floor = base?.pods ?? 0;
-    this.nodes.floor = base?.nodes ?? 0;
+    this.reach.reset(base);
     for (const entry of this.entries.values()) {
       for (const tally of [entry.committed, entry.inFlight, entry.pending]) {
-        if (tally) this.#seeTally(entry.identity, tally);
+        if (tally) this.reach.seeTally(entry.identity, tally);
       }
     }
   }
-
-  #see({ identity, pod, node, podKey }: Violation): void {
-    this.workloads.add(workloadKey(identity));
-    if (node !== "") this.nodes.add(node);
-    if (pod !== "") this.#seePod(identity, podKey);
-    if (pod === "" || this.namespace !== undefined) this.#mutable.add(wholeNode(node));
-  }
-
-  #seePod({ namespace }: Identity, key: string): void {
-    // A notice tells no namespace that is none.
-    this.#mutable.add(key);
-    this.pods.add(`${namespace}\u001f${key}`);
-  }
-
-  #seeTally(identity: Identity, tally: Tally): void {
-    this.workloads.add(workloadKey(identity));
-    const { kind, name } = identity.workload;
-    if (kind === "Node" && name !== UNKNOWN && tally.pods.size === 0) {
-      this.nodes.add(name);
-      this.#mutable.add(wholeNode(name));
-    }
-    for (const [key, pod] of tally.pods) {
-      this.#seePod(identity, key);
-      if (pod.node !== "") this.nodes.add(pod.node);
-      if (this.namespace !== undefined) this.#mutable.add(wholeNode(pod.node));
-    }
-  }
-}
-
-function wholeNode(node: string): string {
-  return `\u001f${node}`;
-}
-
-function occurrencesOf(tally: Tally | undefined): number {
-  return tally?.occurrences ?? 0;
-}
-
-function workloadKey({ workload, namespace }: Identity): string {
-  return `${namespace}\u001f${workload.kind}\u001f${workload.name}`;
 }

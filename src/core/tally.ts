@@ -15,6 +15,8 @@ export interface PodTally {
   node: string;
   occurrences: number;
   lastUs: EpochUs;
+  /** Its occurrences when the journal was last told of them. */
+  told?: number | undefined;
 }
 
 /** What has been seen of one violation. */

@@ -6,6 +6,7 @@
 
 import { DEFAULT_POSTURE } from "../api/names.ts";
 import type { Outcome, PolicyKind, Workload } from "../api/v1alpha1.ts";
+import { assert } from "../lib/assert.ts";
 import type { EvidenceSource } from "./evidence.ts";
 import { stableHash } from "./hash.ts";
 import type { Place } from "./place.ts";
@@ -112,6 +113,23 @@ export function identityKey(i: Identity): string {
     i.resource,
     i.namespace,
   ].join(SEPARATOR);
+}
+
+/** The identity that a key stands for. */
+export function identityOf(key: string): Identity {
+  const [operation, action, outcome, kind, name, container, source, resource, namespace] =
+    key.split(SEPARATOR);
+  assert(namespace !== undefined, "a key has all its parts");
+  return {
+    operation: operation as string,
+    action: action as string,
+    outcome: outcome as Outcome,
+    workload: { kind: kind as string, name: name as string },
+    container: container as string,
+    source: source as string,
+    resource: resource as string,
+    namespace,
+  };
 }
 
 /** The `id` that users see: 16 hex digits of the key's hash. */

@@ -5,6 +5,7 @@
 // Invariant: names are part of the interface. Only the metrics of `violations` have labels that come from alerts, and
 // their number is bounded; so the series are few.
 
+import { journalMetrics } from "./journal-metrics.ts";
 import type { Counts, MetricsSource } from "./metrics-source.ts";
 
 /** One series of a metric. */
@@ -238,6 +239,7 @@ export const metricGroups: readonly { title: string; metrics: readonly MetricDef
   { title: "What is held", metrics: held },
   { title: "Retention", metrics: retention },
   { title: "Stream", metrics: stream },
+  { title: "Journal", metrics: journalMetrics },
   { title: "Report writes", metrics: writes },
   { title: "Kubernetes API and Events", metrics: kubernetes },
 ];

@@ -55,6 +55,24 @@ export interface MetricsSource {
     /** Counter: an outage counts once, however many attempts it takes. */
     disconnects: Counts;
   };
+  /** The journal; all 0 where none is configured. */
+  journal(): {
+    isKept: boolean;
+    /** On the volume. */
+    bytes: number;
+    /** Counter. */
+    batches: number;
+    /** Counter: rows in these batches. */
+    rows: number;
+    /** Counter: batches and attempts to open it that failed. */
+    failures: number;
+    /** Counter: occurrences of an earlier process that no report held. */
+    recovered: number;
+    /** Violations that changed since the last batch. */
+    waiting: number;
+    /** Since the last batch. */
+    ageMs: number;
+  };
   /** Report writes. */
   writes(): {
     /** Counter by what became of it. */

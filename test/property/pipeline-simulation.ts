@@ -5,12 +5,14 @@
 
 import { MANAGED_BY_LABEL, WATERMARK_ANNOTATION } from "../../src/api/names.ts";
 import type { Report } from "../../src/api/v1alpha1.ts";
+import { Journaling } from "../../src/controller/journaling.ts";
 import { Pipeline, type PipelineOptions } from "../../src/controller/pipeline.ts";
 import type { Occurrence, Regarding } from "../../src/events/event.ts";
 import type { Disconnect } from "../../src/feed/feed.ts";
+import type { OpenJournal } from "../../src/journal/journal.ts";
 import { silentLogger } from "../../src/telemetry/log.ts";
 import { FakeClock } from "../support/fake-clock.ts";
-import { type Fault, FaultSink } from "../support/fault-sink.ts";
+import { type Fault, FaultSink, type Kill } from "../support/fault-sink.ts";
 import { alert, at, hostAlert, pipelineOptions, START_MS, throttleNotice } from "../support/gen.ts";
 import { MemorySink, type StoredState } from "../support/memory-sink.ts";
 import { faultsOf } from "../unit/core/report-check.ts";
@@ -21,6 +23,7 @@ export class Simulation {
   readonly store: MemorySink;
   readonly sink: FaultSink;
   readonly pipeline: Pipeline;
+  readonly journaling: Journaling | undefined;
   readonly occurrences: Occurrence[] = [];
   /** What was still unwritten when nothing had happened for a long time; only runScript finds out. */
   unwrittenWhenQuiet = 0;
@@ -29,7 +32,8 @@ export class Simulation {
 
   constructor(
     parts: {
-      faults?: ReadonlyMap<number, Fault>;
+      faults?: ReadonlyMap<number, Fault | Kill>;
+      journal?: OpenJournal;
       store?: MemorySink;
       clock?: FakeClock;
       options?: Partial<PipelineOptions>;
@@ -39,7 +43,14 @@ export class Simulation {
     this.clock = parts.clock ?? new FakeClock(START_MS);
     this.store = parts.store ?? new MemorySink();
     this.sink = new FaultSink(this.store, parts.faults ?? new Map());
+    this.journaling =
+      parts.journal &&
+      new Journaling(
+        { batchIntervalMs: 50 },
+        { open: parts.journal, freshWriterId: "writer-j", clock: this.clock, logger: silentLogger },
+      );
     this.pipeline = new Pipeline(pipelineOptions(parts.options), {
+      journaling: this.journaling,
       sink: this.sink,
       events: { record: (occurrence) => this.occurrences.push(occurrence) },
       self: parts.self,

@@ -30,6 +30,13 @@ export const FAULTS = [
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 
+/**
+ * The process is killed during the call, so that nobody hears the answer: the write had not reached the store and never
+ * will, or had, or reaches it when the next process has already looked.
+ */
+export const KILLS = ["killed_before", "killed_after", "killed_late"] as const;
+export type Kill = (typeof KILLS)[number];
+
 /** What another writer adds to a report. */
 export const FOREIGN_OCCURRENCES = 7;
 
@@ -44,9 +51,13 @@ export class FaultSink implements ReportSink {
   /** Faults that really happened. */
   readonly hit: Fault[] = [];
   readonly #store: MemorySink;
-  readonly #faults: ReadonlyMap<number, Fault>;
+  readonly #faults: ReadonlyMap<number, Fault | Kill>;
+  /** How the process was killed, once it was: no call is answered any more. */
+  killed: Kill | undefined;
+  /** Under way when the process was killed. */
+  late: Report | undefined;
 
-  constructor(store: MemorySink, faults: ReadonlyMap<number, Fault>) {
+  constructor(store: MemorySink, faults: ReadonlyMap<number, Fault | Kill>) {
     this.#store = store;
     this.#faults = faults;
   }
@@ -57,6 +68,7 @@ export class FaultSink implements ReportSink {
 
   async read(ref: ReportRef, signal: AbortSignal): Promise<ReadResult> {
     const fault = this.#next();
+    if (isKill(fault)) return await this.#kill(fault);
     if (fault === "refused") return { kind: "refused", reason: "forbidden", message: "injected" };
     if (fault?.startsWith("retry") || fault?.startsWith("unknown"))
       return { kind: "retry", message: "injected" };
@@ -66,6 +78,11 @@ export class FaultSink implements ReportSink {
 
   async write(report: Report, signal: AbortSignal): Promise<WriteResult> {
     const fault = this.#next();
+    if (isKill(fault)) {
+      if (fault === "killed_after") await this.#store.write(report, signal);
+      if (fault === "killed_late") this.late = report;
+      return await this.#kill(fault);
+    }
     switch (fault) {
       case "unknown_before":
         return { kind: "unknown", message: "injected" };
@@ -91,6 +108,7 @@ export class FaultSink implements ReportSink {
 
   async remove(ref: ReportRef, version: ReportVersion, signal: AbortSignal): Promise<RemoveResult> {
     const fault = this.#next();
+    if (isKill(fault)) return await this.#kill(fault);
     if (fault === "refused") return { kind: "refused", reason: "forbidden", message: "injected" };
     if (fault === "unknown_before") return { kind: "unknown", message: "injected" };
     if (fault === "retry_before") return { kind: "retry", message: "injected" };
@@ -102,10 +120,16 @@ export class FaultSink implements ReportSink {
     return await this.#store.remove(ref, version, signal);
   }
 
-  #next(): Fault | undefined {
+  #next(): Fault | Kill | undefined {
     const fault = this.#faults.get(++this.calls);
-    if (fault) this.hit.push(fault);
+    if (this.killed) return "killed_before";
+    if (fault && !isKill(fault)) this.hit.push(fault);
     return fault;
+  }
+
+  async #kill(how: Kill): Promise<never> {
+    this.killed ??= how;
+    return await new Promise<never>(() => {});
   }
 
   /** Somebody else does something to the object just before the call. */
@@ -127,6 +151,10 @@ export class FaultSink implements ReportSink {
       this.#store.edit(key, (report) => countMore(report, `writer-b/${this.calls}`));
     }
   }
+}
+
+function isKill(fault: Fault | Kill | undefined): fault is Kill {
+  return fault?.startsWith("killed") ?? false;
 }
 
 /** What a second operator would do: count more and sign, never twice alike, before those who wrote earlier. */

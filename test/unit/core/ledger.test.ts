@@ -131,7 +131,7 @@ describe("rebase", () => {
     ledger.commit();
     expect(places(ledger)).toEqual([11, 1, 2]);
     // 5 pods are stored; this one may be one of them.
-    expect(ledger.pods.count).toBe(5);
+    expect(ledger.reach.pods.count).toBe(5);
   });
 
   it("forgets what was committed before: the store knows better", () => {
@@ -141,7 +141,7 @@ describe("rebase", () => {
     ledger.rebase(undefined);
     expect(places(ledger)).toEqual([0, 0, 0]);
     expect(ledger.entries.size).toBe(0);
-    expect(ledger.pods.count).toBe(0);
+    expect(ledger.reach.pods.count).toBe(0);
   });
 
   it("marks what the stored list does not have, where that was cut", () => {
@@ -197,7 +197,9 @@ describe("distinct things", () => {
       alert({ PodName: "web-2", HostName: "node-1" }),
       alert({ OwnerName: "db", PodName: "db-0" }),
     );
-    expect([ledger.workloads.count, ledger.pods.count, ledger.nodes.count]).toEqual([2, 3, 2]);
+    expect([ledger.reach.workloads.count, ledger.reach.pods.count, ledger.reach.nodes.count]).toEqual([
+      2, 3, 2,
+    ]);
   });
 
   it("in the cluster report are pods by node, and hosts are no pods", () => {
@@ -206,9 +208,11 @@ describe("distinct things", () => {
     for (const each of [hostAlert(), hostAlert(), alert(pod), alert(pod, { HostName: "node-2" })]) {
       ledger.add(violation(each), true);
     }
-    expect([ledger.workloads.count, ledger.pods.count, ledger.nodes.count]).toEqual([2, 2, 2]);
+    expect([ledger.reach.workloads.count, ledger.reach.pods.count, ledger.reach.nodes.count]).toEqual([
+      2, 2, 2,
+    ]);
     ledger.add(violation(alert(pod, { NamespaceName: "Unknown" })), true);
-    expect(ledger.pods.count).toBe(3);
+    expect(ledger.reach.pods.count).toBe(3);
   });
 
   it("beyond the bound are not told apart, and may all have been seen", () => {

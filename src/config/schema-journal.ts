@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The settings of the journal: a part of schema.ts.
+
+import { section, text, wholeNumber } from "./setting.ts";
+
+/** Where counts outlive the process. */
+export const journal = section(
+  "Where counts that no report holds yet outlive the process. A restart continues them; without it a crash loses them.",
+  {
+    path: text({
+      about:
+        "The journal's file, on a volume of this replica alone; its directory must exist. Empty: no journal is kept.",
+      default: "",
+      expects: "the path of a file, or empty",
+      isValid: (value) => value.length <= 4096 && !value.includes("\0"),
+    }),
+    maxBytes: wholeNumber({
+      about:
+        "Size of the journal; the volume should have twice that. A journal that is full protects nothing new until there is room.",
+      default: 268_435_456,
+      min: 1_048_576,
+      max: 17_179_869_184,
+      unit: "bytes",
+    }),
+    batchIntervalMs: wholeNumber({
+      about: "Time between two batches, and so what a crash may lose; it grows while batches take long.",
+      default: 50,
+      min: 5,
+      max: 10_000,
+      unit: "ms",
+    }),
+  },
+);

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// What of one ledger has changed since the journal last took note of it.
+// Invariant: rows hold absolute counts of one set each, so that a row written twice, or late, says nothing wrong. A
+// change is told at least once; an entry with many changes between two batches is told once.
+
+import type { Evidence } from "../api/v1alpha1.ts";
+import type { Entry } from "./entry.ts";
+import type { Ledger } from "./ledger.ts";
+import type { Tally } from "./tally.ts";
+import type { EpochUs } from "./time.ts";
+import { emptyTotals, type Totals } from "./totals.ts";
+import type { PolicyFacts } from "./violation.ts";
+
+/** What one pod did within a set of counts. */
+export interface PodRow {
+  key: string;
+  name: string;
+  node: string;
+  occurrences: number;
+  lastUs: EpochUs;
+}
+
+/** One violation's part of a set of counts. */
+export interface ViolationRow {
+  /** As identityKey makes it. */
+  key: string;
+  occurrences: number;
+  firstUs: EpochUs;
+  lastUs: EpochUs;
+  evidence: Evidence | undefined;
+  /** Those that have changed; what is not among them stays as it was. */
+  pods: PodRow[];
+}
+
+/** A set of counts that travels, or will travel, in one write of the report. */
+export interface LayerRow {
+  seq: number;
+  /** Of the whole set, whichever of its violations the row holds. */
+  totals: Totals;
+  policy: PolicyFacts;
+  violations: ViolationRow[];
+}
+
+/** One report's changes. */
+export interface ReportChange {
+  namespace: string | undefined;
+  policyName: string;
+  /** Everything known of the report is to be forgotten first. */
+  isAnew: boolean;
+  /** Sets up to this one stand in the stored report and are to be forgotten; 0 for none. */
+  landedSeq: number;
+  layers: LayerRow[];
+}
+
+/** A set of counts as the ledger holds it. */
+export interface OpenSet {
+  seq: number;
+  totals: Totals;
+}
+
+export class ChangeLog {
+  #pending: Entry[] = [];
+  #inFlight: Entry[] = [];
+  /** The pending totals as they were when told. */
+  #told: Totals = emptyTotals();
+  #isInFlightTold = true;
+  #landedSeq = 0;
+  #isAnew = false;
+
+  /** The entry's pending counts have changed. */
+  note(entry: Entry): void {
+    if (entry.isNoted) return;
+    entry.isNoted = true;
+    this.#pending.push(entry);
+  }
+
+  /** What was pending is in flight. */
+  taken(): void {
+    for (const entry of this.#pending) entry.isNoted = false;
+    this.#inFlight = this.#pending;
+    this.#pending = [];
+    this.#told = emptyTotals();
+    this.#isInFlightTold = false;
+  }
+
+  /** The set in flight stands in the stored report. */
+  landed(seq: number): void {
+    this.#landedSeq = seq;
+    this.#inFlight = [];
+    this.#isInFlightTold = true;
+  }
+
+  /** All that is open is to be told again, as if nothing had been told of the report. */
+  reset(inFlight: Iterable<Entry>, pending: Iterable<Entry>): void {
+    for (const entry of this.#pending) entry.isNoted = false;
+    this.#inFlight = [...inFlight];
+    this.#pending = [];
+    for (const entry of this.#inFlight) forgetTold(entry.inFlight);
+    for (const entry of pending) {
+      forgetTold(entry.pending);
+      this.note(entry);
+    }
+    this.#told = emptyTotals();
+    this.#isInFlightTold = false;
+    this.#isAnew = true;
+  }
+
+  /** Entries that wait to be told. */
+  get waiting(): number {
+    return this.#pending.length + this.#inFlight.length;
+  }
+
+  hasChanges(pending: Totals): boolean {
+    return (
+      this.#pending.length > 0 ||
+      this.#inFlight.length > 0 ||
+      this.#landedSeq > 0 ||
+      this.#isAnew ||
+      !this.#isInFlightTold ||
+      !isSame(pending, this.#told)
+    );
+  }
+
+  /** Tells what stands in the stored report by now, and nothing else; 0 for nothing. */
+  drainLanded(): number {
+    const seq = this.#landedSeq;
+    this.#landedSeq = 0;
+    return seq;
+  }
+
+  /**
+   * Tells what has changed: about `budget` rows of violations and pods, and the rest the next time. After a reset all at
+   * once.
+   */
+  drain(
+    inFlight: OpenSet | undefined,
+    pending: OpenSet,
+    policy: PolicyFacts,
+    budget: number,
+  ): Pick<ReportChange, "isAnew" | "landedSeq" | "layers"> {
+    const change = { isAnew: this.#isAnew, landedSeq: this.#landedSeq, layers: [] as LayerRow[] };
+    // Between two parts of it nothing would be known of the second.
+    let left = this.#isAnew ? Number.POSITIVE_INFINITY : budget;
+    this.#isAnew = false;
+    this.#landedSeq = 0;
+    if (inFlight && !(this.#isInFlightTold && this.#inFlight.length === 0)) {
+      const violations = rowsOf(this.#inFlight, "inFlight", left);
+      left -= costOf(violations);
+      this.#isInFlightTold = true;
+      change.layers.push({ ...inFlight, policy, violations });
+    }
+    if (left > 0 && (this.#pending.length > 0 || !isSame(pending.totals, this.#told))) {
+      const violations = rowsOf(this.#pending, "pending", left);
+      this.#told = pending.totals;
+      change.layers.push({ ...pending, policy, violations });
+    }
+    return change;
+  }
+}
+
+/** Whether the journal has something to be told. */
+export function hasChanges(ledger: Ledger): boolean {
+  return ledger.log?.hasChanges(ledger.openSets().pending.totals) ?? false;
+}
+
+/** Tells the journal what has changed, in about `budget` rows; the rest the next time. */
+export function drainChanges(ledger: Ledger, budget: number): ReportChange | undefined {
+  const { log, namespace, policyName } = ledger;
+  if (!log || !hasChanges(ledger)) return undefined;
+  const { inFlight, pending } = ledger.openSets();
+  const told = { seq: pending.seq, totals: { ...pending.totals } };
+  return { namespace, policyName, ...log.drain(inFlight, told, ledger.policy.facts(), budget) };
+}
+
+/** Tells the journal only what it may forget. */
+export function drainLanded({ log, namespace, policyName }: Ledger): ReportChange | undefined {
+  const landedSeq = log?.drainLanded() ?? 0;
+  return landedSeq === 0 ? undefined : { namespace, policyName, isAnew: false, landedSeq, layers: [] };
+}
+
+/** Takes entries off the list until their rows have used the budget up. */
+function rowsOf(entries: Entry[], where: "inFlight" | "pending", budget: number): ViolationRow[] {
+  const rows: ViolationRow[] = [];
+  for (let left = budget; left > 0; ) {
+    const entry = entries.pop();
+    if (!entry) break;
+    if (where === "pending") entry.isNoted = false;
+    const tally = entry[where];
+    if (!tally) continue;
+    const row = rowOf(entry.key, tally);
+    rows.push(row);
+    left -= 1 + row.pods.length;
+  }
+  return rows;
+}
+
+function rowOf(key: string, tally: Tally): ViolationRow {
+  const pods: PodRow[] = [];
+  for (const [podKey, pod] of tally.pods) {
+    if (pod.told === pod.occurrences) continue;
+    pod.told = pod.occurrences;
+    pods.push({
+      key: podKey,
+      name: pod.name,
+      node: pod.node,
+      occurrences: pod.occurrences,
+      lastUs: pod.lastUs,
+    });
+  }
+  const { occurrences, firstUs, lastUs, latest } = tally;
+  return { key, occurrences, firstUs, lastUs, evidence: latest?.read(), pods };
+}
+
+function costOf(rows: readonly ViolationRow[]): number {
+  return rows.reduce((sum, { pods }) => sum + 1 + pods.length, 0);
+}
+
+function forgetTold(tally: Tally | undefined): void {
+  for (const pod of tally?.pods.values() ?? []) pod.told = undefined;
+}
+
+/** They only grow while a set is pending, and a list of lapses is never changed in place. */
+function isSame(a: Totals, b: Totals): boolean {
+  const sum = (t: Totals) => t.occurrences + t.gaps + t.throttleNotices + t.rejected;
+  const isEmpty = a.lapses.length === 0 && b.lapses.length === 0;
+  return sum(a) === sum(b) && (isEmpty || a.lapses === b.lapses);
+}

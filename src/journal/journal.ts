@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// PORT: where counts outlive the process until a stored report holds them.
+// Invariant: a batch is taken whole or not at all. What was taken survives the death of the process.
+
+import type { LayerRow, ReportChange } from "../core/change-log.ts";
+
+/** Why a journal can't be used. */
+export type JournalFault =
+  /** No room, on the volume or below `maxBytes`. What is in it stays, and there may be room later. */
+  | "full"
+  /** Another process has it. */
+  | "locked"
+  /** A newer version of this program wrote it. */
+  | "newer"
+  /** The file is not there any more, or is another one. */
+  | "gone"
+  /** Anything else: no directory, no right to write, a broken device. */
+  | "failed";
+
+/** A journal that can't be used now; the message says what is wrong and what to do. */
+export class JournalError extends Error {
+  override name = "JournalError";
+  readonly fault: JournalFault;
+  constructor(fault: JournalFault, message: string, options: { cause?: unknown } = {}) {
+    super(message, options);
+    this.fault = fault;
+  }
+}
+
+/** What is written at once. */
+export interface Batch {
+  /** Keys of reports of which everything is to be forgotten, before the changes. */
+  removed: readonly string[];
+  changes: readonly ReportChange[];
+  /** Alerts were read until then, in milliseconds since the epoch. */
+  readUntilMs: number;
+  /** No set of counts has a larger number. */
+  lastSeq: number;
+}
+
+/** The open sets of one report, oldest first. */
+export interface RecoveredReport {
+  namespace: string | undefined;
+  policyName: string;
+  layers: LayerRow[];
+}
+
+/** What an earlier process left. */
+export interface Recovered {
+  /** Of whoever wrote this journal: the name under which its sets stand in reports. */
+  writerId: string;
+  /** As in the last batch; 0 when there was none. */
+  readUntilMs: number;
+  lastSeq: number;
+  reports: RecoveredReport[];
+}
+
+/** An open journal. After an error other than `full` it is to be closed and opened again. */
+export interface Journal {
+  /** What it held when it was opened; undefined for a new one. */
+  readonly recovered: Recovered | undefined;
+  /** Set when a file that could not be read was put aside: what it held is lost. */
+  readonly lost: string | undefined;
+  /** Bytes on the volume. */
+  readonly bytes: number;
+  /** Forgets everything and belongs to `writerId` from now on. Throws JournalError. */
+  begin(writerId: string): void;
+  /** Throws JournalError. */
+  write(batch: Batch): void;
+  close(): void;
+}
+
+/** Opens the journal; throws JournalError. */
+export type OpenJournal = () => Journal;

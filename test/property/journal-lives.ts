@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The script of the simulation over several lives of the program: each but the last is killed at some call, and the next
+// finds the journal as the killed one left it.
+
+import { copyFileSync, existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Report } from "../../src/api/v1alpha1.ts";
+import { sqliteJournal } from "../../src/journal/sqlite.ts";
+import { FakeClock } from "../support/fake-clock.ts";
+import type { Fault, Kill } from "../support/fault-sink.ts";
+import { START_MS } from "../support/gen.ts";
+import { MemorySink } from "../support/memory-sink.ts";
+import { backwards, SCRIPT, Simulation } from "./pipeline-simulation.ts";
+
+/** How one life ends, and what goes wrong in it before. */
+export interface Plan {
+  /** The call that it is killed at. */
+  kill: number;
+  how: Kill;
+  faults?: ReadonlyMap<number, Fault>;
+}
+
+/** What became of a plan. */
+export interface Outcome {
+  store: MemorySink;
+  /** Alerts counted over all lives. */
+  counted: number;
+  recovered: number;
+  /** How many lives were killed: a plan may be longer than the calls that there are. */
+  kills: number;
+  /** What is left when nothing has happened for a long time. */
+  unwritten: number;
+  balanced: boolean;
+}
+
+/** A killed process lives to the end of its step, and journals what it holds. */
+const STEP_MS = 100;
+const QUIET_STEP_MS = 10_000;
+const DOWN_MS = 2000;
+const QUIET_MS = 5 * 60_000;
+
+/** Runs the script over as many lives as the plan says, and one more. */
+export async function runLives(plans: readonly Plan[]): Promise<Outcome> {
+  const dir = mkdtempSync(join(tmpdir(), "pvo-lives-"));
+  const outcome = {
+    store: new MemorySink(),
+    counted: 0,
+    recovered: 0,
+    kills: 0,
+    unwritten: 0,
+    balanced: true,
+  };
+  try {
+    let steps = SCRIPT;
+    let nowMs = START_MS;
+    let late: Report | undefined;
+    for (let life = 0; steps.length > 0 || life <= plans.length; life++) {
+      const plan = plans[life];
+      const simulation = new Simulation({
+        store: outcome.store,
+        clock: new FakeClock(nowMs),
+        journal: sqliteJournal({ path: join(dir, `${life}.db`), maxBytes: 2 ** 24 }),
+        faults: new Map<number, Fault | Kill>([
+          ...(plan?.faults ?? []),
+          ...(plan ? [[plan.kill, plan.how] as const] : []),
+        ]),
+      });
+      steps = await live(simulation, steps, late);
+      outcome.counted += simulation.pipeline.books.counted;
+      outcome.recovered += simulation.journaling?.recovered ?? 0;
+      outcome.balanced &&= simulation.pipeline.books.balanced;
+      outcome.unwritten = simulation.pipeline.aggregator.unwrittenOccurrences;
+      late = simulation.sink.late;
+      nowMs = simulation.clock.nowMs() + DOWN_MS;
+      if (!simulation.sink.killed) break;
+      outcome.kills++;
+      handOver(dir, life);
+    }
+    return outcome;
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+/** Lives until it is killed or the script is over; returns the steps that are left. */
+async function live(
+  simulation: Simulation,
+  script: typeof SCRIPT,
+  late: Report | undefined,
+): Promise<typeof SCRIPT> {
+  const steps = [...script];
+  await simulation.start();
+  // What the one before had sent arrives only now.
+  if (late) await simulation.store.write(late, new AbortController().signal);
+  const endMs = START_MS + (steps.at(-1)?.[0] ?? 0) + QUIET_MS;
+  while (!simulation.sink.killed && simulation.clock.nowMs() < endMs) {
+    const [next] = steps;
+    const dueMs = next ? START_MS + next[0] : endMs;
+    if (next && dueMs <= simulation.clock.nowMs()) {
+      next[1](simulation);
+      steps.shift();
+    } else {
+      await simulation.clock.advance(
+        next ? Math.min(STEP_MS, dueMs - simulation.clock.nowMs()) : QUIET_STEP_MS,
+      );
+    }
+  }
+  if (simulation.sink.killed) await simulation.clock.advance(STEP_MS);
+  else await simulation.stop();
+  return steps;
+}
+
+/** A killed process closes nothing: the next one finds the files as they are. */
+function handOver(dir: string, life: number): void {
+  for (const part of ["", "-wal"]) {
+    const from = join(dir, `${life}.db${part}`);
+    if (existsSync(from)) copyFileSync(from, join(dir, `${life + 1}.db${part}`));
+  }
+}
+
+/** Everything that is wrong, in words. */
+export function problemsOfLives({ store, counted, unwritten, balanced, kills }: Outcome): string[] {
+  const problems = backwards(store.history);
+  if (!balanced) problems.push("the books of a life do not balance");
+  if (unwritten > 0) problems.push(`${unwritten} unwritten in the end`);
+  if (store.occurrences !== counted) problems.push(`${counted} counted, ${store.occurrences} told`);
+  for (const { metadata, coverage } of store.reports) {
+    const declared = coverage.recent?.some(({ kind }) => kind === "NotRunning") ?? false;
+    if (kills > 0 && !(declared && coverage.lowerBound)) problems.push(`${metadata.name}: no gap is told`);
+  }
+  return problems;
+}

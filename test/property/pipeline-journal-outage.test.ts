@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// A journal that can't be opened, that fails, that is full: everything goes on, the reports say which of them were not
+// protected, and once the journal works again a kill costs nothing.
+
+import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type Journal, JournalError, type JournalFault } from "../../src/journal/journal.ts";
+import { sqliteJournal } from "../../src/journal/sqlite.ts";
+import { FakeClock } from "../support/fake-clock.ts";
+import { alert, at, START_MS } from "../support/gen.ts";
+import { MemorySink } from "../support/memory-sink.ts";
+import { Simulation } from "./pipeline-simulation.ts";
+
+let dir: string;
+let fault: JournalFault | undefined;
+let store: MemorySink;
+
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "pvo-outage-"));
+  fault = undefined;
+  store = new MemorySink();
+});
+afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+/** A real journal that fails while `fault` is set. */
+function faulty(name: string): () => Journal {
+  const fail = () => {
+    if (fault) throw new JournalError(fault, `injected: ${fault}`);
+  };
+  return () => {
+    fail();
+    const journal = sqliteJournal({ path: join(dir, name), maxBytes: 2 ** 24 })();
+    return {
+      recovered: journal.recovered,
+      lost: journal.lost,
+      bytes: journal.bytes,
+      begin: (id) => journal.begin(id),
+      write: (batch) => {
+        fail();
+        journal.write(batch);
+      },
+      close: () => journal.close(),
+    };
+  };
+}
+
+async function started(name: string, nowMs = START_MS): Promise<Simulation> {
+  const simulation = new Simulation({ store, clock: new FakeClock(nowMs), journal: faulty(name) });
+  await simulation.start();
+  return simulation;
+}
+
+/** The next life, with the journal as the killed one left it; it writes everything. */
+async function nextLife(): Promise<Simulation> {
+  for (const part of ["", "-wal"]) copyFileSync(join(dir, `a.db${part}`), join(dir, `b.db${part}`));
+  const simulation = await started("b.db", START_MS + 600_000);
+  await simulation.clock.advance(120_000);
+  return simulation;
+}
+
+const outages = (name: string) =>
+  store.get(`shop/${name}`)?.coverage.recent?.filter(({ kind }) => kind === "JournalUnavailable");
+
+describe.each<JournalFault>(["failed", "full", "locked", "gone"])("a journal that is %s", (kind) => {
+  it("from the start: the reports say so, and when it works again a kill costs nothing", async () => {
+    fault = kind;
+    const simulation = await started("a.db");
+    await simulation.pipeline.writer.pause();
+    simulation.pipeline.onAlert(alert(), 0);
+    await simulation.clock.advance(2000);
+    simulation.pipeline.writer.start();
+    await simulation.clock.advance(8000);
+    expect(simulation.journaling?.problem).toBe(`injected: ${kind}`);
+    expect(store.get("shop/no-package-managers")?.coverage).toMatchObject({ gaps: 1, lowerBound: true });
+    expect(outages("no-package-managers")).toEqual([
+      { kind: "JournalUnavailable", from: "2026-11-23T10:00:00.000000Z" },
+    ]);
+
+    fault = undefined;
+    await simulation.clock.advance(10_000);
+    expect(simulation.journaling?.problem).toBeUndefined();
+    expect(outages("no-package-managers")).toMatchObject([
+      { from: "2026-11-23T10:00:00.000000Z", seconds: expect.any(Number) },
+    ]);
+    expect(simulation.pipeline.coverage.gaps.JournalUnavailable).toBe(1);
+
+    simulation.pipeline.onAlert(alert({ UpdatedTime: at(20_000), PolicyName: "later" }), 0);
+    await simulation.clock.advance(100);
+    expect(store.get("shop/later")).toBeUndefined();
+    const next = await nextLife();
+    expect(next.journaling?.recovered).toBe(1);
+    expect(store.occurrences).toBe(2);
+    expect(outages("later")).toEqual([]);
+  });
+
+  it("in the middle, with counts that it had and counts that it never got", async () => {
+    const simulation = await started("a.db");
+    await simulation.pipeline.writer.pause();
+    simulation.pipeline.onAlert(alert(), 0);
+    await simulation.clock.advance(100);
+    fault = kind;
+    simulation.pipeline.onAlert(alert({ UpdatedTime: at(100) }), 0);
+    simulation.pipeline.onAlert(alert({ UpdatedTime: at(101), PolicyName: "other" }), 0);
+    await simulation.clock.advance(3000);
+    expect(simulation.journaling?.problem).toBe(`injected: ${kind}`);
+    fault = undefined;
+    await simulation.clock.advance(10_000);
+    expect(simulation.journaling?.waiting).toBe(0);
+    const next = await nextLife();
+    expect(next.journaling?.recovered).toBe(3);
+    expect(store.occurrences).toBe(3);
+    // Both were marked when it failed, and the marks were in the journal too.
+    for (const name of ["no-package-managers", "other"]) expect(outages(name), name).toHaveLength(1);
+  });
+});
+
+describe("a report that goes", () => {
+  it("with its namespace leaves its counts to the cluster report, in the journal too", async () => {
+    const simulation = await started("a.db");
+    store.removeNamespace("shop");
+    simulation.pipeline.onAlert(alert(), 0);
+    await simulation.clock.advance(1000);
+    simulation.pipeline.onAlert(alert({ UpdatedTime: at(1000) }), 0);
+    await simulation.clock.advance(100);
+    await nextLife();
+    expect(store.reports.map(({ kind, summary }) => [kind, summary.occurrences])).toEqual([
+      ["ClusterPolicyViolationReport", 2],
+    ]);
+  });
+
+  it("by a person's hand does not come back", async () => {
+    const simulation = await started("a.db");
+    simulation.pipeline.onAlert(alert(), 0);
+    await simulation.clock.advance(10_000);
+    expect(store.userRemoves("shop/no-package-managers")).toBe(true);
+    simulation.disconnect();
+    await simulation.clock.advance(120_000);
+    expect(simulation.pipeline.aggregator.ledgers.size).toBe(0);
+    await nextLife();
+    expect(store.reports).toEqual([]);
+  });
+});
+
+describe("a start", () => {
+  it("tells until when the one before had read", async () => {
+    const simulation = await started("a.db");
+    simulation.pipeline.onAlert(alert(), 0);
+    await simulation.clock.advance(90_000);
+    await nextLife();
+    const [gap] = store.reports[0]?.coverage.recent ?? [];
+    expect(gap).toMatchObject({ kind: "NotRunning", from: expect.stringMatching(/T10:01:29/), seconds: 511 });
+  });
+
+  it("after a stop finds nothing left", async () => {
+    const simulation = await started("a.db");
+    simulation.pipeline.onAlert(alert(), 0);
+    await simulation.stop();
+    simulation.journaling?.close();
+    const next = await started("a.db", START_MS + 600_000);
+    expect(next.journaling?.unclaimed).toEqual([]);
+    expect(next.journaling?.writerId).toBe(simulation.journaling?.writerId);
+    expect(store.occurrences).toBe(1);
+  });
+});

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Builders of what a journal takes.
+
+import type { LayerRow, ReportChange, ViolationRow } from "../../../src/core/change-log.ts";
+import { emptyTotals } from "../../../src/core/totals.ts";
+import { identityKey } from "../../../src/core/violation.ts";
+import type { Batch } from "../../../src/journal/journal.ts";
+import { START_US } from "../../support/gen.ts";
+
+const IDENTITY = {
+  operation: "Process",
+  action: "Block",
+  outcome: "Prevented",
+  workload: { kind: "Deployment", name: "web" },
+  container: "app",
+  source: "/bin/bash",
+  namespace: "",
+} as const;
+
+export function violationRow(resource: string, mods: Partial<ViolationRow> = {}): ViolationRow {
+  return {
+    key: identityKey({ ...IDENTITY, resource }),
+    occurrences: 3,
+    firstUs: START_US,
+    lastUs: START_US + 7,
+    evidence: { time: "2026-11-23T10:00:00.000007Z", command: "apt -c \u0000\"'" },
+    pods: [{ key: "web-1", name: "web-1", node: "node-1", occurrences: 3, lastUs: START_US + 7 }],
+    ...mods,
+  };
+}
+
+export function layerRow(seq: number, ...violations: ViolationRow[]): LayerRow {
+  const occurrences = violations.reduce((sum, each) => sum + each.occurrences, 0);
+  return {
+    seq,
+    totals: {
+      ...emptyTotals(),
+      occurrences,
+      prevented: occurrences,
+      firstUs: START_US,
+      lastUs: START_US + 7,
+    },
+    policy: { kind: "KubeArmorPolicy", severity: 5, tags: ["NIST"], message: "no" },
+    violations,
+  };
+}
+
+export function change(layers: LayerRow[], mods: Partial<ReportChange> = {}): ReportChange {
+  return { namespace: "shop", policyName: "p", isAnew: false, landedSeq: 0, layers, ...mods };
+}
+
+export function batch(changes: ReportChange[], mods: Partial<Batch> = {}): Batch {
+  return { removed: [], changes, readUntilMs: 1000, lastSeq: 9, ...mods };
+}
