@@ -7,6 +7,7 @@
 import { API_GROUP, WATERMARK_ANNOTATION } from "../api/names.ts";
 import type { ObjectMeta, Report } from "../api/v1alpha1.ts";
 import { reportToYaml } from "../sinks/directory.ts";
+import { inOrder } from "./export-order.ts";
 import { compare } from "./report-view.ts";
 
 /** Marks a file that leaves out counts and times, so that nobody takes them for zero. */
@@ -18,9 +19,10 @@ const PASSING_ANNOTATIONS = [WATERMARK_ANNOTATION, "kubectl.kubernetes.io/last-a
 
 /** The bytes of an exported report; with `isSummary` without what changes every minute. */
 export function exportText(report: Report, isSummary: boolean): string {
-  return reportToYaml(
-    isSummary ? summaryOf(report) : { ...report, metadata: lastingMetadata(report.metadata, {}) },
-  );
+  const lasting = isSummary
+    ? summaryOf(report)
+    : { ...report, metadata: lastingMetadata(report.metadata, {}) };
+  return reportToYaml(inOrder(lasting));
 }
 
 /** Whether a file leaves out counts and times. */
@@ -32,19 +34,14 @@ function lastingMetadata(metadata: ObjectMeta, more: Record<string, string>): Ob
   const kept = Object.entries(metadata.annotations ?? {}).filter(
     ([name]) => !PASSING_ANNOTATIONS.includes(name),
   );
-  const annotations = sorted({ ...Object.fromEntries(kept), ...more });
+  const annotations = { ...Object.fromEntries(kept), ...more };
   const { name, namespace, labels } = metadata;
   return {
     name,
     ...(namespace === undefined ? {} : { namespace }),
-    ...(labels === undefined ? {} : { labels: sorted(labels) }),
+    ...(labels === undefined ? {} : { labels }),
     ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
   };
-}
-
-/** Another store may give the keys in another order. */
-function sorted(record: Record<string, string>): Record<string, string> {
-  return Object.fromEntries(Object.entries(record).sort(([a], [b]) => compare(a, b)));
 }
 
 /** By id, not by recency: an order that moves every minute would be a diff every minute. */

@@ -107,7 +107,9 @@ test("values.yaml says of every value what it is for", () => {
   const described = new Set(chartValues().map(({ path }) => `.${path}`));
   const silent = keysOfSchema(schema, "").filter((path) => path !== ".global" && !described.has(path));
   // These are said of as a whole.
-  expect(silent).toEqual([".resources.requests", ".resources.limits"]);
+  expect(silent).toEqual(
+    ["", ".gitExport"].flatMap((at) => [`${at}.resources.requests`, `${at}.resources.limits`]),
+  );
 });
 
 test("values.schema.json leaves no object open but those whose keys belong to the user", () => {

@@ -15,6 +15,8 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import type { Report } from "../../src/api/v1alpha1.ts";
+import { directoryReports } from "../../src/plugin/export-directory.ts";
 import { directory, plugin, report, SAMPLE_REPORTS_DIR, violation } from "./session.ts";
 
 const files = (dir: string) => readdirSync(dir, { recursive: true, encoding: "utf8" }).sort();
@@ -61,6 +63,25 @@ describe("export --out", () => {
     expect(readFileSync(join(dir, "shop/policyviolationreports/p.yaml"), "utf8")).toMatch(
       /^apiVersion: .*\nkind: .*\nmetadata:\n {2}name: p\n {2}namespace: shop\n {2}labels:\n {4}a: "1"\n {4}b: "2"\n {2}annotations:\n {4}team: web\n {4}z: "1"\npolicy:/,
     );
+  });
+
+  test("has the keys in one order, whatever the order in which a store gives them", async () => {
+    const backwards = (value: unknown): unknown => {
+      if (Array.isArray(value)) return value.map(backwards);
+      if (typeof value !== "object" || value === null) return value;
+      return Object.fromEntries(
+        Object.entries(value)
+          .reverse()
+          .map(([key, inner]) => [key, backwards(inner)]),
+      );
+    };
+    const reports: Report[] = [];
+    for await (const one of directoryReports(SAMPLE_REPORTS_DIR).list({ namespace: undefined })) {
+      reports.push(backwards(one) as Report);
+    }
+    const dir = directory();
+    await plugin(["export", "-A", "--out", dir], { reports });
+    expect(DIFF(SAMPLE_REPORTS_DIR, dir)).toBe("");
   });
 
   test("removes files of reports that are gone, and their empty folders, in its scope alone", async () => {
