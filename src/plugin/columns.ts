@@ -12,6 +12,8 @@ export interface Column<T> {
   style?: (text: string, row: T) => string;
   /** Default: the column keeps its width. */
   minWidth?: number;
+  /** In place of `minWidth` where even that is too wide. */
+  narrowMinWidth?: number;
   /** In place of the title where the table is too wide. */
   narrowTitle?: string;
   /** Left out where the table is too wide. */
@@ -66,12 +68,16 @@ export function layOut<T>(
   width: number | undefined,
 ): string {
   const whole = measure(columns, rows, GAP);
-  if (width === undefined) return print(whole, rows);
-  if (giveWay(whole, width)) return print(whole, rows);
-  const fewer = columns
+  if (width === undefined || giveWay(whole, width)) return print(whole, rows);
+  const titled = columns.map((column) => ({ ...column, title: column.narrowTitle ?? column.title }));
+  const close = measure(titled, rows, NARROW_GAP);
+  if (giveWay(close, width)) return print(close, rows);
+  const fewer = titled
     .filter(({ isOptional }) => !isOptional)
-    .map((column) => ({ ...column, title: column.narrowTitle ?? column.title }));
-  const narrow = measure(fewer, rows, NARROW_GAP);
+    .map(({ narrowMinWidth, ...column }) =>
+      narrowMinWidth ? { ...column, minWidth: narrowMinWidth } : column,
+    );
+  const narrow = measure<T>(fewer, rows, NARROW_GAP);
   giveWay(narrow, width);
   return print(narrow, rows);
 }
@@ -106,9 +112,14 @@ function print<T>({ columns, cells, widths, gap }: Measured<T>, rows: readonly T
   return [header, ...lines].map((line) => `${line.join(" ".repeat(gap)).trimEnd()}\n`).join("");
 }
 
-/** Takes cell by cell from the widest of the columns that may shrink; tells whether that was enough. */
+/** Takes what a prefix can spare, then cell by cell from the widest that may shrink; tells whether that was enough. */
 function giveWay<T>({ columns, widths, gap }: Measured<T>, width: number): boolean {
   let excess = widths.reduce((sum, w) => sum + w, 0) + gap * (columns.length - 1) - width;
+  columns.forEach(({ isPrefix, minWidth = 0 }, i) => {
+    const spare = isPrefix ? Math.min(Math.max(0, excess), Math.max(0, (widths[i] ?? 0) - minWidth)) : 0;
+    widths[i] = (widths[i] ?? 0) - spare;
+    excess -= spare;
+  });
   while (excess > 0) {
     let widest = -1;
     columns.forEach(({ minWidth }, i) => {

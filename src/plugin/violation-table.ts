@@ -20,7 +20,13 @@ interface TableForm {
 export function columnsFor({ all, isWide, nowMs, paint }: TableForm): Column<Found>[] {
   const ago = (time: string) => age(nowMs - msOf(time));
   const columns: (Column<Found> | false)[] = [
-    all && { title: "NAMESPACE", narrowTitle: "NS", cell: (f) => plain(namespaceOf(f)), minWidth: 6 },
+    all && {
+      title: "NAMESPACE",
+      narrowTitle: "NS",
+      cell: (f) => plain(namespaceOf(f)),
+      minWidth: 10,
+      narrowMinWidth: 6,
+    },
     {
       title: "SEVERITY",
       cell: ({ report }) => plain(report.summary.severity),
@@ -34,11 +40,17 @@ export function columnsFor({ all, isWide, nowMs, paint }: TableForm): Column<Fou
     {
       title: "WORKLOAD",
       cell: ({ violation: { workload } }) => plain(`${workload.kind}/${workload.name}`),
-      minWidth: 12,
+      minWidth: 18,
+      narrowMinWidth: 12,
     },
     isWide && { title: "CONTAINER", cell: ({ violation }) => plain(violation.container ?? "") },
-    { title: "VIOLATION", cell: ({ violation }) => plain(deedOf(violation)), minWidth: 12 },
-    { title: "POLICY", cell: ({ report }) => plain(report.policy.name), minWidth: 10, isOptional: true },
+    {
+      title: "VIOLATION",
+      cell: ({ violation }) => plain(deedOf(violation)),
+      minWidth: 22,
+      narrowMinWidth: 12,
+    },
+    { title: "POLICY", cell: ({ report }) => plain(report.policy.name), minWidth: 18, isOptional: true },
     isWide && { title: "ACTION", cell: ({ violation }) => plain(violation.action ?? "") },
     {
       title: "COUNT",

@@ -3,11 +3,13 @@
 
 // The plugin as users have it: built, found by the real kubectl in the PATH, on a real API server with real rights.
 
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { buildPlugin } from "../../scripts/plugin.ts";
+import { parse } from "yaml";
+import { archivePlugin, buildPlugin } from "../../scripts/plugin.ts";
 import { locateParts, pathsOf } from "../parts/parts.ts";
 import { SAMPLE_REPORTS_DIR } from "../plugin/session.ts";
 import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
@@ -38,6 +40,30 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
     afterAll(async () => {
       await cluster?.stop();
       rmSync(dir, { recursive: true, force: true });
+    });
+
+    test("is packed for krew: what is in the archive runs, and the manifest has its hash", async () => {
+      const pack = (name: string) => {
+        const out = join(dir, name);
+        mkdirSync(out);
+        return archivePlugin(join(dir, "bin"), out, "https://example.org/violations.tar.gz");
+      };
+      const [archive = "", manifest = ""] = pack("one");
+      const hash = createHash("sha256").update(readFileSync(archive)).digest("hex");
+      const text = readFileSync(manifest, "utf8");
+      expect(text).not.toContain("${");
+      expect(parse(text).spec).toMatchObject({
+        version: "v0.1.0",
+        platforms: [
+          { uri: "https://example.org/violations.tar.gz", sha256: hash, bin: "kubectl-violations" },
+        ],
+      });
+      expect(readFileSync(pack("two")[0] ?? "")).toEqual(readFileSync(archive));
+      await run("tar", ["-xzf", archive, "-C", join(dir, "one")]);
+      // krew links to it, as here.
+      symlinkSync(join(dir, "one/kubectl-violations"), join(dir, "one/link"));
+      const { stdout } = await run(join(dir, "one/link"), ["--version"]);
+      expect(stdout).toBe("kubectl-violations 0.1.0\n");
     });
 
     test("says that the CRDs are missing, and what to do", async () => {
