@@ -30,11 +30,12 @@ const ELLIPSIS = "…";
 const WIDE =
   /^(?:\p{Script=Han}|\p{Script=Hiragana}|\p{Script=Katakana}|\p{Script=Hangul}|\p{Emoji_Presentation}|[\u3000-\u303e\uff01-\uff60\uffe0-\uffe6])/u;
 const MARK = /^\p{M}/u;
-const ASCII = /^[\x20-\x7e]*$/;
+/** What nearly every cell is made of; each takes one cell. */
+const NARROW = /^[\x20-\x7e→…]*$/;
 
 /** The cells that `text` takes on a terminal. */
 export function widthOf(text: string): number {
-  if (ASCII.test(text)) return text.length;
+  if (NARROW.test(text)) return text.length;
   let width = 0;
   for (const character of text) width += MARK.test(character) ? 0 : WIDE.test(character) ? 2 : 1;
   return width;

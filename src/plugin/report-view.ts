@@ -107,7 +107,7 @@ export function byWorst(a: Found, b: Found): number {
     severityRank(b.report.summary.severity) - severityRank(a.report.summary.severity) ||
     OUTCOME_RANK[b.violation.outcome] - OUTCOME_RANK[a.violation.outcome] ||
     compare(b.violation.lastSeen, a.violation.lastSeen) ||
-    compare(reportPath(a.report), reportPath(b.report)) ||
+    (a.report === b.report ? 0 : compare(reportPath(a.report), reportPath(b.report))) ||
     compare(a.violation.id, b.violation.id)
   );
 }
