@@ -102,8 +102,10 @@ export class ReportWriter {
 
   /** Notes that a report has something to write. */
   note(key: string, urgency: Urgency): void {
-    const due = this.#schedule.note(key, urgency, this.#parts.clock.nowMs());
-    if (this.#active && due < this.#timerMs) this.#arm();
+    const nowMs = this.#parts.clock.nowMs();
+    const due = this.#schedule.note(key, urgency, nowMs);
+    // While the write budget is used up, what is due sooner can't be written sooner: this is called for every alert.
+    if (this.#active && Math.max(due, nowMs + this.#bucket.waitMs(nowMs)) < this.#timerMs) this.#arm();
   }
 
   /** Whether this process writes; before that, and while another replica leads, everything only gathers. */

@@ -235,3 +235,21 @@ function letters(n: number): string {
 it("starts at the same time everywhere", () => {
   expect(new Simulation().clock.nowMs()).toBe(START_MS);
 });
+
+describe("alerts of more reports than may be written", () => {
+  it("set no timer each: what an alert costs does not grow with what waits", async () => {
+    const s = new Simulation();
+    await s.start();
+    const storm = (ms: number) => {
+      for (let i = 0; i < 2000; i++) send(s, alert({ PolicyName: `policy-${i}`, UpdatedTime: at(ms) }));
+    };
+    storm(0);
+    await s.clock.advance(1000);
+    const before = s.clock.timersSet;
+    storm(1000);
+    // Not one of the 2,000 can be written sooner than the budget allows.
+    expect(s.clock.timersSet - before).toBeLessThanOrEqual(1);
+    await s.stop();
+    expect(problemsOf(s)).toEqual([]);
+  });
+});

@@ -16,6 +16,8 @@ export class FakeClock implements Clock {
   #timers: Timer[] = [];
   #order = 0;
   #seed: number;
+  /** Timers ever set. */
+  timersSet = 0;
 
   constructor(startMs = Date.UTC(2026, 10, 23, 10), seed = 1) {
     this.#nowMs = startMs;
@@ -35,6 +37,7 @@ export class FakeClock implements Clock {
   }
 
   after(ms: number, fn: () => void): () => void {
+    this.timersSet++;
     const timer = { atMs: this.#nowMs + Math.max(0, ms), order: this.#order++, fn };
     this.#timers.push(timer);
     return () => {
