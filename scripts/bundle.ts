@@ -18,6 +18,9 @@ const ENTRIES = { "policy-violation-operator": "src/main.ts" };
 /** What the licences of the bundled packages ask to be kept with copies of them. */
 const LICENSES_FILE = "third-party-licenses.txt";
 
+/** The packages that are in the bundle, as CycloneDX. */
+const SBOM_FILE = "sbom.cdx.json";
+
 // A bundle is CommonJS, because some packages `require` Node's own modules, which an ES module can't. There
 // import.meta does not exist; this gives the source what it expects, with the bundle's own address.
 const IMPORT_META = {
@@ -27,7 +30,7 @@ const IMPORT_META = {
 };
 const BANNER = 'const importMetaUrl = require("node:url").pathToFileURL(__filename).href;';
 
-/** Bundles `entries` (name → source file) with source maps and licences into `outDir`; returns the files it wrote. */
+/** Bundles `entries` (name → source file) with source maps, licences and SBOM into `outDir`; returns the files it wrote. */
 export async function bundle(entries: Record<string, string>, outDir: string): Promise<string[]> {
   const result = await build({
     absWorkingDir: ROOT,
@@ -50,24 +53,72 @@ export async function bundle(entries: Record<string, string>, outDir: string): P
     logLevel: "warning",
   });
   if (result.warnings.length > 0) throw new Error("esbuild has warnings; see above");
+  const packages = packagesOf(Object.keys(result.metafile.inputs));
   const licensesFile = join(outDir, LICENSES_FILE);
-  writeFileSync(licensesFile, licenses(Object.keys(result.metafile.inputs)));
-  return [...Object.keys(result.metafile.outputs).map((file) => join(ROOT, file)), licensesFile];
+  writeFileSync(licensesFile, packages.map(license).join(`\n${"-".repeat(80)}\n\n`));
+  const sbomFile = join(outDir, SBOM_FILE);
+  writeFileSync(sbomFile, `${JSON.stringify(sbom(packages), null, 2)}\n`);
+  return [...Object.keys(result.metafile.outputs).map((file) => join(ROOT, file)), licensesFile, sbomFile];
 }
 
-/** The licence texts of every package that one of `inputs` (paths from the root of the checkout) is part of. */
-function licenses(inputs: string[]): string {
+/** What package.json says of a package. */
+interface Package {
+  folder: string;
+  name: string;
+  version: string;
+  license: string;
+}
+
+/** Every package that one of `inputs` (paths from the root of the checkout) is part of. */
+function packagesOf(inputs: string[]): Package[] {
   const folders = inputs.map((path) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(path)?.[0] ?? "");
-  const packages = [...new Set(folders)].filter((folder) => folder !== "").sort();
-  return packages.map((folder) => license(join(ROOT, folder))).join(`\n${"-".repeat(80)}\n\n`);
+  const distinct = [...new Set(folders)].filter((folder) => folder !== "").sort();
+  return distinct.map((folder) => packageAt(join(ROOT, folder)));
 }
 
-function license(folder: string): string {
-  const { name, version, license: kind } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
+function packageAt(folder: string): Package {
+  const text = readFileSync(join(folder, "package.json"), "utf8");
+  const { name, version, license: kind } = JSON.parse(text) as Record<string, string>;
+  if (!name || !version || !kind) throw new Error(`${folder} has no name, version or license`);
+  return { folder, name, version, license: kind };
+}
+
+function license({ folder, name, version, license: kind }: Package): string {
   const texts = readdirSync(folder)
     .filter((file) => /^(licen[cs]e|copying|notice)/i.test(file))
     .map((file) => readFileSync(join(folder, file), "utf8").trim());
   return `${[`${name} ${version} (${kind})`, ...texts].join("\n\n")}\n`;
+}
+
+/** A software bill of materials: CycloneDX 1.5. It has no time and no serial number: the same source, the same bytes. */
+function sbom(packages: readonly Package[]): object {
+  const own = packageAt(ROOT);
+  const { packages: locked } = JSON.parse(readFileSync(join(ROOT, "package-lock.json"), "utf8")) as {
+    packages: Record<string, { integrity?: string }>;
+  };
+  const component = ({ folder, name, version, license: kind }: Package, type: string) => {
+    const integrity = locked[relative(ROOT, folder)]?.integrity;
+    const purl = `pkg:npm/${name.replace("@", "%40")}@${version}`;
+    return {
+      type,
+      "bom-ref": purl,
+      name,
+      version,
+      purl,
+      // An SPDX expression is allowed where a single id is, too.
+      licenses: [{ expression: kind }],
+      ...(integrity?.startsWith("sha512-")
+        ? { hashes: [{ alg: "SHA-512", content: Buffer.from(integrity.slice(7), "base64").toString("hex") }] }
+        : {}),
+    };
+  };
+  return {
+    bomFormat: "CycloneDX",
+    specVersion: "1.5",
+    version: 1,
+    metadata: { component: component(own, "application") },
+    components: packages.map((one) => component(one, "library")),
+  };
 }
 
 function kib(file: string): string {

@@ -4,7 +4,7 @@
 // The configuration: flag before environment before file before default, validated as a whole.
 // Invariant: pure and total; every problem is found in one pass, and a Config that exists is right and frozen.
 
-import type { z } from "zod";
+import type * as z from "zod";
 import { assert } from "../lib/assert.ts";
 import { crossCheck, type InForce } from "./cross-checks.ts";
 import { type Environment, type Flags, readEnvironment, readFlags } from "./environment.ts";

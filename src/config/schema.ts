@@ -4,7 +4,7 @@
 // Every setting there is: its name, meaning, default, unit and bounds. docs/configuration.md is written from here.
 // Invariant: no setting is read that is not in this tree, and none is in it that nothing reads.
 
-import { z } from "zod";
+import * as z from "zod";
 import { isHostPort } from "./address.ts";
 import { relayTls } from "./relay-tls.ts";
 import { journal } from "./schema-journal.ts";

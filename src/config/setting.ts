@@ -4,7 +4,7 @@
 // One setting: a zod schema for its value and, in a registry, what a person needs to know about it.
 // Invariant: a setting without a description, a default and a plain statement of what is right can't be built.
 
-import { z } from "zod";
+import * as z from "zod";
 
 /** How a value is spelled in an environment variable. */
 export type SettingKind = "number" | "boolean" | "text" | "list";

@@ -4,7 +4,7 @@
 // The schema's tree as lists: settings and sections by path, with the names they have in the environment.
 // Invariant: derived from schema.ts alone, so help texts, documents and checks can't drift from it.
 
-import { z } from "zod";
+import * as z from "zod";
 import { assert } from "../lib/assert.ts";
 import { configSchema } from "./schema.ts";
 import { type SettingFacts, sectionFacts, settingFacts } from "./setting.ts";

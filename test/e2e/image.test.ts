@@ -65,6 +65,7 @@ describe("the bundle", () => {
     expect(readdirSync(join(dir, "app")).sort()).toEqual([
       BUNDLE,
       `${BUNDLE}.map`,
+      "sbom.cdx.json",
       "third-party-licenses.txt",
     ]);
     expect(statSync(join(dir, "app", BUNDLE)).size).toBeLessThan(8 << 20);
@@ -72,6 +73,33 @@ describe("the bundle", () => {
     for (const name of ["@grpc/grpc-js", "zod", "pino"]) {
       expect(licenses).toMatch(new RegExp(`^${name} \\d+\\.\\d+\\.\\d+ \\(`, "m"));
     }
+  });
+
+  test("comes with a bill of materials: each package in it with version, licence and hash", () => {
+    const { components, ...sbom } = JSON.parse(readFileSync(join(dir, "app/sbom.cdx.json"), "utf8")) as {
+      components: {
+        name: string;
+        version: string;
+        purl: string;
+        licenses: unknown[];
+        hashes: { content: string }[];
+      }[];
+    };
+    expect(sbom).toMatchObject({ bomFormat: "CycloneDX", specVersion: "1.5" });
+    const licensed = readFileSync(join(dir, "app/third-party-licenses.txt"), "utf8").match(
+      /^\S+ \d+\.\d+\.\d+ \(.+\)$/gm,
+    );
+    expect(components.map(({ name, version }) => `${name} ${version}`)).toEqual(
+      licensed?.map((line) => line.split(" ").slice(0, 2).join(" ")),
+    );
+    const grpc = components.find(({ name }) => name === "@grpc/grpc-js");
+    expect(grpc).toMatchObject({
+      purl: expect.stringMatching(/^pkg:npm\/%40grpc\/grpc-js@\d+\.\d+\.\d+$/),
+      licenses: [{ expression: "Apache-2.0" }],
+      hashes: [{ content: expect.stringMatching(/^[0-9a-f]{128}$/) }],
+    });
+    // What is not in the bundle is not in the bill.
+    expect(components.map(({ name }) => name)).not.toContain("vitest");
   });
 
   test("says what it can do", async () => {
