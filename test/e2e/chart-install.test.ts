@@ -124,6 +124,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
     });
 
     test.each([
+      ["deletecollection", REPORTS, "shop"],
       ["patch", REPORTS, "shop"],
       ["watch", REPORTS, "shop"],
       ["list", "pods", "shop"],
