@@ -91,7 +91,7 @@ The pods meet the Pod Security Standard \`restricted\`: no root, no capability, 
 | value | default | meaning |
 |---|---|---|
 ${chartValues().map(row).join("")}
-A misspelt key, in \`config\` too, is refused with its path. Four settings are the chart's own and not to be set: \`kubeconfig\`, \`identity\`, \`metrics.address\`, \`leaderElection.leaseNamespace\`.
+A misspelt key, in \`config\` too, is refused with its path. Five settings are the chart's own and not to be set: \`kubeconfig\`, \`identity\`, \`metrics.address\`, \`leaderElection.leaseNamespace\`, \`journal.path\`.
 
 ## Upgrading, removing
 

@@ -30,6 +30,7 @@ const OWNED_BY_CHART = new Set([
   "kubeconfig",
   "identity",
   "metrics.address",
+  "journal.path",
   "leaderElection.leaseNamespace",
 ]);
 
@@ -120,7 +121,14 @@ test("values.schema.json leaves no object open but those whose keys belong to th
     for (const [name, child] of Object.entries(node.properties ?? {})) visit(child, `${path}.${name}`);
   };
   visit(schema, "");
-  expect(open).toEqual([".affinity", ".dnsConfig", ".podSecurityContext", ".securityContext", ".global"]);
+  expect(open).toEqual([
+    ".journal.volume",
+    ".affinity",
+    ".dnsConfig",
+    ".podSecurityContext",
+    ".securityContext",
+    ".global",
+  ]);
 });
 
 test("the chart's CRDs are the repository's, byte by byte", () => {

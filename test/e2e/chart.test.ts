@@ -110,6 +110,11 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(`the chart (${missi
         "additional properties 'address' not allowed",
       ],
       ["a digest that is none", "image.digest=latest", "does not match pattern"],
+      [
+        "a journal that two replicas share",
+        "journal.volume.persistentVolumeClaim.claimName=journal",
+        "replicas must be 1 when journal.volume is a persistentVolumeClaim",
+      ],
       ["a switch that is none", "serviceMonitor.enabled=maybe", "value must be one of"],
       ["a port that is none", "networkPolicy.apiServerPorts={0}", "minimum"],
       ["a duration without a unit", "podMonitor.interval=30", "want string"],
@@ -138,6 +143,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(`the chart (${missi
       const map = found.find((manifest) => manifest.kind === "ConfigMap");
       expect(parse(map?.["data"]["config.yaml"])).toEqual({
         feed: { relay: { address: "kubearmor.kubearmor.svc:32767" } },
+        journal: { path: "/var/lib/policy-violation-operator/journal.db" },
         redaction: { names: ["pin", "otp"] },
         reports: { maxBytes: 1_048_576 },
       });

@@ -85,10 +85,22 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- else if .enabled -}}true{{- end -}}
 {{- end -}}
 
+{{/* The configuration file: what the user gave, and where the journal's volume is. */}}
+{{- define "pvo.config" -}}
+{{- $own := dict -}}
+{{- if .Values.journal.enabled -}}
+{{- $own = dict "journal" (dict "path" "/var/lib/policy-violation-operator/journal.db") -}}
+{{- end -}}
+{{- toYaml (mergeOverwrite (deepCopy .Values.config) $own) -}}
+{{- end -}}
+
 {{/* What cannot work is refused before anything is made. */}}
 {{- define "pvo.check" -}}
 {{- $elects := dig "leaderElection" "enabled" true .Values.config -}}
 {{- if and (gt (int .Values.replicas) 1) (not $elects) -}}
 {{- fail "replicas must be 1 when config.leaderElection.enabled is false: two that write would count twice" -}}
+{{- end -}}
+{{- if and (gt (int .Values.replicas) 1) (hasKey .Values.journal.volume "persistentVolumeClaim") -}}
+{{- fail "replicas must be 1 when journal.volume is a persistentVolumeClaim: a journal belongs to one replica" -}}
 {{- end -}}
 {{- end -}}
