@@ -3,7 +3,7 @@
 
 // Pushing to real Git servers: a bare repository, git's own HTTP backend behind HTTPS with a password, and sshd.
 
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:https";
 import { type AddressInfo, createServer as createTcpServer } from "node:net";
@@ -49,8 +49,10 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-const HAS_BACKEND = existsSync("/usr/lib/git-core/git-http-backend");
-const HAS_SSHD = existsSync("/usr/sbin/sshd");
+const BACKEND = join(execFileSync("git", ["--exec-path"], { encoding: "utf8" }).trim(), "git-http-backend");
+const HAS_BACKEND = existsSync(BACKEND) && spawnSync("openssl", ["version"]).status === 0;
+// It needs a directory of its own under /run.
+const HAS_SSHD = existsSync("/usr/sbin/sshd") && process.getuid?.() === 0;
 
 describe("push to a repository on disk", () => {
   test("makes the branch; a fresh clone holds the state; a second time nothing changes", async () => {
@@ -133,115 +135,118 @@ describe("push to a repository on disk", () => {
   });
 });
 
-describe.skipIf(!HAS_BACKEND)("push over HTTPS", () => {
-  /** git's own HTTP backend behind HTTPS, with one account. */
-  async function httpsServer(
-    root: string,
-  ): Promise<{ url: string; ca: string; authorizations: () => number }> {
-    const tls = directory();
-    const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"];
-    execFileSync(
-      "openssl",
-      [
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-days",
-        "2",
-        ...subject,
-        "-keyout",
-        "key",
-        "-out",
-        "crt",
-      ],
-      { cwd: tls, stdio: "ignore" },
-    );
-    let authorized = 0;
-    const expected = `Basic ${Buffer.from("audit:s3cret").toString("base64")}`;
-    const server = createServer(
-      { key: readFileSync(join(tls, "key")), cert: readFileSync(join(tls, "crt")) },
-      (request, response) => {
-        if (request.headers.authorization !== expected) {
-          response.writeHead(401, { "WWW-Authenticate": 'Basic realm="git"' }).end();
-          return;
-        }
-        authorized += 1;
-        const { pathname, search } = new URL(request.url ?? "", "https://x");
-        const backend = spawn("/usr/lib/git-core/git-http-backend", {
-          env: {
-            PATH: process.env["PATH"],
-            GIT_PROJECT_ROOT: root,
-            GIT_HTTP_EXPORT_ALL: "1",
-            REMOTE_USER: "audit",
-            PATH_INFO: pathname,
-            QUERY_STRING: search.slice(1),
-            REQUEST_METHOD: request.method,
-            CONTENT_TYPE: request.headers["content-type"] ?? "",
-            HTTP_CONTENT_ENCODING: request.headers["content-encoding"] ?? "",
-          },
-        });
-        request.pipe(backend.stdin);
-        const chunks: Buffer[] = [];
-        backend.stdout.on("data", (chunk: Buffer) => chunks.push(chunk));
-        backend.on("close", () => {
-          const answer = Buffer.concat(chunks);
-          const end = answer.indexOf("\r\n\r\n");
-          const headers = answer
-            .subarray(0, end)
-            .toString()
-            .split("\r\n")
-            .map((line) => line.split(": ", 2) as [string, string]);
-          const status = headers.find(([name]) => name === "Status")?.[1] ?? "200";
-          response.writeHead(
-            Number.parseInt(status, 10),
-            headers.filter(([name]) => name !== "Status").flat(),
-          );
-          response.end(answer.subarray(end + 4));
-        });
-      },
-    );
-    await new Promise<void>((resolve) => server.listen(0, "localhost", resolve));
-    onTestFinished(() => void server.close());
-    const { port } = server.address() as AddressInfo;
-    return {
-      url: `https://localhost:${port}`,
-      ca: readFileSync(join(tls, "crt"), "utf8"),
-      authorizations: () => authorized,
-    };
-  }
+describe.skipIf(!HAS_BACKEND)(
+  `push over HTTPS${HAS_BACKEND ? "" : " (skipped: no git-http-backend or no openssl)"}`,
+  () => {
+    /** git's own HTTP backend behind HTTPS, with one account. */
+    async function httpsServer(
+      root: string,
+    ): Promise<{ url: string; ca: string; authorizations: () => number }> {
+      const tls = directory();
+      const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"];
+      execFileSync(
+        "openssl",
+        [
+          "req",
+          "-x509",
+          "-newkey",
+          "ec",
+          "-pkeyopt",
+          "ec_paramgen_curve:P-256",
+          "-nodes",
+          "-days",
+          "2",
+          ...subject,
+          "-keyout",
+          "key",
+          "-out",
+          "crt",
+        ],
+        { cwd: tls, stdio: "ignore" },
+      );
+      let authorized = 0;
+      const expected = `Basic ${Buffer.from("audit:s3cret").toString("base64")}`;
+      const server = createServer(
+        { key: readFileSync(join(tls, "key")), cert: readFileSync(join(tls, "crt")) },
+        (request, response) => {
+          if (request.headers.authorization !== expected) {
+            response.writeHead(401, { "WWW-Authenticate": 'Basic realm="git"' }).end();
+            return;
+          }
+          authorized += 1;
+          const { pathname, search } = new URL(request.url ?? "", "https://x");
+          const backend = spawn(BACKEND, {
+            env: {
+              PATH: process.env["PATH"],
+              GIT_PROJECT_ROOT: root,
+              GIT_HTTP_EXPORT_ALL: "1",
+              REMOTE_USER: "audit",
+              PATH_INFO: pathname,
+              QUERY_STRING: search.slice(1),
+              REQUEST_METHOD: request.method,
+              CONTENT_TYPE: request.headers["content-type"] ?? "",
+              HTTP_CONTENT_ENCODING: request.headers["content-encoding"] ?? "",
+            },
+          });
+          request.pipe(backend.stdin);
+          const chunks: Buffer[] = [];
+          backend.stdout.on("data", (chunk: Buffer) => chunks.push(chunk));
+          backend.on("close", () => {
+            const answer = Buffer.concat(chunks);
+            const end = answer.indexOf("\r\n\r\n");
+            const headers = answer
+              .subarray(0, end)
+              .toString()
+              .split("\r\n")
+              .map((line) => line.split(": ", 2) as [string, string]);
+            const status = headers.find(([name]) => name === "Status")?.[1] ?? "200";
+            response.writeHead(
+              Number.parseInt(status, 10),
+              headers.filter(([name]) => name !== "Status").flat(),
+            );
+            response.end(answer.subarray(end + 4));
+          });
+        },
+      );
+      await new Promise<void>((resolve) => server.listen(0, "localhost", resolve));
+      onTestFinished(() => void server.close());
+      const { port } = server.address() as AddressInfo;
+      return {
+        url: `https://localhost:${port}`,
+        ca: readFileSync(join(tls, "crt"), "utf8"),
+        authorizations: () => authorized,
+      };
+    }
 
-  test("with a user, a password and a CA from a Secret's files", async () => {
-    const repository = bareRepository();
-    const server = await httpsServer(join(repository, ".."));
-    const url = `${server.url}/audit.git`;
-    const good = credentials({ username: "audit", password: "s3cret\n", "ca.crt": server.ca });
-    const { code, out, err } = await plugin(["push", "-A", "--repository", url, "--credentials", good]);
-    expect({ code, err }).toEqual({ code: 0, err: "" });
-    expect(out).toMatch(/^main: 23 new/);
-    expect(server.authorizations()).toBeGreaterThan(2);
-    expect(
-      execFileSync("diff", ["-r", SAMPLE_REPORTS_DIR, join(clone(repository), "violations")], {
-        encoding: "utf8",
-      }),
-    ).toBe("");
+    test("with a user, a password and a CA from a Secret's files", async () => {
+      const repository = bareRepository();
+      const server = await httpsServer(join(repository, ".."));
+      const url = `${server.url}/audit.git`;
+      const good = credentials({ username: "audit", password: "s3cret\n", "ca.crt": server.ca });
+      const { code, out, err } = await plugin(["push", "-A", "--repository", url, "--credentials", good]);
+      expect({ code, err }).toEqual({ code: 0, err: "" });
+      expect(out).toMatch(/^main: 23 new/);
+      expect(server.authorizations()).toBeGreaterThan(2);
+      expect(
+        execFileSync("diff", ["-r", SAMPLE_REPORTS_DIR, join(clone(repository), "violations")], {
+          encoding: "utf8",
+        }),
+      ).toBe("");
 
-    const wrong = credentials({ username: "audit", password: "wr0ng", "ca.crt": server.ca });
-    const refused = await plugin(["push", "-A", "--repository", url, "--credentials", wrong]);
-    expect(refused.code).toBe(3);
-    expect(refused.err).toContain("the server refused the credentials");
-    expect(refused.err + refused.out).not.toContain("wr0ng");
+      const wrong = credentials({ username: "audit", password: "wr0ng", "ca.crt": server.ca });
+      const refused = await plugin(["push", "-A", "--repository", url, "--credentials", wrong]);
+      expect(refused.code).toBe(3);
+      expect(refused.err).toContain("the server refused the credentials");
+      expect(refused.err + refused.out).not.toContain("wr0ng");
 
-    const untrusted = credentials({ username: "audit", password: "s3cret" });
-    const distrusted = await plugin(["push", "-A", "--repository", url, "--credentials", untrusted]);
-    expect(distrusted.err).toContain("put its CA into the file ca.crt of the credentials");
-  });
-});
+      const untrusted = credentials({ username: "audit", password: "s3cret" });
+      const distrusted = await plugin(["push", "-A", "--repository", url, "--credentials", untrusted]);
+      expect(distrusted.err).toContain("put its CA into the file ca.crt of the credentials");
+    });
+  },
+);
 
-describe.skipIf(!HAS_SSHD)("push over SSH", () => {
+describe.skipIf(!HAS_SSHD)(`push over SSH${HAS_SSHD ? "" : " (skipped: no sshd, or not root)"}`, () => {
   test("with a key and known hosts from a Secret's files, and to no other host", async () => {
     const repository = bareRepository();
     const dir = directory();
