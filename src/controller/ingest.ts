@@ -81,10 +81,11 @@ export class Ingest {
       aggregator.addThrottleNotice(decoded.notice);
       this.#parts.onThrottled(decoded.notice);
     } else {
-      const { violation, timeUs, ownUs } = decoded;
-      const source = raw ? this.#rawSource.of(raw) : new AlertSource(alert, redact);
+      const { violation, timeUs, ownUs, deed } = decoded;
+      // It has been read already.
+      const source = new AlertSource(alert, deed, redact);
       const subject = duplicates.subjectOf(alert);
-      if (raw) memo.remember(raw, new Known(violation, source, alert, subject));
+      if (raw) memo.remember(raw, new Known(violation, this.#rawSource, alert, subject));
       this.#count({ violation, timeUs, source }, subject, alert.HostPID, ownUs, nowUs);
     }
   }

@@ -65,7 +65,7 @@ export interface PipelineParts {
 }
 
 /** Enough for what a cluster repeats; past it an alert costs what the first of its kind does. */
-const MEMO_BOUNDS = { maxEntries: 65_536, maxBytes: 32 * 1024 * 1024 };
+const MEMO_BOUNDS = { maxEntries: 16_384, maxBytes: 8 * 1024 * 1024 };
 const LIST_RETRY_MAX_MS = 10_000;
 /** How long the reports may not know of an alert that was rejected. */
 const TELL_REJECTIONS_MS = 1000;

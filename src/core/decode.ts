@@ -14,6 +14,7 @@ import { sanitize } from "./sanitize.ts";
 import { type EpochUs, parseMicroTime, secondsToUs } from "./time.ts";
 import {
   type Decoded,
+  type Deed,
   type Identity,
   identityKey,
   type PolicyFacts,
@@ -46,7 +47,8 @@ export function decode(
   if (alert.PolicyName.trim() === "") {
     return { kind: "rejected", reason: "no_policy", detail: describeUnnamed(alert), scope: scopeOf(alert) };
   }
-  return { kind: "violation", violation: violationOf(alert, redact), timeUs, ownUs };
+  const deed = deedOf(alert, makeSafe(redact));
+  return { kind: "violation", violation: violationOf(alert, deed), timeUs, ownUs, deed };
 }
 
 /** The alert's own time: UpdatedTime, else Timestamp; undefined when it has neither. */
@@ -86,11 +88,10 @@ function throttleNotice(alert: Alert, timeUs: EpochUs): Decoded {
   };
 }
 
-function violationOf(alert: Alert, redact: Redact): Violation {
+function violationOf(alert: Alert, { foldedSource, foldedResource }: Deed): Violation {
   const namespace = legalNamespace(alert.NamespaceName);
   const pod = sanitize(alert.PodName);
   const node = sanitize(alert.HostName);
-  const { foldedSource, foldedResource } = deedOf(alert, makeSafe(redact));
   const identity: Identity = {
     operation: sanitize(alert.Operation),
     action: sanitize(alert.Action),
@@ -112,14 +113,6 @@ function violationOf(alert: Alert, redact: Redact): Violation {
     podKey: podKey(namespace, pod, node),
     place: undefined,
   };
-}
-
-/** Who did what, redacted and sanitised, and as it is told from other deeds. */
-export interface Deed {
-  source: string;
-  resource: string;
-  foldedSource: string;
-  foldedResource: string;
 }
 
 /** Returns what an alert says that was done; `safe` redacts and sanitises. */

@@ -4,7 +4,7 @@
 // The newest alert of a violation, kept as evidence: every field that says something the violation does not. It is kept
 // as it came and read only when somebody wants to see it: most alerts are followed by a newer one before that.
 // Invariant: what is read is redacted, sanitised, bounded; a field that was empty in the alert is absent. What is kept
-// unread is small.
+// unread is small, and bounded in number.
 
 import type { Alert, RawAlert } from "../api/alert.ts";
 import type { Evidence } from "../api/v1alpha1.ts";
@@ -12,6 +12,7 @@ import { deedOf } from "./decode.ts";
 import { makeSafe, type Redact } from "./redact.ts";
 import { sanitize } from "./sanitize.ts";
 import { type EpochUs, formatMicroTime, parseMicroTime } from "./time.ts";
+import type { Deed } from "./violation.ts";
 
 /** Evidence that can be read at any time. */
 export interface KeptEvidence {
@@ -30,6 +31,8 @@ export interface EvidenceSource {
 
 /** Longer alerts are read at once: what is left of them is bounded. */
 const MAX_UNREAD_BYTES = 2048;
+/** With more kept unread the oldest is read: what is read is smaller, since it shares its texts with others. */
+const MAX_UNREAD = 8192;
 
 /** Evidence that has been read. */
 export class PlainEvidence implements KeptEvidence {
@@ -53,24 +56,29 @@ export function storedEvidence(evidence: Evidence): KeptEvidence {
   return new PlainEvidence(parseMicroTime(evidence.time) ?? 0, evidence);
 }
 
-/** A whole alert as evidence. */
+/** A whole alert as evidence; `deed` is what decode has found in it. */
 export class AlertSource implements EvidenceSource {
   readonly #alert: Alert;
+  readonly #deed: Deed;
   readonly #redact: Redact;
 
-  constructor(alert: Alert, redact: Redact) {
+  constructor(alert: Alert, deed: Deed, redact: Redact) {
     this.#alert = alert;
+    this.#deed = deed;
     this.#redact = redact;
   }
 
   keep(timeUs: EpochUs): KeptEvidence {
-    return new PlainEvidence(timeUs, evidenceOf(this.#alert, timeUs, this.#redact));
+    return new PlainEvidence(timeUs, evidenceOf(this.#alert, timeUs, this.#redact, this.#deed));
   }
 }
 
 /** The alert that a reader has just found in a message as evidence; one source serves all of them. */
 export class RawSource implements EvidenceSource {
   readonly #redact: Redact;
+  /** What was kept last, in a ring. */
+  readonly #unread: UnreadEvidence[] = [];
+  #next = 0;
   #raw: RawAlert | undefined;
 
   constructor(redact: Redact) {
@@ -89,36 +97,38 @@ export class RawSource implements EvidenceSource {
       return new PlainEvidence(timeUs, evidenceOf(raw.read(raw.bytes), timeUs, this.#redact));
     }
     if (room instanceof UnreadEvidence && room.refill(raw, timeUs)) return room;
-    return new UnreadEvidence(raw, timeUs, this.#redact);
+    const kept = new UnreadEvidence(raw, timeUs, this.#redact);
+    this.#unread[this.#next]?.read();
+    this.#unread[this.#next] = kept;
+    this.#next = (this.#next + 1) % MAX_UNREAD;
+    return kept;
   }
 }
 
-/** A copy of a message, read when it is wanted. */
+/** A copy of a message, read when it is wanted; what has been read takes the place of the bytes. */
 class UnreadEvidence implements KeptEvidence {
   timeUs: EpochUs;
-  readonly #bytes: Uint8Array;
-  readonly #readAlert: RawAlert;
+  readonly #reader: RawAlert;
   readonly #redact: Redact;
+  #kept: Uint8Array | Evidence;
   #length: number;
-  #read: Evidence | undefined;
   #isShared = false;
 
   constructor(raw: RawAlert, timeUs: EpochUs, redact: Redact) {
     this.timeUs = timeUs;
-    // Not slice, which of a Buffer makes no copy.
-    this.#bytes = new Uint8Array(raw.bytes);
+    // A small Buffer is a part of a larger one; an array of its own would be twice as large.
+    this.#kept = Buffer.from(raw.bytes);
     this.#length = raw.bytes.length;
-    this.#readAlert = raw;
+    this.#reader = raw;
     this.#redact = redact;
   }
 
   read(): Evidence {
-    this.#read ??= evidenceOf(
-      this.#readAlert.read(this.#bytes.subarray(0, this.#length)),
-      this.timeUs,
-      this.#redact,
-    );
-    return this.#read;
+    if (this.#kept instanceof Uint8Array) {
+      const alert = this.#reader.read(this.#kept.subarray(0, this.#length));
+      this.#kept = evidenceOf(alert, this.timeUs, this.#redact);
+    }
+    return this.#kept;
   }
 
   share(): void {
@@ -127,19 +137,23 @@ class UnreadEvidence implements KeptEvidence {
 
   /** Takes another message in the place of this one; returns false where there is no room for it. */
   refill({ bytes }: RawAlert, timeUs: EpochUs): boolean {
-    if (this.#isShared || bytes.length > this.#bytes.length) return false;
-    this.#bytes.set(bytes);
+    const kept = this.#kept;
+    if (this.#isShared || !(kept instanceof Uint8Array) || bytes.length > kept.length) return false;
+    kept.set(bytes);
     this.#length = bytes.length;
     this.timeUs = timeUs;
-    this.#read = undefined;
     return true;
   }
 }
 
 /** Builds the evidence of one alert that was taken for a violation at `timeUs`. */
-export function evidenceOf(alert: Alert, timeUs: EpochUs, redact: Redact): Evidence {
+export function evidenceOf(
+  alert: Alert,
+  timeUs: EpochUs,
+  redact: Redact,
+  deed: Deed = deedOf(alert, makeSafe(redact)),
+): Evidence {
   const safe = makeSafe(redact);
-  const deed = deedOf(alert, safe);
   const { source, resource } = deed;
   const isProcess = alert.Operation === "Process";
   const command = isProcess ? resource : source;

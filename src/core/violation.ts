@@ -52,6 +52,14 @@ export interface Violation {
   place: Place | undefined;
 }
 
+/** Who did what, redacted and sanitised, and as it is told from other deeds. */
+export interface Deed {
+  source: string;
+  resource: string;
+  foldedSource: string;
+  foldedResource: string;
+}
+
 /** One alert that tells of a violation. Valid until the call that was given it returns. */
 export interface Sighting {
   readonly violation: Violation;
@@ -87,6 +95,8 @@ export type Decoded =
       timeUs: EpochUs;
       /** What the alert itself said, however impossible; undefined when it said nothing. */
       ownUs: EpochUs | undefined;
+      /** For its evidence. */
+      deed: Deed;
     }
   | { kind: "throttle"; notice: ThrottleNotice }
   /** `scope`: whose violation it may have been; null: nobody's, since it tells of no deed. */

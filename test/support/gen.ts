@@ -111,7 +111,7 @@ export interface OneAlert extends Violation, Sighting {
 export function violation(from: Alert = alert(), redact: Redact = builtIn): OneAlert {
   const decoded = decode(from, START_US + 3_600_000_000, redact);
   if (decoded.kind !== "violation") throw new Error(`expected a violation, got ${decoded.kind}`);
-  const source = new AlertSource(from, redact);
+  const source = new AlertSource(from, decoded.deed, redact);
   const evidence = source.keep(decoded.timeUs).read();
   return { ...decoded.violation, ...decoded, source, evidence };
 }

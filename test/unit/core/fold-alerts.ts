@@ -24,7 +24,8 @@ export function newAggregator(maxViolations = 200_000): Aggregator {
 /** Adds an alert; returns what it was taken for. */
 export function add(aggregator: Aggregator, alert: Alert): "violation" | "throttle" | "rejected" {
   const decoded = decode(alert, ARRIVAL_US, redact);
-  if (decoded.kind === "violation") aggregator.add({ ...decoded, source: new AlertSource(alert, redact) });
+  if (decoded.kind === "violation")
+    aggregator.add({ ...decoded, source: new AlertSource(alert, decoded.deed, redact) });
   if (decoded.kind === "throttle") aggregator.addThrottleNotice(decoded.notice);
   return decoded.kind;
 }
