@@ -266,8 +266,13 @@ function startJournaling(
 ): Journaling | undefined {
   const { path, maxBytes, batchIntervalMs } = config.journal;
   if (path === "") return undefined;
-  const parts = { open: sqliteJournal({ path, maxBytes }), freshWriterId, clock, logger };
-  return new Journaling({ batchIntervalMs }, parts);
+  return new Journaling({
+    open: sqliteJournal({ path, maxBytes }),
+    batchIntervalMs,
+    freshWriterId,
+    clock,
+    logger,
+  });
 }
 
 /** A restarted container has its pod's name again, but not its predecessor's sequence numbers. */

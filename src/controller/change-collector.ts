@@ -72,3 +72,8 @@ export function rowsOf(layers: readonly LayerRow[]): number {
     0,
   );
 }
+
+/** Occurrences that an earlier process left, whether or not a report holds them. */
+export function occurrencesLeft(reports: readonly RecoveredReport[]): number {
+  return reports.flatMap(({ layers }) => layers).reduce((sum, { totals }) => sum + totals.occurrences, 0);
+}

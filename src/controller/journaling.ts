@@ -18,15 +18,12 @@ import {
 } from "../journal/journal.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../telemetry/log.ts";
-import { ChangeCollector, rowsOf } from "./change-collector.ts";
+import { ChangeCollector, occurrencesLeft, rowsOf } from "./change-collector.ts";
 import { JournalOutage, type PastOutage } from "./journal-outage.ts";
 
-export interface JournalingOptions {
+export interface JournalingParts {
   /** Between two batches at least, in milliseconds; more while batches take long. */
   batchIntervalMs: number;
-}
-
-export interface JournalingParts {
   open: OpenJournal;
   /** The writer's name where there is no journal to continue. Unlike any other that ever was. */
   freshWriterId: string;
@@ -54,10 +51,12 @@ export class Journaling {
   failures = 0;
   /** Occurrences of an earlier process that no report held. */
   recovered = 0;
-  readonly #options: JournalingOptions;
   readonly #parts: JournalingParts;
   readonly #unclaimed = new Map<string, RecoveredReport>();
   readonly #changes: ChangeCollector;
+  /** Until when alerts were read before a gap that no report tells yet: should this process die, it is the next's. */
+  #untoldMs: number | undefined;
+  #isGapTold = false;
   #journal: Journal | undefined;
   #aggregator: Aggregator | undefined;
   /** Taken from the ledgers, and not taken by the journal yet. */
@@ -71,15 +70,15 @@ export class Journaling {
   #retryMs = 0;
   #lastBatchMs: number;
 
-  constructor(options: JournalingOptions, parts: JournalingParts) {
-    this.#soonMs = options.batchIntervalMs;
-    this.#options = options;
+  constructor(parts: JournalingParts) {
+    this.#soonMs = parts.batchIntervalMs;
     this.#parts = parts;
     this.#lastBatchMs = parts.clock.nowMs();
     const journal = this.#open();
     const before = journal?.recovered;
     this.writerId = before?.writerId ?? parts.freshWriterId;
     this.readUntilMs = before?.readUntilMs || undefined;
+    this.#untoldMs = this.readUntilMs;
     this.#changes = new ChangeCollector(before?.lastSeq ?? 0, this.#unclaimed);
     for (const report of before?.reports ?? []) this.#unclaimed.set(keyOf(report), report);
     if (journal && !before) this.#begin(journal);
@@ -105,6 +104,11 @@ export class Journaling {
     const layers = this.#unclaimed.get(key)?.layers ?? [];
     this.#unclaimed.delete(key);
     return layers;
+  }
+
+  /** The ledgers know of the time in which nobody ran. */
+  gapTold(): void {
+    this.#isGapTold = true;
   }
 
   /** Reports of which an earlier process left something, and which nobody has claimed. */
@@ -151,7 +155,7 @@ export class Journaling {
     if (this.#journal && this.problem === undefined) isDone = this.#write(this.#journal, BATCH_ROWS);
     if (this.problem !== undefined) this.#markUnprotected();
     const tookMs = this.#parts.clock.nowMs() - startMs;
-    this.#soonMs = Math.max(this.#options.batchIntervalMs, REST_FACTOR * tookMs);
+    this.#soonMs = Math.max(this.#parts.batchIntervalMs, REST_FACTOR * tookMs);
     this.#arm(isDone ? Math.max(HEARTBEAT_MS, this.#soonMs) : this.#soonMs);
   }
 
@@ -201,9 +205,7 @@ export class Journaling {
   /** Another journal than the one this process has kept so far: what is in it came too late to be continued. */
   #tellLeftOver({ recovered }: Journal): void {
     if (!recovered || recovered.writerId === this.writerId) return;
-    const occurrences = recovered.reports
-      .flatMap(({ layers }) => layers)
-      .reduce((sum, { totals }) => sum + totals.occurrences, 0);
+    const occurrences = occurrencesLeft(recovered.reports);
     if (occurrences === 0) return;
     this.#parts.logger.error(
       { occurrences },
@@ -219,24 +221,30 @@ export class Journaling {
     const { changes, isAll } = this.#changes.collect(removed.length > 0 ? Number.POSITIVE_INFINITY : budget);
     const isQuiet = removed.length === 0 && changes.length === 0;
     if (isQuiet && this.problem === undefined && this.ageMs < HEARTBEAT_MS) return true;
-    return this.#send(journal, { removed, changes }) && isAll;
+    const isDone = this.#send(journal, { removed, changes }) && isAll;
+    if (isDone && this.#isGapTold) this.#untoldMs = undefined;
+    return isDone;
   }
 
   #send(journal: Journal, held: Pick<Batch, "removed" | "changes">): boolean {
     this.#held = held;
-    const readUntilMs = this.#parts.clock.nowMs();
+    const nowMs = this.#parts.clock.nowMs();
     try {
-      journal.write({ ...held, readUntilMs, lastSeq: this.#changes.lastSeq });
+      journal.write({ ...held, ...this.#head(nowMs) });
     } catch (error) {
       this.#failed(error);
       return false;
     }
     this.#held = undefined;
-    this.#lastBatchMs = readUntilMs;
+    this.#lastBatchMs = nowMs;
     this.batches++;
     this.rows += held.changes.reduce((sum, { layers }) => sum + rowsOf(layers), 0);
-    if (this.problem !== undefined) this.#worksAgain(readUntilMs);
+    if (this.problem !== undefined) this.#worksAgain(nowMs);
     return true;
+  }
+
+  #head(nowMs: number): Pick<Batch, "readUntilMs" | "lastSeq"> {
+    return { readUntilMs: this.#untoldMs ?? nowMs, lastSeq: this.#changes.lastSeq };
   }
 
   /** Where there is no room, what stands in reports by now is forgotten first. */
@@ -244,12 +252,7 @@ export class Journaling {
     const changes = this.#changes.collectLanded();
     const held = this.#held ?? { removed: [], changes: [] };
     try {
-      journal.write({
-        removed: [],
-        changes,
-        readUntilMs: this.#parts.clock.nowMs(),
-        lastSeq: this.#changes.lastSeq,
-      });
+      journal.write({ removed: [], changes, ...this.#head(this.#parts.clock.nowMs()) });
       return true;
     } catch (error) {
       this.#held = { removed: held.removed, changes: [...changes, ...held.changes] };

@@ -197,13 +197,17 @@ export class Pipeline implements FeedListener {
     for await (const report of this.#parts.sink.list(signal)) reports.push(report);
     const ours = reports.filter((report) => report.metadata.name === reportName(report.policy.name));
     const { journaling, clock } = this.#parts;
-    if (ours.length === 0 && !journaling?.unclaimed.length) return 0;
+    if (ours.length === 0 && !journaling?.unclaimed.length) {
+      journaling?.gapTold();
+      return 0;
+    }
     const gap = this.coverage.notRunningSince((journaling?.readUntilMs ?? lastSeenMs(ours)) || clock.nowMs());
     this.#gapEvents.began(gap);
     for (const report of ours) this.#adopt(report.metadata.namespace, report.policy.name, report, gap);
     for (const { namespace, policyName } of journaling?.unclaimed ?? []) {
       this.#adopt(namespace, policyName, undefined, gap);
     }
+    journaling?.gapTold();
     return ours.length;
   }
 

@@ -54,9 +54,14 @@ async function started(name: string, nowMs = START_MS): Promise<Simulation> {
   return simulation;
 }
 
+/** As a killed process leaves it. */
+function copyJournal(from: string, to: string): void {
+  for (const part of ["", "-wal"]) copyFileSync(join(dir, from + part), join(dir, to + part));
+}
+
 /** The next life, with the journal as the killed one left it; it writes everything. */
 async function nextLife(): Promise<Simulation> {
-  for (const part of ["", "-wal"]) copyFileSync(join(dir, `a.db${part}`), join(dir, `b.db${part}`));
+  copyJournal("a.db", "b.db");
   const simulation = await started("b.db", START_MS + 600_000);
   await simulation.clock.advance(120_000);
   return simulation;
@@ -151,6 +156,24 @@ describe("a start", () => {
     simulation.pipeline.onAlert(alert(), 0);
     await simulation.clock.advance(90_000);
     await nextLife();
+    const [gap] = store.reports[0]?.coverage.recent ?? [];
+    expect(gap).toMatchObject({ kind: "NotRunning", from: expect.stringMatching(/T10:01:29/), seconds: 511 });
+  });
+
+  it("that was killed before it could list the reports leaves its gap to the next", async () => {
+    const simulation = await started("a.db");
+    simulation.pipeline.onAlert(alert(), 0);
+    await simulation.clock.advance(90_000);
+    copyJournal("a.db", "b.db");
+    const second = new Simulation({
+      store,
+      clock: new FakeClock(START_MS + 300_000),
+      journal: faulty("b.db"),
+    });
+    second.pipeline.onConnected();
+    await second.clock.advance(60_000);
+    copyJournal("b.db", "c.db");
+    await (await started("c.db", START_MS + 600_000)).clock.advance(120_000);
     const [gap] = store.reports[0]?.coverage.recent ?? [];
     expect(gap).toMatchObject({ kind: "NotRunning", from: expect.stringMatching(/T10:01:29/), seconds: 511 });
   });

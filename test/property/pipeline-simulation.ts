@@ -45,10 +45,13 @@ export class Simulation {
     this.sink = new FaultSink(this.store, parts.faults ?? new Map());
     this.journaling =
       parts.journal &&
-      new Journaling(
-        { batchIntervalMs: 50 },
-        { open: parts.journal, freshWriterId: "writer-j", clock: this.clock, logger: silentLogger },
-      );
+      new Journaling({
+        open: parts.journal,
+        batchIntervalMs: 50,
+        freshWriterId: "writer-j",
+        clock: this.clock,
+        logger: silentLogger,
+      });
     this.pipeline = new Pipeline(pipelineOptions(parts.options), {
       journaling: this.journaling,
       sink: this.sink,
