@@ -108,6 +108,7 @@ const REJECTED: Record<Rejection, string> = {
   invalid_json: "a line that is no JSON",
   not_an_alert: "JSON without any field of an alert",
   line_too_long: "a line beyond the limit of its length",
+  too_many_reports: "an alert whose report would be one more than `memory.maxReports`",
 };
 
 const DISCONNECTED: Record<Disconnect["reason"], string> = {

@@ -24,7 +24,7 @@ export function pipelineOptions(config: Config, writerId: string | undefined): P
     },
     writesPerSecond: reports.writesPerSecond,
     writeBurst: reports.writeBurst,
-    maxViolations: memory.maxViolations,
+    memory,
     duplicates,
     redaction,
     retention: { retentionMs: reports.retentionMs, sweepMs: reports.retentionSweepMs },

@@ -97,6 +97,8 @@ export function metricsSource(observed: Observed): MetricsSource {
       unwrittenOccurrences: aggregator.unwrittenOccurrences,
       violations: aggregator.violationsHeld,
       reports: aggregator.ledgers.size,
+      bytes: aggregator.bytesHeld,
+      forgotten: aggregator.forgottenTotal,
       expired: aggregator.expiredTotal,
       withoutDetails: aggregator.unidentifiedTotal,
     }),

@@ -6,6 +6,7 @@
 
 import * as z from "zod";
 import { isHostPort } from "./address.ts";
+import { memory } from "./memory.ts";
 import { relayTls } from "./relay-tls.ts";
 import { journal } from "./schema-journal.ts";
 import { choice, section, text, textList, toggle, wholeNumber } from "./setting.ts";
@@ -311,16 +312,7 @@ export const configSchema = z.object({
     isValid: (value) => IDENTITY.test(value),
   }),
   feed,
-  memory: section("What is held in memory.", {
-    maxViolations: wholeNumber({
-      about:
-        "Distinct violations held over all reports; beyond it alerts of new ones are counted without their details.",
-      default: 200_000,
-      min: 100,
-      max: 10_000_000,
-      unit: "violations",
-    }),
-  }),
+  memory,
   duplicates: section("How the same alert, delivered twice, is recognised.", {
     windowMs: wholeNumber({
       about: "How long an alert is remembered at least, unless there are too many.",

@@ -7,7 +7,8 @@
 import type { DecodeRejection } from "../core/violation.ts";
 import type { FeedRejection } from "../feed/feed.ts";
 
-export type Rejection = FeedRejection | DecodeRejection;
+/** `too_many_reports`: its report would be one more than memory.maxReports. */
+export type Rejection = FeedRejection | DecodeRejection | "too_many_reports";
 
 /** Every reason, so that each shows as 0 from the start. */
 const NONE: Readonly<Record<Rejection, number>> = {
@@ -17,6 +18,7 @@ const NONE: Readonly<Record<Rejection, number>> = {
   invalid_json: 0,
   not_an_alert: 0,
   line_too_long: 0,
+  too_many_reports: 0,
 };
 
 export const REJECTIONS = Object.keys(NONE) as readonly Rejection[];

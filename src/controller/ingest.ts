@@ -66,7 +66,7 @@ export class Ingest {
     known.timeUs = countedTimeUs(ownUs, nowUs, this.#parts.maxAheadUs);
     this.#rawSource.of(raw);
     const subject = known.subject(raw, this.#subjectOf);
-    this.#count(known, subject, raw.hostPid, ownUs, nowUs);
+    this.#count(known, subject, raw.hostPid, ownUs, nowUs, 0);
   }
 
   /** Takes an alert of which nothing is known; `raw` is the same one as it came. */
@@ -86,7 +86,7 @@ export class Ingest {
       const source = new AlertSource(alert, deed, redact);
       const subject = duplicates.subjectOf(alert);
       if (raw) memo.remember(raw, new Known(violation, this.#rawSource, alert, subject));
-      this.#count({ violation, timeUs, source }, subject, alert.HostPID, ownUs, nowUs);
+      this.#count({ violation, timeUs, source }, subject, alert.HostPID, ownUs, nowUs, line);
     }
   }
 
@@ -96,14 +96,30 @@ export class Ingest {
     hostPid: number,
     ownUs: EpochUs | undefined,
     nowUs: EpochUs,
+    line: number,
   ): void {
-    const { aggregator, books, duplicates } = this.#parts;
+    const { books, duplicates } = this.#parts;
     // An undated alert is never taken for a duplicate.
     if (ownUs !== undefined && duplicates.isDuplicate(subject, hostPid, ownUs, nowUs / 1000)) {
       books.duplicates++;
     } else {
-      books.counted++;
-      aggregator.add(sighting);
+      this.#add(sighting, line);
     }
+  }
+
+  #add(sighting: Sighting, line: number): void {
+    const { aggregator, books } = this.#parts;
+    if (aggregator.add(sighting)) {
+      books.counted++;
+      return;
+    }
+    books.rejected.too_many_reports++;
+    const { namespace = "the cluster", policyName } = sighting.violation;
+    this.#parts.onRejected(
+      "too_many_reports",
+      `no report more is begun: ${namespace}, ${policyName}`,
+      line,
+      null,
+    );
   }
 }

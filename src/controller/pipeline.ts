@@ -12,6 +12,7 @@ import { Memo, seededHash } from "../core/memo.ts";
 import type { PaceOptions } from "../core/pace.ts";
 import { createRedactor, type RedactionOptions } from "../core/redact.ts";
 import type { ReportLimits, SeverityThresholds } from "../core/report.ts";
+import type { MemoryLimits } from "../core/room.ts";
 import { type EpochUs, parseMicroTime } from "../core/time.ts";
 import { reportKey, reportName, type Scope } from "../core/violation.ts";
 import type { EventRecorder, Regarding } from "../events/event.ts";
@@ -34,8 +35,7 @@ export interface PipelineOptions {
   pace: PaceOptions;
   writesPerSecond: number;
   writeBurst: number;
-  /** Violations held in memory over all reports. */
-  maxViolations: number;
+  memory: MemoryLimits;
   duplicates: DuplicateWindow;
   redaction: RedactionOptions;
   /** How long violations are kept, and how often that is looked at. */
@@ -96,11 +96,14 @@ export class Pipeline implements FeedListener {
       afterMs: options.gapEventMs,
     });
     const { journaling } = parts;
-    const limits = { maxViolations: options.maxViolations, isJournaled: journaling !== undefined };
-    this.aggregator = new Aggregator(limits, (key, urgency) => {
-      this.writer.note(key, urgency);
-      journaling?.wake();
-    });
+    this.aggregator = new Aggregator(
+      options.memory,
+      (key, urgency) => {
+        this.writer.note(key, urgency);
+        journaling?.wake();
+      },
+      journaling !== undefined,
+    );
     journaling?.attach(this.aggregator, (gap) => this.coverage.lasted(gap));
     this.writer = new ReportWriter(
       {

@@ -69,7 +69,7 @@ export class ReportWriter {
       ...parts,
       onRemoved: () => this.removed++,
       writerId: options.writerId,
-      rebase: (ledger, report) => parts.aggregator.reshape(ledger, () => rebaseOn(ledger, report)),
+      rebase: rebaseOn,
     };
     this.#schedule = new Schedule(options.pace);
     this.#bucket = new TokenBucket(options.writesPerSecond, options.writeBurst);
@@ -95,7 +95,7 @@ export class ReportWriter {
     const seq = this.#writerId === undefined ? 0 : landedSeq(report?.metadata, this.#writerId);
     ledger.standsUpTo(seq);
     const open = layers.filter((layer) => layer.seq > seq).map(recoverSet);
-    this.#parts.aggregator.reshape(ledger, () => ledger.recover(open));
+    ledger.recover(open);
     this.#turn(reportKey(ledger.namespace, ledger.policyName), ledger).task.resume(report?.metadata);
     return open.reduce((sum, { totals }) => sum + totals.occurrences, 0);
   }
@@ -212,6 +212,7 @@ export class ReportWriter {
     switch (verdict.kind) {
       case "landed":
         turn.failures = 0;
+        this.#parts.aggregator.afterWrite(turn.task.ledger);
         this.#schedule.written(key, verdict.fresh, nowMs);
         // What came while an earlier try waited for its turn was not part of it, and has no other reason to be written.
         this.#noteRest(key, turn.task.ledger);

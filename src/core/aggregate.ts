@@ -9,6 +9,7 @@ import { type GapKind, type Lapse, lapse, mergeLapses } from "./coverage.ts";
 import { Ledger } from "./ledger.ts";
 import { Place } from "./place.ts";
 import { Rejections } from "./rejections.ts";
+import { type MemoryLimits, Room } from "./room.ts";
 import type { EpochUs } from "./time.ts";
 import {
   identityKey,
@@ -24,39 +25,44 @@ import { WatchedMap } from "./watched-map.ts";
 /** How soon a change deserves to be written, the soonest first. */
 export type Urgency = "new_report" | "new_violation" | "counters" | "coverage";
 
-export interface AggregatorLimits {
-  /** Violations held over all reports; beyond it alerts of new ones are counted without their details. */
-  maxViolations: number;
-  /** Whether ledgers take note of changes for a journal; default false. */
-  isJournaled?: boolean;
-}
-
 export class Aggregator {
   readonly ledgers = new WatchedMap<string, Ledger>();
-  readonly #limits: AggregatorLimits;
+  readonly #room: Room;
+  readonly #isJournaled: boolean;
   readonly #onDirty: (key: string, urgency: Urgency) => void;
   /** Notices per muted pod or node of this process's life, so that a report that meets it later knows. */
   readonly #muted = new Map<string, Notices>();
   readonly #rejections = new Rejections();
-  #violationsHeld = 0;
   /** Sets of counts up to this number may have been written by an earlier process, whatever the report. */
   #lastSeq = 0;
   #removed = new Set<string>();
-  /** Alerts counted in totals only, because maxViolations was reached. */
+  /** Alerts counted in totals only, because there was no memory for their violations. */
   unidentifiedTotal = 0;
   /** Violations that were not seen for so long that they left their reports. */
   expiredTotal = 0;
 
-  constructor(limits: AggregatorLimits, onDirty: (key: string, urgency: Urgency) => void) {
-    this.#limits = limits;
+  /** `isJournaled`: whether ledgers take note of changes for a journal. */
+  constructor(limits: MemoryLimits, onDirty: (key: string, urgency: Urgency) => void, isJournaled = false) {
+    this.#room = new Room(limits);
     this.#onDirty = onDirty;
+    this.#isJournaled = isJournaled;
   }
 
   /** Muted pods and nodes remembered; the oldest are forgotten first. */
   static readonly MAX_MUTED = 10_000;
 
   get violationsHeld(): number {
-    return this.#violationsHeld;
+    return this.#room.meter.violations;
+  }
+
+  /** An estimate of the heap that the violations take. */
+  get bytesHeld(): number {
+    return this.#room.meter.bytes;
+  }
+
+  /** Violations that gave way to others, for want of memory. */
+  get forgottenTotal(): number {
+    return this.#room.forgotten;
   }
 
   get unwrittenOccurrences(): number {
@@ -65,15 +71,18 @@ export class Aggregator {
     return sum;
   }
 
-  /** Counts one alert. */
-  add(sighting: Sighting): void {
+  /** Counts one alert; false where there may be no report more. */
+  add(sighting: Sighting): boolean {
     const { place } = sighting.violation;
-    if (place?.isIn(this.ledgers)) {
-      place.ledger.addTo(place.entry, sighting);
-      this.#onDirty(place.key, "counters");
-    } else {
-      this.#addAnywhere(sighting);
-    }
+    if (!place?.isIn(this.ledgers)) return this.#addAnywhere(sighting);
+    place.ledger.addTo(place.entry, sighting);
+    this.#onDirty(place.key, "counters");
+    return true;
+  }
+
+  /** A write of the report has landed. */
+  afterWrite(ledger: Ledger): void {
+    this.#room.afterWrite(this.ledgers.values(), ledger.totals.lastUs);
   }
 
   /** Marks every report that has seen the muted pod (or node) as a lower bound; returns how many there are. */
@@ -131,15 +140,14 @@ export class Aggregator {
 
   /** The oldest and the newest time that any report tells of. */
   #span(): [EpochUs, EpochUs] {
-    const all = [...this.ledgers.values()].map((ledger) => ledger.span);
-    return [Math.min(...all.map(([first]) => first)), Math.max(...all.map(([, last]) => last))];
+    const all = [...this.ledgers.values()].map((ledger) => ledger.all);
+    return [Math.min(...all.map(({ firstUs }) => firstUs)), Math.max(...all.map(({ lastUs }) => lastUs))];
   }
 
   /** Lets violations go that were last seen before `beforeUs`; what then has nothing left is to be removed. */
   expire(beforeUs: EpochUs): void {
     for (const [key, ledger] of this.ledgers) {
       const gone = ledger.expire(beforeUs);
-      this.#violationsHeld -= gone;
       this.expiredTotal += gone;
       if (gone > 0 || ledger.isOver) this.#onDirty(key, "coverage");
     }
@@ -158,18 +166,12 @@ export class Aggregator {
     const key = reportKey(namespace, policyName);
     let ledger = this.ledgers.get(key);
     if (!ledger) {
-      const log = this.#limits.isJournaled ? new ChangeLog() : undefined;
-      ledger = new Ledger(namespace, policyName, log, this.#lastSeq + 1);
+      const log = this.#isJournaled ? new ChangeLog() : undefined;
+      const { meter } = this.#room;
+      ledger = new Ledger(namespace, policyName, { log, meter, firstSeq: this.#lastSeq + 1 });
       this.ledgers.set(key, ledger);
     }
     return ledger;
-  }
-
-  /** Runs `change`, which may add or remove violations of the ledger, and keeps the number held right. */
-  reshape(ledger: Ledger, change: (ledger: Ledger) => void): void {
-    const before = ledger.entries.size;
-    change(ledger);
-    this.#violationsHeld += ledger.entries.size - before;
   }
 
   /**
@@ -188,11 +190,9 @@ export class Aggregator {
     const isNewReport = !this.ledgers.has(clusterKey);
     const to = this.ledger(undefined, from.policyName);
     to.policy.learn(from.policy.facts(), totals.lastUs);
-    this.reshape(to, () =>
-      to.absorb(
-        { ...totals, gaps: Math.max(0, totals.gaps - to.gaps) },
-        entries.flatMap((entry) => moved(entry, namespace)),
-      ),
+    to.absorb(
+      { ...totals, gaps: Math.max(0, totals.gaps - to.gaps) },
+      entries.flatMap((entry) => moved(entry, namespace)),
     );
     this.#onDirty(clusterKey, isNewReport ? "new_report" : "new_violation");
   }
@@ -222,26 +222,27 @@ export class Aggregator {
 
   #remove(key: string, ledger: Ledger): void {
     this.ledgers.delete(key);
-    this.#violationsHeld -= ledger.entries.size;
+    ledger.entries.clear();
     // A ledger of this report that comes later must not use a number again.
     this.#lastSeq = Math.max(this.#lastSeq, ledger.pendingSeq);
-    if (this.#limits.isJournaled) this.#removed.add(key);
+    if (this.#isJournaled) this.#removed.add(key);
   }
 
   /** Counts an alert whose place is not known. */
-  #addAnywhere(sighting: Sighting): void {
-    const { violation } = sighting;
+  #addAnywhere(sighting: Sighting): boolean {
+    const { violation, timeUs } = sighting;
     const key = reportKey(violation.namespace, violation.policyName);
     const isNewReport = !this.ledgers.has(key);
+    if (isNewReport && !this.#room.hasReports(this.ledgers.size)) return false;
     const ledger = this.ledger(violation.namespace, violation.policyName);
-    const isNew = !ledger.has(violation.key);
-    const identify = !isNew || this.#violationsHeld < this.#limits.maxViolations;
+    const isNew = !ledger.entries.has(violation.key);
+    const identify = !isNew || this.#room.admits(ledger, violation.identity, this.ledgers.values(), timeUs);
     if (!identify) this.unidentifiedTotal++;
-    if (isNew && identify) this.#violationsHeld++;
     this.#inheritNotices(ledger, violation);
     const entry = ledger.add(sighting, identify);
     violation.place = entry && new Place(this.ledgers, key, ledger, entry);
     this.#onDirty(key, isNewReport ? "new_report" : isNew && identify ? "new_violation" : "counters");
+    return true;
   }
 
   /** A notice that came before the first violation of what it muted says as much as one that comes after it. */

@@ -98,12 +98,12 @@ export class Episode {
     this.#kind = kind;
   }
 
-  add(us: EpochUs): void {
+  add(us: EpochUs, count = 1): void {
     const current = this.#lapse;
     if (!current || us > (current.toUs ?? current.fromUs) + QUIET_US) {
-      this.#lapse = lapse(this.#kind, us, { toUs: us, count: 1 });
+      this.#lapse = lapse(this.#kind, us, { toUs: us, count });
     } else {
-      current.count++;
+      current.count += count;
       if (us > (current.toUs ?? us)) current.toUs = us;
     }
     this.#untold = true;

@@ -5,7 +5,7 @@
 
 import type { Tally } from "./tally.ts";
 import type { Totals } from "./totals.ts";
-import type { Identity, PolicyFacts } from "./violation.ts";
+import { type Identity, type PolicyFacts, violationId } from "./violation.ts";
 
 /** One violation of the report. */
 export interface Entry {
@@ -34,6 +34,19 @@ export interface RecoveredSet {
   totals: Totals;
   policy: PolicyFacts;
   entries: readonly Counted[];
+}
+
+/** A violation of which nothing is counted yet. */
+export function newEntry(key: string, identity: Identity, lowerBound: boolean): Entry {
+  const id = violationId(key);
+  return { key, id, identity, committed: undefined, inFlight: undefined, pending: undefined, lowerBound };
+}
+
+/** How many of them a report written now would tell of. */
+export function countWritten(entries: Iterable<Entry>): number {
+  let count = 0;
+  for (const entry of entries) if (entry.committed ?? entry.inFlight) count++;
+  return count;
 }
 
 /** What a stored report brings into a ledger. */

@@ -8,22 +8,39 @@
 
 import { assert } from "../lib/assert.ts";
 import type { ChangeLog, OpenSet } from "./change-log.ts";
-import { Episode, type GapKind, type Lapse, lapse, mergeLapses } from "./coverage.ts";
-import { type Base, type Counted, type Entry, occurrencesIn, type RecoveredSet } from "./entry.ts";
+import type { GapKind, Lapse } from "./coverage.ts";
+import {
+  type Base,
+  type Counted,
+  countWritten,
+  type Entry,
+  occurrencesIn,
+  type RecoveredSet,
+} from "./entry.ts";
+import { EntryMap, Meter } from "./holdings.ts";
+import { LapseBook, note } from "./lapse-book.ts";
+import { lowest } from "./ranking.ts";
 import { Reach } from "./reach.ts";
 import { letGo } from "./retention.ts";
 import { addAlert, emptyTally, mergeInto } from "./tally.ts";
 import type { EpochUs } from "./time.ts";
-import { countOutcome, emptyTotals, KnownPolicy, mergeTotals, type Totals, withoutExpiry } from "./totals.ts";
-import { type Identity, reportName, type Sighting, violationId } from "./violation.ts";
-import { WatchedMap } from "./watched-map.ts";
+import {
+  bothExpired,
+  countOutcome,
+  emptyTotals,
+  KnownPolicy,
+  mergeTotals,
+  type Totals,
+  withoutExpiry,
+} from "./totals.ts";
+import { type Identity, reportName, type Sighting } from "./violation.ts";
 
 export class Ledger {
   readonly namespace: string | undefined;
   readonly policyName: string;
   readonly name: string;
   readonly policy = new KnownPolicy();
-  readonly entries = new WatchedMap<string, Entry>();
+  readonly entries: EntryMap;
   /** Whom the report's alerts were about. */
   readonly reach: Reach;
   /** Distinct violations that the stored report counted. */
@@ -45,14 +62,20 @@ export class Ledger {
   #touched = false;
   /** Whether the last sweep found nothing that is young enough to stay. */
   #isOver = false;
-  /** Beginnings of the gaps that this ledger knows of and that have not ended. */
-  readonly #openGaps = new Map<GapKind, EpochUs>();
-  readonly #withoutDetails = new Episode("MemoryLimit");
+  readonly #lapses = new LapseBook();
 
-  /** `log` takes note of every change, for a journal; sets of counts are numbered from `firstSeq`, by default 1. */
-  constructor(namespace: string | undefined, policyName: string, log?: ChangeLog, firstSeq = 1) {
-    this.log = log;
-    this.#pendingSeq = firstSeq;
+  /**
+   * `log` takes note of every change, for a journal; `meter` counts what is held; sets of counts are numbered from
+   * `firstSeq`, by default 1.
+   */
+  constructor(
+    namespace: string | undefined,
+    policyName: string,
+    parts: { log?: ChangeLog | undefined; meter?: Meter; firstSeq?: number } = {},
+  ) {
+    this.log = parts.log;
+    this.#pendingSeq = parts.firstSeq ?? 1;
+    this.entries = new EntryMap(parts.meter ?? new Meter());
     this.reach = new Reach(namespace);
     this.namespace = namespace;
     this.policyName = policyName;
@@ -67,7 +90,10 @@ export class Ledger {
   /** Whether there is anything to write: a count, a gap, a throttle notice, or another state of the stream. */
   get dirty(): boolean {
     const p = this.#pending;
-    return this.#touched || p.occurrences + p.gaps + p.throttleNotices + p.rejected + p.lapses.length > 0;
+    return (
+      this.#touched ||
+      p.occurrences + p.gaps + p.throttleNotices + p.rejected + p.withoutDetails + p.lapses.length > 0
+    );
   }
 
   /** Whether what is pending brings a violation that no report of this ledger has told yet. */
@@ -149,14 +175,9 @@ export class Ledger {
     return this.#inFlightEntries;
   }
 
-  /** The times of the oldest and the newest occurrence, written or not; the wrong way round when there is none. */
-  get span(): [EpochUs, EpochUs] {
-    const { firstUs, lastUs } = mergeTotals(this.totals, this.#pending);
-    return [firstUs, lastUs];
-  }
-
-  has(key: string): boolean {
-    return this.entries.has(key);
+  /** Everything that was ever counted, written or not. */
+  get all(): Totals {
+    return mergeTotals(this.totals, this.#pending);
   }
 
   /** Counts one alert and returns its entry; `identify: false` (the memory bound is reached) counts it in totals only. */
@@ -168,8 +189,7 @@ export class Ledger {
     else {
       this.#countInTotals(sighting);
       this.#unidentified++;
-      this.#pending.withoutDetails++;
-      this.#withoutDetails.add(sighting.timeUs);
+      this.#lapses.addWithoutDetails(this.#pending, sighting.timeUs, 1);
     }
     return entry;
   }
@@ -177,11 +197,11 @@ export class Ledger {
   /** Counts one more alert of a violation that `add` returned the entry of, from the same pod and node. */
   addTo(entry: Entry, sighting: Sighting): void {
     this.#countInTotals(sighting);
-    if (!entry.pending) {
-      entry.pending = emptyTally();
-      this.#pendingEntries.add(entry);
-    }
+    const isFirst = entry.pending === undefined;
+    entry.pending ??= emptyTally();
     addAlert(entry.pending, sighting);
+    if (isFirst) this.#pendingEntries.add(entry);
+    if (isFirst) this.entries.reweigh(entry);
     this.log?.note(entry);
   }
 
@@ -206,44 +226,32 @@ export class Ledger {
   /** KubeArmor muted something of this report `count` times. */
   addThrottleNotices(count: number, lapses: readonly Lapse[]): void {
     this.#pending.throttleNotices += count;
-    this.#note(lapses);
+    note(this.#pending, lapses);
   }
 
   /** Nobody read for this report between two times; without `toUs` it lasts until endGap. */
   addGap(kind: GapKind, fromUs: EpochUs, toUs?: EpochUs): void {
-    this.#pending.gaps++;
-    if (toUs === undefined) this.#openGaps.set(kind, fromUs);
-    this.#note([lapse(kind, fromUs, { toUs })]);
+    this.#lapses.addGap(this.#pending, kind, fromUs, toUs);
   }
 
   /** Ends the gap, if it is one of this report's. Returns whether it is. */
   endGap(kind: GapKind, fromUs: EpochUs, toUs: EpochUs): boolean {
-    if (this.#openGaps.get(kind) !== fromUs) return false;
-    this.#openGaps.delete(kind);
-    this.#note([lapse(kind, fromUs, { toUs })]);
-    return true;
+    return this.#lapses.endGap(this.#pending, kind, fromUs, toUs);
   }
 
   /** `count` alerts that may have belonged here could not be read. */
   addRejected(count: number, lapses: readonly Lapse[]): void {
     this.#pending.rejected += count;
-    this.#note(lapses);
+    note(this.#pending, lapses);
   }
 
-  /**
-   * Lets violations go that were last seen before `beforeUs`: their counts stay in the totals. Returns how many; a
-   * violation of which something is not yet written stays.
-   */
+  /** Lets violations go that were last seen before `beforeUs`, if all of them is written; returns how many. */
   expire(beforeUs: EpochUs): number {
     const gone = letGo(this.entries, beforeUs);
-    const { expired } = this.#pending;
     this.#unidentified += gone.occurrences;
-    this.#pending.expired = {
-      violations: expired.violations + gone.violations,
-      occurrences: expired.occurrences + gone.occurrences,
-    };
-    const { occurrences: told, lastUs } = this.#committed;
-    this.#isOver = told > 0 && lastUs < beforeUs && this.unwritten === 0 && !this.#inFlight;
+    this.#pending.expired = bothExpired(this.#pending.expired, gone);
+    const { occurrences, lastUs } = this.#committed;
+    this.#isOver = occurrences > 0 && lastUs < beforeUs && this.unwritten === 0 && !this.#inFlight;
     if (this.#isOver || gone.violations > 0) this.#touched = true;
     return gone.violations;
   }
@@ -251,6 +259,23 @@ export class Ledger {
   /** Whether everything that the stored report tells is too old to be kept, and nothing has come since. */
   get isOver(): boolean {
     return this.#isOver && this.unwritten === 0 && !this.#inFlight;
+  }
+
+  /** Forgets the `count` lowest ranked of a workload, for want of memory at `us`; returns how many it could. */
+  forget(workload: string, count: number, us: EpochUs): number {
+    // Occurrences of violations unknown count as one violation.
+    const more = this.totals.expired.violations + Math.sign(this.#unidentified);
+    const known = countWritten(this.entries.values()) + more;
+    const least = lowest(this.entries.values(), workload, count);
+    for (const entry of least) {
+      this.entries.delete(entry.key);
+      this.#pendingEntries.delete(entry);
+      const occurrences = occurrencesIn([entry]);
+      this.#unidentified += occurrences;
+      this.#lapses.addWithoutDetails(this.#pending, us, occurrences);
+    }
+    if (least.length > 0) this.violationsFloor = Math.max(this.violationsFloor, known);
+    return least.length;
   }
 
   /** Asks for a write that brings no counts. */
@@ -261,7 +286,7 @@ export class Ledger {
   /** Moves what is pending in flight. Until commit or restore nothing more can be taken. */
   take(): void {
     assert(!this.#inFlight, "one write per report at a time");
-    this.#note(this.#withoutDetails.take());
+    this.#lapses.settle(this.#pending);
     this.#inFlight = this.#pending;
     this.#pending = emptyTotals();
     this.#inFlightSeq = this.#pendingSeq++;
@@ -284,6 +309,7 @@ export class Ledger {
       const { inFlight } = entry;
       if (inFlight) entry.committed = entry.committed ? mergeInto(entry.committed, inFlight) : inFlight;
       entry.inFlight = undefined;
+      this.entries.reweigh(entry);
     }
     this.#landed();
     this.log?.landed(this.#inFlightSeq);
@@ -325,18 +351,17 @@ export class Ledger {
     this.#pending = withoutExpiry(this.#pending);
     if (this.#inFlight) this.#inFlight = withoutExpiry(this.#inFlight);
     this.#isOver = false;
-    // A report that begins anew knows of no gap but one that nothing has told yet.
-    if (!base && this.#pending.gaps + (this.#inFlight?.gaps ?? 0) === 0) this.#openGaps.clear();
+    if (!base) this.#lapses.startAnew(this.#pending, this.#inFlight);
     this.#unidentified = this.#countUnidentified();
     for (const entry of unlisted) entry.lowerBound = this.#unidentified > 0;
     this.violationsFloor = base?.violations ?? 0;
-    this.#recount(base);
+    this.reach.recount(base, this.entries.values());
   }
 
   /** Everything that no stored report holds, for a ledger that takes it over. */
   drain(): { totals: Totals; entries: Entry[] } {
     if (this.#inFlight) this.restore();
-    this.#note(this.#withoutDetails.take());
+    this.#lapses.settle(this.#pending);
     return { totals: withoutExpiry(this.#pending), entries: [...this.#pendingEntries] };
   }
 
@@ -360,21 +385,7 @@ export class Ledger {
   }
 
   #newEntry({ key, identity }: { key: string; identity: Identity }): Entry {
-    const entry: Entry = {
-      key,
-      id: violationId(key),
-      identity,
-      committed: undefined,
-      inFlight: undefined,
-      pending: undefined,
-      lowerBound: this.#unidentified > 0,
-    };
-    this.entries.set(key, entry);
-    return entry;
-  }
-
-  #note(lapses: readonly Lapse[]): void {
-    this.#pending.lapses = mergeLapses(this.#pending.lapses, lapses);
+    return this.entries.begin(key, identity, this.#unidentified > 0);
   }
 
   #landed(): void {
@@ -383,15 +394,6 @@ export class Ledger {
   }
 
   #countUnidentified(): number {
-    return mergeTotals(this.totals, this.#pending).occurrences - occurrencesIn(this.entries.values());
-  }
-
-  #recount(base: Base | undefined): void {
-    this.reach.reset(base);
-    for (const entry of this.entries.values()) {
-      for (const tally of [entry.committed, entry.inFlight, entry.pending]) {
-        if (tally) this.reach.seeTally(entry.identity, tally);
-      }
-    }
+    return this.all.occurrences - occurrencesIn(this.entries.values());
   }
 }

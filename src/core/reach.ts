@@ -4,9 +4,9 @@
 // Whom the alerts of one report were about: how many workloads, pods and nodes, and whose muting concerns the report.
 
 import { Distinct } from "./distinct.ts";
-import type { Base } from "./entry.ts";
+import type { Base, Entry } from "./entry.ts";
 import type { Tally } from "./tally.ts";
-import { type Identity, podKey, UNKNOWN, type Violation } from "./violation.ts";
+import { type Identity, podKey, UNKNOWN, type Violation, workloadKey } from "./violation.ts";
 
 export class Reach {
   workloads = new Distinct();
@@ -20,8 +20,8 @@ export class Reach {
     this.#namespace = namespace;
   }
 
-  /** Begins anew, with what the stored report already counted. */
-  reset(base: Base | undefined): void {
+  /** Begins anew, with what the stored report already counted and what `entries` tell. */
+  recount(base: Base | undefined, entries: Iterable<Entry>): void {
     this.workloads = new Distinct();
     this.pods = new Distinct();
     this.nodes = new Distinct();
@@ -29,6 +29,9 @@ export class Reach {
     this.workloads.floor = base?.workloads ?? 0;
     this.pods.floor = base?.pods ?? 0;
     this.nodes.floor = base?.nodes ?? 0;
+    for (const { identity, committed, inFlight, pending } of entries) {
+      for (const tally of [committed, inFlight, pending]) if (tally) this.seeTally(identity, tally);
+    }
   }
 
   /** As Ledger.concerns. */
@@ -68,8 +71,4 @@ export class Reach {
 
 function wholeNode(node: string): string {
   return `\u001f${node}`;
-}
-
-function workloadKey({ workload, namespace }: Identity): string {
-  return `${namespace}\u001f${workload.kind}\u001f${workload.name}`;
 }

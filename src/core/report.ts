@@ -17,8 +17,9 @@ import type {
   ViolationPod,
 } from "../api/v1alpha1.ts";
 import { renderLapse } from "./coverage.ts";
-import type { Entry } from "./entry.ts";
+import { countWritten, type Entry } from "./entry.ts";
 import type { Ledger } from "./ledger.ts";
+import { fairest } from "./ranking.ts";
 import { byteLength } from "./sanitize.ts";
 import { emptyTally, mergeInto, type PodTally, type Tally } from "./tally.ts";
 import { type EpochUs, formatMicroTime } from "./time.ts";
@@ -102,7 +103,10 @@ function renderSummary(ledger: Ledger, severity: SeverityLevel): Summary {
     prevented: totals.prevented,
     allowed: totals.allowed,
     unknown: totals.unknown,
-    violations: Math.max(ledger.violationsFloor, countWritten(ledger) + totals.expired.violations),
+    violations: Math.max(
+      ledger.violationsFloor,
+      countWritten(ledger.entries.values()) + totals.expired.violations,
+    ),
     workloads: ledger.reach.workloads.count,
     pods: ledger.reach.pods.count,
     nodes: ledger.reach.nodes.count,
@@ -110,12 +114,6 @@ function renderSummary(ledger: Ledger, severity: SeverityLevel): Summary {
     firstSeen: formatMicroTime(totals.firstUs),
     lastSeen: formatMicroTime(totals.lastUs),
   };
-}
-
-function countWritten(ledger: Ledger): number {
-  let count = 0;
-  for (const entry of ledger.entries.values()) if (entry.committed ?? entry.inFlight) count++;
-  return count;
 }
 
 /** The word for a policy's severity; `undefined` is of a policy that has none. */
@@ -127,46 +125,26 @@ export function levelOf(severity: number | undefined, t: SeverityThresholds): Se
   return severity >= t.low ? "low" : "info";
 }
 
-/** What must outlive what when the list is cut: what happened, before what may have, before what was stopped. */
-const OUTCOME_RANK = { Allowed: 0, Unknown: 1, Prevented: 2 } as const;
+/** Of the list, what one workload may take while others wait; never fewer than so many violations. */
+const SHARE = 0.1;
+const MIN_SHARE = 30;
 
 function listed(ledger: Ledger, limits: ReportLimits, room: number): Violation[] {
-  const ranked = [...ledger.entries.values()].filter((e) => e.committed ?? e.inFlight);
-  if (ranked.length > limits.maxViolations) {
-    ranked.sort(byRank);
-    ranked.length = limits.maxViolations;
-  }
-  const rendered = ranked.map((entry) => renderViolation(ledger, entry, limits));
-  return cutToRoom(rendered, room).sort(byRecency);
+  const known = [...ledger.entries.values()].filter((e) => e.committed ?? e.inFlight);
+  const share = Math.max(MIN_SHARE, Math.floor(limits.maxViolations * SHARE));
+  const best = fairest(known, limits.maxViolations, share);
+  const rendered = best.map((entry) => renderViolation(ledger, entry, limits));
+  return fitting(rendered, room).sort(byRecency);
 }
 
-/** Keeps the longest run of the best ranked that fits. */
-function cutToRoom(violations: Violation[], room: number): Violation[] {
-  const sizes = new Map(violations.map((violation) => [violation, jsonBytes(violation) + 1]));
-  let total = 0;
-  for (const size of sizes.values()) total += size;
-  if (total <= room) return violations;
+/** The longest run from the first on that fits. */
+function fitting(violations: Violation[], room: number): Violation[] {
   let used = 0;
-  const ranked = violations.toSorted(
-    (a, b) => OUTCOME_RANK[a.outcome] - OUTCOME_RANK[b.outcome] || byRecency(a, b),
-  );
-  const end = ranked.findIndex((violation) => {
-    used += sizes.get(violation) ?? 0;
+  const end = violations.findIndex((violation) => {
+    used += jsonBytes(violation) + 1;
     return used > room;
   });
-  return end < 0 ? ranked : ranked.slice(0, end);
-}
-
-function byRank(a: Entry, b: Entry): number {
-  return (
-    OUTCOME_RANK[a.identity.outcome] - OUTCOME_RANK[b.identity.outcome] ||
-    lastUs(b) - lastUs(a) ||
-    compare(a.id, b.id)
-  );
-}
-
-function lastUs(entry: Entry): EpochUs {
-  return Math.max(entry.committed?.lastUs ?? 0, entry.inFlight?.lastUs ?? 0);
+  return end < 0 ? violations : violations.slice(0, end);
 }
 
 /** Most recent first; ties by id. */

@@ -30,6 +30,11 @@ export interface Totals {
 
 const NOTHING: Readonly<Expired> = { violations: 0, occurrences: 0 };
 
+/** The sum of what has expired. */
+export function bothExpired(a: Readonly<Expired>, b: Readonly<Expired>): Expired {
+  return { violations: a.violations + b.violations, occurrences: a.occurrences + b.occurrences };
+}
+
 /** The same totals, as if nothing had expired. */
 export function withoutExpiry(totals: Totals): Totals {
   return { ...totals, expired: NOTHING };
@@ -81,10 +86,7 @@ export function mergeTotals(a: Totals, b: Totals): Totals {
     throttleNotices: a.throttleNotices + b.throttleNotices,
     rejected: a.rejected + b.rejected,
     withoutDetails: a.withoutDetails + b.withoutDetails,
-    expired: {
-      violations: a.expired.violations + b.expired.violations,
-      occurrences: a.expired.occurrences + b.expired.occurrences,
-    },
+    expired: bothExpired(a.expired, b.expired),
     lapses: mergeLapses(a.lapses, b.lapses),
   };
 }

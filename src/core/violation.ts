@@ -142,6 +142,11 @@ export function identityOf(key: string): Identity {
   };
 }
 
+/** The key of a workload within its report. */
+export function workloadKey({ workload, namespace }: Identity): string {
+  return [namespace, workload.kind, workload.name].join(SEPARATOR);
+}
+
 /** The `id` that users see: 16 hex digits of the key's hash. */
 export function violationId(key: string): string {
   return stableHash(key, 16);

@@ -64,7 +64,7 @@ const alerts: MetricDefinition[] = [
   {
     name: "policy_violation_alerts_without_details_total",
     type: "counter",
-    help: "Counted alerts of which only the number is kept, because memory.maxViolations was reached.",
+    help: "Counted alerts of which only the number is kept, because a bound of memory was reached and nobody could give way.",
     read: (source) => source.held().withoutDetails,
   },
 ];
@@ -116,6 +116,18 @@ const held: MetricDefinition[] = [
     type: "gauge",
     help: "Reports in memory.",
     read: (source) => source.held().reports,
+  },
+  {
+    name: "policy_violation_held_bytes",
+    type: "gauge",
+    help: "What the violations in memory take of the heap, by estimate; bounded by memory.limitBytes.",
+    read: (source) => source.held().bytes,
+  },
+  {
+    name: "policy_violation_violations_forgotten_total",
+    type: "counter",
+    help: "Violations that gave way to others in memory; their counts stay in the reports.",
+    read: (source) => source.held().forgotten,
   },
 ];
 

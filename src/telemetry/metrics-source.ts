@@ -38,9 +38,13 @@ export interface MetricsSource {
     unwrittenOccurrences: number;
     violations: number;
     reports: number;
+    /** An estimate of what the violations take of the heap. */
+    bytes: number;
+    /** Counter: violations that gave way to others, because a bound of memory was reached. */
+    forgotten: number;
     /** Counter: violations that left their reports because they were not seen for too long. */
     expired: number;
-    /** Counter: alerts counted without their details, because memory.maxViolations was reached. */
+    /** Counter: alerts counted without their details, because a bound of memory was reached. */
     withoutDetails: number;
   };
   /** The alert stream. */

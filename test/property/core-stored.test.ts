@@ -39,7 +39,7 @@ function restarted(stored: readonly Report[]): Aggregator {
   const aggregator = newAggregator();
   for (const report of stored.map(backFromServer)) {
     const ledger = aggregator.ledger(report.metadata.namespace, report.policy.name);
-    aggregator.reshape(ledger, () => rebaseOn(ledger, report));
+    rebaseOn(ledger, report);
   }
   return aggregator;
 }
@@ -103,7 +103,7 @@ describe("counts that go on", () => {
         if (isInFlight) for (const ledger of aggregator.ledgers.values()) ledger.take();
         for (const report of stored) {
           const ledger = aggregator.ledger(report.metadata.namespace, report.policy.name);
-          aggregator.reshape(ledger, () => rebaseOn(ledger, report));
+          rebaseOn(ledger, report);
         }
         if (isInFlight)
           for (const ledger of aggregator.ledgers.values()) if (ledger.isInFlight) ledger.commit();
@@ -166,7 +166,7 @@ describe("a stored report that somebody has changed by hand", () => {
         const aggregator = newAggregator();
         for (const report of stored) {
           const ledger = aggregator.ledger(report.metadata.namespace, report.policy.name);
-          aggregator.reshape(ledger, () => rebaseOn(ledger, report));
+          rebaseOn(ledger, report);
           ledger.addGap("NotRunning", START_US);
         }
         addAll(aggregator, [{ ...next, NamespaceName: "shop", PolicyName: "p1" }]);

@@ -9,7 +9,7 @@ import type { Report } from "../../src/api/v1alpha1.ts";
 import { Pipeline } from "../../src/controller/pipeline.ts";
 import { silentLogger } from "../../src/telemetry/log.ts";
 import { FakeClock } from "../support/fake-clock.ts";
-import { alert, at, hostAlert, pipelineOptions, throttleNotice } from "../support/gen.ts";
+import { alert, at, hostAlert, MEMORY, pipelineOptions, throttleNotice } from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
 import { Simulation } from "./pipeline-simulation.ts";
 
@@ -107,7 +107,7 @@ describe("the stream", () => {
 
 describe("each way to lose alerts", () => {
   it("is told apart, with its time, and read back by the next process", async () => {
-    const s = new Simulation({ options: { maxViolations: 1 } });
+    const s = new Simulation({ options: { memory: { ...MEMORY, maxViolations: 1 } } });
     await s.start();
     send(s, alert());
     await s.clock.advance(10_000);
@@ -270,6 +270,7 @@ describe("books", () => {
         invalid_wire: 0,
         not_an_alert: 0,
         line_too_long: 0,
+        too_many_reports: 0,
       },
     });
     expect(pipeline.books.balanced).toBe(true);

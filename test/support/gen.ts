@@ -125,6 +125,13 @@ export function renderOptions(mods: Partial<RenderOptions["limits"]> = {}): Rend
   return { limits: { ...LIMITS, ...mods }, severity: SEVERITY, continuousSinceUs: undefined };
 }
 
+export const MEMORY = {
+  maxViolations: 200_000,
+  limitBytes: 268_435_456,
+  maxViolationsPerWorkload: 10_000,
+  maxReports: 20_000,
+};
+
 /** A pipeline with the defaults of the configuration. */
 export function pipelineOptions(mods: Partial<PipelineOptions> = {}): PipelineOptions {
   return {
@@ -133,7 +140,7 @@ export function pipelineOptions(mods: Partial<PipelineOptions> = {}): PipelineOp
     pace: PACE,
     writesPerSecond: 20,
     writeBurst: 40,
-    maxViolations: 200_000,
+    memory: MEMORY,
     duplicates: { windowMs: 60_000, maxEntries: 50_000 },
     redaction: {},
     retention: { retentionMs: 0, sweepMs: 0 },

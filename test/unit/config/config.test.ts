@@ -38,7 +38,12 @@ describe("defaults", () => {
           maxMessageBytes: 4_194_304,
         },
       },
-      memory: { maxViolations: 200_000 },
+      memory: {
+        maxViolations: 200_000,
+        limitBytes: 268_435_456,
+        maxViolationsPerWorkload: 10_000,
+        maxReports: 20_000,
+      },
       reports: {
         maxViolations: 300,
         maxBytes: 262_144,

@@ -16,7 +16,7 @@ import { createRedactor } from "../../../src/core/redact.ts";
 import { RawAlertReader } from "../../../src/feed/raw-alert.ts";
 import { makeAlert } from "../../kubearmor-node/alerts.ts";
 import { encodeAlert } from "../../kubearmor-node/wire.ts";
-import { START_US } from "../../support/gen.ts";
+import { MEMORY, START_US } from "../../support/gen.ts";
 
 setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc") as () => void;
@@ -26,7 +26,7 @@ const ROUNDS = 40;
 const ALERTS = 2500;
 
 it("100,000 repeated alerts are counted without an object for each", () => {
-  const aggregator = new Aggregator({ maxViolations: 1000 }, () => {});
+  const aggregator = new Aggregator(MEMORY, () => {});
   const books = new Books();
   const ingest = new Ingest({
     aggregator,

@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { Aggregator, type Urgency } from "../../../src/core/aggregate.ts";
 import { Distinct } from "../../../src/core/distinct.ts";
 import { reportKey } from "../../../src/core/violation.ts";
-import { alert, hostAlert, START_US, throttleNotice, violation } from "../../support/gen.ts";
+import { alert, hostAlert, MEMORY, START_US, throttleNotice, violation } from "../../support/gen.ts";
 import { add, newAggregator, reportsOf } from "./fold-alerts.ts";
 
 const FILE = { Operation: "File", Resource: "/etc/shadow" };
@@ -14,7 +14,10 @@ const CLUSTER_KEY = reportKey(undefined, "no-package-managers");
 
 function told(maxViolations = 100): { aggregator: Aggregator; changes: [string, Urgency][] } {
   const changes: [string, Urgency][] = [];
-  return { aggregator: new Aggregator({ maxViolations }, (...change) => changes.push(change)), changes };
+  return {
+    aggregator: new Aggregator({ ...MEMORY, maxViolations }, (...change) => changes.push(change)),
+    changes,
+  };
 }
 
 describe("a change", () => {
@@ -28,14 +31,15 @@ describe("a change", () => {
       [KEY, "new_report"],
       [KEY, "counters"],
       [KEY, "new_violation"],
-      // At the bound of memory it is only a number.
-      [KEY, "counters"],
+      // At the bound of memory another one gives way.
+      [KEY, "new_violation"],
       [reportKey(undefined, "host-files"), "new_report"],
       [KEY, "coverage"],
       [reportKey(undefined, "host-files"), "coverage"],
     ]);
     expect(aggregator.violationsHeld).toBe(2);
-    expect(aggregator.unidentifiedTotal).toBe(2);
+    expect(aggregator.forgottenTotal).toBe(2);
+    expect(aggregator.unidentifiedTotal).toBe(0);
     expect(aggregator.unwrittenOccurrences).toBe(5);
   });
 });

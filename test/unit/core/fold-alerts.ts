@@ -11,14 +11,14 @@ import { decode } from "../../../src/core/decode.ts";
 import { AlertSource } from "../../../src/core/evidence.ts";
 import { createRedactor } from "../../../src/core/redact.ts";
 import { type RenderOptions, renderReport } from "../../../src/core/report.ts";
-import { renderOptions, START_US } from "../../support/gen.ts";
+import { MEMORY, renderOptions, START_US } from "../../support/gen.ts";
 
 const redact = createRedactor();
 /** When everything arrives: later than any alert of the tests. */
 const ARRIVAL_US = START_US + 24 * 3_600_000_000;
 
 export function newAggregator(maxViolations = 200_000): Aggregator {
-  return new Aggregator({ maxViolations }, () => {});
+  return new Aggregator({ ...MEMORY, maxViolations }, () => {});
 }
 
 /** Adds an alert; returns what it was taken for. */

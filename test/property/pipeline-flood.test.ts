@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Somebody who breaks policies without end, each time another way, takes nothing from others: not their place in
+// memory, not their place in the report, not their counts.
+
+import { describe, expect, it } from "vitest";
+import { alert, at, MEMORY } from "../support/gen.ts";
+import { problemsOf, Simulation } from "./pipeline-simulation.ts";
+
+const KEY = "shop/no-package-managers";
+/** In the suite; `FLOOD=1000000` is the whole of it. */
+const PATHS = Number(process.env["FLOOD"] ?? 30_000);
+const MEMORY_OF_TEST = { ...MEMORY, maxViolations: 2000, maxViolationsPerWorkload: 1000 };
+
+/** Digits would be folded away. */
+function letters(i: number): string {
+  return i.toString(26).replace(/\d/g, (digit) => "qrstuvwxyz"[Number(digit)] ?? "");
+}
+
+function other(i: number, ms: number): ReturnType<typeof alert> {
+  const name = `other-${letters(i)}`;
+  return alert({ OwnerName: name, PodName: name, Resource: `/usr/bin/${letters(i)}`, UpdatedTime: at(ms) });
+}
+
+describe("a million paths of one pod", () => {
+  it("push nobody out, and whoever comes after them is known", async () => {
+    const s = new Simulation({ options: { memory: MEMORY_OF_TEST } });
+    await s.start();
+    for (let i = 0; i < 20; i++) s.pipeline.onAlert(other(i, 0), 0);
+    await s.clock.advance(1000);
+    let mostBytes = 0;
+    for (let i = 0; i < PATHS; i++) {
+      s.pipeline.onAlert(
+        alert({ Operation: "File", Resource: `/tmp-x/${letters(i)}`, UpdatedTime: at(1000 + i), HostPID: i }),
+        0,
+      );
+      if (i % 1000 !== 0) continue;
+      mostBytes = Math.max(mostBytes, s.pipeline.aggregator.bytesHeld);
+      await s.clock.advance(1000);
+    }
+    for (let i = 20; i < 40; i++) s.pipeline.onAlert(other(i, 2000), 0);
+    await s.clock.advance(120_000);
+    await s.stop();
+    const report = s.store.get(KEY);
+    const workloads = report?.violations.map(({ workload }) => workload.name) ?? [];
+    for (let i = 0; i < 40; i++) expect(workloads).toContain(`other-${letters(i)}`);
+    expect(report?.summary.occurrences).toBe(PATHS + 40);
+    expect(report?.coverage).toMatchObject({ lowerBound: true, gaps: 0 });
+    expect(report?.coverage.withoutDetails).toBeGreaterThan(PATHS - 1100);
+    expect(report?.coverage.recent?.[0]).toMatchObject({ kind: "MemoryLimit" });
+    // The newest of the flood are known, too.
+    const newest = `/tmp-x/${letters(PATHS - 1)}`;
+    expect(report?.violations.map(({ resource }) => resource)).toContain(newest);
+    expect(s.pipeline.aggregator.violationsHeld).toBeLessThanOrEqual(1040);
+    expect(mostBytes).toBeLessThan(1040 * 4000);
+    expect(s.pipeline.aggregator.unidentifiedTotal).toBe(0);
+    expect(problemsOf(s)).toEqual([]);
+  }, 600_000);
+
+  it("while nothing can be written, hold no more than the bound", async () => {
+    const s = new Simulation({ options: { memory: MEMORY_OF_TEST } });
+    await s.start();
+    await s.pipeline.writer.suspend();
+    for (let i = 0; i < 5000; i++) {
+      s.pipeline.onAlert(alert({ Operation: "File", Resource: `/tmp-x/${letters(i)}`, HostPID: i }), 0);
+    }
+    expect(s.pipeline.aggregator.violationsHeld).toBeLessThanOrEqual(1000);
+    expect(s.pipeline.aggregator.unwrittenOccurrences).toBe(5000);
+    s.pipeline.writer.start();
+    await s.stop();
+    expect(s.store.get(KEY)?.summary.occurrences).toBe(5000);
+    expect(problemsOf(s)).toEqual([]);
+  });
+});
+
+describe("at the bounds over all reports", () => {
+  it("who has one violation keeps it, and who has the most gives way", async () => {
+    const s = new Simulation({ options: { memory: { ...MEMORY, maxViolations: 200 } } });
+    await s.start();
+    for (let i = 0; i < 50; i++) {
+      s.pipeline.onAlert(alert({ PolicyName: `policy-${letters(i)}`, Resource: "/bin/one", HostPID: i }), 0);
+    }
+    for (let i = 0; i < 1000; i++) {
+      s.pipeline.onAlert(alert({ Operation: "File", Resource: `/x/${letters(i)}`, HostPID: i }), 0);
+    }
+    expect(s.pipeline.aggregator.violationsHeld).toBeLessThanOrEqual(200);
+    await s.stop();
+    const whole = s.store.reports.filter(({ omitted }) => omitted === undefined);
+    expect(whole.map(({ summary }) => summary.violations)).toEqual(Array.from({ length: 50 }, () => 1));
+    expect(problemsOf(s)).toEqual([]);
+  });
+
+  it("the weight bounds as well as the number", async () => {
+    const s = new Simulation({ options: { memory: { ...MEMORY, limitBytes: 200_000 } } });
+    await s.start();
+    for (let i = 0; i < 2000; i++) {
+      s.pipeline.onAlert(alert({ Operation: "File", Resource: `/x/${letters(i)}`, HostPID: i }), 0);
+      expect(s.pipeline.aggregator.bytesHeld).toBeLessThan(210_000);
+    }
+    await s.stop();
+    expect(problemsOf(s)).toEqual([]);
+  });
+
+  it("an alert that would begin a report too many is rejected, and told", async () => {
+    const s = new Simulation({ options: { memory: { ...MEMORY, maxReports: 3 } } });
+    await s.start();
+    for (let i = 0; i < 5; i++) s.pipeline.onAlert(alert({ PolicyName: `policy-${i}x`, HostPID: i }), 0);
+    expect(s.pipeline.books).toMatchObject({ received: 5, counted: 3, rejected: { too_many_reports: 2 } });
+    await s.stop();
+    expect(s.store.reports).toHaveLength(3);
+    expect(problemsOf(s)).toEqual([]);
+  });
+});
