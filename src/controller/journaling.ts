@@ -33,8 +33,9 @@ export interface JournalingParts {
 
 /** Rows of one batch, about: some milliseconds of work. */
 const BATCH_ROWS = 1000;
-/** A batch may take this part of the time, one in so many. */
+/** A batch may take this part of the time, one in so many; the rest after it is no longer than MAX_REST_MS. */
 const REST_FACTOR = 20;
+const MAX_REST_MS = 250;
 /** How often a quiet journal is told until when alerts were read, and a broken one is tried again. */
 const HEARTBEAT_MS = 1000;
 const RETRY_MS = 5000;
@@ -135,7 +136,6 @@ export class Journaling {
   /** Tells the journal everything and closes it. */
   close(): void {
     this.#cancelTimer?.();
-    this.#cancelTimer = undefined;
     this.#timerMs = 0;
     if (this.#journal) this.#write(this.#journal, Number.POSITIVE_INFINITY);
     this.#journal?.close();
@@ -155,7 +155,7 @@ export class Journaling {
     if (this.#journal && this.problem === undefined) isDone = this.#write(this.#journal, BATCH_ROWS);
     if (this.problem !== undefined) this.#markUnprotected();
     const tookMs = this.#parts.clock.nowMs() - startMs;
-    this.#soonMs = Math.max(this.#parts.batchIntervalMs, REST_FACTOR * tookMs);
+    this.#soonMs = Math.max(this.#parts.batchIntervalMs, Math.min(MAX_REST_MS, REST_FACTOR * tookMs));
     this.#arm(isDone ? Math.max(HEARTBEAT_MS, this.#soonMs) : this.#soonMs);
   }
 

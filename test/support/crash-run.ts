@@ -4,7 +4,7 @@
 // An operator under load that is killed again and again, and the books of it all: what the node handed to the socket,
 // what stands in reports and journal after each kill, what the reports tell in the end.
 
-import { copyFileSync, existsSync, mkdtempSync } from "node:fs";
+import { copyFileSync, existsSync, mkdtempSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Report } from "../../src/api/v1alpha1.ts";
 import { landedSeq } from "../../src/controller/watermark.ts";
@@ -35,12 +35,16 @@ export interface Outcome {
   recovered: number;
   /** Largest resident memory that was seen, in bytes. */
   peakRss: number;
+  /** Of each kill: what was lost, and what had been sent since the last batch. */
+  losses: [lost: number, sinceBatch: number][];
 }
 
 /** What is left by a kill. */
 interface Look {
   sent: number;
   left: Recovered | undefined;
+  /** When the journal last took a batch, in milliseconds since the epoch. */
+  journaledMs: number;
 }
 
 /** HTTP/2's window and what gRPC takes beyond it, over the size of the smallest alert of the load. */
@@ -63,6 +67,8 @@ export class CrashRun {
   #node: KubeArmorNode | undefined;
   #operator: OperatorProcess | undefined;
   #background: Promise<unknown>[] = [];
+  /** Of each kill: what was lost, and what had been sent since the last batch. */
+  readonly #losses: [lost: number, sinceBatch: number][] = [];
   #kills = 0;
   /** Milliseconds since the epoch. */
   readonly #killedAt: number[] = [];
@@ -108,7 +114,7 @@ export class CrashRun {
     this.#kills++;
     // A kill before the first report leaves nothing that could be short of something.
     if (this.#newest.size > 0) this.#killedAt.push(Date.now());
-    const look = { sent: this.#sentNow, left: this.#readJournal() };
+    const look = { sent: this.#sentNow, left: this.#readJournal(), journaledMs: this.#journaledMs() };
     if (this.#isApiGone) this.#untold = look;
     else await this.#settle(look);
     await this.#live();
@@ -148,7 +154,14 @@ export class CrashRun {
     }
     for (const report of reports) this.#problems.push(...this.#undeclared(report));
     const recovered = await operator.metric("journal_recovered_occurrences_total");
-    const outcome = { sent: this.#sentNow, told: sum, kills: this.#kills, recovered, peakRss: this.#peakRss };
+    const outcome = {
+      sent: this.#sentNow,
+      told: sum,
+      kills: this.#kills,
+      recovered,
+      peakRss: this.#peakRss,
+      losses: this.#losses,
+    };
     return { problems: this.#problems, ...outcome };
   }
 
@@ -200,20 +213,27 @@ export class CrashRun {
   }
 
   /** After a kill: what is held may be neither more than what was sent, nor less than what was in the journal's reach. */
-  async #settle({ sent, left }: Look): Promise<void> {
+  async #settle({ sent, left, journaledMs }: Look): Promise<void> {
     // What the process had sent may still be under way in the API server.
     await new Promise((resolve) => setTimeout(resolve, 500));
     const reports = await allReports(this.#cluster);
     const held = told(reports) + unresolved(left, reports);
     const got = held - this.#base.held;
     const given = sent - this.#base.sent;
-    const late = sent - this.#sentAt(left?.readUntilMs ?? 0);
+    const late = sent - this.#sentAt(journaledMs);
     if (got > given) this.#problems.push(`life ${this.#lives}: ${given} sent, ${got} counted`);
-    // Each life since the last look may have left something in its socket.
-    const bound = late + SOCKET_ALERTS * this.#kills;
+    const bound = late + SOCKET_ALERTS;
+    this.#losses.push([given - got, late]);
     if (given - got > bound)
       this.#problems.push(`life ${this.#lives}: ${given - got} lost, ${bound} allowed`);
     this.#base = { held, sent };
+  }
+
+  #journaledMs(): number {
+    const times = ["", "-wal"].map(
+      (part) => statSync(this.#journalPath + part, { throwIfNoEntry: false })?.mtimeMs,
+    );
+    return Math.max(...times.map((ms) => ms ?? 0));
   }
 
   /** The journal as the killed process left it; the original stays untouched. */
