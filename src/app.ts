@@ -5,6 +5,7 @@
 // Invariant: no logic of its own; what is decided here is who knows whom, and when.
 
 import { randomBytes } from "node:crypto";
+import { ClusterContext } from "./cluster-context.ts";
 import type { Config } from "./config/config.ts";
 import { Journaling } from "./controller/journaling.ts";
 import { Pipeline } from "./controller/pipeline.ts";
@@ -54,6 +55,7 @@ class Operator {
   /** Undefined where none is configured. */
   readonly #journaling: Journaling | undefined;
   readonly #pipeline: Pipeline;
+  readonly #context: ClusterContext;
   /** Undefined where this is the only replica. */
   readonly #elector: LeaderElector | undefined;
   readonly #observed: Observed;
@@ -83,6 +85,7 @@ class Operator {
     const events: EventRecorder = this.#recorder ?? { record() {} };
     const freshWriterId = writerId(config.identity);
     this.#journaling = startJournaling(parts, freshWriterId);
+    this.#context = new ClusterContext({ ...parts, client: this.#client, pipeline: () => this.#pipeline });
     this.#pipeline = new Pipeline(pipelineOptions(config, freshWriterId), {
       journaling: this.#journaling,
       sink: this.#guarded(createClusterSink({ client: this.#client, logger })),
@@ -90,6 +93,7 @@ class Operator {
       self: ownObject(config),
       clock,
       logger,
+      policies: this.#context.policies,
       onWriteResult: (kind, durationMs) => {
         passing.writes[kind]++;
         this.#metrics?.observeWrite(durationMs);
@@ -126,6 +130,7 @@ class Operator {
    * is not written, the other may have counted too.
    */
   async #write(first: AbortSignal, until: AbortSignal): Promise<boolean> {
+    await this.#context.follow(AbortSignal.any([until, first]));
     await this.#pipeline.load(until);
     for (let leading: AbortSignal | undefined = first; leading && !until.aborted; ) {
       this.#pipeline.writer.start();
@@ -133,6 +138,7 @@ class Operator {
       if (until.aborted) break;
       await this.#pipeline.writer.suspend();
       leading = await this.#elector?.regain(until);
+      if (leading) await this.#context.follow(AbortSignal.any([until, leading]));
     }
     if (until.aborted) return this.#elector?.isLeader ?? true;
     const leader = this.#elector?.holder;
@@ -197,6 +203,7 @@ class Operator {
     this.#journaling?.close();
     await this.#recorder?.stop((graceMs * CLOSING_SHARE) / 2);
     await this.#elector?.release();
+    await this.#context.ended;
     await this.#client.close();
     await this.#server?.close();
     const unwritten = this.#pipeline.aggregator.unwrittenOccurrences;

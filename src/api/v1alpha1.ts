@@ -20,6 +20,35 @@ export type PolicyKind =
 export type Outcome = "Prevented" | "Allowed" | "Unknown";
 export type SeverityLevel = "info" | "low" | "medium" | "high" | "critical" | "unknown";
 
+/** Whether the policy's object is known: one, more than one of a name, none, or nobody could look. */
+export type Provenance = "Found" | "Ambiguous" | "NotFound" | "Unknown" | "NotApplicable";
+
+export type PolicyObjectKind =
+  | "KubeArmorPolicy"
+  | "KubeArmorClusterPolicy"
+  | "KubeArmorHostPolicy"
+  | "KubeArmorNetworkPolicy";
+
+/** What brought a policy's object into the cluster, as its labels and annotations say. */
+export interface PolicySource {
+  /** Absent where a label names an application or release and does not tell whose. */
+  tool?: "ArgoCD" | "Flux" | "Helm";
+  kind?: "Application" | "Kustomization" | "HelmRelease" | "Release";
+  name: string;
+  namespace?: string;
+}
+
+/** An object that bears the name of the violated policy. */
+export interface PolicyObject {
+  kind: PolicyObjectKind;
+  namespace?: string;
+  uid: string;
+  generation: number;
+  /** When its spec was last changed, in whole seconds; absent where the object does not tell. */
+  changedAt?: MicroTime;
+  source?: PolicySource;
+}
+
 export interface Policy {
   name: string;
   kind: PolicyKind;
@@ -27,6 +56,11 @@ export interface Policy {
   severity?: number;
   tags?: string[];
   message?: string;
+  /** Absent in a report that was made without a cluster. */
+  provenance?: Provenance;
+  objects?: PolicyObject[];
+  /** Present and true when one of the objects was changed after the newest occurrence. */
+  changedSinceLastSeen?: boolean;
 }
 
 export interface Summary {

@@ -10,6 +10,7 @@ import { Aggregator } from "../core/aggregate.ts";
 import { DuplicateFilter, type DuplicateWindow } from "../core/duplicates.ts";
 import { Memo, seededHash } from "../core/memo.ts";
 import type { PaceOptions } from "../core/pace.ts";
+import type { PolicyCatalog } from "../core/provenance.ts";
 import { createRedactor, type RedactionOptions } from "../core/redact.ts";
 import type { ReportLimits, SeverityThresholds } from "../core/report.ts";
 import type { MemoryLimits } from "../core/room.ts";
@@ -25,6 +26,7 @@ import { GapEvents } from "./gap-events.ts";
 import { Ingest } from "./ingest.ts";
 import type { Journaling } from "./journaling.ts";
 import { occurrencesOf, throttleOccurrence } from "./occurrences.ts";
+import { ReportContext } from "./report-context.ts";
 import { type RetentionOptions, startSweeps } from "./retention.ts";
 import { type Gap, StreamCoverage } from "./stream-coverage.ts";
 import { ReportWriter, type WriterParts } from "./writer.ts";
@@ -58,6 +60,8 @@ export interface PipelineParts {
   maxAheadUs?: EpochUs;
   /** Keeps what is not yet written over the death of the process. */
   journaling?: Journaling | undefined;
+  /** The policy objects of the cluster; default: reports tell nothing of them. */
+  policies?: PolicyCatalog | undefined;
   onRejected?: (reason: Rejection, detail: string, line: number) => void;
   onWriteResult?: WriterParts["onResult"];
   /** Called after each report that has landed. */
@@ -75,6 +79,7 @@ export class Pipeline implements FeedListener {
   readonly coverage = new StreamCoverage();
   readonly aggregator: Aggregator;
   readonly writer: ReportWriter;
+  readonly context: ReportContext;
   /** Milliseconds since the epoch; 0 before the first alert. */
   lastAlertMs = 0;
   /** Why the stored reports can't be listed; undefined once they are. */
@@ -105,6 +110,12 @@ export class Pipeline implements FeedListener {
       journaling !== undefined,
     );
     journaling?.attach(this.aggregator, (gap) => this.coverage.lasted(gap));
+    const context = new ReportContext({
+      aggregator: this.aggregator,
+      note: (key, urgency) => this.writer.note(key, urgency),
+      policies: parts.policies,
+    });
+    this.context = context;
     this.writer = new ReportWriter(
       {
         pace: options.pace,
@@ -117,13 +128,16 @@ export class Pipeline implements FeedListener {
           limits: options.limits,
           severity: options.severity,
           continuousSinceUs: optionalUs(this.coverage.continuousSinceMs),
+          policies: parts.policies,
         }),
         aggregator: this.aggregator,
         sink: parts.sink,
         clock,
         logger: parts.logger,
         onResult: parts.onWriteResult ?? (() => {}),
+        onAdopted: (ledger, report) => context.onAdopted(ledger, report),
         onLanded: (ledger, report) => {
+          context.onStored(ledger, report);
           for (const occurrence of occurrencesOf(ledger, report)) parts.events.record(occurrence);
           parts.onReport?.(report);
         },

@@ -32,6 +32,8 @@ export interface WriterOptions {
 export interface WriterParts
   extends Pick<ReportTaskParts, "sink" | "clock" | "logger" | "render" | "onLanded" | "onResult"> {
   aggregator: Aggregator;
+  /** Called when a stored report has become the base of its ledger, before the start. */
+  onAdopted: (ledger: Ledger, report: Report) => void;
 }
 
 /** One report's way to the store. */
@@ -97,6 +99,7 @@ export class ReportWriter {
     const open = layers.filter((layer) => layer.seq > seq).map(recoverSet);
     ledger.recover(open);
     this.#turn(reportKey(ledger.namespace, ledger.policyName), ledger).task.resume(report?.metadata);
+    if (report) this.#parts.onAdopted(ledger, report);
     return open.reduce((sum, { totals }) => sum + totals.occurrences, 0);
   }
 

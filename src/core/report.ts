@@ -4,7 +4,6 @@
 // A ledger as the report that users see: order, limits, severity.
 // Invariant: the same counts give the same bytes, and the summary is exact whatever the limits cut from the list.
 
-import { DEFAULT_POSTURE } from "../api/names.ts";
 import type {
   Evidence,
   Expired,
@@ -19,6 +18,7 @@ import type {
 import { renderLapse } from "./coverage.ts";
 import { countWritten, type Entry } from "./entry.ts";
 import type { Ledger } from "./ledger.ts";
+import { type PolicyCatalog, type ProvenanceFacts, provenanceOf } from "./provenance.ts";
 import { fairest } from "./ranking.ts";
 import { byteLength } from "./sanitize.ts";
 import { emptyTally, mergeInto, type PodTally, type Tally } from "./tally.ts";
@@ -46,13 +46,15 @@ export interface RenderOptions {
   severity: SeverityThresholds;
   /** Since when the stream has been read without a known gap; undefined while it is down, and for files. */
   continuousSinceUs: EpochUs | undefined;
+  /** The policy objects of the cluster; without it nothing is told of them. */
+  policies?: PolicyCatalog | undefined;
 }
 
 /** Renders what is committed and in flight. */
 export function renderReport(ledger: Ledger, options: RenderOptions): ReportBody {
   const { totals } = ledger;
   const { expired } = totals;
-  const policy = renderPolicy(ledger);
+  const policy = renderPolicy(ledger, options.policies);
   const coverage = {
     ...(options.continuousSinceUs === undefined
       ? {}
@@ -85,15 +87,24 @@ export function renderReport(ledger: Ledger, options: RenderOptions): ReportBody
 /** For `omitted`, `expired`, the keys around the list, and digits that grow. */
 const SLACK_BYTES = 320;
 
-function renderPolicy(ledger: Ledger): Policy {
-  const { kind, severity, tags, message } = ledger.policy.facts();
+function renderPolicy(ledger: Ledger, policies: PolicyCatalog | undefined): Policy {
+  const { severity, tags, message } = ledger.policy.facts();
+  const { kind, ...found } = provenanceOfLedger(ledger, policies);
   return {
     name: ledger.policyName,
-    kind: ledger.policyName === DEFAULT_POSTURE ? "DefaultPosture" : kind,
+    kind,
     ...(severity > 0 ? { severity } : {}),
     ...(tags.length > 0 ? { tags: [...tags] } : {}),
     ...(message === "" ? {} : { message }),
+    ...found,
   };
+}
+
+/** What a report of the ledger written now would tell of its policy's object. */
+export function provenanceOfLedger(ledger: Ledger, policies: PolicyCatalog | undefined): ProvenanceFacts {
+  const { kind } = ledger.policy.facts();
+  const { namespace, policyName: name, totals } = ledger;
+  return provenanceOf({ namespace, name, kind, lastUs: totals.lastUs }, policies);
 }
 
 function renderSummary(ledger: Ledger, severity: SeverityLevel): Summary {

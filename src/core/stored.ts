@@ -10,6 +10,7 @@ import { type Lapse, mergeLapses, parseLapse } from "./coverage.ts";
 import type { Base, Entry } from "./entry.ts";
 import { storedEvidence } from "./evidence.ts";
 import type { Ledger } from "./ledger.ts";
+import { toldKind } from "./provenance.ts";
 import { addPod, type Tally } from "./tally.ts";
 import { type EpochUs, parseMicroTime } from "./time.ts";
 import { countOutcome, emptyTotals, type Totals } from "./totals.ts";
@@ -26,7 +27,7 @@ export function rebaseOn(ledger: Ledger, report: Report | undefined): void {
   const { policy } = report;
   ledger.policy.learn(
     {
-      kind: policy.kind,
+      kind: toldKind(policy.kind),
       severity: policy.severity ?? 0,
       tags: policy.tags ?? [],
       message: policy.message ?? "",

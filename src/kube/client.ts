@@ -5,17 +5,12 @@
 // Invariant: never retries and never waits between calls; pace and patience belong to the callers.
 
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { request as send } from "undici";
+import { type Dispatcher, request as send } from "undici";
 import { PRODUCT } from "../api/names.ts";
 import type { Clock } from "../lib/clock.ts";
-import {
-  type ApiCall,
-  ApiError,
-  type ApiErrorCode,
-  CallAborted,
-  classifyAnswer,
-  classifyFailure,
-} from "./api-error.ts";
+import { lines, readBody } from "./answer-body.ts";
+import { type ApiCall, ApiError, type ApiErrorCode, classifyAnswer, classifyFailure } from "./api-error.ts";
+import { CallLimit } from "./call-limit.ts";
 import type { LoadedKubeConfig } from "./kubeconfig.ts";
 import { type Prepared, Transport } from "./transport.ts";
 
@@ -39,6 +34,14 @@ export interface KubeRequest {
   /** For connecting, sending and the whole answer; default is the client's. */
   timeoutMs?: number;
   signal?: AbortSignal | undefined;
+}
+
+/** A request whose answer comes line by line for as long as it lasts. */
+export interface KubeStreamRequest extends Pick<KubeRequest, "path" | "query" | "signal" | "accept"> {
+  /** How long the server may be silent. */
+  idleMs: number;
+  /** Called when the server has accepted the request; the first line may come much later. */
+  onOpen?: () => void;
 }
 
 /** What a call came to, for metrics. */
@@ -65,6 +68,9 @@ export interface KubeClientOptions {
 
 /** The part of KubeClient that the sinks need. */
 export type ApiRequester = Pick<KubeClient, "request">;
+
+/** The part of KubeClient that a watch needs. */
+export type ApiStreamer = Pick<KubeClient, "stream">;
 
 /** A thin REST client of the Kubernetes API. */
 export class KubeClient {
@@ -105,44 +111,64 @@ export class KubeClient {
     }
   }
 
+  /**
+   * Sends a GET and yields the JSON of each line of its answer, unchecked, until the server ends it.
+   *
+   * Throws ApiError and nothing else. An aborted signal, silence and a lost connection are `NotAnswered`; a line longer
+   * than `maxResponseBytes` is `TooLarge`.
+   */
+  async *stream(request: KubeStreamRequest): AsyncGenerator<unknown, void, undefined> {
+    const { clock, observe } = this.#options;
+    const startedMs = clock.nowMs();
+    const call: ApiCall = { method: "GET", server: this.#server, path: request.path };
+    const limit = this.#limit(request.signal, request.idleMs);
+    let code: KubeCall["code"] = "OK";
+    try {
+      limit.check(call);
+      const answer = await this.#open(call, { method: "GET", ...request }, limit.signal);
+      if (!isSuccess(answer)) throw await this.#refusal(call, answer);
+      request.onOpen?.();
+      for await (const line of lines(answer.body, this.#maxBytes, limit.restart)) yield parsed(call, line);
+    } catch (error) {
+      const apiError = classifyFailure(call, limit.reasonFor(error));
+      code = apiError.code;
+      throw apiError;
+    } finally {
+      limit.end();
+      observe?.({ method: "GET", code, durationMs: clock.nowMs() - startedMs });
+    }
+  }
+
   /** Breaks all connections; calls in flight end as NotAnswered. */
   async close(): Promise<void> {
     await this.#transport.close();
   }
 
   async #timed(call: ApiCall, request: KubeRequest): Promise<unknown> {
-    const { signal } = request;
-    if (signal?.aborted) {
-      throw new ApiError("Unavailable", `${call.method} ${call.path}: not sent, the program is stopping`);
-    }
-    const timeoutMs = request.timeoutMs ?? this.#options.timeoutMs ?? 30_000;
-    const aborter = new AbortController();
-    const cancelTimer = this.#options.clock.after(timeoutMs, () =>
-      aborter.abort(
-        new CallAborted(`no answer within ${timeoutMs / 1000} s; the request may have been carried out`),
-      ),
-    );
-    const onAbort = () =>
-      aborter.abort(
-        new CallAborted("given up before the answer came; the request may have been carried out"),
-      );
-    signal?.addEventListener("abort", onAbort, { once: true });
+    const limit = this.#limit(request.signal, request.timeoutMs ?? this.#options.timeoutMs ?? 30_000);
     try {
-      return await this.#send(call, request, aborter.signal);
+      limit.check(call);
+      return await this.#send(call, request, limit.signal);
     } catch (error) {
-      // The transport's own words for an abort say less than its reason.
-      throw aborter.signal.aborted && !(error instanceof ApiError) ? aborter.signal.reason : error;
+      throw limit.reasonFor(error);
     } finally {
-      cancelTimer();
-      signal?.removeEventListener("abort", onAbort);
+      limit.end();
     }
   }
 
-  async #send(call: ApiCall, request: KubeRequest, signal: AbortSignal): Promise<unknown> {
+  #limit(signal: AbortSignal | undefined, ms: number): CallLimit {
+    return new CallLimit(this.#options.clock, signal, ms);
+  }
+
+  get #maxBytes(): number {
+    return this.#options.maxResponseBytes ?? 32 * 1024 * 1024;
+  }
+
+  async #open(call: ApiCall, request: KubeRequest, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
     const { dispatcher, headers } = await this.#credentials(call, signal);
     const body = request.body === undefined ? null : JSON.stringify(request.body);
     this.#requests += 1;
-    const answer = await send(`${this.#server}${request.path}${queryString(request.query)}`, {
+    return await send(`${this.#server}${request.path}${queryString(request.query)}`, {
       dispatcher,
       signal,
       method: request.method,
@@ -154,32 +180,34 @@ export class KubeClient {
       },
       body,
     });
-    const text = await readBody(answer.body, this.#options.maxResponseBytes ?? 32 * 1024 * 1024);
+  }
+
+  async #send(call: ApiCall, request: KubeRequest, signal: AbortSignal): Promise<unknown> {
+    const answer = await this.#open(call, request, signal);
+    if (!isSuccess(answer)) throw await this.#refusal(call, answer);
+    const text = await this.#read(answer);
+    if (text === undefined)
+      throw unreadable(call, "TooLarge", "the answer is larger than this program accepts");
+    return text === "" ? undefined : parsed(call, text);
+  }
+
+  async #refusal(call: ApiCall, answer: Dispatcher.ResponseData): Promise<ApiError> {
+    const body = (await this.#read(answer)) ?? "";
+    const retryAfter = answer.headers["retry-after"];
+    return classifyAnswer(call, {
+      status: answer.statusCode,
+      body,
+      retryAfter: Array.isArray(retryAfter) ? retryAfter[0] : retryAfter,
+      nowMs: this.#options.clock.nowMs(),
+    });
+  }
+
+  async #read(answer: Dispatcher.ResponseData): Promise<string | undefined> {
+    const text = await readBody(answer.body, this.#maxBytes);
     // The pool takes a connection back one turn of the event loop after its answer has ended. A caller that goes on at
     // once would find it still taken and open a second one.
     await nextTurn();
-    if (answer.statusCode < 200 || answer.statusCode > 299) {
-      const retryAfter = answer.headers["retry-after"];
-      throw classifyAnswer(call, {
-        status: answer.statusCode,
-        body: text ?? "",
-        retryAfter: Array.isArray(retryAfter) ? retryAfter[0] : retryAfter,
-        nowMs: this.#options.clock.nowMs(),
-      });
-    }
-    if (text === undefined)
-      throw unreadable(call, "TooLarge", "the answer is larger than this program accepts");
-    if (text === "") return undefined;
-    try {
-      return JSON.parse(text);
-    } catch (cause) {
-      throw unreadable(
-        call,
-        "Unknown",
-        "the answer is no JSON: is this address a Kubernetes API server?",
-        cause,
-      );
-    }
+    return text;
   }
 
   /** An exec plugin can hang for ever, so the call's signal ends the wait for it as well. */
@@ -205,6 +233,19 @@ export class KubeClient {
   }
 }
 
+function isSuccess({ statusCode }: Dispatcher.ResponseData): boolean {
+  return statusCode >= 200 && statusCode <= 299;
+}
+
+function parsed(call: ApiCall, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    const why = "the answer is no JSON: is this address a Kubernetes API server?";
+    throw unreadable(call, "Unknown", why, cause);
+  }
+}
+
 /** A success that can't be read: for a write it leaves open what is stored now. */
 function unreadable(call: ApiCall, readCode: ApiErrorCode, text: string, cause?: unknown): ApiError {
   const code = call.method === "GET" ? readCode : "NotAnswered";
@@ -217,17 +258,4 @@ function queryString(query: KubeRequest["query"]): string {
     if (value !== undefined) params.set(name, String(value));
   }
   return params.size === 0 ? "" : `?${params.toString()}`;
-}
-
-/** Reads to the end, so that the connection can serve again; undefined beyond `maxBytes` (and the connection ends). */
-async function readBody(body: AsyncIterable<Buffer>, maxBytes: number): Promise<string | undefined> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of body) {
-    size += chunk.length;
-    // Leaving the loop destroys the stream.
-    if (size > maxBytes) return undefined;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString("utf8");
 }

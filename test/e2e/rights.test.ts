@@ -10,6 +10,7 @@ import { readAlerts } from "../kubearmor-node/alerts.ts";
 import { startNode } from "../kubearmor-node/server.ts";
 import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
 import { eventually, OperatorProcess } from "../support/operator.ts";
+import { policyCrdNames, policyCrds } from "../support/policies.ts";
 import { allReports, row } from "../support/reports.ts";
 import { manifest, objectsOf } from "../support/sample-objects.ts";
 import { SAMPLE_REPORTS, SAMPLES_PATH, sampleAlerts } from "../support/samples.ts";
@@ -32,6 +33,8 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       cluster = await startCluster();
       await cluster.helm(["install", "pvo", CHART, "--namespace", "kubearmor", "--create-namespace"]);
       await cluster.apply(manifest(objectsOf(sampleAlerts())));
+      await cluster.apply(policyCrds());
+      await cluster.kubectl(["wait", "--for=condition=Established", "--timeout=60s", ...policyCrdNames()]);
     });
     afterAll(async () => {
       await cluster?.stop();

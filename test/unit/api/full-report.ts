@@ -67,6 +67,18 @@ const BODY: ReportBody = {
     severity: 5,
     tags: ["NIST", "SI-4"],
     message: "Alert! Execution of package management process inside container is denied",
+    provenance: "Found",
+    objects: [
+      {
+        kind: "KubeArmorPolicy",
+        namespace: "wordpress-mysql",
+        uid: "0d4c9c5c-5d0e-4d7a-8f4b-0f2f4f6c2a11",
+        generation: 3,
+        changedAt: "2026-11-23T12:45:00.000000Z",
+        source: { tool: "ArgoCD", kind: "Application", name: "wordpress", namespace: "argocd" },
+      },
+    ],
+    changedSinceLastSeen: true,
   },
   summary: {
     occurrences: 128,

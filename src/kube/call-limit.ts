@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// What ends a call before its answer: the caller's signal, or a timer.
+// Invariant: says why it ended the call; leaves no timer and no listener behind.
+
+import type { Clock } from "../lib/clock.ts";
+import { type ApiCall, ApiError, CallAborted } from "./api-error.ts";
+
+/** The limit of one call. */
+export class CallLimit {
+  readonly #clock: Clock;
+  readonly #outer: AbortSignal | undefined;
+  readonly #ms: number;
+  readonly #aborter = new AbortController();
+  readonly #onAbort: () => void;
+  #cancelTimer: () => void;
+
+  /** Ends the call after `ms` without an answer (or since the last `restart`), or when `outer` aborts. */
+  constructor(clock: Clock, outer: AbortSignal | undefined, ms: number) {
+    this.#clock = clock;
+    this.#outer = outer;
+    this.#ms = ms;
+    this.#cancelTimer = this.#timer();
+    this.#onAbort = () =>
+      this.#aborter.abort(
+        new CallAborted("given up before the answer came; the request may have been carried out"),
+      );
+    outer?.addEventListener("abort", this.#onAbort, { once: true });
+  }
+
+  get signal(): AbortSignal {
+    return this.#aborter.signal;
+  }
+
+  /** Throws when there is nothing to begin any more. */
+  check(call: ApiCall): void {
+    if (!this.#outer?.aborted) return;
+    throw new ApiError("Unavailable", `${call.method} ${call.path}: not sent, the program is stopping`);
+  }
+
+  /** Time runs anew. */
+  readonly restart = (): void => {
+    this.#cancelTimer();
+    this.#cancelTimer = this.#timer();
+  };
+
+  /** The transport's own words for an abort say less than its reason. */
+  reasonFor(error: unknown): unknown {
+    const { signal } = this.#aborter;
+    return signal.aborted && !(error instanceof ApiError) ? signal.reason : error;
+  }
+
+  end(): void {
+    this.#cancelTimer();
+    this.#outer?.removeEventListener("abort", this.#onAbort);
+  }
+
+  #timer(): () => void {
+    return this.#clock.after(this.#ms, () =>
+      this.#aborter.abort(
+        new CallAborted(`no answer within ${this.#ms / 1000} s; the request may have been carried out`),
+      ),
+    );
+  }
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Follows a collection of objects that others write: lists it, then watches from the version of the list, for ever.
+// Invariant: whatever goes wrong is tried again; a list that ended tells all there is, page by page, so that memory is
+// bounded by a page.
+
+import { type Clock, fullJitter } from "../lib/clock.ts";
+import { ApiError, type ApiErrorCode, classifyAnswer } from "./api-error.ts";
+import type { ApiRequester, ApiStreamer } from "./client.ts";
+
+/** Who is told; must not throw and must not wait. */
+export interface FollowObserver {
+  /** Every object is told once more, and then `onListed`: what was not told is gone. */
+  onListing(): void;
+  onObject(object: unknown): void;
+  onListed(): void;
+  onRemoved(object: unknown): void;
+  /** The objects can't be followed at the moment; called at each failed try, and with undefined when it works again. */
+  onProblem(problem: { code: ApiErrorCode; message: string } | undefined): void;
+}
+
+export interface FollowOptions {
+  client: ApiRequester & ApiStreamer;
+  clock: Clock;
+  /** The collection, as in `/apis/GROUP/VERSION/PLURAL`. */
+  path: string;
+  /** Whether only metadata is asked for. */
+  isMetadataOnly?: boolean;
+  /** Objects per page of a list; default 500. */
+  pageSize?: number;
+  /** How soon an API that is not served, or not allowed, is looked for again; default 30,000. */
+  absentRetryMs?: number;
+}
+
+/** As client-go: the server ends a watch after 5 to 10 minutes, so that all do not come back at once. */
+const MIN_WATCH_SECONDS = 300;
+/** The server sends a bookmark about every minute and ends the watch in time: one that does neither is dead. */
+const IDLE_MS = 11 * 60_000;
+const RETRY_BASE_MS = 500;
+const RETRY_MAX_MS = 15_000;
+const METADATA = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io";
+const METADATA_LIST = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io";
+
+/** Tells the observer every object and every change, until the signal aborts. Never rejects but for a bug. */
+export async function follow(
+  options: FollowOptions,
+  observer: FollowObserver,
+  signal: AbortSignal,
+): Promise<void> {
+  await new Followed(options, observer).run(signal);
+}
+
+class Followed {
+  readonly #options: FollowOptions;
+  readonly #observer: FollowObserver;
+  /** From which the watch goes on; undefined asks for a list. */
+  #version: string | undefined;
+
+  constructor(options: FollowOptions, observer: FollowObserver) {
+    this.#options = options;
+    this.#observer = observer;
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    for (let failures = 0; !signal.aborted; ) {
+      // Also after a watch that ended as it should: a proxy that ends each at once must not make this a busy loop.
+      let afterMs = RETRY_BASE_MS;
+      try {
+        if (this.#version === undefined) await this.#list(signal);
+        await this.#watch(signal);
+        failures = 0;
+      } catch (error) {
+        if (!(error instanceof ApiError)) throw error;
+        if (signal.aborted) break;
+        afterMs = this.#failed(error, failures++);
+      }
+      await clock.sleep(afterMs, signal);
+    }
+  }
+
+  async #list(signal: AbortSignal): Promise<void> {
+    const { client, path, isMetadataOnly, pageSize = 500 } = this.#options;
+    let limit = pageSize;
+    let version: string | undefined;
+    let token: string | undefined;
+    this.#observer.onListing();
+    do {
+      try {
+        const page = await client.request<Page>({
+          method: "GET",
+          path,
+          query: { limit, continue: token },
+          ...(isMetadataOnly ? { accept: METADATA_LIST } : {}),
+          signal,
+        });
+        // The version of the first page is that of all of them: the rest is read from the same snapshot.
+        version ??= page?.metadata?.resourceVersion;
+        token = page?.metadata?.continue || undefined;
+        for (const item of page?.items ?? []) this.#observer.onObject(item);
+      } catch (error) {
+        if (!(error instanceof ApiError) || error.code !== "TooLarge" || limit === 1) throw error;
+        limit = Math.ceil(limit / 2);
+        continue;
+      }
+      if (token === undefined) break;
+    } while (!signal.aborted);
+    if (signal.aborted) return;
+    this.#observer.onListed();
+    this.#version = version;
+  }
+
+  async #watch(signal: AbortSignal): Promise<void> {
+    const { client, clock, path, isMetadataOnly } = this.#options;
+    const events = client.stream({
+      path,
+      query: {
+        watch: true,
+        allowWatchBookmarks: true,
+        resourceVersion: this.#version,
+        timeoutSeconds: Math.floor(MIN_WATCH_SECONDS * (1 + clock.random())),
+      },
+      ...(isMetadataOnly ? { accept: METADATA } : {}),
+      idleMs: IDLE_MS,
+      signal,
+      onOpen: () => this.#observer.onProblem(undefined),
+    });
+    for await (const event of events) {
+      if (signal.aborted) return;
+      this.#take(event);
+    }
+  }
+
+  #take(event: unknown): void {
+    const { type, object } = isObject(event) ? event : {};
+    if (type === "ERROR") throw this.#errorOf(object);
+    if (type === "ADDED" || type === "MODIFIED") this.#observer.onObject(object);
+    if (type === "DELETED") this.#observer.onRemoved(object);
+    const metadata = isObject(object) && isObject(object["metadata"]) ? object["metadata"] : {};
+    if (typeof metadata["resourceVersion"] === "string") this.#version = metadata["resourceVersion"];
+  }
+
+  #errorOf(status: unknown): ApiError {
+    const code = isObject(status) && typeof status["code"] === "number" ? status["code"] : 500;
+    const call = { method: "WATCH", server: "", path: this.#options.path };
+    const answer = { status: code, body: JSON.stringify(status ?? {}), nowMs: this.#options.clock.nowMs() };
+    return classifyAnswer(call, answer);
+  }
+
+  /** Returns when to try again. */
+  #failed({ code, message, retryAfterMs = 0 }: ApiError, failures: number): number {
+    const { clock, absentRetryMs = 30_000 } = this.#options;
+    const isAbsent = code === "NotServed" || code === "Forbidden";
+    // A watch that is refused may be of a collection that is gone: only a list tells.
+    if (isAbsent || code === "Expired" || code === "Invalid" || code === "NotFound")
+      this.#version = undefined;
+    if (code !== "Expired") this.#observer.onProblem({ code, message });
+    if (isAbsent) return absentRetryMs;
+    return Math.max(
+      retryAfterMs,
+      RETRY_BASE_MS + fullJitter(failures, RETRY_BASE_MS, RETRY_MAX_MS, clock.random()),
+    );
+  }
+}
+
+interface Page {
+  items?: unknown[];
+  metadata?: { continue?: string; resourceVersion?: string };
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

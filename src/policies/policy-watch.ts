@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The policy objects of the cluster, followed by their metadata alone.
+// Invariant: a kind that can't be followed, or has more objects than are kept, is not known; it is never taken for one
+// without objects.
+
+import type { PolicyObject, PolicyObjectKind } from "../api/v1alpha1.ts";
+import type { Knowledge, PolicyCatalog } from "../core/provenance.ts";
+import type { ApiErrorCode } from "../kube/api-error.ts";
+import type { ApiRequester, ApiStreamer } from "../kube/client.ts";
+import { type FollowObserver, follow } from "../kube/follow.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Logger } from "../telemetry/log.ts";
+import { policyObject } from "./source.ts";
+
+export interface PolicyWatchOptions {
+  client: ApiRequester & ApiStreamer;
+  clock: Clock;
+  logger: Logger;
+  /** Policies of these names may be other ones now; undefined: of any name. */
+  onChange: (names: ReadonlySet<string> | undefined) => void;
+  /** Objects kept per kind; default 10,000. */
+  maxPerKind?: number;
+  /** As in FollowOptions. */
+  absentRetryMs?: number;
+  pageSize?: number;
+}
+
+/** What is followed, for metrics. */
+export interface PolicyWatchStats {
+  kind: PolicyObjectKind;
+  knowledge: Knowledge;
+  objects: number;
+  /** Objects that there was no room for. */
+  leftOut: number;
+}
+
+const GROUP = "/apis/security.kubearmor.com/v1";
+
+const PLURALS: Readonly<Record<PolicyObjectKind, string>> = {
+  KubeArmorPolicy: "kubearmorpolicies",
+  KubeArmorClusterPolicy: "kubearmorclusterpolicies",
+  KubeArmorHostPolicy: "kubearmorhostpolicies",
+  KubeArmorNetworkPolicy: "kubearmornetworkpolicies",
+};
+
+const KINDS = Object.keys(PLURALS) as readonly PolicyObjectKind[];
+
+/** Follows the policies while it runs; run it once at a time. What it knows stays when it ends. */
+export class PolicyWatch implements PolicyCatalog {
+  readonly #options: PolicyWatchOptions;
+  readonly #kinds: ReadonlyMap<PolicyObjectKind, PolicyIndex>;
+
+  constructor(options: PolicyWatchOptions) {
+    this.#options = options;
+    this.#kinds = new Map(KINDS.map((kind) => [kind, new PolicyIndex(kind, options)]));
+  }
+
+  /** Follows until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { client, clock, absentRetryMs, pageSize } = this.#options;
+    const each = [...this.#kinds].map(([kind, index]) =>
+      follow(
+        {
+          client,
+          clock,
+          path: `${GROUP}/${PLURALS[kind]}`,
+          isMetadataOnly: true,
+          ...(absentRetryMs === undefined ? {} : { absentRetryMs }),
+          ...(pageSize === undefined ? {} : { pageSize }),
+        },
+        index,
+        signal,
+      ),
+    );
+    await Promise.all(each);
+  }
+
+  /** Resolves when each kind has been looked for once, whatever came of it. */
+  async ready(): Promise<void> {
+    await Promise.all([...this.#kinds.values()].map((index) => index.tried));
+  }
+
+  knowledge(kind: PolicyObjectKind): Knowledge {
+    return this.#kinds.get(kind)?.knowledge ?? "unknown";
+  }
+
+  find(kind: PolicyObjectKind, namespace: string | undefined, name: string): PolicyObject | undefined {
+    return this.#kinds.get(kind)?.find(namespace, name);
+  }
+
+  stats(): PolicyWatchStats[] {
+    return [...this.#kinds].map(([kind, { knowledge, size, leftOut }]) => ({
+      kind,
+      knowledge,
+      objects: size,
+      leftOut,
+    }));
+  }
+}
+
+/** The objects of one kind. */
+class PolicyIndex implements FollowObserver {
+  readonly tried: Promise<void>;
+  leftOut = 0;
+  readonly #kind: PolicyObjectKind;
+  readonly #options: PolicyWatchOptions;
+  readonly #resolveTried: () => void;
+  #objects = new Map<string, PolicyObject>();
+  #state: Knowledge = "unknown";
+  /** What the list that is being read has told so far. */
+  #listing: Map<string, PolicyObject> | undefined;
+  #told: ApiErrorCode | undefined;
+
+  constructor(kind: PolicyObjectKind, options: PolicyWatchOptions) {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.tried = promise;
+    this.#resolveTried = resolve;
+    this.#kind = kind;
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#objects.size;
+  }
+
+  get knowledge(): Knowledge {
+    return this.leftOut > 0 ? "unknown" : this.#state;
+  }
+
+  find(namespace: string | undefined, name: string): PolicyObject | undefined {
+    return this.#objects.get(keyOf(namespace, name));
+  }
+
+  onListing(): void {
+    this.#listing = new Map();
+    this.leftOut = 0;
+  }
+
+  onObject(item: unknown): void {
+    const named = policyObject(this.#kind, item);
+    if (!named) return;
+    const objects = this.#listing ?? this.#objects;
+    const key = keyOf(named.object.namespace, named.name);
+    const known = objects.get(key);
+    if (known === undefined && objects.size >= (this.#options.maxPerKind ?? 10_000)) {
+      // Until the next list nobody knows which of them are still there.
+      this.leftOut++;
+      if (this.leftOut > 1) return;
+      this.#sayFull();
+      if (!this.#listing) this.#options.onChange(undefined);
+      return;
+    }
+    objects.set(key, named.object);
+    if (this.#listing || JSON.stringify(known) === JSON.stringify(named.object)) return;
+    this.#options.onChange(new Set([named.name]));
+  }
+
+  onListed(): void {
+    const old = this.#objects;
+    const wasKnown = this.#state === "known";
+    this.#objects = this.#listing ?? new Map();
+    this.#listing = undefined;
+    this.#state = "known";
+    this.#resolveTried();
+    if (!wasKnown) this.#options.onChange(undefined);
+    else this.#options.onChange(differing(old, this.#objects));
+  }
+
+  onRemoved(item: unknown): void {
+    const named = policyObject(this.#kind, item);
+    if (!named || !this.#objects.delete(keyOf(named.object.namespace, named.name))) return;
+    this.#options.onChange(new Set([named.name]));
+  }
+
+  onProblem(problem: { code: ApiErrorCode; message: string } | undefined): void {
+    this.#listing = undefined;
+    if (problem === undefined) {
+      if (this.#told !== undefined) {
+        this.#options.logger.info({ kind: this.#kind }, "policies can be followed");
+        this.#told = undefined;
+      }
+      return;
+    }
+    this.#resolveTried();
+    this.#say(problem);
+    // A short outage takes nothing away from what is known.
+    if (problem.code !== "NotServed" && problem.code !== "Forbidden") return;
+    const state = problem.code === "NotServed" ? "unserved" : "unknown";
+    const changed = state !== this.#state || this.#objects.size > 0;
+    this.#state = state;
+    this.#objects = new Map();
+    this.leftOut = 0;
+    if (changed) this.#options.onChange(undefined);
+  }
+
+  /** Once per episode, and not as an error: reports lack an answer, and nothing else. */
+  #say({ code, message }: { code: ApiErrorCode; message: string }): void {
+    if (this.#told === code) return;
+    this.#told = code;
+    const { logger } = this.#options;
+    const fields = { kind: this.#kind, answer: message };
+    if (code === "NotServed") {
+      logger.info(fields, "the cluster has no policies of this kind: will look again");
+    } else {
+      logger.warn(
+        fields,
+        "policies can't be followed: reports may not tell their policy's object; will try again",
+      );
+    }
+  }
+
+  #sayFull(): void {
+    const kept = this.#options.maxPerKind ?? 10_000;
+    this.#options.logger.warn(
+      { kind: this.#kind, kept },
+      "there are more policies than are kept: reports tell no policy object of this kind for certain",
+    );
+  }
+}
+
+function keyOf(namespace: string | undefined, name: string): string {
+  return `${namespace ?? ""}/${name}`;
+}
+
+/** The names of objects that are in one of the two only, or differ. */
+function differing(
+  a: ReadonlyMap<string, PolicyObject>,
+  b: ReadonlyMap<string, PolicyObject>,
+): ReadonlySet<string> {
+  const keys = new Set([...a.keys(), ...b.keys()]);
+  const changed = [...keys].filter((key) => JSON.stringify(a.get(key)) !== JSON.stringify(b.get(key)));
+  return new Set(changed.map((key) => key.slice(key.indexOf("/") + 1)));
+}

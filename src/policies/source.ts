@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// What the metadata of a policy object tells: which object it is, when it changed, what brought it into the cluster.
+// Invariant: foreign text is taken only where it has the form of a name; a mark that is about another object is none.
+
+import type { PolicyObject, PolicyObjectKind, PolicySource } from "../api/v1alpha1.ts";
+import { formatMicroTime, parseMicroTime } from "../core/time.ts";
+
+/** What is read of an object's metadata; everything is optional, for it is foreign. */
+interface Metadata {
+  name?: unknown;
+  namespace?: unknown;
+  uid?: unknown;
+  generation?: unknown;
+  creationTimestamp?: unknown;
+  managedFields?: unknown;
+  labels?: unknown;
+  annotations?: unknown;
+}
+
+/** An object and the name under which it is found. */
+export interface NamedPolicy {
+  name: string;
+  object: PolicyObject;
+}
+
+/** Reads a PartialObjectMetadata of a policy; undefined for what is none. */
+export function policyObject(kind: PolicyObjectKind, item: unknown): NamedPolicy | undefined {
+  const metadata = record(record(item)["metadata"]) as Metadata;
+  const { name, namespace, uid, generation } = metadata;
+  if (typeof name !== "string" || typeof uid !== "string") return undefined;
+  const changedAt = changedAtOf(metadata);
+  const source = sourceOf(kind, metadata);
+  const object: PolicyObject = {
+    kind,
+    ...(typeof namespace === "string" ? { namespace } : {}),
+    uid,
+    generation: Number.isSafeInteger(generation) ? (generation as number) : 0,
+    ...(changedAt === undefined ? {} : { changedAt }),
+    ...(source ? { source } : {}),
+  };
+  return { name, object };
+}
+
+/** The newest change of a field of the spec that a field manager noted; that of an object never changed is its birth. */
+function changedAtOf({ managedFields, creationTimestamp, generation }: Metadata): string | undefined {
+  const times = (Array.isArray(managedFields) ? managedFields : [])
+    .map(record)
+    .filter((entry) => Object.hasOwn(record(entry["fieldsV1"]), "f:spec"))
+    .map(({ time }) => time);
+  const all = generation === 1 ? [...times, creationTimestamp] : times;
+  const known = all
+    .map((time) => (typeof time === "string" ? parseMicroTime(time) : undefined))
+    .filter((us) => us !== undefined);
+  return known.length === 0 ? undefined : formatMicroTime(Math.max(...known));
+}
+
+/** The first of these marks that is there, the surest first. */
+function sourceOf(kind: PolicyObjectKind, metadata: Metadata): PolicySource | undefined {
+  const labels = marks(metadata.labels);
+  const annotations = marks(metadata.annotations);
+  return (
+    argoTracking(kind, metadata, annotations("argocd.argoproj.io/tracking-id")) ??
+    source("ArgoCD", "Application", labels("argocd.argoproj.io/instance")) ??
+    source("ArgoCD", "Application", annotations("argocd.argoproj.io/instance")) ??
+    flux("Kustomization", "kustomize", labels) ??
+    flux("HelmRelease", "helm", labels) ??
+    source(
+      "Helm",
+      "Release",
+      annotations("meta.helm.sh/release-name"),
+      annotations("meta.helm.sh/release-namespace"),
+    ) ??
+    instance(labels("app.kubernetes.io/instance"), labels("app.kubernetes.io/managed-by"))
+  );
+}
+
+function source(
+  tool: PolicySource["tool"],
+  kind: PolicySource["kind"],
+  name: string,
+  namespace = "",
+): PolicySource | undefined {
+  if (!isName(name)) return undefined;
+  return {
+    ...(tool === undefined ? {} : { tool }),
+    ...(kind === undefined ? {} : { kind }),
+    name,
+    ...(isName(namespace) ? { namespace } : {}),
+  };
+}
+
+/**
+ * Argo CD's `<application>:<group>/<kind>:<namespace>/<name>`, where the application may be `<namespace>_<name>`. A
+ * mark that was copied from another object with the rest of its annotations names that other object.
+ */
+function argoTracking(kind: PolicyObjectKind, metadata: Metadata, id: string): PolicySource | undefined {
+  const [application = "", gvk = "", path = ""] = id.split(":");
+  const slash = path.indexOf("/");
+  if (gvk !== `security.kubearmor.com/${kind}` || path.slice(slash + 1) !== metadata.name) return undefined;
+  // For an object of the cluster Argo CD writes the namespace that the application deploys to.
+  if (typeof metadata.namespace === "string" && path.slice(0, slash) !== metadata.namespace) return undefined;
+  const bar = application.indexOf("_");
+  if (bar < 0) return source("ArgoCD", "Application", application);
+  return source("ArgoCD", "Application", application.slice(bar + 1), application.slice(0, bar));
+}
+
+function flux(
+  kind: "Kustomization" | "HelmRelease",
+  group: "kustomize" | "helm",
+  labels: (key: string) => string,
+): PolicySource | undefined {
+  const name = labels(`${group}.toolkit.fluxcd.io/name`);
+  return source("Flux", kind, name, labels(`${group}.toolkit.fluxcd.io/namespace`));
+}
+
+/** Argo CD tracks by this label where it is told to, and most charts of Helm set it. */
+function instance(name: string, managedBy: string): PolicySource | undefined {
+  return managedBy === "Helm" ? source("Helm", "Release", name) : source(undefined, undefined, name);
+}
+
+const NAME = /^[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,251}[A-Za-z0-9])?$/;
+
+function isName(text: string): boolean {
+  return NAME.test(text);
+}
+
+function marks(value: unknown): (key: string) => string {
+  const all = record(value);
+  return (key) => {
+    const mark = Object.hasOwn(all, key) ? all[key] : undefined;
+    return typeof mark === "string" ? mark : "";
+  };
+}
+
+function record(value: unknown): Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : {};
+}

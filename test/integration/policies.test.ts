@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The policies of a real API server, followed by their metadata: with and without the CRDs, with and without the right.
+
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { KubeClient } from "../../src/kube/client.ts";
+import { systemClock } from "../../src/lib/clock.ts";
+import { PolicyWatch, type PolicyWatchOptions } from "../../src/policies/policy-watch.ts";
+import { silentLogger } from "../../src/telemetry/log.ts";
+import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
+import { kubeClient, until } from "../support/kube-clients.ts";
+import { policy, policyCrdNames, policyCrds } from "../support/policies.ts";
+
+const missing = whyNoCluster();
+
+describe.skipIf(missing !== undefined && !process.env["CI"])(`policies (${missing ?? "real parts"})`, () => {
+  let cluster: Cluster;
+  let client: KubeClient;
+  const ends: (() => Promise<void>)[] = [];
+
+  beforeAll(async () => {
+    cluster = await startCluster({ controllerManager: false });
+    client = kubeClient(cluster.kubeconfigPath);
+    await cluster.kubectl(["create", "namespace", "shop"]);
+  });
+  afterAll(async () => {
+    for (const end of ends) await end();
+    await client?.close();
+    await cluster?.stop();
+  });
+
+  /** A watch that runs until the end of the tests, and the names that it told as changed. */
+  function watch(options: Partial<PolicyWatchOptions> = {}) {
+    const changes: (string[] | undefined)[] = [];
+    const logged: string[] = [];
+    const log = (_fields: object, message: string) => void logged.push(message);
+    const policies = new PolicyWatch({
+      client,
+      clock: systemClock,
+      logger: { ...silentLogger, info: log, warn: log },
+      onChange: (names) => changes.push(names && [...names]),
+      absentRetryMs: 200,
+      ...options,
+    });
+    const stop = new AbortController();
+    const running = policies.run(stop.signal);
+    ends.push(async () => {
+      stop.abort();
+      await running;
+    });
+    return { policies, changes, logged };
+  }
+
+  it("are looked for again where the cluster has none, and it is said once", async () => {
+    const { policies, logged } = watch();
+    await policies.ready();
+    expect(policies.knowledge("KubeArmorPolicy")).toBe("unserved");
+    expect(policies.find("KubeArmorPolicy", "shop", "x")).toBeUndefined();
+    const requests = client.stats().requests;
+    await until("tries", () => (client.stats().requests > requests + 12 ? true : undefined));
+    expect(logged.filter((line) => line.includes("no policies of this kind"))).toHaveLength(4);
+    await cluster.apply(policyCrds());
+    await cluster.kubectl(["wait", "--for=condition=Established", "--timeout=60s", ...policyCrdNames()]);
+    await until("policies", () => (policies.knowledge("KubeArmorHostPolicy") === "known" ? true : undefined));
+  });
+
+  it("are told with what is listed, changed and deleted, by metadata alone", async () => {
+    await cluster.apply(policy("KubeArmorPolicy", "listed", { namespace: "shop" }));
+    const { policies, changes } = watch({ pageSize: 1 });
+    const generation = () => policies.find("KubeArmorPolicy", "shop", "listed")?.generation;
+    await until("the listed one", () => generation());
+    expect(generation()).toBe(1);
+    const before = policies.find("KubeArmorPolicy", "shop", "listed");
+    expect(before).toMatchObject({ kind: "KubeArmorPolicy", namespace: "shop", uid: expect.any(String) });
+    expect(before?.changedAt).toMatch(/^20\d\d-.*\.000000Z$/);
+    await until("a watch", () =>
+      policies.knowledge("KubeArmorClusterPolicy") === "known" ? true : undefined,
+    );
+    changes.length = 0;
+    await cluster.apply(policy("KubeArmorPolicy", "listed", { namespace: "shop" }, "second"));
+    await until("the change", () => (generation() === 2 ? true : undefined));
+    const labels = { "kustomize.toolkit.fluxcd.io/name": "policies" };
+    await cluster.apply(policy("KubeArmorClusterPolicy", "wide", { labels }));
+    const wide = await until("the new one", () => policies.find("KubeArmorClusterPolicy", undefined, "wide"));
+    expect(wide.source).toEqual({ tool: "Flux", kind: "Kustomization", name: "policies" });
+    await cluster.kubectl(["delete", "ksp", "-n", "shop", "listed"]);
+    await until("the end", () => (generation() === undefined ? true : undefined));
+    expect(changes).toEqual([["listed"], ["wide"], ["listed"]]);
+    const asked = cluster
+      .auditEntries()
+      .filter(({ requestURI }) => requestURI.includes("security.kubearmor.com"));
+    expect(asked.some(({ verb, requestURI }) => verb === "list" && requestURI.includes("continue="))).toBe(
+      false,
+    );
+  });
+
+  it("that are more than are kept make the kind unknown, and not the others", async () => {
+    for (const name of ["a", "b", "c"]) await cluster.apply(policy("KubeArmorHostPolicy", name));
+    const { policies, logged } = watch({ maxPerKind: 2, pageSize: 1 });
+    await until("all", () => (policies.knowledge("KubeArmorPolicy") === "known" ? true : undefined));
+    await until("too many", () => policies.stats().find(({ leftOut }) => leftOut > 0));
+    expect(policies.knowledge("KubeArmorHostPolicy")).toBe("unknown");
+    expect(policies.stats().find(({ kind }) => kind === "KubeArmorHostPolicy")).toMatchObject({
+      objects: 2,
+      leftOut: 1,
+    });
+    expect(logged).toContain(
+      "there are more policies than are kept: reports tell no policy object of this kind for certain",
+    );
+  });
+
+  it("without the right are unknown, which is said once and is no error", async () => {
+    const token = await cluster.createServiceAccountToken("shop", "nobody");
+    const poor = kubeClient(cluster.kubeconfigFor(token));
+    const { policies, logged } = watch({ client: poor });
+    ends.push(() => poor.close());
+    await policies.ready();
+    expect(policies.knowledge("KubeArmorPolicy")).toBe("unknown");
+    const requests = poor.stats().requests;
+    await until("tries", () => (poor.stats().requests > requests + 8 ? true : undefined));
+    expect(logged.filter((line) => line.includes("can't be followed"))).toHaveLength(4);
+  });
+
+  it("outlive an API server that goes away", async () => {
+    const { policies } = watch();
+    await until("all", () => (policies.knowledge("KubeArmorPolicy") === "known" ? true : undefined));
+    await cluster.stopApiServer();
+    await cluster.startApiServer();
+    await cluster.apply(policy("KubeArmorPolicy", "afterwards", { namespace: "shop" }));
+    await until("the one made afterwards", () => policies.find("KubeArmorPolicy", "shop", "afterwards"));
+  });
+});

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// KubeArmor's policy kinds for a real API server: names, versions and scopes as KubeArmor installs them; any spec.
+
+const GROUP = "security.kubearmor.com";
+
+const KINDS = {
+  KubeArmorPolicy: ["kubearmorpolicies", "ksp", "Namespaced"],
+  KubeArmorClusterPolicy: ["kubearmorclusterpolicies", "csp", "Cluster"],
+  KubeArmorHostPolicy: ["kubearmorhostpolicies", "hsp", "Cluster"],
+  KubeArmorNetworkPolicy: ["kubearmornetworkpolicies", "nsp", "Cluster"],
+} as const;
+
+export type PolicyKindName = keyof typeof KINDS;
+
+/** The CustomResourceDefinitions of these kinds, as one manifest; default: all. */
+export function policyCrds(kinds = Object.keys(KINDS) as PolicyKindName[]): string {
+  return kinds.map((kind) => JSON.stringify(crd(kind))).join("\n---\n");
+}
+
+/** Their names for `kubectl wait`. */
+export function policyCrdNames(kinds = Object.keys(KINDS) as PolicyKindName[]): string[] {
+  return kinds.map((kind) => `crd/${KINDS[kind][0]}.${GROUP}`);
+}
+
+/** A policy object with a spec of no meaning. */
+export function policy(
+  kind: PolicyKindName,
+  name: string,
+  metadata: Record<string, unknown> = {},
+  message = "first",
+): string {
+  return JSON.stringify({
+    apiVersion: `${GROUP}/v1`,
+    kind,
+    metadata: { name, ...metadata },
+    spec: { message },
+  });
+}
+
+function crd(kind: PolicyKindName): unknown {
+  const [plural, short, scope] = KINDS[kind];
+  const names = { kind, listKind: `${kind}List`, plural, singular: kind.toLowerCase(), shortNames: [short] };
+  const schema = { type: "object", "x-kubernetes-preserve-unknown-fields": true };
+  const version = {
+    name: "v1",
+    served: true,
+    storage: true,
+    schema: { openAPIV3Schema: schema },
+    subresources: { status: {} },
+  };
+  return {
+    apiVersion: "apiextensions.k8s.io/v1",
+    kind: "CustomResourceDefinition",
+    metadata: { name: `${plural}.${GROUP}` },
+    spec: { group: GROUP, scope, names, versions: [version] },
+  };
+}
