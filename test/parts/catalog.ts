@@ -12,7 +12,7 @@ import { join } from "node:path";
 export const TEST_PARTS = ["etcd", "kube-apiserver", "kube-controller-manager", "kubectl", "helm"] as const;
 
 /** The parts that a real node takes beside those of `TEST_PARTS`. */
-export const NODE_PARTS = ["kube-scheduler", "kubelet", "kube-proxy"] as const;
+export const NODE_PARTS = ["kube-scheduler", "kubelet", "kube-proxy", "coredns"] as const;
 
 /** What a benchmark takes beside those of `TEST_PARTS`: a program of our own, so it comes from a build alone. */
 export const BENCH_PARTS = ["alert-source"] as const;
@@ -51,6 +51,7 @@ export interface PartSource {
 export function partSource(name: PartName): PartSource {
   if (name === "etcd") return etcd();
   if (name === "helm") return helm();
+  if (name === "coredns") return coredns();
   if (name === "promtool" || name === "prometheus") return prometheus(name);
   if (name === "alert-source") return ownProgram(name, join(import.meta.dirname, "../../bench/source"));
   if (name === "mtls-relay") return ownProgram(name, moduleDir(name));
@@ -77,6 +78,18 @@ function helm(): PartSource {
     version,
     cacheFolder: `helm-${version}`,
     linkerValues: [`helm.sh/helm/v4/internal/version.version=${version}`],
+  };
+}
+
+function coredns(): PartSource {
+  const goPackage = "github.com/coredns/coredns";
+  const version = pinnedVersion("coredns", goPackage);
+  return {
+    moduleDir: moduleDir("coredns"),
+    goPackage,
+    version,
+    cacheFolder: `coredns-${version}`,
+    linkerValues: [],
   };
 }
 

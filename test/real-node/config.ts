@@ -24,8 +24,7 @@ export function kubeletConfig(state: string, address: string): string {
     authentication: { anonymous: { enabled: true }, webhook: { enabled: false } },
     authorization: { mode: "AlwaysAllow" },
     clusterDomain: "cluster.local",
-    // No DNS server runs there; without an address every pod would get an Event that says so.
-    clusterDNS: ["10.0.0.10"],
+    clusterDNS: [address],
     resolvConf: join(state, "resolv.conf"),
     volumePluginDir: join(state, "volume-plugins"),
     oomScoreAdj: 0,
@@ -34,6 +33,19 @@ export function kubeletConfig(state: string, address: string): string {
     imageGCLowThresholdPercent: 99,
     evictionHard: { "memory.available": "50Mi", "nodefs.available": "1%", "imagefs.available": "1%" },
   });
+}
+
+/** CoreDNS' configuration: the cluster's Services, and nothing of the world outside. */
+export function corefile(address: string, kubeconfig: string): string {
+  return `.:53 {
+  bind ${address}
+  errors
+  kubernetes cluster.local in-addr.arpa ip6.arpa {
+    kubeconfig ${kubeconfig}
+    ttl 0
+  }
+}
+`;
 }
 
 /** containerd's configuration, version 2, which containerd 1.6 and later read. */

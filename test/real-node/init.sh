@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright The policy-violation-operator Authors
 #
-# Process 1 of the node's namespaces: mounts, network, containerd, kubelet and kube-proxy. Killing it ends them all.
+# Process 1 of the node's namespaces: mounts, network, containerd, kubelet, kube-proxy and CoreDNS. Killing it ends them all.
 # Invariant: what it mounts, configures and listens on is seen in these namespaces only.
 set -eu
 cd "$STATE"
@@ -63,5 +63,6 @@ for image in images/*.tar; do ctr -n k8s.io images import "$image"; done
 "$KUBE_PROXY" --kubeconfig=kube-proxy.kubeconfig --hostname-override="$NODE_NAME" --proxy-mode=iptables \
   --cluster-cidr="$POD_CIDR" --conntrack-max-per-core=0 --conntrack-tcp-timeout-established=0 \
   --conntrack-tcp-timeout-close-wait=0 --oom-score-adj=0 >>logs/kube-proxy.log 2>&1 &
+"$COREDNS" -conf Corefile >>logs/coredns.log 2>&1 &
 # As process 1 the shell buries the orphans while it waits.
 wait

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// A real node on this machine: kubelet, containerd and kube-proxy in namespaces of their own, joined to a test cluster.
+// A real node on this machine: kubelet, containerd, kube-proxy and CoreDNS in namespaces of their own, joined to a test cluster.
 // Pods that are scheduled on it really run.
 // Invariant: the machine's own network, sysctls and containers are not touched, and `stop`, or the end of this process,
 // leaves nothing behind.
@@ -15,9 +15,9 @@ import { NODE_PARTS } from "../parts/catalog.ts";
 import { locateParts, pathsOf } from "../parts/parts.ts";
 import { type Cluster, startCluster } from "../support/cluster.ts";
 import { writeKubeconfig } from "../support/cluster-access.ts";
-import { KUBE_PROXY_TOKEN, KUBELET_TOKEN } from "../support/cluster-files.ts";
+import { ADMIN_TOKEN, KUBE_PROXY_TOKEN, KUBELET_TOKEN } from "../support/cluster-files.ts";
 import { run, runAtOurEnd, type Server, startServer, stopServer } from "../support/process.ts";
-import { containerdConfig, kubeletConfig, POD_CIDR, podNetwork } from "./config.ts";
+import { containerdConfig, corefile, kubeletConfig, POD_CIDR, podNetwork } from "./config.ts";
 import { writeIdleImages } from "./image.ts";
 import { cniDir, NODE_PATH, whyNoNode } from "./needs.ts";
 
@@ -123,6 +123,8 @@ function writeFiles(state: string, cluster: Cluster, apiPort: number): void {
   const url = `https://${NODE_ADDRESS}:${apiPort}`;
   writeKubeconfig(join(state, "kubelet.kubeconfig"), url, ca, KUBELET_TOKEN);
   writeKubeconfig(join(state, "kube-proxy.kubeconfig"), url, ca, KUBE_PROXY_TOKEN);
+  writeKubeconfig(join(state, "coredns.kubeconfig"), url, ca, ADMIN_TOKEN);
+  writeFileSync(join(state, "Corefile"), corefile(NODE_ADDRESS, join(state, "coredns.kubeconfig")));
   writeFileSync(join(state, "kubelet.yaml"), kubeletConfig(state, NODE_ADDRESS));
   writeFileSync(join(state, "containerd.toml"), containerdConfig(cniDir() ?? ""));
   mkdirSync(join(state, "places/etc/cni/net.d"), { recursive: true });
@@ -143,6 +145,7 @@ function environment(state: string, apiPort: number): Record<string, string> {
     NODE_PROGRAM: process.execPath,
     KUBELET: paths.kubelet ?? "",
     KUBE_PROXY: paths["kube-proxy"] ?? "",
+    COREDNS: paths.coredns ?? "",
     API_PORT: String(apiPort),
     API_SOCKET: join(state, "api.sock"),
     EGRESS_SOCKET: join(state, "egress.sock"),

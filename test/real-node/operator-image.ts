@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Builds the operator's image from the Dockerfile, and one of the KubeArmor node server, with buildah and without any
+// registry of images: the two base images are stand-ins made of this machine's Node and its libraries.
+// Invariant: buildah keeps its state in the folder that it is given, and nothing stays in the machine's own storage.
+
+import { spawnSync } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { bundle } from "../../scripts/bundle.ts";
+import { run } from "../support/process.ts";
+
+const ROOT = join(import.meta.dirname, "../..");
+const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { version: string };
+
+/** The operator's image: its name is what the chart is given. */
+export const OPERATOR_IMAGE = "localhost/policy-violation-operator";
+/** A server that speaks as KubeArmor and its relay do; `relay-pod.ts` runs in it. */
+export const RELAY_IMAGE = "localhost/kubearmor-relay:1";
+
+/** Tells what this machine lacks to build images, or undefined. */
+export function whyNoImages(): string | undefined {
+  if (spawnSync("buildah", ["--version"]).status === 0) return undefined;
+  return "not installed: buildah (on Debian and Ubuntu: apt-get install -y --no-install-recommends buildah)";
+}
+
+/** Builds both images; returns archives that `importImage` takes. `dir` holds all that is made on the way. */
+export async function buildImages(dir: string): Promise<string[]> {
+  const images = new Images(dir);
+  const names = baseNames();
+  await images.commit(names.runtime, standIn(join(dir, "runtime"), []), ["--workingdir", "/"]);
+  await images.commit(names.build, standIn(join(dir, "build"), ["/bin/sh"]), []);
+  await images.fromDockerfile(join(dir, "npmrc"));
+  const relay = join(dir, "relay");
+  await bundle({ "relay-pod": "test/real-node/relay-pod.ts" }, join(relay, "app/bundle"));
+  // The server looks for it beside its own folder, as in the checkout.
+  cpSync(join(ROOT, "proto"), join(dir, "relay/proto"), { recursive: true });
+  cpSync(join(dir, "runtime"), relay, { recursive: true, verbatimSymlinks: true });
+  const start = ["--entrypoint", '["node", "/app/bundle/relay-pod.cjs"]', "--env", "PATH=/usr/local/bin"];
+  await images.commit(RELAY_IMAGE, relay, start);
+  return [
+    await images.archive(`${OPERATOR_IMAGE}:${version}`, "operator"),
+    await images.archive(RELAY_IMAGE, "relay"),
+  ];
+}
+
+/** The base images as the Dockerfile names them. */
+function baseNames(): { build: string; runtime: string } {
+  const text = readFileSync(join(ROOT, "Dockerfile"), "utf8");
+  const of = (argument: string) => new RegExp(`^ARG ${argument}=(\\S+)$`, "m").exec(text)?.[1] ?? "";
+  return { build: `docker.io/library/${of("BUILD_IMAGE")}`, runtime: of("RUNTIME_IMAGE") };
+}
+
+/** A root file system with this machine's Node and the programs that are named; with a shell, npm too. */
+function standIn(root: string, programs: readonly string[]): string {
+  const node = realpathSync(process.execPath);
+  mkdirSync(join(root, "usr/local/bin"), { recursive: true });
+  for (const folder of ["tmp", "etc", "root"]) mkdirSync(join(root, folder), { recursive: true });
+  cpSync(node, join(root, "usr/local/bin/node"));
+  for (const file of [...librariesOf(node), ...programs.flatMap((path) => [path, ...librariesOf(path)])]) {
+    const to = join(root, file);
+    mkdirSync(dirname(to), { recursive: true });
+    cpSync(realpathSync(file), to);
+  }
+  writeFileSync(join(root, "etc/passwd"), "root:x:0:0::/root:/bin/sh\nnonroot:x:65532:65532::/tmp:/bin/sh\n");
+  writeFileSync(join(root, "etc/nsswitch.conf"), "hosts: files dns\n");
+  if (programs.length > 0) addNpm(root);
+  return root;
+}
+
+function librariesOf(program: string): string[] {
+  const { stdout } = spawnSync("ldd", [program], { encoding: "utf8" });
+  return [...stdout.matchAll(/(?<==> |^\s)(\/\S+)/gm)].map(([, path = ""]) => path);
+}
+
+function addNpm(root: string): void {
+  const { stdout } = spawnSync("sh", ["-c", "command -v npm"], { encoding: "utf8" });
+  // …/npm/bin/npm-cli.js
+  const npm = join(realpathSync(stdout.trim()), "../..");
+  cpSync(npm, join(root, "usr/local/lib/npm"), { recursive: true, dereference: true });
+  const start = '#!/bin/sh\nexec node /usr/local/lib/npm/bin/npm-cli.js "$@"\n';
+  writeFileSync(join(root, "usr/local/bin/npm"), start, { mode: 0o755 });
+}
+
+class Images {
+  readonly #dir: string;
+  readonly #storage: string[];
+
+  constructor(dir: string) {
+    this.#dir = dir;
+    const storage = join(dir, "storage");
+    this.#storage = ["--root", storage, "--runroot", join(dir, "run"), "--storage-driver", "overlay"];
+  }
+
+  async #buildah(...args: string[]): Promise<string> {
+    const { code, stdout, stderr } = await run("buildah", [...this.#storage, ...args], {
+      timeoutMs: 600_000,
+    });
+    if (code !== 0) throw new Error(`buildah ${args.join(" ")}: ${stderr.trim()}\n${stdout.trim()}`);
+    return stdout.trim();
+  }
+
+  /** An image of one layer: the folder. */
+  async commit(name: string, root: string, config: readonly string[]): Promise<void> {
+    const container = await this.#buildah("from", "scratch");
+    await this.#buildah("copy", "--quiet", container, root, "/");
+    await this.#buildah("config", "--env", "PATH=/usr/local/bin:/bin", ...config, container);
+    await this.#buildah("commit", "--quiet", "--rm", container, name);
+  }
+
+  async fromDockerfile(npmrc: string): Promise<void> {
+    // npm in the image asks the registry that this machine's npm asks, by the same certificates, and its cache first.
+    const setting = (key: string) =>
+      spawnSync("npm", ["config", "get", key], { encoding: "utf8" }).stdout.trim();
+    const ca = process.env["NODE_EXTRA_CA_CERTS"] ?? setting("cafile");
+    const caLine = existsSync(ca) ? "cafile=/tmp/ca.crt\n" : "";
+    writeFileSync(
+      npmrc,
+      `registry=${setting("registry")}\ncache=/tmp/npm-cache\nprefer-offline=true\n${caLine}`,
+    );
+    const volumes = [
+      ...["-v", `${npmrc}:/root/.npmrc:ro`, "-v", `${setting("cache")}:/tmp/npm-cache`],
+      ...["-v", "/etc/resolv.conf:/etc/resolv.conf:ro"],
+      ...(caLine === "" ? [] : ["-v", `${realpathSync(ca)}:/tmp/ca.crt:ro`]),
+    ];
+    const args = ["--build-arg", `VERSION=${version}`, "--tag", `${OPERATOR_IMAGE}:${version}`];
+    // Other kinds of isolation leave a bridge and firewall rules on the machine.
+    await this.#buildah("build", "--pull-never", "--isolation", "chroot", ...volumes, ...args, ROOT);
+  }
+
+  async archive(name: string, file: string): Promise<string> {
+    const path = join(this.#dir, `${file}.tar`);
+    await this.#buildah("push", "--quiet", name, `docker-archive:${path}:${name}`);
+    return path;
+  }
+}

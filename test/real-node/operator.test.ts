@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// `npm run test:node`: the operator as users get it, on a real node. The image is built from the Dockerfile, the chart
+// is installed with no values but the image's name, a relay runs in a pod, and its alerts name pods that run there.
+// Skipped where the machine can't have a node or build an image; the title says what is missing.
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { beforeAll, describe, expect, test } from "vitest";
+import { eventually } from "../support/operator.ts";
+import { run } from "../support/process.ts";
+import { allReports, told } from "../support/reports.ts";
+import { IDLE_IMAGE } from "./image.ts";
+import { whyNoNode } from "./needs.ts";
+import { type RealNode, startRealNode } from "./node.ts";
+import { buildImages, OPERATOR_IMAGE, RELAY_IMAGE, whyNoImages } from "./operator-image.ts";
+
+const CHART = join(import.meta.dirname, "../../charts/policy-violation-operator");
+const RELEASE = "policy-violation-operator";
+const NAMESPACE = "kubearmor";
+const IN = ["-n", NAMESPACE];
+
+const WORKLOAD = [
+  { apiVersion: "v1", kind: "Namespace", metadata: { name: "shop" } },
+  {
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata: { name: "cart", namespace: "shop" },
+    spec: {
+      replicas: 2,
+      selector: { matchLabels: { app: "cart" } },
+      template: {
+        metadata: { labels: { app: "cart" } },
+        spec: { containers: [{ name: "cart", image: IDLE_IMAGE, imagePullPolicy: "Never" }] },
+      },
+    },
+  },
+];
+
+/** As KubeArmor's own: name, labels, port. */
+const RELAY = [
+  {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: {
+      name: "kubearmor-relay",
+      namespace: NAMESPACE,
+      labels: { "kubearmor-app": "kubearmor-relay" },
+    },
+    spec: {
+      terminationGracePeriodSeconds: 0,
+      containers: [{ name: "relay", image: RELAY_IMAGE, imagePullPolicy: "Never" }],
+    },
+  },
+  {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { name: "kubearmor", namespace: NAMESPACE },
+    spec: { selector: { "kubearmor-app": "kubearmor-relay" }, ports: [{ port: 32767 }] },
+  },
+];
+
+const lacking = [whyNoNode(), whyNoImages()].filter((why) => why !== undefined).join("; ");
+
+const wanted = process.env["PVO_TEST_NODE"] === "1";
+const missing = wanted ? lacking : "it takes minutes: `npm run test:node`";
+
+describe.skipIf(missing !== "")(`the operator on a real node (${missing || "here"})`, () => {
+  let node: RealNode;
+  let pods: string[];
+  let pushed = 0;
+
+  beforeAll(async () => {
+    const dir = mkdtempSync(join(tmpdir(), "pvo-images-"));
+    try {
+      const archives = await buildImages(dir);
+      node = await startRealNode();
+      for (const archive of archives) await node.importImage(archive);
+    } finally {
+      // buildah leaves its storage mounted onto itself.
+      await run("umount", ["-l", join(dir, "storage/overlay")]);
+      rmSync(dir, { recursive: true, force: true });
+    }
+    return () => node.stop();
+  }, 900_000);
+
+  const apply = (objects: readonly object[]) =>
+    node.apply(`${objects.map((object) => JSON.stringify(object)).join("\n---\n")}\n`);
+  const helm = (...args: string[]) => node.helm([...args, ...IN]);
+
+  /** Asks the relay's pod through the API server's proxy; a body begins a flood. */
+  async function relay(body?: object): Promise<{ clients: number; pushed: number; queued: number }> {
+    const path = `/api/v1/namespaces/${NAMESPACE}/pods/kubearmor-relay:8081/proxy/`;
+    return (await node.request(body === undefined ? "GET" : "POST", path, body)).body;
+  }
+
+  /** Sends `count` alerts about the pods that run, without waiting for their end. */
+  async function flood(count: number, ratePerSec: number): Promise<void> {
+    const alerts = pods.map((PodName) => ({
+      HostName: node.nodeName,
+      NamespaceName: "shop",
+      PodName,
+      Owner: { Ref: "Deployment", Name: "cart", Namespace: "shop" },
+      PolicyName: "no-package-managers",
+    }));
+    await relay({ alerts, count, ratePerSec });
+    pushed += count;
+  }
+
+  async function allTold(): Promise<void> {
+    await eventually(`${pushed} alerts are sent`, async () => (await relay()).pushed === pushed, 120_000);
+    await eventually(
+      `the reports tell ${pushed}`,
+      async () => told(await allReports(node)) === pushed,
+      120_000,
+    ).catch(async (error: unknown) => {
+      const reports = await allReports(node);
+      throw new Error(`${told(reports)} of ${pushed}: ${JSON.stringify(reports.map((r) => r.coverage))}`, {
+        cause: error,
+      });
+    });
+  }
+
+  async function leader(): Promise<string> {
+    const holder = await node.kubectl([
+      "get",
+      "lease",
+      RELEASE,
+      ...IN,
+      "-o",
+      "jsonpath={.spec.holderIdentity}",
+    ]);
+    return holder.replace(/_.*$/, "");
+  }
+
+  test("helm install, with no value but the image's name, gives two ready pods before KubeArmor is there", async () => {
+    const notes = await helm(
+      ...["install", RELEASE, CHART, "--create-namespace", "--set", `image.repository=${OPERATOR_IMAGE}`],
+      ...["--wait", "--timeout", "180s"],
+    );
+    expect(notes).toContain("WARNING: there is no Service kubearmor in the namespace kubearmor");
+    const ready = ["get", "deployment", RELEASE, ...IN, "-o", "jsonpath={.status.readyReplicas}"];
+    expect(await node.kubectl(ready)).toBe("2");
+    expect(await helm("test", RELEASE)).toContain("Phase:          Succeeded");
+  });
+
+  test("when KubeArmor comes, its alerts become reports, exactly", async () => {
+    await apply([...WORKLOAD, ...RELAY]);
+    await node.kubectl(["wait", "--for=condition=Ready", "pod", "--all", ...IN, "--timeout=60s"]);
+    await node.kubectl(["rollout", "status", "deployment/cart", "-n", "shop", "--timeout=60s"]);
+    const names = await node.kubectl([
+      "get",
+      "pods",
+      "-n",
+      "shop",
+      "-o",
+      "jsonpath={.items[*].metadata.name}",
+    ]);
+    pods = names.split(" ");
+    expect(pods).toHaveLength(2);
+    await eventually("the relay has a client", async () => (await relay()).clients > 0, 120_000);
+    await flood(500, 100);
+    await allTold();
+    const [report] = await allReports(node);
+    expect(report?.metadata).toMatchObject({ namespace: "shop", name: "no-package-managers" });
+    expect(report?.summary).toMatchObject({
+      occurrences: 500,
+      prevented: 500,
+      pods: 2,
+      workloads: 1,
+      nodes: 1,
+    });
+  });
+
+  test("kubectl describe pod shows the Event", async () => {
+    const described = await eventually("an Event", async () => {
+      const text = await node.kubectl(["describe", "pod", pods[0] ?? "", "-n", "shop"]);
+      return text.includes("PolicyViolationPrevented") && text;
+    });
+    expect(described).toMatch(/Warning\s+PolicyViolationPrevented\s.*reports\.kubearmor\.com/);
+  });
+
+  test("a rolling upgrade leaves every report, and two ready pods", async () => {
+    await helm(
+      "upgrade",
+      RELEASE,
+      CHART,
+      "--reuse-values",
+      "--set-string",
+      "podAnnotations.turn=2",
+      "--wait",
+      "--timeout",
+      "180s",
+    );
+    expect(told(await allReports(node))).toBe(pushed);
+    await helm("rollback", RELEASE, "1", "--wait", "--timeout", "180s");
+    expect(told(await allReports(node))).toBe(pushed);
+    expect(await leader()).toMatch(/^policy-violation-operator-/);
+  });
+
+  test("uninstall leaves the reports and no pod", async () => {
+    expect(await helm("uninstall", RELEASE, "--wait")).toContain("kept due to the resource policy");
+    expect(told(await allReports(node))).toBe(pushed);
+    const labels = ["-l", `app.kubernetes.io/instance=${RELEASE}`];
+    await eventually(
+      "no pod is left",
+      async () => (await node.kubectl(["get", "pods", ...IN, ...labels, "-o", "name"])) === "",
+    );
+  });
+});

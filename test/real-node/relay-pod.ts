@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Runs in a pod as KubeArmor's relay: the KubeArmor node server on KubeArmor's port, and beside it a port by which the
+// test commands it through the API server's proxy.
+// Invariant: it sends what it is told to send, to every client alike, and tells how many.
+
+import { createServer } from "node:http";
+import { makeAlert, type WireAlert } from "../kubearmor-node/alerts.ts";
+import { startNode } from "../kubearmor-node/server.ts";
+
+const RELAY_PORT = 32_767;
+const CONTROL_PORT = 8081;
+
+/** What `POST /flood` takes. */
+export interface Flood {
+  /** What each alert says beside the defaults; they take turns. */
+  alerts: WireAlert[];
+  count: number;
+  ratePerSec: number;
+}
+
+async function main(): Promise<void> {
+  const node = await startNode({ host: "0.0.0.0", port: RELAY_PORT, dropLikeKubeArmor: false });
+  createServer((request, response) => {
+    let body = "";
+    request.on("data", (chunk) => {
+      body += chunk;
+    });
+    request.on("end", () => {
+      if (request.method === "POST") {
+        const { alerts, count, ratePerSec } = JSON.parse(body) as Flood;
+        node
+          .flood({ alert: alerts.map(makeAlert), count, ratePerSec })
+          .catch((error: unknown) => process.stderr.write(`${error}\n`));
+      }
+      response.setHeader("Content-Type", "application/json");
+      response.end(JSON.stringify(node.stats()));
+    });
+  }).listen(CONTROL_PORT, "0.0.0.0");
+  process.once("SIGTERM", () => process.exit(0));
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${error}\n`);
+  process.exit(1);
+});
