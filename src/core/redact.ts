@@ -23,6 +23,9 @@ const SECRET_NAMES = [
   "secrets?",
   "tokens?",
   "(?<=_)auth",
+  "authorization",
+  "(?<![a-z])otp(?![a-z])",
+  "hmac[-_.]?key",
   "api[-_.]?key",
   "access[-_.]?key(?:[-_.]?id)?",
   "account[-_.]?key",
@@ -47,6 +50,23 @@ const SHORT_OPTIONS: readonly (readonly [programs: string, options: string])[] =
   ["mongo[a-z]*|sshpass|az|mosquitto_(?:pub|sub)", "-p$|-P$"],
   ["(?:docker|podman|nerdctl|buildah|skopeo|crane|helm|oras)\\s(?:\\S{1,64}\\s)?login", "-p$"],
   ["redis-cli|valkey-cli", "-a$"],
+  [
+    "oc\\s(?:\\S{1,64}\\s)?login|rdesktop|evil-winrm|crackmapexec|netexec|nxc|hydra|medusa|cqlsh|cypher-shell",
+    "-p$",
+  ],
+  ["isql|osql|xfreerdp", "-P$"],
+  ["openssl", "-[kK]$"],
+  ["https?|xh", "(?:-a|--auth)$[^\\s:]{1,128}:"],
+  ["java", "-auth$[^\\s:]{1,128}:"],
+  ["lftp", "-u$[^\\s,]{1,128},"],
+  ["curl", "(?:-E|--cert)$[^\\s:]{1,256}:"],
+  ["rabbitmqctl", "(?:add_user|change_password|authenticate_user)\\s+\\S+\\s+"],
+  ["wpa_passphrase", "(?!-)\\S+\\s+"],
+  ["nmcli|iwctl", "(?:password|--passphrase)\\s+"],
+  ["iwconfig", "key\\s+(?:s:)?"],
+  ["mc|mcli", "(?:alias|config\\shost)\\s(?:set|add)\\s+\\S+\\s+\\S+\\s+\\S+\\s+"],
+  ["net\\suse", "(?!/)\\S+\\s+(?!/)(?:[/\\\\]{2}\\S+\\s+)?(?!/)"],
+  ["jq", "--arg\\s+(?:pass|pw|secret|token|key)\\S*\\s+"],
   ["ldap[a-z]+", "-w$"],
   ["useradd|usermod", "-p$"],
   ["htpasswd", "-[a-zA-Z]*b[a-zA-Z]*\\s+\\S+\\s+\\S+$"],
@@ -59,7 +79,7 @@ const SHORT_OPTIONS: readonly (readonly [programs: string, options: string])[] =
 
 /** What every secret of a known form has one of; keeps the costly expressions away from most alerts. */
 const SUSPICIOUS =
-  /:|[=\s]-[abcpuwx]|pass|pw|secret|token|key|cred|auth|bearer|basic|cookie|connect|sig|akia|asia|agpa|aida|aroa|anpa|aiza|eyj|xox|gh[a-z]_|glpat|github_|[sr]k[-_]|ya29|dop_|shpat|whsec|sg\.|hvs\.|npm_|vault/i;
+  /:|[=\s]-[abckpuwx]|<<<|sudo|net use|alias|config|add_user|sqlplus|identified|8q~|hf_|pypi-|dckr|atatt|lin_api|pass|pw|secret|token|key|cred|auth|bearer|basic|cookie|connect|sig|akia|asia|agpa|aida|aroa|anpa|aiza|eyj|xox|gh[a-z]_|glpat|github_|[sr]k[-_]|ya29|dop_|shpat|whsec|sg\.|hvs\.|npm_|vault/i;
 
 /** How much of a text is searched for secrets; twice what is kept of it. */
 const SEARCHED_BYTES = 1024;
@@ -108,7 +128,7 @@ export function createRedactor(options: RedactionOptions = {}): Redact {
 }
 
 function builtInRules(extraNames: readonly string[]): Rule[] {
-  return [...formRules(), ...nameRules(extraNames), ...SHORT_OPTIONS.map(shortOptionRule)];
+  return [...formRules(), ...placeRules(), ...nameRules(extraNames), ...SHORT_OPTIONS.map(shortOptionRule)];
 }
 
 /** Secrets that show by their own form. */
@@ -141,7 +161,7 @@ function formRules(): Rule[] {
     { pattern: /\b(?:AKIA|ASIA|AGPA|AIDA|AROA|ANPA)[0-9A-Z]{16}\b/g, replacement: MASK },
     {
       pattern:
-        /\b(?:gh[pousr]_|github_pat_|glpat-|xox[abeoprs]-|[sr]k_(?:live|test)_|sk-|AIza|npm_|hvs\.|ya29\.|SG\.|dop_v1_|shpat_|whsec_)[A-Za-z0-9_.-]{10,}/g,
+        /\b(?:gh[pousr]_|github_pat_|gl(?:pat|ptt|dt|rt|soat)-|hf_|pypi-|dckr_[op]at_|lin_api_|ATATT3|AGE-SECRET-KEY-1|xox[abeoprs]-|[sr]k_(?:live|test)_|sk-|AIza|npm_|hvs\.|ya29\.|SG\.|dop_v1_|shpat_|whsec_)[A-Za-z0-9_.-]{10,}/g,
       replacement: MASK,
     },
     { pattern: /\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)?/g, replacement: MASK },
@@ -155,6 +175,53 @@ function formRules(): Rule[] {
       pattern: /((?:^|\s)-U\s{0,3}[^\s%]{1,128}%)\S+/g,
       replacement: `$1${MASK}`,
     },
+  ];
+}
+
+/** Programs that take a secret on standard input, which a shell's command line may hold. */
+const STDIN_READERS = "sudo|su|passwd|chpasswd|cryptsetup|kinit|gpg|openssl|(?:docker|podman|nerdctl|helm)";
+
+/** Secrets that show by what stands before or behind them. */
+function placeRules(): Rule[] {
+  const rule = (pattern: RegExp): Rule => ({ pattern, replacement: `$1${MASK}` });
+  return [
+    rule(/(hooks\.slack\.com\/(?:services|workflows|triggers)\/)\S+/gi),
+    // An application's secret in Azure: three characters, 8Q~, and the rest.
+    rule(/((?<![A-Za-z0-9_~.-]))[A-Za-z0-9_~.-]{3}8Q~[A-Za-z0-9_~.-]{20,40}/g),
+    // SQL.
+    rule(/(\b(?:identified\s{1,3}by|password)\s{1,3}(?:values\s{1,3}|as\s{1,3})?)(?:'[^']*'?|"[^"]*"?)/gi),
+    rule(/(\bdb\.auth\(\s{0,3}["'][^"']{0,128}["']\s{0,3},\s{0,3})(?:'[^']*'?|"[^"]*"?)/g),
+    rule(/((?:\bjdbc:oracle:[a-z0-9]+:|\bsqlplus\s(?:-\S{1,32}\s+){0,4})[^\s/@"']{1,128}\/)[^\s@"']+/gi),
+    // domain/user:password@host, as Impacket's tools have it; not an image with a tag and a digest.
+    rule(/((?:^|[\s"'])[\w.-]{1,64}\/[\w.$-]{1,64}:)[^\s@/"']{1,128}(?=@(?!sha\d))/g),
+    rule(/(:pserver:[^\s:@]{1,64}:)[^\s@]+(?=@)/gi),
+    // JSON within a quoted text.
+    rule(
+      /(\\["'][a-z0-9_.-]*(?:pass|pwd|secret|token|key|auth)[a-z0-9_.-]*\\["']\s{0,3}[:=]\s{0,3}\\["'])[^\\"']+/gi,
+    ),
+    // /password:x, as programs from Windows have it.
+    rule(/((?:^|\s)\/(?:p|rp|pw|pwd|pass|password|token|key)[:=])[^\s/]\S*/gi),
+    rule(
+      /(\b(?:config|configure)\s{1,3}set\s{1,3}\S{0,64}(?:pass|pwd|secret|token|key|auth)\S{0,64}\s{1,3})\S+/gi,
+    ),
+    rule(/(\b(?:requirepass|masterauth)\s{1,3})\S+/gi),
+    rule(
+      /(\b(?:redis|valkey|keydb)-cli\s(?:[^|;&]{0,256}?\s)?auth\s{1,3}(?:\S{1,64}\s{1,3}(?=\S+\s*$))?)\S+/gi,
+    ),
+    rule(/((?<=\bcreate\s{1,3}secret\s[^|;&]{0,900})--from-literal[=\s][^\s=]{1,253}=)\S+/g),
+    rule(/(\bopenssl\s{1,3}passwd\s{1,3}(?:-salt\s\S+\s{1,3}|-\S{1,16}\s{1,3}){0,4})(?!-)\S+/g),
+    rule(
+      new RegExp(
+        String.raw`(\b(?:${STDIN_READERS})\s[^|;&]{0,256}?<<<\s{0,3})(?:'[^']*'?|"[^"]*"?|\S+)`,
+        "g",
+      ),
+    ),
+    rule(
+      new RegExp(
+        String.raw`(\b(?:echo|printf)\s{1,3}(?:-\S{1,8}\s{1,3}){0,3})[^|;&]{1,512}?(?=\s{0,3}\|\s{0,3}(?:${STDIN_READERS})(?:\s|$))`,
+        "g",
+      ),
+    ),
   ];
 }
 

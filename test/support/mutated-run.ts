@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Alerts of any form through the decoders, the memo and the books into reports, and what must hold afterwards. Bytes
+// go two ways at once, the quick one and the one that reads everything: they must come to the same.
+
+import type { FeedListener } from "../../src/feed/feed.ts";
+import { alertFromJson } from "../../src/feed/json.ts";
+import { RawAlertReader } from "../../src/feed/raw-alert.ts";
+import { readAlert } from "../../src/feed/wire.ts";
+import { problemsOf, Simulation } from "../property/pipeline-simulation.ts";
+import { MEMORY } from "./gen.ts";
+import { mutateBytes, mutateJson, randomFrom } from "./mutation.ts";
+import { sampleAlerts, sampleMessages } from "./samples.ts";
+
+const MEMORY_OF_TEST = { ...MEMORY, maxViolations: 5000, maxViolationsPerWorkload: 500, maxReports: 500 };
+
+export class MutatedRun {
+  readonly quick = new Simulation({ options: { memory: MEMORY_OF_TEST } });
+  readonly thorough = new Simulation({ options: { memory: MEMORY_OF_TEST } });
+  readonly #reader = new RawAlertReader();
+
+  async start(): Promise<void> {
+    await this.quick.start();
+    await this.thorough.start();
+  }
+
+  /** One message, as the stream's feed takes it. */
+  bytes(message: Uint8Array): void {
+    // The stream's buffers are used again.
+    const copy = Buffer.from(message);
+    const read = readAlert(message);
+    if (this.#reader.find(copy)) this.quick.pipeline.onAlert(this.#reader, 0);
+    else tell(this.quick.pipeline, readAlert(copy), "invalid_wire");
+    copy.fill(0x58);
+    tell(this.thorough.pipeline, read, "invalid_wire");
+  }
+
+  /** One line, as the file's feed takes it. */
+  json(text: string): void {
+    let value: unknown;
+    try {
+      value = JSON.parse(text);
+    } catch {
+      for (const { pipeline } of this.#both()) pipeline.onRejected("invalid_json", "injected", 1);
+      return;
+    }
+    const alert = alertFromJson(value);
+    for (const { pipeline } of this.#both()) tell(pipeline, alert, "not_an_alert");
+  }
+
+  /** Lets the reports be written. */
+  async advance(ms: number): Promise<void> {
+    for (const simulation of this.#both()) await simulation.clock.advance(ms);
+  }
+
+  /** Ends; returns what is wrong, in words. */
+  async stop(): Promise<string[]> {
+    const problems: string[] = [];
+    for (const simulation of this.#both()) {
+      await simulation.stop();
+      problems.push(...problemsOf(simulation));
+    }
+    const [a, b] = [this.quick, this.thorough].map(({ store }) =>
+      JSON.stringify(store.reports.map(withoutStore)),
+    );
+    if (a !== b) problems.push("the quick way and the thorough one came to different reports");
+    const [x, y] = [this.quick, this.thorough].map(({ pipeline }) => JSON.stringify(pipeline.books));
+    if (x !== y) problems.push(`different books: ${x} and ${y}`);
+    return problems;
+  }
+
+  #both(): readonly [Simulation, Simulation] {
+    return [this.quick, this.thorough];
+  }
+}
+
+function withoutStore<T extends { metadata: { name: string } }>(report: T): T {
+  return { ...report, metadata: { name: report.metadata.name } };
+}
+
+type Told = ReturnType<typeof readAlert>;
+
+function tell(listener: FeedListener, alert: Told, reason: "invalid_wire" | "not_an_alert"): void {
+  if (alert === null) listener.onRejected(reason, "injected", 0);
+  else listener.onAlert(alert, 0);
+}
+
+/** So many reports and what led to them are looked at together. */
+const PART = 2000;
+
+/** Sends `count` mutated alerts, half as bytes and half as JSON; returns what is wrong, in words. */
+export async function runMutated(count: number, seed: number): Promise<string[]> {
+  const random = randomFrom(seed);
+  const alerts = sampleAlerts();
+  const messages = sampleMessages();
+  for (let done = 0; done < count; done += PART) {
+    const run = new MutatedRun();
+    await run.start();
+    const part = Math.min(PART, count - done);
+    for (let i = 0; i < part; i++) {
+      if (i % 2 === 0) run.bytes(mutateBytes(messages[i % messages.length] as Buffer, messages, random));
+      else run.json(mutateJson(alerts[i % alerts.length] as object, random));
+      if (i % 500 === 0) await run.advance(1000);
+    }
+    const problems = await run.stop();
+    if (run.quick.pipeline.books.received !== part) problems.push(`not all of ${part} were received`);
+    if (problems.length > 0) return [`in alerts ${done} to ${done + part}:`, ...problems];
+  }
+  return [];
+}
