@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Who runs a process chooses its arguments, paths and names. What an attacker may write there is followed to every
+// place where a person or a program reads it: etcd, Events, kubectl's output, the log.
+
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { parseAllDocuments } from "yaml";
+import type { Report } from "../../src/api/v1alpha1.ts";
+import { readAlerts, type WireAlert } from "../kubearmor-node/alerts.ts";
+import type { KubeArmorNode } from "../kubearmor-node/node.ts";
+import { startNode } from "../kubearmor-node/server.ts";
+import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
+import { balancedBooks, eventually, OperatorProcess } from "../support/operator.ts";
+import { allReports } from "../support/reports.ts";
+import { manifest, objectsOf } from "../support/sample-objects.ts";
+import { SAMPLES_PATH, sampleAlerts } from "../support/samples.ts";
+import { faultsOf } from "../unit/core/report-check.ts";
+
+const missing = whyNoCluster();
+const SECRET = "hunter2SECRET9";
+const SAMPLE = readAlerts(SAMPLES_PATH).find(({ PodName }) =>
+  PodName?.startsWith("wordpress-7"),
+) as WireAlert;
+const NAMESPACE = SAMPLE.NamespaceName as string;
+
+/** What makes a terminal, a log reader or a browser do something, or show something else than there is. */
+const RAW = /[^\P{C}\n]|[\u2028\u2029]/u;
+
+const TEXTS: readonly string[] = [
+  "\x1b[2J\x1b]0;owned\x07\x1b[31m",
+  "\x9b31m\x00\x08\r",
+  "\u202egnp.exe\u2066\u200b\ufeff",
+  "a: &x [*x]\n---\n- !!js/function x\n# {{ .Values }} ${jndi:ldap://x}",
+  "[click](javascript:alert(1)) | <script>alert(1)</script> `rm -rf` **x**",
+  "__proto__",
+  "constructor",
+  "toString",
+];
+const POLICIES: readonly string[] = [
+  "../x",
+  "../../../etc/passwd",
+  "kube-system",
+  "p".repeat(300),
+  `${"p".repeat(299)}q`,
+  "Foo",
+  "foo",
+  "foo!",
+  "FOO",
+  "__proto__",
+  "constructor",
+  "default-posture",
+  "\x1b[31mred",
+  "-",
+  "a/b?c=d#e%00",
+];
+const NAMESPACES = ["../x", "n".repeat(300), "__proto__", "\x1b[2J", "kube-system", "default"];
+
+let time = Date.now() - 60_000;
+
+function alert(mods: Partial<WireAlert>): WireAlert {
+  time += 10;
+  return { ...SAMPLE, UpdatedTime: new Date(time).toISOString(), HostPID: time % 100_000, ...mods };
+}
+
+function hostileAlerts(): WireAlert[] {
+  const command = (text: string) => ({ Source: `/bin/sh -c ${text}`, Resource: `/usr/bin/x ${text}` });
+  return [
+    ...TEXTS.flatMap((text) => [
+      alert(command(text)),
+      alert({ ...command(text), Operation: "File", Resource: `/tmp-x/${text}`, Cwd: text, TTY: text }),
+      alert({
+        Message: text,
+        Tags: `${text},x`,
+        ContainerName: text,
+        Labels: text,
+        Action: text,
+        Type: text,
+      }),
+      alert({ PodName: text, Operation: text }),
+      alert({ PolicyName: "", Type: text, NamespaceName: text }),
+    ]),
+    ...POLICIES.map((PolicyName) => alert({ PolicyName })),
+    ...NAMESPACES.map((NamespaceName) => alert({ NamespaceName, PolicyName: "same" })),
+    alert(command(`--password ${SECRET} ${"A".repeat(65_536)}`)),
+    alert(command(`${"A".repeat(65_536)} --password ${SECRET}`)),
+    alert(command(`curl -H 'Authorization: Bearer ${SECRET}' https://user:${SECRET}@host/?token=${SECRET}`)),
+    alert({ ProcessName: `/x --token=${SECRET}`, ParentProcessName: `/y -p${SECRET} PASSWORD=${SECRET}` }),
+    alert({ Cwd: `/tmp/password=${SECRET}`, Data: `syscall=X args=--api-key=${SECRET}` }),
+    alert({ PolicyName: "", Source: `x --password ${SECRET}` }),
+  ];
+}
+
+describe.skipIf(missing !== undefined && !process.env["CI"])(
+  `hostile input (${missing ?? "real parts"})`,
+  () => {
+    let cluster: Cluster;
+    let node: KubeArmorNode;
+    let operator: OperatorProcess;
+
+    beforeAll(async () => {
+      cluster = await startCluster();
+      await cluster.applyCrds();
+      await cluster.apply(manifest(objectsOf(sampleAlerts())));
+      node = await startNode({ dropLikeKubeArmor: false });
+      operator = new OperatorProcess({
+        kubeconfig: cluster.kubeconfigPath,
+        relay: node.address,
+        env: { PVO_LOG_LEVEL: "debug" },
+      });
+      await node.waitForClients();
+    });
+    afterAll(async () => {
+      await operator?.kill();
+      await node?.stop();
+      await cluster?.stop();
+    });
+
+    test("is followed to every place where it is read, and nothing raw and no secret is there", async () => {
+      const alerts = hostileAlerts();
+      node.push(alerts);
+      await operator.received(alerts.length);
+      await operator.written();
+      const { received } = await balancedBooks(operator);
+      expect(received).toBe(alerts.length);
+      await eventually("Events", async () => (await operator.metric("events_sent_total")) > 5);
+
+      const reports = await allReports(cluster);
+      expect(reports.flatMap((report: Report) => faultsOf(report))).toEqual([]);
+      // Each policy has a report of its own, however its name is spelled.
+      const told = new Set(reports.map((report: Report) => report.policy.name));
+      expect(
+        POLICIES.filter((name) => name.length < 300 && !RAW.test(name)).filter((name) => !told.has(name)),
+      ).toEqual([]);
+      expect(
+        reports.filter((report: Report) => report.metadata.namespace === NAMESPACE).length,
+      ).toBeGreaterThan(14);
+
+      const outputs: Record<string, string> = {
+        json: await cluster.kubectl(["get", "pvr,cpvr", "-A", "-o", "json"]),
+        yaml: await cluster.kubectl(["get", "pvr", "-A", "-o", "yaml"]),
+        table: await cluster.kubectl(["get", "pvr", "-A", "-o", "wide"]),
+        clusterTable: await cluster.kubectl(["get", "cpvr", "-o", "wide"]),
+        describe: await cluster.kubectl(["describe", "pvr", "-A"]),
+        pod: await cluster.kubectl(["describe", "pod", "-n", NAMESPACE]),
+        events: await cluster.kubectl(["get", "events", "-A"]),
+        eventsJson: await cluster.kubectl(["get", "events.events.k8s.io", "-A", "-o", "json"]),
+        log: operator.log.map((line) => JSON.stringify(line)).join("\n"),
+        stderr: operator.stderr,
+      };
+      for (const [where, text] of Object.entries(outputs)) {
+        expect(text.match(new RegExp(RAW.source, "gu"))?.slice(0, 3) ?? [], where).toEqual([]);
+        expect(text.includes(SECRET), `the secret is in ${where}`).toBe(false);
+      }
+      expect(parseAllDocuments(outputs["yaml"] as string)).toHaveLength(1);
+      expect(await operator.stop()).toBe(0);
+    });
+  },
+);

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The same alerts in any order, written in any batches: the same bytes.
+
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import type { Alert } from "../../src/api/alert.ts";
+import type { Report } from "../../src/api/v1alpha1.ts";
+import { runs, worldAlert } from "../support/gen.ts";
+import { Simulation } from "./pipeline-simulation.ts";
+
+/** What a report says, without what only this run of the store and the stream did. */
+function body({ policy, summary, violations, omitted, expired }: Report): unknown {
+  return { policy, summary, violations, omitted, expired };
+}
+
+async function told(batches: readonly (readonly Alert[])[]): Promise<string> {
+  const s = new Simulation();
+  await s.start();
+  for (const batch of batches) {
+    for (const alert of batch) s.pipeline.onAlert(alert, 0);
+    await s.clock.advance(10_000);
+  }
+  await s.stop();
+  return JSON.stringify(s.store.reports.map(body));
+}
+
+/** The alerts in another order, cut at some places. */
+function inBatches(alerts: readonly Alert[]): fc.Arbitrary<Alert[][]> {
+  const order = fc.shuffledSubarray([...alerts], { minLength: alerts.length, maxLength: alerts.length });
+  const cuts = fc.array(fc.nat(alerts.length), { maxLength: 4 });
+  return fc.tuple(order, cuts).map(([shuffled, at]) => {
+    const bounds = [0, ...at.toSorted((a, b) => a - b), shuffled.length];
+    return bounds.slice(1).map((end, i) => shuffled.slice(bounds[i], end));
+  });
+}
+
+/** What was delivered twice is the same in every byte; two deeds differ in their process. */
+function withDuplicates(alerts: readonly Alert[]): Alert[] {
+  const deeds = alerts.map((alert, i) => ({ ...alert, HostPID: 1000 + i }));
+  return [...deeds, ...deeds.filter((_, i) => i % 5 === 0)];
+}
+
+it("the same alerts in any order and any batches give byte-identical reports", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc
+        .array(worldAlert(), { minLength: 1, maxLength: 30 })
+        .map(withDuplicates)
+        .chain((alerts) => fc.tuple(fc.constant(alerts), inBatches(alerts))),
+      async ([alerts, batches]) => {
+        expect(await told(batches)).toBe(await told([alerts]));
+      },
+    ),
+    runs(60),
+  );
+});
