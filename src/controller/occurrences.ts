@@ -5,10 +5,9 @@
 // Invariant: pure; Events follow what was written, so a report always says at least what its Events say.
 
 import type { Report } from "../api/v1alpha1.ts";
-import type { Entry } from "../core/entry.ts";
 import type { Ledger } from "../core/ledger.ts";
 import type { Tally } from "../core/tally.ts";
-import type { ThrottleNotice } from "../core/violation.ts";
+import type { Identity, ThrottleNotice } from "../core/violation.ts";
 import type { Occurrence, Regarding } from "../events/event.ts";
 
 /** The occurrences of the write in flight of `ledger`, which has just landed as `report`. */
@@ -19,20 +18,22 @@ export function occurrencesOf(ledger: Ledger, report: Report): Occurrence[] {
     ...(ledger.namespace === undefined ? {} : { namespace: ledger.namespace }),
     ...(report.metadata.uid === undefined ? {} : { uid: report.metadata.uid }),
   };
-  return [...ledger.inFlightEntries].flatMap((entry) =>
-    subjects(ledger, entry).map(({ regarding, count, firstUs, lastUs }) => ({
+  return [...ledger.inFlightEntries].flatMap((entry) => {
+    const { identity } = entry;
+    const what = note(ledger, identity);
+    return subjects(ledger, entry.inFlight, identity).map(({ regarding, count, firstUs, lastUs }) => ({
       regarding,
       related,
       policy: ledger.policyName,
-      operation: entry.identity.operation,
-      action: entry.identity.action,
-      outcome: entry.identity.outcome,
-      note: note(ledger, entry),
+      operation: identity.operation,
+      action: identity.action,
+      outcome: identity.outcome,
+      note: what,
       count,
       firstUs,
       lastUs,
-    })),
-  );
+    }));
+  });
 }
 
 /** The occurrence that tells an application team that its pod's alerts are muted. */
@@ -63,14 +64,11 @@ interface Subject {
   lastUs: number;
 }
 
-function subjects(ledger: Ledger, entry: Entry): Subject[] {
-  const tally = entry.inFlight;
+function subjects({ namespace }: Ledger, tally: Tally | undefined, { workload }: Identity): Subject[] {
   if (!tally) return [];
-  const { namespace } = ledger;
   if (namespace !== undefined)
     return [...tally.pods.values()].map((pod) => podSubject(namespace, pod, tally));
   // A pod of a namespace that is gone, or of no Kubernetes at all, has nothing that an Event could be about.
-  const { workload } = entry.identity;
   if (workload.kind !== "Node") return [];
   const regarding = { kind: "Node", name: workload.name } as const;
   return [{ regarding, count: tally.occurrences, firstUs: tally.firstUs, lastUs: tally.lastUs }];
@@ -97,7 +95,7 @@ function regardingOf(namespace: string | undefined, pod: string, node: string): 
 const VERB = { Prevented: "was blocked", Allowed: "was not blocked", Unknown: "was reported" } as const;
 
 /** One sentence that stays the same for a series: what was done by what, whether it was stopped, by which policy. */
-function note(ledger: Ledger, { identity }: Entry): string {
+function note(ledger: Ledger, identity: Identity): string {
   const { severity, message } = ledger.policy.facts();
   const what = [identity.operation, identity.resource].filter((part) => part !== "").join(" ");
   const by = identity.source === "" ? "" : ` by ${identity.source}`;

@@ -8,6 +8,7 @@ import { ChangeLog } from "./change-log.ts";
 import { type GapKind, type Lapse, lapse, mergeLapses } from "./coverage.ts";
 import { Ledger } from "./ledger.ts";
 import { Place } from "./place.ts";
+import { Pods } from "./pods.ts";
 import { Rejections } from "./rejections.ts";
 import { type MemoryLimits, Room } from "./room.ts";
 import type { EpochUs } from "./time.ts";
@@ -291,8 +292,7 @@ type Moved = Parameters<Ledger["absorb"]>[1] extends Iterable<infer T> ? T : nev
 function moved(entry: Drained, namespace: string): Moved[] {
   if (!entry.pending) return [];
   const identity = { ...entry.identity, namespace };
-  const pods = new Map(
-    [...entry.pending.pods.values()].map((pod) => [podKey(undefined, pod.name, pod.node), pod] as const),
-  );
+  const pods = new Pods();
+  for (const pod of entry.pending.pods.values()) pods.set(podKey(undefined, pod.name, pod.node), pod);
   return [{ key: identityKey(identity), identity, tally: { ...entry.pending, pods } }];
 }

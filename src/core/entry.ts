@@ -3,22 +3,48 @@
 
 // One violation within a report's books, and what brings violations into them from elsewhere.
 
+import type { Outcome } from "../api/v1alpha1.ts";
 import type { Tally } from "./tally.ts";
 import type { Totals } from "./totals.ts";
-import { type Identity, type PolicyFacts, violationId } from "./violation.ts";
+import { type Identity, identityOf, type PolicyFacts, violationId, workloadKey } from "./violation.ts";
 
-/** One violation of the report. */
-export interface Entry {
+/** One violation of the report. What can be made of its key is made when it is asked for: there are many of them. */
+export class Entry {
   readonly key: string;
-  readonly id: string;
-  readonly identity: Identity;
+  readonly outcome: Outcome;
+  /** As workloadKey makes it. */
+  readonly workload: string;
   committed: Tally | undefined;
   inFlight: Tally | undefined;
   pending: Tally | undefined;
   /** True when occurrences from before may be among those that are counted without a violation. */
   lowerBound: boolean;
   /** True while the journal waits to be told of its pending counts. */
-  isNoted?: boolean;
+  isNoted = false;
+  /** What the map that holds it has counted for it; 0 in no map. */
+  heldBytes = 0;
+  #id: string | undefined;
+
+  /** A violation of which nothing is counted yet; `key` is that of the identity, `workload` that of its workload. */
+  constructor(key: string, identity: Identity, lowerBound: boolean, workload = workloadKey(identity)) {
+    this.key = key;
+    this.outcome = identity.outcome;
+    this.workload = workload;
+    this.lowerBound = lowerBound;
+    this.committed = undefined;
+    this.inFlight = undefined;
+    this.pending = undefined;
+  }
+
+  get id(): string {
+    this.#id ??= violationId(this.key);
+    return this.#id;
+  }
+
+  /** Made anew with each call. */
+  get identity(): Identity {
+    return identityOf(this.key);
+  }
 }
 
 /** One violation's counts, as they come from elsewhere. */
@@ -34,12 +60,6 @@ export interface RecoveredSet {
   totals: Totals;
   policy: PolicyFacts;
   entries: readonly Counted[];
-}
-
-/** A violation of which nothing is counted yet. */
-export function newEntry(key: string, identity: Identity, lowerBound: boolean): Entry {
-  const id = violationId(key);
-  return { key, id, identity, committed: undefined, inFlight: undefined, pending: undefined, lowerBound };
 }
 
 /** How many of them a report written now would tell of. */

@@ -9,6 +9,7 @@
 import type { Alert, RawAlert } from "../api/alert.ts";
 import type { Evidence } from "../api/v1alpha1.ts";
 import { deedOf } from "./decode.ts";
+import { PackedEvidence } from "./packed-evidence.ts";
 import { makeSafe, type Redact } from "./redact.ts";
 import { sanitize } from "./sanitize.ts";
 import { type EpochUs, formatMicroTime, parseMicroTime } from "./time.ts";
@@ -21,6 +22,8 @@ export interface KeptEvidence {
   read(): Evidence;
   /** Says that it is kept in a second place, so that neither may make room of it. */
   share(): void;
+  /** It is wanted no more where it was: what it shares with others it does not weigh any longer. */
+  leave(): void;
   /** An estimate of the heap that it takes, in bytes. */
   readonly weight: number;
 }
@@ -36,42 +39,13 @@ const MAX_UNREAD_BYTES = 2048;
 /** With more kept unread the oldest is read: what is read is smaller, since it shares its texts with others. */
 const MAX_UNREAD = 8192;
 
-/** Of what is kept of an alert, what is not its text; measured on Node 24. */
-const FIELD_BYTES = 16;
+/** What a copy takes beside its bytes; measured on Node 24. */
 const COPY_BYTES = 320;
-
-function weightOf(evidence: Evidence): number {
-  let bytes = FIELD_BYTES;
-  for (const value of Object.values(evidence)) {
-    bytes += FIELD_BYTES + (typeof value === "string" ? value.length : 0);
-  }
-  return bytes;
-}
-
-/** Evidence that has been read. */
-export class PlainEvidence implements KeptEvidence {
-  readonly timeUs: EpochUs;
-  readonly #evidence: Evidence;
-
-  constructor(timeUs: EpochUs, evidence: Evidence) {
-    this.timeUs = timeUs;
-    this.#evidence = evidence;
-  }
-
-  read(): Evidence {
-    return this.#evidence;
-  }
-
-  share(): void {}
-
-  get weight(): number {
-    return weightOf(this.#evidence);
-  }
-}
+const WRAPPED_BYTES = 70;
 
 /** Evidence as a stored report has it. */
 export function storedEvidence(evidence: Evidence): KeptEvidence {
-  return new PlainEvidence(parseMicroTime(evidence.time) ?? 0, evidence);
+  return new PackedEvidence(parseMicroTime(evidence.time) ?? 0, evidence);
 }
 
 /** A whole alert as evidence; `deed` is what decode has found in it. */
@@ -87,7 +61,7 @@ export class AlertSource implements EvidenceSource {
   }
 
   keep(timeUs: EpochUs): KeptEvidence {
-    return new PlainEvidence(timeUs, evidenceOf(this.#alert, timeUs, this.#redact, this.#deed));
+    return new PackedEvidence(timeUs, evidenceOf(this.#alert, timeUs, this.#redact, this.#deed));
   }
 }
 
@@ -112,11 +86,11 @@ export class RawSource implements EvidenceSource {
     const raw = this.#raw as RawAlert;
     const { length } = raw.bytes;
     if (length > MAX_UNREAD_BYTES) {
-      return new PlainEvidence(timeUs, evidenceOf(raw.read(raw.bytes), timeUs, this.#redact));
+      return new PackedEvidence(timeUs, evidenceOf(raw.read(raw.bytes), timeUs, this.#redact));
     }
     if (room instanceof UnreadEvidence && room.refill(raw, timeUs)) return room;
     const kept = new UnreadEvidence(raw, timeUs, this.#redact);
-    this.#unread[this.#next]?.read();
+    this.#unread[this.#next]?.pack();
     this.#unread[this.#next] = kept;
     this.#next = (this.#next + 1) % MAX_UNREAD;
     return kept;
@@ -128,7 +102,7 @@ class UnreadEvidence implements KeptEvidence {
   timeUs: EpochUs;
   readonly #reader: RawAlert;
   readonly #redact: Redact;
-  #kept: Uint8Array | Evidence;
+  #kept: Uint8Array | PackedEvidence;
   #length: number;
   #isShared = false;
 
@@ -142,11 +116,19 @@ class UnreadEvidence implements KeptEvidence {
   }
 
   read(): Evidence {
+    return this.pack().read();
+  }
+
+  pack(): PackedEvidence {
     if (this.#kept instanceof Uint8Array) {
       const alert = this.#reader.read(this.#kept.subarray(0, this.#length));
-      this.#kept = evidenceOf(alert, this.timeUs, this.#redact);
+      this.#kept = new PackedEvidence(this.timeUs, evidenceOf(alert, this.timeUs, this.#redact));
     }
     return this.#kept;
+  }
+
+  leave(): void {
+    if (this.#kept instanceof PackedEvidence) this.#kept.leave();
   }
 
   share(): void {
@@ -154,7 +136,9 @@ class UnreadEvidence implements KeptEvidence {
   }
 
   get weight(): number {
-    return this.#kept instanceof Uint8Array ? COPY_BYTES + this.#kept.length : weightOf(this.#kept);
+    return this.#kept instanceof Uint8Array
+      ? COPY_BYTES + this.#kept.length
+      : WRAPPED_BYTES + this.#kept.weight;
   }
 
   /** Takes another message in the place of this one; returns false where there is no room for it. */

@@ -5,7 +5,7 @@
 // Invariant: the meter is the sum over all maps that share it; what a map holds is added and taken off here and nowhere
 // else.
 
-import { type Entry, newEntry } from "./entry.ts";
+import { Entry } from "./entry.ts";
 import type { Tally } from "./tally.ts";
 import { type Identity, workloadKey } from "./violation.ts";
 import { WatchedMap } from "./watched-map.ts";
@@ -19,6 +19,8 @@ export class Meter {
 
 /** What one workload has in one report. */
 export interface Share {
+  /** Its key: one text for all of its violations. */
+  readonly workload: string;
   violations: number;
   bytes: number;
   /** Whether the last look found nothing in it that may leave. */
@@ -26,18 +28,16 @@ export interface Share {
 }
 
 // Measured on Node 24: a test compares the estimate with the heap.
-const ENTRY_BYTES = 500;
+const ENTRY_BYTES = 180;
 const TALLY_BYTES = 180;
-const FIRST_POD_BYTES = 330;
+const ONLY_POD_BYTES = 90;
+const PODS_BYTES = 200;
 const POD_BYTES = 150;
-/** Texts are kept in the key, and once more as fields of their own. */
-const COPIES = 2;
 
 /** The violations of one report by their keys. */
 export class EntryMap extends WatchedMap<string, Entry> {
   readonly #meter: Meter;
   readonly #shares = new Map<string, Share>();
-  readonly #weights = new Map<Entry, number>();
 
   constructor(meter: Meter) {
     super();
@@ -55,58 +55,65 @@ export class EntryMap extends WatchedMap<string, Entry> {
 
   /** Adds a violation of which nothing is counted yet. */
   begin(key: string, identity: Identity, lowerBound: boolean): Entry {
-    const entry = newEntry(key, identity, lowerBound);
+    const workload = workloadKey(identity);
+    const entry = new Entry(key, identity, lowerBound, this.#shares.get(workload)?.workload ?? workload);
     this.set(key, entry);
     return entry;
   }
 
   override set(key: string, entry: Entry): this {
-    this.#takeOff(this.get(key));
+    this.#leave(this.get(key));
     this.#putOn(entry);
     return super.set(key, entry);
   }
 
   override delete(key: string): boolean {
-    this.#takeOff(this.get(key));
+    this.#leave(this.get(key));
     return super.delete(key);
   }
 
   override clear(): void {
-    for (const entry of this.values()) this.#takeOff(entry);
+    for (const entry of this.values()) this.#leave(entry);
     super.clear();
   }
 
   /** Weighs an entry again, whose counts have changed. */
   reweigh(entry: Entry): void {
-    if (!this.#weights.has(entry)) return;
+    if (entry.heldBytes === 0) return;
     this.#takeOff(entry);
     this.#putOn(entry);
   }
 
   #putOn(entry: Entry): void {
     const bytes = weigh(entry);
-    const key = workloadKey(entry.identity);
-    const share = this.#shares.get(key) ?? { violations: 0, bytes: 0, isStuck: false };
+    const { workload } = entry;
+    const share = this.#shares.get(workload) ?? { workload, violations: 0, bytes: 0, isStuck: false };
     share.violations++;
     share.bytes += bytes;
     share.isStuck = false;
-    this.#shares.set(key, share);
-    this.#weights.set(entry, bytes);
+    this.#shares.set(workload, share);
+    entry.heldBytes = bytes;
     this.#meter.violations++;
     this.#meter.bytes += bytes;
   }
 
-  #takeOff(entry: Entry | undefined): void {
-    const bytes = entry && this.#weights.get(entry);
-    if (entry === undefined || bytes === undefined) return;
-    const key = workloadKey(entry.identity);
-    const share = this.#shares.get(key);
+  /** Takes off what is to be held no more. */
+  #leave(entry: Entry | undefined): void {
+    if (!entry) return;
+    this.#takeOff(entry);
+    for (const tally of [entry.committed, entry.inFlight, entry.pending]) tally?.latest?.leave();
+  }
+
+  #takeOff(entry: Entry): void {
+    const { heldBytes: bytes, workload } = entry;
+    if (bytes === 0) return;
+    const share = this.#shares.get(workload);
     if (share) {
       share.violations--;
       share.bytes -= bytes;
-      if (share.violations === 0) this.#shares.delete(key);
+      if (share.violations === 0) this.#shares.delete(workload);
     }
-    this.#weights.delete(entry);
+    entry.heldBytes = 0;
     this.#meter.violations--;
     this.#meter.bytes -= bytes;
   }
@@ -114,12 +121,13 @@ export class EntryMap extends WatchedMap<string, Entry> {
 
 /** An estimate of the heap that one violation takes. */
 export function weigh(entry: Entry): number {
-  let bytes = ENTRY_BYTES + COPIES * entry.key.length;
+  let bytes = ENTRY_BYTES + entry.key.length;
   for (const tally of [entry.committed, entry.inFlight, entry.pending]) if (tally) bytes += weighTally(tally);
   return bytes;
 }
 
 function weighTally({ pods, latest }: Tally): number {
-  const ofPods = pods.size === 0 ? 0 : FIRST_POD_BYTES + (pods.size - 1) * POD_BYTES;
+  const { size } = pods;
+  const ofPods = size === 0 ? 0 : size === 1 ? ONLY_POD_BYTES : PODS_BYTES + size * POD_BYTES;
   return TALLY_BYTES + ofPods + (latest?.weight ?? 0);
 }

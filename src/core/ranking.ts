@@ -7,7 +7,6 @@
 
 import type { Entry } from "./entry.ts";
 import type { EpochUs } from "./time.ts";
-import { workloadKey } from "./violation.ts";
 
 /** What happened outlives what may have, and that what was stopped. */
 const OUTCOME_RANK = { Allowed: 0, Unknown: 1, Prevented: 2 } as const;
@@ -17,7 +16,7 @@ type LastSeen = (entry: Entry) => EpochUs;
 /** The best first: by outcome, then the most recent; ties by id. */
 function byRank(lastUs: LastSeen): (a: Entry, b: Entry) => number {
   return (a, b) =>
-    OUTCOME_RANK[a.identity.outcome] - OUTCOME_RANK[b.identity.outcome] ||
+    OUTCOME_RANK[a.outcome] - OUTCOME_RANK[b.outcome] ||
     lastUs(b) - lastUs(a) ||
     (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
 }
@@ -34,7 +33,7 @@ export function fairest(entries: readonly Entry[], count: number, share: number)
   const seen = new Map<string, number>();
   const turns: Entry[][] = [];
   for (const entry of entries.toSorted(byRank(written))) {
-    const key = workloadKey(entry.identity);
+    const key = entry.workload;
     const position = seen.get(key) ?? 0;
     seen.set(key, position + 1);
     const turn = Math.floor(position / share);
@@ -45,6 +44,6 @@ export function fairest(entries: readonly Entry[], count: number, share: number)
 
 /** The `count` lowest ranked of one workload that may leave: nothing that is in a write whose fate is open. */
 export function lowest(entries: Iterable<Entry>, workload: string, count: number): Entry[] {
-  const own = [...entries].filter((entry) => !entry.inFlight && workloadKey(entry.identity) === workload);
+  const own = [...entries].filter((entry) => !entry.inFlight && entry.workload === workload);
   return own.sort(byRank(counted)).slice(-count);
 }

@@ -29,7 +29,8 @@ export class Reach {
     this.workloads.floor = base?.workloads ?? 0;
     this.pods.floor = base?.pods ?? 0;
     this.nodes.floor = base?.nodes ?? 0;
-    for (const { identity, committed, inFlight, pending } of entries) {
+    for (const entry of entries) {
+      const { identity, committed, inFlight, pending } = entry;
       for (const tally of [committed, inFlight, pending]) if (tally) this.seeTally(identity, tally);
     }
   }

@@ -7,6 +7,7 @@
 import type { LayerRow, ViolationRow } from "./change-log.ts";
 import type { RecoveredSet } from "./entry.ts";
 import { storedEvidence } from "./evidence.ts";
+import { Pods } from "./pods.ts";
 import { addPod, type Tally } from "./tally.ts";
 import { countOutcome, emptyTotals, type Totals, withoutExpiry } from "./totals.ts";
 import { type Identity, identityOf } from "./violation.ts";
@@ -44,7 +45,7 @@ function totalsOf(told: Totals, entries: readonly { identity: Identity; tally: T
 
 function tallyOf({ occurrences, firstUs, lastUs, evidence, pods }: ViolationRow): Tally {
   const latest = evidence && storedEvidence(evidence);
-  const tally: Tally = { occurrences, firstUs, lastUs, pods: new Map(), latest };
+  const tally: Tally = { occurrences, firstUs, lastUs, pods: new Pods(), latest };
   for (const pod of pods) addPod(tally, pod.key, pod.name, pod.node, pod.occurrences, pod.lastUs);
   return tally;
 }

@@ -18,10 +18,11 @@ import type {
 import { renderLapse } from "./coverage.ts";
 import { countWritten, type Entry } from "./entry.ts";
 import type { Ledger } from "./ledger.ts";
+import type { PodTally } from "./pods.ts";
 import { type PolicyCatalog, type ProvenanceFacts, provenanceOf } from "./provenance.ts";
 import { fairest } from "./ranking.ts";
 import { byteLength } from "./sanitize.ts";
-import { emptyTally, mergeInto, type PodTally, type Tally } from "./tally.ts";
+import { emptyTally, mergeInto, type Tally } from "./tally.ts";
 import { type EpochUs, formatMicroTime } from "./time.ts";
 
 /** Lowest raw severity (1..10) of each level; below `low` it is info. */

@@ -7,14 +7,15 @@
 
 import type { Coverage, Report, Violation, ViolationPod } from "../api/v1alpha1.ts";
 import { type Lapse, mergeLapses, parseLapse } from "./coverage.ts";
-import type { Base, Entry } from "./entry.ts";
+import { type Base, Entry } from "./entry.ts";
 import { storedEvidence } from "./evidence.ts";
 import type { Ledger } from "./ledger.ts";
+import { Pods } from "./pods.ts";
 import { toldKind } from "./provenance.ts";
 import { addPod, type Tally } from "./tally.ts";
 import { type EpochUs, parseMicroTime } from "./time.ts";
 import { countOutcome, emptyTotals, type Totals } from "./totals.ts";
-import { type Identity, identityKey, podKey, violationId } from "./violation.ts";
+import { type Identity, identityKey, podKey } from "./violation.ts";
 
 /** Makes a stored report the base of its ledger, or starts the ledger from zero. */
 export function rebaseOn(ledger: Ledger, report: Report | undefined): void {
@@ -49,9 +50,8 @@ function distinctOf({ summary }: Report): Omit<Base, "totals" | "entries"> {
 /** The summary, and at least what the list says: somebody's hand may have been in between. */
 function totalsOf({ summary, coverage, expired }: Report, entries: readonly Entry[]): Totals {
   const listed = emptyTotals();
-  for (const { identity, committed } of entries) {
-    if (committed)
-      countOutcome(listed, identity.outcome, committed.occurrences, committed.firstUs, committed.lastUs);
+  for (const { outcome, committed } of entries) {
+    if (committed) countOutcome(listed, outcome, committed.occurrences, committed.firstUs, committed.lastUs);
   }
   const prevented = Math.max(listed.prevented, count(summary?.prevented));
   const allowed = Math.max(listed.allowed, count(summary?.allowed));
@@ -96,16 +96,9 @@ function entryOf(namespace: string | undefined, violation: Violation): Entry {
     resource: violation.resource ?? "",
     namespace: violation.namespace ?? "",
   };
-  const key = identityKey(identity);
-  return {
-    key,
-    id: violationId(key),
-    identity,
-    committed: tallyOf(namespace, violation),
-    inFlight: undefined,
-    pending: undefined,
-    lowerBound: violation.lowerBound ?? false,
-  };
+  const entry = new Entry(identityKey(identity), identity, violation.lowerBound ?? false);
+  entry.committed = tallyOf(namespace, violation);
+  return entry;
 }
 
 function tallyOf(namespace: string | undefined, violation: Violation): Tally {
@@ -114,7 +107,7 @@ function tallyOf(namespace: string | undefined, violation: Violation): Tally {
     occurrences: count(violation.occurrences),
     firstUs: time(violation.firstSeen) ?? lastUs,
     lastUs,
-    pods: new Map(),
+    pods: new Pods(),
     latest: violation.latest && storedEvidence(violation.latest),
   };
   for (const pod of violation.pods ?? []) restorePod(tally, namespace, pod);

@@ -5,19 +5,10 @@
 // Invariant: merge is associative and commutative, so that neither the order of alerts nor of failures matters.
 
 import type { KeptEvidence } from "./evidence.ts";
+import { Pods } from "./pods.ts";
+import { TextPool } from "./text-pool.ts";
 import type { EpochUs } from "./time.ts";
 import type { Sighting } from "./violation.ts";
-
-/** What one pod did. */
-export interface PodTally {
-  name: string;
-  /** The node of its newest alert. */
-  node: string;
-  occurrences: number;
-  lastUs: EpochUs;
-  /** Its occurrences when the journal was last told of them. */
-  told?: number | undefined;
-}
 
 /** What has been seen of one violation. */
 export interface Tally {
@@ -25,16 +16,25 @@ export interface Tally {
   firstUs: EpochUs;
   lastUs: EpochUs;
   /** By podKey; at most MAX_PODS, the least recent leave first. Empty for host alerts. */
-  pods: Map<string, PodTally>;
+  pods: Pods;
   latest: KeptEvidence | undefined;
 }
 
 /** Pods remembered per violation; a report shows far fewer. A pod that left keeps its share of every total. */
 export const MAX_PODS = 1000;
 
+/** Names of pods and nodes, which many violations share. */
+const NAMES = new TextPool(8192, (name) => name);
+
 /** Nothing yet: the neutral element of merge. */
 export function emptyTally(): Tally {
-  return { occurrences: 0, firstUs: Number.POSITIVE_INFINITY, lastUs: 0, pods: new Map(), latest: undefined };
+  return {
+    occurrences: 0,
+    firstUs: Number.POSITIVE_INFINITY,
+    lastUs: 0,
+    pods: new Pods(),
+    latest: undefined,
+  };
 }
 
 /** Counts one alert. */
@@ -42,8 +42,10 @@ export function addAlert(tally: Tally, { violation, timeUs, source }: Sighting):
   tally.occurrences++;
   addTimes(tally, timeUs, timeUs);
   const { latest } = tally;
-  if (latest === undefined || timeUs > latest.timeUs) tally.latest = source.keep(timeUs, latest);
-  else if (timeUs === latest.timeUs) tally.latest = newerEvidence(latest, source.keep(timeUs, undefined));
+  if (latest === undefined || timeUs > latest.timeUs) {
+    tally.latest = source.keep(timeUs, latest);
+    if (latest !== tally.latest) latest?.leave();
+  } else if (timeUs === latest.timeUs) tally.latest = newerEvidence(latest, source.keep(timeUs, undefined));
   if (violation.pod !== "") addPod(tally, violation.podKey, violation.pod, violation.node, 1, timeUs);
 }
 
@@ -68,7 +70,7 @@ export function addPod(
 ): void {
   const known = target.pods.get(key);
   if (!known) {
-    target.pods.set(key, { name, node, occurrences, lastUs });
+    target.pods.set(NAMES.get(key), { name: NAMES.get(name), node: NAMES.get(node), occurrences, lastUs });
     if (target.pods.size > MAX_PODS) dropLeastRecent(target.pods);
     return;
   }
@@ -85,13 +87,15 @@ function addTimes(target: { firstUs: EpochUs; lastUs: EpochUs }, firstUs: EpochU
 /** The newer of two; of two at the same microsecond the one that sorts last, so that arrival order has no say. */
 function newerEvidence(a: KeptEvidence | undefined, b: KeptEvidence | undefined): KeptEvidence | undefined {
   if (!a || !b) return a ?? b;
-  if (a.timeUs !== b.timeUs) return a.timeUs > b.timeUs ? a : b;
-  return JSON.stringify(a.read()) >= JSON.stringify(b.read()) ? a : b;
+  const isA =
+    a.timeUs === b.timeUs ? JSON.stringify(a.read()) >= JSON.stringify(b.read()) : a.timeUs > b.timeUs;
+  (isA ? b : a).leave();
+  return isA ? a : b;
 }
 
 /** Of those seen last at the same time, the one that sorts first leaves, so that their order has no say. */
-function dropLeastRecent(pods: Map<string, PodTally>): void {
-  let oldest: [string, PodTally] | undefined;
+function dropLeastRecent(pods: Pods): void {
+  let oldest: [string, { lastUs: EpochUs }] | undefined;
   for (const [key, pod] of pods) {
     const isOlder = !oldest || pod.lastUs < oldest[1].lastUs;
     if (isOlder || (pod.lastUs === oldest?.[1].lastUs && key < oldest[0])) oldest = [key, pod];
