@@ -5,6 +5,7 @@
 // Invariant: no logic of its own; what is decided here is who knows whom, and when.
 
 import { randomBytes } from "node:crypto";
+import { Candidate, ONLY_REPLICA } from "./candidate.ts";
 import { ClusterContext } from "./cluster-context.ts";
 import type { Config } from "./config/config.ts";
 import { Journaling } from "./controller/journaling.ts";
@@ -17,13 +18,11 @@ import { sqliteJournal } from "./journal/sqlite.ts";
 import { KubeClient } from "./kube/client.ts";
 import { createEventSink } from "./kube/event-sink.ts";
 import type { LoadedKubeConfig } from "./kube/kubeconfig.ts";
-import { LeaderElector } from "./kube/leader-elector.ts";
 import type { Clock } from "./lib/clock.ts";
 import { ownObject, pipelineOptions } from "./pipeline-options.ts";
-import { type Leadership, metricsSource, type Observed, PassingCounts, readiness } from "./probes.ts";
+import { metricsSource, type Observed, PassingCounts, readiness } from "./probes.ts";
 import { relaySecurity } from "./relay-security.ts";
 import { createClusterSink } from "./sinks/cluster.ts";
-import type { ReportSink } from "./sinks/sink.ts";
 import type { Logger } from "./telemetry/log.ts";
 import { createMetrics, type Metrics } from "./telemetry/metrics.ts";
 import { type MetricsServer, startServer } from "./telemetry/server.ts";
@@ -57,11 +56,13 @@ class Operator {
   readonly #pipeline: Pipeline;
   readonly #context: ClusterContext;
   /** Undefined where this is the only replica. */
-  readonly #elector: LeaderElector | undefined;
+  readonly #candidate: Candidate | undefined;
   readonly #observed: Observed;
   /** Set once the server listens, before anything is written. */
   #metrics: Metrics | undefined;
   #server: MetricsServer | undefined;
+  /** Another replica has led after this one: what is unwritten here is that one's to write. */
+  #wasOvertaken = false;
 
   static async create(parts: OperatorParts): Promise<Operator> {
     const operator = new Operator(parts);
@@ -80,15 +81,18 @@ class Operator {
       timeoutMs: config.reports.writeTimeoutMs,
       observe: (call) => passing.countCall(call),
     });
-    this.#elector = config.leaderElection.enabled ? this.#candidate() : undefined;
+    this.#candidate = config.leaderElection.enabled
+      ? new Candidate({ config, client: this.#client, clock, logger, pipeline: () => this.#pipeline })
+      : undefined;
     this.#recorder = config.events.enabled ? this.#startRecorder() : undefined;
     const events: EventRecorder = this.#recorder ?? { record() {} };
+    const sink = createClusterSink({ client: this.#client, logger });
     const freshWriterId = writerId(config.identity);
     this.#journaling = startJournaling(parts, freshWriterId);
     this.#context = new ClusterContext({ ...parts, client: this.#client, pipeline: () => this.#pipeline });
     this.#pipeline = new Pipeline(pipelineOptions(config, freshWriterId), {
       journaling: this.#journaling,
-      sink: this.#guarded(createClusterSink({ client: this.#client, logger })),
+      sink: this.#candidate?.guard(sink) ?? sink,
       events,
       self: ownObject(config),
       clock,
@@ -105,45 +109,48 @@ class Operator {
       journaling: this.#journaling,
       passing,
       eventStats: () => this.#recorder?.stats(),
-      leadership: () => leadershipOf(this.#elector),
+      leadership: () => this.#candidate?.leadership() ?? ONLY_REPLICA,
+      isInStep: () => this.#candidate?.isInStep ?? false,
       severity: config.severity.thresholds,
       maxReportSeries: config.metrics.maxReportSeries,
     };
   }
 
-  /** Waits to lead, then reads and writes until told to stop, or until another replica has led. */
+  /** Reads from the start, and writes while it leads, until told to stop or until another replica has led. */
   async run(stop: AbortSignal): Promise<number> {
-    const leading = this.#elector ? await this.#elector.acquire(stop) : NEVER;
-    if (!leading) return await this.#close(true);
     const end = new AbortController();
     const until = AbortSignal.any([stop, end.signal]);
+    until.addEventListener("abort", () => this.#pipeline.onReadingEnds(), { once: true });
     const reading = this.#feed().run(this.#pipeline, until);
-    const mayWrite = await this.#write(leading, until);
+    const leading = this.#candidate ? await this.#candidate.standBy(until) : NEVER;
+    const last = leading && (await this.#write(leading, until));
     end.abort();
     await reading;
-    return await this.#close(mayWrite);
+    return await this.#close(last);
   }
 
   /**
    * Writes while this replica leads. Alerts are counted also while it does not: when it leads again, and nobody else
-   * has led meanwhile, their counts are written. Returns false when another replica has led: what this one holds that
-   * is not written, the other may have counted too.
+   * has led meanwhile, their counts are written. Returns the term in which it was told to stop; undefined when another
+   * replica has led: what this one holds that is not written, the other has read, too.
    */
-  async #write(first: AbortSignal, until: AbortSignal): Promise<boolean> {
-    await this.#context.follow(AbortSignal.any([until, first]));
-    await this.#pipeline.load(until);
-    for (let leading: AbortSignal | undefined = first; leading && !until.aborted; ) {
-      this.#pipeline.writer.start();
-      await aborted(AbortSignal.any([until, leading]));
-      if (until.aborted) break;
+  async #write(first: AbortSignal, until: AbortSignal): Promise<AbortSignal | undefined> {
+    const elector = this.#candidate?.elector;
+    for (let leading: AbortSignal | undefined = first; leading; ) {
+      const isOver = AbortSignal.any([until, leading]);
+      await this.#context.follow(isOver);
+      if (!this.#isLoaded) await this.#pipeline.load(isOver, elector?.told.predecessor);
+      if (this.#isLoaded && !isOver.aborted) this.#pipeline.writer.start();
+      await aborted(isOver);
+      if (until.aborted) return leading;
       await this.#pipeline.writer.suspend();
-      leading = await this.#elector?.regain(until);
-      if (leading) await this.#context.follow(AbortSignal.any([until, leading]));
+      leading = await elector?.regain(until);
+      if (until.aborted) return leading;
     }
-    if (until.aborted) return this.#elector?.isLeader ?? true;
-    const leader = this.#elector?.holder;
+    const leader = elector?.holder;
     this.#parts.logger.error({ leader }, "another replica has led: this one ends, to begin anew");
-    return false;
+    this.#wasOvertaken = true;
+    return undefined;
   }
 
   #feed(): StreamFeed {
@@ -160,61 +167,46 @@ class Operator {
     return relayFeed(options, clock, logger);
   }
 
-  #candidate(): LeaderElector {
-    const { config, clock, logger } = this.#parts;
-    const { leaseNamespace, leaseName, leaseDurationMs, renewDeadlineMs, retryPeriodMs } =
-      config.leaderElection;
-    const { identity } = config;
-    const options = {
-      namespace: leaseNamespace,
-      name: leaseName,
-      identity,
-      leaseDurationMs,
-      renewDeadlineMs,
-      retryPeriodMs,
-    };
-    return new LeaderElector(options, this.#client, clock, logger);
+  get #isLoaded(): boolean {
+    return this.#pipeline.listing === undefined;
   }
 
-  /** Looks at the clock before each write: a process that stood still may no longer lead, whatever it believes. */
-  #guarded(sink: ReportSink): ReportSink {
-    const elector = this.#elector;
-    if (!elector) return sink;
-    return {
-      list: (signal) => sink.list(signal),
-      read: (ref, signal) => sink.read(ref, signal),
-      write: async (report, signal) =>
-        elector.isLeader ? await sink.write(report, signal) : { kind: "retry", message: "not the leader" },
-      remove: async (ref, version, signal) =>
-        elector.isLeader
-          ? await sink.remove(ref, version, signal)
-          : { kind: "retry", message: "not the leader" },
-    };
-  }
-
-  async #close(mayWrite: boolean): Promise<number> {
+  /** Writes what is left, as long as the term lasts and there is time. */
+  async #close(term: AbortSignal | undefined): Promise<number> {
     const { config, clock, logger } = this.#parts;
     const graceMs = config.shutdown.graceMs;
     logger.info({ graceMs }, "stopping: writing what is left");
     const deadline = new AbortController();
     const cancel = clock.after(graceMs * (1 - CLOSING_SHARE), () => deadline.abort());
-    if (mayWrite && this.#pipeline.listing === undefined) await this.#pipeline.writer.flush(deadline.signal);
+    if (term && this.#isLoaded) {
+      await this.#pipeline.writer.flush(AbortSignal.any([deadline.signal, term]));
+    }
     cancel();
     this.#journaling?.close();
     await this.#recorder?.stop((graceMs * CLOSING_SHARE) / 2);
-    await this.#elector?.release();
+    await this.#candidate?.elector.release();
     await this.#context.ended;
     await this.#client.close();
     await this.#server?.close();
-    const unwritten = this.#pipeline.aggregator.unwrittenOccurrences;
+    return this.#end();
+  }
+
+  /** Says how it ended. Returns the exit code. */
+  #end(): number {
+    const { logger } = this.#parts;
+    const { aggregator, books, standbyBooks } = this.#pipeline;
+    const unwritten = aggregator.unwrittenOccurrences;
+    const fields = { ...books, ...(standbyBooks && { standby: standbyBooks }) };
+    if (this.#wasOvertaken) {
+      logger.warn({ unwritten, ...fields }, "stopped: what is not written is the new leader's to write");
+      return 1;
+    }
     if (unwritten === 0) {
-      logger.info({ ...this.#pipeline.books }, "stopped: everything counted is written");
+      logger.info(fields, "stopped: everything counted is written");
       return 0;
     }
-    logger.error(
-      { unwritten, ...this.#pipeline.books },
-      "stopped: occurrences that no report tells are lost",
-    );
+    const unless = this.#candidate ? ", unless another replica has read them, too" : "";
+    logger.error({ unwritten, ...fields }, `stopped: occurrences that no report tells are lost${unless}`);
     return 1;
   }
 
@@ -258,13 +250,6 @@ const NEVER = new AbortController().signal;
 function aborted(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
-}
-
-function leadershipOf(elector: LeaderElector | undefined): Leadership {
-  if (!elector) return { isLeader: true, ok: true, detail: "the only replica" };
-  if (elector.isLeader) return { isLeader: true, ok: true, detail: "leader" };
-  if (elector.problem !== undefined) return { isLeader: false, ok: false, detail: elector.problem };
-  return { isLeader: false, ok: true, detail: `standby; leader is ${elector.holder ?? "not known"}` };
 }
 
 function startJournaling(

@@ -9,7 +9,7 @@ import type { Regarding } from "./events/event.ts";
 
 /** What of the configuration the pipeline needs; `writerId` as there. */
 export function pipelineOptions(config: Config, writerId: string | undefined): PipelineOptions {
-  const { reports, severity, memory, duplicates, redaction, events } = config;
+  const { reports, severity, memory, duplicates, redaction, events, leaderElection } = config;
   return {
     limits: {
       maxViolations: reports.maxViolations,
@@ -30,6 +30,16 @@ export function pipelineOptions(config: Config, writerId: string | undefined): P
     retention: { retentionMs: reports.retentionMs, sweepMs: reports.retentionSweepMs },
     gapEventMs: events.minGapMs,
     writerId,
+    ...(writerId !== undefined && leaderElection.enabled ? { standby: standbyOptions(config) } : {}),
+  };
+}
+
+function standbyOptions({ standby, reports }: Config): PipelineOptions["standby"] & object {
+  return {
+    maxAlerts: standby.maxAlerts,
+    maxCells: standby.maxViolations,
+    maxPodsPerViolation: reports.maxPodsPerViolation,
+    seamMs: standby.seamMs,
   };
 }
 

@@ -59,6 +59,8 @@ export interface Observed {
   severity: SeverityThresholds;
   /** Reports that have series of their own. */
   maxReportSeries: number;
+  /** Whether this replica, where it stands by, could take over without a gap. */
+  isInStep: () => boolean;
 }
 
 /** Ready: the stored reports are listed, the stream is open or being retried, and nothing refuses our writes. */
@@ -76,7 +78,7 @@ export function readiness({ pipeline, journaling, leadership }: Observed): Healt
       // Without it everything goes on; only a crash would cost more.
       journal: { ok: true, detail: journaling ? (journaling.problem ?? "kept") : "none is configured" },
       // A relay that is down is no reason to restart or unroute us: we retry, and the gap is counted.
-      stream: { ok: true, detail: isLeader ? streamWord(pipeline) : "the leader's business" },
+      stream: { ok: true, detail: streamWord(pipeline) },
     },
   };
 }
@@ -88,7 +90,7 @@ function streamWord({ coverage }: Pipeline): string {
 
 /** The numbers behind the metrics. */
 export function metricsSource(observed: Observed): MetricsSource {
-  const { pipeline, journaling, passing, eventStats, leadership, severity } = observed;
+  const { pipeline, journaling, passing, eventStats, leadership, severity, isInStep } = observed;
   const { aggregator, books, coverage, writer } = pipeline;
   const series = new ReportSeries(observed.maxReportSeries);
   return {
@@ -128,6 +130,10 @@ export function metricsSource(observed: Observed): MetricsSource {
       return { rows, others: series.others };
     },
     isLeader: () => leadership().isLeader,
+    standby: () => ({
+      ...(pipeline.standbyBooks ?? { held: 0, shown: 0, forgotten: 0 }),
+      isInStep: !leadership().isLeader && isInStep(),
+    }),
   };
 }
 

@@ -21,6 +21,9 @@ export const ARGO_COMPARE_VALUE = "IgnoreExtraneous";
 /** Whose counts a report holds, up to which: `<writer id>/<n>` for each of the last few writers, the newest first. */
 export const WATERMARK_ANNOTATION = `${API_GROUP}/written-by`;
 
+/** On the Lease: the time before which the leader has written everything that it counted. RFC 3339 with microseconds. */
+export const UNWRITTEN_SINCE_ANNOTATION = `${API_GROUP}/unwritten-since`;
+
 export const FIELD_MANAGER = PRODUCT;
 export const EVENT_REPORTER = `${API_GROUP}/${PRODUCT}`;
 

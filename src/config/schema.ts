@@ -8,14 +8,12 @@ import * as z from "zod";
 import { isHostPort } from "./address.ts";
 import { memory } from "./memory.ts";
 import { relayTls } from "./relay-tls.ts";
+import { leaderElection, standby } from "./replicas.ts";
 import { journal } from "./schema-journal.ts";
 import { choice, section, text, textList, toggle, wholeNumber } from "./setting.ts";
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
-
-const DNS_LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
-const DNS_SUBDOMAIN = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/;
 
 /** What an identity may consist of: it ends up in the Lease and in an annotation of every report. */
 export const IDENTITY = /^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$/;
@@ -255,47 +253,6 @@ const events = section("Kubernetes Events on the pods and nodes that alerts are 
   }),
 });
 
-const leaderElection = section("Which of several replicas writes.", {
-  enabled: toggle({
-    about: "Whether replicas agree on one writer; without it there must be no second replica.",
-    default: true,
-    flag: { name: "--no-leader-elect" },
-  }),
-  leaseName: text({
-    about: "Name of the Lease.",
-    default: "policy-violation-operator",
-    expects: "the name of a Kubernetes object (lower-case letters, digits, '-' and '.', at most 253)",
-    isValid: (value) => value.length <= 253 && DNS_SUBDOMAIN.test(value),
-  }),
-  leaseNamespace: text({
-    about: "Namespace of the Lease.",
-    defaultText: "`$POD_NAMESPACE`, else the pod's own namespace, else `kubearmor`",
-    expects: "the name of a namespace (lower-case letters, digits and '-', at most 63)",
-    isValid: (value) => DNS_LABEL.test(value),
-  }),
-  leaseDurationMs: wholeNumber({
-    about: "How long a silent leader keeps its Lease.",
-    default: 15_000,
-    min: 1000,
-    max: 10 * MINUTE_MS,
-    unit: "ms",
-  }),
-  renewDeadlineMs: wholeNumber({
-    about: "How long a leader tries to renew the Lease before it stops writing; less than leaseDurationMs.",
-    default: 10_000,
-    min: 100,
-    max: 10 * MINUTE_MS,
-    unit: "ms",
-  }),
-  retryPeriodMs: wholeNumber({
-    about: "Time between two attempts to get or renew the Lease; less than renewDeadlineMs.",
-    default: 2000,
-    min: 50,
-    max: 10 * MINUTE_MS,
-    unit: "ms",
-  }),
-});
-
 /** The whole configuration as a tree of sections and settings. */
 export const configSchema = z.object({
   kubeconfig: text({
@@ -335,6 +292,7 @@ export const configSchema = z.object({
   redaction,
   events,
   leaderElection,
+  standby,
   metrics: section("The HTTP server for metrics and probes.", {
     address: text({
       about: "Where `/metrics`, `/healthz` and `/readyz` are served.",

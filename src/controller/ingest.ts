@@ -5,7 +5,6 @@
 // Invariant: never waits and never throws; the stream is not kept waiting for anything.
 
 import type { Alert, RawAlert } from "../api/alert.ts";
-import type { Aggregator } from "../core/aggregate.ts";
 import { countedTimeUs, decode } from "../core/decode.ts";
 import type { DuplicateFilter, DuplicateSubject } from "../core/duplicates.ts";
 import { AlertSource, RawSource } from "../core/evidence.ts";
@@ -14,9 +13,11 @@ import type { Redact } from "../core/redact.ts";
 import { type EpochUs, secondsToUs, TimeReader } from "../core/time.ts";
 import type { Scope, Sighting, ThrottleNotice } from "../core/violation.ts";
 import type { Books, Rejection } from "./books.ts";
+import type { Tally } from "./standby.ts";
 
 export interface IngestParts {
-  aggregator: Aggregator;
+  /** Where counted alerts and notices go; asked for each. */
+  tally: () => Tally;
   duplicates: DuplicateFilter;
   memo: Memo;
   redact: Redact;
@@ -71,14 +72,14 @@ export class Ingest {
 
   /** Takes an alert of which nothing is known; `raw` is the same one as it came. */
   #decode(alert: Alert, raw: RawAlert | undefined, nowUs: EpochUs, line: number): void {
-    const { aggregator, books, duplicates, memo, redact } = this.#parts;
+    const { tally, books, duplicates, memo, redact } = this.#parts;
     const decoded = decode(alert, nowUs, redact, this.#parts.maxAheadUs);
     if (decoded.kind === "rejected") {
       books.rejected[decoded.reason]++;
       this.#parts.onRejected(decoded.reason, decoded.detail, line, decoded.scope);
     } else if (decoded.kind === "throttle") {
       books.throttleNotices++;
-      aggregator.addThrottleNotice(decoded.notice);
+      tally().addThrottleNotice(decoded.notice);
       this.#parts.onThrottled(decoded.notice);
     } else {
       const { violation, timeUs, ownUs, deed } = decoded;
@@ -103,13 +104,13 @@ export class Ingest {
     if (ownUs !== undefined && duplicates.isDuplicate(subject, hostPid, ownUs, nowUs / 1000)) {
       books.duplicates++;
     } else {
-      this.#add(sighting, line);
+      this.#add(sighting, sighting.timeUs === ownUs, line);
     }
   }
 
-  #add(sighting: Sighting, line: number): void {
-    const { aggregator, books } = this.#parts;
-    if (aggregator.add(sighting)) {
+  #add(sighting: Sighting, isDated: boolean, line: number): void {
+    const { tally, books } = this.#parts;
+    if (tally().add(sighting, isDated)) {
       books.counted++;
       return;
     }

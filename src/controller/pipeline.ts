@@ -14,12 +14,12 @@ import type { PolicyCatalog } from "../core/provenance.ts";
 import { createRedactor, type RedactionOptions } from "../core/redact.ts";
 import type { ReportLimits, SeverityThresholds } from "../core/report.ts";
 import type { MemoryLimits } from "../core/room.ts";
-import { type EpochUs, parseMicroTime } from "../core/time.ts";
-import { reportKey, reportName, type Scope } from "../core/violation.ts";
+import type { EpochUs } from "../core/time.ts";
+import { reportKey, type Scope } from "../core/violation.ts";
 import type { EventRecorder, Regarding } from "../events/event.ts";
 import type { Disconnect, FeedListener, FeedRejection } from "../feed/feed.ts";
-import { type Clock, fullJitter } from "../lib/clock.ts";
-import { type ReportSink, SinkError } from "../sinks/sink.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { ReportObserver, ReportSink } from "../sinks/sink.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { Books, type Rejection } from "./books.ts";
 import { GapEvents } from "./gap-events.ts";
@@ -28,7 +28,9 @@ import type { Journaling } from "./journaling.ts";
 import { occurrencesOf, throttleOccurrence } from "./occurrences.ts";
 import { ReportContext } from "./report-context.ts";
 import { type RetentionOptions, startSweeps } from "./retention.ts";
-import { type Gap, StreamCoverage } from "./stream-coverage.ts";
+import type { StandbyBooks, StandbyOptions } from "./standby.ts";
+import { StreamCoverage, toUs } from "./stream-coverage.ts";
+import { type FormerLeader, Succession } from "./succession.ts";
 import { ReportWriter, type WriterParts } from "./writer.ts";
 
 export interface PipelineOptions {
@@ -46,6 +48,8 @@ export interface PipelineOptions {
   gapEventMs: number;
   /** Names this process in each report's watermark, where there is no journal; undefined writes none. */
   writerId: string | undefined;
+  /** Where there may be other replicas: this one begins as a standby and counts for itself from `load` on. */
+  standby?: StandbyOptions;
 }
 
 export interface PipelineParts {
@@ -70,7 +74,6 @@ export interface PipelineParts {
 
 /** Enough for what a cluster repeats; past it an alert costs what the first of its kind does. */
 const MEMO_BOUNDS = { maxEntries: 16_384, maxBytes: 8 * 1024 * 1024 };
-const LIST_RETRY_MAX_MS = 10_000;
 /** How long the reports may not know of an alert that was rejected. */
 const TELL_REJECTIONS_MS = 1000;
 
@@ -82,11 +85,10 @@ export class Pipeline implements FeedListener {
   readonly context: ReportContext;
   /** Milliseconds since the epoch; 0 before the first alert. */
   lastAlertMs = 0;
-  /** Why the stored reports can't be listed; undefined once they are. */
-  listing: string | undefined = "not yet tried";
   readonly #parts: PipelineParts;
   readonly #ingest: Ingest;
   readonly #gapEvents: GapEvents;
+  readonly #succession: Succession;
   #tellsRejections = false;
 
   constructor(options: PipelineOptions, parts: PipelineParts) {
@@ -127,7 +129,7 @@ export class Pipeline implements FeedListener {
         render: () => ({
           limits: options.limits,
           severity: options.severity,
-          continuousSinceUs: optionalUs(this.coverage.continuousSinceMs),
+          continuousSinceUs: optionalUs(this.coverage.coveredSinceMs),
           policies: parts.policies,
         }),
         aggregator: this.aggregator,
@@ -136,7 +138,8 @@ export class Pipeline implements FeedListener {
         logger: parts.logger,
         onResult: parts.onWriteResult ?? (() => {}),
         onAdopted: (ledger, report) => context.onAdopted(ledger, report),
-        onLanded: (ledger, report) => {
+        onLanded: (ledger, report, takenMs) => {
+          this.#succession.onLanded(reportKey(ledger.namespace, ledger.policyName), takenMs);
           context.onStored(ledger, report);
           for (const occurrence of occurrencesOf(ledger, report)) parts.events.record(occurrence);
           parts.onReport?.(report);
@@ -146,8 +149,19 @@ export class Pipeline implements FeedListener {
     startSweeps(options.retention, clock, (beforeUs) => {
       if (this.writer.isActive) this.aggregator.expire(beforeUs);
     });
+    this.#succession = new Succession(
+      { standby: options.standby, writerId: journaling?.writerId ?? options.writerId },
+      {
+        ...parts,
+        journaling,
+        aggregator: this.aggregator,
+        coverage: this.coverage,
+        writer: () => this.writer,
+        onGap: (gap) => this.#gapEvents.began(gap),
+      },
+    );
     this.#ingest = new Ingest({
-      aggregator: this.aggregator,
+      tally: () => this.#succession.tally,
       duplicates: new DuplicateFilter(options.duplicates, seed()),
       memo: new Memo(MEMO_BOUNDS, seededHash(seed())),
       redact: createRedactor(options.redaction),
@@ -156,6 +170,8 @@ export class Pipeline implements FeedListener {
       maxAheadUs: parts.maxAheadUs,
       onRejected: (reason, detail, line, scope) => this.#rejected(reason, detail, line, scope),
       onThrottled: (notice) => {
+        // The leader tells it, too.
+        if (this.#succession.isStandingBy) return;
         const occurrence = throttleOccurrence(notice);
         if (occurrence) parts.events.record(occurrence);
       },
@@ -181,73 +197,66 @@ export class Pipeline implements FeedListener {
 
   onDisconnected(disconnect: Disconnect): void {
     const gap = this.coverage.disconnected(disconnect);
-    if (!gap) return;
+    if (!gap || this.#succession.isStandingBy) return;
     this.#gapEvents.began(gap);
     this.aggregator.addGap(gap.kind, toUs(gap.fromMs));
   }
 
   /**
-   * Lists the stored reports and continues their counts; tried until it works or the signal aborts. The time in which
-   * no operator ran is a gap of each of them. Alerts may come in meanwhile.
+   * Lists the stored reports and continues their counts; tried until it works or the signal aborts. Where nobody read
+   * all the time since `former` wrote, that is a gap of each of them. Alerts may come in meanwhile.
    */
-  async load(signal: AbortSignal): Promise<void> {
-    const { clock, logger } = this.#parts;
-    for (let attempt = 0; !signal.aborted; attempt++) {
-      try {
-        const count = await this.#adoptAll(signal);
-        this.listing = undefined;
-        logger.info({ reports: count }, "stored reports listed: their counts go on");
-        return;
-      } catch (error) {
-        if (!(error instanceof SinkError)) throw error;
-        if (this.listing !== error.message)
-          logger.error({ answer: error.message }, "reports can't be listed: will try again");
-        this.listing = error.message;
-        const delayMs = 500 + fullJitter(attempt, 500, LIST_RETRY_MAX_MS, clock.random());
-        await clock.sleep(Math.max(delayMs, error.retryAfterMs ?? 0), signal);
-      }
-    }
+  async load(signal: AbortSignal, former?: FormerLeader): Promise<void> {
+    await this.#succession.load(signal, former);
   }
 
-  async #adoptAll(signal: AbortSignal): Promise<number> {
-    const reports: Report[] = [];
-    for await (const report of this.#parts.sink.list(signal)) reports.push(report);
-    const ours = reports.filter((report) => report.metadata.name === reportName(report.policy.name));
-    const { journaling, clock } = this.#parts;
-    if (ours.length === 0 && !journaling?.unclaimed.length) {
-      journaling?.gapTold();
-      return 0;
-    }
-    const gap = this.coverage.notRunningSince((journaling?.readUntilMs ?? lastSeenMs(ours)) || clock.nowMs());
-    this.#gapEvents.began(gap);
-    for (const report of ours) this.#adopt(report.metadata.namespace, report.policy.name, report, gap);
-    for (const { namespace, policyName } of journaling?.unclaimed ?? []) {
-      this.#adopt(namespace, policyName, undefined, gap);
-    }
-    journaling?.gapTold();
-    return ours.length;
+  /** Why the stored reports can't be listed; undefined once they are. */
+  get listing(): string | undefined {
+    return this.#succession.listing;
   }
 
-  /** Continues a report: what is stored, and what the journal holds beyond it. */
-  #adopt(
-    namespace: string | undefined,
-    policyName: string,
-    report: Report | undefined,
-    { kind, fromMs, toMs }: Gap,
-  ): void {
-    const { journaling } = this.#parts;
-    const key = reportKey(namespace, policyName);
-    const ledger = this.aggregator.ledger(namespace, policyName);
-    const recovered = this.writer.adopt(ledger, report, journaling?.claim(key) ?? []);
-    if (journaling) journaling.recovered += recovered;
-    ledger.addGap(kind, toUs(fromMs), toMs === undefined ? undefined : toUs(toMs));
-    this.writer.note(key, recovered > 0 ? "new_violation" : "coverage");
+  /** Who is to be told what another replica writes, until `load`; undefined where there is no other. */
+  get observer(): ReportObserver | undefined {
+    return this.#succession.observer;
+  }
+
+  /** What became of the alerts that were counted while another replica led; undefined where there is no other. */
+  get standbyBooks(): StandbyBooks | undefined {
+    return this.#succession.books;
+  }
+
+  /** As Succession.isInStepWith. */
+  isInStepWith(unwrittenSinceMs: number | undefined): boolean {
+    return this.#succession.isInStepWith(unwrittenSinceMs);
+  }
+
+  /** As Succession.unwrittenSinceMs. */
+  get unwrittenSinceMs(): number | undefined {
+    return this.#succession.unwrittenSinceMs;
+  }
+
+  /** The leader has told before when everything is written. */
+  onLeaderTold(unwrittenSinceMs: number | undefined): void {
+    this.#succession.onLeaderTold(unwrittenSinceMs);
+  }
+
+  /** From now on nothing is read any more. */
+  onReadingEnds(): void {
+    this.#succession.onReadingEnds();
   }
 
   #rejected(reason: Rejection, detail: string, line: number, scope: Scope | undefined | null): void {
     const { clock, onRejected } = this.#parts;
     onRejected?.(reason, detail, line);
     if (scope === null) return;
+    if (this.#succession.isStandingBy) {
+      const us = toUs(clock.nowMs());
+      this.#succession.keep(() => {
+        this.aggregator.addRejected(scope, us);
+        this.aggregator.tellRejections();
+      });
+      return;
+    }
     // A line of a file tells nothing of when it was raised, and the reports are told at the end of the file.
     this.aggregator.addRejected(scope, line > 0 ? undefined : toUs(clock.nowMs()));
     if (line > 0 || this.#tellsRejections) return;
@@ -260,15 +269,6 @@ export class Pipeline implements FeedListener {
   }
 }
 
-function toUs(ms: number): EpochUs {
-  return Math.round(ms * 1000);
-}
-
 function optionalUs(ms: number | undefined): EpochUs | undefined {
   return ms === undefined ? undefined : toUs(ms);
-}
-
-/** The newest sign of life of the operator that wrote these. */
-function lastSeenMs(reports: readonly Report[]): number {
-  return reports.reduce((ms, { summary }) => Math.max(ms, (parseMicroTime(summary.lastSeen) ?? 0) / 1000), 0);
 }

@@ -37,7 +37,8 @@ export interface ReportTaskParts {
   writerId: string | undefined;
   /** Makes a stored report (or nothing) the base of the ledger. */
   rebase: (ledger: Ledger, report: Report | undefined) => void;
-  onLanded: (ledger: Ledger, report: Report) => void;
+  /** Called before the commit; no count that came before `takenMs` is left out of the write. */
+  onLanded: (ledger: Ledger, report: Report, takenMs: number) => void;
   /** Called when a report that was too old has been removed. */
   onRemoved: () => void;
   onResult: (kind: WriteResult["kind"], durationMs: number) => void;
@@ -58,6 +59,7 @@ export class ReportTask {
   refusal: string | undefined;
   readonly #parts: ReportTaskParts;
   #attempt: Attempt | undefined;
+  #takenMs = 0;
   /** Whether an earlier try of the attempt may have landed: until a read tells, its counts are not put back. */
   #isOpen = false;
   /** Whether an earlier process may have sent what is in flight, with more in it than was recovered. */
@@ -79,7 +81,10 @@ export class ReportTask {
     if (!this.#attempt && this.ledger.isOver && this.metadata)
       return await this.#remove(this.metadata, signal);
     if (!this.#attempt) {
-      if (!this.ledger.isInFlight) this.ledger.take();
+      if (!this.ledger.isInFlight) {
+        this.ledger.take();
+        this.#takenMs = this.#parts.clock.nowMs();
+      }
       const over = this.#renew(fresh);
       if (over) return over;
       this.#isOpen = this.#isRecovered;
@@ -152,7 +157,7 @@ export class ReportTask {
     this.#attempt = undefined;
     this.#isOpen = false;
     this.#isRecovered = false;
-    this.#parts.onLanded(this.ledger, report);
+    this.#parts.onLanded(this.ledger, report, this.#takenMs);
     this.ledger.commit();
     return { kind: "landed", fresh: attempt.fresh };
   }

@@ -5,6 +5,7 @@
 // Invariant: a gap is counted once, when the stream breaks; it ends when the stream is open again.
 
 import { GAP_KINDS, type GapKind } from "../core/coverage.ts";
+import type { EpochUs } from "../core/time.ts";
 import type { Disconnect } from "../feed/feed.ts";
 
 /** A time in which nobody read. Milliseconds since the epoch; `toMs` is undefined while it lasts. */
@@ -17,6 +18,8 @@ export interface Gap {
 export class StreamCoverage {
   /** Undefined while the stream is not open. Milliseconds since the epoch. */
   continuousSinceMs: number | undefined;
+  /** As continuousSinceMs, and also by the replica that led before. */
+  coveredSinceMs: number | undefined;
   /** Gaps by kind. */
   readonly gaps = zeros();
   /** Total length of the gaps that have ended by kind, in seconds. */
@@ -36,6 +39,7 @@ export class StreamCoverage {
   connected(nowMs: number): Gap[] {
     if (this.continuousSinceMs !== undefined) return [];
     this.continuousSinceMs = nowMs;
+    this.coveredSinceMs = nowMs;
     this.down = undefined;
     const ended = this.#open.map((gap) => this.#ended(gap, nowMs));
     this.#open = [];
@@ -48,8 +52,15 @@ export class StreamCoverage {
     this.disconnects[disconnect.reason]++;
     if (this.continuousSinceMs === undefined) return undefined;
     this.continuousSinceMs = undefined;
+    this.coveredSinceMs = undefined;
     const kind = disconnect.reason === "ok_end" ? "StreamEnded" : "StreamDown";
     return this.#begin({ kind, fromMs: disconnect.lastReadMs, toMs: undefined });
+  }
+
+  /** Another replica has read without a gap since `fromMs`, and this one since before that one ended. */
+  continueFrom(fromMs: number | undefined): void {
+    if (fromMs === undefined || this.continuousSinceMs === undefined) return;
+    this.coveredSinceMs = Math.min(fromMs, this.continuousSinceMs);
   }
 
   /** Counts the time in which no operator ran, from the last sign of life that is known until the stream was opened. */
@@ -78,6 +89,11 @@ export class StreamCoverage {
     this.gapSeconds[gap.kind] += (toMs - gap.fromMs) / 1000;
     return { ...gap, toMs };
   }
+}
+
+/** The same instant in microseconds. */
+export function toUs(ms: number): EpochUs {
+  return Math.round(ms * 1000);
 }
 
 /** Every kind, so that each shows as 0 from the start. */

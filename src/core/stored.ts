@@ -15,7 +15,12 @@ import { toldKind } from "./provenance.ts";
 import { addPod, type Tally } from "./tally.ts";
 import { type EpochUs, parseMicroTime } from "./time.ts";
 import { countOutcome, emptyTotals, type Totals } from "./totals.ts";
-import { type Identity, identityKey, podKey } from "./violation.ts";
+import { type Identity, identityKey, podKey, reportName } from "./violation.ts";
+
+/** Whether it is the report of its policy; any other is not ours to continue. */
+export function isNamedRight(report: Report): boolean {
+  return report.metadata.name === reportName(report.policy.name);
+}
 
 /** Makes a stored report the base of its ledger, or starts the ledger from zero. */
 export function rebaseOn(ledger: Ledger, report: Report | undefined): void {
@@ -85,8 +90,9 @@ function entriesOf(namespace: string | undefined, report: Report): Entry[] {
   return (report.violations ?? []).map((violation) => entryOf(namespace, violation));
 }
 
-function entryOf(namespace: string | undefined, violation: Violation): Entry {
-  const identity: Identity = {
+/** What makes a stored violation the one that it is. */
+export function identityOf(violation: Violation): Identity {
+  return {
     operation: violation.operation,
     action: violation.action ?? "",
     outcome: violation.outcome,
@@ -96,6 +102,10 @@ function entryOf(namespace: string | undefined, violation: Violation): Entry {
     resource: violation.resource ?? "",
     namespace: violation.namespace ?? "",
   };
+}
+
+function entryOf(namespace: string | undefined, violation: Violation): Entry {
+  const identity = identityOf(violation);
   const entry = new Entry(identityKey(identity), identity, violation.lowerBound ?? false);
   entry.committed = tallyOf(namespace, violation);
   return entry;

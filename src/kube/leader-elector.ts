@@ -25,6 +25,10 @@ export interface LeaderElectorOptions {
   renewDeadlineMs: number;
   /** Time between two tries; 1.2 times it is less than renewDeadlineMs. */
   retryPeriodMs: number;
+  /** Whether this replica could take over now without a gap; default always. One that could not lets others go first. */
+  isWarm?: () => boolean;
+  /** Before when everything counted is written; told with each renewal. Default: the Lease doesn't say. */
+  unwrittenSinceMs?: () => number | undefined;
 }
 
 /** client-go's factor: a candidate waits 1 to 2.2 retry periods, so that replicas don't ask in step. */
@@ -83,11 +87,7 @@ export class LeaderElector {
     this.#store = new LeaseStore(client, namespace, name);
     const onHolder = (holder: string) =>
       logger.info({ lease: this.#lease, holder }, "another replica holds the Lease");
-    this.#claim = new LeaseClaim(
-      { identity, leaseDurationMs, renewDeadlineMs, onHolder },
-      this.#store,
-      clock,
-    );
+    this.#claim = new LeaseClaim({ ...options, onHolder }, this.#store, clock);
   }
 
   /**
@@ -101,6 +101,11 @@ export class LeaderElector {
   /** Whom the Lease named when it was last seen; undefined when it was not seen, or nobody held it. */
   get holder(): string | undefined {
     return this.#claim.holder;
+  }
+
+  /** What the Lease tells of the leader, and told of the one before this process. */
+  get told(): Pick<LeaseClaim, "predecessor" | "unwrittenSinceMs"> {
+    return this.#claim;
   }
 
   /** Why the last try failed and what to do, in a sentence; undefined when it did not, be it in finding another leader. */
@@ -205,6 +210,7 @@ export class LeaderElector {
     try {
       const deadline = await this.#claim.take({
         mayTake,
+        isWarm: this.#options.isWarm ?? (() => true),
         nextCall: () => this.#nextCall(signal),
         onDeadline: () => this.#noticeLapse(),
       });

@@ -25,9 +25,21 @@ export interface LeaseClaimOptions {
   renewDeadlineMs: number;
   /** Called when the Lease names another holder than before. */
   onHolder: (holder: string) => void;
+  /** Before when everything counted is written, told with each write of the Lease; undefined leaves what it says. */
+  unwrittenSinceMs?: (() => number | undefined) | undefined;
+}
+
+/** A leader that is gone, as its Lease told of it last. */
+export interface Predecessor {
+  /** Whom the Lease named; empty when it had been freed. */
+  holder: string;
+  /** Everything that it counted before this time is written. Milliseconds since the epoch; undefined: nobody knows. */
+  unwrittenSinceMs: number | undefined;
 }
 
 const RELEASE_TRIES = 3;
+/** So many tries a candidate that is not warm leaves to the others, who look at least once in two of its own. */
+const COLD_TRIES = 3;
 /** A longer timer would ring at once; 24 days. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -76,6 +88,8 @@ export class Deadline {
 export interface Try {
   /** Whether a Lease that nobody holds, or whose holder is silent, may be taken; else it is only kept. */
   mayTake: boolean;
+  /** Asked where the Lease can be taken: whether this process is in step; else it lets others go first for a while. */
+  isWarm: () => boolean;
   /** Asked before each request. */
   nextCall: () => LeaseCall;
   /** Called when a deadline that this try returned comes to its end. */
@@ -97,6 +111,9 @@ export class LeaseClaim {
   /** `last` is another's, and its time has passed without a change. */
   #isExpired = false;
   #cancelExpiry: () => void = () => {};
+  /** Tries in a row in which the Lease could have been taken by a process that is warm. */
+  #coldTries = 0;
+  #predecessor: Predecessor | undefined;
   /** The acquireTime of the record that this process wrote, or may have written. */
   #acquireTime: string | undefined;
 
@@ -109,6 +126,16 @@ export class LeaseClaim {
   /** Whom the Lease named when it was last seen; undefined when it was not seen, or nobody held it. */
   get holder(): string | undefined {
     return this.#last?.holder || undefined;
+  }
+
+  /** What the Lease told last of its holder's writing; undefined when it was not seen, or doesn't say. */
+  get unwrittenSinceMs(): number | undefined {
+    return this.#last === undefined ? undefined : epochMs(this.#last.unwrittenSince);
+  }
+
+  /** Whose Lease was taken; undefined where there was none before, or none was taken. */
+  get predecessor(): Predecessor | undefined {
+    return this.#predecessor;
   }
 
   /** The Lease was last seen in other hands, or in nobody's. */
@@ -128,7 +155,9 @@ export class LeaseClaim {
     this.#observe(await this.#store.read(how.nextCall()));
     if (this.#last !== undefined && !this.#isMine(this.#last)) {
       const isFree = this.#last.holder === "" || this.#isExpired;
+      if (!isFree) this.#coldTries = 0;
       if (!isFree || !how.mayTake) return undefined;
+      if (!how.isWarm() && this.#coldTries++ < COLD_TRIES) return undefined;
     }
     return await this.#write(how);
   }
@@ -145,7 +174,8 @@ export class LeaseClaim {
       this.#isCurrent = false;
       try {
         // What client-go writes: no holder, and the shortest duration that the API takes.
-        const record = { ...base.record, holder: "", durationSeconds: 1, acquireTime: now, renewTime: now };
+        const times = { acquireTime: now, renewTime: now, unwrittenSince: this.#unwrittenSince(base.record) };
+        const record = { ...base.record, holder: "", durationSeconds: 1, ...times };
         this.#observe(await this.#store.update(base, record, call));
         return true;
       } catch (error) {
@@ -176,7 +206,9 @@ export class LeaseClaim {
       acquireTime: this.#acquireTime,
       renewTime: microTime(nowMs, 0),
       transitions: last === undefined ? 0 : last.transitions + (this.#isMine(last) ? 0 : 1),
+      unwrittenSince: this.#unwrittenSince(last),
     };
+    const isTaken = last !== undefined && !this.#isMine(last);
     const deadline = new Deadline(this.#clock, renewDeadlineMs, how.onDeadline);
     const base = this.#stored;
     // Until an answer says otherwise, the write may or may not have been carried out.
@@ -190,6 +222,8 @@ export class LeaseClaim {
         );
       }
       this.#observe(stored);
+      if (isTaken)
+        this.#predecessor = { holder: last.holder, unwrittenSinceMs: epochMs(last.unwrittenSince) };
       return deadline;
     } catch (error) {
       deadline.cancel();
@@ -218,7 +252,17 @@ export class LeaseClaim {
     });
   }
 
+  #unwrittenSince(last: LeaseRecord | undefined): string {
+    const ms = this.#options.unwrittenSinceMs?.();
+    return ms === undefined ? (last?.unwrittenSince ?? "") : microTime(ms, 0);
+  }
+
   #isMine(record: LeaseRecord): boolean {
     return record.holder === this.#options.identity && record.acquireTime === this.#acquireTime;
   }
+}
+
+function epochMs(text: string): number | undefined {
+  const ms = Date.parse(text);
+  return Number.isNaN(ms) ? undefined : ms;
 }

@@ -4,7 +4,7 @@
 // Owns how a Lease is read and written: its form on the wire, the version it is based on, what to do about a refusal.
 // Invariant: an update names the version and the uid that it replaces; other people's labels and annotations stay.
 
-import { FIELD_MANAGER, MANAGED_BY_LABEL, PRODUCT } from "../api/names.ts";
+import { FIELD_MANAGER, MANAGED_BY_LABEL, PRODUCT, UNWRITTEN_SINCE_ANNOTATION } from "../api/names.ts";
 import { ApiError, type ApiErrorCode } from "./api-error.ts";
 import type { ApiRequester, KubeRequest } from "./client.ts";
 
@@ -20,6 +20,8 @@ export interface LeaseRecord {
   renewTime: string;
   /** How often the holder has changed. */
   transitions: number;
+  /** The time before which the holder has written everything that it counted; empty when the Lease doesn't say. */
+  unwrittenSince: string;
 }
 
 /** A Lease as the API server holds it; an update is based on it. */
@@ -111,10 +113,20 @@ export class LeaseStore {
       renewTime: record.renewTime,
       leaseTransitions: record.transitions,
     };
-    const body = { apiVersion: "coordination.k8s.io/v1", kind: "Lease", metadata, spec };
+    const annotations = { ...(metadata["annotations"] ?? {}), ...annotationsOf(record) };
+    const body = {
+      apiVersion: "coordination.k8s.io/v1",
+      kind: "Lease",
+      metadata: Object.keys(annotations).length === 0 ? metadata : { ...metadata, annotations },
+      spec,
+    };
     const query = { fieldManager: FIELD_MANAGER };
     return storedLease(await this.#client.request({ method, path, query, body, ...call }));
   }
+}
+
+function annotationsOf({ unwrittenSince }: LeaseRecord): Record<string, string> {
+  return unwrittenSince === "" ? {} : { [UNWRITTEN_SINCE_ANNOTATION]: unwrittenSince };
 }
 
 /** Whether two records are the same; any difference is a sign of life of the holder. */
@@ -141,12 +153,14 @@ function storedLease(answer: unknown): StoredLease {
     throw new ApiError("NotAnswered", "the answer is no Lease: is this address a Kubernetes API server?");
   }
   const spec = isObject(lease["spec"]) ? lease["spec"] : {};
+  const annotations = isObject(metadata["annotations"]) ? metadata["annotations"] : {};
   const record: LeaseRecord = {
     holder: text(spec["holderIdentity"]),
     durationSeconds: count(spec["leaseDurationSeconds"]),
     acquireTime: text(spec["acquireTime"]),
     renewTime: text(spec["renewTime"]),
     transitions: count(spec["leaseTransitions"]),
+    unwrittenSince: text(annotations[UNWRITTEN_SINCE_ANNOTATION]),
   };
   return { metadata, record };
 }

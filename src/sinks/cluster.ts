@@ -36,7 +36,8 @@ export interface ClusterSinkOptions {
   pageSize?: number;
 }
 
-const BASE = `/apis/${API_GROUP}/${API_VERSION}`;
+/** Where the paths of all reports begin. */
+export const BASE = `/apis/${API_GROUP}/${API_VERSION}`;
 const WRITE_QUERY = { fieldManager: FIELD_MANAGER, fieldValidation: "Strict" };
 /** A paging token lives for minutes; a list that keeps outliving it is not going to end. */
 const MAX_LIST_RESTARTS = 3;
@@ -133,22 +134,29 @@ export function createClusterSink(options: ClusterSinkOptions): ReportSink {
   };
 }
 
-/** All items of one kind; a page beyond the client's bound is asked for again at half the size. */
-async function* pages(
+/** Which objects are ours. */
+export const SELECTOR = `${MANAGED_BY_LABEL}=${PRODUCT}`;
+
+/**
+ * All items of one kind; a page beyond the client's bound is asked for again at half the size. `onVersion` is told the
+ * resourceVersion of the list, from which a watch goes on.
+ */
+export async function* pages(
   client: ApiRequester,
   plural: string,
   pageSize: number,
   signal: AbortSignal,
+  onVersion: (resourceVersion: string | undefined) => void = () => {},
 ): AsyncIterable<unknown> {
   let limit = pageSize;
   let token: string | undefined;
   do {
-    let page: { items?: unknown[]; metadata?: { continue?: string } };
+    let page: { items?: unknown[]; metadata?: { continue?: string; resourceVersion?: string } };
     try {
       page = await client.request({
         method: "GET",
         path: `${BASE}/${plural}`,
-        query: { labelSelector: `${MANAGED_BY_LABEL}=${PRODUCT}`, limit, continue: token },
+        query: { labelSelector: SELECTOR, limit, continue: token },
         signal,
       });
     } catch (error) {
@@ -156,6 +164,7 @@ async function* pages(
       limit = Math.ceil(limit / 2);
       continue;
     }
+    onVersion(page?.metadata?.resourceVersion);
     yield* page?.items ?? [];
     token = page?.metadata?.continue || undefined;
     if (token === undefined) return;
@@ -172,7 +181,7 @@ function objectPath(ref: ReportRef): string {
 }
 
 /** Checks what the code past this point relies on, and drops managedFields: nobody reads them, and they cost memory. */
-function asReport(item: unknown, kind: Report["kind"]): Report | undefined {
+export function asReport(item: unknown, kind: Report["kind"]): Report | undefined {
   if (!isObject(item) || !isObject(item["metadata"]) || typeof item["metadata"]["name"] !== "string") {
     return undefined;
   }

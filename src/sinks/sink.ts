@@ -60,6 +60,24 @@ export interface ReportSink {
   remove(ref: ReportRef, version: ReportVersion, signal: AbortSignal): Promise<RemoveResult>;
 }
 
+/** Who is told what the store holds; must not throw and must not wait. */
+export interface ReportObserver {
+  /** A report as it stands now: found in a list, or just created or changed by anybody. May be told more than once. */
+  onStored(report: Report, how: "listed" | "changed"): void;
+  /** Every report of this kind that is stored has been told; from now on one that is not known is a new one. */
+  onListed(kind: Report["kind"]): void;
+  /** A report is gone; `report` is what it told last. */
+  onRemoved(report: Report): void;
+}
+
+/** PORT: follows what others write. */
+export interface ReportWatch {
+  /** Tells every stored report and then every change, until the signal aborts. Tries for ever, never rejects. */
+  run(observer: ReportObserver, signal: AbortSignal): Promise<void>;
+  /** Why changes are not told at the moment, in a sentence; undefined while they are. */
+  readonly problem: string | undefined;
+}
+
 /** A list that could not be had; `reason` and `retryAfterMs` as in ReadResult. */
 export class SinkError extends Error {
   override name = "SinkError";

@@ -236,11 +236,38 @@ const kubernetes: MetricDefinition[] = [
     labels: ["reason"],
     read: (source) => by("reason", source.events().lost),
   },
+];
+
+const standby: MetricDefinition[] = [
   {
     name: "policy_violation_leader",
     type: "gauge",
     help: "1 while this replica writes, 0 while it stands by.",
     read: (source) => Number(source.isLeader()),
+  },
+  {
+    name: "policy_violation_standby_in_step",
+    type: "gauge",
+    help: "1 while this replica stands by and could take over without a gap, else 0.",
+    read: (source) => Number(source.standby().isInStep),
+  },
+  {
+    name: "policy_violation_standby_alerts_held",
+    type: "gauge",
+    help: "Counted alerts that this standby keeps, for no report shows them yet.",
+    read: (source) => source.standby().held,
+  },
+  {
+    name: "policy_violation_standby_alerts_shown_total",
+    type: "counter",
+    help: "Counted alerts that this replica left to another one, whose reports show them.",
+    read: (source) => source.standby().shown,
+  },
+  {
+    name: "policy_violation_standby_alerts_forgotten_total",
+    type: "counter",
+    help: "Counted alerts that this standby gave up at a bound (standby.maxAlerts, standby.maxViolations) or could not date.",
+    read: (source) => source.standby().forgotten,
   },
 ];
 
@@ -254,6 +281,7 @@ export const metricGroups: readonly { title: string; metrics: readonly MetricDef
   { title: "Journal", metrics: journalMetrics },
   { title: "Report writes", metrics: writes },
   { title: "Kubernetes API and Events", metrics: kubernetes },
+  { title: "Replicas", metrics: standby },
 ];
 
 /** Observed directly, once a write; the buckets reach from a quick PUT to the write's time limit. */

@@ -98,4 +98,15 @@ export interface MetricsSource {
   reports(): { rows: readonly ReportRow[]; others: number };
   /** Whether this replica writes. */
   isLeader(): boolean;
+  /** Counted alerts that did not go straight to a report of this replica, for another one led. */
+  standby(): {
+    /** Kept, for no report shows them yet. */
+    held: number;
+    /** Counter: left to the leader, whose report shows them. */
+    shown: number;
+    /** Counter: given up at a bound of what a standby keeps. */
+    forgotten: number;
+    /** Whether it could take over without a gap. */
+    isInStep: boolean;
+  };
 }

@@ -83,8 +83,16 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
         });
       const operator = start({ PVO_REPORTS_MIN_INTERVAL_MS: "200", PVO_EVENTS_MIN_GAP_MS: "100" });
       let sweeper: OperatorProcess | undefined;
+      let standby: OperatorProcess | undefined;
       try {
-        await node.waitForClients();
+        await operator.logged("leading");
+        standby = start({});
+        await node.waitForClients(2);
+        await eventually(
+          "a standby that follows",
+          async () => (await standby?.get("/readyz"))?.status === 200,
+        );
+        expect(await standby.stop()).toBe(0);
         node.push(readAlerts(SAMPLES_PATH));
         await operator.received(26);
         await operator.written();
@@ -110,6 +118,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       } finally {
         await operator.kill();
         await sweeper?.kill();
+        await standby?.kill();
         await node.stop();
       }
       const user = `system:serviceaccount:kubearmor:${name}`;

@@ -280,7 +280,14 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       const store = new LeaseStore(client, namespace, "operator");
       const call = { timeoutMs: 10_000, signal: undefined };
       const time = "2026-11-23T10:00:00.123456Z";
-      const record = { holder: "a", durationSeconds: 15, acquireTime: time, renewTime: time, transitions: 2 };
+      const record = {
+        holder: "a",
+        durationSeconds: 15,
+        acquireTime: time,
+        renewTime: time,
+        transitions: 2,
+        unwrittenSince: time,
+      };
       const created = await store.create(record, call);
       expect(created.record).toEqual(record);
       expect(await store.read(call)).toEqual(created);

@@ -58,7 +58,7 @@ function outcomeOf(messages: readonly Buffer[], memo: Memo | undefined): Outcome
   const books = new Books();
   const told: unknown[] = [];
   const ingest = new Ingest({
-    aggregator,
+    tally: () => aggregator,
     duplicates: new DuplicateFilter({ windowMs: 60_000, maxEntries: 1000 }, 3),
     memo: memo ?? new Memo({ maxEntries: 0, maxBytes: 0 }, () => 0),
     redact,

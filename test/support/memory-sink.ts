@@ -8,6 +8,7 @@ import type { Report } from "../../src/api/v1alpha1.ts";
 import type {
   ReadResult,
   RemoveResult,
+  ReportObserver,
   ReportRef,
   ReportSink,
   ReportVersion,
@@ -36,6 +37,8 @@ export class MemorySink implements ReportSink {
   reads = 0;
   maxBytes = Number.POSITIVE_INFINITY;
   readonly goneNamespaces = new Set<string>();
+  /** Told of every change, at once. */
+  readonly observers = new Set<ReportObserver>();
   /** Errors that the next lists answer with. */
   readonly listErrors: SinkError[] = [];
   readonly #stored = new Map<string, string>();
@@ -72,6 +75,7 @@ export class MemorySink implements ReportSink {
     const report = this.get(key);
     if (!report) return false;
     this.removedOccurrences += report.summary.occurrences;
+    for (const observer of this.observers) observer.onRemoved(report);
     return this.#stored.delete(key);
   }
 
@@ -134,6 +138,7 @@ export class MemorySink implements ReportSink {
     const stored = sorted({ ...report, metadata }) as Report;
     this.#stored.set(keyOf(stored), JSON.stringify(stored));
     this.history.push({ key: keyOf(stored), uid, report: stored });
+    for (const observer of this.observers) observer.onStored(structuredClone(stored), "changed");
     return structuredClone(stored);
   }
 }

@@ -136,6 +136,16 @@ const ALLOWED: Record<string, readonly string[]> = {
     "type:sinks",
     "type:telemetry",
   ],
+  // Joins the election, the watch and the pipeline for app.ts.
+  "candidate.ts": [
+    "type:config",
+    "type:controller",
+    "kube",
+    "type:lib",
+    "type:src/probes.ts",
+    "sinks",
+    "type:src/telemetry/log.ts",
+  ],
   "version.ts": ["package.json"],
   "app.ts": ["*"],
   "main.ts": ["*"],

@@ -29,7 +29,7 @@ it("100,000 repeated alerts are counted without an object for each", () => {
   const aggregator = new Aggregator(MEMORY, () => {});
   const books = new Books();
   const ingest = new Ingest({
-    aggregator,
+    tally: () => aggregator,
     duplicates: new DuplicateFilter({ windowMs: 60_000, maxEntries: 10_000 }, 1),
     memo: new Memo({ maxEntries: 1000, maxBytes: 1_000_000 }, seededHash(1)),
     redact: createRedactor(),

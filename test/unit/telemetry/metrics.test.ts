@@ -49,6 +49,7 @@ function numbers() {
     events: { sent: 0, suppressed: { rate: 0 }, lost: { queue_full: 0 } },
     reports: { rows: [] as ReportRow[], others: 0 },
     leader: false,
+    standby: { held: 0, shown: 0, forgotten: 0, isInStep: false },
   };
 }
 
@@ -64,6 +65,7 @@ function setUp() {
     events: () => state.events,
     reports: () => state.reports,
     isLeader: () => state.leader,
+    standby: () => state.standby,
   };
   const metrics = createMetrics({ source, version: "1.2.3", processMetrics: false });
   const scrape = async () =>
@@ -121,6 +123,10 @@ describe("scrape", () => {
       'policy_violation_events_suppressed_total{reason="rate"} 0',
       'policy_violation_events_lost_total{reason="queue_full"} 0',
       "policy_violation_leader 0",
+      "policy_violation_standby_in_step 0",
+      "policy_violation_standby_alerts_held 0",
+      "policy_violation_standby_alerts_shown_total 0",
+      "policy_violation_standby_alerts_forgotten_total 0",
       'policy_violation_build_info{version="1.2.3"} 1',
     ]);
   });
@@ -160,6 +166,7 @@ describe("scrape", () => {
     state.events = { sent: 24, suppressed: { rate: 25 }, lost: { queue_full: 26 } };
     state.reports = { rows: [SHOP], others: 29 };
     state.leader = true;
+    state.standby = { held: 27, shown: 28, forgotten: 29, isInStep: true };
     expect((await scrape()).filter((line) => !isWrite(line))).toEqual([
       `policy_violation_occurrences_total{${SHOP_LABELS},outcome="Prevented"} 27`,
       `policy_violation_occurrences_total{${SHOP_LABELS},outcome="Allowed"} 28`,
@@ -202,6 +209,10 @@ describe("scrape", () => {
       'policy_violation_events_suppressed_total{reason="rate"} 25',
       'policy_violation_events_lost_total{reason="queue_full"} 26',
       "policy_violation_leader 1",
+      "policy_violation_standby_in_step 1",
+      "policy_violation_standby_alerts_held 27",
+      "policy_violation_standby_alerts_shown_total 28",
+      "policy_violation_standby_alerts_forgotten_total 29",
       'policy_violation_build_info{version="1.2.3"} 1',
     ]);
   });

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// What leading means to the parts of a replica: who may write, what a standby follows, what is told to the others.
+// Invariant: nothing is written but while this process leads, by its clock at that very moment.
+
+import type { Config } from "./config/config.ts";
+import type { Pipeline } from "./controller/pipeline.ts";
+import type { KubeClient } from "./kube/client.ts";
+import { LeaderElector } from "./kube/leader-elector.ts";
+import type { Clock } from "./lib/clock.ts";
+import type { Leadership } from "./probes.ts";
+import { createReportWatch } from "./sinks/report-watch.ts";
+import type { ReportSink, ReportWatch } from "./sinks/sink.ts";
+import type { Logger } from "./telemetry/log.ts";
+
+export interface CandidateParts {
+  config: Config;
+  client: KubeClient;
+  clock: Clock;
+  logger: Logger;
+  /** Asked only once the pipeline is there. */
+  pipeline: () => Pipeline;
+}
+
+/** Retry periods that the stream must have been open before this replica takes a Lease that others could take, too. */
+const WARM_PERIODS = 2;
+
+const NOT_THE_LEADER = { kind: "retry", message: "not the leader" } as const;
+
+/** One of several replicas. */
+export class Candidate {
+  readonly elector: LeaderElector;
+  readonly #parts: CandidateParts;
+  readonly #watch: ReportWatch;
+
+  constructor(parts: CandidateParts) {
+    const { config, client, clock, logger, pipeline } = parts;
+    const { leaseNamespace, leaseName, leaseDurationMs, renewDeadlineMs, retryPeriodMs } =
+      config.leaderElection;
+    this.#parts = parts;
+    this.#watch = createReportWatch({ client, clock, logger });
+    const options = {
+      namespace: leaseNamespace,
+      name: leaseName,
+      identity: config.identity,
+      leaseDurationMs,
+      renewDeadlineMs,
+      retryPeriodMs,
+      isWarm: () => this.#isWarm(),
+      unwrittenSinceMs: () => pipeline().unwrittenSinceMs,
+    };
+    this.elector = new LeaderElector(options, client, clock, logger);
+  }
+
+  /** Follows the leader until this replica leads; returns as LeaderElector.acquire does. */
+  async standBy(stop: AbortSignal): Promise<AbortSignal | undefined> {
+    const led = new AbortController();
+    const until = AbortSignal.any([stop, led.signal]);
+    const { observer } = this.#parts.pipeline();
+    const following = observer && this.#watch.run(observer, until);
+    const keepingUp = this.#keepUp(until);
+    const leading = await this.elector.acquire(stop);
+    led.abort();
+    await Promise.all([following, keepingUp]);
+    return leading;
+  }
+
+  /** Lets through writes while this process leads: one that stood still may no longer, whatever it believes. */
+  guard(sink: ReportSink): ReportSink {
+    const { elector } = this;
+    return {
+      list: (signal) => sink.list(signal),
+      read: (ref, signal) => sink.read(ref, signal),
+      write: async (report, signal) => (elector.isLeader ? await sink.write(report, signal) : NOT_THE_LEADER),
+      remove: async (ref, version, signal) =>
+        elector.isLeader ? await sink.remove(ref, version, signal) : NOT_THE_LEADER,
+    };
+  }
+
+  /** How it stands, for the probes. */
+  leadership(): Leadership {
+    const { elector } = this;
+    const { coverage } = this.#parts.pipeline();
+    if (elector.isLeader) return { isLeader: true, ok: true, detail: "leader" };
+    if (elector.problem !== undefined) return { isLeader: false, ok: false, detail: elector.problem };
+    const isReading = coverage.continuousSinceMs !== undefined;
+    const behind = this.#watch.problem ?? (isReading ? undefined : "the alert stream is not open");
+    const leader = `standby; leader is ${elector.holder ?? "not known"}`;
+    if (behind === undefined) return { isLeader: false, ok: true, detail: leader };
+    return { isLeader: false, ok: false, detail: `${leader}; not in step with it: ${behind}` };
+  }
+
+  /** Whether this replica could take over from the leader without a gap. */
+  get isInStep(): boolean {
+    return this.#parts.pipeline().isInStepWith(this.elector.told.unwrittenSinceMs);
+  }
+
+  #isWarm(): boolean {
+    const { clock, config, pipeline } = this.#parts;
+    const sinceMs = pipeline().coverage.continuousSinceMs ?? Number.POSITIVE_INFINITY;
+    return clock.nowMs() - sinceMs >= WARM_PERIODS * config.leaderElection.retryPeriodMs;
+  }
+
+  async #keepUp(until: AbortSignal): Promise<void> {
+    const { clock, config, pipeline } = this.#parts;
+    while (!until.aborted) {
+      pipeline().onLeaderTold(this.elector.told.unwrittenSinceMs);
+      await clock.sleep(config.leaderElection.retryPeriodMs, until);
+    }
+  }
+}
+
+/** Where there is one replica. */
+export const ONLY_REPLICA: Leadership = { isLeader: true, ok: true, detail: "the only replica" };

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Two replicas under load on a real API server, and every way in which one stops leading: what the stream delivered is
+// told exactly once, report by report, and no count ever goes down.
+
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { KubeArmorNode } from "../kubearmor-node/node.ts";
+import { startNode } from "../kubearmor-node/server.ts";
+import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
+import { eventually } from "../support/operator.ts";
+import {
+  coverages,
+  expected,
+  LOAD,
+  prepare,
+  Replicas,
+  standbyBooks,
+  told,
+  watchCounts,
+} from "../support/replicas.ts";
+
+const missing = whyNoCluster();
+const PER_SECOND = 1000;
+const EXACT = { gaps: 0, lowerBound: false };
+
+describe.skipIf(missing !== undefined && !process.env["CI"])(
+  `a warm standby (${missing ?? "real parts"})`,
+  () => {
+    let cluster: Cluster;
+    let node: KubeArmorNode;
+    let replicas: Replicas;
+    let counts: ReturnType<typeof watchCounts>;
+
+    beforeAll(async () => {
+      cluster = await startCluster();
+      await prepare(cluster);
+    });
+    beforeEach(async () => {
+      // A frozen reader must not hold up the others.
+      node = await startNode({ dropLikeKubeArmor: false, queueSize: 10_000_000 });
+      replicas = new Replicas(node);
+      counts = watchCounts(cluster);
+    });
+    afterEach(async ({ task }) => {
+      if (task.result?.state === "fail") console.error(replicas.said());
+      await replicas.end();
+      await node.stop();
+      await cluster.kubectl(["delete", "pvr,cpvr", "-A", "--all"]);
+      await cluster.kubectl(["delete", "lease", "-n", "kubearmor", "--all"]);
+    });
+    afterAll(async () => {
+      await cluster?.stop();
+    });
+
+    /** Sends alerts until `during` is done and a second longer; returns how many. */
+    async function loadWhile(during: () => Promise<unknown>): Promise<number> {
+      const stop = new AbortController();
+      const flooding = node.flood({ alert: LOAD, ratePerSec: PER_SECOND, signal: stop.signal });
+      try {
+        await during();
+      } finally {
+        stop.abort();
+      }
+      return await flooding;
+    }
+
+    const written = (reports: number) =>
+      eventually("some reports", async () => Object.keys(await told(cluster)).length >= reports);
+
+    /** Nothing lost, nothing twice, nothing declared, and no count went down on the way. */
+    async function expectExact(sent: number): Promise<void> {
+      const sum = async () => Object.values(await told(cluster)).reduce((a, b) => a + b, 0);
+      await eventually(`${sent} told`, async () => (await sum()) >= sent);
+      expect(await told(cluster)).toEqual(expected(sent));
+      expect(new Set((await coverages(cluster)).map((c) => JSON.stringify(c)))).toEqual(
+        new Set([JSON.stringify(EXACT)]),
+      );
+      const { states, fell } = await counts.end();
+      expect(states).toBeGreaterThan(7);
+      expect(fell).toEqual([]);
+    }
+
+    test("a standby is ready, reads, keeps what no report shows, and writes nothing", async () => {
+      const [leader, standby] = await replicas.pair(cluster.kubeconfigPath);
+      const sent = await loadWhile(() => written(7));
+      await standby.received(sent);
+      await leader.written();
+      expect((await standby.get("/readyz")).body).toContain("standby; leader is");
+      await eventually("nothing held", async () => (await standbyBooks(standby)).held === 0);
+      const { counted, accounted } = await standbyBooks(standby);
+      expect([counted, accounted]).toEqual([sent, sent]);
+      const all = await standby.metrics();
+      for (const verb of ["POST", "PUT", "PATCH"])
+        expect(all.get(`policy_violation_api_requests_total{verb="${verb}",code="OK"}`) ?? 0, verb).toBe(0);
+      await expectExact(sent);
+    });
+
+    test("the leader is killed", async () => {
+      const [leader, standby] = await replicas.pair(cluster.kubeconfigPath);
+      const sent = await loadWhile(async () => {
+        await written(7);
+        await leader.kill();
+        await standby.logged("leading");
+      });
+      await expectExact(sent);
+    });
+
+    test("the leader stands still for longer than its Lease, goes on, and ends", async () => {
+      const [leader, standby] = await replicas.pair(cluster.kubeconfigPath);
+      const sent = await loadWhile(async () => {
+        await written(7);
+        leader.child.kill("SIGSTOP");
+        await standby.logged("leading");
+        leader.child.kill("SIGCONT");
+        await leader.logged("another replica has led: this one ends, to begin anew");
+        await eventually("the end of the process", () => leader.child.exitCode !== null);
+      });
+      await expectExact(sent);
+    });
+
+    test("the leader is told to stop", async () => {
+      const [leader, standby] = await replicas.pair(cluster.kubeconfigPath);
+      const sent = await loadWhile(async () => {
+        await written(7);
+        expect(await leader.stop()).toBe(0);
+        await standby.logged("leading");
+      });
+      await expectExact(sent);
+    });
+  },
+);
