@@ -109,8 +109,8 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
     const LEASE = "leases.coordination.k8s.io";
 
     test.each([
-      ...["get", "list", "create", "update", "delete"].map((verb) => [verb, REPORTS, "shop"]),
-      ...["get", "list", "create", "update", "delete"].map((verb) => [verb, CLUSTER_REPORTS, "shop"]),
+      ...["get", "list", "watch", "create", "update", "delete"].map((verb) => [verb, REPORTS, "shop"]),
+      ...["get", "list", "watch", "create", "update", "delete"].map((verb) => [verb, CLUSTER_REPORTS, "shop"]),
       ["create", "events.events.k8s.io", "shop"],
       ["patch", "events.events.k8s.io", "default"],
       ["get", "pods", "shop"],
@@ -126,7 +126,6 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
     test.each([
       ["deletecollection", REPORTS, "shop"],
       ["patch", REPORTS, "shop"],
-      ["watch", REPORTS, "shop"],
       ["list", "pods", "shop"],
       ["list", "nodes", "shop"],
       ["get", "secrets", NAMESPACE],
