@@ -110,7 +110,11 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
 
     test.each([
       ...["get", "list", "watch", "create", "update", "delete"].map((verb) => [verb, REPORTS, "shop"]),
-      ...["get", "list", "watch", "create", "update", "delete"].map((verb) => [verb, CLUSTER_REPORTS, "shop"]),
+      ...["get", "list", "watch", "create", "update", "delete"].map((verb) => [
+        verb,
+        CLUSTER_REPORTS,
+        "shop",
+      ]),
       ["create", "events.events.k8s.io", "shop"],
       ["patch", "events.events.k8s.io", "default"],
       ["get", "pods", "shop"],
