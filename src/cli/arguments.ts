@@ -4,9 +4,10 @@
 // The command line: which commands and flags there are, their help, and what a call means.
 // Invariant: pure; it reads no process state, prints nothing and ends nothing. It returns what is to be done.
 
-import { Command, CommanderError, Option } from "commander";
+import { type Command, Option } from "commander";
 import { PRODUCT } from "../api/names.ts";
 import { type Setting, settings } from "../config/settings.ts";
+import { parseProgram } from "./program.ts";
 
 /** Flags that were given, by the path of the setting that they set. */
 export type GivenFlags = Readonly<Record<string, string | boolean>>;
@@ -21,8 +22,6 @@ export type Invocation =
 
 /** The exit code for a call or a configuration that is wrong. */
 export const EXIT_USAGE = 2;
-
-const HELP_WIDTH = 100;
 
 const ABOUT = `Keeps what KubeArmor reports: folds its alert stream into one PolicyViolationReport per
 namespace and violated policy, and puts Events on the offending pods.`;
@@ -144,41 +143,17 @@ function addDemo(program: Command, found: (invocation: Invocation) => void): voi
 
 /** Returns what a call asks for; `argv` is without the program's own name. */
 export function parseArguments(argv: readonly string[], version: string): Invocation {
-  let stdout = "";
-  let stderr = "";
   let invocation: Invocation | undefined;
   const found = (asked: Invocation) => {
     invocation = asked;
   };
-  // Subcommands inherit what is set before they are added.
-  const program = new Command(PRODUCT)
-    .description(ABOUT)
-    .version(`${PRODUCT} ${version}`, "-V, --version", "Prints the version.")
-    .helpOption("-h, --help", "Prints this help.")
-    .helpCommand("help [command]", "Prints the help of a command.")
-    .addHelpText("after", PROGRAM_EXAMPLES)
-    .exitOverride()
-    .configureOutput({
-      writeOut: (text) => {
-        stdout += text;
-      },
-      writeErr: (text) => {
-        stderr += text;
-      },
-      getOutHelpWidth: () => HELP_WIDTH,
-      getErrHelpWidth: () => HELP_WIDTH,
-      getOutHasColors: () => false,
-      getErrHasColors: () => false,
-    })
-    .showHelpAfterError("Add --help to see what there is.");
-  addRun(program, found);
-  addReplay(program, found);
-  addDemo(program, found);
-  try {
-    program.parse([...argv], { from: "user" });
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    return { exit: error.exitCode === 0 ? 0 : EXIT_USAGE, stdout, stderr };
-  }
-  return invocation ?? { exit: EXIT_USAGE, stdout, stderr };
+  const texts = { name: PRODUCT, about: ABOUT, version: `${PRODUCT} ${version}`, notes: PROGRAM_EXAMPLES };
+  const said = parseProgram(texts, argv, (program) => {
+    addRun(program, found);
+    addReplay(program, found);
+    addDemo(program, found);
+  });
+  if (!said) return invocation ?? { exit: EXIT_USAGE, stdout: "", stderr: "" };
+  const { isMistake, stdout, stderr } = said;
+  return { exit: isMistake ? EXIT_USAGE : 0, stdout, stderr };
 }

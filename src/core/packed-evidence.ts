@@ -4,6 +4,7 @@
 // Evidence that was read once and is seldom wanted: packed, since there is one of it for every violation.
 // Invariant: unpacked it is what was packed. What an alert shares with others of its container is in memory once.
 
+import { EVIDENCE_ORDER } from "../api/evidence-order.ts";
 import type { Evidence } from "../api/v1alpha1.ts";
 import { TextPool } from "./text-pool.ts";
 import { type EpochUs, formatMicroTime } from "./time.ts";
@@ -26,39 +27,6 @@ const OWN = [
   "hashes",
 ] as const satisfies readonly (keyof Evidence)[];
 const IS_OWN: ReadonlySet<string> = new Set(OWN);
-
-/** How people are used to reading it, and what comes of a later version behind it. */
-const ORDER: readonly (keyof Evidence)[] = [
-  "time",
-  "type",
-  "result",
-  "cluster",
-  "node",
-  "nodeId",
-  "pod",
-  "labels",
-  "containerId",
-  "image",
-  "process",
-  "parent",
-  "user",
-  "cwd",
-  "tty",
-  "execId",
-  "execName",
-  "enforcer",
-  "kubearmorVersion",
-  "pid",
-  "ppid",
-  "hostPid",
-  "hostPpid",
-  "uid",
-  "command",
-  "source",
-  "resource",
-  "data",
-  "hashes",
-];
 
 /** The rest as JSON. */
 interface Common {
@@ -100,7 +68,7 @@ export class PackedEvidence {
       if (value !== null) values[OWN[i] as string] = value;
     }
     const ordered: Record<string, unknown> = {};
-    for (const name of ORDER) if (name in values) ordered[name] = values[name];
+    for (const name of EVIDENCE_ORDER) if (name in values) ordered[name] = values[name];
     return { ...ordered, ...values } as unknown as Evidence;
   }
 

@@ -4,7 +4,8 @@
 // The plugin's command line: which commands and flags there are, their help, and what a call asks for.
 // Invariant: pure; it prints nothing and ends nothing.
 
-import { Command, CommanderError, Option } from "commander";
+import { type Command, Option } from "commander";
+import { parseProgram } from "../cli/program.ts";
 import type { FilterFlags } from "./filter.ts";
 import { EXIT } from "./problem.ts";
 
@@ -44,8 +45,6 @@ export type Call =
   | { command: string; args: string[]; flags: Flags }
   /** Nothing to run: help, version or a mistake; the texts are to be printed as they are. */
   | { exit: 0 | 2; stdout: string; stderr: string };
-
-const HELP_WIDTH = 100;
 
 const ABOUT = `Shows what KubeArmor's policies caught, from the reports that policy-violation-operator keeps.
 
@@ -211,41 +210,23 @@ Exit codes: 0 open, 1 shut, 2 wrong call, 3 it could not be found out.
 
 /** Returns what a call asks for; `argv` is without the program's own name. */
 export function parseCall(argv: readonly string[], version: string): Call {
-  let stdout = "";
-  let stderr = "";
   let call: Call | undefined;
-  const program = new Command(PLUGIN)
-    .description(ABOUT)
-    .version(`kubectl-violations ${version}`, "-V, --version", "Prints the version.")
-    .helpOption("-h, --help", "Prints this help.")
-    .helpCommand("help [command]", "Prints the help of a command.")
-    .addHelpText("after", PROGRAM_NOTES)
-    .exitOverride()
-    .configureOutput({
-      writeOut: (text) => {
-        stdout += text;
-      },
-      writeErr: (text) => {
-        stderr += text;
-      },
-      getOutHelpWidth: () => HELP_WIDTH,
-      getErrHelpWidth: () => HELP_WIDTH,
-      getOutHasColors: () => false,
-      getErrHasColors: () => false,
-    })
-    .showHelpAfterError("Add --help to see what there is.");
-  for (const definition of COMMANDS) {
-    addCommand(program, definition, (args, flags) => {
-      call = { command: definition.name, args, flags };
-    });
-  }
-  try {
-    program.parse([...argv], { from: "user" });
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    return { exit: error.exitCode === 0 ? EXIT.ok : EXIT.usage, stdout, stderr };
-  }
-  return call ?? { exit: EXIT.usage, stdout, stderr };
+  const texts = {
+    name: PLUGIN,
+    about: ABOUT,
+    version: `kubectl-violations ${version}`,
+    notes: PROGRAM_NOTES,
+  };
+  const said = parseProgram(texts, argv, (program) => {
+    for (const definition of COMMANDS) {
+      addCommand(program, definition, (args, flags) => {
+        call = { command: definition.name, args, flags };
+      });
+    }
+  });
+  if (!said) return call ?? { exit: EXIT.usage, stdout: "", stderr: "" };
+  const { isMistake, stdout, stderr } = said;
+  return { exit: isMistake ? EXIT.usage : EXIT.ok, stdout, stderr };
 }
 
 function addCommand(

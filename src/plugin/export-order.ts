@@ -5,6 +5,8 @@
 // server gives them back in the order of the alphabet.
 // Invariant: pure; nothing is left out, and a key that is not known here comes after those that are.
 
+import { EVIDENCE_ORDER } from "../api/evidence-order.ts";
+
 const ORDER: Readonly<Record<string, readonly string[]>> = {
   "": ["apiVersion", "kind", "metadata", "policy", "summary", "violations", "omitted", "expired", "coverage"],
   metadata: ["name", "namespace", "labels", "annotations"],
@@ -30,23 +32,7 @@ const ORDER: Readonly<Record<string, readonly string[]>> = {
   ],
   "violations.workload": ["kind", "name"],
   "violations.pods": ["name", "node", "occurrences", "lastSeen"],
-  "violations.latest": [
-    ...[
-      "time",
-      "type",
-      "result",
-      "cluster",
-      "node",
-      "nodeId",
-      "pod",
-      "labels",
-      "containerId",
-      "image",
-      "process",
-    ],
-    ...["parent", "user", "cwd", "tty", "execId", "execName", "enforcer", "kubearmorVersion"],
-    ...["pid", "ppid", "hostPid", "hostPpid", "uid", "command", "source", "resource", "data", "hashes"],
-  ],
+  "violations.latest": EVIDENCE_ORDER,
   "violations.latest.hashes": ["algorithm", "process", "parent", "resource"],
   omitted: ["violations", "occurrences"],
   expired: ["violations", "occurrences"],

@@ -98,6 +98,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   plugin: [
     "api",
     "lib",
+    "src/cli/program.ts",
     "src/core/sanitize.ts",
     "src/core/time.ts",
     "src/kube/api-error.ts",
