@@ -138,6 +138,7 @@ export class Pipeline implements FeedListener {
         logger: parts.logger,
         onResult: parts.onWriteResult ?? (() => {}),
         onAdopted: (ledger, report) => context.onAdopted(ledger, report),
+        onForeignBase: (...found) => this.#succession.onForeignBase(...found),
         onLanded: (ledger, report, takenMs) => {
           this.#succession.onLanded(reportKey(ledger.namespace, ledger.policyName), takenMs);
           context.onStored(ledger, report);

@@ -211,6 +211,8 @@ export class ReportTask {
   #rebase(attempt: Attempt, found: Report | undefined): Verdict | undefined {
     this.#parts.rebase(this.ledger, found);
     this.metadata = found?.metadata;
+    // What another replica tells as well was left out, and the rest is a new set.
+    if (!this.ledger.isInFlight) this.ledger.take();
     return this.#renew(attempt.fresh);
   }
 

@@ -6,7 +6,9 @@
 
 import type { Report } from "../api/v1alpha1.ts";
 import type { Aggregator } from "../core/aggregate.ts";
-import type { ShownReports } from "../core/shown.ts";
+import type { Ledger } from "../core/ledger.ts";
+import { leaveOutShown } from "../core/overlap.ts";
+import { Shown, type ShownReports } from "../core/shown.ts";
 import { isNamedRight } from "../core/stored.ts";
 import { Tail, type TailLimits } from "../core/tail.ts";
 import { reportKey, type Sighting, type ThrottleNotice, type Violation } from "../core/violation.ts";
@@ -63,6 +65,7 @@ export class Standby implements Tally, ReportObserver {
   /** Set from the takeover to the end of the seam. */
   #seam: ShownReports | undefined;
   #seamLastMs = 0;
+  #isOver = false;
   #shownInSeam = 0;
   readonly #listed = new Set<Report["kind"]>();
   /** At the takeover, for there was no room for more reports. */
@@ -155,6 +158,24 @@ export class Standby implements Tally, ReportObserver {
     return takenOverTotal;
   }
 
+  /**
+   * Leaves out of what is open in `ledger` whatever `report` may tell, a late write of the former leader with `more` in
+   * it than what was known.
+   */
+  leaveOut(ledger: Ledger, report: Report, more: number): void {
+    const { namespace, policyName } = ledger;
+    const { left, isCertain } = leaveOutShown(ledger, new Shown(report, this.#options.maxPodsPerViolation));
+    this.#shownInSeam += left;
+    const key = reportKey(namespace, policyName);
+    const yetToCome = (this.#yetToCome.get(key) ?? 0) + Math.max(0, more) - left;
+    this.#yetToCome.set(key, yetToCome);
+    if (!isCertain || yetToCome < 0) this.#parts.onMissing(namespace, policyName);
+    // Alerts that it tells may be on their way here.
+    this.#seam?.set(report);
+    this.#seamLastMs = this.#parts.clock.nowMs();
+    if (this.#isOver) this.#awaitSeamEnd(this.#seamLastMs + MAX_SEAM_MS);
+  }
+
   /** Before what the report showed at the takeover, and so either told by it or lost with the former leader. */
   #leave({ namespace, policyName }: Violation): void {
     this.#shownInSeam++;
@@ -169,10 +190,12 @@ export class Standby implements Tally, ReportObserver {
   #awaitSeamEnd(latestMs: number): void {
     const { clock, onOver } = this.#parts;
     const { seamMs } = this.#options;
+    this.#isOver = false;
     clock.after(seamMs, () => {
       const nowMs = clock.nowMs();
-      if (nowMs - this.#seamLastMs < seamMs && nowMs < latestMs) this.#awaitSeamEnd(latestMs);
-      else onOver();
+      this.#isOver = nowMs - this.#seamLastMs >= seamMs || nowMs >= latestMs;
+      if (this.#isOver) onOver();
+      else this.#awaitSeamEnd(latestMs);
     });
   }
 }

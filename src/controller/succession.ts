@@ -7,6 +7,7 @@
 
 import type { Report } from "../api/v1alpha1.ts";
 import type { Aggregator } from "../core/aggregate.ts";
+import type { Ledger } from "../core/ledger.ts";
 import { isNamedRight } from "../core/stored.ts";
 import { parseMicroTime } from "../core/time.ts";
 import { reportKey } from "../core/violation.ts";
@@ -18,7 +19,7 @@ import type { Journaling } from "./journaling.ts";
 import { Standby, type StandbyBooks, type StandbyOptions, type Tally } from "./standby.ts";
 import { type Gap, type StreamCoverage, toUs } from "./stream-coverage.ts";
 import { UNKNOWN_MS, UnwrittenSince } from "./unwritten-since.ts";
-import { landedSeq, type Mark, marksOf } from "./watermark.ts";
+import { fenceId, landedSeq, type Mark, marksOf } from "./watermark.ts";
 import type { ReportWriter } from "./writer.ts";
 
 /** The leader before this one, as it told of itself last. */
@@ -122,6 +123,13 @@ export class Succession {
     this.#unwrittenSince.landed(key, takenMs);
   }
 
+  /** A late write of another replica has come to light, the base of `ledger` now, which tells `more` than the one before. */
+  onForeignBase(ledger: Ledger, report: Report, more: number): void {
+    if (!this.#standby) return;
+    this.#standby.leaveOut(ledger, report, more);
+    this.#tally = this.#standby;
+  }
+
   /** From now on nothing is read any more. */
   onReadingEnds(): void {
     this.#readUntilMs = Math.min(this.#readUntilMs, this.#parts.clock.nowMs());
@@ -180,7 +188,7 @@ export class Succession {
    */
   #fenceMark({ metadata, policy }: Report, writerId: string): Mark {
     const isOvertaken = this.#overtaken.has(reportKey(metadata.namespace, policy.name));
-    if (isOvertaken) return { id: `${writerId}.fence`, seq: 1 };
+    if (isOvertaken) return { id: fenceId(writerId), seq: 1 };
     return { id: writerId, seq: landedSeq(metadata, writerId) };
   }
 

@@ -31,6 +31,17 @@ export function marksOf(metadata: ObjectMeta | undefined): Mark[] {
   });
 }
 
+/** Whose mark a write bears by which writer `id` only shuts others out: that of nobody, so that it names no set. */
+export function fenceId(id: string): string {
+  return `${id}.fence`;
+}
+
+/** Whether the object was written last by another writer than `id`, which leaves a mark as well. */
+export function isWrittenByAnother(metadata: ObjectMeta | undefined, id: string): boolean {
+  const last = marksOf(metadata)[0]?.id;
+  return last !== undefined && last !== id && last !== fenceId(id);
+}
+
 /** The newest set of writer `id` that a stored object holds; 0 where it holds none. */
 export function landedSeq(metadata: ObjectMeta | undefined, id: string): number {
   return marksOf(metadata).find((mark) => mark.id === id)?.seq ?? 0;

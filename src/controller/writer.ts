@@ -17,7 +17,7 @@ import { unreachable } from "../lib/assert.ts";
 import { fullJitter } from "../lib/clock.ts";
 import { ReportTask, type ReportTaskParts, refOf, type Verdict } from "./report-task.ts";
 import { Schedule } from "./schedule.ts";
-import { landedSeq } from "./watermark.ts";
+import { isWrittenByAnother, landedSeq } from "./watermark.ts";
 
 export interface WriterOptions {
   pace: PaceOptions;
@@ -34,6 +34,8 @@ export interface WriterParts
   aggregator: Aggregator;
   /** Called when a stored report has become the base of its ledger, before the start. */
   onAdopted: (ledger: Ledger, report: Report) => void;
+  /** Called when a report that another writer wrote last has become the base, with `more` occurrences than before. */
+  onForeignBase: (ledger: Ledger, report: Report, more: number) => void;
 }
 
 /** One report's way to the store. */
@@ -71,7 +73,7 @@ export class ReportWriter {
       ...parts,
       onRemoved: () => this.removed++,
       writerId: options.writerId,
-      rebase: rebaseOn,
+      rebase: (ledger, report) => this.#rebase(ledger, report),
     };
     this.#schedule = new Schedule(options.pace);
     this.#bucket = new TokenBucket(options.writesPerSecond, options.writeBurst);
@@ -93,7 +95,7 @@ export class ReportWriter {
    * does not hold; before start. Returns the occurrences of the latter.
    */
   adopt(ledger: Ledger, report: Report | undefined, layers: readonly LayerRow[]): number {
-    if (report) this.#taskParts.rebase(ledger, report);
+    if (report) rebaseOn(ledger, report);
     const seq = this.#writerId === undefined ? 0 : landedSeq(report?.metadata, this.#writerId);
     ledger.standsUpTo(seq);
     const open = layers.filter((layer) => layer.seq > seq).map(recoverSet);
@@ -152,6 +154,14 @@ export class ReportWriter {
       if (this.#unwrittenKeys().length === 0) return;
       await this.#parts.clock.sleep(RETRY_BASE_MS, calls.signal);
     }
+  }
+
+  #rebase(ledger: Ledger, report: Report | undefined): void {
+    const before = ledger.all.occurrences - ledger.unwritten;
+    rebaseOn(ledger, report);
+    if (!report || this.#writerId === undefined || !isWrittenByAnother(report.metadata, this.#writerId))
+      return;
+    this.#parts.onForeignBase(ledger, report, ledger.all.occurrences - ledger.unwritten - before);
   }
 
   #unwrittenKeys(): string[] {

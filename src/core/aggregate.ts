@@ -6,6 +6,7 @@
 
 import { ChangeLog } from "./change-log.ts";
 import { type GapKind, type Lapse, lapse, mergeLapses } from "./coverage.ts";
+import type { Counted } from "./entry.ts";
 import { Ledger } from "./ledger.ts";
 import { Place } from "./place.ts";
 import { Pods } from "./pods.ts";
@@ -92,7 +93,7 @@ export class Aggregator {
     this.#remember(mutedKey(notice.namespace, notice.pod, notice.node), lapses);
     let marked = 0;
     for (const [key, ledger] of this.ledgers) {
-      if (ledger.namespace !== notice.namespace || !ledger.concerns(notice.pod, notice.node)) continue;
+      if (ledger.namespace !== notice.namespace || !ledger.reach.concerns(notice.pod, notice.node)) continue;
       ledger.addThrottleNotices(1, lapses);
       this.#onDirty(key, "counters");
       marked++;
@@ -192,8 +193,8 @@ export class Aggregator {
     const to = this.ledger(undefined, from.policyName);
     to.policy.learn(from.policy.facts(), totals.lastUs);
     to.absorb(
-      { ...totals, gaps: Math.max(0, totals.gaps - to.gaps) },
-      entries.flatMap((entry) => moved(entry, namespace)),
+      { ...totals, gaps: Math.max(0, totals.gaps - to.all.gaps) },
+      entries.map((counted) => moved(counted, namespace)),
     );
     this.#onDirty(clusterKey, isNewReport ? "new_report" : "new_violation");
   }
@@ -251,7 +252,7 @@ export class Aggregator {
     if (this.#muted.size === 0) return;
     const subjects = pod === "" || namespace === undefined ? [pod] : [pod, ""];
     for (const subject of subjects) {
-      if (ledger.concerns(subject, node)) continue;
+      if (ledger.reach.concerns(subject, node)) continue;
       const notices = this.#muted.get(mutedKey(namespace, subject, node));
       if (notices) ledger.addThrottleNotices(notices.count, notices.lapses);
     }
@@ -286,13 +287,9 @@ function mutedKey(namespace: string | undefined, pod: string, node: string): str
   return `${namespace ?? ""}\u001f${subject}`;
 }
 
-type Drained = ReturnType<Ledger["drain"]>["entries"][number];
-type Moved = Parameters<Ledger["absorb"]>[1] extends Iterable<infer T> ? T : never;
-
-function moved(entry: Drained, namespace: string): Moved[] {
-  if (!entry.pending) return [];
-  const identity = { ...entry.identity, namespace };
+function moved({ identity: own, tally }: Counted, namespace: string): Counted {
+  const identity = { ...own, namespace };
   const pods = new Pods();
-  for (const pod of entry.pending.pods.values()) pods.set(podKey(undefined, pod.name, pod.node), pod);
-  return [{ key: identityKey(identity), identity, tally: { ...entry.pending, pods } }];
+  for (const pod of tally.pods.values()) pods.set(podKey(undefined, pod.name, pod.node), pod);
+  return { key: identityKey(identity), identity, tally: { ...tally, pods } };
 }

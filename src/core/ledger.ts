@@ -210,19 +210,6 @@ export class Ledger {
     this.policy.learn(violation.policy, timeUs);
   }
 
-  /**
-   * Returns true when this report has seen the pod or, without a pod, what a notice for a whole node mutes: in the
-   * cluster report the processes outside any pod, in a namespace's all of its pods on the node.
-   */
-  concerns(pod: string, node: string): boolean {
-    return this.reach.concerns(pod, node);
-  }
-
-  /** Every gap that this report knows of, written or not. */
-  get gaps(): number {
-    return this.totals.gaps + this.#pending.gaps;
-  }
-
   /** KubeArmor muted something of this report `count` times. */
   addThrottleNotices(count: number, lapses: readonly Lapse[]): void {
     this.#pending.throttleNotices += count;
@@ -358,14 +345,26 @@ export class Ledger {
     this.reach.recount(base, this.entries.values());
   }
 
-  /** Everything that no stored report holds, for a ledger that takes it over. */
-  drain(): { totals: Totals; entries: Entry[] } {
+  /** Gives away everything that no stored report holds; nothing of it is open any more. */
+  drain(): { totals: Totals; entries: Counted[] } {
     if (this.#inFlight) this.restore();
     this.#lapses.settle(this.#pending);
-    return { totals: withoutExpiry(this.#pending), entries: [...this.#pendingEntries] };
+    const totals = withoutExpiry(this.#pending);
+    const entries: Counted[] = [];
+    for (const entry of this.#pendingEntries) {
+      const { key, identity, pending: tally } = entry;
+      if (tally) entries.push({ key, identity, tally });
+      entry.pending = undefined;
+      if (entry.committed) this.entries.reweigh(entry);
+      else this.entries.delete(key);
+    }
+    this.#pending = emptyTotals();
+    this.#pendingEntries = new Set();
+    this.#unidentified = this.#countUnidentified();
+    return { totals, entries };
   }
 
-  /** Takes over what another ledger drained; the entries must be keyed for this one. */
+  /** Takes over what a ledger drained; the entries must be keyed for this one. */
   absorb(totals: Totals, entries: Iterable<Counted>): void {
     this.#absorb(totals, entries);
     this.resetLog();

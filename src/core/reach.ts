@@ -35,7 +35,10 @@ export class Reach {
     }
   }
 
-  /** As Ledger.concerns. */
+  /**
+   * Returns true when this report has seen the pod or, without a pod, what a notice for a whole node mutes: in the
+   * cluster report the processes outside any pod, in a namespace's all of its pods on the node.
+   */
   concerns(pod: string, node: string): boolean {
     return this.#mutable.mayHave(pod === "" ? wholeNode(node) : podKey(this.#namespace, pod, node));
   }

@@ -32,7 +32,7 @@ export class Shown {
   }
 
   /** The time of the newest alert like `violation` that the report may tell; 0 when it tells none for certain. */
-  until(violation: Violation): EpochUs {
+  until(violation: Pick<Violation, "key" | "podKey" | "pod">): EpochUs {
     const stored = this.#violation(violation.key);
     // What is not listed was never counted, unless the list is cut.
     if (stored === undefined) return this.#report.omitted === undefined ? NEVER : this.lastUs;
@@ -56,7 +56,7 @@ export class Shown {
     return this.#byKey.get(key);
   }
 
-  #untilOfPod(stored: StoredViolation, violation: Violation, key: string): EpochUs {
+  #untilOfPod(stored: StoredViolation, violation: { pod: string }, key: string): EpochUs {
     const { pods = [] } = stored;
     if (violation.pod === "" || pods.length === 0) return time(stored.lastSeen);
     const isNamespaced = this.#report.metadata.namespace !== undefined;

@@ -7,8 +7,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Alert } from "../../src/api/alert.ts";
+import type { Report } from "../../src/api/v1alpha1.ts";
 import { Pipeline, type PipelineOptions } from "../../src/controller/pipeline.ts";
 import { formatMicroTime } from "../../src/core/time.ts";
+import type { ReportSink, WriteResult } from "../../src/sinks/sink.ts";
 import { silentLogger } from "../../src/telemetry/log.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { alert, hostAlert, LIMITS, pipelineOptions, runs, START_MS, START_US } from "../support/gen.ts";
@@ -32,10 +34,13 @@ interface Scenario {
   dieMs: number;
   takeOverMs: number;
   watchLagMs: number;
+  /** From when on the leader's writes get stuck, and how long after the takeover they arrive after all. */
+  stuckMs?: number;
+  lateMs?: number;
 }
 
-/** Whether each replica gets the alerts in the order of their times, as from one node that serialises. */
-function scenario(inOrder: boolean): fc.Arbitrary<Scenario> {
+/** `inOrder`: whether each replica gets the alerts in the order of their times, as from one node that serialises. */
+function scenario(inOrder: boolean, maxStandbyLagMs = 300): fc.Arbitrary<Scenario> {
   const what = fc.record({
     // Out of order only where several alike are on their way at once.
     gapMs: fc.integer({ min: 0, max: inOrder ? 400 : 60 }),
@@ -44,7 +49,7 @@ function scenario(inOrder: boolean): fc.Arbitrary<Scenario> {
     file: fc.constantFrom("/a", "/b", "/c"),
     isHost: fc.boolean(),
     leaderLagMs: fc.integer({ min: 0, max: 300 }),
-    standbyLagMs: fc.integer({ min: 0, max: 300 }),
+    standbyLagMs: fc.integer({ min: 0, max: maxStandbyLagMs }),
   });
   return fc
     .record({
@@ -73,23 +78,76 @@ function scenario(inOrder: boolean): fc.Arbitrary<Scenario> {
     });
 }
 
+/** As `scenario`, with writes of the leader that arrive when the standby, which is far behind, has taken over. */
+function lateWrites(inOrder: boolean): fc.Arbitrary<Scenario> {
+  return fc
+    .record({
+      how: scenario(inOrder, 6000),
+      stuckForMs: fc.integer({ min: 0, max: 4000 }),
+      silenceMs: fc.integer({ min: 0, max: 1500 }),
+      lateMs: fc.integer({ min: 0, max: 5000 }),
+    })
+    .map(({ how, stuckForMs, silenceMs, lateMs }) => ({
+      ...how,
+      stuckMs: Math.max(0, how.dieMs - stuckForMs),
+      takeOverMs: how.dieMs + silenceMs,
+      lateMs,
+    }));
+}
+
+/** A way to the store on which writes get stuck from some time on. */
+class SlowSink implements Pick<ReportSink, "write"> {
+  isStuck = false;
+  readonly stuck: Report[] = [];
+  readonly #store: MemorySink;
+
+  constructor(store: MemorySink) {
+    this.#store = store;
+  }
+
+  async write(report: Report, signal: AbortSignal): Promise<WriteResult> {
+    if (!this.isStuck) return await this.#store.write(report, signal);
+    this.stuck.push(report);
+    return await new Promise((resolve) =>
+      signal.addEventListener("abort", () => resolve({ kind: "unknown", message: "given up" })),
+    );
+  }
+
+  /** Whatever is under way reaches the store. Returns what it came to. */
+  async arrive(): Promise<WriteResult["kind"][]> {
+    const results: WriteResult["kind"][] = [];
+    for (const report of this.stuck) results.push((await this.#store.write(report, SIGNAL)).kind);
+    return results;
+  }
+}
+
 /** Two replicas in one world. */
 class World {
   readonly clock = new FakeClock(START_MS);
   readonly store = new MemorySink();
   readonly leader: Pipeline;
   readonly standby: Pipeline;
+  readonly #way = new SlowSink(this.store);
+  /** What became of the leader's writes that were late. */
+  late: WriteResult["kind"][] = [];
 
   constructor(options: Partial<PipelineOptions>) {
-    this.leader = this.#replica({ ...options, writerId: "leader" });
-    this.standby = this.#replica({ ...options, writerId: "standby" });
+    const { store } = this;
+    const slow: ReportSink = {
+      list: (signal) => store.list(signal),
+      read: (ref, signal) => store.read(ref, signal),
+      write: (report, signal) => this.#way.write(report, signal),
+      remove: (ref, version, signal) => store.remove(ref, version, signal),
+    };
+    this.leader = this.#replica({ ...options, writerId: "leader" }, slow);
+    this.standby = this.#replica({ ...options, writerId: "standby" }, store);
   }
 
-  #replica(options: Partial<PipelineOptions>): Pipeline {
+  #replica(options: Partial<PipelineOptions>, sink: ReportSink): Pipeline {
     const maxPodsPerViolation = options.limits?.maxPodsPerViolation ?? LIMITS.maxPodsPerViolation;
     const standby = { maxAlerts: 10_000, maxCells: 1000, maxPodsPerViolation, seamMs: 10_000 };
     return new Pipeline(pipelineOptions({ pace: PACE, standby, ...options }), {
-      sink: this.store,
+      sink,
       events: { record: () => {} },
       clock: this.clock,
       logger: silentLogger,
@@ -97,7 +155,7 @@ class World {
   }
 
   /** Runs until everything has arrived and is written. */
-  async run({ sent, dieMs, takeOverMs, watchLagMs }: Scenario): Promise<void> {
+  async run({ sent, stuckMs, dieMs, takeOverMs, lateMs, watchLagMs }: Scenario): Promise<void> {
     const { clock, store, leader, standby } = this;
     const observer = standby.observer!;
     // What the leader's Lease tells.
@@ -127,6 +185,11 @@ class World {
       clock.after(leaderMs, () => isLeaderAlive && leader.onAlert(each, 0));
       clock.after(standbyMs, () => standby.onAlert(each, 0));
     }
+    if (stuckMs !== undefined) {
+      clock.after(stuckMs, () => {
+        this.#way.isStuck = true;
+      });
+    }
     await clock.advance(dieMs);
     isLeaderAlive = false;
     await leader.writer.suspend();
@@ -134,6 +197,8 @@ class World {
     isFollowing = false;
     await standby.load(SIGNAL, { unwrittenSinceMs: told });
     standby.writer.start();
+    await clock.advance(lateMs ?? 0);
+    this.late = await this.#way.arrive();
     await clock.advance(10 * 60_000);
   }
 }
@@ -213,6 +278,35 @@ describe("a leader that dies at any moment", () => {
         }),
         runs(80),
       );
+    },
+  );
+
+  it.each([
+    ["in the order of their times", true],
+    ["in any order", false],
+  ])(
+    "tells nothing twice when its last write lands after the takeover, where alerts come %s",
+    async (_, inOrder) => {
+      let landed = 0;
+      await fc.assert(
+        fc.asyncProperty(lateWrites(inOrder), async (how) => {
+          const world = new World({});
+          await world.run(how);
+          landed += world.late.filter((kind) => kind === "written").length;
+          const sent = sentTo(how.sent);
+          for (const { metadata, summary, coverage } of world.store.reports) {
+            const key = `${metadata.namespace ?? ""}/${metadata.name}`;
+            expect([key, summary.occurrences <= (sent[key] ?? 0)]).toEqual([key, true]);
+            if (summary.occurrences === sent[key]) continue;
+            expect([key, coverage.lowerBound]).toEqual([key, true]);
+          }
+          expect(Object.keys(toldBy(world.store)).sort()).toEqual(Object.keys(sent).sort());
+          expect(backwards(world.store.history)).toEqual([]);
+          expect(world.standby.books.counted).toBe(how.sent.length);
+        }),
+        runs(80),
+      );
+      expect(landed).toBeGreaterThan(0);
     },
   );
 });
