@@ -71,7 +71,7 @@ Install it once per cluster. It needs Kubernetes ≥ 1.31 and KubeArmor's relay;
 
 | object | for what |
 |---|---|
-| 2 CustomResourceDefinitions | \`policyviolationreports\` (\`pvr\`), \`clusterpolicyviolationreports\` (\`cpvr\`) |
+| 3 CustomResourceDefinitions | \`policyviolationreports\` (\`pvr\`), \`clusterpolicyviolationreports\` (\`cpvr\`), \`acceptedviolations\` (\`av\`) |
 | Deployment, ServiceAccount, ConfigMap | two replicas of the operator, one of which writes; their identity; their configuration (a change restarts them) |
 | ClusterRole and binding | exactly the verbs that it uses: a test compares them with the API server's audit log |
 | Role and binding | the Lease in the release's namespace |
@@ -103,6 +103,6 @@ CRDs that were applied by hand, or by a release of another name, become this rel
 
 \`helm uninstall\` leaves the CRDs and the reports. To delete them, too, with every report in the cluster:
 
-    kubectl delete crd policyviolationreports.reports.kubearmor.com clusterpolicyviolationreports.reports.kubearmor.com
+    kubectl delete crd policyviolationreports.reports.kubearmor.com clusterpolicyviolationreports.reports.kubearmor.com acceptedviolations.reports.kubearmor.com
 `;
 }

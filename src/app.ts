@@ -89,7 +89,12 @@ class Operator {
     const sink = createClusterSink({ client: this.#client, logger });
     const freshWriterId = writerId(config.identity);
     this.#journaling = startJournaling(parts, freshWriterId);
-    this.#context = new ClusterContext({ ...parts, client: this.#client, pipeline: () => this.#pipeline });
+    this.#context = new ClusterContext({
+      ...parts,
+      client: this.#client,
+      pipeline: () => this.#pipeline,
+      isLeader: () => (this.#candidate?.leadership() ?? ONLY_REPLICA).isLeader,
+    });
     this.#pipeline = new Pipeline(pipelineOptions(config, freshWriterId), {
       journaling: this.#journaling,
       sink: this.#candidate?.guard(sink) ?? sink,
@@ -97,7 +102,7 @@ class Operator {
       self: ownObject(config),
       clock,
       logger,
-      policies: this.#context.policies,
+      ...this.#context.catalogs,
       onWriteResult: (kind, durationMs) => {
         passing.writes[kind]++;
         this.#metrics?.observeWrite(durationMs);
@@ -108,6 +113,8 @@ class Operator {
       pipeline: this.#pipeline,
       journaling: this.#journaling,
       passing,
+      policies: this.#context.policies,
+      acceptances: this.#context.acceptances,
       eventStats: () => this.#recorder?.stats(),
       leadership: () => this.#candidate?.leadership() ?? ONLY_REPLICA,
       isInStep: () => this.#candidate?.isInStep ?? false,

@@ -4,12 +4,14 @@
 // What the program says of itself: readiness with its reasons, and the numbers behind the metrics.
 // Invariant: reads only.
 
+import type { AcceptanceWatch } from "./acceptance/acceptance-watch.ts";
 import type { Journaling } from "./controller/journaling.ts";
 import type { Pipeline } from "./controller/pipeline.ts";
 import { reportCounts } from "./controller/report-counts.ts";
 import type { SeverityThresholds } from "./core/report.ts";
 import { openBooks, type RecorderStats } from "./events/books.ts";
 import type { KubeCall } from "./kube/client.ts";
+import type { PolicyWatch } from "./policies/policy-watch.ts";
 import type { WriteResult } from "./sinks/sink.ts";
 import type { Counts, MetricsSource } from "./telemetry/metrics-source.ts";
 import { ReportSeries } from "./telemetry/report-series.ts";
@@ -54,6 +56,8 @@ export interface Observed {
   /** Undefined where none is configured. */
   journaling: Journaling | undefined;
   passing: PassingCounts;
+  policies: Pick<PolicyWatch, "stats">;
+  acceptances: Pick<AcceptanceWatch, "size" | "leftOut" | "statusWrites">;
   eventStats: () => RecorderStats | undefined;
   leadership: () => Leadership;
   severity: SeverityThresholds;
@@ -90,7 +94,8 @@ function streamWord({ coverage }: Pipeline): string {
 
 /** The numbers behind the metrics. */
 export function metricsSource(observed: Observed): MetricsSource {
-  const { pipeline, journaling, passing, eventStats, leadership, severity, isInStep } = observed;
+  const { pipeline, journaling, passing, policies, acceptances, eventStats, leadership, severity, isInStep } =
+    observed;
   const { aggregator, books, coverage, writer } = pipeline;
   const series = new ReportSeries(observed.maxReportSeries);
   return {
@@ -128,6 +133,17 @@ export function metricsSource(observed: Observed): MetricsSource {
       // What a standby holds, the leader tells.
       const rows = leadership().isLeader ? series.rows(reportCounts(aggregator, severity)) : [];
       return { rows, others: series.others };
+    },
+    policies: () =>
+      policies.stats().map(({ kind, knowledge, objects, leftOut }) => ({
+        kind,
+        isKnown: knowledge === "known",
+        objects,
+        leftOut,
+      })),
+    acceptances: () => {
+      const { size, leftOut, statusWrites } = acceptances;
+      return { held: size, leftOut, statusWrites };
     },
     isLeader: () => leadership().isLeader,
     standby: () => ({

@@ -63,6 +63,30 @@ export interface Policy {
   changedSinceLastSeen?: boolean;
 }
 
+/** What of a report somebody has accepted. */
+export interface AcceptedSum {
+  violations: number;
+  occurrences: number;
+}
+
+/** As SeverityLevel; none when nothing is open. */
+export type OpenSeverity = "none" | "info" | "low" | "medium" | "high" | "critical" | "unknown";
+
+/** What of a report nobody has accepted. */
+export interface Open {
+  occurrences: number;
+  prevented: number;
+  allowed: number;
+  unknown: number;
+  violations: number;
+  severity: OpenSeverity;
+}
+
+/** Who covers a violation: the name of an AcceptedViolation of the report's namespace. */
+export interface Accepted {
+  by: string;
+}
+
 export interface Summary {
   occurrences: number;
   prevented: number;
@@ -75,6 +99,10 @@ export interface Summary {
   severity: SeverityLevel;
   firstSeen: MicroTime;
   lastSeen: MicroTime;
+  /** Absent when nothing is accepted. */
+  accepted?: AcceptedSum;
+  /** Absent only in reports of earlier versions. */
+  open?: Open;
 }
 
 export interface Workload {
@@ -137,6 +165,8 @@ export interface Violation {
   operation: string;
   action?: string;
   outcome: Outcome;
+  /** Absent when nobody has accepted it. */
+  accepted?: Accepted;
   source?: string;
   resource?: string;
   occurrences: number;

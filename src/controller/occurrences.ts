@@ -10,7 +10,7 @@ import type { Tally } from "../core/tally.ts";
 import type { Identity, ThrottleNotice } from "../core/violation.ts";
 import type { Occurrence, Regarding } from "../events/event.ts";
 
-/** The occurrences of the write in flight of `ledger`, which has just landed as `report`. */
+/** The occurrences of the write in flight of `ledger`, which has just landed as `report`; not what is accepted. */
 export function occurrencesOf(ledger: Ledger, report: Report): Occurrence[] {
   const related = {
     kind: report.kind,
@@ -18,7 +18,9 @@ export function occurrencesOf(ledger: Ledger, report: Report): Occurrence[] {
     ...(ledger.namespace === undefined ? {} : { namespace: ledger.namespace }),
     ...(report.metadata.uid === undefined ? {} : { uid: report.metadata.uid }),
   };
-  return [...ledger.inFlightEntries].flatMap((entry) => {
+  const accepted = new Set(report.violations.filter((each) => each.accepted).map(({ id }) => id));
+  const open = [...ledger.inFlightEntries].filter(({ id }) => !accepted.has(id));
+  return open.flatMap((entry) => {
     const { identity } = entry;
     const what = note(ledger, identity);
     return subjects(ledger, entry.inFlight, identity).map(({ regarding, count, firstUs, lastUs }) => ({

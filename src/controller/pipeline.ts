@@ -6,6 +6,7 @@
 
 import type { Alert, RawAlert } from "../api/alert.ts";
 import type { Report } from "../api/v1alpha1.ts";
+import type { AcceptanceCatalog } from "../core/acceptance.ts";
 import { Aggregator } from "../core/aggregate.ts";
 import { DuplicateFilter, type DuplicateWindow } from "../core/duplicates.ts";
 import { Memo, seededHash } from "../core/memo.ts";
@@ -66,6 +67,8 @@ export interface PipelineParts {
   journaling?: Journaling | undefined;
   /** The policy objects of the cluster; default: reports tell nothing of them. */
   policies?: PolicyCatalog | undefined;
+  /** What somebody has accepted; default: nothing. */
+  acceptances?: AcceptanceCatalog | undefined;
   onRejected?: (reason: Rejection, detail: string, line: number) => void;
   onWriteResult?: WriterParts["onResult"];
   /** Called after each report that has landed. */
@@ -116,6 +119,7 @@ export class Pipeline implements FeedListener {
       aggregator: this.aggregator,
       note: (key, urgency) => this.writer.note(key, urgency),
       policies: parts.policies,
+      acceptances: parts.acceptances,
     });
     this.context = context;
     this.writer = new ReportWriter(
@@ -131,6 +135,7 @@ export class Pipeline implements FeedListener {
           severity: options.severity,
           continuousSinceUs: optionalUs(this.coverage.coveredSinceMs),
           policies: parts.policies,
+          acceptances: parts.acceptances,
         }),
         aggregator: this.aggregator,
         sink: parts.sink,
@@ -141,7 +146,7 @@ export class Pipeline implements FeedListener {
         onForeignBase: (...found) => this.#succession.onForeignBase(...found),
         onLanded: (ledger, report, takenMs) => {
           this.#succession.onLanded(reportKey(ledger.namespace, ledger.policyName), takenMs);
-          context.onStored(ledger, report);
+          context.onLanded(ledger, report);
           for (const occurrence of occurrencesOf(ledger, report)) parts.events.record(occurrence);
           parts.onReport?.(report);
         },

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What reports tell besides the alerts: the policy's object. Knows what each report told last, and asks for a write
-// where that is no longer so.
-// Invariant: a report is written for this only when it would tell something else.
+// What reports tell besides the alerts: the policy's object, and what is accepted. Knows what each report told last,
+// and asks for a write where that is no longer so.
+// Invariant: a report is written for this only when it would tell something else, or may.
 
 import type { Policy, PolicySource, Report } from "../api/v1alpha1.ts";
+import type { Acceptance, AcceptanceCatalog } from "../core/acceptance.ts";
 import type { Aggregator, Urgency } from "../core/aggregate.ts";
 import type { Ledger } from "../core/ledger.ts";
 import type { PolicyCatalog } from "../core/provenance.ts";
@@ -18,6 +19,7 @@ export interface ReportContextParts {
   note: (key: string, urgency: Urgency) => void;
   /** Undefined where there is no cluster to ask. */
   policies: PolicyCatalog | undefined;
+  acceptances: AcceptanceCatalog | undefined;
 }
 
 export class ReportContext {
@@ -29,15 +31,41 @@ export class ReportContext {
     this.#parts = parts;
   }
 
-  /** A report was read or written: this is what it tells. */
-  onStored(ledger: Ledger, report: Report): void {
+  /** A report was written: this is what it tells. Something may have changed since it was rendered. */
+  onLanded(ledger: Ledger, report: Report): void {
     this.#told.set(ledger, wording(report.policy));
+    this.#look(ledger);
   }
 
   /** A stored report was taken for the base of a ledger. */
   onAdopted(ledger: Ledger, report: Report): void {
-    this.onStored(ledger, report);
-    this.#look(ledger);
+    const { acceptances } = this.#parts;
+    this.onLanded(ledger, report);
+    const { namespace, policyName } = ledger;
+    if (!acceptances || namespace === undefined) return;
+    // Which acceptances were in effect when it was written nobody knows.
+    const concerns =
+      report.summary.accepted !== undefined || acceptances.of(namespace, policyName).length > 0;
+    if (concerns || report.summary.open === undefined) this.#touch(ledger, "counters");
+  }
+
+  /** What is accepted of this policy in this namespace may be other than before: the report tells it soon. */
+  acceptancesChanged(namespace: string, policy: string): void {
+    const ledger = this.#parts.aggregator.ledgers.get(reportKey(namespace, policy));
+    // What was never written will be, with what is true then.
+    if (ledger && this.#told.has(ledger)) this.#touch(ledger, "new_violation");
+  }
+
+  /** What of the reports an acceptance matches. */
+  matched(namespace: string, acceptance: Acceptance): { violations: number; occurrences: number } {
+    const ledger = this.#parts.aggregator.ledgers.get(reportKey(namespace, acceptance.policy));
+    const sum = { violations: 0, occurrences: 0 };
+    for (const { identity, committed } of ledger?.entries.values() ?? []) {
+      if (!committed || !acceptance.matches(identity)) continue;
+      sum.violations++;
+      sum.occurrences += committed.occurrences;
+    }
+    return sum;
   }
 
   /** Policies of these names may be other ones now; undefined: of any name. */
@@ -48,12 +76,16 @@ export class ReportContext {
   }
 
   #look(ledger: Ledger): void {
-    const { note, policies } = this.#parts;
+    const { policies } = this.#parts;
     const told = this.#told.get(ledger);
     // What was never written will be, with what is true then.
     if (told === undefined || told === wording(provenanceOfLedger(ledger, policies))) return;
+    this.#touch(ledger, "counters");
+  }
+
+  #touch(ledger: Ledger, urgency: Urgency): void {
     ledger.touch();
-    note(reportKey(ledger.namespace, ledger.policyName), "counters");
+    this.#parts.note(reportKey(ledger.namespace, ledger.policyName), urgency);
   }
 }
 

@@ -15,6 +15,7 @@ import type {
   Violation,
   ViolationPod,
 } from "../api/v1alpha1.ts";
+import { type Acceptance, type AcceptanceCatalog, acceptedBy, divide } from "./acceptance.ts";
 import { renderLapse } from "./coverage.ts";
 import { countWritten, type Entry } from "./entry.ts";
 import type { Ledger } from "./ledger.ts";
@@ -49,6 +50,8 @@ export interface RenderOptions {
   continuousSinceUs: EpochUs | undefined;
   /** The policy objects of the cluster; without it nothing is told of them. */
   policies?: PolicyCatalog | undefined;
+  /** What somebody has accepted; without it nothing is. */
+  acceptances?: AcceptanceCatalog | undefined;
 }
 
 /** Renders what is committed and in flight. */
@@ -72,12 +75,12 @@ export function renderReport(ledger: Ledger, options: RenderOptions): ReportBody
     Math.min(options.limits.maxBytes, ledger.maxBytes) -
     jsonBytes({ policy, summary, coverage }) -
     SLACK_BYTES;
-  const violations = listed(ledger, options.limits, room);
+  const violations = listed(ledger, options, room);
   const omitted = omittedFrom(summary, violations, expired);
   summary.violations = violations.length + (omitted?.violations ?? 0) + expired.violations;
   return {
     policy,
-    summary,
+    summary: { ...summary, ...divide(summary, violations) },
     violations,
     ...(omitted ? { omitted } : {}),
     ...(expired.violations > 0 ? { expired: { ...expired } } : {}),
@@ -85,8 +88,8 @@ export function renderReport(ledger: Ledger, options: RenderOptions): ReportBody
   };
 }
 
-/** For `omitted`, `expired`, the keys around the list, and digits that grow. */
-const SLACK_BYTES = 320;
+/** For `open`, `accepted`, `omitted`, `expired`, the keys around the list, and digits that grow. */
+const SLACK_BYTES = 640;
 
 function renderPolicy(ledger: Ledger, policies: PolicyCatalog | undefined): Policy {
   const { severity, tags, message } = ledger.policy.facts();
@@ -141,11 +144,14 @@ export function levelOf(severity: number | undefined, t: SeverityThresholds): Se
 const SHARE = 0.1;
 const MIN_SHARE = 30;
 
-function listed(ledger: Ledger, limits: ReportLimits, room: number): Violation[] {
+function listed(ledger: Ledger, { limits, acceptances }: RenderOptions, room: number): Violation[] {
+  const { namespace, policyName } = ledger;
+  // What a namespace accepts is its own affair, and none of the cluster's.
+  const own = namespace === undefined ? [] : (acceptances?.of(namespace, policyName) ?? []);
   const known = [...ledger.entries.values()].filter((e) => e.committed ?? e.inFlight);
   const share = Math.max(MIN_SHARE, Math.floor(limits.maxViolations * SHARE));
   const best = fairest(known, limits.maxViolations, share);
-  const rendered = best.map((entry) => renderViolation(ledger, entry, limits));
+  const rendered = best.map((entry) => renderViolation(ledger, entry, limits, own));
   return fitting(rendered, room).sort(byRecency);
 }
 
@@ -173,7 +179,13 @@ function written({ committed, inFlight }: Entry): Tally {
   return committed ?? inFlight ?? emptyTally();
 }
 
-function renderViolation(ledger: Ledger, entry: Entry, limits: ReportLimits): Violation {
+function renderViolation(
+  ledger: Ledger,
+  entry: Entry,
+  limits: ReportLimits,
+  acceptances: readonly Acceptance[],
+): Violation {
+  const accepted = acceptedBy(acceptances, entry.identity);
   const { identity } = entry;
   const tally = written(entry);
   const latest = tally.latest?.read();
@@ -189,6 +201,7 @@ function renderViolation(ledger: Ledger, entry: Entry, limits: ReportLimits): Vi
     operation: identity.operation,
     ...optional("action", identity.action),
     outcome: identity.outcome,
+    ...(accepted ? { accepted } : {}),
     ...optional("source", identity.source),
     ...optional("resource", identity.resource),
     occurrences: tally.occurrences,

@@ -44,6 +44,14 @@ function lastingMetadata(metadata: ObjectMeta, more: Record<string, string>): Ob
   };
 }
 
+/** What a decision changes, and not every occurrence. */
+function lastingShares({ accepted, open }: Report["summary"]): object {
+  return {
+    ...(accepted === undefined ? {} : { accepted: { violations: accepted.violations } }),
+    ...(open === undefined ? {} : { open: { violations: open.violations, severity: open.severity } }),
+  };
+}
+
 /** By id, not by recency: an order that moves every minute would be a diff every minute. */
 function summaryOf(report: Report): Report {
   const { apiVersion, kind, policy, summary, violations, omitted, coverage } = report;
@@ -52,7 +60,12 @@ function summaryOf(report: Report): Report {
     kind,
     metadata: lastingMetadata(report.metadata, { [EXPORT_ANNOTATION]: SUMMARY_EXPORT }),
     policy,
-    summary: { violations: summary.violations, severity: summary.severity, firstSeen: summary.firstSeen },
+    summary: {
+      violations: summary.violations,
+      severity: summary.severity,
+      firstSeen: summary.firstSeen,
+      ...lastingShares(summary),
+    },
     violations: violations
       .map(
         ({ occurrences: _, lastSeen: __, pods: ___, latest: ____, node: _____, ...violation }) => violation,

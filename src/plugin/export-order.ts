@@ -10,11 +10,15 @@ import { EVIDENCE_ORDER } from "../api/evidence-order.ts";
 const ORDER: Readonly<Record<string, readonly string[]>> = {
   "": ["apiVersion", "kind", "metadata", "policy", "summary", "violations", "omitted", "expired", "coverage"],
   metadata: ["name", "namespace", "labels", "annotations"],
-  policy: ["name", "kind", "severity", "tags", "message", "provenance"],
+  policy: ["name", "kind", "severity", "tags", "message", "provenance", "objects", "changedSinceLastSeen"],
   summary: [
     ...["occurrences", "prevented", "allowed", "unknown", "violations", "workloads", "pods", "nodes"],
-    ...["severity", "firstSeen", "lastSeen"],
+    ...["severity", "firstSeen", "lastSeen", "accepted", "open"],
   ],
+  "policy.objects": ["kind", "namespace", "uid", "generation", "changedAt", "source"],
+  "policy.objects.source": ["tool", "kind", "name", "namespace"],
+  "summary.accepted": ["violations", "occurrences"],
+  "summary.open": ["occurrences", "prevented", "allowed", "unknown", "violations", "severity"],
   violations: [
     ...[
       "id",
@@ -25,10 +29,11 @@ const ORDER: Readonly<Record<string, readonly string[]>> = {
       "operation",
       "action",
       "outcome",
+      "accepted",
       "source",
       "resource",
     ],
-    ...["occurrences", "lowerBound", "accepted", "firstSeen", "lastSeen", "pods", "latest"],
+    ...["occurrences", "lowerBound", "firstSeen", "lastSeen", "pods", "latest"],
   ],
   "violations.workload": ["kind", "name"],
   "violations.pods": ["name", "node", "occurrences", "lastSeen"],

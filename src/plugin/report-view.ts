@@ -33,16 +33,23 @@ export function violationsOf(reports: readonly Report[]): Found[] {
 
 /** The name of the acceptance that covers a violation. */
 export function acceptedBy(violation: Violation): string | undefined {
-  const { accepted } = violation as Violation & { accepted?: unknown };
-  if (typeof accepted === "string" && accepted !== "") return accepted;
-  const name = isObject(accepted) ? accepted["name"] : undefined;
-  return typeof name === "string" && name !== "" ? name : undefined;
+  // A report in a file is what somebody put there.
+  const by: unknown = violation.accepted?.by;
+  return typeof by === "string" && by !== "" ? by : undefined;
 }
 
 /** What is known of the policy object: one `key: value` per line, nested keys joined with a dot. */
 export function provenanceOf(report: Report): [string, string][] {
   const { provenance } = report.policy as Report["policy"] & { provenance?: unknown };
-  return isObject(provenance) ? flatten(provenance, "") : [];
+  if (isObject(provenance)) return flatten(provenance, "");
+  if (typeof provenance !== "string") return [];
+  const { objects, changedSinceLastSeen } = report.policy;
+  const found = (Array.isArray(objects) ? (objects as unknown[]) : []).filter(isObject);
+  return [
+    ["provenance", provenance],
+    ...found.flatMap((one, i) => flatten(one, found.length > 1 ? `${i + 1}.` : "")),
+    ...(changedSinceLastSeen === true ? [["changedSinceLastSeen", "true"] as [string, string]] : []),
+  ];
 }
 
 function flatten(value: Record<string, unknown>, prefix: string): [string, string][] {

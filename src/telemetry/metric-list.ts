@@ -5,6 +5,7 @@
 // Invariant: names are part of the interface. Only the metrics of `violations` have labels that come from alerts, and
 // their number is bounded; so the series are few.
 
+import { contextMetrics } from "./context-metrics.ts";
 import { journalMetrics } from "./journal-metrics.ts";
 import type { Counts, MetricsSource } from "./metrics-source.ts";
 
@@ -281,6 +282,7 @@ export const metricGroups: readonly { title: string; metrics: readonly MetricDef
   { title: "Journal", metrics: journalMetrics },
   { title: "Report writes", metrics: writes },
   { title: "Kubernetes API and Events", metrics: kubernetes },
+  { title: "Policies and acceptances", metrics: contextMetrics },
   { title: "Replicas", metrics: standby },
 ];
 

@@ -22,6 +22,16 @@ export interface ReportCounts {
   lastSeenMs: number;
 }
 
+/** Policy objects of one kind, as far as this replica follows them. */
+export interface FollowedKind {
+  kind: string;
+  /** All of them are known. */
+  isKnown: boolean;
+  objects: number;
+  /** Beyond what is kept. */
+  leftOut: number;
+}
+
 /** Numbers as they are at this moment. Counters only ever grow. */
 export interface MetricsSource {
   /** What came in and what became of it; `received` is the sum of the others. */
@@ -98,6 +108,16 @@ export interface MetricsSource {
   reports(): { rows: readonly ReportRow[]; others: number };
   /** Whether this replica writes. */
   isLeader(): boolean;
+  /** The policies that reports refer to, one row per kind. */
+  policies(): readonly FollowedKind[];
+  /** What people have accepted. */
+  acceptances(): {
+    held: number;
+    /** Beyond what is kept. */
+    leftOut: number;
+    /** Counter by what became of it. */
+    statusWrites: Counts;
+  };
   /** Counted alerts that did not go straight to a report of this replica, for another one led. */
   standby(): {
     /** Kept, for no report shows them yet. */

@@ -66,6 +66,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
         `serviceaccount/${RELEASE}`,
       ]);
       expect((await cluster.kubectl(["get", "crd", "-o", "name"])).trim().split("\n").sort()).toEqual([
+        "customresourcedefinition.apiextensions.k8s.io/acceptedviolations.reports.kubearmor.com",
         "customresourcedefinition.apiextensions.k8s.io/clusterpolicyviolationreports.reports.kubearmor.com",
         "customresourcedefinition.apiextensions.k8s.io/policyviolationreports.reports.kubearmor.com",
       ]);

@@ -83,6 +83,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
     }
 
     const CRDS = [
+      "customresourcedefinition.apiextensions.k8s.io/acceptedviolations.reports.kubearmor.com",
       "customresourcedefinition.apiextensions.k8s.io/clusterpolicyviolationreports.reports.kubearmor.com",
       "customresourcedefinition.apiextensions.k8s.io/policyviolationreports.reports.kubearmor.com",
     ];

@@ -186,14 +186,18 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(`the chart (${missi
       const crds = async (...args: string[]) =>
         (await manifests(...args)).filter(({ kind }) => kind === "CustomResourceDefinition");
       const made = await crds();
-      for (const name of ["clusterpolicyviolationreports", "policyviolationreports"]) {
+      for (const name of ["acceptedviolations", "clusterpolicyviolationreports", "policyviolationreports"]) {
         const original = parse(readFileSync(join(ROOT, "crds", `${name}.yaml`), "utf8"));
         const found = made.find(({ metadata }) => metadata.name === original.metadata.name);
         expect(found?.["spec"]).toEqual(original.spec);
         expect(found?.metadata.annotations).toEqual({ "helm.sh/resource-policy": "keep" });
       }
       const thrownAway = await crds("--set", "crds.keep=false");
-      expect(thrownAway.map(({ metadata }) => metadata.annotations)).toEqual([undefined, undefined]);
+      expect(thrownAway.map(({ metadata }) => metadata.annotations)).toEqual([
+        undefined,
+        undefined,
+        undefined,
+      ]);
       expect(await crds("--set", "crds.install=false")).toEqual([]);
     });
 

@@ -47,7 +47,7 @@ const REPORTS: Report[] = [
           uid: 0,
         },
       }),
-      violation({ id: "00000000000000e2", outcome: "Unknown", accepted: EVIL }),
+      violation({ id: "00000000000000e2", outcome: "Unknown", accepted: { by: EVIL } }),
     ],
     {
       policy: { name: EVIL, message: EVIL, tags: [EVIL], provenance: { kind: EVIL, git: { url: EVIL } } },

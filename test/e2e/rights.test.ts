@@ -18,6 +18,13 @@ import { SAMPLE_REPORTS, SAMPLES_PATH, sampleAlerts } from "../support/samples.t
 const CHART = join(import.meta.dirname, "..", "..", "charts", "policy-violation-operator");
 const missing = whyNoCluster();
 
+const ACCEPTANCE = JSON.stringify({
+  apiVersion: "reports.kubearmor.com/v1alpha1",
+  kind: "AcceptedViolation",
+  metadata: { name: "nothing", namespace: "default" },
+  spec: { match: { policy: "no-such-policy" }, reason: "to have a status written" },
+});
+
 interface Rule {
   apiGroups: string[];
   resources: string[];
@@ -96,6 +103,10 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
         node.push(readAlerts(SAMPLES_PATH));
         await operator.received(26);
         await operator.written();
+        await cluster.apply(ACCEPTANCE);
+        await eventually("a status", async () =>
+          (await cluster.kubectl(["get", "av", "-A", "-o", "json"])).includes("observedGeneration"),
+        );
         expect((await allReports(cluster)).map(row)).toEqual(SAMPLE_REPORTS);
         // A repeat patches an Event; a label on a report is a conflict, which is read.
         await cluster.kubectl(["label", "pvr,cpvr", "-A", "--all", "team=web"]);
@@ -127,7 +138,10 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       expect(refused.map((entry) => `${entry.verb} ${entry.requestURI}`)).toEqual([]);
       expect(entries.every((entry) => entry.userAgent?.startsWith("policy-violation-operator/"))).toBe(true);
       const used = new Set(
-        entries.map(({ verb, objectRef }) => `${verb} ${objectRef?.apiGroup ?? ""}/${objectRef?.resource}`),
+        entries.map(({ verb, objectRef }) => {
+          const resource = [objectRef?.resource, objectRef?.subresource].filter((part) => part).join("/");
+          return `${verb} ${objectRef?.apiGroup ?? ""}/${resource}`;
+        }),
       );
       expect([...used].sort()).toEqual([...(await granted(name))].sort());
     });

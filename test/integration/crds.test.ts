@@ -149,7 +149,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(`the CRDs (${missin
       expect(row?.slice(0, 6)).toEqual([
         "wordpress-mysql",
         "harden-wordpress-pkg-mngr-exec",
-        "120",
+        "0",
         "8",
         "7",
         "medium",
@@ -159,17 +159,24 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(`the CRDs (${missin
 
     test("-o wide shows more", async () => {
       const [head, row] = table(await kubectl(["get", "pvr", "-n", "wordpress-mysql", "-o", "wide"]));
-      expect(head?.slice(7)).toEqual(["VIOLATIONS", "WORKLOADS", "FIRST SEEN", "LOWER BOUND", "KIND"]);
-      expect(row?.slice(7)).toEqual(["3", "1", expect.stringMatching(AGE), "true", "KubeArmorPolicy"]);
+      expect(head?.slice(7)).toEqual([
+        "VIOLATIONS",
+        "ACCEPTED",
+        "WORKLOADS",
+        "FIRST SEEN",
+        "LOWER BOUND",
+        "KIND",
+      ]);
+      expect(row?.slice(7)).toEqual(["3", "1", "1", expect.stringMatching(AGE), "true", "KubeArmorPolicy"]);
     });
 
     test("cpvr shows nodes in place of pods", async () => {
       const [head, row] = table(await kubectl(["get", "cpvr", "-o", "wide"]));
       expect(head).toEqual([
         ...["NAME", "PREVENTED", "ALLOWED", "NODES", "SEVERITY", "LAST SEEN", "AGE"],
-        ...["VIOLATIONS", "WORKLOADS", "FIRST SEEN", "LOWER BOUND", "KIND"],
+        ...["VIOLATIONS", "ACCEPTED", "WORKLOADS", "FIRST SEEN", "LOWER BOUND", "KIND"],
       ]);
-      expect(row?.slice(0, 5)).toEqual(["host-shadow-file", "120", "8", "2", "medium"]);
+      expect(row?.slice(0, 5)).toEqual(["host-shadow-file", "0", "8", "2", "medium"]);
       expect(row?.at(-1)).toBe("KubeArmorHostPolicy");
     });
 

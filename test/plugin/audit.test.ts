@@ -16,7 +16,7 @@ const unforced = violation({
   action: "Audit (Block)",
   occurrences: 7,
 });
-const accepted = violation({ id: "00000000000000ad", accepted: "known", occurrences: 100 });
+const accepted = violation({ id: "00000000000000ad", accepted: { by: "known" }, occurrences: 100 });
 
 describe("the page", () => {
   test("has the totals without what is accepted, what was not enforced, gaps in words and the policy's origin", async () => {

@@ -167,7 +167,7 @@ No gap is known: the numbers are all that KubeArmor sent.
 
 describe("a report", () => {
   test("says why its numbers are lower bounds, what was accepted, and where its policy comes from", async () => {
-    const out = await explained([violation({ accepted: "backup-job" })], {
+    const out = await explained([violation({ accepted: { by: "backup-job" } })], {
       policy: {
         provenance: { kind: "KubeArmorPolicy", generation: 3, git: { repository: "https://git/x" } },
       },

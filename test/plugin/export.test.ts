@@ -148,6 +148,39 @@ describe("export --summary", () => {
     expect(out).toContain("+- id: 00000000000000ac");
   });
 
+  test("has a decision as a diff of a few lines, and not what happens under it", async () => {
+    const dir = directory();
+    const shares = (accepted: number, open: object) => ({
+      accepted: { violations: 1, occurrences: accepted },
+      open: { prevented: 0, allowed: 0, unknown: 0, ...open },
+    });
+    const withSummary = (one: Report, more: object): Report => ({
+      ...one,
+      summary: { ...one.summary, ...more },
+    });
+    const open = withSummary(report("p", [violation()]), {
+      open: { occurrences: 3, prevented: 3, allowed: 0, unknown: 0, violations: 1, severity: "medium" },
+    });
+    const none = { occurrences: 0, violations: 0, severity: "none" };
+    const mark = { accepted: { by: "vendor-apt" } };
+    const accepted = withSummary(report("p", [violation(mark)]), shares(3, none));
+    const later = withSummary(report("p", [violation({ ...mark, occurrences: 9 })]), shares(9, none));
+    await plugin(["export", "-A", "--summary", "--out", dir], { reports: [open] });
+    const { out } = await plugin(["export", "-A", "--summary", "--check", dir], { reports: [accepted] });
+    expect(out.split("\n").filter((line) => /^[+-] /.test(line))).toEqual([
+      "-  open:",
+      "+  accepted:",
+      "-    severity: medium",
+      "+  open:",
+      "+    violations: 0",
+      "+    severity: none",
+      "+  accepted:",
+      "+    by: vendor-apt",
+    ]);
+    await plugin(["export", "-A", "--summary", "--out", dir], { reports: [accepted] });
+    expect((await plugin(["export", "-A", "--summary", "--check", dir], { reports: [later] })).code).toBe(0);
+  });
+
   test("is no source of counts", async () => {
     const dir = directory();
     await plugin(["export", "-A", "--summary", "--out", dir]);
@@ -175,6 +208,8 @@ describe("export --check", () => {
     expect(out.split("\n").filter((line) => /^[+-] /.test(line))).toEqual([
       "-  occurrences: 2",
       "+  occurrences: 1",
+      "-    occurrences: 2",
+      "+    occurrences: 1",
       "-  occurrences: 2",
       "+  occurrences: 1",
       "-    occurrences: 2",

@@ -26,7 +26,7 @@ describe("the gate", () => {
   });
 
   test("passes over what is accepted, and says how many", async () => {
-    const one = report("p", [violation({ accepted: "known" })]);
+    const one = report("p", [violation({ accepted: { by: "known" } })]);
     expect(await plugin(["gate", "-n", "shop"], { reports: [one] })).toEqual({
       code: 0,
       out: "OPEN: nothing in 1 report shuts the gate (passed over: 1 accepted)\n",
@@ -35,10 +35,10 @@ describe("the gate", () => {
   });
 
   test("stops a rollout and lets it pass once the violation is accepted", async () => {
-    const rollout = (accepted: Record<string, string>) =>
+    const rollout = (accepted: { accepted?: { by: string } }) =>
       plugin(["gate", "-n", "shop", "--since", "1h"], { reports: [report("p", [violation(accepted)])] });
     expect((await rollout({})).code).toBe(1);
-    expect((await rollout({ accepted: "apt-in-entrypoint" })).code).toBe(0);
+    expect((await rollout({ accepted: { by: "apt-in-entrypoint" } })).code).toBe(0);
   });
 
   test("passes over what a directory has, be it a summary, and is shut by what is new", async () => {
@@ -82,7 +82,7 @@ describe("what could not be found out never opens the gate", () => {
     ],
     ["a gap of which no time is known", { lowerBound: true, gaps: 1 }, ["--since", "1h"], 3],
   ])("%s", async (_name, coverage, flags, code) => {
-    const reports = [report("p", [violation({ accepted: "known" })], { coverage })];
+    const reports = [report("p", [violation({ accepted: { by: "known" } })], { coverage })];
     const outcome = await plugin(["gate", "-n", "shop", "--require-coverage", ...flags], { reports });
     expect(outcome.code).toBe(code);
     if (code === 3)
@@ -127,11 +127,11 @@ describe("what could not be found out never opens the gate", () => {
 describe("forms", () => {
   const evil = `a"b<c>&'\u0007\u001b]]>\uffff`;
   const reports = [
-    report("bad", [violation({ source: evil, resource: evil, accepted: undefined })], {
+    report("bad", [violation({ source: evil, resource: evil })], {
       policy: { name: evil, message: evil },
       severity: "high",
     }),
-    report("good", [violation({ accepted: "ok" })], { severity: "info" }),
+    report("good", [violation({ accepted: { by: "ok" } })], { severity: "info" }),
   ];
 
   test("JUnit has a case per report, and no text of an alert breaks it", async () => {

@@ -46,7 +46,7 @@ describe("the table", () => {
       report(
         "high",
         [
-          violation({ id: id(2), accepted: "known" }),
+          violation({ id: id(2), accepted: { by: "known" } }),
           violation({ id: id(3) }),
           violation({ id: id(4), lastSeen: late }),
           violation({ id: id(5), outcome: "Unknown" }),
@@ -97,7 +97,7 @@ describe("the table", () => {
 
   test("marks lower bounds, and says what acceptances hide", async () => {
     const reports = [
-      report("p", [violation({ id: id(1) }), violation({ id: id(2), accepted: "known" })], {
+      report("p", [violation({ id: id(1) }), violation({ id: id(2), accepted: { by: "known" } })], {
         coverage: { lowerBound: true },
       }),
     ];

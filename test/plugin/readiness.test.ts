@@ -34,7 +34,7 @@ Pod/x            Process /bin/sh → /usr/bin/apt       3   60s
   });
 
   test("is not ready for what is accepted: blocking would stop that, too", async () => {
-    const { code, out } = await assess([audited({ accepted: "backup" })]);
+    const { code, out } = await assess([audited({ accepted: { by: "backup" } })]);
     expect(code).toBe(1);
     expect(out).toContain(
       "1 of them is accepted, and would be stopped all the same: allow them in the policy first.",

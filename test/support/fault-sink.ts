@@ -160,12 +160,13 @@ function isKill(fault: Fault | Kill | undefined): fault is Kill {
 /** What a second operator would do: count more and sign, never twice alike, before those who wrote earlier. */
 function countMore(report: Report, mark: string): void {
   const [first] = report.violations;
-  if (!first) throw new Error("expected a violation");
-  first.occurrences += FOREIGN_OCCURRENCES;
+  if (first) first.occurrences += FOREIGN_OCCURRENCES;
+  else if (report.omitted) report.omitted.occurrences += FOREIGN_OCCURRENCES;
+  else throw new Error("expected a violation, listed or not");
+  const { outcome = "Unknown" } = first ?? {};
   report.summary.occurrences += FOREIGN_OCCURRENCES;
-  report.summary[
-    first.outcome === "Prevented" ? "prevented" : first.outcome === "Allowed" ? "allowed" : "unknown"
-  ] += FOREIGN_OCCURRENCES;
+  report.summary[outcome === "Prevented" ? "prevented" : outcome === "Allowed" ? "allowed" : "unknown"] +=
+    FOREIGN_OCCURRENCES;
   const { annotations } = report.metadata;
   const others =
     annotations?.[WATERMARK_ANNOTATION]?.split(" ").filter((m) => !m.startsWith("writer-b/")) ?? [];

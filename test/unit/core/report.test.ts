@@ -59,6 +59,7 @@ describe("a report", () => {
         severity: "medium",
         firstSeen: "2026-11-23T10:00:00.000000Z",
         lastSeen: "2026-11-23T10:00:01.000000Z",
+        open: { occurrences: 2, prevented: 2, allowed: 0, unknown: 0, violations: 1, severity: "medium" },
       },
       violations: [
         {

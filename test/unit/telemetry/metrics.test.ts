@@ -48,6 +48,8 @@ function numbers() {
     api: { requests: [] as { verb: string; code: string; count: number }[], retries: 0 },
     events: { sent: 0, suppressed: { rate: 0 }, lost: { queue_full: 0 } },
     reports: { rows: [] as ReportRow[], others: 0 },
+    policies: [{ kind: "KubeArmorPolicy", isKnown: false, objects: 0, leftOut: 0 }],
+    acceptances: { held: 0, leftOut: 0, statusWrites: { written: 0, conflict: 0, failed: 0 } },
     leader: false,
     standby: { held: 0, shown: 0, forgotten: 0, isInStep: false },
   };
@@ -64,6 +66,8 @@ function setUp() {
     api: () => state.api,
     events: () => state.events,
     reports: () => state.reports,
+    policies: () => state.policies,
+    acceptances: () => state.acceptances,
     isLeader: () => state.leader,
     standby: () => state.standby,
   };
@@ -122,6 +126,14 @@ describe("scrape", () => {
       "policy_violation_events_sent_total 0",
       'policy_violation_events_suppressed_total{reason="rate"} 0',
       'policy_violation_events_lost_total{reason="queue_full"} 0',
+      'policy_violation_policies_known{kind="KubeArmorPolicy"} 0',
+      'policy_violation_policies_held{kind="KubeArmorPolicy"} 0',
+      'policy_violation_policies_left_out{kind="KubeArmorPolicy"} 0',
+      "policy_violation_acceptances_held 0",
+      "policy_violation_acceptances_left_out 0",
+      'policy_violation_acceptance_status_writes_total{result="written"} 0',
+      'policy_violation_acceptance_status_writes_total{result="conflict"} 0',
+      'policy_violation_acceptance_status_writes_total{result="failed"} 0',
       "policy_violation_leader 0",
       "policy_violation_standby_in_step 0",
       "policy_violation_standby_alerts_held 0",
@@ -165,6 +177,8 @@ describe("scrape", () => {
     state.api = { requests: [{ verb: "PUT", code: "OK", count: 22 }], retries: 23 };
     state.events = { sent: 24, suppressed: { rate: 25 }, lost: { queue_full: 26 } };
     state.reports = { rows: [SHOP], others: 29 };
+    state.policies = [{ kind: "KubeArmorHostPolicy", isKnown: true, objects: 37, leftOut: 38 }];
+    state.acceptances = { held: 39, leftOut: 40, statusWrites: { written: 41, conflict: 42, failed: 43 } };
     state.leader = true;
     state.standby = { held: 27, shown: 28, forgotten: 29, isInStep: true };
     expect((await scrape()).filter((line) => !isWrite(line))).toEqual([
@@ -208,6 +222,14 @@ describe("scrape", () => {
       "policy_violation_events_sent_total 24",
       'policy_violation_events_suppressed_total{reason="rate"} 25',
       'policy_violation_events_lost_total{reason="queue_full"} 26',
+      'policy_violation_policies_known{kind="KubeArmorHostPolicy"} 1',
+      'policy_violation_policies_held{kind="KubeArmorHostPolicy"} 37',
+      'policy_violation_policies_left_out{kind="KubeArmorHostPolicy"} 38',
+      "policy_violation_acceptances_held 39",
+      "policy_violation_acceptances_left_out 40",
+      'policy_violation_acceptance_status_writes_total{result="written"} 41',
+      'policy_violation_acceptance_status_writes_total{result="conflict"} 42',
+      'policy_violation_acceptance_status_writes_total{result="failed"} 43',
       "policy_violation_leader 1",
       "policy_violation_standby_in_step 1",
       "policy_violation_standby_alerts_held 27",

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// What the status of an AcceptedViolation says.
+// Invariant: pure; the same state gives the same status, and a condition's time moves only with its status.
+
+import type { AcceptanceCondition, AcceptanceConditionType, AcceptanceStatus } from "../api/acceptance.ts";
+import { type EpochUs, formatMicroTime } from "../core/time.ts";
+import type { ReadAcceptance } from "./reading.ts";
+
+/** What stands against an acceptance that could be read. */
+export interface Standing {
+  nowUs: EpochUs;
+  /** What of the reports it matches; nothing of it when it has no effect. */
+  matched: { violations: number; occurrences: number };
+  /** Why it has no effect though it could be read; a sentence. */
+  refusal: string | undefined;
+}
+
+/** The status that it should have now. */
+export function statusOf(read: ReadAcceptance, standing: Standing): AcceptanceStatus {
+  const { nowUs, refusal } = standing;
+  const { effect, generation } = read;
+  const problem = "problem" in effect ? effect.problem : refusal;
+  const expiresUs = "problem" in effect ? undefined : effect.expiresUs;
+  const isExpired = problem === undefined && expiresUs !== undefined && expiresUs <= nowUs;
+  const isActive = problem === undefined && !isExpired;
+  const { violations, occurrences } = isActive ? standing.matched : { violations: 0, occurrences: 0 };
+  const isWide = isActive && "acceptance" in effect && effect.acceptance.isWide;
+  const at = expiresUs === undefined ? "" : formatMicroTime(expiresUs);
+  const say = (
+    type: AcceptanceConditionType,
+    is: boolean,
+    [reason, message]: readonly [string, string],
+  ): AcceptanceCondition => condition(read, nowUs, type, is, reason, message);
+  return {
+    observedGeneration: generation,
+    matched: { violations, occurrences },
+    conditions: [
+      say(
+        "Active",
+        isActive,
+        isActive
+          ? [
+              "InEffect",
+              expiresUs === undefined ? "In effect until it is deleted." : `In effect until ${at}.`,
+            ]
+          : isExpired
+            ? ["Expired", `Expired at ${at}: what it accepted is open again.`]
+            : ["Invalid", "Accepts nothing, for it is not valid."],
+      ),
+      say("Expired", isExpired, isExpired ? ["Expired", `Since ${at}.`] : ["NotExpired", ""]),
+      say(
+        "Invalid",
+        problem !== undefined,
+        problem === undefined ? ["Valid", ""] : ["NotUnderstood", problem],
+      ),
+      say(
+        "MatchesNothing",
+        isActive && violations === 0,
+        isActive && violations === 0
+          ? ["NoViolation", "No violation in the reports of this namespace is like this."]
+          : ["Matches", ""],
+      ),
+      say(
+        "MatchesEverything",
+        isWide,
+        isWide
+          ? ["OnlyThePolicy", "Nothing but the policy narrows it: whatever violates that policy is accepted."]
+          : ["Narrowed", ""],
+      ),
+    ],
+  };
+}
+
+function condition(
+  { status, generation }: ReadAcceptance,
+  nowUs: EpochUs,
+  type: AcceptanceConditionType,
+  is: boolean,
+  reason: string,
+  message: string,
+): AcceptanceCondition {
+  const word = is ? "True" : "False";
+  const before = conditionsOf(status).find((each) => each.type === type);
+  const isOld = before?.status === word && typeof before.lastTransitionTime === "string";
+  return {
+    type,
+    status: word,
+    reason,
+    message,
+    // metav1.Time knows whole seconds.
+    lastTransitionTime: isOld ? before.lastTransitionTime : `${formatMicroTime(nowUs).slice(0, 19)}Z`,
+    observedGeneration: generation,
+  };
+}
+
+function conditionsOf({ conditions }: AcceptanceStatus): readonly AcceptanceCondition[] {
+  return Array.isArray(conditions)
+    ? conditions.filter((each) => typeof each === "object" && each !== null)
+    : [];
+}
+
+/** How much the stored status is behind: not, in numbers only, or in what it says. */
+export function behind(stored: AcceptanceStatus, wanted: AcceptanceStatus): "no" | "numbers" | "words" {
+  const words = ({ observedGeneration, conditions }: AcceptanceStatus) =>
+    JSON.stringify([
+      observedGeneration,
+      conditionsOf({ conditions: conditions ?? [] }).map((c) => [
+        c.type,
+        c.status,
+        c.reason,
+        c.message,
+        c.lastTransitionTime,
+        c.observedGeneration,
+      ]),
+    ]);
+  if (words(stored) !== words(wanted)) return "words";
+  const isSame =
+    stored.matched?.violations === wanted.matched?.violations &&
+    stored.matched?.occurrences === wanted.matched?.occurrences;
+  return isSame ? "no" : "numbers";
+}

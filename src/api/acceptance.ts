@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// What a person writes to accept violations, and what the operator answers: reports.kubearmor.com/v1alpha1.
+// Invariant: types only; nothing here runs.
+
+import type { Outcome } from "./v1alpha1.ts";
+
+/** Which violations: those that agree with every field that is set. */
+export interface AcceptanceMatch {
+  policy: string;
+  workload?: { kind?: string; name?: string };
+  container?: string;
+  operation?: string;
+  /** A glob. */
+  resource?: string;
+  /** A glob. */
+  source?: string;
+  outcome?: Outcome;
+}
+
+export interface AcceptanceSpec {
+  match: AcceptanceMatch;
+  reason: string;
+  owner?: string;
+  /** RFC 3339. */
+  expires?: string;
+}
+
+export type AcceptanceConditionType =
+  | "Active"
+  | "Expired"
+  | "Invalid"
+  | "MatchesNothing"
+  | "MatchesEverything";
+
+export interface AcceptanceCondition {
+  type: AcceptanceConditionType;
+  status: "True" | "False";
+  reason: string;
+  message: string;
+  /** RFC 3339. */
+  lastTransitionTime: string;
+  observedGeneration: number;
+}
+
+export interface AcceptanceStatus {
+  observedGeneration?: number;
+  conditions?: AcceptanceCondition[];
+  matched?: { violations: number; occurrences: number };
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The metrics of what the leader reads of the cluster besides alerts: policies and acceptances. A part of metric-list.ts.
+
+import type { MetricDefinition } from "./metric-list.ts";
+import type { FollowedKind, MetricsSource } from "./metrics-source.ts";
+
+const ofKinds = (read: (kind: FollowedKind) => number) => (source: MetricsSource) =>
+  source.policies().map((kind) => ({ labels: { kind: kind.kind }, value: read(kind) }));
+
+/** All 0 where this replica has not led. */
+export const contextMetrics: MetricDefinition[] = [
+  {
+    name: "policy_violation_policies_known",
+    type: "gauge",
+    help: "1 while all policy objects of the kind are known, 0 while not: no such kind, no right, or more than are kept.",
+    labels: ["kind"],
+    read: ofKinds(({ isKnown }) => Number(isKnown)),
+  },
+  {
+    name: "policy_violation_policies_held",
+    type: "gauge",
+    help: "Policy objects of which the metadata is in memory, by kind.",
+    labels: ["kind"],
+    read: ofKinds(({ objects }) => objects),
+  },
+  {
+    name: "policy_violation_policies_left_out",
+    type: "gauge",
+    help: "Policy objects beyond the 10,000 of a kind that are kept; reports then tell no object of that kind for certain.",
+    labels: ["kind"],
+    read: ofKinds(({ leftOut }) => leftOut),
+  },
+  {
+    name: "policy_violation_acceptances_held",
+    type: "gauge",
+    help: "AcceptedViolations in memory, whether they have effect or not.",
+    read: (source) => source.acceptances().held,
+  },
+  {
+    name: "policy_violation_acceptances_left_out",
+    type: "gauge",
+    help: "AcceptedViolations beyond the 10,000 that are kept; they have no effect.",
+    read: (source) => source.acceptances().leftOut,
+  },
+  {
+    name: "policy_violation_acceptance_status_writes_total",
+    type: "counter",
+    help: "Attempts to write the status of an AcceptedViolation, by result.",
+    labels: ["result"],
+    read: (source) =>
+      Object.entries(source.acceptances().statusWrites).map(([result, value]) => ({
+        labels: { result },
+        value,
+      })),
+  },
+];

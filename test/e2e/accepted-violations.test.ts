@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Accepting violations as a team does it: kubectl apply, and then what kubectl get and the Events say.
+
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { AcceptanceStatus } from "../../src/api/acceptance.ts";
+import type { Alert } from "../../src/api/alert.ts";
+import type { WireAlert } from "../kubearmor-node/alerts.ts";
+import { startNode } from "../kubearmor-node/server.ts";
+import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
+import { alert } from "../support/gen.ts";
+import { eventually, OperatorProcess } from "../support/operator.ts";
+import { report } from "../support/reports.ts";
+import { manifest } from "../support/sample-objects.ts";
+
+const missing = whyNoCluster();
+const CRDS = join(import.meta.dirname, "..", "..", "crds");
+const POLICY = "no-package-managers";
+
+let pid = 1;
+
+/** An alert that is no duplicate of another one. */
+function wire(mods: Partial<Alert>): WireAlert {
+  const { ATags, ...rest } = alert({ UpdatedTime: new Date().toISOString(), HostPID: pid++ }, mods);
+  return { ...rest, ATags: [...ATags] } as WireAlert;
+}
+
+function acceptance(name: string, spec: unknown, namespace = "shop"): string {
+  const metadata = { name, namespace };
+  return JSON.stringify({
+    apiVersion: "reports.kubearmor.com/v1alpha1",
+    kind: "AcceptedViolation",
+    metadata,
+    spec,
+  });
+}
+
+describe.skipIf(missing !== undefined && !process.env["CI"])(`accepting (${missing ?? "real parts"})`, () => {
+  let cluster: Cluster;
+  let node: Awaited<ReturnType<typeof startNode>>;
+  let operator: OperatorProcess | undefined;
+
+  beforeAll(async () => {
+    cluster = await startCluster({ controllerManager: false });
+    node = await startNode();
+    await cluster.kubectl(["apply", "--server-side", "-f", CRDS]);
+    await cluster.kubectl(["wait", "--for=condition=Established", "--timeout=60s", "crd", "--all"]);
+    const pods = ["shop", "bank"].flatMap((namespace) =>
+      ["web-1", "web-2"].map((name) => ({ namespace, name })),
+    );
+    await cluster.apply(manifest({ namespaces: ["shop", "bank"], pods, nodes: ["node-1"] }));
+    operator = new OperatorProcess({
+      kubeconfig: cluster.kubeconfigPath,
+      relay: node.address,
+      env: { PVO_REPORTS_MIN_INTERVAL_MS: "200" },
+    });
+    await node.waitForClients();
+  });
+  afterAll(async () => {
+    await operator?.kill();
+    await node?.stop();
+    await cluster?.stop();
+  });
+
+  /** Prevented, allowed and severity as `kubectl get pvr` shows them. */
+  async function columns(namespace = "shop"): Promise<string> {
+    const text = await cluster.kubectl([
+      "get",
+      "pvr",
+      "-n",
+      namespace,
+      POLICY,
+      "--no-headers",
+      "--ignore-not-found",
+    ]);
+    const cells = text.trim().split(/ {2,}/);
+    return [cells[1], cells[2], cells[4]].join(" ");
+  }
+
+  function shows(what: string, namespace = "shop"): Promise<boolean> {
+    return eventually(`${namespace} shows ${what}`, async () => (await columns(namespace)) === what);
+  }
+
+  async function status(name: string, namespace = "shop"): Promise<AcceptanceStatus> {
+    const text = await cluster.kubectl(["get", "av", "-n", namespace, name, "-o", "json"]);
+    return (JSON.parse(text) as { status?: AcceptanceStatus }).status ?? {};
+  }
+
+  function says(name: string, condition: string, namespace = "shop"): Promise<string> {
+    return eventually(`${name} says ${condition}`, async () =>
+      (await status(name, namespace)).conditions
+        ?.map(({ type, status: is, message }) => `${type}=${is} ${message}`)
+        .find((said) => said.startsWith(condition)),
+    );
+  }
+
+  async function eventCount(namespace: string): Promise<number> {
+    const text = await cluster.kubectl(["get", "events.events.k8s.io", "-n", namespace, "-o", "json"]);
+    return (JSON.parse(text) as { items: unknown[] }).items.length;
+  }
+
+  test("takes what matches out of the columns and the Events, and leaves it counted", async () => {
+    for (const NamespaceName of ["shop", "bank"]) {
+      node.push([
+        wire({ NamespaceName }),
+        wire({ NamespaceName, Operation: "File", Resource: "/etc/shadow" }),
+      ]);
+    }
+    await shows("2 0 medium");
+    await shows("2 0 medium", "bank");
+    await eventually("Events", async () => (await eventCount("shop")) === 2);
+
+    const match = { policy: POLICY, operation: "Process", resource: "/usr/bin/ap?" };
+    await cluster.apply(acceptance("vendor-apt", { match, reason: "the vendor's updater", owner: "web" }));
+    await shows("1 0 medium");
+    // Nobody accepts for another namespace.
+    expect(await columns("bank")).toBe("2 0 medium");
+    const found = await report(cluster, "shop", POLICY);
+    expect(found?.summary).toMatchObject({
+      occurrences: 2,
+      prevented: 2,
+      violations: 2,
+      severity: "medium",
+      accepted: { violations: 1, occurrences: 1 },
+      open: { occurrences: 1, prevented: 1, allowed: 0, unknown: 0, violations: 1, severity: "medium" },
+    });
+    expect(found?.violations.map(({ resource, accepted }) => [resource, accepted])).toEqual(
+      expect.arrayContaining([
+        ["/usr/bin/apt", { by: "vendor-apt" }],
+        ["/etc/shadow", undefined],
+      ]),
+    );
+    expect(await says("vendor-apt", "Active=True")).toBe("Active=True In effect until it is deleted.");
+    expect((await status("vendor-apt")).matched).toEqual({ violations: 1, occurrences: 1 });
+
+    // Of two at once, from another pod, only the one that is open raises an Event.
+    node.push([
+      wire({ PodName: "web-2" }),
+      wire({ PodName: "web-2", Operation: "File", Resource: "/etc/shadow" }),
+    ]);
+    await shows("2 0 medium");
+    expect((await report(cluster, "shop", POLICY))?.summary).toMatchObject({ occurrences: 4, prevented: 4 });
+    await eventually("the open one's Event", async () => (await eventCount("shop")) >= 3);
+    expect(await eventCount("shop")).toBe(3);
+
+    const wide = await cluster.kubectl(["get", "pvr", "-n", "shop", "-o", "wide"]);
+    expect(wide).toContain("ACCEPTED");
+  });
+
+  test("of everything leaves none open, and says that it is everything", async () => {
+    await cluster.apply(acceptance("all", { match: { policy: POLICY }, reason: "a lab" }));
+    await shows("0 0 none");
+    expect(await says("all", "MatchesEverything=True")).toContain("Nothing but the policy narrows it");
+    await cluster.kubectl(["delete", "av", "-n", "shop", "all"]);
+    await shows("2 0 medium");
+  });
+
+  test("that is not valid has no effect and says why; one that matches nothing says so", async () => {
+    const spec = (match: object) => ({ match: { policy: POLICY, ...match }, reason: "x" });
+    await cluster.apply(acceptance("no-glob", spec({ resource: "/usr/bin/[" })));
+    expect(await says("no-glob", "Invalid=True")).toContain("spec.match.resource: [ is not known here");
+    await cluster.apply(acceptance("no-key", spec({ resorce: "/usr/bin/apt" })));
+    expect(await says("no-key", "Invalid=True")).toContain("spec.match.resorce: no such key");
+    await cluster.apply(acceptance("nothing", spec({ resource: "/no/such" })));
+    await says("nothing", "MatchesNothing=True");
+    expect(await columns()).toBe("2 0 medium");
+    await expect(cluster.apply(acceptance("no-reason", { match: { policy: POLICY } }))).rejects.toThrow(
+      "spec.reason",
+    );
+  });
+
+  test("ends by itself at its expiry, without another alert", async () => {
+    const expires = new Date(Date.now() + 8_000).toISOString();
+    await cluster.apply(
+      acceptance("a-while", { match: { policy: POLICY }, reason: "until the fix", expires }),
+    );
+    await shows("0 0 none");
+    await shows("2 0 medium");
+    await says("a-while", "Expired=True");
+    expect((await status("a-while")).matched).toEqual({ violations: 0, occurrences: 0 });
+  });
+
+  test("that is deleted, or narrowed, gives back what it took, also while no operator runs", async () => {
+    const narrowed = { policy: POLICY, resource: "/usr/bin/zypper" };
+    await cluster.apply(acceptance("vendor-apt", { match: narrowed, reason: "the vendor's updater" }));
+    await shows("4 0 medium");
+    await cluster.apply(acceptance("again", { match: { policy: POLICY }, reason: "a lab" }));
+    await shows("0 0 none");
+    expect(await operator?.stop()).toBe(0);
+    await cluster.kubectl(["delete", "av", "-n", "shop", "--all"]);
+    expect(await columns()).toBe("0 0 none");
+    operator = new OperatorProcess({ kubeconfig: cluster.kubeconfigPath, relay: node.address });
+    await shows("4 0 medium");
+  });
+});

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The acceptances of a real API server: what becomes of a status write that comes too late or is refused.
+
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { AcceptanceWatch, type AcceptanceWatchOptions } from "../../src/acceptance/acceptance-watch.ts";
+import type { KubeClient, KubeRequest } from "../../src/kube/client.ts";
+import { type Clock, systemClock } from "../../src/lib/clock.ts";
+import { silentLogger } from "../../src/telemetry/log.ts";
+import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
+import { kubeClient, until } from "../support/kube-clients.ts";
+
+const missing = whyNoCluster();
+
+/** Half a minute between two tries is long for a test. */
+const hurried: Clock = {
+  ...systemClock,
+  sleep: (ms, signal) => systemClock.sleep(Math.min(ms, 100), signal),
+};
+
+function acceptance(name: string, spec: object = {}): string {
+  const match = { policy: "no-package-managers", operation: "Process" };
+  return JSON.stringify({
+    apiVersion: "reports.kubearmor.com/v1alpha1",
+    kind: "AcceptedViolation",
+    metadata: { name, namespace: "shop" },
+    spec: { match, reason: "a test", ...spec },
+  });
+}
+
+/** May follow acceptances; the status of one, only where that is said. */
+function role(name: string, mayWriteStatus: boolean): string {
+  const apiGroups = ["reports.kubearmor.com"];
+  const rules = [
+    { apiGroups, resources: ["acceptedviolations"], verbs: ["list", "watch"] },
+    ...(mayWriteStatus ? [{ apiGroups, resources: ["acceptedviolations/status"], verbs: ["patch"] }] : []),
+  ];
+  const apiVersion = "rbac.authorization.k8s.io/v1";
+  const subjects = [{ kind: "ServiceAccount", name, namespace: "shop" }];
+  const roleRef = { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name };
+  return JSON.stringify({
+    apiVersion: "v1",
+    kind: "List",
+    items: [
+      { apiVersion, kind: "ClusterRole", metadata: { name }, rules },
+      { apiVersion, kind: "ClusterRoleBinding", metadata: { name }, subjects, roleRef },
+    ],
+  });
+}
+
+describe.skipIf(missing !== undefined && !process.env["CI"])(
+  `acceptances (${missing ?? "real parts"})`,
+  () => {
+    let cluster: Cluster;
+    let client: KubeClient;
+    const ends: (() => Promise<void>)[] = [];
+
+    beforeAll(async () => {
+      cluster = await startCluster({ controllerManager: false });
+      await cluster.applyCrds();
+      await cluster.kubectl(["create", "namespace", "shop"]);
+      client = kubeClient(cluster.kubeconfigPath);
+    });
+    afterEach(async () => {
+      for (const end of ends.splice(0)) await end();
+      await cluster.kubectl(["delete", "av", "-n", "shop", "--all"]);
+    });
+    afterAll(async () => {
+      await client?.close();
+      await cluster?.stop();
+    });
+
+    /** A watch that runs until the end of the test. */
+    function watch(options: Partial<AcceptanceWatchOptions> = {}) {
+      const warned: string[] = [];
+      const acceptances = new AcceptanceWatch({
+        client,
+        clock: hurried,
+        logger: { ...silentLogger, warn: (_fields: object, message: string) => void warned.push(message) },
+        onChange: () => {},
+        matched: () => ({ violations: 1, occurrences: 2 }),
+        mayWrite: () => true,
+        absentRetryMs: 200,
+        ...options,
+      });
+      const stop = new AbortController();
+      const running = acceptances.run(stop.signal);
+      ends.push(async () => {
+        stop.abort();
+        await running;
+      });
+      return { acceptances, warned };
+    }
+
+    async function stored(name: string): Promise<{ annotations?: object; status: string | undefined }> {
+      const { metadata, status } = JSON.parse(
+        await cluster.kubectl(["get", "av", "-n", "shop", name, "-o", "json"]),
+      );
+      return { annotations: metadata.annotations, status: status?.conditions?.[0]?.status };
+    }
+
+    const isActive = (name: string) =>
+      until(`${name} is active`, async () => ((await stored(name)).status === "True" ? true : undefined));
+
+    it("whose status somebody else changes meanwhile are written again from what is there then", async () => {
+      let overtake: (() => Promise<unknown>) | undefined = () =>
+        cluster.kubectl(["annotate", "av", "-n", "shop", "raced", "team=web"]);
+      const slow = {
+        request: async <T>(request: KubeRequest) => {
+          if (request.method === "PATCH") await overtake?.().then(() => (overtake = undefined));
+          return await client.request<T>(request);
+        },
+        stream: client.stream.bind(client),
+      } as KubeClient;
+      await cluster.apply(acceptance("raced"));
+      const { acceptances, warned } = watch({ client: slow });
+      await isActive("raced");
+      expect((await stored("raced")).annotations).toMatchObject({ team: "web" });
+      expect(acceptances.statusWrites).toEqual({ written: 1, conflict: 1, failed: 0 });
+      expect(warned).toEqual([]);
+    });
+
+    it("whose status may not be written have effect all the same; it is said once, and tried until it may", async () => {
+      const token = await cluster.createServiceAccountToken("shop", "poor");
+      await cluster.apply(role("poor", false));
+      await cluster.apply(acceptance("unsaid"));
+      const poor = kubeClient(cluster.kubeconfigFor(token));
+      ends.push(() => poor.close());
+      const { acceptances, warned } = watch({ client: poor });
+      await until("tries", () => ((acceptances.statusWrites["failed"] ?? 0) > 2 ? true : undefined));
+      expect(acceptances.of("shop", "no-package-managers").map(({ name }) => name)).toEqual(["unsaid"]);
+      expect((await stored("unsaid")).status).toBeUndefined();
+      expect(warned).toEqual(["the status of an accepted violation can't be written: will try again"]);
+      await cluster.apply(role("poor", true));
+      await isActive("unsaid");
+      expect(acceptances.statusWrites["written"]).toBe(1);
+    });
+
+    it("are followed and not written by who does not lead", async () => {
+      let leads = false;
+      await cluster.apply(acceptance("led"));
+      let asked = 0;
+      const mayWrite = () => {
+        asked++;
+        return leads;
+      };
+      const { acceptances } = watch({ mayWrite });
+      await until("a write that was due", () => (asked > 2 ? true : undefined));
+      expect(acceptances.of("shop", "no-package-managers")).toHaveLength(1);
+      expect(acceptances.statusWrites).toEqual({ written: 0, conflict: 0, failed: 0 });
+      leads = true;
+      await isActive("led");
+    });
+
+    it("that are more than are kept have no effect, and are counted", async () => {
+      for (const name of ["a", "b", "c"]) await cluster.apply(acceptance(name));
+      const { acceptances, warned } = watch({ max: 2 });
+      await acceptances.ready();
+      expect(acceptances).toMatchObject({ size: 2, leftOut: 1 });
+      expect(acceptances.of("shop", "no-package-managers").map(({ name }) => name)).toEqual(["a", "b"]);
+      expect(warned).toEqual([
+        "there are more accepted violations than are kept: those beyond have no effect",
+      ]);
+    });
+  },
+);
