@@ -4,12 +4,18 @@
 // Owns the question whether the other end still answers, asked on the connection that carries the stream.
 // Invariant: has at most one check under way, and tells a failure at most once.
 
-import type { ClientUnaryCall, ServiceError } from "@grpc/grpc-js";
-import { status } from "@grpc/grpc-js";
 import type { Clock } from "../lib/clock.ts";
+import type { GrpcCall } from "./grpc-connection.ts";
+import { UNIMPLEMENTED } from "./grpc-status.ts";
 
-/** Starts one HealthCheck; the callback gets the error of an answer that is none. */
-export type CheckHealth = (answered: (error: ServiceError | null) => void) => Pick<ClientUnaryCall, "cancel">;
+/** An answer that is none: a gRPC status code, and what it says. */
+export interface HealthError {
+  readonly code: number;
+  readonly message: string;
+}
+
+/** Starts one HealthCheck; the callback gets null for a good answer. */
+export type CheckHealth = (answered: (error: HealthError | null) => void) => GrpcCall;
 
 export interface HealthWatchOptions {
   check: CheckHealth;
@@ -45,7 +51,7 @@ export function watchHealth(options: HealthWatchOptions): () => void {
       settled = true;
       cancelTimer();
       // HealthCheck is optional in KubeArmor's service: whoever says so is alive.
-      if (error === null || error.code === status.UNIMPLEMENTED) healthy();
+      if (error === null || error.code === UNIMPLEMENTED) healthy();
       else fail(`HealthCheck failed: ${error.message}`);
     });
     cancelCall = () => call.cancel();

@@ -5,6 +5,7 @@
 // its end.
 // Invariant: each stream has credentials of its own, made from what was decided just before it.
 
+import type { Socket } from "node:net";
 import type { Clock } from "../lib/clock.ts";
 import { type AlertStreamOptions, alertStream } from "./alert-stream.ts";
 import type { AlertStream, StreamEnd, StreamListener } from "./reconnect.ts";
@@ -12,7 +13,7 @@ import type { ChooseSecurity } from "./security.ts";
 import { TlsCredentials } from "./tls-credentials.ts";
 import { HUNG_UP, hintAtTls } from "./tls-errors.ts";
 
-export interface SecuredStreamOptions extends Omit<AlertStreamOptions, "credentials"> {
+export interface SecuredStreamOptions extends Omit<AlertStreamOptions, "secure"> {
   /** Asked before each connection. */
   security: ChooseSecurity;
   /** The name that the peer's certificate must be for; empty or absent: the host in `address`. */
@@ -28,7 +29,8 @@ export function securedStream(options: SecuredStreamOptions, clock: Clock): Aler
     if (security.kind === "plaintext") return hinted(await alertStream(options, clock)(listener, signal));
     const credentials = new TlsCredentials(security.material, host, clock);
     const watched = watch(listener);
-    const end = await alertStream({ ...options, credentials }, clock)(watched.listener, signal);
+    const secure = (socket: Socket) => credentials.secure(socket);
+    const end = await alertStream({ ...options, secure }, clock)(watched.listener, signal);
     return explained(end, credentials, watched.wasAlive());
   };
 }

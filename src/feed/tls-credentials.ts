@@ -1,25 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Owns TLS on a gRPC channel's connections: the handshake, the peer's verification, and what is said when it fails.
+// Owns TLS on a connection to the relay: the handshake, the peer's verification, and what is said when it fails.
 // Invariant: no byte of gRPC is sent before the peer has been verified. Node's own verdict is only asked for, not
 // enforced (`rejectUnauthorized`), because it is wrong for KubeArmor's certificates; peerProblem() enforces.
 
 import type { Socket } from "node:net";
 import { isIP } from "node:net";
 import { connect, type TLSSocket } from "node:tls";
-import type { CallCredentials } from "@grpc/grpc-js";
-import { ChannelCredentials, credentials } from "@grpc/grpc-js";
 import type { Clock } from "../lib/clock.ts";
 import { explainTlsError } from "./tls-errors.ts";
 import type { TlsMaterial } from "./tls-material.ts";
 import { peerProblem, type ShownCertificate } from "./tls-peer.ts";
 
-type CreateSecureConnector = ChannelCredentials["_createSecureConnector"];
-type SecureConnector = ReturnType<CreateSecureConnector>;
-
 /** Credentials of one connection; make new ones for the next. */
-export class TlsCredentials extends ChannelCredentials {
+export class TlsCredentials {
   readonly #material: TlsMaterial;
   readonly #host: string;
   readonly #clock: Clock;
@@ -28,7 +23,6 @@ export class TlsCredentials extends ChannelCredentials {
 
   /** `host` is the name or IP address that the peer's certificate must be for. */
   constructor(material: TlsMaterial, host: string, clock: Clock) {
-    super();
     this.#material = material;
     this.#host = host;
     this.#clock = clock;
@@ -44,28 +38,8 @@ export class TlsCredentials extends ChannelCredentials {
     return this.#isVerified;
   }
 
-  override _isSecure(): boolean {
-    return true;
-  }
-
-  override _equals(other: ChannelCredentials): boolean {
-    return this === other;
-  }
-
-  override _createSecureConnector(
-    _target: Parameters<CreateSecureConnector>[0],
-    _options: Parameters<CreateSecureConnector>[1],
-    callCredentials?: CallCredentials,
-  ): SecureConnector {
-    return {
-      connect: async (socket) => ({ socket: await this.#secure(socket), secure: true }),
-      waitForReady: () => Promise.resolve(),
-      getCallCredentials: () => callCredentials ?? credentials.createEmpty(),
-      destroy() {},
-    };
-  }
-
-  #secure(socket: Socket): Promise<TLSSocket> {
+  /** Does the handshake on a new connection; rejects where there is none with this peer. */
+  secure(socket: Socket): Promise<TLSSocket> {
     return new Promise((resolve, reject) => {
       const secured = connect({
         socket,

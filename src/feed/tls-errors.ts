@@ -55,7 +55,7 @@ export function explainTlsError(error: Error & { code?: string }): string | unde
 }
 
 /** A plaintext connection that was accepted and ended without a word of HTTP/2. */
-const NO_HTTP2 = /Last error: (?:Failed to connect|Protocol error|Session closed with error)/;
+const NO_HTTP2 = /no connection: (?:the peer closed|Protocol error|Session closed with error)/;
 
 /** Completes the message of a plaintext connection's end where TLS may be what is missing; undefined elsewhere. */
 export function hintAtTls(message: string): string | undefined {

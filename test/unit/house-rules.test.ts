@@ -26,7 +26,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   lib: [],
   api: [],
   core: ["api", "src/lib/assert.ts"],
-  feed: ["api", "lib", "type:src/telemetry/log.ts", "node:*", "@grpc/grpc-js"],
+  feed: ["api", "lib", "type:src/telemetry/log.ts", "node:*"],
   // Events are their own port; their budgets are the core's.
   events: [
     "api",
