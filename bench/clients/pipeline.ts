@@ -1,24 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Everything that `run` does with an alert, writer on, into a store that answers at once.
+// Everything that `run` does with an alert as a leader, writer and journal on, into a store that answers at once.
+// The second argument is the journal's file; without it there is none.
 
 import { writeFileSync } from "node:fs";
 import { Session } from "node:inspector/promises";
 import { parseConfig } from "../../src/config/config.ts";
+import { Journaling } from "../../src/controller/journaling.ts";
 import { Pipeline } from "../../src/controller/pipeline.ts";
 import { relayFeed } from "../../src/feed/relay.ts";
+import { sqliteJournal } from "../../src/journal/sqlite.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { pipelineOptions } from "../../src/pipeline-options.ts";
 import { silentLogger } from "../../src/telemetry/log.ts";
 import { InstantSink } from "./instant-sink.ts";
 import { type Command, obeyCommands, say } from "./meter.ts";
 
-const [address = ""] = process.argv.slice(2);
-const parsed = parseConfig({ env: process.env, place: { identity: "bench" } });
+const [address = "", path = ""] = process.argv.slice(2);
+// What a leader does: a replica that stands by does something else with an alert.
+const env = { ...process.env, PVO_LEADER_ELECTION_ENABLED: "false" };
+const parsed = parseConfig({ env, place: { identity: "bench" } });
 if (!("config" in parsed)) throw new Error("the defaults are a configuration");
+const { maxBytes, batchIntervalMs } = parsed.config.journal;
+const journaling =
+  path === ""
+    ? undefined
+    : new Journaling({
+        open: sqliteJournal({ path, maxBytes }),
+        batchIntervalMs,
+        freshWriterId: "bench",
+        clock: systemClock,
+        logger: silentLogger,
+      });
 const sink = new InstantSink();
 const pipeline = new Pipeline(pipelineOptions(parsed.config, "bench"), {
+  journaling,
   sink,
   events: { record() {} },
   clock: systemClock,
@@ -44,6 +61,7 @@ async function obey(command: Command): Promise<void> {
 function sayState(): void {
   const { books, aggregator } = pipeline;
   if (!books.balanced) throw new Error("the books do not balance");
+  if (journaling?.problem !== undefined) throw new Error(journaling.problem);
   const rssBytes = process.memoryUsage.rss();
   globalThis.gc?.();
   const { heapUsed, external } = process.memoryUsage();
@@ -54,9 +72,12 @@ function sayState(): void {
     reports: aggregator.ledgers.size,
     writes: sink.writes,
     received: books.received,
+    journalRows: journaling?.rows ?? 0,
   });
 }
 
 obeyCommands(() => pipeline.books.received, obey);
+const never = new AbortController().signal;
+await pipeline.load(never);
 pipeline.writer.start();
-await relayFeed({ address }, systemClock, silentLogger).run(pipeline, new AbortController().signal);
+await relayFeed({ address }, systemClock, silentLogger).run(pipeline, never);

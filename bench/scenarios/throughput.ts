@@ -8,14 +8,15 @@ import { BenchClient, type ClientKind, type Taken } from "../support/client.ts";
 import type { Bench, Findings, Scenario } from "../support/scenario.ts";
 import { median, medianRatio } from "../support/statistics.ts";
 
-const KINDS = ["bare", "pipeline", "go-decode", "go-discard"] as const;
+const KINDS = ["bare", "pipeline", "no-journal", "go-decode", "go-discard"] as const;
 
 /** After so much of a quick run one round is enough. */
 const QUICK_MS = 20_000;
 
 const ABOUT: Record<ClientKind, string> = {
   bare: "grpc-js, default options, throws the bytes away",
-  pipeline: "feed → decode → aggregate, writer on",
+  pipeline: "feed → decode → aggregate, writer and journal on",
+  "no-journal": "the same without the journal",
   "go-decode": "grpc-go, decodes the message",
   "go-discard": "grpc-go, throws the bytes away: what the server can send",
 };
@@ -24,7 +25,13 @@ async function run({ quick, program, log }: Bench): Promise<Findings> {
   const [warmUp, count, rounds] = quick ? [20_000, 40_000, 2] : [100_000, 1_000_000, 5];
   const source = await startAlertSource(program);
   const startMs = performance.now();
-  const taken: Record<ClientKind, Taken[]> = { bare: [], pipeline: [], "go-decode": [], "go-discard": [] };
+  const taken: Record<ClientKind, Taken[]> = {
+    bare: [],
+    pipeline: [],
+    "no-journal": [],
+    "go-decode": [],
+    "go-discard": [],
+  };
   try {
     for (let round = 1; round <= rounds; round++) {
       for (const kind of KINDS) {

@@ -3,16 +3,19 @@
 
 // The clients of the alert source, each a process of its own that measures itself.
 
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { AlertSource, SendOptions } from "./alert-source.ts";
 import { JsonProcess } from "./json-process.ts";
 
 /**
  * `bare`: grpc-js with default options, which throws the bytes away. `pipeline`: everything that `run` does with an
- * alert, writer on, into a store that answers at once. `go-decode`: a grpc-go client that decodes the message.
- * `go-discard`: one that throws the bytes away, which shows what the server can send.
+ * alert, writer and journal on, into a store that answers at once. `no-journal`: the same without the journal.
+ * `go-decode`: a grpc-go client that decodes the message. `go-discard`: one that throws the bytes away, which shows what
+ * the server can send.
  */
-export type ClientKind = "bare" | "pipeline" | "go-decode" | "go-discard";
+export type ClientKind = "bare" | "pipeline" | "no-journal" | "go-decode" | "go-discard";
 
 /** What a client took, from the first alert to the last. */
 export interface Taken {
@@ -31,32 +34,27 @@ export interface PipelineState {
   readonly reports: number;
   readonly writes: number;
   readonly received: number;
+  /** Told to the journal. */
+  readonly journalRows: number;
 }
 
 const CLIENTS = join(import.meta.dirname, "..", "clients");
 
 export class BenchClient {
   readonly #process: JsonProcess;
+  readonly #dir: string;
 
-  private constructor(process: JsonProcess) {
+  private constructor(process: JsonProcess, dir: string) {
     this.#process = process;
+    this.#dir = dir;
   }
 
   /** Starts a client and waits until it watches. There must be no other client of the source. */
   static async start(kind: ClientKind, source: AlertSource, program: string): Promise<BenchClient> {
-    const { address } = source;
-    const process =
-      kind === "bare" || kind === "pipeline"
-        ? new JsonProcess({
-            file: globalThis.process.execPath,
-            args: ["--expose-gc", join(CLIENTS, `${kind}.ts`), address],
-          })
-        : new JsonProcess({
-            file: program,
-            args: ["read", "-address", address, ...(kind === "go-decode" ? ["-decode"] : [])],
-          });
+    const dir = mkdtempSync(join(tmpdir(), "pvo-bench-client-"));
+    const process = new JsonProcess(commandOf(kind, source.address, program, dir));
     await process.whileAlive(source.clients(1, 60_000));
-    return new BenchClient(process);
+    return new BenchClient(process, dir);
   }
 
   get pid(): number {
@@ -88,5 +86,30 @@ export class BenchClient {
 
   async stop(): Promise<void> {
     await this.#process.stop();
+    rmSync(this.#dir, { recursive: true, force: true });
+  }
+}
+
+function commandOf(
+  kind: ClientKind,
+  address: string,
+  program: string,
+  dir: string,
+): { file: string; args: string[] } {
+  const node = (script: string, ...args: string[]) => ({
+    file: process.execPath,
+    args: ["--expose-gc", join(CLIENTS, script), address, ...args],
+  });
+  switch (kind) {
+    case "bare":
+      return node("bare.ts");
+    case "pipeline":
+      return node("pipeline.ts", join(dir, "journal.db"));
+    case "no-journal":
+      return node("pipeline.ts");
+    case "go-decode":
+      return { file: program, args: ["read", "-address", address, "-decode"] };
+    case "go-discard":
+      return { file: program, args: ["read", "-address", address] };
   }
 }
