@@ -27,6 +27,7 @@ export interface Flags extends FilterFlags {
   summary?: boolean;
   baseline?: string;
   requireCoverage?: boolean;
+  wait?: string;
   format?: string;
   interval?: string;
   once?: boolean;
@@ -184,6 +185,7 @@ Needs git (and ssh for ssh://). Commits nothing when nothing changed. A push tha
       ...FILTER.filter(([flag]) => flag !== "--accepted"),
       ["--baseline <DIR>", "Passes over what an exported directory already has."],
       ["--require-coverage", "Ends with 3 when alerts may have been missed in the time looked at."],
+      ["--wait <TIME>", "Looks again until the gate is open, so long at most: 30s, 5m."],
       ["-o, --output <FORM>", "text (default), json, junit or sarif."],
     ],
     notes: `

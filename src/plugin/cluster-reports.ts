@@ -10,6 +10,8 @@ import {
   API_VERSION,
   CLUSTER_REPORT_KIND,
   CLUSTER_REPORT_PLURAL,
+  MANAGED_BY_LABEL,
+  PRODUCT,
   REPORT_KIND,
   REPORT_PLURAL,
 } from "../api/names.ts";
@@ -17,6 +19,7 @@ import type { Report } from "../api/v1alpha1.ts";
 import { ApiError } from "../kube/api-error.ts";
 import type { ApiRequester } from "../kube/client.ts";
 import { shellWord } from "./escape.ts";
+import { type Heartbeat, heartbeatOf, type LeaseObject } from "./heartbeat.ts";
 import { EXIT, Problem } from "./problem.ts";
 import type { ReportSource } from "./report-source.ts";
 
@@ -30,6 +33,10 @@ export interface ClusterReportsOptions {
 const BASE = `/apis/${API_GROUP}/${API_VERSION}`;
 /** A paging token lives for minutes; a list that keeps outliving it is not going to end. */
 const MAX_RESTARTS = 3;
+
+const LEASES = "/apis/coordination.k8s.io/v1";
+/** Where the operator is installed, unless somebody chose another namespace. */
+const USUAL_NAMESPACE = "kubearmor";
 
 const METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 /** Nobody waits longer than that for a Tab. */
@@ -97,6 +104,7 @@ export function clusterReports(options: ClusterReportsOptions): ReportSource {
       });
       return (page?.items ?? []).map((item) => (item as Report).metadata.name);
     },
+    heartbeat: (nowMs) => heartbeat(options, nowMs),
     async *list({ namespace }) {
       yield* listKind(REPORT_PLURAL, namespace);
       if (namespace === undefined) yield* listKind(CLUSTER_REPORT_PLURAL, undefined);
@@ -114,6 +122,26 @@ export function clusterReports(options: ClusterReportsOptions): ReportSource {
       }
     },
   };
+}
+
+/** Many may look only into some namespaces: the usual one is tried, too. */
+async function heartbeat({ client, signal }: ClusterReportsOptions, nowMs: number): Promise<Heartbeat> {
+  let why = "";
+  for (const place of ["", `/namespaces/${USUAL_NAMESPACE}`]) {
+    try {
+      const page = await client.request<Page>({
+        method: "GET",
+        path: `${LEASES}${place}/leases`,
+        query: { labelSelector: `${MANAGED_BY_LABEL}=${PRODUCT}`, limit: 100 },
+        signal,
+      });
+      return heartbeatOf((page?.items ?? []) as LeaseObject[], nowMs);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      why = error.code === "Forbidden" ? "you may not list its Lease (coordination.k8s.io)" : error.message;
+    }
+  }
+  return { state: "unknown", why };
 }
 
 async function* pages(options: ClusterReportsOptions, path: string): AsyncIterable<unknown> {

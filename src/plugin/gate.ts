@@ -13,12 +13,13 @@ import { readDirectory } from "./export-directory.ts";
 import { type Filter, parseFilter } from "./filter.ts";
 import { junit } from "./gate-junit.ts";
 import { sarif } from "./gate-sarif.ts";
+import { tellHeartbeat } from "./heartbeat.ts";
 import { EXIT, type ExitCode, Problem, wrongCall } from "./problem.ts";
 import { byWorst, type Found, recentGaps, reportPath, violationsOf } from "./report-view.ts";
 import { count } from "./sentences.ts";
 import { colorsOf, reportsOf, type Session, scopeOf } from "./session.ts";
 import { columnsFor, rowOf } from "./violation-table.ts";
-import { msOf, parseSince } from "./when.ts";
+import { msOf, parseDuration, parseSince } from "./when.ts";
 
 /** What a gate found. */
 export interface Verdict {
@@ -33,6 +34,9 @@ export interface Verdict {
 }
 
 type Printer = (verdict: Verdict, session: Session, flags: Flags) => string;
+
+/** How often --wait looks again. */
+const LOOK_MS = 2000;
 
 const PRINTERS: Readonly<Record<string, Printer>> = {
   text: asText,
@@ -49,11 +53,40 @@ export async function gate(session: Session, flags: Flags): Promise<ExitCode> {
     throw wrongCall(`-o "${plain(form)}" is no form: it must be ${Object.keys(PRINTERS).join(", ")}`);
   const filter = parseFilter(flags, session.clock.nowMs());
   const known = flags.baseline === undefined ? new Set<string>() : await knownIn(flags.baseline);
-  const verdict = judge(await reportsOf(session, flags), filter, known);
+  const verdict = await waitFor(session, flags, async () =>
+    judge(await reportsOf(session, flags), filter, known),
+  );
+  await requireHeartbeat(verdict, session);
   if (flags.requireCoverage) requireCoverage(verdict.reports, flags, session.clock.nowMs());
   else noteCoverage(verdict.reports, session);
   session.terminal.out(printer(verdict, session, flags));
   return verdict.shut.length === 0 ? EXIT.ok : EXIT.no;
+}
+
+/** An acceptance, or a deed that is being mended, takes a moment to reach the reports. */
+async function waitFor(session: Session, flags: Flags, look: () => Promise<Verdict>): Promise<Verdict> {
+  const { clock, signal } = session;
+  const waitMs = flags.wait === undefined ? 0 : parseDuration(flags.wait);
+  if (waitMs === undefined)
+    throw wrongCall(`--wait "${plain(flags.wait ?? "")}" is no duration: give 30s, 5m`);
+  const endMs = clock.nowMs() + waitMs;
+  for (;;) {
+    const verdict = await look();
+    const leftMs = endMs - clock.nowMs();
+    if (verdict.shut.length === 0 || leftMs <= 0 || signal.aborted) return verdict;
+    await clock.sleep(Math.min(LOOK_MS, leftMs), signal);
+  }
+}
+
+/** Reports in which nothing is new because nobody counts must not open the gate. */
+async function requireHeartbeat({ shut }: Verdict, { source, clock, terminal }: Session): Promise<void> {
+  const beat = await source.heartbeat?.(clock.nowMs());
+  const told = beat && tellHeartbeat(beat);
+  if (told === undefined) return;
+  if (beat?.state === "silent" && shut.length === 0) {
+    throw new Problem(EXIT.failed, `${told}. The gate stays shut.`);
+  }
+  terminal.err(`note: ${told}\n`);
 }
 
 /** Sorts what the filter lets through into what shuts the gate and what does not. */

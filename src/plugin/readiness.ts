@@ -9,6 +9,7 @@ import type { Report } from "../api/v1alpha1.ts";
 import type { Flags } from "./arguments.ts";
 import { type Column, layOut, wrap } from "./columns.ts";
 import { plain, plainData } from "./escape.ts";
+import { tellHeartbeat } from "./heartbeat.ts";
 import { EXIT, type ExitCode, Problem, wrongCall } from "./problem.ts";
 import { byWorst, compare, deedOf, type Found, recentGaps, reportPath, violationsOf } from "./report-view.ts";
 import { count } from "./sentences.ts";
@@ -51,12 +52,16 @@ export async function readiness(
     const what = policy === undefined ? "report" : `report of a policy "${plain(policy)}"`;
     throw new Problem(
       EXIT.failed,
-      `there is no ${what} ${placeOf(scope)}: nothing violated it in the time that reports are kept, or it is not there, ` +
+      `not enough seen: there is no ${what} ${placeOf(scope)}: nothing violated it in the time that reports are kept, or it is not there, ` +
         `selects nothing, or does not audit; check it with \`kubectl get ksp,csp,hsp -A\``,
     );
   }
   const nowMs = session.clock.nowMs();
-  const look = { nowMs, fromMs: nowMs - windowMs, wholeSinceMs: wholeSince(reports) };
+  const beat = await session.source.heartbeat?.(nowMs);
+  const doubt = beat && tellHeartbeat(beat);
+  if (doubt !== undefined) session.terminal.err(`note: ${doubt}\n`);
+  const isSilent = beat?.state === "silent";
+  const look = { nowMs, fromMs: nowMs - windowMs, wholeSinceMs: wholeSince(reports), isSilent };
   const found = asked.map((report) => assess(report, look)).sort(byVerdict);
   session.terminal.out(printed(found, flags, session, look));
   return found.every(({ verdict }) => verdict === "ready" || verdict === "blocks already")
@@ -74,6 +79,8 @@ export interface Look {
   fromMs: number;
   /** Since when the stream has been read without a known gap; undefined when that is not known. */
   wholeSinceMs: number | undefined;
+  /** Nobody counts at the moment. */
+  isSilent?: boolean;
 }
 
 /** Reports are written at different times, and a gap shows first in the one that was written last. */
@@ -120,6 +127,13 @@ export function assess(report: Report, look: Look): Assessment {
       `The report is cut: ${count(report.omitted.violations, "violation")} can't be looked at.`,
     ];
     return { ...base, verdict: "not enough seen", reasons };
+  }
+  if (look.isSilent) {
+    return {
+      ...base,
+      verdict: "not enough seen",
+      reasons: ["The operator is not running: nobody is counting."],
+    };
   }
   if (look.wholeSinceMs === undefined || look.wholeSinceMs > look.fromMs) {
     const since =

@@ -4,6 +4,7 @@
 // PORT: where a command gets its reports: a cluster, or a directory that `export` or `replay` wrote.
 
 import type { Report } from "../api/v1alpha1.ts";
+import type { Heartbeat } from "./heartbeat.ts";
 
 /** Which reports a call is about. */
 export interface Scope {
@@ -18,6 +19,8 @@ export interface ReportSource {
   read(namespace: string | undefined, name: string): Promise<Report | undefined>;
   /** Names of namespaces, for completion. */
   namespaces(): Promise<string[]>;
+  /** Whether the operator that writes them is running; undefined where nothing is to be told of that. */
+  heartbeat?(nowMs: number): Promise<Heartbeat>;
   /** Where the reports come from, for a message. */
   where: string;
 }
