@@ -25,6 +25,8 @@ export interface FollowOptions {
   clock: Clock;
   /** The collection, as in `/apis/GROUP/VERSION/PLURAL`. */
   path: string;
+  /** Which objects of the collection, as in `key=value`; default: all. */
+  labelSelector?: string;
   /** Whether only metadata is asked for. */
   isMetadataOnly?: boolean;
   /** Objects per page of a list; default 500. */
@@ -81,7 +83,7 @@ class Followed {
   }
 
   async #list(signal: AbortSignal): Promise<void> {
-    const { client, path, isMetadataOnly, pageSize = 500 } = this.#options;
+    const { client, path, labelSelector, isMetadataOnly, pageSize = 500 } = this.#options;
     let limit = pageSize;
     let version: string | undefined;
     let token: string | undefined;
@@ -91,7 +93,7 @@ class Followed {
         const page = await client.request<Page>({
           method: "GET",
           path,
-          query: { limit, continue: token },
+          query: { labelSelector, limit, continue: token },
           ...(isMetadataOnly ? { accept: METADATA_LIST } : {}),
           signal,
         });
@@ -112,10 +114,11 @@ class Followed {
   }
 
   async #watch(signal: AbortSignal): Promise<void> {
-    const { client, clock, path, isMetadataOnly } = this.#options;
+    const { client, clock, path, labelSelector, isMetadataOnly } = this.#options;
     const events = client.stream({
       path,
       query: {
+        labelSelector,
         watch: true,
         allowWatchBookmarks: true,
         resourceVersion: this.#version,

@@ -137,21 +137,17 @@ export function createClusterSink(options: ClusterSinkOptions): ReportSink {
 /** Which objects are ours. */
 export const SELECTOR = `${MANAGED_BY_LABEL}=${PRODUCT}`;
 
-/**
- * All items of one kind; a page beyond the client's bound is asked for again at half the size. `onVersion` is told the
- * resourceVersion of the list, from which a watch goes on.
- */
-export async function* pages(
+/** All items of one kind; a page beyond the client's bound is asked for again at half the size. */
+async function* pages(
   client: ApiRequester,
   plural: string,
   pageSize: number,
   signal: AbortSignal,
-  onVersion: (resourceVersion: string | undefined) => void = () => {},
 ): AsyncIterable<unknown> {
   let limit = pageSize;
   let token: string | undefined;
   do {
-    let page: { items?: unknown[]; metadata?: { continue?: string; resourceVersion?: string } };
+    let page: { items?: unknown[]; metadata?: { continue?: string } };
     try {
       page = await client.request({
         method: "GET",
@@ -164,7 +160,6 @@ export async function* pages(
       limit = Math.ceil(limit / 2);
       continue;
     }
-    onVersion(page?.metadata?.resourceVersion);
     yield* page?.items ?? [];
     token = page?.metadata?.continue || undefined;
     if (token === undefined) return;

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// An operator under load that is killed again and again, and the books of it all: what the node handed to the socket,
+// An operator under load that is killed again and again, and the books of it all: every alert with its time and report,
 // what stands in reports and journal after each kill, what the reports tell in the end.
+// Invariant: what is lost is reckoned from the node's own list alone, alert by alert; nothing is allowed for.
 
-import { copyFileSync, existsSync, mkdtempSync, statSync } from "node:fs";
+import { copyFileSync, existsSync, mkdtempSync } from "node:fs";
 import { join } from "node:path";
 import type { Report } from "../../src/api/v1alpha1.ts";
 import { landedSeq } from "../../src/controller/watermark.ts";
 import { recoverSet } from "../../src/core/recovered.ts";
+import { parseMicroTime } from "../../src/core/time.ts";
 import type { Recovered } from "../../src/journal/journal.ts";
 import { sqliteJournal } from "../../src/journal/sqlite.ts";
-import { makeAlert, spread, type WireAlert } from "../kubearmor-node/alerts.ts";
+import { makeAlert, restamp, spread, type WireAlert } from "../kubearmor-node/alerts.ts";
 import type { KubeArmorNode } from "../kubearmor-node/node.ts";
 import { startNode } from "../kubearmor-node/server.ts";
 import type { Cluster } from "./cluster.ts";
@@ -35,20 +37,37 @@ export interface Outcome {
   recovered: number;
   /** Largest resident memory that was seen, in bytes. */
   peakRss: number;
-  /** Of each kill: what was lost, and what had been sent since the last batch. */
-  losses: [lost: number, sinceBatch: number][];
+  /** Of each kill: what was lost, and what at most may have been: all that came after the last certain batch. */
+  losses: [lost: number, atMost: number][];
+  /** Sum of what was lost: sent = told + lost. */
+  lost: number;
+  /** Lives in which the stream broke by itself; nothing is known of which alerts were lost then. */
+  streamBreaks: number;
 }
 
 /** What is left by a kill. */
 interface Look {
   sent: number;
   left: Recovered | undefined;
-  /** When the journal last took a batch, in milliseconds since the epoch. */
-  journaledMs: number;
+  /** The alerts that the node offered to this life, as numbers of its list. */
+  first: number;
+  end: number;
+  /** What this life had counted for certain before a batch of the journal. */
+  counted: number;
+  isBroken: boolean;
 }
 
-/** HTTP/2's window and what gRPC takes beyond it, over the size of the smallest alert of the load. */
-const SOCKET_ALERTS = Math.ceil((256 * 1024 + 64 * 1024) / 500);
+/** What reports and journal hold of one report. */
+interface Held {
+  occurrences: number;
+  lastUs: number;
+}
+
+/** A journal that works has taken what was counted so long ago: a batch is due every 50 to 250 ms. */
+const SURELY_JOURNALED_MS = 1500;
+/** For the clock of a batch, which is read before its rows. */
+const BATCH_MS = 20;
+const SAMPLE_MS = 200;
 const FLOOD = ["shop", "bank"].flatMap((NamespaceName) =>
   spread([makeAlert({ NamespaceName }), makeAlert({ NamespaceName, PolicyName: "other" })], 3, 4),
 );
@@ -61,14 +80,21 @@ export class CrashRun {
   readonly #problems: string[] = [];
   readonly #end = new AbortController();
   readonly #newest = new Map<string, number>();
-  /** How many alerts had been sent, and when, in milliseconds since the epoch. */
-  readonly #sent: { atMs: number; sent: number }[] = [];
+  /** The time of every alert, in microseconds since the epoch, and its report. */
+  readonly #times: number[] = [];
+  readonly #keys: string[] = [];
+  /** What this life had counted, and when it had said so, in milliseconds since the epoch. */
+  #samples: { atMs: number; counted: number }[] = [];
+  /** The first alert of this life, and the clients that the node had seen by then. */
+  #first = 0;
+  #clientsSeen = 0;
+  #lost = 0;
+  #streamBreaks = 0;
   #random: () => number;
   #node: KubeArmorNode | undefined;
   #operator: OperatorProcess | undefined;
   #background: Promise<unknown>[] = [];
-  /** Of each kill: what was lost, and what had been sent since the last batch. */
-  readonly #losses: [lost: number, sinceBatch: number][] = [];
+  readonly #losses: [lost: number, atMost: number][] = [];
   #kills = 0;
   /** Milliseconds since the epoch. */
   readonly #killedAt: number[] = [];
@@ -78,7 +104,7 @@ export class CrashRun {
   /** Of a kill without an API server, which knows what the reports tell. */
   #untold: Look | undefined;
   /** What reports and journal held after the last kill, and what had been sent by then. */
-  #base = { held: 0, sent: 0 };
+  #base = { held: 0, sent: 0, byReport: new Map<string, Held>() };
 
   constructor(cluster: Cluster, options: CrashOptions) {
     this.#cluster = cluster;
@@ -93,9 +119,10 @@ export class CrashRun {
     await this.#live();
     const { signal } = this.#end;
     const alert: readonly WireAlert[] = FLOOD;
+    const vary = (each: WireAlert, index: number) => this.#stamped(each, index);
     this.#background = [
-      this.#node.flood({ alert, ratePerSec: this.#options.ratePerSec, signal }),
-      this.#watchTheNode(),
+      this.#node.flood({ alert, vary, stamp: false, ratePerSec: this.#options.ratePerSec, signal }),
+      this.#sample(),
       this.#watchTheReports(),
     ];
   }
@@ -110,11 +137,24 @@ export class CrashRun {
   async killOnce(): Promise<void> {
     await this.delivered(1 + Math.floor(this.#random() * 3 * this.#options.ratePerSec));
     await this.#noteMemory();
+    const node = this.#node as KubeArmorNode;
+    const isBroken = node.clients.length !== 1 || node.stats().clientsSeen !== this.#clientsSeen;
+    const atMs = Date.now();
     await this.#operator?.kill();
     this.#kills++;
     // A kill before the first report leaves nothing that could be short of something.
     if (this.#newest.size > 0) this.#killedAt.push(Date.now());
-    const look = { sent: this.#sentNow, left: this.#readJournal(), journaledMs: this.#journaledMs() };
+    const left = this.#readJournal();
+    const certainMs = Math.max((left?.readUntilMs ?? 0) - BATCH_MS, atMs - SURELY_JOURNALED_MS);
+    const counted = this.#samples.findLast((sample) => sample.atMs <= certainMs)?.counted ?? 0;
+    const look = {
+      sent: this.#sentNow,
+      left,
+      first: this.#first,
+      end: this.#times.length,
+      counted,
+      isBroken,
+    };
     if (this.#isApiGone) this.#untold = look;
     else await this.#settle(look);
     await this.#live();
@@ -147,11 +187,15 @@ export class CrashRun {
     await this.#noteMemory();
     const reports = await allReports(this.#cluster);
     const sum = told(reports);
+    const given = this.#sentNow - this.#base.sent;
+    if (counted !== given) this.#problems.push(`the last life: ${given} sent, ${counted} counted`);
     if (sum !== this.#base.held + counted) {
       this.#problems.push(
         `${sum} told; ${this.#base.held} held after the last kill, ${counted} counted since`,
       );
     }
+    if (sum + this.#lost !== this.#sentNow)
+      this.#problems.push(`${this.#sentNow} sent, ${sum} told, ${this.#lost} lost with kills`);
     for (const report of reports) this.#problems.push(...this.#undeclared(report));
     const recovered = await operator.metric("journal_recovered_occurrences_total");
     const outcome = {
@@ -161,6 +205,8 @@ export class CrashRun {
       recovered,
       peakRss: this.#peakRss,
       losses: this.#losses,
+      lost: this.#lost,
+      streamBreaks: this.#streamBreaks,
     };
     return { problems: this.#problems, ...outcome };
   }
@@ -195,8 +241,11 @@ export class CrashRun {
         PVO_FEED_RELAY_TLS_MODE: "off",
       },
     });
+    this.#samples = [];
     const { clientsSeen } = node.stats();
     await eventually("the operator reads", () => node.stats().clientsSeen > clientsSeen, 120_000);
+    this.#clientsSeen = node.stats().clientsSeen;
+    this.#first = node.stats().pushed - (node.clients[0]?.offered ?? 0);
   }
 
   /** Kills that the report does not tell of; of its gaps the newest are told one by one. */
@@ -212,28 +261,41 @@ export class CrashRun {
     return [`${metadata.namespace}/${metadata.name} does not tell of kills: ${times}`];
   }
 
-  /** After a kill: what is held may be neither more than what was sent, nor less than what was in the journal's reach. */
-  async #settle({ sent, left, journaledMs }: Look): Promise<void> {
+  /**
+   * After a kill: each report holds all alerts of this life up to the newest that it holds, and no other; and what had
+   * been counted before a batch of the journal is held.
+   */
+  async #settle({ sent, left, first, end, counted, isBroken }: Look): Promise<void> {
     // What the process had sent may still be under way in the API server.
     await new Promise((resolve) => setTimeout(resolve, 500));
-    const reports = await allReports(this.#cluster);
-    const held = told(reports) + unresolved(left, reports);
+    const byReport = heldIn(left, await allReports(this.#cluster));
+    const held = [...byReport.values()].reduce((sum, { occurrences }) => sum + occurrences, 0);
     const got = held - this.#base.held;
     const given = sent - this.#base.sent;
-    const late = sent - this.#sentAt(journaledMs);
-    if (got > given) this.#problems.push(`life ${this.#lives}: ${given} sent, ${got} counted`);
-    const bound = late + SOCKET_ALERTS;
-    this.#losses.push([given - got, late]);
-    if (given - got > bound)
-      this.#problems.push(`life ${this.#lives}: ${given - got} lost, ${bound} allowed`);
-    this.#base = { held, sent };
-  }
-
-  #journaledMs(): number {
-    const times = ["", "-wal"].map(
-      (part) => statSync(this.#journalPath + part, { throwIfNoEntry: false })?.mtimeMs,
-    );
-    return Math.max(...times.map((ms) => ms ?? 0));
+    const life = `life ${this.#lives}`;
+    let lost = given - got;
+    if (isBroken) this.#streamBreaks++;
+    else {
+      lost = 0;
+      const before = this.#base.byReport;
+      const expected = new Map<string, number>();
+      for (let i = first; i < end; i++) {
+        const key = this.#keys[i] as string;
+        const isHeld = (this.#times[i] as number) <= (byReport.get(key)?.lastUs ?? 0);
+        if (isHeld) expected.set(key, (expected.get(key) ?? 0) + 1);
+        else if (i < first + given) lost++;
+      }
+      for (const [key, { occurrences }] of byReport) {
+        const more = occurrences - (before.get(key)?.occurrences ?? 0);
+        const due = expected.get(key) ?? 0;
+        if (more !== due) this.#problems.push(`${life}: ${key} holds ${more}, sent up to its newest: ${due}`);
+      }
+    }
+    this.#losses.push([lost, given - counted]);
+    this.#lost += lost;
+    if (got + lost !== given) this.#problems.push(`${life}: ${given} sent, ${got} held, ${lost} lost`);
+    if (got < counted) this.#problems.push(`${life}: ${counted} counted before a batch, ${got} held`);
+    this.#base = { held, sent, byReport };
   }
 
   /** The journal as the killed process left it; the original stays untouched. */
@@ -247,14 +309,25 @@ export class CrashRun {
     return journal.recovered;
   }
 
-  #sentAt(ms: number): number {
-    return this.#sent.findLast(({ atMs }) => atMs <= ms)?.sent ?? 0;
+  /** An alert with a time of its own, which is noted. */
+  #stamped(alert: WireAlert, index: number): WireAlert {
+    const us = Math.max(
+      (this.#times.at(-1) ?? 0) + 1,
+      Math.floor((performance.timeOrigin + performance.now()) * 1000),
+    );
+    this.#times.push(us);
+    this.#keys.push(`${alert.NamespaceName}/${alert.PolicyName}`);
+    return restamp(alert, us, 1000 + (index % 4_000_000));
   }
 
-  async #watchTheNode(): Promise<void> {
+  /** Asks again and again how much was counted. */
+  async #sample(): Promise<void> {
     while (!this.#end.signal.aborted) {
-      this.#sent.push({ atMs: Date.now(), sent: this.#sentNow });
-      await new Promise((resolve) => setTimeout(resolve, 10));
+      const operator = this.#operator;
+      const samples = this.#samples;
+      const counted = await operator?.metric("alerts_counted_total").catch(() => undefined);
+      if (counted !== undefined) samples.push({ atMs: Date.now(), counted });
+      await new Promise((resolve) => setTimeout(resolve, SAMPLE_MS));
     }
   }
 
@@ -280,15 +353,26 @@ export class CrashRun {
   }
 }
 
-/** Occurrences of the journal that no report holds. */
-function unresolved(left: Recovered | undefined, reports: readonly Report[]): number {
-  let sum = 0;
+/** What the reports hold, and the journal beyond them. */
+function heldIn(left: Recovered | undefined, reports: readonly Report[]): Map<string, Held> {
+  const held = new Map<string, Held>();
+  const add = (key: string, occurrences: number, lastUs: number) => {
+    const before = held.get(key) ?? { occurrences: 0, lastUs: 0 };
+    held.set(key, { occurrences: before.occurrences + occurrences, lastUs: Math.max(before.lastUs, lastUs) });
+  };
+  const keyOf = (namespace: string | undefined, policyName: string) => `${namespace ?? ""}/${policyName}`;
+  for (const { metadata, policy, summary } of reports) {
+    add(keyOf(metadata.namespace, policy.name), summary.occurrences, parseMicroTime(summary.lastSeen) ?? 0);
+  }
   for (const { namespace, policyName, layers } of left?.reports ?? []) {
     const stored = reports.find((r) => r.metadata.namespace === namespace && r.policy.name === policyName);
     const landed = landedSeq(stored?.metadata, left?.writerId ?? "");
-    for (const layer of layers) if (layer.seq > landed) sum += recoverSet(layer).totals.occurrences;
+    for (const layer of layers) {
+      const { totals } = recoverSet(layer);
+      if (layer.seq > landed) add(keyOf(namespace, policyName), totals.occurrences, totals.lastUs);
+    }
   }
-  return sum;
+  return held;
 }
 
 /** What the operator has counted, once nothing more comes in. */

@@ -50,6 +50,7 @@ const ALLOWED: Record<string, readonly string[]> = {
     "api",
     "lib",
     "src/kube/api-error.ts",
+    "src/kube/follow.ts",
     "type:src/kube/client.ts",
     "type:src/telemetry/log.ts",
     "node:*",

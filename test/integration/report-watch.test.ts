@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The reports of a real API server as a standby follows them: listed, changed, removed, and listed anew where the server
+// no longer knows the version from which the watch was to go on.
+
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { MANAGED_BY_LABEL, PRODUCT } from "../../src/api/names.ts";
+import type { Report } from "../../src/api/v1alpha1.ts";
+import type { KubeClient, KubeRequest, KubeStreamRequest } from "../../src/kube/client.ts";
+import { systemClock } from "../../src/lib/clock.ts";
+import { createReportWatch } from "../../src/sinks/report-watch.ts";
+import { silentLogger } from "../../src/telemetry/log.ts";
+import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
+import { kubeClient, until } from "../support/kube-clients.ts";
+import { fullReport } from "../unit/api/full-report.ts";
+
+const missing = whyNoCluster();
+
+describe.skipIf(missing !== undefined && !process.env["CI"])(`reports (${missing ?? "real parts"})`, () => {
+  let cluster: Cluster;
+  let client: KubeClient;
+  const ends: (() => Promise<void>)[] = [];
+
+  beforeAll(async () => {
+    cluster = await startCluster({ controllerManager: false });
+    await cluster.applyCrds();
+    await cluster.kubectl(["create", "namespace", "shop"]);
+    client = kubeClient(cluster.kubeconfigPath);
+  });
+  afterAll(async () => {
+    for (const end of ends) await end();
+    await client?.close();
+    await cluster?.stop();
+  });
+
+  /** Follows until the end of the tests; `each` may change a request for a stream before it is sent. */
+  function watch(each: (request: KubeStreamRequest) => KubeStreamRequest = (request) => request) {
+    const told: string[] = [];
+    const tell = (how: string) => (report: Report) =>
+      void told.push(`${how} ${report.metadata.name} ${report.summary.occurrences}`);
+    const lists: (string | undefined)[] = [];
+    const watching = createReportWatch({
+      client: {
+        request: <T>(request: KubeRequest) => {
+          lists.push(request.path);
+          return client.request<T>(request);
+        },
+        stream: (request: KubeStreamRequest) => client.stream(each(request)),
+      },
+      clock: systemClock,
+      logger: silentLogger,
+    });
+    const stop = new AbortController();
+    const stored = (report: Report, how: string) => tell(how)(report);
+    const running = watching.run(
+      { onStored: stored, onListed: (kind) => void told.push(`all ${kind}`), onRemoved: tell("removed") },
+      stop.signal,
+    );
+    ends.push(async () => {
+      stop.abort();
+      await running;
+    });
+    return { told, lists, watching };
+  }
+
+  async function write(name: string, occurrences: number): Promise<void> {
+    const made = fullReport("shop");
+    const labels = { [MANAGED_BY_LABEL]: PRODUCT };
+    const report = {
+      ...made,
+      metadata: { name, namespace: "shop", labels },
+      summary: { ...made.summary, occurrences },
+    };
+    await cluster.apply(JSON.stringify(report));
+  }
+
+  const sees = (told: string[], line: string) => until(line, () => told.includes(line) || undefined);
+
+  it("are told with what is listed, changed and removed; what others keep there is not", async () => {
+    await write("listed", 1);
+    await cluster.kubectl(["label", "pvr", "-n", "shop", "listed", "team=blue"]);
+    const { told, watching } = watch();
+    expect(watching.problem).toBe("the reports are not listed yet");
+    await sees(told, "all PolicyViolationReport");
+    await sees(told, "all ClusterPolicyViolationReport");
+    await until("a watch", () => watching.problem === undefined || undefined);
+    await write("listed", 2);
+    await sees(told, "changed listed 2");
+    await cluster.kubectl(["delete", "pvr", "-n", "shop", "listed"]);
+    await sees(told, "removed listed 2");
+    expect(told.filter((line) => !line.startsWith("all"))).toEqual([
+      "listed listed 1",
+      "changed listed 2",
+      "removed listed 2",
+    ]);
+  });
+
+  it("are listed anew where the watch can't go on from the version that was read", async () => {
+    await write("old", 1);
+    let isOld = true;
+    const { told, lists, watching } = watch((request) => {
+      if (!isOld || !request.path.endsWith("/policyviolationreports")) return request;
+      isOld = false;
+      // From before all that the API server remembers of them: it answers 410.
+      return { ...request, query: { ...request.query, resourceVersion: "1" } };
+    });
+    await until("a watch", () => watching.problem === undefined || undefined);
+    await write("old", 2);
+    await sees(told, "changed old 2");
+    expect(lists.filter((path) => path?.endsWith("/policyviolationreports"))).toHaveLength(2);
+    expect(told.filter((line) => line === "listed old 1")).toHaveLength(2);
+  });
+});

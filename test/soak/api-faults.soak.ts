@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The whole of test/e2e/api-faults.test.ts: every fault at every call, until a life ends without reaching the call.
+
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { API_FAULTS } from "../support/api-fault-proxy.ts";
+import { type Ended, everyPlan, liveOnce, liveThrough, problemsOf } from "../support/api-fault-run.ts";
+import { type Cluster, startCluster } from "../support/cluster.ts";
+import { policyCrdNames, policyCrds } from "../support/policies.ts";
+
+let cluster: Cluster;
+
+beforeAll(async () => {
+  cluster = await startCluster();
+  await cluster.applyCrds();
+  await cluster.apply(policyCrds());
+  await cluster.kubectl(["wait", "--for=condition=Established", "--timeout=60s", ...policyCrdNames()]);
+});
+afterAll(async () => {
+  await cluster?.stop();
+});
+
+test(`each of ${API_FAULTS.length} faults at every API call`, async () => {
+  const smooth = await liveOnce(cluster, undefined);
+  expect(smooth.problems).toEqual([]);
+  const ended: Ended[] = await liveThrough(cluster, everyPlan(smooth.calls.length));
+  for (const fault of API_FAULTS) {
+    for (let at = smooth.calls.length + 1; ; at++) {
+      const life = await liveOnce(cluster, { fault, at });
+      ended.push(life);
+      if (!life.isHit) break;
+    }
+  }
+  const hit = ended.filter(({ isHit }) => isHit).length;
+  process.stdout.write(`${JSON.stringify({ lives: ended.length, hit, callsOfOne: smooth.calls.length })}\n`);
+  expect(problemsOf(ended)).toEqual([]);
+});

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The long form of test/e2e/standby.test.ts: one stream, one set of reports, and one leader after another that is
+// killed, stands still for longer than its Lease and goes on, or is told to stop.
+
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import type { KubeArmorNode } from "../kubearmor-node/node.ts";
+import { startNode } from "../kubearmor-node/server.ts";
+import { type Cluster, startCluster } from "../support/cluster.ts";
+import { eventually, type OperatorProcess } from "../support/operator.ts";
+import {
+  coverages,
+  expected,
+  inStep,
+  LOAD,
+  prepare,
+  Replicas,
+  told,
+  watchCounts,
+} from "../support/replicas.ts";
+
+const ROUNDS = Number(process.env["ROUNDS"] ?? 10);
+const RATE = Number(process.env["RATE"] ?? 3000);
+const MODES = ["killed", "frozen", "told to stop"] as const;
+
+let cluster: Cluster;
+let node: KubeArmorNode;
+let replicas: Replicas;
+
+beforeAll(async () => {
+  cluster = await startCluster();
+  await prepare(cluster);
+  // A frozen reader must not hold up the others.
+  node = await startNode({ dropLikeKubeArmor: false, queueSize: 10_000_000 });
+  replicas = new Replicas(node);
+});
+afterEach(({ task }) => {
+  if (task.result?.state === "fail") console.error(replicas.said());
+});
+afterAll(async () => {
+  await replicas?.end();
+  await node?.stop();
+  await cluster?.stop();
+});
+
+/** Ends a leader in one of the ways, until the standby leads. */
+async function change(
+  how: (typeof MODES)[number],
+  leader: OperatorProcess,
+  standby: OperatorProcess,
+): Promise<void> {
+  if (how === "killed") await leader.kill();
+  if (how === "frozen") leader.child.kill("SIGSTOP");
+  if (how === "told to stop") expect(await leader.stop()).toBe(0);
+  await standby.logged("leading");
+  if (how !== "frozen") return;
+  leader.child.kill("SIGCONT");
+  await eventually("the end of the process that stood still", () => leader.child.exitCode !== null);
+}
+
+test(`${ROUNDS} changes of leaders at ${RATE} alerts/s: nothing lost, nothing twice, nothing declared`, async () => {
+  const counts = watchCounts(cluster);
+  let [leader, standby] = await replicas.pair(cluster.kubeconfigPath);
+  const stop = new AbortController();
+  const flooding = node.flood({ alert: LOAD, ratePerSec: RATE, signal: stop.signal });
+  const changes: [how: string, ms: number][] = [];
+  try {
+    await eventually("all reports", async () => Object.keys(await told(cluster)).length >= 7);
+    for (let round = 0; round < ROUNDS; round++) {
+      const how = MODES[round % MODES.length] as (typeof MODES)[number];
+      const startMs = Date.now();
+      await change(how, leader, standby);
+      changes.push([how, Date.now() - startMs]);
+      leader = standby;
+      standby = replicas.start(cluster.kubeconfigPath);
+      await standby.logged("another replica holds the Lease");
+      await inStep(standby);
+    }
+  } finally {
+    stop.abort();
+  }
+  const sent = await flooding;
+  const sum = async () => Object.values(await told(cluster)).reduce((a, b) => a + b, 0);
+  await eventually(`${sent} told`, async () => (await sum()) >= sent, 180_000);
+  const { states, fell } = await counts.end();
+  process.stdout.write(`${JSON.stringify({ sent, told: await sum(), states, changes })}\n`);
+  expect(await told(cluster)).toEqual(expected(sent));
+  expect(await coverages(cluster)).toEqual(Array(7).fill({ gaps: 0, lowerBound: false }));
+  expect(fell).toEqual([]);
+  expect(states).toBeGreaterThan(7 * ROUNDS);
+});
