@@ -59,5 +59,10 @@ const checks = [
   step("types", bin("tsc"), "--noEmit"),
 ];
 const { ok, line } = runTests();
+// Its ratios are for people to look at: how fast a machine is decides nothing here.
+if (process.env["CI"] && args.length === 0) {
+  const bench = join(import.meta.dirname, "..", "bench", "main.ts");
+  step("benchmark, quick: to be read, not judged", process.execPath, bench, "--quick");
+}
 process.stdout.write(`\n${line}\n`);
 process.exit(ok && checks.every(Boolean) ? 0 : 1);

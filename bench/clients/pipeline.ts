@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // Everything that `run` does with an alert as a leader, writer and journal on, into a store that answers at once.
-// The second argument is the journal's file; without it there is none.
+// The second argument is the journal's file, and empty for none; a third one leaves the writer off.
 
 import { writeFileSync } from "node:fs";
 import { Session } from "node:inspector/promises";
@@ -17,7 +17,7 @@ import { silentLogger } from "../../src/telemetry/log.ts";
 import { InstantSink } from "./instant-sink.ts";
 import { type Command, obeyCommands, say } from "./meter.ts";
 
-const [address = "", path = ""] = process.argv.slice(2);
+const [address = "", path = "", reader] = process.argv.slice(2);
 // What a leader does: a replica that stands by does something else with an alert.
 const env = { ...process.env, PVO_LEADER_ELECTION_ENABLED: "false" };
 const parsed = parseConfig({ env, place: { identity: "bench" } });
@@ -79,5 +79,5 @@ function sayState(): void {
 obeyCommands(() => pipeline.books.received, obey);
 const never = new AbortController().signal;
 await pipeline.load(never);
-pipeline.writer.start();
+if (reader === undefined) pipeline.writer.start();
 await relayFeed({ address }, systemClock, silentLogger).run(pipeline, never);

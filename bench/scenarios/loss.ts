@@ -18,7 +18,7 @@ interface Load {
 }
 
 function loads(quick: boolean): Load[] {
-  const seconds = quick ? 1 : 10;
+  const seconds = quick ? 1 : 5;
   const rates = quick ? [10_000, 100_000] : [1_000, 10_000, 50_000, 100_000];
   return [
     ...rates.map((rate) => ({ name: `${rate / 1000} k/s`, count: rate * seconds, rate })),

@@ -8,7 +8,7 @@ import { BenchClient, type ClientKind, type Taken } from "../support/client.ts";
 import type { Bench, Findings, Scenario } from "../support/scenario.ts";
 import { median, medianRatio } from "../support/statistics.ts";
 
-const KINDS = ["bare", "pipeline", "no-journal", "go-decode", "go-discard"] as const;
+const KINDS = ["bare", "pipeline", "reader", "go-decode", "go-discard"] as const;
 
 /** After so much of a quick run one round is enough. */
 const QUICK_MS = 20_000;
@@ -16,19 +16,19 @@ const QUICK_MS = 20_000;
 const ABOUT: Record<ClientKind, string> = {
   bare: "grpc-js, default options, throws the bytes away",
   pipeline: "feed → decode → aggregate, writer and journal on",
-  "no-journal": "the same without the journal",
+  reader: "the same without writer and journal",
   "go-decode": "grpc-go, decodes the message",
   "go-discard": "grpc-go, throws the bytes away: what the server can send",
 };
 
 async function run({ quick, program, log }: Bench): Promise<Findings> {
-  const [warmUp, count, rounds] = quick ? [20_000, 40_000, 2] : [100_000, 1_000_000, 5];
+  const [warmUp, count, rounds] = quick ? [20_000, 40_000, 2] : [100_000, 600_000, 5];
   const source = await startAlertSource(program);
   const startMs = performance.now();
   const taken: Record<ClientKind, Taken[]> = {
     bare: [],
     pipeline: [],
-    "no-journal": [],
+    reader: [],
     "go-decode": [],
     "go-discard": [],
   };

@@ -11,11 +11,11 @@ import { JsonProcess } from "./json-process.ts";
 
 /**
  * `bare`: grpc-js with default options, which throws the bytes away. `pipeline`: everything that `run` does with an
- * alert, writer and journal on, into a store that answers at once. `no-journal`: the same without the journal.
- * `go-decode`: a grpc-go client that decodes the message. `go-discard`: one that throws the bytes away, which shows what
+ * alert, writer and journal on, into a store that answers at once. `reader`: the same
+ * without both, so that nothing is done that goes with the time and not with the alerts. `go-decode`: a grpc-go client that decodes the message. `go-discard`: one that throws the bytes away, which shows what
  * the server can send.
  */
-export type ClientKind = "bare" | "pipeline" | "no-journal" | "go-decode" | "go-discard";
+export type ClientKind = "bare" | "pipeline" | "reader" | "go-decode" | "go-discard";
 
 /** What a client took, from the first alert to the last. */
 export interface Taken {
@@ -105,8 +105,8 @@ function commandOf(
       return node("bare.ts");
     case "pipeline":
       return node("pipeline.ts", join(dir, "journal.db"));
-    case "no-journal":
-      return node("pipeline.ts");
+    case "reader":
+      return node("pipeline.ts", "", "reader");
     case "go-decode":
       return { file: program, args: ["read", "-address", address, "-decode"] };
     case "go-discard":

@@ -4,7 +4,7 @@
 // An operator under measurement: the bundle, as the image runs it, against the control plane of the benchmark.
 // Invariant: it begins with no report of another scenario's, and ends with this process.
 
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { eventually, OperatorProcess } from "../../test/support/operator.ts";
 import type { AlertSource } from "./alert-source.ts";
@@ -53,11 +53,17 @@ export class BenchOperator {
   ): Promise<BenchOperator> {
     const cluster = await bench.cluster();
     const loopFile = join(bench.dir, "loop-delay.json");
+    // As the chart has it.
+    const journal = join(mkdtempSync(join(bench.dir, "operator-")), "journal.db");
     const process = new OperatorProcess({
       kubeconfig: cluster.kubeconfigPath,
       relay: source.address,
       program: ["--import", PRELOAD, await bench.bundle()],
-      env: { ...options.env, ...(options.loopDelay ? { BENCH_LOOP_FILE: loopFile } : {}) },
+      env: {
+        PVO_JOURNAL_PATH: journal,
+        ...options.env,
+        ...(options.loopDelay ? { BENCH_LOOP_FILE: loopFile } : {}),
+      },
     });
     return new BenchOperator(process, loopFile);
   }

@@ -37,6 +37,7 @@ export const STAGES = [
   "key",
   "aggregate",
   "write",
+  "journal",
   "garbage collection",
   "other",
 ] as const;
@@ -47,10 +48,7 @@ export type Stage = (typeof STAGES)[number];
  * functions) is part of its caller's stage.
  */
 const STAGE_OF: readonly (readonly [RegExp, Stage])[] = [
-  [
-    /^@grpc\/|^src\/feed\/(?:alert-stream|certificate|cuttable|health|reconnect|relay|secur|tls)/,
-    "transport",
-  ],
+  [/^@grpc\/|^src\/feed\/(?:alert-stream|certificate|grpc|health|reconnect|relay|secur|tls)/, "transport"],
   [/^node:internal\/(?:http2|streams|stream_base|js_stream)|^node:(?:net|stream|http2)/, "transport"],
   [/^src\/core\/(?:hash|duplicates|violation)\.ts/, "key"],
   [/^src\/core\/(?:decode|fold|redact|sanitize|time|evidence|template|memo)/, "decode"],
@@ -59,10 +57,14 @@ const STAGE_OF: readonly (readonly [RegExp, Stage])[] = [
     /^src\/core\/report\.ts|^src\/core\/pace|^src\/controller\/(?:writer|schedule|report-task|attempt)/,
     "write",
   ],
-  [/^src\/(?:sinks|kube|events|journal)\/|^bench\/clients\/instant-sink/, "write"],
+  [/^src\/journal\/|^src\/controller\/(?:journaling|change-collector)/, "journal"],
+  [/^src\/(?:sinks|kube|events)\/|^bench\/clients\/instant-sink/, "write"],
   [/^src\//, "aggregate"],
   [/^bench\//, "other"],
 ];
+
+/** Whatever these call is theirs: they read evidence, which else is decoding. */
+const ALL_BELOW: ReadonlySet<Stage> = new Set(["write", "journal"]);
 
 /** Builds the tree of calls; `root` is the checkout's folder, to which the places are relative. */
 export function callTree(profile: CpuProfile, root = join(import.meta.dirname, "..", "..")): CallNode {
@@ -107,7 +109,7 @@ export function stageTimes(root: CallNode): Record<Stage, number> {
   const times = Object.fromEntries(STAGES.map((stage) => [stage, 0])) as Record<Stage, number>;
   const visit = (node: CallNode, callers: Stage): void => {
     if (!isWork(node)) return;
-    const stage = stageOf(node) ?? callers;
+    const stage = ALL_BELOW.has(callers) ? callers : (stageOf(node) ?? callers);
     times[stage] += node.selfUs;
     for (const child of node.children) visit(child, stage);
   };

@@ -97,7 +97,6 @@ export class Pipeline implements FeedListener {
   constructor(options: PipelineOptions, parts: PipelineParts) {
     const { clock } = parts;
     const seed = () => Math.floor(clock.random() * 2 ** 32) | 0;
-    const nowUs = parts.nowUs ?? (() => clock.nowMs() * 1000);
     this.#parts = parts;
     this.#gapEvents = new GapEvents({
       events: parts.events,
@@ -172,7 +171,7 @@ export class Pipeline implements FeedListener {
       memo: new Memo(MEMO_BOUNDS, seededHash(seed())),
       redact: createRedactor(options.redaction),
       books: this.books,
-      nowUs,
+      nowUs: parts.nowUs ?? (() => toUs(this.lastAlertMs)),
       maxAheadUs: parts.maxAheadUs,
       onRejected: (reason, detail, line, scope) => this.#rejected(reason, detail, line, scope),
       onThrottled: (notice) => {
@@ -187,6 +186,7 @@ export class Pipeline implements FeedListener {
   onAlert(alert: Alert | RawAlert, line: number): void {
     this.lastAlertMs = this.#parts.clock.nowMs();
     this.#ingest.alert(alert, line);
+    this.#parts.journaling?.wake();
   }
 
   onRejected(reason: FeedRejection, detail: string, line: number): void {

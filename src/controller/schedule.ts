@@ -68,11 +68,13 @@ export class Schedule {
     return { key: best.key, fresh: RANK[best.waiting.urgency] < RANK.counters };
   }
 
-  /** When the next key that is not busy is due; undefined when none waits. */
-  nextDueMs(busy: ReadonlyMap<string, unknown>): number | undefined {
+  /** When the next key that is not busy is due, or any time up to now when one is; undefined when none waits. */
+  nextDueMs(busy: ReadonlyMap<string, unknown>, nowMs: number): number | undefined {
     let earliest: number | undefined;
     for (const [key, { dueMs: due }] of this.#waiting) {
-      if (!busy.has(key) && (earliest === undefined || due < earliest)) earliest = due;
+      if (busy.has(key)) continue;
+      if (due <= nowMs) return due;
+      if (earliest === undefined || due < earliest) earliest = due;
     }
     return earliest;
   }

@@ -184,9 +184,9 @@ export class ReportWriter {
     this.#cancelTimer = undefined;
     this.#timerMs = Number.POSITIVE_INFINITY;
     if (!this.#active || this.#busy.size >= CONCURRENCY) return;
-    const due = this.#schedule.nextDueMs(this.#busy);
-    if (due === undefined) return;
     const nowMs = this.#parts.clock.nowMs();
+    const due = this.#schedule.nextDueMs(this.#busy, nowMs);
+    if (due === undefined) return;
     this.#timerMs = Math.max(due, nowMs + this.#bucket.waitMs(nowMs));
     this.#cancelTimer = this.#parts.clock.after(Math.max(0, this.#timerMs - nowMs), () => this.#pump());
   }

@@ -77,8 +77,13 @@ export class Aggregator {
   add(sighting: Sighting): boolean {
     const { place } = sighting.violation;
     if (!place?.isIn(this.ledgers)) return this.#addAnywhere(sighting);
-    place.ledger.addTo(place.entry, sighting);
-    this.#onDirty(place.key, "counters");
+    const { ledger } = place;
+    ledger.addTo(place.entry, sighting);
+    // Once for each set of counts, not for every alert.
+    if (ledger.notedSeq !== ledger.pendingSeq) {
+      ledger.notedSeq = ledger.pendingSeq;
+      this.#onDirty(place.key, "counters");
+    }
     return true;
   }
 

@@ -47,6 +47,8 @@ export class Ledger {
   violationsFloor = 0;
   /** Bytes that this report may have; smaller than configured once the server has refused that size. */
   maxBytes = Number.POSITIVE_INFINITY;
+  /** The set of counts of which the writer knows that it is to be taken. */
+  notedSeq = 0;
   /** What the journal has not been told; undefined where there is none. */
   readonly log: ChangeLog | undefined;
   /** Names what is pending: the number of the set of counts that the next take puts in flight. Only ever grows. */

@@ -36,6 +36,7 @@ describe("a profile of processor time", () => {
       key: 0,
       aggregate: 405,
       write: 0,
+      journal: 0,
       "garbage collection": 50,
       other: 7,
     });

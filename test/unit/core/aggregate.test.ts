@@ -42,6 +42,26 @@ describe("a change", () => {
     expect(aggregator.unidentifiedTotal).toBe(0);
     expect(aggregator.unwrittenOccurrences).toBe(5);
   });
+
+  it("of counters alone is told once, and again after they were taken", () => {
+    const { aggregator, changes } = told();
+    // As the reader has it: what is known of one alert is there for the next.
+    const { violation: known, ...rest } = violation(alert());
+    const repeat = (times: number) => {
+      for (let i = 0; i < times; i++) aggregator.add({ ...rest, violation: known });
+    };
+    repeat(100);
+    expect(changes).toEqual([
+      [KEY, "new_report"],
+      [KEY, "counters"],
+    ]);
+    const ledger = aggregator.ledger("shop", "no-package-managers");
+    ledger.take();
+    repeat(100);
+    expect(changes.slice(2)).toEqual([[KEY, "counters"]]);
+    ledger.restore();
+    expect(ledger.unwritten).toBe(200);
+  });
 });
 
 describe("a namespace that is gone", () => {
