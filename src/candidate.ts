@@ -26,6 +26,13 @@ export interface CandidateParts {
 /** Retry periods that the stream must have been open before this replica takes a Lease that others could take, too. */
 const WARM_PERIODS = 2;
 
+/**
+ * Times the Lease's duration that a standby which reads nothing is not ready: a rollout then waits until it could take
+ * over. After that it is the relay that is down, for the leader as well, and nothing would be won by waiting.
+ */
+const PATIENCE_LEASES = 2;
+
+const NOT_OPEN = "the alert stream is not open";
 const NOT_THE_LEADER = { kind: "retry", message: "not the leader" } as const;
 
 /** One of several replicas. */
@@ -33,6 +40,8 @@ export class Candidate {
   readonly elector: LeaderElector;
   readonly #parts: CandidateParts;
   readonly #watch: ReportWatch;
+  /** When the alert stream was seen open last, or else when this replica began. Milliseconds since the epoch. */
+  #readingMs: number;
 
   constructor(parts: CandidateParts) {
     const { config, client, clock, logger, pipeline } = parts;
@@ -40,6 +49,7 @@ export class Candidate {
       config.leaderElection;
     this.#parts = parts;
     this.#watch = createReportWatch({ client, clock, logger });
+    this.#readingMs = clock.nowMs();
     const options = {
       namespace: leaseNamespace,
       name: leaseName,
@@ -84,16 +94,22 @@ export class Candidate {
     const { coverage } = this.#parts.pipeline();
     if (elector.isLeader) return { isLeader: true, ok: true, detail: "leader" };
     if (elector.problem !== undefined) return { isLeader: false, ok: false, detail: elector.problem };
-    const isReading = coverage.continuousSinceMs !== undefined;
-    const behind = this.#watch.problem ?? (isReading ? undefined : "the alert stream is not open");
     const leader = `standby; leader is ${elector.holder ?? "not known"}`;
+    const behind = this.#watch.problem ?? (coverage.continuousSinceMs === undefined ? NOT_OPEN : undefined);
     if (behind === undefined) return { isLeader: false, ok: true, detail: leader };
-    return { isLeader: false, ok: false, detail: `${leader}; not in step with it: ${behind}` };
+    const ok = behind === NOT_OPEN && !this.#isPatient;
+    return { isLeader: false, ok, detail: `${leader}; not in step with it: ${behind}` };
   }
 
   /** Whether this replica could take over from the leader without a gap. */
   get isInStep(): boolean {
     return this.#parts.pipeline().isInStepWith(this.elector.told.unwrittenSinceMs);
+  }
+
+  /** Whether the stream may be about to open. */
+  get #isPatient(): boolean {
+    const { clock, config } = this.#parts;
+    return clock.nowMs() - this.#readingMs < PATIENCE_LEASES * config.leaderElection.leaseDurationMs;
   }
 
   #isWarm(): boolean {
@@ -105,6 +121,7 @@ export class Candidate {
   async #keepUp(until: AbortSignal): Promise<void> {
     const { clock, config, pipeline } = this.#parts;
     while (!until.aborted) {
+      if (pipeline().coverage.continuousSinceMs !== undefined) this.#readingMs = clock.nowMs();
       pipeline().onLeaderTold(this.elector.told.unwrittenSinceMs);
       await clock.sleep(config.leaderElection.retryPeriodMs, until);
     }

@@ -12,6 +12,7 @@ import { eventually } from "../support/operator.ts";
 import {
   coverages,
   expected,
+  inStep,
   LOAD,
   prepare,
   Replicas,
@@ -94,6 +95,24 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       for (const verb of ["POST", "PUT", "PATCH"])
         expect(all.get(`policy_violation_api_requests_total{verb="${verb}",code="OK"}`) ?? 0, verb).toBe(0);
       await expectExact(sent);
+    });
+
+    test("without a relay a standby waits, and is ready all the same; with one it is in step", async () => {
+      const env = { PVO_LEADER_ELECTION_LEASE_DURATION_MS: "10000" };
+      await node.stop();
+      const leader = replicas.start(cluster.kubeconfigPath, env);
+      await leader.logged("leading");
+      const standby = replicas.start(cluster.kubeconfigPath, env);
+      await standby.logged("another replica holds the Lease");
+      const behind = "not in step with it: the alert stream is not open";
+      const readyz = async () => {
+        const { status, body } = await standby.get("/readyz");
+        return body.includes(behind) && status;
+      };
+      await eventually("a standby that waits for the stream", async () => (await readyz()) === 503);
+      await eventually("a standby that is ready", async () => (await readyz()) === 200);
+      node = await startNode({ port: Number(node.address.split(":").at(-1)) });
+      await inStep(standby);
     });
 
     test("the leader is killed", async () => {
