@@ -12,7 +12,16 @@ import { KubeApi } from "./kube-api.ts";
 import { makeNamespaces, removeReports } from "./objects.ts";
 import type { Bench } from "./scenario.ts";
 
+const ROOT = join(import.meta.dirname, "..", "..");
 const PRELOAD = join(import.meta.dirname, "..", "clients", "preload.mjs");
+
+/** The environment that the Dockerfile gives the program, without its PATH. */
+function imageEnvironment(): Record<string, string> {
+  const dockerfile = readFileSync(join(ROOT, "Dockerfile"), "utf8");
+  const last = /^ENV ((?:.*\\\n)*.*)$/m.exec(dockerfile.slice(dockerfile.lastIndexOf("FROM ")))?.[1] ?? "";
+  const variables = [...last.matchAll(/(\w+)=(\S+)/g)].map(([, name = "", value = ""]) => [name, value]);
+  return Object.fromEntries(variables.filter(([name]) => name !== "PATH"));
+}
 
 /** How long an event loop was blocked, in milliseconds. */
 export interface LoopDelay {
@@ -61,6 +70,7 @@ export class BenchOperator {
       program: ["--import", PRELOAD, await bench.bundle()],
       env: {
         PVO_JOURNAL_PATH: journal,
+        ...imageEnvironment(),
         ...options.env,
         ...(options.loopDelay ? { BENCH_LOOP_FILE: loopFile } : {}),
       },

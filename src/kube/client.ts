@@ -5,7 +5,7 @@
 // Invariant: never retries and never waits between calls; pace and patience belong to the callers.
 
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { type Dispatcher, request as send } from "undici";
+import type { Dispatcher } from "undici";
 import { PRODUCT } from "../api/names.ts";
 import type { Clock } from "../lib/clock.ts";
 import { lines, readBody } from "./answer-body.ts";
@@ -168,8 +168,10 @@ export class KubeClient {
     const { dispatcher, headers } = await this.#credentials(call, signal);
     const body = request.body === undefined ? null : JSON.stringify(request.body);
     this.#requests += 1;
-    return await send(`${this.#server}${request.path}${queryString(request.query)}`, {
-      dispatcher,
+    const url = new URL(`${this.#server}${request.path}${queryString(request.query)}`);
+    return await dispatcher.request({
+      origin: url.origin,
+      path: `${url.pathname}${url.search}`,
       signal,
       method: request.method,
       headers: {

@@ -4,8 +4,9 @@
 // The image, as far as it goes without a container builder: that what the Dockerfile copies is there, and that the
 // bundle does its work alone, away from the checkout, as it must in an image that holds nothing else.
 
-import { execFile } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { execFile, spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -68,9 +69,9 @@ describe("the bundle", () => {
       "sbom.cdx.json",
       "third-party-licenses.txt",
     ]);
-    expect(statSync(join(dir, "app", BUNDLE)).size).toBeLessThan(8 << 20);
+    expect(statSync(join(dir, "app", BUNDLE)).size).toBeLessThan(2_000_000);
     const licenses = readFileSync(join(dir, "app/third-party-licenses.txt"), "utf8");
-    for (const name of ["@grpc/grpc-js", "zod", "pino"]) {
+    for (const name of ["@kubernetes/client-node", "undici", "zod", "pino"]) {
       expect(licenses).toMatch(new RegExp(`^${name} \\d+\\.\\d+\\.\\d+ \\(`, "m"));
     }
   });
@@ -92,9 +93,9 @@ describe("the bundle", () => {
     expect(components.map(({ name, version }) => `${name} ${version}`)).toEqual(
       licensed?.map((line) => line.split(" ").slice(0, 2).join(" ")),
     );
-    const grpc = components.find(({ name }) => name === "@grpc/grpc-js");
-    expect(grpc).toMatchObject({
-      purl: expect.stringMatching(/^pkg:npm\/%40grpc\/grpc-js@\d+\.\d+\.\d+$/),
+    const client = components.find(({ name }) => name === "@kubernetes/client-node");
+    expect(client).toMatchObject({
+      purl: expect.stringMatching(/^pkg:npm\/%40kubernetes\/client-node@\d+\.\d+\.\d+$/),
       licenses: [{ expression: "Apache-2.0" }],
       hashes: [{ content: expect.stringMatching(/^[0-9a-f]{128}$/) }],
     });
@@ -105,6 +106,35 @@ describe("the bundle", () => {
   test("says what it can do", async () => {
     const { stdout } = await node(join(dir, "app", BUNDLE), "--help");
     for (const command of ["run", "replay"]) expect(stdout).toMatch(new RegExp(`^ {2}${command}\\b`, "m"));
+  });
+
+  test("reaches the API server through the proxy of a kubeconfig whose user is a program's", async () => {
+    const asked = Promise.withResolvers<string>();
+    const proxy = createServer((socket) => {
+      socket.once("data", (data) => asked.resolve(`${data}`));
+      socket.on("error", () => undefined);
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+    const { port } = proxy.address() as AddressInfo;
+    const credential = { apiVersion: "client.authentication.k8s.io/v1", kind: "ExecCredential" };
+    const text = JSON.stringify({ ...credential, status: { token: "t" } });
+    const config = {
+      "current-context": "c",
+      contexts: [{ name: "c", context: { cluster: "c", user: "u" } }],
+      clusters: [
+        { name: "c", cluster: { server: "https://10.9.8.7:6443", "proxy-url": `http://127.0.0.1:${port}` } },
+      ],
+      users: [{ name: "u", user: { exec: { ...credential, command: "/bin/echo", args: [text] } } }],
+    };
+    writeFileSync(join(dir, "kubeconfig"), JSON.stringify(config));
+    const flags = ["--kubeconfig", join(dir, "kubeconfig"), "--metrics-address", "127.0.0.1:0"];
+    const operator = spawn(process.execPath, [join(dir, "app", BUNDLE), "run", ...flags], { env: {} });
+    try {
+      expect(await asked.promise).toMatch(/^CONNECT 10\.9\.8\.7:6443 HTTP\/1\.1\r\n/);
+    } finally {
+      operator.kill("SIGKILL");
+      proxy.close();
+    }
   });
 
   test("replays alerts to the same bytes as the source", async () => {
