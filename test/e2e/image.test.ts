@@ -17,26 +17,37 @@ const ROOT = join(import.meta.dirname, "../..");
 const SAMPLES = join(ROOT, "samples/alerts.jsonl");
 const BUNDLE = "policy-violation-operator.cjs";
 
-describe("the Dockerfile", () => {
-  const lines = readFileSync(join(ROOT, "Dockerfile"), "utf8")
+/** The arguments of an instruction, wherever it stands in a Dockerfile. */
+function dockerfile(name: string): (instruction: string) => string[] {
+  const lines = readFileSync(join(ROOT, name), "utf8")
     .replace(/\\\n\s*/g, "")
     .split("\n")
     .filter((line) => /^[A-Z]/.test(line));
-  const of = (instruction: string) =>
+  return (instruction) =>
     lines
       .filter((line) => line.startsWith(`${instruction} `))
       .map((line) => line.slice(instruction.length + 1));
+}
+
+/** What is copied from the checkout. */
+function copiedBy(of: (instruction: string) => string[]): string[] {
+  const paths = of("COPY")
+    .filter((line) => !line.startsWith("--from="))
+    .flatMap((line) => line.split(" ").slice(0, -1));
+  return [...new Set(paths)].sort();
+}
+
+describe("the Dockerfile", () => {
+  const of = dockerfile("Dockerfile");
 
   test("copies what exists and what .dockerignore lets through, and .dockerignore no more than that", () => {
-    const copied = of("COPY")
-      .filter((line) => !line.startsWith("--from="))
-      .flatMap((line) => line.split(" ").slice(0, -1));
+    const copied = copiedBy(of);
     expect(copied.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
     const [first, ...admitted] = readFileSync(join(ROOT, ".dockerignore"), "utf8")
       .split("\n")
       .filter((line) => line !== "" && !line.startsWith("#"));
     expect(first).toBe("*");
-    expect(admitted.map((line) => line.replace(/^!/, "")).sort()).toEqual([...new Set(copied)].sort());
+    expect(admitted.map((line) => line.replace(/^!/, "")).sort()).toEqual(copied);
   });
 
   test("runs the bundle without root, and `run` unless told otherwise", () => {
@@ -47,6 +58,22 @@ describe("the Dockerfile", () => {
 
   test("installs without running the packages' scripts", () => {
     expect(of("RUN")).toEqual(["npm ci --ignore-scripts", "npm run bundle"]);
+  });
+});
+
+describe("the Dockerfile for Git", () => {
+  const of = dockerfile("Dockerfile.gitops");
+
+  test("copies no more than the operator's, from the same base", () => {
+    const operator = dockerfile("Dockerfile");
+    expect(copiedBy(operator)).toEqual(expect.arrayContaining(copiedBy(of)));
+    expect(of("ARG")).toContain(operator("ARG").find((line) => line.startsWith("BUILD_IMAGE=")));
+  });
+
+  test("runs the plugin without root, where its user has a name", () => {
+    expect(of("USER")).toEqual(["65532:65532"]);
+    expect(of("ENTRYPOINT")).toEqual(['["kubectl-violations"]']);
+    expect(of("RUN").some((line) => /useradd --uid 65532 .*nonroot/.test(line))).toBe(true);
   });
 });
 
@@ -100,7 +127,8 @@ describe("the bundle", () => {
       hashes: [{ content: expect.stringMatching(/^[0-9a-f]{128}$/) }],
     });
     // What is not in the bundle is not in the bill.
-    expect(components.map(({ name }) => name)).not.toContain("vitest");
+    const names = components.map(({ name }) => name);
+    for (const name of ["vitest", "@grpc/grpc-js"]) expect(names).not.toContain(name);
   });
 
   test("says what it can do", async () => {
