@@ -7,6 +7,8 @@
 import type { Aggregator } from "../core/aggregate.ts";
 import type { Ledger } from "../core/ledger.ts";
 import type { EpochUs } from "../core/time.ts";
+import { reportKey } from "../core/violation.ts";
+import type { Recovered } from "../journal/journal.ts";
 
 const KIND = "JournalUnavailable";
 
@@ -38,6 +40,17 @@ export class JournalOutage {
     aggregator?.endGap(KIND, usOf(this.#fromMs), usOf(nowMs));
     return { kind: KIND, fromMs: this.#fromMs, toMs: nowMs };
   }
+}
+
+/** Marks the reports of which a journal held something that came to light too late to be continued. */
+export function markLost(aggregator: Aggregator, { reports, readUntilMs }: Recovered, nowMs: number): void {
+  const keys = new Set(reports.map(keyOf));
+  aggregator.addGap(KIND, usOf(readUntilMs || nowMs), usOf(nowMs), (ledger) => keys.has(keyOf(ledger)));
+}
+
+/** The report's key, as by reportKey. */
+export function keyOf(report: { namespace: string | undefined; policyName: string }): string {
+  return reportKey(report.namespace, report.policyName);
 }
 
 function usOf(ms: number): EpochUs {

@@ -8,7 +8,6 @@
 import type { Aggregator } from "../core/aggregate.ts";
 import { hasChanges, type LayerRow } from "../core/change-log.ts";
 import type { Ledger } from "../core/ledger.ts";
-import { reportKey } from "../core/violation.ts";
 import {
   type Batch,
   type Journal,
@@ -19,7 +18,7 @@ import {
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { ChangeCollector, occurrencesLeft, rowsOf } from "./change-collector.ts";
-import { JournalOutage, type PastOutage } from "./journal-outage.ts";
+import { JournalOutage, keyOf, markLost, type PastOutage } from "./journal-outage.ts";
 
 export interface JournalingParts {
   /** Between two batches at least, in milliseconds; more while batches take long. */
@@ -211,6 +210,7 @@ export class Journaling {
       { occurrences },
       "journal could be opened only after the start: occurrences in it that no report holds are lost",
     );
+    if (this.#aggregator) markLost(this.#aggregator, recovered, this.#parts.clock.nowMs());
   }
 
   /** Writes what has changed; returns whether nothing is left. */
@@ -293,8 +293,4 @@ export class Journaling {
     const isUnprotected = (ledger: Ledger) => !this.#journal || hasChanges(ledger) || held.has(keyOf(ledger));
     if (this.#aggregator) this.#outage?.mark(this.#aggregator, isUnprotected);
   }
-}
-
-function keyOf({ namespace, policyName }: { namespace: string | undefined; policyName: string }): string {
-  return reportKey(namespace, policyName);
 }

@@ -4,10 +4,15 @@
 // Two replicas under load on a real API server, and every way in which one stops leading: what the stream delivered is
 // told exactly once, report by report, and no count ever goes down.
 
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { KubeArmorNode } from "../kubearmor-node/node.ts";
 import { startNode } from "../kubearmor-node/server.ts";
 import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
+import { writeKubeconfig } from "../support/cluster-access.ts";
+import { ADMIN_TOKEN } from "../support/cluster-files.ts";
+import { HeldProxy } from "../support/held-proxy.ts";
 import { eventually } from "../support/operator.ts";
 import {
   coverages,
@@ -20,6 +25,7 @@ import {
   told,
   watchCounts,
 } from "../support/replicas.ts";
+import { allReports } from "../support/reports.ts";
 
 const missing = whyNoCluster();
 const PER_SECOND = 1000;
@@ -136,6 +142,52 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
         await eventually("the end of the process", () => leader.child.exitCode !== null);
       });
       await expectExact(sent);
+    });
+
+    test("the leader is cut off from the API server, and what it had sent arrives when the other leads", async () => {
+      const way = new HeldProxy(cluster.url);
+      await way.start();
+      try {
+        const cutOff = writeKubeconfig(
+          join(cluster.dir, "kubeconfig-cut-off"),
+          way.url,
+          readFileSync(join(cluster.dir, "certs/apiserver.crt")),
+          ADMIN_TOKEN,
+        );
+        const [leader, standby] = await replicas.pair(cluster.kubeconfigPath, cutOff);
+        const sent = await loadWhile(async () => {
+          await written(7);
+          way.hold();
+          const stopped = leader.logged("no longer leading: this replica stops writing");
+          const [{ time: stoppedAt }, { time: tookOverAt }] = await Promise.all([
+            stopped,
+            standby.logged("leading"),
+          ]);
+          expect(Date.parse(String(stoppedAt))).toBeLessThan(Date.parse(String(tookOverAt)));
+          // The Lease, and at least one report.
+          expect(way.heldBytes).toBeGreaterThan(2000);
+          way.release();
+          await leader.logged("another replica has led: this one ends, to begin anew");
+        });
+        await standby.received(sent);
+        await standby.written();
+        const due = expected(sent);
+        const marked = new Map(
+          (await allReports(cluster)).map(({ metadata, coverage }) => [
+            `${metadata.namespace ?? ""}/${metadata.name}`,
+            coverage.lowerBound,
+          ]),
+        );
+        for (const [key, occurrences] of Object.entries(await told(cluster))) {
+          expect([key, occurrences <= (due[key] ?? 0)]).toEqual([key, true]);
+          // What a late write tells as well can't always be told apart.
+          expect([key, occurrences === due[key] || marked.get(key)]).toEqual([key, true]);
+        }
+        expect((await counts.end()).fell).toEqual([]);
+      } finally {
+        await replicas.end();
+        await way.stop();
+      }
     });
 
     test("the leader is told to stop", async () => {

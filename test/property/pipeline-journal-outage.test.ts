@@ -189,3 +189,33 @@ describe("a start", () => {
     expect(store.occurrences).toBe(1);
   });
 });
+
+describe("a journal that can be opened only after the start", () => {
+  it("is not continued: the reports of which it held something say so", async () => {
+    const first = await started("a.db");
+    first.pipeline.onAlert(alert(), 0);
+    first.pipeline.onAlert(alert({ PolicyName: "other" }), 0);
+    await first.clock.advance(60_000);
+    await first.pipeline.writer.pause();
+    first.pipeline.onAlert(alert({ UpdatedTime: at(60_500), HostPID: 2 }), 0);
+    await first.clock.advance(1000);
+    copyJournal("a.db", "b.db");
+    fault = "locked";
+    const clock = new FakeClock(START_MS + 600_000);
+    const second = new Simulation({ store, clock, journal: faulty("b.db"), journalId: "writer-k" });
+    await second.start();
+    await second.clock.advance(20_000);
+    expect(outages("no-package-managers")).toEqual([]);
+    fault = undefined;
+    await second.clock.advance(60_000);
+    expect(outages("no-package-managers")).toEqual([
+      {
+        kind: "JournalUnavailable",
+        from: expect.stringMatching(/T10:01:/),
+        to: expect.any(String),
+        seconds: expect.any(Number),
+      },
+    ]);
+    expect(outages("other")).toEqual([]);
+  });
+});

@@ -34,6 +34,8 @@ export class Simulation {
     parts: {
       faults?: ReadonlyMap<number, Fault | Kill>;
       journal?: OpenJournal;
+      /** Of a journal that begins; default `writer-j`. */
+      journalId?: string;
       store?: MemorySink;
       clock?: FakeClock;
       options?: Partial<PipelineOptions>;
@@ -48,7 +50,7 @@ export class Simulation {
       new Journaling({
         open: parts.journal,
         batchIntervalMs: 50,
-        freshWriterId: "writer-j",
+        freshWriterId: parts.journalId ?? "writer-j",
         clock: this.clock,
         logger: silentLogger,
       });

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// A standby at its bounds, and a former leader that leads again: what can't be told for certain is left out and declared.
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { sqliteJournal } from "../../src/journal/sqlite.ts";
+import { FakeClock } from "../support/fake-clock.ts";
+import { alert, at, LIMITS, START_MS } from "../support/gen.ts";
+import { MemorySink } from "../support/memory-sink.ts";
+import { Simulation } from "./pipeline-simulation.ts";
+
+const SIGNAL = new AbortController().signal;
+const { maxPodsPerViolation } = LIMITS;
+const BOUNDS = { maxAlerts: 40, maxCells: 20, maxPodsPerViolation, seamMs: 10_000 };
+
+let dir: string;
+let store: MemorySink;
+
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "pvo-overtaken-"));
+  store = new MemorySink();
+});
+afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+function replica(nowMs: number, writerId: string, isJournaled = false): Simulation {
+  return new Simulation({
+    store,
+    clock: new FakeClock(nowMs),
+    options: { standby: BOUNDS, writerId },
+    ...(isJournaled ? { journal: sqliteJournal({ path: join(dir, "a.db"), maxBytes: 2 ** 24 }) } : {}),
+  });
+}
+
+async function lead(one: Simulation, unwrittenSinceMs: number): Promise<void> {
+  await one.settleWhile(one.pipeline.load(SIGNAL, { unwrittenSinceMs }));
+  one.pipeline.writer.start();
+}
+
+async function send(one: Simulation, count: number, change: (i: number) => Parameters<typeof alert>[0]) {
+  for (let i = 0; i < count; i++) {
+    await one.clock.advance(10);
+    const nowMs = one.clock.nowMs() - START_MS;
+    one.pipeline.onAlert(alert({ UpdatedTime: at(nowMs), HostPID: i + 1, ...change(i) }), 0);
+  }
+}
+
+describe("what a standby keeps", () => {
+  it.each([
+    ["alerts", (i: number) => ({ Resource: `/usr/bin/${i % 4}` })],
+    ["violations of a pod", (i: number) => ({ Resource: `/usr/bin/${i}` })],
+  ])("is bounded in %s: the oldest go, they are counted, and the report says so", async (_, change) => {
+    const standby = replica(START_MS, "standby");
+    standby.pipeline.onConnected();
+    await standby.clock.advance(10_000);
+    await send(standby, 100, change);
+    const { held, forgotten, shown } = standby.pipeline.standbyBooks!;
+    expect([held + forgotten, shown]).toEqual([100, 0]);
+    expect(held).toBeGreaterThan(10);
+    expect(held).toBeLessThanOrEqual(40);
+    await lead(standby, START_MS + 9000);
+    await standby.clock.advance(60_000);
+    const [report] = store.reports;
+    expect(report?.summary).toMatchObject({
+      occurrences: held,
+      firstSeen: `2026-11-23T10:00:${firstKept(held)}Z`,
+    });
+    expect(report?.coverage).toMatchObject({ lowerBound: true, gaps: 1, recent: [{ kind: "Handover" }] });
+  });
+});
+
+/** The seconds of the first of the newest `held` of 100 alerts, each 10 ms after the one before. */
+function firstKept(held: number): string {
+  return (10 + (101 - held) / 100).toFixed(6);
+}
+
+describe("a journal of a leader that another one has followed", () => {
+  it("gives back nothing to the reports that the other has written, which are marked", async () => {
+    const first = replica(START_MS, "unused", true);
+    first.pipeline.onConnected();
+    await first.clock.advance(10_000);
+    await lead(first, START_MS + 9000);
+    await send(first, 3, () => ({}));
+    await send(first, 2, () => ({ PolicyName: "untouched" }));
+    await first.clock.advance(60_000);
+    await first.pipeline.writer.pause();
+    await send(first, 4, () => ({}));
+    await send(first, 5, () => ({ PolicyName: "untouched" }));
+    await first.clock.advance(1000);
+    first.journaling?.close();
+
+    const second = replica(first.clock.nowMs(), "second");
+    second.pipeline.onConnected();
+    await second.clock.advance(10_000);
+    const unwrittenMs = second.clock.nowMs() - 1000;
+    await lead(second, unwrittenMs);
+    await send(second, 7, () => ({}));
+    await second.clock.advance(60_000);
+    await second.pipeline.writer.pause();
+
+    const again = replica(second.clock.nowMs(), "unused", true);
+    again.pipeline.onConnected();
+    await again.clock.advance(10_000);
+    await lead(again, again.clock.nowMs() - 1000);
+    await again.clock.advance(60_000);
+    const told = store.reports.map(({ policy, summary, coverage }) => [
+      policy.name,
+      summary.occurrences,
+      coverage.recent?.map(({ kind }) => kind),
+    ]);
+    expect(told).toEqual([
+      // Of the 4 the second has told what it has read.
+      ["no-package-managers", 10, ["Handover"]],
+      ["untouched", 7, undefined],
+    ]);
+  });
+});
