@@ -190,6 +190,14 @@ function placeRules(): Rule[] {
     rule(/((?<![A-Za-z0-9_~.-]))[A-Za-z0-9_~.-]{3}8Q~[A-Za-z0-9_~.-]{20,40}/g),
     // SQL.
     rule(/(\b(?:identified\s{1,3}by|password)\s{1,3}(?:values\s{1,3}|as\s{1,3})?)(?:'[^']*'?|"[^"]*"?)/gi),
+    // Bare, and in capitals only: in ordinary text the next word is none.
+    rule(/(\bPASSWORD\s{1,3})(?=\S{0,256}\d)[^\s"']{6,}/g),
+    rule(/(\b(?:user|owner|input)_pw\s{1,3})(?!PROMPT\b)\S+/g),
+    rule(/(\bapi-key\s{1,3})(?=[a-z_.-]{0,64}\d)[a-z0-9_.-]{12,}/gi),
+    // What expect answers to a prompt.
+    rule(
+      /(assw(?:or)?d[^a-z]{0,16}(?:\r?\n|exp_)?[^a-z]{0,16}send\s{1,3}(?:--\s{1,3})?)(?:"[^"]*"?|'[^']*'?|\{[^}]*\}?)/gi,
+    ),
     rule(/(\bdb\.auth\(\s{0,3}["'][^"']{0,128}["']\s{0,3},\s{0,3})(?:'[^']*'?|"[^"]*"?)/g),
     rule(/((?:\bjdbc:oracle:[a-z0-9]+:|\bsqlplus\s(?:-\S{1,32}\s+){0,4})[^\s/@"']{1,128}\/)[^\s@"']+/gi),
     // domain/user:password@host, as Impacket's tools have it; not an image with a tag and a digest.

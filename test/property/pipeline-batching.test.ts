@@ -8,11 +8,12 @@ import { expect, it } from "vitest";
 import type { Alert } from "../../src/api/alert.ts";
 import type { Report } from "../../src/api/v1alpha1.ts";
 import { runs, worldAlert } from "../support/gen.ts";
+import { sampleAlerts } from "../support/samples.ts";
 import { Simulation } from "./pipeline-simulation.ts";
 
 /** What a report says, without what only this run of the store and the stream did. */
-function body({ policy, summary, violations, omitted, expired }: Report): unknown {
-  return { policy, summary, violations, omitted, expired };
+function body({ policy, summary, violations, omitted, expired, coverage }: Report): unknown {
+  return { policy, summary, violations, omitted, expired, coverage };
 }
 
 async function told(batches: readonly (readonly Alert[])[]): Promise<string> {
@@ -54,5 +55,22 @@ it("the same alerts in any order and any batches give byte-identical reports", a
       },
     ),
     runs(60),
+  );
+});
+
+it("so do the sample alerts, with all of their evidence and the notice among them", async () => {
+  // What has no time of its own is told with that of its arrival.
+  const dated = (alert: Alert) => ({
+    ...alert,
+    UpdatedTime: alert.UpdatedTime || "2023-08-23T18:08:09.000000Z",
+  });
+  const samples = sampleAlerts().map(dated);
+  const whole = await told([samples]);
+  expect(whole).toContain('"execId"');
+  await fc.assert(
+    fc.asyncProperty(inBatches(samples), async (batches) => {
+      expect(await told(batches)).toBe(whole);
+    }),
+    runs(30),
   );
 });

@@ -261,6 +261,11 @@ const SECRET: readonly string[] = [
   `su -c x <<< ${S}`,
   `cmdkey /pass:${S}`,
   `cryptsetup luksOpen --key-file=- <<< ${S}`,
+  `ALTER USER a PASSWORD ${S}`,
+  `pdftk in.pdf output out.pdf owner_pw ${S} user_pw ${S}`,
+  `http example.org "X: Api-Key ${S}"`,
+  `expect -c 'spawn ssh a@b; expect "assword:"; send "${S}\\r"; interact'`,
+  `expect -c 'expect "Password: " { send -- "${S}\\r" }'`,
   `id AQA8Q~${"abcd1234".repeat(4)}`,
 ];
 
@@ -304,6 +309,11 @@ describe("what is no secret stays", () => {
     ["redis-cli -h cache ping"],
     ["SELECT 1; UPDATE t SET a = 'b'"],
     ["jq --arg name value ."],
+    ["PASSWORD must have a digit"],
+    ["PASSWORD PROMPT"],
+    ["pdftk in.pdf output out.pdf user_pw PROMPT"],
+    ["the Api-Key header is missing"],
+    ['send "hello world" to all'],
   ])("%s", (line) => {
     expect(redact(line)).toBe(line);
   });
