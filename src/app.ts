@@ -168,7 +168,9 @@ class Operator {
       maxMessageBytes: relay.maxMessageBytes,
       healthIntervalMs: relay.healthCheckIntervalMs,
       backoffMaxMs: relay.reconnectMaxMs,
-      security: relaySecurity(config, this.#client, clock, logger),
+      security: relaySecurity(config, this.#client, clock, logger, (expiresMs) => {
+        this.#observed.passing.certificateExpiryMs = expiresMs;
+      }),
       serverName: relay.tls.serverName,
     };
     return relayFeed(options, clock, logger);

@@ -29,6 +29,8 @@ export class PassingCounts {
     unknown: 0,
     refused: 0,
   };
+  /** Of the newest connection to the relay; undefined without TLS. Milliseconds since the epoch. */
+  certificateExpiryMs: number | undefined;
   readonly #api = new Map<string, { verb: string; code: string; count: number }>();
 
   countCall({ method, code }: KubeCall): void {
@@ -115,6 +117,7 @@ export function metricsSource(observed: Observed): MetricsSource {
       gapSeconds: coverage.gapSeconds,
       lastMessageMs: pipeline.lastAlertMs,
       disconnects: coverage.disconnects,
+      certificateExpiryMs: passing.certificateExpiryMs,
     }),
     journal: () => ({
       isKept: journaling !== undefined && journaling.problem === undefined,

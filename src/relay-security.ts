@@ -14,17 +14,20 @@ import { readSecret } from "./kube/secret.ts";
 import type { Clock } from "./lib/clock.ts";
 import type { Logger } from "./telemetry/log.ts";
 
-/** Returns how connections to the relay are secured. */
+/** Returns how connections to the relay are secured; `onExpiry` is told when the certificates in use will expire. */
 export function relaySecurity(
   config: Pick<Config, "feed" | "leaderElection">,
   client: Pick<KubeClient, "request">,
   clock: Clock,
   logger: Logger,
+  onExpiry: (expiresMs: number | undefined) => void = () => {},
 ): ChooseSecurity {
   const choose = choiceOf(config, client, clock);
   let told: string | undefined;
   return async (signal) => {
     const security = await choose(signal);
+    if (security.kind !== "refused")
+      onExpiry(security.kind === "tls" ? security.material.expiresMs : undefined);
     if (security.kind !== "refused" && security.kind !== told) {
       told = security.kind;
       logger.info({ mode: config.feed.relay.tls.mode, security: told }, "how the relay is connected to");

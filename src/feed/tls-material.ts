@@ -14,6 +14,8 @@ export interface TlsMaterial {
   caName: string;
   authorities: readonly X509Certificate[];
   context: SecureContext;
+  /** When our certificate, or the last of the authorities, expires: the earlier. Milliseconds since the epoch. */
+  expiresMs: number;
 }
 
 export type MaterialResult = { material: TlsMaterial } | { problem: string };
@@ -59,7 +61,13 @@ function materialOf({ ca, certificate, privateKey }: TlsPems, nowMs: number): Tl
       `${privateKey.name} is not the key of ${certificate.name}: put in the two that were made together`,
     );
   }
-  return { caName: ca.name, authorities: current, context: contextOf(current, certificate, privateKey) };
+  const context = contextOf(current, certificate, privateKey);
+  return { caName: ca.name, authorities: current, context, expiresMs: expiryOf(own, current) };
+}
+
+function expiryOf(own: X509Certificate, authorities: readonly X509Certificate[]): number {
+  const last = Math.max(...authorities.map(({ validToDate }) => validToDate.getTime()));
+  return Math.min(own.validToDate.getTime(), last);
 }
 
 /** Says when a certificate expired or will be valid; undefined when it is valid now. */

@@ -8,6 +8,7 @@
 import { contextMetrics } from "./context-metrics.ts";
 import { journalMetrics } from "./journal-metrics.ts";
 import type { Counts, MetricsSource } from "./metrics-source.ts";
+import { streamMetrics } from "./stream-metrics.ts";
 
 /** One series of a metric. */
 export interface Sample {
@@ -147,42 +148,6 @@ const retention: MetricDefinition[] = [
   },
 ];
 
-const stream: MetricDefinition[] = [
-  {
-    name: "policy_violation_stream_up",
-    type: "gauge",
-    help: "1 while the alert stream is open, else 0.",
-    read: (source) => Number(source.stream().isUp),
-  },
-  {
-    name: "policy_violation_stream_disconnects_total",
-    type: "counter",
-    help: "Times that the stream ended or could not be opened, by reason; an outage counts once.",
-    labels: ["reason"],
-    read: (source) => by("reason", source.stream().disconnects),
-  },
-  {
-    name: "policy_violation_stream_gaps_total",
-    type: "counter",
-    help: "Times in which nobody read, so that alerts may be missing, by kind as in a report's coverage.",
-    labels: ["kind"],
-    read: (source) => by("kind", source.stream().gaps),
-  },
-  {
-    name: "policy_violation_stream_gap_seconds_total",
-    type: "counter",
-    help: "How long these times were in all, once they are over, by kind.",
-    labels: ["kind"],
-    read: (source) => by("kind", source.stream().gapSeconds),
-  },
-  {
-    name: "policy_violation_stream_last_message_timestamp_seconds",
-    type: "gauge",
-    help: "When the last message came, in seconds since the epoch; 0 before the first.",
-    read: (source) => source.stream().lastMessageMs / MS_PER_SECOND,
-  },
-];
-
 const writes: MetricDefinition[] = [
   {
     name: "policy_violation_report_writes_total",
@@ -278,7 +243,7 @@ export const metricGroups: readonly { title: string; metrics: readonly MetricDef
   { title: "Alerts", metrics: alerts },
   { title: "What is held", metrics: held },
   { title: "Retention", metrics: retention },
-  { title: "Stream", metrics: stream },
+  { title: "Stream", metrics: streamMetrics },
   { title: "Journal", metrics: journalMetrics },
   { title: "Report writes", metrics: writes },
   { title: "Kubernetes API and Events", metrics: kubernetes },

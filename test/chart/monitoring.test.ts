@@ -32,7 +32,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
     test("are accepted", () => {
       const { stdout, stderr, status } = promtool("check", "rules", join(FILES, "alerts.yaml"));
       expect(stderr).toBe("");
-      expect(stdout).toContain("SUCCESS: 17 rules found");
+      expect(stdout).toContain("SUCCESS: 18 rules found");
       expect(status).toBe(0);
     });
 
@@ -156,7 +156,7 @@ describe.skipIf(why !== undefined && !process.env["CI"])(
         );
       });
       const rules = groups.flatMap((group) => group.rules);
-      expect(rules).toHaveLength(17);
+      expect(rules).toHaveLength(18);
       expect(rules.filter(({ health }) => health !== "ok")).toEqual([]);
       const [health] = groups.filter(({ name }) => name === "policy-violation-operator");
       // The samples have throttle notices, and lines that are no violations.

@@ -4,6 +4,7 @@
 // Which Secret is asked for, and what each answer of the API server leads to. Certificates themselves are in
 // test/integration/feed-tls.test.ts.
 
+import { X509Certificate } from "node:crypto";
 import { expect, test } from "vitest";
 import { parseConfig } from "../../src/config/config.ts";
 import type { Security } from "../../src/feed/security.ts";
@@ -15,6 +16,7 @@ import { certificate } from "../support/certificates.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 
 const CERTIFICATE = certificate({ subject: "kubearmor" });
+const CERTIFICATE_EXPIRES_MS = Date.parse(new X509Certificate(CERTIFICATE.pem).validTo);
 const base64 = (text: string) => Buffer.from(text).toString("base64");
 const SECRET = {
   data: {
@@ -28,7 +30,7 @@ const SECRET = {
 async function decide(
   relay: Record<string, unknown>,
   ...answers: (ApiErrorCode | object)[]
-): Promise<{ paths: string[]; decided: Security[] }> {
+): Promise<{ paths: string[]; decided: Security[]; expiries: (number | undefined)[] }> {
   const fileText = JSON.stringify({ feed: { relay } });
   const parsed = parseConfig({ fileText, place: { identity: "test", namespace: "ours" } });
   if ("problems" in parsed) throw new Error(JSON.stringify(parsed.problems));
@@ -42,10 +44,11 @@ async function decide(
     },
   };
   const clock = new FakeClock(Date.parse("2030-01-01T00:00:00Z"), 1);
-  const choose = relaySecurity(parsed.config, client, clock, silentLogger);
+  const expiries: (number | undefined)[] = [];
+  const choose = relaySecurity(parsed.config, client, clock, silentLogger, (ms) => expiries.push(ms));
   const decided: Security[] = [];
   for (const _ of answers) decided.push(await choose(new AbortController().signal));
-  return { paths, decided };
+  return { paths, decided, expiries };
 }
 
 const kinds = (decided: readonly Security[]) => decided.map(({ kind }) => kind);
@@ -96,6 +99,11 @@ test("auto keeps to the last answer while there is none", async () => {
 test("auto never goes back to plaintext", async () => {
   const { decided } = await decide({}, "NotFound", SECRET, "NotFound", "Unavailable", SECRET);
   expect(kinds(decided)).toEqual(["plaintext", "tls", "refused", "refused", "tls"]);
+});
+
+test("the expiry of the certificates is told with each decision to connect", async () => {
+  const { expiries } = await decide({}, "NotFound", SECRET, "NotFound");
+  expect(expiries).toEqual([undefined, CERTIFICATE_EXPIRES_MS]);
 });
 
 test("a Secret that is there and of no use is no reason for plaintext either", async () => {

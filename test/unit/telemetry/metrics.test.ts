@@ -32,6 +32,7 @@ function numbers() {
       gaps: { StreamDown: 0 },
       gapSeconds: { StreamDown: 0 },
       lastMessageMs: 0,
+      certificateExpiryMs: undefined as number | undefined,
       disconnects: { ok_end: 0, error: 0 },
     },
     journal: {
@@ -111,6 +112,7 @@ describe("scrape", () => {
       'policy_violation_stream_gaps_total{kind="StreamDown"} 0',
       'policy_violation_stream_gap_seconds_total{kind="StreamDown"} 0',
       "policy_violation_stream_last_message_timestamp_seconds 0",
+      "policy_violation_relay_certificate_expiry_timestamp_seconds 0",
       "policy_violation_journal_up 0",
       "policy_violation_journal_bytes 0",
       "policy_violation_journal_batches_total 0",
@@ -161,6 +163,7 @@ describe("scrape", () => {
       gaps: { StreamDown: 16 },
       gapSeconds: { StreamDown: 1.5 },
       lastMessageMs: 1_795_428_000_250,
+      certificateExpiryMs: 1_800_000_000_000,
       disconnects: { ok_end: 17, error: 18 },
     };
     state.journal = {
@@ -206,6 +209,7 @@ describe("scrape", () => {
       'policy_violation_stream_gaps_total{kind="StreamDown"} 16',
       'policy_violation_stream_gap_seconds_total{kind="StreamDown"} 1.5',
       "policy_violation_stream_last_message_timestamp_seconds 1795428000.25",
+      "policy_violation_relay_certificate_expiry_timestamp_seconds 1800000000",
       "policy_violation_journal_up 1",
       "policy_violation_journal_bytes 30",
       "policy_violation_journal_batches_total 31",

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The metrics of the alert stream and of its security: a part of metric-list.ts.
+
+import type { MetricDefinition, Sample } from "./metric-list.ts";
+import type { Counts } from "./metrics-source.ts";
+
+const MS_PER_SECOND = 1000;
+
+function by(label: string, counts: Counts): Sample[] {
+  return Object.entries(counts).map(([key, value]) => ({ labels: { [label]: key }, value }));
+}
+
+/** About the alert stream. */
+export const streamMetrics: MetricDefinition[] = [
+  {
+    name: "policy_violation_stream_up",
+    type: "gauge",
+    help: "1 while the alert stream is open, else 0.",
+    read: (source) => Number(source.stream().isUp),
+  },
+  {
+    name: "policy_violation_stream_disconnects_total",
+    type: "counter",
+    help: "Times that the stream ended or could not be opened, by reason; an outage counts once.",
+    labels: ["reason"],
+    read: (source) => by("reason", source.stream().disconnects),
+  },
+  {
+    name: "policy_violation_stream_gaps_total",
+    type: "counter",
+    help: "Times in which nobody read, so that alerts may be missing, by kind as in a report's coverage.",
+    labels: ["kind"],
+    read: (source) => by("kind", source.stream().gaps),
+  },
+  {
+    name: "policy_violation_stream_gap_seconds_total",
+    type: "counter",
+    help: "How long these times were in all, once they are over, by kind.",
+    labels: ["kind"],
+    read: (source) => by("kind", source.stream().gapSeconds),
+  },
+  {
+    name: "policy_violation_stream_last_message_timestamp_seconds",
+    type: "gauge",
+    help: "When the last message came, in seconds since the epoch; 0 before the first.",
+    read: (source) => source.stream().lastMessageMs / MS_PER_SECOND,
+  },
+  {
+    name: "policy_violation_relay_certificate_expiry_timestamp_seconds",
+    type: "gauge",
+    help: "When the certificate or the authority of the newest connection to the relay expires, in seconds since the epoch; 0 without TLS.",
+    read: (source) => (source.stream().certificateExpiryMs ?? 0) / MS_PER_SECOND,
+  },
+];
