@@ -5,6 +5,7 @@
 // Invariant: no logic of its own; what is decided here is who knows whom, and when.
 
 import { randomBytes } from "node:crypto";
+import { getHeapStatistics } from "node:v8";
 import { Candidate, ONLY_REPLICA } from "./candidate.ts";
 import { ClusterContext } from "./cluster-context.ts";
 import type { Config } from "./config/config.ts";
@@ -19,6 +20,7 @@ import { KubeClient } from "./kube/client.ts";
 import { createEventSink } from "./kube/event-sink.ts";
 import type { LoadedKubeConfig } from "./kube/kubeconfig.ts";
 import type { Clock } from "./lib/clock.ts";
+import { withinHeap } from "./memory-limits.ts";
 import { ownObject, pipelineOptions } from "./pipeline-options.ts";
 import { metricsSource, type Observed, PassingCounts, readiness } from "./probes.ts";
 import { relaySecurity } from "./relay-security.ts";
@@ -95,20 +97,24 @@ class Operator {
       pipeline: () => this.#pipeline,
       isLeader: () => (this.#candidate?.leadership() ?? ONLY_REPLICA).isLeader,
     });
-    this.#pipeline = new Pipeline(pipelineOptions(config, freshWriterId), {
-      journaling: this.#journaling,
-      sink: this.#candidate?.guard(sink) ?? sink,
-      events,
-      self: ownObject(config),
-      clock,
-      logger,
-      ...this.#context.catalogs,
-      onWriteResult: (kind, durationMs) => {
-        passing.writes[kind]++;
-        this.#metrics?.observeWrite(durationMs);
+    const memory = withinHeap(config.memory, getHeapStatistics().heap_size_limit, logger);
+    this.#pipeline = new Pipeline(
+      { ...pipelineOptions(config, freshWriterId), memory },
+      {
+        journaling: this.#journaling,
+        sink: this.#candidate?.guard(sink) ?? sink,
+        events,
+        self: ownObject(config),
+        clock,
+        logger,
+        ...this.#context.catalogs,
+        onWriteResult: (kind, durationMs) => {
+          passing.writes[kind]++;
+          this.#metrics?.observeWrite(durationMs);
+        },
+        onRejected: throttled(logger),
       },
-      onRejected: throttled(logger),
-    });
+    );
     this.#observed = {
       pipeline: this.#pipeline,
       journaling: this.#journaling,

@@ -17,7 +17,9 @@ export const memory = section("What is held in memory.", {
     unit: "violations",
   }),
   limitBytes: wholeNumber({
-    about: "What these violations may weigh, by estimate; at this weight the same happens.",
+    about:
+      "What these violations may weigh, by estimate; at this weight the same happens. Lowered to half of what the heap " +
+      "has beyond 96 MiB, where that is less: V8's heap is about half of a container's memory.",
     default: 268_435_456,
     min: 1_048_576,
     max: 68_719_476_736,

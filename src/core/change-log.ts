@@ -61,8 +61,8 @@ export interface OpenSet {
 }
 
 export class ChangeLog {
-  #pending: Entry[] = [];
-  #inFlight: Entry[] = [];
+  #pending = new Set<Entry>();
+  #inFlight = new Set<Entry>();
   /** The pending totals as they were when told. */
   #told: Totals = emptyTotals();
   #isInFlightTold = true;
@@ -73,14 +73,19 @@ export class ChangeLog {
   note(entry: Entry): void {
     if (entry.isNoted) return;
     entry.isNoted = true;
-    this.#pending.push(entry);
+    this.#pending.add(entry);
+  }
+
+  /** The entry has left the ledger: a list of what is gone would grow without bound where alerts outrun the journal. */
+  left(entry: Entry): void {
+    this.#pending.delete(entry);
   }
 
   /** What was pending is in flight. */
   taken(): void {
     for (const entry of this.#pending) entry.isNoted = false;
     this.#inFlight = this.#pending;
-    this.#pending = [];
+    this.#pending = new Set();
     this.#told = emptyTotals();
     this.#isInFlightTold = false;
   }
@@ -88,15 +93,15 @@ export class ChangeLog {
   /** The set in flight stands in the stored report. */
   landed(seq: number): void {
     this.#landedSeq = seq;
-    this.#inFlight = [];
+    this.#inFlight = new Set();
     this.#isInFlightTold = true;
   }
 
   /** All that is open is to be told again, as if nothing had been told of the report. */
   reset(inFlight: Iterable<Entry>, pending: Iterable<Entry>): void {
     for (const entry of this.#pending) entry.isNoted = false;
-    this.#inFlight = [...inFlight];
-    this.#pending = [];
+    this.#inFlight = new Set(inFlight);
+    this.#pending = new Set();
     for (const entry of this.#inFlight) forgetTold(entry.inFlight);
     for (const entry of pending) {
       forgetTold(entry.pending);
@@ -109,13 +114,13 @@ export class ChangeLog {
 
   /** Entries that wait to be told. */
   get waiting(): number {
-    return this.#pending.length + this.#inFlight.length;
+    return this.#pending.size + this.#inFlight.size;
   }
 
   hasChanges(pending: Totals): boolean {
     return (
-      this.#pending.length > 0 ||
-      this.#inFlight.length > 0 ||
+      this.#pending.size > 0 ||
+      this.#inFlight.size > 0 ||
       this.#landedSeq > 0 ||
       this.#isAnew ||
       !this.#isInFlightTold ||
@@ -145,13 +150,13 @@ export class ChangeLog {
     let left = this.#isAnew ? Number.POSITIVE_INFINITY : budget;
     this.#isAnew = false;
     this.#landedSeq = 0;
-    if (inFlight && !(this.#isInFlightTold && this.#inFlight.length === 0)) {
+    if (inFlight && !(this.#isInFlightTold && this.#inFlight.size === 0)) {
       const violations = rowsOf(this.#inFlight, "inFlight", left);
       left -= costOf(violations);
       this.#isInFlightTold = true;
       change.layers.push({ ...inFlight, policy, violations });
     }
-    if (left > 0 && (this.#pending.length > 0 || !isSame(pending.totals, this.#told))) {
+    if (left > 0 && (this.#pending.size > 0 || !isSame(pending.totals, this.#told))) {
       const violations = rowsOf(this.#pending, "pending", left);
       this.#told = pending.totals;
       change.layers.push({ ...pending, policy, violations });
@@ -181,11 +186,12 @@ export function drainLanded({ log, namespace, policyName }: Ledger): ReportChang
 }
 
 /** Takes entries off the list until their rows have used the budget up. */
-function rowsOf(entries: Entry[], where: "inFlight" | "pending", budget: number): ViolationRow[] {
+function rowsOf(entries: Set<Entry>, where: "inFlight" | "pending", budget: number): ViolationRow[] {
   const rows: ViolationRow[] = [];
-  for (let left = budget; left > 0; ) {
-    const entry = entries.pop();
-    if (!entry) break;
+  let left = budget;
+  for (const entry of entries) {
+    if (left <= 0) break;
+    entries.delete(entry);
     if (where === "pending") entry.isNoted = false;
     const tally = entry[where];
     if (!tally) continue;

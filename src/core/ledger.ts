@@ -66,10 +66,7 @@ export class Ledger {
   #isOver = false;
   readonly #lapses = new LapseBook();
 
-  /**
-   * `log` takes note of every change, for a journal; `meter` counts what is held; sets of counts are numbered from
-   * `firstSeq`, by default 1.
-   */
+  /** `log` notes every change, for a journal; `meter` counts what is held; sets are numbered from `firstSeq`, or 1. */
   constructor(
     namespace: string | undefined,
     policyName: string,
@@ -259,6 +256,7 @@ export class Ledger {
     for (const entry of least) {
       this.entries.delete(entry.key);
       this.#pendingEntries.delete(entry);
+      this.log?.left(entry);
       const occurrences = occurrencesIn([entry]);
       this.#unidentified += occurrences;
       this.#lapses.addWithoutDetails(this.#pending, us, occurrences);

@@ -5,18 +5,16 @@
 // what stands in reports and journal after each kill, what the reports tell in the end.
 // Invariant: what is lost is reckoned from the node's own list alone, alert by alert; nothing is allowed for.
 
-import { copyFileSync, existsSync, mkdtempSync } from "node:fs";
+import { mkdtempSync } from "node:fs";
 import { join } from "node:path";
 import type { Report } from "../../src/api/v1alpha1.ts";
-import { landedSeq } from "../../src/controller/watermark.ts";
-import { recoverSet } from "../../src/core/recovered.ts";
-import { parseMicroTime } from "../../src/core/time.ts";
 import type { Recovered } from "../../src/journal/journal.ts";
-import { sqliteJournal } from "../../src/journal/sqlite.ts";
 import { makeAlert, restamp, spread, type WireAlert } from "../kubearmor-node/alerts.ts";
 import type { KubeArmorNode } from "../kubearmor-node/node.ts";
 import { startNode } from "../kubearmor-node/server.ts";
 import type { Cluster } from "./cluster.ts";
+import { type Held, heldIn, readJournal } from "./crash-left.ts";
+import { randomFrom } from "./mutation.ts";
 import { eventually, OperatorProcess } from "./operator.ts";
 import { allReports, told } from "./reports.ts";
 
@@ -52,15 +50,11 @@ interface Look {
   /** The alerts that the node offered to this life, as numbers of its list. */
   first: number;
   end: number;
+  /** What the node had sent to earlier lives. */
+  sentBefore: number;
   /** What this life had counted for certain before a batch of the journal. */
   counted: number;
   isBroken: boolean;
-}
-
-/** What reports and journal hold of one report. */
-interface Held {
-  occurrences: number;
-  lastUs: number;
 }
 
 /** A journal that works has taken what was counted so long ago: a batch is due every 50 to 250 ms. */
@@ -85,8 +79,9 @@ export class CrashRun {
   readonly #keys: string[] = [];
   /** What this life had counted, and when it had said so, in milliseconds since the epoch. */
   #samples: { atMs: number; counted: number }[] = [];
-  /** The first alert of this life, and the clients that the node had seen by then. */
+  /** The first alert of this life, what had been sent before it, and the clients that the node had seen by then. */
   #first = 0;
+  #sentBefore = 0;
   #clientsSeen = 0;
   #lost = 0;
   #streamBreaks = 0;
@@ -144,13 +139,14 @@ export class CrashRun {
     this.#kills++;
     // A kill before the first report leaves nothing that could be short of something.
     if (this.#newest.size > 0) this.#killedAt.push(Date.now());
-    const left = this.#readJournal();
+    const left = readJournal(this.#journalPath, join(this.#journalDir, `copy-${this.#kills}.db`));
     const certainMs = Math.max((left?.readUntilMs ?? 0) - BATCH_MS, atMs - SURELY_JOURNALED_MS);
     const counted = this.#samples.findLast((sample) => sample.atMs <= certainMs)?.counted ?? 0;
     const look = {
       sent: this.#sentNow,
       left,
       first: this.#first,
+      sentBefore: this.#sentBefore,
       end: this.#times.length,
       counted,
       isBroken,
@@ -187,7 +183,8 @@ export class CrashRun {
     await this.#noteMemory();
     const reports = await allReports(this.#cluster);
     const sum = told(reports);
-    const given = this.#sentNow - this.#base.sent;
+    const given = this.#sentNow - this.#sentBefore;
+    this.#loseLate(this.#sentBefore);
     if (counted !== given) this.#problems.push(`the last life: ${given} sent, ${counted} counted`);
     if (sum !== this.#base.held + counted) {
       this.#problems.push(
@@ -233,6 +230,8 @@ export class CrashRun {
       kubeconfig: this.#cluster.kubeconfigPath,
       relay: node.address,
       env: {
+        // As in the image.
+        NODE_OPTIONS: "--max-semi-space-size=4",
         PVO_JOURNAL_PATH: this.#journalPath,
         PVO_REPORTS_MIN_INTERVAL_MS: "200",
         PVO_REPORTS_MAX_INTERVAL_MS: "1000",
@@ -245,7 +244,9 @@ export class CrashRun {
     const { clientsSeen } = node.stats();
     await eventually("the operator reads", () => node.stats().clientsSeen > clientsSeen, 120_000);
     this.#clientsSeen = node.stats().clientsSeen;
-    this.#first = node.stats().pushed - (node.clients[0]?.offered ?? 0);
+    const client = node.clients[0];
+    this.#first = node.stats().pushed - (client?.offered ?? 0);
+    this.#sentBefore = node.stats().sent - (client?.sent ?? 0);
   }
 
   /** Kills that the report does not tell of; of its gaps the newest are told one by one. */
@@ -265,13 +266,15 @@ export class CrashRun {
    * After a kill: each report holds all alerts of this life up to the newest that it holds, and no other; and what had
    * been counted before a batch of the journal is held.
    */
-  async #settle({ sent, left, first, end, counted, isBroken }: Look): Promise<void> {
+  async #settle(look: Look): Promise<void> {
+    const { sent, left, first, end, sentBefore, counted, isBroken } = look;
+    this.#loseLate(sentBefore);
     // What the process had sent may still be under way in the API server.
     await new Promise((resolve) => setTimeout(resolve, 500));
     const byReport = heldIn(left, await allReports(this.#cluster));
     const held = [...byReport.values()].reduce((sum, { occurrences }) => sum + occurrences, 0);
     const got = held - this.#base.held;
-    const given = sent - this.#base.sent;
+    const given = sent - sentBefore;
     const life = `life ${this.#lives}`;
     let lost = given - got;
     if (isBroken) this.#streamBreaks++;
@@ -298,15 +301,9 @@ export class CrashRun {
     this.#base = { held, sent, byReport };
   }
 
-  /** The journal as the killed process left it; the original stays untouched. */
-  #readJournal(): Recovered | undefined {
-    const copy = join(this.#journalDir, `copy-${this.#kills}.db`);
-    for (const part of ["", "-wal"]) {
-      if (existsSync(this.#journalPath + part)) copyFileSync(this.#journalPath + part, copy + part);
-    }
-    const journal = sqliteJournal({ path: copy, maxBytes: 2 ** 30 })();
-    journal.close();
-    return journal.recovered;
+  /** What the node handed to the socket of a process that was dead already, and had been looked at. */
+  #loseLate(sentBefore: number): void {
+    this.#lost += sentBefore - this.#base.sent;
   }
 
   /** An alert with a time of its own, which is noted. */
@@ -353,28 +350,6 @@ export class CrashRun {
   }
 }
 
-/** What the reports hold, and the journal beyond them. */
-function heldIn(left: Recovered | undefined, reports: readonly Report[]): Map<string, Held> {
-  const held = new Map<string, Held>();
-  const add = (key: string, occurrences: number, lastUs: number) => {
-    const before = held.get(key) ?? { occurrences: 0, lastUs: 0 };
-    held.set(key, { occurrences: before.occurrences + occurrences, lastUs: Math.max(before.lastUs, lastUs) });
-  };
-  const keyOf = (namespace: string | undefined, policyName: string) => `${namespace ?? ""}/${policyName}`;
-  for (const { metadata, policy, summary } of reports) {
-    add(keyOf(metadata.namespace, policy.name), summary.occurrences, parseMicroTime(summary.lastSeen) ?? 0);
-  }
-  for (const { namespace, policyName, layers } of left?.reports ?? []) {
-    const stored = reports.find((r) => r.metadata.namespace === namespace && r.policy.name === policyName);
-    const landed = landedSeq(stored?.metadata, left?.writerId ?? "");
-    for (const layer of layers) {
-      const { totals } = recoverSet(layer);
-      if (layer.seq > landed) add(keyOf(namespace, policyName), totals.occurrences, totals.lastUs);
-    }
-  }
-  return held;
-}
-
 /** What the operator has counted, once nothing more comes in. */
 async function settledCount(operator: OperatorProcess): Promise<number> {
   let before = -1;
@@ -385,15 +360,4 @@ async function settledCount(operator: OperatorProcess): Promise<number> {
     await new Promise((resolve) => setTimeout(resolve, 500));
     return isSettled && { counted };
   }).then(({ counted }) => counted);
-}
-
-/** mulberry32. */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
 }

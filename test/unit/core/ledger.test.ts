@@ -2,11 +2,13 @@
 // Copyright The policy-violation-operator Authors
 
 import { describe, expect, it } from "vitest";
+import { ChangeLog, drainChanges } from "../../../src/core/change-log.ts";
 import { Distinct } from "../../../src/core/distinct.ts";
 import type { Base } from "../../../src/core/entry.ts";
 import { Ledger } from "../../../src/core/ledger.ts";
 import { addPod, emptyTally, MAX_PODS, mergeInto } from "../../../src/core/tally.ts";
 import { emptyTotals } from "../../../src/core/totals.ts";
+import { workloadKey } from "../../../src/core/violation.ts";
 import { alert, at, hostAlert, START_US, violation } from "../../support/gen.ts";
 
 const FILE = { Operation: "File", Resource: "/etc/shadow", Result: "Passed" };
@@ -76,6 +78,24 @@ describe("a count", () => {
     // What comes later may be among what was not identified.
     ledger.add(violation(alert(FILE)), true);
     expect([...ledger.entries.values()].map(({ lowerBound }) => lowerBound)).toEqual([false, true]);
+  });
+});
+
+describe("what gives way", () => {
+  it("is not kept for a journal that has not been told of it", () => {
+    const log = new ChangeLog();
+    const ledger = new Ledger("shop", "no-package-managers", { log });
+    const workloads = ["a", "b", "c"].map((source) => {
+      const each = violation(alert({ Source: `/bin/${source}` }));
+      ledger.add(each, true);
+      return workloadKey(each.violation.identity);
+    });
+    expect(log.waiting).toBe(3);
+
+    expect(ledger.forget(workloads[0] as string, 2, START_US)).toBe(2);
+
+    expect(log.waiting).toBe(1);
+    expect(drainChanges(ledger, 100)?.layers[0]?.violations).toHaveLength(1);
   });
 });
 

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// What a killed operator leaves behind: reports in the API server, and a journal with what they do not tell.
+
+import { copyFileSync, existsSync } from "node:fs";
+import type { Report } from "../../src/api/v1alpha1.ts";
+import { landedSeq } from "../../src/controller/watermark.ts";
+import { recoverSet } from "../../src/core/recovered.ts";
+import { parseMicroTime } from "../../src/core/time.ts";
+import type { Recovered } from "../../src/journal/journal.ts";
+import { sqliteJournal } from "../../src/journal/sqlite.ts";
+
+/** What reports and journal hold of one report. */
+export interface Held {
+  occurrences: number;
+  lastUs: number;
+}
+
+/** The journal as the killed process left it; the original stays untouched. */
+export function readJournal(path: string, copy: string): Recovered | undefined {
+  for (const part of ["", "-wal"]) {
+    if (existsSync(path + part)) copyFileSync(path + part, copy + part);
+  }
+  const journal = sqliteJournal({ path: copy, maxBytes: 2 ** 30 })();
+  journal.close();
+  return journal.recovered;
+}
+
+/** What the reports hold, and the journal beyond them. */
+export function heldIn(left: Recovered | undefined, reports: readonly Report[]): Map<string, Held> {
+  const held = new Map<string, Held>();
+  const add = (key: string, occurrences: number, lastUs: number) => {
+    const before = held.get(key) ?? { occurrences: 0, lastUs: 0 };
+    held.set(key, { occurrences: before.occurrences + occurrences, lastUs: Math.max(before.lastUs, lastUs) });
+  };
+  const keyOf = (namespace: string | undefined, policyName: string) => `${namespace ?? ""}/${policyName}`;
+  for (const { metadata, policy, summary } of reports) {
+    add(keyOf(metadata.namespace, policy.name), summary.occurrences, parseMicroTime(summary.lastSeen) ?? 0);
+  }
+  for (const { namespace, policyName, layers } of left?.reports ?? []) {
+    const stored = reports.find((r) => r.metadata.namespace === namespace && r.policy.name === policyName);
+    const landed = landedSeq(stored?.metadata, left?.writerId ?? "");
+    for (const layer of layers) {
+      const { totals } = recoverSet(layer);
+      if (layer.seq > landed) add(keyOf(namespace, policyName), totals.occurrences, totals.lastUs);
+    }
+  }
+  return held;
+}
