@@ -23,6 +23,7 @@ import type { Clock } from "./lib/clock.ts";
 import { withinHeap } from "./memory-limits.ts";
 import { ownObject, pipelineOptions } from "./pipeline-options.ts";
 import { metricsSource, type Observed, PassingCounts, readiness } from "./probes.ts";
+import { tellRejections } from "./rejection-log.ts";
 import { relaySecurity } from "./relay-security.ts";
 import { createClusterSink } from "./sinks/cluster.ts";
 import type { Logger } from "./telemetry/log.ts";
@@ -112,7 +113,7 @@ class Operator {
           passing.writes[kind]++;
           this.#metrics?.observeWrite(durationMs);
         },
-        onRejected: throttled(logger),
+        onRejected: tellRejections(logger),
       },
     );
     this.#observed = {
@@ -193,9 +194,7 @@ class Operator {
     logger.info({ graceMs }, "stopping: writing what is left");
     const deadline = new AbortController();
     const cancel = clock.after(graceMs * (1 - CLOSING_SHARE), () => deadline.abort());
-    if (term && this.#isLoaded) {
-      await this.#pipeline.writer.flush(AbortSignal.any([deadline.signal, term]));
-    }
+    if (term) await this.#writeRest(AbortSignal.any([deadline.signal, term]));
     cancel();
     this.#journaling?.close();
     await this.#recorder?.stop((graceMs * CLOSING_SHARE) / 2);
@@ -204,6 +203,12 @@ class Operator {
     await this.#client.close();
     await this.#server?.close();
     return this.#end();
+  }
+
+  /** Also where it was told to stop before it knew the stored reports: their counts go on in what is written now. */
+  async #writeRest(until: AbortSignal): Promise<void> {
+    if (!this.#isLoaded) await this.#pipeline.load(until, this.#candidate?.elector.told.predecessor);
+    if (this.#isLoaded) await this.#pipeline.writer.flush(until);
   }
 
   /** Says how it ended. Returns the exit code. */
@@ -285,16 +290,4 @@ function startJournaling(
 /** A restarted container has its pod's name again, but not its predecessor's sequence numbers. */
 function writerId(identity: string): string {
   return `${identity}.${randomBytes(4).toString("hex")}`;
-}
-
-/** Tells of the first rejection of each reason, and of every power of ten: a broken sender must not fill the log. */
-function throttled(logger: Logger): (reason: string, detail: string) => void {
-  const counts = new Map<string, number>();
-  return (reason, detail) => {
-    const count = (counts.get(reason) ?? 0) + 1;
-    counts.set(reason, count);
-    if (Number.isInteger(Math.log10(count))) {
-      logger.warn({ reason, detail, count }, "alert rejected: it is counted in the metrics and in no report");
-    }
-  };
 }

@@ -149,6 +149,7 @@ export class Succession {
         return;
       } catch (error) {
         if (!(error instanceof SinkError)) throw error;
+        if (signal.aborted) return;
         if (this.listing !== error.message)
           logger.error({ answer: error.message }, "reports can't be listed: will try again");
         this.listing = error.message;

@@ -99,13 +99,14 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(`reports (${missing
   it("are listed anew where the watch can't go on from the version that was read", async () => {
     await write("old", 1);
     let isOld = true;
-    const { told, lists, watching } = watch((request) => {
+    const { told, lists } = watch((request) => {
       if (!isOld || !request.path.endsWith("/policyviolationreports")) return request;
       isOld = false;
       // From before all that the API server remembers of them: it answers 410.
       return { ...request, query: { ...request.query, resourceVersion: "1" } };
     });
-    await until("a watch", () => watching.problem === undefined || undefined);
+    const anew = () => told.filter((line) => line === "all PolicyViolationReport").length === 2;
+    await until("a second list", () => anew() || undefined);
     await write("old", 2);
     await sees(told, "changed old 2");
     expect(lists.filter((path) => path?.endsWith("/policyviolationreports"))).toHaveLength(2);

@@ -121,6 +121,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   ],
   "memory-limits.ts": ["type:src/core/room.ts", "type:src/telemetry/log.ts"],
   "pipeline-options.ts": ["type:config", "type:controller", "type:src/events/event.ts"],
+  "rejection-log.ts": ["type:src/telemetry/log.ts"],
   "relay-security.ts": [
     "type:config",
     "feed",
