@@ -12,9 +12,12 @@ import { join } from "node:path";
 const args = process.argv.slice(2);
 const bin = (name: string) => join(import.meta.dirname, "..", "node_modules", ".bin", name);
 
+/** Building the real parts takes the longest, some 15 minutes; a step that hangs must not take all of CI's time. */
+const MAX_STEP_MS = 60 * 60_000;
+
 function step(name: string, command: string, ...rest: string[]): boolean {
   process.stdout.write(`\n== ${name}\n`);
-  const { status } = spawnSync(command, rest, { stdio: "inherit" });
+  const { status } = spawnSync(command, rest, { stdio: "inherit", timeout: MAX_STEP_MS });
   if (status !== 0) process.stdout.write(`== ${name} failed\n`);
   return status === 0;
 }
