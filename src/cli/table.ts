@@ -4,6 +4,7 @@
 // Reports as `kubectl get` prints them.
 
 import type { Report } from "../api/v1alpha1.ts";
+import { age } from "../lib/age.ts";
 
 const GAP = "   ";
 
@@ -49,14 +50,4 @@ function cells({ metadata, summary }: Report, places: number, nowMs: number): st
 function byName(a: Report, b: Report): number {
   const [x, y] = [a, b].map((r) => `${r.metadata.namespace ?? ""}/${r.metadata.name}`);
   return (x ?? "") < (y ?? "") ? -1 : 1;
-}
-
-/** A duration as kubectl writes one: `37s`, `5m`, `3h`, `12d`, `2y`. */
-function age(ms: number): string {
-  const seconds = Math.max(0, Math.floor(ms / 1000));
-  if (seconds < 120) return `${seconds}s`;
-  if (seconds < 2 * 3600) return `${Math.floor(seconds / 60)}m`;
-  if (seconds < 2 * 86_400) return `${Math.floor(seconds / 3600)}h`;
-  const days = Math.floor(seconds / 86_400);
-  return days < 2 * 365 ? `${days}d` : `${Math.floor(days / 365)}y`;
 }

@@ -4,8 +4,8 @@
 // Whether anybody counts at all: from the operator's Lease, which its leader renews every few seconds.
 // Invariant: a sign of life that can't be looked for is unknown, and never taken for one that is missing.
 
+import { age } from "../lib/age.ts";
 import { plain } from "./escape.ts";
-import { age } from "./when.ts";
 
 /** What the operator's Leases tell. */
 export type Heartbeat =

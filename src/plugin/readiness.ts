@@ -6,6 +6,7 @@
 
 import { stringify } from "yaml";
 import type { Report } from "../api/v1alpha1.ts";
+import { age } from "../lib/age.ts";
 import type { Flags } from "./arguments.ts";
 import { type Column, layOut, wrap } from "./columns.ts";
 import { plain, plainData } from "./escape.ts";
@@ -14,7 +15,7 @@ import { EXIT, type ExitCode, Problem, wrongCall } from "./problem.ts";
 import { byWorst, compare, deedOf, type Found, recentGaps, reportPath, violationsOf } from "./report-view.ts";
 import { count } from "./sentences.ts";
 import { placeOf, reportsOf, type Session, scopeOf } from "./session.ts";
-import { age, msOf, parseDuration, tellMs } from "./when.ts";
+import { msOf, parseDuration, tellMs } from "./when.ts";
 
 export type Readiness = "ready" | "not ready" | "not enough seen" | "blocks already";
 

@@ -5,9 +5,10 @@
 // Invariant: pure; what leaves here is plain text that is safe to print.
 
 import type { Report, Violation } from "../api/v1alpha1.ts";
+import { age } from "../lib/age.ts";
 import { plain } from "./escape.ts";
 import { type Found, type Gap, isLowerBound, recentGaps } from "./report-view.ts";
-import { age, msOf, told } from "./when.ts";
+import { msOf, told } from "./when.ts";
 
 /** "tried to …" and "was allowed to …"; what follows is the resource. */
 const DEEDS: Readonly<Record<string, string>> = {

@@ -3,11 +3,12 @@
 
 // The columns of a violation, and its row as data: the same in every command.
 
+import { age } from "../lib/age.ts";
 import type { Colors } from "./colors.ts";
 import type { Column } from "./columns.ts";
 import { plain } from "./escape.ts";
 import { deedOf, type Found, isLowerBound, namespaceOf } from "./report-view.ts";
-import { age, msOf } from "./when.ts";
+import { msOf } from "./when.ts";
 
 interface TableForm {
   all: boolean;
