@@ -3,13 +3,14 @@
 
 // Pushing to real Git servers: a bare repository, git's own HTTP backend behind HTTPS with a password, and sshd.
 
-import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:https";
 import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { gitOverHttp, hasGitHttpBackend } from "../support/git-http.ts";
 import { startServer, stopServer } from "../support/process.ts";
 import { directory, plugin, report, SAMPLE_REPORTS_DIR, violation } from "./session.ts";
 
@@ -49,8 +50,7 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-const BACKEND = join(execFileSync("git", ["--exec-path"], { encoding: "utf8" }).trim(), "git-http-backend");
-const HAS_BACKEND = existsSync(BACKEND) && spawnSync("openssl", ["version"]).status === 0;
+const HAS_BACKEND = hasGitHttpBackend() && spawnSync("openssl", ["version"]).status === 0;
 // It needs a directory of its own under /run.
 const HAS_SSHD = existsSync("/usr/sbin/sshd") && process.getuid?.() === 0;
 
@@ -164,49 +164,10 @@ describe.skipIf(!HAS_BACKEND)(
         ],
         { cwd: tls, stdio: "ignore" },
       );
-      let authorized = 0;
-      const expected = `Basic ${Buffer.from("audit:s3cret").toString("base64")}`;
+      const git = gitOverHttp(root, "audit", "s3cret");
       const server = createServer(
         { key: readFileSync(join(tls, "key")), cert: readFileSync(join(tls, "crt")) },
-        (request, response) => {
-          if (request.headers.authorization !== expected) {
-            response.writeHead(401, { "WWW-Authenticate": 'Basic realm="git"' }).end();
-            return;
-          }
-          authorized += 1;
-          const { pathname, search } = new URL(request.url ?? "", "https://x");
-          const backend = spawn(BACKEND, {
-            env: {
-              PATH: process.env["PATH"],
-              GIT_PROJECT_ROOT: root,
-              GIT_HTTP_EXPORT_ALL: "1",
-              REMOTE_USER: "audit",
-              PATH_INFO: pathname,
-              QUERY_STRING: search.slice(1),
-              REQUEST_METHOD: request.method,
-              CONTENT_TYPE: request.headers["content-type"] ?? "",
-              HTTP_CONTENT_ENCODING: request.headers["content-encoding"] ?? "",
-            },
-          });
-          request.pipe(backend.stdin);
-          const chunks: Buffer[] = [];
-          backend.stdout.on("data", (chunk: Buffer) => chunks.push(chunk));
-          backend.on("close", () => {
-            const answer = Buffer.concat(chunks);
-            const end = answer.indexOf("\r\n\r\n");
-            const headers = answer
-              .subarray(0, end)
-              .toString()
-              .split("\r\n")
-              .map((line) => line.split(": ", 2) as [string, string]);
-            const status = headers.find(([name]) => name === "Status")?.[1] ?? "200";
-            response.writeHead(
-              Number.parseInt(status, 10),
-              headers.filter(([name]) => name !== "Status").flat(),
-            );
-            response.end(answer.subarray(end + 4));
-          });
-        },
+        git.listener,
       );
       await new Promise<void>((resolve) => server.listen(0, "localhost", resolve));
       onTestFinished(() => void server.close());
@@ -214,7 +175,7 @@ describe.skipIf(!HAS_BACKEND)(
       return {
         url: `https://localhost:${port}`,
         ca: readFileSync(join(tls, "crt"), "utf8"),
-        authorizations: () => authorized,
+        authorizations: git.authorizedCount,
       };
     }
 

@@ -12,7 +12,10 @@ import { bundle } from "../../scripts/bundle.ts";
 import { run } from "../support/process.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
-const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { version: string };
+/** The tag of the images that are built from our Dockerfiles, which is what the chart asks for. */
+export const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as {
+  version: string;
+};
 
 /** The operator's image: its name is what the chart is given. */
 export const OPERATOR_IMAGE = "localhost/policy-violation-operator";
@@ -31,7 +34,7 @@ export async function buildImages(dir: string): Promise<string[]> {
   const names = baseNames();
   await images.commit(names.runtime, standIn(join(dir, "runtime"), []), ["--workingdir", "/"]);
   await images.commit(names.build, standIn(join(dir, "build"), ["/bin/sh"]), []);
-  await images.fromDockerfile(join(dir, "npmrc"));
+  await images.fromDockerfile("Dockerfile", OPERATOR_IMAGE, join(dir, "npmrc"));
   const relay = join(dir, "relay");
   await bundle({ "relay-pod": "test/real-node/relay-pod.ts" }, join(relay, "app/bundle"));
   // The server looks for it beside its own folder, as in the checkout.
@@ -74,7 +77,8 @@ function librariesOf(program: string): string[] {
   return [...stdout.matchAll(/(?<==> |^\s)(\/\S+)/gm)].map(([, path = ""]) => path);
 }
 
-function addNpm(root: string): void {
+/** Puts this machine's npm into a root file system that has a shell and Node. */
+export function addNpm(root: string): void {
   const { stdout } = spawnSync("sh", ["-c", "command -v npm"], { encoding: "utf8" });
   // …/npm/bin/npm-cli.js
   const npm = join(realpathSync(stdout.trim()), "../..");
@@ -83,7 +87,8 @@ function addNpm(root: string): void {
   writeFileSync(join(root, "usr/local/bin/npm"), start, { mode: 0o755 });
 }
 
-class Images {
+/** The images of one folder. */
+export class Images {
   readonly #dir: string;
   readonly #storage: string[];
 
@@ -109,7 +114,8 @@ class Images {
     await this.#buildah("commit", "--quiet", "--rm", container, name);
   }
 
-  async fromDockerfile(npmrc: string): Promise<void> {
+  /** Builds a Dockerfile of the checkout as `name` and our version; `npmrc` is a file that is written for it. */
+  async fromDockerfile(dockerfile: string, name: string, npmrc: string): Promise<void> {
     // npm in the image asks the registry that this machine's npm asks, by the same certificates, and its cache first.
     const setting = (key: string) =>
       spawnSync("npm", ["config", "get", key], { encoding: "utf8" }).stdout.trim();
@@ -124,11 +130,13 @@ class Images {
       ...["-v", "/etc/resolv.conf:/etc/resolv.conf:ro"],
       ...(caLine === "" ? [] : ["-v", `${realpathSync(ca)}:/tmp/ca.crt:ro`]),
     ];
-    const args = ["--build-arg", `VERSION=${version}`, "--tag", `${OPERATOR_IMAGE}:${version}`];
+    const args = ["--build-arg", `VERSION=${version}`, "--tag", `${name}:${version}`];
     // Other kinds of isolation leave a bridge and firewall rules on the machine.
-    await this.#buildah("build", "--pull-never", "--isolation", "chroot", ...volumes, ...args, ROOT);
+    const file = ["--file", join(ROOT, dockerfile)];
+    await this.#buildah("build", "--pull-never", "--isolation", "chroot", ...file, ...volumes, ...args, ROOT);
   }
 
+  /** Writes an image as an archive that `importImage` takes; returns its path. */
   async archive(name: string, file: string): Promise<string> {
     const path = join(this.#dir, `${file}.tar`);
     await this.#buildah("push", "--quiet", name, `docker-archive:${path}:${name}`);
