@@ -11,6 +11,7 @@ import { ClusterContext } from "./cluster-context.ts";
 import type { Config } from "./config/config.ts";
 import { Journaling } from "./controller/journaling.ts";
 import { Pipeline } from "./controller/pipeline.ts";
+import { watchStandstills } from "./controller/standstill.ts";
 import type { EventRecorder } from "./events/event.ts";
 import { type RunningRecorder, startRecorder } from "./events/recorder.ts";
 import type { StreamFeed } from "./feed/reconnect.ts";
@@ -136,10 +137,12 @@ class Operator {
     const until = AbortSignal.any([stop, end.signal]);
     until.addEventListener("abort", () => this.#pipeline.onReadingEnds(), { once: true });
     const reading = this.#feed().run(this.#pipeline, until);
+    const endWatch = watchStandstills(this.#parts.clock, (ms) => this.#pipeline.onStandstill(ms));
     const leading = this.#candidate ? await this.#candidate.standBy(until) : NEVER;
     const last = leading && (await this.#write(leading, until));
     end.abort();
     await reading;
+    endWatch();
     return await this.#close(last);
   }
 

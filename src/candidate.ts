@@ -23,9 +23,6 @@ export interface CandidateParts {
   pipeline: () => Pipeline;
 }
 
-/** Retry periods that the stream must have been open before this replica takes a Lease that others could take, too. */
-const WARM_PERIODS = 2;
-
 /**
  * Times the Lease's duration that a standby which reads nothing is not ready: a rollout then waits until it could take
  * over. After that it is the relay that is down, for the leader as well, and nothing would be won by waiting.
@@ -57,7 +54,7 @@ export class Candidate {
       leaseDurationMs,
       renewDeadlineMs,
       retryPeriodMs,
-      isWarm: () => this.#isWarm(),
+      isWarm: () => this.isInStep,
       unwrittenSinceMs: () => pipeline().unwrittenSinceMs,
     };
     this.elector = new LeaderElector(options, client, clock, logger);
@@ -110,12 +107,6 @@ export class Candidate {
   get #isPatient(): boolean {
     const { clock, config } = this.#parts;
     return clock.nowMs() - this.#readingMs < PATIENCE_LEASES * config.leaderElection.leaseDurationMs;
-  }
-
-  #isWarm(): boolean {
-    const { clock, config, pipeline } = this.#parts;
-    const sinceMs = pipeline().coverage.continuousSinceMs ?? Number.POSITIVE_INFINITY;
-    return clock.nowMs() - sinceMs >= WARM_PERIODS * config.leaderElection.retryPeriodMs;
   }
 
   async #keepUp(until: AbortSignal): Promise<void> {

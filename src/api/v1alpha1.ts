@@ -192,6 +192,7 @@ export interface Omitted {
 export type LapseKind =
   | "StreamDown"
   | "StreamEnded"
+  | "Stalled"
   | "NotRunning"
   | "Handover"
   | "JournalUnavailable"

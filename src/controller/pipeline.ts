@@ -208,6 +208,20 @@ export class Pipeline implements FeedListener {
     this.aggregator.addGap(gap.kind, toUs(gap.fromMs));
   }
 
+  /** This process stood still for so long, until now: what KubeArmor kept for it may have run over. */
+  onStandstill(ms: number): void {
+    const { clock, logger } = this.#parts;
+    const gap = this.coverage.stoodStill(ms, clock.nowMs());
+    if (!gap) return;
+    logger.warn(
+      { seconds: Math.round(ms / 1000) },
+      "this process stood still: KubeArmor may have dropped alerts meanwhile, and every report says so",
+    );
+    if (this.#succession.isStandingBy) return;
+    this.#gapEvents.began(gap);
+    this.aggregator.addGap(gap.kind, toUs(gap.fromMs), toUs(gap.toMs));
+  }
+
   /**
    * Lists the stored reports and continues their counts; tried until it works or the signal aborts. Where nobody read
    * all the time since `former` wrote, that is a gap of each of them. Alerts may come in meanwhile.

@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // What is known of the stream: since when it has been read without a gap, and every gap.
-// Invariant: a gap is counted once, when the stream breaks; it ends when the stream is open again.
+// Invariant: a gap of the stream is counted once, when it breaks; it ends when the stream is open again.
 
 import { GAP_KINDS, type GapKind } from "../core/coverage.ts";
 import type { EpochUs } from "../core/time.ts";
@@ -69,6 +69,20 @@ export class StreamCoverage {
     if (this.continuousSinceMs === undefined) return gap;
     this.#open.pop();
     return this.#ended(gap, this.continuousSinceMs);
+  }
+
+  /** This process has not read for so long, until now, on a stream that stayed open. Returns the gap, if that was one. */
+  stoodStill(ms: number, nowMs: number): (Gap & { toMs: number }) | undefined {
+    if (this.continuousSinceMs === undefined) return undefined;
+    const gap = {
+      kind: "Stalled",
+      fromMs: Math.max(this.continuousSinceMs, nowMs - ms),
+      toMs: nowMs,
+    } as const;
+    this.continuousSinceMs = nowMs;
+    this.coveredSinceMs = nowMs;
+    this.lasted(gap);
+    return gap;
   }
 
   /** Counts a gap that is over and was not the stream's. */

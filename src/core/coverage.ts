@@ -12,6 +12,7 @@ import { type EpochUs, formatMicroTime, parseMicroTime } from "./time.ts";
 export const GAP_KINDS = [
   "StreamDown",
   "StreamEnded",
+  "Stalled",
   "NotRunning",
   "Handover",
   "JournalUnavailable",

@@ -10,8 +10,9 @@ import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../telemetry/log.ts";
 import { ApiError, type ApiErrorCode } from "./api-error.ts";
 import type { ApiRequester } from "./client.ts";
+import type { Deadline } from "./deadline.ts";
 import { type LeaseCall, LeaseStore } from "./lease.ts";
-import { type Deadline, isOvertaken, LeaseClaim } from "./lease-claim.ts";
+import { isOvertaken, JITTER_FACTOR, LeaseClaim } from "./lease-claim.ts";
 
 export interface LeaderElectorOptions {
   /** Where the Lease is; the Lease is created, its namespace is not. */
@@ -30,9 +31,6 @@ export interface LeaderElectorOptions {
   /** Before when everything counted is written; told with each renewal. Default: the Lease doesn't say. */
   unwrittenSinceMs?: () => number | undefined;
 }
-
-/** client-go's factor: a candidate waits 1 to 2.2 retry periods, so that replicas don't ask in step. */
-const JITTER_FACTOR = 1.2;
 
 /** Only a person can mend these. */
 const REFUSED: readonly ApiErrorCode[] = [

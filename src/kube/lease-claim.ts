@@ -7,6 +7,7 @@
 
 import type { Clock } from "../lib/clock.ts";
 import { ApiError, type ApiErrorCode } from "./api-error.ts";
+import { Deadline } from "./deadline.ts";
 import {
   isSameRecord,
   type LeaseCall,
@@ -23,6 +24,8 @@ export interface LeaseClaimOptions {
   leaseDurationMs: number;
   /** How long a write that succeeds is a right to lead, counted from before it was sent. */
   renewDeadlineMs: number;
+  /** Between two tries; a candidate's are up to 2.2 times as far apart. */
+  retryPeriodMs: number;
   /** Called when the Lease names another holder than before. */
   onHolder: (holder: string) => void;
   /** Before when everything counted is written, told with each write of the Lease; undefined leaves what it says. */
@@ -38,8 +41,10 @@ export interface Predecessor {
 }
 
 const RELEASE_TRIES = 3;
-/** So many tries a candidate that is not warm leaves to the others, who look at least once in two of its own. */
+/** So many tries a candidate that is not warm leaves to the others once the Lease is free: they look at least once in two of its own. */
 const COLD_TRIES = 3;
+/** client-go's factor: a candidate waits 1 to 2.2 retry periods, so that replicas don't ask in step. */
+export const JITTER_FACTOR = 1.2;
 /** A longer timer would ring at once; 24 days. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
@@ -48,40 +53,6 @@ const OVERTAKEN: readonly ApiErrorCode[] = ["Conflict", "AlreadyExists", "NotFou
 /** Whether a write failed because the Lease has changed since it was read: nothing that a person has to know. */
 export function isOvertaken(error: unknown): boolean {
   return error instanceof ApiError && OVERTAKEN.includes(error.code);
-}
-
-/**
- * Until when a write that succeeded is a right to lead: over as soon as its timer rings OR the clock says so. The timer
- * sees through a clock that was set back; the clock sees through a process that stood still and is late for its timers.
- */
-export class Deadline {
-  readonly #clock: Clock;
-  readonly #untilMs: number;
-  readonly #cancel: () => void;
-  #hasRung = false;
-
-  constructor(clock: Clock, ms: number, onRing: () => void) {
-    this.#clock = clock;
-    this.#untilMs = clock.nowMs() + ms;
-    this.#cancel = clock.after(ms, () => {
-      this.#hasRung = true;
-      onRing();
-    });
-  }
-
-  get isOver(): boolean {
-    return this.#hasRung || this.leftMs <= 0;
-  }
-
-  /** By the clock; 0 or less when it is over. */
-  get leftMs(): number {
-    return this.#untilMs - this.#clock.nowMs();
-  }
-
-  /** Stops the timer. */
-  cancel(): void {
-    this.#cancel();
-  }
 }
 
 /** How one try is made. */
@@ -111,6 +82,9 @@ export class LeaseClaim {
   /** `last` is another's, and its time has passed without a change. */
   #isExpired = false;
   #cancelExpiry: () => void = () => {};
+  /** `last` has been looked at for so long without a change, or a look that failed, that nobody else can want it. */
+  #isLongWatched = false;
+  #cancelWatch: (() => void) | undefined;
   /** Tries in a row in which the Lease could have been taken by a process that is warm. */
   #coldTries = 0;
   #predecessor: Predecessor | undefined;
@@ -152,12 +126,18 @@ export class LeaseClaim {
         if (!isOvertaken(error)) throw error;
       }
     }
-    this.#observe(await this.#store.read(how.nextCall()));
+    try {
+      this.#observe(await this.#store.read(how.nextCall()));
+    } catch (error) {
+      this.#endWatch();
+      throw error;
+    }
+    this.#watch();
     if (this.#last !== undefined && !this.#isMine(this.#last)) {
       const isFree = this.#last.holder === "" || this.#isExpired;
       if (!isFree) this.#coldTries = 0;
       if (!isFree || !how.mayTake) return undefined;
-      if (!how.isWarm() && this.#coldTries++ < COLD_TRIES) return undefined;
+      if (!how.isWarm() && !this.#isLeftByOthers()) return undefined;
     }
     return await this.#write(how);
   }
@@ -188,6 +168,7 @@ export class LeaseClaim {
   /** Leaves no timer behind. What was observed is worth nothing without the timer of its expiry. */
   forget(): void {
     this.#cancelExpiry();
+    this.#endWatch();
     this.#isExpired = false;
     this.#isCurrent = false;
     this.#last = undefined;
@@ -238,6 +219,7 @@ export class LeaseClaim {
     if (found === undefined || (before !== undefined && isSameRecord(before, found.record))) return;
     const { record } = found;
     this.#last = record;
+    this.#endWatch();
     this.#cancelExpiry();
     this.#isExpired = false;
     if (this.#isMine(record)) return;
@@ -250,6 +232,31 @@ export class LeaseClaim {
     this.#cancelExpiry = this.#clock.after(Math.min(MAX_TIMER_MS, durationMs), () => {
       this.#isExpired = true;
     });
+  }
+
+  /**
+   * Whether a process that is not warm may take a Lease: others who could have taken it have not. One that was freed is
+   * seen to be at the next look. After an outage of the API server another one may see the last sign of life only now,
+   * and look again so much later; a look that fails begins the time anew.
+   */
+  #isLeftByOthers(): boolean {
+    return this.#last?.holder === "" ? this.#coldTries++ >= COLD_TRIES : this.#isLongWatched;
+  }
+
+  #watch(): void {
+    if (this.#cancelWatch !== undefined || this.#last === undefined || this.#isMine(this.#last)) return;
+    const { leaseDurationMs, renewDeadlineMs, retryPeriodMs } = this.#options;
+    // A request that hangs, the pause after it, the Lease's duration, and the pause until the next look.
+    const ms = renewDeadlineMs / 2 + leaseDurationMs + 2 * (1 + JITTER_FACTOR) * retryPeriodMs;
+    this.#cancelWatch = this.#clock.after(Math.min(MAX_TIMER_MS, ms), () => {
+      this.#isLongWatched = true;
+    });
+  }
+
+  #endWatch(): void {
+    this.#cancelWatch?.();
+    this.#cancelWatch = undefined;
+    this.#isLongWatched = false;
   }
 
   #unwrittenSince(last: LeaseRecord | undefined): string {

@@ -7,6 +7,8 @@
 export interface Clock {
   /** Milliseconds since the Unix epoch. */
   nowMs(): number;
+  /** Milliseconds since some moment; nobody can set it, and it goes on while the process stands still. */
+  monotonicMs(): number;
   /** Resolves after `ms`, or at once (without throwing) when the signal aborts. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
   /** Calls `fn` once after `ms`; the returned function cancels it. */
@@ -30,6 +32,7 @@ function sleep(ms: number, signal?: AbortSignal): Promise<void> {
 
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
   sleep,
   after(ms, fn) {
     const timer = setTimeout(fn, ms);

@@ -134,6 +134,7 @@ export function evidence({ latest }: Violation): [string, string][] {
 const GAPS: Readonly<Record<string, string>> = {
   StreamDown: "the stream from KubeArmor was down",
   StreamEnded: "KubeArmor's relay ended the stream",
+  Stalled: "the operator stood still",
   NotRunning: "the operator was not running",
   Throttled: "KubeArmor muted a container that raised too many alerts",
   Rejected: "alerts came that could not be understood",

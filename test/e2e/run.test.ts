@@ -38,8 +38,8 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(`run (${missing ?? 
     await cluster?.stop();
   });
 
-  async function start(env: Record<string, string> = {}): Promise<void> {
-    node = await startNode({ dropLikeKubeArmor: false });
+  async function start(env: Record<string, string> = {}, dropLikeKubeArmor = false): Promise<void> {
+    node = await startNode({ dropLikeKubeArmor });
     operator = new OperatorProcess({ kubeconfig: cluster.kubeconfigPath, relay: node.address, env });
     await node.waitForClients();
   }
@@ -90,6 +90,30 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(`run (${missing ?? 
     expect(await operator.metric("events_sent_total")).toBeLessThanOrEqual(8);
     const memoryAfter = (await operator.metrics()).get("process_resident_memory_bytes")!;
     expect(memoryAfter - memoryBefore).toBeLessThan(150 * 1024 * 1024);
+  });
+
+  test("an operator that stands still for some seconds, so that KubeArmor drops alerts: the report says so", async () => {
+    await start({}, true);
+    await node.flood({ alert: FLOOD, count: 100 });
+    await operator.received(100);
+    await operator.written();
+    operator.child.kill("SIGSTOP");
+    // Longer than the bound of 5 s, and more than all buffers on the way hold.
+    await node.flood({ alert: FLOOD, ratePerSec: 4000, count: 32_000 });
+    operator.child.kill("SIGCONT");
+    await operator.logged(
+      "this process stood still: KubeArmor may have dropped alerts meanwhile, and every report says so",
+    );
+    await node.drained();
+    const { sent, dropped } = node.stats();
+    expect([sent + dropped, dropped > 0]).toEqual([32_100, true]);
+    await operator.received(sent);
+    await operator.written();
+    expect((await operator.metrics()).get('policy_violation_stream_gaps_total{kind="Stalled"}')).toBe(1);
+    const found = await report(cluster, "default", "block-pkg-mgmt-tools-exec");
+    expect(found?.summary.occurrences).toBe(sent);
+    expect(found?.coverage).toMatchObject({ gaps: 1, lowerBound: true, recent: [{ kind: "Stalled" }] });
+    expect(found?.coverage.recent?.[0]?.seconds).toBeGreaterThanOrEqual(6);
   });
 
   test("a node that dies, a stream that ends with OK, an API server that is gone: exact, with the gaps told", async () => {

@@ -108,6 +108,7 @@ describe("push to a repository on disk", () => {
       plugin(["push", "-A", "--repository", repository, "--path", `cluster-${n}`], {
         clock: {
           nowMs: () => 0,
+          monotonicMs: () => 0,
           random: () => 0,
           after: () => () => undefined,
           sleep: async () => undefined,

@@ -28,6 +28,10 @@ export class FakeClock implements Clock {
     return this.#nowMs;
   }
 
+  monotonicMs(): number {
+    return this.#nowMs;
+  }
+
   random(): number {
     // mulberry32: small, seedable, good enough for jitter.
     this.#seed = (this.#seed + 0x6d2b79f5) | 0;

@@ -8,7 +8,7 @@ import { StreamCoverage } from "../../../src/controller/stream-coverage.ts";
 const lost = (lastReadMs: number) =>
   ({ lastReadMs, atMs: lastReadMs + 50, reason: "error", message: "x" }) as const;
 
-const NONE = { StreamDown: 0, StreamEnded: 0, NotRunning: 0, Handover: 0, JournalUnavailable: 0 };
+const NONE = { StreamDown: 0, StreamEnded: 0, Stalled: 0, NotRunning: 0, Handover: 0, JournalUnavailable: 0 };
 
 describe("stream coverage", () => {
   it("is continuous from the first connection on", () => {
@@ -76,6 +76,23 @@ describe("stream coverage", () => {
     expect(coverage.connected(61_000)).toEqual([{ kind: "NotRunning", fromMs: 100_000, toMs: 100_000 }]);
     coverage.notRunningSince(100_000);
     expect(coverage.gapSeconds).toEqual(NONE);
+  });
+
+  it("counts a standstill as a gap of a stream that is open, and of no other", () => {
+    const coverage = new StreamCoverage();
+    expect(coverage.stoodStill(6000, 7000)).toBeUndefined();
+    coverage.connected(10_000);
+    expect(coverage.stoodStill(6000, 20_000)).toEqual({ kind: "Stalled", fromMs: 14_000, toMs: 20_000 });
+    // Not from before there was a stream.
+    coverage.disconnected(lost(21_000));
+    coverage.connected(22_000);
+    expect(coverage.stoodStill(6000, 26_000)).toEqual({ kind: "Stalled", fromMs: 22_000, toMs: 26_000 });
+    expect(coverage).toMatchObject({
+      gaps: { ...NONE, StreamDown: 1, Stalled: 2 },
+      gapSeconds: { ...NONE, StreamDown: 1, Stalled: 10 },
+      continuousSinceMs: 26_000,
+      coveredSinceMs: 26_000,
+    });
   });
 
   it("counts a gap that was not the stream's", () => {

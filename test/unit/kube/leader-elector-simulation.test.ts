@@ -74,7 +74,8 @@ class Simulation {
   #join(identity: string): void {
     const process = new FakeProcess(this.election.world, this.random);
     process.skewMs = (this.random() - 0.5) * 86_400_000;
-    const candidate = this.election.candidate(identity, {}, process);
+    // Not in step now and then: it leaves the Lease to the others for a while.
+    const candidate = this.election.candidate(identity, { isWarm: () => this.random() < 0.5 }, process);
     candidate.connection.weather = () => weather(this.random, () => this.election.nowMs < this.#badUntilMs);
     this.candidates.push(candidate);
     void this.#campaign(candidate);

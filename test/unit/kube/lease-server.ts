@@ -101,6 +101,10 @@ export class FakeProcess implements Clock {
     return this.#world.nowMs() + this.skewMs;
   }
 
+  monotonicMs(): number {
+    return this.#world.nowMs();
+  }
+
   random(): number {
     return this.#random();
   }

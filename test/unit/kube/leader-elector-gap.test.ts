@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// A candidate that is not in step: it leaves the Lease to whoever may have read everything, and takes it in the end.
+
+import { beforeEach, describe, expect, test } from "vitest";
+import { ApiError } from "../../../src/kube/api-error.ts";
+import { Election } from "./election.ts";
+import { FakeProcess } from "./lease-server.ts";
+
+let election: Election;
+
+beforeEach(() => {
+  election = new Election();
+});
+
+const unavailable = new ApiError("Unavailable", "GET https://10.0.0.1: ECONNREFUSED");
+
+describe("a candidate that would have a gap", () => {
+  const cold = { isWarm: () => false };
+
+  test("leaves a Lease that has expired in an outage to one that has none, though that one sees it much later", async () => {
+    const a = await election.leader("a");
+    // In step with nobody, and as quick as a candidate can be; the other is as slow.
+    const c = election.candidate("c", cold, new FakeProcess(election.world, () => 0));
+    const b = election.candidate("b", {}, new FakeProcess(election.world, () => 0.999));
+    void b.run();
+    void c.run();
+    await election.world.advance(3000);
+    a.process.freeze();
+    for (const { connection } of [b, c]) connection.weather = () => ({ error: unavailable });
+    await election.world.advance(60_000);
+    // b has not seen the last sign of life of a, and c has. A request of b is under way, and hangs for 5 s.
+    b.connection.weather = ({ method }) =>
+      method === "GET" && election.nowMs < 67_000 ? { lost: "request" } : {};
+    await election.world.advance(4400);
+    c.connection.weather = () => ({});
+    await election.world.advance(60_000);
+    expect([b.elector.isLeader, c.elector.isLeader]).toEqual([true, false]);
+    expect(election.record).toMatchObject({ holderIdentity: "b", leaseTransitions: 1 });
+  });
+
+  test("takes it all the same when nobody else does", async () => {
+    const a = await election.leader("a");
+    const c = election.candidate("c", cold);
+    void c.run();
+    await election.world.advance(3000);
+    a.process.freeze();
+    // 28.8 s after its first look at what it last saw, at 3.2.
+    await election.world.advance(28_500);
+    expect(c.elector.isLeader).toBe(false);
+    await election.world.advance(4000);
+    expect(c.elector.isLeader).toBe(true);
+  });
+
+  test("takes one that was freed after three looks", async () => {
+    const a = await election.leader("a");
+    const c = election.candidate("c", cold);
+    void c.run();
+    await election.world.advance(3300);
+    await Promise.all([a.elector.release(), election.world.advance(10)]);
+    await election.world.advance(9500);
+    expect(c.elector.isLeader).toBe(false);
+    await election.world.advance(3300);
+    expect(c.elector.isLeader).toBe(true);
+  });
+});
