@@ -8,12 +8,12 @@
 
 import { Session } from "node:inspector/promises";
 import { parseArgs } from "node:util";
-import { MutatedRun } from "../support/mutated-run.ts";
+import { freshSamples, MutatedRun } from "../support/mutated-run.ts";
 import { mutateBytes, mutateJson, type Random, randomFrom } from "../support/mutation.ts";
-import { sampleAlerts, sampleMessages } from "../support/samples.ts";
 
 type Input = { kind: "bytes"; bytes: Buffer } | { kind: "json"; text: string };
 
+const SAMPLES = 26;
 /** Inputs that are looked at together: asking the engine costs more than a few of them. */
 const BATCH = 64;
 /** Batches after which the pipelines are ended, judged and begun anew. */
@@ -56,10 +56,12 @@ class Coverage {
 }
 
 function seeds(): Input[] {
-  return [
-    ...sampleMessages().map((bytes) => ({ kind: "bytes" as const, bytes })),
-    ...sampleAlerts().map((alert) => ({ kind: "json" as const, text: JSON.stringify(alert) })),
-  ];
+  const fresh = freshSamples();
+  return Array.from({ length: 2 * SAMPLES }, (_, n) =>
+    n % 2 === 0
+      ? { kind: "bytes", bytes: fresh.bytes(n / 2) }
+      : { kind: "json", text: JSON.stringify(fresh.json((n - 1) / 2)) },
+  );
 }
 
 function mutate(input: Input, corpus: readonly Input[], random: Random): Input {

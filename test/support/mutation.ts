@@ -48,6 +48,7 @@ const NASTY: readonly unknown[] = [
   true,
   [],
   {},
+  { Ref: "Deployment", name: 5, Namespace: ["x"], ExecID: "1", ExecutableName: null },
 ];
 /** Bytes that mean something in protobuf: tags, the ends of varints, lengths. */
 const MAGIC = [0x00, 0x01, 0x08, 0x0a, 0x12, 0x7f, 0x80, 0xff, 0xf2, 0xfa];
