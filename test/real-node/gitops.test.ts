@@ -14,7 +14,7 @@ import { bundle } from "../../scripts/bundle.ts";
 import { SAMPLE_REPORTS_DIR } from "../plugin/session.ts";
 import { altNames, certificate } from "../support/certificates.ts";
 import { eventually } from "../support/operator.ts";
-import { run } from "../support/process.ts";
+import { removeAtOurEnd, run } from "../support/process.ts";
 import { buildGitopsImage, GITOPS_IMAGE, whyNoGitopsImage } from "./gitops-image.ts";
 import { whyNoNode } from "./needs.ts";
 import { type RealNode, startRealNode } from "./node.ts";
@@ -86,6 +86,7 @@ describe.skipIf(missing !== "")(`the Git export on a real node (${missing || "he
 
   beforeAll(async () => {
     dir = mkdtempSync(join(tmpdir(), "pvo-gitops-"));
+    const keepDir = removeAtOurEnd(dir);
     const images = join(dir, "images");
     try {
       const archive = await buildGitopsImage(images);
@@ -112,8 +113,9 @@ describe.skipIf(missing !== "")(`the Git export on a real node (${missing || "he
     return async () => {
       await node.stop();
       rmSync(dir, { recursive: true, force: true });
+      keepDir();
     };
-  }, 900_000);
+  }, 1_200_000);
 
   const apply = (objects: readonly object[]) =>
     node.apply(`${objects.map((object) => JSON.stringify(object)).join("\n---\n")}\n`);

@@ -31,6 +31,8 @@ export interface RealNode extends Cluster {
 const NODE_NAME = "real-node";
 const NODE_ADDRESS = "10.77.0.1";
 const READY_TIMEOUT_MS = 120_000;
+/** Some hundred megabytes, on a machine that may be busy. */
+const IMPORT_TIMEOUT_MS = 600_000;
 const POLL_MS = 200;
 
 /** Where kubelet, containerd and the CNI plugins keep their state: each is mounted from the node's own folder. */
@@ -94,7 +96,8 @@ function realNode(cluster: Cluster, unsharePid: number, stop: () => Promise<void
     apply: (manifest) => applyWhenAccountsAreThere(cluster, manifest),
     importImage: async (archive) => {
       const args = ["-t", initPid, "-a", "ctr", "-n", "k8s.io", "images", "import", archive];
-      const { code, stderr } = await run("nsenter", args, { env: { PATH: NODE_PATH } });
+      const options = { env: { PATH: NODE_PATH }, timeoutMs: IMPORT_TIMEOUT_MS };
+      const { code, stderr } = await run("nsenter", args, options);
       if (code !== 0) throw new Error(`${archive} could not be imported: ${stderr}`);
     },
     stop,
