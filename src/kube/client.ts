@@ -31,6 +31,8 @@ export interface KubeRequest {
   contentType?: string;
   /** Default `application/json`. */
   accept?: string;
+  /** Whether the answer may come compressed: for large lists over slow networks. */
+  mayCompress?: boolean;
   /** For connecting, sending and the whole answer; default is the client's. */
   timeoutMs?: number;
   signal?: AbortSignal | undefined;
@@ -178,6 +180,7 @@ export class KubeClient {
         ...headers,
         "user-agent": `${PRODUCT}/${this.#options.version}`,
         accept: request.accept ?? "application/json",
+        ...(request.mayCompress ? { "accept-encoding": "gzip" } : {}),
         ...(body === null ? {} : { "content-type": request.contentType ?? "application/json" }),
       },
       body,
@@ -205,7 +208,7 @@ export class KubeClient {
   }
 
   async #read(answer: Dispatcher.ResponseData): Promise<string | undefined> {
-    const text = await readBody(answer.body, this.#maxBytes);
+    const text = await readBody(answer.body, this.#maxBytes, answer.headers["content-encoding"] === "gzip");
     // The pool takes a connection back one turn of the event loop after its answer has ended. A caller that goes on at
     // once would find it still taken and open a second one.
     await nextTurn();

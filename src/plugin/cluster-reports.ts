@@ -106,8 +106,13 @@ export function clusterReports(options: ClusterReportsOptions): ReportSource {
     },
     heartbeat: (nowMs) => heartbeat(options, nowMs),
     async *list({ namespace }) {
+      // Asked for at once: one round trip less.
+      const ofHosts =
+        namespace === undefined ? Array.fromAsync(listKind(CLUSTER_REPORT_PLURAL, undefined)) : undefined;
+      // What is wrong with it is told below, unless the other list says it first.
+      ofHosts?.catch(() => undefined);
       yield* listKind(REPORT_PLURAL, namespace);
-      if (namespace === undefined) yield* listKind(CLUSTER_REPORT_PLURAL, undefined);
+      if (ofHosts) yield* await ofHosts;
     },
     async read(namespace, name) {
       const plural = namespace === undefined ? CLUSTER_REPORT_PLURAL : REPORT_PLURAL;
@@ -154,6 +159,8 @@ async function* pages(options: ClusterReportsOptions, path: string): AsyncIterab
         method: "GET",
         path,
         query: { limit, continue: token },
+        // The same names again and again: an answer shrinks to a tenth and less.
+        mayCompress: true,
         signal: options.signal,
       });
     } catch (error) {

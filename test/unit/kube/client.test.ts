@@ -7,6 +7,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { gzipSync } from "node:zlib";
 import { KubeConfig } from "@kubernetes/client-node";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { ApiError } from "../../../src/kube/api-error.ts";
@@ -230,6 +231,28 @@ describe("answers that can't be read", () => {
     expect((await failure(one.request(PUT))).code).toBe("NotAnswered");
     handler = json({ small: true });
     expect(await one.request(GET)).toEqual({ small: true });
+  });
+
+  test("compressed where the call allows it, bounded as it is and as it comes", async () => {
+    const text = JSON.stringify({ items: Array.from({ length: 1000 }, () => ({ a: "b" })) });
+    const asked: unknown[] = [];
+    handler = (request, response) => {
+      asked.push(request.headers["accept-encoding"]);
+      if (asked.at(-1) === "gzip") response.setHeader("content-encoding", "gzip").end(gzipSync(text));
+      else response.end(text);
+    };
+    const ask = (maxResponseBytes: number, mayCompress: boolean) =>
+      client({ maxResponseBytes }).request({ ...GET, mayCompress });
+    expect(await ask(text.length, true)).toEqual(JSON.parse(text));
+    expect(await ask(text.length, false)).toEqual(JSON.parse(text));
+    expect((await failure(ask(text.length - 1, true))).code).toBe("TooLarge");
+    expect((await failure(ask(10, true))).code).toBe("TooLarge");
+    expect(asked).toEqual(["gzip", undefined, "gzip", "gzip"]);
+  });
+
+  test("said to be compressed and is not", async () => {
+    handler = (_request, response) => response.setHeader("content-encoding", "gzip").end('{"a":1}');
+    expect((await failure(client().request({ ...GET, mayCompress: true }))).code).toBe("NotAnswered");
   });
 
   test("no JSON", async () => {
