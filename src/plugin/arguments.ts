@@ -6,6 +6,7 @@
 
 import { type Command, Option } from "commander";
 import { parseProgram } from "../cli/program.ts";
+import { plain } from "./escape.ts";
 import type { FilterFlags } from "./filter.ts";
 import { EXIT } from "./problem.ts";
 
@@ -213,6 +214,11 @@ Exit codes: 0 open, 1 shut, 2 wrong call, 3 it could not be found out.
 /** Returns what a call asks for; `argv` is without the program's own name. */
 export function parseCall(argv: readonly string[], version: string): Call {
   let call: Call | undefined;
+  const found: Found = (command, args, flags) => {
+    // The table is what a call without a command asks for, so a word of it that is none was meant to be a command.
+    const unknown = command === "list" ? args[0] : undefined;
+    call = unknown === undefined ? { command, args, flags } : noCommand(unknown);
+  };
   const texts = {
     name: PLUGIN,
     about: ABOUT,
@@ -220,22 +226,24 @@ export function parseCall(argv: readonly string[], version: string): Call {
     notes: PROGRAM_NOTES,
   };
   const said = parseProgram(texts, argv, (program) => {
-    for (const definition of COMMANDS) {
-      addCommand(program, definition, (args, flags) => {
-        call = { command: definition.name, args, flags };
-      });
-    }
+    for (const definition of COMMANDS) addCommand(program, definition, found);
   });
   if (!said) return call ?? { exit: EXIT.usage, stdout: "", stderr: "" };
   const { isMistake, stdout, stderr } = said;
   return { exit: isMistake ? EXIT.usage : EXIT.ok, stdout, stderr };
 }
 
-function addCommand(
-  program: Command,
-  { name, usage, about, flags, notes }: Definition,
-  found: (args: string[], flags: Flags) => void,
-): void {
+type Found = (command: string, args: string[], flags: Flags) => void;
+
+function noCommand(word: string): Call {
+  const names = COMMANDS.map(({ name }) => name).join(", ");
+  const stderr =
+    `error: there is no command "${plain(word)}": the commands are ${names}; ` +
+    `one report or violation is told by \`${PLUGIN} explain\`\nAdd --help to see what there is.\n`;
+  return { exit: EXIT.usage, stdout: "", stderr };
+}
+
+function addCommand(program: Command, { name, usage, about, flags, notes }: Definition, found: Found): void {
   const command = program
     .command(name, { isDefault: name === "list" })
     .summary(about)
@@ -243,5 +251,6 @@ function addCommand(
   if (usage !== undefined) command.argument(usage);
   for (const [text, meaning] of flags) command.addOption(new Option(text, meaning));
   if (notes !== undefined) command.addHelpText("after", notes);
-  command.action(() => found(command.args, command.opts<Flags>()));
+  if (name === "list") command.allowExcessArguments();
+  command.action(() => found(name, command.args, command.opts<Flags>()));
 }

@@ -68,16 +68,18 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
 
     test("starts wherever a home is, and where it can't be written to", async () => {
       const none = { HOME: undefined, XDG_CACHE_HOME: undefined, NODE_COMPILE_CACHE: undefined };
-      for (const env of [{}, { HOME: "" }, { HOME: "/proc" }, { HOME: "/dev/null" }, { XDG_CACHE_HOME: dir }]) {
+      for (const env of [
+        {},
+        { HOME: "" },
+        { HOME: "/proc" },
+        { HOME: "/dev/null" },
+        { XDG_CACHE_HOME: dir },
+      ]) {
         const started = await run(join(dir, "bin/kubectl-violations"), ["--version"], {
           env: { ...none, ...env },
         });
         expect(started).toEqual({ code: 0, stdout: "kubectl-violations 0.1.0\n", stderr: "" });
       }
-      expect(readdirSync(join(dir, "kubectl-violations"))).toHaveLength(1);
-    });
-      for (const env of [{}, { HOME: "" }, { HOME: "/proc" }, { HOME: "/dev/null" }, { XDG_CACHE_HOME: dir }])
-        expect(await start(env)).toMatchObject({ code: 0, stdout: "kubectl-violations 0.1.0\n", stderr: "" });
       expect(readdirSync(join(dir, "kubectl-violations"))).toHaveLength(1);
     });
 

@@ -169,6 +169,7 @@ describe("filters", () => {
     [["--since", "yesterday"], /--since "yesterday" is no time: give a duration/],
     [["-o", "xml"], /-o "xml" is no form: it must be wide, json, yaml, name/],
     [["--limit", "-1"], /--limit "-1" must be a whole number/],
+    [["explian"], /there is no command "explian": the commands are list, explain, top,/],
     [["-n", "a"], /-n and -A can't go together/],
   ])("%j is refused with what would be right", async (flags, message) => {
     const { code, err, out } = await plugin(["-A", ...flags]);
