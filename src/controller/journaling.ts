@@ -30,11 +30,11 @@ export interface JournalingParts {
   logger: Logger;
 }
 
-/** Rows of one batch, about: some milliseconds of work. */
-const BATCH_ROWS = 1000;
+/** Rows of one batch, about: a few milliseconds of work, in which no alert is read. */
+const BATCH_ROWS = 250;
 /** A batch may take this part of the time, one in so many; the rest after it is no longer than MAX_REST_MS. */
 const REST_FACTOR = 20;
-const MAX_REST_MS = 250;
+const MAX_REST_MS = 60;
 /** How often a quiet journal is told until when alerts were read, and a broken one is tried again. */
 const HEARTBEAT_MS = 1000;
 const RETRY_MS = 5000;

@@ -7,7 +7,7 @@
 
 import type { ObjectMeta, Report } from "../api/v1alpha1.ts";
 import type { Ledger } from "../core/ledger.ts";
-import { type RenderOptions, renderReport } from "../core/report.ts";
+import { type RenderOptions, renderInSteps } from "../core/report.ts";
 import { unreachable } from "../lib/assert.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { ReportSink, WriteResult } from "../sinks/sink.ts";
@@ -85,7 +85,7 @@ export class ReportTask {
         this.ledger.take();
         this.#takenMs = this.#parts.clock.nowMs();
       }
-      const over = this.#renew(fresh);
+      const over = await this.#renew(fresh);
       if (over) return over;
       this.#isOpen = this.#isRecovered;
     }
@@ -106,13 +106,13 @@ export class ReportTask {
       case "conflict":
         return await this.#resolveConflict(attempt, signal);
       case "gone":
-        return this.#rebase(attempt, undefined);
+        return await this.#rebase(attempt, undefined);
       case "namespace_gone":
         return { kind: "namespace_gone" };
       case "too_large":
         // Where an earlier try may have landed, that is to be known before the content changes.
         if (this.#isOpen) return await this.#resolveConflict(attempt, signal);
-        return this.#shrink(attempt, result.message);
+        return await this.#shrink(attempt, result.message);
       case "retry":
       case "unknown":
         // An error of the server may come after it has stored the object, too.
@@ -134,21 +134,24 @@ export class ReportTask {
   }
 
   /** Makes the attempt anew from what is in flight. Only where it is known that no earlier one has landed. */
-  #renew(fresh: boolean): Verdict | undefined {
+  async #renew(fresh: boolean): Promise<Verdict | undefined> {
     const { ledger } = this;
     this.#isOpen = false;
-    this.#attempt = ledger.totals.occurrences === 0 ? undefined : this.#render(fresh);
+    this.#attempt = ledger.totals.occurrences === 0 ? undefined : await this.#render(fresh);
     if (this.#attempt) return undefined;
     // A gap or a notice alone makes no report: there is no count that it could be short of.
     ledger.restore();
     return { kind: ledger.unwritten > 0 ? "anew" : "empty" };
   }
 
-  #render(fresh: boolean): Attempt {
-    const { writerId: id, render } = this.#parts;
+  async #render(fresh: boolean): Promise<Attempt> {
+    const { clock, writerId: id, render } = this.#parts;
     const mark = id === undefined ? undefined : { id, seq: this.ledger.inFlightSeq };
-    const body = renderReport(this.ledger, render());
-    return { report: buildReport(this.ledger, body, this.metadata, mark), mark, fresh };
+    const steps = renderInSteps(this.ledger, render());
+    let step = steps.next();
+    // Alerts do not wait until a large report is made.
+    for (; !step.done; step = steps.next()) await clock.turn();
+    return { report: buildReport(this.ledger, step.value, this.metadata, mark), mark, fresh };
   }
 
   #landed(attempt: Attempt, report: Report): Verdict {
@@ -166,9 +169,9 @@ export class ReportTask {
     const read = await this.#parts.sink.read(refOf(this.ledger), signal);
     switch (read.kind) {
       case "found":
-        return this.#compare(attempt, read.report);
+        return await this.#compare(attempt, read.report);
       case "absent":
-        return this.#rebase(attempt, undefined);
+        return await this.#rebase(attempt, undefined);
       case "retry":
         return this.#later(read.retryAfterMs);
       case "refused":
@@ -179,7 +182,7 @@ export class ReportTask {
   }
 
   /** Tells what a conflict was: our own write that had landed, a change of labels, or another writer's counts. */
-  #compare(attempt: Attempt, found: Report): Verdict | undefined {
+  async #compare(attempt: Attempt, found: Report): Promise<Verdict | undefined> {
     const { mark } = attempt;
     if (mark && landedSeq(found.metadata, mark.id) === mark.seq) return this.#foundLanded(attempt, found);
     if (found.policy.name !== this.ledger.policyName) {
@@ -189,7 +192,7 @@ export class ReportTask {
       );
     }
     const isKnown = sameWrite(found.metadata, this.metadata) && found.metadata.uid === this.metadata?.uid;
-    if (!isKnown) return this.#rebase(attempt, found);
+    if (!isKnown) return await this.#rebase(attempt, found);
     this.metadata = found.metadata;
     this.#isOpen = false;
     const report = buildReport(this.ledger, attempt.report, found.metadata, mark);
@@ -208,12 +211,12 @@ export class ReportTask {
     return verdict;
   }
 
-  #rebase(attempt: Attempt, found: Report | undefined): Verdict | undefined {
+  async #rebase(attempt: Attempt, found: Report | undefined): Promise<Verdict | undefined> {
     this.#parts.rebase(this.ledger, found);
     this.metadata = found?.metadata;
     // What another replica tells as well was left out, and the rest is a new set.
     if (!this.ledger.isInFlight) this.ledger.take();
-    return this.#renew(attempt.fresh);
+    return await this.#renew(attempt.fresh);
   }
 
   /** Removes the stored report, in which everything is too old to be kept. */
@@ -262,7 +265,7 @@ export class ReportTask {
     return this.#later(read.kind === "retry" ? read.retryAfterMs : undefined);
   }
 
-  #shrink(attempt: Attempt, message: string): Verdict | undefined {
+  async #shrink(attempt: Attempt, message: string): Promise<Verdict | undefined> {
     const { ledger } = this;
     const current = Math.min(ledger.maxBytes, JSON.stringify(attempt.report).length);
     if (current <= MIN_REPORT_BYTES) {
@@ -273,7 +276,7 @@ export class ReportTask {
       { ...refOf(ledger), maxBytes: ledger.maxBytes, answer: message },
       "the server refuses a report of this size: writing a smaller one",
     );
-    this.#attempt = this.#render(attempt.fresh);
+    this.#attempt = await this.#render(attempt.fresh);
     return undefined;
   }
 

@@ -3,7 +3,8 @@
 
 // What of one ledger has changed since the journal last took note of it.
 // Invariant: rows hold absolute counts of one set each, so that a row written twice, or late, says nothing wrong. A
-// change is told at least once; an entry with many changes between two batches is told once.
+// change is told at least once; an entry with many changes between two batches is told once. Evidence is told with the
+// first of them and then now and then: what a death leaves of it is no older than EVIDENCE_EVERY_S.
 
 import type { Evidence } from "../api/v1alpha1.ts";
 import type { Entry } from "./entry.ts";
@@ -29,6 +30,7 @@ export interface ViolationRow {
   occurrences: number;
   firstUs: EpochUs;
   lastUs: EpochUs;
+  /** Undefined: what was told before is still good enough. */
   evidence: Evidence | undefined;
   /** Those that have changed; what is not among them stays as it was. */
   pods: PodRow[];
@@ -59,6 +61,12 @@ export interface OpenSet {
   seq: number;
   totals: Totals;
 }
+
+/**
+ * How much newer than what the journal knows evidence is to be told again. Reading an alert whole costs about ten times
+ * what taking it costs, and in most cases the next alert comes first.
+ */
+const EVIDENCE_EVERY_S = 10;
 
 export class ChangeLog {
   #pending = new Set<Entry>();
@@ -215,8 +223,17 @@ function rowOf(key: string, tally: Tally): ViolationRow {
       lastUs: pod.lastUs,
     });
   }
-  const { occurrences, firstUs, lastUs, latest } = tally;
-  return { key, occurrences, firstUs, lastUs, evidence: latest?.read(), pods };
+  const { occurrences, firstUs, lastUs } = tally;
+  return { key, occurrences, firstUs, lastUs, evidence: untoldEvidence(tally), pods };
+}
+
+function untoldEvidence(tally: Tally): Evidence | undefined {
+  const { latest, toldSecond } = tally;
+  if (latest === undefined) return undefined;
+  const second = Math.floor(latest.timeUs / 1_000_000);
+  if (toldSecond > 0 && second - toldSecond < EVIDENCE_EVERY_S) return undefined;
+  tally.toldSecond = second;
+  return latest.read();
 }
 
 function costOf(rows: readonly ViolationRow[]): number {
@@ -224,6 +241,7 @@ function costOf(rows: readonly ViolationRow[]): number {
 }
 
 function forgetTold(tally: Tally | undefined): void {
+  if (tally) tally.toldSecond = 0;
   for (const pod of tally?.pods.values() ?? []) pod.told = undefined;
 }
 

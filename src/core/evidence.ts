@@ -116,15 +116,16 @@ class UnreadEvidence implements KeptEvidence {
   }
 
   read(): Evidence {
-    return this.pack().read();
+    return this.pack() ?? (this.#kept as PackedEvidence).read();
   }
 
-  pack(): PackedEvidence {
-    if (this.#kept instanceof Uint8Array) {
-      const alert = this.#reader.read(this.#kept.subarray(0, this.#length));
-      this.#kept = new PackedEvidence(this.timeUs, evidenceOf(alert, this.timeUs, this.#redact));
-    }
-    return this.#kept;
+  /** Reads what is unread, and returns it; undefined where it has been read before. */
+  pack(): Evidence | undefined {
+    if (!(this.#kept instanceof Uint8Array)) return undefined;
+    const alert = this.#reader.read(this.#kept.subarray(0, this.#length));
+    const evidence = evidenceOf(alert, this.timeUs, this.#redact);
+    this.#kept = new PackedEvidence(this.timeUs, evidence);
+    return evidence;
   }
 
   leave(): void {
@@ -152,7 +153,7 @@ class UnreadEvidence implements KeptEvidence {
   }
 }
 
-/** Builds the evidence of one alert that was taken for a violation at `timeUs`. */
+/** Builds the evidence of one alert that was taken for a violation at `timeUs`, its fields as EVIDENCE_ORDER has them. */
 export function evidenceOf(
   alert: Alert,
   timeUs: EpochUs,

@@ -59,7 +59,8 @@ class Cut {
     }
     if (occurrences === 0) return [];
     const latest = tally.latest && tally.latest.timeUs <= newestUs ? tally.latest : undefined;
-    const kept: Tally = { occurrences, firstUs: Math.min(firstUs, newestUs), lastUs: newestUs, pods, latest };
+    const times = { firstUs: Math.min(firstUs, newestUs), lastUs: newestUs };
+    const kept: Tally = { occurrences, ...times, pods, latest, toldSecond: 0 };
     return [{ key, identity, tally: kept }];
   }
 

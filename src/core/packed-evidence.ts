@@ -69,7 +69,7 @@ export class PackedEvidence {
     }
     const ordered: Record<string, unknown> = {};
     for (const name of EVIDENCE_ORDER) if (name in values) ordered[name] = values[name];
-    return { ...ordered, ...values } as unknown as Evidence;
+    return Object.assign(ordered, values) as unknown as Evidence;
   }
 
   share(): void {}

@@ -45,7 +45,7 @@ function totalsOf(told: Totals, entries: readonly { identity: Identity; tally: T
 
 function tallyOf({ occurrences, firstUs, lastUs, evidence, pods }: ViolationRow): Tally {
   const latest = evidence && storedEvidence(evidence);
-  const tally: Tally = { occurrences, firstUs, lastUs, pods: new Pods(), latest };
+  const tally: Tally = { occurrences, firstUs, lastUs, pods: new Pods(), latest, toldSecond: 0 };
   for (const pod of pods) addPod(tally, pod.key, pod.name, pod.node, pod.occurrences, pod.lastUs);
   return tally;
 }

@@ -56,6 +56,24 @@ export interface RenderOptions {
 
 /** Renders what is committed and in flight. */
 export function renderReport(ledger: Ledger, options: RenderOptions): ReportBody {
+  const steps = renderInSteps(ledger, options);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
+}
+
+/** Violations rendered in one step: some milliseconds of work. */
+const STEP = 32;
+
+/**
+ * Renders as renderReport does, in steps between which others may have their turn: alerts may be added meanwhile, but
+ * nothing may be committed, put back or taken.
+ */
+export function* renderInSteps(
+  ledger: Ledger,
+  options: RenderOptions,
+): Generator<undefined, ReportBody, undefined> {
   const { totals } = ledger;
   const { expired } = totals;
   const policy = renderPolicy(ledger, options.policies);
@@ -75,7 +93,7 @@ export function renderReport(ledger: Ledger, options: RenderOptions): ReportBody
     Math.min(options.limits.maxBytes, ledger.maxBytes) -
     jsonBytes({ policy, summary, coverage }) -
     SLACK_BYTES;
-  const violations = listed(ledger, options, room);
+  const violations = yield* listed(ledger, options, room);
   const omitted = omittedFrom(summary, violations, expired);
   summary.violations = violations.length + (omitted?.violations ?? 0) + expired.violations;
   return {
@@ -144,25 +162,28 @@ export function levelOf(severity: number | undefined, t: SeverityThresholds): Se
 const SHARE = 0.1;
 const MIN_SHARE = 30;
 
-function listed(ledger: Ledger, { limits, acceptances }: RenderOptions, room: number): Violation[] {
+function* listed(
+  ledger: Ledger,
+  { limits, acceptances }: RenderOptions,
+  room: number,
+): Generator<undefined, Violation[], undefined> {
   const { namespace, policyName } = ledger;
   // What a namespace accepts is its own affair, and none of the cluster's.
   const own = namespace === undefined ? [] : (acceptances?.of(namespace, policyName) ?? []);
   const known = [...ledger.entries.values()].filter((e) => e.committed ?? e.inFlight);
   const share = Math.max(MIN_SHARE, Math.floor(limits.maxViolations * SHARE));
   const best = fairest(known, limits.maxViolations, share);
-  const rendered = best.map((entry) => renderViolation(ledger, entry, limits, own));
-  return fitting(rendered, room).sort(byRecency);
-}
-
-/** The longest run from the first on that fits. */
-function fitting(violations: Violation[], room: number): Violation[] {
+  // The longest run from the first on that fits.
+  const fitting: Violation[] = [];
   let used = 0;
-  const end = violations.findIndex((violation) => {
+  for (const [i, entry] of best.entries()) {
+    if (i > 0 && i % STEP === 0) yield;
+    const violation = renderViolation(ledger, entry, limits, own);
     used += jsonBytes(violation) + 1;
-    return used > room;
-  });
-  return end < 0 ? violations : violations.slice(0, end);
+    if (used > room) break;
+    fitting.push(violation);
+  }
+  return fitting.sort(byRecency);
 }
 
 /** Most recent first; ties by id. */

@@ -119,6 +119,7 @@ function tallyOf(namespace: string | undefined, violation: Violation): Tally {
     lastUs,
     pods: new Pods(),
     latest: violation.latest && storedEvidence(violation.latest),
+    toldSecond: 0,
   };
   for (const pod of violation.pods ?? []) restorePod(tally, namespace, pod);
   return tally;

@@ -18,6 +18,8 @@ export interface Tally {
   /** By podKey; at most MAX_PODS, the least recent leave first. Empty for host alerts. */
   pods: Pods;
   latest: KeptEvidence | undefined;
+  /** Of what time the evidence was that the journal was last told, in whole seconds; 0 for none. */
+  toldSecond: number;
 }
 
 /** Pods remembered per violation; a report shows far fewer. A pod that left keeps its share of every total. */
@@ -34,6 +36,7 @@ export function emptyTally(): Tally {
     lastUs: 0,
     pods: new Pods(),
     latest: undefined,
+    toldSecond: 0,
   };
 }
 

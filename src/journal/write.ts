@@ -9,6 +9,11 @@ import type { LayerRow, ReportChange } from "../core/change-log.ts";
 import { reportKey } from "../core/violation.ts";
 import type { Batch } from "./journal.ts";
 
+/** A row without evidence leaves what was told before. */
+const PUT_VIOLATION = `INSERT INTO violation VALUES (?, ?, ?, ?, ?, ?, ?)
+  ON CONFLICT (report, seq, key) DO UPDATE SET occurrences = excluded.occurrences, first_us = excluded.first_us,
+    last_us = excluded.last_us, evidence = coalesce(excluded.evidence, evidence)`;
+
 export class BatchWriter {
   readonly #db: DatabaseSync;
   readonly #reports = new Map<string, number>();
@@ -25,7 +30,7 @@ export class BatchWriter {
     this.#life = db.prepare("UPDATE life SET read_until_ms = ?, last_seq = ?");
     this.#report = db.prepare("INSERT INTO report (namespace, policy) VALUES (?, ?)");
     this.#layer = db.prepare("INSERT OR REPLACE INTO layer VALUES (?, ?, ?, ?)");
-    this.#violation = db.prepare("INSERT OR REPLACE INTO violation VALUES (?, ?, ?, ?, ?, ?, ?)");
+    this.#violation = db.prepare(PUT_VIOLATION);
     this.#pod = db.prepare("INSERT OR REPLACE INTO pod VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
     this.#clear = ["layer", "violation", "pod"].map((table) =>
       db.prepare(`DELETE FROM ${table} WHERE report = ? AND seq <= ?`),

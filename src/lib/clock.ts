@@ -13,6 +13,8 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
   /** Calls `fn` once after `ms`; the returned function cancels it. */
   after(ms: number, fn: () => void): () => void;
+  /** Resolves when the event loop has come round: what waits for it, alerts above all, goes first. */
+  turn(): Promise<void>;
   /** A number in [0, 1). */
   random(): number;
 }
@@ -38,6 +40,7 @@ export const systemClock: Clock = {
     const timer = setTimeout(fn, ms);
     return () => clearTimeout(timer);
   },
+  turn: () => new Promise((resolve) => setImmediate(resolve)),
   random: () => Math.random(),
 };
 

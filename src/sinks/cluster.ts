@@ -16,7 +16,7 @@ import {
   REPORT_KIND,
   REPORT_PLURAL,
 } from "../api/names.ts";
-import type { Report } from "../api/v1alpha1.ts";
+import type { ObjectMeta, Report } from "../api/v1alpha1.ts";
 import { ApiError } from "../kube/api-error.ts";
 import type { ApiRequester } from "../kube/client.ts";
 import type { Logger } from "../telemetry/log.ts";
@@ -39,6 +39,8 @@ export interface ClusterSinkOptions {
 /** Where the paths of all reports begin. */
 export const BASE = `/apis/${API_GROUP}/${API_VERSION}`;
 const WRITE_QUERY = { fieldManager: FIELD_MANAGER, fieldValidation: "Strict" };
+/** What was sent need not come back: of a report at its limit that is 256 KiB to be read, for three fields. */
+const METADATA_FIRST = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
 /** A paging token lives for minutes; a list that keeps outliving it is not going to end. */
 const MAX_LIST_RESTARTS = 3;
 const INSTALL_HINT = "install the CRDs: kubectl apply -f crds/";
@@ -105,14 +107,15 @@ export function createClusterSink(options: ClusterSinkOptions): ReportSink {
           method: create ? "POST" : "PUT",
           path: create ? collectionPath(ref) : objectPath(ref),
           query: WRITE_QUERY,
+          accept: METADATA_FIRST,
           body: report,
           signal,
         });
-        const written = asReport(stored, report.kind);
-        // An answer that is no report: the server took the write, but what is stored now must be read.
-        if (written === undefined)
+        const metadata = metadataOf(stored);
+        // An answer that is no object: the server took the write, but what is stored now must be read.
+        if (metadata === undefined)
           return { kind: "unknown", message: `${objectPath(ref)}: unreadable answer` };
-        return { kind: "written", report: written };
+        return { kind: "written", report: { ...report, metadata } };
       } catch (error) {
         return writeFailure(error, create);
       }
@@ -177,14 +180,20 @@ function objectPath(ref: ReportRef): string {
 
 /** Checks what the code past this point relies on, and drops managedFields: nobody reads them, and they cost memory. */
 export function asReport(item: unknown, kind: Report["kind"]): Report | undefined {
-  if (!isObject(item) || !isObject(item["metadata"]) || typeof item["metadata"]["name"] !== "string") {
-    return undefined;
-  }
+  const metadata = metadataOf(item);
+  if (metadata === undefined || !isObject(item)) return undefined;
   const { policy, summary, violations, coverage } = item;
   if (!isObject(policy) || !isObject(summary) || !Array.isArray(violations) || !isObject(coverage))
     return undefined;
-  const { managedFields: _, ...metadata } = item["metadata"];
   return { ...item, apiVersion: API_GROUP_VERSION, kind, metadata } as unknown as Report;
+}
+
+function metadataOf(item: unknown): ObjectMeta | undefined {
+  if (!isObject(item) || !isObject(item["metadata"]) || typeof item["metadata"]["name"] !== "string") {
+    return undefined;
+  }
+  const { managedFields: _, ...metadata } = item["metadata"];
+  return metadata as unknown as ObjectMeta;
 }
 
 function readFailure(error: unknown): ReadResult {

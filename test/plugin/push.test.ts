@@ -112,6 +112,7 @@ describe("push to a repository on disk", () => {
           random: () => 0,
           after: () => () => undefined,
           sleep: async () => undefined,
+          turn: async () => undefined,
         },
       }),
     );

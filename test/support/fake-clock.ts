@@ -64,6 +64,10 @@ export class FakeClock implements Clock {
     });
   }
 
+  turn(): Promise<void> {
+    return Promise.resolve();
+  }
+
   /** Number of timers that wait. */
   get pending(): number {
     return this.#timers.length;

@@ -97,6 +97,15 @@ describe("what a journal took", () => {
     expect(found).toEqual([layerRow(4, { ...later, pods: [...violationRow("/a").pods, pod] })]);
   });
 
+  it("keeps the evidence that was told before where a row has none", () => {
+    const journal = begun();
+    journal.write(batch([change([layerRow(4, violationRow("/a"))])]));
+    const later = violationRow("/a", { occurrences: 4, lastUs: 9, evidence: undefined });
+    journal.write(batch([change([layerRow(4, later)])]));
+    const { evidence } = violationRow("/a");
+    expect(reopened(journal)?.reports[0]?.layers[0]?.violations).toEqual([{ ...later, evidence }]);
+  });
+
   it("is forgotten up to the set that landed, for a report told anew, and for one that was removed", () => {
     const journal = begun();
     const layers = [layerRow(4, violationRow("/a")), layerRow(5, violationRow("/b"))];

@@ -118,6 +118,10 @@ export class FakeProcess implements Clock {
     };
   }
 
+  turn(): Promise<void> {
+    return this.#world.turn();
+  }
+
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
     if (signal?.aborted) return Promise.resolve();
     return new Promise((resolve) => {

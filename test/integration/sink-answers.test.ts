@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// What a real API server sends back when a report is written: of 256 KiB only what the writer did not know.
+
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { MANAGED_BY_LABEL, PRODUCT } from "../../src/api/names.ts";
+import type { KubeClient, KubeRequest } from "../../src/kube/client.ts";
+import { createClusterSink } from "../../src/sinks/cluster.ts";
+import { silentLogger } from "../../src/telemetry/log.ts";
+import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
+import { kubeClient } from "../support/kube-clients.ts";
+import { fullReport } from "../unit/api/full-report.ts";
+
+const missing = whyNoCluster();
+const SIGNAL = new AbortController().signal;
+
+describe.skipIf(missing !== undefined && !process.env["CI"])(`answers (${missing ?? "real parts"})`, () => {
+  let cluster: Cluster;
+  let client: KubeClient;
+
+  beforeAll(async () => {
+    cluster = await startCluster({ controllerManager: false });
+    await cluster.applyCrds();
+    await cluster.kubectl(["create", "namespace", "shop"]);
+    client = kubeClient(cluster.kubeconfigPath);
+  });
+  afterAll(async () => {
+    await client?.close();
+    await cluster?.stop();
+  });
+
+  it("to a create and a replace are metadata alone, and the sink gives them with what was sent", async () => {
+    const answers: unknown[] = [];
+    const request = async <T>(asked: KubeRequest) => {
+      const answer = await client.request<T>(asked);
+      answers.push(answer);
+      return answer;
+    };
+    const sink = createClusterSink({ client: { request }, logger: silentLogger });
+    const made = fullReport("shop");
+    const metadata = { name: "p", namespace: "shop", labels: { [MANAGED_BY_LABEL]: PRODUCT } };
+
+    const created = await sink.write({ ...made, metadata }, SIGNAL);
+    if (created.kind !== "written") throw new Error(`not written: ${JSON.stringify(created)}`);
+    const coverage = { ...created.report.coverage, gaps: 9 };
+    const replaced = await sink.write({ ...created.report, coverage }, SIGNAL);
+
+    expect(answers).toHaveLength(2);
+    for (const answer of answers) {
+      expect(answer).toMatchObject({ kind: "PartialObjectMetadata", metadata: { name: "p" } });
+      expect(answer).not.toHaveProperty("violations");
+    }
+    const found = await sink.read({ namespace: "shop", name: "p" }, SIGNAL);
+    expect(found).toEqual({ ...replaced, kind: "found" });
+  });
+});
