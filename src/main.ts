@@ -19,6 +19,7 @@ import { formatProblems } from "./config/problem.ts";
 import { fileFeed } from "./feed/file.ts";
 import { KubeConfigError, loadKubeConfig } from "./kube/kubeconfig.ts";
 import { systemClock } from "./lib/clock.ts";
+import { keepHeapSmall } from "./memory-limits.ts";
 import { createDirectorySink } from "./sinks/directory.ts";
 import { createLogger } from "./telemetry/pino.ts";
 import { VERSION } from "./version.ts";
@@ -61,6 +62,7 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 async function run(config: Config, stop: AbortSignal): Promise<number> {
+  keepHeapSmall();
   const logger = createLogger({ stream: process.stdout, level: config.log.level });
   try {
     const kubeConfig = loadKubeConfig({ path: config.kubeconfig, env: process.env });
