@@ -256,6 +256,19 @@ describe("a leader that dies at any moment", () => {
     expect(report?.coverage).toMatchObject({ gaps: 1, lowerBound: true, recent: [{ kind: "Handover" }] });
   });
 
+  it("is shut out of the reports that the new leader has something to add to, before that one counts on", async () => {
+    const world = new World({});
+    const sent = [10_000, 13_000].map((atMs) => {
+      const UpdatedTime = formatMicroTime(START_US + atMs * 1000);
+      return { alert: alert({ UpdatedTime, HostPID: atMs }), atMs, leaderMs: atMs, standbyMs: atMs };
+    });
+    await world.run({ sent, stuckMs: 12_900, dieMs: 22_000, takeOverMs: 38_000, lateMs: 0, watchLagMs: 50 });
+    expect(world.late).toEqual(["conflict"]);
+    const [report] = world.store.reports;
+    expect(report?.summary.occurrences).toBe(2);
+    expect(report?.coverage).toMatchObject({ gaps: 0, lowerBound: false });
+  });
+
   it.each([
     ["and the reports list everything", LIMITS],
     ["and the reports list little", { maxViolations: 2, maxBytes: 262_144, maxPodsPerViolation: 2 }],
