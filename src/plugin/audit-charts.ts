@@ -59,11 +59,24 @@ export function timelineChart({ buckets }: Timeline): string {
           `<text class="tick" x="${MARGIN.left - 6}" y="${round(at + 4)}" text-anchor="end">${y.tickFormat(4, "~s")(tick)}</text>`
         );
       });
-    const labels = x.ticks(width > 500 ? 7 : 3).map((tick) => {
-      return `<text class="tick" x="${round(x(tick))}" y="${height - 8}" text-anchor="middle">${markup(x.tickFormat()(tick))}</text>`;
+    const ticks = width > 500 ? 7 : 3;
+    const format = x.tickFormat(ticks, timeForm(to - from));
+    const labels = x.ticks(ticks).map((tick) => {
+      return `<text class="tick" x="${round(x(tick))}" y="${height - 8}" text-anchor="middle">${markup(format(tick))}</text>`;
     });
     return svg(width, height, className, title, [...rows, ...bars, ...labels].join(""));
   }).join("");
+}
+
+const MINUTE_MS = 60_000;
+const DAY_MS = 86_400_000;
+
+/** As the rest of the page writes times, on a clock of 24 hours: d3's own 09:30 is in the evening as well. */
+function timeForm(spanMs: number): string {
+  if (spanMs < 10 * MINUTE_MS) return "%H:%M:%S";
+  if (spanMs < 1.5 * DAY_MS) return "%H:%M";
+  if (spanMs < 8 * DAY_MS) return "%m-%d %H:%M";
+  return "%Y-%m-%d";
 }
 
 const BAR = { width: 360, height: 30, thickness: 8 };

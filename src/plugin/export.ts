@@ -3,13 +3,14 @@
 
 // `export`: the state as files for Git, and what differs from the files.
 
+import { existsSync } from "node:fs";
 import { relative } from "node:path";
 import { createTwoFilesPatch } from "diff";
 import type { Report } from "../api/v1alpha1.ts";
 import { pathOf } from "../sinks/directory.ts";
 import type { Flags } from "./arguments.ts";
 import type { Colors } from "./colors.ts";
-import { plain } from "./escape.ts";
+import { plain, shellWord } from "./escape.ts";
 import { applyPlan, type Plan, planExport } from "./export-directory.ts";
 import { exportText } from "./export-form.ts";
 import { EXIT, type ExitCode, wrongCall } from "./problem.ts";
@@ -25,6 +26,12 @@ export async function exportReports(session: Session, flags: Flags): Promise<Exi
   if (directory === "") throw wrongCall("the directory is empty text; did a variable have no value?");
   if (flags.from !== undefined && check === undefined && flags.from === out) {
     throw wrongCall("--from and --out are the same directory");
+  }
+  // One that is misspelt would be up to date with a namespace that has no reports.
+  if (check !== undefined && !existsSync(check)) {
+    throw wrongCall(
+      `--check ${plain(check)} is not there: write it with \`kubectl violations export --out ${shellWord(check)}\``,
+    );
   }
   const plan = await planFor(session, flags, directory);
   const { terminal } = session;

@@ -49,6 +49,19 @@ describe("the page", () => {
     expect(readFileSync(file, "utf8")).toBe((await plugin(["audit", "-A"])).out);
   });
 
+  test.each([
+    ["2026-11-23T01:59:00.000000Z", "21:00"],
+    ["2026-11-26T20:00:00.000000Z", "11-23 12:00"],
+    ["2026-12-22T20:00:00.000000Z", "2026-11-29"],
+    ["2026-11-22T20:05:00.000000Z", "20:01:00"],
+  ])("its time axis up to %s has %s, on a clock of 24 hours", async (lastSeen, label) => {
+    const one = violation({ firstSeen: "2026-11-22T20:00:00.000000Z", lastSeen });
+    const { out } = await plugin(["audit", "-A"], { reports: [report("p", [one])] });
+    const labels = [...out.matchAll(/text-anchor="middle">([^<]+)</g)].map(([, text]) => text);
+    expect(labels).toContain(label);
+    expect(labels.join()).not.toMatch(/[AP]M|[a-z]/);
+  });
+
   test("says what was left out, and which filters were set", async () => {
     const many = Array.from({ length: 1003 }, (_, n) => violation({ id: n.toString(16).padStart(16, "0") }));
     const { out } = await plugin(["audit", "-n", "shop", "--severity", "low"], {

@@ -279,6 +279,10 @@ describe("a directory that can't be used", () => {
   test.each([
     [["export"], "say where to: --out DIR writes, --check DIR compares; one of the two"],
     [["export", "--out", "a", "--check", "a"], "say where to"],
+    [
+      ["export", "-n", "empty", "--check", "/no where"],
+      "is not there: write it with `kubectl violations export --out '/no where'`",
+    ],
     [["export", "--out", ""], "the directory is empty text"],
     [["export", "--from", "a", "--out", "a"], "--from and --out are the same directory"],
   ])("%j", async (argv, message) => {
