@@ -5,7 +5,7 @@
 // is installed with no values but the image's name, a relay runs in a pod, and its alerts name pods that run there.
 // Skipped where the machine can't have a node or build an image; the title says what is missing.
 
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -198,6 +198,92 @@ describe.skipIf(missing !== "")(`the operator on a real node (${missing || "here
     await helm("rollback", RELEASE, "1", "--wait", "--timeout", "180s");
     expect(told(await allReports(node))).toBe(pushed);
     expect(await leader()).toMatch(/^policy-violation-operator-/);
+  });
+
+  /** The operator's process in a pod, as this machine sees it. */
+  function pidOf(pod: string): number {
+    const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+    const pid = pids.find((one) => {
+      try {
+        const isOperator = readFileSync(`/proc/${one}/cmdline`, "utf8").includes(
+          "/app/policy-violation-operator.cjs",
+        );
+        return (
+          isOperator && readFileSync(`/proc/${one}/environ`, "utf8").split("\0").includes(`POD_NAME=${pod}`)
+        );
+      } catch {
+        // It has ended meanwhile.
+        return false;
+      }
+    });
+    if (pid === undefined) throw new Error(`no process of ${pod}`);
+    return Number(pid);
+  }
+
+  /** Whether a replica could take over from the leader without a gap: a kill before that is told as a gap. */
+  async function isStandbyInStep(): Promise<boolean> {
+    const names = ["get", "pods", ...IN, "-l", `app.kubernetes.io/instance=${RELEASE}`];
+    const pods = await node.kubectl([...names, "-o", "jsonpath={.items[*].metadata.name}"]);
+    const scrapes = pods
+      .split(" ")
+      .map((pod) =>
+        node.kubectl(["get", "--raw", `/api/v1/namespaces/${NAMESPACE}/pods/${pod}:8080/proxy/metrics`]),
+      );
+    // One that just ends answers nothing.
+    const texts = (await Promise.allSettled(scrapes)).map((one) =>
+      one.status === "fulfilled" ? one.value : "",
+    );
+    return texts.length === 2 && texts.some((text) => /^policy_violation_standby_in_step 1$/m.test(text));
+  }
+
+  async function underLoad(disturb: (leader: string) => Promise<unknown>): Promise<void> {
+    await node.kubectl(["rollout", "status", `deployment/${RELEASE}`, ...IN, "--timeout=120s"]);
+    await eventually("both replicas read", async () => (await relay()).clients === 2, 120_000);
+    await eventually("the standby is in step", isStandbyInStep, 120_000);
+    await flood(1500, 50);
+    await eventually("a third is sent", async () => (await relay()).pushed > pushed - 1000, 120_000);
+    await disturb(await leader());
+    await allTold();
+  }
+
+  test("the leader's pod is deleted under load: the totals are exact", async () => {
+    await underLoad((pod) => node.kubectl(["delete", "pod", pod, ...IN, "--wait=false"]));
+  });
+
+  test("the leader's process is killed under load: the totals are exact", async () => {
+    await underLoad(async (pod) => process.kill(pidOf(pod), "SIGKILL"));
+  });
+
+  test("a rolling upgrade under load: the totals are exact", async () => {
+    await underLoad(() =>
+      helm(
+        "upgrade",
+        RELEASE,
+        CHART,
+        "--reuse-values",
+        "--set-string",
+        "podAnnotations.turn=3",
+        "--wait",
+        "--timeout",
+        "180s",
+      ),
+    );
+  });
+
+  test("the leader's pod is evicted under load: the totals are exact", async () => {
+    await underLoad(async (pod) => {
+      const eviction = {
+        apiVersion: "policy/v1",
+        kind: "Eviction",
+        metadata: { name: pod, namespace: NAMESPACE },
+      };
+      const { status } = await node.request(
+        "POST",
+        `/api/v1/namespaces/${NAMESPACE}/pods/${pod}/eviction`,
+        eviction,
+      );
+      expect(status).toBe(201);
+    });
   });
 
   test("uninstall leaves the reports and no pod", async () => {
