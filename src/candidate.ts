@@ -24,12 +24,14 @@ export interface CandidateParts {
 }
 
 /**
- * Times the Lease's duration that a standby which reads nothing is not ready: a rollout then waits until it could take
- * over. After that it is the relay that is down, for the leader as well, and nothing would be won by waiting.
+ * Times the Lease's duration that a standby which is not in step is not ready: a rollout or an eviction then waits until
+ * it could take over without a gap. After that it is the relay that is down, or the leader that can't write, and nothing
+ * would be won by waiting.
  */
 const PATIENCE_LEASES = 2;
 
 const NOT_OPEN = "the alert stream is not open";
+const NOT_YET_WRITTEN = "the leader has yet to write what came before this replica read";
 const NOT_THE_LEADER = { kind: "retry", message: "not the leader" } as const;
 
 /** One of several replicas. */
@@ -37,8 +39,8 @@ export class Candidate {
   readonly elector: LeaderElector;
   readonly #parts: CandidateParts;
   readonly #watch: ReportWatch;
-  /** When the alert stream was seen open last, or else when this replica began. Milliseconds since the epoch. */
-  #readingMs: number;
+  /** When this replica was seen in step last, or else when it began. Milliseconds since the epoch. */
+  #inStepMs: number;
 
   constructor(parts: CandidateParts) {
     const { config, client, clock, logger, pipeline } = parts;
@@ -46,7 +48,7 @@ export class Candidate {
       config.leaderElection;
     this.#parts = parts;
     this.#watch = createReportWatch({ client, clock, logger });
-    this.#readingMs = clock.nowMs();
+    this.#inStepMs = clock.nowMs();
     const options = {
       namespace: leaseNamespace,
       name: leaseName,
@@ -88,13 +90,13 @@ export class Candidate {
   /** How it stands, for the probes. */
   leadership(): Leadership {
     const { elector } = this;
-    const { coverage } = this.#parts.pipeline();
     if (elector.isLeader) return { isLeader: true, ok: true, detail: "leader" };
     if (elector.problem !== undefined) return { isLeader: false, ok: false, detail: elector.problem };
     const leader = `standby; leader is ${elector.holder ?? "not known"}`;
-    const behind = this.#watch.problem ?? (coverage.continuousSinceMs === undefined ? NOT_OPEN : undefined);
+    const { problem } = this.#watch;
+    const behind = problem ?? this.#behind;
     if (behind === undefined) return { isLeader: false, ok: true, detail: leader };
-    const ok = behind === NOT_OPEN && !this.#isPatient;
+    const ok = problem === undefined && !this.#isPatient;
     return { isLeader: false, ok, detail: `${leader}; not in step with it: ${behind}` };
   }
 
@@ -103,16 +105,22 @@ export class Candidate {
     return this.#parts.pipeline().isInStepWith(this.elector.told.unwrittenSinceMs);
   }
 
-  /** Whether the stream may be about to open. */
+  /** Why a takeover would leave a gap now; undefined when it would not. */
+  get #behind(): string | undefined {
+    if (this.isInStep) return undefined;
+    return this.#parts.pipeline().coverage.continuousSinceMs === undefined ? NOT_OPEN : NOT_YET_WRITTEN;
+  }
+
+  /** Whether this replica may be about to come in step. */
   get #isPatient(): boolean {
     const { clock, config } = this.#parts;
-    return clock.nowMs() - this.#readingMs < PATIENCE_LEASES * config.leaderElection.leaseDurationMs;
+    return clock.nowMs() - this.#inStepMs < PATIENCE_LEASES * config.leaderElection.leaseDurationMs;
   }
 
   async #keepUp(until: AbortSignal): Promise<void> {
     const { clock, config, pipeline } = this.#parts;
     while (!until.aborted) {
-      if (pipeline().coverage.continuousSinceMs !== undefined) this.#readingMs = clock.nowMs();
+      if (this.isInStep) this.#inStepMs = clock.nowMs();
       pipeline().onLeaderTold(this.elector.told.unwrittenSinceMs);
       await clock.sleep(config.leaderElection.retryPeriodMs, until);
     }

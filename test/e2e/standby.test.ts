@@ -103,6 +103,18 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       await expectExact(sent);
     });
 
+    test("a standby is not ready before it could take over without a gap", async () => {
+      const leader = replicas.start(cluster.kubeconfigPath);
+      await leader.logged("leading");
+      const standby = replicas.start(cluster.kubeconfigPath);
+      const behind = "not in step with it: the leader has yet to write what came before this replica read";
+      await eventually("a standby that reads and is not ready", async () => {
+        const { status, body } = await standby.get("/readyz");
+        return status === 503 && body.includes(behind);
+      });
+      await inStep(standby);
+    });
+
     test("without a relay a standby waits, and is ready all the same; with one it is in step", async () => {
       const env = { PVO_LEADER_ELECTION_LEASE_DURATION_MS: "10000" };
       await node.stop();

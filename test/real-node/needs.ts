@@ -38,9 +38,14 @@ export function cniDir(): string | undefined {
   return CNI_DIRS.find((dir) => CNI_PLUGINS.every((plugin) => isProgram(join(dir, plugin))));
 }
 
+/** Tells what of the machine itself keeps a node from running here, the parts aside; empty when nothing does. */
+export function whyNoMachine(): string[] {
+  return [...whyNoNamespaces(), ...missingPrograms()];
+}
+
 /** Tells why no node can run here and what to do about it, or undefined when one can. */
 export function whyNoNode(): string | undefined {
-  const why = [...whyNoNamespaces(), ...missingPrograms()];
+  const why = whyNoMachine();
   const { missing } = pathsOf(locateParts([...TEST_PARTS, ...NODE_PARTS]));
   if (missing !== undefined) why.push(`${missing} (those of a node: \`npm run parts -- --node\`)`);
   return why.length === 0 ? undefined : why.join("; ");

@@ -123,16 +123,10 @@ describe.skipIf(missing !== "")(`the operator on a real node (${missing || "here
     });
   }
 
+  /** The pod that leads; while the Lease is free, after a leader has ended, the next one. */
   async function leader(): Promise<string> {
-    const holder = await node.kubectl([
-      "get",
-      "lease",
-      RELEASE,
-      ...IN,
-      "-o",
-      "jsonpath={.spec.holderIdentity}",
-    ]);
-    return holder.replace(/_.*$/, "");
+    const holder = ["get", "lease", RELEASE, ...IN, "-o", "jsonpath={.spec.holderIdentity}"];
+    return await eventually("somebody leads", async () => (await node.kubectl(holder)).replace(/_.*$/, ""));
   }
 
   test("helm install, with no value but the image's name, gives two ready pods before KubeArmor is there", async () => {
