@@ -5,11 +5,12 @@
 // Invariant: a file that is no report of ours is never written, moved or removed, and no link is followed.
 
 import type { Dirent } from "node:fs";
-import { mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from "node:fs/promises";
+import { readdir, readFile, rename, rm, rmdir, writeFile } from "node:fs/promises";
 import { dirname, join, relative, resolve } from "node:path";
 import { CLUSTER_REPORT_PLURAL, REPORT_PLURAL } from "../api/names.ts";
 import type { Report } from "../api/v1alpha1.ts";
 import { CLUSTER_DIRECTORY, parseReport, pathOf } from "../sinks/directory.ts";
+import { makeFolder } from "../sinks/make-folder.ts";
 import { isSummaryExport } from "./export-form.ts";
 import { EXIT, messageOf, Problem } from "./problem.ts";
 import type { ReportSource, Scope } from "./report-source.ts";
@@ -180,7 +181,7 @@ export async function applyPlan({ directory, changes }: Plan): Promise<void> {
 }
 
 async function store(path: string, text: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
+  await makeFolder(dirname(path));
   const temporary = join(dirname(path), ".export.tmp");
   try {
     await writeFile(temporary, text, { flag: "wx" });

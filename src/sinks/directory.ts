@@ -5,7 +5,7 @@
 // Invariant: writes only below its directory, and a reader never sees half a file.
 
 import { createHash } from "node:crypto";
-import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { parse, stringify } from "yaml";
 import {
@@ -17,6 +17,7 @@ import {
 } from "../api/names.ts";
 import type { ObjectMeta, Report } from "../api/v1alpha1.ts";
 import { assert } from "../lib/assert.ts";
+import { makeFolder } from "./make-folder.ts";
 import { type ReadResult, type ReportRef, type ReportSink, SinkError } from "./sink.ts";
 
 /** Not a legal namespace name, so it can't collide with one. */
@@ -56,7 +57,7 @@ export function createDirectorySink(directory: string): ReportSink {
   async function store(path: string, text: string): Promise<void> {
     temporaryFiles += 1;
     const temporary = join(dirname(path), `.${temporaryFiles}.tmp`);
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolder(dirname(path));
     try {
       await writeFile(temporary, text);
       await rename(temporary, path);

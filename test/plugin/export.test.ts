@@ -250,6 +250,12 @@ describe("a directory that can't be used", () => {
     });
   });
 
+  test.skipIf(process.platform !== "linux")("takes no folder, and says that it is not there", async () => {
+    const { code, err } = await plugin(["export", "-A", "--out", "/proc/reports"]);
+    expect(code).toBe(2);
+    expect(err).toMatch(/^error: cannot use \/proc\/reports\/\S+: /);
+  });
+
   test.skipIf(process.getuid?.() === 0)("may not be read", async () => {
     const dir = directory(true);
     chmodSync(join(dir, "default"), 0);

@@ -112,6 +112,7 @@ const ALLOWED: Record<string, readonly string[]> = {
     "src/kube/api-error.ts",
     "type:src/kube/client.ts",
     "src/sinks/directory.ts",
+    "src/sinks/make-folder.ts",
     "node:*",
     "commander",
     "d3-scale",
@@ -299,12 +300,8 @@ describe("the language", () => {
     ["no debugger", /\bdebugger\b/],
   ])("has %s", (_name, pattern) => {
     // A file that a tool reads must export what the tool wants.
-    expect(
-      uses(
-        ALL.filter(({ path }) => !path.endsWith(".config.ts")),
-        pattern,
-      ),
-    ).toEqual([]);
+    const files = ALL.filter(({ path }) => !path.endsWith(".config.ts"));
+    expect(uses(files, pattern)).toEqual([]);
   });
 
   it("has no any, but where the linter was told why", () => {
