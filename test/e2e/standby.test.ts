@@ -25,7 +25,7 @@ import {
   told,
   watchCounts,
 } from "../support/replicas.ts";
-import { allReports } from "../support/reports.ts";
+import { allReports, report } from "../support/reports.ts";
 
 const missing = whyNoCluster();
 const PER_SECOND = 1000;
@@ -141,6 +141,40 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
         await standby.logged("leading");
       });
       await expectExact(sent);
+    });
+
+    test("the leader is killed, and what is accepted stays so, counted exactly", async () => {
+      const [leader, standby] = await replicas.pair(cluster.kubeconfigPath);
+      const match = { policy: "no-package-managers" };
+      await cluster.apply(
+        `${JSON.stringify({
+          apiVersion: "reports.kubearmor.com/v1alpha1",
+          kind: "AcceptedViolation",
+          metadata: { name: "packages", namespace: "shop" },
+          spec: { match, reason: "the takeover is to keep it" },
+        })}\n`,
+      );
+      /** Of each report of the load, what is accepted and what is open. */
+      const split = async (name: string, namespace: string) => {
+        const { summary } = (await report(cluster, namespace, name)) ?? {};
+        return { accepted: summary?.accepted?.occurrences, open: summary?.open?.occurrences };
+      };
+      const sent = await loadWhile(async () => {
+        await written(7);
+        await leader.kill();
+        await standby.logged("leading");
+      });
+      await expectExact(sent);
+      const all = expected(sent);
+      expect(await split("no-package-managers", "shop")).toEqual({
+        accepted: all["shop/no-package-managers"],
+        open: 0,
+      });
+      expect(await split("no-package-managers", "bank")).toEqual({
+        accepted: undefined,
+        open: all["bank/no-package-managers"],
+      });
+      await cluster.kubectl(["delete", "av", "-n", "shop", "packages"]);
     });
 
     test("the leader stands still for longer than its Lease, goes on, and ends", async () => {
