@@ -129,7 +129,8 @@ describe.skipIf(missing !== "")(`the operator on a real node (${missing || "here
   /** The pod that leads; while the Lease is free, after a leader has ended, the next one. */
   async function leader(): Promise<string> {
     const holder = ["get", "lease", RELEASE, ...IN, "-o", "jsonpath={.spec.holderIdentity}"];
-    return await eventually("somebody leads", async () => (await node.kubectl(holder)).replace(/_.*$/, ""));
+    const name = async () => (await node.kubectl(holder)).replace(/_.*$/, "");
+    return await eventually("somebody leads", async () => (await name()) || undefined);
   }
 
   test("helm install, with no value but the image's name, gives two ready pods before KubeArmor is there", async () => {
