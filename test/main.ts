@@ -83,5 +83,8 @@ process.exit([...runs.map(({ ok }) => ok), ...checks].every(Boolean) ? 0 : 1);
 function runWholeInCi(): Run[] {
   const tests = runTests("tests", "--exclude", "test/real-node/**");
   process.env["PVO_TEST_NODE"] = "1";
-  return [tests, runTests("tests on a real node", "--no-file-parallelism", "test/real-node")];
+  const onNode = runTests("tests on a real node", "--no-file-parallelism", "test/real-node");
+  // To an operator of the benchmark it would be a setting that does not exist.
+  delete process.env["PVO_TEST_NODE"];
+  return [tests, onNode];
 }
