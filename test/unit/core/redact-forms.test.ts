@@ -93,7 +93,7 @@ const SECRET: readonly string[] = [
   `CONSUL_HTTP_TOKEN=${S}`,
   `terraform apply -var "db_password=${S}"`,
   `terraform apply -var=token=${S}`,
-  `npm config set //registry.npmjs.org/:_authToken=${S}`,
+  `npm config set //npm.example.org/:_authToken=${S}`,
   `npm config set _auth ${S}`,
   `NPM_TOKEN=${S}`,
   `echo "//r/:_password=${S}" > .npmrc`,
