@@ -67,7 +67,9 @@ const lacking = [whyNoNode(), whyNoImages()].filter((why) => why !== undefined).
 const wanted = process.env["PVO_TEST_NODE"] === "1";
 const missing = wanted ? lacking : "it takes minutes: `npm run test:node`";
 
-describe.skipIf(missing !== "")(`the operator on a real node (${missing || "here"})`, () => {
+const NAME = `the operator on a real node (${missing || "here"})`;
+
+describe.skipIf(missing !== "")(NAME, { timeout: 600_000 }, () => {
   let node: RealNode;
   let pods: string[];
   let pushed = 0;
@@ -237,7 +239,8 @@ describe.skipIf(missing !== "")(`the operator on a real node (${missing || "here
   async function underLoad(disturb: (leader: string) => Promise<unknown>): Promise<void> {
     await node.kubectl(["rollout", "status", `deployment/${RELEASE}`, ...IN, "--timeout=120s"]);
     await bothRead();
-    await eventually("the standby is in step", isStandbyInStep, 120_000);
+    // After a takeover it takes up to a minute or two until all is written that came around it.
+    await eventually("the standby is in step", isStandbyInStep, 240_000);
     await flood(1500, 50);
     await eventually("a third is sent", async () => (await relay()).pushed > pushed - 1000, 120_000);
     await disturb(await leader());
