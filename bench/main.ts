@@ -13,7 +13,9 @@ import { removeAtOurEnd } from "../test/support/process.ts";
 import { SCENARIOS } from "./scenarios.ts";
 import { alertSourceProgram } from "./support/alert-source.ts";
 import { type BenchArguments, parseBenchArguments, usage } from "./support/arguments.ts";
+import { JsonProcess } from "./support/json-process.ts";
 import { machineFacts } from "./support/machine.ts";
+import { BenchOperator } from "./support/operator.ts";
 import { type Outcome, resultsPage, rowLine, table } from "./support/results.ts";
 import { type Bench, type Scenario, Skipped } from "./support/scenario.ts";
 
@@ -62,6 +64,10 @@ async function measure(scenario: Scenario, bench: Bench): Promise<Outcome> {
     }
     print(`  failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
     return { name, about, failed: error instanceof Error ? error.message : String(error) };
+  } finally {
+    // The next scenario is to have the machine for itself.
+    await BenchOperator.endAll();
+    await JsonProcess.stopAll();
   }
 }
 

@@ -25,6 +25,7 @@ interface Waiter {
 }
 
 export class JsonProcess {
+  static readonly #running = new Set<JsonProcess>();
   readonly #name: string;
   readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
   readonly #exited: Promise<void>;
@@ -38,20 +39,28 @@ export class JsonProcess {
     this.#child = spawn(file, args, { stdio: ["pipe", "pipe", "pipe"], env: { ...process.env, ...env } });
     this.#exited = new Promise((resolve) => {
       this.#child.once("close", (code, signal) => {
+        JsonProcess.#running.delete(this);
         this.#end(`ended with ${signal ?? code}`);
         resolve();
       });
       this.#child.once("error", (error) => {
+        JsonProcess.#running.delete(this);
         this.#end(error.message);
         resolve();
       });
     });
+    JsonProcess.#running.add(this);
     // A child that is gone is told of by its end.
     this.#child.stdin.on("error", () => undefined);
     this.#child.stderr.on("data", (text: Buffer) => {
       this.#stderr = (this.#stderr + text.toString()).slice(-4000);
     });
     createInterface(this.#child.stdout).on("line", (line) => this.#take(JSON.parse(line) as Line));
+  }
+
+  /** Stops those that are still there: what has failed may not have come to it. */
+  static async stopAll(): Promise<void> {
+    await Promise.all([...JsonProcess.#running].map((process) => process.stop()));
   }
 
   get pid(): number {

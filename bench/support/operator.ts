@@ -46,12 +46,19 @@ export async function emptyCluster(bench: Bench, namespaces: number): Promise<Ku
 }
 
 export class BenchOperator {
+  static readonly #running = new Set<BenchOperator>();
   readonly process: OperatorProcess;
   readonly #loopFile: string;
 
   private constructor(process: OperatorProcess, loopFile: string) {
     this.process = process;
     this.#loopFile = loopFile;
+    BenchOperator.#running.add(this);
+  }
+
+  /** Ends those that are still there: what has failed may not have come to it. */
+  static async endAll(): Promise<void> {
+    await Promise.all([...BenchOperator.#running].map((operator) => operator.end()));
   }
 
   /** Starts the bundle; resolves at once. */
@@ -105,6 +112,7 @@ export class BenchOperator {
 
   /** Ends it at once: what is unwritten is of no use to anyone. */
   async end(): Promise<void> {
+    BenchOperator.#running.delete(this);
     await this.process.kill();
   }
 }
