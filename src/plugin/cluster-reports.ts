@@ -18,6 +18,7 @@ import {
 import type { Report } from "../api/v1alpha1.ts";
 import { ApiError } from "../kube/api-error.ts";
 import type { ApiRequester } from "../kube/client.ts";
+import { listItems } from "../kube/list.ts";
 import { shellWord } from "./escape.ts";
 import { type Heartbeat, heartbeatOf, type LeaseObject } from "./heartbeat.ts";
 import { EXIT, Problem } from "./problem.ts";
@@ -31,9 +32,6 @@ export interface ClusterReportsOptions {
 }
 
 const BASE = `/apis/${API_GROUP}/${API_VERSION}`;
-/** A paging token lives for minutes; a list that keeps outliving it is not going to end. */
-const MAX_RESTARTS = 3;
-
 const LEASES = "/apis/coordination.k8s.io/v1";
 /** Where the operator is installed, unless somebody chose another namespace. */
 const USUAL_NAMESPACE = "kubearmor";
@@ -44,7 +42,6 @@ const COMPLETION_TIMEOUT_MS = 2000;
 
 interface Page {
   items?: unknown[];
-  metadata?: { continue?: string };
 }
 
 /** Returns the source that reads a cluster's reports. */
@@ -53,23 +50,18 @@ export function clusterReports(options: ClusterReportsOptions): ReportSource {
 
   async function* listKind(plural: string, namespace: string | undefined): AsyncIterable<Report> {
     const path = `${BASE}/${namespace === undefined ? "" : `namespaces/${encodeURIComponent(namespace)}/`}${plural}`;
-    const seen = new Set<string>();
-    for (let restarts = 0; ; restarts++) {
-      try {
-        for await (const item of pages(options, path)) {
-          const report = asReport(item, plural === REPORT_PLURAL ? REPORT_KIND : CLUSTER_REPORT_KIND);
-          const key = `${report.metadata.namespace ?? ""}/${report.metadata.name}`;
-          if (seen.has(key)) continue;
-          seen.add(key);
-          yield report;
-        }
-        break;
-      } catch (error) {
-        if (error instanceof ApiError && error.code === "Expired" && restarts < MAX_RESTARTS) continue;
-        throw toProblem(error, plural, namespace);
+    // The same names again and again: an answer shrinks to a tenth and less when compressed.
+    const request = { path, pageSize: options.pageSize ?? 500, mayCompress: true, signal };
+    let isEmpty = true;
+    try {
+      for await (const item of listItems(client, request)) {
+        isEmpty = false;
+        yield asReport(item, plural === REPORT_PLURAL ? REPORT_KIND : CLUSTER_REPORT_KIND);
       }
+    } catch (error) {
+      throw toProblem(error, plural, namespace);
     }
-    if (seen.size === 0 && namespace !== undefined) await checkNamespace(namespace);
+    if (isEmpty && namespace !== undefined) await checkNamespace(namespace);
   }
 
   /** An empty answer may be a misspelt namespace: nothing else tells. Who may not look, is believed. */
@@ -147,31 +139,6 @@ async function heartbeat({ client, signal }: ClusterReportsOptions, nowMs: numbe
     }
   }
   return { state: "unknown", why };
-}
-
-async function* pages(options: ClusterReportsOptions, path: string): AsyncIterable<unknown> {
-  let limit = options.pageSize ?? 500;
-  let token: string | undefined;
-  do {
-    let page: Page | undefined;
-    try {
-      page = await options.client.request<Page>({
-        method: "GET",
-        path,
-        query: { limit, continue: token },
-        // The same names again and again: an answer shrinks to a tenth and less.
-        mayCompress: true,
-        signal: options.signal,
-      });
-    } catch (error) {
-      if (!(error instanceof ApiError) || error.code !== "TooLarge" || limit === 1) throw error;
-      limit = Math.ceil(limit / 2);
-      continue;
-    }
-    yield* page?.items ?? [];
-    token = page?.metadata?.continue || undefined;
-    if (token === undefined) return;
-  } while (true);
 }
 
 /** Checks what the commands rely on; the CRD's schema has checked the rest. */

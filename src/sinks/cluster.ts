@@ -19,6 +19,7 @@ import {
 import type { ObjectMeta, Report } from "../api/v1alpha1.ts";
 import { ApiError } from "../kube/api-error.ts";
 import type { ApiRequester } from "../kube/client.ts";
+import { listItems } from "../kube/list.ts";
 import type { Logger } from "../telemetry/log.ts";
 import {
   type ReadResult,
@@ -41,8 +42,6 @@ export const BASE = `/apis/${API_GROUP}/${API_VERSION}`;
 const WRITE_QUERY = { fieldManager: FIELD_MANAGER, fieldValidation: "Strict" };
 /** What was sent need not come back: of a report at its limit that is 256 KiB to be read, for three fields. */
 const METADATA_FIRST = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
-/** A paging token lives for minutes; a list that keeps outliving it is not going to end. */
-const MAX_LIST_RESTARTS = 3;
 const INSTALL_HINT = "install the CRDs: kubectl apply -f crds/";
 
 /** The kinds of refusal that only a person can mend. */
@@ -54,29 +53,19 @@ export function createClusterSink(options: ClusterSinkOptions): ReportSink {
   const pageSize = options.pageSize ?? 500;
 
   async function* listKind(plural: string, kind: Report["kind"], signal: AbortSignal): AsyncIterable<Report> {
-    const seen = new Set<string>();
-    for (let restarts = 0; ; restarts++) {
-      try {
-        for await (const item of pages(client, plural, pageSize, signal)) {
-          const report = asReport(item, kind);
-          if (report === undefined) {
-            logger.warn(
-              { kind, name: nameOf(item) },
-              "a stored report is not of the expected form and is left alone; delete it to have it written anew",
-            );
-            continue;
-          }
-          const key = `${report.metadata.namespace ?? ""}/${report.metadata.name}`;
-          if (seen.has(key)) continue;
-          seen.add(key);
-          yield report;
-        }
-        return;
-      } catch (error) {
-        if (!(error instanceof ApiError)) throw error;
-        if (error.code === "Expired" && restarts < MAX_LIST_RESTARTS) continue;
-        throw listError(error);
+    const request = { path: `${BASE}/${plural}`, labelSelector: SELECTOR, pageSize, signal };
+    try {
+      for await (const item of listItems(client, request)) {
+        const report = asReport(item, kind);
+        if (report !== undefined) yield report;
+        else
+          logger.warn(
+            { kind, name: nameOf(item) },
+            "a stored report is not of the expected form and is left alone; delete it to have it written anew",
+          );
       }
+    } catch (error) {
+      throw error instanceof ApiError ? listError(error) : error;
     }
   }
 
@@ -139,35 +128,6 @@ export function createClusterSink(options: ClusterSinkOptions): ReportSink {
 
 /** Which objects are ours. */
 export const SELECTOR = `${MANAGED_BY_LABEL}=${PRODUCT}`;
-
-/** All items of one kind; a page beyond the client's bound is asked for again at half the size. */
-async function* pages(
-  client: ApiRequester,
-  plural: string,
-  pageSize: number,
-  signal: AbortSignal,
-): AsyncIterable<unknown> {
-  let limit = pageSize;
-  let token: string | undefined;
-  do {
-    let page: { items?: unknown[]; metadata?: { continue?: string } };
-    try {
-      page = await client.request({
-        method: "GET",
-        path: `${BASE}/${plural}`,
-        query: { labelSelector: SELECTOR, limit, continue: token },
-        signal,
-      });
-    } catch (error) {
-      if (!(error instanceof ApiError) || error.code !== "TooLarge" || limit === 1) throw error;
-      limit = Math.ceil(limit / 2);
-      continue;
-    }
-    yield* page?.items ?? [];
-    token = page?.metadata?.continue || undefined;
-    if (token === undefined) return;
-  } while (true);
-}
 
 function collectionPath(ref: ReportRef): string {
   if (ref.namespace === undefined) return `${BASE}/${CLUSTER_REPORT_PLURAL}`;
