@@ -10,7 +10,7 @@ import type { Alert } from "../../src/api/alert.ts";
 import type { WireAlert } from "../kubearmor-node/alerts.ts";
 import { startNode } from "../kubearmor-node/server.ts";
 import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
-import { alert } from "../support/gen.ts";
+import { wireAlert } from "../support/gen.ts";
 import { eventually, OperatorProcess } from "../support/operator.ts";
 import { report } from "../support/reports.ts";
 import { manifest } from "../support/sample-objects.ts";
@@ -23,8 +23,7 @@ let pid = 1;
 
 /** An alert that is no duplicate of another one. */
 function wire(mods: Partial<Alert>): WireAlert {
-  const { ATags, ...rest } = alert({ UpdatedTime: new Date().toISOString(), HostPID: pid++ }, mods);
-  return { ...rest, ATags: [...ATags] } as WireAlert;
+  return wireAlert({ UpdatedTime: new Date().toISOString(), HostPID: pid++ }, mods);
 }
 
 function acceptance(name: string, spec: unknown, namespace = "shop"): string {

@@ -9,11 +9,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { buildPlugin } from "../../scripts/plugin.ts";
-import type { WireAlert } from "../kubearmor-node/alerts.ts";
 import { startNode } from "../kubearmor-node/server.ts";
 import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
 import { documentedObjects, type ShownObject } from "../support/documented-manifests.ts";
-import { alert } from "../support/gen.ts";
+import { wireAlert } from "../support/gen.ts";
 import { eventually, OperatorProcess } from "../support/operator.ts";
 import { type RunResult, run } from "../support/process.ts";
 import { manifest } from "../support/sample-objects.ts";
@@ -45,8 +44,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
 
     /** Just now: the gate looks at the last three minutes, and a slow machine may need them. */
     function violate(): void {
-      const { ATags, ...rest } = alert({ UpdatedTime: new Date().toISOString() });
-      node.push([{ ...rest, ATags: [...ATags] } as WireAlert]);
+      node.push([wireAlert({ UpdatedTime: new Date().toISOString() })]);
     }
 
     const apply = (object: object, ...more: string[]) =>

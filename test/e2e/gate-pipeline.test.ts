@@ -10,11 +10,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { buildPlugin } from "../../scripts/plugin.ts";
-import type { WireAlert } from "../kubearmor-node/alerts.ts";
 import { startNode } from "../kubearmor-node/server.ts";
 import { locateParts, pathsOf } from "../parts/parts.ts";
 import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
-import { alert } from "../support/gen.ts";
+import { wireAlert } from "../support/gen.ts";
 import { eventually, OperatorProcess } from "../support/operator.ts";
 import { type RunResult, run } from "../support/process.ts";
 import { manifest } from "../support/sample-objects.ts";
@@ -74,12 +73,8 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
         env: { PVO_LEADER_ELECTION_LEASE_NAMESPACE: "kubearmor", PVO_REPORTS_MIN_INTERVAL_MS: "200" },
       });
       await node.waitForClients();
-      const { ATags, ...rest } = alert({
-        UpdatedTime: new Date().toISOString(),
-        PodName: "web-1",
-        Resource: "/usr/bin/apt-get update",
-      });
-      node.push([{ ...rest, ATags: [...ATags] } as WireAlert]);
+      const apt = { UpdatedTime: new Date().toISOString(), Resource: "/usr/bin/apt-get update" };
+      node.push([wireAlert({ PodName: "web-1" }, apt)]);
       await eventually("a report", async () =>
         (await cluster.kubectl(["get", "pvr", "-n", "shop", "-o", "name"])).includes("no-package-managers"),
       );

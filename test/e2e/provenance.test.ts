@@ -4,12 +4,10 @@
 // Reports of a running operator tell which policy object they are about, and follow what becomes of it.
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Alert } from "../../src/api/alert.ts";
 import type { Policy } from "../../src/api/v1alpha1.ts";
-import type { WireAlert } from "../kubearmor-node/alerts.ts";
 import { startNode } from "../kubearmor-node/server.ts";
 import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
-import { alert } from "../support/gen.ts";
+import { wireAlert } from "../support/gen.ts";
 import { eventually, OperatorProcess } from "../support/operator.ts";
 import { policy, policyCrdNames, policyCrds } from "../support/policies.ts";
 import { report } from "../support/reports.ts";
@@ -17,11 +15,6 @@ import { CLUSTER_CRD, NAMESPACED_CRD } from "../unit/api/crd.ts";
 
 const missing = whyNoCluster();
 const NAME = "no-package-managers";
-
-function wire(mods: Partial<Alert>): WireAlert {
-  const { ATags, ...rest } = alert(mods);
-  return { ...rest, ATags: [...ATags] } as WireAlert;
-}
 
 describe.skipIf(missing !== undefined && !process.env["CI"])(
   `provenance (${missing ?? "real parts"})`,
@@ -70,7 +63,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       await cluster.apply(own("first"));
       const first = start();
       await node.waitForClients();
-      node.push([wire({ UpdatedTime: new Date(Date.now() + 60_000).toISOString() })]);
+      node.push([wireAlert({ UpdatedTime: new Date(Date.now() + 60_000).toISOString() })]);
       const found = await told("the object", ({ provenance }) => provenance === "Found");
       expect(found).toMatchObject({
         kind: "KubeArmorPolicy",
@@ -106,7 +99,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
     });
 
     test("a policy that was changed after the newest occurrence says so until there is a newer one", async () => {
-      node.push([wire({ UpdatedTime: "2020-01-01T00:00:00Z", PolicyName: "old-deed" })]);
+      node.push([wireAlert({ UpdatedTime: "2020-01-01T00:00:00Z", PolicyName: "old-deed" })]);
       await cluster.apply(policy("KubeArmorPolicy", "old-deed", { namespace: "shop" }));
       const changed = async (isIt: boolean) =>
         await eventually(`changed: ${isIt}`, async () => {
@@ -115,7 +108,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
         });
       await changed(true);
       node.push([
-        wire({
+        wireAlert({
           UpdatedTime: new Date(Date.now() + 60_000).toISOString(),
           PolicyName: "old-deed",
           HostPID: 7,

@@ -13,6 +13,7 @@ import { createRedactor, type Redact } from "../../src/core/redact.ts";
 import type { RenderOptions } from "../../src/core/report.ts";
 import { type EpochUs, formatMicroTime } from "../../src/core/time.ts";
 import type { Sighting, Violation } from "../../src/core/violation.ts";
+import type { WireAlert } from "../kubearmor-node/alerts.ts";
 
 /** 2026-11-23T10:00:00Z, where the fake clock starts too. */
 export const START_MS = Date.UTC(2026, 10, 23, 10);
@@ -52,6 +53,12 @@ export function alert(...mods: Partial<Alert>[]): Alert {
     } satisfies Partial<Alert>,
     ...mods,
   );
+}
+
+/** The same as a node server sends it. */
+export function wireAlert(...mods: Partial<Alert>[]): WireAlert {
+  const { ATags, ...rest } = alert(...mods);
+  return { ...rest, ATags: [...ATags] } as WireAlert;
 }
 
 /** A host process that touched a file. */
