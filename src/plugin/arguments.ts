@@ -211,6 +211,29 @@ Exit codes: 0 open, 1 shut, 2 wrong call, 3 it could not be found out.
   },
 ];
 
+/** Every name of a flag that a value follows; one name means the same in every command. */
+const VALUED: ReadonlySet<string> = new Set(
+  COMMANDS.flatMap(({ flags }) => flags.flatMap(([text]) => (text.includes("<") ? flagNames(text) : []))),
+);
+
+/** Returns the names in the text of a flag: `-n` and `--namespace` of `-n, --namespace <NAME>`. */
+export function flagNames(text: string): string[] {
+  return [...text.matchAll(/--?[a-zA-Z-]+/g)].map(([name]) => name).filter((name) => name.length > 1);
+}
+
+/** Returns where the first word is that is no flag and no flag's value; -1 if there is none. */
+export function firstWord(argv: readonly string[]): number {
+  return argv.findIndex((word, i) => !word.startsWith("-") && !VALUED.has(argv[i - 1] ?? ""));
+}
+
+/** Returns `argv` with the command in front, for kubectl takes flags before it: `-n shop gate` is `gate -n shop`. */
+export function commandFirst(argv: readonly string[]): readonly string[] {
+  const at = firstWord(argv);
+  const word = argv[at];
+  if (word === undefined || argv.includes("--") || !COMMANDS.some(({ name }) => name === word)) return argv;
+  return [word, ...argv.slice(0, at), ...argv.slice(at + 1)];
+}
+
 /** Returns what a call asks for; `argv` is without the program's own name. */
 export function parseCall(argv: readonly string[], version: string): Call {
   let call: Call | undefined;
@@ -225,7 +248,7 @@ export function parseCall(argv: readonly string[], version: string): Call {
     version: `kubectl-violations ${version}`,
     notes: PROGRAM_NOTES,
   };
-  const said = parseProgram(texts, argv, (program) => {
+  const said = parseProgram(texts, commandFirst(argv), (program) => {
     for (const definition of COMMANDS) addCommand(program, definition, found);
   });
   if (!said) return call ?? { exit: EXIT.usage, stdout: "", stderr: "" };

@@ -4,7 +4,7 @@
 // Completion in the shell: kubectl asks `kubectl_complete-violations`, and the plugin's own scripts ask the same.
 // Invariant: a failure completes to nothing; nobody wants an error in the middle of a command line.
 
-import { COMMANDS, type Flags, parseCall } from "./arguments.ts";
+import { COMMANDS, commandFirst, type Flags, firstWord, flagNames, parseCall } from "./arguments.ts";
 import { plain } from "./escape.ts";
 import { EXIT, type ExitCode, wrongCall } from "./problem.ts";
 import { SEVERITIES } from "./report-view.ts";
@@ -38,9 +38,13 @@ type Open = (flags: Flags) => Session;
 
 /** Prints the completions of the last of `words`, as cobra does: one per line, then what to do with files. */
 export async function complete(words: readonly string[], open: Open): Promise<string> {
-  const current = words.at(-1) ?? "";
+  const last = words.at(-1) ?? "";
+  // As cobra does: of `--policy=bl` only `bl` is completed, and the shell's script puts the rest before it.
+  const [, flag, value] = /^(-[^=]+)=(.*)$/s.exec(last) ?? [];
+  const current = value ?? last;
   try {
-    const found = await candidates(words.slice(0, -1), current, open);
+    const before = [...words.slice(0, -1), ...(flag === undefined ? [] : [flag])];
+    const found = await candidates(commandFirst(before), current, open);
     if (found === undefined) return `${FILES}\n`;
     const fitting = [...new Set(found)].filter((one) => one.startsWith(current));
     return `${fitting.map((one) => `${plain(one)}\n`).join("")}${NO_FILES}\n`;
@@ -63,9 +67,7 @@ async function candidates(
   if (takesValue) return await values(flag, name, before, open);
   if (current.startsWith("-")) return flags.flatMap(([text]) => flagNames(text));
   if (name === "completion") return ["bash", "zsh", "fish"];
-  const isFirst = before.length === 0;
-  const commands = isFirst ? COMMANDS.map((one) => one.name).filter((one) => one !== "list") : [];
-  if (isFirst) return commands;
+  if (firstWord(before) < 0) return COMMANDS.map((one) => one.name).filter((one) => one !== "list");
   if (name === "explain" || name === "readiness") {
     const session = open(flagsOf(before));
     const scope = scopeOf(flagsOf(before), session);
@@ -78,10 +80,6 @@ async function candidates(
     return reports.sort();
   }
   return [];
-}
-
-function flagNames(text: string): string[] {
-  return [...text.matchAll(/--?[a-zA-Z-]+/g)].map(([name]) => name).filter((name) => name.length > 1);
 }
 
 async function values(
@@ -128,14 +126,24 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   bash: `# Completion of ${PROGRAM} for bash. With kubectl's own completion in place, \`kubectl violations\` completes, too,
 # when kubectl_complete-violations is in the PATH.
 _kubectl_violations() {
-  local line out
-  out=$(kubectl_complete-violations "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null) || return
+  local line out word head i n=-1 joins=
+  local -a words=()
+  # bash ends a word at = and at :, which names of contexts have; what it has cut is put together again.
+  for (( i = 1; i <= COMP_CWORD; i++ )); do
+    word=\${COMP_WORDS[i]}
+    if [[ $n -ge 0 && ( $word == [=:]* || -n $joins ) ]]; then words[n]+=$word; else words[++n]=$word; fi
+    if [[ $word == *[=:] ]]; then joins=yes; else joins=; fi
+  done
+  # What readline leaves standing: of a candidate it wants the rest.
+  head=\${words[n]#-*=}
+  head=\${head%"\${head##*[=:]}"}
+  out=$(kubectl_complete-violations "\${words[@]}" 2>/dev/null) || return
   COMPREPLY=()
   while IFS= read -r line; do
     case $line in
       :0) compopt -o default ;;
       :*) ;;
-      *) COMPREPLY+=("$(printf %q "$line")") ;;
+      *) COMPREPLY+=("$(printf %q "\${line#"$head"}")") ;;
     esac
   done <<< "$out"
 }
@@ -146,21 +154,35 @@ complete -F _kubectl_violations ${PROGRAM}
 _kubectl_violations() {
   local -a found
   local line
+  local -a asked=("\${words[@]:1:$((CURRENT - 1))}")
+  [[ $PREFIX == -*=* ]] && compset -P '-*='
   while IFS= read -r line; do
     case $line in
       :0) _files ;;
       :*) ;;
       *) found+=("$line") ;;
     esac
-  done < <(kubectl_complete-violations "\${words[@]:1:$((CURRENT - 1))}" 2>/dev/null)
+  done < <(kubectl_complete-violations "\${asked[@]}" 2>/dev/null)
   (( \${#found} )) && compadd -a found
 }
 compdef _kubectl_violations ${PROGRAM}
 `,
   fish: `# Completion of ${PROGRAM} for fish.
 function __kubectl_violations
-  set -l words (commandline -opc) (commandline -ct)
-  kubectl_complete-violations $words[2..] 2>/dev/null | string match -v -r '^:'
+  set -l last (commandline -ct)
+  set -l words (commandline -opc) $last
+  set -l flag (string match -r -- '^-[^=]*=' $last)
+  for line in (kubectl_complete-violations $words[2..] 2>/dev/null)
+    switch $line
+      case :0
+        for path in (__fish_complete_path (string replace -- "$flag" '' $last))
+          printf '%s\\n' "$flag$path"
+        end
+      case ':*'
+      case '*'
+        printf '%s\\n' "$flag$line"
+    end
+  end
 end
 complete -c ${PROGRAM} -f -a '(__kubectl_violations)'
 `,

@@ -23,6 +23,9 @@ describe("the gate", () => {
       err: "",
     });
     expect((await plugin(["gate", "-n", "my-ext-secret", "--severity", "low"])).code).toBe(0);
+    // kubectl takes flags before the command.
+    expect((await plugin(["-n", "my-ext-secret", "gate", "--severity", "low"])).code).toBe(0);
+    expect((await plugin(["-A", "gate", "--severity", "high"])).code).toBe(1);
   });
 
   test("passes over what is accepted, and says how many", async () => {
