@@ -49,7 +49,7 @@ function printed({ buckets, unplaced }: Timeline, width: number, paint: Colors):
     unplaced === 0
       ? "Every occurrence is where it belongs."
       : `The numbers are at least: of ${count(unplaced, "more occurrence")} the reports tell only that they lie between ` +
-        `the first and the last time of their violation.`;
+        `the first and the last time of their violation. A line without a bar need not have been quiet.`;
   return `${lines.map((line) => `${line.trimEnd()}\n`).join("")}\n${wrap(note, width)}\n`;
 }
 

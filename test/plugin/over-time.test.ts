@@ -41,7 +41,7 @@ describe("the timeline", () => {
       "2026-11-23 03:00:00 UTC 1 allowed",
       "",
       "The numbers are at least: of 8 more occurrences the reports tell only that they lie between the",
-      "first and the last time of their violation.",
+      "first and the last time of their violation. A line without a bar need not have been quiet.",
       "",
     ]);
   });
