@@ -10,6 +10,7 @@ import type { Ranked } from "./audit-facts.ts";
 import { shorten } from "./columns.ts";
 import { markup } from "./escape.ts";
 import { type Timeline, totalOf } from "./occurrences-over-time.ts";
+import { count as counted, grouped } from "./sentences.ts";
 import { tellMs } from "./when.ts";
 
 /** From the bottom of a bar to its top, or from left to right. */
@@ -33,7 +34,7 @@ export function timelineChart({ buckets }: Timeline): string {
   const from = buckets[0]?.fromMs ?? 0;
   const to = buckets.at(-1)?.toMs ?? 0;
   const most = Math.max(1, ...buckets.map(totalOf));
-  const title = `Occurrences from ${tellMs(from)} to ${tellMs(to)}; at most ${most} in one of ${buckets.length} parts.`;
+  const title = `Occurrences from ${tellMs(from)} to ${tellMs(to)}; at most ${grouped(most)} in one of ${buckets.length} parts.`;
   return TIMELINE_SIZES.map(({ width, height, className }) => {
     const x = scaleUtc([from, to], [MARGIN.left, width - MARGIN.right]);
     const y = scaleLinear([0, most], [height - MARGIN.bottom, MARGIN.top]).nice(4);
@@ -97,7 +98,7 @@ export function rankChart(ranked: readonly Ranked[], what: string): string {
       left += width;
       return bar;
     });
-    const number = String(total(one));
+    const number = grouped(total(one));
     const room = 54 - number.length;
     return (
       `<text class="label" x="0" y="${top + 13}">${markup(shorten(one.name, room))}</text>` +
@@ -105,7 +106,9 @@ export function rankChart(ranked: readonly Ranked[], what: string): string {
     );
   });
   const [first] = ranked;
-  const title = first ? `${what}, the worst first: ${first.name} with ${total(first)} occurrences.` : what;
+  const title = first
+    ? `${what}, the worst first: ${first.name} with ${counted(total(first), "occurrence")}.`
+    : what;
   return svg(BAR.width, Math.max(1, ranked.length) * BAR.height, "", title, rows.join(""));
 }
 

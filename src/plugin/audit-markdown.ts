@@ -12,6 +12,8 @@ import { tellMs, told } from "./when.ts";
 
 /** GitHub takes 65,536 characters in a comment, GitLab more. */
 const MAX_CHARS = 60_000;
+/** Of what should have been blocked; the rest is among all violations, as far as these have room. */
+const MAX_LISTED = 50;
 
 /** Returns the document, cut after the worst violations where a comment could not hold it. */
 export function auditMarkdown(facts: Facts): string {
@@ -33,10 +35,12 @@ export function auditMarkdown(facts: Facts): string {
           .join(", ")}${uncovered.length > 20 ? ", …" : ""}.`,
     "",
   ];
+  const more = unenforced.length - MAX_LISTED;
+  const rest = more > 0 ? [`… and ${count(more, "more violation")}.`, ""] : [];
   const bad =
     unenforced.length === 0
       ? []
-      : ["## Allowed, though it should have been blocked", "", ...table(unenforced.slice(0, 50)), ""];
+      : ["## Allowed, though it should have been blocked", "", ...table(unenforced.slice(0, MAX_LISTED)), "", ...rest];
   const lines = [...head, ...bad, "## Violations, the worst first", ""];
   if (violations.length === 0) return `${[...lines, "There is none."].join("\n")}\n`;
   return withinLimit(lines, table(violations), violations.length);

@@ -10,11 +10,13 @@ import type { Facts } from "./audit-facts.ts";
 import { STYLE } from "./audit-style.ts";
 import { markup } from "./escape.ts";
 import { deedOf, type Found, isLowerBound, namespaceOf, provenanceOf, reportPath } from "./report-view.ts";
-import { count, coverage, evidence, extent, headline, verdict } from "./sentences.ts";
+import { count, coverage, evidence, extent, grouped, headline, verdict } from "./sentences.ts";
 import { tellMs, told } from "./when.ts";
 
 /** So many are told in full; a page beyond that is read by nobody, and the export has all. */
 const MAX_TOLD = 1000;
+/** So many are listed before the charts: whoever has more needs the charts more. */
+const MAX_LISTED = 50;
 /** Even if somebody found a way to get HTML into the page, nothing would run and nothing be fetched. */
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
@@ -46,17 +48,20 @@ ${[totals(facts), unenforced(facts), overTime(facts), worst(facts), trust(facts)
 
 function totals({ counts, violations, accepted, reports, isLowerBound: isLess }: Facts): string {
   const items: [number, string, string][] = [
-    [counts.Allowed, "occurrences allowed", "word-allowed"],
+    [counts.Allowed, `${counts.Allowed === 1 ? "occurrence" : "occurrences"} allowed`, "word-allowed"],
     [counts.Unknown, "not known whether stopped", "word-unknown"],
-    [counts.Prevented, "occurrences prevented", "word-prevented"],
-    [violations.length - accepted, "violations", ""],
+    [
+      counts.Prevented,
+      `${counts.Prevented === 1 ? "occurrence" : "occurrences"} prevented`,
+      "word-prevented",
+    ],
+    [violations.length - accepted, violations.length - accepted === 1 ? "violation" : "violations", ""],
     [accepted, "accepted, not in the numbers", ""],
-    [reports.length, "reports", ""],
+    [reports.length, reports.length === 1 ? "report" : "reports", ""],
   ];
   const shown = items.filter(([n, , name]) => n > 0 || name === "word-allowed" || name === "word-prevented");
   const cells = shown.map(
-    ([n, what, name]) =>
-      `<li><strong${name ? ` class="${name}"` : ""}>${n.toLocaleString("en")}</strong>${what}</li>`,
+    ([n, what, name]) => `<li><strong${name ? ` class="${name}"` : ""}>${grouped(n)}</strong>${what}</li>`,
   );
   const note = isLess
     ? `<p>The numbers are lower bounds: alerts are known to have been missed (<a href="#trust">why</a>).</p>`
@@ -68,17 +73,21 @@ function unenforced({ unenforced: found }: Facts): string {
   const head = `<section aria-labelledby="unenforced"><h2 id="unenforced">Allowed, though it should have been blocked</h2>`;
   if (found.length === 0)
     return `${head}<p>Nothing: every policy that says Block was enforced.</p></section>`;
-  const rows = found.slice(0, MAX_TOLD).map((one) => {
+  const rows = found.slice(0, MAX_LISTED).map((one) => {
     const { violation } = one;
     const cells = [
       namespaceOf(one),
       `${violation.workload.kind}/${violation.workload.name}`,
       deedOf(violation),
     ];
-    return `<tr>${cells.map((cell) => `<td>${markup(cell)}</td>`).join("")}<td>${link(one)}</td><td class="number">${violation.occurrences}</td></tr>`;
+    return `<tr>${cells.map((cell) => `<td>${markup(cell)}</td>`).join("")}<td>${link(one)}</td><td class="number">${grouped(violation.occurrences)}</td></tr>`;
   });
   return `${head}<p>The policy says Block, and the node or the pod does not enforce it.</p>
-${scrolling("Allowed, though it should have been blocked", `<table><thead><tr><th scope="col">Namespace</th><th scope="col">Workload</th><th scope="col">What</th><th scope="col">Policy</th><th scope="col" class="number">Times</th></tr></thead><tbody>${rows.join("")}</tbody></table>`)}</section>`;
+${scrolling("Allowed, though it should have been blocked", `<table><thead><tr><th scope="col">Namespace</th><th scope="col">Workload</th><th scope="col">What</th><th scope="col">Policy</th><th scope="col" class="number">Times</th></tr></thead><tbody>${rows.join("")}</tbody></table>`)}${moreBelow(found.length - MAX_LISTED)}</section>`;
+}
+
+function moreBelow(rest: number): string {
+  return rest > 0 ? `<p>And ${count(rest, "more violation")}, among all of them below.</p>` : "";
 }
 
 /** A wide table scrolls by itself, and the keyboard can get at it. */
@@ -106,7 +115,7 @@ function overTime({ timeline }: Facts): string {
   const note =
     timeline.unplaced === 0
       ? "Every occurrence is where it belongs."
-      : `At least so many: of ${count(timeline.unplaced, "more occurrence")} the reports tell only that they lie between the first and the last time of their violation.`;
+      : `At least so many: of ${count(timeline.unplaced, "more occurrence")} the reports tell only that they lie between the first and the last time of their violation. Where there is no bar it need not have been quiet.`;
   return `<section aria-labelledby="time"><h2 id="time">Over time</h2>${LEGEND}<figure>${timelineChart(timeline)}<figcaption>${note}</figcaption></figure></section>`;
 }
 
@@ -145,7 +154,7 @@ function policies({ reports }: Facts): string {
     const cells = [metadata.namespace ?? "", policy.name, policy.kind, summary.severity].map(
       (cell) => `<td>${markup(cell)}</td>`,
     );
-    return `<tr>${cells.join("")}<td class="number">${summary.prevented}</td><td class="number">${summary.allowed}</td><td>${from || "not known"}</td></tr>`;
+    return `<tr>${cells.join("")}<td class="number">${grouped(summary.prevented)}</td><td class="number">${grouped(summary.allowed)}</td><td>${from || "not known"}</td></tr>`;
   });
   if (rows.length === 0) return "";
   return `<section aria-labelledby="policies"><h2 id="policies">Policies</h2>
@@ -169,7 +178,7 @@ function details({ violations, nowMs }: Facts): string {
 function article(found: Found, nowMs: number): string {
   const { report, violation, accepted } = found;
   const rows = evidence(violation).map(([name, value]) => `<dt>${name}</dt><dd>${markup(value)}</dd>`);
-  const times = `${isLowerBound(found) ? "≥ " : ""}${violation.occurrences.toLocaleString("en")} ×`;
+  const times = `${isLowerBound(found) ? "≥ " : ""}${grouped(violation.occurrences)} ×`;
   const title = `${times} ${markup(deedOf(violation))}`;
   const mark = accepted === undefined ? "" : ` · accepted: ${markup(accepted)}`;
   const outcome = violation.outcome.toLowerCase();

@@ -31,7 +31,7 @@ svg { display: block; width: 100%; height: auto; } .narrow { display: none; }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 18px; margin: 6px 0; padding: 0; list-style: none; font-size: 13px; }
 .legend svg { display: inline-block; width: 12px; height: 12px; margin-right: 6px; vertical-align: -1px; }
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 8px 36px; } .pair > * { min-width: 0; }
-.scroll { overflow-x: auto; } .scroll table { overflow-wrap: normal; } .scroll td { overflow-wrap: anywhere; min-width: 64px; }
+.scroll { overflow-x: auto; } .scroll table { overflow-wrap: break-word; } .scroll td { min-width: 64px; max-width: 340px; }
 table { border-collapse: collapse; width: 100%; font-size: 14px; } caption { text-align: left; color: var(--faint); font-size: 13px; }
 th, td { text-align: left; vertical-align: top; padding: 5px 12px 5px 0; border-bottom: 1px solid var(--line); }
 th { font-weight: 600; } .number { text-align: right; font-variant-numeric: tabular-nums; }

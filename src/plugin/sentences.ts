@@ -177,7 +177,12 @@ export function gapSentence(gap: Gap): string {
   return `From ${told(gap.from)}${until} ${what}${where.length > 0 ? ` (${where.join(", ")})` : ""}${lost}`;
 }
 
-/** `1 pod`, `2 pods`. */
+/** `1 pod`, `2,000 pods`. */
 export function count(n: number, noun: string): string {
-  return `${n} ${n === 1 ? noun : `${noun}s`}`;
+  return `${grouped(n)} ${n === 1 ? noun : `${noun}s`}`;
+}
+
+/** `2,000`, for people. */
+export function grouped(n: number): string {
+  return n.toLocaleString("en");
 }

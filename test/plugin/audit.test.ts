@@ -32,7 +32,7 @@ describe("the page", () => {
       .replace(/<[^>]+>/g, " ")
       .replace(/\s+/g, " ");
     expect(text).toContain(
-      "7 occurrences allowed 3 occurrences prevented 2 violations 1 accepted, not in the numbers 1 reports",
+      "7 occurrences allowed 3 occurrences prevented 2 violations 1 accepted, not in the numbers 1 report",
     );
     expect(text).toContain("The numbers are lower bounds: alerts are known to have been missed");
     expect(text).toContain("The numbers are lower bounds: 2 times nobody read the stream.");
@@ -40,6 +40,20 @@ describe("the page", () => {
     expect(text).toContain("accepted: known");
     expect(out.match(/<article /g)).toHaveLength(3);
     expect(out).not.toMatch(/<script|<link|<img|https?:\/\/(?!www\.w3\.org)/);
+  });
+
+  test("lists 50 of what should have been blocked before the charts, and says how many there are besides", async () => {
+    const many = Array.from({ length: 1052 }, (_, n) =>
+      violation({ ...unforced, id: n.toString(16).padStart(16, "0"), resource: `/usr/bin/tool-${n}` }),
+    );
+    const reports = [report("p", many)];
+    const { out } = await plugin(["audit", "-A"], { reports });
+    const [first = ""] = out.split('<h2 id="time">');
+    expect(first.match(/<tr>/g)).toHaveLength(1 + 50);
+    expect(first).toContain("<p>And 1,002 more violations, among all of them below.</p>");
+    expect(out).toContain("<p>52 more violations of less weight are left out here");
+    const markdown = (await plugin(["audit", "-A", "--format", "markdown"], { reports })).out;
+    expect(markdown.split("## Violations")[0]).toContain("\n… and 1,002 more violations.\n");
   });
 
   test("is the same for the same reports at the same time, and goes to a file when asked", async () => {
