@@ -40,7 +40,13 @@ export function auditMarkdown(facts: Facts): string {
   const bad =
     unenforced.length === 0
       ? []
-      : ["## Allowed, though it should have been blocked", "", ...table(unenforced.slice(0, MAX_LISTED)), "", ...rest];
+      : [
+          "## Allowed, though it should have been blocked",
+          "",
+          ...table(unenforced.slice(0, MAX_LISTED)),
+          "",
+          ...rest,
+        ];
   const lines = [...head, ...bad, "## Violations, the worst first", ""];
   if (violations.length === 0) return `${[...lines, "There is none."].join("\n")}\n`;
   return withinLimit(lines, table(violations), violations.length);

@@ -42,7 +42,9 @@ export async function top(session: Session, flags: Flags): Promise<ExitCode> {
   let last = countsOf(await look(session, flags));
   const first = last;
   const startMs = clock.nowMs();
-  if (terminal.isInteractive) terminal.err(`looking every ${text}; Ctrl-C ends\n`);
+  if (terminal.isInteractive) {
+    terminal.err(flags.once ? `looking again in ${text}\n` : `looking every ${text}; Ctrl-C ends\n`);
+  }
   do {
     await clock.sleep(intervalMs, signal);
     if (signal.aborted) break;
@@ -101,7 +103,8 @@ function screen(moved: readonly Moved[], session: Session, flags: Flags, elapsed
   ];
   const shown = terminal.rows === undefined ? moved : moved.slice(0, Math.max(1, terminal.rows - HEAD_LINES));
   const body = shown.length === 0 ? "Nothing new.\n" : layOut(columns, shown, terminal.columns);
-  return `${terminal.isInteractive ? CLEAR : ""}${head}${body}${terminal.isInteractive ? "" : "\n"}`;
+  const isLive = terminal.isInteractive && !flags.once;
+  return isLive ? `${CLEAR}${head}${body}` : `${head}${body}\n`;
 }
 
 /** Prints what is new or has moved, one line each, until told to stop; the caller has printed the table. */

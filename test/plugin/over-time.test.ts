@@ -107,6 +107,17 @@ test("top --once tells what moved between two looks", async () => {
   expect(out.split("\n")[3]).toMatch(/^\+10 +60\.0 +shop +medium/);
 });
 
+test("top --once leaves the screen as it is", async () => {
+  const clock = new FakeClock();
+  const { out, err } = await plugin(["top", "-A", "--once", "--interval", "10s"], {
+    reports: moving([[withCount(3)], [withCount(13)]], clock),
+    clock,
+    isInteractive: true,
+  });
+  expect(err).toBe("looking again in 10s\n");
+  expect(out).not.toContain("\u001b");
+});
+
 test("top counts a report that was deleted and began again from its new start", async () => {
   const clock = new FakeClock();
   const { out } = await plugin(["top", "-A", "--once"], {
