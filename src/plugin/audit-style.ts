@@ -44,7 +44,8 @@ dt { color: var(--faint); } dd { margin: 0; overflow-wrap: anywhere; }
   .pair { grid-template-columns: 1fr; } .scroll table { min-width: 640px; } dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: 5px; } }
 @media print { :root { color-scheme: light; --ground: #fff; --soft: #fff; --text: #000; --faint: #333; --line: #999;
   --allowed: #9c1c15; --unknown: #6e4800; --prevented: #235a82; --link: #000; }
-  body { max-width: none; padding: 0; font-size: 11pt; } .totals li { border: 1px solid var(--line); }
+  body { max-width: none; padding: 0; font-size: 10pt; } table { font-size: 8.5pt; } dl { font-size: 8.5pt; }
+  article { padding: 6px 10px; margin: 8px 0; } dl code, dd { font-size: 8.5pt; } .totals li { border: 1px solid var(--line); }
   .wide { display: block; } .narrow { display: none; } h2, h3 { break-after: avoid; } figure, tr { break-inside: avoid; }
   .scroll { overflow: visible; } rect { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   @page { margin: 16mm 14mm; } }
