@@ -234,6 +234,14 @@ export function commandFirst(argv: readonly string[]): readonly string[] {
   return [word, ...argv.slice(0, at), ...argv.slice(at + 1)];
 }
 
+/** Returns `argv` with `-n=shop` as `-n shop`: kubectl takes both, and the parser would take "=shop" for the value. */
+function shortFlagsApart(argv: readonly string[]): readonly string[] {
+  return argv.flatMap((word) => {
+    const [, flag, value] = /^(-[a-zA-Z])=(.*)$/s.exec(word) ?? [];
+    return flag !== undefined && value !== undefined && VALUED.has(flag) ? [flag, value] : [word];
+  });
+}
+
 /** Returns what a call asks for; `argv` is without the program's own name. */
 export function parseCall(argv: readonly string[], version: string): Call {
   let call: Call | undefined;
@@ -248,7 +256,7 @@ export function parseCall(argv: readonly string[], version: string): Call {
     version: `kubectl-violations ${version}`,
     notes: PROGRAM_NOTES,
   };
-  const said = parseProgram(texts, commandFirst(argv), (program) => {
+  const said = parseProgram(texts, commandFirst(shortFlagsApart(argv)), (program) => {
     for (const definition of COMMANDS) addCommand(program, definition, found);
   });
   if (!said) return call ?? { exit: EXIT.usage, stdout: "", stderr: "" };

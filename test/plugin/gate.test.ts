@@ -26,6 +26,8 @@ describe("the gate", () => {
     // kubectl takes flags before the command.
     expect((await plugin(["-n", "my-ext-secret", "gate", "--severity", "low"])).code).toBe(0);
     expect((await plugin(["-A", "gate", "--severity", "high"])).code).toBe(1);
+    expect((await plugin(["gate", "-n=my-ext-secret", "--severity", "high"])).code).toBe(0);
+    expect((await plugin(["gate", "-n=multiubuntu", "--severity", "high"])).code).toBe(1);
   });
 
   test("passes over what is accepted, and says how many", async () => {
