@@ -8,6 +8,7 @@
 import { type Clock, fullJitter } from "../lib/clock.ts";
 import { ApiError, type ApiErrorCode, classifyAnswer } from "./api-error.ts";
 import type { ApiRequester, ApiStreamer } from "./client.ts";
+import { pages } from "./list.ts";
 
 /** Who is told; must not throw and must not wait. */
 export interface FollowObserver {
@@ -84,30 +85,21 @@ class Followed {
 
   async #list(signal: AbortSignal): Promise<void> {
     const { client, path, labelSelector, isMetadataOnly, pageSize = 500 } = this.#options;
-    let limit = pageSize;
+    const accept = isMetadataOnly ? { accept: METADATA_LIST } : {};
     let version: string | undefined;
-    let token: string | undefined;
     this.#observer.onListing();
-    do {
-      try {
-        const page = await client.request<Page>({
-          method: "GET",
-          path,
-          query: { labelSelector, limit, continue: token },
-          ...(isMetadataOnly ? { accept: METADATA_LIST } : {}),
-          signal,
-        });
-        // The version of the first page is that of all of them: the rest is read from the same snapshot.
-        version ??= page?.metadata?.resourceVersion;
-        token = page?.metadata?.continue || undefined;
-        for (const item of page?.items ?? []) this.#observer.onObject(item);
-      } catch (error) {
-        if (!(error instanceof ApiError) || error.code !== "TooLarge" || limit === 1) throw error;
-        limit = Math.ceil(limit / 2);
-        continue;
-      }
-      if (token === undefined) break;
-    } while (!signal.aborted);
+    for await (const { items, metadata } of pages(client, {
+      path,
+      labelSelector,
+      pageSize,
+      signal,
+      ...accept,
+    })) {
+      // The version of the first page is that of all of them: the rest is read from the same snapshot.
+      version ??= metadata?.resourceVersion;
+      for (const item of items ?? []) this.#observer.onObject(item);
+      if (signal.aborted) break;
+    }
     if (signal.aborted) return;
     this.#observer.onListed();
     this.#version = version;
@@ -165,11 +157,6 @@ class Followed {
       RETRY_BASE_MS + fullJitter(failures, RETRY_BASE_MS, RETRY_MAX_MS, clock.random()),
     );
   }
-}
-
-interface Page {
-  items?: unknown[];
-  metadata?: { continue?: string; resourceVersion?: string };
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -8,18 +8,20 @@ import { ApiError } from "./api-error.ts";
 import type { ApiRequester, KubeRequest } from "./client.ts";
 
 /** What to list. */
-export interface ListRequest extends Pick<KubeRequest, "path" | "mayCompress" | "signal"> {
+export interface ListRequest extends Pick<KubeRequest, "path" | "accept" | "mayCompress" | "signal"> {
   /** Objects a page; halved while a page is larger than the client accepts. */
   readonly pageSize: number;
-  readonly labelSelector?: string;
+  /** Which objects, as in `key=value`; default: all. */
+  readonly labelSelector?: string | undefined;
 }
 
 /** A paging token lives for minutes; a list that keeps outliving it is not going to end. */
 const MAX_RESTARTS = 3;
 
-interface Page {
+/** A part of a list, as the API server sends it. */
+export interface Page {
   items?: unknown[];
-  metadata?: { continue?: string };
+  metadata?: { continue?: string; resourceVersion?: string };
 }
 
 /** Lists all items, from the beginning again when the server has forgotten where it was. Throws an ApiError. */
@@ -27,11 +29,13 @@ export async function* listItems(client: ApiRequester, request: ListRequest): As
   const seen = new Set<string>();
   for (let restarts = 0; ; restarts++) {
     try {
-      for await (const item of pages(client, request)) {
-        const key = keyOf(item);
-        if (key !== undefined && seen.has(key)) continue;
-        if (key !== undefined) seen.add(key);
-        yield item;
+      for await (const { items } of pages(client, request)) {
+        for (const item of items ?? []) {
+          const key = keyOf(item);
+          if (key !== undefined && seen.has(key)) continue;
+          if (key !== undefined) seen.add(key);
+          yield item;
+        }
       }
       return;
     } catch (error) {
@@ -40,27 +44,25 @@ export async function* listItems(client: ApiRequester, request: ListRequest): As
   }
 }
 
-/** A page beyond the client's bound is asked for again at half the size. */
-async function* pages(client: ApiRequester, request: ListRequest): AsyncIterable<unknown> {
-  const { path, labelSelector, mayCompress, signal, pageSize } = request;
+/** Gives the pages of a list; one beyond the client's bound is asked for again at half the size. Throws an ApiError. */
+export async function* pages(client: ApiRequester, request: ListRequest): AsyncIterable<Page> {
+  const { pageSize, labelSelector, ...call } = request;
   let limit = pageSize;
   let token: string | undefined;
   do {
     let page: Page | undefined;
     try {
       page = await client.request<Page>({
+        ...call,
         method: "GET",
-        path,
         query: { labelSelector, limit, continue: token },
-        ...(mayCompress ? { mayCompress } : {}),
-        signal,
       });
     } catch (error) {
       if (!(error instanceof ApiError) || error.code !== "TooLarge" || limit === 1) throw error;
       limit = Math.ceil(limit / 2);
       continue;
     }
-    yield* page?.items ?? [];
+    yield page ?? {};
     token = page?.metadata?.continue || undefined;
     if (token === undefined) return;
   } while (true);
