@@ -8,6 +8,9 @@ import type { Outcome, Report } from "../api/v1alpha1.ts";
 import { spanOf, type Timeline, timelineOf } from "./occurrences-over-time.ts";
 import { byWorst, compare, type Found, reportPath } from "./report-view.ts";
 
+/** Of `unenforced` so many are listed apart: whoever has more needs the totals and the charts more. */
+export const MAX_UNENFORCED = 50;
+
 /** A bar: who, and how often what. */
 export interface Ranked {
   name: string;

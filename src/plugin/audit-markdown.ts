@@ -4,7 +4,7 @@
 // The audit as Markdown for a pull request or an issue.
 // Invariant: every text from a report is in a code span, so that it links, mentions and formats nothing.
 
-import type { Facts } from "./audit-facts.ts";
+import { type Facts, MAX_UNENFORCED } from "./audit-facts.ts";
 import { codeSpan } from "./escape.ts";
 import { deedOf, type Found, isLowerBound, namespaceOf, reportPath } from "./report-view.ts";
 import { count } from "./sentences.ts";
@@ -12,8 +12,6 @@ import { tellMs, told } from "./when.ts";
 
 /** GitHub takes 65,536 characters in a comment, GitLab more. */
 const MAX_CHARS = 60_000;
-/** Of what should have been blocked; the rest is among all violations, as far as these have room. */
-const MAX_LISTED = 50;
 
 /** Returns the document, cut after the worst violations where a comment could not hold it. */
 export function auditMarkdown(facts: Facts): string {
@@ -35,7 +33,7 @@ export function auditMarkdown(facts: Facts): string {
           .join(", ")}${uncovered.length > 20 ? ", …" : ""}.`,
     "",
   ];
-  const more = unenforced.length - MAX_LISTED;
+  const more = unenforced.length - MAX_UNENFORCED;
   const rest = more > 0 ? [`… and ${count(more, "more violation")}.`, ""] : [];
   const bad =
     unenforced.length === 0
@@ -43,7 +41,7 @@ export function auditMarkdown(facts: Facts): string {
       : [
           "## Allowed, though it should have been blocked",
           "",
-          ...table(unenforced.slice(0, MAX_LISTED)),
+          ...table(unenforced.slice(0, MAX_UNENFORCED)),
           "",
           ...rest,
         ];

@@ -6,17 +6,15 @@
 
 import type { Report } from "../api/v1alpha1.ts";
 import { rankChart, timelineChart } from "./audit-charts.ts";
-import type { Facts } from "./audit-facts.ts";
+import { type Facts, MAX_UNENFORCED } from "./audit-facts.ts";
 import { STYLE } from "./audit-style.ts";
 import { markup } from "./escape.ts";
 import { deedOf, type Found, isLowerBound, namespaceOf, provenanceOf, reportPath } from "./report-view.ts";
-import { count, coverage, evidence, extent, grouped, headline, verdict } from "./sentences.ts";
+import { count, coverage, evidence, extent, grouped, headline, plural, verdict } from "./sentences.ts";
 import { tellMs, told } from "./when.ts";
 
 /** So many are told in full; a page beyond that is read by nobody, and the export has all. */
 const MAX_TOLD = 1000;
-/** So many are listed before the charts: whoever has more needs the charts more. */
-const MAX_LISTED = 50;
 /** Even if somebody found a way to get HTML into the page, nothing would run and nothing be fetched. */
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
@@ -47,17 +45,14 @@ ${[totals(facts), unenforced(facts), overTime(facts), worst(facts), trust(facts)
 }
 
 function totals({ counts, violations, accepted, reports, isLowerBound: isLess }: Facts): string {
+  const open = violations.length - accepted;
   const items: [number, string, string][] = [
-    [counts.Allowed, `${counts.Allowed === 1 ? "occurrence" : "occurrences"} allowed`, "word-allowed"],
+    [counts.Allowed, `${plural(counts.Allowed, "occurrence")} allowed`, "word-allowed"],
     [counts.Unknown, "not known whether stopped", "word-unknown"],
-    [
-      counts.Prevented,
-      `${counts.Prevented === 1 ? "occurrence" : "occurrences"} prevented`,
-      "word-prevented",
-    ],
-    [violations.length - accepted, violations.length - accepted === 1 ? "violation" : "violations", ""],
+    [counts.Prevented, `${plural(counts.Prevented, "occurrence")} prevented`, "word-prevented"],
+    [open, plural(open, "violation"), ""],
     [accepted, "accepted, not in the numbers", ""],
-    [reports.length, reports.length === 1 ? "report" : "reports", ""],
+    [reports.length, plural(reports.length, "report"), ""],
   ];
   const shown = items.filter(([n, , name]) => n > 0 || name === "word-allowed" || name === "word-prevented");
   const cells = shown.map(
@@ -73,7 +68,7 @@ function unenforced({ unenforced: found }: Facts): string {
   const head = `<section aria-labelledby="unenforced"><h2 id="unenforced">Allowed, though it should have been blocked</h2>`;
   if (found.length === 0)
     return `${head}<p>Nothing: every policy that says Block was enforced.</p></section>`;
-  const rows = found.slice(0, MAX_LISTED).map((one) => {
+  const rows = found.slice(0, MAX_UNENFORCED).map((one) => {
     const { violation } = one;
     const cells = [
       namespaceOf(one),
@@ -83,7 +78,7 @@ function unenforced({ unenforced: found }: Facts): string {
     return `<tr>${cells.map((cell) => `<td>${markup(cell)}</td>`).join("")}<td>${link(one)}</td><td class="number">${grouped(violation.occurrences)}</td></tr>`;
   });
   return `${head}<p>The policy says Block, and the node or the pod does not enforce it.</p>
-${scrolling("Allowed, though it should have been blocked", `<table><thead><tr><th scope="col">Namespace</th><th scope="col">Workload</th><th scope="col">What</th><th scope="col">Policy</th><th scope="col" class="number">Times</th></tr></thead><tbody>${rows.join("")}</tbody></table>`)}${moreBelow(found.length - MAX_LISTED)}</section>`;
+${scrolling("Allowed, though it should have been blocked", `<table><thead><tr><th scope="col">Namespace</th><th scope="col">Workload</th><th scope="col">What</th><th scope="col">Policy</th><th scope="col" class="number">Times</th></tr></thead><tbody>${rows.join("")}</tbody></table>`)}${moreBelow(found.length - MAX_UNENFORCED)}</section>`;
 }
 
 function moreBelow(rest: number): string {

@@ -179,7 +179,12 @@ export function gapSentence(gap: Gap): string {
 
 /** `1 pod`, `2,000 pods`. */
 export function count(n: number, noun: string): string {
-  return `${grouped(n)} ${n === 1 ? noun : `${noun}s`}`;
+  return `${grouped(n)} ${plural(n, noun)}`;
+}
+
+/** `pod` for 1, else `pods`. */
+export function plural(n: number, noun: string): string {
+  return n === 1 ? noun : `${noun}s`;
 }
 
 /** `2,000`, for people. */
