@@ -5,7 +5,8 @@
 // Invariant: every ledger has its turn, however much changes in the others.
 
 import type { Aggregator } from "../core/aggregate.ts";
-import { drainChanges, drainLanded, type LayerRow, type ReportChange } from "../core/change-log.ts";
+import type { LayerRow, ReportChange } from "../core/change-log.ts";
+import { drainChanges, drainLanded } from "../core/journal-changes.ts";
 import type { Ledger } from "../core/ledger.ts";
 import { reportKey } from "../core/violation.ts";
 import type { RecoveredReport } from "../journal/journal.ts";

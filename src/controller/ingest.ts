@@ -11,7 +11,8 @@ import { AlertSource, RawSource } from "../core/evidence.ts";
 import { Known, type Memo } from "../core/memo.ts";
 import type { Redact } from "../core/redact.ts";
 import { type EpochUs, secondsToUs, TimeReader } from "../core/time.ts";
-import type { Scope, Sighting, ThrottleNotice } from "../core/violation.ts";
+import type { Sighting } from "../core/sighting.ts";
+import type { Scope, ThrottleNotice } from "../core/violation.ts";
 import type { Books, Rejection } from "./books.ts";
 import type { Tally } from "./standby.ts";
 

@@ -6,7 +6,8 @@
 // it leaves unprotected, and tried again.
 
 import type { Aggregator } from "../core/aggregate.ts";
-import { hasChanges, type LayerRow } from "../core/change-log.ts";
+import type { LayerRow } from "../core/change-log.ts";
+import { hasChanges } from "../core/journal-changes.ts";
 import type { Ledger } from "../core/ledger.ts";
 import {
   type Batch,

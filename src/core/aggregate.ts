@@ -8,17 +8,17 @@ import { ChangeLog } from "./change-log.ts";
 import { type GapKind, type Lapse, lapse, mergeLapses } from "./coverage.ts";
 import type { Counted } from "./entry.ts";
 import { Ledger } from "./ledger.ts";
-import { Place } from "./place.ts";
+import { Place, type Placeable } from "./place.ts";
 import { Pods } from "./pods.ts";
 import { Rejections } from "./rejections.ts";
 import { type MemoryLimits, Room } from "./room.ts";
+import type { Sighting } from "./sighting.ts";
 import type { EpochUs } from "./time.ts";
 import {
   identityKey,
   podKey,
   reportKey,
   type Scope,
-  type Sighting,
   type ThrottleNotice,
   type Violation,
 } from "./violation.ts";
@@ -74,8 +74,8 @@ export class Aggregator {
   }
 
   /** Counts one alert; false where there may be no report more. */
-  add(sighting: Sighting): boolean {
-    const { place } = sighting.violation;
+  add(sighting: Sighting & Placeable): boolean {
+    const { place } = sighting;
     if (!place?.isIn(this.ledgers)) return this.#addAnywhere(sighting);
     const { ledger } = place;
     ledger.addTo(place.entry, sighting);
@@ -236,7 +236,7 @@ export class Aggregator {
   }
 
   /** Counts an alert whose place is not known. */
-  #addAnywhere(sighting: Sighting): boolean {
+  #addAnywhere(sighting: Sighting & Placeable): boolean {
     const { violation, timeUs } = sighting;
     const key = reportKey(violation.namespace, violation.policyName);
     const isNewReport = !this.ledgers.has(key);
@@ -247,7 +247,7 @@ export class Aggregator {
     if (!identify) this.unidentifiedTotal++;
     this.#inheritNotices(ledger, violation);
     const entry = ledger.add(sighting, identify);
-    violation.place = entry && new Place(this.ledgers, key, ledger, entry);
+    sighting.place = entry && new Place(this.ledgers, key, ledger, entry);
     this.#onDirty(key, isNewReport ? "new_report" : isNew && identify ? "new_violation" : "counters");
     return true;
   }

@@ -8,7 +8,6 @@
 
 import type { Evidence } from "../api/v1alpha1.ts";
 import type { Entry } from "./entry.ts";
-import type { Ledger } from "./ledger.ts";
 import type { Tally } from "./tally.ts";
 import type { EpochUs } from "./time.ts";
 import { emptyTotals, type Totals } from "./totals.ts";
@@ -171,26 +170,6 @@ export class ChangeLog {
     }
     return change;
   }
-}
-
-/** Whether the journal has something to be told. */
-export function hasChanges(ledger: Ledger): boolean {
-  return ledger.log?.hasChanges(ledger.openSets().pending.totals) ?? false;
-}
-
-/** Tells the journal what has changed, in about `budget` rows; the rest the next time. */
-export function drainChanges(ledger: Ledger, budget: number): ReportChange | undefined {
-  const { log, namespace, policyName } = ledger;
-  if (!log || !hasChanges(ledger)) return undefined;
-  const { inFlight, pending } = ledger.openSets();
-  const told = { seq: pending.seq, totals: { ...pending.totals } };
-  return { namespace, policyName, ...log.drain(inFlight, told, ledger.policy.facts(), budget) };
-}
-
-/** Tells the journal only what it may forget. */
-export function drainLanded({ log, namespace, policyName }: Ledger): ReportChange | undefined {
-  const landedSeq = log?.drainLanded() ?? 0;
-  return landedSeq === 0 ? undefined : { namespace, policyName, isAnew: false, landedSeq, layers: [] };
 }
 
 /** Takes entries off the list until their rows have used the budget up. */

@@ -111,7 +111,6 @@ function violationOf(alert: Alert, { foldedSource, foldedResource }: Deed): Viol
     pod,
     node,
     podKey: podKey(namespace, pod, node),
-    place: undefined,
   };
 }
 

@@ -33,7 +33,8 @@ import {
   type Totals,
   withoutExpiry,
 } from "./totals.ts";
-import { type Identity, reportName, type Sighting } from "./violation.ts";
+import type { Sighting } from "./sighting.ts";
+import { type Identity, reportName } from "./violation.ts";
 
 export class Ledger {
   readonly namespace: string | undefined;

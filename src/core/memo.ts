@@ -9,12 +9,15 @@ import type { Alert, RawAlert } from "../api/alert.ts";
 import type { DuplicateSubject } from "./duplicates.ts";
 import type { EvidenceSource } from "./evidence.ts";
 import type { EpochUs } from "./time.ts";
-import type { Sighting, Violation } from "./violation.ts";
+import type { Place, Placeable } from "./place.ts";
+import type { Sighting } from "./sighting.ts";
+import type { Violation } from "./violation.ts";
 
 /** What is known of all alerts with the same deciding bytes. As a sighting it is one of them after the other. */
-export class Known implements Sighting {
+export class Known implements Sighting, Placeable {
   readonly violation: Violation;
   timeUs: EpochUs = 0;
+  place: Place | undefined;
   readonly source: EvidenceSource;
   /** Where the deciding bytes are remembered. */
   start = 0;

@@ -34,3 +34,8 @@ export class Place {
     );
   }
 }
+
+/** What remembers where it was counted last; the aggregator's alone. */
+export interface Placeable {
+  place?: Place | undefined;
+}

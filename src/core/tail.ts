@@ -9,7 +9,8 @@ import type { Report } from "../api/v1alpha1.ts";
 import type { KeptEvidence } from "./evidence.ts";
 import { Shown, ShownReports } from "./shown.ts";
 import type { EpochUs } from "./time.ts";
-import { reportKey, type Sighting, type Violation } from "./violation.ts";
+import type { Sighting } from "./sighting.ts";
+import { reportKey, type Violation } from "./violation.ts";
 
 export interface TailLimits {
   /** Alerts held; 8 bytes each. At the bound the oldest quarter is forgotten. */

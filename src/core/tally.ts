@@ -8,7 +8,7 @@ import type { KeptEvidence } from "./evidence.ts";
 import { Pods } from "./pods.ts";
 import { TextPool } from "./text-pool.ts";
 import type { EpochUs } from "./time.ts";
-import type { Sighting } from "./violation.ts";
+import type { Sighting } from "./sighting.ts";
 
 /** What has been seen of one violation. */
 export interface Tally {

@@ -7,9 +7,7 @@
 import { DEFAULT_POSTURE } from "../api/names.ts";
 import type { Outcome, PolicyKind, Workload } from "../api/v1alpha1.ts";
 import { assert } from "../lib/assert.ts";
-import type { EvidenceSource } from "./evidence.ts";
 import { stableHash } from "./hash.ts";
-import type { Place } from "./place.ts";
 import type { EpochUs } from "./time.ts";
 
 /** Exactly what makes two alerts the same violation within one report. */
@@ -48,8 +46,6 @@ export interface Violation {
   readonly node: string;
   /** How the pod is told from others in its report. */
   readonly podKey: string;
-  /** Where an aggregator has counted it last; the aggregator's alone. */
-  place: Place | undefined;
 }
 
 /** Who did what, redacted and sanitised, and as it is told from other deeds. */
@@ -58,15 +54,6 @@ export interface Deed {
   resource: string;
   foldedSource: string;
   foldedResource: string;
-}
-
-/** One alert that tells of a violation. Valid until the call that was given it returns. */
-export interface Sighting {
-  readonly violation: Violation;
-  /** The time that counts. */
-  readonly timeUs: EpochUs;
-  /** The alert as evidence. */
-  readonly source: EvidenceSource;
 }
 
 /** KubeArmor muted a container (or, without a pod, a node): an unknown number of its alerts is lost. */

@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { addAlert, emptyTally, mergeInto, type Tally } from "../../src/core/tally.ts";
 import { countOutcome, emptyTotals, KnownPolicy, mergeTotals, type Totals } from "../../src/core/totals.ts";
-import type { Sighting } from "../../src/core/violation.ts";
+import type { Sighting } from "../../src/core/sighting.ts";
 import { runs, violation, worldAlert } from "../support/gen.ts";
 
 const violations = fc.array(

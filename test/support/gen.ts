@@ -12,7 +12,8 @@ import { AlertSource } from "../../src/core/evidence.ts";
 import { createRedactor, type Redact } from "../../src/core/redact.ts";
 import type { RenderOptions } from "../../src/core/report.ts";
 import { type EpochUs, formatMicroTime } from "../../src/core/time.ts";
-import type { Sighting, Violation } from "../../src/core/violation.ts";
+import type { Sighting } from "../../src/core/sighting.ts";
+import type { Violation } from "../../src/core/violation.ts";
 import type { WireAlert } from "../kubearmor-node/alerts.ts";
 
 /** 2026-11-23T10:00:00Z, where the fake clock starts too. */

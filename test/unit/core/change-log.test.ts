@@ -2,7 +2,8 @@
 // Copyright The policy-violation-operator Authors
 
 import { expect, it } from "vitest";
-import { ChangeLog, drainChanges, type ViolationRow } from "../../../src/core/change-log.ts";
+import { ChangeLog, type ViolationRow } from "../../../src/core/change-log.ts";
+import { drainChanges } from "../../../src/core/journal-changes.ts";
 import { Ledger } from "../../../src/core/ledger.ts";
 import { alert, at, violation } from "../../support/gen.ts";
 

@@ -2,7 +2,8 @@
 // Copyright The policy-violation-operator Authors
 
 import { describe, expect, it } from "vitest";
-import { ChangeLog, drainChanges } from "../../../src/core/change-log.ts";
+import { ChangeLog } from "../../../src/core/change-log.ts";
+import { drainChanges } from "../../../src/core/journal-changes.ts";
 import { Distinct } from "../../../src/core/distinct.ts";
 import type { Base } from "../../../src/core/entry.ts";
 import { Ledger } from "../../../src/core/ledger.ts";
