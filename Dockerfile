@@ -15,7 +15,7 @@ FROM --platform=${BUILDPLATFORM} ${BUILD_IMAGE} AS build
 WORKDIR /src
 COPY .npmrc package.json package-lock.json ./
 RUN npm ci --ignore-scripts
-COPY scripts ./scripts
+COPY tools/bundle.ts tools/bundle-trim.ts ./tools/
 COPY src ./src
 RUN npm run bundle
 

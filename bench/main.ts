@@ -7,9 +7,9 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { bundle } from "../scripts/bundle.ts";
-import { type Cluster, startCluster, whyNoCluster } from "../test/support/cluster.ts";
-import { removeAtOurEnd } from "../test/support/process.ts";
+import { bundle } from "../tools/bundle.ts";
+import { type Cluster, startCluster, whyNoCluster } from "../tools/cluster/cluster.ts";
+import { removeAtOurEnd } from "../tools/cluster/process.ts";
 import { SCENARIOS } from "./scenarios.ts";
 import { alertSourceProgram } from "./support/alert-source.ts";
 import { type BenchArguments, parseBenchArguments, usage } from "./support/arguments.ts";

@@ -7,22 +7,22 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { runOperator } from "./app.ts";
+import { fileSource } from "./alerts/file-source.ts";
+import { limitHeapGrowth } from "./app/heap-limits.ts";
+import { runOperator } from "./app/operator.ts";
+import { VERSION } from "./app/version.ts";
 import { EXIT_USAGE, type GivenFlags, parseArguments } from "./cli/arguments.ts";
 import { demo } from "./cli/demo.ts";
 import { replay } from "./cli/replay.ts";
 import type { Terminal } from "./cli/terminal.ts";
 import { type Config, type ConfigResult, parseConfig } from "./config/config.ts";
+import { formatProblems } from "./config/config-problem.ts";
 import { loadFileText } from "./config/file.ts";
 import { printConfig } from "./config/print.ts";
-import { formatProblems } from "./config/problem.ts";
-import { fileFeed } from "./feed/file.ts";
 import { KubeConfigError, loadKubeConfig } from "./kube/kubeconfig.ts";
 import { systemClock } from "./lib/clock.ts";
-import { keepHeapSmall } from "./memory-limits.ts";
-import { createDirectorySink } from "./sinks/directory.ts";
+import { createDirectorySink } from "./sinks/directory-sink.ts";
 import { createLogger } from "./telemetry/pino.ts";
-import { VERSION } from "./version.ts";
 
 const EXIT_FAILED = 1;
 
@@ -37,7 +37,7 @@ const terminal: Terminal = {
 
 const DEMO = {
   nodePath: process.execPath,
-  nodeServer: join(import.meta.dirname, "..", "test", "kubearmor-node", "main.ts"),
+  nodeServer: join(import.meta.dirname, "../tools/kubearmor-node/main.ts"),
 };
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -62,7 +62,7 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 async function run(config: Config, stop: AbortSignal): Promise<number> {
-  keepHeapSmall();
+  limitHeapGrowth();
   const logger = createLogger({ stream: process.stdout, level: config.log.level });
   try {
     const kubeConfig = loadKubeConfig({ path: config.kubeconfig, env: process.env });
@@ -75,7 +75,7 @@ async function run(config: Config, stop: AbortSignal): Promise<number> {
 }
 
 async function replayFile(config: Config, file: string, out: string, stop: AbortSignal): Promise<number> {
-  const feed = fileFeed({ input: file === "-" ? process.stdin : file });
+  const feed = fileSource({ input: file === "-" ? process.stdin : file });
   return await replay(
     { config, feed, sink: createDirectorySink(out), clock: systemClock, terminal, out },
     stop,

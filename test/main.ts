@@ -64,7 +64,7 @@ const isWholeInCi = process.env["CI"] !== undefined && args.length === 0;
 // The parts of a node take minutes to build, for nothing where the machine can't have one.
 const nodeParts = isWholeInCi && whyNoMachine().length === 0 ? ["--node"] : [];
 const checks = [
-  step("real parts", process.execPath, join(import.meta.dirname, "parts", "main.ts"), ...nodeParts) ||
+  step("real parts", process.execPath, join(import.meta.dirname, "../tools/parts/main.ts"), ...nodeParts) ||
     !process.env["CI"],
   step("format and lint", bin("biome"), "check", "--error-on-warnings"),
   step("types", bin("tsc"), "--noEmit"),
@@ -72,7 +72,7 @@ const checks = [
 const runs = isWholeInCi ? runWholeInCi() : [runTests("tests", ...args)];
 // Its ratios are for people to look at: how fast a machine is decides nothing here.
 if (isWholeInCi) {
-  const bench = join(import.meta.dirname, "..", "bench", "main.ts");
+  const bench = join(import.meta.dirname, "../bench/main.ts");
   step("benchmark, quick: to be read, not judged", process.execPath, bench, "--quick");
 }
 const sum = (count: (run: Run) => number) => runs.reduce((total, run) => total + count(run), 0);

@@ -4,7 +4,7 @@
 // A store that answers at once and keeps nothing: what a write costs is making the JSON and reading the answer's.
 
 import type { Report } from "../../src/api/v1alpha1.ts";
-import type { ReadResult, RemoveResult, ReportSink, WriteResult } from "../../src/sinks/sink.ts";
+import type { ReadResult, RemoveResult, ReportSink, WriteResult } from "../../src/sinks/report-sink.ts";
 
 export class InstantSink implements ReportSink {
   writes = 0;

@@ -6,14 +6,14 @@
 
 import { writeFileSync } from "node:fs";
 import { Session } from "node:inspector/promises";
+import { relaySource } from "../../src/alerts/relay-source.ts";
+import { Pipeline } from "../../src/app/pipeline.ts";
+import { pipelineOptions } from "../../src/app/pipeline-options.ts";
 import { parseConfig } from "../../src/config/config.ts";
-import { Journaling } from "../../src/controller/journaling.ts";
-import { Pipeline } from "../../src/controller/pipeline.ts";
-import { relayFeed } from "../../src/feed/relay.ts";
-import { sqliteJournal } from "../../src/journal/sqlite.ts";
+import { Journaling } from "../../src/journal/journal-writer.ts";
+import { sqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import { systemClock } from "../../src/lib/clock.ts";
-import { pipelineOptions } from "../../src/pipeline-options.ts";
-import { silentLogger } from "../../src/telemetry/log.ts";
+import { silentLogger } from "../../src/lib/logger.ts";
 import { InstantSink } from "./instant-sink.ts";
 import { type Command, obeyCommands, say } from "./meter.ts";
 
@@ -59,8 +59,8 @@ async function obey(command: Command): Promise<void> {
 }
 
 function sayState(): void {
-  const { books, aggregator } = pipeline;
-  if (!books.balanced) throw new Error("the books do not balance");
+  const { counters, aggregator } = pipeline;
+  if (!counters.isReconciled) throw new Error("the counters do not balance");
   if (journaling?.problem !== undefined) throw new Error(journaling.problem);
   const rssBytes = process.memoryUsage.rss();
   globalThis.gc?.();
@@ -71,13 +71,13 @@ function sayState(): void {
     violations: aggregator.violationsHeld,
     reports: aggregator.ledgers.size,
     writes: sink.writes,
-    received: books.received,
+    received: counters.received,
     journalRows: journaling?.rows ?? 0,
   });
 }
 
-obeyCommands(() => pipeline.books.received, obey);
+obeyCommands(() => pipeline.counters.received, obey);
 const never = new AbortController().signal;
 await pipeline.load(never);
 if (reader === undefined) pipeline.writer.start();
-await relayFeed({ address }, systemClock, silentLogger).run(pipeline, never);
+await relaySource({ address }, systemClock, silentLogger).run(pipeline, never);

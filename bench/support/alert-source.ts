@@ -3,7 +3,7 @@
 
 // The server that sends the alerts of a benchmark (bench/source), and the Go client that stands beside ours.
 
-import { ensureParts, locateParts } from "../../test/parts/parts.ts";
+import { ensureParts, locateParts } from "../../tools/parts/parts.ts";
 import { JsonProcess } from "./json-process.ts";
 
 /** Which alerts there are: reports × violations × pods, spread over namespaces and nodes. */

@@ -4,7 +4,7 @@
 // The requests that the API server answered since a mark, without reading its whole audit log again.
 
 import { closeSync, openSync, readSync, statSync } from "node:fs";
-import type { AuditEntry } from "../../test/support/cluster-audit.ts";
+import type { AuditEntry } from "../../tools/cluster/cluster-audit.ts";
 
 /** How our own requests are told from others. */
 const USER_AGENT = "policy-violation-operator/";

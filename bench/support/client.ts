@@ -38,7 +38,7 @@ export interface PipelineState {
   readonly journalRows: number;
 }
 
-const CLIENTS = join(import.meta.dirname, "..", "clients");
+const CLIENTS = join(import.meta.dirname, "../clients");
 
 export class BenchClient {
   readonly #process: JsonProcess;

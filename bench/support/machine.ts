@@ -7,10 +7,10 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { arch, cpus, loadavg, platform, release, totalmem } from "node:os";
 import { join } from "node:path";
-import { partSource } from "../../test/parts/catalog.ts";
-import { goVersion } from "../../test/parts/go-build.ts";
+import { partSource } from "../../tools/parts/catalog.ts";
+import { goVersion } from "../../tools/parts/go-build.ts";
 
-const ROOT = join(import.meta.dirname, "..", "..");
+const ROOT = join(import.meta.dirname, "../..");
 
 /** Machine and versions, for the head of the results. */
 export function machineFacts(): [name: string, value: string][] {

@@ -4,7 +4,7 @@
 // The Kubernetes objects that the source's alerts speak of, and reports that are there before an operator is.
 
 import type { Report, Violation } from "../../src/api/v1alpha1.ts";
-import { formatMicroTime } from "../../src/core/time.ts";
+import { formatMicroTime } from "../../src/lib/time.ts";
 import type { KubeApi } from "./kube-api.ts";
 
 const REPORTS = "/apis/reports.kubearmor.com/v1alpha1";

@@ -12,8 +12,8 @@ import { KubeApi } from "./kube-api.ts";
 import { makeNamespaces, removeReports } from "./objects.ts";
 import type { Bench } from "./scenario.ts";
 
-const ROOT = join(import.meta.dirname, "..", "..");
-const PRELOAD = join(import.meta.dirname, "..", "clients", "preload.mjs");
+const ROOT = join(import.meta.dirname, "../..");
+const PRELOAD = join(import.meta.dirname, "../clients/preload.mjs");
 
 /** The environment that the Dockerfile gives the program, without its PATH. */
 function imageEnvironment(): Record<string, string> {

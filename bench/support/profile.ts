@@ -22,7 +22,7 @@ export interface CpuProfile {
 /** A call, with everything that it calls. */
 export interface CallNode {
   readonly name: string;
-  /** As in `src/feed/wire.ts:40`, `@grpc/grpc-js/build/src/x.js:1`, `node:net:5`; empty for V8 itself. */
+  /** As in `src/alerts/protobuf-decoder.ts:40`, `@grpc/grpc-js/build/src/x.js:1`, `node:net:5`; empty for V8 itself. */
   readonly place: string;
   /** In the call itself, in microseconds. */
   readonly selfUs: number;
@@ -48,16 +48,12 @@ export type Stage = (typeof STAGES)[number];
  * functions) is part of its caller's stage.
  */
 const STAGE_OF: readonly (readonly [RegExp, Stage])[] = [
-  [/^@grpc\/|^src\/feed\/(?:alert-stream|certificate|grpc|health|reconnect|relay|secur|tls)/, "transport"],
+  [/^@grpc\/|^src\/alerts\/(?:tls\/|log-service|grpc|health|reconnect|relay|secur)/, "transport"],
   [/^node:internal\/(?:http2|streams|stream_base|js_stream)|^node:(?:net|stream|http2)/, "transport"],
-  [/^src\/core\/(?:hash|duplicates|violation)\.ts/, "key"],
-  [/^src\/core\/(?:decode|fold|redact|sanitize|time|evidence|template|memo)/, "decode"],
-  [/^src\/feed\//, "decode"],
-  [
-    /^src\/core\/report\.ts|^src\/core\/pace|^src\/controller\/(?:writer|schedule|report-task|attempt)/,
-    "write",
-  ],
-  [/^src\/journal\/|^src\/controller\/(?:journaling|change-collector)/, "journal"],
+  [/^src\/lib\/hash|^src\/ingest\/(?:duplicates|violation)\.ts/, "key"],
+  [/^src\/(?:alerts|ingest)\/|^src\/lib\/(?:sanitize|time)/, "decode"],
+  [/^src\/(?:report|reconcile)\//, "write"],
+  [/^src\/journal\//, "journal"],
   [/^src\/(?:sinks|kube|events)\/|^bench\/clients\/instant-sink/, "write"],
   [/^src\//, "aggregate"],
   [/^bench\//, "other"],
@@ -67,7 +63,7 @@ const STAGE_OF: readonly (readonly [RegExp, Stage])[] = [
 const ALL_BELOW: ReadonlySet<Stage> = new Set(["write", "journal"]);
 
 /** Builds the tree of calls; `root` is the checkout's folder, to which the places are relative. */
-export function callTree(profile: CpuProfile, root = join(import.meta.dirname, "..", "..")): CallNode {
+export function callTree(profile: CpuProfile, root = join(import.meta.dirname, "../..")): CallNode {
   const base = `${pathToFileURL(root).href}/`;
   const selfUs = new Map<number, number>();
   profile.samples.forEach((id, i) => {

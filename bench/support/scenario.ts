@@ -3,7 +3,7 @@
 
 // What a scenario of the benchmark is given and what it gives.
 
-import type { Cluster } from "../../test/support/cluster.ts";
+import type { Cluster } from "../../tools/cluster/cluster.ts";
 
 /** One line of the table of results. */
 export interface Row {

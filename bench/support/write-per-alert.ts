@@ -5,8 +5,8 @@
 
 import { Client, credentials } from "@grpc/grpc-js";
 import type { Report } from "../../src/api/v1alpha1.ts";
-import type { WireAlert } from "../../test/kubearmor-node/alerts.ts";
-import { decodeAlert } from "../../test/kubearmor-node/wire.ts";
+import type { WireAlert } from "../../tools/kubearmor-node/alerts.ts";
+import { decodeAlert } from "../../tools/kubearmor-node/wire.ts";
 import type { KubeApi } from "./kube-api.ts";
 import { reportOf, reportsPath } from "./objects.ts";
 

@@ -5,14 +5,14 @@
 // Invariant: what is not read, not valid or out of time accepts nothing; a change is told once it has effect.
 
 import { API_GROUP, API_VERSION } from "../api/names.ts";
-import type { Acceptance, AcceptanceCatalog } from "../core/acceptance.ts";
 import type { ApiErrorCode } from "../kube/api-error.ts";
 import type { ApiRequester, ApiStreamer } from "../kube/client.ts";
 import { type FollowObserver, follow } from "../kube/follow.ts";
 import type { Clock } from "../lib/clock.ts";
-import type { Logger } from "../telemetry/log.ts";
-import { type ReadAcceptance, readAcceptance } from "./reading.ts";
-import { keyOf, MAX_PER_POLICY, Shelf } from "./shelf.ts";
+import type { Logger } from "../lib/logger.ts";
+import type { Acceptance, AcceptanceCatalog } from "../report/acceptance.ts";
+import { AcceptanceIndex, keyOf, MAX_PER_POLICY } from "./acceptance-index.ts";
+import { type ReadAcceptance, readAcceptance } from "./parse-acceptance.ts";
 import { type Matched, StatusWriter } from "./status-writer.ts";
 
 export interface AcceptanceWatchOptions {
@@ -42,7 +42,7 @@ export class AcceptanceWatch implements AcceptanceCatalog, FollowObserver {
   leftOut = 0;
   readonly #options: AcceptanceWatchOptions;
   readonly #tried = Promise.withResolvers<void>();
-  readonly #shelf: Shelf;
+  readonly #index: AcceptanceIndex;
   readonly #statuses: StatusWriter;
   /** Keys that the list that is being read has told. */
   #listing: Set<string> | undefined;
@@ -54,13 +54,13 @@ export class AcceptanceWatch implements AcceptanceCatalog, FollowObserver {
 
   constructor(options: AcceptanceWatchOptions) {
     this.#options = options;
-    this.#shelf = new Shelf(options.max ?? 10_000);
+    this.#index = new AcceptanceIndex(options.max ?? 10_000);
     this.#expiredUntilMs = options.clock.nowMs();
-    this.#statuses = new StatusWriter(options, this.#shelf);
+    this.#statuses = new StatusWriter(options, this.#index);
   }
 
   get size(): number {
-    return this.#shelf.size;
+    return this.#index.size;
   }
 
   /** Status writes by what came of them. */
@@ -89,7 +89,7 @@ export class AcceptanceWatch implements AcceptanceCatalog, FollowObserver {
 
   of(namespace: string, policy: string): readonly Acceptance[] {
     const nowUs = this.#options.clock.nowMs() * 1000;
-    return this.#shelf
+    return this.#index
       .group(namespace, policy)
       .slice(0, MAX_PER_POLICY)
       .flatMap(({ effect }) =>
@@ -99,7 +99,7 @@ export class AcceptanceWatch implements AcceptanceCatalog, FollowObserver {
 
   /** A report was written: what matches it may have changed. */
   onReport(namespace: string, policy: string): void {
-    for (const read of this.#shelf.group(namespace, policy)) this.#statuses.note(keyOf(read));
+    for (const read of this.#index.group(namespace, policy)) this.#statuses.note(keyOf(read));
   }
 
   onListing(): void {
@@ -111,9 +111,9 @@ export class AcceptanceWatch implements AcceptanceCatalog, FollowObserver {
     const read = readAcceptance(item);
     if (!read) return;
     const key = keyOf(read);
-    const before = this.#shelf.get(key);
+    const before = this.#index.get(key);
     this.#listing?.add(key);
-    if (!this.#shelf.put(read)) {
+    if (!this.#index.put(read)) {
       this.leftOut++;
       if (this.leftOut === 1) this.#sayFull();
       return;
@@ -128,13 +128,13 @@ export class AcceptanceWatch implements AcceptanceCatalog, FollowObserver {
   onListed(): void {
     const told = this.#listing ?? new Set();
     this.#listing = undefined;
-    for (const read of [...this.#shelf.values()]) if (!told.has(keyOf(read))) this.#remove(read);
+    for (const read of [...this.#index.values()]) if (!told.has(keyOf(read))) this.#remove(read);
     this.#tried.resolve();
   }
 
   onRemoved(item: unknown): void {
     const read = readAcceptance(item);
-    if (read) this.#remove(this.#shelf.get(keyOf(read)));
+    if (read) this.#remove(this.#index.get(keyOf(read)));
   }
 
   onProblem(problem: { code: ApiErrorCode; message: string } | undefined): void {
@@ -156,7 +156,7 @@ export class AcceptanceWatch implements AcceptanceCatalog, FollowObserver {
 
   #remove(read: ReadAcceptance | undefined): void {
     if (!read) return;
-    this.#shelf.remove(keyOf(read));
+    this.#index.remove(keyOf(read));
     this.#statuses.note(keyOf(read));
     this.#changed(read);
   }
@@ -173,7 +173,7 @@ export class AcceptanceWatch implements AcceptanceCatalog, FollowObserver {
     const fromUs = this.#expiredUntilMs * 1000;
     this.#expiredUntilMs = this.#options.clock.nowMs();
     const nowUs = this.#expiredUntilMs * 1000;
-    for (const read of this.#shelf.values()) {
+    for (const read of this.#index.values()) {
       const expiresUs = expiryOf(read);
       if (expiresUs !== undefined && expiresUs > fromUs && expiresUs <= nowUs) this.#changed(read);
     }
@@ -187,7 +187,7 @@ export class AcceptanceWatch implements AcceptanceCatalog, FollowObserver {
     const { clock } = this.#options;
     const nowMs = clock.nowMs();
     let nextMs = nowMs + MAX_WAIT_MS;
-    for (const read of this.#shelf.values()) {
+    for (const read of this.#index.values()) {
       const expiresUs = expiryOf(read);
       if (expiresUs !== undefined && expiresUs > this.#expiredUntilMs * 1000)
         nextMs = Math.min(nextMs, Math.ceil(expiresUs / 1000));
@@ -197,7 +197,7 @@ export class AcceptanceWatch implements AcceptanceCatalog, FollowObserver {
 
   #sayFull(): void {
     this.#options.logger.warn(
-      { kept: this.#shelf.size },
+      { kept: this.#index.size },
       "there are more accepted violations than are kept: those beyond have no effect",
     );
   }

@@ -5,8 +5,8 @@
 // Invariant: pure; the same state gives the same status, and a condition's time moves only with its status.
 
 import type { AcceptanceCondition, AcceptanceConditionType, AcceptanceStatus } from "../api/acceptance.ts";
-import { type EpochUs, formatMicroTime } from "../core/time.ts";
-import type { ReadAcceptance } from "./reading.ts";
+import { type EpochUs, formatMicroTime } from "../lib/time.ts";
+import type { ReadAcceptance } from "./parse-acceptance.ts";
 
 /** What stands against an acceptance that could be read. */
 export interface Standing {

@@ -7,14 +7,14 @@
 
 import type { AcceptanceStatus } from "../api/acceptance.ts";
 import { API_GROUP, API_VERSION, FIELD_MANAGER } from "../api/names.ts";
-import type { Acceptance } from "../core/acceptance.ts";
 import { ApiError } from "../kube/api-error.ts";
 import { type ApiRequester, MERGE_PATCH } from "../kube/client.ts";
 import type { Clock } from "../lib/clock.ts";
-import type { Logger } from "../telemetry/log.ts";
+import type { Logger } from "../lib/logger.ts";
+import type { Acceptance } from "../report/acceptance.ts";
+import { type AcceptanceIndex, keyOf } from "./acceptance-index.ts";
 import { behind, statusOf } from "./conditions.ts";
-import { type ReadAcceptance, readAcceptance } from "./reading.ts";
-import { keyOf, type Shelf } from "./shelf.ts";
+import { type ReadAcceptance, readAcceptance } from "./parse-acceptance.ts";
 
 /** What of the reports an acceptance matches. */
 export interface Matched {
@@ -43,15 +43,15 @@ export class StatusWriter {
     failed: 0,
   };
   readonly #options: StatusWriterOptions;
-  readonly #shelf: Shelf;
+  readonly #index: AcceptanceIndex;
   /** Keys of what may be behind, the longest waiting first. */
   readonly #noted = new Set<string>();
   readonly #writtenMs = new Map<string, number>();
   #isTold = false;
 
-  constructor(options: StatusWriterOptions, shelf: Shelf) {
+  constructor(options: StatusWriterOptions, shelf: AcceptanceIndex) {
     this.#options = options;
-    this.#shelf = shelf;
+    this.#index = shelf;
   }
 
   /** The status of this one may be behind. */
@@ -73,7 +73,7 @@ export class StatusWriter {
     let writes = 0;
     for (const key of [...this.#noted]) {
       if (writes === PER_TICK || signal.aborted || !this.#options.mayWrite()) break;
-      const read = this.#shelf.get(key);
+      const read = this.#index.get(key);
       if (!read) this.#forget(key);
       const wanted = read && this.#due(key, read);
       if (!read || !wanted) continue;
@@ -97,7 +97,7 @@ export class StatusWriter {
       nowUs: nowMs * 1000,
       matched:
         "problem" in effect ? { violations: 0, occurrences: 0 } : matched(namespace, effect.acceptance),
-      refusal: this.#shelf.refusalOf(read),
+      refusal: this.#index.refusalOf(read),
     });
     const lag = behind(read.status, wanted);
     const isTooSoon = lag === "numbers" && nowMs - (this.#writtenMs.get(key) ?? -NUMBERS_MS) < NUMBERS_MS;
@@ -128,7 +128,7 @@ export class StatusWriter {
       this.results.written++;
       const now = readAcceptance(stored);
       // The watch may have told a newer one already.
-      if (now && this.#shelf.get(key) === read && now.generation === read.generation) {
+      if (now && this.#index.get(key) === read && now.generation === read.generation) {
         read.status = now.status;
         read.resourceVersion = now.resourceVersion;
       }

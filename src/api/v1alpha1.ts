@@ -189,7 +189,7 @@ export interface Omitted {
   occurrences: number;
 }
 
-export type LapseKind =
+export type CoverageGapKind =
   | "StreamDown"
   | "StreamEnded"
   | "Stalled"
@@ -201,8 +201,8 @@ export type LapseKind =
   | "MemoryLimit";
 
 /** Something known to be missing from the numbers. */
-export interface Lapse {
-  kind: LapseKind;
+export interface CoverageGap {
+  kind: CoverageGapKind;
   from: MicroTime;
   /** Absent while it lasts. */
   to?: MicroTime;
@@ -224,7 +224,7 @@ export interface Coverage {
   /** Absent when there was none. */
   withoutDetails?: number;
   lowerBound: boolean;
-  recent?: Lapse[];
+  recent?: CoverageGap[];
 }
 
 export interface ObjectMeta {

@@ -3,7 +3,7 @@
 
 // Events kept in memory in place of a cluster's, for the demo.
 
-import type { EventResult, EventSink, NewEvent, UidResult } from "../events/event.ts";
+import type { EventResult, EventSink, NewEvent, UidResult } from "../events/event-recorder.ts";
 import { table } from "./table.ts";
 
 interface Collected {

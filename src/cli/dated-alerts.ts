@@ -3,10 +3,11 @@
 
 // Gives each alert of a file the time at which it "arrives": a file has no other clock than its alerts.
 
+import type { AlertListener } from "../alerts/alert-source.ts";
 import type { Alert, RawAlert } from "../api/alert.ts";
-import { ownTimeUs } from "../core/decode.ts";
-import type { EpochUs } from "../core/time.ts";
-import type { FeedListener, FeedRejection } from "../feed/feed.ts";
+import type { SourceRejection } from "../api/alert-stream.ts";
+import { ownTimeUs } from "../ingest/decode.ts";
+import type { EpochUs } from "../lib/time.ts";
 
 /** Alerts at the head of a file that wait for the first one with a time; beyond it they arrive now. */
 const MAX_WAITING = 100_000;
@@ -15,14 +16,14 @@ const MAX_WAITING = 100_000;
  * Passes alerts on. An alert arrives at its own time; one without any at the time of the alert before it; those at the
  * head of the file at the time of the first that has one.
  */
-export class DatedAlerts implements FeedListener {
+export class DatedAlerts implements AlertListener {
   /** The time of the alert that is being passed on. */
   nowUs: EpochUs;
-  readonly #next: Pick<FeedListener, "onAlert" | "onRejected">;
+  readonly #next: Pick<AlertListener, "onAlert" | "onRejected">;
   #waiting: [Alert, number][] | undefined = [];
 
   /** `startUs` is the time of a file that has none in it. */
-  constructor(next: Pick<FeedListener, "onAlert" | "onRejected">, startUs: EpochUs) {
+  constructor(next: Pick<AlertListener, "onAlert" | "onRejected">, startUs: EpochUs) {
     this.#next = next;
     this.nowUs = startUs;
   }
@@ -41,7 +42,7 @@ export class DatedAlerts implements FeedListener {
     this.#next.onAlert(alert, line);
   }
 
-  onRejected(reason: FeedRejection, detail: string, line: number): void {
+  onRejected(reason: SourceRejection, detail: string, line: number): void {
     this.#next.onRejected(reason, detail, line);
   }
 

@@ -12,16 +12,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
+import { relaySource } from "../alerts/relay-source.ts";
 import type { Report } from "../api/v1alpha1.ts";
+import { Pipeline } from "../app/pipeline.ts";
+import { pipelineOptions } from "../app/pipeline-options.ts";
 import { type Config, parseConfig } from "../config/config.ts";
-import { Pipeline } from "../controller/pipeline.ts";
 import { startRecorder } from "../events/recorder.ts";
-import { relayFeed } from "../feed/relay.ts";
 import { assert } from "../lib/assert.ts";
 import type { Clock } from "../lib/clock.ts";
-import { pipelineOptions } from "../pipeline-options.ts";
-import { createDirectorySink, reportToYaml } from "../sinks/directory.ts";
-import { silentLogger } from "../telemetry/log.ts";
+import { silentLogger } from "../lib/logger.ts";
+import { createDirectorySink, reportToYaml } from "../sinks/directory-sink.ts";
 import { CollectedEvents } from "./collected-events.ts";
 import { account } from "./replay.ts";
 import { clusterReportTable, reportTable } from "./table.ts";
@@ -85,7 +85,7 @@ export async function demo(parts: DemoParts, stop: AbortSignal): Promise<number>
       },
     );
     pipeline.writer.start();
-    const reading = relayFeed({ address }, clock, silentLogger).run(
+    const reading = relaySource({ address }, clock, silentLogger).run(
       pipeline,
       AbortSignal.any([stopFeed.signal, stop]),
     );
@@ -95,7 +95,7 @@ export async function demo(parts: DemoParts, stop: AbortSignal): Promise<number>
     await pipeline.writer.flush(stop);
     await recorder.stop(1000);
     show({ terminal, directory, events, pipeline, reports: [...reports.values()], nowMs: clock.nowMs() });
-    return pipeline.books.received === ALERTS && pipeline.aggregator.unwrittenOccurrences === 0 ? 0 : 1;
+    return pipeline.counters.received === ALERTS && pipeline.aggregator.unwrittenOccurrences === 0 ? 0 : 1;
   } finally {
     stopFeed.abort();
     node.kill();
@@ -111,18 +111,18 @@ async function watch(
 ): Promise<void> {
   const endMs = clock.nowMs() + TIMEOUT_MS;
   const line = () => {
-    const { received } = pipeline.books;
+    const { received } = pipeline.counters;
     const unwritten = pipeline.aggregator.unwrittenOccurrences;
     return `${received} of ${ALERTS} alerts · ${pipeline.aggregator.violationsHeld} violations · ${reports.size} reports written · ${unwritten} occurrences not yet written`;
   };
-  while (pipeline.books.received < ALERTS && clock.nowMs() < endMs && !stop.aborted) {
+  while (pipeline.counters.received < ALERTS && clock.nowMs() < endMs && !stop.aborted) {
     if (terminal.isInteractive) terminal.out(`\r\x1b[K${line()}`);
     await clock.sleep(TICK_MS, stop);
   }
   terminal.out(`${terminal.isInteractive ? "\r\x1b[K" : ""}${line()}\n\n`);
 }
 
-interface Shown {
+interface ReportedUntil {
   terminal: Terminal;
   directory: string;
   events: CollectedEvents;
@@ -131,7 +131,7 @@ interface Shown {
   nowMs: number;
 }
 
-function show({ terminal, directory, events, pipeline, reports, nowMs }: Shown): void {
+function show({ terminal, directory, events, pipeline, reports, nowMs }: ReportedUntil): void {
   const heading = (text: string) => terminal.out(`\n# ${text}\n`);
   heading("kubectl get pvr -A");
   terminal.out(reportTable(reports, nowMs));
@@ -143,12 +143,12 @@ function show({ terminal, directory, events, pipeline, reports, nowMs }: Shown):
   terminal.out(reportToYaml(shown));
   heading("Events that would be sent");
   terminal.out(events.table());
-  heading("The books");
-  terminal.out(`${account(pipeline.books)}\n`);
+  heading("The counters");
+  terminal.out(`${account(pipeline.counters)}\n`);
   const told = reports.reduce((sum, report) => sum + report.summary.occurrences, 0);
   const { unwrittenOccurrences } = pipeline.aggregator;
   terminal.out(
-    `${pipeline.books.counted} counted = ${told} in the reports + ${unwrittenOccurrences} not yet written\n`,
+    `${pipeline.counters.counted} counted = ${told} in the reports + ${unwrittenOccurrences} not yet written\n`,
   );
   terminal.out(`\n${reports.length} reports are in ${directory}\n`);
 }

@@ -16,7 +16,7 @@ export interface ProgramTexts {
 }
 
 /** A call that ends with what commander says: help or version (0), or a mistake. */
-export interface Said {
+export interface HelpOutput {
   isMistake: boolean;
   stdout: string;
   stderr: string;
@@ -32,7 +32,7 @@ export function parseProgram(
   texts: ProgramTexts,
   argv: readonly string[],
   addCommands: (program: Command) => void,
-): Said | undefined {
+): HelpOutput | undefined {
   let stdout = "";
   let stderr = "";
   // Subcommands inherit what is set before they are added.

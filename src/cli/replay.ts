@@ -4,20 +4,20 @@
 // `replay`: alerts from a file into YAML files, through the same pipeline that `run` uses.
 // Invariant: no clock but the alerts' own times: the same alerts in any order give the same bytes.
 
+import type { AlertSource } from "../alerts/alert-source.ts";
+import { Pipeline } from "../app/pipeline.ts";
+import { pipelineOptions } from "../app/pipeline-options.ts";
 import type { Config } from "../config/config.ts";
-import type { Books } from "../controller/books.ts";
-import { Pipeline } from "../controller/pipeline.ts";
-import type { Feed } from "../feed/feed.ts";
+import type { IngestCounters } from "../ingest/ingest-counters.ts";
 import type { Clock } from "../lib/clock.ts";
-import { pipelineOptions } from "../pipeline-options.ts";
-import type { ReportSink } from "../sinks/sink.ts";
-import { silentLogger } from "../telemetry/log.ts";
+import { silentLogger } from "../lib/logger.ts";
+import type { ReportSink } from "../sinks/report-sink.ts";
 import { DatedAlerts } from "./dated-alerts.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface ReplayParts {
   config: Config;
-  feed: Feed;
+  feed: AlertSource;
   sink: ReportSink;
   clock: Clock;
   terminal: Terminal;
@@ -72,13 +72,13 @@ export async function replay(parts: ReplayParts, signal: AbortSignal): Promise<n
   alerts.end();
   await pipeline.writer.flush(AbortSignal.any([signal, stop.signal]));
   rejected.end();
-  terminal.out(`${account(pipeline.books)}\n${written} reports written to ${parts.out}\n`);
+  terminal.out(`${account(pipeline.counters)}\n${written} reports written to ${parts.out}\n`);
   const { unwrittenOccurrences } = pipeline.aggregator;
   if (unwrittenOccurrences > 0) {
     terminal.err(`${unwrittenOccurrences} alerts are in no file: ${fault || "stopped before the end"}\n`);
     return EXIT_FAILED;
   }
-  return pipeline.books.rejectedTotal === 0 ? EXIT_OK : EXIT_REJECTED;
+  return pipeline.counters.rejectedTotal === 0 ? EXIT_OK : EXIT_REJECTED;
 }
 
 /** Names the lines that were not understood, up to a bound, and counts the rest. */
@@ -99,13 +99,13 @@ class RejectedLines {
   }
 }
 
-/** The books in a sentence. */
-export function account(books: Books): string {
-  const reasons = Object.entries(books.rejected).filter(([, n]) => n > 0);
+/** The counters in a sentence. */
+export function account(counters: IngestCounters): string {
+  const reasons = Object.entries(counters.rejected).filter(([, n]) => n > 0);
   const why = reasons.length === 0 ? "" : ` (${reasons.map(([reason, n]) => `${reason} ${n}`).join(", ")})`;
   return (
-    `${books.received} alerts received = ${books.counted} counted + ${books.duplicates} duplicates + ` +
-    `${books.throttleNotices} throttle notices + ${books.rejectedTotal} rejected${why}`
+    `${counters.received} alerts received = ${counters.counted} counted + ${counters.duplicates} duplicates + ` +
+    `${counters.throttleNotices} throttle notices + ${counters.rejectedTotal} rejected${why}`
   );
 }
 

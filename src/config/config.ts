@@ -6,11 +6,11 @@
 
 import type * as z from "zod";
 import { assert } from "../lib/assert.ts";
+import { type ConfigProblem, shown } from "./config-problem.ts";
 import { crossCheck, type InForce } from "./cross-checks.ts";
-import { type Environment, type Flags, readEnvironment, readFlags } from "./environment.ts";
+import { type Environment, type FlagInputs, readEnvironment, readFlags } from "./environment.ts";
 import { readFileText } from "./file.ts";
-import type { Given } from "./given.ts";
-import { type Problem, shown } from "./problem.ts";
+import type { InputValue } from "./input-value.ts";
 import { configSchema, IDENTITY } from "./schema.ts";
 import { type Setting, settingByPath, settings } from "./settings.ts";
 
@@ -25,7 +25,7 @@ export type Config = Frozen<z.infer<typeof configSchema>>;
 
 /** Everything that a configuration is made from. */
 export interface ConfigInput {
-  flags?: Flags;
+  flags?: FlagInputs;
   env?: Environment;
   /** The text of the YAML file; absent when there is none. */
   fileText?: string | undefined;
@@ -47,12 +47,12 @@ export type ConfigResult =
       /** Where each value came from that is not the default, by path. */
       sources: ReadonlyMap<string, string>;
     }
-  | { problems: Problem[] };
+  | { problems: ConfigProblem[] };
 
 /** The defaults that are no constants, lowest first: later ones win. */
-function placeDefaults({ env = {}, place }: ConfigInput): Given[] {
+function placeDefaults({ env = {}, place }: ConfigInput): InputValue[] {
   const identity = place.identity.replace(/[^A-Za-z0-9._-]/g, "-").replace(/^[._-]+|[._-]+$/g, "");
-  const defaults: Given[] = [
+  const defaults: InputValue[] = [
     { path: "identity", value: IDENTITY.test(identity) ? identity : "unnamed", source: "default" },
     { path: "leaderElection.leaseNamespace", value: place.namespace || "kubearmor", source: "default" },
   ];
@@ -74,7 +74,7 @@ function wrongForm(setting: Setting, value: unknown): string {
 }
 
 /** Judges one value by its own schema. */
-function judge({ path, value, source }: Given, setting: Setting): Problem[] {
+function judge({ path, value, source }: InputValue, setting: Setting): ConfigProblem[] {
   const result = setting.schema.safeParse(value);
   if (result.success) return [];
   const telling =

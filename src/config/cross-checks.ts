@@ -4,7 +4,7 @@
 // Settings that are right one by one and wrong together.
 // Invariant: a pair is judged only when both of its values are right in themselves.
 
-import { type Problem, shown } from "./problem.ts";
+import { type ConfigProblem, shown } from "./config-problem.ts";
 
 /** A value in force and where it came from. */
 export interface InForce {
@@ -52,7 +52,7 @@ const ORDERS: readonly Order[] = [
   })),
 ];
 
-function check({ smaller, larger, moreThanTimes, why }: Order, values: Values): Problem | undefined {
+function check({ smaller, larger, moreThanTimes, why }: Order, values: Values): ConfigProblem | undefined {
   const low = values.get(smaller);
   const high = values.get(larger);
   if (typeof low?.value !== "number" || typeof high?.value !== "number") return undefined;
@@ -74,6 +74,6 @@ function check({ smaller, larger, moreThanTimes, why }: Order, values: Values): 
 }
 
 /** Returns what is wrong between settings. */
-export function crossCheck(values: Values): Problem[] {
+export function crossCheck(values: Values): ConfigProblem[] {
   return ORDERS.map((order) => check(order, values)).filter((problem) => problem !== undefined);
 }

@@ -4,14 +4,14 @@
 // Reads `PVO_…` variables and command line flags into values by path.
 // Invariant: the environment is an argument; nothing here looks at the process.
 
-import { type Given, type Reading, unknownName } from "./given.ts";
+import { type InputValue, type Reading, unknownName } from "./input-value.ts";
 import { ENV_PREFIX, type Setting, settingByEnv, settingByPath } from "./settings.ts";
 
 /** Environment variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Flags by the path of the setting that they set; text is read like a variable's. */
-export type Flags = Readonly<Record<string, string | boolean>>;
+/** FlagInputs by the path of the setting that they set; text is read like a variable's. */
+export type FlagInputs = Readonly<Record<string, string | boolean>>;
 
 /**
  * Kubernetes puts the address of every Service of the namespace into the environment, so a Service named `pvo`
@@ -49,7 +49,7 @@ function fromText(setting: Setting, text: string): unknown {
 
 /** Reads every `PVO_…` variable; an empty one counts as not set. */
 export function readEnvironment(env: Environment): Reading {
-  const given: Given[] = [];
+  const given: InputValue[] = [];
   const problems: Reading["problems"] = [];
   for (const name of Object.keys(env).sort()) {
     const text = env[name];
@@ -66,8 +66,8 @@ export function readEnvironment(env: Environment): Reading {
 }
 
 /** Reads the flags that were really given. */
-export function readFlags(flags: Flags): Given[] {
-  const given: Given[] = [];
+export function readFlags(flags: FlagInputs): InputValue[] {
+  const given: InputValue[] = [];
   for (const [path, value] of Object.entries(flags)) {
     const setting = settingByPath.get(path);
     if (setting === undefined) continue;

@@ -17,8 +17,8 @@ import {
   parseDocument,
   type YAMLMap,
 } from "yaml";
-import { type Given, type Reading, unknownName } from "./given.ts";
-import { type Problem, shown } from "./problem.ts";
+import { type ConfigProblem, shown } from "./config-problem.ts";
+import { type InputValue, type Reading, unknownName } from "./input-value.ts";
 import { sectionByPath, settingByPath } from "./settings.ts";
 
 /** Far above any real configuration; a wrong path (a log, a disk) is told instead of being read. */
@@ -27,8 +27,8 @@ const MAX_FILE_BYTES = 1_048_576;
 type Body = Document.Parsed<ParsedNode>;
 
 class FileReader {
-  readonly given: Given[] = [];
-  readonly problems: Problem[] = [];
+  readonly given: InputValue[] = [];
+  readonly problems: ConfigProblem[] = [];
   readonly #filePath: string;
   readonly #lines: LineCounter;
   readonly #document: Body;
@@ -94,7 +94,7 @@ class FileReader {
 export function readFileText(text: string, filePath: string): Reading {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  const problems = [...document.errors, ...document.warnings].map((error): Problem => {
+  const problems = [...document.errors, ...document.warnings].map((error): ConfigProblem => {
     const { line, col } = lines.linePos(error.pos[0]);
     return { path: "", source: `${filePath}:${line}:${col}`, message: `is no valid YAML: ${error.message}` };
   });
@@ -106,7 +106,7 @@ export function readFileText(text: string, filePath: string): Reading {
 }
 
 /** Loads the text of a configuration file, or says why it can't be had. Reads synchronously: nothing runs yet. */
-export function loadFileText(filePath: string): { text: string } | { problems: Problem[] } {
+export function loadFileText(filePath: string): { text: string } | { problems: ConfigProblem[] } {
   const refuse = (message: string) => ({ problems: [{ path: "", source: filePath, message }] });
   try {
     const stat = statSync(filePath);

@@ -5,8 +5,8 @@
 // Invariant: pure; whatever an alert said, what leaves here is accepted by the API server.
 
 import { EVENT_REASON } from "../api/names.ts";
-import { sanitize } from "../core/sanitize.ts";
-import type { Occurrence, Regarding } from "./event.ts";
+import { sanitize } from "../lib/sanitize.ts";
+import type { EventUpdate, Regarding } from "./event-recorder.ts";
 
 const MAX_NOTE_BYTES = 1024;
 const MAX_ACTION_CHARS = 128;
@@ -34,12 +34,12 @@ export function eventNamespace(regarding: Regarding): string {
 }
 
 /** What the operator says happened: one of EVENT_REASON. */
-export function eventReason(occurrence: Pick<Occurrence, "outcome">): string {
+export function eventReason(occurrence: Pick<EventUpdate, "outcome">): string {
   return EVENT_REASON[occurrence.outcome];
 }
 
 /** `Block` and `Process` → `BlockProcess`; `Audit (Block)` and `File` → `AuditBlockFile`; a notice → `Throttle`; a gap → `Read`. */
-export function eventAction(occurrence: Pick<Occurrence, "outcome" | "action" | "operation">): string {
+export function eventAction(occurrence: Pick<EventUpdate, "outcome" | "action" | "operation">): string {
   if (occurrence.outcome === "Throttled") return "Throttle";
   if (occurrence.outcome === "StreamGap") return "Read";
   const words = `${occurrence.action} ${occurrence.operation}`.match(/[A-Za-z]+/g) ?? [];

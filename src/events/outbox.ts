@@ -4,8 +4,8 @@
 // Owns the queue of Event requests: who is next, how many a second, how many at once.
 // Invariant: an item waits at most once and is never sent twice at the same time; nothing here retries.
 
-import { TokenBucket } from "../core/token-bucket.ts";
 import type { Clock } from "../lib/clock.ts";
+import { TokenBucket } from "../lib/token-bucket.ts";
 
 export interface OutboxOptions {
   /** Bounds all requests together. */

@@ -6,14 +6,13 @@
 
 import { LRUCache } from "lru-cache";
 import { DEFAULT_POSTURE } from "../api/names.ts";
-import { TokenBucket } from "../core/token-bucket.ts";
 import type { Clock } from "../lib/clock.ts";
-import type { Logger } from "../telemetry/log.ts";
-import { type LossReason, openBooks, type RecorderStats } from "./books.ts";
-import type { EventRecorder, EventResult, EventSink, Occurrence } from "./event.ts";
+import type { Logger } from "../lib/logger.ts";
+import { TokenBucket } from "../lib/token-bucket.ts";
+import { type LossReason, newEventCounters, type RecorderStats } from "./event-counters.ts";
+import type { EventRecorder, EventResult, EventSink, EventUpdate } from "./event-recorder.ts";
 import { Outbox } from "./outbox.ts";
 import {
-  type Attempt,
   addOccurrence,
   isDue,
   isOver,
@@ -21,6 +20,7 @@ import {
   newSeries,
   nextAttempt,
   type Series,
+  type SeriesAttempt,
   seriesKey,
   startOver,
   untold,
@@ -68,7 +68,7 @@ const MUTE_MS = { pod_gone: 10_000, retries_exhausted: 30_000, refused: 60_000 }
 interface Entry {
   series: Series;
   state: "idle" | "queued" | "sending" | "backoff";
-  attempt: Attempt | undefined;
+  attempt: SeriesAttempt | undefined;
   tries: number;
   retryAtMs: number;
 }
@@ -94,7 +94,7 @@ class Recorder implements RunningRecorder {
   readonly #entries = new Map<string, Entry>();
   readonly #muted: LRUCache<string, LossReason>;
   readonly #buckets = new LRUCache<string, TokenBucket>({ max: 4096 });
-  readonly #books = openBooks();
+  readonly #counters = newEventCounters();
   readonly #aborter = new AbortController();
   readonly #drained = Promise.withResolvers<void>();
   #stopping: Promise<void> | undefined;
@@ -113,10 +113,10 @@ class Recorder implements RunningRecorder {
     this.#outbox = new Outbox({ ...pace, concurrency: CONCURRENCY }, clock, (entry) => this.#deliver(entry));
   }
 
-  record(occurrence: Occurrence): void {
+  record(occurrence: EventUpdate): void {
     const count = Math.max(1, Math.floor(occurrence.count) || 1);
-    const { lost, suppressed } = this.#books;
-    this.#books.recorded += count;
+    const { lost, suppressed } = this.#counters;
+    this.#counters.recorded += count;
     if (this.#stopping !== undefined) {
       lost.stopped += count;
       return;
@@ -143,7 +143,7 @@ class Recorder implements RunningRecorder {
   }
 
   stats(): RecorderStats {
-    const { suppressed, lost, sent, ...counters } = this.#books;
+    const { suppressed, lost, sent, ...counters } = this.#counters;
     let pending = 0;
     for (const { series } of this.#entries.values()) pending += untold(series);
     return {
@@ -179,13 +179,13 @@ class Recorder implements RunningRecorder {
   }
 
   /** Makes room for a new series; undefined when it may not begin (and its occurrences are accounted for). */
-  #begin(key: string, occurrence: Occurrence, count: number): Entry | undefined {
+  #begin(key: string, occurrence: EventUpdate, count: number): Entry | undefined {
     if (!this.#takeCreateToken(occurrence)) {
-      this.#books.suppressed.rate_limited += count;
+      this.#counters.suppressed.rate_limited += count;
       return undefined;
     }
     if (this.#outbox.firstRank >= (this.#options.maxQueued ?? 1000)) {
-      this.#books.lost.queue_full += count;
+      this.#counters.lost.queue_full += count;
       return undefined;
     }
     if (this.#entries.size >= (this.#options.maxSeries ?? 4096)) this.#evictOldest();
@@ -202,7 +202,7 @@ class Recorder implements RunningRecorder {
     }
   }
 
-  #takeCreateToken({ regarding }: Occurrence): boolean {
+  #takeCreateToken({ regarding }: EventUpdate): boolean {
     const key = JSON.stringify([regarding.kind === "Node" ? "" : regarding.namespace, regarding.name]);
     let bucket = this.#buckets.get(key);
     if (bucket === undefined) {
@@ -260,7 +260,7 @@ class Recorder implements RunningRecorder {
   #book(entry: Entry, result: EventResult): void {
     switch (result.kind) {
       case "sent":
-        this.#landed(entry);
+        this.#persisted(entry);
         break;
       case "gone":
         this.#createAnew(entry);
@@ -279,12 +279,12 @@ class Recorder implements RunningRecorder {
     this.#checkDrained();
   }
 
-  #landed(entry: Entry): void {
+  #persisted(entry: Entry): void {
     const { attempt, series } = entry;
     if (attempt === undefined) return;
-    if (attempt.kind === "create") this.#books.sent.created += 1;
-    else this.#books.sent.patched += 1;
-    this.#books.told += landed(series, attempt, this.#clock.nowMs());
+    if (attempt.kind === "create") this.#counters.sent.created += 1;
+    else this.#counters.sent.patched += 1;
+    this.#counters.told += landed(series, attempt, this.#clock.nowMs());
     entry.attempt = undefined;
     entry.tries = 0;
     this.#settle(entry);
@@ -298,7 +298,7 @@ class Recorder implements RunningRecorder {
       this.#enqueue(entry);
       return;
     }
-    this.#books.suppressed.rate_limited += untold(entry.series);
+    this.#counters.suppressed.rate_limited += untold(entry.series);
     this.#forget(entry);
   }
 
@@ -313,7 +313,7 @@ class Recorder implements RunningRecorder {
       this.#mute(entry, "retries_exhausted");
       return;
     }
-    this.#books.retries += 1;
+    this.#counters.retries += 1;
     // Half fixed, half jitter: five tries in no time at all would be no patience.
     const capMs = Math.min(BACKOFF_MAX_MS, BACKOFF_BASE_MS * 2 ** (entry.tries - 1));
     entry.retryAtMs = nowMs + capMs * (0.5 + this.#clock.random() / 2);
@@ -327,7 +327,7 @@ class Recorder implements RunningRecorder {
   }
 
   #drop(entry: Entry, reason: LossReason): void {
-    this.#books.lost[reason] += untold(entry.series);
+    this.#counters.lost[reason] += untold(entry.series);
     this.#forget(entry);
   }
 

@@ -4,7 +4,7 @@
 // Owns one series of Events: what happened, how much of it has been told, and when the next word is due.
 // Invariant: pure; time is an argument. Every occurrence is told, or still untold, and never both.
 
-import type { NewEvent, Occurrence, RelatedReport } from "./event.ts";
+import type { EventUpdate, NewEvent, RelatedReport } from "./event-recorder.ts";
 import { eventAction, eventName, eventNamespace, eventNote, eventReason } from "./naming.ts";
 
 /** While only the count moves, the Event is patched at most this often (besides 2 and the powers of ten). */
@@ -15,7 +15,7 @@ export const SILENCE_MS = 360_000;
 /** One (regarding, policy, operation, action, outcome). */
 export interface Series {
   readonly key: string;
-  readonly occurrence: Occurrence;
+  readonly occurrence: EventUpdate;
   /** The newest pointer to the report; its uid may be known only later. */
   related: RelatedReport | undefined;
   /** Occurrences since the series began. */
@@ -35,19 +35,19 @@ export interface Series {
 }
 
 /** A request that was begun; it stays the same through all its tries, so a lost answer can't make two Events. */
-export type Attempt =
+export type SeriesAttempt =
   | { kind: "create"; event: NewEvent; upTo: number }
   | { kind: "patch"; ref: { namespace: string; name: string }; count: number; lastUs: number; upTo: number };
 
 /** The identity of a series, unambiguous whatever the parts hold. */
-export function seriesKey(occurrence: Occurrence): string {
+export function seriesKey(occurrence: EventUpdate): string {
   const { regarding, policy, operation, action, outcome } = occurrence;
   const namespace = regarding.kind === "Node" ? "" : regarding.namespace;
   return JSON.stringify([regarding.kind, namespace, regarding.name, policy, operation, action, outcome]);
 }
 
 /** A series that has nothing in it yet. */
-export function newSeries(key: string, occurrence: Occurrence, nowMs: number): Series {
+export function newSeries(key: string, occurrence: EventUpdate, nowMs: number): Series {
   return {
     key,
     occurrence,
@@ -65,7 +65,7 @@ export function newSeries(key: string, occurrence: Occurrence, nowMs: number): S
 }
 
 /** Adds `count` occurrences; they may be older than those before. */
-export function addOccurrence(series: Series, occurrence: Occurrence, count: number, nowMs: number): void {
+export function addOccurrence(series: Series, occurrence: EventUpdate, count: number, nowMs: number): void {
   series.total += count;
   series.related = occurrence.related ?? series.related;
   // The time of an Event can't be changed once it exists.
@@ -105,7 +105,7 @@ export function startOver(series: Series): void {
 }
 
 /** The request that tells everything up to now: a create while there is no Event, else a patch. */
-export function nextAttempt(series: Series, uid: string, nowMs: number, random: number): Attempt {
+export function nextAttempt(series: Series, uid: string, nowMs: number, random: number): SeriesAttempt {
   const count = series.total - series.base;
   const upTo = series.total;
   if (series.event !== undefined) {
@@ -128,7 +128,7 @@ export function nextAttempt(series: Series, uid: string, nowMs: number, random: 
 }
 
 /** Notes that `attempt` has landed at `nowMs`; returns how many occurrences it told that were untold before. */
-export function landed(series: Series, attempt: Attempt, nowMs: number): number {
+export function landed(series: Series, attempt: SeriesAttempt, nowMs: number): number {
   const news = attempt.upTo - series.told;
   series.told = attempt.upTo;
   series.lastSentMs = nowMs;

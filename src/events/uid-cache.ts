@@ -6,7 +6,7 @@
 
 import { LRUCache } from "lru-cache";
 import type { Clock } from "../lib/clock.ts";
-import type { EventSink, Regarding, UidResult } from "./event.ts";
+import type { EventSink, Regarding, UidResult } from "./event-recorder.ts";
 
 /** Just under a series' heartbeat, so that each one looks whether the pod was replaced under its name. */
 const FOUND_TTL_MS = 55_000;

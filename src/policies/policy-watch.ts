@@ -6,12 +6,12 @@
 // without objects.
 
 import type { PolicyObject, PolicyObjectKind } from "../api/v1alpha1.ts";
-import type { Knowledge, PolicyCatalog } from "../core/provenance.ts";
 import type { ApiErrorCode } from "../kube/api-error.ts";
 import type { ApiRequester, ApiStreamer } from "../kube/client.ts";
 import { type FollowObserver, follow } from "../kube/follow.ts";
 import type { Clock } from "../lib/clock.ts";
-import type { Logger } from "../telemetry/log.ts";
+import type { Logger } from "../lib/logger.ts";
+import type { Knowledge, PolicyCatalog } from "../report/provenance.ts";
 import { policyObject } from "./source.ts";
 
 export interface PolicyWatchOptions {

@@ -5,7 +5,7 @@
 // Invariant: foreign text is taken only where it has the form of a name; a mark that is about another object is none.
 
 import type { PolicyObject, PolicyObjectKind, PolicySource } from "../api/v1alpha1.ts";
-import { formatMicroTime, parseMicroTime } from "../core/time.ts";
+import { formatMicroTime, parseMicroTime } from "../lib/time.ts";
 
 /** What is read of an object's metadata; everything is optional, for it is foreign. */
 interface Metadata {

@@ -9,9 +9,9 @@ import type { Report } from "../api/v1alpha1.ts";
 import type { ApiRequester, ApiStreamer } from "../kube/client.ts";
 import { type FollowObserver, follow } from "../kube/follow.ts";
 import type { Clock } from "../lib/clock.ts";
-import type { Logger } from "../telemetry/log.ts";
-import { asReport, BASE, SELECTOR } from "./cluster.ts";
-import type { ReportObserver, ReportWatch } from "./sink.ts";
+import type { Logger } from "../lib/logger.ts";
+import { asReport, BASE, SELECTOR } from "./cluster-sink.ts";
+import type { ReportObserver, ReportWatch } from "./report-sink.ts";
 
 export interface ReportWatchOptions {
   client: ApiRequester & ApiStreamer;

@@ -3,7 +3,7 @@
 
 // The metrics of what the leader reads of the cluster besides alerts: policies and acceptances. A part of metric-list.ts.
 
-import type { MetricDefinition } from "./metric-list.ts";
+import type { MetricDefinition } from "./metric-definition.ts";
 import type { FollowedKind, MetricsSource } from "./metrics-source.ts";
 
 const ofKinds = (read: (kind: FollowedKind) => number) => (source: MetricsSource) =>

@@ -3,7 +3,7 @@
 
 // The metrics of the journal: a part of metric-list.ts.
 
-import type { MetricDefinition } from "./metric-list.ts";
+import type { MetricDefinition } from "./metric-definition.ts";
 
 const MS_PER_SECOND = 1000;
 

@@ -7,23 +7,9 @@
 
 import { contextMetrics } from "./context-metrics.ts";
 import { journalMetrics } from "./journal-metrics.ts";
-import type { Counts, MetricsSource } from "./metrics-source.ts";
+import type { MetricDefinition, Sample } from "./metric-definition.ts";
+import type { Counts } from "./metrics-source.ts";
 import { streamMetrics } from "./stream-metrics.ts";
-
-/** One series of a metric. */
-export interface Sample {
-  labels: Record<string, string>;
-  value: number;
-}
-
-/** A counter or gauge that is read when somebody asks. */
-export interface MetricDefinition {
-  name: string;
-  type: "counter" | "gauge";
-  help: string;
-  labels?: readonly string[];
-  read: (source: MetricsSource) => number | Sample[];
-}
 
 const MS_PER_SECOND = 1000;
 
@@ -36,32 +22,32 @@ const alerts: MetricDefinition[] = [
     name: "policy_violation_alerts_received_total",
     type: "counter",
     help: "Everything that came in; the sum of counted, duplicate, throttle notices and rejected.",
-    read: (source) => source.books().received,
+    read: (source) => source.counters().received,
   },
   {
     name: "policy_violation_alerts_counted_total",
     type: "counter",
     help: "Alerts that became an occurrence of a violation.",
-    read: (source) => source.books().counted,
+    read: (source) => source.counters().counted,
   },
   {
     name: "policy_violation_alerts_duplicate_total",
     type: "counter",
     help: "Alerts that were delivered before and not counted again.",
-    read: (source) => source.books().duplicates,
+    read: (source) => source.counters().duplicates,
   },
   {
     name: "policy_violation_throttle_notices_total",
     type: "counter",
     help: "Notices that KubeArmor muted a container, so that real numbers are higher.",
-    read: (source) => source.books().throttleNotices,
+    read: (source) => source.counters().throttleNotices,
   },
   {
     name: "policy_violation_alerts_rejected_total",
     type: "counter",
     help: "Input that is no violation, by reason.",
     labels: ["reason"],
-    read: (source) => by("reason", source.books().rejected),
+    read: (source) => by("reason", source.counters().rejected),
   },
   {
     name: "policy_violation_alerts_without_details_total",
@@ -215,7 +201,7 @@ const standby: MetricDefinition[] = [
     name: "policy_violation_standby_in_step",
     type: "gauge",
     help: "1 while this replica stands by and could take over without a gap, else 0.",
-    read: (source) => Number(source.standby().isInStep),
+    read: (source) => Number(source.standby().isCaughtUp),
   },
   {
     name: "policy_violation_standby_alerts_held",

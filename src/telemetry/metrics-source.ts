@@ -4,8 +4,6 @@
 // PORT: where the metrics get their numbers. Whoever counts keeps plain numbers; a scrape reads them.
 // Invariant: reading costs nothing on the way of an alert, and changes nothing.
 
-import type { ReportRow } from "./report-series.ts";
-
 /** Counts by a label's value; every value that is known in advance is present from the start, with 0. */
 export type Counts = Readonly<Record<string, number>>;
 
@@ -22,6 +20,13 @@ export interface ReportCounts {
   lastSeenMs: number;
 }
 
+/** A report as its series show it. */
+export interface ReportRow {
+  labels: { resource_namespace: string; policy: string; severity: string };
+  outcomes: Counts;
+  lastSeenMs: number;
+}
+
 /** Policy objects of one kind, as far as this replica follows them. */
 export interface FollowedKind {
   kind: string;
@@ -35,7 +40,7 @@ export interface FollowedKind {
 /** Numbers as they are at this moment. Counters only ever grow. */
 export interface MetricsSource {
   /** What came in and what became of it; `received` is the sum of the others. */
-  books(): {
+  counters(): {
     received: number;
     counted: number;
     duplicates: number;
@@ -129,6 +134,6 @@ export interface MetricsSource {
     /** Counter: given up at a bound of what a standby keeps. */
     forgotten: number;
     /** Whether it could take over without a gap. */
-    isInStep: boolean;
+    isCaughtUp: boolean;
   };
 }

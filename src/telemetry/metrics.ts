@@ -5,12 +5,8 @@
 // Invariant: nothing global; counters and gauges are read at the scrape, so that alerts pay for none of it.
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "@prometheus-io/client";
-import {
-  buildInfoDefinition,
-  type MetricDefinition,
-  metricGroups,
-  writeDurationDefinition,
-} from "./metric-list.ts";
+import type { MetricDefinition } from "./metric-definition.ts";
+import { buildInfoDefinition, metricGroups, writeDurationDefinition } from "./metric-list.ts";
 import type { MetricsSource } from "./metrics-source.ts";
 
 /** The metrics in force. */

@@ -6,7 +6,7 @@
 // fields, which may hold a request with its credentials.
 
 import { type DestinationStream, pino } from "pino";
-import type { Logger } from "./log.ts";
+import type { Logger } from "../lib/logger.ts";
 
 export type LogLevel = "debug" | "info" | "warn" | "error";
 

@@ -6,19 +6,12 @@
 // Invariant: a report that has its own series keeps it while it exists, one in the bucket stays there, and the bucket's
 // counts never fall, so that no counter jumps.
 
-import type { Counts, ReportCounts } from "./metrics-source.ts";
+import type { Counts, ReportCounts, ReportRow } from "./metrics-source.ts";
 
 /** In place of a namespace, a policy and a severity: no namespace may be called this. */
 export const OTHER = "_other";
 /** In place of a namespace, for the reports of the whole cluster. */
 export const CLUSTER = "_cluster";
-
-/** A report as its series show it. */
-export interface ReportRow {
-  labels: { resource_namespace: string; policy: string; severity: string };
-  outcomes: Counts;
-  lastSeenMs: number;
-}
 
 /** Which reports have series of their own. */
 export class ReportSeries {

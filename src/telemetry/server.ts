@@ -6,7 +6,7 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { Logger } from "./log.ts";
+import type { Logger } from "../lib/logger.ts";
 
 /** The answer to a probe; `detail` says why a check fails (or more about why it does not). */
 export interface Health {

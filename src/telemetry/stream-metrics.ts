@@ -3,7 +3,7 @@
 
 // The metrics of the alert stream and of its security: a part of metric-list.ts.
 
-import type { MetricDefinition, Sample } from "./metric-list.ts";
+import type { MetricDefinition, Sample } from "./metric-definition.ts";
 import type { Counts } from "./metrics-source.ts";
 
 const MS_PER_SECOND = 1000;

@@ -7,16 +7,16 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { AcceptanceStatus } from "../../src/api/acceptance.ts";
 import type { Alert } from "../../src/api/alert.ts";
-import type { WireAlert } from "../kubearmor-node/alerts.ts";
-import { startNode } from "../kubearmor-node/server.ts";
-import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
+import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
+import type { WireAlert } from "../../tools/kubearmor-node/alerts.ts";
+import { startNode } from "../../tools/kubearmor-node/server.ts";
+import { manifest } from "../../tools/sample-objects.ts";
 import { wireAlert } from "../support/gen.ts";
 import { eventually, OperatorProcess } from "../support/operator.ts";
 import { report } from "../support/reports.ts";
-import { manifest } from "../support/sample-objects.ts";
 
 const missing = whyNoCluster();
-const CRDS = join(import.meta.dirname, "..", "..", "crds");
+const CRDS = join(import.meta.dirname, "../../crds");
 const POLICY = "no-package-managers";
 
 let pid = 1;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Each API call of a whole life goes wrong once, on a real API server: the books balance, and the reports tell what was
+// Each API call of a whole life goes wrong once, on a real API server: the counters balance, and the reports tell what was
 // sent. Here with two of the faults for each call; with all of them: `npm run soak -- test/soak/api-faults.soak.ts`.
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
 import { API_FAULTS, type ApiFault, type Plan } from "../support/api-fault-proxy.ts";
 import { liveOnce, liveThrough, problemsOf } from "../support/api-fault-run.ts";
-import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
 import { policyCrdNames, policyCrds } from "../support/policies.ts";
 
 const missing = whyNoCluster();

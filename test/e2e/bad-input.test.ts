@@ -9,14 +9,14 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { readAlerts } from "../kubearmor-node/alerts.ts";
-import { startNode } from "../kubearmor-node/server.ts";
-import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
-import { balancedBooks, eventually, OperatorProcess } from "../support/operator.ts";
+import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
+import { readAlerts } from "../../tools/kubearmor-node/alerts.ts";
+import { startNode } from "../../tools/kubearmor-node/server.ts";
+import { SAMPLES_PATH } from "../../tools/samples.ts";
+import { eventually, OperatorProcess, reconciledCounters } from "../support/operator.ts";
 import { report } from "../support/reports.ts";
-import { SAMPLES_PATH } from "../support/samples.ts";
 
-const MAIN = join(import.meta.dirname, "..", "..", "src", "main.ts");
+const MAIN = join(import.meta.dirname, "../../src/main.ts");
 const folder = mkdtempSync(join(tmpdir(), "pvo-bad-input-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -139,7 +139,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       });
       await operator.received(5);
       await operator.written();
-      const { counted } = await balancedBooks(operator);
+      const { counted } = await reconciledCounters(operator);
       expect(counted).toBe(2);
       const all = await cluster.kubectl(["get", "pvr,cpvr", "-A", "-o", "yaml"]);
       expect(all).not.toContain("hunter2");

@@ -7,7 +7,7 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
+import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
 
 const CHART = join(import.meta.dirname, "../../charts/policy-violation-operator");
 const RELEASE = "policy-violation-operator";
@@ -72,7 +72,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       ]);
     });
 
-    test("makes pods that the Pod Security Standard `restricted` admits", async () => {
+    test("makes pods that the Pod Security Standard `restricted` tryReserve", async () => {
       const { spec } = JSON.parse(
         await cluster.kubectl(["get", "deployment", RELEASE, "-n", NAMESPACE, "-o", "json"]),
       );

@@ -9,13 +9,13 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
-import { chartValues } from "../../scripts/chart-values.ts";
 import { sections, settings } from "../../src/config/settings.ts";
 import {
   buildInfoDefinition,
   metricGroups,
   writeDurationDefinition,
 } from "../../src/telemetry/metric-list.ts";
+import { chartValues } from "../../tools/chart-values.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const CHART = join(ROOT, "charts/policy-violation-operator");

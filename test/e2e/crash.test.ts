@@ -5,7 +5,7 @@
 // what the node delivered, less what was in the socket and in the last batch, and every restart is declared.
 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
+import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
 import { CrashRun } from "../support/crash-run.ts";
 
 const missing = whyNoCluster();

@@ -9,14 +9,14 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { buildPlugin } from "../../scripts/plugin.ts";
-import { startNode } from "../kubearmor-node/server.ts";
-import { locateParts, pathsOf } from "../parts/parts.ts";
-import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
+import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
+import { type RunResult, run } from "../../tools/cluster/process.ts";
+import { startNode } from "../../tools/kubearmor-node/server.ts";
+import { locateParts, pathsOf } from "../../tools/parts/parts.ts";
+import { buildPlugin } from "../../tools/plugin.ts";
+import { manifest } from "../../tools/sample-objects.ts";
 import { wireAlert } from "../support/gen.ts";
 import { eventually, OperatorProcess } from "../support/operator.ts";
-import { type RunResult, run } from "../support/process.ts";
-import { manifest } from "../support/sample-objects.ts";
 
 const missing = whyNoCluster();
 

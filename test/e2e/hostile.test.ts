@@ -7,15 +7,15 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
 import type { Report } from "../../src/api/v1alpha1.ts";
-import { readAlerts, type WireAlert } from "../kubearmor-node/alerts.ts";
-import type { KubeArmorNode } from "../kubearmor-node/node.ts";
-import { startNode } from "../kubearmor-node/server.ts";
-import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
-import { balancedBooks, eventually, OperatorProcess } from "../support/operator.ts";
+import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
+import { readAlerts, type WireAlert } from "../../tools/kubearmor-node/alerts.ts";
+import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
+import { startNode } from "../../tools/kubearmor-node/server.ts";
+import { manifest, objectsOf } from "../../tools/sample-objects.ts";
+import { SAMPLES_PATH, sampleAlerts } from "../../tools/samples.ts";
+import { eventually, OperatorProcess, reconciledCounters } from "../support/operator.ts";
 import { allReports } from "../support/reports.ts";
-import { manifest, objectsOf } from "../support/sample-objects.ts";
-import { SAMPLES_PATH, sampleAlerts } from "../support/samples.ts";
-import { faultsOf } from "../unit/core/report-check.ts";
+import { faultsOf } from "../unit/report/report-check.ts";
 
 const missing = whyNoCluster();
 const SECRET = "hunter2SECRET9";
@@ -121,7 +121,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       node.push(alerts);
       await operator.received(alerts.length);
       await operator.written();
-      const { received } = await balancedBooks(operator);
+      const { received } = await reconciledCounters(operator);
       expect(received).toBe(alerts.length);
       await eventually("Events", async () => (await operator.metric("events_sent_total")) > 5);
 

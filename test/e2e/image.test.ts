@@ -84,7 +84,7 @@ describe("the bundle", () => {
 
   beforeAll(async () => {
     dir = mkdtempSync(join(tmpdir(), "pvo-image-"));
-    await run(process.execPath, [join(ROOT, "scripts/bundle.ts"), "--out", join(dir, "app")]);
+    await run(process.execPath, [join(ROOT, "tools/bundle.ts"), "--out", join(dir, "app")]);
   });
 
   afterAll(() => rmSync(dir, { recursive: true, force: true }));

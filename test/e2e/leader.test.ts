@@ -4,13 +4,13 @@
 // A replica under leader election that has no other beside it: it must not give up what only it has read.
 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { readAlerts } from "../kubearmor-node/alerts.ts";
-import type { KubeArmorNode } from "../kubearmor-node/node.ts";
-import { startNode } from "../kubearmor-node/server.ts";
-import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
+import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
+import { readAlerts } from "../../tools/kubearmor-node/alerts.ts";
+import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
+import { startNode } from "../../tools/kubearmor-node/server.ts";
+import { SAMPLES_PATH } from "../../tools/samples.ts";
 import { OperatorProcess } from "../support/operator.ts";
 import { report } from "../support/reports.ts";
-import { SAMPLES_PATH } from "../support/samples.ts";
 
 const missing = whyNoCluster();
 const ALERT = readAlerts(SAMPLES_PATH)[0]!;

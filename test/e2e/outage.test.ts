@@ -5,7 +5,7 @@
 // has read everything and is the one that writes, so that nothing is lost. Long: `npm run soak -- test/soak/outage.soak.ts`.
 
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
+import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
 import { runOutage } from "../support/outage-run.ts";
 import { prepare } from "../support/replicas.ts";
 

@@ -8,11 +8,11 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { buildPlugin } from "../../scripts/plugin.ts";
-import { SAMPLE_REPORTS_DIR } from "../plugin/session.ts";
-import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
+import { SAMPLE_REPORTS_DIR } from "../../plugin/test/session.ts";
+import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
+import { type RunResult, run } from "../../tools/cluster/process.ts";
+import { buildPlugin } from "../../tools/plugin.ts";
 import { until } from "../support/kube-clients.ts";
-import { type RunResult, run } from "../support/process.ts";
 
 const CHART = join(import.meta.dirname, "../../charts/policy-violation-operator");
 const NAMESPACE = "kubearmor";
@@ -119,7 +119,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       expect([...used].sort()).toEqual(granted.sort());
     });
 
-    test("makes a pod that `restricted` admits and that nothing of the operator selects", async () => {
+    test("makes a pod that `restricted` tryReserve and that nothing of the operator selects", async () => {
       await cluster.kubectl(["create", "job", "now", `--from=cronjob/${NAME}`, "-n", NAMESPACE]);
       const pod = await until("the job's pod", async () => {
         const { items } = JSON.parse(

@@ -12,8 +12,8 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { plugin, report, violation } from "../../plugin/test/session.ts";
 import type { Report } from "../../src/api/v1alpha1.ts";
-import { plugin, report, violation } from "../plugin/session.ts";
 
 const BROWSERS = [
   "/usr/bin/chromium",

@@ -9,12 +9,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { archivePlugin, buildPlugin } from "../../scripts/plugin.ts";
-import { locateParts, pathsOf } from "../parts/parts.ts";
-import { SAMPLE_REPORTS_DIR } from "../plugin/session.ts";
-import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
+import { SAMPLE_REPORTS_DIR } from "../../plugin/test/session.ts";
+import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
+import { type RunResult, run } from "../../tools/cluster/process.ts";
+import { locateParts, pathsOf } from "../../tools/parts/parts.ts";
+import { archivePlugin, buildPlugin } from "../../tools/plugin.ts";
 import { until } from "../support/kube-clients.ts";
-import { type RunResult, run } from "../support/process.ts";
 
 const missing = whyNoCluster();
 

@@ -5,8 +5,8 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Policy } from "../../src/api/v1alpha1.ts";
-import { startNode } from "../kubearmor-node/server.ts";
-import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
+import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
+import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { wireAlert } from "../support/gen.ts";
 import { eventually, OperatorProcess } from "../support/operator.ts";
 import { policy, policyCrdNames, policyCrds } from "../support/policies.ts";

@@ -7,10 +7,11 @@
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
-import { makeAlert, readAlerts } from "../kubearmor-node/alerts.ts";
-import type { KubeArmorNode } from "../kubearmor-node/node.ts";
-import { startNode } from "../kubearmor-node/server.ts";
-import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
+import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
+import { makeAlert, readAlerts } from "../../tools/kubearmor-node/alerts.ts";
+import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
+import { startNode } from "../../tools/kubearmor-node/server.ts";
+import { SAMPLES_PATH } from "../../tools/samples.ts";
 import {
   issue,
   type MtlsRelay,
@@ -19,9 +20,8 @@ import {
   startMtlsRelay,
   whyNoMtlsRelay,
 } from "../support/mtls.ts";
-import { balancedBooks, eventually, OperatorProcess } from "../support/operator.ts";
+import { eventually, OperatorProcess, reconciledCounters } from "../support/operator.ts";
 import { report } from "../support/reports.ts";
-import { SAMPLES_PATH } from "../support/samples.ts";
 
 const CHART = join(import.meta.dirname, "../../charts/policy-violation-operator");
 const OUR_NAMESPACE = "violations";
@@ -140,7 +140,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       await alertsArrive(100);
       await operator.written();
       expect((await report(cluster, ...REPORT))?.summary.occurrences).toBe(300);
-      await balancedBooks(operator);
+      await reconciledCounters(operator);
     });
 
     test("certificates swapped under load: one gap, and every alert that came is in the report", async () => {
@@ -169,7 +169,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       await operator.written();
 
       expect(await operator.metric("stream_gaps_total")).toBe(1);
-      const { counted } = await balancedBooks(operator);
+      const { counted } = await reconciledCounters(operator);
       const found = await report(cluster, ...REPORT);
       expect(found?.summary.occurrences).toBe(counted);
       expect(found?.coverage).toMatchObject({ gaps: 1, lowerBound: true });

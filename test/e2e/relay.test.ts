@@ -7,13 +7,13 @@
 // and 1000 for each client, drops the rest and tells nobody. So a test that wants every alert keeps few on their way.
 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { makeAlert, readAlerts, restamp } from "../kubearmor-node/alerts.ts";
-import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
-import { balancedBooks, eventually, OperatorProcess } from "../support/operator.ts";
+import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
+import { makeAlert, readAlerts, restamp } from "../../tools/kubearmor-node/alerts.ts";
+import { manifest, objectsOf } from "../../tools/sample-objects.ts";
+import { SAMPLE_REPORTS, SAMPLES_PATH, sampleAlerts } from "../../tools/samples.ts";
+import { eventually, OperatorProcess, reconciledCounters } from "../support/operator.ts";
 import { type Relay, startRelay, whyNoRelay } from "../support/relay.ts";
 import { allReports, report, row, told } from "../support/reports.ts";
-import { manifest, objectsOf } from "../support/sample-objects.ts";
-import { SAMPLE_REPORTS, SAMPLES_PATH, sampleAlerts } from "../support/samples.ts";
 
 // The relay can't be had in CI: without it these tests are skipped there, too.
 const missing = whyNoRelay() ?? (process.env["CI"] ? undefined : whyNoCluster());
@@ -135,7 +135,7 @@ describe.skipIf(missing !== undefined)(NAME, { timeout: 120_000 }, () => {
     expect(reports.map(row)).toEqual(SAMPLE_REPORTS);
     expect(reports.map(content)).toEqual(direct.map(content));
     expect(told(reports)).toBe(25);
-    expect((await balancedBooks(operator)).counted).toBe(25);
+    expect((await reconciledCounters(operator)).counted).toBe(25);
   });
 
   test.each([
@@ -179,7 +179,7 @@ describe.skipIf(missing !== undefined)(NAME, { timeout: 120_000 }, () => {
       expect(found?.summary).toMatchObject({ occurrences, prevented: occurrences, violations: 1, pods: 1 });
       expect(found?.coverage).toMatchObject({ gaps: 2, lowerBound: true });
       expect(found?.coverage.continuousSince).toBeDefined();
-      expect((await balancedBooks(operator)).counted).toBe(occurrences);
+      expect((await reconciledCounters(operator)).counted).toBe(occurrences);
       const metrics = await operator.metrics();
       expect(metrics.get('policy_violation_stream_disconnects_total{reason="error"}')).toBe(2);
       expect(await operator.metric("stream_gap_seconds_total")).toBeGreaterThan(0);
@@ -228,7 +228,7 @@ describe.skipIf(missing !== undefined)(NAME, { timeout: 120_000 }, () => {
     const found = await report(cluster, "default", POLICY);
     expect(found?.summary.occurrences).toBe(occurrences);
     expect(found?.coverage).toMatchObject({ gaps: 0, lowerBound: false });
-    expect((await balancedBooks(operator)).counted).toBe(occurrences);
+    expect((await reconciledCounters(operator)).counted).toBe(occurrences);
   });
 
   test("an operator that is halted for a moment loses in the relay, on a stream that stays open", async () => {
@@ -252,6 +252,6 @@ describe.skipIf(missing !== undefined)(NAME, { timeout: 120_000 }, () => {
     const found = await report(cluster, "default", POLICY);
     expect(found?.summary.occurrences).toBe(occurrences);
     expect(found?.coverage).toMatchObject({ gaps: 0, lowerBound: false });
-    expect((await balancedBooks(operator)).counted).toBe(occurrences);
+    expect((await reconciledCounters(operator)).counted).toBe(occurrences);
   });
 });

@@ -6,16 +6,16 @@
 
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { readAlerts } from "../kubearmor-node/alerts.ts";
-import { startNode } from "../kubearmor-node/server.ts";
-import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
+import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
+import { readAlerts } from "../../tools/kubearmor-node/alerts.ts";
+import { startNode } from "../../tools/kubearmor-node/server.ts";
+import { manifest, objectsOf } from "../../tools/sample-objects.ts";
+import { SAMPLE_REPORTS, SAMPLES_PATH, sampleAlerts } from "../../tools/samples.ts";
 import { eventually, OperatorProcess } from "../support/operator.ts";
 import { policyCrdNames, policyCrds } from "../support/policies.ts";
 import { allReports, row } from "../support/reports.ts";
-import { manifest, objectsOf } from "../support/sample-objects.ts";
-import { SAMPLE_REPORTS, SAMPLES_PATH, sampleAlerts } from "../support/samples.ts";
 
-const CHART = join(import.meta.dirname, "..", "..", "charts", "policy-violation-operator");
+const CHART = join(import.meta.dirname, "../../charts/policy-violation-operator");
 const missing = whyNoCluster();
 
 const ACCEPTANCE = JSON.stringify({

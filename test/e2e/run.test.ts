@@ -4,14 +4,14 @@
 // The main job as a user runs it: `run` as a process, a KubeArmor node over gRPC, a real API server.
 
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { readAlerts } from "../kubearmor-node/alerts.ts";
-import type { KubeArmorNode } from "../kubearmor-node/node.ts";
-import { startNode } from "../kubearmor-node/server.ts";
-import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
-import { balancedBooks, eventually, OperatorProcess } from "../support/operator.ts";
+import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
+import { readAlerts } from "../../tools/kubearmor-node/alerts.ts";
+import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
+import { startNode } from "../../tools/kubearmor-node/server.ts";
+import { manifest, objectsOf } from "../../tools/sample-objects.ts";
+import { SAMPLE_REPORTS, SAMPLES_PATH, sampleAlerts } from "../../tools/samples.ts";
+import { eventually, OperatorProcess, reconciledCounters } from "../support/operator.ts";
 import { allReports, report, row, told } from "../support/reports.ts";
-import { manifest, objectsOf } from "../support/sample-objects.ts";
-import { SAMPLE_REPORTS, SAMPLES_PATH, sampleAlerts } from "../support/samples.ts";
 
 const missing = whyNoCluster();
 const FLOOD = readAlerts(SAMPLES_PATH)[0]!;
@@ -52,7 +52,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(`run (${missing ?? 
     const reports = await allReports(cluster);
     expect(reports.map(row)).toEqual(SAMPLE_REPORTS);
     expect(told(reports)).toBe(25);
-    expect(await balancedBooks(operator)).toEqual({ received: 26, counted: 25 });
+    expect(await reconciledCounters(operator)).toEqual({ received: 26, counted: 25 });
 
     const pod = "wordpress-787f45786f-2q9wf";
     const events = await eventually("both Events of the pod", async () => {
@@ -151,7 +151,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(`run (${missing ?? 
     const found = await report(cluster, "default", "block-pkg-mgmt-tools-exec");
     expect(found?.summary.occurrences).toBe(3000);
     expect(found?.coverage).toMatchObject({ gaps: 2, lowerBound: true });
-    await balancedBooks(operator);
+    await reconciledCounters(operator);
   });
 
   test("a restart continues the counts and tells the gap; SIGTERM writes what is left", async () => {
@@ -211,6 +211,6 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(`run (${missing ?? 
       node: "ip-172-31-24-142",
       occurrences: 7,
     });
-    await balancedBooks(operator);
+    await reconciledCounters(operator);
   });
 });

@@ -7,11 +7,11 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { KubeArmorNode } from "../kubearmor-node/node.ts";
-import { startNode } from "../kubearmor-node/server.ts";
-import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
-import { writeKubeconfig } from "../support/cluster-access.ts";
-import { ADMIN_TOKEN } from "../support/cluster-files.ts";
+import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
+import { writeKubeconfig } from "../../tools/cluster/cluster-access.ts";
+import { ADMIN_TOKEN } from "../../tools/cluster/cluster-files.ts";
+import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
+import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { HeldProxy } from "../support/held-proxy.ts";
 import { eventually } from "../support/operator.ts";
 import {
@@ -21,7 +21,7 @@ import {
   LOAD,
   prepare,
   Replicas,
-  standbyBooks,
+  standbyCounters,
   told,
   watchCounts,
 } from "../support/replicas.ts";
@@ -94,8 +94,8 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       await standby.received(sent);
       await leader.written();
       expect((await standby.get("/readyz")).body).toContain("standby; leader is");
-      await eventually("nothing held", async () => (await standbyBooks(standby)).held === 0);
-      const { counted, accounted } = await standbyBooks(standby);
+      await eventually("nothing held", async () => (await standbyCounters(standby)).held === 0);
+      const { counted, accounted } = await standbyCounters(standby);
       expect([counted, accounted]).toEqual([sent, sent]);
       const all = await standby.metrics();
       for (const verb of ["POST", "PUT", "PATCH"])

@@ -7,8 +7,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { AcceptanceWatch, type AcceptanceWatchOptions } from "../../src/acceptance/acceptance-watch.ts";
 import type { KubeClient, KubeRequest } from "../../src/kube/client.ts";
 import { type Clock, systemClock } from "../../src/lib/clock.ts";
-import { silentLogger } from "../../src/telemetry/log.ts";
-import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
+import { silentLogger } from "../../src/lib/logger.ts";
+import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
 import { kubeClient, until } from "../support/kube-clients.ts";
 
 const missing = whyNoCluster();

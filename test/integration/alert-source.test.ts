@@ -6,8 +6,8 @@
 import { Client, credentials } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type AlertSource, startAlertSource } from "../../bench/support/alert-source.ts";
-import { decodeAlert } from "../kubearmor-node/wire.ts";
-import { locateParts } from "../parts/parts.ts";
+import { decodeAlert } from "../../tools/kubearmor-node/wire.ts";
+import { locateParts } from "../../tools/parts/parts.ts";
 import { eventually } from "../support/operator.ts";
 
 const part = locateParts(["alert-source"])["alert-source"];

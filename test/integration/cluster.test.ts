@@ -6,9 +6,9 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { isAlive } from "../parts/lock.ts";
-import { type Cluster, startCluster } from "../support/cluster.ts";
-import { run } from "../support/process.ts";
+import { type Cluster, startCluster } from "../../tools/cluster/cluster.ts";
+import { run } from "../../tools/cluster/process.ts";
+import { isAlive } from "../../tools/parts/lock.ts";
 
 let cluster: Cluster;
 
@@ -122,7 +122,7 @@ test("stop leaves no process and no file", async () => {
 
 test("a cluster whose process is killed leaves no process and no file", async () => {
   const program = `
-    import { startCluster } from ${JSON.stringify(join(import.meta.dirname, "../support/cluster.ts"))};
+    import { startCluster } from ${JSON.stringify(join(import.meta.dirname, "../../tools/cluster/cluster.ts"))};
     const { pids, dir } = await startCluster();
     console.log(JSON.stringify({ pids: pids(), dir }));
     process.kill(process.pid, "SIGKILL");

@@ -5,7 +5,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Report } from "../../src/api/v1alpha1.ts";
-import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
+import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
 import { CLUSTER_CRD, NAMESPACED_CRD, readCrd, type Schema, schemaOf, walk } from "../unit/api/crd.ts";
 import { fullClusterReport, fullReport } from "../unit/api/full-report.ts";
 

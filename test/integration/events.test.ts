@@ -4,12 +4,12 @@
 // Events on a real API server, read as a person reads them: with kubectl describe and kubectl events.
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { NewEvent, Occurrence } from "../../src/events/event.ts";
+import type { EventUpdate, NewEvent } from "../../src/events/event-recorder.ts";
+import { createEventSink } from "../../src/events/event-sink.ts";
 import { startRecorder } from "../../src/events/recorder.ts";
 import type { KubeClient } from "../../src/kube/client.ts";
-import { createEventSink } from "../../src/kube/event-sink.ts";
-import { silentLogger } from "../../src/telemetry/log.ts";
-import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
+import { silentLogger } from "../../src/lib/logger.ts";
+import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { kubeClient, until } from "../support/kube-clients.ts";
 
@@ -59,7 +59,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       return cluster.kubectl(["get", "pod", "-n", namespace, name, "-o", "jsonpath={.metadata.uid}"]);
     }
 
-    function occurrence(changes: Partial<Occurrence> = {}): Occurrence {
+    function occurrence(changes: Partial<EventUpdate> = {}): EventUpdate {
       const nowUs = Date.now() * 1000;
       return {
         regarding: { kind: "Pod", namespace, name: "web-0" },
@@ -77,7 +77,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
     }
 
     /** Records, and stops when all is told. */
-    async function tell(...occurrences: Occurrence[]) {
+    async function tell(...occurrences: EventUpdate[]) {
       const recorder = startRecorder(
         { defaultPosture: false },
         sink(),

@@ -6,13 +6,13 @@
 import { createServer as createTcpServer, type Socket } from "node:net";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { afterEach } from "vitest";
-import type { StreamFeed } from "../../src/feed/reconnect.ts";
-import { type RelayFeedOptions, relayFeed } from "../../src/feed/relay.ts";
+import type { ReconnectingSource } from "../../src/alerts/reconnecting-source.ts";
+import { type RelayFeedOptions, relaySource } from "../../src/alerts/relay-source.ts";
 import { type Clock, systemClock } from "../../src/lib/clock.ts";
-import type { Logger } from "../../src/telemetry/log.ts";
-import type { KubeArmorNode, KubeArmorNodeOptions } from "../kubearmor-node/node.ts";
-import { startNode } from "../kubearmor-node/server.ts";
-import { RecordingListener } from "../unit/feed/recording-listener.ts";
+import type { Logger } from "../../src/lib/logger.ts";
+import type { KubeArmorNode, KubeArmorNodeOptions } from "../../tools/kubearmor-node/node.ts";
+import { startNode } from "../../tools/kubearmor-node/server.ts";
+import { RecordingListener } from "../unit/alerts/recording-listener.ts";
 
 const closers: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -27,7 +27,7 @@ export async function node(options: KubeArmorNodeOptions = {}): Promise<KubeArmo
 }
 
 export interface Running {
-  feed: StreamFeed;
+  feed: ReconnectingSource;
   listener: RecordingListener;
   logged: string[];
   stop: () => Promise<void>;
@@ -58,7 +58,7 @@ export function run(options: RelayFeedOptions, listener = new RecordingListener(
       };
     },
   };
-  const feed = relayFeed({ backoffBaseMs: 5, backoffMaxMs: 40, ...options }, clock, logger);
+  const feed = relaySource({ backoffBaseMs: 5, backoffMaxMs: 40, ...options }, clock, logger);
   const stop = new AbortController();
   const running = feed.run(listener, stop.signal);
   const stopAndWait = async () => {

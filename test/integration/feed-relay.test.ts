@@ -6,8 +6,8 @@
 import { connect } from "node:net";
 import { status } from "@grpc/grpc-js";
 import { describe, expect, it } from "vitest";
-import { makeAlert, readAlerts } from "../kubearmor-node/alerts.ts";
-import { serverService } from "../kubearmor-node/wire.ts";
+import { makeAlert, readAlerts } from "../../tools/kubearmor-node/alerts.ts";
+import { serverService } from "../../tools/kubearmor-node/wire.ts";
 import { grpcServer, node, run, tcpServer } from "./feed-bed.ts";
 
 /** How long to look for a condition that no listener tells; a slow machine must not fail. */

@@ -7,10 +7,10 @@
 
 import { createServer as createTlsServer } from "node:tls";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
-import { preferTls, requireTls, type TlsPlace, type TlsReading } from "../../src/feed/security.ts";
+import { preferTls, requireTls, type TlsPlace, type TlsReading } from "../../src/alerts/tls/mode.ts";
 import { systemClock } from "../../src/lib/clock.ts";
-import { makeAlert } from "../kubearmor-node/alerts.ts";
-import type { KubeArmorNode } from "../kubearmor-node/node.ts";
+import { makeAlert } from "../../tools/kubearmor-node/alerts.ts";
+import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
 import {
   helmSpecs,
   issue,
@@ -26,7 +26,7 @@ const missing = await whyNoMtlsRelay();
 const PATIENCE = { timeout: 60_000 };
 
 /** A place of certificates whose contents the test changes. */
-class Shelf implements TlsPlace {
+class AcceptanceIndex implements TlsPlace {
   readonly name = "Secret kubearmor/kubearmor-client-certs";
   reading: TlsReading = { kind: "absent", message: "it does not exist" };
 
@@ -100,12 +100,12 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
     }
 
     /** A feed that insists on TLS, with the operator's certificates unless others are given. */
-    function secured(address: string, shelf: Shelf): Running {
+    function secured(address: string, shelf: AcceptanceIndex): Running {
       return run({ address, security: requireTls(shelf, systemClock) });
     }
 
-    function shelfWith(client = "client", ca = "ca"): Shelf {
-      const shelf = new Shelf();
+    function shelfWith(client = "client", ca = "ca"): AcceptanceIndex {
+      const shelf = new AcceptanceIndex();
       shelf.put(pair(ca).cert, pair(client));
       return shelf;
     }
@@ -317,7 +317,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
 
     it("by itself uses plaintext, then TLS when there are certificates, and never plaintext again", async () => {
       const started = await relay(undefined);
-      const shelf = new Shelf();
+      const shelf = new AcceptanceIndex();
       const running = run({ address: started.address, security: preferTls(shelf, systemClock) });
       const { listener, until } = running;
       await alertsFlow(running);

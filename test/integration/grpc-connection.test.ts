@@ -5,9 +5,9 @@
 
 import { createServer, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
 import { afterEach, expect, it } from "vitest";
-import { GrpcConnection } from "../../src/feed/grpc-connection.ts";
-import { framed } from "../../src/feed/grpc-messages.ts";
-import { type GrpcStatus, statusText } from "../../src/feed/grpc-status.ts";
+import { GrpcConnection } from "../../src/alerts/grpc-connection.ts";
+import { framed } from "../../src/alerts/grpc-messages.ts";
+import { type GrpcStatus, statusText } from "../../src/alerts/grpc-status.ts";
 import { tcpServer } from "./feed-bed.ts";
 
 const closers: (() => void)[] = [];

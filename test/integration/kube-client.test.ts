@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { ApiError } from "../../src/kube/api-error.ts";
 import { type KubeClient, type KubeClientOptions, METADATA_ONLY } from "../../src/kube/client.ts";
-import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
+import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
 import { kubeClient } from "../support/kube-clients.ts";
 
 const missing = whyNoCluster();

@@ -5,11 +5,11 @@
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { KubeClient } from "../../src/kube/client.ts";
-import { LeaderElector } from "../../src/kube/leader-elector.ts";
-import { LeaseStore } from "../../src/kube/lease.ts";
+import { LeaderElector } from "../../src/leadership/leader-elector.ts";
+import { LeaseStore } from "../../src/leadership/lease.ts";
 import { systemClock } from "../../src/lib/clock.ts";
-import { silentLogger } from "../../src/telemetry/log.ts";
-import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
+import { silentLogger } from "../../src/lib/logger.ts";
+import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
 import { kubeClient, until } from "../support/kube-clients.ts";
 
 /** Short, and long enough for a machine that is busy with other tests. */

@@ -9,9 +9,9 @@ import { MANAGED_BY_LABEL, PRODUCT } from "../../src/api/names.ts";
 import type { Report } from "../../src/api/v1alpha1.ts";
 import type { KubeClient, KubeRequest, KubeStreamRequest } from "../../src/kube/client.ts";
 import { systemClock } from "../../src/lib/clock.ts";
+import { silentLogger } from "../../src/lib/logger.ts";
 import { createReportWatch } from "../../src/sinks/report-watch.ts";
-import { silentLogger } from "../../src/telemetry/log.ts";
-import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
+import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
 import { kubeClient, until } from "../support/kube-clients.ts";
 import { fullReport } from "../unit/api/full-report.ts";
 

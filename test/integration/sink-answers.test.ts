@@ -6,9 +6,9 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { MANAGED_BY_LABEL, PRODUCT } from "../../src/api/names.ts";
 import type { KubeClient, KubeRequest } from "../../src/kube/client.ts";
-import { createClusterSink } from "../../src/sinks/cluster.ts";
-import { silentLogger } from "../../src/telemetry/log.ts";
-import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
+import { silentLogger } from "../../src/lib/logger.ts";
+import { createClusterSink } from "../../src/sinks/cluster-sink.ts";
+import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
 import { kubeClient } from "../support/kube-clients.ts";
 import { fullReport } from "../unit/api/full-report.ts";
 

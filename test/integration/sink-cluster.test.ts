@@ -11,10 +11,10 @@ import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Report, Violation } from "../../src/api/v1alpha1.ts";
 import type { KubeClient } from "../../src/kube/client.ts";
-import { createClusterSink } from "../../src/sinks/cluster.ts";
-import { type ReportSink, SinkError } from "../../src/sinks/sink.ts";
-import { silentLogger } from "../../src/telemetry/log.ts";
-import { type Cluster, startCluster, whyNoCluster } from "../support/cluster.ts";
+import { silentLogger } from "../../src/lib/logger.ts";
+import { createClusterSink } from "../../src/sinks/cluster-sink.ts";
+import { type ReportSink, SinkError } from "../../src/sinks/report-sink.ts";
+import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
 import { kubeClient, until } from "../support/kube-clients.ts";
 import { fullClusterReport, fullReport } from "../unit/api/full-report.ts";
 

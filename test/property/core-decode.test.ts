@@ -3,14 +3,14 @@
 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { decode } from "../../src/core/decode.ts";
-import { DuplicateFilter } from "../../src/core/duplicates.ts";
-import { evidenceOf } from "../../src/core/evidence.ts";
-import { createRedactor } from "../../src/core/redact.ts";
-import { type Decoded, identityKey } from "../../src/core/violation.ts";
+import { decode } from "../../src/ingest/decode.ts";
+import { DuplicateFilter } from "../../src/ingest/duplicates.ts";
+import { evidenceOf } from "../../src/ingest/evidence.ts";
+import { createRedactor } from "../../src/ingest/redact.ts";
+import { type Decoded, identityKey } from "../../src/ingest/violation.ts";
 import { hostileAlert, renderOptions, runs, START_US } from "../support/gen.ts";
-import { add, newAggregator, reportsOf } from "../unit/core/fold-alerts.ts";
-import { faultsOf } from "../unit/core/report-check.ts";
+import { add, newAggregator, reportsOf } from "../unit/ingest/fold-alerts.ts";
+import { faultsOf } from "../unit/report/report-check.ts";
 
 const redact = createRedactor();
 const filter = new DuplicateFilter({ windowMs: 1000, maxEntries: 10 }, 0);

@@ -3,9 +3,15 @@
 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { addAlert, emptyTally, mergeInto, type Tally } from "../../src/core/tally.ts";
-import { countOutcome, emptyTotals, KnownPolicy, mergeTotals, type Totals } from "../../src/core/totals.ts";
-import type { Sighting } from "../../src/core/sighting.ts";
+import { addAlert, emptyTally, mergeInto, type Tally } from "../../src/aggregate/tally.ts";
+import {
+  countOutcome,
+  emptyTotals,
+  KnownPolicy,
+  mergeTotals,
+  type Totals,
+} from "../../src/aggregate/totals.ts";
+import type { Occurrence } from "../../src/ingest/occurrence.ts";
 import { runs, violation, worldAlert } from "../support/gen.ts";
 
 const violations = fc.array(
@@ -13,7 +19,7 @@ const violations = fc.array(
   { maxLength: 12 },
 );
 
-function tallyOf(list: readonly Sighting[]): Tally {
+function tallyOf(list: readonly Occurrence[]): Tally {
   const tally = emptyTally();
   for (const each of list) addAlert(tally, each);
   return tally;
@@ -111,7 +117,7 @@ describe("what is known of a policy", () => {
       .chain((list) => fc.tuple(fc.constant(list), fc.shuffledSubarray(list, { minLength: list.length })));
     fc.assert(
       fc.property(told, ([one, other]) => {
-        const facts = (list: readonly Sighting[]) => {
+        const facts = (list: readonly Occurrence[]) => {
           const known = new KnownPolicy();
           for (const { violation: v, timeUs } of list) known.learn(v.policy, timeUs);
           return known.facts();

@@ -5,11 +5,11 @@
 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { Aggregator } from "../../src/aggregate/aggregator.ts";
 import type { Alert } from "../../src/api/alert.ts";
-import type { Aggregator } from "../../src/core/aggregate.ts";
-import { renderReport } from "../../src/core/report.ts";
+import { renderReport } from "../../src/report/render.ts";
 import { hostileAlert, renderOptions, runs, worldAlert, worldNotice } from "../support/gen.ts";
-import { add, addAll, newAggregator, reports, reportsOf } from "../unit/core/fold-alerts.ts";
+import { add, addAll, newAggregator, reports, reportsOf } from "../unit/ingest/fold-alerts.ts";
 
 const LIMITS = [{}, { maxViolations: 3 }, { maxBytes: 4000 }, { maxPodsPerViolation: 1 }] as const;
 

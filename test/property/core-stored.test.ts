@@ -5,14 +5,14 @@
 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { Aggregator } from "../../src/aggregate/aggregator.ts";
 import type { Alert } from "../../src/api/alert.ts";
 import type { Report } from "../../src/api/v1alpha1.ts";
-import type { Aggregator } from "../../src/core/aggregate.ts";
-import { renderReport } from "../../src/core/report.ts";
-import { rebaseOn } from "../../src/core/stored.ts";
+import { rebaseOn } from "../../src/report/parse.ts";
+import { renderReport } from "../../src/report/render.ts";
 import { hostileAlert, renderOptions, runs, START_US, worldAlert, worldNotice } from "../support/gen.ts";
-import { addAll, newAggregator, reports, reportsOf } from "../unit/core/fold-alerts.ts";
-import { faultsOf } from "../unit/core/report-check.ts";
+import { addAll, newAggregator, reports, reportsOf } from "../unit/ingest/fold-alerts.ts";
+import { faultsOf } from "../unit/report/report-check.ts";
 
 const inputs = fc.array(
   fc.oneof({ arbitrary: worldAlert(), weight: 8 }, { arbitrary: worldNotice(), weight: 1 }),

@@ -3,7 +3,7 @@
 
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { framed, MessageCutter } from "../../src/feed/grpc-messages.ts";
+import { framed, MessageCutter } from "../../src/alerts/grpc-messages.ts";
 
 const MAX = 300;
 const message = fc.uint8Array({ maxLength: MAX });

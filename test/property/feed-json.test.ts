@@ -5,9 +5,9 @@ import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { loadSync } from "protobufjs";
 import { expect, it } from "vitest";
+import { alertFromJson } from "../../src/alerts/json-decoder.ts";
+import { readAlert } from "../../src/alerts/protobuf-decoder.ts";
 import { emptyAlert } from "../../src/api/alert.ts";
-import { alertFromJson } from "../../src/feed/json.ts";
-import { readAlert } from "../../src/feed/wire.ts";
 import { type WireAlert, wireAlert } from "./wire-alert.ts";
 
 const root = loadSync(fileURLToPath(new URL("../../proto/kubearmor.proto", import.meta.url)));

@@ -8,7 +8,7 @@ import { copyFileSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Report } from "../../src/api/v1alpha1.ts";
-import { sqliteJournal } from "../../src/journal/sqlite.ts";
+import { sqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import type { Fault, Kill } from "../support/fault-sink.ts";
 import { START_MS } from "../support/gen.ts";
@@ -33,7 +33,7 @@ export interface Outcome {
   kills: number;
   /** What is left when nothing has happened for a long time. */
   unwritten: number;
-  balanced: boolean;
+  isReconciled: boolean;
 }
 
 /** A killed process lives to the end of its step, and journals what it holds. */
@@ -51,7 +51,7 @@ export async function runLives(plans: readonly Plan[]): Promise<Outcome> {
     recovered: 0,
     kills: 0,
     unwritten: 0,
-    balanced: true,
+    isReconciled: true,
   };
   try {
     let steps = SCRIPT;
@@ -69,9 +69,9 @@ export async function runLives(plans: readonly Plan[]): Promise<Outcome> {
         ]),
       });
       steps = await live(simulation, steps, late);
-      outcome.counted += simulation.pipeline.books.counted;
+      outcome.counted += simulation.pipeline.counters.counted;
       outcome.recovered += simulation.journaling?.recovered ?? 0;
-      outcome.balanced &&= simulation.pipeline.books.balanced;
+      outcome.isReconciled &&= simulation.pipeline.counters.isReconciled;
       outcome.unwritten = simulation.pipeline.aggregator.unwrittenOccurrences;
       late = simulation.sink.late;
       nowMs = simulation.clock.nowMs() + DOWN_MS;
@@ -122,9 +122,9 @@ function handOver(dir: string, life: number): void {
 }
 
 /** Everything that is wrong, in words. */
-export function problemsOfLives({ store, counted, unwritten, balanced, kills }: Outcome): string[] {
+export function problemsOfLives({ store, counted, unwritten, isReconciled, kills }: Outcome): string[] {
   const problems = backwards(store.history);
-  if (!balanced) problems.push("the books of a life do not balance");
+  if (!isReconciled) problems.push("the counters of a life do not reconcile");
   if (unwritten > 0) problems.push(`${unwritten} unwritten in the end`);
   if (store.occurrences !== counted) problems.push(`${counted} counted, ${store.occurrences} told`);
   for (const { metadata, coverage } of store.reports) {

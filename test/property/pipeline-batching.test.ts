@@ -7,8 +7,8 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import type { Alert } from "../../src/api/alert.ts";
 import type { Report } from "../../src/api/v1alpha1.ts";
+import { sampleAlerts } from "../../tools/samples.ts";
 import { runs, worldAlert } from "../support/gen.ts";
-import { sampleAlerts } from "../support/samples.ts";
 import { Simulation } from "./pipeline-simulation.ts";
 
 /** What a report says, without what only this run of the store and the stream did. */

@@ -6,8 +6,8 @@
 import { describe, expect, it } from "vitest";
 import type { Alert } from "../../src/api/alert.ts";
 import type { Report } from "../../src/api/v1alpha1.ts";
-import { Pipeline } from "../../src/controller/pipeline.ts";
-import { silentLogger } from "../../src/telemetry/log.ts";
+import { Pipeline } from "../../src/app/pipeline.ts";
+import { silentLogger } from "../../src/lib/logger.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { alert, at, hostAlert, MEMORY, pipelineOptions, throttleNotice } from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
@@ -145,7 +145,7 @@ describe("each way to lose alerts", () => {
     await s.start();
     send(s, alert());
     await s.clock.advance(10_000);
-    s.pipeline.onStandstill(6000);
+    s.pipeline.onEventLoopStall(6000);
     await s.stop();
     const { recent, ...rest } = coverageOf(s) ?? {};
     expect(rest).toMatchObject({ gaps: 1, lowerBound: true, continuousSince: at(10_000) });
@@ -193,7 +193,7 @@ describe("a throttle notice", () => {
     send(s, ...alerts);
     await s.clock.advance(6000);
     expect(coverageOf(s)).toMatchObject({ gaps: 0, throttleNotices: 1, lowerBound: true });
-    expect(s.pipeline.books).toMatchObject({ received: 2, counted: 1, throttleNotices: 1 });
+    expect(s.pipeline.counters).toMatchObject({ received: 2, counted: 1, throttleNotices: 1 });
   });
 
   it.each([
@@ -229,7 +229,7 @@ describe("a throttle notice", () => {
     await s.start();
     send(s, alert({ Type: "SystemEvent", Operation: "AlertThreshold", MaxAlertsPerSec: 10 }));
     await s.stop();
-    expect(s.pipeline.books).toMatchObject({ received: 1, counted: 0, throttleNotices: 1 });
+    expect(s.pipeline.counters).toMatchObject({ received: 1, counted: 0, throttleNotices: 1 });
     expect(s.store.reports).toEqual([]);
   });
 
@@ -250,7 +250,7 @@ describe("a throttle notice", () => {
   });
 });
 
-describe("books", () => {
+describe("counters", () => {
   it("balance whatever comes in", async () => {
     const rejected: unknown[] = [];
     const clock = new FakeClock();
@@ -270,7 +270,7 @@ describe("books", () => {
     pipeline.onRejected("invalid_json", "no JSON", 7);
     pipeline.onRejected("message_too_large", "5 MB", 0);
     // An alert without a time of its own is never taken for a duplicate.
-    expect({ ...pipeline.books }).toEqual({
+    expect({ ...pipeline.counters }).toEqual({
       received: 8,
       counted: 3,
       duplicates: 1,
@@ -285,7 +285,7 @@ describe("books", () => {
         too_many_reports: 0,
       },
     });
-    expect(pipeline.books.balanced).toBe(true);
+    expect(pipeline.counters.isReconciled).toBe(true);
     expect(rejected).toEqual([
       ["no_policy", "no PolicyName (MatchedPolicy, Process, shop, web-1, node-1)", 6],
       ["invalid_json", "no JSON", 7],

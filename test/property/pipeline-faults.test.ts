@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // The anomaly loop: the n-th call to the store goes wrong, for n = 1, 2, 3 … until a run completes without the fault
-// being met. After each run the books must balance and every count be where it belongs.
+// being met. After each run the counters must balance and every count be where it belongs.
 
 import { describe, expect, it } from "vitest";
 import { FAULTS, type Fault } from "../support/fault-sink.ts";
@@ -19,7 +19,7 @@ describe("without a fault", () => {
     await runScript(simulation);
     expect(problemsOf(simulation)).toEqual([]);
     expect(simulation.pipeline.aggregator.unwrittenOccurrences).toBe(0);
-    expect({ ...simulation.pipeline.books }).toMatchObject({
+    expect({ ...simulation.pipeline.counters }).toMatchObject({
       received: 15,
       counted: 12,
       duplicates: 1,

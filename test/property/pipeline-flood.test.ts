@@ -106,7 +106,7 @@ describe("at the bounds over all reports", () => {
     const s = new Simulation({ options: { memory: { ...MEMORY, maxReports: 3 } } });
     await s.start();
     for (let i = 0; i < 5; i++) s.pipeline.onAlert(alert({ PolicyName: `policy-${i}x`, HostPID: i }), 0);
-    expect(s.pipeline.books).toMatchObject({ received: 5, counted: 3, rejected: { too_many_reports: 2 } });
+    expect(s.pipeline.counters).toMatchObject({ received: 5, counted: 3, rejected: { too_many_reports: 2 } });
     await s.stop();
     expect(s.store.reports).toHaveLength(3);
     expect(problemsOf(s)).toEqual([]);

@@ -11,7 +11,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { runs } from "../support/gen.ts";
 import { ROOT } from "../unit/api/crd.ts";
-import { faultsOf } from "../unit/core/report-check.ts";
+import { faultsOf } from "../unit/report/report-check.ts";
 import { type Replayed, readTree, runReplay } from "./pipeline-replay.ts";
 
 const GOLDEN = join(ROOT, "test/golden");

@@ -8,10 +8,10 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Alert } from "../../src/api/alert.ts";
 import type { Report } from "../../src/api/v1alpha1.ts";
-import { Pipeline, type PipelineOptions } from "../../src/controller/pipeline.ts";
-import { formatMicroTime } from "../../src/core/time.ts";
-import type { ReportSink, WriteResult } from "../../src/sinks/sink.ts";
-import { silentLogger } from "../../src/telemetry/log.ts";
+import { Pipeline, type PipelineOptions } from "../../src/app/pipeline.ts";
+import { silentLogger } from "../../src/lib/logger.ts";
+import { formatMicroTime } from "../../src/lib/time.ts";
+import type { ReportSink, WriteResult } from "../../src/sinks/report-sink.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { alert, hostAlert, LIMITS, pipelineOptions, runs, START_MS, START_US } from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
@@ -172,7 +172,7 @@ class World {
     observer.onListed("ClusterPolicyViolationReport");
     const renew = () => {
       if (!isLeaderAlive) return;
-      told = leader.unwrittenSinceMs;
+      told = leader.persistedUntilMs;
       standby.onLeaderTold(told);
       clock.after(RENEWAL_MS, renew);
     };
@@ -195,7 +195,7 @@ class World {
     await leader.writer.suspend();
     await clock.advance(takeOverMs - dieMs);
     isFollowing = false;
-    await standby.load(SIGNAL, { unwrittenSinceMs: told });
+    await standby.load(SIGNAL, { persistedUntilMs: told });
     standby.writer.start();
     await clock.advance(lateMs ?? 0);
     this.late = await this.#way.arrive();
@@ -232,8 +232,8 @@ describe("a leader that dies at any moment", () => {
           world.store.reports.map(() => [0, false]),
         );
         expect(backwards(world.store.history)).toEqual([]);
-        const { counted } = world.standby.books;
-        const { held, forgotten } = world.standby.standbyBooks!;
+        const { counted } = world.standby.counters;
+        const { held, forgotten } = world.standby.standbyCounters!;
         expect([counted, held, forgotten]).toEqual([how.sent.length, 0, 0]);
       }),
       runs(60),
@@ -315,7 +315,7 @@ describe("a leader that dies at any moment", () => {
           }
           expect(Object.keys(toldBy(world.store)).sort()).toEqual(Object.keys(sent).sort());
           expect(backwards(world.store.history)).toEqual([]);
-          expect(world.standby.books.counted).toBe(how.sent.length);
+          expect(world.standby.counters.counted).toBe(how.sent.length);
         }),
         runs(80),
       );

@@ -6,9 +6,9 @@
 import { describe, expect, it } from "vitest";
 import type { Alert } from "../../src/api/alert.ts";
 import type { Report } from "../../src/api/v1alpha1.ts";
-import { Pipeline } from "../../src/controller/pipeline.ts";
-import { SinkError } from "../../src/sinks/sink.ts";
-import { silentLogger } from "../../src/telemetry/log.ts";
+import { Pipeline } from "../../src/app/pipeline.ts";
+import { silentLogger } from "../../src/lib/logger.ts";
+import { SinkError } from "../../src/sinks/report-sink.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import type { Fault } from "../support/fault-sink.ts";
 import { alert, at, hostAlert, pipelineOptions } from "../support/gen.ts";
@@ -140,7 +140,7 @@ describe("a start", () => {
         send(s, alert({ HostPID: life * 100 + i, UpdatedTime: at(life * 1000 + i) }));
         await s.clock.advance(life * 37);
       }
-      counted += s.pipeline.books.counted;
+      counted += s.pipeline.counters.counted;
       // The process ends here, without a word.
       lost += s.pipeline.aggregator.unwrittenOccurrences;
       await s.pipeline.writer.pause();

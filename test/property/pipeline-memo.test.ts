@@ -8,17 +8,17 @@ import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { loadSync } from "protobufjs";
 import { describe, expect, it } from "vitest";
+import { readAlert } from "../../src/alerts/protobuf-decoder.ts";
+import { RawAlertReader } from "../../src/alerts/protobuf-scanner.ts";
 import type { Alert } from "../../src/api/alert.ts";
 import type { Report } from "../../src/api/v1alpha1.ts";
-import { Books } from "../../src/controller/books.ts";
-import { Ingest } from "../../src/controller/ingest.ts";
-import { DuplicateFilter } from "../../src/core/duplicates.ts";
-import { type HashDeciding, Memo, type MemoBounds, seededHash } from "../../src/core/memo.ts";
-import { createRedactor } from "../../src/core/redact.ts";
-import { RawAlertReader } from "../../src/feed/raw-alert.ts";
-import { readAlert } from "../../src/feed/wire.ts";
+import { DuplicateFilter } from "../../src/ingest/duplicates.ts";
+import { Ingest } from "../../src/ingest/ingest.ts";
+import { IngestCounters } from "../../src/ingest/ingest-counters.ts";
+import { type HashDeciding, Memo, type MemoBounds, seededHash } from "../../src/ingest/memo.ts";
+import { createRedactor } from "../../src/ingest/redact.ts";
 import { at, hostileAlert, runs, START_US, throttleNotice, worldAlert, worldNotice } from "../support/gen.ts";
-import { newAggregator, reportsOf } from "../unit/core/fold-alerts.ts";
+import { newAggregator, reportsOf } from "../unit/ingest/fold-alerts.ts";
 import { wireAlert } from "./wire-alert.ts";
 
 const root = loadSync(fileURLToPath(new URL("../../proto/kubearmor.proto", import.meta.url)));
@@ -48,21 +48,21 @@ const INT32 = [
 
 /** What came of the messages. */
 interface Outcome {
-  books: Books;
+  counters: IngestCounters;
   told: unknown[];
   reports: Report[];
 }
 
 function outcomeOf(messages: readonly Buffer[], memo: Memo | undefined): Outcome {
   const aggregator = newAggregator();
-  const books = new Books();
+  const counters = new IngestCounters();
   const told: unknown[] = [];
   const ingest = new Ingest({
     tally: () => aggregator,
     duplicates: new DuplicateFilter({ windowMs: 60_000, maxEntries: 1000 }, 3),
     memo: memo ?? new Memo({ maxEntries: 0, maxBytes: 0 }, () => 0),
     redact,
-    books,
+    counters,
     nowUs: () => START_US + 60_000_000,
     onRejected: (...what) => void told.push(what),
     onThrottled: (notice) => void told.push(notice),
@@ -73,7 +73,7 @@ function outcomeOf(messages: readonly Buffer[], memo: Memo | undefined): Outcome
     if (alert) ingest.alert(alert, 0);
     else ingest.rejected("invalid_wire", `${message.length}`, 0);
   }
-  return { books, told, reports: reportsOf(aggregator) };
+  return { counters, told, reports: reportsOf(aggregator) };
 }
 
 /** What differs between two alerts of a violation. */
@@ -173,7 +173,7 @@ describe("an alert by what is remembered of one before", () => {
     const memo = new CountingMemo({ maxEntries: 1000, maxBytes: 1_000_000 }, seededHash(7));
     const notice = encode(throttleNotice());
     const unnamed = encode(throttleNotice({ Operation: "File" }));
-    const { books } = outcomeOf([notice, notice, unnamed, unnamed], memo);
-    expect([memo.found, books.throttleNotices, books.rejected.no_policy]).toEqual([0, 2, 2]);
+    const { counters } = outcomeOf([notice, notice, unnamed, unnamed], memo);
+    expect([memo.found, counters.throttleNotices, counters.rejected.no_policy]).toEqual([0, 2, 2]);
   });
 });

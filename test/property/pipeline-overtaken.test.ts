@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { sqliteJournal } from "../../src/journal/sqlite.ts";
+import { sqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { alert, at, LIMITS, START_MS } from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
@@ -35,8 +35,8 @@ function replica(nowMs: number, writerId: string, isJournaled = false): Simulati
   });
 }
 
-async function lead(one: Simulation, unwrittenSinceMs: number): Promise<void> {
-  await one.settleWhile(one.pipeline.load(SIGNAL, { unwrittenSinceMs }));
+async function lead(one: Simulation, persistedUntilMs: number): Promise<void> {
+  await one.settleWhile(one.pipeline.load(SIGNAL, { persistedUntilMs }));
   one.pipeline.writer.start();
 }
 
@@ -57,7 +57,7 @@ describe("what a standby keeps", () => {
     standby.pipeline.onConnected();
     await standby.clock.advance(10_000);
     await send(standby, 100, change);
-    const { held, forgotten, shown } = standby.pipeline.standbyBooks!;
+    const { held, forgotten, shown } = standby.pipeline.standbyCounters!;
     expect([held + forgotten, shown]).toEqual([100, 0]);
     expect(held).toBeGreaterThan(10);
     expect(held).toBeLessThanOrEqual(40);

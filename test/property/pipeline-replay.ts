@@ -8,11 +8,11 @@ import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { Readable } from "node:stream";
 import { parse } from "yaml";
+import { fileSource } from "../../src/alerts/file-source.ts";
 import type { Report } from "../../src/api/v1alpha1.ts";
 import { replay } from "../../src/cli/replay.ts";
 import { parseConfig } from "../../src/config/config.ts";
-import { fileFeed } from "../../src/feed/file.ts";
-import { createDirectorySink } from "../../src/sinks/directory.ts";
+import { createDirectorySink } from "../../src/sinks/directory-sink.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 
 export interface Replayed {
@@ -35,7 +35,7 @@ export async function runReplay(lines: string, configText?: string): Promise<Rep
     const code = await replay(
       {
         config: result.config,
-        feed: fileFeed({ input: Readable.from([Buffer.from(lines)]) }),
+        feed: fileSource({ input: Readable.from([Buffer.from(lines)]) }),
         sink: createDirectorySink(directory),
         clock: new FakeClock(),
         terminal: {

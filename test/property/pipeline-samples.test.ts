@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Report } from "../../src/api/v1alpha1.ts";
 import { ROOT } from "../unit/api/crd.ts";
-import { faultsOf } from "../unit/core/report-check.ts";
+import { faultsOf } from "../unit/report/report-check.ts";
 import { type Replayed, runReplay } from "./pipeline-replay.ts";
 
 const SAMPLES = readFileSync(join(ROOT, "samples/alerts.jsonl"), "utf8");

@@ -3,19 +3,19 @@
 
 // The whole pipeline on a fake clock over a store in memory: how a run is made, and what must hold after any run.
 
+import type { Disconnect } from "../../src/api/alert-stream.ts";
 import { MANAGED_BY_LABEL, WATERMARK_ANNOTATION } from "../../src/api/names.ts";
 import type { Report } from "../../src/api/v1alpha1.ts";
-import { Journaling } from "../../src/controller/journaling.ts";
-import { Pipeline, type PipelineOptions } from "../../src/controller/pipeline.ts";
-import type { Occurrence, Regarding } from "../../src/events/event.ts";
-import type { Disconnect } from "../../src/feed/feed.ts";
+import { Pipeline, type PipelineOptions } from "../../src/app/pipeline.ts";
+import type { EventUpdate, Regarding } from "../../src/events/event-recorder.ts";
 import type { OpenJournal } from "../../src/journal/journal.ts";
-import { silentLogger } from "../../src/telemetry/log.ts";
+import { Journaling } from "../../src/journal/journal-writer.ts";
+import { silentLogger } from "../../src/lib/logger.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { type Fault, FaultSink, type Kill } from "../support/fault-sink.ts";
 import { alert, at, hostAlert, pipelineOptions, START_MS, throttleNotice } from "../support/gen.ts";
 import { MemorySink, type StoredState } from "../support/memory-sink.ts";
-import { faultsOf } from "../unit/core/report-check.ts";
+import { faultsOf } from "../unit/report/report-check.ts";
 
 /** One process's life. Several may share a store, one after the other. */
 export class Simulation {
@@ -24,7 +24,7 @@ export class Simulation {
   readonly sink: FaultSink;
   readonly pipeline: Pipeline;
   readonly journaling: Journaling | undefined;
-  readonly occurrences: Occurrence[] = [];
+  readonly occurrences: EventUpdate[] = [];
   /** What was still unwritten when nothing had happened for a long time; only runScript finds out. */
   unwrittenWhenQuiet = 0;
   /** What each write came to, and when. */
@@ -166,14 +166,14 @@ export async function runScript(simulation: Simulation): Promise<void> {
 /** Everything that is wrong after a run, in words. */
 export function problemsOf(simulation: Simulation, exact = true): string[] {
   const { pipeline, store, sink, unwrittenWhenQuiet } = simulation;
-  const { books, aggregator } = pipeline;
+  const { counters, aggregator } = pipeline;
   const problems: string[] = [];
   if (unwrittenWhenQuiet > 0) problems.push(`${unwrittenWhenQuiet} wait for another alert to be written`);
-  if (!books.balanced) problems.push(`books: ${JSON.stringify(books)}`);
+  if (!counters.isReconciled) problems.push(`counters: ${JSON.stringify(counters)}`);
   const told =
     store.occurrences + store.removedOccurrences + aggregator.unwrittenOccurrences - sink.foreignOccurrences;
-  if (exact ? told !== books.counted : told < books.counted) {
-    problems.push(`${books.counted} counted, ${told} told`);
+  if (exact ? told !== counters.counted : told < counters.counted) {
+    problems.push(`${counters.counted} counted, ${told} told`);
   }
   const held = [...aggregator.ledgers.values()].reduce((sum, ledger) => sum + ledger.entries.size, 0);
   if (aggregator.violationsHeld !== held) problems.push(`${aggregator.violationsHeld} held, really ${held}`);

@@ -8,7 +8,7 @@
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { run } from "../support/process.ts";
+import { run } from "../../tools/cluster/process.ts";
 import { NODE_PATH } from "./needs.ts";
 import { addNpm, Images, version, whyNoImages } from "./operator-image.ts";
 

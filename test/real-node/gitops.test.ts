@@ -10,11 +10,11 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { bundle } from "../../scripts/bundle.ts";
-import { SAMPLE_REPORTS_DIR } from "../plugin/session.ts";
+import { SAMPLE_REPORTS_DIR } from "../../plugin/test/session.ts";
+import { bundle } from "../../tools/bundle.ts";
+import { removeAtOurEnd, run } from "../../tools/cluster/process.ts";
 import { altNames, certificate } from "../support/certificates.ts";
 import { eventually } from "../support/operator.ts";
-import { removeAtOurEnd, run } from "../support/process.ts";
 import { buildGitopsImage, GITOPS_IMAGE, whyNoGitopsImage } from "./gitops-image.ts";
 import { whyNoNode } from "./needs.ts";
 import { type RealNode, startRealNode } from "./node.ts";
@@ -120,7 +120,7 @@ describe.skipIf(missing !== "")(`the Git export on a real node (${missing || "he
   const apply = (objects: readonly object[]) =>
     node.apply(`${objects.map((object) => JSON.stringify(object)).join("\n---\n")}\n`);
 
-  /** As docs/gitops.md says, in a namespace that admits `restricted` pods alone. */
+  /** As docs/gitops.md says, in a namespace that tryReserve `restricted` pods alone. */
   async function install(ca: string): Promise<void> {
     await node.kubectl(["create", "namespace", NAMESPACE]);
     await node.kubectl(["label", "namespace", NAMESPACE, "pod-security.kubernetes.io/enforce=restricted"]);

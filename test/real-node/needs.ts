@@ -7,8 +7,8 @@
 import { spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
-import { NODE_PARTS, TEST_PARTS } from "../parts/catalog.ts";
-import { locateParts, pathsOf } from "../parts/parts.ts";
+import { NODE_PARTS, TEST_PARTS } from "../../tools/parts/catalog.ts";
+import { locateParts, pathsOf } from "../../tools/parts/parts.ts";
 
 /** The PATH of the node's processes: a root shell's may lack the places of iptables and runc. */
 export const NODE_PATH = [process.env["PATH"] ?? "", "/usr/local/sbin", "/usr/sbin", "/sbin"].join(delimiter);

@@ -8,8 +8,8 @@
 import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { bundle } from "../../scripts/bundle.ts";
-import { run } from "../support/process.ts";
+import { bundle } from "../../tools/bundle.ts";
+import { run } from "../../tools/cluster/process.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 /** The tag of the images that are built from our Dockerfiles, which is what the chart asks for. */

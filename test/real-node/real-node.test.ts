@@ -5,8 +5,8 @@
 
 import { existsSync, globSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
-import { isAlive } from "../parts/lock.ts";
-import { run } from "../support/process.ts";
+import { run } from "../../tools/cluster/process.ts";
+import { isAlive } from "../../tools/parts/lock.ts";
 import { IDLE_IMAGE } from "./image.ts";
 import { whyNoNode } from "./needs.ts";
 import { type RealNode, startRealNode } from "./node.ts";

@@ -6,8 +6,8 @@
 // Invariant: it sends what it is told to send, to every client alike, and tells how many.
 
 import { createServer } from "node:http";
-import { makeAlert, type WireAlert } from "../kubearmor-node/alerts.ts";
-import { startNode } from "../kubearmor-node/server.ts";
+import { makeAlert, type WireAlert } from "../../tools/kubearmor-node/alerts.ts";
+import { startNode } from "../../tools/kubearmor-node/server.ts";
 
 const RELAY_PORT = 32_767;
 const CONTROL_PORT = 8081;

@@ -4,9 +4,9 @@
 // The whole of test/e2e/api-faults.test.ts: every fault at every call, until a life ends without reaching the call.
 
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { type Cluster, startCluster } from "../../tools/cluster/cluster.ts";
 import { API_FAULTS } from "../support/api-fault-proxy.ts";
 import { type Ended, everyPlan, liveOnce, liveThrough, problemsOf } from "../support/api-fault-run.ts";
-import { type Cluster, startCluster } from "../support/cluster.ts";
 import { policyCrdNames, policyCrds } from "../support/policies.ts";
 
 let cluster: Cluster;

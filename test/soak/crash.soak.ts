@@ -4,7 +4,7 @@
 // The long form of test/e2e/crash.test.ts: many kills, and an API server that is gone for long.
 
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { type Cluster, startCluster } from "../support/cluster.ts";
+import { type Cluster, startCluster } from "../../tools/cluster/cluster.ts";
 import { CrashRun } from "../support/crash-run.ts";
 
 const KILLS = Number(process.env["KILLS"] ?? 100);

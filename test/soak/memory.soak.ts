@@ -11,10 +11,10 @@ import { alertSourceProgram, startAlertSource } from "../../bench/support/alert-
 import { KubeApi } from "../../bench/support/kube-api.ts";
 import { makeNamespaces } from "../../bench/support/objects.ts";
 import { memoryOf } from "../../bench/support/process-stat.ts";
-import { bundle } from "../../scripts/bundle.ts";
-import { type Cluster, startCluster } from "../support/cluster.ts";
+import { bundle } from "../../tools/bundle.ts";
+import { type Cluster, startCluster } from "../../tools/cluster/cluster.ts";
 import { MemoryCgroup, whyNoMemoryCgroup } from "../support/memory-cgroup.ts";
-import { balancedBooks, eventually, OperatorProcess } from "../support/operator.ts";
+import { eventually, OperatorProcess, reconciledCounters } from "../support/operator.ts";
 
 const LIMITS_MIB = (process.env["LIMITS_MIB"] ?? "512,1024").split(",").map(Number);
 const MORE = Number(process.env["ALERTS"] ?? 400_000);
@@ -78,7 +78,7 @@ describe.skipIf(missing !== undefined)(`in a container's memory (${missing ?? "a
         const more = await source.send({ count: MORE, freshEvery: 4, rate: RATE }, WAIT_MS);
         const sent = swept.sent + more.sent;
         await received(operator, sent);
-        const { counted } = await balancedBooks(operator);
+        const { counted } = await reconciledCounters(operator);
         const held = await operator.metric("violations_held");
         const figures = { mib, sent, counted, held, peakRss, peakBytes: group.peakBytes };
         process.stdout.write(`${JSON.stringify({ ...figures, oomKills: group.oomKills })}\n`);

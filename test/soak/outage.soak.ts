@@ -4,7 +4,7 @@
 // The long form of test/e2e/outage.test.ts: an API server that is gone for ten minutes.
 
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type Cluster, startCluster } from "../support/cluster.ts";
+import { type Cluster, startCluster } from "../../tools/cluster/cluster.ts";
 import { runOutage } from "../support/outage-run.ts";
 import { prepare } from "../support/replicas.ts";
 

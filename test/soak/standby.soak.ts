@@ -5,9 +5,9 @@
 // killed, stands still for longer than its Lease and goes on, or is told to stop.
 
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import type { KubeArmorNode } from "../kubearmor-node/node.ts";
-import { startNode } from "../kubearmor-node/server.ts";
-import { type Cluster, startCluster } from "../support/cluster.ts";
+import { type Cluster, startCluster } from "../../tools/cluster/cluster.ts";
+import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
+import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { eventually, type OperatorProcess } from "../support/operator.ts";
 import {
   coverages,

@@ -10,7 +10,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { Agent, request } from "node:https";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import type { Cluster } from "./cluster.ts";
+import type { Cluster } from "../../tools/cluster/cluster.ts";
 
 /** Answers that the proxy gives for the server: status and reason. */
 const ANSWERS = {

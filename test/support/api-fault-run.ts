@@ -6,16 +6,16 @@
 
 import { join } from "node:path";
 import type { Report } from "../../src/api/v1alpha1.ts";
-import { runOperator } from "../../src/app.ts";
+import { runOperator } from "../../src/app/operator.ts";
 import { parseConfig } from "../../src/config/config.ts";
 import { loadKubeConfig } from "../../src/kube/kubeconfig.ts";
 import { systemClock } from "../../src/lib/clock.ts";
-import { makeAlert, restamp, spread, type WireAlert } from "../kubearmor-node/alerts.ts";
-import { startNode } from "../kubearmor-node/server.ts";
+import type { Cluster } from "../../tools/cluster/cluster.ts";
+import { writeKubeconfig } from "../../tools/cluster/cluster-access.ts";
+import { ADMIN_TOKEN } from "../../tools/cluster/cluster-files.ts";
+import { makeAlert, restamp, spread, type WireAlert } from "../../tools/kubearmor-node/alerts.ts";
+import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { API_FAULTS, ApiFaultProxy, type Plan } from "./api-fault-proxy.ts";
-import type { Cluster } from "./cluster.ts";
-import { writeKubeconfig } from "./cluster-access.ts";
-import { ADMIN_TOKEN } from "./cluster-files.ts";
 import { eventually } from "./operator.ts";
 
 export interface Ended {
@@ -145,7 +145,7 @@ function unbalanced(
 ): string[] {
   const { received, counted, duplicates, throttleNotices, rejected } = last?.fields ?? {};
   const left = Object.values((rejected ?? {}) as Record<string, number>);
-  const books = JSON.stringify([
+  const counters = JSON.stringify([
     received,
     counted,
     duplicates,
@@ -153,7 +153,7 @@ function unbalanced(
     left.reduce((a, b) => a + b, 0),
   ]);
   const due = JSON.stringify([sent, sent, 0, 0, 0]);
-  return books === due ? [] : [`books ${books}, not ${due}: ${last?.msg}`];
+  return counters === due ? [] : [`counters ${counters}, not ${due}: ${last?.msg}`];
 }
 
 async function reportsIn(cluster: Cluster, namespace: string): Promise<Report[]> {

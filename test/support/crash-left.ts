@@ -4,12 +4,12 @@
 // What a killed operator leaves behind: reports in the API server, and a journal with what they do not tell.
 
 import { copyFileSync, existsSync } from "node:fs";
+import { recoverSet } from "../../src/aggregate/recovered-counts.ts";
 import type { Report } from "../../src/api/v1alpha1.ts";
-import { landedSeq } from "../../src/controller/watermark.ts";
-import { recoverSet } from "../../src/core/recovered.ts";
-import { parseMicroTime } from "../../src/core/time.ts";
 import type { Recovered } from "../../src/journal/journal.ts";
-import { sqliteJournal } from "../../src/journal/sqlite.ts";
+import { sqliteJournal } from "../../src/journal/sqlite-journal.ts";
+import { parseMicroTime } from "../../src/lib/time.ts";
+import { persistedSeq } from "../../src/reconcile/watermark.ts";
 
 /** What reports and journal hold of one report. */
 export interface Held {
@@ -40,7 +40,7 @@ export function heldIn(left: Recovered | undefined, reports: readonly Report[]):
   }
   for (const { namespace, policyName, layers } of left?.reports ?? []) {
     const stored = reports.find((r) => r.metadata.namespace === namespace && r.policy.name === policyName);
-    const landed = landedSeq(stored?.metadata, left?.writerId ?? "");
+    const landed = persistedSeq(stored?.metadata, left?.writerId ?? "");
     for (const layer of layers) {
       const { totals } = recoverSet(layer);
       if (layer.seq > landed) add(keyOf(namespace, policyName), totals.occurrences, totals.lastUs);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// An operator under load that is killed again and again, and the books of it all: every alert with its time and report,
+// An operator under load that is killed again and again, and the counters of it all: every alert with its time and report,
 // what stands in reports and journal after each kill, what the reports tell in the end.
 // Invariant: what is lost is reckoned from the node's own list alone, alert by alert; nothing is allowed for.
 
@@ -9,10 +9,10 @@ import { mkdtempSync } from "node:fs";
 import { join } from "node:path";
 import type { Report } from "../../src/api/v1alpha1.ts";
 import type { Recovered } from "../../src/journal/journal.ts";
-import { makeAlert, restamp, spread, type WireAlert } from "../kubearmor-node/alerts.ts";
-import type { KubeArmorNode } from "../kubearmor-node/node.ts";
-import { startNode } from "../kubearmor-node/server.ts";
-import type { Cluster } from "./cluster.ts";
+import type { Cluster } from "../../tools/cluster/cluster.ts";
+import { makeAlert, restamp, spread, type WireAlert } from "../../tools/kubearmor-node/alerts.ts";
+import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
+import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { type Held, heldIn, readJournal } from "./crash-left.ts";
 import { randomFrom } from "./mutation.ts";
 import { eventually, OperatorProcess } from "./operator.ts";

@@ -12,7 +12,7 @@ import type {
   ReportSink,
   ReportVersion,
   WriteResult,
-} from "../../src/sinks/sink.ts";
+} from "../../src/sinks/report-sink.ts";
 import { keyOf, type MemorySink } from "./memory-sink.ts";
 
 /** What goes wrong. The first six change the store, the rest only the answer. */

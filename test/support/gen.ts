@@ -6,15 +6,15 @@
 import fc from "fast-check";
 import { type Alert, emptyAlert } from "../../src/api/alert.ts";
 import type { Evidence } from "../../src/api/v1alpha1.ts";
-import type { PipelineOptions } from "../../src/controller/pipeline.ts";
-import { decode } from "../../src/core/decode.ts";
-import { AlertSource } from "../../src/core/evidence.ts";
-import { createRedactor, type Redact } from "../../src/core/redact.ts";
-import type { RenderOptions } from "../../src/core/report.ts";
-import { type EpochUs, formatMicroTime } from "../../src/core/time.ts";
-import type { Sighting } from "../../src/core/sighting.ts";
-import type { Violation } from "../../src/core/violation.ts";
-import type { WireAlert } from "../kubearmor-node/alerts.ts";
+import type { PipelineOptions } from "../../src/app/pipeline.ts";
+import { decode } from "../../src/ingest/decode.ts";
+import { AlertSource } from "../../src/ingest/evidence.ts";
+import type { Occurrence } from "../../src/ingest/occurrence.ts";
+import { createRedactor, type Redact } from "../../src/ingest/redact.ts";
+import type { Violation } from "../../src/ingest/violation.ts";
+import { type EpochUs, formatMicroTime } from "../../src/lib/time.ts";
+import type { RenderOptions } from "../../src/report/render.ts";
+import type { WireAlert } from "../../tools/kubearmor-node/alerts.ts";
 
 /** 2026-11-23T10:00:00Z, where the fake clock starts too. */
 export const START_MS = Date.UTC(2026, 10, 23, 10);
@@ -110,7 +110,7 @@ export function throttleNotice(...mods: Partial<Alert>[]): Alert {
 const builtIn = createRedactor();
 
 /** Everything about one alert in one place. */
-export interface OneAlert extends Violation, Sighting {
+export interface OneAlert extends Violation, Occurrence {
   ownUs: EpochUs | undefined;
   evidence: Evidence;
 }
@@ -119,7 +119,7 @@ export interface OneAlert extends Violation, Sighting {
 export function violation(from: Alert = alert(), redact: Redact = builtIn): OneAlert {
   const decoded = decode(from, START_US + 3_600_000_000, redact);
   if (decoded.kind !== "violation") throw new Error(`expected a violation, got ${decoded.kind}`);
-  const source = new AlertSource(from, decoded.deed, redact);
+  const source = new AlertSource(from, decoded.activity, redact);
   const evidence = source.keep(decoded.timeUs).read();
   return { ...decoded.violation, ...decoded, source, evidence };
 }

@@ -14,7 +14,7 @@ import type {
   ReportVersion,
   SinkError,
   WriteResult,
-} from "../../src/sinks/sink.ts";
+} from "../../src/sinks/report-sink.ts";
 
 /** One state that the store has held. */
 export interface StoredState {

@@ -8,9 +8,9 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ensureParts, locateParts, pathsOf } from "../parts/parts.ts";
+import { removeAtOurEnd, type Server, startServer, stopServer } from "../../tools/cluster/process.ts";
+import { ensureParts, locateParts, pathsOf } from "../../tools/parts/parts.ts";
 import { eventually } from "./operator.ts";
-import { removeAtOurEnd, type Server, startServer, stopServer } from "./process.ts";
 
 const PART = "mtls-relay";
 
@@ -20,7 +20,7 @@ export interface Pair {
   key: string;
 }
 
-/** What a certificate is to be; see test/parts/mtls-relay/issue.go. Hours are from now on. */
+/** What a certificate is to be; see tools/parts/mtls-relay/issue.go. Hours are from now on. */
 export interface CertificateSpec {
   name: string;
   /** The name of an earlier one; absent: itself. */

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Alerts of any form through the decoders, the memo and the books into reports, and what must hold afterwards. Bytes
+// Alerts of any form through the decoders, the memo and the counters into reports, and what must hold afterwards. Bytes
 // go two ways at once, the quick one and the one that reads everything: they must come to the same. What either decoder
 // reads must be what the rules say, told once more by an oracle that shares no code with it.
 
 import { isDeepStrictEqual } from "node:util";
-import type { FeedListener } from "../../src/feed/feed.ts";
-import { alertFromJson } from "../../src/feed/json.ts";
-import { RawAlertReader } from "../../src/feed/raw-alert.ts";
-import { readAlert } from "../../src/feed/wire.ts";
-import { readAlerts, restamp, type WireAlert } from "../kubearmor-node/alerts.ts";
-import { alertTemplate } from "../kubearmor-node/wire.ts";
+import type { AlertListener } from "../../src/alerts/alert-source.ts";
+import { alertFromJson } from "../../src/alerts/json-decoder.ts";
+import { readAlert } from "../../src/alerts/protobuf-decoder.ts";
+import { RawAlertReader } from "../../src/alerts/protobuf-scanner.ts";
+import { readAlerts, restamp, type WireAlert } from "../../tools/kubearmor-node/alerts.ts";
+import { alertTemplate } from "../../tools/kubearmor-node/wire.ts";
+import { SAMPLES_PATH } from "../../tools/samples.ts";
 import { oracleFromJson } from "../property/json-oracle.ts";
 import { problemsOf, Simulation } from "../property/pipeline-simulation.ts";
 import { oracleAlert } from "../property/wire-oracle.ts";
 import { MEMORY, START_MS } from "./gen.ts";
 import { mutateBytes, mutateJson, randomFrom } from "./mutation.ts";
-import { SAMPLES_PATH } from "./samples.ts";
 
 const MEMORY_OF_TEST = { ...MEMORY, maxViolations: 5000, maxViolationsPerWorkload: 500, maxReports: 500 };
 
@@ -77,15 +77,15 @@ export class MutatedRun {
     for (const simulation of this.#both()) {
       await simulation.stop();
       problems.push(...problemsOf(simulation));
-      const { received } = simulation.pipeline.books;
+      const { received } = simulation.pipeline.counters;
       if (received !== this.#given) problems.push(`${received} received of ${this.#given}`);
     }
     const [a, b] = [this.quick, this.thorough].map(({ store }) =>
       JSON.stringify(store.reports.map(withoutStore)),
     );
     if (a !== b) problems.push("the quick way and the thorough one came to different reports");
-    const [x, y] = [this.quick, this.thorough].map(({ pipeline }) => JSON.stringify(pipeline.books));
-    if (x !== y) problems.push(`different books: ${x} and ${y}`);
+    const [x, y] = [this.quick, this.thorough].map(({ pipeline }) => JSON.stringify(pipeline.counters));
+    if (x !== y) problems.push(`different counters: ${x} and ${y}`);
     return problems;
   }
 
@@ -105,7 +105,7 @@ function withoutStore<T extends { metadata: { name: string } }>(report: T): T {
 
 type Told = ReturnType<typeof readAlert>;
 
-function tell(listener: FeedListener, alert: Told, reason: "invalid_wire" | "not_an_alert"): void {
+function tell(listener: AlertListener, alert: Told, reason: "invalid_wire" | "not_an_alert"): void {
   if (alert === null) listener.onRejected(reason, "injected", 0);
   else listener.onAlert(alert, 0);
 }
@@ -142,7 +142,7 @@ export async function runMutated(count: number, seed: number): Promise<string[]>
       if (i % 500 === 0) await run.advance(1000);
     }
     const problems = await run.stop();
-    const { counted } = run.quick.pipeline.books;
+    const { counted } = run.quick.pipeline.counters;
     if (counted < part * MIN_COUNTED) problems.push(`only ${counted} of ${part} were counted`);
     if (problems.length > 0) return [`in alerts ${done} to ${done + part}:`, ...problems];
   }

@@ -8,7 +8,7 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
-const ROOT = join(import.meta.dirname, "..", "..");
+const ROOT = join(import.meta.dirname, "../..");
 
 export interface LogLine {
   level: string;
@@ -123,7 +123,7 @@ export class OperatorProcess {
     await eventually("an open stream", async () => (await this.metric("stream_up")) === 1);
   }
 
-  /** Waits until the books say that `count` alerts came in. */
+  /** Waits until the counters say that `count` alerts came in. */
   async received(count: number): Promise<void> {
     await eventually(
       `${count} alerts received`,
@@ -157,8 +157,8 @@ export class OperatorProcess {
   }
 }
 
-/** The books of a running operator, checked against their law. */
-export async function balancedBooks(
+/** The counters of a running operator, checked against their law. */
+export async function reconciledCounters(
   operator: OperatorProcess,
 ): Promise<{ received: number; counted: number }> {
   const all = await operator.metrics();
@@ -170,6 +170,6 @@ export async function balancedBooks(
   const counted = value("alerts_counted_total");
   const accounted = counted + value("alerts_duplicate_total") + value("throttle_notices_total") + rejected;
   if (received !== accounted)
-    throw new Error(`books do not balance: ${received} received, ${accounted} accounted`);
+    throw new Error(`counters do not balance: ${received} received, ${accounted} accounted`);
   return { received, counted };
 }

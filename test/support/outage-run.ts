@@ -7,9 +7,9 @@
 
 import { mkdtempSync } from "node:fs";
 import { join } from "node:path";
-import type { KubeArmorNode } from "../kubearmor-node/node.ts";
-import { startNode } from "../kubearmor-node/server.ts";
-import type { Cluster } from "./cluster.ts";
+import type { Cluster } from "../../tools/cluster/cluster.ts";
+import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
+import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { eventually, type OperatorProcess } from "./operator.ts";
 import { coverages, expected, inStep, LOAD, QUICK, Replicas, told, watchCounts } from "./replicas.ts";
 

@@ -9,12 +9,12 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { accessSync, constants, existsSync, readFileSync } from "node:fs";
 import { connect, createServer, Server as NetServer, type Socket } from "node:net";
 import { delimiter, join } from "node:path";
-import type { KubeArmorNode } from "../kubearmor-node/node.ts";
-import { KEEPALIVE } from "../kubearmor-node/node.ts";
-import { startNode } from "../kubearmor-node/server.ts";
-import type { Cluster } from "./cluster.ts";
+import type { Cluster } from "../../tools/cluster/cluster.ts";
+import { run, runAtOurEnd, type Server, startServer, stopServer } from "../../tools/cluster/process.ts";
+import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
+import { KEEPALIVE } from "../../tools/kubearmor-node/node.ts";
+import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { eventually } from "./operator.ts";
-import { run, runAtOurEnd, type Server, startServer, stopServer } from "./process.ts";
 
 /** A relay and the one node that it watches. */
 export interface Relay {

@@ -5,11 +5,11 @@
 
 import type { Report } from "../../src/api/v1alpha1.ts";
 import { systemClock } from "../../src/lib/clock.ts";
+import { silentLogger } from "../../src/lib/logger.ts";
 import { createReportWatch } from "../../src/sinks/report-watch.ts";
-import { silentLogger } from "../../src/telemetry/log.ts";
-import { makeAlert, spread, type WireAlert } from "../kubearmor-node/alerts.ts";
-import type { KubeArmorNode } from "../kubearmor-node/node.ts";
-import type { Cluster } from "./cluster.ts";
+import type { Cluster } from "../../tools/cluster/cluster.ts";
+import { makeAlert, spread, type WireAlert } from "../../tools/kubearmor-node/alerts.ts";
+import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
 import { kubeClient } from "./kube-clients.ts";
 import { eventually, OperatorProcess } from "./operator.ts";
 import { allReports } from "./reports.ts";
@@ -178,7 +178,7 @@ export async function inStep(standby: OperatorProcess): Promise<void> {
 }
 
 /** The law of a standby that has never led, in one reading of its metrics: counted = held + shown + forgotten. */
-export async function standbyBooks(
+export async function standbyCounters(
   standby: OperatorProcess,
 ): Promise<{ counted: number; accounted: number; held: number }> {
   const all = await standby.metrics();

@@ -4,8 +4,8 @@
 // Reports as kubectl gives them.
 
 import type { Report } from "../../src/api/v1alpha1.ts";
-import type { Cluster } from "./cluster.ts";
-import type { SampleRow } from "./samples.ts";
+import type { Cluster } from "../../tools/cluster/cluster.ts";
+import type { SampleRow } from "../../tools/samples.ts";
 
 /** Every report of both kinds, by namespace and name. */
 export async function allReports(cluster: Cluster): Promise<Report[]> {

@@ -18,9 +18,9 @@ const PROFILE: CpuProfile = {
     call(4, "onStreamRead", "node:internal/stream_base_commons", [6]),
     call(5, "main", "file:///src/bench/repo/bench/clients/pipeline.ts"),
     call(6, "emit", "file:///src/bench/repo/node_modules/@grpc/grpc-js/build/src/call.js", [7]),
-    call(7, "readAlert", "file:///src/bench/repo/src/feed/wire.ts", [8, 9]),
+    call(7, "readAlert", "file:///src/bench/repo/src/alerts/protobuf-decoder.ts", [8, 9]),
     call(8, "utf8Slice", ""),
-    call(9, "add<T>", "file:///src/bench/repo/src/core/aggregate.ts", [10]),
+    call(9, "add<T>", "file:///src/bench/repo/src/aggregate/aggregator.ts", [10]),
     call(10, "update", "node:internal/crypto/hash"),
     call(11, "post", "node:inspector"),
   ],
@@ -48,7 +48,7 @@ describe("a profile of processor time", () => {
     const read = tree.children[2]?.children[0]?.children[0];
     expect(read).toMatchObject({
       name: "readAlert",
-      place: "src/feed/wire.ts:10",
+      place: "src/alerts/protobuf-decoder.ts:10",
       selfUs: 300,
       totalUs: 745,
     });
@@ -67,6 +67,6 @@ describe("a flame graph", () => {
 
   it("escapes what names hold", () => {
     expect(svg).toContain("<title>A &amp; B</title>");
-    expect(svg).toContain("add&lt;T&gt; src/core/aggregate.ts:10");
+    expect(svg).toContain("add&lt;T&gt; src/aggregate/aggregator.ts:10");
   });
 });

@@ -5,7 +5,7 @@
 
 import { describe, expect, test } from "vitest";
 import { type Config, type ConfigInput, parseConfig } from "../../../src/config/config.ts";
-import { formatProblems, type Problem } from "../../../src/config/problem.ts";
+import { type ConfigProblem, formatProblems } from "../../../src/config/config-problem.ts";
 
 const PLACE = { identity: "host-abc12" };
 
@@ -19,7 +19,7 @@ function configOf(input: Parameters<typeof parse>[0]): Config {
   return result.config;
 }
 
-function problemsOf(input: Parameters<typeof parse>[0]): Problem[] {
+function problemsOf(input: Parameters<typeof parse>[0]): ConfigProblem[] {
   const result = parse(input);
   if ("config" in result) throw new Error("expected problems, got a configuration");
   return result.problems;

@@ -7,12 +7,12 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
-import { documents } from "../../../scripts/docs.ts";
 import { settings } from "../../../src/config/settings.ts";
+import { documents } from "../../../tools/docs.ts";
 
 const ROOT = join(import.meta.dirname, "../../..");
 
-test.each([...documents])("%s is up to date (else run: node scripts/docs.ts)", (path, text) => {
+test.each([...documents])("%s is up to date (else run: node tools/docs.ts)", (path, text) => {
   expect(readFileSync(join(ROOT, path), "utf8")).toBe(text());
 });
 

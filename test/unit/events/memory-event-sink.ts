@@ -4,7 +4,13 @@
 // The in-memory twin of the API server's Events, for tests of the recorder: it validates as the API server does, and it
 // fails when it is told to.
 
-import type { EventResult, EventSink, NewEvent, Regarding, UidResult } from "../../../src/events/event.ts";
+import type {
+  EventResult,
+  EventSink,
+  NewEvent,
+  Regarding,
+  UidResult,
+} from "../../../src/events/event-recorder.ts";
 
 export interface StoredEvent extends NewEvent {
   /** What a person would read as the count. */

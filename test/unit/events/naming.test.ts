@@ -3,7 +3,7 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Regarding } from "../../../src/events/event.ts";
+import type { Regarding } from "../../../src/events/event-recorder.ts";
 import {
   eventAction,
   eventName,

@@ -2,12 +2,12 @@
 // Copyright The policy-violation-operator Authors
 
 // A recorder on a fake clock with the in-memory twin of the API server, made anew for each test. Every test ends with the
-// books: whatever was recorded is told, pending, suppressed or lost, and never twice.
+// counters: whatever was recorded is told, pending, suppressed or lost, and never twice.
 
 import { afterEach, beforeEach, expect } from "vitest";
-import type { Occurrence } from "../../../src/events/event.ts";
+import type { EventUpdate } from "../../../src/events/event-recorder.ts";
 import { type RecorderOptions, type RunningRecorder, startRecorder } from "../../../src/events/recorder.ts";
-import { silentLogger } from "../../../src/telemetry/log.ts";
+import { silentLogger } from "../../../src/lib/logger.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { MemoryEventSink } from "./memory-event-sink.ts";
 
@@ -21,7 +21,7 @@ export interface RecorderBench {
   /** Starts another recorder in place of the first. */
   start: (options: RecorderOptions) => void;
   /** Records one occurrence on shop/web-0 now. */
-  record: (changes?: Partial<Occurrence>) => void;
+  record: (changes?: Partial<EventUpdate>) => void;
   /** The counts that a person would read, in the order of creation. */
   counts: () => number[];
 }
@@ -42,7 +42,7 @@ export function recorderBench(): RecorderBench {
       start: (options: RecorderOptions) => {
         bench.recorder = startRecorder(options, sink, clock, logger);
       },
-      record: (changes: Partial<Occurrence> = {}) =>
+      record: (changes: Partial<EventUpdate> = {}) =>
         bench.recorder.record(occurrenceAt(clock.nowMs() * 1000, changes)),
       counts: () => [...sink.events.values()].map(({ count }) => count),
     } satisfies Omit<RecorderBench, "recorder">);
@@ -68,7 +68,7 @@ export function expectBalance(recorder: RunningRecorder): void {
 }
 
 /** A blocked process in shop/web-0. */
-export function occurrenceAt(us: number, changes: Partial<Occurrence> = {}): Occurrence {
+export function occurrenceAt(us: number, changes: Partial<EventUpdate> = {}): EventUpdate {
   return {
     regarding: { kind: "Pod", namespace: "shop", name: "web-0" },
     related: { kind: "PolicyViolationReport", namespace: "shop", name: "p", uid: "r" },

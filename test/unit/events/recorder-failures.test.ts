@@ -5,9 +5,9 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { EventResult } from "../../../src/events/event.ts";
+import type { EventResult } from "../../../src/events/event-recorder.ts";
 import { startRecorder } from "../../../src/events/recorder.ts";
-import { silentLogger } from "../../../src/telemetry/log.ts";
+import { silentLogger } from "../../../src/lib/logger.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { MemoryEventSink } from "./memory-event-sink.ts";
 import { expectBalance, occurrenceAt, recorderBench } from "./recorder-bench.ts";
@@ -172,9 +172,9 @@ describe("stop", () => {
   });
 });
 
-// Any mix of pods, series, faults and waiting: the books balance, the shown counts are what was told, and after enough
+// Any mix of pods, series, faults and waiting: the counters balance, the shown counts are what was told, and after enough
 // quiet without faults nothing is pending.
-test("whatever happens, the books balance", async () => {
+test("whatever happens, the counters balance", async () => {
   const results = fc.constantFrom<(EventResult | "lost" | undefined)[]>(
     undefined,
     undefined,

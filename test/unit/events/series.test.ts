@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 import { describe, expect, test } from "vitest";
-import type { Occurrence } from "../../../src/events/event.ts";
+import type { EventUpdate } from "../../../src/events/event-recorder.ts";
 import {
   addOccurrence,
   isDue,
@@ -19,7 +19,7 @@ import {
 const T_MS = Date.UTC(2026, 10, 23, 10);
 const T_US = T_MS * 1000;
 
-function occurrence(changes: Partial<Occurrence> = {}): Occurrence {
+function occurrence(changes: Partial<EventUpdate> = {}): EventUpdate {
   return {
     regarding: { kind: "Pod", namespace: "shop", name: "web-0" },
     related: { kind: "PolicyViolationReport", namespace: "shop", name: "p", uid: "r" },
@@ -43,7 +43,7 @@ function seriesAt(told: number): Series {
   return series;
 }
 
-function add(series: Series, count: number, changes: Partial<Occurrence> = {}, nowMs = T_MS): void {
+function add(series: Series, count: number, changes: Partial<EventUpdate> = {}, nowMs = T_MS): void {
   addOccurrence(series, occurrence(changes), count, nowMs);
 }
 
@@ -57,7 +57,7 @@ describe("a series is one pod or node, policy, operation, action and outcome", (
     [{ operation: "File" }],
     [{ action: "Audit" }],
     [{ outcome: "Allowed" }],
-  ] as Partial<Occurrence>[][])("%j makes another one", (changes) => {
+  ] as Partial<EventUpdate>[][])("%j makes another one", (changes) => {
     expect(seriesKey(occurrence(changes))).not.toBe(seriesKey(occurrence()));
   });
 

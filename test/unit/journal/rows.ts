@@ -3,9 +3,9 @@
 
 // Builders of what a journal takes.
 
-import type { LayerRow, ReportChange, ViolationRow } from "../../../src/core/change-log.ts";
-import { emptyTotals } from "../../../src/core/totals.ts";
-import { identityKey } from "../../../src/core/violation.ts";
+import type { LayerRow, ReportChange, ViolationRow } from "../../../src/aggregate/change-log.ts";
+import { emptyTotals } from "../../../src/aggregate/totals.ts";
+import { identityKey } from "../../../src/ingest/violation.ts";
 import type { Batch } from "../../../src/journal/journal.ts";
 import { START_US } from "../../support/gen.ts";
 
@@ -48,7 +48,7 @@ export function layerRow(seq: number, ...violations: ViolationRow[]): LayerRow {
 }
 
 export function change(layers: LayerRow[], mods: Partial<ReportChange> = {}): ReportChange {
-  return { namespace: "shop", policyName: "p", isAnew: false, landedSeq: 0, layers, ...mods };
+  return { namespace: "shop", policyName: "p", isAnew: false, persistedSeq: 0, layers, ...mods };
 }
 
 export function batch(changes: ReportChange[], mods: Partial<Batch> = {}): Batch {

@@ -6,12 +6,11 @@
 import { describe, expect, test } from "vitest";
 import { metricGroups } from "../../../src/telemetry/metric-list.ts";
 import { createMetrics } from "../../../src/telemetry/metrics.ts";
-import type { MetricsSource } from "../../../src/telemetry/metrics-source.ts";
-import type { ReportRow } from "../../../src/telemetry/report-series.ts";
+import type { MetricsSource, ReportRow } from "../../../src/telemetry/metrics-source.ts";
 
 function numbers() {
   return {
-    books: {
+    counters: {
       received: 0,
       counted: 0,
       duplicates: 0,
@@ -52,14 +51,14 @@ function numbers() {
     policies: [{ kind: "KubeArmorPolicy", isKnown: false, objects: 0, leftOut: 0 }],
     acceptances: { held: 0, leftOut: 0, statusWrites: { written: 0, conflict: 0, failed: 0 } },
     leader: false,
-    standby: { held: 0, shown: 0, forgotten: 0, isInStep: false },
+    standby: { held: 0, shown: 0, forgotten: 0, isCaughtUp: false },
   };
 }
 
 function setUp() {
   const state = numbers();
   const source: MetricsSource = {
-    books: () => state.books,
+    counters: () => state.counters,
     held: () => state.held,
     stream: () => state.stream,
     journal: () => state.journal,
@@ -147,8 +146,8 @@ describe("scrape", () => {
 
   test("each number comes from its own field, in seconds where the name says so", async () => {
     const { state, scrape } = setUp();
-    Object.assign(state.books, { received: 10, counted: 4, duplicates: 3, throttleNotices: 2 });
-    state.books.rejected.no_policy = 1;
+    Object.assign(state.counters, { received: 10, counted: 4, duplicates: 3, throttleNotices: 2 });
+    state.counters.rejected.no_policy = 1;
     state.held = {
       unwrittenOccurrences: 11,
       violations: 12,
@@ -183,7 +182,7 @@ describe("scrape", () => {
     state.policies = [{ kind: "KubeArmorHostPolicy", isKnown: true, objects: 37, leftOut: 38 }];
     state.acceptances = { held: 39, leftOut: 40, statusWrites: { written: 41, conflict: 42, failed: 43 } };
     state.leader = true;
-    state.standby = { held: 27, shown: 28, forgotten: 29, isInStep: true };
+    state.standby = { held: 27, shown: 28, forgotten: 29, isCaughtUp: true };
     expect((await scrape()).filter((line) => !isWrite(line))).toEqual([
       `policy_violation_occurrences_total{${SHOP_LABELS},outcome="Prevented"} 27`,
       `policy_violation_occurrences_total{${SHOP_LABELS},outcome="Allowed"} 28`,
@@ -253,17 +252,17 @@ describe("scrape", () => {
 
   test("a second scrape tells the total, not the sum of both", async () => {
     const { state, scrape } = setUp();
-    state.books.counted = 5;
+    state.counters.counted = 5;
     await scrape();
-    state.books.counted = 7;
+    state.counters.counted = 7;
     expect(await scrape()).toContain("policy_violation_alerts_counted_total 7");
   });
 
-  test("one scrape reads everything at one moment, so that the books balance in it", async () => {
+  test("one scrape reads everything at one moment, so that the counters balance in it", async () => {
     const { state, metrics } = setUp();
     const pending = metrics.render();
-    state.books.received = 1;
-    state.books.counted = 1;
+    state.counters.received = 1;
+    state.counters.counted = 1;
     const text = await pending;
     expect(text).toContain("policy_violation_alerts_received_total 0\n");
     expect(text).toContain("policy_violation_alerts_counted_total 0\n");

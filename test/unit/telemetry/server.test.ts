@@ -6,7 +6,7 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { afterEach, expect, test } from "vitest";
-import { type Logger, silentLogger } from "../../../src/telemetry/log.ts";
+import { type Logger, silentLogger } from "../../../src/lib/logger.ts";
 import {
   type Health,
   ListenError,

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Owns the form of an exported report: what is in it, and its bytes.
+// Invariant: the same state gives the same bytes; what only a store or the writer needs is left out.
+
+import { API_GROUP, WATERMARK_ANNOTATION } from "../../../src/api/names.ts";
+import type { ObjectMeta, Report } from "../../../src/api/v1alpha1.ts";
+import { reportToYaml } from "../../../src/sinks/directory-sink.ts";
+import { compare } from "../reports/report-view.ts";
+import { inOrder } from "./export-order.ts";
+
+/** Marks a file that leaves out counts and times, so that nobody takes them for zero. */
+export const EXPORT_ANNOTATION = `${API_GROUP}/export`;
+export const SUMMARY_EXPORT = "summary";
+
+/** What others write onto the object, that says nothing of the violations. */
+const PASSING_ANNOTATIONS = [WATERMARK_ANNOTATION, "kubectl.kubernetes.io/last-applied-configuration"];
+
+/** The bytes of an exported report; with `isSummary` without what changes every minute. */
+export function exportText(report: Report, isSummary: boolean): string {
+  const lasting = isSummary
+    ? summaryOf(report)
+    : { ...report, metadata: lastingMetadata(report.metadata, {}) };
+  return reportToYaml(inOrder(lasting));
+}
+
+/** Whether a file leaves out counts and times. */
+export function isSummaryExport({ metadata }: Report): boolean {
+  return metadata.annotations?.[EXPORT_ANNOTATION] === SUMMARY_EXPORT;
+}
+
+function lastingMetadata(metadata: ObjectMeta, more: Record<string, string>): ObjectMeta {
+  const kept = Object.entries(metadata.annotations ?? {}).filter(
+    ([name]) => !PASSING_ANNOTATIONS.includes(name),
+  );
+  const annotations = { ...Object.fromEntries(kept), ...more };
+  const { name, namespace, labels } = metadata;
+  return {
+    name,
+    ...(namespace === undefined ? {} : { namespace }),
+    ...(labels === undefined ? {} : { labels }),
+    ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
+  };
+}
+
+/** What a decision changes, and not every occurrence. */
+function lastingShares({ accepted, open }: Report["summary"]): object {
+  return {
+    ...(accepted === undefined ? {} : { accepted: { violations: accepted.violations } }),
+    ...(open === undefined ? {} : { open: { violations: open.violations, severity: open.severity } }),
+  };
+}
+
+/** By id, not by recency: an order that moves every minute would be a diff every minute. */
+function summaryOf(report: Report): Report {
+  const { apiVersion, kind, policy, summary, violations, omitted, coverage } = report;
+  const lasting = {
+    apiVersion,
+    kind,
+    metadata: lastingMetadata(report.metadata, { [EXPORT_ANNOTATION]: SUMMARY_EXPORT }),
+    policy,
+    summary: {
+      violations: summary.violations,
+      severity: summary.severity,
+      firstSeen: summary.firstSeen,
+      ...lastingShares(summary),
+    },
+    violations: violations
+      .map(
+        ({ occurrences: _, lastSeen: __, pods: ___, latest: ____, node: _____, ...violation }) => violation,
+      )
+      .sort((a, b) => compare(a.id, b.id)),
+    ...(omitted === undefined ? {} : { omitted: { violations: omitted.violations } }),
+    coverage: { lowerBound: coverage.lowerBound },
+  };
+  return lasting as unknown as Report;
+}

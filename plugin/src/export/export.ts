@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// `export`: the state as files for Git, and what differs from the files.
+
+import { existsSync } from "node:fs";
+import { relative } from "node:path";
+import { createTwoFilesPatch } from "diff";
+import type { Report } from "../../../src/api/v1alpha1.ts";
+import { pathOf } from "../../../src/sinks/directory-sink.ts";
+import type { Flags } from "../commands/arguments.ts";
+import { colorsOf, reportsOf, type Session, scopeOf } from "../commands/session.ts";
+import type { Colors } from "../render/colors.ts";
+import { plain, shellWord } from "../render/escape.ts";
+import { EXIT, type ExitCode, usageError } from "../reports/problem.ts";
+import { applyPlan, type Plan, planExport } from "./export-directory.ts";
+import { exportText } from "./export-form.ts";
+
+/** Writes the directory, or tells what differs from it. */
+export async function exportReports(session: Session, flags: Flags): Promise<ExitCode> {
+  const { out, check } = flags;
+  if ((out === undefined) === (check === undefined)) {
+    throw usageError("say where to: --out DIR writes, --check DIR compares; one of the two");
+  }
+  const directory = out ?? check ?? "";
+  if (directory === "") throw usageError("the directory is empty text; did a variable have no value?");
+  if (flags.from !== undefined && check === undefined && flags.from === out) {
+    throw usageError("--from and --out are the same directory");
+  }
+  // One that is misspelt would be up to date with a namespace that has no reports.
+  if (check !== undefined && !existsSync(check)) {
+    throw usageError(
+      `--check ${plain(check)} is not there: write it with \`kubectl violations export --out ${shellWord(check)}\``,
+    );
+  }
+  const plan = await planFor(session, flags, directory);
+  const { terminal } = session;
+  if (check === undefined) {
+    await applyPlan(plan);
+    terminal.out(`${directory}: ${told(plan)}\n`);
+    tellOthers(session, plan);
+    return EXIT.ok;
+  }
+  if (plan.changes.length === 0) {
+    terminal.out(`${directory} is up to date: ${plan.unchanged} reports\n`);
+    return EXIT.ok;
+  }
+  terminal.out(diffOf(plan, colorsOf(session)));
+  terminal.err(`${directory} is not up to date: ${told(plan)}; \`export --out\` writes it.\n`);
+  return EXIT.no;
+}
+
+/** What the reports of the call's scope would change in a directory. */
+export async function planFor(session: Session, flags: Flags, directory: string): Promise<Plan> {
+  const scope = scopeOf(flags, session);
+  const reports = await reportsOf(session, flags);
+  const texts = new Map(
+    reports.map((report) => [fileOf(directory, report), exportText(report, flags.summary === true)]),
+  );
+  return await planExport(directory, texts, scope);
+}
+
+function fileOf(directory: string, { metadata: { name, namespace } }: Report): string {
+  return pathOf(directory, namespace === undefined ? { name } : { name, namespace });
+}
+
+/** `2 new, 1 changed, 0 gone, 20 unchanged`. */
+export function told({ changes, unchanged }: Plan): string {
+  const fresh = changes.filter(({ was }) => was === undefined).length;
+  const gone = changes.filter(({ text }) => text === undefined).length;
+  return `${fresh} new, ${changes.length - fresh - gone} changed, ${gone} gone, ${unchanged} unchanged`;
+}
+
+function tellOthers({ terminal }: Session, { others }: Plan): void {
+  if (others.length === 0) return;
+  const some = others.slice(0, 3).map(plain).join(", ");
+  terminal.err(
+    `left alone: ${others.length} that ${others.length === 1 ? "is" : "are"} no report (${some}${others.length > 3 ? ", …" : ""})\n`,
+  );
+}
+
+/** A unified diff as `git diff` prints one. */
+function diffOf({ directory, changes }: Plan, paint: Colors): string {
+  return changes
+    .map(({ path, was, text }) => {
+      const name = plain(relative(directory, path));
+      const before = was === undefined ? "/dev/null" : `a/${name}`;
+      const after = text === undefined ? "/dev/null" : `b/${name}`;
+      const patch = createTwoFilesPatch(before, after, was ?? "", text ?? "", undefined, undefined, {
+        context: 3,
+      });
+      return patch
+        .split("\n")
+        .slice(1)
+        .map((line) => paintLine(line, paint))
+        .join("\n");
+    })
+    .join("");
+}
+
+function paintLine(line: string, paint: Colors): string {
+  const safe = line.replace(/\S.*$/, (rest) => plain(rest));
+  if (line.startsWith("+++") || line.startsWith("---")) return paint.bold(safe);
+  if (line.startsWith("+")) return paint.added(safe);
+  if (line.startsWith("-")) return paint.removed(safe);
+  return line.startsWith("@@") ? paint.dim(safe) : safe;
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// How git is told who we are: from files as a Secret mounts them, without a secret in an argument or a message.
+// Invariant: a credential goes to the repository's own server alone, and never over a connection that is not encrypted.
+
+import { chmod, copyFile, readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { messageOf, usageError } from "../reports/problem.ts";
+
+/** What all calls of git have in common: they ask nobody, run no hook and follow no link of the repository. */
+const SETTINGS: readonly (readonly [string, string])[] = [
+  ["core.hooksPath", "/dev/null"],
+  // A link in the repository must not lead out of it: it is checked out as a file that holds its target.
+  ["core.symlinks", "false"],
+  ["commit.gpgSign", "false"],
+  ["core.autocrlf", "false"],
+];
+
+const ENVIRONMENT = {
+  GIT_TERMINAL_PROMPT: "0",
+  GIT_ALLOW_PROTOCOL: "https:http:ssh:file",
+  // Messages are matched.
+  LC_ALL: "C",
+};
+
+/** Checks where a repository is, and tells how it is reached; throws for what can't be one. */
+export function parseRepository(text: string): { scheme: "https" | "http" | "ssh" | "file"; origin: string } {
+  if (URL.canParse(text) && /^[a-z+]+:\/\//i.test(text)) {
+    const url = new URL(text);
+    const scheme = url.protocol.slice(0, -1);
+    if (url.password !== "" || (url.username !== "" && scheme !== "ssh")) {
+      throw usageError(
+        "--repository must hold no user and password: put them into files and name their --credentials",
+      );
+    }
+    if (scheme === "https" || scheme === "http") return { scheme, origin: `${url.origin}/` };
+    if (scheme === "ssh" || scheme === "file") return { scheme, origin: "" };
+    throw usageError(`--repository: ${scheme}:// is not supported; use https://, ssh:// or git@host:path`);
+  }
+  if (/^[\w.-]+@[\w.-]+:[^-]/.test(text)) return { scheme: "ssh", origin: "" };
+  if (text.startsWith("-") || text === "" || /^\w+::/.test(text)) {
+    throw usageError(`--repository "${text}" is none: give https://…, ssh://…, git@host:path or a path`);
+  }
+  return { scheme: "file", origin: "" };
+}
+
+/** The environment for git. `privateDir` is a new directory that only we can read and that is removed afterwards. */
+export async function gitEnvironment(
+  repository: string,
+  credentials: string | undefined,
+  privateDir: string,
+): Promise<Record<string, string>> {
+  const settings = [...SETTINGS];
+  const { scheme, origin } = parseRepository(repository);
+  if (credentials === undefined) return withSettings({ ...ENVIRONMENT }, settings);
+  const files = await filesIn(credentials);
+  // Nobody's own helpers and agents: what is named here is what is used.
+  const env: Record<string, string> = { ...ENVIRONMENT, GIT_CONFIG_GLOBAL: "/dev/null", HOME: privateDir };
+  if (scheme === "ssh") env["GIT_SSH_COMMAND"] = await sshCommand(credentials, files, privateDir);
+  else if (scheme === "https" || scheme === "http") {
+    if (scheme === "http" && !/^http:\/\/(127\.0\.0\.1|localhost|\[::1\])[:/]/.test(origin)) {
+      throw usageError(
+        "--repository http://… would send the credentials unencrypted: use https:// or ssh://",
+      );
+    }
+    settings.push(["credential.helper", ""], await authorization(credentials, files, origin));
+    // The variable, for it goes before the setting, and may be set for the whole machine.
+    if (files.has("ca.crt")) env["GIT_SSL_CAINFO"] = join(credentials, "ca.crt");
+  }
+  return withSettings(env, settings);
+}
+
+async function filesIn(directory: string): Promise<Set<string>> {
+  try {
+    return new Set(await readdir(directory));
+  } catch (error) {
+    throw usageError(
+      `--credentials ${directory} can't be read (${messageOf(error)}): name the directory of the Secret's files`,
+    );
+  }
+}
+
+async function sshCommand(
+  directory: string,
+  files: ReadonlySet<string>,
+  privateDir: string,
+): Promise<string> {
+  for (const name of ["ssh-privatekey", "known_hosts"]) {
+    if (files.has(name)) continue;
+    const how =
+      name === "known_hosts" ? "; write it with `ssh-keyscan HOST` and compare the fingerprints" : "";
+    throw usageError(`--credentials ${directory} has no file ${name}, which ssh:// needs${how}`);
+  }
+  const key = join(privateDir, "key");
+  // ssh refuses a key that others may read, and a Secret's files may be such.
+  await copyFile(join(directory, "ssh-privatekey"), key);
+  await chmod(key, 0o600);
+  const options = [
+    "IdentitiesOnly=yes",
+    "BatchMode=yes",
+    "StrictHostKeyChecking=yes",
+    `UserKnownHostsFile=${join(directory, "known_hosts")}`,
+  ];
+  return [
+    "ssh",
+    "-F",
+    "/dev/null",
+    "-i",
+    quoted(key),
+    ...options.flatMap((option) => ["-o", quoted(option)]),
+  ].join(" ");
+}
+
+async function authorization(
+  directory: string,
+  files: ReadonlySet<string>,
+  origin: string,
+): Promise<[string, string]> {
+  if (!files.has("password")) {
+    throw usageError(`--credentials ${directory} has no file password (and username), which https:// needs`);
+  }
+  const read = async (name: string) => (await readFile(join(directory, name), "utf8")).replace(/\r?\n$/, "");
+  const user = files.has("username") ? await read("username") : "git";
+  const token = Buffer.from(`${user}:${await read("password")}`).toString("base64");
+  // In the environment, not in an argument: those are for everybody to see. Bound to the server: a redirect gets none.
+  return [`http.${origin}.extraHeader`, `Authorization: Basic ${token}`];
+}
+
+function withSettings(
+  env: Record<string, string>,
+  settings: readonly (readonly [string, string])[],
+): Record<string, string> {
+  settings.forEach(([key, value], i) => {
+    env[`GIT_CONFIG_KEY_${i}`] = key;
+    env[`GIT_CONFIG_VALUE_${i}`] = value;
+  });
+  return { ...env, GIT_CONFIG_COUNT: String(settings.length) };
+}
+
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Points in time and durations as people write and read them.
+
+import { formatMicroTime, parseMicroTime } from "../../../src/lib/time.ts";
+import { usageError } from "./problem.ts";
+
+const UNIT_MS: Readonly<Record<string, number>> = {
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+  w: 7 * 86_400_000,
+};
+
+/** Reads `90s`, `30m`, `24h`, `7d`, `2w`, also combined (`1d12h`), as milliseconds; undefined when it is none. */
+export function parseDuration(text: string): number | undefined {
+  if (!/^(?:\d{1,9}[smhdw])+$/.test(text)) return undefined;
+  let ms = 0;
+  for (const [, number, unit] of text.matchAll(/(\d+)([smhdw])/g))
+    ms += Number(number) * (UNIT_MS[unit ?? ""] ?? 0);
+  return ms;
+}
+
+/** Reads a point in time, given as an RFC 3339 time or as so long ago; `flag` is for the message. */
+export function parseSince(text: string, nowMs: number, flag: string): number {
+  const duration = parseDuration(text);
+  if (duration !== undefined) return nowMs - duration;
+  const us = parseMicroTime(/^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T00:00:00Z` : text);
+  if (us !== undefined) return us / 1000;
+  throw usageError(
+    `${flag} "${text}" is no time: give a duration (30m, 24h, 7d, 2w) or a time (2026-11-23, 2026-11-23T10:00:00Z)`,
+  );
+}
+
+/** Milliseconds of a time in a report; 0 when it is none. */
+export function msOf(time: string): number {
+  return (parseMicroTime(time) ?? 0) / 1000;
+}
+
+/** `2026-11-23 10:00:00 UTC`. */
+export function told(time: string): string {
+  return tellMs(msOf(time));
+}
+
+/** `2026-11-23 10:00:00 UTC`. */
+export function tellMs(ms: number): string {
+  return `${formatMicroTime(Math.max(1, Math.floor(ms * 1000)))
+    .slice(0, 19)
+    .replace("T", " ")} UTC`;
+}

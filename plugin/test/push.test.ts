@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Pushing to real Git servers: a bare repository, git's own HTTP backend behind HTTPS with a password, and sshd.
+
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { createServer } from "node:https";
+import { type AddressInfo, createServer as createTcpServer } from "node:net";
+import { userInfo } from "node:os";
+import { join } from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { gitOverHttp, hasGitHttpBackend } from "../../test/support/git-http.ts";
+import { startServer, stopServer } from "../../tools/cluster/process.ts";
+import { directory, plugin, report, SAMPLE_REPORTS_DIR, violation } from "./session.ts";
+
+const GIT_ENV = { PATH: process.env["PATH"], HOME: "/nonexistent", GIT_CONFIG_NOSYSTEM: "1" };
+const git = (cwd: string, ...args: string[]) =>
+  execFileSync("git", ["-c", "user.name=t", "-c", "user.email=t@t", ...args], {
+    cwd,
+    encoding: "utf8",
+    env: GIT_ENV,
+  });
+
+function bareRepository(): string {
+  const dir = join(directory(), "audit.git");
+  execFileSync("git", ["init", "--quiet", "--bare", "--initial-branch=main", dir]);
+  git(dir, "config", "http.receivepack", "true");
+  return dir;
+}
+
+const clone = (repository: string) => {
+  const dir = join(directory(), "clone");
+  execFileSync("git", ["clone", "--quiet", repository, dir], { env: GIT_ENV });
+  return dir;
+};
+
+function credentials(files: Record<string, string>): string {
+  const dir = directory();
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, name), text);
+  return dir;
+}
+
+/** A port that was free a moment ago: sshd can't be asked for any. */
+async function freePort(): Promise<number> {
+  const server = createTcpServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+const HAS_BACKEND = hasGitHttpBackend() && spawnSync("openssl", ["version"]).status === 0;
+// It needs a directory of its own under /run.
+const HAS_SSHD = existsSync("/usr/sbin/sshd") && process.getuid?.() === 0;
+
+describe("push to a repository on disk", () => {
+  test("makes the branch; a fresh clone holds the state; a second time nothing changes", async () => {
+    const repository = bareRepository();
+    const first = await plugin(["push", "-A", "--repository", repository]);
+    expect(first.code).toBe(0);
+    expect(first.out).toMatch(/^main: 23 new, 0 changed, 0 gone, 0 unchanged, commit [0-9a-f]{7,}\n$/);
+    const state = join(clone(repository), "violations");
+    expect(execFileSync("diff", ["-r", SAMPLE_REPORTS_DIR, state], { encoding: "utf8" })).toBe("");
+    expect(await plugin(["push", "-A", "--repository", repository])).toEqual({
+      code: 0,
+      out: "main: nothing changed, 23 reports\n",
+      err: "",
+    });
+    expect(git(repository, "rev-list", "--count", "main").trim()).toBe("1");
+    expect(git(repository, "log", "--format=%an <%ae>%n%s", "-1")).toBe(
+      "policy-violation-operator <noreply@policy-violation-operator>\nViolations: 23 new, 0 changed, 0 gone, 0 unchanged\n",
+    );
+  });
+
+  test("commits a few lines for one new violation, beside what others keep there", async () => {
+    const repository = bareRepository();
+    const other = clone(repository);
+    writeFileSync(join(other, "README.md"), "theirs");
+    writeFileSync(join(other, ".gitignore"), "violations/\n");
+    git(other, "add", "-A");
+    git(other, "commit", "-qm", "theirs");
+    git(other, "push", "-q", "origin", "HEAD:main");
+    const flags = [
+      "push",
+      "-A",
+      "--repository",
+      repository,
+      "--summary",
+      "--author",
+      "Audit <audit@example.org>",
+      "--message",
+      "Daily",
+    ];
+    await plugin(flags, { reports: [report("p", [violation()])] });
+    await plugin(flags, { reports: [report("p", [violation(), violation({ id: "00000000000000ab" })])] });
+    const log = git(repository, "log", "--format=%s %an", "main").trimEnd().split("\n");
+    expect(log).toEqual(["Daily Audit", "Daily Audit", "theirs t"]);
+    const diff = git(repository, "diff", "--numstat", "main~1", "main").trim();
+    expect(diff).toMatch(/^1[0-9]\t1\tviolations\/shop\/policyviolationreports\/p\.yaml$/);
+    expect(readFileSync(join(clone(repository), "README.md"), "utf8")).toBe("theirs");
+  });
+
+  test("loses nothing of others who push at the same time", async () => {
+    const repository = bareRepository();
+    await plugin(["push", "-A", "--repository", repository], { reports: [] });
+    const pushes = Array.from({ length: 3 }, (_, n) =>
+      plugin(["push", "-A", "--repository", repository, "--path", `cluster-${n}`], {
+        clock: {
+          nowMs: () => 0,
+          monotonicMs: () => 0,
+          random: () => 0,
+          after: () => () => undefined,
+          sleep: async () => undefined,
+          turn: async () => undefined,
+        },
+      }),
+    );
+    expect((await Promise.all(pushes)).map(({ code }) => code)).toEqual([0, 0, 0]);
+    const state = clone(repository);
+    for (const n of [0, 1, 2]) expect(existsSync(join(state, `cluster-${n}/default`))).toBe(true);
+    expect(git(repository, "rev-list", "--count", "main").trim()).toBe("3");
+  });
+
+  test("follows no link out of the repository", async () => {
+    const repository = bareRepository();
+    const other = clone(repository);
+    const elsewhere = directory();
+    symlinkSync(elsewhere, join(other, "violations"));
+    git(other, "add", "-A");
+    git(other, "commit", "-qm", "trap");
+    git(other, "push", "-q", "origin", "HEAD:main");
+    const { code, err } = await plugin(["push", "-A", "--repository", repository]);
+    expect(code).toBe(2);
+    expect(err).toContain("it is a file; name a directory");
+    expect(execFileSync("ls", ["-A", elsewhere], { encoding: "utf8" })).toBe("");
+  });
+});
+
+describe.skipIf(!HAS_BACKEND)(
+  `push over HTTPS${HAS_BACKEND ? "" : " (skipped: no git-http-backend or no openssl)"}`,
+  () => {
+    /** git's own HTTP backend behind HTTPS, with one account. */
+    async function httpsServer(
+      root: string,
+    ): Promise<{ url: string; ca: string; authorizations: () => number }> {
+      const tls = directory();
+      const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"];
+      execFileSync(
+        "openssl",
+        [
+          "req",
+          "-x509",
+          "-newkey",
+          "ec",
+          "-pkeyopt",
+          "ec_paramgen_curve:P-256",
+          "-nodes",
+          "-days",
+          "2",
+          ...subject,
+          "-keyout",
+          "key",
+          "-out",
+          "crt",
+        ],
+        { cwd: tls, stdio: "ignore" },
+      );
+      const git = gitOverHttp(root, "audit", "s3cret");
+      const server = createServer(
+        { key: readFileSync(join(tls, "key")), cert: readFileSync(join(tls, "crt")) },
+        git.listener,
+      );
+      await new Promise<void>((resolve) => server.listen(0, "localhost", resolve));
+      onTestFinished(() => void server.close());
+      const { port } = server.address() as AddressInfo;
+      return {
+        url: `https://localhost:${port}`,
+        ca: readFileSync(join(tls, "crt"), "utf8"),
+        authorizations: git.authorizedCount,
+      };
+    }
+
+    test("with a user, a password and a CA from a Secret's files", async () => {
+      const repository = bareRepository();
+      const server = await httpsServer(join(repository, ".."));
+      const url = `${server.url}/audit.git`;
+      const good = credentials({ username: "audit", password: "s3cret\n", "ca.crt": server.ca });
+      const { code, out, err } = await plugin(["push", "-A", "--repository", url, "--credentials", good]);
+      expect({ code, err }).toEqual({ code: 0, err: "" });
+      expect(out).toMatch(/^main: 23 new/);
+      expect(server.authorizations()).toBeGreaterThan(2);
+      expect(
+        execFileSync("diff", ["-r", SAMPLE_REPORTS_DIR, join(clone(repository), "violations")], {
+          encoding: "utf8",
+        }),
+      ).toBe("");
+
+      const wrong = credentials({ username: "audit", password: "wr0ng", "ca.crt": server.ca });
+      const refused = await plugin(["push", "-A", "--repository", url, "--credentials", wrong]);
+      expect(refused.code).toBe(3);
+      expect(refused.err).toContain("the server refused the credentials");
+      expect(refused.err + refused.out).not.toContain("wr0ng");
+
+      const untrusted = credentials({ username: "audit", password: "s3cret" });
+      const distrusted = await plugin(["push", "-A", "--repository", url, "--credentials", untrusted]);
+      expect(distrusted.err).toContain("put its CA into the file ca.crt of the credentials");
+    });
+  },
+);
+
+describe.skipIf(!HAS_SSHD)(`push over SSH${HAS_SSHD ? "" : " (skipped: no sshd, or not root)"}`, () => {
+  test("with a key and known hosts from a Secret's files, and to no other host", async () => {
+    const repository = bareRepository();
+    const dir = directory();
+    const keys = ["host", "client", "stranger"];
+    for (const name of keys)
+      execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", join(dir, name)]);
+    const port = await freePort();
+    writeFileSync(join(dir, "authorized"), readFileSync(join(dir, "client.pub")));
+    writeFileSync(
+      join(dir, "config"),
+      `ListenAddress 127.0.0.1:${port}\nHostKey ${join(dir, "host")}\nAuthorizedKeysFile ${join(dir, "authorized")}\nPidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\n`,
+    );
+    mkdirSync("/run/sshd", { recursive: true });
+    const server = await startServer({
+      file: "/usr/sbin/sshd",
+      args: ["-D", "-e", "-f", join(dir, "config")],
+      logPath: join(dir, "log"),
+    });
+    onTestFinished(() => stopServer(server, 0));
+    await expect
+      .poll(() => readFileSync(join(dir, "log"), "utf8"), { timeout: 20_000 })
+      .toContain("Server listening");
+    const url = `ssh://${userInfo().username}@127.0.0.1:${port}${repository}`;
+    const hostKey = (name: string) => `[127.0.0.1]:${port} ${readFileSync(join(dir, `${name}.pub`), "utf8")}`;
+    const key = (name: string) => readFileSync(join(dir, name), "utf8");
+    const push = (files: Record<string, string>) =>
+      plugin(["push", "-A", "--repository", url, "--credentials", credentials(files)]);
+
+    const done = await push({ "ssh-privatekey": key("client"), known_hosts: hostKey("host") });
+    expect({ code: done.code, err: done.err }).toEqual({ code: 0, err: "" });
+    expect(
+      execFileSync("diff", ["-r", SAMPLE_REPORTS_DIR, join(clone(repository), "violations")], {
+        encoding: "utf8",
+      }),
+    ).toBe("");
+
+    const otherHost = await push({ "ssh-privatekey": key("client"), known_hosts: hostKey("stranger") });
+    expect(otherHost.err).toContain("the server's key is not in known_hosts, or is another one");
+    const otherKey = await push({ "ssh-privatekey": key("stranger"), known_hosts: hostKey("host") });
+    expect(otherKey.err).toContain("the server does not know this key");
+    const noHosts = await push({ "ssh-privatekey": key("client") });
+    expect({ code: noHosts.code, err: noHosts.err }).toEqual({
+      code: 2,
+      err: expect.stringContaining(
+        "has no file known_hosts, which ssh:// needs; write it with `ssh-keyscan HOST`",
+      ),
+    });
+  });
+});
+
+test.each([
+  [[], "say where to: --repository URL"],
+  [["--repository", "https://me:pw@git.example/x"], "--repository must hold no user and password"],
+  [["--repository", "ext::sh -c true"], "is none: give https://"],
+  [["--repository", "ftp://x/y"], "ftp:// is not supported"],
+  [["--repository", "/x", "--branch", "a..b"], '--branch "a..b" is no name of a branch'],
+  [["--repository", "/x", "--branch", "-f"], '--branch "-f" is no name of a branch'],
+  [["--repository", "/x", "--path", "../y"], '--path "../y" must be a directory within the repository'],
+  [["--repository", "/x", "--path", ".git/hooks"], "must be a directory within the repository"],
+  [["--repository", "/x", "--author", "me"], '--author "me" must have the form'],
+  [
+    ["--repository", "https://git.example/x", "--credentials", "/nowhere"],
+    "--credentials /nowhere can't be read",
+  ],
+  [
+    ["--repository", "http://git.example/x", "--credentials", "/tmp"],
+    "would send the credentials unencrypted",
+  ],
+])("%j", async (flags, message) => {
+  const { code, err } = await plugin(["push", "-A", ...flags], { reports: [] });
+  expect(code).toBe(2);
+  expect(err).toContain(message);
+});
+
+test("a repository that is not there", async () => {
+  const { code, err } = await plugin(["push", "-A", "--repository", "/nowhere/x.git"], { reports: [] });
+  expect(code).toBe(3);
+  expect(err).toContain(
+    "/nowhere/x.git: git ls-remote: there is no such repository, or the account may not see it",
+  );
+});

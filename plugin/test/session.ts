@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Runs the plugin's commands as main.ts does, on reports from a directory or from memory, and keeps what they print.
+
+import { execFile } from "node:child_process";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { onTestFinished } from "vitest";
+import type { Report, Violation } from "../../src/api/v1alpha1.ts";
+import type { Clock } from "../../src/lib/clock.ts";
+import { FakeClock } from "../../test/support/fake-clock.ts";
+import { type Flags, parseCall } from "../src/commands/arguments.ts";
+import { complete } from "../src/commands/completion.ts";
+import { dispatch } from "../src/commands/dispatch.ts";
+import type { RunProgram, Session } from "../src/commands/session.ts";
+import { directoryReports } from "../src/export/export-directory.ts";
+import type { PluginTerminal } from "../src/render/terminal.ts";
+import { PluginError } from "../src/reports/problem.ts";
+import type { ReportSource } from "../src/reports/report-source.ts";
+
+/** The reports of the 26 sample alerts. */
+export const SAMPLE_REPORTS_DIR = join(import.meta.dirname, "../../test/golden/samples/reports");
+
+export interface Outcome {
+  code: number;
+  out: string;
+  err: string;
+}
+
+export interface PluginOptions {
+  /** Default: the samples. */
+  reports?: readonly Report[] | ReportSource;
+  columns?: number;
+  isInteractive?: boolean;
+  hasColor?: boolean;
+  clock?: Clock;
+  signal?: AbortSignal;
+  /** Sees all that was printed so far, each time something is. */
+  onOut?: (text: string) => void;
+}
+
+/** 2026-11-23 10:00 UTC, unless a test has its own clock. */
+const START_MS = Date.UTC(2026, 10, 23, 10);
+
+/** Runs a command; a PluginError becomes its exit code and its message on standard error. */
+export async function plugin(argv: readonly string[], options: PluginOptions = {}): Promise<Outcome> {
+  const call = parseCall(argv, "1.2.3");
+  if ("exit" in call) return { code: call.exit, out: call.stdout, err: call.stderr };
+  const outcome: Outcome = { code: 0, out: "", err: "" };
+  const terminal = terminalFor(outcome, options);
+  try {
+    outcome.code = await dispatch(call, terminal, (flags) => session(flags, terminal, options));
+  } catch (error) {
+    if (!(error instanceof PluginError)) throw error;
+    return { code: error.exit, out: outcome.out, err: `${outcome.err}error: ${error.message}\n` };
+  }
+  return outcome;
+}
+
+/** What the shell is offered for the last of `words`. */
+export async function completions(words: readonly string[], options: PluginOptions = {}): Promise<string[]> {
+  const terminal = terminalFor({ code: 0, out: "", err: "" }, options);
+  return (await complete(words, (flags) => session(flags, terminal, options))).trimEnd().split("\n");
+}
+
+function terminalFor(outcome: Outcome, options: PluginOptions): PluginTerminal {
+  return {
+    out: (text) => {
+      outcome.out += text;
+      options.onOut?.(outcome.out);
+    },
+    err: (text) => {
+      outcome.err += text;
+    },
+    isInteractive: options.isInteractive ?? false,
+    hasColor: options.hasColor ?? false,
+    columns: options.columns,
+    rows: undefined,
+  };
+}
+
+function session(flags: Flags, terminal: PluginTerminal, options: PluginOptions): Session {
+  return {
+    terminal,
+    clock: options.clock ?? new FakeClock(START_MS),
+    signal: options.signal ?? new AbortController().signal,
+    source: flags.from === undefined ? sourceOf(options.reports) : directoryReports(flags.from),
+    contextNamespace: flags.from === undefined ? "default" : undefined,
+    contexts: ["dev", "prod"],
+    run,
+  };
+}
+
+function sourceOf(reports: PluginOptions["reports"]): ReportSource {
+  if (reports === undefined) return directoryReports(SAMPLE_REPORTS_DIR);
+  return "list" in reports ? reports : memoryReports(reports);
+}
+
+/** Reports as a cluster would give them. */
+export function memoryReports(reports: readonly Report[]): ReportSource {
+  return {
+    where: "memory",
+    async namespaces() {
+      return [...new Set(reports.flatMap(({ metadata }) => metadata.namespace ?? []))];
+    },
+    async *list({ namespace }) {
+      for (const report of reports) {
+        if (namespace === undefined || report.metadata.namespace === namespace) yield report;
+      }
+    },
+    async read(namespace, name) {
+      return reports.find(({ metadata }) => metadata.namespace === namespace && metadata.name === name);
+    },
+  };
+}
+
+const run: RunProgram = (file, args, { cwd, env }) =>
+  new Promise((resolve, reject) => {
+    execFile(file, [...args], { cwd, env: { ...process.env, ...env } }, (error, stdout, stderr) => {
+      if (error === null || typeof error.code === "number")
+        resolve({ code: Number(error?.code ?? 0), stdout, stderr });
+      else reject(error);
+    });
+  });
+
+/** A new directory that is removed when the test has finished; with the sample reports if asked. */
+export function directory(withSamples = false): string {
+  const path = mkdtempSync(join(tmpdir(), "pvo-plugin-"));
+  onTestFinished(() => rmSync(path, { recursive: true, force: true }));
+  if (withSamples) cpSync(SAMPLE_REPORTS_DIR, path, { recursive: true });
+  return path;
+}
+
+/** A violation with what a test says of it. */
+export function violation(mods: Partial<Violation> & Record<string, unknown> = {}): Violation {
+  return {
+    id: "00000000000000aa",
+    workload: { kind: "Deployment", name: "web" },
+    container: "web",
+    operation: "Process",
+    action: "Block",
+    outcome: "Prevented",
+    source: "/bin/sh",
+    resource: "/usr/bin/apt",
+    occurrences: 3,
+    firstSeen: "2026-11-20T10:00:00.000000Z",
+    lastSeen: "2026-11-23T09:59:00.000000Z",
+    ...mods,
+  };
+}
+
+/** A report with what a test says of it; its summary is that of its violations. */
+export function report(
+  name: string,
+  violations: readonly Violation[],
+  mods: {
+    namespace?: string | undefined;
+    severity?: Report["summary"]["severity"];
+    policy?: object;
+    coverage?: object;
+  } = {},
+): Report {
+  const namespace = "namespace" in mods ? mods.namespace : "shop";
+  const sum = (outcome: Violation["outcome"]) =>
+    violations.filter((v) => v.outcome === outcome).reduce((n, v) => n + v.occurrences, 0);
+  const times = violations.flatMap((v) => [v.firstSeen, v.lastSeen]).sort();
+  return {
+    apiVersion: "reports.kubearmor.com/v1alpha1",
+    kind: namespace === undefined ? "ClusterPolicyViolationReport" : "PolicyViolationReport",
+    metadata: { name, ...(namespace === undefined ? {} : { namespace }) },
+    policy: { name, kind: "KubeArmorPolicy", severity: 5, ...mods.policy },
+    summary: {
+      occurrences: sum("Allowed") + sum("Prevented") + sum("Unknown"),
+      prevented: sum("Prevented"),
+      allowed: sum("Allowed"),
+      unknown: sum("Unknown"),
+      violations: violations.length,
+      workloads: 1,
+      pods: 1,
+      nodes: 1,
+      severity: mods.severity ?? "medium",
+      firstSeen: times[0] ?? "",
+      lastSeen: times.at(-1) ?? "",
+    },
+    violations: [...violations],
+    coverage: { gaps: 0, throttleNotices: 0, lowerBound: false, ...mods.coverage },
+  };
+}

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Folds violations into ledgers, one per report, and remembers who was throttled.
+// Invariant: adding never fails and never waits; at the memory bound an alert is still counted in its report's totals.
+
+import type { Occurrence } from "../ingest/occurrence.ts";
+import {
+  identityKey,
+  podKey,
+  reportKey,
+  type Scope,
+  type ThrottleNotice,
+  type Violation,
+} from "../ingest/violation.ts";
+import type { EpochUs } from "../lib/time.ts";
+import { WatchedMap } from "../lib/watched-map.ts";
+import { ChangeLog } from "./change-log.ts";
+import { type CoverageGap, coverageGap, type GapKind, mergeCoverageGaps } from "./coverage-gap.ts";
+import type { Counted } from "./entry.ts";
+import { EntryRef } from "./entry-ref.ts";
+import { Ledger } from "./ledger.ts";
+import { MemoryBudget, type MemoryLimits } from "./memory-budget.ts";
+import { Pods } from "./pods.ts";
+import { Rejections } from "./rejections.ts";
+
+/** How soon a change deserves to be written, the soonest first. */
+export type Urgency = "new_report" | "new_violation" | "counters" | "coverage";
+
+export class Aggregator {
+  readonly ledgers = new WatchedMap<string, Ledger>();
+  readonly #memory: MemoryBudget;
+  readonly #isJournaled: boolean;
+  readonly #onDirty: (key: string, urgency: Urgency) => void;
+  /** Notices per muted pod or node of this process's life, so that a report that meets it later knows. */
+  readonly #muted = new Map<string, Notices>();
+  readonly #rejections = new Rejections();
+  /** Sets of counts up to this number may have been written by an earlier process, whatever the report. */
+  #lastSeq = 0;
+  #removed = new Set<string>();
+  /** Alerts counted in totals only, because there was no memory for their violations. */
+  unidentifiedTotal = 0;
+  /** Violations that were not seen for so long that they left their reports. */
+  expiredTotal = 0;
+
+  /** `isJournaled`: whether ledgers take note of changes for a journal. */
+  constructor(limits: MemoryLimits, onDirty: (key: string, urgency: Urgency) => void, isJournaled = false) {
+    this.#memory = new MemoryBudget(limits);
+    this.#onDirty = onDirty;
+    this.#isJournaled = isJournaled;
+  }
+
+  /** Muted pods and nodes remembered; the oldest are forgotten first. */
+  static readonly MAX_MUTED = 10_000;
+
+  get violationsHeld(): number {
+    return this.#memory.meter.violations;
+  }
+
+  /** An estimate of the heap that the violations take. */
+  get bytesHeld(): number {
+    return this.#memory.meter.bytes;
+  }
+
+  /** Violations that gave way to others, for want of memory. */
+  get forgottenTotal(): number {
+    return this.#memory.forgotten;
+  }
+
+  get unwrittenOccurrences(): number {
+    let sum = 0;
+    for (const ledger of this.ledgers.values()) sum += ledger.unwritten;
+    return sum;
+  }
+
+  /** Counts one alert; false where there may be no report more. */
+  add(occurrence: Occurrence): boolean {
+    const place = occurrence.countedIn;
+    if (!(place instanceof EntryRef && place.isIn(this.ledgers))) return this.#addAnywhere(occurrence);
+    const { ledger } = place;
+    ledger.addTo(place.entry, occurrence);
+    if (ledger.scheduledSeq !== ledger.pendingSeq) {
+      ledger.scheduledSeq = ledger.pendingSeq;
+      this.#onDirty(place.key, "counters");
+    }
+    return true;
+  }
+
+  /** A write of the report has landed. */
+  afterWrite(ledger: Ledger): void {
+    this.#memory.afterWrite(this.ledgers.values(), ledger.totals.lastUs);
+  }
+
+  /** Marks every report that has seen the muted pod (or node) as a lower bound; returns how many there are. */
+  addThrottleNotice(notice: ThrottleNotice): number {
+    const coverageGaps = [toCoverageGap(notice)];
+    this.#remember(mutedKey(notice.namespace, notice.pod, notice.node), coverageGaps);
+    let marked = 0;
+    for (const [key, ledger] of this.ledgers) {
+      if (ledger.namespace !== notice.namespace || !ledger.reach.concerns(notice.pod, notice.node)) continue;
+      ledger.addThrottleNotices(1, coverageGaps);
+      this.#onDirty(key, "counters");
+      marked++;
+    }
+    return marked;
+  }
+
+  /**
+   * Nobody reads from `fromUs` on, until `toUs` or endGap: every report that exists (and is concerned, where only some
+   * are) may be short of alerts.
+   */
+  addGap(kind: GapKind, fromUs: EpochUs, toUs?: EpochUs, isConcerned?: (ledger: Ledger) => boolean): void {
+    for (const [key, ledger] of this.ledgers) {
+      if (isConcerned && !isConcerned(ledger)) continue;
+      ledger.addGap(kind, fromUs, toUs);
+      this.#onDirty(key, "coverage");
+    }
+  }
+
+  /** The gap of this kind that began at `fromUs` is over. */
+  endGap(kind: GapKind, fromUs: EpochUs, toUs: EpochUs): void {
+    for (const [key, ledger] of this.ledgers) {
+      if (ledger.endGap(kind, fromUs, toUs)) this.#onDirty(key, "coverage");
+    }
+  }
+
+  /**
+   * An alert could not be counted: `scope` is what it told of the report that it belongs to, undefined when nothing.
+   * `us` is undefined where nobody knows when it was raised (a line of a file). Told to the reports by reportRejections.
+   */
+  addRejected(scope: Scope | undefined, us: EpochUs | undefined): void {
+    this.#rejections.add(scope, us);
+  }
+
+  /** Marks the reports that the alerts rejected since the last call may have belonged to. */
+  reportRejections(): void {
+    const told = this.#rejections.take(() => this.#span());
+    for (const [key, ledger] of this.ledgers) {
+      for (const { scope, count, coverageGaps } of told) {
+        if (scope && scope.namespace !== ledger.namespace) continue;
+        ledger.addRejected(count, coverageGaps);
+        this.#onDirty(key, "coverage");
+      }
+    }
+  }
+
+  /** The oldest and the newest time that any report tells of. */
+  #span(): [EpochUs, EpochUs] {
+    const all = [...this.ledgers.values()].map((ledger) => ledger.all);
+    return [Math.min(...all.map(({ firstUs }) => firstUs)), Math.max(...all.map(({ lastUs }) => lastUs))];
+  }
+
+  /** Lets violations go that were last seen before `beforeUs`; what then has nothing left is to be removed. */
+  expire(beforeUs: EpochUs): void {
+    for (const [key, ledger] of this.ledgers) {
+      const gone = ledger.expire(beforeUs);
+      this.expiredTotal += gone;
+      if (gone > 0 || ledger.isOver) this.#onDirty(key, "coverage");
+    }
+  }
+
+  /** What every report says of the stream has changed. */
+  touchAll(): void {
+    for (const [key, ledger] of this.ledgers) {
+      ledger.touch();
+      this.#onDirty(key, "coverage");
+    }
+  }
+
+  /** The ledger of a report; made when there is none. */
+  ledger(namespace: string | undefined, policyName: string): Ledger {
+    const key = reportKey(namespace, policyName);
+    let ledger = this.ledgers.get(key);
+    if (!ledger) {
+      const log = this.#isJournaled ? new ChangeLog() : undefined;
+      const { meter } = this.#memory;
+      ledger = new Ledger(namespace, policyName, { log, meter, firstSeq: this.#lastSeq + 1 });
+      this.ledgers.set(key, ledger);
+    }
+    return ledger;
+  }
+
+  /**
+   * The namespace is gone: what its report has not written goes to the cluster report of the same policy, each
+   * violation with the namespace's name. What was written went with the namespace. A gap that both reports know is one
+   * gap; without a count there is nothing that could be short of some.
+   */
+  moveToCluster(key: string): void {
+    const from = this.ledgers.get(key);
+    if (!from || from.namespace === undefined) return;
+    const namespace = from.namespace;
+    const { totals, entries } = from.drain();
+    this.#remove(key, from);
+    if (totals.occurrences === 0) return;
+    const clusterKey = reportKey(undefined, from.policyName);
+    const isNewReport = !this.ledgers.has(clusterKey);
+    const to = this.ledger(undefined, from.policyName);
+    to.policy.learn(from.policy.facts(), totals.lastUs);
+    to.absorb(
+      { ...totals, gaps: Math.max(0, totals.gaps - to.all.gaps) },
+      entries.map((counted) => moved(counted, namespace)),
+    );
+    this.#onDirty(clusterKey, isNewReport ? "new_report" : "new_violation");
+  }
+
+  /**
+   * Forgets a report that has nothing to tell: it was deleted, and nothing has happened since. Returns false where
+   * something has.
+   */
+  drop(key: string): boolean {
+    const ledger = this.ledgers.get(key);
+    if (!ledger || ledger.unwritten > 0) return false;
+    this.#remove(key, ledger);
+    return true;
+  }
+
+  /** Numbers of sets that are taken from now on are above `seq`; before the first ledger. */
+  advanceSeq(seq: number): void {
+    this.#lastSeq = seq;
+  }
+
+  /** The keys of reports removed since the last call; what was open in them is in other ledgers now, or void. */
+  takeRemoved(): string[] {
+    const removed = [...this.#removed];
+    this.#removed.clear();
+    return removed;
+  }
+
+  #remove(key: string, ledger: Ledger): void {
+    this.ledgers.delete(key);
+    ledger.entries.clear();
+    // A ledger of this report that comes later must not use a number again.
+    this.#lastSeq = Math.max(this.#lastSeq, ledger.pendingSeq);
+    if (this.#isJournaled) this.#removed.add(key);
+  }
+
+  /** Counts an alert whose place is not known. */
+  #addAnywhere(occurrence: Occurrence): boolean {
+    const { violation, timeUs } = occurrence;
+    const key = reportKey(violation.namespace, violation.policyName);
+    const isNewReport = !this.ledgers.has(key);
+    if (isNewReport && !this.#memory.hasReports(this.ledgers.size)) return false;
+    const ledger = this.ledger(violation.namespace, violation.policyName);
+    const isNew = !ledger.entries.has(violation.key);
+    const identify =
+      !isNew || this.#memory.tryReserve(ledger, violation.identity, this.ledgers.values(), timeUs);
+    if (!identify) this.unidentifiedTotal++;
+    this.#inheritNotices(ledger, violation);
+    const entry = ledger.add(occurrence, identify);
+    occurrence.countedIn = entry && new EntryRef(this.ledgers, key, ledger, entry);
+    this.#onDirty(key, isNewReport ? "new_report" : isNew && identify ? "new_violation" : "counters");
+    return true;
+  }
+
+  /** A notice that came before the first violation of what it muted says as much as one that comes after it. */
+  #inheritNotices(ledger: Ledger, { namespace, pod, node }: Violation): void {
+    if (this.#muted.size === 0) return;
+    const subjects = pod === "" || namespace === undefined ? [pod] : [pod, ""];
+    for (const subject of subjects) {
+      if (ledger.reach.concerns(subject, node)) continue;
+      const notices = this.#muted.get(mutedKey(namespace, subject, node));
+      if (notices) ledger.addThrottleNotices(notices.count, notices.coverageGaps);
+    }
+  }
+
+  #remember(key: string, coverageGaps: readonly CoverageGap[]): void {
+    const known = this.#muted.get(key);
+    this.#muted.delete(key);
+    this.#muted.set(key, {
+      count: (known?.count ?? 0) + 1,
+      coverageGaps: mergeCoverageGaps(known?.coverageGaps ?? [], coverageGaps),
+    });
+    if (this.#muted.size <= Aggregator.MAX_MUTED) return;
+    const oldest = this.#muted.keys().next().value;
+    if (oldest !== undefined) this.#muted.delete(oldest);
+  }
+}
+
+interface Notices {
+  count: number;
+  coverageGaps: readonly CoverageGap[];
+}
+
+/** KubeArmor mutes for whole seconds from its notice on. */
+function toCoverageGap({ timeUs, intervalSeconds, container, pod, node }: ThrottleNotice): CoverageGap {
+  const seconds = Number.isSafeInteger(intervalSeconds) && intervalSeconds > 0 ? intervalSeconds : 0;
+  return coverageGap("Throttled", timeUs, { toUs: timeUs + seconds * 1_000_000, container, pod, node });
+}
+
+function mutedKey(namespace: string | undefined, pod: string, node: string): string {
+  const subject = pod === "" ? `\u001f${node}` : podKey(namespace, pod, node);
+  return `${namespace ?? ""}\u001f${subject}`;
+}
+
+function moved({ identity: own, tally }: Counted, namespace: string): Counted {
+  const identity = { ...own, namespace };
+  const pods = new Pods();
+  for (const pod of tally.pods.values()) pods.set(podKey(undefined, pod.name, pod.node), pod);
+  return { key: identityKey(identity), identity, tally: { ...tally, pods } };
+}

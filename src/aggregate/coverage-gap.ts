@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Lapses: what is known to be missing from the numbers, when, and why.
+// Invariant: merging two lists is associative, commutative and idempotent, and the result is bounded; what leaves the
+// list stays in the counts.
+
+import type { CoverageGap as ApiCoverageGap, CoverageGapKind } from "../api/v1alpha1.ts";
+import { type EpochUs, formatMicroTime, parseMicroTime } from "../lib/time.ts";
+
+/** The kinds that are times in which nobody read for this report; each counts in `coverage.gaps`. */
+export const GAP_KINDS = [
+  "StreamDown",
+  "StreamEnded",
+  "Stalled",
+  "NotRunning",
+  "Handover",
+  "JournalUnavailable",
+] as const;
+export type GapKind = (typeof GAP_KINDS)[number];
+
+/** One coverageGap. Two with the same kind, beginning and place are the same one, known at two times. */
+export interface CoverageGap {
+  kind: CoverageGapKind;
+  fromUs: EpochUs;
+  /** Undefined while it lasts. */
+  toUs: EpochUs | undefined;
+  container: string;
+  pod: string;
+  node: string;
+  /** Alerts that it is about; 0 where nobody knows how many. */
+  count: number;
+}
+
+/** Lapses that are told one by one, the newest; older ones are in the counts only. */
+export const MAX_COVERAGE_GAPS = 10;
+
+/** A coverageGap of the kind from `fromUs` on; all else is empty unless given. */
+export function coverageGap(
+  kind: CoverageGapKind,
+  fromUs: EpochUs,
+  details: Partial<Omit<CoverageGap, "kind" | "fromUs">> = {},
+): CoverageGap {
+  return { kind, fromUs, toUs: undefined, container: "", pod: "", node: "", count: 0, ...details };
+}
+
+/** The newest coverageGaps of both lists, the newest first. */
+export function mergeCoverageGaps(
+  a: readonly CoverageGap[],
+  b: readonly CoverageGap[],
+): readonly CoverageGap[] {
+  if (b.length === 0) return a;
+  if (a.length === 0 && b.length === 1) return b;
+  const known = new Map<string, CoverageGap>();
+  for (const each of [...a, ...b]) {
+    const key = keyOf(each);
+    const same = known.get(key);
+    known.set(key, same ? grown(same, each) : each);
+  }
+  return [...known.values()].sort(byNewest).slice(0, MAX_COVERAGE_GAPS);
+}
+
+/** As users see it. */
+export function renderCoverageGap({
+  kind,
+  fromUs,
+  toUs,
+  container,
+  pod,
+  node,
+  count,
+}: CoverageGap): ApiCoverageGap {
+  return {
+    kind,
+    from: formatMicroTime(fromUs),
+    ...(toUs === undefined
+      ? {}
+      : { to: formatMicroTime(toUs), seconds: Math.ceil((toUs - fromUs) / 1_000_000) }),
+    ...(container === "" ? {} : { container }),
+    ...(pod === "" ? {} : { pod }),
+    ...(node === "" ? {} : { node }),
+    ...(count === 0 ? {} : { count }),
+  };
+}
+
+/** Reads back what renderCoverageGap wrote; undefined for what has no time. */
+export function parseCoverageGap(text: ApiCoverageGap): CoverageGap | undefined {
+  const fromUs = parseMicroTime(text.from);
+  if (fromUs === undefined) return undefined;
+  const { kind, container = "", pod = "", node = "", count = 0 } = text;
+  return coverageGap(kind, fromUs, {
+    toUs: text.to === undefined ? undefined : parseMicroTime(text.to),
+    container,
+    pod,
+    node,
+    count,
+  });
+}
+
+/** A run of single losses of one kind, told as one coverageGap; a quiet time of this length ends it. */
+const QUIET_US = 60_000_000;
+
+/** Gathers losses one by one, so that a flood of them is one coverageGap with a count. */
+export class GapBuilder {
+  readonly #kind: CoverageGapKind;
+  #coverageGap: CoverageGap | undefined;
+  #untold = false;
+
+  constructor(kind: CoverageGapKind) {
+    this.#kind = kind;
+  }
+
+  add(us: EpochUs, count = 1): void {
+    const current = this.#coverageGap;
+    if (!current || us > (current.toUs ?? current.fromUs) + QUIET_US) {
+      this.#coverageGap = coverageGap(this.#kind, us, { toUs: us, count });
+    } else {
+      current.count += count;
+      if (us > (current.toUs ?? us)) current.toUs = us;
+    }
+    this.#untold = true;
+  }
+
+  /** The coverageGap as it is now, if it has grown since it was last taken. */
+  take(): readonly CoverageGap[] {
+    if (!this.#untold || !this.#coverageGap) return [];
+    this.#untold = false;
+    return [{ ...this.#coverageGap }];
+  }
+}
+
+function keyOf({ kind, fromUs, container, pod, node }: CoverageGap): string {
+  return [kind, fromUs, container, pod, node].join("\u001f");
+}
+
+/** What is known of one coverageGap from two tellings: it has ended if one says so, and the later number is the larger one. */
+function grown(a: CoverageGap, b: CoverageGap): CoverageGap {
+  const toUs = a.toUs === undefined || b.toUs === undefined ? (a.toUs ?? b.toUs) : Math.max(a.toUs, b.toUs);
+  return { ...a, toUs, count: Math.max(a.count, b.count) };
+}
+
+function byNewest(a: CoverageGap, b: CoverageGap): number {
+  if (a.fromUs !== b.fromUs) return b.fromUs - a.fromUs;
+  const [x, y] = [keyOf(a), keyOf(b)];
+  return x < y ? -1 : x > y ? 1 : 0;
+}

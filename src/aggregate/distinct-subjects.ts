@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Whom the alerts of one report were about: how many workloads, pods and nodes, and whose muting concerns the report.
+
+import { type Identity, podKey, UNKNOWN, type Violation, workloadKey } from "../ingest/violation.ts";
+import { Distinct } from "./distinct.ts";
+import type { Base, Entry } from "./entry.ts";
+import type { Tally } from "./tally.ts";
+
+export class SubjectCounts {
+  workloads = new Distinct();
+  pods = new Distinct();
+  nodes = new Distinct();
+  readonly #namespace: string | undefined;
+  /** Pods, and nodes as a whole, whose muting concerns this report. */
+  #mutable = new Distinct();
+
+  constructor(namespace: string | undefined) {
+    this.#namespace = namespace;
+  }
+
+  /** Begins anew, with what the stored report already counted and what `entries` tell. */
+  recount(base: Base | undefined, entries: Iterable<Entry>): void {
+    this.workloads = new Distinct();
+    this.pods = new Distinct();
+    this.nodes = new Distinct();
+    this.#mutable = new Distinct();
+    this.workloads.floor = base?.workloads ?? 0;
+    this.pods.floor = base?.pods ?? 0;
+    this.nodes.floor = base?.nodes ?? 0;
+    for (const entry of entries) {
+      const { identity, committed, inFlight, pending } = entry;
+      for (const tally of [committed, inFlight, pending]) if (tally) this.seeTally(identity, tally);
+    }
+  }
+
+  /**
+   * Returns true when this report has seen the pod or, without a pod, what a notice for a whole node mutes: in the
+   * cluster report the processes outside any pod, in a namespace's all of its pods on the node.
+   */
+  concerns(pod: string, node: string): boolean {
+    return this.#mutable.mayHave(pod === "" ? wholeNode(node) : podKey(this.#namespace, pod, node));
+  }
+
+  /** One more alert. */
+  see({ identity, pod, node, podKey }: Violation): void {
+    this.workloads.add(workloadKey(identity));
+    if (node !== "") this.nodes.add(node);
+    if (pod !== "") this.#seePod(identity, podKey);
+    if (pod === "" || this.#namespace !== undefined) this.#mutable.add(wholeNode(node));
+  }
+
+  #seePod({ namespace }: Identity, key: string): void {
+    // A notice tells no namespace that is none.
+    this.#mutable.add(key);
+    this.pods.add(`${namespace}\u001f${key}`);
+  }
+
+  /** Alerts that were counted before. */
+  seeTally(identity: Identity, tally: Tally): void {
+    this.workloads.add(workloadKey(identity));
+    const { kind, name } = identity.workload;
+    if (kind === "Node" && name !== UNKNOWN && tally.pods.size === 0) {
+      this.nodes.add(name);
+      this.#mutable.add(wholeNode(name));
+    }
+    for (const [key, pod] of tally.pods) {
+      this.#seePod(identity, key);
+      if (pod.node !== "") this.nodes.add(pod.node);
+      if (this.#namespace !== undefined) this.#mutable.add(wholeNode(pod.node));
+    }
+  }
+}
+
+function wholeNode(node: string): string {
+  return `\u001f${node}`;
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// One violation within a report's counters, and what brings violations into them from elsewhere.
+
+import type { Outcome } from "../api/v1alpha1.ts";
+import {
+  type Identity,
+  identityOf,
+  type PolicyFacts,
+  violationId,
+  workloadKey,
+} from "../ingest/violation.ts";
+import type { Tally } from "./tally.ts";
+import type { Totals } from "./totals.ts";
+
+/** One violation of the report. What can be made of its key is made when it is asked for: there are many of them. */
+export class Entry {
+  readonly key: string;
+  readonly outcome: Outcome;
+  /** As workloadKey makes it. */
+  readonly workload: string;
+  committed: Tally | undefined;
+  inFlight: Tally | undefined;
+  pending: Tally | undefined;
+  /** True when occurrences from before may be among those that are counted without a violation. */
+  lowerBound: boolean;
+  /** True while the journal waits to be told of its pending counts. */
+  isNoted = false;
+  /** What the map that holds it has counted for it; 0 in no map. */
+  heldBytes = 0;
+  #id: string | undefined;
+
+  /** A violation of which nothing is counted yet; `key` is that of the identity, `workload` that of its workload. */
+  constructor(key: string, identity: Identity, lowerBound: boolean, workload = workloadKey(identity)) {
+    this.key = key;
+    this.outcome = identity.outcome;
+    this.workload = workload;
+    this.lowerBound = lowerBound;
+    this.committed = undefined;
+    this.inFlight = undefined;
+    this.pending = undefined;
+  }
+
+  get id(): string {
+    this.#id ??= violationId(this.key);
+    return this.#id;
+  }
+
+  /** Made anew with each call. */
+  get identity(): Identity {
+    return identityOf(this.key);
+  }
+}
+
+/** One violation's counts, as they come from elsewhere. */
+export interface Counted {
+  key: string;
+  identity: Identity;
+  tally: Tally;
+}
+
+/** A set of counts that an earlier process held. */
+export interface RecoveredSet {
+  seq: number;
+  totals: Totals;
+  policy: PolicyFacts;
+  entries: readonly Counted[];
+}
+
+/** How many of them a report written now would tell of. */
+export function countWritten(entries: Iterable<Entry>): number {
+  let count = 0;
+  for (const entry of entries) if (entry.committed ?? entry.inFlight) count++;
+  return count;
+}
+
+/** What a stored report brings into a ledger. */
+export interface Base {
+  totals: Totals;
+  entries: readonly Entry[];
+  violations: number;
+  workloads: number;
+  pods: number;
+  nodes: number;
+}
+
+/** What is counted in entries, wherever it stands. */
+export function occurrencesIn(entries: Iterable<Entry>): number {
+  let sum = 0;
+  for (const { committed, inFlight, pending } of entries) {
+    for (const tally of [committed, inFlight, pending]) sum += tally?.occurrences ?? 0;
+  }
+  return sum;
+}

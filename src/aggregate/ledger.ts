@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// One report's counters: what is committed (stands in the stored report), in flight (in a write whose fate is open) and
+// pending (nowhere yet).
+// Invariant: every counted alert is in exactly one of the three. take moves pending to in flight, commit moves that to
+// committed, restore moves it back; merge makes the order of these irrelevant. What is in flight never changes.
+
+import type { Occurrence } from "../ingest/occurrence.ts";
+import { type Identity, reportName } from "../ingest/violation.ts";
+import { assert } from "../lib/assert.ts";
+import type { EpochUs } from "../lib/time.ts";
+import type { ChangeLog, OpenSet } from "./change-log.ts";
+import type { CoverageGap, GapKind } from "./coverage-gap.ts";
+import { SubjectCounts } from "./distinct-subjects.ts";
+import {
+  type Base,
+  type Counted,
+  countWritten,
+  type Entry,
+  occurrencesIn,
+  type RecoveredSet,
+} from "./entry.ts";
+import { expireEntries } from "./expiry.ts";
+import { EntryMap, MemoryUsage } from "./memory-usage.ts";
+import { note, OpenGaps } from "./open-gaps.ts";
+import { lowest } from "./ranking.ts";
+import { addAlert, emptyTally, mergeInto } from "./tally.ts";
+import {
+  bothExpired,
+  countOutcome,
+  emptyTotals,
+  KnownPolicy,
+  mergeTotals,
+  type Totals,
+  withoutExpiry,
+} from "./totals.ts";
+
+export class Ledger {
+  readonly namespace: string | undefined;
+  readonly policyName: string;
+  readonly name: string;
+  readonly policy = new KnownPolicy();
+  readonly entries: EntryMap;
+  /** Whom the report's alerts were about. */
+  readonly reach: SubjectCounts;
+  /** Distinct violations that the stored report counted. */
+  violationsFloor = 0;
+  /** Bytes that this report may have; smaller than configured once the server has refused that size. */
+  maxBytes = Number.POSITIVE_INFINITY;
+  /** The set of counts of which the writer knows that it is to be taken. */
+  scheduledSeq = 0;
+  /** What the journal has not been told; undefined where there is none. */
+  readonly log: ChangeLog | undefined;
+  /** Names what is pending: the number of the set of counts that the next take puts in flight. Only ever grows. */
+  #pendingSeq: number;
+  #inFlightSeq = 0;
+  #committed = emptyTotals();
+  #inFlight: Totals | undefined;
+  #pending = emptyTotals();
+  #pendingEntries = new Set<Entry>();
+  #inFlightEntries = new Set<Entry>();
+  /** Occurrences that are in the totals but in no entry. */
+  #unidentified = 0;
+  #touched = false;
+  /** Whether the last sweep found nothing that is young enough to stay. */
+  #isOver = false;
+  readonly #coverageGaps = new OpenGaps();
+
+  /** `log` notes every change, for a journal; `meter` counts what is held; sets are numbered from `firstSeq`, or 1. */
+  constructor(
+    namespace: string | undefined,
+    policyName: string,
+    parts: { log?: ChangeLog | undefined; meter?: MemoryUsage; firstSeq?: number } = {},
+  ) {
+    this.log = parts.log;
+    this.#pendingSeq = parts.firstSeq ?? 1;
+    this.entries = new EntryMap(parts.meter ?? new MemoryUsage());
+    this.reach = new SubjectCounts(namespace);
+    this.namespace = namespace;
+    this.policyName = policyName;
+    this.name = reportName(policyName);
+  }
+
+  /** Occurrences that no stored report holds for certain. */
+  get unwritten(): number {
+    return this.#pending.occurrences + (this.#inFlight?.occurrences ?? 0);
+  }
+
+  /** Whether there is anything to write: a count, a gap, a throttle notice, or another state of the stream. */
+  get dirty(): boolean {
+    const p = this.#pending;
+    return (
+      this.#touched ||
+      p.occurrences + p.gaps + p.throttleNotices + p.rejected + p.withoutDetails + p.coverageGaps.length > 0
+    );
+  }
+
+  /** Whether what is pending brings a violation that no report of this ledger has told yet. */
+  get hasNewViolation(): boolean {
+    for (const entry of this.#pendingEntries) if (!entry.committed) return true;
+    return false;
+  }
+
+  get isInFlight(): boolean {
+    return this.#inFlight !== undefined;
+  }
+
+  /** The number of the set in flight; it names these very counts for as long as the report lives. */
+  get inFlightSeq(): number {
+    assert(this.#inFlight, "a set is in flight");
+    return this.#inFlightSeq;
+  }
+
+  /** The number that the next set to be taken will have. */
+  get pendingSeq(): number {
+    return this.#pendingSeq;
+  }
+
+  /** Sets up to `seq` stand in the stored report, from before. */
+  markPersisted(seq: number): void {
+    if (seq > 0) this.log?.landed(seq);
+    this.advanceSeq(seq);
+  }
+
+  /** Sets up to `seq` may have been taken before, by an earlier process. */
+  advanceSeq(seq: number): void {
+    if (seq < this.#pendingSeq) return;
+    this.#pendingSeq = seq + 1;
+    // The journal may know what is pending by its old number.
+    this.resetLog();
+  }
+
+  /**
+   * Takes back what an earlier process had not seen land: the oldest set as a write whose fate is open, since it may
+   * have been sent, and what is younger as pending. Only where nothing is in flight.
+   */
+  recover(sets: readonly RecoveredSet[]): void {
+    const [oldest, ...younger] = sets;
+    if (!oldest) return;
+    assert(!this.#inFlight, "one write per report at a time");
+    for (const { policy, totals } of sets) this.policy.learn(policy, totals.lastUs);
+    this.advanceSeq(sets.at(-1)?.seq ?? 0);
+    this.#inFlightSeq = oldest.seq;
+    this.#inFlight = oldest.totals;
+    for (const counted of oldest.entries) {
+      const entry = this.entries.get(counted.key) ?? this.#newEntry(counted);
+      entry.inFlight = counted.tally;
+      this.#inFlightEntries.add(entry);
+      this.reach.seeTally(counted.identity, counted.tally);
+    }
+    for (const { totals, entries } of younger) this.#absorb(totals, entries);
+    this.#unidentified = this.#countUnidentified();
+    if (younger.length > 0) this.resetLog();
+  }
+
+  /** What is open, for the journal. */
+  openSets(): { inFlight: OpenSet | undefined; pending: OpenSet } {
+    const inFlight = this.#inFlight && { seq: this.#inFlightSeq, totals: this.#inFlight };
+    return { inFlight, pending: { seq: this.#pendingSeq, totals: this.#pending } };
+  }
+
+  /** Has the journal forget the report and be told of all that is open. */
+  resetLog(): void {
+    this.log?.reset(this.#inFlightEntries, this.#pendingEntries);
+  }
+
+  /** What a report written now would say: committed and in flight. */
+  get totals(): Totals {
+    return this.#inFlight ? mergeTotals(this.#committed, this.#inFlight) : this.#committed;
+  }
+
+  /** The entries of the write in flight, for Events. */
+  get inFlightEntries(): ReadonlySet<Entry> {
+    return this.#inFlightEntries;
+  }
+
+  /** Everything that was ever counted, written or not. */
+  get all(): Totals {
+    return mergeTotals(this.totals, this.#pending);
+  }
+
+  /** Counts one alert and returns its entry; `identify: false` (the memory bound is reached) counts it in totals only. */
+  add(occurrence: Occurrence, identify: boolean): Entry | undefined {
+    const { violation } = occurrence;
+    this.reach.see(violation);
+    const entry = this.entries.get(violation.key) ?? (identify ? this.#newEntry(violation) : undefined);
+    if (entry) this.addTo(entry, occurrence);
+    else {
+      this.#countInTotals(occurrence);
+      this.#unidentified++;
+      this.#coverageGaps.addWithoutDetails(this.#pending, occurrence.timeUs, 1);
+    }
+    return entry;
+  }
+
+  /** Counts one more alert of a violation that `add` returned the entry of, from the same pod and node. */
+  addTo(entry: Entry, occurrence: Occurrence): void {
+    this.#countInTotals(occurrence);
+    const isFirst = entry.pending === undefined;
+    entry.pending ??= emptyTally();
+    addAlert(entry.pending, occurrence);
+    if (isFirst) this.#pendingEntries.add(entry);
+    if (isFirst) this.entries.reweigh(entry);
+    this.log?.note(entry);
+  }
+
+  #countInTotals({ violation, timeUs }: Occurrence): void {
+    countOutcome(this.#pending, violation.identity.outcome, 1, timeUs, timeUs);
+    this.policy.learn(violation.policy, timeUs);
+  }
+
+  /** KubeArmor muted something of this report `count` times. */
+  addThrottleNotices(count: number, coverageGaps: readonly CoverageGap[]): void {
+    this.#pending.throttleNotices += count;
+    note(this.#pending, coverageGaps);
+  }
+
+  /** Nobody read for this report between two times; without `toUs` it lasts until endGap. */
+  addGap(kind: GapKind, fromUs: EpochUs, toUs?: EpochUs): void {
+    this.#coverageGaps.addGap(this.#pending, kind, fromUs, toUs);
+  }
+
+  /** Ends the gap, if it is one of this report's. Returns whether it is. */
+  endGap(kind: GapKind, fromUs: EpochUs, toUs: EpochUs): boolean {
+    return this.#coverageGaps.endGap(this.#pending, kind, fromUs, toUs);
+  }
+
+  /** `count` alerts that may have belonged here could not be read. */
+  addRejected(count: number, coverageGaps: readonly CoverageGap[]): void {
+    this.#pending.rejected += count;
+    note(this.#pending, coverageGaps);
+  }
+
+  /** Lets violations go that were last seen before `beforeUs`, if all of them is written; returns how many. */
+  expire(beforeUs: EpochUs): number {
+    const gone = expireEntries(this.entries, beforeUs);
+    this.#unidentified += gone.occurrences;
+    this.#pending.expired = bothExpired(this.#pending.expired, gone);
+    const { occurrences, lastUs } = this.#committed;
+    this.#isOver = occurrences > 0 && lastUs < beforeUs && this.unwritten === 0 && !this.#inFlight;
+    if (this.#isOver || gone.violations > 0) this.#touched = true;
+    return gone.violations;
+  }
+
+  /** Whether everything that the stored report tells is too old to be kept, and nothing has come since. */
+  get isOver(): boolean {
+    return this.#isOver && this.unwritten === 0 && !this.#inFlight;
+  }
+
+  /** Forgets the `count` lowest ranked of a workload, for want of memory at `us`; returns how many it could. */
+  forget(workload: string, count: number, us: EpochUs): number {
+    // Occurrences of violations unknown count as one violation.
+    const more = this.totals.expired.violations + Math.sign(this.#unidentified);
+    const known = countWritten(this.entries.values()) + more;
+    const least = lowest(this.entries.values(), workload, count);
+    for (const entry of least) {
+      this.entries.delete(entry.key);
+      this.#pendingEntries.delete(entry);
+      this.log?.left(entry);
+      const occurrences = occurrencesIn([entry]);
+      this.#unidentified += occurrences;
+      this.#coverageGaps.addWithoutDetails(this.#pending, us, occurrences);
+    }
+    if (least.length > 0) this.violationsFloor = Math.max(this.violationsFloor, known);
+    return least.length;
+  }
+
+  /** Asks for a write that brings no counts. */
+  touch(): void {
+    this.#touched = true;
+  }
+
+  /** Moves what is pending in flight. Until commit or restore nothing more can be taken. */
+  take(): void {
+    assert(!this.#inFlight, "one write per report at a time");
+    this.#coverageGaps.settle(this.#pending);
+    this.#inFlight = this.#pending;
+    this.#pending = emptyTotals();
+    this.#inFlightSeq = this.#pendingSeq++;
+    this.#touched = false;
+    for (const entry of this.#pendingEntries) {
+      entry.inFlight = entry.pending;
+      entry.pending = undefined;
+    }
+    this.#inFlightEntries = this.#pendingEntries;
+    this.#pendingEntries = new Set();
+    this.log?.taken();
+  }
+
+  /** The write is known to have happened. */
+  commit(): void {
+    assert(this.#inFlight, "commit follows take");
+    this.#isOver = false;
+    this.#committed = mergeTotals(this.#committed, this.#inFlight);
+    for (const entry of this.#inFlightEntries) {
+      const { inFlight } = entry;
+      if (inFlight) entry.committed = entry.committed ? mergeInto(entry.committed, inFlight) : inFlight;
+      entry.inFlight = undefined;
+      this.entries.reweigh(entry);
+    }
+    this.#persisted();
+    this.log?.landed(this.#inFlightSeq);
+  }
+
+  /** The write is known not to have happened. */
+  restore(): void {
+    assert(this.#inFlight, "restore follows take");
+    this.#pending = mergeTotals(this.#inFlight, this.#pending);
+    this.#touched = true;
+    for (const entry of this.#inFlightEntries) {
+      const { inFlight } = entry;
+      if (inFlight) entry.pending = entry.pending ? mergeInto(inFlight, entry.pending) : inFlight;
+      entry.inFlight = undefined;
+      this.#pendingEntries.add(entry);
+    }
+    this.#persisted();
+    this.resetLog();
+  }
+
+  /**
+   * Takes the stored report, as it now is, for what is committed; what is in flight or pending stays on top of it.
+   * Without a base (the report was deleted) counting starts again from zero.
+   */
+  rebase(base: Base | undefined): void {
+    const open = new Set([...this.#inFlightEntries, ...this.#pendingEntries]);
+    this.entries.clear();
+    for (const entry of base?.entries ?? []) this.entries.set(entry.key, entry);
+    const unlisted: Entry[] = [];
+    for (const entry of open) {
+      const stored = this.entries.get(entry.key);
+      entry.committed = stored?.committed;
+      entry.lowerBound = stored?.lowerBound ?? false;
+      if (!stored) unlisted.push(entry);
+      this.entries.set(entry.key, entry);
+    }
+    this.#committed = base?.totals ?? emptyTotals();
+    // What the stored report lists has not left it.
+    this.#pending = withoutExpiry(this.#pending);
+    if (this.#inFlight) this.#inFlight = withoutExpiry(this.#inFlight);
+    this.#isOver = false;
+    if (!base) this.#coverageGaps.startAnew(this.#pending, this.#inFlight);
+    this.#unidentified = this.#countUnidentified();
+    for (const entry of unlisted) entry.lowerBound = this.#unidentified > 0;
+    this.violationsFloor = base?.violations ?? 0;
+    this.reach.recount(base, this.entries.values());
+  }
+
+  /** Gives away everything that no stored report holds; nothing of it is open any more. */
+  drain(): { totals: Totals; entries: Counted[] } {
+    if (this.#inFlight) this.restore();
+    this.#coverageGaps.settle(this.#pending);
+    const totals = withoutExpiry(this.#pending);
+    const entries: Counted[] = [];
+    for (const entry of this.#pendingEntries) {
+      const { key, identity, pending: tally } = entry;
+      if (tally) entries.push({ key, identity, tally });
+      entry.pending = undefined;
+      if (entry.committed) this.entries.reweigh(entry);
+      else this.entries.delete(key);
+    }
+    this.#pending = emptyTotals();
+    this.#pendingEntries = new Set();
+    this.#unidentified = this.#countUnidentified();
+    return { totals, entries };
+  }
+
+  /** Takes over what a ledger drained; the entries must be keyed for this one. */
+  absorb(totals: Totals, entries: Iterable<Counted>): void {
+    this.#absorb(totals, entries);
+    this.resetLog();
+  }
+
+  #absorb(totals: Totals, entries: Iterable<Counted>): void {
+    this.#pending = mergeTotals(this.#pending, totals);
+    let identified = 0;
+    for (const { key, identity, tally } of entries) {
+      const entry = this.entries.get(key) ?? this.#newEntry({ key, identity });
+      entry.pending = mergeInto(entry.pending ?? emptyTally(), tally);
+      this.#pendingEntries.add(entry);
+      this.reach.seeTally(identity, tally);
+      identified += tally.occurrences;
+    }
+    this.#unidentified += totals.occurrences - identified;
+  }
+
+  #newEntry({ key, identity }: { key: string; identity: Identity }): Entry {
+    return this.entries.begin(key, identity, this.#unidentified > 0);
+  }
+
+  #persisted(): void {
+    this.#inFlight = undefined;
+    this.#inFlightEntries = new Set();
+  }
+
+  #countUnidentified(): number {
+    return this.all.occurrences - occurrencesIn(this.entries.values());
+  }
+}

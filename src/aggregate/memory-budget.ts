@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Whether there is room in memory for one violation more, and who gives way where there is none.
+// Invariant: the workload that holds the most gives way first; who has one violation in a report is never asked to.
+
+import { type Identity, workloadKey } from "../ingest/violation.ts";
+import type { EpochUs } from "../lib/time.ts";
+import type { Ledger } from "./ledger.ts";
+import { MemoryUsage } from "./memory-usage.ts";
+
+export interface MemoryLimits {
+  /** Violations over all reports. */
+  maxViolations: number;
+  /** What they may weigh, by estimate. */
+  limitBytes: number;
+  /** Violations of one workload in one report. */
+  maxViolationsPerWorkload: number;
+  /** Reports. */
+  maxReports: number;
+}
+
+/** What is freed at once, so that a storm does not look for room with every alert. */
+const FREED = 0.01;
+
+export class MemoryBudget {
+  readonly meter = new MemoryUsage();
+  readonly #limits: MemoryLimits;
+  /** Violations that gave way. */
+  forgotten = 0;
+  /** Whether the last look found nobody who could give way; until something has been written it is no use to look. */
+  #isStuck = false;
+
+  constructor(limits: MemoryLimits) {
+    this.#limits = limits;
+  }
+
+  /** Whether a new violation in `ledger` may be held; makes room for it where that can be done. */
+  tryReserve(ledger: Ledger, identity: Identity, ledgers: Iterable<Ledger>, us: EpochUs): boolean {
+    return this.#hasShare(ledger, identity, us) && (this.#isWithin(1) || this.#makeRoom(ledgers, us));
+  }
+
+  hasReports(held: number): boolean {
+    return held < this.#limits.maxReports;
+  }
+
+  /** Something has been written: what was in flight may give way again, and it may weigh more than before. */
+  afterWrite(ledgers: Iterable<Ledger>, us: EpochUs): void {
+    this.#isStuck = false;
+    if (!this.#isWithin(1)) this.#makeRoom(ledgers, us);
+  }
+
+  #hasShare(ledger: Ledger, identity: Identity, us: EpochUs): boolean {
+    const { maxViolationsPerWorkload: max } = this.#limits;
+    const share = ledger.entries.shareOf(identity);
+    if (!share || share.violations < max) return true;
+    if (share.isStuck) return false;
+    const half = Math.ceil(max / 2);
+    const freed = this.#forget(ledger, workloadKey(identity), half, us);
+    // The rest is in a write: until that is over it is no use to look again.
+    if (freed < half) share.isStuck = true;
+    return share.violations < max;
+  }
+
+  #isWithin(part: number): boolean {
+    const { maxViolations, limitBytes } = this.#limits;
+    return this.meter.violations < maxViolations * part && this.meter.bytes < limitBytes * part;
+  }
+
+  #makeRoom(ledgers: Iterable<Ledger>, us: EpochUs): boolean {
+    if (this.#isStuck) return false;
+    const shares = [...ledgers].flatMap((ledger) =>
+      [...ledger.entries.shares].map(([workload, { bytes, violations }]) => ({
+        ledger,
+        workload,
+        bytes,
+        violations,
+      })),
+    );
+    shares.sort((a, b) => b.bytes - a.bytes);
+    for (const { ledger, workload, violations } of shares) {
+      if (this.#isWithin(1 - FREED)) break;
+      if (violations > 1) this.#forget(ledger, workload, Math.ceil(violations / 2), us);
+    }
+    const isWithin = this.#isWithin(1);
+    this.#isStuck = !isWithin;
+    return isWithin;
+  }
+
+  #forget(ledger: Ledger, workload: string, count: number, us: EpochUs): number {
+    const freed = ledger.forget(workload, count, us);
+    this.forgotten += freed;
+    return freed;
+  }
+}

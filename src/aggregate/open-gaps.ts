@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// What one report is short of, written into the totals that are pending.
+// Invariant: a gap that has begun is counted once, and its end changes no count.
+
+import type { EpochUs } from "../lib/time.ts";
+import {
+  type CoverageGap,
+  coverageGap,
+  GapBuilder,
+  type GapKind,
+  mergeCoverageGaps,
+} from "./coverage-gap.ts";
+import type { Totals } from "./totals.ts";
+
+export class OpenGaps {
+  /** Beginnings of the gaps that the report knows of and that have not ended. */
+  readonly #open = new Map<GapKind, EpochUs>();
+  readonly #withoutDetails = new GapBuilder("MemoryLimit");
+
+  /** A gap from `fromUs` to `toUs`; without that it lasts until endGap. */
+  addGap(totals: Totals, kind: GapKind, fromUs: EpochUs, toUs: EpochUs | undefined): void {
+    totals.gaps++;
+    if (toUs === undefined) this.#open.set(kind, fromUs);
+    note(totals, [coverageGap(kind, fromUs, { toUs })]);
+  }
+
+  /** Ends the gap, if it is one of this report's. Returns whether it is. */
+  endGap(totals: Totals, kind: GapKind, fromUs: EpochUs, toUs: EpochUs): boolean {
+    if (this.#open.get(kind) !== fromUs) return false;
+    this.#open.delete(kind);
+    note(totals, [coverageGap(kind, fromUs, { toUs })]);
+    return true;
+  }
+
+  /** Of so many occurrences only the number is kept. */
+  addWithoutDetails(totals: Totals, us: EpochUs, occurrences: number): void {
+    totals.withoutDetails += occurrences;
+    this.#withoutDetails.add(us, occurrences);
+  }
+
+  /** Completes totals that are about to leave. */
+  settle(totals: Totals): void {
+    note(totals, this.#withoutDetails.take());
+  }
+
+  /** The report begins anew: it knows of no gap but one that nothing has told yet. */
+  startAnew(pending: Totals, inFlight: Totals | undefined): void {
+    if (pending.gaps + (inFlight?.gaps ?? 0) === 0) this.#open.clear();
+  }
+}
+
+/** Adds to what is told one by one. */
+export function note(totals: Totals, coverageGaps: readonly CoverageGap[]): void {
+  totals.coverageGaps = mergeCoverageGaps(totals.coverageGaps, coverageGaps);
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Sets of counts as a journal tells them, read back into what a ledger holds.
+// Invariant: never more than was journaled; of a set that was journaled in part, what there is of it.
+
+import { storedEvidence } from "../ingest/evidence.ts";
+import { type Identity, identityOf } from "../ingest/violation.ts";
+import type { LayerRow, ViolationRow } from "./change-log.ts";
+import type { RecoveredSet } from "./entry.ts";
+import { Pods } from "./pods.ts";
+import { addPod, type Tally } from "./tally.ts";
+import { countOutcome, emptyTotals, type Totals, withoutExpiry } from "./totals.ts";
+
+/** Reads one set back. */
+export function recoverSet(layer: LayerRow): RecoveredSet {
+  const entries = layer.violations.map((row) => ({
+    key: row.key,
+    identity: identityOf(row.key),
+    tally: tallyOf(row),
+  }));
+  return { seq: layer.seq, totals: totalsOf(layer.totals, entries), policy: layer.policy, entries };
+}
+
+/** The totals as journaled, and at least what the violations say: these may have been journaled after them. */
+function totalsOf(told: Totals, entries: readonly { identity: Identity; tally: Tally }[]): Totals {
+  const listed = emptyTotals();
+  for (const { identity, tally } of entries) {
+    countOutcome(listed, identity.outcome, tally.occurrences, tally.firstUs, tally.lastUs);
+  }
+  const prevented = Math.max(listed.prevented, told.prevented);
+  const allowed = Math.max(listed.allowed, told.allowed);
+  const unknown = Math.max(listed.unknown, told.unknown);
+  return {
+    // What was about to leave the report's list has not left it.
+    ...withoutExpiry(told),
+    occurrences: prevented + allowed + unknown,
+    prevented,
+    allowed,
+    unknown,
+    firstUs: Math.min(listed.firstUs, told.firstUs),
+    lastUs: Math.max(listed.lastUs, told.lastUs),
+  };
+}
+
+function tallyOf({ occurrences, firstUs, lastUs, evidence, pods }: ViolationRow): Tally {
+  const latest = evidence && storedEvidence(evidence);
+  const tally: Tally = { occurrences, firstUs, lastUs, pods: new Pods(), latest, toldSecond: 0 };
+  for (const pod of pods) addPod(tally, pod.key, pod.name, pod.node, pod.occurrences, pod.lastUs);
+  return tally;
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Alerts that could not be counted, by what they told of where they belong, until the reports are told.
+// Invariant: bounded, whatever comes in: namespaces beyond the bound are taken for "any".
+
+import type { Scope } from "../ingest/violation.ts";
+import type { EpochUs } from "../lib/time.ts";
+import { type CoverageGap, coverageGap, GapBuilder } from "./coverage-gap.ts";
+
+interface Rejected {
+  /** Undefined: any report. */
+  scope: Scope | undefined;
+  count: number;
+  /** Of `count`, those of which nobody knows when they were raised. */
+  undated: number;
+  episode: GapBuilder;
+}
+
+/** What the reports of a scope are told. */
+export interface ToldRejections {
+  scope: Scope | undefined;
+  count: number;
+  coverageGaps: readonly CoverageGap[];
+}
+
+/** Scopes that are told apart. */
+const MAX_SCOPES = 1000;
+
+export class Rejections {
+  readonly #byScope = new Map<string, Rejected>();
+
+  add(scope: Scope | undefined, us: EpochUs | undefined): void {
+    const rejected = this.#of(scope);
+    rejected.count++;
+    if (us === undefined) rejected.undated++;
+    else rejected.episode.add(us);
+  }
+
+  /** Everything since the last call; the undated ones were raised somewhere between the two times of `span`. */
+  take(span: () => readonly [EpochUs, EpochUs]): ToldRejections[] {
+    const told: ToldRejections[] = [];
+    for (const rejected of this.#byScope.values()) {
+      const { scope, count, undated, episode } = rejected;
+      if (count === 0) continue;
+      told.push({ scope, count, coverageGaps: [...undatedLapse(undated, span), ...episode.take()] });
+      rejected.count = 0;
+      rejected.undated = 0;
+    }
+    return told;
+  }
+
+  #of(scope: Scope | undefined): Rejected {
+    const wanted =
+      scope && this.#byScope.size >= MAX_SCOPES && !this.#byScope.has(keyOf(scope)) ? undefined : scope;
+    const key = keyOf(wanted);
+    let rejected = this.#byScope.get(key);
+    if (!rejected) {
+      rejected = { scope: wanted, count: 0, undated: 0, episode: new GapBuilder("Rejected") };
+      this.#byScope.set(key, rejected);
+    }
+    return rejected;
+  }
+}
+
+function undatedLapse(count: number, span: () => readonly [EpochUs, EpochUs]): readonly CoverageGap[] {
+  if (count === 0) return [];
+  const [firstUs, lastUs] = span();
+  // Without a report there is nothing that could be short of them.
+  return firstUs > lastUs ? [] : [coverageGap("Rejected", firstUs, { toUs: lastUs, count })];
+}
+
+/** "*" is no namespace's name. */
+function keyOf(scope: Scope | undefined): string {
+  return scope ? (scope.namespace ?? "") : "*";
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// What is known of the stream: since when it has been read without a gap, and every gap.
+// Invariant: a gap of the stream is counted once, when it breaks; it ends when the stream is open again.
+
+import type { Disconnect } from "../api/alert-stream.ts";
+import type { EpochUs } from "../lib/time.ts";
+import { GAP_KINDS, type GapKind } from "./coverage-gap.ts";
+
+/** A time in which nobody read. Milliseconds since the epoch; `toMs` is undefined while it lasts. */
+export interface Gap {
+  kind: GapKind;
+  fromMs: number;
+  toMs: number | undefined;
+}
+
+export class StreamCoverage {
+  /** Undefined while the stream is not open. Milliseconds since the epoch. */
+  continuousSinceMs: number | undefined;
+  /** As continuousSinceMs, and also by the replica that led before. */
+  coveredSinceMs: number | undefined;
+  /** Gaps by kind. */
+  readonly gaps = zeros();
+  /** Total length of the gaps that have ended by kind, in seconds. */
+  readonly gapSeconds = zeros();
+  /** Ends of the stream and failed attempts to open it. */
+  readonly disconnects: Record<Disconnect["reason"], number> = {
+    ok_end: 0,
+    error: 0,
+    watchdog: 0,
+    connect_failed: 0,
+  };
+  /** The newest disconnect, while the stream is down. */
+  down: Disconnect | undefined;
+  #open: Gap[] = [];
+
+  /** The stream is open. Returns the gaps that end with it. */
+  connected(nowMs: number): Gap[] {
+    if (this.continuousSinceMs !== undefined) return [];
+    this.continuousSinceMs = nowMs;
+    this.coveredSinceMs = nowMs;
+    this.down = undefined;
+    const ended = this.#open.map((gap) => this.#ended(gap, nowMs));
+    this.#open = [];
+    return ended;
+  }
+
+  /** The stream broke, or could not be opened. Returns the gap that begins, if one does. */
+  disconnected(disconnect: Disconnect): Gap | undefined {
+    this.down = disconnect;
+    this.disconnects[disconnect.reason]++;
+    if (this.continuousSinceMs === undefined) return undefined;
+    this.continuousSinceMs = undefined;
+    this.coveredSinceMs = undefined;
+    const kind = disconnect.reason === "ok_end" ? "StreamEnded" : "StreamDown";
+    return this.#begin({ kind, fromMs: disconnect.lastReadMs, toMs: undefined });
+  }
+
+  /** Another replica has read without a gap since `fromMs`, and this one since before that one ended. */
+  continueFrom(fromMs: number | undefined): void {
+    if (fromMs === undefined || this.continuousSinceMs === undefined) return;
+    this.coveredSinceMs = Math.min(fromMs, this.continuousSinceMs);
+  }
+
+  /** Counts the time in which no operator ran, from the last sign of life that is known until the stream was opened. */
+  notRunningSince(fromMs: number): Gap {
+    const gap = this.#begin({ kind: "NotRunning", fromMs, toMs: undefined });
+    if (this.continuousSinceMs === undefined) return gap;
+    this.#open.pop();
+    return this.#ended(gap, this.continuousSinceMs);
+  }
+
+  /** This process has not read for so long, until now, on a stream that stayed open. Returns the gap, if that was one. */
+  stoodStill(ms: number, nowMs: number): (Gap & { toMs: number }) | undefined {
+    if (this.continuousSinceMs === undefined) return undefined;
+    const gap = {
+      kind: "Stalled",
+      fromMs: Math.max(this.continuousSinceMs, nowMs - ms),
+      toMs: nowMs,
+    } as const;
+    this.continuousSinceMs = nowMs;
+    this.coveredSinceMs = nowMs;
+    this.lasted(gap);
+    return gap;
+  }
+
+  /** Counts a gap that is over and was not the stream's. */
+  lasted(gap: Gap & { toMs: number }): void {
+    this.gaps[gap.kind]++;
+    this.#ended(gap, gap.toMs);
+  }
+
+  #begin(gap: Gap): Gap {
+    this.gaps[gap.kind]++;
+    this.#open.push(gap);
+    return gap;
+  }
+
+  #ended(gap: Gap, nowMs: number): Gap {
+    // The last sign of life may be by the clock of a node that runs ahead.
+    const toMs = Math.max(gap.fromMs, nowMs);
+    this.gapSeconds[gap.kind] += (toMs - gap.fromMs) / 1000;
+    return { ...gap, toMs };
+  }
+}
+
+/** The same instant in microseconds. */
+export function toUs(ms: number): EpochUs {
+  return Math.round(ms * 1000);
+}
+
+/** Every kind, so that each shows as 0 from the start. */
+function zeros(): Record<GapKind, number> {
+  return Object.fromEntries(GAP_KINDS.map((kind) => [kind, 0])) as Record<GapKind, number>;
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Counts as algebra: a tally is what has been seen of one violation, and merging two tallies loses nothing.
+// Invariant: merge is associative and commutative, so that neither the order of alerts nor of failures matters.
+
+import type { KeptEvidence } from "../ingest/evidence.ts";
+import type { Occurrence } from "../ingest/occurrence.ts";
+import { TextPool } from "../lib/text-pool.ts";
+import type { EpochUs } from "../lib/time.ts";
+import { Pods } from "./pods.ts";
+
+/** What has been seen of one violation. */
+export interface Tally {
+  occurrences: number;
+  firstUs: EpochUs;
+  lastUs: EpochUs;
+  /** By podKey; at most MAX_PODS, the least recent leave first. Empty for host alerts. */
+  pods: Pods;
+  latest: KeptEvidence | undefined;
+  /** Of what time the evidence was that the journal was last told, in whole seconds; 0 for none. */
+  toldSecond: number;
+}
+
+/** Pods remembered per violation; a report shows far fewer. A pod that left keeps its share of every total. */
+export const MAX_PODS = 1000;
+
+/** Names of pods and nodes, which many violations share. */
+const NAMES = new TextPool(8192, (name) => name);
+
+/** Nothing yet: the neutral element of merge. */
+export function emptyTally(): Tally {
+  return {
+    occurrences: 0,
+    firstUs: Number.POSITIVE_INFINITY,
+    lastUs: 0,
+    pods: new Pods(),
+    latest: undefined,
+    toldSecond: 0,
+  };
+}
+
+/** Counts one alert. */
+export function addAlert(tally: Tally, { violation, timeUs, source }: Occurrence): void {
+  tally.occurrences++;
+  addTimes(tally, timeUs, timeUs);
+  const { latest } = tally;
+  if (latest === undefined || timeUs > latest.timeUs) {
+    tally.latest = source.keep(timeUs, latest);
+    if (latest !== tally.latest) latest?.leave();
+  } else if (timeUs === latest.timeUs) tally.latest = newerEvidence(latest, source.keep(timeUs, undefined));
+  if (violation.pod !== "") addPod(tally, violation.podKey, violation.pod, violation.node, 1, timeUs);
+}
+
+/** Adds all of `delta` to `target`; `delta` is left as it is. */
+export function mergeInto(target: Tally, delta: Tally): Tally {
+  target.occurrences += delta.occurrences;
+  addTimes(target, delta.firstUs, delta.lastUs);
+  delta.latest?.share();
+  target.latest = newerEvidence(target.latest, delta.latest);
+  for (const [key, pod] of delta.pods) addPod(target, key, pod.name, pod.node, pod.occurrences, pod.lastUs);
+  return target;
+}
+
+/** Adds one pod's share to `target` without touching the violation's own counts. */
+export function addPod(
+  target: Tally,
+  key: string,
+  name: string,
+  node: string,
+  occurrences: number,
+  lastUs: EpochUs,
+): void {
+  const known = target.pods.get(key);
+  if (!known) {
+    target.pods.set(NAMES.get(key), { name: NAMES.get(name), node: NAMES.get(node), occurrences, lastUs });
+    if (target.pods.size > MAX_PODS) dropLeastRecent(target.pods);
+    return;
+  }
+  known.occurrences += occurrences;
+  if (lastUs > known.lastUs || (lastUs === known.lastUs && node > known.node)) known.node = node;
+  known.lastUs = Math.max(known.lastUs, lastUs);
+}
+
+function addTimes(target: { firstUs: EpochUs; lastUs: EpochUs }, firstUs: EpochUs, lastUs: EpochUs): void {
+  if (firstUs < target.firstUs) target.firstUs = firstUs;
+  if (lastUs > target.lastUs) target.lastUs = lastUs;
+}
+
+/** The newer of two; of two at the same microsecond the one that sorts last, so that arrival order has no say. */
+function newerEvidence(a: KeptEvidence | undefined, b: KeptEvidence | undefined): KeptEvidence | undefined {
+  if (!a || !b) return a ?? b;
+  const isA =
+    a.timeUs === b.timeUs ? JSON.stringify(a.read()) >= JSON.stringify(b.read()) : a.timeUs > b.timeUs;
+  (isA ? b : a).leave();
+  return isA ? a : b;
+}
+
+/** Of those seen last at the same time, the one that sorts first leaves, so that their order has no say. */
+function dropLeastRecent(pods: Pods): void {
+  let oldest: [string, { lastUs: EpochUs }] | undefined;
+  for (const [key, pod] of pods) {
+    const isOlder = !oldest || pod.lastUs < oldest[1].lastUs;
+    if (isOlder || (pod.lastUs === oldest?.[1].lastUs && key < oldest[0])) oldest = [key, pod];
+  }
+  if (oldest) pods.delete(oldest[0]);
+}

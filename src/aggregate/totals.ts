@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The counts of a whole report, and what its alerts tell about the policy.
+// Invariant: as with tallies, merging is associative and commutative.
+
+import type { Expired, Outcome, PolicyKind } from "../api/v1alpha1.ts";
+import type { PolicyFacts } from "../ingest/violation.ts";
+import type { EpochUs } from "../lib/time.ts";
+import { type CoverageGap, mergeCoverageGaps } from "./coverage-gap.ts";
+
+export interface Totals {
+  occurrences: number;
+  prevented: number;
+  allowed: number;
+  unknown: number;
+  firstUs: EpochUs;
+  lastUs: EpochUs;
+  gaps: number;
+  throttleNotices: number;
+  /** Alerts that could not be read and may have belonged here. */
+  rejected: number;
+  /** Of `occurrences`, those of which only the number is kept, because there was no memory for more. */
+  withoutDetails: number;
+  /** What has left the list for its age; its occurrences stay in the counts. */
+  expired: Readonly<Expired>;
+  /** The newest of what gaps, notices, rejections and occurrences without details were. */
+  coverageGaps: readonly CoverageGap[];
+}
+
+const NOTHING: Readonly<Expired> = { violations: 0, occurrences: 0 };
+
+/** The sum of what has expired. */
+export function bothExpired(a: Readonly<Expired>, b: Readonly<Expired>): Expired {
+  return { violations: a.violations + b.violations, occurrences: a.occurrences + b.occurrences };
+}
+
+/** The same totals, as if nothing had expired. */
+export function withoutExpiry(totals: Totals): Totals {
+  return { ...totals, expired: NOTHING };
+}
+
+export function emptyTotals(): Totals {
+  return {
+    occurrences: 0,
+    prevented: 0,
+    allowed: 0,
+    unknown: 0,
+    firstUs: Number.POSITIVE_INFINITY,
+    lastUs: 0,
+    gaps: 0,
+    throttleNotices: 0,
+    rejected: 0,
+    withoutDetails: 0,
+    expired: NOTHING,
+    coverageGaps: [],
+  };
+}
+
+/** Counts `occurrences` of one outcome between two times. */
+export function countOutcome(
+  totals: Totals,
+  outcome: Outcome,
+  occurrences: number,
+  firstUs: EpochUs,
+  lastUs: EpochUs,
+): void {
+  totals.occurrences += occurrences;
+  if (outcome === "Prevented") totals.prevented += occurrences;
+  else if (outcome === "Allowed") totals.allowed += occurrences;
+  else totals.unknown += occurrences;
+  totals.firstUs = Math.min(totals.firstUs, firstUs);
+  totals.lastUs = Math.max(totals.lastUs, lastUs);
+}
+
+/** The sum of two. */
+export function mergeTotals(a: Totals, b: Totals): Totals {
+  return {
+    occurrences: a.occurrences + b.occurrences,
+    prevented: a.prevented + b.prevented,
+    allowed: a.allowed + b.allowed,
+    unknown: a.unknown + b.unknown,
+    firstUs: Math.min(a.firstUs, b.firstUs),
+    lastUs: Math.max(a.lastUs, b.lastUs),
+    gaps: a.gaps + b.gaps,
+    throttleNotices: a.throttleNotices + b.throttleNotices,
+    rejected: a.rejected + b.rejected,
+    withoutDetails: a.withoutDetails + b.withoutDetails,
+    expired: bothExpired(a.expired, b.expired),
+    coverageGaps: mergeCoverageGaps(a.coverageGaps, b.coverageGaps),
+  };
+}
+
+/** The newest that was told of something, and when; undefined was never told. */
+class Told<T> {
+  value: T | undefined;
+  us: EpochUs = 0;
+
+  /** Of two at the same microsecond the one that sorts last stays, so that their order has no say. */
+  learn(value: T, us: EpochUs): void {
+    if (us < this.us) return;
+    if (us === this.us && this.value !== undefined && String(value) <= String(this.value)) return;
+    this.value = value;
+    this.us = us;
+  }
+}
+
+/**
+ * What is known of a policy: the highest severity (its rules may have several), and the newest kind, tags and message
+ * that an alert carried. An alert without one of them (a preset's, a posture's) takes nothing away.
+ */
+export class KnownPolicy {
+  #severity = 0;
+  readonly #kind = new Told<PolicyKind>();
+  readonly #tags = new Told<readonly string[]>();
+  readonly #message = new Told<string>();
+
+  learn(facts: PolicyFacts, us: EpochUs): void {
+    if (facts.severity > this.#severity) this.#severity = facts.severity;
+    if (facts.kind !== "Unknown") this.#kind.learn(facts.kind, us);
+    if (facts.tags.length > 0) this.#tags.learn(facts.tags, us);
+    if (facts.message !== "") this.#message.learn(facts.message, us);
+  }
+
+  facts(): PolicyFacts {
+    return {
+      kind: this.#kind.value ?? "Unknown",
+      severity: this.#severity,
+      tags: this.#tags.value ?? [],
+      message: this.#message.value ?? "",
+    };
+  }
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Owns the reading of an alert's JSON spellings: karmor's and the relay's (CamelCase), the daemon's own log
+// (lowerCamel), and copies that others made of them (numbers as text, keys of their own).
+// Invariant: never throws, and gives what the wire gives for the same alert.
+
+import type { Alert } from "../api/alert.ts";
+import { emptyAlert } from "../api/alert.ts";
+import type { NumberField, TextField } from "./alert-fields.ts";
+import { EXEC_EVENT_FIELDS, INT32_FIELDS, OWNER_FIELDS, TEXT_FIELDS } from "./alert-fields.ts";
+
+type Setter = (alert: Alert, value: unknown) => void;
+/** By key in lower case: the spellings differ in nothing else. A Map, so that `__proto__` is a key like any. */
+type Setters = ReadonlyMap<string, Setter>;
+
+const OWNER: Setters = new Map(
+  // OwnerRef is Ref inside of Owner.
+  Object.values(OWNER_FIELDS).map((name) => [name.slice("Owner".length).toLowerCase(), text(name)]),
+);
+const EXEC_EVENT: Setters = new Map(
+  Object.values(EXEC_EVENT_FIELDS).map((name) => [name.toLowerCase(), text(name)]),
+);
+const ALERT: Setters = new Map([
+  ...Object.values(TEXT_FIELDS).map((name): [string, Setter] => [name.toLowerCase(), text(name)]),
+  ...Object.values(INT32_FIELDS).map((name): [string, Setter] => [name.toLowerCase(), int32(name)]),
+  ["timestamp", setTimestamp],
+  ["atags", setTags],
+  ["owner", (alert, value) => void setKnown(OWNER, alert, value)],
+  ["execevent", (alert, value) => void setKnown(EXEC_EVENT, alert, value)],
+]);
+
+/**
+ * Returns the alert that a parsed JSON value holds, or null when it is no object or has no key of an alert.
+ *
+ * Keys match in any case; unknown keys and values of a wrong type are ignored; of two spellings of one key the last
+ * usable value wins.
+ */
+export function alertFromJson(value: unknown): Alert | null {
+  const alert = emptyAlert();
+  if (!setKnown(ALERT, alert, value)) return null;
+  if (isDaemonLog(value)) finishAsDaemon(alert);
+  return alert;
+}
+
+/** Sets what has a setter; says whether there was any. */
+function setKnown(setters: Setters, alert: Alert, value: unknown): boolean {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  let known = false;
+  for (const [key, member] of Object.entries(value)) {
+    const set = setters.get(key.toLowerCase());
+    if (set === undefined) continue;
+    known = true;
+    set(alert, member);
+  }
+  return known;
+}
+
+/** Every line of the daemon's log has this key, and no other source spells it so. */
+function isDaemonLog(value: unknown): boolean {
+  return typeof value === "object" && value !== null && Object.hasOwn(value, "updatedTime");
+}
+
+/** Does what the daemon does between its log and its stream: feeder.go, PushLog. */
+function finishAsDaemon(alert: Alert): void {
+  if (alert.Operation === "NetworkFirewall") alert.Type = "MatchedNetworkPolicy";
+  if (alert.Severity === "0") alert.Severity = "";
+  alert.ATags = alert.Tags === "" ? [] : alert.Tags.split(",");
+}
+
+function text(name: TextField): Setter {
+  return (alert, value) => {
+    // Half a surrogate pair has no UTF-8, so the wire can't carry it either.
+    if (typeof value === "string") alert[name] = value.toWellFormed();
+    else if (typeof value === "number" && Number.isFinite(value)) alert[name] = String(value);
+  };
+}
+
+function int32(name: NumberField): Setter {
+  return (alert, value) => {
+    const number = integer(value);
+    if (number === (number | 0)) alert[name] = number;
+  };
+}
+
+function setTimestamp(alert: Alert, value: unknown): void {
+  const number = integer(value);
+  if (Number.isSafeInteger(number)) alert.Timestamp = number;
+}
+
+function setTags(alert: Alert, value: unknown): void {
+  if (!Array.isArray(value)) return;
+  alert.ATags = value.filter((tag) => typeof tag === "string").map((tag) => tag.toWellFormed());
+}
+
+/** A number or a decimal text as a number without a negative zero; NaN for all else. */
+function integer(value: unknown): number {
+  if (typeof value === "number") return value + 0;
+  return typeof value === "string" && /^[+-]?\d{1,19}$/.test(value) ? Number(value) + 0 : Number.NaN;
+}

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Owns the finding of an alert's fields on the wire without reading them.
+// Invariant: what it takes, readAlert takes, too; whatever is in any way unusual it leaves to readAlert.
+
+import type { Alert, RawAlert } from "../api/alert.ts";
+import {
+  ATAGS_FIELD,
+  EXEC_EVENT_FIELD,
+  INT32_FIELDS,
+  OWNER_FIELD,
+  TEXT_FIELDS,
+  TIMESTAMP_FIELD,
+} from "./alert-fields.ts";
+import { readAlert } from "./protobuf-decoder.ts";
+
+/** What to do with a field. */
+const SKIP = 0; // Unknown, of either wire type.
+const SKIP_LENGTH = 1;
+const SKIP_VARINT = 2;
+const DECIDES = 3;
+const TIME = 4;
+const CONTAINER = 5;
+const TIMESTAMP = 6;
+const HOST_PID = 7;
+const EXEC_EVENT = 8;
+const OWNER = 9;
+/** Field number 0 is no field. */
+const REFUSE = 10;
+
+/** What decode looks at apart from time, process ids and evidence; a test holds this list to it. */
+const DECIDING_NAMES: ReadonlySet<string> = new Set([
+  "HostName",
+  "NamespaceName",
+  "PodName",
+  "ContainerName",
+  "PolicyName",
+  "Severity",
+  "Tags",
+  "Message",
+  "Type",
+  "Source",
+  "Operation",
+  "Resource",
+  "Action",
+  "Result",
+  "ParentProcessName",
+  "ProcessName",
+]);
+
+/** The field numbers that take one or two bytes as a tag end here; beyond it nothing is known. */
+const FIELDS = 1 << 11;
+const TREATMENT = treatments();
+/** Pieces of deciding fields; in KubeArmor's order there are eight. */
+const MAX_PIECES = 64;
+const EMPTY = new Uint8Array();
+
+export class RawAlertReader implements RawAlert {
+  bytes: Uint8Array = EMPTY;
+  readonly deciding = new Int32Array(2 * MAX_PIECES);
+  decidingLength = 0;
+  timestamp = 0;
+  hostPid = 0;
+  timeStart = 0;
+  timeEnd = 0;
+  containerStart = 0;
+  containerEnd = 0;
+  /** Behind the varint that was read last; negative when there was none. */
+  #at = 0;
+
+  /** Finds the fields; returns false for a message that is not as usual. Then nothing else here means anything. */
+  find(bytes: Uint8Array): boolean {
+    this.bytes = bytes;
+    this.decidingLength = 0;
+    this.timestamp = 0;
+    this.hostPid = 0;
+    this.timeStart = 0;
+    this.timeEnd = 0;
+    this.containerStart = 0;
+    this.containerEnd = 0;
+    const end = bytes.length;
+    let at = 0;
+    while (at < end) {
+      const start = at;
+      let tag = bytes[at++]!;
+      if (tag > 0x7f) {
+        if (at >= end || bytes[at]! > 0x7f) return false;
+        tag = (tag & 0x7f) | (bytes[at++]! << 7);
+      }
+      const treatment = TREATMENT[tag >>> 3]!;
+      const wireType = tag & 7;
+      if (wireType === 2) {
+        const length = this.#varint(bytes, at);
+        at = this.#at + length;
+        if (length < 0 || at > end) return false;
+        if (!this.#lengthField(treatment, start, this.#at, at)) return false;
+      } else if (wireType === 0) {
+        const value = this.#varint(bytes, at);
+        at = this.#at;
+        if (at < 0 || !this.#varintField(treatment, value)) return false;
+      } else return false;
+    }
+    return true;
+  }
+
+  read(bytes: Uint8Array): Alert {
+    const alert = readAlert(bytes);
+    if (alert === null) throw new Error("a message that was sound is not any more");
+    return alert;
+  }
+
+  #lengthField(treatment: number, fieldStart: number, start: number, end: number): boolean {
+    switch (treatment) {
+      case DECIDES:
+        return this.#decides(fieldStart, end);
+      case SKIP:
+      case SKIP_LENGTH:
+        return true;
+      case TIME:
+        this.timeStart = start;
+        this.timeEnd = end;
+        return true;
+      case CONTAINER:
+        this.containerStart = start;
+        this.containerEnd = end;
+        return true;
+      case EXEC_EVENT:
+        return this.#holdsTexts(start, end);
+      case OWNER:
+        return this.#holdsTexts(start, end) && this.#decides(fieldStart, end);
+      default:
+        return false;
+    }
+  }
+
+  #varintField(treatment: number, value: number): boolean {
+    if (treatment === TIMESTAMP) this.timestamp = value;
+    else if (treatment === HOST_PID) this.hostPid = value | 0;
+    else return treatment === SKIP || treatment === SKIP_VARINT;
+    return value >= 0;
+  }
+
+  /** Adds a piece, or makes the last one longer where this one follows it. */
+  #decides(start: number, end: number): boolean {
+    const length = this.decidingLength;
+    if (length > 0 && this.deciding[length - 1] === start) this.deciding[length - 1] = end;
+    else {
+      if (length === this.deciding.length) return false;
+      this.deciding[length] = start;
+      this.deciding[length + 1] = end;
+      this.decidingLength = length + 2;
+    }
+    return true;
+  }
+
+  /** Whether a nested message holds nothing but texts. */
+  #holdsTexts(start: number, end: number): boolean {
+    let at = start;
+    while (at < end) {
+      const tag = this.bytes[at]!;
+      if ((tag & 7) !== 2 || tag < 0x08 || tag > 0x7f) return false;
+      const length = this.#varint(this.bytes, at + 1);
+      if (length < 0) return false;
+      at = this.#at + length;
+    }
+    return at === end;
+  }
+
+  /**
+   * Returns the varint at `at`, of at most five bytes, and moves behind it. One of ten bytes (a negative int32) is
+   * only passed over and gives -1; anything else gives -1 and a negative place.
+   */
+  #varint(bytes: Uint8Array, at: number): number {
+    const first = bytes[at];
+    if (first === undefined) return this.#noVarint();
+    if (first < 0x80) {
+      this.#at = at + 1;
+      return first;
+    }
+    let value = first & 0x7f;
+    let factor = 0x80;
+    for (let i = 1; i < 5; i++) {
+      const byte = bytes[at + i];
+      if (byte === undefined) return this.#noVarint();
+      value += (byte & 0x7f) * factor;
+      factor *= 0x80;
+      if (byte < 0x80) {
+        this.#at = at + i + 1;
+        return value;
+      }
+    }
+    for (let i = 5; i < 9; i++) if (!(bytes[at + i]! > 0x7f)) return this.#noVarint();
+    if (!(bytes[at + 9]! <= 1)) return this.#noVarint();
+    this.#at = at + 10;
+    return -1;
+  }
+
+  #noVarint(): number {
+    this.#at = -1;
+    return -1;
+  }
+}
+
+function treatments(): Uint8Array {
+  const table = new Uint8Array(FIELDS).fill(SKIP);
+  table[0] = REFUSE;
+  for (const [number, name] of Object.entries(TEXT_FIELDS)) {
+    table[Number(number)] = DECIDING_NAMES.has(name) ? DECIDES : SKIP_LENGTH;
+    if (name === "UpdatedTime") table[Number(number)] = TIME;
+    if (name === "ContainerID") table[Number(number)] = CONTAINER;
+  }
+  for (const [number, name] of Object.entries(INT32_FIELDS)) {
+    table[Number(number)] = name === "HostPID" ? HOST_PID : SKIP_VARINT;
+  }
+  table[TIMESTAMP_FIELD] = TIMESTAMP;
+  table[ATAGS_FIELD] = DECIDES;
+  table[OWNER_FIELD] = OWNER;
+  table[EXEC_EVENT_FIELD] = EXEC_EVENT;
+  return table;
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// What the leader reads of the cluster for its reports, besides the alerts.
+// Invariant: followed only while this process leads; reports wait for it for a moment, and never for long.
+
+import { AcceptanceWatch } from "../acceptance/acceptance-watch.ts";
+import type { KubeClient } from "../kube/client.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Logger } from "../lib/logger.ts";
+import { PolicyWatch } from "../policies/policy-watch.ts";
+import type { Pipeline, PipelineParts } from "./pipeline.ts";
+
+export interface ClusterContextParts {
+  client: KubeClient;
+  clock: Clock;
+  logger: Logger;
+  /** Asked only once the pipeline is there. */
+  pipeline: () => Pipeline;
+  /** Whether this process leads, by its clock at that very moment. */
+  isLeader: () => boolean;
+}
+
+/** Policies that are not known by then are told as unknown, and the reports are written again when they are. */
+const READY_MS = 5000;
+
+/** Follows what reports refer to: policies, and what people have accepted. */
+export class ClusterContext {
+  readonly policies: PolicyWatch;
+  readonly acceptances: AcceptanceWatch;
+  /** Resolves when nothing is followed any more. */
+  ended: Promise<unknown> = Promise.resolve();
+  readonly #clock: Clock;
+
+  constructor({ client, clock, logger, pipeline, isLeader }: ClusterContextParts) {
+    this.#clock = clock;
+    this.acceptances = new AcceptanceWatch({
+      client,
+      clock,
+      logger,
+      onChange: (namespace, policy) => pipeline().context.acceptancesChanged(namespace, policy),
+      mayWrite: isLeader,
+      matched: (namespace, acceptance) => pipeline().context.matched(namespace, acceptance),
+    });
+    this.policies = new PolicyWatch({
+      client,
+      clock,
+      logger,
+      onChange: (names) => pipeline().context.policiesChanged(names),
+    });
+  }
+
+  /** What the pipeline looks things up in, and tells of what it wrote. */
+  get catalogs(): Pick<PipelineParts, "policies" | "acceptances" | "onReport"> {
+    const { policies, acceptances } = this;
+    return {
+      policies,
+      acceptances,
+      onReport: ({ metadata, policy }) => {
+        if (metadata.namespace !== undefined) acceptances.onReport(metadata.namespace, policy.name);
+      },
+    };
+  }
+
+  /** Follows until the signal aborts; resolves when all has been asked for once, within 5 s. */
+  async follow(signal: AbortSignal): Promise<void> {
+    await this.ended;
+    this.ended = Promise.all([this.policies.run(signal), this.acceptances.run(signal)]);
+    await this.#ready(signal);
+  }
+
+  async #ready(signal: AbortSignal): Promise<void> {
+    const over = new AbortController();
+    const until = AbortSignal.any([signal, over.signal]);
+    const ready = Promise.all([this.policies.ready(), this.acceptances.ready()]);
+    await Promise.race([ready, this.#clock.sleep(READY_MS, until)]);
+    over.abort();
+  }
+}

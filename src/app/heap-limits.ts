@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// What violations may take of the memory that this process has, and how much of it may be garbage.
+// Invariant: at the limit violations are let go; V8, which would end the process, never has to.
+
+import { setFlagsFromString } from "node:v8";
+import type { MemoryLimits } from "../aggregate/memory-budget.ts";
+import type { Logger } from "../lib/logger.ts";
+
+/** What the program, its caches and the reports being written take of the heap when every one of them is full. */
+const BASE_BYTES = 96 * 2 ** 20;
+/** Of the rest, what violations may take; the other half is for what is not collected yet. */
+const VIOLATIONS_SHARE = 0.5;
+
+/**
+ * Has V8 collect garbage when the heap has grown by half, not by a multiple as where much memory is free. Before the
+ * first alert. What it costs are more collections; `--optimize-for-size` makes the heap smaller still, at ten times that.
+ */
+export function limitHeapGrowth(): void {
+  setFlagsFromString("--heap-growing-percent=50");
+}
+
+/**
+ * Returns the limits as configured, or with less weight where the heap may not grow so large, and logs that. V8 takes
+ * about half of a container's memory for its limit.
+ */
+export function withinHeap(configured: MemoryLimits, heapLimitBytes: number, logger: Logger): MemoryLimits {
+  const room = Math.floor(Math.max(0, heapLimitBytes - BASE_BYTES) * VIOLATIONS_SHARE);
+  if (configured.limitBytes <= room) return configured;
+  logger.info(
+    { configured: configured.limitBytes, limitBytes: room },
+    "memory.limitBytes is more than the heap has room for: lowered",
+  );
+  return { ...configured, limitBytes: room };
+}

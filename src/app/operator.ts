@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// `run`: builds every room from the configuration, starts them in order and stops them in reverse.
+// Invariant: no logic of its own; what is decided here is who knows whom, and when.
+
+import { randomBytes } from "node:crypto";
+import { getHeapStatistics } from "node:v8";
+import type { ReconnectingSource } from "../alerts/reconnecting-source.ts";
+import { relaySource } from "../alerts/relay-source.ts";
+import type { Config } from "../config/config.ts";
+import type { EventRecorder } from "../events/event-recorder.ts";
+import { createEventSink } from "../events/event-sink.ts";
+import { type RunningRecorder, startRecorder } from "../events/recorder.ts";
+import { Journaling } from "../journal/journal-writer.ts";
+import { sqliteJournal } from "../journal/sqlite-journal.ts";
+import { KubeClient } from "../kube/client.ts";
+import type { LoadedKubeConfig } from "../kube/kubeconfig.ts";
+import { ONLY_REPLICA, Replica } from "../leadership/replica.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Logger } from "../lib/logger.ts";
+import { createClusterSink } from "../sinks/cluster-sink.ts";
+import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
+import { type MetricsServer, startServer } from "../telemetry/server.ts";
+import { ClusterContext } from "./cluster-context.ts";
+import { monitorEventLoopStalls } from "./event-loop-monitor.ts";
+import { withinHeap } from "./heap-limits.ts";
+import { Pipeline } from "./pipeline.ts";
+import { ownObject, pipelineOptions } from "./pipeline-options.ts";
+import { metricsSource, type Observed, RequestCounters, readiness } from "./readiness.ts";
+import { logRejections } from "./rejection-log.ts";
+import { relaySecurity } from "./relay-security.ts";
+
+export interface OperatorParts {
+  config: Config;
+  kubeConfig: LoadedKubeConfig;
+  logger: Logger;
+  clock: Clock;
+  version: string;
+}
+
+/** Of the grace period, what is kept for Events and for closing. */
+const CLOSING_SHARE = 0.2;
+
+/** Runs until the signal aborts, then writes what is left within the grace period. Returns the exit code. */
+export async function runOperator(parts: OperatorParts, stop: AbortSignal): Promise<number> {
+  const { config, logger, version, kubeConfig } = parts;
+  const relay = config.feed.relay.address;
+  logger.info({ version, server: kubeConfig.server, kubeconfig: kubeConfig.source, relay }, "starting");
+  const operator = await Operator.create(parts);
+  return await operator.run(stop);
+}
+
+class Operator {
+  readonly #parts: OperatorParts;
+  readonly #client: KubeClient;
+  readonly #recorder: RunningRecorder | undefined;
+  /** Undefined where none is configured. */
+  readonly #journaling: Journaling | undefined;
+  readonly #pipeline: Pipeline;
+  readonly #context: ClusterContext;
+  /** Undefined where this is the only replica. */
+  readonly #replica: Replica | undefined;
+  readonly #observed: Observed;
+  /** Set once the server listens, before anything is written. */
+  #metrics: Metrics | undefined;
+  #server: MetricsServer | undefined;
+  /** Another replica has led after this one: what is unwritten here is that one's to write. */
+  #wasOvertaken = false;
+
+  static async create(parts: OperatorParts): Promise<Operator> {
+    const operator = new Operator(parts);
+    await operator.#listen();
+    return operator;
+  }
+
+  private constructor(parts: OperatorParts) {
+    const { config, kubeConfig, clock, logger, version } = parts;
+    const passing = new RequestCounters();
+    this.#parts = parts;
+    this.#client = new KubeClient({
+      kubeConfig,
+      version,
+      clock,
+      timeoutMs: config.reports.writeTimeoutMs,
+      observe: (call) => passing.countCall(call),
+    });
+    this.#replica = config.leaderElection.enabled
+      ? new Replica({ config, client: this.#client, clock, logger, pipeline: () => this.#pipeline })
+      : undefined;
+    this.#recorder = config.events.enabled ? this.#startRecorder() : undefined;
+    const events: EventRecorder = this.#recorder ?? { record() {} };
+    const sink = createClusterSink({ client: this.#client, logger });
+    const freshWriterId = writerId(config.identity);
+    this.#journaling = startJournaling(parts, freshWriterId);
+    this.#context = new ClusterContext({
+      ...parts,
+      client: this.#client,
+      pipeline: () => this.#pipeline,
+      isLeader: () => (this.#replica?.leadership() ?? ONLY_REPLICA).isLeader,
+    });
+    const memory = withinHeap(config.memory, getHeapStatistics().heap_size_limit, logger);
+    this.#pipeline = new Pipeline(
+      { ...pipelineOptions(config, freshWriterId), memory },
+      {
+        journaling: this.#journaling,
+        sink: this.#replica?.guard(sink) ?? sink,
+        events,
+        self: ownObject(config),
+        clock,
+        logger,
+        ...this.#context.catalogs,
+        onWriteResult: (kind, durationMs) => {
+          passing.writes[kind]++;
+          this.#metrics?.observeWrite(durationMs);
+        },
+        onRejected: logRejections(logger),
+      },
+    );
+    this.#observed = {
+      pipeline: this.#pipeline,
+      journaling: this.#journaling,
+      passing,
+      policies: this.#context.policies,
+      acceptances: this.#context.acceptances,
+      eventStats: () => this.#recorder?.stats(),
+      leadership: () => this.#replica?.leadership() ?? ONLY_REPLICA,
+      isCaughtUp: () => this.#replica?.isCaughtUp ?? false,
+      severity: config.severity.thresholds,
+      maxReportSeries: config.metrics.maxReportSeries,
+    };
+  }
+
+  /** Reads from the start, and writes while it leads, until told to stop or until another replica has led. */
+  async run(stop: AbortSignal): Promise<number> {
+    const end = new AbortController();
+    const until = AbortSignal.any([stop, end.signal]);
+    until.addEventListener("abort", () => this.#pipeline.onReadingEnds(), { once: true });
+    const reading = this.#feed().run(this.#pipeline, until);
+    const endWatch = monitorEventLoopStalls(this.#parts.clock, (ms) => this.#pipeline.onEventLoopStall(ms));
+    const leading = this.#replica ? await this.#replica.standBy(until) : NEVER;
+    const last = leading && (await this.#write(leading, until));
+    end.abort();
+    await reading;
+    endWatch();
+    return await this.#close(last);
+  }
+
+  /**
+   * Writes while this replica leads. Alerts are counted also while it does not: when it leads again, and nobody else
+   * has led meanwhile, their counts are written. Returns the term in which it was told to stop; undefined when another
+   * replica has led: what this one holds that is not written, the other has read, too.
+   */
+  async #write(first: AbortSignal, until: AbortSignal): Promise<AbortSignal | undefined> {
+    const elector = this.#replica?.elector;
+    for (let leading: AbortSignal | undefined = first; leading; ) {
+      const isOver = AbortSignal.any([until, leading]);
+      await this.#context.follow(isOver);
+      if (!this.#isLoaded) await this.#pipeline.load(isOver, elector?.told.predecessor);
+      if (this.#isLoaded && !isOver.aborted) this.#pipeline.writer.start();
+      await aborted(isOver);
+      if (until.aborted) return leading;
+      await this.#pipeline.writer.suspend();
+      leading = await elector?.regain(until);
+      if (until.aborted) return leading;
+    }
+    const leader = elector?.holder;
+    this.#parts.logger.error({ leader }, "another replica has led: this one ends, to begin anew");
+    this.#wasOvertaken = true;
+    return undefined;
+  }
+
+  #feed(): ReconnectingSource {
+    const { config, clock, logger } = this.#parts;
+    const { relay } = config.feed;
+    const options = {
+      address: relay.address,
+      maxMessageBytes: relay.maxMessageBytes,
+      healthIntervalMs: relay.healthCheckIntervalMs,
+      backoffMaxMs: relay.reconnectMaxMs,
+      security: relaySecurity(config, this.#client, clock, logger, (expiresMs) => {
+        this.#observed.passing.certificateExpiryMs = expiresMs;
+      }),
+      serverName: relay.tls.serverName,
+    };
+    return relaySource(options, clock, logger);
+  }
+
+  get #isLoaded(): boolean {
+    return this.#pipeline.listing === undefined;
+  }
+
+  /** Writes what is left, as long as the term lasts and there is time. */
+  async #close(term: AbortSignal | undefined): Promise<number> {
+    const { config, clock, logger } = this.#parts;
+    const graceMs = config.shutdown.graceMs;
+    logger.info({ graceMs }, "stopping: writing what is left");
+    const deadline = new AbortController();
+    const cancel = clock.after(graceMs * (1 - CLOSING_SHARE), () => deadline.abort());
+    if (term) await this.#writeRest(AbortSignal.any([deadline.signal, term]));
+    cancel();
+    this.#journaling?.close();
+    await this.#recorder?.stop((graceMs * CLOSING_SHARE) / 2);
+    await this.#replica?.elector.release();
+    await this.#context.ended;
+    await this.#client.close();
+    await this.#server?.close();
+    return this.#end();
+  }
+
+  /** Also where it was told to stop before it knew the stored reports: their counts go on in what is written now. */
+  async #writeRest(until: AbortSignal): Promise<void> {
+    if (!this.#isLoaded) await this.#pipeline.load(until, this.#replica?.elector.told.predecessor);
+    if (this.#isLoaded) await this.#pipeline.writer.flush(until);
+  }
+
+  /** Says how it ended. Returns the exit code. */
+  #end(): number {
+    const { logger } = this.#parts;
+    const { aggregator, counters, standbyCounters } = this.#pipeline;
+    const unwritten = aggregator.unwrittenOccurrences;
+    const fields = { ...counters, ...(standbyCounters && { standby: standbyCounters }) };
+    if (this.#wasOvertaken) {
+      logger.warn({ unwritten, ...fields }, "stopped: what is not written is the new leader's to write");
+      return 1;
+    }
+    if (unwritten === 0) {
+      logger.info(fields, "stopped: everything counted is written");
+      return 0;
+    }
+    const unless = this.#replica ? ", unless another replica has read them, too" : "";
+    logger.error({ unwritten, ...fields }, `stopped: occurrences that no report tells are lost${unless}`);
+    return 1;
+  }
+
+  #startRecorder(): RunningRecorder {
+    const { config, clock, logger } = this.#parts;
+    const { events } = config;
+    return startRecorder(
+      {
+        defaultPosture: events.defaultPosture,
+        maxSeries: events.maxSeries,
+        maxQueued: events.maxQueued,
+        overall: { perSecond: events.perSecond, burst: events.burst },
+        perRegarding: { perSecond: 1000 / events.perObjectIntervalMs, burst: events.perObjectBurst },
+      },
+      createEventSink({ client: this.#client, reportingInstance: config.identity }),
+      clock,
+      logger,
+    );
+  }
+
+  async #listen(): Promise<void> {
+    const { config, logger, version } = this.#parts;
+    const metrics = createMetrics({ source: metricsSource(this.#observed), version });
+    this.#metrics = metrics;
+    this.#server = await startServer({
+      address: config.metrics.address,
+      ready: () => readiness(this.#observed),
+      healthy: () => ({ ok: true, checks: { loop: { ok: true } } }),
+      metrics: () => metrics.render(),
+      metricsContentType: metrics.contentType,
+      log: logger,
+    });
+    logger.info({ port: this.#server.port }, "serving metrics and probes");
+  }
+}
+
+/** Where there is one replica, leading never ends. */
+const NEVER = new AbortController().signal;
+
+/** Resolves when the signal aborts. */
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}
+
+function startJournaling(
+  { config, clock, logger }: OperatorParts,
+  freshWriterId: string,
+): Journaling | undefined {
+  const { path, maxBytes, batchIntervalMs } = config.journal;
+  if (path === "") return undefined;
+  return new Journaling({
+    open: sqliteJournal({ path, maxBytes }),
+    batchIntervalMs,
+    freshWriterId,
+    clock,
+    logger,
+  });
+}
+
+/** A restarted container has its pod's name again, but not its predecessor's sequence numbers. */
+function writerId(identity: string): string {
+  return `${identity}.${randomBytes(4).toString("hex")}`;
+}

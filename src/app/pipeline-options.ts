@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The configuration as the pipeline takes it.
+
+import type { Config } from "../config/config.ts";
+import type { Regarding } from "../events/event-recorder.ts";
+import type { PipelineOptions } from "./pipeline.ts";
+
+/** What of the configuration the pipeline needs; `writerId` as there. */
+export function pipelineOptions(config: Config, writerId: string | undefined): PipelineOptions {
+  const { reports, severity, memory, duplicates, redaction, events, leaderElection } = config;
+  return {
+    limits: {
+      maxViolations: reports.maxViolations,
+      maxBytes: reports.maxBytes,
+      maxPodsPerViolation: reports.maxPodsPerViolation,
+    },
+    severity: severity.thresholds,
+    pace: {
+      firstWriteDelayMs: reports.firstWriteDelayMs,
+      minIntervalMs: reports.minIntervalMs,
+      maxIntervalMs: reports.maxIntervalMs,
+    },
+    writesPerSecond: reports.writesPerSecond,
+    writeBurst: reports.writeBurst,
+    memory,
+    duplicates,
+    redaction,
+    retention: { retentionMs: reports.retentionMs, sweepMs: reports.retentionSweepMs },
+    gapEventMs: events.minGapMs,
+    writerId,
+    ...(writerId !== undefined && leaderElection.enabled ? { standby: standbyOptions(config) } : {}),
+  };
+}
+
+function standbyOptions({ standby, reports }: Config): PipelineOptions["standby"] & object {
+  return {
+    maxAlerts: standby.maxAlerts,
+    maxCells: standby.maxViolations,
+    maxPodsPerViolation: reports.maxPodsPerViolation,
+    seamMs: standby.seamMs,
+  };
+}
+
+/** A pod's name as a Deployment and its ReplicaSet make it: two hashes of Kubernetes' alphabet, which has no vowels. */
+const OF_A_DEPLOYMENT = /^(.+)-[bcdfghjklmnpqrstvwxz2456789]{6,10}-[bcdfghjklmnpqrstvwxz2456789]{5}$/;
+
+/** What Events about the operator itself are about: its Deployment, by the name of its pod; else its namespace. */
+export function ownObject(config: Config): Regarding {
+  const namespace = config.leaderElection.leaseNamespace;
+  const name = OF_A_DEPLOYMENT.exec(config.identity)?.[1];
+  return name === undefined
+    ? { kind: "Namespace", namespace, name: namespace }
+    : { kind: "Deployment", namespace, name };
+}

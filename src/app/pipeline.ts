@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The program between its two ends: feed → decode → aggregate → schedule → write → sink, and Events.
+// Invariant: one way. The only arrow back says what has landed.
+
+import { Aggregator } from "../aggregate/aggregator.ts";
+import type { MemoryLimits } from "../aggregate/memory-budget.ts";
+import { StreamCoverage, toUs } from "../aggregate/stream-coverage.ts";
+import type { AlertListener } from "../alerts/alert-source.ts";
+import type { Alert, RawAlert } from "../api/alert.ts";
+import type { Disconnect, SourceRejection } from "../api/alert-stream.ts";
+import type { Report } from "../api/v1alpha1.ts";
+import type { EventRecorder, Regarding } from "../events/event-recorder.ts";
+import { throttleEventUpdate, toEventUpdates } from "../events/event-updates.ts";
+import { GapEvents } from "../events/gap-events.ts";
+import { DuplicateFilter, type DuplicateWindow } from "../ingest/duplicates.ts";
+import { Ingest } from "../ingest/ingest.ts";
+import { IngestCounters, type Rejection } from "../ingest/ingest-counters.ts";
+import { Memo, seededHash } from "../ingest/memo.ts";
+import { createRedactor, type RedactionOptions } from "../ingest/redact.ts";
+import { reportKey, type Scope } from "../ingest/violation.ts";
+import type { Journaling } from "../journal/journal-writer.ts";
+import { LeaderTakeover, type PreviousLeader } from "../leadership/leader-takeover.ts";
+import type { StandbyCounters, StandbyOptions } from "../leadership/standby.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Logger } from "../lib/logger.ts";
+import type { EpochUs } from "../lib/time.ts";
+import { ReportContext } from "../reconcile/report-context.ts";
+import { ReportController, type WriterParts } from "../reconcile/report-controller.ts";
+import { type RetentionOptions, startSweeps } from "../reconcile/retention-sweep.ts";
+import type { PaceOptions } from "../reconcile/write-pace.ts";
+import type { AcceptanceCatalog } from "../report/acceptance.ts";
+import type { PolicyCatalog } from "../report/provenance.ts";
+import type { ReportLimits, SeverityThresholds } from "../report/render.ts";
+import type { ReportObserver, ReportSink } from "../sinks/report-sink.ts";
+
+export interface PipelineOptions {
+  limits: ReportLimits;
+  severity: SeverityThresholds;
+  pace: PaceOptions;
+  writesPerSecond: number;
+  writeBurst: number;
+  memory: MemoryLimits;
+  duplicates: DuplicateWindow;
+  redaction: RedactionOptions;
+  /** How long violations are kept, and how often that is looked at. */
+  retention: RetentionOptions;
+  /** How long a gap is before an Event tells it. Milliseconds. */
+  gapEventMs: number;
+  /** Names this process in each report's watermark, where there is no journal; undefined writes none. */
+  writerId: string | undefined;
+  /** Where there may be other replicas: this one begins as a standby and counts for itself from `load` on. */
+  standby?: StandbyOptions;
+}
+
+export interface PipelineParts {
+  sink: ReportSink;
+  events: EventRecorder;
+  clock: Clock;
+  logger: Logger;
+  /** When an alert arrives; default: the clock's time. */
+  nowUs?: () => EpochUs;
+  /** What an Event about a long gap is about: the operator's own Deployment or namespace; without it there is none. */
+  self?: Regarding | undefined;
+  maxAheadUs?: EpochUs;
+  /** Keeps what is not yet written over the death of the process. */
+  journaling?: Journaling | undefined;
+  /** The policy objects of the cluster; default: reports tell nothing of them. */
+  policies?: PolicyCatalog | undefined;
+  /** What somebody has accepted; default: nothing. */
+  acceptances?: AcceptanceCatalog | undefined;
+  onRejected?: (reason: Rejection, detail: string, line: number) => void;
+  onWriteResult?: WriterParts["onResult"];
+  /** Called after each report that has landed. */
+  onReport?: (report: Report) => void;
+}
+
+/** Enough for what a cluster repeats; past it an alert costs what the first of its kind does. */
+const MEMO_BOUNDS = { maxEntries: 16_384, maxBytes: 8 * 1024 * 1024 };
+/** How long the reports may not know of an alert that was rejected. */
+const TELL_REJECTIONS_MS = 1000;
+
+export class Pipeline implements AlertListener {
+  readonly counters = new IngestCounters();
+  readonly coverage = new StreamCoverage();
+  readonly aggregator: Aggregator;
+  readonly writer: ReportController;
+  readonly context: ReportContext;
+  /** Milliseconds since the epoch; 0 before the first alert. */
+  lastAlertMs = 0;
+  readonly #parts: PipelineParts;
+  readonly #ingest: Ingest;
+  readonly #gapEvents: GapEvents;
+  readonly #takeover: LeaderTakeover;
+  #tellsRejections = false;
+
+  constructor(options: PipelineOptions, parts: PipelineParts) {
+    const { clock } = parts;
+    const seed = () => Math.floor(clock.random() * 2 ** 32) | 0;
+    this.#parts = parts;
+    this.#gapEvents = new GapEvents({
+      events: parts.events,
+      clock,
+      self: parts.self,
+      afterMs: options.gapEventMs,
+    });
+    const { journaling } = parts;
+    this.aggregator = new Aggregator(
+      options.memory,
+      (key, urgency) => {
+        this.writer.note(key, urgency);
+        journaling?.wake();
+      },
+      journaling !== undefined,
+    );
+    journaling?.attach(this.aggregator, (gap) => this.coverage.lasted(gap));
+    const context = new ReportContext({
+      aggregator: this.aggregator,
+      note: (key, urgency) => this.writer.note(key, urgency),
+      policies: parts.policies,
+      acceptances: parts.acceptances,
+    });
+    this.context = context;
+    this.writer = new ReportController(
+      {
+        pace: options.pace,
+        writesPerSecond: options.writesPerSecond,
+        writeBurst: options.writeBurst,
+        writerId: journaling?.writerId ?? options.writerId,
+      },
+      {
+        render: () => ({
+          limits: options.limits,
+          severity: options.severity,
+          continuousSinceUs: optionalUs(this.coverage.coveredSinceMs),
+          policies: parts.policies,
+          acceptances: parts.acceptances,
+        }),
+        aggregator: this.aggregator,
+        sink: parts.sink,
+        clock,
+        logger: parts.logger,
+        onResult: parts.onWriteResult ?? (() => {}),
+        onAdopted: (ledger, report) => context.onAdopted(ledger, report),
+        onForeignBase: (...found) => this.#takeover.onForeignBase(...found),
+        onPersisted: (ledger, report, takenMs) => {
+          this.#takeover.onPersisted(reportKey(ledger.namespace, ledger.policyName), takenMs);
+          context.onPersisted(ledger, report);
+          for (const occurrence of toEventUpdates(ledger, report)) parts.events.record(occurrence);
+          parts.onReport?.(report);
+        },
+      },
+    );
+    startSweeps(options.retention, clock, (beforeUs) => {
+      if (this.writer.isActive) this.aggregator.expire(beforeUs);
+    });
+    this.#takeover = new LeaderTakeover(
+      { standby: options.standby, writerId: journaling?.writerId ?? options.writerId },
+      {
+        ...parts,
+        journaling,
+        aggregator: this.aggregator,
+        coverage: this.coverage,
+        writer: () => this.writer,
+        onGap: (gap) => this.#gapEvents.began(gap),
+      },
+    );
+    this.#ingest = new Ingest({
+      tally: () => this.#takeover.tally,
+      duplicates: new DuplicateFilter(options.duplicates, seed()),
+      memo: new Memo(MEMO_BOUNDS, seededHash(seed())),
+      redact: createRedactor(options.redaction),
+      counters: this.counters,
+      nowUs: parts.nowUs ?? (() => toUs(this.lastAlertMs)),
+      maxAheadUs: parts.maxAheadUs,
+      onRejected: (reason, detail, line, scope) => this.#rejected(reason, detail, line, scope),
+      onThrottled: (notice) => {
+        // The leader tells it, too.
+        if (this.#takeover.isStandingBy) return;
+        const occurrence = throttleEventUpdate(notice);
+        if (occurrence) parts.events.record(occurrence);
+      },
+    });
+  }
+
+  onAlert(alert: Alert | RawAlert, line: number): void {
+    this.lastAlertMs = this.#parts.clock.nowMs();
+    this.#ingest.alert(alert, line);
+    this.#parts.journaling?.wake();
+  }
+
+  onRejected(reason: SourceRejection, detail: string, line: number): void {
+    this.#ingest.rejected(reason, detail, line);
+  }
+
+  onConnected(): void {
+    for (const { kind, fromMs, toMs } of this.coverage.connected(this.#parts.clock.nowMs())) {
+      this.#gapEvents.ended(kind);
+      this.aggregator.endGap(kind, toUs(fromMs), toUs(toMs ?? fromMs));
+    }
+    this.aggregator.touchAll();
+  }
+
+  onDisconnected(disconnect: Disconnect): void {
+    const gap = this.coverage.disconnected(disconnect);
+    if (!gap || this.#takeover.isStandingBy) return;
+    this.#gapEvents.began(gap);
+    this.aggregator.addGap(gap.kind, toUs(gap.fromMs));
+  }
+
+  /** This process stood still for so long, until now: what KubeArmor kept for it may have run over. */
+  onEventLoopStall(ms: number): void {
+    const { clock, logger } = this.#parts;
+    const gap = this.coverage.stoodStill(ms, clock.nowMs());
+    if (!gap) return;
+    logger.warn(
+      { seconds: Math.round(ms / 1000) },
+      "this process stood still: KubeArmor may have dropped alerts meanwhile, and every report says so",
+    );
+    if (this.#takeover.isStandingBy) return;
+    this.#gapEvents.began(gap);
+    this.aggregator.addGap(gap.kind, toUs(gap.fromMs), toUs(gap.toMs));
+  }
+
+  /**
+   * Lists the stored reports and continues their counts; tried until it works or the signal aborts. Where nobody read
+   * all the time since `previous` wrote, that is a gap of each of them. Alerts may come in meanwhile.
+   */
+  async load(signal: AbortSignal, previous?: PreviousLeader): Promise<void> {
+    await this.#takeover.load(signal, previous);
+  }
+
+  /** Why the stored reports can't be listed; undefined once they are. */
+  get listing(): string | undefined {
+    return this.#takeover.listing;
+  }
+
+  /** Who is to be told what another replica writes, until `load`; undefined where there is no other. */
+  get observer(): ReportObserver | undefined {
+    return this.#takeover.observer;
+  }
+
+  /** What became of the alerts that were counted while another replica led; undefined where there is no other. */
+  get standbyCounters(): StandbyCounters | undefined {
+    return this.#takeover.counters;
+  }
+
+  /** As LeaderTakeover.isCaughtUpWith. */
+  isCaughtUpWith(persistedUntilMs: number | undefined): boolean {
+    return this.#takeover.isCaughtUpWith(persistedUntilMs);
+  }
+
+  /** As LeaderTakeover.persistedUntilMs. */
+  get persistedUntilMs(): number | undefined {
+    return this.#takeover.persistedUntilMs;
+  }
+
+  /** The leader has told before when everything is written. */
+  onLeaderTold(persistedUntilMs: number | undefined): void {
+    this.#takeover.onLeaderTold(persistedUntilMs);
+  }
+
+  /** From now on nothing is read any more. */
+  onReadingEnds(): void {
+    this.#takeover.onReadingEnds();
+  }
+
+  #rejected(reason: Rejection, detail: string, line: number, scope: Scope | undefined | null): void {
+    const { clock, onRejected } = this.#parts;
+    onRejected?.(reason, detail, line);
+    if (scope === null) return;
+    if (this.#takeover.isStandingBy) {
+      const us = toUs(clock.nowMs());
+      this.#takeover.keep(() => {
+        this.aggregator.addRejected(scope, us);
+        this.aggregator.reportRejections();
+      });
+      return;
+    }
+    // A line of a file tells nothing of when it was raised, and the reports are told at the end of the file.
+    this.aggregator.addRejected(scope, line > 0 ? undefined : toUs(clock.nowMs()));
+    if (line > 0 || this.#tellsRejections) return;
+    // Not one by one: a flood of them must not cost a look at every report each time.
+    this.#tellsRejections = true;
+    clock.after(TELL_REJECTIONS_MS, () => {
+      this.#tellsRejections = false;
+      this.aggregator.reportRejections();
+    });
+  }
+}
+
+function optionalUs(ms: number | undefined): EpochUs | undefined {
+  return ms === undefined ? undefined : toUs(ms);
+}

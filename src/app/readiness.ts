@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// What the program says of itself: readiness with its reasons, and the numbers behind the metrics.
+// Invariant: reads only.
+
+import type { AcceptanceWatch } from "../acceptance/acceptance-watch.ts";
+import { newEventCounters, type RecorderStats } from "../events/event-counters.ts";
+import type { Journaling } from "../journal/journal-writer.ts";
+import type { KubeCall } from "../kube/client.ts";
+import type { Leadership } from "../leadership/replica.ts";
+import type { PolicyWatch } from "../policies/policy-watch.ts";
+import type { SeverityThresholds } from "../report/render.ts";
+import type { WriteResult } from "../sinks/report-sink.ts";
+import type { Counts, MetricsSource } from "../telemetry/metrics-source.ts";
+import { ReportSeries } from "../telemetry/report-series.ts";
+import type { Health } from "../telemetry/server.ts";
+import type { Pipeline } from "./pipeline.ts";
+import { reportCounts } from "./report-counts.ts";
+
+/** Counts what only passes by: API calls and the answers to writes. */
+export class RequestCounters {
+  readonly writes: Record<WriteResult["kind"], number> = {
+    written: 0,
+    conflict: 0,
+    gone: 0,
+    namespace_gone: 0,
+    too_large: 0,
+    retry: 0,
+    unknown: 0,
+    refused: 0,
+  };
+  /** Of the newest connection to the relay; undefined without TLS. Milliseconds since the epoch. */
+  certificateExpiryMs: number | undefined;
+  readonly #api = new Map<string, { verb: string; code: string; count: number }>();
+
+  countCall({ method, code }: KubeCall): void {
+    const key = `${method} ${code}`;
+    const known = this.#api.get(key) ?? { verb: method, code, count: 0 };
+    known.count++;
+    this.#api.set(key, known);
+  }
+
+  get apiRequests(): Iterable<{ verb: string; code: string; count: number }> {
+    return this.#api.values();
+  }
+}
+
+/** What the probes look at. */
+export interface Observed {
+  pipeline: Pipeline;
+  /** Undefined where none is configured. */
+  journaling: Journaling | undefined;
+  passing: RequestCounters;
+  policies: Pick<PolicyWatch, "stats">;
+  acceptances: Pick<AcceptanceWatch, "size" | "leftOut" | "statusWrites">;
+  eventStats: () => RecorderStats | undefined;
+  leadership: () => Leadership;
+  severity: SeverityThresholds;
+  /** Reports that have series of their own. */
+  maxReportSeries: number;
+  /** Whether this replica, where it stands by, could take over without a gap. */
+  isCaughtUp: () => boolean;
+}
+
+/** Ready: the stored reports are listed, the stream is open or being retried, and nothing refuses our writes. */
+export function readiness({ pipeline, journaling, leadership }: Observed): Health {
+  const { writer, listing } = pipeline;
+  const refusal = writer.refusals[0];
+  const { isLeader, ok, detail } = leadership();
+  const isListed = listing === undefined || !isLeader;
+  return {
+    ok: ok && isListed && refusal === undefined,
+    checks: {
+      leadership: { ok, detail },
+      reports: { ok: isListed, detail: isLeader ? (listing ?? "listed") : "the leader's business" },
+      writes: refusal === undefined ? { ok: true } : { ok: false, detail: refusal },
+      // Without it everything goes on; only a crash would cost more.
+      journal: { ok: true, detail: journaling ? (journaling.problem ?? "kept") : "none is configured" },
+      // A relay that is down is no reason to restart or unroute us: we retry, and the gap is counted.
+      stream: { ok: true, detail: streamWord(pipeline) },
+    },
+  };
+}
+
+function streamWord({ coverage }: Pipeline): string {
+  if (coverage.down) return `down, being retried: ${coverage.down.message}`;
+  return coverage.continuousSinceMs === undefined ? "connecting" : "open";
+}
+
+/** The numbers behind the metrics. */
+export function metricsSource(observed: Observed): MetricsSource {
+  const {
+    pipeline,
+    journaling,
+    passing,
+    policies,
+    acceptances,
+    eventStats,
+    leadership,
+    severity,
+    isCaughtUp,
+  } = observed;
+  const { aggregator, counters, coverage, writer } = pipeline;
+  const series = new ReportSeries(observed.maxReportSeries);
+  return {
+    counters: () => counters,
+    held: () => ({
+      unwrittenOccurrences: aggregator.unwrittenOccurrences,
+      violations: aggregator.violationsHeld,
+      reports: aggregator.ledgers.size,
+      bytes: aggregator.bytesHeld,
+      forgotten: aggregator.forgottenTotal,
+      expired: aggregator.expiredTotal,
+      withoutDetails: aggregator.unidentifiedTotal,
+    }),
+    stream: () => ({
+      isUp: coverage.continuousSinceMs !== undefined,
+      gaps: coverage.gaps,
+      gapSeconds: coverage.gapSeconds,
+      lastMessageMs: pipeline.lastAlertMs,
+      disconnects: coverage.disconnects,
+      certificateExpiryMs: passing.certificateExpiryMs,
+    }),
+    journal: () => ({
+      isKept: journaling !== undefined && journaling.problem === undefined,
+      bytes: journaling?.bytes ?? 0,
+      batches: journaling?.batches ?? 0,
+      rows: journaling?.rows ?? 0,
+      failures: journaling?.failures ?? 0,
+      recovered: journaling?.recovered ?? 0,
+      waiting: journaling?.waiting ?? 0,
+      ageMs: journaling?.ageMs ?? 0,
+    }),
+    writes: () => ({ results: passing.writes, removed: writer.removed, queued: writer.backlog }),
+    api: () => ({ requests: passing.apiRequests, retries: writer.retries + (eventStats()?.retries ?? 0) }),
+    events: () => eventCounts(eventStats()),
+    reports: () => {
+      // What a standby holds, the leader tells.
+      const rows = leadership().isLeader ? series.rows(reportCounts(aggregator, severity)) : [];
+      return { rows, others: series.others };
+    },
+    policies: () =>
+      policies.stats().map(({ kind, knowledge, objects, leftOut }) => ({
+        kind,
+        isKnown: knowledge === "known",
+        objects,
+        leftOut,
+      })),
+    acceptances: () => {
+      const { size, leftOut, statusWrites } = acceptances;
+      return { held: size, leftOut, statusWrites };
+    },
+    isLeader: () => leadership().isLeader,
+    standby: () => ({
+      ...(pipeline.standbyCounters ?? { held: 0, shown: 0, forgotten: 0 }),
+      isCaughtUp: !leadership().isLeader && isCaughtUp(),
+    }),
+  };
+}
+
+function eventCounts(stats: RecorderStats | undefined): { sent: number; suppressed: Counts; lost: Counts } {
+  const { sent, suppressed, lost } = stats ?? newEventCounters();
+  return { sent: sent.created + sent.patched, suppressed, lost };
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Joins the settings of TLS, the API client and the feed: where the certificates for the relay come from.
+// Invariant: no logic but the choice that `feed.relay.tls.mode` asks for.
+
+import { hostOf } from "../alerts/secured-stream.ts";
+import { tlsFiles } from "../alerts/tls/files.ts";
+import { type ChooseSecurity, plaintext, preferTls, requireTls } from "../alerts/tls/mode.ts";
+import { tlsSecret } from "../alerts/tls/secret.ts";
+import type { Config } from "../config/config.ts";
+import type { KubeClient } from "../kube/client.ts";
+import { readSecret } from "../kube/secret.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Logger } from "../lib/logger.ts";
+
+/** Returns how connections to the relay are secured; `onExpiry` is told when the certificates in use will expire. */
+export function relaySecurity(
+  config: Pick<Config, "feed" | "leaderElection">,
+  client: Pick<KubeClient, "request">,
+  clock: Clock,
+  logger: Logger,
+  onExpiry: (expiresMs: number | undefined) => void = () => {},
+): ChooseSecurity {
+  const choose = choiceOf(config, client, clock);
+  let told: string | undefined;
+  return async (signal) => {
+    const security = await choose(signal);
+    if (security.kind !== "refused")
+      onExpiry(security.kind === "tls" ? security.material.expiresMs : undefined);
+    if (security.kind !== "refused" && security.kind !== told) {
+      told = security.kind;
+      logger.info({ mode: config.feed.relay.tls.mode, security: told }, "how the relay is connected to");
+    }
+    return security;
+  };
+}
+
+function choiceOf(
+  config: Pick<Config, "feed" | "leaderElection">,
+  client: Pick<KubeClient, "request">,
+  clock: Clock,
+): ChooseSecurity {
+  const { feed, leaderElection } = config;
+  const { relay } = feed;
+  const { mode, files, secret } = relay.tls;
+  if (mode === "off") return plaintext;
+  if (mode === "files") return requireTls(tlsFiles(files), clock);
+  const place = tlsSecret(
+    { ...secret, namespace: secret.namespace || namespaceOf(relay.address, leaderElection.leaseNamespace) },
+    (name, signal) => readSecret(client, name, signal),
+  );
+  return mode === "auto" ? preferTls(place, clock) : requireTls(place, clock);
+}
+
+/** `service.namespace`, `service.namespace.svc` or longer; the chart reads it by the same rule (`pvo.relay`). */
+const SERVICE = /^[a-z0-9-]*[a-z][a-z0-9-]*\.([a-z0-9-]+)(?:\.svc(?:\..+)?)?$/;
+
+/** The namespace of the relay's Service: our own for a bare name, KubeArmor's own for an address that is no Service's. */
+function namespaceOf(address: string, ownNamespace: string): string {
+  const host = hostOf(address);
+  if (/^[a-z]([a-z0-9-]*[a-z0-9])?$/.test(host)) return ownNamespace;
+  return SERVICE.exec(host)?.[1] ?? "kubearmor";
+}

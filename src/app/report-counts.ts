@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// What every report tells in a few numbers, for the metrics.
+// Invariant: reads only; the numbers are those of the reports' summaries, and go on where a predecessor stopped.
+
+import type { Aggregator } from "../aggregate/aggregator.ts";
+import { levelOf, type SeverityThresholds } from "../report/render.ts";
+import type { ReportCounts } from "../telemetry/metrics-source.ts";
+
+/** Gives the counts of each report that has any, the oldest in memory first. */
+export function* reportCounts(aggregator: Aggregator, severity: SeverityThresholds): Iterable<ReportCounts> {
+  for (const ledger of aggregator.ledgers.values()) {
+    const { occurrences, prevented, allowed, unknown, lastUs } = ledger.totals;
+    if (occurrences === 0) continue;
+    yield {
+      namespace: ledger.namespace,
+      policy: ledger.policyName,
+      severity: levelOf(ledger.policy.facts().severity || undefined, severity),
+      outcomes: { Prevented: prevented, Allowed: allowed, Unknown: unknown },
+      lastSeenMs: lastUs / 1000,
+    };
+  }
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Owns the account of what became of every occurrence that was recorded.
+// Invariant: recorded = told + pending + Σ suppressed + Σ lost, at every moment.
+
+/** Why an occurrence makes no Event by intention. */
+export type SuppressReason =
+  /** It is about the default posture, and nobody asked for Events about that. */
+  | "default_posture"
+  /** The pod or node has had its share of new Events. */
+  | "rate_limited";
+
+/** Why an occurrence that should have been told was not. */
+export type LossReason =
+  /** The queue of Events to be created is full. */
+  | "queue_full"
+  /** The pod, the node or the namespace is gone. */
+  | "pod_gone"
+  /** The API server did not take it in five tries. */
+  | "retries_exhausted"
+  /** The API server refused it. */
+  | "refused"
+  /** There were more series than are kept. */
+  | "evicted"
+  /** The program stopped first. */
+  | "stopped";
+
+/** Counted in occurrences, but for `sent`, `retries`, `series` and `queued`. */
+export interface RecorderStats {
+  recorded: number;
+  told: number;
+  pending: number;
+  suppressed: Record<SuppressReason, number>;
+  lost: Record<LossReason, number>;
+  /** Events created and series patched in the API server. */
+  sent: { created: number; patched: number };
+  /** Requests that were tried again. */
+  retries: number;
+  /** Series kept now. */
+  series: number;
+  /** Series that wait for their turn now. */
+  queued: number;
+}
+
+/** The counters behind RecorderStats; what is pending or kept is read from the recorder when asked. */
+export type EventBooks = Omit<RecorderStats, "pending" | "series" | "queued">;
+
+/** EventCounters with nothing in them. */
+export function newEventCounters(): EventBooks {
+  return {
+    recorded: 0,
+    told: 0,
+    suppressed: { default_posture: 0, rate_limited: 0 },
+    lost: { queue_full: 0, pod_gone: 0, retries_exhausted: 0, refused: 0, evicted: 0, stopped: 0 },
+    sent: { created: 0, patched: 0 },
+    retries: 0,
+  };
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// PORT: Kubernetes Events as this operator sends them. "Event" means nothing else in this code base.
+// Invariant: an Event is best effort; recording one never waits and never throws.
+
+import type { Outcome } from "../api/v1alpha1.ts";
+
+/** What an Event is about. A node has no namespace; its Events live in `default`. */
+export type Regarding =
+  | { kind: "Pod" | "Deployment" | "Namespace"; namespace: string; name: string }
+  | { kind: "Node"; name: string };
+
+/** The report that an Event points to. */
+export interface RelatedReport {
+  kind: string;
+  namespace?: string;
+  name: string;
+  uid?: string;
+}
+
+/** Something that happened `count` times to a pod or a node since it was last told. */
+export interface EventUpdate {
+  regarding: Regarding;
+  /** Absent where no one report is meant (a throttle notice). */
+  related?: RelatedReport;
+  /** What makes a series: with `regarding`, these four; `outcome` is "Throttled" for a throttle notice, "StreamGap" for a gap. */
+  policy: string;
+  operation: string;
+  action: string;
+  outcome: Outcome | "Throttled" | "StreamGap";
+  /** One stable sentence, already sanitised; cut to 1,024 bytes before it is sent. */
+  note: string;
+  count: number;
+  /** Microseconds since the epoch. */
+  firstUs: number;
+  lastUs: number;
+}
+
+export interface EventRecorder {
+  /** Takes an occurrence into a bounded queue; what does not fit is counted as lost. */
+  record(occurrence: EventUpdate): void;
+}
+
+/** An Event to be created, in the terms of events.k8s.io/v1. */
+export interface NewEvent {
+  name: string;
+  namespace: string;
+  reason: string;
+  action: string;
+  note: string;
+  regarding: {
+    apiVersion: "v1" | "apps/v1";
+    kind: Regarding["kind"];
+    namespace?: string;
+    name: string;
+    uid: string;
+  };
+  related?: RelatedReport;
+  /** Microseconds since the epoch: the first occurrence. */
+  eventTimeUs: number;
+  /** Present when the series has more than one occurrence at creation. */
+  series?: { count: number; lastObservedUs: number };
+}
+
+export type EventResult =
+  | { kind: "sent" }
+  /** The Event to be patched is gone (its TTL ran out): create it anew. */
+  | { kind: "gone" }
+  /** The namespace is gone or terminating: drop, never retry. */
+  | { kind: "namespace_gone" }
+  | { kind: "retry"; message: string; retryAfterMs?: number }
+  | { kind: "refused"; message: string };
+
+/** The uid under which `kubectl describe` looks for Events (a mirror pod's is its mirror annotation). */
+export type UidResult =
+  | { kind: "found"; uid: string }
+  | { kind: "absent" }
+  | { kind: "retry"; message: string; retryAfterMs?: number }
+  | { kind: "refused"; message: string };
+
+/** PORT: where Events go. */
+export interface EventSink {
+  uidOf(regarding: Regarding, signal: AbortSignal): Promise<UidResult>;
+  create(event: NewEvent, signal: AbortSignal): Promise<EventResult>;
+  /** Sets the series of an Event that was created before. */
+  patchSeries(
+    ref: { namespace: string; name: string },
+    series: { count: number; lastObservedUs: number },
+    signal: AbortSignal,
+  ): Promise<EventResult>;
+}

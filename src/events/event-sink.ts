@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Owns how Events reach the Kubernetes API: events.k8s.io/v1, the uid looked up, a series patched.
+// Invariant: one request per call, no memory, no retry; the recorder decides what to do next.
+
+import { API_GROUP_VERSION, EVENT_REPORTER, FIELD_MANAGER } from "../api/names.ts";
+import { ApiError } from "../kube/api-error.ts";
+import { type ApiRequester, MERGE_PATCH, METADATA_ONLY } from "../kube/client.ts";
+import type { EventResult, EventSink, NewEvent, Regarding, UidResult } from "./event-recorder.ts";
+
+export interface EventSinkOptions {
+  client: ApiRequester;
+  /** Who reports, a pod's or host's name; cut to 128 bytes. */
+  reportingInstance: string;
+  /** Time limit of each call; default 10,000: an Event is not worth more. */
+  timeoutMs?: number;
+}
+
+/** A static pod's Events are kept under the uid that the kubelet gave it, which this annotation of its mirror holds. */
+const MIRROR_ANNOTATION = "kubernetes.io/config.mirror";
+const MAX_INSTANCE_BYTES = 128;
+const MAX_INT32 = 2 ** 31 - 1;
+
+/** Returns the sink that creates and patches Events through the API server. */
+export function createEventSink(options: EventSinkOptions): EventSink {
+  const { client } = options;
+  const timeoutMs = options.timeoutMs ?? 10_000;
+  const reportingInstance = cutToBytes(options.reportingInstance, MAX_INSTANCE_BYTES) || "unknown";
+
+  return {
+    async uidOf(regarding, signal) {
+      try {
+        const object = await client.request<{
+          metadata?: { uid?: string; annotations?: Record<string, string> };
+        }>({ method: "GET", path: regardingPath(regarding), accept: METADATA_ONLY, timeoutMs, signal });
+        const uid = object?.metadata?.annotations?.[MIRROR_ANNOTATION] || object?.metadata?.uid;
+        return uid ? { kind: "found", uid } : { kind: "refused", message: `${regarding.name} has no uid` };
+      } catch (error) {
+        return uidFailure(error, regarding);
+      }
+    },
+
+    async create(event, signal) {
+      try {
+        await client.request({
+          method: "POST",
+          path: eventsPath(event.namespace),
+          query: { fieldManager: FIELD_MANAGER },
+          body: eventBody(event, reportingInstance),
+          timeoutMs,
+          signal,
+        });
+        return { kind: "sent" };
+      } catch (error) {
+        // The name is ours alone, so an Event that exists already is this one, from a try whose answer was lost.
+        if (error instanceof ApiError && error.code === "AlreadyExists") return { kind: "sent" };
+        return failure(error);
+      }
+    },
+
+    async patchSeries(ref, series, signal) {
+      try {
+        await client.request({
+          method: "PATCH",
+          path: `${eventsPath(ref.namespace)}/${encodeURIComponent(ref.name)}`,
+          query: { fieldManager: FIELD_MANAGER },
+          contentType: MERGE_PATCH,
+          body: { series: seriesBody(series) },
+          timeoutMs,
+          signal,
+        });
+        return { kind: "sent" };
+      } catch (error) {
+        if (error instanceof ApiError && error.code === "NotFound") return { kind: "gone" };
+        return failure(error);
+      }
+    },
+  };
+}
+
+function eventBody(event: NewEvent, reportingInstance: string): object {
+  const { related } = event;
+  return {
+    apiVersion: "events.k8s.io/v1",
+    kind: "Event",
+    metadata: { name: event.name, namespace: event.namespace },
+    type: "Warning",
+    reason: event.reason,
+    action: event.action,
+    note: event.note,
+    regarding: event.regarding,
+    ...(related === undefined ? {} : { related: { apiVersion: API_GROUP_VERSION, ...related } }),
+    eventTime: microTime(event.eventTimeUs),
+    ...(event.series === undefined ? {} : { series: seriesBody(event.series) }),
+    reportingController: EVENT_REPORTER,
+    reportingInstance,
+  };
+}
+
+/** The API holds the count in 32 bits and refuses a series of less than two. */
+function seriesBody(series: { count: number; lastObservedUs: number }): object {
+  return {
+    count: Math.min(MAX_INT32, Math.max(2, series.count)),
+    lastObservedTime: microTime(series.lastObservedUs),
+  };
+}
+
+function eventsPath(namespace: string): string {
+  return `/apis/events.k8s.io/v1/namespaces/${encodeURIComponent(namespace)}/events`;
+}
+
+function regardingPath(regarding: Regarding): string {
+  const name = encodeURIComponent(regarding.name);
+  if (regarding.kind === "Node") return `/api/v1/nodes/${name}`;
+  const namespace = `namespaces/${encodeURIComponent(regarding.namespace)}`;
+  if (regarding.kind === "Namespace") return `/api/v1/${namespace}`;
+  if (regarding.kind === "Deployment") return `/apis/apps/v1/${namespace}/deployments/${name}`;
+  return `/api/v1/${namespace}/pods/${name}`;
+}
+
+function uidFailure(error: unknown, regarding: Regarding): UidResult {
+  if (!(error instanceof ApiError)) throw error;
+  // `kubectl describe node` looks under the node's name as well, so an operator that may not read nodes can do without.
+  const isFoundByName = regarding.kind === "Node" || regarding.kind === "Namespace";
+  if (error.code === "Forbidden" && isFoundByName) return { kind: "found", uid: regarding.name };
+  if (error.code === "NotFound" || error.code === "NamespaceGone") return { kind: "absent" };
+  const result = failure(error);
+  return result.kind === "retry" || result.kind === "refused" ? result : { kind: "absent" };
+}
+
+function failure(error: unknown): EventResult {
+  if (!(error instanceof ApiError)) throw error;
+  const { code, message, retryAfterMs } = error;
+  switch (code) {
+    case "NamespaceGone":
+      return { kind: "namespace_gone" };
+    case "Throttled":
+    case "Unavailable":
+    case "NotAnswered":
+    case "Conflict":
+      return { kind: "retry", message, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+    default:
+      return { kind: "refused", message };
+  }
+}
+
+/** RFC 3339 with six fraction digits, as metav1.MicroTime wants it. */
+function microTime(us: number): string {
+  const ms = Math.floor(us / 1000);
+  return new Date(ms).toISOString().replace("Z", `${String(us - ms * 1000).padStart(3, "0")}Z`);
+}
+
+function cutToBytes(text: string, maxBytes: number): string {
+  const bytes = Buffer.from(text, "utf8");
+  if (bytes.length <= maxBytes) return text;
+  let end = maxBytes;
+  while (end > 0 && ((bytes[end] ?? 0) & 0xc0) === 0x80) end -= 1;
+  return bytes.toString("utf8", 0, end);
+}

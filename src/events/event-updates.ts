@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// What a landed write has to tell as Events: one occurrence per violation and pod (or node) of that write.
+// Invariant: pure; Events follow what was written, so a report always says at least what its Events say.
+
+import type { Ledger } from "../aggregate/ledger.ts";
+import type { Tally } from "../aggregate/tally.ts";
+import type { Report } from "../api/v1alpha1.ts";
+import type { Identity, ThrottleNotice } from "../ingest/violation.ts";
+import type { EventUpdate, Regarding } from "./event-recorder.ts";
+
+/** The occurrences of the write in flight of `ledger`, which has just landed as `report`; not what is accepted. */
+export function toEventUpdates(ledger: Ledger, report: Report): EventUpdate[] {
+  const related = {
+    kind: report.kind,
+    name: report.metadata.name,
+    ...(ledger.namespace === undefined ? {} : { namespace: ledger.namespace }),
+    ...(report.metadata.uid === undefined ? {} : { uid: report.metadata.uid }),
+  };
+  const accepted = new Set(report.violations.filter((each) => each.accepted).map(({ id }) => id));
+  const open = [...ledger.inFlightEntries].filter(({ id }) => !accepted.has(id));
+  return open.flatMap((entry) => {
+    const { identity } = entry;
+    const what = note(ledger, identity);
+    return subjects(ledger, entry.inFlight, identity).map(({ regarding, count, firstUs, lastUs }) => ({
+      regarding,
+      related,
+      policy: ledger.policyName,
+      operation: identity.operation,
+      action: identity.action,
+      outcome: identity.outcome,
+      note: what,
+      count,
+      firstUs,
+      lastUs,
+    }));
+  });
+}
+
+/** The occurrence that tells an application team that its pod's alerts are muted. */
+export function throttleEventUpdate(notice: ThrottleNotice): EventUpdate | undefined {
+  const { namespace, pod, node } = notice;
+  const regarding = regardingOf(namespace, pod, node);
+  if (!regarding) return undefined;
+  const what = notice.container === "" ? regarding.kind.toLowerCase() : `container ${notice.container}`;
+  return {
+    regarding,
+    policy: "",
+    operation: "",
+    action: "",
+    outcome: "Throttled",
+    note:
+      `KubeArmor muted the alerts of this ${what} for up to ${notice.intervalSeconds} s: it raised more than ` +
+      `${notice.maxAlertsPerSec} in a second. Violations in that time are not counted.`,
+    count: 1,
+    firstUs: notice.timeUs,
+    lastUs: notice.timeUs,
+  };
+}
+
+interface Subject {
+  regarding: Regarding;
+  count: number;
+  firstUs: number;
+  lastUs: number;
+}
+
+function subjects({ namespace }: Ledger, tally: Tally | undefined, { workload }: Identity): Subject[] {
+  if (!tally) return [];
+  if (namespace !== undefined)
+    return [...tally.pods.values()].map((pod) => podSubject(namespace, pod, tally));
+  // A pod of a namespace that is gone, or of no Kubernetes at all, has nothing that an Event could be about.
+  if (workload.kind !== "Node") return [];
+  const regarding = { kind: "Node", name: workload.name } as const;
+  return [{ regarding, count: tally.occurrences, firstUs: tally.firstUs, lastUs: tally.lastUs }];
+}
+
+function podSubject(
+  namespace: string,
+  pod: { name: string; occurrences: number; lastUs: number },
+  tally: Tally,
+): Subject {
+  return {
+    regarding: { kind: "Pod", namespace, name: pod.name },
+    count: pod.occurrences,
+    firstUs: Math.min(tally.firstUs, pod.lastUs),
+    lastUs: pod.lastUs,
+  };
+}
+
+function regardingOf(namespace: string | undefined, pod: string, node: string): Regarding | undefined {
+  if (pod !== "") return namespace === undefined ? undefined : { kind: "Pod", namespace, name: pod };
+  return node === "" ? undefined : { kind: "Node", name: node };
+}
+
+const VERB = { Prevented: "was blocked", Allowed: "was not blocked", Unknown: "was reported" } as const;
+
+/** One sentence that stays the same for a series: what was done by what, whether it was stopped, by which policy. */
+function note(ledger: Ledger, identity: Identity): string {
+  const { severity, message } = ledger.policy.facts();
+  const what = [identity.operation, identity.resource].filter((part) => part !== "").join(" ");
+  const by = identity.source === "" ? "" : ` by ${identity.source}`;
+  const where = identity.container === "" ? "" : ` in container ${identity.container}`;
+  const how = severity === 0 ? "" : ` (severity ${severity})`;
+  const tail = message === "" ? "" : `: ${message}`;
+  return `${what}${by}${where} ${VERB[identity.outcome]}: policy ${ledger.policyName}${how}${tail}`;
+}

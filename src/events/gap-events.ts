@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Tells a long gap as an Event on the operator itself, while it lasts: that is when somebody can end it.
+// Invariant: one occurrence per gap, and none for a gap that ends before it is long.
+
+import type { Gap } from "../aggregate/stream-coverage.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { EventRecorder, Regarding } from "./event-recorder.ts";
+
+export interface GapEventsParts {
+  events: EventRecorder;
+  clock: Clock;
+  /** The operator's own Deployment or namespace; undefined where it is in none: then there are no such Events. */
+  self: Regarding | undefined;
+  /** How long a gap is, in milliseconds, before it is told. */
+  afterMs: number;
+}
+
+const WHAT = {
+  StreamDown: "KubeArmor's alert stream is down",
+  StreamEnded: "KubeArmor ended the alert stream and it could not be opened again",
+  Stalled: "the operator stood still",
+  NotRunning: "no operator ran",
+  Handover: "one replica took over from another",
+  JournalUnavailable: "the journal could not be kept",
+} as const;
+
+export class GapEvents {
+  readonly #parts: GapEventsParts;
+  readonly #waiting = new Map<Gap["kind"], () => void>();
+
+  constructor(parts: GapEventsParts) {
+    this.#parts = parts;
+  }
+
+  /** A gap began; it may be over already. */
+  began(gap: Gap): void {
+    const { clock, afterMs } = this.#parts;
+    this.ended(gap.kind);
+    const lastedMs = (gap.toMs ?? clock.nowMs()) - gap.fromMs;
+    if (lastedMs >= afterMs) this.#tell(gap);
+    else if (gap.toMs === undefined) {
+      this.#waiting.set(
+        gap.kind,
+        clock.after(afterMs - lastedMs, () => this.#tell(gap)),
+      );
+    }
+  }
+
+  /** The gap of this kind is over, told or not. */
+  ended(kind: Gap["kind"]): void {
+    this.#waiting.get(kind)?.();
+    this.#waiting.delete(kind);
+  }
+
+  /** Tells nothing more. */
+  stop(): void {
+    for (const kind of [...this.#waiting.keys()]) this.ended(kind);
+  }
+
+  #tell(gap: Gap): void {
+    const { clock, events, self, afterMs } = this.#parts;
+    this.#waiting.delete(gap.kind);
+    if (!self) return;
+    const seconds = Math.round(afterMs / 1000);
+    events.record({
+      regarding: self,
+      policy: "",
+      operation: gap.kind,
+      action: "",
+      outcome: "StreamGap",
+      note:
+        `No alert was read for more than ${seconds} s: ${WHAT[gap.kind]}. What happened meanwhile is in no report; ` +
+        "those that may be short of it have coverage.lowerBound true and tell from when to when.",
+      count: 1,
+      firstUs: Math.round(gap.fromMs * 1000),
+      lastUs: Math.round((gap.toMs ?? clock.nowMs()) * 1000),
+    });
+  }
+}

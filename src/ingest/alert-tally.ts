@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// PORT: the receiver of counted alerts: the aggregator, or in a standby the alerts that no report holds yet.
+
+import type { Occurrence } from "./occurrence.ts";
+import type { ThrottleNotice } from "./violation.ts";
+
+export interface AlertTally {
+  /**
+   * Counts one alert. `isDated` is false where its time is that of its arrival, not its own. Returns false where the
+   * bound on reports leaves no room for its report.
+   */
+  add(occurrence: Occurrence, isDated: boolean): boolean;
+  /** Marks every report that the muted pod or node concerns as a lower bound. Returns the number of reports. */
+  addThrottleNotice(notice: ThrottleNotice): number;
+}

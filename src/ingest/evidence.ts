@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The newest alert of a violation, kept as evidence: every field that says something the violation does not. It is kept
+// as it came and read only when somebody wants to see it: most alerts are followed by a newer one before that.
+// Invariant: what is read is redacted, sanitised, bounded; a field that was empty in the alert is absent. What is kept
+// unread is small, and bounded in number.
+
+import type { Alert, RawAlert } from "../api/alert.ts";
+import type { Evidence } from "../api/v1alpha1.ts";
+import { sanitize } from "../lib/sanitize.ts";
+import { type EpochUs, formatMicroTime, parseMicroTime } from "../lib/time.ts";
+import { toActivity } from "./decode.ts";
+import { PackedEvidence } from "./packed-evidence.ts";
+import { makeSafe, type Redact } from "./redact.ts";
+import type { Activity } from "./violation.ts";
+
+/** Evidence that can be read at any time. */
+export interface KeptEvidence {
+  readonly timeUs: EpochUs;
+  /** Returns it, redacted and sanitised. The caller must not change it. */
+  read(): Evidence;
+  /** Says that it is kept in a second place, so that neither may make room of it. */
+  share(): void;
+  /** It is wanted no more where it was: what it shares with others it does not weigh any longer. */
+  leave(): void;
+  /** An estimate of the heap that it takes, in bytes. */
+  readonly weight: number;
+}
+
+/** An alert that may become evidence, valid until the call that was given it returns. */
+export interface EvidenceSource {
+  /** Returns evidence that lasts; `room` is evidence that nobody wants any more. */
+  keep(timeUs: EpochUs, room: KeptEvidence | undefined): KeptEvidence;
+}
+
+/** Longer alerts are read at once: what is left of them is bounded. */
+const MAX_UNREAD_BYTES = 2048;
+/** With more kept unread the oldest is read: what is read is smaller, since it shares its texts with others. */
+const MAX_UNREAD = 8192;
+
+/** What a copy takes beside its bytes; measured on Node 24. */
+const COPY_BYTES = 320;
+const WRAPPED_BYTES = 70;
+
+/** Evidence as a stored report has it. */
+export function storedEvidence(evidence: Evidence): KeptEvidence {
+  return new PackedEvidence(parseMicroTime(evidence.time) ?? 0, evidence);
+}
+
+/** A whole alert as evidence; `activity` is what decode has found in it. */
+export class AlertSource implements EvidenceSource {
+  readonly #alert: Alert;
+  readonly #activity: Activity;
+  readonly #redact: Redact;
+
+  constructor(alert: Alert, activity: Activity, redact: Redact) {
+    this.#alert = alert;
+    this.#activity = activity;
+    this.#redact = redact;
+  }
+
+  keep(timeUs: EpochUs): KeptEvidence {
+    return new PackedEvidence(timeUs, evidenceOf(this.#alert, timeUs, this.#redact, this.#activity));
+  }
+}
+
+/** The alert that a reader has just found in a message as evidence; one source serves all of them. */
+export class RawSource implements EvidenceSource {
+  readonly #redact: Redact;
+  /** What was kept last, in a ring. */
+  readonly #unread: UnreadEvidence[] = [];
+  #next = 0;
+  #raw: RawAlert | undefined;
+
+  constructor(redact: Redact) {
+    this.#redact = redact;
+  }
+
+  of(raw: RawAlert): this {
+    this.#raw = raw;
+    return this;
+  }
+
+  keep(timeUs: EpochUs, room: KeptEvidence | undefined): KeptEvidence {
+    const raw = this.#raw as RawAlert;
+    const { length } = raw.bytes;
+    if (length > MAX_UNREAD_BYTES) {
+      return new PackedEvidence(timeUs, evidenceOf(raw.read(raw.bytes), timeUs, this.#redact));
+    }
+    if (room instanceof UnreadEvidence && room.refill(raw, timeUs)) return room;
+    const kept = new UnreadEvidence(raw, timeUs, this.#redact);
+    this.#unread[this.#next]?.pack();
+    this.#unread[this.#next] = kept;
+    this.#next = (this.#next + 1) % MAX_UNREAD;
+    return kept;
+  }
+}
+
+/** A copy of a message, read when it is wanted; what has been read takes the place of the bytes. */
+class UnreadEvidence implements KeptEvidence {
+  timeUs: EpochUs;
+  readonly #reader: RawAlert;
+  readonly #redact: Redact;
+  #kept: Uint8Array | PackedEvidence;
+  #length: number;
+  #isShared = false;
+
+  constructor(raw: RawAlert, timeUs: EpochUs, redact: Redact) {
+    this.timeUs = timeUs;
+    // A small Buffer is a part of a larger one; an array of its own would be twice as large.
+    this.#kept = Buffer.from(raw.bytes);
+    this.#length = raw.bytes.length;
+    this.#reader = raw;
+    this.#redact = redact;
+  }
+
+  read(): Evidence {
+    return this.pack() ?? (this.#kept as PackedEvidence).read();
+  }
+
+  /** Reads what is unread, and returns it; undefined where it has been read before. */
+  pack(): Evidence | undefined {
+    if (!(this.#kept instanceof Uint8Array)) return undefined;
+    const alert = this.#reader.read(this.#kept.subarray(0, this.#length));
+    const evidence = evidenceOf(alert, this.timeUs, this.#redact);
+    this.#kept = new PackedEvidence(this.timeUs, evidence);
+    return evidence;
+  }
+
+  leave(): void {
+    if (this.#kept instanceof PackedEvidence) this.#kept.leave();
+  }
+
+  share(): void {
+    this.#isShared = true;
+  }
+
+  get weight(): number {
+    return this.#kept instanceof Uint8Array
+      ? COPY_BYTES + this.#kept.length
+      : WRAPPED_BYTES + this.#kept.weight;
+  }
+
+  /** Takes another message in the place of this one; returns false where there is no room for it. */
+  refill({ bytes }: RawAlert, timeUs: EpochUs): boolean {
+    const kept = this.#kept;
+    if (this.#isShared || !(kept instanceof Uint8Array) || bytes.length > kept.length) return false;
+    kept.set(bytes);
+    this.#length = bytes.length;
+    this.timeUs = timeUs;
+    return true;
+  }
+}
+
+/** Builds the evidence of one alert that was taken for a violation at `timeUs`, its fields as EVIDENCE_ORDER has them. */
+export function evidenceOf(
+  alert: Alert,
+  timeUs: EpochUs,
+  redact: Redact,
+  activity: Activity = toActivity(alert, makeSafe(redact)),
+): Evidence {
+  const safe = makeSafe(redact);
+  const { source, resource } = activity;
+  const isProcess = alert.Operation === "Process";
+  const command = isProcess ? resource : source;
+  return {
+    time: formatMicroTime(timeUs),
+    ...textFields(alert, safe),
+    ...numberFields(alert),
+    ...text("command", command),
+    ...text("source", isProcess && source !== activity.foldedSource ? source : ""),
+    ...text("resource", isProcess || resource === activity.foldedResource ? "" : resource),
+    ...text("data", safe(alert.Data)),
+    ...hashes(alert),
+  };
+}
+
+const TEXT_FIELDS = [
+  ["type", "Type"],
+  ["result", "Result"],
+  ["cluster", "ClusterName"],
+  ["node", "HostName"],
+  ["nodeId", "NodeID"],
+  ["pod", "PodName"],
+  ["labels", "Labels"],
+  ["containerId", "ContainerID"],
+  ["image", "ContainerImage"],
+  ["process", "ProcessName"],
+  ["parent", "ParentProcessName"],
+  ["user", "UserName"],
+  ["cwd", "Cwd"],
+  ["tty", "TTY"],
+  ["execId", "ExecID"],
+  ["execName", "ExecutableName"],
+  ["enforcer", "Enforcer"],
+  ["kubearmorVersion", "KubeArmorVersion"],
+] as const;
+
+/** What a process chose, and may have put a secret in. */
+const CHOSEN_FIELDS: ReadonlySet<string> = new Set(["ProcessName", "ParentProcessName", "Cwd"]);
+
+function textFields(alert: Alert, safe: (text: string) => string): Partial<Evidence> {
+  const out: Partial<Record<(typeof TEXT_FIELDS)[number][0], string>> = {};
+  for (const [name, field] of TEXT_FIELDS) {
+    const value = CHOSEN_FIELDS.has(field) ? safe(alert[field]) : sanitize(alert[field]);
+    if (value !== "") out[name] = value;
+  }
+  return out;
+}
+
+function numberFields(alert: Alert): Partial<Evidence> {
+  const out: Partial<Evidence> = {};
+  if (isId(alert.PID)) out.pid = alert.PID;
+  if (isId(alert.PPID)) out.ppid = alert.PPID;
+  if (isId(alert.HostPID)) out.hostPid = alert.HostPID;
+  if (isId(alert.HostPPID)) out.hostPpid = alert.HostPPID;
+  // 0 is root, and absent on the wire is 0 too: it says something only where there was a process. The wire has it
+  // signed, so that ids above 2147483647 come as negative numbers.
+  if (isInt32(alert.UID) && alert.UID !== 0) out.uid = alert.UID;
+  else if (alert.UID === 0 && (isId(alert.PID) || isId(alert.HostPID))) out.uid = 0;
+  return out;
+}
+
+function isId(value: number): boolean {
+  return isInt32(value) && value > 0;
+}
+
+/** Whether the API server will take the number: the schema refuses anything else. */
+function isInt32(value: number): boolean {
+  return (value | 0) === value;
+}
+
+function hashes(alert: Alert): Partial<Evidence> {
+  const found = {
+    ...text("algorithm", sanitize(alert.HashAlgo, 64)),
+    ...text("process", sanitize(alert.ProcessHash, 256)),
+    ...text("parent", sanitize(alert.ParentHash, 256)),
+    ...text("resource", sanitize(alert.ResourceHash, 256)),
+  };
+  return Object.keys(found).length === 0 ? {} : { hashes: found };
+}
+
+function text<K extends string>(name: K, value: string): { [P in K]?: string } {
+  return value === "" ? {} : ({ [name]: value } as { [P in K]?: string });
+}

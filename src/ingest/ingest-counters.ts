@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// What came in and what became of it. The law: received = counted + duplicates + throttle notices + Σ rejected.
+// Invariant: each alert raises `received` and exactly one of the others.
+
+import type { SourceRejection } from "../api/alert-stream.ts";
+import type { DecodeRejection } from "./violation.ts";
+
+/** `too_many_reports`: its report would be one more than memory.maxReports. */
+export type Rejection = SourceRejection | DecodeRejection | "too_many_reports";
+
+/** Every reason, so that each shows as 0 from the start. */
+const NONE: Readonly<Record<Rejection, number>> = {
+  no_policy: 0,
+  invalid_wire: 0,
+  message_too_large: 0,
+  invalid_json: 0,
+  not_an_alert: 0,
+  line_too_long: 0,
+  too_many_reports: 0,
+};
+
+export const REJECTIONS = Object.keys(NONE) as readonly Rejection[];
+
+export class IngestCounters {
+  received = 0;
+  counted = 0;
+  duplicates = 0;
+  throttleNotices = 0;
+  readonly rejected: Record<Rejection, number> = { ...NONE };
+
+  get rejectedTotal(): number {
+    return Object.values(this.rejected).reduce((sum, n) => sum + n, 0);
+  }
+
+  /** Whether the law holds. */
+  get isReconciled(): boolean {
+    return this.received === this.counted + this.duplicates + this.throttleNotices + this.rejectedTotal;
+  }
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// A time in which no journal could be kept, as the reports tell it: those whose counts only memory held meanwhile.
+// Invariant: each such report is marked once per outage, and no other report is.
+
+import type { Aggregator } from "../aggregate/aggregator.ts";
+import type { Ledger } from "../aggregate/ledger.ts";
+import { reportKey } from "../ingest/violation.ts";
+import type { EpochUs } from "../lib/time.ts";
+import type { Recovered } from "./journal.ts";
+
+const KIND = "JournalUnavailable";
+
+/** Milliseconds since the epoch. */
+export interface PastOutage {
+  kind: typeof KIND;
+  fromMs: number;
+  toMs: number;
+}
+
+export class JournalOutage {
+  readonly #fromMs: number;
+  readonly #marked = new Set<Ledger>();
+
+  constructor(fromMs: number) {
+    this.#fromMs = fromMs;
+  }
+
+  /** Marks the reports with unwritten counts that are not in the journal. */
+  mark(aggregator: Aggregator, isUnprotected: (ledger: Ledger) => boolean): void {
+    aggregator.addGap(KIND, usOf(this.#fromMs), undefined, (ledger) => {
+      if (this.#marked.has(ledger) || ledger.unwritten === 0 || !isUnprotected(ledger)) return false;
+      this.#marked.add(ledger);
+      return true;
+    });
+  }
+
+  ended(aggregator: Aggregator | undefined, nowMs: number): PastOutage {
+    aggregator?.endGap(KIND, usOf(this.#fromMs), usOf(nowMs));
+    return { kind: KIND, fromMs: this.#fromMs, toMs: nowMs };
+  }
+}
+
+/** Marks the reports of which a journal held something that came to light too late to be continued. */
+export function markLost(aggregator: Aggregator, { reports, readUntilMs }: Recovered, nowMs: number): void {
+  const keys = new Set(reports.map(keyOf));
+  aggregator.addGap(KIND, usOf(readUntilMs || nowMs), usOf(nowMs), (ledger) => keys.has(keyOf(ledger)));
+}
+
+/** The report's key, as by reportKey. */
+export function keyOf(report: { namespace: string | undefined; policyName: string }): string {
+  return reportKey(report.namespace, report.policyName);
+}
+
+function usOf(ms: number): EpochUs {
+  return Math.round(ms * 1000);
+}

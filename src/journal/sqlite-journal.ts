@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The journal as an SQLite file of one process.
+// Invariant: with `synchronous=OFF` a batch is in the kernel's hands when `write` returns: it survives the death of the
+// process, not of the machine. Of a file that a machine's death broke nothing is believed.
+
+import { renameSync, rmSync, statSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
+import { type Batch, type Journal, JournalError, type OpenJournal, type Recovered } from "./journal.ts";
+import { readAll } from "./journal-rows-in.ts";
+import { BatchWriter } from "./journal-rows-out.ts";
+
+export interface SqliteOptions {
+  /** The file; its directory must exist. Two more files appear beside it. */
+  path: string;
+  /** Of the file; the log of changes beside it can be some megabytes. */
+  maxBytes: number;
+}
+
+const VERSION = 1;
+const PAGE_BYTES = 4096;
+
+const SCHEMA = `
+CREATE TABLE IF NOT EXISTS life (one INTEGER PRIMARY KEY CHECK (one = 1), writer_id TEXT NOT NULL,
+  read_until_ms REAL NOT NULL, last_seq INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS report (id INTEGER PRIMARY KEY, namespace TEXT, policy TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS layer (report INTEGER, seq INTEGER, totals TEXT NOT NULL, policy TEXT NOT NULL,
+  PRIMARY KEY (report, seq)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS violation (report INTEGER, seq INTEGER, key TEXT, occurrences INTEGER NOT NULL,
+  first_us INTEGER NOT NULL, last_us INTEGER NOT NULL, evidence TEXT, PRIMARY KEY (report, seq, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS pod (report INTEGER, seq INTEGER, violation TEXT, key TEXT, name TEXT NOT NULL,
+  node TEXT NOT NULL, occurrences INTEGER NOT NULL, last_us INTEGER NOT NULL,
+  PRIMARY KEY (report, seq, violation, key)) WITHOUT ROWID;
+PRAGMA user_version = ${VERSION};
+`;
+
+/** Returns a function that opens the journal in a file. A file that is broken is put aside, as `….broken`. */
+export function sqliteJournal(options: SqliteOptions): OpenJournal {
+  return () => {
+    try {
+      return new SqliteJournal(options, undefined);
+    } catch (error) {
+      if (!isBroken(error)) throw asJournalError(error, options.path);
+      return openAnew(options, messageOf(error));
+    }
+  };
+}
+
+function openAnew(options: SqliteOptions, why: string): Journal {
+  const { path } = options;
+  try {
+    renameSync(path, `${path}.broken`);
+    for (const part of ["-wal", "-shm"]) rmSync(path + part, { force: true });
+    return new SqliteJournal(options, `${path} is broken (${why}) and was put aside as ${path}.broken`);
+  } catch (error) {
+    throw asJournalError(error, path);
+  }
+}
+
+class SqliteJournal implements Journal {
+  readonly recovered: Recovered | undefined;
+  readonly lost: string | undefined;
+  readonly #path: string;
+  readonly #db: DatabaseSync;
+  readonly #inode: number;
+  #writer: BatchWriter;
+
+  constructor({ path, maxBytes }: SqliteOptions, lost: string | undefined) {
+    this.#path = path;
+    this.lost = lost;
+    this.#db = new DatabaseSync(path, { timeout: 0 });
+    try {
+      prepare(this.#db, maxBytes, path);
+      this.recovered = readAll(this.#db);
+      this.#writer = new BatchWriter(this.#db);
+      this.#inode = statSync(path).ino;
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  get bytes(): number {
+    const size = (suffix: string) => statSync(this.#path + suffix, { throwIfNoEntry: false })?.size ?? 0;
+    return size("") + size("-wal");
+  }
+
+  begin(writerId: string): void {
+    this.#guard(() => {
+      this.#transaction(() => {
+        this.#db.exec("DELETE FROM report; DELETE FROM layer; DELETE FROM violation; DELETE FROM pod");
+        this.#db.prepare("INSERT OR REPLACE INTO life VALUES (1, ?, 0, 0)").run(writerId);
+      });
+      this.#writer = new BatchWriter(this.#db);
+    });
+  }
+
+  write(batch: Batch): void {
+    this.#guard(() => {
+      // A file that was deleted can still be written, and nobody will ever find it.
+      if (statSync(this.#path, { throwIfNoEntry: false })?.ino !== this.#inode) {
+        throw new JournalError("gone", `${this.#path} is gone, or is another file now`);
+      }
+      try {
+        this.#transaction(() => this.#writer.write(batch));
+      } catch (error) {
+        this.#writer.forget();
+        throw error;
+      }
+    });
+  }
+
+  close(): void {
+    try {
+      this.#db.close();
+    } catch (error) {
+      // Of a volume that is gone there is nothing to close.
+      if (!(error instanceof Error)) throw error;
+    }
+  }
+
+  #transaction(work: () => void): void {
+    this.#db.exec("BEGIN IMMEDIATE");
+    try {
+      work();
+      this.#db.exec("COMMIT");
+    } catch (error) {
+      // Some errors have ended the transaction already.
+      if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
+      throw error;
+    }
+  }
+
+  #guard(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      throw asJournalError(error, this.#path);
+    }
+  }
+}
+
+function prepare(db: DatabaseSync, maxBytes: number, path: string): void {
+  // One process, so no memory that is shared, and a second one is told so.
+  db.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF");
+  const version = numberOf(db, "PRAGMA user_version");
+  if (version > VERSION) {
+    const message = `${path} was written by a newer version of this program (format ${version}): delete it or update`;
+    throw new JournalError("newer", message);
+  }
+  db.exec(
+    `PRAGMA max_page_count = ${Math.floor(maxBytes / PAGE_BYTES)}; PRAGMA journal_size_limit = ${2 ** 22}`,
+  );
+  const check = db.prepare("PRAGMA quick_check(1)").get();
+  const found = String(Object.values(check ?? {})[0]);
+  if (found !== "ok") throw new BrokenFile(found);
+  db.exec(`BEGIN IMMEDIATE; ${SCHEMA} COMMIT`);
+}
+
+function numberOf(db: DatabaseSync, sql: string): number {
+  return Number(Object.values(db.prepare(sql).get() ?? {})[0]);
+}
+
+class BrokenFile extends Error {}
+
+/** Primary result codes of SQLite (sqlite.org/rescode.html). */
+const SQLITE = { BUSY: 5, LOCKED: 6, CORRUPT: 11, FULL: 13, NOTADB: 26 } as const;
+
+function codeOf(error: unknown): number {
+  const code = (error as { errcode?: unknown }).errcode;
+  // The low byte is the primary code.
+  return typeof code === "number" ? code & 0xff : -1;
+}
+
+function isBroken(error: unknown): boolean {
+  const code = codeOf(error);
+  return (
+    error instanceof BrokenFile ||
+    error instanceof SyntaxError ||
+    code === SQLITE.CORRUPT ||
+    code === SQLITE.NOTADB
+  );
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function asJournalError(error: unknown, path: string): JournalError {
+  if (error instanceof JournalError) return error;
+  const why = messageOf(error);
+  switch (codeOf(error)) {
+    case SQLITE.FULL:
+      return new JournalError("full", `no room for ${path}: make the volume or journal.maxBytes larger`, {
+        cause: error,
+      });
+    case SQLITE.BUSY:
+    case SQLITE.LOCKED:
+      return new JournalError("locked", `${path} is in use by another process`, { cause: error });
+    default:
+      return new JournalError("failed", `${path}: ${why}`, { cause: error });
+  }
+}

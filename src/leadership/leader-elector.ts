@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Owns which of several replicas leads: an election on a Lease that gets along with client-go's.
+// Invariant: leading ends, by this process's own clock, before the others may take the Lease; each term ends once, with
+// a reason.
+
+import { ApiError, type ApiErrorCode } from "../kube/api-error.ts";
+import type { ApiRequester } from "../kube/client.ts";
+import type { Deadline } from "../kube/deadline.ts";
+import { assert } from "../lib/assert.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Logger } from "../lib/logger.ts";
+import { type LeaseCall, LeaseStore } from "./lease.ts";
+import { isOvertaken, JITTER_FACTOR, LeaseClaim } from "./lease-claim.ts";
+
+export interface LeaderElectorOptions {
+  /** Where the Lease is; the Lease is created, its namespace is not. */
+  namespace: string;
+  name: string;
+  /** The holder's name in the Lease; not empty. */
+  identity: string;
+  /** How long the others wait for a sign of life; the Lease holds it in seconds, rounded up. */
+  leaseDurationMs: number;
+  /** How long a leader goes on after the last renewal that succeeded; less than leaseDurationMs. */
+  renewDeadlineMs: number;
+  /** Time between two tries; 1.2 times it is less than renewDeadlineMs. */
+  retryPeriodMs: number;
+  /** Whether this replica could take over now without a gap; default always. One that could not lets others go first. */
+  isWarm?: () => boolean;
+  /** Before when everything counted is written; told with each renewal. Default: the Lease doesn't say. */
+  persistedUntilMs?: () => number | undefined;
+}
+
+/** Only a person can mend these. */
+const REFUSED: readonly ApiErrorCode[] = [
+  "Forbidden",
+  "NamespaceGone",
+  "NotServed",
+  "Unauthorized",
+  "Invalid",
+];
+
+interface Term {
+  controller: AbortController;
+  deadline: Deadline;
+}
+
+/** A replica for one Lease; it may lead, lose and try again. */
+export class LeaderElector {
+  readonly #options: LeaderElectorOptions;
+  readonly #lease: string;
+  readonly #store: LeaseStore;
+  readonly #claim: LeaseClaim;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #requestTimeoutMs: number;
+  readonly #released = new AbortController();
+
+  #term: Term | undefined;
+  /** The loop that runs; never rejects. */
+  #work: Promise<unknown> = Promise.resolve();
+  #isAcquiring = false;
+  #releasing: Promise<void> | undefined;
+  #problem: string | undefined;
+  #retryAfterMs = 0;
+  /** What was logged of the present trouble. */
+  readonly #told = new Set<ApiErrorCode>();
+
+  constructor(options: LeaderElectorOptions, client: ApiRequester, clock: Clock, logger: Logger) {
+    const { namespace, name, identity, leaseDurationMs, renewDeadlineMs, retryPeriodMs } = options;
+    assert(identity !== "", "a replica has an identity");
+    assert(leaseDurationMs > renewDeadlineMs, "leaseDurationMs is more than renewDeadlineMs");
+    assert(retryPeriodMs > 0, "retryPeriodMs is more than 0");
+    assert(
+      renewDeadlineMs > retryPeriodMs * JITTER_FACTOR,
+      "renewDeadlineMs is more than 1.2 × retryPeriodMs",
+    );
+    this.#options = options;
+    this.#lease = `${namespace}/${name}`;
+    this.#clock = clock;
+    this.#logger = logger;
+    // client-go's rule: a server that hangs leaves time for a second try.
+    this.#requestTimeoutMs = renewDeadlineMs / 2;
+    this.#store = new LeaseStore(client, namespace, name);
+    const onHolder = (holder: string) =>
+      logger.info({ lease: this.#lease, holder }, "another replica holds the Lease");
+    this.#claim = new LeaseClaim({ ...options, onHolder }, this.#store, clock);
+  }
+
+  /**
+   * Whether this process leads, by its clock at this very moment; look at it before every guarded write. After a
+   * standstill it is right at once, while the term's signal aborts a few milliseconds later.
+   */
+  get isLeader(): boolean {
+    return this.#term !== undefined && !this.#term.deadline.isOver;
+  }
+
+  /** Whom the Lease named when it was last seen; undefined when it was not seen, or nobody held it. */
+  get holder(): string | undefined {
+    return this.#claim.holder;
+  }
+
+  /** What the Lease tells of the leader, and told of the one before this process. */
+  get told(): Pick<LeaseClaim, "predecessor" | "persistedUntilMs"> {
+    return this.#claim;
+  }
+
+  /** Why the last try failed and what to do, in a sentence; undefined when it did not, be it in finding another leader. */
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
+  /**
+   * Waits until this process leads, and then renews the Lease in the background. Returns a signal that aborts when
+   * leadership is lost or released, with a sentence as its reason; undefined when `signal` aborted, or `release` was
+   * called, first. May be called again after a loss. Never rejects. Call `release` in the end, whatever came of it.
+   */
+  async acquire(signal: AbortSignal): Promise<AbortSignal | undefined> {
+    return await this.#waitToLead(signal, true);
+  }
+
+  /**
+   * Waits until this process leads again after a loss, as long as the Lease was in no other hands meanwhile: then
+   * nobody else can have written. Returns undefined as soon as it was, and otherwise as `acquire` does. Never rejects.
+   */
+  async regain(signal: AbortSignal): Promise<AbortSignal | undefined> {
+    return await this.#waitToLead(signal, false);
+  }
+
+  async #waitToLead(signal: AbortSignal, mayTake: boolean): Promise<AbortSignal | undefined> {
+    assert(!this.#isAcquiring, "acquire and regain run once at a time");
+    this.#noticeLapse();
+    if (this.#term !== undefined) return this.#term.controller.signal;
+    this.#isAcquiring = true;
+    const acquiring = this.#acquire(AbortSignal.any([signal, this.#released.signal]), mayTake);
+    this.#work = acquiring;
+    const term = await acquiring;
+    this.#isAcquiring = false;
+    return term?.controller.signal;
+  }
+
+  /**
+   * Ends leadership at once and frees the Lease for the others; call it when all guarded work has stopped.
+   *
+   * Takes about half of renewDeadlineMs at most and never rejects: a Lease that can't be freed expires by itself. This
+   * elector can't lead again.
+   */
+  release(): Promise<void> {
+    this.#releasing ??= this.#release();
+    return this.#releasing;
+  }
+
+  async #acquire(giveUp: AbortSignal, mayTake: boolean): Promise<Term | undefined> {
+    while (!giveUp.aborted && (mayTake || !this.#claim.isLost)) {
+      const deadline = await this.#attempt(giveUp, mayTake);
+      // A process that stood still may get the answer when it is worth nothing any more.
+      if (deadline !== undefined && !deadline.isOver && !giveUp.aborted) return this.#lead(deadline);
+      deadline?.cancel();
+      const pauseMs = this.#options.retryPeriodMs * (1 + JITTER_FACTOR * this.#clock.random());
+      await this.#clock.sleep(Math.max(pauseMs, this.#retryAfterMs), giveUp);
+    }
+    this.#claim.forget();
+    return undefined;
+  }
+
+  #lead(deadline: Deadline): Term {
+    const term = { controller: new AbortController(), deadline };
+    this.#term = term;
+    this.#logger.info({ lease: this.#lease, holder: this.#options.identity }, "leading");
+    this.#work = this.#keepLeading(term);
+    return term;
+  }
+
+  async #keepLeading(term: Term): Promise<void> {
+    const { retryPeriodMs } = this.#options;
+    const { signal } = term.controller;
+    let pauseMs = retryPeriodMs;
+    for (;;) {
+      await this.#clock.sleep(pauseMs, signal);
+      if (signal.aborted) return;
+      const startedMs = this.#clock.nowMs();
+      const deadline = await this.#attempt(signal, false);
+      // First of all, for a term that was over for a moment stays over.
+      this.#noticeLapse();
+      if (signal.aborted) {
+        deadline?.cancel();
+        return;
+      }
+      if (deadline !== undefined) {
+        term.deadline.cancel();
+        term.deadline = deadline;
+      } else if (this.#claim.isLost) {
+        const { holder } = this.#claim;
+        this.#endTerm(
+          `the Lease ${this.#lease} was ${holder ? `taken by ${holder}` : "freed by somebody else"}`,
+        );
+        return;
+      }
+      // A try that took long is followed by the next at once: time runs.
+      pauseMs = Math.min(retryPeriodMs, Math.max(0, startedMs + retryPeriodMs - this.#clock.nowMs()));
+    }
+  }
+
+  /** One try to take or to keep the Lease; returns the deadline that it won. Never rejects. */
+  async #attempt(signal: AbortSignal, mayTake: boolean): Promise<Deadline | undefined> {
+    this.#retryAfterMs = 0;
+    try {
+      const deadline = await this.#claim.take({
+        mayTake,
+        isWarm: this.#options.isWarm ?? (() => true),
+        nextCall: () => this.#nextCall(signal),
+        onDeadline: () => this.#noticeLapse(),
+      });
+      this.#succeeded();
+      return deadline;
+    } catch (error) {
+      if (!signal.aborted) this.#failed(error);
+      return undefined;
+    }
+  }
+
+  #nextCall(signal: AbortSignal): LeaseCall {
+    this.#noticeLapse();
+    const leftMs = this.#term?.deadline.leftMs ?? this.#requestTimeoutMs;
+    return { signal, timeoutMs: Math.max(1, Math.min(this.#requestTimeoutMs, leftMs)) };
+  }
+
+  #noticeLapse(): void {
+    const term = this.#term;
+    if (!term?.deadline.isOver) return;
+    const { renewDeadlineMs, retryPeriodMs } = this.#options;
+    const why =
+      term.deadline.leftMs < -retryPeriodMs
+        ? "this process stood still, or its clock was set"
+        : (this.#problem ?? "the API server has not answered in time");
+    this.#endTerm(`the Lease ${this.#lease} was not renewed for ${renewDeadlineMs / 1000} s: ${why}`);
+  }
+
+  #endTerm(reason: string, isWanted = false): void {
+    const term = this.#term;
+    if (term === undefined) return;
+    this.#term = undefined;
+    term.deadline.cancel();
+    const fields = { lease: this.#lease, reason };
+    if (isWanted) this.#logger.info(fields, "no longer leading");
+    else this.#logger.warn(fields, "no longer leading: this replica stops writing");
+    term.controller.abort(reason);
+  }
+
+  #failed(thrown: unknown): void {
+    const error =
+      thrown instanceof ApiError ? thrown : new ApiError("Unknown", String(thrown), { cause: thrown });
+    const { code } = error;
+    const fields: Record<string, unknown> = { lease: this.#lease, answer: error.message };
+    if (isOvertaken(error)) {
+      this.#logger.debug(fields, "the Lease has changed meanwhile: will read it again");
+      return;
+    }
+    const advice = this.#store.advice(code);
+    this.#problem = advice === undefined ? error.message : `${error.message}; ${advice}`;
+    this.#retryAfterMs = error.retryAfterMs ?? 0;
+    if (this.#told.has(code)) return;
+    this.#told.add(code);
+    if (advice !== undefined) fields["advice"] = advice;
+    const level = REFUSED.includes(code) ? "error" : "warn";
+    const message =
+      this.#term === undefined
+        ? "no access to the Lease: this replica does not lead; will try again"
+        : "the Lease can't be renewed: leading ends unless a try succeeds in time";
+    this.#logger[level](fields, message);
+  }
+
+  #succeeded(): void {
+    this.#problem = undefined;
+    if (this.#told.size === 0) return;
+    this.#told.clear();
+    this.#logger.info({ lease: this.#lease }, "access to the Lease again");
+  }
+
+  async #release(): Promise<void> {
+    this.#released.abort();
+    this.#endTerm(`the Lease ${this.#lease} is being released`, true);
+    const limit = new AbortController();
+    const cancelLimit = this.#clock.after(this.#requestTimeoutMs, () => limit.abort());
+    try {
+      await this.#work;
+      const wasHeld = await this.#claim.free({ signal: limit.signal, timeoutMs: this.#requestTimeoutMs });
+      if (wasHeld) this.#logger.info({ lease: this.#lease }, "the Lease is free for another replica");
+    } catch (error) {
+      const answer = error instanceof Error ? error.message : String(error);
+      this.#logger.warn({ lease: this.#lease, answer }, "the Lease can't be freed: it expires by itself");
+    } finally {
+      cancelLimit();
+      this.#claim.forget();
+    }
+  }
+}

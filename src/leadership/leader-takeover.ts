@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// How counting begins: from the stored reports, and from what was read while another replica led.
+// Invariant: the stored reports become the base of the ledgers in one step, with all that was read before it; where it
+// is not certain that this replica has read whatever the one before it had not written, every report says so.
+
+import type { Aggregator } from "../aggregate/aggregator.ts";
+import type { Ledger } from "../aggregate/ledger.ts";
+import { type Gap, type StreamCoverage, toUs } from "../aggregate/stream-coverage.ts";
+import type { Report } from "../api/v1alpha1.ts";
+import type { AlertTally } from "../ingest/alert-tally.ts";
+import { reportKey } from "../ingest/violation.ts";
+import type { Journaling } from "../journal/journal-writer.ts";
+import { type Clock, fullJitter } from "../lib/clock.ts";
+import type { Logger } from "../lib/logger.ts";
+import { parseMicroTime } from "../lib/time.ts";
+import type { ReportController } from "../reconcile/report-controller.ts";
+import { fenceId, type Mark, marksOf, persistedSeq } from "../reconcile/watermark.ts";
+import { isNamedRight } from "../report/parse.ts";
+import { type ReportObserver, type ReportSink, SinkError } from "../sinks/report-sink.ts";
+import { fenceAll } from "./fence.ts";
+import { PersistedUntil, UNKNOWN_MS } from "./persisted-until.ts";
+import { Standby, type StandbyCounters, type StandbyOptions } from "./standby.ts";
+
+/** The leader before this one, as it told of itself last. */
+export interface PreviousLeader {
+  /** Everything that it counted before this time is in the stored reports; undefined: nobody knows. */
+  persistedUntilMs: number | undefined;
+}
+
+export interface TakeoverOptions {
+  /** Undefined where there is no other replica. */
+  standby: StandbyOptions | undefined;
+  writerId: string | undefined;
+}
+
+export interface TakeoverParts {
+  sink: ReportSink;
+  clock: Clock;
+  logger: Logger;
+  aggregator: Aggregator;
+  coverage: StreamCoverage;
+  writer: () => ReportController;
+  journaling: Journaling | undefined;
+  onGap: (gap: Gap) => void;
+}
+
+const LIST_RETRY_MAX_MS = 10_000;
+/** For clocks of two nodes that differ, and for alerts that reach one replica later than the other. */
+const IN_STEP_MS = 5000;
+
+export class LeaderTakeover {
+  /** Why the stored reports can't be listed; undefined once they are. */
+  listing: string | undefined = "not yet tried";
+  readonly #writerId: string | undefined;
+  readonly #parts: TakeoverParts;
+  readonly #standby: Standby | undefined;
+  readonly #persistedUntil = new PersistedUntil();
+  #tally: AlertTally;
+  /** The gap that every report was marked with at the takeover. */
+  #gap: Gap | undefined;
+  #handover: (Gap & { toMs: number }) | undefined;
+  #isHandoverCounted = false;
+  readonly #overtaken = new Set<string>();
+  #wasInStep = false;
+  #readUntilMs = Number.POSITIVE_INFINITY;
+
+  constructor(options: TakeoverOptions, parts: TakeoverParts) {
+    this.#parts = parts;
+    this.#writerId = options.writerId;
+    this.#standby = options.standby && this.#standBy(options.standby);
+    this.#tally = this.#standby ?? parts.aggregator;
+  }
+
+  /** Where alerts go: to the standby until the seam after a takeover is over, then to the aggregator. */
+  get tally(): AlertTally {
+    return this.#tally;
+  }
+
+  /** Whether another replica tells what has to be told. */
+  get isStandingBy(): boolean {
+    return this.#standby !== undefined && this.listing !== undefined;
+  }
+
+  /** Who is to be told what another replica writes; undefined where there is no other. */
+  get observer(): ReportObserver | undefined {
+    return this.#standby;
+  }
+
+  /** What became of the alerts that were counted while another replica led; undefined where there is no other. */
+  get counters(): StandbyCounters | undefined {
+    return this.#standby?.counters;
+  }
+
+  /** Keeps for a takeover what the leader tells its reports now, besides alerts. */
+  keep(retell: () => void): void {
+    this.#standby?.keep(retell);
+  }
+
+  /** Whether a leader that told `persistedUntilMs` has nothing unwritten that was not read here as well. */
+  isCaughtUpWith(persistedUntilMs: number | undefined): boolean {
+    const { continuousSinceMs } = this.#parts.coverage;
+    if (continuousSinceMs === undefined || persistedUntilMs === undefined) return false;
+    return continuousSinceMs + IN_STEP_MS <= persistedUntilMs;
+  }
+
+  /** The leader has told before when everything is written. */
+  onLeaderTold(persistedUntilMs: number | undefined): void {
+    const isCaughtUp = this.isCaughtUpWith(persistedUntilMs);
+    if (isCaughtUp && !this.#wasInStep) this.#standby?.settle();
+    this.#wasInStep = isCaughtUp;
+  }
+
+  /** Everything counted before this time is in the stored reports; undefined before `load`. To be told a successor. */
+  get persistedUntilMs(): number | undefined {
+    if (this.listing !== undefined) return undefined;
+    const { aggregator, clock } = this.#parts;
+    return Math.min(this.#persistedUntil.look(aggregator.ledgers, clock.nowMs()), this.#readUntilMs);
+  }
+
+  /** A report was written that leaves out nothing from before `takenMs`. */
+  onPersisted(key: string, takenMs: number): void {
+    this.#persistedUntil.landed(key, takenMs);
+  }
+
+  /** A late write of another replica has come to light, the base of `ledger` now, which tells `more` than the one before. */
+  onForeignBase(ledger: Ledger, report: Report, more: number): void {
+    if (!this.#standby) return;
+    this.#standby.leaveOut(ledger, report, more);
+    this.#tally = this.#standby;
+  }
+
+  /** From now on nothing is read any more. */
+  onReadingEnds(): void {
+    this.#readUntilMs = Math.min(this.#readUntilMs, this.#parts.clock.nowMs());
+  }
+
+  /** Lists the stored reports and continues their counts; tried until it works or the signal aborts. */
+  async load(signal: AbortSignal, previous?: PreviousLeader): Promise<void> {
+    const { clock, logger } = this.#parts;
+    for (let attempt = 0; !signal.aborted; attempt++) {
+      try {
+        const listed = await this.#list(signal);
+        this.#noteOvertaken(listed);
+        const stored = await this.#fence(listed, signal);
+        if (signal.aborted) return;
+        this.#continue(stored, previous);
+        this.listing = undefined;
+        return;
+      } catch (error) {
+        if (!(error instanceof SinkError)) throw error;
+        if (signal.aborted) return;
+        if (this.listing !== error.message)
+          logger.error({ answer: error.message }, "reports can't be listed: will try again");
+        this.listing = error.message;
+        const delayMs = 500 + fullJitter(attempt, 500, LIST_RETRY_MAX_MS, clock.random());
+        await clock.sleep(Math.max(delayMs, error.retryAfterMs ?? 0), signal);
+      }
+    }
+  }
+
+  async #list(signal: AbortSignal): Promise<Report[]> {
+    const reports: Report[] = [];
+    for await (const report of this.#parts.sink.list(signal)) if (isNamedRight(report)) reports.push(report);
+    return reports;
+  }
+
+  /** Which reports somebody else has written last: to be looked at before a fence puts this writer's name there. */
+  #noteOvertaken(listed: readonly Report[]): void {
+    for (const { metadata, policy } of listed) {
+      const last = marksOf(metadata)[0]?.id;
+      if (last !== this.#writerId) this.#overtaken.add(reportKey(metadata.namespace, policy.name));
+    }
+  }
+
+  async #fence(listed: readonly Report[], signal: AbortSignal): Promise<readonly Report[]> {
+    const standby = this.#standby;
+    const writerId = this.#writerId;
+    if (!standby || writerId === undefined) return listed;
+    const { aggregator } = this.#parts;
+    const markOf = (report: Report) => this.#fenceMark(report, writerId);
+    const ledgerOf = ({ metadata, policy }: Report) => aggregator.ledger(metadata.namespace, policy.name);
+    return await fenceAll(listed, () => standby.heldKeys(), { ...this.#parts, markOf, ledgerOf }, signal);
+  }
+
+  /**
+   * A fence brings no counts, so that an own mark stays what it was. Where another has written since, what this
+   * writer's journal may still hold must not look as if nobody had: the mark is that of nobody.
+   */
+  #fenceMark({ metadata, policy }: Report, writerId: string): Mark {
+    const isOvertaken = this.#overtaken.has(reportKey(metadata.namespace, policy.name));
+    if (isOvertaken) return { id: fenceId(writerId), seq: 1 };
+    return { id: writerId, seq: persistedSeq(metadata, writerId) };
+  }
+
+  #continue(stored: readonly Report[], previous: PreviousLeader | undefined): void {
+    const { clock, coverage, journaling, logger, onGap } = this.#parts;
+    const nowMs = clock.nowMs();
+    const fromMs = previous?.persistedUntilMs;
+    const isCaughtUp = this.isCaughtUpWith(fromMs);
+    if (isCaughtUp) coverage.continueFrom(newestStart(stored));
+    else if (stored.length > 0 || journaling?.unclaimed.length) {
+      const lastMs = fromMs || journaling?.readUntilMs || lastSeenMs(stored);
+      this.#gap = coverage.notRunningSince(lastMs || nowMs);
+      onGap(this.#gap);
+    }
+    this.#handover = { kind: "Handover", fromMs: Math.min(fromMs ?? nowMs, nowMs), toMs: nowMs };
+    for (const report of stored) this.#adopt(report.metadata.namespace, report.policy.name, report);
+    for (const { namespace, policyName } of journaling?.unclaimed ?? []) {
+      this.#adopt(namespace, policyName, undefined);
+    }
+    journaling?.gapTold();
+    const takenOver = this.#standby?.takeOver(stored, fromMs ?? UNKNOWN_MS);
+    const sinceMs = stored.length > 0 ? (fromMs ?? UNKNOWN_MS) : (coverage.continuousSinceMs ?? nowMs);
+    this.#persistedUntil.begin(sinceMs);
+    const fields = { reports: stored.length, gap: this.#gap !== undefined };
+    logger.info(
+      takenOver === undefined ? fields : { ...fields, takenOver, ...this.counters },
+      "stored reports listed: their counts go on",
+    );
+  }
+
+  /** Continues a report: what is stored, and what the journal holds beyond it. */
+  #adopt(namespace: string | undefined, policyName: string, report: Report | undefined): void {
+    const { aggregator, journaling } = this.#parts;
+    const key = reportKey(namespace, policyName);
+    const writer = this.#parts.writer();
+    const ledger = aggregator.ledger(namespace, policyName);
+    const layers = journaling?.claim(key) ?? [];
+    // Another replica that wrote the report since has read for itself what this one did not come to write.
+    const isOvertaken = this.#standby !== undefined && layers.length > 0 && this.#overtaken.has(key);
+    const recovered = writer.adopt(ledger, report, isOvertaken ? [] : layers);
+    if (isOvertaken) ledger.advanceSeq(Math.max(...layers.map(({ seq }) => seq)));
+    if (journaling) journaling.recovered += recovered;
+    if (this.#gap) this.#addGap(namespace, policyName, this.#gap);
+    else if (isOvertaken) this.#declareHandover(namespace, policyName);
+    if (recovered > 0) writer.note(key, "new_violation");
+  }
+
+  #addGap(namespace: string | undefined, policyName: string, { kind, fromMs, toMs }: Gap): void {
+    const ledger = this.#parts.aggregator.ledger(namespace, policyName);
+    ledger.addGap(kind, toUs(fromMs), toMs === undefined ? undefined : toUs(toMs));
+    this.#parts.writer().note(reportKey(namespace, policyName), "coverage");
+  }
+
+  #standBy(options: StandbyOptions): Standby {
+    const { aggregator, clock } = this.#parts;
+    return new Standby(options, {
+      aggregator,
+      clock,
+      onMissing: (namespace, policyName) => this.#declareHandover(namespace, policyName),
+      onOver: () => {
+        this.#tally = aggregator;
+      },
+    });
+  }
+
+  #declareHandover(namespace: string | undefined, policyName: string): void {
+    // All are marked already where that gap was declared.
+    if (this.#gap || !this.#handover) return;
+    if (!this.#isHandoverCounted) this.#parts.coverage.lasted(this.#handover);
+    this.#isHandoverCounted = true;
+    this.#addGap(namespace, policyName, this.#handover);
+  }
+}
+
+/** Since when all of these have been kept without a gap. */
+function newestStart(reports: readonly Report[]): number | undefined {
+  const starts = reports.map(({ coverage }) => parseMicroTime(coverage.continuousSince ?? ""));
+  const known = starts.filter((us) => us !== undefined);
+  return known.length === 0 || known.length < starts.length ? undefined : Math.max(...known) / 1000;
+}
+
+/** The newest sign of life of the operator that wrote these. */
+function lastSeenMs(reports: readonly Report[]): number {
+  return reports.reduce((ms, { summary }) => Math.max(ms, (parseMicroTime(summary.lastSeen) ?? 0) / 1000), 0);
+}

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// A replica that reads while another one writes: what it keeps, what it lets go, and what it adds when it takes over.
+// Invariant: an alert that a stored report tells is never added to it again, at the takeover or in the seam after it.
+
+import type { Aggregator } from "../aggregate/aggregator.ts";
+import type { Ledger } from "../aggregate/ledger.ts";
+import type { Report } from "../api/v1alpha1.ts";
+import type { AlertTally } from "../ingest/alert-tally.ts";
+import type { Occurrence } from "../ingest/occurrence.ts";
+import { reportKey, type ThrottleNotice, type Violation } from "../ingest/violation.ts";
+import { assert } from "../lib/assert.ts";
+import type { Clock } from "../lib/clock.ts";
+import { isNamedRight } from "../report/parse.ts";
+import { ReportedUntil, type ReportedUntilIndex } from "../report/reported-until.ts";
+import type { ReportObserver } from "../sinks/report-sink.ts";
+import { subtractReported } from "./subtract-reported.ts";
+import { UnreportedAlerts, type UnreportedLimits } from "./unreported-alerts.ts";
+
+export interface StandbyOptions extends UnreportedLimits {
+  /** How long after a takeover alerts are still compared with what the reports showed then, in milliseconds. */
+  seamMs: number;
+}
+
+export interface StandbyParts {
+  aggregator: Aggregator;
+  clock: Clock;
+  /** A report may be short of some counts that the previous leader did not write. */
+  onMissing: (namespace: string | undefined, policyName: string) => void;
+  /** The seam is over: alerts can go straight to the ledgers. */
+  onOver: () => void;
+}
+
+/** What became of the alerts that were counted while another replica led, or in the seam. */
+export interface StandbyCounters {
+  /** Kept, for no report shows them yet. */
+  held: number;
+  /** Left to the leader, whose report shows them. */
+  shown: number;
+  /** Given up at a bound. */
+  forgotten: number;
+}
+
+/** Notices kept for a takeover; at the bound the older half leaves. */
+const MAX_NOTICES = 10_000;
+/** A report in which nothing is newer can show no alert that is still on its way here. */
+const ON_ITS_WAY_US = 10 * 60_000_000;
+/** The seam ends then, also where alerts that were told before keep coming. */
+const MAX_SEAM_MS = 5 * 60_000;
+
+export class Standby implements AlertTally, ReportObserver {
+  readonly #options: StandbyOptions;
+  readonly #parts: StandbyParts;
+  readonly #unreported: UnreportedAlerts;
+  /** What else the leader tells its reports. */
+  #notices: { retell: () => void; atMs: number }[] = [];
+  /** Set from the takeover to the end of the seam. */
+  #seam: ReportedUntilIndex | undefined;
+  #seamLastMs = 0;
+  #isOver = false;
+  #shownInSeam = 0;
+  readonly #listed = new Set<Report["kind"]>();
+  /** At the takeover, for there was no room for more reports. */
+  #refused = 0;
+  /** Of each report, alerts that it told at the takeover and that had not come here; below 0 it is known to be short. */
+  readonly #yetToCome = new Map<string, number>();
+
+  constructor(options: StandbyOptions, parts: StandbyParts) {
+    this.#options = options;
+    this.#parts = parts;
+    this.#unreported = new UnreportedAlerts(options);
+  }
+
+  get counters(): StandbyCounters {
+    const { held, shownTotal, forgottenTotal } = this.#unreported;
+    return { held, shown: shownTotal + this.#shownInSeam, forgotten: forgottenTotal + this.#refused };
+  }
+
+  add(occurrence: Occurrence, isDated: boolean): boolean {
+    const { violation, timeUs } = occurrence;
+    const seam = this.#seam;
+    if (seam !== undefined && timeUs > seam.until(violation)) return this.#parts.aggregator.add(occurrence);
+    if (seam === undefined) this.#unreported.add(occurrence, isDated);
+    else this.#leave(violation);
+    return true;
+  }
+
+  addThrottleNotice(notice: ThrottleNotice): number {
+    const { aggregator } = this.#parts;
+    if (this.#seam !== undefined) return aggregator.addThrottleNotice(notice);
+    this.keep(() => aggregator.addThrottleNotice(notice));
+    return 0;
+  }
+
+  /** Keeps what is to be told at a takeover, unless the leader had written it by then. */
+  keep(retell: () => void): void {
+    this.#notices.push({ retell, atMs: this.#parts.clock.nowMs() });
+    if (this.#notices.length > MAX_NOTICES) this.#notices = this.#notices.slice(MAX_NOTICES / 2);
+  }
+
+  onStored(report: Report, how: "listed" | "changed"): void {
+    if (this.#seam === undefined && isNamedRight(report)) this.#unreported.observe(report, how === "changed");
+  }
+
+  onListed(kind: Report["kind"]): void {
+    this.#listed.add(kind);
+  }
+
+  onRemoved(report: Report): void {
+    if (this.#seam === undefined && isNamedRight(report)) this.#unreported.removed(report);
+  }
+
+  /** Reports to which alerts would be added now. */
+  heldKeys(): Iterable<string> {
+    return this.#unreported.heldKeys();
+  }
+
+  /** Everything that the leader will yet write has come here, too. */
+  settle(): void {
+    if (this.#seam === undefined) this.#unreported.settle();
+  }
+
+  /**
+   * Adds to the ledgers, whose base is `stored`, what no report shows, and what was muted since `persistedUntilMs`.
+   * Returns how many alerts that were.
+   */
+  takeOver(stored: readonly Report[], persistedUntilMs: number): number {
+    assert(this.#seam === undefined, "a standby takes over once");
+    const { aggregator, clock, onMissing } = this.#parts;
+    const before = this.counters;
+    const { takeovers, shown } = this.#unreported.takeOver(stored, ({ kind }) => this.#listed.has(kind));
+    for (const { namespace, policyName, alerts, balance } of takeovers) {
+      for (const occurrence of alerts) if (!aggregator.add(occurrence)) this.#refused++;
+      if (balance > 0) onMissing(namespace, policyName);
+      this.#yetToCome.set(reportKey(namespace, policyName), -balance);
+    }
+    const { takenOverTotal } = this.#unreported;
+    assert(
+      before.held + before.shown === takenOverTotal + this.counters.shown,
+      "what was held is shown by a report or taken over",
+    );
+    // A notice twice says no more than once; one that nobody told would hide that numbers are too low.
+    for (const { retell, atMs } of this.#notices) if (atMs >= persistedUntilMs) retell();
+    this.#notices = [];
+    const nowMs = clock.nowMs();
+    shown.forgetBefore(nowMs * 1000 - ON_ITS_WAY_US);
+    this.#seam = shown;
+    this.#seamLastMs = nowMs;
+    this.#awaitSeamEnd(nowMs + MAX_SEAM_MS);
+    return takenOverTotal;
+  }
+
+  /**
+   * Leaves out of what is open in `ledger` whatever `report` may tell, a late write of the previous leader with `more` in
+   * it than what was known.
+   */
+  leaveOut(ledger: Ledger, report: Report, more: number): void {
+    const { namespace, policyName } = ledger;
+    const { left, isCertain } = subtractReported(
+      ledger,
+      new ReportedUntil(report, this.#options.maxPodsPerViolation),
+    );
+    this.#shownInSeam += left;
+    const key = reportKey(namespace, policyName);
+    const yetToCome = (this.#yetToCome.get(key) ?? 0) + Math.max(0, more) - left;
+    this.#yetToCome.set(key, yetToCome);
+    if (!isCertain || yetToCome < 0) this.#parts.onMissing(namespace, policyName);
+    // Alerts that it tells may be on their way here.
+    this.#seam?.set(report);
+    this.#seamLastMs = this.#parts.clock.nowMs();
+    if (this.#isOver) this.#awaitSeamEnd(this.#seamLastMs + MAX_SEAM_MS);
+  }
+
+  /** Before what the report showed at the takeover, and so either told by it or lost with the previous leader. */
+  #leave({ namespace, policyName }: Violation): void {
+    this.#shownInSeam++;
+    this.#seamLastMs = this.#parts.clock.nowMs();
+    const key = reportKey(namespace, policyName);
+    const yetToCome = (this.#yetToCome.get(key) ?? 0) - 1;
+    this.#yetToCome.set(key, yetToCome);
+    if (yetToCome === -1) this.#parts.onMissing(namespace, policyName);
+  }
+
+  /** The seam lasts as long as alerts that were told before keep coming. */
+  #awaitSeamEnd(latestMs: number): void {
+    const { clock, onOver } = this.#parts;
+    const { seamMs } = this.#options;
+    this.#isOver = false;
+    clock.after(seamMs, () => {
+      const nowMs = clock.nowMs();
+      this.#isOver = nowMs - this.#seamLastMs >= seamMs || nowMs >= latestMs;
+      if (this.#isOver) onOver();
+      else this.#awaitSeamEnd(latestMs);
+    });
+  }
+}

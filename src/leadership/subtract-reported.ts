@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// What a ledger holds open and a report that another replica has written may tell as well.
+// Invariant: what stays open is later than anything like it that the report shows, so that nothing is told twice.
+
+import type { Counted } from "../aggregate/entry.ts";
+import type { Ledger } from "../aggregate/ledger.ts";
+import { Pods } from "../aggregate/pods.ts";
+import type { Tally } from "../aggregate/tally.ts";
+import { countOutcome, emptyTotals, type Totals } from "../aggregate/totals.ts";
+import type { EpochUs } from "../lib/time.ts";
+import type { ReportedUntil } from "../report/reported-until.ts";
+
+/** What was left to the other replica's report. */
+export interface LeftOut {
+  /** Alerts. */
+  left: number;
+  /** Whether all of them are no later than what the report shows; else some may be told nowhere. */
+  isCertain: boolean;
+}
+
+/** Leaves out of what is open in `ledger`, whose base is the report now, whatever the report may tell. */
+export function subtractReported(ledger: Ledger, shown: ReportedUntil): LeftOut {
+  const { totals, entries } = ledger.drain();
+  const cut = new Cut(shown);
+  const kept = entries.flatMap((counted) => cut.counted(counted));
+  ledger.absorb(cut.totals(totals, entries, kept), kept);
+  return { left: cut.left, isCertain: cut.isCertain };
+}
+
+class Cut {
+  left = 0;
+  isCertain = true;
+  readonly #shown: ReportedUntil;
+
+  constructor(shown: ReportedUntil) {
+    this.#shown = shown;
+  }
+
+  counted({ key, identity, tally }: Counted): Counted[] {
+    const { firstUs, lastUs } = tally;
+    const pods = new Pods();
+    let occurrences = 0;
+    let rest = tally.occurrences;
+    let newestUs = 0;
+    for (const [podKey, pod] of tally.pods) {
+      rest -= pod.occurrences;
+      const untilUs = this.#shown.until({ key, podKey, pod: pod.name });
+      if (!this.#keeps(firstUs, pod.lastUs, untilUs, pod.occurrences)) continue;
+      pods.set(podKey, { ...pod, told: undefined });
+      occurrences += pod.occurrences;
+      newestUs = Math.max(newestUs, pod.lastUs);
+    }
+    // In no pod, or in pods that are no longer told apart.
+    if (rest > 0 && this.#keeps(firstUs, lastUs, this.#shown.until({ key, podKey: "", pod: "" }), rest)) {
+      occurrences += rest;
+      newestUs = lastUs;
+    }
+    if (occurrences === 0) return [];
+    const latest = tally.latest && tally.latest.timeUs <= newestUs ? tally.latest : undefined;
+    const times = { firstUs: Math.min(firstUs, newestUs), lastUs: newestUs };
+    const kept: Tally = { occurrences, ...times, pods, latest, toldSecond: 0 };
+    return [{ key, identity, tally: kept }];
+  }
+
+  /** What is counted without a violation has the times of the whole only. */
+  totals(all: Totals, entries: readonly Counted[], kept: readonly Counted[]): Totals {
+    const rest = less(all, entries);
+    const isKept =
+      rest.occurrences > 0 && this.#keeps(all.firstUs, all.lastUs, this.#shown.lastUs, rest.occurrences);
+    const totals = isKept ? rest : { ...rest, ...COUNTS_OF_NOTHING };
+    for (const { identity, tally } of kept) {
+      countOutcome(totals, identity.outcome, tally.occurrences, tally.firstUs, tally.lastUs);
+    }
+    return { ...totals, withoutDetails: Math.min(all.withoutDetails, totals.occurrences) };
+  }
+
+  /** Whether alerts between two times are all later than `untilUs`; if not they are left out. */
+  #keeps(firstUs: EpochUs, lastUs: EpochUs, untilUs: EpochUs, occurrences: number): boolean {
+    if (firstUs > untilUs) return true;
+    this.left += occurrences;
+    if (lastUs > untilUs) this.isCertain = false;
+    return false;
+  }
+}
+
+const { occurrences, prevented, allowed, unknown, firstUs, lastUs } = emptyTotals();
+const COUNTS_OF_NOTHING = { occurrences, prevented, allowed, unknown, firstUs, lastUs };
+
+/** The totals without what is counted in `entries`. */
+function less(all: Totals, entries: readonly Counted[]): Totals {
+  const listed = emptyTotals();
+  for (const { identity, tally } of entries) countOutcome(listed, identity.outcome, tally.occurrences, 0, 0);
+  return {
+    ...all,
+    occurrences: all.occurrences - listed.occurrences,
+    prevented: all.prevented - listed.prevented,
+    allowed: all.allowed - listed.allowed,
+    unknown: all.unknown - listed.unknown,
+  };
+}

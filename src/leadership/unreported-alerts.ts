@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// What a standby has read and no report shows yet: the times of its alerts, by report, violation and pod.
+// Invariant: every alert that was added is in exactly one of held, shown, forgotten and taken over; what is held is
+// bounded by maxAlerts times and maxCells violations of a pod.
+
+import type { Report } from "../api/v1alpha1.ts";
+import type { KeptEvidence } from "../ingest/evidence.ts";
+import type { Occurrence } from "../ingest/occurrence.ts";
+import { reportKey, type Violation } from "../ingest/violation.ts";
+import type { EpochUs } from "../lib/time.ts";
+import { ReportedUntil, ReportedUntilIndex } from "../report/reported-until.ts";
+
+export interface UnreportedLimits {
+  /** Alerts held; 8 bytes each. At the bound the oldest quarter is forgotten. */
+  maxAlerts: number;
+  /** Violations of one pod that are told apart, about 2 KiB each. At the bound the least recent quarter is forgotten. */
+  maxCells: number;
+  /** Pods that the leader lists per violation. */
+  maxPodsPerViolation: number;
+}
+
+/** The alerts of one violation in one pod that no report shows. */
+interface Cell {
+  readonly violation: Violation;
+  /** Of the newest. */
+  latest: KeptEvidence;
+  /** In the order of arrival; not empty. */
+  times: EpochUs[];
+}
+
+/** What is known of one report. */
+interface Tracked {
+  readonly namespace: string | undefined;
+  readonly policyName: string;
+  readonly cells: Map<string, Cell>;
+  uid: string | undefined;
+  /** Occurrences that the stored report told last. */
+  told: number;
+  /**
+   * Alerts left to the leader, less those that it has told since: above 0, so many are not (yet) told by anybody; below
+   * 0, so many that the leader has told are still on their way here.
+   */
+  balance: number;
+  /** How many states of the report have come while the balance was below 0. */
+  statesBehind: number;
+  /** Kept while alerts that it shows are on their way here. */
+  shown: ReportedUntil | undefined;
+}
+
+/** What a new leader has to add to a report. */
+export interface ReportTakeover {
+  namespace: string | undefined;
+  policyName: string;
+  /** Later than anything that the report shows. To be read once, at once. */
+  alerts: Iterable<Occurrence>;
+  /** Above 0, alerts that may be neither in the report nor in `alerts`; below 0, alerts in it that are yet to come here. */
+  balance: number;
+}
+
+/** For so many states of a report alerts that it shows may be on their way here. */
+const MAX_STATES_BEHIND = 3;
+/** Reports of which what they show is kept at the same time. */
+const MAX_SHOWN_KEPT = 1000;
+/** Forgotten at a bound, as a share of what is held. */
+const FORGOTTEN_SHARE = 0.25;
+
+/** A standby's memory. */
+export class UnreportedAlerts {
+  /** Alerts held now. */
+  held = 0;
+  /** Alerts that a report of the leader shows, or must be taken to show. */
+  shownTotal = 0;
+  /** Alerts that were given up at a bound, or had no time of their own to compare. */
+  forgottenTotal = 0;
+  /** Alerts that were handed to a new leader's ledgers. */
+  takenOverTotal = 0;
+  readonly #limits: UnreportedLimits;
+  readonly #reports = new Map<string, Tracked>();
+  #cells = 0;
+  #shownKept = 0;
+
+  constructor(limits: UnreportedLimits) {
+    this.#limits = limits;
+  }
+
+  /**
+   * Keeps one alert until a report shows it. `isDated` is false where its time is not its own but that of its arrival,
+   * which another replica saw at another time: there is nothing by which to tell whether a report shows it.
+   */
+  add({ violation, timeUs, source }: Occurrence, isDated: boolean): void {
+    const report = this.#report(violation.namespace, violation.policyName);
+    if (!isDated) {
+      this.#forget(report, 1);
+      return;
+    }
+    if (report.shown !== undefined && timeUs <= report.shown.until(violation)) {
+      this.shownTotal++;
+      this.#setBalance(report, report.balance + 1, report.shown);
+      return;
+    }
+    const key = cellKey(violation);
+    const cell = report.cells.get(key);
+    this.held++;
+    if (cell) {
+      cell.times.push(timeUs);
+      if (timeUs > cell.latest.timeUs) cell.latest = source.keep(timeUs, cell.latest);
+    } else {
+      report.cells.set(key, { violation, times: [timeUs], latest: source.keep(timeUs, undefined) });
+      this.#cells++;
+    }
+    if (this.held > this.#limits.maxAlerts) this.#forgetOldAlerts();
+    if (this.#cells > this.#limits.maxCells) this.#forgetOldCells();
+  }
+
+  /** Leaves out what the report shows. `isNew`: one that was not there before has been created. */
+  observe(report: Report, isNew = false): void {
+    const tracked = this.#report(report.metadata.namespace, report.policy.name);
+    const shown = new ReportedUntil(report, this.#limits.maxPodsPerViolation);
+    const left = this.#leave(tracked, (violation) => shown.until(violation));
+    this.shownTotal += left;
+    if (tracked.uid !== report.metadata.uid) {
+      tracked.told = isNew ? 0 : shown.occurrences;
+      if (!isNew) tracked.balance -= left;
+      tracked.uid = report.metadata.uid;
+    }
+    const balance = tracked.balance + left - (shown.occurrences - tracked.told);
+    tracked.told = shown.occurrences;
+    // What does not come in so long was lost on its way here: it must not make up for what the leader has not told.
+    const isLost = balance < 0 && ++tracked.statesBehind >= MAX_STATES_BEHIND;
+    this.#setBalance(tracked, isLost ? 0 : balance, shown);
+  }
+
+  /** The report is gone; `report` is what it told last. What it did not show is for a new one. */
+  removed(report: Report): void {
+    this.observe(report);
+    const key = reportKey(report.metadata.namespace, report.policy.name);
+    const tracked = this.#report(report.metadata.namespace, report.policy.name);
+    tracked.told = 0;
+    tracked.uid = undefined;
+    this.#setBalance(tracked, 0, undefined);
+    if (tracked.cells.size === 0) this.#reports.delete(key);
+  }
+
+  /** Reports of which alerts are held, as reportKey names them. */
+  *heldKeys(): Iterable<string> {
+    for (const [key, { cells }] of this.#reports) if (cells.size > 0) yield key;
+  }
+
+  /** From now on every alert that a report will yet tell has come here, too: none is on its way from before. */
+  settle(): void {
+    for (const tracked of this.#reports.values())
+      this.#setBalance(tracked, Math.max(0, tracked.balance), undefined);
+  }
+
+  /**
+   * Gives everything that is not in `stored`, which are all reports there are, and starts again with nothing.
+   * `isFollowed` tells whether a report that was never observed must be a new one.
+   */
+  takeOver(
+    stored: readonly Report[],
+    isFollowed: (report: Report) => boolean,
+  ): { takeovers: ReportTakeover[]; shown: ReportedUntilIndex } {
+    const reports = new ReportedUntilIndex(this.#limits.maxPodsPerViolation);
+    for (const report of stored) {
+      this.observe(report, isFollowed(report));
+      reports.set(report);
+    }
+    const takeovers: ReportTakeover[] = [];
+    for (const tracked of this.#reports.values()) {
+      // Counts of a namespace that is gone may have been moved; they are in the balance of no report.
+      this.shownTotal += this.#leave(tracked, (violation) => reports.until(violation));
+      const { namespace, policyName, balance } = tracked;
+      const cells = [...tracked.cells.values()];
+      if (cells.length === 0 && balance === 0) continue;
+      takeovers.push({ namespace, policyName, alerts: alertsOf(cells), balance });
+    }
+    this.takenOverTotal += this.held;
+    this.#reports.clear();
+    this.held = 0;
+    this.#cells = 0;
+    this.#shownKept = 0;
+    return { takeovers, shown: reports };
+  }
+
+  #report(namespace: string | undefined, policyName: string): Tracked {
+    const key = reportKey(namespace, policyName);
+    let report = this.#reports.get(key);
+    if (!report) {
+      const cells = new Map<string, Cell>();
+      const nothing = { uid: undefined, told: 0, balance: 0, statesBehind: 0, shown: undefined };
+      report = { namespace, policyName, cells, ...nothing };
+      this.#reports.set(key, report);
+    }
+    return report;
+  }
+
+  /** Lets go of the alerts up to a time, which depends on the violation and its pod; returns how many. */
+  #leave(tracked: Tracked, untilOf: (violation: Violation) => EpochUs): number {
+    let left = 0;
+    for (const [key, cell] of tracked.cells) {
+      const untilUs = untilOf(cell.violation);
+      const before = cell.times.length;
+      if (untilUs > 0) cell.times = cell.times.filter((us) => us > untilUs);
+      left += before - cell.times.length;
+      if (cell.times.length > 0) continue;
+      tracked.cells.delete(key);
+      this.#cells--;
+    }
+    this.held -= left;
+    return left;
+  }
+
+  #setBalance(tracked: Tracked, balance: number, shown: ReportedUntil | undefined): void {
+    tracked.balance = balance;
+    if (balance >= 0) tracked.statesBehind = 0;
+    if (tracked.shown !== undefined) this.#shownKept--;
+    tracked.shown = balance < 0 && this.#shownKept < MAX_SHOWN_KEPT ? shown : undefined;
+    if (tracked.shown !== undefined) this.#shownKept++;
+  }
+
+  #forget(tracked: Tracked, count: number): void {
+    this.forgottenTotal += count;
+    this.#setBalance(tracked, tracked.balance + count, tracked.shown);
+  }
+
+  #forgetOldAlerts(): void {
+    const times = new Float64Array(this.held);
+    let n = 0;
+    for (const { times: own } of this.#allCells()) for (const us of own) times[n++] = us;
+    this.#forgetUntil(share(times), ({ times: own }, untilUs) => own.filter((us) => us > untilUs));
+  }
+
+  #forgetOldCells(): void {
+    const newest = Float64Array.from(this.#allCells(), ({ latest }) => latest.timeUs);
+    this.#forgetUntil(share(newest), ({ times, latest }, untilUs) => (latest.timeUs > untilUs ? times : []));
+  }
+
+  #forgetUntil(untilUs: EpochUs, kept: (cell: Cell, untilUs: EpochUs) => EpochUs[]): void {
+    for (const tracked of this.#reports.values()) {
+      let forgotten = 0;
+      for (const [key, cell] of tracked.cells) {
+        const before = cell.times.length;
+        cell.times = kept(cell, untilUs);
+        forgotten += before - cell.times.length;
+        if (cell.times.length > 0) continue;
+        tracked.cells.delete(key);
+        this.#cells--;
+      }
+      this.held -= forgotten;
+      if (forgotten > 0) this.#forget(tracked, forgotten);
+    }
+  }
+
+  *#allCells(): Iterable<Cell> {
+    for (const { cells } of this.#reports.values()) yield* cells.values();
+  }
+}
+
+function* alertsOf(cells: readonly Cell[]): Iterable<Occurrence> {
+  for (const { violation, times, latest } of cells) {
+    // Of all of them the newest is the evidence; the older ones are counted only.
+    const source = { keep: () => latest };
+    for (const timeUs of times) yield { violation, timeUs, source };
+  }
+}
+
+function cellKey({ key, podKey }: Violation): string {
+  return `${key}\u001f${podKey}`;
+}
+
+/** The value up to which the smallest share of them goes. Sorts them. */
+function share(values: Float64Array): number {
+  return values.sort()[Math.floor(values.length * FORGOTTEN_SHARE)] ?? 0;
+}

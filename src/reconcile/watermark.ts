@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Which counts a stored report holds: an annotation with one mark per writer, so that each of them can tell whether a
+// write of its own has landed, also where another writer has written on top of it.
+// Invariant: a mark names a set of counts of one report, never an attempt: whatever an object with the mark was built
+// on, the set is in it, once.
+
+import { ARGO_COMPARE_ANNOTATION, ARGO_COMPARE_VALUE, WATERMARK_ANNOTATION } from "../api/names.ts";
+import type { ObjectMeta } from "../api/v1alpha1.ts";
+
+/** The newest set of counts of one writer that a report holds. */
+export interface Mark {
+  /** The writer's, unlike any other that ever was. */
+  id: string;
+  /** Grows from set to set of one report; from 1. */
+  seq: number;
+}
+
+/** Marks that a report carries: the writers before these are long gone, or long done. */
+export const MAX_MARKS = 8;
+
+const MARK = /^([^\s/]+)\/(\d{1,15})$/;
+
+/** The marks of a stored object, that of the last writer first; what is no mark is left out. */
+export function marksOf(metadata: ObjectMeta | undefined): Mark[] {
+  const words = metadata?.annotations?.[WATERMARK_ANNOTATION]?.split(" ") ?? [];
+  return words.slice(0, MAX_MARKS).flatMap((word) => {
+    const [, id, seq] = MARK.exec(word) ?? [];
+    return id === undefined ? [] : [{ id, seq: Number(seq) }];
+  });
+}
+
+/** Whose mark a write bears by which writer `id` only shuts others out: that of nobody, so that it names no set. */
+export function fenceId(id: string): string {
+  return `${id}.fence`;
+}
+
+/** Whether the object was written last by another writer than `id`, which leaves a mark as well. */
+export function isWrittenByAnother(metadata: ObjectMeta | undefined, id: string): boolean {
+  const last = marksOf(metadata)[0]?.id;
+  return last !== undefined && last !== id && last !== fenceId(id);
+}
+
+/** The newest set of writer `id` that a stored object holds; 0 where it holds none. */
+export function persistedSeq(metadata: ObjectMeta | undefined, id: string): number {
+  return marksOf(metadata).find((mark) => mark.id === id)?.seq ?? 0;
+}
+
+/** Whether both objects were written last by the same write, so that they hold the same counts. */
+export function sameWrite(a: ObjectMeta | undefined, b: ObjectMeta | undefined): boolean {
+  const [mine] = marksOf(a);
+  const [other] = marksOf(b);
+  return mine !== undefined && mine.id === other?.id && mine.seq === other.seq;
+}
+
+/** The annotations of an object that brings the set `mark` on top of what `stored` holds. */
+export function annotationsWith(
+  mark: Mark | undefined,
+  stored: ObjectMeta | undefined,
+): Record<string, string> {
+  const own = { ...stored?.annotations, [ARGO_COMPARE_ANNOTATION]: ARGO_COMPARE_VALUE };
+  if (!mark) return own;
+  const others = marksOf(stored).filter(({ id }) => id !== mark.id);
+  const marks = [mark, ...others].slice(0, MAX_MARKS).map(({ id, seq }) => `${id}/${seq}`);
+  return { ...own, [WATERMARK_ANNOTATION]: marks.join(" ") };
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The object that a write sends.
+
+import type { Ledger } from "../aggregate/ledger.ts";
+import {
+  API_GROUP_VERSION,
+  CLUSTER_REPORT_KIND,
+  MANAGED_BY_LABEL,
+  PRODUCT,
+  REPORT_KIND,
+} from "../api/names.ts";
+import type { ObjectMeta, Report, ReportBody } from "../api/v1alpha1.ts";
+import { annotationsWith, type Mark } from "./watermark.ts";
+
+/** A write whose fate is open. Sent again unchanged until it is known, so that it can't be counted twice. */
+export interface Attempt {
+  report: Report;
+  /** The set of counts that it brings; undefined where the sink keeps no watermarks. */
+  mark: Mark | undefined;
+  /** Whether it brings a violation that the stored report does not have. */
+  fresh: boolean;
+}
+
+/**
+ * Puts `body` under the metadata of the stored object, so that other people's labels, annotations, finalizers and
+ * owners survive a write of the whole object.
+ */
+export function buildReport(
+  ledger: Ledger,
+  body: ReportBody,
+  stored: ObjectMeta | undefined,
+  mark: Mark | undefined,
+): Report {
+  const { managedFields: _, generation: __, ...kept } = (stored ?? {}) as Record<string, unknown>;
+  return {
+    apiVersion: API_GROUP_VERSION,
+    kind: ledger.namespace === undefined ? CLUSTER_REPORT_KIND : REPORT_KIND,
+    metadata: {
+      ...kept,
+      name: ledger.name,
+      ...(ledger.namespace === undefined ? {} : { namespace: ledger.namespace }),
+      labels: { ...stored?.labels, [MANAGED_BY_LABEL]: PRODUCT },
+      annotations: annotationsWith(mark, stored),
+    },
+    policy: body.policy,
+    summary: body.summary,
+    violations: body.violations,
+    ...(body.omitted ? { omitted: body.omitted } : {}),
+    ...(body.expired ? { expired: body.expired } : {}),
+    coverage: body.coverage,
+  };
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Which violations somebody has accepted.
+// Invariant: an acceptance never reaches beyond its own namespace, and takes nothing out of any count.
+
+import type { AcceptanceMatch } from "../api/acceptance.ts";
+import type { Accepted, AcceptedSum, Open, Summary, Violation } from "../api/v1alpha1.ts";
+import type { Identity } from "../ingest/violation.ts";
+import { readGlob } from "../lib/glob.ts";
+
+/** An acceptance that can be in effect. */
+export interface Acceptance {
+  name: string;
+  policy: string;
+  /** Whether nothing but the policy narrows it. */
+  isWide: boolean;
+  matches: (identity: Identity) => boolean;
+}
+
+/** The acceptances in effect at this moment. */
+export interface AcceptanceCatalog {
+  /** Those of a namespace for one policy, by name. */
+  of(namespace: string, policy: string): readonly Acceptance[];
+}
+
+/** Makes an acceptance of what its author wrote; `problem` is a sentence on why it can't be one. */
+export function compileAcceptance(name: string, match: AcceptanceMatch): Acceptance | { problem: string } {
+  const { workload = {}, container, operation, outcome } = match;
+  const resource = globOf("resource", match.resource);
+  if ("problem" in resource) return resource;
+  const source = globOf("source", match.source);
+  if ("problem" in source) return source;
+  const exact = [workload.kind, workload.name, container, operation, outcome];
+  return {
+    name,
+    policy: match.policy,
+    isWide: exact.every((value) => value === undefined) && resource.isAny && source.isAny,
+    matches: (identity) =>
+      isOr(workload.kind, identity.workload.kind) &&
+      isOr(workload.name, identity.workload.name) &&
+      isOr(container, identity.container) &&
+      isOr(operation, identity.operation) &&
+      isOr(outcome, identity.outcome) &&
+      resource.matches(identity.resource) &&
+      source.matches(identity.source),
+  };
+}
+
+/** The acceptance that covers a violation: the first by name of those that do. */
+export function acceptedBy(acceptances: readonly Acceptance[], identity: Identity): Accepted | undefined {
+  const first = acceptances.find(({ matches }) => matches(identity));
+  return first && { by: first.name };
+}
+
+function globOf(field: string, pattern: string | undefined): ReturnType<typeof readGlob> {
+  if (pattern === undefined) return { matches: () => true, isAny: true };
+  const glob = readGlob(pattern);
+  return "problem" in glob ? { problem: `spec.match.${field}: ${glob.problem}` } : glob;
+}
+
+function isOr(wanted: string | undefined, found: string): boolean {
+  return wanted === undefined || wanted === found;
+}
+
+/** Divides a summary into what the marked ones of the listed violations are, and the rest. */
+export function divide(
+  summary: Summary,
+  listed: readonly Violation[],
+): { accepted?: AcceptedSum; open: Open } {
+  const marked = listed.filter(({ accepted }) => accepted !== undefined);
+  const of = (outcome?: Violation["outcome"]) =>
+    marked
+      .filter((violation) => outcome === undefined || violation.outcome === outcome)
+      .reduce((sum, { occurrences }) => sum + occurrences, 0);
+  const occurrences = summary.occurrences - of();
+  const open: Open = {
+    occurrences,
+    prevented: summary.prevented - of("Prevented"),
+    allowed: summary.allowed - of("Allowed"),
+    unknown: summary.unknown - of("Unknown"),
+    violations: summary.violations - marked.length,
+    severity: occurrences > 0 ? summary.severity : "none",
+  };
+  if (marked.length === 0) return { open };
+  return { accepted: { violations: marked.length, occurrences: of() }, open };
+}

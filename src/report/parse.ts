@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// A stored report read back as the base of a ledger: the way a restart, or a conflict, continues the counts.
+// Invariant: reading back what render wrote loses no count. The schema vouches for the required fields; a number or a
+// time that makes no sense is taken as absent.
+
+import { type CoverageGap, mergeCoverageGaps, parseCoverageGap } from "../aggregate/coverage-gap.ts";
+import { type Base, Entry } from "../aggregate/entry.ts";
+import type { Ledger } from "../aggregate/ledger.ts";
+import { Pods } from "../aggregate/pods.ts";
+import { addPod, type Tally } from "../aggregate/tally.ts";
+import { countOutcome, emptyTotals, type Totals } from "../aggregate/totals.ts";
+import type { Coverage, Report, Violation, ViolationPod } from "../api/v1alpha1.ts";
+import { storedEvidence } from "../ingest/evidence.ts";
+import { type Identity, identityKey, podKey, reportName } from "../ingest/violation.ts";
+import { type EpochUs, parseMicroTime } from "../lib/time.ts";
+import { toldKind } from "./provenance.ts";
+
+/** Whether it is the report of its policy; any other is not ours to continue. */
+export function isNamedRight(report: Report): boolean {
+  return report.metadata.name === reportName(report.policy.name);
+}
+
+/** Makes a stored report the base of its ledger, or starts the ledger from zero. */
+export function rebaseOn(ledger: Ledger, report: Report | undefined): void {
+  if (!report) {
+    ledger.rebase(undefined);
+    return;
+  }
+  const entries = entriesOf(ledger.namespace, report);
+  const totals = totalsOf(report, entries);
+  const { policy } = report;
+  ledger.policy.learn(
+    {
+      kind: toldKind(policy.kind),
+      severity: policy.severity ?? 0,
+      tags: policy.tags ?? [],
+      message: policy.message ?? "",
+    },
+    totals.lastUs,
+  );
+  ledger.rebase({ ...distinctOf(report), totals, entries });
+}
+
+function distinctOf({ summary }: Report): Omit<Base, "totals" | "entries"> {
+  return {
+    violations: count(summary?.violations),
+    workloads: count(summary?.workloads),
+    pods: count(summary?.pods),
+    nodes: count(summary?.nodes),
+  };
+}
+
+/** The summary, and at least what the list says: somebody's hand may have been in between. */
+function totalsOf({ summary, coverage, expired }: Report, entries: readonly Entry[]): Totals {
+  const listed = emptyTotals();
+  for (const { outcome, committed } of entries) {
+    if (committed) countOutcome(listed, outcome, committed.occurrences, committed.firstUs, committed.lastUs);
+  }
+  const prevented = Math.max(listed.prevented, count(summary?.prevented));
+  const allowed = Math.max(listed.allowed, count(summary?.allowed));
+  const unknown = Math.max(listed.unknown, count(summary?.unknown));
+  const lastUs = Math.max(listed.lastUs, time(summary?.lastSeen) ?? 0);
+  return {
+    occurrences: Math.max(prevented + allowed + unknown, count(summary?.occurrences)),
+    prevented,
+    allowed,
+    unknown,
+    firstUs: Math.min(listed.firstUs, time(summary?.firstSeen) ?? lastUs),
+    lastUs,
+    gaps: count(coverage?.gaps),
+    throttleNotices: count(coverage?.throttleNotices),
+    rejected: count(coverage?.rejected),
+    withoutDetails: count(coverage?.withoutDetails),
+    expired: {
+      violations: count(expired?.violations),
+      occurrences: count(expired?.occurrences),
+    },
+    coverageGaps: lapsesOf(coverage),
+  };
+}
+
+function lapsesOf(coverage: Coverage | undefined): readonly CoverageGap[] {
+  const read = (coverage?.recent ?? []).map(parseCoverageGap).filter((each) => each !== undefined);
+  return mergeCoverageGaps([], read);
+}
+
+function entriesOf(namespace: string | undefined, report: Report): Entry[] {
+  return (report.violations ?? []).map((violation) => entryOf(namespace, violation));
+}
+
+/** What makes a stored violation the one that it is. */
+export function identityOf(violation: Violation): Identity {
+  return {
+    operation: violation.operation,
+    action: violation.action ?? "",
+    outcome: violation.outcome,
+    workload: { kind: violation.workload.kind, name: violation.workload.name },
+    container: violation.container ?? "",
+    source: violation.source ?? "",
+    resource: violation.resource ?? "",
+    namespace: violation.namespace ?? "",
+  };
+}
+
+function entryOf(namespace: string | undefined, violation: Violation): Entry {
+  const identity = identityOf(violation);
+  const entry = new Entry(identityKey(identity), identity, violation.lowerBound ?? false);
+  entry.committed = tallyOf(namespace, violation);
+  return entry;
+}
+
+function tallyOf(namespace: string | undefined, violation: Violation): Tally {
+  const lastUs = time(violation.lastSeen) ?? time(violation.firstSeen) ?? 0;
+  const tally: Tally = {
+    occurrences: count(violation.occurrences),
+    firstUs: time(violation.firstSeen) ?? lastUs,
+    lastUs,
+    pods: new Pods(),
+    latest: violation.latest && storedEvidence(violation.latest),
+    toldSecond: 0,
+  };
+  for (const pod of violation.pods ?? []) restorePod(tally, namespace, pod);
+  return tally;
+}
+
+function restorePod(tally: Tally, namespace: string | undefined, pod: ViolationPod): void {
+  const node = pod.node ?? "";
+  addPod(
+    tally,
+    podKey(namespace, pod.name, node),
+    pod.name,
+    node,
+    count(pod.occurrences),
+    time(pod.lastSeen) ?? 0,
+  );
+}
+
+function time(text: string | undefined): EpochUs | undefined {
+  return text === undefined ? undefined : parseMicroTime(text);
+}
+
+function count(value: number | undefined): number {
+  return value !== undefined && Number.isSafeInteger(value) && value >= 0 ? value : 0;
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Which policy objects a report may be about.
+// Invariant: what can't be told is said, not guessed; the same objects give the same bytes.
+
+import { DEFAULT_POSTURE } from "../api/names.ts";
+import type { Policy, PolicyKind, PolicyObject, PolicyObjectKind } from "../api/v1alpha1.ts";
+import { type EpochUs, parseMicroTime } from "../lib/time.ts";
+
+/** What is known of all objects of one kind: all of them, that there can be none, or nothing to rely on. */
+export type Knowledge = "known" | "unserved" | "unknown";
+
+/** The policy objects of the cluster as they are now. */
+export interface PolicyCatalog {
+  knowledge(kind: PolicyObjectKind): Knowledge;
+  /** The object of that kind and name; of a kind for the whole cluster without a namespace. */
+  find(kind: PolicyObjectKind, namespace: string | undefined, name: string): PolicyObject | undefined;
+}
+
+/** What a report tells of its policy's object; nothing without a catalog. */
+export type ProvenanceFacts = Pick<Policy, "kind" | "provenance" | "objects" | "changedSinceLastSeen">;
+
+/** The policy as alerts tell it. */
+export interface PolicyFromAlerts {
+  namespace: string | undefined;
+  name: string;
+  kind: PolicyKind;
+  lastUs: EpochUs;
+}
+
+/** Finds what bears the policy's name and could have raised such alerts. */
+export function provenanceOf(told: PolicyFromAlerts, catalog: PolicyCatalog | undefined): ProvenanceFacts {
+  if (told.name === DEFAULT_POSTURE) {
+    return { kind: "DefaultPosture", ...(catalog ? { provenance: "NotApplicable" } : {}) };
+  }
+  if (!catalog) return { kind: told.kind };
+  const kinds = candidates(told);
+  const found = kinds.map((kind) => catalog.find(kind, scopeOf(kind, told.namespace), told.name));
+  const objects = found.filter((object) => object !== undefined);
+  const [only] = objects;
+  const knowledge = kinds.map((kind) => catalog.knowledge(kind));
+  const isKnown = !knowledge.includes("unknown") && knowledge.includes("known");
+  const changed = objects.some(({ changedAt }) => (parseMicroTime(changedAt ?? "") ?? 0) > told.lastUs);
+  return {
+    kind: isKnown && only && objects.length === 1 ? only.kind : told.kind,
+    provenance: isKnown ? word(objects.length) : "Unknown",
+    ...(objects.length > 0 ? { objects } : {}),
+    ...(changed ? { changedSinceLastSeen: true } : {}),
+  };
+}
+
+function word(objects: number): "Found" | "Ambiguous" | "NotFound" {
+  return objects === 0 ? "NotFound" : objects === 1 ? "Found" : "Ambiguous";
+}
+
+/**
+ * As KubeArmor names policies: its alerts tell host and network policies apart, but a namespaced policy and a
+ * cluster-wide one both raise MatchedPolicy under their bare name.
+ */
+function candidates({ kind, namespace }: PolicyFromAlerts): readonly PolicyObjectKind[] {
+  switch (kind) {
+    case "KubeArmorHostPolicy":
+    case "KubeArmorNetworkPolicy":
+      return [kind];
+    case "KubeArmorPolicy":
+    case "KubeArmorClusterPolicy":
+      return ofContainers(namespace);
+    default:
+      return namespace === undefined
+        ? ["KubeArmorClusterPolicy", "KubeArmorHostPolicy", "KubeArmorNetworkPolicy"]
+        : ofContainers(namespace);
+  }
+}
+
+/** In the cluster's report the namespace is gone, and its policies with it. */
+function ofContainers(namespace: string | undefined): readonly PolicyObjectKind[] {
+  return namespace === undefined ? ["KubeArmorClusterPolicy"] : ["KubeArmorPolicy", "KubeArmorClusterPolicy"];
+}
+
+function scopeOf(kind: PolicyObjectKind, namespace: string | undefined): string | undefined {
+  return kind === "KubeArmorPolicy" ? namespace : undefined;
+}
+
+/** The kind that alerts can have told, of the kind that a stored report shows: none tells a cluster-wide policy apart. */
+export function toldKind(kind: PolicyKind): PolicyKind {
+  return kind === "KubeArmorClusterPolicy" ? "KubeArmorPolicy" : kind;
+}

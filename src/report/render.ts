@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// A ledger as the report that users see: order, limits, severity.
+// Invariant: the same counts give the same bytes, and the summary is exact whatever the limits cut from the list.
+
+import { renderCoverageGap } from "../aggregate/coverage-gap.ts";
+import { countWritten, type Entry } from "../aggregate/entry.ts";
+import type { Ledger } from "../aggregate/ledger.ts";
+import type { PodTally } from "../aggregate/pods.ts";
+import { fairest } from "../aggregate/ranking.ts";
+import { emptyTally, mergeInto, type Tally } from "../aggregate/tally.ts";
+import type {
+  Evidence,
+  Expired,
+  Omitted,
+  Policy,
+  ReportBody,
+  SeverityLevel,
+  Summary,
+  Violation,
+  ViolationPod,
+} from "../api/v1alpha1.ts";
+import { byteLength } from "../lib/sanitize.ts";
+import { type EpochUs, formatMicroTime } from "../lib/time.ts";
+import { type Acceptance, type AcceptanceCatalog, acceptedBy, divide } from "./acceptance.ts";
+import { type PolicyCatalog, type ProvenanceFacts, provenanceOf } from "./provenance.ts";
+
+/** Lowest raw severity (1..10) of each level; below `low` it is info. */
+export interface SeverityThresholds {
+  low: number;
+  medium: number;
+  high: number;
+  critical: number;
+}
+
+export interface ReportLimits {
+  /** Violations listed per report. */
+  maxViolations: number;
+  /** Bytes of the report as JSON, without its metadata. */
+  maxBytes: number;
+  /** Pods listed per violation. */
+  maxPodsPerViolation: number;
+}
+
+export interface RenderOptions {
+  limits: ReportLimits;
+  severity: SeverityThresholds;
+  /** Since when the stream has been read without a known gap; undefined while it is down, and for files. */
+  continuousSinceUs: EpochUs | undefined;
+  /** The policy objects of the cluster; without it nothing is told of them. */
+  policies?: PolicyCatalog | undefined;
+  /** What somebody has accepted; without it nothing is. */
+  acceptances?: AcceptanceCatalog | undefined;
+}
+
+/** Renders what is committed and in flight. */
+export function renderReport(ledger: Ledger, options: RenderOptions): ReportBody {
+  const steps = renderInSteps(ledger, options);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
+}
+
+/** Violations rendered in one step: some milliseconds of work. */
+const STEP = 32;
+
+/**
+ * Renders as renderReport does, in steps between which others may have their turn: alerts may be added meanwhile, but
+ * nothing may be committed, put back or taken.
+ */
+export function* renderInSteps(
+  ledger: Ledger,
+  options: RenderOptions,
+): Generator<undefined, ReportBody, undefined> {
+  const { totals } = ledger;
+  const { expired } = totals;
+  const policy = renderPolicy(ledger, options.policies);
+  const coverage = {
+    ...(options.continuousSinceUs === undefined
+      ? {}
+      : { continuousSince: formatMicroTime(options.continuousSinceUs) }),
+    gaps: totals.gaps,
+    throttleNotices: totals.throttleNotices,
+    ...(totals.rejected === 0 ? {} : { rejected: totals.rejected }),
+    ...(totals.withoutDetails === 0 ? {} : { withoutDetails: totals.withoutDetails }),
+    lowerBound: totals.gaps + totals.throttleNotices + totals.rejected + totals.withoutDetails > 0,
+    ...(totals.coverageGaps.length === 0 ? {} : { recent: totals.coverageGaps.map(renderCoverageGap) }),
+  };
+  const summary = renderSummary(ledger, levelOf(policy.severity, options.severity));
+  const room =
+    Math.min(options.limits.maxBytes, ledger.maxBytes) -
+    jsonBytes({ policy, summary, coverage }) -
+    SLACK_BYTES;
+  const violations = yield* listed(ledger, options, room);
+  const omitted = omittedFrom(summary, violations, expired);
+  summary.violations = violations.length + (omitted?.violations ?? 0) + expired.violations;
+  return {
+    policy,
+    summary: { ...summary, ...divide(summary, violations) },
+    violations,
+    ...(omitted ? { omitted } : {}),
+    ...(expired.violations > 0 ? { expired: { ...expired } } : {}),
+    coverage,
+  };
+}
+
+/** For `open`, `accepted`, `omitted`, `expired`, the keys around the list, and digits that grow. */
+const SLACK_BYTES = 640;
+
+function renderPolicy(ledger: Ledger, policies: PolicyCatalog | undefined): Policy {
+  const { severity, tags, message } = ledger.policy.facts();
+  const { kind, ...found } = provenanceOfLedger(ledger, policies);
+  return {
+    name: ledger.policyName,
+    kind,
+    ...(severity > 0 ? { severity } : {}),
+    ...(tags.length > 0 ? { tags: [...tags] } : {}),
+    ...(message === "" ? {} : { message }),
+    ...found,
+  };
+}
+
+/** What a report of the ledger written now would tell of its policy's object. */
+export function provenanceOfLedger(ledger: Ledger, policies: PolicyCatalog | undefined): ProvenanceFacts {
+  const { kind } = ledger.policy.facts();
+  const { namespace, policyName: name, totals } = ledger;
+  return provenanceOf({ namespace, name, kind, lastUs: totals.lastUs }, policies);
+}
+
+function renderSummary(ledger: Ledger, severity: SeverityLevel): Summary {
+  const { totals } = ledger;
+  return {
+    occurrences: totals.occurrences,
+    prevented: totals.prevented,
+    allowed: totals.allowed,
+    unknown: totals.unknown,
+    violations: Math.max(
+      ledger.violationsFloor,
+      countWritten(ledger.entries.values()) + totals.expired.violations,
+    ),
+    workloads: ledger.reach.workloads.count,
+    pods: ledger.reach.pods.count,
+    nodes: ledger.reach.nodes.count,
+    severity,
+    firstSeen: formatMicroTime(totals.firstUs),
+    lastSeen: formatMicroTime(totals.lastUs),
+  };
+}
+
+/** The word for a policy's severity; `undefined` is of a policy that has none. */
+export function levelOf(severity: number | undefined, t: SeverityThresholds): SeverityLevel {
+  if (severity === undefined) return "unknown";
+  if (severity >= t.critical) return "critical";
+  if (severity >= t.high) return "high";
+  if (severity >= t.medium) return "medium";
+  return severity >= t.low ? "low" : "info";
+}
+
+/** Of the list, what one workload may take while others wait; never fewer than so many violations. */
+const SHARE = 0.1;
+const MIN_SHARE = 30;
+
+function* listed(
+  ledger: Ledger,
+  { limits, acceptances }: RenderOptions,
+  room: number,
+): Generator<undefined, Violation[], undefined> {
+  const { namespace, policyName } = ledger;
+  // What a namespace accepts is its own affair, and none of the cluster's.
+  const own = namespace === undefined ? [] : (acceptances?.of(namespace, policyName) ?? []);
+  const known = [...ledger.entries.values()].filter((e) => e.committed ?? e.inFlight);
+  const share = Math.max(MIN_SHARE, Math.floor(limits.maxViolations * SHARE));
+  const best = fairest(known, limits.maxViolations, share);
+  // The longest run from the first on that fits.
+  const fitting: Violation[] = [];
+  let used = 0;
+  for (const [i, entry] of best.entries()) {
+    if (i > 0 && i % STEP === 0) yield;
+    const violation = renderViolation(ledger, entry, limits, own);
+    used += jsonBytes(violation) + 1;
+    if (used > room) break;
+    fitting.push(violation);
+  }
+  return fitting.sort(byRecency);
+}
+
+/** Most recent first; ties by id. */
+function byRecency(a: Violation, b: Violation): number {
+  return compare(b.lastSeen, a.lastSeen) || compare(a.id, b.id);
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function written({ committed, inFlight }: Entry): Tally {
+  if (committed && inFlight) return mergeInto(mergeInto(emptyTally(), committed), inFlight);
+  return committed ?? inFlight ?? emptyTally();
+}
+
+function renderViolation(
+  ledger: Ledger,
+  entry: Entry,
+  limits: ReportLimits,
+  acceptances: readonly Acceptance[],
+): Violation {
+  const accepted = acceptedBy(acceptances, entry.identity);
+  const { identity } = entry;
+  const tally = written(entry);
+  const latest = tally.latest?.read();
+  const pods = [...tally.pods.values()]
+    .sort((a, b) => b.lastUs - a.lastUs || compare(a.name, b.name) || compare(a.node, b.node))
+    .slice(0, limits.maxPodsPerViolation)
+    .map(renderPod);
+  return {
+    id: entry.id,
+    workload: { kind: identity.workload.kind, name: identity.workload.name },
+    ...(ledger.namespace === undefined ? clusterPlace(identity.namespace, latest) : {}),
+    ...optional("container", identity.container),
+    operation: identity.operation,
+    ...optional("action", identity.action),
+    outcome: identity.outcome,
+    ...(accepted ? { accepted } : {}),
+    ...optional("source", identity.source),
+    ...optional("resource", identity.resource),
+    occurrences: tally.occurrences,
+    ...(entry.lowerBound ? { lowerBound: true } : {}),
+    firstSeen: formatMicroTime(tally.firstUs),
+    lastSeen: formatMicroTime(tally.lastUs),
+    ...(pods.length > 0 ? { pods } : {}),
+    ...(latest ? { latest } : {}),
+  };
+}
+
+function clusterPlace(
+  namespace: string,
+  latest: Evidence | undefined,
+): { namespace?: string; node?: string } {
+  return { ...optional("namespace", namespace), ...optional("node", latest?.node ?? "") };
+}
+
+function renderPod(pod: PodTally): ViolationPod {
+  return {
+    name: pod.name,
+    ...optional("node", pod.node),
+    occurrences: pod.occurrences,
+    lastSeen: formatMicroTime(pod.lastUs),
+  };
+}
+
+function optional<K extends string>(key: K, value: string): { [P in K]?: string } {
+  return value === "" ? {} : ({ [key]: value } as { [P in K]?: string });
+}
+
+/** By subtraction, so that list, omitted and expired always add up to the summary. */
+function omittedFrom(
+  summary: Summary,
+  violations: readonly Violation[],
+  expired: Readonly<Expired>,
+): Omitted | undefined {
+  const listed = violations.reduce((sum, v) => sum + v.occurrences, 0);
+  const occurrences = summary.occurrences - listed - expired.occurrences;
+  const distinct = summary.violations - violations.length - expired.violations;
+  if (occurrences === 0 && distinct === 0) return undefined;
+  return { violations: Math.max(distinct, occurrences > 0 ? 1 : 0), occurrences };
+}
+
+function jsonBytes(value: unknown): number {
+  return byteLength(JSON.stringify(value));
+}

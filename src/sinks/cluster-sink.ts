@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Owns how reports are kept in the Kubernetes API: listed page by page, written whole with a resourceVersion.
+// Invariant: never merges, never retries, never patches; every outcome is one of the port's.
+
+import {
+  API_GROUP,
+  API_GROUP_VERSION,
+  API_VERSION,
+  CLUSTER_REPORT_KIND,
+  CLUSTER_REPORT_PLURAL,
+  FIELD_MANAGER,
+  MANAGED_BY_LABEL,
+  PRODUCT,
+  REPORT_KIND,
+  REPORT_PLURAL,
+} from "../api/names.ts";
+import type { ObjectMeta, Report } from "../api/v1alpha1.ts";
+import { ApiError } from "../kube/api-error.ts";
+import type { ApiRequester } from "../kube/client.ts";
+import { listItems } from "../kube/list.ts";
+import type { Logger } from "../lib/logger.ts";
+import {
+  type ReadResult,
+  type RemoveResult,
+  type ReportRef,
+  type ReportSink,
+  SinkError,
+  type WriteResult,
+} from "./report-sink.ts";
+
+export interface ClusterSinkOptions {
+  client: ApiRequester;
+  logger: Logger;
+  /** Reports per page of a list; default 500. Halved while a page is larger than the client accepts. */
+  pageSize?: number;
+}
+
+/** Where the paths of all reports begin. */
+export const BASE = `/apis/${API_GROUP}/${API_VERSION}`;
+const WRITE_QUERY = { fieldManager: FIELD_MANAGER, fieldValidation: "Strict" };
+/** What was sent need not come back: of a report at its limit that is 256 KiB to be read, for three fields. */
+const METADATA_FIRST = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
+const INSTALL_HINT = "install the CRDs: kubectl apply -f crds/";
+
+/** The kinds of refusal that only a person can mend. */
+type Refused = Extract<WriteResult, { kind: "refused" }>;
+
+/** Returns the sink that keeps reports as custom resources. */
+export function createClusterSink(options: ClusterSinkOptions): ReportSink {
+  const { client, logger } = options;
+  const pageSize = options.pageSize ?? 500;
+
+  async function* listKind(plural: string, kind: Report["kind"], signal: AbortSignal): AsyncIterable<Report> {
+    const request = { path: `${BASE}/${plural}`, labelSelector: SELECTOR, pageSize, signal };
+    try {
+      for await (const item of listItems(client, request)) {
+        const report = asReport(item, kind);
+        if (report !== undefined) yield report;
+        else
+          logger.warn(
+            { kind, name: nameOf(item) },
+            "a stored report is not of the expected form and is left alone; delete it to have it written anew",
+          );
+      }
+    } catch (error) {
+      throw error instanceof ApiError ? listError(error) : error;
+    }
+  }
+
+  return {
+    async *list(signal) {
+      yield* listKind(REPORT_PLURAL, REPORT_KIND, signal);
+      yield* listKind(CLUSTER_REPORT_PLURAL, CLUSTER_REPORT_KIND, signal);
+    },
+
+    async read(ref, signal) {
+      try {
+        const item = await client.request({ method: "GET", path: objectPath(ref), signal });
+        const report = asReport(item, ref.namespace === undefined ? CLUSTER_REPORT_KIND : REPORT_KIND);
+        if (report !== undefined) return { kind: "found", report };
+        const message = `${objectPath(ref)} is not of the expected form; delete it to have it written anew`;
+        return { kind: "refused", reason: "invalid", message };
+      } catch (error) {
+        return readFailure(error);
+      }
+    },
+
+    async write(report, signal) {
+      const { namespace, name, resourceVersion } = report.metadata;
+      const ref = namespace === undefined ? { name } : { namespace, name };
+      const create = resourceVersion === undefined;
+      try {
+        const stored = await client.request({
+          method: create ? "POST" : "PUT",
+          path: create ? collectionPath(ref) : objectPath(ref),
+          query: WRITE_QUERY,
+          accept: METADATA_FIRST,
+          body: report,
+          signal,
+        });
+        const metadata = metadataOf(stored);
+        // An answer that is no object: the server took the write, but what is stored now must be read.
+        if (metadata === undefined)
+          return { kind: "unknown", message: `${objectPath(ref)}: unreadable answer` };
+        return { kind: "written", report: { ...report, metadata } };
+      } catch (error) {
+        return writeFailure(error, create);
+      }
+    },
+
+    async remove(ref, version, signal) {
+      try {
+        await client.request({
+          method: "DELETE",
+          path: objectPath(ref),
+          body: { apiVersion: "meta.k8s.io/v1", kind: "DeleteOptions", preconditions: version },
+          signal,
+        });
+        return { kind: "removed" };
+      } catch (error) {
+        return removeFailure(error);
+      }
+    },
+  };
+}
+
+/** Which objects are ours. */
+export const SELECTOR = `${MANAGED_BY_LABEL}=${PRODUCT}`;
+
+function collectionPath(ref: ReportRef): string {
+  if (ref.namespace === undefined) return `${BASE}/${CLUSTER_REPORT_PLURAL}`;
+  return `${BASE}/namespaces/${encodeURIComponent(ref.namespace)}/${REPORT_PLURAL}`;
+}
+
+function objectPath(ref: ReportRef): string {
+  return `${collectionPath(ref)}/${encodeURIComponent(ref.name)}`;
+}
+
+/** Checks what the code past this point relies on, and drops managedFields: nobody reads them, and they cost memory. */
+export function asReport(item: unknown, kind: Report["kind"]): Report | undefined {
+  const metadata = metadataOf(item);
+  if (metadata === undefined || !isObject(item)) return undefined;
+  const { policy, summary, violations, coverage } = item;
+  if (!isObject(policy) || !isObject(summary) || !Array.isArray(violations) || !isObject(coverage))
+    return undefined;
+  return { ...item, apiVersion: API_GROUP_VERSION, kind, metadata } as unknown as Report;
+}
+
+function metadataOf(item: unknown): ObjectMeta | undefined {
+  if (!isObject(item) || !isObject(item["metadata"]) || typeof item["metadata"]["name"] !== "string") {
+    return undefined;
+  }
+  const { managedFields: _, ...metadata } = item["metadata"];
+  return metadata as unknown as ObjectMeta;
+}
+
+function readFailure(error: unknown): ReadResult {
+  if (!(error instanceof ApiError)) throw error;
+  if (error.code === "NotFound" || error.code === "NamespaceGone") return { kind: "absent" };
+  return refusal(error) ?? retry(error);
+}
+
+function writeFailure(error: unknown, create: boolean): WriteResult {
+  if (!(error instanceof ApiError)) throw error;
+  switch (error.code) {
+    case "Conflict":
+    case "AlreadyExists":
+      return { kind: "conflict" };
+    case "NotFound":
+      return create ? retry(error) : { kind: "gone" };
+    case "NamespaceGone":
+      return { kind: "namespace_gone" };
+    case "TooLarge":
+      return { kind: "too_large", message: error.message };
+    case "NotAnswered":
+      return { kind: "unknown", message: error.message };
+    default:
+      return refusal(error) ?? retry(error);
+  }
+}
+
+function removeFailure(error: unknown): RemoveResult {
+  const result = writeFailure(error, false);
+  if (result.kind === "gone" || result.kind === "namespace_gone") return { kind: "absent" };
+  // A removal has no size, and its answer is not looked at.
+  if (result.kind === "too_large" || result.kind === "written")
+    return { kind: "unknown", message: String(error) };
+  return result;
+}
+
+function refusal(error: ApiError): Refused | undefined {
+  const { message } = error;
+  switch (error.code) {
+    case "Forbidden":
+      return { kind: "refused", reason: "forbidden", message };
+    case "Unauthorized":
+      return { kind: "refused", reason: "unauthorized", message };
+    case "NotServed":
+      return { kind: "refused", reason: "not_served", message: `${message}; ${INSTALL_HINT}` };
+    case "Invalid":
+      return { kind: "refused", reason: "invalid", message };
+    default:
+      return undefined;
+  }
+}
+
+function retry(error: ApiError): { kind: "retry"; message: string; retryAfterMs?: number } {
+  const { message, retryAfterMs } = error;
+  return { kind: "retry", message, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+}
+
+function listError(error: ApiError): SinkError {
+  const refused = refusal(error);
+  return new SinkError(refused?.message ?? error.message, {
+    cause: error,
+    refused: refused !== undefined,
+    ...(error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs }),
+  });
+}
+
+function nameOf(item: unknown): string {
+  const metadata = isObject(item) && isObject(item["metadata"]) ? item["metadata"] : {};
+  return typeof metadata["name"] === "string" ? metadata["name"] : "";
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

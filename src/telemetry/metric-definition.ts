@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The definition of a metric: name, type, help, labels and the function that reads its value at a scrape.
+
+import type { MetricsSource } from "./metrics-source.ts";
+
+/** One series of a metric. */
+export interface Sample {
+  labels: Record<string, string>;
+  value: number;
+}
+
+/** A counter or gauge that is read when somebody asks. */
+export interface MetricDefinition {
+  name: string;
+  type: "counter" | "gauge";
+  help: string;
+  labels?: readonly string[];
+  read: (source: MetricsSource) => number | Sample[];
+}

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+import { describe, expect, it } from "vitest";
+import { behind, statusOf } from "../../../src/acceptance/conditions.ts";
+import { type ReadAcceptance, readAcceptance } from "../../../src/acceptance/parse-acceptance.ts";
+import type { Identity } from "../../../src/ingest/violation.ts";
+import { START_US } from "../../support/gen.ts";
+
+const MATCH = { policy: "no-shells" };
+const SPEC = { match: MATCH, reason: "the vendor's backup runs a shell" };
+
+function read(spec: unknown, more: Record<string, unknown> = {}): ReadAcceptance {
+  const metadata = { namespace: "shop", name: "backup", uid: "u", resourceVersion: "7", generation: 2 };
+  const found = readAcceptance({ metadata, spec, ...more });
+  if (!found) throw new Error("not read");
+  return found;
+}
+
+function problem(spec: unknown): string | undefined {
+  const { effect } = read(spec);
+  return "problem" in effect ? effect.problem : undefined;
+}
+
+function accepts(match: Record<string, unknown>, identity: Partial<Identity> = {}): boolean {
+  const { effect } = read({ ...SPEC, match: { ...MATCH, ...match } });
+  if ("problem" in effect) throw new Error(effect.problem);
+  return effect.acceptance.matches({
+    operation: "Process",
+    action: "Block",
+    outcome: "Prevented",
+    workload: { kind: "Deployment", name: "web" },
+    container: "app",
+    source: "/usr/sbin/crond",
+    resource: "/bin/sh",
+    namespace: "",
+    ...identity,
+  });
+}
+
+describe("an acceptance", () => {
+  it.each([
+    ["only the policy", {}, true],
+    [
+      "all that it may name",
+      {
+        workload: { kind: "Deployment", name: "web" },
+        container: "app",
+        operation: "Process",
+        resource: "/bin/*",
+        source: "/usr/**",
+        outcome: "Prevented",
+      },
+      true,
+    ],
+    ["another kind of workload", { workload: { kind: "StatefulSet" } }, false],
+    ["another workload", { workload: { name: "db" } }, false],
+    ["another container", { container: "sidecar" }, false],
+    ["another operation", { operation: "File" }, false],
+    ["another resource", { resource: "/sbin/*" }, false],
+    ["another source", { source: "/usr/*" }, false],
+    ["another outcome", { outcome: "Allowed" }, false],
+  ])("that names %s matches: %#", (_what, match, expected) => {
+    expect(accepts(match)).toBe(expected);
+  });
+
+  it.each([
+    [
+      "a key with a typing error",
+      { ...SPEC, match: { ...MATCH, resorce: "/bin/sh" } },
+      "spec.match.resorce: no such key",
+    ],
+    ["a key of the spec that is none", { ...SPEC, until: "2027" }, "spec.until: no such key"],
+    [
+      "a key of the workload that is none",
+      { ...SPEC, match: { ...MATCH, workload: { nam: "x" } } },
+      "spec.match.workload.nam",
+    ],
+    [
+      "a glob that is none",
+      { ...SPEC, match: { ...MATCH, resource: "/bin/[" } },
+      "spec.match.resource: [ is not known",
+    ],
+    [
+      "a source that is no glob",
+      { ...SPEC, match: { ...MATCH, source: "" } },
+      "spec.match.source: a glob must not be empty",
+    ],
+    ["no policy", { ...SPEC, match: {} }, "spec.match.policy: must not be empty"],
+    ["a reason of blanks", { ...SPEC, reason: " " }, "spec.reason: must not be empty"],
+    ["a time that is none", { ...SPEC, expires: "soon" }, "spec.expires: no time"],
+    ["a number for a text", { ...SPEC, match: { ...MATCH, container: 7 } }, "spec.match.container: no text"],
+    [
+      "a list for a workload",
+      { ...SPEC, match: { ...MATCH, workload: [] } },
+      "spec.match.workload: no object",
+    ],
+    ["nothing", undefined, "spec.match.policy: must not be empty"],
+  ])("with %s accepts nothing and says why", (_what, spec, said) => {
+    expect(problem(spec)).toContain(said);
+  });
+
+  it("that is no object with a name is none", () => {
+    for (const item of [null, 7, {}, { metadata: { name: "x", uid: "u" } }]) {
+      expect(readAcceptance(item)).toBeUndefined();
+    }
+  });
+});
+
+describe("its status", () => {
+  const standing = { nowUs: START_US, matched: { violations: 2, occurrences: 9 }, refusal: undefined };
+  const said = (spec: unknown, more: Partial<typeof standing> | { refusal: string } = {}) => {
+    const status = statusOf(read(spec), { ...standing, ...more });
+    const conditions = status.conditions?.map(({ type, status: is, reason }) => `${type}=${is} ${reason}`);
+    return { conditions, matched: status.matched };
+  };
+  const narrow = { ...SPEC, match: { ...MATCH, operation: "Process" } };
+
+  it("says that it is in effect, and what it matches", () => {
+    expect(said(narrow)).toEqual({
+      conditions: [
+        "Active=True InEffect",
+        "Expired=False NotExpired",
+        "Invalid=False Valid",
+        "MatchesNothing=False Matches",
+        "MatchesEverything=False Narrowed",
+      ],
+      matched: { violations: 2, occurrences: 9 },
+    });
+  });
+
+  it("says that it matches nothing, or everything", () => {
+    expect(said(narrow, { matched: { violations: 0, occurrences: 0 } }).conditions).toContain(
+      "MatchesNothing=True NoViolation",
+    );
+    expect(said(SPEC).conditions).toContain("MatchesEverything=True OnlyThePolicy");
+    expect(said({ ...SPEC, match: { ...MATCH, resource: "**" } }).conditions).toContain(
+      "MatchesEverything=True OnlyThePolicy",
+    );
+  });
+
+  it("says that it has expired, to the microsecond, and matches nothing any more", () => {
+    const expires = "2026-11-23T10:00:00Z";
+    expect(said({ ...SPEC, expires })).toEqual({
+      conditions: [
+        "Active=False Expired",
+        "Expired=True Expired",
+        "Invalid=False Valid",
+        "MatchesNothing=False Matches",
+        "MatchesEverything=False Narrowed",
+      ],
+      matched: { violations: 0, occurrences: 0 },
+    });
+    expect(said({ ...SPEC, expires: "2026-11-23T10:00:00.000001Z" }).conditions).toContain(
+      "Active=True InEffect",
+    );
+  });
+
+  it("says why it has no effect", () => {
+    expect(said({ ...SPEC, until: 1 }).conditions?.slice(0, 3)).toEqual([
+      "Active=False Invalid",
+      "Expired=False NotExpired",
+      "Invalid=True NotUnderstood",
+    ]);
+    expect(said(SPEC, { refusal: "too many" }).conditions?.[0]).toBe("Active=False Invalid");
+  });
+
+  it("keeps a condition's time until its status changes, and is behind in words or in numbers only", () => {
+    const first = statusOf(read(narrow), standing);
+    const stored = read(narrow, { status: first });
+    const later = { ...standing, nowUs: START_US + 60_000_000 };
+    expect(behind(stored.status, statusOf(stored, later))).toBe("no");
+    expect(
+      behind(stored.status, statusOf(stored, { ...later, matched: { violations: 2, occurrences: 10 } })),
+    ).toBe("numbers");
+    const empty = statusOf(stored, { ...later, matched: { violations: 0, occurrences: 0 } });
+    expect(behind(stored.status, empty)).toBe("words");
+    expect(empty.conditions?.map((c) => c.lastTransitionTime.slice(14, 19))).toEqual([
+      "00:00",
+      "00:00",
+      "00:00",
+      "01:00",
+      "00:00",
+    ]);
+  });
+});

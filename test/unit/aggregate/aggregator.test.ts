@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+import { describe, expect, it } from "vitest";
+import { Aggregator, type Urgency } from "../../../src/aggregate/aggregator.ts";
+import { Distinct } from "../../../src/aggregate/distinct.ts";
+import { reportKey } from "../../../src/ingest/violation.ts";
+import { alert, hostAlert, MEMORY, START_US, throttleNotice, violation } from "../../support/gen.ts";
+import { add, newAggregator, reportsOf } from "../ingest/fold-alerts.ts";
+
+const FILE = { Operation: "File", Resource: "/etc/shadow" };
+const KEY = reportKey("shop", "no-package-managers");
+const CLUSTER_KEY = reportKey(undefined, "no-package-managers");
+
+function told(maxViolations = 100): { aggregator: Aggregator; changes: [string, Urgency][] } {
+  const changes: [string, Urgency][] = [];
+  return {
+    aggregator: new Aggregator({ ...MEMORY, maxViolations }, (...change) => changes.push(change)),
+    changes,
+  };
+}
+
+describe("a change", () => {
+  it("is as urgent as it is new", () => {
+    const { aggregator, changes } = told(2);
+    for (const each of [alert(), alert(), alert(FILE), alert({ ...FILE, Resource: "/x" }), hostAlert()]) {
+      aggregator.add(violation(each));
+    }
+    aggregator.addGap("StreamDown", START_US);
+    expect(changes).toEqual([
+      [KEY, "new_report"],
+      [KEY, "counters"],
+      [KEY, "new_violation"],
+      // At the bound of memory another one gives way.
+      [KEY, "new_violation"],
+      [reportKey(undefined, "host-files"), "new_report"],
+      [KEY, "coverage"],
+      [reportKey(undefined, "host-files"), "coverage"],
+    ]);
+    expect(aggregator.violationsHeld).toBe(2);
+    expect(aggregator.forgottenTotal).toBe(2);
+    expect(aggregator.unidentifiedTotal).toBe(0);
+    expect(aggregator.unwrittenOccurrences).toBe(5);
+  });
+
+  it("of counters alone is told once, and again after they were taken", () => {
+    const { aggregator, changes } = told();
+    // The memo hands over the same occurrence for every alert of a kind.
+    const occurrence = violation(alert());
+    const repeat = (times: number) => {
+      for (let i = 0; i < times; i++) aggregator.add(occurrence);
+    };
+    repeat(100);
+    expect(changes).toEqual([
+      [KEY, "new_report"],
+      [KEY, "counters"],
+    ]);
+    const ledger = aggregator.ledger("shop", "no-package-managers");
+    ledger.take();
+    repeat(100);
+    expect(changes.slice(2)).toEqual([[KEY, "counters"]]);
+    ledger.restore();
+    expect(ledger.unwritten).toBe(200);
+  });
+});
+
+describe("a namespace that is gone", () => {
+  it("hands what is unwritten to the cluster report, with its name", () => {
+    const { aggregator, changes } = told();
+    aggregator.add(violation(alert()));
+    aggregator.add(violation(alert(FILE)));
+    aggregator.moveToCluster(KEY);
+    expect([...aggregator.ledgers.keys()]).toEqual([CLUSTER_KEY]);
+    expect(changes.at(-1)).toEqual([CLUSTER_KEY, "new_report"]);
+    expect(aggregator.violationsHeld).toBe(2);
+    const [report] = reportsOf(aggregator);
+    expect(report?.kind).toBe("ClusterPolicyViolationReport");
+    expect(report?.policy).toEqual({ name: "no-package-managers", kind: "KubeArmorPolicy", severity: 5 });
+    expect(report?.violations.map(({ namespace, occurrences }) => [namespace, occurrences])).toEqual([
+      ["shop", 1],
+      ["shop", 1],
+    ]);
+  });
+
+  it("keeps two namespaces of the same policy apart", () => {
+    const { aggregator } = told();
+    aggregator.add(violation(alert()));
+    aggregator.add(violation(alert({ NamespaceName: "bank", OwnerNamespace: "bank" })));
+    aggregator.moveToCluster(KEY);
+    aggregator.moveToCluster(reportKey("bank", "no-package-managers"));
+    const [report] = reportsOf(aggregator);
+    expect(report?.summary).toMatchObject({ occurrences: 2, violations: 2, workloads: 2 });
+    expect(new Set(report?.violations.map(({ namespace }) => namespace))).toEqual(new Set(["shop", "bank"]));
+  });
+
+  it("takes what was written with it", () => {
+    const { aggregator } = told();
+    aggregator.add(violation(alert()));
+    const ledger = aggregator.ledger("shop", "no-package-managers");
+    ledger.take();
+    ledger.commit();
+    ledger.addGap("StreamDown", START_US);
+    aggregator.moveToCluster(KEY);
+    expect(aggregator.ledgers.size).toBe(0);
+    expect(aggregator.violationsHeld).toBe(0);
+  });
+
+  it.each([
+    ["one gap, known to both, is one", 1, 1, 1],
+    ["gaps from before the cluster report come along", 3, 1, 3],
+    ["gaps that only the cluster report has known stay", 1, 3, 3],
+  ])("%s", (_name, inNamespace, inCluster, gaps) => {
+    const { aggregator } = told();
+    aggregator.add(violation(alert()));
+    aggregator.add(violation(hostAlert({ PolicyName: "no-package-managers" })));
+    for (let i = 0; i < inNamespace; i++)
+      aggregator.ledger("shop", "no-package-managers").addGap("StreamDown", START_US + i);
+    for (let i = 0; i < inCluster; i++)
+      aggregator.ledger(undefined, "no-package-managers").addGap("StreamDown", START_US + i);
+    aggregator.moveToCluster(KEY);
+    expect(reportsOf(aggregator)[0]?.coverage.gaps).toBe(gaps);
+  });
+
+  it("is none of the cluster report's and of nobody's", () => {
+    const { aggregator } = told();
+    aggregator.add(violation(hostAlert()));
+    aggregator.moveToCluster(reportKey(undefined, "host-files"));
+    aggregator.moveToCluster("nobody");
+    expect(aggregator.ledgers.size).toBe(1);
+  });
+});
+
+describe("a notice", () => {
+  it("is told to how many reports it concerns", () => {
+    const { aggregator } = told();
+    aggregator.add(violation(alert()));
+    aggregator.add(violation(alert({ PolicyName: "other" })));
+    aggregator.add(violation(alert({ PolicyName: "third", PodName: "web-2" })));
+    const notice = {
+      namespace: "shop",
+      node: "node-1",
+      container: "",
+      timeUs: 1,
+      maxAlertsPerSec: 1,
+      intervalSeconds: 1,
+    };
+    expect(aggregator.addThrottleNotice({ ...notice, pod: "web-1" })).toBe(2);
+    expect(aggregator.addThrottleNotice({ ...notice, pod: "web-9" })).toBe(0);
+    // Nothing but the node is known: all of the namespace's pods there may be meant.
+    expect(aggregator.addThrottleNotice({ ...notice, pod: "" })).toBe(3);
+    expect(aggregator.addThrottleNotice({ ...notice, pod: "", node: "node-2" })).toBe(0);
+  });
+
+  it("from before the first violation counts once, however many violations follow", () => {
+    const aggregator = newAggregator();
+    add(aggregator, throttleNotice());
+    add(aggregator, throttleNotice());
+    for (const mods of [{}, FILE, {}]) add(aggregator, alert(mods));
+    expect(reportsOf(aggregator)[0]?.coverage).toMatchObject({ throttleNotices: 2, lowerBound: true });
+  });
+
+  it("counts once also in a report that has seen too many pods to remember", () => {
+    const aggregator = newAggregator();
+    for (let i = 0; i <= Distinct.MAX; i++) add(aggregator, alert({ PodName: `p-${i}` }));
+    add(aggregator, throttleNotice({ PodName: "late" }));
+    for (let i = 0; i < 5; i++) add(aggregator, alert({ PodName: "late" }));
+    expect(reportsOf(aggregator)[0]?.coverage.throttleNotices).toBe(1);
+  });
+
+  it("is remembered for so many pods at most, and the oldest is forgotten", () => {
+    const aggregator = newAggregator();
+    for (let i = 0; i <= Aggregator.MAX_MUTED; i++) add(aggregator, throttleNotice({ PodName: `p-${i}` }));
+    add(aggregator, alert({ PodName: "p-0" }));
+    add(aggregator, alert({ PodName: "p-1", PolicyName: "other" }));
+    expect(reportsOf(aggregator).map(({ coverage }) => coverage.throttleNotices)).toEqual([0, 1]);
+  });
+});

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The three small machines with a time argument: duplicates, pace, token bucket.
+
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { DuplicateFilter } from "../../../src/ingest/duplicates.ts";
+import { TokenBucket } from "../../../src/lib/token-bucket.ts";
+import { afterWrite, dueMs, newPace, type Pace } from "../../../src/reconcile/write-pace.ts";
+import { alert, PACE, runs, START_US } from "../../support/gen.ts";
+
+describe("the duplicate filter", () => {
+  /** A filter of alerts that are told by one word. */
+  function filterOf(windowMs: number, maxEntries: number): (word: string, nowMs: number) => boolean {
+    const filter = new DuplicateFilter({ windowMs, maxEntries }, 7);
+    return (word, nowMs) =>
+      filter.isDuplicate(filter.subjectOf(alert({ Resource: word })), 1, START_US, nowMs);
+  }
+
+  it("knows an alert for the window at least, and for twice that at most", () => {
+    for (const startMs of [0, 1_000_000]) {
+      const isDuplicate = filterOf(1000, 100);
+      expect(isDuplicate("a", startMs)).toBe(false);
+      expect(isDuplicate("a", startMs + 999)).toBe(true);
+      expect(isDuplicate("b", startMs + 999)).toBe(false);
+      expect(isDuplicate("b", startMs + 1998)).toBe(true);
+      expect(isDuplicate("a", startMs + 4000)).toBe(false);
+    }
+  });
+
+  it("forgets the older half at the bound, and holds no more than that", () => {
+    const isDuplicate = filterOf(Number.POSITIVE_INFINITY, 10);
+    for (let i = 0; i < 12; i++) expect(isDuplicate(`k${i}`, 0)).toBe(false);
+    expect(isDuplicate("k11", 0)).toBe(true);
+    expect(isDuplicate("k7", 0)).toBe(true);
+    expect(isDuplicate("k0", 0)).toBe(false);
+  });
+
+  it("is not confused by a clock that goes back", () => {
+    const isDuplicate = filterOf(1000, 100);
+    expect(isDuplicate("a", 10_000)).toBe(false);
+    expect(isDuplicate("a", 5000)).toBe(true);
+  });
+
+  it("never takes an alert for a duplicate that did not come", () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.nat(20), fc.nat(500)), { maxLength: 100 }), (steps) => {
+        const isDuplicate = filterOf(1000, 8);
+        const came = new Set<number>();
+        let nowMs = 0;
+        for (const [key, ms] of steps) {
+          nowMs += ms;
+          if (isDuplicate(String(key), nowMs)) expect(came.has(key)).toBe(true);
+          came.add(key);
+        }
+      }),
+      runs(200),
+    );
+  });
+
+  it("knows every alert it holds, and no other, where all hashes are the same", () => {
+    const filter = new DuplicateFilter({ windowMs: Number.POSITIVE_INFINITY, maxEntries: 4000 }, 7);
+    const subjects = ["a", "b", "c"].map((text) => ({ text, hash: 0 }));
+    const each = (visit: (text: { text: string; hash: number }, pid: number, us: number) => void) => {
+      // A far year and its wrap-around share their low 32 bits.
+      for (const subject of subjects)
+        for (let pid = 1; pid <= 20; pid++)
+          for (const us of [START_US, START_US + 2 ** 32, START_US + 1]) visit(subject, pid, us);
+    };
+    each((subject, pid, us) => expect(filter.isDuplicate(subject, pid, us, 0)).toBe(false));
+    each((subject, pid, us) => expect(filter.isDuplicate(subject, pid, us, 0)).toBe(true));
+    expect(filter.isDuplicate({ text: "d", hash: 0 }, 1, START_US, 0)).toBe(false);
+  });
+});
+
+describe("the token bucket", () => {
+  it("starts full, empties, and fills again", () => {
+    const bucket = new TokenBucket(10, 3);
+    expect([1, 2, 3, 4].map(() => bucket.take(1000))).toEqual([true, true, true, false]);
+    expect(bucket.waitMs(1000)).toBe(100);
+    expect(bucket.waitMs(1050)).toBe(50);
+    expect(bucket.take(1099)).toBe(false);
+    expect(bucket.waitMs(1100)).toBe(0);
+    expect(bucket.take(1100)).toBe(true);
+    expect([1, 2, 3, 4].map(() => bucket.take(99_000))).toEqual([true, true, true, false]);
+  });
+
+  it("gives nothing for a clock that goes back", () => {
+    const bucket = new TokenBucket(10, 1);
+    expect(bucket.take(1000)).toBe(true);
+    expect(bucket.take(500)).toBe(false);
+    expect(bucket.take(1100)).toBe(true);
+  });
+
+  it("never gives more than rate and burst", () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(300), { maxLength: 200 }), (steps) => {
+        const bucket = new TokenBucket(20, 5);
+        let nowMs = 0;
+        let taken = 0;
+        for (const ms of steps) {
+          nowMs += ms;
+          if (bucket.take(nowMs)) taken++;
+        }
+        expect(taken).toBeLessThanOrEqual(5 + (nowMs * 20) / 1000);
+      }),
+      runs(200),
+    );
+  });
+
+  it("says truly how long to wait", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 1000 }), fc.nat(10_000), (perSecond, startMs) => {
+        const bucket = new TokenBucket(perSecond, 1);
+        bucket.take(startMs);
+        expect(bucket.take(startMs + bucket.waitMs(startMs))).toBe(true);
+      }),
+      runs(200),
+    );
+  });
+});
+
+describe("the pace of one report", () => {
+  /** Writes as soon as due, with a change waiting all the time; returns when. */
+  function writes(urgency: "new_violation" | "counters", untilMs: number): number[] {
+    let pace: Pace = newPace(PACE);
+    const times: number[] = [];
+    for (let nowMs = 0; ; ) {
+      nowMs = dueMs(pace, urgency, nowMs, PACE);
+      if (nowMs > untilMs) return times;
+      times.push(nowMs);
+      pace = afterWrite(pace, urgency === "new_violation", nowMs, PACE);
+    }
+  }
+
+  it("stretches from 5 s to 60 s while only counters move", () => {
+    expect(writes("counters", 300_000)).toEqual([
+      200, 5200, 15_200, 35_200, 75_200, 135_200, 195_200, 255_200,
+    ]);
+  });
+
+  it("is one write per interval for ever new violations, after a few at once", () => {
+    expect(writes("new_violation", 30_000)).toEqual([200, 400, 600, 5600, 10_600, 15_600, 20_600, 25_600]);
+  });
+
+  it("comes back to 5 s after a quiet time or a new violation", () => {
+    const slow: Pace = { lastWriteMs: 0, intervalMs: 60_000, credit: 3 };
+    expect(dueMs(slow, "counters", 1000, PACE)).toBe(60_000);
+    expect(dueMs(slow, "counters", 119_000, PACE)).toBe(119_200);
+    expect(afterWrite(slow, true, 60_000, PACE).intervalMs).toBe(5000);
+    expect(afterWrite(slow, false, 60_000, PACE).intervalMs).toBe(60_000);
+    expect(afterWrite(slow, false, 121_000, PACE).intervalMs).toBe(5000);
+  });
+
+  it("lets a new violation in at once as long as there is credit", () => {
+    const pace: Pace = { lastWriteMs: 1000, intervalMs: 60_000, credit: 1 };
+    expect(dueMs(pace, "new_violation", 1100, PACE)).toBe(1300);
+    expect(dueMs({ ...pace, credit: 0 }, "new_violation", 1100, PACE)).toBe(6000);
+    expect(dueMs({ ...pace, credit: 0 }, "new_report", 1100, PACE)).toBe(6000);
+  });
+
+  it("never asks for the past, and never for more than the longest interval", () => {
+    const urgency = fc.constantFrom("new_report", "new_violation", "counters", "coverage");
+    fc.assert(
+      fc.property(fc.array(fc.tuple(urgency, fc.nat(90_000)), { maxLength: 50 }), (changes) => {
+        let pace = newPace(PACE);
+        let nowMs = 1_000_000;
+        for (const [change, afterMs] of changes) {
+          nowMs += afterMs;
+          const due = dueMs(pace, change, nowMs, PACE);
+          expect(due).toBeGreaterThanOrEqual(nowMs + PACE.firstWriteDelayMs);
+          expect(due).toBeLessThanOrEqual(nowMs + PACE.maxIntervalMs + PACE.firstWriteDelayMs);
+          pace = afterWrite(pace, change === "new_report" || change === "new_violation", due, PACE);
+          nowMs = due;
+        }
+      }),
+      runs(300),
+    );
+  });
+});

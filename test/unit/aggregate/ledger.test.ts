@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+import { describe, expect, it } from "vitest";
+import { ChangeLog } from "../../../src/aggregate/change-log.ts";
+import { Distinct } from "../../../src/aggregate/distinct.ts";
+import type { Base } from "../../../src/aggregate/entry.ts";
+import { drainChanges } from "../../../src/aggregate/journal-changes.ts";
+import { Ledger } from "../../../src/aggregate/ledger.ts";
+import { addPod, emptyTally, MAX_PODS, mergeInto } from "../../../src/aggregate/tally.ts";
+import { emptyTotals } from "../../../src/aggregate/totals.ts";
+import { workloadKey } from "../../../src/ingest/violation.ts";
+import { alert, at, hostAlert, START_US, violation } from "../../support/gen.ts";
+
+const FILE = { Operation: "File", Resource: "/etc/shadow", Result: "Passed" };
+
+function ledgerOf(...alerts: ReturnType<typeof alert>[]): Ledger {
+  const ledger = new Ledger("shop", "no-package-managers");
+  for (const each of alerts) ledger.add(violation(each), true);
+  return ledger;
+}
+
+/** Where the occurrences of a ledger are: [committed and in flight, not yet told]. */
+function places(ledger: Ledger): [told: number, unwritten: number, sums: number] {
+  let sum = 0;
+  for (const { committed, inFlight, pending } of ledger.entries.values()) {
+    for (const tally of [committed, inFlight, pending]) sum += tally?.occurrences ?? 0;
+  }
+  return [ledger.totals.occurrences, ledger.unwritten, sum];
+}
+
+describe("a count", () => {
+  it("goes from pending over in flight to committed", () => {
+    const ledger = ledgerOf(alert(), alert(FILE));
+    expect(places(ledger)).toEqual([0, 2, 2]);
+    expect(ledger.dirty).toBe(true);
+    ledger.take();
+    expect(places(ledger)).toEqual([2, 2, 2]);
+    expect(ledger.isInFlight).toBe(true);
+    expect(ledger.dirty).toBe(false);
+    ledger.commit();
+    expect(places(ledger)).toEqual([2, 0, 2]);
+    expect(ledger.isInFlight).toBe(false);
+    expect(ledger.totals).toMatchObject({ prevented: 1, allowed: 1, unknown: 0 });
+  });
+
+  it("goes back when the write did not happen, and meets what came meanwhile", () => {
+    const ledger = ledgerOf(alert({ UpdatedTime: at(5) }));
+    ledger.take();
+    ledger.add(violation(alert({ UpdatedTime: at(1) })), true);
+    ledger.add(violation(alert(FILE)), true);
+    expect(places(ledger)).toEqual([1, 3, 3]);
+    ledger.restore();
+    expect(places(ledger)).toEqual([0, 3, 3]);
+    expect(ledger.entries.size).toBe(2);
+    ledger.take();
+    ledger.commit();
+    expect(ledger.totals).toMatchObject({ occurrences: 3, firstUs: START_US, lastUs: START_US + 5000 });
+  });
+
+  it("that comes during a write stays out of it", () => {
+    const ledger = ledgerOf(alert());
+    ledger.take();
+    ledger.add(violation(alert({ UpdatedTime: at(1) })), true);
+    ledger.commit();
+    expect(places(ledger)).toEqual([1, 1, 2]);
+    expect(ledger.dirty).toBe(true);
+  });
+
+  it("without its violation is counted all the same", () => {
+    const ledger = ledgerOf(alert());
+    ledger.add(violation(alert(FILE)), false);
+    // A known violation is identified also at the bound.
+    ledger.add(violation(alert({ UpdatedTime: at(1) })), false);
+    ledger.take();
+    ledger.commit();
+    expect(ledger.totals).toMatchObject({ occurrences: 3, prevented: 2, allowed: 1 });
+    expect(ledger.entries.size).toBe(1);
+    // What comes later may be among what was not identified.
+    ledger.add(violation(alert(FILE)), true);
+    expect([...ledger.entries.values()].map(({ lowerBound }) => lowerBound)).toEqual([false, true]);
+  });
+});
+
+describe("what gives way", () => {
+  it("is not kept for a journal that has not been told of it", () => {
+    const log = new ChangeLog();
+    const ledger = new Ledger("shop", "no-package-managers", { log });
+    const workloads = ["a", "b", "c"].map((source) => {
+      const each = violation(alert({ Source: `/bin/${source}` }));
+      ledger.add(each, true);
+      return workloadKey(each.violation.identity);
+    });
+    expect(log.waiting).toBe(3);
+
+    expect(ledger.forget(workloads[0] as string, 2, START_US)).toBe(2);
+
+    expect(log.waiting).toBe(1);
+    expect(drainChanges(ledger, 100)?.layers[0]?.violations).toHaveLength(1);
+  });
+});
+
+describe("one write at a time", () => {
+  it("is an invariant", () => {
+    const ledger = ledgerOf(alert());
+    expect(() => ledger.commit()).toThrow("commit follows take");
+    expect(() => ledger.restore()).toThrow("restore follows take");
+    ledger.take();
+    expect(() => ledger.take()).toThrow("one write per report at a time");
+  });
+});
+
+function failedWrite(ledger: Ledger): void {
+  ledger.take();
+  ledger.restore();
+}
+
+describe("what is there to write", () => {
+  it.each<[string, (ledger: Ledger) => void, boolean]>([
+    ["nothing", () => {}, false],
+    ["a gap", (ledger) => ledger.addGap("StreamDown", START_US), true],
+    ["a notice", (ledger) => ledger.addThrottleNotices(1, []), true],
+    ["another state of the stream", (ledger) => ledger.touch(), true],
+    ["what a failed write leaves", failedWrite, true],
+  ])("%s", (_name, act, isDirty) => {
+    const ledger = ledgerOf(alert());
+    ledger.take();
+    ledger.commit();
+    act(ledger);
+    expect(ledger.dirty).toBe(isDirty);
+  });
+});
+
+describe("rebase", () => {
+  const base = (mods: Partial<Base> = {}): Base => ({
+    totals: { ...emptyTotals(), occurrences: 10, prevented: 10, firstUs: 1, lastUs: 2, gaps: 1 },
+    entries: [],
+    violations: 4,
+    workloads: 1,
+    pods: 5,
+    nodes: 1,
+    ...mods,
+  });
+
+  it("puts what is in flight and pending on top of what is stored", () => {
+    const ledger = ledgerOf(alert());
+    ledger.take();
+    ledger.add(violation(alert(FILE)), true);
+    ledger.rebase(base());
+    expect(places(ledger)).toEqual([11, 2, 2]);
+    expect(ledger.totals).toMatchObject({ prevented: 11, gaps: 1, firstUs: 1 });
+    ledger.commit();
+    expect(places(ledger)).toEqual([11, 1, 2]);
+    // 5 pods are stored; this one may be one of them.
+    expect(ledger.reach.pods.count).toBe(5);
+  });
+
+  it("forgets what was committed before: the store knows better", () => {
+    const ledger = ledgerOf(alert());
+    ledger.take();
+    ledger.commit();
+    ledger.rebase(undefined);
+    expect(places(ledger)).toEqual([0, 0, 0]);
+    expect(ledger.entries.size).toBe(0);
+    expect(ledger.reach.pods.count).toBe(0);
+  });
+
+  it("marks what the stored list does not have, where that was cut", () => {
+    const ledger = ledgerOf(alert());
+    ledger.rebase(base());
+    expect([...ledger.entries.values()].map(({ lowerBound }) => lowerBound)).toEqual([true]);
+    const whole = ledgerOf(alert());
+    whole.rebase(base({ totals: emptyTotals() }));
+    expect([...whole.entries.values()].map(({ lowerBound }) => lowerBound)).toEqual([false]);
+  });
+});
+
+describe("drain and absorb", () => {
+  it("hand over everything that is not written, also what is in flight", () => {
+    const ledger = ledgerOf(alert());
+    ledger.take();
+    ledger.commit();
+    ledger.add(violation(alert({ UpdatedTime: at(1) })), true);
+    ledger.take();
+    ledger.add(violation(alert(FILE)), true);
+    const { totals, entries } = ledger.drain();
+    expect(totals).toMatchObject({ occurrences: 2, prevented: 1, allowed: 1 });
+    expect(entries.map(({ tally }) => tally.occurrences)).toEqual([1, 1]);
+
+    const other = new Ledger(undefined, "no-package-managers");
+    other.absorb(totals, entries);
+    expect(places(ledger)).toEqual([1, 0, 1]);
+    expect(places(other)).toEqual([0, 2, 2]);
+    other.take();
+    other.commit();
+    expect(places(other)).toEqual([2, 0, 2]);
+  });
+
+  it("keep what has no violation", () => {
+    const ledger = ledgerOf();
+    ledger.add(violation(alert()), false);
+    const { totals } = ledger.drain();
+    const other = new Ledger(undefined, "p");
+    other.absorb(totals, []);
+    other.add(violation(hostAlert()), true);
+    expect(other.unwritten).toBe(2);
+    expect([...other.entries.values()][0]?.lowerBound).toBe(true);
+  });
+});
+
+describe("distinct things", () => {
+  it("are counted once, and stored ones are a floor", () => {
+    const ledger = ledgerOf(
+      alert(),
+      alert({ PodName: "web-2", HostName: "node-2" }),
+      alert({ PodName: "web-2", HostName: "node-1" }),
+      alert({ OwnerName: "db", PodName: "db-0" }),
+    );
+    expect([ledger.reach.workloads.count, ledger.reach.pods.count, ledger.reach.nodes.count]).toEqual([
+      2, 3, 2,
+    ]);
+  });
+
+  it("in the cluster report are pods by node, and hosts are no pods", () => {
+    const ledger = new Ledger(undefined, "p");
+    const pod = { NamespaceName: "container_namespace", PodName: "box" };
+    for (const each of [hostAlert(), hostAlert(), alert(pod), alert(pod, { HostName: "node-2" })]) {
+      ledger.add(violation(each), true);
+    }
+    expect([ledger.reach.workloads.count, ledger.reach.pods.count, ledger.reach.nodes.count]).toEqual([
+      2, 2, 2,
+    ]);
+    ledger.add(violation(alert(pod, { NamespaceName: "Unknown" })), true);
+    expect(ledger.reach.pods.count).toBe(3);
+  });
+
+  it("beyond the bound are not told apart, and may all have been seen", () => {
+    const set = new Distinct();
+    for (let i = 0; i < Distinct.MAX + 5; i++) set.add(String(i));
+    expect(set.count).toBe(Distinct.MAX);
+    expect(set.mayHave("1")).toBe(true);
+    expect(set.mayHave("never")).toBe(true);
+    expect(new Distinct().mayHave("1")).toBe(false);
+  });
+});
+
+describe("pods of a violation", () => {
+  it("are bounded: the least recent leaves, and of several the one that sorts first", () => {
+    const tally = emptyTally();
+    for (let i = 0; i < MAX_PODS; i++) addPod(tally, `p${i}`, `p${i}`, "n", 1, i < 3 ? 5 : 10);
+    addPod(tally, "new", "new", "n", 1, 20);
+    expect(tally.pods.size).toBe(MAX_PODS);
+    expect(tally.pods.has("p0")).toBe(false);
+    expect(tally.pods.has("p1")).toBe(true);
+    // One that is older than all comes and goes.
+    addPod(tally, "old", "old", "n", 1, 1);
+    expect(tally.pods.has("old")).toBe(false);
+  });
+
+  it("tell the node of their newest alert, whatever came first", () => {
+    const older = emptyTally();
+    addPod(older, "p", "p", "node-2", 1, 10);
+    const newer = emptyTally();
+    addPod(newer, "p", "p", "node-1", 2, 20);
+    for (const [a, b] of [
+      [older, newer],
+      [newer, older],
+    ] as const) {
+      const both = mergeInto(mergeInto(emptyTally(), a), b);
+      expect(both.pods.get("p")).toEqual({ name: "p", node: "node-1", occurrences: 3, lastUs: 20 });
+    }
+  });
+});

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The estimate of what violations weigh against what the heap says: too small, and the process is killed for its memory.
+
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { describe, expect, it } from "vitest";
+import type { Aggregator } from "../../../src/aggregate/aggregator.ts";
+import type { Alert } from "../../../src/api/alert.ts";
+import { alert } from "../../support/gen.ts";
+import { add, newAggregator } from "../ingest/fold-alerts.ts";
+
+setFlagsFromString("--expose-gc");
+const collectGarbage = runInNewContext("gc") as () => void;
+
+const VIOLATIONS = 8000;
+
+/** Digits would be folded away. */
+function letters(i: number): string {
+  return i.toString(26).replace(/\d/g, (digit) => "qrstuvwxyz"[Number(digit)] ?? "");
+}
+
+function fill(aggregator: Aggregator, mods: (i: number) => Partial<Alert>): void {
+  for (let i = 0; i < VIOLATIONS; i++) add(aggregator, alert(mods(i)));
+}
+
+function write(aggregator: Aggregator): void {
+  for (const ledger of aggregator.ledgers.values()) {
+    ledger.take();
+    ledger.commit();
+  }
+}
+
+describe("the weight of violations", () => {
+  it.each<[string, (i: number) => Partial<Alert>]>([
+    ["with short names", (i) => ({ Operation: "File", Resource: `/x/${letters(i)}` })],
+    [
+      "with long ones",
+      (i) => ({
+        Operation: "File",
+        Resource: `/x/${letters(i)}/`.padEnd(400, "long"),
+        Source: "/usr/bin/program ".padEnd(400, "argument "),
+        Labels: "l".repeat(300),
+      }),
+    ],
+    [
+      "of many workloads",
+      (i) => ({ OwnerName: letters(i), PodName: `pod-${letters(i)}`, Resource: "/bin/a" }),
+    ],
+  ])("%s is about what they take of the heap, pending and written", (_name, mods) => {
+    // What is compiled and cached on the first way through is none of theirs.
+    for (let i = 0; i < 500; i++) add(newAggregator(), alert(mods(i)));
+    collectGarbage();
+    const before = process.memoryUsage().heapUsed + process.memoryUsage().arrayBuffers;
+    const aggregator = newAggregator();
+    fill(aggregator, mods);
+    for (const round of ["pending", "written"]) {
+      if (round === "written") write(aggregator);
+      collectGarbage();
+      const { heapUsed, arrayBuffers } = process.memoryUsage();
+      const ratio = aggregator.bytesHeld / (heapUsed + arrayBuffers - before);
+      expect(ratio, `${round}: ${aggregator.bytesHeld / VIOLATIONS} bytes each`).toBeGreaterThan(0.8);
+      expect(ratio, `${round}: ${aggregator.bytesHeld / VIOLATIONS} bytes each`).toBeLessThan(1.6);
+    }
+    expect(aggregator.violationsHeld).toBe(VIOLATIONS);
+  });
+});

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The streams are scripted and time stands still unless it is moved; real ones are in test/integration.
+
+import { expect, it } from "vitest";
+import type { StreamEnd, StreamListener } from "../../../src/alerts/reconnecting-source.ts";
+import { ReconnectingFeed } from "../../../src/alerts/reconnecting-source.ts";
+import type { Logger } from "../../../src/lib/logger.ts";
+import { makeAlert } from "../../../tools/kubearmor-node/alerts.ts";
+import { encodeAlert } from "../../../tools/kubearmor-node/wire.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
+import { RecordingListener } from "./recording-listener.ts";
+
+const START_MS = 1_000_000;
+const REFUSED: StreamEnd = { kind: "error", message: "14 UNAVAILABLE: connect ECONNREFUSED 127.0.0.1:1" };
+const OK_END: StreamEnd = { kind: "ok_end", message: "the peer ended the stream with status OK" };
+const ALERT = encodeAlert(makeAlert());
+
+class Bed {
+  readonly clock: FakeClock;
+  readonly listener = new RecordingListener();
+  readonly logged: { level: string; message: string; fields: object }[] = [];
+  /** When each stream was opened, since the start. */
+  readonly openedMs: number[] = [];
+  readonly stop = new AbortController();
+  readonly feed: ReconnectingFeed;
+  readonly running: Promise<void>;
+  /** The script's handle on the stream that is open now. */
+  stream: StreamListener | undefined;
+  end: (end: StreamEnd) => void = () => {};
+
+  constructor(seed = 1) {
+    this.clock = new FakeClock(START_MS, seed);
+    const log = (level: string) => (fields: object, message: string) =>
+      void this.logged.push({ level, message, fields });
+    const logger: Logger = { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error") };
+    this.feed = new ReconnectingFeed(
+      (listener, signal) => {
+        this.openedMs.push(this.clock.nowMs() - START_MS);
+        this.stream = listener;
+        return new Promise((resolve) => {
+          this.end = resolve;
+          signal.addEventListener("abort", () => resolve({ kind: "error", message: "1 CANCELLED" }));
+        });
+      },
+      { name: "relay:32767", backoffBaseMs: 250, backoffMaxMs: 10_000 },
+      this.clock,
+      logger,
+    );
+    this.running = this.feed.run(this.listener, this.stop.signal);
+  }
+
+  alive(): void {
+    this.stream?.onAlive(this.clock.nowMs());
+  }
+
+  message(bytes: Buffer): void {
+    this.stream?.onMessage(bytes, this.clock.nowMs());
+  }
+
+  /** Ends the stream and lets the longest pause pass, within which the next one is opened. */
+  async endAndReopen(end: StreamEnd): Promise<void> {
+    const before = this.openedMs.length;
+    this.end(end);
+    await this.clock.advance(10_000);
+    expect(this.openedMs).toHaveLength(before + 1);
+  }
+
+  levels(level: string): string[] {
+    return this.logged.filter((l) => l.level === level).map((l) => l.message);
+  }
+}
+
+it("tells that it is connected once, at the first health answer, and delivers alerts", () => {
+  const bed = new Bed();
+  expect(bed.listener.told).toEqual([]);
+  expect(bed.feed.state()).toEqual({ kind: "connecting", sinceMs: START_MS, attempt: 0 });
+  bed.alive();
+  expect(bed.feed.state()).toEqual({ kind: "open", sinceMs: START_MS, attempt: 0 });
+  bed.message(ALERT);
+  bed.alive();
+  expect(bed.listener.told.map((t) => t.kind)).toEqual(["connected", "alert"]);
+  expect(bed.listener.alerts[0]?.PolicyName).toBe("block-pkg-mgmt-tools-exec");
+  expect(bed.feed.stats).toEqual({ messages: 1, bytes: ALERT.length, attempts: 1, connects: 1 });
+});
+
+it("is connected by a message, too, which it tells after that", () => {
+  const bed = new Bed();
+  bed.message(ALERT);
+  expect(bed.listener.told.map((t) => t.kind)).toEqual(["connected", "alert"]);
+});
+
+it("rejects bytes that are no alert without telling their content, and goes on", () => {
+  const bed = new Bed();
+  bed.message(Buffer.from("\x6a\x50secret"));
+  bed.message(ALERT);
+  expect(bed.listener.rejections).toEqual([
+    { reason: "invalid_wire", detail: "8 bytes that begin with field 13 of wire type 2", line: 0 },
+  ]);
+  expect(bed.listener.count("alert")).toBe(1);
+  expect(bed.feed.stats.messages).toBe(2);
+});
+
+it("tells since when nothing has been read for certain", async () => {
+  const bed = new Bed();
+  bed.alive();
+  await bed.clock.advance(5_000);
+  bed.message(ALERT);
+  await bed.clock.advance(20_000);
+  await bed.endAndReopen({ kind: "error", message: "14 UNAVAILABLE: read\u0000ECONNRESET" });
+  expect(bed.listener.disconnects).toEqual([
+    {
+      lastReadMs: START_MS + 5_000,
+      atMs: START_MS + 25_000,
+      reason: "error",
+      message: "14 UNAVAILABLE: read ECONNRESET",
+    },
+  ]);
+});
+
+it("takes an end with OK for a disconnect", async () => {
+  const bed = new Bed();
+  bed.alive();
+  await bed.endAndReopen(OK_END);
+  expect(bed.listener.disconnects.map((d) => [d.reason, d.message])).toEqual([
+    ["ok_end", "the peer ended the stream with status OK"],
+  ]);
+});
+
+it("tells a failed health check as such only when the stream was open", async () => {
+  const bed = new Bed();
+  const failed: StreamEnd = { kind: "watchdog", message: "HealthCheck had no answer within 10000 ms" };
+  await bed.endAndReopen(failed);
+  bed.alive();
+  await bed.endAndReopen(failed);
+  expect(bed.listener.disconnects.map((d) => d.reason)).toEqual(["connect_failed", "watchdog"]);
+});
+
+it("rejects a message that is too large, once, before it tells the end", async () => {
+  const bed = new Bed();
+  const message = "8 RESOURCE_EXHAUSTED: Received message larger than max (5000000 vs 4194304)";
+  await bed.endAndReopen({ kind: "message_too_large", message });
+  expect(bed.listener.told).toEqual([
+    { kind: "connected" },
+    { kind: "rejected", reason: "message_too_large", detail: message, line: 0 },
+    {
+      kind: "disconnected",
+      disconnect: { lastReadMs: START_MS, atMs: START_MS, reason: "error", message },
+    },
+  ]);
+  expect(bed.feed.stats.messages).toBe(1);
+});
+
+it("waits at random between nothing and a limit that doubles up to its own limit", async () => {
+  const limits = [250, 500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000, 10_000, 10_000];
+  const longest = limits.map(() => 0);
+  for (let seed = 1; seed <= 40; seed++) {
+    const bed = new Bed(seed);
+    for (const [attempt, limitMs] of limits.entries()) {
+      expect(bed.feed.state()).toMatchObject({ kind: "connecting", attempt });
+      const endedMs = bed.clock.nowMs() - START_MS;
+      await bed.endAndReopen(REFUSED);
+      const waitMs = (bed.openedMs.at(-1) ?? Number.NaN) - endedMs;
+      expect(waitMs).toBeLessThanOrEqual(limitMs);
+      longest[attempt] = Math.max(longest[attempt] ?? 0, waitMs);
+    }
+    bed.stop.abort();
+    await bed.running;
+  }
+  // Of 40 draws one is in the upper half, but for one seed in 10^12.
+  for (const [attempt, limitMs] of limits.entries()) expect(longest[attempt]).toBeGreaterThan(limitMs / 2);
+});
+
+it("starts the back-off anew only after a stream that has lasted", async () => {
+  const bed = new Bed();
+  for (let i = 0; i < 5; i++) await bed.endAndReopen(REFUSED);
+  bed.alive();
+  await bed.clock.advance(9_000);
+  await bed.endAndReopen(REFUSED);
+  expect(bed.feed.state().attempt).toBe(6);
+  bed.alive();
+  await bed.clock.advance(10_000);
+  bed.end(REFUSED);
+  await bed.clock.advance(0);
+  expect(bed.feed.state()).toMatchObject({ kind: "waiting", attempt: 0 });
+});
+
+it("goes on for ever", async () => {
+  const bed = new Bed();
+  for (let i = 0; i < 100; i++) await bed.endAndReopen(REFUSED);
+  bed.message(ALERT);
+  expect(bed.listener.disconnects.map((d) => d.reason)).toEqual(Array(100).fill("connect_failed"));
+  expect(bed.listener.count("connected")).toBe(1);
+  expect(bed.listener.count("alert")).toBe(1);
+});
+
+it("logs an outage once and its end once, with its length", async () => {
+  const bed = new Bed();
+  for (let i = 0; i < 20; i++) await bed.endAndReopen(REFUSED);
+  bed.alive();
+  const openedMs = bed.clock.nowMs() - START_MS;
+  expect(bed.levels("warn")).toEqual(["no alert stream, trying again until there is one"]);
+  expect(bed.logged.filter((l) => l.level === "info")).toEqual([
+    {
+      level: "info",
+      message: "alert stream open",
+      fields: { peer: "relay:32767", tookMs: openedMs, retries: 20 },
+    },
+  ]);
+  await bed.clock.advance(3_600_000);
+  await bed.endAndReopen(REFUSED);
+  bed.alive();
+  expect(bed.levels("warn")).toHaveLength(2);
+  expect(bed.levels("info")).toHaveLength(2);
+});
+
+it("says after three ends with OK in a row what that hints at, and logs no flapping", async () => {
+  const bed = new Bed();
+  for (let i = 0; i < 30; i++) {
+    bed.alive();
+    await bed.endAndReopen(OK_END);
+  }
+  const messages = bed.listener.disconnects.map((d) => d.message);
+  expect(messages).toHaveLength(30);
+  expect(messages.slice(0, 2)).toEqual(Array(2).fill("the peer ended the stream with status OK"));
+  expect(new Set(messages.slice(2))).toEqual(
+    new Set([
+      "the peer ended the stream with status OK, again and again right after the opening: KubeArmor does so when it refuses the filter, its relay when it fails to send",
+    ]),
+  );
+  expect(bed.levels("warn")).toHaveLength(2);
+  expect(bed.levels("info")).toHaveLength(2);
+});
+
+it("stops while it waits, and while a stream is open, and tells neither", async () => {
+  const open = new Bed();
+  open.alive();
+  open.stop.abort();
+  await open.running;
+  expect(open.listener.told.map((t) => t.kind)).toEqual(["connected"]);
+
+  const waiting = new Bed();
+  waiting.end(REFUSED);
+  await waiting.clock.advance(0);
+  expect(waiting.feed.state().kind).toBe("waiting");
+  waiting.stop.abort();
+  await waiting.running;
+  expect(waiting.openedMs).toHaveLength(1);
+  expect(waiting.clock.pending).toBe(0);
+});

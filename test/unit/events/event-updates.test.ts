@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+import { describe, expect, it } from "vitest";
+import type { Ledger } from "../../../src/aggregate/ledger.ts";
+import type { Alert } from "../../../src/api/alert.ts";
+import type { EventUpdate } from "../../../src/events/event-recorder.ts";
+import { throttleEventUpdate, toEventUpdates } from "../../../src/events/event-updates.ts";
+import type { ThrottleNotice } from "../../../src/ingest/violation.ts";
+import { buildReport } from "../../../src/reconcile/write-attempt.ts";
+import { renderReport } from "../../../src/report/render.ts";
+import { alert, at, hostAlert, renderOptions, START_US } from "../../support/gen.ts";
+import { addAll, newAggregator } from "../ingest/fold-alerts.ts";
+
+/** What a write of these alerts tells. */
+function occurrences(alerts: readonly Alert[]): EventUpdate[] {
+  const aggregator = addAll(newAggregator(), alerts);
+  return [...aggregator.ledgers.values()].flatMap(landed);
+}
+
+function landed(ledger: Ledger): EventUpdate[] {
+  ledger.take();
+  const stored = { name: ledger.name, uid: "report-uid", resourceVersion: "1" };
+  const told = toEventUpdates(
+    ledger,
+    buildReport(ledger, renderReport(ledger, renderOptions()), stored, undefined),
+  );
+  ledger.commit();
+  return told;
+}
+
+describe("a landed write", () => {
+  it("tells each pod what it did, how often and when", () => {
+    const told = occurrences([
+      alert({ UpdatedTime: at(0), Message: "denied" }),
+      alert({ UpdatedTime: at(20) }),
+      alert({ PodName: "web-2", UpdatedTime: at(10) }),
+    ]);
+    const shared = {
+      related: {
+        kind: "PolicyViolationReport",
+        name: "no-package-managers",
+        namespace: "shop",
+        uid: "report-uid",
+      },
+      policy: "no-package-managers",
+      operation: "Process",
+      action: "Block",
+      outcome: "Prevented",
+      note:
+        "Process /usr/bin/apt by /bin/bash in container app was blocked: " +
+        "policy no-package-managers (severity 5): denied",
+    };
+    expect(told).toEqual([
+      {
+        ...shared,
+        regarding: { kind: "Pod", namespace: "shop", name: "web-1" },
+        count: 2,
+        firstUs: START_US,
+        lastUs: START_US + 20_000,
+      },
+      {
+        ...shared,
+        regarding: { kind: "Pod", namespace: "shop", name: "web-2" },
+        count: 1,
+        firstUs: START_US,
+        lastUs: START_US + 10_000,
+      },
+    ]);
+  });
+
+  it("tells only what it brought", () => {
+    const aggregator = addAll(newAggregator(), [alert(), alert({ Operation: "File", Resource: "/x" })]);
+    const [ledger] = [...aggregator.ledgers.values()];
+    if (!ledger) throw new Error("expected a ledger");
+    expect(landed(ledger)).toHaveLength(2);
+    addAll(aggregator, [alert({ UpdatedTime: at(5) })]);
+    expect(landed(ledger).map(({ operation, count }) => [operation, count])).toEqual([["Process", 1]]);
+    expect(landed(ledger)).toEqual([]);
+  });
+
+  it.each<[string, Partial<Alert>, string]>([
+    ["was blocked", {}, "was blocked"],
+    ["was not blocked", { Result: "Passed", Action: "Audit (Block)" }, "was not blocked"],
+    ["was reported", { Result: "" }, "was reported"],
+  ])("says what %s", (_name, mods, verb) => {
+    expect(occurrences([alert(mods)])[0]?.note).toContain(` ${verb}: policy `);
+  });
+
+  it("of a host tells the node", () => {
+    const told = occurrences([hostAlert(), hostAlert(), hostAlert({ HostName: "node-2" })]);
+    expect(told.map(({ regarding, count }) => [regarding, count])).toEqual([
+      [{ kind: "Node", name: "node-1" }, 2],
+      [{ kind: "Node", name: "node-2" }, 1],
+    ]);
+    expect(told[0]?.related).toEqual({
+      kind: "ClusterPolicyViolationReport",
+      name: "host-files",
+      uid: "report-uid",
+    });
+    expect(told[0]?.note).toBe(
+      "File /etc/shadow by /usr/sbin/sshd was not blocked: policy host-files (severity 5)",
+    );
+  });
+
+  it.each<[string, Partial<Alert>]>([
+    ["of no Kubernetes", { NamespaceName: "container_namespace" }],
+    ["of an illegal namespace", { NamespaceName: "../x" }],
+  ])("%s tells nobody", (_name, mods) => {
+    expect(occurrences([alert(mods)])).toEqual([]);
+  });
+
+  it("leaves out of its sentence what the alert did not tell", () => {
+    const bare = {
+      Source: "",
+      ParentProcessName: "",
+      Resource: "",
+      ProcessName: "",
+      ContainerName: "",
+      Severity: "",
+    };
+    expect(occurrences([alert(bare)])[0]?.note).toBe("Process was blocked: policy no-package-managers");
+  });
+});
+
+describe("a throttle notice", () => {
+  const notice: ThrottleNotice = {
+    namespace: "shop",
+    pod: "web-1",
+    node: "node-1",
+    container: "app",
+    timeUs: START_US,
+    maxAlertsPerSec: 10,
+    intervalSeconds: 30,
+  };
+
+  it("tells the pod", () => {
+    expect(throttleEventUpdate(notice)).toEqual({
+      regarding: { kind: "Pod", namespace: "shop", name: "web-1" },
+      policy: "",
+      operation: "",
+      action: "",
+      outcome: "Throttled",
+      note:
+        "KubeArmor muted the alerts of this container app for up to 30 s: it raised more than 10 in a second. " +
+        "Violations in that time are not counted.",
+      count: 1,
+      firstUs: START_US,
+      lastUs: START_US,
+    });
+  });
+
+  it("tells the node of a host's", () => {
+    const told = throttleEventUpdate({ ...notice, namespace: undefined, pod: "", container: "" });
+    expect(told?.regarding).toEqual({ kind: "Node", name: "node-1" });
+    expect(told?.note).toContain("the alerts of this node for");
+  });
+
+  it.each<[string, Partial<ThrottleNotice>]>([
+    ["of a pod in no namespace", { namespace: undefined }],
+    ["of nothing at all", { namespace: undefined, pod: "", node: "" }],
+  ])("%s tells nobody", (_name, mods) => {
+    expect(throttleEventUpdate({ ...notice, ...mods })).toBeUndefined();
+  });
+});

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+import { describe, expect, it } from "vitest";
+import type { EventUpdate, Regarding } from "../../../src/events/event-recorder.ts";
+import { GapEvents } from "../../../src/events/gap-events.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
+import { START_MS } from "../../support/gen.ts";
+
+const SELF: Regarding = { kind: "Deployment", namespace: "kubearmor", name: "pvo" };
+
+function setUp(self: Regarding = SELF) {
+  const clock = new FakeClock(START_MS);
+  const told: EventUpdate[] = [];
+  const events = new GapEvents({ events: { record: (o) => told.push(o) }, clock, self, afterMs: 60_000 });
+  return { clock, told, events };
+}
+
+describe("a gap", () => {
+  it("is told once, on the operator itself, when it has lasted so long", async () => {
+    const { clock, told, events } = setUp();
+    events.began({ kind: "StreamDown", fromMs: START_MS - 5000, toMs: undefined });
+    await clock.advance(54_000);
+    expect(told).toEqual([]);
+    await clock.advance(1000);
+    expect(told).toEqual([
+      {
+        regarding: SELF,
+        policy: "",
+        operation: "StreamDown",
+        action: "",
+        outcome: "StreamGap",
+        note:
+          "No alert was read for more than 60 s: KubeArmor's alert stream is down. What happened meanwhile is in no " +
+          "report; those that may be short of it have coverage.lowerBound true and tell from when to when.",
+        count: 1,
+        firstUs: (START_MS - 5000) * 1000,
+        lastUs: (START_MS + 55_000) * 1000,
+      },
+    ]);
+    await clock.advance(600_000);
+    expect(told).toHaveLength(1);
+  });
+
+  it("that ends sooner is not told, nor one after the stop", async () => {
+    const { clock, told, events } = setUp();
+    events.began({ kind: "StreamEnded", fromMs: START_MS, toMs: undefined });
+    await clock.advance(59_000);
+    events.ended("StreamEnded");
+    events.began({ kind: "StreamDown", fromMs: clock.nowMs(), toMs: undefined });
+    events.stop();
+    await clock.advance(600_000);
+    expect(told).toEqual([]);
+  });
+
+  it("that is over when it is found is told by its length", () => {
+    const { told, events } = setUp();
+    events.began({ kind: "NotRunning", fromMs: START_MS - 60_000, toMs: START_MS });
+    events.began({ kind: "NotRunning", fromMs: START_MS - 59_999, toMs: START_MS });
+    expect(told.map(({ operation, lastUs }) => [operation, lastUs])).toEqual([
+      ["NotRunning", START_MS * 1000],
+    ]);
+  });
+
+  it("has nothing to be told on where the operator is in no cluster", () => {
+    const clock = new FakeClock(START_MS);
+    const told: EventUpdate[] = [];
+    const events = new GapEvents({
+      events: { record: (o) => told.push(o) },
+      clock,
+      self: undefined,
+      afterMs: 60_000,
+    });
+    events.began({ kind: "NotRunning", fromMs: START_MS - 60_000, toMs: START_MS });
+    expect(told).toEqual([]);
+  });
+});

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+import { describe, expect, it } from "vitest";
+import { type Alert, emptyAlert } from "../../../src/api/alert.ts";
+import { decode } from "../../../src/ingest/decode.ts";
+import { DuplicateFilter } from "../../../src/ingest/duplicates.ts";
+import { createRedactor } from "../../../src/ingest/redact.ts";
+import { alert, at, START_US, throttleNotice, violation } from "../../support/gen.ts";
+
+const redact = createRedactor();
+
+describe("unknown words", () => {
+  it("are kept as text", () => {
+    const decoded = violation(
+      alert({ Type: "MatchedDream", Operation: "Dream", Action: "Wake", Enforcer: "Sandman" }),
+    );
+    expect(decoded.identity).toMatchObject({ operation: "Dream", action: "Wake" });
+    expect(decoded.evidence).toMatchObject({ type: "MatchedDream", enforcer: "Sandman" });
+    expect(decoded.policy.kind).toBe("Unknown");
+  });
+});
+
+describe("policy", () => {
+  it.each([
+    ["MatchedPolicy", "KubeArmorPolicy"],
+    ["MatchedHostPolicy", "KubeArmorHostPolicy"],
+    ["MatchedNetworkPolicy", "KubeArmorNetworkPolicy"],
+    ["MatchedNativePolicy", "Unknown"],
+    ["", "Unknown"],
+  ])("%s is of kind %s", (Type, kind) => {
+    expect(violation(alert({ Type })).policy.kind).toBe(kind);
+    expect(violation(alert({ Type, PolicyName: "DefaultPosture" })).policy.kind).toBe("DefaultPosture");
+  });
+
+  it.each([
+    ["1", 1],
+    ["10", 10],
+    [" 7 ", 7],
+    ["05", 5],
+    ["0", 0],
+    ["11", 0],
+    ["-1", 0],
+    ["", 0],
+    ["-", 0],
+    ["Medium", 0],
+    ["5.0", 0],
+    ["1e1", 0],
+    ["٥", 0],
+    ["999999999999999999999", 0],
+  ])("severity %j is %d", (Severity, severity) => {
+    expect(violation(alert({ Severity })).policy.severity).toBe(severity);
+  });
+
+  it.each<[string, Partial<Alert>, string[]]>([
+    ["Tags split at commas", { Tags: "NIST, CIS ,,x" }, ["NIST", "CIS", "x"]],
+    ["ATags before Tags", { Tags: "a,b", ATags: ["c,d", " e "] }, ["c,d", "e"]],
+    ["none", { Tags: "", ATags: [] }, []],
+    ["blank ones left out", { ATags: ["", " ", "x"] }, ["x"]],
+    ["safe", { ATags: ["a\nb", "\u202ec"] }, ["a b", "\ufffdc"]],
+    ["each cut at 256 bytes", { ATags: ["é".repeat(200)] }, [`${"é".repeat(126)}…`]],
+    [
+      "at most 50",
+      { Tags: Array.from({ length: 99 }, (_, i) => `t${i}`).join(",") },
+      Array.from({ length: 50 }, (_, i) => `t${i}`),
+    ],
+  ])("tags are %s", (_name, mods, tags) => {
+    expect(violation(alert(mods)).policy.tags).toEqual(tags);
+  });
+
+  it("name and message are made safe", () => {
+    const decoded = violation(alert({ PolicyName: " a\x1b[1mb ", Message: "line\r\nbreak\u202e" }));
+    expect(decoded.policyName).toBe("a\ufffd[1mb");
+    expect(decoded.policy.message).toBe("line break\ufffd");
+  });
+});
+
+describe("rejection", () => {
+  it.each<[string, Alert, string, { namespace: string | undefined } | null]>([
+    ["an empty alert", emptyAlert(), "every field is empty", { namespace: undefined }],
+    [
+      "no policy",
+      alert({ PolicyName: "" }),
+      "no PolicyName (MatchedPolicy, Process, shop, web-1, node-1)",
+      { namespace: "shop" },
+    ],
+    [
+      "a blank policy",
+      alert({ PolicyName: " \t" }),
+      "no PolicyName (MatchedPolicy, Process, shop, web-1, node-1)",
+      { namespace: "shop" },
+    ],
+    [
+      "a hash notice",
+      Object.assign(emptyAlert(), { Type: "SystemEvent", HostName: "n\x1b[2J" }),
+      "no PolicyName (SystemEvent, n\ufffd[2J)",
+      null,
+    ],
+    [
+      "a log",
+      alert({ PolicyName: "", Type: "ContainerLog" }),
+      "no PolicyName (ContainerLog, Process, shop, web-1, node-1)",
+      null,
+    ],
+  ])("of %s tells why, and whose violation it may have been", (_name, from, detail, scope) => {
+    expect(decode(from, START_US, redact)).toEqual({ kind: "rejected", reason: "no_policy", detail, scope });
+  });
+});
+
+describe("throttle notices", () => {
+  it("of the kernel's form", () => {
+    expect(decode(throttleNotice(), START_US + 5, redact)).toEqual({
+      kind: "throttle",
+      notice: {
+        namespace: "shop",
+        pod: "web-1",
+        node: "node-1",
+        container: "app",
+        timeUs: START_US,
+        maxAlertsPerSec: 10,
+        intervalSeconds: 30,
+      },
+    });
+  });
+
+  it("of the form that is the tripping alert itself are no violation", () => {
+    const tripping = alert({ Operation: "AlertThreshold", Type: "SystemEvent", MaxAlertsPerSec: 10 });
+    expect(decode(tripping, START_US, redact)).toMatchObject({ kind: "throttle", notice: { pod: "web-1" } });
+  });
+
+  it("of a host have neither namespace nor pod", () => {
+    const notice = throttleNotice({ NamespaceName: "", PodName: "", ContainerName: "", UpdatedTime: "" });
+    expect(decode(notice, START_US, redact)).toMatchObject({
+      notice: { namespace: undefined, pod: "", node: "node-1", timeUs: START_US },
+    });
+  });
+
+  it("are told by their operation: the type alone means other things too", () => {
+    expect(decode(alert({ Type: "SystemEvent" }), START_US, redact).kind).toBe("violation");
+  });
+
+  it("hold nothing raw", () => {
+    const notice = throttleNotice({
+      PodName: "a\x1b[1m",
+      HostName: "b\u202e",
+      ContainerName: "c\0",
+      NamespaceName: "../x",
+    });
+    expect(decode(notice, START_US, redact)).toMatchObject({
+      notice: { namespace: undefined, pod: "a\ufffd[1m", node: "b\ufffd", container: "c\ufffd" },
+    });
+  });
+});
+
+describe("exact duplicates", () => {
+  /** Whether the second is taken for a duplicate of the first. */
+  function isDuplicate(first: Alert, second: Alert, arrivalsUs = [START_US, START_US]): boolean {
+    const filter = new DuplicateFilter({ windowMs: 60_000, maxEntries: 100 }, 1);
+    const [, answer] = [first, second].map((from, i) => {
+      const decoded = decode(from, arrivalsUs[i] ?? START_US, redact);
+      if (decoded.kind !== "violation" || decoded.ownUs === undefined) return false;
+      return filter.isDuplicate(filter.subjectOf(from), from.HostPID, decoded.ownUs, 0);
+    });
+    return answer ?? false;
+  }
+
+  it("are the same alert, also in another spelling of its time or with other words about its policy", () => {
+    expect(isDuplicate(alert(), alert())).toBe(true);
+    const withMicros = alert({ UpdatedTime: "2026-11-23T10:00:00.000000Z" });
+    expect(isDuplicate(withMicros, alert({ UpdatedTime: "2026-11-23T10:00:00Z" }))).toBe(true);
+    expect(isDuplicate(alert(), alert({ Message: "other", Severity: "9", Data: "x", PID: 7 }))).toBe(true);
+  });
+
+  it.each<[string, Partial<Alert>]>([
+    ["node", { HostName: "node-2" }],
+    ["container", { ContainerID: "other" }],
+    ["host pid", { HostPID: 1 }],
+    ["time", { UpdatedTime: at(1) }],
+    ["operation", { Operation: "File" }],
+    ["resource", { Resource: "/usr/bin/apt upgrade" }],
+    ["policy", { PolicyName: "other" }],
+  ])("are not of another %s", (_name, mods) => {
+    expect(isDuplicate(alert(), alert(mods))).toBe(false);
+  });
+
+  it("are never without a time", () => {
+    const undated = alert({ UpdatedTime: "", Timestamp: 0 });
+    expect(isDuplicate(undated, undated)).toBe(false);
+  });
+
+  it("are told by the alert's own time where that is too far ahead to be believed", () => {
+    const ahead = alert({ UpdatedTime: at(3_600_000) });
+    expect(isDuplicate(ahead, ahead, [START_US, START_US + 1_000_000])).toBe(true);
+  });
+
+  it("are told from others however long the command line, from a short text", () => {
+    const [a, b] = ["a", "b"].map((end) => alert({ Resource: "x".repeat(100_000) + end }));
+    expect(isDuplicate(a!, a!)).toBe(true);
+    expect(isDuplicate(a!, b!)).toBe(false);
+    const filter = new DuplicateFilter({ windowMs: 60_000, maxEntries: 100 }, 1);
+    expect(filter.subjectOf(a!).text.length).toBe(64);
+  });
+});

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { foldExecutable, foldNetwork, foldPath } from "../../../src/ingest/fold.ts";
+import { sanitize } from "../../../src/lib/sanitize.ts";
+import { hostileText, runs } from "../../support/gen.ts";
+
+describe("foldPath folds", () => {
+  it.each([
+    ["pids", "/proc/812/maps", "/proc/*/maps"],
+    ["thread ids too", "/proc/812/task/813/status", "/proc/*/task/*/status"],
+    ["a pid at the end", "/proc/1", "/proc/*"],
+    ["descriptors", "/proc/self/fd/17", "/proc/self/fd/*"],
+    ["segments of digits", "/var/spool/20231/x", "/var/spool/*/x"],
+    ["sockets and pipes", "socket:[12345]", "socket:[*]"],
+    ["both in a path", "/proc/9/fd/pipe:[77]", "/proc/*/fd/pipe:[*]"],
+    ["uuids", "/data/0F8FAD5B-D9CB-469F-A165-70867728950E/x", "/data/*/x"],
+    ["a uuid inside a name", "/data/vol-0f8fad5b-d9cb-469f-a165-70867728950e.img", "/data/vol-*.img"],
+    ["container ids", "/run/c/6a9ff7cd9d2c4a2d5ebdd7a9a5bd0b4f/rootfs", "/run/c/*/rootfs"],
+    ["hex inside a name", "/lib/build-24a53467e274.so", "/lib/build-*.so"],
+    ["counters at the end", "/tmp/sh-thd-2512146865", "/tmp/sh-thd-*"],
+    ["counters before an extension", "/var/log/session_20381.log", "/var/log/session_*.log"],
+    ["go's build folders", "/tmp/go-build123456789/b001/x", "/tmp/go-build*/b001/x"],
+    ["mktemp", "/tmp/tmp.Xa91bQ7z", "/tmp/tmp.*"],
+    ["python's tempfile", "/tmp/tmpab12cd_8", "/tmp/tmp*"],
+    ["a random ending under /tmp", "/tmp/foo.AbC123", "/tmp/foo.*"],
+    ["a random ending without a digit under /tmp", "/tmp/foo.AbCdEf", "/tmp/foo.*"],
+    ["a random ending under /dev/shm", "/dev/shm/sem.Ab12Cd", "/dev/shm/sem.*"],
+    ["deep under /tmp", "/var/tmp/a/b/tmp.Xa91bQ7z/c", "/var/tmp/a/b/tmp.*/c"],
+    [
+      "the atomic writer's folders",
+      "/etc/secrets/..2023_11_28_19_49_07.625696123/key",
+      "/etc/secrets/..*/key",
+    ],
+  ])("%s", (_name, path, folded) => {
+    expect(foldPath(path)).toBe(folded);
+  });
+});
+
+describe("foldPath leaves", () => {
+  it.each([
+    "",
+    "/",
+    "/bin/bash",
+    "/usr/bin/python3.6",
+    "/usr/lib/x86_64-linux-gnu/libc.so.6",
+    "/usr/lib/libssl.so.1.1",
+    "/etc/nginx/conf.d/default.conf",
+    "/opt/app-v1.2.3/run",
+    "/dev/sda1",
+    "/dev/pts/0a",
+    "/etc/passwd-",
+    "/home/user/notes.2024",
+    // Not under a folder for temporary files.
+    "/srv/foo.AbC123",
+    "/srv/tmp.Xa91bQ7z",
+    "/tmp/notes.txt",
+    "/tmp/readme",
+    "/tmp/archive.tar",
+    // Words of the letters a to f are no hex.
+    "/srv/deadbeefcafebabe",
+    "relative/path",
+    "bash",
+    "google.com",
+    "USB MASS-STORAGE",
+    "CAP_NET_RAW",
+    "INGRESS",
+  ])("%s", (path) => {
+    expect(foldPath(path)).toBe(path);
+  });
+});
+
+describe("foldExecutable", () => {
+  it.each([
+    ["/usr/bin/apt update", "/usr/bin/apt", "/usr/bin/apt"],
+    ["/usr/bin/apt update", "", "/usr/bin/apt"],
+    ["/usr/bin/apt", "/usr/bin/apt", "/usr/bin/apt"],
+    ["  /usr/bin/apt update ", "/usr/bin/apt", "/usr/bin/apt"],
+    ["/opt/my app/run x", "/opt/my app/run", "/opt/my app/run"],
+    ["/opt/my app/run", "/opt/my app/run", "/opt/my app/run"],
+    // A hint that is only the beginning of the word is not the executable.
+    ["/usr/bin/apt-get update", "/usr/bin/apt", "/usr/bin/apt-get"],
+    ["bash", "/bin/bash", "bash"],
+    ["", "/bin/bash", "/bin/bash"],
+    [" ", " /bin/bash ", "/bin/bash"],
+    ["", "", ""],
+    ["/tmp/sh-thd-2512146865 -x", "", "/tmp/sh-thd-*"],
+    ["/proc/77/exe --arg", "/proc/77/exe", "/proc/*/exe"],
+  ])("of %j with hint %j is %j", (line, hint, executable) => {
+    expect(foldExecutable(line, hint)).toBe(executable);
+  });
+});
+
+describe("foldNetwork", () => {
+  it.each([
+    ["sa_family=AF_INET sin_port=53 sin_addr=10.0.0.10", "sa_family=AF_INET sin_addr=10.0.0.10 sin_port=53"],
+    ["remoteip=1.2.3.4 port=443 protocol=TCP", "port=443 protocol=TCP remoteip=1.2.3.4"],
+    ["sin_port=32767 sa_family=AF_INET", "sa_family=AF_INET sin_port=32767"],
+    ["sin_port=32768 sa_family=AF_INET", "sa_family=AF_INET"],
+    ["sin_port=65535 fd=3", ""],
+    ["fd=3 sockfd=4 inode=5 type=SOCK_RAW", "type=SOCK_RAW"],
+    ["FD=3 Port=50000 type=SOCK_RAW", "type=SOCK_RAW"],
+    ["sun_path=/run/user/1000/bus sa_family=AF_UNIX", "sa_family=AF_UNIX sun_path=/run/user/*/bus"],
+    [
+      "domain=AF_UNIX type=SOCK_STREAM|SOCK_NONBLOCK|SOCK_CLOEXEC protocol=0",
+      "domain=AF_UNIX protocol=0 type=SOCK_STREAM|SOCK_NONBLOCK|SOCK_CLOEXEC",
+    ],
+    ["port= x=1", "port= x=1"],
+    ["a  b=1", "a b=1"],
+    ["google.com", "google.com"],
+    ["", ""],
+  ])("of %j is %j", (resource, folded) => {
+    expect(foldNetwork(resource)).toBe(folded);
+  });
+
+  it("is the same in whatever order the tokens come", () => {
+    const tokens = [
+      "sa_family=AF_INET",
+      "sin_port=53",
+      "sin_addr=10.0.0.10",
+      "fd=7",
+      "sin6_port=40000",
+      "x=/proc/7/y",
+    ];
+    fc.assert(
+      fc.property(fc.shuffledSubarray(tokens, { minLength: tokens.length }), (shuffled) => {
+        expect(foldNetwork(shuffled.join(" "))).toBe(
+          "sa_family=AF_INET sin_addr=10.0.0.10 sin_port=53 x=/proc/*/y",
+        );
+      }),
+      runs(200),
+    );
+  });
+});
+
+describe("folding twice", () => {
+  const segment = fc.oneof(
+    fc.stringMatching(/^[a-f0-9]{0,40}$/),
+    fc.stringMatching(/^(tmp|foo)[._-]?[A-Za-z0-9_]{0,14}(\.[A-Za-z0-9]{0,11})?$/),
+    fc.stringMatching(/^[a-z]{0,4}\d{0,12}(\.[a-z0-9]{0,8}){0,2}$/),
+    fc.uuid(),
+    fc.constantFrom("tmp", "shm", "proc", "..", ".", "*", "[12]", "[1[2]3]", "a=1", "fd=/9"),
+    hostileText().map((text) => text.slice(0, 200)),
+  );
+  const text = fc
+    .array(segment, { maxLength: 8 })
+    .chain((parts) => fc.constantFrom("/", " ", "").map((by) => parts.join(by)));
+
+  it.each([
+    ["paths", foldPath],
+    ["networks", foldNetwork],
+    ["executables", (line: string) => foldExecutable(line, "")],
+  ] as const)("changes nothing more: %s", (_name, fold) => {
+    fc.assert(
+      fc.property(text, (raw) => {
+        const once = fold(sanitize(raw));
+        expect(fold(once)).toBe(once);
+      }),
+      runs(2000),
+    );
+  });
+});

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The journal on a real volume, and on volumes that are gone, full, read-only, broken or somebody else's.
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { reportKey } from "../../../src/ingest/violation.ts";
+import { type Journal, JournalError, type Recovered } from "../../../src/journal/journal.ts";
+import { sqliteJournal } from "../../../src/journal/sqlite-journal.ts";
+import { batch, change, layerRow, violationRow } from "./rows.ts";
+
+let dir: string;
+let path: string;
+const opened: Journal[] = [];
+
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "pvo-journal-"));
+  path = join(dir, "journal.db");
+});
+afterEach(() => {
+  for (const journal of opened.splice(0)) journal.close();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+function open(maxBytes = 2 ** 24): Journal {
+  const journal = sqliteJournal({ path, maxBytes })();
+  opened.push(journal);
+  return journal;
+}
+
+function begun(): Journal {
+  const journal = open();
+  journal.begin("w");
+  return journal;
+}
+
+/** Closes the journal and gives what the next process finds. */
+function reopened(journal: Journal): Recovered | undefined {
+  journal.close();
+  const next = open();
+  next.close();
+  return next.recovered;
+}
+
+function faultOf(work: () => unknown): string {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof JournalError) return `${error.fault}: ${error.message.replaceAll(dir, "DIR")}`;
+    throw error;
+  }
+  return "none";
+}
+
+describe("what a journal took", () => {
+  it("is nothing in a new one", () => {
+    expect(open().recovered).toBeUndefined();
+  });
+
+  it("is there after a restart, to the last bit", () => {
+    const journal = begun();
+    const first = layerRow(
+      4,
+      violationRow("/usr/bin/apt"),
+      violationRow("/usr/bin/dpkg", { evidence: undefined, pods: [] }),
+    );
+    const second = layerRow(5, violationRow("/usr/bin/apt"));
+    const host = change([layerRow(1, violationRow("/etc/shadow"))], {
+      namespace: undefined,
+      policyName: "h",
+    });
+    journal.write(batch([change([first, second]), host]));
+    expect(reopened(journal)).toEqual({
+      writerId: "w",
+      readUntilMs: 1000,
+      lastSeq: 9,
+      reports: [
+        { namespace: "shop", policyName: "p", layers: [first, second] },
+        { namespace: undefined, policyName: "h", layers: [layerRow(1, violationRow("/etc/shadow"))] },
+      ],
+    });
+  });
+
+  it("is what was told last of each violation and pod", () => {
+    const journal = begun();
+    journal.write(batch([change([layerRow(4, violationRow("/a"))])]));
+    const pod = { key: "web-2", name: "web-2", node: "node-2", occurrences: 1, lastUs: 8 };
+    const later = violationRow("/a", { occurrences: 4, pods: [pod] });
+    journal.write(batch([change([layerRow(4, later)])]));
+    const found = reopened(journal)?.reports[0]?.layers;
+    expect(found).toEqual([layerRow(4, { ...later, pods: [...violationRow("/a").pods, pod] })]);
+  });
+
+  it("keeps the evidence that was told before where a row has none", () => {
+    const journal = begun();
+    journal.write(batch([change([layerRow(4, violationRow("/a"))])]));
+    const later = violationRow("/a", { occurrences: 4, lastUs: 9, evidence: undefined });
+    journal.write(batch([change([layerRow(4, later)])]));
+    const { evidence } = violationRow("/a");
+    expect(reopened(journal)?.reports[0]?.layers[0]?.violations).toEqual([{ ...later, evidence }]);
+  });
+
+  it("is forgotten up to the set that landed, for a report told anew, and for one that was removed", () => {
+    const journal = begun();
+    const layers = [layerRow(4, violationRow("/a")), layerRow(5, violationRow("/b"))];
+    const names = ["p", "q", "r"];
+    journal.write(batch(names.map((policyName) => change(layers, { policyName }))));
+    journal.write(
+      batch(
+        [
+          change([], { policyName: "p", persistedSeq: 4 }),
+          change([layerRow(6, violationRow("/c"))], { policyName: "q", isAnew: true }),
+        ],
+        { removed: [reportKey("shop", "r"), reportKey("shop", "never seen")] },
+      ),
+    );
+    expect(
+      reopened(journal)?.reports.map(({ policyName, layers: left }) => [
+        policyName,
+        left.map(({ seq }) => seq),
+      ]),
+    ).toEqual([
+      ["p", [5]],
+      ["q", [6]],
+    ]);
+  });
+
+  it("is forgotten when it begins anew", () => {
+    const journal = begun();
+    journal.write(batch([change([layerRow(4, violationRow("/a"))])]));
+    journal.begin("other");
+    expect(reopened(journal)).toEqual({ writerId: "other", readUntilMs: 0, lastSeq: 0, reports: [] });
+  });
+
+  it("survives the process that is killed, up to the last batch, and no part of one that is under way", async () => {
+    const script = `
+      const { sqliteJournal } = await import(${JSON.stringify(join(import.meta.dirname, "../../../src/journal/sqlite-journal.ts"))});
+      const { batch, change, layerRow, violationRow } = await import(${JSON.stringify(join(import.meta.dirname, "rows.ts"))});
+      const journal = sqliteJournal({ path: ${JSON.stringify(path)}, maxBytes: 2 ** 26 })();
+      journal.begin("w");
+      for (let n = 1; ; n++) {
+        const rows = Array.from({ length: 50 }, (_, i) => violationRow("/" + i, { occurrences: n }));
+        journal.write(batch([change([layerRow(1, ...rows)])], { readUntilMs: n }));
+        process.stdout.write(n + "\\n");
+      }`;
+    const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    let out = "";
+    child.stdout.on("data", (text: Buffer) => {
+      out += text.toString();
+      if (out.split("\n").length > 30) child.kill("SIGKILL");
+    });
+    await once(child, "close");
+    const told = Number(out.trimEnd().split("\n").at(-1));
+    const recovered = open().recovered;
+    // One more may have been taken than it could tell of.
+    expect([told, told + 1]).toContain(recovered?.readUntilMs);
+    const violations = recovered?.reports[0]?.layers[0]?.violations ?? [];
+    expect(new Set(violations.map(({ occurrences }) => occurrences))).toEqual(
+      new Set([recovered?.readUntilMs]),
+    );
+    expect(violations).toHaveLength(50);
+  });
+});
+
+describe("a journal that can't be used", () => {
+  const row = (n: number) => violationRow(`/${n}`, { evidence: { time: "t", data: "d".repeat(3000) } });
+  const large = (count: number) =>
+    batch([change([layerRow(1, ...Array.from({ length: count }, (_, n) => row(n)))])]);
+
+  it("has no directory", () => {
+    path = join(dir, "none", "journal.db");
+    expect(faultOf(open)).toBe("failed: DIR/none/journal.db: unable to open database file");
+  });
+
+  it("is kept by another process", () => {
+    const journal = begun();
+    expect(faultOf(open)).toBe("locked: DIR/journal.db is in use by another process");
+    journal.close();
+    expect(open().recovered?.writerId).toBe("w");
+  });
+
+  it("is full at its bound: the batch is not taken, what is in it stays, and there is room again once sets landed", () => {
+    const journal = open(2 ** 20);
+    journal.begin("w");
+    journal.write(large(200));
+    expect(faultOf(() => journal.write(large(400)))).toBe(
+      "full: no room for DIR/journal.db: make the volume or journal.maxBytes larger",
+    );
+    expect(journal.bytes).toBeLessThan(6 * 2 ** 20);
+    journal.write(batch([change([], { persistedSeq: 1 })]));
+    journal.write(batch([change([layerRow(2, row(1))])]));
+    expect(reopened(journal)?.reports[0]?.layers).toEqual([layerRow(2, row(1))]);
+  });
+
+  it("is gone, or another file, though it could still be written", () => {
+    const journal = begun();
+    rmSync(path);
+    expect(faultOf(() => journal.write(batch([])))).toBe(
+      "gone: DIR/journal.db is gone, or is another file now",
+    );
+    writeFileSync(path, "");
+    expect(faultOf(() => journal.write(batch([])))).toContain("gone:");
+  });
+
+  it("was written by a newer version, and is left as it is", () => {
+    const db = new DatabaseSync(path);
+    db.exec("CREATE TABLE future (x); PRAGMA user_version = 2");
+    db.close();
+    const before = readFileSync(path);
+    expect(faultOf(open)).toBe(
+      "newer: DIR/journal.db was written by a newer version of this program (format 2): delete it or update",
+    );
+    expect(readFileSync(path).subarray(100).equals(before.subarray(100))).toBe(true);
+  });
+
+  it.skipIf(process.getuid?.() === 0)("is on a volume that can only be read", () => {
+    begun().close();
+    chmodSync(path, 0o400);
+    chmodSync(dir, 0o500);
+    expect(faultOf(open)).toContain("failed:");
+    chmodSync(dir, 0o700);
+  });
+});
+
+describe("a broken file", () => {
+  it.each<[string, () => void]>([
+    [
+      "of another kind",
+      () => writeFileSync(path, "no database, but long enough to be looked at as one".repeat(20)),
+    ],
+    ["with a page that was overwritten", () => overwritePages()],
+    [
+      "with a row that is no JSON",
+      () => {
+        const journal = begun();
+        journal.write(batch([change([layerRow(4, violationRow("/a"))])]));
+        journal.close();
+        const db = new DatabaseSync(path);
+        db.exec("UPDATE layer SET totals = '{'");
+        db.close();
+      },
+    ],
+  ])("%s is put aside, and a new one begins", (_name, breakIt) => {
+    breakIt();
+    const journal = open();
+    expect(journal.recovered).toBeUndefined();
+    expect(journal.lost).toContain("put aside");
+    expect(existsSync(`${path}.broken`)).toBe(true);
+    journal.begin("w");
+    journal.write(batch([change([layerRow(4, violationRow("/a"))])]));
+    expect(reopened(journal)?.reports).toHaveLength(1);
+  });
+
+  function overwritePages(): void {
+    const journal = begun();
+    const rows = Array.from({ length: 500 }, (_, n) => violationRow(`/${n}`));
+    journal.write(batch([change([layerRow(4, ...rows)])]));
+    journal.close();
+    const bytes = readFileSync(path);
+    bytes.fill(0xa5, 4096, bytes.length);
+    writeFileSync(path, bytes);
+  }
+});

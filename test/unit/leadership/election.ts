@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Candidates for one Lease on a fake clock, and what they tell.
+
+import { LeaderElector, type LeaderElectorOptions } from "../../../src/leadership/leader-elector.ts";
+import type { Logger } from "../../../src/lib/logger.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
+import { FakeProcess, LeaseConnection, LeaseServer } from "./lease-server.ts";
+
+export interface Logged {
+  level: string;
+  fields: object;
+  message: string;
+}
+
+export interface Replica {
+  identity: string;
+  elector: LeaderElector;
+  process: FakeProcess;
+  connection: LeaseConnection;
+  logged: Logged[];
+  /** Aborts the acquiring that `run` started. */
+  stop: AbortController;
+  /** The signals of all terms so far. */
+  terms: AbortSignal[];
+  /** When each term was told to be over, by the world's clock. */
+  lostAtMs: number[];
+  /** How often `acquire` came back without leadership. */
+  gaveUp: number;
+  /** Tries to lead, once. */
+  run: () => Promise<void>;
+}
+
+/** client-go's defaults. */
+export const DEFAULTS = { leaseDurationMs: 15_000, renewDeadlineMs: 10_000, retryPeriodMs: 2000 };
+
+export class Election {
+  readonly world = new FakeClock(Date.UTC(2026, 10, 23, 10));
+  readonly server = new LeaseServer();
+  readonly startMs = this.world.nowMs();
+
+  candidate(
+    identity: string,
+    options: Partial<LeaderElectorOptions> = {},
+    process = new FakeProcess(this.world, () => 0.5),
+  ): Replica {
+    const connection = new LeaseConnection(this.world, process, this.server);
+    const logged: Logged[] = [];
+    const at = (level: string) => (fields: object, message: string) =>
+      void logged.push({ level, fields, message });
+    const logger: Logger = { debug() {}, info: at("info"), warn: at("warn"), error: at("error") };
+    const elector = new LeaderElector(
+      { namespace: "security", name: "operator", identity, ...DEFAULTS, ...options },
+      connection,
+      process,
+      logger,
+    );
+    const stop = new AbortController();
+    const candidate: Replica = {
+      ...{ identity, elector, process, connection, logged, stop },
+      terms: [],
+      lostAtMs: [],
+      gaveUp: 0,
+      run: async () => {
+        const term = await elector.acquire(stop.signal);
+        if (term === undefined) {
+          candidate.gaveUp += 1;
+          return;
+        }
+        candidate.terms.push(term);
+        term.addEventListener("abort", () => candidate.lostAtMs.push(this.world.nowMs()));
+      },
+    };
+    return candidate;
+  }
+
+  /** A candidate that leads since 2 ms after it asked: a GET and a POST or PUT took 4 ms of the world's time. */
+  async leader(identity: string, options: Partial<LeaderElectorOptions> = {}): Promise<Replica> {
+    const leader = this.candidate(identity, options);
+    void leader.run();
+    await this.world.advance(10);
+    if (!leader.elector.isLeader) throw new Error(`${identity} does not lead`);
+    return leader;
+  }
+
+  /** Milliseconds since the start. */
+  get nowMs(): number {
+    return this.world.nowMs() - this.startMs;
+  }
+
+  /** Who has it, since when, renewed when, and how often it changed hands. */
+  get record(): object {
+    const { holderIdentity, acquireTime, renewTime, leaseTransitions } = this.server.lease?.spec ?? {};
+    return { holderIdentity, acquireTime, renewTime, leaseTransitions };
+  }
+}

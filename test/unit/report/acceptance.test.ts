@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+import { describe, expect, it } from "vitest";
+import type { Alert } from "../../../src/api/alert.ts";
+import type { ReportBody } from "../../../src/api/v1alpha1.ts";
+import { toEventUpdates } from "../../../src/events/event-updates.ts";
+import { buildReport } from "../../../src/reconcile/write-attempt.ts";
+import {
+  type Acceptance,
+  type AcceptanceCatalog,
+  compileAcceptance,
+} from "../../../src/report/acceptance.ts";
+import { renderReport } from "../../../src/report/render.ts";
+import { alert, at, hostAlert, renderOptions } from "../../support/gen.ts";
+import { addAll, newAggregator } from "../ingest/fold-alerts.ts";
+
+function acceptance(name: string, match: object): Acceptance {
+  const compiled = compileAcceptance(name, { policy: "no-package-managers", ...match });
+  if ("problem" in compiled) throw new Error(compiled.problem);
+  return compiled;
+}
+
+/** The catalog of a namespace that has these. */
+function catalog(namespace: string, all: readonly Acceptance[]): AcceptanceCatalog {
+  return {
+    of: (where, policy) => (where === namespace ? all.filter((each) => each.policy === policy) : []),
+  };
+}
+
+/** The only report of these alerts, and what its write tells as Events. */
+function told(
+  alerts: readonly Alert[],
+  acceptances: AcceptanceCatalog,
+  maxViolations = 300,
+): { body: ReportBody; events: number } {
+  const aggregator = addAll(newAggregator(), alerts);
+  const [ledger] = [...aggregator.ledgers.values()];
+  if (!ledger) throw new Error("no report");
+  ledger.take();
+  const options = renderOptions();
+  const body = renderReport(ledger, {
+    ...options,
+    limits: { ...options.limits, maxViolations },
+    acceptances,
+  });
+  return { body, events: toEventUpdates(ledger, buildReport(ledger, body, undefined, undefined)).length };
+}
+
+const APT = alert({ UpdatedTime: at(0) });
+const CURL = alert({ ProcessName: "/usr/bin/curl", Resource: "/usr/bin/curl x", UpdatedTime: at(1) });
+const READ = alert({
+  Operation: "File",
+  Resource: "/etc/shadow",
+  Action: "Audit",
+  Result: "Passed",
+  UpdatedTime: at(2),
+});
+const ALL = [APT, APT, CURL, READ].map((one, i) => ({ ...one, HostPID: i + 1 }));
+
+describe("what is accepted", () => {
+  it("is marked, counted as before, and not open", () => {
+    const { body, events } = told(ALL, catalog("shop", [acceptance("apt", { resource: "/usr/bin/apt" })]));
+    expect(body.summary).toMatchObject({
+      occurrences: 4,
+      prevented: 3,
+      allowed: 1,
+      violations: 3,
+      accepted: { violations: 1, occurrences: 2 },
+      open: { occurrences: 2, prevented: 1, allowed: 1, unknown: 0, violations: 2, severity: "medium" },
+    });
+    expect(body.violations.map(({ resource, accepted }) => [resource, accepted?.by])).toEqual([
+      ["/etc/shadow", undefined],
+      ["/usr/bin/curl", undefined],
+      ["/usr/bin/apt", "apt"],
+    ]);
+    expect(events).toBe(2);
+  });
+
+  it("leaves no severity when it is all", () => {
+    const { body, events } = told(ALL, catalog("shop", [acceptance("all", {})]));
+    expect(body.summary.open).toEqual({
+      occurrences: 0,
+      prevented: 0,
+      allowed: 0,
+      unknown: 0,
+      violations: 0,
+      severity: "none",
+    });
+    expect(body.summary.severity).toBe("medium");
+    expect(events).toBe(0);
+  });
+
+  it("is covered by the first of several", () => {
+    const both = [acceptance("a", {}), acceptance("b", {})];
+    expect(told(ALL, catalog("shop", both)).body.violations.map(({ accepted }) => accepted?.by)).toEqual([
+      "a",
+      "a",
+      "a",
+    ]);
+  });
+
+  it("is nothing of another namespace, of another policy, or of the cluster", () => {
+    const none = (alerts: readonly Alert[], acceptances: AcceptanceCatalog) => {
+      const { body } = told(alerts, acceptances);
+      expect(body.summary).not.toHaveProperty("accepted");
+      expect(body.summary.open?.occurrences).toBe(body.summary.occurrences);
+    };
+    none(ALL, catalog("bank", [acceptance("all", {})]));
+    none(ALL, catalog("shop", [acceptance("other", { policy: "other" })]));
+    const wherever = { of: () => [acceptance("all", { policy: "host-files" })] };
+    none([hostAlert()], wherever);
+  });
+
+  it("is open where there is no room to list it", () => {
+    const { body } = told(ALL, catalog("shop", [acceptance("all", {})]), 1);
+    expect(body.summary.accepted).toEqual({ violations: 1, occurrences: 1 });
+    expect(body.omitted).toEqual({ violations: 2, occurrences: 3 });
+    expect(body.summary.open).toMatchObject({ occurrences: 3, violations: 2, severity: "medium" });
+  });
+});

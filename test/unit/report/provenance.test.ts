@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+import { describe, expect, it } from "vitest";
+import type { PolicyKind, PolicyObject, PolicyObjectKind } from "../../../src/api/v1alpha1.ts";
+import { type Knowledge, type PolicyCatalog, provenanceOf } from "../../../src/report/provenance.ts";
+import { START_US } from "../../support/gen.ts";
+
+function catalog(
+  objects: Record<string, PolicyObject>,
+  knowledge: Partial<Record<PolicyObjectKind, Knowledge>> = {},
+): PolicyCatalog {
+  return {
+    knowledge: (kind) => knowledge[kind] ?? "known",
+    find: (kind, namespace, name) => objects[`${kind} ${namespace ?? ""}/${name}`],
+  };
+}
+
+const KSP: PolicyObject = { kind: "KubeArmorPolicy", namespace: "shop", uid: "k", generation: 1 };
+const CSP: PolicyObject = { kind: "KubeArmorClusterPolicy", uid: "c", generation: 2 };
+const HSP: PolicyObject = { kind: "KubeArmorHostPolicy", uid: "h", generation: 3 };
+const ALL = {
+  "KubeArmorPolicy shop/both": KSP,
+  "KubeArmorClusterPolicy /both": CSP,
+  "KubeArmorPolicy shop/own": KSP,
+  "KubeArmorClusterPolicy /wide": CSP,
+  "KubeArmorHostPolicy /host": HSP,
+};
+
+function told(name: string, kind: PolicyKind = "KubeArmorPolicy", namespace: string | undefined = "shop") {
+  return { namespace, name, kind, lastUs: START_US };
+}
+
+describe("the policy object of a report", () => {
+  it("is the one that bears the name, in its namespace or cluster-wide; then the kind is told, too", () => {
+    expect(provenanceOf(told("own"), catalog(ALL))).toEqual({
+      kind: "KubeArmorPolicy",
+      provenance: "Found",
+      objects: [KSP],
+    });
+    expect(provenanceOf(told("wide"), catalog(ALL))).toEqual({
+      kind: "KubeArmorClusterPolicy",
+      provenance: "Found",
+      objects: [CSP],
+    });
+    expect(
+      provenanceOf({ ...told("host", "KubeArmorHostPolicy"), namespace: undefined }, catalog(ALL)),
+    ).toEqual({
+      kind: "KubeArmorHostPolicy",
+      provenance: "Found",
+      objects: [HSP],
+    });
+  });
+
+  it("is not guessed where two bear the name: both are listed, and the kind stays what the alerts told", () => {
+    expect(provenanceOf(told("both"), catalog(ALL))).toEqual({
+      kind: "KubeArmorPolicy",
+      provenance: "Ambiguous",
+      objects: [KSP, CSP],
+    });
+  });
+
+  it("is never one of another namespace, or of a kind that does not raise such alerts", () => {
+    expect(provenanceOf(told("own", "KubeArmorPolicy", "bank"), catalog(ALL))).toEqual({
+      kind: "KubeArmorPolicy",
+      provenance: "NotFound",
+    });
+    expect(provenanceOf(told("host"), catalog(ALL)).provenance).toBe("NotFound");
+    expect(provenanceOf(told("wide", "KubeArmorHostPolicy"), catalog(ALL)).provenance).toBe("NotFound");
+  });
+
+  it("is unknown as long as one of the kinds is; an API without the kind has no objects of it", () => {
+    const unlisted = catalog(ALL, { KubeArmorClusterPolicy: "unknown" });
+    expect(provenanceOf(told("own"), unlisted)).toEqual({
+      kind: "KubeArmorPolicy",
+      provenance: "Unknown",
+      objects: [KSP],
+    });
+    const older = catalog(ALL, { KubeArmorClusterPolicy: "unserved" });
+    expect(provenanceOf(told("own"), older).provenance).toBe("Found");
+    const none = catalog({}, { KubeArmorClusterPolicy: "unserved", KubeArmorPolicy: "unserved" });
+    expect(provenanceOf(told("own"), none)).toEqual({ kind: "KubeArmorPolicy", provenance: "Unknown" });
+  });
+
+  it("was changed since when it tells a time after the newest occurrence", () => {
+    const at = (changedAt: string) => catalog({ "KubeArmorPolicy shop/own": { ...KSP, changedAt } });
+    expect(provenanceOf(told("own"), at("2026-11-23T10:00:00.000000Z"))).not.toHaveProperty(
+      "changedSinceLastSeen",
+    );
+    expect(provenanceOf(told("own"), at("2026-11-23T10:00:01.000000Z"))).toMatchObject({
+      changedSinceLastSeen: true,
+    });
+  });
+
+  it("of the default posture is none; without a cluster nothing is said", () => {
+    expect(provenanceOf(told("DefaultPosture", "Unknown"), catalog(ALL))).toEqual({
+      kind: "DefaultPosture",
+      provenance: "NotApplicable",
+    });
+    expect(provenanceOf(told("DefaultPosture", "Unknown"), undefined)).toEqual({ kind: "DefaultPosture" });
+    expect(provenanceOf(told("own"), undefined)).toEqual({ kind: "KubeArmorPolicy" });
+  });
+});

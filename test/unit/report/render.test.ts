@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+import { describe, expect, it } from "vitest";
+import type { Alert } from "../../../src/api/alert.ts";
+import type { SeverityLevel } from "../../../src/api/v1alpha1.ts";
+import { alert, at, hostAlert, renderOptions } from "../../support/gen.ts";
+import { report, reports } from "../ingest/fold-alerts.ts";
+import { faultsOf } from "./report-check.ts";
+
+/** A file of its own for each name. */
+function file(name: string, ...mods: Partial<Alert>[]): Alert {
+  return alert(
+    { Operation: "File", Source: "/bin/cat", ProcessName: "/bin/cat", Resource: `/etc/${name}` },
+    ...mods,
+  );
+}
+
+const ALLOWED = { Result: "Passed", Action: "Audit" };
+
+describe("a report", () => {
+  it("tells all of one violation", () => {
+    expect(
+      report([
+        alert({ Tags: "NIST,SI-4", Message: "denied" }),
+        alert({
+          PodName: "web-2",
+          HostName: "node-2",
+          UpdatedTime: at(1000),
+          Source: "/bin/bash -c x",
+          TTY: "pts0",
+        }),
+      ]),
+    ).toEqual({
+      apiVersion: "reports.kubearmor.com/v1alpha1",
+      kind: "PolicyViolationReport",
+      metadata: {
+        name: "no-package-managers",
+        namespace: "shop",
+        labels: { "app.kubernetes.io/managed-by": "policy-violation-operator" },
+        annotations: { "argocd.argoproj.io/compare-options": "IgnoreExtraneous" },
+      },
+      policy: {
+        name: "no-package-managers",
+        kind: "KubeArmorPolicy",
+        severity: 5,
+        tags: ["NIST", "SI-4"],
+        message: "denied",
+      },
+      summary: {
+        occurrences: 2,
+        prevented: 2,
+        allowed: 0,
+        unknown: 0,
+        violations: 1,
+        workloads: 1,
+        pods: 2,
+        nodes: 2,
+        severity: "medium",
+        firstSeen: "2026-11-23T10:00:00.000000Z",
+        lastSeen: "2026-11-23T10:00:01.000000Z",
+        open: { occurrences: 2, prevented: 2, allowed: 0, unknown: 0, violations: 1, severity: "medium" },
+      },
+      violations: [
+        {
+          id: "efa6c8d010411216",
+          workload: { kind: "Deployment", name: "web" },
+          container: "app",
+          operation: "Process",
+          action: "Block",
+          outcome: "Prevented",
+          source: "/bin/bash",
+          resource: "/usr/bin/apt",
+          occurrences: 2,
+          firstSeen: "2026-11-23T10:00:00.000000Z",
+          lastSeen: "2026-11-23T10:00:01.000000Z",
+          pods: [
+            { name: "web-2", node: "node-2", occurrences: 1, lastSeen: "2026-11-23T10:00:01.000000Z" },
+            { name: "web-1", node: "node-1", occurrences: 1, lastSeen: "2026-11-23T10:00:00.000000Z" },
+          ],
+          latest: {
+            time: "2026-11-23T10:00:01.000000Z",
+            type: "MatchedPolicy",
+            result: "Permission denied",
+            node: "node-2",
+            pod: "web-2",
+            containerId: "c0ffee",
+            command: "/usr/bin/apt update",
+            source: "/bin/bash -c x",
+            process: "/usr/bin/apt",
+            parent: "/bin/bash",
+            pid: 42,
+            hostPid: 4242,
+            uid: 0,
+            tty: "pts0",
+          },
+        },
+      ],
+      coverage: { gaps: 0, throttleNotices: 0, lowerBound: false },
+    });
+  });
+
+  it("of a host names the node and no pod", () => {
+    const host = report([hostAlert()]);
+    expect(host.kind).toBe("ClusterPolicyViolationReport");
+    expect(host.metadata).not.toHaveProperty("namespace");
+    expect(host.summary).toMatchObject({ pods: 0, nodes: 1, workloads: 1 });
+    expect(host.violations[0]).toMatchObject({ node: "node-1", workload: { kind: "Node", name: "node-1" } });
+    expect(host.violations[0]).not.toHaveProperty("pods");
+    expect(host.violations[0]).not.toHaveProperty("namespace");
+    expect(host.violations[0]).not.toHaveProperty("container");
+  });
+
+  it("leaves out what no alert told", () => {
+    const bare = report([
+      hostAlert({ Severity: "", Type: "", Action: "", Source: "", ProcessName: "", Resource: "" }),
+    ]);
+    expect(bare.policy).toEqual({ name: "host-files", kind: "Unknown" });
+    expect(Object.keys(bare.violations[0] ?? {})).toEqual([
+      "id",
+      "workload",
+      "node",
+      "operation",
+      "outcome",
+      "occurrences",
+      "firstSeen",
+      "lastSeen",
+      "latest",
+    ]);
+  });
+});
+
+describe("policy facts", () => {
+  it("are the highest severity and the newest of the rest, and nothing takes them away", () => {
+    const { policy } = report([
+      alert({ Severity: "8", UpdatedTime: at(1) }),
+      alert({ Severity: "3", Message: "newer", Tags: "B", UpdatedTime: at(20) }),
+      alert({ Severity: "", Message: "older", Tags: "A", UpdatedTime: at(10) }),
+      alert({ Severity: "", Message: "", Tags: "", Type: "Odd", UpdatedTime: at(30) }),
+    ]);
+    expect(policy).toEqual({
+      name: "no-package-managers",
+      kind: "KubeArmorPolicy",
+      severity: 8,
+      tags: ["B"],
+      message: "newer",
+    });
+  });
+
+  it.each<[string, SeverityLevel]>([
+    ["", "unknown"],
+    ["1", "info"],
+    ["2", "info"],
+    ["3", "low"],
+    ["4", "low"],
+    ["5", "medium"],
+    ["6", "medium"],
+    ["7", "high"],
+    ["8", "high"],
+    ["9", "critical"],
+    ["10", "critical"],
+  ])("severity %j is %s", (Severity, level) => {
+    expect(report([alert({ Severity })]).summary.severity).toBe(level);
+  });
+
+  it("follow other thresholds, 11 meaning never", () => {
+    const severity = { low: 1, medium: 2, high: 11, critical: 11 };
+    const levels = ["1", "2", "10"].map(
+      (Severity) => report([alert({ Severity })], { ...renderOptions(), severity }).summary.severity,
+    );
+    expect(levels).toEqual(["low", "medium", "medium"]);
+  });
+
+  it("of DefaultPosture are of that kind, whatever the alert's type", () => {
+    for (const Type of ["MatchedPolicy", "MatchedHostPolicy", "Odd"]) {
+      const { policy, metadata } = report([alert({ PolicyName: "DefaultPosture", Type })]);
+      expect([policy.kind, metadata.name]).toEqual(["DefaultPosture", "default-posture"]);
+    }
+  });
+});
+
+describe("the list", () => {
+  it("has the most recent first, ties by id", () => {
+    const { violations } = report([
+      file("a", { UpdatedTime: at(1) }),
+      file("b", { UpdatedTime: at(3) }),
+      ...["c", "d", "e", "f"].map((name) => file(name, { UpdatedTime: at(2) })),
+    ]);
+    const resources = violations.map(({ resource }) => resource);
+    expect(resources[0]).toBe("/etc/b");
+    expect(resources[5]).toBe("/etc/a");
+    const tied = violations.slice(1, 5).map(({ id }) => id);
+    expect(tied).toEqual([...tied].sort());
+  });
+
+  it("takes the newest alert as evidence, in whatever order they came", () => {
+    const alerts = [5, 9, 1].map((ms) => file("a", { UpdatedTime: at(ms), TTY: `pts${ms}` }));
+    expect(report(alerts).violations[0]?.latest).toMatchObject({
+      time: "2026-11-23T10:00:00.009000Z",
+      tty: "pts9",
+    });
+  });
+
+  it("takes the same of two at the same microsecond, in whatever order they came", () => {
+    const [a, b] = [file("a", { TTY: "pts1" }), file("a", { TTY: "pts2" })];
+    expect(report([a, b])).toEqual(report([b, a]));
+  });
+});
+
+describe("maxPodsPerViolation", () => {
+  it("keeps the most recent pods, ties by name, and no count is lost", () => {
+    const pods = ["d", "b", "c", "a"].map((PodName) => file("x", { PodName, UpdatedTime: at(1) }));
+    const cut = report(
+      [...pods, file("x", { PodName: "z", UpdatedTime: at(2) })],
+      renderOptions({ maxPodsPerViolation: 3 }),
+    );
+    expect(cut.violations[0]?.pods?.map(({ name }) => name)).toEqual(["z", "a", "b"]);
+    expect(cut.violations[0]?.occurrences).toBe(5);
+    expect(cut.summary.pods).toBe(5);
+    expect(cut.omitted).toBeUndefined();
+  });
+});
+
+describe("maxViolations", () => {
+  const many = [
+    file("prevented-new", { UpdatedTime: at(9) }),
+    file("prevented-old", { UpdatedTime: at(8) }),
+    file("allowed-old", { ...ALLOWED, UpdatedTime: at(1) }),
+    file("allowed-older", { ...ALLOWED, UpdatedTime: at(0) }),
+    file("unknown", { Result: "", UpdatedTime: at(5) }),
+    file("unknown", { Result: "", UpdatedTime: at(4) }),
+  ];
+
+  it.each([
+    [5, ["prevented-new", "prevented-old", "unknown", "allowed-old", "allowed-older"], undefined],
+    [4, ["prevented-new", "unknown", "allowed-old", "allowed-older"], { violations: 1, occurrences: 1 }],
+    [3, ["unknown", "allowed-old", "allowed-older"], { violations: 2, occurrences: 2 }],
+    [2, ["allowed-old", "allowed-older"], { violations: 3, occurrences: 4 }],
+    [1, ["allowed-old"], { violations: 4, occurrences: 5 }],
+  ])(
+    "%d: what was allowed outlives what may have been, and that what was prevented",
+    (maxViolations, names, omitted) => {
+      const cut = report(many, renderOptions({ maxViolations }));
+      expect(cut.violations.map(({ resource }) => resource?.slice(5))).toEqual(names);
+      expect(cut.omitted).toEqual(omitted);
+      expect(cut.summary).toEqual(report(many).summary);
+      expect(faultsOf(cut)).toEqual([]);
+    },
+  );
+});
+
+describe("maxBytes", () => {
+  const bodyBytes = ({ policy, summary, violations, omitted, coverage }: ReturnType<typeof report>) =>
+    Buffer.byteLength(JSON.stringify({ policy, summary, violations, omitted, coverage }));
+  const alerts = Array.from({ length: 100 }, (_, i) =>
+    file(`${"é".repeat(100)}-${"abcdefghij"[i % 10]}${"klmnopqrst"[Math.floor(i / 10)]}`, {
+      UpdatedTime: at(i),
+      ...(i < 3 ? ALLOWED : {}),
+    }),
+  );
+
+  it("holds, counted in bytes and not in characters, and what was allowed is still there", () => {
+    const whole = bodyBytes(report(alerts));
+    for (const maxBytes of [whole, whole - 1, 32_768, 10_000, 4096]) {
+      const cut = report(alerts, renderOptions({ maxBytes }));
+      expect(bodyBytes(cut)).toBeLessThanOrEqual(maxBytes);
+      // No more is cut than must be: one more violation of this size would not fit.
+      expect(bodyBytes(cut)).toBeGreaterThan(maxBytes - 1800);
+      expect(cut.violations.filter(({ outcome }) => outcome === "Allowed").length).toBe(
+        Math.min(3, cut.violations.length),
+      );
+      expect(cut.summary).toEqual(report(alerts).summary);
+      expect(faultsOf(cut)).toEqual([]);
+    }
+  });
+
+  it("so small that nothing fits leaves the summary", () => {
+    const cut = report(alerts, renderOptions({ maxBytes: 100 }));
+    expect(cut.violations).toEqual([]);
+    expect(cut.omitted).toEqual({ violations: 100, occurrences: 100 });
+    expect(cut.summary.occurrences).toBe(100);
+  });
+});
+
+describe("coverage", () => {
+  it("says since when the stream is read, where it is", () => {
+    const options = { ...renderOptions(), continuousSinceUs: 1_795_428_000_000_000 };
+    expect(report([alert()], options).coverage).toEqual({
+      continuousSince: "2026-11-23T10:00:00.000000Z",
+      gaps: 0,
+      throttleNotices: 0,
+      lowerBound: false,
+    });
+  });
+});
+
+describe("several reports", () => {
+  it("are one for each scope and policy", () => {
+    const all = reports([
+      alert(),
+      alert({ PolicyName: "other" }),
+      alert({ NamespaceName: "bank", OwnerNamespace: "bank" }),
+      alert({ NamespaceName: "Unknown" }),
+      hostAlert(),
+      hostAlert({ HostName: "node-2" }),
+    ]);
+    expect(
+      all.map(({ metadata, summary }) => [metadata.namespace, metadata.name, summary.occurrences]),
+    ).toEqual([
+      [undefined, "host-files", 2],
+      [undefined, "no-package-managers", 1],
+      ["bank", "no-package-managers", 1],
+      ["shop", "no-package-managers", 1],
+      ["shop", "other", 1],
+    ]);
+  });
+});

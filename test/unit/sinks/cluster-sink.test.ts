@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// What the sink makes of every error of the client, and of lists that a healthy server seldom gives. The rest is tested
+// on a real API server, in test/integration.
+
+import { describe, expect, test } from "vitest";
+import type { Report } from "../../../src/api/v1alpha1.ts";
+import { ApiError, type ApiErrorCode } from "../../../src/kube/api-error.ts";
+import type { ApiRequester, KubeRequest } from "../../../src/kube/client.ts";
+import { silentLogger } from "../../../src/lib/logger.ts";
+import { createClusterSink } from "../../../src/sinks/cluster-sink.ts";
+import { type ReadResult, SinkError, type WriteResult } from "../../../src/sinks/report-sink.ts";
+
+const SIGNAL = new AbortController().signal;
+const NAMESPACED = "/apis/reports.kubearmor.com/v1alpha1/policyviolationreports";
+const CLUSTER = "/apis/reports.kubearmor.com/v1alpha1/clusterpolicyviolationreports";
+
+/** Answers with what `answer` returns or throws. */
+function requester(answer: (request: KubeRequest) => unknown): ApiRequester {
+  return { request: async <T>(request: KubeRequest) => answer(request) as T };
+}
+
+function sinkOf(answer: (request: KubeRequest) => unknown, pageSize = 500) {
+  return createClusterSink({ client: requester(answer), logger: silentLogger, pageSize });
+}
+
+function failing(code: ApiErrorCode, retryAfterMs?: number) {
+  return sinkOf(() => {
+    throw new ApiError(code, "m", { retryAfterMs });
+  });
+}
+
+function stored(name: string, namespace?: string): object {
+  return {
+    metadata: { name, ...(namespace ? { namespace } : {}), resourceVersion: "7", managedFields: [{}] },
+    policy: { name: "p", kind: "Unknown" },
+    summary: {},
+    violations: [],
+    coverage: {},
+  };
+}
+
+function report(resourceVersion?: string): Report {
+  const metadata = { name: "p", namespace: "shop", ...(resourceVersion ? { resourceVersion } : {}) };
+  return { ...stored("p", "shop"), metadata } as unknown as Report;
+}
+
+const WRITES: [code: ApiErrorCode, created: WriteResult["kind"], replaced: WriteResult["kind"]][] = [
+  ["NotFound", "retry", "gone"],
+  ["NamespaceGone", "namespace_gone", "namespace_gone"],
+  ["Conflict", "conflict", "conflict"],
+  ["AlreadyExists", "conflict", "conflict"],
+  ["Forbidden", "refused", "refused"],
+  ["Unauthorized", "refused", "refused"],
+  ["NotServed", "refused", "refused"],
+  ["Invalid", "refused", "refused"],
+  ["Throttled", "retry", "retry"],
+  ["TooLarge", "too_large", "too_large"],
+  ["Expired", "retry", "retry"],
+  ["Unavailable", "retry", "retry"],
+  ["NotAnswered", "unknown", "unknown"],
+  ["Unknown", "retry", "retry"],
+];
+
+test.each(WRITES)(
+  "a write that ends as %s is %s when it creates and %s when it replaces",
+  async (code, created, replaced) => {
+    expect((await failing(code).write(report(), SIGNAL)).kind).toBe(created);
+    expect((await failing(code).write(report("7"), SIGNAL)).kind).toBe(replaced);
+  },
+);
+
+const READS: [code: ApiErrorCode, kind: ReadResult["kind"]][] = [
+  ["NotFound", "absent"],
+  ["NamespaceGone", "absent"],
+  ["Conflict", "retry"],
+  ["AlreadyExists", "retry"],
+  ["Forbidden", "refused"],
+  ["Unauthorized", "refused"],
+  ["NotServed", "refused"],
+  ["Invalid", "refused"],
+  ["Throttled", "retry"],
+  ["TooLarge", "retry"],
+  ["Expired", "retry"],
+  ["Unavailable", "retry"],
+  ["NotAnswered", "retry"],
+  ["Unknown", "retry"],
+];
+
+test.each(READS)("a read that ends as %s is %s", async (code, kind) => {
+  expect((await failing(code).read({ name: "p" }, SIGNAL)).kind).toBe(kind);
+});
+
+test("what can be waited for says for how long, what can't says what to do", async () => {
+  expect(await failing("Throttled", 1500).write(report(), SIGNAL)).toEqual({
+    kind: "retry",
+    message: "m",
+    retryAfterMs: 1500,
+  });
+  expect(await failing("Unavailable").read({ name: "p" }, SIGNAL)).toEqual({ kind: "retry", message: "m" });
+  expect(await failing("NotServed").write(report(), SIGNAL)).toEqual({
+    kind: "refused",
+    reason: "not_served",
+    message: "m; install the CRDs: kubectl apply -f crds/",
+  });
+});
+
+describe("a stored report", () => {
+  test("is given without managedFields, and with its kind", async () => {
+    const result = await sinkOf(() => stored("p")).read({ name: "p" }, SIGNAL);
+    expect(result).toMatchObject({
+      kind: "found",
+      report: {
+        apiVersion: "reports.kubearmor.com/v1alpha1",
+        kind: "ClusterPolicyViolationReport",
+        metadata: { name: "p", resourceVersion: "7" },
+      },
+    });
+    expect(JSON.stringify(result)).not.toContain("managedFields");
+  });
+
+  test("of another form is refused when it is read, and left out of the list with a warning", async () => {
+    const broken = { metadata: { name: "odd" }, summary: {} };
+    expect(await sinkOf(() => broken).read({ name: "odd" }, SIGNAL)).toMatchObject({
+      kind: "refused",
+      reason: "invalid",
+    });
+    const warnings: object[] = [];
+    const sink = createClusterSink({
+      client: requester(({ path }) => ({ items: path === NAMESPACED ? [broken, stored("p", "shop")] : [] })),
+      logger: { ...silentLogger, warn: (fields) => warnings.push(fields) },
+    });
+    expect(await names(sink.list(SIGNAL))).toEqual(["shop/p"]);
+    expect(warnings).toEqual([{ kind: "PolicyViolationReport", name: "odd" }]);
+  });
+
+  test("that comes back from a write in another form leaves open what is stored", async () => {
+    expect(await sinkOf(() => ({})).write(report(), SIGNAL)).toMatchObject({ kind: "unknown" });
+  });
+});
+
+async function names(reports: AsyncIterable<Report>): Promise<string[]> {
+  const found: string[] = [];
+  for await (const { metadata } of reports) found.push(`${metadata.namespace ?? ""}/${metadata.name}`);
+  return found;
+}
+
+describe("the list", () => {
+  test("goes on page by page, and asks for ours only", async () => {
+    const asked: unknown[] = [];
+    const sink = sinkOf(({ path, query }) => {
+      asked.push([path, query]);
+      if (path === CLUSTER) return { items: [stored("c")], metadata: {} };
+      return query?.["continue"] === undefined
+        ? { items: [stored("a", "n"), stored("b", "n")], metadata: { continue: "t1" } }
+        : { items: [stored("c", "n")], metadata: { continue: "" } };
+    }, 2);
+    expect(await names(sink.list(SIGNAL))).toEqual(["n/a", "n/b", "n/c", "/c"]);
+    const labelSelector = "app.kubernetes.io/managed-by=policy-violation-operator";
+    expect(asked).toEqual([
+      [NAMESPACED, { labelSelector, limit: 2, continue: undefined }],
+      [NAMESPACED, { labelSelector, limit: 2, continue: "t1" }],
+      [CLUSTER, { labelSelector, limit: 2, continue: undefined }],
+    ]);
+  });
+
+  test("halves a page that is larger than the client accepts, down to one", async () => {
+    const limits: unknown[] = [];
+    const sink = sinkOf(({ path, query }) => {
+      if (path === CLUSTER) return { items: [] };
+      limits.push(query?.["limit"]);
+      if (Number(query?.["limit"]) > 1) throw new ApiError("TooLarge", "m");
+      return { items: [stored("a", "n")] };
+    }, 5);
+    expect(await names(sink.list(SIGNAL))).toEqual(["n/a"]);
+    expect(limits).toEqual([5, 3, 2, 1]);
+  });
+
+  test("starts again when its paging token is too old, and gives no report twice", async () => {
+    let expired = 0;
+    const sink = sinkOf(({ path, query }) => {
+      if (path === CLUSTER) return { items: [] };
+      if (query?.["continue"] === undefined)
+        return { items: [stored("a", "n")], metadata: { continue: "t" } };
+      expired += 1;
+      if (expired === 1) throw new ApiError("Expired", "m");
+      return { items: [stored("b", "n")] };
+    });
+    expect(await names(sink.list(SIGNAL))).toEqual(["n/a", "n/b"]);
+  });
+
+  test("gives up when that happens again and again", async () => {
+    const sink = sinkOf(({ query }) => {
+      if (query?.["continue"] === undefined) return { items: [], metadata: { continue: "t" } };
+      throw new ApiError("Expired", "too old");
+    });
+    await expect(names(sink.list(SIGNAL))).rejects.toMatchObject({ name: "SinkError", message: "too old" });
+  });
+
+  test.each([
+    ["NotServed", true],
+    ["Forbidden", true],
+    ["Unavailable", false],
+    ["NotAnswered", false],
+  ] as const)("that ends as %s throws a SinkError, refused: %s", async (code, refused) => {
+    const error = await names(failing(code, 2000).list(SIGNAL)).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(SinkError);
+    expect(error).toMatchObject({ refused, retryAfterMs: 2000 });
+  });
+});

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The loss that a client causes by reading slowly: silent for the client, exact for the node.
+
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { AlertCounts } from "../../../../tools/kubearmor-node/alert-client.ts";
+import { makeAlert } from "../../../../tools/kubearmor-node/alerts.ts";
+import type { KubeArmorNode } from "../../../../tools/kubearmor-node/node.ts";
+import { startNode } from "../../../../tools/kubearmor-node/server.ts";
+import { dial, type LogServiceClient, type Watched } from "./log-service-client.ts";
+
+// Tens of megabytes go over loopback.
+vi.setConfig({ testTimeout: 30_000 });
+
+let node: KubeArmorNode;
+let client: LogServiceClient;
+
+afterEach(async () => {
+  client.close();
+  await node.stop();
+});
+
+function expectToAddUp(counts: AlertCounts): void {
+  expect(counts.sent + counts.dropped + counts.queued + counts.abandoned).toBe(counts.offered);
+}
+
+describe("a client that stops reading", () => {
+  let slow: Watched;
+
+  beforeEach(async () => {
+    node = await startNode();
+    client = dial(node.address);
+    slow = client.watch("WatchAlerts", "policy");
+    await node.waitForClients();
+  });
+
+  it("loses what its queue of 1000 can't hold, and later gets exactly the rest", async () => {
+    slow.pause();
+    // Large enough that gRPC's own buffers hold few, so the queue decides.
+    const alert = makeAlert({ Source: "x".repeat(8_000) });
+    await node.flood({ alert, count: 3_000 });
+    const blocked = node.clients[0]!;
+    expect(blocked.offered).toBe(3_000);
+    expect(blocked.queued).toBeGreaterThanOrEqual(1_000);
+    expect(blocked.queued).toBeLessThan(1_020);
+    expect(blocked.dropped).toBeGreaterThan(1_800);
+    expectToAddUp(blocked);
+
+    slow.resume();
+    await slow.received(3_000 - blocked.dropped);
+    await node.drained();
+    expect(node.clients[0]).toMatchObject({
+      offered: 3_000,
+      sent: 3_000 - blocked.dropped,
+      dropped: blocked.dropped,
+      queued: 0,
+      abandoned: 0,
+    });
+    expect(slow.alerts).toHaveLength(3_000 - blocked.dropped);
+  });
+
+  it("costs no other client anything", async () => {
+    slow.pause();
+    const other = dial(node.address);
+    const quick = other.watch("WatchAlerts", "policy");
+    await node.waitForClients(2);
+    const alerts = Array.from({ length: 100 }, () => makeAlert({ Source: "x".repeat(8_000) }));
+    for (let count = 100; count <= 2_000; count += 100) {
+      node.push(alerts);
+      await quick.received(count);
+    }
+    expect(node.clients[0]!.dropped).toBeGreaterThan(800);
+    expect(node.clients[1]).toMatchObject({ offered: 2_000, dropped: 0 });
+    for (const counts of node.clients) expectToAddUp(counts);
+    other.close();
+  });
+
+  it("leaves what was queued behind when it goes", async () => {
+    slow.pause();
+    await node.flood({ alert: makeAlert({ Source: "x".repeat(8_000) }), count: 2_000 });
+    slow.cancel();
+    await vi.waitFor(() => expect(node.stats().clients).toBe(0));
+    const stats = node.stats();
+    expect(stats.offered).toBe(2_000);
+    expect(stats.queued).toBe(0);
+    expect(stats.abandoned).toBeGreaterThanOrEqual(1_000);
+    expectToAddUp(stats);
+  });
+});
+
+describe("without dropping", () => {
+  it("a flood waits for a slow client, and all of it arrives", async () => {
+    node = await startNode({ dropLikeKubeArmor: false });
+    client = dial(node.address);
+    const slow = client.watch("WatchAlerts", "policy");
+    await node.waitForClients();
+    slow.pause();
+    const flooding = node.flood({ alert: makeAlert({ Source: "x".repeat(8_000) }), count: 3_000 });
+    await vi.waitFor(() => expect(node.clients[0]!.queued).toBeGreaterThanOrEqual(1_000));
+    expect(node.stats().pushed).toBeLessThan(2_000);
+    slow.resume();
+    expect(await flooding).toBe(3_000);
+    await slow.received(3_000);
+    await node.drained();
+    expect(node.clients[0]).toMatchObject({ offered: 3_000, sent: 3_000, dropped: 0, queued: 0 });
+  });
+
+  it("push() queues beyond the bound", async () => {
+    node = await startNode({ dropLikeKubeArmor: false, queueSize: 5 });
+    client = dial(node.address);
+    const stream = client.watch("WatchAlerts", "policy");
+    await node.waitForClients();
+    node.freeze();
+    node.push(Array.from({ length: 20 }, () => makeAlert()));
+    expect(node.clients[0]).toMatchObject({ offered: 20, queued: 20, dropped: 0 });
+    node.thaw();
+    await stream.received(20);
+  });
+});
+
+it("drops at the bound it is given", async () => {
+  node = await startNode({ queueSize: 5 });
+  client = dial(node.address);
+  client.watch("WatchAlerts", "policy");
+  await node.waitForClients();
+  node.freeze();
+  node.push(Array.from({ length: 20 }, () => makeAlert()));
+  expect(node.clients[0]).toMatchObject({ offered: 20, queued: 5, dropped: 15 });
+});

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// `npm run dev`: the real thing on one machine: a control plane, the pods of the samples, a KubeArmor node that streams
+// their alerts, and the operator. Ctrl-C ends all of it and leaves nothing behind.
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { dirname, join } from "node:path";
+import { createInterface } from "node:readline";
+import { parseArgs } from "node:util";
+import { IDLE_IMAGE } from "../test/real-node/image.ts";
+import { whyNoNode } from "../test/real-node/needs.ts";
+import { startRealNode } from "../test/real-node/node.ts";
+import { type Cluster, startCluster } from "./cluster/cluster.ts";
+import { NODE_PARTS, TEST_PARTS } from "./parts/catalog.ts";
+import { ensureParts, pathsOf } from "./parts/parts.ts";
+import { manifest, objectsOf } from "./sample-objects.ts";
+import { sampleAlerts } from "./samples.ts";
+
+const ROOT = join(import.meta.dirname, "..");
+const USAGE = `usage: npm run dev -- [--node] [--rate N] [--metrics HOST:PORT] [--log-level LEVEL]
+  --node               on a real node: the pods really run (needs root, containerd, runc and CNI plugins)
+  --rate N             alerts per second (default 5)
+  --metrics HOST:PORT  where the operator serves /metrics and its probes (default 127.0.0.1:8080)
+  --log-level LEVEL    the operator's log (default info)
+`;
+
+function options() {
+  const { values } = parseArgs({
+    options: {
+      node: { type: "boolean", default: false },
+      rate: { type: "string", default: "5" },
+      metrics: { type: "string", default: "127.0.0.1:8080" },
+      "log-level": { type: "string", default: "info" },
+      help: { type: "boolean", default: false },
+    },
+  });
+  return values;
+}
+
+const say = (text: string) => process.stdout.write(`${text}\n`);
+
+function program(script: string, args: readonly string[], stdio: "pipe" | "inherit", env = {}): ChildProcess {
+  return spawn(process.execPath, [join(ROOT, script), ...args], {
+    stdio: ["pipe", stdio, "inherit"],
+    env: { ...process.env, ...env },
+    // A group of its own: Ctrl-C is for this program, which then stops the others in order.
+    detached: true,
+  });
+}
+
+async function startKubeArmorNode(rate: string): Promise<{ child: ChildProcess; address: string }> {
+  const child = program(
+    "tools/kubearmor-node/main.ts",
+    ["--rate", rate, "--wait-for-client", "--die-with-parent"],
+    "pipe",
+  );
+  if (!child.stdout) throw new Error("no standard output");
+  const [line] = (await once(createInterface(child.stdout), "line")) as [string];
+  return { child, address: (JSON.parse(line) as { listening: string }).listening };
+}
+
+function whatToTry(cluster: Cluster, folders: string, metrics: string): string {
+  return `
+Ready. In another shell:
+
+  export KUBECONFIG=${cluster.kubeconfigPath}
+  export PATH=${folders}:$PATH
+
+  kubectl get policyviolationreports -A
+  kubectl get pvr -A -o wide
+  kubectl get cpvr
+  kubectl get pvr -n default block-pkg-mgmt-tools-exec -o yaml
+  kubectl get pvr -A --field-selector summary.severity=critical
+  kubectl explain pvr.violations
+  kubectl describe pod -n wordpress-mysql wordpress-787f45786f-2q9wf
+  kubectl events -n wordpress-mysql --for pod/wordpress-787f45786f-2q9wf
+  curl ${metrics}/metrics
+
+Ctrl-C ends everything and removes it.
+`;
+}
+
+async function start(onNode: boolean): Promise<Cluster> {
+  say("starting etcd, kube-apiserver and kube-controller-manager");
+  if (!onNode) return await startCluster();
+  const missing = whyNoNode();
+  if (missing !== undefined) throw new Error(`no real node here: ${missing}`);
+  say("starting containerd, kubelet, kube-scheduler and kube-proxy");
+  return await startRealNode();
+}
+
+async function stopChild(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exit = once(child, "exit");
+  child.kill("SIGTERM");
+  await exit;
+}
+
+async function main(): Promise<void> {
+  const { rate, metrics, help, node: onNode, "log-level": logLevel } = options();
+  if (help) {
+    say(USAGE);
+    return;
+  }
+  const stop = new Promise<void>((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => resolve());
+  });
+  const names = onNode ? [...TEST_PARTS, ...NODE_PARTS] : TEST_PARTS;
+  const { paths, missing } = pathsOf(await ensureParts({ names, onProgress: say }));
+  if (missing !== undefined || !paths.kubectl) throw new Error(`parts are missing: ${missing}`);
+  const cluster = await start(onNode);
+  const children: ChildProcess[] = [];
+  try {
+    await cluster.applyCrds();
+    await cluster.apply(manifest(objectsOf(sampleAlerts()), onNode ? IDLE_IMAGE : undefined));
+    await cluster.kubectl(["create", "namespace", "kubearmor"]);
+    const kubeArmor = await startKubeArmorNode(rate);
+    children.push(kubeArmor.child);
+    say(`a KubeArmor node streams ${rate} alerts/s from ${kubeArmor.address}`);
+    const args = [
+      "run",
+      "--relay-address",
+      kubeArmor.address,
+      "--metrics-address",
+      metrics,
+      "--log-level",
+      logLevel,
+    ];
+    const operator = program("src/main.ts", args, "inherit", { KUBECONFIG: cluster.kubeconfigPath });
+    children.unshift(operator);
+    operator.on("exit", (code) => code && process.kill(process.pid, "SIGTERM"));
+    const folders = [paths.kubectl, paths.helm].flatMap((path) => (path ? [dirname(path)] : []));
+    say(whatToTry(cluster, folders.join(":"), metrics));
+    await stop;
+    say("\nstopping");
+  } finally {
+    for (const child of children) await stopChild(child);
+    await cluster.stop();
+  }
+}
+
+main().then(
+  () => process.exit(0),
+  (error: unknown) => {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.exit(1);
+  },
+);

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Writes docs/configuration.md, docs/metrics.md and the chart's README.md from the code: `node tools/docs.ts`.
+// Invariant: what a document says of a setting or a metric comes from its definition; a test compares the files.
+
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Disconnect } from "../src/api/alert-stream.ts";
+import { parseConfig } from "../src/config/config.ts";
+import { formatProblems } from "../src/config/config-problem.ts";
+import { type Section, type Setting, sections, settings } from "../src/config/settings.ts";
+import type { LossReason, SuppressReason } from "../src/events/event-counters.ts";
+import type { Rejection } from "../src/ingest/ingest-counters.ts";
+import type { ApiErrorCode } from "../src/kube/api-error.ts";
+import type { WriteResult } from "../src/sinks/report-sink.ts";
+import { buildInfoDefinition, metricGroups, writeDurationDefinition } from "../src/telemetry/metric-list.ts";
+import { chartReadme } from "./chart-values.ts";
+
+const GENERATED = "<!-- Written by tools/docs.ts from the code; change it there. -->";
+
+function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) =>
+    `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |\n`;
+  return line(header) + line(header.map(() => "---")) + rows.map(line).join("");
+}
+
+function code(text: string): string {
+  return `\`${text}\``;
+}
+
+function defaultOf({ default: value, defaultText, unit }: Setting): string {
+  if (defaultText !== undefined) return defaultText;
+  if (value === "") return "empty";
+  if (Array.isArray(value)) return "none";
+  const size = unit === "ms" || unit === "bytes" ? ` ${unit}` : "";
+  return code(String(value)) + size;
+}
+
+function allowed({ kind, bounds, expects }: Setting): string {
+  if (bounds !== undefined) return ` From ${bounds.min} to ${bounds.max}.`;
+  return kind === "text" ? ` Must be ${expects}.` : "";
+}
+
+function settingRow(setting: Setting): string[] {
+  const { path, env, flag, about } = setting;
+  const option =
+    flag === undefined ? "" : [flag.name, flag.argument].filter((part) => part !== undefined).join(" ");
+  const meaning = `${about}${allowed(setting)}`;
+  return [code(path), code(env), option === "" ? "" : code(option), defaultOf(setting), meaning];
+}
+
+function sectionText({ path, about }: Section): string {
+  const own = settings.filter((setting) => setting.path.split(".").slice(0, -1).join(".") === path);
+  const title = path === "" ? "## General" : `## ${code(path)}`;
+  const words = about === "" ? "" : `${about}\n\n`;
+  if (own.length === 0) return words === "" ? "" : `${title}\n\n${words}`;
+  return `${title}\n\n${words}${table(["Key", "Environment", "Flag", "Default", "Meaning"], own.map(settingRow))}\n`;
+}
+
+const EXAMPLE = `feed:
+  relay:
+    address: kubearmor.security.svc:32767
+reports:
+  maxBytes: 131072
+severity:
+  thresholds: {low: 1, medium: 3, high: 6, critical: 9}
+redaction:
+  names: [pin]
+  patterns: ["acct-[0-9]{8}"]
+log:
+  level: debug
+`;
+
+/** Returns the text of docs/configuration.md; throws when its own example is wrong. */
+export function configurationDocument(): string {
+  const result = parseConfig({ fileText: EXAMPLE, filePath: "example", place: { identity: "docs" } });
+  if ("problems" in result) throw new Error(formatProblems(result.problems));
+  return `${GENERATED}
+
+# Configuration
+
+Every setting is a key of one YAML file (\`run --config FILE\`), an environment variable and, the main ones,
+a flag. A flag goes before the environment, that before the file, that before the default.
+\`policy-violation-operator run --print-config\` prints what is in force and where each value came from.
+
+\`\`\`yaml
+${EXAMPLE}\`\`\`
+
+A configuration that is wrong ends the program with exit code 2. All problems are told at once, each with its
+place, the value and what would be right; that includes unknown keys and unknown \`PVO_…\` variables. Values that
+may hold a secret are not repeated.
+
+- Times are whole numbers of milliseconds (\`…Ms\`), sizes are bytes (\`…Bytes\`).
+- In the environment a list is JSON, \`PVO_REDACTION_NAMES='["pin", "otp"]'\`, and an empty variable counts as not set.
+- These must be in order: \`reports.minIntervalMs\` ≤ \`reports.maxIntervalMs\`;
+  \`leaderElection.leaseDurationMs\` > \`renewDeadlineMs\` > 1.2 × \`retryPeriodMs\`;
+  \`severity.thresholds\` low ≤ medium ≤ high ≤ critical.
+
+${sections.map(sectionText).join("").trimEnd()}
+`;
+}
+
+const REJECTED: Record<Rejection, string> = {
+  no_policy: "an alert that names no policy and is no throttle notice",
+  invalid_wire: "bytes that are no alert",
+  message_too_large: "a message beyond `feed.relay.maxMessageBytes`",
+  invalid_json: "a line that is no JSON",
+  not_an_alert: "JSON without any field of an alert",
+  line_too_long: "a line beyond the limit of its length",
+  too_many_reports: "an alert whose report would be one more than `memory.maxReports`",
+};
+
+const DISCONNECTED: Record<Disconnect["reason"], string> = {
+  ok_end: "the other side ended the stream with status OK, as KubeArmor's relay does when it fails",
+  error: "the other side or the network broke it",
+  watchdog: "it stood open and no health check was answered",
+  connect_failed: "it could not be opened",
+};
+
+const WRITTEN: Record<WriteResult["kind"], string> = {
+  written: "done",
+  conflict: "somebody else had changed the report; it was read and written again",
+  gone: "somebody had deleted the report",
+  namespace_gone: "its namespace is gone or going; the counts went to the cluster report",
+  too_large: "refused for its size; a smaller one was written",
+  retry: "the API server asked to try later",
+  unknown: "no answer; it is read whether the write happened",
+  refused: "refused for a reason that only a person can mend; the log has it",
+};
+
+const SUPPRESSED: Record<SuppressReason, string> = {
+  default_posture: "about KubeArmor's default posture, and `events.defaultPosture` is off",
+  rate_limited: "the pod or node has had its share of new Events",
+};
+
+const LOST: Record<LossReason, string> = {
+  queue_full: "more than `events.maxQueued` waited",
+  pod_gone: "the pod, the node or the namespace is gone",
+  retries_exhausted: "the API server did not take it in several tries",
+  refused: "the API server refused it; the log has the reason",
+  evicted: "there were more than `events.maxSeries`",
+  stopped: "the program stopped first",
+};
+
+const ANSWERED: Record<ApiErrorCode | "OK", string> = {
+  OK: "done",
+  NotFound: "the object is not there",
+  NamespaceGone: "the namespace is not there, or going",
+  Conflict: "the object is not the version that was sent",
+  AlreadyExists: "the object is there already",
+  Forbidden: "the account lacks a right",
+  Unauthorized: "the credentials were refused",
+  NotServed: "the API server has no such resource; are the CRDs installed?",
+  Throttled: "the API server asked for patience",
+  TooLarge: "the object or the answer is beyond a limit",
+  Invalid: "the API server understood and refused",
+  Expired: "a list took too long and is begun again",
+  Unavailable: "nothing was carried out: no connection, or the server can't now",
+  NotAnswered: "no answer; what was asked may have happened",
+  Unknown: "anything else",
+};
+
+function valueList(metric: string, label: string, values: Readonly<Record<string, string>>): string {
+  const items = Object.entries(values).map(([value, meaning]) => `- ${code(value)}: ${meaning}\n`);
+  return `${code(label)} of ${code(metric)}:\n\n${items.join("")}\n`;
+}
+
+const VIOLATIONS = `The leader tells these, as it tells its reports: sum them over \`resource_namespace\`, \`policy\` and \`severity\`, never
+over replicas (\`max by (…)\`, where two could tell at once). \`resource_namespace\` is that of the pods; Prometheus itself uses
+\`namespace\` for that of the operator. It is \`_cluster\` for cluster reports. The first \`metrics.maxReportSeries\` reports
+have series of their own; the sum of all others is under \`_other\`, and \`policy_violation_other_reports\` is not 0 then.
+
+`;
+
+const VALUE_LISTS: Readonly<Record<string, string>> = {
+  Violations: VIOLATIONS,
+  Alerts: valueList("policy_violation_alerts_rejected_total", "reason", REJECTED),
+  Stream: valueList("policy_violation_stream_disconnects_total", "reason", DISCONNECTED),
+  "Kubernetes API and Events":
+    valueList("policy_violation_api_requests_total", "code", ANSWERED) +
+    valueList("policy_violation_events_suppressed_total", "reason", SUPPRESSED) +
+    valueList("policy_violation_events_lost_total", "reason", LOST),
+  "Report writes": valueList("policy_violation_report_writes_total", "result", WRITTEN),
+};
+
+/** Returns the text of docs/metrics.md. */
+export function metricsDocument(): string {
+  const groups = metricGroups.map(({ title, metrics }) => {
+    const rows = metrics.map(({ name, type, labels = [], help }) => {
+      return [code(name), type, labels.map(code).join(", "), help];
+    });
+    if (title === "Report writes") {
+      rows.push([code(writeDurationDefinition.name), "histogram", "", writeDurationDefinition.help]);
+    }
+    return `## ${title}\n\n${table(["Name", "Type", "Labels", "Meaning"], rows)}\n${VALUE_LISTS[title] ?? ""}`;
+  });
+  const info = [code(buildInfoDefinition.name), "gauge", buildInfoDefinition.labels.map(code).join(", ")];
+  return `${GENERATED}
+
+# Metrics
+
+\`--metrics-address\` (default \`:8080\`) serves \`/metrics\` in Prometheus's text format, \`/healthz\` and \`/readyz\`.
+Counters begin at 0 with the process, except \`policy_violation_occurrences_total\`. Only the metrics under *Violations*
+have labels that come from alerts; their number is bounded.
+
+The books balance at every scrape:
+\`alerts_received_total\` = \`alerts_counted_total\` + \`alerts_duplicate_total\` + \`throttle_notices_total\` +
+Σ \`alerts_rejected_total{reason}\` (all with the prefix \`policy_violation_\`).
+
+${groups.join("")}## Process
+
+${table(["Name", "Type", "Labels", "Meaning"], [[...info, buildInfoDefinition.help]])}
+Besides, the usual metrics of a Node process under their usual names, among them
+\`process_resident_memory_bytes\`, \`process_cpu_seconds_total\`, \`process_open_fds\`, \`nodejs_heap_size_used_bytes\`
+and \`nodejs_eventloop_lag_p99_seconds\`.
+
+## Alerts
+
+\`charts/policy-violation-operator/files/alerts.yaml\` has the alert rules, which the chart installs as a PrometheusRule;
+runbook.md tells what each of them asks you to do. \`files/dashboard.json\` beside it is a dashboard for Grafana.
+`;
+}
+
+/** The generated documents by their path in the checkout. */
+export const documents: ReadonlyMap<string, () => string> = new Map([
+  ["docs/configuration.md", configurationDocument],
+  ["docs/metrics.md", metricsDocument],
+  ["charts/policy-violation-operator/README.md", chartReadme],
+]);
+
+if (import.meta.main) {
+  const root = join(import.meta.dirname, "..");
+  mkdirSync(join(root, "docs"), { recursive: true });
+  for (const [path, text] of documents) {
+    writeFileSync(join(root, path), text());
+    console.log(`wrote ${path}`);
+  }
+}
