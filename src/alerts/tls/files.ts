@@ -4,7 +4,7 @@
 // Owns certificates in files: mounted Secrets, or KubeArmor's own folder.
 // Invariant: reads at most MAX_FILE_BYTES of each file, and reads anew at each call.
 
-import { open } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
 import type { PemText } from "./material.ts";
 import type { TlsPlace, TlsReading } from "./mode.ts";
 
@@ -41,8 +41,9 @@ async function readAll(paths: TlsFilePaths): Promise<TlsReading> {
 
 /** The bytes, or what is wrong with the file. */
 async function readPem(path: string): Promise<PemText | string> {
+  let file: FileHandle | undefined;
   try {
-    await using file = await open(path);
+    file = await open(path);
     const buffer = Buffer.alloc(MAX_FILE_BYTES + 1);
     const { bytesRead } = await file.read(buffer, 0, buffer.length, 0);
     if (bytesRead > MAX_FILE_BYTES)
@@ -51,5 +52,7 @@ async function readPem(path: string): Promise<PemText | string> {
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? "";
     return `${path} ${REASONS[code] ?? `can't be read: ${code || String(error)}`}`;
+  } finally {
+    await file?.close();
   }
 }
