@@ -49,6 +49,6 @@ COPY crds ./crds
 COPY --from=build /src/dist ./
 # A number, so that Kubernetes can check runAsNonRoot; 65532 is `nonroot` of the distroless images.
 USER 65532:65532
-EXPOSE 8080
+EXPOSE 8080 8081
 ENTRYPOINT ["node", "/app/policy-violation-operator.cjs"]
 CMD ["run"]

@@ -77,9 +77,9 @@ Install it once per cluster. It needs Kubernetes ≥ 1.31 and KubeArmor's relay;
 | Role and binding | the Lease in the release's namespace |
 | Role and binding \`…-relay-tls\` | in the namespace of KubeArmor's relay: \`get\` on the one Secret for TLS to it (\`docs/tls.md\`) |
 | ClusterRole \`…-view\` | whoever may view a namespace may read its reports |
-| ClusterRole \`…-edit\` | whoever may administer a namespace may delete its reports |
+| ClusterRole \`…-edit\` | with \`rbac.aggregateToAdmin\` or \`aggregateToEdit\`: deletion of the reports of a namespace |
 | PodDisruptionBudget | an eviction never takes both replicas |
-| NetworkPolicy | out: DNS, the API server, the relay; in: the metrics |
+| NetworkPolicy | out: DNS, the API server, the relay; in: scrapes of the metrics from the usual namespaces of Prometheus |
 | Service | port 8080, \`/metrics\` |
 | ServiceMonitor or PodMonitor, PrometheusRule | where the Prometheus Operator is there |
 | ConfigMap \`…-dashboard\` | a dashboard for Grafana's sidecar |
@@ -91,7 +91,7 @@ The pods meet the Pod Security Standard \`restricted\`: no root, no capability, 
 | value | default | meaning |
 |---|---|---|
 ${chartValues().map(row).join("")}
-A misspelt key, in \`config\` too, is refused with its path. Five settings are the chart's own and not to be set: \`kubeconfig\`, \`identity\`, \`metrics.address\`, \`leaderElection.leaseNamespace\`, \`journal.path\`.
+A misspelt key, in \`config\` too, is refused with its path. Six settings are the chart's own and not to be set: \`kubeconfig\`, \`identity\`, \`metrics.address\`, \`health.address\`, \`leaderElection.leaseNamespace\`, \`journal.path\`.
 
 ## Upgrading, removing
 

@@ -22,7 +22,7 @@ const ROOT = join(import.meta.dirname, "..");
 const USAGE = `usage: npm run dev -- [--node] [--rate N] [--metrics HOST:PORT] [--log-level LEVEL]
   --node               on a real node: the pods really run (needs root, containerd, runc and CNI plugins)
   --rate N             alerts per second (default 5)
-  --metrics HOST:PORT  where the operator serves /metrics and its probes (default 127.0.0.1:8080)
+  --metrics HOST:PORT  where the operator serves /metrics (default 127.0.0.1:8080)
   --log-level LEVEL    the operator's log (default info)
 `;
 
@@ -125,6 +125,8 @@ async function main(): Promise<void> {
       kubeArmor.address,
       "--metrics-address",
       metrics,
+      "--health-address",
+      "127.0.0.1:0",
       "--log-level",
       logLevel,
     ];

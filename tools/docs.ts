@@ -200,7 +200,9 @@ export function metricsDocument(): string {
 
 # Metrics
 
-\`--metrics-address\` (default \`:8080\`) serves \`/metrics\` in Prometheus's text format, \`/healthz\` and \`/readyz\`.
+\`--metrics-address\` (default \`:8080\`) serves \`/metrics\` in Prometheus's text format. A page may be 200 ms old:
+concurrent scrapes share it. Each connection carries one request. \`/healthz\` and \`/readyz\` have a port of their own,
+\`--health-address\` (default \`:8081\`).
 Counters begin at 0 with the process, except \`policy_violation_occurrences_total\`. Only the metrics under *Violations*
 have labels that come from alerts; their number is bounded.
 

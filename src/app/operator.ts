@@ -21,7 +21,6 @@ import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import { createClusterSink } from "../sinks/cluster-sink.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
-import { type MetricsServer, startServer } from "../telemetry/server.ts";
 import { ClusterContext } from "./cluster-context.ts";
 import { monitorEventLoopStalls } from "./event-loop-monitor.ts";
 import { withinHeap } from "./heap-limits.ts";
@@ -30,6 +29,7 @@ import { ownObject, pipelineOptions } from "./pipeline-options.ts";
 import { metricsSource, type Observed, RequestCounters, readiness } from "./readiness.ts";
 import { logRejections } from "./rejection-log.ts";
 import { relaySecurity } from "./relay-security.ts";
+import { startServers } from "./servers.ts";
 
 export interface OperatorParts {
   config: Config;
@@ -64,7 +64,7 @@ class Operator {
   readonly #observed: Observed;
   /** Set once the server listens, before anything is written. */
   #metrics: Metrics | undefined;
-  #server: MetricsServer | undefined;
+  #closeServers = (): Promise<void> => Promise.resolve();
   /** Another replica has led after this one: what is unwritten here is that one's to write. */
   #wasOvertaken = false;
 
@@ -204,7 +204,7 @@ class Operator {
     await this.#replica?.elector.release();
     await this.#context.ended;
     await this.#client.close();
-    await this.#server?.close();
+    await this.#closeServers();
     return this.#end();
   }
 
@@ -251,18 +251,10 @@ class Operator {
   }
 
   async #listen(): Promise<void> {
-    const { config, logger, version } = this.#parts;
-    const metrics = createMetrics({ source: metricsSource(this.#observed), version });
+    const metrics = createMetrics({ source: metricsSource(this.#observed), version: this.#parts.version });
     this.#metrics = metrics;
-    this.#server = await startServer({
-      address: config.metrics.address,
-      ready: () => readiness(this.#observed),
-      healthy: () => ({ ok: true, checks: { loop: { ok: true } } }),
-      metrics: () => metrics.render(),
-      metricsContentType: metrics.contentType,
-      log: logger,
-    });
-    logger.info({ port: this.#server.port }, "serving metrics and probes");
+    const readinessNow = () => readiness(this.#observed);
+    this.#closeServers = await startServers({ ...this.#parts, metrics, readiness: readinessNow });
   }
 }
 

@@ -12,9 +12,9 @@ import type { Leadership } from "../leadership/replica.ts";
 import type { PolicyWatch } from "../policies/policy-watch.ts";
 import type { SeverityThresholds } from "../report/render.ts";
 import type { WriteResult } from "../sinks/report-sink.ts";
+import type { Health } from "../telemetry/health.ts";
 import type { Counts, MetricsSource } from "../telemetry/metrics-source.ts";
 import { ReportSeries } from "../telemetry/report-series.ts";
-import type { Health } from "../telemetry/server.ts";
 import type { Pipeline } from "./pipeline.ts";
 import { reportCounts } from "./report-counts.ts";
 

@@ -75,5 +75,20 @@ function check({ smaller, larger, moreThanTimes, why }: Order, values: Values): 
 
 /** Returns what is wrong between settings. */
 export function crossCheck(values: Values): ConfigProblem[] {
-  return ORDERS.map((order) => check(order, values)).filter((problem) => problem !== undefined);
+  const problems = ORDERS.map((order) => check(order, values));
+  return [...problems, checkAddresses(values)].filter((problem) => problem !== undefined);
+}
+
+/** Metrics and probes are two servers; port 0 gives each a port of its own. */
+function checkAddresses(values: Values): ConfigProblem | undefined {
+  const metrics = values.get("metrics.address");
+  const health = values.get("health.address");
+  if (typeof health?.value !== "string" || health.value !== metrics?.value) return undefined;
+  if (health.value.endsWith(":0")) return undefined;
+  return {
+    path: "health.address",
+    value: shown(health.value),
+    source: health.source === "default" ? metrics.source : health.source,
+    message: `must differ from metrics.address (${metrics.value}, ${metrics.source}): probes have a port of their own`,
+  };
 }

@@ -33,7 +33,9 @@ function distance(a: string, b: string): number {
 function farness(name: string, candidate: string): number {
   const whole = distance(folded(name), folded(candidate));
   const lastPart = (path: string) => folded(path.slice(path.lastIndexOf(".") + 1));
-  return lastPart(name) === lastPart(candidate) ? Math.min(whole, 1 + whole / 100) : whole;
+  if (lastPart(name) !== lastPart(candidate)) return whole;
+  // Sections left out in front are the nearest of all.
+  return Math.min(whole, candidate.endsWith(`.${name}`) ? 1 : 1 + whole / 100);
 }
 
 /** Returns the candidate that `name` was probably meant to be; undefined when none is near. */

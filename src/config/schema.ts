@@ -293,9 +293,9 @@ export const configSchema = z.object({
   events,
   leaderElection,
   standby,
-  metrics: section("The HTTP server for metrics and probes.", {
+  metrics: section("The HTTP server for metrics.", {
     address: text({
-      about: "Where `/metrics`, `/healthz` and `/readyz` are served.",
+      about: "Address of `/metrics`.",
       default: ":8080",
       expects: "HOST:PORT or :PORT, such as :8080, 127.0.0.1:8080 or [::1]:8080 (port 0 takes any free one)",
       isValid: (value) => isHostPort(value, "listen"),
@@ -310,6 +310,19 @@ export const configSchema = z.object({
       unit: "reports",
     }),
   }),
+  health: section(
+    "The HTTP server for probes, apart from the metrics: a flood of scrapes must not fail a probe.",
+    {
+      address: text({
+        about: "Address of `/healthz` and `/readyz`.",
+        default: ":8081",
+        expects:
+          "HOST:PORT or :PORT, such as :8081, 127.0.0.1:8081 or [::1]:8081 (port 0 takes any free one)",
+        isValid: (value) => isHostPort(value, "listen"),
+        flag: { name: "--health-address", argument: "HOST:PORT" },
+      }),
+    },
+  ),
   log: section("The log, one JSON object a line on standard output.", {
     level: choice(["debug", "info", "warn", "error"], {
       about: "The least important lines that are written: debug, info, warn or error.",

@@ -30,6 +30,7 @@ const OWNED_BY_CHART = new Set([
   "kubeconfig",
   "identity",
   "metrics.address",
+  "health.address",
   "journal.path",
   "leaderElection.leaseNamespace",
 ]);

@@ -155,7 +155,14 @@ describe("the bundle", () => {
       users: [{ name: "u", user: { exec: { ...credential, command: "/bin/echo", args: [text] } } }],
     };
     writeFileSync(join(dir, "kubeconfig"), JSON.stringify(config));
-    const flags = ["--kubeconfig", join(dir, "kubeconfig"), "--metrics-address", "127.0.0.1:0"];
+    const flags = [
+      "--kubeconfig",
+      join(dir, "kubeconfig"),
+      "--metrics-address",
+      "127.0.0.1:0",
+      "--health-address",
+      "127.0.0.1:0",
+    ];
     const operator = spawn(process.execPath, [join(dir, "app", BUNDLE), "run", ...flags], { env: {} });
     try {
       expect(await asked.promise).toMatch(/^CONNECT 10\.9\.8\.7:6443 HTTP\/1\.1\r\n/);

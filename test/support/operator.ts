@@ -49,7 +49,6 @@ export class OperatorProcess {
   readonly child: ChildProcess;
   readonly log: LogLine[] = [];
   stderr = "";
-  #port: number | undefined;
 
   constructor(options: OperatorOptions) {
     const args = [
@@ -60,6 +59,8 @@ export class OperatorProcess {
       "--relay-address",
       options.relay,
       "--metrics-address",
+      "127.0.0.1:0",
+      "--health-address",
       "127.0.0.1:0",
       ...(options.leaderElection ? [] : ["--no-leader-elect"]),
       ...(options.args ?? []),
@@ -85,13 +86,17 @@ export class OperatorProcess {
 
   /** HOST:PORT of the metrics server, once it listens. */
   async metricsAddress(): Promise<string> {
-    this.#port ??= (await this.logged("serving metrics and probes"))["port"] as number;
-    return `127.0.0.1:${this.#port}`;
+    return `127.0.0.1:${await this.#port("metricsPort")}`;
   }
 
-  /** GETs a path of the metrics server. */
+  async #port(of: "metricsPort" | "healthPort"): Promise<number> {
+    return (await this.logged("serving metrics and probes"))[of] as number;
+  }
+
+  /** GETs `/metrics` or a probe, each from its own port. */
   async get(path: string): Promise<{ status: number; body: string }> {
-    const response = await fetch(`http://${await this.metricsAddress()}${path}`);
+    const port = await this.#port(path === "/metrics" ? "metricsPort" : "healthPort");
+    const response = await fetch(`http://127.0.0.1:${port}${path}`);
     return { status: response.status, body: await response.text() };
   }
 

@@ -67,6 +67,7 @@ describe("defaults", () => {
         retryPeriodMs: 2000,
       },
       metrics: { address: ":8080" },
+      health: { address: ":8081" },
       log: { level: "info" },
       shutdown: { graceMs: 20_000 },
     });
@@ -284,6 +285,11 @@ describe("what belongs together", () => {
       "severity: {thresholds: {medium: 8}}",
       "severity.thresholds.high",
       "must be at least severity.thresholds.medium (8, pvo.yaml:1): the words go up with the severity",
+    ],
+    [
+      "metrics: {address: ':8081'}",
+      "health.address",
+      "must differ from metrics.address (:8081, pvo.yaml:1): probes have a port of their own",
     ],
   ])("%s", (fileText, path, message) => {
     expect(problemsOf({ fileText })).toMatchObject([{ path, message, source: "pvo.yaml:1" }]);

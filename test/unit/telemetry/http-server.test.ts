@@ -6,30 +6,44 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { afterEach, expect, test } from "vitest";
+import { systemClock } from "../../../src/lib/clock.ts";
 import { type Logger, silentLogger } from "../../../src/lib/logger.ts";
+import { type Health, healthPages } from "../../../src/telemetry/health.ts";
 import {
-  type Health,
+  type HttpServer,
+  type HttpServerOptions,
   ListenError,
-  type MetricsServer,
-  type ServerOptions,
-  startServer,
-} from "../../../src/telemetry/server.ts";
+  startHttpServer,
+} from "../../../src/telemetry/http-server.ts";
+import { metricsPage } from "../../../src/telemetry/metrics-page.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
 
 const GOOD: Health = { ok: true, checks: { stream: { ok: true } } };
+const METRICS_TEXT = "text/plain; version=0.0.4; charset=utf-8";
 
-const open: MetricsServer[] = [];
+const open: HttpServer[] = [];
 afterEach(async () => {
   for (const server of open.splice(0)) await server.close();
 });
 
-async function start(options: Partial<ServerOptions> = {}) {
-  const server = await startServer({
+interface Pages {
+  ready?: () => Health;
+  healthy?: () => Health;
+  render?: () => Promise<string>;
+}
+
+async function start(options: Partial<HttpServerOptions> & Pages = {}) {
+  const { ready = () => GOOD, healthy = () => GOOD, render = async () => "a 1\n", ...rest } = options;
+  const server = await startHttpServer({
     address: "127.0.0.1:0",
-    ready: () => GOOD,
-    healthy: () => GOOD,
-    metrics: async () => "a 1\n",
+    section: "metrics",
+    pages: {
+      "/metrics": metricsPage({ contentType: METRICS_TEXT, render }, systemClock),
+      ...healthPages(healthy, ready),
+    },
+    clock: systemClock,
     log: silentLogger,
-    ...options,
+    ...rest,
   });
   open.push(server);
   return { server, url: `http://127.0.0.1:${server.port}` };
@@ -87,6 +101,7 @@ test("other paths are 404, other methods 405, HEAD has no body", async () => {
   const head = await fetch(`${url}/metrics`, { method: "HEAD" });
   expect(head.status).toBe(200);
   expect(head.headers.get("content-length")).toBe("4");
+  expect(head.headers.get("connection")).toBe("close");
   expect(await head.text()).toBe("");
 });
 
@@ -94,10 +109,10 @@ test("a failing source is a 500 that tells the client nothing and the log all", 
   const logged: object[] = [];
   const log: Logger = { ...silentLogger, error: (fields) => void logged.push(fields) };
   const failure = new Error("secret detail");
-  const { url } = await start({ log, metrics: () => Promise.reject(failure) });
+  const { url } = await start({ log, render: () => Promise.reject(failure) });
   const response = await fetch(`${url}/metrics`);
   expect(response.status).toBe(500);
-  expect(await response.text()).toBe("failed; the log has the reason\n");
+  expect(await response.text()).toBe("failed; see the log for the reason\n");
   expect(logged).toEqual([{ err: failure, path: "/metrics" }]);
 });
 
@@ -133,7 +148,7 @@ test("a port in use names the address, the setting and the way out", async () =>
   const error = await start({ address }).catch((thrown: unknown) => thrown);
   expect(error).toBeInstanceOf(ListenError);
   expect((error as Error).message).toBe(
-    `can't serve metrics and probes on ${address} (metrics.address): another process listens there; ` +
+    `cannot listen on ${address} (metrics.address): the port is in use; ` +
       "choose another with --metrics-address or PVO_METRICS_ADDRESS",
   );
 });
@@ -162,4 +177,95 @@ test("close ends open connections, frees the port and may be called twice", asyn
   await server.close();
   await ended;
   await expect(fetch(`http://127.0.0.1:${server.port}/healthz`)).rejects.toThrow();
+});
+
+test("of pipelined requests the first is answered and the connection closed", async () => {
+  let renders = 0;
+  const { server } = await start({ render: async () => `renders ${++renders}\n` });
+  const got = await raw(server.port, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(1000));
+  expect(got).toMatch(/^HTTP\/1\.1 200 [\s\S]*\r\nConnection: close\r\n/);
+  expect(got.match(/HTTP\/1\.1 200/g)).toHaveLength(1);
+  expect(renders).toBe(1);
+});
+
+test("a connection whose client reads nothing is closed in the end", async () => {
+  const clock = new FakeClock();
+  const { server } = await start({ clock, render: async () => "x".repeat(8_000_000) });
+  const socket = connect(server.port, "127.0.0.1", () =>
+    socket.write("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"),
+  );
+  socket.pause();
+  socket.on("error", () => {});
+  while (clock.pending === 0) await new Promise((resolve) => setImmediate(resolve));
+  await clock.advance(30_000);
+  expect(clock.pending).toBe(0);
+  const closed = once(socket, "close");
+  socket.resume();
+  await closed;
+  expect(socket.bytesRead).toBeLessThan(8_000_000);
+});
+
+test("scrapes share a render for 200 ms, and a failed one is not kept", async () => {
+  const clock = new FakeClock();
+  let renders = 0;
+  let fails = false;
+  const page = metricsPage(
+    {
+      contentType: METRICS_TEXT,
+      render: async () => {
+        renders++;
+        if (fails) throw new Error("bug");
+        return `renders ${renders}\n`;
+      },
+    },
+    clock,
+  );
+  const pages = await Promise.all([page(), page(), page()]);
+  await page();
+  expect(renders).toBe(1);
+  expect(new Set(pages.map(({ body }) => body)).size).toBe(1);
+  await clock.advance(200);
+  fails = true;
+  await expect(page()).rejects.toThrow("bug");
+  await expect(page()).rejects.toThrow("bug");
+  expect(renders).toBe(3);
+  fails = false;
+  expect(`${(await page()).body}`).toBe("renders 4\n");
+});
+
+test("a flood of pipelined scrapes fails no probe and costs one render", async () => {
+  // Never advanced: all scrapes fall into the 200 ms of one render.
+  const clock = new FakeClock();
+  let renders = 0;
+  const text = `${'policy_violation_occurrences_total{policy="p"} 1\n'.repeat(20_000)}`;
+  const render = async () => {
+    renders++;
+    return text;
+  };
+  const pages = { "/metrics": metricsPage({ contentType: METRICS_TEXT, render }, clock) };
+  const metrics = await start({ pages });
+  const probes = await start({ section: "health" });
+  const attackers = new Set<ReturnType<typeof connect>>();
+  let attempts = 0;
+  const attack = () => {
+    if (++attempts > 400) return;
+    const socket = connect({ port: metrics.server.port, host: "127.0.0.1" }, () => {
+      socket.pause();
+      socket.write("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(400));
+    });
+    attackers.add(socket);
+    socket.on("error", () => {});
+    socket.on("close", () => {
+      attackers.delete(socket);
+      attack();
+    });
+  };
+  for (let n = 0; n < 40; n++) attack();
+  const answers: number[] = [];
+  for (let n = 0; n < 20; n++) answers.push((await fetch(`${probes.url}/healthz`)).status);
+  const most = attackers.size;
+  for (const socket of attackers) socket.destroy();
+  expect(answers).toEqual(Array.from({ length: 20 }, () => 200));
+  expect(most).toBeLessThanOrEqual(40);
+  expect(renders).toBe(1);
 });

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The HTTP servers of `run`: metrics, and probes on a port of their own.
+
+import type { Config } from "../config/config.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Logger } from "../lib/logger.ts";
+import { type Health, healthPages } from "../telemetry/health.ts";
+import { type HttpServer, startHttpServer } from "../telemetry/http-server.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import { metricsPage } from "../telemetry/metrics-page.ts";
+
+export interface ServersParts {
+  config: Pick<Config, "metrics" | "health">;
+  metrics: Metrics;
+  readiness: () => Health;
+  clock: Clock;
+  logger: Logger;
+}
+
+/**
+ * Starts both servers; returns what closes them.
+ *
+ * @throws ListenError when one of them cannot listen; then none does.
+ */
+export async function startServers(parts: ServersParts): Promise<() => Promise<void>> {
+  const { config, metrics, readiness, clock, logger } = parts;
+  const open: HttpServer[] = [];
+  const closeAll = async () => {
+    for (const server of open) await server.close();
+  };
+  const common = { clock, log: logger };
+  try {
+    const pages = { "/metrics": metricsPage(metrics, clock) };
+    open.push(
+      await startHttpServer({ ...common, section: "metrics", address: config.metrics.address, pages }),
+    );
+    const probes = healthPages(() => ({ ok: true, checks: { loop: { ok: true } } }), readiness);
+    open.push(
+      await startHttpServer({ ...common, section: "health", address: config.health.address, pages: probes }),
+    );
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+  const [metricsPort, healthPort] = open.map(({ port }) => port);
+  logger.info({ metricsPort, healthPort }, "serving metrics and probes");
+  return closeAll;
+}
