@@ -1,78 +1,169 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// The AcceptedViolations that there are, by namespace and policy.
-// Invariant: bounded; which of too many have effect depends on their names alone, not on the order in which they came.
+// The AcceptedViolations of the cluster, by namespace and policy.
+// Invariant: bounded. Which of too many are kept, and which of those have effect, depends on namespaces and names
+// alone, never on the order of arrival; one namespace never takes the place of another that has fewer.
 
+import { AcceptanceSet } from "../report/acceptance-set.ts";
 import type { ReadAcceptance } from "./parse-acceptance.ts";
 
-/** Of one policy in one namespace, those that have effect; the others say so. */
+/** Of one policy in one namespace, those that have effect; the others have a condition that says so. */
 export const MAX_PER_POLICY = 100;
 
-export class AcceptanceIndex {
-  readonly #all = new Map<string, ReadAcceptance>();
-  readonly #groups = new Map<string, ReadAcceptance[]>();
-  readonly #max: number;
+export interface IndexLimits {
+  /** Acceptances kept in all; beyond it the namespace with the most loses its last by name. Default 10,000. */
+  max?: number;
+  /** Acceptances kept per namespace: the first by name. Default 1,000. */
+  maxPerNamespace?: number;
+}
 
-  constructor(max: number) {
+/** The acceptances of one policy in one namespace. */
+interface Group {
+  /** By name. */
+  members: ReadAcceptance[];
+  /** The first MAX_PER_POLICY. */
+  effective: AcceptanceSet;
+}
+
+export class AcceptanceIndex {
+  /** By namespace, then by name in order. */
+  readonly #namespaces = new Map<string, ReadAcceptance[]>();
+  readonly #groups = new Map<string, Group>();
+  readonly #nowUs: () => number;
+  readonly #max: number;
+  readonly #maxPerNamespace: number;
+  #size = 0;
+
+  constructor(nowUs: () => number, { max = 10_000, maxPerNamespace = 1000 }: IndexLimits = {}) {
+    this.#nowUs = nowUs;
     this.#max = max;
+    this.#maxPerNamespace = maxPerNamespace;
   }
 
   get size(): number {
-    return this.#all.size;
+    return this.#size;
   }
 
-  get(key: string): ReadAcceptance | undefined {
-    return this.#all.get(key);
+  get({ namespace, name }: Place): ReadAcceptance | undefined {
+    const all = this.#namespaces.get(namespace) ?? [];
+    const found = all[rankOf(all, name)];
+    return found?.name === name ? found : undefined;
   }
 
-  values(): Iterable<ReadAcceptance> {
-    return this.#all.values();
+  *values(): Iterable<ReadAcceptance> {
+    for (const all of this.#namespaces.values()) yield* all;
   }
 
-  /** Returns false where there is no room for it. */
-  put(read: ReadAcceptance): boolean {
-    const key = keyOf(read);
-    if (!this.#all.has(key) && this.#all.size >= this.#max) return false;
-    this.remove(key);
-    this.#all.set(key, read);
-    const group = groupOf(read);
-    if (group === undefined) return true;
-    const members = [...(this.#groups.get(group) ?? []), read];
-    this.#groups.set(
-      group,
-      members.sort((a, b) => (a.name < b.name ? -1 : 1)),
-    );
-    return true;
+  /** Adds or replaces; returns those that had to leave, this one possibly among them. */
+  put(read: ReadAcceptance): ReadAcceptance[] {
+    this.remove(read);
+    const all = this.#namespaces.get(read.namespace) ?? [];
+    this.#namespaces.set(read.namespace, all);
+    all.splice(rankOf(all, read.name), 0, read);
+    this.#size++;
+    this.#join(read);
+    const left: ReadAcceptance[] = [];
+    if (all.length > this.#maxPerNamespace) left.push(...this.#dropLast(all));
+    if (this.#size > this.#max) left.push(...this.#dropLast(this.#largest()));
+    return left;
   }
 
-  remove(key: string): void {
-    const read = this.#all.get(key);
-    if (!read) return;
-    this.#all.delete(key);
-    const group = groupOf(read);
-    if (group === undefined) return;
-    const left = (this.#groups.get(group) ?? []).filter((each) => each !== read);
-    if (left.length === 0) this.#groups.delete(group);
-    else this.#groups.set(group, left);
+  /** Removes what is kept under this name; returns it. */
+  remove(place: Place): ReadAcceptance | undefined {
+    const read = this.get(place);
+    const all = this.#namespaces.get(place.namespace);
+    if (!read || !all) return undefined;
+    all.splice(rankOf(all, read.name), 1);
+    if (all.length === 0) this.#namespaces.delete(read.namespace);
+    this.#size--;
+    this.#leave(read);
+    return read;
   }
 
-  /** Those that name the policy and could be read, by name. */
+  /** Those of a policy that have effect or had it until they expired; undefined where there are none. */
+  effective(namespace: string, policy: string): AcceptanceSet | undefined {
+    return this.#groups.get(groupKey(namespace, policy))?.effective;
+  }
+
+  /** All valid ones that name the policy, by name. */
   group(namespace: string, policy: string): readonly ReadAcceptance[] {
-    return this.#groups.get(groupKey(namespace, policy)) ?? [];
+    return this.#groups.get(groupKey(namespace, policy))?.members ?? [];
   }
 
-  /** Why one that could be read has no effect all the same. */
+  /** Those of the policy of which one has effect only where the other has none. */
+  boundary(read: ReadAcceptance): readonly ReadAcceptance[] {
+    return this.#groupOf(read)?.members.slice(MAX_PER_POLICY - 1, MAX_PER_POLICY + 1) ?? [];
+  }
+
+  /** Why a valid acceptance has no effect. */
   refusalOf(read: ReadAcceptance): string | undefined {
-    const group = groupOf(read);
-    if (group === undefined || (this.#groups.get(group)?.indexOf(read) ?? 0) < MAX_PER_POLICY)
-      return undefined;
+    const group = this.#groupOf(read);
+    if (group === undefined || group.effective.has(read.name)) return undefined;
     return `only the first ${MAX_PER_POLICY} by name of one policy and namespace have effect: make one of several`;
+  }
+
+  #groupOf(read: ReadAcceptance): Group | undefined {
+    return "problem" in read.effect
+      ? undefined
+      : this.#groups.get(groupKey(read.namespace, read.effect.acceptance.policy));
+  }
+
+  #join(read: ReadAcceptance): void {
+    if ("problem" in read.effect) return;
+    const key = groupKey(read.namespace, read.effect.acceptance.policy);
+    const group = this.#groups.get(key) ?? { members: [], effective: new AcceptanceSet(this.#nowUs) };
+    this.#groups.set(key, group);
+    const { members, effective } = group;
+    const rank = rankOf(members, read.name);
+    members.splice(rank, 0, read);
+    if (rank >= MAX_PER_POLICY) return;
+    const pushedOut = members[MAX_PER_POLICY];
+    if (pushedOut) effective.remove(pushedOut.name);
+    effective.put(read.effect.acceptance, read.effect.expiresUs);
+  }
+
+  #leave(read: ReadAcceptance): void {
+    const group = this.#groupOf(read);
+    if (!group || "problem" in read.effect) return;
+    const { members, effective } = group;
+    members.splice(rankOf(members, read.name), 1);
+    if (members.length === 0) {
+      this.#groups.delete(groupKey(read.namespace, read.effect.acceptance.policy));
+      return;
+    }
+    if (!effective.has(read.name)) return;
+    effective.remove(read.name);
+    const next = members[MAX_PER_POLICY - 1]?.effect;
+    if (next && "acceptance" in next) effective.put(next.acceptance, next.expiresUs);
+  }
+
+  #dropLast(all: readonly ReadAcceptance[]): ReadAcceptance[] {
+    const last = all.at(-1);
+    return last && this.remove(last) ? [last] : [];
+  }
+
+  /** The namespace with the most; of several the last by name. */
+  #largest(): readonly ReadAcceptance[] {
+    let largest: readonly ReadAcceptance[] = [];
+    let of = "";
+    for (const [namespace, all] of this.#namespaces) {
+      if (all.length < largest.length || (all.length === largest.length && namespace < of)) continue;
+      largest = all;
+      of = namespace;
+    }
+    return largest;
   }
 }
 
-/** How an acceptance is found. */
-export function keyOf({ namespace, name }: Pick<ReadAcceptance, "namespace" | "name">): string {
+/** Where an acceptance is found. */
+export interface Place {
+  namespace: string;
+  name: string;
+}
+
+/** One text for a place. */
+export function keyOf({ namespace, name }: Place): string {
   return `${namespace}/${name}`;
 }
 
@@ -80,6 +171,14 @@ function groupKey(namespace: string, policy: string): string {
   return `${namespace}/${policy}`;
 }
 
-function groupOf(read: ReadAcceptance): string | undefined {
-  return "problem" in read.effect ? undefined : groupKey(read.namespace, read.effect.acceptance.policy);
+/** How many of a list in the order of names stand before this name. */
+function rankOf(sorted: readonly Place[], name: string): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((sorted[middle] as Place).name < name) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

@@ -1,61 +1,61 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// The AcceptedViolations of the cluster: which are in effect now, and when that changes.
-// Invariant: what is not read, not valid or out of time accepts nothing; a change is told once it has effect.
+// Follows the AcceptedViolations of the cluster: which are in effect now, and when that changes.
+// Invariant: an acceptance that is not read, not valid or expired accepts nothing; onChange is called once a change
+// has effect.
 
 import { API_GROUP, API_VERSION } from "../api/names.ts";
 import type { ApiErrorCode } from "../kube/api-error.ts";
 import type { ApiRequester, ApiStreamer } from "../kube/client.ts";
 import { type FollowObserver, follow } from "../kube/follow.ts";
-import type { Clock } from "../lib/clock.ts";
-import type { Logger } from "../lib/logger.ts";
-import type { Acceptance, AcceptanceCatalog } from "../report/acceptance.ts";
-import { AcceptanceIndex, keyOf, MAX_PER_POLICY } from "./acceptance-index.ts";
+import type { AcceptanceCatalog, AcceptanceSet } from "../report/acceptance-set.ts";
+import { AcceptanceIndex, type IndexLimits, keyOf, type Place } from "./acceptance-index.ts";
 import { type ReadAcceptance, readAcceptance } from "./parse-acceptance.ts";
-import { type Matched, StatusWriter } from "./status-writer.ts";
+import { StatusWriter, type StatusWriterOptions } from "./status-writer.ts";
 
-export interface AcceptanceWatchOptions {
+export interface AcceptanceWatchOptions extends StatusWriterOptions, IndexLimits {
   client: ApiRequester & ApiStreamer;
-  clock: Clock;
-  logger: Logger;
-  /** What is accepted of this policy in this namespace may be other than before. */
+  /** Called when other violations of this policy in this namespace may be accepted than before. */
   onChange: (namespace: string, policy: string) => void;
-  /** What of the reports an acceptance matches. */
-  matched: (namespace: string, acceptance: Acceptance) => Matched;
-  /** Whether this process writes statuses now. */
-  mayWrite: () => boolean;
-  /** Acceptances kept; default 10,000. */
-  max?: number;
   /** As in FollowOptions. */
   absentRetryMs?: number;
 }
 
 export const ACCEPTANCES_PATH = `/apis/${API_GROUP}/${API_VERSION}/acceptedviolations`;
 
-/** A timer takes no more than 24 days. */
+/** A timer takes at most 24 days. */
 const MAX_WAIT_MS = 3_600_000;
+/** Acceptances that expire at many different times are looked through at most this often. */
+const MIN_EXPIRY_MS = 250;
+/** When one leaves and others were left out, the list is read again, at most this often. */
+const RELIST_MS = 60_000;
 
 /** Follows the acceptances while it runs; run it once at a time. What it knows stays when it ends. */
 export class AcceptanceWatch implements AcceptanceCatalog, FollowObserver {
-  /** Acceptances that there was no room for. */
+  /** Acceptances beyond the bounds since the last list. */
   leftOut = 0;
   readonly #options: AcceptanceWatchOptions;
   readonly #tried = Promise.withResolvers<void>();
   readonly #index: AcceptanceIndex;
   readonly #statuses: StatusWriter;
-  /** Keys that the list that is being read has told. */
+  /** Keys in the list that is being read. */
   #listing: Set<string> | undefined;
-  #told: ApiErrorCode | undefined;
+  #lastProblem: ApiErrorCode | undefined;
   #cancelTimer: (() => void) | undefined;
-  /** What expired before this time has been told. */
+  /** When the timer fires; infinite without one. */
+  #timerMs = Number.POSITIVE_INFINITY;
+  /** Expiries up to this time have been handled. */
   #expiredUntilMs: number;
   #isRunning = false;
+  #relist = new AbortController();
+  #cancelRelist: (() => void) | undefined;
 
   constructor(options: AcceptanceWatchOptions) {
     this.#options = options;
-    this.#index = new AcceptanceIndex(options.max ?? 10_000);
-    this.#expiredUntilMs = options.clock.nowMs();
+    const { clock } = options;
+    this.#index = new AcceptanceIndex(() => clock.nowMs() * 1000, options);
+    this.#expiredUntilMs = clock.nowMs();
     this.#statuses = new StatusWriter(options, this.#index);
   }
 
@@ -63,43 +63,48 @@ export class AcceptanceWatch implements AcceptanceCatalog, FollowObserver {
     return this.#index.size;
   }
 
-  /** Status writes by what came of them. */
+  /** Status writes by result. */
   get statusWrites(): Readonly<Record<string, number>> {
     return this.#statuses.results;
   }
 
   /** Follows, and writes statuses, until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const { client, clock, absentRetryMs } = this.#options;
     this.#isRunning = true;
     this.#expire();
-    const options = { client, clock, path: ACCEPTANCES_PATH };
-    await Promise.all([
-      follow(absentRetryMs === undefined ? options : { ...options, absentRetryMs }, this, signal),
-      this.#statuses.run(signal),
-    ]);
+    await Promise.all([this.#follow(signal), this.#statuses.run(signal)]);
     this.#isRunning = false;
     this.#cancelTimer?.();
+    this.#cancelRelist?.();
+    this.#cancelRelist = undefined;
   }
 
-  /** Resolves when they were looked for once, whatever came of it. */
+  async #follow(signal: AbortSignal): Promise<void> {
+    const { client, clock, absentRetryMs } = this.#options;
+    const options = { client, clock, path: ACCEPTANCES_PATH };
+    while (!signal.aborted) {
+      this.#relist = new AbortController();
+      await follow(
+        absentRetryMs === undefined ? options : { ...options, absentRetryMs },
+        this,
+        AbortSignal.any([signal, this.#relist.signal]),
+      );
+    }
+  }
+
+  /** Resolves after the first attempt to list, whatever its result. */
   async ready(): Promise<void> {
     await this.#tried.promise;
   }
 
-  of(namespace: string, policy: string): readonly Acceptance[] {
-    const nowUs = this.#options.clock.nowMs() * 1000;
-    return this.#index
-      .group(namespace, policy)
-      .slice(0, MAX_PER_POLICY)
-      .flatMap(({ effect }) =>
-        "problem" in effect || isOver(effect.expiresUs, nowUs) ? [] : [effect.acceptance],
-      );
+  of(namespace: string, policy: string): AcceptanceSet | undefined {
+    const set = this.#index.effective(namespace, policy);
+    return set?.isActive ? set : undefined;
   }
 
-  /** A report was written: what matches it may have changed. */
+  /** A report was written: what acceptances match may have changed. */
   onReport(namespace: string, policy: string): void {
-    for (const read of this.#index.group(namespace, policy)) this.#statuses.note(keyOf(read));
+    this.#statuses.noteReport(namespace, policy);
   }
 
   onListing(): void {
@@ -110,65 +115,64 @@ export class AcceptanceWatch implements AcceptanceCatalog, FollowObserver {
   onObject(item: unknown): void {
     const read = readAcceptance(item);
     if (!read) return;
-    const key = keyOf(read);
-    const before = this.#index.get(key);
-    this.#listing?.add(key);
-    if (!this.#index.put(read)) {
-      this.leftOut++;
-      if (this.leftOut === 1) this.#sayFull();
+    this.#listing?.add(keyOf(read));
+    const before = this.#index.get(read);
+    if (before && before.uid === read.uid && before.generation === read.generation) {
+      before.status = read.status;
+      before.resourceVersion = read.resourceVersion;
+      this.#statuses.note(before);
       return;
     }
-    this.#statuses.note(key);
-    if (before && before.uid === read.uid && before.generation === read.generation) return;
-    this.#changed(before);
-    this.#changed(read);
-    this.#arm();
+    const left = this.#index.put(read);
+    if (before) this.#changed(before);
+    if (!left.includes(read)) this.#changed(read);
+    for (const other of left) if (other !== read) this.#changed(other);
+    if (left.length > 0 && this.leftOut === 0) this.#logFull();
+    this.leftOut += left.length;
+    const expiresUs = expiryOf(read);
+    if (expiresUs !== undefined && Math.ceil(expiresUs / 1000) < this.#timerMs) this.#arm();
   }
 
   onListed(): void {
-    const told = this.#listing ?? new Set();
+    const listed = this.#listing ?? new Set();
     this.#listing = undefined;
-    for (const read of [...this.#index.values()]) if (!told.has(keyOf(read))) this.#remove(read);
+    for (const read of [...this.#index.values()]) if (!listed.has(keyOf(read))) this.#remove(read);
     this.#tried.resolve();
   }
 
   onRemoved(item: unknown): void {
     const read = readAcceptance(item);
-    if (read) this.#remove(this.#index.get(keyOf(read)));
+    if (!read) return;
+    this.#remove(read);
+    if (this.leftOut > 0) this.#relistLater();
   }
 
   onProblem(problem: { code: ApiErrorCode; message: string } | undefined): void {
     this.#listing = undefined;
     const { logger } = this.#options;
     if (problem === undefined) {
-      if (this.#told !== undefined) logger.info({}, "accepted violations can be followed");
-      this.#told = undefined;
+      if (this.#lastProblem !== undefined) logger.info({}, "following accepted violations again");
+      this.#lastProblem = undefined;
       return;
     }
     this.#tried.resolve();
-    if (this.#told === problem.code) return;
-    this.#told = problem.code;
-    logger.warn(
-      { answer: problem.message },
-      "accepted violations can't be followed: what is known of them stays; will try again",
-    );
+    if (this.#lastProblem === problem.code) return;
+    this.#lastProblem = problem.code;
+    logger.warn({ answer: problem.message }, "failed to follow accepted violations");
   }
 
-  #remove(read: ReadAcceptance | undefined): void {
-    if (!read) return;
-    this.#index.remove(keyOf(read));
-    this.#statuses.note(keyOf(read));
-    this.#changed(read);
+  #remove(place: Place): void {
+    const read = this.#index.remove(place);
+    if (read) this.#changed(read);
   }
 
-  /** Others of the policy may have effect now that had none, for there were too many. */
-  #changed(read: ReadAcceptance | undefined): void {
-    if (read?.policy === undefined) return;
-    this.onReport(read.namespace, read.policy);
-    this.#options.onChange(read.namespace, read.policy);
+  #changed(read: ReadAcceptance): void {
+    this.#statuses.note(read);
+    for (const other of this.#index.boundary(read)) this.#statuses.note(other);
+    if (read.policy !== undefined) this.#options.onChange(read.namespace, read.policy);
   }
 
-  /** Tells what has expired since it was last looked, and waits for the next. */
+  /** Reports what has expired since the last call, and waits for the next. */
   #expire(): void {
     const fromUs = this.#expiredUntilMs * 1000;
     this.#expiredUntilMs = this.#options.clock.nowMs();
@@ -183,6 +187,7 @@ export class AcceptanceWatch implements AcceptanceCatalog, FollowObserver {
   #arm(): void {
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
+    this.#timerMs = Number.POSITIVE_INFINITY;
     if (!this.#isRunning) return;
     const { clock } = this.#options;
     const nowMs = clock.nowMs();
@@ -192,21 +197,22 @@ export class AcceptanceWatch implements AcceptanceCatalog, FollowObserver {
       if (expiresUs !== undefined && expiresUs > this.#expiredUntilMs * 1000)
         nextMs = Math.min(nextMs, Math.ceil(expiresUs / 1000));
     }
-    this.#cancelTimer = clock.after(Math.max(0, nextMs - nowMs), () => this.#expire());
+    this.#timerMs = Math.max(nextMs, this.#expiredUntilMs + MIN_EXPIRY_MS);
+    this.#cancelTimer = clock.after(Math.max(0, this.#timerMs - nowMs), () => this.#expire());
   }
 
-  #sayFull(): void {
-    this.#options.logger.warn(
-      { kept: this.#index.size },
-      "there are more accepted violations than are kept: those beyond have no effect",
-    );
+  #relistLater(): void {
+    this.#cancelRelist ??= this.#options.clock.after(RELIST_MS, () => {
+      this.#cancelRelist = undefined;
+      this.#relist.abort();
+    });
+  }
+
+  #logFull(): void {
+    this.#options.logger.warn({ kept: this.#index.size }, "too many accepted violations, some left out");
   }
 }
 
 function expiryOf({ effect }: ReadAcceptance): number | undefined {
   return "problem" in effect ? undefined : effect.expiresUs;
-}
-
-function isOver(expiresUs: number | undefined, nowUs: number): boolean {
-  return expiresUs !== undefined && expiresUs <= nowUs;
 }

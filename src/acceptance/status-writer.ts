@@ -2,8 +2,8 @@
 // Copyright The policy-violation-operator Authors
 
 // Writes the status of AcceptedViolations.
-// Invariant: at our pace: a few a second over all, and of one that differs in numbers only one write in half a minute;
-// never over a version that was not read.
+// Invariant: a few writes a second in all, in turn by namespace; one that differs in numbers only is written at most
+// every half minute; never over a version that was not read. Counting and comparing yield to the event loop.
 
 import type { AcceptanceStatus } from "../api/acceptance.ts";
 import { API_GROUP, API_VERSION, FIELD_MANAGER } from "../api/names.ts";
@@ -11,30 +11,45 @@ import { ApiError } from "../kube/api-error.ts";
 import { type ApiRequester, MERGE_PATCH } from "../kube/client.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
-import type { Acceptance } from "../report/acceptance.ts";
-import { type AcceptanceIndex, keyOf } from "./acceptance-index.ts";
+import type { Matched } from "../report/acceptance-set.ts";
+import { type AcceptanceIndex, keyOf, type Place } from "./acceptance-index.ts";
 import { behind, statusOf } from "./conditions.ts";
 import { type ReadAcceptance, readAcceptance } from "./parse-acceptance.ts";
 
-/** What of the reports an acceptance matches. */
-export interface Matched {
-  violations: number;
-  occurrences: number;
-}
+/** What each acceptance of a policy matches in its report, by name; counted in slices. */
+export type MatchedCounts = Generator<undefined, ReadonlyMap<string, Matched>, undefined>;
 
 export interface StatusWriterOptions {
   client: ApiRequester;
   clock: Clock;
   logger: Logger;
-  matched: (namespace: string, acceptance: Acceptance) => Matched;
-  /** Asked before each write: a replica that stood still may have lost the lead without knowing. */
+  matched: (namespace: string, policy: string) => MatchedCounts;
+  /** Asked before each write: a process that was suspended may have lost the lead without knowing. */
   mayWrite: () => boolean;
 }
 
+/** What was counted of one policy in one namespace. */
+interface Counted {
+  sums: ReadonlyMap<string, Matched>;
+  /** Of the acceptances. */
+  generation: number;
+  atMs: number;
+  /** True when the report was written since. */
+  isStale: boolean;
+}
+
 const TICK_MS = 1000;
-const PER_TICK = 5;
+const WRITES_PER_TICK = 5;
+/** Statuses compared per tick, and between two turns of the event loop. */
+const LOOKS_PER_TICK = 500;
+const LOOKS_PER_TURN = 25;
 const NUMBERS_MS = 30_000;
 const REFUSED_MS = 30_000;
+/** A report that is written often is counted again at most this often. */
+const RECOUNT_MS = 5000;
+/** Pause after a slice of counting, which takes about a millisecond. */
+const SLICE_PAUSE_MS = 5;
+const NOTHING: Matched = { violations: 0, occurrences: 0 };
 
 export class StatusWriter {
   readonly results: Record<"written" | "conflict" | "failed", number> = {
@@ -44,75 +59,137 @@ export class StatusWriter {
   };
   readonly #options: StatusWriterOptions;
   readonly #index: AcceptanceIndex;
-  /** Keys of what may be behind, the longest waiting first. */
-  readonly #noted = new Set<string>();
+  /** Names of those whose status may be behind, by namespace; the longest waiting first. */
+  readonly #noted = new Map<string, Set<string>>();
   readonly #writtenMs = new Map<string, number>();
-  #isTold = false;
+  /** By namespace and policy. */
+  readonly #counted = new Map<string, Counted>();
+  #tick = 0;
+  #isLogged = false;
 
-  constructor(options: StatusWriterOptions, shelf: AcceptanceIndex) {
+  constructor(options: StatusWriterOptions, index: AcceptanceIndex) {
     this.#options = options;
-    this.#index = shelf;
+    this.#index = index;
   }
 
-  /** The status of this one may be behind. */
-  note(key: string): void {
-    this.#noted.add(key);
+  /** Notes that the status of this one may be behind. */
+  note({ namespace, name }: Place): void {
+    const names = this.#noted.get(namespace) ?? new Set();
+    this.#noted.set(namespace, names.add(name));
+  }
+
+  /** Notes that the report of this policy was written. */
+  noteReport(namespace: string, policy: string): void {
+    const counted = this.#counted.get(keyOf({ namespace, name: policy }));
+    if (counted) counted.isStale = true;
+    for (const read of this.#index.group(namespace, policy)) this.note(read);
   }
 
   /** Writes until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
     while (!signal.aborted) {
-      const waitMs = await this.#tick(signal);
+      const waitMs = await this.#writeSome(signal);
       await clock.sleep(waitMs, signal);
     }
   }
 
   /** Writes what is behind, up to the bound; returns how long to wait. */
-  async #tick(signal: AbortSignal): Promise<number> {
+  async #writeSome(signal: AbortSignal): Promise<number> {
     let writes = 0;
-    for (const key of [...this.#noted]) {
-      if (writes === PER_TICK || signal.aborted || !this.#options.mayWrite()) break;
-      const read = this.#index.get(key);
-      if (!read) this.#forget(key);
-      const wanted = read && this.#due(key, read);
+    let looks = 0;
+    for (const place of this.#inTurn()) {
+      if (writes === WRITES_PER_TICK || looks === LOOKS_PER_TICK) break;
+      if (signal.aborted || !this.#options.mayWrite()) break;
+      if (++looks % LOOKS_PER_TURN === 0) await this.#options.clock.turn();
+      const read = this.#index.get(place);
+      if (!read) this.#forget(place);
+      const wanted = read && (await this.#due(read, signal));
       if (!read || !wanted) continue;
       writes++;
-      if (!(await this.#write(key, read, wanted, signal))) return REFUSED_MS;
+      if (!(await this.#write(read, wanted, signal))) return REFUSED_MS;
     }
     return TICK_MS;
   }
 
-  #forget(key: string): void {
-    this.#noted.delete(key);
-    this.#writtenMs.delete(key);
+  /** One of each namespace after the other; each tick begins with another namespace. */
+  *#inTurn(): Generator<Place> {
+    const namespaces = [...this.#noted.keys()];
+    const first = this.#tick++ % Math.max(1, namespaces.length);
+    const queues = [...namespaces.slice(first), ...namespaces.slice(0, first)].map((namespace) => ({
+      namespace,
+      names: [...(this.#noted.get(namespace) ?? [])].slice(0, LOOKS_PER_TICK),
+    }));
+    for (let at = 0; queues.some(({ names }) => at < names.length); at++) {
+      for (const { namespace, names } of queues) {
+        const name = names[at];
+        if (name !== undefined) yield { namespace, name };
+      }
+    }
+  }
+
+  #forget(place: Place): void {
+    this.#settle(place);
+    this.#writtenMs.delete(keyOf(place));
+  }
+
+  #settle({ namespace, name }: Place): void {
+    const names = this.#noted.get(namespace);
+    names?.delete(name);
+    if (names?.size === 0) this.#noted.delete(namespace);
   }
 
   /** The status to write now; undefined where none is due. */
-  #due(key: string, read: ReadAcceptance): AcceptanceStatus | undefined {
-    const { clock, matched } = this.#options;
-    const nowMs = clock.nowMs();
-    const { effect, namespace } = read;
+  async #due(read: ReadAcceptance, signal: AbortSignal): Promise<AcceptanceStatus | undefined> {
+    const { clock } = this.#options;
+    this.#settle(read);
+    const matched = await this.#matchedOf(read, signal);
+    if (matched === undefined) return this.#wait(read);
     const wanted = statusOf(read, {
-      nowUs: nowMs * 1000,
-      matched:
-        "problem" in effect ? { violations: 0, occurrences: 0 } : matched(namespace, effect.acceptance),
+      nowUs: clock.nowMs() * 1000,
+      matched,
       refusal: this.#index.refusalOf(read),
     });
     const lag = behind(read.status, wanted);
-    const isTooSoon = lag === "numbers" && nowMs - (this.#writtenMs.get(key) ?? -NUMBERS_MS) < NUMBERS_MS;
-    if (isTooSoon) return undefined;
-    this.#noted.delete(key);
-    return lag === "no" ? undefined : wanted;
+    if (lag === "no") return undefined;
+    const sinceMs = clock.monotonicMs() - (this.#writtenMs.get(keyOf(read)) ?? Number.NEGATIVE_INFINITY);
+    return lag === "numbers" && sinceMs < NUMBERS_MS ? this.#wait(read) : wanted;
+  }
+
+  /** Puts it behind the others of its namespace. */
+  #wait(read: ReadAcceptance): undefined {
+    this.note(read);
+  }
+
+  /** What the acceptance matches; undefined where that is not known yet. */
+  async #matchedOf(read: ReadAcceptance, signal: AbortSignal): Promise<Matched | undefined> {
+    const { namespace, name, policy } = read;
+    const set = policy === undefined ? undefined : this.#index.effective(namespace, policy);
+    const key = keyOf({ namespace, name: policy ?? "" });
+    if (!set) this.#counted.delete(key);
+    if (policy === undefined || !set?.has(name)) return NOTHING;
+    const { clock, matched } = this.#options;
+    const known = this.#counted.get(key);
+    const { generation } = set;
+    const isCurrent = known?.generation === generation;
+    if (isCurrent && !known.isStale) return known.sums.get(name) ?? NOTHING;
+    if (isCurrent && clock.monotonicMs() - known.atMs < RECOUNT_MS) return undefined;
+    const counted: Counted = { sums: new Map(), generation, atMs: clock.monotonicMs(), isStale: false };
+    this.#counted.set(key, counted);
+    const steps = matched(namespace, policy);
+    let step = steps.next();
+    for (; !step.done; step = steps.next()) {
+      await clock.sleep(SLICE_PAUSE_MS, signal);
+      if (!signal.aborted) continue;
+      this.#counted.delete(key);
+      return undefined;
+    }
+    counted.sums = step.value;
+    return counted.sums.get(name) ?? NOTHING;
   }
 
   /** Returns false when the server refuses, so that trying on makes no sense for a while. */
-  async #write(
-    key: string,
-    read: ReadAcceptance,
-    status: AcceptanceStatus,
-    signal: AbortSignal,
-  ): Promise<boolean> {
+  async #write(read: ReadAcceptance, status: AcceptanceStatus, signal: AbortSignal): Promise<boolean> {
     const { client, clock, logger } = this.#options;
     const { namespace, name, resourceVersion } = read;
     const base = `/apis/${API_GROUP}/${API_VERSION}/namespaces/${encodeURIComponent(namespace)}`;
@@ -127,13 +204,13 @@ export class StatusWriter {
       });
       this.results.written++;
       const now = readAcceptance(stored);
-      // The watch may have told a newer one already.
-      if (now && this.#index.get(key) === read && now.generation === read.generation) {
+      // The watch may have brought a newer one already.
+      if (now && this.#index.get(read) === read && now.generation === read.generation) {
         read.status = now.status;
         read.resourceVersion = now.resourceVersion;
       }
-      this.#writtenMs.set(key, clock.nowMs());
-      this.#isTold = false;
+      this.#writtenMs.set(keyOf(read), clock.monotonicMs());
+      this.#isLogged = false;
       return true;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
@@ -143,15 +220,15 @@ export class StatusWriter {
         return true;
       }
       this.results.failed++;
-      this.#noted.add(key);
+      this.note(read);
       if (signal.aborted) return false;
-      if (!this.#isTold) {
+      if (!this.#isLogged) {
         logger.warn(
           { acceptance: keyOf(read), answer: error.message },
-          "the status of an accepted violation can't be written: will try again",
+          "failed to write status of accepted violation",
         );
       }
-      this.#isTold = true;
+      this.#isLogged = true;
       return false;
     }
   }

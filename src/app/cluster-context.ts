@@ -40,7 +40,7 @@ export class ClusterContext {
       logger,
       onChange: (namespace, policy) => pipeline().context.acceptancesChanged(namespace, policy),
       mayWrite: isLeader,
-      matched: (namespace, acceptance) => pipeline().context.matched(namespace, acceptance),
+      matched: (namespace, policy) => pipeline().context.matched(namespace, policy),
     });
     this.policies = new PolicyWatch({
       client,

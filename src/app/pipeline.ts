@@ -30,7 +30,7 @@ import { ReportContext } from "../reconcile/report-context.ts";
 import { ReportController, type WriterParts } from "../reconcile/report-controller.ts";
 import { type RetentionOptions, startSweeps } from "../reconcile/retention-sweep.ts";
 import type { PaceOptions } from "../reconcile/write-pace.ts";
-import type { AcceptanceCatalog } from "../report/acceptance.ts";
+import type { AcceptanceCatalog } from "../report/acceptance-set.ts";
 import type { PolicyCatalog } from "../report/provenance.ts";
 import type { ReportLimits, SeverityThresholds } from "../report/render.ts";
 import type { ReportObserver, ReportSink } from "../sinks/report-sink.ts";

@@ -9,7 +9,7 @@ import type { Aggregator, Urgency } from "../aggregate/aggregator.ts";
 import type { Ledger } from "../aggregate/ledger.ts";
 import type { Policy, PolicySource, Report } from "../api/v1alpha1.ts";
 import { reportKey } from "../ingest/violation.ts";
-import type { Acceptance, AcceptanceCatalog } from "../report/acceptance.ts";
+import type { AcceptanceCatalog, Matched } from "../report/acceptance-set.ts";
 import type { PolicyCatalog } from "../report/provenance.ts";
 import { provenanceOfLedger } from "../report/render.ts";
 
@@ -45,7 +45,7 @@ export class ReportContext {
     if (!acceptances || namespace === undefined) return;
     // Which acceptances were in effect when it was written nobody knows.
     const concerns =
-      report.summary.accepted !== undefined || acceptances.of(namespace, policyName).length > 0;
+      report.summary.accepted !== undefined || acceptances.of(namespace, policyName) !== undefined;
     if (concerns || report.summary.open === undefined) this.#touch(ledger, "counters");
   }
 
@@ -56,16 +56,12 @@ export class ReportContext {
     if (ledger && this.#told.has(ledger)) this.#touch(ledger, "new_violation");
   }
 
-  /** What of the reports an acceptance matches. */
-  matched(namespace: string, acceptance: Acceptance): { violations: number; occurrences: number } {
-    const ledger = this.#parts.aggregator.ledgers.get(reportKey(namespace, acceptance.policy));
-    const sum = { violations: 0, occurrences: 0 };
-    for (const { identity, committed } of ledger?.entries.values() ?? []) {
-      if (!committed || !acceptance.matches(identity)) continue;
-      sum.violations++;
-      sum.occurrences += committed.occurrences;
-    }
-    return sum;
+  /** Counts what each acceptance of a policy matches in its report, in slices. */
+  *matched(namespace: string, policy: string): Generator<undefined, ReadonlyMap<string, Matched>, undefined> {
+    const ledger = this.#parts.aggregator.ledgers.get(reportKey(namespace, policy));
+    const acceptances = this.#parts.acceptances?.of(namespace, policy);
+    if (!ledger || !acceptances) return new Map();
+    return yield* acceptances.count(ledger.entries.values(), ({ committed }) => committed?.occurrences ?? 0);
   }
 
   /** Policies of these names may be other ones now; undefined: of any name. */

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Which violations somebody has accepted.
+// Acceptances of violations, as their authors wrote them.
 // Invariant: an acceptance never reaches beyond its own namespace, and takes nothing out of any count.
 
 import type { AcceptanceMatch } from "../api/acceptance.ts";
-import type { Accepted, AcceptedSum, Open, Summary, Violation } from "../api/v1alpha1.ts";
+import type { AcceptedSum, Open, Summary, Violation } from "../api/v1alpha1.ts";
 import type { Identity } from "../ingest/violation.ts";
-import { readGlob } from "../lib/glob.ts";
+import { type Glob, parseGlob, type Work } from "../lib/glob.ts";
+import { hasDotSegments, resolveDotSegments } from "../lib/path.ts";
 
 /** An acceptance that can be in effect. */
 export interface Acceptance {
@@ -15,13 +16,8 @@ export interface Acceptance {
   policy: string;
   /** Whether nothing but the policy narrows it. */
   isWide: boolean;
-  matches: (identity: Identity) => boolean;
-}
-
-/** The acceptances in effect at this moment. */
-export interface AcceptanceCatalog {
-  /** Those of a namespace for one policy, by name. */
-  of(namespace: string, policy: string): readonly Acceptance[];
+  /** Adds to `work` what it costs. */
+  matches: (identity: Identity, work?: Work) => boolean;
 }
 
 /** Makes an acceptance of what its author wrote; `problem` is a sentence on why it can't be one. */
@@ -36,27 +32,25 @@ export function compileAcceptance(name: string, match: AcceptanceMatch): Accepta
     name,
     policy: match.policy,
     isWide: exact.every((value) => value === undefined) && resource.isAny && source.isAny,
-    matches: (identity) =>
+    matches: (identity, work) =>
       isOr(workload.kind, identity.workload.kind) &&
       isOr(workload.name, identity.workload.name) &&
       isOr(container, identity.container) &&
       isOr(operation, identity.operation) &&
       isOr(outcome, identity.outcome) &&
-      resource.matches(identity.resource) &&
-      source.matches(identity.source),
+      resource.matches(identity.resource, work) &&
+      source.matches(identity.source, work),
   };
 }
 
-/** The acceptance that covers a violation: the first by name of those that do. */
-export function acceptedBy(acceptances: readonly Acceptance[], identity: Identity): Accepted | undefined {
-  const first = acceptances.find(({ matches }) => matches(identity));
-  return first && { by: first.name };
-}
-
-function globOf(field: string, pattern: string | undefined): ReturnType<typeof readGlob> {
+/** A glob is matched with what a path means: `/usr/../etc/shadow` is not under `/usr`. */
+function globOf(field: string, pattern: string | undefined): Glob | { problem: string } {
   if (pattern === undefined) return { matches: () => true, isAny: true };
-  const glob = readGlob(pattern);
-  return "problem" in glob ? { problem: `spec.match.${field}: ${glob.problem}` } : glob;
+  const glob = parseGlob(pattern);
+  if ("problem" in glob) return { problem: `spec.match.${field}: ${glob.problem}` };
+  if (hasDotSegments(pattern))
+    return { problem: `spec.match.${field}: write the path without . and .. in it` };
+  return { isAny: glob.isAny, matches: (text, work) => glob.matches(resolveDotSegments(text), work) };
 }
 
 function isOr(wanted: string | undefined, found: string): boolean {

@@ -23,7 +23,8 @@ import type {
 } from "../api/v1alpha1.ts";
 import { byteLength } from "../lib/sanitize.ts";
 import { type EpochUs, formatMicroTime } from "../lib/time.ts";
-import { type Acceptance, type AcceptanceCatalog, acceptedBy, divide } from "./acceptance.ts";
+import { divide } from "./acceptance.ts";
+import type { AcceptanceCatalog, AcceptanceSet } from "./acceptance-set.ts";
 import { type PolicyCatalog, type ProvenanceFacts, provenanceOf } from "./provenance.ts";
 
 /** Lowest raw severity (1..10) of each level; below `low` it is info. */
@@ -169,10 +170,11 @@ function* listed(
 ): Generator<undefined, Violation[], undefined> {
   const { namespace, policyName } = ledger;
   // What a namespace accepts is its own affair, and none of the cluster's.
-  const own = namespace === undefined ? [] : (acceptances?.of(namespace, policyName) ?? []);
+  const own = namespace === undefined ? undefined : acceptances?.of(namespace, policyName);
   const known = [...ledger.entries.values()].filter((e) => e.committed ?? e.inFlight);
   const share = Math.max(MIN_SHARE, Math.floor(limits.maxViolations * SHARE));
   const best = fairest(known, limits.maxViolations, share);
+  if (own) yield* own.refresh(best);
   // The longest run from the first on that fits.
   const fitting: Violation[] = [];
   let used = 0;
@@ -204,9 +206,9 @@ function renderViolation(
   ledger: Ledger,
   entry: Entry,
   limits: ReportLimits,
-  acceptances: readonly Acceptance[],
+  acceptances: AcceptanceSet | undefined,
 ): Violation {
-  const accepted = acceptedBy(acceptances, entry.identity);
+  const accepted = acceptances?.acceptedBy(entry);
   const { identity } = entry;
   const tally = written(entry);
   const latest = tally.latest?.read();

@@ -41,7 +41,7 @@ export const contextMetrics: MetricDefinition[] = [
   {
     name: "policy_violation_acceptances_left_out",
     type: "gauge",
-    help: "AcceptedViolations beyond the 10,000 that are kept; they have no effect.",
+    help: "AcceptedViolations beyond the bounds (1,000 per namespace, 10,000 per cluster) since the last list; without effect.",
     read: (source) => source.acceptances().leftOut,
   },
   {

@@ -79,7 +79,7 @@ describe("an acceptance", () => {
     [
       "a glob that is none",
       { ...SPEC, match: { ...MATCH, resource: "/bin/[" } },
-      "spec.match.resource: [ is not known",
+      "spec.match.resource: unsupported [",
     ],
     [
       "a source that is no glob",

@@ -6,11 +6,8 @@ import type { Alert } from "../../../src/api/alert.ts";
 import type { ReportBody } from "../../../src/api/v1alpha1.ts";
 import { toEventUpdates } from "../../../src/events/event-updates.ts";
 import { buildReport } from "../../../src/reconcile/write-attempt.ts";
-import {
-  type Acceptance,
-  type AcceptanceCatalog,
-  compileAcceptance,
-} from "../../../src/report/acceptance.ts";
+import { type Acceptance, compileAcceptance } from "../../../src/report/acceptance.ts";
+import { type AcceptanceCatalog, AcceptanceSet } from "../../../src/report/acceptance-set.ts";
 import { renderReport } from "../../../src/report/render.ts";
 import { alert, at, hostAlert, renderOptions } from "../../support/gen.ts";
 import { addAll, newAggregator } from "../ingest/fold-alerts.ts";
@@ -23,9 +20,13 @@ function acceptance(name: string, match: object): Acceptance {
 
 /** The catalog of a namespace that has these. */
 function catalog(namespace: string, all: readonly Acceptance[]): AcceptanceCatalog {
-  return {
-    of: (where, policy) => (where === namespace ? all.filter((each) => each.policy === policy) : []),
-  };
+  return { of: (where, policy) => (where === namespace ? setOf(all, policy) : undefined) };
+}
+
+function setOf(all: readonly Acceptance[], policy: string): AcceptanceSet | undefined {
+  const set = new AcceptanceSet(() => 0);
+  for (const each of all) if (each.policy === policy) set.put(each, undefined);
+  return set.isActive ? set : undefined;
 }
 
 /** The only report of these alerts, and what its write tells as Events. */
@@ -108,7 +109,7 @@ describe("what is accepted", () => {
     };
     none(ALL, catalog("bank", [acceptance("all", {})]));
     none(ALL, catalog("shop", [acceptance("other", { policy: "other" })]));
-    const wherever = { of: () => [acceptance("all", { policy: "host-files" })] };
+    const wherever = { of: () => setOf([acceptance("all", { policy: "host-files" })], "host-files") };
     none([hostAlert()], wherever);
   });
 

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { AcceptanceIndex, type IndexLimits, keyOf } from "../../../src/acceptance/acceptance-index.ts";
+import { type ReadAcceptance, readAcceptance } from "../../../src/acceptance/parse-acceptance.ts";
+
+function read(namespace: string, name: string, policy = "p"): ReadAcceptance {
+  const spec = { match: { policy }, reason: "a test" };
+  const found = readAcceptance({ metadata: { namespace, name, uid: "u", generation: 1 }, spec });
+  if (!found) throw new Error("not read");
+  return found;
+}
+
+function indexOf(all: readonly ReadAcceptance[], limits: IndexLimits = {}): AcceptanceIndex {
+  const index = new AcceptanceIndex(() => 0, limits);
+  for (const each of all) index.put(each);
+  return index;
+}
+
+function numbered(namespace: string, count: number): ReadAcceptance[] {
+  return Array.from({ length: count }, (_, i) =>
+    read(namespace, `a${String(i).padStart(5, "0")}`, `p${i % 7}`),
+  );
+}
+
+describe("the bound of all acceptances", () => {
+  it("is not filled by one namespace", () => {
+    const index = new AcceptanceIndex(() => 0);
+    const left = numbered("evil", 10_050).flatMap((each) => index.put(each));
+    expect(left).toHaveLength(9050);
+    expect(index.put(read("shop", "vendor"))).toEqual([]);
+    expect(index.size).toBe(1001);
+    expect(index.effective("shop", "p")?.names).toEqual(["vendor"]);
+  });
+
+  it("takes from the namespace with the most when several fill it", () => {
+    const index = indexOf([...numbered("a", 6), ...numbered("b", 6)], { max: 10, maxPerNamespace: 8 });
+    const left = index.put(read("shop", "vendor"));
+    expect(left.map(keyOf)).toEqual(["b/a00004"]);
+    expect(index.get({ namespace: "shop", name: "vendor" })).toBeDefined();
+    expect(index.size).toBe(10);
+  });
+
+  it("leaves out the same ones whatever the order in which they are read", () => {
+    const all = [...numbered("a", 9), ...numbered("b", 4), ...numbered("c", 12), ...numbered("d", 1)];
+    const limits = { max: 13, maxPerNamespace: 7 };
+    const kept = (list: readonly ReadAcceptance[]) => [...indexOf(list, limits).values()].map(keyOf).sort();
+    const expected = kept(all);
+    expect(expected).toHaveLength(13);
+    fc.assert(
+      fc.property(fc.shuffledSubarray(all, { minLength: all.length }), (list) => {
+        expect(kept(list)).toEqual(expected);
+      }),
+    );
+  });
+});
+
+describe("the acceptances of one policy that have effect", () => {
+  it("are the first 100 by name, whatever comes and goes", () => {
+    const names = Array.from({ length: 130 }, (_, i) => `n${String(i).padStart(3, "0")}`);
+    const change = fc.tuple(fc.boolean(), fc.constantFrom(...names));
+    fc.assert(
+      fc.property(fc.array(change, { maxLength: 400 }), (changes) => {
+        const index = indexOf(names.map((name) => read("shop", name)));
+        const there = new Set(names);
+        for (const [isThere, name] of changes) {
+          if (isThere) index.put(read("shop", name));
+          else index.remove({ namespace: "shop", name });
+          if (isThere) there.add(name);
+          else there.delete(name);
+        }
+        const sorted = [...there].sort();
+        expect(index.effective("shop", "p")?.names ?? []).toEqual(sorted.slice(0, 100));
+        for (const each of index.group("shop", "p")) {
+          expect(index.refusalOf(each) === undefined).toBe(sorted.indexOf(each.name) < 100);
+        }
+      }),
+      { numRuns: 20 },
+    );
+  });
+});
