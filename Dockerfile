@@ -14,8 +14,9 @@ ARG RUNTIME_IMAGE=gcr.io/distroless/nodejs24-debian13:nonroot
 FROM --platform=${BUILDPLATFORM} ${BUILD_IMAGE} AS build
 WORKDIR /src
 COPY .npmrc package.json package-lock.json ./
+COPY plugin/package.json ./plugin/
 RUN npm ci --ignore-scripts
-COPY tools/bundle.ts tools/bundle-trim.ts ./tools/
+COPY tools/check-node.mjs tools/bundle.ts tools/bundle-trim.ts ./tools/
 COPY src ./src
 RUN npm run bundle
 

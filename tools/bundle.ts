@@ -31,8 +31,15 @@ const IMPORT_META = {
 };
 const BANNER = 'const importMetaUrl = require("node:url").pathToFileURL(__filename).href;';
 
-/** Bundles `entries` (name → source file) with source maps, licences and SBOM into `outDir`; returns the files it wrote. */
-export async function bundle(entries: Record<string, string>, outDir: string): Promise<string[]> {
+/**
+ * Bundles `entries` (name → source file) with source maps, licenses and SBOM into `outDir`; returns the files it wrote.
+ * `packageFolder` holds the package.json of the program.
+ */
+export async function bundle(
+  entries: Record<string, string>,
+  outDir: string,
+  packageFolder = ROOT,
+): Promise<string[]> {
   const result = await build({
     absWorkingDir: ROOT,
     entryPoints: entries,
@@ -58,7 +65,7 @@ export async function bundle(entries: Record<string, string>, outDir: string): P
   const licensesFile = join(outDir, LICENSES_FILE);
   writeFileSync(licensesFile, packages.map(license).join(`\n${"-".repeat(80)}\n\n`));
   const sbomFile = join(outDir, SBOM_FILE);
-  writeFileSync(sbomFile, `${JSON.stringify(sbom(packages), null, 2)}\n`);
+  writeFileSync(sbomFile, `${JSON.stringify(sbom(packageAt(packageFolder), packages), null, 2)}\n`);
   return [...Object.keys(result.metafile.outputs).map((file) => join(ROOT, file)), licensesFile, sbomFile];
 }
 
@@ -92,8 +99,7 @@ function license({ folder, name, version, license: kind }: Package): string {
 }
 
 /** A software bill of materials: CycloneDX 1.5. It has no time and no serial number: the same source, the same bytes. */
-function sbom(packages: readonly Package[]): object {
-  const own = packageAt(ROOT);
+function sbom(own: Package, packages: readonly Package[]): object {
   const { packages: locked } = JSON.parse(readFileSync(join(ROOT, "package-lock.json"), "utf8")) as {
     packages: Record<string, { integrity?: string }>;
   };

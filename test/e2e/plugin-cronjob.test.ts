@@ -8,10 +8,10 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { buildPlugin } from "../../plugin/build.ts";
 import { SAMPLE_REPORTS_DIR } from "../../plugin/test/session.ts";
 import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
 import { type RunResult, run } from "../../tools/cluster/process.ts";
-import { buildPlugin } from "../../tools/plugin.ts";
 import { until } from "../support/kube-clients.ts";
 
 const CHART = join(import.meta.dirname, "../../charts/policy-violation-operator");

@@ -9,11 +9,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
+import { archivePlugin, buildPlugin } from "../../plugin/build.ts";
 import { SAMPLE_REPORTS_DIR } from "../../plugin/test/session.ts";
 import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
 import { type RunResult, run } from "../../tools/cluster/process.ts";
 import { locateParts, pathsOf } from "../../tools/parts/parts.ts";
-import { archivePlugin, buildPlugin } from "../../tools/plugin.ts";
 import { until } from "../support/kube-clients.ts";
 
 const missing = whyNoCluster();

@@ -1,45 +1,69 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Makes the kubectl plugin in dist/plugin/: a bundle, and the two programs that kubectl looks for in the PATH. With
-// `--archive-url URL`, where the archive will be published, also the archive and krew's manifest beside it, in dist/.
-// Invariant: it reads only the checkout and node_modules, and writes only the output folder.
+// Builds the kubectl plugin in dist/plugin/: a bundle, and the two programs that kubectl looks for in the PATH. With
+// `--archive-url URL`, the address that the archive is published at, also the archive and krew's manifest, in dist/.
+// Invariant: reads only the checkout and node_modules, writes only the output folder.
 
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
-import { bundle } from "./bundle.ts";
+import { bundle } from "../tools/bundle.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const BUNDLE = "kubectl-violations";
+const START = "start.cjs";
+
+/** undici's minimum, see engines in package.json. */
+const MIN_NODE = "22.19";
 
 /**
- * A link to a program (krew makes one) must find the bundle beside the program, not beside the link. What Node made of
- * the bundle is kept where nobody else can write, for a quicker start.
+ * The text of a program in the PATH. It finds its files beside itself, not beside a link to it (krew makes one). The
+ * compile cache is kept where only the user can write, for a quicker start.
  */
 function launcher(firstArgument: string): string {
   return `#!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Copyright The policy-violation-operator Authors
 if ! command -v node >/dev/null; then
-  echo "error: kubectl violations needs Node.js >= 22.19 as \\"node\\" in the PATH" >&2
+  echo "error: kubectl violations needs Node.js ${MIN_NODE} or newer as \\"node\\" in the PATH." >&2
   exit 2
 fi
 caches="\${XDG_CACHE_HOME:-\${HOME:+$HOME/.cache}}"
 cache="$caches/${BUNDLE}"
-# Node itself may loop for ever over a directory that can't be made.
+# Node loops forever over a directory that it can't create.
 if [ -n "$caches" ] && { [ -d "$cache" ] || mkdir -p -m 700 "$cache" 2>/dev/null; }; then
   export NODE_COMPILE_CACHE="\${NODE_COMPILE_CACHE:-$cache}"
 fi
-exec node "$(dirname "$(readlink -f "$0")")/${BUNDLE}.cjs" ${firstArgument}"$@"
+exec node "$(dirname "$(readlink -f "$0")")/${START}" ${firstArgument}"$@"
 `;
 }
 
-/** Makes the plugin in `outDir`; returns the files. */
+/** Checks the version before the bundle is parsed: an old Node would fail with a syntax error. Plain ES5. */
+export function starter(): string {
+  const [major, minor] = MIN_NODE.split(".");
+  return `// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+var version = process.versions.node.split(".");
+if (+version[0] < ${major} || (+version[0] === ${major} && +version[1] < ${minor})) {
+  console.error(
+    "error: kubectl violations needs Node.js ${MIN_NODE} or newer, but \\"node\\" is " + process.versions.node + " (" +
+      process.execPath + "): install a newer one, or put it first in the PATH."
+  );
+  process.exit(2);
+}
+require("./${BUNDLE}.cjs");
+`;
+}
+
+/** Builds the plugin in `outDir`; returns the files. */
 export async function buildPlugin(outDir: string): Promise<string[]> {
-  const files = await bundle({ [BUNDLE]: "plugin/src/main.ts" }, outDir);
+  const files = await bundle({ [BUNDLE]: "plugin/src/main.ts" }, outDir, import.meta.dirname);
+  const start = join(outDir, START);
+  writeFileSync(start, starter());
+  files.push(start);
   const programs = { [BUNDLE]: "", "kubectl_complete-violations": "__complete " };
   for (const [name, firstArgument] of Object.entries(programs)) {
     const path = join(outDir, name);
@@ -50,12 +74,14 @@ export async function buildPlugin(outDir: string): Promise<string[]> {
   return files;
 }
 
-/** Packs the plugin and fills in krew's manifest for an archive that will be at `url`; returns both files. */
+/** Packs the plugin and fills in krew's manifest for an archive published at `url`; returns both files. */
 export function archivePlugin(pluginDir: string, outDir: string, url: string): string[] {
-  const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { version: string };
+  const { version } = JSON.parse(readFileSync(join(import.meta.dirname, "package.json"), "utf8")) as {
+    version: string;
+  };
   const archive = join(outDir, `${BUNDLE}-${version}.tar.gz`);
-  // The same files give the same archive, and so the same hash.
-  const same = [
+  // Reproducible: the same files give the same archive and the same hash.
+  const reproducible = [
     "--sort=name",
     "--mtime=@0",
     "--owner=0",
@@ -64,9 +90,9 @@ export function archivePlugin(pluginDir: string, outDir: string, url: string): s
     "--use-compress-program=gzip -n",
   ];
   const unpacked = ["--exclude=*.map", "-C", pluginDir, "."];
-  execFileSync("tar", [...same, "-cf", archive, ...unpacked]);
+  execFileSync("tar", [...reproducible, "-cf", archive, ...unpacked]);
   const hash = createHash("sha256").update(readFileSync(archive)).digest("hex");
-  const manifest = readFileSync(join(ROOT, "plugin/krew.yaml"), "utf8");
+  const manifest = readFileSync(join(import.meta.dirname, "krew.yaml"), "utf8");
   const filled = { VERSION: version, URL: url, SHA256: hash };
   const text = Object.entries(filled).reduce(
     (all, [name, value]) => all.replaceAll(`\${${name}}`, value),
