@@ -9,6 +9,7 @@ import { join } from "node:path";
 import type { Disconnect } from "../src/api/alert-stream.ts";
 import { parseConfig } from "../src/config/config.ts";
 import { formatProblems } from "../src/config/config-problem.ts";
+import { formatDuration, formatSize } from "../src/config/quantity.ts";
 import { type Section, type Setting, sections, settings } from "../src/config/settings.ts";
 import type { LossReason, SuppressReason } from "../src/events/event-counters.ts";
 import type { Rejection } from "../src/ingest/ingest-counters.ts";
@@ -33,12 +34,17 @@ function defaultOf({ default: value, defaultText, unit }: Setting): string {
   if (defaultText !== undefined) return defaultText;
   if (value === "") return "empty";
   if (Array.isArray(value)) return "none";
-  const size = unit === "ms" || unit === "bytes" ? ` ${unit}` : "";
-  return code(String(value)) + size;
+  return code(withUnit(value, unit));
 }
 
-function allowed({ kind, bounds, expects }: Setting): string {
-  if (bounds !== undefined) return ` From ${bounds.min} to ${bounds.max}.`;
+/** Durations and sizes as people write them. */
+function withUnit(value: unknown, unit: string | undefined): string {
+  if (unit === "ms") return formatDuration(Number(value));
+  return unit === "bytes" ? formatSize(Number(value)) : String(value);
+}
+
+function allowed({ kind, bounds, unit, expects }: Setting): string {
+  if (bounds !== undefined) return ` From ${withUnit(bounds.min, unit)} to ${withUnit(bounds.max, unit)}.`;
   return kind === "text" ? ` Must be ${expects}.` : "";
 }
 
@@ -62,7 +68,8 @@ const EXAMPLE = `feed:
   relay:
     address: kubearmor.security.svc:32767
 reports:
-  maxBytes: 131072
+  maxBytes: 128Ki
+  retentionMs: 14d
 severity:
   thresholds: {low: 1, medium: 3, high: 6, critical: 9}
 redaction:
@@ -91,7 +98,9 @@ A configuration that is wrong ends the program with exit code 2. All problems ar
 place, the value and what would be right; that includes unknown keys and unknown \`PVO_…\` variables. Values that
 may hold a secret are not repeated.
 
-- Times are whole numbers of milliseconds (\`…Ms\`), sizes are bytes (\`…Bytes\`).
+- A duration (\`…Ms\`) is text such as \`30s\`, \`1h30m\` or \`30d\` (units ms, s, m, h, d, w), or a whole number of
+  milliseconds. A size (\`…Bytes\`) is text such as \`512Ki\`, \`256Mi\` or \`1G\` (units k, M, G, T, Ki, Mi, Gi, Ti), or a
+  whole number of bytes. \`--print-config\` prints numbers.
 - In the environment a list is JSON, \`PVO_REDACTION_NAMES='["pin", "otp"]'\`, and an empty variable counts as not set.
 - These must be in order: \`reports.minIntervalMs\` ≤ \`reports.maxIntervalMs\`;
   \`leaderElection.leaseDurationMs\` > \`renewDeadlineMs\` > 1.2 × \`retryPeriodMs\`;

@@ -15,6 +15,8 @@ export const CLUSTER_REPORT_KIND = "ClusterPolicyViolationReport";
 export const CLUSTER_REPORT_PLURAL = "clusterpolicyviolationreports";
 
 export const MANAGED_BY_LABEL = "app.kubernetes.io/managed-by";
+/** On every report where the configuration names the cluster. */
+export const CLUSTER_LABEL = `${API_GROUP}/cluster`;
 /** Keeps Argo CD from reporting our objects as drift. */
 export const ARGO_COMPARE_ANNOTATION = "argocd.argoproj.io/compare-options";
 export const ARGO_COMPARE_VALUE = "IgnoreExtraneous";

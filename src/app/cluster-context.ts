@@ -5,13 +5,21 @@
 // Invariant: followed only while this process leads; reports wait for it for a moment, and never for long.
 
 import { AcceptanceWatch } from "../acceptance/acceptance-watch.ts";
+import type { Config } from "../config/config.ts";
 import type { KubeClient } from "../kube/client.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import { PolicyWatch } from "../policies/policy-watch.ts";
+import {
+  NO_OPEN_REPORTS,
+  type OpenReportPublisher,
+  type OpenReportStats,
+} from "../sinks/openreports/openreport-publisher.ts";
+import { createOpenReportPublisher } from "./openreport-options.ts";
 import type { Pipeline, PipelineParts } from "./pipeline.ts";
 
 export interface ClusterContextParts {
+  config: Config;
   client: KubeClient;
   clock: Clock;
   logger: Logger;
@@ -31,9 +39,13 @@ export class ClusterContext {
   /** Resolves when nothing is followed any more. */
   ended: Promise<unknown> = Promise.resolve();
   readonly #clock: Clock;
+  /** Undefined where it is switched off. */
+  readonly #openReports: OpenReportPublisher | undefined;
 
-  constructor({ client, clock, logger, pipeline, isLeader }: ClusterContextParts) {
+  constructor(parts: ClusterContextParts) {
+    const { client, clock, logger, pipeline, isLeader } = parts;
     this.#clock = clock;
+    this.#openReports = createOpenReportPublisher(parts);
     this.acceptances = new AcceptanceWatch({
       client,
       clock,
@@ -65,8 +77,17 @@ export class ClusterContext {
   /** Follows until the signal aborts; resolves when all has been asked for once, within 5 s. */
   async follow(signal: AbortSignal): Promise<void> {
     await this.ended;
-    this.ended = Promise.all([this.policies.run(signal), this.acceptances.run(signal)]);
+    this.ended = Promise.all([
+      this.policies.run(signal),
+      this.acceptances.run(signal),
+      this.#openReports?.run(signal),
+    ]);
     await this.#ready(signal);
+  }
+
+  /** All 0 where copies are switched off. */
+  openReportStats(): OpenReportStats {
+    return this.#openReports?.stats() ?? NO_OPEN_REPORTS;
   }
 
   async #ready(signal: AbortSignal): Promise<void> {

@@ -90,7 +90,7 @@ class Operator {
       : undefined;
     this.#recorder = config.events.enabled ? this.#startRecorder() : undefined;
     const events: EventRecorder = this.#recorder ?? { record() {} };
-    const sink = createClusterSink({ client: this.#client, logger });
+    const sink = createClusterSink({ client: this.#client, logger, clusterName: config.cluster.name });
     const freshWriterId = writerId(config.identity);
     this.#journaling = startJournaling(parts, freshWriterId);
     this.#context = new ClusterContext({
@@ -124,6 +124,7 @@ class Operator {
       policies: this.#context.policies,
       acceptances: this.#context.acceptances,
       eventStats: () => this.#recorder?.stats(),
+      openReportStats: () => this.#context.openReportStats(),
       leadership: () => this.#replica?.leadership() ?? ONLY_REPLICA,
       isCaughtUp: () => this.#replica?.isCaughtUp ?? false,
       severity: config.severity.thresholds,
@@ -251,7 +252,9 @@ class Operator {
   }
 
   async #listen(): Promise<void> {
-    const metrics = createMetrics({ source: metricsSource(this.#observed), version: this.#parts.version });
+    const { config, version } = this.#parts;
+    const source = metricsSource(this.#observed);
+    const metrics = createMetrics({ source, version, clusterName: config.cluster.name });
     this.#metrics = metrics;
     const readinessNow = () => readiness(this.#observed);
     this.#closeServers = await startServers({ ...this.#parts, metrics, readiness: readinessNow });

@@ -11,6 +11,7 @@ import type { KubeCall } from "../kube/client.ts";
 import type { Leadership } from "../leadership/replica.ts";
 import type { PolicyWatch } from "../policies/policy-watch.ts";
 import type { SeverityThresholds } from "../report/render.ts";
+import type { OpenReportStats } from "../sinks/openreports/openreport-publisher.ts";
 import type { WriteResult } from "../sinks/report-sink.ts";
 import type { Health } from "../telemetry/health.ts";
 import type { Counts, MetricsSource } from "../telemetry/metrics-source.ts";
@@ -55,6 +56,7 @@ export interface Observed {
   policies: Pick<PolicyWatch, "stats">;
   acceptances: Pick<AcceptanceWatch, "size" | "leftOut" | "statusWrites">;
   eventStats: () => RecorderStats | undefined;
+  openReportStats: () => OpenReportStats;
   leadership: () => Leadership;
   severity: SeverityThresholds;
   /** Reports that have series of their own. */
@@ -151,6 +153,7 @@ export function metricsSource(observed: Observed): MetricsSource {
       const { size, leftOut, statusWrites } = acceptances;
       return { held: size, leftOut, statusWrites };
     },
+    openReports: observed.openReportStats,
     isLeader: () => leadership().isLeader,
     standby: () => ({
       ...(pipeline.standbyCounters ?? { held: 0, shown: 0, forgotten: 0 }),

@@ -12,6 +12,7 @@ import { type Environment, type FlagInputs, readEnvironment, readFlags } from ".
 import { readFileText } from "./file.ts";
 import type { InputValue } from "./input-value.ts";
 import { configSchema, IDENTITY } from "./schema.ts";
+import { normalize } from "./setting.ts";
 import { type Setting, settingByPath, settings } from "./settings.ts";
 
 type Frozen<T> = T extends readonly (infer Item)[]
@@ -73,9 +74,9 @@ function wrongForm(setting: Setting, value: unknown): string {
   return must;
 }
 
-/** Judges one value by its own schema. */
-function judge({ path, value, source }: InputValue, setting: Setting): ConfigProblem[] {
-  const result = setting.schema.safeParse(value);
+/** Checks one value, given and normalized, against its own schema. Problems show it as it was given. */
+function judge({ path, value, source }: InputValue, normalized: unknown, setting: Setting): ConfigProblem[] {
+  const result = setting.schema.safeParse(normalized);
   if (result.success) return [];
   const telling =
     setting.kind === "list" ? result.error.issues.filter((issue) => issue.code === "custom") : [];
@@ -135,10 +136,11 @@ export function parseConfig(input: ConfigInput): ConfigResult {
   for (const given of [...placeDefaults(input), ...file.given, ...environment.given, ...readFlags(flags)]) {
     const setting = settingByPath.get(given.path);
     assert(setting !== undefined, `${given.path} is a setting`);
-    const faults = judge(given, setting);
+    const value = normalize(setting, given.value);
+    const faults = judge(given, value, setting);
     if (faults.length > 0) wrong.add(given.path);
     problems.push(...faults);
-    values.set(given.path, { value: given.value, source: given.source });
+    values.set(given.path, { value, source: given.source });
   }
   for (const path of wrong) values.delete(path);
   problems.push(...crossCheck(values));

@@ -10,6 +10,7 @@ import { memory } from "./memory.ts";
 import { relayTls } from "./relay-tls.ts";
 import { leaderElection, standby } from "./replicas.ts";
 import { journal } from "./schema-journal.ts";
+import { cluster, openReports } from "./schema-openreports.ts";
 import { choice, section, text, textList, toggle, wholeNumber } from "./setting.ts";
 
 const MINUTE_MS = 60_000;
@@ -268,6 +269,7 @@ export const configSchema = z.object({
     expects: "a name of at most 253 letters, digits, '-', '_' and '.', with a letter or digit at both ends",
     isValid: (value) => IDENTITY.test(value),
   }),
+  cluster,
   feed,
   memory,
   duplicates: section("How the same alert, delivered twice, is recognised.", {
@@ -291,6 +293,7 @@ export const configSchema = z.object({
   severity,
   redaction,
   events,
+  openReports,
   leaderElection,
   standby,
   metrics: section("The HTTP server for metrics.", {

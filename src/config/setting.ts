@@ -5,6 +5,7 @@
 // Invariant: a setting without a description, a default and a plain statement of what is right can't be built.
 
 import * as z from "zod";
+import { parseDuration, parseSize } from "./quantity.ts";
 
 /** How a value is spelled in an environment variable. */
 export type SettingKind = "number" | "boolean" | "text" | "list";
@@ -30,8 +31,21 @@ export interface SettingFacts {
   /** Of a number, both inclusive. */
   bounds?: { min: number; max: number };
   flag?: SettingFlag;
+  /** Of a closed list. */
+  words?: readonly string[];
   /** True where a value may hold a secret: problems then never repeat it. */
   sensitive?: boolean;
+}
+
+/**
+ * Returns the value that the schema judges: durations and sizes as numbers, booleans as words where a word is meant.
+ * What has none of these forms is returned as it is.
+ */
+export function normalize({ unit, words }: Pick<SettingFacts, "unit" | "words">, value: unknown): unknown {
+  if (typeof value === "boolean" && words?.includes(String(value))) return String(value);
+  if (typeof value !== "string") return value;
+  if (unit === "ms") return parseDuration(value.trim()) ?? value;
+  return unit === "bytes" ? (parseSize(value.trim()) ?? value) : value;
 }
 
 /** The facts of every setting, by its schema. */
@@ -46,15 +60,21 @@ interface Common {
 }
 
 const UNIT_WORDS: Record<string, string> = { ms: "milliseconds" };
+/** Second form of a value, by its unit. */
+const TEXT_FORMS: Record<string, string> = {
+  ms: ", or a duration such as 30s, 12h or 30d",
+  bytes: ", or a size such as 512Ki, 256Mi or 1Gi",
+};
 
-/** A whole number within bounds, both inclusive. */
+/** A whole number within bounds, both inclusive. A unit of `ms` or `bytes` allows text such as `30s` or `256Mi`. */
 export function wholeNumber(
   facts: Common & { default: number; min: number; max: number; unit?: string },
 ): z.ZodNumber {
   const { min, max, unit, ...rest } = facts;
   const schema = z.number().int().min(min).max(max);
   const of = unit === undefined ? "" : ` of ${UNIT_WORDS[unit] ?? unit}`;
-  const expects = `a whole number${of} from ${min} to ${max}`;
+  const textForm = TEXT_FORMS[unit ?? ""] ?? "";
+  const expects = `a whole number${of} from ${min} to ${max}${textForm}`;
   const known = { kind: "number", expects, bounds: { min, max }, ...rest } as const;
   settingFacts.add(schema, unit === undefined ? known : { ...known, unit });
   return schema;
@@ -67,13 +87,13 @@ export function toggle(facts: Common & { default: boolean }): z.ZodBoolean {
   return schema;
 }
 
-/** One word of a closed list. */
+/** One word of a closed list; `true` and `false` may also be given as booleans. */
 export function choice<const T extends readonly [string, ...string[]]>(
   words: T,
   facts: Common & { default: T[number] },
 ) {
   const schema = z.enum(words);
-  settingFacts.add(schema, { kind: "text", expects: `one of ${words.join(", ")}`, ...facts });
+  settingFacts.add(schema, { kind: "text", words, expects: `one of ${words.join(", ")}`, ...facts });
   return schema;
 }
 

@@ -8,6 +8,7 @@ import {
   API_GROUP,
   API_GROUP_VERSION,
   API_VERSION,
+  CLUSTER_LABEL,
   CLUSTER_REPORT_KIND,
   CLUSTER_REPORT_PLURAL,
   FIELD_MANAGER,
@@ -33,6 +34,8 @@ import {
 export interface ClusterSinkOptions {
   client: ApiRequester;
   logger: Logger;
+  /** Value of the cluster label on every report; default: no label. */
+  clusterName?: string;
   /** Reports per page of a list; default 500. Halved while a page is larger than the client accepts. */
   pageSize?: number;
 }
@@ -51,6 +54,7 @@ type Refused = Extract<WriteResult, { kind: "refused" }>;
 export function createClusterSink(options: ClusterSinkOptions): ReportSink {
   const { client, logger } = options;
   const pageSize = options.pageSize ?? 500;
+  const clusterName = options.clusterName ?? "";
 
   async function* listKind(plural: string, kind: Report["kind"], signal: AbortSignal): AsyncIterable<Report> {
     const request = { path: `${BASE}/${plural}`, labelSelector: SELECTOR, pageSize, signal };
@@ -97,7 +101,7 @@ export function createClusterSink(options: ClusterSinkOptions): ReportSink {
           path: create ? collectionPath(ref) : objectPath(ref),
           query: WRITE_QUERY,
           accept: METADATA_FIRST,
-          body: report,
+          body: labeled(report, clusterName),
           signal,
         });
         const metadata = metadataOf(stored);
@@ -128,6 +132,14 @@ export function createClusterSink(options: ClusterSinkOptions): ReportSink {
 
 /** Which objects are ours. */
 export const SELECTOR = `${MANAGED_BY_LABEL}=${PRODUCT}`;
+
+/** Sets the cluster label, or removes that of an earlier configuration. */
+function labeled(report: Report, clusterName: string): Report {
+  const { [CLUSTER_LABEL]: before = "", ...others } = report.metadata.labels ?? {};
+  if (before === clusterName) return report;
+  const labels = clusterName === "" ? others : { ...others, [CLUSTER_LABEL]: clusterName };
+  return { ...report, metadata: { ...report.metadata, labels } };
+}
 
 function collectionPath(ref: ReportRef): string {
   if (ref.namespace === undefined) return `${BASE}/${CLUSTER_REPORT_PLURAL}`;

@@ -9,6 +9,7 @@ import { contextMetrics } from "./context-metrics.ts";
 import { journalMetrics } from "./journal-metrics.ts";
 import type { MetricDefinition, Sample } from "./metric-definition.ts";
 import type { Counts } from "./metrics-source.ts";
+import { openReportMetrics } from "./openreport-metrics.ts";
 import { streamMetrics } from "./stream-metrics.ts";
 
 const MS_PER_SECOND = 1000;
@@ -232,6 +233,7 @@ export const metricGroups: readonly { title: string; metrics: readonly MetricDef
   { title: "Stream", metrics: streamMetrics },
   { title: "Journal", metrics: journalMetrics },
   { title: "Report writes", metrics: writes },
+  { title: "OpenReports", metrics: openReportMetrics },
   { title: "Kubernetes API and Events", metrics: kubernetes },
   { title: "Policies and acceptances", metrics: contextMetrics },
   { title: "Replicas", metrics: standby },

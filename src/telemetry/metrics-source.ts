@@ -125,6 +125,17 @@ export interface MetricsSource {
     /** Counter by what became of it. */
     statusWrites: Counts;
   };
+  /** The copies of the reports as OpenReports; all 0 where they are switched off. */
+  openReports(): {
+    /** Whether the cluster serves them and this replica follows them. */
+    isServed: boolean;
+    /** Counter by result. */
+    results: Counts;
+    /** Copies that are out of date. */
+    pending: number;
+    /** Reports beyond the bound, which have no copy. */
+    leftOut: number;
+  };
   /** Counted alerts that did not go straight to a report of this replica, for another one led. */
   standby(): {
     /** Kept, for no report shows them yet. */

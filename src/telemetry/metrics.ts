@@ -23,6 +23,8 @@ export interface MetricsOptions {
   source: MetricsSource;
   /** The program's version, for build_info. */
   version: string;
+  /** Value of the label `cluster` on every series; empty adds no label. */
+  clusterName?: string;
   /** Whether memory, CPU and event loop of the process are told too; default true. */
   processMetrics?: boolean;
 }
@@ -56,8 +58,14 @@ function register(definition: MetricDefinition, source: MetricsSource, registry:
 }
 
 /** Builds the registry; every series whose labels are known is there from the first scrape. */
-export function createMetrics({ source, version, processMetrics = true }: MetricsOptions): Metrics {
+export function createMetrics({
+  source,
+  version,
+  clusterName = "",
+  processMetrics = true,
+}: MetricsOptions): Metrics {
   const registry = new Registry();
+  if (clusterName !== "") registry.setDefaultLabels({ cluster: clusterName });
   for (const { metrics } of metricGroups) {
     for (const definition of metrics) register(definition, source, registry);
   }

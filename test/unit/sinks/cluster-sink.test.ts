@@ -71,6 +71,29 @@ test.each(WRITES)(
   },
 );
 
+test("a write sets the cluster's label, and removes it where no name is configured any more", async () => {
+  const sent = async (clusterName: string, labels?: Record<string, string>) => {
+    let body: unknown;
+    const client = requester((request) => {
+      body = request.body;
+      return stored("p", "shop");
+    });
+    const sink = createClusterSink({ client, logger: silentLogger, clusterName });
+    const plain = report();
+    await sink.write({ ...plain, metadata: { ...plain.metadata, ...(labels ? { labels } : {}) } }, SIGNAL);
+    return (body as Report).metadata.labels;
+  };
+  expect(await sent("east", { team: "web" })).toEqual({
+    team: "web",
+    "reports.kubearmor.com/cluster": "east",
+  });
+  expect(await sent("west", { "reports.kubearmor.com/cluster": "east" })).toEqual({
+    "reports.kubearmor.com/cluster": "west",
+  });
+  expect(await sent("", { team: "web", "reports.kubearmor.com/cluster": "east" })).toEqual({ team: "web" });
+  expect(await sent("")).toBeUndefined();
+});
+
 const READS: [code: ApiErrorCode, kind: ReadResult["kind"]][] = [
   ["NotFound", "absent"],
   ["NamespaceGone", "absent"],

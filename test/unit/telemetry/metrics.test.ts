@@ -50,6 +50,7 @@ function numbers() {
     reports: { rows: [] as ReportRow[], others: 0 },
     policies: [{ kind: "KubeArmorPolicy", isKnown: false, objects: 0, leftOut: 0 }],
     acceptances: { held: 0, leftOut: 0, statusWrites: { written: 0, conflict: 0, failed: 0 } },
+    openReports: { isServed: false, results: { written: 0, refused: 0 }, pending: 0, leftOut: 0 },
     leader: false,
     standby: { held: 0, shown: 0, forgotten: 0, isCaughtUp: false },
   };
@@ -68,6 +69,7 @@ function setUp() {
     reports: () => state.reports,
     policies: () => state.policies,
     acceptances: () => state.acceptances,
+    openReports: () => state.openReports,
     isLeader: () => state.leader,
     standby: () => state.standby,
   };
@@ -87,6 +89,15 @@ const SHOP_LABELS = 'resource_namespace="shop",policy="no \\"shell\\"",severity=
 const isWrite = (line: string) => line.startsWith("policy_violation_report_write_duration_seconds");
 
 describe("scrape", () => {
+  test("a cluster name is a label of every series, of the process metrics too", async () => {
+    const { source } = setUp();
+    const text = await createMetrics({ source, version: "1.2.3", clusterName: "east" }).render();
+    const series = text.split("\n").filter((line) => line && !line.startsWith("#"));
+    expect(series.length).toBeGreaterThan(60);
+    expect(series.filter((line) => !line.includes('cluster="east"'))).toEqual([]);
+    expect(text).toContain('policy_violation_alerts_received_total{cluster="east"} 0');
+  });
+
   test("every series whose labels are known is there from the start, with 0", async () => {
     const { scrape } = setUp();
     expect((await scrape()).filter((line) => !isWrite(line))).toEqual([
@@ -123,6 +134,11 @@ describe("scrape", () => {
       'policy_violation_report_writes_total{result="written"} 0',
       'policy_violation_report_writes_total{result="conflict"} 0',
       "policy_violation_reports_queued 0",
+      "policy_violation_openreports_served 0",
+      'policy_violation_openreports_writes_total{result="written"} 0',
+      'policy_violation_openreports_writes_total{result="refused"} 0',
+      "policy_violation_openreports_pending 0",
+      "policy_violation_openreports_left_out 0",
       "policy_violation_api_retries_total 0",
       "policy_violation_events_sent_total 0",
       'policy_violation_events_suppressed_total{reason="rate"} 0',
@@ -181,6 +197,7 @@ describe("scrape", () => {
     state.reports = { rows: [SHOP], others: 29 };
     state.policies = [{ kind: "KubeArmorHostPolicy", isKnown: true, objects: 37, leftOut: 38 }];
     state.acceptances = { held: 39, leftOut: 40, statusWrites: { written: 41, conflict: 42, failed: 43 } };
+    state.openReports = { isServed: true, results: { written: 44, refused: 45 }, pending: 46, leftOut: 47 };
     state.leader = true;
     state.standby = { held: 27, shown: 28, forgotten: 29, isCaughtUp: true };
     expect((await scrape()).filter((line) => !isWrite(line))).toEqual([
@@ -220,6 +237,11 @@ describe("scrape", () => {
       'policy_violation_report_writes_total{result="written"} 19',
       'policy_violation_report_writes_total{result="conflict"} 20',
       "policy_violation_reports_queued 21",
+      "policy_violation_openreports_served 1",
+      'policy_violation_openreports_writes_total{result="written"} 44',
+      'policy_violation_openreports_writes_total{result="refused"} 45',
+      "policy_violation_openreports_pending 46",
+      "policy_violation_openreports_left_out 47",
       'policy_violation_api_requests_total{verb="PUT",code="OK"} 22',
       "policy_violation_api_retries_total 23",
       "policy_violation_events_sent_total 24",

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Copies the reports of one kind: follows the metadata of the reports and of their copies, and reads and writes a copy
+// when it is due.
+// Invariant: the API that is not there, refuses or fails is tried again, and each reason is logged once.
+
+import type { OpenReport, OpenReportLimits } from "../../api/openreports.ts";
+import type { Report } from "../../api/v1alpha1.ts";
+import { ApiError, type ApiErrorCode } from "../../kube/api-error.ts";
+import type { ApiRequester, ApiStreamer } from "../../kube/client.ts";
+import { type FollowObserver, follow } from "../../kube/follow.ts";
+import { type Clock, fullJitter } from "../../lib/clock.ts";
+import type { Logger } from "../../lib/logger.ts";
+import type { TokenBucket } from "../../lib/token-bucket.ts";
+import { SELECTOR } from "../cluster-sink.ts";
+import { type CopyState, OpenReportQueue } from "./openreport-queue.ts";
+import { ForeignObjectError, isUpToDate, OpenReportStore, type ReportPair } from "./openreport-store.ts";
+import { observeNames, type StoredName, type StoredNamesObserver } from "./stored-names.ts";
+
+/** PORT: how a report becomes an OpenReports object. */
+export interface OpenReportMapping {
+  /** Name of the copy of a report. */
+  copyName(reportName: string): string;
+  /** `limits` are those of the stored copy; `mostThatFit` lowers any limit. */
+  map(report: Report, limits: OpenReportLimits | undefined, mostThatFit: number | undefined): OpenReport;
+}
+
+export interface OpenReportPublisherOptions {
+  client: ApiRequester & ApiStreamer;
+  clock: Clock;
+  logger: Logger;
+  mapping: OpenReportMapping;
+  /** Warns when the cluster does not serve OpenReports; without it that is expected. */
+  isRequired: boolean;
+  /** Between two writes of one copy. Milliseconds. */
+  minIntervalMs: number;
+  /** Reports that have a copy. */
+  maxReports: number;
+  /** Read before each write. */
+  isLeader: () => boolean;
+  /** Default 30,000: how soon CRDs that were not there are looked for again. Milliseconds. */
+  absentRetryMs?: number;
+}
+
+export type PublishResult = "written" | "unchanged" | "conflict" | "too_large" | "retry" | "refused";
+
+const RETRY_BASE_MS = 1000;
+const RETRY_MAX_MS = 60_000;
+const CONFLICT = { result: "conflict", afterMs: 1000 } as const;
+const REFUSED = { result: "refused", afterMs: 60_000 } as const;
+/** Errors that are not answered with a growing pause. */
+const RETRIES: Partial<Record<ApiErrorCode | "Foreign", { result: PublishResult; afterMs: number }>> = {
+  Conflict: CONFLICT,
+  NotFound: CONFLICT,
+  AlreadyExists: CONFLICT,
+  Foreign: REFUSED,
+  Forbidden: REFUSED,
+  Unauthorized: REFUSED,
+  Invalid: REFUSED,
+  TooLarge: REFUSED,
+  NotServed: REFUSED,
+};
+
+/** Publishes the reports of one kind. */
+export class KindPublisher {
+  isServed = false;
+  readonly #pair: ReportPair;
+  readonly #options: OpenReportPublisherOptions;
+  readonly #bucket: TokenBucket;
+  readonly #count: (result: PublishResult) => void;
+  readonly #store: OpenReportStore;
+  readonly #queue: OpenReportQueue;
+  /** resourceVersion of every copy, by key; of orphans, too, until they are collected. */
+  readonly #copies = new Map<string, string>();
+  #inFlight: CopyState | undefined;
+  #wake = Promise.withResolvers<void>();
+  #loggedProblem: ApiErrorCode | undefined;
+  #loggedRefusal: string | undefined;
+
+  constructor(
+    pair: ReportPair,
+    options: OpenReportPublisherOptions,
+    bucket: TokenBucket,
+    count: (result: PublishResult) => void,
+  ) {
+    this.#pair = pair;
+    this.#options = options;
+    this.#bucket = bucket;
+    this.#count = count;
+    this.#store = new OpenReportStore(options.client);
+    this.#queue = new OpenReportQueue(options.minIntervalMs, options.maxReports);
+  }
+
+  get pending(): number {
+    return this.#queue.pending;
+  }
+
+  get leftOut(): number {
+    return this.#queue.leftOut;
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { client, clock, absentRetryMs } = this.#options;
+    this.#queue.clear();
+    this.#copies.clear();
+    const common = {
+      client,
+      clock,
+      labelSelector: SELECTOR,
+      isMetadataOnly: true,
+      ...(absentRetryMs === undefined ? {} : { absentRetryMs }),
+    };
+    const served = Promise.withResolvers<void>();
+    const copies = follow(
+      { ...common, path: this.#pair.openReportsPath },
+      this.#observeCopies(served.resolve),
+      signal,
+    );
+    // Reports are followed only where there is something to copy them to.
+    await Promise.race([served.promise, copies]);
+    const reports = follow({ ...common, path: this.#pair.reportsPath }, this.#observeReports(), signal);
+    await Promise.all([copies, reports, this.#work(signal)]);
+    this.isServed = false;
+  }
+
+  #observeCopies(onServed: () => void): FollowObserver {
+    const observer: StoredNamesObserver = {
+      onPresent: (key, { resourceVersion }) => {
+        this.#copies.set(key, resourceVersion);
+        this.#compare(key);
+      },
+      onAbsent: (key) => {
+        this.#copies.delete(key);
+        this.#compare(key);
+      },
+      onListed: onServed,
+      onProblem: (problem) => this.#onProblem(problem),
+    };
+    return observeNames(observer, keyOf, () => this.#copies.keys());
+  }
+
+  #observeReports(): FollowObserver {
+    const { copyName } = this.#options.mapping;
+    const observer: StoredNamesObserver = {
+      onListing: () => {
+        this.#queue.leftOut = 0;
+      },
+      onPresent: (key, { namespace, name, resourceVersion }) => {
+        const state = this.#queue.ensure(key, namespace, name);
+        if (!state || state.reportVersion === resourceVersion) return;
+        state.reportVersion = resourceVersion;
+        this.#mark(key, state);
+      },
+      onAbsent: (key) => this.#queue.delete(key),
+      // The leader's own list and writes report what is wrong with reports.
+      onProblem: () => {},
+    };
+    const keyOfCopy = ({ namespace, name }: StoredName) => keyOf({ namespace, name: copyName(name) });
+    return observeNames(observer, keyOfCopy, () => this.#queue.keys);
+  }
+
+  /** Marks a copy that somebody else changed or deleted. */
+  #compare(key: string): void {
+    const state = this.#queue.get(key);
+    // Before the first attempt it is due anyway, and the event of a write may come before its answer.
+    if (state?.triedMs === undefined || state === this.#inFlight) return;
+    if (this.#copies.get(key) !== state.writtenVersion) this.#mark(key, state);
+  }
+
+  #mark(key: string, state: CopyState): void {
+    this.#queue.mark(state, this.#options.clock.monotonicMs(), !this.#copies.has(key));
+    this.#wake.resolve();
+  }
+
+  async #work(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    while (!signal.aborted) {
+      this.#wake = Promise.withResolvers();
+      const next = this.#queue.next();
+      const nowMs = clock.monotonicMs();
+      const waitMs = next ? Math.max(next.dueMs - nowMs, this.#bucket.waitMs(nowMs)) : RETRY_MAX_MS;
+      if (next && waitMs <= 0 && this.#bucket.take(nowMs)) {
+        await this.#publish(next.key, next.state, signal);
+        continue;
+      }
+      const over = new AbortController();
+      await Promise.race([clock.sleep(waitMs, AbortSignal.any([signal, over.signal])), this.#wake.promise]);
+      over.abort();
+    }
+  }
+
+  async #publish(key: string, state: CopyState, signal: AbortSignal): Promise<void> {
+    state.triedMs = this.#options.clock.monotonicMs();
+    state.dueMs = undefined;
+    this.#inFlight = state;
+    try {
+      const result = await this.#copy(key, state, signal);
+      if (result === undefined) return;
+      this.#count(result);
+      state.failures = 0;
+      this.#loggedRefusal = undefined;
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!(error instanceof ApiError || error instanceof ForeignObjectError)) throw error;
+      this.#onFailure(key, state, error);
+    } finally {
+      this.#inFlight = undefined;
+    }
+  }
+
+  /** Brings one copy up to date; undefined where there is nothing to copy any more. */
+  async #copy(key: string, state: CopyState, signal: AbortSignal): Promise<PublishResult | undefined> {
+    const { mapping, isLeader } = this.#options;
+    const report = await this.#store.readReport(this.#pair, state, signal);
+    if (!report) return undefined;
+    state.reportVersion = report.metadata.resourceVersion;
+    const target = { namespace: state.namespace, name: mapping.copyName(state.name) };
+    const stored = this.#copies.has(key)
+      ? await this.#store.readOpenReport(this.#pair, target, signal)
+      : undefined;
+    const next = mapping.map(report, stored?.configuration?.limits, state.mostThatFit);
+    if (stored && isUpToDate(next, stored)) {
+      this.#onStored(key, state, stored.metadata.resourceVersion);
+      return "unchanged";
+    }
+    if (!isLeader()) return undefined;
+    try {
+      const { resourceVersion } = await this.#store.write(this.#pair, next, stored, signal);
+      this.#onStored(key, state, resourceVersion);
+      return "written";
+    } catch (error) {
+      if (!(error instanceof ApiError && error.code === "TooLarge") || next.results.length === 1) throw error;
+      return this.#shrink(state, next.results.length);
+    }
+  }
+
+  #onStored(key: string, state: CopyState, resourceVersion: string | undefined): void {
+    state.writtenVersion = resourceVersion;
+    if (resourceVersion !== undefined) this.#copies.set(key, resourceVersion);
+  }
+
+  #onFailure(key: string, state: CopyState, error: ApiError | ForeignObjectError): void {
+    const { clock } = this.#options;
+    const code = error instanceof ApiError ? error.code : "Foreign";
+    if (code === "NamespaceGone") return;
+    // An object that the watch does not show: it carries another label, or its event is late.
+    if (code === "AlreadyExists") this.#copies.set(key, "");
+    const { result, afterMs } = RETRIES[code] ?? {
+      result: "retry",
+      afterMs: RETRY_BASE_MS + fullJitter(state.failures++, RETRY_BASE_MS, RETRY_MAX_MS, clock.random()),
+    };
+    this.#count(result);
+    const askedMs = error instanceof ApiError ? (error.retryAfterMs ?? 0) : 0;
+    state.dueMs = clock.monotonicMs() + Math.max(afterMs, askedMs);
+    if (result === "refused") this.#logRefusal(state, code, error.message);
+  }
+
+  #shrink(state: CopyState, results: number): PublishResult {
+    const { clock, logger } = this.#options;
+    state.mostThatFit = Math.floor(results / 2);
+    state.dueMs = clock.monotonicMs();
+    logger.warn(
+      { namespace: state.namespace, report: state.name, results: state.mostThatFit },
+      "OpenReports object too large, listing fewer results",
+    );
+    return "too_large";
+  }
+
+  /** Logs a refusal once, however many reports meet it. */
+  #logRefusal({ namespace, name }: CopyState, code: string, answer: string): void {
+    if (this.#loggedRefusal === code) return;
+    this.#loggedRefusal = code;
+    this.#options.logger.error({ namespace, report: name, answer }, "OpenReports write refused");
+  }
+
+  #onProblem(problem: { code: ApiErrorCode; message: string } | undefined): void {
+    const { logger, isRequired } = this.#options;
+    const kind = this.#pair.plural;
+    if (problem === undefined) {
+      if (!this.isServed) logger.info({ kind }, "publishing OpenReports");
+      this.isServed = true;
+      this.#loggedProblem = undefined;
+      return;
+    }
+    const { code, message } = problem;
+    if (code === "NotServed" || code === "Forbidden") this.isServed = false;
+    if (this.#loggedProblem === code) return;
+    this.#loggedProblem = code;
+    const fields = { kind, answer: message };
+    if (code === "NotServed" && !isRequired) logger.info(fields, "cluster does not serve OpenReports");
+    else logger.warn(fields, "cannot publish OpenReports, will retry");
+  }
+}
+
+function keyOf({ namespace, name }: { namespace?: string | undefined; name: string }): string {
+  return `${namespace ?? ""}/${name}`;
+}

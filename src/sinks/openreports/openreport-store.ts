@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Reads reports and reads and writes their OpenReports objects in the Kubernetes API.
+// Invariant: an object that another program made is never replaced.
+
+import { isDeepStrictEqual } from "node:util";
+import {
+  API_GROUP,
+  API_VERSION,
+  CLUSTER_REPORT_KIND,
+  CLUSTER_REPORT_PLURAL,
+  FIELD_MANAGER,
+  MANAGED_BY_LABEL,
+  PRODUCT,
+  REPORT_KIND,
+  REPORT_PLURAL,
+} from "../../api/names.ts";
+import {
+  CLUSTER_OPENREPORT_PLURAL,
+  OPENREPORT_PLURAL,
+  OPENREPORTS_GROUP_VERSION,
+  type OpenReport,
+} from "../../api/openreports.ts";
+import type { Report } from "../../api/v1alpha1.ts";
+import { ApiError } from "../../kube/api-error.ts";
+import type { ApiRequester } from "../../kube/client.ts";
+import { asReport } from "../cluster-sink.ts";
+
+/** A kind of report, and the OpenReports kind that it is copied to. */
+export interface ReportPair {
+  kind: Report["kind"];
+  plural: string;
+  /** Collections without a namespace, as in `/apis/GROUP/VERSION/PLURAL`. */
+  reportsPath: string;
+  openReportsPath: string;
+}
+
+export const REPORT_PAIRS: readonly ReportPair[] = [
+  pair(REPORT_KIND, REPORT_PLURAL, OPENREPORT_PLURAL),
+  pair(CLUSTER_REPORT_KIND, CLUSTER_REPORT_PLURAL, CLUSTER_OPENREPORT_PLURAL),
+];
+
+function pair(kind: Report["kind"], reports: string, plural: string): ReportPair {
+  return {
+    kind,
+    plural,
+    reportsPath: `/apis/${API_GROUP}/${API_VERSION}/${reports}`,
+    openReportsPath: `/apis/${OPENREPORTS_GROUP_VERSION}/${plural}`,
+  };
+}
+
+/** An object by name; no namespace means a cluster object. */
+export interface ObjectName {
+  namespace?: string | undefined;
+  name: string;
+}
+
+/** The stored object carries labels of another program, or none. */
+export class ForeignObjectError extends Error {
+  override name = "ForeignObjectError";
+}
+
+export class OpenReportStore {
+  readonly #client: ApiRequester;
+
+  constructor(client: ApiRequester) {
+    this.#client = client;
+  }
+
+  /** Returns undefined when there is no such report, or it has another form. Throws ApiError. */
+  async readReport(pair: ReportPair, name: ObjectName, signal: AbortSignal): Promise<Report | undefined> {
+    return asReport(await this.#read(pathOf(pair.reportsPath, name), signal), pair.kind);
+  }
+
+  /** Returns undefined when there is no such object. Throws ApiError and ForeignObjectError. */
+  async readOpenReport(
+    pair: ReportPair,
+    name: ObjectName,
+    signal: AbortSignal,
+  ): Promise<OpenReport | undefined> {
+    const path = pathOf(pair.openReportsPath, name);
+    const stored = (await this.#read(path, signal)) as OpenReport | undefined;
+    if (stored !== undefined && stored.metadata.labels?.[MANAGED_BY_LABEL] !== PRODUCT) {
+      throw new ForeignObjectError(
+        `${path} was made by another program; delete it, or label it ${MANAGED_BY_LABEL}=${PRODUCT}`,
+      );
+    }
+    return stored;
+  }
+
+  /** Creates the object, or replaces `stored`, whose other labels and annotations stay. Throws ApiError. */
+  async write(
+    pair: ReportPair,
+    next: OpenReport,
+    stored: OpenReport | undefined,
+    signal: AbortSignal,
+  ): Promise<{ resourceVersion: string | undefined }> {
+    const { name, namespace } = next.metadata;
+    const target = { name, namespace };
+    const path = pathOf(pair.openReportsPath, target);
+    const answer = await this.#client.request<{ metadata?: { resourceVersion?: string } }>({
+      method: stored === undefined ? "POST" : "PUT",
+      path: stored === undefined ? path.slice(0, path.lastIndexOf("/")) : path,
+      query: { fieldManager: FIELD_MANAGER, fieldValidation: "Strict" },
+      accept: "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json",
+      body: stored === undefined ? next : withMetadataOf(next, stored),
+      signal,
+    });
+    return { resourceVersion: answer?.metadata?.resourceVersion };
+  }
+
+  async #read(path: string, signal: AbortSignal): Promise<unknown> {
+    try {
+      return await this.#client.request({ method: "GET", path, signal });
+    } catch (error) {
+      if (error instanceof ApiError && (error.code === "NotFound" || error.code === "NamespaceGone"))
+        return undefined;
+      throw error;
+    }
+  }
+}
+
+/** Reports whether a write of `next` would change the stored object. */
+export function isUpToDate(next: OpenReport, stored: OpenReport): boolean {
+  const content = ({ metadata, source, configuration, summary, results }: OpenReport) => ({
+    labels: metadata.labels,
+    annotations: metadata.annotations ?? {},
+    ownerReferences: metadata.ownerReferences ?? [],
+    source,
+    configuration,
+    summary,
+    results: results ?? [],
+  });
+  return isDeepStrictEqual(content(withMetadataOf(next, stored)), content(stored));
+}
+
+function withMetadataOf(next: OpenReport, stored: OpenReport): OpenReport {
+  const { uid, resourceVersion, labels, annotations } = stored.metadata;
+  const metadata = {
+    ...next.metadata,
+    ...(uid === undefined ? {} : { uid }),
+    ...(resourceVersion === undefined ? {} : { resourceVersion }),
+    labels: { ...labels, ...next.metadata.labels },
+    annotations: { ...annotations, ...next.metadata.annotations },
+  };
+  return { ...next, metadata };
+}
+
+function pathOf(collection: string, { namespace, name }: ObjectName): string {
+  if (namespace === undefined) return `${collection}/${encodeURIComponent(name)}`;
+  const cut = collection.lastIndexOf("/");
+  const [base, plural] = [collection.slice(0, cut), collection.slice(cut + 1)];
+  return `${base}/namespaces/${encodeURIComponent(namespace)}/${plural}/${encodeURIComponent(name)}`;
+}

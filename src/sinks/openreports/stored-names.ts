@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Follows the names and versions of the objects in a collection, by their metadata alone.
+
+import type { ApiErrorCode } from "../../kube/api-error.ts";
+import type { FollowObserver } from "../../kube/follow.ts";
+
+/** A stored object of the collection. */
+export interface StoredName {
+  namespace: string | undefined;
+  name: string;
+  resourceVersion: string;
+}
+
+export interface StoredNamesObserver {
+  /** An object is stored in this version; repeated by each list. */
+  onPresent(key: string, stored: StoredName): void;
+  /** An object of this key is no longer stored. */
+  onAbsent(key: string): void;
+  onListing?(): void;
+  onListed?(): void;
+  onProblem(problem: { code: ApiErrorCode; message: string } | undefined): void;
+}
+
+/** Returns what `follow` takes. `keyOf` names an object for the observer; `keys` are those that it holds. */
+export function observeNames(
+  observer: StoredNamesObserver,
+  keyOf: (stored: StoredName) => string,
+  keys: () => Iterable<string>,
+): FollowObserver {
+  let listed: Set<string> | undefined;
+  return {
+    onListing: () => {
+      listed = new Set();
+      observer.onListing?.();
+    },
+    onObject: (object) => {
+      const stored = storedName(object);
+      if (!stored) return;
+      const key = keyOf(stored);
+      listed?.add(key);
+      observer.onPresent(key, stored);
+    },
+    onListed: () => {
+      for (const key of [...keys()]) if (!listed?.has(key)) observer.onAbsent(key);
+      listed = undefined;
+      observer.onListed?.();
+    },
+    onRemoved: (object) => {
+      const stored = storedName(object);
+      if (stored) observer.onAbsent(keyOf(stored));
+    },
+    onProblem: (problem) => observer.onProblem(problem),
+  };
+}
+
+function storedName(object: unknown): StoredName | undefined {
+  const { metadata } = (object ?? {}) as { metadata?: Partial<StoredName> };
+  const { name, namespace, resourceVersion } = metadata ?? {};
+  if (typeof name !== "string" || typeof resourceVersion !== "string") return undefined;
+  return { namespace, name, resourceVersion };
+}
