@@ -5,24 +5,20 @@
 // Invariant: adding never fails and never waits; at the memory bound an alert is still counted in its report's totals.
 
 import type { Occurrence } from "../ingest/occurrence.ts";
-import {
-  identityKey,
-  podKey,
-  reportKey,
-  type Scope,
-  type ThrottleNotice,
-  type Violation,
-} from "../ingest/violation.ts";
+import { identityKey, podKey, reportKey, type Scope, type ThrottleNotice } from "../ingest/violation.ts";
 import type { EpochUs } from "../lib/time.ts";
 import { WatchedMap } from "../lib/watched-map.ts";
 import { ChangeLog } from "./change-log.ts";
-import { type CoverageGap, coverageGap, type GapKind, mergeCoverageGaps } from "./coverage-gap.ts";
+import type { GapKind } from "./coverage-gap.ts";
+import { type EarlyGap, EarlyGaps } from "./early-gaps.ts";
 import type { Counted } from "./entry.ts";
 import { EntryRef } from "./entry-ref.ts";
 import { Ledger } from "./ledger.ts";
 import { MemoryBudget, type MemoryLimits } from "./memory-budget.ts";
+import { MutedSubjects } from "./muted-subjects.ts";
 import { Pods } from "./pods.ts";
 import { Rejections } from "./rejections.ts";
+import { SetNumbers } from "./set-numbers.ts";
 
 /** How soon a change deserves to be written, the soonest first. */
 export type Urgency = "new_report" | "new_violation" | "counters" | "coverage";
@@ -32,26 +28,27 @@ export class Aggregator {
   readonly #memory: MemoryBudget;
   readonly #isJournaled: boolean;
   readonly #onDirty: (key: string, urgency: Urgency) => void;
-  /** Notices per muted pod or node of this process's life, so that a report that meets it later knows. */
-  readonly #muted = new Map<string, Notices>();
+  readonly #muted = new MutedSubjects();
   readonly #rejections = new Rejections();
-  /** Sets of counts up to this number may have been written by an earlier process, whatever the report. */
-  #lastSeq = 0;
+  readonly #earlyGaps = new EarlyGaps();
+  readonly #numbers: SetNumbers;
   #removed = new Set<string>();
   /** Alerts counted in totals only, because there was no memory for their violations. */
   unidentifiedTotal = 0;
   /** Violations that were not seen for so long that they left their reports. */
   expiredTotal = 0;
 
-  /** `isJournaled`: whether ledgers take note of changes for a journal. */
-  constructor(limits: MemoryLimits, onDirty: (key: string, urgency: Urgency) => void, isJournaled = false) {
+  /** `journal` numbers the sets of counts; with it ledgers take note of changes. */
+  constructor(
+    limits: MemoryLimits,
+    onDirty: (key: string, urgency: Urgency) => void,
+    journal?: { numbers: SetNumbers },
+  ) {
     this.#memory = new MemoryBudget(limits);
     this.#onDirty = onDirty;
-    this.#isJournaled = isJournaled;
+    this.#isJournaled = journal !== undefined;
+    this.#numbers = journal?.numbers ?? new SetNumbers();
   }
-
-  /** Muted pods and nodes remembered; the oldest are forgotten first. */
-  static readonly MAX_MUTED = 10_000;
 
   get violationsHeld(): number {
     return this.#memory.meter.violations;
@@ -93,8 +90,7 @@ export class Aggregator {
 
   /** Marks every report that has seen the muted pod (or node) as a lower bound; returns how many there are. */
   addThrottleNotice(notice: ThrottleNotice): number {
-    const coverageGaps = [toCoverageGap(notice)];
-    this.#remember(mutedKey(notice.namespace, notice.pod, notice.node), coverageGaps);
+    const coverageGaps = this.#muted.add(notice);
     let marked = 0;
     for (const [key, ledger] of this.ledgers) {
       if (ledger.namespace !== notice.namespace || !ledger.reach.concerns(notice.pod, notice.node)) continue;
@@ -117,8 +113,26 @@ export class Aggregator {
     }
   }
 
+  /** Declares a gap in one report; a report that has not begun yet begins with it. */
+  addGapTo(namespace: string | undefined, policyName: string, gap: EarlyGap): void {
+    const key = reportKey(namespace, policyName);
+    const ledger = this.ledgers.get(key);
+    if (!ledger || ledger.all.occurrences === 0) {
+      this.#earlyGaps.add(key, gap);
+      return;
+    }
+    ledger.addGap(gap.kind, gap.fromUs, gap.toUs);
+    this.#onDirty(key, "coverage");
+  }
+
+  /** Declares a gap in every report that begins from now on. */
+  addGapToLaterReports(gap: EarlyGap): void {
+    this.#earlyGaps.addToAll(gap);
+  }
+
   /** The gap of this kind that began at `fromUs` is over. */
   endGap(kind: GapKind, fromUs: EpochUs, toUs: EpochUs): void {
+    this.#earlyGaps.end(kind, fromUs, toUs);
     for (const [key, ledger] of this.ledgers) {
       if (ledger.endGap(kind, fromUs, toUs)) this.#onDirty(key, "coverage");
     }
@@ -174,8 +188,9 @@ export class Aggregator {
     if (!ledger) {
       const log = this.#isJournaled ? new ChangeLog() : undefined;
       const { meter } = this.#memory;
-      ledger = new Ledger(namespace, policyName, { log, meter, firstSeq: this.#lastSeq + 1 });
+      ledger = new Ledger(namespace, policyName, { log, meter, numbers: this.#numbers });
       this.ledgers.set(key, ledger);
+      for (const { kind, fromUs, toUs } of this.#earlyGaps.take(key)) ledger.addGap(kind, fromUs, toUs);
     }
     return ledger;
   }
@@ -214,11 +229,6 @@ export class Aggregator {
     return true;
   }
 
-  /** Numbers of sets that are taken from now on are above `seq`; before the first ledger. */
-  advanceSeq(seq: number): void {
-    this.#lastSeq = seq;
-  }
-
   /** The keys of reports removed since the last call; what was open in them is in other ledgers now, or void. */
   takeRemoved(): string[] {
     const removed = [...this.#removed];
@@ -229,8 +239,6 @@ export class Aggregator {
   #remove(key: string, ledger: Ledger): void {
     this.ledgers.delete(key);
     ledger.entries.clear();
-    // A ledger of this report that comes later must not use a number again.
-    this.#lastSeq = Math.max(this.#lastSeq, ledger.pendingSeq);
     if (this.#isJournaled) this.#removed.add(key);
   }
 
@@ -245,51 +253,12 @@ export class Aggregator {
     const identify =
       !isNew || this.#memory.tryReserve(ledger, violation.identity, this.ledgers.values(), timeUs);
     if (!identify) this.unidentifiedTotal++;
-    this.#inheritNotices(ledger, violation);
+    this.#muted.inherit(ledger, violation);
     const entry = ledger.add(occurrence, identify);
     occurrence.countedIn = entry && new EntryRef(this.ledgers, key, ledger, entry);
     this.#onDirty(key, isNewReport ? "new_report" : isNew && identify ? "new_violation" : "counters");
     return true;
   }
-
-  /** A notice that came before the first violation of what it muted says as much as one that comes after it. */
-  #inheritNotices(ledger: Ledger, { namespace, pod, node }: Violation): void {
-    if (this.#muted.size === 0) return;
-    const subjects = pod === "" || namespace === undefined ? [pod] : [pod, ""];
-    for (const subject of subjects) {
-      if (ledger.reach.concerns(subject, node)) continue;
-      const notices = this.#muted.get(mutedKey(namespace, subject, node));
-      if (notices) ledger.addThrottleNotices(notices.count, notices.coverageGaps);
-    }
-  }
-
-  #remember(key: string, coverageGaps: readonly CoverageGap[]): void {
-    const known = this.#muted.get(key);
-    this.#muted.delete(key);
-    this.#muted.set(key, {
-      count: (known?.count ?? 0) + 1,
-      coverageGaps: mergeCoverageGaps(known?.coverageGaps ?? [], coverageGaps),
-    });
-    if (this.#muted.size <= Aggregator.MAX_MUTED) return;
-    const oldest = this.#muted.keys().next().value;
-    if (oldest !== undefined) this.#muted.delete(oldest);
-  }
-}
-
-interface Notices {
-  count: number;
-  coverageGaps: readonly CoverageGap[];
-}
-
-/** KubeArmor mutes for whole seconds from its notice on. */
-function toCoverageGap({ timeUs, intervalSeconds, container, pod, node }: ThrottleNotice): CoverageGap {
-  const seconds = Number.isSafeInteger(intervalSeconds) && intervalSeconds > 0 ? intervalSeconds : 0;
-  return coverageGap("Throttled", timeUs, { toUs: timeUs + seconds * 1_000_000, container, pod, node });
-}
-
-function mutedKey(namespace: string | undefined, pod: string, node: string): string {
-  const subject = pod === "" ? `\u001f${node}` : podKey(namespace, pod, node);
-  return `${namespace ?? ""}\u001f${subject}`;
 }
 
 function moved({ identity: own, tally }: Counted, namespace: string): Counted {

@@ -25,6 +25,7 @@ import { expireEntries } from "./expiry.ts";
 import { EntryMap, MemoryUsage } from "./memory-usage.ts";
 import { note, OpenGaps } from "./open-gaps.ts";
 import { lowest } from "./ranking.ts";
+import { SetNumbers } from "./set-numbers.ts";
 import { addAlert, emptyTally, mergeInto } from "./tally.ts";
 import {
   bothExpired,
@@ -52,6 +53,7 @@ export class Ledger {
   scheduledSeq = 0;
   /** What the journal has not been told; undefined where there is none. */
   readonly log: ChangeLog | undefined;
+  readonly #numbers: SetNumbers;
   /** Names what is pending: the number of the set of counts that the next take puts in flight. Only ever grows. */
   #pendingSeq: number;
   #inFlightSeq = 0;
@@ -67,14 +69,15 @@ export class Ledger {
   #isOver = false;
   readonly #coverageGaps = new OpenGaps();
 
-  /** `log` notes every change, for a journal; `meter` counts what is held; sets are numbered from `firstSeq`, or 1. */
+  /** `log` notes every change, for a journal; `meter` counts what is held; sets are numbered by `numbers`. */
   constructor(
     namespace: string | undefined,
     policyName: string,
-    parts: { log?: ChangeLog | undefined; meter?: MemoryUsage; firstSeq?: number } = {},
+    parts: { log?: ChangeLog | undefined; meter?: MemoryUsage; numbers?: SetNumbers } = {},
   ) {
     this.log = parts.log;
-    this.#pendingSeq = parts.firstSeq ?? 1;
+    this.#numbers = parts.numbers ?? new SetNumbers();
+    this.#pendingSeq = this.#numbers.next();
     this.entries = new EntryMap(parts.meter ?? new MemoryUsage());
     this.reach = new SubjectCounts(namespace);
     this.namespace = namespace;
@@ -117,16 +120,17 @@ export class Ledger {
     return this.#pendingSeq;
   }
 
-  /** Sets up to `seq` stand in the stored report, from before. */
+  /** Records that the stored report holds the sets up to `seq`, of an earlier process. */
   markPersisted(seq: number): void {
     if (seq > 0) this.log?.landed(seq);
     this.advanceSeq(seq);
   }
 
-  /** Sets up to `seq` may have been taken before, by an earlier process. */
+  /** Renumbers what is pending where an earlier process may have used its number. */
   advanceSeq(seq: number): void {
+    this.#numbers.skip(seq);
     if (seq < this.#pendingSeq) return;
-    this.#pendingSeq = seq + 1;
+    this.#pendingSeq = this.#numbers.next();
     // The journal may know what is pending by its old number.
     this.resetLog();
   }
@@ -149,9 +153,8 @@ export class Ledger {
       this.#inFlightEntries.add(entry);
       this.reach.seeTally(counted.identity, counted.tally);
     }
-    for (const { totals, entries } of younger) this.#absorb(totals, entries);
+    for (const { totals, entries } of younger) this.absorb(totals, entries);
     this.#unidentified = this.#countUnidentified();
-    if (younger.length > 0) this.resetLog();
   }
 
   /** What is open, for the journal. */
@@ -198,10 +201,9 @@ export class Ledger {
   addTo(entry: Entry, occurrence: Occurrence): void {
     this.#countInTotals(occurrence);
     const isFirst = entry.pending === undefined;
-    entry.pending ??= emptyTally();
-    addAlert(entry.pending, occurrence);
-    if (isFirst) this.#pendingEntries.add(entry);
+    addAlert((entry.pending ??= emptyTally()), occurrence);
     if (isFirst) this.entries.reweigh(entry);
+    if (isFirst) this.#pendingEntries.add(entry);
     this.log?.note(entry);
   }
 
@@ -277,7 +279,8 @@ export class Ledger {
     this.#coverageGaps.settle(this.#pending);
     this.#inFlight = this.#pending;
     this.#pending = emptyTotals();
-    this.#inFlightSeq = this.#pendingSeq++;
+    this.#inFlightSeq = this.#pendingSeq;
+    this.#pendingSeq = this.#numbers.next();
     this.#touched = false;
     for (const entry of this.#pendingEntries) {
       entry.inFlight = entry.pending;
@@ -367,11 +370,6 @@ export class Ledger {
 
   /** Takes over what a ledger drained; the entries must be keyed for this one. */
   absorb(totals: Totals, entries: Iterable<Counted>): void {
-    this.#absorb(totals, entries);
-    this.resetLog();
-  }
-
-  #absorb(totals: Totals, entries: Iterable<Counted>): void {
     this.#pending = mergeTotals(this.#pending, totals);
     let identified = 0;
     for (const { key, identity, tally } of entries) {
@@ -382,6 +380,7 @@ export class Ledger {
       identified += tally.occurrences;
     }
     this.#unidentified += totals.occurrences - identified;
+    this.resetLog();
   }
 
   #newEntry({ key, identity }: { key: string; identity: Identity }): Entry {

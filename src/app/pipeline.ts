@@ -112,7 +112,7 @@ export class Pipeline implements AlertListener {
         this.writer.note(key, urgency);
         journaling?.wake();
       },
-      journaling !== undefined,
+      journaling,
     );
     journaling?.attach(this.aggregator, (gap) => this.coverage.lasted(gap));
     const context = new ReportContext({

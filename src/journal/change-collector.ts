@@ -12,21 +12,17 @@ import { reportKey } from "../ingest/violation.ts";
 import type { RecoveredReport } from "./journal.ts";
 
 export class ChangeCollector {
-  /** No set of counts has a larger number. */
-  lastSeq: number;
   readonly #unclaimed: ReadonlyMap<string, RecoveredReport>;
   #aggregator: Aggregator | undefined;
   #cursor: Iterator<Ledger> | undefined;
 
   /** `unclaimed`: what an earlier process left and is in no ledger yet. */
-  constructor(lastSeq: number, unclaimed: ReadonlyMap<string, RecoveredReport>) {
-    this.lastSeq = lastSeq;
+  constructor(unclaimed: ReadonlyMap<string, RecoveredReport>) {
     this.#unclaimed = unclaimed;
   }
 
   attach(aggregator: Aggregator): void {
     this.#aggregator = aggregator;
-    aggregator.advanceSeq(this.lastSeq);
   }
 
   /** Gathers about `budget` rows. */
@@ -59,7 +55,6 @@ export class ChangeCollector {
   #drain(ledger: Ledger, budget: number): ReportChange | undefined {
     const change = drainChanges(ledger, budget);
     if (!change) return undefined;
-    this.lastSeq = Math.max(this.lastSeq, ledger.pendingSeq);
     if (!change.isAnew) return change;
     const unclaimed = this.#unclaimed.get(reportKey(change.namespace, change.policyName));
     return unclaimed ? { ...change, layers: [...unclaimed.layers, ...change.layers] } : change;

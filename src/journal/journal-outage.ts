@@ -7,8 +7,11 @@
 import type { Aggregator } from "../aggregate/aggregator.ts";
 import type { Ledger } from "../aggregate/ledger.ts";
 import { reportKey } from "../ingest/violation.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Logger } from "../lib/logger.ts";
 import type { EpochUs } from "../lib/time.ts";
-import type { Recovered } from "./journal.ts";
+import { occurrencesLeft } from "./change-collector.ts";
+import type { Journal } from "./journal.ts";
 
 const KIND = "JournalUnavailable";
 
@@ -42,10 +45,27 @@ export class JournalOutage {
   }
 }
 
-/** Marks the reports of which a journal held something that came to light too late to be continued. */
-export function markLost(aggregator: Aggregator, { reports, readUntilMs }: Recovered, nowMs: number): void {
-  const keys = new Set(reports.map(keyOf));
-  aggregator.addGap(KIND, usOf(readUntilMs || nowMs), usOf(nowMs), (ledger) => keys.has(keyOf(ledger)));
+/**
+ * Marks the reports of which a journal holds counts that were found too late to be continued: those of another process
+ * than `writerId`.
+ */
+export function markLost(
+  aggregator: Aggregator,
+  { recovered }: Journal,
+  writerId: string,
+  { clock, logger }: { clock: Clock; logger: Logger },
+): void {
+  if (!recovered || recovered.writerId === writerId) return;
+  const occurrences = occurrencesLeft(recovered.reports);
+  if (occurrences === 0) return;
+  logger.error({ occurrences }, "journal opened after start, counts in it lost");
+  const nowMs = clock.nowMs();
+  const gap = {
+    kind: KIND,
+    fromUs: usOf(Math.min(recovered.readUntilMs, nowMs)),
+    toUs: usOf(nowMs),
+  } as const;
+  for (const { namespace, policyName } of recovered.reports) aggregator.addGapTo(namespace, policyName, gap);
 }
 
 /** The report's key, as by reportKey. */

@@ -13,7 +13,8 @@ import type { Recovered, RecoveredReport } from "./journal.ts";
 interface LifeRecord {
   writer_id: string;
   read_until_ms: number;
-  last_seq: number;
+  reserved_seq: number;
+  is_complete: number;
 }
 
 interface LayerRecord {
@@ -53,7 +54,8 @@ export function readAll(db: DatabaseSync): Recovered | undefined {
   return {
     writerId: life.writer_id,
     readUntilMs: life.read_until_ms,
-    lastSeq: life.last_seq,
+    reservedSeq: life.reserved_seq,
+    isComplete: life.is_complete === 1,
     reports: readReports(db),
   };
 }

@@ -27,7 +27,7 @@ export class BatchWriter {
 
   constructor(db: DatabaseSync) {
     this.#db = db;
-    this.#life = db.prepare("UPDATE life SET read_until_ms = ?, last_seq = ?");
+    this.#life = db.prepare("UPDATE life SET read_until_ms = ?, reserved_seq = ?, is_complete = ?");
     this.#report = db.prepare("INSERT INTO report (namespace, policy) VALUES (?, ?)");
     this.#layer = db.prepare("INSERT OR REPLACE INTO layer VALUES (?, ?, ?, ?)");
     this.#violation = db.prepare(PUT_VIOLATION);
@@ -52,7 +52,7 @@ export class BatchWriter {
     }
   }
 
-  write({ removed, changes, readUntilMs, lastSeq }: Batch): void {
+  write({ removed, changes, readUntilMs, reservedSeq, isLast }: Batch): void {
     for (const key of removed) {
       const id = this.#reports.get(key);
       if (id === undefined) continue;
@@ -61,7 +61,7 @@ export class BatchWriter {
       this.#reports.delete(key);
     }
     for (const change of changes) this.#change(change);
-    this.#life.run(readUntilMs, lastSeq);
+    this.#life.run(readUntilMs, reservedSeq, isLast ? 1 : 0);
   }
 
   #change({ namespace, policyName, isAnew, persistedSeq, layers }: ReportChange): void {

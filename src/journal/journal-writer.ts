@@ -9,9 +9,10 @@ import type { Aggregator } from "../aggregate/aggregator.ts";
 import type { LayerRow } from "../aggregate/change-log.ts";
 import { hasChanges } from "../aggregate/journal-changes.ts";
 import type { Ledger } from "../aggregate/ledger.ts";
+import { SetNumbers } from "../aggregate/set-numbers.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
-import { ChangeCollector, occurrencesLeft, rowsOf } from "./change-collector.ts";
+import { ChangeCollector, rowsOf } from "./change-collector.ts";
 import { type Batch, type Journal, JournalError, type OpenJournal, type RecoveredReport } from "./journal.ts";
 import { JournalOutage, keyOf, markLost, type PastOutage } from "./journal-outage.ts";
 
@@ -37,6 +38,8 @@ const RETRY_MS = 5000;
 export class Journaling {
   /** Names this writer in the watermark of reports; the same over all lives of one journal. */
   readonly writerId: string;
+  /** Numbers of this process's sets of counts. */
+  readonly numbers: SetNumbers;
   /** Until when an earlier process read alerts, in milliseconds since the epoch; undefined when nobody knows. */
   readonly readUntilMs: number | undefined;
   /** Why counts are not protected now; undefined while they are. */
@@ -49,8 +52,11 @@ export class Journaling {
   readonly #parts: JournalingParts;
   readonly #unclaimed = new Map<string, RecoveredReport>();
   readonly #changes: ChangeCollector;
-  /** Until when alerts were read before a gap that no report tells yet: should this process die, it is the next's. */
-  #untoldMs: number | undefined;
+  /** Whether counts of an earlier process may have been lost with it, of any report. */
+  readonly mayHaveLost: boolean;
+  /** Alerts that were read until then are in the journal or in reports. Milliseconds since the epoch. */
+  #protectedUntilMs: number;
+  /** Whether the gap before this process is in the ledgers, so that `protectedUntilMs` may pass it. */
   #isGapTold = false;
   #journal: Journal | undefined;
   #aggregator: Aggregator | undefined;
@@ -72,12 +78,18 @@ export class Journaling {
     const journal = this.#open();
     const before = journal?.recovered;
     this.writerId = before?.writerId ?? parts.freshWriterId;
-    this.readUntilMs = before?.readUntilMs || undefined;
-    this.#untoldMs = this.readUntilMs;
-    this.#changes = new ChangeCollector(before?.lastSeq ?? 0, this.#unclaimed);
+    this.readUntilMs = before?.readUntilMs;
+    this.mayHaveLost = journal?.lost !== undefined || before?.isComplete === false;
+    this.#protectedUntilMs = this.readUntilMs ?? this.#lastBatchMs;
+    this.#isGapTold = !this.mayHaveLost && before === undefined;
+    this.#changes = new ChangeCollector(this.#unclaimed);
+    this.numbers = new SetNumbers(before?.reservedSeq);
     for (const report of before?.reports ?? []) this.#unclaimed.set(keyOf(report), report);
     if (journal && !before) this.#begin(journal);
-    else this.#journal = journal;
+    else {
+      this.#journal = journal;
+      this.#reserveNumbers();
+    }
   }
 
   /** Begins to take note of what the aggregator holds; before its first ledger. */
@@ -136,6 +148,16 @@ export class Journaling {
     this.#journal = undefined;
   }
 
+  /** Stores that this process draws from a block of its own, before it takes any set. */
+  #reserveNumbers(): void {
+    try {
+      this.#journal?.reserve(this.numbers.reserved);
+    } catch (error) {
+      this.#failed(error);
+      this.numbers.skipRandomBlocks(this.#parts.clock.random());
+    }
+  }
+
   #arm(ms: number): void {
     this.#cancelTimer?.();
     this.#timerMs = ms;
@@ -162,7 +184,7 @@ export class Journaling {
     }
     const journal = this.#open();
     if (!journal) return;
-    this.#tellLeftOver(journal);
+    if (this.#aggregator) markLost(this.#aggregator, journal, this.writerId, this.#parts);
     if (this.#begin(journal)) this.#write(journal, BATCH_ROWS);
   }
 
@@ -183,7 +205,8 @@ export class Journaling {
   /** Makes an empty journal of it, which is then told everything that is open. */
   #begin(journal: Journal): boolean {
     try {
-      journal.begin(this.writerId);
+      const { writerId, numbers } = this;
+      journal.begin({ writerId, readUntilMs: this.#protectedUntilMs, reservedSeq: numbers.reserved });
     } catch (error) {
       journal.close();
       this.#failed(error);
@@ -191,24 +214,9 @@ export class Journaling {
     }
     this.#journal = journal;
     for (const ledger of this.#aggregator?.ledgers.values() ?? []) ledger.resetLog();
-    const left = [...this.#unclaimed.values()];
-    this.#held = {
-      removed: [],
-      changes: left.map((report) => ({ ...report, isAnew: false, persistedSeq: 0 })),
-    };
+    const toChange = (report: RecoveredReport) => ({ ...report, isAnew: false, persistedSeq: 0 });
+    this.#held = { removed: [], changes: [...this.#unclaimed.values()].map(toChange) };
     return true;
-  }
-
-  /** Another journal than the one this process has kept so far: what is in it came too late to be continued. */
-  #tellLeftOver({ recovered }: Journal): void {
-    if (!recovered || recovered.writerId === this.writerId) return;
-    const occurrences = occurrencesLeft(recovered.reports);
-    if (occurrences === 0) return;
-    this.#parts.logger.error(
-      { occurrences },
-      "journal could be opened only after the start: occurrences in it that no report holds are lost",
-    );
-    if (this.#aggregator) markLost(this.#aggregator, recovered, this.#parts.clock.nowMs());
   }
 
   /** Writes what has changed; returns whether nothing is left. */
@@ -219,16 +227,17 @@ export class Journaling {
     const { changes, isAll } = this.#changes.collect(removed.length > 0 ? Number.POSITIVE_INFINITY : budget);
     const isQuiet = removed.length === 0 && changes.length === 0;
     if (isQuiet && this.problem === undefined && this.ageMs < HEARTBEAT_MS) return true;
-    const isDone = this.#send(journal, { removed, changes }) && isAll;
-    if (isDone && this.#isGapTold) this.#untoldMs = undefined;
-    return isDone;
+    return this.#send(journal, { removed, changes }, isAll, budget === Number.POSITIVE_INFINITY) && isAll;
   }
 
-  #send(journal: Journal, held: Pick<Batch, "removed" | "changes">): boolean {
+  /** `isAll`: with this batch the journal holds everything that was counted until now. */
+  #send(journal: Journal, held: Pick<Batch, "removed" | "changes">, isAll = false, isLast = false): boolean {
     this.#held = held;
     const nowMs = this.#parts.clock.nowMs();
+    const readUntilMs = isAll && this.#isGapTold ? nowMs : this.#protectedUntilMs;
     try {
-      journal.write({ ...held, ...this.#head(nowMs) });
+      journal.write({ ...held, readUntilMs, reservedSeq: this.numbers.reserved, isLast });
+      this.#protectedUntilMs = readUntilMs;
     } catch (error) {
       this.#failed(error);
       return false;
@@ -241,16 +250,13 @@ export class Journaling {
     return true;
   }
 
-  #head(nowMs: number): Pick<Batch, "readUntilMs" | "lastSeq"> {
-    return { readUntilMs: this.#untoldMs ?? nowMs, lastSeq: this.#changes.lastSeq };
-  }
-
   /** Where there is no room, what stands in reports by now is forgotten first. */
   #writeLanded(journal: Journal): boolean {
     const changes = this.#changes.collectPersisted();
     const held = this.#held ?? { removed: [], changes: [] };
     try {
-      journal.write({ removed: [], changes, ...this.#head(this.#parts.clock.nowMs()) });
+      const readUntilMs = this.#protectedUntilMs;
+      journal.write({ removed: [], changes, readUntilMs, reservedSeq: this.numbers.reserved, isLast: false });
       return true;
     } catch (error) {
       this.#held = { removed: held.removed, changes: [...changes, ...held.changes] };

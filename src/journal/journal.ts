@@ -36,8 +36,10 @@ export interface Batch {
   changes: readonly ReportChange[];
   /** Alerts were read until then, in milliseconds since the epoch. */
   readUntilMs: number;
-  /** No set of counts has a larger number. */
-  lastSeq: number;
+  /** No set of counts that this process has taken, or takes before the next batch, has a larger number. */
+  reservedSeq: number;
+  /** The process ends in order: everything that it counted is in this batch, in those before it or in reports. */
+  isLast: boolean;
 }
 
 /** The open sets of one report, oldest first. */
@@ -51,9 +53,11 @@ export interface RecoveredReport {
 export interface Recovered {
   /** Of whoever wrote this journal: the name under which its sets stand in reports. */
   writerId: string;
-  /** As in the last batch; 0 when there was none. */
+  /** Alerts that were read until then are in the journal or in reports. Milliseconds since the epoch. */
   readUntilMs: number;
-  lastSeq: number;
+  reservedSeq: number;
+  /** The process has ended in order; otherwise counts may have been lost with it. */
+  isComplete: boolean;
   reports: RecoveredReport[];
 }
 
@@ -66,7 +70,9 @@ export interface Journal {
   /** Bytes on the volume. */
   readonly bytes: number;
   /** Forgets everything and belongs to `writerId` from now on. Throws JournalError. */
-  begin(writerId: string): void;
+  begin(life: Pick<Recovered, "writerId" | "readUntilMs" | "reservedSeq">): void;
+  /** Reserves the numbers of sets up to `seq` for a process that continues the journal. Throws JournalError. */
+  reserve(seq: number): void;
   /** Throws JournalError. */
   write(batch: Batch): void;
   close(): void;

@@ -18,12 +18,13 @@ export interface SqliteOptions {
   maxBytes: number;
 }
 
-const VERSION = 1;
+const VERSION = 2;
 const PAGE_BYTES = 4096;
 
 const SCHEMA = `
 CREATE TABLE IF NOT EXISTS life (one INTEGER PRIMARY KEY CHECK (one = 1), writer_id TEXT NOT NULL,
-  read_until_ms REAL NOT NULL, last_seq INTEGER NOT NULL);
+  read_until_ms REAL NOT NULL, reserved_seq INTEGER NOT NULL,
+  is_complete INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS report (id INTEGER PRIMARY KEY, namespace TEXT, policy TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS layer (report INTEGER, seq INTEGER, totals TEXT NOT NULL, policy TEXT NOT NULL,
   PRIMARY KEY (report, seq)) WITHOUT ROWID;
@@ -86,14 +87,24 @@ class SqliteJournal implements Journal {
     return size("") + size("-wal");
   }
 
-  begin(writerId: string): void {
+  begin({
+    writerId,
+    readUntilMs,
+    reservedSeq,
+  }: Pick<Recovered, "writerId" | "readUntilMs" | "reservedSeq">): void {
     this.#guard(() => {
       this.#transaction(() => {
         this.#db.exec("DELETE FROM report; DELETE FROM layer; DELETE FROM violation; DELETE FROM pod");
-        this.#db.prepare("INSERT OR REPLACE INTO life VALUES (1, ?, 0, 0)").run(writerId);
+        this.#db
+          .prepare("INSERT OR REPLACE INTO life VALUES (1, ?, ?, ?, 0)")
+          .run(writerId, readUntilMs, reservedSeq);
       });
       this.#writer = new BatchWriter(this.#db);
     });
+  }
+
+  reserve(seq: number): void {
+    this.#guard(() => this.#db.prepare("UPDATE life SET reserved_seq = ?, is_complete = 0").run(seq));
   }
 
   write(batch: Batch): void {
@@ -149,6 +160,7 @@ function prepare(db: DatabaseSync, maxBytes: number, path: string): void {
     const message = `${path} was written by a newer version of this program (format ${version}): delete it or update`;
     throw new JournalError("newer", message);
   }
+  if (version !== 0 && version < VERSION) throw new BrokenFile(`format ${version} is not read any more`);
   db.exec(
     `PRAGMA max_page_count = ${Math.floor(maxBytes / PAGE_BYTES)}; PRAGMA journal_size_limit = ${2 ** 22}`,
   );

@@ -6,6 +6,7 @@
 // is not certain that this replica has read whatever the one before it had not written, every report says so.
 
 import type { Aggregator } from "../aggregate/aggregator.ts";
+import type { EarlyGap } from "../aggregate/early-gaps.ts";
 import type { Ledger } from "../aggregate/ledger.ts";
 import { type Gap, type StreamCoverage, toUs } from "../aggregate/stream-coverage.ts";
 import type { Report } from "../api/v1alpha1.ts";
@@ -200,10 +201,12 @@ export class LeaderTakeover {
     const fromMs = previous?.persistedUntilMs;
     const isCaughtUp = this.isCaughtUpWith(fromMs);
     if (isCaughtUp) coverage.continueFrom(newestStart(stored));
-    else if (stored.length > 0 || journaling?.unclaimed.length) {
+    else if (stored.length > 0 || journaling?.mayHaveLost) {
       const lastMs = fromMs || journaling?.readUntilMs || lastSeenMs(stored);
       this.#gap = coverage.notRunningSince(lastMs || nowMs);
       onGap(this.#gap);
+      // Counts of a report that was never written may have been lost with the earlier process.
+      if (journaling?.mayHaveLost) this.#parts.aggregator.addGapToLaterReports(toGapUs(this.#gap));
     }
     this.#handover = { kind: "Handover", fromMs: Math.min(fromMs ?? nowMs, nowMs), toMs: nowMs };
     for (const report of stored) this.#adopt(report.metadata.namespace, report.policy.name, report);
@@ -240,7 +243,8 @@ export class LeaderTakeover {
 
   #addGap(namespace: string | undefined, policyName: string, { kind, fromMs, toMs }: Gap): void {
     const ledger = this.#parts.aggregator.ledger(namespace, policyName);
-    ledger.addGap(kind, toUs(fromMs), toMs === undefined ? undefined : toUs(toMs));
+    const gap = toGapUs({ kind, fromMs, toMs });
+    ledger.addGap(kind, gap.fromUs, gap.toUs);
     this.#parts.writer().note(reportKey(namespace, policyName), "coverage");
   }
 
@@ -263,6 +267,10 @@ export class LeaderTakeover {
     this.#isHandoverCounted = true;
     this.#addGap(namespace, policyName, this.#handover);
   }
+}
+
+function toGapUs({ kind, fromMs, toMs }: Gap): EarlyGap {
+  return { kind, fromUs: toUs(fromMs), toUs: toMs === undefined ? undefined : toUs(toMs) };
 }
 
 /** Since when all of these have been kept without a gap. */

@@ -36,6 +36,8 @@ export class ReportedUntil {
     const stored = this.#violation(violation.key);
     // What is not listed was never counted, unless the list is cut.
     if (stored === undefined) return this.#report.omitted === undefined ? NEVER : this.lastUs;
+    // It was counted before it entered the list, at times that only the summary bounds.
+    if (stored.lowerBound) return this.lastUs;
     return this.#untilOfPod(stored, violation, violation.podKey);
   }
 
@@ -46,6 +48,7 @@ export class ReportedUntil {
   untilMoved(violation: Violation): EpochUs {
     const { identity, namespace = "", pod, node } = violation;
     const stored = this.#violation(identityKey({ ...identity, namespace }));
+    if (stored?.lowerBound) return this.lastUs;
     return stored === undefined ? NEVER : this.#untilOfPod(stored, violation, podKey(undefined, pod, node));
   }
 

@@ -38,7 +38,11 @@ function faulty(name: string): () => Journal {
       recovered: journal.recovered,
       lost: journal.lost,
       bytes: journal.bytes,
-      begin: (id) => journal.begin(id),
+      begin: (life) => journal.begin(life),
+      reserve: (seq) => {
+        fail();
+        journal.reserve(seq);
+      },
       write: (batch) => {
         fail();
         journal.write(batch);

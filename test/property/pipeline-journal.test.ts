@@ -7,22 +7,29 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { FAULTS, type Fault, KILLS } from "../support/fault-sink.ts";
-import { runs } from "../support/gen.ts";
-import { problemsOfLives, runLives } from "./journal-lives.ts";
+import { PACE, runs } from "../support/gen.ts";
+import { type LivesOptions, problemsOfLives, runLives } from "./journal-lives.ts";
 
-describe("killed once", () => {
+const SETTINGS: readonly (readonly [string, LivesOptions])[] = [
+  ["the default settings", {}],
+  ["a journal that is slower than the first write", { batchIntervalMs: 1000 }],
+  ["no delay of the first write", { options: { pace: { ...PACE, firstWriteDelayMs: 0 } } }],
+];
+
+describe.each(SETTINGS)("killed once, with %s", (name, options) => {
   it.each(KILLS)("%s, at every call", async (how) => {
     let recovered = 0;
     let n = 1;
     for (; ; n++) {
-      const outcome = await runLives([{ kill: n, how }]);
+      const outcome = await runLives([{ kill: n, how }], options);
       if (outcome.kills === 0) break;
       expect(problemsOfLives(outcome), `${how} at call ${n}`).toEqual([]);
       recovered += outcome.recovered;
     }
     expect(n).toBeGreaterThan(10);
     // Proof that the journal had something to give back.
-    expect(recovered).toBeGreaterThan(how === "killed_after" ? 0 : 10);
+    const isProtected = name === "the default settings";
+    expect(recovered).toBeGreaterThan(how === "killed_after" || !isProtected ? 0 : 10);
   });
 });
 

@@ -8,7 +8,7 @@ import { MANAGED_BY_LABEL, WATERMARK_ANNOTATION } from "../../src/api/names.ts";
 import type { Report } from "../../src/api/v1alpha1.ts";
 import { Pipeline, type PipelineOptions } from "../../src/app/pipeline.ts";
 import type { EventUpdate, Regarding } from "../../src/events/event-recorder.ts";
-import type { OpenJournal } from "../../src/journal/journal.ts";
+import type { Batch, Journal, OpenJournal } from "../../src/journal/journal.ts";
 import { Journaling } from "../../src/journal/journal-writer.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import { FakeClock } from "../support/fake-clock.ts";
@@ -25,6 +25,8 @@ export class Simulation {
   readonly pipeline: Pipeline;
   readonly journaling: Journaling | undefined;
   readonly occurrences: EventUpdate[] = [];
+  /** Alerts that had been counted when the journal took its newest batch. */
+  countedInJournal = 0;
   /** What was still unwritten when nothing had happened for a long time; only runScript finds out. */
   unwrittenWhenQuiet = 0;
   /** What each write came to, and when. */
@@ -34,6 +36,8 @@ export class Simulation {
     parts: {
       faults?: ReadonlyMap<number, Fault | Kill>;
       journal?: OpenJournal;
+      /** Default 50. */
+      batchIntervalMs?: number;
       /** Of a journal that begins; default `writer-j`. */
       journalId?: string;
       store?: MemorySink;
@@ -45,11 +49,12 @@ export class Simulation {
     this.clock = parts.clock ?? new FakeClock(START_MS);
     this.store = parts.store ?? new MemorySink();
     this.sink = new FaultSink(this.store, parts.faults ?? new Map());
+    const open = parts.journal;
     this.journaling =
-      parts.journal &&
+      open &&
       new Journaling({
-        open: parts.journal,
-        batchIntervalMs: 50,
+        open: () => this.#watched(open()),
+        batchIntervalMs: parts.batchIntervalMs ?? 50,
         freshWriterId: parts.journalId ?? "writer-j",
         clock: this.clock,
         logger: silentLogger,
@@ -63,6 +68,31 @@ export class Simulation {
       logger: silentLogger,
       onWriteResult: (kind) => this.results.push({ kind, atMs: this.clock.nowMs() - START_MS }),
     });
+  }
+
+  /** Notes what a batch protects. A killed process writes no batch any more. */
+  #watched(journal: Journal): Journal {
+    const write = (batch: Batch): void => {
+      if (this.sink.killed) return;
+      journal.write(batch);
+      this.countedInJournal = this.pipeline.counters.counted;
+    };
+    return {
+      recovered: journal.recovered,
+      lost: journal.lost,
+      get bytes() {
+        return journal.bytes;
+      },
+      begin: (life) => journal.begin(life),
+      reserve: (seq) => journal.reserve(seq),
+      write,
+      close: () => journal.close(),
+    };
+  }
+
+  /** Alerts of a killed process that only its memory held. */
+  get unprotected(): number {
+    return this.sink.killed ? this.pipeline.counters.counted - this.countedInJournal : 0;
   }
 
   /** Lists, connects and begins to write. */

@@ -164,6 +164,12 @@ export function runs(numRuns: number): { numRuns: number; seed?: number } {
   return { numRuns, ...(seed === undefined ? {} : { seed: Number(seed) }) };
 }
 
+/** Seeds of a simulation: 1 to `count`. `SEED=n` begins with another, `RUNS=n` runs more of them. */
+export function seeds(count: number): number[] {
+  const first = Number(process.env["SEED"] ?? 1);
+  return Array.from({ length: Number(process.env["RUNS"] ?? count) }, (_, i) => first + i);
+}
+
 /** Lets a failed property print only what the alert holds. */
 function brief(alert: Alert): Alert {
   const print = () => {

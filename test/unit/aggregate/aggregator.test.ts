@@ -4,6 +4,7 @@
 import { describe, expect, it } from "vitest";
 import { Aggregator, type Urgency } from "../../../src/aggregate/aggregator.ts";
 import { Distinct } from "../../../src/aggregate/distinct.ts";
+import { MutedSubjects } from "../../../src/aggregate/muted-subjects.ts";
 import { reportKey } from "../../../src/ingest/violation.ts";
 import { alert, hostAlert, MEMORY, START_US, throttleNotice, violation } from "../../support/gen.ts";
 import { add, newAggregator, reportsOf } from "../ingest/fold-alerts.ts";
@@ -169,7 +170,7 @@ describe("a notice", () => {
 
   it("is remembered for so many pods at most, and the oldest is forgotten", () => {
     const aggregator = newAggregator();
-    for (let i = 0; i <= Aggregator.MAX_MUTED; i++) add(aggregator, throttleNotice({ PodName: `p-${i}` }));
+    for (let i = 0; i <= MutedSubjects.MAX; i++) add(aggregator, throttleNotice({ PodName: `p-${i}` }));
     add(aggregator, alert({ PodName: "p-0" }));
     add(aggregator, alert({ PodName: "p-1", PolicyName: "other" }));
     expect(reportsOf(aggregator).map(({ coverage }) => coverage.throttleNotices)).toEqual([0, 1]);

@@ -52,5 +52,5 @@ export function change(layers: LayerRow[], mods: Partial<ReportChange> = {}): Re
 }
 
 export function batch(changes: ReportChange[], mods: Partial<Batch> = {}): Batch {
-  return { removed: [], changes, readUntilMs: 1000, lastSeq: 9, ...mods };
+  return { removed: [], changes, readUntilMs: 1000, reservedSeq: 9, isLast: false, ...mods };
 }

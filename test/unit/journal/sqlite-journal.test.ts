@@ -36,7 +36,7 @@ function open(maxBytes = 2 ** 24): Journal {
 
 function begun(): Journal {
   const journal = open();
-  journal.begin("w");
+  journal.begin({ writerId: "w", readUntilMs: 0, reservedSeq: 0 });
   return journal;
 }
 
@@ -79,7 +79,8 @@ describe("what a journal took", () => {
     expect(reopened(journal)).toEqual({
       writerId: "w",
       readUntilMs: 1000,
-      lastSeq: 9,
+      reservedSeq: 9,
+      isComplete: false,
       reports: [
         { namespace: "shop", policyName: "p", layers: [first, second] },
         { namespace: undefined, policyName: "h", layers: [layerRow(1, violationRow("/etc/shadow"))] },
@@ -134,8 +135,14 @@ describe("what a journal took", () => {
   it("is forgotten when it begins anew", () => {
     const journal = begun();
     journal.write(batch([change([layerRow(4, violationRow("/a"))])]));
-    journal.begin("other");
-    expect(reopened(journal)).toEqual({ writerId: "other", readUntilMs: 0, lastSeq: 0, reports: [] });
+    journal.begin({ writerId: "other", readUntilMs: 5, reservedSeq: 7 });
+    expect(reopened(journal)).toEqual({
+      writerId: "other",
+      readUntilMs: 5,
+      reservedSeq: 7,
+      isComplete: false,
+      reports: [],
+    });
   });
 
   it("survives the process that is killed, up to the last batch, and no part of one that is under way", async () => {
@@ -143,7 +150,7 @@ describe("what a journal took", () => {
       const { sqliteJournal } = await import(${JSON.stringify(join(import.meta.dirname, "../../../src/journal/sqlite-journal.ts"))});
       const { batch, change, layerRow, violationRow } = await import(${JSON.stringify(join(import.meta.dirname, "rows.ts"))});
       const journal = sqliteJournal({ path: ${JSON.stringify(path)}, maxBytes: 2 ** 26 })();
-      journal.begin("w");
+      journal.begin({ writerId: "w", readUntilMs: 0, reservedSeq: 0 });
       for (let n = 1; ; n++) {
         const rows = Array.from({ length: 50 }, (_, i) => violationRow("/" + i, { occurrences: n }));
         journal.write(batch([change([layerRow(1, ...rows)])], { readUntilMs: n }));
@@ -189,7 +196,7 @@ describe("a journal that can't be used", () => {
 
   it("is full at its bound: the batch is not taken, what is in it stays, and there is room again once sets landed", () => {
     const journal = open(2 ** 20);
-    journal.begin("w");
+    journal.begin({ writerId: "w", readUntilMs: 0, reservedSeq: 0 });
     journal.write(large(200));
     expect(faultOf(() => journal.write(large(400)))).toBe(
       "full: no room for DIR/journal.db: make the volume or journal.maxBytes larger",
@@ -212,11 +219,11 @@ describe("a journal that can't be used", () => {
 
   it("was written by a newer version, and is left as it is", () => {
     const db = new DatabaseSync(path);
-    db.exec("CREATE TABLE future (x); PRAGMA user_version = 2");
+    db.exec("CREATE TABLE future (x); PRAGMA user_version = 3");
     db.close();
     const before = readFileSync(path);
     expect(faultOf(open)).toBe(
-      "newer: DIR/journal.db was written by a newer version of this program (format 2): delete it or update",
+      "newer: DIR/journal.db was written by a newer version of this program (format 3): delete it or update",
     );
     expect(readFileSync(path).subarray(100).equals(before.subarray(100))).toBe(true);
   });
@@ -254,7 +261,7 @@ describe("a broken file", () => {
     expect(journal.recovered).toBeUndefined();
     expect(journal.lost).toContain("put aside");
     expect(existsSync(`${path}.broken`)).toBe(true);
-    journal.begin("w");
+    journal.begin({ writerId: "w", readUntilMs: 0, reservedSeq: 0 });
     journal.write(batch([change([layerRow(4, violationRow("/a"))])]));
     expect(reopened(journal)?.reports).toHaveLength(1);
   });

@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Several lives of two replicas over one store, from one seed: leaders are killed, standbys take over, answers get lost,
+// writes arrive late, violations are evicted.
+
+import { copyFileSync, existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Alert } from "../../src/api/alert.ts";
+import type { Report } from "../../src/api/v1alpha1.ts";
+import { Pipeline, type PipelineOptions } from "../../src/app/pipeline.ts";
+import { Journaling } from "../../src/journal/journal-writer.ts";
+import { sqliteJournal } from "../../src/journal/sqlite-journal.ts";
+import type { PreviousLeader } from "../../src/leadership/leader-takeover.ts";
+import type { Clock } from "../../src/lib/clock.ts";
+import { silentLogger } from "../../src/lib/logger.ts";
+import type { ReportSink, WriteResult } from "../../src/sinks/report-sink.ts";
+import { alert, at, hostAlert, pipelineOptions, START_MS } from "../support/gen.ts";
+import { MemorySink } from "../support/memory-sink.ts";
+import { backwards } from "./pipeline-simulation.ts";
+import { World } from "./world.ts";
+
+const SIGNAL = new AbortController().signal;
+const RENEWAL_MS = 2000;
+const QUIET_MS = 10 * 60_000;
+
+export interface ChaosOptions extends Pick<PipelineOptions, "limits" | "memory"> {
+  /** Share of the writes whose answer is an error, whether or not they reach the store. */
+  faults: number;
+  /** Share of the replicas with a journal. */
+  journals: number;
+  /** Files that the alerts are about. */
+  files: number;
+  seconds: number;
+  /** Alerts that a standby holds at most. */
+  maxAlerts: number;
+}
+
+const never = () => new Promise<never>(() => {});
+
+/** One process. After its death no timer, answer or batch of it happens any more. */
+class Life {
+  isAlive = true;
+  isLeader = false;
+  readonly pipeline: Pipeline;
+  readonly journaling: Journaling | undefined;
+  /** How late its alerts are. */
+  readonly lagMs: number;
+  readonly #world: World;
+  readonly #store: MemorySink;
+  readonly #faults: number;
+
+  constructor(
+    world: World,
+    store: MemorySink,
+    name: string,
+    path: string | undefined,
+    options: ChaosOptions,
+  ) {
+    this.#world = world;
+    this.#store = store;
+    this.#faults = options.faults;
+    this.lagMs = world.below(300);
+    const clock = this.#clock();
+    this.journaling =
+      path === undefined
+        ? undefined
+        : new Journaling({
+            open: sqliteJournal({ path, maxBytes: 2 ** 24 }),
+            batchIntervalMs: 50,
+            freshWriterId: name,
+            clock,
+            logger: silentLogger,
+          });
+    const { limits, memory, maxAlerts } = options;
+    const pace = { firstWriteDelayMs: 200, minIntervalMs: 2000, maxIntervalMs: 8000 };
+    const standby = {
+      maxAlerts,
+      maxCells: 1000,
+      maxPodsPerViolation: limits.maxPodsPerViolation,
+      seamMs: 10_000,
+    };
+    this.pipeline = new Pipeline(pipelineOptions({ pace, writerId: name, limits, memory, standby }), {
+      journaling: this.journaling,
+      sink: this.#sink(),
+      events: { record() {} },
+      clock,
+      logger: silentLogger,
+    });
+    this.#follow();
+    this.pipeline.onConnected();
+  }
+
+  #clock(): Clock {
+    const world = this.#world;
+    return {
+      nowMs: () => world.nowMs,
+      monotonicMs: () => world.nowMs,
+      random: () => world.random(),
+      turn: () => Promise.resolve(),
+      after: (ms, run) => world.after(ms, () => this.isAlive && run()),
+      sleep: (ms, signal) =>
+        new Promise((resolve) => {
+          const end = () => this.isAlive && resolve();
+          if (signal?.aborted) return resolve();
+          world.after(ms, end);
+          signal?.addEventListener("abort", end, { once: true });
+        }),
+    };
+  }
+
+  #sink(): ReportSink {
+    const store = this.#store;
+    return {
+      list: (signal) => store.list(signal),
+      read: async (ref, signal) => {
+        const result = await store.read(ref, signal);
+        return this.isAlive ? result : await never();
+      },
+      remove: async (ref, version, signal) =>
+        this.isLeader
+          ? await store.remove(ref, version, signal)
+          : { kind: "retry", message: "not the leader" },
+      write: async (report, signal) =>
+        this.isLeader ? await this.#write(report, signal) : { kind: "retry", message: "not the leader" },
+    };
+  }
+
+  async #write(sent: Report, signal: AbortSignal): Promise<WriteResult> {
+    const world = this.#world;
+    const store = this.#store;
+    const report = structuredClone(sent);
+    if (world.random() < this.#faults) return await this.#fail(report, signal);
+    // Takes a moment, in which the process may die: before or after the store has the report.
+    const isStoredFirst = world.random() < 0.5;
+    if (!isStoredFirst) await world.sleep(world.below(40));
+    const result = await store.write(report, signal);
+    if (isStoredFirst) await world.sleep(5);
+    return this.isAlive ? result : await never();
+  }
+
+  async #fail(report: Report, signal: AbortSignal): Promise<WriteResult> {
+    const world = this.#world;
+    const how = world.below(5);
+    if (how === 0 || how === 2) await this.#store.write(report, signal);
+    if (how === 3) world.after(world.below(20_000), () => void this.#store.write(report, SIGNAL));
+    return { kind: how === 2 || how === 4 ? "retry" : "unknown", message: "injected" };
+  }
+
+  #follow(): void {
+    const observer = this.pipeline.observer;
+    if (!observer) throw new Error("a replica follows the leader");
+    for (const report of this.#store.reports) observer.onStored(report, "listed");
+    observer.onListed("PolicyViolationReport");
+    observer.onListed("ClusterPolicyViolationReport");
+    const lagMs = this.#world.below(200);
+    const later = (run: () => void) => {
+      this.#world.after(lagMs, () => this.isAlive && !this.isLeader && run());
+    };
+    this.#store.observers.add({
+      onStored: (report, how) => later(() => observer.onStored(report, how)),
+      onListed() {},
+      onRemoved: (report) => later(() => observer.onRemoved(report)),
+    });
+  }
+}
+
+interface SentTo {
+  alerts: number;
+  violations: Set<string>;
+}
+
+class Chaos {
+  readonly #world: World;
+  readonly #store = new MemorySink();
+  readonly #options: ChaosOptions;
+  readonly #dir: string;
+  readonly #isJournaled: readonly boolean[];
+  readonly #lives: [Life | undefined, Life | undefined] = [undefined, undefined];
+  readonly #starts: [number, number] = [0, 0];
+  readonly #sent = new Map<string, SentTo>();
+  readonly #problems: string[] = [];
+  #leader: 0 | 1 | undefined;
+  /** As the Lease says. */
+  #persistedUntilMs: number | undefined;
+  #alerts = 0;
+
+  constructor(seed: number, options: ChaosOptions, dir: string) {
+    this.#world = new World(seed);
+    this.#options = options;
+    this.#dir = dir;
+    this.#isJournaled = [this.#world.random() < options.journals, this.#world.random() < options.journals];
+  }
+
+  async run(): Promise<string[]> {
+    const world = this.#world;
+    this.#start(0);
+    this.#start(1);
+    this.#renew();
+    await this.#lead(0, undefined);
+    await world.advance(8000);
+    const endMs = world.nowMs + this.#options.seconds * 1000;
+    let killMs = world.nowMs + 10_000 + world.below(20_000);
+    while (world.nowMs < endMs) {
+      this.#send(world.random() < 0.1 ? world.below(30) : world.below(3));
+      await world.advance(50 + world.below(400));
+      if (world.nowMs < killMs || this.#leader === undefined || !this.#lives[other(this.#leader)]?.isAlive)
+        continue;
+      await this.#kill(this.#leader);
+      killMs = world.nowMs + 25_000 + world.below(40_000);
+    }
+    await world.advance(QUIET_MS);
+    for (const life of this.#lives) {
+      if (!life) continue;
+      life.isAlive = false;
+      life.journaling?.close();
+    }
+    return [...this.#problems, ...this.#check()];
+  }
+
+  #start(replica: 0 | 1): void {
+    const file = (life: number) => join(this.#dir, `${replica}-${life}.db`);
+    const before = file(this.#starts[replica]++);
+    const path = file(this.#starts[replica]);
+    for (const part of ["", "-wal"]) if (existsSync(before + part)) copyFileSync(before + part, path + part);
+    const name = `r${replica}-${this.#starts[replica]}`;
+    const journal = this.#isJournaled[replica] ? path : undefined;
+    this.#lives[replica] = new Life(this.#world, this.#store, name, journal, this.#options);
+  }
+
+  /** The leader renews its Lease, which says until when its counts are in reports. */
+  #renew(): void {
+    const leader = this.#leader === undefined ? undefined : this.#lives[this.#leader];
+    if (leader?.isAlive && leader.isLeader) this.#persistedUntilMs = leader.pipeline.persistedUntilMs;
+    for (const life of this.#lives) {
+      if (life?.isAlive && !life.isLeader) life.pipeline.onLeaderTold(this.#persistedUntilMs);
+    }
+    this.#world.after(RENEWAL_MS, () => this.#renew());
+  }
+
+  async #lead(replica: 0 | 1, previous: PreviousLeader | undefined): Promise<void> {
+    const life = this.#lives[replica] as Life;
+    this.#leader = replica;
+    life.isLeader = true;
+    let isLoaded = false;
+    void life.pipeline.load(SIGNAL, previous).then(() => {
+      isLoaded = true;
+    });
+    for (let i = 0; !isLoaded && i < 4000; i++) await this.#world.advance(50);
+    if (!isLoaded) this.#problems.push("load does not end");
+    life.pipeline.writer.start();
+  }
+
+  async #kill(replica: 0 | 1): Promise<void> {
+    const world = this.#world;
+    const life = this.#lives[replica] as Life;
+    life.isAlive = false;
+    life.isLeader = false;
+    this.#leader = undefined;
+    const previous = { persistedUntilMs: this.#persistedUntilMs };
+    const untilMs = world.nowMs + 1000 + world.below(15_000);
+    while (world.nowMs < untilMs) {
+      this.#send(world.below(3));
+      await world.advance(200);
+    }
+    await this.#lead(other(replica), previous);
+    world.after(world.below(20_000), () => this.#start(replica));
+  }
+
+  #send(count: number): void {
+    for (let i = 0; i < count; i++) {
+      const made = this.#make();
+      for (const life of this.#lives) {
+        if (life?.isAlive)
+          this.#world.after(life.lagMs, () => life.isAlive && life.pipeline.onAlert(made, 0));
+      }
+    }
+  }
+
+  #make(): Alert {
+    const world = this.#world;
+    const policy = `p${1 + world.below(3)}`;
+    const fields: Partial<Alert> = {
+      UpdatedTime: at(world.nowMs - START_MS + (this.#alerts % 1000) / 1000),
+      HostPID: ++this.#alerts,
+      PolicyName: policy,
+      Resource: `/f${world.below(this.#options.files)}x`,
+      Operation: "File",
+      Source: "/bin/sh",
+      Result: world.random() < 0.5 ? "Passed" : "Permission denied",
+    };
+    const container = {
+      PodName: `web-${world.below(4)}`,
+      OwnerName: `w${world.below(2)}`,
+      ContainerID: `c${world.below(4)}`,
+    };
+    const made = world.random() < 0.15 ? hostAlert(fields) : alert(fields, container);
+    const key = `${made.NamespaceName}/${policy}`;
+    const sent = this.#sent.get(key) ?? { alerts: 0, violations: new Set<string>() };
+    sent.alerts++;
+    sent.violations.add([made.OwnerName, made.Resource, made.Result].join());
+    this.#sent.set(key, sent);
+    return made;
+  }
+
+  /** Returns everything that is wrong in the reports. */
+  #check(): string[] {
+    const problems: string[] = [];
+    for (const [key, { alerts, violations }] of this.#sent) {
+      const report = this.#store.get(key);
+      if (!report) {
+        problems.push(`${key}: ${alerts} sent, no report`);
+        continue;
+      }
+      const { summary, coverage } = report;
+      const counts = `${key}: ${summary.occurrences} reported, ${alerts} sent`;
+      if (summary.occurrences > alerts) problems.push(`${counts}: twice`);
+      if (summary.occurrences < alerts && !coverage.lowerBound) problems.push(`${counts}: not marked`);
+      const withoutDetails = coverage.withoutDetails ?? 0;
+      if (withoutDetails > summary.occurrences) problems.push(`${counts}: ${withoutDetails} without details`);
+      if (summary.violations > violations.size) {
+        problems.push(`${key}: ${summary.violations} violations reported, ${violations.size} sent`);
+      }
+      for (const { to, kind } of coverage.recent ?? [])
+        if (to === undefined) problems.push(`${key}: ${kind} is open`);
+    }
+    // What was evicted begins again.
+    const isEvicted = (problem: string) =>
+      this.#options.files >= 20 && /[0-9a-f]{16} went back/.test(problem);
+    return [...problems, ...backwards(this.#store.history).filter((problem) => !isEvicted(problem))];
+  }
+}
+
+/** Runs the lives that follow from a seed; returns everything that is wrong afterwards. */
+export async function runReplicas(seed: number, options: ChaosOptions): Promise<string[]> {
+  const dir = mkdtempSync(join(tmpdir(), "pvo-replicas-"));
+  try {
+    return await new Chaos(seed, options, dir).run();
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+function other(replica: 0 | 1): 0 | 1 {
+  return replica === 0 ? 1 : 0;
+}

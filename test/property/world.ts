@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Time and chance that several simulated processes share.
+
+import { START_MS } from "../support/gen.ts";
+
+interface Timer {
+  atMs: number;
+  order: number;
+  run: () => void;
+}
+
+/** Time and chance of one run. */
+export class World {
+  nowMs = START_MS;
+  readonly #timers = new Set<Timer>();
+  #order = 0;
+  #seed: number;
+
+  constructor(seed: number) {
+    this.#seed = seed;
+  }
+
+  /** Returns a number in [0, 1): mulberry32. */
+  random(): number {
+    this.#seed = (this.#seed + 0x6d2b79f5) | 0;
+    let t = Math.imul(this.#seed ^ (this.#seed >>> 15), 1 | this.#seed);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  }
+
+  below(n: number): number {
+    return Math.floor(this.random() * n);
+  }
+
+  after(ms: number, run: () => void): () => void {
+    const timer = { atMs: this.nowMs + Math.max(0, ms), order: this.#order++, run };
+    this.#timers.add(timer);
+    return () => this.#timers.delete(timer);
+  }
+
+  sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => this.after(ms, resolve));
+  }
+
+  async advance(ms: number): Promise<void> {
+    const endMs = this.nowMs + ms;
+    await settle();
+    for (let next = this.#next(endMs); next; next = this.#next(endMs)) {
+      this.#timers.delete(next);
+      this.nowMs = Math.max(this.nowMs, next.atMs);
+      next.run();
+      await settle();
+    }
+    this.nowMs = endMs;
+  }
+
+  #next(endMs: number): Timer | undefined {
+    let next: Timer | undefined;
+    for (const timer of this.#timers) {
+      if (timer.atMs > endMs) continue;
+      const isSooner =
+        !next || timer.atMs < next.atMs || (timer.atMs === next.atMs && timer.order < next.order);
+      if (isSooner) next = timer;
+    }
+    return next;
+  }
+}
+
+async function settle(): Promise<void> {
+  for (let i = 0; i < 8; i++) await new Promise((resolve) => setImmediate(resolve));
+}
