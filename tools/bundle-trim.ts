@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What the bundle leaves out of the packages that it is made of. These load all they have from one index, with effects
-// that a bundler must keep; each of the narrower entries here gives what this program calls, unchanged.
-// Invariant: nothing of a package is changed, only left out; what is left out and called all the same throws and says so.
+// Leaves out of the bundle what its packages have and this program does not call. They load everything from one index,
+// with side effects that a bundler must keep; each narrower entry here exports what is called, unchanged.
+// Invariant: nothing of a package is changed, only left out; a call of what is left out throws and says so.
 
 import { join } from "node:path";
 import type { Plugin } from "esbuild";
@@ -34,6 +34,23 @@ const NARROWER: readonly Narrower[] = [
     importer: "/client-node/dist/config.js",
     contents: absent("generated Kubernetes client", "createConfiguration", "ServerConfiguration"),
   },
+  // The gRPC server, proxies of load balancers, and channelz; its index also registers resolvers and load balancers.
+  {
+    path: "@grpc/grpc-js",
+    contents: `
+      // First, as in the index: the modules import each other in a circle.
+      import "./@grpc/grpc-js/build/src/channel.js";
+      export { Client } from "./@grpc/grpc-js/build/src/client.js";
+      export { ConnectivityState as connectivityState } from "./@grpc/grpc-js/build/src/connectivity-state.js";
+      export { Status as status } from "./@grpc/grpc-js/build/src/constants.js";
+      export { ChannelCredentials, ChannelCredentials as credentials } from "./@grpc/grpc-js/build/src/channel-credentials.js";
+      import * as resolver from "./@grpc/grpc-js/build/src/resolver-dns.js";
+      import * as balancer from "./@grpc/grpc-js/build/src/load-balancer-pick-first.js";
+      resolver.setup();
+      balancer.setup();`,
+  },
+  // Reads .proto files, for channelz and load reports.
+  { path: "@grpc/proto-loader", contents: absent("reader of .proto files", "loadSync") },
   // A second YAML parser.
   {
     path: "js-yaml",

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Owns the question whether the other end still answers, asked on the connection that carries the stream.
-// Invariant: has at most one check under way, and tells a failure at most once.
+// The watchdog of a stream: HealthChecks on the connection that carries it.
+// Invariant: has at most one check in flight, and reports a failure at most once.
 
+import { status } from "@grpc/grpc-js";
 import type { Clock } from "../lib/clock.ts";
-import type { GrpcCall } from "./grpc-connection.ts";
-import { UNIMPLEMENTED } from "./grpc-status.ts";
 
-/** An answer that is none: a gRPC status code, and what it says. */
+/** A gRPC status other than OK. */
 export interface HealthError {
   readonly code: number;
+  /** With the code: `14 UNAVAILABLE: connection dropped`. */
   readonly message: string;
 }
 
-/** Starts one HealthCheck; the callback gets null for a good answer. */
-export type CheckHealth = (answered: (error: HealthError | null) => void) => GrpcCall;
+/** Starts one HealthCheck and returns a function that cancels it; the callback gets null for a good answer. */
+export type CheckHealth = (onAnswer: (error: HealthError | null) => void) => () => void;
 
 export interface HealthWatchOptions {
   check: CheckHealth;
@@ -24,7 +24,7 @@ export interface HealthWatchOptions {
   intervalMs: number;
   /** For an answer. */
   timeoutMs: number;
-  /** When the stream last delivered something; such a sign of life stands for an answer that is late. */
+  /** Time of the last message of the stream; a message after the check was sent replaces a late answer. */
   lastReadMs: () => number;
   onHealthy: () => void;
   onFailed: (message: string) => void;
@@ -46,24 +46,23 @@ export function watchHealth(options: HealthWatchOptions): () => void {
   function check(): void {
     const startMs = clock.nowMs();
     let settled = false;
-    const call = options.check((error) => {
+    cancelCall = options.check((error) => {
       if (settled || stopped) return;
       settled = true;
       cancelTimer();
-      // HealthCheck is optional in KubeArmor's service: whoever says so is alive.
-      if (error === null || error.code === UNIMPLEMENTED) healthy();
+      // HealthCheck is optional in KubeArmor's service.
+      if (error === null || error.code === status.UNIMPLEMENTED) reportHealthy();
       else fail(`HealthCheck failed: ${error.message}`);
     });
-    cancelCall = () => call.cancel();
     cancelTimer = clock.after(options.timeoutMs, () => {
       settled = true;
-      call.cancel();
-      if (options.lastReadMs() > startMs) healthy();
+      cancelCall();
+      if (options.lastReadMs() > startMs) reportHealthy();
       else fail(`HealthCheck had no answer within ${options.timeoutMs} ms`);
     });
   }
 
-  function healthy(): void {
+  function reportHealthy(): void {
     cancelTimer = clock.after(options.intervalMs, check);
     options.onHealthy();
   }

@@ -1,37 +1,52 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Owns the step between "open a stream" and the stream: how its connection is secured, and what that had to do with
-// its end.
-// Invariant: each stream has credentials of its own, made from what was decided just before it.
+// Secures the connection of a stream: decides how to connect, probes a TLS peer, opens the stream, and explains its end.
+// Invariant: a stream with TLS is opened only after a probe, and its connection is verified by OpenSSL again.
 
-import type { Socket } from "node:net";
+import { X509Certificate } from "node:crypto";
+import { isIP } from "node:net";
+import { credentials } from "@grpc/grpc-js";
 import type { Clock } from "../lib/clock.ts";
-import { type AlertStreamOptions, alertStream } from "./log-service-client.ts";
-import type { AlertStream, StreamEnd, StreamListener } from "./reconnecting-source.ts";
-import { TlsCredentials } from "./tls/credentials.ts";
-import { HUNG_UP, hintAtTls } from "./tls/errors.ts";
+import { type AlertStreamOptions, alertStream, DEFAULT_HEALTH_TIMEOUT_MS } from "./alert-stream.ts";
+import { ChannelSockets } from "./channel-sockets.ts";
+import type { AlertStream, StreamEnd } from "./reconnecting-source.ts";
+import { explainTlsError, hintAtTls } from "./tls/errors.ts";
+import type { TlsMaterial } from "./tls/material.ts";
 import type { ChooseSecurity } from "./tls/mode.ts";
+import { type ExpectedPeer, explainOpenSslError, hostProblem } from "./tls/peer.ts";
+import { type ProbeResult, probePeer } from "./tls/probe.ts";
 
-export interface SecuredStreamOptions extends Omit<AlertStreamOptions, "secure"> {
+export interface SecuredStreamOptions extends AlertStreamOptions {
   /** Asked before each connection. */
   security: ChooseSecurity;
   /** The name that the peer's certificate must be for; empty or absent: the host in `address`. */
   serverName?: string;
+  /** For messages; default `the relay`. */
+  peerName?: string;
 }
 
-/** Returns a function that decides how to connect, opens a stream, and says of its end what TLS had to do with it. */
+type GoodProbe = Exclude<ProbeResult, { message: string }>;
+
+/** Returns a function that decides how to connect, opens a stream, and says in its end what TLS had to do with it. */
 export function securedStream(options: SecuredStreamOptions, clock: Clock): AlertStream {
-  const host = options.serverName || hostOf(options.address);
+  const { address, serverName, peerName = "the relay" } = options;
   return async (listener, signal) => {
     const security = await options.security(signal);
     if (security.kind === "refused") return security;
-    if (security.kind === "plaintext") return hinted(await alertStream(options, clock)(listener, signal));
-    const credentials = new TlsCredentials(security.material, host, clock);
-    const watched = watch(listener);
-    const secure = (socket: Socket) => credentials.secure(socket);
-    const end = await alertStream({ ...options, secure }, clock)(watched.listener, signal);
-    return explained(end, credentials, watched.wasAlive());
+    if (security.kind === "plaintext") return addTlsHint(await alertStream(options, clock)(listener, signal));
+    const { material } = security;
+    const expected: ExpectedPeer = {
+      name: peerName,
+      host: serverName || hostOf(address),
+      authorities: material.authorities,
+      caName: material.caName,
+      nowMs: clock.nowMs(),
+    };
+    const timeoutMs = options.healthTimeoutMs ?? DEFAULT_HEALTH_TIMEOUT_MS;
+    const probed = await probePeer({ address, expected, timeoutMs }, material, clock, signal);
+    if ("message" in probed) return probed;
+    return await openVerified(options, clock, { material, expected, probed })(listener, signal);
   };
 }
 
@@ -41,33 +56,51 @@ export function hostOf(address: string): string {
   return host.replace(/^\[(.*)\]$/, "$1").replace(/\.$/, "");
 }
 
-function watch(listener: StreamListener): { listener: StreamListener; wasAlive: () => boolean } {
-  let alive = false;
-  return {
-    wasAlive: () => alive,
-    listener: {
-      onAlive(nowMs) {
-        alive = true;
-        listener.onAlive(nowMs);
+/** Opens a stream on a connection that OpenSSL verifies with the authorities that the probe settled on. */
+function openVerified(
+  options: SecuredStreamOptions,
+  clock: Clock,
+  peer: { material: TlsMaterial; expected: ExpectedPeer; probed: GoodProbe },
+): AlertStream {
+  const { material, expected, probed } = peer;
+  const context = probed.kind === "by_pinned_leaf" ? material.pin(probed.leaf) : material.context;
+  return async (listener, signal) => {
+    let problem: string | undefined;
+    const verified = credentials.createFromSecureContext(context, {
+      checkServerIdentity: (_, shown) => {
+        problem = hostProblem(new X509Certificate(shown.raw), expected);
+        return problem === undefined ? undefined : new Error(problem);
       },
-      onMessage(bytes, nowMs) {
-        alive = true;
-        listener.onMessage(bytes, nowMs);
-      },
-    },
+    });
+    const channel = new ChannelSockets(verified, (error) => {
+      problem ??= explainHandshake(error, probed.leaf, expected);
+    });
+    const end = await alertStream(
+      { ...options, serverName: nameForTls(expected.host) },
+      clock,
+      channel,
+    )(listener, signal);
+    return problem === undefined ? end : { kind: "refused", message: problem };
   };
 }
 
-function explained(end: StreamEnd, tls: TlsCredentials, wasAlive: boolean): StreamEnd {
-  if (tls.problem !== undefined) return { kind: "refused", message: tls.problem };
-  // An alert that says why may be lost on the way when the peer closes the connection right behind it.
-  if (end.kind === "error" && tls.isVerified && !wasAlive) {
-    return { kind: "refused", message: `${HUNG_UP} (${end.message})` };
-  }
-  return end;
+function explainHandshake(error: unknown, leaf: X509Certificate, expected: ExpectedPeer): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const { code = "" } = error as NodeJS.ErrnoException;
+  const explained = explainTlsError(error);
+  if (explained !== undefined) return explained;
+  // Errors of the network have a syscall, those of OpenSSL's verification do not.
+  return code === "" || "syscall" in error
+    ? undefined
+    : explainOpenSslError({ code, message: error.message }, leaf, expected);
 }
 
-function hinted(end: StreamEnd): StreamEnd {
+/** An IP address is not allowed as a server name (RFC 6066, 3), and @grpc/grpc-js can't go without one. */
+function nameForTls(host: string): string {
+  return isIP(host) ? "kubearmor" : host;
+}
+
+function addTlsHint(end: StreamEnd): StreamEnd {
   const hint = end.kind === "error" ? hintAtTls(end.message) : undefined;
   return hint === undefined ? end : { kind: end.kind, message: end.message + hint };
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Owns what we bring to a TLS connection: our certificate and key, and the authorities that we trust.
-// Invariant: a pure function of the texts and the time; nothing secret is in a message.
+// Our side of a TLS connection: our certificate and key, and the authorities that we trust.
+// Invariant: a pure function of the texts and the time; no message contains a secret.
 
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { createSecureContext, type SecureContext } from "node:tls";
@@ -12,7 +12,10 @@ export interface TlsMaterial {
   /** Where the authorities are from, for messages. */
   caName: string;
   authorities: readonly X509Certificate[];
+  /** Trusts the authorities. */
   context: SecureContext;
+  /** Returns a context that trusts one certificate only, and that as it is: it needs no issuer. */
+  pin: (leaf: X509Certificate) => SecureContext;
   /** When our certificate, or the last of the authorities, expires: the earlier. Milliseconds since the epoch. */
   expiresMs: number;
 }
@@ -36,10 +39,10 @@ export interface TlsPems {
 /** Far more than any chain; KubeArmor's are one certificate. */
 const MAX_CERTIFICATES = 100;
 
-/** Says that a thing can't be used, and why. */
+/** An input that can't be used; the message says why. */
 class Unusable extends Error {}
 
-/** Reads and checks the three texts, so that what is wrong with them is told before a peer is asked. */
+/** Reads and checks the three texts, so that their faults are reported before a peer is asked. */
 export function readMaterial(pems: TlsPems, nowMs: number): MaterialResult {
   try {
     return { material: materialOf(pems, nowMs) };
@@ -51,7 +54,7 @@ export function readMaterial(pems: TlsPems, nowMs: number): MaterialResult {
 
 function materialOf({ ca, certificate, privateKey }: TlsPems, nowMs: number): TlsMaterial {
   const authorities = certificatesIn(ca);
-  // One that is out of date takes nothing from the others.
+  // Ignores those out of date while there are others.
   const current = authorities.filter((one) => dateProblem(one, nowMs) === undefined);
   if (current.length === 0) {
     throw new Unusable(`${ca.name} ${dateProblem(authorities[0] as X509Certificate, nowMs)}`);
@@ -66,20 +69,26 @@ function materialOf({ ca, certificate, privateKey }: TlsPems, nowMs: number): Tl
       `${privateKey.name} is not the key of ${certificate.name}: put in the two that were made together`,
     );
   }
-  const context = contextOf(current, certificate, privateKey);
-  return { caName: ca.name, authorities: current, context, expiresMs: expiryOf(own, current) };
+  const trusting = (trusted: readonly X509Certificate[]) => makeContext(trusted, certificate, privateKey);
+  return {
+    caName: ca.name,
+    authorities: current,
+    context: trusting(current),
+    pin: (leaf) => trusting([leaf]),
+    expiresMs: earliestExpiry(own, current),
+  };
 }
 
-function expiryOf(own: X509Certificate, authorities: readonly X509Certificate[]): number {
+function earliestExpiry(own: X509Certificate, authorities: readonly X509Certificate[]): number {
   const last = Math.max(...authorities.map(({ validToDate }) => validToDate.getTime()));
   return Math.min(own.validToDate.getTime(), last);
 }
 
-/** Says when a certificate expired or will be valid; undefined when it is valid now. */
+/** Returns when a certificate expired or will be valid; undefined when it is valid now. */
 export function dateProblem(certificate: X509Certificate, nowMs: number): string | undefined {
   const { validFromDate, validToDate } = certificate;
   if (nowMs > validToDate.getTime()) {
-    return `expired on ${isoTime(validToDate)}: it must be issued anew`;
+    return `expired on ${isoTime(validToDate)}: it must be reissued`;
   }
   if (nowMs < validFromDate.getTime()) {
     return `is valid only from ${isoTime(validFromDate)} on, and it is ${isoTime(new Date(nowMs))} here: check the clocks`;
@@ -101,8 +110,7 @@ function certificatesIn({ name, bytes }: PemText): [X509Certificate, ...X509Cert
     try {
       return new X509Certificate(block);
     } catch {
-      // What OpenSSL says of broken bytes helps nobody.
-      throw new Unusable(`${notPem}: what stands between these lines is broken`);
+      throw new Unusable(`${notPem}: the text between these lines is not a certificate`);
     }
   });
   const [first, ...others] = certificates;
@@ -120,15 +128,17 @@ function privateKeyIn({ name, bytes }: PemText): KeyObject {
   }
 }
 
-function contextOf(
-  authorities: readonly X509Certificate[],
+function makeContext(
+  trusted: readonly X509Certificate[],
   certificate: PemText,
   privateKey: PemText,
 ): SecureContext {
   try {
     return createSecureContext({
-      // Of our own authorities alone: without `ca` the whole world's would do.
-      ca: authorities.map((one) => one.toString()),
+      // Replaces the public authorities that Node trusts by default.
+      ca: trusted.map((one) => one.toString()),
+      // A pinned certificate is trusted without its issuer.
+      allowPartialTrustChain: true,
       cert: Buffer.from(certificate.bytes),
       key: Buffer.from(privateKey.bytes),
       minVersion: "TLSv1.2",

@@ -1,82 +1,126 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Owns the judgement of the certificate that a peer showed.
-// Invariant: pure; says undefined only for a certificate that one of the authorities issued for servers, that is valid
-// now and names the host.
-//
-// OpenSSL verifies what it can. One kind of certificate it misjudges: KubeArmor's operator gives its authority and all
-// that the authority issues the same subject, and Go then writes no AuthorityKeyIdentifier, so that OpenSSL takes each
-// for self-signed (x509v3_cache_extensions: EXFLAG_SS) and never looks at the authority. Only for a certificate whose
-// issuer is its subject is the chain verified here, and only a chain without anything between it and an authority.
+// The verdict on the certificate that a peer showed, and the messages about it.
+// Invariant: pure. OpenSSL decides on everything but the host name and one kind of certificate that it takes for
+// self-signed: KubeArmor's operator gives its authority and all certificates of that authority the same subject, and Go
+// then writes no AuthorityKeyIdentifier (x509v3_cache_extensions: EXFLAG_SS). Of such a certificate the issuer is looked
+// for here, and the certificate itself is pinned: OpenSSL judges it again, as the only authority of the next connection.
 
 import type { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
-import { extensionProblem } from "./certificate-extensions.ts";
 import { dateProblem } from "./material.ts";
 
 export interface ShownCertificate {
   leaf: X509Certificate;
-  /** OpenSSL's verdict on the chain, dates and purpose, not on the name: undefined for good, else its error code. */
+  /** OpenSSL's verdict on chain, dates and purpose, not on the name: undefined for good, else its error code. */
   openSslError: string | undefined;
 }
 
-export interface Expected {
+export interface ExpectedPeer {
+  /** For messages: `the relay`. */
+  name: string;
   /** The name or IP address that the certificate must be for. */
   host: string;
   authorities: readonly X509Certificate[];
-  /** Where the authorities are from, for the message. */
+  /** Where the authorities are from, for messages. */
   caName: string;
   nowMs: number;
 }
 
+/** The authorities that the next connection is verified with: ours, or the certificate that was shown. */
+export type PeerVerdict =
+  | { kind: "by_authorities" }
+  | { kind: "by_pinned_leaf" }
+  | { kind: "refused"; message: string };
+
 const SERVER_AUTH = "1.3.6.1.5.5.7.3.1";
+/** OpenSSL's code for a leaf whose issuer is its subject. */
+const SELF_SIGNED = "DEPTH_ZERO_SELF_SIGNED_CERT";
+/** Node's code for those errors of OpenSSL that it has no code for. */
+const UNNAMED = "UNSPECIFIED";
+/** The DER of the object identifier 2.5.29.30, as it stands in a certificate with name constraints. */
+const NAME_CONSTRAINTS = Buffer.from("0603551d1e", "hex");
 const MIN_RSA_BITS = 2048;
 const MAX_NAMES_LENGTH = 120;
-const RELAY = "the relay's certificate";
-const RENEW = "restart KubeArmor's relay once its certificate is renewed";
 
-/** Says what is wrong with the peer's certificate and what to do; undefined when nothing is. */
-export function peerProblem(shown: ShownCertificate, expected: Expected): string | undefined {
+/** Decides on a certificate; a refusal says what is wrong and what to do. */
+export function judgePeer(shown: ShownCertificate, expected: ExpectedPeer): PeerVerdict {
   const { leaf, openSslError } = shown;
-  const chain =
-    openSslError === undefined
-      ? undefined
-      : leaf.subject === leaf.issuer
-        ? selfIssuedProblem(leaf, expected)
-        : explainOpenSsl(openSslError, leaf, expected);
-  return chain ?? hostProblem(leaf, expected.host);
+  if (openSslError === undefined) return verdict(hostProblem(leaf, expected), "by_authorities");
+  // Only the error of the next connection, which is verified in the same way, has a text.
+  if (openSslError === UNNAMED) return { kind: "by_authorities" };
+  if (openSslError !== SELF_SIGNED || leaf.subject !== leaf.issuer) {
+    return { kind: "refused", message: explainOpenSslError({ code: openSslError }, leaf, expected) };
+  }
+  return verdict(pinProblem(leaf, expected) ?? hostProblem(leaf, expected), "by_pinned_leaf");
 }
 
-function selfIssuedProblem(leaf: X509Certificate, expected: Expected): string | undefined {
-  const { authorities, nowMs } = expected;
-  // checkIssued compares names and key identifiers and wants the authority's right to sign certificates.
-  const issuers = authorities.filter((one) => leaf.checkIssued(one) && leaf.verify(one.publicKey));
-  const issuer = issuers.find((one) => one.ca);
+/** Explains an error of OpenSSL's verification. */
+export function explainOpenSslError(
+  error: { code: string; message?: string },
+  leaf: X509Certificate,
+  expected: ExpectedPeer,
+): string {
+  const certificate = certificateOf(expected);
+  const { code } = error;
+  switch (code) {
+    case "CERT_HAS_EXPIRED":
+    case "CERT_NOT_YET_VALID":
+      return `${certificate} ${dateProblem(leaf, expected.nowMs) ?? `or one above it is out of date (${code})`}; restart KubeArmor there once it is renewed`;
+    case "INVALID_PURPOSE":
+      return notForServers(expected);
+    case "UNABLE_TO_GET_ISSUER_CERT":
+    case "UNABLE_TO_GET_ISSUER_CERT_LOCALLY":
+    case "UNABLE_TO_VERIFY_LEAF_SIGNATURE":
+    case "SELF_SIGNED_CERT_IN_CHAIN":
+    case SELF_SIGNED:
+    case "CERT_SIGNATURE_FAILURE":
+      return unknownAuthority(expected);
+    default:
+      return `${certificate} is not accepted: ${code === UNNAMED ? error.message : code}`;
+  }
+}
+
+/** Returns what is wrong with the names of a certificate. */
+export function hostProblem(leaf: X509Certificate, expected: ExpectedPeer): string | undefined {
+  const { host } = expected;
+  const isNamed = isIP(host)
+    ? leaf.checkIP(host)
+    : leaf.checkHost(host, { subject: "never", partialWildcards: false });
+  if (isNamed !== undefined) return undefined;
+  const names = (leaf.subjectAltName ?? "").replace(/\b(DNS|IP Address):/g, "");
+  const certificate = certificateOf(expected);
+  if (names === "") {
+    return `${certificate} names no host: KubeArmor makes such certificates with -tlsCertProvider=self; use external`;
+  }
+  const list = names.length > MAX_NAMES_LENGTH ? `${names.slice(0, MAX_NAMES_LENGTH)}…` : names;
+  return `${certificate} is not for ${host} but for ${list}: set feed.relay.tls.serverName or feed.relay.address to one of these`;
+}
+
+function verdict(problem: string | undefined, kind: "by_authorities" | "by_pinned_leaf"): PeerVerdict {
+  return problem === undefined ? { kind } : { kind: "refused", message: problem };
+}
+
+/** Returns why a certificate must not be pinned; OpenSSL does not look at the issuer and signature of a pinned one. */
+function pinProblem(leaf: X509Certificate, expected: ExpectedPeer): string | undefined {
+  const { authorities, caName, nowMs } = expected;
+  // checkIssued compares names and key identifiers, and wants the authority's right to sign certificates.
+  const issuer = authorities.find((one) => one.ca && leaf.checkIssued(one) && leaf.verify(one.publicKey));
   if (issuer === undefined) return unknownAuthority(expected);
-  const outdated = dateProblem(leaf, nowMs);
-  if (outdated !== undefined) return `${RELAY} ${outdated}; ${RENEW}`;
-  const authorityOutdated = dateProblem(issuer, nowMs);
-  if (authorityOutdated !== undefined) return `${expected.caName} ${authorityOutdated}`;
-  // Of an authority, too, purposes limit what it may issue.
-  if (!isForServers(leaf) || !isForServers(issuer)) return notForServers();
-  // Of an authority that is trusted as it is, the signature does not matter, and OpenSSL does not look at it either.
-  const weak = weakKey(leaf) ?? weakKey(issuer) ?? weakSignature(leaf);
-  if (weak !== undefined) return `${RELAY} is not accepted: ${weak}`;
-  const unread = extensionProblem(leaf.raw, "server") ?? extensionProblem(issuer.raw, "authority");
-  return unread === undefined ? undefined : `${RELAY} is not accepted: ${unread}`;
+  const outdated = dateProblem(issuer, nowMs);
+  if (outdated !== undefined) return `${caName} ${outdated}`;
+  // The extended key usages of an authority limit what it may issue; without any, every use is allowed.
+  if (issuer.keyUsage !== undefined && !issuer.keyUsage.includes(SERVER_AUTH)) return notForServers(expected);
+  const problem = issuerProblem(issuer) ?? weakSignature(leaf);
+  return problem === undefined ? undefined : `${certificateOf(expected)} is not accepted: ${problem}`;
 }
 
-function isForServers({ keyUsage }: X509Certificate): boolean {
-  // The extended key usages, whatever the property's name says; without any, every use is allowed.
-  return keyUsage === undefined || keyUsage.includes(SERVER_AUTH);
-}
-
-/** This and the next: OpenSSL's security level 2, at which Node has it verify. */
-function weakKey({ publicKey }: X509Certificate): string | undefined {
-  if (!publicKey.asymmetricKeyType?.startsWith("rsa")) return undefined;
-  const bits = publicKey.asymmetricKeyDetails?.modulusLength ?? 0;
-  return bits < MIN_RSA_BITS ? `an RSA key of ${bits} bits is too short` : undefined;
+function issuerProblem({ publicKey, raw }: X509Certificate): string | undefined {
+  const bits = publicKey.asymmetricKeyDetails?.modulusLength;
+  if (bits !== undefined && bits < MIN_RSA_BITS)
+    return `its authority's RSA key of ${bits} bits is too short`;
+  return raw.includes(NAME_CONSTRAINTS) ? "name constraints of its authority are not supported" : undefined;
 }
 
 function weakSignature({ signatureAlgorithm = "unknown" }: X509Certificate): string | undefined {
@@ -85,42 +129,14 @@ function weakSignature({ signatureAlgorithm = "unknown" }: X509Certificate): str
     : undefined;
 }
 
-function explainOpenSsl(code: string, leaf: X509Certificate, expected: Expected): string {
-  switch (code) {
-    case "CERT_HAS_EXPIRED":
-    case "CERT_NOT_YET_VALID":
-      return `${RELAY} ${dateProblem(leaf, expected.nowMs) ?? `or one above it is out of date (${code})`}; ${RENEW}`;
-    case "INVALID_PURPOSE":
-      return notForServers();
-    case "UNABLE_TO_GET_ISSUER_CERT":
-    case "UNABLE_TO_GET_ISSUER_CERT_LOCALLY":
-    case "UNABLE_TO_VERIFY_LEAF_SIGNATURE":
-    case "SELF_SIGNED_CERT_IN_CHAIN":
-    case "DEPTH_ZERO_SELF_SIGNED_CERT":
-    case "CERT_SIGNATURE_FAILURE":
-      return unknownAuthority(expected);
-    default:
-      return `${RELAY} is not accepted: ${code}`;
-  }
+function certificateOf({ name }: ExpectedPeer): string {
+  return `${name}'s certificate`;
 }
 
-function unknownAuthority({ caName }: Expected): string {
-  return `${RELAY} was not issued by the authority in ${caName}: if KubeArmor's certificates were issued anew, restart its relay (kubectl -n kubearmor rollout restart deployment kubearmor-relay)`;
+function unknownAuthority(expected: ExpectedPeer): string {
+  return `${certificateOf(expected)} was not issued by the authority in ${expected.caName}: if KubeArmor's certificates were reissued, restart its relay (kubectl -n kubearmor rollout restart deployment kubearmor-relay)`;
 }
 
-function notForServers(): string {
-  return `${RELAY} is not for servers (extended key usage): is a client's certificate installed there?`;
-}
-
-function hostProblem(leaf: X509Certificate, host: string): string | undefined {
-  const isNamed = isIP(host)
-    ? leaf.checkIP(host)
-    : leaf.checkHost(host, { subject: "never", partialWildcards: false });
-  if (isNamed !== undefined) return undefined;
-  const names = (leaf.subjectAltName ?? "").replace(/\b(DNS|IP Address):/g, "");
-  if (names === "") {
-    return `${RELAY} names no host, so it can't be told from others: KubeArmor's relay makes such with -tlsCertProvider=self; use external`;
-  }
-  const list = names.length > MAX_NAMES_LENGTH ? `${names.slice(0, MAX_NAMES_LENGTH)}…` : names;
-  return `${RELAY} is not for ${host} but for ${list}: set feed.relay.tls.serverName or feed.relay.address to one of these`;
+function notForServers(expected: ExpectedPeer): string {
+  return `${certificateOf(expected)} is not for servers (extended key usage): is a client's certificate installed there?`;
 }

@@ -19,7 +19,7 @@ function setUp() {
     check(answer) {
       note("asked");
       calls.push({ answer });
-      return { cancel: () => note("cancelled") };
+      return () => note("cancelled");
     },
     clock,
     intervalMs: 30_000,

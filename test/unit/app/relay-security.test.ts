@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // Which Secret is asked for, and what each answer of the API server leads to. Certificates themselves are in
-// test/integration/feed-tls.test.ts.
+// test/integration/alerts-tls.test.ts.
 
 import { X509Certificate } from "node:crypto";
 import { expect, test } from "vitest";

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// The relay feed with mutual TLS against Go's crypto/tls and grpc-go, as KubeArmor's relay uses them, and with
-// certificates that crypto/x509 made as KubeArmor makes them. Each wrong certificate is refused for its own reason, and
-// the same feed goes on by itself once that is mended.
+// The relay source with mutual TLS against Go's crypto/tls and grpc-go, as KubeArmor's relay uses them, and with
+// certificates that crypto/x509 made as KubeArmor makes them. Each wrong certificate is refused with its own message, and
+// the same source connects by itself once the certificate is fixed.
 
 import { createServer as createTlsServer } from "node:tls";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
@@ -20,13 +20,13 @@ import {
   startMtlsRelay,
   whyNoMtlsRelay,
 } from "../support/mtls.ts";
-import { node, type Running, run, tcpServer } from "./feed-bed.ts";
+import { node, type Running, run, tcpServer } from "./alerts-bed.ts";
 
 const missing = await whyNoMtlsRelay();
 const PATIENCE = { timeout: 60_000 };
 
 /** A place of certificates whose contents the test changes. */
-class AcceptanceIndex implements TlsPlace {
+class ChangingSecret implements TlsPlace {
   readonly name = "Secret kubearmor/kubearmor-client-certs";
   reading: TlsReading = { kind: "absent", message: "it does not exist" };
 
@@ -100,14 +100,14 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
     }
 
     /** A feed that insists on TLS, with the operator's certificates unless others are given. */
-    function secured(address: string, shelf: AcceptanceIndex): Running {
-      return run({ address, security: requireTls(shelf, systemClock) });
+    function secured(address: string, secret: ChangingSecret): Running {
+      return run({ address, security: requireTls(secret, systemClock) });
     }
 
-    function shelfWith(client = "client", ca = "ca"): AcceptanceIndex {
-      const shelf = new AcceptanceIndex();
-      shelf.put(pair(ca).cert, pair(client));
-      return shelf;
+    function secretWith(client = "client", ca = "ca"): ChangingSecret {
+      const secret = new ChangingSecret();
+      secret.put(pair(ca).cert, pair(client));
+      return secret;
     }
 
     async function alertsFlow({ until, listener }: Running): Promise<void> {
@@ -150,19 +150,19 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       ["KubeArmor's Helm chart", "helm-"],
     ])("works with the certificates of %s", async (_, prefix) => {
       const { address } = await relay(served(`${prefix}server`, `${prefix}ca`));
-      await alertsFlow(secured(address, shelfWith(`${prefix}client`, `${prefix}ca`)));
+      await alertsFlow(secured(address, secretWith(`${prefix}client`, `${prefix}ca`)));
     });
 
     it("takes the relay's certificate by a bundle of authorities, old and new", async () => {
       const { address } = await relay(served());
-      const shelf = shelfWith();
-      shelf.put(pair("other-ca").cert + pair("helm-ca").cert + pair("ca").cert, pair("client"));
-      await alertsFlow(secured(address, shelf));
+      const secret = secretWith();
+      secret.put(pair("other-ca").cert + pair("helm-ca").cert + pair("ca").cert, pair("client"));
+      await alertsFlow(secured(address, secret));
     });
 
     it.each<[string, { server: string; ca?: string }, RegExp]>([
       [
-        "of an authority with the same name (KubeArmor's operator has issued anew)",
+        "of an authority with the same name (KubeArmor's operator has reissued)",
         { server: "other-server" },
         /^the relay's certificate was not issued by the authority in ca\.crt of Secret kubearmor\/kubearmor-client-certs: .*restart its relay/,
       ],
@@ -199,7 +199,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       [
         "for no host",
         { server: "server-nameless" },
-        /^the relay's certificate names no host, .*tlsCertProvider=self/,
+        /^the relay's certificate names no host: .*tlsCertProvider=self/,
       ],
       ["for a client", { server: "client-with-names" }, /^the relay's certificate is not for servers/],
       [
@@ -210,7 +210,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
     ])("refuses a relay's certificate %s", async (_, { server, ca = "ca" }, expected) => {
       const prefix = ca.replace("ca", "");
       const started = await relay(served(server, ca));
-      const running = secured(started.address, shelfWith(`${prefix}client`, ca));
+      const running = secured(started.address, secretWith(`${prefix}client`, ca));
       expect(await firstRefusal(running)).toMatch(expected);
       await started.restart(served(`${prefix}server`, ca));
       await alertsFlow(running);
@@ -227,23 +227,20 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       [
         "that has expired",
         "client-expired",
-        /^tls\.crt of Secret \S+ expired on 20\d\d-.*Z: it must be issued anew/,
+        /^tls\.crt of Secret \S+ expired on 20\d\d-.*Z: it must be reissued/,
       ],
     ])("tells when our own certificate is one %s", async (_, client, expected) => {
       const { address } = await relay(served());
-      const shelf = shelfWith(client);
-      const running = secured(address, shelf);
-      // The alert that names the cause may be lost with the connection: then it is a guess, and says so.
-      expect(await firstRefusal(running)).toMatch(
-        new RegExp(`${expected.source}|^the relay hung up right after the TLS handshake`),
-      );
-      shelf.put(pair("ca").cert, pair("client"));
+      const secret = secretWith(client);
+      const running = secured(address, secret);
+      expect(await firstRefusal(running)).toMatch(expected);
+      secret.put(pair("ca").cert, pair("client"));
       await alertsFlow(running);
     });
 
     it("refuses a relay that went back to plaintext, whoever it is", async () => {
       const started = await relay(undefined);
-      const running = secured(started.address, shelfWith());
+      const running = secured(started.address, secretWith());
       expect(await firstRefusal(running)).toMatch(/^the peer answers in plaintext, which is refused/);
       await started.restart(served());
       await alertsFlow(running);
@@ -251,7 +248,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
 
     it("hints at TLS when it is off and the relay wants it", async () => {
       const { address } = await relay(served());
-      expect(await firstRefusal(run({ address }))).toMatch(/it may want TLS, which is off here/);
+      expect(await firstRefusal(run({ address }))).toMatch(/it may require TLS, which is off here/);
     });
 
     it("refuses a TLS server that does not speak HTTP/2", async () => {
@@ -261,8 +258,8 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       const at = server.address();
       if (at === null || typeof at === "string") throw new Error("no port");
       try {
-        expect(await firstRefusal(secured(`127.0.0.1:${at.port}`, shelfWith()))).toMatch(
-          /speaks TLS but no gRPC/,
+        expect(await firstRefusal(secured(`127.0.0.1:${at.port}`, secretWith()))).toMatch(
+          /speaks TLS but not gRPC/,
         );
       } finally {
         server.close();
@@ -271,17 +268,17 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
 
     it("gives up a peer that takes the connection and never answers the handshake", async () => {
       const peer = await tcpServer((socket) => socket.resume());
-      const security = requireTls(shelfWith(), systemClock);
+      const security = requireTls(secretWith(), systemClock);
       const { until, listener } = run({ address: peer.address, healthTimeoutMs: 100, security });
       await until(() => listener.count("disconnected") >= 3);
-      expect(listener.disconnects[0]?.message).toBe("HealthCheck had no answer within 100 ms");
+      expect(listener.disconnects[0]?.message).toBe("the TLS handshake had no answer within 100 ms");
       await expect.poll(() => peer.sockets.size, PATIENCE).toBeLessThanOrEqual(1);
     });
 
     it("goes on with certificates that were swapped under way, and loses no more than it declares", async () => {
       const started = await relay(served());
-      const shelf = shelfWith();
-      const running = secured(started.address, shelf);
+      const secret = secretWith();
+      const running = secured(started.address, secret);
       const { listener, until } = running;
       await alertsFlow(running);
       const over = new AbortController();
@@ -293,7 +290,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       });
       await until(() => listener.count("alert") > 500);
       // As KubeArmor's operator does it: all anew, under the same names, and the relay started again.
-      shelf.put(pair("other-ca").cert, pair("other-client"));
+      secret.put(pair("other-ca").cert, pair("other-client"));
       await started.restart(served("other-server", "other-ca"));
       await until(() => listener.count("connected") === 2);
       const atReturn = listener.count("alert");
@@ -307,27 +304,27 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
 
     it("keeps an open stream when the certificates change: new ones are for the next connection", async () => {
       const { address } = await relay(served());
-      const shelf = shelfWith();
-      const running = secured(address, shelf);
+      const secret = secretWith();
+      const running = secured(address, secret);
       await alertsFlow(running);
-      shelf.put(pair("other-ca").cert, pair("other-client"));
+      secret.put(pair("other-ca").cert, pair("other-client"));
       await alertsFlow(running);
       expect(running.feed.stats.attempts).toBe(1);
     });
 
     it("by itself uses plaintext, then TLS when there are certificates, and never plaintext again", async () => {
       const started = await relay(undefined);
-      const shelf = new AcceptanceIndex();
-      const running = run({ address: started.address, security: preferTls(shelf, systemClock) });
+      const secret = new ChangingSecret();
+      const running = run({ address: started.address, security: preferTls(secret, systemClock) });
       const { listener, until } = running;
       await alertsFlow(running);
 
-      shelf.put(pair("ca").cert, pair("client"));
+      secret.put(pair("ca").cert, pair("client"));
       await started.restart(served());
       await until(() => listener.count("connected") === 2);
       await alertsFlow(running);
 
-      shelf.reading = { kind: "absent", message: "it does not exist" };
+      secret.reading = { kind: "absent", message: "it does not exist" };
       await started.restart(undefined);
       await until(() => listener.disconnects.some(({ message }) => message.includes("is gone")));
       expect(listener.disconnects.at(-1)?.message).toMatch(
@@ -335,7 +332,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       );
       expect(listener.count("connected")).toBe(2);
 
-      shelf.put(pair("ca").cert, pair("client"));
+      secret.put(pair("ca").cert, pair("client"));
       await until(() =>
         (listener.disconnects.at(-1)?.message ?? "").startsWith("the peer answers in plaintext"),
       );

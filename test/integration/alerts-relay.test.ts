@@ -8,7 +8,7 @@ import { status } from "@grpc/grpc-js";
 import { describe, expect, it } from "vitest";
 import { makeAlert, readAlerts } from "../../tools/kubearmor-node/alerts.ts";
 import { serverService } from "../../tools/kubearmor-node/wire.ts";
-import { grpcServer, node, run, tcpServer } from "./feed-bed.ts";
+import { grpcServer, node, run, tcpServer } from "./alerts-bed.ts";
 
 /** How long to look for a condition that no listener tells; a slow machine must not fail. */
 const PATIENCE = { timeout: 30_000 };

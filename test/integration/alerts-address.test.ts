@@ -4,7 +4,7 @@
 // The relay feed at addresses where no relay is, or not yet.
 
 import { describe, expect, it } from "vitest";
-import { grpcServer, node, run, tcpServer } from "./feed-bed.ts";
+import { grpcServer, node, run, tcpServer } from "./alerts-bed.ts";
 
 describe("an address", () => {
   it("where nobody listens yet is tried until somebody does", async () => {
