@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// PORT: where alerts come from. A feed decodes its own transport and hands over Alert values.
-// Invariant: a feed never waits for its listener, and a listener never throws and never waits.
+// Port of everything that alerts come from. A source decodes its own transport and hands over alerts.
+// Invariant: a source never waits for its listener, and a listener never throws and never waits.
 
 import type { Alert, RawAlert } from "../api/alert.ts";
 import type { Disconnect, SourceRejection } from "../api/alert-stream.ts";
 
 export interface AlertListener {
-  /** An alert, read or as it came; `line` is the 1-based line number of a file, 0 on a stream. */
+  /** An alert, decoded or raw; `line` is the line number in a file, from 1, and 0 on a stream. */
   onAlert(alert: Alert | RawAlert, line: number): void;
   onRejected(reason: SourceRejection, detail: string, line: number): void;
   /** The stream is open and answered a health check. */
@@ -18,9 +18,8 @@ export interface AlertListener {
 
 export interface AlertSource {
   /**
-   * Delivers alerts until the signal aborts (or, for a file, until its end), then resolves.
-   * Transport failures never reject: they are told to the listener and retried for ever.
-   * Rejects only where a retry can't help (a file that can't be read).
+   * Delivers alerts until the signal aborts or a file ends, then resolves. Failures of a transport are reported to the
+   * listener and retried forever. Rejects only where a retry can't help, as for a file that can't be read.
    */
   run(listener: AlertListener, signal: AbortSignal): Promise<void>;
 }

@@ -1,8 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Owns the life of a feed over a stream that may end: open, tell, wait, open again.
-// Invariant: each attempt tells onConnected at most once and ends in exactly one onDisconnected, unless it is stopped.
+// An alert source over a stream that may end: opens it, hands over its messages, waits, opens it again, forever.
+// Invariant: each attempt reports onConnected at most once and ends in exactly one onDisconnected, unless it is stopped.
+//
+//              start
+//                │
+//                ▼          alive            ended
+//          connecting ───────────────▶ open ───────────┐
+//            ▲    │                                    │
+//            │    └────────────── ended ──────────▶ waiting
+//            └───────────────────────────────── elapsed ┘
+//
+//   From every state `stopped` leads to stopped, which is final.
 
 import type { Disconnect } from "../api/alert-stream.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -14,27 +24,39 @@ import { describeBytes, readAlert } from "./protobuf-decoder.ts";
 import { RawAlertReader } from "./protobuf-scanner.ts";
 
 export interface StreamListener {
-  /** One message, undecoded; `bytes` are the stream's own. */
+  /** One message, not decoded; valid only during the call. */
   onMessage(bytes: Buffer, nowMs: number): void;
   /** The peer answered a health check. */
   onAlive(nowMs: number): void;
 }
 
-/** How a stream ended; `refused` is a connection that is not made because it would not be safe. */
+/** The end of a stream; `refused` is a connection that is not made because it would not be safe. */
 export interface StreamEnd {
   kind: "ok_end" | "error" | "watchdog" | "message_too_large" | "refused";
   message: string;
 }
 
-/** Opens a stream and resolves at its end, or soon after the abort; never rejects for anything that a retry may cure. */
+/** Opens a stream; resolves at its end, or soon after the abort. Never rejects where a retry may help. */
 export type AlertStream = (listener: StreamListener, signal: AbortSignal) => Promise<StreamEnd>;
 
-/** `attempt` counts from 0 and starts again once a stream has lasted. */
+type StateKind = "connecting" | "open" | "waiting" | "stopped";
+type StateEvent = "alive" | "ended" | "elapsed" | "stopped";
+
 export interface ConnectionState {
-  kind: "connecting" | "open" | "waiting";
+  kind: StateKind;
   sinceMs: number;
+  /** Counts from 0; starts again after a stream that lasted as long as the longest wait. */
   attempt: number;
 }
+
+/** Every state × event. An event that leads to the same state changes nothing. */
+const NEXT: Record<StateKind, Record<StateEvent, StateKind>> = {
+  connecting: { alive: "open", ended: "waiting", elapsed: "connecting", stopped: "stopped" },
+  open: { alive: "open", ended: "waiting", elapsed: "open", stopped: "stopped" },
+  // A late message of the stream that ended opens nothing.
+  waiting: { alive: "waiting", ended: "waiting", elapsed: "connecting", stopped: "stopped" },
+  stopped: { alive: "stopped", ended: "stopped", elapsed: "stopped", stopped: "stopped" },
+};
 
 /** Counts since the start. */
 export interface StreamStats {
@@ -47,31 +69,25 @@ export interface StreamStats {
   connects: number;
 }
 
-/** A feed that says how its connection is. */
-export interface ReconnectingSource extends AlertSource {
-  state(): ConnectionState;
-  readonly stats: Readonly<StreamStats>;
-}
-
 export interface ReconnectOptions {
-  /** For the log: where the stream comes from. */
+  /** The peer, for the log. */
   name: string;
   /** The longest wait before the first retry; doubles with each further one. */
   backoffBaseMs: number;
-  /** The longest wait; a stream that was open for as long starts the back-off anew. */
+  /** The longest wait; a stream that was open for this long resets the back-off. */
   backoffMaxMs: number;
 }
 
 const MAX_MESSAGE_LENGTH = 400;
-/** Of one outage, so many different refusals are logged: a peer must not fill the log with ever new ones. */
-const MAX_TOLD_REFUSALS = 5;
-/** So many ends with OK in a row, each soon after the opening, are no coincidence. */
+/** Different refusals logged per outage: a peer must not fill the log with ever new ones. */
+const MAX_LOGGED_REFUSALS = 5;
+/** Ends with OK in a row, each soon after the opening, that are no coincidence. */
 const SUSPICIOUS_OK_ENDS = 3;
 const OK_END_HINT =
-  ", again and again right after the opening: KubeArmor does so when it refuses the filter, its relay when it fails to send";
+  ", repeatedly right after the opening: KubeArmor does this when it refuses the filter, its relay when it fails to send";
 
-/** A feed over streams that are opened again for ever, with full jitter between the attempts. Run it once. */
-export class ReconnectingFeed implements ReconnectingSource {
+/** Reconnects with full jitter between the attempts. Run it once. */
+export class ReconnectingSource implements AlertSource {
   readonly #open: AlertStream;
   readonly #options: ReconnectOptions;
   readonly #clock: Clock;
@@ -80,13 +96,13 @@ export class ReconnectingFeed implements ReconnectingSource {
   readonly #stats: StreamStats = { messages: 0, bytes: 0, attempts: 0, connects: 0 };
   #state: ConnectionState;
   #lastReadMs = 0;
-  /** Since when there has been no lasting stream: the start, or the end of the last one. */
+  /** Start of the outage: the start of the source, or the end of the last stream that lasted. */
   #outageSinceMs = 0;
   #okEndsInARow = 0;
-  /** The refusals of this outage that were logged, without the numbers in them. */
-  readonly #toldRefusals = new Set<string>();
-  /** Whether the next opening is news: the first one, or one that ends a told outage. */
-  #announceOpen = true;
+  /** Refusals of this outage that were logged, without the numbers in them. */
+  readonly #loggedRefusals = new Set<string>();
+  /** Set for the first opening and for one that ends a logged outage. */
+  #isOpeningNews = true;
 
   constructor(open: AlertStream, options: ReconnectOptions, clock: Clock, logger: Logger) {
     this.#open = open;
@@ -100,33 +116,34 @@ export class ReconnectingFeed implements ReconnectingSource {
     return this.#stats;
   }
 
-  state(): ConnectionState {
+  get state(): Readonly<ConnectionState> {
     return this.#state;
   }
 
   async run(listener: AlertListener, signal: AbortSignal): Promise<void> {
     this.#lastReadMs = this.#clock.nowMs();
     this.#outageSinceMs = this.#lastReadMs;
-    // Failed or short-lived streams in a row.
-    let attempt = 0;
+    signal.addEventListener("abort", () => this.#change("stopped"), { once: true });
     while (!signal.aborted) {
-      this.#enter("connecting", attempt);
       this.#stats.attempts++;
       const end = await this.#open(this.#streamListener(listener), signal);
       if (signal.aborted) return;
-      if (end.kind === "message_too_large") this.#refuseTooLarge(end, listener);
-      if (this.#hasLasted()) attempt = 0;
-      this.#tellEnd(end, attempt, listener);
-      this.#enter("waiting", attempt);
+      if (end.kind === "message_too_large") this.#rejectTooLarge(end, listener);
+      const attempt = this.#hasLasted() ? 0 : this.#state.attempt;
+      this.#reportEnd(end, attempt, listener);
+      this.#change("ended", attempt);
       const { backoffBaseMs, backoffMaxMs } = this.#options;
-      const waitMs = fullJitter(attempt, backoffBaseMs, backoffMaxMs, this.#clock.random());
-      await this.#clock.sleep(waitMs, signal);
-      attempt++;
+      await this.#clock.sleep(fullJitter(attempt, backoffBaseMs, backoffMaxMs, this.#clock.random()), signal);
+      this.#change("elapsed", attempt + 1);
     }
   }
 
-  #enter(kind: ConnectionState["kind"], attempt: number): void {
+  /** Returns true where the event led to another state. */
+  #change(event: StateEvent, attempt = this.#state.attempt): boolean {
+    const kind = NEXT[this.#state.kind][event];
+    if (kind === this.#state.kind) return false;
     this.#state = { kind, sinceMs: this.#clock.nowMs(), attempt };
+    return true;
   }
 
   #streamListener(listener: AlertListener): StreamListener {
@@ -145,19 +162,17 @@ export class ReconnectingFeed implements ReconnectingSource {
 
   #markAlive(nowMs: number, listener: AlertListener): void {
     this.#lastReadMs = nowMs;
-    if (this.#state.kind === "open") return;
-    const { attempt } = this.#state;
-    this.#enter("open", attempt);
+    if (!this.#change("alive")) return;
     this.#stats.connects++;
     listener.onConnected();
-    const fields = { peer: this.#options.name, tookMs: nowMs - this.#outageSinceMs, retries: attempt };
-    if (this.#announceOpen) this.#logger.info(fields, "alert stream open");
-    else this.#logger.debug(fields, "alert stream open");
-    this.#announceOpen = false;
+    const retries = this.#state.attempt;
+    const fields = { peer: this.#options.name, tookMs: nowMs - this.#outageSinceMs, retries };
+    this.#logger[this.#isOpeningNews ? "info" : "debug"](fields, "alert stream opened");
+    this.#isOpeningNews = false;
   }
 
-  #refuseTooLarge(end: StreamEnd, listener: AlertListener): void {
-    // A message came, if only its length.
+  #rejectTooLarge(end: StreamEnd, listener: AlertListener): void {
+    // The length of the message was received.
     this.#markAlive(this.#clock.nowMs(), listener);
     this.#stats.messages++;
     listener.onRejected("message_too_large", printable(end.message, MAX_MESSAGE_LENGTH), 0);
@@ -168,7 +183,7 @@ export class ReconnectingFeed implements ReconnectingSource {
     return kind === "open" && this.#clock.nowMs() - sinceMs >= this.#options.backoffMaxMs;
   }
 
-  #tellEnd(end: StreamEnd, attempt: number, listener: AlertListener): void {
+  #reportEnd(end: StreamEnd, attempt: number, listener: AlertListener): void {
     const atMs = this.#clock.nowMs();
     this.#okEndsInARow = end.kind !== "ok_end" ? 0 : attempt === 0 ? 1 : this.#okEndsInARow + 1;
     const hint = this.#okEndsInARow >= SUSPICIOUS_OK_ENDS ? OK_END_HINT : "";
@@ -178,7 +193,7 @@ export class ReconnectingFeed implements ReconnectingSource {
     listener.onDisconnected({ lastReadMs: this.#lastReadMs, atMs, reason, message });
   }
 
-  /** Says an outage once aloud, and once more when it looks like a refusal; the rest is for debugging. */
+  /** Warns once per outage, once more where it looks like a refusal, and of each new refusal; the rest is debug. */
   #logEnd(
     fields: { attempt: number; peerMessage: string; [name: string]: unknown },
     kind: StreamEnd["kind"],
@@ -186,21 +201,19 @@ export class ReconnectingFeed implements ReconnectingSource {
   ): void {
     if (fields.attempt === 0) {
       this.#outageSinceMs = atMs;
-      this.#announceOpen = true;
-      this.#toldRefusals.clear();
+      this.#isOpeningNews = true;
+      this.#loggedRefusals.clear();
     }
-    const isNewRefusal = kind === "refused" && this.#noteRefusal(fields.peerMessage);
-    const text = "no alert stream, trying again until there is one";
+    const isNewRefusal = kind === "refused" && this.#addRefusal(fields.peerMessage);
     const isNews = fields.attempt === 0 || isNewRefusal || this.#okEndsInARow === SUSPICIOUS_OK_ENDS;
-    if (isNews) this.#logger.warn(fields, text);
-    else this.#logger.debug(fields, text);
+    this.#logger[isNews ? "warn" : "debug"](fields, "no alert stream, reconnecting");
   }
 
-  /** Whether a refusal is another than those that this outage's log has: an outage often begins with a mere reset. */
-  #noteRefusal(message: string): boolean {
+  /** Returns true for a refusal that this outage's log does not have: an outage often begins with a mere reset. */
+  #addRefusal(message: string): boolean {
     const words = message.replace(/\d+/g, "");
-    if (this.#toldRefusals.has(words) || this.#toldRefusals.size >= MAX_TOLD_REFUSALS) return false;
-    this.#toldRefusals.add(words);
+    if (this.#loggedRefusals.has(words) || this.#loggedRefusals.size >= MAX_LOGGED_REFUSALS) return false;
+    this.#loggedRefusals.add(words);
     return true;
   }
 }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What the tests of the relay feed stand on: a feed that is watched, and peers of every kind. Ended after each test.
+// A watched relay source and peers of every kind, for the tests of the source. All end after each test.
 
 import { createServer as createTcpServer, type Socket } from "node:net";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { afterEach } from "vitest";
 import type { ReconnectingSource } from "../../src/alerts/reconnecting-source.ts";
-import { type RelayFeedOptions, relaySource } from "../../src/alerts/relay-source.ts";
+import { type RelaySourceOptions, relaySource } from "../../src/alerts/relay-source.ts";
 import { type Clock, systemClock } from "../../src/lib/clock.ts";
 import type { Logger } from "../../src/lib/logger.ts";
 import type { KubeArmorNode, KubeArmorNodeOptions } from "../../tools/kubearmor-node/node.ts";
@@ -27,20 +27,21 @@ export async function node(options: KubeArmorNodeOptions = {}): Promise<KubeArmo
 }
 
 export interface Running {
-  feed: ReconnectingSource;
+  source: ReconnectingSource;
   listener: RecordingListener;
+  /** Levels of the log lines. */
   logged: string[];
   stop: () => Promise<void>;
-  /** Timers that the feed waits for. */
+  /** Timers that are set. */
   timers: ReadonlySet<object>;
-  /** Resolves once `holds`, which is looked at whenever the listener is told something. */
+  /** Resolves once `holds`, which is checked at each call of the listener. */
   until: (holds: () => boolean) => Promise<void>;
 }
 
-/** Runs a feed that retries quickly. */
-export function run(options: RelayFeedOptions, listener = new RecordingListener()): Running {
+/** Runs a source that retries quickly. */
+export function run(options: RelaySourceOptions, listener = new RecordingListener()): Running {
   const logged: string[] = [];
-  const log = (level: string) => (_: object, message: string) => void logged.push(`${level}: ${message}`);
+  const log = (level: string) => () => void logged.push(level);
   const logger: Logger = { debug() {}, info: log("info"), warn: log("warn"), error: log("error") };
   const timers = new Set<object>();
   const clock: Clock = {
@@ -58,9 +59,9 @@ export function run(options: RelayFeedOptions, listener = new RecordingListener(
       };
     },
   };
-  const feed = relaySource({ backoffBaseMs: 5, backoffMaxMs: 40, ...options }, clock, logger);
+  const source = relaySource({ backoffBaseMs: 5, backoffMaxMs: 40, ...options }, clock, logger);
   const stop = new AbortController();
-  const running = feed.run(listener, stop.signal);
+  const running = source.run(listener, stop.signal);
   const stopAndWait = async () => {
     stop.abort();
     await running;
@@ -72,7 +73,7 @@ export function run(options: RelayFeedOptions, listener = new RecordingListener(
       listener.onTold = () => holds() && resolve();
     });
   };
-  return { feed, listener, logged, stop: stopAndWait, timers, until };
+  return { source, listener, logged, stop: stopAndWait, timers, until };
 }
 
 /** Starts a gRPC server with the services that `register` adds; returns its address. */
