@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// The yardstick: a grpc-js client with default options that throws the bytes away.
+// The baseline: a grpc-js client that discards the bytes, with default options, or with the flow control window (bytes) of
+// the second argument.
 
 import { Client, credentials } from "@grpc/grpc-js";
 import { obeyCommands } from "./meter.ts";
 
-const [address = ""] = process.argv.slice(2);
+const [address = "", window] = process.argv.slice(2);
 const raw = (bytes: Buffer) => bytes;
 let received = 0;
-const client = new Client(address, credentials.createInsecure());
+const client = new Client(
+  address,
+  credentials.createInsecure(),
+  window === undefined ? {} : { "grpc-node.flow_control_window": Number(window) },
+);
 client
   .makeServerStreamRequest(
     "/feeder.LogService/WatchAlerts",

@@ -17,8 +17,9 @@ export function say(line: Readonly<Record<string, unknown>>): void {
 }
 
 /**
- * Obeys `{"expect": n}`: says how long, and how much processor time, the next n alerts took. Other commands go to
- * `obey`. The process ends with its standard input.
+ * Obeys `{"expect": n}`: reports how long, and how much processor time, the next n alerts took; and
+ * `{"stallMs": n}`: keeps the main thread busy for so long of every second from now on. Other commands go to `obey`. The
+ * process ends with its standard input.
  */
 export function obeyCommands(received: () => number, obey: (command: Command) => unknown): void {
   setTimeout(() => process.exit(1), MAX_LIFE_MS).unref();
@@ -26,9 +27,17 @@ export function obeyCommands(received: () => number, obey: (command: Command) =>
     .on("line", (line) => {
       const command = JSON.parse(line) as Command;
       if (typeof command["expect"] === "number") measure(received, command["expect"]);
+      else if (typeof command["stallMs"] === "number") stall(command["stallMs"]);
       else obey(command);
     })
     .on("close", () => process.exit(0));
+}
+
+function stall(busyMs: number): void {
+  setInterval(() => {
+    for (const endMs = performance.now() + busyMs; performance.now() < endMs; );
+  }, 1000);
+  say({ stalling: busyMs });
 }
 
 function measure(received: () => number, expected: number): void {

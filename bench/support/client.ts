@@ -10,12 +10,13 @@ import type { AlertSource, SendOptions } from "./alert-source.ts";
 import { JsonProcess } from "./json-process.ts";
 
 /**
- * `bare`: grpc-js with default options, which throws the bytes away. `pipeline`: everything that `run` does with an
+ * `bare`: grpc-js with default options, which discards the bytes. `bare-window`: the same with our flow control window.
+ * `pipeline`: everything that `run` does with an
  * alert, writer and journal on, into a store that answers at once. `reader`: the same
  * without both, so that nothing is done that goes with the time and not with the alerts. `go-decode`: a grpc-go client that decodes the message. `go-discard`: one that throws the bytes away, which shows what
  * the server can send.
  */
-export type ClientKind = "bare" | "pipeline" | "reader" | "go-decode" | "go-discard";
+export type ClientKind = "bare" | "bare-window" | "pipeline" | "reader" | "go-decode" | "go-discard";
 
 /** What a client took, from the first alert to the last. */
 export interface Taken {
@@ -37,6 +38,9 @@ export interface PipelineState {
   /** Told to the journal. */
   readonly journalRows: number;
 }
+
+/** As in src/alerts/log-service-client.ts. */
+const WINDOW_BYTES = 4 * 1024 * 1024;
 
 const CLIENTS = join(import.meta.dirname, "../clients");
 
@@ -67,6 +71,11 @@ export class BenchClient {
     const taken = this.#process.next("received", timeoutMs);
     await Promise.all([source.send(options, timeoutMs), taken]);
     return (await taken) as unknown as Taken;
+  }
+
+  /** Keeps the main thread of a Node client busy for so long of every second, until its end. */
+  async stall(busyMs: number): Promise<void> {
+    await this.#process.ask({ stallMs: busyMs }, "stalling");
   }
 
   /** Of a pipeline only. */
@@ -103,6 +112,8 @@ function commandOf(
   switch (kind) {
     case "bare":
       return node("bare.ts");
+    case "bare-window":
+      return node("bare.ts", String(WINDOW_BYTES));
     case "pipeline":
       return node("pipeline.ts", join(dir, "journal.db"));
     case "reader":
