@@ -32,7 +32,7 @@ export class Aggregator {
   readonly #rejections = new Rejections();
   readonly #earlyGaps = new EarlyGaps();
   readonly #numbers: SetNumbers;
-  #removed = new Set<string>();
+  readonly #removed = new Map<string, Ledger | undefined>();
   /** Alerts counted in totals only, because there was no memory for their violations. */
   unidentifiedTotal = 0;
   /** Violations that were not seen for so long that they left their reports. */
@@ -215,6 +215,7 @@ export class Aggregator {
       { ...totals, gaps: Math.max(0, totals.gaps - to.all.gaps) },
       entries.map((counted) => moved(counted, namespace)),
     );
+    if (this.#isJournaled) this.#removed.set(key, to);
     this.#onDirty(clusterKey, isNewReport ? "new_report" : "new_violation");
   }
 
@@ -229,17 +230,20 @@ export class Aggregator {
     return true;
   }
 
-  /** The keys of reports removed since the last call; what was open in them is in other ledgers now, or void. */
-  takeRemoved(): string[] {
-    const removed = [...this.#removed];
+  /** Reports that are gone and whose rows the journal still has, each with the ledger that its open counts went to. */
+  get removed(): ReadonlyMap<string, Ledger | undefined> {
+    return this.#removed;
+  }
+
+  /** Forgets the removed reports: the journal has no rows of them any more. */
+  clearRemoved(): void {
     this.#removed.clear();
-    return removed;
   }
 
   #remove(key: string, ledger: Ledger): void {
     this.ledgers.delete(key);
     ledger.entries.clear();
-    if (this.#isJournaled) this.#removed.add(key);
+    if (this.#isJournaled) this.#removed.set(key, undefined);
   }
 
   /** Counts an alert whose place is not known. */

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What of one ledger has changed since the journal last took note of it.
+// Changes of one ledger since the journal last took note of it: of its totals, and of single violations.
 // Invariant: rows hold absolute counts of one set each, so that a row written twice, or late, says nothing wrong. A
-// change is told at least once; an entry with many changes between two batches is told once. Evidence is told with the
-// first of them and then now and then: what a death leaves of it is no older than EVIDENCE_EVERY_S.
+// change is written at least once; an entry with many changes between two batches is written once. Evidence is written
+// with the first of them and then now and then: what a death leaves of it is no older than EVIDENCE_EVERY_S.
 
 import type { Evidence } from "../api/v1alpha1.ts";
 import type { PolicyFacts } from "../ingest/violation.ts";
@@ -13,7 +13,7 @@ import type { Entry } from "./entry.ts";
 import type { Tally } from "./tally.ts";
 import { emptyTotals, type Totals } from "./totals.ts";
 
-/** What one pod did within a set of counts. */
+/** One pod's part of a violation. */
 export interface PodRow {
   key: string;
   name: string;
@@ -29,16 +29,16 @@ export interface ViolationRow {
   occurrences: number;
   firstUs: EpochUs;
   lastUs: EpochUs;
-  /** Undefined: what was told before is still good enough. */
+  /** Undefined: the journal's is new enough. */
   evidence: Evidence | undefined;
-  /** Those that have changed; what is not among them stays as it was. */
+  /** Those that have changed; the others stay as they are. */
   pods: PodRow[];
 }
 
-/** A set of counts that travels, or will travel, in one write of the report. */
+/** A set of counts, which one write of the report brings. */
 export interface LayerRow {
   seq: number;
-  /** Of the whole set, whichever of its violations the row holds. */
+  /** Of the whole set, whichever of its violations are in the row. */
   totals: Totals;
   policy: PolicyFacts;
   violations: ViolationRow[];
@@ -48,9 +48,9 @@ export interface LayerRow {
 export interface ReportChange {
   namespace: string | undefined;
   policyName: string;
-  /** Everything known of the report is to be forgotten first. */
+  /** All rows of the report are removed first. */
   isAnew: boolean;
-  /** Sets up to this one stand in the stored report and are to be forgotten; 0 for none. */
+  /** The stored report holds the sets up to this one: their rows are removed. 0 for none. */
   persistedSeq: number;
   layers: LayerRow[];
 }
@@ -62,117 +62,129 @@ export interface OpenSet {
 }
 
 /**
- * How much newer than what the journal knows evidence is to be told again. Reading an alert whole costs about ten times
- * what taking it costs, and in most cases the next alert comes first.
+ * How much newer than the journal's evidence is before it is written again, in seconds. Reading an alert whole costs
+ * about ten times what taking it costs, and in most cases the next alert comes first.
  */
 const EVIDENCE_EVERY_S = 10;
 
 export class ChangeLog {
   #pending = new Set<Entry>();
   #inFlight = new Set<Entry>();
-  /** The pending totals as they were when told. */
-  #told: Totals = emptyTotals();
-  #isInFlightTold = true;
+  /** The pending totals as the journal has them. */
+  #writtenTotals: Totals = emptyTotals();
+  #isInFlightWritten = true;
   #persistedSeq = 0;
   #isAnew = false;
 
-  /** The entry's pending counts have changed. */
+  /** Notes that the entry's pending counts have changed. */
   note(entry: Entry): void {
     if (entry.isNoted) return;
     entry.isNoted = true;
     this.#pending.add(entry);
   }
 
-  /** The entry has left the ledger: a list of what is gone would grow without bound where alerts outrun the journal. */
+  /** Drops an entry that has left the ledger: where alerts outrun the journal the list would grow without bound. */
   left(entry: Entry): void {
     this.#pending.delete(entry);
   }
 
-  /** What was pending is in flight. */
+  /** Moves the pending changes in flight. */
   taken(): void {
     for (const entry of this.#pending) entry.isNoted = false;
     this.#inFlight = this.#pending;
     this.#pending = new Set();
-    this.#told = emptyTotals();
-    this.#isInFlightTold = false;
+    this.#writtenTotals = emptyTotals();
+    this.#isInFlightWritten = false;
   }
 
-  /** The set in flight stands in the stored report. */
+  /** Notes that the stored report holds the set in flight. */
   landed(seq: number): void {
     this.#persistedSeq = seq;
     this.#inFlight = new Set();
-    this.#isInFlightTold = true;
+    this.#isInFlightWritten = true;
   }
 
-  /** All that is open is to be told again, as if nothing had been told of the report. */
+  /** Has the journal remove all rows of the report and write again all that is open. */
   reset(inFlight: Iterable<Entry>, pending: Iterable<Entry>): void {
     for (const entry of this.#pending) entry.isNoted = false;
     this.#inFlight = new Set(inFlight);
     this.#pending = new Set();
-    for (const entry of this.#inFlight) forgetTold(entry.inFlight);
+    for (const entry of this.#inFlight) forgetWritten(entry.inFlight);
     for (const entry of pending) {
-      forgetTold(entry.pending);
+      forgetWritten(entry.pending);
       this.note(entry);
     }
-    this.#told = emptyTotals();
-    this.#isInFlightTold = false;
+    this.#forgetTotals();
     this.#isAnew = true;
   }
 
-  /** Entries that wait to be told. */
+  /** Entries that wait to be written. */
   get waiting(): number {
     return this.#pending.size + this.#inFlight.size;
   }
 
   hasChanges(pending: Totals): boolean {
+    return this.waiting > 0 || this.haveTotalsChanged(pending);
+  }
+
+  haveTotalsChanged(pending: Totals): boolean {
     return (
-      this.#pending.size > 0 ||
-      this.#inFlight.size > 0 ||
       this.#persistedSeq > 0 ||
       this.#isAnew ||
-      !this.#isInFlightTold ||
-      !isSame(pending, this.#told)
+      !this.#isInFlightWritten ||
+      !isSame(pending, this.#writtenTotals)
     );
   }
 
-  /** Tells what stands in the stored report by now, and nothing else; 0 for nothing. */
+  /** Returns the number up to which the stored report holds all sets, once; 0 for none. */
   drainPersisted(): number {
     const seq = this.#persistedSeq;
     this.#persistedSeq = 0;
     return seq;
   }
 
-  /**
-   * Tells what has changed: about `budget` rows of violations and pods, and the rest the next time. After a reset all at
-   * once.
-   */
-  drain(
+  /** Returns what has changed but for violations. */
+  drainTotals(
     inFlight: OpenSet | undefined,
     pending: OpenSet,
     policy: PolicyFacts,
-    budget: number,
   ): Pick<ReportChange, "isAnew" | "persistedSeq" | "layers"> {
-    const change = { isAnew: this.#isAnew, persistedSeq: this.#persistedSeq, layers: [] as LayerRow[] };
-    // Between two parts of it nothing would be known of the second.
-    let left = this.#isAnew ? Number.POSITIVE_INFINITY : budget;
+    const layers: LayerRow[] = [];
+    if (inFlight && !this.#isInFlightWritten) layers.push({ ...inFlight, policy, violations: [] });
+    if (!isSame(pending.totals, this.#writtenTotals)) layers.push({ ...pending, policy, violations: [] });
+    const isAnew = this.#isAnew;
     this.#isAnew = false;
-    this.#persistedSeq = 0;
-    if (inFlight && !(this.#isInFlightTold && this.#inFlight.size === 0)) {
-      const violations = rowsOf(this.#inFlight, "inFlight", left);
-      left -= costOf(violations);
-      this.#isInFlightTold = true;
-      change.layers.push({ ...inFlight, policy, violations });
+    this.#isInFlightWritten = true;
+    this.#writtenTotals = pending.totals;
+    return { isAnew, persistedSeq: this.drainPersisted(), layers };
+  }
+
+  /** Returns changed violations of the set in flight, then of the pending one, in about `budget` rows. */
+  drainViolations(budget: number): { inFlight: ViolationRow[]; pending: ViolationRow[] } {
+    const inFlight = rowsOf(this.#inFlight, "inFlight", budget);
+    return { inFlight, pending: rowsOf(this.#pending, "pending", budget - costOf(inFlight)) };
+  }
+
+  /** Takes back a drained change that the journal could not take; `entries` are those of its violations. */
+  undo({ isAnew, persistedSeq }: ReportChange, entries: Iterable<Entry>): void {
+    this.#isAnew ||= isAnew;
+    this.#persistedSeq = Math.max(this.#persistedSeq, persistedSeq);
+    this.#forgetTotals();
+    for (const entry of entries) {
+      forgetWritten(entry.inFlight);
+      forgetWritten(entry.pending);
+      if (entry.inFlight) this.#inFlight.add(entry);
+      if (entry.pending) this.note(entry);
     }
-    if (left > 0 && (this.#pending.size > 0 || !isSame(pending.totals, this.#told))) {
-      const violations = rowsOf(this.#pending, "pending", left);
-      this.#told = pending.totals;
-      change.layers.push({ ...pending, policy, violations });
-    }
-    return change;
+  }
+
+  #forgetTotals(): void {
+    this.#writtenTotals = emptyTotals();
+    this.#isInFlightWritten = false;
   }
 }
 
-/** Takes entries off the list until their rows have used the budget up. */
+/** Takes entries off the list until their rows have used up the budget. */
 function rowsOf(entries: Set<Entry>, where: "inFlight" | "pending", budget: number): ViolationRow[] {
   const rows: ViolationRow[] = [];
   let left = budget;
@@ -203,10 +215,10 @@ function rowOf(key: string, tally: Tally): ViolationRow {
     });
   }
   const { occurrences, firstUs, lastUs } = tally;
-  return { key, occurrences, firstUs, lastUs, evidence: untoldEvidence(tally), pods };
+  return { key, occurrences, firstUs, lastUs, evidence: newEvidence(tally), pods };
 }
 
-function untoldEvidence(tally: Tally): Evidence | undefined {
+function newEvidence(tally: Tally): Evidence | undefined {
   const { latest, toldSecond } = tally;
   if (latest === undefined) return undefined;
   const second = Math.floor(latest.timeUs / 1_000_000);
@@ -215,11 +227,12 @@ function untoldEvidence(tally: Tally): Evidence | undefined {
   return latest.read();
 }
 
-function costOf(rows: readonly ViolationRow[]): number {
+/** Returns the number of rows. */
+export function costOf(rows: readonly ViolationRow[]): number {
   return rows.reduce((sum, { pods }) => sum + 1 + pods.length, 0);
 }
 
-function forgetTold(tally: Tally | undefined): void {
+function forgetWritten(tally: Tally | undefined): void {
   if (tally) tally.toldSecond = 0;
   for (const pod of tally?.pods.values() ?? []) pod.told = undefined;
 }

@@ -1,26 +1,67 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What of a ledger the journal is to be told.
+// Changes of a ledger, drained for a journal.
+// Invariant: what is drained is in the journal's next batch or is taken back.
 
-import type { ReportChange } from "./change-log.ts";
+import type { LayerRow, ReportChange, ViolationRow } from "./change-log.ts";
 import type { Ledger } from "./ledger.ts";
 
-/** Whether the journal has something to be told. */
+/** Whether the journal lacks something of the ledger. */
 export function hasChanges(ledger: Ledger): boolean {
   return ledger.log?.hasChanges(ledger.openSets().pending.totals) ?? false;
 }
 
-/** Tells the journal what has changed, in about `budget` rows; the rest the next time. */
-export function drainChanges(ledger: Ledger, budget: number): ReportChange | undefined {
-  const { log, namespace, policyName } = ledger;
-  if (!log || !hasChanges(ledger)) return undefined;
-  const { inFlight, pending } = ledger.openSets();
-  const told = { seq: pending.seq, totals: { ...pending.totals } };
-  return { namespace, policyName, ...log.drain(inFlight, told, ledger.policy.facts(), budget) };
+/** Whether the journal lacks something of the ledger's totals. */
+export function haveTotalsChanged(ledger: Ledger): boolean {
+  return ledger.log?.haveTotalsChanged(ledger.openSets().pending.totals) ?? false;
 }
 
-/** Tells the journal only what it may forget. */
+/** Drains what has changed but for violations. */
+export function drainTotals(ledger: Ledger): ReportChange | undefined {
+  const { log, namespace, policyName } = ledger;
+  const { inFlight, pending } = ledger.openSets();
+  if (!log?.haveTotalsChanged(pending.totals)) return undefined;
+  const copy = { seq: pending.seq, totals: { ...pending.totals } };
+  return { namespace, policyName, ...log.drainTotals(inFlight, copy, ledger.policy.facts()) };
+}
+
+/** Drains changed violations in about `budget` rows, and adds them to `change`. */
+export function drainViolations(
+  ledger: Ledger,
+  budget: number,
+  change: ReportChange | undefined,
+): ReportChange | undefined {
+  const { log, namespace, policyName } = ledger;
+  if (!log || log.waiting === 0) return change;
+  const { inFlight, pending } = ledger.openSets();
+  const rows = log.drainViolations(budget);
+  const whole = change ?? { namespace, policyName, isAnew: false, persistedSeq: 0, layers: [] };
+  const policy = ledger.policy.facts();
+  const add = (seq: number, totals: LayerRow["totals"], violations: ViolationRow[]): void => {
+    if (violations.length === 0) return;
+    const layer = whole.layers.find((each) => each.seq === seq);
+    if (layer) layer.violations.push(...violations);
+    else whole.layers.push({ seq, totals: { ...totals }, policy, violations });
+  };
+  if (inFlight) add(inFlight.seq, inFlight.totals, rows.inFlight);
+  add(pending.seq, pending.totals, rows.pending);
+  return whole;
+}
+
+/** Drains all that has changed, of violations about `budget` rows. */
+export function drainChanges(ledger: Ledger, budget: number): ReportChange | undefined {
+  return drainViolations(ledger, budget, drainTotals(ledger));
+}
+
+/** Takes back a change that the journal could not take. */
+export function undoDrain(ledger: Ledger, change: ReportChange): void {
+  const keys = change.layers.flatMap(({ violations }) => violations.map(({ key }) => key));
+  const entries = keys.map((key) => ledger.entries.get(key)).filter((entry) => entry !== undefined);
+  ledger.log?.undo(change, entries);
+}
+
+/** Drains only the number up to which the stored report holds all sets. */
 export function drainPersisted({ log, namespace, policyName }: Ledger): ReportChange | undefined {
   const persistedSeq = log?.drainPersisted() ?? 0;
   return persistedSeq === 0 ? undefined : { namespace, policyName, isAnew: false, persistedSeq, layers: [] };

@@ -85,7 +85,6 @@ export class Ledger {
     this.name = reportName(policyName);
   }
 
-  /** Occurrences that no stored report holds for certain. */
   get unwritten(): number {
     return this.#pending.occurrences + (this.#inFlight?.occurrences ?? 0);
   }
@@ -115,7 +114,6 @@ export class Ledger {
     return this.#inFlightSeq;
   }
 
-  /** The number that the next set to be taken will have. */
   get pendingSeq(): number {
     return this.#pendingSeq;
   }
@@ -142,6 +140,7 @@ export class Ledger {
   recover(sets: readonly RecoveredSet[]): void {
     const [oldest, ...younger] = sets;
     if (!oldest) return;
+    const before = this.#unidentified;
     assert(!this.#inFlight, "one write per report at a time");
     for (const { policy, totals } of sets) this.policy.learn(policy, totals.lastUs);
     this.advanceSeq(sets.at(-1)?.seq ?? 0);
@@ -155,9 +154,10 @@ export class Ledger {
     }
     for (const { totals, entries } of younger) this.absorb(totals, entries);
     this.#unidentified = this.#countUnidentified();
+    // Any of the violations may be short of what was journaled without details.
+    if (this.#unidentified > before) for (const entry of this.entries.values()) entry.lowerBound = true;
   }
 
-  /** What is open, for the journal. */
   openSets(): { inFlight: OpenSet | undefined; pending: OpenSet } {
     const inFlight = this.#inFlight && { seq: this.#inFlightSeq, totals: this.#inFlight };
     return { inFlight, pending: { seq: this.#pendingSeq, totals: this.#pending } };
@@ -228,6 +228,11 @@ export class Ledger {
     return this.#coverageGaps.endGap(this.#pending, kind, fromUs, toUs);
   }
 
+  /** Ends gaps that another process has left open, at `us`; returns whether there are any. */
+  endUnknownGaps(us: EpochUs): boolean {
+    return this.#coverageGaps.endUnknown(this.#pending, this.totals.coverageGaps, us);
+  }
+
   /** `count` alerts that may have belonged here could not be read. */
   addRejected(count: number, coverageGaps: readonly CoverageGap[]): void {
     this.#pending.rejected += count;
@@ -245,7 +250,7 @@ export class Ledger {
     return gone.violations;
   }
 
-  /** Whether everything that the stored report tells is too old to be kept, and nothing has come since. */
+  /** Whether all of the stored report is too old to be kept, and nothing has come since. */
   get isOver(): boolean {
     return this.#isOver && this.unwritten === 0 && !this.#inFlight;
   }
@@ -302,7 +307,8 @@ export class Ledger {
       entry.inFlight = undefined;
       this.entries.reweigh(entry);
     }
-    this.#persisted();
+    this.#inFlight = undefined;
+    this.#inFlightEntries = new Set();
     this.log?.landed(this.#inFlightSeq);
   }
 
@@ -317,7 +323,8 @@ export class Ledger {
       entry.inFlight = undefined;
       this.#pendingEntries.add(entry);
     }
-    this.#persisted();
+    this.#inFlight = undefined;
+    this.#inFlightEntries = new Set();
     this.resetLog();
   }
 
@@ -385,11 +392,6 @@ export class Ledger {
 
   #newEntry({ key, identity }: { key: string; identity: Identity }): Entry {
     return this.entries.begin(key, identity, this.#unidentified > 0);
-  }
-
-  #persisted(): void {
-    this.#inFlight = undefined;
-    this.#inFlightEntries = new Set();
   }
 
   #countUnidentified(): number {

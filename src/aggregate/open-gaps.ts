@@ -34,6 +34,15 @@ export class OpenGaps {
     return true;
   }
 
+  /** Ends gaps of `stored` that lasted when another process wrote them, and that this one knows nothing of. */
+  endUnknown(totals: Totals, stored: readonly CoverageGap[], us: EpochUs): boolean {
+    const isUnknown = ({ kind, fromUs, toUs }: CoverageGap) =>
+      toUs === undefined && this.#open.get(kind as GapKind) !== fromUs;
+    const ended = stored.filter(isUnknown).map((gap) => ({ ...gap, toUs: Math.max(us, gap.fromUs) }));
+    note(totals, ended);
+    return ended.length > 0;
+  }
+
   /** Of so many occurrences only the number is kept. */
   addWithoutDetails(totals: Totals, us: EpochUs, occurrences: number): void {
     totals.withoutDetails += occurrences;

@@ -1,22 +1,52 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Gathers from the ledgers what the journal is to be told.
-// Invariant: every ledger has its turn, however much changes in the others.
+// Gathers from the ledgers what the journal's next batch holds: first the totals of every report that has changed, then
+// violations as far as the budget goes.
+// Invariant: every ledger has its turn, however much changes in the others. A batch has bounded work.
 
 import type { Aggregator } from "../aggregate/aggregator.ts";
 import type { LayerRow, ReportChange } from "../aggregate/change-log.ts";
-import { drainChanges, drainPersisted } from "../aggregate/journal-changes.ts";
+import {
+  drainPersisted,
+  drainTotals,
+  drainViolations,
+  haveTotalsChanged,
+  undoDrain,
+} from "../aggregate/journal-changes.ts";
 import type { Ledger } from "../aggregate/ledger.ts";
 import { reportKey } from "../ingest/violation.ts";
 import type { RecoveredReport } from "./journal.ts";
 
+/** How much a batch holds at most. */
+export interface BatchBudget {
+  /** Reports whose totals are written. */
+  reports: number;
+  /** Rows of violations and pods, about. */
+  rows: number;
+}
+
+/** Some milliseconds of work, in which no alert is read. */
+export const BATCH: BatchBudget = { reports: 500, rows: 250 };
+export const ALL: BatchBudget = { reports: Number.POSITIVE_INFINITY, rows: Number.POSITIVE_INFINITY };
+
+/** What a batch holds. */
+export interface Collected {
+  changes: ReportChange[];
+  /** Whether the journal has the totals of every report with this batch, and since when. Milliseconds since the epoch. */
+  totalsUntilMs: number | undefined;
+  /** Whether the journal lacks nothing with this batch. */
+  isAll: boolean;
+}
+
 export class ChangeCollector {
   readonly #unclaimed: ReadonlyMap<string, RecoveredReport>;
   #aggregator: Aggregator | undefined;
-  #cursor: Iterator<Ledger> | undefined;
+  /** A pass over the totals of all ledgers that goes on in the next batch. */
+  #totals: { rest: Iterator<Ledger>; sinceMs: number } | undefined;
+  #violations: Iterator<Ledger> | undefined;
 
-  /** `unclaimed`: what an earlier process left and is in no ledger yet. */
+  /** `unclaimed`: reports that an earlier process left and that are in no ledger yet. */
   constructor(unclaimed: ReadonlyMap<string, RecoveredReport>) {
     this.#unclaimed = unclaimed;
   }
@@ -25,43 +55,87 @@ export class ChangeCollector {
     this.#aggregator = aggregator;
   }
 
-  /** Gathers about `budget` rows. */
-  collect(budget: number): { changes: ReportChange[]; isAll: boolean } {
-    const changes: ReportChange[] = [];
-    let left = budget;
-    if (budget === Number.POSITIVE_INFINITY) this.#cursor = undefined;
-    while (left > 0) {
-      // Goes on where the last batch ended.
-      this.#cursor ??= this.#aggregator?.ledgers.values();
-      const next = this.#cursor?.next();
-      if (!next || next.done) {
-        this.#cursor = undefined;
-        return { changes, isAll: true };
-      }
-      const change = this.#drain(next.value, left);
-      if (!change) continue;
-      left -= 1 + rowsOf(change.layers);
-      changes.push(change);
-    }
-    return { changes, isAll: false };
+  /** `first` are ledgers whose totals must be in this batch. */
+  collect(budget: BatchBudget, nowMs: number, first: Iterable<Ledger> = []): Collected {
+    const changes = new Map<Ledger, ReportChange>();
+    for (const ledger of first) this.#addTotals(changes, ledger);
+    if (budget.reports === Number.POSITIVE_INFINITY) this.#totals = undefined;
+    const totalsUntilMs = this.#collectTotals(changes, budget.reports, nowMs);
+    const areViolationsDone = this.#collectViolations(changes, budget.rows);
+    const isAll = totalsUntilMs === nowMs && areViolationsDone;
+    return { changes: [...changes.values()], totalsUntilMs, isAll };
   }
 
-  /** Gathers only what stands in stored reports by now. */
+  /** Gathers only which sets the stored reports hold. */
   collectPersisted(): ReportChange[] {
-    const ledgers = [...(this.#aggregator?.ledgers.values() ?? [])];
-    return ledgers.map(drainPersisted).filter((change) => change !== undefined);
+    return [...this.#ledgers()].map(drainPersisted).filter((change) => change !== undefined);
   }
 
-  #drain(ledger: Ledger, budget: number): ReportChange | undefined {
-    const change = drainChanges(ledger, budget);
-    if (!change) return undefined;
-    if (!change.isAnew) return change;
-    const unclaimed = this.#unclaimed.get(reportKey(change.namespace, change.policyName));
+  /** Takes back what the journal could not take. */
+  undo(changes: readonly ReportChange[]): void {
+    this.#totals = undefined;
+    for (const change of changes) {
+      const ledger = this.#aggregator?.ledgers.get(reportKey(change.namespace, change.policyName));
+      if (ledger) undoDrain(ledger, change);
+    }
+  }
+
+  #ledgers(): Iterable<Ledger> {
+    return this.#aggregator?.ledgers.values() ?? [];
+  }
+
+  #collectTotals(changes: Map<Ledger, ReportChange>, max: number, nowMs: number): number | undefined {
+    this.#totals ??= { rest: this.#ledgers()[Symbol.iterator](), sinceMs: nowMs };
+    const { rest, sinceMs } = this.#totals;
+    while (changes.size < max) {
+      const { value: ledger, done } = rest.next();
+      if (done) {
+        this.#totals = undefined;
+        return sinceMs;
+      }
+      this.#addTotals(changes, ledger);
+    }
+    return undefined;
+  }
+
+  #addTotals(changes: Map<Ledger, ReportChange>, ledger: Ledger): void {
+    const change = drainTotals(ledger);
+    if (change) changes.set(ledger, this.#withUnclaimed(change));
+  }
+
+  /** Returns whether nothing is left. */
+  #collectViolations(changes: Map<Ledger, ReportChange>, budget: number): boolean {
+    let left = budget;
+    let seen = 0;
+    const size = this.#aggregator?.ledgers.size ?? 0;
+    // Goes on where the last batch ended, and comes round once.
+    for (; left > 0 && seen <= size; seen++) {
+      this.#violations ??= this.#ledgers()[Symbol.iterator]();
+      const { value: ledger, done } = this.#violations.next();
+      if (done) {
+        this.#violations = undefined;
+        continue;
+      }
+      const before = changes.get(ledger);
+      // Violations of a set are written with its totals, or after them.
+      if (!before && haveTotalsChanged(ledger)) continue;
+      const rowsBefore = rowsOf(before?.layers ?? []);
+      const change = drainViolations(ledger, left, before);
+      if (!change) continue;
+      changes.set(ledger, change);
+      left -= rowsOf(change.layers) - rowsBefore;
+    }
+    return left > 0;
+  }
+
+  /** Rows of an earlier process that no ledger holds yet are kept where all rows of the report are removed. */
+  #withUnclaimed(change: ReportChange): ReportChange {
+    const unclaimed = change.isAnew && this.#unclaimed.get(reportKey(change.namespace, change.policyName));
     return unclaimed ? { ...change, layers: [...unclaimed.layers, ...change.layers] } : change;
   }
 }
 
-/** Rows that the layers come to. */
+/** Returns the number of rows of all layers. */
 export function rowsOf(layers: readonly LayerRow[]): number {
   return layers.reduce(
     (sum, { violations }) => violations.reduce((rows, { pods }) => rows + 1 + pods.length, sum + 1),
@@ -69,7 +143,7 @@ export function rowsOf(layers: readonly LayerRow[]): number {
   );
 }
 
-/** Occurrences that an earlier process left, whether or not a report holds them. */
+/** Returns the occurrences that an earlier process left, whether or not a report holds them. */
 export function occurrencesLeft(reports: readonly RecoveredReport[]): number {
   return reports.flatMap(({ layers }) => layers).reduce((sum, { totals }) => sum + totals.occurrences, 0);
 }

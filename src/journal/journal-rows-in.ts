@@ -1,114 +1,153 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What a journal holds, read whole: at the start, before there is anything else to do.
+// Reads a journal whole: at the start, before there is anything else to do.
+// Invariant: a row whose checksum is wrong is left out and counted; where totals may be missing, their report is marked.
 
 import type { DatabaseSync } from "node:sqlite";
-import type { LayerRow, PodRow, ViolationRow } from "../aggregate/change-log.ts";
-import type { Totals } from "../aggregate/totals.ts";
+import type { LayerRow, ViolationRow } from "../aggregate/change-log.ts";
+import { emptyTotals, type Totals } from "../aggregate/totals.ts";
 import type { Evidence } from "../api/v1alpha1.ts";
-import type { PolicyFacts } from "../ingest/violation.ts";
+import { identityKey, identityOf, type PolicyFacts } from "../ingest/violation.ts";
 import type { Recovered, RecoveredReport } from "./journal.ts";
+import { checksumOf } from "./row-checksum.ts";
 
-interface LifeRecord {
-  writer_id: string;
-  read_until_ms: number;
-  reserved_seq: number;
-  is_complete: number;
-}
+type Value = string | number | null;
+type Row = Readonly<Record<string, Value>>;
 
-interface LayerRecord {
-  id: number;
-  namespace: string | null;
-  policy_name: string;
-  seq: number;
-  totals: string;
-  policy: string;
-}
+const NO_POLICY: PolicyFacts = { kind: "Unknown", severity: 0, tags: [], message: "" };
 
-interface ViolationRecord {
-  report: number;
-  seq: number;
-  key: string;
-  occurrences: number;
-  first_us: number;
-  last_us: number;
-  evidence: string | null;
-}
-
-interface PodRecord {
-  report: number;
-  seq: number;
-  violation: string;
-  key: string;
-  name: string;
-  node: string;
-  occurrences: number;
-  last_us: number;
-}
-
-/** Reads everything; undefined when nobody has ever written. */
-export function readAll(db: DatabaseSync): Recovered | undefined {
-  const [life] = db.prepare("SELECT * FROM life").all() as unknown as LifeRecord[];
+/** Reads everything; undefined for a journal that was never begun, `damaged` where it is not known whose it is. */
+export function readAll(db: DatabaseSync): Recovered | undefined | "damaged" {
+  const [life] = [...rows(db, "life")];
   if (!life) return undefined;
+  const { sum, one: _, ...values } = life;
+  if (sum !== checksumOf(...Object.values(values))) return "damaged";
   return {
-    writerId: life.writer_id,
-    readUntilMs: life.read_until_ms,
-    reservedSeq: life.reserved_seq,
-    isComplete: life.is_complete === 1,
-    reports: readReports(db),
+    writerId: String(life["writer_id"]),
+    readUntilMs: Number(life["read_until_ms"]),
+    reservedSeq: Number(life["reserved_seq"]),
+    isComplete: life["is_complete"] === 1,
+    ...new Reader(db).read(Number(life["layers"])),
   };
 }
 
-function readReports(db: DatabaseSync): RecoveredReport[] {
-  const reports = new Map<number, RecoveredReport>();
-  const layers = new Map<string, LayerRow>();
-  const violations = new Map<string, ViolationRow>();
-  const sql = `SELECT report.id, namespace, report.policy AS policy_name, seq, totals, layer.policy
-    FROM layer JOIN report ON report.id = layer.report ORDER BY report.id, seq`;
-  for (const row of db.prepare(sql).iterate() as Iterable<unknown> as Iterable<LayerRecord>) {
-    const layer: LayerRow = {
-      seq: row.seq,
-      totals: totalsOf(row.totals),
-      policy: JSON.parse(row.policy) as PolicyFacts,
+class Reader {
+  readonly #db: DatabaseSync;
+  readonly #reports = new Map<Value, RecoveredReport>();
+  readonly #layers = new Map<string, LayerRow>();
+  readonly #violations = new Map<string, ViolationRow>();
+  #damagedRows = 0;
+
+  constructor(db: DatabaseSync) {
+    this.#db = db;
+  }
+
+  read(expectedLayers: number): Pick<Recovered, "damagedRows" | "isDamaged" | "reports"> {
+    for (const { id, namespace, policy } of this.#rows("report")) {
+      const place = {
+        namespace: namespace === null ? undefined : String(namespace),
+        policyName: String(policy),
+      };
+      this.#reports.set(id as Value, { ...place, layers: [], isDamaged: false });
+    }
+    for (const row of this.#rows("layer")) this.#readLayer(row);
+    const isDamaged = this.#layers.size !== expectedLayers;
+    for (const row of this.#rows("violation")) this.#readViolation(row);
+    for (const row of this.#rows("pod")) this.#readPod(row);
+    const reports = [...this.#reports.values()].filter(({ layers }) => layers.length > 0);
+    for (const { layers } of reports) layers.sort((a, b) => a.seq - b.seq);
+    return { damagedRows: this.#damagedRows, isDamaged, reports };
+  }
+
+  /** Yields the rows of a table whose checksum is right. */
+  *#rows(table: string): Iterable<Row> {
+    for (const row of rows(this.#db, table)) {
+      const { sum, evidence: _, evidence_sum: __, ...values } = row;
+      if (sum === checksumOf(...Object.values(values))) yield row;
+      else this.#damagedRows++;
+    }
+  }
+
+  #readLayer({ report, seq, totals, policy }: Row): void {
+    this.#addLayer(report as Value, {
+      seq: Number(seq),
+      totals: totalsOf(String(totals)),
+      policy: JSON.parse(String(policy)) as PolicyFacts,
       violations: [],
+    });
+  }
+
+  #addLayer(report: Value, layer: LayerRow): LayerRow | undefined {
+    const found = this.#reports.get(report);
+    if (!found) return undefined;
+    this.#layers.set(`${report} ${layer.seq}`, layer);
+    found.layers.push(layer);
+    return layer;
+  }
+
+  #readViolation(row: Row): void {
+    const { report = null, seq = null, key = null, evidence = null, evidence_sum: sum } = row;
+    const layer = this.#layers.get(`${report} ${seq}`) ?? this.#restoreLayer(report, Number(seq));
+    if (!layer) return;
+    const isGood = sum === (evidence === null ? null : checksumOf(report, seq, key, evidence));
+    if (!isGood || !isIdentityKey(String(key))) this.#damagedRows++;
+    if (!isIdentityKey(String(key))) return;
+    const violation: ViolationRow = {
+      key: String(key),
+      occurrences: Number(row["occurrences"]),
+      firstUs: Number(row["first_us"]),
+      lastUs: Number(row["last_us"]),
+      evidence: isGood && evidence !== null ? (JSON.parse(String(evidence)) as Evidence) : undefined,
+      pods: [],
     };
-    layers.set(`${row.id} ${row.seq}`, layer);
-    const report = reports.get(row.id);
-    if (report) report.layers.push(layer);
-    else
-      reports.set(row.id, {
-        namespace: row.namespace ?? undefined,
-        policyName: row.policy_name,
-        layers: [layer],
-      });
+    this.#violations.set(`${report} ${seq} ${key}`, violation);
+    layer.violations.push(violation);
   }
-  for (const row of all<ViolationRecord>(db, "violation")) {
-    const violation = violationOf(row);
-    violations.set(`${row.report} ${row.seq} ${row.key}`, violation);
-    layers.get(`${row.report} ${row.seq}`)?.violations.push(violation);
+
+  /** Stands in for a set whose own row is damaged: its violations are at least a part of it. */
+  #restoreLayer(report: Value, seq: number): LayerRow | undefined {
+    const layer = this.#addLayer(report, { seq, totals: emptyTotals(), policy: NO_POLICY, violations: [] });
+    const found = this.#reports.get(report);
+    if (found) found.isDamaged = true;
+    return layer;
   }
-  for (const row of all<PodRecord>(db, "pod")) {
-    violations.get(`${row.report} ${row.seq} ${row.violation}`)?.pods.push(podOf(row));
+
+  #readPod({ report, seq, violation, key, name, node, occurrences, last_us: lastUs }: Row): void {
+    this.#violations.get(`${report} ${seq} ${violation}`)?.pods.push({
+      key: String(key),
+      name: String(name),
+      node: String(node),
+      occurrences: Number(occurrences),
+      lastUs: Number(lastUs),
+    });
   }
-  return [...reports.values()];
 }
 
-function all<T>(db: DatabaseSync, table: string): Iterable<T> {
-  return db.prepare(`SELECT * FROM ${table}`).iterate() as Iterable<unknown> as Iterable<T>;
+/** A key of another version of this program has other parts. */
+function isIdentityKey(key: string): boolean {
+  try {
+    return identityKey(identityOf(key)) === key;
+  } catch {
+    return false;
+  }
 }
 
-/** JSON has no infinity: the first time of what was never seen. */
+/** Yields all rows of a table; a number that a damaged row has made too large is yielded as another one. */
+export function* rows(db: DatabaseSync, table: string): Iterable<Row> {
+  const select = db.prepare(`SELECT * FROM ${table}`);
+  select.setReadBigInts(true);
+  for (const row of select.iterate()) {
+    const values = Object.entries(row).map(([name, value]) => [
+      name,
+      typeof value === "bigint" ? Number(value) : value,
+    ]);
+    yield Object.fromEntries(values) as Row;
+  }
+}
+
+/** JSON has no infinity: the first time of a set without alerts. */
 function totalsOf(text: string): Totals {
   const totals = JSON.parse(text) as Totals;
   return { ...totals, firstUs: totals.firstUs ?? Number.POSITIVE_INFINITY };
-}
-
-function violationOf({ key, occurrences, first_us, last_us, evidence }: ViolationRecord): ViolationRow {
-  const latest = evidence === null ? undefined : (JSON.parse(evidence) as Evidence);
-  return { key, occurrences, firstUs: first_us, lastUs: last_us, evidence: latest, pods: [] };
-}
-
-function podOf({ key, name, node, occurrences, last_us }: PodRecord): PodRow {
-  return { key, name, node, occurrences, lastUs: last_us };
 }

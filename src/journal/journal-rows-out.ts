@@ -1,23 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// How a batch becomes rows.
+// Writes a batch as rows.
 // Invariant: runs within a transaction of its caller's.
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { LayerRow, ReportChange } from "../aggregate/change-log.ts";
 import { reportKey } from "../ingest/violation.ts";
-import type { Batch } from "./journal.ts";
+import type { Batch, Recovered } from "./journal.ts";
+import { rows } from "./journal-rows-in.ts";
+import { checksumOf } from "./row-checksum.ts";
 
-/** A row without evidence leaves what was told before. */
-const PUT_VIOLATION = `INSERT INTO violation VALUES (?, ?, ?, ?, ?, ?, ?)
+/** A row without evidence keeps the evidence that is there. */
+const PUT_VIOLATION = `INSERT INTO violation VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
   ON CONFLICT (report, seq, key) DO UPDATE SET occurrences = excluded.occurrences, first_us = excluded.first_us,
-    last_us = excluded.last_us, evidence = coalesce(excluded.evidence, evidence)`;
+    last_us = excluded.last_us, sum = excluded.sum, evidence = coalesce(excluded.evidence, evidence),
+    evidence_sum = coalesce(excluded.evidence_sum, evidence_sum)`;
+
+type Life = Pick<Recovered, "writerId" | "readUntilMs" | "reservedSeq">;
 
 export class BatchWriter {
   readonly #db: DatabaseSync;
   readonly #reports = new Map<string, number>();
-  readonly #life: StatementSync;
+  /** Numbers of the sets of each report. */
+  readonly #layers = new Map<number, Set<number>>();
+  #lastReport = 0;
+  #life: Life = { writerId: "", readUntilMs: 0, reservedSeq: 0 };
+  readonly #putLife: StatementSync;
   readonly #report: StatementSync;
   readonly #layer: StatementSync;
   readonly #violation: StatementSync;
@@ -27,11 +36,11 @@ export class BatchWriter {
 
   constructor(db: DatabaseSync) {
     this.#db = db;
-    this.#life = db.prepare("UPDATE life SET read_until_ms = ?, reserved_seq = ?, is_complete = ?");
-    this.#report = db.prepare("INSERT INTO report (namespace, policy) VALUES (?, ?)");
-    this.#layer = db.prepare("INSERT OR REPLACE INTO layer VALUES (?, ?, ?, ?)");
+    this.#putLife = db.prepare("INSERT OR REPLACE INTO life VALUES (1, ?, ?, ?, ?, ?, ?)");
+    this.#report = db.prepare("INSERT OR REPLACE INTO report VALUES (?, ?, ?, ?)");
+    this.#layer = db.prepare("INSERT OR REPLACE INTO layer VALUES (?, ?, ?, ?, ?)");
     this.#violation = db.prepare(PUT_VIOLATION);
-    this.#pod = db.prepare("INSERT OR REPLACE INTO pod VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
+    this.#pod = db.prepare("INSERT OR REPLACE INTO pod VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
     this.#clear = ["layer", "violation", "pod"].map((table) =>
       db.prepare(`DELETE FROM ${table} WHERE report = ? AND seq <= ?`),
     );
@@ -39,16 +48,38 @@ export class BatchWriter {
     this.forget();
   }
 
-  /** The transaction was taken back: what is known of the tables is read again. */
+  /** Stores whose journal it is, which is empty. */
+  begin(life: Life): void {
+    this.#reports.clear();
+    this.#layers.clear();
+    this.#writeLife(life, false);
+  }
+
+  reserve(reservedSeq: number): void {
+    this.#writeLife({ ...this.#life, reservedSeq }, false);
+  }
+
+  /** Reads again what is known of the tables, after a transaction was rolled back. */
   forget(): void {
     this.#reports.clear();
-    for (const { id, namespace, policy } of this.#db
-      .prepare("SELECT id, namespace, policy FROM report")
-      .all()) {
-      this.#reports.set(
-        reportKey((namespace ?? undefined) as string | undefined, String(policy)),
-        Number(id),
-      );
+    this.#layers.clear();
+    const [life] = rows(this.#db, "life");
+    if (life) {
+      const { writer_id, read_until_ms, reserved_seq } = life;
+      this.#life = {
+        writerId: String(writer_id),
+        readUntilMs: Number(read_until_ms),
+        reservedSeq: Number(reserved_seq),
+      };
+    }
+    for (const { id, namespace, policy } of rows(this.#db, "report")) {
+      const key = reportKey((namespace ?? undefined) as string | undefined, String(policy));
+      this.#reports.set(key, Number(id));
+      this.#lastReport = Math.max(this.#lastReport, Number(id));
+    }
+    for (const { report, seq } of rows(this.#db, "layer")) {
+      this.#layersOf(Number(report)).add(Number(seq));
+      this.#lastReport = Math.max(this.#lastReport, Number(report));
     }
   }
 
@@ -61,7 +92,15 @@ export class BatchWriter {
       this.#reports.delete(key);
     }
     for (const change of changes) this.#change(change);
-    this.#life.run(readUntilMs, reservedSeq, isLast ? 1 : 0);
+    this.#writeLife({ ...this.#life, readUntilMs, reservedSeq }, isLast);
+  }
+
+  #writeLife(life: Life, isComplete: boolean): void {
+    let layers = 0;
+    for (const { size } of this.#layers.values()) layers += size;
+    const values = [life.writerId, life.readUntilMs, life.reservedSeq, isComplete ? 1 : 0, layers] as const;
+    this.#putLife.run(...values, checksumOf(...values));
+    this.#life = life;
   }
 
   #change({ namespace, policyName, isAnew, persistedSeq, layers }: ReportChange): void {
@@ -71,24 +110,43 @@ export class BatchWriter {
     else if (id !== undefined && persistedSeq > 0) this.#forgetUpTo(id, persistedSeq);
     if (layers.length === 0) return;
     if (id === undefined) {
-      id = Number(this.#report.run(namespace ?? null, policyName).lastInsertRowid);
+      id = ++this.#lastReport;
+      const values = [id, namespace ?? null, policyName] as const;
+      this.#report.run(...values, checksumOf(...values));
       this.#reports.set(key, id);
     }
     for (const layer of layers) this.#put(id, layer);
   }
 
   #put(report: number, { seq, totals, policy, violations }: LayerRow): void {
-    this.#layer.run(report, seq, JSON.stringify(totals), JSON.stringify(policy));
+    const layer = [report, seq, JSON.stringify(totals), JSON.stringify(policy)] as const;
+    this.#layer.run(...layer, checksumOf(...layer));
+    this.#layersOf(report).add(seq);
     for (const { key, occurrences, firstUs, lastUs, evidence, pods } of violations) {
+      const row = [report, seq, key, occurrences, firstUs, lastUs] as const;
       const latest = evidence === undefined ? null : JSON.stringify(evidence);
-      this.#violation.run(report, seq, key, occurrences, firstUs, lastUs, latest);
+      const latestSum = latest === null ? null : checksumOf(report, seq, key, latest);
+      this.#violation.run(...row, checksumOf(...row), latest, latestSum);
       for (const pod of pods) {
-        this.#pod.run(report, seq, key, pod.key, pod.name, pod.node, pod.occurrences, pod.lastUs);
+        const values = [report, seq, key, pod.key, pod.name, pod.node, pod.occurrences, pod.lastUs] as const;
+        this.#pod.run(...values, checksumOf(...values));
       }
     }
   }
 
+  #layersOf(report: number): Set<number> {
+    let layers = this.#layers.get(report);
+    if (!layers) {
+      layers = new Set();
+      this.#layers.set(report, layers);
+    }
+    return layers;
+  }
+
   #forgetUpTo(report: number, seq: number): void {
     for (const statement of this.#clear) statement.run(report, seq);
+    const layers = this.#layersOf(report);
+    for (const each of layers) if (each <= seq) layers.delete(each);
+    if (layers.size === 0) this.#layers.delete(report);
   }
 }

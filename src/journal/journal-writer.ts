@@ -1,39 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Tells the journal what the ledgers hold, a few times a second, and gets back at the start what an earlier process held.
-// Invariant: never in the way of an alert or of a report: a journal that fails is told of, marked in the reports that
-// it leaves unprotected, and tried again.
+// Writes what the ledgers hold to the journal, some times a second, and continues at the start what an earlier process
+// held.
+// Invariant: never in the way of an alert or of a report: a journal that fails is logged, marked in the reports that it
+// leaves unprotected, and tried again. Nothing is held back for it: what it could not take stays noted in the ledgers.
 
 import type { Aggregator } from "../aggregate/aggregator.ts";
-import type { LayerRow } from "../aggregate/change-log.ts";
+import type { ReportChange } from "../aggregate/change-log.ts";
 import { hasChanges } from "../aggregate/journal-changes.ts";
 import type { Ledger } from "../aggregate/ledger.ts";
 import { SetNumbers } from "../aggregate/set-numbers.ts";
-import type { Clock } from "../lib/clock.ts";
-import type { Logger } from "../lib/logger.ts";
-import { ChangeCollector, rowsOf } from "./change-collector.ts";
-import { type Batch, type Journal, JournalError, type OpenJournal, type RecoveredReport } from "./journal.ts";
+import { ALL, BATCH, type BatchBudget, ChangeCollector, rowsOf } from "./change-collector.ts";
+import { type Batch, type Journal, JournalError, type RecoveredReport } from "./journal.ts";
 import { JournalOutage, keyOf, markLost, type PastOutage } from "./journal-outage.ts";
+import type { JournalingParts } from "./journaling-parts.ts";
 
-export interface JournalingParts {
-  /** Between two batches at least, in milliseconds; more while batches take long. */
-  batchIntervalMs: number;
-  open: OpenJournal;
-  /** The writer's name where there is no journal to continue. Unlike any other that ever was. */
-  freshWriterId: string;
-  clock: Clock;
-  logger: Logger;
-}
-
-/** Rows of one batch, about: a few milliseconds of work, in which no alert is read. */
-const BATCH_ROWS = 250;
+/** Removed reports that are remembered for a journal that can't be written; beyond it the journal begins again. */
+const MAX_REMOVED = 10_000;
 /** A batch may take this part of the time, one in so many; the rest after it is no longer than MAX_REST_MS. */
 const REST_FACTOR = 20;
 const MAX_REST_MS = 60;
 /** How often a quiet journal is told until when alerts were read, and a broken one is tried again. */
 const HEARTBEAT_MS = 1000;
 const RETRY_MS = 5000;
+
+const NONE_REMOVED: ReadonlyMap<string, Ledger | undefined> = new Map();
 
 export class Journaling {
   /** Names this writer in the watermark of reports; the same over all lives of one journal. */
@@ -54,14 +46,16 @@ export class Journaling {
   readonly #changes: ChangeCollector;
   /** Whether counts of an earlier process may have been lost with it, of any report. */
   readonly mayHaveLost: boolean;
+  /** Whether rows of an earlier process were damaged whose report is not known. */
+  readonly isDamaged: boolean;
   /** Alerts that were read until then are in the journal or in reports. Milliseconds since the epoch. */
   #protectedUntilMs: number;
   /** Whether the gap before this process is in the ledgers, so that `protectedUntilMs` may pass it. */
   #isGapTold = false;
   #journal: Journal | undefined;
   #aggregator: Aggregator | undefined;
-  /** Taken from the ledgers, and not taken by the journal yet. */
-  #held: Pick<Batch, "removed" | "changes"> | undefined;
+  /** Reports of an earlier process, which an emptied journal has to take again. */
+  #carried: readonly ReportChange[] = [];
   #onOutageEnded: (outage: PastOutage) => void = () => {};
   #outage: JournalOutage | undefined;
   #cancelTimer: (() => void) | undefined;
@@ -79,7 +73,8 @@ export class Journaling {
     const before = journal?.recovered;
     this.writerId = before?.writerId ?? parts.freshWriterId;
     this.readUntilMs = before?.readUntilMs;
-    this.mayHaveLost = journal?.lost !== undefined || before?.isComplete === false;
+    this.isDamaged = before?.isDamaged ?? false;
+    this.mayHaveLost = this.isDamaged || journal?.lost !== undefined || before?.isComplete === false;
     this.#protectedUntilMs = this.readUntilMs ?? this.#lastBatchMs;
     this.#isGapTold = !this.mayHaveLost && before === undefined;
     this.#changes = new ChangeCollector(this.#unclaimed);
@@ -106,11 +101,11 @@ export class Journaling {
       this.#arm(this.#soonMs);
   }
 
-  /** The sets of a report that an earlier process left, for the one who continues it; once. */
-  claim(key: string): LayerRow[] {
-    const layers = this.#unclaimed.get(key)?.layers ?? [];
+  /** Returns, once, the sets of a report that an earlier process left. */
+  claim(key: string): Pick<RecoveredReport, "layers" | "isDamaged"> {
+    const { layers = [], isDamaged = false } = this.#unclaimed.get(key) ?? {};
     this.#unclaimed.delete(key);
-    return layers;
+    return { layers, isDamaged: isDamaged || this.isDamaged };
   }
 
   /** The ledgers know of the time in which nobody ran. */
@@ -143,7 +138,7 @@ export class Journaling {
   close(): void {
     this.#cancelTimer?.();
     this.#timerMs = 0;
-    if (this.#journal) this.#write(this.#journal, Number.POSITIVE_INFINITY);
+    if (this.#journal) this.#write(this.#journal, ALL);
     this.#journal?.close();
     this.#journal = undefined;
   }
@@ -168,7 +163,7 @@ export class Journaling {
     const startMs = this.#parts.clock.nowMs();
     if (this.problem !== undefined && startMs >= this.#retryMs) this.#retry();
     let isDone = true;
-    if (this.#journal && this.problem === undefined) isDone = this.#write(this.#journal, BATCH_ROWS);
+    if (this.#journal && this.problem === undefined) isDone = this.#write(this.#journal, BATCH);
     if (this.problem !== undefined) this.#markUnprotected();
     const tookMs = this.#parts.clock.nowMs() - startMs;
     this.#soonMs = Math.max(this.#parts.batchIntervalMs, Math.min(MAX_REST_MS, REST_FACTOR * tookMs));
@@ -179,13 +174,13 @@ export class Journaling {
   #retry(): void {
     this.#retryMs = this.#parts.clock.nowMs() + RETRY_MS;
     if (this.#journal) {
-      if (this.#writeLanded(this.#journal)) this.#write(this.#journal, BATCH_ROWS);
+      if (this.#writePersisted(this.#journal)) this.#write(this.#journal, BATCH);
       return;
     }
     const journal = this.#open();
     if (!journal) return;
     if (this.#aggregator) markLost(this.#aggregator, journal, this.writerId, this.#parts);
-    if (this.#begin(journal)) this.#write(journal, BATCH_ROWS);
+    if (this.#begin(journal)) this.#write(journal, BATCH);
   }
 
   #open(): Journal | undefined {
@@ -193,8 +188,10 @@ export class Journaling {
       const journal = this.#parts.open();
       if (journal.lost !== undefined) {
         this.failures++;
-        this.#parts.logger.error({ answer: journal.lost }, "journal was broken: what it held is lost");
+        this.#parts.logger.error({ answer: journal.lost }, "journal damaged, its counts are lost");
       }
+      const damaged = journal.recovered?.damagedRows ?? 0;
+      if (damaged > 0) this.#parts.logger.error({ rows: damaged }, "journal rows damaged and left out");
       return journal;
     } catch (error) {
       this.#failed(error);
@@ -215,51 +212,53 @@ export class Journaling {
     this.#journal = journal;
     for (const ledger of this.#aggregator?.ledgers.values() ?? []) ledger.resetLog();
     const toChange = (report: RecoveredReport) => ({ ...report, isAnew: false, persistedSeq: 0 });
-    this.#held = { removed: [], changes: [...this.#unclaimed.values()].map(toChange) };
+    this.#carried = [...this.#unclaimed.values()].map(toChange);
+    this.#aggregator?.clearRemoved();
     return true;
   }
 
   /** Writes what has changed; returns whether nothing is left. */
-  #write(journal: Journal, budget: number): boolean {
-    if (this.#held && !this.#send(journal, this.#held)) return false;
-    const removed = this.#aggregator?.takeRemoved() ?? [];
-    // What has moved from one report to another must be in one batch.
-    const { changes, isAll } = this.#changes.collect(removed.length > 0 ? Number.POSITIVE_INFINITY : budget);
-    const isQuiet = removed.length === 0 && changes.length === 0;
-    if (isQuiet && this.problem === undefined && this.ageMs < HEARTBEAT_MS) return true;
-    return this.#send(journal, { removed, changes }, isAll, budget === Number.POSITIVE_INFINITY) && isAll;
-  }
-
-  /** `isAll`: with this batch the journal holds everything that was counted until now. */
-  #send(journal: Journal, held: Pick<Batch, "removed" | "changes">, isAll = false, isLast = false): boolean {
-    this.#held = held;
+  #write(journal: Journal, budget: BatchBudget): boolean {
     const nowMs = this.#parts.clock.nowMs();
-    const readUntilMs = isAll && this.#isGapTold ? nowMs : this.#protectedUntilMs;
-    try {
-      journal.write({ ...held, readUntilMs, reservedSeq: this.numbers.reserved, isLast });
-      this.#protectedUntilMs = readUntilMs;
-    } catch (error) {
-      this.#failed(error);
+    const removed = this.#aggregator?.removed ?? NONE_REMOVED;
+    // What has moved from one report to another must be in one batch.
+    const first = [...removed.values()].filter((ledger) => ledger !== undefined);
+    const { changes, totalsUntilMs, isAll } = this.#changes.collect(budget, nowMs, first);
+    const isQuiet = removed.size + changes.length + this.#carried.length === 0;
+    if (isQuiet && this.problem === undefined && this.ageMs < HEARTBEAT_MS) return true;
+    const readUntilMs = (this.#isGapTold && totalsUntilMs) || this.#protectedUntilMs;
+    const batch = { removed: [...removed.keys()], changes: [...this.#carried, ...changes], readUntilMs };
+    if (!this.#send(journal, batch, budget === ALL)) {
+      this.#changes.undo(changes);
       return false;
     }
-    this.#held = undefined;
-    this.#lastBatchMs = nowMs;
+    this.#aggregator?.clearRemoved();
+    this.#carried = [];
+    this.rows += changes.reduce((sum, { layers }) => sum + rowsOf(layers), 0);
     this.batches++;
-    this.rows += held.changes.reduce((sum, { layers }) => sum + rowsOf(layers), 0);
-    if (this.problem !== undefined) this.#worksAgain(nowMs);
-    return true;
+    this.#lastBatchMs = nowMs;
+    this.#protectedUntilMs = readUntilMs;
+    if (this.problem !== undefined && totalsUntilMs !== undefined) this.#worksAgain(nowMs);
+    return isAll;
   }
 
-  /** Where there is no room, what stands in reports by now is forgotten first. */
-  #writeLanded(journal: Journal): boolean {
+  /** Where there is no room, rows of what the reports hold by now are removed first. */
+  #writePersisted(journal: Journal): boolean {
     const changes = this.#changes.collectPersisted();
-    const held = this.#held ?? { removed: [], changes: [] };
+    const isDone = this.#send(journal, { removed: [], changes, readUntilMs: this.#protectedUntilMs });
+    if (!isDone) this.#changes.undo(changes);
+    return isDone;
+  }
+
+  #send(
+    journal: Journal,
+    batch: Pick<Batch, "removed" | "changes" | "readUntilMs">,
+    isLast = false,
+  ): boolean {
     try {
-      const readUntilMs = this.#protectedUntilMs;
-      journal.write({ removed: [], changes, readUntilMs, reservedSeq: this.numbers.reserved, isLast: false });
+      journal.write({ ...batch, reservedSeq: this.numbers.reserved, isLast });
       return true;
     } catch (error) {
-      this.#held = { removed: held.removed, changes: [...changes, ...held.changes] };
       this.#failed(error);
       return false;
     }
@@ -277,10 +276,10 @@ export class Journaling {
     }
     this.problem = error.message;
     this.#retryMs = this.#parts.clock.nowMs() + (error.fault === "full" ? HEARTBEAT_MS : RETRY_MS);
-    if (error.fault === "full") return;
+    const isTooLong = (this.#aggregator?.removed.size ?? 0) > MAX_REMOVED;
+    if (error.fault === "full" && !isTooLong) return;
     this.#journal?.close();
     this.#journal = undefined;
-    this.#held = undefined;
   }
 
   #worksAgain(nowMs: number): void {
@@ -292,9 +291,8 @@ export class Journaling {
   }
 
   #markUnprotected(): void {
-    const held = new Set(this.#held?.changes.filter(({ layers }) => layers.length > 0).map(keyOf));
     // Of a journal that is closed nobody knows what is left of it.
-    const isUnprotected = (ledger: Ledger) => !this.#journal || hasChanges(ledger) || held.has(keyOf(ledger));
+    const isUnprotected = (ledger: Ledger) => !this.#journal || hasChanges(ledger);
     if (this.#aggregator) this.#outage?.mark(this.#aggregator, isUnprotected);
   }
 }

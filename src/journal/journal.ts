@@ -29,12 +29,12 @@ export class JournalError extends Error {
   }
 }
 
-/** What is written at once. */
+/** Rows that are written at once. */
 export interface Batch {
-  /** Keys of reports of which everything is to be forgotten, before the changes. */
+  /** Keys of reports of which all rows are removed, before the changes. */
   removed: readonly string[];
   changes: readonly ReportChange[];
-  /** Alerts were read until then, in milliseconds since the epoch. */
+  /** Alerts that were read until then are in the journal or in reports. Milliseconds since the epoch. */
   readUntilMs: number;
   /** No set of counts that this process has taken, or takes before the next batch, has a larger number. */
   reservedSeq: number;
@@ -47,6 +47,8 @@ export interface RecoveredReport {
   namespace: string | undefined;
   policyName: string;
   layers: LayerRow[];
+  /** Totals of a set were damaged, so that counts may be lost. */
+  isDamaged: boolean;
 }
 
 /** What an earlier process left. */
@@ -58,6 +60,10 @@ export interface Recovered {
   reservedSeq: number;
   /** The process has ended in order; otherwise counts may have been lost with it. */
   isComplete: boolean;
+  /** Rows whose checksum is wrong; they are left out. */
+  damagedRows: number;
+  /** Totals of a report that is not known are damaged or gone. */
+  isDamaged: boolean;
   reports: RecoveredReport[];
 }
 

@@ -21,17 +21,18 @@ export interface SqliteOptions {
 const VERSION = 2;
 const PAGE_BYTES = 4096;
 
+/** Each row ends in the checksum of its values; evidence has one of its own, because it is written more rarely. */
 const SCHEMA = `
-CREATE TABLE IF NOT EXISTS life (one INTEGER PRIMARY KEY CHECK (one = 1), writer_id TEXT NOT NULL,
-  read_until_ms REAL NOT NULL, reserved_seq INTEGER NOT NULL,
-  is_complete INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS report (id INTEGER PRIMARY KEY, namespace TEXT, policy TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS layer (report INTEGER, seq INTEGER, totals TEXT NOT NULL, policy TEXT NOT NULL,
+CREATE TABLE life (one INTEGER PRIMARY KEY CHECK (one = 1), writer_id TEXT NOT NULL, read_until_ms REAL NOT NULL,
+  reserved_seq INTEGER NOT NULL, is_complete INTEGER NOT NULL, layers INTEGER NOT NULL, sum INTEGER NOT NULL);
+CREATE TABLE report (id INTEGER PRIMARY KEY, namespace TEXT, policy TEXT NOT NULL, sum INTEGER NOT NULL);
+CREATE TABLE layer (report INTEGER, seq INTEGER, totals TEXT NOT NULL, policy TEXT NOT NULL, sum INTEGER NOT NULL,
   PRIMARY KEY (report, seq)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS violation (report INTEGER, seq INTEGER, key TEXT, occurrences INTEGER NOT NULL,
-  first_us INTEGER NOT NULL, last_us INTEGER NOT NULL, evidence TEXT, PRIMARY KEY (report, seq, key)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS pod (report INTEGER, seq INTEGER, violation TEXT, key TEXT, name TEXT NOT NULL,
-  node TEXT NOT NULL, occurrences INTEGER NOT NULL, last_us INTEGER NOT NULL,
+CREATE TABLE violation (report INTEGER, seq INTEGER, key TEXT, occurrences INTEGER NOT NULL, first_us INTEGER NOT NULL,
+  last_us INTEGER NOT NULL, sum INTEGER NOT NULL, evidence TEXT, evidence_sum INTEGER,
+  PRIMARY KEY (report, seq, key)) WITHOUT ROWID;
+CREATE TABLE pod (report INTEGER, seq INTEGER, violation TEXT, key TEXT, name TEXT NOT NULL, node TEXT NOT NULL,
+  occurrences INTEGER NOT NULL, last_us INTEGER NOT NULL, sum INTEGER NOT NULL,
   PRIMARY KEY (report, seq, violation, key)) WITHOUT ROWID;
 PRAGMA user_version = ${VERSION};
 `;
@@ -65,7 +66,7 @@ class SqliteJournal implements Journal {
   readonly #path: string;
   readonly #db: DatabaseSync;
   readonly #inode: number;
-  #writer: BatchWriter;
+  readonly #writer: BatchWriter;
 
   constructor({ path, maxBytes }: SqliteOptions, lost: string | undefined) {
     this.#path = path;
@@ -73,7 +74,9 @@ class SqliteJournal implements Journal {
     this.#db = new DatabaseSync(path, { timeout: 0 });
     try {
       prepare(this.#db, maxBytes, path);
-      this.recovered = readAll(this.#db);
+      const recovered = readAll(this.#db);
+      if (recovered === "damaged") throw new BrokenFile("its first row is damaged");
+      this.recovered = recovered;
       this.#writer = new BatchWriter(this.#db);
       this.#inode = statSync(path).ino;
     } catch (error) {
@@ -87,24 +90,18 @@ class SqliteJournal implements Journal {
     return size("") + size("-wal");
   }
 
-  begin({
-    writerId,
-    readUntilMs,
-    reservedSeq,
-  }: Pick<Recovered, "writerId" | "readUntilMs" | "reservedSeq">): void {
+  begin(life: Pick<Recovered, "writerId" | "readUntilMs" | "reservedSeq">): void {
     this.#guard(() => {
       this.#transaction(() => {
         this.#db.exec("DELETE FROM report; DELETE FROM layer; DELETE FROM violation; DELETE FROM pod");
-        this.#db
-          .prepare("INSERT OR REPLACE INTO life VALUES (1, ?, ?, ?, 0)")
-          .run(writerId, readUntilMs, reservedSeq);
+        this.#writer.begin(life);
       });
-      this.#writer = new BatchWriter(this.#db);
+      this.#writer.forget();
     });
   }
 
   reserve(seq: number): void {
-    this.#guard(() => this.#db.prepare("UPDATE life SET reserved_seq = ?, is_complete = 0").run(seq));
+    this.#guard(() => this.#transaction(() => this.#writer.reserve(seq)));
   }
 
   write(batch: Batch): void {
@@ -167,7 +164,8 @@ function prepare(db: DatabaseSync, maxBytes: number, path: string): void {
   const check = db.prepare("PRAGMA quick_check(1)").get();
   const found = String(Object.values(check ?? {})[0]);
   if (found !== "ok") throw new BrokenFile(found);
-  db.exec(`BEGIN IMMEDIATE; ${SCHEMA} COMMIT`);
+  // A file that has its tables is read without a write, for a volume that is full.
+  if (version === 0) db.exec(`BEGIN IMMEDIATE; ${SCHEMA} COMMIT`);
 }
 
 function numberOf(db: DatabaseSync, sql: string): number {

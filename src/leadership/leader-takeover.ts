@@ -6,7 +6,6 @@
 // is not certain that this replica has read whatever the one before it had not written, every report says so.
 
 import type { Aggregator } from "../aggregate/aggregator.ts";
-import type { EarlyGap } from "../aggregate/early-gaps.ts";
 import type { Ledger } from "../aggregate/ledger.ts";
 import { type Gap, type StreamCoverage, toUs } from "../aggregate/stream-coverage.ts";
 import type { Report } from "../api/v1alpha1.ts";
@@ -15,7 +14,6 @@ import { reportKey } from "../ingest/violation.ts";
 import type { Journaling } from "../journal/journal-writer.ts";
 import { type Clock, fullJitter } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
-import { parseMicroTime } from "../lib/time.ts";
 import type { ReportController } from "../reconcile/report-controller.ts";
 import { fenceId, type Mark, marksOf, persistedSeq } from "../reconcile/watermark.ts";
 import { isNamedRight } from "../report/parse.ts";
@@ -23,6 +21,7 @@ import { type ReportObserver, type ReportSink, SinkError } from "../sinks/report
 import { fenceAll } from "./fence.ts";
 import { PersistedUntil, UNKNOWN_MS } from "./persisted-until.ts";
 import { Standby, type StandbyCounters, type StandbyOptions } from "./standby.ts";
+import { lastSeenMs, newestStart, toGapUs } from "./stored-times.ts";
 
 /** The leader before this one, as it told of itself last. */
 export interface PreviousLeader {
@@ -65,6 +64,8 @@ export class LeaderTakeover {
   #isHandoverCounted = false;
   readonly #overtaken = new Set<string>();
   #wasInStep = false;
+  /** When the previous process read last, or else when this one took over. Milliseconds since the epoch. */
+  #previousEndMs = 0;
   #readUntilMs = Number.POSITIVE_INFINITY;
 
   constructor(options: TakeoverOptions, parts: TakeoverParts) {
@@ -208,6 +209,13 @@ export class LeaderTakeover {
       // Counts of a report that was never written may have been lost with the earlier process.
       if (journaling?.mayHaveLost) this.#parts.aggregator.addGapToLaterReports(toGapUs(this.#gap));
     }
+    this.#previousEndMs = this.#gap?.fromMs ?? nowMs;
+    if (journaling?.isDamaged) {
+      const toMs = journaling.readUntilMs ?? nowMs;
+      this.#parts.aggregator.addGapToLaterReports(
+        toGapUs({ kind: "JournalUnavailable", fromMs: toMs, toMs }),
+      );
+    }
     this.#handover = { kind: "Handover", fromMs: Math.min(fromMs ?? nowMs, nowMs), toMs: nowMs };
     for (const report of stored) this.#adopt(report.metadata.namespace, report.policy.name, report);
     for (const { namespace, policyName } of journaling?.unclaimed ?? []) {
@@ -230,7 +238,7 @@ export class LeaderTakeover {
     const key = reportKey(namespace, policyName);
     const writer = this.#parts.writer();
     const ledger = aggregator.ledger(namespace, policyName);
-    const layers = journaling?.claim(key) ?? [];
+    const { layers, isDamaged } = journaling?.claim(key) ?? { layers: [], isDamaged: false };
     // Another replica that wrote the report since has read for itself what this one did not come to write.
     const isOvertaken = this.#standby !== undefined && layers.length > 0 && this.#overtaken.has(key);
     const recovered = writer.adopt(ledger, report, isOvertaken ? [] : layers);
@@ -238,7 +246,17 @@ export class LeaderTakeover {
     if (journaling) journaling.recovered += recovered;
     if (this.#gap) this.#addGap(namespace, policyName, this.#gap);
     else if (isOvertaken) this.#declareHandover(namespace, policyName);
+    if (isDamaged) this.#declareDamage(namespace, policyName, report);
+    if (report && ledger.endUnknownGaps(toUs(this.#previousEndMs))) writer.note(key, "coverage");
     if (recovered > 0) writer.note(key, "new_violation");
+  }
+
+  /** Rows of the journal are damaged: of what was counted since the stored report some may be lost. */
+  #declareDamage(namespace: string | undefined, policyName: string, report: Report | undefined): void {
+    const { aggregator, journaling } = this.#parts;
+    const toMs = journaling?.readUntilMs ?? this.#previousEndMs;
+    const fromMs = Math.min(toMs, report ? lastSeenMs([report]) : toMs);
+    aggregator.addGapTo(namespace, policyName, toGapUs({ kind: "JournalUnavailable", fromMs, toMs }));
   }
 
   #addGap(namespace: string | undefined, policyName: string, { kind, fromMs, toMs }: Gap): void {
@@ -267,20 +285,4 @@ export class LeaderTakeover {
     this.#isHandoverCounted = true;
     this.#addGap(namespace, policyName, this.#handover);
   }
-}
-
-function toGapUs({ kind, fromMs, toMs }: Gap): EarlyGap {
-  return { kind, fromUs: toUs(fromMs), toUs: toMs === undefined ? undefined : toUs(toMs) };
-}
-
-/** Since when all of these have been kept without a gap. */
-function newestStart(reports: readonly Report[]): number | undefined {
-  const starts = reports.map(({ coverage }) => parseMicroTime(coverage.continuousSince ?? ""));
-  const known = starts.filter((us) => us !== undefined);
-  return known.length === 0 || known.length < starts.length ? undefined : Math.max(...known) / 1000;
-}
-
-/** The newest sign of life of the operator that wrote these. */
-function lastSeenMs(reports: readonly Report[]): number {
-  return reports.reduce((ms, { summary }) => Math.max(ms, (parseMicroTime(summary.lastSeen) ?? 0) / 1000), 0);
 }

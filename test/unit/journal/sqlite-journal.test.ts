@@ -81,9 +81,16 @@ describe("what a journal took", () => {
       readUntilMs: 1000,
       reservedSeq: 9,
       isComplete: false,
+      damagedRows: 0,
+      isDamaged: false,
       reports: [
-        { namespace: "shop", policyName: "p", layers: [first, second] },
-        { namespace: undefined, policyName: "h", layers: [layerRow(1, violationRow("/etc/shadow"))] },
+        { namespace: "shop", policyName: "p", layers: [first, second], isDamaged: false },
+        {
+          namespace: undefined,
+          policyName: "h",
+          layers: [layerRow(1, violationRow("/etc/shadow"))],
+          isDamaged: false,
+        },
       ],
     });
   });
@@ -141,6 +148,8 @@ describe("what a journal took", () => {
       readUntilMs: 5,
       reservedSeq: 7,
       isComplete: false,
+      damagedRows: 0,
+      isDamaged: false,
       reports: [],
     });
   });
@@ -245,13 +254,13 @@ describe("a broken file", () => {
     ],
     ["with a page that was overwritten", () => overwritePages()],
     [
-      "with a row that is no JSON",
+      "with a damaged first row",
       () => {
         const journal = begun();
         journal.write(batch([change([layerRow(4, violationRow("/a"))])]));
         journal.close();
         const db = new DatabaseSync(path);
-        db.exec("UPDATE layer SET totals = '{'");
+        db.exec("UPDATE life SET writer_id = 'x'");
         db.close();
       },
     ],

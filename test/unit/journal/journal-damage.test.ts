@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// A journal file in which single bits have changed.
+
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { isDeepStrictEqual } from "node:util";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import type { Journal, Recovered } from "../../../src/journal/journal.ts";
+import { sqliteJournal } from "../../../src/journal/sqlite-journal.ts";
+import { batch, change, layerRow, violationRow } from "./rows.ts";
+
+let dir: string;
+let path: string;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "pvo-damage-"));
+  path = join(dir, "journal.db");
+});
+afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+const open = (): Journal => sqliteJournal({ path, maxBytes: 2 ** 24 })();
+
+function begun(): Journal {
+  const journal = open();
+  journal.begin({ writerId: "w", readUntilMs: 0, reservedSeq: 0 });
+  return journal;
+}
+
+function reopened(journal: Journal): Recovered | undefined {
+  journal.close();
+  const next = open();
+  next.close();
+  return next.recovered;
+}
+
+/** What the next process makes of a file. */
+function read(bytes: Buffer): { what: string; recovered: Recovered | undefined } {
+  for (const suffix of ["", "-wal", "-shm", ".broken"]) rmSync(path + suffix, { force: true });
+  writeFileSync(path, bytes);
+  const journal = open();
+  journal.close();
+  const { recovered, lost } = journal;
+  if (lost !== undefined) return { what: "put aside", recovered };
+  const isMarked = recovered === undefined || recovered.damagedRows > 0 || recovered.isDamaged;
+  return { what: isMarked ? "marked" : "unmarked", recovered };
+}
+
+it("with one changed bit is read as it was, is put aside, or says that rows are missing", () => {
+  const journal = begun();
+  for (let i = 0; i < 20; i++) {
+    const rows = Array.from({ length: 10 }, (_, v) => violationRow(`/srv/f${v}x`, { occurrences: v + 1 }));
+    journal.write(batch([change([layerRow(i + 1, ...rows)], { policyName: `p-${i}` })]));
+  }
+  const recovered = reopened(journal);
+  const clean = readFileSync(path);
+  const seen = { same: 0, "put aside": 0, marked: 0, shorter: 0 };
+  let seed = 7;
+  const random = (below: number) => {
+    seed = (Math.imul(seed, 1103515245) + 12345) & 0x7fffffff;
+    return Math.floor((seed / 0x7fffffff) * below);
+  };
+  for (let i = 0; i < 300; i++) {
+    const bytes = Buffer.from(clean);
+    const at = random(bytes.length);
+    bytes[at] = (bytes[at] as number) ^ (1 << random(8));
+    const found = read(bytes);
+    if (found.what === "put aside" || found.what === "marked") seen[found.what]++;
+    else if (isDeepStrictEqual(found.recovered, recovered)) seen.same++;
+    else {
+      // Whole rows of violations may be gone: the totals are all there.
+      expect(totalsOf(found.recovered), `bit in byte ${at}`).toEqual(totalsOf(recovered));
+      seen.shorter++;
+    }
+  }
+  expect(seen.marked).toBeGreaterThan(30);
+  expect(seen.same).toBeGreaterThan(30);
+});
+
+const totalsOf = (recovered: Recovered | undefined) =>
+  recovered?.reports.map(({ policyName, layers }) => [
+    policyName,
+    layers.map(({ seq, totals }) => [seq, totals]),
+  ]);
+
+it.each([
+  ["another name in a policy", "UPDATE layer SET policy = replace(policy, 'tags', 'tbgs')"],
+  ["another name in totals", "UPDATE layer SET totals = replace(totals, 'coverageGaps', 'cpverageGaps')"],
+  ["a key without its parts", "UPDATE violation SET key = replace(key, char(31), '!')"],
+  ["a larger number", "UPDATE violation SET occurrences = occurrences * 100000000"],
+  ["a pod of another name", "UPDATE pod SET name = 'x'"],
+  ["another report", "UPDATE report SET policy = 'q'"],
+  ["a set that is gone", "DELETE FROM layer"],
+])("with %s leaves the rows out and says so", (_, sql) => {
+  const journal = begun();
+  journal.write(batch([change([layerRow(1, violationRow("/a"))])]));
+  journal.close();
+  const db = new DatabaseSync(path);
+  db.exec(sql);
+  db.close();
+  const found = open();
+  found.close();
+  const { damagedRows = 0, isDamaged = false } = found.recovered ?? {};
+  expect(damagedRows > 0 || isDamaged).toBe(true);
+});
