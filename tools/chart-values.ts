@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Reads the chart's values.yaml with its comments, and writes the chart's README.md from it.
-// Invariant: what the README says of a value is the comment above it; its default is what stands there.
+// Reads the chart's values.yaml with its comments, and writes the chart's README.md from it in the form of helm-docs.
+// Invariant: the README describes a value by the comment above it.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -48,61 +48,56 @@ function valueAt(values: unknown, keys: readonly string[]): unknown {
   return keys.reduce((at, key) => (at as Record<string, unknown>)[key], values);
 }
 
+const TYPES: Readonly<Record<string, string>> = { string: "string", boolean: "bool", number: "int" };
+
 function row({ path, about, default: value }: ChartValue): string {
-  // The configuration has a document of its own, and its one default a row.
-  const shown = path === "config" ? "see below" : value === "" ? "empty" : `\`${JSON.stringify(value)}\``;
-  return `| \`${path}\` | ${shown} | ${about.replaceAll("|", "\\|")} |\n`;
+  const type = Array.isArray(value) ? "list" : (TYPES[typeof value] ?? "object");
+  return `| ${path} | ${type} | \`${JSON.stringify(value)}\` | ${about.replaceAll("|", "\\|")} |\n`;
 }
 
-/** Returns the text of the chart's README.md. */
+interface ChartFile {
+  name: string;
+  version: string;
+  appVersion: string;
+  type: string;
+  description: string;
+  kubeVersion: string;
+  home: string;
+  sources: string[];
+  maintainers: { name: string; email?: string; url?: string }[];
+}
+
+function badge(label: string, value: string): string {
+  return `![${label}: ${value}](https://img.shields.io/badge/${label}-${value}-informational?style=flat-square)`;
+}
+
+/** What helm-docs puts in the place of its templates, as far as README.md.gotmpl uses them. */
+function sections(chart: ChartFile): Readonly<Record<string, string>> {
+  const { version, type, appVersion } = chart;
+  const people = chart.maintainers.map(
+    ({ name, email, url }) => `| ${name} | ${email ? `<${email}>` : ""} | ${url ? `<${url}>` : ""} |`,
+  );
+  const rows = chartValues().sort((a, b) => (a.path < b.path ? -1 : 1));
+  return {
+    header: `# ${chart.name}\n`,
+    badgesSection: `${badge("Version", version)} ${badge("Type", type)} ${badge("AppVersion", appVersion)} `,
+    description: chart.description,
+    homepageLine: `**Homepage:** <${chart.home}>`,
+    requirementsSection: `## Requirements\n\nKubernetes: \`${chart.kubeVersion}\`\n`,
+    valuesSection: `## Values\n\n| Key | Type | Default | Description |\n|-----|------|---------|-------------|\n${rows.map(row).join("")}`,
+    maintainersSection: `## Maintainers\n\n| Name | Email | Url |\n| ---- | ------ | --- |\n${people.join("\n")}\n`,
+    sourcesSection: `## Source Code\n\n${chart.sources.map((url) => `* <${url}>`).join("\n")}\n`,
+  };
+}
+
+/** Returns the text of the chart's README.md, as helm-docs 1.14 writes it from README.md.gotmpl. */
 export function chartReadme(): string {
-  return `<!-- Written by tools/chart-values.ts from values.yaml; change it there. -->
-
-# policy-violation-operator
-
-KubeArmor's alert stream has no memory. This operator is the memory: it keeps one \`PolicyViolationReport\` per namespace and violated policy, and puts an Event on each offending pod.
-
-    helm install policy-violation-operator charts/policy-violation-operator \\
-      --namespace kubearmor --create-namespace --set image.repository=REGISTRY/policy-violation-operator
-
-Install it once per cluster. It needs Kubernetes ≥ 1.31 and KubeArmor's relay; no image is published yet, so build one with the repository's \`Dockerfile\`. Step by step: \`docs/install.md\`. What an alert asks you to do: \`docs/runbook.md\`.
-
-## What is installed
-
-| object | for what |
-|---|---|
-| 3 CustomResourceDefinitions | \`policyviolationreports\` (\`pvr\`), \`clusterpolicyviolationreports\` (\`cpvr\`), \`acceptedviolations\` (\`av\`) |
-| Deployment, ServiceAccount, ConfigMap | two replicas of the operator, one of which writes; their identity; their configuration (a change restarts them) |
-| ClusterRole and binding | exactly the verbs that it uses: a test compares them with the API server's audit log |
-| Role and binding | the Lease in the release's namespace |
-| Role and binding \`…-relay-tls\` | in the namespace of KubeArmor's relay: \`get\` on the one Secret for TLS to it (\`docs/tls.md\`) |
-| ClusterRole \`…-view\` | whoever may view a namespace may read its reports |
-| ClusterRole \`…-edit\` | with \`rbac.aggregateToAdmin\` or \`aggregateToEdit\`: deletion of the reports of a namespace |
-| PodDisruptionBudget | an eviction never takes both replicas |
-| NetworkPolicy | out: DNS, the API server, the relay; in: scrapes of the metrics from the usual namespaces of Prometheus |
-| Service | port 8080, \`/metrics\` |
-| ServiceMonitor or PodMonitor, PrometheusRule | where the Prometheus Operator is there |
-| ConfigMap \`…-dashboard\` | a dashboard for Grafana's sidecar |
-
-The pods meet the Pod Security Standard \`restricted\`: no root, no capability, read-only root file system.
-
-## Values
-
-| value | default | meaning |
-|---|---|---|
-${chartValues().map(row).join("")}
-A misspelt key, in \`config\` too, is refused with its path. Six settings are the chart's own and not to be set: \`kubeconfig\`, \`identity\`, \`metrics.address\`, \`health.address\`, \`leaderElection.leaseNamespace\`, \`journal.path\`.
-
-## Upgrading, removing
-
-\`helm upgrade\` upgrades the CRDs with the rest; reports stay, and the replicas hand over one after the other. With \`crds.install=false\` they are yours to apply, before the upgrade:
-
-    kubectl apply --server-side -f charts/policy-violation-operator/files/crds/
-
-CRDs that were applied by hand, or by a release of another name, become this release's with \`helm upgrade --install … --take-ownership\`.
-
-\`helm uninstall\` leaves the CRDs and the reports. To delete them, too, with every report in the cluster:
-
-    kubectl delete crd policyviolationreports.reports.kubearmor.com clusterpolicyviolationreports.reports.kubearmor.com acceptedviolations.reports.kubearmor.com
-`;
+  const chart = parse(readFileSync(join(CHART, "Chart.yaml"), "utf8")) as ChartFile;
+  const known = sections(chart);
+  const template = readFileSync(join(CHART, "README.md.gotmpl"), "utf8");
+  return template.replace(/\{\{ template "chart\.(\w+)" \. \}\}/g, (_, name: string) => {
+    const text = known[name];
+    if (text === undefined) throw new Error(`README.md.gotmpl uses the unknown template chart.${name}`);
+    return text;
+  });
 }

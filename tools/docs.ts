@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Writes docs/configuration.md, docs/metrics.md and the chart's README.md from the code: `node tools/docs.ts`.
+// Writes docs/configuration.md, docs/metrics.md, and the chart's README.md, schema and CRDs: `npm run docs`.
 // Invariant: what a document says of a setting or a metric comes from its definition; a test compares the files.
 
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Disconnect } from "../src/api/alert-stream.ts";
 import { parseConfig } from "../src/config/config.ts";
@@ -16,8 +16,10 @@ import type { Rejection } from "../src/ingest/ingest-counters.ts";
 import type { ApiErrorCode } from "../src/kube/api-error.ts";
 import type { WriteResult } from "../src/sinks/report-sink.ts";
 import { buildInfoDefinition, metricGroups, writeDurationDefinition } from "../src/telemetry/metric-list.ts";
+import { valuesSchema } from "./chart-schema.ts";
 import { chartReadme } from "./chart-values.ts";
 
+const CRDS = join(import.meta.dirname, "../crds");
 const GENERATED = "<!-- Written by tools/docs.ts from the code; change it there. -->";
 
 function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -238,6 +240,14 @@ export const documents: ReadonlyMap<string, () => string> = new Map([
   ["docs/configuration.md", configurationDocument],
   ["docs/metrics.md", metricsDocument],
   ["charts/policy-violation-operator/README.md", chartReadme],
+  ["charts/policy-violation-operator/values.schema.json", valuesSchema],
+  ...readdirSync(CRDS).map(
+    (file) =>
+      [
+        `charts/policy-violation-operator/files/crds/${file}`,
+        () => readFileSync(join(CRDS, file), "utf8"),
+      ] as const,
+  ),
 ]);
 
 if (import.meta.main) {

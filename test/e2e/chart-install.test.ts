@@ -60,8 +60,10 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
         `poddisruptionbudget.policy/${RELEASE}`,
         `role.rbac.authorization.k8s.io/${NAMESPACE}-${RELEASE}-relay-tls`,
         `role.rbac.authorization.k8s.io/${RELEASE}`,
+        `role.rbac.authorization.k8s.io/${RELEASE}-heartbeat`,
         `rolebinding.rbac.authorization.k8s.io/${NAMESPACE}-${RELEASE}-relay-tls`,
         `rolebinding.rbac.authorization.k8s.io/${RELEASE}`,
+        `rolebinding.rbac.authorization.k8s.io/${RELEASE}-heartbeat`,
         `service/${RELEASE}`,
         `serviceaccount/${RELEASE}`,
       ]);
@@ -72,7 +74,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       ]);
     });
 
-    test("makes pods that the Pod Security Standard `restricted` tryReserve", async () => {
+    test("makes pods that the Pod Security Standard `restricted` admits", async () => {
       const { spec } = JSON.parse(
         await cluster.kubectl(["get", "deployment", RELEASE, "-n", NAMESPACE, "-o", "json"]),
       );
@@ -116,6 +118,10 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
         CLUSTER_REPORTS,
         "shop",
       ]),
+      ...["get", "list", "watch", "create", "update"].flatMap((verb) => [
+        [verb, "reports.openreports.io", "shop"],
+        [verb, "clusterreports.openreports.io", "shop"],
+      ]),
       ["create", "events.events.k8s.io", "shop"],
       ["patch", "events.events.k8s.io", "default"],
       ["get", "pods", "shop"],
@@ -131,6 +137,8 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
     test.each([
       ["deletecollection", REPORTS, "shop"],
       ["patch", REPORTS, "shop"],
+      ["delete", "reports.openreports.io", "shop"],
+      ["patch", "clusterreports.openreports.io", "shop"],
       ["list", "pods", "shop"],
       ["list", "nodes", "shop"],
       ["get", "secrets", NAMESPACE],
@@ -148,6 +156,20 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       ["get", "kubearmorpolicies.security.kubearmor.com", "shop"],
     ])("does not let the operator %s %s in %s", async (verb, what, namespace) => {
       expect((await can(verb, what, namespace)).trim()).toMatch(/^no$/m);
+    });
+
+    test.each([
+      ["get", `${LEASE}/${RELEASE}`, NAMESPACE, "yes"],
+      ["get", `${LEASE}/other`, NAMESPACE, "no"],
+      ["list", LEASE, NAMESPACE, "no"],
+      ["update", `${LEASE}/${RELEASE}`, NAMESPACE, "no"],
+      ["get", `${LEASE}/${RELEASE}`, "shop", "no"],
+    ])("a user without any other right may %s %s in %s: %s", async (verb, what, namespace, answer) => {
+      const user = ["--as", "somebody", "--as-group", "system:authenticated"];
+      const text = await cluster.kubectl(["auth", "can-i", verb, what, "-n", namespace, ...user], {
+        ok: [0, 1],
+      });
+      expect(text.trim()).toMatch(new RegExp(`^${answer}$`, "m"));
     });
   },
 );

@@ -11,6 +11,7 @@ import { readAlerts } from "../../tools/kubearmor-node/alerts.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { manifest, objectsOf } from "../../tools/sample-objects.ts";
 import { SAMPLE_REPORTS, SAMPLES_PATH, sampleAlerts } from "../../tools/samples.ts";
+import { installOpenReports } from "../support/openreports/openreports.ts";
 import { eventually, OperatorProcess } from "../support/operator.ts";
 import { policyCrdNames, policyCrds } from "../support/policies.ts";
 import { allReports, row } from "../support/reports.ts";
@@ -42,6 +43,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       await cluster.apply(manifest(objectsOf(sampleAlerts())));
       await cluster.apply(policyCrds());
       await cluster.kubectl(["wait", "--for=condition=Established", "--timeout=60s", ...policyCrdNames()]);
+      await installOpenReports(cluster);
     });
     afterAll(async () => {
       await cluster?.stop();
@@ -88,7 +90,11 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
           leaderElection: true,
           env: { POD_NAMESPACE: "kubearmor", POD_NAME: `${name}-6d4f8c7b9d-x7k2p`, ...env },
         });
-      const operator = start({ PVO_REPORTS_MIN_INTERVAL_MS: "200", PVO_EVENTS_MIN_GAP_MS: "100" });
+      const operator = start({
+        PVO_REPORTS_MIN_INTERVAL_MS: "200",
+        PVO_OPEN_REPORTS_MIN_INTERVAL_MS: "200",
+        PVO_EVENTS_MIN_GAP_MS: "100",
+      });
       let sweeper: OperatorProcess | undefined;
       let standby: OperatorProcess | undefined;
       try {
@@ -116,6 +122,14 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
         await eventually("an Event that was patched", async () =>
           (await operator.metrics()).get('policy_violation_api_requests_total{verb="PATCH",code="OK"}'),
         );
+        await eventually("OpenReports copies of both kinds that were updated", async () => {
+          const updates = ["reports", "clusterreports"].filter((resource) =>
+            cluster
+              .auditEntries()
+              .some(({ verb, objectRef }) => verb === "update" && objectRef?.resource === resource),
+          );
+          return updates.length === 2;
+        });
         await node.stop();
         const described = await eventually("the gap on the Deployment", async () => {
           const text = await cluster.kubectl(["describe", "deployment", "-n", "kubearmor", name]);

@@ -51,10 +51,51 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- end -}}
 {{- end -}}
 
-{{/* The operator's time to write what is unwritten, and 10 s more to close. */}}
+{{/* A duration of the configuration in milliseconds: a number, or text such as "1h30m". */}}
+{{- define "pvo.milliseconds" -}}
+{{- if kindIs "string" . -}}
+{{- $units := dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000 "d" 86400000 "w" 604800000 -}}
+{{- $ms := 0 -}}
+{{- range regexFindAll "[0-9.]+[a-z]+" . -1 -}}
+{{- $ms = addf $ms (mulf (regexFind "[0-9.]+" . | float64) (index $units (regexFind "[a-z]+" .))) -}}
+{{- end -}}
+{{- int64 $ms -}}
+{{- else -}}
+{{- int64 . -}}
+{{- end -}}
+{{- end -}}
+
+{{/* A size of the configuration in bytes: a number, or text such as "256Mi". */}}
+{{- define "pvo.bytes" -}}
+{{- if kindIs "string" . -}}
+{{- $units := dict "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
+{{- int64 (mulf (regexFind "[0-9.]+" . | float64) (index $units (regexFind "[A-Za-z]+" .))) -}}
+{{- else -}}
+{{- int64 . -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Time for the operator to write what is pending, and 10 s more to close. */}}
 {{- define "pvo.gracePeriodSeconds" -}}
-{{- $graceMs := dig "shutdown" "graceMs" 20000 .Values.config -}}
-{{- add 10 (divf $graceMs 1000 | ceil | int) -}}
+{{- $graceMs := include "pvo.milliseconds" (dig "shutdown" "graceMs" 20000 .Values.config) -}}
+{{- add 10 (divf ($graceMs | float64) 1000 | ceil | int) -}}
+{{- end -}}
+
+{{/* Name of the Lease, which is also the operator's heartbeat. */}}
+{{- define "pvo.leaseName" -}}
+{{- dig "leaderElection" "leaseName" "policy-violation-operator" .Values.config -}}
+{{- end -}}
+
+{{/* "true" where the operator copies reports to OpenReports. */}}
+{{- define "pvo.openReports" -}}
+{{- if ne (toString (dig "openReports" "enabled" "auto" .Values.config)) "false" -}}true{{- end -}}
+{{- end -}}
+
+{{/* "true" where an API is wanted: (dict "root" $ "enabled" VALUE "api" "GROUP/VERSION/KIND"). auto: where it is served. */}}
+{{- define "pvo.wanted" -}}
+{{- if eq (toString .enabled) "auto" -}}
+{{- if .root.Capabilities.APIVersions.Has .api -}}true{{- end -}}
+{{- else if .enabled -}}true{{- end -}}
 {{- end -}}
 
 {{- define "pvo.relayAddress" -}}
@@ -80,9 +121,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 
 {{/* "true" where an object of the Prometheus Operator is wanted: (dict "root" $ "enabled" VALUE "kind" KIND). */}}
 {{- define "pvo.monitoring" -}}
-{{- if eq (toString .enabled) "auto" -}}
-{{- if .root.Capabilities.APIVersions.Has (printf "monitoring.coreos.com/v1/%s" .kind) -}}true{{- end -}}
-{{- else if .enabled -}}true{{- end -}}
+{{- include "pvo.wanted" (dict "root" .root "enabled" .enabled "api" (printf "monitoring.coreos.com/v1/%s" .kind)) -}}
 {{- end -}}
 
 {{/* The configuration file: what the user gave, and where the journal's volume is. */}}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The chart's ValidatingAdmissionPolicy on a real API server: it refuses what the operator would mark as Invalid, and
+// nothing else.
+
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { readAcceptance } from "../../src/acceptance/parse-acceptance.ts";
+import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
+import { until } from "../support/kube-clients.ts";
+
+const CHART = join(import.meta.dirname, "../../charts/policy-violation-operator");
+const missing = whyNoCluster();
+
+const MATCH = { policy: "no-shells" };
+
+function acceptance(spec: object, name = "a") {
+  return {
+    apiVersion: "reports.kubearmor.com/v1alpha1",
+    kind: "AcceptedViolation",
+    metadata: { name, namespace: "default" },
+    spec,
+  };
+}
+
+const glob = (resource: string) => ({ match: { ...MATCH, resource }, reason: "r" });
+
+/** A spec and a part of the refusal; undefined where it must be stored. */
+const CASES: [spec: object, refusal: string | undefined][] = [
+  [{ match: MATCH, reason: "r" }, undefined],
+  [{ match: MATCH, reason: "r", owner: "o", expires: "2020-01-01T00:00:00Z" }, undefined],
+  [{ match: { ...MATCH, workload: { kind: "Deployment", name: "x" } }, reason: "r" }, undefined],
+  [{ match: MATCH, reason: "r", reasn: "x" }, "spec has an unknown key"],
+  [{ match: { ...MATCH, resouce: "/bin/sh" }, reason: "r" }, "spec.match has an unknown key"],
+  [{ match: { ...MATCH, workload: { nam: "x" } }, reason: "r" }, "spec.match.workload has an unknown key"],
+  [{ match: MATCH, reason: "  " }, "spec.reason must not be empty"],
+  [{ match: { policy: " " }, reason: "r" }, "spec.match.policy must not be empty"],
+  [glob("/bin/*"), undefined],
+  [glob("/**/x?"), undefined],
+  [glob("**"), undefined],
+  [glob("/a\\[1\\]\\*\\\\"), undefined],
+  [glob("/a\\***"), undefined],
+  [glob("/tmp/ü*\n"), undefined],
+  [glob(""), "must not be empty: leave them out"],
+  [glob("/bin/***"), "wildcards are"],
+  [glob("/bin/{sh,bash}"), "wildcards are"],
+  [glob("/lib[0-9]"), "wildcards are"],
+  [glob("/a\\\\[1\\]"), "wildcards are"],
+  [glob("/a\\"), "wildcards are"],
+  [{ match: { ...MATCH, source: "!x" }, reason: "r" }, "wildcards are"],
+];
+
+describe.skipIf(missing !== undefined && !process.env["CI"])(
+  `the admission policy (${missing ?? "real parts"})`,
+  () => {
+    let cluster: Cluster;
+
+    beforeAll(async () => {
+      cluster = await startCluster({ controllerManager: false });
+      await cluster.applyCrds();
+      // Stored before the policy: a label may still be changed, and the spec only to what is valid.
+      await cluster.apply(JSON.stringify(acceptance({ match: MATCH, reason: "r", reasn: "x" }, "old")));
+      const chart = await cluster.helm(["template", "pvo", CHART, "-s", "templates/admission-policy.yaml"]);
+      await cluster.apply(chart);
+      await until("the policy", async () =>
+        (await refusal({ match: MATCH, reason: "r", reasn: "x" })) === undefined ? undefined : true,
+      );
+    });
+    afterAll(() => cluster?.stop());
+
+    /** The text of the refusal; undefined when it is accepted. */
+    async function refusal(spec: object, ...args: string[]): Promise<string | undefined> {
+      const input = JSON.stringify(acceptance(spec));
+      try {
+        await cluster.kubectl(["create", "--dry-run=server", ...args, "-f", "-"], { input });
+        return undefined;
+      } catch (error) {
+        return String(error);
+      }
+    }
+
+    test("has no type error", async () => {
+      const text = await cluster.kubectl(["get", "validatingadmissionpolicy", "-o", "json"]);
+      const { items } = JSON.parse(text) as { items: { status?: { typeChecking?: object } }[] };
+      expect(items).toHaveLength(1);
+      expect(items[0]?.status?.typeChecking ?? {}).toEqual({});
+    });
+
+    test.each(CASES)("%j: %s", async (spec, expected) => {
+      const text = await refusal(spec);
+      if (expected === undefined) expect(text).toBeUndefined();
+      else expect(text).toContain(expected);
+      // The operator agrees.
+      const metadata = { name: "a", namespace: "default", uid: "u" };
+      const effect = readAcceptance({ ...acceptance(spec), metadata })?.effect;
+      expect(effect !== undefined && "problem" in effect).toBe(expected !== undefined);
+    });
+
+    test("leaves metadata of what was stored before alone, and its spec may become valid", async () => {
+      await cluster.kubectl(["label", "av", "old", "team=web"]);
+      await expect(
+        cluster.kubectl(["patch", "av", "old", "--type=merge", "-p", '{"spec":{"reason":"other"}}']),
+      ).rejects.toThrow("spec has an unknown key");
+      await cluster.kubectl(["patch", "av", "old", "--type=merge", "-p", '{"spec":{"reasn":null}}']);
+    });
+  },
+);

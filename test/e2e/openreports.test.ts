@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// OpenReports as a user sees them: the operator as a process, the sample alerts, the real CRDs.
+
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
+import { readAlerts } from "../../tools/kubearmor-node/alerts.ts";
+import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
+import { startNode } from "../../tools/kubearmor-node/server.ts";
+import { manifest, objectsOf } from "../../tools/sample-objects.ts";
+import { SAMPLES_PATH, sampleAlerts } from "../../tools/samples.ts";
+import {
+  allOpenReports,
+  type Copied,
+  copied,
+  expectedCopy,
+  installOpenReports,
+} from "../support/openreports/openreports.ts";
+import { eventually, OperatorProcess } from "../support/operator.ts";
+import { allReports } from "../support/reports.ts";
+
+const missing = whyNoCluster();
+
+describe.skipIf(missing !== undefined && !process.env["CI"])(
+  `OpenReports of the samples (${missing ?? "real parts"})`,
+  () => {
+    let cluster: Cluster;
+    let node: KubeArmorNode;
+    let operator: OperatorProcess | undefined;
+
+    beforeAll(async () => {
+      cluster = await startCluster();
+      await cluster.applyCrds();
+      await cluster.apply(manifest(objectsOf(sampleAlerts())));
+      node = await startNode({ dropLikeKubeArmor: false });
+    });
+    afterAll(async () => {
+      await operator?.kill();
+      await node?.stop();
+      await cluster?.stop();
+    });
+
+    function start(env: Record<string, string> = {}): OperatorProcess {
+      operator = new OperatorProcess({
+        kubeconfig: cluster.kubeconfigPath,
+        relay: node.address,
+        env: {
+          PVO_OPEN_REPORTS_MIN_INTERVAL_MS: "500ms",
+          PVO_REPORTS_MIN_INTERVAL_MS: "200ms",
+          PVO_CLUSTER_NAME: "east",
+          ...env,
+        },
+      });
+      return operator;
+    }
+
+    /** Waits until the copies are what the stored reports must become. */
+    async function inStep(): Promise<Copied[]> {
+      return await eventually("copies that equal the reports", async () => {
+        const [reports, copies] = [await allReports(cluster), await allOpenReports(cluster)];
+        const wanted = reports.map(expectedCopy).sort((a, b) => (a.path < b.path ? -1 : 1));
+        const have = copies.map(copied);
+        return JSON.stringify(have) === JSON.stringify(wanted) && have;
+      });
+    }
+
+    test("appear with the CRDs, and follow a change, a restart, a deletion and retention", async () => {
+      const first = start();
+      await node.waitForClients();
+      node.push(readAlerts(SAMPLES_PATH));
+      await first.received(26);
+      await first.written();
+      expect(await first.metric("openreports_served")).toBe(0);
+      await installOpenReports(cluster);
+      const copies = await inStep();
+      const ids = copies.flatMap(({ resultIds }) => resultIds);
+      expect(copies).toHaveLength((await allReports(cluster)).length);
+      expect(new Set(ids).size).toBe(ids.length);
+      expect(
+        (await allOpenReports(cluster)).every(({ results }) => results.every((each) => each.severity)),
+      ).toBe(true);
+
+      await node.flood({ alert: readAlerts(SAMPLES_PATH), count: 260 });
+      await first.received(286);
+      await first.written();
+      await eventually("counts of the flood", async () =>
+        (await allOpenReports(cluster)).some(
+          ({ results }) => Number.parseInt(results[0]?.properties["occurrences"] ?? "", 10) > 10,
+        ),
+      );
+      expect((await inStep()).map(({ resultIds }) => resultIds)).toEqual(
+        copies.map(({ resultIds }) => resultIds),
+      );
+      expect(
+        (await allOpenReports(cluster)).flatMap(({ results }) =>
+          results.map(({ properties }) => properties["cluster"]),
+        ),
+      ).toEqual(ids.map(() => "east"));
+      const text = await cluster.kubectl([
+        "get",
+        "pvr,cpvr",
+        "-A",
+        "-l",
+        "reports.kubearmor.com/cluster=east",
+        "-o",
+        "name",
+      ]);
+      expect(text.trim().split("\n")).toHaveLength(copies.length);
+      expect(await first.stop()).toBe(0);
+
+      const second = start();
+      await eventually("a look at every copy", async () => {
+        const looked = await second.metric("openreports_writes_total");
+        return looked >= copies.length && (await second.metric("openreports_pending")) === 0;
+      });
+      await inStep();
+      const [gone] = (await allReports(cluster)).filter(({ metadata }) => metadata.namespace);
+      await cluster.kubectl([
+        "delete",
+        "pvr",
+        "-n",
+        gone?.metadata.namespace ?? "",
+        gone?.metadata.name ?? "",
+      ]);
+      await eventually(
+        "one copy less",
+        async () => (await allOpenReports(cluster)).length === copies.length - 1,
+      );
+      expect(await second.stop()).toBe(0);
+
+      const sweeper = start({ PVO_REPORTS_RETENTION_MS: "1s", PVO_REPORTS_RETENTION_SWEEP_MS: "200ms" });
+      await eventually("no report and no copy", async () => {
+        return (await allReports(cluster)).length + (await allOpenReports(cluster)).length === 0;
+      });
+      expect(await sweeper.stop()).toBe(0);
+    });
+  },
+);

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Writes the chart's values.schema.json from two schemas: the operator's configuration, and the chart's own values below.
+// Invariant: descriptions are the comments of values.yaml and of the settings; a test compares the file.
+
+import { z } from "zod";
+import { DURATION_PATTERN, SIZE_PATTERN } from "../src/config/quantity.ts";
+import { configSchema } from "../src/config/schema.ts";
+import { sectionFacts, settingFacts } from "../src/config/setting.ts";
+import { chartValues } from "./chart-values.ts";
+
+/** Settings that the chart itself decides, so that nobody can set them at odds with its objects. */
+const OWNED_BY_CHART: ReadonlySet<string> = new Set([
+  "kubeconfig",
+  "identity",
+  "metrics.address",
+  "health.address",
+  "journal.path",
+  "leaderElection.leaseNamespace",
+]);
+
+type JsonSchema = Record<string, unknown> & { properties?: Record<string, JsonSchema> };
+
+const any = z.record(z.string(), z.unknown());
+const text = z.string();
+const filled = z.string().min(1);
+const texts = z.record(z.string(), z.string());
+const port = z.int().min(1).max(65_535);
+const autoSwitch = z.union([z.boolean(), z.literal("auto")]);
+const duration = z.string().regex(/^([0-9]+(ms|s|m|h))*$/);
+const quantities = z.record(z.string(), z.union([z.string(), z.number()]));
+const resources = z.strictObject({ requests: quantities, limits: quantities }).partial();
+const image = z
+  .strictObject({
+    repository: filled,
+    tag: text,
+    digest: z.string().regex(/^(sha256:[0-9a-f]{64})?$/),
+    pullPolicy: z.enum(["Always", "IfNotPresent", "Never"]),
+  })
+  .partial({ tag: true, digest: true, pullPolicy: true });
+const monitor = z
+  .strictObject({
+    enabled: autoSwitch,
+    labels: texts,
+    interval: duration,
+    scrapeTimeout: duration,
+    relabelings: z.array(any),
+    metricRelabelings: z.array(any),
+  })
+  .partial();
+
+/** Every value but `config`; all may be left out. */
+const ownValues = z
+  .strictObject({
+    nameOverride: z.string().max(63),
+    fullnameOverride: z.string().max(63),
+    commonLabels: texts,
+    replicas: z.int().min(0).max(10),
+    image,
+    imagePullSecrets: z.array(z.strictObject({ name: filled })),
+    journal: z.strictObject({ enabled: z.boolean(), volume: any }).partial(),
+    crds: z.strictObject({ install: z.boolean(), keep: z.boolean() }).partial(),
+    admissionPolicy: z
+      .strictObject({ enabled: z.boolean(), action: z.enum(["Deny", "Warn", "Audit"]) })
+      .partial(),
+    serviceAccount: z
+      .strictObject({
+        create: z.boolean(),
+        name: text,
+        annotations: texts,
+        tokenExpirationSeconds: z.int().min(600),
+      })
+      .partial(),
+    rbac: z
+      .strictObject({
+        create: z.boolean(),
+        aggregateToView: z.boolean(),
+        aggregateToEdit: z.boolean(),
+        aggregateToAdmin: z.boolean(),
+        heartbeat: z.boolean(),
+      })
+      .partial(),
+    podDisruptionBudget: z
+      .strictObject({
+        enabled: z.boolean(),
+        maxUnavailable: z.union([z.int().min(0), z.string().regex(/^[0-9]+%$/)]),
+      })
+      .partial(),
+    networkPolicy: z
+      .strictObject({
+        enabled: z.boolean(),
+        apiServerPorts: z.array(port).min(1),
+        dnsPorts: z.array(port).min(1),
+        metricsFrom: z.array(any),
+        probesFrom: z.array(any),
+        extraIngress: z.array(any),
+        extraEgress: z.array(any),
+      })
+      .partial(),
+    flowSchema: z
+      .strictObject({
+        enabled: z.boolean(),
+        priorityLevel: filled,
+        matchingPrecedence: z.int().min(1).max(10_000),
+      })
+      .partial(),
+    service: z.strictObject({ annotations: texts }).partial(),
+    serviceMonitor: monitor,
+    podMonitor: monitor,
+    prometheusRule: z
+      .strictObject({
+        enabled: autoSwitch,
+        labels: texts,
+        runbookUrl: filled,
+        disabled: z.array(text),
+        alertLabels: texts,
+      })
+      .partial(),
+    dashboard: z
+      .strictObject({
+        enabled: z.boolean(),
+        labels: texts,
+        annotations: texts,
+        namespace: text,
+        grafanaOperator: z
+          .strictObject({ enabled: autoSwitch, instanceSelector: any, folder: text, labels: texts })
+          .partial(),
+      })
+      .partial(),
+    resources,
+    gitExport: z
+      .strictObject({
+        enabled: z.boolean(),
+        schedule: filled,
+        timeZone: text,
+        repository: text,
+        branch: filled,
+        path: filled,
+        summary: z.boolean(),
+        author: text,
+        credentialsSecret: text,
+        image,
+        resources,
+      })
+      .partial(),
+    antiAffinity: z.enum(["preferred", "required", "none"]),
+    affinity: any,
+    topologySpreadConstraints: z.array(any),
+    nodeSelector: texts,
+    tolerations: z.array(any),
+    priorityClassName: text,
+    runtimeClassName: text,
+    dnsPolicy: z.enum(["", "ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"]),
+    dnsConfig: any,
+    hostAliases: z.array(any),
+    deploymentAnnotations: texts,
+    podAnnotations: texts,
+    podLabels: texts,
+    podSecurityContext: any,
+    securityContext: any,
+    extraArgs: z.array(text),
+    extraEnv: z.array(z.looseObject({ name: text })),
+    extraEnvFrom: z.array(any),
+    extraVolumes: z.array(z.looseObject({ name: text })),
+    extraVolumeMounts: z.array(z.looseObject({ name: text, mountPath: text })),
+    extraContainers: z.array(any),
+    extraInitContainers: z.array(any),
+    extraObjects: z.array(z.union([any, text])),
+    revisionHistoryLimit: z.int().min(0),
+    global: any.describe("Values that a parent chart shares with all its charts. Not read."),
+  })
+  .partial();
+
+/** Returns the text of values.schema.json. */
+export function valuesSchema(): string {
+  const { $schema, properties = {}, ...rest } = toJsonSchema(ownValues);
+  for (const { path, about } of chartValues()) describe({ properties }, path.split("."), about);
+  const schema = {
+    $schema: "http://json-schema.org/draft-07/schema#",
+    title: "Values of the chart policy-violation-operator",
+    ...rest,
+    properties: { ...properties, config: configJsonSchema() },
+  };
+  return `${JSON.stringify(schema, null, 2)}\n`;
+}
+
+function toJsonSchema(schema: z.ZodType): JsonSchema {
+  return z.toJSONSchema(schema, { target: "draft-07", io: "input" }) as JsonSchema;
+}
+
+function describe(schema: JsonSchema, path: readonly string[], about: string): void {
+  const [key = "", ...below] = path;
+  const child = schema.properties?.[key];
+  if (child === undefined) return;
+  if (below.length > 0) describe(child, below, about);
+  else schema.properties = { ...schema.properties, [key]: { ...child, description: about } };
+}
+
+function configJsonSchema(): JsonSchema {
+  return sectionJsonSchema(configSchema, "") as JsonSchema;
+}
+
+/** Undefined for a section of which the chart owns every setting. */
+function sectionJsonSchema(section: z.ZodObject, path: string): JsonSchema | undefined {
+  const properties: Record<string, JsonSchema> = {};
+  for (const [key, child] of Object.entries(section.shape)) {
+    const childPath = path === "" ? key : `${path}.${key}`;
+    if (OWNED_BY_CHART.has(childPath)) continue;
+    const schema =
+      child instanceof z.ZodObject ? sectionJsonSchema(child, childPath) : settingJsonSchema(child);
+    if (schema !== undefined) properties[key] = schema;
+  }
+  if (Object.keys(properties).length === 0) return undefined;
+  const description =
+    path === "" ? "The operator's configuration file." : (sectionFacts.get(section)?.about ?? "");
+  return { type: "object", additionalProperties: false, description, properties };
+}
+
+function settingJsonSchema(setting: z.ZodType): JsonSchema {
+  const facts = settingFacts.get(setting);
+  if (facts === undefined) throw new Error("a setting has no description");
+  const { $schema, ...number } = toJsonSchema(setting);
+  const description = facts.about;
+  const pattern = facts.unit === "ms" ? DURATION_PATTERN : SIZE_PATTERN;
+  if (facts.unit === "ms" || facts.unit === "bytes") {
+    return { description, anyOf: [number, { type: "string", pattern }] };
+  }
+  const hasBooleans = facts.words?.includes("true") === true;
+  if (hasBooleans) return { description, enum: [...(facts.words ?? []), true, false] };
+  return { ...number, description };
+}
