@@ -22,7 +22,7 @@ const OWNED_BY_CHART: ReadonlySet<string> = new Set([
 
 type JsonSchema = Record<string, unknown> & { properties?: Record<string, JsonSchema> };
 
-const any = z.record(z.string(), z.unknown());
+const freeForm = z.record(z.string(), z.unknown());
 const text = z.string();
 const filled = z.string().min(1);
 const texts = z.record(z.string(), z.string());
@@ -45,8 +45,8 @@ const monitor = z
     labels: texts,
     interval: duration,
     scrapeTimeout: duration,
-    relabelings: z.array(any),
-    metricRelabelings: z.array(any),
+    relabelings: z.array(freeForm),
+    metricRelabelings: z.array(freeForm),
   })
   .partial();
 
@@ -59,7 +59,7 @@ const ownValues = z
     replicas: z.int().min(0).max(10),
     image,
     imagePullSecrets: z.array(z.strictObject({ name: filled })),
-    journal: z.strictObject({ enabled: z.boolean(), volume: any }).partial(),
+    journal: z.strictObject({ enabled: z.boolean(), volume: freeForm }).partial(),
     crds: z.strictObject({ install: z.boolean(), keep: z.boolean() }).partial(),
     admissionPolicy: z
       .strictObject({ enabled: z.boolean(), action: z.enum(["Deny", "Warn", "Audit"]) })
@@ -92,10 +92,10 @@ const ownValues = z
         enabled: z.boolean(),
         apiServerPorts: z.array(port).min(1),
         dnsPorts: z.array(port).min(1),
-        metricsFrom: z.array(any),
-        probesFrom: z.array(any),
-        extraIngress: z.array(any),
-        extraEgress: z.array(any),
+        metricsFrom: z.array(freeForm),
+        probesFrom: z.array(freeForm),
+        extraIngress: z.array(freeForm),
+        extraEgress: z.array(freeForm),
       })
       .partial(),
     flowSchema: z
@@ -124,7 +124,7 @@ const ownValues = z
         annotations: texts,
         namespace: text,
         grafanaOperator: z
-          .strictObject({ enabled: autoSwitch, instanceSelector: any, folder: text, labels: texts })
+          .strictObject({ enabled: autoSwitch, instanceSelector: freeForm, folder: text, labels: texts })
           .partial(),
       })
       .partial(),
@@ -145,30 +145,30 @@ const ownValues = z
       })
       .partial(),
     antiAffinity: z.enum(["preferred", "required", "none"]),
-    affinity: any,
-    topologySpreadConstraints: z.array(any),
+    affinity: freeForm,
+    topologySpreadConstraints: z.array(freeForm),
     nodeSelector: texts,
-    tolerations: z.array(any),
+    tolerations: z.array(freeForm),
     priorityClassName: text,
     runtimeClassName: text,
     dnsPolicy: z.enum(["", "ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"]),
-    dnsConfig: any,
-    hostAliases: z.array(any),
+    dnsConfig: freeForm,
+    hostAliases: z.array(freeForm),
     deploymentAnnotations: texts,
     podAnnotations: texts,
     podLabels: texts,
-    podSecurityContext: any,
-    securityContext: any,
+    podSecurityContext: freeForm,
+    securityContext: freeForm,
     extraArgs: z.array(text),
     extraEnv: z.array(z.looseObject({ name: text })),
-    extraEnvFrom: z.array(any),
+    extraEnvFrom: z.array(freeForm),
     extraVolumes: z.array(z.looseObject({ name: text })),
     extraVolumeMounts: z.array(z.looseObject({ name: text, mountPath: text })),
-    extraContainers: z.array(any),
-    extraInitContainers: z.array(any),
-    extraObjects: z.array(z.union([any, text])),
+    extraContainers: z.array(freeForm),
+    extraInitContainers: z.array(freeForm),
+    extraObjects: z.array(z.union([freeForm, text])),
     revisionHistoryLimit: z.int().min(0),
-    global: any.describe("Values that a parent chart shares with all its charts. Not read."),
+    global: freeForm.describe("Values that a parent chart shares with all its charts. Not read."),
   })
   .partial();
 
