@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Owns the names and numbers of message Alert in KubeArmor's protobuf/kubearmor.proto, for both readers.
-// Invariant: numbers never change; a test holds them equal to the proto.
+// Field names and numbers of message Alert in KubeArmor's protobuf/kubearmor.proto, for both decoders.
+// Invariant: numbers never change; a test compares them with the proto.
 
 import type { Alert } from "../api/alert.ts";
 

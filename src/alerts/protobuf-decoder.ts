@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Owns the reading of protobuf bytes into an Alert, in one pass.
-// Invariant: never throws and never reads past the message, whatever the bytes are.
+// Decodes protobuf bytes into an Alert, in one pass.
+// Invariant: never throws and never reads past the message.
 
 import type { Alert } from "../api/alert.ts";
 import { emptyAlert } from "../api/alert.ts";
@@ -28,13 +28,13 @@ const OWNER: readonly (TextField | undefined)[] = byNumber(OWNER_FIELDS);
 const EXEC_EVENT: readonly (TextField | undefined)[] = byNumber(EXEC_EVENT_FIELDS);
 
 /**
- * The alert read last. Most of its texts come again in the next one, and comparing is quicker than decoding; equal
- * texts are then one string, too, wherever they are kept.
+ * The alert decoded last. Most texts repeat in the next one: comparing is faster than decoding, and equal texts share one
+ * string.
  */
 let previous: Alert = emptyAlert();
 
 /**
- * Returns the alert that the bytes hold, or null when they are no protobuf message or a known field has a wrong type.
+ * Returns the alert, or null for bytes that are not a protobuf message or have a known field of a wrong type.
  *
  * Unknown fields (and EventData, which is derived from Data) are skipped; of a repeated scalar the last one wins;
  * invalid UTF-8 becomes U+FFFD; a Timestamp beyond ±2^53 becomes 0.
@@ -53,7 +53,7 @@ export function readAlert(bytes: Uint8Array): Alert | null {
   return alert;
 }
 
-/** Says, without any content, what refused bytes look like: for people who look for the cause. */
+/** Describes rejected bytes without their content. */
 export function describeBytes(bytes: Buffer): string {
   if (bytes.length === 0) return "0 bytes";
   const tag = new Cursor(bytes).tag();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Joins the settings of TLS, the API client and the feed: where the certificates for the relay come from.
-// Invariant: no logic but the choice that `feed.relay.tls.mode` asks for.
+// Chooses the security of connections to the relay from the settings: the certificate store and the mode.
+// Invariant: no logic beyond the choice that `feed.relay.tls.mode` demands.
 
 import { hostOf } from "../alerts/secured-stream.ts";
 import { tlsFiles } from "../alerts/tls/files.ts";
@@ -14,7 +14,7 @@ import { readSecret } from "../kube/secret.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 
-/** Returns how connections to the relay are secured; `onExpiry` is told when the certificates in use will expire. */
+/** Returns the choice for each connection; `onExpiry` gets the expiry of the certificates in use. */
 export function relaySecurity(
   config: Pick<Config, "feed" | "leaderElection">,
   client: Pick<KubeClient, "request">,
@@ -22,21 +22,21 @@ export function relaySecurity(
   logger: Logger,
   onExpiry: (expiresMs: number | undefined) => void = () => {},
 ): ChooseSecurity {
-  const choose = choiceOf(config, client, clock);
-  let told: string | undefined;
+  const choose = chooseByMode(config, client, clock);
+  let logged: string | undefined;
   return async (signal) => {
     const security = await choose(signal);
     if (security.kind !== "refused")
       onExpiry(security.kind === "tls" ? security.material.expiresMs : undefined);
-    if (security.kind !== "refused" && security.kind !== told) {
-      told = security.kind;
-      logger.info({ mode: config.feed.relay.tls.mode, security: told }, "how the relay is connected to");
+    if (security.kind !== "refused" && security.kind !== logged) {
+      logged = security.kind;
+      logger.info({ mode: config.feed.relay.tls.mode, security: logged }, "relay security chosen");
     }
     return security;
   };
 }
 
-function choiceOf(
+function chooseByMode(
   config: Pick<Config, "feed" | "leaderElection">,
   client: Pick<KubeClient, "request">,
   clock: Clock,
@@ -46,18 +46,21 @@ function choiceOf(
   const { mode, files, secret } = relay.tls;
   if (mode === "off") return plaintext;
   if (mode === "files") return requireTls(tlsFiles(files), clock);
-  const place = tlsSecret(
-    { ...secret, namespace: secret.namespace || namespaceOf(relay.address, leaderElection.leaseNamespace) },
+  const store = tlsSecret(
+    {
+      ...secret,
+      namespace: secret.namespace || serviceNamespace(relay.address, leaderElection.leaseNamespace),
+    },
     (name, signal) => readSecret(client, name, signal),
   );
-  return mode === "auto" ? preferTls(place, clock) : requireTls(place, clock);
+  return mode === "auto" ? preferTls(store, clock) : requireTls(store, clock);
 }
 
 /** `service.namespace`, `service.namespace.svc` or longer; the chart reads it by the same rule (`pvo.relay`). */
 const SERVICE = /^[a-z0-9-]*[a-z][a-z0-9-]*\.([a-z0-9-]+)(?:\.svc(?:\..+)?)?$/;
 
 /** The namespace of the relay's Service: our own for a bare name, KubeArmor's own for an address that is no Service's. */
-function namespaceOf(address: string, ownNamespace: string): string {
+function serviceNamespace(address: string, ownNamespace: string): string {
   const host = hostOf(address);
   if (/^[a-z]([a-z0-9-]*[a-z0-9])?$/.test(host)) return ownNamespace;
   return SERVICE.exec(host)?.[1] ?? "kubearmor";

@@ -121,11 +121,11 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       await startOperator();
       await operator.streamOpen();
       await alertsArrive(100);
-      await operator.logged("how the relay is connected to", { mode: "auto", security: "plaintext" });
+      await operator.logged("relay security chosen", { mode: "auto", security: "plaintext" });
 
       await putSecret(clientSecret());
       await relay.restart(served());
-      await operator.logged("how the relay is connected to", { mode: "auto", security: "tls" });
+      await operator.logged("relay security chosen", { mode: "auto", security: "tls" });
       await operator.streamOpen();
       await alertsArrive(100);
 
@@ -184,7 +184,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       const foreign = clientSecret("new-");
       relay = await startMtlsRelay(node.address, served());
       await startOperator({ PVO_FEED_RELAY_TLS_MODE: "secret" });
-      await says(/Secret kubearmor\/kubearmor-client-certs does not exist: switch KubeArmor's TLS on/);
+      await says(/Secret kubearmor\/kubearmor-client-certs does not exist: turn on KubeArmor's TLS/);
       await putSecret({ ...good, "ca.crt": undefined });
       await says(/kubearmor-client-certs has no key ca\.crt \(it has tls\.crt, tls\.key\)/);
       await putSecret({ ...good, "tls.crt": "no PEM" });
@@ -217,7 +217,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       relay = await startMtlsRelay(node.address, undefined);
       await startOperator();
       await says(
-        /whether the relay uses TLS can't be told, because Secret .* may not be read: allow get on it/,
+        /access to Secret .* is denied, so it is unknown whether the relay uses TLS: allow get on it/,
       );
       expect(node.stats().clientsSeen).toBe(0);
       await relay.restart(served());

@@ -7,7 +7,12 @@
 
 import { createServer as createTlsServer } from "node:tls";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
-import { preferTls, requireTls, type TlsPlace, type TlsReading } from "../../src/alerts/tls/mode.ts";
+import {
+  type CertificateReading,
+  type CertificateStore,
+  preferTls,
+  requireTls,
+} from "../../src/alerts/tls/mode.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { makeAlert } from "../../tools/kubearmor-node/alerts.ts";
 import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
@@ -26,9 +31,9 @@ const missing = await whyNoMtlsRelay();
 const PATIENCE = { timeout: 60_000 };
 
 /** A place of certificates whose contents the test changes. */
-class ChangingSecret implements TlsPlace {
+class ChangingSecret implements CertificateStore {
   readonly name = "Secret kubearmor/kubearmor-client-certs";
-  reading: TlsReading = { kind: "absent", message: "it does not exist" };
+  reading: CertificateReading = { kind: "absent", message: "it does not exist" };
 
   put(ca: string, { cert, key }: Pair): void {
     const text = (name: string, pem: string) => ({
@@ -43,7 +48,7 @@ class ChangingSecret implements TlsPlace {
     };
   }
 
-  read(): Promise<TlsReading> {
+  read(): Promise<CertificateReading> {
     return Promise.resolve(this.reading);
   }
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Owns certificates in files: mounted Secrets, or KubeArmor's own folder.
-// Invariant: reads at most MAX_FILE_BYTES of each file, and reads anew at each call.
+// Certificates in files: mounted Secrets, or KubeArmor's own folder.
+// Invariant: reads the files at each call, at most MAX_FILE_BYTES of each.
 
 import { type FileHandle, open } from "node:fs/promises";
 import type { PemText } from "./material.ts";
-import type { TlsPlace, TlsReading } from "./mode.ts";
+import type { CertificateReading, CertificateStore } from "./mode.ts";
 
 /** Paths of PEM files. */
 export interface TlsFilePaths {
@@ -24,22 +24,22 @@ const REASONS: Record<string, string> = {
   EISDIR: "is a folder",
 };
 
-/** The place of certificates that are files. */
-export function tlsFiles(paths: TlsFilePaths): TlsPlace {
+/** Returns a store of certificates in files. */
+export function tlsFiles(paths: TlsFilePaths): CertificateStore {
   return { name: paths.certificate, read: () => readAll(paths) };
 }
 
-async function readAll(paths: TlsFilePaths): Promise<TlsReading> {
+async function readAll(paths: TlsFilePaths): Promise<CertificateReading> {
   const ca = await readPem(paths.ca);
   const certificate = await readPem(paths.certificate);
   const privateKey = await readPem(paths.privateKey);
   for (const one of [ca, certificate, privateKey]) {
     if (typeof one === "string") return { kind: "unusable", message: one };
   }
-  return { kind: "found", ca, certificate, privateKey } as TlsReading;
+  return { kind: "found", ca, certificate, privateKey } as CertificateReading;
 }
 
-/** The bytes, or what is wrong with the file. */
+/** Returns the bytes, or what is wrong with the file. */
 async function readPem(path: string): Promise<PemText | string> {
   let file: FileHandle | undefined;
   try {
@@ -47,7 +47,7 @@ async function readPem(path: string): Promise<PemText | string> {
     const buffer = Buffer.alloc(MAX_FILE_BYTES + 1);
     const { bytesRead } = await file.read(buffer, 0, buffer.length, 0);
     if (bytesRead > MAX_FILE_BYTES)
-      return `${path} is larger than ${MAX_FILE_BYTES} bytes: that is no certificate`;
+      return `${path} is larger than ${MAX_FILE_BYTES} bytes: a certificate is smaller`;
     return { name: path, bytes: buffer.subarray(0, bytesRead) };
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? "";

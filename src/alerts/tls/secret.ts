@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Owns what a Secret with certificates must hold.
-// Invariant: only a certain answer that there is no Secret counts as its absence.
+// Certificates in a Secret.
+// Invariant: the Secret counts as absent only where the API server answers that it does not exist.
 
 import type { PemText } from "./material.ts";
-import type { TlsPlace, TlsReading } from "./mode.ts";
+import type { CertificateReading, CertificateStore } from "./mode.ts";
 
-/** Which Secret, and under which keys the three texts are in it. */
+/** Name of a Secret, and the keys of its three texts. */
 export interface TlsSecretOptions {
   namespace: string;
   name: string;
@@ -16,7 +16,7 @@ export interface TlsSecretOptions {
   privateKeyKey: string;
 }
 
-/** Reads a Secret; the shape that the API client's reader has. */
+/** Port of the API client's reader of Secrets. */
 export type ReadSecret = (
   name: { namespace: string; name: string },
   signal: AbortSignal,
@@ -26,13 +26,13 @@ export type ReadSecret = (
   | { kind: "forbidden" | "unanswered"; message: string }
 >;
 
-/** The place of certificates that are in a Secret. */
-export function tlsSecret(options: TlsSecretOptions, readSecret: ReadSecret): TlsPlace {
+/** Returns a store of certificates in a Secret. */
+export function tlsSecret(options: TlsSecretOptions, readSecret: ReadSecret): CertificateStore {
   const { namespace, name } = options;
   const place = `Secret ${namespace}/${name}`;
   return {
     name: place,
-    async read(signal): Promise<TlsReading> {
+    async read(signal): Promise<CertificateReading> {
       const secret = await readSecret({ namespace, name }, signal);
       switch (secret.kind) {
         case "found":
@@ -40,24 +40,28 @@ export function tlsSecret(options: TlsSecretOptions, readSecret: ReadSecret): Tl
         case "absent":
           return {
             kind: "absent",
-            message: `${place} does not exist: switch KubeArmor's TLS on, name another in feed.relay.tls.secret, or set feed.relay.tls.mode`,
+            message: `${place} does not exist: turn on KubeArmor's TLS, name another in feed.relay.tls.secret, or set feed.relay.tls.mode`,
           };
         case "forbidden":
           return {
             kind: "forbidden",
-            message: `whether the relay uses TLS can't be told, because ${place} may not be read: allow get on it (the chart's rbac.create), or set feed.relay.tls.mode to off or files`,
+            message: `access to ${place} is denied, so it is unknown whether the relay uses TLS: allow get on it (the chart's rbac.create), or set feed.relay.tls.mode to off or files`,
           };
         case "unanswered":
           return {
             kind: "unanswered",
-            message: `${place} can't be read, so it is not known how to connect: ${secret.message}`,
+            message: `${place} can't be read, so it is unknown whether the relay uses TLS: ${secret.message}`,
           };
       }
     },
   };
 }
 
-function found(options: TlsSecretOptions, place: string, data: ReadonlyMap<string, Uint8Array>): TlsReading {
+function found(
+  options: TlsSecretOptions,
+  place: string,
+  data: ReadonlyMap<string, Uint8Array>,
+): CertificateReading {
   const [ca, certificate, privateKey] = [options.caKey, options.certificateKey, options.privateKeyKey].map(
     (key): PemText | undefined => {
       const bytes = data.get(key);
