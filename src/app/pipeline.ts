@@ -14,6 +14,7 @@ import type { Report } from "../api/v1alpha1.ts";
 import type { EventRecorder, Regarding } from "../events/event-recorder.ts";
 import { throttleEventUpdate, toEventUpdates } from "../events/event-updates.ts";
 import { GapEvents } from "../events/gap-events.ts";
+import { AlertHash } from "../ingest/alert-hash.ts";
 import { DuplicateFilter, type DuplicateWindow } from "../ingest/duplicates.ts";
 import { Ingest } from "../ingest/ingest.ts";
 import { IngestCounters, type Rejection } from "../ingest/ingest-counters.ts";
@@ -168,7 +169,8 @@ export class Pipeline implements AlertListener {
     );
     this.#ingest = new Ingest({
       tally: () => this.#takeover.tally,
-      duplicates: new DuplicateFilter(options.duplicates, seed()),
+      hash: new AlertHash({ low: seed(), high: seed() }),
+      duplicates: new DuplicateFilter(options.duplicates),
       memo: new Memo(MEMO_BOUNDS, seededHash(seed())),
       redact: createRedactor(options.redaction),
       counters: this.counters,

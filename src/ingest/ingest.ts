@@ -5,10 +5,11 @@
 // Invariant: never waits and never throws; the stream is not kept waiting for anything.
 
 import type { Alert, RawAlert } from "../api/alert.ts";
-import { type EpochUs, secondsToUs, TimeReader } from "../lib/time.ts";
+import { type EpochUs, hasMicroseconds, secondsToUs, TimeReader } from "../lib/time.ts";
+import type { AlertHash } from "./alert-hash.ts";
 import type { AlertTally } from "./alert-tally.ts";
 import { countedTimeUs, decode } from "./decode.ts";
-import type { DuplicateFilter, DuplicateSubject } from "./duplicates.ts";
+import type { DuplicateFilter } from "./duplicates.ts";
 import { AlertSource, RawSource } from "./evidence.ts";
 import type { IngestCounters, Rejection } from "./ingest-counters.ts";
 import { Known, type Memo } from "./memo.ts";
@@ -19,6 +20,7 @@ import type { Scope, ThrottleNotice } from "./violation.ts";
 export interface IngestParts {
   /** Where counted alerts and notices go; asked for each. */
   tally: () => AlertTally;
+  hash: AlertHash;
   duplicates: DuplicateFilter;
   memo: Memo;
   redact: Redact;
@@ -36,23 +38,23 @@ export class Ingest {
   readonly #parts: IngestParts;
   readonly #times = new TimeReader();
   readonly #rawSource: RawSource;
-  readonly #subjectOf: (alert: Alert) => DuplicateSubject;
 
   constructor(parts: IngestParts) {
     this.#parts = parts;
     this.#rawSource = new RawSource(parts.redact);
-    this.#subjectOf = (alert) => parts.duplicates.subjectOf(alert);
   }
 
   alert(alert: Alert | RawAlert, line: number): void {
-    this.#parts.counters.received++;
-    const nowUs = this.#parts.nowUs();
-    if (!("deciding" in alert)) this.#decode(alert, undefined, nowUs, line);
-    else {
-      const known = this.#parts.memo.find(alert);
-      if (known !== undefined) this.#repeat(alert, known, nowUs);
-      else this.#decode(alert.read(alert.bytes), alert, nowUs, line);
+    const { counters, memo, nowUs } = this.#parts;
+    counters.received++;
+    if (!("deciding" in alert)) {
+      this.#decode(alert, undefined, nowUs(), line);
+      return;
     }
+    this.#parts.hash.hashRaw(alert);
+    const known = memo.find(alert);
+    if (known !== undefined) this.#repeat(alert, known, nowUs());
+    else this.#decode(alert.read(alert.bytes), alert, nowUs(), line);
   }
 
   /** Counts input that the feed could not read as an alert. */
@@ -62,18 +64,18 @@ export class Ingest {
     this.#parts.onRejected(reason, detail, line, undefined);
   }
 
-  /** Takes an alert that tells what one before has told: no more of it is looked at than differs. */
+  /** Takes an alert of a known kind: only its time and its evidence are read. */
   #repeat(raw: RawAlert, known: Known, nowUs: EpochUs): void {
     const ownUs = this.#times.read(raw.bytes, raw.timeStart, raw.timeEnd) ?? secondsToUs(raw.timestamp);
+    if (this.#times.hasMicroseconds && this.#isDuplicate(ownUs, nowUs)) return;
     known.timeUs = countedTimeUs(ownUs, nowUs, this.#parts.maxAheadUs);
     this.#rawSource.of(raw);
-    const subject = known.subject(raw, this.#subjectOf);
-    this.#count(known, subject, raw.hostPid, ownUs, nowUs, 0);
+    this.#add(known, known.timeUs === ownUs, 0);
   }
 
-  /** Takes an alert of which nothing is known; `raw` is the same one as it came. */
+  /** Takes an alert of an unknown kind; `raw` is the same one as received. */
   #decode(alert: Alert, raw: RawAlert | undefined, nowUs: EpochUs, line: number): void {
-    const { tally, counters, duplicates, memo, redact } = this.#parts;
+    const { tally, counters, hash, memo, redact } = this.#parts;
     const decoded = decode(alert, nowUs, redact, this.#parts.maxAheadUs);
     if (decoded.kind === "rejected") {
       counters.rejected[decoded.reason]++;
@@ -84,29 +86,22 @@ export class Ingest {
       this.#parts.onThrottled(decoded.notice);
     } else {
       const { violation, timeUs, ownUs, activity } = decoded;
-      // It has been read already.
+      const isPrecise = hasMicroseconds(alert.UpdatedTime);
+      if (!raw && isPrecise) hash.hashDecoded(alert);
+      if (raw) memo.remember(raw, new Known(violation, this.#rawSource));
+      if (isPrecise && this.#isDuplicate(ownUs, nowUs)) return;
+      // The alert has been decoded already.
       const source = new AlertSource(alert, activity, redact);
-      const subject = duplicates.subjectOf(alert);
-      if (raw) memo.remember(raw, new Known(violation, this.#rawSource, alert, subject));
-      this.#count({ violation, timeUs, source }, subject, alert.HostPID, ownUs, nowUs, line);
+      this.#add({ violation, timeUs, source }, timeUs === ownUs, line);
     }
   }
 
-  #count(
-    occurrence: Occurrence,
-    subject: DuplicateSubject,
-    hostPid: number,
-    ownUs: EpochUs | undefined,
-    nowUs: EpochUs,
-    line: number,
-  ): void {
-    const { counters, duplicates } = this.#parts;
-    // An undated alert is never taken for a duplicate.
-    if (ownUs !== undefined && duplicates.isDuplicate(subject, hostPid, ownUs, nowUs / 1000)) {
-      counters.duplicates++;
-    } else {
-      this.#add(occurrence, occurrence.timeUs === ownUs, line);
-    }
+  /** Counts the alert hashed last if it is a duplicate. Without microseconds equal alerts may be of two events. */
+  #isDuplicate(ownUs: EpochUs | undefined, nowUs: EpochUs): boolean {
+    const { counters, duplicates, hash } = this.#parts;
+    const isDuplicate = ownUs !== undefined && duplicates.isDuplicate(hash.content, ownUs, nowUs / 1000);
+    if (isDuplicate) counters.duplicates++;
+    return isDuplicate;
   }
 
   #add(occurrence: Occurrence, isDated: boolean, line: number): void {

@@ -5,9 +5,8 @@
 // Invariant: a pure cache. What it returns for an alert is what decode would make of it, since the bytes are compared;
 // it holds no more than its bounds, and forgets the older half at them.
 
-import type { Alert, RawAlert } from "../api/alert.ts";
+import type { RawAlert } from "../api/alert.ts";
 import type { EpochUs } from "../lib/time.ts";
-import type { DuplicateSubject } from "./duplicates.ts";
 import type { EvidenceSource } from "./evidence.ts";
 import type { Occurrence } from "./occurrence.ts";
 import type { Violation } from "./violation.ts";
@@ -21,41 +20,10 @@ export class Known implements Occurrence {
   /** Where the deciding bytes are remembered. */
   start = 0;
   end = 0;
-  /** The container of the alert that came last, and what its duplicates share. */
-  #container: string;
-  #subject: DuplicateSubject;
 
-  constructor(
-    violation: Violation,
-    source: EvidenceSource,
-    { ContainerID }: Alert,
-    subject: DuplicateSubject,
-  ) {
+  constructor(violation: Violation, source: EvidenceSource) {
     this.violation = violation;
     this.source = source;
-    this.#container = ContainerID;
-    this.#subject = subject;
-  }
-
-  /** Returns what duplicates of this alert share; `subjectOf` makes it anew for another container. */
-  subject(raw: RawAlert, subjectOf: (alert: Alert) => DuplicateSubject): DuplicateSubject {
-    if (!this.#isSameContainer(raw)) {
-      const alert = raw.read(raw.bytes);
-      this.#container = alert.ContainerID;
-      this.#subject = subjectOf(alert);
-    }
-    return this.#subject;
-  }
-
-  /** Says no for an id that is not ASCII, which no runtime makes. */
-  #isSameContainer({ bytes, containerStart, containerEnd }: RawAlert): boolean {
-    const container = this.#container;
-    if (container.length !== containerEnd - containerStart) return false;
-    for (let i = 0; i < container.length; i++) {
-      const byte = bytes[containerStart + i]!;
-      if (byte > 0x7f || byte !== container.charCodeAt(i)) return false;
-    }
-    return true;
   }
 }
 

@@ -33,6 +33,11 @@ export function parseMicroTime(text: string): EpochUs | undefined {
   return inRange(ms * 1000 + Number(fraction.padEnd(6, "0").slice(0, 6)) - zoneUs);
 }
 
+/** Returns true for a time that parseMicroTime reads and that has at least six fraction digits. */
+export function hasMicroseconds(text: string): boolean {
+  return (PATTERN.exec(text)?.[7]?.length ?? 0) >= 6 && parseMicroTime(text) !== undefined;
+}
+
 /** Whole Unix seconds as microseconds; undefined when not set or out of range. */
 export function secondsToUs(seconds: number): EpochUs | undefined {
   return inRange(seconds * 1_000_000);
@@ -62,6 +67,8 @@ const LETTER_Z = 0x5a;
 export class TimeReader {
   readonly #minute = new Uint8Array(MINUTE_LENGTH);
   #minuteUs: EpochUs | undefined;
+  /** Tells for the time read last as hasMicroseconds does. */
+  hasMicroseconds = false;
 
   read(bytes: Uint8Array, start: number, end: number): EpochUs | undefined {
     const isUsual = end - start === USUAL_LENGTH && bytes[end - 1] === LETTER_Z && bytes[end - 8] === POINT;
@@ -69,15 +76,19 @@ export class TimeReader {
       const seconds = digits(bytes, start + MINUTE_LENGTH, start + MINUTE_LENGTH + 2);
       const micros = digits(bytes, end - 7, end - 1);
       if (seconds >= 0 && seconds <= 60 && micros >= 0) {
-        return inRange(this.#minuteUs + seconds * 1_000_000 + micros);
+        const us = inRange(this.#minuteUs + seconds * 1_000_000 + micros);
+        this.hasMicroseconds = us !== undefined;
+        return us;
       }
     }
+    this.hasMicroseconds = false;
     if (end - start > MAX_LENGTH) return undefined;
     const text = String.fromCharCode(...bytes.subarray(start, end));
     if (isUsual) {
       this.#minute.set(bytes.subarray(start, start + MINUTE_LENGTH));
       this.#minuteUs = parseMicroTime(`${text.slice(0, MINUTE_LENGTH)}00Z`);
     }
+    this.hasMicroseconds = hasMicroseconds(text);
     return parseMicroTime(text);
   }
 

@@ -12,6 +12,7 @@ import { readAlert } from "../../src/alerts/protobuf-decoder.ts";
 import { RawAlertReader } from "../../src/alerts/protobuf-scanner.ts";
 import type { Alert } from "../../src/api/alert.ts";
 import type { Report } from "../../src/api/v1alpha1.ts";
+import { AlertHash } from "../../src/ingest/alert-hash.ts";
 import { DuplicateFilter } from "../../src/ingest/duplicates.ts";
 import { Ingest } from "../../src/ingest/ingest.ts";
 import { IngestCounters } from "../../src/ingest/ingest-counters.ts";
@@ -59,7 +60,8 @@ function outcomeOf(messages: readonly Buffer[], memo: Memo | undefined): Outcome
   const told: unknown[] = [];
   const ingest = new Ingest({
     tally: () => aggregator,
-    duplicates: new DuplicateFilter({ windowMs: 60_000, maxEntries: 1000 }, 3),
+    hash: new AlertHash({ low: 1, high: 2 }),
+    duplicates: new DuplicateFilter({ windowMs: 60_000, maxEntries: 1000 }),
     memo: memo ?? new Memo({ maxEntries: 0, maxBytes: 0 }, () => 0),
     redact,
     counters,
@@ -69,7 +71,7 @@ function outcomeOf(messages: readonly Buffer[], memo: Memo | undefined): Outcome
   });
   const reader = new RawAlertReader();
   for (const message of messages) {
-    const alert = memo && reader.find(message) ? reader : readAlert(message);
+    const alert = reader.find(message) ? reader : readAlert(message);
     if (alert) ingest.alert(alert, 0);
     else ingest.rejected("invalid_wire", `${message.length}`, 0);
   }

@@ -148,7 +148,7 @@ export const SCRIPT: readonly (readonly [number, (s: Simulation) => void])[] = [
   ],
   [0, ({ pipeline }) => send(pipeline, alert({ NamespaceName: "bank", OwnerNamespace: "bank" }))],
   // The very same alert again.
-  [300, ({ pipeline }) => send(pipeline, alert({ HostPID: 1 }))],
+  [300, ({ pipeline }) => send(pipeline, alert({ HostPID: 1, ...BULK }))],
   [1500, ({ pipeline }) => send(pipeline, alert(NEW_FILE, { UpdatedTime: at(1400) }))],
   [1500, ({ pipeline }) => send(pipeline, alert({ PolicyName: "", Type: "Odd" }))],
   [

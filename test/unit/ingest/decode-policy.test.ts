@@ -4,9 +4,8 @@
 import { describe, expect, it } from "vitest";
 import { type Alert, emptyAlert } from "../../../src/api/alert.ts";
 import { decode } from "../../../src/ingest/decode.ts";
-import { DuplicateFilter } from "../../../src/ingest/duplicates.ts";
 import { createRedactor } from "../../../src/ingest/redact.ts";
-import { alert, at, START_US, throttleNotice, violation } from "../../support/gen.ts";
+import { alert, START_US, throttleNotice, violation } from "../../support/gen.ts";
 
 const redact = createRedactor();
 
@@ -149,55 +148,5 @@ describe("throttle notices", () => {
     expect(decode(notice, START_US, redact)).toMatchObject({
       notice: { namespace: undefined, pod: "a\ufffd[1m", node: "b\ufffd", container: "c\ufffd" },
     });
-  });
-});
-
-describe("exact duplicates", () => {
-  /** Whether the second is taken for a duplicate of the first. */
-  function isDuplicate(first: Alert, second: Alert, arrivalsUs = [START_US, START_US]): boolean {
-    const filter = new DuplicateFilter({ windowMs: 60_000, maxEntries: 100 }, 1);
-    const [, answer] = [first, second].map((from, i) => {
-      const decoded = decode(from, arrivalsUs[i] ?? START_US, redact);
-      if (decoded.kind !== "violation" || decoded.ownUs === undefined) return false;
-      return filter.isDuplicate(filter.subjectOf(from), from.HostPID, decoded.ownUs, 0);
-    });
-    return answer ?? false;
-  }
-
-  it("are the same alert, also in another spelling of its time or with other words about its policy", () => {
-    expect(isDuplicate(alert(), alert())).toBe(true);
-    const withMicros = alert({ UpdatedTime: "2026-11-23T10:00:00.000000Z" });
-    expect(isDuplicate(withMicros, alert({ UpdatedTime: "2026-11-23T10:00:00Z" }))).toBe(true);
-    expect(isDuplicate(alert(), alert({ Message: "other", Severity: "9", Data: "x", PID: 7 }))).toBe(true);
-  });
-
-  it.each<[string, Partial<Alert>]>([
-    ["node", { HostName: "node-2" }],
-    ["container", { ContainerID: "other" }],
-    ["host pid", { HostPID: 1 }],
-    ["time", { UpdatedTime: at(1) }],
-    ["operation", { Operation: "File" }],
-    ["resource", { Resource: "/usr/bin/apt upgrade" }],
-    ["policy", { PolicyName: "other" }],
-  ])("are not of another %s", (_name, mods) => {
-    expect(isDuplicate(alert(), alert(mods))).toBe(false);
-  });
-
-  it("are never without a time", () => {
-    const undated = alert({ UpdatedTime: "", Timestamp: 0 });
-    expect(isDuplicate(undated, undated)).toBe(false);
-  });
-
-  it("are told by the alert's own time where that is too far ahead to be believed", () => {
-    const ahead = alert({ UpdatedTime: at(3_600_000) });
-    expect(isDuplicate(ahead, ahead, [START_US, START_US + 1_000_000])).toBe(true);
-  });
-
-  it("are told from others however long the command line, from a short text", () => {
-    const [a, b] = ["a", "b"].map((end) => alert({ Resource: "x".repeat(100_000) + end }));
-    expect(isDuplicate(a!, a!)).toBe(true);
-    expect(isDuplicate(a!, b!)).toBe(false);
-    const filter = new DuplicateFilter({ windowMs: 60_000, maxEntries: 100 }, 1);
-    expect(filter.subjectOf(a!).text.length).toBe(64);
   });
 });

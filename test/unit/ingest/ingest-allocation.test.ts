@@ -9,6 +9,7 @@ import { runInNewContext } from "node:vm";
 import { expect, it } from "vitest";
 import { Aggregator } from "../../../src/aggregate/aggregator.ts";
 import { RawAlertReader } from "../../../src/alerts/protobuf-scanner.ts";
+import { AlertHash } from "../../../src/ingest/alert-hash.ts";
 import { DuplicateFilter } from "../../../src/ingest/duplicates.ts";
 import { Ingest } from "../../../src/ingest/ingest.ts";
 import { IngestCounters } from "../../../src/ingest/ingest-counters.ts";
@@ -30,7 +31,8 @@ it("100,000 repeated alerts are counted without an object for each", () => {
   const counters = new IngestCounters();
   const ingest = new Ingest({
     tally: () => aggregator,
-    duplicates: new DuplicateFilter({ windowMs: 60_000, maxEntries: 10_000 }, 1),
+    hash: new AlertHash({ low: 1, high: 2 }),
+    duplicates: new DuplicateFilter({ windowMs: 60_000, maxEntries: 10_000 }),
     memo: new Memo({ maxEntries: 1000, maxBytes: 1_000_000 }, seededHash(1)),
     redact: createRedactor(),
     counters,

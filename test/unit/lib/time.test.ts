@@ -3,7 +3,13 @@
 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { formatMicroTime, parseMicroTime, secondsToUs } from "../../../src/lib/time.ts";
+import {
+  formatMicroTime,
+  hasMicroseconds,
+  parseMicroTime,
+  secondsToUs,
+  TimeReader,
+} from "../../../src/lib/time.ts";
 import { runs } from "../../support/gen.ts";
 
 describe("parseMicroTime", () => {
@@ -56,6 +62,26 @@ describe("parseMicroTime", () => {
     "२०२६-११-२३T10:00:00Z",
   ])("takes %j for no time", (text) => {
     expect(parseMicroTime(text)).toBeUndefined();
+  });
+});
+
+describe("hasMicroseconds", () => {
+  it.each([
+    ["2026-11-23T10:00:00.000000Z", true],
+    ["2026-11-23T10:00:00.123456789+02:00", true],
+    ["2026-11-23T10:00:00.12345Z", false],
+    ["2026-11-23T10:00:00Z", false],
+    ["2026-13-23T10:00:00.000000Z", false],
+    ["1970-01-01T00:00:00.000000Z", false],
+    ["", false],
+  ])("of %j is %s, also for a reader of bytes", (text, expected) => {
+    expect(hasMicroseconds(text)).toBe(expected);
+    const reader = new TimeReader();
+    const bytes = Buffer.from(text);
+    for (let i = 0; i < 2; i++) {
+      reader.read(bytes, 0, bytes.length);
+      expect(reader.hasMicroseconds).toBe(expected);
+    }
   });
 });
 
