@@ -4,15 +4,14 @@
 // Folds violations into ledgers, one per report, and remembers who was throttled.
 // Invariant: adding never fails and never waits; at the memory bound an alert is still counted in its report's totals.
 
+import type { CellStore } from "../ingest/cell-store.ts";
 import type { Occurrence } from "../ingest/occurrence.ts";
 import { identityKey, podKey, reportKey, type Scope, type ThrottleNotice } from "../ingest/violation.ts";
 import type { EpochUs } from "../lib/time.ts";
-import { WatchedMap } from "../lib/watched-map.ts";
 import { ChangeLog } from "./change-log.ts";
 import type { GapKind } from "./coverage-gap.ts";
 import { type EarlyGap, EarlyGaps } from "./early-gaps.ts";
 import type { Counted } from "./entry.ts";
-import { EntryRef } from "./entry-ref.ts";
 import { Ledger } from "./ledger.ts";
 import { MemoryBudget, type MemoryLimits } from "./memory-budget.ts";
 import { MutedSubjects } from "./muted-subjects.ts";
@@ -24,9 +23,11 @@ import { SetNumbers } from "./set-numbers.ts";
 export type Urgency = "new_report" | "new_violation" | "counters" | "coverage";
 
 export class Aggregator {
-  readonly ledgers = new WatchedMap<string, Ledger>();
+  readonly ledgers = new Map<string, Ledger>();
   readonly #memory: MemoryBudget;
   readonly #isJournaled: boolean;
+  readonly #cells: CellStore | undefined;
+  readonly countsCells = true;
   readonly #onDirty: (key: string, urgency: Urgency) => void;
   readonly #muted = new MutedSubjects();
   readonly #rejections = new Rejections();
@@ -38,13 +39,15 @@ export class Aggregator {
   /** Violations that were not seen for so long that they left their reports. */
   expiredTotal = 0;
 
-  /** `journal` numbers the sets of counts; with it ledgers take note of changes. */
+  /** `journal` numbers the sets of counts; with it ledgers take note of changes. `cells` count alerts. */
   constructor(
     limits: MemoryLimits,
     onDirty: (key: string, urgency: Urgency) => void,
     journal?: { numbers: SetNumbers },
+    cells?: CellStore,
   ) {
-    this.#memory = new MemoryBudget(limits);
+    this.#memory = new MemoryBudget(limits, cells);
+    this.#cells = cells;
     this.#onDirty = onDirty;
     this.#isJournaled = journal !== undefined;
     this.#numbers = journal?.numbers ?? new SetNumbers();
@@ -56,7 +59,7 @@ export class Aggregator {
 
   /** An estimate of the heap that the violations take. */
   get bytesHeld(): number {
-    return this.#memory.meter.bytes;
+    return this.#memory.meter.bytesInAll;
   }
 
   /** Violations that gave way to others, for want of memory. */
@@ -72,15 +75,31 @@ export class Aggregator {
 
   /** Counts one alert; false where there may be no report more. */
   add(occurrence: Occurrence): boolean {
-    const place = occurrence.countedIn;
-    if (!(place instanceof EntryRef && place.isIn(this.ledgers))) return this.#addAnywhere(occurrence);
-    const { ledger } = place;
-    ledger.addTo(place.entry, occurrence);
-    if (ledger.scheduledSeq !== ledger.pendingSeq) {
-      ledger.scheduledSeq = ledger.pendingSeq;
-      this.#onDirty(place.key, "counters");
-    }
+    const { violation, timeUs, cell } = occurrence;
+    const key = reportKey(violation.namespace, violation.policyName);
+    const isNewReport = !this.ledgers.has(key);
+    if (isNewReport && !this.#memory.hasReports(this.ledgers.size)) return false;
+    const ledger = this.ledger(violation.namespace, violation.policyName);
+    const isNew = !ledger.entries.has(violation.key);
+    const identify =
+      !isNew || this.#memory.tryReserve(ledger, violation.identity, this.ledgers.values(), timeUs);
+    if (!identify) this.unidentifiedTotal++;
+    this.#muted.inherit(ledger, violation);
+    if (identify && cell && this.#cells && !this.#cells.isOwned(cell)) {
+      this.#cells.setOwner(cell, ledger.countIn(cell, violation));
+      this.#cells.count(cell, timeUs);
+    } else ledger.add(occurrence, identify);
+    if (isNewReport) this.#onDirty(key, "new_report");
+    else if (isNew && identify) this.#onDirty(key, "new_violation");
+    else this.#noteCounters(ledger);
     return true;
+  }
+
+  /** Once for each set of counts. */
+  #noteCounters(ledger: Ledger): void {
+    if (ledger.scheduledSeq === ledger.pendingSeq) return;
+    ledger.scheduledSeq = ledger.pendingSeq;
+    this.#onDirty(reportKey(ledger.namespace, ledger.policyName), "counters");
   }
 
   /** A write of the report has landed. */
@@ -188,7 +207,12 @@ export class Aggregator {
     if (!ledger) {
       const log = this.#isJournaled ? new ChangeLog() : undefined;
       const { meter } = this.#memory;
-      ledger = new Ledger(namespace, policyName, { log, meter, numbers: this.#numbers });
+      ledger = new Ledger(namespace, policyName, {
+        log,
+        meter,
+        numbers: this.#numbers,
+        onCounting: (ledger) => this.#noteCounters(ledger),
+      });
       this.ledgers.set(key, ledger);
       for (const { kind, fromUs, toUs } of this.#earlyGaps.take(key)) ledger.addGap(kind, fromUs, toUs);
     }
@@ -244,24 +268,6 @@ export class Aggregator {
     this.ledgers.delete(key);
     ledger.entries.clear();
     if (this.#isJournaled) this.#removed.set(key, undefined);
-  }
-
-  /** Counts an alert whose place is not known. */
-  #addAnywhere(occurrence: Occurrence): boolean {
-    const { violation, timeUs } = occurrence;
-    const key = reportKey(violation.namespace, violation.policyName);
-    const isNewReport = !this.ledgers.has(key);
-    if (isNewReport && !this.#memory.hasReports(this.ledgers.size)) return false;
-    const ledger = this.ledger(violation.namespace, violation.policyName);
-    const isNew = !ledger.entries.has(violation.key);
-    const identify =
-      !isNew || this.#memory.tryReserve(ledger, violation.identity, this.ledgers.values(), timeUs);
-    if (!identify) this.unidentifiedTotal++;
-    this.#muted.inherit(ledger, violation);
-    const entry = ledger.add(occurrence, identify);
-    occurrence.countedIn = entry && new EntryRef(this.ledgers, key, ledger, entry);
-    this.#onDirty(key, isNewReport ? "new_report" : isNew && identify ? "new_violation" : "counters");
-    return true;
   }
 }
 

@@ -29,6 +29,8 @@ export class Entry {
   isNoted = false;
   /** What the map that holds it has counted for it; 0 in no map. */
   heldBytes = 0;
+  /** The first of the cells that count for it; 0 for none. */
+  firstCell = 0;
   #id: string | undefined;
 
   /** A violation of which nothing is counted yet; `key` is that of the identity, `workload` that of its workload. */

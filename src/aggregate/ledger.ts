@@ -7,9 +7,10 @@
 // committed, restore moves it back; merge makes the order of these irrelevant. What is in flight never changes.
 
 import type { Occurrence } from "../ingest/occurrence.ts";
-import { type Identity, reportName } from "../ingest/violation.ts";
+import { type Identity, reportName, type Violation } from "../ingest/violation.ts";
 import { assert } from "../lib/assert.ts";
 import type { EpochUs } from "../lib/time.ts";
+import { CellCounter } from "./cell-counter.ts";
 import type { ChangeLog, OpenSet } from "./change-log.ts";
 import type { CoverageGap, GapKind } from "./coverage-gap.ts";
 import { SubjectCounts } from "./distinct-subjects.ts";
@@ -24,18 +25,22 @@ import {
 import { expireEntries } from "./expiry.ts";
 import { EntryMap, MemoryUsage } from "./memory-usage.ts";
 import { note, OpenGaps } from "./open-gaps.ts";
+import { PendingCounts } from "./pending-counts.ts";
 import { lowest } from "./ranking.ts";
 import { SetNumbers } from "./set-numbers.ts";
-import { addAlert, emptyTally, mergeInto } from "./tally.ts";
-import {
-  bothExpired,
-  countOutcome,
-  emptyTotals,
-  KnownPolicy,
-  mergeTotals,
-  type Totals,
-  withoutExpiry,
-} from "./totals.ts";
+import { emptyTally, mergeInto } from "./tally.ts";
+import { bothExpired, emptyTotals, KnownPolicy, mergeTotals, type Totals, withoutExpiry } from "./totals.ts";
+
+export interface LedgerParts {
+  /** Notes every change, for a journal. */
+  log?: ChangeLog | undefined;
+  /** Counts what is held. */
+  meter?: MemoryUsage;
+  /** Numbers the sets of counts. */
+  numbers?: SetNumbers;
+  /** Called when a cell begins to count. */
+  onCounting?: (ledger: Ledger) => void;
+}
 
 export class Ledger {
   readonly namespace: string | undefined;
@@ -59,8 +64,7 @@ export class Ledger {
   #inFlightSeq = 0;
   #committed = emptyTotals();
   #inFlight: Totals | undefined;
-  #pending = emptyTotals();
-  #pendingEntries = new Set<Entry>();
+  readonly #pending: PendingCounts;
   #inFlightEntries = new Set<Entry>();
   /** Occurrences that are in the totals but in no entry. */
   #unidentified = 0;
@@ -69,16 +73,19 @@ export class Ledger {
   #isOver = false;
   readonly #coverageGaps = new OpenGaps();
 
-  /** `log` notes every change, for a journal; `meter` counts what is held; sets are numbered by `numbers`. */
-  constructor(
-    namespace: string | undefined,
-    policyName: string,
-    parts: { log?: ChangeLog | undefined; meter?: MemoryUsage; numbers?: SetNumbers } = {},
-  ) {
+  constructor(namespace: string | undefined, policyName: string, parts: LedgerParts = {}) {
+    const { meter = new MemoryUsage(), onCounting = () => {} } = parts;
     this.log = parts.log;
     this.#numbers = parts.numbers ?? new SetNumbers();
     this.#pendingSeq = this.#numbers.next();
-    this.entries = new EntryMap(parts.meter ?? new MemoryUsage());
+    this.entries = new EntryMap(meter);
+    this.#pending = new PendingCounts({
+      cells: meter.cells,
+      policy: this.policy,
+      entries: this.entries,
+      log: this.log,
+      onCounting: () => onCounting(this),
+    });
     this.reach = new SubjectCounts(namespace);
     this.namespace = namespace;
     this.policyName = policyName;
@@ -86,12 +93,12 @@ export class Ledger {
   }
 
   get unwritten(): number {
-    return this.#pending.occurrences + (this.#inFlight?.occurrences ?? 0);
+    return this.#pending.totals.occurrences + (this.#inFlight?.occurrences ?? 0);
   }
 
   /** Whether there is anything to write: a count, a gap, a throttle notice, or another state of the stream. */
   get dirty(): boolean {
-    const p = this.#pending;
+    const p = this.#pending.totals;
     return (
       this.#touched ||
       p.occurrences + p.gaps + p.throttleNotices + p.rejected + p.withoutDetails + p.coverageGaps.length > 0
@@ -100,7 +107,7 @@ export class Ledger {
 
   /** Whether what is pending brings a violation that no report of this ledger has told yet. */
   get hasNewViolation(): boolean {
-    for (const entry of this.#pendingEntries) if (!entry.committed) return true;
+    for (const entry of this.#pending.entries) if (!entry.committed) return true;
     return false;
   }
 
@@ -160,12 +167,12 @@ export class Ledger {
 
   openSets(): { inFlight: OpenSet | undefined; pending: OpenSet } {
     const inFlight = this.#inFlight && { seq: this.#inFlightSeq, totals: this.#inFlight };
-    return { inFlight, pending: { seq: this.#pendingSeq, totals: this.#pending } };
+    return { inFlight, pending: { seq: this.#pendingSeq, totals: this.#pending.totals } };
   }
 
   /** Has the journal forget the report and be told of all that is open. */
   resetLog(): void {
-    this.log?.reset(this.#inFlightEntries, this.#pendingEntries);
+    this.log?.reset(this.#inFlightEntries, this.#pending.entries);
   }
 
   /** What a report written now would say: committed and in flight. */
@@ -180,7 +187,7 @@ export class Ledger {
 
   /** Everything that was ever counted, written or not. */
   get all(): Totals {
-    return mergeTotals(this.totals, this.#pending);
+    return mergeTotals(this.totals, this.#pending.totals);
   }
 
   /** Counts one alert and returns its entry; `identify: false` (the memory bound is reached) counts it in totals only. */
@@ -188,62 +195,53 @@ export class Ledger {
     const { violation } = occurrence;
     this.reach.see(violation);
     const entry = this.entries.get(violation.key) ?? (identify ? this.#newEntry(violation) : undefined);
-    if (entry) this.addTo(entry, occurrence);
-    else {
-      this.#countInTotals(occurrence);
-      this.#unidentified++;
-      this.#coverageGaps.addWithoutDetails(this.#pending, occurrence.timeUs, 1);
-    }
-    return entry;
+    this.#pending.add(occurrence, entry);
+    if (entry) return entry;
+    this.#unidentified++;
+    this.#coverageGaps.addWithoutDetails(this.#pending.totals, occurrence.timeUs, 1);
+    return undefined;
   }
 
-  /** Counts one more alert of a violation that `add` returned the entry of, from the same pod and node. */
-  addTo(entry: Entry, occurrence: Occurrence): void {
-    this.#countInTotals(occurrence);
-    const isFirst = entry.pending === undefined;
-    addAlert((entry.pending ??= emptyTally()), occurrence);
-    if (isFirst) this.entries.reweigh(entry);
-    if (isFirst) this.#pendingEntries.add(entry);
-    this.log?.note(entry);
-  }
-
-  #countInTotals({ violation, timeUs }: Occurrence): void {
-    countOutcome(this.#pending, violation.identity.outcome, 1, timeUs, timeUs);
-    this.policy.learn(violation.policy, timeUs);
+  /** Has a cell count for a violation from now on; returns its counter. */
+  countIn(cell: number, violation: Violation): CellCounter {
+    this.reach.see(violation);
+    const entry = this.entries.get(violation.key) ?? this.#newEntry(violation);
+    return new CellCounter(cell, this.#pending, entry, violation);
   }
 
   /** KubeArmor muted something of this report `count` times. */
   addThrottleNotices(count: number, coverageGaps: readonly CoverageGap[]): void {
-    this.#pending.throttleNotices += count;
-    note(this.#pending, coverageGaps);
+    this.#pending.totals.throttleNotices += count;
+    note(this.#pending.totals, coverageGaps);
   }
 
   /** Nobody read for this report between two times; without `toUs` it lasts until endGap. */
   addGap(kind: GapKind, fromUs: EpochUs, toUs?: EpochUs): void {
-    this.#coverageGaps.addGap(this.#pending, kind, fromUs, toUs);
+    this.#coverageGaps.addGap(this.#pending.totals, kind, fromUs, toUs);
   }
 
   /** Ends the gap, if it is one of this report's. Returns whether it is. */
   endGap(kind: GapKind, fromUs: EpochUs, toUs: EpochUs): boolean {
-    return this.#coverageGaps.endGap(this.#pending, kind, fromUs, toUs);
+    return this.#coverageGaps.endGap(this.#pending.totals, kind, fromUs, toUs);
   }
 
   /** Ends gaps that another process has left open, at `us`; returns whether there are any. */
   endUnknownGaps(us: EpochUs): boolean {
-    return this.#coverageGaps.endUnknown(this.#pending, this.totals.coverageGaps, us);
+    return this.#coverageGaps.endUnknown(this.#pending.totals, this.totals.coverageGaps, us);
   }
 
   /** `count` alerts that may have belonged here could not be read. */
   addRejected(count: number, coverageGaps: readonly CoverageGap[]): void {
-    this.#pending.rejected += count;
-    note(this.#pending, coverageGaps);
+    this.#pending.totals.rejected += count;
+    note(this.#pending.totals, coverageGaps);
   }
 
   /** Lets violations go that were last seen before `beforeUs`, if all of them is written; returns how many. */
   expire(beforeUs: EpochUs): number {
+    this.#pending.takeCellCounts();
     const gone = expireEntries(this.entries, beforeUs);
     this.#unidentified += gone.occurrences;
-    this.#pending.expired = bothExpired(this.#pending.expired, gone);
+    this.#pending.totals.expired = bothExpired(this.#pending.totals.expired, gone);
     const { occurrences, lastUs } = this.#committed;
     this.#isOver = occurrences > 0 && lastUs < beforeUs && this.unwritten === 0 && !this.#inFlight;
     if (this.#isOver || gone.violations > 0) this.#touched = true;
@@ -257,17 +255,18 @@ export class Ledger {
 
   /** Forgets the `count` lowest ranked of a workload, for want of memory at `us`; returns how many it could. */
   forget(workload: string, count: number, us: EpochUs): number {
+    this.#pending.takeCellCounts();
     // Occurrences of violations unknown count as one violation.
     const more = this.totals.expired.violations + Math.sign(this.#unidentified);
     const known = countWritten(this.entries.values()) + more;
     const least = lowest(this.entries.values(), workload, count);
     for (const entry of least) {
       this.entries.delete(entry.key);
-      this.#pendingEntries.delete(entry);
+      this.#pending.entries.delete(entry);
       this.log?.left(entry);
       const occurrences = occurrencesIn([entry]);
       this.#unidentified += occurrences;
-      this.#coverageGaps.addWithoutDetails(this.#pending, us, occurrences);
+      this.#coverageGaps.addWithoutDetails(this.#pending.totals, us, occurrences);
     }
     if (least.length > 0) this.violationsFloor = Math.max(this.violationsFloor, known);
     return least.length;
@@ -281,18 +280,17 @@ export class Ledger {
   /** Moves what is pending in flight. Until commit or restore nothing more can be taken. */
   take(): void {
     assert(!this.#inFlight, "one write per report at a time");
-    this.#coverageGaps.settle(this.#pending);
-    this.#inFlight = this.#pending;
-    this.#pending = emptyTotals();
+    this.#coverageGaps.settle(this.#pending.totals);
+    this.#inFlight = this.#pending.totals;
     this.#inFlightSeq = this.#pendingSeq;
     this.#pendingSeq = this.#numbers.next();
     this.#touched = false;
-    for (const entry of this.#pendingEntries) {
+    for (const entry of this.#pending.entries) {
       entry.inFlight = entry.pending;
       entry.pending = undefined;
     }
-    this.#inFlightEntries = this.#pendingEntries;
-    this.#pendingEntries = new Set();
+    this.#inFlightEntries = this.#pending.entries;
+    this.#pending.clear();
     this.log?.taken();
   }
 
@@ -315,13 +313,13 @@ export class Ledger {
   /** The write is known not to have happened. */
   restore(): void {
     assert(this.#inFlight, "restore follows take");
-    this.#pending = mergeTotals(this.#inFlight, this.#pending);
+    this.#pending.totals = mergeTotals(this.#inFlight, this.#pending.totals);
     this.#touched = true;
     for (const entry of this.#inFlightEntries) {
       const { inFlight } = entry;
       if (inFlight) entry.pending = entry.pending ? mergeInto(inFlight, entry.pending) : inFlight;
       entry.inFlight = undefined;
-      this.#pendingEntries.add(entry);
+      this.#pending.entries.add(entry);
     }
     this.#inFlight = undefined;
     this.#inFlightEntries = new Set();
@@ -333,7 +331,7 @@ export class Ledger {
    * Without a base (the report was deleted) counting starts again from zero.
    */
   rebase(base: Base | undefined): void {
-    const open = new Set([...this.#inFlightEntries, ...this.#pendingEntries]);
+    const open = new Set([...this.#inFlightEntries, ...this.#pending.entries]);
     this.entries.clear();
     for (const entry of base?.entries ?? []) this.entries.set(entry.key, entry);
     const unlisted: Entry[] = [];
@@ -346,10 +344,10 @@ export class Ledger {
     }
     this.#committed = base?.totals ?? emptyTotals();
     // What the stored report lists has not left it.
-    this.#pending = withoutExpiry(this.#pending);
+    this.#pending.totals = withoutExpiry(this.#pending.totals);
     if (this.#inFlight) this.#inFlight = withoutExpiry(this.#inFlight);
     this.#isOver = false;
-    if (!base) this.#coverageGaps.startAnew(this.#pending, this.#inFlight);
+    if (!base) this.#coverageGaps.startAnew(this.#pending.totals, this.#inFlight);
     this.#unidentified = this.#countUnidentified();
     for (const entry of unlisted) entry.lowerBound = this.#unidentified > 0;
     this.violationsFloor = base?.violations ?? 0;
@@ -359,30 +357,29 @@ export class Ledger {
   /** Gives away everything that no stored report holds; nothing of it is open any more. */
   drain(): { totals: Totals; entries: Counted[] } {
     if (this.#inFlight) this.restore();
-    this.#coverageGaps.settle(this.#pending);
-    const totals = withoutExpiry(this.#pending);
+    this.#coverageGaps.settle(this.#pending.totals);
+    const totals = withoutExpiry(this.#pending.totals);
     const entries: Counted[] = [];
-    for (const entry of this.#pendingEntries) {
+    for (const entry of this.#pending.entries) {
       const { key, identity, pending: tally } = entry;
       if (tally) entries.push({ key, identity, tally });
       entry.pending = undefined;
       if (entry.committed) this.entries.reweigh(entry);
       else this.entries.delete(key);
     }
-    this.#pending = emptyTotals();
-    this.#pendingEntries = new Set();
+    this.#pending.clear();
     this.#unidentified = this.#countUnidentified();
     return { totals, entries };
   }
 
   /** Takes over what a ledger drained; the entries must be keyed for this one. */
   absorb(totals: Totals, entries: Iterable<Counted>): void {
-    this.#pending = mergeTotals(this.#pending, totals);
+    this.#pending.totals = mergeTotals(this.#pending.totals, totals);
     let identified = 0;
     for (const { key, identity, tally } of entries) {
       const entry = this.entries.get(key) ?? this.#newEntry({ key, identity });
       entry.pending = mergeInto(entry.pending ?? emptyTally(), tally);
-      this.#pendingEntries.add(entry);
+      this.#pending.entries.add(entry);
       this.reach.seeTally(identity, tally);
       identified += tally.occurrences;
     }

@@ -4,6 +4,7 @@
 // Whether there is room in memory for one violation more, and who gives way where there is none.
 // Invariant: the workload that holds the most gives way first; who has one violation in a report is never asked to.
 
+import type { CellBounds, CellStore } from "../ingest/cell-store.ts";
 import { type Identity, workloadKey } from "../ingest/violation.ts";
 import type { EpochUs } from "../lib/time.ts";
 import type { Ledger } from "./ledger.ts";
@@ -20,19 +21,29 @@ export interface MemoryLimits {
   maxReports: number;
 }
 
+/** Most violations have one pod at a time; past the bound an alert may cost what the first of its kind does. */
+const CELLS_PER_VIOLATION = 2;
+/** Of the memory for violations, what cells may take. */
+const CELLS_SHARE = 0.5;
 /** What is freed at once, so that a storm does not look for room with every alert. */
 const FREED = 0.01;
 
+/** The bounds of the cells that count for the violations. */
+export function cellBounds({ maxViolations, limitBytes }: MemoryLimits): CellBounds {
+  return { maxCells: CELLS_PER_VIOLATION * maxViolations, maxBytes: CELLS_SHARE * limitBytes };
+}
+
 export class MemoryBudget {
-  readonly meter = new MemoryUsage();
+  readonly meter: MemoryUsage;
   readonly #limits: MemoryLimits;
   /** Violations that gave way. */
   forgotten = 0;
   /** Whether the last look found nobody who could give way; until something has been written it is no use to look. */
   #isStuck = false;
 
-  constructor(limits: MemoryLimits) {
+  constructor(limits: MemoryLimits, cells?: CellStore) {
     this.#limits = limits;
+    this.meter = new MemoryUsage(cells);
   }
 
   /** Whether a new violation in `ledger` may be held; makes room for it where that can be done. */
@@ -64,7 +75,7 @@ export class MemoryBudget {
 
   #isWithin(part: number): boolean {
     const { maxViolations, limitBytes } = this.#limits;
-    return this.meter.violations < maxViolations * part && this.meter.bytes < limitBytes * part;
+    return this.meter.violations < maxViolations * part && this.meter.bytesInAll < limitBytes * part;
   }
 
   #makeRoom(ledgers: Iterable<Ledger>, us: EpochUs): boolean {

@@ -5,8 +5,8 @@
 // Invariant: the meter is the sum over all maps that share it; what a map holds is added and taken off here and nowhere
 // else.
 
+import type { CellStore } from "../ingest/cell-store.ts";
 import { type Identity, workloadKey } from "../ingest/violation.ts";
-import { WatchedMap } from "../lib/watched-map.ts";
 import { Entry } from "./entry.ts";
 import type { Tally } from "./tally.ts";
 
@@ -15,6 +15,17 @@ export class MemoryUsage {
   violations = 0;
   /** An estimate of the heap that they take. */
   bytes = 0;
+  /** Count for them. */
+  readonly cells: CellStore | undefined;
+
+  constructor(cells?: CellStore) {
+    this.cells = cells;
+  }
+
+  /** An estimate of the memory that violations and cells take. */
+  get bytesInAll(): number {
+    return this.bytes + (this.cells?.bytes ?? 0);
+  }
 }
 
 /** What one workload has in one report. */
@@ -35,7 +46,7 @@ const PODS_BYTES = 200;
 const POD_BYTES = 150;
 
 /** The violations of one report by their keys. */
-export class EntryMap extends WatchedMap<string, Entry> {
+export class EntryMap extends Map<string, Entry> {
   readonly #meter: MemoryUsage;
   readonly #shares = new Map<string, Share>();
 
@@ -101,6 +112,7 @@ export class EntryMap extends WatchedMap<string, Entry> {
   #leave(entry: Entry | undefined): void {
     if (!entry) return;
     this.#takeOff(entry);
+    this.#meter.cells?.releaseAll(entry);
     for (const tally of [entry.committed, entry.inFlight, entry.pending]) tally?.latest?.leave();
   }
 

@@ -4,8 +4,10 @@
 // Counts as algebra: a tally is what has been seen of one violation, and merging two tallies loses nothing.
 // Invariant: merge is associative and commutative, so that neither the order of alerts nor of failures matters.
 
+import type { TakenCounts } from "../ingest/cell-owner.ts";
 import type { KeptEvidence } from "../ingest/evidence.ts";
 import type { Occurrence } from "../ingest/occurrence.ts";
+import type { Violation } from "../ingest/violation.ts";
 import { TextPool } from "../lib/text-pool.ts";
 import type { EpochUs } from "../lib/time.ts";
 import { Pods } from "./pods.ts";
@@ -46,10 +48,22 @@ export function addAlert(tally: Tally, { violation, timeUs, source }: Occurrence
   addTimes(tally, timeUs, timeUs);
   const { latest } = tally;
   if (latest === undefined || timeUs > latest.timeUs) {
-    tally.latest = source.keep(timeUs, latest);
-    if (latest !== tally.latest) latest?.leave();
-  } else if (timeUs === latest.timeUs) tally.latest = newerEvidence(latest, source.keep(timeUs, undefined));
+    tally.latest = source.keep(timeUs);
+    latest?.leave();
+  } else if (timeUs === latest.timeUs) tally.latest = newerEvidence(latest, source.keep(timeUs));
   if (violation.pod !== "") addPod(tally, violation.podKey, violation.pod, violation.node, 1, timeUs);
+}
+
+/** Counts alerts of one pod that a cell has counted. */
+export function addCounts(
+  tally: Tally,
+  { pod, node, podKey }: Pick<Violation, "pod" | "node" | "podKey">,
+  { occurrences, firstUs, lastUs, evidence }: TakenCounts,
+): void {
+  tally.occurrences += occurrences;
+  addTimes(tally, firstUs, lastUs);
+  tally.latest = newerEvidence(tally.latest, evidence);
+  if (pod !== "") addPod(tally, podKey, pod, node, occurrences, lastUs);
 }
 
 /** Adds all of `delta` to `target`; `delta` is left as it is. */
@@ -89,11 +103,17 @@ function addTimes(target: { firstUs: EpochUs; lastUs: EpochUs }, firstUs: EpochU
 
 /** The newer of two; of two at the same microsecond the one that sorts last, so that arrival order has no say. */
 function newerEvidence(a: KeptEvidence | undefined, b: KeptEvidence | undefined): KeptEvidence | undefined {
-  if (!a || !b) return a ?? b;
-  const isA =
-    a.timeUs === b.timeUs ? JSON.stringify(a.read()) >= JSON.stringify(b.read()) : a.timeUs > b.timeUs;
+  if (!a || !b || a === b) return a ?? b;
+  const isA = a.timeUs === b.timeUs ? sortsLast(a, b) : a.timeUs > b.timeUs;
   (isA ? b : a).leave();
   return isA ? a : b;
+}
+
+/** Reading evidence costs much: alerts received as bytes are compared as bytes, and sort behind all others. */
+function sortsLast(a: KeptEvidence, b: KeptEvidence): boolean {
+  if (a.text !== undefined && b.text !== undefined) return a.text >= b.text;
+  if (a.text !== undefined || b.text !== undefined) return a.text !== undefined;
+  return JSON.stringify(a.read()) >= JSON.stringify(b.read());
 }
 
 /** Of those seen last at the same time, the one that sorts first leaves, so that their order has no say. */

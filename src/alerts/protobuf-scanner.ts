@@ -4,7 +4,7 @@
 // Owns the finding of an alert's fields on the wire without reading them.
 // Invariant: what it takes, readAlert takes, too; whatever is in any way unusual it leaves to readAlert.
 
-import type { Alert, RawAlert } from "../api/alert.ts";
+import type { Alert, Pieces, RawAlert } from "../api/alert.ts";
 import {
   ATAGS_FIELD,
   EXEC_EVENT_FIELD,
@@ -15,21 +15,20 @@ import {
 } from "./alert-fields.ts";
 import { readAlert } from "./protobuf-decoder.ts";
 
-/** What to do with a field. */
+/** Treatments of a field. */
 const SKIP = 0; // Unknown, of either wire type.
-const SKIP_LENGTH = 1;
-const SKIP_VARINT = 2;
-const DECIDES = 3;
-const TIME = 4;
-const CONTAINER = 5;
+const DECIDES = 1;
+const CONTAINER = 2;
+const OWN_TEXT = 3;
+const OWN_VARINT = 4;
+const TIME = 5;
 const TIMESTAMP = 6;
-const HOST_PID = 7;
-const EXEC_EVENT = 8;
-const OWNER = 9;
+const EXEC_EVENT = 7;
+const OWNER = 8;
 /** Field number 0 is no field. */
-const REFUSE = 10;
+const REFUSE = 9;
 
-/** What decode looks at apart from time, process ids and evidence; a test holds this list to it. */
+/** What decode looks at apart from time and evidence; a test holds this list to it. */
 const DECIDING_NAMES: ReadonlySet<string> = new Set([
   "HostName",
   "NamespaceName",
@@ -49,36 +48,43 @@ const DECIDING_NAMES: ReadonlySet<string> = new Set([
   "ProcessName",
 ]);
 
+/** The same in all alerts of a container, as a rule. */
+const CONTAINER_NAMES: ReadonlySet<string> = new Set([
+  "ClusterName",
+  "NodeID",
+  "ContainerID",
+  "ContainerImage",
+  "Labels",
+  "KubeArmorVersion",
+]);
+
 /** The field numbers that take one or two bytes as a tag end here; beyond it nothing is known. */
 const FIELDS = 1 << 11;
 const TREATMENT = treatments();
-/** Pieces of deciding fields; in KubeArmor's order there are eight. */
+/** Pieces of one group; in KubeArmor's order there are at most eight. */
 const MAX_PIECES = 64;
 const EMPTY = new Uint8Array();
 
 export class RawAlertReader implements RawAlert {
   bytes: Uint8Array = EMPTY;
-  readonly deciding = new Int32Array(2 * MAX_PIECES);
-  decidingLength = 0;
+  readonly deciding = newPieces();
+  readonly container = newPieces();
+  readonly own = newPieces();
   timestamp = 0;
-  hostPid = 0;
   timeStart = 0;
   timeEnd = 0;
-  containerStart = 0;
-  containerEnd = 0;
   /** Behind the varint that was read last; negative when there was none. */
   #at = 0;
 
   /** Finds the fields; returns false for a message that is not as usual. Then nothing else here means anything. */
   find(bytes: Uint8Array): boolean {
     this.bytes = bytes;
-    this.decidingLength = 0;
+    this.deciding.length = 0;
+    this.container.length = 0;
+    this.own.length = 0;
     this.timestamp = 0;
-    this.hostPid = 0;
     this.timeStart = 0;
     this.timeEnd = 0;
-    this.containerStart = 0;
-    this.containerEnd = 0;
     const end = bytes.length;
     let at = 0;
     while (at < end) {
@@ -98,7 +104,7 @@ export class RawAlertReader implements RawAlert {
       } else if (wireType === 0) {
         const value = this.#varint(bytes, at);
         at = this.#at;
-        if (at < 0 || !this.#varintField(treatment, value)) return false;
+        if (at < 0 || !this.#varintField(treatment, start, value)) return false;
       } else return false;
     }
     return true;
@@ -113,48 +119,34 @@ export class RawAlertReader implements RawAlert {
   #lengthField(treatment: number, fieldStart: number, start: number, end: number): boolean {
     switch (treatment) {
       case DECIDES:
-        return this.#decides(fieldStart, end);
+        return append(this.deciding, fieldStart, end);
+      case CONTAINER:
+        return append(this.container, fieldStart, end);
+      case OWN_TEXT:
+        return append(this.own, fieldStart, end);
       case SKIP:
-      case SKIP_LENGTH:
         return true;
       case TIME:
         this.timeStart = start;
         this.timeEnd = end;
         return true;
-      case CONTAINER:
-        this.containerStart = start;
-        this.containerEnd = end;
-        return true;
       case EXEC_EVENT:
-        return this.#holdsTexts(start, end);
+        return this.#holdsTexts(start, end) && append(this.own, fieldStart, end);
       case OWNER:
-        return this.#holdsTexts(start, end) && this.#decides(fieldStart, end);
+        return this.#holdsTexts(start, end) && append(this.deciding, fieldStart, end);
       default:
         return false;
     }
   }
 
-  #varintField(treatment: number, value: number): boolean {
-    if (treatment === TIMESTAMP) this.timestamp = value;
-    else if (treatment === HOST_PID) this.hostPid = value | 0;
-    else return treatment === SKIP || treatment === SKIP_VARINT;
+  #varintField(treatment: number, start: number, value: number): boolean {
+    if (treatment === OWN_VARINT) return append(this.own, start, this.#at);
+    if (treatment !== TIMESTAMP) return treatment === SKIP;
+    this.timestamp = value;
     return value >= 0;
   }
 
-  /** Adds a piece, or makes the last one longer where this one follows it. */
-  #decides(start: number, end: number): boolean {
-    const length = this.decidingLength;
-    if (length > 0 && this.deciding[length - 1] === start) this.deciding[length - 1] = end;
-    else {
-      if (length === this.deciding.length) return false;
-      this.deciding[length] = start;
-      this.deciding[length + 1] = end;
-      this.decidingLength = length + 2;
-    }
-    return true;
-  }
-
-  /** Whether a nested message holds nothing but texts. */
+  /** Returns true for a nested message that holds nothing but texts. */
   #holdsTexts(start: number, end: number): boolean {
     let at = start;
     while (at < end) {
@@ -202,17 +194,36 @@ export class RawAlertReader implements RawAlert {
   }
 }
 
+function newPieces(): { readonly places: Int32Array; length: number } {
+  return { places: new Int32Array(2 * MAX_PIECES), length: 0 };
+}
+
+/** Adds a piece, or makes the last one longer where this one follows it; false when there is no room. */
+function append(pieces: Pieces, start: number, end: number): boolean {
+  const { places, length } = pieces;
+  if (length > 0 && places[length - 1] === start) places[length - 1] = end;
+  else {
+    if (length === places.length) return false;
+    places[length] = start;
+    places[length + 1] = end;
+    pieces.length = length + 2;
+  }
+  return true;
+}
+
 function treatments(): Uint8Array {
   const table = new Uint8Array(FIELDS).fill(SKIP);
   table[0] = REFUSE;
   for (const [number, name] of Object.entries(TEXT_FIELDS)) {
-    table[Number(number)] = DECIDING_NAMES.has(name) ? DECIDES : SKIP_LENGTH;
-    if (name === "UpdatedTime") table[Number(number)] = TIME;
-    if (name === "ContainerID") table[Number(number)] = CONTAINER;
+    table[Number(number)] = DECIDING_NAMES.has(name)
+      ? DECIDES
+      : CONTAINER_NAMES.has(name)
+        ? CONTAINER
+        : name === "UpdatedTime"
+          ? TIME
+          : OWN_TEXT;
   }
-  for (const [number, name] of Object.entries(INT32_FIELDS)) {
-    table[Number(number)] = name === "HostPID" ? HOST_PID : SKIP_VARINT;
-  }
+  for (const number of Object.keys(INT32_FIELDS)) table[Number(number)] = OWN_VARINT;
   table[TIMESTAMP_FIELD] = TIMESTAMP;
   table[ATAGS_FIELD] = DECIDES;
   table[OWNER_FIELD] = OWNER;

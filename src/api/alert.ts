@@ -64,30 +64,31 @@ export interface Alert {
   HashAlgo: string;
 }
 
+/** Parts of a message: start and end by turns, in the order of the message. */
+export interface Pieces {
+  readonly places: Int32Array;
+  /** Numbers of `places` that count. */
+  length: number;
+}
+
 /**
- * An alert as it came on the wire, sound, of which only the places of its fields are known. It is the reader's own and
- * holds another alert as soon as the listener returns.
+ * A sound alert in wire format of which only the places of its fields are known. It is the reader's own and holds
+ * another alert as soon as the listener returns. Each piece holds whole fields, with number and length.
  */
 export interface RawAlert {
   readonly bytes: Uint8Array;
-  /**
-   * Where the fields stand that decide what the alert tells (who did what, against which policy), as they come, each
-   * with its number and length: start and end by turns. Alerts whose bytes are the same there differ in time, process
-   * ids and evidence only.
-   */
-  readonly deciding: Int32Array;
-  /** How many numbers of `deciding` count. */
-  readonly decidingLength: number;
+  /** The fields that decide violation, pod and node. Alerts with equal bytes here differ in time and evidence only. */
+  readonly deciding: Pieces;
+  /** The fields that hardly change while a container runs: image, labels, ids. */
+  readonly container: Pieces;
+  /** The other known fields but for the time. */
+  readonly own: Pieces;
   /** Unix seconds; 0 when absent. */
   readonly timestamp: number;
-  readonly hostPid: number;
-  /** Where the text of UpdatedTime stands; the same place twice when absent. */
+  /** The text of UpdatedTime; the same place twice when absent. */
   readonly timeStart: number;
   readonly timeEnd: number;
-  /** Where the text of ContainerID stands; the same place twice when absent. */
-  readonly containerStart: number;
-  readonly containerEnd: number;
-  /** Reads a message that was sound once, this one or a copy of another. */
+  /** Reads a message that was sound once, this one or its pieces in any order of the three groups. */
   read(bytes: Uint8Array): Alert;
 }
 

@@ -5,7 +5,7 @@
 // Invariant: one way. The only arrow back says what has landed.
 
 import { Aggregator } from "../aggregate/aggregator.ts";
-import type { MemoryLimits } from "../aggregate/memory-budget.ts";
+import { cellBounds, type MemoryLimits } from "../aggregate/memory-budget.ts";
 import { StreamCoverage, toUs } from "../aggregate/stream-coverage.ts";
 import type { AlertListener } from "../alerts/alert-source.ts";
 import type { Alert, RawAlert } from "../api/alert.ts";
@@ -15,10 +15,10 @@ import type { EventRecorder, Regarding } from "../events/event-recorder.ts";
 import { throttleEventUpdate, toEventUpdates } from "../events/event-updates.ts";
 import { GapEvents } from "../events/gap-events.ts";
 import { AlertHash } from "../ingest/alert-hash.ts";
+import { CellStore } from "../ingest/cell-store.ts";
 import { DuplicateFilter, type DuplicateWindow } from "../ingest/duplicates.ts";
 import { Ingest } from "../ingest/ingest.ts";
 import { IngestCounters, type Rejection } from "../ingest/ingest-counters.ts";
-import { Memo, seededHash } from "../ingest/memo.ts";
 import { createRedactor, type RedactionOptions } from "../ingest/redact.ts";
 import { reportKey, type Scope } from "../ingest/violation.ts";
 import type { Journaling } from "../journal/journal-writer.ts";
@@ -77,8 +77,6 @@ export interface PipelineParts {
   onReport?: (report: Report) => void;
 }
 
-/** Enough for what a cluster repeats; past it an alert costs what the first of its kind does. */
-const MEMO_BOUNDS = { maxEntries: 16_384, maxBytes: 8 * 1024 * 1024 };
 /** How long the reports may not know of an alert that was rejected. */
 const TELL_REJECTIONS_MS = 1000;
 
@@ -107,6 +105,8 @@ export class Pipeline implements AlertListener {
       afterMs: options.gapEventMs,
     });
     const { journaling } = parts;
+    const redact = createRedactor(options.redaction);
+    const cells = new CellStore(cellBounds(options.memory), redact);
     this.aggregator = new Aggregator(
       options.memory,
       (key, urgency) => {
@@ -114,6 +114,7 @@ export class Pipeline implements AlertListener {
         journaling?.wake();
       },
       journaling,
+      cells,
     );
     journaling?.attach(this.aggregator, (gap) => this.coverage.lasted(gap));
     const context = new ReportContext({
@@ -171,8 +172,8 @@ export class Pipeline implements AlertListener {
       tally: () => this.#takeover.tally,
       hash: new AlertHash({ low: seed(), high: seed() }),
       duplicates: new DuplicateFilter(options.duplicates),
-      memo: new Memo(MEMO_BOUNDS, seededHash(seed())),
-      redact: createRedactor(options.redaction),
+      cells,
+      redact,
       counters: this.counters,
       nowUs: parts.nowUs ?? (() => toUs(this.lastAlertMs)),
       maxAheadUs: parts.maxAheadUs,

@@ -31,14 +31,14 @@ export class AlertHash {
   }
 
   /** Sets `kind` and `content`. */
-  hashRaw({ bytes, deciding, decidingLength }: RawAlert): void {
+  hashRaw({ bytes, deciding: { places, length } }: RawAlert): void {
     this.#start(bytes);
-    for (let i = 0; i < decidingLength; i += 2) this.#absorb(bytes, deciding[i]!, deciding[i + 1]!);
+    for (let i = 0; i < length; i += 2) this.#absorb(bytes, places[i]!, places[i + 1]!);
     finish(this.#state, this.kind);
     let from = 0;
-    for (let i = 0; i < decidingLength; i += 2) {
-      this.#absorb(bytes, from, deciding[i]!);
-      from = deciding[i + 1]!;
+    for (let i = 0; i < length; i += 2) {
+      this.#absorb(bytes, from, places[i]!);
+      from = places[i + 1]!;
     }
     this.#absorb(bytes, from, bytes.length);
     finish(this.#state, this.content);

@@ -7,6 +7,8 @@ import type { Occurrence } from "./occurrence.ts";
 import type { ThrottleNotice } from "./violation.ts";
 
 export interface AlertTally {
+  /** Whether alerts of a cell that has an owner are counted in the cell; else each is to be added. */
+  readonly countsCells: boolean;
   /**
    * Counts one alert. `isDated` is false where its time is that of its arrival, not its own. Returns false where the
    * bound on reports leaves no room for its report.

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// The newest alert of a violation, kept as evidence: every field that says something the violation does not. It is kept
-// as it came and read only when somebody wants to see it: most alerts are followed by a newer one before that.
-// Invariant: what is read is redacted, sanitised, bounded; a field that was empty in the alert is absent. What is kept
-// unread is small, and bounded in number.
+// The newest alert of a violation, kept as evidence: every field that says something the violation does not.
+// Invariant: what is read is redacted, sanitised, bounded; a field that was empty in the alert is absent.
 
-import type { Alert, RawAlert } from "../api/alert.ts";
+import type { Alert } from "../api/alert.ts";
 import type { Evidence } from "../api/v1alpha1.ts";
 import { sanitize } from "../lib/sanitize.ts";
 import { type EpochUs, formatMicroTime, parseMicroTime } from "../lib/time.ts";
@@ -20,7 +18,9 @@ export interface KeptEvidence {
   readonly timeUs: EpochUs;
   /** Returns it, redacted and sanitised. The caller must not change it. */
   read(): Evidence;
-  /** Says that it is kept in a second place, so that neither may make room of it. */
+  /** The bytes of the alert, one character for each, where it was received as bytes: orders alerts of the same time. */
+  readonly text?: string | undefined;
+  /** Says that it is kept in a second place, so that neither may have it changed. */
   share(): void;
   /** It is wanted no more where it was: what it shares with others it does not weigh any longer. */
   leave(): void;
@@ -30,18 +30,9 @@ export interface KeptEvidence {
 
 /** An alert that may become evidence, valid until the call that was given it returns. */
 export interface EvidenceSource {
-  /** Returns evidence that lasts; `room` is evidence that nobody wants any more. */
-  keep(timeUs: EpochUs, room: KeptEvidence | undefined): KeptEvidence;
+  /** Returns evidence that lasts. */
+  keep(timeUs: EpochUs): KeptEvidence;
 }
-
-/** Longer alerts are read at once: what is left of them is bounded. */
-const MAX_UNREAD_BYTES = 2048;
-/** With more kept unread the oldest is read: what is read is smaller, since it shares its texts with others. */
-const MAX_UNREAD = 8192;
-
-/** What a copy takes beside its bytes; measured on Node 24. */
-const COPY_BYTES = 320;
-const WRAPPED_BYTES = 70;
 
 /** Evidence as a stored report has it. */
 export function storedEvidence(evidence: Evidence): KeptEvidence {
@@ -62,94 +53,6 @@ export class AlertSource implements EvidenceSource {
 
   keep(timeUs: EpochUs): KeptEvidence {
     return new PackedEvidence(timeUs, evidenceOf(this.#alert, timeUs, this.#redact, this.#activity));
-  }
-}
-
-/** The alert that a reader has just found in a message as evidence; one source serves all of them. */
-export class RawSource implements EvidenceSource {
-  readonly #redact: Redact;
-  /** What was kept last, in a ring. */
-  readonly #unread: UnreadEvidence[] = [];
-  #next = 0;
-  #raw: RawAlert | undefined;
-
-  constructor(redact: Redact) {
-    this.#redact = redact;
-  }
-
-  of(raw: RawAlert): this {
-    this.#raw = raw;
-    return this;
-  }
-
-  keep(timeUs: EpochUs, room: KeptEvidence | undefined): KeptEvidence {
-    const raw = this.#raw as RawAlert;
-    const { length } = raw.bytes;
-    if (length > MAX_UNREAD_BYTES) {
-      return new PackedEvidence(timeUs, evidenceOf(raw.read(raw.bytes), timeUs, this.#redact));
-    }
-    if (room instanceof UnreadEvidence && room.refill(raw, timeUs)) return room;
-    const kept = new UnreadEvidence(raw, timeUs, this.#redact);
-    this.#unread[this.#next]?.pack();
-    this.#unread[this.#next] = kept;
-    this.#next = (this.#next + 1) % MAX_UNREAD;
-    return kept;
-  }
-}
-
-/** A copy of a message, read when it is wanted; what has been read takes the place of the bytes. */
-class UnreadEvidence implements KeptEvidence {
-  timeUs: EpochUs;
-  readonly #reader: RawAlert;
-  readonly #redact: Redact;
-  #kept: Uint8Array | PackedEvidence;
-  #length: number;
-  #isShared = false;
-
-  constructor(raw: RawAlert, timeUs: EpochUs, redact: Redact) {
-    this.timeUs = timeUs;
-    // A small Buffer is a part of a larger one; an array of its own would be twice as large.
-    this.#kept = Buffer.from(raw.bytes);
-    this.#length = raw.bytes.length;
-    this.#reader = raw;
-    this.#redact = redact;
-  }
-
-  read(): Evidence {
-    return this.pack() ?? (this.#kept as PackedEvidence).read();
-  }
-
-  /** Reads what is unread, and returns it; undefined where it has been read before. */
-  pack(): Evidence | undefined {
-    if (!(this.#kept instanceof Uint8Array)) return undefined;
-    const alert = this.#reader.read(this.#kept.subarray(0, this.#length));
-    const evidence = evidenceOf(alert, this.timeUs, this.#redact);
-    this.#kept = new PackedEvidence(this.timeUs, evidence);
-    return evidence;
-  }
-
-  leave(): void {
-    if (this.#kept instanceof PackedEvidence) this.#kept.leave();
-  }
-
-  share(): void {
-    this.#isShared = true;
-  }
-
-  get weight(): number {
-    return this.#kept instanceof Uint8Array
-      ? COPY_BYTES + this.#kept.length
-      : WRAPPED_BYTES + this.#kept.weight;
-  }
-
-  /** Takes another message in the place of this one; returns false where there is no room for it. */
-  refill({ bytes }: RawAlert, timeUs: EpochUs): boolean {
-    const kept = this.#kept;
-    if (this.#isShared || !(kept instanceof Uint8Array) || bytes.length > kept.length) return false;
-    kept.set(bytes);
-    this.#length = bytes.length;
-    this.timeUs = timeUs;
-    return true;
   }
 }
 

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// The one way in: feed → decode → duplicates → aggregate. Counts the outcome of every alert.
+// The one way in. An alert of a known kind is counted in its cell; any other is decoded and added. Counts the outcome of
+// every alert.
 // Invariant: never waits and never throws; the stream is not kept waiting for anything.
 
 import type { Alert, RawAlert } from "../api/alert.ts";
 import { type EpochUs, hasMicroseconds, secondsToUs, TimeReader } from "../lib/time.ts";
 import type { AlertHash } from "./alert-hash.ts";
 import type { AlertTally } from "./alert-tally.ts";
+import type { CellStore } from "./cell-store.ts";
 import { countedTimeUs, decode } from "./decode.ts";
 import type { DuplicateFilter } from "./duplicates.ts";
-import { AlertSource, RawSource } from "./evidence.ts";
+import { AlertSource } from "./evidence.ts";
 import type { IngestCounters, Rejection } from "./ingest-counters.ts";
-import { Known, type Memo } from "./memo.ts";
 import type { Occurrence } from "./occurrence.ts";
 import type { Redact } from "./redact.ts";
 import type { Scope, ThrottleNotice } from "./violation.ts";
@@ -22,7 +23,7 @@ export interface IngestParts {
   tally: () => AlertTally;
   hash: AlertHash;
   duplicates: DuplicateFilter;
-  memo: Memo;
+  cells: CellStore;
   redact: Redact;
   counters: IngestCounters;
   /** The time at which an alert arrives. */
@@ -37,24 +38,15 @@ export interface IngestParts {
 export class Ingest {
   readonly #parts: IngestParts;
   readonly #times = new TimeReader();
-  readonly #rawSource: RawSource;
 
   constructor(parts: IngestParts) {
     this.#parts = parts;
-    this.#rawSource = new RawSource(parts.redact);
   }
 
   alert(alert: Alert | RawAlert, line: number): void {
-    const { counters, memo, nowUs } = this.#parts;
-    counters.received++;
-    if (!("deciding" in alert)) {
-      this.#decode(alert, undefined, nowUs(), line);
-      return;
-    }
-    this.#parts.hash.hashRaw(alert);
-    const known = memo.find(alert);
-    if (known !== undefined) this.#repeat(alert, known, nowUs());
-    else this.#decode(alert.read(alert.bytes), alert, nowUs(), line);
+    this.#parts.counters.received++;
+    if ("deciding" in alert) this.#raw(alert, line);
+    else this.#decode(alert, undefined, line);
   }
 
   /** Counts input that the feed could not read as an alert. */
@@ -64,19 +56,33 @@ export class Ingest {
     this.#parts.onRejected(reason, detail, line, undefined);
   }
 
-  /** Takes an alert of a known kind: only its time and its evidence are read. */
-  #repeat(raw: RawAlert, known: Known, nowUs: EpochUs): void {
+  #raw(raw: RawAlert, line: number): void {
+    const { cells, counters, hash, nowUs, tally } = this.#parts;
+    hash.hashRaw(raw);
+    const cell = cells.find(raw, hash.kind);
+    const isCounted = cell !== 0 && cells.isOwned(cell) && tally().countsCells;
+    const violation = cell === 0 || isCounted ? undefined : cells.violationOf(cell);
+    if (!isCounted && violation === undefined) {
+      this.#decode(raw.read(raw.bytes), cell, line);
+      return;
+    }
+    const arrivalUs = nowUs();
     const ownUs = this.#times.read(raw.bytes, raw.timeStart, raw.timeEnd) ?? secondsToUs(raw.timestamp);
-    if (this.#times.hasMicroseconds && this.#isDuplicate(ownUs, nowUs)) return;
-    known.timeUs = countedTimeUs(ownUs, nowUs, this.#parts.maxAheadUs);
-    this.#rawSource.of(raw);
-    this.#add(known, known.timeUs === ownUs, 0);
+    if (this.#times.hasMicroseconds && this.#isDuplicate(ownUs, arrivalUs)) return;
+    const timeUs = countedTimeUs(ownUs, arrivalUs, this.#parts.maxAheadUs);
+    if (isCounted) {
+      cells.count(cell, timeUs);
+      counters.counted++;
+    } else if (violation !== undefined) {
+      this.#add({ violation, timeUs, source: cells, cell }, timeUs === ownUs, line);
+    }
   }
 
-  /** Takes an alert of an unknown kind; `raw` is the same one as received. */
-  #decode(alert: Alert, raw: RawAlert | undefined, nowUs: EpochUs, line: number): void {
-    const { tally, counters, hash, memo, redact } = this.#parts;
-    const decoded = decode(alert, nowUs, redact, this.#parts.maxAheadUs);
+  /** Takes an alert of an unknown kind. `cell` is undefined where it has not the usual form, and 0 where none is known. */
+  #decode(alert: Alert, known: number | undefined, line: number): void {
+    const { cells, counters, hash, nowUs, redact, tally } = this.#parts;
+    const arrivalUs = nowUs();
+    const decoded = decode(alert, arrivalUs, redact, this.#parts.maxAheadUs);
     if (decoded.kind === "rejected") {
       counters.rejected[decoded.reason]++;
       this.#parts.onRejected(decoded.reason, decoded.detail, line, decoded.scope);
@@ -87,12 +93,12 @@ export class Ingest {
     } else {
       const { violation, timeUs, ownUs, activity } = decoded;
       const isPrecise = hasMicroseconds(alert.UpdatedTime);
-      if (!raw && isPrecise) hash.hashDecoded(alert);
-      if (raw) memo.remember(raw, new Known(violation, this.#rawSource));
-      if (isPrecise && this.#isDuplicate(ownUs, nowUs)) return;
-      // The alert has been decoded already.
-      const source = new AlertSource(alert, activity, redact);
-      this.#add({ violation, timeUs, source }, timeUs === ownUs, line);
+      if (known === undefined && isPrecise) hash.hashDecoded(alert);
+      if (isPrecise && this.#isDuplicate(ownUs, arrivalUs)) return;
+      if (known) cells.setViolation(known, violation);
+      const cell = known === 0 ? cells.add(hash.kind, violation) : known;
+      const source = known === undefined ? new AlertSource(alert, activity, redact) : cells;
+      this.#add({ violation, timeUs, source, cell }, timeUs === ownUs, line);
     }
   }
 

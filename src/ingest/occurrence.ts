@@ -15,6 +15,6 @@ export interface Occurrence {
   readonly timeUs: EpochUs;
   /** The alert as evidence. */
   readonly source: EvidenceSource;
-  /** A slot for the aggregator alone: the entry that counted the previous alert of this kind. */
-  countedIn?: object | undefined;
+  /** The cell of alerts of this kind, which the aggregator may have counted in it from now on; 0 or undefined: none. */
+  readonly cell?: number | undefined;
 }

@@ -50,6 +50,8 @@ const ON_ITS_WAY_US = 10 * 60_000_000;
 const MAX_SEAM_MS = 5 * 60_000;
 
 export class Standby implements AlertTally, ReportObserver {
+  /** Each alert is compared with what reports show. */
+  readonly countsCells = false;
   readonly #options: StandbyOptions;
   readonly #parts: StandbyParts;
   readonly #unreported: UnreportedAlerts;
@@ -80,7 +82,10 @@ export class Standby implements AlertTally, ReportObserver {
   add(occurrence: Occurrence, isDated: boolean): boolean {
     const { violation, timeUs } = occurrence;
     const seam = this.#seam;
-    if (seam !== undefined && timeUs > seam.until(violation)) return this.#parts.aggregator.add(occurrence);
+    if (seam !== undefined && timeUs > seam.until(violation)) {
+      const { source } = occurrence;
+      return this.#parts.aggregator.add({ violation, timeUs, source });
+    }
     if (seam === undefined) this.#unreported.add(occurrence, isDated);
     else this.#leave(violation);
     return true;

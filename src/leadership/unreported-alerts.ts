@@ -105,9 +105,9 @@ export class UnreportedAlerts {
     this.held++;
     if (cell) {
       cell.times.push(timeUs);
-      if (timeUs > cell.latest.timeUs) cell.latest = source.keep(timeUs, cell.latest);
+      if (timeUs > cell.latest.timeUs) cell.latest = source.keep(timeUs);
     } else {
-      report.cells.set(key, { violation, times: [timeUs], latest: source.keep(timeUs, undefined) });
+      report.cells.set(key, { violation, times: [timeUs], latest: source.keep(timeUs) });
       this.#cells++;
     }
     if (this.held > this.#limits.maxAlerts) this.#forgetOldAlerts();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Alerts of any form through the decoders, the memo and the counters into reports, and what must hold afterwards. Bytes
+// Alerts of any form through the decoders, the cells and the counters into reports, and what must hold afterwards. Bytes
 // go two ways at once, the quick one and the one that reads everything: they must come to the same. What either decoder
 // reads must be what the rules say, told once more by an oracle that shares no code with it.
 
@@ -18,6 +18,7 @@ import { problemsOf, Simulation } from "../property/pipeline-simulation.ts";
 import { oracleAlert } from "../property/wire-oracle.ts";
 import { MEMORY, START_MS } from "./gen.ts";
 import { mutateBytes, mutateJson, randomFrom } from "./mutation.ts";
+import { thoroughAlert } from "./thorough-alert.ts";
 
 const MEMORY_OF_TEST = { ...MEMORY, maxViolations: 5000, maxViolationsPerWorkload: 500, maxReports: 500 };
 
@@ -42,10 +43,12 @@ export class MutatedRun {
     const copy = Buffer.from(message);
     const read = readAlert(message);
     if (!isDeepStrictEqual(read, oracleAlert(copy))) this.#isMisread(copy.toString("base64"));
-    if (this.#reader.find(copy)) this.quick.pipeline.onAlert(this.#reader, 0);
-    else tell(this.quick.pipeline, readAlert(copy), "invalid_wire");
+    if (this.#reader.find(copy)) {
+      const thorough = thoroughAlert(this.#reader);
+      this.quick.pipeline.onAlert(this.#reader, 0);
+      this.thorough.pipeline.onAlert(thorough, 0);
+    } else for (const { pipeline } of this.#both()) tell(pipeline, readAlert(copy), "invalid_wire");
     copy.fill(0x58);
-    tell(this.thorough.pipeline, read, "invalid_wire");
   }
 
   /** One line, as the file's feed takes it. */

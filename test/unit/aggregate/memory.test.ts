@@ -34,7 +34,7 @@ function keep(length: number, text: (i: number) => string): unknown[] {
     const { source, timeUs, ...one } = violation(
       alert(mods as Partial<Alert>, { NamespaceName: "shop", Operation: "File" }),
     );
-    return [one, source.keep(timeUs, undefined)];
+    return [one, source.keep(timeUs)];
   });
 }
 

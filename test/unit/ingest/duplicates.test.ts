@@ -7,10 +7,10 @@ import { describe, expect, it } from "vitest";
 import { RawAlertReader } from "../../../src/alerts/protobuf-scanner.ts";
 import type { Alert } from "../../../src/api/alert.ts";
 import { AlertHash } from "../../../src/ingest/alert-hash.ts";
+import { CellStore } from "../../../src/ingest/cell-store.ts";
 import { DuplicateFilter } from "../../../src/ingest/duplicates.ts";
 import { Ingest } from "../../../src/ingest/ingest.ts";
 import { IngestCounters } from "../../../src/ingest/ingest-counters.ts";
-import { Memo, seededHash } from "../../../src/ingest/memo.ts";
 import { createRedactor } from "../../../src/ingest/redact.ts";
 import type { WireAlert } from "../../../tools/kubearmor-node/alerts.ts";
 import { encodeAlert } from "../../../tools/kubearmor-node/wire.ts";
@@ -27,15 +27,17 @@ function encode({ OwnerRef, OwnerName, OwnerNamespace, ExecID, ExecutableName, .
 
 /** Feeds alerts in one of the two forms. */
 function countersAfter(form: "wire" | "JSON", alerts: readonly Alert[], stepUs = 0): IngestCounters {
-  const aggregator = newAggregator();
+  const redact = createRedactor();
+  const cells = new CellStore({ maxCells: 1000, maxBytes: 10_000_000 }, redact);
+  const aggregator = newAggregator(200_000, cells);
   const counters = new IngestCounters();
   let nowUs = START_US;
   const ingest = new Ingest({
     tally: () => aggregator,
     hash: new AlertHash({ low: 1, high: 2 }),
     duplicates: new DuplicateFilter({ windowMs: 60_000, maxEntries: 1000 }),
-    memo: new Memo({ maxEntries: 1000, maxBytes: 1_000_000 }, seededHash(1)),
-    redact: createRedactor(),
+    cells,
+    redact,
     counters,
     nowUs: () => nowUs,
     onRejected: () => {},

@@ -6,6 +6,7 @@
 import { Aggregator } from "../../../src/aggregate/aggregator.ts";
 import type { Alert } from "../../../src/api/alert.ts";
 import type { Report } from "../../../src/api/v1alpha1.ts";
+import type { CellStore } from "../../../src/ingest/cell-store.ts";
 import { decode } from "../../../src/ingest/decode.ts";
 import { AlertSource } from "../../../src/ingest/evidence.ts";
 import { createRedactor } from "../../../src/ingest/redact.ts";
@@ -17,8 +18,8 @@ const redact = createRedactor();
 /** When everything arrives: later than any alert of the tests. */
 const ARRIVAL_US = START_US + 24 * 3_600_000_000;
 
-export function newAggregator(maxViolations = 200_000): Aggregator {
-  return new Aggregator({ ...MEMORY, maxViolations }, () => {});
+export function newAggregator(maxViolations = 200_000, cells?: CellStore): Aggregator {
+  return new Aggregator({ ...MEMORY, maxViolations }, () => {}, undefined, cells);
 }
 
 /** Adds an alert; returns what it was taken for. */

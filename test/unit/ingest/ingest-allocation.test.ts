@@ -10,10 +10,10 @@ import { expect, it } from "vitest";
 import { Aggregator } from "../../../src/aggregate/aggregator.ts";
 import { RawAlertReader } from "../../../src/alerts/protobuf-scanner.ts";
 import { AlertHash } from "../../../src/ingest/alert-hash.ts";
+import { CellStore } from "../../../src/ingest/cell-store.ts";
 import { DuplicateFilter } from "../../../src/ingest/duplicates.ts";
 import { Ingest } from "../../../src/ingest/ingest.ts";
 import { IngestCounters } from "../../../src/ingest/ingest-counters.ts";
-import { Memo, seededHash } from "../../../src/ingest/memo.ts";
 import { createRedactor } from "../../../src/ingest/redact.ts";
 import { makeAlert } from "../../../tools/kubearmor-node/alerts.ts";
 import { encodeAlert } from "../../../tools/kubearmor-node/wire.ts";
@@ -27,14 +27,16 @@ const ROUNDS = 40;
 const ALERTS = 2500;
 
 it("100,000 repeated alerts are counted without an object for each", () => {
-  const aggregator = new Aggregator(MEMORY, () => {});
+  const redact = createRedactor();
+  const cells = new CellStore({ maxCells: 1000, maxBytes: 10_000_000 }, redact);
+  const aggregator = new Aggregator(MEMORY, () => {}, undefined, cells);
   const counters = new IngestCounters();
   const ingest = new Ingest({
     tally: () => aggregator,
     hash: new AlertHash({ low: 1, high: 2 }),
     duplicates: new DuplicateFilter({ windowMs: 60_000, maxEntries: 10_000 }),
-    memo: new Memo({ maxEntries: 1000, maxBytes: 1_000_000 }, seededHash(1)),
-    redact: createRedactor(),
+    cells,
+    redact,
     counters,
     nowUs: () => START_US,
     onRejected: () => {},

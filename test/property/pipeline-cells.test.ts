@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// The short way of an alert, by what is remembered of one before, against the long way, which reads all of it: the same
+// The quick way of an alert, counted in the cell of its kind, against the thorough way, which reads all of it: the same
 // counts, the same rejections, the same reports, whatever the bytes.
 
 import { fileURLToPath } from "node:url";
@@ -10,15 +10,25 @@ import { loadSync } from "protobufjs";
 import { describe, expect, it } from "vitest";
 import { readAlert } from "../../src/alerts/protobuf-decoder.ts";
 import { RawAlertReader } from "../../src/alerts/protobuf-scanner.ts";
-import type { Alert } from "../../src/api/alert.ts";
-import type { Report } from "../../src/api/v1alpha1.ts";
+import type { Alert, RawAlert } from "../../src/api/alert.ts";
+import type { Report, ReportBody } from "../../src/api/v1alpha1.ts";
 import { AlertHash } from "../../src/ingest/alert-hash.ts";
+import { type CellBounds, CellStore } from "../../src/ingest/cell-store.ts";
 import { DuplicateFilter } from "../../src/ingest/duplicates.ts";
 import { Ingest } from "../../src/ingest/ingest.ts";
 import { IngestCounters } from "../../src/ingest/ingest-counters.ts";
-import { type HashDeciding, Memo, type MemoBounds, seededHash } from "../../src/ingest/memo.ts";
 import { createRedactor } from "../../src/ingest/redact.ts";
-import { at, hostileAlert, runs, START_US, throttleNotice, worldAlert, worldNotice } from "../support/gen.ts";
+import { renderReport } from "../../src/report/render.ts";
+import {
+  at,
+  hostileAlert,
+  renderOptions,
+  runs,
+  START_US,
+  throttleNotice,
+  worldAlert,
+  worldNotice,
+} from "../support/gen.ts";
 import { newAggregator, reportsOf } from "../unit/ingest/fold-alerts.ts";
 import { wireAlert } from "./wire-alert.ts";
 
@@ -51,18 +61,61 @@ const INT32 = [
 interface Outcome {
   counters: IngestCounters;
   told: unknown[];
+  /** With what was taken while alerts went on. */
+  reportsBefore: ReportBody[];
   reports: Report[];
 }
 
-function outcomeOf(messages: readonly Buffer[], memo: Memo | undefined): Outcome {
-  const aggregator = newAggregator();
+/** Counts alerts that were counted in a cell, and may know none. */
+class CountingStore extends CellStore {
+  counted = 0;
+  readonly #isForgetful: boolean;
+
+  constructor(bounds: CellBounds, isForgetful = false) {
+    super(bounds, redact);
+    this.#isForgetful = isForgetful;
+  }
+
+  override find(...args: Parameters<CellStore["find"]>): number {
+    const cell = super.find(...args);
+    if (this.#isForgetful) return 0;
+    if (cell !== 0 && this.isOwned(cell)) this.counted++;
+    return cell;
+  }
+}
+
+/** A hash of which only some bits are used. */
+class PoorHash extends AlertHash {
+  readonly #mask: number;
+
+  constructor(mask: number) {
+    super({ low: 7, high: -1 });
+    this.#mask = mask;
+  }
+
+  override hashRaw(raw: RawAlert): void {
+    super.hashRaw(raw);
+    this.kind.low &= this.#mask;
+    this.kind.high &= this.#mask;
+  }
+}
+
+const ROOMY = { maxCells: 1000, maxBytes: 10_000_000 };
+
+function outcomeOf(
+  messages: readonly Buffer[],
+  cells: CellStore,
+  hash: AlertHash,
+  takesAt?: number,
+): Outcome {
+  const aggregator = newAggregator(200_000, cells);
   const counters = new IngestCounters();
   const told: unknown[] = [];
   const ingest = new Ingest({
     tally: () => aggregator,
-    hash: new AlertHash({ low: 1, high: 2 }),
+    hash,
     duplicates: new DuplicateFilter({ windowMs: 60_000, maxEntries: 1000 }),
-    memo: memo ?? new Memo({ maxEntries: 0, maxBytes: 0 }, () => 0),
+    cells,
     redact,
     counters,
     nowUs: () => START_US + 60_000_000,
@@ -70,12 +123,24 @@ function outcomeOf(messages: readonly Buffer[], memo: Memo | undefined): Outcome
     onThrottled: (notice) => void told.push(notice),
   });
   const reader = new RawAlertReader();
-  for (const message of messages) {
+  for (const [i, message] of messages.entries()) {
     const alert = reader.find(message) ? reader : readAlert(message);
     if (alert) ingest.alert(alert, 0);
     else ingest.rejected("invalid_wire", `${message.length}`, 0);
+    // What is in flight must not change while alerts go on.
+    if (i === takesAt) for (const ledger of aggregator.ledgers.values()) ledger.take();
   }
-  return { counters, told, reports: reportsOf(aggregator) };
+  const { unwrittenOccurrences } = aggregator;
+  const inFlight = [...aggregator.ledgers.values()].filter(({ isInFlight }) => isInFlight);
+  const reportsBefore = inFlight.map((ledger) => renderReport(ledger, renderOptions()));
+  for (const ledger of inFlight) ledger.commit();
+  expect(unwrittenOccurrences).toBe(counters.counted);
+  expect(aggregator.unwrittenOccurrences + sumOf(reportsBefore)).toBe(counters.counted);
+  return { counters, told, reportsBefore, reports: reportsOf(aggregator) };
+}
+
+function sumOf(reports: readonly ReportBody[]): number {
+  return reports.reduce((sum, { summary }) => sum + summary.occurrences, 0);
 }
 
 /** What differs between two alerts of a violation. */
@@ -141,41 +206,34 @@ const messages: fc.Arbitrary<Buffer[]> = fc
     }),
   );
 
-/** Counts what the memo knew. */
-class CountingMemo extends Memo {
-  found = 0;
-
-  override find(...args: Parameters<Memo["find"]>): ReturnType<Memo["find"]> {
-    const known = super.find(...args);
-    if (known) this.found++;
-    return known;
-  }
-}
-
-describe("an alert by what is remembered of one before", () => {
-  it.each<[string, MemoBounds, HashDeciding]>([
-    ["with room for all", { maxEntries: 1000, maxBytes: 1_000_000 }, seededHash(7)],
-    ["with room for a few", { maxEntries: 4, maxBytes: 2000 }, seededHash(-1)],
-    ["where all hashes are the same", { maxEntries: 1000, maxBytes: 1_000_000 }, () => 0],
-    ["where many hashes are the same", { maxEntries: 8, maxBytes: 10_000 }, (raw) => seededHash(1)(raw) & 1],
-  ])("is what reading all of it makes of it, %s", (_name, bounds, hashOf) => {
-    let found = 0;
+describe("an alert that is counted in its cell", () => {
+  it.each<[string, CellBounds, number]>([
+    ["with room for all", ROOMY, -1],
+    ["with room for a few", { ...ROOMY, maxCells: 2 }, -1],
+    ["with few bytes", { ...ROOMY, maxBytes: 3000 }, -1],
+    ["where all hashes are equal", ROOMY, 0],
+    ["where many hashes are equal", { ...ROOMY, maxCells: 3 }, 1],
+  ])("is what reading all of it makes of it, %s", (_name, bounds, mask) => {
+    let counted = 0;
     fc.assert(
-      fc.property(messages, (list) => {
-        const memo = new CountingMemo(bounds, hashOf);
-        expect(outcomeOf(list, memo)).toEqual(outcomeOf(list, undefined));
-        found += memo.found;
+      fc.property(messages, fc.nat(20), (list, takesAt) => {
+        const quick = new CountingStore(bounds);
+        const thorough = new CountingStore({ ...ROOMY, maxCells: 100_000 }, true);
+        expect(outcomeOf(list, quick, new PoorHash(mask), takesAt)).toEqual(
+          outcomeOf(list, thorough, new PoorHash(-1), takesAt),
+        );
+        counted += quick.counted;
       }),
-      runs(150),
+      runs(100),
     );
-    expect(found).toBeGreaterThan(300);
+    expect(counted).toBeGreaterThan(200);
   });
 
   it("is never a notice or a rejection: these are read each time", () => {
-    const memo = new CountingMemo({ maxEntries: 1000, maxBytes: 1_000_000 }, seededHash(7));
+    const cells = new CountingStore(ROOMY);
     const notice = encode(throttleNotice());
     const unnamed = encode(throttleNotice({ Operation: "File" }));
-    const { counters } = outcomeOf([notice, notice, unnamed, unnamed], memo);
-    expect([memo.found, counters.throttleNotices, counters.rejected.no_policy]).toEqual([0, 2, 2]);
+    const { counters } = outcomeOf([notice, notice, unnamed, unnamed], cells, new PoorHash(-1));
+    expect([cells.size, counters.throttleNotices, counters.rejected.no_policy]).toEqual([0, 2, 2]);
   });
 });
