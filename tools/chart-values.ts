@@ -50,9 +50,16 @@ function valueAt(values: unknown, keys: readonly string[]): unknown {
 
 const TYPES: Readonly<Record<string, string>> = { string: "string", boolean: "bool", number: "int" };
 
+/** As helm-docs prints it: keys in the order of the alphabet. */
+function sorted(value: unknown): unknown {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(entries.map(([key, each]) => [key, sorted(each)]));
+}
+
 function row({ path, about, default: value }: ChartValue): string {
   const type = Array.isArray(value) ? "list" : (TYPES[typeof value] ?? "object");
-  return `| ${path} | ${type} | \`${JSON.stringify(value)}\` | ${about.replaceAll("|", "\\|")} |\n`;
+  return `| ${path} | ${type} | \`${JSON.stringify(sorted(value))}\` | ${about.replaceAll("|", "\\|")} |\n`;
 }
 
 interface ChartFile {
@@ -80,13 +87,13 @@ function sections(chart: ChartFile): Readonly<Record<string, string>> {
   const rows = chartValues().sort((a, b) => (a.path < b.path ? -1 : 1));
   return {
     header: `# ${chart.name}\n`,
-    badgesSection: `${badge("Version", version)} ${badge("Type", type)} ${badge("AppVersion", appVersion)} `,
+    badgesSection: `${badge("Version", version)} ${badge("Type", type)} ${badge("AppVersion", appVersion)}`,
     description: chart.description,
     homepageLine: `**Homepage:** <${chart.home}>`,
-    requirementsSection: `## Requirements\n\nKubernetes: \`${chart.kubeVersion}\`\n`,
-    valuesSection: `## Values\n\n| Key | Type | Default | Description |\n|-----|------|---------|-------------|\n${rows.map(row).join("")}`,
-    maintainersSection: `## Maintainers\n\n| Name | Email | Url |\n| ---- | ------ | --- |\n${people.join("\n")}\n`,
-    sourcesSection: `## Source Code\n\n${chart.sources.map((url) => `* <${url}>`).join("\n")}\n`,
+    requirementsSection: `## Requirements\n\nKubernetes: \`${chart.kubeVersion}\``,
+    valuesSection: `## Values\n\n| Key | Type | Default | Description |\n|-----|------|---------|-------------|\n${rows.map(row).join("").trimEnd()}`,
+    maintainersSection: `## Maintainers\n\n| Name | Email | Url |\n| ---- | ------ | --- |\n${people.join("\n")}`,
+    sourcesSection: `## Source Code\n\n${chart.sources.map((url) => `* <${url}>`).join("\n")}`,
   };
 }
 
