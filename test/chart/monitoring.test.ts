@@ -82,7 +82,7 @@ describe.skipIf(why !== undefined && !process.env["CI"])(
       operator = new OperatorProcess({
         kubeconfig: cluster.kubeconfigPath,
         relay: node.address,
-        env: { PVO_REPORTS_MIN_INTERVAL_MS: "200" },
+        env: { PVO_REPORTS_MIN_INTERVAL_MS: "200", PVO_CLUSTER_NAME: "east" },
       });
       await node.waitForClients();
       prometheus = await startPrometheus(await operator.metricsAddress());
@@ -110,12 +110,35 @@ describe.skipIf(why !== undefined && !process.env["CI"])(
         const query = expr
           .replaceAll("$__rate_interval", "20s")
           .replaceAll("$__range", "1m")
+          .replaceAll("$cluster", ".*")
           .replaceAll("$resource_namespace", ".*");
         const found = await eventually(`${title}: ${query}`, async () => {
           const rows = await prometheus.query(query);
           return rows.length > 0 && rows;
         });
         expect(found.length, title).toBeGreaterThan(0);
+      }
+    });
+
+    test("knows the cluster for its variable, and every stat shows a number without any data", async () => {
+      const { panels, templating } = JSON.parse(readFileSync(join(FILES, "dashboard.json"), "utf8")) as {
+        panels: { type: string; targets?: Target[] }[];
+        templating: { list: { name: string }[] };
+      };
+      expect(templating.list.map(({ name }) => name)).toEqual([
+        "datasource",
+        "cluster",
+        "resource_namespace",
+      ]);
+      const [info] = await prometheus.query("policy_violation_build_info");
+      expect(info?.metric).toMatchObject({ cluster: "east" });
+      const stats = panels.filter(({ type }) => type === "stat").flatMap(({ targets = [] }) => targets);
+      expect(stats.length).toBeGreaterThan(8);
+      for (const { expr } of stats) {
+        const query = expr.replaceAll("$__range", "1m").replaceAll("$cluster", "nowhere");
+        expect(await prometheus.query(query.replaceAll("$resource_namespace", ".*")), query).toMatchObject([
+          { value: [expect.any(Number), "0"] },
+        ]);
       }
     });
 
