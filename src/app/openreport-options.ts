@@ -23,7 +23,13 @@ export function createOpenReportPublisher(parts: OpenReportParts): OpenReportPub
   const { config, client, clock, logger, isLeader } = parts;
   const { enabled, maxResults, minIntervalMs, results, unknownSeverity } = config.openReports;
   if (enabled === "false") return undefined;
-  const options = { maxResults, results, unknownSeverity, clusterName: config.cluster.name };
+  const options = {
+    maxResults,
+    results,
+    unknownSeverity,
+    thresholds: config.severity.thresholds,
+    clusterName: config.cluster.name,
+  };
   return new OpenReportPublisher({
     client,
     clock,

@@ -26,18 +26,31 @@ import {
 import type { Report, SeverityLevel, Violation, Workload } from "../api/v1alpha1.ts";
 import { stableHash } from "../lib/hash.ts";
 import { parseMicroTime } from "../lib/time.ts";
+import { levelOf, type SeverityThresholds } from "./render.ts";
 
 export interface OpenReportOptions {
   /** Results per report, the one for what is not listed included. */
   maxResults: number;
   /** Result status per outcome, and of what is accepted. */
   results: Readonly<Record<"allowed" | "prevented" | "unknown" | "accepted", ResultStatus>>;
+  thresholds: SeverityThresholds;
   /** Severity of a violation whose policy sets none: readers leave results without one out of their charts. */
   unknownSeverity: ResultSeverity;
   /** Adds the property `cluster`; empty adds none. */
   clusterName: string;
   /** Upper bound of any limit; undefined is none. */
   mostThatFit?: number | undefined;
+}
+
+/**
+ * Facts of the rule that matched. Each is absent where it equals the policy's; 0 or empty where the rule has none and the
+ * policy has one.
+ */
+interface RuleFacts {
+  verb?: string;
+  severity?: number;
+  tags?: string[];
+  message?: string;
 }
 
 /** Longest name of an object in Kubernetes. */
@@ -123,22 +136,23 @@ function listResults(
 
 function toResult(
   report: Report,
-  violation: Violation,
+  violation: Violation & RuleFacts,
   result: ResultStatus,
   options: OpenReportOptions,
 ): OpenReportResult {
   const { policy } = report;
+  const { severity = policy.severity, tags = policy.tags, message = policy.message } = violation;
   return {
     source: OPENREPORT_SOURCE,
     policy: policy.name,
     rule: violation.operation,
-    category: policy.tags?.[0] ?? policy.kind,
-    severity: known(report.summary.severity, options),
+    category: tags?.[0] ?? policy.kind,
+    severity: known(levelOf(severity || undefined, options.thresholds), options),
     result,
     scored: violation.action?.includes("Block") ?? false,
     timestamp: toTimestamp(violation.lastSeen),
     resources: [toResource(violation.workload, violation.namespace ?? report.metadata.namespace)],
-    message: [asSentence(policy.message ?? ""), describe(violation)].filter((part) => part !== "").join(" "),
+    message: [asSentence(message ?? ""), describe(violation)].filter((part) => part !== "").join(" "),
     properties: properties(report, violation, options),
   };
 }
@@ -197,8 +211,8 @@ function toResource({ kind, name }: Workload, namespace: string | undefined) {
 const OUTCOMES = { Prevented: "was prevented", Allowed: "was allowed", Unknown: "was reported" } as const;
 
 /** One sentence that stays the same while the violation repeats: no counts, times or pods. */
-function describe({ operation, resource, source, container, outcome }: Violation): string {
-  const what = [operation, resource].filter((part) => part).join(" ");
+function describe({ operation, verb, resource, source, container, outcome }: Violation & RuleFacts): string {
+  const what = [operation, verb, resource].filter((part) => part).join(" ");
   const by = source ? ` by ${source}` : "";
   const where = container ? ` in container ${container}` : "";
   return `${what}${by}${where} ${OUTCOMES[outcome]}.`;

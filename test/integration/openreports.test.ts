@@ -29,6 +29,7 @@ const OURS = { "app.kubernetes.io/managed-by": "policy-violation-operator" };
 const OPTIONS = {
   maxResults: 100,
   results: { allowed: "fail", prevented: "warn", unknown: "fail", accepted: "skip" },
+  thresholds: { low: 3, medium: 5, high: 7, critical: 9 },
   unknownSeverity: "medium",
   clusterName: "",
 } as const;

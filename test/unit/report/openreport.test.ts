@@ -13,6 +13,7 @@ import { fullClusterReport, fullReport } from "../api/full-report.ts";
 const OPTIONS: OpenReportOptions = {
   maxResults: 100,
   results: { allowed: "fail", prevented: "warn", unknown: "fail", accepted: "skip" },
+  thresholds: { low: 3, medium: 5, high: 7, critical: 9 },
   unknownSeverity: "medium",
   clusterName: "",
 };
@@ -158,9 +159,24 @@ test.each<[Partial<Violation>, string, boolean]>([
 describe("severity", () => {
   test("is never empty", () => {
     const report = reportOf(1);
-    report.summary = { ...report.summary, severity: "unknown" };
+    report.policy = { name: "p", kind: "KubeArmorPolicy" };
     expect(resultsOf(report)[0]?.severity).toBe("medium");
     expect(resultsOf(report, { unknownSeverity: "info" })[0]?.severity).toBe("info");
+  });
+
+  test("verb, severity, tags and message are those of the rule that matched, where it has its own", () => {
+    const rule = { verb: "exec", severity: 9, tags: ["CIS"], message: "No shells" };
+    const [own] = resultsOf(reportOf(1, () => rule as object));
+    expect(own).toMatchObject({
+      severity: "critical",
+      category: "CIS",
+      message: "No shells. Process exec /usr/bin/apt by /bin/bash in container wordpress was prevented.",
+    });
+    const [none] = resultsOf(reportOf(1, () => ({ severity: 0, tags: [], message: "" }) as object));
+    expect(none).toMatchObject({ severity: "medium", category: "KubeArmorPolicy" });
+    expect(none?.message).toMatch(/^Process /);
+    const thresholds = { low: 1, medium: 2, high: 3, critical: 4 };
+    expect(resultsOf(reportOf(1), { thresholds })[0]?.severity).toBe("critical");
   });
 });
 

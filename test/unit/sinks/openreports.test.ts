@@ -18,6 +18,7 @@ import { fullReport } from "../api/full-report.ts";
 const OPTIONS = {
   maxResults: 100,
   results: { allowed: "fail", prevented: "warn", unknown: "fail", accepted: "skip" },
+  thresholds: { low: 3, medium: 5, high: 7, critical: 9 },
   unknownSeverity: "medium",
   clusterName: "",
 } as const;
