@@ -163,6 +163,50 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(`the chart (${missi
         (await deployment(...args))["spec"].template.spec.terminationGracePeriodSeconds;
       expect(await grace()).toBe(30);
       expect(await grace("--set", "config.shutdown.graceMs=45500")).toBe(56);
+      expect(await grace("--set", "config.shutdown.graceMs=1m30s")).toBe(100);
+      expect(await grace("--set", "config.shutdown.graceMs=1.5s")).toBe(12);
+    });
+
+    test("give the journal's volume twice its size, in either form", async () => {
+      const limit = async (maxBytes: string) => {
+        const { spec } = (await deployment("--set", `config.journal.maxBytes=${maxBytes}`))["spec"].template;
+        const { emptyDir } = spec.volumes.find(({ name }: { name: string }) => name === "journal");
+        return emptyDir.sizeLimit;
+      };
+      expect(await limit("1048576")).toBe("2097152");
+      expect(await limit("1.5Gi")).toBe("3221225472");
+      expect(await limit("2M")).toBe("4000000");
+    });
+
+    test("give the rights for OpenReports unless they are switched off", async () => {
+      const groups = async (...args: string[]) => {
+        const role = (await manifests(...args)).find(({ kind }) => kind === "ClusterRole");
+        return role?.["rules"].flatMap(({ apiGroups }: { apiGroups: string[] }) => apiGroups);
+      };
+      expect(await groups()).toContain("openreports.io");
+      expect(await groups("--set", "config.openReports.enabled=true")).toContain("openreports.io");
+      for (const set of ["--set", "--set-string"]) {
+        expect(await groups(set, "config.openReports.enabled=false")).not.toContain("openreports.io");
+      }
+    });
+
+    test("make a FlowSchema, a GrafanaDashboard and no admission policy where they say so", async () => {
+      const kinds = async (...args: string[]) => (await manifests(...args)).map(({ kind }) => kind);
+      const special = ["FlowSchema", "GrafanaDashboard", "ValidatingAdmissionPolicy"];
+      const without = await kinds();
+      expect(special.filter((kind) => without.includes(kind))).toEqual(["ValidatingAdmissionPolicy"]);
+      const sets = [
+        "flowSchema.enabled=true",
+        "dashboard.grafanaOperator.enabled=true",
+        "admissionPolicy.enabled=false",
+      ];
+      const other = await kinds(...sets.flatMap((set) => ["--set", set]));
+      expect(special.filter((kind) => other.includes(kind))).toEqual(["FlowSchema", "GrafanaDashboard"]);
+      const served = await kinds(
+        ...["--set", "dashboard.grafanaOperator.enabled=auto"],
+        ...["--api-versions", "grafana.integreatly.org/v1beta1/GrafanaDashboard"],
+      );
+      expect(served).toContain("GrafanaDashboard");
     });
 
     test("decide which image runs, the digest first", async () => {
