@@ -105,7 +105,7 @@ export class Pipeline implements AlertListener {
       afterMs: options.gapEventMs,
     });
     const { journaling } = parts;
-    const redact = createRedactor(options.redaction);
+    const redact = createRedactor(options.redaction, this.counters);
     const cells = new CellStore(cellBounds(options.memory), redact);
     this.aggregator = new Aggregator(
       options.memory,
@@ -174,6 +174,7 @@ export class Pipeline implements AlertListener {
       duplicates: new DuplicateFilter(options.duplicates),
       cells,
       redact,
+      limitsSearch: options.writerId !== undefined,
       counters: this.counters,
       nowUs: parts.nowUs ?? (() => toUs(this.lastAlertMs)),
       maxAheadUs: parts.maxAheadUs,

@@ -28,6 +28,8 @@ export class IngestCounters {
   counted = 0;
   duplicates = 0;
   throttleNotices = 0;
+  /** Texts of alerts that were not searched for secrets to the end, and masked from their second word on. */
+  shortened = 0;
   readonly rejected: Record<Rejection, number> = { ...NONE };
 
   get rejectedTotal(): number {

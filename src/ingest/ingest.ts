@@ -16,6 +16,7 @@ import { AlertSource } from "./evidence.ts";
 import type { IngestCounters, Rejection } from "./ingest-counters.ts";
 import type { Occurrence } from "./occurrence.ts";
 import type { Redact } from "./redact.ts";
+import { SearchBudgets, STEPS_PER_SECOND } from "./search-budgets.ts";
 import type { Scope, ThrottleNotice } from "./violation.ts";
 
 export interface IngestParts {
@@ -25,6 +26,8 @@ export interface IngestParts {
   duplicates: DuplicateFilter;
   cells: CellStore;
   redact: Redact;
+  /** Limits searching for secrets per workload and second; not for a file, whose reports must not depend on time. */
+  limitsSearch?: boolean;
   counters: IngestCounters;
   /** The time at which an alert arrives. */
   nowUs: () => EpochUs;
@@ -38,9 +41,11 @@ export interface IngestParts {
 export class Ingest {
   readonly #parts: IngestParts;
   readonly #times = new TimeReader();
+  readonly #searchBudgets: SearchBudgets;
 
   constructor(parts: IngestParts) {
     this.#parts = parts;
+    this.#searchBudgets = new SearchBudgets(parts.limitsSearch ? STEPS_PER_SECOND : Number.POSITIVE_INFINITY);
   }
 
   alert(alert: Alert | RawAlert, line: number): void {
@@ -82,7 +87,9 @@ export class Ingest {
   #decode(alert: Alert, known: number | undefined, line: number): void {
     const { cells, counters, hash, nowUs, redact, tally } = this.#parts;
     const arrivalUs = nowUs();
-    const decoded = decode(alert, arrivalUs, redact, this.#parts.maxAheadUs);
+    const decoded = this.#searchBudgets.spend(alert, arrivalUs, (budget) =>
+      decode(alert, arrivalUs, (text) => redact(text, budget), this.#parts.maxAheadUs),
+    );
     if (decoded.kind === "rejected") {
       counters.rejected[decoded.reason]++;
       this.#parts.onRejected(decoded.reason, decoded.detail, line, decoded.scope);

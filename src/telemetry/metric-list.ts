@@ -51,6 +51,12 @@ const alerts: MetricDefinition[] = [
     read: (source) => by("reason", source.counters().rejected),
   },
   {
+    name: "policy_violation_redactions_shortened_total",
+    type: "counter",
+    help: "Texts of alerts masked from their second word on, because searching them for secrets took too much work.",
+    read: (source) => source.counters().shortened,
+  },
+  {
     name: "policy_violation_alerts_without_details_total",
     type: "counter",
     help: "Counted alerts of which only the number is kept, because a bound of memory was reached and nobody could give way.",

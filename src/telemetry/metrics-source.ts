@@ -45,6 +45,7 @@ export interface MetricsSource {
     counted: number;
     duplicates: number;
     throttleNotices: number;
+    shortened: number;
     rejected: Counts;
   };
   /** What is held in memory. */

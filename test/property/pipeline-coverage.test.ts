@@ -274,6 +274,7 @@ describe("counters", () => {
       received: 8,
       counted: 3,
       duplicates: 1,
+      shortened: 0,
       throttleNotices: 1,
       rejected: {
         no_policy: 1,

@@ -5,7 +5,9 @@
 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { createRedactor } from "../../../src/ingest/redact.ts";
+import { emptyAlert } from "../../../src/api/alert.ts";
+import { createRedactor, STEPS_PER_ALERT } from "../../../src/ingest/redact.ts";
+import { SearchBudgets } from "../../../src/ingest/search-budgets.ts";
 import { sanitize } from "../../../src/lib/sanitize.ts";
 import { hostileText, runs } from "../../support/gen.ts";
 
@@ -259,27 +261,43 @@ describe("hostile text", () => {
     expect(redact(`token=${"x".repeat(1_000_000)}`)).toBe("token=[REDACTED]");
   });
 
-  it("gives no expression anything to run for long", () => {
-    // Each shape is 64 KB. Its cost is compared with that of harmless text of the same length that goes through the
-    // same expressions; the worst was measured at 18 times that, and an expression that backtracks without a bound
-    // needs many thousand times as long.
-    const cost = (text: string) => {
-      const start = process.hrtime.bigint();
-      for (let i = 0; i < 10; i++) redact(text);
-      return Number(process.hrtime.bigint() - start);
-    };
-    const shape = (unit: string) => unit.repeat(Math.ceil(65_536 / unit.length));
-    const harmless = Math.max(...[1, 2, 3, 4].map(() => cost(shape("mkdir -p /usr/bin: "))));
+  it("never takes more steps than the budget, and is masked from the second word on beyond it", () => {
+    const counters = { shortened: 0 };
+    const counting = createRedactor({}, counters);
     for (const unit of HOSTILE_UNITS) {
-      for (const text of [
-        shape(unit),
-        `password${shape(unit)}!`,
-        `mysql ${shape(unit)}`,
-        `://a:${shape(unit)}`,
-      ]) {
-        expect(Math.min(cost(text), cost(text)), text.slice(0, 40)).toBeLessThan(harmless * 300);
+      for (const before of ["x ", "password", "mysql ", "echo ", "sudo "]) {
+        const text = `${before}${unit.repeat(Math.ceil(1024 / unit.length))}`;
+        const budget = { steps: STEPS_PER_ALERT };
+        const { shortened } = counters;
+        const redacted = counting(text, budget);
+        // The last step that is refused may have been a large one.
+        expect(budget.steps, text.slice(0, 40)).toBeGreaterThan(-3000);
+        if (counters.shortened > shortened) expect(redacted).toMatch(/^\S+ \[REDACTED\]$/);
       }
     }
+  });
+
+  it("costs an ordinary command line of 1,024 characters less than half of an alert's budget", () => {
+    const line = `java -Xmx512m -cp ${"/app/lib/a-1.2.jar:".repeat(30)} com.x.Main --a.b=/x ${"--name value ".repeat(40)}`;
+    const budget = { steps: STEPS_PER_ALERT };
+    expect(redact(line, budget)).toBe(line.slice(0, 1024));
+    expect(budget.steps).toBeGreaterThan(STEPS_PER_ALERT / 2);
+  });
+
+  it("of one workload is not searched beyond what the workload has; that of others is", () => {
+    const budgets = new SearchBudgets(50_000);
+    const search = (pod: string, nowUs: number) =>
+      budgets.spend({ ...emptyAlert(), NamespaceName: "shop", PodName: pod }, nowUs, (budget) => {
+        const { steps } = budget;
+        for (let field = 0; field < 8; field++) redact("token=a --pass b ".repeat(60), budget);
+        return steps;
+      });
+    const given = Array.from({ length: 20 }, () => search("evil-1", 1_000_000));
+    expect(given.filter((steps) => steps > 0)).toHaveLength(3);
+    expect(search("web-1", 1_000_000)).toBe(STEPS_PER_ALERT);
+    expect(search("evil-1", 1_400_000)).toBeGreaterThan(10_000);
+    // A clock that was set back gives nothing, and takes nothing.
+    expect(search("web-1", 0)).toBe(STEPS_PER_ALERT);
   });
 
   it("hides no secret that comes after it", () => {
@@ -328,6 +346,16 @@ const HOSTILE_UNITS = [
   "authorization=",
   "access-key-",
   "htpasswd -b a ",
+  "echo -a ",
+  "echo a | su ",
+  "su <<a ",
+  "sudo <<< ",
+  "curl -u a:b ",
+  "mysql ",
+  "authorization: ",
+  "set db_password a1 ",
+  "s.",
+  "a:b@c ",
   "token-a-a-a-",
   '\\"',
   "…",

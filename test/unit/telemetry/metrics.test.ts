@@ -15,6 +15,7 @@ function numbers() {
       counted: 0,
       duplicates: 0,
       throttleNotices: 0,
+      shortened: 0,
       rejected: { no_policy: 0, invalid_json: 0 },
     },
     held: {
@@ -108,6 +109,7 @@ describe("scrape", () => {
       "policy_violation_throttle_notices_total 0",
       'policy_violation_alerts_rejected_total{reason="no_policy"} 0',
       'policy_violation_alerts_rejected_total{reason="invalid_json"} 0',
+      "policy_violation_redactions_shortened_total 0",
       "policy_violation_alerts_without_details_total 0",
       "policy_violation_unwritten_occurrences 0",
       "policy_violation_violations_held 0",
@@ -162,7 +164,13 @@ describe("scrape", () => {
 
   test("each number comes from its own field, in seconds where the name says so", async () => {
     const { state, scrape } = setUp();
-    Object.assign(state.counters, { received: 10, counted: 4, duplicates: 3, throttleNotices: 2 });
+    Object.assign(state.counters, {
+      received: 10,
+      counted: 4,
+      duplicates: 3,
+      throttleNotices: 2,
+      shortened: 6,
+    });
     state.counters.rejected.no_policy = 1;
     state.held = {
       unwrittenOccurrences: 11,
@@ -211,6 +219,7 @@ describe("scrape", () => {
       "policy_violation_throttle_notices_total 2",
       'policy_violation_alerts_rejected_total{reason="no_policy"} 1',
       'policy_violation_alerts_rejected_total{reason="invalid_json"} 0',
+      "policy_violation_redactions_shortened_total 6",
       "policy_violation_alerts_without_details_total 15",
       "policy_violation_unwritten_occurrences 11",
       "policy_violation_violations_held 12",

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Secrets in command lines, as KubeArmor shows them: words joined by spaces, with quotes only where a shell is given a
+// script.
+
+import { BARE_NAMES } from "./commands.ts";
+import { isHarmless, looksRandom, type Marks, unquote } from "./marks.ts";
+import { splitName } from "./names.ts";
+import { type Classify, isCount, isNameOfOne, isPlainWord } from "./pairs.ts";
+import { markPrograms } from "./program-arguments.ts";
+import { markInput } from "./shell-input.ts";
+import { markBareUserinfo } from "./urls.ts";
+import { hideBare, splitWords, type Word } from "./words.ts";
+
+/** What the checks of a single word cost. */
+const WORD_STEPS = 10;
+
+/** Marks the secrets in options and arguments. */
+export function markCommandLine(marks: Marks, classify: Classify): void {
+  const words = splitWords(marks);
+  if (words.length < 2) {
+    for (const word of words) markWord(marks, word);
+    return;
+  }
+  for (const [at, word] of words.entries()) {
+    markWord(marks, word);
+    markOption(marks, words, at, classify);
+    markBareName(marks, words, at, classify);
+    markSql(marks, words, at);
+    markCredentials(marks, words, at);
+  }
+  markPrograms(marks, words);
+  markInput(marks, words);
+  markAnswers(marks, words);
+}
+
+/** `--name value`, `-name value`. */
+function markOption(marks: Marks, words: readonly Word[], at: number, classify: Classify): void {
+  const { text } = words[at] as Word;
+  const next = words[at + 1];
+  if (!next || !/^--?[A-Za-z][\w.-]{1,99}$/.test(text) || next.isSeparator) return;
+  const strength = classify(text.replace(/^-+/, ""));
+  if (strength === "none" || isImage(words, text)) return;
+  const end = marks.valueEnd(next.start, "");
+  const value = marks.text.slice(next.start, end);
+  if (value.startsWith("-") || isHarmless(value)) return;
+  // `--password user=x`: another name with its own value.
+  if (/^[^\s=:]+[:=]$/.test(value)) return;
+  const isStrong = strength === "strong" && !(isNameOfOne(text) && (isPlainWord(value) || isCount(value)));
+  if (isStrong || looksRandom(value)) marks.hide(next.start, end);
+}
+
+/** `Bearer x` and `Basic x`; a word is no credential of the latter, which is base64. */
+function markCredentials(marks: Marks, words: readonly Word[], at: number): void {
+  const { text } = words[at] as Word;
+  const next = words[at + 1];
+  if (!next || !/(?:^|[:"'=])(?:bearer|[Bb]asic)$/i.test(text)) return;
+  const value = next.text;
+  const isBasic = /basic$/i.test(text);
+  const isCredential = isBasic
+    ? /^(?=[a-z/+]{0,40}[A-Z0-9=])[A-Za-z0-9+/]{6,}={0,2}$/.test(value)
+    : /^[A-Za-z0-9._~+/=:][A-Za-z0-9._~+/=:-]{3,}$/.test(value);
+  if (isCredential) hideBare(marks, next);
+}
+
+function markWord(marks: Marks, word: Word): void {
+  marks.spend(WORD_STEPS);
+  markBareUserinfo(marks, word.start, word.end);
+  markSlashOption(marks, word);
+}
+
+/** `/password:x`, as programs from Windows have it. */
+function markSlashOption(marks: Marks, { end, text }: Word): void {
+  const name = /^\/(?:p|rp|gp|pw|pwd|pass|password|token|key)[:=](?=[^/])/i.exec(text)?.[0];
+  if (name) marks.hide(end - text.length + name.length, end);
+}
+
+/** `docker build --secret id=x`, `podman run --secret=x`: the name of one. */
+function isImage(words: readonly Word[], option: string): boolean {
+  return (
+    option === "--secret" && words.some(({ text }) => text === "build" || text === "run" || text === "buildx")
+  );
+}
+
+/** `set aws_secret_access_key x`, `requirepass x`, `password x`. */
+function markBareName(marks: Marks, words: readonly Word[], at: number, classify: Classify): void {
+  const { text } = words[at] as Word;
+  const next = words[at + 1];
+  if (!next || next.isSeparator || next.text.startsWith("-") || text.startsWith("-")) return;
+  const name = (text.split(/[/:=]/).at(-1) as string).toLowerCase();
+  if (!BARE_NAMES.has(name) && classify(text.slice(-100)) !== "strong") return;
+  if (marks.text[next.start] === "=" || marks.text[next.start] === ">") return;
+  const end = marks.valueEnd(next.start, ";");
+  const value = marks.text.slice(next.start, end);
+  if (isHarmless(value) || value === "PROMPT") return;
+  const isNamed =
+    BARE_NAMES.has(name) || (isSetting(words, at) && splitName(text).length > 1) || text === "_auth";
+  if (isNamed || (looksRandom(value) && !value.includes("="))) marks.hide(next.start, end);
+}
+
+function isSetting(words: readonly Word[], at: number): boolean {
+  for (let before = Math.max(0, at - 6); before < at; before++) {
+    if (/^(?:set|put|write|config|configure|login|add)$/i.test((words[before] as Word).text)) return true;
+  }
+  return false;
+}
+
+/** `IDENTIFIED BY 'x'`, `PASSWORD 'x'`. */
+function markSql(marks: Marks, words: readonly Word[], at: number): void {
+  const { text } = words[at] as Word;
+  if (!/^(?:by|password)$/i.test(text)) return;
+  if (/^by$/i.test(text) && !/^identified$/i.test(words[at - 1]?.text ?? "")) return;
+  let next = words[at + 1];
+  if (next && /^(?:values|as)$/i.test(next.text)) next = words[at + 2];
+  if (!next) return;
+  const isQuoted = marks.quoteAt(next.start) !== "";
+  const end = marks.valueEnd(next.start, ";");
+  const value = marks.text.slice(next.start, end);
+  const isClosing = isQuoted && value.length < 3;
+  if (!isClosing && (isQuoted ? unquote(value).trim() !== "" : looksRandom(value)))
+    marks.hide(next.start, end);
+}
+
+/** What expect sends to a prompt for a password. */
+function markAnswers(marks: Marks, words: readonly Word[]): void {
+  const prompt = /assw(?:or)?d|assphrase/.exec(marks.text)?.index;
+  if (prompt === undefined) return;
+  for (const [at, word] of words.entries()) {
+    if (word.start < prompt || word.text !== "send") continue;
+    const next = words[at + 1]?.text === "--" ? words[at + 2] : words[at + 1];
+    if (next) marks.hideValue(next.start, "}");
+  }
+}

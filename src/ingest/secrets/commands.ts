@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Programs that take secrets in short options or without a name, from their manuals.
+
+/**
+ * How a program takes secrets. An option stands as in the manual, and after it what of its value is secret: nothing for
+ * all of it, `+` for all of what is attached to it, or the character (or `pass:`) after which it begins. Words without a
+ * dash are a command: `*` is any word, `$` a secret one, `...` the rest, `=` the value of each `name=value`. `after
+ * WORD` limits what follows it to command lines with that word.
+ */
+export interface Program {
+  options: ReadonlyMap<string, string>;
+  commands: readonly (readonly string[])[];
+  /** Options that hold only where this word stands in the command line. */
+  after: readonly { word: string; options: ReadonlyMap<string, string> }[];
+}
+
+const TABLE = `
+mysql mysqladmin mysqldump mysqlimport mysqlshow mysqlslap mysqlcheck mysqlbinlog mysqlpump mariadb mariadb-admin mariadb-dump mariadb-check mariadb-import: -p+ | password $
+mongo mongosh mongodump mongorestore mongoexport mongoimport mongostat mongotop sshpass: -p
+curl: -u: --user: -U: --proxy-user: -E: --cert: --pass --oauth2-bearer -b --cookie
+wget aria2c: --http-passwd
+http https xh xhs: -a: --auth: -A
+ab: -A: -P:
+docker podman nerdctl buildah skopeo crane oras regctl helm cf ibmcloud oc lego img: after login -p --password
+skopeo buildah crictl flux ctr podman: --creds: --src-creds: --dest-creds: --auth
+ctr: -u: --user:
+oras rabbitmqadmin elasticsearch-users airflow beeline twine poetry pdm ncftpput ncftpget ncftpls cqlsh cypher-shell rdesktop evil-winrm crackmapexec netexec nxc hydra medusa wfuzz xmrig cpuminer az: -p
+docker: after swarm --token
+redis-benchmark valkey-benchmark: -a
+smbmap: -p
+swaks: -ap
+lwp-request: -C:
+redis-cli valkey-cli keydb-cli: -a --pass | auth ...$ | config set * $ | acl setuser ...>
+redis-server valkey-server: --requirepass --masterauth
+redis-sentinel: --sentinel | auth-pass * $
+isql osql xfreerdp sqlcmd bcp zip unzip zipcloak ipmitool mosquitto_pub mosquitto_sub mosquitto_rr: -P
+7z 7za 7zz 7zr rar unrar: -p+ -hp+
+openssl: -k -K -hmac -pass pass: -passin pass: -passout pass: -passwd pass: | passwd ...$
+java: -auth:
+splunk: -auth: -secret
+lftp: -u,
+smbclient rpcclient winexe smbget smbmap wmiexec net: -U%
+smbclient: | //* $
+rabbitmqctl: add_user * $ | change_password * $ | authenticate_user * $
+wpa_passphrase: ^* $
+wpa_cli: psk $
+iwconfig: key $
+wg: preshared-key $
+nmcli iwctl: password $
+mc mcli: alias set * * * $ | config host add * * * $ | admin user add * * $
+net: use * $ | use * * $ | user * $
+samba-tool: user create * $ | user add * $
+ldapsearch ldapadd ldapmodify ldapdelete ldapwhoami ldapcompare ldapmodrdn ldapexop ldappasswd: -w
+ldappasswd slappasswd: -s
+kadmin kadmin.local: -w -pw
+useradd usermod adduser: -p
+snmpget snmpwalk snmpset snmpgetnext snmpbulkwalk snmpbulkget snmptrap snmpstatus snmptable: -c -A -X
+vault: login $ | unwrap $ | operator unseal $ | kv put * = | kv patch * =
+consul: kv put * $
+kubectl oc: after secret --from-literal=
+etcdctl: --user: | user add : | user passwd :
+gh: after secret -b --body
+glab doctl codecov: -t
+newrelic nuget dotnet: -k | setapikey $
+dotnet: after source -p
+cargo: login $
+ngrok: authtoken $ | config add-authtoken $
+rclone: obscure $
+b2: authorize-account * $
+composer: config * ...$
+poetry: config * ...$
+bundle: config set * :
+bw: unlock $ | login * $
+snyk: auth $
+ansible-vault: encrypt_string $
+ecryptfs-add-passphrase: ^$
+mosquitto_passwd: -b ...$
+grafana-cli: reset-admin-password $
+grafana: reset-admin-password $
+neo4j-admin: set-initial-password $
+db2: using $
+ftp: user * $
+htpasswd: -
+sqlplus rman exp imp expdp impdp sqlldr: ^*/
+rman: target */
+ssh-keygen: -N -P
+qpdf: --encrypt$ | --encrypt * $
+vncviewer x11vnc: -passwd
+sendemail sendEmail: -xp
+impacket-psexec: -hashes
+wrangler netlify: --auth after secret --value
+aws: --secret-string after put-parameter --value
+az: after secret --value
+k3s: --token
+elasticsearch-reset-password: -p
+`;
+
+/** Programs that read a secret from standard input, which the command line of a shell may show. */
+export const STDIN_READERS = new Set(
+  "su passwd chpasswd cryptsetup kinit gpg openssl docker podman nerdctl helm skopeo buildah crane oras gh glab gcloud vault npm kadmin cf fly flyctl wrangler htpasswd restic borg sudo smbpasswd pdbedit".split(
+    " ",
+  ),
+);
+/** Of these, only with one of these words in the command line. */
+export const READS_WITH: ReadonlyMap<string, RegExp> = new Map([
+  ["sudo", /^-\w*S\w*$|^--stdin$/],
+  ["docker", /^(?:--password-stdin|login|secret)$/],
+  ["podman", /^(?:--password-stdin|login|secret)$/],
+  ["nerdctl", /^(?:--password-stdin|login)$/],
+  ["helm", /^(?:--password-stdin|login)$/],
+  ["gh", /^(?:--with-token|secret)$/],
+  ["glab", /^(?:--stdin|login)$/],
+  ["gcloud", /^secrets$/],
+  ["npm", /^login$/],
+  ["openssl", /^(?:passwd|-pass|-passin|-kfile|enc|rsa|pkcs12|stdin)$/],
+]);
+/** Files that hold secrets: what is written into one is. */
+export const SECRET_FILES =
+  /^(?:\.netrc|_netrc|\.pgpass|\.git-credentials|\.my\.cnf|\.htpasswd|\.vault-token|\.pypirc|shadow|id_[a-z0-9]+|\.dockercfg|\.s3cfg|\.smbcredentials)$/;
+/** Words after which the next one is a secret, in any command line. */
+export const BARE_NAMES = new Set([
+  "owner_pw",
+  "user_pw",
+  "input_pw",
+  "requirepass",
+  "masterauth",
+  "preshared-key",
+]);
+
+export const PROGRAMS: ReadonlyMap<string, Program> = readTable();
+
+function readTable(): Map<string, Program> {
+  const programs = new Map<
+    string,
+    {
+      options: Map<string, string>;
+      commands: string[][];
+      after: { word: string; options: Map<string, string> }[];
+    }
+  >();
+  for (const line of TABLE.trim().split("\n")) {
+    const [names = "", ...rest] = line.split(": ");
+    const groups = rest
+      .join(": ")
+      .split("|")
+      .map((group) => group.trim().split(/\s+/));
+    for (const name of names.split(" ")) {
+      const program = programs.get(name) ?? { options: new Map(), commands: [], after: [] };
+      programs.set(name, program);
+      for (const group of groups) addGroup(program, group);
+    }
+  }
+  return programs;
+}
+
+function addGroup(
+  program: {
+    options: Map<string, string>;
+    commands: string[][];
+    after: { word: string; options: Map<string, string> }[];
+  },
+  group: readonly string[],
+): void {
+  let { options } = program;
+  const command: string[] = [];
+  for (let at = 0; at < group.length; at++) {
+    const word = group[at] as string;
+    if (word === "after") {
+      options = new Map();
+      program.after.push({ word: group[++at] as string, options });
+    } else if (word.startsWith("-") && command.length === 0 && word !== "--encrypt") {
+      const [, option = word, kind = ""] = /^(-[\w-]+)([+:%,=$]?)$/.exec(word) ?? [];
+      const next = group[at + 1];
+      if (next === "pass:") at++;
+      options.set(option, next === "pass:" ? next : kind);
+    } else if (word !== "") {
+      command.push(word);
+    }
+  }
+  if (command.length > 0) program.commands.push(command);
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Values that a name beside them says are secret: `NAME=value`, `name: value`, JSON, headers, query strings.
+
+import { isHarmless, isSpace, looksRandom, type Marks } from "./marks.ts";
+import { type Strength, splitName } from "./names.ts";
+
+export type Classify = (name: string) => Strength;
+
+const MAX_SPACES = 3;
+const MAX_NAME = 100;
+/** Characters of a header that are looked at to see whether it holds a variable. */
+const HEADER_STEPS = 300;
+const NAME = /[A-Za-z0-9_.-]/;
+/** Schemes that stand before the credentials of an Authorization header. */
+const SCHEME = /^(?!https?:)[A-Za-z-]{2,24}\s+(?=[^\s-])(?!https?:)/;
+
+/** Marks the values of all pairs of a text. */
+export function markPairs(marks: Marks, classify: Classify): void {
+  const { text } = marks;
+  const quotes = new QuoteState();
+  marks.spend(text.length);
+  for (let at = 0; at < text.length; at++) {
+    const char = text[at];
+    quotes.pass(text, at);
+    if (char === "=" || char === ":") markPair(marks, at, classify, quotes);
+    else if (char === "(" && /["']/.test(text[at + 1] ?? "")) markCall(marks, at, classify);
+  }
+}
+
+/** Which quotes are open at a place; a quote within the other kind counts as text. */
+class QuoteState {
+  open = "";
+
+  pass(text: string, at: number): void {
+    const char = text[at] as string;
+    if ((char !== '"' && char !== "'") || text[at - 1] === "\\") return;
+    if (this.open === "") this.open = char;
+    else if (this.open === char) this.open = "";
+  }
+}
+
+function markPair(marks: Marks, at: number, classify: Classify, quotes: QuoteState): void {
+  const { text } = marks;
+  const isColon = text[at] === ":";
+  const { name, start, spaced } = nameBefore(marks, at);
+  if (name === "") return;
+  if (isColon && (text[at + 1] === ":" || (text[at + 1] === "/" && text[at + 2] === "/"))) return;
+  // A path: /etc/passwd:/etc/passwd:ro; a part of an ARN.
+  if (isColon && /[/:]/.test(text[start - 1] ?? "") && !text.startsWith("//", start - 2)) return;
+  if (text[start - 1] === "{" && text[start - 2] === "$") return;
+  const strength = classify(name);
+  if (strength === "none") return;
+  let from = at + 1;
+  if (text[from] === ">" || (text[from] === "=" && !isColon)) from++;
+  const spaces = spacesAt(text, from);
+  // `token= next`: an empty value; the next word is another argument.
+  if (!isColon && spaces > 0 && !spaced && quotes.open === "") return;
+  from += spaces;
+  if (from >= text.length || closes(text, from, quotes)) return;
+  if (isColon && isHeaderOfCredentials(name)) {
+    markHeader(marks, from, quotes, name);
+    return;
+  }
+  if (spaces > 0 && (text[from] === "-" || isNameOfNext(text, from))) return;
+  const end = marks.valueEnd(from, isColon ? "&;," : "&;");
+  const value = text.slice(from, end);
+  const isNamed = (isColon || text.startsWith("--", start)) && isNameOfOne(name) && isPlainWord(value);
+  if (isHarmless(value) || isNamed || (isNameOfOne(name) && isCount(value))) return;
+  if (strength === "strong" || looksRandom(value)) marks.hide(from, end);
+}
+
+/** `token=512`, `token_ttl: 5m`: too short for a secret, and more often a number of something. */
+export function isCount(value: string): boolean {
+  return /^\d{1,5}(?:ms|s|m|h|d)?$/.test(value);
+}
+
+export function isPlainWord(value: string): boolean {
+  return /^[a-z][a-z-]*[)}]?$/.test(value);
+}
+
+/** `--secret=db`, `--auth-token=simple`, `secret:show`: a plain word there is the name of one, or a way. */
+export function isNameOfOne(name: string): boolean {
+  return /(?:secret|token|auth|secret[-_]id)$/i.test(name);
+}
+
+/** Whether a quote that is open ends here. */
+function closes(text: string, at: number, { open }: QuoteState): boolean {
+  return open !== "" && text[at] === open;
+}
+
+function isHeaderOfCredentials(name: string): boolean {
+  return /(?:^|[-_.])(?:authorization|cookie)$/i.test(name);
+}
+
+/** Marks a header to the end of its quotes; without quotes the credentials only. */
+function markHeader(marks: Marks, from: number, quotes: QuoteState, name: string): void {
+  const { text } = marks;
+  marks.spend(HEADER_STEPS);
+  const credentials = text.slice(from, from + HEADER_STEPS).replace(SCHEME, "");
+  if (/^\S*\$[\w{(]/.test(credentials) || isHarmless(/^\S*/.exec(credentials)?.[0] ?? "")) return;
+  const quote = marks.quoteAt(from) || quotes.open;
+  if (quote !== "") {
+    const start = marks.quoteAt(from) === "" ? from : from + quote.length;
+    const end = text.indexOf(quote, start);
+    marks.hide(start, end < 0 ? text.length : end);
+    return;
+  }
+  const scheme = SCHEME.exec(text.slice(from, from + 40))?.[0] ?? "";
+  let end = marks.valueEnd(from + scheme.length, "\"'");
+  // A cookie has several pairs; what follows a credential and is no option or address is a part of it.
+  while (
+    end < text.length &&
+    /^\s+(?![-'"]|https?:|wss?:|[\w.-]+:\d)(?:[\w.]+=|$)?/.test(text.slice(end, end + 80)) &&
+    hasMore(text, end, name)
+  ) {
+    end = marks.valueEnd(end + spacesAt(text, end), "\"'");
+  }
+  marks.hide(from, end);
+}
+
+function hasMore(text: string, end: number, name: string): boolean {
+  const before = text[end - 1];
+  return (
+    before === ";" ||
+    before === "," ||
+    (/cookie/i.test(name) && /^\s+[\w.-]+=/.test(text.slice(end, end + 80)))
+  );
+}
+
+/** Marks `PASSWORD('x')`, as SQL has it. */
+function markCall(marks: Marks, at: number, classify: Classify): void {
+  const { name } = nameBefore(marks, at);
+  const isAuth = /^auth$/i.test(splitName(name).at(-1) ?? "");
+  if (name === "" || !(isAuth || (classify(name) === "strong" && splitName(name).length === 1))) return;
+  const close = marks.text.indexOf(")", at);
+  const end = isAuth ? (close < 0 ? marks.text.length : close) : marks.valueEnd(at + 1, ")");
+  if (!isHarmless(marks.text.slice(at + 1, end))) marks.hide(at + 1, end);
+}
+
+/** The name that ends before a separator, without quotes and brackets; `spaced` where white space stands between. */
+function nameBefore(marks: Marks, at: number): { name: string; start: number; spaced: boolean } {
+  const { text } = marks;
+  let end = at;
+  while (end > at - MAX_SPACES && end > 0 && isSpace(text, end - 1)) end--;
+  const spaced = end < at;
+  while (end > 0 && /["'\\\])]/.test(text[end - 1] as string) && at - end < 6) end--;
+  let start = end;
+  while (start > 0 && end - start < MAX_NAME && NAME.test(text[start - 1] as string)) start--;
+  marks.spend(at - start);
+  // -HAuthorization: x
+  const name = text.slice(start, end).replace(/^-H(?=[A-Z])|^-+/, "");
+  return { name, start, spaced };
+}
+
+function spacesAt(text: string, from: number): number {
+  let count = 0;
+  while (count < MAX_SPACES && from + count < text.length && isSpace(text, from + count)) count++;
+  return count;
+}
+
+/** Whether another name with its separator stands where a value would: `password= user= x`. */
+function isNameOfNext(text: string, from: number): boolean {
+  return /^[\w.-]{1,32}[:=](?:\s|$)/.test(text.slice(from, from + 40));
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Secrets that a shell gives to a program by its standard input.
+
+import { READS_WITH, SECRET_FILES, STDIN_READERS } from "./commands.ts";
+import { isHarmless, looksRandom, type Marks } from "./marks.ts";
+import { baseName, type Word } from "./words.ts";
+
+/** Documents and strings in place of standard input that are looked at. */
+const MAX_HERES = 4;
+
+/** What a shell gives to a program that reads a secret (`echo x | sudo -S`, `<<< x`), or writes in a file for secrets. */
+export function markInput(marks: Marks, words: readonly Word[]): void {
+  let segment = 0;
+  let pipe = 0;
+  let reader = -1;
+  let heres = 0;
+  for (const [at, word] of words.entries()) {
+    if (STDIN_READERS.has(baseName(word.text))) reader = at;
+    const raw = marks.text.slice(word.start, word.end);
+    if (raw.startsWith("<<") && heres++ < MAX_HERES) {
+      if (reader >= 0 && readsSecret(words, reader)) markHere(marks, words, at);
+      else if (raw === "<<<" && looksRandom(words[at + 1]?.text ?? "")) markHere(marks, words, at);
+    } else if (raw === "|") {
+      const isSecret = readsSecret(words, at + 1) || looksRandom(words[at - 1]?.text ?? "");
+      if (isSecret) hideEchoes(marks, words, pipe, at);
+      pipe = at + 1;
+    } else if (/^>>?$/.test(word.text) && SECRET_FILES.test(baseName(words[at + 1]?.text ?? ""))) {
+      hideEchoes(marks, words, segment, at);
+    }
+    if (word.isSeparator) segment = at + 1;
+  }
+}
+
+/** True where one of the first words from a place on is a program that reads a secret from its input. */
+function readsSecret(words: readonly Word[], from: number): boolean {
+  let end = from;
+  while (end < words.length && end < from + 12 && !(words[end] as Word).isSeparator) end++;
+  const args = words.slice(from, end);
+  return args.slice(0, 3).some(({ text }) => {
+    const name = baseName(text);
+    const needed = READS_WITH.get(name);
+    return STDIN_READERS.has(name) && (needed === undefined || args.some((arg) => needed.test(arg.text)));
+  });
+}
+
+function markHere(marks: Marks, words: readonly Word[], at: number): void {
+  const { text, start, end } = words[at] as Word;
+  marks.spend(words.length - at);
+  if (text.startsWith("<<<")) {
+    const from = text.length > 3 ? start + 3 : words[at + 1]?.start;
+    if (from !== undefined) marks.hideValue(from, "");
+    return;
+  }
+  const mark = text.replace(/^<<-?/, "").replace(/["']/g, "");
+  const close = words.findIndex((word, i) => i > at && word.text === mark);
+  const stop = close < 0 ? marks.text.length : (words[close] as Word).start - 1;
+  if (stop > end + 1) marks.hide(end + 1, stop);
+}
+
+/** Hides what echo and printf before a place say, but for their options. */
+function hideEchoes(marks: Marks, words: readonly Word[], from: number, to: number): void {
+  let isEcho = false;
+  let start = -1;
+  marks.spend((to - from) * 2);
+  for (let at = from; at < to; at++) {
+    const word = words[at] as Word;
+    const isLast = at + 1 === to || word.isSeparator || marks.text[word.end - 1] === ";";
+    if (isEcho && start < 0 && !ECHO_OPTION.test(word.text) && !word.isSeparator) start = word.start;
+    if (isLast && start >= 0) {
+      hideWithin(marks, start, word.isSeparator ? (words[at - 1] as Word).end : word.end);
+      start = -1;
+    }
+    isEcho = !isLast && (isEcho || /^(?:echo|printf|yes)$/.test(baseName(word.text)));
+  }
+}
+
+/** Options, and a format that holds nothing itself. */
+const ECHO_OPTION = /^(?:-[neE]{1,3}|--|%s(?:\\n)?)$/;
+
+function hideWithin(marks: Marks, start: number, end: number): void {
+  const value = marks.text.slice(start, end).replace(/["');]+$/, "");
+  if (value.startsWith("$") && isHarmless(value)) return;
+  marks.hide(start, start + value.length);
+}

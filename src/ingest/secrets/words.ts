@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The words of a command line, with the text that they have without quotes around it.
+
+import { isSpace, type Marks } from "./marks.ts";
+
+export interface Word {
+  start: number;
+  end: number;
+  /** Without the quotes, parentheses and semicolons around it. */
+  text: string;
+  /** True for the first word of a command of a script, and for every word that names a program. */
+  isSeparator: boolean;
+}
+
+const SEPARATOR = /^(?:\|\|?|&&?|;)$/;
+
+export function splitWords(marks: Marks): Word[] {
+  const { text } = marks;
+  const words: Word[] = [];
+  marks.spend(text.length);
+  for (let at = 0; at < text.length; ) {
+    if (isSpace(text, at)) {
+      at++;
+      continue;
+    }
+    const start = at;
+    if (text[at] === "|") while (text[at] === "|") at++;
+    else while (at < text.length && !isSpace(text, at) && text[at] !== "|") at++;
+    const raw = text.slice(start, at);
+    words.push({ start, end: at, text: bare(raw), isSeparator: SEPARATOR.test(raw) });
+  }
+  return words;
+}
+
+function bare(raw: string): string {
+  return raw.replace(/^["'(`]+|["')`;]+$/g, "");
+}
+
+export function baseName(text: string): string {
+  return text.slice(text.lastIndexOf("/") + 1);
+}
+
+/** Hides a word without the quotes and semicolons around it. */
+export function hideBare(marks: Marks, { start, end, text }: Word): void {
+  const quoted = marks.valueEnd(start, "");
+  if (quoted > end) marks.hide(start, quoted);
+  else {
+    const from = start + marks.text.slice(start, end).indexOf(text);
+    marks.hide(from, from + text.length);
+  }
+}
