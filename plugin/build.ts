@@ -2,7 +2,8 @@
 // Copyright The policy-violation-operator Authors
 
 // Builds the kubectl plugin in dist/plugin/: a bundle, and the two programs that kubectl looks for in the PATH. With
-// `--archive-url URL`, the address that the archive is published at, also the archive and krew's manifest, in dist/.
+// `--archive-url URL`, the address that the archive is published at, also the archive and krew's manifest, in dist/. With
+// `--gitops` it has `push`, which the GitOps image alone needs.
 // Invariant: reads only the checkout and node_modules, writes only the output folder.
 
 import { execFileSync } from "node:child_process";
@@ -58,9 +59,10 @@ require("./${BUNDLE}.cjs");
 `;
 }
 
-/** Builds the plugin in `outDir`; returns the files. */
-export async function buildPlugin(outDir: string): Promise<string[]> {
-  const files = await bundle({ [BUNDLE]: "plugin/src/main.ts" }, outDir, import.meta.dirname);
+/** Builds the plugin in `outDir`, for the GitOps image with `push`; returns the files. */
+export async function buildPlugin(outDir: string, { isGitOps = false } = {}): Promise<string[]> {
+  const entry = isGitOps ? "plugin/src/gitops/main.ts" : "plugin/src/main.ts";
+  const files = await bundle({ [BUNDLE]: entry }, outDir, import.meta.dirname);
   const start = join(outDir, START);
   writeFileSync(start, starter());
   files.push(start);
@@ -108,9 +110,10 @@ if (import.meta.main) {
     options: {
       out: { type: "string", default: join(ROOT, "dist/plugin") },
       "archive-url": { type: "string" },
+      gitops: { type: "boolean", default: false },
     },
   });
-  const files = await buildPlugin(values.out);
+  const files = await buildPlugin(values.out, { isGitOps: values.gitops });
   const url = values["archive-url"];
   if (url !== undefined) files.push(...archivePlugin(values.out, join(values.out, ".."), url));
   for (const file of files) process.stdout.write(`${relative(process.cwd(), file)}\n`);

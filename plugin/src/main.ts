@@ -1,101 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// The edge of the plugin's process: arguments, environment, signals, streams and exit codes are touched here alone.
-// Invariant: no logic; a command gets what it needs, and its answer becomes the exit code.
+// The kubectl plugin.
 
-import { execFile } from "node:child_process";
-import { VERSION } from "../../src/app/version.ts";
-import { KubeClient } from "../../src/kube/client.ts";
-import { KubeConfigError, loadKubeConfig } from "../../src/kube/kubeconfig.ts";
-import { systemClock } from "../../src/lib/clock.ts";
-import { type Flags, parseCall } from "./commands/arguments.ts";
-import { COMPLETE, complete } from "./commands/completion.ts";
-import { dispatch } from "./commands/dispatch.ts";
-import type { RunProgram, Session } from "./commands/session.ts";
-import { directoryReports } from "./export/export-directory.ts";
-import type { PluginTerminal } from "./render/terminal.ts";
-import { clusterReports } from "./reports/cluster-reports.ts";
-import { EXIT, messageOf, PluginError } from "./reports/problem.ts";
+import { COMMANDS } from "./commands/arguments.ts";
+import { RUN } from "./commands/dispatch.ts";
+import { runProcess } from "./process.ts";
 
-const { stdout, stderr, env } = process;
-
-const terminal: PluginTerminal = {
-  out: (text) => void stdout.write(text),
-  err: (text) => void stderr.write(text),
-  isInteractive: stdout.isTTY === true,
-  hasColor: stdout.isTTY === true && !env["NO_COLOR"] && env["TERM"] !== "dumb",
-  columns: stdout.isTTY ? stdout.columns : undefined,
-  rows: stdout.isTTY ? stdout.rows : undefined,
-};
-
-const MAX_OUTPUT_BYTES = 256 * 1024 * 1024;
-
-const run: RunProgram = (file, args, options) =>
-  new Promise((resolve, reject) => {
-    const settings = { cwd: options.cwd, env: { ...env, ...options.env }, maxBuffer: MAX_OUTPUT_BYTES };
-    execFile(file, [...args], settings, (error, out, err) => {
-      if (error === null) resolve({ code: 0, stdout: out, stderr: err });
-      else if (typeof error.code === "number") resolve({ code: error.code, stdout: out, stderr: err });
-      else reject(error);
-    });
-  });
-
-async function main(argv: readonly string[]): Promise<number> {
-  const stop = new AbortController();
-  const open = (flags: Flags) => openSession(flags, stop.signal);
-  if (argv[0] === COMPLETE) {
-    terminal.out(await complete(argv.slice(1), open));
-    return EXIT.ok;
-  }
-  const call = parseCall(argv, VERSION);
-  if ("exit" in call) {
-    terminal.out(call.stdout);
-    terminal.err(call.stderr);
-    return call.exit;
-  }
-  for (const name of ["SIGINT", "SIGTERM"] as const) {
-    process.on(name, () => {
-      if (stop.signal.aborted) process.exit(EXIT.failed);
-      stop.abort();
-    });
-  }
-  return await dispatch(call, terminal, open);
-}
-
-function openSession(flags: Flags, signal: AbortSignal): Session {
-  const common = { terminal, clock: systemClock, signal, run };
-  if (flags.from !== undefined) {
-    return { ...common, source: directoryReports(flags.from), contextNamespace: undefined, contexts: [] };
-  }
-  const kubeConfig = loadKubeConfig({ path: flags.kubeconfig, context: flags.context, env });
-  const client = new KubeClient({ kubeConfig, version: VERSION, clock: systemClock });
-  return {
-    ...common,
-    source: clusterReports({ client, signal }),
-    contextNamespace: kubeConfig.namespace,
-    contexts: kubeConfig.config.getContexts().map(({ name }) => name),
-  };
-}
-
-/** A pipe that nobody reads any more (`| head`) is no failure. */
-stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code === "EPIPE") process.exit(EXIT.ok);
-  throw error;
-});
-
-main(process.argv.slice(2)).then(
-  (code) => {
-    process.exitCode = code;
-    stdout.write("", () => process.exit(code));
-  },
-  (error: unknown) => {
-    const isTold = error instanceof PluginError || error instanceof KubeConfigError;
-    terminal.err(
-      `error: ${isTold || !(error instanceof Error) ? messageOf(error) : (error.stack ?? error.message)}\n`,
-    );
-    process.exit(
-      error instanceof PluginError ? error.exit : error instanceof KubeConfigError ? EXIT.usage : EXIT.failed,
-    );
-  },
-);
+runProcess(COMMANDS, RUN);

@@ -7,8 +7,11 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { codeSpan, markup, plain, shellWord } from "../src/render/escape.ts";
-import { directory, plugin, report, violation } from "./session.ts";
+import type { Report } from "../../src/api/v1alpha1.ts";
+import { codeSpan, plain, shellWord } from "../src/render/escape.ts";
+import { el, renderMarkup } from "../src/render/markup.ts";
+import type { Heartbeat } from "../src/reports/heartbeat.ts";
+import { directory, type PluginOptions, plugin, report, SAMPLE_REPORTS_DIR, violation } from "./session.ts";
 
 const unforced = violation({
   id: "00000000000000ac",
@@ -18,31 +21,59 @@ const unforced = violation({
 });
 const accepted = violation({ id: "00000000000000ad", accepted: { by: "known" }, occurrences: 100 });
 
+/** The page without markup, in one line. */
+function textOf(page: string): string {
+  return page
+    .replace(/<style>[\s\S]*?<\/style>/, "")
+    .replace(/<[^>]+>/g, " ")
+    .replace(/\s+/g, " ");
+}
+
 describe("the page", () => {
-  test("has the totals without what is accepted, what was not enforced, gaps in words and the policy's origin", async () => {
+  test("has totals without what is accepted, what was not enforced, gaps in words and the policy's object", async () => {
+    const summary = {
+      open: { occurrences: 10, prevented: 3, allowed: 7, unknown: 0, violations: 2, severity: "medium" },
+      accepted: { violations: 1, occurrences: 100 },
+    };
+    const source = { tool: "ArgoCD", kind: "Application", name: "shop" };
+    const object = { kind: "KubeArmorPolicy", namespace: "shop", uid: "u", generation: 2, source };
     const reports = [
       report("p", [violation(), unforced, accepted], {
-        policy: { provenance: { namespace: "shop", git: { revision: "main@sha1:abc" } } },
+        summary,
+        policy: { provenance: "Found", objects: [object], tags: ["NIST", "MITRE_T1059", "team"] },
         coverage: { lowerBound: true, gaps: 2 },
       }),
     ];
-    const { out } = await plugin(["audit", "-A"], { reports });
-    const text = out
-      .replace(/<style>[\s\S]*?<\/style>/, "")
-      .replace(/<[^>]+>/g, " ")
-      .replace(/\s+/g, " ");
+    const acceptances = [
+      {
+        metadata: { name: "known", namespace: "shop" },
+        spec: {
+          match: { policy: "p" },
+          reason: "vendor",
+          owner: "team-web",
+          expires: "2026-12-01T10:00:00Z",
+        },
+      },
+    ];
+    const { out } = await plugin(["audit", "-A"], { reports, acceptances });
+    const text = textOf(out);
     expect(text).toContain(
-      "7 occurrences allowed 3 occurrences prevented 2 violations 1 accepted, not in the numbers 1 report",
+      "≥ 7 occurrences allowed ≥ 0 occurrences of unknown outcome ≥ 3 occurrences prevented ≥ 2 open violations 1 accepted violation, not in these numbers 1 report",
     );
-    expect(text).toContain("The numbers are lower bounds: alerts are known to have been missed");
-    expect(text).toContain("The numbers are lower bounds: 2 times nobody read the stream.");
-    expect(text).toContain("git.revision: main@sha1:abc");
-    expect(text).toContain("accepted: known");
+    expect(text).toContain("0 critical 0 high 2 medium 0 low 0 unknown 0 info");
+    expect(text).toContain("1 violation of rules that say Block was allowed");
+    expect(text).toContain("The numbers are lower bounds: 2 gaps in the alert stream.");
+    expect(text).toContain("KubeArmorPolicy: shop, generation 2, managed by Argo CD (Application shop)");
+    expect(text).toContain("MITRE ATT&amp;CK MITRE_T1059 1 2 1");
+    expect(text).toContain("shop/known p Unknown vendor team-web in 8d 1");
+    expect(text).toContain("accepted by known");
+    expect(text).toContain("Period 2026-11-20 10:00:00 UTC to 2026-11-23 09:59:00 UTC Operator running");
+    expect(text).toContain("Drops inside KubeArmor or its relay cannot be detected.");
     expect(out.match(/<article /g)).toHaveLength(3);
     expect(out).not.toMatch(/<script|<link|<img|https?:\/\/(?!www\.w3\.org)/);
   });
 
-  test("lists 50 of what should have been blocked before the charts, and says how many there are besides", async () => {
+  test("bounds every list, and says how many more there are", async () => {
     const many = Array.from({ length: 1052 }, (_, n) =>
       violation({ ...unforced, id: n.toString(16).padStart(16, "0"), resource: `/usr/bin/tool-${n}` }),
     );
@@ -50,16 +81,119 @@ describe("the page", () => {
     const { out } = await plugin(["audit", "-A"], { reports });
     const [first = ""] = out.split('<h2 id="time">');
     expect(first.match(/<tr>/g)).toHaveLength(1 + 50);
-    expect(first).toContain("<p>And 1,002 more violations, among all of them below.</p>");
-    expect(out).toContain("<p>52 more violations of less weight are left out here");
+    expect(first).toContain("1,002 more are left out here.");
+    expect(out.match(/<article /g)).toHaveLength(500);
+    expect(out).toContain("552 more are left out here; `kubectl violations export` has all that are listed.");
+    const few = await plugin(["audit", "-A", "--limit", "3"], { reports });
+    expect(few.out.match(/<article /g)).toHaveLength(3);
     const markdown = (await plugin(["audit", "-A", "--format", "markdown"], { reports })).out;
-    expect(markdown.split("## Violations")[0]).toContain("\n… and 1,002 more violations.\n");
+    expect(markdown.split("## Violations")[0]).toContain("\n… and 1,002 more.\n");
+  });
+
+  describe("says of the rules that say Block", () => {
+    const ENFORCED = "Every recorded occurrence against a rule that says Block was prevented.";
+    const whole = { provenance: "Found" };
+    const of = (one: Report, flags: string[] = [], options: PluginOptions = {}) =>
+      Promise.all(
+        [[], ["--format", "markdown"]].map(async (form) => {
+          return textOf(
+            (await plugin(["audit", "-A", ...flags, ...form], { reports: [one], ...options })).out,
+          );
+        }),
+      );
+
+    test("that they were enforced only where that is known", async () => {
+      for (const text of await of(report("p", [violation()], { policy: whole })))
+        expect(text).toContain(ENFORCED);
+    });
+
+    test.each<[string, Report, string[], PluginOptions]>([
+      [
+        "an accepted one was allowed",
+        report("p", [{ ...unforced, accepted: { by: "x" } }], { policy: whole }),
+        [],
+        {},
+      ],
+      [
+        "one that a filter leaves out was allowed",
+        report("p", [unforced], { policy: whole }),
+        ["--outcome", "prevented"],
+        {},
+      ],
+      [
+        "the list is cut",
+        report("p", [violation()], {
+          policy: whole,
+          summary: { allowed: 1 },
+          omitted: { violations: 1, occurrences: 1 },
+        }),
+        [],
+        {},
+      ],
+      [
+        "the operator may be dead",
+        report("p", [violation()], { policy: whole }),
+        [],
+        { heartbeat: { state: "unknown", why: "x" } },
+      ],
+      ["it is a replay", report("p", [violation()]), [], {}],
+      [
+        "alerts are missing",
+        report("p", [violation()], { policy: whole, coverage: { lowerBound: true } }),
+        [],
+        {},
+      ],
+      ["an outcome is unknown", report("p", [violation({ outcome: "Unknown" })], { policy: whole }), [], {}],
+    ])("nothing of the kind when %s", async (_name, one, flags, options) => {
+      for (const text of await of(one, flags, options)) expect(text).not.toContain(ENFORCED);
+    });
+  });
+
+  test.each<[Heartbeat, string]>([
+    [
+      { state: "silent", lease: "kubearmor/x", forMs: 600_000 },
+      "The operator has not renewed its Lease kubearmor/x",
+    ],
+    [{ state: "unknown", why: "no right" }, "It is unknown if the operator is running: no right."],
+  ])("has a red banner for an operator that is %j", async (heartbeat, text) => {
+    const { out, err } = await plugin(["audit", "-A"], { reports: [], heartbeat });
+    expect(out).toContain(`<p class="banner bad" role="alert">${text}`);
+    expect(err).toContain(text);
+    const { out: markdown } = await plugin(["audit", "-A", "--format", "markdown"], {
+      reports: [],
+      heartbeat,
+    });
+    expect(markdown).toContain("**Warning:**");
+  });
+
+  test("says of a directory that it is a snapshot, and that the gaps of a replay are unknown", async () => {
+    const { out } = await plugin(["audit", "--from", SAMPLE_REPORTS_DIR]);
+    expect(out).toContain("This page was made from files");
+    expect(out).toContain("23 reports were made from files of alerts: gaps in them are unknown.");
+    expect(out).not.toContain("No gap is known");
+  });
+
+  test("of a list that is cut never says that there is none, and has the totals of the summary", async () => {
+    const cut = report("many", [violation({ outcome: "Allowed", occurrences: 300 })], {
+      summary: { prevented: 7, occurrences: 307, violations: 8 },
+      omitted: { violations: 7, occurrences: 7 },
+    });
+    for (const form of ["html", "markdown"]) {
+      const { out } = await plugin(["audit", "-A", "--outcome", "prevented", "--format", form], {
+        reports: [cut],
+      });
+      expect(textOf(out)).toMatch(/ 7 occurrences prevented|^\S.* \| 7 \| ≥ 0 \|/);
+      expect(textOf(out)).not.toContain("≥ 7");
+      expect(out).toContain("No listed violation matches.");
+      expect(out).not.toContain("There is none");
+      expect(out).toContain("The list of 1 report is cut");
+    }
   });
 
   test("is the same for the same reports at the same time, and goes to a file when asked", async () => {
     const file = join(directory(), "audit.html");
     const { out, err } = await plugin(["audit", "-A", "--out", file]);
-    expect({ out, err }).toEqual({ out: "", err: `${file} written: 24 violations\n` });
+    expect({ out, err }).toEqual({ out: "", err: `${file} written: 24 listed violations.\n` });
     expect(readFileSync(file, "utf8")).toBe((await plugin(["audit", "-A"])).out);
   });
 
@@ -81,8 +215,8 @@ describe("the page", () => {
     const { out } = await plugin(["audit", "-n", "shop", "--severity", "low"], {
       reports: [report("p", many)],
     });
-    expect(out).toContain("3 more violations of less weight are left out here");
-    expect(out).toContain("Namespace shop, only --severity low, as of 2026-11-23 10:00:00 UTC");
+    expect(out).toContain("503 more are left out here");
+    expect(out).toContain("Namespace shop, only --severity low, as of 2026-11-23 10:00:00 UTC.");
   });
 });
 
@@ -91,13 +225,15 @@ describe("Markdown", () => {
     const evil = "`|@team [x](javascript:1) <img src=x> #1";
     const reports = [report("p", [violation({ source: evil, resource: "/x" })], { policy: { name: evil } })];
     const { out } = await plugin(["audit", "-A", "--format", "markdown"], { reports });
-    expect(out).toContain("| ``Process `\\|@team [x](javascript:1) <img src=x> #1 → /x`` |");
+    expect(out).toContain("| ``Process /x by `\\|@team [x](javascript:1) <img src=x> #1`` |");
     expect(out.replace(/(`+)(?!`)[\s\S]*?[^`]\1(?!`)/g, "")).not.toMatch(/[@<[]/);
   });
 
   test("fits a comment", async () => {
     const many = Array.from({ length: 1000 }, (_, n) => violation({ id: n.toString(16).padStart(16, "0") }));
-    const { out } = await plugin(["audit", "-A", "--format", "markdown"], { reports: [report("p", many)] });
+    const { out } = await plugin(["audit", "-A", "--format", "markdown", "--limit", "0"], {
+      reports: [report("p", many)],
+    });
     expect(out.length).toBeLessThan(61_000);
     const rows = out.match(/^\| `medium`/gm)?.length ?? 0;
     expect(out).toContain(`… and ${1000 - rows} more.`);
@@ -110,7 +246,10 @@ describe("text from alerts", () => {
   test("can't break out of markup, a code span, a line or a shell word", () => {
     fc.assert(
       fc.property(hostile, (text) => {
-        expect(markup(text)).not.toMatch(/[<>"']|&(?!(?:amp|lt|gt|quot|#39);)/);
+        const element = renderMarkup(el("p", { title: text }, text));
+        expect(element.replace(/^<p(?: title="[^"<]*")?>|<\/p>$/g, "")).not.toMatch(
+          /<|&(?!(?:amp|lt|gt|quot);)/,
+        );
         expect(plain(text)).not.toMatch(/\p{C}(?<!\ufffd)/u);
         expect(plain(text)).not.toContain("\n");
         const span = codeSpan(text);
@@ -124,7 +263,7 @@ describe("text from alerts", () => {
 });
 
 test.each([
-  [["--format", "pdf"], '--format "pdf" is none: it must be html or markdown'],
+  [["--format", "pdf"], 'invalid value "pdf" for --format: expected html or markdown.'],
   [["--out", "/nowhere/at/all.html"], "cannot write /nowhere/at/all.html"],
 ])("%j", async (flags, message) => {
   const { code, err } = await plugin(["audit", "-A", ...flags]);

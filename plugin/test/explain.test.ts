@@ -16,71 +16,78 @@ function snippetOf(out: string): unknown {
 }
 
 describe("a violation", () => {
-  test("is told in sentences, with evidence and what to do", async () => {
-    const { code, out, err } = await plugin(["explain", "3c94b4b81d535cb9"]);
+  test("is explained in sentences, with evidence and what to do", async () => {
+    const latest = {
+      time: "2026-11-23T09:59:00.000000Z",
+      command: "/usr/bin/apt update",
+      process: "/usr/bin/apt",
+      parent: "/bin/dash",
+      pid: 792,
+      uid: 0,
+      enforcer: "BPFLSM",
+      result: "Permission denied",
+    };
+    const found = violation({
+      source: "/bin/dash",
+      firstSeen: "2026-11-23T09:59:00.000000Z",
+      occurrences: 1,
+      pods: [{ name: "web-1", node: "n1", occurrences: 1, lastSeen: latest.time }],
+      latest,
+    });
+    const reports = [
+      report("p", [found], { policy: { message: "No package managers", provenance: "Unknown" } }),
+    ];
+    const { code, out, err } = await plugin(["explain", "00000000000000aa"], { reports });
     expect({ code, err }).toEqual({ code: 0, err: "" });
-    expect(out).toBe(`Violation 3c94b4b81d535cb9 of default/block-pkg-mgmt-tools-exec
+    expect(out).toBe(`Violation 00000000000000aa of shop/p
 
-Stopped: /bin/dash tried to run /usr/bin/apt in container nginx of Pod nginx-8f458dc5b-fl42t in
-namespace default.
+Prevented: /bin/dash tried to run /usr/bin/apt in container web of Deployment web in namespace shop.
 
-The policy block-pkg-mgmt-tools-exec (KubeArmorPolicy) gives it severity 1 of 10 (info). The action
-is Block: it was stopped by BPFLSM (Permission denied).
+The policy p (KubeArmorPolicy) gives it severity 5 of 10 (medium). Its message: No package managers.
+The action is Block: it was prevented by BPFLSM (Permission denied).
 
-Seen 1 time, at 2023-06-11 09:19:43 UTC (3y ago). Pods, the most recent first: nginx-8f458dc5b-fl42t
-on ip-172-31-24-142 (1).
+Seen 1 time, at 2026-11-23 09:59:00 UTC (60s ago). Pods, the most recent first: web-1 on n1 (1).
 
 The newest alert:
   command  /usr/bin/apt update
-  process  /usr/bin/apt (pid 792, on the host 3341928)
-  parent   /bin/dash (pid 786)
+  process  /usr/bin/apt (pid 792)
+  parent   /bin/dash
   user     (uid 0)
-  data     syscall=SYS_EXECVE
-  image    docker.io/library/nginx:latest@sha256:af296b188c7b7df99ba960ca614439c99cb7cf252ed7bbc23e90cfda59092305
-  labels   app=nginx
-  time     2023-06-11T09:19:43.451704Z
+  time     2026-11-23T09:59:00.000000Z
 
 What to do
-If it must not happen, nothing is to be done: it was stopped. If it is needed, take it out of
-block-pkg-mgmt-tools-exec: an Allow policy does not override a Block rule. Narrow the rule
-(fromSource, readOnly, ownerOnly) or the selector; the rule in question matches this:
+If it must not happen, nothing has to be done: it was prevented. If it is needed, remove or narrow
+the rule of p that matches it. An Allow policy does not help: a Block rule wins over it, and an
+Allow policy blocks all that it does not list.
 
-  apiVersion: security.kubearmor.com/v1
-  kind: KubeArmorPolicy
-  metadata:
-    name: block-3c94b4b81d535cb9
-    namespace: default
-  spec:
-    selector:
-      matchLabels:
-        app: nginx
-    process:
-      matchPaths:
-      - path: /usr/bin/apt
-        fromSource:
-        - path: /bin/dash
-    action: Block
+To keep it out of lists, Events and the gate, accept it, and commit what this prints:
 
-Report default/block-pkg-mgmt-tools-exec
+  kubectl violations accept 00000000000000aa -n shop --policy p --reason 'WHY' --expires 90d
 
-2 occurrences of 2 violations: 1 prevented, 1 allowed, 0 unknown; on 2 workloads, 2 pods, 2 nodes.
+Report shop/p
 
-No gap is known: the numbers are all that KubeArmor sent.
+1 occurrence of 1 violation: 1 prevented, 0 allowed, 0 unknown; on 1 workload, 1 pod, 1 node.
+
+No gap is known. Drops inside KubeArmor or its relay cannot be detected.
+
+The policy:
+  policy object: unknown: the operator may not read policies
 
 `);
   });
 
   test("is found by the beginning of its id, in any namespace", async () => {
-    const whole = await plugin(["explain", "41a589a66b87c1f3"]);
-    expect(whole.out).toContain("of wordpress-mysql/harden-wordpress-pkg-mngr-exec");
-    expect(await plugin(["explain", "41a589"])).toEqual(whole);
+    const reports = [report("p", [violation({ id: "41a589a66b87c1f3" })], { namespace: "other" })];
+    const whole = await plugin(["explain", "41a589a66b87c1f3"], { reports });
+    expect(whole.out).toContain("of other/p");
+    expect(await plugin(["explain", "41a589"], { reports })).toEqual(whole);
   });
 
-  test("that was audited for want of enforcement is told as what it is", async () => {
+  test("that was audited for want of enforcement is not called enforced", async () => {
     const out = await explained([violation({ action: "Audit (Block)", outcome: "Allowed" })]);
-    expect(out).toContain("It happened: /bin/sh was allowed to run /usr/bin/apt");
-    expect(out).toContain("It should have been blocked and was not: this node or pod does not enforce.");
-    expect(out).toContain("p says Block already. Find out why it is not enforced");
+    expect(out).toContain("Allowed: /bin/sh was able to run /usr/bin/apt");
+    expect(out).toContain("It should have been blocked, but was only reported.");
+    expect(out).toContain("p says Block, but was not enforced. Check the node for an enforcer");
   });
 
   test("that was only audited gets the policy that blocks exactly it", async () => {
@@ -93,7 +100,9 @@ No gap is known: the numbers are all that KubeArmor sent.
       latest: { time: "2026-11-23T09:59:00.000000Z", labels },
     });
     const { out } = await plugin(["explain", "shop/p"], { reports: [report("p", [audited])] });
-    expect(out).toContain("add a policy that blocks exactly this:");
+    const text = out.replace(/\n(?=\S)/g, " ");
+    expect(text).toContain("add a policy that blocks exactly this:");
+    expect(text).toContain("set the action to Block in p.");
     expect(snippetOf(out)).toEqual({
       apiVersion: "security.kubearmor.com/v1",
       kind: "KubeArmorPolicy",
@@ -120,24 +129,53 @@ No gap is known: the numbers are all that KubeArmor sent.
     });
   });
 
-  test.each<[Partial<Violation>, unknown]>([
+  const at = "2026-11-23T09:59:00.000000Z";
+  const audited = (mods: Partial<Violation>, latest: object = {}) =>
+    violation({
+      action: "Audit",
+      outcome: "Allowed",
+      ...mods,
+      latest: { time: at, labels: "app=web", ...latest },
+    });
+
+  test.each<[Partial<Violation>, object, unknown]>([
     [
       { operation: "Process", resource: "/tmp/x-*" },
+      { enforcer: "AppArmor" },
       { process: { matchPatterns: [{ pattern: "/tmp/x-*" }] } },
     ],
     [
+      { operation: "File", resource: "/tmp/x-*" },
+      { enforcer: "BPFLSM" },
+      { file: { matchDirectories: [{ dir: "/tmp/", recursive: true, fromSource: [{ path: "/bin/sh" }] }] } },
+    ],
+    [
+      { operation: "Process", resource: "/bin/sh", source: "/bin/bash" },
+      { process: "/usr/bin/dash", parent: "/usr/bin/bash" },
+      { process: { matchPaths: [{ path: "/usr/bin/dash", fromSource: [{ path: "/usr/bin/bash" }] }] } },
+    ],
+    [
+      { operation: "File", resource: "/etc/shadow", source: "/bin/sh" },
+      { process: "/usr/bin/dash" },
+      { file: { matchPaths: [{ path: "/etc/shadow", fromSource: [{ path: "/usr/bin/dash" }] }] } },
+    ],
+    [
       { operation: "Network", resource: "domain=AF_INET protocol=0 type=SOCK_STREAM" },
+      {},
       { network: { matchProtocols: [{ protocol: "tcp", fromSource: [{ path: "/bin/sh" }] }] } },
     ],
     [
+      { operation: "Network", resource: "protocol=udp port=53 peer=10.0.0.10" },
+      {},
+      { network: { matchProtocols: [{ protocol: "udp", fromSource: [{ path: "/bin/sh" }] }] } },
+    ],
+    [
       { operation: "Capabilities", resource: "CAP_NET_RAW", source: "bash" },
+      {},
       { capabilities: { matchCapabilities: [{ capability: "net_raw" }] } },
     ],
-  ])("%j becomes the rule %j", async (mods, rule) => {
-    const latest = { time: "2026-11-23T09:59:00.000000Z", labels: "app=web" };
-    const { out } = await plugin(["explain", "shop/p"], {
-      reports: [report("p", [violation({ ...mods, latest })])],
-    });
+  ])("%j with %j becomes the rule %j", async (mods, latest, rule) => {
+    const { out } = await plugin(["explain", "shop/p"], { reports: [report("p", [audited(mods, latest)])] });
     expect((snippetOf(out) as { spec: unknown }).spec).toEqual({
       selector: { matchLabels: { app: "web" } },
       ...(rule as object),
@@ -145,22 +183,101 @@ No gap is known: the numbers are all that KubeArmor sent.
     });
   });
 
-  test("for which there is no rule gets none, and is told so", async () => {
-    const out = await explained([violation({ operation: "Syscall", resource: "" })]);
-    expect(out).toContain("do what the alert does not name (Syscall)");
-    expect(out).toContain("Its rule can't be told from the report.");
-    expect(out).not.toContain("apiVersion");
+  test("says where a rule covers more, because the enforcer has no patterns", async () => {
+    const pattern = { operation: "File", resource: "/tmp/x-*" };
+    const known = await explained([audited(pattern, { enforcer: "BPFLSM" })]);
+    expect(known).toContain(
+      "BPF-LSM has no patterns: the rule covers the directory /tmp/ in place of /tmp/x-*.",
+    );
+    const unknown = await explained([audited(pattern, { enforcer: "eBPF Monitor" })]);
+    expect(unknown).toContain("The node's enforcer may be BPF-LSM, which has no patterns");
+    const root = await explained([audited({ operation: "File", resource: "/x-*" }, { enforcer: "BPFLSM" })]);
+    expect(root).toContain("BPF-LSM has no patterns, so that no rule matches exactly /x-*.");
+    expect(root).not.toContain("apiVersion");
   });
 
-  test("that is a host's gets a host policy for its node", async () => {
-    const { out } = await plugin(["explain", "cpvr/sleep-deny"]);
-    expect(snippetOf(out)).toMatchObject({
-      kind: "KubeArmorHostPolicy",
-      spec: {
-        nodeSelector: {
-          matchLabels: { "kubernetes.io/hostname": "gke-my-first-cluster-1-default-pool-9144db50-81gb" },
-        },
-      },
+  test.each<[string, Partial<Violation>, object, string]>([
+    [
+      "a system call",
+      { operation: "Syscall", resource: "" },
+      {},
+      "KubeArmor can audit system calls, but not block them.",
+    ],
+    [
+      "a firewall",
+      { operation: "NetworkFirewall", resource: "port=22" },
+      {},
+      "KubeArmor has no rule for exactly this",
+    ],
+    ["a pod without labels", {}, { labels: "" }, "The alert has no labels of the pod"],
+    ["no path", { resource: "bash" }, {}, "The report has no path that a rule could name."],
+  ])("%s has no rule, and says so", async (_name, mods, latest, why) => {
+    const out = await explained([audited(mods, latest)]);
+    expect(out).toContain(why);
+    expect(out).not.toContain("apiVersion: security");
+  });
+
+  test("that was prevented gets no rule that blocks it", async () => {
+    const out = await explained([violation({ latest: { time: at, labels: "app=web" } })]);
+    expect(out).not.toContain("apiVersion");
+    expect(out).toContain("An Allow policy does not help");
+  });
+
+  test("of a policy that was deleted gets no advice on that policy", async () => {
+    const policy = { provenance: "NotFound" };
+    const prevented = await explained([violation()], { policy });
+    expect(prevented).toContain("The policy p was deleted");
+    expect(prevented).not.toContain("the rule of p");
+    const allowed = await explained([audited({})], { policy });
+    expect(allowed).not.toContain("set the action to Block in p");
+    expect(allowed).toContain("add a policy that blocks exactly this:");
+  });
+
+  test("of a policy that a tool manages is changed there", async () => {
+    const source = { tool: "Flux", kind: "Kustomization", name: "policies", namespace: "flux-system" };
+    const object = { kind: "KubeArmorPolicy", namespace: "shop", uid: "u", generation: 1, source };
+    const out = await explained([audited({})], { policy: { provenance: "Found", objects: [object] } });
+    expect(out).toContain(
+      "set the action to Block in p, in the source of Flux (Kustomization flux-system/policies): a change in the cluster would be reverted.",
+    );
+  });
+
+  describe("without a pod", () => {
+    const container = violation({
+      workload: { kind: "Container", name: "web" },
+      action: "Audit",
+      outcome: "Allowed",
+      latest: { time: at, node: "n1", labels: "app=web" },
+    });
+    const host = violation({ ...container, workload: { kind: "Node", name: "Unknown" } });
+    const explainIn = async (one: Violation) =>
+      (
+        await plugin(["explain", "cpvr/p"], { reports: [report("p", [one], { namespace: undefined })] })
+      ).out.replace(/\n(?=\S)/g, " ");
+
+    test("of a container gets no host policy and no acceptance", async () => {
+      for (const workload of [container.workload, { kind: "Node", name: "n1" }]) {
+        const out = await explainIn({ ...container, workload });
+        expect(out).toContain("KubeArmor's policies select pods and hosts, and this container is neither.");
+        expect(out).not.toMatch(/apiVersion|kubectl violations accept/);
+      }
+    });
+
+    test("of a host gets a host policy for its node, and no acceptance", async () => {
+      const { container: _, ...own } = { ...container, workload: { kind: "Node", name: "n1" } };
+      const out = await explainIn(own);
+      expect(snippetOf(out)).toMatchObject({
+        kind: "KubeArmorHostPolicy",
+        spec: { nodeSelector: { matchLabels: { "kubernetes.io/hostname": "n1" } } },
+      });
+      expect(out).not.toContain("kubectl violations accept");
+    });
+
+    test("never gets a rule for a node that is Unknown", async () => {
+      const { container: _, ...own } = host;
+      const out = await explainIn({ ...own, latest: { time: at, node: "Unknown" } });
+      expect(out).toContain("The node is not named");
+      expect(out).not.toContain("apiVersion");
     });
   });
 });
@@ -169,7 +286,12 @@ describe("a report", () => {
   test("says why its numbers are lower bounds, what was accepted, and where its policy comes from", async () => {
     const out = await explained([violation({ accepted: { by: "backup-job" } })], {
       policy: {
-        provenance: { kind: "KubeArmorPolicy", generation: 3, git: { repository: "https://git/x" } },
+        provenance: "Ambiguous",
+        changedSinceLastSeen: true,
+        objects: [
+          { kind: "KubeArmorPolicy", namespace: "shop", uid: "u", generation: 3, source: { name: "x" } },
+          { kind: "KubeArmorHostPolicy", uid: "v", generation: 1 },
+        ],
       },
       coverage: {
         lowerBound: true,
@@ -177,43 +299,50 @@ describe("a report", () => {
         throttleNotices: 1,
         recent: [
           { kind: "NotRunning", from: "2026-11-22T10:00:00.000000Z", to: "2026-11-22T10:05:00.000000Z" },
-          7,
         ],
       },
     });
     expect(out).toContain(
-      "The numbers are lower bounds: 2 times nobody read the stream, and KubeArmor muted a container 1 time.",
+      "The numbers are lower bounds: 2 gaps in the alert stream, 1 notice of throttling.",
     );
     expect(out).toContain(
       "From 2026-11-22 10:00:00 UTC until 2026-11-22 10:05:00 UTC the operator was not running.",
     );
     expect(out).toContain("Seen at least 3 times");
-    expect(out).toContain("It is accepted: backup-job.");
-    expect(out).toContain("  kind: KubeArmorPolicy\n  generation: 3\n  git.repository: https://git/x");
+    expect(out).toContain("It is accepted by backup-job.");
+    expect(out).not.toContain("kubectl violations accept");
+    expect(out).toContain(
+      "  policy object: several policies have this name\n  KubeArmorPolicy: shop, generation 3, managed by application x\n" +
+        "  KubeArmorHostPolicy: cluster, generation 1\n  changed: after the last violation",
+    );
   });
 
-  test("tells the worst five, and all when asked", async () => {
+  test("explains the worst five, and all when asked", async () => {
     const many = report(
       "p",
       Array.from({ length: 7 }, (_, n) => violation({ id: `00000000000000a${n}` })),
     );
     const some = await plugin(["explain", "shop/p"], { reports: [many] });
     expect(some.out.match(/^Violation /gm)).toHaveLength(5);
-    expect(some.err).toBe("… and 2 more violations; --all tells all.\n");
+    expect(some.err).toBe("2 more violations are listed; --all explains all.\n");
     expect(
       (await plugin(["explain", "shop/p", "--all"], { reports: [many] })).out.match(/^Violation /gm),
     ).toHaveLength(7);
   });
 
   test.each([
-    [["explain", "nope"], 3, /there is no report "nope" in namespace default; list what there is/],
+    [["explain", "nope"], 3, /there is no report "nope" in namespace default: list the violations/],
     [["explain", "cpvr/nope"], 3, /there is no report "nope" of the cluster/],
-    [["explain", "ffffffffffffffff"], 3, /there is no violation ffffffffffffffff in any namespace/],
-    [["explain", "a/b/c"], 2, /"a\/b\/c" is no report: give NAME, NAMESPACE\/NAME, cpvr\/NAME/],
+    [
+      ["explain", "ffffffffffffffff"],
+      3,
+      /no report lists a violation ffffffffffffffff in any namespace: it may have expired/,
+    ],
+    [["explain", "a/b/c"], 2, /invalid value "a\/b\/c": expected NAME, NAMESPACE\/NAME, cpvr\/NAME/],
     [
       ["explain", "default-posture", "-A"],
       2,
-      /several reports are called "default-posture": say which: default-posture, wordpress/,
+      /several reports are named "default-posture": choose one of default-posture, wordpress/,
     ],
     [["explain"], 2, /missing required argument/],
   ])("%j ends with %i and says what to do", async (argv, code, message) => {

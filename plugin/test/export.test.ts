@@ -16,7 +16,7 @@ import {
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { Report } from "../../src/api/v1alpha1.ts";
-import { directoryReports } from "../src/export/export-directory.ts";
+import { directoryReports } from "../src/reports/directory-reports.ts";
 import { directory, plugin, report, SAMPLE_REPORTS_DIR, violation } from "./session.ts";
 
 const files = (dir: string) => readdirSync(dir, { recursive: true, encoding: "utf8" }).sort();
@@ -27,12 +27,12 @@ describe("export --out", () => {
     const dir = join(directory(), "audit");
     expect(await plugin(["export", "-A", "--out", dir])).toEqual({
       code: 0,
-      out: `${dir}: 23 new, 0 changed, 0 gone, 0 unchanged\n`,
+      out: `${dir}: 23 new, 0 changed, 0 gone, 0 unchanged.\n`,
       err: "",
     });
     expect(DIFF(SAMPLE_REPORTS_DIR, dir)).toBe("");
     expect((await plugin(["export", "-A", "--out", dir])).out).toBe(
-      `${dir}: 0 new, 0 changed, 0 gone, 23 unchanged\n`,
+      `${dir}: 0 new, 0 changed, 0 gone, 23 unchanged.\n`,
     );
   });
 
@@ -88,7 +88,7 @@ describe("export --out", () => {
     const dir = directory(true);
     const kept = report("p", [violation()]);
     expect((await plugin(["export", "-n", "default", "--out", dir], { reports: [kept] })).out).toBe(
-      `${dir}: 0 new, 0 changed, 5 gone, 0 unchanged\n`,
+      `${dir}: 0 new, 0 changed, 5 gone, 0 unchanged.\n`,
     );
     expect(existsSync(join(dir, "default"))).toBe(false);
     expect(existsSync(join(dir, "wordpress-mysql/policyviolationreports/default-posture.yaml"))).toBe(true);
@@ -113,7 +113,7 @@ describe("export --out", () => {
     const { code, err } = await plugin(["export", "-A", "--out", dir], { reports: [] });
     expect(code).toBe(0);
     expect(err).toBe(
-      "left alone: 4 that are no report (README.md, default/kustomization.yaml, default/policyviolationreports/x.yaml, …)\n",
+      "4 other files stay (README.md, default/kustomization.yaml, default/policyviolationreports/x.yaml, …).\n",
     );
     expect(files(dir).filter((path) => path.includes("."))).toEqual([".git", ".git/HEAD", ...foreign].sort());
     expect(foreign.map((path) => readFileSync(join(dir, path), "utf8"))).toEqual(foreign.map(() => "mine"));
@@ -218,7 +218,7 @@ describe("export --check", () => {
     expect(files(dir)).toEqual(was);
   });
 
-  test("tells new and gone files", async () => {
+  test("shows new and gone files", async () => {
     const dir = directory();
     await plugin(["export", "-A", "--out", dir], { reports: [report("a", [violation()])] });
     const { out } = await plugin(["export", "-A", "--check", dir], { reports: [report("b", [violation()])] });
@@ -235,7 +235,7 @@ describe("a directory that can't be used", () => {
     const { code, err } = await plugin(["export", "-A", "--out", dir]);
     expect(code).toBe(2);
     expect(err).toContain(
-      `${dir} holds other files (src/main.c) and no reports; give a directory of its own`,
+      `${dir} holds other files (src/main.c) and no reports: name a directory of its own`,
     );
     expect(files(dir)).toEqual(["src", "src/main.c"]);
   });
@@ -246,7 +246,7 @@ describe("a directory that can't be used", () => {
     const { code, err } = await plugin(["export", "-A", "--out", path]);
     expect({ code, err }).toEqual({
       code: 2,
-      err: `error: cannot use ${path}: it is a file; name a directory\n`,
+      err: `error: cannot use ${path}: it is a file; name a directory.\n`,
     });
   });
 
@@ -263,7 +263,7 @@ describe("a directory that can't be used", () => {
     chmodSync(join(dir, "default"), 0o755);
     expect({ code, err }).toEqual({
       code: 2,
-      err: `error: cannot use ${join(dir, "default")}: no permission; check its owner and mode\n`,
+      err: `error: cannot use ${join(dir, "default")}: no permission; check its owner and mode.\n`,
     });
   });
 
@@ -277,19 +277,19 @@ describe("a directory that can't be used", () => {
       symlinkSync(elsewhere, join(dir, path));
       const { code, err } = await plugin(["export", "-A", "--out", dir]);
       expect(code).toBe(2);
-      expect(err).toContain("is a symbolic link, which is not followed; replace it with a directory");
+      expect(err).toContain("is a symbolic link, which is not followed: replace it with a directory");
       expect(files(elsewhere)).toEqual([]);
     },
   );
 
   test.each([
-    [["export"], "say where to: --out DIR writes, --check DIR compares; one of the two"],
-    [["export", "--out", "a", "--check", "a"], "say where to"],
+    [["export"], "name a directory: --out DIR writes, --check DIR compares; exactly one of the two."],
+    [["export", "--out", "a", "--check", "a"], "name a directory"],
     [
       ["export", "-n", "empty", "--check", "/no where"],
-      "is not there: write it with `kubectl violations export --out '/no where'`",
+      "does not exist: write it with `kubectl violations export --out '/no where'`",
     ],
-    [["export", "--out", ""], "the directory is empty text"],
+    [["export", "--out", ""], "the directory is an empty text"],
     [["export", "--from", "a", "--out", "a"], "--from and --out are the same directory"],
   ])("%j", async (argv, message) => {
     const { code, err } = await plugin(argv);

@@ -1,82 +1,244 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-import { mkdirSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { directory, plugin, report, violation } from "./session.ts";
+import type { Violation } from "../../src/api/v1alpha1.ts";
+import type { Heartbeat } from "../src/reports/heartbeat.ts";
+import { directory, memoryReports, type PluginOptions, plugin, report, violation } from "./session.ts";
 
 const LATE = "2026-11-23T09:59:59.000000Z";
+const RECENT = "2026-11-23T09:00:00.000000Z";
+const id = (n: number) => n.toString(16).padStart(16, "0");
+
+/** An open violation that the gate's defaults fail on. */
+const fresh = (mods: Partial<Violation> = {}) =>
+  violation({ outcome: "Allowed", action: "Audit", firstSeen: RECENT, ...mods });
+
+const gate = (flags: readonly string[], options: PluginOptions) => plugin(["gate", ...flags], options);
+const codeOf = async (flags: readonly string[], options: PluginOptions) => (await gate(flags, options)).code;
 
 describe("the gate", () => {
-  test("is shut by what nobody accepted, and shows it", async () => {
-    const { code, out } = await plugin(["gate", "-A", "--severity", "high"]);
-    expect(code).toBe(1);
-    expect(out.split("\n")[0]).toBe("SHUT: 2 violations that nobody accepted");
-    expect(out).toMatch(/^multiubuntu +critical /m);
+  test("fails on what was allowed and is new, and says what it looked at", async () => {
+    const { code, out, err } = await gate(["-n", "shop"], { reports: [report("p", [fresh()])] });
+    expect({ code, err }).toEqual({ code: 1, err: "" });
+    expect(out).toBe(
+      [
+        "FAILED: 1 open violation.",
+        "Looked at 1 report in namespace shop: outcome allowed or unknown, first seen since 2026-11-22 10:00:00 UTC.",
+        "",
+        "SEVERITY  OUTCOME  COUNT  SEEN  WORKLOAD    POLICY  VIOLATION",
+        "medium    Allowed      3  60s   deploy/web  p       Process /usr/bin/apt by /bin/sh",
+        "",
+      ].join("\n"),
+    );
   });
 
-  test("is open when nothing is left", async () => {
-    expect(await plugin(["gate", "-n", "shop"], { reports: [] })).toEqual({
+  test("passes when nothing is open", async () => {
+    expect(await gate(["-n", "shop"], { reports: [] })).toEqual({
       code: 0,
-      out: "OPEN: nothing in 0 reports shuts the gate\n",
+      out:
+        "PASSED: no open violation.\n" +
+        "Looked at 0 reports in namespace shop: outcome allowed or unknown, first seen since 2026-11-22 10:00:00 UTC.\n",
       err: "",
     });
-    expect((await plugin(["gate", "-n", "my-ext-secret", "--severity", "low"])).code).toBe(0);
-    // kubectl takes flags before the command.
-    expect((await plugin(["-n", "my-ext-secret", "gate", "--severity", "low"])).code).toBe(0);
-    expect((await plugin(["-A", "gate", "--severity", "high"])).code).toBe(1);
-    expect((await plugin(["gate", "-n=my-ext-secret", "--severity", "high"])).code).toBe(0);
-    expect((await plugin(["gate", "-n=multiubuntu", "--severity", "high"])).code).toBe(1);
+  });
+
+  test.each<[string, Partial<Violation>, string[], number]>([
+    ["what was prevented", { outcome: "Prevented" }, [], 0],
+    ["what was prevented, when asked", { outcome: "Prevented" }, ["--outcome", "any"], 1],
+    ["an unknown outcome", { outcome: "Unknown" }, [], 1],
+    ["what is old", { firstSeen: "2026-11-01T00:00:00.000000Z" }, [], 0],
+    ["what is old, with --all", { firstSeen: "2026-11-01T00:00:00.000000Z" }, ["--all"], 1],
+    ["what was prevented, with --all", { outcome: "Prevented" }, ["--all"], 1],
+    ["what is old, with --since", { firstSeen: "2026-11-01T00:00:00.000000Z" }, ["--since", "1h"], 1],
+    ["another severity", { severity: 1 }, ["--severity", "medium"], 0],
+    ["a severity of its own", { severity: 9 }, ["--severity", "critical"], 1],
+  ])("%s: %j with %j ends with %i", async (_name, mods, flags, code) => {
+    const policy = { severity: 9 };
+    const reports = [report("p", [fresh(mods)], { severity: "critical", policy })];
+    expect(await codeOf(["-n", "shop", ...flags], { reports })).toBe(code);
   });
 
   test("passes over what is accepted, and says how many", async () => {
-    const one = report("p", [violation({ accepted: { by: "known" } })]);
-    expect(await plugin(["gate", "-n", "shop"], { reports: [one] })).toEqual({
-      code: 0,
-      out: "OPEN: nothing in 1 report shuts the gate (passed over: 1 accepted)\n",
-      err: "",
-    });
+    const reports = [report("p", [fresh({ accepted: { by: "known" } })])];
+    const { code, out } = await gate(["-n", "shop"], { reports });
+    expect(code).toBe(0);
+    expect(out).toContain("Passed over: 1 accepted.\n");
   });
 
-  test("stops a rollout and lets it pass once the violation is accepted", async () => {
-    const rollout = (accepted: { accepted?: { by: string } }) =>
-      plugin(["gate", "-n", "shop", "--since", "1h"], { reports: [report("p", [violation(accepted)])] });
-    expect((await rollout({})).code).toBe(1);
-    expect((await rollout({ accepted: { by: "apt-in-entrypoint" } })).code).toBe(0);
-  });
-
-  test("passes over what a directory has, be it a summary, and is shut by what is new", async () => {
-    const old = report("p", [violation()]);
+  test("passes over what a directory has, be it a summary, and fails on what is new", async () => {
+    const open = { occurrences: 3, prevented: 0, allowed: 3, unknown: 0, violations: 1, severity: "medium" };
+    const summary = { open, accepted: { violations: 1, occurrences: 2 } };
+    const old = report("p", [fresh({ firstSeen: "2026-10-01T00:00:00.000000Z" })], { summary });
     const dir = join(directory(), "state");
     for (const form of [[], ["--summary"]]) {
       await plugin(["export", "-A", "--out", dir, ...form], { reports: [old] });
-      expect((await plugin(["gate", "-A", "--baseline", dir], { reports: [old] })).out).toBe(
-        `OPEN: nothing in 1 report shuts the gate (passed over: 1 known from ${dir})\n`,
-      );
-      const fresh = report("p", [violation(), violation({ id: "00000000000000bb" })]);
-      const { code, out } = await plugin(["gate", "-A", "--baseline", dir], { reports: [fresh] });
+      const same = await gate(["-A", "--baseline", dir], { reports: [old] });
+      expect(same.code).toBe(0);
+      expect(same.out).toContain(`Passed over: 1 known from ${dir}.`);
+      expect(same.out).toContain(`of any age, not in ${dir}.`);
+      const more = report("p", [fresh(), fresh({ id: id(0xbb), firstSeen: "2026-10-01T00:00:00.000000Z" })]);
+      const { code, out } = await gate(["-A", "--baseline", dir, "-o", "json"], { reports: [more] });
       expect(code).toBe(1);
-      expect(out).toContain("00000000000000bb");
-      expect(out).not.toContain("00000000000000aa");
+      expect(JSON.parse(out).violations.map((one: { id: string }) => one.id)).toEqual([id(0xbb)]);
     }
   });
 
-  test("the same deed under another report is new", async () => {
+  test("the same violation under another report is new", async () => {
     const dir = join(directory(), "state");
-    await plugin(["export", "-A", "--out", dir], { reports: [report("p", [violation()])] });
-    expect(
-      (await plugin(["gate", "-A", "--baseline", dir], { reports: [report("q", [violation()])] })).code,
-    ).toBe(1);
+    await plugin(["export", "-A", "--out", dir], { reports: [report("p", [fresh()])] });
+    expect(await codeOf(["-A", "--baseline", dir], { reports: [report("q", [fresh()])] })).toBe(1);
+  });
+
+  test("takes flags before the command, as kubectl does", async () => {
+    const reports = [report("p", [fresh()])];
+    expect((await plugin(["-n", "shop", "gate"], { reports })).code).toBe(1);
+    expect((await plugin(["-A", "gate"], { reports })).code).toBe(1);
+    expect((await plugin(["gate", "-n=shop"], { reports })).code).toBe(1);
+    expect((await plugin(["gate", "-n=other"], { reports })).code).toBe(0);
   });
 });
 
-describe("what could not be found out never opens the gate", () => {
+describe("a list that is cut", () => {
+  const known = Array.from({ length: 300 }, (_, n) =>
+    fresh({ id: id(n), accepted: { by: "team" }, lastSeen: LATE }),
+  );
+  const summaryOf = (open: number) => ({
+    occurrences: 900 + open,
+    allowed: 900 + open,
+    violations: 300 + open,
+    open: {
+      occurrences: open,
+      prevented: 0,
+      allowed: open,
+      unknown: 0,
+      violations: open,
+      severity: "medium",
+    },
+  });
+
+  test("fails when it certainly leaves out an open violation", async () => {
+    const one = report("p", known, { summary: summaryOf(1), omitted: { violations: 1, occurrences: 1 } });
+    for (const form of ["text", "json", "junit", "sarif"]) {
+      const { code, out } = await gate(["-n", "shop", "--all", "-o", form], { reports: [one] });
+      expect(code).toBe(1);
+      if (form === "text") expect(out).toContain("FAILED: at least 1 open violation that shop/p can't list.");
+      if (form === "json") expect(JSON.parse(out)).toMatchObject({ passed: false, decision: "FAILED" });
+      if (form === "junit") expect(out).toContain("<failure");
+      if (form === "sarif") expect(JSON.parse(out).runs[0].results[0].ruleId).toBe("shop/p");
+    }
+  });
+
+  test("fails behind 300 known ones of a baseline", async () => {
+    const open = known.map(({ accepted: _, ...one }) => one);
+    const dir = join(directory(), "state");
+    await plugin(["export", "-A", "--out", dir], { reports: [report("p", open)] });
+    const cut = report("p", open, { summary: summaryOf(1), omitted: { violations: 1, occurrences: 1 } });
+    const { code, out } = await gate(["-n", "shop", "--baseline", dir], { reports: [cut] });
+    expect(code).toBe(1);
+    expect(out).toContain("FAILED: at least 1 open violation that shop/p can't list.");
+    // What is omitted may be what the baseline lists.
+    const fewer = report("p", open.slice(1), {
+      summary: summaryOf(0),
+      omitted: { violations: 1, occurrences: 3 },
+    });
+    expect(await codeOf(["-n", "shop", "--baseline", dir], { reports: [fewer] })).toBe(3);
+  });
+
+  test.each([
+    ["by default", []],
+    ["with a severity", ["--all", "--severity", "medium"]],
+    ["with a workload", ["--all", "--workload", "web"]],
+  ])("is unknown %s", async (_name, flags) => {
+    const cut = report("p", known, { summary: summaryOf(1), omitted: { violations: 1, occurrences: 1 } });
+    for (const form of ["text", "json", "junit", "sarif"]) {
+      const { code, out } = await gate(["-n", "shop", ...flags, "-o", form], { reports: [cut] });
+      expect(code).toBe(3);
+      expect(out).not.toContain("PASSED");
+      if (form === "json") expect(JSON.parse(out)).toMatchObject({ passed: false, decision: "UNKNOWN" });
+      if (form === "junit") expect(out).toContain("<error");
+      if (form === "sarif") expect(JSON.parse(out).runs[0].invocations[0].executionSuccessful).toBe(false);
+    }
+  });
+
+  test("passes where what it leaves out can't match", async () => {
+    const cut = report("p", known, {
+      summary: { ...summaryOf(0), prevented: 5, occurrences: 905 },
+      omitted: { violations: 5, occurrences: 5 },
+    });
+    expect(await codeOf(["-n", "shop"], { reports: [cut] })).toBe(0);
+    expect(
+      await codeOf(["-n", "shop", "--since", "2026-11-23T09:59:59.5Z", "--outcome", "any"], {
+        reports: [cut],
+      }),
+    ).toBe(0);
+  });
+
+  test("passes where the history shows that nothing was allowed in the time looked at", async () => {
+    const old = known.map((one) => ({ ...one, lastSeen: "2026-11-20T11:00:00.000000Z", firstSeen: RECENT }));
+    const history = (start: string) => ({
+      history: { hourly: [{ start, allowed: 1 }], daily: [{ start: "2026-11-20T00:00:00Z", allowed: 901 }] },
+    });
+    const cut = (start: string) =>
+      report("p", [...old, violation()], {
+        summary: { ...summaryOf(1), ...history(start) },
+        omitted: { violations: 1, occurrences: 1 },
+      });
+    expect(await codeOf(["-n", "shop", "--since", "4h"], { reports: [cut("2026-11-23T03:00:00Z")] })).toBe(0);
+    expect(await codeOf(["-n", "shop", "--since", "4h"], { reports: [cut("2026-11-23T08:00:00Z")] })).toBe(3);
+  });
+});
+
+describe("the operator", () => {
+  const silent: Heartbeat = { state: "silent", lease: "kubearmor/x", forMs: 600_000 };
+  const unknown: Heartbeat = { state: "unknown", why: "you may not get its Lease" };
+
+  test.each([
+    [silent, "the operator has not renewed its Lease kubearmor/x for 10m: it is not running"],
+    [unknown, "it is unknown if the operator is running: you may not get its Lease"],
+  ])("%j never passes", async (heartbeat, message) => {
+    for (const form of ["text", "json", "junit", "sarif"]) {
+      const { code, out, err } = await gate(["-n", "shop", "-o", form], { reports: [], heartbeat });
+      expect(code).toBe(3);
+      expect(out + err).toContain(message);
+      expect(out).not.toContain("PASSED");
+    }
+  });
+
+  test("that is not running leaves a failure a failure, and is noted", async () => {
+    const { code, err } = await gate(["-n", "shop"], {
+      reports: [report("p", [fresh()])],
+      heartbeat: silent,
+    });
+    expect(code).toBe(1);
+    expect(err).toContain("note: the operator has not renewed its Lease");
+  });
+
+  test("a list that breaks off is unknown in every form", async () => {
+    const source = memoryReports([report("p", [])]);
+    const broken = {
+      ...source,
+      async *list() {
+        yield* source.list({ namespace: undefined });
+        throw new (await import("../src/reports/problem.ts")).PluginError(3, "the connection broke.");
+      },
+    };
+    for (const form of ["text", "json", "junit", "sarif"]) {
+      const { code, out } = await gate(["-A", "-o", form], { reports: broken });
+      expect(code).toBe(3);
+      expect(out).toMatch(/the connection broke/i);
+    }
+  });
+});
+
+describe("coverage that is required", () => {
   const gap = (to: string) => ({ lowerBound: true, gaps: 1, recent: [{ kind: "StreamDown", from: to, to }] });
 
   test.each([
-    ["a report that is whole", {}, [], 0],
-    ["a gap", gap(LATE), [], 3],
+    ["a report that is whole", {}, ["--all"], 0],
+    ["a gap", gap(LATE), ["--all"], 3],
     ["a gap in the time looked at", gap(LATE), ["--since", "1h"], 3],
     ["a gap before it", gap("2026-11-20T10:00:00.000000Z"), ["--since", "1h"], 0],
     [
@@ -87,105 +249,76 @@ describe("what could not be found out never opens the gate", () => {
     ],
     ["a gap of which no time is known", { lowerBound: true, gaps: 1 }, ["--since", "1h"], 3],
   ])("%s", async (_name, coverage, flags, code) => {
-    const reports = [report("p", [violation({ accepted: { by: "known" } })], { coverage })];
-    const outcome = await plugin(["gate", "-n", "shop", "--require-coverage", ...flags], { reports });
+    const reports = [report("p", [fresh({ accepted: { by: "known" } })], { coverage })];
+    const outcome = await gate(["-n", "shop", "--require-coverage", ...flags], { reports });
     expect(outcome.code).toBe(code);
     if (code === 3)
-      expect(outcome.err).toContain("alerts may have been missed in the time looked at: 1 report (shop/p)");
+      expect(outcome.out).toContain("alerts may have been missed in the time looked at: 1 report (shop/p)");
   });
 
-  test("a list that was cut, and a cluster without any report", async () => {
-    const cut = { ...report("p", []), omitted: { violations: 1, occurrences: 2 } };
-    expect((await plugin(["gate", "-A", "--require-coverage"], { reports: [cut] })).code).toBe(3);
-    const none = await plugin(["gate", "-A", "--require-coverage"], { reports: [] });
+  test("a cluster without any report", async () => {
+    const none = await gate(["-A", "--require-coverage"], { reports: [] });
     expect(none.code).toBe(3);
-    expect(none.err).toContain("there is no report at all, so nothing shows that anybody is looking");
-    const noted = await plugin(["gate", "-A"], { reports: [cut] });
-    expect(noted.code).toBe(0);
-    expect(noted.err).toBe(
-      "note: 1 report does not hold everything; --require-coverage shuts the gate for that\n",
-    );
-  });
-
-  test.each([
-    [["--baseline", "/nowhere"], "--baseline /nowhere is not there: write it with"],
-    [["-o", "html"], '-o "html" is no form: it must be text, json, junit, sarif'],
-    [["--severity", "awful"], '--severity "awful" is none'],
-  ])("%j", async (flags, message) => {
-    const { code, err } = await plugin(["gate", "-A", ...flags]);
-    expect(code).toBe(2);
-    expect(err).toContain(message);
-  });
-
-  test("a baseline that holds other things", async () => {
-    const dir = directory();
-    mkdirSync(join(dir, "src"));
-    writeFileSync(join(dir, "src/a.c"), "");
-    const { code, err } = await plugin(["gate", "-A", "--baseline", dir]);
-    expect({ code, err }).toEqual({
-      code: 2,
-      err: `error: --baseline ${dir} holds no reports (but src/a.c)\n`,
-    });
+    expect(none.out).toContain("there is no report, so nothing shows that alerts arrive");
   });
 });
 
-describe("forms", () => {
-  const evil = `a"b<c>&'\u0007\u001b]]>\uffff`;
-  const reports = [
-    report("bad", [violation({ source: evil, resource: evil })], {
-      policy: { name: evil, message: evil },
-      severity: "high",
-    }),
-    report("good", [violation({ accepted: { by: "ok" } })], { severity: "info" }),
-  ];
+describe("directories", () => {
+  const write = (dir: string, path: string, text: string) => {
+    mkdirSync(join(dir, path, ".."), { recursive: true });
+    writeFileSync(join(dir, path), text);
+  };
 
-  test("JUnit has a case per report, and no text of an alert breaks it", async () => {
-    const { code, out } = await plugin(["gate", "-n", "shop", "-o", "junit"], { reports });
-    expect(code).toBe(1);
-    const lines = out.split("\n");
-    expect(lines[1]).toBe(
-      '<testsuites name="kubectl violations gate" tests="2" failures="1" errors="0" skipped="0">',
-    );
-    expect(lines).toContain('    <testcase classname="shop" name="good"/>');
-    expect(out).toContain('<failure message="1 not accepted" type="high">');
-    // Nothing but our own tags: every < of a text is escaped.
-    expect(new Set(out.match(/<[^ >]+/g))).toEqual(
-      new Set([
-        "<?xml",
-        "<testsuites",
-        "<testsuite",
-        "<testcase",
-        "<failure",
-        "</failure",
-        "</testcase",
-        "</testsuite",
-        "</testsuites",
-      ]),
-    );
-    expect(out).not.toMatch(/[\u0000-\u0008\u000b-\u001f\uffff]|]]>/);
+  test.each([
+    ["texts in place of numbers", (text: string) => text.replace("occurrences: 3", 'occurrences: "3"')],
+    ["no YAML", () => "a: [b\n"],
+    ["half a file", (text: string) => text.slice(0, text.length / 2)],
+    ["an unknown outcome", (text: string) => text.replace("outcome: Allowed", "outcome: Fine")],
+    ["an alias", (text: string) => `${text}x: &a 1\ny: *a\n`],
+  ])("a report with %s is unknown, for --from and --baseline", async (_name, change) => {
+    const dir = join(directory(), "state");
+    const reports = [report("p", [fresh({ firstSeen: "2026-10-01T00:00:00.000000Z" })])];
+    await plugin(["export", "-A", "--out", dir], { reports });
+    expect((await gate(["--from", dir], {})).code).toBe(0);
+    const file = join(dir, "shop/policyviolationreports/p.yaml");
+    const { readFileSync } = await import("node:fs");
+    writeFileSync(file, change(readFileSync(file, "utf8")));
+    for (const flags of [
+      ["--from", dir],
+      ["-A", "--baseline", dir],
+    ]) {
+      const { code, out } = await gate(flags, { reports: [] });
+      expect(code).toBe(3);
+      expect(out).toContain("shop/policyviolationreports/p.yaml is not");
+    }
   });
 
-  test("SARIF has a rule per policy, a result per violation, and says what was suppressed", async () => {
-    const { out } = await plugin(["gate", "-n", "shop", "-o", "sarif"], { reports });
-    const sarif = JSON.parse(out);
-    expect(sarif.version).toBe("2.1.0");
-    const [{ results, tool }] = sarif.runs;
-    expect(tool.driver.rules.map(({ id }: { id: string }) => id)).toContain("good");
-    expect(results.map(({ level }: { level: string }) => level)).toEqual(["error", "note"]);
-    expect(results[1].suppressions).toEqual([{ kind: "external", justification: "accepted: ok" }]);
-    expect(results[0].partialFingerprints).toEqual({
-      "reports.kubearmor.com/violation": "shop/bad/00000000000000aa",
-    });
-    expect(results[0].locations[0].physicalLocation.artifactLocation.uri).toBe(
-      "shop/policyviolationreports/bad.yaml",
-    );
+  test("a link in the place of a report or a namespace is unknown", async () => {
+    const [dir, other] = [directory(), directory(true)];
+    cpSync(join(other, "default"), join(dir, "default"), { recursive: true });
+    expect((await gate(["--from", dir], {})).code).toBe(0);
+    symlinkSync(join(other, "multiubuntu"), join(dir, "multiubuntu"));
+    const { code, out } = await gate(["--from", dir], {});
+    expect(code).toBe(3);
+    expect(out).toContain("multiubuntu is a symbolic link, which is not followed");
   });
 
-  test("JSON says whether it is open, and what was passed over", async () => {
-    const { out } = await plugin(["gate", "-n", "shop", "-o", "json"], { reports });
-    const { open, violations, passedOver } = JSON.parse(out);
-    expect(open).toBe(false);
-    expect(violations).toHaveLength(1);
-    expect(passedOver.accepted).toHaveLength(1);
+  test("a baseline that holds other things is a wrong call", async () => {
+    const dir = directory();
+    write(dir, "src/a.c", "");
+    const { code, err } = await gate(["-A", "--baseline", dir], { reports: [] });
+    expect(code).toBe(2);
+    expect(err).toContain(`--baseline ${dir} holds no reports (but src/a.c): write it with`);
+  });
+
+  test.each([
+    [["--baseline", "/nowhere"], "--baseline /nowhere is empty or does not exist: write it with"],
+    [["-o", "html"], 'invalid value "html" for -o: expected one of text, json, junit, sarif.'],
+    [["--severity", "awful"], 'invalid value "awful" for --severity'],
+    [["--wait", "soon"], 'invalid value "soon" for --wait: expected a duration'],
+  ])("%j is a wrong call", async (flags, message) => {
+    const { code, err } = await gate(["-A", ...flags], { reports: [] });
+    expect(code).toBe(2);
+    expect(err).toContain(message);
   });
 });

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What depends on time: the timeline, `top` and `--watch`, on a clock that moves only when told.
+// The timeline and `--watch`, on a clock that only a test moves.
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Report, Violation } from "../../src/api/v1alpha1.ts";
 import { FakeClock } from "../../test/support/fake-clock.ts";
-import { timelineOf, totalOf } from "../src/reports/occurrences-over-time.ts";
+import { parseFilter, select } from "../src/reports/filter.ts";
+import { buildTimeline, totalOf } from "../src/reports/occurrences-over-time.ts";
 import type { ReportSource } from "../src/reports/report-source.ts";
-import { violationsOf } from "../src/reports/report-view.ts";
+import { listViolations } from "../src/reports/report-view.ts";
 import { memoryReports, plugin, report, violation } from "./session.ts";
 
 const time = (ms: number) => `${new Date(ms).toISOString().slice(0, -1)}000Z`;
@@ -35,13 +36,14 @@ describe("the timeline", () => {
     const { code, out } = await plugin(["timeline", "-A", "--buckets", "4"], { reports });
     expect(code).toBe(0);
     expect(out.split("\n").map((line) => line.replace(/[█░ ]+/g, " "))).toEqual([
-      "2026-11-23 00:00:00 UTC 5 prevented, 1 new",
-      "2026-11-23 01:00:00 UTC 1 allowed, 1 new",
+      "2026-11-23 00:00:00 UTC 5 prevented",
+      "2026-11-23 01:00:00 UTC 1 allowed",
       "2026-11-23 02:00:00 UTC",
       "2026-11-23 03:00:00 UTC 1 allowed",
       "",
-      "The numbers are at least: of 8 more occurrences the reports tell only that they lie between the",
-      "first and the last time of their violation. A line without a bar need not have been quiet.",
+      " allowed ▒ unknown prevented",
+      "The numbers are lower bounds: the times of 8 more occurrences are unknown, between the first and the",
+      "last time of their violation. A part without a bar need not have been quiet.",
       "",
     ]);
   });
@@ -57,26 +59,83 @@ describe("the timeline", () => {
           const firstSeen = time(occurrences === 1 ? last : first);
           return violation({ id: String(i), firstSeen, lastSeen: time(last), occurrences });
         });
-        const { buckets, unplaced } = timelineOf(
-          violationsOf([report("p", violations)]),
-          1_000_000,
-          2_000_000,
-          parts,
-        );
+        const reports = [report("p", violations)];
+        const filter = parseFilter({}, 0);
+        const selection = select(reports, listViolations(reports), filter);
+        const form = { parts, fromMs: 1_000_000, toMs: 2_000_000 };
+        const { buckets = [], notes = [] } = buildTimeline(reports, selection, filter, form) ?? {};
         const placed = buckets.reduce((sum, bucket) => sum + totalOf(bucket), 0);
+        const unplaced = Number(
+          /the times of ([\d,]+) more/.exec(notes.join())?.[1]?.replaceAll(",", "") ?? 0,
+        );
         expect(placed + unplaced).toBe(all.reduce((sum, { occurrences }) => sum + occurrences, 0));
-        expect(buckets.reduce((sum, { fresh }) => sum + fresh, 0)).toBe(all.length);
       }),
     );
   });
 
   test.each([
-    [["--buckets", "0"], '--buckets "0" must be a whole number from 1 to 500'],
-    [["--window", "x"], '--window "x" is no duration'],
+    [["--buckets", "0"], 'invalid value "0" for --buckets: expected a whole number from 1 to 500'],
+    [["--window", "x"], 'invalid value "x" for --window: expected a duration'],
   ])("%j", async (flags, message) => {
     const { code, err } = await plugin(["timeline", "-A", ...flags]);
     expect(code).toBe(2);
     expect(err).toContain(message);
+  });
+});
+
+describe("the timeline from history", () => {
+  const history = {
+    hourly: [
+      { start: "2026-11-23T07:00:00Z", allowed: 2 },
+      { start: "2026-11-23T09:00:00Z", prevented: 3, unknown: 1 },
+    ],
+    daily: [
+      { start: "2026-11-20T00:00:00Z", prevented: 40 },
+      { start: "2026-11-23T00:00:00Z", prevented: 3, allowed: 2, unknown: 1 },
+    ],
+  };
+  // The list has one violation of many: nothing may be drawn from it.
+  const full = report("p", [violation()], {
+    summary: { occurrences: 46, prevented: 43, allowed: 2, unknown: 1, violations: 9, history },
+    omitted: { violations: 8, occurrences: 43 },
+  });
+  const numbers = (out: string) =>
+    out.split("\n").flatMap((line) => {
+      const [, at, text] = /^(\S+ \S+) UTC[ █▒░]+(\d.*)$/.exec(line) ?? [];
+      return text === undefined ? [] : [`${at} ${text}`];
+    });
+
+  test("has every occurrence, by day", async () => {
+    const { out } = await plugin(["timeline", "-A"], { reports: [full] });
+    expect(numbers(out)).toEqual([
+      "2026-11-20 00:00:00 40 prevented",
+      "2026-11-23 00:00:00 2 allowed, 1 unknown, 3 prevented",
+    ]);
+    expect(out).toContain("Accepted violations are included.");
+    expect(out).not.toContain("lower bounds");
+  });
+
+  test("by hour where the window allows it, with an outcome, and says what lies outside", async () => {
+    const { out } = await plugin(["timeline", "-A", "--window", "4h", "--outcome", "prevented"], {
+      reports: [full],
+    });
+    expect(numbers(out)).toEqual(["2026-11-23 09:00:00 3 prevented"]);
+    expect(out).toContain("40 occurrences lie outside of this time.");
+  });
+
+  test("is not used for a filter on violations: the list is cut, and that is said", async () => {
+    const { out } = await plugin(["timeline", "-A", "--workload", "web", "--buckets", "2"], {
+      reports: [full],
+    });
+    expect(out.replace(/\n/g, " ")).toContain("The list of 1 report is cut (shop/p)");
+    const none = await plugin(["timeline", "-A", "--workload", "other"], { reports: [full] });
+    expect(none.err).toBe("No listed violation matches in any namespace.\n");
+  });
+
+  test("is a lower bound where it may miss something", async () => {
+    const less = { ...full, summary: { ...full.summary, history: { ...history, lowerBound: true } } };
+    const { out } = await plugin(["timeline", "-A"], { reports: [less] });
+    expect(out).toContain("The numbers are lower bounds.");
   });
 });
 
@@ -96,48 +155,17 @@ function moving(looks: readonly Report[][], clock: FakeClock): ReportSource {
 
 const withCount = (occurrences: number) => report("p", [violation({ occurrences })]);
 
-test("top --once tells what moved between two looks", async () => {
-  const clock = new FakeClock();
-  const { code, out } = await plugin(["top", "-A", "--once", "--interval", "10s"], {
-    reports: moving([[withCount(3)], [withCount(13)]], clock),
-    clock,
-  });
-  expect(code).toBe(0);
-  expect(out).toMatch(/10 occurrences of 1 violation in 10 s/);
-  expect(out.split("\n")[3]).toMatch(/^\+10 +60\.0 +shop +medium/);
-});
-
-test("top --once leaves the screen as it is", async () => {
-  const clock = new FakeClock();
-  const { out, err } = await plugin(["top", "-A", "--once", "--interval", "10s"], {
-    reports: moving([[withCount(3)], [withCount(13)]], clock),
-    clock,
-    isInteractive: true,
-  });
-  expect(err).toBe("looking again in 10s\n");
-  expect(out).not.toContain("\u001b");
-});
-
-test("top counts a report that was deleted and began again from its new start", async () => {
-  const clock = new FakeClock();
-  const { out } = await plugin(["top", "-A", "--once"], {
-    reports: moving([[withCount(100)], [withCount(2)]], clock),
-    clock,
-  });
-  expect(out).toContain("2 occurrences of 1 violation ");
-});
-
 test("--watch prints the table, then only what moves, until told to stop", async () => {
   const clock = new FakeClock();
   const stop = new AbortController();
-  const fresh = violation({ id: "00000000000000bb" });
+  const fresh = violation({ id: "00000000000000bb", resource: "fresh" });
   const looks = [[withCount(3)], [withCount(3)], [report("p", [violation(), fresh])]];
   const { code, out } = await plugin(["-A", "-w"], {
     reports: moving(looks, clock),
     clock,
     signal: stop.signal,
     onOut: (text) => {
-      if (text.includes("bb")) stop.abort();
+      if (text.includes("fresh")) stop.abort();
     },
   });
   expect(code).toBe(0);
@@ -145,15 +173,15 @@ test("--watch prints the table, then only what moves, until told to stop", async
     out
       .trimEnd()
       .split("\n")
-      .map((line) => line.split(/\s+/).at(-1)),
-  ).toEqual(["ID", "00000000000000aa", "00000000000000bb"]);
+      .map((line) => line.split(/\s{2,}/).at(-1)),
+  ).toEqual(["VIOLATION", "Process /usr/bin/apt by /bin/sh", "Process fresh by /bin/sh"]);
 });
 
-test.each([
-  [["top", "-A", "--interval", "0s"], '--interval "0s" must be a duration of 1s or more'],
-  [["-A", "-w", "-o", "json"], "-w shows a table: it can't go with -o json"],
-])("%j", async (argv, message) => {
-  const { code, err } = await plugin(argv);
-  expect(code).toBe(2);
-  expect(err).toContain(message);
-});
+test.each([[["-A", "-w", "-o", "json"], "-w shows a table, and can't go with -o json."]])(
+  "%j",
+  async (argv, message) => {
+    const { code, err } = await plugin(argv);
+    expect(code).toBe(2);
+    expect(err).toContain(message);
+  },
+);

@@ -59,12 +59,12 @@ describe("push to a repository on disk", () => {
     const repository = bareRepository();
     const first = await plugin(["push", "-A", "--repository", repository]);
     expect(first.code).toBe(0);
-    expect(first.out).toMatch(/^main: 23 new, 0 changed, 0 gone, 0 unchanged, commit [0-9a-f]{7,}\n$/);
+    expect(first.out).toMatch(/^main: 23 new, 0 changed, 0 gone, 0 unchanged, commit [0-9a-f]{7,}\.\n$/);
     const state = join(clone(repository), "violations");
     expect(execFileSync("diff", ["-r", SAMPLE_REPORTS_DIR, state], { encoding: "utf8" })).toBe("");
     expect(await plugin(["push", "-A", "--repository", repository])).toEqual({
       code: 0,
-      out: "main: nothing changed, 23 reports\n",
+      out: "main: nothing changed, 23 reports.\n",
       err: "",
     });
     expect(git(repository, "rev-list", "--count", "main").trim()).toBe("1");

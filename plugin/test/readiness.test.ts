@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 import { describe, expect, test } from "vitest";
-import type { Violation } from "../../src/api/v1alpha1.ts";
+import type { Report, Violation } from "../../src/api/v1alpha1.ts";
 import { plugin, report, violation } from "./session.ts";
 
 const WHOLE = { continuousSince: "2026-11-01T00:00:00.000000Z" };
@@ -24,12 +24,12 @@ describe("a policy", () => {
     ]);
     expect(code).toBe(1);
     expect(out).toBe(`p: not ready
-In the last 7 days blocking would have stopped 2 deeds on 2 workloads.
+In the last 7 days blocking would have stopped 2 violations on 2 workloads.
 
-These would break:
-WORKLOAD         VIOLATION                        COUNT   LAST SEEN   ACCEPTED BY
-Deployment/web   Process /bin/sh → /usr/bin/apt       3   60s
-Pod/x            Process /bin/sh → /usr/bin/apt       3   60s
+These would be blocked:
+COUNT  LAST SEEN  WORKLOAD    ACCEPTED BY  VIOLATION
+    3  60s        deploy/web  -            Process /usr/bin/apt by /bin/sh
+    3  60s        pod/x       -            Process /usr/bin/apt by /bin/sh
 `);
   });
 
@@ -37,16 +37,16 @@ Pod/x            Process /bin/sh → /usr/bin/apt       3   60s
     const { code, out } = await assess([audited({ accepted: { by: "backup" } })]);
     expect(code).toBe(1);
     expect(out).toContain(
-      "1 of them is accepted, and would be stopped all the same: allow them in the policy first.",
+      "1 of them is accepted, and would be blocked all the same: allow them in the policy first.",
     );
     expect(out).toContain("backup");
   });
 
-  test("is ready when nothing happened in a time that was watched whole", async () => {
+  test("is ready when nothing occurred in a time without a gap", async () => {
     const { code, out } = await assess([audited(OLD)]);
     expect(code).toBe(0);
     expect(out).toBe(
-      "p: ready\nIn the last 7 days nothing happened that blocking would have stopped. The last one was 20d ago.\n",
+      "p: ready\nIn the last 7 days nothing occurred that blocking would have stopped. The last one was 20d ago.\n",
     );
   });
 
@@ -54,9 +54,9 @@ Pod/x            Process /bin/sh → /usr/bin/apt       3   60s
     [
       "the stream was not whole",
       { continuousSince: "2026-11-20T00:00:00.000000Z" },
-      "Only since 2026-11-20 00:00:00 UTC",
+      "The alert stream has been read without a gap only since 2026-11-20 00:00:00 UTC",
     ],
-    ["it is not known whether it was", {}, "It is not known since when"],
+    ["it is not known whether it was", {}, "It is unknown since when"],
     [
       "another report knows of a gap",
       {
@@ -65,22 +65,52 @@ Pod/x            Process /bin/sh → /usr/bin/apt       3   60s
           { kind: "Throttled", from: "2026-11-22T00:00:00.000000Z", to: "2026-11-22T00:01:00.000000Z" },
         ],
       },
-      "Only since 2026-11-22 00:01:00 UTC",
+      "only since 2026-11-22 00:01:00 UTC",
     ],
-  ])("was not seen enough when %s", async (_name, coverage, why) => {
+  ])("is unknown when %s", async (_name, coverage, why) => {
     const { code, out } = await assess([audited(OLD)], coverage);
-    expect(code).toBe(1);
-    expect(out).toContain("p: not enough seen\n");
+    expect(code).toBe(3);
+    expect(out).toContain("p: unknown\n");
     expect(out).toContain(why);
   });
 
-  test("was not seen enough when its list was cut", async () => {
-    const cut = {
-      ...report("p", [audited(OLD)], { coverage: WHOLE }),
-      omitted: { violations: 2, occurrences: 9 },
-    };
-    const { out } = await plugin(["readiness", "p", "-n", "shop"], { reports: [cut] });
-    expect(out).toContain("not enough seen\nThe report is cut: 2 violations can't be looked at.");
+  describe("whose list is cut", () => {
+    const cut = (summary: object, violations: Violation[] = [audited(OLD)]) =>
+      report("p", violations, { coverage: WHOLE, summary, omitted: { violations: 2, occurrences: 9 } });
+    const readiness = (one: Report) => plugin(["readiness", "p", "-n", "shop"], { reports: [one] });
+    const daily = (start: string) => ({ hourly: [], daily: [{ start, allowed: 9 }] });
+
+    test("is unknown while it may leave out what was allowed", async () => {
+      const { code, out } = await readiness(cut({ allowed: 12 }));
+      expect(code).toBe(3);
+      expect(out).toContain(
+        "unknown\nThe list of the report is cut: 2 violations can't be looked at, and may have been allowed.",
+      );
+    });
+
+    test("is ready where all that it leaves out was prevented, or its history is quiet", async () => {
+      expect((await readiness(cut({ prevented: 9 }))).code).toBe(0);
+      const history = daily("2026-11-10T00:00:00Z");
+      expect((await readiness(cut({ allowed: 12, lastSeen: OLD.lastSeen, history }))).code).toBe(0);
+    });
+
+    test("is not ready where its history shows what no list shows", async () => {
+      const { code, out } = await readiness(
+        cut({ allowed: 12, lastSeen: "2026-11-22T10:00:00.000000Z", history: daily("2026-11-22T00:00:00Z") }),
+      );
+      expect(code).toBe(1);
+      expect(out).toContain("blocking would have stopped violations that the report has no room to list.");
+    });
+
+    test("counts at least", async () => {
+      const { out } = await readiness(cut({ allowed: 12 }, [audited()]));
+      expect(out).toContain("blocking would have stopped at least 1 violation on at least 1 workload.");
+    });
+
+    test("blocks already where every total says so", async () => {
+      const { out } = await readiness(cut({ prevented: 12 }, [violation()]));
+      expect(out).toMatch(/^p: blocks already/);
+    });
   });
 
   test("that stops everything blocks already", async () => {
@@ -116,10 +146,10 @@ test("all policies are an overview, what is not ready first", async () => {
   const { code, out } = await plugin(["readiness", "-A"], { reports });
   expect(code).toBe(1);
   expect(out.split("\n").map((line) => line.replace(/ +/g, " "))).toEqual([
-    "NAMESPACE POLICY VERDICT WOULD STOP LAST",
-    "shop c not ready 1 60s",
-    "shop b ready 0",
-    "shop a blocks already 0",
+    "NAMESPACE VERDICT WOULD STOP LAST POLICY",
+    "shop not ready 1 60s c",
+    "shop ready 0 - b",
+    "shop blocks already 0 - a",
     "",
   ]);
   const { policies } = JSON.parse((await plugin(["readiness", "-A", "-o", "json"], { reports })).out);
@@ -131,8 +161,8 @@ test("all policies are an overview, what is not ready first", async () => {
 });
 
 test.each([
-  [["--window", "soon"], '--window "soon" is no duration'],
-  [["-o", "table"], '-o "table" is no form: it must be json or yaml'],
+  [["--window", "soon"], 'invalid value "soon" for --window: expected a duration'],
+  [["-o", "table"], 'invalid value "table" for -o: expected json or yaml.'],
 ])("%j", async (flags, message) => {
   const { code, err } = await plugin(["readiness", "-A", ...flags]);
   expect(code).toBe(2);

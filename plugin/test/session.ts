@@ -11,14 +11,16 @@ import { onTestFinished } from "vitest";
 import type { Report, Violation } from "../../src/api/v1alpha1.ts";
 import type { Clock } from "../../src/lib/clock.ts";
 import { FakeClock } from "../../test/support/fake-clock.ts";
-import { type Flags, parseCall } from "../src/commands/arguments.ts";
+import { COMMANDS, type Flags, PUSH, parseCall } from "../src/commands/arguments.ts";
 import { complete } from "../src/commands/completion.ts";
-import { dispatch } from "../src/commands/dispatch.ts";
+import { dispatch, RUN } from "../src/commands/dispatch.ts";
 import type { RunProgram, Session } from "../src/commands/session.ts";
-import { directoryReports } from "../src/export/export-directory.ts";
+import { push } from "../src/gitops/push.ts";
 import type { PluginTerminal } from "../src/render/terminal.ts";
+import { directoryReports } from "../src/reports/directory-reports.ts";
+import type { Heartbeat } from "../src/reports/heartbeat.ts";
 import { PluginError } from "../src/reports/problem.ts";
-import type { ReportSource } from "../src/reports/report-source.ts";
+import type { Acceptance, ReportSource } from "../src/reports/report-source.ts";
 
 /** The reports of the 26 sample alerts. */
 export const SAMPLE_REPORTS_DIR = join(import.meta.dirname, "../../test/golden/samples/reports");
@@ -32,6 +34,9 @@ export interface Outcome {
 export interface PluginOptions {
   /** Default: the samples. */
   reports?: readonly Report[] | ReportSource;
+  /** State of the operator for reports in memory; default alive. */
+  heartbeat?: Heartbeat;
+  acceptances?: readonly Acceptance[];
   columns?: number;
   isInteractive?: boolean;
   hasColor?: boolean;
@@ -46,12 +51,12 @@ const START_MS = Date.UTC(2026, 10, 23, 10);
 
 /** Runs a command; a PluginError becomes its exit code and its message on standard error. */
 export async function plugin(argv: readonly string[], options: PluginOptions = {}): Promise<Outcome> {
-  const call = parseCall(argv, "1.2.3");
+  const call = parseCall(argv, "1.2.3", [...COMMANDS, PUSH]);
   if ("exit" in call) return { code: call.exit, out: call.stdout, err: call.stderr };
   const outcome: Outcome = { code: 0, out: "", err: "" };
   const terminal = terminalFor(outcome, options);
   try {
-    outcome.code = await dispatch(call, terminal, (flags) => session(flags, terminal, options));
+    outcome.code = await dispatch(call, (flags) => session(flags, terminal, options), { ...RUN, push });
   } catch (error) {
     if (!(error instanceof PluginError)) throw error;
     return { code: error.exit, out: outcome.out, err: `${outcome.err}error: ${error.message}\n` };
@@ -77,7 +82,6 @@ function terminalFor(outcome: Outcome, options: PluginOptions): PluginTerminal {
     isInteractive: options.isInteractive ?? false,
     hasColor: options.hasColor ?? false,
     columns: options.columns,
-    rows: undefined,
   };
 }
 
@@ -86,20 +90,27 @@ function session(flags: Flags, terminal: PluginTerminal, options: PluginOptions)
     terminal,
     clock: options.clock ?? new FakeClock(START_MS),
     signal: options.signal ?? new AbortController().signal,
-    source: flags.from === undefined ? sourceOf(options.reports) : directoryReports(flags.from),
+    source: flags.from === undefined ? sourceOf(options) : directoryReports(flags.from),
     contextNamespace: flags.from === undefined ? "default" : undefined,
     contexts: ["dev", "prod"],
     run,
   };
 }
 
-function sourceOf(reports: PluginOptions["reports"]): ReportSource {
-  if (reports === undefined) return directoryReports(SAMPLE_REPORTS_DIR);
-  return "list" in reports ? reports : memoryReports(reports);
+function sourceOf(options: PluginOptions): ReportSource {
+  const { reports } = options;
+  if (reports === undefined) {
+    // The samples as those of a cluster.
+    return { ...memoryReports([], options), ...directoryReports(SAMPLE_REPORTS_DIR), isSnapshot: false };
+  }
+  return "list" in reports ? reports : memoryReports(reports, options);
 }
 
 /** Reports as a cluster would give them. */
-export function memoryReports(reports: readonly Report[]): ReportSource {
+export function memoryReports(
+  reports: readonly Report[],
+  { heartbeat = { state: "alive", holder: "pod" }, acceptances = [] }: PluginOptions = {},
+): ReportSource {
   return {
     where: "memory",
     async namespaces() {
@@ -112,6 +123,14 @@ export function memoryReports(reports: readonly Report[]): ReportSource {
     },
     async read(namespace, name) {
       return reports.find(({ metadata }) => metadata.namespace === namespace && metadata.name === name);
+    },
+    async heartbeat() {
+      return heartbeat;
+    },
+    async acceptances({ namespace }) {
+      return acceptances.filter(
+        ({ metadata }) => namespace === undefined || metadata.namespace === namespace,
+      );
     },
   };
 }
@@ -159,7 +178,10 @@ export function report(
     namespace?: string | undefined;
     severity?: Report["summary"]["severity"];
     policy?: object;
+    summary?: object;
     coverage?: object;
+    omitted?: Report["omitted"];
+    expired?: Report["expired"];
   } = {},
 ): Report {
   const namespace = "namespace" in mods ? mods.namespace : "shop";
@@ -181,10 +203,13 @@ export function report(
       pods: 1,
       nodes: 1,
       severity: mods.severity ?? "medium",
-      firstSeen: times[0] ?? "",
-      lastSeen: times.at(-1) ?? "",
+      firstSeen: times[0] ?? "2026-11-20T10:00:00.000000Z",
+      lastSeen: times.at(-1) ?? "2026-11-23T09:59:00.000000Z",
+      ...mods.summary,
     },
     violations: [...violations],
+    ...(mods.omitted === undefined ? {} : { omitted: mods.omitted }),
+    ...(mods.expired === undefined ? {} : { expired: mods.expired }),
     coverage: { gaps: 0, throttleNotices: 0, lowerBound: false, ...mods.coverage },
   };
 }

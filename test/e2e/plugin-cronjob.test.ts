@@ -31,7 +31,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       dir = mkdtempSync(join(tmpdir(), "pvo-cronjob-"));
       repository = join(dir, "audit.git");
       execFileSync("git", ["init", "--quiet", "--bare", "--initial-branch=main", repository]);
-      [cluster] = await Promise.all([startCluster(), buildPlugin(join(dir, "bin"))]);
+      [cluster] = await Promise.all([startCluster(), buildPlugin(join(dir, "bin"), { isGitOps: true })]);
       await cluster.kubectl(["create", "namespace", NAMESPACE]);
       await cluster.kubectl([
         "label",

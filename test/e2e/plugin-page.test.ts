@@ -50,7 +50,13 @@ const REPORTS: Report[] = [
       violation({ id: "00000000000000e2", outcome: "Unknown", accepted: { by: EVIL } }),
     ],
     {
-      policy: { name: EVIL, message: EVIL, tags: [EVIL], provenance: { kind: EVIL, git: { url: EVIL } } },
+      policy: {
+        name: EVIL,
+        message: EVIL,
+        tags: [EVIL],
+        provenance: "Found",
+        objects: [{ kind: EVIL, uid: EVIL, generation: 1, source: { name: EVIL } }],
+      },
       severity: "critical",
       coverage: {
         lowerBound: true,

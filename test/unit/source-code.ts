@@ -28,6 +28,7 @@ export function sourceFiles(...folders: readonly string[]): SourceFile[] {
   return present.flatMap((folder) =>
     readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile() && entry.name.endsWith(".ts"))
+      .filter((entry) => !entry.parentPath.includes("node_modules"))
       .map((entry) => join(entry.parentPath, entry.name))
       .sort()
       .map((path) => ({ path: relative(ROOT, path), text: readFileSync(path, "utf8") })),

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// The charts of the audit page as SVG: scales, ticks and their words are d3's, colours are the page's style sheet's.
-// Invariant: every chart has a title that tells it in words, and text from reports is escaped.
+// The charts of the audit page as SVG: scales and ticks are d3's, colors the style sheet's.
+// Invariant: every chart has a title that says it in words.
 
 import { scaleLinear, scaleUtc } from "d3-scale";
+import type { VNode } from "preact";
 import type { Outcome } from "../../../src/api/v1alpha1.ts";
-import { shorten } from "../render/columns.ts";
-import { markup } from "../render/escape.ts";
+import { truncate } from "../render/columns.ts";
+import { plain } from "../render/escape.ts";
+import { type Child, el } from "../render/markup.ts";
 import { type Timeline, totalOf } from "../reports/occurrences-over-time.ts";
-import { count as counted, grouped } from "../reports/sentences.ts";
-import { tellMs } from "../reports/when.ts";
+import { formatMs } from "../reports/when.ts";
+import { formatCount, formatNumber } from "../reports/words.ts";
 import type { Ranked } from "./audit-facts.ts";
 
 /** From the bottom of a bar to its top, or from left to right. */
@@ -19,7 +21,7 @@ const STACK: readonly Outcome[] = ["Allowed", "Unknown", "Prevented"];
 interface Size {
   width: number;
   height: number;
-  /** Which screens it is for: the style sheet shows one of the two. */
+  /** The style sheet shows the one that fits the screen. */
   className: string;
 }
 
@@ -30,19 +32,19 @@ const TIMELINE_SIZES: readonly Size[] = [
 const MARGIN = { left: 44, right: 12, top: 10, bottom: 26 };
 
 /** Bars over time, once for wide screens and once for narrow ones, so that the words stay legible. */
-export function timelineChart({ buckets }: Timeline): string {
+export function timelineChart({ buckets }: Timeline): VNode[] {
   const from = buckets[0]?.fromMs ?? 0;
   const to = buckets.at(-1)?.toMs ?? 0;
   const most = Math.max(1, ...buckets.map(totalOf));
-  const title = `Occurrences from ${tellMs(from)} to ${tellMs(to)}; at most ${grouped(most)} in one of ${buckets.length} parts.`;
+  const title = `Occurrences from ${formatMs(from)} to ${formatMs(to)}; at most ${formatNumber(most)} in one of ${buckets.length} parts.`;
   return TIMELINE_SIZES.map(({ width, height, className }) => {
     const x = scaleUtc([from, to], [MARGIN.left, width - MARGIN.right]);
     const y = scaleLinear([0, most], [height - MARGIN.bottom, MARGIN.top]).nice(4);
     const barWidth = Math.max(1, (width - MARGIN.left - MARGIN.right) / buckets.length - 1.5);
-    const bars = buckets.flatMap(({ fromMs, known }) => {
+    const bars = buckets.flatMap(({ fromMs, counts }) => {
       let base = 0;
       return STACK.flatMap((outcome) => {
-        const count = known[outcome];
+        const count = counts[outcome];
         if (count === 0) return [];
         const top = y(base + count);
         const bar = rect(x(fromMs), top, barWidth, y(base) - top, outcome);
@@ -53,26 +55,25 @@ export function timelineChart({ buckets }: Timeline): string {
     const rows = y
       .ticks(4)
       .filter(Number.isInteger)
-      .map((tick) => {
+      .flatMap((tick) => {
         const at = round(y(tick));
-        return (
-          `<line class="grid" x1="${MARGIN.left}" x2="${width - MARGIN.right}" y1="${at}" y2="${at}"/>` +
-          `<text class="tick" x="${MARGIN.left - 6}" y="${round(at + 4)}" text-anchor="end">${y.tickFormat(4, "~s")(tick)}</text>`
-        );
+        const right = width - MARGIN.right;
+        return [
+          el("line", { class: "grid", x1: MARGIN.left, x2: right, y1: at, y2: at }),
+          label("tick", MARGIN.left - 6, at + 4, "end", y.tickFormat(4, "~s")(tick)),
+        ];
       });
     const ticks = width > 500 ? 7 : 3;
     const format = x.tickFormat(ticks, timeForm(to - from));
-    const labels = x.ticks(ticks).map((tick) => {
-      return `<text class="tick" x="${round(x(tick))}" y="${height - 8}" text-anchor="middle">${markup(format(tick))}</text>`;
-    });
-    return svg(width, height, className, title, [...rows, ...bars, ...labels].join(""));
-  }).join("");
+    const labels = x.ticks(ticks).map((tick) => label("tick", x(tick), height - 8, "middle", format(tick)));
+    return svg(width, height, className, title, [...rows, ...bars, ...labels]);
+  });
 }
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 
-/** As the rest of the page writes times, on a clock of 24 hours: d3's own 09:30 is in the evening as well. */
+/** As the rest of the page writes times; d3's own 09:30 is in the evening as well. */
 function timeForm(spanMs: number): string {
   if (spanMs < 10 * MINUTE_MS) return "%H:%M:%S";
   if (spanMs < 1.5 * DAY_MS) return "%H:%M";
@@ -83,42 +84,68 @@ function timeForm(spanMs: number): string {
 const BAR = { width: 360, height: 30, thickness: 8 };
 
 /** One bar per name, its label above it, so that a long name has the whole width. */
-export function rankChart(ranked: readonly Ranked[], what: string): string {
+export function rankChart(ranked: readonly Ranked[], what: string): VNode {
   const total = ({ counts }: Ranked) => counts.Allowed + counts.Unknown + counts.Prevented;
   const most = Math.max(1, ...ranked.map(total));
   const x = scaleLinear([0, most], [0, BAR.width]);
-  const rows = ranked.map((one, i) => {
+  const rows = ranked.flatMap((one, i) => {
     const top = i * BAR.height;
     let left = 0;
-    const bars = STACK.map((outcome) => {
+    const bars = STACK.flatMap((outcome) => {
       const count = one.counts[outcome];
-      if (count === 0) return "";
+      if (count === 0) return [];
       const width = Math.max(2, x(count));
       const bar = rect(left, top + 17, width, BAR.thickness, outcome);
       left += width;
-      return bar;
+      return [bar];
     });
-    const number = grouped(total(one));
-    const room = 54 - number.length;
-    return (
-      `<text class="label" x="0" y="${top + 13}">${markup(shorten(one.name, room))}</text>` +
-      `<text class="label" x="${BAR.width}" y="${top + 13}" text-anchor="end">${number}</text>${bars.join("")}`
-    );
+    const number = formatNumber(total(one));
+    return [
+      label("label", 0, top + 13, "start", truncate(plain(one.name), 54 - number.length)),
+      label("label", BAR.width, top + 13, "end", number),
+      ...bars,
+    ];
   });
   const [first] = ranked;
   const title = first
-    ? `${what}, the worst first: ${first.name} with ${counted(total(first), "occurrence")}.`
+    ? `${what}, the worst first: ${first.name} with ${formatCount(total(first), "occurrence")}.`
     : what;
-  return svg(BAR.width, Math.max(1, ranked.length) * BAR.height, "", title, rows.join(""));
+  return svg(BAR.width, Math.max(1, ranked.length) * BAR.height, "", title, rows);
 }
 
-function rect(x: number, y: number, width: number, height: number, outcome: Outcome): string {
-  return `<rect class="${outcome.toLowerCase()}" x="${round(x)}" y="${round(y)}" width="${round(width)}" height="${round(height)}"/>`;
+/** A square in the color of an outcome, for the legend. */
+export function swatch(name: string): VNode {
+  return el(
+    "svg",
+    { viewBox: "0 0 12 12", "aria-hidden": "true" },
+    el("rect", { class: name, width: 12, height: 12 }),
+  );
 }
 
-function svg(width: number, height: number, className: string, title: string, inner: string): string {
-  const text = markup(title);
-  return `<svg${className ? ` class="${className}"` : ""} viewBox="0 0 ${width} ${height}" role="img" aria-label="${text}">${inner}</svg>`;
+function rect(x: number, y: number, width: number, height: number, outcome: Outcome): VNode {
+  const className = outcome.toLowerCase();
+  return el("rect", {
+    class: className,
+    x: round(x),
+    y: round(y),
+    width: round(width),
+    height: round(height),
+  });
+}
+
+function label(className: string, x: number, y: number, anchor: string, text: string): VNode {
+  return el("text", { class: className, x: round(x), y: round(y), "text-anchor": anchor }, text);
+}
+
+function svg(
+  width: number,
+  height: number,
+  className: string,
+  title: string,
+  inner: readonly Child[],
+): VNode {
+  const attributes = { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": title };
+  return el("svg", className === "" ? attributes : { class: className, ...attributes }, ...inner);
 }
 
 function round(n: number): number {

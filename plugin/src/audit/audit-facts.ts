@@ -1,92 +1,174 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What an audit page says, as numbers and lists; how it looks is decided elsewhere.
-// Invariant: pure; the same reports at the same time give the same facts.
+// The content of an audit: numbers, lists and what is unknown.
+// Invariant: pure; totals come from summaries, and a statement on all violations is made from all violations.
 
-import type { Outcome, Report } from "../../../src/api/v1alpha1.ts";
-import { spanOf, type Timeline, timelineOf } from "../reports/occurrences-over-time.ts";
-import { byWorst, compare, reportPath, type ViolationRef } from "../reports/report-view.ts";
+import type { Outcome, Report, SeverityLevel } from "../../../src/api/v1alpha1.ts";
+import { type Filter, type Selection, select, unlisted } from "../reports/filter.ts";
+import type { Heartbeat } from "../reports/heartbeat.ts";
+import { buildTimeline, type Timeline } from "../reports/occurrences-over-time.ts";
+import { compare } from "../reports/order.ts";
+import type { Acceptance } from "../reports/report-source.ts";
+import {
+  compareWorst,
+  listViolations,
+  reportPath,
+  ruleFacts,
+  SEVERITIES,
+  severityLevel,
+  type ViolationRef,
+  violationNamespace,
+} from "../reports/report-view.ts";
+import { isReplay } from "../reports/sentences.ts";
+import { sumTotals, type Totals } from "../reports/totals.ts";
 
-/** Of `unenforced` so many are listed apart: whoever has more needs the totals and the charts more. */
-export const MAX_UNENFORCED = 50;
+/** The surroundings of an audit. */
+export interface AuditInput {
+  nowMs: number;
+  /** The scope and the filters, in words. */
+  about: string;
+  /** Name of the kubeconfig's context. */
+  context: string | undefined;
+  /** Undefined for files. */
+  heartbeat: Heartbeat | undefined;
+  /** Directory of the reports; undefined for a cluster. */
+  directory: string | undefined;
+  reports: readonly Report[];
+  filter: Filter;
+  /** Undefined when they could not be read. */
+  acceptances: readonly Acceptance[] | undefined;
+  version: string;
+}
 
-/** A bar: who, and how often what. */
+/** A bar: a name and its occurrences. */
 export interface Ranked {
   name: string;
   counts: Record<Outcome, number>;
 }
 
-export interface Facts {
-  nowMs: number;
-  /** Where the reports come from and which were asked for, in words. */
-  about: string;
-  reports: readonly Report[];
-  /** Worst first; accepted ones are in it, at the end. */
+/** Violations of one tag of a control catalog. */
+export interface Control {
+  catalog: string;
+  tag: string;
+  policies: number;
+  violations: number;
+  allowed: number;
+}
+
+/** Enforcement of the rules that say Block. */
+export type Enforcement =
+  | { state: "enforced" }
+  | { state: "failed"; found: readonly ViolationRef[]; isAtLeast: boolean }
+  | { state: "unknown"; why: string };
+
+export interface Facts extends AuditInput {
+  clusters: readonly string[];
+  kubearmorVersions: readonly string[];
+  period: { from: string; to: string } | undefined;
+  /** What was asked for, accepted or not, worst first. */
   violations: readonly ViolationRef[];
   accepted: number;
-  counts: Record<Outcome, number>;
-  /** Whether any of the numbers may be too low. */
-  isLowerBound: boolean;
-  /** What went through although the policy says Block. */
-  unenforced: readonly ViolationRef[];
+  /** Reports that match, by path. */
+  matching: readonly Report[];
+  cut: readonly Report[];
+  totals: Totals;
+  /** Listed open violations by severity, worst first. */
+  severities: readonly (readonly [SeverityLevel, number])[];
+  enforcement: Enforcement;
   timeline: Timeline | undefined;
   workloads: readonly Ranked[];
   policies: readonly Ranked[];
-  /** Reports that do not hold everything, by path. */
+  controls: readonly Control[];
+  /** Reports whose numbers are lower bounds or whose lists are cut. */
   uncovered: readonly Report[];
 }
 
 const PARTS = 30;
 const BARS = 10;
 
-/** Gathers the facts of these violations and of the reports that they are in. */
-export function factsOf(all: readonly ViolationRef[], about: string, nowMs: number): Facts {
-  const violations = all.toSorted(byWorst);
-  const reports = [...new Map(violations.map(({ report }) => [reportPath(report), report])).values()].sort(
-    (a, b) => compare(reportPath(a), reportPath(b)),
-  );
+/** Gathers the facts. */
+export function gatherFacts(input: AuditInput): Facts {
+  const { reports, filter } = input;
+  const all = listViolations(reports);
+  const violations = all.filter(filter.matches).sort(compareWorst);
   const open = violations.filter(({ accepted }) => accepted === undefined);
-  const span = spanOf(open);
+  const matching = reports
+    .filter(filter.matchesReport)
+    .toSorted((a, b) => compare(reportPath(a), reportPath(b)));
+  const selection: Selection = select(reports, all, { ...filter, withAccepted: false });
+  const times = matching.flatMap(({ summary }) => [summary.firstSeen, summary.lastSeen]).sort(compare);
+  const distinct = (values: readonly (string | undefined)[]) =>
+    [...new Set(values.filter((value): value is string => Boolean(value)))].sort(compare);
+  const timeline = buildTimeline(matching, selection, filter, { parts: PARTS });
   return {
-    nowMs,
-    about,
-    reports,
+    ...input,
+    clusters: distinct([
+      ...matching.map(({ metadata }) => metadata.labels?.["reports.kubearmor.com/cluster"]),
+      ...all.map(({ violation }) => violation.latest?.cluster),
+    ]).filter((name) => name !== "default"),
+    kubearmorVersions: distinct(all.map(({ violation }) => violation.latest?.kubearmorVersion)),
+    period: times.length === 0 ? undefined : { from: times[0] ?? "", to: times.at(-1) ?? "" },
     violations,
     accepted: violations.length - open.length,
-    counts: sum(open),
-    isLowerBound: reports.some(({ coverage }) => coverage.lowerBound),
-    unenforced: open.filter(
-      ({ violation: { action = "", outcome } }) => outcome === "Allowed" && /Block/.test(action),
-    ),
-    timeline: span && timelineOf(open, span.fromMs, span.toMs, PARTS),
-    workloads: rank(open, ({ report, violation: { workload, namespace } }) => {
-      const place = report.metadata.namespace ?? namespace;
-      return `${place === undefined ? "" : `${place}/`}${workload.kind}/${workload.name}`;
+    matching,
+    cut: selection.cut,
+    totals: sumTotals(reports, selection, { ...filter, withAccepted: false }),
+    severities: countSeverities(open),
+    enforcement: findEnforcement(all, input),
+    timeline,
+    workloads: rank(open, (found) => {
+      const { workload } = found.violation;
+      const namespace = violationNamespace(found);
+      return `${namespace === "" ? "" : `${namespace}/`}${workload.kind}/${workload.name}`;
     }),
     policies: rank(open, ({ report }) => reportPath(report)),
-    uncovered: reports.filter(({ coverage, omitted }) => coverage.lowerBound || omitted !== undefined),
+    controls: countControls(open),
+    uncovered: matching.filter(({ coverage, omitted }) => coverage.lowerBound || omitted !== undefined),
   };
 }
 
-function sum(found: readonly ViolationRef[]): Record<Outcome, number> {
-  const counts: Record<Outcome, number> = { Allowed: 0, Prevented: 0, Unknown: 0 };
-  for (const { violation } of found)
-    counts[violation.outcome] = (counts[violation.outcome] ?? 0) + violation.occurrences;
-  return counts;
+function countSeverities(open: readonly ViolationRef[]): [SeverityLevel, number][] {
+  return SEVERITIES.toReversed().map((level) => [
+    level,
+    open.filter((found) => severityLevel(found) === level).length,
+  ]);
 }
 
-/** What was allowed weighs first: one that went through is worse than many that were stopped. */
+/** From every violation of every report: a filter or an acceptance changes nothing of what was enforced. */
+function findEnforcement(all: readonly ViolationRef[], input: AuditInput): Enforcement {
+  const { reports, heartbeat, directory } = input;
+  const hiding = reports.filter(
+    (report) =>
+      (report.omitted !== undefined || report.expired !== undefined) &&
+      unlisted(report, "Allowed") + unlisted(report, "Unknown") > 0,
+  );
+  const ofBlock = all.filter(({ violation }) => /Block/.test(violation.action ?? ""));
+  const found = ofBlock.filter(({ violation }) => violation.outcome === "Allowed").sort(compareWorst);
+  if (found.length > 0) return { state: "failed", found, isAtLeast: hiding.length > 0 };
+  const unknown = (why: string): Enforcement => ({ state: "unknown", why });
+  if (reports.length === 0) return unknown("there is no report");
+  if (hiding.length > 0) return unknown("the lists of reports are cut, and may leave out what was allowed");
+  if (ofBlock.some(({ violation }) => violation.outcome === "Unknown")) {
+    return unknown("alerts do not say if the action was prevented");
+  }
+  if (directory !== undefined || reports.some(isReplay))
+    return unknown("files do not show gaps in the alert stream");
+  if (heartbeat?.state !== "alive") return unknown("the operator may not be running");
+  if (reports.some(({ coverage }) => coverage.lowerBound)) return unknown("alerts are known to be missing");
+  return { state: "enforced" };
+}
+
+/** Allowed weighs first. */
 function rank(found: readonly ViolationRef[], nameOf: (found: ViolationRef) => string): Ranked[] {
-  const groups = new Map<string, ViolationRef[]>();
+  const groups = new Map<string, Ranked>();
   for (const one of found) {
     const name = nameOf(one);
-    const group = groups.get(name);
-    if (group) group.push(one);
-    else groups.set(name, [one]);
+    const group = groups.get(name) ?? { name, counts: { Allowed: 0, Prevented: 0, Unknown: 0 } };
+    group.counts[one.violation.outcome] += one.violation.occurrences;
+    groups.set(name, group);
   }
-  return [...groups]
-    .map(([name, group]) => ({ name, counts: sum(group) }))
+  return [...groups.values()]
     .sort(
       (a, b) =>
         b.counts.Allowed - a.counts.Allowed ||
@@ -95,4 +177,37 @@ function rank(found: readonly ViolationRef[], nameOf: (found: ViolationRef) => s
         compare(a.name, b.name),
     )
     .slice(0, BARS);
+}
+
+const CATALOGS: readonly (readonly [RegExp, string])[] = [
+  [/mitre/i, "MITRE ATT&CK"],
+  [/^(?:NIST|[A-Z]{2}-\d+)/i, "NIST"],
+  [/^CIS/i, "CIS"],
+  [/^PCI/i, "PCI DSS"],
+  [/^(?:STIG|DISA)/i, "STIG"],
+];
+
+/** Catalog that a tag belongs to. */
+function catalogOf(tag: string): string {
+  return CATALOGS.find(([pattern]) => pattern.test(tag))?.[1] ?? "other tags";
+}
+
+function countControls(open: readonly ViolationRef[]): Control[] {
+  const groups = new Map<string, { found: ViolationRef[] }>();
+  for (const one of open) {
+    for (const tag of new Set(ruleFacts(one).tags)) {
+      const group = groups.get(tag) ?? { found: [] };
+      group.found.push(one);
+      groups.set(tag, group);
+    }
+  }
+  return [...groups]
+    .map(([tag, { found }]) => ({
+      catalog: catalogOf(tag),
+      tag,
+      policies: new Set(found.map(({ report }) => reportPath(report))).size,
+      violations: found.length,
+      allowed: found.filter(({ violation }) => violation.outcome === "Allowed").length,
+    }))
+    .sort((a, b) => compare(a.catalog, b.catalog) || compare(a.tag, b.tag));
 }

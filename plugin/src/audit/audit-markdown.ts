@@ -5,54 +5,92 @@
 // Invariant: every text from a report is in a code span, so that it links, mentions and formats nothing.
 
 import { codeSpan } from "../render/escape.ts";
-import { deedOf, isLowerBound, namespaceOf, reportPath, type ViolationRef } from "../reports/report-view.ts";
-import { count } from "../reports/sentences.ts";
-import { tellMs, told } from "../reports/when.ts";
-import { type Facts, MAX_UNENFORCED } from "./audit-facts.ts";
+import {
+  isLowerBound,
+  reportPath,
+  severityLevel,
+  shortTitle,
+  type ViolationRef,
+  violationNamespace,
+} from "../reports/report-view.ts";
+import { formatMs, formatTime } from "../reports/when.ts";
+import { formatCount, formatNumber } from "../reports/words.ts";
+import type { Facts } from "./audit-facts.ts";
+import {
+  describeCompleteness,
+  describeEnforcement,
+  describeState,
+  listAbout,
+  MAX_UNENFORCED,
+} from "./audit-words.ts";
 
 /** GitHub takes 65,536 characters in a comment, GitLab more. */
 const MAX_CHARS = 60_000;
+const MAX_NAMED = 20;
 
 /** Returns the document, cut after the worst violations where a comment could not hold it. */
-export function auditMarkdown(facts: Facts): string {
-  const { counts, violations, accepted, reports, unenforced, uncovered } = facts;
+export function renderMarkdown(facts: Facts, limit: number): string {
+  const { totals, violations, accepted, matching, enforcement, uncovered, severities, cut } = facts;
+  const { counts } = totals;
+  const state = describeState(facts);
+  const mark = (isLess: boolean, n: number) => `${isLess ? "≥ " : ""}${n}`;
+  const outcomes = facts.filter.outcomes.map((one) => one.toLowerCase());
+  const numbers = [
+    ...facts.filter.outcomes.map((outcome) => mark(totals.isAtLeast, counts[outcome])),
+    mark(totals.isListAtLeast, totals.violations),
+    mark(cut.length > 0, accepted),
+    String(matching.length),
+  ];
   const head = [
     "# Policy violations",
     "",
-    `${codeSpan(facts.about)}, as of ${tellMs(facts.nowMs)}`,
+    `${codeSpan(facts.about)}, as of ${formatMs(facts.nowMs)}.`,
     "",
-    "| allowed | unknown | prevented | violations | accepted | reports |",
-    "| ---: | ---: | ---: | ---: | ---: | ---: |",
-    `| ${[counts.Allowed, counts.Unknown, counts.Prevented, violations.length - accepted, accepted, reports.length].join(" | ")} |`,
+    ...(state === undefined ? [] : [`**${state.isBad ? "Warning" : "Note"}:** ${codeSpan(state.text)}`, ""]),
+    ...listAbout(facts).map(([name, value]) => `- ${name}: ${codeSpan(value)}`),
     "",
-    uncovered.length === 0
-      ? "No gap is known: the numbers are all that KubeArmor sent."
-      : `The numbers of ${count(uncovered.length, "report")} do not hold everything: ${uncovered
-          .slice(0, 20)
-          .map((report) => codeSpan(reportPath(report)))
-          .join(", ")}${uncovered.length > 20 ? ", …" : ""}.`,
+    `| ${[...outcomes, "open violations", "accepted", "reports"].join(" | ")} |`,
+    `| ${numbers.map(() => "---:").join(" | ")} |`,
+    `| ${numbers.join(" | ")} |`,
+    "",
+    `Listed open violations by severity: ${severities.map(([level, n]) => `${level} ${n}`).join(", ")}.`,
+    "",
+    describeCompleteness(facts).map(codeSpan).join(" "),
+    ...(uncovered.length === 0
+      ? []
+      : [
+          `The numbers of ${formatCount(uncovered.length, "report")} are lower bounds, or their lists are cut: ${uncovered
+            .slice(0, MAX_NAMED)
+            .map((report) => codeSpan(reportPath(report)))
+            .join(", ")}${uncovered.length > MAX_NAMED ? ", …" : ""}.`,
+        ]),
+    "",
+    "## Rules that say Block",
+    "",
+    describeEnforcement(enforcement),
     "",
   ];
+  const unenforced = enforcement.state === "failed" ? enforcement.found : [];
   const more = unenforced.length - MAX_UNENFORCED;
-  const rest = more > 0 ? [`… and ${count(more, "more violation")}.`, ""] : [];
   const bad =
     unenforced.length === 0
       ? []
       : [
-          "## Allowed, though it should have been blocked",
-          "",
           ...table(unenforced.slice(0, MAX_UNENFORCED)),
           "",
-          ...rest,
+          ...(more > 0 ? [`… and ${formatNumber(more)} more.`, ""] : []),
         ];
   const lines = [...head, ...bad, "## Violations, the worst first", ""];
-  if (violations.length === 0) return `${[...lines, "There is none."].join("\n")}\n`;
-  return withinLimit(lines, table(violations), violations.length);
+  if (violations.length === 0) {
+    return `${[...lines, cut.length > 0 ? "No listed violation matches." : "There is none."].join("\n")}\n`;
+  }
+  return fitWithin(lines, table(violations.slice(0, limit)), violations.length);
 }
 
-function withinLimit(lines: readonly string[], rows: readonly string[], total: number): string {
+function fitWithin(lines: readonly string[], rows: readonly string[], total: number): string {
   const kept = [...lines];
   let length = kept.join("\n").length;
+  // The first two rows are the table's head.
   let shown = -2;
   for (const row of rows) {
     if (length + row.length > MAX_CHARS) break;
@@ -60,7 +98,7 @@ function withinLimit(lines: readonly string[], rows: readonly string[], total: n
     length += row.length + 1;
     shown += 1;
   }
-  if (shown < total) kept.push("", `… and ${total - shown} more.`);
+  if (shown < total) kept.push("", `… and ${total - Math.max(0, shown)} more.`);
   return `${kept.join("\n")}\n`;
 }
 
@@ -68,14 +106,14 @@ function table(found: readonly ViolationRef[]): string[] {
   const rows = found.map((one) => {
     const { report, violation, accepted } = one;
     const cells = [
-      codeSpan(report.summary.severity),
+      codeSpan(severityLevel(one)),
       codeSpan(violation.outcome) + (accepted === undefined ? "" : ` accepted by ${codeSpan(accepted)}`),
-      codeSpan(namespaceOf(one)),
+      codeSpan(violationNamespace(one)),
       codeSpan(`${violation.workload.kind}/${violation.workload.name}`),
-      codeSpan(deedOf(violation)),
+      codeSpan(shortTitle(violation)),
       codeSpan(report.policy.name),
       `${isLowerBound(one) ? "≥ " : ""}${violation.occurrences}`,
-      told(violation.lastSeen),
+      formatTime(violation.lastSeen),
     ];
     return `| ${cells.join(" | ")} |`;
   });

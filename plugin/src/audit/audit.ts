@@ -1,31 +1,52 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// `audit`: the whole state as one page to read, print and keep.
+// `audit`: the state as one page to read, print and keep.
 
 import { writeFile } from "node:fs/promises";
+import { VERSION } from "../../../src/app/version.ts";
 import type { Flags } from "../commands/arguments.ts";
-import { reportsOf, type Session, scopeOf } from "../commands/session.ts";
+import { parseLimit, parseScope, readReports, type Session } from "../commands/session.ts";
 import { plain } from "../render/escape.ts";
 import { parseFilter } from "../reports/filter.ts";
-import { EXIT, type ExitCode, messageOf, usageError } from "../reports/problem.ts";
-import { violationsOf } from "../reports/report-view.ts";
-import { factsOf } from "./audit-facts.ts";
-import { auditMarkdown } from "./audit-markdown.ts";
-import { auditPage } from "./audit-page.ts";
+import { EXIT, type ExitCode, messageOf, PluginError, usageError } from "../reports/problem.ts";
+import type { Acceptance } from "../reports/report-source.ts";
+import { formatCount } from "../reports/words.ts";
+import { type Facts, gatherFacts } from "./audit-facts.ts";
+import { renderMarkdown } from "./audit-markdown.ts";
+import { renderPage } from "./audit-page.ts";
+import { describeState } from "./audit-words.ts";
 
-const FORMATS = { html: auditPage, markdown: auditMarkdown } as const;
+type Renderer = (facts: Facts, limit: number) => string;
+const FORMATS: Readonly<Record<string, Renderer>> = { html: renderPage, markdown: renderMarkdown };
+/** Violations in full; the export has all. */
+const DEFAULT_LIMIT = 500;
 
 /** Writes the page to a file or prints it. */
 export async function audit(session: Session, flags: Flags): Promise<ExitCode> {
   const { format = "html", out } = flags;
-  if (format !== "html" && format !== "markdown") {
-    throw usageError(`--format "${plain(format)}" is none: it must be ${Object.keys(FORMATS).join(" or ")}`);
+  const render = FORMATS[format];
+  if (!render) {
+    throw usageError(
+      `invalid value "${plain(format)}" for --format: expected ${Object.keys(FORMATS).join(" or ")}.`,
+    );
   }
   const nowMs = session.clock.nowMs();
-  const filter = parseFilter(flags, nowMs);
-  const found = violationsOf(await reportsOf(session, flags)).filter(filter.matches);
-  const text = FORMATS[format](factsOf(found, aboutOf(session, flags), nowMs));
+  const limit = flags.limit === undefined ? DEFAULT_LIMIT : parseLimit(flags, session);
+  const facts = gatherFacts({
+    nowMs,
+    about: describeAbout(session, flags),
+    context: session.context,
+    heartbeat: await session.source.heartbeat?.(nowMs),
+    directory: session.source.isSnapshot ? session.source.where : undefined,
+    filter: parseFilter(flags, nowMs),
+    reports: await readReports(session, flags),
+    acceptances: await readAcceptances(session, flags),
+    version: VERSION,
+  });
+  const state = describeState(facts);
+  if (state?.isBad) session.terminal.err(`note: ${state.text}\n`);
+  const text = render(facts, limit);
   if (out === undefined) {
     session.terminal.out(text);
     return EXIT.ok;
@@ -33,15 +54,40 @@ export async function audit(session: Session, flags: Flags): Promise<ExitCode> {
   try {
     await writeFile(out, text);
   } catch (error) {
-    throw usageError(`cannot write ${out}: ${messageOf(error)}; name a file in a directory that is there`);
+    throw usageError(`cannot write ${out}: ${messageOf(error)}. Name a file in an existing directory.`);
   }
-  session.terminal.err(`${out} written: ${found.length} violations\n`);
+  session.terminal.err(`${out} written: ${formatCount(facts.violations.length, "listed violation")}.\n`);
   return EXIT.ok;
 }
 
-function aboutOf(session: Session, flags: Flags): string {
-  const { namespace } = scopeOf(flags, session);
-  const filters = (["policy", "workload", "severity", "outcome", "since"] as const).flatMap((name) => {
+/** The right to read reports does not include acceptances: without it they are unknown. */
+async function readAcceptances(session: Session, flags: Flags): Promise<Acceptance[] | undefined> {
+  try {
+    return await session.source.acceptances?.(parseScope(flags, session));
+  } catch (error) {
+    if (error instanceof PluginError) return undefined;
+    throw error;
+  }
+}
+
+const FILTERS = [
+  ...([
+    "policy",
+    "workload",
+    "pod",
+    "node",
+    "container",
+    "tag",
+    "selector",
+    "severity",
+    "outcome",
+    "since",
+  ] as const),
+];
+
+function describeAbout(session: Session, flags: Flags): string {
+  const { namespace } = parseScope(flags, session);
+  const filters = FILTERS.flatMap((name) => {
     const value = flags[name];
     return value === undefined ? [] : [`--${name} ${value}`];
   });

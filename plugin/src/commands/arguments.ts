@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// The plugin's command line: which commands and flags there are, their help, and what a call asks for.
+// The command line: commands, flags, their help, and the call that a user makes.
 // Invariant: pure; it prints nothing and ends nothing.
 
 import { type Command, Option } from "commander";
@@ -18,8 +18,12 @@ export interface Flags extends FilterFlags {
   allNamespaces?: boolean;
   context?: string;
   kubeconfig?: string;
+  as?: string;
+  operatorLease?: string;
   from?: string;
   output?: string;
+  headers?: boolean;
+  sortBy?: string;
   watch?: boolean;
   limit?: string;
   all?: boolean;
@@ -27,13 +31,17 @@ export interface Flags extends FilterFlags {
   check?: string;
   summary?: boolean;
   baseline?: string;
+  exportDir?: string;
   requireCoverage?: boolean;
   wait?: string;
   format?: string;
-  interval?: string;
-  once?: boolean;
   buckets?: string;
   window?: string;
+  reason?: string;
+  owner?: string;
+  expires?: string;
+  name?: string;
+  apply?: boolean;
   repository?: string;
   branch?: string;
   path?: string;
@@ -42,50 +50,71 @@ export interface Flags extends FilterFlags {
   message?: string;
 }
 
-/** What a call asks for. */
+/** The call of a user. */
 export type Call =
   | { command: string; args: string[]; flags: Flags }
-  /** Nothing to run: help, version or a mistake; the texts are to be printed as they are. */
+  /** Nothing to run: help, version or a mistake; the texts are printed as they are. */
   | { exit: 0 | 2; stdout: string; stderr: string };
 
-const ABOUT = `Shows what KubeArmor's policies caught, from the reports that policy-violation-operator keeps.
+const ABOUT = `Shows the violations of KubeArmor's policies, from the reports that policy-violation-operator keeps.
 
 Without a command it lists violations, worst first.`;
 
 const PROGRAM_NOTES = `
 Examples:
-  ${PLUGIN} -A                                  # what is violated, worst first
+  ${PLUGIN} -A                                  # every violation, worst first
   ${PLUGIN} -n shop --outcome allowed --since 24h
-  ${PLUGIN} explain 41a589a66b87c1f3            # one violation in sentences, and what to do
+  ${PLUGIN} explain 41a589a66b87c1f3            # one violation, and what to do
   ${PLUGIN} readiness harden-wordpress -n wordpress-mysql
   ${PLUGIN} export -A --out violations/         # the state as YAML, for Git
   ${PLUGIN} gate -A --severity high --baseline violations/
 
-Exit codes: 0 done, 1 the answer is no (gate, export --check, readiness), 2 wrong call, 3 it could not be found out
-(no connection, no rights, no CRDs, no such report).
+Exit codes: 0 done, 1 the answer is no (gate, export --check, readiness), 2 wrong call, 3 the answer is unknown
+(no connection, no rights, no CRDs, no such report, a cut list, an operator that may not be running).
 `;
 
 type Flag = readonly [flags: string, about: string];
 
-const PLACE: readonly Flag[] = [
+const CLUSTER: readonly Flag[] = [
   ["-n, --namespace <NAME>", "The namespace; default: that of the context."],
-  ["-A, --all-namespaces", "Every namespace, and what belongs to none (hosts)."],
   ["--context <NAME>", "The context of the kubeconfig."],
   ["--kubeconfig <FILE>", "The kubeconfig; default: $KUBECONFIG, then ~/.kube/config."],
-  ["--from <DIR>", "Reads a directory that `export` or `replay` wrote, in place of a cluster."],
+  ["--as <USER>", "The user to impersonate."],
+];
+
+const PLACE: readonly Flag[] = [
+  ...CLUSTER.slice(0, 1),
+  ["-A, --all-namespaces", "Every namespace, and hosts."],
+  ...CLUSTER.slice(1),
+  ["--from <DIR>", "Reads a directory that `export` or `replay` wrote instead of a cluster."],
+];
+
+const LEASE: Flag = [
+  "--operator-lease <NAMESPACE/NAME>",
+  "The operator's Lease; default kubearmor/policy-violation-operator.",
 ];
 
 const FILTER: readonly Flag[] = [
   ["--policy <GLOB>", "Only these policies; * is any text."],
   ["--workload <GLOB>", "Only these workloads: a name or Kind/name; * is any text."],
+  ["--pod <GLOB>", "Only violations that list such a pod."],
+  ["--node <GLOB>", "Only violations on such a node."],
+  ["--container <GLOB>", "Only containers of this name."],
+  ["--tag <GLOB>", "Only policies or rules with such a tag."],
+  ["-l, --selector <LABELS>", "Only violations of pods with these labels: app=web,tier!=db."],
   ["--severity <LEVEL>", "Only this or worse: info, unknown (none was set), low, medium, high, critical."],
-  ["--outcome <WHICH>", "Only what was allowed, prevented, or is unknown."],
-  ["--since <TIME>", "Only what was seen since: 30m, 24h, 7d, 2026-11-23, 2026-11-23T10:00:00Z."],
+  ["--outcome <OUTCOME>", "Only allowed, prevented or unknown; several with commas."],
+  ["--since <TIME>", "Only what was last seen since: 30m, 24h, 7d, 2026-11-23, 2026-11-23T10:00:00Z."],
   ["--new", "Only what was first seen since then (default: in the last 24 hours)."],
-  ["--accepted", "Also what an acceptance covers."],
 ];
 
-interface Definition {
+const ACCEPTED: Flag = ["--accepted", "Includes accepted violations."];
+const LIMIT: Flag = [
+  "--limit <N>",
+  "At most this many violations; default: 100 in a table on a screen, else all. 0 is all.",
+];
+
+export interface Definition {
   name: string;
   usage?: string;
   about: string;
@@ -101,119 +130,152 @@ export const COMMANDS: readonly Definition[] = [
     flags: [
       ...PLACE,
       ...FILTER,
-      ["-o, --output <FORM>", "wide, json, yaml or name."],
-      ["-w, --watch", "Goes on, and shows what changes."],
-      ["--limit <N>", "At most so many lines; default: 100 on a screen, else all. 0 is all."],
+      ACCEPTED,
+      ["-o, --output <FORM>", "wide, json, yaml, name, csv, jsonpath=TEMPLATE or custom-columns=SPEC."],
+      [
+        "--sort-by <KEY>",
+        "severity, count, last-seen, first-seen, namespace, workload, policy, or a JSONPath.",
+      ],
+      ["--no-headers", "Leaves out the header."],
+      ["-w, --watch", "Goes on and prints what changes; looks every 5 s."],
+      LIMIT,
     ],
   },
   {
     name: "explain",
     usage: "<REPORT|ID>",
-    about: "tell a violation, or a report's, in sentences",
-    flags: [...PLACE, ["--all", "Every violation of a report; default: the worst five."]],
+    about: "explain a violation or a report, and what to do",
+    flags: [...PLACE, ["--all", "Every violation of a report; default: the worst five."], LIMIT],
     notes: `
-REPORT is NAME, NAMESPACE/NAME or cpvr/NAME; ID is the id of a violation from the table.
+REPORT is NAME, NAMESPACE/NAME or cpvr/NAME; ID is the id of a violation (-o wide), or its beginning.
 `,
   },
   {
-    name: "top",
-    about: "watch what is happening now",
-    flags: [
-      ...PLACE,
-      ...FILTER,
-      ["--interval <TIME>", "How often to look; default 2s."],
-      ["--once", "Looks twice and ends."],
-    ],
-  },
-  {
     name: "timeline",
-    about: "show when it happened",
+    about: "show occurrences over time",
     flags: [
       ...PLACE,
       ...FILTER,
       ["--window <TIME>", "How far back; default: as far as the reports go."],
-      ["--buckets <N>", "Into how many parts; default 24."],
+      ["--buckets <N>", "Number of parts, where the reports have no history; default 24."],
     ],
   },
   {
     name: "readiness",
     usage: "[POLICY]",
-    about: "tell whether a policy can go from audit to block",
+    about: "check if a policy can go from audit to block",
     flags: [
       ...PLACE,
-      ["--window <TIME>", "How far to look back; default 7d."],
+      LEASE,
+      ["--window <TIME>", "The time looked at; default 7d."],
       ["-o, --output <FORM>", "json or yaml."],
+      LIMIT,
     ],
     notes: `
-Exit codes: 0 all ready, 1 not ready or not enough seen, 2 wrong call, 3 it could not be found out.
+Exit codes: 0 all ready, 1 not ready, 2 wrong call, 3 not enough is known.
+`,
+  },
+  {
+    name: "accept",
+    usage: "<ID>",
+    about: "print or apply an AcceptedViolation for exactly one violation",
+    flags: [
+      ...CLUSTER,
+      ["--from <DIR>", "Reads the violation from a directory."],
+      ["--policy <GLOB>", "The policy, where several reports list the id."],
+      ["--reason <TEXT>", "Required: why it is accepted."],
+      ["--owner <NAME>", "Owner of the decision."],
+      ["--expires <TIME>", "End of the acceptance: 90d, or a time."],
+      ["--name <NAME>", "Name of the AcceptedViolation; default accept-ID."],
+      ["--apply", "Creates or updates it in the cluster; default: prints it, for Git."],
+    ],
+  },
+  {
+    name: "accepted",
+    about: "list acceptances, those that expire first at the top",
+    flags: [
+      ...CLUSTER.slice(0, 1),
+      ["-A, --all-namespaces", "Every namespace."],
+      ...CLUSTER.slice(1),
+      ["-o, --output <FORM>", "json or yaml."],
+      ["--no-headers", "Leaves out the header."],
+      LIMIT,
+    ],
+  },
+  {
+    name: "gate",
+    about: "pass or fail a pipeline on open violations",
+    flags: [
+      ...PLACE,
+      LEASE,
+      ...FILTER,
+      ["--all", "Every open violation; default: allowed or unknown, and first seen in the last 24 hours."],
+      ["--baseline <DIR>", "Passes over what an exported directory has; then of any age."],
+      ["--require-coverage", "Ends with 3 when alerts may have been missed in the time looked at."],
+      ["--wait <TIME>", "Looks again until the gate passes, up to this long: 30s, 5m."],
+      ["-o, --output <FORM>", "text (default), json, junit or sarif."],
+      [
+        "--export-dir <DIR>",
+        "Directory of the export, for the paths in SARIF; default: --baseline, else violations.",
+      ],
+      LIMIT,
+    ],
+    notes: `
+Exit codes: 0 PASSED, 1 FAILED, 2 wrong call, 3 UNKNOWN.
 `,
   },
   {
     name: "export",
-    about: "write the reports as YAML that two runs write alike, for Git",
+    about: "write the reports as reproducible YAML, for Git",
     flags: [
       ...PLACE,
-      ["--out <DIR>", "Where to; made if it is not there. Files of reports that are gone are removed."],
+      ["--out <DIR>", "The directory; created if needed. Files of reports that no longer exist are removed."],
       ["--check <DIR>", "Writes nothing; exit code 1 and a diff when DIR is not up to date."],
       ["--summary", "Leaves out what changes every minute: counts, last times, pods, evidence."],
     ],
   },
   {
-    name: "push",
-    about: "export into a Git repository, commit and push",
-    flags: [
-      ...PLACE,
-      ["--repository <URL>", "Where to: https://…, ssh://…, git@host:path or a path."],
-      ["--branch <NAME>", "The branch; default main. Made when it is not there."],
-      ["--path <DIR>", "The directory in the repository; default violations."],
-      ["--summary", "As in export."],
-      [
-        "--credentials <DIR>",
-        "Files as in a Secret: username and password (https), or ssh-privatekey and known_hosts (ssh).",
-      ],
-      ["--author <WHO>", 'Default "policy-violation-operator <noreply@policy-violation-operator>".'],
-      ["--message <TEXT>", "The first line of the commit; default tells what changed."],
-    ],
-    notes: `
-Needs git (and ssh for ssh://). Commits nothing when nothing changed. A push that another one overtook is tried again.
-`,
-  },
-  {
-    name: "gate",
-    about: "end with 1 while there are violations that nobody accepted",
-    flags: [
-      ...PLACE,
-      ...FILTER.filter(([flag]) => flag !== "--accepted"),
-      ["--baseline <DIR>", "Passes over what an exported directory already has."],
-      ["--require-coverage", "Ends with 3 when alerts may have been missed in the time looked at."],
-      ["--wait <TIME>", "Looks again until the gate is open, so long at most: 30s, 5m."],
-      ["-o, --output <FORM>", "text (default), json, junit or sarif."],
-    ],
-    notes: `
-Exit codes: 0 open, 1 shut, 2 wrong call, 3 it could not be found out.
-`,
-  },
-  {
     name: "audit",
-    about: "write one page that tells the whole state, to read, print and keep",
+    about: "write the state as one page to read, print and keep",
     flags: [
       ...PLACE,
-      ...FILTER.filter(([flag]) => flag !== "--accepted"),
-      ["--out <FILE>", "Where to; default: standard output."],
+      LEASE,
+      ...FILTER,
+      ["--out <FILE>", "The file; default: standard output."],
       ["--format <FORM>", "html (default; one file, no script, no network) or markdown."],
+      LIMIT,
     ],
   },
-  {
-    name: "completion",
-    usage: "<SHELL>",
-    about: "print the completion script for bash, zsh or fish",
-    flags: [],
-  },
+  { name: "version", about: "print the version", flags: [] },
 ];
 
-/** Every name of a flag that a value follows; one name means the same in every command. */
+/** `push`, in the GitOps image alone: it needs git and credentials. */
+export const PUSH: Definition = {
+  name: "push",
+  about: "export into a Git repository, commit and push",
+  flags: [
+    ...PLACE,
+    ["--repository <URL>", "The repository: https://…, ssh://…, git@host:path or a path."],
+    ["--branch <NAME>", "The branch; default main. Created if needed."],
+    ["--path <DIR>", "The directory in the repository; default violations."],
+    ["--summary", "As in export."],
+    [
+      "--credentials <DIR>",
+      "Files as in a Secret: username and password (https), or ssh-privatekey and known_hosts (ssh).",
+    ],
+    ["--author <AUTHOR>", 'Default "policy-violation-operator <noreply@policy-violation-operator>".'],
+    ["--message <TEXT>", "The first line of the commit; default: what changed."],
+  ],
+  notes: `
+Needs git (and ssh for ssh://). Commits nothing when nothing changed. A push that was overtaken is tried again.
+`,
+};
+
+/** Every name of a flag that takes a value; one name means the same in every command. */
 const VALUED: ReadonlySet<string> = new Set(
-  COMMANDS.flatMap(({ flags }) => flags.flatMap(([text]) => (text.includes("<") ? flagNames(text) : []))),
+  [...COMMANDS, PUSH].flatMap(({ flags }) =>
+    flags.flatMap(([text]) => (text.includes("<") ? flagNames(text) : [])),
+  ),
 );
 
 /** Returns the names in the text of a flag: `-n` and `--namespace` of `-n, --namespace <NAME>`. */
@@ -221,34 +283,39 @@ export function flagNames(text: string): string[] {
   return [...text.matchAll(/--?[a-zA-Z-]+/g)].map(([name]) => name).filter((name) => name.length > 1);
 }
 
-/** Returns where the first word is that is no flag and no flag's value; -1 if there is none. */
+/** Returns the index of the first word that is neither a flag nor a flag's value; -1 without one. */
 export function firstWord(argv: readonly string[]): number {
   return argv.findIndex((word, i) => !word.startsWith("-") && !VALUED.has(argv[i - 1] ?? ""));
 }
 
-/** Returns `argv` with the command in front, for kubectl takes flags before it: `-n shop gate` is `gate -n shop`. */
-export function commandFirst(argv: readonly string[]): readonly string[] {
+/** Returns `argv` with the command in front, as kubectl takes flags before it: `-n shop gate` is `gate -n shop`. */
+export function moveCommandFirst(
+  argv: readonly string[],
+  commands: readonly Definition[],
+): readonly string[] {
   const at = firstWord(argv);
   const word = argv[at];
-  if (word === undefined || argv.includes("--") || !COMMANDS.some(({ name }) => name === word)) return argv;
+  if (word === undefined || argv.includes("--") || !commands.some(({ name }) => name === word)) return argv;
   return [word, ...argv.slice(0, at), ...argv.slice(at + 1)];
 }
 
-/** Returns `argv` with `-n=shop` as `-n shop`: kubectl takes both, and the parser would take "=shop" for the value. */
-function shortFlagsApart(argv: readonly string[]): readonly string[] {
+/** Returns `argv` with `-n=shop` as `-n shop`: kubectl takes both, and the parser would read "=shop" as the value. */
+function splitShortFlags(argv: readonly string[]): readonly string[] {
   return argv.flatMap((word) => {
     const [, flag, value] = /^(-[a-zA-Z])=(.*)$/s.exec(word) ?? [];
     return flag !== undefined && value !== undefined && VALUED.has(flag) ? [flag, value] : [word];
   });
 }
 
-/** Returns what a call asks for; `argv` is without the program's own name. */
-export function parseCall(argv: readonly string[], version: string): Call {
+type Found = (command: string, args: string[], flags: Flags) => void;
+
+/** Parses a call; `argv` is without the program's own name. */
+export function parseCall(argv: readonly string[], version: string, commands = COMMANDS): Call {
   let call: Call | undefined;
-  const found: ViolationRef = (command, args, flags) => {
-    // The table is what a call without a command asks for, so a word of it that is none was meant to be a command.
+  const found: Found = (command, args, flags) => {
+    // `list` takes no argument: a word was meant as a command.
     const unknown = command === "list" ? args[0] : undefined;
-    call = unknown === undefined ? { command, args, flags } : noCommand(unknown);
+    call = unknown === undefined ? { command, args, flags } : unknownCommand(unknown, commands);
   };
   const texts = {
     name: PLUGIN,
@@ -256,29 +323,23 @@ export function parseCall(argv: readonly string[], version: string): Call {
     version: `kubectl-violations ${version}`,
     notes: PROGRAM_NOTES,
   };
-  const said = parseProgram(texts, commandFirst(shortFlagsApart(argv)), (program) => {
-    for (const definition of COMMANDS) addCommand(program, definition, found);
+  const output = parseProgram(texts, moveCommandFirst(splitShortFlags(argv), commands), (program) => {
+    for (const definition of commands) addCommand(program, definition, found);
   });
-  if (!said) return call ?? { exit: EXIT.usage, stdout: "", stderr: "" };
-  const { isMistake, stdout, stderr } = said;
+  if (!output) return call ?? { exit: EXIT.usage, stdout: "", stderr: "" };
+  const { isMistake, stdout, stderr } = output;
   return { exit: isMistake ? EXIT.usage : EXIT.ok, stdout, stderr };
 }
 
-type ViolationRef = (command: string, args: string[], flags: Flags) => void;
-
-function noCommand(word: string): Call {
-  const names = COMMANDS.map(({ name }) => name).join(", ");
+function unknownCommand(word: string, commands: readonly Definition[]): Call {
+  const names = commands.map(({ name }) => name).join(", ");
   const stderr =
-    `error: there is no command "${plain(word)}": the commands are ${names}; ` +
-    `one report or violation is told by \`${PLUGIN} explain\`\nAdd --help to see what there is.\n`;
+    `error: unknown command "${plain(word)}": expected one of ${names}. ` +
+    `\`${PLUGIN} explain\` explains one report or violation.\nAdd --help to see what there is.\n`;
   return { exit: EXIT.usage, stdout: "", stderr };
 }
 
-function addCommand(
-  program: Command,
-  { name, usage, about, flags, notes }: Definition,
-  found: ViolationRef,
-): void {
+function addCommand(program: Command, { name, usage, about, flags, notes }: Definition, found: Found): void {
   const command = program
     .command(name, { isDefault: name === "list" })
     .summary(about)

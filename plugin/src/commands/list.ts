@@ -3,80 +3,161 @@
 
 // `list`: violations as a table that fits the terminal, or as data.
 
-import { stringify } from "yaml";
-import { API_GROUP } from "../../../src/api/names.ts";
-import { layOut } from "../render/columns.ts";
-import { plain, plainData } from "../render/escape.ts";
-import { columnsFor, rowOf } from "../render/violation-table.ts";
-import { parseFilter, select } from "../reports/filter.ts";
+import { renderTable, toRow } from "../render/violation-table.ts";
+import { type Filter, parseFilter, type Selection, select } from "../reports/filter.ts";
 import { EXIT, type ExitCode, usageError } from "../reports/problem.ts";
-import { byWorst, type ViolationRef, violationsOf } from "../reports/report-view.ts";
+import {
+  compareWorst,
+  listViolations,
+  severityLevel,
+  severityRank,
+  type ViolationRef,
+  violationNamespace,
+} from "../reports/report-view.ts";
+import { describeCut, sumOmitted, sumTotals, type Totals } from "../reports/totals.ts";
+import { formatCount, formatNumber, sentence } from "../reports/words.ts";
 import type { Flags } from "./arguments.ts";
-import { colorsOf, placeOf, reportsOf, type Session, scopeOf, wholeNumber } from "./session.ts";
-import { watchList } from "./top.ts";
-
-const FORMS = ["wide", "json", "yaml", "name"];
-/** Lines on a screen, unless told otherwise: more than that nobody reads. */
-const SCREEN_LIMIT = 100;
+import { parseDataForm, valueAt } from "./output-forms.ts";
+import { describeScope, parseLimit, parseScope, readReports, type Session } from "./session.ts";
+import { watchList } from "./watch.ts";
 
 /** Lists what the flags ask for. */
 export async function list(session: Session, flags: Flags): Promise<ExitCode> {
-  const { terminal, clock } = session;
-  const { output } = flags;
-  if (output !== undefined && !FORMS.includes(output)) {
-    throw usageError(`-o "${output}" is no form: it must be ${FORMS.join(", ")}`);
-  }
-  const nowMs = clock.nowMs();
-  const filter = parseFilter(flags, nowMs);
-  const limit = limitOf(flags, session);
-  const { found, hidden } = select(violationsOf(await reportsOf(session, flags)), filter);
-  found.sort(byWorst);
-  if (flags.watch && output !== undefined && output !== "wide")
-    throw usageError(`-w shows a table: it can't go with -o ${output}`);
-  if (output === "json" || output === "yaml") {
-    terminal.out(asData(found, output));
-    return EXIT.ok;
-  }
-  if (output === "name") {
-    const names = new Set(
-      found.map(({ report }) => `${report.kind.toLowerCase()}.${API_GROUP}/${report.metadata.name}`),
+  const { terminal } = session;
+  const print = parseDataForm(flags.output);
+  const hasHeaders = flags.headers !== false;
+  const limit = parseLimit(flags, session);
+  const order = parseOrder(flags.sortBy);
+  const filter = parseFilter(flags, session.clock.nowMs());
+  if (flags.watch && print) throw usageError(`-w shows a table, and can't go with -o ${flags.output}.`);
+  const reports = await readReports(session, flags);
+  const selection = select(reports, listViolations(reports), filter);
+  const found = selection.found.sort(order);
+  const shown = found.slice(0, limit);
+  const totals = sumTotals(reports, selection, filter);
+  if (print) {
+    const rows = shown.map(toRow);
+    terminal.out(
+      print(
+        { found: shown, document: { violations: rows, ...summarize(selection, totals, shown) } },
+        hasHeaders,
+      ),
     );
-    terminal.out([...names].map((name) => `${plain(name)}\n`).join(""));
-    return EXIT.ok;
-  }
-  if (found.length === 0) {
-    terminal.err(`No violations found ${placeOf(scopeOf(flags, session))}.\n`);
   } else {
-    const isWide = output === "wide";
-    const all = scopeOf(flags, session).namespace === undefined;
-    const columns = columnsFor({ all, isWide, nowMs, paint: colorsOf(session) });
-    const shown = found.slice(0, limit);
-    terminal.out(layOut(columns, shown, isWide ? undefined : terminal.columns));
-    if (shown.length < found.length) {
-      terminal.err(
-        `… and ${found.length - shown.length} more; --limit 0 shows all, --severity and --since fewer.\n`,
-      );
+    const isAll = parseScope(flags, session).namespace === undefined;
+    const isWide = flags.output === "wide";
+    if (shown.length > 0) terminal.out(renderTable(shown, session, { isAll, isWide, hasHeaders }));
+    if (terminal.isInteractive && shown.length > 0 && !isWide && hasHeaders) {
+      terminal.err("-o wide shows ids, which `explain` and `accept` take.\n");
     }
   }
-  if (hidden > 0)
-    terminal.err(
-      `${hidden} accepted ${hidden === 1 ? "violation is" : "violations are"} not shown; --accepted shows them.\n`,
+  for (const note of notes(selection, filter, totals, shown, describeScope(parseScope(flags, session)))) {
+    terminal.err(`${sentence(note)}\n`);
+  }
+  return flags.watch ? await watchList(session, flags, filter, found) : EXIT.ok;
+}
+
+/** What a program must know beside the rows. */
+function summarize(
+  { cut, hidden }: Selection,
+  totals: Totals,
+  shown: readonly ViolationRef[],
+): Record<string, unknown> {
+  const { counts, violations, isAtLeast, isListAtLeast } = totals;
+  return {
+    totals: {
+      violations,
+      allowed: counts.Allowed,
+      prevented: counts.Prevented,
+      unknown: counts.Unknown,
+      isAtLeast: isAtLeast || isListAtLeast,
+    },
+    shown: shown.length,
+    accepted: hidden,
+    complete: cut.length === 0,
+    ...(cut.length === 0 ? {} : { omitted: { reports: cut.length, ...sumOmitted(cut) } }),
+  };
+}
+
+function notes(
+  { found, hidden, cut }: Selection,
+  filter: Filter,
+  totals: Totals,
+  shown: readonly ViolationRef[],
+  place: string,
+): string[] {
+  const lines: string[] = [];
+  if (found.length === 0) {
+    lines.push(cut.length === 0 ? `No violations found ${place}` : `No listed violation matches ${place}`);
+  }
+  if (shown.length < found.length) {
+    lines.push(
+      `${formatNumber(found.length - shown.length)} more are listed; --limit 0 shows all, --severity and --since fewer`,
     );
-  return flags.watch ? await watchList(session, flags, found) : EXIT.ok;
+  }
+  if (cut.length > 0) {
+    const isLess = !filter.isByOutcome || cut.some(({ coverage }) => coverage.lowerBound);
+    const counts = filter.outcomes.map((one) => `${formatNumber(totals.counts[one])} ${one.toLowerCase()}`);
+    lines.push(
+      `${describeCut(cut)}, and may match`,
+      `In all ${isLess ? "at least " : ""}${counts.join(", ")} occurrences match`,
+    );
+  }
+  if (hidden > 0) {
+    lines.push(
+      `${formatCount(hidden, "accepted violation")} ${hidden === 1 ? "is" : "are"} not shown; --accepted shows ${hidden === 1 ? "it" : "them"}`,
+    );
+  }
+  return lines;
 }
 
-function limitOf(flags: Flags, { terminal }: Session): number {
-  if (flags.limit === undefined) return terminal.isInteractive ? SCREEN_LIMIT : Number.POSITIVE_INFINITY;
-  return wholeNumber("--limit", flags.limit, 0, 1_000_000) || Number.POSITIVE_INFINITY;
-}
+type Order = (a: ViolationRef, b: ViolationRef) => number;
 
-function asData(found: readonly ViolationRef[], form: "json" | "yaml"): string {
-  const data = plainData({ violations: found.map(rowOf) });
-  if (form === "json") return `${JSON.stringify(data, null, 2)}\n`;
-  return stringify(data, {
-    lineWidth: 0,
-    aliasDuplicateObjects: false,
-    compat: "yaml-1.1",
-    indentSeq: false,
-  });
+const byNumber =
+  (value: (found: ViolationRef) => number): Order =>
+  (a, b) =>
+    value(b) - value(a);
+const byText =
+  (value: (found: ViolationRef) => string, sign = 1): Order =>
+  (a, b) => {
+    const [x, y] = [value(a), value(b)];
+    return x < y ? -sign : x > y ? sign : 0;
+  };
+
+const ORDERS: Readonly<Record<string, Order>> = {
+  severity: byNumber((found) => severityRank(severityLevel(found))),
+  count: byNumber(({ violation }) => violation.occurrences),
+  "last-seen": byText(({ violation }) => violation.lastSeen, -1),
+  "first-seen": byText(({ violation }) => violation.firstSeen, -1),
+  namespace: byText(violationNamespace),
+  workload: byText(({ violation: { workload } }) => `${workload.kind}/${workload.name}`),
+  policy: byText(({ report }) => report.policy.name),
+};
+
+/** Names of --sort-by. */
+export const SORT_NAMES: readonly string[] = Object.keys(ORDERS);
+
+/** Reads --sort-by: a name, or a JSONPath of a row as in kubectl. */
+function parseOrder(text: string | undefined): Order {
+  if (text === undefined) return compareWorst;
+  const named = ORDERS[text];
+  if (named) return (a, b) => named(a, b) || compareWorst(a, b);
+  if (!/^[{.[$]/.test(text)) {
+    throw usageError(
+      `invalid value "${text}" for --sort-by: expected one of ${SORT_NAMES.join(", ")}, or a JSONPath such as .occurrences.`,
+    );
+  }
+  const keys = new Map<ViolationRef, unknown>();
+  const keyOf = (found: ViolationRef) => {
+    if (!keys.has(found)) keys.set(found, valueAt(text, toRow(found)));
+    return keys.get(found);
+  };
+  return (a, b) => {
+    const [x, y] = [keyOf(a), keyOf(b)];
+    const order =
+      typeof x === "number" && typeof y === "number"
+        ? x - y
+        : byText((found) => String(keyOf(found) ?? ""))(a, b);
+    return order || compareWorst(a, b);
+  };
 }

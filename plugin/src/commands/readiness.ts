@@ -1,41 +1,52 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// `readiness`: can a policy go from audit to block? From the records alone: what it would have stopped.
-// Invariant: "ready" is said only of a time in which the stream is known to have been whole.
+// `readiness`: checks if a policy can go from audit to block, by what blocking would have stopped.
+// Invariant: "ready" needs a time without a known gap, a whole list and a running operator.
 
-import { stringify } from "yaml";
 import type { Report } from "../../../src/api/v1alpha1.ts";
 import { age } from "../../../src/lib/age.ts";
 import { type Column, layOut, wrap } from "../render/columns.ts";
 import { plain, plainData } from "../render/escape.ts";
-import { tellHeartbeat } from "../reports/heartbeat.ts";
+import { shortWorkload } from "../render/violation-table.ts";
+import { unlisted } from "../reports/filter.ts";
+import { countSince } from "../reports/history.ts";
+import { compare } from "../reports/order.ts";
 import { EXIT, type ExitCode, PluginError, usageError } from "../reports/problem.ts";
 import {
-  byWorst,
-  compare,
-  deedOf,
-  recentGaps,
+  compareWorst,
+  listViolations,
   reportPath,
+  shortTitle,
   type ViolationRef,
-  violationsOf,
 } from "../reports/report-view.ts";
-import { count } from "../reports/sentences.ts";
-import { msOf, parseDuration, tellMs } from "../reports/when.ts";
+import { recentGaps } from "../reports/sentences.ts";
+import { formatMs, requireDuration, toMs } from "../reports/when.ts";
+import { formatCount } from "../reports/words.ts";
 import type { Flags } from "./arguments.ts";
-import { placeOf, reportsOf, type Session, scopeOf } from "./session.ts";
+import { toYaml } from "./output-forms.ts";
+import {
+  describeScope,
+  noteHeartbeat,
+  parseLimit,
+  parseScope,
+  readReports,
+  type Session,
+} from "./session.ts";
 
-export type Readiness = "ready" | "not ready" | "not enough seen" | "blocks already";
+export type Readiness = "ready" | "not ready" | "unknown" | "blocks already";
 
-/** What the records say of one policy. */
+/** The assessment of one policy. */
 export interface Assessment {
   policy: string;
   namespace: string | undefined;
   verdict: Readiness;
-  /** Why, in sentences. */
+  /** Reasons, in sentences. */
   reasons: string[];
-  /** What blocking would have stopped in the time looked at, worst first. */
+  /** Listed violations that blocking would have stopped in the time looked at, worst first. */
   wouldStop: ViolationRef[];
+  /** True when there may be more than those of `wouldStop`. */
+  isAtLeast: boolean;
 }
 
 const WINDOW = "7d";
@@ -48,126 +59,171 @@ export async function readiness(
   policy: string | undefined,
   flags: Flags,
 ): Promise<ExitCode> {
-  const text = flags.window ?? WINDOW;
-  const windowMs = parseDuration(text);
-  if (windowMs === undefined) throw usageError(`--window "${plain(text)}" is no duration: give 12h, 7d, 2w`);
+  const windowMs = requireDuration(flags.window ?? WINDOW, "--window");
   if (flags.output !== undefined && !FORMS.includes(flags.output)) {
-    throw usageError(`-o "${plain(flags.output)}" is no form: it must be ${FORMS.join(" or ")}`);
+    throw usageError(`invalid value "${plain(flags.output)}" for -o: expected json or yaml.`);
   }
-  const reports = await reportsOf(session, flags);
-  const asked = policy === undefined ? reports : reports.filter((one) => isCalled(one, policy));
-  const scope = scopeOf(flags, session);
+  const limit = parseLimit(flags, session);
+  const reports = await readReports(session, flags);
+  const asked = policy === undefined ? reports : reports.filter((one) => isNamed(one, policy));
   if (asked.length === 0) {
     const what = policy === undefined ? "report" : `report of a policy "${plain(policy)}"`;
     throw new PluginError(
       EXIT.failed,
-      `not enough seen: there is no ${what} ${placeOf(scope)}: nothing violated it in the time that reports are kept, or it is not there, ` +
-        `selects nothing, or does not audit; check it with \`kubectl get ksp,csp,hsp -A\``,
+      `there is no ${what} ${describeScope(parseScope(flags, session))}: nothing violated it in the time that reports ` +
+        "are kept, or it does not exist, selects nothing, or does not audit. Check it with `kubectl get ksp,csp,hsp -A`.",
     );
   }
   const nowMs = session.clock.nowMs();
-  const beat = await session.source.heartbeat?.(nowMs);
-  const doubt = beat && tellHeartbeat(beat);
-  if (doubt !== undefined) session.terminal.err(`note: ${doubt}\n`);
-  const isSilent = beat?.state === "silent";
-  const look = { nowMs, fromMs: nowMs - windowMs, wholeSinceMs: wholeSince(reports), isSilent };
-  const found = asked.map((report) => assess(report, look)).sort(byVerdict);
-  session.terminal.out(printed(found, flags, session, look));
-  return found.every(({ verdict }) => verdict === "ready" || verdict === "blocks already")
-    ? EXIT.ok
-    : EXIT.no;
+  const beat = await noteHeartbeat(session);
+  const look: Look = {
+    nowMs,
+    fromMs: nowMs - windowMs,
+    wholeSinceMs: wholeSince(reports),
+    isCounting: beat?.state === "alive",
+  };
+  const found = asked.map((report) => assess(report, look)).sort(compareVerdicts);
+  session.terminal.out(render(found, flags, session, look, limit));
+  if (found.some(({ verdict }) => verdict === "not ready")) return EXIT.no;
+  return found.some(({ verdict }) => verdict === "unknown") ? EXIT.failed : EXIT.ok;
 }
 
-function isCalled({ policy, metadata }: Report, name: string): boolean {
-  return policy.name === name || metadata.name === name || reportPath({ metadata } as Report) === name;
+function isNamed({ policy, metadata }: Report, name: string): boolean {
+  return policy.name === name || metadata.name === name || reportPath({ metadata }) === name;
 }
 
 /** The time looked at. */
 export interface Look {
   nowMs: number;
   fromMs: number;
-  /** Since when the stream has been read without a known gap; undefined when that is not known. */
+  /** Start of the time without a known gap; undefined when that is unknown. */
   wholeSinceMs: number | undefined;
-  /** Nobody counts at the moment. */
-  isSilent?: boolean;
+  /** False when the operator may not be running. */
+  isCounting: boolean;
 }
 
 /** Reports are written at different times, and a gap shows first in the one that was written last. */
 function wholeSince(reports: readonly Report[]): number | undefined {
-  const times = reports.flatMap(({ coverage }) =>
-    coverage.continuousSince ? [msOf(coverage.continuousSince)] : [],
+  const starts = reports.flatMap(({ coverage }) =>
+    coverage.continuousSince ? [toMs(coverage.continuousSince)] : [],
   );
-  const lapses = reports.flatMap((report) => recentGaps(report).map(({ from, to }) => msOf(to ?? from)));
-  return times.length === 0 ? undefined : Math.max(...times, ...lapses);
+  const gaps = reports.flatMap((report) => recentGaps(report).map(({ from, to }) => toMs(to ?? from)));
+  return starts.length === 0 ? undefined : Math.max(...starts, ...gaps);
 }
 
-/** What the records of one policy say. */
+/** Assesses one policy. */
 export function assess(report: Report, look: Look): Assessment {
-  const all = violationsOf([report]).sort(byWorst);
-  const passed = all.filter(({ violation }) => violation.outcome !== "Prevented");
-  const wouldStop = passed.filter(({ violation }) => msOf(violation.lastSeen) >= look.fromMs);
-  const base = { policy: report.policy.name, namespace: report.metadata.namespace, wouldStop };
-  const days = tellDays(look.nowMs - look.fromMs);
-  if (wouldStop.length > 0) {
-    const accepted = wouldStop.filter((one) => one.accepted !== undefined).length;
-    const unforced = wouldStop.filter(({ violation }) => violation.action === "Audit (Block)").length;
-    const workloads = new Set(
-      wouldStop.map(({ violation: { workload } }) => `${workload.kind}/${workload.name}`),
-    ).size;
-    const reasons = [
-      `In the last ${days} blocking would have stopped ${count(wouldStop.length, "deed")} on ${count(workloads, "workload")}.`,
-    ];
-    if (accepted > 0)
-      reasons.push(
-        `${accepted} of them ${accepted === 1 ? "is" : "are"} accepted, and would be stopped all the same: allow them in the policy first.`,
-      );
-    if (unforced > 0)
-      reasons.push(
-        `${unforced} of them should have been blocked already (Audit (Block)): their nodes or pods do not enforce.`,
-      );
-    return { ...base, verdict: "not ready", reasons };
+  const passed = listViolations([report])
+    .filter(({ violation }) => violation.outcome !== "Prevented")
+    .sort(compareWorst);
+  const wouldStop = passed.filter(({ violation }) => toMs(violation.lastSeen) >= look.fromMs);
+  const hidden = countHidden(report, look.fromMs);
+  const base = {
+    policy: report.policy.name,
+    namespace: report.metadata.namespace,
+    wouldStop,
+    isAtLeast: hidden !== 0,
+  };
+  const days = formatDays(look.nowMs - look.fromMs);
+  // Listed violations had at least one occurrence in the time each.
+  const isCertain = hidden !== undefined && hidden > 0;
+  if (wouldStop.length > 0 || isCertain) {
+    return { ...base, verdict: "not ready", reasons: describeBreaks(wouldStop, days, hidden, report) };
   }
-  if (passed.length === 0 && all.length > 0) {
-    const reasons = ["Everything that is recorded of it was stopped: it blocks already."];
-    return { ...base, verdict: "blocks already", reasons };
+  const unknown = (reason: string): Assessment => ({ ...base, verdict: "unknown", reasons: [reason] });
+  const { summary } = report;
+  if (hidden === undefined) {
+    const { violations = 0 } = report.omitted ?? {};
+    return unknown(
+      `The list of the report is cut: ${formatCount(violations, "violation")} can't be looked at, and may have been allowed.`,
+    );
   }
-  if (report.omitted) {
-    const reasons = [
-      `The report is cut: ${count(report.omitted.violations, "violation")} can't be looked at.`,
-    ];
-    return { ...base, verdict: "not enough seen", reasons };
-  }
-  if (look.isSilent) {
+  if (summary.allowed === 0 && summary.unknown === 0) {
     return {
       ...base,
-      verdict: "not enough seen",
-      reasons: ["The operator is not running: nobody is counting."],
+      verdict: "blocks already",
+      reasons: ["Every recorded occurrence was prevented: it blocks already."],
     };
   }
+  if (!look.isCounting) return unknown("The operator may not be running, so that nothing may be counted.");
   if (look.wholeSinceMs === undefined || look.wholeSinceMs > look.fromMs) {
     const since =
       look.wholeSinceMs === undefined
-        ? "It is not known since when"
-        : `Only since ${tellMs(look.wholeSinceMs)}`;
-    const reasons = [`${since} the stream has been read without a gap; ${days} are asked for.`];
-    return { ...base, verdict: "not enough seen", reasons };
+        ? "It is unknown since when the alert stream has been read without a gap"
+        : `The alert stream has been read without a gap only since ${formatMs(look.wholeSinceMs)}`;
+    return unknown(`${since}; the time looked at is ${days}.`);
   }
   const last =
-    all[0] === undefined ? "" : ` The last one was ${age(look.nowMs - msOf(report.summary.lastSeen))} ago.`;
+    passed[0] === undefined ? "" : ` The last one was ${age(look.nowMs - lastPassed(passed))} ago.`;
   return {
     ...base,
     verdict: "ready",
-    reasons: [`In the last ${days} nothing happened that blocking would have stopped.${last}`],
+    reasons: [`In the last ${days} nothing occurred that blocking would have stopped.${last}`],
   };
 }
 
-function tellDays(ms: number): string {
-  return ms % DAY_MS === 0 ? count(ms / DAY_MS, "day") : `${Math.round(ms / 3_600_000)} hours`;
+function lastPassed(passed: readonly ViolationRef[]): number {
+  return Math.max(...passed.map(({ violation }) => toMs(violation.lastSeen)));
 }
 
-const ORDER: readonly Readiness[] = ["not ready", "not enough seen", "ready", "blocks already"];
+/**
+ * Counts occurrences since `fromMs` that were not prevented and that no list shows: 0 when there are none for certain,
+ * undefined when that is unknown.
+ */
+function countHidden(report: Report, fromMs: number): number | undefined {
+  if (report.omitted === undefined) return 0;
+  if (unlisted(report, "Allowed") + unlisted(report, "Unknown") === 0) return 0;
+  const inTime = [countSince(report, "Allowed", fromMs), countSince(report, "Unknown", fromMs)];
+  if (inTime.includes(undefined)) return undefined;
+  const total = inTime.reduce<number>((sum, n) => sum + (n ?? 0), 0);
+  if (total === 0) return 0;
+  const listed = report.violations
+    .filter(({ outcome, lastSeen }) => outcome !== "Prevented" && toMs(lastSeen) >= fromMs)
+    .reduce((sum, { occurrences }) => sum + occurrences, 0);
+  return total > listed ? total - listed : undefined;
+}
 
-function byVerdict(a: Assessment, b: Assessment): number {
+function describeBreaks(
+  wouldStop: readonly ViolationRef[],
+  days: string,
+  hidden: number | undefined,
+  report: Report,
+): string[] {
+  const accepted = wouldStop.filter((one) => one.accepted !== undefined).length;
+  const unenforced = wouldStop.filter(({ violation }) => violation.action === "Audit (Block)").length;
+  const workloads = new Set(wouldStop.map(({ violation: { workload } }) => shortWorkload(workload))).size;
+  const least = hidden === 0 ? "" : "at least ";
+  const reasons =
+    wouldStop.length === 0
+      ? [`In the last ${days} blocking would have stopped violations that the report has no room to list.`]
+      : [
+          `In the last ${days} blocking would have stopped ${least}${formatCount(wouldStop.length, "violation")} on ${least}${formatCount(workloads, "workload")}.`,
+        ];
+  if (hidden !== 0) {
+    reasons.push(
+      `The list of the report is cut: ${formatCount(report.omitted?.violations ?? 0, "violation")} can't be looked at.`,
+    );
+  }
+  if (accepted > 0) {
+    reasons.push(
+      `${accepted} of them ${accepted === 1 ? "is" : "are"} accepted, and would be blocked all the same: allow them in the policy first.`,
+    );
+  }
+  if (unenforced > 0) {
+    reasons.push(
+      `${unenforced} of them should have been blocked already (Audit (Block)): their nodes or pods do not enforce.`,
+    );
+  }
+  return reasons;
+}
+
+function formatDays(ms: number): string {
+  return ms % DAY_MS === 0 ? formatCount(ms / DAY_MS, "day") : `${Math.round(ms / 3_600_000)} hours`;
+}
+
+const ORDER: readonly Readiness[] = ["not ready", "unknown", "ready", "blocks already"];
+
+function compareVerdicts(a: Assessment, b: Assessment): number {
   return (
     ORDER.indexOf(a.verdict) - ORDER.indexOf(b.verdict) ||
     compare(a.namespace ?? "", b.namespace ?? "") ||
@@ -175,53 +231,57 @@ function byVerdict(a: Assessment, b: Assessment): number {
   );
 }
 
-function printed(found: readonly Assessment[], flags: Flags, session: Session, look: Look): string {
+function render(
+  found: readonly Assessment[],
+  flags: Flags,
+  session: Session,
+  look: Look,
+  limit: number,
+): string {
   if (flags.output !== undefined) {
     const policies = found.map(({ wouldStop, ...rest }) => ({
       ...rest,
-      wouldStop: wouldStop.map(({ violation, accepted }) => ({
+      wouldStop: wouldStop.slice(0, limit).map(({ violation: { latest: _, ...violation }, accepted }) => ({
         ...violation,
-        latest: undefined,
         ...(accepted ? { accepted } : {}),
       })),
     }));
     const data = plainData(JSON.parse(JSON.stringify({ policies })));
-    return flags.output === "json"
-      ? `${JSON.stringify(data, null, 2)}\n`
-      : stringify(data, { lineWidth: 0, compat: "yaml-1.1" });
+    return flags.output === "json" ? `${JSON.stringify(data, null, 2)}\n` : toYaml(data);
   }
   const { columns } = session.terminal;
   const [first] = found;
-  if (found.length > 1 || !first) return layOut(overview(look), found, columns);
-  return `${plain(first.policy)}: ${first.verdict}\n${wrap(first.reasons.join(" "), columns)}\n${
-    first.wouldStop.length === 0
-      ? ""
-      : `\nThese would break:\n${layOut(details(look), first.wouldStop, columns)}`
-  }`;
+  if (found.length > 1 || !first) return layOut(overview(look), found.slice(0, limit), columns);
+  const rows = first.wouldStop.slice(0, limit);
+  const table = rows.length === 0 ? "" : `\nThese would be blocked:\n${layOut(details(look), rows, columns)}`;
+  return `${plain(first.policy)}: ${first.verdict}\n${wrap(first.reasons.join(" "), columns)}\n${table}`;
 }
 
 function overview({ nowMs }: Look): Column<Assessment>[] {
-  const lastOf = ({ wouldStop }: Assessment) =>
-    Math.max(0, ...wouldStop.map(({ violation }) => msOf(violation.lastSeen)));
+  const lastOf = ({ wouldStop }: Assessment) => age(nowMs - lastPassed(wouldStop));
   return [
-    { title: "NAMESPACE", cell: ({ namespace }) => plain(namespace ?? ""), minWidth: 9 },
-    { title: "POLICY", cell: ({ policy }) => plain(policy), minWidth: 20 },
+    { title: "NAMESPACE", cell: ({ namespace }) => plain(namespace ?? "(cluster)"), minWidth: 9 },
     { title: "VERDICT", cell: ({ verdict }) => verdict },
-    { title: "WOULD STOP", cell: ({ wouldStop }) => String(wouldStop.length), align: "right" },
-    { title: "LAST", cell: (one) => (one.wouldStop.length === 0 ? "" : age(nowMs - lastOf(one))) },
+    {
+      title: "WOULD STOP",
+      cell: ({ wouldStop, isAtLeast }) => `${wouldStop.length}${isAtLeast ? "+" : ""}`,
+      align: "right",
+    },
+    { title: "LAST", cell: (one) => (one.wouldStop.length === 0 ? "-" : lastOf(one)) },
+    { title: "POLICY", cell: ({ policy }) => plain(policy) },
   ];
 }
 
 function details({ nowMs }: Look): Column<ViolationRef>[] {
   return [
+    { title: "COUNT", cell: ({ violation }) => String(violation.occurrences), align: "right" },
+    { title: "LAST SEEN", cell: ({ violation }) => age(nowMs - toMs(violation.lastSeen)) },
     {
       title: "WORKLOAD",
-      cell: ({ violation: { workload } }) => plain(`${workload.kind}/${workload.name}`),
+      cell: ({ violation: { workload } }) => plain(shortWorkload(workload)),
       minWidth: 14,
     },
-    { title: "VIOLATION", cell: ({ violation }) => plain(deedOf(violation)), minWidth: 16 },
-    { title: "COUNT", cell: ({ violation }) => String(violation.occurrences), align: "right" },
-    { title: "LAST SEEN", cell: ({ violation }) => age(nowMs - msOf(violation.lastSeen)) },
-    { title: "ACCEPTED BY", cell: ({ accepted }) => plain(accepted ?? "") },
+    { title: "ACCEPTED BY", cell: ({ accepted }) => plain(accepted ?? "-"), isOptional: true },
+    { title: "VIOLATION", cell: ({ violation }) => plain(shortTitle(violation)) },
   ];
 }

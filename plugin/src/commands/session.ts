@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What every command works with, and how flags become a place to read reports from.
+// The surroundings of a command, and flags that several commands read alike.
 
 import type { Report } from "../../../src/api/v1alpha1.ts";
 import type { Clock } from "../../../src/lib/clock.ts";
 import { type Colors, colors } from "../render/colors.ts";
 import type { PluginTerminal } from "../render/terminal.ts";
+import { describeHeartbeat, type Heartbeat } from "../reports/heartbeat.ts";
 import { usageError } from "../reports/problem.ts";
 import { type ReportFilterScope, type ReportSource, readAll } from "../reports/report-source.ts";
 import type { Flags } from "./arguments.ts";
@@ -14,14 +15,16 @@ import type { Flags } from "./arguments.ts";
 export interface Session {
   terminal: PluginTerminal;
   clock: Clock;
-  /** Aborts when the user has had enough. */
+  /** Aborts when the user interrupts. */
   signal: AbortSignal;
   source: ReportSource;
   /** The namespace of the kubeconfig's context; undefined for a directory. */
   contextNamespace: string | undefined;
+  /** Name of the current context; undefined for a directory. */
+  context?: string | undefined;
   /** Names of the kubeconfig's contexts. */
   contexts: readonly string[];
-  /** Runs a program to its end, as `git` is needed by two commands; rejects when it can't be started. */
+  /** Runs `git`; rejects when it can't be started. */
   run: RunProgram;
 }
 
@@ -32,39 +35,59 @@ export type RunProgram = (
   options: { cwd?: string; env?: Readonly<Record<string, string>> },
 ) => Promise<{ code: number; stdout: string; stderr: string }>;
 
-/** The reports that -n and -A ask for; a directory is read whole unless told otherwise. */
-export function scopeOf(flags: Flags, session: Pick<Session, "contextNamespace">): ReportFilterScope {
+/** Reads -n and -A; a directory is read whole without them. */
+export function parseScope(flags: Flags, session: Pick<Session, "contextNamespace">): ReportFilterScope {
   if (flags.allNamespaces && flags.namespace !== undefined) {
-    throw usageError("-n and -A can't go together: choose one namespace or all");
+    throw usageError("-n and -A can't go together: choose one namespace or all.");
   }
   if (flags.allNamespaces || (flags.from !== undefined && flags.namespace === undefined)) {
     return { namespace: undefined };
   }
   const namespace = flags.namespace ?? session.contextNamespace ?? "default";
   if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(namespace)) {
-    throw usageError(`-n "${namespace}" is no name of a namespace`);
+    throw usageError(`invalid value "${namespace}" for -n: expected the name of a namespace.`);
   }
   return { namespace };
 }
 
-/** The reports of the call's scope, in one order on every machine. */
-export async function reportsOf(session: Session, flags: Flags): Promise<Report[]> {
-  return await readAll(session.source, scopeOf(flags, session));
+/** Reads the reports of the call's scope, in one order on every machine. */
+export async function readReports(session: Session, flags: Flags): Promise<Report[]> {
+  return await readAll(session.source, parseScope(flags, session));
 }
 
-/** The colours of the session's terminal. */
-export function colorsOf({ terminal }: Session): Colors {
+/** Colors of the session's terminal. */
+export function paintOf({ terminal }: Session): Colors {
   return colors(terminal.hasColor);
 }
 
 /** Reads a whole number of a flag. */
-export function wholeNumber(flag: string, text: string, min: number, max: number): number {
+export function parseWholeNumber(flag: string, text: string, min: number, max: number): number {
   const value = Number(text);
   if (/^\d+$/.test(text) && value >= min && value <= max) return value;
-  throw usageError(`${flag} "${text}" must be a whole number from ${min} to ${max}`);
+  throw usageError(`invalid value "${text}" for ${flag}: expected a whole number from ${min} to ${max}.`);
 }
 
-/** Where the scope is, in words. */
-export function placeOf({ namespace }: ReportFilterScope): string {
+/** Lines on a screen without --limit. */
+const SCREEN_LIMIT = 100;
+
+/** Reads --limit; 0 is all. */
+export function parseLimit(flags: Flags, { terminal }: Pick<Session, "terminal">): number {
+  if (flags.limit === undefined) {
+    const isTable = flags.output === undefined || flags.output === "wide" || flags.output === "text";
+    return terminal.isInteractive && isTable ? SCREEN_LIMIT : Number.POSITIVE_INFINITY;
+  }
+  return parseWholeNumber("--limit", flags.limit, 0, 1_000_000) || Number.POSITIVE_INFINITY;
+}
+
+/** The scope in words. */
+export function describeScope({ namespace }: ReportFilterScope): string {
   return namespace === undefined ? "in any namespace" : `in namespace ${namespace}`;
+}
+
+/** Warns on standard error when the operator may not be running. */
+export async function noteHeartbeat(session: Session): Promise<Heartbeat | undefined> {
+  const beat = await session.source.heartbeat?.(session.clock.nowMs());
+  const doubt = beat && describeHeartbeat(beat);
+  if (doubt !== undefined) session.terminal.err(`note: ${doubt}.\n`);
+  return beat;
 }

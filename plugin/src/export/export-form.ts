@@ -1,20 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Owns the form of an exported report: what is in it, and its bytes.
+// The form of an exported report: its content and its bytes.
 // Invariant: the same state gives the same bytes; what only a store or the writer needs is left out.
 
-import { API_GROUP, WATERMARK_ANNOTATION } from "../../../src/api/names.ts";
+import { WATERMARK_ANNOTATION } from "../../../src/api/names.ts";
 import type { ObjectMeta, Report } from "../../../src/api/v1alpha1.ts";
 import { reportToYaml } from "../../../src/sinks/directory-sink.ts";
-import { compare } from "../reports/report-view.ts";
+import { EXPORT_ANNOTATION, SUMMARY_EXPORT } from "../reports/directory-reports.ts";
+import { compare } from "../reports/order.ts";
 import { inOrder } from "./export-order.ts";
 
-/** Marks a file that leaves out counts and times, so that nobody takes them for zero. */
-export const EXPORT_ANNOTATION = `${API_GROUP}/export`;
-export const SUMMARY_EXPORT = "summary";
-
-/** What others write onto the object, that says nothing of the violations. */
+/** Annotations that say nothing of the violations. */
 const PASSING_ANNOTATIONS = [WATERMARK_ANNOTATION, "kubectl.kubernetes.io/last-applied-configuration"];
 
 /** The bytes of an exported report; with `isSummary` without what changes every minute. */
@@ -23,11 +20,6 @@ export function exportText(report: Report, isSummary: boolean): string {
     ? summaryOf(report)
     : { ...report, metadata: lastingMetadata(report.metadata, {}) };
   return reportToYaml(inOrder(lasting));
-}
-
-/** Whether a file leaves out counts and times. */
-export function isSummaryExport({ metadata }: Report): boolean {
-  return metadata.annotations?.[EXPORT_ANNOTATION] === SUMMARY_EXPORT;
 }
 
 function lastingMetadata(metadata: ObjectMeta, more: Record<string, string>): ObjectMeta {
@@ -44,7 +36,7 @@ function lastingMetadata(metadata: ObjectMeta, more: Record<string, string>): Ob
   };
 }
 
-/** What a decision changes, and not every occurrence. */
+/** Shares of the summary that only a decision changes. */
 function lastingShares({ accepted, open }: Report["summary"]): object {
   return {
     ...(accepted === undefined ? {} : { accepted: { violations: accepted.violations } }),

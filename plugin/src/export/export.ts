@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// `export`: the state as files for Git, and what differs from the files.
+// `export`: the state as files for Git, and the difference to the files.
 
 import { existsSync } from "node:fs";
 import { relative } from "node:path";
@@ -9,51 +9,52 @@ import { createTwoFilesPatch } from "diff";
 import type { Report } from "../../../src/api/v1alpha1.ts";
 import { pathOf } from "../../../src/sinks/directory-sink.ts";
 import type { Flags } from "../commands/arguments.ts";
-import { colorsOf, reportsOf, type Session, scopeOf } from "../commands/session.ts";
+import { paintOf, parseScope, readReports, type Session } from "../commands/session.ts";
 import type { Colors } from "../render/colors.ts";
 import { plain, shellWord } from "../render/escape.ts";
 import { EXIT, type ExitCode, usageError } from "../reports/problem.ts";
+import { formatCount } from "../reports/words.ts";
 import { applyPlan, type Plan, planExport } from "./export-directory.ts";
 import { exportText } from "./export-form.ts";
 
-/** Writes the directory, or tells what differs from it. */
+/** Writes the directory, or prints the difference to it. */
 export async function exportReports(session: Session, flags: Flags): Promise<ExitCode> {
   const { out, check } = flags;
   if ((out === undefined) === (check === undefined)) {
-    throw usageError("say where to: --out DIR writes, --check DIR compares; one of the two");
+    throw usageError("name a directory: --out DIR writes, --check DIR compares; exactly one of the two.");
   }
   const directory = out ?? check ?? "";
-  if (directory === "") throw usageError("the directory is empty text; did a variable have no value?");
+  if (directory === "") throw usageError("the directory is an empty text: check the variable that names it.");
   if (flags.from !== undefined && check === undefined && flags.from === out) {
-    throw usageError("--from and --out are the same directory");
+    throw usageError("--from and --out are the same directory: name another one.");
   }
-  // One that is misspelt would be up to date with a namespace that has no reports.
+  // A misspelt one would be up to date with a namespace without reports.
   if (check !== undefined && !existsSync(check)) {
     throw usageError(
-      `--check ${plain(check)} is not there: write it with \`kubectl violations export --out ${shellWord(check)}\``,
+      `--check ${plain(check)} does not exist: write it with \`kubectl violations export --out ${shellWord(check)}\`.`,
     );
   }
   const plan = await planFor(session, flags, directory);
   const { terminal } = session;
   if (check === undefined) {
     await applyPlan(plan);
-    terminal.out(`${directory}: ${told(plan)}\n`);
-    tellOthers(session, plan);
+    terminal.out(`${directory}: ${describePlan(plan)}.\n`);
+    noteOthers(session, plan);
     return EXIT.ok;
   }
   if (plan.changes.length === 0) {
-    terminal.out(`${directory} is up to date: ${plan.unchanged} reports\n`);
+    terminal.out(`${directory} is up to date: ${formatCount(plan.unchanged, "report")}.\n`);
     return EXIT.ok;
   }
-  terminal.out(diffOf(plan, colorsOf(session)));
-  terminal.err(`${directory} is not up to date: ${told(plan)}; \`export --out\` writes it.\n`);
+  terminal.out(diffOf(plan, paintOf(session)));
+  terminal.err(`${directory} is not up to date: ${describePlan(plan)}; \`export --out\` writes it.\n`);
   return EXIT.no;
 }
 
-/** What the reports of the call's scope would change in a directory. */
+/** Plans the changes that the reports of the call's scope make to a directory. */
 export async function planFor(session: Session, flags: Flags, directory: string): Promise<Plan> {
-  const scope = scopeOf(flags, session);
-  const reports = await reportsOf(session, flags);
+  const scope = parseScope(flags, session);
+  const reports = await readReports(session, flags);
   const texts = new Map(
     reports.map((report) => [fileOf(directory, report), exportText(report, flags.summary === true)]),
   );
@@ -65,17 +66,17 @@ function fileOf(directory: string, { metadata: { name, namespace } }: Report): s
 }
 
 /** `2 new, 1 changed, 0 gone, 20 unchanged`. */
-export function told({ changes, unchanged }: Plan): string {
+export function describePlan({ changes, unchanged }: Plan): string {
   const fresh = changes.filter(({ was }) => was === undefined).length;
   const gone = changes.filter(({ text }) => text === undefined).length;
   return `${fresh} new, ${changes.length - fresh - gone} changed, ${gone} gone, ${unchanged} unchanged`;
 }
 
-function tellOthers({ terminal }: Session, { others }: Plan): void {
+function noteOthers({ terminal }: Session, { others }: Plan): void {
   if (others.length === 0) return;
   const some = others.slice(0, 3).map(plain).join(", ");
   terminal.err(
-    `left alone: ${others.length} that ${others.length === 1 ? "is" : "are"} no report (${some}${others.length > 3 ? ", …" : ""})\n`,
+    `${formatCount(others.length, "other file")} ${others.length === 1 ? "stays" : "stay"} (${some}${others.length > 3 ? ", …" : ""}).\n`,
   );
 }
 

@@ -1,46 +1,109 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// A gate's verdict as JUnit XML, which every CI system shows: one test case per report.
+// The verdict of a gate as JUnit XML: a suite per report, a case per violation; valid against Jenkins' schema.
+// Invariant: a gate that did not pass has a failure or an error.
 
-import { markup } from "../render/escape.ts";
-import { compare, reportPath, type ViolationRef } from "../reports/report-view.ts";
-import { headline, verdict as verdictOf } from "../reports/sentences.ts";
-import type { Verdict } from "./gate-verdict.ts";
+import type { VNode } from "preact";
+import type { Report } from "../../../src/api/v1alpha1.ts";
+import type { Flags } from "../commands/arguments.ts";
+import { parseLimit, type Session } from "../commands/session.ts";
+import { el, renderXml } from "../render/markup.ts";
+import { compare } from "../reports/order.ts";
+import { reportPath, severityLevel, shortTitle, type ViolationRef } from "../reports/report-view.ts";
+import { describeRule, describeViolation } from "../reports/sentences.ts";
+import { sentence } from "../reports/words.ts";
+import { decide, type Verdict } from "./gate-verdict.ts";
 
-/** Returns the document; a report without anything that shuts the gate is a case that passed. */
-export function junit({ reports, shut }: Verdict): string {
-  const failed = new Map<string, ViolationRef[]>();
-  for (const found of shut) {
-    const path = reportPath(found.report);
-    failed.set(path, [...(failed.get(path) ?? []), found]);
-  }
-  const cases = reports
-    .map((report) => ({
-      path: reportPath(report),
-      group: report.metadata.namespace ?? "cluster",
-      name: report.policy.name,
-    }))
-    .sort((a, b) => compare(a.path, b.path))
-    .map(({ path, group, name }) => testCase(group, name, failed.get(path) ?? []));
-  if (cases.length === 0) cases.push(testCase("violations", "no report", []));
-  const counts = `tests="${cases.length}" failures="${failed.size}" errors="0" skipped="0"`;
-  return [
-    '<?xml version="1.0" encoding="UTF-8"?>',
-    `<testsuites name="kubectl violations gate" ${counts}>`,
-    `  <testsuite name="policy violations" ${counts}>`,
-    ...cases,
-    "  </testsuite>",
-    "</testsuites>",
-    "",
-  ].join("\n");
+type Result = "passed" | "skipped" | "failure" | "error";
+
+interface Case {
+  name: string;
+  className: string;
+  result: Result;
+  type?: string;
+  message?: string;
+  text?: string;
 }
 
-function testCase(group: string, name: string, found: readonly ViolationRef[]): string {
-  const head = `    <testcase classname="${markup(group)}" name="${markup(name)}"`;
-  if (found.length === 0) return `${head}/>`;
-  const told = found.map((one) => `${one.violation.id} ${headline(one)} ${verdictOf(one).join(" ")}`);
-  const message = `${found.length} not accepted`;
-  const type = markup(found[0]?.report.summary.severity ?? "");
-  return `${head}>\n      <failure message="${message}" type="${type}">${told.map(markup).join("\n")}</failure>\n    </testcase>`;
+export function renderJunit(verdict: Verdict, session: Session, flags: Flags): string {
+  const suites = verdict.reports
+    .toSorted((a, b) => compare(reportPath(a), reportPath(b)))
+    .map((report) => ({
+      name: reportPath(report),
+      cases: casesOf(report, verdict, parseLimit(flags, session)),
+    }));
+  suites.unshift({ name: "gate", cases: [decisionCase(verdict)] });
+  const all = suites.flatMap(({ cases }) => cases);
+  const document = el(
+    "testsuites",
+    {
+      name: "kubectl violations gate",
+      tests: all.length,
+      failures: count(all, "failure"),
+      errors: count(all, "error"),
+    },
+    ...suites.map(({ name, cases }) =>
+      el(
+        "testsuite",
+        {
+          name,
+          tests: cases.length,
+          failures: count(cases, "failure"),
+          errors: count(cases, "error"),
+          skipped: count(cases, "skipped"),
+        },
+        ...cases.map(renderCase),
+      ),
+    ),
+  );
+  return renderXml(document);
+}
+
+function count(cases: readonly Case[], result: Result): number {
+  return cases.filter((one) => one.result === result).length;
+}
+
+function decisionCase(verdict: Verdict): Case {
+  const base = { name: `Looked at ${verdict.lookedAt}`, className: "gate" };
+  if (decide(verdict) !== "UNKNOWN") return { ...base, result: "passed" };
+  return { ...base, result: "error", type: "unknown", message: sentence(verdict.unknown.join("; ")) };
+}
+
+function casesOf(report: Report, verdict: Verdict, limit: number): Case[] {
+  const className = reportPath(report).replace("/", ".");
+  const own = (found: readonly ViolationRef[]) => found.filter((one) => one.report === report);
+  const caseOf = (found: ViolationRef, result: Result, message: string): Case => ({
+    name: `${shortTitle(found.violation)} (${found.violation.id})`,
+    className,
+    result,
+    type: severityLevel(found),
+    message,
+    text: [describeViolation(found), ...describeRule(found)].join(" "),
+  });
+  const hidden = verdict.unlisted.find((one) => one.report === report);
+  const cases = [
+    ...own(verdict.failed)
+      .slice(0, limit)
+      .map((found) => caseOf(found, "failure", describeViolation(found))),
+    ...own(verdict.accepted).map((found) => caseOf(found, "skipped", `Accepted by ${found.accepted}.`)),
+    ...own(verdict.known).map((found) => caseOf(found, "skipped", "Known from the baseline.")),
+    ...(hidden
+      ? [
+          {
+            name: "violations that the report can't list",
+            className,
+            result: "failure" as const,
+            type: "unlisted",
+            message: `At least ${hidden.violations} open violations are not listed.`,
+          },
+        ]
+      : []),
+  ];
+  return cases.length > 0 ? cases : [{ name: "no open violation", className, result: "passed" }];
+}
+
+function renderCase({ name, className, result, type, message, text }: Case): VNode {
+  const inner = result === "passed" ? [] : [el(result, { type, message }, text)];
+  return el("testcase", { name, classname: className }, ...inner);
 }

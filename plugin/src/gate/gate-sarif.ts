@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// A gate's verdict as SARIF 2.1.0, for code scanning: a rule per policy, a result per violation.
+// The verdict of a gate as SARIF 2.1.0, for code scanning: a rule per namespace and policy, a result per violation.
 
-import { API_GROUP } from "../../../src/api/names.ts";
-import type { SeverityLevel } from "../../../src/api/v1alpha1.ts";
+import { isAbsolute } from "node:path";
+import type { Log, ReportingDescriptor, Result, Suppression } from "sarif";
+import type { Report, SeverityLevel } from "../../../src/api/v1alpha1.ts";
+import { VERSION } from "../../../src/app/version.ts";
 import { pathOf } from "../../../src/sinks/directory-sink.ts";
-import { plain } from "../render/escape.ts";
-import type { ViolationRef } from "../reports/report-view.ts";
-import { headline, verdict as verdictOf } from "../reports/sentences.ts";
-import type { Verdict } from "./gate-verdict.ts";
+import type { Flags } from "../commands/arguments.ts";
+import { parseLimit, type Session } from "../commands/session.ts";
+import { codeSpan, plain } from "../render/escape.ts";
+import { adviceFor } from "../reports/advice.ts";
+import { reportPath, ruleFacts, severityLevel, type ViolationRef } from "../reports/report-view.ts";
+import { describeRule, describeViolation } from "../reports/sentences.ts";
+import { sentence } from "../reports/words.ts";
+import { decide, type Verdict } from "./gate-verdict.ts";
 
 const LEVELS: Readonly<Record<SeverityLevel, "error" | "warning" | "note">> = {
   critical: "error",
@@ -20,60 +26,129 @@ const LEVELS: Readonly<Record<SeverityLevel, "error" | "warning" | "note">> = {
   info: "note",
 };
 
-/** Returns the document; what an acceptance or the baseline covers is a suppressed result. */
-export function sarif({ shut, accepted, known }: Verdict): string {
-  const all = [
-    ...shut.map((found) => result(found, [])),
-    ...accepted.map((found) =>
-      result(found, [{ kind: "external", justification: `accepted: ${plain(found.accepted ?? "")}` }]),
-    ),
-    ...known.map((found) => result(found, [{ kind: "external", justification: "in the baseline" }])),
+/** GitHub reads it as CVSS: above 9 critical, from 7 high, from 4 medium, else low. */
+const SECURITY_SEVERITY: Readonly<Record<SeverityLevel, string>> = {
+  critical: "9.5",
+  high: "8.0",
+  medium: "5.5",
+  low: "3.0",
+  unknown: "2.0",
+  info: "0.5",
+};
+
+/** GitHub refuses more. */
+const MAX_TAGS = 20;
+const DEFAULT_DIRECTORY = "violations";
+
+/** Renders the document; what an acceptance or the baseline covers is a suppressed result. */
+export function renderSarif(verdict: Verdict, session: Session, flags: Flags): string {
+  const { failed, unlisted, accepted, known, unknown } = verdict;
+  const directory = exportDirectory(flags);
+  const decision = decide(verdict);
+  const shown = failed.slice(0, parseLimit(flags, session));
+  const results: Result[] = [
+    ...shown.map((found) => toResult(found, directory)),
+    ...unlisted.map(({ report, violations }) => ({
+      ruleId: ruleId(report),
+      level: LEVELS[report.summary.severity],
+      message: {
+        text: `At least ${violations} open violations are not listed: the report has no room for them.`,
+      },
+      locations: [toLocation(report, directory)],
+      partialFingerprints: { primaryLocationLineHash: "unlisted:1" },
+    })),
+    ...accepted.map((found) => toResult(found, directory, `Accepted by ${plain(found.accepted ?? "")}.`)),
+    ...known.map((found) => toResult(found, directory, "Known from the baseline.")),
   ];
-  const rules = new Map([...shut, ...accepted, ...known].map((found) => [ruleId(found), rule(found)]));
-  const document = {
+  const rules = new Map<string, ReportingDescriptor>();
+  for (const { report } of unlisted) rules.set(ruleId(report), toRule(report, undefined));
+  for (const found of [...known, ...accepted, ...failed])
+    rules.set(ruleId(found.report), toRule(found.report, found));
+  const log: Log = {
     $schema: "https://json.schemastore.org/sarif-2.1.0.json",
     version: "2.1.0",
     runs: [
       {
-        tool: { driver: { name: "kubectl-violations", rules: [...rules.values()] } },
+        tool: {
+          driver: {
+            name: "kubectl-violations",
+            organization: "policy-violation-operator",
+            version: VERSION,
+            semanticVersion: VERSION,
+            rules: [...rules.values()],
+          },
+        },
         columnKind: "utf16CodeUnits",
-        results: all,
+        invocations: [
+          {
+            executionSuccessful: decision !== "UNKNOWN",
+            toolExecutionNotifications: unknown.map((why) => ({
+              level: "error",
+              message: { text: sentence(plain(why)) },
+            })),
+          },
+        ],
+        results,
+        properties: { decision, lookedAt: plain(verdict.lookedAt) },
       },
     ],
   };
-  return `${JSON.stringify(document, null, 2)}\n`;
+  return `${JSON.stringify(log, null, 2)}\n`;
 }
 
-function ruleId({ report }: ViolationRef): string {
-  return plain(report.policy.name);
+/** The directory of the export, from the root of the repository. */
+function exportDirectory({ exportDir, baseline }: Flags): string {
+  if (exportDir !== undefined) return exportDir;
+  return baseline === undefined || isAbsolute(baseline) ? DEFAULT_DIRECTORY : baseline;
 }
 
-function rule({ report }: ViolationRef): unknown {
+function ruleId(report: Report): string {
+  return plain(reportPath(report));
+}
+
+function toRule(report: Report, found: ViolationRef | undefined): ReportingDescriptor {
   const { policy, summary } = report;
+  const facts = found && ruleFacts(found);
+  const message = plain(facts?.message ?? policy.message ?? "");
+  const tags = [...new Set([...(policy.tags ?? []), ...(facts?.tags ?? [])])].map((tag) => plain(tag));
+  const advice = found === undefined ? [] : adviceFor(found).sentences;
+  const about = `${policy.kind} ${policy.name} in ${report.metadata.namespace ?? "the cluster"}.`;
   return {
-    id: plain(policy.name),
-    shortDescription: { text: plain(`${policy.kind} ${policy.name}`) },
-    ...(policy.message ? { fullDescription: { text: plain(policy.message) } } : {}),
-    defaultConfiguration: { level: LEVELS[summary.severity] ?? "warning" },
-    ...(policy.tags ? { properties: { tags: policy.tags.map((tag) => plain(tag)) } } : {}),
+    id: ruleId(report),
+    name: plain(policy.name),
+    shortDescription: { text: plain(about) },
+    fullDescription: { text: message === "" ? plain(about) : sentence(message) },
+    help: {
+      text: [plain(about), sentence(message), ...advice.map((line) => plain(line))]
+        .filter(Boolean)
+        .join("\n"),
+      markdown: [
+        `${codeSpan(policy.kind)} ${codeSpan(policy.name)}.`,
+        message === "" ? "" : codeSpan(message),
+        ...advice.map((line) => codeSpan(line)),
+      ]
+        .filter(Boolean)
+        .join("\n\n"),
+    },
+    defaultConfiguration: { level: LEVELS[summary.severity] },
+    properties: {
+      "security-severity": SECURITY_SEVERITY[summary.severity],
+      tags: ["security", ...tags].slice(0, MAX_TAGS),
+    },
   };
 }
 
-/** Code scanning wants a file: the one that `export` keeps the report in. */
-function result(found: ViolationRef, suppressions: unknown[]): unknown {
+function toResult(found: ViolationRef, directory: string, justification?: string): Result {
   const { report, violation } = found;
-  const { name, namespace } = report.metadata;
-  const uri = pathOf(".", namespace === undefined ? { name } : { namespace, name });
+  const suppressions: Suppression[] =
+    justification === undefined ? [] : [{ kind: "external", status: "accepted", justification }];
   return {
-    ruleId: ruleId(found),
-    level: LEVELS[report.summary.severity] ?? "warning",
-    message: { text: [headline(found), ...verdictOf(found)].join(" ") },
+    ruleId: ruleId(report),
+    level: LEVELS[severityLevel(found)],
+    message: { text: [describeViolation(found), ...describeRule(found)].join(" ") },
     locations: [
       {
-        physicalLocation: {
-          artifactLocation: { uri: uri.split("/").map(encodeURIComponent).join("/") },
-          region: { startLine: 1 },
-        },
+        ...toLocation(report, directory),
         logicalLocations: [
           {
             kind: "resource",
@@ -82,8 +157,20 @@ function result(found: ViolationRef, suppressions: unknown[]): unknown {
         ],
       },
     ],
-    partialFingerprints: { [`${API_GROUP}/violation`]: plain(`${namespace ?? ""}/${name}/${violation.id}`) },
-    occurrenceCount: violation.occurrences,
-    ...(suppressions.length > 0 ? { suppressions } : {}),
+    // Every result of a report is on the same line: without this hash GitHub takes them for one.
+    partialFingerprints: { primaryLocationLineHash: `${plain(violation.id)}:1` },
+    occurrenceCount: Math.max(1, violation.occurrences),
+    suppressions,
+    properties: { severity: severityLevel(found), outcome: violation.outcome },
   };
+}
+
+/** The file that `export` keeps the report in. */
+function toLocation(
+  { metadata: { name, namespace } }: Report,
+  directory: string,
+): NonNullable<Result["locations"]>[number] {
+  const path = pathOf(directory, namespace === undefined ? { name } : { namespace, name });
+  const uri = path.split("/").map(encodeURIComponent).join("/");
+  return { physicalLocation: { artifactLocation: { uri }, region: { startLine: 1 } } };
 }

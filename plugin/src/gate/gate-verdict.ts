@@ -1,19 +1,119 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// The result of a gate, for every output format.
+// The verdict of a gate, for every output form.
+// Invariant: pure; PASSED only when every report was seen whole, as far as the filter reaches.
 
 import type { Report } from "../../../src/api/v1alpha1.ts";
-import type { ViolationRef } from "../reports/report-view.ts";
+import { type Filter, OUTCOMES, unlisted } from "../reports/filter.ts";
+import { compareWorst, listViolations, reportPath, type ViolationRef } from "../reports/report-view.ts";
+import { describeCut } from "../reports/totals.ts";
 
-/** What a gate found. */
+export type Decision = "PASSED" | "FAILED" | "UNKNOWN";
+
+/** Open violations of a report that its list has no room for: at least so many. */
+export interface Unlisted {
+  report: Report;
+  violations: number;
+}
+
 export interface Verdict {
-  /** Everything that was looked at. */
+  /** Every report of the scope. */
   reports: readonly Report[];
-  /** What shuts the gate, worst first. */
-  shut: ViolationRef[];
-  /** What would have, but for an acceptance. */
+  /** Open violations, worst first. */
+  failed: ViolationRef[];
+  /** Reports with open violations that are not listed, where that is certain. */
+  unlisted: Unlisted[];
+  /** Violations that an acceptance covers. */
   accepted: ViolationRef[];
-  /** What would have, but for the directory. */
+  /** Violations that the baseline has. */
   known: ViolationRef[];
+  /** Reasons why the gate can't pass, as clauses. */
+  unknown: string[];
+  /** Description of what was looked at, as a clause. */
+  lookedAt: string;
+}
+
+/** Identity of a violation across reports. */
+export function keyOf({ report, violation }: ViolationRef): string {
+  return `${reportPath(report)}\u0000${violation.id}`;
+}
+
+/** A directory of known violations. */
+export interface Baseline {
+  has(found: ViolationRef): boolean;
+  /** Known violations of a report; undefined where the baseline's own list is cut. */
+  countOf(report: Report): number | undefined;
+}
+
+/** Makes a baseline of exported reports. */
+export function createBaseline(known: readonly Report[]): Baseline {
+  const reports = new Map(known.map((report) => [reportPath(report), report]));
+  const keys = new Set(listViolations(known).map(keyOf));
+  return {
+    has: (found) => keys.has(keyOf(found)),
+    countOf(report) {
+      const same = reports.get(reportPath(report));
+      if (same === undefined) return 0;
+      return same.omitted === undefined ? same.violations.length : undefined;
+    },
+  };
+}
+
+export function decide({ failed, unlisted: hidden, unknown }: Verdict): Decision {
+  if (failed.length > 0 || hidden.length > 0) return "FAILED";
+  return unknown.length > 0 ? "UNKNOWN" : "PASSED";
+}
+
+/** Sorts what the filter selects into open, accepted and known violations, and finds what can't be seen. */
+export function judge(
+  reports: readonly Report[],
+  filter: Filter,
+  baseline: Baseline | undefined,
+  lookedAt: string,
+): Verdict {
+  const verdict: Verdict = {
+    reports,
+    failed: [],
+    unlisted: [],
+    accepted: [],
+    known: [],
+    unknown: [],
+    lookedAt,
+  };
+  for (const found of listViolations(reports).filter(filter.matches).sort(compareWorst)) {
+    if (found.accepted !== undefined) verdict.accepted.push(found);
+    else if (baseline?.has(found)) verdict.known.push(found);
+    else verdict.failed.push(found);
+  }
+  const cut = reports.filter(filter.mayHide);
+  verdict.unlisted = cut.flatMap((report) => {
+    const violations = countUnlistedOpen(report, filter, baseline);
+    return violations > 0 ? [{ report, violations }] : [];
+  });
+  const uncertain = cut.filter((report) => !verdict.unlisted.some((one) => one.report === report));
+  if (uncertain.length > 0) verdict.unknown.push(`${describeCut(uncertain)}, and may be open`);
+  return verdict;
+}
+
+/**
+ * Counts the open violations that are certainly not listed. Omitted violations are open; that one of them has the
+ * outcome is certain where the totals exceed the list by more than what left it for its age.
+ */
+function countUnlistedOpen(report: Report, filter: Filter, baseline: Baseline | undefined): number {
+  const omitted = report.omitted?.violations ?? 0;
+  // Occurrences of a listed violation may be among the omitted ones.
+  if (omitted === 0 || !filter.isByOutcome || report.violations.some(({ lowerBound }) => lowerBound))
+    return 0;
+  const expired = report.expired?.occurrences ?? 0;
+  const asked = filter.outcomes.reduce((sum, outcome) => sum + unlisted(report, outcome), 0);
+  if (asked <= expired) return 0;
+  const others = OUTCOMES.filter((outcome) => !filter.outcomes.includes(outcome));
+  const isEvery = others.every((outcome) => unlisted(report, outcome) === 0);
+  const atLeast = isEvery ? omitted : 1;
+  if (baseline === undefined) return atLeast;
+  const known = baseline.countOf(report);
+  if (known === undefined) return 0;
+  const listed = listViolations([report]).filter((found) => baseline.has(found)).length;
+  return Math.max(0, atLeast - (known - listed));
 }

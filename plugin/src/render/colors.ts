@@ -1,58 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Colours for a terminal, and only for one.
+// Colors for a terminal, from its own palette, so that its theme decides.
 
+import { styleText } from "node:util";
 import type { Outcome, SeverityLevel } from "../../../src/api/v1alpha1.ts";
 
 export interface Colors {
   severity(level: SeverityLevel, text: string): string;
   outcome(outcome: Outcome, text: string): string;
-  dim(text: string): string;
   bold(text: string): string;
+  dim(text: string): string;
   added(text: string): string;
   removed(text: string): string;
 }
 
-const RESET = "\u001b[0m";
+type Style = Parameters<typeof styleText>[0];
 
-function paint(code: string): (text: string) => string {
-  return (text) => (text === "" ? text : `\u001b[${code}m${text}${RESET}`);
-}
+const BY_SEVERITY: Readonly<Record<SeverityLevel, Style>> = {
+  critical: ["bold", "red"],
+  high: "red",
+  medium: "yellow",
+  low: "cyan",
+  info: [],
+  unknown: [],
+};
 
-const same = (text: string) => text;
+const BY_OUTCOME: Readonly<Record<Outcome, Style>> = {
+  Allowed: "red",
+  Unknown: "yellow",
+  Prevented: "green",
+};
 
-/** Colours that are taken from the terminal's own palette, so that its theme decides; none when `isOn` is false. */
+/** Returns colors, or none when `isOn` is false. */
 export function colors(isOn: boolean): Colors {
-  if (!isOn) {
-    return {
-      severity: (_, text) => text,
-      outcome: (_, text) => text,
-      dim: same,
-      bold: same,
-      added: same,
-      removed: same,
-    };
-  }
-  const bySeverity: Record<SeverityLevel, (text: string) => string> = {
-    critical: paint("1;31"),
-    high: paint("31"),
-    medium: paint("33"),
-    low: paint("36"),
-    info: same,
-    unknown: same,
-  };
-  const byOutcome: Record<Outcome, (text: string) => string> = {
-    Allowed: paint("31"),
-    Unknown: paint("33"),
-    Prevented: paint("32"),
-  };
+  // The terminal decided already: styleText would look at this process's own streams.
+  const paint = (style: Style, text: string) =>
+    isOn && text !== "" ? styleText(style, text, { validateStream: false }) : text;
   return {
-    severity: (level, text) => bySeverity[level]?.(text) ?? text,
-    outcome: (outcome, text) => byOutcome[outcome]?.(text) ?? text,
-    dim: paint("2"),
-    bold: paint("1"),
-    added: paint("32"),
-    removed: paint("31"),
+    severity: (level, text) => paint(BY_SEVERITY[level], text),
+    outcome: (outcome, text) => paint(BY_OUTCOME[outcome], text),
+    bold: (text) => paint("bold", text),
+    dim: (text) => paint("dim", text),
+    added: (text) => paint("green", text),
+    removed: (text) => paint("red", text),
   };
 }

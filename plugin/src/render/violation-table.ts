@@ -4,84 +4,141 @@
 // The columns of a violation, and its row as data: the same in every command.
 
 import { age } from "../../../src/lib/age.ts";
-import { deedOf, isLowerBound, namespaceOf, type ViolationRef } from "../reports/report-view.ts";
-import { msOf } from "../reports/when.ts";
+import { paintOf, type Session } from "../commands/session.ts";
+import { subjectKind } from "../reports/policy-rule.ts";
+import {
+  isLowerBound,
+  ruleFacts,
+  severityLevel,
+  shortTitle,
+  type ViolationRef,
+  violationNamespace,
+} from "../reports/report-view.ts";
+import { toMs } from "../reports/when.ts";
 import type { Colors } from "./colors.ts";
-import type { Column } from "./columns.ts";
+import { type Column, layOut } from "./columns.ts";
 import { plain } from "./escape.ts";
 
-interface TableForm {
-  all: boolean;
-  isWide: boolean;
-  nowMs: number;
-  paint: Colors;
+export interface TableForm {
+  /** True for a table of several namespaces. */
+  isAll: boolean;
+  isWide?: boolean;
+  hasHeaders?: boolean;
 }
 
-/** The columns of the table; what was not known is empty. */
-export function columnsFor({ all, isWide, nowMs, paint }: TableForm): Column<ViolationRef>[] {
-  const ago = (time: string) => age(nowMs - msOf(time));
+/** Prints a table for the session's terminal; -o wide is never cut. */
+export function renderTable(rows: readonly ViolationRef[], session: Session, form: TableForm): string {
+  const { isWide = false, hasHeaders = true } = form;
+  const columns = violationColumns(form, session.clock.nowMs(), paintOf(session));
+  const table = layOut(columns, rows, isWide ? undefined : session.terminal.columns);
+  return hasHeaders ? table : table.slice(table.indexOf("\n") + 1);
+}
+
+/** Kinds as kubectl abbreviates them. */
+const SHORT_KINDS: Readonly<Record<string, string>> = {
+  CronJob: "cj",
+  DaemonSet: "ds",
+  Deployment: "deploy",
+  Node: "node",
+  Pod: "pod",
+  ReplicaSet: "rs",
+  ReplicationController: "rc",
+  StatefulSet: "sts",
+};
+
+/** `deploy/web`. */
+export function shortWorkload({ kind, name }: ViolationRef["violation"]["workload"]): string {
+  return `${SHORT_KINDS[kind] ?? kind.toLowerCase()}/${name}`;
+}
+
+/** Namespace for a cell: a host has none, and says so. */
+function namespaceCell(found: ViolationRef): string {
+  return violationNamespace(found) || (subjectKind(found) === "host" ? "(host)" : "(none)");
+}
+
+function violationColumns(
+  { isAll, isWide = false }: TableForm,
+  nowMs: number,
+  paint: Colors,
+): Column<ViolationRef>[] {
+  const ago = (time: string) => age(nowMs - toMs(time));
   const columns: (Column<ViolationRef> | false)[] = [
-    all && {
-      title: "NAMESPACE",
-      narrowTitle: "NS",
-      cell: (f) => plain(namespaceOf(f)),
-      minWidth: 10,
-      narrowMinWidth: 6,
-    },
+    isAll && { title: "NAMESPACE", cell: (found) => plain(namespaceCell(found)), minWidth: 12 },
     {
       title: "SEVERITY",
-      cell: ({ report }) => plain(report.summary.severity),
-      style: (text, { report }) => paint.severity(report.summary.severity, text),
+      cell: (found) => severityLevel(found),
+      style: (text, found) => paint.severity(severityLevel(found), text),
     },
     {
       title: "OUTCOME",
-      cell: ({ violation }) => plain(violation.outcome),
+      cell: ({ violation }) => violation.outcome,
       style: (text, { violation }) => paint.outcome(violation.outcome, text),
     },
-    {
-      title: "WORKLOAD",
-      cell: ({ violation: { workload } }) => plain(`${workload.kind}/${workload.name}`),
-      minWidth: 18,
-      narrowMinWidth: 12,
-    },
-    isWide && { title: "CONTAINER", cell: ({ violation }) => plain(violation.container ?? "") },
-    {
-      title: "VIOLATION",
-      cell: ({ violation }) => plain(deedOf(violation)),
-      minWidth: 22,
-      narrowMinWidth: 12,
-    },
-    { title: "POLICY", cell: ({ report }) => plain(report.policy.name), minWidth: 18, isOptional: true },
-    isWide && { title: "ACTION", cell: ({ violation }) => plain(violation.action ?? "") },
     {
       title: "COUNT",
       cell: (f) => `${f.violation.occurrences}${isLowerBound(f) ? "+" : ""}`,
       align: "right",
     },
-    isWide && { title: "PODS", cell: ({ violation }) => String(violation.pods?.length ?? 0), align: "right" },
-    isWide && { title: "FIRST SEEN", cell: ({ violation }) => ago(violation.firstSeen) },
-    { title: "LAST SEEN", narrowTitle: "SEEN", cell: ({ violation }) => ago(violation.lastSeen) },
-    isWide && { title: "ACCEPTED BY", cell: ({ accepted }) => plain(accepted ?? "") },
+    isWide && { title: "FIRST", cell: ({ violation }) => ago(violation.firstSeen) },
+    { title: "SEEN", cell: ({ violation }) => ago(violation.lastSeen) },
     {
-      title: "ID",
-      cell: ({ violation }) => plain(violation.id),
-      style: (text) => paint.dim(text),
-      minWidth: 8,
-      isPrefix: true,
+      title: "WORKLOAD",
+      cell: ({ violation: { workload } }) => plain(shortWorkload(workload)),
+      minWidth: 18,
     },
+    isWide && { title: "CONTAINER", cell: ({ violation }) => plain(violation.container ?? "-") },
+    isWide && { title: "PODS", cell: ({ violation }) => String(violation.pods?.length ?? 0), align: "right" },
+    { title: "POLICY", cell: ({ report }) => plain(report.policy.name), minWidth: 16, isOptional: !isWide },
+    isWide && { title: "ACTION", cell: ({ violation }) => plain(violation.action ?? "-") },
+    isWide && { title: "ACCEPTED BY", cell: ({ accepted }) => plain(accepted ?? "-") },
+    isWide && { title: "ID", cell: ({ violation }) => plain(violation.id) },
+    { title: "VIOLATION", cell: ({ violation }) => plain(shortTitle(violation)) },
   ];
   return columns.filter((column) => column !== false);
 }
 
-/** A row of the table in full, for programs: what the report holds, and where it was found. */
-export function rowOf({ report, violation, accepted }: ViolationRef): Record<string, unknown> {
+/** A violation in full, for programs, with the report that lists it. */
+export function toRow(found: ViolationRef): Record<string, unknown> {
+  const { report, violation, accepted } = found;
   const { name, namespace } = report.metadata;
+  const { message, tags } = ruleFacts(found);
   return {
     report: { kind: report.kind, ...(namespace === undefined ? {} : { namespace }), name },
     policy: report.policy,
-    severity: report.summary.severity,
     ...violation,
+    severity: severityLevel(found),
+    ...(message === undefined ? {} : { message }),
+    tags,
     ...(accepted === undefined ? {} : { accepted }),
-    lowerBound: isLowerBound({ report, violation, accepted }),
+    lowerBound: isLowerBound(found),
+  };
+}
+
+/** The same, flat: a column of CSV per field. */
+export function toFlatRow(found: ViolationRef): Record<string, string | number> {
+  const { report, violation, accepted } = found;
+  const { message, tags } = ruleFacts(found);
+  const { workload } = violation;
+  return {
+    id: violation.id,
+    namespace: violationNamespace(found),
+    report: report.metadata.name,
+    policy: report.policy.name,
+    severity: severityLevel(found),
+    outcome: violation.outcome,
+    action: violation.action ?? "",
+    operation: violation.operation,
+    verb: violation.verb ?? "",
+    workload: `${workload.kind}/${workload.name}`,
+    container: violation.container ?? "",
+    source: violation.source ?? "",
+    resource: violation.resource ?? "",
+    occurrences: violation.occurrences,
+    lowerBound: String(isLowerBound(found)),
+    firstSeen: violation.firstSeen,
+    lastSeen: violation.lastSeen,
+    acceptedBy: accepted ?? "",
+    tags: tags.join(" "),
+    message: message ?? "",
   };
 }

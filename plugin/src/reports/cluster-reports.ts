@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Owns reading reports from a cluster with a person's own rights, and what to tell them when that fails.
-// Invariant: reads only; a list is whole or it is an error.
+// Reads reports from a cluster with the user's own rights, and explains what the API server refuses.
+// Invariant: a list is whole or it is an error; nothing is written but an AcceptedViolation that was asked for.
 
 import {
   API_GROUP,
@@ -10,34 +10,36 @@ import {
   API_VERSION,
   CLUSTER_REPORT_KIND,
   CLUSTER_REPORT_PLURAL,
-  MANAGED_BY_LABEL,
   PRODUCT,
   REPORT_KIND,
   REPORT_PLURAL,
 } from "../../../src/api/names.ts";
 import type { Report } from "../../../src/api/v1alpha1.ts";
 import { ApiError } from "../../../src/kube/api-error.ts";
-import type { ApiRequester } from "../../../src/kube/client.ts";
+import { type ApiRequester, MERGE_PATCH } from "../../../src/kube/client.ts";
 import { listItems } from "../../../src/kube/list.ts";
-import { shellWord } from "../render/escape.ts";
-import { type Heartbeat, heartbeatOf, type LeaseObject } from "./heartbeat.ts";
-import { EXIT, PluginError } from "./problem.ts";
-import type { ReportSource } from "./report-source.ts";
+import { plain, shellWord } from "../render/escape.ts";
+import { type Heartbeat, type LeaseObject, readHeartbeat } from "./heartbeat.ts";
+import { EXIT, PluginError, usageError } from "./problem.ts";
+import { checkReport } from "./report-schema.ts";
+import type { Acceptance, ReportSource } from "./report-source.ts";
 
 export interface ClusterReportsOptions {
   client: ApiRequester;
   signal: AbortSignal;
   /** Reports per page; default 500, halved while a page is larger than the client accepts. */
   pageSize?: number;
+  /** Lease of the operator; default `kubearmor/policy-violation-operator`. */
+  operatorLease?: { namespace: string; name: string };
 }
 
-const BASE = `/apis/${API_GROUP}/${API_VERSION}`;
-const LEASES = "/apis/coordination.k8s.io/v1";
-/** Where the operator is installed, unless somebody chose another namespace. */
-const USUAL_NAMESPACE = "kubearmor";
+/** The Lease that the chart's defaults give. */
+export const OPERATOR_LEASE = { namespace: "kubearmor", name: PRODUCT };
 
+const ACCEPTANCE_PLURAL = "acceptedviolations";
+const BASE = `/apis/${API_GROUP}/${API_VERSION}`;
 const METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
-/** Nobody waits longer than that for a Tab. */
+/** A Tab may not take longer. */
 const COMPLETION_TIMEOUT_MS = 2000;
 
 interface Page {
@@ -50,7 +52,7 @@ export function clusterReports(options: ClusterReportsOptions): ReportSource {
 
   async function* listKind(plural: string, namespace: string | undefined): AsyncIterable<Report> {
     const path = `${BASE}/${namespace === undefined ? "" : `namespaces/${encodeURIComponent(namespace)}/`}${plural}`;
-    // The same names again and again: an answer shrinks to a tenth and less when compressed.
+    // Compression shrinks an answer to a tenth or less.
     const request = { path, pageSize: options.pageSize ?? 500, mayCompress: true, signal };
     let isEmpty = true;
     try {
@@ -64,7 +66,7 @@ export function clusterReports(options: ClusterReportsOptions): ReportSource {
     if (isEmpty && namespace !== undefined) await checkNamespace(namespace);
   }
 
-  /** An empty answer may be a misspelt namespace: nothing else tells. Who may not look, is believed. */
+  /** Tells an empty namespace from a misspelt one, as far as the user may get namespaces. */
   async function checkNamespace(namespace: string): Promise<void> {
     try {
       await client.request({
@@ -77,7 +79,7 @@ export function clusterReports(options: ClusterReportsOptions): ReportSource {
       if (error.code !== "NotFound") return;
       throw new PluginError(
         EXIT.failed,
-        `there is no namespace "${namespace}"; see \`kubectl get namespaces\`, or use -A for all`,
+        `there is no namespace "${namespace}"; see \`kubectl get namespaces\`, or use -A for all.`,
         error,
       );
     }
@@ -97,11 +99,48 @@ export function clusterReports(options: ClusterReportsOptions): ReportSource {
       return (page?.items ?? []).map((item) => (item as Report).metadata.name);
     },
     heartbeat: (nowMs) => heartbeat(options, nowMs),
+    async acceptances({ namespace }) {
+      const place = namespace === undefined ? "" : `namespaces/${encodeURIComponent(namespace)}/`;
+      const path = `${BASE}/${place}${ACCEPTANCE_PLURAL}`;
+      const found: Acceptance[] = [];
+      try {
+        for await (const item of listItems(client, { path, pageSize: 500, signal }))
+          found.push(item as Acceptance);
+      } catch (error) {
+        throw toProblem(error, ACCEPTANCE_PLURAL, namespace);
+      }
+      return found;
+    },
+    async apply(acceptance) {
+      const { metadata, spec } = acceptance as Acceptance;
+      const path = `${BASE}/namespaces/${encodeURIComponent(metadata.namespace)}/${ACCEPTANCE_PLURAL}`;
+      try {
+        await client.request({ method: "POST", path, body: acceptance, signal });
+        return "created";
+      } catch (error) {
+        if (!(error instanceof ApiError) || error.code !== "AlreadyExists") {
+          throw toProblem(error, ACCEPTANCE_PLURAL, metadata.namespace, "create");
+        }
+      }
+      const own = `${path}/${encodeURIComponent(metadata.name)}`;
+      try {
+        await client.request({
+          method: "PATCH",
+          path: own,
+          body: { spec },
+          contentType: MERGE_PATCH,
+          signal,
+        });
+        return "replaced";
+      } catch (error) {
+        throw toProblem(error, ACCEPTANCE_PLURAL, metadata.namespace, "patch");
+      }
+    },
     async *list({ namespace }) {
-      // Asked for at once: one round trip less.
+      // Requested at once: one round trip less.
       const ofHosts =
         namespace === undefined ? Array.fromAsync(listKind(CLUSTER_REPORT_PLURAL, undefined)) : undefined;
-      // What is wrong with it is told below, unless the other list says it first.
+      // Awaited below, unless the other list fails first.
       ofHosts?.catch(() => undefined);
       yield* listKind(REPORT_PLURAL, namespace);
       if (ofHosts) yield* await ofHosts;
@@ -121,62 +160,77 @@ export function clusterReports(options: ClusterReportsOptions): ReportSource {
   };
 }
 
-/** Many may look only into some namespaces: the usual one is tried, too. */
-async function heartbeat({ client, signal }: ClusterReportsOptions, nowMs: number): Promise<Heartbeat> {
-  let why = "";
-  for (const place of ["", `/namespaces/${USUAL_NAMESPACE}`]) {
-    try {
-      const page = await client.request<Page>({
-        method: "GET",
-        path: `${LEASES}${place}/leases`,
-        query: { labelSelector: `${MANAGED_BY_LABEL}=${PRODUCT}`, limit: 100 },
-        signal,
-      });
-      return heartbeatOf((page?.items ?? []) as LeaseObject[], nowMs);
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      why = error.code === "Forbidden" ? "you may not list its Lease (coordination.k8s.io)" : error.message;
-    }
+/** Reads the one Lease by its name: any account may do that, and a Lease of another namespace proves nothing. */
+async function heartbeat(
+  { client, signal, operatorLease = OPERATOR_LEASE }: ClusterReportsOptions,
+  nowMs: number,
+): Promise<Heartbeat> {
+  const { namespace, name } = operatorLease;
+  const place = `namespaces/${encodeURIComponent(namespace)}/leases/${encodeURIComponent(name)}`;
+  try {
+    const lease = await client.request<LeaseObject>({
+      method: "GET",
+      path: `/apis/coordination.k8s.io/v1/${place}`,
+      signal,
+    });
+    return readHeartbeat(lease, operatorLease, nowMs);
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    const elsewhere = "name it with --operator-lease NAMESPACE/NAME where it is another one";
+    const whys: Partial<Record<string, string>> = {
+      Forbidden: `you may not get its Lease ${namespace}/${name} (coordination.k8s.io); ${elsewhere}`,
+      NotFound: `there is no Lease ${namespace}/${name}; ${elsewhere}`,
+    };
+    return { state: "unknown", why: whys[error.code] ?? error.message };
   }
-  return { state: "unknown", why };
 }
 
-/** Checks what the commands rely on; the CRD's schema has checked the rest. */
+/** Throws for a report of another form: the CRD may be of another version. */
 function asReport(item: unknown, kind: Report["kind"]): Report {
-  const { metadata, policy, summary, violations, coverage } = (item ?? {}) as Partial<Report>;
-  const name = metadata?.name;
-  if (name === undefined || !policy || !summary || !coverage || !Array.isArray(violations)) {
-    throw new PluginError(
-      EXIT.failed,
-      `the ${kind} "${name ?? ""}" is not of the expected form; is this plugin older than the operator?`,
-    );
-  }
-  return { ...(item as Report), apiVersion: API_GROUP_VERSION, kind };
+  const report = checkReport({ ...(item as object), apiVersion: API_GROUP_VERSION, kind });
+  if (typeof report !== "string") return report;
+  const { metadata } = (item ?? {}) as Partial<Report>;
+  throw new PluginError(
+    EXIT.failed,
+    `the ${kind} "${plain(String(metadata?.name ?? ""))}" is not of the expected form (${report}): ` +
+      "is this plugin older than the operator?",
+  );
 }
 
-function toProblem(error: unknown, plural: string, namespace: string | undefined): unknown {
+function toProblem(error: unknown, plural: string, namespace: string | undefined, verb = "list"): unknown {
   if (!(error instanceof ApiError)) return error;
-  return new PluginError(EXIT.failed, `${explain(error, plural, namespace)}`, error);
+  return new PluginError(EXIT.failed, explain(error, plural, namespace, verb), error);
 }
 
-function explain(error: ApiError, plural: string, namespace: string | undefined): string {
+function explain(error: ApiError, plural: string, namespace: string | undefined, verb: string): string {
   const place = namespace === undefined ? "in the whole cluster" : `in namespace ${namespace}`;
   const flags = namespace === undefined ? "-A" : `-n ${shellWord(namespace)}`;
   switch (error.code) {
     case "NotServed":
       return (
         `this cluster has no ${plural}.${API_GROUP}: the operator's CRDs are not installed, or the context is another ` +
-        `cluster's (\`kubectl config current-context\`); install the chart, or \`kubectl apply -f crds/\``
+        `cluster's (\`kubectl config current-context\`). Install the chart, or run \`kubectl apply -f crds/\`.`
       );
     case "Forbidden":
       return (
-        `you may not list ${plural} ${place}: check with \`kubectl auth can-i list ${plural}.${API_GROUP} ${flags}\`; ` +
-        `whoever has the ClusterRole "view" may` +
-        (namespace === undefined ? "; with rights in one namespace use -n NAMESPACE" : "")
+        `you may not ${verb} ${plural} ${place}: check with \`kubectl auth can-i ${verb} ${plural}.${API_GROUP} ${flags}\`` +
+        (verb === "list" ? '. The ClusterRole "view" has the right' : "") +
+        (namespace === undefined ? "; with rights in one namespace use -n NAMESPACE." : ".")
       );
     case "Unauthorized":
-      return `the cluster does not accept your credentials: log in again, or choose another --context (${error.message})`;
+      return `the cluster does not accept your credentials: log in again, or choose another --context (${error.message}).`;
     default:
       return error.message;
   }
+}
+
+/** Reads --operator-lease. */
+export function parseLease(text: string | undefined): { namespace: string; name: string } {
+  if (text === undefined) return OPERATOR_LEASE;
+  const [, namespace, name] = /^([a-z0-9-]+)\/([a-z0-9.-]+)$/.exec(text) ?? [];
+  if (namespace && name) return { namespace, name };
+  throw usageError(
+    `invalid value "${plain(text)}" for --operator-lease: expected NAMESPACE/NAME, such as ` +
+      `${OPERATOR_LEASE.namespace}/${OPERATOR_LEASE.name}.`,
+  );
 }

@@ -1,18 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Which violations a call is about.
+// Flags that choose violations. A report whose list is cut may hide one that was asked for: `mayHide` says of which
+// reports that can't be excluded.
 
 import picomatch from "picomatch";
-import type { Outcome, SeverityLevel } from "../../../src/api/v1alpha1.ts";
+import type { Outcome, Report, SeverityLevel } from "../../../src/api/v1alpha1.ts";
+import { HISTORY_KEY, historySince } from "./history.ts";
 import { usageError } from "./problem.ts";
-import { compare, SEVERITIES, severityRank, type ViolationRef } from "./report-view.ts";
-import { msOf, parseSince } from "./when.ts";
+import { ruleFacts, SEVERITIES, severityLevel, severityRank, type ViolationRef } from "./report-view.ts";
+import { parseSince, toMs } from "./when.ts";
 
 /** The flags as they were given. */
 export interface FilterFlags {
   policy?: string;
   workload?: string;
+  pod?: string;
+  node?: string;
+  container?: string;
+  tag?: string;
+  selector?: string;
   severity?: string;
   outcome?: string;
   since?: string;
@@ -21,86 +28,212 @@ export interface FilterFlags {
 }
 
 export interface Filter {
-  /** Whether a violation is asked for, but for being accepted. */
+  /** True for a violation that was asked for, accepted or not. */
   matches: (found: ViolationRef) => boolean;
-  /** Whether accepted violations are asked for, too. */
+  /** True for a report in which a violation that was asked for may be missing from the list. */
+  mayHide: (report: Report) => boolean;
+  /** True for a report that may hold violations that were asked for. */
+  matchesReport: (report: Report) => boolean;
+  /** True when accepted violations were asked for, too. */
   withAccepted: boolean;
+  /** True when every violation was asked for, so that the totals of the summaries are those of the answer. */
+  isWhole: boolean;
+  /** Outcomes that were asked for. */
+  outcomes: readonly Outcome[];
+  /** True when nothing narrows what is inside a report but its outcome. */
+  isByOutcome: boolean;
+  /** The time from which violations were asked for: by their first occurrence with `isNew`, else by their last. */
+  fromMs: number | undefined;
+  isNew: boolean;
 }
 
-const OUTCOMES: readonly Outcome[] = ["Allowed", "Prevented", "Unknown"];
-/** `--new` without `--since` means first seen in so much time. */
-const NEW_SINCE = "24h";
+export const OUTCOMES: readonly Outcome[] = ["Allowed", "Unknown", "Prevented"];
+/** `--new` without `--since`. */
+export const NEW_SINCE = "24h";
+
+type Test = (found: ViolationRef) => boolean;
 
 /** Reads the flags; throws a PluginError that names the flag, the value and what would be right. */
 export function parseFilter(flags: FilterFlags, nowMs: number): Filter {
-  const tests: ((found: ViolationRef) => boolean)[] = [];
-  const { policy, workload, severity, outcome, since } = flags;
-  if (policy !== undefined) {
-    const isPolicy = glob("--policy", policy);
-    tests.push(({ report }) => isPolicy(report.policy.name) || isPolicy(report.metadata.name));
+  const reportTests: ((report: Report) => boolean)[] = [];
+  const tests: Test[] = [];
+  if (flags.policy !== undefined) {
+    const isPolicy = glob("--policy", flags.policy);
+    reportTests.push(({ policy, metadata }) => isPolicy(policy.name) || isPolicy(metadata.name));
   }
+  tests.push(...parseSubjects(flags));
+  if (flags.severity !== undefined) {
+    const least = severityRank(parseSeverity(flags.severity));
+    // The summary has the highest severity of the report.
+    reportTests.push(({ summary }) => severityRank(summary.severity) >= least);
+    tests.push((found) => severityRank(severityLevel(found)) >= least);
+  }
+  const outcomes = parseOutcomes(flags.outcome);
+  const isNew = flags.new === true;
+  const sinceText = flags.since ?? (isNew ? NEW_SINCE : undefined);
+  const fromMs = sinceText === undefined ? undefined : parseSince(sinceText, nowMs, "--since");
+  if (fromMs !== undefined) {
+    reportTests.push(({ summary }) => toMs(summary.lastSeen) >= fromMs);
+    tests.push(({ violation }) => toMs(isNew ? violation.firstSeen : violation.lastSeen) >= fromMs);
+  }
+  const matchesReport = (report: Report) => reportTests.every((test) => test(report));
+  const isByOutcome = tests.length === 0;
+  const isWhole = isByOutcome && flags.policy === undefined && outcomes.length === OUTCOMES.length;
+  return {
+    matches: (found) =>
+      matchesReport(found.report) &&
+      outcomes.includes(found.violation.outcome) &&
+      tests.every((test) => test(found)),
+    matchesReport,
+    mayHide: (report) =>
+      report.omitted !== undefined &&
+      matchesReport(report) &&
+      outcomes.some((outcome) => unlisted(report, outcome) > 0) &&
+      !(fromMs !== undefined && wasQuietSince(report, outcomes, fromMs)),
+    withAccepted: flags.accepted === true,
+    isWhole,
+    outcomes,
+    isByOutcome,
+    fromMs,
+    isNew,
+  };
+}
+
+/** Occurrences of an outcome that are in the totals and of no listed violation; some may have left for their age. */
+export function unlisted(report: Report, outcome: Outcome): number {
+  const listed = report.violations.reduce(
+    (sum, violation) => sum + (violation.outcome === outcome ? violation.occurrences : 0),
+    0,
+  );
+  return Math.max(0, report.summary[HISTORY_KEY[outcome]] - listed);
+}
+
+/** True when the history proves that no violation of these outcomes occurred in the time from `fromMs`. */
+function wasQuietSince(report: Report, outcomes: readonly Outcome[], fromMs: number): boolean {
+  const entries = historySince(report, fromMs);
+  return entries?.every((entry) => outcomes.every((outcome) => !entry[HISTORY_KEY[outcome]])) ?? false;
+}
+
+function parseSubjects(flags: FilterFlags): Test[] {
+  const tests: Test[] = [];
+  const { workload, pod, node, container, tag, selector } = flags;
   if (workload !== undefined) {
     const isWorkload = glob("--workload", workload);
     tests.push(({ violation: { workload: w } }) => isWorkload(w.name) || isWorkload(`${w.kind}/${w.name}`));
   }
-  if (severity !== undefined) {
-    const least = severityRank(parseSeverity(severity));
-    tests.push(({ report }) => severityRank(report.summary.severity) >= least);
+  if (pod !== undefined) {
+    const isPod = glob("--pod", pod);
+    tests.push(
+      ({ violation: { pods = [], latest } }) =>
+        pods.some(({ name }) => isPod(name)) || (latest?.pod !== undefined && isPod(latest.pod)),
+    );
   }
-  if (outcome !== undefined) {
-    const wanted = OUTCOMES.find((one) => one.toLowerCase() === outcome.toLowerCase());
-    if (!wanted) throw usageError(`--outcome "${outcome}" is none: it must be allowed, prevented or unknown`);
-    tests.push(({ violation }) => violation.outcome === wanted);
+  if (node !== undefined) {
+    const isNode = glob("--node", node);
+    tests.push(({ violation }) => nodesOf(violation).some(isNode));
   }
-  const sinceText = since ?? (flags.new ? NEW_SINCE : undefined);
-  if (sinceText !== undefined) {
-    const fromMs = parseSince(sinceText, nowMs, "--since");
-    tests.push(({ violation }) => msOf(flags.new ? violation.firstSeen : violation.lastSeen) >= fromMs);
+  if (container !== undefined) {
+    const isContainer = glob("--container", container);
+    tests.push(({ violation }) => violation.container !== undefined && isContainer(violation.container));
   }
-  return { matches: (found) => tests.every((test) => test(found)), withAccepted: flags.accepted === true };
+  if (tag !== undefined) {
+    const isTag = glob("--tag", tag);
+    tests.push((found) => ruleFacts(found).tags.some(isTag));
+  }
+  if (selector !== undefined) {
+    const selects = parseSelector(selector);
+    tests.push(({ violation }) => selects(podLabels(violation)));
+  }
+  return tests;
 }
 
-/** Reads a level; throws a PluginError for what is none. */
+/** Names of the nodes that a violation names. */
+export function nodesOf({ pods = [], latest, node, workload }: ViolationRef["violation"]): string[] {
+  const own = workload.kind === "Node" ? [workload.name] : [];
+  const all = [...own, ...pods.flatMap((pod) => pod.node ?? []), latest?.node ?? [], node ?? []].flat();
+  return [...new Set(all)];
+}
+
+/** Labels of the pod of the newest alert. */
+export function podLabels({ latest }: ViolationRef["violation"]): Map<string, string> {
+  const pairs = (latest?.labels ?? "").split(/[,\s]+/).flatMap((label): [string, string][] => {
+    const [, key, value] = /^([A-Za-z0-9./_-]+)=([A-Za-z0-9._-]*)$/.exec(label) ?? [];
+    return key === undefined ? [] : [[key, value ?? ""]];
+  });
+  return new Map(pairs);
+}
+
+/** Reads `app=web,tier!=db,team,!old` as kubectl's -l does, without sets. */
+function parseSelector(text: string): (labels: ReadonlyMap<string, string>) => boolean {
+  const tests = text.split(",").map((part) => {
+    const [, not, key, operator, value] =
+      /^\s*(!?)([A-Za-z0-9./_-]+)\s*(?:(==?|!=)\s*([A-Za-z0-9._-]*))?\s*$/.exec(part) ?? [];
+    if (key === undefined || (not === "!" && operator !== undefined)) {
+      throw usageError(
+        `invalid value "${text}" for -l: give labels of pods, such as app=web,tier!=db,team,!old.`,
+      );
+    }
+    return (labels: ReadonlyMap<string, string>) => {
+      if (operator === undefined) return labels.has(key) !== (not === "!");
+      return (labels.get(key) === value) === (operator !== "!=");
+    };
+  });
+  return (labels) => tests.every((test) => test(labels));
+}
+
+function parseOutcomes(text: string | undefined): readonly Outcome[] {
+  if (text === undefined || text.toLowerCase() === "any") return OUTCOMES;
+  return text.split(",").map((word) => {
+    const outcome = OUTCOMES.find((one) => one.toLowerCase() === word.trim().toLowerCase());
+    if (outcome) return outcome;
+    throw usageError(
+      `invalid value "${word}" for --outcome: expected allowed, prevented, unknown (or several, with commas) or any.`,
+    );
+  });
+}
+
+/** Reads a level; throws a PluginError for another word. */
 export function parseSeverity(text: string): SeverityLevel {
   const level = SEVERITIES.find((one) => one === text.toLowerCase());
   if (level) return level;
-  const known = SEVERITIES.toReversed().join(", ");
-  throw usageError(`--severity "${text}" is none: it must be one of ${known}`);
+  throw usageError(
+    `invalid value "${text}" for --severity: expected one of ${SEVERITIES.toReversed().join(", ")}.`,
+  );
 }
 
-/** A name with `*`, `?`, `[…]` and `{a,b}`, in any case, where `*` stands for `/` as well. Throws for an open bracket. */
+/** A name with `*`, `?`, `[…]` and `{a,b}`, in any case; `*` also stands for `/`. Throws for an open bracket. */
 function glob(flag: string, pattern: string): (text: string) => boolean {
   try {
     if (pattern === "") throw new Error("it is empty");
-    const options = {
+    return picomatch(pattern, {
       strictBrackets: true,
       bash: true,
       dot: true,
       nocase: true,
       nonegate: true,
       noextglob: true,
-    };
-    return picomatch(pattern, options);
+    });
   } catch (error) {
     throw usageError(
-      `${flag} "${pattern}" is no pattern (${error instanceof Error ? error.message : String(error)}): ` +
-        `give a name, with * for any text and ? for any character`,
+      `invalid value "${pattern}" for ${flag} (${error instanceof Error ? error.message : String(error)}): ` +
+        "give a name, with * for any text and ? for any character.",
     );
   }
 }
 
-/** What the filter lets through, and how many accepted ones it held back. */
-export function select(
-  all: readonly ViolationRef[],
-  filter: Filter,
-): { found: ViolationRef[]; hidden: number } {
-  const matching = all.filter(filter.matches);
-  if (filter.withAccepted) return { found: matching, hidden: 0 };
-  const found = matching.filter(({ accepted }) => accepted === undefined);
-  return { found, hidden: matching.length - found.length };
+/** What a filter selects of some reports, and what it can't see. */
+export interface Selection {
+  /** Listed violations that match, the worst order not applied. */
+  found: ViolationRef[];
+  /** Accepted violations that match and were left out. */
+  hidden: number;
+  /** Reports in which more violations may match than are listed. */
+  cut: Report[];
 }
 
-/** The acceptances that cover any of these, by name. */
-export function acceptancesOf(all: readonly ViolationRef[]): string[] {
-  return [...new Set(all.flatMap(({ accepted }) => accepted ?? []))].sort(compare);
+/** Applies a filter to the violations of these reports. */
+export function select(reports: readonly Report[], all: readonly ViolationRef[], filter: Filter): Selection {
+  const matching = all.filter(filter.matches);
+  const found = filter.withAccepted ? matching : matching.filter(({ accepted }) => accepted === undefined);
+  return { found, hidden: matching.length - found.length, cut: reports.filter(filter.mayHide) };
 }

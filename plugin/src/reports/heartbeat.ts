@@ -1,49 +1,68 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Whether anybody counts at all: from the operator's Lease, which its leader renews every few seconds.
-// Invariant: a sign of life that can't be looked for is unknown, and never taken for one that is missing.
+// Tells from the operator's Lease, which its leader renews every few seconds, if the operator is running.
+// Invariant: only a Lease that is held, in time and of the operator's own name and namespace is a sign of life.
 
 import { age } from "../../../src/lib/age.ts";
 import { plain } from "../render/escape.ts";
 
-/** What the operator's Leases tell. */
+/** State of the operator. */
 export type Heartbeat =
-  | { state: "alive" }
+  | { state: "alive"; holder: string }
   | { state: "silent"; lease: string; forMs: number }
   | { state: "unknown"; why: string };
 
-/** What is read of a Lease; it may be of any form. */
+/** Fields of a Lease; they may have any type. */
 export interface LeaseObject {
-  metadata?: { namespace?: string; name?: string };
-  spec?: { renewTime?: string; leaseDurationSeconds?: number };
+  metadata?: { namespace?: unknown; name?: unknown };
+  spec?: { renewTime?: unknown; leaseDurationSeconds?: unknown; holderIdentity?: unknown };
 }
 
-/** Two machines' clocks may differ, and a leader may be in the middle of changing. */
-const PATIENCE_MS = 60_000;
+/** Two machines' clocks may differ, and a takeover takes a while. */
+const TOLERANCE_MS = 60_000;
+/** The operator's is 15 s. A Lease that lasts for days proves nothing. */
+const MAX_DURATION_S = 600;
 
-/** Reads the newest of the Leases; silent is one that was due more than a minute ago, by this machine's clock. */
-export function heartbeatOf(leases: readonly LeaseObject[], nowMs: number): Heartbeat {
-  const beats = leases.flatMap(({ metadata, spec }) => {
-    const renewedMs = Date.parse(spec?.renewTime ?? "");
-    const lease = `${metadata?.namespace}/${metadata?.name}`;
-    const dueMs = renewedMs + (spec?.leaseDurationSeconds ?? 0) * 1000;
-    return Number.isNaN(renewedMs) ? [] : [{ lease, renewedMs, dueMs }];
-  });
-  const newest = beats.sort((a, b) => b.dueMs - a.dueMs)[0];
-  if (!newest) return { state: "unknown", why: "there is no Lease of it" };
-  const { lease, renewedMs, dueMs } = newest;
-  return nowMs - dueMs > PATIENCE_MS
-    ? { state: "silent", lease, forMs: nowMs - renewedMs }
-    : { state: "alive" };
+/** Reads the Lease `namespace/name`; silent is one that was due more than a minute ago, by this machine's clock. */
+export function readHeartbeat(
+  lease: LeaseObject | undefined,
+  expected: { namespace: string; name: string },
+  nowMs: number,
+): Heartbeat {
+  const path = `${expected.namespace}/${expected.name}`;
+  const { metadata, spec } = lease ?? {};
+  if (metadata?.namespace !== expected.namespace || metadata.name !== expected.name) {
+    return { state: "unknown", why: `the answer is not the Lease ${path}` };
+  }
+  const { renewTime, leaseDurationSeconds, holderIdentity } = spec ?? {};
+  const renewedMs = typeof renewTime === "string" ? Date.parse(renewTime) : Number.NaN;
+  if (Number.isNaN(renewedMs)) return { state: "unknown", why: `the Lease ${path} has no time of renewal` };
+  if (
+    typeof leaseDurationSeconds !== "number" ||
+    !(leaseDurationSeconds > 0 && leaseDurationSeconds <= MAX_DURATION_S)
+  ) {
+    return { state: "unknown", why: `the Lease ${path} does not last from 1 to ${MAX_DURATION_S} seconds` };
+  }
+  if (renewedMs - nowMs > TOLERANCE_MS) {
+    return {
+      state: "unknown",
+      why: `the Lease ${path} was renewed in the future (in ${age(renewedMs - nowMs)}): check the clock of this machine`,
+    };
+  }
+  const isHeld = typeof holderIdentity === "string" && holderIdentity !== "";
+  if (!isHeld || nowMs - renewedMs > leaseDurationSeconds * 1000 + TOLERANCE_MS) {
+    return { state: "silent", lease: path, forMs: Math.max(0, nowMs - renewedMs) };
+  }
+  return { state: "alive", holder: holderIdentity };
 }
 
-/** One sentence on an operator that may not be running; undefined where it is. */
-export function tellHeartbeat(beat: Heartbeat): string | undefined {
+/** Returns a sentence on an operator that may not be running, without its stop; undefined for one that is. */
+export function describeHeartbeat(beat: Heartbeat): string | undefined {
   if (beat.state === "alive") return undefined;
-  if (beat.state === "unknown") return `whether the operator is running is not known: ${plain(beat.why)}`;
+  if (beat.state === "unknown") return `it is unknown if the operator is running: ${plain(beat.why)}`;
   return (
-    `the operator has not renewed its Lease ${plain(beat.lease)} for ${age(beat.forMs)}: nobody is counting, ` +
+    `the operator has not renewed its Lease ${plain(beat.lease)} for ${age(beat.forMs)}: it is not running, ` +
     "and the reports are as old as that"
   );
 }

@@ -1,81 +1,152 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// When it happened, as far as the reports tell: they keep the first and the last time of a violation, and how often.
-// Invariant: pure; what can't be placed is counted as such, never spread or guessed.
+// Occurrences over time: from the history of the reports where the filter allows it, else from the first and the last
+// time of each violation.
+// Invariant: pure; an occurrence whose time is unknown is counted as such, never spread or guessed.
 
-import type { Outcome } from "../../../src/api/v1alpha1.ts";
+import type { Outcome, Report } from "../../../src/api/v1alpha1.ts";
+import { type Filter, OUTCOMES, type Selection } from "./filter.ts";
+import { HISTORY_KEY, historySince, type Span } from "./history.ts";
 import type { ViolationRef } from "./report-view.ts";
-import { msOf } from "./when.ts";
+import { describeCut } from "./totals.ts";
+import { toMs } from "./when.ts";
+import { formatCount, sentence } from "./words.ts";
 
-export interface Bucket {
+/** A part of the time. */
+export interface Part {
   fromMs: number;
   toMs: number;
-  /** Occurrences that are known to lie here: at least so many. */
-  known: Record<Outcome, number>;
-  /** Violations that were first seen here. */
-  fresh: number;
+  /** Occurrences that are known to lie here. */
+  counts: Record<Outcome, number>;
 }
 
 export interface Timeline {
-  buckets: Bucket[];
-  /** Occurrences between the first and the last time of their violation, of which nothing more is known. */
-  unplaced: number;
+  buckets: Part[];
+  /** What the parts do not show, in sentences. */
+  notes: string[];
 }
 
-/** Divides the time from `fromMs` to `toMs` into `count` parts of equal length and places what can be placed. */
-export function timelineOf(
-  found: readonly ViolationRef[],
-  fromMs: number,
-  toMs: number,
-  count: number,
-): Timeline {
-  const step = Math.max(1, (toMs - fromMs) / count);
-  const buckets = Array.from({ length: count }, (_, i): Bucket => {
-    const known = { Allowed: 0, Prevented: 0, Unknown: 0 };
-    return { fromMs: fromMs + i * step, toMs: fromMs + (i + 1) * step, known, fresh: 0 };
+export interface TimelineForm {
+  /** Number of parts where there is no history. */
+  parts: number;
+  fromMs?: number;
+  toMs?: number;
+}
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+
+/** Builds the timeline; undefined when there is nothing to show. */
+export function buildTimeline(
+  reports: readonly Report[],
+  selection: Selection,
+  filter: Filter,
+  form: TimelineForm,
+): Timeline | undefined {
+  return fromHistory(reports, filter, form) ?? fromTimes(selection, form);
+}
+
+function emptyPart(fromMs: number, toMs: number): Part {
+  return { fromMs, toMs, counts: { Allowed: 0, Prevented: 0, Unknown: 0 } };
+}
+
+/** By hour up to 48 hours, else by day; undefined where a report has no history that reaches back. */
+function fromHistory(reports: readonly Report[], filter: Filter, form: TimelineForm): Timeline | undefined {
+  const asked = reports.filter(filter.matchesReport);
+  if (!filter.isByOutcome || asked.length === 0) return undefined;
+  if (asked.some(({ summary }) => summary.history === undefined)) return undefined;
+  const firstMs = Math.min(...asked.map(({ summary }) => toMs(summary.firstSeen)));
+  const lastMs = Math.max(...asked.map(({ summary }) => toMs(summary.lastSeen)));
+  const toMsEnd = form.toMs ?? lastMs;
+  const wantedMs = form.fromMs ?? firstMs;
+  const isByHour = toMsEnd - wantedMs < 47 * HOUR_MS;
+  const step = isByHour ? HOUR_MS : DAY_MS;
+  const maxParts = isByHour ? 48 : 31;
+  const endMs = (Math.floor(toMsEnd / step) + 1) * step;
+  const startMs = Math.max(Math.floor(wantedMs / step) * step, endMs - maxParts * step);
+  const buckets: Part[] = [];
+  for (let at = startMs; at < endMs; at += step) buckets.push(emptyPart(at, at + step));
+  let isLess = false;
+  for (const report of asked) {
+    const spans = isByHour ? historySince(report, startMs) : daysOf(report);
+    if (spans === undefined || report.summary.history?.lowerBound || report.coverage.lowerBound)
+      isLess = true;
+    for (const span of spans ?? []) place(buckets, span, filter);
+  }
+  const shown = buckets.reduce((sum, bucket) => sum + totalOf(bucket), 0);
+  const all = asked.reduce((sum, { summary }) => {
+    return sum + filter.outcomes.reduce((n, outcome) => n + summary[HISTORY_KEY[outcome]], 0);
+  }, 0);
+  const notes = [isLess ? "The numbers are lower bounds." : "", "Accepted violations are included."];
+  if (all > shown) notes.unshift(`${formatCount(all - shown, "occurrence")} lie outside of this time.`);
+  return { buckets, notes: notes.filter((note) => note !== "") };
+}
+
+function daysOf({ summary }: Report): Span[] {
+  return (summary.history?.daily ?? []).map(({ start, ...counts }) => {
+    return { ...counts, startMs: toMs(start), endMs: toMs(start) + DAY_MS };
   });
+}
+
+function place(buckets: readonly Part[], span: Span, { outcomes }: Filter): void {
+  const bucket = buckets.find(({ fromMs, toMs: end }) => span.startMs >= fromMs && span.startMs < end);
+  if (!bucket) return;
+  for (const outcome of outcomes) bucket.counts[outcome] += span[HISTORY_KEY[outcome]] ?? 0;
+}
+
+/** From the first and the last time of each violation; an occurrence between them has no known time. */
+function fromTimes({ found, cut }: Selection, form: TimelineForm): Timeline | undefined {
+  const span = form.fromMs === undefined ? spanOf(found) : { fromMs: form.fromMs, toMs: form.toMs ?? 0 };
+  if (span === undefined || found.length === 0) return undefined;
+  const { fromMs, toMs: endMs } = span;
+  const step = Math.max(1, (endMs - fromMs) / form.parts);
+  const buckets = Array.from({ length: form.parts }, (_, i) =>
+    emptyPart(fromMs + i * step, fromMs + (i + 1) * step),
+  );
   // The end belongs to the last part.
   const at = (ms: number) =>
-    ms < fromMs || ms > toMs ? -1 : Math.min(count - 1, Math.floor((ms - fromMs) / step));
+    ms < fromMs || ms > endMs ? -1 : Math.min(form.parts - 1, Math.floor((ms - fromMs) / step));
   let unplaced = 0;
   for (const { violation } of found) {
     const { outcome, occurrences } = violation;
-    const first = at(msOf(violation.firstSeen));
-    const last = at(msOf(violation.lastSeen));
-    const fresh = buckets[first];
-    if (fresh) fresh.fresh += 1;
+    const first = at(toMs(violation.firstSeen));
+    const last = at(toMs(violation.lastSeen));
+    const add = (i: number, n: number) => {
+      const bucket = buckets[i];
+      if (bucket) bucket.counts[outcome] += n;
+    };
     if (first === last && first >= 0) {
-      add(buckets[first], outcome, occurrences);
+      add(first, occurrences);
       continue;
     }
-    // One at each end is certain, for they are in different parts (or one of them is outside).
+    // One at each end is certain, as they are in different parts, or one of them is outside.
     const ends = occurrences > 1 ? [first, last] : [last];
-    for (const end of ends) add(buckets[end], outcome, 1);
+    for (const end of ends) add(end, 1);
     unplaced += Math.max(0, occurrences - ends.length);
   }
-  return { buckets, unplaced };
-}
-
-function add(bucket: Bucket | undefined, outcome: Outcome, occurrences: number): void {
-  if (bucket) bucket.known[outcome] = (bucket.known[outcome] ?? 0) + occurrences;
-}
-
-/** All outcomes of a bucket together. */
-export function totalOf({ known }: Bucket): number {
-  return known.Allowed + known.Prevented + known.Unknown;
-}
-
-/** The time from the first to the last that any of these was seen; undefined when there are none. */
-export function spanOf(found: readonly ViolationRef[]): { fromMs: number; toMs: number } | undefined {
-  const times = found
-    .flatMap(({ violation }) => [msOf(violation.firstSeen), msOf(violation.lastSeen)])
-    .filter((ms) => ms > 0);
-  if (times.length === 0) return undefined;
-  const ends = { fromMs: Number.POSITIVE_INFINITY, toMs: 0 };
-  for (const ms of times) {
-    ends.fromMs = Math.min(ends.fromMs, ms);
-    ends.toMs = Math.max(ends.toMs, ms);
+  const notes: string[] = [];
+  if (unplaced > 0) {
+    notes.push(
+      `The numbers are lower bounds: the times of ${formatCount(unplaced, "more occurrence")} are unknown, between the ` +
+        "first and the last time of their violation. A part without a bar need not have been quiet.",
+    );
   }
-  return ends;
+  if (cut.length > 0) notes.push(sentence(describeCut(cut)));
+  return { buckets, notes: notes.length > 0 ? notes : ["Every occurrence is shown."] };
+}
+
+/** All outcomes of a part together. */
+export function totalOf({ counts }: Part): number {
+  return OUTCOMES.reduce((sum, outcome) => sum + counts[outcome], 0);
+}
+
+function spanOf(found: readonly ViolationRef[]): { fromMs: number; toMs: number } | undefined {
+  if (found.length === 0) return undefined;
+  let [fromMs, lastMs] = [Number.POSITIVE_INFINITY, 0];
+  for (const { violation } of found) {
+    fromMs = Math.min(fromMs, toMs(violation.firstSeen));
+    lastMs = Math.max(lastMs, toMs(violation.lastSeen));
+  }
+  return { fromMs, toMs: lastMs };
 }

@@ -1,31 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// PORT: where a command gets its reports: a cluster, or a directory that `export` or `replay` wrote.
+// PORT: the source of reports: a cluster, or a directory that `export` or `replay` wrote.
 
+import type { AcceptanceSpec, AcceptanceStatus } from "../../../src/api/acceptance.ts";
 import type { Report } from "../../../src/api/v1alpha1.ts";
 import type { Heartbeat } from "./heartbeat.ts";
 
-/** Which reports a call is about. */
+/** The reports that a call is about. */
 export interface ReportFilterScope {
-  /** Undefined: every namespace, and the reports that belong to none (hosts). */
+  /** Undefined: every namespace, and the reports without one (hosts). */
   namespace: string | undefined;
 }
 
-export interface ReportSource {
-  /** Gives every report of the scope, in no particular order; throws a PluginError when that can't be had in full. */
-  list(scope: ReportFilterScope): AsyncIterable<Report>;
-  /** One report by its name; undefined when it is not there. */
-  read(namespace: string | undefined, name: string): Promise<Report | undefined>;
-  /** Names of namespaces, for completion. */
-  namespaces(): Promise<string[]>;
-  /** Whether the operator that writes them is running; undefined where nothing is to be told of that. */
-  heartbeat?(nowMs: number): Promise<Heartbeat>;
-  /** Where the reports come from, for a message. */
-  where: string;
+/** An AcceptedViolation. */
+export interface Acceptance {
+  metadata: { name: string; namespace: string };
+  spec: AcceptanceSpec;
+  status?: AcceptanceStatus;
 }
 
-/** All reports of a scope, in one order on every machine. */
+export interface ReportSource {
+  /** Yields every report of the scope, in no particular order; throws a PluginError when one is missing. */
+  list(scope: ReportFilterScope): AsyncIterable<Report>;
+  /** Returns one report by its name; undefined when it does not exist. */
+  read(namespace: string | undefined, name: string): Promise<Report | undefined>;
+  /** Returns the names of namespaces, for completion. */
+  namespaces(): Promise<string[]>;
+  /** State of the operator that writes the reports; undefined for files, which no operator updates. */
+  heartbeat?(nowMs: number): Promise<Heartbeat>;
+  /** Lists the AcceptedViolations of the scope; undefined for files, which hold none. */
+  acceptances?(scope: ReportFilterScope): Promise<Acceptance[]>;
+  /** Creates an AcceptedViolation, or replaces the spec of the one with its name. */
+  apply?(acceptance: object): Promise<"created" | "replaced">;
+  /** Place of the reports, for a message. */
+  where: string;
+  /** True for files: they show the state of the time when they were written. */
+  isSnapshot?: boolean;
+}
+
+/** Reads all reports of a scope, in one order on every machine. */
 export async function readAll(source: ReportSource, scope: ReportFilterScope): Promise<Report[]> {
   const reports: Report[] = [];
   for await (const report of source.list(scope)) reports.push(report);

@@ -1,129 +1,142 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What the plugin looks at: one violation together with the report that it is in, and fields that newer operators add.
-// Invariant: read only; a field that is not there, or of another form, is as if it were not there.
+// One violation together with its report, and fields that reports of other versions may lack.
+// Invariant: read only; a field that is absent is unknown, never zero.
 
 import type { Outcome, Report, SeverityLevel, Violation } from "../../../src/api/v1alpha1.ts";
+import { compare } from "./order.ts";
 
-/** A violation and where it was found. */
+/** A violation and the report that lists it. */
 export interface ViolationRef {
   report: Report;
   violation: Violation;
-  /** The name of the acceptance that covers it. */
+  /** Name of the acceptance that covers it. */
   accepted: string | undefined;
 }
 
-/** Worst last. What nobody gave a severity is not known to be harmless, so it stands above `info`. */
+/** Worst last. A violation without a severity is not known to be harmless, so it ranks above `info`. */
 export const SEVERITIES: readonly SeverityLevel[] = ["info", "unknown", "low", "medium", "high", "critical"];
 
-/** How bad a level is; higher is worse. */
+/** Rank of a level; higher is worse. */
 export function severityRank(level: SeverityLevel): number {
   return SEVERITIES.indexOf(level);
 }
 
+/** Lowest severity of each level, as the operator's defaults have them. */
+const DEFAULT_LEVELS: readonly (readonly [least: number, level: SeverityLevel])[] = [
+  [9, "critical"],
+  [7, "high"],
+  [5, "medium"],
+  [3, "low"],
+  [1, "info"],
+];
+
+/**
+ * Level of a violation: of its own rule where that differs from the policy's. The thresholds are the operator's
+ * configuration, so that the report's own pair (number, level) decides where it can.
+ */
+export function severityLevel({
+  report,
+  violation,
+}: Pick<ViolationRef, "report" | "violation">): SeverityLevel {
+  const own = violation.severity;
+  const { severity: highest } = report.policy;
+  const level = report.summary.severity;
+  if (own === undefined || own === highest) return level;
+  const usual = DEFAULT_LEVELS.find(([least]) => own >= least)?.[1] ?? "unknown";
+  return severityRank(usual) > severityRank(level) && level !== "unknown" ? level : usual;
+}
+
+/** Message and tags of the rule that matched. */
+export function ruleFacts({ report, violation }: ViolationRef): {
+  message?: string;
+  tags: readonly string[];
+} {
+  const message = violation.message ?? report.policy.message;
+  return { ...(message === undefined ? {} : { message }), tags: violation.tags ?? report.policy.tags ?? [] };
+}
+
 const OUTCOME_RANK: Readonly<Record<Outcome, number>> = { Allowed: 2, Unknown: 1, Prevented: 0 };
 
-/** Every violation that the reports list. */
-export function violationsOf(reports: readonly Report[]): ViolationRef[] {
+/** Returns every violation that the reports list. */
+export function listViolations(reports: readonly Report[]): ViolationRef[] {
   return reports.flatMap((report) =>
-    report.violations.map((violation) => ({ report, violation, accepted: acceptedBy(violation) })),
+    report.violations.map((violation) => ({
+      report,
+      violation,
+      accepted: violation.accepted?.by || undefined,
+    })),
   );
 }
 
-/** The name of the acceptance that covers a violation. */
-export function acceptedBy(violation: Violation): string | undefined {
-  // A report in a file is what somebody put there.
-  const by: unknown = violation.accepted?.by;
-  return typeof by === "string" && by !== "" ? by : undefined;
-}
-
-/** What is known of the policy object: one `key: value` per line, nested keys joined with a dot. */
-export function provenanceOf(report: Report): [string, string][] {
-  const { provenance } = report.policy as Report["policy"] & { provenance?: unknown };
-  if (isObject(provenance)) return flatten(provenance, "");
-  if (typeof provenance !== "string") return [];
-  const { objects, changedSinceLastSeen } = report.policy;
-  const found = (Array.isArray(objects) ? (objects as unknown[]) : []).filter(isObject);
+/** Facts of the policy object as `[name, value]`, in words. */
+export function describePolicyObjects({ policy }: Report): [string, string][] {
+  const { provenance, objects = [], changedSinceLastSeen } = policy;
+  const found = objects.map((object): [string, string] => {
+    const { kind, namespace, generation, changedAt, source } = object;
+    const by = source === undefined ? "" : `, managed by ${describeSource(source)}`;
+    const changed = changedAt === undefined ? "" : `, changed ${changedAt.slice(0, 19)}Z`;
+    return [kind, `${namespace ?? "cluster"}, generation ${generation}${changed}${by}`];
+  });
+  const states: Readonly<Record<string, string>> = {
+    NotFound: "deleted: no such policy is in the cluster",
+    Ambiguous: "several policies have this name",
+    Unknown: "unknown: the operator may not read policies",
+    NotApplicable: "none: a default posture, not a policy",
+  };
+  const state =
+    provenance === undefined ? "unknown: the report was made without a cluster" : states[provenance];
   return [
-    ["provenance", provenance],
-    ...found.flatMap((one, i) => flatten(one, found.length > 1 ? `${i + 1}.` : "")),
-    ...(changedSinceLastSeen === true ? [["changedSinceLastSeen", "true"] as [string, string]] : []),
+    ...(state === undefined ? [] : [["policy object", state] as [string, string]]),
+    ...found,
+    ...(changedSinceLastSeen === true ? [["changed", "after the last violation"] as [string, string]] : []),
   ];
 }
 
-function flatten(value: Record<string, unknown>, prefix: string): [string, string][] {
-  return Object.entries(value).flatMap(([key, inner]): [string, string][] => {
-    if (isObject(inner)) return flatten(inner, `${prefix}${key}.`);
-    if (Array.isArray(inner)) return [[prefix + key, inner.map((one) => scalar(one)).join(", ")]];
-    return [[prefix + key, scalar(inner)]];
-  });
+/** `Argo CD (Application shop)`. */
+export function describeSource({
+  tool,
+  kind,
+  name,
+  namespace,
+}: NonNullable<NonNullable<Report["policy"]["objects"]>[number]["source"]>): string {
+  const where = `${kind ?? "application"} ${namespace === undefined ? "" : `${namespace}/`}${name}`;
+  const tools: Readonly<Record<string, string>> = { ArgoCD: "Argo CD" };
+  return tool === undefined ? where : `${tools[tool] ?? tool} (${where})`;
 }
 
-function scalar(value: unknown): string {
-  return isObject(value) ? JSON.stringify(value) : String(value);
-}
-
-/** A known hole in what was counted. */
-export interface Gap {
-  kind: string;
-  from: string;
-  to?: string;
-  seconds?: number;
-  container?: string;
-  pod?: string;
-  node?: string;
-  count?: number;
-}
-
-/** The newest holes, newest first; empty when the report lists none. */
-export function recentGaps(report: Report): Gap[] {
-  const { recent } = report.coverage as { recent?: unknown };
-  if (!Array.isArray(recent)) return [];
-  return recent.filter(
-    (gap): gap is Gap => isObject(gap) && typeof gap["kind"] === "string" && typeof gap["from"] === "string",
-  );
-}
-
-/** `namespace/name`, or the bare name for the cluster report. */
-export function reportPath({ metadata }: Report): string {
+/** `namespace/name`, or the bare name for a cluster report. */
+export function reportPath({ metadata }: Pick<Report, "metadata">): string {
   return metadata.namespace === undefined ? metadata.name : `${metadata.namespace}/${metadata.name}`;
 }
 
-/** The namespace of what was done, as far as it has one. */
-export function namespaceOf({ report, violation }: ViolationRef): string {
+/** Namespace of the violation; empty for a host's. */
+export function violationNamespace({ report, violation }: ViolationRef): string {
   return report.metadata.namespace ?? violation.namespace ?? "";
 }
 
-/** What was done in a few words: `Process /bin/bash → /usr/bin/apt`. */
-export function deedOf({ operation, source, resource }: Violation): string {
-  const target = resource !== undefined && resource !== source ? resource : undefined;
-  const parts = [source, target].filter((part) => part !== undefined && part !== "");
-  return parts.length === 0 ? operation : `${operation} ${parts.join(" → ")}`;
+/** The violation in a few words, the object first: `exec /usr/bin/apt by /bin/bash`. */
+export function shortTitle({ operation, verb, source, resource }: Violation): string {
+  const action = verb ?? operation;
+  const object = resource ?? "";
+  const by = source && source !== object ? `by ${source}` : "";
+  return [action, object, by].filter((part) => part !== "").join(" ");
 }
 
-/** Whether the number of a violation may be too low. */
+/** True for a count that may be too low. */
 export function isLowerBound({ report, violation }: ViolationRef): boolean {
   return violation.lowerBound === true || report.coverage.lowerBound;
 }
 
-/** Worst first: what nobody accepted, severity, what was not stopped, the most recent; then by place and id. */
-export function byWorst(a: ViolationRef, b: ViolationRef): number {
+/** Worst first: open before accepted, severity, allowed before prevented, the most recent; then place and id. */
+export function compareWorst(a: ViolationRef, b: ViolationRef): number {
   return (
     Number(a.accepted !== undefined) - Number(b.accepted !== undefined) ||
-    severityRank(b.report.summary.severity) - severityRank(a.report.summary.severity) ||
+    severityRank(severityLevel(b)) - severityRank(severityLevel(a)) ||
     OUTCOME_RANK[b.violation.outcome] - OUTCOME_RANK[a.violation.outcome] ||
     compare(b.violation.lastSeen, a.violation.lastSeen) ||
     (a.report === b.report ? 0 : compare(reportPath(a.report), reportPath(b.report))) ||
     compare(a.violation.id, b.violation.id)
   );
-}
-
-/** Order by code unit, the same on every machine. */
-export function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

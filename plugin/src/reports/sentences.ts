@@ -1,44 +1,87 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Tells what a violation is in sentences. Every sentence says what is known, and what is not.
-// Invariant: pure; what leaves here is plain text that is safe to print.
+// Describes violations and reports in sentences.
+// Invariant: pure; every sentence ends with a stop, and is safe to print.
 
 import type { Report, Violation } from "../../../src/api/v1alpha1.ts";
 import { age } from "../../../src/lib/age.ts";
 import { plain } from "../render/escape.ts";
-import { type Gap, isLowerBound, recentGaps, type ViolationRef } from "./report-view.ts";
-import { msOf, told } from "./when.ts";
+import { isLowerBound, ruleFacts, severityLevel, type ViolationRef } from "./report-view.ts";
+import { formatTime, toMs } from "./when.ts";
+import { formatCount, sentence } from "./words.ts";
 
-/** "tried to …" and "was allowed to …"; what follows is the resource. */
-const DEEDS: Readonly<Record<string, string>> = {
+/** "tried to …"; what follows is the resource. */
+const VERBS: Readonly<Record<string, string>> = {
+  exec: "run",
+  open: "open",
+  read: "read",
+  write: "write to",
+  create: "create",
+  unlink: "delete",
+  rmdir: "delete the directory",
+  mkdir: "create the directory",
+  rename: "rename",
+  link: "link",
+  symlink: "make a symbolic link to",
+  chmod: "change the mode of",
+  chown: "change the owner of",
+  truncate: "truncate",
+  mknod: "create the special file",
+  "mmap-exec": "map as executable",
+  connect: "connect to",
+  accept: "accept a connection on",
+  bind: "bind to",
+  listen: "listen on",
+  send: "send to",
+  resolve: "resolve",
+  socket: "open a socket with",
+  ingress: "receive traffic on",
+  egress: "send traffic to",
+  capable: "use the capability",
+  attach: "attach the device",
+  detach: "remove the device",
+};
+
+const OPERATIONS: Readonly<Record<string, string>> = {
   Process: "run",
   File: "use the file",
-  Network: "use the network:",
-  NetworkFirewall: "pass the firewall:",
+  Network: "use the network with",
+  NetworkFirewall: "pass the firewall with",
   Capabilities: "use the capability",
   Syscall: "make a system call on",
   Device: "use the device",
 };
 
-/** Who did what, and was it stopped. */
-export function headline(found: ViolationRef): string {
+const BARE: Readonly<Record<string, string>> = {
+  Process: "run a program",
+  File: "use a file",
+  Network: "use the network",
+  NetworkFirewall: "pass the firewall",
+  Capabilities: "use a capability",
+  Syscall: "make a system call",
+  Device: "use a device",
+};
+
+/** Who did what where, with its outcome. */
+export function describeViolation(found: ViolationRef): string {
   const { outcome, source } = found.violation;
-  const who = plain(source ?? "") || "a process that the alert does not name";
-  const deed = `${deedOf(found.violation)} ${placeOf(found)}`;
-  if (outcome === "Prevented") return `Stopped: ${who} tried to ${deed}.`;
-  if (outcome === "Allowed") return `It happened: ${who} was allowed to ${deed}.`;
-  return `Not known whether it was stopped: ${who} tried to ${deed}.`;
+  const actor = plain(source ?? "") || "a process";
+  const action = `${describeAction(found.violation)} ${describePlace(found)}`;
+  if (outcome === "Prevented") return `Prevented: ${actor} tried to ${action}.`;
+  if (outcome === "Allowed") return `Allowed: ${actor} was able to ${action}.`;
+  return `Unknown outcome: ${actor} tried to ${action}.`;
 }
 
-function deedOf({ operation, resource, latest }: Violation): string {
-  const deed = DEEDS[operation] ?? `${plain(operation)}:`;
-  if (resource) return `${deed} ${plain(resource)}`;
-  const data = latest?.data ? `: ${plain(latest.data)}` : "";
-  return `do what the alert does not name (${plain(operation)}${data})`;
+function describeAction({ operation, verb, resource, latest }: Violation): string {
+  const known = verb === undefined ? OPERATIONS[operation] : (VERBS[verb] ?? `${plain(verb)} on`);
+  if (resource) return `${known ?? `perform ${plain(operation)} on`} ${plain(resource)}`;
+  const data = latest?.data ? ` (${plain(latest.data)})` : "";
+  if (verb !== undefined && operation === "Syscall") return `make the system call ${plain(verb)}${data}`;
+  return `${BARE[operation] ?? `perform ${plain(operation)}`}${data}`;
 }
 
-function placeOf({ report, violation }: ViolationRef): string {
+function describePlace({ report, violation }: ViolationRef): string {
   const { workload, container, node } = violation;
   const namespace = report.metadata.namespace ?? violation.namespace;
   const parts = [
@@ -50,48 +93,46 @@ function placeOf({ report, violation }: ViolationRef): string {
   return parts.filter((part) => part !== "").join(" ");
 }
 
-/** Which policy said what, and what came of it. */
-export function verdict({ report, violation, accepted }: ViolationRef): string[] {
-  const { policy, summary } = report;
+/** The policy, its rule and the result, in sentences. */
+export function describeRule(found: ViolationRef): string[] {
+  const { report, violation, accepted } = found;
+  const { policy } = report;
   const { latest, action, outcome } = violation;
+  const { message } = ruleFacts(found);
   const sentences: string[] = [];
   if (policy.kind === "DefaultPosture") {
     sentences.push(
       "No policy names it: an Allow policy selects this workload and does not list this, or the default posture forbids it.",
     );
   } else {
+    const number = violation.severity ?? policy.severity ?? 0;
     const severity =
-      policy.severity === undefined
-        ? "sets no severity"
-        : `gives it severity ${policy.severity} of 10 (${plain(summary.severity)})`;
+      number === 0 ? "sets no severity" : `gives it severity ${number} of 10 (${severityLevel(found)})`;
     sentences.push(`The policy ${plain(policy.name)} (${plain(policy.kind)}) ${severity}.`);
-    if (policy.message) sentences.push(`It says: ${plain(policy.message)}`);
+    if (message) sentences.push(`Its message: ${sentence(plain(message))}`);
   }
   const by = latest?.enforcer ? ` by ${plain(latest.enforcer)}` : "";
   const result = latest?.result ? ` (${plain(latest.result)})` : "";
+  const rule = action === undefined ? "The alert has no action" : `The action is ${plain(action)}`;
   if (action === "Audit (Block)" && outcome === "Allowed") {
-    sentences.push(
-      `It should have been blocked and was not: this node or pod does not enforce${by ? `; seen${by}` : ""}${result}.`,
-    );
-  } else if (outcome === "Allowed")
-    sentences.push(
-      `The action is ${plain(action ?? "not told")}: it was seen${by} and let through${result}.`,
-    );
-  else if (outcome === "Prevented")
-    sentences.push(`The action is ${plain(action ?? "not told")}: it was stopped${by}${result}.`);
-  if (accepted !== undefined) sentences.push(`It is accepted: ${plain(accepted)}.`);
+    sentences.push(`It should have been blocked, but was only reported${by}${result}.`);
+  } else if (outcome === "Allowed") sentences.push(`${rule}: it was reported${by} and allowed${result}.`);
+  else if (outcome === "Prevented") sentences.push(`${rule}: it was prevented${by}${result}.`);
+  else sentences.push(`${rule}; the alert does not say if it was prevented${by}${result}.`);
+  if (accepted !== undefined) sentences.push(`It is accepted by ${plain(accepted)}.`);
   return sentences;
 }
 
-/** How often, since when, where. */
-export function extent(found: ViolationRef, nowMs: number): string[] {
+/** Number, times and pods, in sentences. */
+export function describeExtent(found: ViolationRef, nowMs: number): string[] {
   const { violation } = found;
-  const times = `${isLowerBound(found) ? "at least " : ""}${violation.occurrences} ${violation.occurrences === 1 ? "time" : "times"}`;
-  const last = `${told(violation.lastSeen)} (${age(nowMs - msOf(violation.lastSeen))} ago)`;
+  const least = isLowerBound(found) ? "at least " : "";
+  const times = `${least}${formatCount(violation.occurrences, "time")}`;
+  const last = `${formatTime(violation.lastSeen)} (${age(nowMs - toMs(violation.lastSeen))} ago)`;
   const sentences =
     violation.firstSeen === violation.lastSeen
       ? [`Seen ${times}, at ${last}.`]
-      : [`Seen ${times} since ${told(violation.firstSeen)}, last at ${last}.`];
+      : [`Seen ${times} since ${formatTime(violation.firstSeen)}, last at ${last}.`];
   const pods = violation.pods ?? [];
   if (pods.length > 0) {
     const listed = pods.map(({ name, node, occurrences }) => {
@@ -103,22 +144,18 @@ export function extent(found: ViolationRef, nowMs: number): string[] {
 }
 
 /** The newest alert as `[name, value]`. */
-export function evidence({ latest }: Violation): [string, string][] {
+export function listEvidence({ latest }: Violation): [string, string][] {
   if (!latest) return [];
   const { process, parent, pid, ppid, hostPid } = latest;
-  const user =
-    latest.uid === undefined && !latest.user ? "" : `${latest.user ?? ""} (uid ${latest.uid ?? "?"})`.trim();
+  const hasUser = latest.uid !== undefined || Boolean(latest.user);
+  const onHost = hostPid === undefined ? "" : `, on the host ${hostPid}`;
+  const join = (...parts: (string | undefined)[]) => parts.filter(Boolean).join(" ");
   const rows: [string, string | undefined][] = [
     ["command", latest.command],
     ["started by", latest.source],
-    [
-      "process",
-      [process, pid === undefined ? "" : `(pid ${pid}, on the host ${hostPid ?? "?"})`]
-        .filter(Boolean)
-        .join(" "),
-    ],
-    ["parent", [parent, ppid === undefined ? "" : `(pid ${ppid})`].filter(Boolean).join(" ")],
-    ["user", user],
+    ["process", join(process, pid === undefined ? "" : `(pid ${pid}${onHost})`)],
+    ["parent", join(parent, ppid === undefined ? "" : `(pid ${ppid})`)],
+    ["user", hasUser ? join(latest.user, latest.uid === undefined ? "" : `(uid ${latest.uid})`) : ""],
     ["directory", latest.cwd],
     ["terminal", latest.tty],
     ["kubectl exec", latest.execId],
@@ -131,63 +168,80 @@ export function evidence({ latest }: Violation): [string, string][] {
   return rows.flatMap(([name, value]): [string, string][] => (value ? [[name, plain(value)]] : []));
 }
 
+/** Something known to be missing from the numbers. */
+export type Gap = NonNullable<Report["coverage"]["recent"]>[number];
+
+/** Returns the newest gaps, newest first. */
+export function recentGaps({ coverage }: Report): readonly Gap[] {
+  return coverage.recent ?? [];
+}
+
 const GAPS: Readonly<Record<string, string>> = {
-  StreamDown: "the stream from KubeArmor was down",
-  StreamEnded: "KubeArmor's relay ended the stream",
-  Stalled: "the operator stood still",
+  StreamDown: "the alert stream was down",
+  StreamEnded: "KubeArmor's relay ended the alert stream",
+  Stalled: "the operator was stalled",
   NotRunning: "the operator was not running",
-  Throttled: "KubeArmor muted a container that raised too many alerts",
-  Rejected: "alerts came that could not be understood",
-  MemoryLimit: "the operator's limit of memory was reached",
+  Throttled: "KubeArmor throttled the alerts of a container",
+  Rejected: "alerts were rejected as unreadable",
+  MemoryLimit: "the operator had reached its memory limit",
   Handover: "another replica took over",
-  JournalUnavailable: "the operator's journal could not be used",
+  JournalUnavailable: "the operator's journal was not available",
+  Deleted: "the report was deleted and counted from zero",
 };
 
-/** How far the numbers of a report can be trusted. */
-export function coverage(report: Report): string[] {
+/** KubeArmor and its relay drop alerts without a trace. */
+export const UNDETECTABLE = "Drops inside KubeArmor or its relay cannot be detected.";
+
+/** True for a report that was made from a file of alerts: nothing is known of the stream. */
+export function isReplay({ policy, coverage }: Report): boolean {
+  return policy.provenance === undefined && coverage.continuousSince === undefined;
+}
+
+/** Completeness of the numbers of a report, in sentences. */
+export function describeCoverage(report: Report): string[] {
   const { gaps, throttleNotices, rejected, withoutDetails, lowerBound, continuousSince } = report.coverage;
   const sentences: string[] = [];
   if (lowerBound) {
-    const why = [
-      gaps > 0 ? `${count(gaps, "time")} nobody read the stream` : "",
-      throttleNotices > 0 ? `KubeArmor muted a container ${count(throttleNotices, "time")}` : "",
-      rejected ? `${count(rejected, "alert")} could not be understood` : "",
-      withoutDetails ? `${count(withoutDetails, "alert")} found no room in the operator's memory` : "",
+    const reasons = [
+      gaps > 0 ? `${formatCount(gaps, "gap")} in the alert stream` : "",
+      throttleNotices > 0 ? formatCount(throttleNotices, "notice of throttling") : "",
+      rejected ? formatCount(rejected, "rejected alert") : "",
+      withoutDetails ? `${formatCount(withoutDetails, "alert")} beyond the operator's memory limit` : "",
     ].filter((part) => part !== "");
-    sentences.push(`The numbers are lower bounds${why.length > 0 ? `: ${why.join(", and ")}` : ""}.`);
-  } else sentences.push("No gap is known: the numbers are all that KubeArmor sent.");
-  for (const gap of recentGaps(report)) sentences.push(`${gapSentence(gap)}.`);
-  if (continuousSince)
-    sentences.push(`The stream has been read without a known gap since ${told(continuousSince)}.`);
+    sentences.push(`The numbers are lower bounds${reasons.length > 0 ? `: ${reasons.join(", ")}` : ""}.`);
+  } else if (isReplay(report)) {
+    sentences.push("The report was made from a file of alerts: gaps in it are unknown.");
+  } else {
+    sentences.push(`No gap is known. ${UNDETECTABLE}`);
+  }
+  for (const gap of recentGaps(report)) sentences.push(describeGap(gap));
+  if (continuousSince) {
+    sentences.push(
+      `The alert stream has been read without a known gap since ${formatTime(continuousSince)}.`,
+    );
+  }
   if (report.omitted) {
     const { violations, occurrences } = report.omitted;
     sentences.push(
-      `The report is too large to list all: ${count(violations, "violation")} with ${count(occurrences, "occurrence")} are in the totals only.`,
+      `The list is cut: ${formatCount(violations, "violation")} with ${formatCount(occurrences, "occurrence")} ` +
+        `${violations === 1 ? "is" : "are"} only in the totals.`,
+    );
+  }
+  if (report.expired) {
+    const { violations, occurrences } = report.expired;
+    sentences.push(
+      `${formatCount(violations, "violation")} with ${formatCount(occurrences, "occurrence")} ` +
+        `left the list for ${violations === 1 ? "its" : "their"} age; the totals keep ${violations === 1 ? "it" : "them"}.`,
     );
   }
   return sentences;
 }
 
-/** One hole in words. */
-export function gapSentence(gap: Gap): string {
-  const what = GAPS[gap.kind] ?? plain(gap.kind);
-  const where = [gap.container, gap.pod, gap.node].filter((part) => part).map((part) => plain(part ?? ""));
-  const until = gap.to ? ` until ${told(gap.to)}` : gap.seconds ? ` for ${gap.seconds} s` : "";
-  const lost = gap.count ? `, ${count(gap.count, "alert")}` : "";
-  return `From ${told(gap.from)}${until} ${what}${where.length > 0 ? ` (${where.join(", ")})` : ""}${lost}`;
-}
-
-/** `1 pod`, `2,000 pods`. */
-export function count(n: number, noun: string): string {
-  return `${grouped(n)} ${plural(n, noun)}`;
-}
-
-/** `pod` for 1, else `pods`. */
-export function plural(n: number, noun: string): string {
-  return n === 1 ? noun : `${noun}s`;
-}
-
-/** `2,000`, for people. */
-export function grouped(n: number): string {
-  return n.toLocaleString("en");
+/** One gap as a sentence. */
+export function describeGap({ kind, from, to, seconds, container, pod, node, count }: Gap): string {
+  const what = GAPS[kind] ?? plain(kind);
+  const where = [container, pod, node].flatMap((part) => (part ? [plain(part)] : []));
+  const until = to ? ` until ${formatTime(to)}` : seconds ? ` for ${seconds} s` : "";
+  const lost = count ? `, ${formatCount(count, "alert")}` : "";
+  return `From ${formatTime(from)}${until} ${what}${where.length > 0 ? ` (${where.join(", ")})` : ""}${lost}.`;
 }

@@ -14,7 +14,7 @@ const UNIT_MS: Readonly<Record<string, number>> = {
   w: 7 * 86_400_000,
 };
 
-/** Reads `90s`, `30m`, `24h`, `7d`, `2w`, also combined (`1d12h`), as milliseconds; undefined when it is none. */
+/** Reads `90s`, `30m`, `24h`, `7d`, `2w`, also combined (`1d12h`), as milliseconds; undefined for anything else. */
 export function parseDuration(text: string): number | undefined {
   if (!/^(?:\d{1,9}[smhdw])+$/.test(text)) return undefined;
   let ms = 0;
@@ -23,29 +23,36 @@ export function parseDuration(text: string): number | undefined {
   return ms;
 }
 
-/** Reads a point in time, given as an RFC 3339 time or as so long ago; `flag` is for the message. */
+/** Reads the duration of a flag; throws a PluginError for anything else. */
+export function requireDuration(text: string, flag: string): number {
+  const ms = parseDuration(text);
+  if (ms !== undefined) return ms;
+  throw usageError(`invalid value "${text}" for ${flag}: expected a duration such as 30s, 12h, 7d or 2w.`);
+}
+
+/** Reads a point in time: an RFC 3339 time, or a duration before now. */
 export function parseSince(text: string, nowMs: number, flag: string): number {
   const duration = parseDuration(text);
   if (duration !== undefined) return nowMs - duration;
   const us = parseMicroTime(/^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T00:00:00Z` : text);
   if (us !== undefined) return us / 1000;
   throw usageError(
-    `${flag} "${text}" is no time: give a duration (30m, 24h, 7d, 2w) or a time (2026-11-23, 2026-11-23T10:00:00Z)`,
+    `invalid value "${text}" for ${flag}: expected a duration (30m, 24h, 7d, 2w) or a time (2026-11-23, 2026-11-23T10:00:00Z).`,
   );
 }
 
-/** Milliseconds of a time in a report; 0 when it is none. */
-export function msOf(time: string): number {
+/** Milliseconds of a time in a report; 0 for an invalid one. */
+export function toMs(time: string): number {
   return (parseMicroTime(time) ?? 0) / 1000;
 }
 
 /** `2026-11-23 10:00:00 UTC`. */
-export function told(time: string): string {
-  return tellMs(msOf(time));
+export function formatTime(time: string): string {
+  return formatMs(toMs(time));
 }
 
 /** `2026-11-23 10:00:00 UTC`. */
-export function tellMs(ms: number): string {
+export function formatMs(ms: number): string {
   return `${formatMicroTime(Math.max(1, Math.floor(ms * 1000)))
     .slice(0, 19)
     .replace("T", " ")} UTC`;

@@ -9,10 +9,11 @@ import { tmpdir } from "node:os";
 import { join, normalize, relative } from "node:path";
 import type { Flags } from "../commands/arguments.ts";
 import type { Session } from "../commands/session.ts";
+import { describePlan, planFor } from "../export/export.ts";
+import { applyPlan, type Plan } from "../export/export-directory.ts";
 import { plain } from "../render/escape.ts";
 import { EXIT, type ExitCode, messageOf, PluginError, usageError } from "../reports/problem.ts";
-import { planFor, told } from "./export.ts";
-import { applyPlan, type Plan } from "./export-directory.ts";
+import { formatCount } from "../reports/words.ts";
 import { gitEnvironment, parseRepository } from "./git-credentials.ts";
 
 const BRANCH = "main";
@@ -111,7 +112,8 @@ async function pushOnce(
   await cloneInto(git, target);
   const directory = join(checkout, path);
   const plan = await planFor(session, flags, directory);
-  if (plan.changes.length === 0) return `${branch}: nothing changed, ${plan.unchanged} reports`;
+  if (plan.changes.length === 0)
+    return `${branch}: nothing changed, ${formatCount(plan.unchanged, "report")}.`;
   await applyPlan(plan);
   // Forced, for an ignore rule of the repository must not keep a report out.
   await must(git, repository, "add", "--all", "--force", "--", path);
@@ -131,7 +133,7 @@ async function pushOnce(
     throw gitProblem(repository, "push", pushed.stderr);
   }
   const commit = (await must(git, repository, "rev-parse", "--short", "HEAD")).trim();
-  return `${branch}: ${told(plan)}, commit ${commit}`;
+  return `${branch}: ${describePlan(plan)}, commit ${commit}.`;
 }
 
 async function cloneInto(git: Git, { repository, branch }: Target): Promise<void> {
@@ -218,5 +220,5 @@ function messageFor(plan: Plan, { message }: Flags, checkout: string): string {
   });
   const listed = lines.slice(0, MAX_LISTED);
   if (lines.length > MAX_LISTED) listed.push(`… and ${lines.length - MAX_LISTED} more`);
-  return `${message ?? `Violations: ${told(plan)}`}\n\n${listed.join("\n")}\n`;
+  return `${message ?? `Violations: ${describePlan(plan)}`}\n\n${listed.join("\n")}\n`;
 }

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Violations on the audit page: those of Block rules that were allowed, and every one in full.
+
+import type { VNode } from "preact";
+import type { Report } from "../../../src/api/v1alpha1.ts";
+import { el } from "../render/markup.ts";
+import {
+  isLowerBound,
+  reportPath,
+  ruleFacts,
+  severityLevel,
+  shortTitle,
+  type ViolationRef,
+  violationNamespace,
+} from "../reports/report-view.ts";
+import { describeExtent, describeRule, describeViolation, listEvidence } from "../reports/sentences.ts";
+import { describeCut } from "../reports/totals.ts";
+import { formatTime } from "../reports/when.ts";
+import { formatNumber, sentence } from "../reports/words.ts";
+import { moreNote, section, table } from "./audit-elements.ts";
+import type { Facts } from "./audit-facts.ts";
+import { describeEnforcement, MAX_UNENFORCED } from "./audit-words.ts";
+
+export function renderUnenforced({ enforcement, violations }: Facts): VNode {
+  const title = "Rules that say Block";
+  const text = el("p", {}, describeEnforcement(enforcement));
+  if (enforcement.state !== "failed") return section("unenforced", title, text);
+  const { found } = enforcement;
+  const shown = new Set(violations);
+  const rows = found.slice(0, MAX_UNENFORCED).map((one) => {
+    const { report, violation, accepted } = one;
+    const { workload, occurrences } = violation;
+    const policy = shown.has(one)
+      ? el("a", { href: `#${anchor(report, violation.id)}` }, report.policy.name)
+      : report.policy.name;
+    return [
+      violationNamespace(one),
+      `${workload.kind}/${workload.name}`,
+      shortTitle(violation),
+      policy,
+      `${isLowerBound(one) ? "≥ " : ""}${formatNumber(occurrences)}`,
+      accepted ?? "",
+    ];
+  });
+  return section(
+    "unenforced",
+    title,
+    text,
+    table(title, ["Namespace", "Workload", "Violation", "Policy", "#Times", "Accepted by"], rows),
+    moreNote(found.length - MAX_UNENFORCED, "are left out here."),
+  );
+}
+
+function anchor({ metadata }: Report, id: string): string {
+  return `v-${metadata.namespace ?? ""}-${metadata.name}-${id}`.replace(/[^\w.-]/g, "_");
+}
+
+/** Every violation in full, up to `limit`. */
+export function renderViolations({ violations, cut, nowMs }: Facts, limit: number): VNode {
+  const title = "Violations, the worst first";
+  const note = cut.length > 0 && el("p", {}, sentence(describeCut(cut)));
+  if (violations.length === 0) {
+    return section(
+      "all",
+      title,
+      note,
+      el("p", {}, cut.length > 0 ? "No listed violation matches." : "There is none."),
+    );
+  }
+  return section(
+    "all",
+    title,
+    note,
+    ...violations.slice(0, limit).map((found) => article(found, nowMs)),
+    moreNote(
+      violations.length - limit,
+      "are left out here; `kubectl violations export` has all that are listed.",
+    ),
+  );
+}
+
+function article(found: ViolationRef, nowMs: number): VNode {
+  const { report, violation, accepted } = found;
+  const rows = listEvidence(violation).flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]);
+  const times = `${isLowerBound(found) ? "≥ " : ""}${formatNumber(violation.occurrences)} ×`;
+  const outcome = violation.outcome.toLowerCase();
+  const { tags } = ruleFacts(found);
+  const facts = [
+    severityLevel(found),
+    reportPath(report),
+    `last ${formatTime(violation.lastSeen)}`,
+    ...(accepted === undefined ? [] : [`accepted by ${accepted}`]),
+    ...(tags.length === 0 ? [] : [tags.slice(0, 20).join(", ")]),
+  ];
+  return el(
+    "article",
+    { id: anchor(report, violation.id), class: `${outcome}-one` },
+    el("h3", {}, `${times} ${shortTitle(violation)}`),
+    el(
+      "p",
+      { class: "faint" },
+      el("span", { class: `word-${outcome}` }, violation.outcome),
+      ` · ${facts.join(" · ")} · `,
+      el("code", {}, violation.id),
+    ),
+    el(
+      "p",
+      {},
+      [describeViolation(found), ...describeRule(found), ...describeExtent(found, nowMs)].join(" "),
+    ),
+    rows.length > 0 && el("dl", {}, ...rows),
+  );
+}

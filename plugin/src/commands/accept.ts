@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// `accept` prints or applies an AcceptedViolation for exactly one violation; `accepted` lists those of the cluster.
+
+import type { AcceptanceMatch } from "../../../src/api/acceptance.ts";
+import { API_GROUP_VERSION } from "../../../src/api/names.ts";
+import { age } from "../../../src/lib/age.ts";
+import { formatMicroTime } from "../../../src/lib/time.ts";
+import { type Column, layOut } from "../render/columns.ts";
+import { plain, plainData } from "../render/escape.ts";
+import { parseFilter } from "../reports/filter.ts";
+import { compare } from "../reports/order.ts";
+import { EXIT, type ExitCode, PluginError, usageError } from "../reports/problem.ts";
+import type { Acceptance } from "../reports/report-source.ts";
+import { reportPath, type ViolationRef } from "../reports/report-view.ts";
+import { parseDuration, parseSince, toMs } from "../reports/when.ts";
+import { sentence } from "../reports/words.ts";
+import type { Flags } from "./arguments.ts";
+import { findById } from "./explain.ts";
+import { toYaml } from "./output-forms.ts";
+import { describeScope, parseLimit, parseScope, type Session } from "./session.ts";
+
+const KIND = "AcceptedViolation";
+
+/** Prints the AcceptedViolation of one violation, or applies it. */
+export async function accept(session: Session, id: string, flags: Flags): Promise<ExitCode> {
+  const { terminal, clock, source } = session;
+  if (!/^[0-9a-f]{6,16}$/.test(id)) {
+    throw usageError(
+      `invalid id "${plain(id)}": expected 16 hex digits; \`kubectl violations -o wide\` shows them.`,
+    );
+  }
+  const reason = (flags.reason ?? "").trim();
+  if (reason === "") throw usageError("--reason is required: say why the violation is accepted.");
+  const expires = parseExpiry(flags.expires, clock.nowMs());
+  const name = flags.name ?? `accept-${id}`;
+  if (!/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/.test(name)) {
+    throw usageError(`invalid value "${plain(name)}" for --name: expected the name of a Kubernetes object.`);
+  }
+  const found = onlyOne((await findById(session, id, flags)).filter(parseFilter(flags, 0).matches), id);
+  const { namespace } = found.report.metadata;
+  if (namespace === undefined) {
+    throw usageError(
+      `${plain(found.violation.id)} is a violation of ${plain(reportPath(found.report))}, which belongs to no namespace: ` +
+        "only violations in a namespace can be accepted.",
+    );
+  }
+  const acceptance = {
+    apiVersion: API_GROUP_VERSION,
+    kind: KIND,
+    metadata: { name, namespace },
+    spec: {
+      match: matchExactly(found),
+      reason,
+      ...(flags.owner === undefined ? {} : { owner: flags.owner }),
+      ...(expires === undefined ? {} : { expires }),
+    },
+  };
+  if (found.accepted !== undefined)
+    terminal.err(`note: it is already accepted by ${plain(found.accepted)}.\n`);
+  if (!flags.apply) {
+    terminal.out(toYaml(acceptance));
+    return EXIT.ok;
+  }
+  if (!source.apply) throw usageError("--apply needs a cluster, and can't go with --from.");
+  const done = await source.apply(acceptance);
+  terminal.out(`acceptedviolation ${namespace}/${name} ${done}\n`);
+  return EXIT.ok;
+}
+
+function onlyOne(found: readonly ViolationRef[], id: string): ViolationRef {
+  const [first] = found;
+  if (first === undefined) throw new PluginError(EXIT.failed, `no violation ${plain(id)} matches the flags.`);
+  if (found.length === 1) return first;
+  const places = found.map(({ report }) => plain(reportPath(report))).join(", ");
+  throw usageError(
+    `several reports list ${plain(id)} (${places}): choose with -n and --policy, or give the whole id.`,
+  );
+}
+
+function parseExpiry(text: string | undefined, nowMs: number): string | undefined {
+  if (text === undefined) return undefined;
+  const duration = parseDuration(text);
+  const atMs = duration === undefined ? parseSince(text, nowMs, "--expires") : nowMs + duration;
+  if (atMs <= nowMs) throw usageError(`invalid value "${plain(text)}" for --expires: it is in the past.`);
+  return `${formatMicroTime(Math.floor(atMs / 1000) * 1_000_000).slice(0, 19)}Z`;
+}
+
+/** Every key that a violation has; an absent one would match others, too. */
+function matchExactly({ report, violation }: ViolationRef): AcceptanceMatch {
+  const { workload, container, operation, verb, resource, source, outcome } = violation;
+  return {
+    policy: report.policy.name,
+    workload: { kind: workload.kind, name: workload.name },
+    ...(container === undefined ? {} : { container }),
+    operation,
+    ...(verb === undefined ? {} : { verb }),
+    ...(resource ? { resource: escapeGlob(resource) } : {}),
+    ...(source ? { source: escapeGlob(source) } : {}),
+    outcome,
+  };
+}
+
+/** A folded name has a `*` of its own, which is to match itself. */
+function escapeGlob(text: string): string {
+  return text.replace(/[\\*?[\]{}()!]/g, "\\$&");
+}
+
+const FORMS = ["json", "yaml"];
+
+/** Lists the AcceptedViolations of the call's scope; those that expire first come first. */
+export async function listAccepted(session: Session, flags: Flags): Promise<ExitCode> {
+  const { terminal, clock, source } = session;
+  if (flags.output !== undefined && !FORMS.includes(flags.output)) {
+    throw usageError(`invalid value "${plain(flags.output)}" for -o: expected json or yaml.`);
+  }
+  if (!source.acceptances)
+    throw usageError("acceptances are in the cluster, not in files: leave out --from.");
+  const limit = parseLimit(flags, session);
+  const scope = parseScope(flags, session);
+  const nowMs = clock.nowMs();
+  const found = (await source.acceptances(scope)).sort(compareExpiry);
+  const shown = found.slice(0, limit);
+  if (flags.output !== undefined) {
+    const data = plainData({ acceptedViolations: shown });
+    terminal.out(flags.output === "json" ? `${JSON.stringify(data, null, 2)}\n` : toYaml(data));
+    return EXIT.ok;
+  }
+  if (found.length === 0) {
+    terminal.err(`${sentence(`No violation is accepted ${describeScope(scope)}`)}\n`);
+    return EXIT.ok;
+  }
+  const table = layOut(acceptanceColumns(nowMs, scope.namespace === undefined), shown, terminal.columns);
+  terminal.out(flags.headers === false ? table.slice(table.indexOf("\n") + 1) : table);
+  if (shown.length < found.length)
+    terminal.err(`${found.length - shown.length} more; --limit 0 shows all.\n`);
+  return EXIT.ok;
+}
+
+/** State of an acceptance, in a word. */
+export function acceptanceState({ status }: Acceptance): string {
+  const conditions = Array.isArray(status?.conditions) ? status.conditions : [];
+  const isTrue = (type: string) => conditions.some((one) => one?.type === type && one.status === "True");
+  return ["Invalid", "Expired", "MatchesNothing", "MatchesEverything", "Active"].find(isTrue) ?? "Unknown";
+}
+
+function expiryMs({ spec }: Acceptance): number {
+  return typeof spec?.expires === "string" ? toMs(spec.expires) : Number.POSITIVE_INFINITY;
+}
+
+function compareExpiry(a: Acceptance, b: Acceptance): number {
+  const [x, y] = [expiryMs(a), expiryMs(b)];
+  return (x === y ? 0 : x - y) || compare(pathOf(a), pathOf(b));
+}
+
+function pathOf({ metadata }: Acceptance): string {
+  return `${metadata.namespace}/${metadata.name}`;
+}
+
+/** `in 12d`, `12d ago`, `never`. */
+export function formatExpiry(acceptance: Acceptance, nowMs: number): string {
+  const ms = expiryMs(acceptance);
+  if (ms === Number.POSITIVE_INFINITY) return "never";
+  return ms > nowMs ? `in ${age(ms - nowMs)}` : `${age(nowMs - ms)} ago`;
+}
+
+function acceptanceColumns(nowMs: number, isAll: boolean): Column<Acceptance>[] {
+  const text = (value: unknown) => (typeof value === "string" && value !== "" ? plain(value) : "-");
+  const columns: (Column<Acceptance> | false)[] = [
+    isAll && { title: "NAMESPACE", cell: ({ metadata }) => text(metadata.namespace), minWidth: 9 },
+    { title: "NAME", cell: ({ metadata }) => text(metadata.name), minWidth: 12 },
+    { title: "STATE", cell: acceptanceState },
+    { title: "EXPIRES", cell: (one) => formatExpiry(one, nowMs) },
+    { title: "MATCHED", cell: ({ status }) => String(status?.matched?.violations ?? "-"), align: "right" },
+    { title: "OWNER", cell: ({ spec }) => text(spec?.owner), isOptional: true },
+    { title: "POLICY", cell: ({ spec }) => text(spec?.match?.policy), isOptional: true },
+    { title: "REASON", cell: ({ spec }) => text(spec?.reason) },
+  ];
+  return columns.filter((column) => column !== false);
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The verdict of a gate for people, and as JSON.
+
+import type { Flags } from "../commands/arguments.ts";
+import { paintOf, parseLimit, parseScope, type Session } from "../commands/session.ts";
+import { wrap } from "../render/columns.ts";
+import { plain, plainData } from "../render/escape.ts";
+import { renderTable, toRow } from "../render/violation-table.ts";
+import { reportPath } from "../reports/report-view.ts";
+import { nameReports } from "../reports/totals.ts";
+import { formatCount, sentence } from "../reports/words.ts";
+import { decide, type Verdict } from "./gate-verdict.ts";
+
+/** The first line, without its stop. */
+export function describeDecision(verdict: Verdict): string {
+  const { failed, unlisted, unknown } = verdict;
+  const decision = decide(verdict);
+  if (decision === "PASSED") return "PASSED: no open violation";
+  if (decision === "UNKNOWN") return `UNKNOWN: ${unknown.join("; ")}`;
+  const hidden = unlisted.reduce((sum, { violations }) => sum + violations, 0);
+  const parts = [
+    failed.length > 0 ? formatCount(failed.length, "open violation") : "",
+    hidden > 0
+      ? `at least ${formatCount(hidden, "open violation")} that ${nameReports(unlisted.map(({ report }) => report))} can't list`
+      : "",
+  ];
+  return `FAILED: ${parts.filter((part) => part !== "").join(", and ")}`;
+}
+
+export function renderText(verdict: Verdict, session: Session, flags: Flags): string {
+  const { failed, accepted, known } = verdict;
+  const { columns } = session.terminal;
+  const paint = paintOf(session);
+  const [word = "", ...rest] = describeDecision(verdict).split(":");
+  const outcome = { PASSED: "Prevented", FAILED: "Allowed", UNKNOWN: "Unknown" } as const;
+  const decision = paint.bold(paint.outcome(outcome[decide(verdict)], word));
+  const passed = [
+    accepted.length > 0 ? `${accepted.length} accepted` : "",
+    known.length > 0 ? `${known.length} known from ${plain(flags.baseline ?? "")}` : "",
+  ].filter((part) => part !== "");
+  const lines = [
+    wrap(`${decision}:${rest.join(":")}.`, columns),
+    wrap(sentence(`Looked at ${verdict.lookedAt}`), columns),
+    ...(passed.length > 0 ? [wrap(sentence(`Passed over: ${passed.join(", ")}`), columns)] : []),
+    ...(session.source.isSnapshot
+      ? [wrap(`These are files: the state when ${plain(session.source.where)} was written.`, columns)]
+      : []),
+  ];
+  if (failed.length === 0) return `${lines.join("\n")}\n`;
+  const limit = parseLimit(flags, session);
+  const shown = failed.slice(0, limit);
+  const more = failed.length - shown.length;
+  const table = renderTable(shown, session, { isAll: parseScope(flags, session).namespace === undefined });
+  return `${lines.join("\n")}\n\n${table}${more > 0 ? `… and ${more} more; --limit 0 shows all.\n` : ""}`;
+}
+
+export function renderJson(verdict: Verdict, session: Session, flags: Flags): string {
+  const { failed, unlisted, accepted, known, unknown, lookedAt, reports } = verdict;
+  const limit = parseLimit(flags, session);
+  const decision = decide(verdict);
+  const data = {
+    decision,
+    passed: decision === "PASSED",
+    lookedAt: { description: lookedAt, reports: reports.length },
+    unknown,
+    violations: failed.slice(0, limit).map(toRow),
+    count: failed.length,
+    unlisted: unlisted.map(({ report, violations }) => ({ report: reportPath(report), atLeast: violations })),
+    passedOver: { accepted: accepted.map(toRow), known: known.map(toRow) },
+  };
+  return `${JSON.stringify(plainData(data), null, 2)}\n`;
+}

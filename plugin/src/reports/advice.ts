@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Advice on a violation: what to change, where, and KubeArmor's own rule where there is one.
+// Invariant: pure; no rule for a subject that KubeArmor can't select, and none that the node's enforcer can't enforce.
+
+import { plain, shellWord } from "../render/escape.ts";
+import { type PolicyObject, policyFor, type RuleResult, subjectKind } from "./policy-rule.ts";
+import { describeSource, reportPath, type ViolationRef, violationNamespace } from "./report-view.ts";
+
+/** Advice in sentences and, where there is one, the policy that carries it out. */
+export interface Advice {
+  sentences: string[];
+  policy?: PolicyObject;
+  /** The command that accepts this violation. */
+  accept?: string;
+}
+
+/** Advises on a violation. */
+export function adviceFor(found: ViolationRef): Advice {
+  const { sentences, rule } = adviceWith(found);
+  const accept = acceptCommand(found);
+  const policy = rule?.policy;
+  return {
+    sentences: [...sentences, ...(rule?.notes ?? [])],
+    ...(policy === undefined ? {} : { policy }),
+    ...(accept === undefined ? {} : { accept }),
+  };
+}
+
+interface Draft {
+  sentences: string[];
+  rule?: RuleResult;
+}
+
+function adviceWith(found: ViolationRef): Draft {
+  const { report, violation } = found;
+  if (report.policy.kind === "DefaultPosture") return forPosture(found);
+  const name = plain(report.policy.name);
+  const isDeleted = report.policy.provenance === "NotFound";
+  if (violation.outcome === "Prevented") {
+    const sentences = ["If it must not happen, nothing has to be done: it was prevented."];
+    if (isDeleted) {
+      sentences.push(`The policy ${name} was deleted, so that it is no longer blocked by it.`);
+    } else {
+      sentences.push(
+        `If it is needed, remove or narrow the rule of ${name} that matches it${whereToChange(found)}.`,
+        "An Allow policy does not help: a Block rule wins over it, and an Allow policy blocks all that it does not list.",
+      );
+    }
+    return { sentences };
+  }
+  if (violation.action === "Audit (Block)") {
+    const sentences = isDeleted
+      ? [`The policy ${name} was deleted. It said Block, but was not enforced.`]
+      : [`${name} says Block, but was not enforced.`];
+    sentences.push(
+      "Check the node for an enforcer (`karmor probe`), and the pod and its namespace for the annotation " +
+        "`kubearmor-policy: audited`.",
+    );
+    return { sentences };
+  }
+  const rule = policyFor(found, "Block");
+  const add = rule.policy === undefined ? [] : ["Or add a policy that blocks exactly this:"];
+  const must =
+    violation.operation === "Syscall"
+      ? ["KubeArmor can audit system calls, but not block them."]
+      : isDeleted
+        ? [
+            `The policy ${name} was deleted.`,
+            ...(rule.policy === undefined
+              ? []
+              : ["If it must not happen, add a policy that blocks exactly this:"]),
+          ]
+        : [`If it must not happen, set the action to Block in ${name}${whereToChange(found)}.`, ...add];
+  return { sentences: ["If it is wanted, nothing has to be done.", ...must], rule };
+}
+
+/** A change in the cluster is reverted where a tool manages the policy. */
+function whereToChange({ report }: ViolationRef): string {
+  const sources = (report.policy.objects ?? []).flatMap(({ source }) => (source?.name ? [source] : []));
+  const [source] = sources;
+  if (source === undefined) return "";
+  return `, in the source of ${plain(describeSource(source))}: a change in the cluster would be reverted`;
+}
+
+const POSTURES: Readonly<Record<string, string>> = {
+  Network: "kubearmor-network-posture",
+  Capabilities: "kubearmor-capabilities-posture",
+};
+
+function forPosture(found: ViolationRef): Draft {
+  const { violation } = found;
+  const posture = POSTURES[violation.operation] ?? "kubearmor-file-posture";
+  const namespace = violationNamespace(found);
+  const rule = policyFor(found, "Allow");
+  const sentences: string[] = [];
+  if (violation.outcome === "Prevented") {
+    sentences.push("If it must not happen, nothing has to be done: it was prevented.");
+  } else if (subjectKind(found) === "pod") {
+    sentences.push(
+      `If it must not happen, block what no policy allows: set the annotation \`${posture}: block\` on namespace ${plain(namespace)}.`,
+    );
+  }
+  if (rule.policy !== undefined) {
+    sentences.push(
+      "If it is needed, add this rule to an Allow policy of the workload. On its own it would block all that it does not list:",
+    );
+  }
+  return { sentences, rule };
+}
+
+/** Only violations of namespaces can be accepted. */
+function acceptCommand(found: ViolationRef): string | undefined {
+  const { report, violation, accepted } = found;
+  const { namespace } = report.metadata;
+  if (namespace === undefined || accepted !== undefined) return undefined;
+  return (
+    `kubectl violations accept ${shellWord(violation.id)} -n ${shellWord(namespace)}` +
+    ` --policy ${shellWord(reportPath({ metadata: { name: report.metadata.name } }))}` +
+    ` --reason 'WHY' --expires 90d`
+  );
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Numbers and nouns in sentences.
+
+/** `1 pod`, `2,000 pods`. */
+export function formatCount(n: number, noun: string): string {
+  return `${formatNumber(n)} ${plural(n, noun)}`;
+}
+
+/** `pod` for 1, else `pods`. */
+export function plural(n: number, noun: string): string {
+  if (n === 1) return noun;
+  return /[^aeiou]y$/.test(noun) ? `${noun.slice(0, -1)}ies` : `${noun}s`;
+}
+
+/** `2,000`. */
+export function formatNumber(n: number): string {
+  return n.toLocaleString("en");
+}
+
+/** Makes a sentence of a clause: a capital letter in front, a stop at the end. */
+export function sentence(clause: string): string {
+  const text = clause.trim();
+  if (text === "") return "";
+  const head = text[0]?.toUpperCase() ?? "";
+  return `${head}${text.slice(1)}${/[.!?…]$/.test(text) ? "" : "."}`;
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// JUnit and SARIF against public schemas: Jenkins' (xunit-plugin, MIT) and OASIS' (SARIF 2.1.0, errata 01).
+
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import AjvDraft04 from "ajv-draft-04";
+import addFormats from "ajv-formats";
+import { describe, expect, test } from "vitest";
+import { validateXML } from "xmllint-wasm";
+import type { Report } from "../../src/api/v1alpha1.ts";
+import { directory, type PluginOptions, plugin, report, violation } from "./session.ts";
+
+const schema = (name: string) => readFileSync(join(import.meta.dirname, "schemas", name), "utf8");
+const JUNIT = schema("jenkins-junit-10.xsd");
+const ajv = new AjvDraft04.default({ strict: false, allErrors: true });
+addFormats.default(ajv as never);
+const validateSarif = ajv.compile(JSON.parse(schema("sarif-2.1.0.schema.json")));
+
+const EVIL = `a"b<c>&'\u0007\u001b]]>\uffff\u202e`;
+const HOST = "host-report";
+
+const REPORTS: Report[] = [
+  report(
+    "bad",
+    [violation({ source: EVIL, resource: EVIL, outcome: "Allowed" }), violation({ id: "00000000000000bb" })],
+    {
+      policy: {
+        name: EVIL,
+        message: EVIL,
+        tags: ["NIST", EVIL, ...Array.from({ length: 30 }, (_, n) => `t${n}`)],
+      },
+      severity: "high",
+    },
+  ),
+  report("good", [violation({ accepted: { by: "ok" } })], { severity: "info" }),
+  report("bad", [violation({ severity: 9 })], { namespace: "other", severity: "critical" }),
+  report(HOST, [violation({ workload: { kind: "Node", name: "n1" } })], { namespace: undefined }),
+  report("cut", [], {
+    summary: { allowed: 2, violations: 1, occurrences: 2 },
+    omitted: { violations: 1, occurrences: 2 },
+  }),
+  report("empty", []),
+];
+
+const CASES: [string, PluginOptions][] = [
+  ["everything", { reports: REPORTS }],
+  ["nothing", { reports: [] }],
+  ["an unknown answer", { reports: [], heartbeat: { state: "unknown", why: EVIL } }],
+];
+
+describe("JUnit", () => {
+  test.each(CASES)("of %s is valid against Jenkins' schema", async (_name, options) => {
+    const { out } = await plugin(["gate", "-A", "--all", "-o", "junit"], options);
+    const result = await validateXML({
+      xml: [{ fileName: "gate.xml", contents: out }],
+      schema: [{ fileName: "junit.xsd", contents: JUNIT }],
+    });
+    expect(result.errors).toEqual([]);
+    expect(result.valid).toBe(true);
+    expect(out).not.toMatch(/[\u0000-\u0009\u000b-\u001f\uffff\u202e]|]]>/);
+  });
+
+  test("has a suite per report, a case per violation, and what is accepted or known as skipped", async () => {
+    const dir = join(directory(), "state");
+    await plugin(["export", "-A", "--out", dir], { reports: [REPORTS[3] as Report] });
+    const { code, out } = await plugin(["gate", "-A", "--all", "--baseline", dir, "-o", "junit"], {
+      reports: REPORTS,
+    });
+    expect(code).toBe(1);
+    expect(out).toContain('<testsuites name="kubectl violations gate" tests="8" failures="4" errors="0">');
+    expect(out).toContain('<testsuite name="shop/bad" tests="2" failures="2" errors="0" skipped="0">');
+    expect(out).toContain('<testsuite name="shop/good" tests="1" failures="0" errors="0" skipped="1">');
+    expect(out).toContain('<skipped type="info" message="Accepted by ok.">');
+    expect(out).toContain('<skipped type="medium" message="Known from the baseline.">');
+    expect(out).toContain('<testcase name="no open violation" classname="shop.empty"></testcase>');
+    expect(out).toContain('<failure type="unlisted" message="At least 1 open violations are not listed.">');
+  });
+});
+
+describe("SARIF", () => {
+  const sarifOf = async (flags: readonly string[], options: PluginOptions) => {
+    const { out } = await plugin(["gate", "-A", "--all", "-o", "sarif", ...flags], options);
+    return JSON.parse(out);
+  };
+
+  test.each(CASES)("of %s is valid against the schema of OASIS", async (_name, options) => {
+    const sarif = await sarifOf([], options);
+    validateSarif(sarif);
+    expect(validateSarif.errors ?? []).toEqual([]);
+    expect(JSON.stringify(sarif)).not.toMatch(/[\u0000-\u001f\uffff\u202e]/);
+  });
+
+  test("has what code scanning asks for", async () => {
+    const [run] = (await sarifOf([], { reports: REPORTS })).runs;
+    const { driver } = run.tool;
+    expect(driver).toMatchObject({
+      version: expect.stringMatching(/^\d/),
+      semanticVersion: expect.any(String),
+    });
+    const rules = new Map<string, { [key: string]: never }>(
+      driver.rules.map((rule: { id: string }) => [rule.id, rule]),
+    );
+    expect([...rules.keys()].sort()).toEqual([HOST, "other/bad", "shop/bad", "shop/cut", "shop/good"]);
+    expect(rules.get("other/bad")).toMatchObject({
+      properties: { "security-severity": "9.5" },
+      help: { text: expect.stringContaining("KubeArmorPolicy"), markdown: expect.stringContaining("`") },
+    });
+    for (const { properties } of driver.rules) {
+      expect(Number(properties["security-severity"])).toBeGreaterThan(0);
+      expect(properties.tags.length).toBeLessThanOrEqual(20);
+    }
+    const ids = new Set(driver.rules.map(({ id }: { id: string }) => id));
+    expect(run.results.filter(({ ruleId }: { ruleId: string }) => !ids.has(ruleId))).toEqual([]);
+    const hashes = run.results.map((one: { ruleId: string; partialFingerprints: object }) =>
+      JSON.stringify([one.ruleId, one.partialFingerprints]),
+    );
+    expect(new Set(hashes).size).toBe(hashes.length);
+  });
+
+  test("has suppressions for what is accepted or known", async () => {
+    const { results } = (await sarifOf([], { reports: REPORTS })).runs[0];
+    const suppressed = results.filter(
+      ({ suppressions }: { suppressions: unknown[] }) => suppressions?.length > 0,
+    );
+    expect(suppressed).toMatchObject([
+      {
+        ruleId: "shop/good",
+        level: "note",
+        suppressions: [{ kind: "external", justification: "Accepted by ok." }],
+      },
+    ]);
+  });
+
+  test("names the files of the export", async () => {
+    const root = directory();
+    const long = report("n".repeat(253), [violation()]);
+    const reports = [...REPORTS, long];
+    await plugin(["export", "-A", "--out", join(root, "audit state")], { reports });
+    const { results } = (await sarifOf(["--export-dir", "audit state"], { reports })).runs[0];
+    expect(results.length).toBeGreaterThan(5);
+    for (const { locations } of results) {
+      const { uri } = locations[0].physicalLocation.artifactLocation;
+      expect(uri).toMatch(/^audit%20state\//);
+      expect(existsSync(join(root, decodeURIComponent(uri)))).toBe(true);
+    }
+    const usual = (await sarifOf([], { reports })).runs[0].results[0].locations[0].physicalLocation;
+    expect(usual.artifactLocation.uri).toMatch(/^violations\//);
+  });
+});
