@@ -14,6 +14,7 @@ import { type Section, type Setting, sections, settings } from "../src/config/se
 import type { LossReason, SuppressReason } from "../src/events/event-counters.ts";
 import type { Rejection } from "../src/ingest/ingest-counters.ts";
 import type { ApiErrorCode } from "../src/kube/api-error.ts";
+import type { PublishResult } from "../src/sinks/openreports/kind-publisher.ts";
 import type { WriteResult } from "../src/sinks/report-sink.ts";
 import { buildInfoDefinition, metricGroups, writeDurationDefinition } from "../src/telemetry/metric-list.ts";
 import { valuesSchema } from "./chart-schema.ts";
@@ -140,6 +141,15 @@ const WRITTEN: Record<WriteResult["kind"], string> = {
   refused: "refused for a reason that only a person can mend; the log has it",
 };
 
+const COPIED: Record<PublishResult, string> = {
+  written: "done",
+  unchanged: "the copy was up to date",
+  conflict: "another program had changed it; read and written again",
+  too_large: "refused for its size; written again with half of the results",
+  retry: "the API server was unavailable or asked to try later",
+  refused: "refused for a reason that a person must resolve; the log has it",
+};
+
 const SUPPRESSED: Record<SuppressReason, string> = {
   default_posture: "about KubeArmor's default posture, and `events.defaultPosture` is off",
   rate_limited: "the pod or node has had its share of new Events",
@@ -192,6 +202,7 @@ const VALUE_LISTS: Readonly<Record<string, string>> = {
     valueList("policy_violation_api_requests_total", "code", ANSWERED) +
     valueList("policy_violation_events_suppressed_total", "reason", SUPPRESSED) +
     valueList("policy_violation_events_lost_total", "reason", LOST),
+  OpenReports: valueList("policy_violation_openreports_writes_total", "result", COPIED),
   "Report writes": valueList("policy_violation_report_writes_total", "result", WRITTEN),
 };
 
