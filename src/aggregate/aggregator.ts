@@ -18,9 +18,7 @@ import { MutedSubjects } from "./muted-subjects.ts";
 import { Pods } from "./pods.ts";
 import { Rejections } from "./rejections.ts";
 import { SetNumbers } from "./set-numbers.ts";
-
-/** How soon a change deserves to be written, the soonest first. */
-export type Urgency = "new_report" | "new_violation" | "counters" | "coverage";
+import { gapUrgency, type Urgency } from "./urgency.ts";
 
 export class Aggregator {
   readonly ledgers = new Map<string, Ledger>();
@@ -128,7 +126,7 @@ export class Aggregator {
     for (const [key, ledger] of this.ledgers) {
       if (isConcerned && !isConcerned(ledger)) continue;
       ledger.addGap(kind, fromUs, toUs);
-      this.#onDirty(key, "coverage");
+      this.#onDirty(key, gapUrgency(kind));
     }
   }
 
@@ -153,7 +151,7 @@ export class Aggregator {
   endGap(kind: GapKind, fromUs: EpochUs, toUs: EpochUs): void {
     this.#earlyGaps.end(kind, fromUs, toUs);
     for (const [key, ledger] of this.ledgers) {
-      if (ledger.endGap(kind, fromUs, toUs)) this.#onDirty(key, "coverage");
+      if (ledger.endGap(kind, fromUs, toUs)) this.#onDirty(key, gapUrgency(kind));
     }
   }
 
@@ -196,7 +194,7 @@ export class Aggregator {
   touchAll(): void {
     for (const [key, ledger] of this.ledgers) {
       ledger.touch();
-      this.#onDirty(key, "coverage");
+      this.#onDirty(key, "stream");
     }
   }
 
@@ -234,13 +232,12 @@ export class Aggregator {
     const clusterKey = reportKey(undefined, from.policyName);
     const isNewReport = !this.ledgers.has(clusterKey);
     const to = this.ledger(undefined, from.policyName);
+    const counts = entries.map((counted) => moved(counted, namespace));
+    const isNew = counts.some(({ key }) => !to.entries.has(key));
     to.policy.learn(from.policy.facts(), totals.lastUs);
-    to.absorb(
-      { ...totals, gaps: Math.max(0, totals.gaps - to.all.gaps) },
-      entries.map((counted) => moved(counted, namespace)),
-    );
+    to.absorb({ ...totals, gaps: Math.max(0, totals.gaps - to.all.gaps) }, counts);
     if (this.#isJournaled) this.#removed.set(key, to);
-    this.#onDirty(clusterKey, isNewReport ? "new_report" : "new_violation");
+    this.#onDirty(clusterKey, isNewReport ? "new_report" : isNew ? "new_violation" : "counters");
   }
 
   /**

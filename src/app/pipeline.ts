@@ -20,7 +20,7 @@ import { DuplicateFilter, type DuplicateWindow } from "../ingest/duplicates.ts";
 import { Ingest } from "../ingest/ingest.ts";
 import { IngestCounters, type Rejection } from "../ingest/ingest-counters.ts";
 import { createRedactor, type RedactionOptions } from "../ingest/redact.ts";
-import { reportKey, type Scope } from "../ingest/violation.ts";
+import type { Scope } from "../ingest/violation.ts";
 import type { Journaling } from "../journal/journal-writer.ts";
 import { LeaderTakeover, type PreviousLeader } from "../leadership/leader-takeover.ts";
 import type { StandbyCounters, StandbyOptions } from "../leadership/standby.ts";
@@ -28,7 +28,12 @@ import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { EpochUs } from "../lib/time.ts";
 import { ReportContext } from "../reconcile/report-context.ts";
-import { ReportController, type WriterParts } from "../reconcile/report-controller.ts";
+import {
+  type ControllerObserver,
+  ReportController,
+  type ReportControllerParts,
+} from "../reconcile/report-controller.ts";
+import { ReportQueue } from "../reconcile/report-queue.ts";
 import { type RetentionOptions, startSweeps } from "../reconcile/retention-sweep.ts";
 import type { PaceOptions } from "../reconcile/write-pace.ts";
 import type { AcceptanceCatalog } from "../report/acceptance-set.ts";
@@ -72,7 +77,7 @@ export interface PipelineParts {
   /** What somebody has accepted; default: nothing. */
   acceptances?: AcceptanceCatalog | undefined;
   onRejected?: (reason: Rejection, detail: string, line: number) => void;
-  onWriteResult?: WriterParts["onResult"];
+  onWriteResult?: ReportControllerParts["onResult"];
   /** Called after each report that has landed. */
   onReport?: (report: Report) => void;
 }
@@ -107,67 +112,55 @@ export class Pipeline implements AlertListener {
     const { journaling } = parts;
     const redact = createRedactor(options.redaction, this.counters);
     const cells = new CellStore(cellBounds(options.memory), redact);
+    const queue = new ReportQueue(options.pace, clock);
     this.aggregator = new Aggregator(
       options.memory,
       (key, urgency) => {
-        this.writer.note(key, urgency);
+        queue.add(key, urgency);
         journaling?.wake();
       },
       journaling,
       cells,
     );
     journaling?.attach(this.aggregator, (gap) => this.coverage.lasted(gap));
-    const context = new ReportContext({
-      aggregator: this.aggregator,
-      note: (key, urgency) => this.writer.note(key, urgency),
-      policies: parts.policies,
-      acceptances: parts.acceptances,
-    });
-    this.context = context;
+    const writerId = journaling?.writerId ?? options.writerId;
+    const { policies, acceptances } = parts;
+    const { aggregator, coverage } = this;
     this.writer = new ReportController(
+      { ...options, writerId },
       {
-        pace: options.pace,
-        writesPerSecond: options.writesPerSecond,
-        writeBurst: options.writeBurst,
-        writerId: journaling?.writerId ?? options.writerId,
-      },
-      {
+        ...parts,
+        aggregator,
+        queue,
         render: () => ({
           limits: options.limits,
           severity: options.severity,
-          continuousSinceUs: optionalUs(this.coverage.coveredSinceMs),
-          policies: parts.policies,
-          acceptances: parts.acceptances,
+          continuousSinceUs: optionalUs(coverage.coveredSinceMs),
+          policies,
+          acceptances,
         }),
-        aggregator: this.aggregator,
-        sink: parts.sink,
-        clock,
-        logger: parts.logger,
         onResult: parts.onWriteResult ?? (() => {}),
-        onAdopted: (ledger, report) => context.onAdopted(ledger, report),
-        onForeignBase: (...found) => this.#takeover.onForeignBase(...found),
-        onPersisted: (ledger, report, takenMs) => {
-          this.#takeover.onPersisted(reportKey(ledger.namespace, ledger.policyName), takenMs);
-          context.onPersisted(ledger, report);
-          for (const occurrence of toEventUpdates(ledger, report)) parts.events.record(occurrence);
-          parts.onReport?.(report);
-        },
       },
     );
+    this.context = new ReportContext({ aggregator, queue, policies, acceptances });
     startSweeps(options.retention, clock, (beforeUs) => {
       if (this.writer.isActive) this.aggregator.expire(beforeUs);
     });
     this.#takeover = new LeaderTakeover(
-      { standby: options.standby, writerId: journaling?.writerId ?? options.writerId },
+      { standby: options.standby, writerId },
       {
         ...parts,
         journaling,
-        aggregator: this.aggregator,
-        coverage: this.coverage,
-        writer: () => this.writer,
+        aggregator,
+        coverage,
+        queue,
+        controller: this.writer,
         onGap: (gap) => this.#gapEvents.began(gap),
       },
     );
+    this.writer.observe(this.#takeover);
+    this.writer.observe(this.context);
+    this.writer.observe(recordEvents(parts));
     this.#ingest = new Ingest({
       tally: () => this.#takeover.tally,
       hash: new AlertHash({ low: seed(), high: seed() }),
@@ -292,6 +285,18 @@ export class Pipeline implements AlertListener {
       this.aggregator.reportRejections();
     });
   }
+}
+
+/** Records Events for what each write brings, and passes the report on. */
+function recordEvents({ events, onReport }: PipelineParts): ControllerObserver {
+  return {
+    onWritten(ledger, report) {
+      for (const update of toEventUpdates(ledger, report)) events.record(update);
+      onReport?.(report);
+    },
+    onForeignBase() {},
+    onAdopted() {},
+  };
 }
 
 function optionalUs(ms: number | undefined): EpochUs | undefined {

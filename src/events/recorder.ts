@@ -9,14 +9,16 @@ import { DEFAULT_POSTURE } from "../api/names.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import { TokenBucket } from "../lib/token-bucket.ts";
+import { WorkLoop } from "../lib/work-loop.ts";
+import { WorkQueue } from "../lib/work-queue.ts";
 import { type LossReason, newEventCounters, type RecorderStats } from "./event-counters.ts";
 import type { EventRecorder, EventResult, EventSink, EventUpdate } from "./event-recorder.ts";
-import { Outbox } from "./outbox.ts";
 import {
   addOccurrence,
   isDue,
   isOver,
   landed,
+  namespaceOfSeries,
   newSeries,
   nextAttempt,
   type Series,
@@ -55,6 +57,8 @@ export interface RunningRecorder extends EventRecorder {
 /** A look over all series: heartbeats, retries and what is over. */
 const TICK_MS = 1000;
 const CONCURRENCY = 4;
+/** Ranks of the queue: new Events before higher counts. */
+const [CREATE, PATCH] = [0, 1];
 const MAX_TRIES = 5;
 const BACKOFF_BASE_MS = 1000;
 const BACKOFF_MAX_MS = 15_000;
@@ -89,7 +93,8 @@ class Recorder implements RunningRecorder {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #uids: UidCache;
-  readonly #outbox: Outbox<Entry>;
+  readonly #queue: WorkQueue;
+  readonly #loop: WorkLoop;
   /** In the order of their last occurrence, the oldest first. */
   readonly #entries = new Map<string, Entry>();
   readonly #muted: LRUCache<string, LossReason>;
@@ -108,9 +113,17 @@ class Recorder implements RunningRecorder {
     this.#clock = clock;
     this.#logger = logger;
     this.#uids = new UidCache(sink, clock);
-    this.#muted = new LRUCache({ max: 4096, perf: { now: () => clock.nowMs() }, ttlResolution: 0 });
+    this.#muted = new LRUCache({ max: 4096, perf: { now: () => clock.monotonicMs() }, ttlResolution: 0 });
     const pace = options.overall ?? { perSecond: 10, burst: 50 };
-    this.#outbox = new Outbox({ ...pace, concurrency: CONCURRENCY }, clock, (entry) => this.#deliver(entry));
+    this.#queue = new WorkQueue({ clock, ranks: 2, flow: namespaceOfSeries });
+    this.#loop = new WorkLoop({
+      ...pace,
+      queue: this.#queue,
+      clock,
+      concurrency: CONCURRENCY,
+      process: (key) => this.#deliver(key),
+    });
+    this.#loop.start();
   }
 
   record(occurrence: EventUpdate): void {
@@ -136,10 +149,9 @@ class Recorder implements RunningRecorder {
     // Moves it to the end: the map's order is the order of the last occurrence.
     this.#entries.delete(key);
     this.#entries.set(key, entry);
-    addOccurrence(entry.series, occurrence, count, this.#clock.nowMs());
+    addOccurrence(entry.series, occurrence, count, this.#clock.monotonicMs());
     this.#settle(entry);
     this.#armTick();
-    this.#outbox.pump();
   }
 
   stats(): RecorderStats {
@@ -153,7 +165,7 @@ class Recorder implements RunningRecorder {
       lost: { ...lost },
       sent: { ...sent },
       series: this.#entries.size,
-      queued: this.#outbox.waiting,
+      queued: this.#queue.length,
     };
   }
 
@@ -166,14 +178,13 @@ class Recorder implements RunningRecorder {
     // Until the next turn stop() has noted that it was called, which #settle and #checkDrained ask for.
     await Promise.resolve();
     for (const entry of this.#entries.values()) this.#settle(entry);
-    this.#outbox.pump();
     const cancelDeadline = this.#clock.after(withinMs, () => this.#drained.resolve());
     this.#checkDrained();
     await this.#drained.promise;
     cancelDeadline();
     this.#closed = true;
     this.#cancelTick?.();
-    this.#outbox.close();
+    void this.#loop.stop();
     this.#aborter.abort();
     for (const entry of [...this.#entries.values()]) this.#drop(entry, "stopped");
   }
@@ -184,12 +195,12 @@ class Recorder implements RunningRecorder {
       this.#counters.suppressed.rate_limited += count;
       return undefined;
     }
-    if (this.#outbox.firstRank >= (this.#options.maxQueued ?? 1000)) {
+    if (this.#queue.waitingIn(CREATE) >= (this.#options.maxQueued ?? 1000)) {
       this.#counters.lost.queue_full += count;
       return undefined;
     }
     if (this.#entries.size >= (this.#options.maxSeries ?? 4096)) this.#evictOldest();
-    const series = newSeries(key, occurrence, this.#clock.nowMs());
+    const series = newSeries(key, occurrence, this.#clock.monotonicMs());
     return { series, state: "idle", attempt: undefined, tries: 0, retryAtMs: 0 };
   }
 
@@ -210,23 +221,24 @@ class Recorder implements RunningRecorder {
       bucket = new TokenBucket(perSecond, burst);
       this.#buckets.set(key, bucket);
     }
-    return bucket.take(this.#clock.nowMs());
+    return bucket.take(this.#clock.monotonicMs());
   }
 
   /** Queues the entry if it is idle and its next word is due, or if this is the last chance for it. */
   #settle(entry: Entry): void {
     if (entry.state !== "idle") return;
     const lastChance = this.#stopping !== undefined && untold(entry.series) > 0;
-    if (lastChance || isDue(entry.series, this.#clock.nowMs())) this.#enqueue(entry);
+    if (lastChance || isDue(entry.series, this.#clock.monotonicMs())) this.#enqueue(entry);
   }
 
   #enqueue(entry: Entry): void {
     entry.state = "queued";
-    // News of something new before news of a number.
-    this.#outbox.add(entry, entry.series.event === undefined ? "first" : "second");
+    this.#queue.add(entry.series.key, entry.series.event === undefined ? CREATE : PATCH);
   }
 
-  async #deliver(entry: Entry): Promise<void> {
+  async #deliver(key: string): Promise<void> {
+    const entry = this.#entries.get(key);
+    if (!entry) return;
     entry.state = "sending";
     let result: EventResult;
     try {
@@ -284,7 +296,7 @@ class Recorder implements RunningRecorder {
     if (attempt === undefined) return;
     if (attempt.kind === "create") this.#counters.sent.created += 1;
     else this.#counters.sent.patched += 1;
-    this.#counters.told += landed(series, attempt, this.#clock.nowMs());
+    this.#counters.told += landed(series, attempt, this.#clock.monotonicMs());
     entry.attempt = undefined;
     entry.tries = 0;
     this.#settle(entry);
@@ -303,9 +315,9 @@ class Recorder implements RunningRecorder {
   }
 
   #retry(entry: Entry, result: { message: string; retryAfterMs?: number }): void {
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.#clock.monotonicMs();
     if (result.retryAfterMs !== undefined) {
-      this.#outbox.pause(nowMs + Math.min(MAX_PAUSE_MS, result.retryAfterMs));
+      this.#loop.pause(Math.min(MAX_PAUSE_MS, result.retryAfterMs));
     }
     entry.tries += 1;
     if (entry.tries >= MAX_TRIES) {
@@ -333,7 +345,7 @@ class Recorder implements RunningRecorder {
 
   #forget(entry: Entry): void {
     this.#entries.delete(entry.series.key);
-    this.#outbox.remove(entry);
+    this.#queue.forget(entry.series.key);
   }
 
   #armTick(): void {
@@ -344,14 +356,13 @@ class Recorder implements RunningRecorder {
   }
 
   #tick(): void {
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.#clock.monotonicMs();
     for (const entry of this.#entries.values()) {
       if (entry.state === "backoff" && entry.retryAtMs <= nowMs) this.#enqueue(entry);
       else if (entry.state === "idle" && isOver(entry.series, nowMs)) this.#forget(entry);
       else this.#settle(entry);
     }
     if (this.#entries.size > 0) this.#armTick();
-    this.#outbox.pump();
   }
 
   #checkDrained(): void {
@@ -362,7 +373,7 @@ class Recorder implements RunningRecorder {
 
   /** One line a minute, whatever the number of failures: the counters say how many. */
   #warn(entry: Entry, message: string): void {
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.#clock.monotonicMs();
     if (nowMs - this.#lastWarnMs < WARN_INTERVAL_MS) return;
     this.#lastWarnMs = nowMs;
     const { kind, name } = entry.series.occurrence.regarding;

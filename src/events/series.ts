@@ -12,6 +12,9 @@ export const HEARTBEAT_MS = 60_000;
 /** A series that is silent for this long is over; what comes later is a new one. client-go's value. */
 export const SILENCE_MS = 360_000;
 
+/** Stands in no namespace. */
+const SEPARATOR = "\u001f";
+
 /** One (regarding, policy, operation, action, outcome). */
 export interface Series {
   readonly key: string;
@@ -43,7 +46,13 @@ export type SeriesAttempt =
 export function seriesKey(occurrence: EventUpdate): string {
   const { regarding, policy, operation, action, outcome } = occurrence;
   const namespace = regarding.kind === "Node" ? "" : regarding.namespace;
-  return JSON.stringify([regarding.kind, namespace, regarding.name, policy, operation, action, outcome]);
+  const parts = [regarding.kind, regarding.name, policy, operation, action, outcome];
+  return `${namespace}${SEPARATOR}${JSON.stringify(parts)}`;
+}
+
+/** Namespace in a series' key; empty for nodes. */
+export function namespaceOfSeries(key: string): string {
+  return key.slice(0, key.indexOf(SEPARATOR));
 }
 
 /** A series that has nothing in it yet. */

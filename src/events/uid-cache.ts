@@ -23,7 +23,7 @@ export class UidCache {
     this.#sink = sink;
     this.#known = new LRUCache({
       max: MAX_ENTRIES,
-      perf: { now: () => clock.nowMs() },
+      perf: { now: () => clock.monotonicMs() },
       // 0: ask the clock each time in place of caching its answer with a timer of its own.
       ttlResolution: 0,
     });

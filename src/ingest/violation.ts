@@ -144,6 +144,11 @@ export function reportKey(namespace: string | undefined, policyName: string): st
   return `${namespace ?? ""}${SEPARATOR}${policyName}`;
 }
 
+/** Namespace in a report's key; empty for the cluster report. */
+export function namespaceInKey(key: string): string {
+  return key.slice(0, key.indexOf(SEPARATOR));
+}
+
 /** How a pod is told from another within a report: in the cluster report pods of several namespaces and nodes meet. */
 export function podKey(namespace: string | undefined, pod: string, node: string): string {
   return namespace === undefined ? `${pod}${SEPARATOR}${node}` : pod;

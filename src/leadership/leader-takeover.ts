@@ -14,7 +14,8 @@ import { reportKey } from "../ingest/violation.ts";
 import type { Journaling } from "../journal/journal-writer.ts";
 import { type Clock, fullJitter } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
-import type { ReportController } from "../reconcile/report-controller.ts";
+import type { ControllerObserver, ReportController } from "../reconcile/report-controller.ts";
+import type { ReportQueue } from "../reconcile/report-queue.ts";
 import { fenceId, type Mark, marksOf, persistedSeq } from "../reconcile/watermark.ts";
 import { isNamedRight } from "../report/parse.ts";
 import { type ReportObserver, type ReportSink, SinkError } from "../sinks/report-sink.ts";
@@ -41,7 +42,8 @@ export interface TakeoverParts {
   logger: Logger;
   aggregator: Aggregator;
   coverage: StreamCoverage;
-  writer: () => ReportController;
+  controller: ReportController;
+  queue: ReportQueue;
   journaling: Journaling | undefined;
   onGap: (gap: Gap) => void;
 }
@@ -50,7 +52,7 @@ const LIST_RETRY_MAX_MS = 10_000;
 /** For clocks of two nodes that differ, and for alerts that reach one replica later than the other. */
 const IN_STEP_MS = 5000;
 
-export class LeaderTakeover {
+export class LeaderTakeover implements ControllerObserver {
   /** Why the stored reports can't be listed; undefined once they are. */
   listing: string | undefined = "not yet tried";
   readonly #writerId: string | undefined;
@@ -121,10 +123,11 @@ export class LeaderTakeover {
     return Math.min(this.#persistedUntil.look(aggregator.ledgers, clock.nowMs()), this.#readUntilMs);
   }
 
-  /** A report was written that leaves out nothing from before `takenMs`. */
-  onPersisted(key: string, takenMs: number): void {
-    this.#persistedUntil.landed(key, takenMs);
+  onWritten({ namespace, policyName }: Ledger, _report: Report, takenMs: number): void {
+    this.#persistedUntil.landed(reportKey(namespace, policyName), takenMs);
   }
+
+  onAdopted(): void {}
 
   /** A late write of another replica has come to light, the base of `ledger` now, which tells `more` than the one before. */
   onForeignBase(ledger: Ledger, report: Report, more: number): void {
@@ -236,19 +239,18 @@ export class LeaderTakeover {
   #adopt(namespace: string | undefined, policyName: string, report: Report | undefined): void {
     const { aggregator, journaling } = this.#parts;
     const key = reportKey(namespace, policyName);
-    const writer = this.#parts.writer();
     const ledger = aggregator.ledger(namespace, policyName);
     const { layers, isDamaged } = journaling?.claim(key) ?? { layers: [], isDamaged: false };
     // Another replica that wrote the report since has read for itself what this one did not come to write.
     const isOvertaken = this.#standby !== undefined && layers.length > 0 && this.#overtaken.has(key);
-    const recovered = writer.adopt(ledger, report, isOvertaken ? [] : layers);
+    const recovered = this.#parts.controller.adopt(ledger, report, isOvertaken ? [] : layers);
     if (isOvertaken) ledger.advanceSeq(Math.max(...layers.map(({ seq }) => seq)));
     if (journaling) journaling.recovered += recovered;
     if (this.#gap) this.#addGap(namespace, policyName, this.#gap);
     else if (isOvertaken) this.#declareHandover(namespace, policyName);
     if (isDamaged) this.#declareDamage(namespace, policyName, report);
-    if (report && ledger.endUnknownGaps(toUs(this.#previousEndMs))) writer.note(key, "coverage");
-    if (recovered > 0) writer.note(key, "new_violation");
+    if (report && ledger.endUnknownGaps(toUs(this.#previousEndMs))) this.#parts.queue.add(key, "coverage");
+    if (recovered > 0) this.#parts.queue.add(key, "new_violation");
   }
 
   /** Rows of the journal are damaged: of what was counted since the stored report some may be lost. */
@@ -263,7 +265,7 @@ export class LeaderTakeover {
     const ledger = this.#parts.aggregator.ledger(namespace, policyName);
     const gap = toGapUs({ kind, fromMs, toMs });
     ledger.addGap(kind, gap.fromUs, gap.toUs);
-    this.#parts.writer().note(reportKey(namespace, policyName), "coverage");
+    this.#parts.queue.add(reportKey(namespace, policyName), "coverage");
   }
 
   #standBy(options: StandbyOptions): Standby {

@@ -1,59 +1,63 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What reports tell besides the alerts: the policy's object, and what is accepted. Knows what each report told last,
-// and asks for a write where that is no longer so.
-// Invariant: a report is written for this only when it would tell something else, or may.
+// Parts of a report besides the alerts: the policy's object, and accepted violations. Remembers what each report states
+// and queues a report when that has changed, or may have.
 
-import type { Aggregator, Urgency } from "../aggregate/aggregator.ts";
+import type { Aggregator } from "../aggregate/aggregator.ts";
 import type { Ledger } from "../aggregate/ledger.ts";
+import type { Urgency } from "../aggregate/urgency.ts";
 import type { Policy, PolicySource, Report } from "../api/v1alpha1.ts";
 import { reportKey } from "../ingest/violation.ts";
 import type { AcceptanceCatalog, Matched } from "../report/acceptance-set.ts";
 import type { PolicyCatalog } from "../report/provenance.ts";
 import { provenanceOfLedger } from "../report/render.ts";
+import type { ControllerObserver } from "./report-controller.ts";
+import type { ReportQueue } from "./report-queue.ts";
 
 export interface ReportContextParts {
   aggregator: Aggregator;
-  /** Asks for a write of a report. */
-  note: (key: string, urgency: Urgency) => void;
+  /** Changed reports. */
+  queue: Pick<ReportQueue, "add">;
   /** Undefined where there is no cluster to ask. */
   policies: PolicyCatalog | undefined;
   acceptances: AcceptanceCatalog | undefined;
 }
 
-export class ReportContext {
+export class ReportContext implements ControllerObserver {
   readonly #parts: ReportContextParts;
-  /** What the stored report of a ledger tells of its policy's object. */
-  readonly #told = new WeakMap<Ledger, string>();
+  /** The policy's object as stated in the stored report of a ledger. */
+  readonly #stated = new WeakMap<Ledger, string>();
 
   constructor(parts: ReportContextParts) {
     this.#parts = parts;
   }
 
-  /** A report was written: this is what it tells. Something may have changed since it was rendered. */
-  onPersisted(ledger: Ledger, report: Report): void {
-    this.#told.set(ledger, wording(report.policy));
+  /** Records the facts of a stored report. Something may have changed since it was rendered. */
+  onWritten(ledger: Ledger, report: Report): void {
+    this.#stated.set(ledger, wording(report.policy));
     this.#look(ledger);
   }
 
-  /** A stored report was taken for the base of a ledger. */
+  onForeignBase(): void {}
+
+  /** Records the facts of a report that an earlier process, or another replica, wrote. */
   onAdopted(ledger: Ledger, report: Report): void {
     const { acceptances } = this.#parts;
-    this.onPersisted(ledger, report);
+    this.onWritten(ledger, report);
     const { namespace, policyName } = ledger;
     if (!acceptances || namespace === undefined) return;
-    // Which acceptances were in effect when it was written nobody knows.
+    // The acceptances in effect when it was written are unknown.
     const concerns =
       report.summary.accepted !== undefined || acceptances.of(namespace, policyName) !== undefined;
     if (concerns || report.summary.open === undefined) this.#touch(ledger, "counters");
   }
 
-  /** What is accepted of this policy in this namespace may be other than before: the report tells it soon. */
+  /** Queues the report of a policy whose acceptances changed. */
   acceptancesChanged(namespace: string, policy: string): void {
     const ledger = this.#parts.aggregator.ledgers.get(reportKey(namespace, policy));
-    // What was never written will be, with what is true then.
-    if (ledger && this.#told.has(ledger)) this.#touch(ledger, "new_violation");
+    // A report that was never written takes the present facts with its first write.
+    if (ledger && this.#stated.has(ledger)) this.#touch(ledger, "new_violation");
   }
 
   /** Counts what each acceptance of a policy matches in its report, in slices. */
@@ -64,7 +68,7 @@ export class ReportContext {
     return yield* acceptances.count(ledger.entries.values(), ({ committed }) => committed?.occurrences ?? 0);
   }
 
-  /** Policies of these names may be other ones now; undefined: of any name. */
+  /** Queues the reports of policies that changed; undefined: any policy. */
   policiesChanged(names: ReadonlySet<string> | undefined): void {
     for (const ledger of this.#parts.aggregator.ledgers.values()) {
       if (names === undefined || names.has(ledger.policyName)) this.#look(ledger);
@@ -73,22 +77,22 @@ export class ReportContext {
 
   #look(ledger: Ledger): void {
     const { policies } = this.#parts;
-    const told = this.#told.get(ledger);
-    // What was never written will be, with what is true then.
-    if (told === undefined || told === wording(provenanceOfLedger(ledger, policies))) return;
+    const stated = this.#stated.get(ledger);
+    // A report that was never written takes the present facts with its first write.
+    if (stated === undefined || stated === wording(provenanceOfLedger(ledger, policies))) return;
     this.#touch(ledger, "counters");
   }
 
   #touch(ledger: Ledger, urgency: Urgency): void {
     ledger.touch();
-    this.#parts.note(reportKey(ledger.namespace, ledger.policyName), urgency);
+    this.#parts.queue.add(reportKey(ledger.namespace, ledger.policyName), urgency);
   }
 }
 
-/** The same text for the same facts, in whatever order the store gives their fields. */
+/** Returns the same text for the same facts, whatever the order of their fields. */
 function wording(facts: Pick<Policy, "kind" | "provenance" | "objects" | "changedSinceLastSeen">): string {
   const { kind, provenance, objects = [], changedSinceLastSeen = false } = facts;
-  const told = objects.map(({ kind, namespace, uid, generation, changedAt, source }) => [
+  const parts = objects.map(({ kind, namespace, uid, generation, changedAt, source }) => [
     kind,
     namespace,
     uid,
@@ -96,7 +100,7 @@ function wording(facts: Pick<Policy, "kind" | "provenance" | "objects" | "change
     changedAt,
     source && sourceWording(source),
   ]);
-  return JSON.stringify([kind, provenance, told, changedSinceLastSeen]);
+  return JSON.stringify([kind, provenance, parts, changedSinceLastSeen]);
 }
 
 function sourceWording({ tool, kind, name, namespace }: PolicySource): unknown {

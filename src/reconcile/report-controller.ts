@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Writes what the aggregator holds, at our pace: which report is next, how many at a time, and when to try again.
-// Invariant: a report has one turn at a time; what is not written stays in its ledger.
+// Writes the reports that changed: a work queue of their keys, a few reconciled at a time, at a bounded rate.
+// A report is reconciled by one worker at a time; what is not written stays in its ledger.
 
-import type { Aggregator, Urgency } from "../aggregate/aggregator.ts";
+import type { Aggregator } from "../aggregate/aggregator.ts";
 import type { LayerRow } from "../aggregate/change-log.ts";
 import type { Ledger } from "../aggregate/ledger.ts";
 import { recoverSet } from "../aggregate/recovered-counts.ts";
 import type { Report } from "../api/v1alpha1.ts";
 import { reportKey } from "../ingest/violation.ts";
 import { unreachable } from "../lib/assert.ts";
-import { fullJitter } from "../lib/clock.ts";
-import { TokenBucket } from "../lib/token-bucket.ts";
+import { RetryPolicy } from "../lib/retry-policy.ts";
+import { WorkLoop } from "../lib/work-loop.ts";
 import { rebaseOn } from "../report/parse.ts";
-import { type ReconcileResult, ReportReconciler, type ReportTaskParts, refOf } from "./report-reconciler.ts";
+import { GoneNamespaces } from "./gone-namespaces.ts";
+import type { ReconcileResult } from "./reconcile-steps.ts";
+import { isFresh, type ReportQueue } from "./report-queue.ts";
+import { type ReconcilerParts, ReportReconciler, refOf } from "./report-reconciler.ts";
 import { isWrittenByAnother, persistedSeq } from "./watermark.ts";
-import { WorkQueue } from "./work-queue.ts";
-import type { PaceOptions } from "./write-pace.ts";
 
-export interface WriterOptions {
-  pace: PaceOptions;
+export interface ReportControllerOptions {
   /** Over all reports. */
   writesPerSecond: number;
   writeBurst: number;
@@ -28,70 +28,87 @@ export interface WriterOptions {
   writerId: string | undefined;
 }
 
-/** `onPersisted` is called before the write in flight is committed: the moment to tell of it. */
-export interface WriterParts
-  extends Pick<ReportTaskParts, "sink" | "clock" | "logger" | "render" | "onPersisted" | "onResult"> {
+/** PORT: learns how stored reports and ledgers come together. Must not throw. */
+export interface ControllerObserver {
+  /** A write was stored; called before its commit. Every count before `takenMs` is in it. */
+  onWritten(ledger: Ledger, report: Report, takenMs: number): void;
+  /** A report that another writer wrote last became the base, with `more` occurrences than before. */
+  onForeignBase(ledger: Ledger, report: Report, more: number): void;
+  /** A stored report became the base of its ledger, before the start. */
+  onAdopted(ledger: Ledger, report: Report): void;
+}
+
+export interface ReportControllerParts
+  extends Pick<ReconcilerParts, "sink" | "clock" | "logger" | "render" | "onResult"> {
   aggregator: Aggregator;
-  /** Called when a stored report has become the base of its ledger, before the start. */
-  onAdopted: (ledger: Ledger, report: Report) => void;
-  /** Called when a report that another writer wrote last has become the base, with `more` occurrences than before. */
-  onForeignBase: (ledger: Ledger, report: Report, more: number) => void;
+  /** Changed reports. */
+  queue: ReportQueue;
 }
 
-/** One report's way to the store. */
+/** State of one report. */
 interface WorkItem {
-  task: ReportReconciler;
-  failures: number;
+  reconciler: ReportReconciler;
+  retry: RetryPolicy;
 }
 
-/** Writes at the same time; each holds one connection. */
+/** Reports written at the same time; each holds one connection. */
 const CONCURRENCY = 4;
-const RETRY_BASE_MS = 500;
-const RETRY_MAX_MS = 15_000;
+/** Between two rounds of a flush. */
+const FLUSH_RETRY_MS = 500;
 
 export class ReportController {
   readonly #writerId: string | undefined;
-  readonly #parts: WriterParts;
-  readonly #taskParts: ReportTaskParts;
-  readonly #queue: WorkQueue;
-  readonly #bucket: TokenBucket;
-  readonly #turns = new Map<string, WorkItem>();
-  readonly #busy = new Map<string, Promise<void>>();
-  /** Writes and reads that failed and were put off. */
+  readonly #parts: ReportControllerParts;
+  readonly #observers: ControllerObserver[] = [];
+  readonly #queue: ReportQueue;
+  readonly #loop: WorkLoop;
+  readonly #gone: GoneNamespaces;
+  readonly #items = new Map<string, WorkItem>();
+  /** Writes and reads that failed and were requeued. */
   retries = 0;
-  /** Reports that were removed because nothing in them was young enough. */
+  /** Reports that retention removed. */
   removed = 0;
-  #active = false;
-  #cancelTimer: (() => void) | undefined;
-  #timerMs = Number.POSITIVE_INFINITY;
   #calls = new AbortController();
 
-  constructor(options: WriterOptions, parts: WriterParts) {
+  constructor(options: ReportControllerOptions, parts: ReportControllerParts) {
+    const { clock } = parts;
     this.#writerId = options.writerId;
     this.#parts = parts;
-    this.#taskParts = {
-      ...parts,
-      onRemoved: () => this.removed++,
-      writerId: options.writerId,
-      rebase: (ledger, report) => this.#rebase(ledger, report),
-    };
-    this.#queue = new WorkQueue(options.pace);
-    this.#bucket = new TokenBucket(options.writesPerSecond, options.writeBurst);
+    this.#queue = parts.queue;
+    this.#gone = new GoneNamespaces(clock);
+    this.#loop = new WorkLoop({
+      queue: this.#queue.work,
+      clock,
+      perSecond: options.writesPerSecond,
+      burst: options.writeBurst,
+      concurrency: CONCURRENCY,
+      process: (key, rank) => this.#reconcile(key, isFresh(rank)),
+    });
+  }
+
+  /** Adds an observer; observers are called in the order of their addition. */
+  observe(observer: ControllerObserver): void {
+    this.#observers.push(observer);
   }
 
   /** Reports that wait to be written or are being written. */
   get backlog(): number {
-    return this.#queue.size + this.#busy.size;
+    return this.#queue.length;
   }
 
-  /** Refusals that only a person can mend, as long as they last. */
+  /** Reports whose pace is remembered; by default at most those written within two minutes. */
+  get pacesHeld(): number {
+    return this.#queue.pacesHeld;
+  }
+
+  /** Refusals that only a person can resolve, as long as they last. */
   get refusals(): readonly string[] {
-    const all = [...this.#turns.values()].map(({ task }) => task.refusal);
+    const all = [...this.#items.values()].map(({ reconciler }) => reconciler.refusal);
     return [...new Set(all.filter((refusal) => refusal !== undefined))];
   }
 
   /**
-   * Takes a stored report as the base of its ledger, and what an earlier process of this writer left that the report
+   * Takes a stored report as the base of its ledger, and the sets of an earlier process of this writer that the report
    * does not hold; before start. Returns the occurrences of the latter.
    */
   adopt(ledger: Ledger, report: Report | undefined, layers: readonly LayerRow[]): number {
@@ -100,39 +117,27 @@ export class ReportController {
     ledger.markPersisted(seq);
     const open = layers.filter((layer) => layer.seq > seq).map(recoverSet);
     ledger.recover(open);
-    this.#turn(reportKey(ledger.namespace, ledger.policyName), ledger).task.resume(report?.metadata);
-    if (report) this.#parts.onAdopted(ledger, report);
+    this.#item(reportKey(ledger.namespace, ledger.policyName), ledger).reconciler.resume(report?.metadata);
+    if (report) for (const observer of this.#observers) observer.onAdopted(ledger, report);
     return open.reduce((sum, { totals }) => sum + totals.occurrences, 0);
   }
 
-  /** Notes that a report has something to write. */
-  note(key: string, urgency: Urgency): void {
-    const nowMs = this.#parts.clock.nowMs();
-    const due = this.#queue.note(key, urgency, nowMs);
-    // While the write budget is used up, what is due sooner can't be written sooner: this is called for every alert.
-    if (this.#active && Math.max(due, nowMs + this.#bucket.waitMs(nowMs)) < this.#timerMs) this.#arm();
-  }
-
-  /** Whether this process writes; before that, and while another replica leads, everything only gathers. */
+  /** Whether this process writes; before that, and while another replica leads, changes only gather. */
   get isActive(): boolean {
-    return this.#active;
+    return this.#loop.isActive;
   }
 
-  /** Begins to write; before it everything only gathers. */
+  /** Begins to write. */
   start(): void {
-    this.#active = true;
-    this.#pump();
+    this.#loop.start();
   }
 
-  /** Stops writing at our pace and waits for the writes that are open. */
+  /** Begins no further write and waits for those under way. */
   async pause(): Promise<void> {
-    this.#active = false;
-    this.#cancelTimer?.();
-    this.#cancelTimer = undefined;
-    await Promise.all(this.#busy.values());
+    await this.#loop.stop();
   }
 
-  /** Stops writing at once: calls that are open are given up. What they were about is found out after a start. */
+  /** Stops writing at once: calls under way are abandoned, and settled by reads after the next start. */
   async suspend(): Promise<void> {
     this.#calls.abort();
     await this.pause();
@@ -140,8 +145,8 @@ export class ReportController {
   }
 
   /**
-   * Writes everything now, whatever the pace, until nothing is left or the signal aborts; that ends the calls that are
-   * open, and this writer. What could not be written stays in the ledgers.
+   * Writes everything now, regardless of pace, until nothing is left or the signal aborts; that ends the calls under
+   * way, and this controller. What could not be written stays in the ledgers.
    */
   async flush(signal: AbortSignal): Promise<void> {
     const calls = this.#calls;
@@ -150,21 +155,13 @@ export class ReportController {
     await this.pause();
     this.#parts.aggregator.reportRejections();
     while (!calls.signal.aborted) {
-      await this.#flushAll(this.#unwrittenKeys());
-      if (this.#unwrittenKeys().length === 0) return;
-      await this.#parts.clock.sleep(RETRY_BASE_MS, calls.signal);
+      await this.#flushAll(this.#pendingKeys());
+      if (this.#pendingKeys().length === 0) return;
+      await this.#parts.clock.sleep(FLUSH_RETRY_MS, calls.signal);
     }
   }
 
-  #rebase(ledger: Ledger, report: Report | undefined): void {
-    const before = ledger.all.occurrences - ledger.unwritten;
-    rebaseOn(ledger, report);
-    if (!report || this.#writerId === undefined || !isWrittenByAnother(report.metadata, this.#writerId))
-      return;
-    this.#parts.onForeignBase(ledger, report, ledger.all.occurrences - ledger.unwritten - before);
-  }
-
-  #unwrittenKeys(): string[] {
+  #pendingKeys(): string[] {
     return [...this.#parts.aggregator.ledgers].filter(([, l]) => l.dirty || l.isInFlight).map(([key]) => key);
   }
 
@@ -173,119 +170,108 @@ export class ReportController {
     const worker = async () => {
       for (let key = queue.shift(); key !== undefined && !this.#calls.signal.aborted; key = queue.shift()) {
         this.#queue.forget(key);
-        await this.#takeTurn(key, true);
+        await this.#reconcile(key, true);
       }
     };
     await Promise.all(Array.from({ length: CONCURRENCY }, worker));
   }
 
-  #arm(): void {
-    this.#cancelTimer?.();
-    this.#cancelTimer = undefined;
-    this.#timerMs = Number.POSITIVE_INFINITY;
-    if (!this.#active || this.#busy.size >= CONCURRENCY) return;
-    const nowMs = this.#parts.clock.nowMs();
-    const due = this.#queue.nextDueMs(this.#busy, nowMs);
-    if (due === undefined) return;
-    this.#timerMs = Math.max(due, nowMs + this.#bucket.waitMs(nowMs));
-    this.#cancelTimer = this.#parts.clock.after(Math.max(0, this.#timerMs - nowMs), () => this.#pump());
-  }
-
-  #pump(): void {
-    const { clock } = this.#parts;
-    while (this.#active && this.#busy.size < CONCURRENCY && this.#bucket.waitMs(clock.nowMs()) === 0) {
-      const next = this.#queue.next(clock.nowMs(), this.#busy);
-      if (!next) break;
-      this.#bucket.take(clock.nowMs());
-      this.#launch(next.key, next.fresh);
-    }
-    this.#arm();
-  }
-
-  #launch(key: string, fresh: boolean): void {
-    const work = this.#takeTurn(key, fresh).finally(() => {
-      this.#busy.delete(key);
-      if (this.#active) this.#pump();
-    });
-    this.#busy.set(key, work);
-  }
-
-  async #takeTurn(key: string, fresh: boolean): Promise<void> {
+  async #reconcile(key: string, fresh: boolean): Promise<void> {
     const ledger = this.#parts.aggregator.ledgers.get(key);
     if (!ledger) return;
-    const turn = this.#turn(key, ledger);
-    const refusal = turn.task.refusal;
-    const result = await turn.task.run(fresh, this.#calls.signal);
-    if (turn.task.refusal !== undefined && turn.task.refusal !== refusal) this.#tell(turn.task);
-    this.#act(key, turn, result);
+    if (ledger.namespace !== undefined && this.#gone.has(ledger.namespace)) {
+      this.#moveToCluster(key, false);
+      return;
+    }
+    const item = this.#item(key, ledger);
+    const refusal = item.reconciler.refusal;
+    const result = await item.reconciler.reconcile(fresh, this.#calls.signal);
+    if (item.reconciler.refusal !== undefined && item.reconciler.refusal !== refusal)
+      this.#logRefusal(item.reconciler);
+    this.#handle(key, item, result);
   }
 
-  #act(key: string, turn: WorkItem, result: ReconcileResult): void {
-    const nowMs = this.#parts.clock.nowMs();
+  #handle(key: string, item: WorkItem, result: ReconcileResult): void {
+    const { ledger } = item.reconciler;
     switch (result.kind) {
-      case "landed":
-        turn.failures = 0;
-        this.#parts.aggregator.afterWrite(turn.task.ledger);
-        this.#queue.written(key, result.fresh, nowMs);
-        // What came while an earlier try waited for its turn was not part of it, and has no other reason to be written.
-        this.#noteRest(key, turn.task.ledger);
+      case "written":
+        item.retry.reset();
+        if (ledger.namespace !== undefined) this.#gone.delete(ledger.namespace);
+        this.#parts.aggregator.afterWrite(ledger);
+        this.#queue.written(key, result.fresh);
+        // Also what was counted before an earlier try of this write.
+        if (ledger.dirty) this.#queue.add(key, ledger.hasNewViolation ? "new_violation" : "counters");
         return;
-      case "later":
-        this.#queue.retry(key, nowMs + Math.max(this.#backOffMs(turn), result.afterMs), result.fresh);
+      case "requeue":
+        this.retries++;
+        this.#queue.requeue(key, result.fresh, item.retry.nextMs(result.afterMs));
         return;
-      case "anew":
-        this.note(key, "new_report");
+      case "recreate":
+        this.#queue.add(key, "new_report");
         return;
-      case "empty":
-        // An alert may have come since the turn found nothing.
-        if (this.#parts.aggregator.drop(key)) this.#turns.delete(key);
-        else this.note(key, "new_report");
+      case "noop":
+        // An alert may have been counted since.
+        if (this.#parts.aggregator.drop(key)) {
+          this.#items.delete(key);
+          this.#queue.delete(key);
+        } else this.#queue.add(key, "new_report");
         return;
       case "namespace_gone":
-        this.#leaveNamespace(key, turn.task.ledger, nowMs);
+        this.#leaveNamespace(key, ledger);
         return;
       default:
         unreachable(result);
     }
   }
 
-  #noteRest(key: string, ledger: Ledger): void {
-    if (ledger.dirty) this.note(key, ledger.hasNewViolation ? "new_violation" : "counters");
+  #leaveNamespace(key: string, ledger: Ledger): void {
+    const { namespace = "", name } = ledger;
+    if (this.#gone.add(namespace))
+      this.#parts.logger.info({ namespace, report: name }, "namespace gone, counting in cluster report");
+    this.#moveToCluster(key, true);
   }
 
-  #leaveNamespace(key: string, ledger: Ledger, nowMs: number): void {
-    this.#parts.logger.info(
-      { namespace: ledger.namespace, report: ledger.name },
-      "namespace is gone: its counts go to the cluster report",
-    );
-    this.#turns.delete(key);
+  #moveToCluster(key: string, fresh: boolean): void {
+    this.#items.delete(key);
     // The pace stays: pods of a namespace that is being deleted may go on for a while.
-    this.#queue.written(key, true, nowMs);
+    this.#queue.written(key, fresh);
     this.#parts.aggregator.moveToCluster(key);
   }
 
-  /** Says a refusal once, however many reports meet it. */
-  #tell(task: ReportReconciler): void {
-    const others = [...this.#turns.values()].filter((turn) => turn.task !== task);
-    if (others.some((turn) => turn.task.refusal === task.refusal)) return;
-    const fields = { ...refOf(task.ledger), answer: task.refusal };
-    this.#parts.logger.error(fields, "report refused: will try again");
+  /** Logs a refusal once, however many reports meet it. */
+  #logRefusal({ ledger, refusal }: ReportReconciler): void {
+    const others = [...this.#items.values()].filter(({ reconciler }) => reconciler.ledger !== ledger);
+    if (others.some(({ reconciler }) => reconciler.refusal === refusal)) return;
+    this.#parts.logger.error({ ...refOf(ledger), answer: refusal }, "report refused, retrying");
   }
 
-  #backOffMs(turn: WorkItem): number {
-    const random = this.#parts.clock.random();
-    const delayMs = RETRY_BASE_MS + fullJitter(turn.failures, RETRY_BASE_MS, RETRY_MAX_MS, random);
-    turn.failures++;
-    this.retries++;
-    return delayMs;
-  }
-
-  #turn(key: string, ledger: Ledger): WorkItem {
-    let turn = this.#turns.get(key);
-    if (!turn) {
-      turn = { task: new ReportReconciler(ledger, this.#taskParts), failures: 0 };
-      this.#turns.set(key, turn);
+  #item(key: string, ledger: Ledger): WorkItem {
+    let item = this.#items.get(key);
+    if (!item) {
+      item = { reconciler: this.#createReconciler(ledger), retry: new RetryPolicy(this.#parts.clock) };
+      this.#items.set(key, item);
     }
-    return turn;
+    return item;
+  }
+
+  #createReconciler(ledger: Ledger): ReportReconciler {
+    return new ReportReconciler(ledger, {
+      ...this.#parts,
+      writerId: this.#writerId,
+      rebase: (...base) => this.#rebase(...base),
+      onWritten: (...written) => {
+        for (const observer of this.#observers) observer.onWritten(...written);
+      },
+      onRemoved: () => this.removed++,
+    });
+  }
+
+  #rebase(ledger: Ledger, report: Report | undefined): void {
+    const before = ledger.all.occurrences - ledger.unwritten;
+    rebaseOn(ledger, report);
+    if (!report || this.#writerId === undefined || !isWrittenByAnother(report.metadata, this.#writerId))
+      return;
+    const more = ledger.all.occurrences - ledger.unwritten - before;
+    for (const observer of this.#observers) observer.onForeignBase(ledger, report, more);
   }
 }

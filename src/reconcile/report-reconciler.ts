@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Brings one report up to date: take → render → write → commit, or find out what stands in the way.
-// Invariant: an attempt whose fate is unknown is sent again as it is until the store tells that it landed or that it
-// did not; only then are its counts committed or put back. So nothing is counted twice and nothing is skipped.
+// Reconciles one report: take → render → write → commit, or find out what prevents it. The states are in
+// reconcile-steps.ts.
 
 import type { Ledger } from "../aggregate/ledger.ts";
 import type { ObjectMeta, Report } from "../api/v1alpha1.ts";
@@ -12,23 +11,11 @@ import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import { type RenderOptions, renderInSteps } from "../report/render.ts";
 import type { ReportSink, WriteResult } from "../sinks/report-sink.ts";
+import { type AttemptState, type ReconcileResult, STEPS } from "./reconcile-steps.ts";
 import { marksOf, persistedSeq, sameWrite } from "./watermark.ts";
 import { type Attempt, buildReport } from "./write-attempt.ts";
 
-/** What became of a report's turn. */
-export type ReconcileResult =
-  /** The report is written; `fresh` tells whether it brought a new violation. */
-  | { kind: "landed"; fresh: boolean }
-  /** Try again later, after at least `afterMs` milliseconds. */
-  | { kind: "later"; afterMs: number; fresh: boolean }
-  /** Nothing stands in the store any more, but new counts have come: write a new report. */
-  | { kind: "anew" }
-  /** There is no count to tell. */
-  | { kind: "empty" }
-  /** The namespace is gone. */
-  | { kind: "namespace_gone" };
-
-export interface ReportTaskParts {
+export interface ReconcilerParts {
   sink: ReportSink;
   clock: Clock;
   logger: Logger;
@@ -37,47 +24,47 @@ export interface ReportTaskParts {
   writerId: string | undefined;
   /** Makes a stored report (or nothing) the base of the ledger. */
   rebase: (ledger: Ledger, report: Report | undefined) => void;
-  /** Called before the commit; no count that came before `takenMs` is left out of the write. */
-  onPersisted: (ledger: Ledger, report: Report, takenMs: number) => void;
-  /** Called when a report that was too old has been removed. */
+  /** Called before the commit; every count before `takenMs` is in the write. */
+  onWritten: (ledger: Ledger, report: Report, takenMs: number) => void;
+  /** Called when retention has removed the stored report. */
   onRemoved: () => void;
+  /** Called with each answer of the sink; milliseconds. */
   onResult: (kind: WriteResult["kind"], durationMs: number) => void;
 }
 
-/** Tries of one turn that follow each other at once: a conflict or a shrink is answered, not waited out. */
+/** Tries of one turn that follow each other at once: a conflict or a shrink needs no pause. */
 const MAX_QUICK_TRIES = 8;
-/** No report is cut below this: it holds the summary and a violation or two. */
+/** Reports are not shrunk below this: it holds the summary and a violation or two. */
 const MIN_REPORT_BYTES = 4096;
-/** Between tries of what only a person can mend. */
+/** Pause after a refusal that only a person can resolve. */
 const REFUSED_RETRY_MS = 15_000;
 
 export class ReportReconciler {
   readonly ledger: Ledger;
-  /** Of the stored object; undefined when there is none, or it was never seen. */
+  /** Of the stored object; undefined when there is none, or none was read. */
   metadata: ObjectMeta | undefined;
   /** Why the report is refused, as long as it is. */
   refusal: string | undefined;
-  readonly #parts: ReportTaskParts;
+  readonly #parts: ReconcilerParts;
   #attempt: Attempt | undefined;
+  #state: AttemptState = "unsent";
   #takenMs = 0;
-  /** Whether an earlier try of the attempt may have landed: until a read tells, its counts are not put back. */
-  #isOpen = false;
-  /** Whether an earlier process may have sent what is in flight, with more in it than was recovered. */
+  /** An earlier process may have sent the set in flight, with more in it than was recovered. */
   #isRecovered = false;
 
-  constructor(ledger: Ledger, parts: ReportTaskParts) {
+  constructor(ledger: Ledger, parts: ReconcilerParts) {
     this.ledger = ledger;
     this.#parts = parts;
   }
 
-  /** Goes on from the stored object, and from what an earlier process left in flight; before the first turn. */
+  /** Continues from the stored object and from the set that an earlier process left in flight; before the first turn. */
   resume(metadata: ObjectMeta | undefined): void {
     this.metadata = metadata;
     this.#isRecovered = this.ledger.isInFlight;
   }
 
   /** Takes one turn. Never rejects. */
-  async run(fresh: boolean, signal: AbortSignal): Promise<ReconcileResult> {
+  async reconcile(fresh: boolean, signal: AbortSignal): Promise<ReconcileResult> {
     if (!this.#attempt && this.ledger.isOver && this.metadata)
       return await this.#remove(this.metadata, signal);
     if (!this.#attempt) {
@@ -87,61 +74,58 @@ export class ReportReconciler {
       }
       const over = await this.#renew(fresh);
       if (over) return over;
-      this.#isOpen = this.#isRecovered;
+      this.#state = this.#isRecovered ? "uncertain" : "unsent";
     }
     for (let tries = 0; tries < MAX_QUICK_TRIES && !signal.aborted; tries++) {
-      const verdict = await this.#try(signal);
-      if (verdict) return verdict;
+      const result = await this.#send(signal);
+      if (result) return result;
     }
-    return this.#later();
+    return this.#requeue();
   }
 
-  /** Sends the attempt once; returns undefined when it is to be tried again at once. */
-  async #try(signal: AbortSignal): Promise<ReconcileResult | undefined> {
+  /** Sends the attempt once; returns undefined when it is to be sent again at once. */
+  async #send(signal: AbortSignal): Promise<ReconcileResult | undefined> {
     const attempt = this.#attempt as Attempt;
     const result = await this.#write(attempt, signal);
-    switch (result.kind) {
-      case "written":
-        return this.#persisted(attempt, result.report);
-      case "conflict":
-        return await this.#resolveConflict(attempt, signal);
-      case "gone":
+    const step = STEPS[this.#state][result.kind];
+    switch (step) {
+      case "commit":
+        return this.#commit(attempt, result.kind === "written" ? result.report : attempt.report);
+      case "compare":
+        return await this.#readAndCompare(attempt, signal);
+      case "rebase":
         return await this.#rebase(attempt, undefined);
-      case "namespace_gone":
+      case "leave":
         return { kind: "namespace_gone" };
-      case "too_large":
-        // Where an earlier try may have landed, that is to be known before the content changes.
-        if (this.#isOpen) return await this.#resolveConflict(attempt, signal);
-        return await this.#shrink(attempt, result.message);
-      case "retry":
-      case "unknown":
-        // An error of the server may come after it has stored the object, too.
-        this.#isOpen = true;
-        return this.#later(result.kind === "retry" ? result.retryAfterMs : undefined);
-      case "refused":
-        return this.#refused(result.message);
+      case "shrink":
+        return await this.#shrink(attempt, messageIn(result));
+      case "wait":
+        this.#state = "uncertain";
+        return this.#requeue(retryAfterIn(result));
+      case "refuse":
+        return this.#refuse(messageIn(result));
       default:
-        return unreachable(result);
+        return unreachable(step);
     }
   }
 
   async #write(attempt: Attempt, signal: AbortSignal): Promise<WriteResult> {
     const { clock, sink, onResult } = this.#parts;
-    const startMs = clock.nowMs();
+    const startMs = clock.monotonicMs();
     const result = await sink.write(attempt.report, signal);
-    onResult(result.kind, clock.nowMs() - startMs);
+    onResult(result.kind, clock.monotonicMs() - startMs);
     return result;
   }
 
-  /** Makes the attempt anew from what is in flight. Only where it is known that no earlier one has landed. */
+  /** Renders a new attempt. Only where it is known that no earlier one was stored. */
   async #renew(fresh: boolean): Promise<ReconcileResult | undefined> {
     const { ledger } = this;
-    this.#isOpen = false;
+    this.#state = "unsent";
     this.#attempt = ledger.totals.occurrences === 0 ? undefined : await this.#render(fresh);
     if (this.#attempt) return undefined;
     // A gap or a notice alone makes no report: there is no count that it could be short of.
     ledger.restore();
-    return { kind: ledger.unwritten > 0 ? "anew" : "empty" };
+    return { kind: ledger.unwritten > 0 ? "recreate" : "noop" };
   }
 
   async #render(fresh: boolean): Promise<Attempt> {
@@ -149,23 +133,23 @@ export class ReportReconciler {
     const mark = id === undefined ? undefined : { id, seq: this.ledger.inFlightSeq };
     const steps = renderInSteps(this.ledger, render());
     let step = steps.next();
-    // Alerts do not wait until a large report is made.
+    // Alerts do not wait for a large report.
     for (; !step.done; step = steps.next()) await clock.turn();
     return { report: buildReport(this.ledger, step.value, this.metadata, mark), mark, fresh };
   }
 
-  #persisted(attempt: Attempt, report: Report): ReconcileResult {
+  #commit(attempt: Attempt, report: Report): ReconcileResult {
     this.metadata = report.metadata;
     this.refusal = undefined;
     this.#attempt = undefined;
-    this.#isOpen = false;
+    this.#state = "unsent";
     this.#isRecovered = false;
-    this.#parts.onPersisted(this.ledger, report, this.#takenMs);
+    this.#parts.onWritten(this.ledger, report, this.#takenMs);
     this.ledger.commit();
-    return { kind: "landed", fresh: attempt.fresh };
+    return { kind: "written", fresh: attempt.fresh };
   }
 
-  async #resolveConflict(attempt: Attempt, signal: AbortSignal): Promise<ReconcileResult | undefined> {
+  async #readAndCompare(attempt: Attempt, signal: AbortSignal): Promise<ReconcileResult | undefined> {
     const read = await this.#parts.sink.read(refOf(this.ledger), signal);
     switch (read.kind) {
       case "found":
@@ -173,62 +157,59 @@ export class ReportReconciler {
       case "absent":
         return await this.#rebase(attempt, undefined);
       case "retry":
-        return this.#later(read.retryAfterMs);
+        return this.#requeue(read.retryAfterMs);
       case "refused":
-        return this.#refused(read.message);
+        return this.#refuse(read.message);
       default:
         return unreachable(read);
     }
   }
 
-  /** Tells what a conflict was: our own write that had landed, a change of labels, or another writer's counts. */
+  /** Tells apart the reasons of a conflict: our own write was stored, labels changed, or another writer's counts. */
   async #compare(attempt: Attempt, found: Report): Promise<ReconcileResult | undefined> {
     const { mark } = attempt;
-    if (mark && persistedSeq(found.metadata, mark.id) === mark.seq) return this.#foundLanded(attempt, found);
+    if (mark && persistedSeq(found.metadata, mark.id) === mark.seq) return this.#commitFound(attempt, found);
     if (found.policy.name !== this.ledger.policyName) {
-      this.#isOpen = false;
-      return this.#refused(
-        `the object tells of another policy, ${found.policy.name}; delete it to have it written anew`,
+      this.#state = "unsent";
+      return this.#refuse(
+        `the stored object is a report of another policy, ${found.policy.name}; delete it to have it recreated`,
       );
     }
     const isKnown = sameWrite(found.metadata, this.metadata) && found.metadata.uid === this.metadata?.uid;
     if (!isKnown) return await this.#rebase(attempt, found);
     this.metadata = found.metadata;
-    this.#isOpen = false;
+    this.#state = "unsent";
     const report = buildReport(this.ledger, attempt.report, found.metadata, mark);
     this.#attempt = { ...attempt, report };
     return undefined;
   }
 
   /**
-   * The write had landed unseen. Where another writer has written on top of it, or an earlier process brought it, the
-   * stored report may say more than is known here.
+   * Commits a write that was stored unseen. Where another writer has written on top of it, or an earlier process sent
+   * it, the stored report may hold more than is known here.
    */
-  #foundLanded(attempt: Attempt, found: Report): ReconcileResult {
-    const saysMore = this.#isRecovered || marksOf(found.metadata)[0]?.id !== attempt.mark?.id;
-    const verdict = this.#persisted(attempt, found);
-    if (saysMore) this.#parts.rebase(this.ledger, found);
-    return verdict;
+  #commitFound(attempt: Attempt, found: Report): ReconcileResult {
+    const holdsMore = this.#isRecovered || marksOf(found.metadata)[0]?.id !== attempt.mark?.id;
+    const result = this.#commit(attempt, found);
+    if (holdsMore) this.#parts.rebase(this.ledger, found);
+    return result;
   }
 
   async #rebase(attempt: Attempt, found: Report | undefined): Promise<ReconcileResult | undefined> {
     this.#parts.rebase(this.ledger, found);
     this.metadata = found?.metadata;
-    // What another replica tells as well was left out, and the rest is a new set.
+    // Another replica's counts were subtracted, and the rest is a new set.
     if (!this.ledger.isInFlight) this.ledger.take();
     return await this.#renew(attempt.fresh);
   }
 
-  /** Removes the stored report, in which everything is too old to be kept. */
+  /** Removes the stored report, in which everything is beyond retention. */
   async #remove({ uid, resourceVersion }: ObjectMeta, signal: AbortSignal): Promise<ReconcileResult> {
     const { sink, logger, onRemoved } = this.#parts;
     const result = await sink.remove(refOf(this.ledger), { uid, resourceVersion }, signal);
     switch (result.kind) {
       case "removed":
-        logger.info(
-          refOf(this.ledger),
-          "report removed: nothing in it was seen for the time that it is kept",
-        );
+        logger.info(refOf(this.ledger), "report removed by retention");
         onRemoved();
         return this.#afterRemoval();
       case "absent":
@@ -237,10 +218,10 @@ export class ReportReconciler {
         return await this.#reconsider(signal);
       case "retry":
       case "unknown":
-        return this.#later(result.kind === "retry" ? result.retryAfterMs : undefined);
+        return this.#requeue(retryAfterIn(result));
       case "refused":
         this.refusal = result.message;
-        return this.#later(REFUSED_RETRY_MS);
+        return this.#requeue(REFUSED_RETRY_MS);
       default:
         return unreachable(result);
     }
@@ -250,11 +231,11 @@ export class ReportReconciler {
     this.refusal = undefined;
     this.metadata = undefined;
     this.#parts.rebase(this.ledger, undefined);
-    // Alerts may have come since: they begin a new report.
-    return { kind: this.ledger.unwritten > 0 ? "anew" : "empty" };
+    // Alerts counted meanwhile begin a new report.
+    return { kind: this.ledger.unwritten > 0 ? "recreate" : "noop" };
   }
 
-  /** Somebody changed the report that was to be removed: what it now tells is what counts, until the next sweep. */
+  /** Reads a report that was changed before its removal; its present state counts until the next sweep. */
   async #reconsider(signal: AbortSignal): Promise<ReconcileResult> {
     const read = await this.#parts.sink.read(refOf(this.ledger), signal);
     if (read.kind === "absent") return this.#afterRemoval();
@@ -262,38 +243,46 @@ export class ReportReconciler {
       this.#parts.rebase(this.ledger, read.report);
       this.metadata = read.report.metadata;
     }
-    return this.#later(read.kind === "retry" ? read.retryAfterMs : undefined);
+    return this.#requeue(read.kind === "retry" ? read.retryAfterMs : undefined);
   }
 
   async #shrink(attempt: Attempt, message: string): Promise<ReconcileResult | undefined> {
     const { ledger } = this;
     const current = Math.min(ledger.maxBytes, JSON.stringify(attempt.report).length);
     if (current <= MIN_REPORT_BYTES) {
-      return this.#refused(`the report can't be made small enough: ${message}`);
+      return this.#refuse(`the report cannot be made small enough: ${message}`);
     }
     ledger.maxBytes = Math.max(MIN_REPORT_BYTES, Math.floor(current / 2));
     this.#parts.logger.warn(
       { ...refOf(ledger), maxBytes: ledger.maxBytes, answer: message },
-      "the server refuses a report of this size: writing a smaller one",
+      "report too large, shrinking",
     );
     this.#attempt = await this.#render(attempt.fresh);
     return undefined;
   }
 
-  #refused(message: string): ReconcileResult {
+  #refuse(message: string): ReconcileResult {
     this.refusal = message;
-    const verdict = this.#later(REFUSED_RETRY_MS);
-    // Nothing was written for certain, so the next try may be made anew.
-    if (!this.#isOpen) this.#attempt = undefined;
-    return verdict;
+    const result = this.#requeue(REFUSED_RETRY_MS);
+    // Certainly not stored, so the next try may be rendered again.
+    if (this.#state === "unsent") this.#attempt = undefined;
+    return result;
   }
 
-  #later(afterMs = 0): ReconcileResult {
-    return { kind: "later", afterMs, fresh: this.#attempt?.fresh ?? false };
+  #requeue(afterMs = 0): ReconcileResult {
+    return { kind: "requeue", afterMs, fresh: this.#attempt?.fresh ?? false };
   }
 }
 
-/** Where the report of a ledger is kept. */
+function messageIn(result: WriteResult): string {
+  return "message" in result ? result.message : result.kind;
+}
+
+function retryAfterIn(result: { kind: string; retryAfterMs?: number }): number | undefined {
+  return result.retryAfterMs;
+}
+
+/** Namespace and name of the report of a ledger. */
 export function refOf(ledger: Ledger): { namespace?: string; name: string } {
   return { ...(ledger.namespace === undefined ? {} : { namespace: ledger.namespace }), name: ledger.name };
 }

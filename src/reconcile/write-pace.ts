@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// When a report deserves its next write: our pace, never the stream's.
-// Invariant: pure arithmetic on a state and a time; the longer only counters move, the rarer the writes.
+// Pace of one report: pure arithmetic on a state and a monotonic time. The longer only counters move, the rarer the
+// writes. What concerns the stream alone waits for a while, to go with the next write of the report.
 
-import type { Urgency } from "../aggregate/aggregator.ts";
+import type { Urgency } from "../aggregate/urgency.ts";
 
 export interface PaceOptions {
-  /** Wait before the first sight of a violation is written, so that a burst is one write. Milliseconds. */
+  /** Delay of the first write of a violation, so that a burst is one write. Milliseconds. */
   firstWriteDelayMs: number;
   /** Between two writes of one report. Milliseconds. */
   minIntervalMs: number;
-  /** What the interval stretches to, doubling, while only counters move. Milliseconds. */
+  /** Limit of the interval, which doubles while only counters move. Milliseconds. */
   maxIntervalMs: number;
 }
 
-/** The pace of one report. */
+/** Pace of one report, in monotonic milliseconds. */
 export interface Pace {
   lastWriteMs: number;
   intervalMs: number;
@@ -26,14 +26,19 @@ export interface Pace {
 /** New violations of one report that are written at once before the interval binds them too. */
 const MAX_CREDIT = 3;
 
-/** The pace of a report that was never written. */
+/** Pace of a report that was never written. */
 export function newPace(options: PaceOptions): Pace {
   return { lastWriteMs: Number.NEGATIVE_INFINITY, intervalMs: options.minIntervalMs, credit: MAX_CREDIT };
 }
 
-/** When a change that came at `nowMs` is due to be written. */
+/** Time at which a change of `nowMs` is due to be written. */
 export function dueMs(pace: Pace, urgency: Urgency, nowMs: number, options: PaceOptions): number {
   const soonMs = nowMs + options.firstWriteDelayMs;
+  // A relay that is away for a second must not have every quiet report written twice.
+  if (urgency === "stream") {
+    const lazyMs = nowMs + Math.max(options.firstWriteDelayMs, options.maxIntervalMs / 2);
+    return Math.max(lazyMs, pace.lastWriteMs + pace.intervalMs);
+  }
   if (urgency === "new_report" || urgency === "new_violation") {
     return creditAt(pace, nowMs, options) >= 1
       ? soonMs
@@ -44,7 +49,7 @@ export function dueMs(pace: Pace, urgency: Urgency, nowMs: number, options: Pace
   return Math.max(soonMs, pace.lastWriteMs + intervalMs);
 }
 
-/** The pace after a write at `nowMs`; `fresh` tells whether it brought a new violation. */
+/** Pace after a write at `nowMs`; `fresh`: it brought a new violation. */
 export function afterWrite(pace: Pace, fresh: boolean, nowMs: number, options: PaceOptions): Pace {
   const quiet = nowMs - pace.lastWriteMs > 2 * pace.intervalMs;
   return {
@@ -53,6 +58,11 @@ export function afterWrite(pace: Pace, fresh: boolean, nowMs: number, options: P
     // Each write costs what an interval earns, so that new violations without end come to one write per interval.
     credit: Math.max(0, creditAt(pace, nowMs, options) - 1),
   };
+}
+
+/** Time after which a pace is that of a report that was never written, but for the past. Milliseconds. */
+export function quietMs({ minIntervalMs, maxIntervalMs }: PaceOptions): number {
+  return Math.max(2 * maxIntervalMs, MAX_CREDIT * minIntervalMs);
 }
 
 function creditAt(pace: Pace, nowMs: number, options: PaceOptions): number {

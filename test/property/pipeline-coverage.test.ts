@@ -43,8 +43,8 @@ describe("the stream", () => {
     send(s, alert());
     await s.clock.advance(10_000);
     s.disconnect("ok_end");
-    await s.clock.advance(6000);
-    // While it is down, no report claims that it is read.
+    // Half of maxIntervalMs later no report claims that it is read.
+    await s.clock.advance(31_000);
     const began = "2026-11-23T10:00:09.900000Z";
     expect(coverageOf(s)).toEqual({
       gaps: 1,
@@ -59,15 +59,15 @@ describe("the stream", () => {
     s.pipeline.onConnected();
     await s.clock.advance(60_000);
     expect(coverageOf(s)).toEqual({
-      continuousSince: "2026-11-23T10:00:21.000000Z",
+      continuousSince: "2026-11-23T10:00:46.000000Z",
       gaps: 1,
       throttleNotices: 0,
       lowerBound: true,
-      recent: [{ kind: "StreamEnded", from: began, to: "2026-11-23T10:00:21.000000Z", seconds: 12 }],
+      recent: [{ kind: "StreamEnded", from: began, to: "2026-11-23T10:00:46.000000Z", seconds: 37 }],
     });
     expect(s.pipeline.coverage).toMatchObject({
       gaps: { StreamEnded: 1 },
-      gapSeconds: { StreamEnded: 11.1 },
+      gapSeconds: { StreamEnded: 36.1 },
     });
     expect(s.pipeline.coverage.disconnects).toEqual({ ok_end: 1, error: 0, watchdog: 0, connect_failed: 5 });
   });

@@ -120,7 +120,7 @@ describe("a start", () => {
     send(s, alert({ PolicyName: "mine" }));
     await s.clock.advance(5000);
     expect(s.pipeline.writer.refusals).toEqual([
-      "the object tells of another policy, Other; delete it to have it written anew",
+      "the stored object is a report of another policy, Other; delete it to have it recreated",
     ]);
     expect(store.get("shop/mine")?.summary.occurrences).toBe(2);
     store.userRemoves("shop/mine");

@@ -260,3 +260,111 @@ describe("alerts of more reports than may be written", () => {
     expect(problemsOf(s)).toEqual([]);
   });
 });
+
+describe("many reports", () => {
+  it("whose counters move are written although ever new violations take the whole budget", async () => {
+    const s = new Simulation({ options: { writesPerSecond: 2, writeBurst: 4 } });
+    await s.start();
+    send(s, alert({ HostPID: 1 }));
+    await s.clock.advance(10_000);
+    send(s, alert({ HostPID: 2, UpdatedTime: at(10_000) }));
+    // 12 reports with something new every 2 s: 2.4 writes a second are wanted, 2 allowed.
+    for (let second = 0, n = 0; second < 60; second += 2) {
+      for (let p = 0; p < 12; p++) {
+        const file = { Operation: "File", Source: "/bin/x", Resource: `/srv/x${n++}y` };
+        send(s, alert({ ...file, PolicyName: `busy-${p}` }));
+      }
+      await s.clock.advance(2000);
+    }
+    expect(s.store.get("shop/no-package-managers")?.summary.occurrences).toBe(2);
+  });
+
+  it("of one namespace do not delay the first report of another", async () => {
+    const s = new Simulation({ options: { writesPerSecond: 2, writeBurst: 4 } });
+    await s.start();
+    for (let n = 0; n < 1000; n++) send(s, alert({ PolicyName: `flood-${n}` }));
+    await s.clock.advance(10_000);
+    send(s, alert({ NamespaceName: "bank", OwnerNamespace: "bank" }));
+    await s.clock.advance(2000);
+    expect(s.store.get("bank/no-package-managers")?.summary.occurrences).toBe(1);
+  });
+
+  it("are written once for a relay that is away for a second, and not before half of maxIntervalMs", async () => {
+    const s = new Simulation();
+    await s.start();
+    for (let n = 0; n < 100; n++) send(s, alert({ PolicyName: `p${n}` }));
+    await s.clock.advance(120_000);
+    const before = s.store.writes;
+    for (let times = 0; times < 5; times++) {
+      s.disconnect();
+      await s.clock.advance(1000);
+      s.pipeline.onConnected();
+      await s.clock.advance(4000);
+    }
+    expect(s.store.writes).toBe(before);
+    // A report that is written for another reason carries the gaps.
+    send(s, alert({ PolicyName: "p0", UpdatedTime: at(150_000) }));
+    await s.clock.advance(1000);
+    expect(s.store.get("shop/p0")?.coverage).toMatchObject({ gaps: 5, lowerBound: true });
+    expect(s.store.writes).toBe(before + 1);
+    await s.clock.advance(300_000);
+    expect(s.store.writes).toBeLessThanOrEqual(before + 101);
+    expect(s.store.reports.every(({ coverage }) => coverage.gaps === 5)).toBe(true);
+  });
+});
+
+describe("a namespace that does not exist", () => {
+  it("is tried ever more rarely, and its counts go to the cluster report at that one's pace", async () => {
+    const s = new Simulation();
+    s.store.goneNamespaces.add("nowhere");
+    await s.start();
+    const place = { NamespaceName: "nowhere", OwnerNamespace: "nowhere" };
+    for (let second = 0; second < 3600; second++) {
+      send(s, alert({ ...place, HostPID: second + 1, UpdatedTime: at(second * 1000) }));
+      await s.clock.advance(1000);
+    }
+    const tries = s.results.filter(({ kind }) => kind === "namespace_gone");
+    // 5 s, doubling up to 10 min.
+    expect(tries.length).toBeLessThanOrEqual(13);
+    expect(tries.length).toBeGreaterThanOrEqual(10);
+    const written = s.results.filter(({ kind }) => kind === "written");
+    // As a storm in one namespace: doubling up to once a minute.
+    expect(written.length).toBeLessThanOrEqual(70);
+    await s.clock.advance(120_000);
+    expect(s.store.get("/no-package-managers")?.summary.occurrences).toBe(3600);
+    expect(problemsOf(s)).toEqual([]);
+  });
+
+  it("has its reports again within ten minutes once it is there", async () => {
+    const s = new Simulation();
+    s.store.goneNamespaces.add("nowhere");
+    await s.start();
+    const place = { NamespaceName: "nowhere", OwnerNamespace: "nowhere" };
+    const sendFor = async (seconds: number) => {
+      for (let second = 0; second < seconds; second += 10) {
+        const ms = s.clock.monotonicMs() - START_MS;
+        send(s, alert({ ...place, HostPID: ms + 1, UpdatedTime: at(ms) }));
+        await s.clock.advance(10_000);
+      }
+    };
+    await sendFor(3600);
+    s.store.goneNamespaces.delete("nowhere");
+    await sendFor(620);
+    expect(s.store.get("nowhere/no-package-managers")?.summary.occurrences).toBeGreaterThan(0);
+    expect(problemsOf(s)).toEqual([]);
+  });
+
+  it("takes no memory once it is forgotten: neither ledgers nor paces", async () => {
+    const s = new Simulation();
+    await s.start();
+    for (let n = 0; n < 40; n++) {
+      send(s, alert({ NamespaceName: `ci-${n}`, OwnerNamespace: `ci-${n}`, ContainerID: `c${n}` }));
+      await s.clock.advance(1000);
+      s.store.removeNamespace(`ci-${n}`);
+      s.pipeline.aggregator.touchAll();
+      await s.clock.advance(60_000);
+    }
+    expect(s.pipeline.aggregator.ledgers.size).toBeLessThanOrEqual(1);
+    expect(s.pipeline.writer.pacesHeld).toBeLessThanOrEqual(4);
+  });
+});

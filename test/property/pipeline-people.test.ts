@@ -57,7 +57,7 @@ describe("people", () => {
         return answer;
       };
       s.disconnect();
-      await s.clock.advance(20_000);
+      await s.clock.advance(60_000);
       expect(s.store.get(KEY)?.summary.occurrences).toBe(1);
       expect(problemsOf(s)).toEqual([]);
     },

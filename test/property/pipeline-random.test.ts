@@ -7,7 +7,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Fault } from "../support/fault-sink.ts";
 import { runs } from "../support/gen.ts";
-import { problemsOf, runScript, Simulation } from "./pipeline-simulation.ts";
+import { type ClockStep, problemsOf, runScript, Simulation } from "./pipeline-simulation.ts";
 
 const COMMON = ["foreign_labels", "too_large", "unknown_before", "retry_before", "refused"] as const;
 
@@ -21,6 +21,17 @@ const FAMILIES: readonly (readonly [string, readonly Fault[]])[] = [
   ["people and other writers", [...COMMON, "foreign_counts", "user_deletes", "namespace_gone"]],
 ];
 
+const DAY_MS = 86_400_000;
+
+/** The wall clock is set up to three times, back or ahead, by seconds or days. */
+const STEPS = fc.array(
+  fc.tuple(
+    fc.integer({ min: 0, max: 64_000 }),
+    fc.oneof(fc.integer({ min: -60_000, max: 60_000 }), fc.integer({ min: -40 * DAY_MS, max: 40 * DAY_MS })),
+  ),
+  { maxLength: 3 },
+) satisfies fc.Arbitrary<ClockStep[]>;
+
 describe("faults at random calls", () => {
   it.each(FAMILIES)("of %s lose nothing and count nothing twice", async (_name, faults) => {
     const plan = fc.array(fc.tuple(fc.integer({ min: 1, max: 40 }), fc.constantFrom(...faults)), {
@@ -28,9 +39,9 @@ describe("faults at random calls", () => {
       maxLength: 20,
     });
     await fc.assert(
-      fc.asyncProperty(plan, async (at) => {
+      fc.asyncProperty(plan, STEPS, async (at, steps) => {
         const simulation = new Simulation({ faults: new Map(at) });
-        await runScript(simulation);
+        await runScript(simulation, steps);
         expect(problemsOf(simulation)).toEqual([]);
         expect(simulation.pipeline.aggregator.unwrittenOccurrences).toBe(0);
       }),

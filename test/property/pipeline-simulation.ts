@@ -66,7 +66,7 @@ export class Simulation {
       self: parts.self,
       clock: this.clock,
       logger: silentLogger,
-      onWriteResult: (kind) => this.results.push({ kind, atMs: this.clock.nowMs() - START_MS }),
+      onWriteResult: (kind) => this.results.push({ kind, atMs: this.clock.monotonicMs() - START_MS }),
     });
   }
 
@@ -181,11 +181,16 @@ function send(pipeline: Pipeline, ...alerts: Parameters<Pipeline["onAlert"]>[0][
   for (const each of alerts) pipeline.onAlert(each, 0);
 }
 
-/** Runs the script from start to stop. */
-export async function runScript(simulation: Simulation): Promise<void> {
+/** A change of the wall clock at a time of the script, both in milliseconds. */
+export type ClockStep = readonly [atMs: number, byMs: number];
+
+/** Runs the script from start to stop, with the wall clock being set meanwhile. */
+export async function runScript(simulation: Simulation, steps: readonly ClockStep[] = []): Promise<void> {
   await simulation.start();
-  for (const [atMs, act] of SCRIPT) {
-    await simulation.clock.advance(START_MS + atMs - simulation.clock.nowMs());
+  const { clock } = simulation;
+  const set = steps.map(([atMs, byMs]) => [atMs, () => clock.stepWall(byMs)] as const);
+  for (const [atMs, act] of [...SCRIPT, ...set].sort(([a], [b]) => a - b)) {
+    await clock.advance(START_MS + atMs - clock.monotonicMs());
     act(simulation);
   }
   await simulation.clock.advance(5 * 60_000);

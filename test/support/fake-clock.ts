@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// A clock that moves only when told, for tests of pacing and of faults.
+// A clock that moves only when told, for tests of pacing and of faults. Its wall time can be stepped without the
+// monotonic time, as NTP or a person does.
 
 import type { Clock } from "../../src/lib/clock.ts";
 
@@ -12,7 +13,10 @@ interface Timer {
 }
 
 export class FakeClock implements Clock {
+  /** Monotonic time. */
   #nowMs: number;
+  /** Difference of the wall clock. */
+  #offsetMs = 0;
   #timers: Timer[] = [];
   #order = 0;
   #seed: number;
@@ -25,7 +29,12 @@ export class FakeClock implements Clock {
   }
 
   nowMs(): number {
-    return this.#nowMs;
+    return this.#nowMs + this.#offsetMs;
+  }
+
+  /** Sets the wall clock ahead, or back where negative; timers and monotonic time go on. */
+  stepWall(ms: number): void {
+    this.#offsetMs += ms;
   }
 
   monotonicMs(): number {

@@ -178,11 +178,34 @@ describe("pace", () => {
     expect(t.sink.calls.create).toBe(100);
   });
 
+  test("namespaces take turns: the flood of one does not delay the Event of another", async () => {
+    t.start({ overall: { perSecond: 1, burst: 1 } });
+    for (let i = 0; i < 500; i++) {
+      t.sink.uids.set(`flood/pod-${i}`, `u${i}`);
+      t.record({ regarding: { kind: "Pod", namespace: "flood", name: `pod-${i}` } });
+    }
+    t.sink.uids.set("shop/web", "u");
+    t.record({ regarding: { kind: "Pod", namespace: "shop", name: "web" } });
+    await t.clock.advance(2000);
+    expect([...t.sink.events.values()].map((event) => event.namespace)).toContain("shop");
+  });
+
+  test("go on when the wall clock is set back, and sooner than a minute when it is set ahead", async () => {
+    t.start({ overall: { perSecond: 1, burst: 1 } });
+    for (const [n, step] of [-3_600_000, 7_200_000].entries()) {
+      t.clock.stepWall(step);
+      t.record({ policy: `p${n}` });
+      await t.clock.advance(1000);
+    }
+    expect(t.sink.calls.create).toBe(2);
+  });
+
   test("a full queue loses what is new, and says so", async () => {
     t.start({ maxQueued: 10, overall: { perSecond: 1, burst: 1 } });
     for (let i = 0; i < 20; i++) {
       t.sink.uids.set(`shop/pod-${i}`, `u${i}`);
       t.record({ regarding: { kind: "Pod", namespace: "shop", name: `pod-${i}` }, count: 3 });
+      await t.clock.advance(0);
     }
     // One is on its way and ten wait.
     expect(t.recorder.stats()).toMatchObject({ queued: 10, lost: { queue_full: 27 } });
@@ -209,6 +232,7 @@ describe("pace", () => {
     const gate = Promise.withResolvers<void>();
     t.sink.gate = gate.promise;
     t.record({ policy: "a" });
+    await t.clock.advance(0);
     t.record({ policy: "b" });
     gate.resolve();
     await t.clock.advance(0);

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Rate limiter of the reports: the delay of a change until its report is due.
+// A pace is dropped once it equals that of a report that was never written, so that at most the reports written within
+// `quietMs` (two minutes by default) have one.
+
+import type { Urgency } from "../aggregate/urgency.ts";
+import type { Clock } from "../lib/clock.ts";
+import { afterWrite, dueMs, newPace, type Pace, type PaceOptions, quietMs } from "./write-pace.ts";
+
+export class ReportPaces {
+  readonly #options: PaceOptions;
+  readonly #clock: Pick<Clock, "monotonicMs">;
+  /** In the order of the last write. */
+  readonly #paces = new Map<string, Pace>();
+
+  constructor(options: PaceOptions, clock: Pick<Clock, "monotonicMs">) {
+    this.#options = options;
+    this.#clock = clock;
+  }
+
+  get size(): number {
+    return this.#paces.size;
+  }
+
+  /** Milliseconds from now until a change of this urgency is due. */
+  delayMs(key: string, urgency: Urgency): number {
+    const nowMs = this.#clock.monotonicMs();
+    return Math.max(0, dueMs(this.#pace(key), urgency, nowMs, this.#options) - nowMs);
+  }
+
+  /** Counts a write; `fresh`: it brought a new violation. */
+  written(key: string, fresh: boolean): void {
+    const nowMs = this.#clock.monotonicMs();
+    const pace = afterWrite(this.#pace(key), fresh, nowMs, this.#options);
+    this.#paces.delete(key);
+    this.#paces.set(key, pace);
+    const quietBeforeMs = nowMs - quietMs(this.#options);
+    for (const [oldest, { lastWriteMs }] of this.#paces) {
+      if (lastWriteMs > quietBeforeMs) return;
+      this.#paces.delete(oldest);
+    }
+  }
+
+  forget(key: string): void {
+    this.#paces.delete(key);
+  }
+
+  #pace(key: string): Pace {
+    return this.#paces.get(key) ?? newPace(this.#options);
+  }
+}
