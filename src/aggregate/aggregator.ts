@@ -181,10 +181,10 @@ export class Aggregator {
     return [Math.min(...all.map(({ firstUs }) => firstUs)), Math.max(...all.map(({ lastUs }) => lastUs))];
   }
 
-  /** Lets violations go that were last seen before `beforeUs`; what then has nothing left is to be removed. */
-  expire(beforeUs: EpochUs): void {
+  /** Removes violations beyond retention, as Ledger.expire; reports with nothing left are queued for removal. */
+  expire(beforeUs: EpochUs, keptSweeps: number): void {
     for (const [key, ledger] of this.ledgers) {
-      const gone = ledger.expire(beforeUs);
+      const gone = ledger.expire(beforeUs, keptSweeps);
       this.expiredTotal += gone;
       if (gone > 0 || ledger.isOver) this.#onDirty(key, "coverage");
     }

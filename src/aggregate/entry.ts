@@ -14,6 +14,9 @@ import {
 import type { Tally } from "./tally.ts";
 import type { Totals } from "./totals.ts";
 
+/** Sweep of what this process has not written. */
+export const NO_SWEEP = -(2 ** 30);
+
 /** One violation of the report. What can be made of its key is made when it is asked for: there are many of them. */
 export class Entry {
   readonly key: string;
@@ -31,6 +34,8 @@ export class Entry {
   heldBytes = 0;
   /** The first of the cells that count for it; 0 for none. */
   firstCell = 0;
+  /** Retention sweep before which its counts were committed last in this process. */
+  writtenInSweep = NO_SWEEP;
   #id: string | undefined;
 
   /** A violation of which nothing is counted yet; `key` is that of the identity, `workload` that of its workload. */

@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Which violations are too old to be kept.
-// Invariant: only what stands in the stored report leaves: of what is not yet written nothing is lost.
+// Violations beyond retention. Only what is persisted leaves: of what is not yet written nothing is lost.
 
 import type { Expired } from "../api/v1alpha1.ts";
 import type { EpochUs } from "../lib/time.ts";
 import type { Entry } from "./entry.ts";
 
-/** Takes those that were last seen before `beforeUs` out of `entries`; returns what they had counted. */
-export function expireEntries(entries: Map<string, Entry>, beforeUs: EpochUs): Expired {
+/**
+ * Removes from `entries` what was last seen before `beforeUs`, except what this process wrote in sweep `keptSweep` or
+ * later; returns the counts of what was removed.
+ */
+export function expireEntries(entries: Map<string, Entry>, beforeUs: EpochUs, keptSweep: number): Expired {
   let violations = 0;
   let occurrences = 0;
-  for (const { key, committed, inFlight, pending } of entries.values()) {
-    if (!committed || inFlight || pending || committed.lastUs >= beforeUs) continue;
+  for (const { key, committed, inFlight, pending, writtenInSweep } of entries.values()) {
+    if (writtenInSweep >= keptSweep || !committed || inFlight || pending || committed.lastUs >= beforeUs)
+      continue;
     entries.delete(key);
     violations++;
     occurrences += committed.occurrences;

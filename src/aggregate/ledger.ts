@@ -19,6 +19,7 @@ import {
   type Counted,
   countWritten,
   type Entry,
+  NO_SWEEP,
   occurrencesIn,
   type RecoveredSet,
 } from "./entry.ts";
@@ -72,6 +73,8 @@ export class Ledger {
   /** Whether the last sweep found nothing that is young enough to stay. */
   #isOver = false;
   readonly #coverageGaps = new OpenGaps();
+  #sweep = 0;
+  #writtenInSweep = NO_SWEEP;
 
   constructor(namespace: string | undefined, policyName: string, parts: LedgerParts = {}) {
     const { meter = new MemoryUsage(), onCounting = () => {} } = parts;
@@ -140,10 +143,7 @@ export class Ledger {
     this.resetLog();
   }
 
-  /**
-   * Takes back what an earlier process had not seen land: the oldest set as a write whose fate is open, since it may
-   * have been sent, and what is younger as pending. Only where nothing is in flight.
-   */
+  /** Restores sets of an earlier process: the oldest in flight, as it may have been sent, the others pending. */
   recover(sets: readonly RecoveredSet[]): void {
     const [oldest, ...younger] = sets;
     if (!oldest) return;
@@ -236,14 +236,15 @@ export class Ledger {
     note(this.#pending.totals, coverageGaps);
   }
 
-  /** Lets violations go that were last seen before `beforeUs`, if all of them is written; returns how many. */
-  expire(beforeUs: EpochUs): number {
+  /** Removes what was last seen before `beforeUs` and not written within `keptSweeps`; returns the number. */
+  expire(beforeUs: EpochUs, keptSweeps = 0): number {
     this.#pending.takeCellCounts();
-    const gone = expireEntries(this.entries, beforeUs);
+    const keptSweep = ++this.#sweep - keptSweeps;
+    const gone = expireEntries(this.entries, beforeUs, keptSweep);
     this.#unidentified += gone.occurrences;
     this.#pending.totals.expired = bothExpired(this.#pending.totals.expired, gone);
-    const { occurrences, lastUs } = this.#committed;
-    this.#isOver = occurrences > 0 && lastUs < beforeUs && this.unwritten === 0 && !this.#inFlight;
+    const isOld = this.#committed.lastUs < beforeUs && this.#writtenInSweep < keptSweep;
+    this.#isOver = this.#committed.occurrences > 0 && isOld && this.unwritten === 0 && !this.#inFlight;
     if (this.#isOver || gone.violations > 0) this.#touched = true;
     return gone.violations;
   }
@@ -298,11 +299,13 @@ export class Ledger {
   commit(): void {
     assert(this.#inFlight, "commit follows take");
     this.#isOver = false;
+    if (this.#inFlight.occurrences > 0) this.#writtenInSweep = this.#sweep;
     this.#committed = mergeTotals(this.#committed, this.#inFlight);
     for (const entry of this.#inFlightEntries) {
       const { inFlight } = entry;
       if (inFlight) entry.committed = entry.committed ? mergeInto(entry.committed, inFlight) : inFlight;
       entry.inFlight = undefined;
+      entry.writtenInSweep = this.#sweep;
       this.entries.reweigh(entry);
     }
     this.#inFlight = undefined;
@@ -326,10 +329,7 @@ export class Ledger {
     this.resetLog();
   }
 
-  /**
-   * Takes the stored report, as it now is, for what is committed; what is in flight or pending stays on top of it.
-   * Without a base (the report was deleted) counting starts again from zero.
-   */
+  /** Takes a stored report as what is committed; without one (it was deleted) counting starts again from zero. */
   rebase(base: Base | undefined): void {
     const open = new Set([...this.#inFlightEntries, ...this.#pending.entries]);
     this.entries.clear();

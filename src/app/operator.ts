@@ -107,6 +107,7 @@ class Operator {
         sink: this.#replica?.guard(sink) ?? sink,
         events,
         self: ownObject(config),
+        otherNowMs: () => this.#client.serverNowMs(),
         clock,
         logger,
         ...this.#context.catalogs,

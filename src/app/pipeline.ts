@@ -5,82 +5,31 @@
 // Invariant: one way. The only arrow back says what has landed.
 
 import { Aggregator } from "../aggregate/aggregator.ts";
-import { cellBounds, type MemoryLimits } from "../aggregate/memory-budget.ts";
+import { cellBounds } from "../aggregate/memory-budget.ts";
 import { StreamCoverage, toUs } from "../aggregate/stream-coverage.ts";
 import type { AlertListener } from "../alerts/alert-source.ts";
 import type { Alert, RawAlert } from "../api/alert.ts";
 import type { Disconnect, SourceRejection } from "../api/alert-stream.ts";
-import type { Report } from "../api/v1alpha1.ts";
-import type { EventRecorder, Regarding } from "../events/event-recorder.ts";
 import { throttleEventUpdate, toEventUpdates } from "../events/event-updates.ts";
 import { GapEvents } from "../events/gap-events.ts";
 import { AlertHash } from "../ingest/alert-hash.ts";
 import { CellStore } from "../ingest/cell-store.ts";
-import { DuplicateFilter, type DuplicateWindow } from "../ingest/duplicates.ts";
+import { DuplicateFilter } from "../ingest/duplicates.ts";
 import { Ingest } from "../ingest/ingest.ts";
 import { IngestCounters, type Rejection } from "../ingest/ingest-counters.ts";
-import { createRedactor, type RedactionOptions } from "../ingest/redact.ts";
+import { createRedactor } from "../ingest/redact.ts";
 import type { Scope } from "../ingest/violation.ts";
-import type { Journaling } from "../journal/journal-writer.ts";
 import { LeaderTakeover, type PreviousLeader } from "../leadership/leader-takeover.ts";
-import type { StandbyCounters, StandbyOptions } from "../leadership/standby.ts";
-import type { Clock } from "../lib/clock.ts";
-import type { Logger } from "../lib/logger.ts";
+import type { StandbyCounters } from "../leadership/standby.ts";
 import type { EpochUs } from "../lib/time.ts";
 import { ReportContext } from "../reconcile/report-context.ts";
-import {
-  type ControllerObserver,
-  ReportController,
-  type ReportControllerParts,
-} from "../reconcile/report-controller.ts";
+import { type ControllerObserver, ReportController } from "../reconcile/report-controller.ts";
 import { ReportQueue } from "../reconcile/report-queue.ts";
-import { type RetentionOptions, startSweeps } from "../reconcile/retention-sweep.ts";
-import type { PaceOptions } from "../reconcile/write-pace.ts";
-import type { AcceptanceCatalog } from "../report/acceptance-set.ts";
-import type { PolicyCatalog } from "../report/provenance.ts";
-import type { ReportLimits, SeverityThresholds } from "../report/render.ts";
-import type { ReportObserver, ReportSink } from "../sinks/report-sink.ts";
+import { startRetentionSweeps } from "../reconcile/retention-sweep.ts";
+import type { ReportObserver } from "../sinks/report-sink.ts";
+import type { PipelineOptions, PipelineParts } from "./pipeline-parts.ts";
 
-export interface PipelineOptions {
-  limits: ReportLimits;
-  severity: SeverityThresholds;
-  pace: PaceOptions;
-  writesPerSecond: number;
-  writeBurst: number;
-  memory: MemoryLimits;
-  duplicates: DuplicateWindow;
-  redaction: RedactionOptions;
-  /** How long violations are kept, and how often that is looked at. */
-  retention: RetentionOptions;
-  /** How long a gap is before an Event tells it. Milliseconds. */
-  gapEventMs: number;
-  /** Names this process in each report's watermark, where there is no journal; undefined writes none. */
-  writerId: string | undefined;
-  /** Where there may be other replicas: this one begins as a standby and counts for itself from `load` on. */
-  standby?: StandbyOptions;
-}
-
-export interface PipelineParts {
-  sink: ReportSink;
-  events: EventRecorder;
-  clock: Clock;
-  logger: Logger;
-  /** When an alert arrives; default: the clock's time. */
-  nowUs?: () => EpochUs;
-  /** What an Event about a long gap is about: the operator's own Deployment or namespace; without it there is none. */
-  self?: Regarding | undefined;
-  maxAheadUs?: EpochUs;
-  /** Keeps what is not yet written over the death of the process. */
-  journaling?: Journaling | undefined;
-  /** The policy objects of the cluster; default: reports tell nothing of them. */
-  policies?: PolicyCatalog | undefined;
-  /** What somebody has accepted; default: nothing. */
-  acceptances?: AcceptanceCatalog | undefined;
-  onRejected?: (reason: Rejection, detail: string, line: number) => void;
-  onWriteResult?: ReportControllerParts["onResult"];
-  /** Called after each report that has landed. */
-  onReport?: (report: Report) => void;
-}
+export type { PipelineOptions, PipelineParts };
 
 /** How long the reports may not know of an alert that was rejected. */
 const TELL_REJECTIONS_MS = 1000;
@@ -143,8 +92,11 @@ export class Pipeline implements AlertListener {
       },
     );
     this.context = new ReportContext({ aggregator, queue, policies, acceptances });
-    startSweeps(options.retention, clock, (beforeUs) => {
-      if (this.writer.isActive) this.aggregator.expire(beforeUs);
+    startRetentionSweeps(options.retention, {
+      ...parts,
+      sweep: (...bounds) => {
+        if (this.writer.isActive) aggregator.expire(...bounds);
+      },
     });
     this.#takeover = new LeaderTakeover(
       { standby: options.standby, writerId },

@@ -80,6 +80,8 @@ export class KubeClient {
   readonly #server: string;
   readonly #transport: Transport;
   #requests = 0;
+  /** Difference between the server's clock and monotonic time, by its latest answer. */
+  #serverOffsetMs: number | undefined;
 
   constructor(options: KubeClientOptions) {
     this.#options = options;
@@ -92,6 +94,13 @@ export class KubeClient {
     return { requests: this.#requests, connectionsOpened: this.#transport.connectionsOpened };
   }
 
+  /** Time of the server, to about a second: the Date of its latest answer and the monotonic time since. */
+  serverNowMs(): number | undefined {
+    return this.#serverOffsetMs === undefined
+      ? undefined
+      : this.#options.clock.monotonicMs() + this.#serverOffsetMs;
+  }
+
   /**
    * Sends one request and returns the answer's JSON, unchecked; undefined when the answer is empty.
    *
@@ -99,7 +108,7 @@ export class KubeClient {
    */
   async request<T = unknown>(request: KubeRequest): Promise<T> {
     const { clock, observe } = this.#options;
-    const startedMs = clock.nowMs();
+    const startedMs = clock.monotonicMs();
     const call = { method: request.method, server: this.#server, path: request.path };
     let code: KubeCall["code"] = "OK";
     try {
@@ -109,7 +118,7 @@ export class KubeClient {
       code = apiError.code;
       throw apiError;
     } finally {
-      observe?.({ method: request.method, code, durationMs: clock.nowMs() - startedMs });
+      observe?.({ method: request.method, code, durationMs: clock.monotonicMs() - startedMs });
     }
   }
 
@@ -121,7 +130,7 @@ export class KubeClient {
    */
   async *stream(request: KubeStreamRequest): AsyncGenerator<unknown, void, undefined> {
     const { clock, observe } = this.#options;
-    const startedMs = clock.nowMs();
+    const startedMs = clock.monotonicMs();
     const call: ApiCall = { method: "GET", server: this.#server, path: request.path };
     const limit = this.#limit(request.signal, request.idleMs);
     let code: KubeCall["code"] = "OK";
@@ -137,7 +146,7 @@ export class KubeClient {
       throw apiError;
     } finally {
       limit.end();
-      observe?.({ method: "GET", code, durationMs: clock.nowMs() - startedMs });
+      observe?.({ method: "GET", code, durationMs: clock.monotonicMs() - startedMs });
     }
   }
 
@@ -171,7 +180,7 @@ export class KubeClient {
     const body = request.body === undefined ? null : JSON.stringify(request.body);
     this.#requests += 1;
     const url = new URL(`${this.#server}${request.path}${queryString(request.query)}`);
-    return await dispatcher.request({
+    const answer = await dispatcher.request({
       origin: url.origin,
       path: `${url.pathname}${url.search}`,
       signal,
@@ -185,6 +194,9 @@ export class KubeClient {
       },
       body,
     });
+    const serverMs = Date.parse(String(answer.headers["date"]));
+    if (!Number.isNaN(serverMs)) this.#serverOffsetMs = serverMs - this.#options.clock.monotonicMs();
+    return answer;
   }
 
   async #send(call: ApiCall, request: KubeRequest, signal: AbortSignal): Promise<unknown> {

@@ -1,29 +1,56 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// When violations are looked through for those that are too old to be kept.
-// Invariant: only where this process writes, and not before one interval has passed: what is stored may be taken up
-// again by a person before that.
+// When violations are looked through for those beyond retention, in such a way that a wrong clock deletes nothing:
+// - A violation or report that this process wrote is kept for the whole retention by monotonic time, whatever its alerts
+//   say: the clock of its node may be behind.
+// - Anything else goes by its `lastSeen`, and only if the wall clock of this node and that of the API server both say so,
+//   and neither was set since the sweep before. The first sweep is one interval after the start.
 
 import type { Clock } from "../lib/clock.ts";
+import type { Logger } from "../lib/logger.ts";
 
 export interface RetentionOptions {
-  /** How long a violation is kept after it was last seen, in milliseconds; 0 keeps it for ever. */
+  /** Time that a violation is kept after it was last seen, in milliseconds; 0 keeps it forever. */
   retentionMs: number;
   /** Between two sweeps, in milliseconds. */
   sweepMs: number;
 }
 
-/** Calls `sweep` with the time before which nothing is kept, once in an interval; returns what stops it. */
-export function startSweeps(
+export interface RetentionParts {
+  clock: Clock;
+  logger: Logger;
+  /** Time of another clock, that of the API server; undefined where it is unknown. Milliseconds since the epoch. */
+  otherNowMs?: (() => number | undefined) | undefined;
+  /**
+   * Called once per interval with the time before which nothing is kept, and the number of sweeps for which is kept
+   * what this process wrote.
+   */
+  sweep: (beforeUs: number, keptSweeps: number) => void;
+}
+
+/** A wall clock that differs from monotonic time by more than this was set. Milliseconds. */
+const MAX_DRIFT_MS = 60_000;
+
+/** Starts the sweeps; returns the function that stops them. */
+export function startRetentionSweeps(
   { retentionMs, sweepMs }: RetentionOptions,
-  clock: Clock,
-  sweep: (beforeUs: number) => void,
+  { clock, logger, otherNowMs, sweep }: RetentionParts,
 ): () => void {
+  const offsetMs = () => clock.nowMs() - clock.monotonicMs();
+  const keptSweeps = Math.ceil(retentionMs / sweepMs);
+  let lastOffsetMs = offsetMs();
   let cancel = (): void => {};
   const arm = (): void => {
     cancel = clock.after(sweepMs, () => {
-      sweep((clock.nowMs() - retentionMs) * 1000);
+      const steppedMs = offsetMs() - lastOffsetMs;
+      lastOffsetMs += steppedMs;
+      if (Math.abs(steppedMs) > MAX_DRIFT_MS) {
+        logger.warn({ steppedMs: Math.round(steppedMs) }, "wall clock was set, retention skipped");
+      } else {
+        const nowMs = Math.min(clock.nowMs(), otherNowMs?.() ?? Number.POSITIVE_INFINITY);
+        sweep((nowMs - retentionMs) * 1000, keptSweeps);
+      }
       arm();
     });
   };

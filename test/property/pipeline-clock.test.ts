@@ -4,7 +4,8 @@
 // The pipeline while the wall clock is set: writes go by monotonic time.
 
 import { describe, expect, it } from "vitest";
-import { alert, START_MS } from "../support/gen.ts";
+import { alert, at, START_MS } from "../support/gen.ts";
+import type { MemorySink } from "../support/memory-sink.ts";
 import { problemsOf, Simulation } from "./pipeline-simulation.ts";
 
 const KEY = "shop/no-package-managers";
@@ -45,5 +46,66 @@ describe.each([-HOUR_MS, HOUR_MS, -400 * 24 * HOUR_MS])("a wall clock that is se
     await s.clock.advance(5000);
     expect(s.results.map(({ kind }) => kind)).toEqual(["retry", "written"]);
     expect(s.clock.monotonicMs()).toBe(START_MS + 5300);
+  });
+});
+
+describe("retention", () => {
+  const DAY_MS = 24 * HOUR_MS;
+  const OPTIONS = { retention: { retentionMs: 30 * DAY_MS, sweepMs: HOUR_MS } };
+
+  /** A report from an earlier process. */
+  async function storedReport(): Promise<MemorySink> {
+    const s = new Simulation();
+    await s.start();
+    s.pipeline.onAlert(alert(), 0);
+    await s.clock.advance(10_000);
+    return s.store;
+  }
+
+  it("deletes nothing when the clock jumps ahead for a moment", async () => {
+    const store = await storedReport();
+    const s = new Simulation({ store, options: OPTIONS });
+    await s.start();
+    await s.clock.advance(HOUR_MS - 1000);
+    s.clock.stepWall(40 * DAY_MS);
+    await s.clock.advance(2000);
+    s.clock.stepWall(-40 * DAY_MS);
+    await s.clock.advance(3 * HOUR_MS);
+    expect(store.get(KEY)?.summary.occurrences).toBe(1);
+  });
+
+  it("deletes nothing while the API server's clock does not agree, and the report once it does", async () => {
+    const store = await storedReport();
+    let otherMs = START_MS;
+    const s = new Simulation({ store, options: OPTIONS, otherNowMs: () => otherMs });
+    s.clock.stepWall(40 * DAY_MS);
+    await s.start();
+    await s.clock.advance(3 * HOUR_MS);
+    expect(store.get(KEY)?.summary.occurrences).toBe(1);
+    otherMs = START_MS + 31 * DAY_MS;
+    await s.clock.advance(HOUR_MS + 60_000);
+    expect(store.reports).toEqual([]);
+  });
+
+  it("keeps a report that goes on being violated on a node whose clock is 31 days behind", async () => {
+    const s = new Simulation({ options: OPTIONS });
+    await s.start();
+    for (let n = 0; n < 30; n++) {
+      s.pipeline.onAlert(alert({ HostPID: n + 1, UpdatedTime: at(n * 600_000 - 31 * DAY_MS) }), 0);
+      await s.clock.advance(600_000);
+    }
+    await s.clock.advance(120_000);
+    expect(s.store.get(KEY)?.summary.occurrences).toBe(30);
+    expect(s.store.get(KEY)?.expired).toBeUndefined();
+  });
+
+  it("counts the age of what this process wrote by monotonic time", async () => {
+    const s = new Simulation({ options: { retention: { retentionMs: 5 * HOUR_MS, sweepMs: HOUR_MS } } });
+    await s.start();
+    s.pipeline.onAlert(alert({ UpdatedTime: at(-31 * DAY_MS) }), 0);
+    await s.clock.advance(5 * HOUR_MS + 60_000);
+    expect(s.store.reports).toHaveLength(1);
+    await s.clock.advance(HOUR_MS);
+    expect(s.store.reports).toEqual([]);
   });
 });

@@ -89,7 +89,7 @@ describe("a violation that is not seen for long", () => {
     await s.clock.advance(80 * MINUTE);
     // Who does not write does not sweep.
     expect(s.pipeline.aggregator.expiredTotal).toBe(0);
-    s.pipeline.aggregator.expire(Number.MAX_SAFE_INTEGER);
+    s.pipeline.aggregator.expire(Number.MAX_SAFE_INTEGER, 0);
     expect(s.pipeline.aggregator.violationsHeld).toBe(1);
     s.pipeline.writer.start();
     await s.stop();

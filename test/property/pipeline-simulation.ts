@@ -44,6 +44,7 @@ export class Simulation {
       clock?: FakeClock;
       options?: Partial<PipelineOptions>;
       self?: Regarding;
+      otherNowMs?: () => number;
     } = {},
   ) {
     this.clock = parts.clock ?? new FakeClock(START_MS);
@@ -64,6 +65,7 @@ export class Simulation {
       sink: this.sink,
       events: { record: (occurrence) => this.occurrences.push(occurrence) },
       self: parts.self,
+      otherNowMs: parts.otherNowMs,
       clock: this.clock,
       logger: silentLogger,
       onWriteResult: (kind) => this.results.push({ kind, atMs: this.clock.monotonicMs() - START_MS }),

@@ -36,8 +36,8 @@ describe("a change", () => {
       // At the bound of memory another one gives way.
       [KEY, "new_violation"],
       [reportKey(undefined, "host-files"), "new_report"],
-      [KEY, "coverage"],
-      [reportKey(undefined, "host-files"), "coverage"],
+      [KEY, "stream"],
+      [reportKey(undefined, "host-files"), "stream"],
     ]);
     expect(aggregator.violationsHeld).toBe(2);
     expect(aggregator.forgottenTotal).toBe(2);

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Options of the pipeline, and the parts it is connected to.
+
+import type { MemoryLimits } from "../aggregate/memory-budget.ts";
+import type { Report } from "../api/v1alpha1.ts";
+import type { EventRecorder, Regarding } from "../events/event-recorder.ts";
+import type { DuplicateWindow } from "../ingest/duplicates.ts";
+import type { Rejection } from "../ingest/ingest-counters.ts";
+import type { RedactionOptions } from "../ingest/redact.ts";
+import type { Journaling } from "../journal/journal-writer.ts";
+import type { StandbyOptions } from "../leadership/standby.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Logger } from "../lib/logger.ts";
+import type { EpochUs } from "../lib/time.ts";
+import type { ReportControllerParts } from "../reconcile/report-controller.ts";
+import type { RetentionOptions } from "../reconcile/retention-sweep.ts";
+import type { PaceOptions } from "../reconcile/write-pace.ts";
+import type { AcceptanceCatalog } from "../report/acceptance-set.ts";
+import type { PolicyCatalog } from "../report/provenance.ts";
+import type { ReportLimits, SeverityThresholds } from "../report/render.ts";
+import type { ReportSink } from "../sinks/report-sink.ts";
+
+export interface PipelineOptions {
+  limits: ReportLimits;
+  severity: SeverityThresholds;
+  pace: PaceOptions;
+  writesPerSecond: number;
+  writeBurst: number;
+  memory: MemoryLimits;
+  duplicates: DuplicateWindow;
+  redaction: RedactionOptions;
+  /** How long violations are kept, and how often that is looked at. */
+  retention: RetentionOptions;
+  /** How long a gap is before an Event tells it. Milliseconds. */
+  gapEventMs: number;
+  /** Names this process in each report's watermark, where there is no journal; undefined writes none. */
+  writerId: string | undefined;
+  /** Where there may be other replicas: this one begins as a standby and counts for itself from `load` on. */
+  standby?: StandbyOptions;
+}
+
+export interface PipelineParts {
+  sink: ReportSink;
+  events: EventRecorder;
+  clock: Clock;
+  logger: Logger;
+  /** When an alert arrives; default: the clock's time. */
+  nowUs?: () => EpochUs;
+  /** What an Event about a long gap is about: the operator's own Deployment or namespace; without it there is none. */
+  self?: Regarding | undefined;
+  maxAheadUs?: EpochUs;
+  /** Keeps what is not yet written over the death of the process. */
+  journaling?: Journaling | undefined;
+  /** Time of the API server, in milliseconds since the epoch; default: unknown. */
+  otherNowMs?: (() => number | undefined) | undefined;
+  /** The policy objects of the cluster; default: reports tell nothing of them. */
+  policies?: PolicyCatalog | undefined;
+  /** What somebody has accepted; default: nothing. */
+  acceptances?: AcceptanceCatalog | undefined;
+  onRejected?: (reason: Rejection, detail: string, line: number) => void;
+  onWriteResult?: ReportControllerParts["onResult"];
+  /** Called after each report that has landed. */
+  onReport?: (report: Report) => void;
+}
