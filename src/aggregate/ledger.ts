@@ -330,7 +330,7 @@ export class Ledger {
   }
 
   /** Takes a stored report as what is committed; without one (it was deleted) counting starts again from zero. */
-  rebase(base: Base | undefined): void {
+  rebase(base: Base | undefined, deletedUs?: EpochUs): void {
     const open = new Set([...this.#inFlightEntries, ...this.#pending.entries]);
     this.entries.clear();
     for (const entry of base?.entries ?? []) this.entries.set(entry.key, entry);
@@ -342,12 +342,13 @@ export class Ledger {
       if (!stored) unlisted.push(entry);
       this.entries.set(entry.key, entry);
     }
+    if (!base)
+      this.#coverageGaps.startAgain(this.#pending.totals, this.#inFlight, this.#committed, deletedUs);
     this.#committed = base?.totals ?? emptyTotals();
     // What the stored report lists has not left it.
     this.#pending.totals = withoutExpiry(this.#pending.totals);
     if (this.#inFlight) this.#inFlight = withoutExpiry(this.#inFlight);
     this.#isOver = false;
-    if (!base) this.#coverageGaps.startAnew(this.#pending.totals, this.#inFlight);
     this.#unidentified = this.#countUnidentified();
     for (const entry of unlisted) entry.lowerBound = this.#unidentified > 0;
     this.violationsFloor = base?.violations ?? 0;

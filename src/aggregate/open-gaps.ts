@@ -54,9 +54,12 @@ export class OpenGaps {
     note(totals, this.#withoutDetails.take());
   }
 
-  /** The report begins anew: it knows of no gap but one that nothing has told yet. */
-  startAnew(pending: Totals, inFlight: Totals | undefined): void {
+  /** The report starts again from zero, with no gap but one that is in no report yet; `deletedUs`: it was deleted. */
+  startAgain(pending: Totals, inFlight: Totals | undefined, lost: Totals, deletedUs?: EpochUs): void {
     if (pending.gaps + (inFlight?.gaps ?? 0) === 0) this.#open.clear();
+    if (deletedUs === undefined || lost.occurrences === 0) return;
+    const toUs = Math.max(deletedUs, lost.firstUs);
+    note(pending, [coverageGap("Deleted", lost.firstUs, { toUs, count: lost.occurrences })]);
   }
 }
 

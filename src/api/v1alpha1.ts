@@ -198,7 +198,8 @@ export type CoverageGapKind =
   | "JournalUnavailable"
   | "Throttled"
   | "Rejected"
-  | "MemoryLimit";
+  | "MemoryLimit"
+  | "Deleted";
 
 /** Something known to be missing from the numbers. */
 export interface CoverageGap {

@@ -12,8 +12,10 @@ import type { Report } from "../api/v1alpha1.ts";
 import { reportKey } from "../ingest/violation.ts";
 import { unreachable } from "../lib/assert.ts";
 import { RetryPolicy } from "../lib/retry-policy.ts";
+import type { EpochUs } from "../lib/time.ts";
 import { WorkLoop } from "../lib/work-loop.ts";
 import { rebaseOn } from "../report/parse.ts";
+import { Deletions } from "./deletions.ts";
 import { GoneNamespaces } from "./gone-namespaces.ts";
 import type { ReconcileResult } from "./reconcile-steps.ts";
 import { isFresh, type ReportQueue } from "./report-queue.ts";
@@ -63,6 +65,7 @@ export class ReportController {
   readonly #queue: ReportQueue;
   readonly #loop: WorkLoop;
   readonly #gone: GoneNamespaces;
+  readonly #deletions = new Deletions();
   readonly #items = new Map<string, WorkItem>();
   /** Writes and reads that failed and were requeued. */
   retries = 0;
@@ -212,6 +215,7 @@ export class ReportController {
       case "noop":
         // An alert may have been counted since.
         if (this.#parts.aggregator.drop(key)) {
+          this.#deletions.add(key, ledger);
           this.#items.delete(key);
           this.#queue.delete(key);
         } else this.#queue.add(key, "new_report");
@@ -248,6 +252,7 @@ export class ReportController {
   #item(key: string, ledger: Ledger): WorkItem {
     let item = this.#items.get(key);
     if (!item) {
+      this.#deletions.restore(key, ledger);
       item = { reconciler: this.#createReconciler(ledger), retry: new RetryPolicy(this.#parts.clock) };
       this.#items.set(key, item);
     }
@@ -266,9 +271,9 @@ export class ReportController {
     });
   }
 
-  #rebase(ledger: Ledger, report: Report | undefined): void {
+  #rebase(ledger: Ledger, report: Report | undefined, deletedUs?: EpochUs): void {
     const before = ledger.all.occurrences - ledger.unwritten;
-    rebaseOn(ledger, report);
+    rebaseOn(ledger, report, deletedUs);
     if (!report || this.#writerId === undefined || !isWrittenByAnother(report.metadata, this.#writerId))
       return;
     const more = ledger.all.occurrences - ledger.unwritten - before;

@@ -9,6 +9,7 @@ import type { ObjectMeta, Report } from "../api/v1alpha1.ts";
 import { unreachable } from "../lib/assert.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
+import type { EpochUs } from "../lib/time.ts";
 import { type RenderOptions, renderInSteps } from "../report/render.ts";
 import type { ReportSink, WriteResult } from "../sinks/report-sink.ts";
 import { type AttemptState, type ReconcileResult, STEPS } from "./reconcile-steps.ts";
@@ -22,8 +23,8 @@ export interface ReconcilerParts {
   render: () => RenderOptions;
   /** Names the writer in the watermark; undefined where the sink keeps none. */
   writerId: string | undefined;
-  /** Makes a stored report (or nothing) the base of the ledger. */
-  rebase: (ledger: Ledger, report: Report | undefined) => void;
+  /** Makes a stored report (or nothing) the base of the ledger; `deletedUs`: a person deleted the one before. */
+  rebase: (ledger: Ledger, report: Report | undefined, deletedUs?: EpochUs) => void;
   /** Called before the commit; every count before `takenMs` is in the write. */
   onWritten: (ledger: Ledger, report: Report, takenMs: number) => void;
   /** Called when retention has removed the stored report. */
@@ -196,7 +197,14 @@ export class ReportReconciler {
   }
 
   async #rebase(attempt: Attempt, found: Report | undefined): Promise<ReconcileResult | undefined> {
-    this.#parts.rebase(this.ledger, found);
+    const { clock, logger, rebase } = this.#parts;
+    // Retention does not come here: nobody but a person, or a tool of theirs, deletes reports otherwise.
+    const isDeleted = this.metadata !== undefined && found === undefined;
+    if (isDeleted) {
+      const occurrences = this.ledger.all.occurrences - this.ledger.unwritten;
+      logger.warn({ ...refOf(this.ledger), occurrences }, "report deleted, counting again from zero");
+    }
+    rebase(this.ledger, found, isDeleted ? Math.round(clock.nowMs() * 1000) : undefined);
     this.metadata = found?.metadata;
     // Another replica's counts were subtracted, and the rest is a new set.
     if (!this.ledger.isInFlight) this.ledger.take();

@@ -22,10 +22,10 @@ export function isNamedRight(report: Report): boolean {
   return report.metadata.name === reportName(report.policy.name);
 }
 
-/** Makes a stored report the base of its ledger, or starts the ledger from zero. */
-export function rebaseOn(ledger: Ledger, report: Report | undefined): void {
+/** Makes a stored report the base of its ledger, or starts the ledger from zero; `deletedUs`: it was deleted. */
+export function rebaseOn(ledger: Ledger, report: Report | undefined, deletedUs?: EpochUs): void {
   if (!report) {
-    ledger.rebase(undefined);
+    ledger.rebase(undefined, deletedUs);
     return;
   }
   const entries = entriesOf(ledger.namespace, report);

@@ -37,6 +37,37 @@ describe("people", () => {
     });
     expect(s.store.get(KEY)?.coverage).toMatchObject({ gaps: 0, lowerBound: false });
     expect(problemsOf(s)).toEqual([]);
+    // The deletion was noticed when there was nothing to report.
+    await s.clock.advance(10_000);
+    expect(s.store.get(KEY)?.coverage.recent).toMatchObject([{ kind: "Deleted", from: at(0), count: 2 }]);
+  });
+
+  it("who delete a report find that in the next one: from when, until when, and how many occurrences", async () => {
+    const s = new Simulation();
+    await s.start();
+    send(s, alert({ HostPID: 1 }), alert({ HostPID: 2 }), alert({ HostPID: 3 }));
+    await s.clock.advance(60_000);
+    s.store.userRemoves(KEY);
+    send(s, alert({ HostPID: 4, UpdatedTime: at(60_000) }));
+    await s.clock.advance(30_000);
+    const report = s.store.get(KEY);
+    expect(report?.summary.occurrences).toBe(1);
+    expect(report?.coverage).toMatchObject({
+      lowerBound: false,
+      recent: [{ kind: "Deleted", from: at(0), to: at(60_200), count: 3 }],
+    });
+    expect(problemsOf(s)).toEqual([]);
+  });
+
+  it("who delete a report that is beyond retention are not needed: its removal is no deletion", async () => {
+    const s = new Simulation({ options: { retention: { retentionMs: 600_000, sweepMs: 60_000 } } });
+    await s.start();
+    send(s, alert({ HostPID: 1 }));
+    await s.clock.advance(1_200_000);
+    expect(s.store.reports).toEqual([]);
+    send(s, alert({ HostPID: 2, UpdatedTime: at(1_200_000) }));
+    await s.clock.advance(60_000);
+    expect(s.store.get(KEY)?.coverage.recent).toBeUndefined();
   });
 
   it.each(Array.from({ length: 12 }, (_, i) => i))(

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Deletions of reports that were noticed while there was nothing new to report: the next report of the policy says so.
+
+import type { CoverageGap } from "../aggregate/coverage-gap.ts";
+import type { Ledger } from "../aggregate/ledger.ts";
+
+/** Reports remembered; the one deleted first is forgotten first. */
+const MAX_DELETIONS = 1000;
+
+export class Deletions {
+  readonly #gaps = new Map<string, readonly CoverageGap[]>();
+
+  /** Remembers the deletion of a report whose ledger is dropped, if there was one. */
+  add(key: string, ledger: Ledger): void {
+    const gaps = ledger.all.coverageGaps.filter(({ kind }) => kind === "Deleted");
+    if (gaps.length === 0) return;
+    this.#gaps.set(key, gaps);
+    if (this.#gaps.size > MAX_DELETIONS) this.#gaps.delete(this.#gaps.keys().next().value as string);
+  }
+
+  /** Hands the deletion over to the next ledger of the report. */
+  restore(key: string, ledger: Ledger): void {
+    const gaps = this.#gaps.get(key);
+    if (!gaps) return;
+    this.#gaps.delete(key);
+    // No notices: only the list grows.
+    ledger.addThrottleNotices(0, gaps);
+  }
+}
