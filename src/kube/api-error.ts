@@ -116,7 +116,7 @@ export function classifyAnswer(call: ApiCall, answer: ApiAnswer): ApiError {
   const code = codeOf(call, answer.status, answer.body, status);
   const said = status?.message || answer.body.trim() || "no explanation";
   const reason = status?.reason ? ` ${status.reason}` : "";
-  const hint = HINTS[code];
+  const hint = code === "Forbidden" ? forbiddenHint(said) : HINTS[code];
   return new ApiError(
     code,
     `${call.method} ${call.path}: ${shorten(said)} (${answer.status}${reason})${hint ? `; ${hint}` : ""}`,
@@ -150,12 +150,20 @@ export function classifyFailure(call: ApiCall, error: unknown): ApiError {
 }
 
 const HINTS: Partial<Record<ApiErrorCode, string>> = {
-  Forbidden: "allow it to the operator's ServiceAccount (RBAC)",
   Unauthorized: "check the token or the client certificate",
   NotServed: "the API server does not serve this resource: is it installed?",
   TooLarge: "the object must become smaller",
   NotAnswered: "the request may have been carried out",
 };
+
+/** A 403 comes from RBAC, from a quota and from admission: each is another person's to resolve. */
+function forbiddenHint(said: string): string {
+  if (/exceeded quota|must specify [^:]* for:|maximum .* usage per/.test(said))
+    return "a ResourceQuota or LimitRange of the namespace does not allow it: raise the quota";
+  if (/^admission webhook "/.test(said)) return "an admission webhook denies it: change its rules";
+  if (/ValidatingAdmissionPolicy/.test(said)) return "an admission policy denies it: change the policy";
+  return "allow it to the operator's ServiceAccount (RBAC)";
+}
 
 function codeOf(call: ApiCall, http: number, body: string, status: Status | undefined): ApiErrorCode {
   if (TOO_LARGE.test(status?.message ?? body)) return "TooLarge";

@@ -86,7 +86,7 @@ export class KubeClient {
   constructor(options: KubeClientOptions) {
     this.#options = options;
     this.#server = options.kubeConfig.server;
-    this.#transport = new Transport(options.kubeConfig.config, options.connectTimeoutMs ?? 10_000);
+    this.#transport = new Transport(options.kubeConfig, options.connectTimeoutMs ?? 10_000);
   }
 
   /** Requests sent and connections opened since the start. */
@@ -176,7 +176,7 @@ export class KubeClient {
   }
 
   async #open(call: ApiCall, request: KubeRequest, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
-    const { dispatcher, headers } = await this.#credentials(call, signal);
+    const { dispatcher, headers, generation } = await this.#credentials(call, signal);
     const body = request.body === undefined ? null : JSON.stringify(request.body);
     this.#requests += 1;
     const url = new URL(`${this.#server}${request.path}${queryString(request.query)}`);
@@ -196,6 +196,7 @@ export class KubeClient {
     });
     const serverMs = Date.parse(String(answer.headers["date"]));
     if (!Number.isNaN(serverMs)) this.#serverOffsetMs = serverMs - this.#options.clock.monotonicMs();
+    if (answer.statusCode === 401) this.#transport.renew(generation);
     return answer;
   }
 

@@ -5,7 +5,8 @@
 // Invariant: whatever goes wrong is tried again; a list that ended tells all there is, page by page, so that memory is
 // bounded by a page.
 
-import { type Clock, fullJitter } from "../lib/clock.ts";
+import type { Clock } from "../lib/clock.ts";
+import { RetryPolicy } from "../lib/retry-policy.ts";
 import { ApiError, type ApiErrorCode, classifyAnswer } from "./api-error.ts";
 import type { ApiRequester, ApiStreamer } from "./client.ts";
 import { pages } from "./list.ts";
@@ -38,10 +39,10 @@ export interface FollowOptions {
 
 /** As client-go: the server ends a watch after 5 to 10 minutes, so that all do not come back at once. */
 const MIN_WATCH_SECONDS = 300;
-/** The server sends a bookmark about every minute and ends the watch in time: one that does neither is dead. */
-const IDLE_MS = 11 * 60_000;
-const RETRY_BASE_MS = 500;
-const RETRY_MAX_MS = 15_000;
+/** The server sends a bookmark about every minute: a watch without any for this long is dead. */
+const IDLE_MS = 150_000;
+/** Between a watch that ended as it should and the next one: a proxy that ends each at once makes no busy loop. */
+const PAUSE_MS = 500;
 const METADATA = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io";
 const METADATA_LIST = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io";
 
@@ -57,27 +58,27 @@ export async function follow(
 class Followed {
   readonly #options: FollowOptions;
   readonly #observer: FollowObserver;
+  readonly #retry: RetryPolicy;
   /** From which the watch goes on; undefined asks for a list. */
   #version: string | undefined;
 
   constructor(options: FollowOptions, observer: FollowObserver) {
     this.#options = options;
     this.#observer = observer;
+    this.#retry = new RetryPolicy(options.clock);
   }
 
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
-    for (let failures = 0; !signal.aborted; ) {
-      // Also after a watch that ended as it should: a proxy that ends each at once must not make this a busy loop.
-      let afterMs = RETRY_BASE_MS;
+    for (; !signal.aborted; ) {
+      let afterMs = PAUSE_MS;
       try {
         if (this.#version === undefined) await this.#list(signal);
         await this.#watch(signal);
-        failures = 0;
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
         if (signal.aborted) break;
-        afterMs = this.#failed(error, failures++);
+        afterMs = this.#failed(error);
       }
       await clock.sleep(afterMs, signal);
     }
@@ -119,7 +120,10 @@ class Followed {
       ...(isMetadataOnly ? { accept: METADATA } : {}),
       idleMs: IDLE_MS,
       signal,
-      onOpen: () => this.#observer.onProblem(undefined),
+      onOpen: () => {
+        this.#retry.reset();
+        this.#observer.onProblem(undefined);
+      },
     });
     for await (const event of events) {
       if (signal.aborted) return;
@@ -144,18 +148,15 @@ class Followed {
   }
 
   /** Returns when to try again. */
-  #failed({ code, message, retryAfterMs = 0 }: ApiError, failures: number): number {
-    const { clock, absentRetryMs = 30_000 } = this.#options;
+  #failed({ code, message, retryAfterMs = 0 }: ApiError): number {
+    const { absentRetryMs = 30_000 } = this.#options;
     const isAbsent = code === "NotServed" || code === "Forbidden";
     // A watch that is refused may be of a collection that is gone: only a list tells.
     if (isAbsent || code === "Expired" || code === "Invalid" || code === "NotFound")
       this.#version = undefined;
     if (code !== "Expired") this.#observer.onProblem({ code, message });
     if (isAbsent) return absentRetryMs;
-    return Math.max(
-      retryAfterMs,
-      RETRY_BASE_MS + fullJitter(failures, RETRY_BASE_MS, RETRY_MAX_MS, clock.random()),
-    );
+    return this.#retry.nextMs(retryAfterMs);
   }
 }
 

@@ -8,6 +8,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { delimiter, dirname, isAbsolute, join } from "node:path";
 import { KubeConfig } from "@kubernetes/client-node";
 import { isMap, parseDocument } from "yaml";
+import { type ImpersonationHeaders, impersonationHeaders } from "./impersonation.ts";
+import { proxyFromEnvironment } from "./proxy.ts";
 
 /** Where to look. */
 export interface KubeConfigSource {
@@ -15,7 +17,7 @@ export interface KubeConfigSource {
   path?: string | undefined;
   /** In place of the current context of the files; default: theirs. */
   context?: string | undefined;
-  /** The environment: KUBECONFIG, KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT, HOME. */
+  /** Environment: KUBECONFIG, KUBERNETES_SERVICE_HOST and _PORT, HOME, HTTP_PROXY, HTTPS_PROXY, NO_PROXY. */
   env: Readonly<Record<string, string | undefined>>;
   /** Default: where Kubernetes mounts it into every pod. */
   serviceAccountDir?: string;
@@ -30,6 +32,10 @@ export interface LoadedKubeConfig {
   source: string;
   /** The namespace of the context or of the pod. */
   namespace?: string;
+  /** Headers of every request, beyond those of the credentials. */
+  headers?: ImpersonationHeaders;
+  /** Proxy to the server; undefined for a direct connection. */
+  proxy?: string | undefined;
 }
 
 /** A kubeconfig that can't be used; the message is for the person who wrote it. */
@@ -43,8 +49,22 @@ const SERVICE_ACCOUNT_DIR = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /** Loads the first of --kubeconfig, $KUBECONFIG, in-cluster and ~/.kube/config that is there; throws KubeConfigError. */
 export function loadKubeConfig(source: KubeConfigSource): LoadedKubeConfig {
-  const { env } = source;
-  const { context } = source;
+  const loaded = findKubeConfig(source);
+  const { config, server, source: name } = loaded;
+  const proxy = config.getCurrentCluster()?.proxyUrl || proxyFromEnvironment(server, source.env);
+  if (proxy === undefined) return loaded;
+  const scheme = URL.canParse(proxy) ? new URL(proxy).protocol : "";
+  if (scheme !== "http:" && scheme !== "https:") {
+    throw new KubeConfigError(
+      `${name}: the proxy ${scheme || "address"}${scheme && "//"} is not supported (proxy-url, or HTTPS_PROXY in the ` +
+        "environment); use an http or https proxy",
+    );
+  }
+  return { ...loaded, proxy };
+}
+
+function findKubeConfig(source: KubeConfigSource): LoadedKubeConfig {
+  const { env, context } = source;
   if (source.path) return fromFiles([source.path], `--kubeconfig ${source.path}`, context);
 
   const listed = (env["KUBECONFIG"] ?? "").split(delimiter).filter((path) => path !== "");
@@ -123,7 +143,24 @@ function fromFiles(paths: string[], source: string, context?: string): LoadedKub
       cause,
     });
   }
-  return { config, source, ...checkedServer(config, source) };
+  return {
+    config,
+    source,
+    headers: checkedHeaders(merged.users, config, source),
+    ...checkedServer(config, source),
+  };
+}
+
+function checkedHeaders(
+  users: readonly YamlObject[],
+  config: KubeConfig,
+  source: string,
+): ImpersonationHeaders {
+  const name = config.getContextObject(config.getCurrentContext())?.user;
+  const user = users.find((one) => one["name"] === name)?.["user"];
+  const headers = impersonationHeaders(isObject(user) ? user : {});
+  if (typeof headers === "string") throw new KubeConfigError(`${source}: user ${name}: ${headers}`);
+  return headers;
 }
 
 function parseFile(path: string): YamlObject {
@@ -133,6 +170,8 @@ function parseFile(path: string): YamlObject {
     const line = readText(path).slice(0, error.pos[0]).split("\n").length;
     throw new KubeConfigError(`${path}: line ${line} is no YAML (${error.code}); is it a kubeconfig?`);
   }
+  // As kubectl: an empty file has nothing in it, which is no mistake.
+  if (document.contents === null) return {};
   if (!isMap(document.contents)) {
     throw new KubeConfigError(`${path}: this is no kubeconfig (a mapping with clusters, users and contexts)`);
   }
@@ -241,11 +280,6 @@ function checkedServer(config: KubeConfig, source: string): { server: string; na
   const scheme = URL.canParse(server) ? new URL(server).protocol : "";
   if (cluster === null || (scheme !== "https:" && scheme !== "http:")) {
     throw new KubeConfigError(`${source}: the cluster's server "${server}" is no http or https address`);
-  }
-  if (cluster.proxyUrl?.startsWith("socks")) {
-    throw new KubeConfigError(
-      `${source}: proxy-url ${new URL(cluster.proxyUrl).protocol}// is not supported; use an http or https proxy`,
-    );
   }
   // The client library refuses plain http unless it is told not to verify TLS; there is no TLS to verify.
   if (scheme === "http:") Object.assign(cluster, { skipTLSVerify: true });

@@ -5,13 +5,16 @@
 // Invariant: no request opens a pool of its own (the client library's HTTP layer would, once per call).
 
 import type { RequestOptions } from "node:https";
-import type { KubeConfig } from "@kubernetes/client-node";
+import { KubeConfig } from "@kubernetes/client-node";
 import { Agent, type Dispatcher, ProxyAgent } from "undici";
+import type { LoadedKubeConfig } from "./kubeconfig.ts";
 
 /** What one request needs: where to send it and what proves who we are. */
 export interface Prepared {
   dispatcher: Dispatcher;
-  headers: Record<string, string>;
+  headers: Record<string, string | string[]>;
+  /** Of the credentials, for `renew`. */
+  generation: number;
 }
 
 /** The TLS material as it stood when the pool was built; a change of any byte asks for a new pool. */
@@ -32,13 +35,17 @@ const IDLE_CONNECTION_MS = 30_000;
  * would let a slow write hold up a lease renewal.
  */
 export class Transport {
-  readonly #config: KubeConfig;
+  readonly #kubeConfig: Pick<LoadedKubeConfig, "headers" | "proxy">;
+  #config: KubeConfig;
   readonly #connectTimeoutMs: number;
+  #generation = 0;
+  #preparing: Promise<Prepared> | undefined;
   #pool: { dispatcher: Dispatcher; tls: TlsMaterial } | undefined;
   #connectionsOpened = 0;
 
-  constructor(config: KubeConfig, connectTimeoutMs: number) {
-    this.#config = config;
+  constructor(kubeConfig: LoadedKubeConfig, connectTimeoutMs: number) {
+    this.#kubeConfig = kubeConfig;
+    this.#config = kubeConfig.config;
     this.#connectTimeoutMs = connectTimeoutMs;
   }
 
@@ -48,13 +55,32 @@ export class Transport {
   }
 
   /**
-   * Reads the credentials anew (token files at most once a minute, certificates each time, exec plugins when theirs ran
-   * out) and returns the pool that fits them. Throws when they can't be had.
+   * Reads the credentials (token files at most once a minute, certificates each time, exec plugins when theirs expired)
+   * and returns the pool that fits them. Requests at the same time share one read: an exec plugin may ask a person.
+   * Throws when there are no credentials.
    */
-  async prepare(): Promise<Prepared> {
+  prepare(): Promise<Prepared> {
+    this.#preparing ??= this.#prepare().finally(() => {
+      this.#preparing = undefined;
+    });
+    return this.#preparing;
+  }
+
+  /** Drops credentials that the server refused, so that an exec plugin is run again; once per generation. */
+  renew(generation: number): void {
+    if (generation !== this.#generation) return;
+    this.#generation++;
+    const { clusters, users, contexts, currentContext } = this.#config;
+    // The library keeps what a plugin gave for as long as the plugin said, in the KubeConfig.
+    this.#config = new KubeConfig();
+    this.#config.loadFromOptions({ clusters, users, contexts, currentContext });
+  }
+
+  async #prepare(): Promise<Prepared> {
+    const generation = this.#generation;
     const options: RequestOptions = {};
     await this.#config.applyToHTTPSOptions(options);
-    const headers: Record<string, string> = {};
+    const headers: Record<string, string | string[]> = { ...this.#kubeConfig.headers };
     for (const [name, value] of Object.entries(options.headers ?? {})) headers[name] = String(value).trim();
     if (options.auth) headers["Authorization"] = `Basic ${Buffer.from(options.auth).toString("base64")}`;
 
@@ -64,7 +90,7 @@ export class Transport {
       this.#pool?.dispatcher.close(() => undefined);
       this.#pool = { dispatcher: this.#build(options), tls };
     }
-    return { dispatcher: this.#pool.dispatcher, headers };
+    return { dispatcher: this.#pool.dispatcher, headers, generation };
   }
 
   /** Breaks every connection; requests in flight fail. */
@@ -92,7 +118,7 @@ export class Transport {
       headersTimeout: 0,
       bodyTimeout: 0,
     };
-    const proxy = this.#config.getCurrentCluster()?.proxyUrl;
+    const { proxy } = this.#kubeConfig;
     const dispatcher = proxy
       ? new ProxyAgent({ ...pool, uri: proxy, requestTls: { ...tls, ...connect } })
       : new Agent({ ...pool, connect: { ...tls, ...connect } });

@@ -109,8 +109,9 @@ class PolicyIndex implements FollowObserver {
   readonly #resolveTried: () => void;
   #objects = new Map<string, PolicyObject>();
   #state: Knowledge = "unknown";
-  /** What the list that is being read has told so far. */
+  /** Objects of the list that is being read, and how many did not fit. */
   #listing: Map<string, PolicyObject> | undefined;
+  #listingLeftOut = 0;
   #told: ApiErrorCode | undefined;
 
   constructor(kind: PolicyObjectKind, options: PolicyWatchOptions) {
@@ -135,7 +136,7 @@ class PolicyIndex implements FollowObserver {
 
   onListing(): void {
     this.#listing = new Map();
-    this.leftOut = 0;
+    this.#listingLeftOut = 0;
   }
 
   onObject(item: unknown): void {
@@ -146,8 +147,8 @@ class PolicyIndex implements FollowObserver {
     const known = objects.get(key);
     if (known === undefined && objects.size >= (this.#options.maxPerKind ?? 10_000)) {
       // Until the next list nobody knows which of them are still there.
-      this.leftOut++;
-      if (this.leftOut > 1) return;
+      const leftOut = this.#listing ? ++this.#listingLeftOut : ++this.leftOut;
+      if (leftOut > 1) return;
       this.#sayFull();
       if (!this.#listing) this.#options.onChange(undefined);
       return;
@@ -159,12 +160,14 @@ class PolicyIndex implements FollowObserver {
 
   onListed(): void {
     const old = this.#objects;
-    const wasKnown = this.#state === "known";
+    const wasKnown = this.knowledge === "known";
     this.#objects = this.#listing ?? new Map();
+    // Only a list that was read to its end says what is absent.
+    this.leftOut = this.#listingLeftOut;
     this.#listing = undefined;
     this.#state = "known";
     this.#resolveTried();
-    if (!wasKnown) this.#options.onChange(undefined);
+    if (!wasKnown || this.leftOut > 0) this.#options.onChange(undefined);
     else this.#options.onChange(differing(old, this.#objects));
   }
 

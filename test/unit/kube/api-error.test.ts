@@ -218,6 +218,20 @@ describe("an answer is classified", () => {
   });
 
   test("the message says what, why and what to do", () => {
+    const hint = (message: string) => {
+      const body = status(message, "Forbidden", 403, { name: "p", ...REPORTS });
+      return classifyAnswer(CALL, { status: 403, body, nowMs: 0 }).message.split("; ").at(-1);
+    };
+    expect(
+      hint("exceeded quota: q, requested: count/policyviolationreports=1, used: 5, limited: 5"),
+    ).toContain("ResourceQuota");
+    expect(hint('admission webhook "w.example" denied the request: no')).toContain("admission webhook");
+    expect(
+      hint(
+        "policyviolationreports p is forbidden: ValidatingAdmissionPolicy 'x' with binding 'y' denied request: no",
+      ),
+    ).toContain("admission policy");
+    expect(hint('User "u" cannot update resource "policyviolationreports"')).toContain("RBAC");
     const body = status("no way", "Forbidden", 403, { name: "p", ...REPORTS });
     expect(classifyAnswer(CALL, { status: 403, body, nowMs: 0 }).message).toBe(
       "PUT /apis/reports.kubearmor.com/v1alpha1/namespaces/shop/policyviolationreports/p: no way (403 Forbidden); " +

@@ -5,8 +5,11 @@
 // clock, so a time-out is a step of the clock and not a wait.
 
 import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { KubeConfig } from "@kubernetes/client-node";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -289,6 +292,32 @@ describe("credentials", () => {
     expect(one.stats().requests).toBe(0);
   });
 
+  test("of a plugin are asked for once by many requests, and again after a 401", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "pvo-exec-"));
+    try {
+      const runs = join(directory, "runs");
+      const script = `echo run >> ${runs}; printf '{"status": {"token": "t%s"}}' "$(wc -l < ${runs} | tr -d ' ')"`;
+      const one = client({}, { exec: { apiVersion: "v1", command: "sh", args: ["-c", script] } });
+      const runCount = () => readFileSync(runs, "utf8").split("\n").length - 1;
+      const tokens: (string | undefined)[] = [];
+      handler = (request, response) => {
+        tokens.push(request.headers.authorization);
+        response.statusCode = request.headers.authorization === "Bearer t1" && isExpired ? 401 : 200;
+        response.end("{}");
+      };
+      let isExpired = false;
+      await Promise.all(Array.from({ length: 10 }, () => one.request(GET)));
+      expect([runCount(), new Set(tokens)]).toEqual([1, new Set(["Bearer t1"])]);
+      isExpired = true;
+      const refused = await Promise.all(Array.from({ length: 10 }, () => failure(one.request(GET))));
+      expect(new Set(refused.map(({ code }) => code))).toEqual(new Set(["Unauthorized"]));
+      await Promise.all(Array.from({ length: 10 }, () => one.request(GET)));
+      expect([runCount(), tokens.at(-1)]).toEqual([2, "Bearer t2"]);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
+
   test("of a plugin that hangs end with the call's time", async () => {
     const clock = new FakeClock();
     const one = client({ clock }, { exec: { apiVersion: "v1", command: "sleep", args: ["5"] } });
@@ -297,6 +326,21 @@ describe("credentials", () => {
     expect((await pending).code).toBe("Unavailable");
     expect(one.stats().requests).toBe(0);
   });
+});
+
+test("the server's time is that of its latest answer and the monotonic time since", async () => {
+  const clock = new FakeClock();
+  const one = client({ clock });
+  expect(one.serverNowMs()).toBeUndefined();
+  const serverMs = Date.UTC(2030, 0, 1);
+  handler = (_request, response) => {
+    response.setHeader("date", new Date(serverMs).toUTCString());
+    response.end("{}");
+  };
+  await one.request(GET);
+  clock.stepWall(-86_400_000);
+  await clock.advance(5000);
+  expect(one.serverNowMs()).toBe(serverMs + 5000);
 });
 
 test("every call is observed once, with its code and duration", async () => {

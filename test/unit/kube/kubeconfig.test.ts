@@ -180,6 +180,77 @@ describe("what the client library overlooks", () => {
   });
 });
 
+describe("impersonation", () => {
+  test("beyond the user becomes headers", () => {
+    const user =
+      "{as: bob, as-groups: [dev, ops], as-uid: '7', as-user-extra: {Example.com/Team: [blue]}, token: t}";
+    const { headers } = loadKubeConfig({ path: write("a", kubeconfig({ user })), env: {} });
+    expect(headers).toEqual({
+      "Impersonate-Group": ["dev", "ops"],
+      "Impersonate-Uid": "7",
+      "Impersonate-Extra-example.com%2Fteam": ["blue"],
+    });
+  });
+
+  test.each([
+    ["{as-groups: [dev]}", "as-groups, as-uid and as-user-extra need a user to impersonate: set `as`"],
+    ["{as: bob, as-groups: dev}", "invalid as-groups: expected a list of names"],
+    ["{as: bob, as-uid: 7}", "invalid as-uid: expected a text"],
+    ["{as: bob, as-user-extra: {a: b}}", "invalid as-user-extra a: expected a list of texts"],
+  ])("as %s is refused", (user, message) => {
+    const path = write("a", kubeconfig({ user }));
+    expect(failure(() => loadKubeConfig({ path, env: {} }))).toContain(message);
+  });
+});
+
+test("an empty file in $KUBECONFIG is passed over", () => {
+  const paths = [write("empty", ""), write("comment", "# nothing\n"), write("a", kubeconfig())];
+  const { server } = loadKubeConfig({ env: { KUBECONFIG: paths.join(":") } });
+  expect(server).toBe("https://one.example:6443");
+});
+
+describe("the proxy", () => {
+  const proxyOf = (env: Record<string, string>, server?: string) =>
+    loadKubeConfig({ path: write("a", kubeconfig(server === undefined ? {} : { server })), env }).proxy;
+
+  test("is that of the cluster, else that of the environment", () => {
+    const text = kubeconfig().replace(
+      "certificate-authority:",
+      "proxy-url: http://p:1, certificate-authority:",
+    );
+    const env = { HTTPS_PROXY: "http://q:2" };
+    expect(loadKubeConfig({ path: write("b", text), env }).proxy).toBe("http://p:1");
+    expect(proxyOf(env)).toBe("http://q:2");
+    expect(proxyOf({ https_proxy: "q:3" })).toBe("http://q:3");
+    expect(proxyOf({ HTTP_PROXY: "http://q:2" })).toBeUndefined();
+    expect(proxyOf({ HTTP_PROXY: "http://q:2" }, "http://one.example")).toBe("http://q:2");
+  });
+
+  test.each([
+    ["https://10.96.0.1:443", "10.96.0.0/12", true],
+    ["https://10.96.0.1:443", "10.0.0.0/33,10.112.0.0/12", false],
+    ["https://[fd00::1]", "fd00::/8", true],
+    ["https://one.example:6443", "example", true],
+    ["https://one.example:6443", ".example", true],
+    ["https://one.example:6443", "*.example", true],
+    ["https://one.example:6443", "one.example:6443", true],
+    ["https://one.example:6443", "one.example:443", false],
+    ["https://one.example:6443", "done.example, xample", false],
+    ["https://one.example:6443", "*", true],
+    ["https://127.0.0.1:6443", "", true],
+    ["https://localhost:6443", "", true],
+  ])("of the environment for %s with NO_PROXY %s: direct is %s", (server, noProxy, isDirect) => {
+    const proxy = proxyOf({ HTTPS_PROXY: "http://q:2", NO_PROXY: noProxy }, server);
+    expect(proxy === undefined).toBe(isDirect);
+  });
+
+  test("of another scheme is refused, also in the environment", () => {
+    const path = write("a", kubeconfig());
+    const message = failure(() => loadKubeConfig({ path, env: { HTTPS_PROXY: "socks5://p:1080" } }));
+    expect(message).toContain("the proxy socks5:// is not supported");
+  });
+});
+
 const BROKEN: [title: string, text: string, message: string][] = [
   [
     "no current-context",
@@ -213,10 +284,10 @@ const BROKEN: [title: string, text: string, message: string][] = [
       "certificate-authority:",
       "proxy-url: socks5://127.0.0.1:1080, certificate-authority:",
     ),
-    "proxy-url socks5:// is not supported; use an http or https proxy",
+    "the proxy socks5:// is not supported (proxy-url, or HTTPS_PROXY in the environment); use an http or https proxy",
   ],
   ["no mapping", "just text", "this is no kubeconfig (a mapping with clusters, users and contexts)"],
-  ["an empty file", "", "this is no kubeconfig (a mapping with clusters, users and contexts)"],
+  ["an empty file alone", "", "no current-context is set (contexts: none)"],
   [
     "a list that is none",
     kubeconfig().replace(/clusters:[\s\S]*contexts:/, "clusters: 7\ncontexts:"),
