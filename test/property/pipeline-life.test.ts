@@ -220,7 +220,7 @@ describe("a stop", () => {
     await runScript(s);
     const next = new Simulation({ store: s.store, options: { writerId: "writer-c" } });
     await runScript(next);
-    expect(next.store.occurrences).toBe(24);
+    expect(next.store.occurrences).toBe(30);
     expect(backwards(next.store.history)).toEqual([]);
   });
 });

@@ -176,6 +176,17 @@ export const SCRIPT: readonly (readonly [number, (s: Simulation) => void])[] = [
   [30_000, ({ pipeline }) => void pipeline.writer.suspend()],
   [31_000, ({ pipeline }) => send(pipeline, alert({ UpdatedTime: at(30_500) }))],
   [33_000, ({ pipeline }) => pipeline.writer.start()],
+  // One report waits for its pace while another is written.
+  [45_000, ({ pipeline }) => send(pipeline, alert({ UpdatedTime: at(45_000) }))],
+  [46_000, ({ pipeline }) => send(pipeline, alert({ UpdatedTime: at(46_000) }))],
+  [
+    47_500,
+    ({ pipeline }) =>
+      send(
+        pipeline,
+        alert(NEW_FILE, { NamespaceName: "bank", OwnerNamespace: "bank", UpdatedTime: at(47_500) }),
+      ),
+  ],
   [64_000, ({ pipeline }) => send(pipeline, alert(NEW_FILE, { UpdatedTime: at(63_000) }))],
 ];
 
