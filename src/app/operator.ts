@@ -2,7 +2,6 @@
 // Copyright The policy-violation-operator Authors
 
 // `run`: builds every room from the configuration, starts them in order and stops them in reverse.
-// Invariant: no logic of its own; what is decided here is who knows whom, and when.
 
 import { randomBytes } from "node:crypto";
 import { getHeapStatistics } from "node:v8";
@@ -30,6 +29,7 @@ import { metricsSource, type Observed, RequestCounters, readiness } from "./read
 import { logRejections } from "./rejection-log.ts";
 import { relaySecurity } from "./relay-security.ts";
 import { startServers } from "./servers.ts";
+import { StopSteps } from "./stop-steps.ts";
 
 export interface OperatorParts {
   config: Config;
@@ -64,13 +64,19 @@ class Operator {
   readonly #observed: Observed;
   /** Set once the server listens, before anything is written. */
   #metrics: Metrics | undefined;
-  #closeServers = (): Promise<void> => Promise.resolve();
+  /** Ends of all that has started. */
+  readonly #steps: StopSteps;
   /** Another replica has led after this one: what is unwritten here is that one's to write. */
   #wasOvertaken = false;
 
   static async create(parts: OperatorParts): Promise<Operator> {
     const operator = new Operator(parts);
-    await operator.#listen();
+    try {
+      await operator.#listen();
+    } catch (error) {
+      await operator.#steps.run();
+      throw error;
+    }
     return operator;
   }
 
@@ -78,6 +84,7 @@ class Operator {
     const { config, kubeConfig, clock, logger, version } = parts;
     const passing = new RequestCounters();
     this.#parts = parts;
+    this.#steps = new StopSteps(logger);
     this.#client = new KubeClient({
       kubeConfig,
       version,
@@ -85,14 +92,19 @@ class Operator {
       timeoutMs: config.reports.writeTimeoutMs,
       observe: (call) => passing.countCall(call),
     });
+    this.#steps.onStop("kubernetes client", () => this.#client.close());
     this.#replica = config.leaderElection.enabled
       ? new Replica({ config, client: this.#client, clock, logger, pipeline: () => this.#pipeline })
       : undefined;
+    this.#steps.onStop("cluster context", () => this.#context?.ended);
+    this.#steps.onStop("lease", () => this.#replica?.elector.release());
     this.#recorder = config.events.enabled ? this.#startRecorder() : undefined;
+    this.#steps.onStop("events", () => this.#recorder?.stop((config.shutdown.graceMs * CLOSING_SHARE) / 2));
     const events: EventRecorder = this.#recorder ?? { record() {} };
     const sink = createClusterSink({ client: this.#client, logger, clusterName: config.cluster.name });
     const freshWriterId = writerId(config.identity);
     this.#journaling = startJournaling(parts, freshWriterId);
+    this.#steps.onStop("journal", () => this.#journaling?.close());
     this.#context = new ClusterContext({
       ...parts,
       client: this.#client,
@@ -167,7 +179,7 @@ class Operator {
       if (until.aborted) return leading;
     }
     const leader = elector?.holder;
-    this.#parts.logger.error({ leader }, "another replica has led: this one ends, to begin anew");
+    this.#parts.logger.error({ leader }, "leadership lost to another replica, exiting");
     this.#wasOvertaken = true;
     return undefined;
   }
@@ -196,17 +208,12 @@ class Operator {
   async #close(term: AbortSignal | undefined): Promise<number> {
     const { config, clock, logger } = this.#parts;
     const graceMs = config.shutdown.graceMs;
-    logger.info({ graceMs }, "stopping: writing what is left");
+    logger.info({ graceMs }, "shutting down, flushing reports");
     const deadline = new AbortController();
     const cancel = clock.after(graceMs * (1 - CLOSING_SHARE), () => deadline.abort());
     if (term) await this.#writeRest(AbortSignal.any([deadline.signal, term]));
     cancel();
-    this.#journaling?.close();
-    await this.#recorder?.stop((graceMs * CLOSING_SHARE) / 2);
-    await this.#replica?.elector.release();
-    await this.#context.ended;
-    await this.#client.close();
-    await this.#closeServers();
+    await this.#steps.run();
     return this.#end();
   }
 
@@ -223,15 +230,15 @@ class Operator {
     const unwritten = aggregator.unwrittenOccurrences;
     const fields = { ...counters, ...(standbyCounters && { standby: standbyCounters }) };
     if (this.#wasOvertaken) {
-      logger.warn({ unwritten, ...fields }, "stopped: what is not written is the new leader's to write");
+      logger.warn({ pending: unwritten, ...fields }, "stopped after lost leadership");
       return 1;
     }
     if (unwritten === 0) {
-      logger.info(fields, "stopped: everything counted is written");
+      logger.info(fields, "stopped, all counts written");
       return 0;
     }
-    const unless = this.#replica ? ", unless another replica has read them, too" : "";
-    logger.error({ unwritten, ...fields }, `stopped: occurrences that no report tells are lost${unless}`);
+    // Another replica, if there is one, has read the same alerts.
+    logger.error({ pending: unwritten, ...fields }, "stopped with counts not written");
     return 1;
   }
 
@@ -258,7 +265,8 @@ class Operator {
     const metrics = createMetrics({ source, version, clusterName: config.cluster.name });
     this.#metrics = metrics;
     const readinessNow = () => readiness(this.#observed);
-    this.#closeServers = await startServers({ ...this.#parts, metrics, readiness: readinessNow });
+    const close = await startServers({ ...this.#parts, metrics, readiness: readinessNow });
+    this.#steps.onStop("http servers", close);
   }
 }
 

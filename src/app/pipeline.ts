@@ -163,10 +163,7 @@ export class Pipeline implements AlertListener {
     const { clock, logger } = this.#parts;
     const gap = this.coverage.stoodStill(ms, clock.nowMs());
     if (!gap) return;
-    logger.warn(
-      { seconds: Math.round(ms / 1000) },
-      "this process stood still: KubeArmor may have dropped alerts meanwhile, and every report says so",
-    );
+    logger.warn({ seconds: Math.round(ms / 1000) }, "event loop stalled, alerts may be lost");
     if (this.#takeover.isStandingBy) return;
     this.#gapEvents.began(gap);
     this.aggregator.addGap(gap.kind, toUs(gap.fromMs), toUs(gap.toMs));

@@ -75,7 +75,7 @@ export function readiness({ pipeline, journaling, leadership }: Observed): Healt
     ok: ok && isListed && refusal === undefined,
     checks: {
       leadership: { ok, detail },
-      reports: { ok: isListed, detail: isLeader ? (listing ?? "listed") : "the leader's business" },
+      reports: { ok: isListed, detail: isLeader ? (listing ?? "listed") : "not leader" },
       writes: refusal === undefined ? { ok: true } : { ok: false, detail: refusal },
       // Without it everything goes on; only a crash would cost more.
       journal: { ok: true, detail: journaling ? (journaling.problem ?? "kept") : "none is configured" },

@@ -184,7 +184,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
         leader.child.kill("SIGSTOP");
         await standby.logged("leading");
         leader.child.kill("SIGCONT");
-        await leader.logged("another replica has led: this one ends, to begin anew");
+        await leader.logged("leadership lost to another replica, exiting");
         await eventually("the end of the process", () => leader.child.exitCode !== null);
       });
       await expectExact(sent);
@@ -213,7 +213,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
           // The Lease, and at least one report.
           expect(way.heldBytes).toBeGreaterThan(2000);
           way.release();
-          await leader.logged("another replica has led: this one ends, to begin anew");
+          await leader.logged("leadership lost to another replica, exiting");
         });
         await standby.received(sent);
         await standby.written();
