@@ -20,8 +20,8 @@ describe("without a fault", () => {
     expect(problemsOf(simulation)).toEqual([]);
     expect(simulation.pipeline.aggregator.unwrittenOccurrences).toBe(0);
     expect({ ...simulation.pipeline.counters }).toMatchObject({
-      received: 15,
-      counted: 12,
+      received: 18,
+      counted: 15,
       duplicates: 1,
       throttleNotices: 1,
       rejected: { no_policy: 1 },
@@ -30,8 +30,8 @@ describe("without a fault", () => {
       simulation.store.reports.map((r) => [r.metadata.namespace, r.metadata.name, r.summary.occurrences]),
     ).toEqual([
       [undefined, "host-files", 2],
-      ["bank", "no-package-managers", 2],
-      ["shop", "no-package-managers", 8],
+      ["bank", "no-package-managers", 3],
+      ["shop", "no-package-managers", 10],
     ]);
   });
 });
