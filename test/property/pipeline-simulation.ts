@@ -15,6 +15,7 @@ import { FakeClock } from "../support/fake-clock.ts";
 import { type Fault, FaultSink, type Kill } from "../support/fault-sink.ts";
 import { alert, at, hostAlert, pipelineOptions, START_MS, throttleNotice } from "../support/gen.ts";
 import { MemorySink, type StoredState } from "../support/memory-sink.ts";
+import { sendRaw } from "../support/send-raw.ts";
 import { faultsOf } from "../unit/report/report-check.ts";
 
 /** One process's life. Several may share a store, one after the other. */
@@ -60,7 +61,7 @@ export class Simulation {
         clock: this.clock,
         logger: silentLogger,
       });
-    this.pipeline = new Pipeline(pipelineOptions(parts.options), {
+    const pipeline = new Pipeline(pipelineOptions(parts.options), {
       journaling: this.journaling,
       sink: this.sink,
       events: { record: (occurrence) => this.occurrences.push(occurrence) },
@@ -70,6 +71,7 @@ export class Simulation {
       logger: silentLogger,
       onWriteResult: (kind) => this.results.push({ kind, atMs: this.clock.monotonicMs() - START_MS }),
     });
+    this.pipeline = sendRaw(pipeline);
   }
 
   /** Notes what a batch protects. A killed process writes no batch any more. */
