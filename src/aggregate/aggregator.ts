@@ -134,10 +134,9 @@ export class Aggregator {
   addGapTo(namespace: string | undefined, policyName: string, gap: EarlyGap): void {
     const key = reportKey(namespace, policyName);
     const ledger = this.ledgers.get(key);
-    if (!ledger || ledger.all.occurrences === 0) {
-      this.#earlyGaps.add(key, gap);
-      return;
-    }
+    // Without a count the ledger may be dropped before the report begins.
+    if (!ledger || ledger.all.occurrences === 0) this.#earlyGaps.add(key, gap);
+    if (!ledger) return;
     ledger.addGap(gap.kind, gap.fromUs, gap.toUs);
     this.#onDirty(key, "coverage");
   }

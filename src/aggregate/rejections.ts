@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Alerts that could not be counted, by what they told of where they belong, until the reports are told.
-// Invariant: bounded, whatever comes in: namespaces beyond the bound are taken for "any".
+// Alerts that could not be counted, by the reports that they may belong to, until these are marked.
+// Invariant: bounded; of more namespaces between two marks than the bound, the others are taken for "any".
 
 import type { Scope } from "../ingest/violation.ts";
 import type { EpochUs } from "../lib/time.ts";
@@ -51,15 +51,24 @@ export class Rejections {
   }
 
   #of(scope: Scope | undefined): Rejected {
-    const wanted =
-      scope && this.#byScope.size >= MAX_SCOPES && !this.#byScope.has(keyOf(scope)) ? undefined : scope;
-    const key = keyOf(wanted);
+    const key = keyOf(scope);
     let rejected = this.#byScope.get(key);
-    if (!rejected) {
-      rejected = { scope: wanted, count: 0, undated: 0, episode: new GapBuilder("Rejected") };
-      this.#byScope.set(key, rejected);
-    }
+    // The scope that was used last is the last of the map.
+    if (rejected) this.#byScope.delete(key);
+    else if (this.#byScope.size >= MAX_SCOPES && !this.#makeRoom() && scope) return this.#of(undefined);
+    rejected ??= { scope, count: 0, undated: 0, episode: new GapBuilder("Rejected") };
+    this.#byScope.set(key, rejected);
     return rejected;
+  }
+
+  /** Forgets the scope that was used longest ago, of those whose reports have been marked. */
+  #makeRoom(): boolean {
+    for (const [key, { count }] of this.#byScope) {
+      if (count > 0) continue;
+      this.#byScope.delete(key);
+      return true;
+    }
+    return false;
   }
 }
 

@@ -35,9 +35,9 @@ export function bothExpired(a: Readonly<Expired>, b: Readonly<Expired>): Expired
   return { violations: a.violations + b.violations, occurrences: a.occurrences + b.occurrences };
 }
 
-/** The same totals, as if nothing had expired. */
+/** The same totals where nothing has left the stored report's list, neither for its age nor for want of memory. */
 export function withoutExpiry(totals: Totals): Totals {
-  return { ...totals, expired: NOTHING };
+  return { ...totals, expired: NOTHING, withoutDetails: Math.min(totals.withoutDetails, totals.occurrences) };
 }
 
 export function emptyTotals(): Totals {

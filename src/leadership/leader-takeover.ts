@@ -7,7 +7,7 @@
 
 import type { Aggregator } from "../aggregate/aggregator.ts";
 import type { Ledger } from "../aggregate/ledger.ts";
-import { type Gap, type StreamCoverage, toUs } from "../aggregate/stream-coverage.ts";
+import type { Gap, StreamCoverage } from "../aggregate/stream-coverage.ts";
 import type { Report } from "../api/v1alpha1.ts";
 import type { AlertTally } from "../ingest/alert-tally.ts";
 import { reportKey } from "../ingest/violation.ts";
@@ -21,12 +21,15 @@ import { isNamedRight } from "../report/parse.ts";
 import { type ReportObserver, type ReportSink, SinkError } from "../sinks/report-sink.ts";
 import { fenceAll } from "./fence.ts";
 import { PersistedUntil, UNKNOWN_MS } from "./persisted-until.ts";
+import { ReportRestore } from "./report-restore.ts";
 import { Standby, type StandbyCounters, type StandbyOptions } from "./standby.ts";
 import { lastSeenMs, newestStart, toGapUs } from "./stored-times.ts";
 
 /** The leader before this one, as it told of itself last. */
 export interface PreviousLeader {
-  /** Everything that it counted before this time is in the stored reports; undefined: nobody knows. */
+  /** An earlier process of this replica: nothing that this process has read can be in its reports. */
+  isSelf?: boolean;
+  /** Everything that it counted before this time is in the stored reports; undefined: not known. */
   persistedUntilMs: number | undefined;
 }
 
@@ -65,14 +68,16 @@ export class LeaderTakeover implements ControllerObserver {
   #handover: (Gap & { toMs: number }) | undefined;
   #isHandoverCounted = false;
   readonly #overtaken = new Set<string>();
+  readonly #restore: ReportRestore;
   #wasInStep = false;
-  /** When the previous process read last, or else when this one took over. Milliseconds since the epoch. */
-  #previousEndMs = 0;
+  /** No other replica has counted what this one has read. */
+  #isAlone = false;
   #readUntilMs = Number.POSITIVE_INFINITY;
 
   constructor(options: TakeoverOptions, parts: TakeoverParts) {
     this.#parts = parts;
     this.#writerId = options.writerId;
+    this.#restore = new ReportRestore(parts, this.#overtaken);
     this.#standby = options.standby && this.#standBy(options.standby);
     this.#tally = this.#standby ?? parts.aggregator;
   }
@@ -84,7 +89,7 @@ export class LeaderTakeover implements ControllerObserver {
 
   /** Whether another replica tells what has to be told. */
   get isStandingBy(): boolean {
-    return this.#standby !== undefined && this.listing !== undefined;
+    return this.#standby !== undefined && this.listing !== undefined && !this.#isAlone;
   }
 
   /** Who is to be told what another replica writes; undefined where there is no other. */
@@ -131,7 +136,7 @@ export class LeaderTakeover implements ControllerObserver {
 
   /** A late write of another replica has come to light, the base of `ledger` now, which tells `more` than the one before. */
   onForeignBase(ledger: Ledger, report: Report, more: number): void {
-    if (!this.#standby) return;
+    if (!this.#standby || this.#isAlone) return;
     this.#standby.leaveOut(ledger, report, more);
     this.#tally = this.#standby;
   }
@@ -144,13 +149,14 @@ export class LeaderTakeover implements ControllerObserver {
   /** Lists the stored reports and continues their counts; tried until it works or the signal aborts. */
   async load(signal: AbortSignal, previous?: PreviousLeader): Promise<void> {
     const { clock, logger } = this.#parts;
+    if (previous?.isSelf) await this.#countAtOnce();
     for (let attempt = 0; !signal.aborted; attempt++) {
       try {
         const listed = await this.#list(signal);
         this.#noteOvertaken(listed);
         const stored = await this.#fence(listed, signal);
         if (signal.aborted) return;
-        this.#continue(stored, previous);
+        await this.#continue(stored, previous);
         this.listing = undefined;
         return;
       } catch (error) {
@@ -165,6 +171,14 @@ export class LeaderTakeover implements ControllerObserver {
     }
   }
 
+  /** Counts without a comparison from now on: what this process has read no other has counted. */
+  async #countAtOnce(): Promise<void> {
+    if (!this.#standby || this.#isAlone) return;
+    this.#isAlone = true;
+    this.#tally = this.#parts.aggregator;
+    await this.#standby.releaseAll();
+  }
+
   async #list(signal: AbortSignal): Promise<Report[]> {
     const reports: Report[] = [];
     for await (const report of this.#parts.sink.list(signal)) if (isNamedRight(report)) reports.push(report);
@@ -175,14 +189,15 @@ export class LeaderTakeover implements ControllerObserver {
   #noteOvertaken(listed: readonly Report[]): void {
     for (const { metadata, policy } of listed) {
       const last = marksOf(metadata)[0]?.id;
-      if (last !== this.#writerId) this.#overtaken.add(reportKey(metadata.namespace, policy.name));
+      if (this.#standby && last !== this.#writerId)
+        this.#overtaken.add(reportKey(metadata.namespace, policy.name));
     }
   }
 
   async #fence(listed: readonly Report[], signal: AbortSignal): Promise<readonly Report[]> {
     const standby = this.#standby;
     const writerId = this.#writerId;
-    if (!standby || writerId === undefined) return listed;
+    if (!standby || writerId === undefined || this.#isAlone) return listed;
     const { aggregator } = this.#parts;
     const markOf = (report: Report) => this.#fenceMark(report, writerId);
     const ledgerOf = ({ metadata, policy }: Report) => aggregator.ledger(metadata.namespace, policy.name);
@@ -199,73 +214,41 @@ export class LeaderTakeover implements ControllerObserver {
     return { id: writerId, seq: persistedSeq(metadata, writerId) };
   }
 
-  #continue(stored: readonly Report[], previous: PreviousLeader | undefined): void {
-    const { clock, coverage, journaling, logger, onGap } = this.#parts;
+  async #continue(stored: readonly Report[], previous: PreviousLeader | undefined): Promise<void> {
+    const { aggregator, clock, coverage, journaling, logger } = this.#parts;
     const nowMs = clock.nowMs();
     const fromMs = previous?.persistedUntilMs;
     const isCaughtUp = this.isCaughtUpWith(fromMs);
+    const isRestart = !isCaughtUp && (stored.length > 0 || journaling?.mayHaveLost);
+    const lastMs = fromMs || journaling?.readUntilMs || lastSeenMs(stored) || nowMs;
+    this.#handover = { kind: "Handover", fromMs: Math.min(fromMs ?? nowMs, nowMs), toMs: nowMs };
+    await this.#restore.run(stored, isRestart ? lastMs : nowMs);
+    if (isRestart) this.#declareRestart(lastMs);
     if (isCaughtUp) coverage.continueFrom(newestStart(stored));
-    else if (stored.length > 0 || journaling?.mayHaveLost) {
-      const lastMs = fromMs || journaling?.readUntilMs || lastSeenMs(stored);
-      this.#gap = coverage.notRunningSince(lastMs || nowMs);
-      onGap(this.#gap);
-      // Counts of a report that was never written may have been lost with the earlier process.
-      if (journaling?.mayHaveLost) this.#parts.aggregator.addGapToLaterReports(toGapUs(this.#gap));
-    }
-    this.#previousEndMs = this.#gap?.fromMs ?? nowMs;
+    for (const key of this.#restore.leftToOther) this.#declareHandover(...key);
     if (journaling?.isDamaged) {
       const toMs = journaling.readUntilMs ?? nowMs;
-      this.#parts.aggregator.addGapToLaterReports(
-        toGapUs({ kind: "JournalUnavailable", fromMs: toMs, toMs }),
-      );
-    }
-    this.#handover = { kind: "Handover", fromMs: Math.min(fromMs ?? nowMs, nowMs), toMs: nowMs };
-    for (const report of stored) this.#adopt(report.metadata.namespace, report.policy.name, report);
-    for (const { namespace, policyName } of journaling?.unclaimed ?? []) {
-      this.#adopt(namespace, policyName, undefined);
+      aggregator.addGapToLaterReports(toGapUs({ kind: "JournalUnavailable", fromMs: toMs, toMs }));
     }
     journaling?.gapTold();
-    const takenOver = this.#standby?.takeOver(stored, fromMs ?? UNKNOWN_MS);
+    const takenOver = this.#isAlone ? undefined : await this.#standby?.takeOver(stored, fromMs ?? UNKNOWN_MS);
     const sinceMs = stored.length > 0 ? (fromMs ?? UNKNOWN_MS) : (coverage.continuousSinceMs ?? nowMs);
     this.#persistedUntil.begin(sinceMs);
     const fields = { reports: stored.length, gap: this.#gap !== undefined };
     logger.info(
       takenOver === undefined ? fields : { ...fields, takenOver, ...this.counters },
-      "stored reports listed: their counts go on",
+      "stored reports loaded",
     );
   }
 
-  /** Continues a report: what is stored, and what the journal holds beyond it. */
-  #adopt(namespace: string | undefined, policyName: string, report: Report | undefined): void {
-    const { aggregator, journaling } = this.#parts;
-    const key = reportKey(namespace, policyName);
-    const ledger = aggregator.ledger(namespace, policyName);
-    const { layers, isDamaged } = journaling?.claim(key) ?? { layers: [], isDamaged: false };
-    // Another replica that wrote the report since has read for itself what this one did not come to write.
-    const isOvertaken = this.#standby !== undefined && layers.length > 0 && this.#overtaken.has(key);
-    const recovered = this.#parts.controller.adopt(ledger, report, isOvertaken ? [] : layers);
-    if (isOvertaken) ledger.advanceSeq(Math.max(...layers.map(({ seq }) => seq)));
-    if (journaling) journaling.recovered += recovered;
-    if (this.#gap) this.#addGap(namespace, policyName, this.#gap);
-    else if (isOvertaken) this.#declareHandover(namespace, policyName);
-    if (isDamaged) this.#declareDamage(namespace, policyName, report);
-    if (report && ledger.endUnknownGaps(toUs(this.#previousEndMs))) this.#parts.queue.add(key, "coverage");
-    if (recovered > 0) this.#parts.queue.add(key, "new_violation");
-  }
-
-  /** Rows of the journal are damaged: of what was counted since the stored report some may be lost. */
-  #declareDamage(namespace: string | undefined, policyName: string, report: Report | undefined): void {
-    const { aggregator, journaling } = this.#parts;
-    const toMs = journaling?.readUntilMs ?? this.#previousEndMs;
-    const fromMs = Math.min(toMs, report ? lastSeenMs([report]) : toMs);
-    aggregator.addGapTo(namespace, policyName, toGapUs({ kind: "JournalUnavailable", fromMs, toMs }));
-  }
-
-  #addGap(namespace: string | undefined, policyName: string, { kind, fromMs, toMs }: Gap): void {
-    const ledger = this.#parts.aggregator.ledger(namespace, policyName);
-    const gap = toGapUs({ kind, fromMs, toMs });
-    ledger.addGap(kind, gap.fromUs, gap.toUs);
-    this.#parts.queue.add(reportKey(namespace, policyName), "coverage");
+  /** Declares that no operator ran: in every report that is continued, and where counts may be lost in later ones. */
+  #declareRestart(lastMs: number): void {
+    const { aggregator, coverage, journaling, onGap } = this.#parts;
+    this.#gap = coverage.notRunningSince(lastMs);
+    onGap(this.#gap);
+    const { kind, fromUs, toUs: endUs } = toGapUs(this.#gap);
+    aggregator.addGap(kind, fromUs, endUs, (ledger) => this.#restore.has(ledger));
+    if (journaling?.mayHaveLost) aggregator.addGapToLaterReports({ kind, fromUs, toUs: endUs });
   }
 
   #standBy(options: StandbyOptions): Standby {
@@ -281,10 +264,16 @@ export class LeaderTakeover implements ControllerObserver {
   }
 
   #declareHandover(namespace: string | undefined, policyName: string): void {
-    // All are marked already where that gap was declared.
-    if (this.#gap || !this.#handover) return;
-    if (!this.#isHandoverCounted) this.#parts.coverage.lasted(this.#handover);
-    this.#isHandoverCounted = true;
-    this.#addGap(namespace, policyName, this.#handover);
+    const { aggregator, coverage } = this.#parts;
+    const ledger = aggregator.ledgers.get(reportKey(namespace, policyName));
+    // Those that were continued have the gap already where no operator ran.
+    if (this.#gap && this.#restore.has(ledger)) return;
+    const gap = this.#gap ?? this.#handover;
+    if (!gap) return;
+    if (gap === this.#handover && !this.#isHandoverCounted) {
+      coverage.lasted(this.#handover);
+      this.#isHandoverCounted = true;
+    }
+    aggregator.addGapTo(namespace, policyName, toGapUs(gap));
   }
 }

@@ -2,8 +2,8 @@
 // Copyright The policy-violation-operator Authors
 
 // Owns what one process knows of a Lease and by which right it writes it: to create, take over, renew or free it.
-// Invariant: never judges by a time that stands in the Lease. A record counts as ours only when this process wrote it,
-// so that two processes of one identity don't lead together either.
+// Invariant: never judges by a time in the Lease. A record is ours only when this process wrote it. A record of the same
+// identity is of an earlier process of this pod, which is dead: an identity belongs to one process at a time.
 
 import { ApiError, type ApiErrorCode } from "../kube/api-error.ts";
 import { Deadline } from "../kube/deadline.ts";
@@ -36,6 +36,8 @@ export interface LeaseClaimOptions {
 export interface Predecessor {
   /** Whom the Lease named; empty when it had been freed. */
   holder: string;
+  /** An earlier process of this replica: nothing that this process has read can be in its reports. */
+  isSelf: boolean;
   /** Everything that it counted before this time is written. Milliseconds since the epoch; undefined: nobody knows. */
   persistedUntilMs: number | undefined;
 }
@@ -134,6 +136,7 @@ export class LeaseClaim {
     }
     this.#watch();
     if (this.#last !== undefined && !this.#isMine(this.#last)) {
+      if (this.#last.holder === this.#options.identity && how.mayTake) return await this.#write(how);
       const isFree = this.#last.holder === "" || this.#isExpired;
       if (!isFree) this.#coldTries = 0;
       if (!isFree || !how.mayTake) return undefined;
@@ -204,7 +207,11 @@ export class LeaseClaim {
       }
       this.#observe(stored);
       if (isTaken)
-        this.#predecessor = { holder: last.holder, persistedUntilMs: epochMs(last.unwrittenSince) };
+        this.#predecessor = {
+          holder: last.holder,
+          isSelf: last.holder === identity,
+          persistedUntilMs: epochMs(last.unwrittenSince),
+        };
       return deadline;
     } catch (error) {
       deadline.cancel();

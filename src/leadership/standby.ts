@@ -12,11 +12,12 @@ import type { Occurrence } from "../ingest/occurrence.ts";
 import { reportKey, type ThrottleNotice, type Violation } from "../ingest/violation.ts";
 import { assert } from "../lib/assert.ts";
 import type { Clock } from "../lib/clock.ts";
+import { Slices } from "../lib/slices.ts";
 import { isNamedRight } from "../report/parse.ts";
-import { ReportedUntil, type ReportedUntilIndex } from "../report/reported-until.ts";
+import { ReportedUntil, ReportedUntilIndex } from "../report/reported-until.ts";
 import type { ReportObserver } from "../sinks/report-sink.ts";
 import { subtractReported } from "./subtract-reported.ts";
-import { UnreportedAlerts, type UnreportedLimits } from "./unreported-alerts.ts";
+import { UNDATED_MARGIN_US, UnreportedAlerts, type UnreportedLimits } from "./unreported-alerts.ts";
 
 export interface StandbyOptions extends UnreportedLimits {
   /** How long after a takeover alerts are still compared with what the reports showed then, in milliseconds. */
@@ -46,6 +47,8 @@ export interface StandbyCounters {
 const MAX_NOTICES = 10_000;
 /** A report in which nothing is newer can show no alert that is still on its way here. */
 const ON_ITS_WAY_US = 10 * 60_000_000;
+/** Some milliseconds of work. */
+const ENTRIES_PER_STEP = 2000;
 /** The seam ends then, also where alerts that were told before keep coming. */
 const MAX_SEAM_MS = 5 * 60_000;
 
@@ -82,7 +85,9 @@ export class Standby implements AlertTally, ReportObserver {
   add(occurrence: Occurrence, isDated: boolean): boolean {
     const { violation, timeUs } = occurrence;
     const seam = this.#seam;
-    if (seam !== undefined && timeUs > seam.until(violation)) {
+    const marginUs = isDated ? 0 : UNDATED_MARGIN_US;
+    const shownUs = seam?.until(violation) ?? 0;
+    if (seam && (shownUs === 0 || timeUs > shownUs + marginUs)) {
       const { source } = occurrence;
       return this.#parts.aggregator.add({ violation, timeUs, source });
     }
@@ -128,32 +133,52 @@ export class Standby implements AlertTally, ReportObserver {
 
   /**
    * Adds to the ledgers, whose base is `stored`, what no report shows, and what was muted since `persistedUntilMs`.
-   * Returns how many alerts that were.
+   * Returns the number of alerts added.
    */
-  takeOver(stored: readonly Report[], persistedUntilMs: number): number {
+  async takeOver(stored: readonly Report[], persistedUntilMs: number): Promise<number> {
     assert(this.#seam === undefined, "a standby takes over once");
-    const { aggregator, clock, onMissing } = this.#parts;
-    const before = this.counters;
-    const { takeovers, shown } = this.#unreported.takeOver(stored, ({ kind }) => this.#listed.has(kind));
-    for (const { namespace, policyName, alerts, balance } of takeovers) {
-      for (const occurrence of alerts) if (!aggregator.add(occurrence)) this.#refused++;
-      if (balance > 0) onMissing(namespace, policyName);
-      this.#yetToCome.set(reportKey(namespace, policyName), -balance);
+    const { clock } = this.#parts;
+    const shown = new ReportedUntilIndex(this.#options.maxPodsPerViolation);
+    const slices = new Slices(clock, ENTRIES_PER_STEP);
+    for (const report of stored) {
+      this.#unreported.observe(report, this.#listed.has(report.kind));
+      shown.set(report);
+      await slices.spend(1 + report.violations.length);
     }
-    const { takenOverTotal } = this.#unreported;
-    assert(
-      before.held + before.shown === takenOverTotal + this.counters.shown,
-      "what was held is shown by a report or taken over",
-    );
-    // A notice twice says no more than once; one that nobody told would hide that numbers are too low.
-    for (const { retell, atMs } of this.#notices) if (atMs >= persistedUntilMs) retell();
-    this.#notices = [];
+    // From here on alerts are compared with what the reports show now.
+    this.#seam = shown;
+    const added = await this.#addHeld(shown, persistedUntilMs);
     const nowMs = clock.nowMs();
     shown.forgetBefore(nowMs * 1000 - ON_ITS_WAY_US);
-    this.#seam = shown;
     this.#seamLastMs = nowMs;
     this.#awaitSeamEnd(nowMs + MAX_SEAM_MS);
-    return takenOverTotal;
+    return added;
+  }
+
+  /** Adds to the ledgers all that was read: no other replica has counted any of it. */
+  async releaseAll(): Promise<number> {
+    const nothing = new ReportedUntilIndex(this.#options.maxPodsPerViolation);
+    this.#seam = nothing;
+    return await this.#addHeld(nothing, 0);
+  }
+
+  async #addHeld(shown: ReportedUntilIndex, persistedUntilMs: number): Promise<number> {
+    const { aggregator, clock, onMissing } = this.#parts;
+    const slices = new Slices(clock, ENTRIES_PER_STEP);
+    const takeovers = this.#unreported.drain(shown);
+    // A notice twice says no more than once; a notice that is missing would hide that numbers are too low.
+    for (const { retell, atMs } of this.#notices) if (atMs >= persistedUntilMs) retell();
+    this.#notices = [];
+    for (const { namespace, policyName, alerts, balance } of takeovers) {
+      for (const occurrence of alerts) {
+        if (!aggregator.add(occurrence)) this.#refused++;
+        await slices.spend(1);
+      }
+      if (balance > 0) onMissing(namespace, policyName);
+      const key = reportKey(namespace, policyName);
+      this.#yetToCome.set(key, (this.#yetToCome.get(key) ?? 0) - balance);
+    }
+    return this.#unreported.takenOverTotal;
   }
 
   /**

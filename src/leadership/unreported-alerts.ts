@@ -10,7 +10,7 @@ import type { KeptEvidence } from "../ingest/evidence.ts";
 import type { Occurrence } from "../ingest/occurrence.ts";
 import { reportKey, type Violation } from "../ingest/violation.ts";
 import type { EpochUs } from "../lib/time.ts";
-import { ReportedUntil, ReportedUntilIndex } from "../report/reported-until.ts";
+import { ReportedUntil, type ReportedUntilIndex } from "../report/reported-until.ts";
 
 export interface UnreportedLimits {
   /** Alerts held; 8 bytes each. At the bound the oldest quarter is forgotten. */
@@ -24,6 +24,8 @@ export interface UnreportedLimits {
 /** The alerts of one violation in one pod that no report shows. */
 interface Cell {
   readonly violation: Violation;
+  /** By how much a report's newest time must be older than an alert that is not in it. */
+  readonly marginUs: EpochUs;
   /** Of the newest. */
   latest: KeptEvidence;
   /** In the order of arrival; not empty. */
@@ -43,6 +45,8 @@ interface Tracked {
    * 0, so many that the leader has told are still on their way here.
    */
   balance: number;
+  /** Alerts forgotten here that no report has made up for. */
+  forgotten: number;
   /** How many states of the report have come while the balance was below 0. */
   statesBehind: number;
   /** Kept while alerts that it shows are on their way here. */
@@ -58,6 +62,9 @@ export interface ReportTakeover {
   /** Above 0, alerts that may be neither in the report nor in `alerts`; below 0, alerts in it that are yet to come here. */
   balance: number;
 }
+
+/** An alert without a time of its own has that of its arrival, at which the leader's may differ by this much. */
+export const UNDATED_MARGIN_US = 5_000_000;
 
 /** For so many states of a report alerts that it shows may be on their way here. */
 const MAX_STATES_BEHIND = 3;
@@ -80,34 +87,30 @@ export class UnreportedAlerts {
   readonly #reports = new Map<string, Tracked>();
   #cells = 0;
   #shownKept = 0;
+  /** Every alert that a report will yet have has come here, too. */
+  #isSettled = false;
 
   constructor(limits: UnreportedLimits) {
     this.#limits = limits;
   }
 
-  /**
-   * Keeps one alert until a report shows it. `isDated` is false where its time is not its own but that of its arrival,
-   * which another replica saw at another time: there is nothing by which to tell whether a report shows it.
-   */
+  /** Keeps one alert until a report shows it. `isDated` is false where its time is that of its arrival. */
   add({ violation, timeUs, source }: Occurrence, isDated: boolean): void {
     const report = this.#report(violation.namespace, violation.policyName);
-    if (!isDated) {
-      this.#forget(report, 1);
-      return;
-    }
-    if (report.shown !== undefined && timeUs <= report.shown.until(violation)) {
+    const marginUs = isDated ? 0 : UNDATED_MARGIN_US;
+    if (report.shown !== undefined && timeUs <= report.shown.until(violation) + marginUs) {
       this.shownTotal++;
       this.#setBalance(report, report.balance + 1, report.shown);
       return;
     }
-    const key = cellKey(violation);
+    const key = cellKey(violation, isDated);
     const cell = report.cells.get(key);
     this.held++;
     if (cell) {
       cell.times.push(timeUs);
       if (timeUs > cell.latest.timeUs) cell.latest = source.keep(timeUs);
     } else {
-      report.cells.set(key, { violation, times: [timeUs], latest: source.keep(timeUs) });
+      report.cells.set(key, { violation, marginUs, times: [timeUs], latest: source.keep(timeUs) });
       this.#cells++;
     }
     if (this.held > this.#limits.maxAlerts) this.#forgetOldAlerts();
@@ -125,8 +128,14 @@ export class UnreportedAlerts {
       if (!isNew) tracked.balance -= left;
       tracked.uid = report.metadata.uid;
     }
-    const balance = tracked.balance + left - (shown.occurrences - tracked.told);
+    let balance = tracked.balance + left - (shown.occurrences - tracked.told);
     tracked.told = shown.occurrences;
+    // Before that, what the report has more may have been counted before this replica read.
+    if (this.#isSettled && balance < 0) {
+      const found = Math.min(tracked.forgotten, -balance);
+      tracked.forgotten -= found;
+      balance += found;
+    }
     // What does not come in so long was lost on its way here: it must not make up for what the leader has not told.
     const isLost = balance < 0 && ++tracked.statesBehind >= MAX_STATES_BEHIND;
     this.#setBalance(tracked, isLost ? 0 : balance, shown);
@@ -140,6 +149,7 @@ export class UnreportedAlerts {
     tracked.told = 0;
     tracked.uid = undefined;
     this.#setBalance(tracked, 0, undefined);
+    tracked.forgotten = 0;
     if (tracked.cells.size === 0) this.#reports.delete(key);
   }
 
@@ -150,38 +160,34 @@ export class UnreportedAlerts {
 
   /** From now on every alert that a report will yet tell has come here, too: none is on its way from before. */
   settle(): void {
+    this.#isSettled = true;
     for (const tracked of this.#reports.values())
       this.#setBalance(tracked, Math.max(0, tracked.balance), undefined);
   }
 
-  /**
-   * Gives everything that is not in `stored`, which are all reports there are, and starts again with nothing.
-   * `isFollowed` tells whether a report that was never observed must be a new one.
-   */
-  takeOver(
-    stored: readonly Report[],
-    isFollowed: (report: Report) => boolean,
-  ): { takeovers: ReportTakeover[]; shown: ReportedUntilIndex } {
-    const reports = new ReportedUntilIndex(this.#limits.maxPodsPerViolation);
-    for (const report of stored) {
-      this.observe(report, isFollowed(report));
-      reports.set(report);
-    }
-    const takeovers: ReportTakeover[] = [];
-    for (const tracked of this.#reports.values()) {
-      // Counts of a namespace that is gone may have been moved; they are in the balance of no report.
-      this.shownTotal += this.#leave(tracked, (violation) => reports.until(violation));
-      const { namespace, policyName, balance } = tracked;
-      const cells = [...tracked.cells.values()];
-      if (cells.length === 0 && balance === 0) continue;
-      takeovers.push({ namespace, policyName, alerts: alertsOf(cells), balance });
-    }
+  /** Starts again with nothing; returns what was held, report by report, but for what `reports` show. */
+  drain(reports: ReportedUntilIndex): Iterable<ReportTakeover> {
+    const all = [...this.#reports.values()];
     this.takenOverTotal += this.held;
     this.#reports.clear();
-    this.held = 0;
-    this.#cells = 0;
-    this.#shownKept = 0;
-    return { takeovers, shown: reports };
+    this.held = this.#cells = this.#shownKept = 0;
+    return this.#takeovers(all, reports);
+  }
+
+  *#takeovers(all: readonly Tracked[], reports: ReportedUntilIndex): Iterable<ReportTakeover> {
+    for (const tracked of all) {
+      const own = leave(tracked, (violation) => reports.untilOwn(violation)).alerts;
+      // Counts of a namespace that is gone may have been moved; they are in the balance of no report.
+      const moved = leave(tracked, (violation) => reports.until(violation)).alerts;
+      this.shownTotal += own + moved;
+      this.takenOverTotal -= own + moved;
+      const { namespace, policyName, forgotten } = tracked;
+      const left = tracked.balance + own;
+      const balance = forgotten > 0 ? Math.max(0, left) + forgotten : left;
+      const cells = [...tracked.cells.values()];
+      if (cells.length > 0 || balance !== 0)
+        yield { namespace, policyName, alerts: alertsOf(cells), balance };
+    }
   }
 
   #report(namespace: string | undefined, policyName: string): Tracked {
@@ -189,27 +195,26 @@ export class UnreportedAlerts {
     let report = this.#reports.get(key);
     if (!report) {
       const cells = new Map<string, Cell>();
-      const nothing = { uid: undefined, told: 0, balance: 0, statesBehind: 0, shown: undefined };
+      const nothing = {
+        uid: undefined,
+        told: 0,
+        balance: 0,
+        forgotten: 0,
+        statesBehind: 0,
+        shown: undefined,
+      };
       report = { namespace, policyName, cells, ...nothing };
       this.#reports.set(key, report);
     }
     return report;
   }
 
-  /** Lets go of the alerts up to a time, which depends on the violation and its pod; returns how many. */
+  /** Lets go of the alerts that a report shows; returns how many. */
   #leave(tracked: Tracked, untilOf: (violation: Violation) => EpochUs): number {
-    let left = 0;
-    for (const [key, cell] of tracked.cells) {
-      const untilUs = untilOf(cell.violation);
-      const before = cell.times.length;
-      if (untilUs > 0) cell.times = cell.times.filter((us) => us > untilUs);
-      left += before - cell.times.length;
-      if (cell.times.length > 0) continue;
-      tracked.cells.delete(key);
-      this.#cells--;
-    }
-    this.held -= left;
-    return left;
+    const { alerts, cells } = leave(tracked, untilOf);
+    this.#cells -= cells;
+    this.held -= alerts;
+    return alerts;
   }
 
   #setBalance(tracked: Tracked, balance: number, shown: ReportedUntil | undefined): void {
@@ -222,7 +227,7 @@ export class UnreportedAlerts {
 
   #forget(tracked: Tracked, count: number): void {
     this.forgottenTotal += count;
-    this.#setBalance(tracked, tracked.balance + count, tracked.shown);
+    tracked.forgotten += count;
   }
 
   #forgetOldAlerts(): void {
@@ -258,6 +263,25 @@ export class UnreportedAlerts {
   }
 }
 
+/** Removes the alerts up to a time, which depends on the violation and its pod; returns how many. */
+function leave(
+  tracked: Tracked,
+  untilOf: (violation: Violation) => EpochUs,
+): { alerts: number; cells: number } {
+  const left = { alerts: 0, cells: 0 };
+  for (const [key, cell] of tracked.cells) {
+    const shownUs = untilOf(cell.violation);
+    if (shownUs === 0) continue;
+    const before = cell.times.length;
+    cell.times = cell.times.filter((us) => us > shownUs + cell.marginUs);
+    left.alerts += before - cell.times.length;
+    if (cell.times.length > 0) continue;
+    tracked.cells.delete(key);
+    left.cells++;
+  }
+  return left;
+}
+
 function* alertsOf(cells: readonly Cell[]): Iterable<Occurrence> {
   for (const { violation, times, latest } of cells) {
     // Of all of them the newest is the evidence; the older ones are counted only.
@@ -266,8 +290,8 @@ function* alertsOf(cells: readonly Cell[]): Iterable<Occurrence> {
   }
 }
 
-function cellKey({ key, podKey }: Violation): string {
-  return `${key}\u001f${podKey}`;
+function cellKey({ key, podKey }: Violation, isDated: boolean): string {
+  return `${key}\u001f${podKey}\u001f${isDated}`;
 }
 
 /** The value up to which the smallest share of them goes. Sorts them. */

@@ -95,10 +95,15 @@ export class ReportedUntilIndex {
     for (const [key, shown] of this.#reports) if (shown.lastUs < us) this.#reports.delete(key);
   }
 
+  /** As ReportedUntil.until, in the report of the violation's namespace and policy. */
+  untilOwn(violation: Violation): EpochUs {
+    return this.#reports.get(reportKey(violation.namespace, violation.policyName))?.until(violation) ?? 0;
+  }
+
   /** As ReportedUntil.until, in whichever report the alert may be told. */
   until(violation: Violation): EpochUs {
     const { namespace, policyName } = violation;
-    const own = this.#reports.get(reportKey(namespace, policyName))?.until(violation) ?? 0;
+    const own = this.untilOwn(violation);
     if (namespace === undefined) return own;
     return Math.max(own, this.#reports.get(reportKey(undefined, policyName))?.untilMoved(violation) ?? 0);
   }

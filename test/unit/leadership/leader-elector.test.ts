@@ -133,13 +133,13 @@ describe("a candidate", () => {
     expect(a.logged.map(({ message }) => message)).toEqual(["leading"]);
   });
 
-  test("of the leader's own identity waits like any other", async () => {
-    await election.leader("same");
-    const twin = election.candidate("same");
-    void twin.run();
+  test("of the holder's identity takes over at once, as its next process", async () => {
+    const before = await election.leader("same");
+    const next = await election.leader("same");
+    expect(next.elector.told.predecessor).toMatchObject({ holder: "same", isSelf: true });
+    expect(election.record).toMatchObject({ holderIdentity: "same", leaseTransitions: 1 });
     await election.world.advance(120_000);
-    expect(twin.elector.isLeader).toBe(false);
-    expect(election.record).toMatchObject({ leaseTransitions: 0, renewTime: "2026-11-23T10:02:00.004000Z" });
+    expect([before.elector.isLeader, next.elector.isLeader]).toEqual([false, true]);
   });
 
   test("whose claim was carried out unheard leads with it", async () => {

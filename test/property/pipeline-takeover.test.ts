@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Takeovers by a process whose predecessor was its own, and the declaration of what a standby forgot.
+
+import { expect, it } from "vitest";
+import { Pipeline } from "../../src/app/pipeline.ts";
+import { silentLogger } from "../../src/lib/logger.ts";
+import { FakeClock } from "../support/fake-clock.ts";
+import { alert, at, LIMITS, pipelineOptions, START_MS } from "../support/gen.ts";
+import { MemorySink } from "../support/memory-sink.ts";
+import { Simulation } from "./pipeline-simulation.ts";
+
+const SIGNAL = new AbortController().signal;
+const STANDBY = {
+  maxAlerts: 40,
+  maxCells: 20,
+  maxPodsPerViolation: LIMITS.maxPodsPerViolation,
+  seamMs: 10_000,
+};
+
+function send(simulation: Simulation, policy: string, count: number): void {
+  for (let i = 0; i < count; i++) {
+    const UpdatedTime = at(simulation.clock.nowMs() - START_MS + i / 1000);
+    simulation.pipeline.onAlert(alert({ PolicyName: policy, HostPID: i + 1, UpdatedTime }), 0);
+  }
+}
+
+it("alerts that a standby forgot are declared, also in a report that begins later", async () => {
+  const store = new MemorySink();
+  const simulation = new Simulation({ store, options: { standby: STANDBY, writerId: "standby" } });
+  simulation.pipeline.onConnected();
+  await simulation.clock.advance(10_000);
+  send(simulation, "a", 10);
+  await simulation.clock.advance(100);
+  send(simulation, "b", 100);
+  await simulation.settleWhile(simulation.pipeline.load(SIGNAL, { persistedUntilMs: START_MS + 9000 }));
+  simulation.pipeline.writer.start();
+  await simulation.clock.advance(30_000);
+  send(simulation, "a", 1);
+  await simulation.clock.advance(60_000);
+  const { summary, coverage } = store.get("shop/a") ?? {};
+  expect([summary?.occurrences, coverage?.lowerBound]).toEqual([1, true]);
+});
+
+it("a process that follows its own counts every alert at once, however many come before the reports are loaded", async () => {
+  const store = new MemorySink();
+  const first = new Simulation({ store });
+  await first.start();
+  for (let i = 0; i < 50; i++) send(first, `p-${i}`, 1);
+  await first.stop();
+  const standby = { ...STANDBY };
+  const next = new Simulation({ store, clock: first.clock, options: { standby, writerId: "next" } });
+  next.pipeline.onConnected();
+  await first.clock.advance(1000);
+  for (let i = 0; i < 10; i++) send(next, `p-${i}`, 1);
+  store.listErrors.push(new (await import("../../src/sinks/report-sink.ts")).SinkError("away"));
+  const loading = next.pipeline.load(SIGNAL, { isSelf: true, persistedUntilMs: undefined });
+  await first.clock.advance(0);
+  for (let i = 0; i < 50; i++) send(next, `p-${i}`, 10);
+  await next.settleWhile(loading);
+  next.pipeline.writer.start();
+  await first.clock.advance(60_000);
+  expect(next.pipeline.standbyCounters?.forgotten).toBe(0);
+  expect(store.occurrences).toBe(first.pipeline.counters.counted + next.pipeline.counters.counted);
+});
+
+it("loading lets alerts be read after every 500 violations", async () => {
+  const store = new MemorySink();
+  const first = new Simulation({ store });
+  await first.start();
+  for (let i = 0; i < 20; i++) {
+    for (let v = 0; v < 100; v++) {
+      const fields = { PolicyName: `p-${i}`, Resource: `/srv/f${v}x`, Operation: "File", Source: "/bin/x" };
+      first.pipeline.onAlert(alert(fields), 0);
+    }
+  }
+  await first.stop();
+  let turns = 0;
+  const clock = new FakeClock(first.clock.nowMs());
+  clock.turn = () => {
+    turns++;
+    return Promise.resolve();
+  };
+  const parts = { sink: store, events: { record() {} }, clock, logger: silentLogger };
+  await new Pipeline(pipelineOptions(), parts).load(SIGNAL);
+  expect(turns).toBeGreaterThanOrEqual(4);
+});
+
+it("a gap that lasted when its process died ends when the next one takes over", async () => {
+  const store = new MemorySink();
+  const first = new Simulation({ store });
+  await first.start();
+  send(first, "a", 1);
+  await first.clock.advance(10_000);
+  first.disconnect();
+  await first.clock.advance(60_000);
+  expect(store.get("shop/a")?.coverage.recent?.map(({ kind, to }) => [kind, to])).toEqual([
+    ["StreamDown", undefined],
+  ]);
+  const next = new Simulation({ store, clock: first.clock });
+  await next.start();
+  await next.clock.advance(3_600_000);
+  const { recent = [], gaps } = store.get("shop/a")?.coverage ?? {};
+  expect([recent.filter(({ to }) => to === undefined), gaps]).toEqual([[], 2]);
+});

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+import { expect, it } from "vitest";
+import { Ledger } from "../../../src/aggregate/ledger.ts";
+import { workloadKey } from "../../../src/ingest/violation.ts";
+import { renderReport } from "../../../src/report/render.ts";
+import { alert, at, renderOptions, START_US, violation } from "../../support/gen.ts";
+
+it("occurrences without details are never more than occurrences, also after the report was deleted", () => {
+  const ledger = new Ledger("shop", "p");
+  for (let i = 0; i < 50; i++) ledger.add(violation(alert({ UpdatedTime: at(i) })), true);
+  ledger.take();
+  ledger.commit();
+  ledger.forget(workloadKey(violation().identity), 1, START_US);
+  ledger.rebase(undefined);
+  ledger.add(violation(alert({ UpdatedTime: at(99) })), true);
+  ledger.take();
+  const { summary, coverage } = renderReport(ledger, renderOptions());
+  expect(coverage.withoutDetails ?? 0).toBeLessThanOrEqual(summary.occurrences);
+});

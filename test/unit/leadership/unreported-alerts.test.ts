@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+import { describe, expect, it } from "vitest";
+import type { Report } from "../../../src/api/v1alpha1.ts";
+import { UnreportedAlerts } from "../../../src/leadership/unreported-alerts.ts";
+import { formatMicroTime } from "../../../src/lib/time.ts";
+import { ReportedUntilIndex } from "../../../src/report/reported-until.ts";
+import { alert, at, START_US, violation } from "../../support/gen.ts";
+
+/** A report of one violation that was seen last so many milliseconds after the start. */
+function report(occurrences: number, lastMs: number): Report {
+  const { identity } = violation(alert());
+  const lastSeen = formatMicroTime(START_US + lastMs * 1000);
+  const times = { firstSeen: at(0), lastSeen };
+  const pods = [{ name: "web-1", node: "node-1", occurrences, lastSeen }];
+  return {
+    apiVersion: "reports.kubearmor.com/v1alpha1",
+    kind: "PolicyViolationReport",
+    metadata: { name: "no-package-managers", namespace: "shop", uid: "u" },
+    policy: { name: "no-package-managers", kind: "KubeArmorPolicy" },
+    summary: {
+      occurrences,
+      prevented: occurrences,
+      allowed: 0,
+      unknown: 0,
+      violations: 1,
+      workloads: 1,
+      pods: 1,
+      nodes: 1,
+      severity: "medium",
+      ...times,
+    },
+    violations: [{ id: "x", ...identity, occurrences, ...times, pods }],
+    coverage: { gaps: 0, throttleNotices: 0, lowerBound: false },
+  } as unknown as Report;
+}
+
+function drain(unreported: UnreportedAlerts, stored: readonly Report[]): [alerts: number, balance: number][] {
+  const index = new ReportedUntilIndex(10);
+  for (const each of stored) {
+    unreported.observe(each);
+    index.set(each);
+  }
+  return [...unreported.drain(index)].map(({ alerts, balance }) => [[...alerts].length, balance]);
+}
+
+const LIMITS = { maxAlerts: 100, maxCells: 100, maxPodsPerViolation: 10 };
+
+describe("alerts that a standby forgot", () => {
+  it("are not made up for by those that the leader counted before the standby read", () => {
+    const unreported = new UnreportedAlerts({ ...LIMITS, maxAlerts: 4 });
+    unreported.observe(report(10, 1000));
+    // Three came before this replica began to read.
+    unreported.observe(report(13, 2000));
+    for (let i = 0; i < 5; i++) unreported.add(violation(alert({ UpdatedTime: at(3000 + i) })), true);
+    const forgotten = unreported.forgottenTotal;
+    expect(forgotten).toBeGreaterThan(0);
+    unreported.settle();
+    expect(drain(unreported, [report(13, 2000)])).toEqual([[5 - forgotten, forgotten]]);
+  });
+
+  it("are made up for by what the leader reports once all of that has been read here", () => {
+    const unreported = new UnreportedAlerts({ ...LIMITS, maxAlerts: 4 });
+    unreported.observe(report(10, 1000));
+    unreported.settle();
+    for (let i = 0; i < 5; i++) unreported.add(violation(alert({ UpdatedTime: at(3000 + i) })), true);
+    expect(drain(unreported, [report(15, 3004)])).toEqual([]);
+  });
+});
+
+describe("alerts without a time of their own", () => {
+  const undated = (ms: number) => violation(alert({ UpdatedTime: at(ms) }));
+
+  it("are taken over where no report has their violation", () => {
+    const unreported = new UnreportedAlerts(LIMITS);
+    for (let i = 0; i < 3; i++) unreported.add(undated(i), false);
+    expect(drain(unreported, [])).toEqual([[3, 0]]);
+  });
+
+  it("are taken over where the report is clearly older", () => {
+    const unreported = new UnreportedAlerts(LIMITS);
+    unreported.observe(report(1, 1000));
+    unreported.add(undated(6001), false);
+    expect(drain(unreported, [report(1, 1000)])).toEqual([[1, 0]]);
+  });
+
+  it("are left to a report that may have them, and missed where it has no more occurrences", () => {
+    for (const [occurrences, balance] of [
+      [2, []],
+      [1, [[0, 1]]],
+    ] as const) {
+      const unreported = new UnreportedAlerts(LIMITS);
+      unreported.observe(report(1, 1000));
+      unreported.settle();
+      unreported.add(undated(6000), false);
+      expect(drain(unreported, [report(occurrences, 1001)])).toEqual(balance);
+    }
+  });
+});
