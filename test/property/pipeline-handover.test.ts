@@ -15,6 +15,7 @@ import type { ReportSink, WriteResult } from "../../src/sinks/report-sink.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { alert, hostAlert, LIMITS, pipelineOptions, runs, START_MS, START_US } from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
+import { sendRaw } from "../support/send-raw.ts";
 import { backwards } from "./pipeline-simulation.ts";
 
 const SIGNAL = new AbortController().signal;
@@ -146,12 +147,13 @@ class World {
   #replica(options: Partial<PipelineOptions>, sink: ReportSink): Pipeline {
     const maxPodsPerViolation = options.limits?.maxPodsPerViolation ?? LIMITS.maxPodsPerViolation;
     const standby = { maxAlerts: 10_000, maxCells: 1000, maxPodsPerViolation, seamMs: 10_000 };
-    return new Pipeline(pipelineOptions({ pace: PACE, standby, ...options }), {
+    const pipeline = new Pipeline(pipelineOptions({ pace: PACE, standby, ...options }), {
       sink,
       events: { record: () => {} },
       clock: this.clock,
       logger: silentLogger,
     });
+    return sendRaw(pipeline);
   }
 
   /** Runs until everything has arrived and is written. */

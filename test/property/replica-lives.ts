@@ -18,6 +18,7 @@ import { silentLogger } from "../../src/lib/logger.ts";
 import type { ReportSink, WriteResult } from "../../src/sinks/report-sink.ts";
 import { alert, at, hostAlert, pipelineOptions, START_MS } from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
+import { sendRaw } from "../support/send-raw.ts";
 import { backwards } from "./pipeline-simulation.ts";
 import { World } from "./world.ts";
 
@@ -81,13 +82,14 @@ class Life {
       maxPodsPerViolation: limits.maxPodsPerViolation,
       seamMs: 10_000,
     };
-    this.pipeline = new Pipeline(pipelineOptions({ pace, writerId: name, limits, memory, standby }), {
+    const pipeline = new Pipeline(pipelineOptions({ pace, writerId: name, limits, memory, standby }), {
       journaling: this.journaling,
       sink: this.#sink(),
       events: { record() {} },
       clock,
       logger: silentLogger,
     });
+    this.pipeline = sendRaw(pipeline);
     this.#follow();
     this.pipeline.onConnected();
   }
