@@ -19,7 +19,9 @@ import { manifest, objectsOf } from "./sample-objects.ts";
 import { sampleAlerts } from "./samples.ts";
 
 const ROOT = join(import.meta.dirname, "..");
-const USAGE = `usage: npm run dev -- [--node] [--rate N] [--metrics HOST:PORT] [--log-level LEVEL]
+const USAGE = `usage: npm run dev -- [--mode MODE] [--node] [--rate N] [--metrics HOST:PORT] [--log-level LEVEL]
+  --mode MODE          relay: the operator reads one KubeArmor server (default); nodes: it finds two KubeArmor pods at
+                       127.0.0.2 and 127.0.0.3, port 32767, and reads both
   --node               on a real node: the pods really run (needs root, containerd, runc and CNI plugins)
   --rate N             alerts per second (default 5)
   --metrics HOST:PORT  where the operator serves /metrics (default 127.0.0.1:8080)
@@ -29,6 +31,7 @@ const USAGE = `usage: npm run dev -- [--node] [--rate N] [--metrics HOST:PORT] [
 function options() {
   const { values } = parseArgs({
     options: {
+      mode: { type: "string", default: "relay" },
       node: { type: "boolean", default: false },
       rate: { type: "string", default: "5" },
       metrics: { type: "string", default: "127.0.0.1:8080" },
@@ -36,6 +39,9 @@ function options() {
       help: { type: "boolean", default: false },
     },
   });
+  if (values.mode !== "relay" && values.mode !== "nodes") {
+    throw new Error(`invalid value "${values.mode}" for --mode: expected relay or nodes`);
+  }
   return values;
 }
 
@@ -50,15 +56,45 @@ function program(script: string, args: readonly string[], stdio: "pipe" | "inher
   });
 }
 
-async function startKubeArmorNode(rate: string): Promise<{ child: ChildProcess; address: string }> {
+async function startKubeArmorNode(
+  rate: string,
+  listen = "127.0.0.1:0",
+): Promise<{ child: ChildProcess; address: string }> {
   const child = program(
     "tools/kubearmor-node/main.ts",
-    ["--rate", rate, "--wait-for-client", "--die-with-parent"],
+    ["--listen", listen, "--rate", rate, "--wait-for-client", "--die-with-parent"],
     "pipe",
   );
   if (!child.stdout) throw new Error("no standard output");
   const [line] = (await once(createInterface(child.stdout), "line")) as [string];
   return { child, address: (JSON.parse(line) as { listening: string }).listening };
+}
+
+/** Starts a KubeArmor server at each address, with a pod object that names it. */
+async function startKubeArmorPods(cluster: Cluster, rate: string): Promise<ChildProcess[]> {
+  const children: ChildProcess[] = [];
+  for (const [i, ip] of ["127.0.0.2", "127.0.0.3"].entries()) {
+    const node = `dev-node-${i + 1}`;
+    const name = `kubearmor-${i + 1}`;
+    const pod = {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { namespace: "kubearmor", name, labels: { "kubearmor-app": "kubearmor" } },
+      spec: {
+        nodeName: node,
+        hostNetwork: true,
+        tolerations: [{ operator: "Exists" }],
+        containers: [{ name: "kubearmor", image: "kubearmor" }],
+      },
+    };
+    await cluster.apply(JSON.stringify({ apiVersion: "v1", kind: "Node", metadata: { name: node } }));
+    await cluster.apply(JSON.stringify(pod));
+    const status = JSON.stringify({ status: { phase: "Running", podIP: ip, podIPs: [{ ip }] } });
+    const patch = ["patch", "pod", name, "-n", "kubearmor", "--subresource", "status", "--type", "merge"];
+    await cluster.kubectl([...patch, "-p", status]);
+    children.push((await startKubeArmorNode(rate, `${ip}:32767`)).child);
+  }
+  return children;
 }
 
 function whatToTry(cluster: Cluster, folders: string, metrics: string): string {
@@ -99,7 +135,7 @@ async function stopChild(child: ChildProcess): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  const { rate, metrics, help, node: onNode, "log-level": logLevel } = options();
+  const { mode, rate, metrics, help, node: onNode, "log-level": logLevel } = options();
   if (help) {
     say(USAGE);
     return;
@@ -116,13 +152,19 @@ async function main(): Promise<void> {
     await cluster.applyCrds();
     await cluster.apply(manifest(objectsOf(sampleAlerts()), onNode ? IDLE_IMAGE : undefined));
     await cluster.kubectl(["create", "namespace", "kubearmor"]);
-    const kubeArmor = await startKubeArmorNode(rate);
-    children.push(kubeArmor.child);
-    say(`a KubeArmor node streams ${rate} alerts/s from ${kubeArmor.address}`);
+    const feed = [];
+    if (mode === "nodes") {
+      children.push(...(await startKubeArmorPods(cluster, rate)));
+      say(`two KubeArmor pods stream ${rate} alerts/s each`);
+    } else {
+      const kubeArmor = await startKubeArmorNode(rate);
+      children.push(kubeArmor.child);
+      feed.push("--relay-address", kubeArmor.address);
+      say(`a KubeArmor node streams ${rate} alerts/s from ${kubeArmor.address}`);
+    }
     const args = [
       "run",
-      "--relay-address",
-      kubeArmor.address,
+      ...feed,
       "--metrics-address",
       metrics,
       "--health-address",
@@ -130,7 +172,10 @@ async function main(): Promise<void> {
       "--log-level",
       logLevel,
     ];
-    const operator = program("src/main.ts", args, "inherit", { KUBECONFIG: cluster.kubeconfigPath });
+    const operator = program("src/main.ts", args, "inherit", {
+      KUBECONFIG: cluster.kubeconfigPath,
+      PVO_FEED_MODE: mode,
+    });
     children.unshift(operator);
     operator.on("exit", (code) => code && process.kill(process.pid, "SIGTERM"));
     const folders = [paths.kubectl, paths.helm].flatMap((path) => (path ? [dirname(path)] : []));

@@ -128,6 +128,7 @@ const DISCONNECTED: Record<Disconnect["reason"], string> = {
   error: "the other side or the network broke it",
   watchdog: "it stood open and no health check was answered",
   connect_failed: "it could not be opened",
+  node_down: "nodes are missing, where all are read directly (`feed.mode: nodes`)",
 };
 
 const WRITTEN: Record<WriteResult["kind"], string> = {

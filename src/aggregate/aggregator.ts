@@ -146,11 +146,26 @@ export class Aggregator {
     this.#earlyGaps.addToAll(gap);
   }
 
+  /**
+   * Some nodes are not read from `fromUs` on, until endNodeGap, while others are: every report that exists or begins
+   * meanwhile may be short of alerts.
+   */
+  addNodeGap(fromUs: EpochUs): void {
+    this.addGap("NodeDown", fromUs);
+    this.#earlyGaps.addToAll({ kind: "NodeDown", fromUs, toUs: undefined });
+  }
+
+  /** All nodes are read again; `nodes` were missing in the gap. */
+  endNodeGap(fromUs: EpochUs, toUs: EpochUs, nodes: number): void {
+    this.#earlyGaps.removeFromAll("NodeDown", fromUs);
+    this.endGap("NodeDown", fromUs, toUs, nodes);
+  }
+
   /** The gap of this kind that began at `fromUs` is over. */
-  endGap(kind: GapKind, fromUs: EpochUs, toUs: EpochUs): void {
+  endGap(kind: GapKind, fromUs: EpochUs, toUs: EpochUs, nodes?: number): void {
     this.#earlyGaps.end(kind, fromUs, toUs);
     for (const [key, ledger] of this.ledgers) {
-      if (ledger.endGap(kind, fromUs, toUs)) this.#onDirty(key, gapUrgency(kind));
+      if (ledger.endGap(kind, fromUs, toUs, nodes)) this.#onDirty(key, gapUrgency(kind));
     }
   }
 

@@ -12,6 +12,7 @@ import { type EpochUs, formatMicroTime, parseMicroTime } from "../lib/time.ts";
 export const GAP_KINDS = [
   "StreamDown",
   "StreamEnded",
+  "NodeDown",
   "Stalled",
   "NotRunning",
   "Handover",
@@ -30,6 +31,8 @@ export interface CoverageGap {
   node: string;
   /** Alerts that it is about; 0 where nobody knows how many. */
   count: number;
+  /** Nodes that were missing in it; 0 for other kinds, and while it lasts. */
+  nodes: number;
 }
 
 /** Lapses that are told one by one, the newest; older ones are in the counts only. */
@@ -41,7 +44,7 @@ export function coverageGap(
   fromUs: EpochUs,
   details: Partial<Omit<CoverageGap, "kind" | "fromUs">> = {},
 ): CoverageGap {
-  return { kind, fromUs, toUs: undefined, container: "", pod: "", node: "", count: 0, ...details };
+  return { kind, fromUs, toUs: undefined, container: "", pod: "", node: "", count: 0, nodes: 0, ...details };
 }
 
 /** The newest coverageGaps of both lists, the newest first. */
@@ -69,6 +72,7 @@ export function renderCoverageGap({
   pod,
   node,
   count,
+  nodes,
 }: CoverageGap): ApiCoverageGap {
   return {
     kind,
@@ -80,6 +84,7 @@ export function renderCoverageGap({
     ...(pod === "" ? {} : { pod }),
     ...(node === "" ? {} : { node }),
     ...(count === 0 ? {} : { count }),
+    ...(nodes === 0 ? {} : { nodes }),
   };
 }
 
@@ -87,13 +92,14 @@ export function renderCoverageGap({
 export function parseCoverageGap(text: ApiCoverageGap): CoverageGap | undefined {
   const fromUs = parseMicroTime(text.from);
   if (fromUs === undefined) return undefined;
-  const { kind, container = "", pod = "", node = "", count = 0 } = text;
+  const { kind, container = "", pod = "", node = "", count = 0, nodes = 0 } = text;
   return coverageGap(kind, fromUs, {
     toUs: text.to === undefined ? undefined : parseMicroTime(text.to),
     container,
     pod,
     node,
     count,
+    nodes,
   });
 }
 
@@ -136,7 +142,7 @@ function keyOf({ kind, fromUs, container, pod, node }: CoverageGap): string {
 /** What is known of one coverageGap from two tellings: it has ended if one says so, and the later number is the larger one. */
 function grown(a: CoverageGap, b: CoverageGap): CoverageGap {
   const toUs = a.toUs === undefined || b.toUs === undefined ? (a.toUs ?? b.toUs) : Math.max(a.toUs, b.toUs);
-  return { ...a, toUs, count: Math.max(a.count, b.count) };
+  return { ...a, toUs, count: Math.max(a.count, b.count), nodes: Math.max(a.nodes, b.nodes) };
 }
 
 function byNewest(a: CoverageGap, b: CoverageGap): number {

@@ -27,6 +27,12 @@ export class EarlyGaps {
     add(this.#ofAll, gap);
   }
 
+  /** Concerns no report that begins later any more. */
+  removeFromAll(kind: GapKind, fromUs: EpochUs): void {
+    const at = this.#ofAll.findIndex((gap) => gap.kind === kind && gap.fromUs === fromUs);
+    if (at >= 0) this.#ofAll.splice(at, 1);
+  }
+
   /** Concerns one report, by reportKey. */
   add(key: string, gap: EarlyGap): void {
     const known = this.#byReport.get(key);

@@ -221,8 +221,8 @@ export class Ledger {
   }
 
   /** Ends the gap, if it is one of this report's. Returns whether it is. */
-  endGap(kind: GapKind, fromUs: EpochUs, toUs: EpochUs): boolean {
-    return this.#coverageGaps.endGap(this.#pending.totals, kind, fromUs, toUs);
+  endGap(kind: GapKind, fromUs: EpochUs, toUs: EpochUs, nodes?: number): boolean {
+    return this.#coverageGaps.endGap(this.#pending.totals, kind, fromUs, toUs, nodes);
   }
 
   /** Ends gaps that another process has left open, at `us`; returns whether there are any. */

@@ -27,10 +27,10 @@ export class OpenGaps {
   }
 
   /** Ends the gap, if it is one of this report's. Returns whether it is. */
-  endGap(totals: Totals, kind: GapKind, fromUs: EpochUs, toUs: EpochUs): boolean {
+  endGap(totals: Totals, kind: GapKind, fromUs: EpochUs, toUs: EpochUs, nodes = 0): boolean {
     if (this.#open.get(kind) !== fromUs) return false;
     this.#open.delete(kind);
-    note(totals, [coverageGap(kind, fromUs, { toUs })]);
+    note(totals, [coverageGap(kind, fromUs, { toUs, nodes })]);
     return true;
   }
 

@@ -15,6 +15,14 @@ export interface Gap {
   toMs: number | undefined;
 }
 
+const GAP_KIND: Record<Disconnect["reason"], GapKind> = {
+  ok_end: "StreamEnded",
+  error: "StreamDown",
+  watchdog: "StreamDown",
+  connect_failed: "StreamDown",
+  node_down: "NodeDown",
+};
+
 export class StreamCoverage {
   /** Undefined while the stream is not open. Milliseconds since the epoch. */
   continuousSinceMs: number | undefined;
@@ -30,6 +38,7 @@ export class StreamCoverage {
     error: 0,
     watchdog: 0,
     connect_failed: 0,
+    node_down: 0,
   };
   /** The newest disconnect, while the stream is down. */
   down: Disconnect | undefined;
@@ -53,8 +62,13 @@ export class StreamCoverage {
     if (this.continuousSinceMs === undefined) return undefined;
     this.continuousSinceMs = undefined;
     this.coveredSinceMs = undefined;
-    const kind = disconnect.reason === "ok_end" ? "StreamEnded" : "StreamDown";
+    const kind = GAP_KIND[disconnect.reason];
     return this.#begin({ kind, fromMs: disconnect.lastReadMs, toMs: undefined });
+  }
+
+  /** Returns the gap of this kind that has not ended. */
+  ongoing(kind: GapKind): Gap | undefined {
+    return this.#open.find((gap) => gap.kind === kind);
   }
 
   /** Another replica has read without a gap since `fromMs`, and this one since before that one ended. */

@@ -17,8 +17,13 @@ export interface Disconnect {
   /** The last time at which the stream was known to work (a message or a health answer). */
   lastReadMs: number;
   atMs: number;
-  /** `ok_end` is an end with status OK: KubeArmor's way to refuse a filter and the relay's way to fail. */
-  reason: "ok_end" | "error" | "watchdog" | "connect_failed";
-  /** What the peer or the transport said, for people. */
+  /**
+   * `ok_end` is an end with status OK: KubeArmor's way to refuse a filter and the relay's way to fail. `node_down` is the
+   * loss of nodes where all are read directly.
+   */
+  reason: "ok_end" | "error" | "watchdog" | "connect_failed" | "node_down";
+  /** The words of the peer or the transport. */
   message: string;
+  /** Nodes that are missing; only with `node_down`. */
+  nodes?: number;
 }

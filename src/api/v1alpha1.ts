@@ -192,6 +192,7 @@ export interface Omitted {
 export type CoverageGapKind =
   | "StreamDown"
   | "StreamEnded"
+  | "NodeDown"
   | "Stalled"
   | "NotRunning"
   | "Handover"
@@ -214,10 +215,20 @@ export interface CoverageGap {
   node?: string;
   /** Alerts that it is about, where that is known. */
   count?: number;
+  /** Nodes that were missing in it; only of kind NodeDown, once it is over. */
+  nodes?: number;
+}
+
+/** Nodes of the cluster whose KubeArmor is read, where nodes are read directly. */
+export interface CoveredNodes {
+  desired: number;
+  connected: number;
 }
 
 export interface Coverage {
   continuousSince?: MicroTime;
+  /** When the report was written; absent where the relay is read. */
+  nodes?: CoveredNodes;
   gaps: number;
   throttleNotices: number;
   /** Absent when there was none. */

@@ -5,8 +5,6 @@
 
 import { randomBytes } from "node:crypto";
 import { getHeapStatistics } from "node:v8";
-import type { ReconnectingSource } from "../alerts/reconnecting-source.ts";
-import { relaySource } from "../alerts/relay-source.ts";
 import type { Config } from "../config/config.ts";
 import type { EventRecorder } from "../events/event-recorder.ts";
 import { createEventSink } from "../events/event-sink.ts";
@@ -21,13 +19,13 @@ import type { Logger } from "../lib/logger.ts";
 import { createClusterSink } from "../sinks/cluster-sink.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
 import { ClusterContext } from "./cluster-context.ts";
+import { type ConfiguredSource, configuredSource } from "./configured-source.ts";
 import { monitorEventLoopStalls } from "./event-loop-monitor.ts";
 import { withinHeap } from "./heap-limits.ts";
 import { Pipeline } from "./pipeline.ts";
 import { ownObject, pipelineOptions } from "./pipeline-options.ts";
 import { metricsSource, type Observed, RequestCounters, readiness } from "./readiness.ts";
 import { logRejections } from "./rejection-log.ts";
-import { relaySecurity } from "./relay-security.ts";
 import { startServers } from "./servers.ts";
 import { StopSteps } from "./stop-steps.ts";
 
@@ -57,6 +55,7 @@ class Operator {
   readonly #recorder: RunningRecorder | undefined;
   /** Undefined where none is configured. */
   readonly #journaling: Journaling | undefined;
+  readonly #source: ConfiguredSource;
   readonly #pipeline: Pipeline;
   readonly #context: ClusterContext;
   /** Undefined where this is the only replica. */
@@ -128,9 +127,14 @@ class Operator {
           this.#metrics?.observeWrite(durationMs);
         },
         onRejected: logRejections(logger),
+        ...(config.feed.mode === "relay" ? {} : { nodes: () => this.#source.nodes }),
       },
     );
+    this.#source = configuredSource(parts, this.#client, (expiresMs) => {
+      passing.certificateExpiryMs = expiresMs;
+    });
     this.#observed = {
+      nodes: () => this.#source.nodes,
       pipeline: this.#pipeline,
       journaling: this.#journaling,
       passing,
@@ -150,7 +154,7 @@ class Operator {
     const end = new AbortController();
     const until = AbortSignal.any([stop, end.signal]);
     until.addEventListener("abort", () => this.#pipeline.onReadingEnds(), { once: true });
-    const reading = this.#feed().run(this.#pipeline, until);
+    const reading = this.#source.run(this.#pipeline, until);
     const endWatch = monitorEventLoopStalls(this.#parts.clock, (ms) => this.#pipeline.onEventLoopStall(ms));
     const leading = this.#replica ? await this.#replica.standBy(until) : NEVER;
     const last = leading && (await this.#write(leading, until));
@@ -182,22 +186,6 @@ class Operator {
     this.#parts.logger.error({ leader }, "leadership lost to another replica, exiting");
     this.#wasOvertaken = true;
     return undefined;
-  }
-
-  #feed(): ReconnectingSource {
-    const { config, clock, logger } = this.#parts;
-    const { relay } = config.feed;
-    const options = {
-      address: relay.address,
-      maxMessageBytes: relay.maxMessageBytes,
-      healthIntervalMs: relay.healthCheckIntervalMs,
-      backoffMaxMs: relay.reconnectMaxMs,
-      security: relaySecurity(config, this.#client, clock, logger, (expiresMs) => {
-        this.#observed.passing.certificateExpiryMs = expiresMs;
-      }),
-      serverName: relay.tls.serverName,
-    };
-    return relaySource(options, clock, logger);
   }
 
   get #isLoaded(): boolean {

@@ -4,7 +4,7 @@
 // Options of the pipeline, and the parts it is connected to.
 
 import type { MemoryLimits } from "../aggregate/memory-budget.ts";
-import type { Report } from "../api/v1alpha1.ts";
+import type { CoveredNodes, Report } from "../api/v1alpha1.ts";
 import type { EventRecorder, Regarding } from "../events/event-recorder.ts";
 import type { DuplicateWindow } from "../ingest/duplicates.ts";
 import type { Rejection } from "../ingest/ingest-counters.ts";
@@ -60,6 +60,8 @@ export interface PipelineParts {
   /** What somebody has accepted; default: nothing. */
   acceptances?: AcceptanceCatalog | undefined;
   onRejected?: (reason: Rejection, detail: string, line: number) => void;
+  /** Nodes that are read directly; returns undefined where the relay is read. Default: the relay. */
+  nodes?: (() => CoveredNodes | undefined) | undefined;
   onWriteResult?: ReportControllerParts["onResult"];
   /** Called after each report that has landed. */
   onReport?: (report: Report) => void;

@@ -28,6 +28,7 @@ import { ReportQueue } from "../reconcile/report-queue.ts";
 import { startRetentionSweeps } from "../reconcile/retention-sweep.ts";
 import type { ReportObserver } from "../sinks/report-sink.ts";
 import type { PipelineOptions, PipelineParts } from "./pipeline-parts.ts";
+import { StreamGaps } from "./stream-gaps.ts";
 
 export type { PipelineOptions, PipelineParts };
 
@@ -45,6 +46,7 @@ export class Pipeline implements AlertListener {
   readonly #parts: PipelineParts;
   readonly #ingest: Ingest;
   readonly #gapEvents: GapEvents;
+  readonly #gaps: StreamGaps;
   readonly #takeover: LeaderTakeover;
   #tellsRejections = false;
 
@@ -71,6 +73,7 @@ export class Pipeline implements AlertListener {
       journaling,
       cells,
     );
+    this.#gaps = new StreamGaps(this.aggregator, parts.nodes && clock.nowMs());
     journaling?.attach(this.aggregator, (gap) => this.coverage.lasted(gap));
     const writerId = journaling?.writerId ?? options.writerId;
     const { policies, acceptances } = parts;
@@ -85,6 +88,7 @@ export class Pipeline implements AlertListener {
           limits: options.limits,
           severity: options.severity,
           continuousSinceUs: optionalUs(coverage.coveredSinceMs),
+          nodes: parts.nodes?.(),
           policies,
           acceptances,
         }),
@@ -143,11 +147,11 @@ export class Pipeline implements AlertListener {
     this.#ingest.rejected(reason, detail, line);
   }
 
-  onConnected(): void {
-    for (const { kind, fromMs, toMs } of this.coverage.connected(this.#parts.clock.nowMs())) {
-      this.#gapEvents.ended(kind);
-      this.aggregator.endGap(kind, toUs(fromMs), toUs(toMs ?? fromMs));
-    }
+  onConnected(ended?: { nodes: number }): void {
+    const nowMs = this.#parts.clock.nowMs();
+    const gaps = this.coverage.connected(nowMs);
+    for (const { kind } of gaps) this.#gapEvents.ended(kind);
+    this.#gaps.end(gaps, nowMs, ended?.nodes);
     this.aggregator.touchAll();
   }
 
@@ -155,7 +159,7 @@ export class Pipeline implements AlertListener {
     const gap = this.coverage.disconnected(disconnect);
     if (!gap || this.#takeover.isStandingBy) return;
     this.#gapEvents.began(gap);
-    this.aggregator.addGap(gap.kind, toUs(gap.fromMs));
+    this.#gaps.begin(gap);
   }
 
   /** This process stood still for so long, until now: what KubeArmor kept for it may have run over. */
@@ -175,6 +179,7 @@ export class Pipeline implements AlertListener {
    */
   async load(signal: AbortSignal, previous?: PreviousLeader): Promise<void> {
     await this.#takeover.load(signal, previous);
+    this.#gaps.resume(this.coverage);
   }
 
   /** Why the stored reports can't be listed; undefined once they are. */

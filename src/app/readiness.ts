@@ -5,6 +5,7 @@
 // Invariant: reads only.
 
 import type { AcceptanceWatch } from "../acceptance/acceptance-watch.ts";
+import type { CoveredNodes } from "../api/v1alpha1.ts";
 import { newEventCounters, type RecorderStats } from "../events/event-counters.ts";
 import type { Journaling } from "../journal/journal-writer.ts";
 import type { KubeCall } from "../kube/client.ts";
@@ -58,6 +59,8 @@ export interface Observed {
   eventStats: () => RecorderStats | undefined;
   openReportStats: () => OpenReportStats;
   leadership: () => Leadership;
+  /** Undefined where the relay is read. */
+  nodes: () => CoveredNodes | undefined;
   severity: SeverityThresholds;
   /** Reports that have series of their own. */
   maxReportSeries: number;
@@ -66,7 +69,7 @@ export interface Observed {
 }
 
 /** Ready: the stored reports are listed, the stream is open or being retried, and nothing refuses our writes. */
-export function readiness({ pipeline, journaling, leadership }: Observed): Health {
+export function readiness({ pipeline, journaling, leadership, nodes }: Observed): Health {
   const { writer, listing } = pipeline;
   const refusal = writer.refusals[0];
   const { isLeader, ok, detail } = leadership();
@@ -80,14 +83,15 @@ export function readiness({ pipeline, journaling, leadership }: Observed): Healt
       // Without it everything goes on; only a crash would cost more.
       journal: { ok: true, detail: journaling ? (journaling.problem ?? "kept") : "none is configured" },
       // A relay that is down is no reason to restart or unroute us: we retry, and the gap is counted.
-      stream: { ok: true, detail: streamWord(pipeline) },
+      stream: { ok: true, detail: describeStream(pipeline, nodes()) },
     },
   };
 }
 
-function streamWord({ coverage }: Pipeline): string {
-  if (coverage.down) return `down, being retried: ${coverage.down.message}`;
-  return coverage.continuousSinceMs === undefined ? "connecting" : "open";
+function describeStream({ coverage }: Pipeline, nodes: CoveredNodes | undefined): string {
+  const counts = nodes === undefined ? "" : ` (${nodes.connected} of ${nodes.desired} nodes)`;
+  if (coverage.down) return `down, being retried${counts}: ${coverage.down.message}`;
+  return `${coverage.continuousSinceMs === undefined ? "connecting" : "open"}${counts}`;
 }
 
 /** The numbers behind the metrics. */
@@ -102,6 +106,7 @@ export function metricsSource(observed: Observed): MetricsSource {
     leadership,
     severity,
     isCaughtUp,
+    nodes,
   } = observed;
   const { aggregator, counters, coverage, writer } = pipeline;
   const series = new ReportSeries(observed.maxReportSeries);
@@ -117,7 +122,9 @@ export function metricsSource(observed: Observed): MetricsSource {
       withoutDetails: aggregator.unidentifiedTotal,
     }),
     stream: () => ({
-      isUp: coverage.continuousSinceMs !== undefined,
+      // A missing node is a gap, and the stream of the others is up.
+      isUp: coverage.continuousSinceMs !== undefined || (nodes()?.connected ?? 0) > 0,
+      nodes: nodes() ?? { desired: 0, connected: 0 },
       gaps: coverage.gaps,
       gapSeconds: coverage.gapSeconds,
       lastMessageMs: pipeline.lastAlertMs,

@@ -50,6 +50,11 @@ function threshold(level: string, severity: number) {
 }
 
 const feed = section("Where alerts come from.", {
+  mode: choice(["relay", "nodes", "auto"], {
+    about:
+      "The peer: `relay` is KubeArmor's relay; `nodes` is KubeArmor on every node, which needs `list` and `watch` on pods and port 32767 of the nodes; `auto` is nodes where at least one can be reached at the start, else the relay.",
+    default: "relay",
+  }),
   relay: section("KubeArmor's relay, which gathers the alerts of all nodes.", {
     address: text({
       about: "Where KubeArmor's relay listens.",

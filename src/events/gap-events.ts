@@ -20,6 +20,7 @@ export interface GapEventsParts {
 const WHAT = {
   StreamDown: "KubeArmor's alert stream is down",
   StreamEnded: "KubeArmor ended the alert stream and it could not be opened again",
+  NodeDown: "nodes of the cluster are not read",
   Stalled: "the operator stood still",
   NotRunning: "no operator ran",
   Handover: "one replica took over from another",

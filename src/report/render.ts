@@ -11,6 +11,7 @@ import type { PodTally } from "../aggregate/pods.ts";
 import { fairest } from "../aggregate/ranking.ts";
 import { emptyTally, mergeInto, type Tally } from "../aggregate/tally.ts";
 import type {
+  CoveredNodes,
   Evidence,
   Expired,
   Omitted,
@@ -49,6 +50,8 @@ export interface RenderOptions {
   severity: SeverityThresholds;
   /** Since when the stream has been read without a known gap; undefined while it is down, and for files. */
   continuousSinceUs: EpochUs | undefined;
+  /** Only where nodes are read directly. */
+  nodes?: CoveredNodes | undefined;
   /** The policy objects of the cluster; without it nothing is told of them. */
   policies?: PolicyCatalog | undefined;
   /** What somebody has accepted; without it nothing is. */
@@ -82,6 +85,7 @@ export function* renderInSteps(
     ...(options.continuousSinceUs === undefined
       ? {}
       : { continuousSince: formatMicroTime(options.continuousSinceUs) }),
+    ...(options.nodes === undefined ? {} : { nodes: options.nodes }),
     gaps: totals.gaps,
     throttleNotices: totals.throttleNotices,
     ...(totals.rejected === 0 ? {} : { rejected: totals.rejected }),

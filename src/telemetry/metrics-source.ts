@@ -66,6 +66,8 @@ export interface MetricsSource {
   /** The alert stream. */
   stream(): {
     isUp: boolean;
+    /** Zeros where the relay is read. */
+    nodes: { desired: number; connected: number };
     /** Counter by kind: times in which alerts may have been missed. */
     gaps: Counts;
     /** Counter by kind: how long those that are over lasted in all, in seconds. */

@@ -17,8 +17,20 @@ export const streamMetrics: MetricDefinition[] = [
   {
     name: "policy_violation_stream_up",
     type: "gauge",
-    help: "1 while the alert stream is open, else 0.",
+    help: "1 while the alert stream is open, or that of at least one node, else 0.",
     read: (source) => Number(source.stream().isUp),
+  },
+  {
+    name: "policy_violation_nodes_desired",
+    type: "gauge",
+    help: "Nodes with a KubeArmor pod; 0 where the relay is read.",
+    read: (source) => source.stream().nodes.desired,
+  },
+  {
+    name: "policy_violation_nodes_connected",
+    type: "gauge",
+    help: "Nodes whose KubeArmor is read directly; 0 where the relay is read.",
+    read: (source) => source.stream().nodes.connected,
   },
   {
     name: "policy_violation_stream_disconnects_total",

@@ -23,6 +23,10 @@ function coverageOf(simulation: Simulation, key = KEY): Report["coverage"] | und
   return simulation.store.get(key)?.coverage;
 }
 
+function isoTime(ms: number): string {
+  return new Date(ms).toISOString().replace("Z", "000Z");
+}
+
 describe("the stream", () => {
   it("that was never lost is told as continuous since it was opened", async () => {
     const s = new Simulation();
@@ -69,7 +73,13 @@ describe("the stream", () => {
       gaps: { StreamEnded: 1 },
       gapSeconds: { StreamEnded: 36.1 },
     });
-    expect(s.pipeline.coverage.disconnects).toEqual({ ok_end: 1, error: 0, watchdog: 0, connect_failed: 5 });
+    expect(s.pipeline.coverage.disconnects).toEqual({
+      ok_end: 1,
+      error: 0,
+      watchdog: 0,
+      connect_failed: 5,
+      node_down: 0,
+    });
   });
 
   it("that was lost before a report existed is no gap of that report", async () => {
@@ -82,6 +92,67 @@ describe("the stream", () => {
     await s.clock.advance(1000);
     expect(coverageOf(s)).toMatchObject({ gaps: 1, lowerBound: true });
     expect(coverageOf(s, "/host-files")).toMatchObject({ gaps: 0, lowerBound: false });
+  });
+
+  it("of single nodes is a gap of every report while one is missing, later reports included", async () => {
+    const nodes = { desired: 3, connected: 3 };
+    const s = new Simulation({ nodes: () => nodes });
+    const startMs = s.clock.nowMs();
+    await s.start();
+    send(s, alert());
+    await s.clock.advance(1000);
+    expect(coverageOf(s)).toMatchObject({ gaps: 0, nodes: { desired: 3, connected: 3 } });
+    nodes.connected = 1;
+    const fromMs = s.clock.nowMs();
+    s.pipeline.onDisconnected({
+      lastReadMs: fromMs,
+      atMs: fromMs,
+      reason: "node_down",
+      message: "node a: gone",
+      nodes: 1,
+    });
+    await s.clock.advance(1000);
+    // Other nodes are still read.
+    send(s, hostAlert());
+    await s.clock.advance(60_000);
+    for (const key of [KEY, "/host-files"]) {
+      expect(coverageOf(s, key)).toMatchObject({
+        nodes: { desired: 3, connected: 1 },
+        gaps: 1,
+        lowerBound: true,
+        recent: [{ kind: "NodeDown", from: isoTime(fromMs) }],
+      });
+      expect(coverageOf(s, key)).not.toHaveProperty("continuousSince");
+    }
+    nodes.connected = 3;
+    s.pipeline.onConnected({ nodes: 2 });
+    const toMs = s.clock.nowMs();
+    send(s, alert({ PolicyName: "later" }));
+    await s.clock.advance(60_000);
+    const gap = { kind: "NodeDown", from: isoTime(fromMs), to: isoTime(toMs), seconds: 61, nodes: 2 };
+    for (const key of [KEY, "/host-files"]) {
+      expect(coverageOf(s, key)).toMatchObject({ gaps: 1, recent: [gap], continuousSince: isoTime(toMs) });
+    }
+    expect(coverageOf(s, "shop/later")).toMatchObject({ gaps: 0, lowerBound: false });
+    expect(startMs).toBeLessThan(fromMs);
+  });
+
+  it("of nodes that are not all connected yet is a gap of reports that begin meanwhile", async () => {
+    const s = new Simulation({ nodes: () => ({ desired: 2, connected: 1 }) });
+    const fromMs = s.clock.nowMs();
+    await s.pipeline.load(new AbortController().signal);
+    s.pipeline.writer.start();
+    send(s, alert());
+    await s.clock.advance(5_000);
+    s.pipeline.onConnected();
+    const toMs = s.clock.nowMs();
+    send(s, hostAlert());
+    await s.clock.advance(60_000);
+    expect(coverageOf(s)).toMatchObject({
+      gaps: 1,
+      recent: [{ kind: "NodeDown", from: isoTime(fromMs), to: isoTime(toMs) }],
+    });
+    expect(coverageOf(s, "/host-files")).toMatchObject({ gaps: 0 });
   });
 
   it("that could never be opened is no gap", async () => {

@@ -5,7 +5,7 @@
 
 import type { Disconnect } from "../../src/api/alert-stream.ts";
 import { MANAGED_BY_LABEL, WATERMARK_ANNOTATION } from "../../src/api/names.ts";
-import type { Report } from "../../src/api/v1alpha1.ts";
+import type { CoveredNodes, Report } from "../../src/api/v1alpha1.ts";
 import { Pipeline, type PipelineOptions } from "../../src/app/pipeline.ts";
 import type { EventUpdate, Regarding } from "../../src/events/event-recorder.ts";
 import type { Batch, Journal, OpenJournal } from "../../src/journal/journal.ts";
@@ -45,6 +45,7 @@ export class Simulation {
       clock?: FakeClock;
       options?: Partial<PipelineOptions>;
       self?: Regarding;
+      nodes?: () => CoveredNodes | undefined;
       otherNowMs?: () => number;
     } = {},
   ) {
@@ -66,6 +67,7 @@ export class Simulation {
       sink: this.sink,
       events: { record: (occurrence) => this.occurrences.push(occurrence) },
       self: parts.self,
+      nodes: parts.nodes,
       otherNowMs: parts.otherNowMs,
       clock: this.clock,
       logger: silentLogger,

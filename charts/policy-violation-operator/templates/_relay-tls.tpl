@@ -1,3 +1,8 @@
+{{/* relay, nodes or auto: docs/configuration.md. */}}
+{{- define "pvo.feedMode" -}}
+{{- dig "feed" "mode" "relay" .Values.config -}}
+{{- end -}}
+
 {{- define "pvo.relayTlsMode" -}}
 {{- dig "feed" "relay" "tls" "mode" "auto" .Values.config -}}
 {{- end -}}

@@ -179,6 +179,7 @@ export function recentGaps({ coverage }: Report): readonly Gap[] {
 const GAPS: Readonly<Record<string, string>> = {
   StreamDown: "the alert stream was down",
   StreamEnded: "KubeArmor's relay ended the alert stream",
+  NodeDown: "nodes of the cluster were not read",
   Stalled: "the operator was stalled",
   NotRunning: "the operator was not running",
   Throttled: "KubeArmor throttled the alerts of a container",

@@ -101,6 +101,7 @@ const BODY: ReportBody = {
   expired: { violations: 1, occurrences: 4 },
   coverage: {
     continuousSince: "2026-11-23T09:59:58.000000Z",
+    nodes: { desired: 3, connected: 3 },
     gaps: 1,
     throttleNotices: 2,
     rejected: 1,
@@ -115,6 +116,7 @@ const BODY: ReportBody = {
         container: "wordpress",
         pod: "wordpress-787f45786f-2q9wf",
         node: "aks-agentpool-16128849-vmss000001",
+        nodes: 2,
         count: 1,
       },
     ],

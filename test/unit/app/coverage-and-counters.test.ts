@@ -8,7 +8,15 @@ import { IngestCounters, REJECTIONS } from "../../../src/ingest/ingest-counters.
 const lost = (lastReadMs: number) =>
   ({ lastReadMs, atMs: lastReadMs + 50, reason: "error", message: "x" }) as const;
 
-const NONE = { StreamDown: 0, StreamEnded: 0, Stalled: 0, NotRunning: 0, Handover: 0, JournalUnavailable: 0 };
+const NONE = {
+  StreamDown: 0,
+  StreamEnded: 0,
+  NodeDown: 0,
+  Stalled: 0,
+  NotRunning: 0,
+  Handover: 0,
+  JournalUnavailable: 0,
+};
 
 describe("stream coverage", () => {
   it("is continuous from the first connection on", () => {
@@ -48,7 +56,13 @@ describe("stream coverage", () => {
       gaps: { ...NONE, StreamDown: 1, StreamEnded: 1 },
       gapSeconds: { ...NONE, StreamDown: 3, StreamEnded: 0.5 },
     });
-    expect(coverage.disconnects).toEqual({ error: 2, ok_end: 1, watchdog: 0, connect_failed: 0 });
+    expect(coverage.disconnects).toEqual({
+      error: 2,
+      ok_end: 1,
+      watchdog: 0,
+      connect_failed: 0,
+      node_down: 0,
+    });
   });
 
   it.each([

@@ -181,7 +181,7 @@ describe("problems", () => {
     });
     expect(formatProblems(problems)).toBe(`The configuration has 8 problems:
   pvo.yaml:3: reports.maxByte: is no known key; did you mean reports.maxBytes?
-  pvo.yaml:4: feed = "relay": must be a mapping with keys out of relay
+  pvo.yaml:4: feed = "relay": must be a mapping with keys out of mode, relay
   pvo.yaml:7: retention: is no known key
   environment: PVO_REPORT_MAX_BYTES: is no known variable; did you mean PVO_REPORTS_MAX_BYTES?
   pvo.yaml:2: reports.maxBytes = "lots": must be a whole number of bytes from 32768 to 1048576, or a size such as 512Ki, 256Mi or 1Gi

@@ -28,6 +28,7 @@ function numbers() {
       withoutDetails: 0,
     },
     stream: {
+      nodes: { desired: 0, connected: 0 },
       isUp: false,
       gaps: { StreamDown: 0 },
       gapSeconds: { StreamDown: 0 },
@@ -119,6 +120,8 @@ describe("scrape", () => {
       "policy_violation_violations_expired_total 0",
       "policy_violation_reports_removed_total 0",
       "policy_violation_stream_up 0",
+      "policy_violation_nodes_desired 0",
+      "policy_violation_nodes_connected 0",
       'policy_violation_stream_disconnects_total{reason="ok_end"} 0',
       'policy_violation_stream_disconnects_total{reason="error"} 0',
       'policy_violation_stream_gaps_total{kind="StreamDown"} 0',
@@ -182,6 +185,7 @@ describe("scrape", () => {
       withoutDetails: 15,
     };
     state.stream = {
+      nodes: { desired: 3, connected: 2 },
       isUp: true,
       gaps: { StreamDown: 16 },
       gapSeconds: { StreamDown: 1.5 },
@@ -229,6 +233,8 @@ describe("scrape", () => {
       "policy_violation_violations_expired_total 27",
       "policy_violation_reports_removed_total 28",
       "policy_violation_stream_up 1",
+      "policy_violation_nodes_desired 3",
+      "policy_violation_nodes_connected 2",
       'policy_violation_stream_disconnects_total{reason="ok_end"} 17',
       'policy_violation_stream_disconnects_total{reason="error"} 18',
       'policy_violation_stream_gaps_total{kind="StreamDown"} 16',

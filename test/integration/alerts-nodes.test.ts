@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The source that reads every node, against hundreds of node servers in this process.
+
+import { afterEach, describe, expect, it } from "vitest";
+import {
+  type FollowNodes,
+  type NodeObserver,
+  NodeSource,
+  type NodeTarget,
+} from "../../src/alerts/node-source.ts";
+import { systemClock } from "../../src/lib/clock.ts";
+import { silentLogger } from "../../src/lib/logger.ts";
+import { makeAlert } from "../../tools/kubearmor-node/alerts.ts";
+import { KEEPALIVE, type KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
+import { encodeAlert } from "../../tools/kubearmor-node/wire.ts";
+import { RecordingListener } from "../unit/alerts/recording-listener.ts";
+import { node as startNode, tcpServer } from "./alerts-bed.ts";
+
+const PATIENCE = { timeout: 60_000, interval: 20 };
+
+const stops: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const stop of stops.splice(0)) await stop();
+});
+
+function target(uid: string, node: string, ...addresses: string[]): NodeTarget {
+  return { uid, node, addresses };
+}
+
+/** Starts a source; the test reports the pods. */
+function start(options: { maxConnecting?: number; listener?: RecordingListener } = {}) {
+  const { listener = new RecordingListener() } = options;
+  const stop = new AbortController();
+  let observer: NodeObserver | undefined;
+  const followNodes: FollowNodes = (given, signal) => {
+    observer = given;
+    return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+  };
+  const source = new NodeSource(
+    { followNodes, backoffBaseMs: 5, backoffMaxMs: 40, ...options },
+    systemClock,
+    silentLogger,
+  );
+  const running = source.run(listener, stop.signal);
+  stops.push(async () => {
+    stop.abort();
+    await running;
+  });
+  return { source, listener, pods: observer as unknown as NodeObserver };
+}
+
+function daemon(): Promise<KubeArmorNode> {
+  return startNode({ keepalive: KEEPALIVE.daemon });
+}
+
+describe("nodes", () => {
+  it("lose none of 10,000 alerts that 200 of them raise at once", async () => {
+    const daemons = await Promise.all(Array.from({ length: 200 }, daemon));
+    const { source, listener, pods } = start();
+    for (const [i, { address }] of daemons.entries()) pods.onNode(target(`uid-${i}`, `node-${i}`, address));
+    pods.onListed();
+    await expect.poll(() => listener.count("connected"), PATIENCE).toBe(1);
+    expect(source.nodes).toEqual({ desired: 200, connected: 200 });
+    await Promise.all(daemons.map((each) => each.waitForClients()));
+    for (const [i, each] of daemons.entries()) {
+      for (let n = 0; n < 50; n++)
+        each.pushRaw(encodeAlert(makeAlert({ HostName: `node-${i}`, PodName: `pod-${n}` })));
+    }
+    await expect.poll(() => listener.count("alert"), PATIENCE).toBe(10_000);
+    const seen = new Set(listener.alerts.map(({ HostName, PodName }) => `${HostName} ${PodName}`));
+    expect(seen.size).toBe(10_000);
+    expect(listener.disconnects).toEqual([]);
+    for (const each of daemons) expect(each.stats()).toMatchObject({ dropped: 0, clientsSeen: 1 });
+  });
+
+  it("are dialed a few at a time", async () => {
+    const silent = await Promise.all(
+      Array.from({ length: 30 }, () => tcpServer((socket) => socket.resume())),
+    );
+    const { pods } = start({ maxConnecting: 5 });
+    for (const [i, { address }] of silent.entries()) pods.onNode(target(`uid-${i}`, `node-${i}`, address));
+    const open = () => silent.filter(({ sockets }) => sockets.size > 0).length;
+    await expect.poll(open, PATIENCE).toBe(5);
+  });
+
+  it("are followed through a restart, a new address and a deletion, and each loss is one gap", async () => {
+    const [a, b] = [await daemon(), await daemon()];
+    const { source, listener, pods } = start();
+    pods.onNode(target("uid-a", "node-a", a.address));
+    pods.onNode(target("uid-b", "node-b", b.address));
+    pods.onListed();
+    await expect.poll(() => listener.count("connected"), PATIENCE).toBe(1);
+
+    await a.stop();
+    await expect.poll(() => listener.count("disconnected"), PATIENCE).toBe(1);
+    expect(listener.disconnects[0]).toMatchObject({
+      reason: "node_down",
+      nodes: 1,
+      message: expect.stringMatching(/^node node-a: /),
+    });
+    expect(source.nodes).toEqual({ desired: 2, connected: 1 });
+    await a.start();
+    await expect.poll(() => listener.count("connected"), PATIENCE).toBe(2);
+
+    const moved = await daemon();
+    pods.onNode(target("uid-a", "node-a", moved.address));
+    await expect.poll(() => listener.count("connected"), PATIENCE).toBe(3);
+    expect(listener.count("disconnected")).toBe(2);
+    await expect.poll(() => a.stats().clients, PATIENCE).toBe(0);
+
+    pods.onGone("uid-b");
+    expect(listener.count("disconnected")).toBe(3);
+    await expect.poll(() => b.stats().clients, PATIENCE).toBe(0);
+  });
+
+  it("have one stream, also while an old pod and a new one share the address", async () => {
+    const a = await daemon();
+    const { listener, pods } = start();
+    pods.onNode(target("uid-old", "node-a", a.address));
+    pods.onListed();
+    await expect.poll(() => listener.count("connected"), PATIENCE).toBe(1);
+    pods.onNode(target("uid-new", "node-a", a.address));
+    await expect.poll(() => listener.count("connected"), PATIENCE).toBe(2);
+    await expect.poll(() => a.stats().clients, PATIENCE).toBe(1);
+    expect(a.stats().clientsSeen).toBe(2);
+    pods.onGone("uid-old");
+    expect(listener.count("disconnected")).toBe(1);
+  });
+
+  it("are tried at each of their addresses", async () => {
+    const gone = await daemon();
+    await gone.stop();
+    const a = await daemon();
+    const { source, pods } = start();
+    pods.onNode(target("uid-a", "node-a", gone.address, a.address));
+    await expect.poll(() => source.nodes, PATIENCE).toEqual({ desired: 1, connected: 1 });
+  });
+
+  it("are named where something else answers at their address", async () => {
+    const web = await tcpServer((socket) => void socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"));
+    const a = await daemon();
+    const { source, listener, pods } = start();
+    pods.onNode(target("uid-a", "node-a", a.address));
+    pods.onListed();
+    await expect.poll(() => listener.count("connected"), PATIENCE).toBe(1);
+    await a.stop();
+    pods.onNode(target("uid-a", "node-a", web.address));
+    await expect.poll(() => listener.count("disconnected"), PATIENCE).toBe(1);
+    expect(listener.disconnects[0]?.message).toMatch(/^node node-a: /);
+    expect(source.nodes.connected).toBe(0);
+  });
+});
