@@ -24,7 +24,19 @@ export interface ReadAcceptance {
 }
 
 const SPEC_KEYS = ["match", "reason", "owner", "expires"];
-const MATCH_KEYS = ["policy", "workload", "container", "operation", "resource", "source", "outcome"];
+const MATCH_KEYS = [
+  "policy",
+  "workload",
+  "container",
+  "operation",
+  "verb",
+  "port",
+  "protocol",
+  "resource",
+  "source",
+  "outcome",
+];
+const NETWORK_OPERATIONS: readonly unknown[] = [undefined, "Network", "NetworkFirewall"];
 const WORKLOAD_KEYS = ["kind", "name"];
 
 /** Reads an object of the API; undefined where it is not even an object with a name. */
@@ -70,8 +82,9 @@ function problemOf(spec: Record<string, unknown>, match: Record<string, unknown>
     notText(
       "spec.match",
       match,
-      MATCH_KEYS.filter((key) => key !== "workload"),
+      MATCH_KEYS.filter((key) => key !== "workload" && key !== "port"),
     ) ??
+    invalidPort(match) ??
     notText("spec.match.workload", record(workload), WORKLOAD_KEYS) ??
     missing("spec.match.policy", match["policy"]) ??
     missing("spec.reason", spec["reason"])
@@ -92,6 +105,16 @@ function unknownKey(
 function notText(path: string, object: Record<string, unknown>, keys: readonly string[]): string | undefined {
   const wrong = keys.find((key) => object[key] !== undefined && typeof object[key] !== "string");
   return wrong === undefined ? undefined : `${path}.${wrong}: no text`;
+}
+
+function invalidPort({ port, protocol, operation }: Record<string, unknown>): string | undefined {
+  if (port === undefined && protocol === undefined) return undefined;
+  if (!NETWORK_OPERATIONS.includes(operation)) {
+    return "spec.match: port and protocol need operation Network or NetworkFirewall";
+  }
+  const isPort =
+    port === undefined || (Number.isInteger(port) && Number(port) >= 1 && Number(port) <= 65_535);
+  return isPort ? undefined : "spec.match.port: expected a whole number from 1 to 65535";
 }
 
 function missing(path: string, value: unknown): string | undefined {

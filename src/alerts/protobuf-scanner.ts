@@ -42,6 +42,7 @@ const DECIDING_NAMES: ReadonlySet<string> = new Set([
   "Source",
   "Operation",
   "Resource",
+  "Data",
   "Action",
   "Result",
   "ParentProcessName",

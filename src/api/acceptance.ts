@@ -12,6 +12,11 @@ export interface AcceptanceMatch {
   workload?: { kind?: string; name?: string };
   container?: string;
   operation?: string;
+  verb?: string;
+  /** Of a Network or NetworkFirewall violation: the port of the side that listens. */
+  port?: number;
+  /** Of a Network or NetworkFirewall violation, in lower case: tcp, udp, icmp, … */
+  protocol?: string;
   /** A glob. */
   resource?: string;
   /** A glob. */

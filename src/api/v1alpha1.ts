@@ -17,6 +17,9 @@ export type PolicyKind =
   | "DefaultPosture"
   | "Unknown";
 
+/** RFC 3339 in whole seconds, UTC: `2026-11-23T10:00:00Z`. */
+export type WholeTime = string;
+
 export type Outcome = "Prevented" | "Allowed" | "Unknown";
 export type SeverityLevel = "info" | "low" | "medium" | "high" | "critical" | "unknown";
 
@@ -63,14 +66,32 @@ export interface Policy {
   changedSinceLastSeen?: boolean;
 }
 
+/** Occurrences within one hour or day, by outcome; an outcome without any is absent. */
+export interface HistoryEntry {
+  start: WholeTime;
+  prevented?: number;
+  allowed?: number;
+  unknown?: number;
+}
+
+/** Occurrences over time, by the alerts' own times, in UTC. Oldest first; hours and days without any are absent. */
+export interface History {
+  /** The hour of `lastSeen` and the 47 before it. */
+  hourly: HistoryEntry[];
+  /** The day of `lastSeen` and the 30 before it. */
+  daily: HistoryEntry[];
+  /** Present and true when occurrences may be missing from it or stand at another time. */
+  lowerBound?: boolean;
+}
+
 /** What of a report somebody has accepted. */
 export interface AcceptedSum {
   violations: number;
   occurrences: number;
 }
 
-/** As SeverityLevel; none when nothing is open. */
-export type OpenSeverity = "none" | "info" | "low" | "medium" | "high" | "critical" | "unknown";
+/** As SeverityLevel; accepted when nothing is open. */
+export type OpenSeverity = "accepted" | "info" | "low" | "medium" | "high" | "critical" | "unknown";
 
 /** What of a report nobody has accepted. */
 export interface Open {
@@ -99,6 +120,8 @@ export interface Summary {
   severity: SeverityLevel;
   firstSeen: MicroTime;
   lastSeen: MicroTime;
+  /** Absent only in reports of earlier versions. */
+  history?: History;
   /** Absent when nothing is accepted. */
   accepted?: AcceptedSum;
   /** Absent only in reports of earlier versions. */
@@ -163,6 +186,14 @@ export interface Violation {
   node?: string;
   container?: string;
   operation: string;
+  /** The action itself, independent of the enforcer. Absent where the alert does not say. */
+  verb?: string;
+  /** Of the rule that matched. Absent where it equals the policy's; 0 where the rule has none and the policy has one. */
+  severity?: number;
+  /** Absent where they equal the policy's; empty where the rule has none and the policy has some. */
+  tags?: string[];
+  /** Absent where it equals the policy's; empty where the rule has none and the policy has one. */
+  message?: string;
   action?: string;
   outcome: Outcome;
   /** Absent when nobody has accepted it. */

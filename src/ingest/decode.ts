@@ -10,8 +10,10 @@ import { DEFAULT_POSTURE } from "../api/names.ts";
 import type { Outcome, PolicyKind, Workload } from "../api/v1alpha1.ts";
 import { sanitize } from "../lib/sanitize.ts";
 import { type EpochUs, parseMicroTime, secondsToUs } from "../lib/time.ts";
-import { foldExecutable, foldNetwork, foldPath } from "./fold.ts";
+import { foldExecutable, foldPath } from "./fold.ts";
+import { firewallResource, networkResource } from "./network.ts";
 import { makeSafe, type Redact } from "./redact.ts";
+import { verbOf } from "./verb.ts";
 import {
   type Activity,
   type Decoded,
@@ -94,6 +96,7 @@ function violationOf(alert: Alert, { foldedSource, foldedResource }: Activity): 
   const node = sanitize(alert.HostName);
   const identity: Identity = {
     operation: sanitize(alert.Operation),
+    verb: verbOf(alert),
     action: sanitize(alert.Action),
     outcome: outcomeOf(alert.Result),
     workload: workloadOf(alert, namespace),
@@ -125,7 +128,7 @@ export function toActivity(alert: Alert, safe: (text: string) => string): Activi
     foldedSource: foldExecutable(source, safe(isProcess ? alert.ParentProcessName : alert.ProcessName)),
     foldedResource: isProcess
       ? foldExecutable(resource, safe(alert.ProcessName))
-      : foldResource(alert.Operation, resource),
+      : sanitize(foldResource(alert, verbOf(alert), resource)),
   };
 }
 
@@ -164,8 +167,15 @@ function named(kind: string, name: string): Workload {
   return { kind, name: name === "" ? UNKNOWN : name };
 }
 
-function foldResource(operation: string, resource: string): string {
-  return operation === "Network" ? foldNetwork(resource) : foldPath(resource);
+function foldResource(alert: Alert, verb: string, resource: string): string {
+  switch (alert.Operation) {
+    case "Network":
+      return networkResource(resource, verb);
+    case "NetworkFirewall":
+      return firewallResource(alert, verb);
+    default:
+      return foldPath(resource);
+  }
 }
 
 function policyOf(alert: Alert): PolicyFacts {

@@ -73,7 +73,13 @@ export function evidenceOf(
     ...numberFields(alert),
     ...text("command", command),
     ...text("source", isProcess && source !== activity.foldedSource ? source : ""),
-    ...text("resource", isProcess || resource === activity.foldedResource ? "" : resource),
+    // The resource of a firewall alert is the direction, which is the verb.
+    ...text(
+      "resource",
+      isProcess || alert.Operation === "NetworkFirewall" || resource === activity.foldedResource
+        ? ""
+        : resource,
+    ),
     ...text("data", safe(alert.Data)),
     ...hashes(alert),
   };

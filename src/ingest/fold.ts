@@ -58,30 +58,3 @@ export function foldExecutable(commandLine: string, hint: string): string {
   const space = line.indexOf(" ");
   return foldPath(space < 0 ? line : line.slice(0, space));
 }
-
-/** Linux hands out ports from here on to whoever asks for none (net.ipv4.ip_local_port_range). */
-const FIRST_EPHEMERAL_PORT = 32768;
-const DESCRIPTOR_KEYS = new Set(["fd", "sockfd", "inode"]);
-
-/**
- * Folds a network resource: `key=value` tokens are sorted, since KubeArmor prints a map in random order; file
- * descriptors and ephemeral ports go; text without tokens (a domain name, INGRESS) stays.
- */
-export function foldNetwork(resource: string): string {
-  if (!resource.includes("=")) return resource;
-  const tokens = resource.split(" ").filter((token) => token !== "" && !isPassing(token));
-  return tokens.map(foldToken).sort().join(" ");
-}
-
-function isPassing(token: string): boolean {
-  const at = token.indexOf("=");
-  if (at < 0) return false;
-  const key = token.slice(0, at).toLowerCase();
-  if (DESCRIPTOR_KEYS.has(key)) return true;
-  return key.endsWith("port") && Number(token.slice(at + 1)) >= FIRST_EPHEMERAL_PORT;
-}
-
-function foldToken(token: string): string {
-  const at = token.indexOf("=/");
-  return at < 0 ? token : token.slice(0, at + 1) + foldPath(token.slice(at + 1));
-}

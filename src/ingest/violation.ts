@@ -13,6 +13,8 @@ import type { EpochUs } from "../lib/time.ts";
 /** Exactly what makes two alerts the same violation within one report. */
 export interface Identity {
   operation: string;
+  /** As verbOf gives it; "" where the alert does not say. */
+  verb: string;
   action: string;
   outcome: Outcome;
   workload: Workload;
@@ -101,6 +103,7 @@ const SEPARATOR = "\u001f";
 export function identityKey(i: Identity): string {
   return [
     i.operation,
+    i.verb,
     i.action,
     i.outcome,
     i.workload.kind,
@@ -114,11 +117,12 @@ export function identityKey(i: Identity): string {
 
 /** The identity that a key stands for. */
 export function identityOf(key: string): Identity {
-  const [operation, action, outcome, kind, name, container, source, resource, namespace] =
+  const [operation, verb, action, outcome, kind, name, container, source, resource, namespace] =
     key.split(SEPARATOR);
   assert(namespace !== undefined, "a key has all its parts");
   return {
     operation: operation as string,
+    verb: verb as string,
     action: action as string,
     outcome: outcome as Outcome,
     workload: { kind: kind as string, name: name as string },

@@ -6,6 +6,7 @@
 
 import type { AcceptanceMatch } from "../api/acceptance.ts";
 import type { AcceptedSum, Open, Summary, Violation } from "../api/v1alpha1.ts";
+import { endpointOf } from "../ingest/network.ts";
 import type { Identity } from "../ingest/violation.ts";
 import { type Glob, parseGlob, type Work } from "../lib/glob.ts";
 import { hasDotSegments, resolveDotSegments } from "../lib/path.ts";
@@ -22,12 +23,12 @@ export interface Acceptance {
 
 /** Makes an acceptance of what its author wrote; `problem` is a sentence on why it can't be one. */
 export function compileAcceptance(name: string, match: AcceptanceMatch): Acceptance | { problem: string } {
-  const { workload = {}, container, operation, outcome } = match;
+  const { workload = {}, container, operation, verb, port, protocol, outcome } = match;
   const resource = globOf("resource", match.resource);
   if ("problem" in resource) return resource;
   const source = globOf("source", match.source);
   if ("problem" in source) return source;
-  const exact = [workload.kind, workload.name, container, operation, outcome];
+  const exact = [workload.kind, workload.name, container, operation, verb, port, protocol, outcome];
   return {
     name,
     policy: match.policy,
@@ -37,6 +38,8 @@ export function compileAcceptance(name: string, match: AcceptanceMatch): Accepta
       isOr(workload.name, identity.workload.name) &&
       isOr(container, identity.container) &&
       isOr(operation, identity.operation) &&
+      isOr(verb, identity.verb) &&
+      isNetwork(port, protocol, identity) &&
       isOr(outcome, identity.outcome) &&
       resource.matches(identity.resource, work) &&
       source.matches(identity.source, work),
@@ -57,6 +60,16 @@ function isOr(wanted: string | undefined, found: string): boolean {
   return wanted === undefined || wanted === found;
 }
 
+/** True unless a port or protocol is set that the violation does not have. */
+function isNetwork(port: number | undefined, protocol: string | undefined, identity: Identity): boolean {
+  if (port === undefined && protocol === undefined) return true;
+  const endpoint = endpointOf(identity);
+  return (
+    (port === undefined || port === endpoint.port) &&
+    (protocol === undefined || protocol.toLowerCase() === endpoint.protocol)
+  );
+}
+
 /** Divides a summary into what the marked ones of the listed violations are, and the rest. */
 export function divide(
   summary: Summary,
@@ -74,7 +87,7 @@ export function divide(
     allowed: summary.allowed - of("Allowed"),
     unknown: summary.unknown - of("Unknown"),
     violations: summary.violations - marked.length,
-    severity: occurrences > 0 ? summary.severity : "none",
+    severity: occurrences > 0 ? summary.severity : "accepted",
   };
   if (marked.length === 0) return { open };
   return { accepted: { violations: marked.length, occurrences: of() }, open };

@@ -94,6 +94,7 @@ function entriesOf(namespace: string | undefined, report: Report): Entry[] {
 export function identityOf(violation: Violation): Identity {
   return {
     operation: violation.operation,
+    verb: violation.verb ?? "",
     action: violation.action ?? "",
     outcome: violation.outcome,
     workload: { kind: violation.workload.kind, name: violation.workload.name },

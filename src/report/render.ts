@@ -226,6 +226,7 @@ function renderViolation(
     ...(ledger.namespace === undefined ? clusterPlace(identity.namespace, latest) : {}),
     ...optional("container", identity.container),
     operation: identity.operation,
+    ...optional("verb", identity.verb),
     ...optional("action", identity.action),
     outcome: identity.outcome,
     ...(accepted ? { accepted } : {}),

@@ -27,6 +27,7 @@ function accepts(match: Record<string, unknown>, identity: Partial<Identity> = {
   if ("problem" in effect) throw new Error(effect.problem);
   return effect.acceptance.matches({
     operation: "Process",
+    verb: "exec",
     action: "Block",
     outcome: "Prevented",
     workload: { kind: "Deployment", name: "web" },
@@ -47,6 +48,7 @@ describe("an acceptance", () => {
         workload: { kind: "Deployment", name: "web" },
         container: "app",
         operation: "Process",
+        verb: "exec",
         resource: "/bin/*",
         source: "/usr/**",
         outcome: "Prevented",
@@ -57,6 +59,9 @@ describe("an acceptance", () => {
     ["another workload", { workload: { name: "db" } }, false],
     ["another container", { container: "sidecar" }, false],
     ["another operation", { operation: "File" }, false],
+    ["another verb", { verb: "ptrace" }, false],
+    ["a port, of what has none", { port: 443 }, false],
+    ["a protocol, of what has none", { protocol: "tcp" }, false],
     ["another resource", { resource: "/sbin/*" }, false],
     ["another source", { source: "/usr/*" }, false],
     ["another outcome", { outcome: "Allowed" }, false],

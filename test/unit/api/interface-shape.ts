@@ -57,8 +57,9 @@ class Parser {
 
   #alias(name: string): Declaration {
     this.#expect("=");
-    // The one alias with a meaning that its text does not tell.
-    return { kind: "alias", shape: name === "MicroTime" ? { kind: "time" } : this.#type() };
+    // The aliases with a meaning that their text does not show.
+    const isTime = name === "MicroTime" || name === "WholeTime";
+    return { kind: "alias", shape: isTime ? { kind: "time" } : this.#type() };
   }
 
   #interface(): Declaration {

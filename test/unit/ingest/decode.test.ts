@@ -216,12 +216,13 @@ describe("source and resource", () => {
       "a network call",
       {
         Operation: "Network",
+        Data: "syscall=SYS_CONNECT fd=3",
         Source: "/bin/nc -l",
         ProcessName: "/bin/nc",
         Resource: "sin_port=53 sa_family=AF_INET fd=3 sin_addr=10.0.0.10",
       },
       "/bin/nc",
-      "sa_family=AF_INET sin_addr=10.0.0.10 sin_port=53",
+      "port=53 peer=10.0.0.10",
     ],
     [
       "a domain",
@@ -231,9 +232,15 @@ describe("source and resource", () => {
     ],
     [
       "a firewall",
-      { Operation: "NetworkFirewall", Source: "", ProcessName: "", Resource: "INGRESS" },
+      {
+        Operation: "NetworkFirewall",
+        Source: "",
+        ProcessName: "",
+        Resource: "INGRESS",
+        Data: "SourceIP=192.0.2.1 SourcePort=40001 DestinationIP=198.51.100.1 DestinationPort=22 Protocol=TCP",
+      },
       "",
-      "INGRESS",
+      "protocol=tcp port=22",
     ],
     [
       "a device",
@@ -273,7 +280,7 @@ describe("source and resource", () => {
     const apparmor = alert({ Enforcer: "AppArmor", Data: "syscall=SYS_EXECVE", PPID: 3, Labels: "a=1,b=2" });
     const bpf = alert({
       Enforcer: "BPFLSM",
-      Data: "lsm=X",
+      Data: "lsm=SECURITY_BPRM_CHECK",
       HostPID: 99,
       PID: 98,
       Labels: "b=2,a=1",

@@ -3,7 +3,7 @@
 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { foldExecutable, foldNetwork, foldPath } from "../../../src/ingest/fold.ts";
+import { foldExecutable, foldPath } from "../../../src/ingest/fold.ts";
 import { sanitize } from "../../../src/lib/sanitize.ts";
 import { hostileText, runs } from "../../support/gen.ts";
 
@@ -93,48 +93,6 @@ describe("foldExecutable", () => {
   });
 });
 
-describe("foldNetwork", () => {
-  it.each([
-    ["sa_family=AF_INET sin_port=53 sin_addr=10.0.0.10", "sa_family=AF_INET sin_addr=10.0.0.10 sin_port=53"],
-    ["remoteip=1.2.3.4 port=443 protocol=TCP", "port=443 protocol=TCP remoteip=1.2.3.4"],
-    ["sin_port=32767 sa_family=AF_INET", "sa_family=AF_INET sin_port=32767"],
-    ["sin_port=32768 sa_family=AF_INET", "sa_family=AF_INET"],
-    ["sin_port=65535 fd=3", ""],
-    ["fd=3 sockfd=4 inode=5 type=SOCK_RAW", "type=SOCK_RAW"],
-    ["FD=3 Port=50000 type=SOCK_RAW", "type=SOCK_RAW"],
-    ["sun_path=/run/user/1000/bus sa_family=AF_UNIX", "sa_family=AF_UNIX sun_path=/run/user/*/bus"],
-    [
-      "domain=AF_UNIX type=SOCK_STREAM|SOCK_NONBLOCK|SOCK_CLOEXEC protocol=0",
-      "domain=AF_UNIX protocol=0 type=SOCK_STREAM|SOCK_NONBLOCK|SOCK_CLOEXEC",
-    ],
-    ["port= x=1", "port= x=1"],
-    ["a  b=1", "a b=1"],
-    ["google.com", "google.com"],
-    ["", ""],
-  ])("of %j is %j", (resource, folded) => {
-    expect(foldNetwork(resource)).toBe(folded);
-  });
-
-  it("is the same in whatever order the tokens come", () => {
-    const tokens = [
-      "sa_family=AF_INET",
-      "sin_port=53",
-      "sin_addr=10.0.0.10",
-      "fd=7",
-      "sin6_port=40000",
-      "x=/proc/7/y",
-    ];
-    fc.assert(
-      fc.property(fc.shuffledSubarray(tokens, { minLength: tokens.length }), (shuffled) => {
-        expect(foldNetwork(shuffled.join(" "))).toBe(
-          "sa_family=AF_INET sin_addr=10.0.0.10 sin_port=53 x=/proc/*/y",
-        );
-      }),
-      runs(200),
-    );
-  });
-});
-
 describe("folding twice", () => {
   const segment = fc.oneof(
     fc.stringMatching(/^[a-f0-9]{0,40}$/),
@@ -150,7 +108,6 @@ describe("folding twice", () => {
 
   it.each([
     ["paths", foldPath],
-    ["networks", foldNetwork],
     ["executables", (line: string) => foldExecutable(line, "")],
   ] as const)("changes nothing more: %s", (_name, fold) => {
     fc.assert(

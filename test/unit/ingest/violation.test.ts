@@ -95,6 +95,7 @@ describe("the name of a report", () => {
 describe("keys", () => {
   const identity: Identity = {
     operation: "Process",
+    verb: "exec",
     action: "Block",
     outcome: "Prevented",
     workload: { kind: "Deployment", name: "wordpress" },
@@ -105,11 +106,12 @@ describe("keys", () => {
   };
 
   it("make an id that stays what it is, in every version", () => {
-    expect(violationId(identityKey(identity))).toBe("45b85145ec91b6f5");
+    expect(violationId(identityKey(identity))).toBe("9ff5d090317b94bb");
   });
 
   it.each<[keyof Identity, Partial<Identity>]>([
     ["operation", { operation: "File" }],
+    ["verb", { verb: "ptrace" }],
     ["action", { action: "Audit" }],
     ["outcome", { outcome: "Allowed" }],
     ["workload", { workload: { kind: "Deployment", name: "other" } }],

@@ -11,6 +11,7 @@ import { START_US } from "../../support/gen.ts";
 
 const IDENTITY = {
   operation: "Process",
+  verb: "exec",
   action: "Block",
   outcome: "Prevented",
   workload: { kind: "Deployment", name: "web" },

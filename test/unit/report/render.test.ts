@@ -63,10 +63,11 @@ describe("a report", () => {
       },
       violations: [
         {
-          id: "efa6c8d010411216",
+          id: "db2ff2312913d42d",
           workload: { kind: "Deployment", name: "web" },
           container: "app",
           operation: "Process",
+          verb: "exec",
           action: "Block",
           outcome: "Prevented",
           source: "/bin/bash",

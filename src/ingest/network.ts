@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The resource of a Network or NetworkFirewall alert in one form for all enforcers: `protocol=tcp port=443
+// peer=192.0.2.1`. The forms that KubeArmor writes: KubeArmor/monitor/logUpdate.go, KubeArmor/feeder/policyMatcher.go
+// (GetProtocolFromName, GetProtocolFromType), KubeArmor/networkPolicyEnforcer.
+// Invariant: the order of tokens in the alert is irrelevant; descriptors and client ports never enter.
+
+import type { Alert } from "../api/alert.ts";
+import { foldPath } from "./fold.ts";
+import type { Identity } from "./violation.ts";
+
+/** Linux assigns client ports from here on (net.ipv4.ip_local_port_range). */
+const FIRST_EPHEMERAL_PORT = 32_768;
+/** Protocols by name and number; KubeArmor prints what IANA calls them. */
+const PROTOCOLS: ReadonlyMap<string, string> = new Map([
+  ["1", "icmp"],
+  ["6", "tcp"],
+  ["17", "udp"],
+  ["58", "icmpv6"],
+  ["132", "sctp"],
+  ["ipv6-icmp", "icmpv6"],
+]);
+/** Number 0 of IANA and of IPPROTO_IP: the default of the socket's type. */
+const DEFAULT_PROTOCOL: ReadonlySet<string> = new Set(["", "0", "hopopt", "ip"]);
+const OF_SOCKET_TYPE: ReadonlyMap<string, string> = new Map([
+  ["SOCK_STREAM", "tcp"],
+  ["SOCK_DGRAM", "udp"],
+]);
+const INTERNET: ReadonlySet<string> = new Set(["AF_INET", "AF_INET6"]);
+/** Addresses that say how far a server can be reached; any other is the pod's own and changes with it. */
+const BIND_ADDRESSES: ReadonlySet<string> = new Set(["0.0.0.0", "::", "127.0.0.1", "::1"]);
+/** Tokens that take part in the form below, or that change with each call. */
+const TAKEN: ReadonlySet<string> = new Set([
+  "domain",
+  "sa_family",
+  "family",
+  "type",
+  "protocol",
+  "port",
+  "sin_port",
+  "sin6_port",
+  "remoteip",
+  "sin_addr",
+  "sin6_addr",
+  "peer",
+  "local",
+  "fd",
+  "sockfd",
+  "inode",
+]);
+
+type Tokens = ReadonlyMap<string, string>;
+
+/** The side of a connection that listens. */
+export interface Endpoint {
+  protocol?: string;
+  port?: number;
+}
+
+/** Returns the resource of a Network alert; text without `key=value` tokens (a domain name) stays as it is. */
+export function networkResource(resource: string, verb: string): string {
+  if (!resource.includes("=")) return resource;
+  const tokens = tokensOf(resource);
+  const family = first(tokens, "sa_family", "domain", "family").toUpperCase();
+  const isInternet = family === "" || INTERNET.has(family);
+  const type = first(tokens, "type").split("|")[0] ?? "";
+  return formatTokens([
+    ...(isInternet
+      ? [["protocol", protocolOf(tokens, type, family)] as const]
+      : [["family", family] as const, ["type", type] as const, ["protocol", plainProtocol(tokens)] as const]),
+    ...addressOf(tokens, verb),
+    ...others(tokens, resource),
+  ]);
+}
+
+/** Returns the resource of a NetworkFirewall alert, from its Data; the verb is the direction. */
+export function firewallResource({ Data }: Pick<Alert, "Data">, verb: string): string {
+  const tokens = tokensOf(Data);
+  const [source, destination] = [portOf(tokens, "sourceport"), portOf(tokens, "destinationport")];
+  // The answer of a server passes the firewall in the other direction.
+  const isAnswer = destination >= FIRST_EPHEMERAL_PORT && source > 0 && source < FIRST_EPHEMERAL_PORT;
+  const isPeerServer = isAnswer ? verb === "ingress" : verb === "egress";
+  return formatTokens([
+    ["protocol", plainProtocol(tokens)],
+    ["port", portText(isAnswer ? source : destination)],
+    ["peer", isPeerServer ? first(tokens, isAnswer ? "sourceip" : "destinationip") : ""],
+    ["quota", first(tokens, "quotalevel").toLowerCase()],
+  ]);
+}
+
+/** The protocol and port that the resource of a Network or NetworkFirewall violation names. */
+export function endpointOf({ operation, resource }: Pick<Identity, "operation" | "resource">): Endpoint {
+  if (operation !== "Network" && operation !== "NetworkFirewall") return {};
+  const tokens = tokensOf(resource);
+  const [protocol, port] = [tokens.get("protocol"), portOf(tokens, "port")];
+  return { ...(protocol ? { protocol } : {}), ...(port > 0 ? { port } : {}) };
+}
+
+function tokensOf(text: string): Tokens {
+  const tokens = new Map<string, string>();
+  for (const token of text.split(/\s+/)) {
+    const at = token.indexOf("=");
+    if (at > 0) tokens.set(token.slice(0, at).toLowerCase(), token.slice(at + 1));
+  }
+  return tokens;
+}
+
+function first(tokens: Tokens, ...keys: string[]): string {
+  for (const key of keys) {
+    const value = tokens.get(key);
+    if (value !== undefined && value !== "") return value;
+  }
+  return "";
+}
+
+function plainProtocol(tokens: Tokens): string {
+  const name = first(tokens, "protocol").toLowerCase();
+  return DEFAULT_PROTOCOL.has(name) ? "" : (PROTOCOLS.get(name) ?? name);
+}
+
+/** As KubeArmor's policies name protocols (KubeArmor/feeder/policyMatcher.go, fetchProtocol). */
+function protocolOf(tokens: Tokens, type: string, family: string): string {
+  const named = plainProtocol(tokens);
+  if (named !== "") return named;
+  const byType = type.toLowerCase().replace(/^sock_/, "");
+  const isDefault = family !== "" || tokens.has("protocol");
+  return isDefault ? (OF_SOCKET_TYPE.get(type) ?? byType) : byType;
+}
+
+function addressOf(tokens: Tokens, verb: string): (readonly [string, string])[] {
+  const address = plainAddress(first(tokens, "remoteip", "sin_addr", "sin6_addr", "peer"));
+  const port = portOf(tokens, "port", "sin_port", "sin6_port");
+  switch (verb) {
+    case "connect":
+    case "send":
+    case "resolve":
+      return [
+        ["port", portText(port)],
+        ["peer", address],
+      ];
+    case "accept":
+      // The system call reports the client's port, the probe the server's (KubeArmor/BPF/system_monitor.c).
+      return [["port", tokens.has("port") ? listeningPort(port) : ""]];
+    case "bind":
+    case "listen":
+      return [
+        ["port", listeningPort(port)],
+        ["local", BIND_ADDRESSES.has(address) ? address : first(tokens, "local")],
+      ];
+    default:
+      return [
+        ["port", listeningPort(port)],
+        ["peer", address],
+      ];
+  }
+}
+
+/** A path, and what later versions of KubeArmor may add. */
+function others(tokens: Tokens, resource: string): (readonly [string, string])[] {
+  const named = [...tokens].filter(([key]) => !TAKEN.has(key));
+  const bare = resource.split(/\s+/).filter((token) => token !== "" && token.indexOf("=") <= 0);
+  return [
+    ...bare.sort().map((token) => ["", token] as const),
+    ...named
+      .map(([key, value]) => [key, value.startsWith("/") ? foldPath(value) : value] as const)
+      .sort(byKey),
+  ];
+}
+
+function byKey([a]: readonly [string, string], [b]: readonly [string, string]): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** An IPv4 address in IPv6 notation is that IPv4 address. */
+function plainAddress(address: string): string {
+  return address.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, "");
+}
+
+/** Returns 0 where there is none. */
+function portOf(tokens: Tokens, ...keys: string[]): number {
+  const text = first(tokens, ...keys);
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  return port <= 65_535 ? port : 0;
+}
+
+function portText(port: number): string {
+  return port === 0 ? "" : String(port);
+}
+
+function listeningPort(port: number): string {
+  return port >= FIRST_EPHEMERAL_PORT ? "" : portText(port);
+}
+
+function formatTokens(tokens: readonly (readonly [string, string])[]): string {
+  return tokens
+    .filter(([, value]) => value !== "")
+    .map(([key, value]) => (key === "" ? value : `${key}=${value}`))
+    .join(" ");
+}

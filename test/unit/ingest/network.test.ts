@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { endpointOf, firewallResource, networkResource } from "../../../src/ingest/network.ts";
+import { runs } from "../../support/gen.ts";
+
+describe("the resource of a Network alert", () => {
+  it.each([
+    ["connect", "remoteip=1.2.3.4 port=443 protocol=TCP", "protocol=tcp port=443 peer=1.2.3.4"],
+    ["connect", "sa_family=AF_INET sin_port=53 sin_addr=10.0.0.10", "port=53 peer=10.0.0.10"],
+    ["connect", "sin_addr=::ffff:10.0.0.10 sa_family=AF_INET6 sin_port=53", "port=53 peer=10.0.0.10"],
+    // The peer listens there, however high the port.
+    ["connect", "remoteip=1.2.3.4 port=50051 protocol=TCP", "protocol=tcp port=50051 peer=1.2.3.4"],
+    ["connect", "protocol=TCP type=SOCK_STREAM", "protocol=tcp"],
+    // The probe reports the port of the server, the system call that of the client.
+    ["accept", "remoteip=10.1.2.3 port=8080 protocol=TCP", "protocol=tcp port=8080"],
+    ["accept", "sa_family=AF_INET sin_port=40123 sin_addr=10.1.2.3", ""],
+    ["accept", "sa_family=AF_INET sin_port=123 sin_addr=10.1.2.3", ""],
+    ["bind", "sa_family=AF_INET sin_port=8080 sin_addr=0.0.0.0", "port=8080 local=0.0.0.0"],
+    ["bind", "sa_family=AF_INET sin_port=8080 sin_addr=10.1.2.3", "port=8080"],
+    ["bind", "sa_family=AF_INET sin_port=0 sin_addr=127.0.0.1", "local=127.0.0.1"],
+    ["bind", "sa_family=AF_INET sin_port=40000 sin_addr=::", "local=::"],
+    ["socket", "domain=AF_INET type=SOCK_DGRAM|SOCK_NONBLOCK|SOCK_CLOEXEC protocol=0", "protocol=udp"],
+    ["socket", "domain=AF_INET6 type=SOCK_STREAM protocol=HOPOPT", "protocol=tcp"],
+    ["socket", "protocol=TCP type=SOCK_STREAM", "protocol=tcp"],
+    ["socket", "domain=AF_INET type=SOCK_STREAM protocol=TCP", "protocol=tcp"],
+    ["socket", "domain=AF_INET6 type=SOCK_RAW protocol=IPv6-ICMP", "protocol=icmpv6"],
+    ["socket", "domain=AF_INET type=SOCK_RAW protocol=0", "protocol=raw"],
+    ["socket", "type=SOCK_RAW", "protocol=raw"],
+    ["socket", "type=SOCK_STREAM", "protocol=stream"],
+    [
+      "socket",
+      "domain=AF_NETLINK type=SOCK_RAW|SOCK_CLOEXEC protocol=HOPOPT",
+      "family=AF_NETLINK type=SOCK_RAW",
+    ],
+    ["socket", "domain=AF_UNIX type=SOCK_STREAM protocol=0", "family=AF_UNIX type=SOCK_STREAM"],
+    ["connect", "sun_path=/run/user/1000/bus sa_family=AF_UNIX", "family=AF_UNIX sun_path=/run/user/*/bus"],
+    ["", "FD=3 Port=50000 type=SOCK_RAW", "protocol=raw"],
+    ["", "port= x=1", "x=1"],
+    ["", "a  b=1", "a b=1"],
+    ["resolve", "google.com", "google.com"],
+    ["", "", ""],
+  ])("of %s %j is %j", (verb, resource, expected) => {
+    expect(networkResource(resource, verb)).toBe(expected);
+  });
+
+  it("is the same in whatever order the tokens are written, and in its own form", () => {
+    const tokens = [
+      "sa_family=AF_INET",
+      "sin_port=53",
+      "sin_addr=10.0.0.10",
+      "fd=7",
+      "protocol=UDP",
+      "x=/proc/7/y",
+    ];
+    const verbs = fc.constantFrom("connect", "bind", "send", "");
+    fc.assert(
+      fc.property(fc.shuffledSubarray(tokens, { minLength: tokens.length }), verbs, (shuffled, verb) => {
+        const once = networkResource(shuffled.join(" "), verb);
+        expect(once).toBe(networkResource(tokens.join(" "), verb));
+        expect(networkResource(once, verb)).toBe(once);
+      }),
+      runs(200),
+    );
+  });
+});
+
+describe("the resource of a NetworkFirewall alert", () => {
+  const packet = (source: number, destination: number, more = "Protocol=TCP") =>
+    `SourceIP=192.0.2.1 SourcePort=${source} DestinationIP=198.51.100.1 DestinationPort=${destination} ${more}`;
+
+  it.each([
+    ["ingress", packet(40001, 22), "protocol=tcp port=22"],
+    ["ingress", packet(443, 51234), "protocol=tcp port=443 peer=192.0.2.1"],
+    ["egress", packet(40001, 443), "protocol=tcp port=443 peer=198.51.100.1"],
+    ["egress", packet(8080, 51234), "protocol=tcp port=8080"],
+    ["egress", packet(40001, 50051), "protocol=tcp port=50051 peer=198.51.100.1"],
+    ["ingress", packet(0, 0, "Protocol=ICMP"), "protocol=icmp"],
+    ["ingress", packet(0, 0, "Protocol=Proto-47"), "protocol=proto-47"],
+    [
+      "ingress",
+      packet(1, 22, "Protocol=TCP QuotaLevel=pod QuotaLimit=1mbytes"),
+      "protocol=tcp port=22 quota=pod",
+    ],
+    ["ingress", "", ""],
+  ])("%s %j is %j", (verb, Data, expected) => {
+    expect(firewallResource({ Data }, verb)).toBe(expected);
+  });
+});
+
+describe("the endpoint of a violation", () => {
+  it.each([
+    ["Network", "protocol=tcp port=443 peer=1.2.3.4", { protocol: "tcp", port: 443 }],
+    ["NetworkFirewall", "protocol=icmp", { protocol: "icmp" }],
+    ["Network", "google.com", {}],
+    ["File", "/x/protocol=tcp port=1", {}],
+  ])("%s %j", (operation, resource, expected) => {
+    expect(endpointOf({ operation, resource })).toEqual(expected);
+  });
+});
