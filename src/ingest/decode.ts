@@ -1,19 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// One alert in, one of three things out: a violation, a throttle notice, or a rejection with its reason.
-// The rules are KubeArmor's as its source shows them; where it leaves a choice, the comment says what was chosen.
-// Invariant: total. Whatever the alert holds, decode returns; it never throws and never looks at a clock.
+// Decoding of one alert into a violation, a throttle notice, or a rejection with its reason.
+// Invariant: total. Whatever the alert holds, decode returns; it never throws and never reads a clock.
 
 import type { Alert } from "../api/alert.ts";
 import { DEFAULT_POSTURE } from "../api/names.ts";
-import type { Outcome, PolicyKind, Workload } from "../api/v1alpha1.ts";
+import type { Outcome, PolicyKind } from "../api/v1alpha1.ts";
 import { sanitize } from "../lib/sanitize.ts";
 import { type EpochUs, parseMicroTime, secondsToUs } from "../lib/time.ts";
-import { foldExecutable, foldPath } from "./fold.ts";
-import { firewallResource, networkResource } from "./network.ts";
+import { toActivity } from "./activity.ts";
 import { makeSafe, type Redact } from "./redact.ts";
-import { verbOf } from "./verb.ts";
+import { legalNamespace, subjectOf } from "./subject.ts";
 import {
   type Activity,
   type Decoded,
@@ -22,7 +20,6 @@ import {
   type PolicyFacts,
   podKey,
   type Scope,
-  UNKNOWN,
   type Violation,
 } from "./violation.ts";
 
@@ -30,7 +27,6 @@ import {
 const MAX_AHEAD_US = 5 * 60 * 1_000_000;
 /** A tag list longer than this is cut; KubeArmor's own hardening policies have up to 10. */
 const MAX_TAGS = 50;
-const DNS_LABEL = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 const THROTTLE_OPERATION = "AlertThreshold";
 
 /**
@@ -67,7 +63,7 @@ export function countedTimeUs(
   return ownUs !== undefined && ownUs <= arrivalUs + maxAheadUs ? ownUs : arrivalUs;
 }
 
-/** What KubeArmor says of itself, and the logs that a file may hold beside the alerts, broke no policy. */
+/** Events of KubeArmor itself and its logs, which a file may hold beside the alerts, violate no policy. */
 function scopeOf(alert: Alert): Scope | null {
   return /^(?:SystemEvent|ContainerLog|HostLog)$/.test(alert.Type)
     ? null
@@ -75,14 +71,15 @@ function scopeOf(alert: Alert): Scope | null {
 }
 
 function throttleNotice(alert: Alert, timeUs: EpochUs): Decoded {
-  // Process, source and resource of a notice may be stale bytes of another event: only identity is taken.
+  const { namespace, pod, node, container } = subjectOf(alert);
+  // Process, source and resource of a notice may be stale bytes of another event: only the subject is taken.
   return {
     kind: "throttle",
     notice: {
-      namespace: legalNamespace(alert.NamespaceName),
-      pod: sanitize(alert.PodName),
-      node: sanitize(alert.HostName),
-      container: sanitize(alert.ContainerName),
+      namespace,
+      pod,
+      node,
+      container,
       timeUs,
       maxAlertsPerSec: alert.MaxAlertsPerSec,
       intervalSeconds: alert.DroppingAlertsInterval,
@@ -90,20 +87,18 @@ function throttleNotice(alert: Alert, timeUs: EpochUs): Decoded {
   };
 }
 
-function violationOf(alert: Alert, { foldedSource, foldedResource }: Activity): Violation {
-  const namespace = legalNamespace(alert.NamespaceName);
-  const pod = sanitize(alert.PodName);
-  const node = sanitize(alert.HostName);
+function violationOf(alert: Alert, { verb, foldedSource, foldedResource }: Activity): Violation {
+  const { namespace, oddNamespace, pod, node, workload, container } = subjectOf(alert);
   const identity: Identity = {
     operation: sanitize(alert.Operation),
-    verb: verbOf(alert),
+    verb,
     action: sanitize(alert.Action),
     outcome: outcomeOf(alert.Result),
-    workload: workloadOf(alert, namespace),
-    container: sanitize(alert.ContainerName),
+    workload,
+    container,
     source: foldedSource,
     resource: foldedResource,
-    namespace: namespace === undefined ? sanitize(alert.NamespaceName) : "",
+    namespace: oddNamespace,
   };
   return {
     namespace,
@@ -117,65 +112,11 @@ function violationOf(alert: Alert, { foldedSource, foldedResource }: Activity): 
   };
 }
 
-/** Returns what an alert says that was done; `safe` redacts and sanitises. */
-export function toActivity(alert: Alert, safe: (text: string) => string): Activity {
-  const source = safe(alert.Source);
-  const resource = safe(alert.Resource);
-  const isProcess = alert.Operation === "Process";
-  return {
-    source,
-    resource,
-    foldedSource: foldExecutable(source, safe(isProcess ? alert.ParentProcessName : alert.ProcessName)),
-    foldedResource: isProcess
-      ? foldExecutable(resource, safe(alert.ProcessName))
-      : sanitize(foldResource(alert, verbOf(alert), resource)),
-  };
-}
-
-/** What happened is in Result, not in Action: "Audit (Block)" with Passed happened, whatever the policy meant. */
+/** Reads Result, not Action: "Audit (Block)" with Passed happened, whatever the policy asked for. */
 function outcomeOf(result: string): Outcome {
   const text = result.trim();
   if (text === "") return "Unknown";
   return text.toLowerCase() === "passed" ? "Allowed" : "Prevented";
-}
-
-function legalNamespace(name: string): string | undefined {
-  return name.length <= 63 && DNS_LABEL.test(name) ? name : undefined;
-}
-
-/**
- * The owner, where it can be believed: KubeArmor looks owners up by pod name alone, so an owner of another namespace
- * belongs to another pod (KubeArmor/core/kubeUpdate.go, OwnerInfo).
- */
-function workloadOf(alert: Alert, namespace: string | undefined): Workload {
-  const pod = sanitize(alert.PodName);
-  const owner = sanitize(alert.OwnerName);
-  if (alert.NamespaceName === "" && pod === "") return named("Node", sanitize(alert.HostName));
-  if (owner !== "" && alert.OwnerNamespace === alert.NamespaceName) {
-    // Ref is empty for bare pods since KubeArmor reads them through an informer.
-    const kind = sanitize(alert.OwnerRef) || (owner === pod ? "Pod" : UNKNOWN);
-    return named(kind, owner);
-  }
-  // Outside Kubernetes KubeArmor puts the container's name where the pod's would be.
-  return named(
-    namespace === undefined && alert.NamespaceName === "container_namespace" ? "Container" : "Pod",
-    pod,
-  );
-}
-
-function named(kind: string, name: string): Workload {
-  return { kind, name: name === "" ? UNKNOWN : name };
-}
-
-function foldResource(alert: Alert, verb: string, resource: string): string {
-  switch (alert.Operation) {
-    case "Network":
-      return networkResource(resource, verb);
-    case "NetworkFirewall":
-      return firewallResource(alert, verb);
-    default:
-      return foldPath(resource);
-  }
 }
 
 function policyOf(alert: Alert): PolicyFacts {

@@ -8,7 +8,7 @@ import type { Alert } from "../api/alert.ts";
 import type { Evidence } from "../api/v1alpha1.ts";
 import { sanitize } from "../lib/sanitize.ts";
 import { type EpochUs, formatMicroTime, parseMicroTime } from "../lib/time.ts";
-import { toActivity } from "./decode.ts";
+import { toActivity } from "./activity.ts";
 import { PackedEvidence } from "./packed-evidence.ts";
 import { makeSafe, type Redact } from "./redact.ts";
 import type { Activity } from "./violation.ts";
@@ -65,7 +65,7 @@ export function evidenceOf(
 ): Evidence {
   const safe = makeSafe(redact);
   const { source, resource } = activity;
-  const isProcess = alert.Operation === "Process";
+  const isProcess = alert.Operation === "Process" && activity.verb === "exec";
   const command = isProcess ? resource : source;
   return {
     time: formatMicroTime(timeUs),

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Folds what varies from one run of a program to the next, so that the same activity has the same name.
-// Invariant: folding is idempotent; what is folded shows as `*`.
+// Folds the parts of paths and names that vary from run to run, so that the same activity has the same name.
+// Invariant: folding is idempotent; a folded part is shown as `*`.
 
-const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/gi;
+const UUID = /[0-9a-f]{8}([-_])[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}/gi;
 /** Container ids, digests, build ids: 12 hex digits or more with at least one of each kind. */
 const LONG_HEX = /(?<![0-9a-z])(?=[0-9a-f]*[0-9])(?=[0-9a-f]*[a-f])[0-9a-f]{12,}(?![0-9a-z])/gi;
 const DIGITS_ONLY = /^\d+$/;
@@ -12,37 +12,82 @@ const DIGITS_ONLY = /^\d+$/;
 const BRACKETED = /\[\d+\]/g;
 /** `sh-thd-2512146865`, `go-build123456789`, `session_20381`: a counter or a random number at the end of a name. */
 const TRAILING_NUMBER = /\d{5,}(?=\.[a-z]{1,5}$|$)/i;
-/** `tmp.Xa91bQ`, `tmpab12cd_8`, `foo.AbC123` as mktemp and Python's tempfile make them. */
+/** The folder that Kubernetes' atomic writer creates for every update of a mounted Secret or ConfigMap. */
+const ATOMIC_WRITER = /^\.\.\d{4}(?:_\d\d){4,5}\.\d+$/;
+
+const TEMP_FOLDERS = new Set(["tmp", "shm"]);
+/** `tmp.Xa91bQ`, `tmpab12cd_8`, `foo.AbC123` as mktemp and Python's tempfile create them. */
 const MKTEMP = /^(tmp[._-]?)(?=[a-z0-9_]*[0-9A-Z_])[A-Za-z0-9_]{6,12}$/;
 const TEMP_SUFFIX = /\.(?=[A-Za-z0-9]*[0-9A-Z])(?=[A-Za-z0-9]*[A-Za-z])[A-Za-z0-9]{6,10}$/;
-/** The folder that Kubernetes' atomic writer makes anew for every update of a mounted Secret or ConfigMap. */
-const ATOMIC_WRITER = /^\.\.\d{4}(?:_\d\d){4,5}\.\d+$/;
-const TEMP_FOLDERS = new Set(["tmp", "shm"]);
+
+/** Temporary names in any folder, by the program that creates them; the first group stays. */
+const TEMP_NAMES: readonly RegExp[] = [
+  /^(sed)(?=[A-Za-z0-9]*[0-9A-Z])[A-Za-z0-9]{6}$/, // sed -i
+  /^(tmp_(?:obj|pack|idx|rev|bitmap)_|tmp_objdir-incoming-|incoming-)[A-Za-z0-9]{6}$/, // git
+  /^(tmp\.)(?=[A-Za-z0-9]*[0-9A-Z])[A-Za-z0-9]{6,12}$/, // mktemp
+  /^(tmp)(?=[a-z0-9_]*\d)[a-z0-9_]{8}$/, // Python's tempfile
+  /^(\.#.+?)[0-9a-f]{16}$/, // systemd
+  /^(\..+\.)(?=[A-Za-z0-9]*[0-9A-Z])(?=[A-Za-z0-9]*[A-Za-z])[A-Za-z0-9]{6}$/, // rsync
+  /^(.+[._~-]te?mp[._~-]?)(?=[A-Za-z0-9]*[0-9A-Z])[A-Za-z0-9]{2,16}$/, // name.tmp.1234
+];
+/** `/etc/passwd.<pid>` of the shadow utilities. Elsewhere such an ending is a version. */
+const PID_SUFFIX = /^([a-z][^.]*)\.\d{1,7}$/i;
+const HAS_PID_SUFFIX = /^\/(?:[^/]+\/)*etc\//;
+
+/** The folders into which git sorts objects by the first byte of their hash, and an object in one. */
+const GIT_OBJECT = /(\.git\/(?:.+\/)?objects\/)[0-9a-f]{2}(\/[0-9a-f]{38}(?![0-9a-z]))?(?=\/|$)/;
+/** Kubelet's log files: `/var/log/containers/<pod>_<namespace>_<container>-<id>.log`, … */
+const CONTAINER_LOG = /^(\/var\/log\/containers\/)([^/_]+)(_[^/_]+_[^/]+)$/;
+/** … and `/var/log/pods/<namespace>_<pod>_<uid>/<container>/<restarts>.log`. */
+const POD_LOG = /^(\/var\/log\/pods\/[^/_]+_)([^/_]+)_[^/_]+((?:\/[^/]+)?)(\/\d+(\.log.*))?$/;
+
+/** Only such paths can hold anything to fold. */
+const VARIES = /\d|tmp|temp|\/(?:shm|sed|\.)|\.git\//i;
 
 /** Folds a path: `/proc/812/maps` and `/proc/7/maps` both become `/proc/*\/maps`. */
 export function foldPath(path: string): string {
   if (!VARIES.test(path)) return path;
+  const known = path
+    .replace(
+      CONTAINER_LOG,
+      (_all, folder: string, pod: string, rest: string) => folder + foldPodName(pod) + rest,
+    )
+    .replace(
+      POD_LOG,
+      (_all, folder: string, pod: string, container: string, file = "", ending = "") =>
+        `${folder}${foldPodName(pod)}_*${container}${file === "" ? "" : `/*${ending}`}`,
+    )
+    .replace(GIT_OBJECT, (_all, folder: string, object = "") => `${folder}*${object === "" ? "" : "/*"}`);
+  const hasPidSuffix = HAS_PID_SUFFIX.test(known);
   let inTemp = false;
-  return path
+  return known
     .split("/")
     .map((segment) => {
-      const folded = foldSegment(segment, inTemp);
+      const folded = foldSegment(segment, inTemp, hasPidSuffix);
       inTemp ||= TEMP_FOLDERS.has(segment);
       return folded;
     })
     .join("/");
 }
 
-/** Only a path with a digit, or one under a folder for temporary files, can hold anything to fold. */
-const VARIES = /\d|\/(?:tmp|shm)\//;
-
-function foldSegment(segment: string, inTemp: boolean): string {
+function foldSegment(segment: string, inTemp: boolean, hasPidSuffix: boolean): string {
   if (DIGITS_ONLY.test(segment)) return "*";
   if (ATOMIC_WRITER.test(segment)) return "..*";
+  let folded = segment;
+  // One replacement may reveal another.
+  for (let before = ""; before !== folded; ) {
+    before = folded;
+    folded = foldOnce(folded, inTemp, hasPidSuffix);
+  }
+  return folded;
+}
+
+function foldOnce(segment: string, inTemp: boolean, hasPidSuffix: boolean): string {
   let folded = segment.replace(BRACKETED, "[*]").replace(UUID, "*").replace(LONG_HEX, "*");
   folded = folded.replace(TRAILING_NUMBER, "*");
   if (inTemp) folded = folded.replace(MKTEMP, "$1*").replace(TEMP_SUFFIX, ".*");
-  return folded;
+  for (const name of TEMP_NAMES) folded = folded.replace(name, "$1*");
+  return hasPidSuffix ? folded.replace(PID_SUFFIX, "$1.*") : folded;
 }
 
 /**
@@ -57,4 +102,49 @@ export function foldExecutable(commandLine: string, hint: string): string {
   }
   const space = line.indexOf(" ");
   return foldPath(space < 0 ? line : line.slice(0, space));
+}
+
+/** A ReplicaSet's hash, or that of a revision: hex digits, or the letters of Kubernetes' own names. */
+const HASH = /^(?=.*\d)(?:[0-9a-f]{6,16}|[bcdfghjklmnpqrstvwxz2456789]{6,12})$/;
+/** A generated name ends in five of these (k8s.io/apimachinery, rand.String). */
+const GENERATED = /^(?=.*\d)[bcdfghjklmnpqrstvwxz2456789]{5}$/;
+/** Five or more letters and digits in no order that a person would choose. */
+const MIXED = /^(?=.*[a-z])(?=.*\d.*\d)(?![a-z]+\d+$)(?!\d+[a-z]+$)[a-z0-9]{5,10}$/;
+const ANY_GENERATED = /^[a-z0-9]{5}$/;
+const NUMBER = /^\d{5,}$/;
+
+/** Folds the generated end of a pod's name: `web-6c5f9d7b8-q7w2e` becomes `web-*`. Any other name stays. */
+export function foldPodName(name: string): string {
+  const parts = name.replace(UUID, "*").split("-");
+  let kept = parts.length;
+  if (parts.length > 2 && ANY_GENERATED.test(parts.at(-1)!) && HASH.test(parts.at(-2)!)) kept -= 2;
+  while (kept > 1 && isGenerated(parts[kept - 1]!)) kept--;
+  return kept === parts.length ? parts.join("-") : `${parts.slice(0, kept).join("-")}-*`;
+}
+
+function isGenerated(part: string): boolean {
+  return part === "*" || HASH.test(part) || GENERATED.test(part) || MIXED.test(part) || NUMBER.test(part);
+}
+
+/** Kinds whose objects people name, once for all runs. */
+const LASTING: ReadonlySet<string> = new Set([
+  "Deployment",
+  "StatefulSet",
+  "DaemonSet",
+  "CronJob",
+  "ReplicationController",
+  "Node",
+  "Container",
+]);
+
+/** Folds the name of a workload that is new at each run; `pod` is the name of its pod. */
+export function foldWorkload(kind: string, name: string, pod: string): string {
+  if (LASTING.has(kind)) return name;
+  if (kind === "ReplicaSet") {
+    const at = name.lastIndexOf("-");
+    const isHash = at > 0 && HASH.test(name.slice(at + 1)) && pod.startsWith(`${name}-`);
+    return isHash ? `${name.slice(0, at)}-*` : name;
+  }
+  if (kind === "Job") return foldPodName(name.replace(/(?:-\d+)+$/, "-*"));
+  return foldPodName(name);
 }

@@ -198,3 +198,9 @@ function formatTokens(tokens: readonly (readonly [string, string])[]): string {
     .map(([key, value]) => (key === "" ? value : `${key}=${value}`))
     .join(" ");
 }
+
+/** The domain that a DNS query asked for; "" where there is none. An address family (`domain=AF_INET`) is no domain. */
+export function queriedDomain(tokens: readonly string[]): string {
+  const token = tokens.find((each) => /^domain=./i.test(each) && !/^domain=(?:AF_|\d+$)/i.test(each));
+  return token === undefined ? "" : token.slice("domain=".length).toLowerCase();
+}

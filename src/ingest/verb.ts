@@ -7,6 +7,7 @@
 // Invariant: at most MAX_VERB characters of a-z, 0-9, `_` and `-`; the enforcer is never looked at.
 
 import type { Alert } from "../api/alert.ts";
+import { queriedDomain } from "./network.ts";
 
 /** Keys of `Data` whose value names the action. */
 const ACTION_KEYS: ReadonlySet<string> = new Set([
@@ -103,12 +104,6 @@ function refine(verb: string, operation: string, tokens: readonly string[]): str
   // BPF-LSM names the creation of a socket SOCKET_CREATE.
   if (verb === "create" && operation === "Network") return "socket";
   return verb;
-}
-
-/** The domain that a DNS query asked for; an address family (`domain=AF_INET`) is none. */
-export function queriedDomain(tokens: readonly string[]): string {
-  const token = tokens.find((each) => /^domain=./i.test(each) && !/^domain=(?:AF_|\d+$)/i.test(each));
-  return token === undefined ? "" : token.slice("domain=".length).toLowerCase();
 }
 
 /** `SYS_UNLINKAT`, `FILE_UNLINK` and `sys_unlink` all become `unlink`. */

@@ -50,8 +50,9 @@ export interface Violation {
   readonly podKey: string;
 }
 
-/** Who did what, redacted and sanitised, and as it is told from other deeds. */
+/** The action of an alert, redacted and sanitized, as it was reported and as it is folded into the identity. */
 export interface Activity {
+  verb: string;
   source: string;
   resource: string;
   foldedSource: string;

@@ -49,7 +49,7 @@ const VIOLATIONS = `
 -/hsp-block-keybd | KubeArmorHostPolicy | Node/archlinux |  | Device attach Block Prevented |  -> USB MASS-STORAGE | 
 -/networklimit | KubeArmorHostPolicy | Node/aryan |  | Network  Audit Allowed |  ->  | 
 -/nsp-ingress-audit-ssh | KubeArmorNetworkPolicy | Node/ubuntu |  | NetworkFirewall ingress Audit Allowed |  -> protocol=tcp port=22 | 
--/sleep-deny | KubeArmorHostPolicy | Node/gke-my-first-cluster-1-default-pool-9144db50-81gb |  | Process exec Block Prevented | /bin/bash -> /usr/bin/sleep | 
+-/sleep-deny | KubeArmorHostPolicy | Node/gke-my-first-cluster-1-default-pool-9144db50-81gb |  | Process exec Block Prevented | /bin/bash -> /bin/sleep | 
 default/audit-all-unlink | KubeArmorPolicy | Pod/ubuntu-1-6779f689b5-jjcvh | nginx | Syscall unlink Audit Allowed | /usr/bin/unlink -> /home/secret.txt | ubuntu-1-6779f689b5-jjcvh@vagrant
 default/audit-etc-nginx-access | KubeArmorPolicy | Pod/nginx-8f458dc5b-fl42t | nginx | File open Audit Allowed | /bin/cat -> /etc/nginx/conf.d/default.conf | nginx-8f458dc5b-fl42t@ip-172-31-24-142
 default/block-pkg-mgmt-tools-exec | KubeArmorPolicy | Deployment/nginx | nginx | Process exec Audit (Block) Allowed | /usr/bin/bash -> /usr/bin/apt-get | nginx-7c5ddbdf54-pzwbr@minikube

@@ -3,6 +3,8 @@
 
 // What is true of the CRDs without a server: their names, their bounds, and that the two are twins.
 
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import {
   API_GROUP,
@@ -12,7 +14,7 @@ import {
   REPORT_KIND,
   REPORT_PLURAL,
 } from "../../../src/api/names.ts";
-import { CLUSTER_CRD, type Crd, NAMESPACED_CRD, readCrd, type Schema, schemaOf, walk } from "./crd.ts";
+import { CLUSTER_CRD, type Crd, NAMESPACED_CRD, ROOT, readCrd, type Schema, schemaOf, walk } from "./crd.ts";
 import { fullClusterReport, fullReport } from "./full-report.ts";
 
 const namespaced = readCrd(NAMESPACED_CRD);
@@ -92,4 +94,10 @@ test.each([
     );
   };
   expect(missing(schemaOf(crd), report, "")).toEqual([]);
+});
+
+test("the chart has the same CRDs", () => {
+  const names = readdirSync(join(ROOT, "crds"));
+  const read = (folder: string) => names.map((name) => readFileSync(join(ROOT, folder, name), "utf8"));
+  expect(read("charts/policy-violation-operator/files/crds")).toEqual(read("crds"));
 });

@@ -109,7 +109,6 @@ describe("scope", () => {
 
   it.each([
     "container_namespace",
-    "Unknown",
     "Default",
     "a.b",
     "-a",
@@ -126,6 +125,15 @@ describe("scope", () => {
     const decoded = decodeAt(alert({ NamespaceName }));
     expect(decoded.namespace).toBeUndefined();
     expect(decoded.identity.namespace).toBe(NamespaceName.trim());
+  });
+
+  it("of a container without labels is the cluster: Unknown is KubeArmor's word for nothing", () => {
+    const decoded = decodeAt(alert({ NamespaceName: "Unknown", PodName: "Unknown", OwnerName: "" }));
+    expect(decoded.namespace).toBeUndefined();
+    expect(decoded).toMatchObject({
+      pod: "",
+      identity: { namespace: "", workload: { kind: "Container", name: "app" } },
+    });
   });
 
   it("of a host alert is the cluster, without a name", () => {
@@ -187,9 +195,58 @@ describe("source and resource", () => {
     ],
     [
       "a process name that is another's",
-      { Resource: "/bin/sleep 1", ProcessName: "/bin/sl" },
+      // The path that ran, not the name it was called by.
+      { Resource: "/bin/sh -c x", ProcessName: "/usr/bin/dash" },
       "/bin/bash",
-      "/bin/sleep",
+      "/usr/bin/dash",
+    ],
+    ["a bare name", { Resource: "bash -l", ProcessName: "/usr/bin/bash" }, "/bin/bash", "/usr/bin/bash"],
+    [
+      "a parent by its path",
+      { Source: "sh", ParentProcessName: "/usr/bin/dash" },
+      "/usr/bin/dash",
+      "/usr/bin/apt",
+    ],
+    [
+      "a process without a path",
+      { Resource: "/usr/bin/apt x", ProcessName: "apt" },
+      "/bin/bash",
+      "/usr/bin/apt",
+    ],
+    ["a removed executable", { ProcessName: "/usr/bin/apt (deleted)" }, "/bin/bash", "/usr/bin/apt"],
+    [
+      "a program in memory",
+      { Resource: "memfd:payload", ProcessName: "/usr/bin/python3", Source: "/usr/bin/python3 x.py" },
+      "/usr/bin/python3",
+      "memfd:payload",
+    ],
+    [
+      "a traced process",
+      {
+        Data: "syscall=SYS_PTRACE request=PTRACE_ATTACH pid=7 process=/bin/x",
+        Resource: "/bin/x",
+        Source: "gdb -p 7",
+        ProcessName: "/usr/bin/gdb",
+      },
+      "/usr/bin/gdb",
+      "/bin/x",
+    ],
+    [
+      "a mount",
+      {
+        Operation: "Syscall",
+        Data: "syscall=SYS_MOUNT source=/dev/sda1 target=/mnt/x data=",
+        Resource: "",
+        ProcessName: "/bin/mount",
+      },
+      "/bin/mount",
+      "/mnt/x",
+    ],
+    [
+      "a file named after the pod",
+      { Operation: "File", Resource: "/data/web-1/x", ProcessName: "/bin/cat" },
+      "/bin/cat",
+      "/data/*/x",
     ],
     ["no resource, but a process name", { Resource: "", ProcessName: "/tmp/x" }, "/bin/bash", "/tmp/x"],
     ["no source, but a parent", { Source: "" }, "/bin/bash", "/usr/bin/apt"],

@@ -3,7 +3,7 @@
 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { foldExecutable, foldPath } from "../../../src/ingest/fold.ts";
+import { foldExecutable, foldPath, foldPodName, foldWorkload } from "../../../src/ingest/fold.ts";
 import { sanitize } from "../../../src/lib/sanitize.ts";
 import { hostileText, runs } from "../../support/gen.ts";
 
@@ -29,6 +29,35 @@ describe("foldPath folds", () => {
     ["a random ending without a digit under /tmp", "/tmp/foo.AbCdEf", "/tmp/foo.*"],
     ["a random ending under /dev/shm", "/dev/shm/sem.Ab12Cd", "/dev/shm/sem.*"],
     ["deep under /tmp", "/var/tmp/a/b/tmp.Xa91bQ7z/c", "/var/tmp/a/b/tmp.*/c"],
+    ["mktemp outside /tmp", "/srv/tmp.Xa91bQ7z", "/srv/tmp.*"],
+    ["python's tempfile outside /tmp", "/srv/tmpab12cd_8", "/srv/tmp*"],
+    ["sed -i", "/etc/app/sedqUz3kL", "/etc/app/sed*"],
+    ["the shadow utilities", "/etc/passwd.347", "/etc/passwd.*"],
+    ["the shadow utilities in a host's folder", "/host/etc/gshadow.9", "/host/etc/gshadow.*"],
+    ["git's objects", "/repo/.git/objects/ab/tmp_obj_Xa1b2C", "/repo/.git/objects/*/tmp_obj_*"],
+    [
+      "git's objects by hash",
+      "/r/x.git/objects/0f/0123456789abcdef0123456789abcdef012345",
+      "/r/x.git/objects/*/*",
+    ],
+    ["rsync", "/data/.file.txt.aB3dE9", "/data/.file.txt.*"],
+    ["systemd", "/run/.#state0123456789abcdef", "/run/.#state*"],
+    ["names with tmp", "/data/x.json.tmp.4711", "/data/x.json.tmp.*"],
+    [
+      "container logs",
+      `/var/log/containers/web-6c5f9d7b8-abcde_shop_web-${"0a".repeat(32)}.log`,
+      "/var/log/containers/web-*_shop_web-*.log",
+    ],
+    [
+      "pod logs",
+      "/var/log/pods/shop_web-6c5f9d7b8-abcde_0f8fad5b-d9cb-469f-a165-70867728950e/app/3.log",
+      "/var/log/pods/shop_web-*_*/app/*.log",
+    ],
+    [
+      "uids of cgroups",
+      "/sys/fs/cgroup/kubepods-pod7c49573e_8a55_42a7_a721_4df6373d430a.slice/memory.max",
+      "/sys/fs/cgroup/kubepods-pod*.slice/memory.max",
+    ],
     [
       "the atomic writer's folders",
       "/etc/secrets/..2023_11_28_19_49_07.625696123/key",
@@ -55,7 +84,16 @@ describe("foldPath leaves", () => {
     "/home/user/notes.2024",
     // Not under a folder for temporary files.
     "/srv/foo.AbC123",
-    "/srv/tmp.Xa91bQ7z",
+    "/srv/tmpfiles.d/x1",
+    "/srv/sedimentary",
+    "/usr/bin/sed",
+    "/opt/etc.12/x",
+    "/usr/share/man/man.1",
+    "/etc/rc3.d",
+    "/etc/ld.so.conf",
+    "/root/.bashrc.backup",
+    "/repo/objects/ab/x",
+    "/var/log/containers/",
     "/tmp/notes.txt",
     "/tmp/readme",
     "/tmp/archive.tar",
@@ -93,6 +131,36 @@ describe("foldExecutable", () => {
   });
 });
 
+describe("foldWorkload", () => {
+  it.each([
+    ["Job", "migrate-28391000", "migrate-28391000-q7w2e", "migrate-*"],
+    ["Job", "migrate-3", "migrate-3-q7w2e", "migrate-*"],
+    ["Job", "migrate-20240115-1705", "", "migrate-*"],
+    ["Job", "migrate-x7k2p", "", "migrate-*"],
+    ["Job", "migrate", "migrate-q7w2e", "migrate"],
+    ["ReplicaSet", "web-dd191696e", "web-dd191696e-q7w2e", "web-*"],
+    ["ReplicaSet", "web-6c5f9d7b8", "web-6c5f9d7b8-q7w2e", "web-*"],
+    // The pod does not repeat it, or it is a word.
+    ["ReplicaSet", "web-6c5f9d7b8", "other", "web-6c5f9d7b8"],
+    ["ReplicaSet", "payments-v1", "payments-v1-q7w2e", "payments-v1"],
+    ["ReplicaSet", "shop-version2", "shop-version2-q7w2e", "shop-version2"],
+    ["Pod", "runner-42-f21b0ef8", "runner-42-f21b0ef8", "runner-42-*"],
+    ["Pod", "runner-t1zq-project-42-concurrent-0-x7k2p", "", "runner-t1zq-project-42-concurrent-0-*"],
+    ["Pod", "build-0f8fad5b-d9cb-469f-a165-70867728950e", "", "build-*"],
+    ["Pod", "jupyter-user1", "jupyter-user1", "jupyter-user1"],
+    ["Pod", "nginx-secrets", "nginx-secrets", "nginx-secrets"],
+    ["Pod", "mysql-0", "mysql-0", "mysql-0"],
+    ["Pod", "28391000", "", "28391000"],
+    ["Workflow", "deploy-7wq5k", "", "deploy-*"],
+    ["Deployment", "payments-v1", "", "payments-v1"],
+    ["Deployment", "api-6c5f9d7b8", "", "api-6c5f9d7b8"],
+    ["StatefulSet", "db-12345", "", "db-12345"],
+  ])("of %s %s with pod %j is %s", (kind, name, pod, folded) => {
+    expect(foldWorkload(kind, name, pod)).toBe(folded);
+    expect(foldWorkload(kind, folded, pod)).toBe(folded);
+  });
+});
+
 describe("folding twice", () => {
   const segment = fc.oneof(
     fc.stringMatching(/^[a-f0-9]{0,40}$/),
@@ -109,6 +177,7 @@ describe("folding twice", () => {
   it.each([
     ["paths", foldPath],
     ["executables", (line: string) => foldExecutable(line, "")],
+    ["pods", foldPodName],
   ] as const)("changes nothing more: %s", (_name, fold) => {
     fc.assert(
       fc.property(text, (raw) => {

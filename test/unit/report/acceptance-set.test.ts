@@ -17,6 +17,7 @@ function acceptance(name: string, match: Partial<AcceptanceMatch>): Acceptance {
 function subject(resource: string, operation = "File"): Subject {
   const identity: Identity = {
     operation,
+    verb: "open",
     action: "Block",
     outcome: "Prevented",
     workload: { kind: "Deployment", name: "web" },
