@@ -43,9 +43,9 @@ describe("the table", () => {
     });
   });
 
-  test("-A has every namespace and the hosts: 24 violations, the critical one first", async () => {
+  test("-A has every namespace and the hosts: 25 violations, the critical one first", async () => {
     const { out } = await plugin(["-A"]);
-    expect(rows(out)).toHaveLength(24);
+    expect(rows(out)).toHaveLength(25);
     expect(rows(out)[0]).toMatch(/^multiubuntu +critical +Prevented/);
     expect(out).toMatch(/^\(host\) +medium +Allowed .*node\/ubuntu/m);
   });
@@ -75,7 +75,7 @@ describe("the table", () => {
       const whole = await plugin(["-A"]);
       const { out } = await plugin(["-A"], { columns, isInteractive: true });
       expect(Math.max(...out.split("\n").map(widthOf))).toBeLessThanOrEqual(columns);
-      expect(rows(out)).toHaveLength(24);
+      expect(rows(out)).toHaveLength(25);
       const [header = ""] = out.split("\n");
       expect(header).toMatch(/^NAMESPACE +SEVERITY +OUTCOME +COUNT +SEEN +WORKLOAD +(POLICY +)?VIOLATION$/);
       for (const line of rows(out)) {
@@ -166,20 +166,20 @@ describe("the table", () => {
 describe("filters", () => {
   test.each([
     [["--policy", "harden-*"], 4],
-    [["--policy", "DefaultPosture"], 2],
-    [["--policy", "default-posture"], 2],
+    [["--policy", "DefaultPosture"], 3],
+    [["--policy", "default-posture"], 3],
     [["--workload", "wordpress"], 2],
-    [["--workload", "node/*"], 5],
+    [["--workload", "node/*"], 6],
     [["--severity", "high"], 2],
-    [["--severity", "unknown"], 15],
+    [["--severity", "unknown"], 16],
     [["--outcome", "allowed"], 6],
-    [["--outcome", "Prevented"], 18],
+    [["--outcome", "Prevented"], 19],
     [["--since", "200d"], 3],
     [["--since", "2026-01-01"], 4],
     [["--since", "200d", "--outcome", "allowed"], 0],
     [["--new"], 0],
     [["--new", "--since", "200d"], 3],
-  ])("%j keeps %i of 24", async (flags, count) => {
+  ])("%j keeps %i of 25", async (flags, count) => {
     expect(await ids(["-A", ...flags])).toHaveLength(count);
   });
 

@@ -248,7 +248,7 @@ export class Aggregator {
     const to = this.ledger(undefined, from.policyName);
     const counts = entries.map((counted) => moved(counted, namespace));
     const isNew = counts.some(({ key }) => !to.entries.has(key));
-    to.policy.learn(from.policy.facts(), totals.lastUs);
+    to.policy.recover(from.policy.facts(), totals.lastUs);
     to.absorb({ ...totals, gaps: Math.max(0, totals.gaps - to.all.gaps) }, counts);
     if (this.#isJournaled) this.#removed.set(key, to);
     this.#onDirty(clusterKey, isNewReport ? "new_report" : isNew ? "new_violation" : "counters");

@@ -5,6 +5,7 @@
 // Invariant: the cell is forgotten with its violation, so that no alert is counted for a violation that was left.
 
 import type { CellOwner } from "../ingest/cell-owner.ts";
+import type { RuleFacts } from "../ingest/rule.ts";
 import type { PolicyFacts, Violation } from "../ingest/violation.ts";
 import { TextPool } from "../lib/text-pool.ts";
 import type { Entry } from "./entry.ts";
@@ -25,15 +26,18 @@ export class CellCounter implements CellOwner {
   readonly cell: number;
   readonly cells: Entry;
   readonly policy: PolicyFacts;
+  readonly rule: RuleFacts;
   readonly pod: string;
   readonly node: string;
   readonly podKey: string;
   readonly #report: CountingReport;
 
-  constructor(cell: number, report: CountingReport, entry: Entry, { policy, pod, node, podKey }: Violation) {
+  constructor(cell: number, report: CountingReport, entry: Entry, violation: Violation) {
+    const { policy, rule, pod, node, podKey } = violation;
     this.cell = cell;
     this.cells = entry;
     this.policy = FACTS.get(JSON.stringify(policy));
+    this.rule = rule;
     this.pod = NAMES.get(pod);
     this.node = NAMES.get(node);
     this.podKey = NAMES.get(podKey);

@@ -29,6 +29,8 @@ export interface ViolationRow {
   occurrences: number;
   firstUs: EpochUs;
   lastUs: EpochUs;
+  /** `text` of the rule that the newest of them matched. */
+  rule: string;
   /** Undefined: the journal's is new enough. */
   evidence: Evidence | undefined;
   /** Those that have changed; the others stay as they are. */
@@ -214,8 +216,8 @@ function rowOf(key: string, tally: Tally): ViolationRow {
       lastUs: pod.lastUs,
     });
   }
-  const { occurrences, firstUs, lastUs } = tally;
-  return { key, occurrences, firstUs, lastUs, evidence: newEvidence(tally), pods };
+  const { occurrences, firstUs, lastUs, rule } = tally;
+  return { key, occurrences, firstUs, lastUs, rule: rule.text, evidence: newEvidence(tally), pods };
 }
 
 function newEvidence(tally: Tally): Evidence | undefined {

@@ -4,6 +4,7 @@
 // One violation within a report's counters, and what brings violations into them from elsewhere.
 
 import type { Outcome } from "../api/v1alpha1.ts";
+import { NO_RULE, type RuleFacts } from "../ingest/rule.ts";
 import {
   type Identity,
   identityOf,
@@ -11,7 +12,7 @@ import {
   violationId,
   workloadKey,
 } from "../ingest/violation.ts";
-import type { Tally } from "./tally.ts";
+import { newerRule, type Tally } from "./tally.ts";
 import type { Totals } from "./totals.ts";
 
 /** Sweep of what this process has not written. */
@@ -54,6 +55,13 @@ export class Entry {
     return this.#id;
   }
 
+  /** The highest severity of its counts, wherever they stand. */
+  get severity(): number {
+    return Math.max(
+      ...[this.committed, this.inFlight, this.pending].map((tally) => tally?.rule.severity ?? 0),
+    );
+  }
+
   /** Made anew with each call. */
   get identity(): Identity {
     return identityOf(this.key);
@@ -80,6 +88,19 @@ export function countWritten(entries: Iterable<Entry>): number {
   let count = 0;
   for (const entry of entries) if (entry.committed ?? entry.inFlight) count++;
   return count;
+}
+
+/** The rule that the newest alert matched, of those that a report written now would count. */
+export function writtenRule({ committed, inFlight }: Entry): RuleFacts {
+  if (!committed || !inFlight) return (committed ?? inFlight)?.rule ?? NO_RULE;
+  return newerRule(committed, inFlight.rule, inFlight.lastUs);
+}
+
+/** The highest severity of the violations that a report written now would count, and of `floor`; 0 for none. */
+export function highestSeverity(entries: Iterable<Entry>, floor: number): number {
+  let severity = floor;
+  for (const entry of entries) severity = Math.max(severity, writtenRule(entry).severity);
+  return severity;
 }
 
 /** What a stored report brings into a ledger. */

@@ -6,12 +6,18 @@
 import type { Expired } from "../api/v1alpha1.ts";
 import type { EpochUs } from "../lib/time.ts";
 import type { Entry } from "./entry.ts";
+import type { KnownPolicy } from "./totals.ts";
 
 /**
  * Removes from `entries` what was last seen before `beforeUs`, except what this process wrote in sweep `keptSweep` or
  * later; returns the counts of what was removed.
  */
-export function expireEntries(entries: Map<string, Entry>, beforeUs: EpochUs, keptSweep: number): Expired {
+export function expireEntries(
+  entries: Map<string, Entry>,
+  beforeUs: EpochUs,
+  keptSweep: number,
+  policy: KnownPolicy,
+): Expired {
   let violations = 0;
   let occurrences = 0;
   for (const { key, committed, inFlight, pending, writtenInSweep } of entries.values()) {
@@ -20,6 +26,7 @@ export function expireEntries(entries: Map<string, Entry>, beforeUs: EpochUs, ke
     entries.delete(key);
     violations++;
     occurrences += committed.occurrences;
+    policy.raiseSeverity(committed.rule.severity);
   }
   return { violations, occurrences };
 }

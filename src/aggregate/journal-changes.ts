@@ -6,6 +6,7 @@
 
 import type { LayerRow, ReportChange, ViolationRow } from "./change-log.ts";
 import type { Ledger } from "./ledger.ts";
+import { copyTotals } from "./totals.ts";
 
 /** Whether the journal lacks something of the ledger. */
 export function hasChanges(ledger: Ledger): boolean {
@@ -22,7 +23,7 @@ export function drainTotals(ledger: Ledger): ReportChange | undefined {
   const { log, namespace, policyName } = ledger;
   const { inFlight, pending } = ledger.openSets();
   if (!log?.haveTotalsChanged(pending.totals)) return undefined;
-  const copy = { seq: pending.seq, totals: { ...pending.totals } };
+  const copy = { seq: pending.seq, totals: copyTotals(pending.totals) };
   return { namespace, policyName, ...log.drainTotals(inFlight, copy, ledger.policy.facts()) };
 }
 
@@ -42,7 +43,7 @@ export function drainViolations(
     if (violations.length === 0) return;
     const layer = whole.layers.find((each) => each.seq === seq);
     if (layer) layer.violations.push(...violations);
-    else whole.layers.push({ seq, totals: { ...totals }, policy, violations });
+    else whole.layers.push({ seq, totals: copyTotals(totals), policy, violations });
   };
   if (inFlight) add(inFlight.seq, inFlight.totals, rows.inFlight);
   add(pending.seq, pending.totals, rows.pending);

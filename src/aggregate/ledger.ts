@@ -149,7 +149,7 @@ export class Ledger {
     if (!oldest) return;
     const before = this.#unidentified;
     assert(!this.#inFlight, "one write per report at a time");
-    for (const { policy, totals } of sets) this.policy.learn(policy, totals.lastUs);
+    for (const { policy, totals } of sets) this.policy.recover(policy, totals.lastUs);
     this.advanceSeq(sets.at(-1)?.seq ?? 0);
     this.#inFlightSeq = oldest.seq;
     this.#inFlight = oldest.totals;
@@ -240,7 +240,7 @@ export class Ledger {
   expire(beforeUs: EpochUs, keptSweeps = 0): number {
     this.#pending.takeCellCounts();
     const keptSweep = ++this.#sweep - keptSweeps;
-    const gone = expireEntries(this.entries, beforeUs, keptSweep);
+    const gone = expireEntries(this.entries, beforeUs, keptSweep, this.policy);
     this.#unidentified += gone.occurrences;
     this.#pending.totals.expired = bothExpired(this.#pending.totals.expired, gone);
     const isOld = this.#committed.lastUs < beforeUs && this.#writtenInSweep < keptSweep;
@@ -262,6 +262,7 @@ export class Ledger {
     const known = countWritten(this.entries.values()) + more;
     const least = lowest(this.entries.values(), workload, count);
     for (const entry of least) {
+      this.policy.raiseSeverity(entry.severity);
       this.entries.delete(entry.key);
       this.#pending.entries.delete(entry);
       this.log?.left(entry);

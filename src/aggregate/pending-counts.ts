@@ -11,7 +11,7 @@ import type { ChangeLog } from "./change-log.ts";
 import type { Entry } from "./entry.ts";
 import type { EntryMap } from "./memory-usage.ts";
 import { addAlert, addCounts, emptyTally } from "./tally.ts";
-import { countOutcome, emptyTotals, type KnownPolicy, type Totals } from "./totals.ts";
+import { countAlerts, emptyTotals, type KnownPolicy, type Totals } from "./totals.ts";
 
 export interface PendingParts {
   cells: CellStore | undefined;
@@ -57,9 +57,17 @@ export class PendingCounts implements CountingReport {
 
   /** Counts one alert; without an entry in the totals only. */
   add({ violation, timeUs, ...rest }: Occurrence, entry: Entry | undefined): void {
-    countOutcome(this.#totals, violation.identity.outcome, 1, timeUs, timeUs);
-    this.#parts.policy.learn(violation.policy, timeUs);
-    if (!entry) return;
+    const { policy } = this.#parts;
+    countAlerts(this.#totals, violation.identity.outcome, {
+      occurrences: 1,
+      firstUs: timeUs,
+      lastUs: timeUs,
+    });
+    policy.learn(violation.policy, timeUs);
+    if (!entry) {
+      policy.raiseSeverity(violation.rule.severity);
+      return;
+    }
     const isFirst = entry.pending === undefined;
     addAlert((entry.pending ??= emptyTally()), { violation, timeUs, ...rest });
     this.#counted(entry, isFirst);
@@ -79,7 +87,7 @@ export class PendingCounts implements CountingReport {
       const { cells: entry } = counter;
       const isFirst = entry.pending === undefined;
       const counts = cells.take(counter.cell, entry.pending?.latest);
-      countOutcome(this.#totals, entry.outcome, counts.occurrences, counts.firstUs, counts.lastUs);
+      countAlerts(this.#totals, entry.outcome, counts);
       policy.learn(counter.policy, counts.lastUs);
       addCounts((entry.pending ??= emptyTally()), counter, counts);
       this.#counted(entry, isFirst);

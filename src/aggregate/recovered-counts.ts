@@ -5,6 +5,7 @@
 // Invariant: never more than was journaled; of a set that was journaled in part, what there is of it.
 
 import { storedEvidence } from "../ingest/evidence.ts";
+import { parseRule } from "../ingest/rule.ts";
 import { type Identity, identityOf } from "../ingest/violation.ts";
 import type { LayerRow, ViolationRow } from "./change-log.ts";
 import type { RecoveredSet } from "./entry.ts";
@@ -43,9 +44,10 @@ function totalsOf(told: Totals, entries: readonly { identity: Identity; tally: T
   };
 }
 
-function tallyOf({ occurrences, firstUs, lastUs, evidence, pods }: ViolationRow): Tally {
+function tallyOf({ occurrences, firstUs, lastUs, rule: text, evidence, pods }: ViolationRow): Tally {
   const latest = evidence && storedEvidence(evidence);
-  const tally: Tally = { occurrences, firstUs, lastUs, pods: new Pods(), latest, toldSecond: 0 };
+  const rule = parseRule(text);
+  const tally: Tally = { occurrences, firstUs, lastUs, pods: new Pods(), latest, rule, toldSecond: 0 };
   for (const pod of pods) addPod(tally, pod.key, pod.name, pod.node, pod.occurrences, pod.lastUs);
   return tally;
 }

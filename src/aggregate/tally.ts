@@ -7,6 +7,7 @@
 import type { TakenCounts } from "../ingest/cell-owner.ts";
 import type { KeptEvidence } from "../ingest/evidence.ts";
 import type { Occurrence } from "../ingest/occurrence.ts";
+import { NO_RULE, type RuleFacts } from "../ingest/rule.ts";
 import type { Violation } from "../ingest/violation.ts";
 import { TextPool } from "../lib/text-pool.ts";
 import type { EpochUs } from "../lib/time.ts";
@@ -20,6 +21,8 @@ export interface Tally {
   /** By podKey; at most MAX_PODS, the least recent leave first. Empty for host alerts. */
   pods: Pods;
   latest: KeptEvidence | undefined;
+  /** The rule that the newest alert matched. */
+  rule: RuleFacts;
   /** Of what time the evidence was that the journal was last told, in whole seconds; 0 for none. */
   toldSecond: number;
 }
@@ -38,6 +41,7 @@ export function emptyTally(): Tally {
     lastUs: 0,
     pods: new Pods(),
     latest: undefined,
+    rule: NO_RULE,
     toldSecond: 0,
   };
 }
@@ -45,6 +49,7 @@ export function emptyTally(): Tally {
 /** Counts one alert. */
 export function addAlert(tally: Tally, { violation, timeUs, source }: Occurrence): void {
   tally.occurrences++;
+  tally.rule = newerRule(tally, violation.rule, timeUs);
   addTimes(tally, timeUs, timeUs);
   const { latest } = tally;
   if (latest === undefined || timeUs > latest.timeUs) {
@@ -57,10 +62,11 @@ export function addAlert(tally: Tally, { violation, timeUs, source }: Occurrence
 /** Counts alerts of one pod that a cell has counted. */
 export function addCounts(
   tally: Tally,
-  { pod, node, podKey }: Pick<Violation, "pod" | "node" | "podKey">,
+  { pod, node, podKey, rule }: Pick<Violation, "pod" | "node" | "podKey" | "rule">,
   { occurrences, firstUs, lastUs, evidence }: TakenCounts,
 ): void {
   tally.occurrences += occurrences;
+  tally.rule = newerRule(tally, rule, lastUs);
   addTimes(tally, firstUs, lastUs);
   tally.latest = newerEvidence(tally.latest, evidence);
   if (pod !== "") addPod(tally, podKey, pod, node, occurrences, lastUs);
@@ -69,6 +75,7 @@ export function addCounts(
 /** Adds all of `delta` to `target`; `delta` is left as it is. */
 export function mergeInto(target: Tally, delta: Tally): Tally {
   target.occurrences += delta.occurrences;
+  target.rule = newerRule(target, delta.rule, delta.lastUs);
   addTimes(target, delta.firstUs, delta.lastUs);
   delta.latest?.share();
   target.latest = newerEvidence(target.latest, delta.latest);
@@ -99,6 +106,12 @@ export function addPod(
 function addTimes(target: { firstUs: EpochUs; lastUs: EpochUs }, firstUs: EpochUs, lastUs: EpochUs): void {
   if (firstUs < target.firstUs) target.firstUs = firstUs;
   if (lastUs > target.lastUs) target.lastUs = lastUs;
+}
+
+/** The rule of the newer alert; of two at the same microsecond the one that sorts last. */
+export function newerRule({ rule, lastUs }: Tally, other: RuleFacts, otherUs: EpochUs): RuleFacts {
+  if (rule === other || otherUs < lastUs) return rule;
+  return otherUs > lastUs || other.text > rule.text ? other : rule;
 }
 
 /** The newer of two; of two at the same microsecond the one that sorts last, so that arrival order has no say. */

@@ -8,6 +8,7 @@ import type { Expired, Outcome, PolicyKind } from "../api/v1alpha1.ts";
 import type { PolicyFacts } from "../ingest/violation.ts";
 import type { EpochUs } from "../lib/time.ts";
 import { type CoverageGap, mergeCoverageGaps } from "./coverage-gap.ts";
+import { addToHistory, emptyHistory, type History, mergeHistory } from "./history.ts";
 
 export interface Totals {
   occurrences: number;
@@ -16,6 +17,7 @@ export interface Totals {
   unknown: number;
   firstUs: EpochUs;
   lastUs: EpochUs;
+  history: History;
   gaps: number;
   throttleNotices: number;
   /** Alerts that could not be read and may have belonged here. */
@@ -48,6 +50,7 @@ export function emptyTotals(): Totals {
     unknown: 0,
     firstUs: Number.POSITIVE_INFINITY,
     lastUs: 0,
+    history: emptyHistory(),
     gaps: 0,
     throttleNotices: 0,
     rejected: 0,
@@ -57,7 +60,22 @@ export function emptyTotals(): Totals {
   };
 }
 
-/** Counts `occurrences` of one outcome between two times. */
+/** A copy that later counts leave as it is. */
+export function copyTotals(totals: Totals): Totals {
+  return { ...totals, history: mergeHistory(totals.history, emptyHistory()) };
+}
+
+/** Counts alerts of one outcome and one hour of UTC. */
+export function countAlerts(
+  totals: Totals,
+  outcome: Outcome,
+  { occurrences, firstUs, lastUs }: { occurrences: number; firstUs: EpochUs; lastUs: EpochUs },
+): void {
+  countOutcome(totals, outcome, occurrences, firstUs, lastUs);
+  addToHistory(totals.history, outcome, lastUs, occurrences);
+}
+
+/** Counts `occurrences` of one outcome between two times, of which the history is not known. */
 export function countOutcome(
   totals: Totals,
   outcome: Outcome,
@@ -82,6 +100,7 @@ export function mergeTotals(a: Totals, b: Totals): Totals {
     unknown: a.unknown + b.unknown,
     firstUs: Math.min(a.firstUs, b.firstUs),
     lastUs: Math.max(a.lastUs, b.lastUs),
+    history: mergeHistory(a.history, b.history),
     gaps: a.gaps + b.gaps,
     throttleNotices: a.throttleNotices + b.throttleNotices,
     rejected: a.rejected + b.rejected,
@@ -106,26 +125,37 @@ class Told<T> {
 }
 
 /**
- * What is known of a policy: the highest severity (its rules may have several), and the newest kind, tags and message
- * that an alert carried. An alert without one of them (a preset's, a posture's) takes nothing away.
+ * A policy as its alerts report it: the newest kind, tags and message. An alert without one of them (a preset's, a
+ * posture's) takes nothing away.
  */
 export class KnownPolicy {
-  #severity = 0;
+  /** The highest severity of violations that are no longer listed one by one; 0 for none. */
+  severityFloor = 0;
   readonly #kind = new Told<PolicyKind>();
   readonly #tags = new Told<readonly string[]>();
   readonly #message = new Told<string>();
 
   learn(facts: PolicyFacts, us: EpochUs): void {
-    if (facts.severity > this.#severity) this.#severity = facts.severity;
     if (facts.kind !== "Unknown") this.#kind.learn(facts.kind, us);
     if (facts.tags.length > 0) this.#tags.learn(facts.tags, us);
     if (facts.message !== "") this.#message.learn(facts.message, us);
   }
 
+  /** Continues with the facts of an earlier process. */
+  recover(facts: PolicyFacts, us: EpochUs): void {
+    this.learn(facts, us);
+    this.raiseSeverity(facts.severity);
+  }
+
+  raiseSeverity(severity: number): void {
+    this.severityFloor = Math.max(this.severityFloor, severity);
+  }
+
+  /** `severity` is the floor; the severity of the policy also depends on its violations. */
   facts(): PolicyFacts {
     return {
       kind: this.#kind.value ?? "Unknown",
-      severity: this.#severity,
+      severity: this.severityFloor,
       tags: this.#tags.value ?? [],
       message: this.#message.value ?? "",
     };

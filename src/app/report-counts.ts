@@ -5,7 +5,7 @@
 // Invariant: reads only; the numbers are those of the reports' summaries, and go on where a predecessor stopped.
 
 import type { Aggregator } from "../aggregate/aggregator.ts";
-import { levelOf, type SeverityThresholds } from "../report/render.ts";
+import { levelOf, type SeverityThresholds, severityOfLedger } from "../report/render.ts";
 import type { ReportCounts } from "../telemetry/metrics-source.ts";
 
 /** Gives the counts of each report that has any, the oldest in memory first. */
@@ -16,7 +16,7 @@ export function* reportCounts(aggregator: Aggregator, severity: SeverityThreshol
     yield {
       namespace: ledger.namespace,
       policy: ledger.policyName,
-      severity: levelOf(ledger.policy.facts().severity || undefined, severity),
+      severity: levelOf(severityOfLedger(ledger) || undefined, severity),
       outcomes: { Prevented: prevented, Allowed: allowed, Unknown: unknown },
       lastSeenMs: lastUs / 1000,
     };

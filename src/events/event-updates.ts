@@ -4,9 +4,11 @@
 // What a landed write has to tell as Events: one occurrence per violation and pod (or node) of that write.
 // Invariant: pure; Events follow what was written, so a report always says at least what its Events say.
 
+import { writtenRule } from "../aggregate/entry.ts";
 import type { Ledger } from "../aggregate/ledger.ts";
 import type { Tally } from "../aggregate/tally.ts";
 import type { Report } from "../api/v1alpha1.ts";
+import type { RuleFacts } from "../ingest/rule.ts";
 import type { Identity, ThrottleNotice } from "../ingest/violation.ts";
 import type { EventUpdate, Regarding } from "./event-recorder.ts";
 
@@ -22,7 +24,7 @@ export function toEventUpdates(ledger: Ledger, report: Report): EventUpdate[] {
   const open = [...ledger.inFlightEntries].filter(({ id }) => !accepted.has(id));
   return open.flatMap((entry) => {
     const { identity } = entry;
-    const what = note(ledger, identity);
+    const what = note(ledger, identity, writtenRule(entry));
     return subjects(ledger, entry.inFlight, identity).map(({ regarding, count, firstUs, lastUs }) => ({
       regarding,
       related,
@@ -97,9 +99,10 @@ function regardingOf(namespace: string | undefined, pod: string, node: string): 
 const VERB = { Prevented: "was blocked", Allowed: "was not blocked", Unknown: "was reported" } as const;
 
 /** One sentence that stays the same for a series: what was done by what, whether it was stopped, by which policy. */
-function note(ledger: Ledger, identity: Identity): string {
-  const { severity, message } = ledger.policy.facts();
-  const what = [identity.operation, identity.resource].filter((part) => part !== "").join(" ");
+function note(ledger: Ledger, identity: Identity, { severity, message }: RuleFacts): string {
+  // Process alone is the start of a program.
+  const verb = identity.verb === "exec" ? "" : identity.verb;
+  const what = [identity.operation, verb, identity.resource].filter((part) => part !== "").join(" ");
   const by = identity.source === "" ? "" : ` by ${identity.source}`;
   const where = identity.container === "" ? "" : ` in container ${identity.container}`;
   const how = severity === 0 ? "" : ` (severity ${severity})`;

@@ -11,6 +11,7 @@ import { sanitize } from "../lib/sanitize.ts";
 import { type EpochUs, parseMicroTime, secondsToUs } from "../lib/time.ts";
 import { toActivity } from "./activity.ts";
 import { makeSafe, type Redact } from "./redact.ts";
+import { ruleOf } from "./rule.ts";
 import { legalNamespace, subjectOf } from "./subject.ts";
 import {
   type Activity,
@@ -100,12 +101,14 @@ function violationOf(alert: Alert, { verb, foldedSource, foldedResource }: Activ
     resource: foldedResource,
     namespace: oddNamespace,
   };
+  const policy = policyOf(alert);
   return {
     namespace,
     policyName: sanitize(alert.PolicyName),
     identity,
     key: identityKey(identity),
-    policy: policyOf(alert),
+    policy,
+    rule: ruleOf(policy),
     pod,
     node,
     podKey: podKey(namespace, pod, node),

@@ -20,7 +20,7 @@ const CONTAINER_ID = /^[0-9a-f]{64}$/;
 const SHORT_ID = 12;
 
 /** The subject of an alert. */
-export interface Subject {
+export interface AlertSubject {
   /** Undefined where no report can live in the namespace. */
   namespace: string | undefined;
   /** The namespace in the alert where `namespace` is undefined; else "". */
@@ -37,7 +37,7 @@ export interface Subject {
 }
 
 /** The subject of an alert: a node's process, a container outside Kubernetes, or a pod. */
-export function subjectOf(alert: Alert): Subject {
+export function subjectOf(alert: Alert): AlertSubject {
   const namespaceName = named(alert.NamespaceName);
   const namespace = legalNamespace(namespaceName);
   const pod = sanitize(named(alert.PodName));
@@ -67,8 +67,10 @@ function named(text: string): string {
   return text === UNKNOWN ? "" : text;
 }
 
-function isHostAlert({ Type, ContainerID, ContainerName }: Alert, namespace: string, pod: string): boolean {
-  return Type === "MatchedHostPolicy" || `${namespace}${pod}${ContainerID}${ContainerName}` === "";
+/** KubeArmor raises MatchedPolicy for containers only. */
+function isHostAlert({ Type, ContainerName }: Alert, namespace: string, pod: string): boolean {
+  if (Type === "MatchedHostPolicy") return true;
+  return Type !== "MatchedPolicy" && `${namespace}${pod}${ContainerName}` === "";
 }
 
 /**

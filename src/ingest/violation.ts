@@ -9,6 +9,7 @@ import type { Outcome, PolicyKind, Workload } from "../api/v1alpha1.ts";
 import { assert } from "../lib/assert.ts";
 import { stableHash } from "../lib/hash.ts";
 import type { EpochUs } from "../lib/time.ts";
+import type { RuleFacts } from "./rule.ts";
 
 /** Exactly what makes two alerts the same violation within one report. */
 export interface Identity {
@@ -43,6 +44,7 @@ export interface Violation {
   /** `identity` as one string, unambiguous. */
   readonly key: string;
   readonly policy: PolicyFacts;
+  readonly rule: RuleFacts;
   /** "" for host alerts. */
   readonly pod: string;
   readonly node: string;

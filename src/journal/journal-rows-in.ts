@@ -98,6 +98,7 @@ class Reader {
       occurrences: Number(row["occurrences"]),
       firstUs: Number(row["first_us"]),
       lastUs: Number(row["last_us"]),
+      rule: String(row["rule"]),
       evidence: isGood && evidence !== null ? (JSON.parse(String(evidence)) as Evidence) : undefined,
       pods: [],
     };

@@ -12,9 +12,9 @@ import { rows } from "./journal-rows-in.ts";
 import { checksumOf } from "./row-checksum.ts";
 
 /** A row without evidence keeps the evidence that is there. */
-const PUT_VIOLATION = `INSERT INTO violation VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+const PUT_VIOLATION = `INSERT INTO violation VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
   ON CONFLICT (report, seq, key) DO UPDATE SET occurrences = excluded.occurrences, first_us = excluded.first_us,
-    last_us = excluded.last_us, sum = excluded.sum, evidence = coalesce(excluded.evidence, evidence),
+    last_us = excluded.last_us, rule = excluded.rule, sum = excluded.sum, evidence = coalesce(excluded.evidence, evidence),
     evidence_sum = coalesce(excluded.evidence_sum, evidence_sum)`;
 
 type Life = Pick<Recovered, "writerId" | "readUntilMs" | "reservedSeq">;
@@ -122,8 +122,8 @@ export class BatchWriter {
     const layer = [report, seq, JSON.stringify(totals), JSON.stringify(policy)] as const;
     this.#layer.run(...layer, checksumOf(...layer));
     this.#layersOf(report).add(seq);
-    for (const { key, occurrences, firstUs, lastUs, evidence, pods } of violations) {
-      const row = [report, seq, key, occurrences, firstUs, lastUs] as const;
+    for (const { key, occurrences, firstUs, lastUs, rule, evidence, pods } of violations) {
+      const row = [report, seq, key, occurrences, firstUs, lastUs, rule] as const;
       const latest = evidence === undefined ? null : JSON.stringify(evidence);
       const latestSum = latest === null ? null : checksumOf(report, seq, key, latest);
       this.#violation.run(...row, checksumOf(...row), latest, latestSum);

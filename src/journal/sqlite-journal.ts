@@ -29,7 +29,7 @@ CREATE TABLE report (id INTEGER PRIMARY KEY, namespace TEXT, policy TEXT NOT NUL
 CREATE TABLE layer (report INTEGER, seq INTEGER, totals TEXT NOT NULL, policy TEXT NOT NULL, sum INTEGER NOT NULL,
   PRIMARY KEY (report, seq)) WITHOUT ROWID;
 CREATE TABLE violation (report INTEGER, seq INTEGER, key TEXT, occurrences INTEGER NOT NULL, first_us INTEGER NOT NULL,
-  last_us INTEGER NOT NULL, sum INTEGER NOT NULL, evidence TEXT, evidence_sum INTEGER,
+  last_us INTEGER NOT NULL, rule TEXT NOT NULL, sum INTEGER NOT NULL, evidence TEXT, evidence_sum INTEGER,
   PRIMARY KEY (report, seq, key)) WITHOUT ROWID;
 CREATE TABLE pod (report INTEGER, seq INTEGER, violation TEXT, key TEXT, name TEXT NOT NULL, node TEXT NOT NULL,
   occurrences INTEGER NOT NULL, last_us INTEGER NOT NULL, sum INTEGER NOT NULL,
@@ -175,7 +175,7 @@ function numberOf(db: DatabaseSync, sql: string): number {
 class BrokenFile extends Error {}
 
 /** Primary result codes of SQLite (sqlite.org/rescode.html). */
-const SQLITE = { BUSY: 5, LOCKED: 6, CORRUPT: 11, FULL: 13, NOTADB: 26 } as const;
+const SQLITE = { ERROR: 1, BUSY: 5, LOCKED: 6, CORRUPT: 11, FULL: 13, NOTADB: 26 } as const;
 
 function codeOf(error: unknown): number {
   const code = (error as { errcode?: unknown }).errcode;
@@ -188,6 +188,8 @@ function isBroken(error: unknown): boolean {
   return (
     error instanceof BrokenFile ||
     error instanceof SyntaxError ||
+    // A statement does not fit the tables: their definition is damaged.
+    code === SQLITE.ERROR ||
     code === SQLITE.CORRUPT ||
     code === SQLITE.NOTADB
   );

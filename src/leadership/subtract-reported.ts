@@ -5,6 +5,7 @@
 // Invariant: what stays open is later than anything like it that the report shows, so that nothing is told twice.
 
 import type { Counted } from "../aggregate/entry.ts";
+import { addToHistory, emptyHistory } from "../aggregate/history.ts";
 import type { Ledger } from "../aggregate/ledger.ts";
 import { Pods } from "../aggregate/pods.ts";
 import type { Tally } from "../aggregate/tally.ts";
@@ -60,7 +61,7 @@ class Cut {
     if (occurrences === 0) return [];
     const latest = tally.latest && tally.latest.timeUs <= newestUs ? tally.latest : undefined;
     const times = { firstUs: Math.min(firstUs, newestUs), lastUs: newestUs };
-    const kept: Tally = { occurrences, ...times, pods, latest, toldSecond: 0 };
+    const kept: Tally = { occurrences, ...times, pods, latest, rule: tally.rule, toldSecond: 0 };
     return [{ key, identity, tally: kept }];
   }
 
@@ -69,11 +70,19 @@ class Cut {
     const rest = less(all, entries);
     const isKept =
       rest.occurrences > 0 && this.#keeps(all.firstUs, all.lastUs, this.#shown.lastUs, rest.occurrences);
+    // The times of single alerts are not known any more.
+    const history = { ...emptyHistory(), isLowerBound: true };
     const totals = isKept ? rest : { ...rest, ...COUNTS_OF_NOTHING };
     for (const { identity, tally } of kept) {
       countOutcome(totals, identity.outcome, tally.occurrences, tally.firstUs, tally.lastUs);
+      addToHistory(history, identity.outcome, tally.lastUs, tally.occurrences);
     }
-    return { ...totals, withoutDetails: Math.min(all.withoutDetails, totals.occurrences) };
+    const isAll = this.left === 0;
+    return {
+      ...totals,
+      history: isAll ? all.history : history,
+      withoutDetails: Math.min(all.withoutDetails, totals.occurrences),
+    };
   }
 
   /** Whether alerts between two times are all later than `untilUs`; if not they are left out. */

@@ -5,7 +5,7 @@
 // Invariant: an acceptance never reaches beyond its own namespace, and takes nothing out of any count.
 
 import type { AcceptanceMatch } from "../api/acceptance.ts";
-import type { AcceptedSum, Open, Summary, Violation } from "../api/v1alpha1.ts";
+import type { AcceptedSum, Open, SeverityLevel, Summary, Violation } from "../api/v1alpha1.ts";
 import { endpointOf } from "../ingest/network.ts";
 import type { Identity } from "../ingest/violation.ts";
 import { type Glob, parseGlob, type Work } from "../lib/glob.ts";
@@ -70,10 +70,14 @@ function isNetwork(port: number | undefined, protocol: string | undefined, ident
   );
 }
 
-/** Divides a summary into what the marked ones of the listed violations are, and the rest. */
+/**
+ * Divides a summary into the accepted violations of the list, and the rest; `openSeverity` is the highest severity of
+ * the rest.
+ */
 export function divide(
   summary: Summary,
   listed: readonly Violation[],
+  openSeverity: SeverityLevel,
 ): { accepted?: AcceptedSum; open: Open } {
   const marked = listed.filter(({ accepted }) => accepted !== undefined);
   const of = (outcome?: Violation["outcome"]) =>
@@ -87,7 +91,7 @@ export function divide(
     allowed: summary.allowed - of("Allowed"),
     unknown: summary.unknown - of("Unknown"),
     violations: summary.violations - marked.length,
-    severity: occurrences > 0 ? summary.severity : "accepted",
+    severity: occurrences > 0 ? openSeverity : "accepted",
   };
   if (marked.length === 0) return { open };
   return { accepted: { violations: marked.length, occurrences: of() }, open };

@@ -11,10 +11,12 @@ import type { Ledger } from "../aggregate/ledger.ts";
 import { Pods } from "../aggregate/pods.ts";
 import { addPod, type Tally } from "../aggregate/tally.ts";
 import { countOutcome, emptyTotals, type Totals } from "../aggregate/totals.ts";
-import type { Coverage, Report, Violation, ViolationPod } from "../api/v1alpha1.ts";
+import type { Coverage, Policy, Report, Violation, ViolationPod } from "../api/v1alpha1.ts";
 import { storedEvidence } from "../ingest/evidence.ts";
+import { ruleOf } from "../ingest/rule.ts";
 import { type Identity, identityKey, podKey, reportName } from "../ingest/violation.ts";
 import { type EpochUs, parseMicroTime } from "../lib/time.ts";
+import { parseHistory } from "./history.ts";
 import { toldKind } from "./provenance.ts";
 
 /** Whether it is the report of its policy; any other is not ours to continue. */
@@ -40,6 +42,8 @@ export function rebaseOn(ledger: Ledger, report: Report | undefined, deletedUs?:
     },
     totals.lastUs,
   );
+  // The severities of violations that are not listed are not known one by one.
+  if (report.omitted || report.expired) ledger.policy.raiseSeverity(policy.severity ?? 0);
   ledger.rebase({ ...distinctOf(report), totals, entries });
 }
 
@@ -69,6 +73,7 @@ function totalsOf({ summary, coverage, expired }: Report, entries: readonly Entr
     unknown,
     firstUs: Math.min(listed.firstUs, time(summary?.firstSeen) ?? lastUs),
     lastUs,
+    history: parseHistory(summary),
     gaps: count(coverage?.gaps),
     throttleNotices: count(coverage?.throttleNotices),
     rejected: count(coverage?.rejected),
@@ -87,7 +92,7 @@ function lapsesOf(coverage: Coverage | undefined): readonly CoverageGap[] {
 }
 
 function entriesOf(namespace: string | undefined, report: Report): Entry[] {
-  return (report.violations ?? []).map((violation) => entryOf(namespace, violation));
+  return (report.violations ?? []).map((violation) => entryOf(namespace, report.policy, violation));
 }
 
 /** What makes a stored violation the one that it is. */
@@ -105,14 +110,14 @@ export function identityOf(violation: Violation): Identity {
   };
 }
 
-function entryOf(namespace: string | undefined, violation: Violation): Entry {
+function entryOf(namespace: string | undefined, policy: Policy, violation: Violation): Entry {
   const identity = identityOf(violation);
   const entry = new Entry(identityKey(identity), identity, violation.lowerBound ?? false);
-  entry.committed = tallyOf(namespace, violation);
+  entry.committed = tallyOf(namespace, policy, violation);
   return entry;
 }
 
-function tallyOf(namespace: string | undefined, violation: Violation): Tally {
+function tallyOf(namespace: string | undefined, policy: Policy, violation: Violation): Tally {
   const lastUs = time(violation.lastSeen) ?? time(violation.firstSeen) ?? 0;
   const tally: Tally = {
     occurrences: count(violation.occurrences),
@@ -120,6 +125,11 @@ function tallyOf(namespace: string | undefined, violation: Violation): Tally {
     lastUs,
     pods: new Pods(),
     latest: violation.latest && storedEvidence(violation.latest),
+    rule: ruleOf({
+      severity: violation.severity ?? policy.severity ?? 0,
+      tags: violation.tags ?? policy.tags ?? [],
+      message: violation.message ?? policy.message ?? "",
+    }),
     toldSecond: 0,
   };
   for (const pod of violation.pods ?? []) restorePod(tally, namespace, pod);

@@ -5,14 +5,11 @@
 // Invariant: the same counts give the same bytes, and the summary is exact whatever the limits cut from the list.
 
 import { renderCoverageGap } from "../aggregate/coverage-gap.ts";
-import { countWritten, type Entry } from "../aggregate/entry.ts";
+import { countWritten, type Entry, highestSeverity, writtenRule } from "../aggregate/entry.ts";
 import type { Ledger } from "../aggregate/ledger.ts";
-import type { PodTally } from "../aggregate/pods.ts";
 import { fairest } from "../aggregate/ranking.ts";
-import { emptyTally, mergeInto, type Tally } from "../aggregate/tally.ts";
 import type {
   CoveredNodes,
-  Evidence,
   Expired,
   Omitted,
   Policy,
@@ -20,13 +17,14 @@ import type {
   SeverityLevel,
   Summary,
   Violation,
-  ViolationPod,
 } from "../api/v1alpha1.ts";
 import { byteLength } from "../lib/sanitize.ts";
 import { type EpochUs, formatMicroTime } from "../lib/time.ts";
 import { divide } from "./acceptance.ts";
-import type { AcceptanceCatalog, AcceptanceSet } from "./acceptance-set.ts";
+import type { AcceptanceCatalog } from "./acceptance-set.ts";
+import { renderHistory } from "./history.ts";
 import { type PolicyCatalog, type ProvenanceFacts, provenanceOf } from "./provenance.ts";
+import { renderViolation } from "./render-violation.ts";
 
 /** Lowest raw severity (1..10) of each level; below `low` it is info. */
 export interface SeverityThresholds {
@@ -93,17 +91,16 @@ export function* renderInSteps(
     lowerBound: totals.gaps + totals.throttleNotices + totals.rejected + totals.withoutDetails > 0,
     ...(totals.coverageGaps.length === 0 ? {} : { recent: totals.coverageGaps.map(renderCoverageGap) }),
   };
-  const summary = renderSummary(ledger, levelOf(policy.severity, options.severity));
-  const room =
-    Math.min(options.limits.maxBytes, ledger.maxBytes) -
-    jsonBytes({ policy, summary, coverage }) -
-    SLACK_BYTES;
-  const violations = yield* listed(ledger, options, room);
+  const maxBytes = Math.min(options.limits.maxBytes, ledger.maxBytes);
+  const summary = renderSummary(ledger, levelOf(policy.severity, options.severity), maxBytes);
+  const room = maxBytes - jsonBytes({ policy, summary, coverage }) - SLACK_BYTES;
+  const violations = yield* listed(ledger, policy, options, room);
   const omitted = omittedFrom(summary, violations, expired);
   summary.violations = violations.length + (omitted?.violations ?? 0) + expired.violations;
+  const openSeverity = levelOf(openSeverityOf(ledger, violations) || undefined, options.severity);
   return {
     policy,
-    summary: { ...summary, ...divide(summary, violations) },
+    summary: { ...summary, ...divide(summary, violations, openSeverity) },
     violations,
     ...(omitted ? { omitted } : {}),
     ...(expired.violations > 0 ? { expired: { ...expired } } : {}),
@@ -115,7 +112,8 @@ export function* renderInSteps(
 const SLACK_BYTES = 640;
 
 function renderPolicy(ledger: Ledger, policies: PolicyCatalog | undefined): Policy {
-  const { severity, tags, message } = ledger.policy.facts();
+  const { tags, message } = ledger.policy.facts();
+  const severity = severityOfLedger(ledger);
   const { kind, ...found } = provenanceOfLedger(ledger, policies);
   return {
     name: ledger.policyName,
@@ -127,6 +125,11 @@ function renderPolicy(ledger: Ledger, policies: PolicyCatalog | undefined): Poli
   };
 }
 
+/** The policy's severity in a report written now; 0 where it has none. */
+export function severityOfLedger({ entries, policy }: Ledger): number {
+  return highestSeverity(entries.values(), policy.severityFloor);
+}
+
 /** What a report of the ledger written now would tell of its policy's object. */
 export function provenanceOfLedger(ledger: Ledger, policies: PolicyCatalog | undefined): ProvenanceFacts {
   const { kind } = ledger.policy.facts();
@@ -134,8 +137,12 @@ export function provenanceOfLedger(ledger: Ledger, policies: PolicyCatalog | und
   return provenanceOf({ namespace, name, kind, lastUs: totals.lastUs }, policies);
 }
 
-function renderSummary(ledger: Ledger, severity: SeverityLevel): Summary {
+/** Share of a report's bytes that the history may take; a larger one is left out. */
+const HISTORY_SHARE = 0.25;
+
+function renderSummary(ledger: Ledger, severity: SeverityLevel, maxBytes: number): Summary {
   const { totals } = ledger;
+  const history = renderHistory(totals.history);
   return {
     occurrences: totals.occurrences,
     prevented: totals.prevented,
@@ -151,7 +158,19 @@ function renderSummary(ledger: Ledger, severity: SeverityLevel): Summary {
     severity,
     firstSeen: formatMicroTime(totals.firstUs),
     lastSeen: formatMicroTime(totals.lastUs),
+    ...(jsonBytes(history) <= maxBytes * HISTORY_SHARE ? { history } : {}),
   };
+}
+
+/** The highest severity of what nobody has accepted; 0 where nothing of it has one. */
+function openSeverityOf(ledger: Ledger, listed: readonly Violation[]): number {
+  const accepted = new Set(listed.filter((each) => each.accepted).map(({ id }) => id));
+  let severity = ledger.policy.severityFloor;
+  for (const entry of ledger.entries.values()) {
+    const own = writtenRule(entry).severity;
+    if (own > severity && !accepted.has(entry.id)) severity = own;
+  }
+  return severity;
 }
 
 /** The word for a policy's severity; `undefined` is of a policy that has none. */
@@ -169,6 +188,7 @@ const MIN_SHARE = 30;
 
 function* listed(
   ledger: Ledger,
+  policy: Policy,
   { limits, acceptances }: RenderOptions,
   room: number,
 ): Generator<undefined, Violation[], undefined> {
@@ -177,14 +197,22 @@ function* listed(
   const own = namespace === undefined ? undefined : acceptances?.of(namespace, policyName);
   const known = [...ledger.entries.values()].filter((e) => e.committed ?? e.inFlight);
   const share = Math.max(MIN_SHARE, Math.floor(limits.maxViolations * SHARE));
-  const best = fairest(known, limits.maxViolations, share);
-  if (own) yield* own.refresh(best);
+  if (own) yield* own.refresh(known);
+  const isAccepted = (entry: Entry) => own?.acceptedBy(entry) !== undefined;
+  // What is accepted takes no place from what is open.
+  const best = [
+    ...fairest(own ? known.filter((entry) => !isAccepted(entry)) : known, limits.maxViolations, share),
+    ...(own ? fairest(known.filter(isAccepted), limits.maxViolations, share) : []),
+  ].slice(0, limits.maxViolations);
   // The longest run from the first on that fits.
   const fitting: Violation[] = [];
   let used = 0;
   for (const [i, entry] of best.entries()) {
     if (i > 0 && i % STEP === 0) yield;
-    const violation = renderViolation(ledger, entry, limits, own);
+    const violation = renderViolation(ledger, policy, entry, {
+      maxPods: limits.maxPodsPerViolation,
+      acceptances: own,
+    });
     used += jsonBytes(violation) + 1;
     if (used > room) break;
     fitting.push(violation);
@@ -199,66 +227,6 @@ function byRecency(a: Violation, b: Violation): number {
 
 function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
-}
-
-function written({ committed, inFlight }: Entry): Tally {
-  if (committed && inFlight) return mergeInto(mergeInto(emptyTally(), committed), inFlight);
-  return committed ?? inFlight ?? emptyTally();
-}
-
-function renderViolation(
-  ledger: Ledger,
-  entry: Entry,
-  limits: ReportLimits,
-  acceptances: AcceptanceSet | undefined,
-): Violation {
-  const accepted = acceptances?.acceptedBy(entry);
-  const { identity } = entry;
-  const tally = written(entry);
-  const latest = tally.latest?.read();
-  const pods = [...tally.pods.values()]
-    .sort((a, b) => b.lastUs - a.lastUs || compare(a.name, b.name) || compare(a.node, b.node))
-    .slice(0, limits.maxPodsPerViolation)
-    .map(renderPod);
-  return {
-    id: entry.id,
-    workload: { kind: identity.workload.kind, name: identity.workload.name },
-    ...(ledger.namespace === undefined ? clusterPlace(identity.namespace, latest) : {}),
-    ...optional("container", identity.container),
-    operation: identity.operation,
-    ...optional("verb", identity.verb),
-    ...optional("action", identity.action),
-    outcome: identity.outcome,
-    ...(accepted ? { accepted } : {}),
-    ...optional("source", identity.source),
-    ...optional("resource", identity.resource),
-    occurrences: tally.occurrences,
-    ...(entry.lowerBound ? { lowerBound: true } : {}),
-    firstSeen: formatMicroTime(tally.firstUs),
-    lastSeen: formatMicroTime(tally.lastUs),
-    ...(pods.length > 0 ? { pods } : {}),
-    ...(latest ? { latest } : {}),
-  };
-}
-
-function clusterPlace(
-  namespace: string,
-  latest: Evidence | undefined,
-): { namespace?: string; node?: string } {
-  return { ...optional("namespace", namespace), ...optional("node", latest?.node ?? "") };
-}
-
-function renderPod(pod: PodTally): ViolationPod {
-  return {
-    name: pod.name,
-    ...optional("node", pod.node),
-    occurrences: pod.occurrences,
-    lastSeen: formatMicroTime(pod.lastUs),
-  };
-}
-
-function optional<K extends string>(key: K, value: string): { [P in K]?: string } {
-  return value === "" ? {} : ({ [key]: value } as { [P in K]?: string });
 }
 
 /** By subtraction, so that list, omitted and expired always add up to the summary. */

@@ -108,9 +108,10 @@ describe("counts that go on", () => {
         if (isInFlight)
           for (const ledger of aggregator.ledgers.values()) if (ledger.isInFlight) ledger.commit();
         const went = reportsOf(aggregator);
-        expect(new Map(went.map((r) => [key(r), exact(r)]))).toEqual(
-          new Map(reports([...before, ...early]).map((r) => [key(r), exact(r)])),
-        );
+        // The severities of violations that the stored list leaves out are not known one by one.
+        const isCut = (r: Report) => stored.some((old) => key(old) === key(r) && old.omitted);
+        const told = (r: Report) => [key(r), isCut(r) ? { ...exact(r), severity: "" } : exact(r)] as const;
+        expect(new Map(went.map(told))).toEqual(new Map(reports([...before, ...early]).map(told)));
         expect(went.flatMap(faultsOf)).toEqual([]);
         for (const report of went) {
           const old = stored.find((each) => key(each) === key(report));
@@ -131,9 +132,9 @@ function key(report: Report): string {
 }
 
 /** What no restart may change, whatever the limits cut. */
-function exact({ summary }: Report): unknown {
-  const { occurrences, prevented, allowed, unknown, severity, firstSeen, lastSeen } = summary;
-  return { occurrences, prevented, allowed, unknown, severity, firstSeen, lastSeen };
+function exact({ summary }: Report): object {
+  const { occurrences, prevented, allowed, unknown, severity, firstSeen, lastSeen, history } = summary;
+  return { occurrences, prevented, allowed, unknown, severity, firstSeen, lastSeen, history };
 }
 
 describe("a stored report that somebody has changed by hand", () => {

@@ -187,7 +187,7 @@ describe("each way to lose alerts", () => {
     s.pipeline.onConnected();
     send(s, throttleNotice({ UpdatedTime: at(21_000) }));
     // There is no memory for a second violation.
-    send(s, alert({ Resource: "/usr/bin/dpkg", UpdatedTime: at(22_000) }));
+    send(s, alert({ ProcessName: "/usr/bin/dpkg", Resource: "/usr/bin/dpkg", UpdatedTime: at(22_000) }));
     s.pipeline.onRejected("invalid_wire", "bytes", 0);
     await s.stop();
     const next = new Simulation({ store: s.store, clock: s.clock });

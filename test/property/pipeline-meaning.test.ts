@@ -96,6 +96,29 @@ describe("the violations of", () => {
   });
 });
 
+describe("severity, message and tags", () => {
+  it("are those of the rule that matched", async () => {
+    const [report] = await reportsOf(read("fault-2.jsonl"));
+    expect(report?.policy).toMatchObject({
+      severity: 10,
+      message: "a directory was listed",
+      tags: ["chatter"],
+    });
+    expect(report?.summary).toMatchObject({ severity: "critical", open: { severity: "critical" } });
+    expect(
+      report?.violations.map(({ resource, severity, message, tags }) => ({
+        resource,
+        severity,
+        message,
+        tags,
+      })),
+    ).toEqual([
+      { resource: "/usr/bin/ls", severity: 1, message: undefined, tags: undefined },
+      { resource: "/data/keys", severity: undefined, message: "key material was touched", tags: ["PCI"] },
+    ]);
+  });
+});
+
 describe("two enforcers", () => {
   it.each([
     ["FILE_UNLINK", "SYS_UNLINKAT flags="],

@@ -23,7 +23,12 @@ describe("a storm of one violation", () => {
       for (let i = 0; i < 500; i++) {
         send(
           s,
-          alert({ HostPID: tick * 500 + i, UpdatedTime: at(tick * 100), Resource: `/proc/${i + 1}/maps` }),
+          alert({
+            Operation: "File",
+            HostPID: tick * 500 + i,
+            UpdatedTime: at(tick * 100),
+            Resource: `/proc/${i + 1}/maps`,
+          }),
         );
       }
       await s.clock.advance(100);

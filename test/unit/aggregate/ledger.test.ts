@@ -87,7 +87,7 @@ describe("what gives way", () => {
     const log = new ChangeLog();
     const ledger = new Ledger("shop", "no-package-managers", { log });
     const workloads = ["a", "b", "c"].map((source) => {
-      const each = violation(alert({ Source: `/bin/${source}` }));
+      const each = violation(alert({ ParentProcessName: `/bin/${source}` }));
       ledger.add(each, true);
       return workloadKey(each.violation.identity);
     });

@@ -33,8 +33,8 @@ describe("a landed write", () => {
   it("tells each pod what it did, how often and when", () => {
     const told = occurrences([
       alert({ UpdatedTime: at(0), Message: "denied" }),
-      alert({ UpdatedTime: at(20) }),
-      alert({ PodName: "web-2", UpdatedTime: at(10) }),
+      alert({ UpdatedTime: at(20), Message: "denied" }),
+      alert({ PodName: "web-2", UpdatedTime: at(10), Message: "denied" }),
     ]);
     const shared = {
       related: {

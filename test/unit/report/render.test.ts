@@ -28,6 +28,8 @@ describe("a report", () => {
           HostName: "node-2",
           UpdatedTime: at(1000),
           Source: "/bin/bash -c x",
+          Tags: "NIST,SI-4",
+          Message: "denied",
           TTY: "pts0",
         }),
       ]),
@@ -59,6 +61,10 @@ describe("a report", () => {
         severity: "medium",
         firstSeen: "2026-11-23T10:00:00.000000Z",
         lastSeen: "2026-11-23T10:00:01.000000Z",
+        history: {
+          hourly: [{ start: "2026-11-23T10:00:00Z", prevented: 2 }],
+          daily: [{ start: "2026-11-23T00:00:00Z", prevented: 2 }],
+        },
         open: { occurrences: 2, prevented: 2, allowed: 0, unknown: 0, violations: 1, severity: "medium" },
       },
       violations: [
@@ -132,12 +138,12 @@ describe("a report", () => {
 });
 
 describe("policy facts", () => {
-  it("are the highest severity and the newest of the rest, and nothing takes them away", () => {
+  it("are the highest severity of the violations and the newest of the rest", () => {
     const { policy } = report([
-      alert({ Severity: "8", UpdatedTime: at(1) }),
-      alert({ Severity: "3", Message: "newer", Tags: "B", UpdatedTime: at(20) }),
-      alert({ Severity: "", Message: "older", Tags: "A", UpdatedTime: at(10) }),
-      alert({ Severity: "", Message: "", Tags: "", Type: "Odd", UpdatedTime: at(30) }),
+      file("a", { Severity: "8", UpdatedTime: at(1) }),
+      file("b", { Severity: "3", Message: "newer", Tags: "B", UpdatedTime: at(20) }),
+      file("c", { Severity: "", Message: "older", Tags: "A", UpdatedTime: at(10) }),
+      file("d", { Severity: "", Message: "", Tags: "", Type: "Odd", UpdatedTime: at(30) }),
     ]);
     expect(policy).toEqual({
       name: "no-package-managers",
@@ -146,6 +152,36 @@ describe("policy facts", () => {
       tags: ["B"],
       message: "newer",
     });
+  });
+
+  it("fall to what the newest alert of each violation carries, in any order", () => {
+    const alerts = [
+      file("a", { Severity: "8", UpdatedTime: at(1) }),
+      file("a", { Severity: "3", UpdatedTime: at(3) }),
+      file("b", { Severity: "2", UpdatedTime: at(2) }),
+    ];
+    for (const order of [alerts, alerts.toReversed()]) {
+      const { policy, summary, violations } = report(order);
+      expect([policy.severity, summary.severity, summary.open?.severity]).toEqual([3, "low", "low"]);
+      expect(violations.map(({ resource, severity }) => [resource, severity])).toEqual([
+        ["/etc/a", undefined],
+        ["/etc/b", 2],
+      ]);
+    }
+  });
+
+  it("of a violation are written where they differ from the policy's", () => {
+    const { policy, violations } = report([
+      file("keys", { Severity: "10", Message: "keys", Tags: "PCI", UpdatedTime: at(1) }),
+      file("list", { Severity: "1", Message: "list", Tags: "chatter", UpdatedTime: at(2) }),
+      file("none", { Severity: "", Message: "", Tags: "", UpdatedTime: at(3) }),
+    ]);
+    expect(policy).toMatchObject({ severity: 10, message: "list", tags: ["chatter"] });
+    expect(violations.map(({ severity, message, tags }) => ({ severity, message, tags }))).toEqual([
+      { severity: 0, message: "", tags: [] },
+      { severity: 1, message: undefined, tags: undefined },
+      { severity: undefined, message: "keys", tags: ["PCI"] },
+    ]);
   });
 
   it.each<[string, SeverityLevel]>([
