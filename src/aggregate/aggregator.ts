@@ -34,7 +34,7 @@ export class Aggregator {
   readonly #removed = new Map<string, Ledger | undefined>();
   /** Alerts counted in totals only, because there was no memory for their violations. */
   unidentifiedTotal = 0;
-  /** Violations that were not seen for so long that they left their reports. */
+  /** Violations that left their reports because they were not seen for the retention time. */
   expiredTotal = 0;
 
   /** `journal` numbers the sets of counts; with it ledgers take note of changes. `cells` count alerts. */
@@ -60,7 +60,7 @@ export class Aggregator {
     return this.#memory.meter.bytesInAll;
   }
 
-  /** Violations that gave way to others, for want of memory. */
+  /** Violations evicted for lack of memory. */
   get forgottenTotal(): number {
     return this.#memory.forgotten;
   }
@@ -119,8 +119,8 @@ export class Aggregator {
   }
 
   /**
-   * Nobody reads from `fromUs` on, until `toUs` or endGap: every report that exists (and is concerned, where only some
-   * are) may be short of alerts.
+   * Records a time without reading, from `fromUs` until `toUs` or endGap: every report that exists (with `isConcerned`,
+   * only those that it selects) may lack alerts.
    */
   addGap(kind: GapKind, fromUs: EpochUs, toUs?: EpochUs, isConcerned?: (ledger: Ledger) => boolean): void {
     for (const [key, ledger] of this.ledgers) {
@@ -170,8 +170,9 @@ export class Aggregator {
   }
 
   /**
-   * An alert could not be counted: `scope` is what it told of the report that it belongs to, undefined when nothing.
-   * `us` is undefined where nobody knows when it was raised (a line of a file). Told to the reports by reportRejections.
+   * Counts an alert that could not be read. `scope` is the part of its report that is known, undefined where nothing
+   * is. `us` is undefined where the time of the alert is unknown (a line of a file). reportRejections adds it to the
+   * reports.
    */
   addRejected(scope: Scope | undefined, us: EpochUs | undefined): void {
     this.#rejections.add(scope, us);
@@ -189,7 +190,7 @@ export class Aggregator {
     }
   }
 
-  /** The oldest and the newest time that any report tells of. */
+  /** The oldest and the newest time in any report. */
   #span(): [EpochUs, EpochUs] {
     const all = [...this.ledgers.values()].map((ledger) => ledger.all);
     return [Math.min(...all.map(({ firstUs }) => firstUs)), Math.max(...all.map(({ lastUs }) => lastUs))];
@@ -204,7 +205,7 @@ export class Aggregator {
     }
   }
 
-  /** What every report says of the stream has changed. */
+  /** Schedules every report for a write, because the state of the stream has changed. */
   touchAll(): void {
     for (const [key, ledger] of this.ledgers) {
       ledger.touch();
@@ -255,8 +256,8 @@ export class Aggregator {
   }
 
   /**
-   * Forgets a report that has nothing to tell: it was deleted, and nothing has happened since. Returns false where
-   * something has.
+   * Drops the ledger of a deleted report. Returns false where it has something to report: an alert came after the
+   * deletion.
    */
   drop(key: string): boolean {
     const ledger = this.ledgers.get(key);
@@ -265,7 +266,7 @@ export class Aggregator {
     return true;
   }
 
-  /** Reports that are gone and whose rows the journal still has, each with the ledger that its open counts went to. */
+  /** Deleted reports that the journal still has rows of, each with the ledger that took its pending counts. */
   get removed(): ReadonlyMap<string, Ledger | undefined> {
     return this.#removed;
   }

@@ -10,7 +10,7 @@ import type { PolicyFacts, Violation } from "../ingest/violation.ts";
 import { TextPool } from "../lib/text-pool.ts";
 import type { Entry } from "./entry.ts";
 
-/** What a report does about its cells. */
+/** The hooks of a report that owns cells. */
 export interface CountingReport {
   /** Receives each cell that has counts since its counts were taken. */
   noteCounting(counter: CellCounter): void;

@@ -64,8 +64,8 @@ export interface OpenSet {
 }
 
 /**
- * How much newer than the journal's evidence is before it is written again, in seconds. Reading an alert whole costs
- * about ten times what taking it costs, and in most cases the next alert comes first.
+ * The evidence is journaled again when it is newer by this many seconds. Reading an alert whole costs about ten times
+ * what taking it costs, and in most cases the next alert comes first.
  */
 const EVIDENCE_EVERY_S = 10;
 

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Lapses: what is known to be missing from the numbers, when, and why.
-// Invariant: merging two lists is associative, commutative and idempotent, and the result is bounded; what leaves the
-// list stays in the counts.
+// Coverage gaps: counts that are known to be missing, when, and why. Invariant: merging two lists is associative,
+// commutative and idempotent, and the result is bounded; what leaves the list stays in the counts.
 
 import type { CoverageGap as ApiCoverageGap, CoverageGapKind } from "../api/v1alpha1.ts";
 import { type EpochUs, formatMicroTime, parseMicroTime } from "../lib/time.ts";
 
-/** The kinds that are times in which nobody read for this report; each counts in `coverage.gaps`. */
+/** The kinds that are times without reading for this report; each counts in `coverage.gaps`. */
 export const GAP_KINDS = [
   "StreamDown",
   "StreamEnded",
@@ -29,13 +28,13 @@ export interface CoverageGap {
   container: string;
   pod: string;
   node: string;
-  /** Alerts that it is about; 0 where nobody knows how many. */
+  /** Alerts that it is about; 0 where the number is unknown. */
   count: number;
   /** Nodes that were missing in it; 0 for other kinds, and while it lasts. */
   nodes: number;
 }
 
-/** Lapses that are told one by one, the newest; older ones are in the counts only. */
+/** Gaps that are listed, the newest; older ones are in the counts only. */
 export const MAX_COVERAGE_GAPS = 10;
 
 /** A coverageGap of the kind from `fromUs` on; all else is empty unless given. */
@@ -103,7 +102,7 @@ export function parseCoverageGap(text: ApiCoverageGap): CoverageGap | undefined 
   });
 }
 
-/** A run of single losses of one kind, told as one coverageGap; a quiet time of this length ends it. */
+/** Single losses of one kind form one gap; a quiet time of this length ends it. */
 const QUIET_US = 60_000_000;
 
 /** Gathers losses one by one, so that a flood of them is one coverageGap with a count. */
@@ -139,7 +138,7 @@ function keyOf({ kind, fromUs, container, pod, node }: CoverageGap): string {
   return [kind, fromUs, container, pod, node].join("\u001f");
 }
 
-/** What is known of one coverageGap from two tellings: it has ended if one says so, and the later number is the larger one. */
+/** Merges two states of one gap: it has ended if either says so, and the larger number is the later one. */
 function grown(a: CoverageGap, b: CoverageGap): CoverageGap {
   const toUs = a.toUs === undefined || b.toUs === undefined ? (a.toUs ?? b.toUs) : Math.max(a.toUs, b.toUs);
   return { ...a, toUs, count: Math.max(a.count, b.count), nodes: Math.max(a.nodes, b.nodes) };

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Whom the alerts of one report were about: how many workloads, pods and nodes, and whose muting concerns the report.
+// Distinct workloads, pods and nodes in the alerts of one report, and the subjects that throttle notices of the report
+// are about.
 
 import { type Identity, podKey, UNKNOWN, type Violation, workloadKey } from "../ingest/violation.ts";
 import { Distinct } from "./distinct.ts";
@@ -13,14 +14,14 @@ export class SubjectCounts {
   pods = new Distinct();
   nodes = new Distinct();
   readonly #namespace: string | undefined;
-  /** Pods, and nodes as a whole, whose muting concerns this report. */
+  /** Pods, and nodes as a whole, with alerts in this report: their throttling concerns it. */
   #mutable = new Distinct();
 
   constructor(namespace: string | undefined) {
     this.#namespace = namespace;
   }
 
-  /** Begins anew, with what the stored report already counted and what `entries` tell. */
+  /** Starts again from the counts of the stored report and from `entries`. */
   recount(base: Base | undefined, entries: Iterable<Entry>): void {
     this.workloads = new Distinct();
     this.pods = new Distinct();
@@ -52,7 +53,7 @@ export class SubjectCounts {
   }
 
   #seePod({ namespace }: Identity, key: string): void {
-    // A notice tells no namespace that is none.
+    // A notice without a valid namespace is about a whole node.
     this.#mutable.add(key);
     this.pods.add(`${namespace}\u001f${key}`);
   }

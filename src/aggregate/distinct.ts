@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// How many distinct things there are.
-// Invariant: never more than there are, and never less than was told before.
+// Number of distinct keys. Invariant: never more than there are, and never less than was reported before.
 
 /** Distinct things, exact in one process's life; `floor` is what the stored report already counted. */
 export class Distinct {
   readonly seen = new Set<string>();
   floor = 0;
-  /** More are not told apart: the count stays, as a lower bound. */
+  /** Keys that are distinguished; beyond it the count stays, as a lower bound. */
   static readonly MAX = 10_000;
 
   add(key: string): boolean {
@@ -21,7 +20,7 @@ export class Distinct {
     return Math.max(this.floor, this.seen.size);
   }
 
-  /** Whether the key was added; of a full set nobody can say that it was not. */
+  /** Returns true where the key was added, and always for a full set. */
   mayHave(key: string): boolean {
     return this.seen.has(key) || this.seen.size >= Distinct.MAX;
   }

@@ -29,9 +29,9 @@ export class Entry {
   pending: Tally | undefined;
   /** True when occurrences from before may be among those that are counted without a violation. */
   lowerBound: boolean;
-  /** True while the journal waits to be told of its pending counts. */
+  /** True while its pending counts wait for the journal. */
   isNoted = false;
-  /** What the map that holds it has counted for it; 0 in no map. */
+  /** Bytes that its map has counted for it; 0 in no map. */
   heldBytes = 0;
   /** The first of the cells that count for it; 0 for none. */
   firstCell = 0;
@@ -55,14 +55,14 @@ export class Entry {
     return this.#id;
   }
 
-  /** The highest severity of its counts, wherever they stand. */
+  /** The highest severity of its committed, in-flight and pending counts. */
   get severity(): number {
     return Math.max(
       ...[this.committed, this.inFlight, this.pending].map((tally) => tally?.rule.severity ?? 0),
     );
   }
 
-  /** Made anew with each call. */
+  /** Creates a new object with each call. */
   get identity(): Identity {
     return identityOf(this.key);
   }
@@ -83,7 +83,7 @@ export interface RecoveredSet {
   entries: readonly Counted[];
 }
 
-/** How many of them a report written now would tell of. */
+/** Counts the entries that a report written now would list. */
 export function countWritten(entries: Iterable<Entry>): number {
   let count = 0;
   for (const entry of entries) if (entry.committed ?? entry.inFlight) count++;
@@ -103,7 +103,7 @@ export function highestSeverity(entries: Iterable<Entry>, floor: number): number
   return severity;
 }
 
-/** What a stored report brings into a ledger. */
+/** Counts and entries that a ledger takes from a stored report. */
 export interface Base {
   totals: Totals;
   entries: readonly Entry[];
@@ -113,7 +113,7 @@ export interface Base {
   nodes: number;
 }
 
-/** What is counted in entries, wherever it stands. */
+/** Sums the occurrences in entries: committed, in flight and pending. */
 export function occurrencesIn(entries: Iterable<Entry>): number {
   let sum = 0;
   for (const { committed, inFlight, pending } of entries) {

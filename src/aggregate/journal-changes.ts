@@ -8,12 +8,12 @@ import type { LayerRow, ReportChange, ViolationRow } from "./change-log.ts";
 import type { Ledger } from "./ledger.ts";
 import { copyTotals } from "./totals.ts";
 
-/** Whether the journal lacks something of the ledger. */
+/** Returns true where the journal lacks changes of the ledger. */
 export function hasChanges(ledger: Ledger): boolean {
   return ledger.log?.hasChanges(ledger.openSets().pending.totals) ?? false;
 }
 
-/** Whether the journal lacks something of the ledger's totals. */
+/** Returns true where the journal lacks changes of the ledger's totals. */
 export function haveTotalsChanged(ledger: Ledger): boolean {
   return ledger.log?.haveTotalsChanged(ledger.openSets().pending.totals) ?? false;
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// One report's counters: what is committed (stands in the stored report), in flight (in a write whose fate is open) and
-// pending (nowhere yet).
-// Invariant: every counted alert is in exactly one of the three. take moves pending to in flight, commit moves that to
-// committed, restore moves it back; merge makes the order of these irrelevant. What is in flight never changes.
+// One report's counters: committed (in the stored report), in flight (in a write without a result yet) and pending (in
+// no report yet). Invariant: every counted alert is in exactly one of the three. take moves pending to in flight,
+// commit moves that to committed, restore moves it back; merge makes the order of these irrelevant. Counts in flight
+// never change.
 
 import type { Occurrence } from "../ingest/occurrence.ts";
 import { type Identity, reportName, type Violation } from "../ingest/violation.ts";
@@ -57,7 +57,7 @@ export class Ledger {
   maxBytes = Number.POSITIVE_INFINITY;
   /** The set of counts of which the writer knows that it is to be taken. */
   scheduledSeq = 0;
-  /** What the journal has not been told; undefined where there is none. */
+  /** Changes that the journal lacks; undefined without a journal. */
   readonly log: ChangeLog | undefined;
   readonly #numbers: SetNumbers;
   /** Names what is pending: the number of the set of counts that the next take puts in flight. Only ever grows. */
@@ -70,7 +70,7 @@ export class Ledger {
   /** Occurrences that are in the totals but in no entry. */
   #unidentified = 0;
   #touched = false;
-  /** Whether the last sweep found nothing that is young enough to stay. */
+  /** True when the last sweep found nothing that is young enough to stay. */
   #isOver = false;
   readonly #coverageGaps = new OpenGaps();
   #sweep = 0;
@@ -99,7 +99,7 @@ export class Ledger {
     return this.#pending.totals.occurrences + (this.#inFlight?.occurrences ?? 0);
   }
 
-  /** Whether there is anything to write: a count, a gap, a throttle notice, or another state of the stream. */
+  /** True where a write has a purpose: a count, a gap, a throttle notice, or another state of the stream. */
   get dirty(): boolean {
     const p = this.#pending.totals;
     return (
@@ -108,7 +108,7 @@ export class Ledger {
     );
   }
 
-  /** Whether what is pending brings a violation that no report of this ledger has told yet. */
+  /** True where pending counts have a violation that no report of this ledger had before. */
   get hasNewViolation(): boolean {
     for (const entry of this.#pending.entries) if (!entry.committed) return true;
     return false;
@@ -170,12 +170,12 @@ export class Ledger {
     return { inFlight, pending: { seq: this.#pendingSeq, totals: this.#pending.totals } };
   }
 
-  /** Has the journal forget the report and be told of all that is open. */
+  /** Has the journal delete the report's rows and write all that is pending again. */
   resetLog(): void {
     this.log?.reset(this.#inFlightEntries, this.#pending.entries);
   }
 
-  /** What a report written now would say: committed and in flight. */
+  /** The totals that a report written now would have: committed and in flight. */
   get totals(): Totals {
     return this.#inFlight ? mergeTotals(this.#committed, this.#inFlight) : this.#committed;
   }
@@ -215,7 +215,7 @@ export class Ledger {
     note(this.#pending.totals, coverageGaps);
   }
 
-  /** Nobody read for this report between two times; without `toUs` it lasts until endGap. */
+  /** Records a time without reading for this report; without `toUs` it lasts until endGap. */
   addGap(kind: GapKind, fromUs: EpochUs, toUs?: EpochUs): void {
     this.#coverageGaps.addGap(this.#pending.totals, kind, fromUs, toUs);
   }
@@ -249,7 +249,7 @@ export class Ledger {
     return gone.violations;
   }
 
-  /** Whether all of the stored report is too old to be kept, and nothing has come since. */
+  /** True when all of the stored report is older than the retention, and no alert came since. */
   get isOver(): boolean {
     return this.#isOver && this.unwritten === 0 && !this.#inFlight;
   }
@@ -346,7 +346,7 @@ export class Ledger {
     if (!base)
       this.#coverageGaps.startAgain(this.#pending.totals, this.#inFlight, this.#committed, deletedUs);
     this.#committed = base?.totals ?? emptyTotals();
-    // What the stored report lists has not left it.
+    // Entries that the stored report lists have not expired from it.
     this.#pending.totals = withoutExpiry(this.#pending.totals);
     if (this.#inFlight) this.#inFlight = withoutExpiry(this.#inFlight);
     this.#isOver = false;

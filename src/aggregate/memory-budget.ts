@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Whether there is room in memory for one violation more, and who gives way where there is none.
-// Invariant: the workload that holds the most gives way first; who has one violation in a report is never asked to.
+// Limit of the memory for violations, and the choice of violations to evict at the limit. Invariant: the workload that
+// holds the most loses violations first; a workload's only violation in a report is never evicted.
 
 import type { CellBounds, CellStore } from "../ingest/cell-store.ts";
 import { type Identity, workloadKey } from "../ingest/violation.ts";
@@ -13,7 +13,7 @@ import { MemoryUsage } from "./memory-usage.ts";
 export interface MemoryLimits {
   /** Violations over all reports. */
   maxViolations: number;
-  /** What they may weigh, by estimate. */
+  /** Estimated bytes that they may take. */
   limitBytes: number;
   /** Violations of one workload in one report. */
   maxViolationsPerWorkload: number;
@@ -25,7 +25,7 @@ export interface MemoryLimits {
 const CELLS_PER_VIOLATION = 2;
 /** Of the memory for violations, what cells may take. */
 const CELLS_SHARE = 0.5;
-/** What is freed at once, so that a storm does not look for room with every alert. */
+/** Share of the limit that is freed at once, so that a storm does not search for room with every alert. */
 const FREED = 0.01;
 
 /** The bounds of the cells that count for the violations. */
@@ -36,9 +36,9 @@ export function cellBounds({ maxViolations, limitBytes }: MemoryLimits): CellBou
 export class MemoryBudget {
   readonly meter: MemoryUsage;
   readonly #limits: MemoryLimits;
-  /** Violations that gave way. */
+  /** Violations that were evicted. */
   forgotten = 0;
-  /** Whether the last look found nobody who could give way; until something has been written it is no use to look. */
+  /** True when the last search found nothing to evict; another search has no purpose before the next write. */
   #isStuck = false;
 
   constructor(limits: MemoryLimits, cells?: CellStore) {
@@ -46,7 +46,7 @@ export class MemoryBudget {
     this.meter = new MemoryUsage(cells);
   }
 
-  /** Whether a new violation in `ledger` may be held; makes room for it where that can be done. */
+  /** Returns true where a new violation in `ledger` may be held; evicts others for it where that is possible. */
   tryReserve(ledger: Ledger, identity: Identity, ledgers: Iterable<Ledger>, us: EpochUs): boolean {
     return this.#hasShare(ledger, identity, us) && (this.#isWithin(1) || this.#makeRoom(ledgers, us));
   }

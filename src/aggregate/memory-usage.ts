@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What the violations in memory weigh, and whose they are.
-// Invariant: the meter is the sum over all maps that share it; what a map holds is added and taken off here and nowhere
-// else.
+// Estimated bytes of the violations in memory, by workload. Invariant: the usage is the sum over all maps that share
+// it; entries of a map are added and subtracted here and nowhere else.
 
 import type { CellStore } from "../ingest/cell-store.ts";
 import { type Identity, workloadKey } from "../ingest/violation.ts";
@@ -28,13 +27,13 @@ export class MemoryUsage {
   }
 }
 
-/** What one workload has in one report. */
+/** The violations of one workload in one report. */
 export interface Share {
   /** Its key: one text for all of its violations. */
   readonly workload: string;
   violations: number;
   bytes: number;
-  /** Whether the last look found nothing in it that may leave. */
+  /** True when the last search found nothing in it to evict. */
   isStuck: boolean;
 }
 
@@ -55,7 +54,7 @@ export class EntryMap extends Map<string, Entry> {
     this.#meter = meter;
   }
 
-  /** What each workload has. */
+  /** Shares by workload. */
   get shares(): ReadonlyMap<string, Readonly<Share>> {
     return this.#shares;
   }
@@ -88,7 +87,7 @@ export class EntryMap extends Map<string, Entry> {
     super.clear();
   }
 
-  /** Weighs an entry again, whose counts have changed. */
+  /** Updates the bytes of an entry after its counts have changed. */
   reweigh(entry: Entry): void {
     if (entry.heldBytes === 0) return;
     this.#takeOff(entry);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Throttle notices by muted pod or node, for reports whose first alert of it comes later.
-// Invariant: bounded; the subject whose notice is oldest leaves first.
+// Throttle notices by throttled pod or node, for reports that get their first alert of it later. Invariant: bounded;
+// the subject with the oldest notice is evicted first.
 
 import { podKey, type ThrottleNotice, type Violation } from "../ingest/violation.ts";
 import { type CoverageGap, coverageGap, mergeCoverageGaps } from "./coverage-gap.ts";

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What one report is short of, written into the totals that are pending.
-// Invariant: a gap that has begun is counted once, and its end changes no count.
+// Open gaps of one report, written into its pending totals. Invariant: a gap that has begun is counted once, and its
+// end changes no count.
 
 import type { EpochUs } from "../lib/time.ts";
 import {
@@ -43,7 +43,7 @@ export class OpenGaps {
     return ended.length > 0;
   }
 
-  /** Of so many occurrences only the number is kept. */
+  /** Keeps only the number of these occurrences. */
   addWithoutDetails(totals: Totals, us: EpochUs, occurrences: number): void {
     totals.withoutDetails += occurrences;
     this.#withoutDetails.add(us, occurrences);
@@ -63,7 +63,7 @@ export class OpenGaps {
   }
 }
 
-/** Adds to what is told one by one. */
+/** Adds gaps to the list. */
 export function note(totals: Totals, coverageGaps: readonly CoverageGap[]): void {
   totals.coverageGaps = mergeCoverageGaps(totals.coverageGaps, coverageGaps);
 }

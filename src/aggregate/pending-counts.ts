@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What a report has counted and no write has taken.
-// Invariant: whoever looks at the totals or the entries sees what the cells have counted as well.
+// Counts of a report that no write has taken. Invariant: totals and entries that are read here include the counts of
+// the cells.
 
 import type { CellStore } from "../ingest/cell-store.ts";
 import type { Occurrence } from "../ingest/occurrence.ts";

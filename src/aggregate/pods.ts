@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What each pod did, by podKey: a map that is small where there is one pod, as with most violations.
-// Invariant: as a Map, in the order of insertion; nothing that was added leaves but by delete.
+// Counts of each pod, by podKey: a map that is small where there is one pod, as with most violations. Invariant: as a
+// Map, in the order of insertion; only delete removes a pod.
 
 import type { EpochUs } from "../lib/time.ts";
 
-/** What one pod did. */
+/** Counts of one pod. */
 export interface PodTally {
   name: string;
   /** The node of its newest alert. */
   node: string;
   occurrences: number;
   lastUs: EpochUs;
-  /** Its occurrences when the journal was last told of them. */
+  /** Its occurrences in the journal's last batch. */
   told?: number | undefined;
 }
 

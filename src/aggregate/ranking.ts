@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Which violations must give way to which, where there is no room for all.
-// Invariant: a total order of what was seen, so that neither the order of alerts nor of writes has a say; one workload
-// takes no room from another that has less.
+// Order in which violations are listed and evicted where there is no room for all. Invariant: a total order over their
+// content, so that neither the order of alerts nor of writes changes it; one workload takes no room from another that
+// has less.
 
 import type { EpochUs } from "../lib/time.ts";
 import type { Entry } from "./entry.ts";
 
-/** What happened outlives what may have, and that what was stopped. */
+/** Allowed outlives Unknown, and that outlives Prevented. */
 const OUTCOME_RANK = { Allowed: 0, Unknown: 1, Prevented: 2 } as const;
 
 type LastSeen = (entry: Entry) => EpochUs;
@@ -26,8 +26,8 @@ const written: LastSeen = ({ committed, inFlight }) =>
 const counted: LastSeen = (entry) => Math.max(written(entry), entry.pending?.lastUs ?? 0);
 
 /**
- * The first `count` by rank as a report tells them, in turns: the best `share` of each workload, then the next `share` of each, and so on, so
- * that a workload with violations without end leaves room for every other.
+ * Selects the first `count` by rank for a report, in turns: the best `share` of each workload, then the next `share` of
+ * each, and so on, so that a workload with an unlimited number of violations leaves room for every other.
  */
 export function fairest(entries: readonly Entry[], count: number, share: number): Entry[] {
   const seen = new Map<string, number>();
@@ -42,7 +42,7 @@ export function fairest(entries: readonly Entry[], count: number, share: number)
   return turns.flat().slice(0, count);
 }
 
-/** The `count` lowest ranked of one workload that may leave: nothing that is in a write whose fate is open. */
+/** Selects the `count` lowest ranked of one workload that may be evicted: none that are in flight. */
 export function lowest(entries: Iterable<Entry>, workload: string, count: number): Entry[] {
   const own = [...entries].filter((entry) => !entry.inFlight && entry.workload === workload);
   return own.sort(byRank(counted)).slice(-count);

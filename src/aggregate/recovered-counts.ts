@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Sets of counts as a journal tells them, read back into what a ledger holds.
-// Invariant: never more than was journaled; of a set that was journaled in part, what there is of it.
+// Rows of a journal, read back as a ledger's counts. Invariant: never more than was journaled; a set that was journaled
+// in part gives that part.
 
 import { storedEvidence } from "../ingest/evidence.ts";
 import { parseRule } from "../ingest/rule.ts";
@@ -33,7 +33,7 @@ function totalsOf(told: Totals, entries: readonly { identity: Identity; tally: T
   const allowed = Math.max(listed.allowed, told.allowed);
   const unknown = Math.max(listed.unknown, told.unknown);
   return {
-    // What was about to leave the report's list has not left it.
+    // Entries that were about to expire from the report's list have not expired from it.
     ...withoutExpiry(told),
     occurrences: prevented + allowed + unknown,
     prevented,

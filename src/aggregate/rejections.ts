@@ -12,19 +12,19 @@ interface Rejected {
   /** Undefined: any report. */
   scope: Scope | undefined;
   count: number;
-  /** Of `count`, those of which nobody knows when they were raised. */
+  /** Those of `count` without a known time. */
   undated: number;
   episode: GapBuilder;
 }
 
-/** What the reports of a scope are told. */
+/** Rejections that the reports of a scope get. */
 export interface ToldRejections {
   scope: Scope | undefined;
   count: number;
   coverageGaps: readonly CoverageGap[];
 }
 
-/** Scopes that are told apart. */
+/** Scopes that are counted separately. */
 const MAX_SCOPES = 1000;
 
 export class Rejections {
@@ -61,7 +61,7 @@ export class Rejections {
     return rejected;
   }
 
-  /** Forgets the scope that was used longest ago, of those whose reports have been marked. */
+  /** Evicts the least recently used scope, of those that are already in their reports. */
   #makeRoom(): boolean {
     for (const [key, { count }] of this.#byScope) {
       if (count > 0) continue;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What is known of the stream: since when it has been read without a gap, and every gap.
-// Invariant: a gap of the stream is counted once, when it breaks; it ends when the stream is open again.
+// State of the stream: since when it has been read without a gap, and every gap. Invariant: a gap of the stream is
+// counted once, when it breaks; it ends when the stream is open again.
 
 import type { Disconnect } from "../api/alert-stream.ts";
 import type { EpochUs } from "../lib/time.ts";
 import { GAP_KINDS, type GapKind } from "./coverage-gap.ts";
 
-/** A time in which nobody read. Milliseconds since the epoch; `toMs` is undefined while it lasts. */
+/** A time without reading. Milliseconds since the epoch; `toMs` is undefined while it lasts. */
 export interface Gap {
   kind: GapKind;
   fromMs: number;
@@ -85,7 +85,10 @@ export class StreamCoverage {
     return this.#ended(gap, this.continuousSinceMs);
   }
 
-  /** This process has not read for so long, until now, on a stream that stayed open. Returns the gap, if that was one. */
+  /**
+   * Records that this process has not read for `ms` until now, on a stream that stayed open. Returns the gap, undefined
+   * where the time is too short for one.
+   */
   stoodStill(ms: number, nowMs: number): (Gap & { toMs: number }) | undefined {
     if (this.continuousSinceMs === undefined) return undefined;
     const gap = {

@@ -13,7 +13,7 @@ import { TextPool } from "../lib/text-pool.ts";
 import type { EpochUs } from "../lib/time.ts";
 import { Pods } from "./pods.ts";
 
-/** What has been seen of one violation. */
+/** Counts and times of one violation. */
 export interface Tally {
   occurrences: number;
   firstUs: EpochUs;
@@ -23,7 +23,7 @@ export interface Tally {
   latest: KeptEvidence | undefined;
   /** The rule that the newest alert matched. */
   rule: RuleFacts;
-  /** Of what time the evidence was that the journal was last told, in whole seconds; 0 for none. */
+  /** Time of the evidence in the journal's last batch, in whole seconds; 0 for none. */
   toldSecond: number;
 }
 

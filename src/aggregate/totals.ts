@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// The counts of a whole report, and what its alerts tell about the policy.
-// Invariant: as with tallies, merging is associative and commutative.
+// Counts of a whole report, and the facts on the policy in its alerts. Invariant: as with tallies, merging is
+// associative and commutative.
 
 import type { Expired, Outcome, PolicyKind } from "../api/v1alpha1.ts";
 import type { PolicyFacts } from "../ingest/violation.ts";
@@ -24,7 +24,7 @@ export interface Totals {
   rejected: number;
   /** Of `occurrences`, those of which only the number is kept, because there was no memory for more. */
   withoutDetails: number;
-  /** What has left the list for its age; its occurrences stay in the counts. */
+  /** Violations that left the list for their age; their occurrences stay in the counts. */
   expired: Readonly<Expired>;
   /** The newest of what gaps, notices, rejections and occurrences without details were. */
   coverageGaps: readonly CoverageGap[];
@@ -110,7 +110,7 @@ export function mergeTotals(a: Totals, b: Totals): Totals {
   };
 }
 
-/** The newest that was told of something, and when; undefined was never told. */
+/** The newest value and its time; undefined before the first one. */
 class Told<T> {
   value: T | undefined;
   us: EpochUs = 0;
@@ -126,7 +126,7 @@ class Told<T> {
 
 /**
  * A policy as its alerts report it: the newest kind, tags and message. An alert without one of them (a preset's, a
- * posture's) takes nothing away.
+ * posture's) removes nothing.
  */
 export class KnownPolicy {
   /** The highest severity of violations that are no longer listed one by one; 0 for none. */

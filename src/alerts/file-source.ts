@@ -24,10 +24,9 @@ const MAX_DETAIL_LENGTH = 120;
 const BYTE_ORDER_MARK = "\ufeff";
 
 /**
- * Returns a feed of the alerts in JSON lines, one object a line; blank lines are skipped.
- *
- * It tells onConnected once the input is open and never onDisconnected. `run` resolves at the end of the input or when
- * the signal aborts, and rejects with a message for people when the input can't be read.
+ * Returns a source of alerts in JSON lines, one object a line; blank lines are skipped. It calls onConnected once the
+ * input is open and never onDisconnected. `run` resolves at the end of the input or when the signal aborts, and rejects
+ * with a message for users when the input can't be read.
  */
 export function fileSource(options: FileFeedOptions): AlertSource {
   const maxLineBytes = options.maxLineBytes ?? DEFAULT_MAX_LINE_BYTES;
@@ -102,7 +101,7 @@ function parseJson(text: string): { ok: true; value: unknown } | { ok: false; de
   }
 }
 
-/** What to do about a line in a form that is often taken for JSON lines. */
+/** Returns advice for a line in a form that is often taken for JSON lines. */
 function hint(text: string): string | undefined {
   if (/^\s*== (Alert|Log|Message)\b/.test(text)) return "karmor's text output: use `karmor logs --json`";
   if (/^\s*[[{]\s*$/.test(text)) return "JSON over several lines: put one alert on a line, as `jq -c` does";

@@ -9,7 +9,7 @@ const LINE_FEED = 0x0a;
 export interface LineListener {
   /** The bytes of a line without its line feed; valid only during the call. */
   onLine(line: Buffer, number: number): void;
-  /** A line beyond the limit; told once, as soon as it is known. */
+  /** Called once for a line beyond the limit, as soon as the limit is exceeded. */
   onTooLong(number: number): void;
 }
 

@@ -8,7 +8,7 @@
 //   starting ── every node connected, or SETTLE_MS after the first list ──▶ complete ◀──▶ incomplete (gap)
 //
 // A new node is no gap: it counts as missing only once it has been connected, or when it was there at the start. A
-// daemon that is restarted or replaced is one, until its node is connected again. A node whose pod is deleted stays
+// daemon that is restarted or replaced is one, until its node is connected again. A node with a deleted pod stays
 // missing for REPLACE_MS, in case of a new pod.
 
 import type { Clock } from "../lib/clock.ts";

@@ -129,7 +129,7 @@ export class NodeSource implements AlertSource {
     if (known && known.target.node === target.node && sameList(known.target.addresses, target.addresses))
       return;
     if (known) this.#remove(target.uid, coverage, "its addresses changed");
-    // The pod that was at this address before is gone, whatever the API server says of it yet.
+    // The pod that was at this address before is gone, even where the API server still lists it.
     for (const address of target.addresses) {
       const other = this.#byAddress.get(address);
       if (other !== undefined) this.#remove(other, coverage, "its address belongs to another pod");

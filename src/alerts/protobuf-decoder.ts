@@ -171,7 +171,7 @@ class Cursor {
     return this.bytes.toString("utf8", start, this.at);
   }
 
-  /** Whether the bytes at `start` are `text`, which is only found out for ASCII. */
+  /** Compares the bytes at `start` with `text`; supports ASCII only. */
   #holds(text: string, start: number): boolean {
     for (let i = 0; i < text.length; i++) {
       const byte = this.bytes[start + i]!;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Owns the finding of an alert's fields on the wire without reading them.
-// Invariant: what it takes, readAlert takes, too; whatever is in any way unusual it leaves to readAlert.
+// Finds an alert's fields on the wire without reading them. Invariant: readAlert accepts every alert that is accepted
+// here; any alert that is unusual in some way is left to readAlert.
 
 import type { Alert, Pieces, RawAlert } from "../api/alert.ts";
 import {
@@ -28,7 +28,7 @@ const OWNER = 8;
 /** Field number 0 is no field. */
 const REFUSE = 9;
 
-/** What decode looks at apart from time and evidence; a test holds this list to it. */
+/** Fields that decode reads apart from time and evidence; a test compares this list with it. */
 const DECIDING_NAMES: ReadonlySet<string> = new Set([
   "HostName",
   "NamespaceName",

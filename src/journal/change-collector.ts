@@ -18,9 +18,9 @@ import type { Ledger } from "../aggregate/ledger.ts";
 import { reportKey } from "../ingest/violation.ts";
 import type { RecoveredReport } from "./journal.ts";
 
-/** How much a batch holds at most. */
+/** Upper bounds of one batch. */
 export interface BatchBudget {
-  /** Reports whose totals are written. */
+  /** Reports with their totals in the batch. */
   reports: number;
   /** Rows of violations and pods, about. */
   rows: number;
@@ -30,12 +30,15 @@ export interface BatchBudget {
 export const BATCH: BatchBudget = { reports: 500, rows: 250 };
 export const ALL: BatchBudget = { reports: Number.POSITIVE_INFINITY, rows: Number.POSITIVE_INFINITY };
 
-/** What a batch holds. */
+/** Rows of one batch. */
 export interface Collected {
   changes: ReportChange[];
-  /** Whether the journal has the totals of every report with this batch, and since when. Milliseconds since the epoch. */
+  /**
+   * Time until which the journal has the totals of every report with this batch, undefined where it lacks some.
+   * Milliseconds since the epoch.
+   */
   totalsUntilMs: number | undefined;
-  /** Whether the journal lacks nothing with this batch. */
+  /** True where the journal is complete with this batch. */
   isAll: boolean;
 }
 
@@ -55,7 +58,7 @@ export class ChangeCollector {
     this.#aggregator = aggregator;
   }
 
-  /** `first` are ledgers whose totals must be in this batch. */
+  /** Collects a batch; the totals of the ledgers in `first` must be in it. */
   collect(budget: BatchBudget, nowMs: number, first: Iterable<Ledger> = []): Collected {
     const changes = new Map<Ledger, ReportChange>();
     for (const ledger of first) this.#addTotals(changes, ledger);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// A time in which no journal could be kept, as the reports tell it: those whose counts only memory held meanwhile.
-// Invariant: each such report is marked once per outage, and no other report is.
+// A time without a journal, marked in the reports that had counts in memory only. Invariant: each such report is marked
+// once per outage, and no other report is.
 
 import type { Aggregator } from "../aggregate/aggregator.ts";
 import type { Ledger } from "../aggregate/ledger.ts";

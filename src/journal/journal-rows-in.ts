@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Reads a journal whole: at the start, before there is anything else to do.
-// Invariant: a row whose checksum is wrong is left out and counted; where totals may be missing, their report is marked.
+// Reads a whole journal at the start, before anything else runs. Invariant: a row with a wrong checksum is left out and
+// counted; where totals may be missing, their report is marked.
 
 import type { DatabaseSync } from "node:sqlite";
 import type { LayerRow, ViolationRow } from "../aggregate/change-log.ts";
@@ -17,7 +17,7 @@ type Row = Readonly<Record<string, Value>>;
 
 const NO_POLICY: PolicyFacts = { kind: "Unknown", severity: 0, tags: [], message: "" };
 
-/** Reads everything; undefined for a journal that was never begun, `damaged` where it is not known whose it is. */
+/** Reads all rows; undefined for a new journal, `damaged` where its writer can't be read. */
 export function readAll(db: DatabaseSync): Recovered | undefined | "damaged" {
   const [life] = [...rows(db, "life")];
   if (!life) return undefined;
@@ -60,7 +60,7 @@ class Reader {
     return { damagedRows: this.#damagedRows, isDamaged, reports };
   }
 
-  /** Yields the rows of a table whose checksum is right. */
+  /** Yields the rows of a table that have the right checksum. */
   *#rows(table: string): Iterable<Row> {
     for (const row of rows(this.#db, table)) {
       const { sum, evidence: _, evidence_sum: __, ...values } = row;
@@ -106,7 +106,7 @@ class Reader {
     layer.violations.push(violation);
   }
 
-  /** Stands in for a set whose own row is damaged: its violations are at least a part of it. */
+  /** Replaces a damaged set row: the set's violations are a lower bound of it. */
   #restoreLayer(report: Value, seq: number): LayerRow | undefined {
     const layer = this.#addLayer(report, { seq, totals: emptyTotals(), policy: NO_POLICY, violations: [] });
     const found = this.#reports.get(report);

@@ -48,7 +48,7 @@ export class BatchWriter {
     this.forget();
   }
 
-  /** Stores whose journal it is, which is empty. */
+  /** Stores the identity of the writer in an empty journal. */
   begin(life: Life): void {
     this.#reports.clear();
     this.#layers.clear();

@@ -18,10 +18,10 @@ import type { JournalingParts } from "./journaling-parts.ts";
 
 /** Removed reports that are remembered for a journal that can't be written; beyond it the journal begins again. */
 const MAX_REMOVED = 10_000;
-/** A batch may take this part of the time, one in so many; the rest after it is no longer than MAX_REST_MS. */
+/** A batch may take 1/REST_FACTOR of the time; the rest after it is no longer than MAX_REST_MS. */
 const REST_FACTOR = 20;
 const MAX_REST_MS = 60;
-/** How often a quiet journal is told until when alerts were read, and a broken one is tried again. */
+/** Interval at which a quiet journal gets the time until which alerts were read, and a broken one is tried again. */
 const HEARTBEAT_MS = 1000;
 const RETRY_MS = 5000;
 
@@ -32,9 +32,9 @@ export class Journaling {
   readonly writerId: string;
   /** Numbers of this process's sets of counts. */
   readonly numbers: SetNumbers;
-  /** Until when an earlier process read alerts, in milliseconds since the epoch; undefined when nobody knows. */
+  /** Time until which an earlier process read alerts, in milliseconds since the epoch; undefined when unknown. */
   readonly readUntilMs: number | undefined;
-  /** Why counts are not protected now; undefined while they are. */
+  /** Reason for which counts are not protected now; undefined while they are. */
   problem: string | undefined;
   batches = 0;
   rows = 0;
@@ -44,13 +44,13 @@ export class Journaling {
   readonly #parts: JournalingParts;
   readonly #unclaimed = new Map<string, RecoveredReport>();
   readonly #changes: ChangeCollector;
-  /** Whether counts of an earlier process may have been lost with it, of any report. */
+  /** True where counts of any report may have been lost with an earlier process. */
   readonly mayHaveLost: boolean;
-  /** Whether rows of an earlier process were damaged whose report is not known. */
+  /** True where damaged rows of an earlier process belong to unknown reports. */
   readonly isDamaged: boolean;
   /** Alerts that were read until then are in the journal or in reports. Milliseconds since the epoch. */
   #protectedUntilMs: number;
-  /** Whether the gap before this process is in the ledgers, so that `protectedUntilMs` may pass it. */
+  /** True once the gap before this process is in the ledgers, so that `protectedUntilMs` may pass it. */
   #isGapTold = false;
   #journal: Journal | undefined;
   #aggregator: Aggregator | undefined;
@@ -108,17 +108,17 @@ export class Journaling {
     return { layers, isDamaged: isDamaged || this.isDamaged };
   }
 
-  /** The ledgers know of the time in which nobody ran. */
+  /** Records that the gap before this process is in the ledgers. */
   gapTold(): void {
     this.#isGapTold = true;
   }
 
-  /** Reports of which an earlier process left something, and which nobody has claimed. */
+  /** Reports with rows of an earlier process that no ledger has taken. */
   get unclaimed(): Pick<RecoveredReport, "namespace" | "policyName">[] {
     return [...this.#unclaimed.values()];
   }
 
-  /** Entries that changed since the journal was told of them. */
+  /** Entries with changes that the journal lacks. */
   get waiting(): number {
     let sum = 0;
     for (const ledger of this.#aggregator?.ledgers.values() ?? []) sum += ledger.log?.waiting ?? 0;
@@ -129,12 +129,12 @@ export class Journaling {
     return this.#journal?.bytes ?? 0;
   }
 
-  /** How long ago the journal took a batch, in milliseconds. */
+  /** Time since the journal took a batch, in milliseconds. */
   get ageMs(): number {
     return this.#parts.clock.nowMs() - this.#lastBatchMs;
   }
 
-  /** Tells the journal everything and closes it. */
+  /** Writes all changes to the journal and closes it. */
   close(): void {
     this.#cancelTimer?.();
     this.#timerMs = 0;
@@ -199,7 +199,7 @@ export class Journaling {
     }
   }
 
-  /** Makes an empty journal of it, which is then told everything that is open. */
+  /** Starts an empty journal, which then gets everything that is pending. */
   #begin(journal: Journal): boolean {
     try {
       const { writerId, numbers } = this;
@@ -221,7 +221,7 @@ export class Journaling {
   #write(journal: Journal, budget: BatchBudget): boolean {
     const nowMs = this.#parts.clock.nowMs();
     const removed = this.#aggregator?.removed ?? NONE_REMOVED;
-    // What has moved from one report to another must be in one batch.
+    // Counts that were moved from one report to another must be in one batch.
     const first = [...removed.values()].filter((ledger) => ledger !== undefined);
     const { changes, totalsUntilMs, isAll } = this.#changes.collect(budget, nowMs, first);
     const isQuiet = removed.size + changes.length + this.#carried.length === 0;
@@ -242,7 +242,7 @@ export class Journaling {
     return isAll;
   }
 
-  /** Where there is no room, rows of what the reports hold by now are removed first. */
+  /** Frees a full volume: removes rows of counts that the reports hold by now. */
   #writePersisted(journal: Journal): boolean {
     const changes = this.#changes.collectPersisted();
     const isDone = this.#send(journal, { removed: [], changes, readUntilMs: this.#protectedUntilMs });
@@ -291,7 +291,7 @@ export class Journaling {
   }
 
   #markUnprotected(): void {
-    // Of a journal that is closed nobody knows what is left of it.
+    // The content of a closed journal is unknown.
     const isUnprotected = (ledger: Ledger) => !this.#journal || hasChanges(ledger);
     if (this.#aggregator) this.#outage?.mark(this.#aggregator, isUnprotected);
   }

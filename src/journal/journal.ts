@@ -6,7 +6,7 @@
 
 import type { LayerRow, ReportChange } from "../aggregate/change-log.ts";
 
-/** Why a journal can't be used. */
+/** Reasons for which a journal can't be used. */
 export type JournalFault =
   /** No room, on the volume or below `maxBytes`. What is in it stays, and there may be room later. */
   | "full"
@@ -51,16 +51,16 @@ export interface RecoveredReport {
   isDamaged: boolean;
 }
 
-/** What an earlier process left. */
+/** Rows of an earlier process. */
 export interface Recovered {
-  /** Of whoever wrote this journal: the name under which its sets stand in reports. */
+  /** Writer of this journal: the name under which its sets are in reports. */
   writerId: string;
   /** Alerts that were read until then are in the journal or in reports. Milliseconds since the epoch. */
   readUntilMs: number;
   reservedSeq: number;
   /** The process has ended in order; otherwise counts may have been lost with it. */
   isComplete: boolean;
-  /** Rows whose checksum is wrong; they are left out. */
+  /** Rows with a wrong checksum; they are left out. */
   damagedRows: number;
   /** Totals of a report that is not known are damaged or gone. */
   isDamaged: boolean;
@@ -69,7 +69,7 @@ export interface Recovered {
 
 /** An open journal. After an error other than `full` it is to be closed and opened again. */
 export interface Journal {
-  /** What it held when it was opened; undefined for a new one. */
+  /** Its rows when it was opened; undefined for a new one. */
   readonly recovered: Recovered | undefined;
   /** Set when a file that could not be read was put aside: what it held is lost. */
   readonly lost: string | undefined;

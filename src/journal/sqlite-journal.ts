@@ -106,7 +106,7 @@ class SqliteJournal implements Journal {
 
   write(batch: Batch): void {
     this.#guard(() => {
-      // A file that was deleted can still be written, and nobody will ever find it.
+      // A deleted file can still be written, and no later process can find it.
       if (statSync(this.#path, { throwIfNoEntry: false })?.ino !== this.#inode) {
         throw new JournalError("gone", `${this.#path} is gone, or is another file now`);
       }
@@ -150,7 +150,7 @@ class SqliteJournal implements Journal {
 }
 
 function prepare(db: DatabaseSync, maxBytes: number, path: string): void {
-  // One process, so no memory that is shared, and a second one is told so.
+  // One process, so no shared memory; a second process gets an error.
   db.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF");
   const version = numberOf(db, "PRAGMA user_version");
   if (version > VERSION) {

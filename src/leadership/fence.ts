@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Shuts the previous leader out of a report: a write of it that is still on its way fails once somebody else has written.
-// Invariant: a fence changes no count; what is returned is what stands in the store until this process writes it.
+// Fences the previous leader off a report: its write that is still under way fails once another replica has written.
+// Invariant: a fence changes no count; the returned reports are the stored ones until this process writes them.
 
 import type { Ledger } from "../aggregate/ledger.ts";
 import type { Report } from "../api/v1alpha1.ts";
@@ -32,7 +32,7 @@ const FENCES_AT_ONCE = 4;
 /** Alerts go on coming in: each round has the few reports that the one before it did not know of. */
 const MAX_ROUNDS = 5;
 
-/** Fences those of the `listed` reports that `wanted` names by reportKey. Returns what all of them tell then. */
+/** Fences those of the `listed` reports that `wanted` names by reportKey. Returns the stored state of all of them. */
 export async function fenceAll(
   listed: readonly Report[],
   wanted: () => Iterable<string>,
@@ -60,8 +60,8 @@ export async function fenceAll(
 }
 
 /**
- * Writes the stored report as it stands under this writer's name, again after whatever came in between. Returns what
- * stands then: undefined where there is no such report any more, or where the signal aborted.
+ * Writes the stored report unchanged under this writer's name, again after each conflict. Returns the stored state
+ * after that: undefined where the report is gone, or where the signal aborted.
  */
 async function fence(stored: Report, parts: FenceParts, signal: AbortSignal): Promise<Report | undefined> {
   const { sink, clock, logger, markOf } = parts;
@@ -78,7 +78,7 @@ async function fence(stored: Report, parts: FenceParts, signal: AbortSignal): Pr
         return undefined;
       case "too_large":
       case "refused":
-        // Whoever writes it in earnest will meet the same, and tell of it.
+        // The next regular write of this report meets the same error, and reports it.
         logger.warn(
           { ...refOf(ledger), answer: result.message },
           "report can't be written yet: going on without",

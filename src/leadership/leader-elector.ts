@@ -15,24 +15,24 @@ import { type LeaseCall, LeaseStore } from "./lease.ts";
 import { isOvertaken, JITTER_FACTOR, LeaseClaim } from "./lease-claim.ts";
 
 export interface LeaderElectorOptions {
-  /** Where the Lease is; the Lease is created, its namespace is not. */
+  /** Namespace and name of the Lease; the Lease is created, its namespace is not. */
   namespace: string;
   name: string;
   /** The holder's name in the Lease; not empty. */
   identity: string;
-  /** How long the others wait for a sign of life; the Lease holds it in seconds, rounded up. */
+  /** Time that other replicas wait for a sign of life; the Lease holds it in seconds, rounded up. */
   leaseDurationMs: number;
-  /** How long a leader goes on after the last renewal that succeeded; less than leaseDurationMs. */
+  /** Time that a leader continues after its last successful renewal; less than leaseDurationMs. */
   renewDeadlineMs: number;
   /** Time between two tries; 1.2 times it is less than renewDeadlineMs. */
   retryPeriodMs: number;
-  /** Whether this replica could take over now without a gap; default always. One that could not lets others go first. */
+  /** Returns true where this replica could take over now without a gap; else it lets others go first. Default: true. */
   isWarm?: () => boolean;
-  /** Before when everything counted is written; told with each renewal. Default: the Lease doesn't say. */
+  /** Time before which everything counted is persisted; written with each renewal. Default: absent from the Lease. */
   persistedUntilMs?: () => number | undefined;
 }
 
-/** Only a person can mend these. */
+/** Errors that need a person to fix. */
 const REFUSED: readonly ApiErrorCode[] = [
   "Forbidden",
   "NamespaceGone",
@@ -64,7 +64,7 @@ export class LeaderElector {
   #releasing: Promise<void> | undefined;
   #problem: string | undefined;
   #retryAfterMs = 0;
-  /** What was logged of the present trouble. */
+  /** Errors of the present problem that were logged. */
   readonly #told = new Set<ApiErrorCode>();
 
   constructor(options: LeaderElectorOptions, client: ApiRequester, clock: Clock, logger: Logger) {
@@ -89,24 +89,24 @@ export class LeaderElector {
   }
 
   /**
-   * Whether this process leads, by its clock at this very moment; look at it before every guarded write. After a
-   * standstill it is right at once, while the term's signal aborts a few milliseconds later.
+   * True while this process leads, by its clock at this very moment; read it before every guarded write. After a stall
+   * it is right at once, while the term's signal aborts a few milliseconds later.
    */
   get isLeader(): boolean {
     return this.#term !== undefined && !this.#term.deadline.isOver;
   }
 
-  /** Whom the Lease named when it was last seen; undefined when it was not seen, or nobody held it. */
+  /** Holder of the Lease when it was last seen; undefined when it was not seen, or had no holder. */
   get holder(): string | undefined {
     return this.#claim.holder;
   }
 
-  /** What the Lease tells of the leader, and told of the one before this process. */
+  /** Facts in the Lease about the leader, and about the one before this process. */
   get told(): Pick<LeaseClaim, "predecessor" | "persistedUntilMs"> {
     return this.#claim;
   }
 
-  /** Why the last try failed and what to do, in a sentence; undefined when it did not, be it in finding another leader. */
+  /** Reason and advice for the last failed try, in a sentence; undefined when it succeeded or found another leader. */
   get problem(): string | undefined {
     return this.#problem;
   }
@@ -114,15 +114,15 @@ export class LeaderElector {
   /**
    * Waits until this process leads, and then renews the Lease in the background. Returns a signal that aborts when
    * leadership is lost or released, with a sentence as its reason; undefined when `signal` aborted, or `release` was
-   * called, first. May be called again after a loss. Never rejects. Call `release` in the end, whatever came of it.
+   * called, first. May be called again after a loss. Never rejects. Call `release` in the end, after any result.
    */
   async acquire(signal: AbortSignal): Promise<AbortSignal | undefined> {
     return await this.#waitToLead(signal, true);
   }
 
   /**
-   * Waits until this process leads again after a loss, as long as the Lease was in no other hands meanwhile: then
-   * nobody else can have written. Returns undefined as soon as it was, and otherwise as `acquire` does. Never rejects.
+   * Waits until this process leads again after a loss, as long as no other replica held the Lease meanwhile: then none
+   * can have written. Returns undefined as soon as one held it, and otherwise as `acquire` does. Never rejects.
    */
   async regain(signal: AbortSignal): Promise<AbortSignal | undefined> {
     return await this.#waitToLead(signal, false);
@@ -193,7 +193,7 @@ export class LeaderElector {
       } else if (this.#claim.isLost) {
         const { holder } = this.#claim;
         this.#endTerm(
-          `the Lease ${this.#lease} was ${holder ? `taken by ${holder}` : "freed by somebody else"}`,
+          `the Lease ${this.#lease} was ${holder ? `taken by ${holder}` : "released by another client"}`,
         );
         return;
       }

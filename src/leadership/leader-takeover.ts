@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// How counting begins: from the stored reports, and from what was read while another replica led.
-// Invariant: the stored reports become the base of the ledgers in one step, with all that was read before it; where it
-// is not certain that this replica has read whatever the one before it had not written, every report says so.
+// Start of counting: from the stored reports, and from the alerts that were read while another replica led. Invariant:
+// the stored reports become the base of the ledgers in one step, with all that was read before it; where it is
+// uncertain that this replica has read all that the previous leader had not written, every report says so.
 
 import type { Aggregator } from "../aggregate/aggregator.ts";
 import type { Ledger } from "../aggregate/ledger.ts";
@@ -25,7 +25,7 @@ import { ReportRestore } from "./report-restore.ts";
 import { Standby, type StandbyCounters, type StandbyOptions } from "./standby.ts";
 import { lastSeenMs, newestStart, toGapUs } from "./stored-times.ts";
 
-/** The leader before this one, as it told of itself last. */
+/** The leader before this one, as its Lease described it last. */
 export interface PreviousLeader {
   /** An earlier process of this replica: nothing that this process has read can be in its reports. */
   isSelf?: boolean;
@@ -56,7 +56,7 @@ const LIST_RETRY_MAX_MS = 10_000;
 const IN_STEP_MS = 5000;
 
 export class LeaderTakeover implements ControllerObserver {
-  /** Why the stored reports can't be listed; undefined once they are. */
+  /** Reason for which the stored reports can't be listed; undefined once they are. */
   listing: string | undefined = "not yet tried";
   readonly #writerId: string | undefined;
   readonly #parts: TakeoverParts;
@@ -82,46 +82,48 @@ export class LeaderTakeover implements ControllerObserver {
     this.#tally = this.#standby ?? parts.aggregator;
   }
 
-  /** Where alerts go: to the standby until the seam after a takeover is over, then to the aggregator. */
+  /** Receiver of alerts: the standby until the overlap after a takeover is over, then the aggregator. */
   get tally(): AlertTally {
     return this.#tally;
   }
 
-  /** Whether another replica tells what has to be told. */
+  /** True where another replica writes the reports. */
   get isStandingBy(): boolean {
     return this.#standby !== undefined && this.listing !== undefined && !this.#isAlone;
   }
 
-  /** Who is to be told what another replica writes; undefined where there is no other. */
+  /** Observer of the reports that another replica writes; undefined where there is no other. */
   get observer(): ReportObserver | undefined {
     return this.#standby;
   }
 
-  /** What became of the alerts that were counted while another replica led; undefined where there is no other. */
+  /** Outcomes of the alerts that were counted while another replica led; undefined where there is no other. */
   get counters(): StandbyCounters | undefined {
     return this.#standby?.counters;
   }
 
-  /** Keeps for a takeover what the leader tells its reports now, besides alerts. */
+  /** Keeps a notice for a takeover that the leader adds to its reports now, besides alerts. */
   keep(retell: () => void): void {
     this.#standby?.keep(retell);
   }
 
-  /** Whether a leader that told `persistedUntilMs` has nothing unwritten that was not read here as well. */
+  /** True where all that a leader with this `persistedUntilMs` has not written was read here as well. */
   isCaughtUpWith(persistedUntilMs: number | undefined): boolean {
     const { continuousSinceMs } = this.#parts.coverage;
     if (continuousSinceMs === undefined || persistedUntilMs === undefined) return false;
     return continuousSinceMs + IN_STEP_MS <= persistedUntilMs;
   }
 
-  /** The leader has told before when everything is written. */
+  /** Handles the leader's new persistedUntilMs. */
   onLeaderTold(persistedUntilMs: number | undefined): void {
     const isCaughtUp = this.isCaughtUpWith(persistedUntilMs);
     if (isCaughtUp && !this.#wasInStep) this.#standby?.settle();
     this.#wasInStep = isCaughtUp;
   }
 
-  /** Everything counted before this time is in the stored reports; undefined before `load`. To be told a successor. */
+  /**
+   * Everything counted before this time is in the stored reports; undefined before `load`. Published to a successor.
+   */
   get persistedUntilMs(): number | undefined {
     if (this.listing !== undefined) return undefined;
     const { aggregator, clock } = this.#parts;
@@ -134,7 +136,10 @@ export class LeaderTakeover implements ControllerObserver {
 
   onAdopted(): void {}
 
-  /** A late write of another replica has come to light, the base of `ledger` now, which tells `more` than the one before. */
+  /**
+   * Handles a late write of another replica that has become the base of `ledger`, with `more` occurrences than the one
+   * before.
+   */
   onForeignBase(ledger: Ledger, report: Report, more: number): void {
     if (!this.#standby || this.#isAlone) return;
     this.#standby.leaveOut(ledger, report, more);
@@ -185,7 +190,7 @@ export class LeaderTakeover implements ControllerObserver {
     return reports;
   }
 
-  /** Which reports somebody else has written last: to be looked at before a fence puts this writer's name there. */
+  /** Notes the reports that another writer has written last, before a fence puts this writer's name there. */
   #noteOvertaken(listed: readonly Report[]): void {
     for (const { metadata, policy } of listed) {
       const last = marksOf(metadata)[0]?.id;
@@ -205,8 +210,8 @@ export class LeaderTakeover implements ControllerObserver {
   }
 
   /**
-   * A fence brings no counts, so that an own mark stays what it was. Where another has written since, what this
-   * writer's journal may still hold must not look as if nobody had: the mark is that of nobody.
+   * A fence brings no counts, so that an own mark stays as it was. Where another replica has written since, counts that
+   * this writer's journal still holds must not look as if no other had written: the mark names no writer.
    */
   #fenceMark({ metadata, policy }: Report, writerId: string): Mark {
     const isOvertaken = this.#overtaken.has(reportKey(metadata.namespace, policy.name));

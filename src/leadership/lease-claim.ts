@@ -20,48 +20,57 @@ import {
 export interface LeaseClaimOptions {
   /** The holder's name in the Lease; not empty. */
   identity: string;
-  /** How long the others wait for a sign of life; the Lease holds it in seconds, rounded up. */
+  /** Time that other replicas wait for a sign of life; the Lease holds it in seconds, rounded up. */
   leaseDurationMs: number;
-  /** How long a write that succeeds is a right to lead, counted from before it was sent. */
+  /** Time for which a successful write is a right to lead, counted from before it was sent. */
   renewDeadlineMs: number;
   /** Between two tries; a replica's are up to 2.2 times as far apart. */
   retryPeriodMs: number;
   /** Called when the Lease names another holder than before. */
   onHolder: (holder: string) => void;
-  /** Before when everything counted is written, told with each write of the Lease; undefined leaves what it says. */
+  /**
+   * Time before which everything counted is persisted, written with each update of the Lease; undefined keeps the
+   * Lease's value.
+   */
   persistedUntilMs?: (() => number | undefined) | undefined;
 }
 
-/** A leader that is gone, as its Lease told of it last. */
+/** A previous leader, as its Lease described it last. */
 export interface Predecessor {
   /** Whom the Lease named; empty when it had been freed. */
   holder: string;
   /** An earlier process of this replica: nothing that this process has read can be in its reports. */
   isSelf: boolean;
-  /** Everything that it counted before this time is written. Milliseconds since the epoch; undefined: nobody knows. */
+  /** Everything that it counted before this time is persisted. Milliseconds since the epoch; undefined when unknown. */
   persistedUntilMs: number | undefined;
 }
 
 const RELEASE_TRIES = 3;
-/** So many tries a replica that is not warm leaves to the others once the Lease is free: they look at least once in two of its own. */
+/**
+ * Tries that a replica that is not warm leaves to the others once the Lease is free: they look at least once in two of
+ * its own.
+ */
 const COLD_TRIES = 3;
-/** client-go's factor: a replica waits 1 to 2.2 retry periods, so that replicas don't ask in step. */
+/** client-go's factor: a replica waits 1 to 2.2 retry periods, so that replicas don't ask at the same time. */
 export const JITTER_FACTOR = 1.2;
 /** A longer timer would ring at once; 24 days. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 const OVERTAKEN: readonly ApiErrorCode[] = ["Conflict", "AlreadyExists", "NotFound"];
 
-/** Whether a write failed because the Lease has changed since it was read: nothing that a person has to know. */
+/** Returns true where a write failed because the Lease has changed since it was read, which needs no action. */
 export function isOvertaken(error: unknown): boolean {
   return error instanceof ApiError && OVERTAKEN.includes(error.code);
 }
 
-/** How one try is made. */
+/** Options of one try. */
 export interface Try {
-  /** Whether a Lease that nobody holds, or whose holder is silent, may be taken; else it is only kept. */
+  /** Allows to take a Lease that has no holder, or a silent one; else it is only kept. */
   mayTake: boolean;
-  /** Asked where the Lease can be taken: whether this process is in step; else it lets others go first for a while. */
+  /**
+   * Called where the Lease can be taken: returns true while this process is caught up; else it lets others go first for
+   * a while.
+   */
   isWarm: () => boolean;
   /** Asked before each request. */
   nextCall: () => LeaseCall;
@@ -79,12 +88,12 @@ export class LeaseClaim {
   #stored: StoredLease | undefined;
   /** Nothing has happened that could have changed `stored`: an update needs no read before it. */
   #isCurrent = false;
-  /** Outlives the Lease: that somebody deletes it does not end its holder's time. */
+  /** Outlives the Lease: its deletion does not end its holder's time. */
   #last: LeaseRecord | undefined;
   /** `last` is another's, and its time has passed without a change. */
   #isExpired = false;
   #cancelExpiry: () => void = () => {};
-  /** `last` has been looked at for so long without a change, or a look that failed, that nobody else can want it. */
+  /** True when `last` did not change, or could not be read, for long enough that no other replica can want it. */
   #isLongWatched = false;
   #cancelWatch: (() => void) | undefined;
   /** Tries in a row in which the Lease could have been taken by a process that is warm. */
@@ -99,22 +108,22 @@ export class LeaseClaim {
     this.#clock = clock;
   }
 
-  /** Whom the Lease named when it was last seen; undefined when it was not seen, or nobody held it. */
+  /** Holder of the Lease when it was last seen; undefined when it was not seen, or had no holder. */
   get holder(): string | undefined {
     return this.#last?.holder || undefined;
   }
 
-  /** What the Lease told last of its holder's writing; undefined when it was not seen, or doesn't say. */
+  /** The holder's persisted time as last seen in the Lease; undefined when the Lease was not seen, or has none. */
   get persistedUntilMs(): number | undefined {
     return this.#last === undefined ? undefined : epochMs(this.#last.unwrittenSince);
   }
 
-  /** Whose Lease was taken; undefined where there was none before, or none was taken. */
+  /** Previous holder of the Lease that was taken; undefined where there was none, or none was taken. */
   get predecessor(): Predecessor | undefined {
     return this.#predecessor;
   }
 
-  /** The Lease was last seen in other hands, or in nobody's. */
+  /** True when the Lease was last seen with another holder or without one. */
   get isLost(): boolean {
     return this.#last !== undefined && !this.#isMine(this.#last);
   }
@@ -156,7 +165,7 @@ export class LeaseClaim {
       const now = microTime(this.#clock.nowMs(), 0);
       this.#isCurrent = false;
       try {
-        // What client-go writes: no holder, and the shortest duration that the API takes.
+        // As client-go: no holder, and the shortest duration that the API accepts.
         const times = { acquireTime: now, renewTime: now, unwrittenSince: this.#persistedUntil(base.record) };
         const record = { ...base.record, holder: "", durationSeconds: 1, ...times };
         this.#observe(await this.#store.update(base, record, call));
@@ -181,7 +190,8 @@ export class LeaseClaim {
     const { identity, leaseDurationMs, renewDeadlineMs } = this.#options;
     const call = how.nextCall();
     const nowMs = this.#clock.nowMs();
-    // The digits below the clock's tell apart two processes of one identity that claim in the same millisecond.
+    // The digits below the clock's resolution distinguish two processes of one identity that claim in the same
+    // millisecond.
     this.#acquireTime ??= microTime(nowMs, Math.floor(this.#clock.random() * 1000));
     const last = this.#last;
     const record: LeaseRecord = {
@@ -242,9 +252,9 @@ export class LeaseClaim {
   }
 
   /**
-   * Whether a process that is not warm may take a Lease: others who could have taken it have not. One that was freed is
-   * seen to be at the next look. After an outage of the API server another one may see the last sign of life only now,
-   * and look again so much later; a look that fails begins the time anew.
+   * Returns true where a process that is not warm may take a Lease, because others who could have taken it have not.
+   * The next look sees a Lease that was released. After an outage of the API server another replica may see the last
+   * sign of life only now, and look again that much later; a look that fails restarts the time.
    */
   #isLeftByOthers(): boolean {
     return this.#last?.holder === "" ? this.#coldTries++ >= COLD_TRIES : this.#isLongWatched;

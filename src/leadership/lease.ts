@@ -8,17 +8,17 @@ import { FIELD_MANAGER, MANAGED_BY_LABEL, PRODUCT, UNWRITTEN_SINCE_ANNOTATION } 
 import { ApiError, type ApiErrorCode } from "../kube/api-error.ts";
 import type { ApiRequester, KubeRequest } from "../kube/client.ts";
 
-/** What a Lease says about who leads. */
+/** The fields of a Lease that leader election uses. */
 export interface LeaseRecord {
-  /** Empty when nobody holds it. */
+  /** Empty without a holder. */
   holder: string;
-  /** How long the others wait after the last change; 0 when the Lease doesn't say. */
+  /** Time that other replicas wait after the last change; 0 when absent from the Lease. */
   durationSeconds: number;
   /** RFC 3339 with microseconds, by the holder's clock. */
   acquireTime: string;
   /** As `acquireTime`; differs in every renewal. */
   renewTime: string;
-  /** How often the holder has changed. */
+  /** Number of changes of the holder. */
   transitions: number;
   /** The time before which the holder has written everything that it counted; empty when the Lease doesn't say. */
   unwrittenSince: string;
@@ -30,7 +30,7 @@ export interface StoredLease {
   record: LeaseRecord;
 }
 
-/** What bounds one request. */
+/** Bounds of one request. */
 export type LeaseCall = Required<Pick<KubeRequest, "timeoutMs" | "signal">>;
 
 /** One named Lease. Every method sends one request and throws ApiError alone. */
@@ -57,7 +57,7 @@ export class LeaseStore {
     }
   }
 
-  /** Creates the Lease; AlreadyExists when somebody was faster. */
+  /** Creates the Lease; fails with AlreadyExists when another replica was faster. */
   async create(record: LeaseRecord, call: LeaseCall): Promise<StoredLease> {
     const labels = { [MANAGED_BY_LABEL]: PRODUCT };
     return await this.#write(
@@ -129,7 +129,7 @@ function annotationsOf({ unwrittenSince }: LeaseRecord): Record<string, string> 
   return unwrittenSince === "" ? {} : { [UNWRITTEN_SINCE_ANNOTATION]: unwrittenSince };
 }
 
-/** Whether two records are the same; any difference is a sign of life of the holder. */
+/** Compares two records; any difference is a sign of life of the holder. */
 export function isSameRecord(a: LeaseRecord, b: LeaseRecord): boolean {
   return (
     a.holder === b.holder &&

@@ -1,21 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Before when everything that this process counted stands in the stored reports: what a leader tells its successor.
-// Invariant: never too late. Time is that of the arrival of alerts, by this process's clock.
+// Time before which everything that this process counted is in the stored reports; a leader publishes it to its
+// successor. Invariant: never too late. Time is that of the arrival of alerts, by this process's clock.
 
 import type { Ledger } from "../aggregate/ledger.ts";
 
-/** Nobody knows: earlier than anything. */
+/** Unknown: earlier than anything. */
 export const UNKNOWN_MS = 0;
 
 export class PersistedUntil {
   /** Of the reports that have something to write, since when at least. */
   #since = new Map<string, number>();
-  /** When it was looked last; what is unwritten and not in `since` came after it. */
+  /** Time of the last look; pending counts that are not in `since` came after it. */
   #lookedMs = UNKNOWN_MS;
 
-  /** Everything from before `ms` is in the stored reports, whoever counted it; UNKNOWN_MS where that is not known. */
+  /**
+   * Starts from stored reports that have everything from before `ms`, from any replica; UNKNOWN_MS where that is not
+   * known.
+   */
   begin(ms: number): void {
     this.#since.clear();
     this.#lookedMs = ms;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What leading means to the parts of a replica: who may write, what a standby follows, what is told to the others.
-// Invariant: nothing is written but while this process leads, by its clock at that very moment.
+// Effects of leadership on the parts of a replica: permission to write, reports that a standby follows, facts for the
+// other replicas. Invariant: nothing is written but while this process leads, by its clock at that very moment.
 
 import type { Config } from "../config/config.ts";
 import type { KubeClient } from "../kube/client.ts";
@@ -40,9 +40,9 @@ export interface ReplicaParts {
 }
 
 /**
- * Times the Lease's duration that a standby which is not in step is not ready: a rollout or an eviction then waits until
- * it could take over without a gap. After that it is the relay that is down, or the leader that can't write, and nothing
- * would be won by waiting.
+ * Lease durations for which a standby that is not caught up is not ready: a rollout or an eviction then waits until it
+ * could take over without a gap. After that the relay is down, or the leader can't write, and waiting longer has no
+ * use.
  */
 const PATIENCE_LEASES = 2;
 
@@ -55,7 +55,7 @@ export class Replica {
   readonly elector: LeaderElector;
   readonly #parts: ReplicaParts;
   readonly #watch: ReportWatch;
-  /** When this replica was seen in step last, or else when it began. Milliseconds since the epoch. */
+  /** Time when this replica was last caught up, or else its start. Milliseconds since the epoch. */
   #caughtUpMs: number;
 
   constructor(parts: ReplicaParts) {
@@ -91,7 +91,9 @@ export class Replica {
     return leading;
   }
 
-  /** Lets through writes while this process leads: one that stood still may no longer, whatever it believes. */
+  /**
+   * Passes writes only while this process leads, by its clock: after a stall it may have lost the Lease without notice.
+   */
   guard(sink: ReportSink): ReportSink {
     const { elector } = this;
     return {
@@ -103,7 +105,7 @@ export class Replica {
     };
   }
 
-  /** How it stands, for the probes. */
+  /** State for the probes. */
   leadership(): Leadership {
     const { elector } = this;
     if (elector.isLeader) return { isLeader: true, ok: true, detail: "leader" };
@@ -116,18 +118,18 @@ export class Replica {
     return { isLeader: false, ok, detail: `${leader}; not in step with it: ${behind}` };
   }
 
-  /** Whether this replica could take over from the leader without a gap. */
+  /** True where this replica could take over from the leader without a gap. */
   get isCaughtUp(): boolean {
     return this.#parts.pipeline().isCaughtUpWith(this.elector.told.persistedUntilMs);
   }
 
-  /** Why a takeover would leave a gap now; undefined when it would not. */
+  /** Reason for which a takeover would leave a gap now; undefined when it would not. */
   get #behind(): string | undefined {
     if (this.isCaughtUp) return undefined;
     return this.#parts.pipeline().coverage.continuousSinceMs === undefined ? NOT_OPEN : NOT_YET_WRITTEN;
   }
 
-  /** Whether this replica may be about to come in step. */
+  /** True while this replica may still catch up. */
   get #isPatient(): boolean {
     const { clock, config } = this.#parts;
     return clock.nowMs() - this.#caughtUpMs < PATIENCE_LEASES * config.leaderElection.leaseDurationMs;
@@ -143,5 +145,5 @@ export class Replica {
   }
 }
 
-/** Where there is one replica. */
+/** The state of a single replica. */
 export const ONLY_REPLICA: Leadership = { isLeader: true, ok: true, detail: "the only replica" };

@@ -40,7 +40,7 @@ export class ReportRestore {
     this.#overtaken = overtaken;
   }
 
-  /** Whether the ledger continues a stored report or counts from the journal. */
+  /** True where the ledger continues a stored report or counts from the journal. */
   has(ledger: Ledger | undefined): boolean {
     return ledger !== undefined && this.#restored.has(ledger);
   }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// A replica that reads while another one writes: what it keeps, what it lets go, and what it adds when it takes over.
-// Invariant: an alert that a stored report tells is never added to it again, at the takeover or in the seam after it.
+// Standby: reads while another replica writes, keeps the alerts that no report shows, expires them, and adds them to
+// the reports at a takeover. Invariant: an alert that is in a stored report is never added to it again, at the takeover
+// or in the overlap after it.
 
 import type { Aggregator } from "../aggregate/aggregator.ts";
 import type { Ledger } from "../aggregate/ledger.ts";
@@ -20,7 +21,7 @@ import { subtractReported } from "./subtract-reported.ts";
 import { UNDATED_MARGIN_US, UnreportedAlerts, type UnreportedLimits } from "./unreported-alerts.ts";
 
 export interface StandbyOptions extends UnreportedLimits {
-  /** How long after a takeover alerts are still compared with what the reports showed then, in milliseconds. */
+  /** Length of the takeover overlap: alerts are still compared with the reports as of the takeover. Milliseconds. */
   seamMs: number;
 }
 
@@ -29,15 +30,15 @@ export interface StandbyParts {
   clock: Clock;
   /** A report may be short of some counts that the previous leader did not write. */
   onMissing: (namespace: string | undefined, policyName: string) => void;
-  /** The seam is over: alerts can go straight to the ledgers. */
+  /** Called at the end of the overlap: alerts can go straight to the ledgers. */
   onOver: () => void;
 }
 
-/** What became of the alerts that were counted while another replica led, or in the seam. */
+/** Outcomes of the alerts that were counted while another replica led, or in the overlap. */
 export interface StandbyCounters {
   /** Kept, for no report shows them yet. */
   held: number;
-  /** Left to the leader, whose report shows them. */
+  /** Left to the leader: in its report. */
   shown: number;
   /** Given up at a bound. */
   forgotten: number;
@@ -49,7 +50,7 @@ const MAX_NOTICES = 10_000;
 const ON_ITS_WAY_US = 10 * 60_000_000;
 /** Some milliseconds of work. */
 const ENTRIES_PER_STEP = 2000;
-/** The seam ends then, also where alerts that were told before keep coming. */
+/** Upper bound of the overlap, also while alerts that were reported before keep coming. */
 const MAX_SEAM_MS = 5 * 60_000;
 
 export class Standby implements AlertTally, ReportObserver {
@@ -58,9 +59,9 @@ export class Standby implements AlertTally, ReportObserver {
   readonly #options: StandbyOptions;
   readonly #parts: StandbyParts;
   readonly #unreported: UnreportedAlerts;
-  /** What else the leader tells its reports. */
+  /** Notices that the leader adds to its reports, besides alerts. */
   #notices: { retell: () => void; atMs: number }[] = [];
-  /** Set from the takeover to the end of the seam. */
+  /** Set from the takeover to the end of the overlap. */
   #seam: ReportedUntilIndex | undefined;
   #seamLastMs = 0;
   #isOver = false;
@@ -68,7 +69,10 @@ export class Standby implements AlertTally, ReportObserver {
   readonly #listed = new Set<Report["kind"]>();
   /** At the takeover, for there was no room for more reports. */
   #refused = 0;
-  /** Of each report, alerts that it told at the takeover and that had not come here; below 0 it is known to be short. */
+  /**
+   * Per report, alerts that it had at the takeover and that had not come here; below 0 the report is known to lack
+   * some.
+   */
   readonly #yetToCome = new Map<string, number>();
 
   constructor(options: StandbyOptions, parts: StandbyParts) {
@@ -103,7 +107,7 @@ export class Standby implements AlertTally, ReportObserver {
     return 0;
   }
 
-  /** Keeps what is to be told at a takeover, unless the leader had written it by then. */
+  /** Keeps a notice for a takeover, unless the leader has persisted it by then. */
   keep(retell: () => void): void {
     this.#notices.push({ retell, atMs: this.#parts.clock.nowMs() });
     if (this.#notices.length > MAX_NOTICES) this.#notices = this.#notices.slice(MAX_NOTICES / 2);
@@ -132,8 +136,8 @@ export class Standby implements AlertTally, ReportObserver {
   }
 
   /**
-   * Adds to the ledgers, whose base is `stored`, what no report shows, and what was muted since `persistedUntilMs`.
-   * Returns the number of alerts added.
+   * Adds to the ledgers, with `stored` as their base, the alerts that no report shows, and the throttle notices since
+   * `persistedUntilMs`. Returns the number of alerts added.
    */
   async takeOver(stored: readonly Report[], persistedUntilMs: number): Promise<number> {
     assert(this.#seam === undefined, "a standby takes over once");
@@ -182,8 +186,8 @@ export class Standby implements AlertTally, ReportObserver {
   }
 
   /**
-   * Leaves out of what is open in `ledger` whatever `report` may tell, a late write of the previous leader with `more` in
-   * it than what was known.
+   * Subtracts from the pending counts of `ledger` those that `report` may have: a late write of the previous leader
+   * with `more` occurrences than were known.
    */
   leaveOut(ledger: Ledger, report: Report, more: number): void {
     const { namespace, policyName } = ledger;
@@ -196,13 +200,13 @@ export class Standby implements AlertTally, ReportObserver {
     const yetToCome = (this.#yetToCome.get(key) ?? 0) + Math.max(0, more) - left;
     this.#yetToCome.set(key, yetToCome);
     if (!isCertain || yetToCome < 0) this.#parts.onMissing(namespace, policyName);
-    // Alerts that it tells may be on their way here.
+    // Alerts in it may still be on their way here.
     this.#seam?.set(report);
     this.#seamLastMs = this.#parts.clock.nowMs();
     if (this.#isOver) this.#awaitSeamEnd(this.#seamLastMs + MAX_SEAM_MS);
   }
 
-  /** Before what the report showed at the takeover, and so either told by it or lost with the previous leader. */
+  /** Before the times in the report at the takeover, and so either in it or lost with the previous leader. */
   #leave({ namespace, policyName }: Violation): void {
     this.#shownInSeam++;
     this.#seamLastMs = this.#parts.clock.nowMs();
@@ -212,7 +216,7 @@ export class Standby implements AlertTally, ReportObserver {
     if (yetToCome === -1) this.#parts.onMissing(namespace, policyName);
   }
 
-  /** The seam lasts as long as alerts that were told before keep coming. */
+  /** The overlap lasts as long as alerts that were reported before keep coming. */
   #awaitSeamEnd(latestMs: number): void {
     const { clock, onOver } = this.#parts;
     const { seamMs } = this.#options;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What a ledger holds open and a report that another replica has written may tell as well.
-// Invariant: what stays open is later than anything like it that the report shows, so that nothing is told twice.
+// Subtraction of a report that another replica has written from a ledger's pending counts. Invariant: counts that stay
+// pending are later than anything like them in the report, so that nothing is reported twice.
 
 import type { Counted } from "../aggregate/entry.ts";
 import { addToHistory, emptyHistory } from "../aggregate/history.ts";
@@ -13,15 +13,15 @@ import { countOutcome, emptyTotals, type Totals } from "../aggregate/totals.ts";
 import type { EpochUs } from "../lib/time.ts";
 import type { ReportedUntil } from "../report/reported-until.ts";
 
-/** What was left to the other replica's report. */
+/** Counts that were left to the other replica's report. */
 export interface LeftOut {
   /** Alerts. */
   left: number;
-  /** Whether all of them are no later than what the report shows; else some may be told nowhere. */
+  /** True where all of them are no later than the times in the report; else some may be in no report. */
   isCertain: boolean;
 }
 
-/** Leaves out of what is open in `ledger`, whose base is the report now, whatever the report may tell. */
+/** Subtracts from the pending counts of `ledger`, with the report as its base, those that the report may have. */
 export function subtractReported(ledger: Ledger, shown: ReportedUntil): LeftOut {
   const { totals, entries } = ledger.drain();
   const cut = new Cut(shown);
@@ -53,7 +53,7 @@ class Cut {
       occurrences += pod.occurrences;
       newestUs = Math.max(newestUs, pod.lastUs);
     }
-    // In no pod, or in pods that are no longer told apart.
+    // In no pod, or in pods beyond the bound on distinct ones.
     if (rest > 0 && this.#keeps(firstUs, lastUs, this.#shown.until({ key, podKey: "", pod: "" }), rest)) {
       occurrences += rest;
       newestUs = lastUs;
@@ -65,7 +65,7 @@ class Cut {
     return [{ key, identity, tally: kept }];
   }
 
-  /** What is counted without a violation has the times of the whole only. */
+  /** Counts without a violation have the times of the whole only. */
   totals(all: Totals, entries: readonly Counted[], kept: readonly Counted[]): Totals {
     const rest = less(all, entries);
     const isKept =
@@ -85,7 +85,7 @@ class Cut {
     };
   }
 
-  /** Whether alerts between two times are all later than `untilUs`; if not they are left out. */
+  /** Returns true where alerts between two times are all later than `untilUs`; else they are left out. */
   #keeps(firstUs: EpochUs, lastUs: EpochUs, untilUs: EpochUs, occurrences: number): boolean {
     if (firstUs > untilUs) return true;
     this.left += occurrences;

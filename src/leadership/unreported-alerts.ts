@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What a standby has read and no report shows yet: the times of its alerts, by report, violation and pod.
-// Invariant: every alert that was added is in exactly one of held, shown, forgotten and taken over; what is held is
-// bounded by maxAlerts times and maxCells violations of a pod.
+// Alerts that a standby has read and no report shows yet: their times, by report, violation and pod. Invariant: every
+// alert that was added is in exactly one of held, shown, forgotten and taken over; those held are bounded by maxAlerts
+// times and maxCells violations of a pod.
 
 import type { Report } from "../api/v1alpha1.ts";
 import type { KeptEvidence } from "../ingest/evidence.ts";
@@ -15,7 +15,7 @@ import { ReportedUntil, type ReportedUntilIndex } from "../report/reported-until
 export interface UnreportedLimits {
   /** Alerts held; 8 bytes each. At the bound the oldest quarter is forgotten. */
   maxAlerts: number;
-  /** Violations of one pod that are told apart, about 2 KiB each. At the bound the least recent quarter is forgotten. */
+  /** Cells (violations of one pod), about 2 KiB each. At the bound the least recently used quarter is evicted. */
   maxCells: number;
   /** Pods that the leader lists per violation. */
   maxPodsPerViolation: number;
@@ -32,28 +32,28 @@ interface Cell {
   times: EpochUs[];
 }
 
-/** What is known of one report. */
+/** State of one report. */
 interface Tracked {
   readonly namespace: string | undefined;
   readonly policyName: string;
   readonly cells: Map<string, Cell>;
   uid: string | undefined;
-  /** Occurrences that the stored report told last. */
+  /** Occurrences in the last state of the stored report. */
   told: number;
   /**
-   * Alerts left to the leader, less those that it has told since: above 0, so many are not (yet) told by anybody; below
-   * 0, so many that the leader has told are still on their way here.
+   * Alerts left to the leader, less those that it has reported since. Above 0: alerts that are in no report (yet);
+   * below 0: reported alerts that are still on their way here.
    */
   balance: number;
   /** Alerts forgotten here that no report has made up for. */
   forgotten: number;
-  /** How many states of the report have come while the balance was below 0. */
+  /** States of the report that came while the balance was below 0. */
   statesBehind: number;
   /** Kept while alerts that it shows are on their way here. */
   shown: ReportedUntil | undefined;
 }
 
-/** What a new leader has to add to a report. */
+/** Alerts that a new leader has to add to a report. */
 export interface ReportTakeover {
   namespace: string | undefined;
   policyName: string;
@@ -66,7 +66,7 @@ export interface ReportTakeover {
 /** An alert without a time of its own has that of its arrival, at which the leader's may differ by this much. */
 export const UNDATED_MARGIN_US = 5_000_000;
 
-/** For so many states of a report alerts that it shows may be on their way here. */
+/** Alerts of a report may be on their way here for this number of its states. */
 const MAX_STATES_BEHIND = 3;
 /** Reports of which what they show is kept at the same time. */
 const MAX_SHOWN_KEPT = 1000;
@@ -136,12 +136,12 @@ export class UnreportedAlerts {
       tracked.forgotten -= found;
       balance += found;
     }
-    // What does not come in so long was lost on its way here: it must not make up for what the leader has not told.
+    // Alerts missing for this long were lost on their way: they must not offset those that the leader has not reported.
     const isLost = balance < 0 && ++tracked.statesBehind >= MAX_STATES_BEHIND;
     this.#setBalance(tracked, isLost ? 0 : balance, shown);
   }
 
-  /** The report is gone; `report` is what it told last. What it did not show is for a new one. */
+  /** Handles a deleted report; `report` is its last state. Alerts that are not in it go to a new one. */
   removed(report: Report): void {
     this.observe(report);
     const key = reportKey(report.metadata.namespace, report.policy.name);
@@ -158,7 +158,7 @@ export class UnreportedAlerts {
     for (const [key, { cells }] of this.#reports) if (cells.size > 0) yield key;
   }
 
-  /** From now on every alert that a report will yet tell has come here, too: none is on its way from before. */
+  /** Records that every alert of a later report has come here, too: none from before is on its way. */
   settle(): void {
     this.#isSettled = true;
     for (const tracked of this.#reports.values())

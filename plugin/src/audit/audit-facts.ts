@@ -66,7 +66,7 @@ export interface Facts extends AuditInput {
   clusters: readonly string[];
   kubearmorVersions: readonly string[];
   period: { from: string; to: string } | undefined;
-  /** What was asked for, accepted or not, worst first. */
+  /** Violations that the filter selects, accepted or not, worst first. */
   violations: readonly ViolationRef[];
   accepted: number;
   /** Reports that match, by path. */
@@ -80,7 +80,7 @@ export interface Facts extends AuditInput {
   workloads: readonly Ranked[];
   policies: readonly Ranked[];
   controls: readonly Control[];
-  /** Reports whose numbers are lower bounds or whose lists are cut. */
+  /** Reports with numbers that are lower bounds or with lists that are cut. */
   uncovered: readonly Report[];
 }
 

@@ -57,7 +57,7 @@ export async function list(session: Session, flags: Flags): Promise<ExitCode> {
   return flags.watch ? await watchList(session, flags, filter, found) : EXIT.ok;
 }
 
-/** What a program must know beside the rows. */
+/** Facts beside the rows, for programs. */
 function summarize(
   { cut, hidden }: Selection,
   totals: Totals,

@@ -11,7 +11,7 @@ import { describeCut } from "../reports/totals.ts";
 
 export type Decision = "PASSED" | "FAILED" | "UNKNOWN";
 
-/** Open violations of a report that its list has no room for: at least so many. */
+/** Open violations of a report beyond its list; the number is a lower bound. */
 export interface Unlisted {
   report: Report;
   violations: number;

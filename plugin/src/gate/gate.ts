@@ -158,7 +158,7 @@ function hasGapSince(report: Report, fromMs: number): boolean {
   const { lowerBound, gaps, throttleNotices, rejected = 0, withoutDetails = 0 } = report.coverage;
   if (!lowerBound) return false;
   const recent = recentGaps(report);
-  // What the list leaves out is older than its oldest entry.
+  // Gaps beyond the list are older than its oldest entry.
   const isWhole = recent.length >= gaps + throttleNotices + rejected + withoutDetails;
   const oldest = recent.at(-1);
   const reachesBack = oldest !== undefined && toMs(oldest.from) < fromMs;

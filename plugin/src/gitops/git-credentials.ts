@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// How git is told who we are: from files as a Secret mounts them, without a secret in an argument or a message.
-// Invariant: a credential goes to the repository's own server alone, and never over a connection that is not encrypted.
+// Credentials for git: from files as a Secret mounts them, without a secret in an argument or a message. Invariant: a
+// credential goes to the repository's own server alone, and never over a connection that is not encrypted.
 
 import { chmod, copyFile, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { messageOf, usageError } from "../reports/problem.ts";
 
-/** What all calls of git have in common: they ask nobody, run no hook and follow no link of the repository. */
+/** Settings of every git call: no prompt, no hook, no link of the repository. */
 const SETTINGS: readonly (readonly [string, string])[] = [
   ["core.hooksPath", "/dev/null"],
   // A link in the repository must not lead out of it: it is checked out as a file that holds its target.
@@ -24,7 +24,7 @@ const ENVIRONMENT = {
   LC_ALL: "C",
 };
 
-/** Checks where a repository is, and tells how it is reached; throws for what can't be one. */
+/** Parses the address of a repository and its transport; throws for an invalid one. */
 export function parseRepository(text: string): { scheme: "https" | "http" | "ssh" | "file"; origin: string } {
   if (URL.canParse(text) && /^[a-z+]+:\/\//i.test(text)) {
     const url = new URL(text);
@@ -55,7 +55,7 @@ export async function gitEnvironment(
   const { scheme, origin } = parseRepository(repository);
   if (credentials === undefined) return withSettings({ ...ENVIRONMENT }, settings);
   const files = await filesIn(credentials);
-  // Nobody's own helpers and agents: what is named here is what is used.
+  // No credential helpers or agents of the user: only those named here are used.
   const env: Record<string, string> = { ...ENVIRONMENT, GIT_CONFIG_GLOBAL: "/dev/null", HOME: privateDir };
   if (scheme === "ssh") env["GIT_SSH_COMMAND"] = await sshCommand(credentials, files, privateDir);
   else if (scheme === "https" || scheme === "http") {

@@ -81,7 +81,7 @@ function parseTarget(flags: Flags): Target {
   return { repository, branch, path: clean, author: { name, email } };
 }
 
-/** What was done in words; undefined when others pushed in between. */
+/** Returns the result in words; undefined when others pushed in between. */
 async function pushOnce(
   session: Session,
   flags: Flags,
@@ -212,7 +212,7 @@ function gitProblem(repository: string, step: string, stderr: string): PluginErr
   );
 }
 
-/** What changed, so that the log alone tells the day. */
+/** Returns the message with the changes, so that `git log` shows them. */
 function messageFor(plan: Plan, { message }: Flags, checkout: string): string {
   const lines = plan.changes.map(({ path, was, text }) => {
     const mark = was === undefined ? "new" : text === undefined ? "gone" : "changed";

@@ -66,7 +66,7 @@ export function clusterReports(options: ClusterReportsOptions): ReportSource {
     if (isEmpty && namespace !== undefined) await checkNamespace(namespace);
   }
 
-  /** Tells an empty namespace from a misspelt one, as far as the user may get namespaces. */
+  /** Distinguishes an empty namespace from a misspelled one, where the user may get namespaces. */
   async function checkNamespace(namespace: string): Promise<void> {
     try {
       await client.request({

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Flags that choose violations. A report whose list is cut may hide one that was asked for: `mayHide` says of which
-// reports that can't be excluded.
+// Flags that select violations. A report with a cut list may hide a violation that was asked for: `mayHide` names the
+// reports where that can't be excluded.
 
 import picomatch from "picomatch";
 import type { Outcome, Report, SeverityLevel } from "../../../src/api/v1alpha1.ts";
@@ -221,7 +221,7 @@ function glob(flag: string, pattern: string): (text: string) => boolean {
   }
 }
 
-/** What a filter selects of some reports, and what it can't see. */
+/** The violations of some reports that a filter selects, and those that it can't see. */
 export interface Selection {
   /** Listed violations that match, the worst order not applied. */
   found: ViolationRef[];

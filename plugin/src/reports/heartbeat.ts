@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Tells from the operator's Lease, which its leader renews every few seconds, if the operator is running.
+// Finds out from the operator's Lease, which its leader renews every few seconds, if the operator is running.
 // Invariant: only a Lease that is held, in time and of the operator's own name and namespace is a sign of life.
 
 import { age } from "../../../src/lib/age.ts";

@@ -2,8 +2,8 @@
 // Copyright The policy-violation-operator Authors
 
 // Occurrences over time: from the history of the reports where the filter allows it, else from the first and the last
-// time of each violation.
-// Invariant: pure; an occurrence whose time is unknown is counted as such, never spread or guessed.
+// time of each violation. Invariant: pure; an occurrence without a known time is counted as such, never spread or
+// guessed.
 
 import type { Outcome, Report } from "../../../src/api/v1alpha1.ts";
 import { type Filter, OUTCOMES, type Selection } from "./filter.ts";
@@ -23,7 +23,7 @@ export interface Part {
 
 export interface Timeline {
   buckets: Part[];
-  /** What the parts do not show, in sentences. */
+  /** Facts that the parts do not show, in sentences. */
   notes: string[];
 }
 

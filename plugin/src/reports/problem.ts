@@ -33,7 +33,7 @@ export function usageError(message: string): PluginError {
   return new PluginError(EXIT.usage, message);
 }
 
-/** Returns the text of whatever was thrown. */
+/** Returns the text of any thrown value. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

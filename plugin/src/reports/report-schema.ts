@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// The form of a report that the commands rely on. A file, or an API server whose CRD has another schema, may hold
-// anything: a text in place of a number would be printed, summed and compared as if it were right.
-// Invariant: fields that are unknown here pass; what is known has its type, or the report is refused.
+// The fields of a report that the commands rely on. A file, or an API server with another CRD schema, may hold
+// anything: a text in place of a number would be printed, summed and compared as if it were right. Invariant: fields
+// that are unknown here pass; known fields have their type, or the report is refused.
 
 import * as z from "zod";
 import { API_GROUP_VERSION, CLUSTER_REPORT_KIND, REPORT_KIND } from "../../../src/api/names.ts";

@@ -63,7 +63,7 @@ const BARE: Readonly<Record<string, string>> = {
   Device: "use a device",
 };
 
-/** Who did what where, with its outcome. */
+/** Describes actor, activity, place and outcome. */
 export function describeViolation(found: ViolationRef): string {
   const { outcome, source } = found.violation;
   const actor = plain(source ?? "") || "a process";

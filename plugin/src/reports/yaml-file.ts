@@ -19,7 +19,7 @@ const OPTIONS = { prettyErrors: false, logLevel: "error", maxAliasCount: 0 } as 
 const CALL = new Script("globalThis[Symbol.for('kubectl-violations.parse')]()");
 const SLOT = Symbol.for("kubectl-violations.parse");
 
-/** What a file holds, or why that is not known; text is undefined where it was not read. */
+/** Content of a file, or the reason why it is unknown; text is undefined where the file was not read. */
 export type YamlFile = { text: string; value: unknown } | { problem: string; text?: string };
 
 /** Reads a regular file; throws what the file system throws. */
@@ -43,7 +43,7 @@ export function parseWithin(text: string, maxMs: number): { value: unknown } | {
     value = parse(text, OPTIONS);
   };
   try {
-    // A script's time limit interrupts whatever it calls; nothing else interrupts a parser on this thread.
+    // A script's time limit interrupts all calls in it; nothing else interrupts a parser on this thread.
     CALL.runInThisContext({ timeout: maxMs, breakOnSigint: true });
     return { value };
   } catch (error) {

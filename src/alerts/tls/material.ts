@@ -9,14 +9,14 @@ import { createSecureContext, type SecureContext } from "node:tls";
 
 /** Everything that a connection with mutual TLS needs. */
 export interface TlsMaterial {
-  /** Where the authorities are from, for messages. */
+  /** Source of the authorities, for messages. */
   caName: string;
   authorities: readonly X509Certificate[];
   /** Trusts the authorities. */
   context: SecureContext;
   /** Returns a context that trusts one certificate only, and that as it is: it needs no issuer. */
   pin: (leaf: X509Certificate) => SecureContext;
-  /** When our certificate, or the last of the authorities, expires: the earlier. Milliseconds since the epoch. */
+  /** Expiry of our certificate or of the last of the authorities, the earlier one. Milliseconds since the epoch. */
   expiresMs: number;
 }
 

@@ -23,7 +23,7 @@ export interface ExpectedPeer {
   /** The name or IP address that the certificate must be for. */
   host: string;
   authorities: readonly X509Certificate[];
-  /** Where the authorities are from, for messages. */
+  /** Source of the authorities, for messages. */
   caName: string;
   nowMs: number;
 }
@@ -35,7 +35,7 @@ export type PeerVerdict =
   | { kind: "refused"; message: string };
 
 const SERVER_AUTH = "1.3.6.1.5.5.7.3.1";
-/** OpenSSL's code for a leaf whose issuer is its subject. */
+/** OpenSSL's code for a leaf certificate with its own subject as the issuer. */
 const SELF_SIGNED = "DEPTH_ZERO_SELF_SIGNED_CERT";
 /** Node's code for those errors of OpenSSL that it has no code for. */
 const UNNAMED = "UNSPECIFIED";

@@ -261,7 +261,7 @@ describe("a leader", () => {
 
   test.each([
     ["z", "the Lease security/operator was taken by z"],
-    ["", "the Lease security/operator was freed by somebody else"],
+    ["", "the Lease security/operator was released by another client"],
   ])("that finds its Lease in other hands (%j) stops, and may try again", async (holder, reason) => {
     const a = await election.leader("a");
     election.server.set(foreignLease(holder));
