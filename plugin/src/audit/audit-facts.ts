@@ -69,6 +69,8 @@ export interface Facts extends AuditInput {
   /** Violations that the filter selects, accepted or not, worst first. */
   violations: readonly ViolationRef[];
   accepted: number;
+  /** True when there may be more accepted violations. */
+  isAcceptedAtLeast: boolean;
   /** Reports that match, by path. */
   matching: readonly Report[];
   cut: readonly Report[];
@@ -110,7 +112,10 @@ export function gatherFacts(input: AuditInput): Facts {
     kubearmorVersions: distinct(all.map(({ violation }) => violation.latest?.kubearmorVersion)),
     period: times.length === 0 ? undefined : { from: times[0] ?? "", to: times.at(-1) ?? "" },
     violations,
-    accepted: violations.length - open.length,
+    accepted: filter.isWhole
+      ? matching.reduce((sum, report) => sum + countAccepted(report), 0)
+      : violations.length - open.length,
+    isAcceptedAtLeast: !filter.isWhole && selection.cut.length > 0,
     matching,
     cut: selection.cut,
     totals: sumTotals(reports, selection, { ...filter, withAccepted: false }),
@@ -126,6 +131,11 @@ export function gatherFacts(input: AuditInput): Facts {
     controls: countControls(open),
     uncovered: matching.filter(({ coverage, omitted }) => coverage.lowerBound || omitted !== undefined),
   };
+}
+
+/** From the summary, which reports without acceptances and those of earlier versions do not have. */
+function countAccepted({ summary, violations }: Report): number {
+  return summary.accepted?.violations ?? violations.filter(({ accepted }) => accepted !== undefined).length;
 }
 
 function countSeverities(open: readonly ViolationRef[]): [SeverityLevel, number][] {

@@ -38,7 +38,7 @@ export function renderMarkdown(facts: Facts, limit: number): string {
   const numbers = [
     ...facts.filter.outcomes.map((outcome) => mark(totals.isAtLeast, counts[outcome])),
     mark(totals.isListAtLeast, totals.violations),
-    mark(cut.length > 0, accepted),
+    mark(facts.isAcceptedAtLeast, accepted),
     String(matching.length),
   ];
   const head = [

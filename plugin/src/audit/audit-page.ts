@@ -84,7 +84,16 @@ const OUTCOME_WORDS: Readonly<Record<Outcome, string>> = {
   Prevented: "prevented",
 };
 
-function renderTotals({ totals, accepted, matching, severities, uncovered, cut, filter }: Facts): VNode {
+function renderTotals({
+  totals,
+  accepted,
+  matching,
+  severities,
+  uncovered,
+  cut,
+  filter,
+  isAcceptedAtLeast,
+}: Facts): VNode {
   const { counts, violations, isAtLeast, isListAtLeast } = totals;
   const item = (n: number, isLess: boolean, what: string, className = "") =>
     el("li", {}, el("strong", { class: className }, `${isLess ? "≥ " : ""}${formatNumber(n)}`), what);
@@ -94,7 +103,7 @@ function renderTotals({ totals, accepted, matching, severities, uncovered, cut, 
       return item(counts[outcome], isAtLeast, what, `word-${outcome.toLowerCase()}`);
     }),
     item(violations, isListAtLeast, `open ${plural(violations, "violation")}`),
-    item(accepted, cut.length > 0, `accepted ${plural(accepted, "violation")}, not in these numbers`),
+    item(accepted, isAcceptedAtLeast, `accepted ${plural(accepted, "violation")}, not in these numbers`),
     item(matching.length, false, plural(matching.length, "report")),
   ];
   const bySeverity = severities.map(([level, n]) =>
