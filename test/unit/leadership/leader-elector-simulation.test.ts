@@ -67,8 +67,8 @@ class Simulation {
   constructor(seed: number, faults: Faults) {
     this.#faults = faults;
     this.random = generator(seed * 2_654_435_761);
-    // The third has the second's identity, as two processes with one configuration would.
-    for (const identity of ["a", "b", "b", "c"]) this.#join(identity);
+    // An identity belongs to one live process at a time: a restarted one takes its predecessor's Lease at once.
+    for (const identity of ["a", "b", "c", "d"]) this.#join(identity);
   }
 
   #join(identity: string): void {
