@@ -41,7 +41,7 @@ const run: RunProgram = (file, args, options) =>
     });
   });
 
-async function main(
+async function runMain(
   argv: readonly string[],
   definitions: readonly Definition[],
   commands: Commands,
@@ -99,7 +99,7 @@ export function runProcess(definitions: readonly Definition[], commands: Command
     if (error.code === "EPIPE") process.exit(EXIT.ok);
     throw error;
   });
-  main(process.argv.slice(2), definitions, commands).then(
+  runMain(process.argv.slice(2), definitions, commands).then(
     (code) => {
       process.exitCode = code;
       stdout.write("", () => process.exit(code));

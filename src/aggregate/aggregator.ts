@@ -89,12 +89,12 @@ export class Aggregator {
     } else ledger.add(occurrence, identify);
     if (isNewReport) this.#onDirty(key, "new_report");
     else if (isNew && identify) this.#onDirty(key, "new_violation");
-    else this.#noteCounters(ledger);
+    else this.#recordCounters(ledger);
     return true;
   }
 
   /** Once for each set of counts. */
-  #noteCounters(ledger: Ledger): void {
+  #recordCounters(ledger: Ledger): void {
     if (ledger.scheduledSeq === ledger.pendingSeq) return;
     ledger.scheduledSeq = ledger.pendingSeq;
     this.#onDirty(reportKey(ledger.namespace, ledger.policyName), "counters");
@@ -180,7 +180,7 @@ export class Aggregator {
 
   /** Marks the reports that the alerts rejected since the last call may have belonged to. */
   reportRejections(): void {
-    const told = this.#rejections.take(() => this.#span());
+    const told = this.#rejections.take(() => this.#getSpan());
     for (const [key, ledger] of this.ledgers) {
       for (const { scope, count, coverageGaps } of told) {
         if (scope && scope.namespace !== ledger.namespace) continue;
@@ -191,7 +191,7 @@ export class Aggregator {
   }
 
   /** The oldest and the newest time in any report. */
-  #span(): [EpochUs, EpochUs] {
+  #getSpan(): [EpochUs, EpochUs] {
     const all = [...this.ledgers.values()].map((ledger) => ledger.all);
     return [Math.min(...all.map(({ firstUs }) => firstUs)), Math.max(...all.map(({ lastUs }) => lastUs))];
   }
@@ -224,7 +224,7 @@ export class Aggregator {
         log,
         meter,
         numbers: this.#numbers,
-        onCounting: (ledger) => this.#noteCounters(ledger),
+        onCounting: (ledger) => this.#recordCounters(ledger),
       });
       this.ledgers.set(key, ledger);
       for (const { kind, fromUs, toUs } of this.#earlyGaps.take(key)) ledger.addGap(kind, fromUs, toUs);
@@ -247,7 +247,7 @@ export class Aggregator {
     const clusterKey = reportKey(undefined, from.policyName);
     const isNewReport = !this.ledgers.has(clusterKey);
     const to = this.ledger(undefined, from.policyName);
-    const counts = entries.map((counted) => moved(counted, namespace));
+    const counts = entries.map((counted) => moveNamespace(counted, namespace));
     const isNew = counts.some(({ key }) => !to.entries.has(key));
     to.policy.recover(from.policy.facts(), totals.lastUs);
     to.absorb({ ...totals, gaps: Math.max(0, totals.gaps - to.all.gaps) }, counts);
@@ -283,7 +283,7 @@ export class Aggregator {
   }
 }
 
-function moved({ identity: own, tally }: Counted, namespace: string): Counted {
+function moveNamespace({ identity: own, tally }: Counted, namespace: string): Counted {
   const identity = { ...own, namespace };
   const pods = new Pods();
   for (const pod of tally.pods.values()) pods.set(podKey(undefined, pod.name, pod.node), pod);

@@ -163,8 +163,8 @@ export class ChangeLog {
 
   /** Returns changed violations of the set in flight, then of the pending one, in about `budget` rows. */
   drainViolations(budget: number): { inFlight: ViolationRow[]; pending: ViolationRow[] } {
-    const inFlight = rowsOf(this.#inFlight, "inFlight", budget);
-    return { inFlight, pending: rowsOf(this.#pending, "pending", budget - costOf(inFlight)) };
+    const inFlight = toRows(this.#inFlight, "inFlight", budget);
+    return { inFlight, pending: toRows(this.#pending, "pending", budget - costOf(inFlight)) };
   }
 
   /** Takes back a drained change that the journal could not take; `entries` are those of its violations. */
@@ -187,7 +187,7 @@ export class ChangeLog {
 }
 
 /** Takes entries off the list until their rows have used up the budget. */
-function rowsOf(entries: Set<Entry>, where: "inFlight" | "pending", budget: number): ViolationRow[] {
+function toRows(entries: Set<Entry>, where: "inFlight" | "pending", budget: number): ViolationRow[] {
   const rows: ViolationRow[] = [];
   let left = budget;
   for (const entry of entries) {
@@ -196,14 +196,14 @@ function rowsOf(entries: Set<Entry>, where: "inFlight" | "pending", budget: numb
     if (where === "pending") entry.isNoted = false;
     const tally = entry[where];
     if (!tally) continue;
-    const row = rowOf(entry.key, tally);
+    const row = toRow(entry.key, tally);
     rows.push(row);
     left -= 1 + row.pods.length;
   }
   return rows;
 }
 
-function rowOf(key: string, tally: Tally): ViolationRow {
+function toRow(key: string, tally: Tally): ViolationRow {
   const pods: PodRow[] = [];
   for (const [podKey, pod] of tally.pods) {
     if (pod.told === pod.occurrences) continue;
@@ -217,10 +217,10 @@ function rowOf(key: string, tally: Tally): ViolationRow {
     });
   }
   const { occurrences, firstUs, lastUs, rule } = tally;
-  return { key, occurrences, firstUs, lastUs, rule: rule.text, evidence: newEvidence(tally), pods };
+  return { key, occurrences, firstUs, lastUs, rule: rule.text, evidence: takeNewEvidence(tally), pods };
 }
 
-function newEvidence(tally: Tally): Evidence | undefined {
+function takeNewEvidence(tally: Tally): Evidence | undefined {
   const { latest, toldSecond } = tally;
   if (latest === undefined) return undefined;
   const second = Math.floor(latest.timeUs / 1_000_000);

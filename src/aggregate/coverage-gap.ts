@@ -57,9 +57,9 @@ export function mergeCoverageGaps(
   for (const each of [...a, ...b]) {
     const key = keyOf(each);
     const same = known.get(key);
-    known.set(key, same ? grown(same, each) : each);
+    known.set(key, same ? mergeStates(same, each) : each);
   }
-  return [...known.values()].sort(byNewest).slice(0, MAX_COVERAGE_GAPS);
+  return [...known.values()].sort(compareNewest).slice(0, MAX_COVERAGE_GAPS);
 }
 
 /** As users see it. */
@@ -139,12 +139,12 @@ function keyOf({ kind, fromUs, container, pod, node }: CoverageGap): string {
 }
 
 /** Merges two states of one gap: it has ended if either says so, and the larger number is the later one. */
-function grown(a: CoverageGap, b: CoverageGap): CoverageGap {
+function mergeStates(a: CoverageGap, b: CoverageGap): CoverageGap {
   const toUs = a.toUs === undefined || b.toUs === undefined ? (a.toUs ?? b.toUs) : Math.max(a.toUs, b.toUs);
   return { ...a, toUs, count: Math.max(a.count, b.count), nodes: Math.max(a.nodes, b.nodes) };
 }
 
-function byNewest(a: CoverageGap, b: CoverageGap): number {
+function compareNewest(a: CoverageGap, b: CoverageGap): number {
   if (a.fromUs !== b.fromUs) return b.fromUs - a.fromUs;
   const [x, y] = [keyOf(a), keyOf(b)];
   return x < y ? -1 : x > y ? 1 : 0;

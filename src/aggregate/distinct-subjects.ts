@@ -41,18 +41,18 @@ export class SubjectCounts {
    * cluster report the processes outside any pod, in a namespace's all of its pods on the node.
    */
   concerns(pod: string, node: string): boolean {
-    return this.#mutable.mayHave(pod === "" ? wholeNode(node) : podKey(this.#namespace, pod, node));
+    return this.#mutable.mayHave(pod === "" ? toNodeKey(node) : podKey(this.#namespace, pod, node));
   }
 
   /** One more alert. */
   see({ identity, pod, node, podKey }: Violation): void {
     this.workloads.add(workloadKey(identity));
     if (node !== "") this.nodes.add(node);
-    if (pod !== "") this.#seePod(identity, podKey);
-    if (pod === "" || this.#namespace !== undefined) this.#mutable.add(wholeNode(node));
+    if (pod !== "") this.#addPod(identity, podKey);
+    if (pod === "" || this.#namespace !== undefined) this.#mutable.add(toNodeKey(node));
   }
 
-  #seePod({ namespace }: Identity, key: string): void {
+  #addPod({ namespace }: Identity, key: string): void {
     // A notice without a valid namespace is about a whole node.
     this.#mutable.add(key);
     this.pods.add(`${namespace}\u001f${key}`);
@@ -64,16 +64,16 @@ export class SubjectCounts {
     const { kind, name } = identity.workload;
     if (kind === "Node" && name !== UNKNOWN && tally.pods.size === 0) {
       this.nodes.add(name);
-      this.#mutable.add(wholeNode(name));
+      this.#mutable.add(toNodeKey(name));
     }
     for (const [key, pod] of tally.pods) {
-      this.#seePod(identity, key);
+      this.#addPod(identity, key);
       if (pod.node !== "") this.nodes.add(pod.node);
-      if (this.#namespace !== undefined) this.#mutable.add(wholeNode(pod.node));
+      if (this.#namespace !== undefined) this.#mutable.add(toNodeKey(pod.node));
     }
   }
 }
 
-function wholeNode(node: string): string {
+function toNodeKey(node: string): string {
   return `\u001f${node}`;
 }

@@ -24,7 +24,7 @@ export class MutedSubjects {
     const seconds = Number.isSafeInteger(intervalSeconds) && intervalSeconds > 0 ? intervalSeconds : 0;
     const toUs = timeUs + seconds * 1_000_000;
     const coverageGaps = [coverageGap("Throttled", timeUs, { toUs, container, pod, node })];
-    const key = mutedKey(namespace, pod, node);
+    const key = toMutedKey(namespace, pod, node);
     const known = this.#notices.get(key);
     this.#notices.delete(key);
     this.#notices.set(key, {
@@ -42,13 +42,13 @@ export class MutedSubjects {
     const subjects = pod === "" || namespace === undefined ? [pod] : [pod, ""];
     for (const subject of subjects) {
       if (ledger.reach.concerns(subject, node)) continue;
-      const notices = this.#notices.get(mutedKey(namespace, subject, node));
+      const notices = this.#notices.get(toMutedKey(namespace, subject, node));
       if (notices) ledger.addThrottleNotices(notices.count, notices.coverageGaps);
     }
   }
 }
 
-function mutedKey(namespace: string | undefined, pod: string, node: string): string {
+function toMutedKey(namespace: string | undefined, pod: string, node: string): string {
   const subject = pod === "" ? `\u001f${node}` : podKey(namespace, pod, node);
   return `${namespace ?? ""}\u001f${subject}`;
 }

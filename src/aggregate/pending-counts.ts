@@ -70,7 +70,7 @@ export class PendingCounts implements CountingReport {
     }
     const isFirst = entry.pending === undefined;
     addAlert((entry.pending ??= emptyTally()), { violation, timeUs, ...rest });
-    this.#counted(entry, isFirst);
+    this.#handleCounted(entry, isFirst);
   }
 
   noteCounting(counter: CellCounter): void {
@@ -90,11 +90,11 @@ export class PendingCounts implements CountingReport {
       countAlerts(this.#totals, entry.outcome, counts);
       policy.learn(counter.policy, counts.lastUs);
       addCounts((entry.pending ??= emptyTally()), counter, counts);
-      this.#counted(entry, isFirst);
+      this.#handleCounted(entry, isFirst);
     }
   }
 
-  #counted(entry: Entry, isFirst: boolean): void {
+  #handleCounted(entry: Entry, isFirst: boolean): void {
     if (isFirst) this.#entries.add(entry);
     if (isFirst) this.#parts.entries.reweigh(entry);
     this.#parts.log?.note(entry);

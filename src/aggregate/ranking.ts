@@ -14,7 +14,7 @@ const OUTCOME_RANK = { Allowed: 0, Unknown: 1, Prevented: 2 } as const;
 type LastSeen = (entry: Entry) => EpochUs;
 
 /** The best first: by outcome, then the most recent; ties by id. */
-function byRank(lastUs: LastSeen): (a: Entry, b: Entry) => number {
+function createRankOrder(lastUs: LastSeen): (a: Entry, b: Entry) => number {
   return (a, b) =>
     OUTCOME_RANK[a.outcome] - OUTCOME_RANK[b.outcome] ||
     lastUs(b) - lastUs(a) ||
@@ -32,7 +32,7 @@ const counted: LastSeen = (entry) => Math.max(written(entry), entry.pending?.las
 export function fairest(entries: readonly Entry[], count: number, share: number): Entry[] {
   const seen = new Map<string, number>();
   const turns: Entry[][] = [];
-  for (const entry of entries.toSorted(byRank(written))) {
+  for (const entry of entries.toSorted(createRankOrder(written))) {
     const key = entry.workload;
     const position = seen.get(key) ?? 0;
     seen.set(key, position + 1);
@@ -45,5 +45,5 @@ export function fairest(entries: readonly Entry[], count: number, share: number)
 /** Selects the `count` lowest ranked of one workload that may be evicted: none that are in flight. */
 export function lowest(entries: Iterable<Entry>, workload: string, count: number): Entry[] {
   const own = [...entries].filter((entry) => !entry.inFlight && entry.workload === workload);
-  return own.sort(byRank(counted)).slice(-count);
+  return own.sort(createRankOrder(counted)).slice(-count);
 }

@@ -20,11 +20,11 @@ export function recoverSet(layer: LayerRow): RecoveredSet {
     identity: identityOf(row.key),
     tally: tallyOf(row),
   }));
-  return { seq: layer.seq, totals: totalsOf(layer.totals, entries), policy: layer.policy, entries };
+  return { seq: layer.seq, totals: readTotals(layer.totals, entries), policy: layer.policy, entries };
 }
 
 /** The totals as journaled, and at least what the violations say: these may have been journaled after them. */
-function totalsOf(told: Totals, entries: readonly { identity: Identity; tally: Tally }[]): Totals {
+function readTotals(told: Totals, entries: readonly { identity: Identity; tally: Tally }[]): Totals {
   const listed = emptyTotals();
   for (const { identity, tally } of entries) {
     countOutcome(listed, identity.outcome, tally.occurrences, tally.firstUs, tally.lastUs);

@@ -31,7 +31,7 @@ export class Rejections {
   readonly #byScope = new Map<string, Rejected>();
 
   add(scope: Scope | undefined, us: EpochUs | undefined): void {
-    const rejected = this.#of(scope);
+    const rejected = this.#getRejected(scope);
     rejected.count++;
     if (us === undefined) rejected.undated++;
     else rejected.episode.add(us);
@@ -43,19 +43,20 @@ export class Rejections {
     for (const rejected of this.#byScope.values()) {
       const { scope, count, undated, episode } = rejected;
       if (count === 0) continue;
-      told.push({ scope, count, coverageGaps: [...undatedLapse(undated, span), ...episode.take()] });
+      told.push({ scope, count, coverageGaps: [...toUndatedGap(undated, span), ...episode.take()] });
       rejected.count = 0;
       rejected.undated = 0;
     }
     return told;
   }
 
-  #of(scope: Scope | undefined): Rejected {
+  #getRejected(scope: Scope | undefined): Rejected {
     const key = keyOf(scope);
     let rejected = this.#byScope.get(key);
     // The scope that was used last is the last of the map.
     if (rejected) this.#byScope.delete(key);
-    else if (this.#byScope.size >= MAX_SCOPES && !this.#makeRoom() && scope) return this.#of(undefined);
+    else if (this.#byScope.size >= MAX_SCOPES && !this.#makeRoom() && scope)
+      return this.#getRejected(undefined);
     rejected ??= { scope, count: 0, undated: 0, episode: new GapBuilder("Rejected") };
     this.#byScope.set(key, rejected);
     return rejected;
@@ -72,7 +73,7 @@ export class Rejections {
   }
 }
 
-function undatedLapse(count: number, span: () => readonly [EpochUs, EpochUs]): readonly CoverageGap[] {
+function toUndatedGap(count: number, span: () => readonly [EpochUs, EpochUs]): readonly CoverageGap[] {
   if (count === 0) return [];
   const [firstUs, lastUs] = span();
   // Without a report there is nothing that could be short of them.

@@ -29,9 +29,9 @@ export class StreamCoverage {
   /** As continuousSinceMs, and also by the replica that led before. */
   coveredSinceMs: number | undefined;
   /** Gaps by kind. */
-  readonly gaps = zeros();
+  readonly gaps = createZeros();
   /** Total length of the gaps that have ended by kind, in seconds. */
-  readonly gapSeconds = zeros();
+  readonly gapSeconds = createZeros();
   /** Ends of the stream and failed attempts to open it. */
   readonly disconnects: Record<Disconnect["reason"], number> = {
     ok_end: 0,
@@ -50,7 +50,7 @@ export class StreamCoverage {
     this.continuousSinceMs = nowMs;
     this.coveredSinceMs = nowMs;
     this.down = undefined;
-    const ended = this.#open.map((gap) => this.#ended(gap, nowMs));
+    const ended = this.#open.map((gap) => this.#endGap(gap, nowMs));
     this.#open = [];
     return ended;
   }
@@ -82,7 +82,7 @@ export class StreamCoverage {
     const gap = this.#begin({ kind: "NotRunning", fromMs, toMs: undefined });
     if (this.continuousSinceMs === undefined) return gap;
     this.#open.pop();
-    return this.#ended(gap, this.continuousSinceMs);
+    return this.#endGap(gap, this.continuousSinceMs);
   }
 
   /**
@@ -105,7 +105,7 @@ export class StreamCoverage {
   /** Counts a gap that is over and was not the stream's. */
   lasted(gap: Gap & { toMs: number }): void {
     this.gaps[gap.kind]++;
-    this.#ended(gap, gap.toMs);
+    this.#endGap(gap, gap.toMs);
   }
 
   #begin(gap: Gap): Gap {
@@ -114,7 +114,7 @@ export class StreamCoverage {
     return gap;
   }
 
-  #ended(gap: Gap, nowMs: number): Gap {
+  #endGap(gap: Gap, nowMs: number): Gap {
     // The last sign of life may be by the clock of a node that runs ahead.
     const toMs = Math.max(gap.fromMs, nowMs);
     this.gapSeconds[gap.kind] += (toMs - gap.fromMs) / 1000;
@@ -128,6 +128,6 @@ export function toUs(ms: number): EpochUs {
 }
 
 /** Every kind, so that each shows as 0 from the start. */
-function zeros(): Record<GapKind, number> {
+function createZeros(): Record<GapKind, number> {
   return Object.fromEntries(GAP_KINDS.map((kind) => [kind, 0])) as Record<GapKind, number>;
 }

@@ -55,7 +55,7 @@ export function addAlert(tally: Tally, { violation, timeUs, source }: Occurrence
   if (latest === undefined || timeUs > latest.timeUs) {
     tally.latest = source.keep(timeUs);
     latest?.leave();
-  } else if (timeUs === latest.timeUs) tally.latest = newerEvidence(latest, source.keep(timeUs));
+  } else if (timeUs === latest.timeUs) tally.latest = selectNewerEvidence(latest, source.keep(timeUs));
   if (violation.pod !== "") addPod(tally, violation.podKey, violation.pod, violation.node, 1, timeUs);
 }
 
@@ -68,7 +68,7 @@ export function addCounts(
   tally.occurrences += occurrences;
   tally.rule = newerRule(tally, rule, lastUs);
   addTimes(tally, firstUs, lastUs);
-  tally.latest = newerEvidence(tally.latest, evidence);
+  tally.latest = selectNewerEvidence(tally.latest, evidence);
   if (pod !== "") addPod(tally, podKey, pod, node, occurrences, lastUs);
 }
 
@@ -78,7 +78,7 @@ export function mergeInto(target: Tally, delta: Tally): Tally {
   target.rule = newerRule(target, delta.rule, delta.lastUs);
   addTimes(target, delta.firstUs, delta.lastUs);
   delta.latest?.share();
-  target.latest = newerEvidence(target.latest, delta.latest);
+  target.latest = selectNewerEvidence(target.latest, delta.latest);
   for (const [key, pod] of delta.pods) addPod(target, key, pod.name, pod.node, pod.occurrences, pod.lastUs);
   return target;
 }
@@ -115,15 +115,18 @@ export function newerRule({ rule, lastUs }: Tally, other: RuleFacts, otherUs: Ep
 }
 
 /** The newer of two; of two at the same microsecond the one that sorts last, so that arrival order has no say. */
-function newerEvidence(a: KeptEvidence | undefined, b: KeptEvidence | undefined): KeptEvidence | undefined {
+function selectNewerEvidence(
+  a: KeptEvidence | undefined,
+  b: KeptEvidence | undefined,
+): KeptEvidence | undefined {
   if (!a || !b || a === b) return a ?? b;
-  const isA = a.timeUs === b.timeUs ? sortsLast(a, b) : a.timeUs > b.timeUs;
+  const isA = a.timeUs === b.timeUs ? isSortedLast(a, b) : a.timeUs > b.timeUs;
   (isA ? b : a).leave();
   return isA ? a : b;
 }
 
 /** Reading evidence costs much: alerts received as bytes are compared as bytes, and sort behind all others. */
-function sortsLast(a: KeptEvidence, b: KeptEvidence): boolean {
+function isSortedLast(a: KeptEvidence, b: KeptEvidence): boolean {
   if (a.text !== undefined && b.text !== undefined) return a.text >= b.text;
   if (a.text !== undefined || b.text !== undefined) return a.text !== undefined;
   return JSON.stringify(a.read()) >= JSON.stringify(b.read());

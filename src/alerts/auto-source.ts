@@ -38,14 +38,14 @@ export class AutoSource implements AlertSource {
 
   async run(listener: AlertListener, signal: AbortSignal): Promise<void> {
     const stop = new AbortController();
-    const cancel = this.#clock.after(DECIDE_MS, () => this.#decide(stop));
+    const cancel = this.#clock.after(DECIDE_MS, () => this.#chooseSource(stop));
     await this.#nodeSource.run(this.#watch(listener, stop), AbortSignal.any([signal, stop.signal]));
     cancel();
     if (!signal.aborted) await this.#relaySource.run(listener, signal);
   }
 
   /** Chooses the nodes where at least one is connected. */
-  #decide(stop: AbortController): void {
+  #chooseSource(stop: AbortController): void {
     if (this.#choice !== "none") return;
     const { nodes } = this.#nodeSource;
     this.#choice = nodes.connected > 0 ? "nodes" : "relay";
@@ -59,7 +59,7 @@ export class AutoSource implements AlertSource {
       onAlert: (alert, line) => void (isOurs() && listener.onAlert(alert, line)),
       onRejected: (reason, detail, line) => void (isOurs() && listener.onRejected(reason, detail, line)),
       onConnected: (ended) => {
-        this.#decide(stop);
+        this.#chooseSource(stop);
         if (isOurs()) listener.onConnected(ended);
       },
       onDisconnected: (disconnect) => void (isOurs() && listener.onDisconnected(disconnect)),

@@ -58,7 +58,7 @@ async function readLines(
   const splitter = new LineSplitter(maxLineBytes, {
     onLine(line, number) {
       // Of what has been read already, nothing may arrive after the stop.
-      if (!signal.aborted) tellLine(line.toString("utf8"), number, listener);
+      if (!signal.aborted) handleLine(line.toString("utf8"), number, listener);
     },
     onTooLong(number) {
       if (!signal.aborted) listener.onRejected("line_too_long", `more than ${maxLineBytes} bytes`, number);
@@ -78,7 +78,7 @@ async function readLines(
   }
 }
 
-function tellLine(line: string, number: number, listener: AlertListener): void {
+function handleLine(line: string, number: number, listener: AlertListener): void {
   // Files joined with `cat` have marks in the middle, too.
   const text = line.startsWith(BYTE_ORDER_MARK) ? line.slice(1) : line;
   if (text.trim() === "") return;
@@ -97,12 +97,12 @@ function parseJson(text: string): { ok: true; value: unknown } | { ok: false; de
     return { ok: true, value: JSON.parse(text) };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    return { ok: false, detail: printable(hint(text) ?? reason, MAX_DETAIL_LENGTH) };
+    return { ok: false, detail: printable(getHint(text) ?? reason, MAX_DETAIL_LENGTH) };
   }
 }
 
 /** Returns advice for a line in a form that is often taken for JSON lines. */
-function hint(text: string): string | undefined {
+function getHint(text: string): string | undefined {
   if (/^\s*== (Alert|Log|Message)\b/.test(text)) return "karmor's text output: use `karmor logs --json`";
   if (/^\s*[[{]\s*$/.test(text)) return "JSON over several lines: put one alert on a line, as `jq -c` does";
   if (text.includes("\0")) return "a NUL byte: is the file UTF-16? Convert it to UTF-8";

@@ -16,14 +16,20 @@ type Setters = ReadonlyMap<string, Setter>;
 
 const OWNER: Setters = new Map(
   // OwnerRef is Ref inside of Owner.
-  Object.values(OWNER_FIELDS).map((name) => [name.slice("Owner".length).toLowerCase(), text(name)]),
+  Object.values(OWNER_FIELDS).map((name) => [
+    name.slice("Owner".length).toLowerCase(),
+    createTextSetter(name),
+  ]),
 );
 const EXEC_EVENT: Setters = new Map(
-  Object.values(EXEC_EVENT_FIELDS).map((name) => [name.toLowerCase(), text(name)]),
+  Object.values(EXEC_EVENT_FIELDS).map((name) => [name.toLowerCase(), createTextSetter(name)]),
 );
 const ALERT: Setters = new Map([
-  ...Object.values(TEXT_FIELDS).map((name): [string, Setter] => [name.toLowerCase(), text(name)]),
-  ...Object.values(INT32_FIELDS).map((name): [string, Setter] => [name.toLowerCase(), int32(name)]),
+  ...Object.values(TEXT_FIELDS).map((name): [string, Setter] => [name.toLowerCase(), createTextSetter(name)]),
+  ...Object.values(INT32_FIELDS).map((name): [string, Setter] => [
+    name.toLowerCase(),
+    createInt32Setter(name),
+  ]),
   ["timestamp", setTimestamp],
   ["atags", setTags],
   ["owner", (alert, value) => void setKnown(OWNER, alert, value)],
@@ -68,7 +74,7 @@ function finishAsDaemon(alert: Alert): void {
   alert.ATags = alert.Tags === "" ? [] : alert.Tags.split(",");
 }
 
-function text(name: TextField): Setter {
+function createTextSetter(name: TextField): Setter {
   return (alert, value) => {
     // Half a surrogate pair has no UTF-8, so the wire can't carry it either.
     if (typeof value === "string") alert[name] = value.toWellFormed();
@@ -76,15 +82,15 @@ function text(name: TextField): Setter {
   };
 }
 
-function int32(name: NumberField): Setter {
+function createInt32Setter(name: NumberField): Setter {
   return (alert, value) => {
-    const number = integer(value);
+    const number = toInteger(value);
     if (number === (number | 0)) alert[name] = number;
   };
 }
 
 function setTimestamp(alert: Alert, value: unknown): void {
-  const number = integer(value);
+  const number = toInteger(value);
   if (Number.isSafeInteger(number)) alert.Timestamp = number;
 }
 
@@ -94,7 +100,7 @@ function setTags(alert: Alert, value: unknown): void {
 }
 
 /** A number or a decimal text as a number without a negative zero; NaN for all else. */
-function integer(value: unknown): number {
+function toInteger(value: unknown): number {
   if (typeof value === "number") return value + 0;
   return typeof value === "string" && /^[+-]?\d{1,19}$/.test(value) ? Number(value) + 0 : Number.NaN;
 }

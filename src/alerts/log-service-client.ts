@@ -55,7 +55,7 @@ const HTTP_STATUS = /^Received HTTP status code/;
 /** A connection that the peer closed looks like this, too. */
 const NO_STATUS = /^Received RST_STREAM with code 0/;
 
-const asIs = (bytes: Buffer): Buffer => bytes;
+const returnBytes = (bytes: Buffer): Buffer => bytes;
 
 export class LogServiceClient {
   readonly #client: Client;
@@ -84,8 +84,8 @@ export class LogServiceClient {
   watchAlerts(listeners: AlertListeners): void {
     const call: ClientReadableStream<Buffer> = this.#client.makeServerStreamRequest(
       WATCH_ALERTS,
-      asIs,
-      asIs,
+      returnBytes,
+      returnBytes,
       POLICY_FILTER,
     );
     let ended = false;
@@ -95,7 +95,7 @@ export class LogServiceClient {
       listeners.onEnd(how);
     };
     call.on("metadata", (metadata) => {
-      const foreign = foreignContent(metadata);
+      const foreign = checkContentType(metadata);
       if (foreign === undefined) return;
       end(foreign);
       call.cancel();
@@ -112,12 +112,12 @@ export class LogServiceClient {
   /** Asks once; the callback gets null for a good answer. Returns a function that cancels. */
   checkHealth(onAnswer: (failure: CallEnd | null) => void): () => void {
     let foreign: CallEnd | undefined;
-    const call = this.#client.makeUnaryRequest(HEALTH_CHECK, asIs, asIs, NONCE, (error) => {
+    const call = this.#client.makeUnaryRequest(HEALTH_CHECK, returnBytes, returnBytes, NONCE, (error) => {
       if (this.#isClosed) return;
-      onAnswer(foreign ?? healthFailure(error));
+      onAnswer(foreign ?? toHealthFailure(error));
     });
     call.on("metadata", (metadata) => {
-      foreign = foreignContent(metadata);
+      foreign = checkContentType(metadata);
       if (foreign !== undefined) call.cancel();
     });
     return () => call.cancel();
@@ -159,14 +159,14 @@ function callEnd({ code, details }: { code?: status; details?: string }): CallEn
 }
 
 /** A web page with status 404 counts as UNIMPLEMENTED in gRPC; here only a gRPC service may say so. */
-function healthFailure(error: ServiceError | null): CallEnd | null {
+function toHealthFailure(error: ServiceError | null): CallEnd | null {
   if (error === null) return null;
   const code = HTTP_STATUS.test(error.details) ? status.UNKNOWN : error.code;
   return callEnd({ code, details: error.details });
 }
 
 /** Returns an error for an answer that is not gRPC; a web page with status 200 would pass for a stream otherwise. */
-function foreignContent(metadata: Metadata): CallEnd | undefined {
+function checkContentType(metadata: Metadata): CallEnd | undefined {
   const type = String(metadata.get("content-type")[0] ?? "none");
   if (/^application\/grpc(?:$|[+;])/.test(type)) return undefined;
   return callEnd({ code: status.UNKNOWN, details: `the answer is not gRPC (content-type ${type})` });

@@ -90,7 +90,7 @@ export class NodeCoverage {
     if (this.#phase !== "starting") return;
     this.#phase = "settling";
     this.#cancelSettle = this.#clock.after(SETTLE_MS, () => this.#run());
-    this.#review();
+    this.#updateGap();
   }
 
   removePod(node: string, uid: string, message: string): void {
@@ -108,13 +108,13 @@ export class NodeCoverage {
     state.connected.add(uid);
     state.wasConnected = true;
     this.#missing.delete(node);
-    this.#review();
+    this.#updateGap();
   }
 
   lost(node: string, uid: string, message: string): void {
     const state = this.#nodes.get(node);
     if (!state?.connected.delete(uid) || state.connected.size > 0) return;
-    if (this.#phase === "running") this.#miss([node], message);
+    if (this.#phase === "running") this.#startGap([node], message);
   }
 
   /** Cancels all timers. */
@@ -126,11 +126,11 @@ export class NodeCoverage {
   #forget(node: string): void {
     this.#nodes.delete(node);
     this.#missing.delete(node);
-    this.#review();
+    this.#updateGap();
   }
 
   /** Ends the start or the gap where nothing is missing any more. */
-  #review(): void {
+  #updateGap(): void {
     if (this.#phase === "settling") {
       const isConnected = ({ connected }: NodeState) => connected.size > 0;
       if ([...this.#nodes.values()].every(isConnected)) this.#run();
@@ -148,10 +148,10 @@ export class NodeCoverage {
     this.#phase = "running";
     this.#listener.onComplete(this.#clock.nowMs(), undefined);
     const absent = [...this.#nodes].filter(([, { connected }]) => connected.size === 0).map(([node]) => node);
-    if (absent.length > 0) this.#miss(absent, "not connected since the start");
+    if (absent.length > 0) this.#startGap(absent, "not connected since the start");
   }
 
-  #miss(nodes: readonly string[], message: string): void {
+  #startGap(nodes: readonly string[], message: string): void {
     for (const node of nodes) {
       this.#missing.add(node);
       this.#affected.add(node);

@@ -126,7 +126,7 @@ export class NodeSource implements AlertSource {
 
   #update(target: NodeTarget, coverage: NodeCoverage, listener: AlertListener): void {
     const known = this.#daemons.get(target.uid);
-    if (known && known.target.node === target.node && sameList(known.target.addresses, target.addresses))
+    if (known && known.target.node === target.node && isSameList(known.target.addresses, target.addresses))
       return;
     if (known) this.#remove(target.uid, coverage, "its addresses changed");
     // The pod that was at this address before is gone, even where the API server still lists it.
@@ -171,7 +171,7 @@ export class NodeSource implements AlertSource {
       ),
     );
     return new ReconnectingSource(
-      this.#slots.limit(alternate(streams)),
+      this.#slots.limit(createAlternatingStream(streams)),
       { name: `${node} (${addresses.join(", ")})`, backoffBaseMs, backoffMaxMs },
       this.#clock,
       // A thousand nodes that are lost at once are one line of the log, not a thousand.
@@ -185,7 +185,7 @@ export class NodeSource implements AlertSource {
 }
 
 /** Opens the streams in turn, and the one that was alive again first. */
-function alternate(streams: readonly AlertStream[]): AlertStream {
+function createAlternatingStream(streams: readonly AlertStream[]): AlertStream {
   let at = 0;
   return async (listener, signal) => {
     let wasAlive = false;
@@ -223,6 +223,6 @@ function remember(choose: ChooseSecurity, clock: Clock): ChooseSecurity {
   };
 }
 
-function sameList(a: readonly string[], b: readonly string[]): boolean {
+function isSameList(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((one, i) => one === b[i]);
 }

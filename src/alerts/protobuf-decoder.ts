@@ -23,9 +23,9 @@ const FIXED64 = 1;
 const LENGTH = 2;
 const FIXED32 = 5;
 
-const TEXT: readonly (TextField | undefined)[] = byNumber(TEXT_FIELDS);
-const OWNER: readonly (TextField | undefined)[] = byNumber(OWNER_FIELDS);
-const EXEC_EVENT: readonly (TextField | undefined)[] = byNumber(EXEC_EVENT_FIELDS);
+const TEXT: readonly (TextField | undefined)[] = indexByNumber(TEXT_FIELDS);
+const OWNER: readonly (TextField | undefined)[] = indexByNumber(OWNER_FIELDS);
+const EXEC_EVENT: readonly (TextField | undefined)[] = indexByNumber(EXEC_EVENT_FIELDS);
 
 /**
  * The alert decoded last. Most texts repeat in the next one: comparing is faster than decoding, and equal texts share one
@@ -133,7 +133,7 @@ function isLengthField(field: number): boolean {
   );
 }
 
-function byNumber(fields: Readonly<Record<number, TextField>>): readonly (TextField | undefined)[] {
+function indexByNumber(fields: Readonly<Record<number, TextField>>): readonly (TextField | undefined)[] {
   const numbers = Object.keys(fields).map(Number);
   return Array.from({ length: Math.max(...numbers) + 1 }, (_, number) => fields[number]);
 }
@@ -167,12 +167,12 @@ class Cursor {
   text(length: number, guess: string | undefined): string {
     const start = this.at;
     this.at += length;
-    if (guess !== undefined && guess.length === length && this.#holds(guess, start)) return guess;
+    if (guess !== undefined && guess.length === length && this.#isText(guess, start)) return guess;
     return this.bytes.toString("utf8", start, this.at);
   }
 
   /** Compares the bytes at `start` with `text`; supports ASCII only. */
-  #holds(text: string, start: number): boolean {
+  #isText(text: string, start: number): boolean {
     for (let i = 0; i < text.length; i++) {
       const byte = this.bytes[start + i]!;
       if (byte > 0x7f || byte !== text.charCodeAt(i)) return false;

@@ -61,16 +61,16 @@ const CONTAINER_NAMES: ReadonlySet<string> = new Set([
 
 /** The field numbers that take one or two bytes as a tag end here; beyond it nothing is known. */
 const FIELDS = 1 << 11;
-const TREATMENT = treatments();
+const TREATMENT = createTreatments();
 /** Pieces of one group; in KubeArmor's order there are at most eight. */
 const MAX_PIECES = 64;
 const EMPTY = new Uint8Array();
 
 export class RawAlertReader implements RawAlert {
   bytes: Uint8Array = EMPTY;
-  readonly deciding = newPieces();
-  readonly container = newPieces();
-  readonly own = newPieces();
+  readonly deciding = createPieces();
+  readonly container = createPieces();
+  readonly own = createPieces();
   timestamp = 0;
   timeStart = 0;
   timeEnd = 0;
@@ -98,14 +98,14 @@ export class RawAlertReader implements RawAlert {
       const treatment = TREATMENT[tag >>> 3]!;
       const wireType = tag & 7;
       if (wireType === 2) {
-        const length = this.#varint(bytes, at);
+        const length = this.#readVarint(bytes, at);
         at = this.#at + length;
         if (length < 0 || at > end) return false;
-        if (!this.#lengthField(treatment, start, this.#at, at)) return false;
+        if (!this.#scanLengthField(treatment, start, this.#at, at)) return false;
       } else if (wireType === 0) {
-        const value = this.#varint(bytes, at);
+        const value = this.#readVarint(bytes, at);
         at = this.#at;
-        if (at < 0 || !this.#varintField(treatment, start, value)) return false;
+        if (at < 0 || !this.#scanVarintField(treatment, start, value)) return false;
       } else return false;
     }
     return true;
@@ -117,7 +117,7 @@ export class RawAlertReader implements RawAlert {
     return alert;
   }
 
-  #lengthField(treatment: number, fieldStart: number, start: number, end: number): boolean {
+  #scanLengthField(treatment: number, fieldStart: number, start: number, end: number): boolean {
     switch (treatment) {
       case DECIDES:
         return append(this.deciding, fieldStart, end);
@@ -132,15 +132,15 @@ export class RawAlertReader implements RawAlert {
         this.timeEnd = end;
         return true;
       case EXEC_EVENT:
-        return this.#holdsTexts(start, end) && append(this.own, fieldStart, end);
+        return this.#hasTexts(start, end) && append(this.own, fieldStart, end);
       case OWNER:
-        return this.#holdsTexts(start, end) && append(this.deciding, fieldStart, end);
+        return this.#hasTexts(start, end) && append(this.deciding, fieldStart, end);
       default:
         return false;
     }
   }
 
-  #varintField(treatment: number, start: number, value: number): boolean {
+  #scanVarintField(treatment: number, start: number, value: number): boolean {
     if (treatment === OWN_VARINT) return append(this.own, start, this.#at);
     if (treatment !== TIMESTAMP) return treatment === SKIP;
     this.timestamp = value;
@@ -148,12 +148,12 @@ export class RawAlertReader implements RawAlert {
   }
 
   /** Returns true for a nested message that holds nothing but texts. */
-  #holdsTexts(start: number, end: number): boolean {
+  #hasTexts(start: number, end: number): boolean {
     let at = start;
     while (at < end) {
       const tag = this.bytes[at]!;
       if ((tag & 7) !== 2 || tag < 0x08 || tag > 0x7f) return false;
-      const length = this.#varint(this.bytes, at + 1);
+      const length = this.#readVarint(this.bytes, at + 1);
       if (length < 0) return false;
       at = this.#at + length;
     }
@@ -164,9 +164,9 @@ export class RawAlertReader implements RawAlert {
    * Returns the varint at `at`, of at most five bytes, and moves behind it. One of ten bytes (a negative int32) is
    * only passed over and gives -1; anything else gives -1 and a negative place.
    */
-  #varint(bytes: Uint8Array, at: number): number {
+  #readVarint(bytes: Uint8Array, at: number): number {
     const first = bytes[at];
-    if (first === undefined) return this.#noVarint();
+    if (first === undefined) return this.#rejectVarint();
     if (first < 0x80) {
       this.#at = at + 1;
       return first;
@@ -175,7 +175,7 @@ export class RawAlertReader implements RawAlert {
     let factor = 0x80;
     for (let i = 1; i < 5; i++) {
       const byte = bytes[at + i];
-      if (byte === undefined) return this.#noVarint();
+      if (byte === undefined) return this.#rejectVarint();
       value += (byte & 0x7f) * factor;
       factor *= 0x80;
       if (byte < 0x80) {
@@ -183,19 +183,19 @@ export class RawAlertReader implements RawAlert {
         return value;
       }
     }
-    for (let i = 5; i < 9; i++) if (!(bytes[at + i]! > 0x7f)) return this.#noVarint();
-    if (!(bytes[at + 9]! <= 1)) return this.#noVarint();
+    for (let i = 5; i < 9; i++) if (!(bytes[at + i]! > 0x7f)) return this.#rejectVarint();
+    if (!(bytes[at + 9]! <= 1)) return this.#rejectVarint();
     this.#at = at + 10;
     return -1;
   }
 
-  #noVarint(): number {
+  #rejectVarint(): number {
     this.#at = -1;
     return -1;
   }
 }
 
-function newPieces(): { readonly places: Int32Array; length: number } {
+function createPieces(): { readonly places: Int32Array; length: number } {
   return { places: new Int32Array(2 * MAX_PIECES), length: 0 };
 }
 
@@ -212,7 +212,7 @@ function append(pieces: Pieces, start: number, end: number): boolean {
   return true;
 }
 
-function treatments(): Uint8Array {
+function createTreatments(): Uint8Array {
   const table = new Uint8Array(FIELDS).fill(SKIP);
   table[0] = REFUSE;
   for (const [number, name] of Object.entries(TEXT_FIELDS)) {

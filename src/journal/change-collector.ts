@@ -71,7 +71,7 @@ export class ChangeCollector {
 
   /** Gathers only which sets the stored reports hold. */
   collectPersisted(): ReportChange[] {
-    return [...this.#ledgers()].map(drainPersisted).filter((change) => change !== undefined);
+    return [...this.#listLedgers()].map(drainPersisted).filter((change) => change !== undefined);
   }
 
   /** Takes back what the journal could not take. */
@@ -83,12 +83,12 @@ export class ChangeCollector {
     }
   }
 
-  #ledgers(): Iterable<Ledger> {
+  #listLedgers(): Iterable<Ledger> {
     return this.#aggregator?.ledgers.values() ?? [];
   }
 
   #collectTotals(changes: Map<Ledger, ReportChange>, max: number, nowMs: number): number | undefined {
-    this.#totals ??= { rest: this.#ledgers()[Symbol.iterator](), sinceMs: nowMs };
+    this.#totals ??= { rest: this.#listLedgers()[Symbol.iterator](), sinceMs: nowMs };
     const { rest, sinceMs } = this.#totals;
     while (changes.size < max) {
       const { value: ledger, done } = rest.next();
@@ -113,7 +113,7 @@ export class ChangeCollector {
     const size = this.#aggregator?.ledgers.size ?? 0;
     // Goes on where the last batch ended, and comes round once.
     for (; left > 0 && seen <= size; seen++) {
-      this.#violations ??= this.#ledgers()[Symbol.iterator]();
+      this.#violations ??= this.#listLedgers()[Symbol.iterator]();
       const { value: ledger, done } = this.#violations.next();
       if (done) {
         this.#violations = undefined;

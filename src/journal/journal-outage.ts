@@ -32,7 +32,7 @@ export class JournalOutage {
 
   /** Marks the reports with unwritten counts that are not in the journal. */
   mark(aggregator: Aggregator, isUnprotected: (ledger: Ledger) => boolean): void {
-    aggregator.addGap(KIND, usOf(this.#fromMs), undefined, (ledger) => {
+    aggregator.addGap(KIND, toEpochUs(this.#fromMs), undefined, (ledger) => {
       if (this.#marked.has(ledger) || ledger.unwritten === 0 || !isUnprotected(ledger)) return false;
       this.#marked.add(ledger);
       return true;
@@ -40,7 +40,7 @@ export class JournalOutage {
   }
 
   ended(aggregator: Aggregator | undefined, nowMs: number): PastOutage {
-    aggregator?.endGap(KIND, usOf(this.#fromMs), usOf(nowMs));
+    aggregator?.endGap(KIND, toEpochUs(this.#fromMs), toEpochUs(nowMs));
     return { kind: KIND, fromMs: this.#fromMs, toMs: nowMs };
   }
 }
@@ -62,8 +62,8 @@ export function markLost(
   const nowMs = clock.nowMs();
   const gap = {
     kind: KIND,
-    fromUs: usOf(Math.min(recovered.readUntilMs, nowMs)),
-    toUs: usOf(nowMs),
+    fromUs: toEpochUs(Math.min(recovered.readUntilMs, nowMs)),
+    toUs: toEpochUs(nowMs),
   } as const;
   for (const { namespace, policyName } of recovered.reports) aggregator.addGapTo(namespace, policyName, gap);
 }
@@ -73,6 +73,6 @@ export function keyOf(report: { namespace: string | undefined; policyName: strin
   return reportKey(report.namespace, report.policyName);
 }
 
-function usOf(ms: number): EpochUs {
+function toEpochUs(ms: number): EpochUs {
   return Math.round(ms * 1000);
 }

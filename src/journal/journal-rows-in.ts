@@ -44,24 +44,24 @@ class Reader {
   }
 
   read(expectedLayers: number): Pick<Recovered, "damagedRows" | "isDamaged" | "reports"> {
-    for (const { id, namespace, policy } of this.#rows("report")) {
+    for (const { id, namespace, policy } of this.#readRows("report")) {
       const place = {
         namespace: namespace === null ? undefined : String(namespace),
         policyName: String(policy),
       };
       this.#reports.set(id as Value, { ...place, layers: [], isDamaged: false });
     }
-    for (const row of this.#rows("layer")) this.#readLayer(row);
+    for (const row of this.#readRows("layer")) this.#readLayer(row);
     const isDamaged = this.#layers.size !== expectedLayers;
-    for (const row of this.#rows("violation")) this.#readViolation(row);
-    for (const row of this.#rows("pod")) this.#readPod(row);
+    for (const row of this.#readRows("violation")) this.#readViolation(row);
+    for (const row of this.#readRows("pod")) this.#readPod(row);
     const reports = [...this.#reports.values()].filter(({ layers }) => layers.length > 0);
     for (const { layers } of reports) layers.sort((a, b) => a.seq - b.seq);
     return { damagedRows: this.#damagedRows, isDamaged, reports };
   }
 
   /** Yields the rows of a table that have the right checksum. */
-  *#rows(table: string): Iterable<Row> {
+  *#readRows(table: string): Iterable<Row> {
     for (const row of rows(this.#db, table)) {
       const { sum, evidence: _, evidence_sum: __, ...values } = row;
       if (sum === checksumOf(...Object.values(values))) yield row;
@@ -72,7 +72,7 @@ class Reader {
   #readLayer({ report, seq, totals, policy }: Row): void {
     this.#addLayer(report as Value, {
       seq: Number(seq),
-      totals: totalsOf(String(totals)),
+      totals: parseTotals(String(totals)),
       policy: JSON.parse(String(policy)) as PolicyFacts,
       violations: [],
     });
@@ -148,7 +148,7 @@ export function* rows(db: DatabaseSync, table: string): Iterable<Row> {
 }
 
 /** JSON has no infinity: the first time of a set without alerts. */
-function totalsOf(text: string): Totals {
+function parseTotals(text: string): Totals {
   const totals = JSON.parse(text) as Totals;
   return { ...totals, firstUs: totals.firstUs ?? Number.POSITIVE_INFINITY };
 }

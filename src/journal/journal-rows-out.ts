@@ -78,7 +78,7 @@ export class BatchWriter {
       this.#lastReport = Math.max(this.#lastReport, Number(id));
     }
     for (const { report, seq } of rows(this.#db, "layer")) {
-      this.#layersOf(Number(report)).add(Number(seq));
+      this.#readLayers(Number(report)).add(Number(seq));
       this.#lastReport = Math.max(this.#lastReport, Number(report));
     }
   }
@@ -91,7 +91,7 @@ export class BatchWriter {
       this.#remove.run(id);
       this.#reports.delete(key);
     }
-    for (const change of changes) this.#change(change);
+    for (const change of changes) this.#writeChange(change);
     this.#writeLife({ ...this.#life, readUntilMs, reservedSeq }, isLast);
   }
 
@@ -103,7 +103,7 @@ export class BatchWriter {
     this.#life = life;
   }
 
-  #change({ namespace, policyName, isAnew, persistedSeq, layers }: ReportChange): void {
+  #writeChange({ namespace, policyName, isAnew, persistedSeq, layers }: ReportChange): void {
     const key = reportKey(namespace, policyName);
     let id = this.#reports.get(key);
     if (id !== undefined && isAnew) this.#forgetUpTo(id, Number.MAX_SAFE_INTEGER);
@@ -121,7 +121,7 @@ export class BatchWriter {
   #put(report: number, { seq, totals, policy, violations }: LayerRow): void {
     const layer = [report, seq, JSON.stringify(totals), JSON.stringify(policy)] as const;
     this.#layer.run(...layer, checksumOf(...layer));
-    this.#layersOf(report).add(seq);
+    this.#readLayers(report).add(seq);
     for (const { key, occurrences, firstUs, lastUs, rule, evidence, pods } of violations) {
       const row = [report, seq, key, occurrences, firstUs, lastUs, rule] as const;
       const latest = evidence === undefined ? null : JSON.stringify(evidence);
@@ -134,7 +134,7 @@ export class BatchWriter {
     }
   }
 
-  #layersOf(report: number): Set<number> {
+  #readLayers(report: number): Set<number> {
     let layers = this.#layers.get(report);
     if (!layers) {
       layers = new Set();
@@ -145,7 +145,7 @@ export class BatchWriter {
 
   #forgetUpTo(report: number, seq: number): void {
     for (const statement of this.#clear) statement.run(report, seq);
-    const layers = this.#layersOf(report);
+    const layers = this.#readLayers(report);
     for (const each of layers) if (each <= seq) layers.delete(each);
     if (layers.size === 0) this.#layers.delete(report);
   }

@@ -148,7 +148,7 @@ export class Journaling {
     try {
       this.#journal?.reserve(this.numbers.reserved);
     } catch (error) {
-      this.#failed(error);
+      this.#handleFailure(error);
       this.numbers.skipRandomBlocks(this.#parts.clock.random());
     }
   }
@@ -194,7 +194,7 @@ export class Journaling {
       if (damaged > 0) this.#parts.logger.error({ rows: damaged }, "journal rows damaged and left out");
       return journal;
     } catch (error) {
-      this.#failed(error);
+      this.#handleFailure(error);
       return undefined;
     }
   }
@@ -206,7 +206,7 @@ export class Journaling {
       journal.begin({ writerId, readUntilMs: this.#protectedUntilMs, reservedSeq: numbers.reserved });
     } catch (error) {
       journal.close();
-      this.#failed(error);
+      this.#handleFailure(error);
       return false;
     }
     this.#journal = journal;
@@ -238,7 +238,7 @@ export class Journaling {
     this.batches++;
     this.#lastBatchMs = nowMs;
     this.#protectedUntilMs = readUntilMs;
-    if (this.problem !== undefined && totalsUntilMs !== undefined) this.#worksAgain(nowMs);
+    if (this.problem !== undefined && totalsUntilMs !== undefined) this.#handleRecovery(nowMs);
     return isAll;
   }
 
@@ -259,12 +259,12 @@ export class Journaling {
       journal.write({ ...batch, reservedSeq: this.numbers.reserved, isLast });
       return true;
     } catch (error) {
-      this.#failed(error);
+      this.#handleFailure(error);
       return false;
     }
   }
 
-  #failed(error: unknown): void {
+  #handleFailure(error: unknown): void {
     if (!(error instanceof JournalError)) throw error;
     this.failures++;
     if (this.problem === undefined) {
@@ -282,7 +282,7 @@ export class Journaling {
     this.#journal = undefined;
   }
 
-  #worksAgain(nowMs: number): void {
+  #handleRecovery(nowMs: number): void {
     this.#parts.logger.info({}, "journal works again");
     this.problem = undefined;
     const ended = this.#outage?.ended(this.#aggregator, nowMs);

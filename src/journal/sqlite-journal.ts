@@ -43,8 +43,8 @@ export function sqliteJournal(options: SqliteOptions): OpenJournal {
     try {
       return new SqliteJournal(options, undefined);
     } catch (error) {
-      if (!isBroken(error)) throw asJournalError(error, options.path);
-      return openAnew(options, messageOf(error));
+      if (!isBroken(error)) throw toJournalError(error, options.path);
+      return openAnew(options, getMessage(error));
     }
   };
 }
@@ -56,7 +56,7 @@ function openAnew(options: SqliteOptions, why: string): Journal {
     for (const part of ["-wal", "-shm"]) rmSync(path + part, { force: true });
     return new SqliteJournal(options, `${path} is broken (${why}) and was put aside as ${path}.broken`);
   } catch (error) {
-    throw asJournalError(error, path);
+    throw toJournalError(error, path);
   }
 }
 
@@ -92,7 +92,7 @@ class SqliteJournal implements Journal {
 
   begin(life: Pick<Recovered, "writerId" | "readUntilMs" | "reservedSeq">): void {
     this.#guard(() => {
-      this.#transaction(() => {
+      this.#runTransaction(() => {
         this.#db.exec("DELETE FROM report; DELETE FROM layer; DELETE FROM violation; DELETE FROM pod");
         this.#writer.begin(life);
       });
@@ -101,7 +101,7 @@ class SqliteJournal implements Journal {
   }
 
   reserve(seq: number): void {
-    this.#guard(() => this.#transaction(() => this.#writer.reserve(seq)));
+    this.#guard(() => this.#runTransaction(() => this.#writer.reserve(seq)));
   }
 
   write(batch: Batch): void {
@@ -111,7 +111,7 @@ class SqliteJournal implements Journal {
         throw new JournalError("gone", `${this.#path} is gone, or is another file now`);
       }
       try {
-        this.#transaction(() => this.#writer.write(batch));
+        this.#runTransaction(() => this.#writer.write(batch));
       } catch (error) {
         this.#writer.forget();
         throw error;
@@ -128,7 +128,7 @@ class SqliteJournal implements Journal {
     }
   }
 
-  #transaction(work: () => void): void {
+  #runTransaction(work: () => void): void {
     this.#db.exec("BEGIN IMMEDIATE");
     try {
       work();
@@ -144,7 +144,7 @@ class SqliteJournal implements Journal {
     try {
       work();
     } catch (error) {
-      throw asJournalError(error, this.#path);
+      throw toJournalError(error, this.#path);
     }
   }
 }
@@ -152,7 +152,7 @@ class SqliteJournal implements Journal {
 function prepare(db: DatabaseSync, maxBytes: number, path: string): void {
   // One process, so no shared memory; a second process gets an error.
   db.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF");
-  const version = numberOf(db, "PRAGMA user_version");
+  const version = readNumber(db, "PRAGMA user_version");
   if (version > VERSION) {
     const message = `${path} was written by a newer version of this program (format ${version}): delete it or update`;
     throw new JournalError("newer", message);
@@ -168,7 +168,7 @@ function prepare(db: DatabaseSync, maxBytes: number, path: string): void {
   if (version === 0) db.exec(`BEGIN IMMEDIATE; ${SCHEMA} COMMIT`);
 }
 
-function numberOf(db: DatabaseSync, sql: string): number {
+function readNumber(db: DatabaseSync, sql: string): number {
   return Number(Object.values(db.prepare(sql).get() ?? {})[0]);
 }
 
@@ -177,14 +177,14 @@ class BrokenFile extends Error {}
 /** Primary result codes of SQLite (sqlite.org/rescode.html). */
 const SQLITE = { ERROR: 1, BUSY: 5, LOCKED: 6, CORRUPT: 11, FULL: 13, NOTADB: 26 } as const;
 
-function codeOf(error: unknown): number {
+function getErrorCode(error: unknown): number {
   const code = (error as { errcode?: unknown }).errcode;
   // The low byte is the primary code.
   return typeof code === "number" ? code & 0xff : -1;
 }
 
 function isBroken(error: unknown): boolean {
-  const code = codeOf(error);
+  const code = getErrorCode(error);
   return (
     error instanceof BrokenFile ||
     error instanceof SyntaxError ||
@@ -195,14 +195,14 @@ function isBroken(error: unknown): boolean {
   );
 }
 
-function messageOf(error: unknown): string {
+function getMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-function asJournalError(error: unknown, path: string): JournalError {
+function toJournalError(error: unknown, path: string): JournalError {
   if (error instanceof JournalError) return error;
-  const why = messageOf(error);
-  switch (codeOf(error)) {
+  const why = getMessage(error);
+  switch (getErrorCode(error)) {
     case SQLITE.FULL:
       return new JournalError("full", `no room for ${path}: make the volume or journal.maxBytes larger`, {
         cause: error,

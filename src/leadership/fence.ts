@@ -49,7 +49,7 @@ export async function fenceAll(
     const worker = async () => {
       for (let key = queue.shift(); key !== undefined && !signal.aborted; key = queue.shift()) {
         fenced.add(key);
-        const report = await fence(stored.get(key) as Report, parts, signal);
+        const report = await writeFence(stored.get(key) as Report, parts, signal);
         if (report) stored.set(key, report);
         else stored.delete(key);
       }
@@ -63,7 +63,11 @@ export async function fenceAll(
  * Writes the stored report unchanged under this writer's name, again after each conflict. Returns the stored state
  * after that: undefined where the report is gone, or where the signal aborted.
  */
-async function fence(stored: Report, parts: FenceParts, signal: AbortSignal): Promise<Report | undefined> {
+async function writeFence(
+  stored: Report,
+  parts: FenceParts,
+  signal: AbortSignal,
+): Promise<Report | undefined> {
   const { sink, clock, logger, markOf } = parts;
   const ledger = parts.ledgerOf(stored);
   let current: Report = stored;

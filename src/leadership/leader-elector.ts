@@ -153,7 +153,7 @@ export class LeaderElector {
 
   async #acquire(giveUp: AbortSignal, mayTake: boolean): Promise<Term | undefined> {
     while (!giveUp.aborted && (mayTake || !this.#claim.isLost)) {
-      const deadline = await this.#attempt(giveUp, mayTake);
+      const deadline = await this.#tryClaim(giveUp, mayTake);
       // A process that stood still may get the answer when it is worth nothing any more.
       if (deadline !== undefined && !deadline.isOver && !giveUp.aborted) return this.#lead(deadline);
       deadline?.cancel();
@@ -180,7 +180,7 @@ export class LeaderElector {
       await this.#clock.sleep(pauseMs, signal);
       if (signal.aborted) return;
       const startedMs = this.#clock.nowMs();
-      const deadline = await this.#attempt(signal, false);
+      const deadline = await this.#tryClaim(signal, false);
       // First of all, for a term that was over for a moment stays over.
       this.#noticeLapse();
       if (signal.aborted) {
@@ -203,24 +203,24 @@ export class LeaderElector {
   }
 
   /** One try to take or to keep the Lease; returns the deadline that it won. Never rejects. */
-  async #attempt(signal: AbortSignal, mayTake: boolean): Promise<Deadline | undefined> {
+  async #tryClaim(signal: AbortSignal, mayTake: boolean): Promise<Deadline | undefined> {
     this.#retryAfterMs = 0;
     try {
       const deadline = await this.#claim.take({
         mayTake,
         isWarm: this.#options.isWarm ?? (() => true),
-        nextCall: () => this.#nextCall(signal),
+        nextCall: () => this.#createCall(signal),
         onDeadline: () => this.#noticeLapse(),
       });
-      this.#succeeded();
+      this.#handleSuccess();
       return deadline;
     } catch (error) {
-      if (!signal.aborted) this.#failed(error);
+      if (!signal.aborted) this.#handleFailure(error);
       return undefined;
     }
   }
 
-  #nextCall(signal: AbortSignal): LeaseCall {
+  #createCall(signal: AbortSignal): LeaseCall {
     this.#noticeLapse();
     const leftMs = this.#term?.deadline.leftMs ?? this.#requestTimeoutMs;
     return { signal, timeoutMs: Math.max(1, Math.min(this.#requestTimeoutMs, leftMs)) };
@@ -248,7 +248,7 @@ export class LeaderElector {
     term.controller.abort(reason);
   }
 
-  #failed(thrown: unknown): void {
+  #handleFailure(thrown: unknown): void {
     const error =
       thrown instanceof ApiError ? thrown : new ApiError("Unknown", String(thrown), { cause: thrown });
     const { code } = error;
@@ -271,7 +271,7 @@ export class LeaderElector {
     this.#logger[level](fields, message);
   }
 
-  #succeeded(): void {
+  #handleSuccess(): void {
     this.#problem = undefined;
     if (this.#told.size === 0) return;
     this.#told.clear();

@@ -78,7 +78,7 @@ export class LeaderTakeover implements ControllerObserver {
     this.#parts = parts;
     this.#writerId = options.writerId;
     this.#restore = new ReportRestore(parts, this.#overtaken);
-    this.#standby = options.standby && this.#standBy(options.standby);
+    this.#standby = options.standby && this.#createStandby(options.standby);
     this.#tally = this.#standby ?? parts.aggregator;
   }
 
@@ -158,8 +158,8 @@ export class LeaderTakeover implements ControllerObserver {
     for (let attempt = 0; !signal.aborted; attempt++) {
       try {
         const listed = await this.#list(signal);
-        this.#noteOvertaken(listed);
-        const stored = await this.#fence(listed, signal);
+        this.#recordOvertaken(listed);
+        const stored = await this.#writeFences(listed, signal);
         if (signal.aborted) return;
         await this.#continue(stored, previous);
         this.listing = undefined;
@@ -191,7 +191,7 @@ export class LeaderTakeover implements ControllerObserver {
   }
 
   /** Notes the reports that another writer has written last, before a fence puts this writer's name there. */
-  #noteOvertaken(listed: readonly Report[]): void {
+  #recordOvertaken(listed: readonly Report[]): void {
     for (const { metadata, policy } of listed) {
       const last = marksOf(metadata)[0]?.id;
       if (this.#standby && last !== this.#writerId)
@@ -199,12 +199,12 @@ export class LeaderTakeover implements ControllerObserver {
     }
   }
 
-  async #fence(listed: readonly Report[], signal: AbortSignal): Promise<readonly Report[]> {
+  async #writeFences(listed: readonly Report[], signal: AbortSignal): Promise<readonly Report[]> {
     const standby = this.#standby;
     const writerId = this.#writerId;
     if (!standby || writerId === undefined || this.#isAlone) return listed;
     const { aggregator } = this.#parts;
-    const markOf = (report: Report) => this.#fenceMark(report, writerId);
+    const markOf = (report: Report) => this.#createFenceMark(report, writerId);
     const ledgerOf = ({ metadata, policy }: Report) => aggregator.ledger(metadata.namespace, policy.name);
     return await fenceAll(listed, () => standby.heldKeys(), { ...this.#parts, markOf, ledgerOf }, signal);
   }
@@ -213,7 +213,7 @@ export class LeaderTakeover implements ControllerObserver {
    * A fence brings no counts, so that an own mark stays as it was. Where another replica has written since, counts that
    * this writer's journal still holds must not look as if no other had written: the mark names no writer.
    */
-  #fenceMark({ metadata, policy }: Report, writerId: string): Mark {
+  #createFenceMark({ metadata, policy }: Report, writerId: string): Mark {
     const isOvertaken = this.#overtaken.has(reportKey(metadata.namespace, policy.name));
     if (isOvertaken) return { id: fenceId(writerId), seq: 1 };
     return { id: writerId, seq: persistedSeq(metadata, writerId) };
@@ -256,7 +256,7 @@ export class LeaderTakeover implements ControllerObserver {
     if (journaling?.mayHaveLost) aggregator.addGapToLaterReports({ kind, fromUs, toUs: endUs });
   }
 
-  #standBy(options: StandbyOptions): Standby {
+  #createStandby(options: StandbyOptions): Standby {
     const { aggregator, clock } = this.#parts;
     return new Standby(options, {
       aggregator,

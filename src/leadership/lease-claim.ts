@@ -115,7 +115,7 @@ export class LeaseClaim {
 
   /** The holder's persisted time as last seen in the Lease; undefined when the Lease was not seen, or has none. */
   get persistedUntilMs(): number | undefined {
-    return this.#last === undefined ? undefined : epochMs(this.#last.unwrittenSince);
+    return this.#last === undefined ? undefined : parseEpochMs(this.#last.unwrittenSince);
   }
 
   /** Previous holder of the Lease that was taken; undefined where there was none, or none was taken. */
@@ -166,7 +166,11 @@ export class LeaseClaim {
       this.#isCurrent = false;
       try {
         // As client-go: no holder, and the shortest duration that the API accepts.
-        const times = { acquireTime: now, renewTime: now, unwrittenSince: this.#persistedUntil(base.record) };
+        const times = {
+          acquireTime: now,
+          renewTime: now,
+          unwrittenSince: this.#formatPersistedUntil(base.record),
+        };
         const record = { ...base.record, holder: "", durationSeconds: 1, ...times };
         this.#observe(await this.#store.update(base, record, call));
         return true;
@@ -200,7 +204,7 @@ export class LeaseClaim {
       acquireTime: this.#acquireTime,
       renewTime: microTime(nowMs, 0),
       transitions: last === undefined ? 0 : last.transitions + (this.#isMine(last) ? 0 : 1),
-      unwrittenSince: this.#persistedUntil(last),
+      unwrittenSince: this.#formatPersistedUntil(last),
     };
     const isTaken = last !== undefined && !this.#isMine(last);
     const deadline = new Deadline(this.#clock, renewDeadlineMs, how.onDeadline);
@@ -220,7 +224,7 @@ export class LeaseClaim {
         this.#predecessor = {
           holder: last.holder,
           isSelf: last.holder === identity,
-          persistedUntilMs: epochMs(last.unwrittenSince),
+          persistedUntilMs: parseEpochMs(last.unwrittenSince),
         };
       return deadline;
     } catch (error) {
@@ -276,7 +280,7 @@ export class LeaseClaim {
     this.#isLongWatched = false;
   }
 
-  #persistedUntil(last: LeaseRecord | undefined): string {
+  #formatPersistedUntil(last: LeaseRecord | undefined): string {
     const ms = this.#options.persistedUntilMs?.();
     return ms === undefined ? (last?.unwrittenSince ?? "") : microTime(ms, 0);
   }
@@ -286,7 +290,7 @@ export class LeaseClaim {
   }
 }
 
-function epochMs(text: string): number | undefined {
+function parseEpochMs(text: string): number | undefined {
   const ms = Date.parse(text);
   return Number.isNaN(ms) ? undefined : ms;
 }

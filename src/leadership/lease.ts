@@ -50,7 +50,7 @@ export class LeaseStore {
   /** Returns the Lease, or undefined when it (or its namespace) does not exist. */
   async read(call: LeaseCall): Promise<StoredLease | undefined> {
     try {
-      return storedLease(await this.#client.request({ method: "GET", path: this.#objectPath(), ...call }));
+      return parseLease(await this.#client.request({ method: "GET", path: this.#getObjectPath(), ...call }));
     } catch (error) {
       if (error instanceof ApiError && error.code === "NotFound") return undefined;
       throw error;
@@ -71,7 +71,7 @@ export class LeaseStore {
 
   /** Replaces what `base` is; Conflict when that is no longer what is stored, or the Lease was deleted. */
   async update(base: StoredLease, record: LeaseRecord, call: LeaseCall): Promise<StoredLease> {
-    return await this.#write("PUT", this.#objectPath(), base.metadata, record, call);
+    return await this.#write("PUT", this.#getObjectPath(), base.metadata, record, call);
   }
 
   /** Says what a person can do about an error; undefined when its own message says it all. */
@@ -95,7 +95,7 @@ export class LeaseStore {
     }
   }
 
-  #objectPath(): string {
+  #getObjectPath(): string {
     return `${this.#path}/${encodeURIComponent(this.#name)}`;
   }
 
@@ -113,7 +113,7 @@ export class LeaseStore {
       renewTime: record.renewTime,
       leaseTransitions: record.transitions,
     };
-    const annotations = { ...(metadata["annotations"] ?? {}), ...annotationsOf(record) };
+    const annotations = { ...(metadata["annotations"] ?? {}), ...toAnnotations(record) };
     const body = {
       apiVersion: "coordination.k8s.io/v1",
       kind: "Lease",
@@ -121,11 +121,11 @@ export class LeaseStore {
       spec,
     };
     const query = { fieldManager: FIELD_MANAGER };
-    return storedLease(await this.#client.request({ method, path, query, body, ...call }));
+    return parseLease(await this.#client.request({ method, path, query, body, ...call }));
   }
 }
 
-function annotationsOf({ unwrittenSince }: LeaseRecord): Record<string, string> {
+function toAnnotations({ unwrittenSince }: LeaseRecord): Record<string, string> {
   return unwrittenSince === "" ? {} : { [UNWRITTEN_SINCE_ANNOTATION]: unwrittenSince };
 }
 
@@ -146,7 +146,7 @@ export function microTime(ms: number, us: number): string {
 }
 
 /** Without a version to base an update on, two writers could both believe that they have won: so it is demanded. */
-function storedLease(answer: unknown): StoredLease {
+function parseLease(answer: unknown): StoredLease {
   const lease = isObject(answer) ? answer : {};
   const metadata = isObject(lease["metadata"]) ? lease["metadata"] : {};
   if (typeof metadata["resourceVersion"] !== "string" || metadata["resourceVersion"] === "") {
@@ -155,12 +155,12 @@ function storedLease(answer: unknown): StoredLease {
   const spec = isObject(lease["spec"]) ? lease["spec"] : {};
   const annotations = isObject(metadata["annotations"]) ? metadata["annotations"] : {};
   const record: LeaseRecord = {
-    holder: text(spec["holderIdentity"]),
+    holder: toText(spec["holderIdentity"]),
     durationSeconds: count(spec["leaseDurationSeconds"]),
-    acquireTime: text(spec["acquireTime"]),
-    renewTime: text(spec["renewTime"]),
+    acquireTime: toText(spec["acquireTime"]),
+    renewTime: toText(spec["renewTime"]),
     transitions: count(spec["leaseTransitions"]),
-    unwrittenSince: text(annotations[UNWRITTEN_SINCE_ANNOTATION]),
+    unwrittenSince: toText(annotations[UNWRITTEN_SINCE_ANNOTATION]),
   };
   return { metadata, record };
 }
@@ -169,7 +169,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null;
 }
 
-function text(value: unknown): string {
+function toText(value: unknown): string {
   return typeof value === "string" ? value : "";
 }
 

@@ -48,13 +48,13 @@ class Cut {
     for (const [podKey, pod] of tally.pods) {
       rest -= pod.occurrences;
       const untilUs = this.#shown.until({ key, podKey, pod: pod.name });
-      if (!this.#keeps(firstUs, pod.lastUs, untilUs, pod.occurrences)) continue;
+      if (!this.#isKept(firstUs, pod.lastUs, untilUs, pod.occurrences)) continue;
       pods.set(podKey, { ...pod, told: undefined });
       occurrences += pod.occurrences;
       newestUs = Math.max(newestUs, pod.lastUs);
     }
     // In no pod, or in pods beyond the bound on distinct ones.
-    if (rest > 0 && this.#keeps(firstUs, lastUs, this.#shown.until({ key, podKey: "", pod: "" }), rest)) {
+    if (rest > 0 && this.#isKept(firstUs, lastUs, this.#shown.until({ key, podKey: "", pod: "" }), rest)) {
       occurrences += rest;
       newestUs = lastUs;
     }
@@ -67,9 +67,9 @@ class Cut {
 
   /** Counts without a violation have the times of the whole only. */
   totals(all: Totals, entries: readonly Counted[], kept: readonly Counted[]): Totals {
-    const rest = less(all, entries);
+    const rest = subtractEntries(all, entries);
     const isKept =
-      rest.occurrences > 0 && this.#keeps(all.firstUs, all.lastUs, this.#shown.lastUs, rest.occurrences);
+      rest.occurrences > 0 && this.#isKept(all.firstUs, all.lastUs, this.#shown.lastUs, rest.occurrences);
     // The times of single alerts are not known any more.
     const history = { ...emptyHistory(), isLowerBound: true };
     const totals = isKept ? rest : { ...rest, ...COUNTS_OF_NOTHING };
@@ -86,7 +86,7 @@ class Cut {
   }
 
   /** Returns true where alerts between two times are all later than `untilUs`; else they are left out. */
-  #keeps(firstUs: EpochUs, lastUs: EpochUs, untilUs: EpochUs, occurrences: number): boolean {
+  #isKept(firstUs: EpochUs, lastUs: EpochUs, untilUs: EpochUs, occurrences: number): boolean {
     if (firstUs > untilUs) return true;
     this.left += occurrences;
     if (lastUs > untilUs) this.isCertain = false;
@@ -98,7 +98,7 @@ const { occurrences, prevented, allowed, unknown, firstUs, lastUs } = emptyTotal
 const COUNTS_OF_NOTHING = { occurrences, prevented, allowed, unknown, firstUs, lastUs };
 
 /** The totals without what is counted in `entries`. */
-function less(all: Totals, entries: readonly Counted[]): Totals {
+function subtractEntries(all: Totals, entries: readonly Counted[]): Totals {
   const listed = emptyTotals();
   for (const { identity, tally } of entries) countOutcome(listed, identity.outcome, tally.occurrences, 0, 0);
   return {

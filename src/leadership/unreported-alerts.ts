@@ -103,7 +103,7 @@ export class UnreportedAlerts {
       this.#setBalance(report, report.balance + 1, report.shown);
       return;
     }
-    const key = cellKey(violation, isDated);
+    const key = toCellKey(violation, isDated);
     const cell = report.cells.get(key);
     this.held++;
     if (cell) {
@@ -171,10 +171,10 @@ export class UnreportedAlerts {
     this.takenOverTotal += this.held;
     this.#reports.clear();
     this.held = this.#cells = this.#shownKept = 0;
-    return this.#takeovers(all, reports);
+    return this.#createTakeovers(all, reports);
   }
 
-  *#takeovers(all: readonly Tracked[], reports: ReportedUntilIndex): Iterable<ReportTakeover> {
+  *#createTakeovers(all: readonly Tracked[], reports: ReportedUntilIndex): Iterable<ReportTakeover> {
     for (const tracked of all) {
       const own = leave(tracked, (violation) => reports.untilOwn(violation)).alerts;
       // Counts of a namespace that is gone may have been moved; they are in the balance of no report.
@@ -186,7 +186,7 @@ export class UnreportedAlerts {
       const balance = forgotten > 0 ? Math.max(0, left) + forgotten : left;
       const cells = [...tracked.cells.values()];
       if (cells.length > 0 || balance !== 0)
-        yield { namespace, policyName, alerts: alertsOf(cells), balance };
+        yield { namespace, policyName, alerts: listAlerts(cells), balance };
     }
   }
 
@@ -233,13 +233,13 @@ export class UnreportedAlerts {
   #forgetOldAlerts(): void {
     const times = new Float64Array(this.held);
     let n = 0;
-    for (const { times: own } of this.#allCells()) for (const us of own) times[n++] = us;
-    this.#forgetUntil(share(times), ({ times: own }, untilUs) => own.filter((us) => us > untilUs));
+    for (const { times: own } of this.#listCells()) for (const us of own) times[n++] = us;
+    this.#forgetUntil(getCut(times), ({ times: own }, untilUs) => own.filter((us) => us > untilUs));
   }
 
   #forgetOldCells(): void {
-    const newest = Float64Array.from(this.#allCells(), ({ latest }) => latest.timeUs);
-    this.#forgetUntil(share(newest), ({ times, latest }, untilUs) => (latest.timeUs > untilUs ? times : []));
+    const ends = Float64Array.from(this.#listCells(), ({ latest }) => latest.timeUs);
+    this.#forgetUntil(getCut(ends), ({ times, latest }, untilUs) => (latest.timeUs > untilUs ? times : []));
   }
 
   #forgetUntil(untilUs: EpochUs, kept: (cell: Cell, untilUs: EpochUs) => EpochUs[]): void {
@@ -258,7 +258,7 @@ export class UnreportedAlerts {
     }
   }
 
-  *#allCells(): Iterable<Cell> {
+  *#listCells(): Iterable<Cell> {
     for (const { cells } of this.#reports.values()) yield* cells.values();
   }
 }
@@ -282,7 +282,7 @@ function leave(
   return left;
 }
 
-function* alertsOf(cells: readonly Cell[]): Iterable<Occurrence> {
+function* listAlerts(cells: readonly Cell[]): Iterable<Occurrence> {
   for (const { violation, times, latest } of cells) {
     // Of all of them the newest is the evidence; the older ones are counted only.
     const source = { keep: () => latest };
@@ -290,11 +290,11 @@ function* alertsOf(cells: readonly Cell[]): Iterable<Occurrence> {
   }
 }
 
-function cellKey({ key, podKey }: Violation, isDated: boolean): string {
+function toCellKey({ key, podKey }: Violation, isDated: boolean): string {
   return `${key}\u001f${podKey}\u001f${isDated}`;
 }
 
 /** The value up to which the smallest share of them goes. Sorts them. */
-function share(values: Float64Array): number {
+function getCut(values: Float64Array): number {
   return values.sort()[Math.floor(values.length * FORGOTTEN_SHARE)] ?? 0;
 }

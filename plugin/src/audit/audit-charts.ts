@@ -47,7 +47,7 @@ export function timelineChart({ buckets }: Timeline): VNode[] {
         const count = counts[outcome];
         if (count === 0) return [];
         const top = y(base + count);
-        const bar = rect(x(fromMs), top, barWidth, y(base) - top, outcome);
+        const bar = createRect(x(fromMs), top, barWidth, y(base) - top, outcome);
         base += count;
         return [bar];
       });
@@ -60,13 +60,15 @@ export function timelineChart({ buckets }: Timeline): VNode[] {
         const right = width - MARGIN.right;
         return [
           el("line", { class: "grid", x1: MARGIN.left, x2: right, y1: at, y2: at }),
-          label("tick", MARGIN.left - 6, at + 4, "end", y.tickFormat(4, "~s")(tick)),
+          createLabel("tick", MARGIN.left - 6, at + 4, "end", y.tickFormat(4, "~s")(tick)),
         ];
       });
     const ticks = width > 500 ? 7 : 3;
-    const format = x.tickFormat(ticks, timeForm(to - from));
-    const labels = x.ticks(ticks).map((tick) => label("tick", x(tick), height - 8, "middle", format(tick)));
-    return svg(width, height, className, title, [...rows, ...bars, ...labels]);
+    const format = x.tickFormat(ticks, selectTimeFormat(to - from));
+    const labels = x
+      .ticks(ticks)
+      .map((tick) => createLabel("tick", x(tick), height - 8, "middle", format(tick)));
+    return createSvg(width, height, className, title, [...rows, ...bars, ...labels]);
   });
 }
 
@@ -74,7 +76,7 @@ const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 
 /** As the rest of the page writes times; d3's own 09:30 is in the evening as well. */
-function timeForm(spanMs: number): string {
+function selectTimeFormat(spanMs: number): string {
   if (spanMs < 10 * MINUTE_MS) return "%H:%M:%S";
   if (spanMs < 1.5 * DAY_MS) return "%H:%M";
   if (spanMs < 8 * DAY_MS) return "%m-%d %H:%M";
@@ -95,14 +97,14 @@ export function rankChart(ranked: readonly Ranked[], what: string): VNode {
       const count = one.counts[outcome];
       if (count === 0) return [];
       const width = Math.max(2, x(count));
-      const bar = rect(left, top + 17, width, BAR.thickness, outcome);
+      const bar = createRect(left, top + 17, width, BAR.thickness, outcome);
       left += width;
       return [bar];
     });
     const number = formatNumber(total(one));
     return [
-      label("label", 0, top + 13, "start", truncate(plain(one.name), 54 - number.length)),
-      label("label", BAR.width, top + 13, "end", number),
+      createLabel("label", 0, top + 13, "start", truncate(plain(one.name), 54 - number.length)),
+      createLabel("label", BAR.width, top + 13, "end", number),
       ...bars,
     ];
   });
@@ -110,7 +112,7 @@ export function rankChart(ranked: readonly Ranked[], what: string): VNode {
   const title = first
     ? `${what}, the worst first: ${first.name} with ${formatCount(total(first), "occurrence")}.`
     : what;
-  return svg(BAR.width, Math.max(1, ranked.length) * BAR.height, "", title, rows);
+  return createSvg(BAR.width, Math.max(1, ranked.length) * BAR.height, "", title, rows);
 }
 
 /** A square in the color of an outcome, for the legend. */
@@ -122,7 +124,7 @@ export function swatch(name: string): VNode {
   );
 }
 
-function rect(x: number, y: number, width: number, height: number, outcome: Outcome): VNode {
+function createRect(x: number, y: number, width: number, height: number, outcome: Outcome): VNode {
   const className = outcome.toLowerCase();
   return el("rect", {
     class: className,
@@ -133,11 +135,11 @@ function rect(x: number, y: number, width: number, height: number, outcome: Outc
   });
 }
 
-function label(className: string, x: number, y: number, anchor: string, text: string): VNode {
+function createLabel(className: string, x: number, y: number, anchor: string, text: string): VNode {
   return el("text", { class: className, x: round(x), y: round(y), "text-anchor": anchor }, text);
 }
 
-function svg(
+function createSvg(
   width: number,
   height: number,
   className: string,

@@ -198,7 +198,7 @@ const CATALOGS: readonly (readonly [RegExp, string])[] = [
 ];
 
 /** Catalog that a tag belongs to. */
-function catalogOf(tag: string): string {
+function getCatalog(tag: string): string {
   return CATALOGS.find(([pattern]) => pattern.test(tag))?.[1] ?? "other tags";
 }
 
@@ -213,7 +213,7 @@ function countControls(open: readonly ViolationRef[]): Control[] {
   }
   return [...groups]
     .map(([tag, { found }]) => ({
-      catalog: catalogOf(tag),
+      catalog: getCatalog(tag),
       tag,
       policies: new Set(found.map(({ report }) => reportPath(report))).size,
       violations: found.length,

@@ -76,7 +76,7 @@ export function renderMarkdown(facts: Facts, limit: number): string {
     unenforced.length === 0
       ? []
       : [
-          ...table(unenforced.slice(0, MAX_UNENFORCED)),
+          ...renderTable(unenforced.slice(0, MAX_UNENFORCED)),
           "",
           ...(more > 0 ? [`… and ${formatNumber(more)} more.`, ""] : []),
         ];
@@ -84,7 +84,7 @@ export function renderMarkdown(facts: Facts, limit: number): string {
   if (violations.length === 0) {
     return `${[...lines, cut.length > 0 ? "No listed violation matches." : "There is none."].join("\n")}\n`;
   }
-  return fitWithin(lines, table(violations.slice(0, limit)), violations.length);
+  return fitWithin(lines, renderTable(violations.slice(0, limit)), violations.length);
 }
 
 function fitWithin(lines: readonly string[], rows: readonly string[], total: number): string {
@@ -102,7 +102,7 @@ function fitWithin(lines: readonly string[], rows: readonly string[], total: num
   return `${kept.join("\n")}\n`;
 }
 
-function table(found: readonly ViolationRef[]): string[] {
+function renderTable(found: readonly ViolationRef[]): string[] {
   const rows = found.map((one) => {
     const { report, violation, accepted } = one;
     const cells = [

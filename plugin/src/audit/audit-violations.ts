@@ -33,7 +33,7 @@ export function renderUnenforced({ enforcement, violations }: Facts): VNode {
     const { report, violation, accepted } = one;
     const { workload, occurrences } = violation;
     const policy = shown.has(one)
-      ? el("a", { href: `#${anchor(report, violation.id)}` }, report.policy.name)
+      ? el("a", { href: `#${toAnchor(report, violation.id)}` }, report.policy.name)
       : report.policy.name;
     return [
       violationNamespace(one),
@@ -53,7 +53,7 @@ export function renderUnenforced({ enforcement, violations }: Facts): VNode {
   );
 }
 
-function anchor({ metadata }: Report, id: string): string {
+function toAnchor({ metadata }: Report, id: string): string {
   return `v-${metadata.namespace ?? ""}-${metadata.name}-${id}`.replace(/[^\w.-]/g, "_");
 }
 
@@ -73,7 +73,7 @@ export function renderViolations({ violations, cut, nowMs }: Facts, limit: numbe
     "all",
     title,
     note,
-    ...violations.slice(0, limit).map((found) => article(found, nowMs)),
+    ...violations.slice(0, limit).map((found) => renderArticle(found, nowMs)),
     moreNote(
       violations.length - limit,
       "are left out here; `kubectl violations export` has all that are listed.",
@@ -81,7 +81,7 @@ export function renderViolations({ violations, cut, nowMs }: Facts, limit: numbe
   );
 }
 
-function article(found: ViolationRef, nowMs: number): VNode {
+function renderArticle(found: ViolationRef, nowMs: number): VNode {
   const { report, violation, accepted } = found;
   const rows = listEvidence(violation).flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]);
   const times = `${isLowerBound(found) ? "≥ " : ""}${formatNumber(violation.occurrences)} ×`;
@@ -96,7 +96,7 @@ function article(found: ViolationRef, nowMs: number): VNode {
   ];
   return el(
     "article",
-    { id: anchor(report, violation.id), class: `${outcome}-one` },
+    { id: toAnchor(report, violation.id), class: `${outcome}-one` },
     el("h3", {}, `${times} ${shortTitle(violation)}`),
     el(
       "p",

@@ -38,7 +38,7 @@ export async function accept(session: Session, id: string, flags: Flags): Promis
   if (!/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/.test(name)) {
     throw usageError(`invalid value "${plain(name)}" for --name: expected the name of a Kubernetes object.`);
   }
-  const found = onlyOne((await findById(session, id, flags)).filter(parseFilter(flags, 0).matches), id);
+  const found = requireOne((await findById(session, id, flags)).filter(parseFilter(flags, 0).matches), id);
   const { namespace } = found.report.metadata;
   if (namespace === undefined) {
     throw usageError(
@@ -69,7 +69,7 @@ export async function accept(session: Session, id: string, flags: Flags): Promis
   return EXIT.ok;
 }
 
-function onlyOne(found: readonly ViolationRef[], id: string): ViolationRef {
+function requireOne(found: readonly ViolationRef[], id: string): ViolationRef {
   const [first] = found;
   if (first === undefined) throw new PluginError(EXIT.failed, `no violation ${plain(id)} matches the flags.`);
   if (found.length === 1) return first;
@@ -131,7 +131,11 @@ export async function listAccepted(session: Session, flags: Flags): Promise<Exit
     terminal.err(`${sentence(`No violation is accepted ${describeScope(scope)}`)}\n`);
     return EXIT.ok;
   }
-  const table = layOut(acceptanceColumns(nowMs, scope.namespace === undefined), shown, terminal.columns);
+  const table = layOut(
+    createAcceptanceColumns(nowMs, scope.namespace === undefined),
+    shown,
+    terminal.columns,
+  );
   terminal.out(flags.headers === false ? table.slice(table.indexOf("\n") + 1) : table);
   if (shown.length < found.length)
     terminal.err(`${found.length - shown.length} more; --limit 0 shows all.\n`);
@@ -151,10 +155,10 @@ function expiryMs({ spec }: Acceptance): number {
 
 function compareExpiry(a: Acceptance, b: Acceptance): number {
   const [x, y] = [expiryMs(a), expiryMs(b)];
-  return (x === y ? 0 : x - y) || compare(pathOf(a), pathOf(b));
+  return (x === y ? 0 : x - y) || compare(getPath(a), getPath(b));
 }
 
-function pathOf({ metadata }: Acceptance): string {
+function getPath({ metadata }: Acceptance): string {
   return `${metadata.namespace}/${metadata.name}`;
 }
 
@@ -165,7 +169,7 @@ export function formatExpiry(acceptance: Acceptance, nowMs: number): string {
   return ms > nowMs ? `in ${age(ms - nowMs)}` : `${age(nowMs - ms)} ago`;
 }
 
-function acceptanceColumns(nowMs: number, isAll: boolean): Column<Acceptance>[] {
+function createAcceptanceColumns(nowMs: number, isAll: boolean): Column<Acceptance>[] {
   const text = (value: unknown) => (typeof value === "string" && value !== "" ? plain(value) : "-");
   const columns: (Column<Acceptance> | false)[] = [
     isAll && { title: "NAMESPACE", cell: ({ metadata }) => text(metadata.namespace), minWidth: 9 },

@@ -315,7 +315,7 @@ export function parseCall(argv: readonly string[], version: string, commands = C
   const found: Found = (command, args, flags) => {
     // `list` takes no argument: a word was meant as a command.
     const unknown = command === "list" ? args[0] : undefined;
-    call = unknown === undefined ? { command, args, flags } : unknownCommand(unknown, commands);
+    call = unknown === undefined ? { command, args, flags } : rejectCommand(unknown, commands);
   };
   const texts = {
     name: PLUGIN,
@@ -331,7 +331,7 @@ export function parseCall(argv: readonly string[], version: string, commands = C
   return { exit: isMistake ? EXIT.usage : EXIT.ok, stdout, stderr };
 }
 
-function unknownCommand(word: string, commands: readonly Definition[]): Call {
+function rejectCommand(word: string, commands: readonly Definition[]): Call {
   const names = commands.map(({ name }) => name).join(", ");
   const stderr =
     `error: unknown command "${plain(word)}": expected one of ${names}. ` +

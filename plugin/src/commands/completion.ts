@@ -55,7 +55,7 @@ export async function complete(words: readonly string[], open: Open, commands = 
   const current = value ?? last;
   try {
     const before = [...words.slice(0, -1), ...(flag === undefined ? [] : [flag])];
-    const found = await candidates(moveCommandFirst(before, commands), current, open, commands);
+    const found = await listCandidates(moveCommandFirst(before, commands), current, open, commands);
     if (found === undefined) return `${FILES}\n`;
     const fitting = [...new Set(found)].filter((one) => one.startsWith(current));
     return `${fitting.map((one) => `${plain(one)}\n`).join("")}${NO_FILES}\n`;
@@ -65,23 +65,23 @@ export async function complete(words: readonly string[], open: Open, commands = 
   }
 }
 
-async function candidates(
+async function listCandidates(
   before: readonly string[],
   current: string,
   open: Open,
   commands: readonly Definition[],
 ): Promise<string[] | undefined> {
   const flag = before.at(-1) ?? "";
-  const name = commandOf(before);
+  const name = findCommand(before);
   const definition = commands.find((one) => one.name === name);
   const flags = [...(definition?.flags ?? [])];
   const takesValue = flags.some(([text]) => text.includes("<") && flagNames(text).includes(flag));
-  if (takesValue) return await values(flag, name, before, open);
+  if (takesValue) return await listValues(flag, name, before, open);
   if (current.startsWith("-")) return flags.flatMap(([text]) => flagNames(text));
   if (firstWord(before) < 0) return commands.map((one) => one.name).filter((one) => one !== "list");
   if (name === "explain" || name === "readiness") {
-    const session = open(flagsOf(before));
-    const scope = parseScope(flagsOf(before), session);
+    const session = open(parseFlags(before));
+    const scope = parseScope(parseFlags(before), session);
     const reports: string[] = [];
     for await (const { metadata, policy } of session.source.list(scope)) {
       const prefix =
@@ -93,7 +93,7 @@ async function candidates(
   return [];
 }
 
-async function values(
+async function listValues(
   flag: string,
   command: string,
   before: readonly string[],
@@ -102,12 +102,12 @@ async function values(
   if (TAKES_FILES.test(flag)) return undefined;
   if (VALUES[flag]) return [...VALUES[flag]];
   if (flag === "-o" || flag === "--output") return [...(OUTPUTS[command] ?? [])];
-  const session = open(flagsOf(before.slice(0, -1)));
+  const session = open(parseFlags(before.slice(0, -1)));
   if (flag === "-n" || flag === "--namespace") return (await session.source.namespaces()).sort();
   if (flag === "--context") return [...session.contexts].sort();
   if (!["--policy", "--workload", "--container", "--tag"].includes(flag)) return [];
   const found: string[] = [];
-  for await (const report of session.source.list(parseScope(flagsOf(before.slice(0, -1)), session))) {
+  for await (const report of session.source.list(parseScope(parseFlags(before.slice(0, -1)), session))) {
     if (flag === "--policy") found.push(report.policy.name);
     else if (flag === "--tag") found.push(...(report.policy.tags ?? []));
     else if (flag === "--container")
@@ -118,15 +118,15 @@ async function values(
 }
 
 /** The command that the words begin with; default `list`. */
-function commandOf(words: readonly string[]): string {
+function findCommand(words: readonly string[]): string {
   const [first = ""] = words;
   return COMMANDS.some(({ name }) => name === first) ? first : "list";
 }
 
 /** Flags that are complete; the others are ignored. */
-function flagsOf(words: readonly string[]): Flags {
+function parseFlags(words: readonly string[]): Flags {
   for (let end = words.length; end >= 0; end--) {
-    const name = commandOf(words);
+    const name = findCommand(words);
     const needsArgument = name === "explain" || name === "accept" ? ["x"] : [];
     const call = parseCall([...words.slice(0, end), ...needsArgument], "");
     if ("flags" in call) return call.flags;

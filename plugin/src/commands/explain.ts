@@ -145,7 +145,7 @@ function renderViolation(found: ViolationRef, session: Session): string {
       ? "The report has no evidence of it.\n"
       : `The newest alert:\n${rows.map(([name, value]) => `  ${name.padEnd(nameWidth)}  ${value}\n`).join("")}`,
     paint.bold("What to do\n") + paragraph(sentences),
-    ...(policy ? [indent(toYaml(policy))] : []),
+    ...(policy ? [addIndent(toYaml(policy))] : []),
     ...(accept === undefined
       ? []
       : [
@@ -173,6 +173,6 @@ function renderReport(report: Report, session: Session): string {
   ].join("\n");
 }
 
-function indent(text: string): string {
+function addIndent(text: string): string {
   return text.replace(/^(?=.)/gm, "  ");
 }

@@ -39,7 +39,7 @@ export async function list(session: Session, flags: Flags): Promise<ExitCode> {
     const rows = shown.map(toRow);
     terminal.out(
       print(
-        { found: shown, document: { violations: rows, ...summarize(selection, totals, shown) } },
+        { found: shown, document: { violations: rows, ...createSummary(selection, totals, shown) } },
         hasHeaders,
       ),
     );
@@ -51,14 +51,20 @@ export async function list(session: Session, flags: Flags): Promise<ExitCode> {
       terminal.err("-o wide shows ids, which `explain` and `accept` take.\n");
     }
   }
-  for (const note of notes(selection, filter, totals, shown, describeScope(parseScope(flags, session)))) {
+  for (const note of createNotes(
+    selection,
+    filter,
+    totals,
+    shown,
+    describeScope(parseScope(flags, session)),
+  )) {
     terminal.err(`${sentence(note)}\n`);
   }
   return flags.watch ? await watchList(session, flags, filter, found) : EXIT.ok;
 }
 
 /** Facts beside the rows, for programs. */
-function summarize(
+function createSummary(
   { cut, hidden }: Selection,
   totals: Totals,
   shown: readonly ViolationRef[],
@@ -79,7 +85,7 @@ function summarize(
   };
 }
 
-function notes(
+function createNotes(
   { found, hidden, cut }: Selection,
   filter: Filter,
   totals: Totals,

@@ -119,7 +119,7 @@ function renderTemplate(template: string, root: unknown): string {
       const inner = /^\{(.*)\}$/s.exec(token)?.[1]?.trim();
       if (inner === undefined) out += token;
       else if (inner === "end") return out;
-      else if (/^(["']).*\1$/s.test(inner)) out += unquote(inner);
+      else if (/^(["']).*\1$/s.test(inner)) out += removeQuotes(inner);
       else if (inner.startsWith("range ")) out += loop(inner.slice("range ".length), value);
       else out += query(inner, value).map(toText).join(" ");
     }
@@ -141,7 +141,7 @@ function renderTemplate(template: string, root: unknown): string {
   return out;
 }
 
-function unquote(text: string): string {
+function removeQuotes(text: string): string {
   const escapes: Readonly<Record<string, string>> = { n: "\n", t: "\t" };
   return text.slice(1, -1).replace(/\\(.)/gs, (_, character: string) => escapes[character] ?? character);
 }

@@ -79,7 +79,7 @@ export async function readiness(
   const look: Look = {
     nowMs,
     fromMs: nowMs - windowMs,
-    wholeSinceMs: wholeSince(reports),
+    wholeSinceMs: getWholeSince(reports),
     isCounting: beat?.state === "alive",
   };
   const found = asked.map((report) => assess(report, look)).sort(compareVerdicts);
@@ -103,7 +103,7 @@ export interface Look {
 }
 
 /** Reports are written at different times, and a gap shows first in the one that was written last. */
-function wholeSince(reports: readonly Report[]): number | undefined {
+function getWholeSince(reports: readonly Report[]): number | undefined {
   const starts = reports.flatMap(({ coverage }) =>
     coverage.continuousSince ? [toMs(coverage.continuousSince)] : [],
   );
@@ -154,7 +154,7 @@ export function assess(report: Report, look: Look): Assessment {
     return unknown(`${since}; the time looked at is ${days}.`);
   }
   const last =
-    passed[0] === undefined ? "" : ` The last one was ${age(look.nowMs - lastPassed(passed))} ago.`;
+    passed[0] === undefined ? "" : ` The last one was ${age(look.nowMs - getLastPassed(passed))} ago.`;
   return {
     ...base,
     verdict: "ready",
@@ -162,7 +162,7 @@ export function assess(report: Report, look: Look): Assessment {
   };
 }
 
-function lastPassed(passed: readonly ViolationRef[]): number {
+function getLastPassed(passed: readonly ViolationRef[]): number {
   return Math.max(...passed.map(({ violation }) => toMs(violation.lastSeen)));
 }
 
@@ -251,14 +251,15 @@ function render(
   }
   const { columns } = session.terminal;
   const [first] = found;
-  if (found.length > 1 || !first) return layOut(overview(look), found.slice(0, limit), columns);
+  if (found.length > 1 || !first) return layOut(createOverview(look), found.slice(0, limit), columns);
   const rows = first.wouldStop.slice(0, limit);
-  const table = rows.length === 0 ? "" : `\nThese would be blocked:\n${layOut(details(look), rows, columns)}`;
+  const table =
+    rows.length === 0 ? "" : `\nThese would be blocked:\n${layOut(createDetails(look), rows, columns)}`;
   return `${plain(first.policy)}: ${first.verdict}\n${wrap(first.reasons.join(" "), columns)}\n${table}`;
 }
 
-function overview({ nowMs }: Look): Column<Assessment>[] {
-  const lastOf = ({ wouldStop }: Assessment) => age(nowMs - lastPassed(wouldStop));
+function createOverview({ nowMs }: Look): Column<Assessment>[] {
+  const lastOf = ({ wouldStop }: Assessment) => age(nowMs - getLastPassed(wouldStop));
   return [
     { title: "NAMESPACE", cell: ({ namespace }) => plain(namespace ?? "(cluster)"), minWidth: 9 },
     { title: "VERDICT", cell: ({ verdict }) => verdict },
@@ -272,7 +273,7 @@ function overview({ nowMs }: Look): Column<Assessment>[] {
   ];
 }
 
-function details({ nowMs }: Look): Column<ViolationRef>[] {
+function createDetails({ nowMs }: Look): Column<ViolationRef>[] {
   return [
     { title: "COUNT", cell: ({ violation }) => String(violation.occurrences), align: "right" },
     { title: "LAST SEEN", cell: ({ violation }) => age(nowMs - toMs(violation.lastSeen)) },

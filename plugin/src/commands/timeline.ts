@@ -53,13 +53,14 @@ function render({ buckets, notes }: Timeline, width: number, paint: Colors): str
   const most = Math.max(1, ...buckets.map(totalOf));
   const cells = Math.max(10, width - OTHER_CELLS);
   const lines = buckets.map(
-    (bucket) => `${formatMs(bucket.fromMs)}  ${bar(bucket, most, cells, paint)}  ${numbers(bucket)}`,
+    (bucket) =>
+      `${formatMs(bucket.fromMs)}  ${renderBar(bucket, most, cells, paint)}  ${formatNumbers(bucket)}`,
   );
   const legend = "█ allowed  ▒ unknown  ░ prevented";
   return `${lines.map((line) => `${line.trimEnd()}\n`).join("")}\n${legend}\n${wrap(notes.join(" "), width)}\n`;
 }
 
-function bar({ counts }: Part, most: number, cells: number, paint: Colors): string {
+function renderBar({ counts }: Part, most: number, cells: number, paint: Colors): string {
   const length = (n: number) => (n === 0 ? 0 : Math.max(1, Math.round((n / most) * cells)));
   const allowed = "█".repeat(length(counts.Allowed));
   const unknown = "▒".repeat(length(counts.Unknown));
@@ -73,7 +74,7 @@ function bar({ counts }: Part, most: number, cells: number, paint: Colors): stri
   );
 }
 
-function numbers({ counts }: Part): string {
+function formatNumbers({ counts }: Part): string {
   const parts = [
     counts.Allowed > 0 ? `${counts.Allowed} allowed` : "",
     counts.Unknown > 0 ? `${counts.Unknown} unknown` : "",

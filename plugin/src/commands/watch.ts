@@ -22,14 +22,14 @@ export async function watchList(
 ): Promise<ExitCode> {
   const { clock, signal, terminal } = session;
   const isAll = parseScope(flags, session).namespace === undefined;
-  let last = countsOf(shown);
+  let last = collectCounts(shown);
   for (;;) {
     await clock.sleep(INTERVAL_MS, signal);
     if (signal.aborted) return EXIT.ok;
     const reports = await readReports(session, flags);
     const { found } = select(reports, listViolations(reports), filter);
     const changed = found.filter((one) => last.get(keyOf(one)) !== one.violation.occurrences);
-    last = countsOf(found);
+    last = collectCounts(found);
     if (changed.length === 0) continue;
     const form = { isAll, isWide: flags.output === "wide", hasHeaders: false };
     terminal.out(renderTable(changed.sort(compareWorst), session, form));
@@ -40,6 +40,6 @@ function keyOf({ report, violation }: ViolationRef): string {
   return `${reportPath(report)}\u0000${violation.id}`;
 }
 
-function countsOf(found: readonly ViolationRef[]): Map<string, number> {
+function collectCounts(found: readonly ViolationRef[]): Map<string, number> {
   return new Map(found.map((one) => [keyOf(one), one.violation.occurrences]));
 }

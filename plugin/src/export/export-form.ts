@@ -17,12 +17,12 @@ const PASSING_ANNOTATIONS = [WATERMARK_ANNOTATION, "kubectl.kubernetes.io/last-a
 /** The bytes of an exported report; with `isSummary` without what changes every minute. */
 export function exportText(report: Report, isSummary: boolean): string {
   const lasting = isSummary
-    ? summaryOf(report)
-    : { ...report, metadata: lastingMetadata(report.metadata, {}) };
+    ? toSummary(report)
+    : { ...report, metadata: selectMetadata(report.metadata, {}) };
   return reportToYaml(inOrder(lasting));
 }
 
-function lastingMetadata(metadata: ObjectMeta, more: Record<string, string>): ObjectMeta {
+function selectMetadata(metadata: ObjectMeta, more: Record<string, string>): ObjectMeta {
   const kept = Object.entries(metadata.annotations ?? {}).filter(
     ([name]) => !PASSING_ANNOTATIONS.includes(name),
   );
@@ -37,7 +37,7 @@ function lastingMetadata(metadata: ObjectMeta, more: Record<string, string>): Ob
 }
 
 /** Shares of the summary that only a decision changes. */
-function lastingShares({ accepted, open }: Report["summary"]): object {
+function selectShares({ accepted, open }: Report["summary"]): object {
   return {
     ...(accepted === undefined ? {} : { accepted: { violations: accepted.violations } }),
     ...(open === undefined ? {} : { open: { violations: open.violations, severity: open.severity } }),
@@ -45,18 +45,18 @@ function lastingShares({ accepted, open }: Report["summary"]): object {
 }
 
 /** By id, not by recency: an order that moves every minute would be a diff every minute. */
-function summaryOf(report: Report): Report {
+function toSummary(report: Report): Report {
   const { apiVersion, kind, policy, summary, violations, omitted, coverage } = report;
   const lasting = {
     apiVersion,
     kind,
-    metadata: lastingMetadata(report.metadata, { [EXPORT_ANNOTATION]: SUMMARY_EXPORT }),
+    metadata: selectMetadata(report.metadata, { [EXPORT_ANNOTATION]: SUMMARY_EXPORT }),
     policy,
     summary: {
       violations: summary.violations,
       severity: summary.severity,
       firstSeen: summary.firstSeen,
-      ...lastingShares(summary),
+      ...selectShares(summary),
     },
     violations: violations
       .map(

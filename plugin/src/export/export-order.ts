@@ -62,17 +62,17 @@ const ORDER: Readonly<Record<string, readonly string[]>> = {
 
 /** Returns the value with the keys of all its objects in the order of an export; `path` is where it is in a report. */
 export function inOrder<T>(value: T, path = ""): T {
-  return ordered(value, path) as T;
+  return sortKeys(value, path) as T;
 }
 
-function ordered(value: unknown, path: string): unknown {
-  if (Array.isArray(value)) return value.map((item) => ordered(item, path));
+function sortKeys(value: unknown, path: string): unknown {
+  if (Array.isArray(value)) return value.map((item) => sortKeys(item, path));
   if (typeof value !== "object" || value === null) return value;
   const known = ORDER[path] ?? [];
   const rank = (key: string) => (known.includes(key) ? known.indexOf(key) : known.length);
   const keys = Object.keys(value).sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
   const record = value as Record<string, unknown>;
   return Object.fromEntries(
-    keys.map((key) => [key, ordered(record[key], path === "" ? key : `${path}.${key}`)]),
+    keys.map((key) => [key, sortKeys(record[key], path === "" ? key : `${path}.${key}`)]),
   );
 }

@@ -39,14 +39,14 @@ export async function exportReports(session: Session, flags: Flags): Promise<Exi
   if (check === undefined) {
     await applyPlan(plan);
     terminal.out(`${directory}: ${describePlan(plan)}.\n`);
-    noteOthers(session, plan);
+    printOthers(session, plan);
     return EXIT.ok;
   }
   if (plan.changes.length === 0) {
     terminal.out(`${directory} is up to date: ${formatCount(plan.unchanged, "report")}.\n`);
     return EXIT.ok;
   }
-  terminal.out(diffOf(plan, paintOf(session)));
+  terminal.out(createDiff(plan, paintOf(session)));
   terminal.err(`${directory} is not up to date: ${describePlan(plan)}; \`export --out\` writes it.\n`);
   return EXIT.no;
 }
@@ -56,12 +56,12 @@ export async function planFor(session: Session, flags: Flags, directory: string)
   const scope = parseScope(flags, session);
   const reports = await readReports(session, flags);
   const texts = new Map(
-    reports.map((report) => [fileOf(directory, report), exportText(report, flags.summary === true)]),
+    reports.map((report) => [getFilePath(directory, report), exportText(report, flags.summary === true)]),
   );
   return await planExport(directory, texts, scope);
 }
 
-function fileOf(directory: string, { metadata: { name, namespace } }: Report): string {
+function getFilePath(directory: string, { metadata: { name, namespace } }: Report): string {
   return pathOf(directory, namespace === undefined ? { name } : { name, namespace });
 }
 
@@ -72,7 +72,7 @@ export function describePlan({ changes, unchanged }: Plan): string {
   return `${fresh} new, ${changes.length - fresh - gone} changed, ${gone} gone, ${unchanged} unchanged`;
 }
 
-function noteOthers({ terminal }: Session, { others }: Plan): void {
+function printOthers({ terminal }: Session, { others }: Plan): void {
   if (others.length === 0) return;
   const some = others.slice(0, 3).map(plain).join(", ");
   terminal.err(
@@ -81,7 +81,7 @@ function noteOthers({ terminal }: Session, { others }: Plan): void {
 }
 
 /** A unified diff as `git diff` prints one. */
-function diffOf({ directory, changes }: Plan, paint: Colors): string {
+function createDiff({ directory, changes }: Plan, paint: Colors): string {
   return changes
     .map(({ path, was, text }) => {
       const name = plain(relative(directory, path));
@@ -93,13 +93,13 @@ function diffOf({ directory, changes }: Plan, paint: Colors): string {
       return patch
         .split("\n")
         .slice(1)
-        .map((line) => paintLine(line, paint))
+        .map((line) => colorLine(line, paint))
         .join("\n");
     })
     .join("");
 }
 
-function paintLine(line: string, paint: Colors): string {
+function colorLine(line: string, paint: Colors): string {
   const safe = line.replace(/\S.*$/, (rest) => plain(rest));
   if (line.startsWith("+++") || line.startsWith("---")) return paint.bold(safe);
   if (line.startsWith("+")) return paint.added(safe);

@@ -31,9 +31,9 @@ export function renderJunit(verdict: Verdict, session: Session, flags: Flags): s
     .toSorted((a, b) => compare(reportPath(a), reportPath(b)))
     .map((report) => ({
       name: reportPath(report),
-      cases: casesOf(report, verdict, parseLimit(flags, session)),
+      cases: createCases(report, verdict, parseLimit(flags, session)),
     }));
-  suites.unshift({ name: "gate", cases: [decisionCase(verdict)] });
+  suites.unshift({ name: "gate", cases: [createDecisionCase(verdict)] });
   const all = suites.flatMap(({ cases }) => cases);
   const document = el(
     "testsuites",
@@ -64,13 +64,13 @@ function count(cases: readonly Case[], result: Result): number {
   return cases.filter((one) => one.result === result).length;
 }
 
-function decisionCase(verdict: Verdict): Case {
+function createDecisionCase(verdict: Verdict): Case {
   const base = { name: `Looked at ${verdict.lookedAt}`, className: "gate" };
   if (decide(verdict) !== "UNKNOWN") return { ...base, result: "passed" };
   return { ...base, result: "error", type: "unknown", message: sentence(verdict.unknown.join("; ")) };
 }
 
-function casesOf(report: Report, verdict: Verdict, limit: number): Case[] {
+function createCases(report: Report, verdict: Verdict, limit: number): Case[] {
   const className = reportPath(report).replace("/", ".");
   const own = (found: readonly ViolationRef[]) => found.filter((one) => one.report === report);
   const caseOf = (found: ViolationRef, result: Result, message: string): Case => ({

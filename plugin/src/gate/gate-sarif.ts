@@ -49,7 +49,7 @@ export function renderSarif(verdict: Verdict, session: Session, flags: Flags): s
   const results: Result[] = [
     ...shown.map((found) => toResult(found, directory)),
     ...unlisted.map(({ report, violations }) => ({
-      ruleId: ruleId(report),
+      ruleId: getRuleId(report),
       level: LEVELS[report.summary.severity],
       message: {
         text: `At least ${violations} open violations are not listed: the report has no room for them.`,
@@ -61,9 +61,9 @@ export function renderSarif(verdict: Verdict, session: Session, flags: Flags): s
     ...known.map((found) => toResult(found, directory, "Known from the baseline.")),
   ];
   const rules = new Map<string, ReportingDescriptor>();
-  for (const { report } of unlisted) rules.set(ruleId(report), toRule(report, undefined));
+  for (const { report } of unlisted) rules.set(getRuleId(report), toRule(report, undefined));
   for (const found of [...known, ...accepted, ...failed])
-    rules.set(ruleId(found.report), toRule(found.report, found));
+    rules.set(getRuleId(found.report), toRule(found.report, found));
   const log: Log = {
     $schema: "https://json.schemastore.org/sarif-2.1.0.json",
     version: "2.1.0",
@@ -102,7 +102,7 @@ function exportDirectory({ exportDir, baseline }: Flags): string {
   return baseline === undefined || isAbsolute(baseline) ? DEFAULT_DIRECTORY : baseline;
 }
 
-function ruleId(report: Report): string {
+function getRuleId(report: Report): string {
   return plain(reportPath(report));
 }
 
@@ -114,7 +114,7 @@ function toRule(report: Report, found: ViolationRef | undefined): ReportingDescr
   const advice = found === undefined ? [] : adviceFor(found).sentences;
   const about = `${policy.kind} ${policy.name} in ${report.metadata.namespace ?? "the cluster"}.`;
   return {
-    id: ruleId(report),
+    id: getRuleId(report),
     name: plain(policy.name),
     shortDescription: { text: plain(about) },
     fullDescription: { text: message === "" ? plain(about) : sentence(message) },
@@ -143,7 +143,7 @@ function toResult(found: ViolationRef, directory: string, justification?: string
   const suppressions: Suppression[] =
     justification === undefined ? [] : [{ kind: "external", status: "accepted", justification }];
   return {
-    ruleId: ruleId(report),
+    ruleId: getRuleId(report),
     level: LEVELS[severityLevel(found)],
     message: { text: [describeViolation(found), ...describeRule(found)].join(" ") },
     locations: [

@@ -44,7 +44,7 @@ export async function gate(session: Session, flags: Flags): Promise<ExitCode> {
       `invalid value "${plain(form)}" for -o: expected one of ${Object.keys(RENDERERS).join(", ")}.`,
     );
   }
-  const filterFlags = gateFlags(flags);
+  const filterFlags = parseGateFlags(flags);
   const filter = parseFilter(filterFlags, session.clock.nowMs());
   const waitMs = flags.wait === undefined ? 0 : requireDuration(flags.wait, "--wait");
   const place = describeScope(parseScope(flags, session));
@@ -60,7 +60,7 @@ export async function gate(session: Session, flags: Flags): Promise<ExitCode> {
 }
 
 /** By default the gate looks at what was allowed, or may have been, and is new. */
-function gateFlags(flags: Flags): Flags {
+function parseGateFlags(flags: Flags): Flags {
   const { all, since, baseline } = flags;
   const isChosen = all || since !== undefined || baseline !== undefined;
   return {

@@ -54,24 +54,24 @@ export async function gitEnvironment(
   const settings = [...SETTINGS];
   const { scheme, origin } = parseRepository(repository);
   if (credentials === undefined) return withSettings({ ...ENVIRONMENT }, settings);
-  const files = await filesIn(credentials);
+  const files = await listFiles(credentials);
   // No credential helpers or agents of the user: only those named here are used.
   const env: Record<string, string> = { ...ENVIRONMENT, GIT_CONFIG_GLOBAL: "/dev/null", HOME: privateDir };
-  if (scheme === "ssh") env["GIT_SSH_COMMAND"] = await sshCommand(credentials, files, privateDir);
+  if (scheme === "ssh") env["GIT_SSH_COMMAND"] = await createSshCommand(credentials, files, privateDir);
   else if (scheme === "https" || scheme === "http") {
     if (scheme === "http" && !/^http:\/\/(127\.0\.0\.1|localhost|\[::1\])[:/]/.test(origin)) {
       throw usageError(
         "--repository http://… would send the credentials unencrypted: use https:// or ssh://",
       );
     }
-    settings.push(["credential.helper", ""], await authorization(credentials, files, origin));
+    settings.push(["credential.helper", ""], await createAuthorization(credentials, files, origin));
     // The variable, for it goes before the setting, and may be set for the whole machine.
     if (files.has("ca.crt")) env["GIT_SSL_CAINFO"] = join(credentials, "ca.crt");
   }
   return withSettings(env, settings);
 }
 
-async function filesIn(directory: string): Promise<Set<string>> {
+async function listFiles(directory: string): Promise<Set<string>> {
   try {
     return new Set(await readdir(directory));
   } catch (error) {
@@ -81,7 +81,7 @@ async function filesIn(directory: string): Promise<Set<string>> {
   }
 }
 
-async function sshCommand(
+async function createSshCommand(
   directory: string,
   files: ReadonlySet<string>,
   privateDir: string,
@@ -107,12 +107,12 @@ async function sshCommand(
     "-F",
     "/dev/null",
     "-i",
-    quoted(key),
-    ...options.flatMap((option) => ["-o", quoted(option)]),
+    quoteArgument(key),
+    ...options.flatMap((option) => ["-o", quoteArgument(option)]),
   ].join(" ");
 }
 
-async function authorization(
+async function createAuthorization(
   directory: string,
   files: ReadonlySet<string>,
   origin: string,
@@ -138,6 +138,6 @@ function withSettings(
   return { ...env, GIT_CONFIG_COUNT: String(settings.length) };
 }
 
-function quoted(text: string): string {
+function quoteArgument(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }

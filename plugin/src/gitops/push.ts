@@ -124,13 +124,13 @@ async function pushOnce(
     "--quiet",
     "--no-verify",
     "--message",
-    messageFor(plan, flags, checkout),
+    formatMessage(plan, flags, checkout),
   );
   const pushed = await git("push", "--quiet", "origin", `HEAD:refs/heads/${branch}`);
   if (pushed.code !== 0) {
     if (/\[rejected\]|fetch first|non-fast-forward|cannot lock ref|incorrect old value/.test(pushed.stderr))
       return undefined;
-    throw gitProblem(repository, "push", pushed.stderr);
+    throw toGitProblem(repository, "push", pushed.stderr);
   }
   const commit = (await must(git, repository, "rev-parse", "--short", "HEAD")).trim();
   return `${branch}: ${describePlan(plan)}, commit ${commit}.`;
@@ -142,7 +142,7 @@ async function cloneInto(git: Git, { repository, branch }: Target): Promise<void
   const found = await git("ls-remote", "--exit-code", "--heads", "origin", `refs/heads/${branch}`);
   // 2: the repository answered, and has no such branch; the first push makes it.
   if (found.code === 2) return;
-  if (found.code !== 0) throw gitProblem(repository, "ls-remote", found.stderr);
+  if (found.code !== 0) throw toGitProblem(repository, "ls-remote", found.stderr);
   await must(
     git,
     repository,
@@ -157,7 +157,7 @@ async function cloneInto(git: Git, { repository, branch }: Target): Promise<void
 
 async function must(git: Git, repository: string, ...args: string[]): Promise<string> {
   const { code, stdout, stderr } = await git(...args);
-  if (code !== 0) throw gitProblem(repository, args[0] ?? "", stderr);
+  if (code !== 0) throw toGitProblem(repository, args[0] ?? "", stderr);
   return stdout;
 }
 
@@ -200,7 +200,7 @@ const HINTS: readonly (readonly [RegExp, string])[] = [
   ],
 ];
 
-function gitProblem(repository: string, step: string, stderr: string): PluginError {
+function toGitProblem(repository: string, step: string, stderr: string): PluginError {
   const lines = stderr
     .split("\n")
     .map((line) => plain(line))
@@ -213,7 +213,7 @@ function gitProblem(repository: string, step: string, stderr: string): PluginErr
 }
 
 /** Returns the message with the changes, so that `git log` shows them. */
-function messageFor(plan: Plan, { message }: Flags, checkout: string): string {
+function formatMessage(plan: Plan, { message }: Flags, checkout: string): string {
   const lines = plan.changes.map(({ path, was, text }) => {
     const mark = was === undefined ? "new" : text === undefined ? "gone" : "changed";
     return `${mark.padEnd(8)}${relative(checkout, path)}`;

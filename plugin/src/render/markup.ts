@@ -32,13 +32,13 @@ export function raw(tag: string, content: string): VNode {
 }
 
 function toChild(child: Child): ComponentChild {
-  if (typeof child === "string") return plainInline(child);
+  if (typeof child === "string") return toPlainInline(child);
   if (Array.isArray(child)) return (child as readonly Child[]).map(toChild);
   return child as ComponentChild;
 }
 
 /** Keeps one space at each end, for text between elements. */
-function plainInline(text: string): string {
+function toPlainInline(text: string): string {
   const safe = plain(text);
   return `${/^\s/.test(text) ? " " : ""}${safe}${/\s$/.test(text) ? " " : ""}`;
 }

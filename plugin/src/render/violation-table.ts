@@ -29,7 +29,7 @@ export interface TableForm {
 /** Prints a table for the session's terminal; -o wide is never cut. */
 export function renderTable(rows: readonly ViolationRef[], session: Session, form: TableForm): string {
   const { isWide = false, hasHeaders = true } = form;
-  const columns = violationColumns(form, session.clock.nowMs(), paintOf(session));
+  const columns = createViolationColumns(form, session.clock.nowMs(), paintOf(session));
   const table = layOut(columns, rows, isWide ? undefined : session.terminal.columns);
   return hasHeaders ? table : table.slice(table.indexOf("\n") + 1);
 }
@@ -52,18 +52,18 @@ export function shortWorkload({ kind, name }: ViolationRef["violation"]["workloa
 }
 
 /** Namespace for a cell: a host has none, and says so. */
-function namespaceCell(found: ViolationRef): string {
+function formatNamespace(found: ViolationRef): string {
   return violationNamespace(found) || (subjectKind(found) === "host" ? "(host)" : "(none)");
 }
 
-function violationColumns(
+function createViolationColumns(
   { isAll, isWide = false }: TableForm,
   nowMs: number,
   paint: Colors,
 ): Column<ViolationRef>[] {
   const ago = (time: string) => age(nowMs - toMs(time));
   const columns: (Column<ViolationRef> | false)[] = [
-    isAll && { title: "NAMESPACE", cell: (found) => plain(namespaceCell(found)), minWidth: 12 },
+    isAll && { title: "NAMESPACE", cell: (found) => plain(formatNamespace(found)), minWidth: 12 },
     {
       title: "SEVERITY",
       cell: (found) => severityLevel(found),

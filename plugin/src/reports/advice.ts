@@ -18,7 +18,7 @@ export interface Advice {
 
 /** Advises on a violation. */
 export function adviceFor(found: ViolationRef): Advice {
-  const { sentences, rule } = adviceWith(found);
+  const { sentences, rule } = createDraft(found);
   const accept = acceptCommand(found);
   const policy = rule?.policy;
   return {
@@ -33,9 +33,9 @@ interface Draft {
   rule?: RuleResult;
 }
 
-function adviceWith(found: ViolationRef): Draft {
+function createDraft(found: ViolationRef): Draft {
   const { report, violation } = found;
-  if (report.policy.kind === "DefaultPosture") return forPosture(found);
+  if (report.policy.kind === "DefaultPosture") return createPostureDraft(found);
   const name = plain(report.policy.name);
   const isDeleted = report.policy.provenance === "NotFound";
   if (violation.outcome === "Prevented") {
@@ -44,7 +44,7 @@ function adviceWith(found: ViolationRef): Draft {
       sentences.push(`The policy ${name} was deleted, so that it is no longer blocked by it.`);
     } else {
       sentences.push(
-        `If it is needed, remove or narrow the rule of ${name} that matches it${whereToChange(found)}.`,
+        `If it is needed, remove or narrow the rule of ${name} that matches it${describePlace(found)}.`,
         "An Allow policy does not help: a Block rule wins over it, and an Allow policy blocks all that it does not list.",
       );
     }
@@ -72,12 +72,12 @@ function adviceWith(found: ViolationRef): Draft {
               ? []
               : ["If it must not happen, add a policy that blocks exactly this:"]),
           ]
-        : [`If it must not happen, set the action to Block in ${name}${whereToChange(found)}.`, ...add];
+        : [`If it must not happen, set the action to Block in ${name}${describePlace(found)}.`, ...add];
   return { sentences: ["If it is wanted, nothing has to be done.", ...must], rule };
 }
 
 /** A change in the cluster is reverted where a tool manages the policy. */
-function whereToChange({ report }: ViolationRef): string {
+function describePlace({ report }: ViolationRef): string {
   const sources = (report.policy.objects ?? []).flatMap(({ source }) => (source?.name ? [source] : []));
   const [source] = sources;
   if (source === undefined) return "";
@@ -89,7 +89,7 @@ const POSTURES: Readonly<Record<string, string>> = {
   Capabilities: "kubearmor-capabilities-posture",
 };
 
-function forPosture(found: ViolationRef): Draft {
+function createPostureDraft(found: ViolationRef): Draft {
   const { violation } = found;
   const posture = POSTURES[violation.operation] ?? "kubearmor-file-posture";
   const namespace = violationNamespace(found);

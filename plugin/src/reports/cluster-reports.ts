@@ -58,7 +58,7 @@ export function clusterReports(options: ClusterReportsOptions): ReportSource {
     try {
       for await (const item of listItems(client, request)) {
         isEmpty = false;
-        yield asReport(item, plural === REPORT_PLURAL ? REPORT_KIND : CLUSTER_REPORT_KIND);
+        yield toReport(item, plural === REPORT_PLURAL ? REPORT_KIND : CLUSTER_REPORT_KIND);
       }
     } catch (error) {
       throw toProblem(error, plural, namespace);
@@ -98,7 +98,7 @@ export function clusterReports(options: ClusterReportsOptions): ReportSource {
       });
       return (page?.items ?? []).map((item) => (item as Report).metadata.name);
     },
-    heartbeat: (nowMs) => heartbeat(options, nowMs),
+    heartbeat: (nowMs) => fetchHeartbeat(options, nowMs),
     async acceptances({ namespace }) {
       const place = namespace === undefined ? "" : `namespaces/${encodeURIComponent(namespace)}/`;
       const path = `${BASE}/${place}${ACCEPTANCE_PLURAL}`;
@@ -151,7 +151,7 @@ export function clusterReports(options: ClusterReportsOptions): ReportSource {
       const path = `${BASE}/${place}${plural}/${encodeURIComponent(name)}`;
       try {
         const item = await client.request({ method: "GET", path, signal });
-        return asReport(item, namespace === undefined ? CLUSTER_REPORT_KIND : REPORT_KIND);
+        return toReport(item, namespace === undefined ? CLUSTER_REPORT_KIND : REPORT_KIND);
       } catch (error) {
         if (error instanceof ApiError && error.code === "NotFound") return undefined;
         throw toProblem(error, plural, namespace);
@@ -161,7 +161,7 @@ export function clusterReports(options: ClusterReportsOptions): ReportSource {
 }
 
 /** Reads the one Lease by its name: any account may do that, and a Lease of another namespace proves nothing. */
-async function heartbeat(
+async function fetchHeartbeat(
   { client, signal, operatorLease = OPERATOR_LEASE }: ClusterReportsOptions,
   nowMs: number,
 ): Promise<Heartbeat> {
@@ -186,7 +186,7 @@ async function heartbeat(
 }
 
 /** Throws for a report of another form: the CRD may be of another version. */
-function asReport(item: unknown, kind: Report["kind"]): Report {
+function toReport(item: unknown, kind: Report["kind"]): Report {
   const report = checkReport({ ...(item as object), apiVersion: API_GROUP_VERSION, kind });
   if (typeof report !== "string") return report;
   const { metadata } = (item ?? {}) as Partial<Report>;

@@ -58,7 +58,7 @@ export function parseFilter(flags: FilterFlags, nowMs: number): Filter {
   const reportTests: ((report: Report) => boolean)[] = [];
   const tests: Test[] = [];
   if (flags.policy !== undefined) {
-    const isPolicy = glob("--policy", flags.policy);
+    const isPolicy = parseGlob("--policy", flags.policy);
     reportTests.push(({ policy, metadata }) => isPolicy(policy.name) || isPolicy(metadata.name));
   }
   tests.push(...parseSubjects(flags));
@@ -89,7 +89,7 @@ export function parseFilter(flags: FilterFlags, nowMs: number): Filter {
       report.omitted !== undefined &&
       matchesReport(report) &&
       outcomes.some((outcome) => unlisted(report, outcome) > 0) &&
-      !(fromMs !== undefined && wasQuietSince(report, outcomes, fromMs)),
+      !(fromMs !== undefined && isQuietSince(report, outcomes, fromMs)),
     withAccepted: flags.accepted === true,
     isWhole,
     outcomes,
@@ -109,7 +109,7 @@ export function unlisted(report: Report, outcome: Outcome): number {
 }
 
 /** True when the history proves that no violation of these outcomes occurred in the time from `fromMs`. */
-function wasQuietSince(report: Report, outcomes: readonly Outcome[], fromMs: number): boolean {
+function isQuietSince(report: Report, outcomes: readonly Outcome[], fromMs: number): boolean {
   const entries = historySince(report, fromMs);
   return entries?.every((entry) => outcomes.every((outcome) => !entry[HISTORY_KEY[outcome]])) ?? false;
 }
@@ -118,26 +118,26 @@ function parseSubjects(flags: FilterFlags): Test[] {
   const tests: Test[] = [];
   const { workload, pod, node, container, tag, selector } = flags;
   if (workload !== undefined) {
-    const isWorkload = glob("--workload", workload);
+    const isWorkload = parseGlob("--workload", workload);
     tests.push(({ violation: { workload: w } }) => isWorkload(w.name) || isWorkload(`${w.kind}/${w.name}`));
   }
   if (pod !== undefined) {
-    const isPod = glob("--pod", pod);
+    const isPod = parseGlob("--pod", pod);
     tests.push(
       ({ violation: { pods = [], latest } }) =>
         pods.some(({ name }) => isPod(name)) || (latest?.pod !== undefined && isPod(latest.pod)),
     );
   }
   if (node !== undefined) {
-    const isNode = glob("--node", node);
+    const isNode = parseGlob("--node", node);
     tests.push(({ violation }) => nodesOf(violation).some(isNode));
   }
   if (container !== undefined) {
-    const isContainer = glob("--container", container);
+    const isContainer = parseGlob("--container", container);
     tests.push(({ violation }) => violation.container !== undefined && isContainer(violation.container));
   }
   if (tag !== undefined) {
-    const isTag = glob("--tag", tag);
+    const isTag = parseGlob("--tag", tag);
     tests.push((found) => ruleFacts(found).tags.some(isTag));
   }
   if (selector !== undefined) {
@@ -202,7 +202,7 @@ export function parseSeverity(text: string): SeverityLevel {
 }
 
 /** A name with `*`, `?`, `[…]` and `{a,b}`, in any case; `*` also stands for `/`. Throws for an open bracket. */
-function glob(flag: string, pattern: string): (text: string) => boolean {
+function parseGlob(flag: string, pattern: string): (text: string) => boolean {
   try {
     if (pattern === "") throw new Error("it is empty");
     return picomatch(pattern, {

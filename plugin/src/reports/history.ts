@@ -24,7 +24,7 @@ export interface Span {
 export const HISTORY_KEY = { Allowed: "allowed", Prevented: "prevented", Unknown: "unknown" } as const;
 
 /** Start of the hour or day that a time is in, in UTC. */
-function floorTo(ms: number, step: number): number {
+function roundDown(ms: number, step: number): number {
   return Math.floor(ms / step) * step;
 }
 
@@ -41,7 +41,7 @@ export function historySince(report: Report, fromMs: number): Span[] | undefined
     [history.hourly, HOUR_MS, HOURS],
     [history.daily, DAY_MS, DAYS],
   ] as const) {
-    const reachesMs = floorTo(lastMs, step) - (length - 1) * step;
+    const reachesMs = roundDown(lastMs, step) - (length - 1) * step;
     if (fromMs < reachesMs && firstMs < reachesMs) continue;
     return entries
       .map(({ start, ...counts }) => ({ ...counts, startMs: toMs(start), endMs: toMs(start) + step }))

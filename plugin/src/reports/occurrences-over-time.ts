@@ -44,7 +44,7 @@ export function buildTimeline(
   filter: Filter,
   form: TimelineForm,
 ): Timeline | undefined {
-  return fromHistory(reports, filter, form) ?? fromTimes(selection, form);
+  return readHistory(reports, filter, form) ?? collectTimes(selection, form);
 }
 
 function emptyPart(fromMs: number, toMs: number): Part {
@@ -52,7 +52,7 @@ function emptyPart(fromMs: number, toMs: number): Part {
 }
 
 /** By hour up to 48 hours, else by day; undefined where a report has no history that reaches back. */
-function fromHistory(reports: readonly Report[], filter: Filter, form: TimelineForm): Timeline | undefined {
+function readHistory(reports: readonly Report[], filter: Filter, form: TimelineForm): Timeline | undefined {
   const asked = reports.filter(filter.matchesReport);
   if (!filter.isByOutcome || asked.length === 0) return undefined;
   if (asked.some(({ summary }) => summary.history === undefined)) return undefined;
@@ -69,7 +69,7 @@ function fromHistory(reports: readonly Report[], filter: Filter, form: TimelineF
   for (let at = startMs; at < endMs; at += step) buckets.push(emptyPart(at, at + step));
   let isLess = false;
   for (const report of asked) {
-    const spans = isByHour ? historySince(report, startMs) : daysOf(report);
+    const spans = isByHour ? historySince(report, startMs) : listDays(report);
     if (spans === undefined || report.summary.history?.lowerBound || report.coverage.lowerBound)
       isLess = true;
     for (const span of spans ?? []) place(buckets, span, filter);
@@ -83,7 +83,7 @@ function fromHistory(reports: readonly Report[], filter: Filter, form: TimelineF
   return { buckets, notes: notes.filter((note) => note !== "") };
 }
 
-function daysOf({ summary }: Report): Span[] {
+function listDays({ summary }: Report): Span[] {
   return (summary.history?.daily ?? []).map(({ start, ...counts }) => {
     return { ...counts, startMs: toMs(start), endMs: toMs(start) + DAY_MS };
   });
@@ -96,8 +96,8 @@ function place(buckets: readonly Part[], span: Span, { outcomes }: Filter): void
 }
 
 /** From the first and the last time of each violation; an occurrence between them has no known time. */
-function fromTimes({ found, cut }: Selection, form: TimelineForm): Timeline | undefined {
-  const span = form.fromMs === undefined ? spanOf(found) : { fromMs: form.fromMs, toMs: form.toMs ?? 0 };
+function collectTimes({ found, cut }: Selection, form: TimelineForm): Timeline | undefined {
+  const span = form.fromMs === undefined ? getSpan(found) : { fromMs: form.fromMs, toMs: form.toMs ?? 0 };
   if (span === undefined || found.length === 0) return undefined;
   const { fromMs, toMs: endMs } = span;
   const step = Math.max(1, (endMs - fromMs) / form.parts);
@@ -141,7 +141,7 @@ export function totalOf({ counts }: Part): number {
   return OUTCOMES.reduce((sum, outcome) => sum + counts[outcome], 0);
 }
 
-function spanOf(found: readonly ViolationRef[]): { fromMs: number; toMs: number } | undefined {
+function getSpan(found: readonly ViolationRef[]): { fromMs: number; toMs: number } | undefined {
   if (found.length === 0) return undefined;
   let [fromMs, lastMs] = [Number.POSITIVE_INFINITY, 0];
   for (const { violation } of found) {

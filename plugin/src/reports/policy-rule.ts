@@ -37,8 +37,8 @@ export function policyFor(found: ViolationRef, action: "Allow" | "Block"): RuleR
     return { notes: ["KubeArmor's policies select pods and hosts, and this container is neither."] };
   }
   const notes: string[] = [];
-  const rules = rulesFor(violation, notes);
-  const selector = kind === "host" ? hostSelector(violation) : podSelector(violation);
+  const rules = createRules(violation, notes);
+  const selector = kind === "host" ? createHostSelector(violation) : createPodSelector(violation);
   if (rules !== undefined && selector === undefined) {
     notes.push(
       kind === "host"
@@ -62,7 +62,7 @@ export function policyFor(found: ViolationRef, action: "Allow" | "Block"): RuleR
   return { policy, notes };
 }
 
-function hostSelector({ latest, node, workload }: Violation): Record<string, string> | undefined {
+function createHostSelector({ latest, node, workload }: Violation): Record<string, string> | undefined {
   const name = [latest?.node, node, workload.name].find((one) => one && one !== "Unknown");
   return name === undefined ? undefined : { "kubernetes.io/hostname": plain(name) };
 }
@@ -70,21 +70,21 @@ function hostSelector({ latest, node, workload }: Violation): Record<string, str
 /** Labels that a controller gives to one pod alone. */
 const GENERATED = /hash$|pod-name$|pod-index$|^controller-|job-name$|batch\.kubernetes\.io|helm\.sh\/chart/;
 
-function podSelector(violation: Violation): Record<string, string> | undefined {
+function createPodSelector(violation: Violation): Record<string, string> | undefined {
   const labels = [...podLabels(violation)].filter(([key, value]) => value !== "" && !GENERATED.test(key));
   if (labels.length === 0) return undefined;
   return Object.fromEntries(labels.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-function rulesFor(violation: Violation, notes: string[]): Rules | undefined {
+function createRules(violation: Violation, notes: string[]): Rules | undefined {
   const { operation, resource = "" } = violation;
-  const from = fromSource(violation);
+  const from = createFromSource(violation);
   switch (operation) {
     case "Process":
     case "File":
-      return pathRules(violation, notes);
+      return createPathRules(violation, notes);
     case "Network": {
-      const protocol = protocolOf(resource);
+      const protocol = parseProtocol(resource);
       if (protocol !== undefined) return { network: { matchProtocols: [{ protocol, ...from }] } };
       break;
     }
@@ -98,7 +98,7 @@ function rulesFor(violation: Violation, notes: string[]): Rules | undefined {
   return undefined;
 }
 
-function pathRules(violation: Violation, notes: string[]): Rules | undefined {
+function createPathRules(violation: Violation, notes: string[]): Rules | undefined {
   const { operation, resource = "", latest } = violation;
   // An executable has one path and many names; the enforcer sees the path.
   const ran = operation === "Process" && latest?.process?.startsWith("/") ? latest.process : undefined;
@@ -108,7 +108,7 @@ function pathRules(violation: Violation, notes: string[]): Rules | undefined {
     return undefined;
   }
   const section = operation.toLowerCase();
-  const from = fromSource(violation);
+  const from = createFromSource(violation);
   if (!path.includes("*")) {
     const rule = path.endsWith("/")
       ? { matchDirectories: [{ dir: path, ...from }] }
@@ -127,7 +127,7 @@ function pathRules(violation: Violation, notes: string[]): Rules | undefined {
 }
 
 /** The executable that did it; for a program that was started, the one that started it. */
-function fromSource({ source, operation, resource, latest }: Violation): Rules {
+function createFromSource({ source, operation, resource, latest }: Violation): Rules {
   const ran = operation === "Process" ? latest?.parent : latest?.process;
   const path = ran?.startsWith("/") ? ran : source;
   if (!path?.startsWith("/") || path.includes("*")) return {};
@@ -136,7 +136,7 @@ function fromSource({ source, operation, resource, latest }: Violation): Rules {
 }
 
 /** KubeArmor's word for a socket; `type` decides, for the protocol is often 0, "the usual one". */
-function protocolOf(resource: string): string | undefined {
+function parseProtocol(resource: string): string | undefined {
   const named = /protocol=(tcp|udp|icmp|raw)\b/i.exec(resource)?.[1]?.toLowerCase();
   if (/SOCK_RAW/.test(resource) && !/AF_NETLINK|AF_PACKET/.test(resource)) return "raw";
   if (named !== undefined) return named;

@@ -21,10 +21,10 @@ export interface Totals {
 
 /** Adds up what was asked for. */
 export function sumTotals(reports: readonly Report[], selection: Selection, filter: Filter): Totals {
-  return filter.isByOutcome ? fromSummaries(reports, selection, filter) : fromList(selection);
+  return filter.isByOutcome ? sumSummaries(reports, selection, filter) : sumList(selection);
 }
 
-function fromList({ found, cut }: Selection): Totals {
+function sumList({ found, cut }: Selection): Totals {
   const counts: Record<Outcome, number> = { Allowed: 0, Prevented: 0, Unknown: 0 };
   for (const { violation } of found) counts[violation.outcome] += violation.occurrences;
   const isListAtLeast = cut.length > 0;
@@ -32,7 +32,7 @@ function fromList({ found, cut }: Selection): Totals {
   return { counts, isAtLeast, violations: found.length, isListAtLeast };
 }
 
-function fromSummaries(reports: readonly Report[], selection: Selection, filter: Filter): Totals {
+function sumSummaries(reports: readonly Report[], selection: Selection, filter: Filter): Totals {
   const counts: Record<Outcome, number> = { Allowed: 0, Prevented: 0, Unknown: 0 };
   let violations = 0;
   let isAtLeast = false;
@@ -41,7 +41,7 @@ function fromSummaries(reports: readonly Report[], selection: Selection, filter:
     const isAll = filter.withAccepted || !report.violations.some(({ accepted }) => accepted);
     const share = isAll ? summary : summary.open;
     // Only earlier versions write accepted violations without the open share.
-    if (share === undefined) return fromList(selection);
+    if (share === undefined) return sumList(selection);
     if (filter.outcomes.includes("Allowed")) counts.Allowed += share.allowed;
     if (filter.outcomes.includes("Prevented")) counts.Prevented += share.prevented;
     if (filter.outcomes.includes("Unknown")) counts.Unknown += share.unknown;

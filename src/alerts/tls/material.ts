@@ -45,25 +45,25 @@ class Unusable extends Error {}
 /** Reads and checks the three texts, so that their faults are reported before a peer is asked. */
 export function readMaterial(pems: TlsPems, nowMs: number): MaterialResult {
   try {
-    return { material: materialOf(pems, nowMs) };
+    return { material: toMaterial(pems, nowMs) };
   } catch (error) {
     if (error instanceof Unusable) return { problem: error.message };
     throw error;
   }
 }
 
-function materialOf({ ca, certificate, privateKey }: TlsPems, nowMs: number): TlsMaterial {
-  const authorities = certificatesIn(ca);
+function toMaterial({ ca, certificate, privateKey }: TlsPems, nowMs: number): TlsMaterial {
+  const authorities = parseCertificates(ca);
   // Ignores those out of date while there are others.
   const current = authorities.filter((one) => dateProblem(one, nowMs) === undefined);
   if (current.length === 0) {
     throw new Unusable(`${ca.name} ${dateProblem(authorities[0] as X509Certificate, nowMs)}`);
   }
-  const chain = certificatesIn(certificate);
+  const chain = parseCertificates(certificate);
   const own = chain[0] as X509Certificate;
   const outdated = dateProblem(own, nowMs);
   if (outdated !== undefined) throw new Unusable(`${certificate.name} ${outdated}`);
-  const key = privateKeyIn(privateKey);
+  const key = parsePrivateKey(privateKey);
   if (!own.checkPrivateKey(key)) {
     throw new Unusable(
       `${privateKey.name} is not the key of ${certificate.name}: put in the two that were made together`,
@@ -75,11 +75,11 @@ function materialOf({ ca, certificate, privateKey }: TlsPems, nowMs: number): Tl
     authorities: current,
     context: trusting(current),
     pin: (leaf) => trusting([leaf]),
-    expiresMs: earliestExpiry(own, current),
+    expiresMs: getEarliestExpiry(own, current),
   };
 }
 
-function earliestExpiry(own: X509Certificate, authorities: readonly X509Certificate[]): number {
+function getEarliestExpiry(own: X509Certificate, authorities: readonly X509Certificate[]): number {
   const last = Math.max(...authorities.map(({ validToDate }) => validToDate.getTime()));
   return Math.min(own.validToDate.getTime(), last);
 }
@@ -88,19 +88,19 @@ function earliestExpiry(own: X509Certificate, authorities: readonly X509Certific
 export function dateProblem(certificate: X509Certificate, nowMs: number): string | undefined {
   const { validFromDate, validToDate } = certificate;
   if (nowMs > validToDate.getTime()) {
-    return `expired on ${isoTime(validToDate)}: it must be reissued`;
+    return `expired on ${formatIsoTime(validToDate)}: it must be reissued`;
   }
   if (nowMs < validFromDate.getTime()) {
-    return `is valid only from ${isoTime(validFromDate)} on, and it is ${isoTime(new Date(nowMs))} here: check the clocks`;
+    return `is valid only from ${formatIsoTime(validFromDate)} on, and it is ${formatIsoTime(new Date(nowMs))} here: check the clocks`;
   }
   return undefined;
 }
 
-function isoTime(date: Date): string {
+function formatIsoTime(date: Date): string {
   return date.toISOString().replace(".000Z", "Z");
 }
 
-function certificatesIn({ name, bytes }: PemText): [X509Certificate, ...X509Certificate[]] {
+function parseCertificates({ name, bytes }: PemText): [X509Certificate, ...X509Certificate[]] {
   const text = Buffer.from(bytes).toString("latin1");
   const blocks = text.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
   const notPem = `${name} holds no certificate in PEM form ("-----BEGIN CERTIFICATE-----")`;
@@ -118,7 +118,7 @@ function certificatesIn({ name, bytes }: PemText): [X509Certificate, ...X509Cert
   return [first, ...others];
 }
 
-function privateKeyIn({ name, bytes }: PemText): KeyObject {
+function parsePrivateKey({ name, bytes }: PemText): KeyObject {
   const text = Buffer.from(bytes).toString("latin1");
   if (/ENCRYPTED/.test(text)) throw new Unusable(`${name} is encrypted: put in a key without a passphrase`);
   try {

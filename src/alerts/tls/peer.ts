@@ -47,13 +47,13 @@ const MAX_NAMES_LENGTH = 120;
 /** Decides on a certificate; a refusal says what is wrong and what to do. */
 export function judgePeer(shown: ShownCertificate, expected: ExpectedPeer): PeerVerdict {
   const { leaf, openSslError } = shown;
-  if (openSslError === undefined) return verdict(hostProblem(leaf, expected), "by_authorities");
+  if (openSslError === undefined) return toVerdict(hostProblem(leaf, expected), "by_authorities");
   // Only the error of the next connection, which is verified in the same way, has a text.
   if (openSslError === UNNAMED) return { kind: "by_authorities" };
   if (openSslError !== SELF_SIGNED || leaf.subject !== leaf.issuer) {
     return { kind: "refused", message: explainOpenSslError({ code: openSslError }, leaf, expected) };
   }
-  return verdict(pinProblem(leaf, expected) ?? hostProblem(leaf, expected), "by_pinned_leaf");
+  return toVerdict(pinProblem(leaf, expected) ?? hostProblem(leaf, expected), "by_pinned_leaf");
 }
 
 /** Explains an error of OpenSSL's verification. */
@@ -62,21 +62,21 @@ export function explainOpenSslError(
   leaf: X509Certificate,
   expected: ExpectedPeer,
 ): string {
-  const certificate = certificateOf(expected);
+  const certificate = describeCertificate(expected);
   const { code } = error;
   switch (code) {
     case "CERT_HAS_EXPIRED":
     case "CERT_NOT_YET_VALID":
       return `${certificate} ${dateProblem(leaf, expected.nowMs) ?? `or one above it is out of date (${code})`}; restart KubeArmor there once it is renewed`;
     case "INVALID_PURPOSE":
-      return notForServers(expected);
+      return describeWrongUsage(expected);
     case "UNABLE_TO_GET_ISSUER_CERT":
     case "UNABLE_TO_GET_ISSUER_CERT_LOCALLY":
     case "UNABLE_TO_VERIFY_LEAF_SIGNATURE":
     case "SELF_SIGNED_CERT_IN_CHAIN":
     case SELF_SIGNED:
     case "CERT_SIGNATURE_FAILURE":
-      return unknownAuthority(expected);
+      return describeUnknownAuthority(expected);
     default:
       return `${certificate} is not accepted: ${code === UNNAMED ? error.message : code}`;
   }
@@ -90,7 +90,7 @@ export function hostProblem(leaf: X509Certificate, expected: ExpectedPeer): stri
     : leaf.checkHost(host, { subject: "never", partialWildcards: false });
   if (isNamed !== undefined) return undefined;
   const names = (leaf.subjectAltName ?? "").replace(/\b(DNS|IP Address):/g, "");
-  const certificate = certificateOf(expected);
+  const certificate = describeCertificate(expected);
   if (names === "") {
     return `${certificate} names no host: KubeArmor makes such certificates with -tlsCertProvider=self; use external`;
   }
@@ -98,7 +98,7 @@ export function hostProblem(leaf: X509Certificate, expected: ExpectedPeer): stri
   return `${certificate} is not for ${host} but for ${list}: set feed.relay.tls.serverName or feed.relay.address to one of these`;
 }
 
-function verdict(problem: string | undefined, kind: "by_authorities" | "by_pinned_leaf"): PeerVerdict {
+function toVerdict(problem: string | undefined, kind: "by_authorities" | "by_pinned_leaf"): PeerVerdict {
   return problem === undefined ? { kind } : { kind: "refused", message: problem };
 }
 
@@ -107,36 +107,37 @@ function pinProblem(leaf: X509Certificate, expected: ExpectedPeer): string | und
   const { authorities, caName, nowMs } = expected;
   // checkIssued compares names and key identifiers, and wants the authority's right to sign certificates.
   const issuer = authorities.find((one) => one.ca && leaf.checkIssued(one) && leaf.verify(one.publicKey));
-  if (issuer === undefined) return unknownAuthority(expected);
+  if (issuer === undefined) return describeUnknownAuthority(expected);
   const outdated = dateProblem(issuer, nowMs);
   if (outdated !== undefined) return `${caName} ${outdated}`;
   // The extended key usages of an authority limit what it may issue; without any, every use is allowed.
-  if (issuer.keyUsage !== undefined && !issuer.keyUsage.includes(SERVER_AUTH)) return notForServers(expected);
-  const problem = issuerProblem(issuer) ?? weakSignature(leaf);
-  return problem === undefined ? undefined : `${certificateOf(expected)} is not accepted: ${problem}`;
+  if (issuer.keyUsage !== undefined && !issuer.keyUsage.includes(SERVER_AUTH))
+    return describeWrongUsage(expected);
+  const problem = checkIssuer(issuer) ?? checkSignature(leaf);
+  return problem === undefined ? undefined : `${describeCertificate(expected)} is not accepted: ${problem}`;
 }
 
-function issuerProblem({ publicKey, raw }: X509Certificate): string | undefined {
+function checkIssuer({ publicKey, raw }: X509Certificate): string | undefined {
   const bits = publicKey.asymmetricKeyDetails?.modulusLength;
   if (bits !== undefined && bits < MIN_RSA_BITS)
     return `its authority's RSA key of ${bits} bits is too short`;
   return raw.includes(NAME_CONSTRAINTS) ? "name constraints of its authority are not supported" : undefined;
 }
 
-function weakSignature({ signatureAlgorithm = "unknown" }: X509Certificate): string | undefined {
+function checkSignature({ signatureAlgorithm = "unknown" }: X509Certificate): string | undefined {
   return /md[245]|sha-?1(?!\d)|unknown/i.test(signatureAlgorithm)
     ? `the signature algorithm ${signatureAlgorithm} is too weak`
     : undefined;
 }
 
-function certificateOf({ name }: ExpectedPeer): string {
+function describeCertificate({ name }: ExpectedPeer): string {
   return `${name}'s certificate`;
 }
 
-function unknownAuthority(expected: ExpectedPeer): string {
-  return `${certificateOf(expected)} was not issued by the authority in ${expected.caName}: if KubeArmor's certificates were reissued, restart its relay (kubectl -n kubearmor rollout restart deployment kubearmor-relay)`;
+function describeUnknownAuthority(expected: ExpectedPeer): string {
+  return `${describeCertificate(expected)} was not issued by the authority in ${expected.caName}: if KubeArmor's certificates were reissued, restart its relay (kubectl -n kubearmor rollout restart deployment kubearmor-relay)`;
 }
 
-function notForServers(expected: ExpectedPeer): string {
-  return `${certificateOf(expected)} is not for servers (extended key usage): is a client's certificate installed there?`;
+function describeWrongUsage(expected: ExpectedPeer): string {
+  return `${describeCertificate(expected)} is not for servers (extended key usage): is a client's certificate installed there?`;
 }

@@ -36,7 +36,7 @@ export function tlsSecret(options: TlsSecretOptions, readSecret: ReadSecret): Ce
       const secret = await readSecret({ namespace, name }, signal);
       switch (secret.kind) {
         case "found":
-          return found(options, place, secret.data);
+          return selectKeys(options, place, secret.data);
         case "absent":
           return {
             kind: "absent",
@@ -57,7 +57,7 @@ export function tlsSecret(options: TlsSecretOptions, readSecret: ReadSecret): Ce
   };
 }
 
-function found(
+function selectKeys(
   options: TlsSecretOptions,
   place: string,
   data: ReadonlyMap<string, Uint8Array>,
