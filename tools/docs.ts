@@ -91,7 +91,7 @@ export function configurationDocument(): string {
 # Configuration
 
 Every setting is a key of one YAML file (\`run --config FILE\`), an environment variable and, the main ones,
-a flag. A flag goes before the environment, that before the file, that before the default.
+a flag. Precedence: flags, environment, file, defaults.
 \`policy-violation-operator run --print-config\` prints what is in force and where each value came from.
 
 \`\`\`yaml

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What a person writes to accept violations, and what the operator answers: reports.kubearmor.com/v1alpha1.
+// AcceptedViolation: its spec, written by a person, and its status, written by the operator;
+// reports.kubearmor.com/v1alpha1.
 // Invariant: types only; nothing here runs.
 
 import type { Outcome } from "./v1alpha1.ts";
 
-/** Which violations: those that agree with every field that is set. */
+/** Selects the violations that agree with every field that is set. */
 export interface AcceptanceMatch {
   policy: string;
   workload?: { kind?: string; name?: string };

@@ -4,7 +4,7 @@
 // The state of the alert stream as an alert source reports it: unreadable input, and the end of a connection.
 // Invariant: types only; nothing here runs.
 
-/** Why a piece of input is no alert at all. */
+/** Reason why a piece of input is not an alert. */
 export type SourceRejection =
   | "invalid_wire" // bytes that are no protobuf Alert
   | "message_too_large" // beyond the receive limit; the stream ends with it

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// The order in which a report and its export tell the fields of an evidence.
+// Order of the fields of an evidence in a report and its export.
 // Invariant: each field of Evidence once; readers rely on the order only for looks.
 
 import type { Evidence } from "./v1alpha1.ts";
 
-/** How people are used to reading it; what a later version adds comes behind it. */
+/** Usual reading order; fields of later versions follow at the end. */
 export const EVIDENCE_ORDER: readonly (keyof Evidence)[] = [
   "time",
   "type",

@@ -20,7 +20,7 @@ export const CLUSTER_LABEL = `${API_GROUP}/cluster`;
 /** Keeps Argo CD from reporting our objects as drift. */
 export const ARGO_COMPARE_ANNOTATION = "argocd.argoproj.io/compare-options";
 export const ARGO_COMPARE_VALUE = "IgnoreExtraneous";
-/** Whose counts a report holds, up to which: `<writer id>/<n>` for each of the last few writers, the newest first. */
+/** Writers of the counts in a report: `<writer id>/<n>` for each of the last few writers, the newest first. */
 export const WATERMARK_ANNOTATION = `${API_GROUP}/written-by`;
 
 /** On the Lease: the time before which the leader has written everything that it counted. RFC 3339 with microseconds. */

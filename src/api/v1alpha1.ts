@@ -23,7 +23,7 @@ export type WholeTime = string;
 export type Outcome = "Prevented" | "Allowed" | "Unknown";
 export type SeverityLevel = "info" | "low" | "medium" | "high" | "critical" | "unknown";
 
-/** Whether the policy's object is known: one, more than one of a name, none, or nobody could look. */
+/** Result of the look-up of the policy's object: one, more than one of a name, none, or no look-up possible. */
 export type Provenance = "Found" | "Ambiguous" | "NotFound" | "Unknown" | "NotApplicable";
 
 export type PolicyObjectKind =
@@ -32,9 +32,9 @@ export type PolicyObjectKind =
   | "KubeArmorHostPolicy"
   | "KubeArmorNetworkPolicy";
 
-/** What brought a policy's object into the cluster, as its labels and annotations say. */
+/** Tool that brought a policy's object into the cluster, from its labels and annotations. */
 export interface PolicySource {
-  /** Absent where a label names an application or release and does not tell whose. */
+  /** Absent where a label names an application or release without the tool. */
   tool?: "ArgoCD" | "Flux" | "Helm";
   kind?: "Application" | "Kustomization" | "HelmRelease" | "Release";
   name: string;
@@ -47,7 +47,7 @@ export interface PolicyObject {
   namespace?: string;
   uid: string;
   generation: number;
-  /** When its spec was last changed, in whole seconds; absent where the object does not tell. */
+  /** Last change of its spec, in whole seconds; absent where the object does not record it. */
   changedAt?: MicroTime;
   source?: PolicySource;
 }
@@ -84,7 +84,7 @@ export interface History {
   lowerBound?: boolean;
 }
 
-/** What of a report somebody has accepted. */
+/** Totals of the accepted part of a report. */
 export interface AcceptedSum {
   violations: number;
   occurrences: number;
@@ -93,7 +93,7 @@ export interface AcceptedSum {
 /** As SeverityLevel; accepted when nothing is open. */
 export type OpenSeverity = "accepted" | "info" | "low" | "medium" | "high" | "critical" | "unknown";
 
-/** What of a report nobody has accepted. */
+/** Totals of the part of a report that is not accepted. */
 export interface Open {
   occurrences: number;
   prevented: number;
@@ -103,7 +103,7 @@ export interface Open {
   severity: OpenSeverity;
 }
 
-/** Who covers a violation: the name of an AcceptedViolation of the report's namespace. */
+/** Acceptance of a violation: the name of an AcceptedViolation of the report's namespace. */
 export interface Accepted {
   by: string;
 }
@@ -154,9 +154,9 @@ export interface Evidence {
   image?: string;
   /** Full command line of the acting process; for a Process violation of the program that was started. */
   command?: string;
-  /** The command line of the process that started it, where the alert tells more than the parent's path. */
+  /** The command line of the process that started it, where the alert has more than the parent's path. */
   source?: string;
-  /** What was acted on, before folding; absent where it equals the violation's resource or the command. */
+  /** Resource of the action before folding; absent where it equals the violation's resource or the command. */
   resource?: string;
   process?: string;
   parent?: string;
@@ -196,7 +196,7 @@ export interface Violation {
   message?: string;
   action?: string;
   outcome: Outcome;
-  /** Absent when nobody has accepted it. */
+  /** Absent where the violation is not accepted. */
   accepted?: Accepted;
   source?: string;
   resource?: string;
@@ -209,7 +209,7 @@ export interface Violation {
   latest?: Evidence;
 }
 
-/** What was not seen for so long that it left the report; the summary keeps its counts. */
+/** Violations that left the report after retention without a new occurrence; the summary keeps their counts. */
 export interface Expired {
   violations: number;
   occurrences: number;
@@ -250,7 +250,7 @@ export interface CoverageGap {
   nodes?: number;
 }
 
-/** Nodes of the cluster whose KubeArmor is read, where nodes are read directly. */
+/** Nodes that are read directly, as opposed to through the relay. */
 export interface CoveredNodes {
   desired: number;
   connected: number;
@@ -258,7 +258,7 @@ export interface CoveredNodes {
 
 export interface Coverage {
   continuousSince?: MicroTime;
-  /** When the report was written; absent where the relay is read. */
+  /** State of the nodes when the report was written; absent where the relay is read. */
   nodes?: CoveredNodes;
   gaps: number;
   throttleNotices: number;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What the leader reads of the cluster for its reports, besides the alerts.
-// Invariant: followed only while this process leads; reports wait for it for a moment, and never for long.
+// Cluster objects that the leader reads for its reports, besides the alerts.
+// Invariant: followed only while this process leads; reports wait for them for at most READY_MS.
 
 import { AcceptanceWatch } from "../acceptance/acceptance-watch.ts";
 import type { Config } from "../config/config.ts";
@@ -25,11 +25,14 @@ export interface ClusterContextParts {
   logger: Logger;
   /** Asked only once the pipeline is there. */
   pipeline: () => Pipeline;
-  /** Whether this process leads, by its clock at that very moment. */
+  /** Leadership of this process by its clock at the moment of the call. */
   isLeader: () => boolean;
 }
 
-/** Policies that are not known by then are told as unknown, and the reports are written again when they are. */
+/**
+ * Milliseconds. Policies that are not known by then are reported as unknown; the reports are written again when they
+ * are known.
+ */
 const READY_MS = 5000;
 
 /** Follows what reports refer to: policies, and what people have accepted. */
@@ -62,7 +65,7 @@ export class ClusterContext {
     });
   }
 
-  /** What the pipeline looks things up in, and tells of what it wrote. */
+  /** Lookups that the pipeline makes, and the observer of its writes. */
   get catalogs(): Pick<PipelineParts, "policies" | "acceptances" | "onReport"> {
     const { policies, acceptances } = this;
     return {

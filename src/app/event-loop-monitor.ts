@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Notices when this process has stood still: no processor time, SIGSTOP, or work that held up the event loop.
-// Invariant: tells each standstill once, as soon as it is over.
+// Detects stalls of this process: no processor time, SIGSTOP, or work that held up the event loop.
+// Invariant: reports each stall once, as soon as it is over.
 
 import type { Clock } from "../lib/clock.ts";
 import { BEAT_MS, isEventLoopStall } from "../lib/event-loop-stall.ts";

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What violations may take of the memory that this process has, and how much of it may be garbage.
-// Invariant: at the limit violations are let go; V8, which would end the process, never has to.
+// Bounds the memory of violations and the garbage on the heap.
+// Invariant: violations are evicted at the limit, before V8 runs out of heap and ends the process.
 
 import { setFlagsFromString } from "node:v8";
 import type { MemoryLimits } from "../aggregate/memory-budget.ts";
 import type { Logger } from "../lib/logger.ts";
 
-/** What the program, its caches and the reports being written take of the heap when every one of them is full. */
+/** Heap of the program, its caches and the reports in flight when each of them is full. */
 const BASE_BYTES = 96 * 2 ** 20;
 /** Of the rest, what violations may take; the other half is for what is not collected yet. */
 const VIOLATIONS_SHARE = 0.5;

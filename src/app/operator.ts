@@ -149,7 +149,7 @@ class Operator {
     };
   }
 
-  /** Reads from the start, and writes while it leads, until told to stop or until another replica has led. */
+  /** Reads from the start and writes while it leads, until `stop` aborts or another replica has led. */
   async run(stop: AbortSignal): Promise<number> {
     const end = new AbortController();
     const until = AbortSignal.any([stop, end.signal]);
@@ -165,9 +165,9 @@ class Operator {
   }
 
   /**
-   * Writes while this replica leads. Alerts are counted also while it does not: when it leads again, and nobody else
-   * has led meanwhile, their counts are written. Returns the term in which it was told to stop; undefined when another
-   * replica has led: what this one holds that is not written, the other has read, too.
+   * Writes while this replica leads. Alerts are counted also while it does not: if it leads again and no other replica
+   * has led meanwhile, their counts are written. Returns the term in which it was stopped; undefined when another
+   * replica has led, which has read the same pending alerts.
    */
   async #write(first: AbortSignal, until: AbortSignal): Promise<AbortSignal | undefined> {
     const elector = this.#replica?.elector;
@@ -205,7 +205,7 @@ class Operator {
     return this.#end();
   }
 
-  /** Also where it was told to stop before it knew the stored reports: their counts go on in what is written now. */
+  /** Also runs when stopped before the stored reports were listed: their counts continue in this write. */
   async #writeRest(until: AbortSignal): Promise<void> {
     if (!this.#isLoaded) await this.#pipeline.load(until, this.#replica?.elector.told.predecessor);
     if (this.#isLoaded) await this.#pipeline.writer.flush(until);
@@ -258,7 +258,7 @@ class Operator {
   }
 }
 
-/** Where there is one replica, leading never ends. */
+/** With one replica, leadership never ends. */
 const NEVER = new AbortController().signal;
 
 /** Resolves when the signal aborts. */

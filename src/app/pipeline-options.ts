@@ -7,7 +7,7 @@ import type { Config } from "../config/config.ts";
 import type { Regarding } from "../events/event-recorder.ts";
 import type { PipelineOptions } from "./pipeline.ts";
 
-/** What of the configuration the pipeline needs; `writerId` as there. */
+/** Takes the pipeline's options from the configuration; `writerId` as in PipelineOptions. */
 export function pipelineOptions(config: Config, writerId: string | undefined): PipelineOptions {
   const { reports, severity, memory, duplicates, redaction, events, leaderElection } = config;
   return {
@@ -46,7 +46,10 @@ function standbyOptions({ standby, reports }: Config): PipelineOptions["standby"
 /** A pod's name as a Deployment and its ReplicaSet make it: two hashes of Kubernetes' alphabet, which has no vowels. */
 const OF_A_DEPLOYMENT = /^(.+)-[bcdfghjklmnpqrstvwxz2456789]{6,10}-[bcdfghjklmnpqrstvwxz2456789]{5}$/;
 
-/** What Events about the operator itself are about: its Deployment, by the name of its pod; else its namespace. */
+/**
+ * Returns the object of Events about the operator itself: its Deployment, derived from its pod's name, else its
+ * namespace.
+ */
 export function ownObject(config: Config): Regarding {
   const namespace = config.leaderElection.leaseNamespace;
   const name = OF_A_DEPLOYMENT.exec(config.identity)?.[1];

@@ -31,13 +31,13 @@ export interface PipelineOptions {
   memory: MemoryLimits;
   duplicates: DuplicateWindow;
   redaction: RedactionOptions;
-  /** How long violations are kept, and how often that is looked at. */
+  /** Retention of violations and the interval of the sweep. */
   retention: RetentionOptions;
-  /** How long a gap is before an Event tells it. Milliseconds. */
+  /** Milliseconds; a gap that lasts this long is reported by an Event. */
   gapEventMs: number;
   /** Names this process in each report's watermark, where there is no journal; undefined writes none. */
   writerId: string | undefined;
-  /** Where there may be other replicas: this one begins as a standby and counts for itself from `load` on. */
+  /** Set where other replicas may exist: this one begins as a standby and counts for itself from `load` on. */
   standby?: StandbyOptions;
 }
 
@@ -46,18 +46,20 @@ export interface PipelineParts {
   events: EventRecorder;
   clock: Clock;
   logger: Logger;
-  /** When an alert arrives; default: the clock's time. */
+  /** Arrival time of an alert; default: the clock's time. */
   nowUs?: () => EpochUs;
-  /** What an Event about a long gap is about: the operator's own Deployment or namespace; without it there is none. */
+  /**
+   * Object of an Event about a long gap: the operator's own Deployment or namespace; without it there is no such Event.
+   */
   self?: Regarding | undefined;
   maxAheadUs?: EpochUs;
   /** Keeps what is not yet written over the death of the process. */
   journaling?: Journaling | undefined;
   /** Time of the API server, in milliseconds since the epoch; default: unknown. */
   otherNowMs?: (() => number | undefined) | undefined;
-  /** The policy objects of the cluster; default: reports tell nothing of them. */
+  /** Policy objects of the cluster; default: reports do not mention them. */
   policies?: PolicyCatalog | undefined;
-  /** What somebody has accepted; default: nothing. */
+  /** Acceptances to apply; default: none. */
   acceptances?: AcceptanceCatalog | undefined;
   onRejected?: (reason: Rejection, detail: string, line: number) => void;
   /** Nodes that are read directly; returns undefined where the relay is read. Default: the relay. */

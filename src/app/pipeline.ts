@@ -32,7 +32,7 @@ import { StreamGaps } from "./stream-gaps.ts";
 
 export type { PipelineOptions, PipelineParts };
 
-/** How long the reports may not know of an alert that was rejected. */
+/** Milliseconds until a rejected alert is recorded in the reports. */
 const TELL_REJECTIONS_MS = 1000;
 
 export class Pipeline implements AlertListener {
@@ -129,7 +129,7 @@ export class Pipeline implements AlertListener {
       maxAheadUs: parts.maxAheadUs,
       onRejected: (reason, detail, line, scope) => this.#rejected(reason, detail, line, scope),
       onThrottled: (notice) => {
-        // The leader tells it, too.
+        // The leader records it as well.
         if (this.#takeover.isStandingBy) return;
         const occurrence = throttleEventUpdate(notice);
         if (occurrence) parts.events.record(occurrence);
@@ -162,7 +162,7 @@ export class Pipeline implements AlertListener {
     this.#gaps.begin(gap);
   }
 
-  /** This process stood still for so long, until now: what KubeArmor kept for it may have run over. */
+  /** Records a stall of `ms` milliseconds that just ended: KubeArmor's buffer for this reader may have overflowed. */
   onEventLoopStall(ms: number): void {
     const { clock, logger } = this.#parts;
     const gap = this.coverage.stoodStill(ms, clock.nowMs());
@@ -174,25 +174,25 @@ export class Pipeline implements AlertListener {
   }
 
   /**
-   * Lists the stored reports and continues their counts; tried until it works or the signal aborts. Where nobody read
-   * all the time since `previous` wrote, that is a gap of each of them. Alerts may come in meanwhile.
+   * Lists the stored reports and continues their counts; retried until it succeeds or the signal aborts. Records a gap
+   * in each report unless a replica read without interruption since `previous` wrote. Alerts may arrive meanwhile.
    */
   async load(signal: AbortSignal, previous?: PreviousLeader): Promise<void> {
     await this.#takeover.load(signal, previous);
     this.#gaps.resume(this.coverage);
   }
 
-  /** Why the stored reports can't be listed; undefined once they are. */
+  /** Reason why the stored reports can't be listed; undefined once they are. */
   get listing(): string | undefined {
     return this.#takeover.listing;
   }
 
-  /** Who is to be told what another replica writes, until `load`; undefined where there is no other. */
+  /** Receives the writes of other replicas until `load`; undefined where there is no other replica. */
   get observer(): ReportObserver | undefined {
     return this.#takeover.observer;
   }
 
-  /** What became of the alerts that were counted while another replica led; undefined where there is no other. */
+  /** Outcomes of the alerts that were counted while another replica led; undefined where there is no other replica. */
   get standbyCounters(): StandbyCounters | undefined {
     return this.#takeover.counters;
   }
@@ -207,7 +207,7 @@ export class Pipeline implements AlertListener {
     return this.#takeover.persistedUntilMs;
   }
 
-  /** The leader has told before when everything is written. */
+  /** Records the time up to which the leader has persisted everything. */
   onLeaderTold(persistedUntilMs: number | undefined): void {
     this.#takeover.onLeaderTold(persistedUntilMs);
   }
@@ -229,7 +229,7 @@ export class Pipeline implements AlertListener {
       });
       return;
     }
-    // A line of a file tells nothing of when it was raised, and the reports are told at the end of the file.
+    // A line of a file has no arrival time; reports are written at the end of the file.
     this.aggregator.addRejected(scope, line > 0 ? undefined : toUs(clock.nowMs()));
     if (line > 0 || this.#tellsRejections) return;
     // Not one by one: a flood of them must not cost a look at every report each time.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What the program says of itself: readiness with its reasons, and the numbers behind the metrics.
+// Readiness with its reasons, and the numbers behind the metrics.
 // Invariant: reads only.
 
 import type { AcceptanceWatch } from "../acceptance/acceptance-watch.ts";
@@ -48,7 +48,7 @@ export class RequestCounters {
   }
 }
 
-/** What the probes look at. */
+/** Inputs of the probes. */
 export interface Observed {
   pipeline: Pipeline;
   /** Undefined where none is configured. */
@@ -64,7 +64,7 @@ export interface Observed {
   severity: SeverityThresholds;
   /** Reports that have series of their own. */
   maxReportSeries: number;
-  /** Whether this replica, where it stands by, could take over without a gap. */
+  /** True if this replica is a standby that could take over without a gap. */
   isCaughtUp: () => boolean;
 }
 
@@ -145,7 +145,7 @@ export function metricsSource(observed: Observed): MetricsSource {
     api: () => ({ requests: passing.apiRequests, retries: writer.retries + (eventStats()?.retries ?? 0) }),
     events: () => eventCounts(eventStats()),
     reports: () => {
-      // What a standby holds, the leader tells.
+      // The leader reports the alerts of a standby.
       const rows = leadership().isLeader ? series.rows(reportCounts(aggregator, severity)) : [];
       return { rows, others: series.others };
     },

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What the log says of alerts that could not be counted.
+// Logs alerts that could not be counted.
 // Invariant: a broken sender can't fill the log.
 
 import type { Logger } from "../lib/logger.ts";
 
-/** Tells of the first rejection of each reason, and of every power of ten: a broken sender must not fill the log. */
+/** Logs the first rejection of each reason, then each power of ten: a broken sender must not fill the log. */
 export function logRejections(logger: Logger): (reason: string, detail: string) => void {
   const counts = new Map<string, number>();
   return (reason, detail) => {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What every report tells in a few numbers, for the metrics.
-// Invariant: reads only; the numbers are those of the reports' summaries, and go on where a predecessor stopped.
+// Totals of each report, for the metrics.
+// Invariant: reads only; the numbers are those of the reports' summaries and continue those of a previous leader.
 
 import type { Aggregator } from "../aggregate/aggregator.ts";
 import { levelOf, type SeverityThresholds, severityOfLedger } from "../report/render.ts";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What has to be stopped: each step is registered where the thing starts, and all run in reverse order.
+// Shutdown steps: each is registered where its part starts, and all run in reverse order.
 
 import type { Logger } from "../lib/logger.ts";
 

@@ -12,7 +12,7 @@ import { parseProgram } from "./program.ts";
 /** Flags that were given, by the path of the setting that they set. */
 export type GivenFlags = Readonly<Record<string, string | boolean>>;
 
-/** What a call asks for. */
+/** Parsed command line. */
 export type Invocation =
   | { command: "run"; flags: GivenFlags; configPath?: string; printConfig: boolean }
   | { command: "replay"; file: string; out: string; configPath?: string }
@@ -35,8 +35,8 @@ Examples:
 
 const RUN_NOTES = `
 Every setting is a key of the configuration file and an environment variable: reports.maxBytes is
-PVO_REPORTS_MAX_BYTES. A flag goes before the environment, that before the file, that before the
-default.
+PVO_REPORTS_MAX_BYTES. Precedence: flags, environment,
+file, defaults.
 
 Examples:
   ${PRODUCT} run
@@ -68,14 +68,14 @@ Examples:
   ${PRODUCT} demo --out /tmp/reports
 `;
 
-/** The option that sets a setting, told in the setting's own words. */
+/** Builds the option of a setting from the setting's own description. */
 function optionOf({ flag, about, path, default: value, defaultText }: Setting): Option | undefined {
   if (flag === undefined) return undefined;
   const words = about.replaceAll("`", "");
   if (flag.argument === undefined) return new Option(flag.name, `Sets ${path} to false. ${words}`);
   const fallback = defaultText ?? String(value);
-  const told = fallback === "" ? "" : ` Default: ${fallback}.`;
-  return new Option(`${flag.name} <${flag.argument}>`, words + told);
+  const suffix = fallback === "" ? "" : ` Default: ${fallback}.`;
+  return new Option(`${flag.name} <${flag.argument}>`, words + suffix);
 }
 
 function configOption(): Option {
@@ -90,7 +90,7 @@ function addRun(program: Command, found: (invocation: Invocation) => void): void
       "Reads KubeArmor's alerts and keeps the reports and Events of a cluster until it is stopped.",
     )
     .addOption(configOption())
-    .option("--print-config", "Prints the configuration in force, with where it came from, and ends.")
+    .option("--print-config", "Prints the effective configuration with the origin of each value, and exits.")
     .addHelpText("after", RUN_NOTES);
   const paths = new Map<string, string>();
   for (const setting of settings) {
@@ -121,7 +121,7 @@ function addReplay(program: Command, found: (invocation: Invocation) => void): v
     .summary("turn a file of alerts into reports")
     .description("Reads alerts from a file or standard input and writes the reports as YAML files.")
     .argument("<FILE|->", "JSON lines, or - for standard input")
-    .requiredOption("--out <DIR>", "The directory for the reports; made if it is not there.")
+    .requiredOption("--out <DIR>", "The directory for the reports; created if missing.")
     .addOption(configOption())
     .addHelpText("after", REPLAY_NOTES)
     .action((file: string, { out, config }: { out: string; config?: string }) => {
@@ -132,9 +132,9 @@ function addReplay(program: Command, found: (invocation: Invocation) => void): v
 function addDemo(program: Command, found: (invocation: Invocation) => void): void {
   program
     .command("demo")
-    .summary("show all of it on sample alerts, without a cluster")
-    .description("Streams sample alerts through the whole program and shows what comes of them.")
-    .option("--out <DIR>", "Where the reports are written; a new temporary directory unless given.")
+    .summary("run the operator on sample alerts, without a cluster")
+    .description("Streams sample alerts through the whole program and shows the reports and Events.")
+    .option("--out <DIR>", "The directory for the reports; default: a new temporary directory.")
     .addHelpText("after", DEMO_NOTES)
     .action(({ out }: { out?: string }) => {
       found({ command: "demo", ...(out === undefined ? {} : { out }) });

@@ -27,7 +27,7 @@ import { account } from "./replay.ts";
 import { clusterReportTable, reportTable } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
 
-/** How the KubeArmor node server is started. */
+/** Paths and ports of the KubeArmor node server. */
 interface NodePaths {
   /** The Node.js that runs this program. */
   nodePath: string;
@@ -42,7 +42,7 @@ export interface DemoParts extends NodePaths {
   out: string | undefined;
 }
 
-/** Each of the samples so many times, with fresh times and process ids. */
+/** Repetitions of each sample, with fresh times and process ids. */
 const ROUNDS = 20;
 const SAMPLES = 26;
 const ALERTS = ROUNDS * SAMPLES;
@@ -145,10 +145,10 @@ function show({ terminal, directory, events, pipeline, reports, nowMs }: Reporte
   terminal.out(events.table());
   heading("The counters");
   terminal.out(`${account(pipeline.counters)}\n`);
-  const told = reports.reduce((sum, report) => sum + report.summary.occurrences, 0);
+  const persisted = reports.reduce((sum, report) => sum + report.summary.occurrences, 0);
   const { unwrittenOccurrences } = pipeline.aggregator;
   terminal.out(
-    `${pipeline.counters.counted} counted = ${told} in the reports + ${unwrittenOccurrences} not yet written\n`,
+    `${pipeline.counters.counted} counted = ${persisted} in the reports + ${unwrittenOccurrences} not yet written\n`,
   );
   terminal.out(`\n${reports.length} reports are in ${directory}\n`);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// A command line whose help and mistakes are texts, for the operator's commands and the kubectl plugin's.
+// A command line that returns help and mistakes as texts, for the operator's commands and the kubectl plugin's.
 // Invariant: prints nothing and ends nothing.
 
 import { Command, CommanderError } from "commander";
@@ -9,7 +9,7 @@ import { Command, CommanderError } from "commander";
 export interface ProgramTexts {
   name: string;
   about: string;
-  /** What `--version` prints. */
+  /** Output of `--version`. */
   version: string;
   /** Behind the help. */
   notes: string;

@@ -109,7 +109,7 @@ export function account(counters: IngestCounters): string {
   );
 }
 
-/** A replay tells what its input holds, whatever stood in the directory before. */
+/** A replay reports only its input, independent of earlier content of the directory. */
 function overwriting(sink: ReportSink): ReportSink {
   return {
     ...sink,

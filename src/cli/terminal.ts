@@ -10,7 +10,7 @@ export interface Terminal {
   out(text: string): void;
   /** Prints to standard error; no newline is added. */
   err(text: string): void;
-  /** Whether standard output is a person's screen. */
+  /** True if standard output is a terminal. */
   isInteractive: boolean;
   stdin: Readable;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What a network address may look like in the configuration.
+// Forms of a network address in the configuration.
 // Invariant: text only; nothing here resolves a name or opens a socket.
 
 import { isIPv4, isIPv6 } from "node:net";
@@ -17,9 +17,8 @@ function isHostName(host: string): boolean {
 }
 
 /**
- * Tells whether `text` is `HOST:PORT` with a DNS name, an IPv4 address or an IPv6 address in brackets.
- *
- * An empty host (`:8080`, all addresses) and port 0 (any free one) make sense for listening only.
+ * True if `text` is `HOST:PORT` with a DNS name, an IPv4 address or an IPv6 address in brackets. An empty host
+ * (`:8080`, all addresses) and port 0 (any free one) make sense for listening only.
  */
 export function isHostPort(text: string, use: "dial" | "listen"): boolean {
   const match = /^(?:\[([^\]]*)\]|([^:[\]]*)):([0-9]{1,5})$/.exec(text);

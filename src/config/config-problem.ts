@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What is wrong with a configuration, said so that it can be mended at once.
+// Problems of a configuration, described so that they can be fixed at once.
 // Invariant: no secret is repeated: sensitive and unknown values are left out, credentials in URLs are masked.
 
 /** One thing that is wrong. */
@@ -10,9 +10,9 @@ export interface ConfigProblem {
   path: string;
   /** The value as it was given, safe to print; absent where it may be a secret or there is none. */
   value?: string;
-  /** Where it came from: `pvo.yaml:12`, `PVO_LOG_LEVEL`, `--log-level`, `default`. */
+  /** Origin of the value: `pvo.yaml:12`, `PVO_LOG_LEVEL`, `--log-level`, `default`. */
   source: string;
-  /** What would be right. */
+  /** States the expected value. */
   message: string;
 }
 

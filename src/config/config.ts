@@ -32,7 +32,7 @@ export interface ConfigInput {
   fileText?: string | undefined;
   /** The file's name for messages; default `configuration`. */
   filePath?: string | undefined;
-  /** What the defaults are taken from that depend on where the program runs. */
+  /** Facts about the place where the program runs, for defaults that depend on it. */
   place: {
     /** The host's name and a random part; characters that an identity can't have become '-'. */
     identity: string;
@@ -45,7 +45,7 @@ export interface ConfigInput {
 export type ConfigResult =
   | {
       config: Config;
-      /** Where each value came from that is not the default, by path. */
+      /** Origin of each value that is not the default, by path. */
       sources: ReadonlyMap<string, string>;
     }
   | { problems: ConfigProblem[] };

@@ -14,8 +14,8 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 export type FlagInputs = Readonly<Record<string, string | boolean>>;
 
 /**
- * Kubernetes puts the address of every Service of the namespace into the environment, so a Service named `pvo`
- * or `pvo-…` brings variables that nobody wrote.
+ * Kubernetes puts the address of every Service of the namespace into the environment, so a Service named `pvo` or
+ * `pvo-…` adds variables that are no settings.
  */
 function isServiceLink(name: string, value: string): boolean {
   if (/_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$/.test(name)) return true;

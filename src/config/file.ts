@@ -21,7 +21,7 @@ import { type ConfigProblem, shown } from "./config-problem.ts";
 import { type InputValue, type Reading, unknownName } from "./input-value.ts";
 import { sectionByPath, settingByPath } from "./settings.ts";
 
-/** Far above any real configuration; a wrong path (a log, a disk) is told instead of being read. */
+/** Far above any real configuration; a wrong path (a log, a disk) is reported instead of being read. */
 const MAX_FILE_BYTES = 1_048_576;
 
 type Body = Document.Parsed<ParsedNode>;
@@ -98,7 +98,7 @@ export function readFileText(text: string, filePath: string): Reading {
     const { line, col } = lines.linePos(error.pos[0]);
     return { path: "", source: `${filePath}:${line}:${col}`, message: `is no valid YAML: ${error.message}` };
   });
-  // What a parser makes of a broken text would only bring follow-up problems.
+  // Parsing a broken text would only bring follow-up problems.
   if (problems.length > 0) return { given: [], problems };
   const reader = new FileReader(filePath, document, lines);
   reader.section("", document.contents, reader.source(document.contents?.range[0]));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// A value as somebody gave it, with where it came from; the three readers (file, environment, flags) return these.
-// Invariant: nothing is judged here but the form; whether a value is right is decided in one place, config.ts.
+// An input value with its origin; the three readers (file, environment, flags) return these.
+// Invariant: only the form is checked here; config.ts validates the values.
 
 import type { ConfigProblem } from "./config-problem.ts";
 import { nearest } from "./nearest.ts";
@@ -14,7 +14,7 @@ export interface InputValue {
   source: string;
 }
 
-/** What a reader found. */
+/** Result of a reader. */
 export interface Reading {
   given: InputValue[];
   problems: ConfigProblem[];

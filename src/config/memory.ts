@@ -5,11 +5,11 @@
 
 import { section, wholeNumber } from "./setting.ts";
 
-export const memory = section("What is held in memory.", {
+export const memory = section("Contents of the memory.", {
   maxViolations: wholeNumber({
     about:
-      "Distinct violations held over all reports. At this number the workload that holds the most forgets half of " +
-      "its violations, those stopped before those let through, the least recent first: their counts stay in the " +
+      "Distinct violations held over all reports. At this number the workload that holds the most evicts half of " +
+      "its violations, prevented before allowed ones, the least recent first: their counts stay in the " +
       "summary and in `omitted`.",
     default: 200_000,
     min: 100,
@@ -18,7 +18,7 @@ export const memory = section("What is held in memory.", {
   }),
   limitBytes: wholeNumber({
     about:
-      "What these violations may weigh, by estimate; at this weight the same happens. Lowered to half of what the heap " +
+      "Estimated size of these violations; at this size the same happens. Lowered to half of what the heap " +
       "has beyond 96 MiB, where that is less: V8's heap is about half of a container's memory.",
     default: 268_435_456,
     min: 1_048_576,
@@ -27,7 +27,7 @@ export const memory = section("What is held in memory.", {
   }),
   maxViolationsPerWorkload: wholeNumber({
     about:
-      "Distinct violations that one workload holds in one report; at this number it forgets half of them.",
+      "Distinct violations that one workload holds in one report; at this number half of them are evicted.",
     default: 10_000,
     min: 10,
     max: 10_000_000,

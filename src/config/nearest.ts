@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Which known name a mistyped one was probably meant to be.
+// Suggests the known name for a mistyped one.
 // Invariant: a guess is offered only when it is near; a wrong hint is worse than none.
 
 /** Case, '-' and '_' are the usual slips between YAML, environment and command line, so they weigh nothing. */
@@ -29,7 +29,7 @@ function distance(a: string, b: string): number {
   return last[b.length]!;
 }
 
-/** How far `name` is from `candidate`, where a right last part in the wrong section counts as near. */
+/** Returns the distance of `name` from `candidate`; a right last part in the wrong section counts as near. */
 function farness(name: string, candidate: string): number {
   const whole = distance(folded(name), folded(candidate));
   const lastPart = (path: string) => folded(path.slice(path.lastIndexOf(".") + 1));

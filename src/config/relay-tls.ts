@@ -31,7 +31,7 @@ function secretKey(about: string, key: string) {
 export const relayTls = section("TLS to the relay, which is always mutual: KubeArmor has no other.", {
   mode: choice(["auto", "off", "secret", "files"], {
     about:
-      "How it is found: `auto` takes TLS where the Secret below exists and plaintext where it does not, but never plaintext after TLS; `secret` and `files` insist on TLS; `off` is plaintext.",
+      "Security of the connection: `auto` uses TLS if the Secret below exists and plaintext if not, but never plaintext after TLS; `secret` and `files` require TLS; `off` is plaintext.",
     default: "auto",
     flag: { name: "--relay-tls", argument: "MODE" },
   }),

@@ -11,9 +11,9 @@ const DNS_SUBDOMAIN = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{
 const DNS_LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /** The election. */
-export const leaderElection = section("Which of several replicas writes.", {
+export const leaderElection = section("Election of the replica that writes.", {
   enabled: toggle({
-    about: "Whether replicas agree on one writer; without it there must be no second replica.",
+    about: "Elects one writer among the replicas; without it there must be no second replica.",
     default: true,
     flag: { name: "--no-leader-elect" },
   }),
@@ -30,14 +30,15 @@ export const leaderElection = section("Which of several replicas writes.", {
     isValid: (value) => DNS_LABEL.test(value),
   }),
   leaseDurationMs: wholeNumber({
-    about: "How long a silent leader keeps its Lease.",
+    about: "Time for which a silent leader keeps its Lease.",
     default: 15_000,
     min: 1000,
     max: 10 * MINUTE_MS,
     unit: "ms",
   }),
   renewDeadlineMs: wholeNumber({
-    about: "How long a leader tries to renew the Lease before it stops writing; less than leaseDurationMs.",
+    about:
+      "Time for which a leader tries to renew the Lease before it stops writing; less than leaseDurationMs.",
     default: 10_000,
     min: 100,
     max: 10 * MINUTE_MS,
@@ -52,8 +53,7 @@ export const leaderElection = section("Which of several replicas writes.", {
   }),
 });
 
-/** What a standby keeps. */
-export const standby = section("What a replica keeps that reads while another one writes.", {
+export const standby = section("Alerts that a standby keeps while another replica writes.", {
   maxAlerts: wholeNumber({
     about:
       "Alerts kept that no report shows yet, 8 bytes each; beyond it the oldest quarter is forgotten, and a report that misses them after a takeover says that it is a lower bound.",
@@ -64,7 +64,7 @@ export const standby = section("What a replica keeps that reads while another on
   }),
   maxViolations: wholeNumber({
     about:
-      "Violations of single pods that are told apart among these alerts, about 2 KiB each; beyond it the least recent quarter is forgotten, as above.",
+      "Distinct violations of single pods among these alerts, about 2 KiB each; beyond it the least recent quarter is dropped, as above.",
     default: 20_000,
     min: 100,
     max: 10_000_000,
@@ -72,7 +72,7 @@ export const standby = section("What a replica keeps that reads while another on
   }),
   seamMs: wholeNumber({
     about:
-      "How long after a takeover alerts are still compared with what the former leader wrote; longer while such alerts keep coming.",
+      "Time after a takeover for which alerts are still compared with the writes of the previous leader; longer while such alerts arrive.",
     default: 10_000,
     min: 0,
     max: 5 * MINUTE_MS,

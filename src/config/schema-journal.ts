@@ -5,9 +5,9 @@
 
 import { section, text, wholeNumber } from "./setting.ts";
 
-/** Where counts outlive the process. */
+/** Settings of the storage in which counts outlive the process. */
 export const journal = section(
-  "Where counts that no report holds yet outlive the process. A restart continues them; without it a crash loses them.",
+  "Storage in which counts that are not persisted in a report yet outlive the process. A restart continues them; without it a crash loses them.",
   {
     path: text({
       about:

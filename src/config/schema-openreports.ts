@@ -8,7 +8,7 @@ import { choice, section, text, wholeNumber } from "./setting.ts";
 export const cluster = section("The cluster that this operator runs in.", {
   name: text({
     about:
-      "Tells clusters apart where their data meet: a label on every metric and report, a property of every OpenReports " +
+      "Identifies the cluster where data of several clusters meet: a label on every metric and report, a property of every OpenReports " +
       "result. Empty adds none.",
     default: "",
     expects: "at most 63 letters, digits, '-', '_' and '.', with a letter or digit at both ends, or empty",
@@ -27,7 +27,7 @@ export const openReports = section(
   {
     enabled: choice(["auto", "true", "false"], {
       about:
-        "Whether copies are written. auto: where the cluster serves openreports.io/v1alpha1; CRDs that are installed " +
+        "Writes copies. auto: where the cluster serves openreports.io/v1alpha1; CRDs that are installed " +
         "later are found within a minute. true: the same, and a warning where they are missing.",
       default: "auto",
     }),
@@ -47,14 +47,14 @@ export const openReports = section(
       max: 3_600_000,
       unit: "ms",
     }),
-    results: section("The result that each violation is shown as. Accepted goes before the outcome.", {
+    results: section("Result of each violation. Accepted takes precedence over the outcome.", {
       allowed: status("were allowed", "fail"),
       prevented: status("were prevented", "warn"),
       unknown: status("have an unknown outcome", "fail"),
       accepted: status("an AcceptedViolation covers", "skip"),
     }),
     unknownSeverity: choice(["info", "low", "medium", "high", "critical"], {
-      about: "Severity of violations whose policy sets none.",
+      about: "Severity of violations of policies without a severity.",
       default: "medium",
     }),
   },

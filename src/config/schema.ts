@@ -16,7 +16,7 @@ import { choice, section, text, textList, toggle, wholeNumber } from "./setting.
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 
-/** What an identity may consist of: it ends up in the Lease and in an annotation of every report. */
+/** Characters of an identity: it ends up in the Lease and in an annotation of every report. */
 export const IDENTITY = /^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$/;
 
 const MAX_PATTERN_LENGTH = 200;
@@ -49,7 +49,7 @@ function threshold(level: string, severity: number) {
   });
 }
 
-const feed = section("Where alerts come from.", {
+const feed = section("Source of the alerts.", {
   mode: choice(["relay", "nodes", "auto"], {
     about:
       "The peer: `relay` is KubeArmor's relay; `nodes` is KubeArmor on every node, which needs `list` and `watch` on pods and port 32767 of the nodes; `auto` is nodes where at least one can be reached at the start, else the relay.",
@@ -57,7 +57,7 @@ const feed = section("Where alerts come from.", {
   }),
   relay: section("KubeArmor's relay, which gathers the alerts of all nodes.", {
     address: text({
-      about: "Where KubeArmor's relay listens.",
+      about: "Address of KubeArmor's relay.",
       default: "kubearmor.kubearmor.svc:32767",
       expects: "HOST:PORT without a scheme, such as kubearmor.kubearmor.svc:32767 or [2001:db8::1]:32767",
       isValid: (value) => isHostPort(value, "dial"),
@@ -72,14 +72,14 @@ const feed = section("Where alerts come from.", {
       unit: "ms",
     }),
     healthCheckIntervalMs: wholeNumber({
-      about: "How often a call over the same connection checks that an open but quiet stream is alive.",
+      about: "Time between two calls over the same connection that check an open but quiet stream.",
       default: 30_000,
       min: 100,
       max: HOUR_MS,
       unit: "ms",
     }),
     maxMessageBytes: wholeNumber({
-      about: "Largest alert that is taken in; a larger one ends the stream, which is then opened again.",
+      about: "Largest accepted alert; a larger one ends the stream, which is then opened again.",
       default: 4_194_304,
       min: 65_536,
       max: 67_108_864,
@@ -89,7 +89,7 @@ const feed = section("Where alerts come from.", {
   }),
 });
 
-const reports = section("How large reports get and how often they are written.", {
+const reports = section("Size and write rate of reports.", {
   maxViolations: wholeNumber({
     about:
       "Violations listed in one report; what is cut stays in its summary and is counted under `omitted`.",
@@ -114,7 +114,7 @@ const reports = section("How large reports get and how often they are written.",
   }),
   firstWriteDelayMs: wholeNumber({
     about:
-      "How long the first sight of a violation is held back so that what comes with it is in the same write.",
+      "Delay of the first write of a new violation, so that alerts that follow it are in the same write.",
     default: 200,
     min: 0,
     max: 1000,
@@ -137,7 +137,7 @@ const reports = section("How large reports get and how often they are written.",
   }),
   retentionMs: wholeNumber({
     about:
-      "How long a violation that is not seen again stays in its report, by its `lastSeen`; a report with none left " +
+      "Time for which a violation that is not seen again stays in its report, by its `lastSeen`; a report with none left " +
       "is deleted. 0 keeps everything. `replay` and `demo` keep everything.",
     default: 30 * 24 * HOUR_MS,
     min: 0,
@@ -145,7 +145,7 @@ const reports = section("How large reports get and how often they are written.",
     unit: "ms",
   }),
   retentionSweepMs: wholeNumber({
-    about: "How often that is looked at; the first time so long after the start.",
+    about: "Time between two sweeps for expired violations; the first is one interval after the start.",
     default: HOUR_MS,
     min: 100,
     max: 24 * HOUR_MS,
@@ -166,7 +166,7 @@ const reports = section("How large reports get and how often they are written.",
     unit: "writes",
   }),
   writeTimeoutMs: wholeNumber({
-    about: "How long one write may take; after that it is read whether it happened.",
+    about: "Longest time of one write; after that a read shows if it happened.",
     default: 30_000,
     min: 100,
     max: 5 * MINUTE_MS,
@@ -175,7 +175,7 @@ const reports = section("How large reports get and how often they are written.",
 });
 
 const severity = section(
-  "How a policy's severity (1 to 10, 10 is worst) becomes a word. Below `low` it is info; none at all is unknown.",
+  "Names of a policy's severity (1 to 10, 10 is worst). Below `low` it is info; without a severity it is unknown.",
   {
     thresholds: section("The lowest policy severity of each word; 11 means never.", {
       low: threshold("low", 3),
@@ -186,7 +186,7 @@ const severity = section(
   },
 );
 
-const redaction = section("What is hidden in command lines besides the built-in rules.", {
+const redaction = section("Redaction of command lines, in addition to the built-in rules.", {
   patterns: textList({
     about: "Regular expressions (JavaScript, case ignored); what one matches is hidden.",
     expects: "a list of regular expressions",
@@ -195,7 +195,7 @@ const redaction = section("What is hidden in command lines besides the built-in 
     fault: patternFault,
   }),
   names: textList({
-    about: "Names of options and keys whose value is a secret: `pin` hides `--pin 1234` and `pin=1234`.",
+    about: "Names of options and keys that have a secret as value: `pin` hides `--pin 1234` and `pin=1234`.",
     expects: "a list of names",
     maxItems: 100,
     fault: nameFault,
@@ -203,13 +203,14 @@ const redaction = section("What is hidden in command lines besides the built-in 
 });
 
 const events = section("Kubernetes Events on the pods and nodes that alerts are about.", {
-  enabled: toggle({ about: "Whether Events are sent at all.", default: true }),
+  enabled: toggle({ about: "Sends Events.", default: true }),
   defaultPosture: toggle({
-    about: "Whether alerts of KubeArmor's default posture, which no policy names, make Events too.",
+    about: "Sends Events for alerts of KubeArmor's default posture, which no policy names, too.",
     default: false,
   }),
   minGapMs: wholeNumber({
-    about: "How long no alert is read before an Event on the operator's own Deployment says so.",
+    about:
+      "Length of a gap in the alert stream at which an Event on the operator's own Deployment reports it.",
     default: MINUTE_MS,
     min: 100,
     max: 24 * HOUR_MS,
@@ -251,7 +252,7 @@ const events = section("Kubernetes Events on the pods and nodes that alerts are 
     unit: "Events",
   }),
   maxSeries: wholeNumber({
-    about: "Events remembered so that repeats update them; the one silent for longest is forgotten first.",
+    about: "Events remembered so that repeats update them; the one silent for longest is evicted first.",
     default: 4096,
     min: 1,
     max: 1_000_000,
@@ -269,7 +270,7 @@ export const configSchema = z.object({
     flag: { name: "--kubeconfig", argument: "FILE" },
   }),
   identity: text({
-    about: "The name of this replica in the Lease and in what it writes; no two replicas may share it.",
+    about: "The name of this replica in the Lease and in its writes; no two replicas may share it.",
     defaultText: "`$POD_NAME`, else the host's name and a random part",
     expects: "a name of at most 253 letters, digits, '-', '_' and '.', with a letter or digit at both ends",
     isValid: (value) => IDENTITY.test(value),
@@ -277,16 +278,16 @@ export const configSchema = z.object({
   cluster,
   feed,
   memory,
-  duplicates: section("How the same alert, delivered twice, is recognised.", {
+  duplicates: section("Detection of alerts that are delivered twice.", {
     windowMs: wholeNumber({
-      about: "How long an alert is remembered at least, unless there are too many.",
+      about: "Shortest time for which an alert is remembered, up to maxEntries alerts.",
       default: MINUTE_MS,
       min: 1,
       max: HOUR_MS,
       unit: "ms",
     }),
     maxEntries: wholeNumber({
-      about: "How many alerts are remembered; at this number the older half is forgotten.",
+      about: "Number of remembered alerts; at this number the older half is dropped.",
       default: 50_000,
       min: 1,
       max: 10_000_000,
@@ -338,10 +339,10 @@ export const configSchema = z.object({
       flag: { name: "--log-level", argument: "LEVEL" },
     }),
   }),
-  shutdown: section("How the program stops.", {
+  shutdown: section("Shutdown of the program.", {
     graceMs: wholeNumber({
       about:
-        "How long a stop may take to write what is unwritten; keep it below the pod's terminationGracePeriodSeconds.",
+        "Longest time of a shutdown to write pending reports; keep it below the pod's terminationGracePeriodSeconds.",
       default: 20_000,
       min: 0,
       max: 10 * MINUTE_MS,

@@ -7,7 +7,7 @@
 import * as z from "zod";
 import { parseDuration, parseSize } from "./quantity.ts";
 
-/** How a value is spelled in an environment variable. */
+/** Form of a value in an environment variable. */
 export type SettingKind = "number" | "boolean" | "text" | "list";
 
 /** A command line option that sets a setting; without `argument` it stands for `false` (`--no-…`). */
@@ -16,10 +16,10 @@ export interface SettingFlag {
   argument?: string;
 }
 
-/** What a person needs to know about a setting. */
+/** Documentation of a setting. */
 export interface SettingFacts {
   kind: SettingKind;
-  /** What it does, in one or two sentences. */
+  /** Description in one or two sentences. */
   about: string;
   /** Completes "must be …". */
   expects: string;

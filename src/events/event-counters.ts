@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Owns the account of what became of every occurrence that was recorded.
-// Invariant: recorded = told + pending + Σ suppressed + Σ lost, at every moment.
+// Outcomes of all recorded occurrences.
+// Invariant: recorded = sent + pending + Σ suppressed + Σ lost, at every moment.
 
-/** Why an occurrence makes no Event by intention. */
+/** Reason why an occurrence makes no Event by intention. */
 export type SuppressReason =
-  /** It is about the default posture, and nobody asked for Events about that. */
+  /** It is about the default posture, and Events about that are not enabled. */
   | "default_posture"
   /** The pod or node has had its share of new Events. */
   | "rate_limited";
 
-/** Why an occurrence that should have been told was not. */
+/** Reason why the Event of an occurrence was lost. */
 export type LossReason =
   /** The queue of Events to be created is full. */
   | "queue_full"

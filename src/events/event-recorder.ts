@@ -6,7 +6,7 @@
 
 import type { Outcome } from "../api/v1alpha1.ts";
 
-/** What an Event is about. A node has no namespace; its Events live in `default`. */
+/** Object of an Event. A node has no namespace; its Events live in `default`. */
 export type Regarding =
   | { kind: "Pod" | "Deployment" | "Namespace"; namespace: string; name: string }
   | { kind: "Node"; name: string };
@@ -19,12 +19,15 @@ export interface RelatedReport {
   uid?: string;
 }
 
-/** Something that happened `count` times to a pod or a node since it was last told. */
+/** Something that happened `count` times to a pod or a node since the last Event about it. */
 export interface EventUpdate {
   regarding: Regarding;
   /** Absent where no one report is meant (a throttle notice). */
   related?: RelatedReport;
-  /** What makes a series: with `regarding`, these four; `outcome` is "Throttled" for a throttle notice, "StreamGap" for a gap. */
+  /**
+   * These four and `regarding` identify a series; `outcome` is "Throttled" for a throttle notice, "StreamGap" for a
+   * gap.
+   */
   policy: string;
   operation: string;
   action: string;
@@ -65,7 +68,7 @@ export interface NewEvent {
 
 export type EventResult =
   | { kind: "sent" }
-  /** The Event to be patched is gone (its TTL ran out): create it anew. */
+  /** The Event to be patched is gone (its TTL ran out): create it again. */
   | { kind: "gone" }
   /** The namespace is gone or terminating: drop, never retry. */
   | { kind: "namespace_gone" }

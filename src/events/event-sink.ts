@@ -11,7 +11,7 @@ import type { EventResult, EventSink, NewEvent, Regarding, UidResult } from "./e
 
 export interface EventSinkOptions {
   client: ApiRequester;
-  /** Who reports, a pod's or host's name; cut to 128 bytes. */
+  /** Name of the reporting pod or host; cut to 128 bytes. */
   reportingInstance: string;
   /** Time limit of each call; default 10,000: an Event is not worth more. */
   timeoutMs?: number;
@@ -53,7 +53,8 @@ export function createEventSink(options: EventSinkOptions): EventSink {
         });
         return { kind: "sent" };
       } catch (error) {
-        // The name is ours alone, so an Event that exists already is this one, from a try whose answer was lost.
+        // The name is unique to this process, so an Event that exists already is this one, from a try that got no
+        // answer.
         if (error instanceof ApiError && error.code === "AlreadyExists") return { kind: "sent" };
         return failure(error);
       }

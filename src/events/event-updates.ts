@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What a landed write has to tell as Events: one occurrence per violation and pod (or node) of that write.
-// Invariant: pure; Events follow what was written, so a report always says at least what its Events say.
+// Derives Events from a persisted write: one update per violation and pod (or node) of that write.
+// Invariant: pure; Events follow the persisted report, so a report always says at least what its Events say.
 
 import { writtenRule } from "../aggregate/entry.ts";
 import type { Ledger } from "../aggregate/ledger.ts";
@@ -40,7 +40,7 @@ export function toEventUpdates(ledger: Ledger, report: Report): EventUpdate[] {
   });
 }
 
-/** The occurrence that tells an application team that its pod's alerts are muted. */
+/** Builds the update that informs an application team that its pod's alerts are throttled. */
 export function throttleEventUpdate(notice: ThrottleNotice): EventUpdate | undefined {
   const { namespace, pod, node } = notice;
   const regarding = regardingOf(namespace, pod, node);

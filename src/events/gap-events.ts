@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Tells a long gap as an Event on the operator itself, while it lasts: that is when somebody can end it.
-// Invariant: one occurrence per gap, and none for a gap that ends before it is long.
+// Reports a long gap as an Event on the operator itself while the gap lasts and can still be ended.
+// Invariant: one update per gap, and none for a gap that ends before it is long.
 
 import type { Gap } from "../aggregate/stream-coverage.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -13,7 +13,7 @@ export interface GapEventsParts {
   clock: Clock;
   /** The operator's own Deployment or namespace; undefined where it is in none: then there are no such Events. */
   self: Regarding | undefined;
-  /** How long a gap is, in milliseconds, before it is told. */
+  /** Length of a gap, in milliseconds, at which it is reported. */
   afterMs: number;
 }
 
@@ -49,13 +49,13 @@ export class GapEvents {
     }
   }
 
-  /** The gap of this kind is over, told or not. */
+  /** Ends the gap of this kind, reported or not. */
   ended(kind: Gap["kind"]): void {
     this.#waiting.get(kind)?.();
     this.#waiting.delete(kind);
   }
 
-  /** Tells nothing more. */
+  /** Cancels the pending reports. */
   stop(): void {
     for (const kind of [...this.#waiting.keys()]) this.ended(kind);
   }
@@ -72,8 +72,8 @@ export class GapEvents {
       action: "",
       outcome: "StreamGap",
       note:
-        `No alert was read for more than ${seconds} s: ${WHAT[gap.kind]}. What happened meanwhile is in no report; ` +
-        "those that may be short of it have coverage.lowerBound true and tell from when to when.",
+        `No alert was read for more than ${seconds} s: ${WHAT[gap.kind]}. Alerts of that time are in no report; ` +
+        "reports that may miss alerts have coverage.lowerBound true and list the gap.",
       count: 1,
       firstUs: Math.round(gap.fromMs * 1000),
       lastUs: Math.round((gap.toMs ?? clock.nowMs()) * 1000),

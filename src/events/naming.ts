@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Owns the texts of an Event: its name, reason, action and note, within the limits that the API server enforces.
-// Invariant: pure; whatever an alert said, what leaves here is accepted by the API server.
+// Texts of an Event: its name, reason, action and note, within the limits that the API server enforces.
+// Invariant: pure; the API server accepts the result for any alert.
 
 import { EVENT_REASON } from "../api/names.ts";
 import { sanitize } from "../lib/sanitize.ts";
@@ -33,7 +33,7 @@ export function eventNamespace(regarding: Regarding): string {
   return regarding.kind === "Node" ? "default" : regarding.namespace;
 }
 
-/** What the operator says happened: one of EVENT_REASON. */
+/** Returns one of EVENT_REASON. */
 export function eventReason(occurrence: Pick<EventUpdate, "outcome">): string {
   return EVENT_REASON[occurrence.outcome];
 }

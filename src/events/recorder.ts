@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Owns the pace of Events: few enough for the API server, soon enough for a person, and every occurrence accounted for.
-// Invariant: record() never waits and never throws; nothing is retried for ever; every buffer is bounded.
+// Paces Events: few enough for the API server, soon enough for a person, and every occurrence accounted for.
+// Invariant: record() never waits and never throws; retries are bounded; every buffer is bounded.
 
 import { LRUCache } from "lru-cache";
 import { DEFAULT_POSTURE } from "../api/names.ts";
@@ -30,15 +30,15 @@ import {
 import { UidCache } from "./uid-cache.ts";
 
 export interface RecorderOptions {
-  /** Whether occurrences of KubeArmor's default posture make Events; default false. */
+  /** Enables Events for occurrences of KubeArmor's default posture; default false. */
   defaultPosture?: boolean;
   /** Series kept; beyond it the one that was silent the longest goes. Default 4,096. */
   maxSeries?: number;
   /** Events that wait to be created; default 1,000. Patches need no room: a series waits at most once. */
   maxQueued?: number;
   /**
-   * Creates and patches together; default 10/s, burst 50. A look-up of a uid comes on top: at most one for each of
-   * them, in practice one a minute for each pod that has something to tell.
+   * Creates and patches together; default 10/s, burst 50. Look-ups of uids are extra: at most one per request, in
+   * practice one a minute for each pod with pending updates.
    */
   overall?: { perSecond: number; burst: number };
   /** New Events of one pod or node; default one per 30 s, burst 25. Patches are bounded by the series' own pace. */
@@ -48,7 +48,7 @@ export interface RecorderOptions {
 export interface RunningRecorder extends EventRecorder {
   stats(): RecorderStats;
   /**
-   * Takes no more, tells what is untold for at most `withinMs` milliseconds, and counts the rest as lost. Never
+   * Takes no more, sends pending updates for at most `withinMs` milliseconds, and counts the rest as lost. Never
    * rejects; later calls return the first one's promise.
    */
   stop(withinMs: number): Promise<void>;
@@ -246,7 +246,7 @@ class Recorder implements RunningRecorder {
     } catch (error) {
       result = { kind: "refused", message: error instanceof Error ? error.message : String(error) };
     }
-    // After the deadline everything untold has been counted as lost; it can't be counted again.
+    // After the deadline everything pending has been counted as lost; it can't be counted again.
     if (this.#closed) return;
     entry.state = "idle";
     this.#book(entry, result);
@@ -302,7 +302,7 @@ class Recorder implements RunningRecorder {
     this.#settle(entry);
   }
 
-  /** Somebody deleted the Event, or its time to live ran out: the next one carries the whole count. */
+  /** Creates the Event again after it was deleted or its time to live ran out; it carries the whole count. */
   #createAnew(entry: Entry): void {
     entry.attempt = undefined;
     entry.series.event = undefined;
@@ -371,7 +371,7 @@ class Recorder implements RunningRecorder {
     this.#drained.resolve();
   }
 
-  /** One line a minute, whatever the number of failures: the counters say how many. */
+  /** Logs at most one line a minute; the counters hold the number of failures. */
   #warn(entry: Entry, message: string): void {
     const nowMs = this.#clock.monotonicMs();
     if (nowMs - this.#lastWarnMs < WARN_INTERVAL_MS) return;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Owns one series of Events: what happened, how much of it has been told, and when the next word is due.
-// Invariant: pure; time is an argument. Every occurrence is told, or still untold, and never both.
+// State of one series of Events: its occurrences, how many of them were sent, and when the next request is due.
+// Invariant: pure; time is an argument. Every occurrence is either sent or pending.
 
 import type { EventUpdate, NewEvent, RelatedReport } from "./event-recorder.ts";
 import { eventAction, eventName, eventNamespace, eventNote, eventReason } from "./naming.ts";
@@ -23,11 +23,11 @@ export interface Series {
   related: RelatedReport | undefined;
   /** Occurrences since the series began. */
   total: number;
-  /** Of `total`, how many the cluster has been told. */
+  /** Part of `total` that the cluster has stored. */
   told: number;
-  /** Of `told`, how many an earlier Event of this series told, about an object that is no more. */
+  /** Part of `told` in an earlier Event of this series, about an object that is gone. */
   base: number;
-  /** Microseconds: the first occurrence that the Event of now is about, the first untold one, and the last one. */
+  /** Microseconds: the first occurrence of the current Event, the first pending one, and the last one. */
   firstUs: number;
   untoldFirstUs: number | undefined;
   lastUs: number;
@@ -42,7 +42,7 @@ export type SeriesAttempt =
   | { kind: "create"; event: NewEvent; upTo: number }
   | { kind: "patch"; ref: { namespace: string; name: string }; count: number; lastUs: number; upTo: number };
 
-/** The identity of a series, unambiguous whatever the parts hold. */
+/** Returns the identity of a series; unambiguous for any text in its parts. */
 export function seriesKey(occurrence: EventUpdate): string {
   const { regarding, policy, operation, action, outcome } = occurrence;
   const namespace = regarding.kind === "Node" ? "" : regarding.namespace;
@@ -84,14 +84,14 @@ export function addOccurrence(series: Series, occurrence: EventUpdate, count: nu
   series.lastRecordedMs = nowMs;
 }
 
-/** Occurrences that the cluster has not been told. */
+/** Occurrences that are not sent yet. */
 export function untold(series: Series): number {
   return series.total - series.told;
 }
 
 /**
- * Whether the next word is due: at once for the first occurrence, for the second, and when the count gets another
- * digit; else when a minute has passed since the last word.
+ * True at once for the first occurrence, for the second, and when the count gets another digit; else when a minute has
+ * passed since the last request.
  */
 export function isDue(series: Series, nowMs: number): boolean {
   if (untold(series) === 0) return false;
@@ -101,19 +101,19 @@ export function isDue(series: Series, nowMs: number): boolean {
   return nowMs - series.lastSentMs >= HEARTBEAT_MS;
 }
 
-/** Whether the series is told in full and has been silent for six minutes. */
+/** True if the series has nothing pending and has been silent for six minutes. */
 export function isOver(series: Series, nowMs: number): boolean {
   return untold(series) === 0 && nowMs - series.lastRecordedMs >= SILENCE_MS;
 }
 
-/** The object has another uid than the Event's: what is untold becomes the beginning of a new Event. */
+/** Begins a new Event with the pending occurrences: the object has another uid than the Event's. */
 export function startOver(series: Series): void {
   series.event = undefined;
   series.base = series.told;
   series.firstUs = series.untoldFirstUs ?? series.lastUs;
 }
 
-/** The request that tells everything up to now: a create while there is no Event, else a patch. */
+/** Builds the request that sends everything up to now: a create while there is no Event, else a patch. */
 export function nextAttempt(series: Series, uid: string, nowMs: number, random: number): SeriesAttempt {
   const count = series.total - series.base;
   const upTo = series.total;
@@ -136,13 +136,13 @@ export function nextAttempt(series: Series, uid: string, nowMs: number, random: 
   return { kind: "create", event, upTo };
 }
 
-/** Notes that `attempt` has landed at `nowMs`; returns how many occurrences it told that were untold before. */
+/** Records that `attempt` was stored at `nowMs`; returns the number of occurrences that it newly sent. */
 export function landed(series: Series, attempt: SeriesAttempt, nowMs: number): number {
   const news = attempt.upTo - series.told;
   series.told = attempt.upTo;
   series.lastSentMs = nowMs;
-  // What came while the request was under way is newer than anything the request told; its own first time is lost in
-  // the sum, and the last time is the best bound that is left.
+  // Occurrences recorded during the request are newer than those it sent; their own first time is lost in the sum, and
+  // the last time is the best remaining bound.
   series.untoldFirstUs = untold(series) === 0 ? undefined : series.lastUs;
   if (attempt.kind === "create") {
     const { namespace, name, regarding } = attempt.event;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// How the body of an answer is read: whole, or line by line for as long as it comes.
+// Reads the body of an answer: whole, or line by line while it lasts.
 // Invariant: memory is bounded by `maxBytes`; leaving a body unread ends its connection.
 
 import { promisify } from "node:util";

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Owns the one classification of what the Kubernetes API answered, or did not answer.
-// Invariant: a pure function of its arguments; nobody else looks at a status number or at the text of an error.
+// The one classification of answers and failures of the Kubernetes API.
+// Invariant: a pure function of its arguments; no other code looks at a status number or at the text of an error.
 
-/** What an API call came to. Callers branch on this alone. */
+/** Outcome of an API call. Callers branch on this alone. */
 export type ApiErrorCode =
   /** The named object does not exist. */
   | "NotFound"
@@ -53,7 +53,7 @@ export class ApiError extends Error {
   readonly code: ApiErrorCode;
   /** The HTTP status; absent when there was no answer. */
   readonly status: number | undefined;
-  /** How long the server asked to wait, 0 to 300,000. */
+  /** Milliseconds that the server asked to wait, 0 to 300,000. */
   readonly retryAfterMs: number | undefined;
 
   constructor(
@@ -68,7 +68,7 @@ export class ApiError extends Error {
   }
 }
 
-/** Why a call was given up before an answer came; the reason of the AbortSignal. */
+/** Reason why a call was given up before an answer; the reason of the AbortSignal. */
 export class CallAborted extends Error {
   override name = "CallAborted";
 }
@@ -110,7 +110,7 @@ const NO_CONNECTION: Record<string, string> = {
 
 const TLS_ERROR = /^(ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/;
 
-/** Classifies an answer whose status is not 2xx. */
+/** Classifies an answer with a status other than 2xx. */
 export function classifyAnswer(call: ApiCall, answer: ApiAnswer): ApiError {
   const status = parseStatus(answer.body);
   const code = codeOf(call, answer.status, answer.body, status);
@@ -199,7 +199,7 @@ function codeOf(call: ApiCall, http: number, body: string, status: Status | unde
 }
 
 /**
- * Tells the three meanings of 404 apart: a missing API is plain text or a Status that names nothing; a missing
+ * Distinguishes the three meanings of 404: a missing API is plain text or a Status that names nothing; a missing
  * namespace is a Status about a namespace in answer to a request about something else.
  */
 function notFoundCode(call: ApiCall, status: Status | undefined): ApiErrorCode {

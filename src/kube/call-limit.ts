@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What ends a call before its answer: the caller's signal, or a timer.
-// Invariant: says why it ended the call; leaves no timer and no listener behind.
+// Ends a call before its answer: by the caller's signal or by a timer.
+// Invariant: states why it ended the call; leaves no timer and no listener behind.
 
 import type { Clock } from "../lib/clock.ts";
 import { type ApiCall, ApiError, CallAborted } from "./api-error.ts";
@@ -39,7 +39,7 @@ export class CallLimit {
     throw new ApiError("Unavailable", `${call.method} ${call.path}: not sent, the program is stopping`);
   }
 
-  /** Time runs anew. */
+  /** Restarts the timer. */
   readonly restart = (): void => {
     this.#cancelTimer();
     this.#cancelTimer = this.#timer();

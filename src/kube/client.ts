@@ -31,22 +31,22 @@ export interface KubeRequest {
   contentType?: string;
   /** Default `application/json`. */
   accept?: string;
-  /** Whether the answer may come compressed: for large lists over slow networks. */
+  /** Allows a compressed answer: for large lists over slow networks. */
   mayCompress?: boolean;
   /** For connecting, sending and the whole answer; default is the client's. */
   timeoutMs?: number;
   signal?: AbortSignal | undefined;
 }
 
-/** A request whose answer comes line by line for as long as it lasts. */
+/** A request with an answer that is read line by line while it lasts. */
 export interface KubeStreamRequest extends Pick<KubeRequest, "path" | "query" | "signal" | "accept"> {
-  /** How long the server may be silent. */
+  /** Milliseconds that the server may be silent. */
   idleMs: number;
   /** Called when the server has accepted the request; the first line may come much later. */
   onOpen?: () => void;
 }
 
-/** What a call came to, for metrics. */
+/** Outcome of a call, for metrics. */
 export interface KubeCall {
   method: KubeRequest["method"];
   code: "OK" | ApiErrorCode;
@@ -228,7 +228,7 @@ export class KubeClient {
     return text;
   }
 
-  /** An exec plugin can hang for ever, so the call's signal ends the wait for it as well. */
+  /** An exec plugin can hang forever, so the call's signal ends the wait for it as well. */
   async #credentials(call: ApiCall, signal: AbortSignal): Promise<Prepared> {
     const aborted = Promise.withResolvers<never>();
     const onAbort = () => aborted.reject(signal.reason);

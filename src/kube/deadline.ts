@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Owns until when a leader may believe that it leads.
-// Invariant: once over, over for good, whatever the clock says later.
+// Deadline until which a leader may believe that it leads.
+// Invariant: once expired it stays expired, also when the clock is set back.
 
 import type { Clock } from "../lib/clock.ts";
 

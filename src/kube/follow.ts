@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Follows a collection of objects that others write: lists it, then watches from the version of the list, for ever.
-// Invariant: whatever goes wrong is tried again; a list that ended tells all there is, page by page, so that memory is
+// Follows a collection of objects that others write: lists it, then watches from the version of the list, without end.
+// Invariant: every failure is retried; a completed list has reported every object, page by page, so that memory is
 // bounded by a page.
 
 import type { Clock } from "../lib/clock.ts";
@@ -11,9 +11,12 @@ import { ApiError, type ApiErrorCode, classifyAnswer } from "./api-error.ts";
 import type { ApiRequester, ApiStreamer } from "./client.ts";
 import { pages } from "./list.ts";
 
-/** Who is told; must not throw and must not wait. */
+/** Receiver of the objects; must not throw and must not wait. */
 export interface FollowObserver {
-  /** Every object is told once more, and then `onListed`: what was not told is gone. */
+  /**
+   * Begins a list: every object is reported once more, then `onListed` follows; objects that were not reported are
+   * gone.
+   */
   onListing(): void;
   onObject(object: unknown): void;
   onListed(): void;
@@ -27,13 +30,13 @@ export interface FollowOptions {
   clock: Clock;
   /** The collection, as in `/apis/GROUP/VERSION/PLURAL`. */
   path: string;
-  /** Which objects of the collection, as in `key=value`; default: all. */
+  /** Label selector, as in `key=value`; default: all objects. */
   labelSelector?: string;
-  /** Whether only metadata is asked for. */
+  /** Requests only metadata. */
   isMetadataOnly?: boolean;
   /** Objects per page of a list; default 500. */
   pageSize?: number;
-  /** How soon an API that is not served, or not allowed, is looked for again; default 30,000. */
+  /** Milliseconds until an API that is not served, or not allowed, is tried again; default 30,000. */
   absentRetryMs?: number;
 }
 
@@ -46,7 +49,7 @@ const PAUSE_MS = 500;
 const METADATA = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io";
 const METADATA_LIST = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io";
 
-/** Tells the observer every object and every change, until the signal aborts. Never rejects but for a bug. */
+/** Reports every object and every change to the observer, until the signal aborts. Rejects only for a bug. */
 export async function follow(
   options: FollowOptions,
   observer: FollowObserver,
@@ -151,7 +154,7 @@ class Followed {
   #failed({ code, message, retryAfterMs = 0 }: ApiError): number {
     const { absentRetryMs = 30_000 } = this.#options;
     const isAbsent = code === "NotServed" || code === "Forbidden";
-    // A watch that is refused may be of a collection that is gone: only a list tells.
+    // A refused watch may be of a collection that is gone: only a list can show that.
     if (isAbsent || code === "Expired" || code === "Invalid" || code === "NotFound")
       this.#version = undefined;
     if (code !== "Expired") this.#observer.onProblem({ code, message });

@@ -11,7 +11,7 @@ import { isMap, parseDocument } from "yaml";
 import { type ImpersonationHeaders, impersonationHeaders } from "./impersonation.ts";
 import { proxyFromEnvironment } from "./proxy.ts";
 
-/** Where to look. */
+/** Sources of a kubeconfig. */
 export interface KubeConfigSource {
   /** The value of --kubeconfig. */
   path?: string | undefined;
@@ -28,7 +28,7 @@ export interface LoadedKubeConfig {
   config: KubeConfig;
   /** Scheme, host and port (and path, where there is one), no slash at the end. */
   server: string;
-  /** Where it came from, for the log. */
+  /** Origin of the configuration, for the log. */
   source: string;
   /** The namespace of the context or of the pod. */
   namespace?: string;
@@ -281,7 +281,7 @@ function checkedServer(config: KubeConfig, source: string): { server: string; na
   if (cluster === null || (scheme !== "https:" && scheme !== "http:")) {
     throw new KubeConfigError(`${source}: the cluster's server "${server}" is no http or https address`);
   }
-  // The client library refuses plain http unless it is told not to verify TLS; there is no TLS to verify.
+  // The client library refuses plain http unless TLS verification is off; there is no TLS to verify.
   if (scheme === "http:") Object.assign(cluster, { skipTLSVerify: true });
   const namespace = config.getContextObject(config.getCurrentContext())?.namespace;
   return { server, ...(namespace ? { namespace } : {}) };

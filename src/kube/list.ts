@@ -7,11 +7,11 @@
 import { ApiError } from "./api-error.ts";
 import type { ApiRequester, KubeRequest } from "./client.ts";
 
-/** What to list. */
+/** Options of a list. */
 export interface ListRequest extends Pick<KubeRequest, "path" | "accept" | "mayCompress" | "signal"> {
   /** Objects a page; halved while a page is larger than the client accepts. */
   readonly pageSize: number;
-  /** Which objects, as in `key=value`; default: all. */
+  /** Label selector, as in `key=value`; default: all objects. */
   readonly labelSelector?: string | undefined;
 }
 

@@ -12,12 +12,12 @@ export interface SecretName {
   name: string;
 }
 
-/** What the API server said. */
+/** Answer of the API server. */
 export type SecretReading =
   | { kind: "found"; data: ReadonlyMap<string, Buffer> }
   | { kind: "absent" }
   | { kind: "forbidden"; message: string }
-  /** Nothing that tells whether there is one. */
+  /** No answer that shows if the Secret exists. */
   | { kind: "unanswered"; message: string };
 
 const TIMEOUT_MS = 5_000;

@@ -9,7 +9,7 @@ import { KubeConfig } from "@kubernetes/client-node";
 import { Agent, type Dispatcher, ProxyAgent } from "undici";
 import type { LoadedKubeConfig } from "./kubeconfig.ts";
 
-/** What one request needs: where to send it and what proves who we are. */
+/** Target and credentials of one request. */
 export interface Prepared {
   dispatcher: Dispatcher;
   headers: Record<string, string | string[]>;

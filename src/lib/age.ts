@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// How long ago something was, as users of kubectl read it.
+// Formats the age of something as kubectl does.
 // Invariant: pure.
 
 /** A duration as kubectl writes one: `37s`, `5m`, `3h`, `12d`, `2y`. */

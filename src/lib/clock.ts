@@ -3,11 +3,11 @@
 
 // The only source of time and chance in src/. Everything else takes them as arguments.
 
-/** Where the program gets its time, its timers and its randomness. */
+/** Source of the program's time, timers and randomness. */
 export interface Clock {
   /** Milliseconds since the Unix epoch. */
   nowMs(): number;
-  /** Milliseconds since some moment; nobody can set it, and it goes on while the process stands still. */
+  /** Milliseconds since an arbitrary moment; can't be set, and continues while the process is stalled. */
   monotonicMs(): number;
   /** Resolves after `ms`, or at once (without throwing) when the signal aborts. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;

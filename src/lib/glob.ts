@@ -28,7 +28,7 @@ const ANY = 3;
 /** A literal character, or a wildcard. */
 type Token = string | typeof ONE | typeof SOME | typeof ANY;
 
-/** Wildcards of other dialects: taken literally they would match nothing, and nobody would notice. */
+/** Wildcards of other dialects: taken literally they would match nothing without notice. */
 const FOREIGN = "[]{}()!";
 const SLASH = 47;
 

@@ -7,7 +7,7 @@
 /** The bound on every string that is taken from an alert. */
 export const MAX_TEXT_BYTES = 512;
 
-/** Stands for whatever was cut; three bytes. */
+/** Stands for the cut text; three bytes. */
 const ELLIPSIS = "…";
 
 const PLAIN = /^[\x20-\x7e]*$/;

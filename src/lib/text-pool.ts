@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Gives equal texts one place in memory: most of what violations tell, their neighbours tell as well.
-// Invariant: a pure cache. It holds no more than its bound, and forgets the older half there.
+// Gives equal texts one place in memory: most texts of a violation occur in its neighbors as well.
+// Invariant: a pure cache. It holds no more than its bound, and drops the older half there.
 
 export class TextPool<T> {
   readonly #maxEntries: number;

@@ -67,7 +67,7 @@ const LETTER_Z = 0x5a;
 export class TimeReader {
   readonly #minute = new Uint8Array(MINUTE_LENGTH);
   #minuteUs: EpochUs | undefined;
-  /** Tells for the time read last as hasMicroseconds does. */
+  /** Result of hasMicroseconds for the time read last. */
   hasMicroseconds = false;
 
   read(bytes: Uint8Array, start: number, end: number): EpochUs | undefined {

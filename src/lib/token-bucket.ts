@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// A budget of so many per second with a burst; time is an argument.
+// A budget per second with a burst; time is an argument.
 
 export class TokenBucket {
   readonly #perSecond: number;

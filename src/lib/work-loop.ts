@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Works off a queue: a few keys at a time, so many a second.
+// Processes a queue: a few keys at a time, at a limited rate.
 
 import type { Clock } from "./clock.ts";
 import { TokenBucket } from "./token-bucket.ts";
@@ -62,7 +62,7 @@ export class WorkLoop {
     if (this.#nextMs() < this.#timerMs) this.#arm();
   }
 
-  /** When the next key can begin; infinite when none waits. */
+  /** Returns the time at which the next key can begin; infinite when none waits. */
   #nextMs(): number {
     const { queue, clock } = this.#options;
     const waitMs = queue.waitMs();

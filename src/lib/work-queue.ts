@@ -139,7 +139,7 @@ export class WorkQueue {
     const due = Math.max(notBefore, Math.min(dueMs, known?.dueMs ?? dueMs));
     const best = Math.min(rank, known?.rank ?? rank);
     if (known && due === known.dueMs && best === known.rank) return;
-    // What waits already keeps its age.
+    // A waiting key keeps its age.
     if (known?.level !== undefined && known.level <= best && due <= known.dueMs) {
       this.#delete(known);
       known.rank = best;
@@ -228,7 +228,7 @@ class Level {
     this.#order.delete(item.key);
   }
 
-  /** Takes the first key of the flow whose turn it is; that flow goes to the end. */
+  /** Takes the first key of the next flow in the rotation; that flow moves to the end. */
   take(flow: (key: string) => string): Item | undefined {
     const turn = this.#flows.entries().next().value;
     if (!turn) return undefined;

@@ -27,7 +27,7 @@ export interface PolicyWatchOptions {
   pageSize?: number;
 }
 
-/** What is followed, for metrics. */
+/** Numbers of followed objects, for metrics. */
 export interface PolicyWatchStats {
   kind: PolicyObjectKind;
   knowledge: Knowledge;
@@ -77,7 +77,7 @@ export class PolicyWatch implements PolicyCatalog {
     await Promise.all(each);
   }
 
-  /** Resolves when each kind has been looked for once, whatever came of it. */
+  /** Resolves when each kind has been listed once or has failed once. */
   async ready(): Promise<void> {
     await Promise.all([...this.#kinds.values()].map((index) => index.tried));
   }
@@ -146,7 +146,7 @@ class PolicyIndex implements FollowObserver {
     const key = keyOf(named.object.namespace, named.name);
     const known = objects.get(key);
     if (known === undefined && objects.size >= (this.#options.maxPerKind ?? 10_000)) {
-      // Until the next list nobody knows which of them are still there.
+      // The next list counts the objects that are left out again.
       const leftOut = this.#listing ? ++this.#listingLeftOut : ++this.leftOut;
       if (leftOut > 1) return;
       this.#sayFull();
@@ -207,10 +207,7 @@ class PolicyIndex implements FollowObserver {
     if (code === "NotServed") {
       logger.info(fields, "the cluster has no policies of this kind: will look again");
     } else {
-      logger.warn(
-        fields,
-        "policies can't be followed: reports may not tell their policy's object; will try again",
-      );
+      logger.warn(fields, "policies can't be followed: reports may lack their policy's object; will retry");
     }
   }
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What the metadata of a policy object tells: which object it is, when it changed, what brought it into the cluster.
-// Invariant: foreign text is taken only where it has the form of a name; a mark that is about another object is none.
+// Reads the metadata of a policy object: its identity, its last change, and the tool that brought it into the cluster.
+// Invariant: foreign text is used only in the form of a name; marks about another object are ignored.
 
 import type { PolicyObject, PolicyObjectKind, PolicySource } from "../api/v1alpha1.ts";
 import { formatMicroTime, parseMicroTime } from "../lib/time.ts";
 
-/** What is read of an object's metadata; everything is optional, for it is foreign. */
+/** Parts of an object's metadata that are read; all optional, because the input is foreign. */
 interface Metadata {
   name?: unknown;
   namespace?: unknown;
@@ -115,7 +115,7 @@ function flux(
   return source("Flux", kind, name, labels(`${group}.toolkit.fluxcd.io/namespace`));
 }
 
-/** Argo CD tracks by this label where it is told to, and most charts of Helm set it. */
+/** Argo CD tracks by this label where it is configured to, and most charts of Helm set it. */
 function instance(name: string, managedBy: string): PolicySource | undefined {
   return managedBy === "Helm" ? source("Helm", "Release", name) : source(undefined, undefined, name);
 }

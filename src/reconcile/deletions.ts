@@ -12,7 +12,7 @@ const MAX_DELETIONS = 1000;
 export class Deletions {
   readonly #gaps = new Map<string, readonly CoverageGap[]>();
 
-  /** Remembers the deletion of a report whose ledger is dropped, if there was one. */
+  /** Remembers the deletion of a report before its ledger is dropped; does nothing if there was none. */
   add(key: string, ledger: Ledger): void {
     const gaps = ledger.all.coverageGaps.filter(({ kind }) => kind === "Deleted");
     if (gaps.length === 0) return;

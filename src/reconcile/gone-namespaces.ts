@@ -28,7 +28,7 @@ export class GoneNamespaces {
     return this.#gone.size;
   }
 
-  /** Whether the namespace is known to be gone and not to be tried yet. */
+  /** True if the namespace is known to be gone and not to be tried yet. */
   has(namespace: string): boolean {
     const known = this.#gone.get(namespace);
     return known !== undefined && this.#clock.monotonicMs() < known.retryAtMs;

@@ -32,7 +32,7 @@ export type ReconcileResult =
 /** Knowledge of an attempt's fate. */
 export type AttemptState = "unsent" | "uncertain";
 
-/** What to do with an answer. */
+/** Next step after an answer. */
 export type Step = "commit" | "compare" | "rebase" | "leave" | "shrink" | "wait" | "refuse";
 
 /** Next step by state and answer. An error of the server may come after it has stored the object, too. */

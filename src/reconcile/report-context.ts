@@ -53,7 +53,7 @@ export class ReportContext implements ControllerObserver {
     if (concerns || report.summary.open === undefined) this.#touch(ledger, "counters");
   }
 
-  /** Queues the report of a policy whose acceptances changed. */
+  /** Queues the report of a policy after its acceptances changed. */
   acceptancesChanged(namespace: string, policy: string): void {
     const ledger = this.#parts.aggregator.ledgers.get(reportKey(namespace, policy));
     // A report that was never written takes the present facts with its first write.
@@ -89,7 +89,7 @@ export class ReportContext implements ControllerObserver {
   }
 }
 
-/** Returns the same text for the same facts, whatever the order of their fields. */
+/** Returns the same text for the same facts, in any order of their fields. */
 function wording(facts: Pick<Policy, "kind" | "provenance" | "objects" | "changedSinceLastSeen">): string {
   const { kind, provenance, objects = [], changedSinceLastSeen = false } = facts;
   const parts = objects.map(({ kind, namespace, uid, generation, changedAt, source }) => [

@@ -99,7 +99,7 @@ export class ReportController {
     return this.#queue.length;
   }
 
-  /** Reports whose pace is remembered; by default at most those written within two minutes. */
+  /** Number of remembered paces; by default at most the reports written within two minutes. */
   get pacesHeld(): number {
     return this.#queue.pacesHeld;
   }
@@ -125,7 +125,7 @@ export class ReportController {
     return open.reduce((sum, { totals }) => sum + totals.occurrences, 0);
   }
 
-  /** Whether this process writes; before that, and while another replica leads, changes only gather. */
+  /** True while this process writes; before that, and while another replica leads, changes only gather. */
   get isActive(): boolean {
     return this.#loop.isActive;
   }

@@ -34,7 +34,7 @@ export class ReportQueue {
     return this.work.length + this.work.processing;
   }
 
-  /** Reports whose pace is remembered; by default at most those written within two minutes. */
+  /** Number of remembered paces; by default at most the reports written within two minutes. */
   get pacesHeld(): number {
     return this.#paces.size;
   }
@@ -69,7 +69,7 @@ export class ReportQueue {
   }
 }
 
-/** Whether a change of this rank brings a new violation. */
+/** True if a change of this rank brings a new violation. */
 export function isFresh(rank: number): boolean {
   return rank < RANKS.counters;
 }

@@ -44,7 +44,7 @@ export class ReportReconciler {
   readonly ledger: Ledger;
   /** Of the stored object; undefined when there is none, or none was read. */
   metadata: ObjectMeta | undefined;
-  /** Why the report is refused, as long as it is. */
+  /** Reason why the report is refused, while it is. */
   refusal: string | undefined;
   readonly #parts: ReconcilerParts;
   #attempt: Attempt | undefined;
@@ -166,7 +166,7 @@ export class ReportReconciler {
     }
   }
 
-  /** Tells apart the reasons of a conflict: our own write was stored, labels changed, or another writer's counts. */
+  /** Distinguishes the reasons of a conflict: our own write was stored, labels changed, or another writer's counts. */
   async #compare(attempt: Attempt, found: Report): Promise<ReconcileResult | undefined> {
     const { mark } = attempt;
     if (mark && persistedSeq(found.metadata, mark.id) === mark.seq) return this.#commitFound(attempt, found);
@@ -198,7 +198,7 @@ export class ReportReconciler {
 
   async #rebase(attempt: Attempt, found: Report | undefined): Promise<ReconcileResult | undefined> {
     const { clock, logger, rebase } = this.#parts;
-    // Retention does not come here: nobody but a person, or a tool of theirs, deletes reports otherwise.
+    // Retention does not reach this point: otherwise only a person or an external tool deletes reports.
     const isDeleted = this.metadata !== undefined && found === undefined;
     if (isDeleted) {
       const occurrences = this.ledger.all.occurrences - this.ledger.unwritten;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// When violations are looked through for those beyond retention, in such a way that a wrong clock deletes nothing:
-// - A violation or report that this process wrote is kept for the whole retention by monotonic time, whatever its alerts
-//   say: the clock of its node may be behind.
-// - Anything else goes by its `lastSeen`, and only if the wall clock of this node and that of the API server both say so,
-//   and neither was set since the sweep before. The first sweep is one interval after the start.
+// Removes violations beyond retention, so that a wrong clock deletes nothing:
+// - A violation or report that this process wrote is kept for the whole retention by monotonic time, independent of the
+//   times in its alerts: the clock of its node may be behind.
+// - Anything else goes by its `lastSeen`, and only if the wall clock of this node and that of the API server both
+//   agree, and neither was set since the sweep before. The first sweep is one interval after the start.
 
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";

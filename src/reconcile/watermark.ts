@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Which counts a stored report holds: an annotation with one mark per writer, so that each of them can tell whether a
-// write of its own has landed, also where another writer has written on top of it.
-// Invariant: a mark names a set of counts of one report, never an attempt: whatever an object with the mark was built
-// on, the set is in it, once.
+// Marks in a stored report's annotation, one per writer, that identify the counts it holds: each writer can see if a
+// write of its own was persisted, also after another writer has written on top of it.
+// Invariant: a mark names a set of counts of one report, never an attempt: an object with the mark contains that set
+// exactly once.
 
 import { ARGO_COMPARE_ANNOTATION, ARGO_COMPARE_VALUE, WATERMARK_ANNOTATION } from "../api/names.ts";
 import type { ObjectMeta } from "../api/v1alpha1.ts";
@@ -31,12 +31,15 @@ export function marksOf(metadata: ObjectMeta | undefined): Mark[] {
   });
 }
 
-/** Whose mark a write bears by which writer `id` only shuts others out: that of nobody, so that it names no set. */
+/**
+ * Returns the mark of a write with which writer `id` only shuts others out: it belongs to no writer, so it names no
+ * set.
+ */
 export function fenceId(id: string): string {
   return `${id}.fence`;
 }
 
-/** Whether the object was written last by another writer than `id`, which leaves a mark as well. */
+/** True if the object was written last by another writer than `id`, which leaves a mark as well. */
 export function isWrittenByAnother(metadata: ObjectMeta | undefined, id: string): boolean {
   const last = marksOf(metadata)[0]?.id;
   return last !== undefined && last !== id && last !== fenceId(id);
@@ -47,7 +50,7 @@ export function persistedSeq(metadata: ObjectMeta | undefined, id: string): numb
   return marksOf(metadata).find((mark) => mark.id === id)?.seq ?? 0;
 }
 
-/** Whether both objects were written last by the same write, so that they hold the same counts. */
+/** True if both objects were written last by the same write, so that they hold the same counts. */
 export function sameWrite(a: ObjectMeta | undefined, b: ObjectMeta | undefined): boolean {
   const [mine] = marksOf(a);
   const [other] = marksOf(b);

@@ -14,12 +14,14 @@ import {
 import type { ObjectMeta, Report, ReportBody } from "../api/v1alpha1.ts";
 import { annotationsWith, type Mark } from "./watermark.ts";
 
-/** A write whose fate is open. Sent again unchanged until it is known, so that it can't be counted twice. */
+/**
+ * A write with an unknown outcome. Sent again unchanged until the outcome is known, so that it can't be counted twice.
+ */
 export interface Attempt {
   report: Report;
   /** The set of counts that it brings; undefined where the sink keeps no watermarks. */
   mark: Mark | undefined;
-  /** Whether it brings a violation that the stored report does not have. */
+  /** True if it brings a violation that the stored report does not have. */
   fresh: boolean;
 }
 

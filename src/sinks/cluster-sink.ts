@@ -40,14 +40,14 @@ export interface ClusterSinkOptions {
   pageSize?: number;
 }
 
-/** Where the paths of all reports begin. */
+/** Prefix of the paths of all reports. */
 export const BASE = `/apis/${API_GROUP}/${API_VERSION}`;
 const WRITE_QUERY = { fieldManager: FIELD_MANAGER, fieldValidation: "Strict" };
-/** What was sent need not come back: of a report at its limit that is 256 KiB to be read, for three fields. */
+/** Avoids that a report at its limit, 256 KiB, is sent back for three fields. */
 const METADATA_FIRST = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
 const INSTALL_HINT = "install the CRDs: kubectl apply -f crds/";
 
-/** The kinds of refusal that only a person can mend. */
+/** Refusals that only a person can fix. */
 type Refused = Extract<WriteResult, { kind: "refused" }>;
 
 /** Returns the sink that keeps reports as custom resources. */
@@ -65,7 +65,7 @@ export function createClusterSink(options: ClusterSinkOptions): ReportSink {
         else
           logger.warn(
             { kind, name: nameOf(item) },
-            "a stored report is not of the expected form and is left alone; delete it to have it written anew",
+            "a stored report is not of the expected form and is left alone; delete it to have it recreated",
           );
       }
     } catch (error) {
@@ -84,7 +84,7 @@ export function createClusterSink(options: ClusterSinkOptions): ReportSink {
         const item = await client.request({ method: "GET", path: objectPath(ref), signal });
         const report = asReport(item, ref.namespace === undefined ? CLUSTER_REPORT_KIND : REPORT_KIND);
         if (report !== undefined) return { kind: "found", report };
-        const message = `${objectPath(ref)} is not of the expected form; delete it to have it written anew`;
+        const message = `${objectPath(ref)} is not of the expected form; delete it to have it recreated`;
         return { kind: "refused", reason: "invalid", message };
       } catch (error) {
         return readFailure(error);
@@ -130,7 +130,7 @@ export function createClusterSink(options: ClusterSinkOptions): ReportSink {
   };
 }
 
-/** Which objects are ours. */
+/** Selects the operator's own objects. */
 export const SELECTOR = `${MANAGED_BY_LABEL}=${PRODUCT}`;
 
 /** Sets the cluster label, or removes that of an earlier configuration. */
@@ -150,7 +150,7 @@ function objectPath(ref: ReportRef): string {
   return `${collectionPath(ref)}/${encodeURIComponent(ref.name)}`;
 }
 
-/** Checks what the code past this point relies on, and drops managedFields: nobody reads them, and they cost memory. */
+/** Checks the form that later code relies on, and drops managedFields, which are unused and cost memory. */
 export function asReport(item: unknown, kind: Report["kind"]): Report | undefined {
   const metadata = metadataOf(item);
   if (metadata === undefined || !isObject(item)) return undefined;

@@ -22,7 +22,7 @@ import { type ReadResult, type ReportRef, type ReportSink, SinkError } from "./r
 
 /** Not a legal namespace name, so it can't collide with one. */
 export const CLUSTER_DIRECTORY = "_cluster";
-/** What a store adds to an object; none of it belongs into a file that two runs must write alike. */
+/** Metadata that a store adds; files omit it so that two runs write the same bytes. */
 const STORE_METADATA = [
   "resourceVersion",
   "uid",
@@ -79,7 +79,7 @@ export function createDirectorySink(directory: string): ReportSink {
         if (typeof report === "string" || pathOf(directory, refOf(report)) !== path) {
           const why =
             typeof report === "string" ? report : "its name and namespace are not those of its path";
-          throw new SinkError(`${path}: ${why}; remove the file to have it written anew`, { refused: true });
+          throw new SinkError(`${path}: ${why}; remove the file to have it recreated`, { refused: true });
         }
         yield report;
       }

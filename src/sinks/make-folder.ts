@@ -16,7 +16,7 @@ export async function makeFolder(path: string): Promise<void> {
   if (!(await tryToMake(path))) await mkdir(path);
 }
 
-/** Whether the path is there now; false where something above it is missing. */
+/** Returns true if the path exists now; false where a parent is missing. */
 async function tryToMake(path: string): Promise<boolean> {
   try {
     await mkdir(path);

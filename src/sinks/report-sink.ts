@@ -6,18 +6,18 @@
 
 import type { Report } from "../api/v1alpha1.ts";
 
-/** Which report: no namespace means the cluster report. */
+/** Identity of a report: no namespace means the cluster report. */
 export interface ReportRef {
   namespace?: string;
   name: string;
 }
 
-/** What became of a write. Only `written` and `unknown` may have changed the store. */
+/** Outcome of a write. Only `written` and `unknown` may have changed the store. */
 export type WriteResult =
   | { kind: "written"; report: Report }
   /** The stored object is another one than the one that was read (resourceVersion, or it exists already). */
   | { kind: "conflict" }
-  /** There is no object to replace: somebody deleted it. */
+  /** The object to replace does not exist: it was deleted. */
   | { kind: "gone" }
   /** The namespace does not exist or is being deleted. */
   | { kind: "namespace_gone" }
@@ -27,10 +27,10 @@ export type WriteResult =
   | { kind: "retry"; message: string; retryAfterMs?: number }
   /** Not answered (time-out, connection lost): the write may have happened. Read again before the next one. */
   | { kind: "unknown"; message: string }
-  /** Refused for a reason that only a person can mend; `message` says which and what to do. */
+  /** Refused for a reason that only a person can fix; `message` states it and the remedy. */
   | { kind: "refused"; reason: "forbidden" | "unauthorized" | "not_served" | "invalid"; message: string };
 
-/** What a read gave. */
+/** Outcome of a read. */
 export type ReadResult =
   | { kind: "found"; report: Report }
   | { kind: "absent" }
@@ -43,7 +43,7 @@ export interface ReportVersion {
   resourceVersion: string | undefined;
 }
 
-/** What became of a removal. Only `removed` and `unknown` may have changed the store. */
+/** Outcome of a removal. Only `removed` and `unknown` may have changed the store. */
 export type RemoveResult =
   | { kind: "removed" }
   /** There is no such object. */
@@ -60,21 +60,21 @@ export interface ReportSink {
   remove(ref: ReportRef, version: ReportVersion, signal: AbortSignal): Promise<RemoveResult>;
 }
 
-/** Who is told what the store holds; must not throw and must not wait. */
+/** Receiver of the store's contents; must not throw and must not wait. */
 export interface ReportObserver {
-  /** A report as it stands now: found in a list, or just created or changed by anybody. May be told more than once. */
+  /** Receives a report as stored: from a list, or just created or changed by any writer. May repeat. */
   onStored(report: Report, how: "listed" | "changed"): void;
-  /** Every report of this kind that is stored has been told; from now on one that is not known is a new one. */
+  /** Follows the last stored report of this kind in a list; a report that first appears later is new. */
   onListed(kind: Report["kind"]): void;
-  /** A report is gone; `report` is what it told last. */
+  /** Receives the last known state of a report that is gone. */
   onRemoved(report: Report): void;
 }
 
 /** PORT: follows what others write. */
 export interface ReportWatch {
-  /** Tells every stored report and then every change, until the signal aborts. Tries for ever, never rejects. */
+  /** Reports every stored report and then every change, until the signal aborts. Retries forever, never rejects. */
   run(observer: ReportObserver, signal: AbortSignal): Promise<void>;
-  /** Why changes are not told at the moment, in a sentence; undefined while they are. */
+  /** Reason in a sentence why changes can't be followed at the moment; undefined while they are. */
   readonly problem: string | undefined;
 }
 

@@ -2,7 +2,8 @@
 // Copyright The policy-violation-operator Authors
 
 // Follows the reports in the Kubernetes API, for a standby.
-// Invariant: what is not of a report's form is passed over; why reports can't be followed is told once per episode.
+// Invariant: objects without a report's form are skipped; the reason why reports can't be followed is logged once per
+// outage.
 
 import { CLUSTER_REPORT_KIND, CLUSTER_REPORT_PLURAL, REPORT_KIND, REPORT_PLURAL } from "../api/names.ts";
 import type { Report } from "../api/v1alpha1.ts";
@@ -21,7 +22,7 @@ export interface ReportWatchOptions {
   pageSize?: number;
 }
 
-/** A standby that may not read reports, or whose CRDs are not there, waits for a person, who wants to see it work soon. */
+/** Milliseconds. A standby without permission or CRDs waits for a person to fix that, so it retries soon. */
 const ABSENT_RETRY_MS = 5000;
 const NOT_YET = "the reports are not listed yet";
 
@@ -53,7 +54,7 @@ export function createReportWatch(options: ReportWatchOptions): ReportWatch {
 }
 
 class FollowedKind {
-  /** Why the reports can't be followed; undefined while they are. */
+  /** Reason why the reports can't be followed; undefined while they are. */
   problem: string | undefined = NOT_YET;
   readonly plural: string;
   readonly #kind: Report["kind"];
@@ -68,7 +69,7 @@ class FollowedKind {
 
   tell(observer: ReportObserver): FollowObserver {
     let isListing = false;
-    // Of another form is what nobody writes: the one who lists it to write says so.
+    // Another form is unexpected; listing before a write reports it.
     const tell = (object: unknown, how: (report: Report) => void) => {
       const report = asReport(object, this.#kind);
       if (report !== undefined) how(report);

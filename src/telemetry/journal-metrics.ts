@@ -42,13 +42,13 @@ export const journalMetrics: MetricDefinition[] = [
   {
     name: "policy_violation_journal_waiting_violations",
     type: "gauge",
-    help: "Violations that changed since the journal was told of them.",
+    help: "Changed violations that wait for the next batch of the journal.",
     read: (source) => source.journal().waiting,
   },
   {
     name: "policy_violation_journal_lag_seconds",
     type: "gauge",
-    help: "How long ago the journal took a batch; one is due every second even when nothing changes.",
+    help: "Time since the journal took a batch; one is due every second even when nothing changes.",
     read: (source) => source.journal().ageMs / MS_PER_SECOND,
   },
   {

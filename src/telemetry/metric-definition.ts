@@ -11,7 +11,7 @@ export interface Sample {
   value: number;
 }
 
-/** A counter or gauge that is read when somebody asks. */
+/** A counter or gauge that is read at scrape time. */
 export interface MetricDefinition {
   name: string;
   type: "counter" | "gauge";

@@ -22,7 +22,7 @@ const alerts: MetricDefinition[] = [
   {
     name: "policy_violation_alerts_received_total",
     type: "counter",
-    help: "Everything that came in; the sum of counted, duplicate, throttle notices and rejected.",
+    help: "Received messages: the sum of counted, duplicate, throttle notices and rejected.",
     read: (source) => source.counters().received,
   },
   {
@@ -40,13 +40,13 @@ const alerts: MetricDefinition[] = [
   {
     name: "policy_violation_throttle_notices_total",
     type: "counter",
-    help: "Notices that KubeArmor muted a container, so that real numbers are higher.",
+    help: "Notices that KubeArmor throttled a container's alerts; the real numbers are higher.",
     read: (source) => source.counters().throttleNotices,
   },
   {
     name: "policy_violation_alerts_rejected_total",
     type: "counter",
-    help: "Input that is no violation, by reason.",
+    help: "Input that could not be counted as a violation, by reason.",
     labels: ["reason"],
     read: (source) => by("reason", source.counters().rejected),
   },
@@ -59,7 +59,7 @@ const alerts: MetricDefinition[] = [
   {
     name: "policy_violation_alerts_without_details_total",
     type: "counter",
-    help: "Counted alerts of which only the number is kept, because a bound of memory was reached and nobody could give way.",
+    help: "Alerts counted without details, because a memory bound was reached and no violation could be evicted.",
     read: (source) => source.held().withoutDetails,
   },
 ];
@@ -68,7 +68,7 @@ const violations: MetricDefinition[] = [
   {
     name: "policy_violation_occurrences_total",
     type: "counter",
-    help: "Occurrences by report and outcome, as the reports tell them: a restart does not begin at 0.",
+    help: "Occurrences by report and outcome, as persisted in reports; a restart does not reset them.",
     labels: ["resource_namespace", "policy", "severity", "outcome"],
     read: (source) =>
       source
@@ -80,7 +80,7 @@ const violations: MetricDefinition[] = [
   {
     name: "policy_violation_last_seen_timestamp_seconds",
     type: "gauge",
-    help: "When the newest violation of a report happened, in seconds since the epoch.",
+    help: "Time of the newest violation of a report, in seconds since the epoch.",
     labels: ["resource_namespace", "policy", "severity"],
     read: (source) =>
       source.reports().rows.map(({ labels, lastSeenMs }) => ({ labels, value: lastSeenMs / MS_PER_SECOND })),
@@ -97,7 +97,7 @@ const held: MetricDefinition[] = [
   {
     name: "policy_violation_unwritten_occurrences",
     type: "gauge",
-    help: "Counted occurrences that no stored report tells yet.",
+    help: "Counted occurrences that are not persisted in a report yet.",
     read: (source) => source.held().unwrittenOccurrences,
   },
   {
@@ -115,13 +115,13 @@ const held: MetricDefinition[] = [
   {
     name: "policy_violation_held_bytes",
     type: "gauge",
-    help: "What the violations in memory take of the heap, by estimate; bounded by memory.limitBytes.",
+    help: "Estimated heap size of the violations in memory; bounded by memory.limitBytes.",
     read: (source) => source.held().bytes,
   },
   {
     name: "policy_violation_violations_forgotten_total",
     type: "counter",
-    help: "Violations that gave way to others in memory; their counts stay in the reports.",
+    help: "Violations evicted from memory; their counts stay in the reports.",
     read: (source) => source.held().forgotten,
   },
 ];
@@ -161,7 +161,7 @@ const kubernetes: MetricDefinition[] = [
   {
     name: "policy_violation_api_requests_total",
     type: "counter",
-    help: "Requests to the Kubernetes API, by HTTP method and what came of it: OK or the kind of error.",
+    help: "Requests to the Kubernetes API, by HTTP method and outcome: OK or the kind of error.",
     labels: ["verb", "code"],
     read: (source) =>
       Array.from(source.api().requests, ({ verb, code, count }) => ({
@@ -184,14 +184,14 @@ const kubernetes: MetricDefinition[] = [
   {
     name: "policy_violation_events_suppressed_total",
     type: "counter",
-    help: "Occurrences that were told by no Event on purpose, by reason.",
+    help: "Occurrences suppressed without an Event, by reason.",
     labels: ["reason"],
     read: (source) => by("reason", source.events().suppressed),
   },
   {
     name: "policy_violation_events_lost_total",
     type: "counter",
-    help: "Occurrences that should have been told by an Event and were not, by reason.",
+    help: "Occurrences dropped before an Event could be sent, by reason.",
     labels: ["reason"],
     read: (source) => by("reason", source.events().lost),
   },
@@ -201,25 +201,25 @@ const standby: MetricDefinition[] = [
   {
     name: "policy_violation_leader",
     type: "gauge",
-    help: "1 while this replica writes, 0 while it stands by.",
+    help: "1 while this replica is the leader, 0 while it is a standby.",
     read: (source) => Number(source.isLeader()),
   },
   {
     name: "policy_violation_standby_in_step",
     type: "gauge",
-    help: "1 while this replica stands by and could take over without a gap, else 0.",
+    help: "1 while this replica is a standby that could take over without a gap, else 0.",
     read: (source) => Number(source.standby().isCaughtUp),
   },
   {
     name: "policy_violation_standby_alerts_held",
     type: "gauge",
-    help: "Counted alerts that this standby keeps, for no report shows them yet.",
+    help: "Counted alerts that this standby keeps because they are not persisted in a report yet.",
     read: (source) => source.standby().held,
   },
   {
     name: "policy_violation_standby_alerts_shown_total",
     type: "counter",
-    help: "Counted alerts that this replica left to another one, whose reports show them.",
+    help: "Counted alerts that this standby released because the leader persisted them in its reports.",
     read: (source) => source.standby().shown,
   },
   {
@@ -234,7 +234,7 @@ const standby: MetricDefinition[] = [
 export const metricGroups: readonly { title: string; metrics: readonly MetricDefinition[] }[] = [
   { title: "Violations", metrics: violations },
   { title: "Alerts", metrics: alerts },
-  { title: "What is held", metrics: held },
+  { title: "Memory", metrics: held },
   { title: "Retention", metrics: retention },
   { title: "Stream", metrics: streamMetrics },
   { title: "Journal", metrics: journalMetrics },
@@ -248,12 +248,12 @@ export const metricGroups: readonly { title: string; metrics: readonly MetricDef
 /** Observed directly, once a write; the buckets reach from a quick PUT to the write's time limit. */
 export const writeDurationDefinition = {
   name: "policy_violation_report_write_duration_seconds",
-  help: "How long one write of a report took, whatever its result.",
+  help: "Duration of one write of a report, for any result.",
   buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
 };
 
 export const buildInfoDefinition = {
   name: "policy_violation_build_info",
-  help: "Always 1; the labels tell what runs.",
+  help: "Always 1; the labels name the running version.",
   labels: ["version"],
 } as const;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// PORT: where the metrics get their numbers. Whoever counts keeps plain numbers; a scrape reads them.
-// Invariant: reading costs nothing on the way of an alert, and changes nothing.
+// PORT: source of the metrics' numbers. Counting code keeps plain numbers; a scrape reads them.
+// Invariant: reading adds no cost to the path of an alert and changes nothing.
 
 /** Counts by a label's value; every value that is known in advance is present from the start, with 0. */
 export type Counts = Readonly<Record<string, number>>;
 
-/** What one report tells. */
+/** Totals of one report. */
 export interface ReportCounts {
   /** Undefined for a report of the whole cluster. */
   namespace: string | undefined;
@@ -39,7 +39,7 @@ export interface FollowedKind {
 
 /** Numbers as they are at this moment. Counters only ever grow. */
 export interface MetricsSource {
-  /** What came in and what became of it; `received` is the sum of the others. */
+  /** Received alerts by outcome; `received` is the sum of the others. */
   counters(): {
     received: number;
     counted: number;
@@ -48,15 +48,15 @@ export interface MetricsSource {
     shortened: number;
     rejected: Counts;
   };
-  /** What is held in memory. */
+  /** Contents of the memory. */
   held(): {
-    /** Counted alerts that no stored report tells yet. */
+    /** Counted alerts that are not persisted in a report yet. */
     unwrittenOccurrences: number;
     violations: number;
     reports: number;
     /** An estimate of what the violations take of the heap. */
     bytes: number;
-    /** Counter: violations that gave way to others, because a bound of memory was reached. */
+    /** Counter: violations evicted at a memory bound. */
     forgotten: number;
     /** Counter: violations that left their reports because they were not seen for too long. */
     expired: number;
@@ -99,7 +99,7 @@ export interface MetricsSource {
   };
   /** Report writes. */
   writes(): {
-    /** Counter by what became of it. */
+    /** Counter by outcome. */
     results: Counts;
     /** Counter: reports deleted because nothing in them was young enough to be kept. */
     removed: number;
@@ -108,7 +108,7 @@ export interface MetricsSource {
   };
   /** Requests to the Kubernetes API. */
   api(): {
-    /** Counter by HTTP method and what came of it: `OK` or the kind of error. */
+    /** Counter by HTTP method and outcome: `OK` or the kind of error. */
     requests: Iterable<{ verb: string; code: string; count: number }>;
     retries: number;
   };
@@ -116,21 +116,20 @@ export interface MetricsSource {
   events(): { sent: number; suppressed: Counts; lost: Counts };
   /** The reports with series of their own, and the bucket of those without; none where this replica does not write. */
   reports(): { rows: readonly ReportRow[]; others: number };
-  /** Whether this replica writes. */
   isLeader(): boolean;
   /** The policies that reports refer to, one row per kind. */
   policies(): readonly FollowedKind[];
-  /** What people have accepted. */
+  /** Numbers of acceptances. */
   acceptances(): {
     held: number;
     /** Beyond what is kept. */
     leftOut: number;
-    /** Counter by what became of it. */
+    /** Counter by outcome. */
     statusWrites: Counts;
   };
   /** The copies of the reports as OpenReports; all 0 where they are switched off. */
   openReports(): {
-    /** Whether the cluster serves them and this replica follows them. */
+    /** True if the cluster serves them and this replica follows them. */
     isServed: boolean;
     /** Counter by result. */
     results: Counts;
@@ -143,11 +142,11 @@ export interface MetricsSource {
   standby(): {
     /** Kept, for no report shows them yet. */
     held: number;
-    /** Counter: left to the leader, whose report shows them. */
+    /** Counter: alerts left to the leader, persisted in its reports. */
     shown: number;
     /** Counter: given up at a bound of what a standby keeps. */
     forgotten: number;
-    /** Whether it could take over without a gap. */
+    /** True if it could take over without a gap. */
     isCaughtUp: boolean;
   };
 }

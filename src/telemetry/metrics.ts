@@ -25,7 +25,7 @@ export interface MetricsOptions {
   version: string;
   /** Value of the label `cluster` on every series; empty adds no label. */
   clusterName?: string;
-  /** Whether memory, CPU and event loop of the process are told too; default true. */
+  /** Exports memory, CPU and event loop of the process as well; default true. */
   processMetrics?: boolean;
 }
 
@@ -40,7 +40,7 @@ function register(definition: MetricDefinition, source: MetricsSource, registry:
     new Gauge({
       ...config,
       collect() {
-        // A series that is told no longer must not stay.
+        // Drops series that are no longer exported.
         this.reset();
         for (const { labels: at, value } of samples()) this.set(at, value);
       },
@@ -50,14 +50,14 @@ function register(definition: MetricDefinition, source: MetricsSource, registry:
   new Counter({
     ...config,
     collect() {
-      // The library only adds to a counter; ours is a total that somebody else keeps.
+      // The library only adds to a counter; this value is a total that is kept elsewhere.
       this.reset();
       for (const { labels: at, value } of samples()) this.inc(at, value);
     },
   });
 }
 
-/** Builds the registry; every series whose labels are known is there from the first scrape. */
+/** Builds the registry; every series with labels that are known in advance exists from the first scrape. */
 export function createMetrics({
   source,
   version,

@@ -48,7 +48,7 @@ export function createLogger(options: { stream: DestinationStream; level?: LogLe
   return pino(
     {
       level: options.level ?? "info",
-      // The pod's name and the process id are known to whoever collects the log.
+      // The log collector adds the pod's name and the process id.
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Keeps the metrics that name namespaces and policies within a bound: so many reports have series of their own, and
-// the others share one bucket.
+// Bounds the metrics that name namespaces and policies: a limited number of reports have series of their own, and the
+// others share one bucket.
 // Invariant: a report that has its own series keeps it while it exists, one in the bucket stays there, and the bucket's
 // counts never fall, so that no counter jumps.
 
@@ -13,13 +13,13 @@ export const OTHER = "_other";
 /** In place of a namespace, for the reports of the whole cluster. */
 export const CLUSTER = "_cluster";
 
-/** Which reports have series of their own. */
+/** Reports that have series of their own. */
 export class ReportSeries {
   readonly #max: number;
   readonly #own = new Set<string>();
-  /** What each report in the bucket told last. */
+  /** Last counts of each report in the bucket. */
   readonly #others = new Map<string, Counts>();
-  /** What was told by reports that left the bucket because they are gone. */
+  /** Counts of reports that left the bucket because they are gone. */
   readonly #departed: Record<string, number> = {};
 
   /** `max`: reports with series of their own, the first to come. */

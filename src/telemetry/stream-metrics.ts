@@ -29,7 +29,7 @@ export const streamMetrics: MetricDefinition[] = [
   {
     name: "policy_violation_nodes_connected",
     type: "gauge",
-    help: "Nodes whose KubeArmor is read directly; 0 where the relay is read.",
+    help: "Nodes with an open stream to their KubeArmor; 0 where the relay is read.",
     read: (source) => source.stream().nodes.connected,
   },
   {
@@ -42,27 +42,27 @@ export const streamMetrics: MetricDefinition[] = [
   {
     name: "policy_violation_stream_gaps_total",
     type: "counter",
-    help: "Times in which nobody read, so that alerts may be missing, by kind as in a report's coverage.",
+    help: "Gaps in the alert stream, in which alerts may be missing, by kind as in a report's coverage.",
     labels: ["kind"],
     read: (source) => by("kind", source.stream().gaps),
   },
   {
     name: "policy_violation_stream_gap_seconds_total",
     type: "counter",
-    help: "How long these times were in all, once they are over, by kind.",
+    help: "Total length of these gaps once they have ended, by kind.",
     labels: ["kind"],
     read: (source) => by("kind", source.stream().gapSeconds),
   },
   {
     name: "policy_violation_stream_last_message_timestamp_seconds",
     type: "gauge",
-    help: "When the last message came, in seconds since the epoch; 0 before the first.",
+    help: "Time of the last message, in seconds since the epoch; 0 before the first.",
     read: (source) => source.stream().lastMessageMs / MS_PER_SECOND,
   },
   {
     name: "policy_violation_relay_certificate_expiry_timestamp_seconds",
     type: "gauge",
-    help: "When the certificate or the authority of the newest connection to the relay expires, in seconds since the epoch; 0 without TLS.",
+    help: "Expiry of the certificate or the authority of the newest connection to the relay, in seconds since the epoch; 0 without TLS.",
     read: (source) => (source.stream().certificateExpiryMs ?? 0) / MS_PER_SECOND,
   },
 ];

@@ -160,7 +160,7 @@ export class KindPublisher {
     return observeNames(observer, keyOfCopy, () => this.#queue.keys);
   }
 
-  /** Marks a copy that somebody else changed or deleted. */
+  /** Marks a copy that was changed or deleted from outside. */
   #compare(key: string): void {
     const state = this.#queue.get(key);
     // Before the first attempt it is due anyway, and the event of a write may come before its answer.

@@ -10,7 +10,7 @@ import { REPORT_PAIRS } from "./openreport-store.ts";
 
 /** For metrics. */
 export interface OpenReportStats {
-  /** Whether the cluster serves both kinds and this process follows them. */
+  /** True if the cluster serves both kinds and this process follows them. */
   isServed: boolean;
   results: Readonly<Record<PublishResult, number>>;
   /** Copies that are out of date. */
@@ -28,7 +28,7 @@ const NO_RESULTS: Readonly<Record<PublishResult, number>> = {
   refused: 0,
 };
 
-/** Where copies are switched off. */
+/** Statistics while copies are switched off. */
 export const NO_OPEN_REPORTS: OpenReportStats = {
   isServed: false,
   results: NO_RESULTS,

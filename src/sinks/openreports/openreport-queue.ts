@@ -11,7 +11,7 @@ export interface CopyState {
   name: string;
   /** Of the report, as watched. */
   reportVersion: string | undefined;
-  /** Of the copy, as this process left it; a watch that shows another one shows somebody's change. */
+  /** Version of the copy as this process wrote it; another version in a watch is a change from outside. */
   writtenVersion: string | undefined;
   /** Results that the API server accepts; undefined while the limits fit. */
   mostThatFit: number | undefined;

@@ -89,7 +89,7 @@ export class OpenReportStore {
     return stored;
   }
 
-  /** Creates the object, or replaces `stored`, whose other labels and annotations stay. Throws ApiError. */
+  /** Creates the object, or replaces `stored` and keeps its other labels and annotations. Throws ApiError. */
   async write(
     pair: ReportPair,
     next: OpenReport,

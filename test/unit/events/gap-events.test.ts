@@ -31,8 +31,8 @@ describe("a gap", () => {
         action: "",
         outcome: "StreamGap",
         note:
-          "No alert was read for more than 60 s: KubeArmor's alert stream is down. What happened meanwhile is in no " +
-          "report; those that may be short of it have coverage.lowerBound true and tell from when to when.",
+          "No alert was read for more than 60 s: KubeArmor's alert stream is down. Alerts of that time are in no " +
+          "report; reports that may miss alerts have coverage.lowerBound true and list the gap.",
         count: 1,
         firstUs: (START_MS - 5000) * 1000,
         lastUs: (START_MS + 55_000) * 1000,
