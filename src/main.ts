@@ -7,7 +7,7 @@
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { fileSource } from "./alerts/file-source.ts";
+import { createFileSource } from "./alerts/file-source.ts";
 import { limitHeapGrowth } from "./app/heap-limits.ts";
 import { runOperator } from "./app/operator.ts";
 import { VERSION } from "./app/version.ts";
@@ -75,7 +75,7 @@ async function run(config: Config, stop: AbortSignal): Promise<number> {
 }
 
 async function replayFile(config: Config, file: string, out: string, stop: AbortSignal): Promise<number> {
-  const feed = fileSource({ input: file === "-" ? process.stdin : file });
+  const feed = createFileSource({ input: file === "-" ? process.stdin : file });
   return await replay(
     { config, feed, sink: createDirectorySink(out), clock: systemClock, terminal, out },
     stop,

@@ -5,7 +5,7 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { alertFromJson } from "../src/alerts/json-decoder.ts";
+import { parseJsonAlert } from "../src/alerts/json-decoder.ts";
 import type { Alert } from "../src/api/alert.ts";
 import { readAlerts } from "./kubearmor-node/alerts.ts";
 import { encodeAlert } from "./kubearmor-node/wire.ts";
@@ -19,7 +19,7 @@ export function sampleAlerts(): Alert[] {
     .split("\n")
     .filter((line) => line !== "")
     .map((line, i) => {
-      const alert = alertFromJson(JSON.parse(line));
+      const alert = parseJsonAlert(JSON.parse(line));
       if (!alert) throw new Error(`sample ${i + 1} is no alert`);
       return alert;
     });

@@ -6,12 +6,12 @@
 
 import { writeFileSync } from "node:fs";
 import { Session } from "node:inspector/promises";
-import { relaySource } from "../../src/alerts/relay-source.ts";
+import { createRelaySource } from "../../src/alerts/relay-source.ts";
 import { Pipeline } from "../../src/app/pipeline.ts";
 import { pipelineOptions } from "../../src/app/pipeline-options.ts";
 import { parseConfig } from "../../src/config/config.ts";
 import { Journaling } from "../../src/journal/journal-writer.ts";
-import { sqliteJournal } from "../../src/journal/sqlite-journal.ts";
+import { createSqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import { InstantSink } from "./instant-sink.ts";
@@ -27,7 +27,7 @@ const journaling =
   path === ""
     ? undefined
     : new Journaling({
-        open: sqliteJournal({ path, maxBytes }),
+        open: createSqliteJournal({ path, maxBytes }),
         batchIntervalMs,
         freshWriterId: "bench",
         clock: systemClock,
@@ -80,4 +80,4 @@ obeyCommands(() => pipeline.counters.received, obey);
 const never = new AbortController().signal;
 await pipeline.load(never);
 if (reader === undefined) pipeline.writer.start();
-await relaySource({ address }, systemClock, silentLogger).run(pipeline, never);
+await createRelaySource({ address }, systemClock, silentLogger).run(pipeline, never);

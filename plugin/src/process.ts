@@ -15,9 +15,9 @@ import { type Commands, dispatch } from "./commands/dispatch.ts";
 import type { RunProgram, Session } from "./commands/session.ts";
 import { plain } from "./render/escape.ts";
 import type { PluginTerminal } from "./render/terminal.ts";
-import { clusterReports, parseLease } from "./reports/cluster-reports.ts";
-import { directoryReports } from "./reports/directory-reports.ts";
-import { EXIT, messageOf, PluginError, usageError } from "./reports/problem.ts";
+import { createClusterReports, parseLease } from "./reports/cluster-reports.ts";
+import { createDirectoryReports } from "./reports/directory-reports.ts";
+import { createUsageError, EXIT, getMessage, PluginError } from "./reports/problem.ts";
 
 const { stdout, stderr, env } = process;
 
@@ -74,18 +74,23 @@ async function runMain(
 function openSession(flags: Flags, signal: AbortSignal): Session {
   const common = { terminal, clock: systemClock, signal, run };
   if (flags.from !== undefined) {
-    return { ...common, source: directoryReports(flags.from), contextNamespace: undefined, contexts: [] };
+    return {
+      ...common,
+      source: createDirectoryReports(flags.from),
+      contextNamespace: undefined,
+      contexts: [],
+    };
   }
   const kubeConfig = loadKubeConfig({ path: flags.kubeconfig, context: flags.context, env });
   if (flags.as !== undefined) {
     const user = kubeConfig.config.getCurrentUser();
-    if (!user) throw usageError("--as: the context has no user; choose another --context.");
+    if (!user) throw createUsageError("--as: the context has no user; choose another --context.");
     Object.assign(user, { impersonateUser: flags.as });
   }
   const client = new KubeClient({ kubeConfig, version: VERSION, clock: systemClock });
   return {
     ...common,
-    source: clusterReports({ client, signal, operatorLease: parseLease(flags.operatorLease) }),
+    source: createClusterReports({ client, signal, operatorLease: parseLease(flags.operatorLease) }),
     contextNamespace: kubeConfig.namespace,
     context: kubeConfig.config.getCurrentContext(),
     contexts: kubeConfig.config.getContexts().map(({ name }) => name),
@@ -107,7 +112,7 @@ export function runProcess(definitions: readonly Definition[], commands: Command
     (error: unknown) => {
       const isForUser = error instanceof PluginError || error instanceof KubeConfigError;
       const text =
-        isForUser || !(error instanceof Error) ? plain(messageOf(error)) : (error.stack ?? error.message);
+        isForUser || !(error instanceof Error) ? plain(getMessage(error)) : (error.stack ?? error.message);
       terminal.err(`error: ${text}\n`);
       process.exit(
         error instanceof PluginError

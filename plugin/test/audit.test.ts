@@ -8,7 +8,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Report } from "../../src/api/v1alpha1.ts";
-import { codeSpan, plain, shellWord } from "../src/render/escape.ts";
+import { plain, toCodeSpan, toShellWord } from "../src/render/escape.ts";
 import { el, renderMarkup } from "../src/render/markup.ts";
 import type { Heartbeat } from "../src/reports/heartbeat.ts";
 import { directory, type PluginOptions, plugin, report, SAMPLE_REPORTS_DIR, violation } from "./session.ts";
@@ -252,11 +252,11 @@ describe("text from alerts", () => {
         );
         expect(plain(text)).not.toMatch(/\p{C}(?<!\ufffd)/u);
         expect(plain(text)).not.toContain("\n");
-        const span = codeSpan(text);
+        const span = toCodeSpan(text);
         const [fence = ""] = /^`*/.exec(span) ?? [];
         if (span !== "")
           expect(span.slice(fence.length, -fence.length).match(/`+/g)?.includes(fence) ?? false).toBe(false);
-        expect(shellWord(text)).toMatch(/^(?:[\w./:@%+=,-]+|'[^']*'(?:\\''[^']*')*)$/);
+        expect(toShellWord(text)).toMatch(/^(?:[\w./:@%+=,-]+|'[^']*'(?:\\''[^']*')*)$/);
       }),
     );
   });

@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { ApiError } from "../../src/kube/api-error.ts";
 import type { ApiRequester } from "../../src/kube/client.ts";
 import { FakeClock } from "../../test/support/fake-clock.ts";
-import { clusterReports, parseLease } from "../src/reports/cluster-reports.ts";
+import { createClusterReports, parseLease } from "../src/reports/cluster-reports.ts";
 import { type Heartbeat, type LeaseObject, readHeartbeat } from "../src/reports/heartbeat.ts";
 import { memoryReports, plugin, report, violation } from "./session.ts";
 
@@ -59,7 +59,7 @@ describe("a heartbeat", () => {
       },
     };
     const { signal } = new AbortController();
-    return { paths, source: clusterReports({ client, signal, operatorLease: LEASE }) };
+    return { paths, source: createClusterReports({ client, signal, operatorLease: LEASE }) };
   };
 
   test("is read from the one Lease, by its name", async () => {

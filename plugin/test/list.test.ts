@@ -3,7 +3,7 @@
 
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { widthOf } from "../src/render/columns.ts";
+import { measureWidth } from "../src/render/columns.ts";
 import { type PluginOptions, plugin, report, violation } from "./session.ts";
 
 const rows = (out: string) => out.trimEnd().split("\n").slice(1);
@@ -74,7 +74,7 @@ describe("the table", () => {
     async (columns) => {
       const whole = await plugin(["-A"]);
       const { out } = await plugin(["-A"], { columns, isInteractive: true });
-      expect(Math.max(...out.split("\n").map(widthOf))).toBeLessThanOrEqual(columns);
+      expect(Math.max(...out.split("\n").map(measureWidth))).toBeLessThanOrEqual(columns);
       expect(rows(out)).toHaveLength(25);
       const [header = ""] = out.split("\n");
       expect(header).toMatch(/^NAMESPACE +SEVERITY +OUTCOME +COUNT +SEEN +WORKLOAD +(POLICY +)?VIOLATION$/);

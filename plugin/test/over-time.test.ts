@@ -8,7 +8,7 @@ import { describe, expect, test } from "vitest";
 import type { Report, Violation } from "../../src/api/v1alpha1.ts";
 import { FakeClock } from "../../test/support/fake-clock.ts";
 import { parseFilter, select } from "../src/reports/filter.ts";
-import { buildTimeline, totalOf } from "../src/reports/occurrences-over-time.ts";
+import { buildTimeline, sumCounts } from "../src/reports/occurrences-over-time.ts";
 import type { ReportSource } from "../src/reports/report-source.ts";
 import { listViolations } from "../src/reports/report-view.ts";
 import { memoryReports, plugin, report, violation } from "./session.ts";
@@ -64,7 +64,7 @@ describe("the timeline", () => {
         const selection = select(reports, listViolations(reports), filter);
         const form = { parts, fromMs: 1_000_000, toMs: 2_000_000 };
         const { buckets = [], notes = [] } = buildTimeline(reports, selection, filter, form) ?? {};
-        const placed = buckets.reduce((sum, bucket) => sum + totalOf(bucket), 0);
+        const placed = buckets.reduce((sum, bucket) => sum + sumCounts(bucket), 0);
         const unplaced = Number(
           /the times of ([\d,]+) more/.exec(notes.join())?.[1]?.replaceAll(",", "") ?? 0,
         );

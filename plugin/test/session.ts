@@ -17,7 +17,7 @@ import { dispatch, RUN } from "../src/commands/dispatch.ts";
 import type { RunProgram, Session } from "../src/commands/session.ts";
 import { push } from "../src/gitops/push.ts";
 import type { PluginTerminal } from "../src/render/terminal.ts";
-import { directoryReports } from "../src/reports/directory-reports.ts";
+import { createDirectoryReports } from "../src/reports/directory-reports.ts";
 import type { Heartbeat } from "../src/reports/heartbeat.ts";
 import { PluginError } from "../src/reports/problem.ts";
 import type { Acceptance, ReportSource } from "../src/reports/report-source.ts";
@@ -90,7 +90,7 @@ function session(flags: Flags, terminal: PluginTerminal, options: PluginOptions)
     terminal,
     clock: options.clock ?? new FakeClock(START_MS),
     signal: options.signal ?? new AbortController().signal,
-    source: flags.from === undefined ? sourceOf(options) : directoryReports(flags.from),
+    source: flags.from === undefined ? sourceOf(options) : createDirectoryReports(flags.from),
     contextNamespace: flags.from === undefined ? "default" : undefined,
     contexts: ["dev", "prod"],
     run,
@@ -101,7 +101,11 @@ function sourceOf(options: PluginOptions): ReportSource {
   const { reports } = options;
   if (reports === undefined) {
     // The samples as those of a cluster.
-    return { ...memoryReports([], options), ...directoryReports(SAMPLE_REPORTS_DIR), isSnapshot: false };
+    return {
+      ...memoryReports([], options),
+      ...createDirectoryReports(SAMPLE_REPORTS_DIR),
+      isSnapshot: false,
+    };
   }
   return "list" in reports ? reports : memoryReports(reports, options);
 }

@@ -18,7 +18,7 @@ import { MutedSubjects } from "./muted-subjects.ts";
 import { Pods } from "./pods.ts";
 import { Rejections } from "./rejections.ts";
 import { SetNumbers } from "./set-numbers.ts";
-import { gapUrgency, type Urgency } from "./urgency.ts";
+import { getGapUrgency, type Urgency } from "./urgency.ts";
 
 export class Aggregator {
   readonly ledgers = new Map<string, Ledger>();
@@ -126,7 +126,7 @@ export class Aggregator {
     for (const [key, ledger] of this.ledgers) {
       if (isConcerned && !isConcerned(ledger)) continue;
       ledger.addGap(kind, fromUs, toUs);
-      this.#onDirty(key, gapUrgency(kind));
+      this.#onDirty(key, getGapUrgency(kind));
     }
   }
 
@@ -165,7 +165,7 @@ export class Aggregator {
   endGap(kind: GapKind, fromUs: EpochUs, toUs: EpochUs, nodes?: number): void {
     this.#earlyGaps.end(kind, fromUs, toUs);
     for (const [key, ledger] of this.ledgers) {
-      if (ledger.endGap(kind, fromUs, toUs, nodes)) this.#onDirty(key, gapUrgency(kind));
+      if (ledger.endGap(kind, fromUs, toUs, nodes)) this.#onDirty(key, getGapUrgency(kind));
     }
   }
 

@@ -164,7 +164,7 @@ export class ChangeLog {
   /** Returns changed violations of the set in flight, then of the pending one, in about `budget` rows. */
   drainViolations(budget: number): { inFlight: ViolationRow[]; pending: ViolationRow[] } {
     const inFlight = toRows(this.#inFlight, "inFlight", budget);
-    return { inFlight, pending: toRows(this.#pending, "pending", budget - costOf(inFlight)) };
+    return { inFlight, pending: toRows(this.#pending, "pending", budget - getCost(inFlight)) };
   }
 
   /** Takes back a drained change that the journal could not take; `entries` are those of its violations. */
@@ -230,7 +230,7 @@ function takeNewEvidence(tally: Tally): Evidence | undefined {
 }
 
 /** Returns the number of rows. */
-export function costOf(rows: readonly ViolationRow[]): number {
+export function getCost(rows: readonly ViolationRow[]): number {
   return rows.reduce((sum, { pods }) => sum + 1 + pods.length, 0);
 }
 

@@ -38,7 +38,7 @@ export interface CoverageGap {
 export const MAX_COVERAGE_GAPS = 10;
 
 /** A coverageGap of the kind from `fromUs` on; all else is empty unless given. */
-export function coverageGap(
+export function createCoverageGap(
   kind: CoverageGapKind,
   fromUs: EpochUs,
   details: Partial<Omit<CoverageGap, "kind" | "fromUs">> = {},
@@ -92,7 +92,7 @@ export function parseCoverageGap(text: ApiCoverageGap): CoverageGap | undefined 
   const fromUs = parseMicroTime(text.from);
   if (fromUs === undefined) return undefined;
   const { kind, container = "", pod = "", node = "", count = 0, nodes = 0 } = text;
-  return coverageGap(kind, fromUs, {
+  return createCoverageGap(kind, fromUs, {
     toUs: text.to === undefined ? undefined : parseMicroTime(text.to),
     container,
     pod,
@@ -118,7 +118,7 @@ export class GapBuilder {
   add(us: EpochUs, count = 1): void {
     const current = this.#coverageGap;
     if (!current || us > (current.toUs ?? current.fromUs) + QUIET_US) {
-      this.#coverageGap = coverageGap(this.#kind, us, { toUs: us, count });
+      this.#coverageGap = createCoverageGap(this.#kind, us, { toUs: us, count });
     } else {
       current.count += count;
       if (us > (current.toUs ?? us)) current.toUs = us;

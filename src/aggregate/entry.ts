@@ -114,7 +114,7 @@ export interface Base {
 }
 
 /** Sums the occurrences in entries: committed, in flight and pending. */
-export function occurrencesIn(entries: Iterable<Entry>): number {
+export function sumOccurrences(entries: Iterable<Entry>): number {
   let sum = 0;
   for (const { committed, inFlight, pending } of entries) {
     for (const tally of [committed, inFlight, pending]) sum += tally?.occurrences ?? 0;

@@ -14,7 +14,7 @@ export function hasChanges(ledger: Ledger): boolean {
 }
 
 /** Returns true where the journal lacks changes of the ledger's totals. */
-export function haveTotalsChanged(ledger: Ledger): boolean {
+export function hasChangedTotals(ledger: Ledger): boolean {
   return ledger.log?.haveTotalsChanged(ledger.openSets().pending.totals) ?? false;
 }
 
@@ -56,7 +56,7 @@ export function drainChanges(ledger: Ledger, budget: number): ReportChange | und
 }
 
 /** Takes back a change that the journal could not take. */
-export function undoDrain(ledger: Ledger, change: ReportChange): void {
+export function revertDrain(ledger: Ledger, change: ReportChange): void {
   const keys = change.layers.flatMap(({ violations }) => violations.map(({ key }) => key));
   const entries = keys.map((key) => ledger.entries.get(key)).filter((entry) => entry !== undefined);
   ledger.log?.undo(change, entries);

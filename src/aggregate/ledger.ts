@@ -20,17 +20,17 @@ import {
   countWritten,
   type Entry,
   NO_SWEEP,
-  occurrencesIn,
   type RecoveredSet,
+  sumOccurrences,
 } from "./entry.ts";
 import { expireEntries } from "./expiry.ts";
 import { EntryMap, MemoryUsage } from "./memory-usage.ts";
-import { note, OpenGaps } from "./open-gaps.ts";
+import { addGaps, OpenGaps } from "./open-gaps.ts";
 import { PendingCounts } from "./pending-counts.ts";
-import { lowest } from "./ranking.ts";
+import { selectLowest } from "./ranking.ts";
 import { SetNumbers } from "./set-numbers.ts";
 import { emptyTally, mergeInto } from "./tally.ts";
-import { bothExpired, emptyTotals, KnownPolicy, mergeTotals, type Totals, withoutExpiry } from "./totals.ts";
+import { clearExpiry, emptyTotals, KnownPolicy, mergeExpired, mergeTotals, type Totals } from "./totals.ts";
 
 export interface LedgerParts {
   /** Notes every change, for a journal. */
@@ -212,7 +212,7 @@ export class Ledger {
   /** KubeArmor muted something of this report `count` times. */
   addThrottleNotices(count: number, coverageGaps: readonly CoverageGap[]): void {
     this.#pending.totals.throttleNotices += count;
-    note(this.#pending.totals, coverageGaps);
+    addGaps(this.#pending.totals, coverageGaps);
   }
 
   /** Records a time without reading for this report; without `toUs` it lasts until endGap. */
@@ -233,7 +233,7 @@ export class Ledger {
   /** `count` alerts that may have belonged here could not be read. */
   addRejected(count: number, coverageGaps: readonly CoverageGap[]): void {
     this.#pending.totals.rejected += count;
-    note(this.#pending.totals, coverageGaps);
+    addGaps(this.#pending.totals, coverageGaps);
   }
 
   /** Removes what was last seen before `beforeUs` and not written within `keptSweeps`; returns the number. */
@@ -242,7 +242,7 @@ export class Ledger {
     const keptSweep = ++this.#sweep - keptSweeps;
     const gone = expireEntries(this.entries, beforeUs, keptSweep, this.policy);
     this.#unidentified += gone.occurrences;
-    this.#pending.totals.expired = bothExpired(this.#pending.totals.expired, gone);
+    this.#pending.totals.expired = mergeExpired(this.#pending.totals.expired, gone);
     const isOld = this.#committed.lastUs < beforeUs && this.#writtenInSweep < keptSweep;
     this.#isOver = this.#committed.occurrences > 0 && isOld && this.unwritten === 0 && !this.#inFlight;
     if (this.#isOver || gone.violations > 0) this.#touched = true;
@@ -260,13 +260,13 @@ export class Ledger {
     // Occurrences of violations unknown count as one violation.
     const more = this.totals.expired.violations + Math.sign(this.#unidentified);
     const known = countWritten(this.entries.values()) + more;
-    const least = lowest(this.entries.values(), workload, count);
+    const least = selectLowest(this.entries.values(), workload, count);
     for (const entry of least) {
       this.policy.raiseSeverity(entry.severity);
       this.entries.delete(entry.key);
       this.#pending.entries.delete(entry);
       this.log?.left(entry);
-      const occurrences = occurrencesIn([entry]);
+      const occurrences = sumOccurrences([entry]);
       this.#unidentified += occurrences;
       this.#coverageGaps.addWithoutDetails(this.#pending.totals, us, occurrences);
     }
@@ -347,8 +347,8 @@ export class Ledger {
       this.#coverageGaps.startAgain(this.#pending.totals, this.#inFlight, this.#committed, deletedUs);
     this.#committed = base?.totals ?? emptyTotals();
     // Entries that the stored report lists have not expired from it.
-    this.#pending.totals = withoutExpiry(this.#pending.totals);
-    if (this.#inFlight) this.#inFlight = withoutExpiry(this.#inFlight);
+    this.#pending.totals = clearExpiry(this.#pending.totals);
+    if (this.#inFlight) this.#inFlight = clearExpiry(this.#inFlight);
     this.#isOver = false;
     this.#unidentified = this.#countUnidentified();
     for (const entry of unlisted) entry.lowerBound = this.#unidentified > 0;
@@ -360,7 +360,7 @@ export class Ledger {
   drain(): { totals: Totals; entries: Counted[] } {
     if (this.#inFlight) this.restore();
     this.#coverageGaps.settle(this.#pending.totals);
-    const totals = withoutExpiry(this.#pending.totals);
+    const totals = clearExpiry(this.#pending.totals);
     const entries: Counted[] = [];
     for (const entry of this.#pending.entries) {
       const { key, identity, pending: tally } = entry;
@@ -394,6 +394,6 @@ export class Ledger {
   }
 
   #countUnidentified(): number {
-    return this.all.occurrences - occurrencesIn(this.entries.values());
+    return this.all.occurrences - sumOccurrences(this.entries.values());
   }
 }

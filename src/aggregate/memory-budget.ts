@@ -29,7 +29,7 @@ const CELLS_SHARE = 0.5;
 const FREED = 0.01;
 
 /** The bounds of the cells that count for the violations. */
-export function cellBounds({ maxViolations, limitBytes }: MemoryLimits): CellBounds {
+export function getCellBounds({ maxViolations, limitBytes }: MemoryLimits): CellBounds {
   return { maxCells: CELLS_PER_VIOLATION * maxViolations, maxBytes: CELLS_SHARE * limitBytes };
 }
 

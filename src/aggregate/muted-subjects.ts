@@ -5,7 +5,7 @@
 // the subject with the oldest notice is evicted first.
 
 import { podKey, type ThrottleNotice, type Violation } from "../ingest/violation.ts";
-import { type CoverageGap, coverageGap, mergeCoverageGaps } from "./coverage-gap.ts";
+import { type CoverageGap, createCoverageGap, mergeCoverageGaps } from "./coverage-gap.ts";
 import type { Ledger } from "./ledger.ts";
 
 interface Notices {
@@ -23,7 +23,7 @@ export class MutedSubjects {
     // KubeArmor mutes for whole seconds from its notice on.
     const seconds = Number.isSafeInteger(intervalSeconds) && intervalSeconds > 0 ? intervalSeconds : 0;
     const toUs = timeUs + seconds * 1_000_000;
-    const coverageGaps = [coverageGap("Throttled", timeUs, { toUs, container, pod, node })];
+    const coverageGaps = [createCoverageGap("Throttled", timeUs, { toUs, container, pod, node })];
     const key = toMutedKey(namespace, pod, node);
     const known = this.#notices.get(key);
     this.#notices.delete(key);

@@ -7,7 +7,7 @@
 import type { EpochUs } from "../lib/time.ts";
 import {
   type CoverageGap,
-  coverageGap,
+  createCoverageGap,
   GapBuilder,
   type GapKind,
   mergeCoverageGaps,
@@ -23,14 +23,14 @@ export class OpenGaps {
   addGap(totals: Totals, kind: GapKind, fromUs: EpochUs, toUs: EpochUs | undefined): void {
     totals.gaps++;
     if (toUs === undefined) this.#open.set(kind, fromUs);
-    note(totals, [coverageGap(kind, fromUs, { toUs })]);
+    addGaps(totals, [createCoverageGap(kind, fromUs, { toUs })]);
   }
 
   /** Ends the gap, if it is one of this report's. Returns whether it is. */
   endGap(totals: Totals, kind: GapKind, fromUs: EpochUs, toUs: EpochUs, nodes = 0): boolean {
     if (this.#open.get(kind) !== fromUs) return false;
     this.#open.delete(kind);
-    note(totals, [coverageGap(kind, fromUs, { toUs, nodes })]);
+    addGaps(totals, [createCoverageGap(kind, fromUs, { toUs, nodes })]);
     return true;
   }
 
@@ -39,7 +39,7 @@ export class OpenGaps {
     const isUnknown = ({ kind, fromUs, toUs }: CoverageGap) =>
       toUs === undefined && this.#open.get(kind as GapKind) !== fromUs;
     const ended = stored.filter(isUnknown).map((gap) => ({ ...gap, toUs: Math.max(us, gap.fromUs) }));
-    note(totals, ended);
+    addGaps(totals, ended);
     return ended.length > 0;
   }
 
@@ -51,7 +51,7 @@ export class OpenGaps {
 
   /** Completes totals that are about to leave. */
   settle(totals: Totals): void {
-    note(totals, this.#withoutDetails.take());
+    addGaps(totals, this.#withoutDetails.take());
   }
 
   /** The report starts again from zero, with no gap but one that is in no report yet; `deletedUs`: it was deleted. */
@@ -59,11 +59,11 @@ export class OpenGaps {
     if (pending.gaps + (inFlight?.gaps ?? 0) === 0) this.#open.clear();
     if (deletedUs === undefined || lost.occurrences === 0) return;
     const toUs = Math.max(deletedUs, lost.firstUs);
-    note(pending, [coverageGap("Deleted", lost.firstUs, { toUs, count: lost.occurrences })]);
+    addGaps(pending, [createCoverageGap("Deleted", lost.firstUs, { toUs, count: lost.occurrences })]);
   }
 }
 
 /** Adds gaps to the list. */
-export function note(totals: Totals, coverageGaps: readonly CoverageGap[]): void {
+export function addGaps(totals: Totals, coverageGaps: readonly CoverageGap[]): void {
   totals.coverageGaps = mergeCoverageGaps(totals.coverageGaps, coverageGaps);
 }

@@ -29,7 +29,7 @@ const counted: LastSeen = (entry) => Math.max(written(entry), entry.pending?.las
  * Selects the first `count` by rank for a report, in turns: the best `share` of each workload, then the next `share` of
  * each, and so on, so that a workload with an unlimited number of violations leaves room for every other.
  */
-export function fairest(entries: readonly Entry[], count: number, share: number): Entry[] {
+export function selectFairest(entries: readonly Entry[], count: number, share: number): Entry[] {
   const seen = new Map<string, number>();
   const turns: Entry[][] = [];
   for (const entry of entries.toSorted(createRankOrder(written))) {
@@ -43,7 +43,7 @@ export function fairest(entries: readonly Entry[], count: number, share: number)
 }
 
 /** Selects the `count` lowest ranked of one workload that may be evicted: none that are in flight. */
-export function lowest(entries: Iterable<Entry>, workload: string, count: number): Entry[] {
+export function selectLowest(entries: Iterable<Entry>, workload: string, count: number): Entry[] {
   const own = [...entries].filter((entry) => !entry.inFlight && entry.workload === workload);
   return own.sort(createRankOrder(counted)).slice(-count);
 }

@@ -11,7 +11,7 @@ import type { LayerRow, ViolationRow } from "./change-log.ts";
 import type { RecoveredSet } from "./entry.ts";
 import { Pods } from "./pods.ts";
 import { addPod, type Tally } from "./tally.ts";
-import { countOutcome, emptyTotals, type Totals, withoutExpiry } from "./totals.ts";
+import { clearExpiry, countOutcome, emptyTotals, type Totals } from "./totals.ts";
 
 /** Reads one set back. */
 export function recoverSet(layer: LayerRow): RecoveredSet {
@@ -34,7 +34,7 @@ function readTotals(told: Totals, entries: readonly { identity: Identity; tally:
   const unknown = Math.max(listed.unknown, told.unknown);
   return {
     // Entries that were about to expire from the report's list have not expired from it.
-    ...withoutExpiry(told),
+    ...clearExpiry(told),
     occurrences: prevented + allowed + unknown,
     prevented,
     allowed,

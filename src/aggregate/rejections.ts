@@ -6,7 +6,7 @@
 
 import type { Scope } from "../ingest/violation.ts";
 import type { EpochUs } from "../lib/time.ts";
-import { type CoverageGap, coverageGap, GapBuilder } from "./coverage-gap.ts";
+import { type CoverageGap, createCoverageGap, GapBuilder } from "./coverage-gap.ts";
 
 interface Rejected {
   /** Undefined: any report. */
@@ -77,7 +77,7 @@ function toUndatedGap(count: number, span: () => readonly [EpochUs, EpochUs]): r
   if (count === 0) return [];
   const [firstUs, lastUs] = span();
   // Without a report there is nothing that could be short of them.
-  return firstUs > lastUs ? [] : [coverageGap("Rejected", firstUs, { toUs: lastUs, count })];
+  return firstUs > lastUs ? [] : [createCoverageGap("Rejected", firstUs, { toUs: lastUs, count })];
 }
 
 /** "*" is no namespace's name. */

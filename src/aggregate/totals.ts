@@ -33,12 +33,12 @@ export interface Totals {
 const NOTHING: Readonly<Expired> = { violations: 0, occurrences: 0 };
 
 /** The sum of what has expired. */
-export function bothExpired(a: Readonly<Expired>, b: Readonly<Expired>): Expired {
+export function mergeExpired(a: Readonly<Expired>, b: Readonly<Expired>): Expired {
   return { violations: a.violations + b.violations, occurrences: a.occurrences + b.occurrences };
 }
 
 /** The same totals where nothing has left the stored report's list, neither for its age nor for want of memory. */
-export function withoutExpiry(totals: Totals): Totals {
+export function clearExpiry(totals: Totals): Totals {
   return { ...totals, expired: NOTHING, withoutDetails: Math.min(totals.withoutDetails, totals.occurrences) };
 }
 
@@ -105,7 +105,7 @@ export function mergeTotals(a: Totals, b: Totals): Totals {
     throttleNotices: a.throttleNotices + b.throttleNotices,
     rejected: a.rejected + b.rejected,
     withoutDetails: a.withoutDetails + b.withoutDetails,
-    expired: bothExpired(a.expired, b.expired),
+    expired: mergeExpired(a.expired, b.expired),
     coverageGaps: mergeCoverageGaps(a.coverageGaps, b.coverageGaps),
   };
 }

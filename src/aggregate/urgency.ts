@@ -11,6 +11,6 @@ export type Urgency = "new_report" | "new_violation" | "counters" | "coverage" |
 /** Gaps of the stream: they concern every report, and reports in which nothing happens may be written late. */
 const STREAM_GAPS: ReadonlySet<GapKind> = new Set(["StreamDown", "StreamEnded", "Stalled"]);
 
-export function gapUrgency(kind: GapKind): Urgency {
+export function getGapUrgency(kind: GapKind): Urgency {
   return STREAM_GAPS.has(kind) ? "stream" : "coverage";
 }

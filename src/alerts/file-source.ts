@@ -8,9 +8,9 @@
 import { open } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import type { AlertListener, AlertSource } from "./alert-source.ts";
-import { alertFromJson } from "./json-decoder.ts";
+import { parseJsonAlert } from "./json-decoder.ts";
 import { LineSplitter } from "./line-splitter.ts";
-import { printable } from "./printable.ts";
+import { toPrintable } from "./printable.ts";
 
 export interface FileFeedOptions {
   /** A file's path, or a stream of bytes (standard input is one); the feed closes either. */
@@ -28,7 +28,7 @@ const BYTE_ORDER_MARK = "\ufeff";
  * input is open and never onDisconnected. `run` resolves at the end of the input or when the signal aborts, and rejects
  * with a message for users when the input can't be read.
  */
-export function fileSource(options: FileFeedOptions): AlertSource {
+export function createFileSource(options: FileFeedOptions): AlertSource {
   const maxLineBytes = options.maxLineBytes ?? DEFAULT_MAX_LINE_BYTES;
   return {
     async run(listener, signal) {
@@ -87,7 +87,7 @@ function handleLine(line: string, number: number, listener: AlertListener): void
     listener.onRejected("invalid_json", parsed.detail, number);
     return;
   }
-  const alert = alertFromJson(parsed.value);
+  const alert = parseJsonAlert(parsed.value);
   if (alert === null) listener.onRejected("not_an_alert", describeJson(parsed.value), number);
   else listener.onAlert(alert, number);
 }
@@ -97,7 +97,7 @@ function parseJson(text: string): { ok: true; value: unknown } | { ok: false; de
     return { ok: true, value: JSON.parse(text) };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    return { ok: false, detail: printable(getHint(text) ?? reason, MAX_DETAIL_LENGTH) };
+    return { ok: false, detail: toPrintable(getHint(text) ?? reason, MAX_DETAIL_LENGTH) };
   }
 }
 

@@ -42,7 +42,7 @@ const ALERT: Setters = new Map([
  * Keys match in any case; unknown keys and values of a wrong type are ignored; of two spellings of one key the last
  * usable value wins.
  */
-export function alertFromJson(value: unknown): Alert | null {
+export function parseJsonAlert(value: unknown): Alert | null {
   const alert = emptyAlert();
   if (!setKnown(ALERT, alert, value)) return null;
   if (isDaemonLog(value)) finishAsDaemon(alert);

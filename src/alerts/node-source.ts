@@ -10,7 +10,7 @@ import type { AlertListener, AlertSource } from "./alert-source.ts";
 import { ConnectSlots } from "./connect-slots.ts";
 import { type NodeCounts, NodeCoverage, type NodeGap } from "./node-coverage.ts";
 import { type AlertStream, ReconnectingSource } from "./reconnecting-source.ts";
-import { type SecuredStreamOptions, securedStream } from "./secured-stream.ts";
+import { createSecuredStream, type SecuredStreamOptions } from "./secured-stream.ts";
 import { type ChooseSecurity, plaintext } from "./tls/mode.ts";
 
 /** A pod of KubeArmor's daemon. */
@@ -165,7 +165,7 @@ export class NodeSource implements AlertSource {
   #connect({ node, addresses }: NodeTarget): ReconnectingSource {
     const { backoffBaseMs = DEFAULT_BACKOFF_BASE_MS, backoffMaxMs = DEFAULT_BACKOFF_MAX_MS } = this.#options;
     const streams = addresses.map((address) =>
-      securedStream(
+      createSecuredStream(
         { ...this.#options, address, security: this.#security, peerName: `node ${node} (${address})` },
         this.#clock,
       ),

@@ -8,7 +8,7 @@
 const UNPRINTABLE = /[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]+/g;
 
 /** Returns `text` with every run of unprintable characters as one space, at most `maxLength` UTF-16 units long. */
-export function printable(text: string, maxLength: number): string {
+export function toPrintable(text: string, maxLength: number): string {
   // Bounds the work for a hostile megabyte.
   const line = text
     .slice(0, maxLength * 2)

@@ -19,7 +19,7 @@ import type { Clock } from "../lib/clock.ts";
 import { fullJitter } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { AlertListener, AlertSource } from "./alert-source.ts";
-import { printable } from "./printable.ts";
+import { toPrintable } from "./printable.ts";
 import { describeBytes, readAlert } from "./protobuf-decoder.ts";
 import { RawAlertReader } from "./protobuf-scanner.ts";
 
@@ -175,7 +175,7 @@ export class ReconnectingSource implements AlertSource {
     // The length of the message was received.
     this.#markAlive(this.#clock.nowMs(), listener);
     this.#stats.messages++;
-    listener.onRejected("message_too_large", printable(end.message, MAX_MESSAGE_LENGTH), 0);
+    listener.onRejected("message_too_large", toPrintable(end.message, MAX_MESSAGE_LENGTH), 0);
   }
 
   #hasLasted(): boolean {
@@ -187,7 +187,7 @@ export class ReconnectingSource implements AlertSource {
     const atMs = this.#clock.nowMs();
     this.#okEndsInARow = end.kind !== "ok_end" ? 0 : attempt === 0 ? 1 : this.#okEndsInARow + 1;
     const hint = this.#okEndsInARow >= SUSPICIOUS_OK_ENDS ? OK_END_HINT : "";
-    const message = printable(end.message, MAX_MESSAGE_LENGTH) + hint;
+    const message = toPrintable(end.message, MAX_MESSAGE_LENGTH) + hint;
     const reason = disconnectReason(end, this.#state.kind === "open");
     this.#logEnd({ peer: this.#options.name, reason, peerMessage: message, attempt }, end.kind, atMs);
     listener.onDisconnected({ lastReadMs: this.#lastReadMs, atMs, reason, message });

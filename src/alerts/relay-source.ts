@@ -7,7 +7,7 @@
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import { ReconnectingSource } from "./reconnecting-source.ts";
-import { type SecuredStreamOptions, securedStream } from "./secured-stream.ts";
+import { createSecuredStream, type SecuredStreamOptions } from "./secured-stream.ts";
 import { plaintext } from "./tls/mode.ts";
 
 export interface RelaySourceOptions extends Omit<SecuredStreamOptions, "security"> {
@@ -23,9 +23,13 @@ export interface RelaySourceOptions extends Omit<SecuredStreamOptions, "security
  * Returns the source of a relay's alerts. It reconnects forever with full jitter, treats an end with status OK as a
  * disconnect, and detects dead connections by HealthChecks.
  */
-export function relaySource(options: RelaySourceOptions, clock: Clock, logger: Logger): ReconnectingSource {
+export function createRelaySource(
+  options: RelaySourceOptions,
+  clock: Clock,
+  logger: Logger,
+): ReconnectingSource {
   return new ReconnectingSource(
-    securedStream({ ...options, security: options.security ?? plaintext }, clock),
+    createSecuredStream({ ...options, security: options.security ?? plaintext }, clock),
     {
       name: options.address,
       backoffBaseMs: options.backoffBaseMs ?? 250,

@@ -8,10 +8,10 @@ import { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import { credentials } from "@grpc/grpc-js";
 import type { Clock } from "../lib/clock.ts";
-import { type AlertStreamOptions, alertStream, DEFAULT_HEALTH_TIMEOUT_MS } from "./alert-stream.ts";
+import { type AlertStreamOptions, createAlertStream, DEFAULT_HEALTH_TIMEOUT_MS } from "./alert-stream.ts";
 import { ChannelSockets } from "./channel-sockets.ts";
 import type { AlertStream, StreamEnd } from "./reconnecting-source.ts";
-import { explainTlsError, hintAtTls } from "./tls/errors.ts";
+import { explainTlsError, getTlsHint } from "./tls/errors.ts";
 import type { TlsMaterial } from "./tls/material.ts";
 import type { ChooseSecurity } from "./tls/mode.ts";
 import { type ExpectedPeer, explainOpenSslError, hostProblem } from "./tls/peer.ts";
@@ -29,16 +29,17 @@ export interface SecuredStreamOptions extends AlertStreamOptions {
 type GoodProbe = Exclude<ProbeResult, { message: string }>;
 
 /** Returns a function that decides how to connect, opens a stream, and says in its end what TLS had to do with it. */
-export function securedStream(options: SecuredStreamOptions, clock: Clock): AlertStream {
+export function createSecuredStream(options: SecuredStreamOptions, clock: Clock): AlertStream {
   const { address, serverName, peerName = "the relay" } = options;
   return async (listener, signal) => {
     const security = await options.security(signal);
     if (security.kind === "refused") return security;
-    if (security.kind === "plaintext") return addTlsHint(await alertStream(options, clock)(listener, signal));
+    if (security.kind === "plaintext")
+      return addTlsHint(await createAlertStream(options, clock)(listener, signal));
     const { material } = security;
     const expected: ExpectedPeer = {
       name: peerName,
-      host: serverName || hostOf(address),
+      host: serverName || getHost(address),
       authorities: material.authorities,
       caName: material.caName,
       nowMs: clock.nowMs(),
@@ -51,7 +52,7 @@ export function securedStream(options: SecuredStreamOptions, clock: Clock): Aler
 }
 
 /** The host of `host:port`, as it stands in certificates: without brackets, and without a root's dot. */
-export function hostOf(address: string): string {
+export function getHost(address: string): string {
   const host = address.slice(0, address.lastIndexOf(":"));
   return host.replace(/^\[(.*)\]$/, "$1").replace(/\.$/, "");
 }
@@ -75,7 +76,7 @@ function openVerified(
     const channel = new ChannelSockets(verified, (error) => {
       problem ??= explainHandshake(error, probed.leaf, expected);
     });
-    const end = await alertStream(
+    const end = await createAlertStream(
       { ...options, serverName: nameForTls(expected.host) },
       clock,
       channel,
@@ -101,6 +102,6 @@ function nameForTls(host: string): string {
 }
 
 function addTlsHint(end: StreamEnd): StreamEnd {
-  const hint = end.kind === "error" ? hintAtTls(end.message) : undefined;
+  const hint = end.kind === "error" ? getTlsHint(end.message) : undefined;
   return hint === undefined ? end : { kind: end.kind, message: end.message + hint };
 }

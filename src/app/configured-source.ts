@@ -7,7 +7,7 @@
 import type { AlertSource } from "../alerts/alert-source.ts";
 import { AutoSource } from "../alerts/auto-source.ts";
 import { NodeSource } from "../alerts/node-source.ts";
-import { relaySource } from "../alerts/relay-source.ts";
+import { createRelaySource } from "../alerts/relay-source.ts";
 import type { CoveredNodes } from "../api/v1alpha1.ts";
 import type { Config } from "../config/config.ts";
 import type { KubeClient } from "../kube/client.ts";
@@ -35,7 +35,11 @@ export function configuredSource(
     security: relaySecurity(config, client, clock, logger, onExpiry),
   };
   const toRelay = () =>
-    relaySource({ ...options, address: relay.address, serverName: relay.tls.serverName }, clock, logger);
+    createRelaySource(
+      { ...options, address: relay.address, serverName: relay.tls.serverName },
+      clock,
+      logger,
+    );
   if (mode === "relay") return toRelay();
   const followNodes = followKubeArmorPods({ client, clock }, logger);
   const toNodes = new NodeSource({ ...options, followNodes }, clock, logger);

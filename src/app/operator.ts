@@ -10,7 +10,7 @@ import type { EventRecorder } from "../events/event-recorder.ts";
 import { createEventSink } from "../events/event-sink.ts";
 import { type RunningRecorder, startRecorder } from "../events/recorder.ts";
 import { Journaling } from "../journal/journal-writer.ts";
-import { sqliteJournal } from "../journal/sqlite-journal.ts";
+import { createSqliteJournal } from "../journal/sqlite-journal.ts";
 import { KubeClient } from "../kube/client.ts";
 import type { LoadedKubeConfig } from "../kube/kubeconfig.ts";
 import { ONLY_REPLICA, Replica } from "../leadership/replica.ts";
@@ -274,7 +274,7 @@ function startJournaling(
   const { path, maxBytes, batchIntervalMs } = config.journal;
   if (path === "") return undefined;
   return new Journaling({
-    open: sqliteJournal({ path, maxBytes }),
+    open: createSqliteJournal({ path, maxBytes }),
     batchIntervalMs,
     freshWriterId,
     clock,

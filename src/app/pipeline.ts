@@ -5,7 +5,7 @@
 // Invariant: one way. The only arrow back says what has landed.
 
 import { Aggregator } from "../aggregate/aggregator.ts";
-import { cellBounds } from "../aggregate/memory-budget.ts";
+import { getCellBounds } from "../aggregate/memory-budget.ts";
 import { StreamCoverage, toUs } from "../aggregate/stream-coverage.ts";
 import type { AlertListener } from "../alerts/alert-source.ts";
 import type { Alert, RawAlert } from "../api/alert.ts";
@@ -62,7 +62,7 @@ export class Pipeline implements AlertListener {
     });
     const { journaling } = parts;
     const redact = createRedactor(options.redaction, this.counters);
-    const cells = new CellStore(cellBounds(options.memory), redact);
+    const cells = new CellStore(getCellBounds(options.memory), redact);
     const queue = new ReportQueue(options.pace, clock);
     this.aggregator = new Aggregator(
       options.memory,

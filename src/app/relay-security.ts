@@ -4,10 +4,10 @@
 // Chooses the security of connections to the relay from the settings: the certificate store and the mode.
 // Invariant: no logic beyond the choice that `feed.relay.tls.mode` demands.
 
-import { hostOf } from "../alerts/secured-stream.ts";
-import { tlsFiles } from "../alerts/tls/files.ts";
+import { getHost } from "../alerts/secured-stream.ts";
+import { createFileStore } from "../alerts/tls/files.ts";
 import { type ChooseSecurity, plaintext, preferTls, requireTls } from "../alerts/tls/mode.ts";
-import { tlsSecret } from "../alerts/tls/secret.ts";
+import { createSecretStore } from "../alerts/tls/secret.ts";
 import type { Config } from "../config/config.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { readSecret } from "../kube/secret.ts";
@@ -45,8 +45,8 @@ function chooseByMode(
   const { relay } = feed;
   const { mode, files, secret } = relay.tls;
   if (mode === "off") return plaintext;
-  if (mode === "files") return requireTls(tlsFiles(files), clock);
-  const store = tlsSecret(
+  if (mode === "files") return requireTls(createFileStore(files), clock);
+  const store = createSecretStore(
     {
       ...secret,
       namespace: secret.namespace || serviceNamespace(relay.address, leaderElection.leaseNamespace),
@@ -61,7 +61,7 @@ const SERVICE = /^[a-z0-9-]*[a-z][a-z0-9-]*\.([a-z0-9-]+)(?:\.svc(?:\..+)?)?$/;
 
 /** The namespace of the relay's Service: our own for a bare name, KubeArmor's own for an address that is no Service's. */
 function serviceNamespace(address: string, ownNamespace: string): string {
-  const host = hostOf(address);
+  const host = getHost(address);
   if (/^[a-z]([a-z0-9-]*[a-z0-9])?$/.test(host)) return ownNamespace;
   return SERVICE.exec(host)?.[1] ?? "kubearmor";
 }

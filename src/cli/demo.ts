@@ -12,7 +12,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
-import { relaySource } from "../alerts/relay-source.ts";
+import { createRelaySource } from "../alerts/relay-source.ts";
 import type { Report } from "../api/v1alpha1.ts";
 import { Pipeline } from "../app/pipeline.ts";
 import { pipelineOptions } from "../app/pipeline-options.ts";
@@ -85,7 +85,7 @@ export async function demo(parts: DemoParts, stop: AbortSignal): Promise<number>
       },
     );
     pipeline.writer.start();
-    const reading = relaySource({ address }, clock, silentLogger).run(
+    const reading = createRelaySource({ address }, clock, silentLogger).run(
       pipeline,
       AbortSignal.any([stopFeed.signal, stop]),
     );

@@ -11,8 +11,8 @@ import {
   drainPersisted,
   drainTotals,
   drainViolations,
-  haveTotalsChanged,
-  undoDrain,
+  hasChangedTotals,
+  revertDrain,
 } from "../aggregate/journal-changes.ts";
 import type { Ledger } from "../aggregate/ledger.ts";
 import { reportKey } from "../ingest/violation.ts";
@@ -79,7 +79,7 @@ export class ChangeCollector {
     this.#totals = undefined;
     for (const change of changes) {
       const ledger = this.#aggregator?.ledgers.get(reportKey(change.namespace, change.policyName));
-      if (ledger) undoDrain(ledger, change);
+      if (ledger) revertDrain(ledger, change);
     }
   }
 
@@ -121,12 +121,12 @@ export class ChangeCollector {
       }
       const before = changes.get(ledger);
       // Violations of a set are written with its totals, or after them.
-      if (!before && haveTotalsChanged(ledger)) continue;
-      const rowsBefore = rowsOf(before?.layers ?? []);
+      if (!before && hasChangedTotals(ledger)) continue;
+      const rowsBefore = countRows(before?.layers ?? []);
       const change = drainViolations(ledger, left, before);
       if (!change) continue;
       changes.set(ledger, change);
-      left -= rowsOf(change.layers) - rowsBefore;
+      left -= countRows(change.layers) - rowsBefore;
     }
     return left > 0;
   }
@@ -139,7 +139,7 @@ export class ChangeCollector {
 }
 
 /** Returns the number of rows of all layers. */
-export function rowsOf(layers: readonly LayerRow[]): number {
+export function countRows(layers: readonly LayerRow[]): number {
   return layers.reduce(
     (sum, { violations }) => violations.reduce((rows, { pods }) => rows + 1 + pods.length, sum + 1),
     0,
@@ -147,6 +147,6 @@ export function rowsOf(layers: readonly LayerRow[]): number {
 }
 
 /** Returns the occurrences that an earlier process left, whether or not a report holds them. */
-export function occurrencesLeft(reports: readonly RecoveredReport[]): number {
+export function countOccurrencesLeft(reports: readonly RecoveredReport[]): number {
   return reports.flatMap(({ layers }) => layers).reduce((sum, { totals }) => sum + totals.occurrences, 0);
 }

@@ -10,7 +10,7 @@ import { reportKey } from "../ingest/violation.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { EpochUs } from "../lib/time.ts";
-import { occurrencesLeft } from "./change-collector.ts";
+import { countOccurrencesLeft } from "./change-collector.ts";
 import type { Journal } from "./journal.ts";
 
 const KIND = "JournalUnavailable";
@@ -56,7 +56,7 @@ export function markLost(
   { clock, logger }: { clock: Clock; logger: Logger },
 ): void {
   if (!recovered || recovered.writerId === writerId) return;
-  const occurrences = occurrencesLeft(recovered.reports);
+  const occurrences = countOccurrencesLeft(recovered.reports);
   if (occurrences === 0) return;
   logger.error({ occurrences }, "journal opened after start, counts in it lost");
   const nowMs = clock.nowMs();

@@ -10,7 +10,7 @@ import { emptyTotals, type Totals } from "../aggregate/totals.ts";
 import type { Evidence } from "../api/v1alpha1.ts";
 import { identityKey, identityOf, type PolicyFacts } from "../ingest/violation.ts";
 import type { Recovered, RecoveredReport } from "./journal.ts";
-import { checksumOf } from "./row-checksum.ts";
+import { computeChecksum } from "./row-checksum.ts";
 
 type Value = string | number | null;
 type Row = Readonly<Record<string, Value>>;
@@ -19,10 +19,10 @@ const NO_POLICY: PolicyFacts = { kind: "Unknown", severity: 0, tags: [], message
 
 /** Reads all rows; undefined for a new journal, `damaged` where its writer can't be read. */
 export function readAll(db: DatabaseSync): Recovered | undefined | "damaged" {
-  const [life] = [...rows(db, "life")];
+  const [life] = [...readTable(db, "life")];
   if (!life) return undefined;
   const { sum, one: _, ...values } = life;
-  if (sum !== checksumOf(...Object.values(values))) return "damaged";
+  if (sum !== computeChecksum(...Object.values(values))) return "damaged";
   return {
     writerId: String(life["writer_id"]),
     readUntilMs: Number(life["read_until_ms"]),
@@ -62,9 +62,9 @@ class Reader {
 
   /** Yields the rows of a table that have the right checksum. */
   *#readRows(table: string): Iterable<Row> {
-    for (const row of rows(this.#db, table)) {
+    for (const row of readTable(this.#db, table)) {
       const { sum, evidence: _, evidence_sum: __, ...values } = row;
-      if (sum === checksumOf(...Object.values(values))) yield row;
+      if (sum === computeChecksum(...Object.values(values))) yield row;
       else this.#damagedRows++;
     }
   }
@@ -90,7 +90,7 @@ class Reader {
     const { report = null, seq = null, key = null, evidence = null, evidence_sum: sum } = row;
     const layer = this.#layers.get(`${report} ${seq}`) ?? this.#restoreLayer(report, Number(seq));
     if (!layer) return;
-    const isGood = sum === (evidence === null ? null : checksumOf(report, seq, key, evidence));
+    const isGood = sum === (evidence === null ? null : computeChecksum(report, seq, key, evidence));
     if (!isGood || !isIdentityKey(String(key))) this.#damagedRows++;
     if (!isIdentityKey(String(key))) return;
     const violation: ViolationRow = {
@@ -135,7 +135,7 @@ function isIdentityKey(key: string): boolean {
 }
 
 /** Yields all rows of a table; a number that a damaged row has made too large is yielded as another one. */
-export function* rows(db: DatabaseSync, table: string): Iterable<Row> {
+export function* readTable(db: DatabaseSync, table: string): Iterable<Row> {
   const select = db.prepare(`SELECT * FROM ${table}`);
   select.setReadBigInts(true);
   for (const row of select.iterate()) {

@@ -8,8 +8,8 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { LayerRow, ReportChange } from "../aggregate/change-log.ts";
 import { reportKey } from "../ingest/violation.ts";
 import type { Batch, Recovered } from "./journal.ts";
-import { rows } from "./journal-rows-in.ts";
-import { checksumOf } from "./row-checksum.ts";
+import { readTable } from "./journal-rows-in.ts";
+import { computeChecksum } from "./row-checksum.ts";
 
 /** A row without evidence keeps the evidence that is there. */
 const PUT_VIOLATION = `INSERT INTO violation VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -63,7 +63,7 @@ export class BatchWriter {
   forget(): void {
     this.#reports.clear();
     this.#layers.clear();
-    const [life] = rows(this.#db, "life");
+    const [life] = readTable(this.#db, "life");
     if (life) {
       const { writer_id, read_until_ms, reserved_seq } = life;
       this.#life = {
@@ -72,12 +72,12 @@ export class BatchWriter {
         reservedSeq: Number(reserved_seq),
       };
     }
-    for (const { id, namespace, policy } of rows(this.#db, "report")) {
+    for (const { id, namespace, policy } of readTable(this.#db, "report")) {
       const key = reportKey((namespace ?? undefined) as string | undefined, String(policy));
       this.#reports.set(key, Number(id));
       this.#lastReport = Math.max(this.#lastReport, Number(id));
     }
-    for (const { report, seq } of rows(this.#db, "layer")) {
+    for (const { report, seq } of readTable(this.#db, "layer")) {
       this.#readLayers(Number(report)).add(Number(seq));
       this.#lastReport = Math.max(this.#lastReport, Number(report));
     }
@@ -99,7 +99,7 @@ export class BatchWriter {
     let layers = 0;
     for (const { size } of this.#layers.values()) layers += size;
     const values = [life.writerId, life.readUntilMs, life.reservedSeq, isComplete ? 1 : 0, layers] as const;
-    this.#putLife.run(...values, checksumOf(...values));
+    this.#putLife.run(...values, computeChecksum(...values));
     this.#life = life;
   }
 
@@ -112,7 +112,7 @@ export class BatchWriter {
     if (id === undefined) {
       id = ++this.#lastReport;
       const values = [id, namespace ?? null, policyName] as const;
-      this.#report.run(...values, checksumOf(...values));
+      this.#report.run(...values, computeChecksum(...values));
       this.#reports.set(key, id);
     }
     for (const layer of layers) this.#put(id, layer);
@@ -120,16 +120,16 @@ export class BatchWriter {
 
   #put(report: number, { seq, totals, policy, violations }: LayerRow): void {
     const layer = [report, seq, JSON.stringify(totals), JSON.stringify(policy)] as const;
-    this.#layer.run(...layer, checksumOf(...layer));
+    this.#layer.run(...layer, computeChecksum(...layer));
     this.#readLayers(report).add(seq);
     for (const { key, occurrences, firstUs, lastUs, rule, evidence, pods } of violations) {
       const row = [report, seq, key, occurrences, firstUs, lastUs, rule] as const;
       const latest = evidence === undefined ? null : JSON.stringify(evidence);
-      const latestSum = latest === null ? null : checksumOf(report, seq, key, latest);
-      this.#violation.run(...row, checksumOf(...row), latest, latestSum);
+      const latestSum = latest === null ? null : computeChecksum(report, seq, key, latest);
+      this.#violation.run(...row, computeChecksum(...row), latest, latestSum);
       for (const pod of pods) {
         const values = [report, seq, key, pod.key, pod.name, pod.node, pod.occurrences, pod.lastUs] as const;
-        this.#pod.run(...values, checksumOf(...values));
+        this.#pod.run(...values, computeChecksum(...values));
       }
     }
   }

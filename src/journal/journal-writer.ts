@@ -11,7 +11,7 @@ import type { ReportChange } from "../aggregate/change-log.ts";
 import { hasChanges } from "../aggregate/journal-changes.ts";
 import type { Ledger } from "../aggregate/ledger.ts";
 import { SetNumbers } from "../aggregate/set-numbers.ts";
-import { ALL, BATCH, type BatchBudget, ChangeCollector, rowsOf } from "./change-collector.ts";
+import { ALL, BATCH, type BatchBudget, ChangeCollector, countRows } from "./change-collector.ts";
 import { type Batch, type Journal, JournalError, type RecoveredReport } from "./journal.ts";
 import { JournalOutage, keyOf, markLost, type PastOutage } from "./journal-outage.ts";
 import type { JournalingParts } from "./journaling-parts.ts";
@@ -234,7 +234,7 @@ export class Journaling {
     }
     this.#aggregator?.clearRemoved();
     this.#carried = [];
-    this.rows += changes.reduce((sum, { layers }) => sum + rowsOf(layers), 0);
+    this.rows += changes.reduce((sum, { layers }) => sum + countRows(layers), 0);
     this.batches++;
     this.#lastBatchMs = nowMs;
     this.#protectedUntilMs = readUntilMs;

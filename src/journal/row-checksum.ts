@@ -8,6 +8,6 @@ import { crc32 } from "node:zlib";
 type Value = string | number | null;
 
 /** The checksum of a row's values, in the order of its columns. */
-export function checksumOf(...values: Value[]): number {
+export function computeChecksum(...values: Value[]): number {
   return crc32(JSON.stringify(values));
 }

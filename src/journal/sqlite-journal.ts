@@ -38,7 +38,7 @@ PRAGMA user_version = ${VERSION};
 `;
 
 /** Returns a function that opens the journal in a file. A file that is broken is put aside, as `….broken`. */
-export function sqliteJournal(options: SqliteOptions): OpenJournal {
+export function createSqliteJournal(options: SqliteOptions): OpenJournal {
   return () => {
     try {
       return new SqliteJournal(options, undefined);

@@ -23,7 +23,7 @@ import { fenceAll } from "./fence.ts";
 import { PersistedUntil, UNKNOWN_MS } from "./persisted-until.ts";
 import { ReportRestore } from "./report-restore.ts";
 import { Standby, type StandbyCounters, type StandbyOptions } from "./standby.ts";
-import { lastSeenMs, newestStart, toGapUs } from "./stored-times.ts";
+import { getLastSeenMs, getNewestStart, toGapUs } from "./stored-times.ts";
 
 /** The leader before this one, as its Lease described it last. */
 export interface PreviousLeader {
@@ -225,11 +225,11 @@ export class LeaderTakeover implements ControllerObserver {
     const fromMs = previous?.persistedUntilMs;
     const isCaughtUp = this.isCaughtUpWith(fromMs);
     const isRestart = !isCaughtUp && (stored.length > 0 || journaling?.mayHaveLost);
-    const lastMs = fromMs || journaling?.readUntilMs || lastSeenMs(stored) || nowMs;
+    const lastMs = fromMs || journaling?.readUntilMs || getLastSeenMs(stored) || nowMs;
     this.#handover = { kind: "Handover", fromMs: Math.min(fromMs ?? nowMs, nowMs), toMs: nowMs };
     await this.#restore.run(stored, isRestart ? lastMs : nowMs);
     if (isRestart) this.#declareRestart(lastMs);
-    if (isCaughtUp) coverage.continueFrom(newestStart(stored));
+    if (isCaughtUp) coverage.continueFrom(getNewestStart(stored));
     for (const key of this.#restore.leftToOther) this.#declareHandover(...key);
     if (journaling?.isDamaged) {
       const toMs = journaling.readUntilMs ?? nowMs;

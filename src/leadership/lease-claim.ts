@@ -13,8 +13,8 @@ import {
   type LeaseCall,
   type LeaseRecord,
   type LeaseStore,
-  microTime,
   type StoredLease,
+  toMicroTime,
 } from "./lease.ts";
 
 export interface LeaseClaimOptions {
@@ -162,7 +162,7 @@ export class LeaseClaim {
       if (!this.#isCurrent) this.#observe(await this.#store.read(call));
       const base = this.#stored;
       if (base === undefined || !this.#isMine(base.record)) return false;
-      const now = microTime(this.#clock.nowMs(), 0);
+      const now = toMicroTime(this.#clock.nowMs(), 0);
       this.#isCurrent = false;
       try {
         // As client-go: no holder, and the shortest duration that the API accepts.
@@ -196,13 +196,13 @@ export class LeaseClaim {
     const nowMs = this.#clock.nowMs();
     // The digits below the clock's resolution distinguish two processes of one identity that claim in the same
     // millisecond.
-    this.#acquireTime ??= microTime(nowMs, Math.floor(this.#clock.random() * 1000));
+    this.#acquireTime ??= toMicroTime(nowMs, Math.floor(this.#clock.random() * 1000));
     const last = this.#last;
     const record: LeaseRecord = {
       holder: identity,
       durationSeconds: Math.ceil(leaseDurationMs / 1000),
       acquireTime: this.#acquireTime,
-      renewTime: microTime(nowMs, 0),
+      renewTime: toMicroTime(nowMs, 0),
       transitions: last === undefined ? 0 : last.transitions + (this.#isMine(last) ? 0 : 1),
       unwrittenSince: this.#formatPersistedUntil(last),
     };
@@ -282,7 +282,7 @@ export class LeaseClaim {
 
   #formatPersistedUntil(last: LeaseRecord | undefined): string {
     const ms = this.#options.persistedUntilMs?.();
-    return ms === undefined ? (last?.unwrittenSince ?? "") : microTime(ms, 0);
+    return ms === undefined ? (last?.unwrittenSince ?? "") : toMicroTime(ms, 0);
   }
 
   #isMine(record: LeaseRecord): boolean {

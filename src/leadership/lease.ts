@@ -141,7 +141,7 @@ export function isSameRecord(a: LeaseRecord, b: LeaseRecord): boolean {
 }
 
 /** RFC 3339 with six fraction digits, as metav1.MicroTime wants it; `us` is 0 to 999. */
-export function microTime(ms: number, us: number): string {
+export function toMicroTime(ms: number, us: number): string {
   return new Date(ms).toISOString().replace("Z", `${String(us).padStart(3, "0")}Z`);
 }
 

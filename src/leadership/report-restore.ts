@@ -14,7 +14,7 @@ import type { Clock } from "../lib/clock.ts";
 import { Slices } from "../lib/slices.ts";
 import type { ReportController } from "../reconcile/report-controller.ts";
 import type { ReportQueue } from "../reconcile/report-queue.ts";
-import { lastSeenMs, toGapUs } from "./stored-times.ts";
+import { getLastSeenMs, toGapUs } from "./stored-times.ts";
 
 export interface RestoreParts {
   aggregator: Aggregator;
@@ -81,7 +81,7 @@ export class ReportRestore {
     if (isDamaged) {
       // Of what was counted since the stored report some may be lost.
       const toMs = journaling?.readUntilMs ?? previousEndMs;
-      const fromMs = Math.min(toMs, report ? lastSeenMs([report]) : toMs);
+      const fromMs = Math.min(toMs, report ? getLastSeenMs([report]) : toMs);
       aggregator.addGapTo(namespace, policyName, toGapUs({ kind: "JournalUnavailable", fromMs, toMs }));
     }
     if (report && ledger.endUnknownGaps(toUs(previousEndMs))) this.#parts.queue.add(key, "coverage");

@@ -14,13 +14,13 @@ export function toGapUs({ kind, fromMs, toMs }: Gap): EarlyGap {
 }
 
 /** Since when all of these have been kept without a gap. */
-export function newestStart(reports: readonly Report[]): number | undefined {
+export function getNewestStart(reports: readonly Report[]): number | undefined {
   const starts = reports.map(({ coverage }) => parseMicroTime(coverage.continuousSince ?? ""));
   const known = starts.filter((us) => us !== undefined);
   return known.length === 0 || known.length < starts.length ? undefined : Math.max(...known) / 1000;
 }
 
 /** The newest sign of life of the operator that wrote these. */
-export function lastSeenMs(reports: readonly Report[]): number {
+export function getLastSeenMs(reports: readonly Report[]): number {
   return reports.reduce((ms, { summary }) => Math.max(ms, (parseMicroTime(summary.lastSeen) ?? 0) / 1000), 0);
 }

@@ -7,7 +7,7 @@
 import { renderCoverageGap } from "../aggregate/coverage-gap.ts";
 import { countWritten, type Entry, highestSeverity, writtenRule } from "../aggregate/entry.ts";
 import type { Ledger } from "../aggregate/ledger.ts";
-import { fairest } from "../aggregate/ranking.ts";
+import { selectFairest } from "../aggregate/ranking.ts";
 import type {
   CoveredNodes,
   Expired,
@@ -201,8 +201,8 @@ function* listed(
   const isAccepted = (entry: Entry) => own?.acceptedBy(entry) !== undefined;
   // What is accepted takes no place from what is open.
   const best = [
-    ...fairest(own ? known.filter((entry) => !isAccepted(entry)) : known, limits.maxViolations, share),
-    ...(own ? fairest(known.filter(isAccepted), limits.maxViolations, share) : []),
+    ...selectFairest(own ? known.filter((entry) => !isAccepted(entry)) : known, limits.maxViolations, share),
+    ...(own ? selectFairest(known.filter(isAccepted), limits.maxViolations, share) : []),
   ].slice(0, limits.maxViolations);
   // The longest run from the first on that fits.
   const fitting: Violation[] = [];

@@ -7,7 +7,7 @@ import { createServer as createTcpServer, type Socket } from "node:net";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { afterEach } from "vitest";
 import type { ReconnectingSource } from "../../src/alerts/reconnecting-source.ts";
-import { type RelaySourceOptions, relaySource } from "../../src/alerts/relay-source.ts";
+import { createRelaySource, type RelaySourceOptions } from "../../src/alerts/relay-source.ts";
 import { type Clock, systemClock } from "../../src/lib/clock.ts";
 import type { Logger } from "../../src/lib/logger.ts";
 import type { KubeArmorNode, KubeArmorNodeOptions } from "../../tools/kubearmor-node/node.ts";
@@ -59,7 +59,7 @@ export function run(options: RelaySourceOptions, listener = new RecordingListene
       };
     },
   };
-  const source = relaySource({ backoffBaseMs: 5, backoffMaxMs: 40, ...options }, clock, logger);
+  const source = createRelaySource({ backoffBaseMs: 5, backoffMaxMs: 40, ...options }, clock, logger);
   const stop = new AbortController();
   const running = source.run(listener, stop.signal);
   const stopAndWait = async () => {

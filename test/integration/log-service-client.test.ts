@@ -5,7 +5,7 @@
 
 import { createServer, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
 import { afterEach, describe, expect, it } from "vitest";
-import { alertStream } from "../../src/alerts/alert-stream.ts";
+import { createAlertStream } from "../../src/alerts/alert-stream.ts";
 import type { StreamEnd } from "../../src/alerts/reconnecting-source.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { run, tcpServer } from "./alerts-bed.ts";
@@ -63,7 +63,7 @@ const silent: Answer = () => undefined;
 async function open(address: string): Promise<{ end: StreamEnd; messages: string[] }> {
   const messages: string[] = [];
   const listener = { onMessage: (bytes: Buffer) => void messages.push(bytes.toString()), onAlive() {} };
-  const stream = alertStream({ address, maxMessageBytes: 1000 }, systemClock);
+  const stream = createAlertStream({ address, maxMessageBytes: 1000 }, systemClock);
   return { end: await stream(listener, new AbortController().signal), messages };
 }
 
@@ -242,7 +242,7 @@ it("leaves no socket after the abort, whatever the peer does", async () => {
   ];
   for (const { address, sockets } of peers) {
     const stop = new AbortController();
-    const stream = alertStream({ address }, systemClock);
+    const stream = createAlertStream({ address }, systemClock);
     const ended = stream({ onMessage() {}, onAlive() {} }, stop.signal);
     await expect.poll(() => sockets.size, PATIENCE).toBe(1);
     stop.abort();

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { loadSync } from "protobufjs";
 import { expect, it } from "vitest";
-import { alertFromJson } from "../../src/alerts/json-decoder.ts";
+import { parseJsonAlert } from "../../src/alerts/json-decoder.ts";
 import { readAlert } from "../../src/alerts/protobuf-decoder.ts";
 import { emptyAlert } from "../../src/api/alert.ts";
 import { type WireAlert, wireAlert } from "./wire-alert.ts";
@@ -46,7 +46,7 @@ it("gives for any alert what the wire gives, whatever the order and the case of 
         const known: WireAlert = Object.fromEntries(keys.map((key) => [key, alert[key]]));
         const record = Object.fromEntries(keys.map((key) => [respell(key), spell(alert[key], asText)]));
         const onTheWire = readAlert(Buffer.from(type.encode(type.fromObject(known)).finish()));
-        expect(alertFromJson(JSON.parse(JSON.stringify(record)))).toEqual(onTheWire);
+        expect(parseJsonAlert(JSON.parse(JSON.stringify(record)))).toEqual(onTheWire);
       },
     ),
   );
@@ -65,7 +65,7 @@ it("takes any JSON: no alert, or one whose every field has its type", () => {
   const types = Object.fromEntries(Object.entries(emptyAlert()).map(([name, empty]) => [name, typeof empty]));
   fc.assert(
     fc.property(value, (parsed) => {
-      const alert = alertFromJson(JSON.parse(JSON.stringify(parsed)));
+      const alert = parseJsonAlert(JSON.parse(JSON.stringify(parsed)));
       if (alert === null) return;
       expect(Object.fromEntries(Object.entries(alert).map(([name, held]) => [name, typeof held]))).toEqual(
         types,

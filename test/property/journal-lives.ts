@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Report } from "../../src/api/v1alpha1.ts";
 import type { PipelineOptions } from "../../src/app/pipeline.ts";
-import { sqliteJournal } from "../../src/journal/sqlite-journal.ts";
+import { createSqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import type { Fault, Kill } from "../support/fault-sink.ts";
 import { START_MS } from "../support/gen.ts";
@@ -71,7 +71,7 @@ export async function runLives(plans: readonly Plan[], options: LivesOptions = {
       const simulation = new Simulation({
         store: outcome.store,
         clock: new FakeClock(nowMs),
-        journal: sqliteJournal({ path: join(dir, `${life}.db`), maxBytes: 2 ** 24 }),
+        journal: createSqliteJournal({ path: join(dir, `${life}.db`), maxBytes: 2 ** 24 }),
         ...options,
         faults: new Map<number, Fault | Kill>([
           ...(plan?.faults ?? []),

@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { type Journal, JournalError } from "../../src/journal/journal.ts";
-import { sqliteJournal } from "../../src/journal/sqlite-journal.ts";
+import { createSqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import { parseMicroTime } from "../../src/lib/time.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { alert, at, PACE, START_MS } from "../support/gen.ts";
@@ -25,7 +25,7 @@ beforeEach(() => {
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
 const path = (name: string) => join(dir, `${name}.db`);
-const open = (name: string) => sqliteJournal({ path: path(name), maxBytes: 2 ** 28 });
+const open = (name: string) => createSqliteJournal({ path: path(name), maxBytes: 2 ** 28 });
 
 /** The next process finds the files as the killed one left them. */
 function kill(from: string, to: string): void {

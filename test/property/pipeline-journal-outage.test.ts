@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Journal, JournalError, type JournalFault } from "../../src/journal/journal.ts";
-import { sqliteJournal } from "../../src/journal/sqlite-journal.ts";
+import { createSqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { alert, at, START_MS } from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
@@ -33,7 +33,7 @@ function faulty(name: string): () => Journal {
   };
   return () => {
     fail();
-    const journal = sqliteJournal({ path: join(dir, name), maxBytes: 2 ** 24 })();
+    const journal = createSqliteJournal({ path: join(dir, name), maxBytes: 2 ** 24 })();
     return {
       recovered: journal.recovered,
       lost: journal.lost,

@@ -7,7 +7,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { sqliteJournal } from "../../src/journal/sqlite-journal.ts";
+import { createSqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { alert, at, LIMITS, START_MS } from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
@@ -31,7 +31,7 @@ function replica(nowMs: number, writerId: string, isJournaled = false): Simulati
     store,
     clock: new FakeClock(nowMs),
     options: { standby: BOUNDS, writerId },
-    ...(isJournaled ? { journal: sqliteJournal({ path: join(dir, "a.db"), maxBytes: 2 ** 24 }) } : {}),
+    ...(isJournaled ? { journal: createSqliteJournal({ path: join(dir, "a.db"), maxBytes: 2 ** 24 }) } : {}),
   });
 }
 

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { Readable } from "node:stream";
 import { parse } from "yaml";
-import { fileSource } from "../../src/alerts/file-source.ts";
+import { createFileSource } from "../../src/alerts/file-source.ts";
 import type { Report } from "../../src/api/v1alpha1.ts";
 import { replay } from "../../src/cli/replay.ts";
 import { parseConfig } from "../../src/config/config.ts";
@@ -35,7 +35,7 @@ export async function runReplay(lines: string, configText?: string): Promise<Rep
     const code = await replay(
       {
         config: result.config,
-        feed: fileSource({ input: Readable.from([Buffer.from(lines)]) }),
+        feed: createFileSource({ input: Readable.from([Buffer.from(lines)]) }),
         sink: createDirectorySink(directory),
         clock: new FakeClock(),
         terminal: {

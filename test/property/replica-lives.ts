@@ -11,7 +11,7 @@ import type { Alert } from "../../src/api/alert.ts";
 import type { Report } from "../../src/api/v1alpha1.ts";
 import { Pipeline, type PipelineOptions } from "../../src/app/pipeline.ts";
 import { Journaling } from "../../src/journal/journal-writer.ts";
-import { sqliteJournal } from "../../src/journal/sqlite-journal.ts";
+import { createSqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import type { PreviousLeader } from "../../src/leadership/leader-takeover.ts";
 import type { Clock } from "../../src/lib/clock.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
@@ -68,7 +68,7 @@ class Life {
       path === undefined
         ? undefined
         : new Journaling({
-            open: sqliteJournal({ path, maxBytes: 2 ** 24 }),
+            open: createSqliteJournal({ path, maxBytes: 2 ** 24 }),
             batchIntervalMs: 50,
             freshWriterId: name,
             clock,

@@ -7,7 +7,7 @@ import { copyFileSync, existsSync } from "node:fs";
 import { recoverSet } from "../../src/aggregate/recovered-counts.ts";
 import type { Report } from "../../src/api/v1alpha1.ts";
 import type { Recovered } from "../../src/journal/journal.ts";
-import { sqliteJournal } from "../../src/journal/sqlite-journal.ts";
+import { createSqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import { parseMicroTime } from "../../src/lib/time.ts";
 import { persistedSeq } from "../../src/reconcile/watermark.ts";
 
@@ -22,7 +22,7 @@ export function readJournal(path: string, copy: string): Recovered | undefined {
   for (const part of ["", "-wal"]) {
     if (existsSync(path + part)) copyFileSync(path + part, copy + part);
   }
-  const journal = sqliteJournal({ path: copy, maxBytes: 2 ** 30 })();
+  const journal = createSqliteJournal({ path: copy, maxBytes: 2 ** 30 })();
   journal.close();
   return journal.recovered;
 }

@@ -7,7 +7,7 @@
 
 import { isDeepStrictEqual } from "node:util";
 import type { AlertListener } from "../../src/alerts/alert-source.ts";
-import { alertFromJson } from "../../src/alerts/json-decoder.ts";
+import { parseJsonAlert } from "../../src/alerts/json-decoder.ts";
 import { readAlert } from "../../src/alerts/protobuf-decoder.ts";
 import { RawAlertReader } from "../../src/alerts/protobuf-scanner.ts";
 import { readAlerts, restamp, type WireAlert } from "../../tools/kubearmor-node/alerts.ts";
@@ -61,7 +61,7 @@ export class MutatedRun {
       for (const { pipeline } of this.#both()) pipeline.onRejected("invalid_json", "injected", 1);
       return;
     }
-    const alert = alertFromJson(value);
+    const alert = parseJsonAlert(value);
     if (!isDeepStrictEqual(alert, oracleFromJson(value))) this.#isMisread(text);
     for (const { pipeline } of this.#both()) tell(pipeline, alert, "not_an_alert");
   }

@@ -10,7 +10,7 @@ import type { Outcome } from "../../../src/api/v1alpha1.ts";
 import { truncate } from "../render/columns.ts";
 import { plain } from "../render/escape.ts";
 import { type Child, el } from "../render/markup.ts";
-import { type Timeline, totalOf } from "../reports/occurrences-over-time.ts";
+import { sumCounts, type Timeline } from "../reports/occurrences-over-time.ts";
 import { formatMs } from "../reports/when.ts";
 import { formatCount, formatNumber } from "../reports/words.ts";
 import type { Ranked } from "./audit-facts.ts";
@@ -32,10 +32,10 @@ const TIMELINE_SIZES: readonly Size[] = [
 const MARGIN = { left: 44, right: 12, top: 10, bottom: 26 };
 
 /** Bars over time, once for wide screens and once for narrow ones, so that the words stay legible. */
-export function timelineChart({ buckets }: Timeline): VNode[] {
+export function renderTimelineChart({ buckets }: Timeline): VNode[] {
   const from = buckets[0]?.fromMs ?? 0;
   const to = buckets.at(-1)?.toMs ?? 0;
-  const most = Math.max(1, ...buckets.map(totalOf));
+  const most = Math.max(1, ...buckets.map(sumCounts));
   const title = `Occurrences from ${formatMs(from)} to ${formatMs(to)}; at most ${formatNumber(most)} in one of ${buckets.length} parts.`;
   return TIMELINE_SIZES.map(({ width, height, className }) => {
     const x = scaleUtc([from, to], [MARGIN.left, width - MARGIN.right]);
@@ -116,7 +116,7 @@ export function rankChart(ranked: readonly Ranked[], what: string): VNode {
 }
 
 /** A square in the color of an outcome, for the legend. */
-export function swatch(name: string): VNode {
+export function renderSwatch(name: string): VNode {
   return el(
     "svg",
     { viewBox: "0 0 12 12", "aria-hidden": "true" },

@@ -7,7 +7,7 @@ import type { VNode } from "preact";
 import { type Child, el } from "../render/markup.ts";
 
 /** A section with a heading that links can name. */
-export function section(id: string, title: string, ...children: readonly Child[]): VNode {
+export function renderSection(id: string, title: string, ...children: readonly Child[]): VNode {
   return el("section", { "aria-labelledby": id }, el("h2", { id }, title), ...children);
 }
 
@@ -15,7 +15,7 @@ export function section(id: string, title: string, ...children: readonly Child[]
 export type Titles = readonly string[];
 
 /** A table that scrolls by itself on a desk; on a phone each row becomes a block, its cells with their titles. */
-export function table(label: string, titles: Titles, rows: readonly (readonly Child[])[]): VNode {
+export function renderTable(label: string, titles: Titles, rows: readonly (readonly Child[])[]): VNode {
   const isNumber = (title: string) => title.startsWith("#");
   const name = (title: string) => title.replace(/^#/, "");
   const head = titles.map((title) =>
@@ -39,6 +39,6 @@ export function table(label: string, titles: Titles, rows: readonly (readonly Ch
 }
 
 /** A note on rows that a bound leaves out. */
-export function moreNote(rest: number, where: string): Child {
+export function renderMoreNote(rest: number, where: string): Child {
   return rest > 0 && el("p", {}, `${rest.toLocaleString("en")} more ${where}`);
 }

@@ -5,20 +5,20 @@
 // Invariant: pure; totals come from summaries, and a statement on all violations is made from all violations.
 
 import type { Outcome, Report, SeverityLevel } from "../../../src/api/v1alpha1.ts";
-import { type Filter, type Selection, select, unlisted } from "../reports/filter.ts";
+import { countUnlisted, type Filter, type Selection, select } from "../reports/filter.ts";
 import type { Heartbeat } from "../reports/heartbeat.ts";
 import { buildTimeline, type Timeline } from "../reports/occurrences-over-time.ts";
 import { compare } from "../reports/order.ts";
 import type { Acceptance } from "../reports/report-source.ts";
 import {
   compareWorst,
+  getNamespace,
+  getRuleFacts,
+  getSeverityLevel,
   listViolations,
   reportPath,
-  ruleFacts,
   SEVERITIES,
-  severityLevel,
   type ViolationRef,
-  violationNamespace,
 } from "../reports/report-view.ts";
 import { isReplay } from "../reports/sentences.ts";
 import { sumTotals, type Totals } from "../reports/totals.ts";
@@ -124,7 +124,7 @@ export function gatherFacts(input: AuditInput): Facts {
     timeline,
     workloads: rank(open, (found) => {
       const { workload } = found.violation;
-      const namespace = violationNamespace(found);
+      const namespace = getNamespace(found);
       return `${namespace === "" ? "" : `${namespace}/`}${workload.kind}/${workload.name}`;
     }),
     policies: rank(open, ({ report }) => reportPath(report)),
@@ -141,7 +141,7 @@ function countAccepted({ summary, violations }: Report): number {
 function countSeverities(open: readonly ViolationRef[]): [SeverityLevel, number][] {
   return SEVERITIES.toReversed().map((level) => [
     level,
-    open.filter((found) => severityLevel(found) === level).length,
+    open.filter((found) => getSeverityLevel(found) === level).length,
   ]);
 }
 
@@ -151,7 +151,7 @@ function findEnforcement(all: readonly ViolationRef[], input: AuditInput): Enfor
   const hiding = reports.filter(
     (report) =>
       (report.omitted !== undefined || report.expired !== undefined) &&
-      unlisted(report, "Allowed") + unlisted(report, "Unknown") > 0,
+      countUnlisted(report, "Allowed") + countUnlisted(report, "Unknown") > 0,
   );
   const ofBlock = all.filter(({ violation }) => /Block/.test(violation.action ?? ""));
   const found = ofBlock.filter(({ violation }) => violation.outcome === "Allowed").sort(compareWorst);
@@ -205,7 +205,7 @@ function getCatalog(tag: string): string {
 function countControls(open: readonly ViolationRef[]): Control[] {
   const groups = new Map<string, { found: ViolationRef[] }>();
   for (const one of open) {
-    for (const tag of new Set(ruleFacts(one).tags)) {
+    for (const tag of new Set(getRuleFacts(one).tags)) {
       const group = groups.get(tag) ?? { found: [] };
       group.found.push(one);
       groups.set(tag, group);

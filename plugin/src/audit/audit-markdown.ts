@@ -4,14 +4,14 @@
 // The audit as Markdown for a pull request or an issue.
 // Invariant: every text from a report is in a code span, so that it links, mentions and formats nothing.
 
-import { codeSpan } from "../render/escape.ts";
+import { toCodeSpan } from "../render/escape.ts";
 import {
+  formatTitle,
+  getNamespace,
+  getSeverityLevel,
   isLowerBound,
   reportPath,
-  severityLevel,
-  shortTitle,
   type ViolationRef,
-  violationNamespace,
 } from "../reports/report-view.ts";
 import { formatMs, formatTime } from "../reports/when.ts";
 import { formatCount, formatNumber } from "../reports/words.ts";
@@ -44,10 +44,12 @@ export function renderMarkdown(facts: Facts, limit: number): string {
   const head = [
     "# Policy violations",
     "",
-    `${codeSpan(facts.about)}, as of ${formatMs(facts.nowMs)}.`,
+    `${toCodeSpan(facts.about)}, as of ${formatMs(facts.nowMs)}.`,
     "",
-    ...(state === undefined ? [] : [`**${state.isBad ? "Warning" : "Note"}:** ${codeSpan(state.text)}`, ""]),
-    ...listAbout(facts).map(([name, value]) => `- ${name}: ${codeSpan(value)}`),
+    ...(state === undefined
+      ? []
+      : [`**${state.isBad ? "Warning" : "Note"}:** ${toCodeSpan(state.text)}`, ""]),
+    ...listAbout(facts).map(([name, value]) => `- ${name}: ${toCodeSpan(value)}`),
     "",
     `| ${[...outcomes, "open violations", "accepted", "reports"].join(" | ")} |`,
     `| ${numbers.map(() => "---:").join(" | ")} |`,
@@ -55,13 +57,13 @@ export function renderMarkdown(facts: Facts, limit: number): string {
     "",
     `Listed open violations by severity: ${severities.map(([level, n]) => `${level} ${n}`).join(", ")}.`,
     "",
-    describeCompleteness(facts).map(codeSpan).join(" "),
+    describeCompleteness(facts).map(toCodeSpan).join(" "),
     ...(uncovered.length === 0
       ? []
       : [
           `The numbers of ${formatCount(uncovered.length, "report")} are lower bounds, or their lists are cut: ${uncovered
             .slice(0, MAX_NAMED)
-            .map((report) => codeSpan(reportPath(report)))
+            .map((report) => toCodeSpan(reportPath(report)))
             .join(", ")}${uncovered.length > MAX_NAMED ? ", …" : ""}.`,
         ]),
     "",
@@ -106,12 +108,12 @@ function renderTable(found: readonly ViolationRef[]): string[] {
   const rows = found.map((one) => {
     const { report, violation, accepted } = one;
     const cells = [
-      codeSpan(severityLevel(one)),
-      codeSpan(violation.outcome) + (accepted === undefined ? "" : ` accepted by ${codeSpan(accepted)}`),
-      codeSpan(violationNamespace(one)),
-      codeSpan(`${violation.workload.kind}/${violation.workload.name}`),
-      codeSpan(shortTitle(violation)),
-      codeSpan(report.policy.name),
+      toCodeSpan(getSeverityLevel(one)),
+      toCodeSpan(violation.outcome) + (accepted === undefined ? "" : ` accepted by ${toCodeSpan(accepted)}`),
+      toCodeSpan(getNamespace(one)),
+      toCodeSpan(`${violation.workload.kind}/${violation.workload.name}`),
+      toCodeSpan(formatTitle(violation)),
+      toCodeSpan(report.policy.name),
       `${isLowerBound(one) ? "≥ " : ""}${violation.occurrences}`,
       formatTime(violation.lastSeen),
     ];

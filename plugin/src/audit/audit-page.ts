@@ -9,8 +9,8 @@ import type { Outcome } from "../../../src/api/v1alpha1.ts";
 import { type Child, el, group, raw, renderMarkup } from "../render/markup.ts";
 import { formatMs } from "../reports/when.ts";
 import { formatCount, formatNumber, plural } from "../reports/words.ts";
-import { rankChart, swatch, timelineChart } from "./audit-charts.ts";
-import { section } from "./audit-elements.ts";
+import { rankChart, renderSwatch, renderTimelineChart } from "./audit-charts.ts";
+import { renderSection } from "./audit-elements.ts";
 import type { Facts } from "./audit-facts.ts";
 import { renderAcceptances, renderCompleteness, renderControls, renderPolicies } from "./audit-registers.ts";
 import { STYLE } from "./audit-style.ts";
@@ -131,12 +131,12 @@ const LEGEND = ["allowed", "unknown", "prevented"];
 
 function renderTimeline({ timeline }: Facts): Child {
   if (!timeline) return undefined;
-  const legend = LEGEND.map((name) => el("li", {}, swatch(name), name));
-  return section(
+  const legend = LEGEND.map((name) => el("li", {}, renderSwatch(name), name));
+  return renderSection(
     "time",
     "Over time",
     el("ul", { class: "legend" }, ...legend),
-    el("figure", {}, ...timelineChart(timeline), el("figcaption", {}, timeline.notes.join(" "))),
+    el("figure", {}, ...renderTimelineChart(timeline), el("figcaption", {}, timeline.notes.join(" "))),
   );
 }
 
@@ -144,7 +144,7 @@ function renderWorst({ workloads, policies, cut }: Facts): Child {
   if (workloads.length === 0) return undefined;
   const figure = (name: string, chart: VNode) =>
     el("figure", {}, el("figcaption", {}, `${name}, by what was allowed, then by what was prevented`), chart);
-  return section(
+  return renderSection(
     "worst",
     "Worst first",
     el(

@@ -4,13 +4,13 @@
 // Registers on the audit page: controls, acceptances, completeness and policies.
 
 import type { VNode } from "preact";
-import { acceptanceState, formatExpiry } from "../commands/accept.ts";
+import { formatExpiry, getAcceptanceState } from "../commands/accept.ts";
 import { type Child, el } from "../render/markup.ts";
 import { compare } from "../reports/order.ts";
 import { describePolicyObjects, reportPath } from "../reports/report-view.ts";
 import { describeCoverage } from "../reports/sentences.ts";
 import { formatNumber } from "../reports/words.ts";
-import { moreNote, section, table } from "./audit-elements.ts";
+import { renderMoreNote, renderSection, renderTable } from "./audit-elements.ts";
 import type { Facts } from "./audit-facts.ts";
 import { describeCompleteness } from "./audit-words.ts";
 
@@ -30,7 +30,7 @@ export function renderControls({ controls, cut }: Facts): Child {
       formatNumber(violations),
       formatNumber(allowed),
     ]);
-  return section(
+  return renderSection(
     "controls",
     "Controls",
     el(
@@ -38,8 +38,8 @@ export function renderControls({ controls, cut }: Facts): Child {
       {},
       `Open violations by the tags of their policies.${cut.length > 0 ? " The numbers are lower bounds." : ""}`,
     ),
-    table("Controls", ["Catalog", "Control", "#Policies", "#Violations", "#Allowed"], rows),
-    moreNote(controls.length - MAX_ROWS, "are left out here."),
+    renderTable("Controls", ["Catalog", "Control", "#Policies", "#Violations", "#Allowed"], rows),
+    renderMoreNote(controls.length - MAX_ROWS, "are left out here."),
   );
 }
 
@@ -54,7 +54,7 @@ export function renderAcceptances({ acceptances, violations, nowMs }: Facts): VN
   }
   if (acceptances === undefined) {
     const rows = [...named].sort(([a], [b]) => compare(a, b)).map(([path, n]) => [path, formatNumber(n)]);
-    return section(
+    return renderSection(
       "acceptances",
       title,
       el(
@@ -62,28 +62,28 @@ export function renderAcceptances({ acceptances, violations, nowMs }: Facts): VN
         {},
         "The acceptances could not be read. The reports name these; reason, owner and expiry are unknown.",
       ),
-      rows.length > 0 && table(title, ["Acceptance", "#Violations"], rows.slice(0, MAX_ROWS)),
+      rows.length > 0 && renderTable(title, ["Acceptance", "#Violations"], rows.slice(0, MAX_ROWS)),
     );
   }
   if (acceptances.length === 0)
-    return section("acceptances", title, el("p", {}, "No AcceptedViolation exists here."));
+    return renderSection("acceptances", title, el("p", {}, "No AcceptedViolation exists here."));
   const text = (value: unknown) => (typeof value === "string" ? value : "");
   const rows = acceptances
     .slice(0, MAX_ROWS)
     .map((one) => [
       `${one.metadata.namespace}/${one.metadata.name}`,
       text(one.spec?.match?.policy),
-      acceptanceState(one),
+      getAcceptanceState(one),
       text(one.spec?.reason),
       text(one.spec?.owner),
       formatExpiry(one, nowMs),
       formatNumber(named.get(`${one.metadata.namespace}/${one.metadata.name}`) ?? 0),
     ]);
-  return section(
+  return renderSection(
     "acceptances",
     title,
-    table(title, ["Acceptance", "Policy", "State", "Reason", "Owner", "Expires", "#Violations"], rows),
-    moreNote(acceptances.length - MAX_ROWS, "are left out here."),
+    renderTable(title, ["Acceptance", "Policy", "State", "Reason", "Owner", "Expires", "#Violations"], rows),
+    renderMoreNote(acceptances.length - MAX_ROWS, "are left out here."),
   );
 }
 
@@ -101,12 +101,12 @@ export function renderCompleteness(facts: Facts): VNode {
     const more = paths.length > MAX_NAMES ? `, and ${paths.length - MAX_NAMES} more` : "";
     return el("p", {}, el("strong", {}, `${names}${more}`), `: ${text}`);
   });
-  return section(
+  return renderSection(
     "completeness",
     "Data completeness",
     el("p", {}, describeCompleteness(facts).join(" ")),
     ...items,
-    moreNote(groups.size - MAX_GROUPS, "groups of reports are left out here."),
+    renderMoreNote(groups.size - MAX_GROUPS, "groups of reports are left out here."),
   );
 }
 
@@ -131,15 +131,15 @@ export function renderPolicies({ matching }: Facts): Child {
       el("span", {}, ...facts),
     ];
   });
-  return section(
+  return renderSection(
     "policies",
     "Policies",
     el("p", { class: "faint" }, "Whole reports: unlisted and accepted violations are included."),
-    table(
+    renderTable(
       "Policies",
       ["Namespace", "Policy", "Kind", "Severity", "#Prevented", "#Allowed", "#Unknown", "In the cluster"],
       rows,
     ),
-    moreNote(matching.length - MAX_ROWS, "are left out here; the export has all."),
+    renderMoreNote(matching.length - MAX_ROWS, "are left out here; the export has all."),
   );
 }

@@ -7,26 +7,26 @@ import type { VNode } from "preact";
 import type { Report } from "../../../src/api/v1alpha1.ts";
 import { el } from "../render/markup.ts";
 import {
+  formatTitle,
+  getNamespace,
+  getRuleFacts,
+  getSeverityLevel,
   isLowerBound,
   reportPath,
-  ruleFacts,
-  severityLevel,
-  shortTitle,
   type ViolationRef,
-  violationNamespace,
 } from "../reports/report-view.ts";
 import { describeExtent, describeRule, describeViolation, listEvidence } from "../reports/sentences.ts";
 import { describeCut } from "../reports/totals.ts";
 import { formatTime } from "../reports/when.ts";
-import { formatNumber, sentence } from "../reports/words.ts";
-import { moreNote, section, table } from "./audit-elements.ts";
+import { formatNumber, formatSentence } from "../reports/words.ts";
+import { renderMoreNote, renderSection, renderTable } from "./audit-elements.ts";
 import type { Facts } from "./audit-facts.ts";
 import { describeEnforcement, MAX_UNENFORCED } from "./audit-words.ts";
 
 export function renderUnenforced({ enforcement, violations }: Facts): VNode {
   const title = "Rules that say Block";
   const text = el("p", {}, describeEnforcement(enforcement));
-  if (enforcement.state !== "failed") return section("unenforced", title, text);
+  if (enforcement.state !== "failed") return renderSection("unenforced", title, text);
   const { found } = enforcement;
   const shown = new Set(violations);
   const rows = found.slice(0, MAX_UNENFORCED).map((one) => {
@@ -36,20 +36,20 @@ export function renderUnenforced({ enforcement, violations }: Facts): VNode {
       ? el("a", { href: `#${toAnchor(report, violation.id)}` }, report.policy.name)
       : report.policy.name;
     return [
-      violationNamespace(one),
+      getNamespace(one),
       `${workload.kind}/${workload.name}`,
-      shortTitle(violation),
+      formatTitle(violation),
       policy,
       `${isLowerBound(one) ? "≥ " : ""}${formatNumber(occurrences)}`,
       accepted ?? "",
     ];
   });
-  return section(
+  return renderSection(
     "unenforced",
     title,
     text,
-    table(title, ["Namespace", "Workload", "Violation", "Policy", "#Times", "Accepted by"], rows),
-    moreNote(found.length - MAX_UNENFORCED, "are left out here."),
+    renderTable(title, ["Namespace", "Workload", "Violation", "Policy", "#Times", "Accepted by"], rows),
+    renderMoreNote(found.length - MAX_UNENFORCED, "are left out here."),
   );
 }
 
@@ -60,21 +60,21 @@ function toAnchor({ metadata }: Report, id: string): string {
 /** Every violation in full, up to `limit`. */
 export function renderViolations({ violations, cut, nowMs }: Facts, limit: number): VNode {
   const title = "Violations, the worst first";
-  const note = cut.length > 0 && el("p", {}, sentence(describeCut(cut)));
+  const note = cut.length > 0 && el("p", {}, formatSentence(describeCut(cut)));
   if (violations.length === 0) {
-    return section(
+    return renderSection(
       "all",
       title,
       note,
       el("p", {}, cut.length > 0 ? "No listed violation matches." : "There is none."),
     );
   }
-  return section(
+  return renderSection(
     "all",
     title,
     note,
     ...violations.slice(0, limit).map((found) => renderArticle(found, nowMs)),
-    moreNote(
+    renderMoreNote(
       violations.length - limit,
       "are left out here; `kubectl violations export` has all that are listed.",
     ),
@@ -86,9 +86,9 @@ function renderArticle(found: ViolationRef, nowMs: number): VNode {
   const rows = listEvidence(violation).flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]);
   const times = `${isLowerBound(found) ? "≥ " : ""}${formatNumber(violation.occurrences)} ×`;
   const outcome = violation.outcome.toLowerCase();
-  const { tags } = ruleFacts(found);
+  const { tags } = getRuleFacts(found);
   const facts = [
-    severityLevel(found),
+    getSeverityLevel(found),
     reportPath(report),
     `last ${formatTime(violation.lastSeen)}`,
     ...(accepted === undefined ? [] : [`accepted by ${accepted}`]),
@@ -97,7 +97,7 @@ function renderArticle(found: ViolationRef, nowMs: number): VNode {
   return el(
     "article",
     { id: toAnchor(report, violation.id), class: `${outcome}-one` },
-    el("h3", {}, `${times} ${shortTitle(violation)}`),
+    el("h3", {}, `${times} ${formatTitle(violation)}`),
     el(
       "p",
       { class: "faint" },

@@ -8,7 +8,7 @@ import { describeHeartbeat } from "../reports/heartbeat.ts";
 import { isReplay, UNDETECTABLE } from "../reports/sentences.ts";
 import { describeCut } from "../reports/totals.ts";
 import { formatTime } from "../reports/when.ts";
-import { formatCount, sentence } from "../reports/words.ts";
+import { formatCount, formatSentence } from "../reports/words.ts";
 import type { Enforcement, Facts } from "./audit-facts.ts";
 
 /** Violations of Block rules that are listed apart. */
@@ -24,7 +24,7 @@ export function describeState({ heartbeat, directory }: Facts): { isBad: boolean
   }
   if (heartbeat === undefined) return { isBad: true, text: "It is unknown if the operator is running." };
   const doubt = describeHeartbeat(heartbeat);
-  return doubt === undefined ? undefined : { isBad: true, text: sentence(doubt) };
+  return doubt === undefined ? undefined : { isBad: true, text: formatSentence(doubt) };
 }
 
 /** `[name, value]` of the page's head. */
@@ -91,7 +91,7 @@ export function describeCompleteness({ matching, uncovered, cut }: Facts): strin
     whole - replays > 0 && replays < matching.length
       ? `No gap is known in ${formatCount(Math.max(0, whole - replays), "report")}.`
       : "",
-    cut.length > 0 ? sentence(describeCut(cut)) : "",
+    cut.length > 0 ? formatSentence(describeCut(cut)) : "",
     UNDETECTABLE,
   ].filter((text) => text !== "");
 }

@@ -9,7 +9,7 @@ import type { Flags } from "../commands/arguments.ts";
 import { parseLimit, parseScope, readReports, type Session } from "../commands/session.ts";
 import { plain } from "../render/escape.ts";
 import { parseFilter } from "../reports/filter.ts";
-import { EXIT, type ExitCode, messageOf, PluginError, usageError } from "../reports/problem.ts";
+import { createUsageError, EXIT, type ExitCode, getMessage, PluginError } from "../reports/problem.ts";
 import type { Acceptance } from "../reports/report-source.ts";
 import { formatCount } from "../reports/words.ts";
 import { type Facts, gatherFacts } from "./audit-facts.ts";
@@ -23,11 +23,11 @@ const FORMATS: Readonly<Record<string, Renderer>> = { html: renderPage, markdown
 const DEFAULT_LIMIT = 500;
 
 /** Writes the page to a file or prints it. */
-export async function audit(session: Session, flags: Flags): Promise<ExitCode> {
+export async function runAudit(session: Session, flags: Flags): Promise<ExitCode> {
   const { format = "html", out } = flags;
   const render = FORMATS[format];
   if (!render) {
-    throw usageError(
+    throw createUsageError(
       `invalid value "${plain(format)}" for --format: expected ${Object.keys(FORMATS).join(" or ")}.`,
     );
   }
@@ -54,7 +54,9 @@ export async function audit(session: Session, flags: Flags): Promise<ExitCode> {
   try {
     await writeFile(out, text);
   } catch (error) {
-    throw usageError(`cannot write ${out}: ${messageOf(error)}. Name a file in an existing directory.`);
+    throw createUsageError(
+      `cannot write ${out}: ${getMessage(error)}. Name a file in an existing directory.`,
+    );
   }
   session.terminal.err(`${out} written: ${formatCount(facts.violations.length, "listed violation")}.\n`);
   return EXIT.ok;

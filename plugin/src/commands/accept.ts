@@ -8,14 +8,14 @@ import { API_GROUP_VERSION } from "../../../src/api/names.ts";
 import { age } from "../../../src/lib/age.ts";
 import { formatMicroTime } from "../../../src/lib/time.ts";
 import { type Column, layOut } from "../render/columns.ts";
-import { plain, plainData } from "../render/escape.ts";
+import { escapeData, plain } from "../render/escape.ts";
 import { parseFilter } from "../reports/filter.ts";
 import { compare } from "../reports/order.ts";
-import { EXIT, type ExitCode, PluginError, usageError } from "../reports/problem.ts";
+import { createUsageError, EXIT, type ExitCode, PluginError } from "../reports/problem.ts";
 import type { Acceptance } from "../reports/report-source.ts";
 import { reportPath, type ViolationRef } from "../reports/report-view.ts";
 import { parseDuration, parseSince, toMs } from "../reports/when.ts";
-import { sentence } from "../reports/words.ts";
+import { formatSentence } from "../reports/words.ts";
 import type { Flags } from "./arguments.ts";
 import { findById } from "./explain.ts";
 import { toYaml } from "./output-forms.ts";
@@ -27,21 +27,23 @@ const KIND = "AcceptedViolation";
 export async function accept(session: Session, id: string, flags: Flags): Promise<ExitCode> {
   const { terminal, clock, source } = session;
   if (!/^[0-9a-f]{6,16}$/.test(id)) {
-    throw usageError(
+    throw createUsageError(
       `invalid id "${plain(id)}": expected 16 hex digits; \`kubectl violations -o wide\` shows them.`,
     );
   }
   const reason = (flags.reason ?? "").trim();
-  if (reason === "") throw usageError("--reason is required: say why the violation is accepted.");
+  if (reason === "") throw createUsageError("--reason is required: say why the violation is accepted.");
   const expires = parseExpiry(flags.expires, clock.nowMs());
   const name = flags.name ?? `accept-${id}`;
   if (!/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/.test(name)) {
-    throw usageError(`invalid value "${plain(name)}" for --name: expected the name of a Kubernetes object.`);
+    throw createUsageError(
+      `invalid value "${plain(name)}" for --name: expected the name of a Kubernetes object.`,
+    );
   }
   const found = requireOne((await findById(session, id, flags)).filter(parseFilter(flags, 0).matches), id);
   const { namespace } = found.report.metadata;
   if (namespace === undefined) {
-    throw usageError(
+    throw createUsageError(
       `${plain(found.violation.id)} is a violation of ${plain(reportPath(found.report))}, which belongs to no namespace: ` +
         "only violations in a namespace can be accepted.",
     );
@@ -63,7 +65,7 @@ export async function accept(session: Session, id: string, flags: Flags): Promis
     terminal.out(toYaml(acceptance));
     return EXIT.ok;
   }
-  if (!source.apply) throw usageError("--apply needs a cluster, and can't go with --from.");
+  if (!source.apply) throw createUsageError("--apply needs a cluster, and can't go with --from.");
   const done = await source.apply(acceptance);
   terminal.out(`acceptedviolation ${namespace}/${name} ${done}\n`);
   return EXIT.ok;
@@ -74,7 +76,7 @@ function requireOne(found: readonly ViolationRef[], id: string): ViolationRef {
   if (first === undefined) throw new PluginError(EXIT.failed, `no violation ${plain(id)} matches the flags.`);
   if (found.length === 1) return first;
   const places = found.map(({ report }) => plain(reportPath(report))).join(", ");
-  throw usageError(
+  throw createUsageError(
     `several reports list ${plain(id)} (${places}): choose with -n and --policy, or give the whole id.`,
   );
 }
@@ -83,7 +85,8 @@ function parseExpiry(text: string | undefined, nowMs: number): string | undefine
   if (text === undefined) return undefined;
   const duration = parseDuration(text);
   const atMs = duration === undefined ? parseSince(text, nowMs, "--expires") : nowMs + duration;
-  if (atMs <= nowMs) throw usageError(`invalid value "${plain(text)}" for --expires: it is in the past.`);
+  if (atMs <= nowMs)
+    throw createUsageError(`invalid value "${plain(text)}" for --expires: it is in the past.`);
   return `${formatMicroTime(Math.floor(atMs / 1000) * 1_000_000).slice(0, 19)}Z`;
 }
 
@@ -113,22 +116,22 @@ const FORMS = ["json", "yaml"];
 export async function listAccepted(session: Session, flags: Flags): Promise<ExitCode> {
   const { terminal, clock, source } = session;
   if (flags.output !== undefined && !FORMS.includes(flags.output)) {
-    throw usageError(`invalid value "${plain(flags.output)}" for -o: expected json or yaml.`);
+    throw createUsageError(`invalid value "${plain(flags.output)}" for -o: expected json or yaml.`);
   }
   if (!source.acceptances)
-    throw usageError("acceptances are in the cluster, not in files: leave out --from.");
+    throw createUsageError("acceptances are in the cluster, not in files: leave out --from.");
   const limit = parseLimit(flags, session);
   const scope = parseScope(flags, session);
   const nowMs = clock.nowMs();
   const found = (await source.acceptances(scope)).sort(compareExpiry);
   const shown = found.slice(0, limit);
   if (flags.output !== undefined) {
-    const data = plainData({ acceptedViolations: shown });
+    const data = escapeData({ acceptedViolations: shown });
     terminal.out(flags.output === "json" ? `${JSON.stringify(data, null, 2)}\n` : toYaml(data));
     return EXIT.ok;
   }
   if (found.length === 0) {
-    terminal.err(`${sentence(`No violation is accepted ${describeScope(scope)}`)}\n`);
+    terminal.err(`${formatSentence(`No violation is accepted ${describeScope(scope)}`)}\n`);
     return EXIT.ok;
   }
   const table = layOut(
@@ -143,7 +146,7 @@ export async function listAccepted(session: Session, flags: Flags): Promise<Exit
 }
 
 /** State of an acceptance, in a word. */
-export function acceptanceState({ status }: Acceptance): string {
+export function getAcceptanceState({ status }: Acceptance): string {
   const conditions = Array.isArray(status?.conditions) ? status.conditions : [];
   const isTrue = (type: string) => conditions.some((one) => one?.type === type && one.status === "True");
   return ["Invalid", "Expired", "MatchesNothing", "MatchesEverything", "Active"].find(isTrue) ?? "Unknown";
@@ -174,7 +177,7 @@ function createAcceptanceColumns(nowMs: number, isAll: boolean): Column<Acceptan
   const columns: (Column<Acceptance> | false)[] = [
     isAll && { title: "NAMESPACE", cell: ({ metadata }) => text(metadata.namespace), minWidth: 9 },
     { title: "NAME", cell: ({ metadata }) => text(metadata.name), minWidth: 12 },
-    { title: "STATE", cell: acceptanceState },
+    { title: "STATE", cell: getAcceptanceState },
     { title: "EXPIRES", cell: (one) => formatExpiry(one, nowMs) },
     { title: "MATCHED", cell: ({ status }) => String(status?.matched?.violations ?? "-"), align: "right" },
     { title: "OWNER", cell: ({ spec }) => text(spec?.owner), isOptional: true },

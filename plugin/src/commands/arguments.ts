@@ -274,17 +274,17 @@ Needs git (and ssh for ssh://). Commits nothing when nothing changed. A push tha
 /** Every name of a flag that takes a value; one name means the same in every command. */
 const VALUED: ReadonlySet<string> = new Set(
   [...COMMANDS, PUSH].flatMap(({ flags }) =>
-    flags.flatMap(([text]) => (text.includes("<") ? flagNames(text) : [])),
+    flags.flatMap(([text]) => (text.includes("<") ? listFlagNames(text) : [])),
   ),
 );
 
 /** Returns the names in the text of a flag: `-n` and `--namespace` of `-n, --namespace <NAME>`. */
-export function flagNames(text: string): string[] {
+export function listFlagNames(text: string): string[] {
   return [...text.matchAll(/--?[a-zA-Z-]+/g)].map(([name]) => name).filter((name) => name.length > 1);
 }
 
 /** Returns the index of the first word that is neither a flag nor a flag's value; -1 without one. */
-export function firstWord(argv: readonly string[]): number {
+export function findFirstWord(argv: readonly string[]): number {
   return argv.findIndex((word, i) => !word.startsWith("-") && !VALUED.has(argv[i - 1] ?? ""));
 }
 
@@ -293,7 +293,7 @@ export function moveCommandFirst(
   argv: readonly string[],
   commands: readonly Definition[],
 ): readonly string[] {
-  const at = firstWord(argv);
+  const at = findFirstWord(argv);
   const word = argv[at];
   if (word === undefined || argv.includes("--") || !commands.some(({ name }) => name === word)) return argv;
   return [word, ...argv.slice(0, at), ...argv.slice(at + 1)];

@@ -10,8 +10,8 @@ import {
   COMMANDS,
   type Definition,
   type Flags,
-  firstWord,
-  flagNames,
+  findFirstWord,
+  listFlagNames,
   moveCommandFirst,
   parseCall,
 } from "./arguments.ts";
@@ -75,10 +75,10 @@ async function listCandidates(
   const name = findCommand(before);
   const definition = commands.find((one) => one.name === name);
   const flags = [...(definition?.flags ?? [])];
-  const takesValue = flags.some(([text]) => text.includes("<") && flagNames(text).includes(flag));
+  const takesValue = flags.some(([text]) => text.includes("<") && listFlagNames(text).includes(flag));
   if (takesValue) return await listValues(flag, name, before, open);
-  if (current.startsWith("-")) return flags.flatMap(([text]) => flagNames(text));
-  if (firstWord(before) < 0) return commands.map((one) => one.name).filter((one) => one !== "list");
+  if (current.startsWith("-")) return flags.flatMap(([text]) => listFlagNames(text));
+  if (findFirstWord(before) < 0) return commands.map((one) => one.name).filter((one) => one !== "list");
   if (name === "explain" || name === "readiness") {
     const session = open(parseFlags(before));
     const scope = parseScope(parseFlags(before), session);

@@ -3,17 +3,17 @@
 
 // The function of each command.
 
-import { audit } from "../audit/audit.ts";
+import { runAudit } from "../audit/audit.ts";
 import { exportReports } from "../export/export.ts";
-import { gate } from "../gate/gate.ts";
-import { type ExitCode, usageError } from "../reports/problem.ts";
+import { runGate } from "../gate/gate.ts";
+import { createUsageError, type ExitCode } from "../reports/problem.ts";
 import { accept, listAccepted } from "./accept.ts";
 import type { Call, Flags } from "./arguments.ts";
 import { explain } from "./explain.ts";
 import { list } from "./list.ts";
-import { readiness } from "./readiness.ts";
+import { runReadiness } from "./readiness.ts";
 import type { Session } from "./session.ts";
-import { timeline } from "./timeline.ts";
+import { runTimeline } from "./timeline.ts";
 
 type CommandCall = Extract<Call, { command: string }>;
 export type Command = (session: Session, flags: Flags, args: readonly string[]) => Promise<ExitCode>;
@@ -23,13 +23,13 @@ export type Commands = Readonly<Record<string, Command>>;
 export const RUN: Commands = {
   list,
   explain: (session, flags, [target = ""]) => explain(session, target, flags),
-  timeline,
-  readiness: (session, flags, [policy]) => readiness(session, policy, flags),
+  timeline: runTimeline,
+  readiness: (session, flags, [policy]) => runReadiness(session, policy, flags),
   accept: (session, flags, [id = ""]) => accept(session, id, flags),
   accepted: listAccepted,
-  gate,
+  gate: runGate,
   export: exportReports,
-  audit,
+  audit: runAudit,
 };
 
 /** Runs a command; `open` opens the session when it is needed. */
@@ -39,6 +39,6 @@ export async function dispatch(
   commands = RUN,
 ): Promise<ExitCode> {
   const run = commands[command];
-  if (!run) throw usageError(`unknown command "${command}".`);
+  if (!run) throw createUsageError(`unknown command "${command}".`);
   return await run(open(flags), flags, args);
 }

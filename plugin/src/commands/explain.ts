@@ -6,8 +6,8 @@
 import type { Report } from "../../../src/api/v1alpha1.ts";
 import { wrap } from "../render/columns.ts";
 import { plain } from "../render/escape.ts";
-import { adviceFor } from "../reports/advice.ts";
-import { EXIT, type ExitCode, PluginError, usageError } from "../reports/problem.ts";
+import { createAdvice } from "../reports/advice.ts";
+import { createUsageError, EXIT, type ExitCode, PluginError } from "../reports/problem.ts";
 import { type ReportFilterScope, readAll } from "../reports/report-source.ts";
 import {
   compareWorst,
@@ -27,7 +27,7 @@ import { describeCut } from "../reports/totals.ts";
 import { formatCount, formatNumber } from "../reports/words.ts";
 import type { Flags } from "./arguments.ts";
 import { toYaml } from "./output-forms.ts";
-import { describeScope, paintOf, parseLimit, parseScope, type Session } from "./session.ts";
+import { describeScope, getColors, parseLimit, parseScope, type Session } from "./session.ts";
 
 const ID = /^[0-9a-f]{16}$/;
 /** The beginning of an id; it may as well be the name of a report. */
@@ -91,7 +91,7 @@ export async function findById(session: Session, id: string, flags: Flags): Prom
 async function findReport(session: Session, target: string, flags: Flags): Promise<Report> {
   const parts = target.split("/");
   if (parts.length > 2 || parts.some((part) => part === "")) {
-    throw usageError(
+    throw createUsageError(
       `invalid value "${plain(target)}": expected NAME, NAMESPACE/NAME, cpvr/NAME or the id of a violation.`,
     );
   }
@@ -124,18 +124,18 @@ async function readReport(
   }
   const same = (await readAll(source, scope)).filter(({ metadata }) => metadata.name === name);
   if (same.length <= 1) return same[0];
-  throw usageError(
+  throw createUsageError(
     `several reports are named "${plain(name)}": choose one of ${same.map((report) => plain(reportPath(report))).join(", ")}.`,
   );
 }
 
 function renderViolation(found: ViolationRef, session: Session): string {
-  const paint = paintOf(session);
+  const paint = getColors(session);
   const width = Math.min(session.terminal.columns ?? MAX_WIDTH, MAX_WIDTH);
   const paragraph = (sentences: readonly string[]) => `${wrap(sentences.join(" "), width)}\n`;
   const rows = listEvidence(found.violation);
   const nameWidth = Math.max(0, ...rows.map(([name]) => name.length));
-  const { sentences, policy, accept } = adviceFor(found);
+  const { sentences, policy, accept } = createAdvice(found);
   const blocks = [
     `${paint.bold(`Violation ${plain(found.violation.id)}`)} of ${plain(reportPath(found.report))}\n`,
     `${paint.outcome(found.violation.outcome, wrap(describeViolation(found), width))}\n`,
@@ -156,7 +156,7 @@ function renderViolation(found: ViolationRef, session: Session): string {
 }
 
 function renderReport(report: Report, session: Session): string {
-  const paint = paintOf(session);
+  const paint = getColors(session);
   const width = Math.min(session.terminal.columns ?? MAX_WIDTH, MAX_WIDTH);
   const { summary } = report;
   const least = report.coverage.lowerBound ? "At least " : "";

@@ -5,19 +5,19 @@
 
 import { renderTable, toRow } from "../render/violation-table.ts";
 import { type Filter, parseFilter, type Selection, select } from "../reports/filter.ts";
-import { EXIT, type ExitCode, usageError } from "../reports/problem.ts";
+import { createUsageError, EXIT, type ExitCode } from "../reports/problem.ts";
 import {
   compareWorst,
+  getNamespace,
+  getSeverityLevel,
+  getSeverityRank,
   listViolations,
-  severityLevel,
-  severityRank,
   type ViolationRef,
-  violationNamespace,
 } from "../reports/report-view.ts";
 import { describeCut, sumOmitted, sumTotals, type Totals } from "../reports/totals.ts";
-import { formatCount, formatNumber, sentence } from "../reports/words.ts";
+import { formatCount, formatNumber, formatSentence } from "../reports/words.ts";
 import type { Flags } from "./arguments.ts";
-import { parseDataForm, valueAt } from "./output-forms.ts";
+import { getValueAt, parseDataForm } from "./output-forms.ts";
 import { describeScope, parseLimit, parseScope, readReports, type Session } from "./session.ts";
 import { watchList } from "./watch.ts";
 
@@ -29,7 +29,7 @@ export async function list(session: Session, flags: Flags): Promise<ExitCode> {
   const limit = parseLimit(flags, session);
   const order = parseOrder(flags.sortBy);
   const filter = parseFilter(flags, session.clock.nowMs());
-  if (flags.watch && print) throw usageError(`-w shows a table, and can't go with -o ${flags.output}.`);
+  if (flags.watch && print) throw createUsageError(`-w shows a table, and can't go with -o ${flags.output}.`);
   const reports = await readReports(session, flags);
   const selection = select(reports, listViolations(reports), filter);
   const found = selection.found.sort(order);
@@ -58,7 +58,7 @@ export async function list(session: Session, flags: Flags): Promise<ExitCode> {
     shown,
     describeScope(parseScope(flags, session)),
   )) {
-    terminal.err(`${sentence(note)}\n`);
+    terminal.err(`${formatSentence(note)}\n`);
   }
   return flags.watch ? await watchList(session, flags, filter, found) : EXIT.ok;
 }
@@ -131,11 +131,11 @@ const byText =
   };
 
 const ORDERS: Readonly<Record<string, Order>> = {
-  severity: byNumber((found) => severityRank(severityLevel(found))),
+  severity: byNumber((found) => getSeverityRank(getSeverityLevel(found))),
   count: byNumber(({ violation }) => violation.occurrences),
   "last-seen": byText(({ violation }) => violation.lastSeen, -1),
   "first-seen": byText(({ violation }) => violation.firstSeen, -1),
-  namespace: byText(violationNamespace),
+  namespace: byText(getNamespace),
   workload: byText(({ violation: { workload } }) => `${workload.kind}/${workload.name}`),
   policy: byText(({ report }) => report.policy.name),
 };
@@ -149,13 +149,13 @@ function parseOrder(text: string | undefined): Order {
   const named = ORDERS[text];
   if (named) return (a, b) => named(a, b) || compareWorst(a, b);
   if (!/^[{.[$]/.test(text)) {
-    throw usageError(
+    throw createUsageError(
       `invalid value "${text}" for --sort-by: expected one of ${SORT_NAMES.join(", ")}, or a JSONPath such as .occurrences.`,
     );
   }
   const keys = new Map<ViolationRef, unknown>();
   const keyOf = (found: ViolationRef) => {
-    if (!keys.has(found)) keys.set(found, valueAt(text, toRow(found)));
+    if (!keys.has(found)) keys.set(found, getValueAt(text, toRow(found)));
     return keys.get(found);
   };
   return (a, b) => {

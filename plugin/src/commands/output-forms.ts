@@ -8,9 +8,9 @@ import { JSONPath } from "jsonpath-plus";
 import { stringify } from "yaml";
 import { API_GROUP } from "../../../src/api/names.ts";
 import { type Column, layOut } from "../render/columns.ts";
-import { plain, plainData } from "../render/escape.ts";
+import { escapeData, plain } from "../render/escape.ts";
 import { toFlatRow } from "../render/violation-table.ts";
-import { messageOf, usageError } from "../reports/problem.ts";
+import { createUsageError, getMessage } from "../reports/problem.ts";
 import type { ViolationRef } from "../reports/report-view.ts";
 
 /** A table of data that is printed for programs. */
@@ -23,7 +23,7 @@ export interface Data {
 type Printer = (data: Data, argument: string, hasHeaders: boolean) => string;
 
 const PRINTERS: Readonly<Record<string, Printer>> = {
-  json: ({ document }) => `${JSON.stringify(plainData(document), null, 2)}\n`,
+  json: ({ document }) => `${JSON.stringify(escapeData(document), null, 2)}\n`,
   yaml: ({ document }) => toYaml(document),
   name: ({ found }) => {
     const names = found.map(
@@ -33,11 +33,11 @@ const PRINTERS: Readonly<Record<string, Printer>> = {
   },
   csv: ({ found }, _, hasHeaders) =>
     // A spreadsheet runs a cell that begins with = as a formula.
-    stringifyCsv(plainData(found.map(toFlatRow)) as object[], {
+    stringifyCsv(escapeData(found.map(toFlatRow)) as object[], {
       header: hasHeaders && found.length > 0,
       escape_formulas: true,
     }),
-  jsonpath: ({ document }, template) => renderTemplate(template, plainData(document)),
+  jsonpath: ({ document }, template) => renderTemplate(template, escapeData(document)),
   "custom-columns": ({ document }, text, hasHeaders) => renderColumns(text, document.violations, hasHeaders),
 };
 
@@ -56,7 +56,7 @@ export function parseDataForm(
   const [, form = "", argument] = /^([^=]*)(?:=(.*))?$/s.exec(output) ?? [];
   const print = PRINTERS[form];
   if (!print || WITH_ARGUMENT.includes(form) !== (argument !== undefined)) {
-    throw usageError(
+    throw createUsageError(
       `invalid value "${plain(output)}" for -o: expected one of wide, ${DATA_FORMS.join(", ")}.`,
     );
   }
@@ -67,7 +67,7 @@ export function parseDataForm(
 
 /** Prints data as YAML. */
 export function toYaml(value: unknown): string {
-  return stringify(plainData(value), {
+  return stringify(escapeData(value), {
     lineWidth: 0,
     aliasDuplicateObjects: false,
     compat: "yaml-1.1",
@@ -77,18 +77,18 @@ export function toYaml(value: unknown): string {
 
 function query(path: string, value: unknown): unknown[] {
   const text = path.trim().replace(/^\{(.*)\}$/s, "$1");
-  if (text === "") throw usageError("invalid JSONPath: it is empty.");
+  if (text === "") throw createUsageError("invalid JSONPath: it is empty.");
   try {
     const rooted = text.startsWith("$") ? text : `$${/^[.[]/.test(text) ? "" : "."}${text}`;
     return JSONPath({ path: rooted, json: value as object, eval: "safe", wrap: true }) as unknown[];
   } catch (error) {
-    throw usageError(`invalid JSONPath "${plain(path)}": ${plain(messageOf(error))}.`);
+    throw createUsageError(`invalid JSONPath "${plain(path)}": ${plain(getMessage(error))}.`);
   }
 }
 
 /** Returns the first value of a path, for a cell or for sorting. */
-export function valueAt(path: string, value: unknown): unknown {
-  return query(path, plainData(value))[0];
+export function getValueAt(path: string, value: unknown): unknown {
+  return query(path, escapeData(value))[0];
 }
 
 function toText(value: unknown): string {
@@ -99,12 +99,14 @@ function renderColumns(text: string, rows: readonly unknown[], hasHeaders: boole
   const columns = text.split(",").map((part): Column<unknown> => {
     const [, title, path] = /^([^:]+):(.+)$/s.exec(part) ?? [];
     if (title === undefined || path === undefined) {
-      throw usageError(`invalid custom column "${plain(part)}": expected HEADER:.path, such as ID:.id.`);
+      throw createUsageError(
+        `invalid custom column "${plain(part)}": expected HEADER:.path, such as ID:.id.`,
+      );
     }
     query(path, {});
     return { title, cell: (row) => query(path, row).map(toText).join(",") || "<none>" };
   });
-  const table = layOut(columns, plainData(rows) as unknown[], undefined);
+  const table = layOut(columns, escapeData(rows) as unknown[], undefined);
   return hasHeaders ? table : table.slice(table.indexOf("\n") + 1);
 }
 
@@ -133,11 +135,11 @@ function renderTemplate(template: string, root: unknown): string {
       at = start;
       return block(one);
     });
-    if (tokens[at] === undefined) throw usageError("invalid JSONPath template: {range} without {end}.");
+    if (tokens[at] === undefined) throw createUsageError("invalid JSONPath template: {range} without {end}.");
     return values.length === 0 ? "" : parts.join("");
   };
   const out = block(root);
-  if (at < tokens.length) throw usageError("invalid JSONPath template: {end} without {range}.");
+  if (at < tokens.length) throw createUsageError("invalid JSONPath template: {end} without {range}.");
   return out;
 }
 

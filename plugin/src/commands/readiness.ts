@@ -7,27 +7,27 @@
 import type { Report } from "../../../src/api/v1alpha1.ts";
 import { age } from "../../../src/lib/age.ts";
 import { type Column, layOut, wrap } from "../render/columns.ts";
-import { plain, plainData } from "../render/escape.ts";
-import { shortWorkload } from "../render/violation-table.ts";
-import { unlisted } from "../reports/filter.ts";
+import { escapeData, plain } from "../render/escape.ts";
+import { formatWorkload } from "../render/violation-table.ts";
+import { countUnlisted } from "../reports/filter.ts";
 import { countSince } from "../reports/history.ts";
 import { compare } from "../reports/order.ts";
-import { EXIT, type ExitCode, PluginError, usageError } from "../reports/problem.ts";
+import { createUsageError, EXIT, type ExitCode, PluginError } from "../reports/problem.ts";
 import {
   compareWorst,
+  formatTitle,
   listViolations,
   reportPath,
-  shortTitle,
   type ViolationRef,
 } from "../reports/report-view.ts";
-import { recentGaps } from "../reports/sentences.ts";
+import { listRecentGaps } from "../reports/sentences.ts";
 import { formatMs, requireDuration, toMs } from "../reports/when.ts";
 import { formatCount } from "../reports/words.ts";
 import type { Flags } from "./arguments.ts";
 import { toYaml } from "./output-forms.ts";
 import {
+  checkHeartbeat,
   describeScope,
-  noteHeartbeat,
   parseLimit,
   parseScope,
   readReports,
@@ -54,14 +54,14 @@ const FORMS = ["json", "yaml"];
 const DAY_MS = 86_400_000;
 
 /** Assesses one policy, or all that have reports. */
-export async function readiness(
+export async function runReadiness(
   session: Session,
   policy: string | undefined,
   flags: Flags,
 ): Promise<ExitCode> {
   const windowMs = requireDuration(flags.window ?? WINDOW, "--window");
   if (flags.output !== undefined && !FORMS.includes(flags.output)) {
-    throw usageError(`invalid value "${plain(flags.output)}" for -o: expected json or yaml.`);
+    throw createUsageError(`invalid value "${plain(flags.output)}" for -o: expected json or yaml.`);
   }
   const limit = parseLimit(flags, session);
   const reports = await readReports(session, flags);
@@ -75,14 +75,14 @@ export async function readiness(
     );
   }
   const nowMs = session.clock.nowMs();
-  const beat = await noteHeartbeat(session);
+  const beat = await checkHeartbeat(session);
   const look: Look = {
     nowMs,
     fromMs: nowMs - windowMs,
     wholeSinceMs: getWholeSince(reports),
     isCounting: beat?.state === "alive",
   };
-  const found = asked.map((report) => assess(report, look)).sort(compareVerdicts);
+  const found = asked.map((report) => checkReadiness(report, look)).sort(compareVerdicts);
   session.terminal.out(render(found, flags, session, look, limit));
   if (found.some(({ verdict }) => verdict === "not ready")) return EXIT.no;
   return found.some(({ verdict }) => verdict === "unknown") ? EXIT.failed : EXIT.ok;
@@ -107,12 +107,12 @@ function getWholeSince(reports: readonly Report[]): number | undefined {
   const starts = reports.flatMap(({ coverage }) =>
     coverage.continuousSince ? [toMs(coverage.continuousSince)] : [],
   );
-  const gaps = reports.flatMap((report) => recentGaps(report).map(({ from, to }) => toMs(to ?? from)));
+  const gaps = reports.flatMap((report) => listRecentGaps(report).map(({ from, to }) => toMs(to ?? from)));
   return starts.length === 0 ? undefined : Math.max(...starts, ...gaps);
 }
 
 /** Assesses one policy. */
-export function assess(report: Report, look: Look): Assessment {
+export function checkReadiness(report: Report, look: Look): Assessment {
   const passed = listViolations([report])
     .filter(({ violation }) => violation.outcome !== "Prevented")
     .sort(compareWorst);
@@ -172,7 +172,7 @@ function getLastPassed(passed: readonly ViolationRef[]): number {
  */
 function countHidden(report: Report, fromMs: number): number | undefined {
   if (report.omitted === undefined) return 0;
-  if (unlisted(report, "Allowed") + unlisted(report, "Unknown") === 0) return 0;
+  if (countUnlisted(report, "Allowed") + countUnlisted(report, "Unknown") === 0) return 0;
   const inTime = [countSince(report, "Allowed", fromMs), countSince(report, "Unknown", fromMs)];
   if (inTime.includes(undefined)) return undefined;
   const total = inTime.reduce<number>((sum, n) => sum + (n ?? 0), 0);
@@ -191,7 +191,7 @@ function describeBreaks(
 ): string[] {
   const accepted = wouldStop.filter((one) => one.accepted !== undefined).length;
   const unenforced = wouldStop.filter(({ violation }) => violation.action === "Audit (Block)").length;
-  const workloads = new Set(wouldStop.map(({ violation: { workload } }) => shortWorkload(workload))).size;
+  const workloads = new Set(wouldStop.map(({ violation: { workload } }) => formatWorkload(workload))).size;
   const least = hidden === 0 ? "" : "at least ";
   const reasons =
     wouldStop.length === 0
@@ -246,7 +246,7 @@ function render(
         ...(accepted ? { accepted } : {}),
       })),
     }));
-    const data = plainData(JSON.parse(JSON.stringify({ policies })));
+    const data = escapeData(JSON.parse(JSON.stringify({ policies })));
     return flags.output === "json" ? `${JSON.stringify(data, null, 2)}\n` : toYaml(data);
   }
   const { columns } = session.terminal;
@@ -279,10 +279,10 @@ function createDetails({ nowMs }: Look): Column<ViolationRef>[] {
     { title: "LAST SEEN", cell: ({ violation }) => age(nowMs - toMs(violation.lastSeen)) },
     {
       title: "WORKLOAD",
-      cell: ({ violation: { workload } }) => plain(shortWorkload(workload)),
+      cell: ({ violation: { workload } }) => plain(formatWorkload(workload)),
       minWidth: 14,
     },
     { title: "ACCEPTED BY", cell: ({ accepted }) => plain(accepted ?? "-"), isOptional: true },
-    { title: "VIOLATION", cell: ({ violation }) => plain(shortTitle(violation)) },
+    { title: "VIOLATION", cell: ({ violation }) => plain(formatTitle(violation)) },
   ];
 }

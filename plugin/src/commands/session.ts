@@ -5,10 +5,10 @@
 
 import type { Report } from "../../../src/api/v1alpha1.ts";
 import type { Clock } from "../../../src/lib/clock.ts";
-import { type Colors, colors } from "../render/colors.ts";
+import { type Colors, createColors } from "../render/colors.ts";
 import type { PluginTerminal } from "../render/terminal.ts";
 import { describeHeartbeat, type Heartbeat } from "../reports/heartbeat.ts";
-import { usageError } from "../reports/problem.ts";
+import { createUsageError } from "../reports/problem.ts";
 import { type ReportFilterScope, type ReportSource, readAll } from "../reports/report-source.ts";
 import type { Flags } from "./arguments.ts";
 
@@ -38,14 +38,14 @@ export type RunProgram = (
 /** Reads -n and -A; a directory is read whole without them. */
 export function parseScope(flags: Flags, session: Pick<Session, "contextNamespace">): ReportFilterScope {
   if (flags.allNamespaces && flags.namespace !== undefined) {
-    throw usageError("-n and -A can't go together: choose one namespace or all.");
+    throw createUsageError("-n and -A can't go together: choose one namespace or all.");
   }
   if (flags.allNamespaces || (flags.from !== undefined && flags.namespace === undefined)) {
     return { namespace: undefined };
   }
   const namespace = flags.namespace ?? session.contextNamespace ?? "default";
   if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(namespace)) {
-    throw usageError(`invalid value "${namespace}" for -n: expected the name of a namespace.`);
+    throw createUsageError(`invalid value "${namespace}" for -n: expected the name of a namespace.`);
   }
   return { namespace };
 }
@@ -56,15 +56,17 @@ export async function readReports(session: Session, flags: Flags): Promise<Repor
 }
 
 /** Colors of the session's terminal. */
-export function paintOf({ terminal }: Session): Colors {
-  return colors(terminal.hasColor);
+export function getColors({ terminal }: Session): Colors {
+  return createColors(terminal.hasColor);
 }
 
 /** Reads a whole number of a flag. */
 export function parseWholeNumber(flag: string, text: string, min: number, max: number): number {
   const value = Number(text);
   if (/^\d+$/.test(text) && value >= min && value <= max) return value;
-  throw usageError(`invalid value "${text}" for ${flag}: expected a whole number from ${min} to ${max}.`);
+  throw createUsageError(
+    `invalid value "${text}" for ${flag}: expected a whole number from ${min} to ${max}.`,
+  );
 }
 
 /** Lines on a screen without --limit. */
@@ -85,7 +87,7 @@ export function describeScope({ namespace }: ReportFilterScope): string {
 }
 
 /** Warns on standard error when the operator may not be running. */
-export async function noteHeartbeat(session: Session): Promise<Heartbeat | undefined> {
+export async function checkHeartbeat(session: Session): Promise<Heartbeat | undefined> {
   const beat = await session.source.heartbeat?.(session.clock.nowMs());
   const doubt = beat && describeHeartbeat(beat);
   if (doubt !== undefined) session.terminal.err(`note: ${doubt}.\n`);

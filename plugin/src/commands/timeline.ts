@@ -6,14 +6,14 @@
 import type { Colors } from "../render/colors.ts";
 import { wrap } from "../render/columns.ts";
 import { parseFilter, select } from "../reports/filter.ts";
-import { buildTimeline, type Part, type Timeline, totalOf } from "../reports/occurrences-over-time.ts";
+import { buildTimeline, type Part, sumCounts, type Timeline } from "../reports/occurrences-over-time.ts";
 import { EXIT, type ExitCode } from "../reports/problem.ts";
 import { listViolations } from "../reports/report-view.ts";
 import { formatMs, requireDuration } from "../reports/when.ts";
 import type { Flags } from "./arguments.ts";
 import {
   describeScope,
-  paintOf,
+  getColors,
   parseScope,
   parseWholeNumber,
   readReports,
@@ -26,7 +26,7 @@ const WIDTH = 100;
 const OTHER_CELLS = 62;
 
 /** Prints one line per part of the time. */
-export async function timeline(session: Session, flags: Flags): Promise<ExitCode> {
+export async function runTimeline(session: Session, flags: Flags): Promise<ExitCode> {
   const { terminal, clock } = session;
   const parts = parseWholeNumber("--buckets", flags.buckets ?? BUCKETS, 1, 500);
   const windowMs = flags.window === undefined ? undefined : requireDuration(flags.window, "--window");
@@ -45,12 +45,12 @@ export async function timeline(session: Session, flags: Flags): Promise<ExitCode
     return EXIT.ok;
   }
   const width = Math.min(terminal.columns ?? WIDTH, 160);
-  terminal.out(render(bars, width, paintOf(session)));
+  terminal.out(render(bars, width, getColors(session)));
   return EXIT.ok;
 }
 
 function render({ buckets, notes }: Timeline, width: number, paint: Colors): string {
-  const most = Math.max(1, ...buckets.map(totalOf));
+  const most = Math.max(1, ...buckets.map(sumCounts));
   const cells = Math.max(10, width - OTHER_CELLS);
   const lines = buckets.map(
     (bucket) =>

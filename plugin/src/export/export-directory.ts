@@ -7,7 +7,12 @@
 import { readdir, rename, rm, rmdir, writeFile } from "node:fs/promises";
 import { dirname, join, relative, resolve } from "node:path";
 import { makeFolder } from "../../../src/sinks/make-folder.ts";
-import { type DirectoryContent, entriesOf, readDirectory, unusable } from "../reports/directory-reports.ts";
+import {
+  type DirectoryContent,
+  listEntries,
+  readDirectory,
+  toReadProblem,
+} from "../reports/directory-reports.ts";
 import { compare } from "../reports/order.ts";
 import { EXIT, PluginError } from "../reports/problem.ts";
 import type { ReportFilterScope } from "../reports/report-source.ts";
@@ -77,7 +82,7 @@ export async function applyPlan({ directory, changes }: Plan): Promise<void> {
       if (text === undefined) await remove(directory, path);
       else await store(path, text);
     } catch (error) {
-      throw error instanceof PluginError ? error : unusable(path, error);
+      throw error instanceof PluginError ? error : toReadProblem(path, error);
     }
   }
 }
@@ -108,7 +113,7 @@ async function remove(directory: string, path: string): Promise<void> {
 /** Refuses links: anyone who can write to the repository could lead the export elsewhere. */
 async function refuseLinks(directory: string, folder: string): Promise<void> {
   for (let inner = folder; resolve(inner) !== resolve(directory); inner = dirname(inner)) {
-    const entries = await entriesOf(dirname(inner));
+    const entries = await listEntries(dirname(inner));
     if (entries.some((entry) => entry.isSymbolicLink() && join(dirname(inner), entry.name) === inner)) {
       throw new PluginError(EXIT.usage, `${inner} ${LINK}: replace it with a directory.`);
     }

@@ -9,7 +9,7 @@ import type { ObjectMeta, Report } from "../../../src/api/v1alpha1.ts";
 import { reportToYaml } from "../../../src/sinks/directory-sink.ts";
 import { EXPORT_ANNOTATION, SUMMARY_EXPORT } from "../reports/directory-reports.ts";
 import { compare } from "../reports/order.ts";
-import { inOrder } from "./export-order.ts";
+import { sortFields } from "./export-order.ts";
 
 /** Annotations that say nothing of the violations. */
 const PASSING_ANNOTATIONS = [WATERMARK_ANNOTATION, "kubectl.kubernetes.io/last-applied-configuration"];
@@ -19,7 +19,7 @@ export function exportText(report: Report, isSummary: boolean): string {
   const lasting = isSummary
     ? toSummary(report)
     : { ...report, metadata: selectMetadata(report.metadata, {}) };
-  return reportToYaml(inOrder(lasting));
+  return reportToYaml(sortFields(lasting));
 }
 
 function selectMetadata(metadata: ObjectMeta, more: Record<string, string>): ObjectMeta {

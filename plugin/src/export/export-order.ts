@@ -61,7 +61,7 @@ const ORDER: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Returns the value with the keys of all its objects in the order of an export; `path` is where it is in a report. */
-export function inOrder<T>(value: T, path = ""): T {
+export function sortFields<T>(value: T, path = ""): T {
   return sortKeys(value, path) as T;
 }
 

@@ -9,10 +9,10 @@ import { createTwoFilesPatch } from "diff";
 import type { Report } from "../../../src/api/v1alpha1.ts";
 import { pathOf } from "../../../src/sinks/directory-sink.ts";
 import type { Flags } from "../commands/arguments.ts";
-import { paintOf, parseScope, readReports, type Session } from "../commands/session.ts";
+import { getColors, parseScope, readReports, type Session } from "../commands/session.ts";
 import type { Colors } from "../render/colors.ts";
-import { plain, shellWord } from "../render/escape.ts";
-import { EXIT, type ExitCode, usageError } from "../reports/problem.ts";
+import { plain, toShellWord } from "../render/escape.ts";
+import { createUsageError, EXIT, type ExitCode } from "../reports/problem.ts";
 import { formatCount } from "../reports/words.ts";
 import { applyPlan, type Plan, planExport } from "./export-directory.ts";
 import { exportText } from "./export-form.ts";
@@ -21,17 +21,20 @@ import { exportText } from "./export-form.ts";
 export async function exportReports(session: Session, flags: Flags): Promise<ExitCode> {
   const { out, check } = flags;
   if ((out === undefined) === (check === undefined)) {
-    throw usageError("name a directory: --out DIR writes, --check DIR compares; exactly one of the two.");
+    throw createUsageError(
+      "name a directory: --out DIR writes, --check DIR compares; exactly one of the two.",
+    );
   }
   const directory = out ?? check ?? "";
-  if (directory === "") throw usageError("the directory is an empty text: check the variable that names it.");
+  if (directory === "")
+    throw createUsageError("the directory is an empty text: check the variable that names it.");
   if (flags.from !== undefined && check === undefined && flags.from === out) {
-    throw usageError("--from and --out are the same directory: name another one.");
+    throw createUsageError("--from and --out are the same directory: name another one.");
   }
   // A misspelt one would be up to date with a namespace without reports.
   if (check !== undefined && !existsSync(check)) {
-    throw usageError(
-      `--check ${plain(check)} does not exist: write it with \`kubectl violations export --out ${shellWord(check)}\`.`,
+    throw createUsageError(
+      `--check ${plain(check)} does not exist: write it with \`kubectl violations export --out ${toShellWord(check)}\`.`,
     );
   }
   const plan = await planFor(session, flags, directory);
@@ -46,7 +49,7 @@ export async function exportReports(session: Session, flags: Flags): Promise<Exi
     terminal.out(`${directory} is up to date: ${formatCount(plan.unchanged, "report")}.\n`);
     return EXIT.ok;
   }
-  terminal.out(createDiff(plan, paintOf(session)));
+  terminal.out(createDiff(plan, getColors(session)));
   terminal.err(`${directory} is not up to date: ${describePlan(plan)}; \`export --out\` writes it.\n`);
   return EXIT.no;
 }

@@ -10,10 +10,10 @@ import type { Flags } from "../commands/arguments.ts";
 import { parseLimit, type Session } from "../commands/session.ts";
 import { el, renderXml } from "../render/markup.ts";
 import { compare } from "../reports/order.ts";
-import { reportPath, severityLevel, shortTitle, type ViolationRef } from "../reports/report-view.ts";
+import { formatTitle, getSeverityLevel, reportPath, type ViolationRef } from "../reports/report-view.ts";
 import { describeRule, describeViolation } from "../reports/sentences.ts";
-import { sentence } from "../reports/words.ts";
-import { decide, type Verdict } from "./gate-verdict.ts";
+import { formatSentence } from "../reports/words.ts";
+import { getDecision, type Verdict } from "./gate-verdict.ts";
 
 type Result = "passed" | "skipped" | "failure" | "error";
 
@@ -66,18 +66,18 @@ function count(cases: readonly Case[], result: Result): number {
 
 function createDecisionCase(verdict: Verdict): Case {
   const base = { name: `Looked at ${verdict.lookedAt}`, className: "gate" };
-  if (decide(verdict) !== "UNKNOWN") return { ...base, result: "passed" };
-  return { ...base, result: "error", type: "unknown", message: sentence(verdict.unknown.join("; ")) };
+  if (getDecision(verdict) !== "UNKNOWN") return { ...base, result: "passed" };
+  return { ...base, result: "error", type: "unknown", message: formatSentence(verdict.unknown.join("; ")) };
 }
 
 function createCases(report: Report, verdict: Verdict, limit: number): Case[] {
   const className = reportPath(report).replace("/", ".");
   const own = (found: readonly ViolationRef[]) => found.filter((one) => one.report === report);
   const caseOf = (found: ViolationRef, result: Result, message: string): Case => ({
-    name: `${shortTitle(found.violation)} (${found.violation.id})`,
+    name: `${formatTitle(found.violation)} (${found.violation.id})`,
     className,
     result,
-    type: severityLevel(found),
+    type: getSeverityLevel(found),
     message,
     text: [describeViolation(found), ...describeRule(found)].join(" "),
   });

@@ -10,12 +10,12 @@ import { VERSION } from "../../../src/app/version.ts";
 import { pathOf } from "../../../src/sinks/directory-sink.ts";
 import type { Flags } from "../commands/arguments.ts";
 import { parseLimit, type Session } from "../commands/session.ts";
-import { codeSpan, plain } from "../render/escape.ts";
-import { adviceFor } from "../reports/advice.ts";
-import { reportPath, ruleFacts, severityLevel, type ViolationRef } from "../reports/report-view.ts";
+import { plain, toCodeSpan } from "../render/escape.ts";
+import { createAdvice } from "../reports/advice.ts";
+import { getRuleFacts, getSeverityLevel, reportPath, type ViolationRef } from "../reports/report-view.ts";
 import { describeRule, describeViolation } from "../reports/sentences.ts";
-import { sentence } from "../reports/words.ts";
-import { decide, type Verdict } from "./gate-verdict.ts";
+import { formatSentence } from "../reports/words.ts";
+import { getDecision, type Verdict } from "./gate-verdict.ts";
 
 const LEVELS: Readonly<Record<SeverityLevel, "error" | "warning" | "note">> = {
   critical: "error",
@@ -44,7 +44,7 @@ const DEFAULT_DIRECTORY = "violations";
 export function renderSarif(verdict: Verdict, session: Session, flags: Flags): string {
   const { failed, unlisted, accepted, known, unknown } = verdict;
   const directory = exportDirectory(flags);
-  const decision = decide(verdict);
+  const decision = getDecision(verdict);
   const shown = failed.slice(0, parseLimit(flags, session));
   const results: Result[] = [
     ...shown.map((found) => toResult(found, directory)),
@@ -84,7 +84,7 @@ export function renderSarif(verdict: Verdict, session: Session, flags: Flags): s
             executionSuccessful: decision !== "UNKNOWN",
             toolExecutionNotifications: unknown.map((why) => ({
               level: "error",
-              message: { text: sentence(plain(why)) },
+              message: { text: formatSentence(plain(why)) },
             })),
           },
         ],
@@ -108,24 +108,24 @@ function getRuleId(report: Report): string {
 
 function toRule(report: Report, found: ViolationRef | undefined): ReportingDescriptor {
   const { policy, summary } = report;
-  const facts = found && ruleFacts(found);
+  const facts = found && getRuleFacts(found);
   const message = plain(facts?.message ?? policy.message ?? "");
   const tags = [...new Set([...(policy.tags ?? []), ...(facts?.tags ?? [])])].map((tag) => plain(tag));
-  const advice = found === undefined ? [] : adviceFor(found).sentences;
+  const advice = found === undefined ? [] : createAdvice(found).sentences;
   const about = `${policy.kind} ${policy.name} in ${report.metadata.namespace ?? "the cluster"}.`;
   return {
     id: getRuleId(report),
     name: plain(policy.name),
     shortDescription: { text: plain(about) },
-    fullDescription: { text: message === "" ? plain(about) : sentence(message) },
+    fullDescription: { text: message === "" ? plain(about) : formatSentence(message) },
     help: {
-      text: [plain(about), sentence(message), ...advice.map((line) => plain(line))]
+      text: [plain(about), formatSentence(message), ...advice.map((line) => plain(line))]
         .filter(Boolean)
         .join("\n"),
       markdown: [
-        `${codeSpan(policy.kind)} ${codeSpan(policy.name)}.`,
-        message === "" ? "" : codeSpan(message),
-        ...advice.map((line) => codeSpan(line)),
+        `${toCodeSpan(policy.kind)} ${toCodeSpan(policy.name)}.`,
+        message === "" ? "" : toCodeSpan(message),
+        ...advice.map((line) => toCodeSpan(line)),
       ]
         .filter(Boolean)
         .join("\n\n"),
@@ -144,7 +144,7 @@ function toResult(found: ViolationRef, directory: string, justification?: string
     justification === undefined ? [] : [{ kind: "external", status: "accepted", justification }];
   return {
     ruleId: getRuleId(report),
-    level: LEVELS[severityLevel(found)],
+    level: LEVELS[getSeverityLevel(found)],
     message: { text: [describeViolation(found), ...describeRule(found)].join(" ") },
     locations: [
       {
@@ -161,7 +161,7 @@ function toResult(found: ViolationRef, directory: string, justification?: string
     partialFingerprints: { primaryLocationLineHash: `${plain(violation.id)}:1` },
     occurrenceCount: Math.max(1, violation.occurrences),
     suppressions,
-    properties: { severity: severityLevel(found), outcome: violation.outcome },
+    properties: { severity: getSeverityLevel(found), outcome: violation.outcome },
   };
 }
 

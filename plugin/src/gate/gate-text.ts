@@ -4,19 +4,19 @@
 // The verdict of a gate for people, and as JSON.
 
 import type { Flags } from "../commands/arguments.ts";
-import { paintOf, parseLimit, parseScope, type Session } from "../commands/session.ts";
+import { getColors, parseLimit, parseScope, type Session } from "../commands/session.ts";
 import { wrap } from "../render/columns.ts";
-import { plain, plainData } from "../render/escape.ts";
+import { escapeData, plain } from "../render/escape.ts";
 import { renderTable, toRow } from "../render/violation-table.ts";
 import { reportPath } from "../reports/report-view.ts";
 import { nameReports } from "../reports/totals.ts";
-import { formatCount, sentence } from "../reports/words.ts";
-import { decide, type Verdict } from "./gate-verdict.ts";
+import { formatCount, formatSentence } from "../reports/words.ts";
+import { getDecision, type Verdict } from "./gate-verdict.ts";
 
 /** The first line, without its stop. */
 export function describeDecision(verdict: Verdict): string {
   const { failed, unlisted, unknown } = verdict;
-  const decision = decide(verdict);
+  const decision = getDecision(verdict);
   if (decision === "PASSED") return "PASSED: no open violation";
   if (decision === "UNKNOWN") return `UNKNOWN: ${unknown.join("; ")}`;
   const hidden = unlisted.reduce((sum, { violations }) => sum + violations, 0);
@@ -32,18 +32,18 @@ export function describeDecision(verdict: Verdict): string {
 export function renderText(verdict: Verdict, session: Session, flags: Flags): string {
   const { failed, accepted, known } = verdict;
   const { columns } = session.terminal;
-  const paint = paintOf(session);
+  const paint = getColors(session);
   const [word = "", ...rest] = describeDecision(verdict).split(":");
   const outcome = { PASSED: "Prevented", FAILED: "Allowed", UNKNOWN: "Unknown" } as const;
-  const decision = paint.bold(paint.outcome(outcome[decide(verdict)], word));
+  const decision = paint.bold(paint.outcome(outcome[getDecision(verdict)], word));
   const passed = [
     accepted.length > 0 ? `${accepted.length} accepted` : "",
     known.length > 0 ? `${known.length} known from ${plain(flags.baseline ?? "")}` : "",
   ].filter((part) => part !== "");
   const lines = [
     wrap(`${decision}:${rest.join(":")}.`, columns),
-    wrap(sentence(`Looked at ${verdict.lookedAt}`), columns),
-    ...(passed.length > 0 ? [wrap(sentence(`Passed over: ${passed.join(", ")}`), columns)] : []),
+    wrap(formatSentence(`Looked at ${verdict.lookedAt}`), columns),
+    ...(passed.length > 0 ? [wrap(formatSentence(`Passed over: ${passed.join(", ")}`), columns)] : []),
     ...(session.source.isSnapshot
       ? [wrap(`These are files: the state when ${plain(session.source.where)} was written.`, columns)]
       : []),
@@ -59,7 +59,7 @@ export function renderText(verdict: Verdict, session: Session, flags: Flags): st
 export function renderJson(verdict: Verdict, session: Session, flags: Flags): string {
   const { failed, unlisted, accepted, known, unknown, lookedAt, reports } = verdict;
   const limit = parseLimit(flags, session);
-  const decision = decide(verdict);
+  const decision = getDecision(verdict);
   const data = {
     decision,
     passed: decision === "PASSED",
@@ -70,5 +70,5 @@ export function renderJson(verdict: Verdict, session: Session, flags: Flags): st
     unlisted: unlisted.map(({ report, violations }) => ({ report: reportPath(report), atLeast: violations })),
     passedOver: { accepted: accepted.map(toRow), known: known.map(toRow) },
   };
-  return `${JSON.stringify(plainData(data), null, 2)}\n`;
+  return `${JSON.stringify(escapeData(data), null, 2)}\n`;
 }

@@ -5,7 +5,7 @@
 // Invariant: pure; PASSED only when every report was seen whole, as far as the filter reaches.
 
 import type { Report } from "../../../src/api/v1alpha1.ts";
-import { type Filter, OUTCOMES, unlisted } from "../reports/filter.ts";
+import { countUnlisted, type Filter, OUTCOMES } from "../reports/filter.ts";
 import { compareWorst, listViolations, reportPath, type ViolationRef } from "../reports/report-view.ts";
 import { describeCut } from "../reports/totals.ts";
 
@@ -60,7 +60,7 @@ export function createBaseline(known: readonly Report[]): Baseline {
   };
 }
 
-export function decide({ failed, unlisted: hidden, unknown }: Verdict): Decision {
+export function getDecision({ failed, unlisted: hidden, unknown }: Verdict): Decision {
   if (failed.length > 0 || hidden.length > 0) return "FAILED";
   return unknown.length > 0 ? "UNKNOWN" : "PASSED";
 }
@@ -106,10 +106,10 @@ function countUnlistedOpen(report: Report, filter: Filter, baseline: Baseline | 
   if (omitted === 0 || !filter.isByOutcome || report.violations.some(({ lowerBound }) => lowerBound))
     return 0;
   const expired = report.expired?.occurrences ?? 0;
-  const asked = filter.outcomes.reduce((sum, outcome) => sum + unlisted(report, outcome), 0);
+  const asked = filter.outcomes.reduce((sum, outcome) => sum + countUnlisted(report, outcome), 0);
   if (asked <= expired) return 0;
   const others = OUTCOMES.filter((outcome) => !filter.outcomes.includes(outcome));
-  const isEvery = others.every((outcome) => unlisted(report, outcome) === 0);
+  const isEvery = others.every((outcome) => countUnlisted(report, outcome) === 0);
   const atLeast = isEvery ? omitted : 1;
   if (baseline === undefined) return atLeast;
   const known = baseline.countOf(report);

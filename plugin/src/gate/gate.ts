@@ -11,15 +11,15 @@ import { plain } from "../render/escape.ts";
 import { readDirectory, requireWhole } from "../reports/directory-reports.ts";
 import { type Filter, NEW_SINCE, parseFilter } from "../reports/filter.ts";
 import { describeHeartbeat } from "../reports/heartbeat.ts";
-import { EXIT, type ExitCode, PluginError, usageError } from "../reports/problem.ts";
-import { recentGaps } from "../reports/sentences.ts";
+import { createUsageError, EXIT, type ExitCode, PluginError } from "../reports/problem.ts";
+import { listRecentGaps } from "../reports/sentences.ts";
 import { nameReports } from "../reports/totals.ts";
 import { formatMs, requireDuration, toMs } from "../reports/when.ts";
 import { formatCount } from "../reports/words.ts";
 import { renderJunit } from "./gate-junit.ts";
 import { renderSarif } from "./gate-sarif.ts";
 import { renderJson, renderText } from "./gate-text.ts";
-import { type Baseline, createBaseline, decide, judge, type Verdict } from "./gate-verdict.ts";
+import { type Baseline, createBaseline, getDecision, judge, type Verdict } from "./gate-verdict.ts";
 
 type Renderer = (verdict: Verdict, session: Session, flags: Flags) => string;
 
@@ -36,11 +36,11 @@ const RENDERERS: Readonly<Record<string, Renderer>> = {
 const EXITS = { PASSED: EXIT.ok, FAILED: EXIT.no, UNKNOWN: EXIT.failed } as const;
 
 /** Prints the verdict; 0 for PASSED, 1 for FAILED, 3 for UNKNOWN. */
-export async function gate(session: Session, flags: Flags): Promise<ExitCode> {
+export async function runGate(session: Session, flags: Flags): Promise<ExitCode> {
   const form = flags.output ?? "text";
   const render = RENDERERS[form];
   if (!render) {
-    throw usageError(
+    throw createUsageError(
       `invalid value "${plain(form)}" for -o: expected one of ${Object.keys(RENDERERS).join(", ")}.`,
     );
   }
@@ -50,7 +50,7 @@ export async function gate(session: Session, flags: Flags): Promise<ExitCode> {
   const place = describeScope(parseScope(flags, session));
   const verdict = await look(session, flags, filter, filterFlags, waitMs, place);
   session.terminal.out(render(verdict, session, flags));
-  const decision = decide(verdict);
+  const decision = getDecision(verdict);
   // The document of a FAILED gate has no room for what else is unknown.
   if (decision === "FAILED") for (const why of verdict.unknown) session.terminal.err(`note: ${why}.\n`);
   if (decision === "UNKNOWN" && form !== "text") {
@@ -91,7 +91,7 @@ async function look(
       if (doubt !== undefined) verdict.unknown.push(doubt);
       if (flags.requireCoverage) verdict.unknown.push(...findMissingCoverage(reports, filter));
       const leftMs = endMs - nowMs;
-      if (decide(verdict) === "PASSED" || leftMs <= 0 || signal.aborted) return verdict;
+      if (getDecision(verdict) === "PASSED" || leftMs <= 0 || signal.aborted) return verdict;
       await clock.sleep(Math.min(LOOK_MS, leftMs), signal);
     }
   } catch (error) {
@@ -110,7 +110,7 @@ async function readBaseline(directory: string): Promise<Baseline> {
       others.length === 0
         ? "is empty or does not exist"
         : `holds no reports (but ${others.slice(0, 3).map(plain).join(", ")})`;
-    throw usageError(
+    throw createUsageError(
       `--baseline ${plain(directory)} ${but}: write it with \`kubectl violations export --out ${plain(directory)}\`.`,
     );
   }
@@ -157,7 +157,7 @@ function findMissingCoverage(reports: readonly Report[], { fromMs = 0 }: Filter)
 function hasGapSince(report: Report, fromMs: number): boolean {
   const { lowerBound, gaps, throttleNotices, rejected = 0, withoutDetails = 0 } = report.coverage;
   if (!lowerBound) return false;
-  const recent = recentGaps(report);
+  const recent = listRecentGaps(report);
   // Gaps beyond the list are older than its oldest entry.
   const isWhole = recent.length >= gaps + throttleNotices + rejected + withoutDetails;
   const oldest = recent.at(-1);

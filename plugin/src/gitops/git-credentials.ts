@@ -6,7 +6,7 @@
 
 import { chmod, copyFile, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { messageOf, usageError } from "../reports/problem.ts";
+import { createUsageError, getMessage } from "../reports/problem.ts";
 
 /** Settings of every git call: no prompt, no hook, no link of the repository. */
 const SETTINGS: readonly (readonly [string, string])[] = [
@@ -30,23 +30,27 @@ export function parseRepository(text: string): { scheme: "https" | "http" | "ssh
     const url = new URL(text);
     const scheme = url.protocol.slice(0, -1);
     if (url.password !== "" || (url.username !== "" && scheme !== "ssh")) {
-      throw usageError(
+      throw createUsageError(
         "--repository must hold no user and password: put them into files and name their --credentials",
       );
     }
     if (scheme === "https" || scheme === "http") return { scheme, origin: `${url.origin}/` };
     if (scheme === "ssh" || scheme === "file") return { scheme, origin: "" };
-    throw usageError(`--repository: ${scheme}:// is not supported; use https://, ssh:// or git@host:path`);
+    throw createUsageError(
+      `--repository: ${scheme}:// is not supported; use https://, ssh:// or git@host:path`,
+    );
   }
   if (/^[\w.-]+@[\w.-]+:[^-]/.test(text)) return { scheme: "ssh", origin: "" };
   if (text.startsWith("-") || text === "" || /^\w+::/.test(text)) {
-    throw usageError(`--repository "${text}" is none: give https://…, ssh://…, git@host:path or a path`);
+    throw createUsageError(
+      `--repository "${text}" is none: give https://…, ssh://…, git@host:path or a path`,
+    );
   }
   return { scheme: "file", origin: "" };
 }
 
 /** The environment for git. `privateDir` is a new directory that only we can read and that is removed afterwards. */
-export async function gitEnvironment(
+export async function createGitEnvironment(
   repository: string,
   credentials: string | undefined,
   privateDir: string,
@@ -60,7 +64,7 @@ export async function gitEnvironment(
   if (scheme === "ssh") env["GIT_SSH_COMMAND"] = await createSshCommand(credentials, files, privateDir);
   else if (scheme === "https" || scheme === "http") {
     if (scheme === "http" && !/^http:\/\/(127\.0\.0\.1|localhost|\[::1\])[:/]/.test(origin)) {
-      throw usageError(
+      throw createUsageError(
         "--repository http://… would send the credentials unencrypted: use https:// or ssh://",
       );
     }
@@ -75,8 +79,8 @@ async function listFiles(directory: string): Promise<Set<string>> {
   try {
     return new Set(await readdir(directory));
   } catch (error) {
-    throw usageError(
-      `--credentials ${directory} can't be read (${messageOf(error)}): name the directory of the Secret's files`,
+    throw createUsageError(
+      `--credentials ${directory} can't be read (${getMessage(error)}): name the directory of the Secret's files`,
     );
   }
 }
@@ -90,7 +94,7 @@ async function createSshCommand(
     if (files.has(name)) continue;
     const how =
       name === "known_hosts" ? "; write it with `ssh-keyscan HOST` and compare the fingerprints" : "";
-    throw usageError(`--credentials ${directory} has no file ${name}, which ssh:// needs${how}`);
+    throw createUsageError(`--credentials ${directory} has no file ${name}, which ssh:// needs${how}`);
   }
   const key = join(privateDir, "key");
   // ssh refuses a key that others may read, and a Secret's files may be such.
@@ -118,7 +122,9 @@ async function createAuthorization(
   origin: string,
 ): Promise<[string, string]> {
   if (!files.has("password")) {
-    throw usageError(`--credentials ${directory} has no file password (and username), which https:// needs`);
+    throw createUsageError(
+      `--credentials ${directory} has no file password (and username), which https:// needs`,
+    );
   }
   const read = async (name: string) => (await readFile(join(directory, name), "utf8")).replace(/\r?\n$/, "");
   const user = files.has("username") ? await read("username") : "git";

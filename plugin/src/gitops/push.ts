@@ -12,9 +12,9 @@ import type { Session } from "../commands/session.ts";
 import { describePlan, planFor } from "../export/export.ts";
 import { applyPlan, type Plan } from "../export/export-directory.ts";
 import { plain } from "../render/escape.ts";
-import { EXIT, type ExitCode, messageOf, PluginError, usageError } from "../reports/problem.ts";
+import { createUsageError, EXIT, type ExitCode, getMessage, PluginError } from "../reports/problem.ts";
 import { formatCount } from "../reports/words.ts";
-import { gitEnvironment, parseRepository } from "./git-credentials.ts";
+import { createGitEnvironment, parseRepository } from "./git-credentials.ts";
 
 const BRANCH = "main";
 const PATH = "violations";
@@ -60,10 +60,10 @@ export async function push(session: Session, flags: Flags): Promise<ExitCode> {
 
 function parseTarget(flags: Flags): Target {
   const { repository, branch = BRANCH, path = PATH, author = AUTHOR } = flags;
-  if (repository === undefined) throw usageError("say where to: --repository URL");
+  if (repository === undefined) throw createUsageError("say where to: --repository URL");
   parseRepository(repository);
   if (!/^\w[\w./-]*$/.test(branch) || branch.includes("..") || /(?:\/|\.lock)$/.test(branch)) {
-    throw usageError(`--branch "${plain(branch)}" is no name of a branch`);
+    throw createUsageError(`--branch "${plain(branch)}" is no name of a branch`);
   }
   const clean = normalize(path).replace(/\/$/, "");
   if (
@@ -73,11 +73,13 @@ function parseTarget(flags: Flags): Target {
     /(^|\/)\.git(\/|$)/i.test(clean) ||
     clean.startsWith("-")
   ) {
-    throw usageError(`--path "${plain(path)}" must be a directory within the repository, such as ${PATH}`);
+    throw createUsageError(
+      `--path "${plain(path)}" must be a directory within the repository, such as ${PATH}`,
+    );
   }
   const [, name, email] = /^([^<>\n]+) <([^<>\s]+)>$/.exec(author) ?? [];
   if (!name || !email)
-    throw usageError(`--author "${plain(author)}" must have the form "Name <mail@example.org>"`);
+    throw createUsageError(`--author "${plain(author)}" must have the form "Name <mail@example.org>"`);
   return { repository, branch, path: clean, author: { name, email } };
 }
 
@@ -91,7 +93,7 @@ async function pushOnce(
   const { repository, branch, path, author } = target;
   const checkout = join(privateDir, "checkout");
   const env = {
-    ...(await gitEnvironment(repository, flags.credentials, privateDir)),
+    ...(await createGitEnvironment(repository, flags.credentials, privateDir)),
     GIT_AUTHOR_NAME: author.name,
     GIT_AUTHOR_EMAIL: author.email,
     GIT_COMMITTER_NAME: author.name,
@@ -104,7 +106,7 @@ async function pushOnce(
     } catch (error) {
       throw new PluginError(
         EXIT.failed,
-        `git can't be run (${messageOf(error)}): install git, and ssh for ssh:// repositories`,
+        `git can't be run (${getMessage(error)}): install git, and ssh for ssh:// repositories`,
         error,
       );
     }

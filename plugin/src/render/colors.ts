@@ -33,7 +33,7 @@ const BY_OUTCOME: Readonly<Record<Outcome, Style>> = {
 };
 
 /** Returns colors, or none when `isOn` is false. */
-export function colors(isOn: boolean): Colors {
+export function createColors(isOn: boolean): Colors {
   // The terminal decided already: styleText would look at this process's own streams.
   const paint = (style: Style, text: string) =>
     isOn && text !== "" ? styleText(style, text, { validateStream: false }) : text;

@@ -32,7 +32,7 @@ const STEPS = [
 ] as const;
 
 /** Cells that a text takes on a terminal. */
-export function widthOf(text: string): number {
+export function measureWidth(text: string): number {
   return stringWidth(text);
 }
 
@@ -67,7 +67,7 @@ interface Table<T> {
 function measure<T>(columns: readonly Column<T>[], rows: readonly T[]): Table<T> {
   const cells = rows.map((row) => columns.map((column) => column.cell(row)));
   const widths = columns.map(({ title }, i) =>
-    cells.reduce((widest, row) => Math.max(widest, widthOf(row[i] ?? "")), title.length),
+    cells.reduce((widest, row) => Math.max(widest, measureWidth(row[i] ?? "")), title.length),
   );
   return { columns, cells, widths };
 }
@@ -115,7 +115,7 @@ function print<T>({ columns, cells, widths }: Table<T>, rows: readonly T[]): str
 }
 
 function pad<T>({ align }: Column<T>, text: string, width: number): string {
-  const blanks = " ".repeat(Math.max(0, width - widthOf(text)));
+  const blanks = " ".repeat(Math.max(0, width - measureWidth(text)));
   return align === "right" ? blanks + text : text + blanks;
 }
 

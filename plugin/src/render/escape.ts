@@ -17,7 +17,7 @@ export function plain(text: string): string {
  * Returns a code span of Markdown, in which nothing is a link, a mention, an image or HTML. A `|` is escaped, so that it
  * ends no cell of a table.
  */
-export function codeSpan(text: string): string {
+export function toCodeSpan(text: string): string {
   const safe = plain(text);
   if (safe === "") return "";
   const longest = Math.max(0, ...[...safe.matchAll(/`+/g)].map(([run]) => run.length));
@@ -27,15 +27,15 @@ export function codeSpan(text: string): string {
 }
 
 /** Returns a word of a shell command that is shown to be copied: quoted unless it is plainly harmless. */
-export function shellWord(text: string): string {
+export function toShellWord(text: string): string {
   const safe = plain(text);
   return /^[\w./:@%+=,-]+$/.test(safe) ? safe : `'${safe.replaceAll("'", "'\\''")}'`;
 }
 
 /** Returns a value for JSON or YAML in which every text is as in `plain`: data are looked at on terminals, too. */
-export function plainData(value: unknown): unknown {
+export function escapeData(value: unknown): unknown {
   if (typeof value === "string") return plain(value);
-  if (Array.isArray(value)) return value.map(plainData);
+  if (Array.isArray(value)) return value.map(escapeData);
   if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [plain(key), plainData(inner)]));
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [plain(key), escapeData(inner)]));
 }

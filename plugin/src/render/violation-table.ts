@@ -4,15 +4,15 @@
 // The columns of a violation, and its row as data: the same in every command.
 
 import { age } from "../../../src/lib/age.ts";
-import { paintOf, type Session } from "../commands/session.ts";
-import { subjectKind } from "../reports/policy-rule.ts";
+import { getColors, type Session } from "../commands/session.ts";
+import { getSubjectKind } from "../reports/policy-rule.ts";
 import {
+  formatTitle,
+  getNamespace,
+  getRuleFacts,
+  getSeverityLevel,
   isLowerBound,
-  ruleFacts,
-  severityLevel,
-  shortTitle,
   type ViolationRef,
-  violationNamespace,
 } from "../reports/report-view.ts";
 import { toMs } from "../reports/when.ts";
 import type { Colors } from "./colors.ts";
@@ -29,7 +29,7 @@ export interface TableForm {
 /** Prints a table for the session's terminal; -o wide is never cut. */
 export function renderTable(rows: readonly ViolationRef[], session: Session, form: TableForm): string {
   const { isWide = false, hasHeaders = true } = form;
-  const columns = createViolationColumns(form, session.clock.nowMs(), paintOf(session));
+  const columns = createViolationColumns(form, session.clock.nowMs(), getColors(session));
   const table = layOut(columns, rows, isWide ? undefined : session.terminal.columns);
   return hasHeaders ? table : table.slice(table.indexOf("\n") + 1);
 }
@@ -47,13 +47,13 @@ const SHORT_KINDS: Readonly<Record<string, string>> = {
 };
 
 /** `deploy/web`. */
-export function shortWorkload({ kind, name }: ViolationRef["violation"]["workload"]): string {
+export function formatWorkload({ kind, name }: ViolationRef["violation"]["workload"]): string {
   return `${SHORT_KINDS[kind] ?? kind.toLowerCase()}/${name}`;
 }
 
 /** Namespace for a cell: a host has none, and says so. */
 function formatNamespace(found: ViolationRef): string {
-  return violationNamespace(found) || (subjectKind(found) === "host" ? "(host)" : "(none)");
+  return getNamespace(found) || (getSubjectKind(found) === "host" ? "(host)" : "(none)");
 }
 
 function createViolationColumns(
@@ -66,8 +66,8 @@ function createViolationColumns(
     isAll && { title: "NAMESPACE", cell: (found) => plain(formatNamespace(found)), minWidth: 12 },
     {
       title: "SEVERITY",
-      cell: (found) => severityLevel(found),
-      style: (text, found) => paint.severity(severityLevel(found), text),
+      cell: (found) => getSeverityLevel(found),
+      style: (text, found) => paint.severity(getSeverityLevel(found), text),
     },
     {
       title: "OUTCOME",
@@ -83,7 +83,7 @@ function createViolationColumns(
     { title: "SEEN", cell: ({ violation }) => ago(violation.lastSeen) },
     {
       title: "WORKLOAD",
-      cell: ({ violation: { workload } }) => plain(shortWorkload(workload)),
+      cell: ({ violation: { workload } }) => plain(formatWorkload(workload)),
       minWidth: 18,
     },
     isWide && { title: "CONTAINER", cell: ({ violation }) => plain(violation.container ?? "-") },
@@ -92,7 +92,7 @@ function createViolationColumns(
     isWide && { title: "ACTION", cell: ({ violation }) => plain(violation.action ?? "-") },
     isWide && { title: "ACCEPTED BY", cell: ({ accepted }) => plain(accepted ?? "-") },
     isWide && { title: "ID", cell: ({ violation }) => plain(violation.id) },
-    { title: "VIOLATION", cell: ({ violation }) => plain(shortTitle(violation)) },
+    { title: "VIOLATION", cell: ({ violation }) => plain(formatTitle(violation)) },
   ];
   return columns.filter((column) => column !== false);
 }
@@ -101,12 +101,12 @@ function createViolationColumns(
 export function toRow(found: ViolationRef): Record<string, unknown> {
   const { report, violation, accepted } = found;
   const { name, namespace } = report.metadata;
-  const { message, tags } = ruleFacts(found);
+  const { message, tags } = getRuleFacts(found);
   return {
     report: { kind: report.kind, ...(namespace === undefined ? {} : { namespace }), name },
     policy: report.policy,
     ...violation,
-    severity: severityLevel(found),
+    severity: getSeverityLevel(found),
     ...(message === undefined ? {} : { message }),
     tags,
     ...(accepted === undefined ? {} : { accepted }),
@@ -117,14 +117,14 @@ export function toRow(found: ViolationRef): Record<string, unknown> {
 /** The same, flat: a column of CSV per field. */
 export function toFlatRow(found: ViolationRef): Record<string, string | number> {
   const { report, violation, accepted } = found;
-  const { message, tags } = ruleFacts(found);
+  const { message, tags } = getRuleFacts(found);
   const { workload } = violation;
   return {
     id: violation.id,
-    namespace: violationNamespace(found),
+    namespace: getNamespace(found),
     report: report.metadata.name,
     policy: report.policy.name,
-    severity: severityLevel(found),
+    severity: getSeverityLevel(found),
     outcome: violation.outcome,
     action: violation.action ?? "",
     operation: violation.operation,

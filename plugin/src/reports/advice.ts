@@ -4,9 +4,9 @@
 // Advice on a violation: what to change, where, and KubeArmor's own rule where there is one.
 // Invariant: pure; no rule for a subject that KubeArmor can't select, and none that the node's enforcer can't enforce.
 
-import { plain, shellWord } from "../render/escape.ts";
-import { type PolicyObject, policyFor, type RuleResult, subjectKind } from "./policy-rule.ts";
-import { describeSource, reportPath, type ViolationRef, violationNamespace } from "./report-view.ts";
+import { plain, toShellWord } from "../render/escape.ts";
+import { createPolicy, getSubjectKind, type PolicyObject, type RuleResult } from "./policy-rule.ts";
+import { describeSource, getNamespace, reportPath, type ViolationRef } from "./report-view.ts";
 
 /** Advice in sentences and, where there is one, the policy that carries it out. */
 export interface Advice {
@@ -17,7 +17,7 @@ export interface Advice {
 }
 
 /** Advises on a violation. */
-export function adviceFor(found: ViolationRef): Advice {
+export function createAdvice(found: ViolationRef): Advice {
   const { sentences, rule } = createDraft(found);
   const accept = acceptCommand(found);
   const policy = rule?.policy;
@@ -60,7 +60,7 @@ function createDraft(found: ViolationRef): Draft {
     );
     return { sentences };
   }
-  const rule = policyFor(found, "Block");
+  const rule = createPolicy(found, "Block");
   const add = rule.policy === undefined ? [] : ["Or add a policy that blocks exactly this:"];
   const must =
     violation.operation === "Syscall"
@@ -92,12 +92,12 @@ const POSTURES: Readonly<Record<string, string>> = {
 function createPostureDraft(found: ViolationRef): Draft {
   const { violation } = found;
   const posture = POSTURES[violation.operation] ?? "kubearmor-file-posture";
-  const namespace = violationNamespace(found);
-  const rule = policyFor(found, "Allow");
+  const namespace = getNamespace(found);
+  const rule = createPolicy(found, "Allow");
   const sentences: string[] = [];
   if (violation.outcome === "Prevented") {
     sentences.push("If it must not happen, nothing has to be done: it was prevented.");
-  } else if (subjectKind(found) === "pod") {
+  } else if (getSubjectKind(found) === "pod") {
     sentences.push(
       `If it must not happen, block what no policy allows: set the annotation \`${posture}: block\` on namespace ${plain(namespace)}.`,
     );
@@ -116,8 +116,8 @@ function acceptCommand(found: ViolationRef): string | undefined {
   const { namespace } = report.metadata;
   if (namespace === undefined || accepted !== undefined) return undefined;
   return (
-    `kubectl violations accept ${shellWord(violation.id)} -n ${shellWord(namespace)}` +
-    ` --policy ${shellWord(reportPath({ metadata: { name: report.metadata.name } }))}` +
+    `kubectl violations accept ${toShellWord(violation.id)} -n ${toShellWord(namespace)}` +
+    ` --policy ${toShellWord(reportPath({ metadata: { name: report.metadata.name } }))}` +
     ` --reason 'WHY' --expires 90d`
   );
 }

@@ -18,9 +18,9 @@ import type { Report } from "../../../src/api/v1alpha1.ts";
 import { ApiError } from "../../../src/kube/api-error.ts";
 import { type ApiRequester, MERGE_PATCH } from "../../../src/kube/client.ts";
 import { listItems } from "../../../src/kube/list.ts";
-import { plain, shellWord } from "../render/escape.ts";
+import { plain, toShellWord } from "../render/escape.ts";
 import { type Heartbeat, type LeaseObject, readHeartbeat } from "./heartbeat.ts";
-import { EXIT, PluginError, usageError } from "./problem.ts";
+import { createUsageError, EXIT, PluginError } from "./problem.ts";
 import { checkReport } from "./report-schema.ts";
 import type { Acceptance, ReportSource } from "./report-source.ts";
 
@@ -47,7 +47,7 @@ interface Page {
 }
 
 /** Returns the source that reads a cluster's reports. */
-export function clusterReports(options: ClusterReportsOptions): ReportSource {
+export function createClusterReports(options: ClusterReportsOptions): ReportSource {
   const { client, signal } = options;
 
   async function* listKind(plural: string, namespace: string | undefined): AsyncIterable<Report> {
@@ -204,7 +204,7 @@ function toProblem(error: unknown, plural: string, namespace: string | undefined
 
 function explain(error: ApiError, plural: string, namespace: string | undefined, verb: string): string {
   const place = namespace === undefined ? "in the whole cluster" : `in namespace ${namespace}`;
-  const flags = namespace === undefined ? "-A" : `-n ${shellWord(namespace)}`;
+  const flags = namespace === undefined ? "-A" : `-n ${toShellWord(namespace)}`;
   switch (error.code) {
     case "NotServed":
       return (
@@ -229,7 +229,7 @@ export function parseLease(text: string | undefined): { namespace: string; name:
   if (text === undefined) return OPERATOR_LEASE;
   const [, namespace, name] = /^([a-z0-9-]+)\/([a-z0-9.-]+)$/.exec(text) ?? [];
   if (namespace && name) return { namespace, name };
-  throw usageError(
+  throw createUsageError(
     `invalid value "${plain(text)}" for --operator-lease: expected NAMESPACE/NAME, such as ` +
       `${OPERATOR_LEASE.namespace}/${OPERATOR_LEASE.name}.`,
   );

@@ -12,7 +12,7 @@ import type { Report } from "../../../src/api/v1alpha1.ts";
 import { CLUSTER_DIRECTORY, pathOf } from "../../../src/sinks/directory-sink.ts";
 import { plain } from "../render/escape.ts";
 import { compare } from "./order.ts";
-import { EXIT, messageOf, PluginError } from "./problem.ts";
+import { EXIT, getMessage, PluginError } from "./problem.ts";
 import { checkReport } from "./report-schema.ts";
 import type { ReportSource } from "./report-source.ts";
 import { readYamlFile } from "./yaml-file.ts";
@@ -49,7 +49,7 @@ export async function readDirectory(directory: string): Promise<DirectoryContent
     content.others.push(path);
     if (problem !== undefined) content.unread.push(`${path} ${problem}`);
   };
-  for (const scope of await entriesOf(directory)) {
+  for (const scope of await listEntries(directory)) {
     if (scope.name.startsWith(".")) continue;
     if (!scope.isDirectory()) {
       // A link in the place of a namespace may hide its reports.
@@ -58,7 +58,7 @@ export async function readDirectory(directory: string): Promise<DirectoryContent
       continue;
     }
     const plural = scope.name === CLUSTER_DIRECTORY ? CLUSTER_REPORT_PLURAL : REPORT_PLURAL;
-    for (const kind of await entriesOf(join(directory, scope.name))) {
+    for (const kind of await listEntries(join(directory, scope.name))) {
       const place = join(scope.name, kind.name);
       if (kind.name !== plural) skip(place + (kind.isDirectory() ? "/" : ""));
       else if (!kind.isDirectory()) skip(place, "is not a directory");
@@ -76,7 +76,7 @@ async function readReports(
   skip: (path: string, problem?: string) => void,
   budget: { files: number; bytes: number },
 ): Promise<void> {
-  for (const { name } of await entriesOf(join(directory, place))) {
+  for (const { name } of await listEntries(join(directory, place))) {
     if (name.startsWith(".")) continue;
     const path = join(directory, place, name);
     if (!name.endsWith(".yaml")) {
@@ -105,7 +105,7 @@ async function readReport(directory: string, path: string): Promise<ReportFile |
   try {
     file = await readYamlFile(path);
   } catch (error) {
-    throw unusable(path, error);
+    throw toReadProblem(path, error);
   }
   if ("problem" in file) return file.problem;
   const report = checkReport(file.value, { isSummary: isSummaryExport(file.value) });
@@ -122,13 +122,13 @@ export function isSummaryExport(value: unknown): boolean {
 }
 
 /** Lists a folder in one order on every machine; a missing one is empty. */
-export async function entriesOf(directory: string): Promise<Dirent[]> {
+export async function listEntries(directory: string): Promise<Dirent[]> {
   try {
     const entries = await readdir(directory, { withFileTypes: true });
     return entries.sort((a, b) => compare(a.name, b.name));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-    throw unusable(directory, error);
+    throw toReadProblem(directory, error);
   }
 }
 
@@ -144,9 +144,9 @@ const REASONS: Readonly<Record<string, string>> = {
 };
 
 /** The error for a path that the file system refuses. */
-export function unusable(path: string, error: unknown): PluginError {
+export function toReadProblem(path: string, error: unknown): PluginError {
   const code = (error as NodeJS.ErrnoException).code ?? "";
-  return new PluginError(EXIT.usage, `cannot use ${path}: ${REASONS[code] ?? messageOf(error)}.`, error);
+  return new PluginError(EXIT.usage, `cannot use ${path}: ${REASONS[code] ?? getMessage(error)}.`, error);
 }
 
 /** Throws when a file in the place of a report could not be read: what it holds is unknown. */
@@ -161,7 +161,7 @@ export function requireWhole(directory: string, { unread }: DirectoryContent): v
 }
 
 /** The source that reads a directory; it throws for a missing one, and for one without counts and times. */
-export function directoryReports(directory: string): ReportSource {
+export function createDirectoryReports(directory: string): ReportSource {
   async function load(): Promise<Report[]> {
     const content = await readDirectory(directory);
     requireWhole(directory, content);

@@ -6,9 +6,15 @@
 
 import picomatch from "picomatch";
 import type { Outcome, Report, SeverityLevel } from "../../../src/api/v1alpha1.ts";
-import { HISTORY_KEY, historySince } from "./history.ts";
-import { usageError } from "./problem.ts";
-import { ruleFacts, SEVERITIES, severityLevel, severityRank, type ViolationRef } from "./report-view.ts";
+import { HISTORY_KEY, readHistorySince } from "./history.ts";
+import { createUsageError } from "./problem.ts";
+import {
+  getRuleFacts,
+  getSeverityLevel,
+  getSeverityRank,
+  SEVERITIES,
+  type ViolationRef,
+} from "./report-view.ts";
 import { parseSince, toMs } from "./when.ts";
 
 /** The flags as they were given. */
@@ -63,10 +69,10 @@ export function parseFilter(flags: FilterFlags, nowMs: number): Filter {
   }
   tests.push(...parseSubjects(flags));
   if (flags.severity !== undefined) {
-    const least = severityRank(parseSeverity(flags.severity));
+    const least = getSeverityRank(parseSeverity(flags.severity));
     // The summary has the highest severity of the report.
-    reportTests.push(({ summary }) => severityRank(summary.severity) >= least);
-    tests.push((found) => severityRank(severityLevel(found)) >= least);
+    reportTests.push(({ summary }) => getSeverityRank(summary.severity) >= least);
+    tests.push((found) => getSeverityRank(getSeverityLevel(found)) >= least);
   }
   const outcomes = parseOutcomes(flags.outcome);
   const isNew = flags.new === true;
@@ -88,7 +94,7 @@ export function parseFilter(flags: FilterFlags, nowMs: number): Filter {
     mayHide: (report) =>
       report.omitted !== undefined &&
       matchesReport(report) &&
-      outcomes.some((outcome) => unlisted(report, outcome) > 0) &&
+      outcomes.some((outcome) => countUnlisted(report, outcome) > 0) &&
       !(fromMs !== undefined && isQuietSince(report, outcomes, fromMs)),
     withAccepted: flags.accepted === true,
     isWhole,
@@ -100,7 +106,7 @@ export function parseFilter(flags: FilterFlags, nowMs: number): Filter {
 }
 
 /** Occurrences of an outcome that are in the totals and of no listed violation; some may have left for their age. */
-export function unlisted(report: Report, outcome: Outcome): number {
+export function countUnlisted(report: Report, outcome: Outcome): number {
   const listed = report.violations.reduce(
     (sum, violation) => sum + (violation.outcome === outcome ? violation.occurrences : 0),
     0,
@@ -110,7 +116,7 @@ export function unlisted(report: Report, outcome: Outcome): number {
 
 /** True when the history proves that no violation of these outcomes occurred in the time from `fromMs`. */
 function isQuietSince(report: Report, outcomes: readonly Outcome[], fromMs: number): boolean {
-  const entries = historySince(report, fromMs);
+  const entries = readHistorySince(report, fromMs);
   return entries?.every((entry) => outcomes.every((outcome) => !entry[HISTORY_KEY[outcome]])) ?? false;
 }
 
@@ -130,7 +136,7 @@ function parseSubjects(flags: FilterFlags): Test[] {
   }
   if (node !== undefined) {
     const isNode = parseGlob("--node", node);
-    tests.push(({ violation }) => nodesOf(violation).some(isNode));
+    tests.push(({ violation }) => listNodes(violation).some(isNode));
   }
   if (container !== undefined) {
     const isContainer = parseGlob("--container", container);
@@ -138,24 +144,24 @@ function parseSubjects(flags: FilterFlags): Test[] {
   }
   if (tag !== undefined) {
     const isTag = parseGlob("--tag", tag);
-    tests.push((found) => ruleFacts(found).tags.some(isTag));
+    tests.push((found) => getRuleFacts(found).tags.some(isTag));
   }
   if (selector !== undefined) {
     const selects = parseSelector(selector);
-    tests.push(({ violation }) => selects(podLabels(violation)));
+    tests.push(({ violation }) => selects(getPodLabels(violation)));
   }
   return tests;
 }
 
 /** Names of the nodes that a violation names. */
-export function nodesOf({ pods = [], latest, node, workload }: ViolationRef["violation"]): string[] {
+export function listNodes({ pods = [], latest, node, workload }: ViolationRef["violation"]): string[] {
   const own = workload.kind === "Node" ? [workload.name] : [];
   const all = [...own, ...pods.flatMap((pod) => pod.node ?? []), latest?.node ?? [], node ?? []].flat();
   return [...new Set(all)];
 }
 
 /** Labels of the pod of the newest alert. */
-export function podLabels({ latest }: ViolationRef["violation"]): Map<string, string> {
+export function getPodLabels({ latest }: ViolationRef["violation"]): Map<string, string> {
   const pairs = (latest?.labels ?? "").split(/[,\s]+/).flatMap((label): [string, string][] => {
     const [, key, value] = /^([A-Za-z0-9./_-]+)=([A-Za-z0-9._-]*)$/.exec(label) ?? [];
     return key === undefined ? [] : [[key, value ?? ""]];
@@ -169,7 +175,7 @@ function parseSelector(text: string): (labels: ReadonlyMap<string, string>) => b
     const [, not, key, operator, value] =
       /^\s*(!?)([A-Za-z0-9./_-]+)\s*(?:(==?|!=)\s*([A-Za-z0-9._-]*))?\s*$/.exec(part) ?? [];
     if (key === undefined || (not === "!" && operator !== undefined)) {
-      throw usageError(
+      throw createUsageError(
         `invalid value "${text}" for -l: give labels of pods, such as app=web,tier!=db,team,!old.`,
       );
     }
@@ -186,7 +192,7 @@ function parseOutcomes(text: string | undefined): readonly Outcome[] {
   return text.split(",").map((word) => {
     const outcome = OUTCOMES.find((one) => one.toLowerCase() === word.trim().toLowerCase());
     if (outcome) return outcome;
-    throw usageError(
+    throw createUsageError(
       `invalid value "${word}" for --outcome: expected allowed, prevented, unknown (or several, with commas) or any.`,
     );
   });
@@ -196,7 +202,7 @@ function parseOutcomes(text: string | undefined): readonly Outcome[] {
 export function parseSeverity(text: string): SeverityLevel {
   const level = SEVERITIES.find((one) => one === text.toLowerCase());
   if (level) return level;
-  throw usageError(
+  throw createUsageError(
     `invalid value "${text}" for --severity: expected one of ${SEVERITIES.toReversed().join(", ")}.`,
   );
 }
@@ -214,7 +220,7 @@ function parseGlob(flag: string, pattern: string): (text: string) => boolean {
       noextglob: true,
     });
   } catch (error) {
-    throw usageError(
+    throw createUsageError(
       `invalid value "${pattern}" for ${flag} (${error instanceof Error ? error.message : String(error)}): ` +
         "give a name, with * for any text and ? for any character.",
     );

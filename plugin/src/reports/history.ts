@@ -32,7 +32,7 @@ function roundDown(ms: number, step: number): number {
  * Returns the history that reaches back to `fromMs`, by hour where it does and else by day; its first entry may begin
  * before. Undefined where it is unknown: no history, one that may miss something, or one that does not reach back.
  */
-export function historySince(report: Report, fromMs: number): Span[] | undefined {
+export function readHistorySince(report: Report, fromMs: number): Span[] | undefined {
   const { history, firstSeen, lastSeen } = report.summary;
   if (history === undefined || history.lowerBound === true) return undefined;
   const lastMs = toMs(lastSeen);
@@ -52,5 +52,5 @@ export function historySince(report: Report, fromMs: number): Span[] | undefined
 
 /** Occurrences of an outcome since `fromMs`, at most: the first hour or day is counted whole. Undefined if unknown. */
 export function countSince(report: Report, outcome: Outcome, fromMs: number): number | undefined {
-  return historySince(report, fromMs)?.reduce((sum, span) => sum + (span[HISTORY_KEY[outcome]] ?? 0), 0);
+  return readHistorySince(report, fromMs)?.reduce((sum, span) => sum + (span[HISTORY_KEY[outcome]] ?? 0), 0);
 }

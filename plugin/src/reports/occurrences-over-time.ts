@@ -7,11 +7,11 @@
 
 import type { Outcome, Report } from "../../../src/api/v1alpha1.ts";
 import { type Filter, OUTCOMES, type Selection } from "./filter.ts";
-import { HISTORY_KEY, historySince, type Span } from "./history.ts";
+import { HISTORY_KEY, readHistorySince, type Span } from "./history.ts";
 import type { ViolationRef } from "./report-view.ts";
 import { describeCut } from "./totals.ts";
 import { toMs } from "./when.ts";
-import { formatCount, sentence } from "./words.ts";
+import { formatCount, formatSentence } from "./words.ts";
 
 /** A part of the time. */
 export interface Part {
@@ -69,12 +69,12 @@ function readHistory(reports: readonly Report[], filter: Filter, form: TimelineF
   for (let at = startMs; at < endMs; at += step) buckets.push(emptyPart(at, at + step));
   let isLess = false;
   for (const report of asked) {
-    const spans = isByHour ? historySince(report, startMs) : listDays(report);
+    const spans = isByHour ? readHistorySince(report, startMs) : listDays(report);
     if (spans === undefined || report.summary.history?.lowerBound || report.coverage.lowerBound)
       isLess = true;
     for (const span of spans ?? []) place(buckets, span, filter);
   }
-  const shown = buckets.reduce((sum, bucket) => sum + totalOf(bucket), 0);
+  const shown = buckets.reduce((sum, bucket) => sum + sumCounts(bucket), 0);
   const all = asked.reduce((sum, { summary }) => {
     return sum + filter.outcomes.reduce((n, outcome) => n + summary[HISTORY_KEY[outcome]], 0);
   }, 0);
@@ -132,12 +132,12 @@ function collectTimes({ found, cut }: Selection, form: TimelineForm): Timeline |
         "first and the last time of their violation. A part without a bar need not have been quiet.",
     );
   }
-  if (cut.length > 0) notes.push(sentence(describeCut(cut)));
+  if (cut.length > 0) notes.push(formatSentence(describeCut(cut)));
   return { buckets, notes: notes.length > 0 ? notes : ["Every occurrence is shown."] };
 }
 
 /** All outcomes of a part together. */
-export function totalOf({ counts }: Part): number {
+export function sumCounts({ counts }: Part): number {
   return OUTCOMES.reduce((sum, outcome) => sum + counts[outcome], 0);
 }
 

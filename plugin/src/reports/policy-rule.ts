@@ -6,8 +6,8 @@
 
 import type { Violation } from "../../../src/api/v1alpha1.ts";
 import { plain } from "../render/escape.ts";
-import { podLabels } from "./filter.ts";
-import { type ViolationRef, violationNamespace } from "./report-view.ts";
+import { getPodLabels } from "./filter.ts";
+import { getNamespace, type ViolationRef } from "./report-view.ts";
 
 export type PolicyObject = Record<string, unknown>;
 
@@ -23,16 +23,16 @@ type Rules = Record<string, unknown>;
 export type SubjectKind = "pod" | "host" | "container";
 
 /** A container without a pod is not the host's, and no policy of KubeArmor selects it. */
-export function subjectKind(found: ViolationRef): SubjectKind {
+export function getSubjectKind(found: ViolationRef): SubjectKind {
   const { workload, container } = found.violation;
-  if (violationNamespace(found) !== "" && workload.kind !== "Node") return "pod";
+  if (getNamespace(found) !== "" && workload.kind !== "Node") return "pod";
   return workload.kind === "Node" && container === undefined ? "host" : "container";
 }
 
 /** Builds the policy that blocks or allows a violation. */
-export function policyFor(found: ViolationRef, action: "Allow" | "Block"): RuleResult {
+export function createPolicy(found: ViolationRef, action: "Allow" | "Block"): RuleResult {
   const { violation } = found;
-  const kind = subjectKind(found);
+  const kind = getSubjectKind(found);
   if (kind === "container") {
     return { notes: ["KubeArmor's policies select pods and hosts, and this container is neither."] };
   }
@@ -48,7 +48,7 @@ export function policyFor(found: ViolationRef, action: "Allow" | "Block"): RuleR
   }
   if (rules === undefined || selector === undefined) return { notes };
   const name = `${action.toLowerCase()}-${plain(violation.id)}`;
-  const namespace = violationNamespace(found);
+  const namespace = getNamespace(found);
   const policy = {
     apiVersion: "security.kubearmor.com/v1",
     kind: kind === "host" ? "KubeArmorHostPolicy" : "KubeArmorPolicy",
@@ -71,7 +71,7 @@ function createHostSelector({ latest, node, workload }: Violation): Record<strin
 const GENERATED = /hash$|pod-name$|pod-index$|^controller-|job-name$|batch\.kubernetes\.io|helm\.sh\/chart/;
 
 function createPodSelector(violation: Violation): Record<string, string> | undefined {
-  const labels = [...podLabels(violation)].filter(([key, value]) => value !== "" && !GENERATED.test(key));
+  const labels = [...getPodLabels(violation)].filter(([key, value]) => value !== "" && !GENERATED.test(key));
   if (labels.length === 0) return undefined;
   return Object.fromEntries(labels.sort(([a], [b]) => (a < b ? -1 : 1)));
 }

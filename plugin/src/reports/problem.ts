@@ -29,11 +29,11 @@ export class PluginError extends Error {
 }
 
 /** A call that can't be carried out as it was made. */
-export function usageError(message: string): PluginError {
+export function createUsageError(message: string): PluginError {
   return new PluginError(EXIT.usage, message);
 }
 
 /** Returns the text of any thrown value. */
-export function messageOf(error: unknown): string {
+export function getMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

@@ -19,7 +19,7 @@ export interface ViolationRef {
 export const SEVERITIES: readonly SeverityLevel[] = ["info", "unknown", "low", "medium", "high", "critical"];
 
 /** Rank of a level; higher is worse. */
-export function severityRank(level: SeverityLevel): number {
+export function getSeverityRank(level: SeverityLevel): number {
   return SEVERITIES.indexOf(level);
 }
 
@@ -36,7 +36,7 @@ const DEFAULT_LEVELS: readonly (readonly [least: number, level: SeverityLevel])[
  * Level of a violation: of its own rule where that differs from the policy's. The thresholds are the operator's
  * configuration, so that the report's own pair (number, level) decides where it can.
  */
-export function severityLevel({
+export function getSeverityLevel({
   report,
   violation,
 }: Pick<ViolationRef, "report" | "violation">): SeverityLevel {
@@ -45,11 +45,11 @@ export function severityLevel({
   const level = report.summary.severity;
   if (own === undefined || own === highest) return level;
   const usual = DEFAULT_LEVELS.find(([least]) => own >= least)?.[1] ?? "unknown";
-  return severityRank(usual) > severityRank(level) && level !== "unknown" ? level : usual;
+  return getSeverityRank(usual) > getSeverityRank(level) && level !== "unknown" ? level : usual;
 }
 
 /** Message and tags of the rule that matched. */
-export function ruleFacts({ report, violation }: ViolationRef): {
+export function getRuleFacts({ report, violation }: ViolationRef): {
   message?: string;
   tags: readonly string[];
 } {
@@ -112,12 +112,12 @@ export function reportPath({ metadata }: Pick<Report, "metadata">): string {
 }
 
 /** Namespace of the violation; empty for a host's. */
-export function violationNamespace({ report, violation }: ViolationRef): string {
+export function getNamespace({ report, violation }: ViolationRef): string {
   return report.metadata.namespace ?? violation.namespace ?? "";
 }
 
 /** The violation in a few words, the object first: `exec /usr/bin/apt by /bin/bash`. */
-export function shortTitle({ operation, verb, source, resource }: Violation): string {
+export function formatTitle({ operation, verb, source, resource }: Violation): string {
   const action = verb ?? operation;
   const object = resource ?? "";
   const by = source && source !== object ? `by ${source}` : "";
@@ -133,7 +133,7 @@ export function isLowerBound({ report, violation }: ViolationRef): boolean {
 export function compareWorst(a: ViolationRef, b: ViolationRef): number {
   return (
     Number(a.accepted !== undefined) - Number(b.accepted !== undefined) ||
-    severityRank(severityLevel(b)) - severityRank(severityLevel(a)) ||
+    getSeverityRank(getSeverityLevel(b)) - getSeverityRank(getSeverityLevel(a)) ||
     OUTCOME_RANK[b.violation.outcome] - OUTCOME_RANK[a.violation.outcome] ||
     compare(b.violation.lastSeen, a.violation.lastSeen) ||
     (a.report === b.report ? 0 : compare(reportPath(a.report), reportPath(b.report))) ||

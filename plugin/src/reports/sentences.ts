@@ -7,9 +7,9 @@
 import type { Report, Violation } from "../../../src/api/v1alpha1.ts";
 import { age } from "../../../src/lib/age.ts";
 import { plain } from "../render/escape.ts";
-import { isLowerBound, ruleFacts, severityLevel, type ViolationRef } from "./report-view.ts";
+import { getRuleFacts, getSeverityLevel, isLowerBound, type ViolationRef } from "./report-view.ts";
 import { formatTime, toMs } from "./when.ts";
-import { formatCount, sentence } from "./words.ts";
+import { formatCount, formatSentence } from "./words.ts";
 
 /** "tried to …"; what follows is the resource. */
 const VERBS: Readonly<Record<string, string>> = {
@@ -98,7 +98,7 @@ export function describeRule(found: ViolationRef): string[] {
   const { report, violation, accepted } = found;
   const { policy } = report;
   const { latest, action, outcome } = violation;
-  const { message } = ruleFacts(found);
+  const { message } = getRuleFacts(found);
   const sentences: string[] = [];
   if (policy.kind === "DefaultPosture") {
     sentences.push(
@@ -107,9 +107,9 @@ export function describeRule(found: ViolationRef): string[] {
   } else {
     const number = violation.severity ?? policy.severity ?? 0;
     const severity =
-      number === 0 ? "sets no severity" : `gives it severity ${number} of 10 (${severityLevel(found)})`;
+      number === 0 ? "sets no severity" : `gives it severity ${number} of 10 (${getSeverityLevel(found)})`;
     sentences.push(`The policy ${plain(policy.name)} (${plain(policy.kind)}) ${severity}.`);
-    if (message) sentences.push(`Its message: ${sentence(plain(message))}`);
+    if (message) sentences.push(`Its message: ${formatSentence(plain(message))}`);
   }
   const by = latest?.enforcer ? ` by ${plain(latest.enforcer)}` : "";
   const result = latest?.result ? ` (${plain(latest.result)})` : "";
@@ -172,7 +172,7 @@ export function listEvidence({ latest }: Violation): [string, string][] {
 export type Gap = NonNullable<Report["coverage"]["recent"]>[number];
 
 /** Returns the newest gaps, newest first. */
-export function recentGaps({ coverage }: Report): readonly Gap[] {
+export function listRecentGaps({ coverage }: Report): readonly Gap[] {
   return coverage.recent ?? [];
 }
 
@@ -215,7 +215,7 @@ export function describeCoverage(report: Report): string[] {
   } else {
     sentences.push(`No gap is known. ${UNDETECTABLE}`);
   }
-  for (const gap of recentGaps(report)) sentences.push(describeGap(gap));
+  for (const gap of listRecentGaps(report)) sentences.push(describeGap(gap));
   if (continuousSince) {
     sentences.push(
       `The alert stream has been read without a known gap since ${formatTime(continuousSince)}.`,

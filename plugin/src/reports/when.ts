@@ -4,7 +4,7 @@
 // Points in time and durations as people write and read them.
 
 import { formatMicroTime, parseMicroTime } from "../../../src/lib/time.ts";
-import { usageError } from "./problem.ts";
+import { createUsageError } from "./problem.ts";
 
 const UNIT_MS: Readonly<Record<string, number>> = {
   s: 1000,
@@ -27,7 +27,9 @@ export function parseDuration(text: string): number | undefined {
 export function requireDuration(text: string, flag: string): number {
   const ms = parseDuration(text);
   if (ms !== undefined) return ms;
-  throw usageError(`invalid value "${text}" for ${flag}: expected a duration such as 30s, 12h, 7d or 2w.`);
+  throw createUsageError(
+    `invalid value "${text}" for ${flag}: expected a duration such as 30s, 12h, 7d or 2w.`,
+  );
 }
 
 /** Reads a point in time: an RFC 3339 time, or a duration before now. */
@@ -36,7 +38,7 @@ export function parseSince(text: string, nowMs: number, flag: string): number {
   if (duration !== undefined) return nowMs - duration;
   const us = parseMicroTime(/^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T00:00:00Z` : text);
   if (us !== undefined) return us / 1000;
-  throw usageError(
+  throw createUsageError(
     `invalid value "${text}" for ${flag}: expected a duration (30m, 24h, 7d, 2w) or a time (2026-11-23, 2026-11-23T10:00:00Z).`,
   );
 }

@@ -20,7 +20,7 @@ export function formatNumber(n: number): string {
 }
 
 /** Makes a sentence of a clause: a capital letter in front, a stop at the end. */
-export function sentence(clause: string): string {
+export function formatSentence(clause: string): string {
   const text = clause.trim();
   if (text === "") return "";
   const head = text[0]?.toUpperCase() ?? "";

@@ -8,7 +8,7 @@
 import { lstat, readFile } from "node:fs/promises";
 import { Script } from "node:vm";
 import { parse } from "yaml";
-import { messageOf } from "./problem.ts";
+import { getMessage } from "./problem.ts";
 
 /** An object in etcd is at most 1.5 MiB. */
 export const MAX_FILE_BYTES = 4 * 1024 * 1024;
@@ -52,7 +52,7 @@ export function parseWithin(text: string, maxMs: number): { value: unknown } | {
       return { problem: `is not a report: reading it took more than ${maxMs / 1000} s` };
     }
     if (code === "ERR_SCRIPT_EXECUTION_INTERRUPTED") throw error;
-    return { problem: `is not valid YAML (${messageOf(error)})` };
+    return { problem: `is not valid YAML (${getMessage(error)})` };
   } finally {
     delete slots[SLOT];
   }

@@ -59,7 +59,7 @@ const NO_HTTP2 =
   /No connection established\. Last error: (?:Failed to connect|Protocol error|Session closed)/;
 
 /** Completes the message of a plaintext connection that failed where TLS may be missing; undefined elsewhere. */
-export function hintAtTls(message: string): string | undefined {
+export function getTlsHint(message: string): string | undefined {
   return NO_HTTP2.test(message)
     ? " (it may require TLS, which is off here: see feed.relay.tls.mode; or it is not KubeArmor's relay)"
     : undefined;

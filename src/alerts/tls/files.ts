@@ -25,7 +25,7 @@ const REASONS: Record<string, string> = {
 };
 
 /** Returns a store of certificates in files. */
-export function tlsFiles(paths: TlsFilePaths): CertificateStore {
+export function createFileStore(paths: TlsFilePaths): CertificateStore {
   return { name: paths.certificate, read: () => readAll(paths) };
 }
 

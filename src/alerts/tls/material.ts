@@ -55,13 +55,13 @@ export function readMaterial(pems: TlsPems, nowMs: number): MaterialResult {
 function toMaterial({ ca, certificate, privateKey }: TlsPems, nowMs: number): TlsMaterial {
   const authorities = parseCertificates(ca);
   // Ignores those out of date while there are others.
-  const current = authorities.filter((one) => dateProblem(one, nowMs) === undefined);
+  const current = authorities.filter((one) => checkDates(one, nowMs) === undefined);
   if (current.length === 0) {
-    throw new Unusable(`${ca.name} ${dateProblem(authorities[0] as X509Certificate, nowMs)}`);
+    throw new Unusable(`${ca.name} ${checkDates(authorities[0] as X509Certificate, nowMs)}`);
   }
   const chain = parseCertificates(certificate);
   const own = chain[0] as X509Certificate;
-  const outdated = dateProblem(own, nowMs);
+  const outdated = checkDates(own, nowMs);
   if (outdated !== undefined) throw new Unusable(`${certificate.name} ${outdated}`);
   const key = parsePrivateKey(privateKey);
   if (!own.checkPrivateKey(key)) {
@@ -85,7 +85,7 @@ function getEarliestExpiry(own: X509Certificate, authorities: readonly X509Certi
 }
 
 /** Returns when a certificate expired or will be valid; undefined when it is valid now. */
-export function dateProblem(certificate: X509Certificate, nowMs: number): string | undefined {
+export function checkDates(certificate: X509Certificate, nowMs: number): string | undefined {
   const { validFromDate, validToDate } = certificate;
   if (nowMs > validToDate.getTime()) {
     return `expired on ${formatIsoTime(validToDate)}: it must be reissued`;

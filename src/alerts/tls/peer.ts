@@ -9,7 +9,7 @@
 
 import type { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
-import { dateProblem } from "./material.ts";
+import { checkDates } from "./material.ts";
 
 export interface ShownCertificate {
   leaf: X509Certificate;
@@ -67,7 +67,7 @@ export function explainOpenSslError(
   switch (code) {
     case "CERT_HAS_EXPIRED":
     case "CERT_NOT_YET_VALID":
-      return `${certificate} ${dateProblem(leaf, expected.nowMs) ?? `or one above it is out of date (${code})`}; restart KubeArmor there once it is renewed`;
+      return `${certificate} ${checkDates(leaf, expected.nowMs) ?? `or one above it is out of date (${code})`}; restart KubeArmor there once it is renewed`;
     case "INVALID_PURPOSE":
       return describeWrongUsage(expected);
     case "UNABLE_TO_GET_ISSUER_CERT":
@@ -108,7 +108,7 @@ function pinProblem(leaf: X509Certificate, expected: ExpectedPeer): string | und
   // checkIssued compares names and key identifiers, and wants the authority's right to sign certificates.
   const issuer = authorities.find((one) => one.ca && leaf.checkIssued(one) && leaf.verify(one.publicKey));
   if (issuer === undefined) return describeUnknownAuthority(expected);
-  const outdated = dateProblem(issuer, nowMs);
+  const outdated = checkDates(issuer, nowMs);
   if (outdated !== undefined) return `${caName} ${outdated}`;
   // The extended key usages of an authority limit what it may issue; without any, every use is allowed.
   if (issuer.keyUsage !== undefined && !issuer.keyUsage.includes(SERVER_AUTH))

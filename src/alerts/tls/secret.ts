@@ -27,7 +27,7 @@ export type ReadSecret = (
 >;
 
 /** Returns a store of certificates in a Secret. */
-export function tlsSecret(options: TlsSecretOptions, readSecret: ReadSecret): CertificateStore {
+export function createSecretStore(options: TlsSecretOptions, readSecret: ReadSecret): CertificateStore {
   const { namespace, name } = options;
   const place = `Secret ${namespace}/${name}`;
   return {

@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
   type CoverageGap,
-  coverageGap,
+  createCoverageGap,
   GapBuilder,
   MAX_COVERAGE_GAPS,
   mergeCoverageGaps,
@@ -27,7 +27,7 @@ function anyLapse(): fc.Arbitrary<CoverageGap> {
       count: fc.nat(3),
     })
     .map(({ kind, from, lasted, pod, count }) =>
-      coverageGap(kind as CoverageGap["kind"], START_US + from * SECOND, {
+      createCoverageGap(kind as CoverageGap["kind"], START_US + from * SECOND, {
         toUs: lasted === undefined ? undefined : START_US + (from + lasted) * SECOND,
         pod,
         count,
@@ -53,7 +53,7 @@ describe("merging coverageGaps", () => {
 
   it("keeps the newest, the newest first", () => {
     const all = Array.from({ length: 30 }, (_, i) =>
-      coverageGap("StreamDown", START_US + i, { toUs: START_US + i }),
+      createCoverageGap("StreamDown", START_US + i, { toUs: START_US + i }),
     );
     expect(mergeCoverageGaps([], all).map(({ fromUs }) => fromUs - START_US)).toEqual([
       29, 28, 27, 26, 25, 24, 23, 22, 21, 20,
@@ -61,8 +61,8 @@ describe("merging coverageGaps", () => {
   });
 
   it("takes the end of one that was open for its end", () => {
-    const open = coverageGap("StreamDown", START_US);
-    const over = coverageGap("StreamDown", START_US, { toUs: START_US + 5 });
+    const open = createCoverageGap("StreamDown", START_US);
+    const over = createCoverageGap("StreamDown", START_US, { toUs: START_US + 5 });
     expect(mergeCoverageGaps([open], [over])).toEqual([over]);
     expect(mergeCoverageGaps([over], [open])).toEqual([over]);
   });
@@ -70,9 +70,9 @@ describe("merging coverageGaps", () => {
 
 describe("a coverageGap", () => {
   it("is shown with what is known of it, and read back", () => {
-    const open = coverageGap("StreamDown", START_US);
+    const open = createCoverageGap("StreamDown", START_US);
     expect(renderCoverageGap(open)).toEqual({ kind: "StreamDown", from: "2026-11-23T10:00:00.000000Z" });
-    const all = coverageGap("Throttled", START_US, {
+    const all = createCoverageGap("Throttled", START_US, {
       toUs: START_US + 1.5 * SECOND,
       container: "app",
       pod: "web-1",
@@ -100,14 +100,14 @@ describe("an episode", () => {
     expect(episode.take()).toEqual([]);
     episode.add(START_US);
     episode.add(START_US + 60 * SECOND);
-    const first = coverageGap("MemoryLimit", START_US, { toUs: START_US + 60 * SECOND, count: 2 });
+    const first = createCoverageGap("MemoryLimit", START_US, { toUs: START_US + 60 * SECOND, count: 2 });
     expect(episode.take()).toEqual([first]);
     expect(episode.take()).toEqual([]);
     // Older than the newest, and then more than a minute later.
     episode.add(START_US + 1);
     expect(episode.take()).toEqual([{ ...first, count: 3 }]);
     episode.add(START_US + 121 * SECOND);
-    const second = coverageGap("MemoryLimit", START_US + 121 * SECOND, {
+    const second = createCoverageGap("MemoryLimit", START_US + 121 * SECOND, {
       toUs: START_US + 121 * SECOND,
       count: 1,
     });
@@ -124,8 +124,8 @@ describe("rejections", () => {
     rejections.add({ namespace: undefined }, START_US);
     rejections.add(undefined, START_US);
     rejections.add(undefined, undefined);
-    const at = coverageGap("Rejected", START_US, { toUs: START_US, count: 1 });
-    const somewhere = coverageGap("Rejected", START_US, { toUs: START_US + SECOND, count: 1 });
+    const at = createCoverageGap("Rejected", START_US, { toUs: START_US, count: 1 });
+    const somewhere = createCoverageGap("Rejected", START_US, { toUs: START_US + SECOND, count: 1 });
     expect(rejections.take(span)).toEqual([
       { scope: { namespace: "shop" }, count: 1, coverageGaps: [at] },
       { scope: { namespace: undefined }, count: 1, coverageGaps: [at] },

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { PassThrough, Readable } from "node:stream";
 import { afterAll, describe, expect, it } from "vitest";
 import type { FileFeedOptions } from "../../../src/alerts/file-source.ts";
-import { fileSource } from "../../../src/alerts/file-source.ts";
+import { createFileSource } from "../../../src/alerts/file-source.ts";
 import { emptyAlert } from "../../../src/api/alert.ts";
 import { RecordingListener } from "./recording-listener.ts";
 
@@ -16,7 +16,7 @@ afterAll(() => rmSync(directory, { recursive: true }));
 
 async function run(options: FileFeedOptions): Promise<RecordingListener> {
   const listener = new RecordingListener();
-  await fileSource(options).run(listener, new AbortController().signal);
+  await createFileSource(options).run(listener, new AbortController().signal);
   return listener;
 }
 
@@ -161,7 +161,7 @@ describe("a stream", () => {
     const firstAlert = new Promise<void>((resolve) => {
       listener.onTold = () => listener.count("alert") === 1 && resolve();
     });
-    const running = fileSource({ input }).run(listener, stop.signal);
+    const running = createFileSource({ input }).run(listener, stop.signal);
     input.write('{"PodName":"a"}\n{"PodName":"b"');
     await firstAlert;
     stop.abort();
@@ -175,13 +175,13 @@ describe("a stream", () => {
     const listener = new RecordingListener();
     listener.onTold = () => listener.count("alert") === 2 && stop.abort();
     const lines = '{"PodName":"a"}\n'.repeat(10);
-    await fileSource(feedOf(lines)).run(listener, stop.signal);
+    await createFileSource(feedOf(lines)).run(listener, stop.signal);
     expect(listener.count("alert")).toBe(2);
   });
 
   it("is not begun when the signal is aborted already", async () => {
     const listener = new RecordingListener();
-    await fileSource(feedOf('{"PodName":"a"}\n')).run(listener, AbortSignal.abort());
+    await createFileSource(feedOf('{"PodName":"a"}\n')).run(listener, AbortSignal.abort());
     expect(listener.told).toEqual([]);
   });
 

@@ -3,7 +3,7 @@
 
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { alertFromJson } from "../../../src/alerts/json-decoder.ts";
+import { parseJsonAlert } from "../../../src/alerts/json-decoder.ts";
 import { readAlert } from "../../../src/alerts/protobuf-decoder.ts";
 import { emptyAlert } from "../../../src/api/alert.ts";
 import { parseAlert } from "../../../tools/kubearmor-node/alerts.ts";
@@ -18,11 +18,11 @@ describe("karmor's and the relay's spelling", () => {
   it("gives for every sample what the wire gives", () => {
     expect(samples).toHaveLength(26);
     for (const sample of samples)
-      expect(alertFromJson(sample)).toEqual(readAlert(encodeAlert(parseAlert(sample))));
+      expect(parseJsonAlert(sample)).toEqual(readAlert(encodeAlert(parseAlert(sample))));
   });
 
   it("reads an alert, field by field", () => {
-    const alert = alertFromJson(samples[10]);
+    const alert = parseJsonAlert(samples[10]);
     expect(alert).toEqual({
       ...emptyAlert(),
       Timestamp: 1765863439,
@@ -72,7 +72,7 @@ describe("karmor's and the relay's spelling", () => {
           typeof value === "number" ? String(value) : value,
         ]),
       );
-      expect(alertFromJson(texts)).toEqual(alertFromJson(sample));
+      expect(parseJsonAlert(texts)).toEqual(parseJsonAlert(sample));
     }
   });
 });
@@ -128,7 +128,7 @@ describe("the spelling of the daemon's own log", () => {
   };
 
   it("fills every field", () => {
-    const alert = alertFromJson(line);
+    const alert = parseJsonAlert(line);
     expect(alert).toEqual({
       Timestamp: 1765863439,
       UpdatedTime: "2025-12-16T05:37:19.127331Z",
@@ -181,7 +181,7 @@ describe("the spelling of the daemon's own log", () => {
 
   it("is finished as the daemon does before it sends", () => {
     const firewall = { ...line, operation: "NetworkFirewall", severity: "0", tags: undefined, atags: ["x"] };
-    expect(alertFromJson(firewall)).toMatchObject({ Type: "MatchedNetworkPolicy", Severity: "", ATags: [] });
+    expect(parseJsonAlert(firewall)).toMatchObject({ Type: "MatchedNetworkPolicy", Severity: "", ATags: [] });
     const sent = {
       UpdatedTime: "x",
       Operation: "NetworkFirewall",
@@ -190,7 +190,7 @@ describe("the spelling of the daemon's own log", () => {
       Tags: "a",
       ATags: ["b"],
     };
-    expect(alertFromJson(sent)).toEqual({
+    expect(parseJsonAlert(sent)).toEqual({
       ...emptyAlert(),
       UpdatedTime: "x",
       Operation: "NetworkFirewall",
@@ -235,11 +235,11 @@ describe("odd values", () => {
     ["two spellings: the last one", { PodName: "a", podName: "b" }, { PodName: "b" }],
     ["two spellings, the last one useless", { PodName: "a", podName: null }, { PodName: "a" }],
   ])("%s", (_, value, expected) => {
-    expect(alertFromJson(value)).toEqual({ ...emptyAlert(), ...expected });
+    expect(parseJsonAlert(value)).toEqual({ ...emptyAlert(), ...expected });
   });
 
   it("has no negative zero, which the wire can't have", () => {
-    const alert = alertFromJson({ PID: -0, Timestamp: -0 });
+    const alert = parseJsonAlert({ PID: -0, Timestamp: -0 });
     expect([alert?.PID, alert?.Timestamp].map((n) => Object.is(n, 0))).toEqual([true, true]);
   });
 
@@ -247,8 +247,8 @@ describe("odd values", () => {
     const value = JSON.parse(
       '{"__proto__":{"PodName":"evil"},"constructor":1,"toString":2,"hasOwnProperty":3,"PID":4}',
     );
-    expect(alertFromJson(value)).toEqual({ ...emptyAlert(), PID: 4 });
-    expect(alertFromJson(JSON.parse('{"Owner":{"__proto__":{"Name":"evil"}}}'))).toEqual(emptyAlert());
+    expect(parseJsonAlert(value)).toEqual({ ...emptyAlert(), PID: 4 });
+    expect(parseJsonAlert(JSON.parse('{"Owner":{"__proto__":{"Name":"evil"}}}'))).toEqual(emptyAlert());
     expect(Object.hasOwn(Object.prototype, "PodName")).toBe(false);
   });
 
@@ -264,6 +264,6 @@ describe("odd values", () => {
     { pod: "a", cluster_id: "5", HashID: "f1" },
     { __proto__: { PodName: "inherited" } },
   ])("is no alert: %j", (value) => {
-    expect(alertFromJson(value)).toBeNull();
+    expect(parseJsonAlert(value)).toBeNull();
   });
 });

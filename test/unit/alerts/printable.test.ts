@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 import { expect, it } from "vitest";
-import { printable } from "../../../src/alerts/printable.ts";
+import { toPrintable } from "../../../src/alerts/printable.ts";
 
 it.each([
   ["connection refused", "connection refused"],
@@ -16,5 +16,5 @@ it.each([
   ["x".repeat(1_000_000), `${"x".repeat(19)}…`],
   [`${"x".repeat(18)}😀x`, `${"x".repeat(18)}\ufffd…`],
 ])("makes %j fit for a line", (text, expected) => {
-  expect(printable(text, 20)).toBe(expected);
+  expect(toPrintable(text, 20)).toBe(expected);
 });

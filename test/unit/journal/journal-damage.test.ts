@@ -10,7 +10,7 @@ import { DatabaseSync } from "node:sqlite";
 import { isDeepStrictEqual } from "node:util";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { Journal, Recovered } from "../../../src/journal/journal.ts";
-import { sqliteJournal } from "../../../src/journal/sqlite-journal.ts";
+import { createSqliteJournal } from "../../../src/journal/sqlite-journal.ts";
 import { batch, change, layerRow, violationRow } from "./rows.ts";
 
 let dir: string;
@@ -21,7 +21,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
-const open = (): Journal => sqliteJournal({ path, maxBytes: 2 ** 24 })();
+const open = (): Journal => createSqliteJournal({ path, maxBytes: 2 ** 24 })();
 
 function begun(): Journal {
   const journal = open();

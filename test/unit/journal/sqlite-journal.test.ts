@@ -12,7 +12,7 @@ import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { reportKey } from "../../../src/ingest/violation.ts";
 import { type Journal, JournalError, type Recovered } from "../../../src/journal/journal.ts";
-import { sqliteJournal } from "../../../src/journal/sqlite-journal.ts";
+import { createSqliteJournal } from "../../../src/journal/sqlite-journal.ts";
 import { batch, change, layerRow, violationRow } from "./rows.ts";
 
 let dir: string;
@@ -29,7 +29,7 @@ afterEach(() => {
 });
 
 function open(maxBytes = 2 ** 24): Journal {
-  const journal = sqliteJournal({ path, maxBytes })();
+  const journal = createSqliteJournal({ path, maxBytes })();
   opened.push(journal);
   return journal;
 }
@@ -156,9 +156,9 @@ describe("what a journal took", () => {
 
   it("survives the process that is killed, up to the last batch, and no part of one that is under way", async () => {
     const script = `
-      const { sqliteJournal } = await import(${JSON.stringify(join(import.meta.dirname, "../../../src/journal/sqlite-journal.ts"))});
+      const { createSqliteJournal } = await import(${JSON.stringify(join(import.meta.dirname, "../../../src/journal/sqlite-journal.ts"))});
       const { batch, change, layerRow, violationRow } = await import(${JSON.stringify(join(import.meta.dirname, "rows.ts"))});
-      const journal = sqliteJournal({ path: ${JSON.stringify(path)}, maxBytes: 2 ** 26 })();
+      const journal = createSqliteJournal({ path: ${JSON.stringify(path)}, maxBytes: 2 ** 26 })();
       journal.begin({ writerId: "w", readUntilMs: 0, reservedSeq: 0 });
       for (let n = 1; ; n++) {
         const rows = Array.from({ length: 50 }, (_, i) => violationRow("/" + i, { occurrences: n }));

@@ -7,7 +7,7 @@
 
 import { createServer as createTlsServer, type Server } from "node:tls";
 import { afterEach, describe, expect, test } from "vitest";
-import { securedStream } from "../../../../src/alerts/secured-stream.ts";
+import { createSecuredStream } from "../../../../src/alerts/secured-stream.ts";
 import { readMaterial } from "../../../../src/alerts/tls/material.ts";
 import { systemClock } from "../../../../src/lib/clock.ts";
 import {
@@ -86,7 +86,7 @@ async function refusal(
   );
   if ("problem" in read) throw new Error(read.problem);
   const { material } = read;
-  const open = securedStream(
+  const open = createSecuredStream(
     {
       address: await serve(shown, chain),
       serverName: HOST,
