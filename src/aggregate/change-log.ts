@@ -100,7 +100,7 @@ export class ChangeLog {
   }
 
   /** Notes that the stored report holds the set in flight. */
-  landed(seq: number): void {
+  markPersisted(seq: number): void {
     this.#persistedSeq = seq;
     this.#inFlight = new Set();
     this.#isInFlightWritten = true;

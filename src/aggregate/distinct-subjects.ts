@@ -32,7 +32,7 @@ export class SubjectCounts {
     this.nodes.floor = base?.nodes ?? 0;
     for (const entry of entries) {
       const { identity, committed, inFlight, pending } = entry;
-      for (const tally of [committed, inFlight, pending]) if (tally) this.seeTally(identity, tally);
+      for (const tally of [committed, inFlight, pending]) if (tally) this.addTally(identity, tally);
     }
   }
 
@@ -59,7 +59,7 @@ export class SubjectCounts {
   }
 
   /** Alerts that were counted before. */
-  seeTally(identity: Identity, tally: Tally): void {
+  addTally(identity: Identity, tally: Tally): void {
     this.workloads.add(workloadKey(identity));
     const { kind, name } = identity.workload;
     if (kind === "Node" && name !== UNKNOWN && tally.pods.size === 0) {

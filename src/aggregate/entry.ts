@@ -12,7 +12,7 @@ import {
   violationId,
   workloadKey,
 } from "../ingest/violation.ts";
-import { newerRule, type Tally } from "./tally.ts";
+import { selectNewerRule, type Tally } from "./tally.ts";
 import type { Totals } from "./totals.ts";
 
 /** Sweep of what this process has not written. */
@@ -93,7 +93,7 @@ export function countWritten(entries: Iterable<Entry>): number {
 /** The rule that the newest alert matched, of those that a report written now would count. */
 export function writtenRule({ committed, inFlight }: Entry): RuleFacts {
   if (!committed || !inFlight) return (committed ?? inFlight)?.rule ?? NO_RULE;
-  return newerRule(committed, inFlight.rule, inFlight.lastUs);
+  return selectNewerRule(committed, inFlight.rule, inFlight.lastUs);
 }
 
 /** The highest severity of the violations that a report written now would count, and of `floor`; 0 for none. */

@@ -130,7 +130,7 @@ export class Ledger {
 
   /** Records that the stored report holds the sets up to `seq`, of an earlier process. */
   markPersisted(seq: number): void {
-    if (seq > 0) this.log?.landed(seq);
+    if (seq > 0) this.log?.markPersisted(seq);
     this.advanceSeq(seq);
   }
 
@@ -157,7 +157,7 @@ export class Ledger {
       const entry = this.entries.get(counted.key) ?? this.#newEntry(counted);
       entry.inFlight = counted.tally;
       this.#inFlightEntries.add(entry);
-      this.reach.seeTally(counted.identity, counted.tally);
+      this.reach.addTally(counted.identity, counted.tally);
     }
     for (const { totals, entries } of younger) this.absorb(totals, entries);
     this.#unidentified = this.#countUnidentified();
@@ -307,11 +307,11 @@ export class Ledger {
       if (inFlight) entry.committed = entry.committed ? mergeInto(entry.committed, inFlight) : inFlight;
       entry.inFlight = undefined;
       entry.writtenInSweep = this.#sweep;
-      this.entries.reweigh(entry);
+      this.entries.updateBytes(entry);
     }
     this.#inFlight = undefined;
     this.#inFlightEntries = new Set();
-    this.log?.landed(this.#inFlightSeq);
+    this.log?.markPersisted(this.#inFlightSeq);
   }
 
   /** The write is known not to have happened. */
@@ -366,7 +366,7 @@ export class Ledger {
       const { key, identity, pending: tally } = entry;
       if (tally) entries.push({ key, identity, tally });
       entry.pending = undefined;
-      if (entry.committed) this.entries.reweigh(entry);
+      if (entry.committed) this.entries.updateBytes(entry);
       else this.entries.delete(key);
     }
     this.#pending.clear();
@@ -382,7 +382,7 @@ export class Ledger {
       const entry = this.entries.get(key) ?? this.#newEntry({ key, identity });
       entry.pending = mergeInto(entry.pending ?? emptyTally(), tally);
       this.#pending.entries.add(entry);
-      this.reach.seeTally(identity, tally);
+      this.reach.addTally(identity, tally);
       identified += tally.occurrences;
     }
     this.#unidentified += totals.occurrences - identified;

@@ -88,7 +88,7 @@ export class EntryMap extends Map<string, Entry> {
   }
 
   /** Updates the bytes of an entry after its counts have changed. */
-  reweigh(entry: Entry): void {
+  updateBytes(entry: Entry): void {
     if (entry.heldBytes === 0) return;
     this.#takeOff(entry);
     this.#putOn(entry);

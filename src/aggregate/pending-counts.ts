@@ -96,7 +96,7 @@ export class PendingCounts implements CountingReport {
 
   #handleCounted(entry: Entry, isFirst: boolean): void {
     if (isFirst) this.#entries.add(entry);
-    if (isFirst) this.#parts.entries.reweigh(entry);
+    if (isFirst) this.#parts.entries.updateBytes(entry);
     this.#parts.log?.note(entry);
   }
 }

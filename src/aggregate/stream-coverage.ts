@@ -78,7 +78,7 @@ export class StreamCoverage {
   }
 
   /** Counts the time in which no operator ran, from the last sign of life that is known until the stream was opened. */
-  notRunningSince(fromMs: number): Gap {
+  addNotRunning(fromMs: number): Gap {
     const gap = this.#begin({ kind: "NotRunning", fromMs, toMs: undefined });
     if (this.continuousSinceMs === undefined) return gap;
     this.#open.pop();

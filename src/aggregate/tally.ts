@@ -49,7 +49,7 @@ export function emptyTally(): Tally {
 /** Counts one alert. */
 export function addAlert(tally: Tally, { violation, timeUs, source }: Occurrence): void {
   tally.occurrences++;
-  tally.rule = newerRule(tally, violation.rule, timeUs);
+  tally.rule = selectNewerRule(tally, violation.rule, timeUs);
   addTimes(tally, timeUs, timeUs);
   const { latest } = tally;
   if (latest === undefined || timeUs > latest.timeUs) {
@@ -66,7 +66,7 @@ export function addCounts(
   { occurrences, firstUs, lastUs, evidence }: TakenCounts,
 ): void {
   tally.occurrences += occurrences;
-  tally.rule = newerRule(tally, rule, lastUs);
+  tally.rule = selectNewerRule(tally, rule, lastUs);
   addTimes(tally, firstUs, lastUs);
   tally.latest = selectNewerEvidence(tally.latest, evidence);
   if (pod !== "") addPod(tally, podKey, pod, node, occurrences, lastUs);
@@ -75,7 +75,7 @@ export function addCounts(
 /** Adds all of `delta` to `target`; `delta` is left as it is. */
 export function mergeInto(target: Tally, delta: Tally): Tally {
   target.occurrences += delta.occurrences;
-  target.rule = newerRule(target, delta.rule, delta.lastUs);
+  target.rule = selectNewerRule(target, delta.rule, delta.lastUs);
   addTimes(target, delta.firstUs, delta.lastUs);
   delta.latest?.share();
   target.latest = selectNewerEvidence(target.latest, delta.latest);
@@ -109,7 +109,7 @@ function addTimes(target: { firstUs: EpochUs; lastUs: EpochUs }, firstUs: EpochU
 }
 
 /** The rule of the newer alert; of two at the same microsecond the one that sorts last. */
-export function newerRule({ rule, lastUs }: Tally, other: RuleFacts, otherUs: EpochUs): RuleFacts {
+export function selectNewerRule({ rule, lastUs }: Tally, other: RuleFacts, otherUs: EpochUs): RuleFacts {
   if (rule === other || otherUs < lastUs) return rule;
   return otherUs > lastUs || other.text > rule.text ? other : rule;
 }

@@ -123,7 +123,7 @@ export class ReconnectingSource implements AlertSource {
   async run(listener: AlertListener, signal: AbortSignal): Promise<void> {
     this.#lastReadMs = this.#clock.nowMs();
     this.#outageSinceMs = this.#lastReadMs;
-    signal.addEventListener("abort", () => this.#changeState("stopped"), { once: true });
+    signal.addEventListener("abort", () => this.#updateState("stopped"), { once: true });
     while (!signal.aborted) {
       this.#stats.attempts++;
       const end = await this.#open(this.#streamListener(listener), signal);
@@ -131,15 +131,15 @@ export class ReconnectingSource implements AlertSource {
       if (end.kind === "message_too_large") this.#rejectTooLarge(end, listener);
       const attempt = this.#hasLasted() ? 0 : this.#state.attempt;
       this.#reportEnd(end, attempt, listener);
-      this.#changeState("ended", attempt);
+      this.#updateState("ended", attempt);
       const { backoffBaseMs, backoffMaxMs } = this.#options;
       await this.#clock.sleep(fullJitter(attempt, backoffBaseMs, backoffMaxMs, this.#clock.random()), signal);
-      this.#changeState("elapsed", attempt + 1);
+      this.#updateState("elapsed", attempt + 1);
     }
   }
 
   /** Returns true where the event led to another state. */
-  #changeState(event: StateEvent, attempt = this.#state.attempt): boolean {
+  #updateState(event: StateEvent, attempt = this.#state.attempt): boolean {
     const kind = NEXT[this.#state.kind][event];
     if (kind === this.#state.kind) return false;
     this.#state = { kind, sinceMs: this.#clock.nowMs(), attempt };
@@ -162,7 +162,7 @@ export class ReconnectingSource implements AlertSource {
 
   #markAlive(nowMs: number, listener: AlertListener): void {
     this.#lastReadMs = nowMs;
-    if (!this.#changeState("alive")) return;
+    if (!this.#updateState("alive")) return;
     this.#stats.connects++;
     listener.onConnected();
     const retries = this.#state.attempt;

@@ -14,7 +14,7 @@ import type { AlertStream, StreamEnd } from "./reconnecting-source.ts";
 import { explainTlsError, getTlsHint } from "./tls/errors.ts";
 import type { TlsMaterial } from "./tls/material.ts";
 import type { ChooseSecurity } from "./tls/mode.ts";
-import { type ExpectedPeer, explainOpenSslError, hostProblem } from "./tls/peer.ts";
+import { checkPeerHost, type ExpectedPeer, explainOpenSslError } from "./tls/peer.ts";
 import { type ProbeResult, probePeer } from "./tls/probe.ts";
 
 export interface SecuredStreamOptions extends AlertStreamOptions {
@@ -69,7 +69,7 @@ function openVerified(
     let problem: string | undefined;
     const verified = credentials.createFromSecureContext(context, {
       checkServerIdentity: (_, shown) => {
-        problem = hostProblem(new X509Certificate(shown.raw), expected);
+        problem = checkPeerHost(new X509Certificate(shown.raw), expected);
         return problem === undefined ? undefined : new Error(problem);
       },
     });

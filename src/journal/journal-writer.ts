@@ -109,7 +109,7 @@ export class Journaling {
   }
 
   /** Records that the gap before this process is in the ledgers. */
-  gapTold(): void {
+  markGapRecorded(): void {
     this.#isGapTold = true;
   }
 

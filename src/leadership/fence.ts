@@ -33,7 +33,7 @@ const FENCES_AT_ONCE = 4;
 const MAX_ROUNDS = 5;
 
 /** Fences those of the `listed` reports that `wanted` names by reportKey. Returns the stored state of all of them. */
-export async function fenceAll(
+export async function applyFences(
   listed: readonly Report[],
   wanted: () => Iterable<string>,
   parts: FenceParts,

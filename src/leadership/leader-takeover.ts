@@ -19,7 +19,7 @@ import type { ReportQueue } from "../reconcile/report-queue.ts";
 import { fenceId, type Mark, marksOf, persistedSeq } from "../reconcile/watermark.ts";
 import { isNamedRight } from "../report/parse.ts";
 import { type ReportObserver, type ReportSink, SinkError } from "../sinks/report-sink.ts";
-import { fenceAll } from "./fence.ts";
+import { applyFences } from "./fence.ts";
 import { PersistedUntil, UNKNOWN_MS } from "./persisted-until.ts";
 import { ReportRestore } from "./report-restore.ts";
 import { Standby, type StandbyCounters, type StandbyOptions } from "./standby.ts";
@@ -131,7 +131,7 @@ export class LeaderTakeover implements ControllerObserver {
   }
 
   onWritten({ namespace, policyName }: Ledger, _report: Report, takenMs: number): void {
-    this.#persistedUntil.landed(reportKey(namespace, policyName), takenMs);
+    this.#persistedUntil.markPersisted(reportKey(namespace, policyName), takenMs);
   }
 
   onAdopted(): void {}
@@ -206,7 +206,12 @@ export class LeaderTakeover implements ControllerObserver {
     const { aggregator } = this.#parts;
     const markOf = (report: Report) => this.#createFenceMark(report, writerId);
     const ledgerOf = ({ metadata, policy }: Report) => aggregator.ledger(metadata.namespace, policy.name);
-    return await fenceAll(listed, () => standby.heldKeys(), { ...this.#parts, markOf, ledgerOf }, signal);
+    return await applyFences(
+      listed,
+      () => standby.listHeldKeys(),
+      { ...this.#parts, markOf, ledgerOf },
+      signal,
+    );
   }
 
   /**
@@ -235,7 +240,7 @@ export class LeaderTakeover implements ControllerObserver {
       const toMs = journaling.readUntilMs ?? nowMs;
       aggregator.addGapToLaterReports(toGapUs({ kind: "JournalUnavailable", fromMs: toMs, toMs }));
     }
-    journaling?.gapTold();
+    journaling?.markGapRecorded();
     const takenOver = this.#isAlone ? undefined : await this.#standby?.takeOver(stored, fromMs ?? UNKNOWN_MS);
     const sinceMs = stored.length > 0 ? (fromMs ?? UNKNOWN_MS) : (coverage.continuousSinceMs ?? nowMs);
     this.#persistedUntil.begin(sinceMs);
@@ -249,7 +254,7 @@ export class LeaderTakeover implements ControllerObserver {
   /** Declares that no operator ran: in every report that is continued, and where counts may be lost in later ones. */
   #declareRestart(lastMs: number): void {
     const { aggregator, coverage, journaling, onGap } = this.#parts;
-    this.#gap = coverage.notRunningSince(lastMs);
+    this.#gap = coverage.addNotRunning(lastMs);
     onGap(this.#gap);
     const { kind, fromUs, toUs: endUs } = toGapUs(this.#gap);
     aggregator.addGap(kind, fromUs, endUs, (ledger) => this.#restore.has(ledger));

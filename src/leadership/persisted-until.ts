@@ -25,7 +25,7 @@ export class PersistedUntil {
   }
 
   /** A write has landed that left out no count from before `takenMs`. */
-  landed(key: string, takenMs: number): void {
+  markPersisted(key: string, takenMs: number): void {
     this.#since.set(key, Math.max(takenMs, this.#since.get(key) ?? this.#lookedMs));
   }
 

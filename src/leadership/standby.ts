@@ -126,8 +126,8 @@ export class Standby implements AlertTally, ReportObserver {
   }
 
   /** Reports to which alerts would be added now. */
-  heldKeys(): Iterable<string> {
-    return this.#unreported.heldKeys();
+  listHeldKeys(): Iterable<string> {
+    return this.#unreported.listHeldKeys();
   }
 
   /** Everything that the leader will yet write has come here, too. */

@@ -154,7 +154,7 @@ export class UnreportedAlerts {
   }
 
   /** Reports of which alerts are held, as reportKey names them. */
-  *heldKeys(): Iterable<string> {
+  *listHeldKeys(): Iterable<string> {
     for (const [key, { cells }] of this.#reports) if (cells.size > 0) yield key;
   }
 

@@ -96,13 +96,13 @@ function createDiff({ directory, changes }: Plan, paint: Colors): string {
       return patch
         .split("\n")
         .slice(1)
-        .map((line) => colorLine(line, paint))
+        .map((line) => formatLine(line, paint))
         .join("\n");
     })
     .join("");
 }
 
-function colorLine(line: string, paint: Colors): string {
+function formatLine(line: string, paint: Colors): string {
   const safe = line.replace(/\S.*$/, (rest) => plain(rest));
   if (line.startsWith("+++") || line.startsWith("---")) return paint.bold(safe);
   if (line.startsWith("+")) return paint.added(safe);

@@ -47,13 +47,13 @@ const MAX_NAMES_LENGTH = 120;
 /** Decides on a certificate; a refusal says what is wrong and what to do. */
 export function judgePeer(shown: ShownCertificate, expected: ExpectedPeer): PeerVerdict {
   const { leaf, openSslError } = shown;
-  if (openSslError === undefined) return toVerdict(hostProblem(leaf, expected), "by_authorities");
+  if (openSslError === undefined) return toVerdict(checkPeerHost(leaf, expected), "by_authorities");
   // Only the error of the next connection, which is verified in the same way, has a text.
   if (openSslError === UNNAMED) return { kind: "by_authorities" };
   if (openSslError !== SELF_SIGNED || leaf.subject !== leaf.issuer) {
     return { kind: "refused", message: explainOpenSslError({ code: openSslError }, leaf, expected) };
   }
-  return toVerdict(pinProblem(leaf, expected) ?? hostProblem(leaf, expected), "by_pinned_leaf");
+  return toVerdict(pinProblem(leaf, expected) ?? checkPeerHost(leaf, expected), "by_pinned_leaf");
 }
 
 /** Explains an error of OpenSSL's verification. */
@@ -83,7 +83,7 @@ export function explainOpenSslError(
 }
 
 /** Returns what is wrong with the names of a certificate. */
-export function hostProblem(leaf: X509Certificate, expected: ExpectedPeer): string | undefined {
+export function checkPeerHost(leaf: X509Certificate, expected: ExpectedPeer): string | undefined {
   const { host } = expected;
   const isNamed = isIP(host)
     ? leaf.checkIP(host)

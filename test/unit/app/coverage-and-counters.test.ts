@@ -72,7 +72,7 @@ describe("stream coverage", () => {
     const coverage = new StreamCoverage();
     if (isOpenFirst) coverage.connected(61_000);
     const over = { kind: "NotRunning", fromMs: 1000, toMs: 61_000 };
-    expect(coverage.notRunningSince(1000)).toEqual(isOpenFirst ? over : { ...over, toMs: undefined });
+    expect(coverage.addNotRunning(1000)).toEqual(isOpenFirst ? over : { ...over, toMs: undefined });
     if (!isOpenFirst) expect(coverage.connected(61_000)).toEqual([over]);
     expect(coverage).toMatchObject({
       gaps: { ...NONE, NotRunning: 1 },
@@ -86,9 +86,9 @@ describe("stream coverage", () => {
 
   it("never counts backwards, though a node's clock may run ahead of ours", () => {
     const coverage = new StreamCoverage();
-    coverage.notRunningSince(100_000);
+    coverage.addNotRunning(100_000);
     expect(coverage.connected(61_000)).toEqual([{ kind: "NotRunning", fromMs: 100_000, toMs: 100_000 }]);
-    coverage.notRunningSince(100_000);
+    coverage.addNotRunning(100_000);
     expect(coverage.gapSeconds).toEqual(NONE);
   });
 
