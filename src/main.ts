@@ -12,7 +12,7 @@ import { limitHeapGrowth } from "./app/heap-limits.ts";
 import { runOperator } from "./app/operator.ts";
 import { VERSION } from "./app/version.ts";
 import { EXIT_USAGE, type GivenFlags, parseArguments } from "./cli/arguments.ts";
-import { demo } from "./cli/demo.ts";
+import { runDemo } from "./cli/demo.ts";
 import { replay } from "./cli/replay.ts";
 import type { Terminal } from "./cli/terminal.ts";
 import { type Config, type ConfigResult, parseConfig } from "./config/config.ts";
@@ -49,7 +49,7 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   const stop = stopSignal();
   if (call.command === "demo")
-    return await demo({ ...DEMO, terminal, clock: systemClock, out: call.out }, stop);
+    return await runDemo({ ...DEMO, terminal, clock: systemClock, out: call.out }, stop);
   const inForce = readConfig(call.command === "run" ? call.flags : {}, call.configPath);
   if (!inForce) return EXIT_USAGE;
   const { config, sources } = inForce;

@@ -8,7 +8,7 @@ import { writeFileSync } from "node:fs";
 import { Session } from "node:inspector/promises";
 import { createRelaySource } from "../../src/alerts/relay-source.ts";
 import { Pipeline } from "../../src/app/pipeline.ts";
-import { pipelineOptions } from "../../src/app/pipeline-options.ts";
+import { toPipelineOptions } from "../../src/app/pipeline-options.ts";
 import { parseConfig } from "../../src/config/config.ts";
 import { Journaling } from "../../src/journal/journal-writer.ts";
 import { createSqliteJournal } from "../../src/journal/sqlite-journal.ts";
@@ -34,7 +34,7 @@ const journaling =
         logger: silentLogger,
       });
 const sink = new InstantSink();
-const pipeline = new Pipeline(pipelineOptions(parsed.config, "bench"), {
+const pipeline = new Pipeline(toPipelineOptions(parsed.config, "bench"), {
   journaling,
   sink,
   events: { record() {} },

@@ -53,15 +53,15 @@ export class ClusterContext {
       client,
       clock,
       logger,
-      onChange: (namespace, policy) => pipeline().context.acceptancesChanged(namespace, policy),
+      onChange: (namespace, policy) => pipeline().context.onAcceptancesChanged(namespace, policy),
       mayWrite: isLeader,
-      matched: (namespace, policy) => pipeline().context.matched(namespace, policy),
+      matched: (namespace, policy) => pipeline().context.matchAcceptances(namespace, policy),
     });
     this.policies = new PolicyWatch({
       client,
       clock,
       logger,
-      onChange: (names) => pipeline().context.policiesChanged(names),
+      onChange: (names) => pipeline().context.onPoliciesChanged(names),
     });
   }
 
@@ -85,7 +85,7 @@ export class ClusterContext {
       this.acceptances.run(signal),
       this.#openReports?.run(signal),
     ]);
-    await this.#ready(signal);
+    await this.#waitForReady(signal);
   }
 
   /** All 0 where copies are switched off. */
@@ -93,7 +93,7 @@ export class ClusterContext {
     return this.#openReports?.stats() ?? NO_OPEN_REPORTS;
   }
 
-  async #ready(signal: AbortSignal): Promise<void> {
+  async #waitForReady(signal: AbortSignal): Promise<void> {
     const over = new AbortController();
     const until = AbortSignal.any([signal, over.signal]);
     const ready = Promise.all([this.policies.ready(), this.acceptances.ready()]);

@@ -14,7 +14,7 @@ import type { KubeClient } from "../kube/client.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import { followKubeArmorPods } from "./kubearmor-pods.ts";
-import { relaySecurity } from "./relay-security.ts";
+import { createRelaySecurity } from "./relay-security.ts";
 
 export interface ConfiguredSource extends AlertSource {
   /** Undefined where the relay is read. */
@@ -22,7 +22,7 @@ export interface ConfiguredSource extends AlertSource {
 }
 
 /** `onExpiry` gets the expiry of the certificates in use. */
-export function configuredSource(
+export function createConfiguredSource(
   { config, clock, logger }: { config: Config; clock: Clock; logger: Logger },
   client: KubeClient,
   onExpiry: (expiresMs: number | undefined) => void,
@@ -32,7 +32,7 @@ export function configuredSource(
     maxMessageBytes: relay.maxMessageBytes,
     healthIntervalMs: relay.healthCheckIntervalMs,
     backoffMaxMs: relay.reconnectMaxMs,
-    security: relaySecurity(config, client, clock, logger, onExpiry),
+    security: createRelaySecurity(config, client, clock, logger, onExpiry),
   };
   const toRelay = () =>
     createRelaySource(

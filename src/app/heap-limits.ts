@@ -25,7 +25,7 @@ export function limitHeapGrowth(): void {
  * Returns the limits as configured, or with less weight where the heap may not grow so large, and logs that. V8 takes
  * about half of a container's memory for its limit.
  */
-export function withinHeap(configured: MemoryLimits, heapLimitBytes: number, logger: Logger): MemoryLimits {
+export function limitToHeap(configured: MemoryLimits, heapLimitBytes: number, logger: Logger): MemoryLimits {
   const room = Math.floor(Math.max(0, heapLimitBytes - BASE_BYTES) * VIOLATIONS_SHARE);
   if (configured.limitBytes <= room) return configured;
   logger.info(

@@ -19,12 +19,12 @@ import type { Logger } from "../lib/logger.ts";
 import { createClusterSink } from "../sinks/cluster-sink.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
 import { ClusterContext } from "./cluster-context.ts";
-import { type ConfiguredSource, configuredSource } from "./configured-source.ts";
+import { type ConfiguredSource, createConfiguredSource } from "./configured-source.ts";
 import { monitorEventLoopStalls } from "./event-loop-monitor.ts";
-import { withinHeap } from "./heap-limits.ts";
+import { limitToHeap } from "./heap-limits.ts";
 import { Pipeline } from "./pipeline.ts";
-import { ownObject, pipelineOptions } from "./pipeline-options.ts";
-import { metricsSource, type Observed, RequestCounters, readiness } from "./readiness.ts";
+import { ownObject, toPipelineOptions } from "./pipeline-options.ts";
+import { computeReadiness, createMetricsSource, type Observed, RequestCounters } from "./readiness.ts";
 import { logRejections } from "./rejection-log.ts";
 import { startServers } from "./servers.ts";
 import { StopSteps } from "./stop-steps.ts";
@@ -101,7 +101,7 @@ class Operator {
     this.#steps.onStop("events", () => this.#recorder?.stop((config.shutdown.graceMs * CLOSING_SHARE) / 2));
     const events: EventRecorder = this.#recorder ?? { record() {} };
     const sink = createClusterSink({ client: this.#client, logger, clusterName: config.cluster.name });
-    const freshWriterId = writerId(config.identity);
+    const freshWriterId = createWriterId(config.identity);
     this.#journaling = startJournaling(parts, freshWriterId);
     this.#steps.onStop("journal", () => this.#journaling?.close());
     this.#context = new ClusterContext({
@@ -110,9 +110,9 @@ class Operator {
       pipeline: () => this.#pipeline,
       isLeader: () => (this.#replica?.leadership() ?? ONLY_REPLICA).isLeader,
     });
-    const memory = withinHeap(config.memory, getHeapStatistics().heap_size_limit, logger);
+    const memory = limitToHeap(config.memory, getHeapStatistics().heap_size_limit, logger);
     this.#pipeline = new Pipeline(
-      { ...pipelineOptions(config, freshWriterId), memory },
+      { ...toPipelineOptions(config, freshWriterId), memory },
       {
         journaling: this.#journaling,
         sink: this.#replica?.guard(sink) ?? sink,
@@ -130,7 +130,7 @@ class Operator {
         ...(config.feed.mode === "relay" ? {} : { nodes: () => this.#source.nodes }),
       },
     );
-    this.#source = configuredSource(parts, this.#client, (expiresMs) => {
+    this.#source = createConfiguredSource(parts, this.#client, (expiresMs) => {
       passing.certificateExpiryMs = expiresMs;
     });
     this.#observed = {
@@ -176,7 +176,7 @@ class Operator {
       await this.#context.follow(isOver);
       if (!this.#isLoaded) await this.#pipeline.load(isOver, elector?.told.predecessor);
       if (this.#isLoaded && !isOver.aborted) this.#pipeline.writer.start();
-      await aborted(isOver);
+      await waitForAbort(isOver);
       if (until.aborted) return leading;
       await this.#pipeline.writer.suspend();
       leading = await elector?.regain(until);
@@ -249,10 +249,10 @@ class Operator {
 
   async #listen(): Promise<void> {
     const { config, version } = this.#parts;
-    const source = metricsSource(this.#observed);
+    const source = createMetricsSource(this.#observed);
     const metrics = createMetrics({ source, version, clusterName: config.cluster.name });
     this.#metrics = metrics;
-    const readinessNow = () => readiness(this.#observed);
+    const readinessNow = () => computeReadiness(this.#observed);
     const close = await startServers({ ...this.#parts, metrics, readiness: readinessNow });
     this.#steps.onStop("http servers", close);
   }
@@ -262,7 +262,7 @@ class Operator {
 const NEVER = new AbortController().signal;
 
 /** Resolves when the signal aborts. */
-function aborted(signal: AbortSignal): Promise<void> {
+function waitForAbort(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }
@@ -283,6 +283,6 @@ function startJournaling(
 }
 
 /** A restarted container has its pod's name again, but not its predecessor's sequence numbers. */
-function writerId(identity: string): string {
+function createWriterId(identity: string): string {
   return `${identity}.${randomBytes(4).toString("hex")}`;
 }

@@ -8,7 +8,7 @@ import type { Regarding } from "../events/event-recorder.ts";
 import type { PipelineOptions } from "./pipeline.ts";
 
 /** Takes the pipeline's options from the configuration; `writerId` as in PipelineOptions. */
-export function pipelineOptions(config: Config, writerId: string | undefined): PipelineOptions {
+export function toPipelineOptions(config: Config, writerId: string | undefined): PipelineOptions {
   const { reports, severity, memory, duplicates, redaction, events, leaderElection } = config;
   return {
     limits: {
@@ -30,11 +30,11 @@ export function pipelineOptions(config: Config, writerId: string | undefined): P
     retention: { retentionMs: reports.retentionMs, sweepMs: reports.retentionSweepMs },
     gapEventMs: events.minGapMs,
     writerId,
-    ...(writerId !== undefined && leaderElection.enabled ? { standby: standbyOptions(config) } : {}),
+    ...(writerId !== undefined && leaderElection.enabled ? { standby: toStandbyOptions(config) } : {}),
   };
 }
 
-function standbyOptions({ standby, reports }: Config): PipelineOptions["standby"] & object {
+function toStandbyOptions({ standby, reports }: Config): PipelineOptions["standby"] & object {
   return {
     maxAlerts: standby.maxAlerts,
     maxCells: standby.maxViolations,

@@ -10,7 +10,7 @@ import { StreamCoverage, toUs } from "../aggregate/stream-coverage.ts";
 import type { AlertListener } from "../alerts/alert-source.ts";
 import type { Alert, RawAlert } from "../api/alert.ts";
 import type { Disconnect, SourceRejection } from "../api/alert-stream.ts";
-import { throttleEventUpdate, toEventUpdates } from "../events/event-updates.ts";
+import { createThrottleUpdate, toEventUpdates } from "../events/event-updates.ts";
 import { GapEvents } from "../events/gap-events.ts";
 import { AlertHash } from "../ingest/alert-hash.ts";
 import { CellStore } from "../ingest/cell-store.ts";
@@ -87,7 +87,7 @@ export class Pipeline implements AlertListener {
         render: () => ({
           limits: options.limits,
           severity: options.severity,
-          continuousSinceUs: optionalUs(coverage.coveredSinceMs),
+          continuousSinceUs: toOptionalUs(coverage.coveredSinceMs),
           nodes: parts.nodes?.(),
           policies,
           acceptances,
@@ -111,7 +111,7 @@ export class Pipeline implements AlertListener {
         coverage,
         queue,
         controller: this.writer,
-        onGap: (gap) => this.#gapEvents.began(gap),
+        onGap: (gap) => this.#gapEvents.startGap(gap),
       },
     );
     this.writer.observe(this.#takeover);
@@ -127,11 +127,11 @@ export class Pipeline implements AlertListener {
       counters: this.counters,
       nowUs: parts.nowUs ?? (() => toUs(this.lastAlertMs)),
       maxAheadUs: parts.maxAheadUs,
-      onRejected: (reason, detail, line, scope) => this.#rejected(reason, detail, line, scope),
+      onRejected: (reason, detail, line, scope) => this.#recordRejection(reason, detail, line, scope),
       onThrottled: (notice) => {
         // The leader records it as well.
         if (this.#takeover.isStandingBy) return;
-        const occurrence = throttleEventUpdate(notice);
+        const occurrence = createThrottleUpdate(notice);
         if (occurrence) parts.events.record(occurrence);
       },
     });
@@ -150,7 +150,7 @@ export class Pipeline implements AlertListener {
   onConnected(ended?: { nodes: number }): void {
     const nowMs = this.#parts.clock.nowMs();
     const gaps = this.coverage.connected(nowMs);
-    for (const { kind } of gaps) this.#gapEvents.ended(kind);
+    for (const { kind } of gaps) this.#gapEvents.endGap(kind);
     this.#gaps.end(gaps, nowMs, ended?.nodes);
     this.aggregator.touchAll();
   }
@@ -158,7 +158,7 @@ export class Pipeline implements AlertListener {
   onDisconnected(disconnect: Disconnect): void {
     const gap = this.coverage.disconnected(disconnect);
     if (!gap || this.#takeover.isStandingBy) return;
-    this.#gapEvents.began(gap);
+    this.#gapEvents.startGap(gap);
     this.#gaps.begin(gap);
   }
 
@@ -169,7 +169,7 @@ export class Pipeline implements AlertListener {
     if (!gap) return;
     logger.warn({ seconds: Math.round(ms / 1000) }, "event loop stalled, alerts may be lost");
     if (this.#takeover.isStandingBy) return;
-    this.#gapEvents.began(gap);
+    this.#gapEvents.startGap(gap);
     this.aggregator.addGap(gap.kind, toUs(gap.fromMs), toUs(gap.toMs));
   }
 
@@ -217,7 +217,7 @@ export class Pipeline implements AlertListener {
     this.#takeover.onReadingEnds();
   }
 
-  #rejected(reason: Rejection, detail: string, line: number, scope: Scope | undefined | null): void {
+  #recordRejection(reason: Rejection, detail: string, line: number, scope: Scope | undefined | null): void {
     const { clock, onRejected } = this.#parts;
     onRejected?.(reason, detail, line);
     if (scope === null) return;
@@ -253,6 +253,6 @@ function recordEvents({ events, onReport }: PipelineParts): ControllerObserver {
   };
 }
 
-function optionalUs(ms: number | undefined): EpochUs | undefined {
+function toOptionalUs(ms: number | undefined): EpochUs | undefined {
   return ms === undefined ? undefined : toUs(ms);
 }

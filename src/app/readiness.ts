@@ -6,7 +6,7 @@
 
 import type { AcceptanceWatch } from "../acceptance/acceptance-watch.ts";
 import type { CoveredNodes } from "../api/v1alpha1.ts";
-import { newEventCounters, type RecorderStats } from "../events/event-counters.ts";
+import { createEventCounters, type RecorderStats } from "../events/event-counters.ts";
 import type { Journaling } from "../journal/journal-writer.ts";
 import type { KubeCall } from "../kube/client.ts";
 import type { Leadership } from "../leadership/replica.ts";
@@ -69,7 +69,7 @@ export interface Observed {
 }
 
 /** Ready: the stored reports are listed, the stream is open or being retried, and nothing refuses our writes. */
-export function readiness({ pipeline, journaling, leadership, nodes }: Observed): Health {
+export function computeReadiness({ pipeline, journaling, leadership, nodes }: Observed): Health {
   const { writer, listing } = pipeline;
   const refusal = writer.refusals[0];
   const { isLeader, ok, detail } = leadership();
@@ -95,7 +95,7 @@ function describeStream({ coverage }: Pipeline, nodes: CoveredNodes | undefined)
 }
 
 /** The numbers behind the metrics. */
-export function metricsSource(observed: Observed): MetricsSource {
+export function createMetricsSource(observed: Observed): MetricsSource {
   const {
     pipeline,
     journaling,
@@ -143,10 +143,10 @@ export function metricsSource(observed: Observed): MetricsSource {
     }),
     writes: () => ({ results: passing.writes, removed: writer.removed, queued: writer.backlog }),
     api: () => ({ requests: passing.apiRequests, retries: writer.retries + (eventStats()?.retries ?? 0) }),
-    events: () => eventCounts(eventStats()),
+    events: () => toEventCounts(eventStats()),
     reports: () => {
       // The leader reports the alerts of a standby.
-      const rows = leadership().isLeader ? series.rows(reportCounts(aggregator, severity)) : [];
+      const rows = leadership().isLeader ? series.selectRows(reportCounts(aggregator, severity)) : [];
       return { rows, others: series.others };
     },
     policies: () =>
@@ -169,7 +169,7 @@ export function metricsSource(observed: Observed): MetricsSource {
   };
 }
 
-function eventCounts(stats: RecorderStats | undefined): { sent: number; suppressed: Counts; lost: Counts } {
-  const { sent, suppressed, lost } = stats ?? newEventCounters();
+function toEventCounts(stats: RecorderStats | undefined): { sent: number; suppressed: Counts; lost: Counts } {
+  const { sent, suppressed, lost } = stats ?? createEventCounters();
   return { sent: sent.created + sent.patched, suppressed, lost };
 }

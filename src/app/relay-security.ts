@@ -15,7 +15,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 
 /** Returns the choice for each connection; `onExpiry` gets the expiry of the certificates in use. */
-export function relaySecurity(
+export function createRelaySecurity(
   config: Pick<Config, "feed" | "leaderElection">,
   client: Pick<KubeClient, "request">,
   clock: Clock,
@@ -49,7 +49,7 @@ function chooseByMode(
   const store = createSecretStore(
     {
       ...secret,
-      namespace: secret.namespace || serviceNamespace(relay.address, leaderElection.leaseNamespace),
+      namespace: secret.namespace || findServiceNamespace(relay.address, leaderElection.leaseNamespace),
     },
     (name, signal) => readSecret(client, name, signal),
   );
@@ -60,7 +60,7 @@ function chooseByMode(
 const SERVICE = /^[a-z0-9-]*[a-z][a-z0-9-]*\.([a-z0-9-]+)(?:\.svc(?:\..+)?)?$/;
 
 /** The namespace of the relay's Service: our own for a bare name, KubeArmor's own for an address that is no Service's. */
-function serviceNamespace(address: string, ownNamespace: string): string {
+function findServiceNamespace(address: string, ownNamespace: string): string {
   const host = getHost(address);
   if (/^[a-z]([a-z0-9-]*[a-z0-9])?$/.test(host)) return ownNamespace;
   return SERVICE.exec(host)?.[1] ?? "kubearmor";

@@ -6,10 +6,10 @@
 import type { Config } from "../config/config.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
-import { type Health, healthPages } from "../telemetry/health.ts";
+import { createHealthPages, type Health } from "../telemetry/health.ts";
 import { type HttpServer, startHttpServer } from "../telemetry/http-server.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
-import { metricsPage } from "../telemetry/metrics-page.ts";
+import { createMetricsPage } from "../telemetry/metrics-page.ts";
 
 export interface ServersParts {
   config: Pick<Config, "metrics" | "health">;
@@ -32,11 +32,11 @@ export async function startServers(parts: ServersParts): Promise<() => Promise<v
   };
   const common = { clock, log: logger };
   try {
-    const pages = { "/metrics": metricsPage(metrics, clock) };
+    const pages = { "/metrics": createMetricsPage(metrics, clock) };
     open.push(
       await startHttpServer({ ...common, section: "metrics", address: config.metrics.address, pages }),
     );
-    const probes = healthPages(() => ({ ok: true, checks: { loop: { ok: true } } }), readiness);
+    const probes = createHealthPages(() => ({ ok: true, checks: { loop: { ok: true } } }), readiness);
     open.push(
       await startHttpServer({ ...common, section: "health", address: config.health.address, pages: probes }),
     );

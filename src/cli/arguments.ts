@@ -69,7 +69,7 @@ Examples:
 `;
 
 /** Builds the option of a setting from the setting's own description. */
-function optionOf({ flag, about, path, default: value, defaultText }: Setting): Option | undefined {
+function toOption({ flag, about, path, default: value, defaultText }: Setting): Option | undefined {
   if (flag === undefined) return undefined;
   const words = about.replaceAll("`", "");
   if (flag.argument === undefined) return new Option(flag.name, `Sets ${path} to false. ${words}`);
@@ -78,7 +78,7 @@ function optionOf({ flag, about, path, default: value, defaultText }: Setting): 
   return new Option(`${flag.name} <${flag.argument}>`, words + suffix);
 }
 
-function configOption(): Option {
+function createConfigOption(): Option {
   return new Option("--config <FILE>", "The configuration as a YAML file.");
 }
 
@@ -89,12 +89,12 @@ function addRun(program: Command, found: (invocation: Invocation) => void): void
     .description(
       "Reads KubeArmor's alerts and keeps the reports and Events of a cluster until it is stopped.",
     )
-    .addOption(configOption())
+    .addOption(createConfigOption())
     .option("--print-config", "Prints the effective configuration with the origin of each value, and exits.")
     .addHelpText("after", RUN_NOTES);
   const paths = new Map<string, string>();
   for (const setting of settings) {
-    const option = optionOf(setting);
+    const option = toOption(setting);
     if (option === undefined) continue;
     run.addOption(option);
     paths.set(option.attributeName(), setting.path);
@@ -122,7 +122,7 @@ function addReplay(program: Command, found: (invocation: Invocation) => void): v
     .description("Reads alerts from a file or standard input and writes the reports as YAML files.")
     .argument("<FILE|->", "JSON lines, or - for standard input")
     .requiredOption("--out <DIR>", "The directory for the reports; created if missing.")
-    .addOption(configOption())
+    .addOption(createConfigOption())
     .addHelpText("after", REPLAY_NOTES)
     .action((file: string, { out, config }: { out: string; config?: string }) => {
       found({ command: "replay", file, out, ...(config === undefined ? {} : { configPath: config }) });

@@ -35,7 +35,7 @@ export class CollectedEvents implements EventSink {
   }
 
   /** The Events as `kubectl get events -A` would list them, by object. */
-  table(): string {
+  formatTable(): string {
     const rows = [...this.#events.values()].map(({ event, count }) => [
       event.namespace,
       "Warning",

@@ -15,7 +15,7 @@ import type { Readable } from "node:stream";
 import { createRelaySource } from "../alerts/relay-source.ts";
 import type { Report } from "../api/v1alpha1.ts";
 import { Pipeline } from "../app/pipeline.ts";
-import { pipelineOptions } from "../app/pipeline-options.ts";
+import { toPipelineOptions } from "../app/pipeline-options.ts";
 import { type Config, parseConfig } from "../config/config.ts";
 import { startRecorder } from "../events/recorder.ts";
 import { assert } from "../lib/assert.ts";
@@ -23,8 +23,8 @@ import type { Clock } from "../lib/clock.ts";
 import { silentLogger } from "../lib/logger.ts";
 import { createDirectorySink, reportToYaml } from "../sinks/directory-sink.ts";
 import { CollectedEvents } from "./collected-events.ts";
-import { account } from "./replay.ts";
-import { clusterReportTable, reportTable } from "./table.ts";
+import { formatTotals } from "./replay.ts";
+import { formatClusterReportTable, formatReportTable } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Paths and ports of the KubeArmor node server. */
@@ -56,7 +56,7 @@ const SHOWN = "block-pkg-mgmt-tools-exec";
 const KEEP_ALL = { retentionMs: 0, sweepMs: 0 };
 
 /** Runs the demo; returns the exit code. */
-export async function demo(parts: DemoParts, stop: AbortSignal): Promise<number> {
+export async function runDemo(parts: DemoParts, stop: AbortSignal): Promise<number> {
   const { terminal, clock, out, nodeServer } = parts;
   if (!existsSync(nodeServer)) {
     terminal.err(`the demo runs from a checkout: there is no ${nodeServer}\n`);
@@ -66,7 +66,7 @@ export async function demo(parts: DemoParts, stop: AbortSignal): Promise<number>
   const node = startNode(parts);
   const stopFeed = new AbortController();
   try {
-    const address = await listeningAddress(node.stdout);
+    const address = await readListeningAddress(node.stdout);
     terminal.out(
       `A KubeArmor node (process ${node.pid}) streams ${ALERTS} alerts over gRPC from ${address}.\n\n`,
     );
@@ -74,7 +74,7 @@ export async function demo(parts: DemoParts, stop: AbortSignal): Promise<number>
     const recorder = startRecorder({}, events, clock, silentLogger);
     const reports = new Map<string, Report>();
     const pipeline = new Pipeline(
-      { ...pipelineOptions(demoConfig(), undefined), retention: KEEP_ALL },
+      { ...toPipelineOptions(createDemoConfig(), undefined), retention: KEEP_ALL },
       {
         sink: createDirectorySink(directory),
         events: recorder,
@@ -134,17 +134,17 @@ interface ReportedUntil {
 function show({ terminal, directory, events, pipeline, reports, nowMs }: ReportedUntil): void {
   const heading = (text: string) => terminal.out(`\n# ${text}\n`);
   heading("kubectl get pvr -A");
-  terminal.out(reportTable(reports, nowMs));
+  terminal.out(formatReportTable(reports, nowMs));
   heading("kubectl get cpvr");
-  terminal.out(clusterReportTable(reports, nowMs));
+  terminal.out(formatClusterReportTable(reports, nowMs));
   const shown = reports.find((report) => report.metadata.name === SHOWN);
   assert(shown, `the samples break ${SHOWN}`);
   heading(`kubectl get pvr -n ${shown.metadata.namespace} ${SHOWN} -o yaml`);
   terminal.out(reportToYaml(shown));
   heading("Events that would be sent");
-  terminal.out(events.table());
+  terminal.out(events.formatTable());
   heading("The counters");
-  terminal.out(`${account(pipeline.counters)}\n`);
+  terminal.out(`${formatTotals(pipeline.counters)}\n`);
   const persisted = reports.reduce((sum, report) => sum + report.summary.occurrences, 0);
   const { unwrittenOccurrences } = pipeline.aggregator;
   terminal.out(
@@ -153,7 +153,7 @@ function show({ terminal, directory, events, pipeline, reports, nowMs }: Reporte
   terminal.out(`\n${reports.length} reports are in ${directory}\n`);
 }
 
-function demoConfig(): Config {
+function createDemoConfig(): Config {
   const result = parseConfig({ place: { identity: "demo" } });
   assert("config" in result, "the defaults are a configuration");
   return result.config;
@@ -166,7 +166,7 @@ function startNode({ nodePath, nodeServer }: NodePaths) {
 }
 
 /** The first line that the node server prints says where it listens. */
-async function listeningAddress(stdout: Readable): Promise<string> {
+async function readListeningAddress(stdout: Readable): Promise<string> {
   const [line] = (await once(createInterface(stdout), "line")) as [string];
   return (JSON.parse(line) as { listening: string }).listening;
 }

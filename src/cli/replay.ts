@@ -6,7 +6,7 @@
 
 import type { AlertSource } from "../alerts/alert-source.ts";
 import { Pipeline } from "../app/pipeline.ts";
-import { pipelineOptions } from "../app/pipeline-options.ts";
+import { toPipelineOptions } from "../app/pipeline-options.ts";
 import type { Config } from "../config/config.ts";
 import type { IngestCounters } from "../ingest/ingest-counters.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -47,13 +47,13 @@ export async function replay(parts: ReplayParts, signal: AbortSignal): Promise<n
   const rejected = new RejectedLines(terminal);
   const pipeline: Pipeline = new Pipeline(
     {
-      ...pipelineOptions(config, undefined),
+      ...toPipelineOptions(config, undefined),
       retention: KEEP_ALL,
       // Only the number of alerts may make one forgotten: how far apart two lines stand says nothing.
       duplicates: { windowMs: Number.POSITIVE_INFINITY, maxEntries: MAX_REMEMBERED },
     },
     {
-      sink: overwriting(parts.sink),
+      sink: allowOverwrites(parts.sink),
       events: { record() {} },
       clock,
       logger: {
@@ -72,7 +72,7 @@ export async function replay(parts: ReplayParts, signal: AbortSignal): Promise<n
   alerts.end();
   await pipeline.writer.flush(AbortSignal.any([signal, stop.signal]));
   rejected.end();
-  terminal.out(`${account(pipeline.counters)}\n${written} reports written to ${parts.out}\n`);
+  terminal.out(`${formatTotals(pipeline.counters)}\n${written} reports written to ${parts.out}\n`);
   const { unwrittenOccurrences } = pipeline.aggregator;
   if (unwrittenOccurrences > 0) {
     terminal.err(`${unwrittenOccurrences} alerts are in no file: ${fault || "stopped before the end"}\n`);
@@ -100,7 +100,7 @@ class RejectedLines {
 }
 
 /** The counters in a sentence. */
-export function account(counters: IngestCounters): string {
+export function formatTotals(counters: IngestCounters): string {
   const reasons = Object.entries(counters.rejected).filter(([, n]) => n > 0);
   const why = reasons.length === 0 ? "" : ` (${reasons.map(([reason, n]) => `${reason} ${n}`).join(", ")})`;
   return (
@@ -110,7 +110,7 @@ export function account(counters: IngestCounters): string {
 }
 
 /** A replay reports only its input, independent of earlier content of the directory. */
-function overwriting(sink: ReportSink): ReportSink {
+function allowOverwrites(sink: ReportSink): ReportSink {
   return {
     ...sink,
     async write(report, signal) {

@@ -17,26 +17,26 @@ export function table(header: readonly string[], rows: readonly (readonly string
 }
 
 /** The table of `kubectl get pvr -A`, by namespace and name. */
-export function reportTable(reports: readonly Report[], nowMs: number): string {
-  const namespaced = reports.filter((report) => report.metadata.namespace !== undefined).sort(byName);
+export function formatReportTable(reports: readonly Report[], nowMs: number): string {
+  const namespaced = reports.filter((report) => report.metadata.namespace !== undefined).sort(compareNames);
   const header = ["NAMESPACE", "NAME", "PREVENTED", "ALLOWED", "PODS", "SEVERITY", "LAST SEEN"];
   return table(
     header,
-    namespaced.map((r) => [r.metadata.namespace ?? "", ...cells(r, r.summary.pods, nowMs)]),
+    namespaced.map((r) => [r.metadata.namespace ?? "", ...toCells(r, r.summary.pods, nowMs)]),
   );
 }
 
 /** The table of `kubectl get cpvr`, by name. */
-export function clusterReportTable(reports: readonly Report[], nowMs: number): string {
-  const cluster = reports.filter((report) => report.metadata.namespace === undefined).sort(byName);
+export function formatClusterReportTable(reports: readonly Report[], nowMs: number): string {
+  const cluster = reports.filter((report) => report.metadata.namespace === undefined).sort(compareNames);
   const header = ["NAME", "PREVENTED", "ALLOWED", "NODES", "SEVERITY", "LAST SEEN"];
   return table(
     header,
-    cluster.map((r) => cells(r, r.summary.nodes, nowMs)),
+    cluster.map((r) => toCells(r, r.summary.nodes, nowMs)),
   );
 }
 
-function cells({ metadata, summary }: Report, places: number, nowMs: number): string[] {
+function toCells({ metadata, summary }: Report, places: number, nowMs: number): string[] {
   return [
     metadata.name,
     String(summary.prevented),
@@ -47,7 +47,7 @@ function cells({ metadata, summary }: Report, places: number, nowMs: number): st
   ];
 }
 
-function byName(a: Report, b: Report): number {
+function compareNames(a: Report, b: Report): number {
   const [x, y] = [a, b].map((r) => `${r.metadata.namespace ?? ""}/${r.metadata.name}`);
   return (x ?? "") < (y ?? "") ? -1 : 1;
 }

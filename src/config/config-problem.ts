@@ -21,7 +21,7 @@ const MAX_SHOWN = 80;
 const CREDENTIALS = /(?:[^\s/@"]*:[^\s@"]*|\/\/[^\s/@"]*)@/g;
 
 /** Returns a value as one short line that is safe on a terminal and in a log. */
-export function shown(value: unknown): string {
+export function describeValue(value: unknown): string {
   if (Array.isArray(value)) return `a list of ${value.length}`;
   if (value === null || value === undefined) return "nothing";
   if (typeof value === "object") return "a mapping";
@@ -30,7 +30,7 @@ export function shown(value: unknown): string {
   return masked.length <= MAX_SHOWN ? masked : `${masked.slice(0, MAX_SHOWN)}…`;
 }
 
-function line({ path, value, source, message }: ConfigProblem): string {
+function formatLine({ path, value, source, message }: ConfigProblem): string {
   const what = value === undefined ? path : `${path} = ${value}`;
   return `  ${source}: ${what === "" ? "" : `${what}: `}${message}\n`;
 }
@@ -38,5 +38,5 @@ function line({ path, value, source, message }: ConfigProblem): string {
 /** Returns all problems as text for standard error, one a line. */
 export function formatProblems(problems: readonly ConfigProblem[]): string {
   const count = problems.length === 1 ? "a problem" : `${problems.length} problems`;
-  return `The configuration has ${count}:\n${problems.map(line).join("")}`;
+  return `The configuration has ${count}:\n${problems.map(formatLine).join("")}`;
 }

@@ -6,8 +6,8 @@
 
 import type * as z from "zod";
 import { assert } from "../lib/assert.ts";
-import { type ConfigProblem, shown } from "./config-problem.ts";
-import { crossCheck, type InForce } from "./cross-checks.ts";
+import { type ConfigProblem, describeValue } from "./config-problem.ts";
+import { type InForce, validateCombinations } from "./cross-checks.ts";
 import { type Environment, type FlagInputs, readEnvironment, readFlags } from "./environment.ts";
 import { readFileText } from "./file.ts";
 import type { InputValue } from "./input-value.ts";
@@ -65,7 +65,7 @@ function placeDefaults({ env = {}, place }: ConfigInput): InputValue[] {
   return defaults;
 }
 
-function wrongForm(setting: Setting, value: unknown): string {
+function describeWrongForm(setting: Setting, value: unknown): string {
   const must = `must be ${setting.expects}`;
   if (value === null || value === undefined) return `${must}; leave the line out for the default`;
   const isQuoted = typeof value === "string" && (setting.kind === "number" || setting.kind === "boolean");
@@ -82,17 +82,17 @@ function judge({ path, value, source }: InputValue, normalized: unknown, setting
     setting.kind === "list" ? result.error.issues.filter((issue) => issue.code === "custom") : [];
   const messages = telling.map((issue) => issue.message);
   if (messages.length === 0 || messages.length < result.error.issues.length) {
-    messages.push(wrongForm(setting, value));
+    messages.push(describeWrongForm(setting, value));
   }
   return messages.map((message) => ({
     path,
-    ...(setting.sensitive || source === "default" ? {} : { value: shown(value) }),
+    ...(setting.sensitive || source === "default" ? {} : { value: describeValue(value) }),
     source,
     message,
   }));
 }
 
-function asTree(values: ReadonlyMap<string, InForce>): object {
+function toTree(values: ReadonlyMap<string, InForce>): object {
   const root: Record<string, unknown> = {};
   for (const [path, { value }] of values) {
     const keys = path.split(".");
@@ -143,10 +143,10 @@ export function parseConfig(input: ConfigInput): ConfigResult {
     values.set(given.path, { value, source: given.source });
   }
   for (const path of wrong) values.delete(path);
-  problems.push(...crossCheck(values));
+  problems.push(...validateCombinations(values));
   if (problems.length > 0) return { problems };
 
   const sources = new Map<string, string>();
   for (const [path, { source }] of values) if (source !== "default") sources.set(path, source);
-  return { config: freeze(configSchema.parse(asTree(values))), sources };
+  return { config: freeze(configSchema.parse(toTree(values))), sources };
 }

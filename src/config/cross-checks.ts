@@ -4,7 +4,7 @@
 // Settings that are right one by one and wrong together.
 // Invariant: a pair is judged only when both of its values are right in themselves.
 
-import { type ConfigProblem, shown } from "./config-problem.ts";
+import { type ConfigProblem, describeValue } from "./config-problem.ts";
 
 /** A value in force and where it came from. */
 export interface InForce {
@@ -67,14 +67,14 @@ function check({ smaller, larger, moreThanTimes, why }: Order, values: Values): 
         : `more than ${moreThanTimes} ×`;
   return {
     path: larger,
-    value: shown(high.value),
+    value: describeValue(high.value),
     source: high.source === "default" ? low.source : high.source,
     message: `must be ${relation} ${smaller} (${low.value}, ${low.source}): ${why}`,
   };
 }
 
 /** Returns what is wrong between settings. */
-export function crossCheck(values: Values): ConfigProblem[] {
+export function validateCombinations(values: Values): ConfigProblem[] {
   const problems = ORDERS.map((order) => check(order, values));
   return [...problems, checkAddresses(values)].filter((problem) => problem !== undefined);
 }
@@ -87,7 +87,7 @@ function checkAddresses(values: Values): ConfigProblem | undefined {
   if (health.value.endsWith(":0")) return undefined;
   return {
     path: "health.address",
-    value: shown(health.value),
+    value: describeValue(health.value),
     source: health.source === "default" ? metrics.source : health.source,
     message: `must differ from metrics.address (${metrics.value}, ${metrics.source}): probes have a port of their own`,
   };

@@ -4,7 +4,7 @@
 // Reads `PVO_…` variables and command line flags into values by path.
 // Invariant: the environment is an argument; nothing here looks at the process.
 
-import { type InputValue, type Reading, unknownName } from "./input-value.ts";
+import { describeUnknownName, type InputValue, type Reading } from "./input-value.ts";
 import { ENV_PREFIX, type Setting, settingByEnv, settingByPath } from "./settings.ts";
 
 /** Environment variables by name. */
@@ -28,7 +28,7 @@ function isServiceLink(name: string, value: string): boolean {
 const NEIGHBOURS: ReadonlySet<string> = new Set(["PVO_CACHE"]);
 
 /** Turns text into what the setting wants; text that can't be turned stays text, and validation complains. */
-function fromText(setting: Setting, text: string): unknown {
+function parseText(setting: Setting, text: string): unknown {
   const trimmed = text.trim();
   switch (setting.kind) {
     case "number":
@@ -57,9 +57,9 @@ export function readEnvironment(env: Environment): Reading {
     const setting = settingByEnv.get(name);
     if (setting === undefined) {
       if (!isServiceLink(name, text))
-        problems.push(unknownName(name, "environment", settingByEnv.keys(), "variable"));
+        problems.push(describeUnknownName(name, "environment", settingByEnv.keys(), "variable"));
     } else if (text !== "") {
-      given.push({ path: setting.path, value: fromText(setting, text), source: name });
+      given.push({ path: setting.path, value: parseText(setting, text), source: name });
     }
   }
   return { given, problems };
@@ -73,7 +73,7 @@ export function readFlags(flags: FlagInputs): InputValue[] {
     if (setting === undefined) continue;
     given.push({
       path,
-      value: typeof value === "string" ? fromText(setting, value) : value,
+      value: typeof value === "string" ? parseText(setting, value) : value,
       source: setting.flag?.name ?? "flag",
     });
   }

@@ -17,8 +17,8 @@ import {
   parseDocument,
   type YAMLMap,
 } from "yaml";
-import { type ConfigProblem, shown } from "./config-problem.ts";
-import { type InputValue, type Reading, unknownName } from "./input-value.ts";
+import { type ConfigProblem, describeValue } from "./config-problem.ts";
+import { describeUnknownName, type InputValue, type Reading } from "./input-value.ts";
 import { sectionByPath, settingByPath } from "./settings.ts";
 
 /** Far above any real configuration; a wrong path (a log, a disk) is reported instead of being read. */
@@ -39,29 +39,29 @@ class FileReader {
     this.#lines = lines;
   }
 
-  source(offset: number | undefined): string {
+  locate(offset: number | undefined): string {
     return offset === undefined ? this.#filePath : `${this.#filePath}:${this.#lines.linePos(offset).line}`;
   }
 
-  section(path: string, node: unknown, source: string): void {
+  readSection(path: string, node: unknown, source: string): void {
     const target = isAlias(node) ? node.resolve(this.#document) : node;
     // "reports:" with every line below it commented out.
     if (target === null || target === undefined || (isScalar(target) && target.value === null)) return;
     if (isMap(target)) {
-      this.#entries(path, target);
+      this.#readEntries(path, target);
       return;
     }
     const keys = sectionByPath.get(path)?.keys.join(", ");
-    const value = shown(isScalar(target) ? target.value : []);
+    const value = describeValue(isScalar(target) ? target.value : []);
     this.problems.push({ path, value, source, message: `must be a mapping with keys out of ${keys}` });
   }
 
-  #entries(parent: string, map: YAMLMap): void {
-    for (const pair of map.items) this.#entry(parent, pair);
+  #readEntries(parent: string, map: YAMLMap): void {
+    for (const pair of map.items) this.#readEntry(parent, pair);
   }
 
-  #entry(parent: string, pair: Pair): void {
-    const source = this.source(isScalar(pair.key) ? pair.key.range?.[0] : undefined);
+  #readEntry(parent: string, pair: Pair): void {
+    const source = this.locate(isScalar(pair.key) ? pair.key.range?.[0] : undefined);
     const key = isScalar(pair.key) ? String(pair.key.value) : "(a key that is no text)";
     const path = parent === "" ? key : `${parent}.${key}`;
     if (key === "" || key.includes(".")) {
@@ -71,16 +71,16 @@ class FileReader {
         message: "is no known key; write sections as nested mappings, not with dots",
       });
     } else if (sectionByPath.has(path)) {
-      this.section(path, pair.value, source);
+      this.readSection(path, pair.value, source);
     } else if (settingByPath.has(path)) {
-      this.#setting(path, pair.value, source);
+      this.#readSetting(path, pair.value, source);
     } else {
       const known = [...settingByPath.keys(), ...sectionByPath.keys()].filter((name) => name !== "");
-      this.problems.push(unknownName(path, source, known, "key"));
+      this.problems.push(describeUnknownName(path, source, known, "key"));
     }
   }
 
-  #setting(path: string, node: unknown, source: string): void {
+  #readSetting(path: string, node: unknown, source: string): void {
     try {
       const value: unknown = isNode(node) ? node.toJS(this.#document, { maxAliasCount: 100 }) : null;
       this.given.push({ path, value, source });
@@ -101,7 +101,7 @@ export function readFileText(text: string, filePath: string): Reading {
   // Parsing a broken text would only bring follow-up problems.
   if (problems.length > 0) return { given: [], problems };
   const reader = new FileReader(filePath, document, lines);
-  reader.section("", document.contents, reader.source(document.contents?.range[0]));
+  reader.readSection("", document.contents, reader.locate(document.contents?.range[0]));
   return { given: reader.given, problems: reader.problems };
 }
 

@@ -5,7 +5,7 @@
 // Invariant: only the form is checked here; config.ts validates the values.
 
 import type { ConfigProblem } from "./config-problem.ts";
-import { nearest } from "./nearest.ts";
+import { findNearest } from "./nearest.ts";
 
 /** One value, unjudged. */
 export interface InputValue {
@@ -21,13 +21,13 @@ export interface Reading {
 }
 
 /** Returns a problem for a name that nothing reads; its value may be anything, so it is not repeated. */
-export function unknownName(
+export function describeUnknownName(
   path: string,
   source: string,
   known: Iterable<string>,
   kind: "key" | "variable",
 ): ConfigProblem {
-  const guess = nearest(path, known);
+  const guess = findNearest(path, known);
   const hint = guess === undefined ? "" : `; did you mean ${guess}?`;
   return { path, source, message: `is no known ${kind}${hint}` };
 }

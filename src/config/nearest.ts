@@ -5,12 +5,12 @@
 // Invariant: a guess is offered only when it is near; a wrong hint is worse than none.
 
 /** Case, '-' and '_' are the usual slips between YAML, environment and command line, so they weigh nothing. */
-function folded(name: string): string {
+function foldCase(name: string): string {
   return name.toLowerCase().replace(/[-_]/g, "");
 }
 
 /** Levenshtein distance, where swapping two neighbours is one step too. */
-function distance(a: string, b: string): number {
+function computeDistance(a: string, b: string): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {
@@ -30,22 +30,22 @@ function distance(a: string, b: string): number {
 }
 
 /** Returns the distance of `name` from `candidate`; a right last part in the wrong section counts as near. */
-function farness(name: string, candidate: string): number {
-  const whole = distance(folded(name), folded(candidate));
-  const lastPart = (path: string) => folded(path.slice(path.lastIndexOf(".") + 1));
+function computeFarness(name: string, candidate: string): number {
+  const whole = computeDistance(foldCase(name), foldCase(candidate));
+  const lastPart = (path: string) => foldCase(path.slice(path.lastIndexOf(".") + 1));
   if (lastPart(name) !== lastPart(candidate)) return whole;
   // Sections left out in front are the nearest of all.
   return Math.min(whole, candidate.endsWith(`.${name}`) ? 1 : 1 + whole / 100);
 }
 
 /** Returns the candidate that `name` was probably meant to be; undefined when none is near. */
-export function nearest(name: string, candidates: Iterable<string>): string | undefined {
+export function findNearest(name: string, candidates: Iterable<string>): string | undefined {
   // Beyond this it is no slip, and the quadratic comparison should not be fed a whole paragraph.
   if (name.length > 100) return undefined;
   let best: string | undefined;
-  let bestFarness = Math.min(folded(name).length, Math.max(2, Math.floor(folded(name).length / 4)) + 0.5);
+  let bestFarness = Math.min(foldCase(name).length, Math.max(2, Math.floor(foldCase(name).length / 4)) + 0.5);
   for (const candidate of candidates) {
-    const far = farness(name, candidate);
+    const far = computeFarness(name, candidate);
     if (far < bestFarness) {
       best = candidate;
       bestFarness = far;

@@ -41,14 +41,14 @@ export function parseDuration(text: string): number | undefined {
     lastUnitMs = unitMs;
     ms += Number(count) * unitMs;
   }
-  return whole(ms);
+  return toWhole(ms);
 }
 
 /** Reads a size in Kubernetes' units as bytes; undefined for anything else, a number without a unit included. */
 export function parseSize(text: string): number | undefined {
   if (!SIZE.test(text)) return undefined;
   const [, count, unit = ""] = /^([0-9.]+)([A-Za-z]*)$/.exec(text) ?? [];
-  return whole(Number(count) * (SIZE_UNITS[unit] ?? Number.NaN));
+  return toWhole(Number(count) * (SIZE_UNITS[unit] ?? Number.NaN));
 }
 
 /** Writes milliseconds with the largest unit that divides them: 90,000 is `90s`. */
@@ -72,7 +72,7 @@ function format(
 }
 
 /** A fraction of a millisecond or of a byte is a mistake; what floating point adds to `1.1s` is not. */
-function whole(value: number): number | undefined {
+function toWhole(value: number): number | undefined {
   const rounded = Math.round(value);
   return Number.isSafeInteger(rounded) && Math.abs(value - rounded) < 1e-6 ? rounded : undefined;
 }

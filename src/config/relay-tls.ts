@@ -9,7 +9,7 @@ import { choice, section, text } from "./setting.ts";
 const DNS_LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 const DNS_SUBDOMAIN = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/;
 
-function file(about: string, path: string) {
+function createFileSetting(about: string, path: string) {
   return text({
     about,
     default: path,
@@ -18,7 +18,7 @@ function file(about: string, path: string) {
   });
 }
 
-function secretKey(about: string, key: string) {
+function createKeySetting(about: string, key: string) {
   return text({
     about,
     default: key,
@@ -54,16 +54,19 @@ export const relayTls = section("TLS to the relay, which is always mutual: KubeA
       expects: "the name of a Kubernetes object (lower-case letters, digits, '-' and '.', at most 253)",
       isValid: (value) => value.length <= 253 && DNS_SUBDOMAIN.test(value),
     }),
-    caKey: secretKey("The key of the authorities that may have issued the relay's certificate.", "ca.crt"),
-    certificateKey: secretKey("The key of our own certificate.", "tls.crt"),
-    privateKeyKey: secretKey("The key of our certificate's private key.", "tls.key"),
+    caKey: createKeySetting(
+      "The key of the authorities that may have issued the relay's certificate.",
+      "ca.crt",
+    ),
+    certificateKey: createKeySetting("The key of our own certificate.", "tls.crt"),
+    privateKeyKey: createKeySetting("The key of our certificate's private key.", "tls.key"),
   }),
   files: section("PEM files for `files`, read before each connection.", {
-    ca: file(
+    ca: createFileSetting(
       "The authorities that may have issued the relay's certificate.",
       "/var/lib/kubearmor/tls/ca.crt",
     ),
-    certificate: file("Our own certificate.", "/var/lib/kubearmor/tls/client.crt"),
-    privateKey: file("Our certificate's private key.", "/var/lib/kubearmor/tls/client.key"),
+    certificate: createFileSetting("Our own certificate.", "/var/lib/kubearmor/tls/client.crt"),
+    privateKey: createFileSetting("Our certificate's private key.", "/var/lib/kubearmor/tls/client.key"),
   }),
 });

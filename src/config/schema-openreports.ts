@@ -18,7 +18,7 @@ export const cluster = section("The cluster that this operator runs in.", {
 
 const STATUSES = ["pass", "fail", "warn", "error", "skip"] as const;
 
-function status(violations: string, value: (typeof STATUSES)[number]) {
+function createStatusSetting(violations: string, value: (typeof STATUSES)[number]) {
   return choice(STATUSES, { about: `Result of violations that ${violations}.`, default: value });
 }
 
@@ -48,10 +48,10 @@ export const openReports = section(
       unit: "ms",
     }),
     results: section("Result of each violation. Accepted takes precedence over the outcome.", {
-      allowed: status("were allowed", "fail"),
-      prevented: status("were prevented", "warn"),
-      unknown: status("have an unknown outcome", "fail"),
-      accepted: status("an AcceptedViolation covers", "skip"),
+      allowed: createStatusSetting("were allowed", "fail"),
+      prevented: createStatusSetting("were prevented", "warn"),
+      unknown: createStatusSetting("have an unknown outcome", "fail"),
+      accepted: createStatusSetting("an AcceptedViolation covers", "skip"),
     }),
     unknownSeverity: choice(["info", "low", "medium", "high", "critical"], {
       about: "Severity of violations of policies without a severity.",

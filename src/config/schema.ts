@@ -21,7 +21,7 @@ export const IDENTITY = /^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$/;
 
 const MAX_PATTERN_LENGTH = 200;
 
-function patternFault(pattern: string): string | undefined {
+function findPatternFault(pattern: string): string | undefined {
   if (pattern.length > MAX_PATTERN_LENGTH) return `is longer than ${MAX_PATTERN_LENGTH} characters`;
   try {
     // The flags with which redaction uses it.
@@ -34,13 +34,13 @@ function patternFault(pattern: string): string | undefined {
   }
 }
 
-function nameFault(name: string): string | undefined {
+function findNameFault(name: string): string | undefined {
   return /^[A-Za-z0-9_.-]{1,64}$/.test(name)
     ? undefined
     : "is no plain name (1 to 64 letters, digits, '_', '.' or '-'; for anything else use redaction.patterns)";
 }
 
-function threshold(level: string, severity: number) {
+function createThreshold(level: string, severity: number) {
   return wholeNumber({
     about: `The lowest policy severity that is shown as ${level}.`,
     default: severity,
@@ -178,10 +178,10 @@ const severity = section(
   "Names of a policy's severity (1 to 10, 10 is worst). Below `low` it is info; without a severity it is unknown.",
   {
     thresholds: section("The lowest policy severity of each word; 11 means never.", {
-      low: threshold("low", 3),
-      medium: threshold("medium", 5),
-      high: threshold("high", 7),
-      critical: threshold("critical", 9),
+      low: createThreshold("low", 3),
+      medium: createThreshold("medium", 5),
+      high: createThreshold("high", 7),
+      critical: createThreshold("critical", 9),
     }),
   },
 );
@@ -192,13 +192,13 @@ const redaction = section("Redaction of command lines, in addition to the built-
     expects: "a list of regular expressions",
     maxItems: 100,
     sensitive: true,
-    fault: patternFault,
+    fault: findPatternFault,
   }),
   names: textList({
     about: "Names of options and keys that have a secret as value: `pin` hides `--pin 1234` and `pin=1234`.",
     expects: "a list of names",
     maxItems: 100,
-    fault: nameFault,
+    fault: findNameFault,
   }),
 });
 

@@ -31,7 +31,7 @@ export interface Section {
 export const ENV_PREFIX = "PVO_";
 
 /** Returns the environment variable of a path: `reports.maxBytes` is `PVO_REPORTS_MAX_BYTES`. */
-export function environmentName(path: string): string {
+export function toEnvironmentName(path: string): string {
   const words = path.replaceAll(".", "_").replace(/([a-z0-9])([A-Z])/g, "$1_$2");
   return ENV_PREFIX + words.toUpperCase();
 }
@@ -48,7 +48,7 @@ function walk(schema: z.ZodObject, path: string, found: { settings: Setting[]; s
     assert(child instanceof z.ZodType, `${childPath} is a zod schema`);
     const facts = settingFacts.get(child);
     assert(facts !== undefined, `${childPath} has a description`);
-    found.settings.push({ ...facts, path: childPath, env: environmentName(childPath), schema: child });
+    found.settings.push({ ...facts, path: childPath, env: toEnvironmentName(childPath), schema: child });
   }
 }
 

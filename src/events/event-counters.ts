@@ -47,7 +47,7 @@ export interface RecorderStats {
 export type EventBooks = Omit<RecorderStats, "pending" | "series" | "queued">;
 
 /** EventCounters with nothing in them. */
-export function newEventCounters(): EventBooks {
+export function createEventCounters(): EventBooks {
   return {
     recorded: 0,
     told: 0,

@@ -33,11 +33,11 @@ export function createEventSink(options: EventSinkOptions): EventSink {
       try {
         const object = await client.request<{
           metadata?: { uid?: string; annotations?: Record<string, string> };
-        }>({ method: "GET", path: regardingPath(regarding), accept: METADATA_ONLY, timeoutMs, signal });
+        }>({ method: "GET", path: toRegardingPath(regarding), accept: METADATA_ONLY, timeoutMs, signal });
         const uid = object?.metadata?.annotations?.[MIRROR_ANNOTATION] || object?.metadata?.uid;
         return uid ? { kind: "found", uid } : { kind: "refused", message: `${regarding.name} has no uid` };
       } catch (error) {
-        return uidFailure(error, regarding);
+        return toUidFailure(error, regarding);
       }
     },
 
@@ -45,9 +45,9 @@ export function createEventSink(options: EventSinkOptions): EventSink {
       try {
         await client.request({
           method: "POST",
-          path: eventsPath(event.namespace),
+          path: toEventsPath(event.namespace),
           query: { fieldManager: FIELD_MANAGER },
-          body: eventBody(event, reportingInstance),
+          body: toEventBody(event, reportingInstance),
           timeoutMs,
           signal,
         });
@@ -56,7 +56,7 @@ export function createEventSink(options: EventSinkOptions): EventSink {
         // The name is unique to this process, so an Event that exists already is this one, from a try that got no
         // answer.
         if (error instanceof ApiError && error.code === "AlreadyExists") return { kind: "sent" };
-        return failure(error);
+        return toFailure(error);
       }
     },
 
@@ -64,23 +64,23 @@ export function createEventSink(options: EventSinkOptions): EventSink {
       try {
         await client.request({
           method: "PATCH",
-          path: `${eventsPath(ref.namespace)}/${encodeURIComponent(ref.name)}`,
+          path: `${toEventsPath(ref.namespace)}/${encodeURIComponent(ref.name)}`,
           query: { fieldManager: FIELD_MANAGER },
           contentType: MERGE_PATCH,
-          body: { series: seriesBody(series) },
+          body: { series: toSeriesBody(series) },
           timeoutMs,
           signal,
         });
         return { kind: "sent" };
       } catch (error) {
         if (error instanceof ApiError && error.code === "NotFound") return { kind: "gone" };
-        return failure(error);
+        return toFailure(error);
       }
     },
   };
 }
 
-function eventBody(event: NewEvent, reportingInstance: string): object {
+function toEventBody(event: NewEvent, reportingInstance: string): object {
   const { related } = event;
   return {
     apiVersion: "events.k8s.io/v1",
@@ -92,26 +92,26 @@ function eventBody(event: NewEvent, reportingInstance: string): object {
     note: event.note,
     regarding: event.regarding,
     ...(related === undefined ? {} : { related: { apiVersion: API_GROUP_VERSION, ...related } }),
-    eventTime: microTime(event.eventTimeUs),
-    ...(event.series === undefined ? {} : { series: seriesBody(event.series) }),
+    eventTime: formatMicroTime(event.eventTimeUs),
+    ...(event.series === undefined ? {} : { series: toSeriesBody(event.series) }),
     reportingController: EVENT_REPORTER,
     reportingInstance,
   };
 }
 
 /** The API holds the count in 32 bits and refuses a series of less than two. */
-function seriesBody(series: { count: number; lastObservedUs: number }): object {
+function toSeriesBody(series: { count: number; lastObservedUs: number }): object {
   return {
     count: Math.min(MAX_INT32, Math.max(2, series.count)),
-    lastObservedTime: microTime(series.lastObservedUs),
+    lastObservedTime: formatMicroTime(series.lastObservedUs),
   };
 }
 
-function eventsPath(namespace: string): string {
+function toEventsPath(namespace: string): string {
   return `/apis/events.k8s.io/v1/namespaces/${encodeURIComponent(namespace)}/events`;
 }
 
-function regardingPath(regarding: Regarding): string {
+function toRegardingPath(regarding: Regarding): string {
   const name = encodeURIComponent(regarding.name);
   if (regarding.kind === "Node") return `/api/v1/nodes/${name}`;
   const namespace = `namespaces/${encodeURIComponent(regarding.namespace)}`;
@@ -120,17 +120,17 @@ function regardingPath(regarding: Regarding): string {
   return `/api/v1/${namespace}/pods/${name}`;
 }
 
-function uidFailure(error: unknown, regarding: Regarding): UidResult {
+function toUidFailure(error: unknown, regarding: Regarding): UidResult {
   if (!(error instanceof ApiError)) throw error;
   // `kubectl describe node` looks under the node's name as well, so an operator that may not read nodes can do without.
   const isFoundByName = regarding.kind === "Node" || regarding.kind === "Namespace";
   if (error.code === "Forbidden" && isFoundByName) return { kind: "found", uid: regarding.name };
   if (error.code === "NotFound" || error.code === "NamespaceGone") return { kind: "absent" };
-  const result = failure(error);
+  const result = toFailure(error);
   return result.kind === "retry" || result.kind === "refused" ? result : { kind: "absent" };
 }
 
-function failure(error: unknown): EventResult {
+function toFailure(error: unknown): EventResult {
   if (!(error instanceof ApiError)) throw error;
   const { code, message, retryAfterMs } = error;
   switch (code) {
@@ -147,7 +147,7 @@ function failure(error: unknown): EventResult {
 }
 
 /** RFC 3339 with six fraction digits, as metav1.MicroTime wants it. */
-function microTime(us: number): string {
+function formatMicroTime(us: number): string {
   const ms = Math.floor(us / 1000);
   return new Date(ms).toISOString().replace("Z", `${String(us - ms * 1000).padStart(3, "0")}Z`);
 }

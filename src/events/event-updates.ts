@@ -24,8 +24,8 @@ export function toEventUpdates(ledger: Ledger, report: Report): EventUpdate[] {
   const open = [...ledger.inFlightEntries].filter(({ id }) => !accepted.has(id));
   return open.flatMap((entry) => {
     const { identity } = entry;
-    const what = note(ledger, identity, writtenRule(entry));
-    return subjects(ledger, entry.inFlight, identity).map(({ regarding, count, firstUs, lastUs }) => ({
+    const what = composeNote(ledger, identity, writtenRule(entry));
+    return listSubjects(ledger, entry.inFlight, identity).map(({ regarding, count, firstUs, lastUs }) => ({
       regarding,
       related,
       policy: ledger.policyName,
@@ -41,9 +41,9 @@ export function toEventUpdates(ledger: Ledger, report: Report): EventUpdate[] {
 }
 
 /** Builds the update that informs an application team that its pod's alerts are throttled. */
-export function throttleEventUpdate(notice: ThrottleNotice): EventUpdate | undefined {
+export function createThrottleUpdate(notice: ThrottleNotice): EventUpdate | undefined {
   const { namespace, pod, node } = notice;
-  const regarding = regardingOf(namespace, pod, node);
+  const regarding = toRegarding(namespace, pod, node);
   if (!regarding) return undefined;
   const what = notice.container === "" ? regarding.kind.toLowerCase() : `container ${notice.container}`;
   return {
@@ -68,17 +68,17 @@ interface Subject {
   lastUs: number;
 }
 
-function subjects({ namespace }: Ledger, tally: Tally | undefined, { workload }: Identity): Subject[] {
+function listSubjects({ namespace }: Ledger, tally: Tally | undefined, { workload }: Identity): Subject[] {
   if (!tally) return [];
   if (namespace !== undefined)
-    return [...tally.pods.values()].map((pod) => podSubject(namespace, pod, tally));
+    return [...tally.pods.values()].map((pod) => toPodSubject(namespace, pod, tally));
   // A pod of a namespace that is gone, or of no Kubernetes at all, has nothing that an Event could be about.
   if (workload.kind !== "Node") return [];
   const regarding = { kind: "Node", name: workload.name } as const;
   return [{ regarding, count: tally.occurrences, firstUs: tally.firstUs, lastUs: tally.lastUs }];
 }
 
-function podSubject(
+function toPodSubject(
   namespace: string,
   pod: { name: string; occurrences: number; lastUs: number },
   tally: Tally,
@@ -91,7 +91,7 @@ function podSubject(
   };
 }
 
-function regardingOf(namespace: string | undefined, pod: string, node: string): Regarding | undefined {
+function toRegarding(namespace: string | undefined, pod: string, node: string): Regarding | undefined {
   if (pod !== "") return namespace === undefined ? undefined : { kind: "Pod", namespace, name: pod };
   return node === "" ? undefined : { kind: "Node", name: node };
 }
@@ -99,7 +99,7 @@ function regardingOf(namespace: string | undefined, pod: string, node: string): 
 const VERB = { Prevented: "was blocked", Allowed: "was not blocked", Unknown: "was reported" } as const;
 
 /** One sentence that stays the same for a series: what was done by what, whether it was stopped, by which policy. */
-function note(ledger: Ledger, identity: Identity, { severity, message }: RuleFacts): string {
+function composeNote(ledger: Ledger, identity: Identity, { severity, message }: RuleFacts): string {
   // Process alone is the start of a program.
   const verb = identity.verb === "exec" ? "" : identity.verb;
   const what = [identity.operation, verb, identity.resource].filter((part) => part !== "").join(" ");

@@ -36,31 +36,31 @@ export class GapEvents {
   }
 
   /** A gap began; it may be over already. */
-  began(gap: Gap): void {
+  startGap(gap: Gap): void {
     const { clock, afterMs } = this.#parts;
-    this.ended(gap.kind);
+    this.endGap(gap.kind);
     const lastedMs = (gap.toMs ?? clock.nowMs()) - gap.fromMs;
-    if (lastedMs >= afterMs) this.#tell(gap);
+    if (lastedMs >= afterMs) this.#report(gap);
     else if (gap.toMs === undefined) {
       this.#waiting.set(
         gap.kind,
-        clock.after(afterMs - lastedMs, () => this.#tell(gap)),
+        clock.after(afterMs - lastedMs, () => this.#report(gap)),
       );
     }
   }
 
   /** Ends the gap of this kind, reported or not. */
-  ended(kind: Gap["kind"]): void {
+  endGap(kind: Gap["kind"]): void {
     this.#waiting.get(kind)?.();
     this.#waiting.delete(kind);
   }
 
   /** Cancels the pending reports. */
   stop(): void {
-    for (const kind of [...this.#waiting.keys()]) this.ended(kind);
+    for (const kind of [...this.#waiting.keys()]) this.endGap(kind);
   }
 
-  #tell(gap: Gap): void {
+  #report(gap: Gap): void {
     const { clock, events, self, afterMs } = this.#parts;
     this.#waiting.delete(gap.kind);
     if (!self) return;

@@ -17,7 +17,7 @@ const DNS_SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0
  * `<object>.<hex>`, a DNS subdomain of at most 253 characters; `random` in [0, 1) keeps two writers of the same
  * millisecond apart.
  */
-export function eventName(regarding: Regarding, nowMs: number, random: number): string {
+export function createEventName(regarding: Regarding, nowMs: number, random: number): string {
   const suffix =
     Math.floor(nowMs).toString(16) +
     Math.floor(random * 2 ** 32)
@@ -29,17 +29,17 @@ export function eventName(regarding: Regarding, nowMs: number, random: number): 
 }
 
 /** A node's Events live in `default`: the API server accepts no other place but kube-system. */
-export function eventNamespace(regarding: Regarding): string {
+export function findEventNamespace(regarding: Regarding): string {
   return regarding.kind === "Node" ? "default" : regarding.namespace;
 }
 
 /** Returns one of EVENT_REASON. */
-export function eventReason(occurrence: Pick<EventUpdate, "outcome">): string {
+export function toEventReason(occurrence: Pick<EventUpdate, "outcome">): string {
   return EVENT_REASON[occurrence.outcome];
 }
 
 /** `Block` and `Process` → `BlockProcess`; `Audit (Block)` and `File` → `AuditBlockFile`; a notice → `Throttle`; a gap → `Read`. */
-export function eventAction(occurrence: Pick<EventUpdate, "outcome" | "action" | "operation">): string {
+export function toEventAction(occurrence: Pick<EventUpdate, "outcome" | "action" | "operation">): string {
   if (occurrence.outcome === "Throttled") return "Throttle";
   if (occurrence.outcome === "StreamGap") return "Read";
   const words = `${occurrence.action} ${occurrence.operation}`.match(/[A-Za-z]+/g) ?? [];
@@ -48,6 +48,6 @@ export function eventAction(occurrence: Pick<EventUpdate, "outcome" | "action" |
 }
 
 /** The note, cut to 1,024 bytes between characters. */
-export function eventNote(note: string): string {
+export function fitEventNote(note: string): string {
   return sanitize(note, MAX_NOTE_BYTES);
 }

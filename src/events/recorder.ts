@@ -11,21 +11,21 @@ import type { Logger } from "../lib/logger.ts";
 import { TokenBucket } from "../lib/token-bucket.ts";
 import { WorkLoop } from "../lib/work-loop.ts";
 import { WorkQueue } from "../lib/work-queue.ts";
-import { type LossReason, newEventCounters, type RecorderStats } from "./event-counters.ts";
+import { createEventCounters, type LossReason, type RecorderStats } from "./event-counters.ts";
 import type { EventRecorder, EventResult, EventSink, EventUpdate } from "./event-recorder.ts";
 import {
   addOccurrence,
+  countPending,
+  createAttempt,
+  createSeries,
   isDue,
   isOver,
-  landed,
-  namespaceOfSeries,
-  newSeries,
-  nextAttempt,
+  parseSeriesNamespace,
+  recordSent,
   type Series,
   type SeriesAttempt,
-  seriesKey,
   startOver,
-  untold,
+  toSeriesKey,
 } from "./series.ts";
 import { UidCache } from "./uid-cache.ts";
 
@@ -99,7 +99,7 @@ class Recorder implements RunningRecorder {
   readonly #entries = new Map<string, Entry>();
   readonly #muted: LRUCache<string, LossReason>;
   readonly #buckets = new LRUCache<string, TokenBucket>({ max: 4096 });
-  readonly #counters = newEventCounters();
+  readonly #counters = createEventCounters();
   readonly #aborter = new AbortController();
   readonly #drained = Promise.withResolvers<void>();
   #stopping: Promise<void> | undefined;
@@ -115,7 +115,7 @@ class Recorder implements RunningRecorder {
     this.#uids = new UidCache(sink, clock);
     this.#muted = new LRUCache({ max: 4096, perf: { now: () => clock.monotonicMs() }, ttlResolution: 0 });
     const pace = options.overall ?? { perSecond: 10, burst: 50 };
-    this.#queue = new WorkQueue({ clock, ranks: 2, flow: namespaceOfSeries });
+    this.#queue = new WorkQueue({ clock, ranks: 2, flow: parseSeriesNamespace });
     this.#loop = new WorkLoop({
       ...pace,
       queue: this.#queue,
@@ -138,7 +138,7 @@ class Recorder implements RunningRecorder {
       suppressed.default_posture += count;
       return;
     }
-    const key = seriesKey(occurrence);
+    const key = toSeriesKey(occurrence);
     const muted = this.#muted.get(key);
     if (muted !== undefined) {
       lost[muted] += count;
@@ -157,7 +157,7 @@ class Recorder implements RunningRecorder {
   stats(): RecorderStats {
     const { suppressed, lost, sent, ...counters } = this.#counters;
     let pending = 0;
-    for (const { series } of this.#entries.values()) pending += untold(series);
+    for (const { series } of this.#entries.values()) pending += countPending(series);
     return {
       ...counters,
       pending,
@@ -200,7 +200,7 @@ class Recorder implements RunningRecorder {
       return undefined;
     }
     if (this.#entries.size >= (this.#options.maxSeries ?? 4096)) this.#evictOldest();
-    const series = newSeries(key, occurrence, this.#clock.monotonicMs());
+    const series = createSeries(key, occurrence, this.#clock.monotonicMs());
     return { series, state: "idle", attempt: undefined, tries: 0, retryAtMs: 0 };
   }
 
@@ -227,7 +227,7 @@ class Recorder implements RunningRecorder {
   /** Queues the entry if it is idle and its next word is due, or if this is the last chance for it. */
   #settle(entry: Entry): void {
     if (entry.state !== "idle") return;
-    const lastChance = this.#stopping !== undefined && untold(entry.series) > 0;
+    const lastChance = this.#stopping !== undefined && countPending(entry.series) > 0;
     if (lastChance || isDue(entry.series, this.#clock.monotonicMs())) this.#enqueue(entry);
   }
 
@@ -249,7 +249,7 @@ class Recorder implements RunningRecorder {
     // After the deadline everything pending has been counted as lost; it can't be counted again.
     if (this.#closed) return;
     entry.state = "idle";
-    this.#book(entry, result);
+    this.#recordResult(entry, result);
   }
 
   async #send(entry: Entry): Promise<EventResult> {
@@ -261,7 +261,7 @@ class Recorder implements RunningRecorder {
     if (uid.kind !== "found") return uid;
     if (entry.attempt === undefined) {
       if (series.event !== undefined && series.event.uid !== uid.uid) startOver(series);
-      entry.attempt = nextAttempt(series, uid.uid, this.#clock.nowMs(), this.#clock.random());
+      entry.attempt = createAttempt(series, uid.uid, this.#clock.nowMs(), this.#clock.random());
     }
     const { attempt } = entry;
     if (attempt.kind === "create") return this.#sink.create(attempt.event, signal);
@@ -269,10 +269,10 @@ class Recorder implements RunningRecorder {
     return this.#sink.patchSeries(attempt.ref, last, signal);
   }
 
-  #book(entry: Entry, result: EventResult): void {
+  #recordResult(entry: Entry, result: EventResult): void {
     switch (result.kind) {
       case "sent":
-        this.#persisted(entry);
+        this.#recordPersisted(entry);
         break;
       case "gone":
         this.#createAnew(entry);
@@ -291,12 +291,12 @@ class Recorder implements RunningRecorder {
     this.#checkDrained();
   }
 
-  #persisted(entry: Entry): void {
+  #recordPersisted(entry: Entry): void {
     const { attempt, series } = entry;
     if (attempt === undefined) return;
     if (attempt.kind === "create") this.#counters.sent.created += 1;
     else this.#counters.sent.patched += 1;
-    this.#counters.told += landed(series, attempt, this.#clock.monotonicMs());
+    this.#counters.told += recordSent(series, attempt, this.#clock.monotonicMs());
     entry.attempt = undefined;
     entry.tries = 0;
     this.#settle(entry);
@@ -310,7 +310,7 @@ class Recorder implements RunningRecorder {
       this.#enqueue(entry);
       return;
     }
-    this.#counters.suppressed.rate_limited += untold(entry.series);
+    this.#counters.suppressed.rate_limited += countPending(entry.series);
     this.#forget(entry);
   }
 
@@ -339,7 +339,7 @@ class Recorder implements RunningRecorder {
   }
 
   #drop(entry: Entry, reason: LossReason): void {
-    this.#counters.lost[reason] += untold(entry.series);
+    this.#counters.lost[reason] += countPending(entry.series);
     this.#forget(entry);
   }
 

@@ -5,7 +5,7 @@
 // Invariant: pure; time is an argument. Every occurrence is either sent or pending.
 
 import type { EventUpdate, NewEvent, RelatedReport } from "./event-recorder.ts";
-import { eventAction, eventName, eventNamespace, eventNote, eventReason } from "./naming.ts";
+import { createEventName, findEventNamespace, fitEventNote, toEventAction, toEventReason } from "./naming.ts";
 
 /** While only the count moves, the Event is patched at most this often (besides 2 and the powers of ten). */
 export const HEARTBEAT_MS = 60_000;
@@ -43,7 +43,7 @@ export type SeriesAttempt =
   | { kind: "patch"; ref: { namespace: string; name: string }; count: number; lastUs: number; upTo: number };
 
 /** Returns the identity of a series; unambiguous for any text in its parts. */
-export function seriesKey(occurrence: EventUpdate): string {
+export function toSeriesKey(occurrence: EventUpdate): string {
   const { regarding, policy, operation, action, outcome } = occurrence;
   const namespace = regarding.kind === "Node" ? "" : regarding.namespace;
   const parts = [regarding.kind, regarding.name, policy, operation, action, outcome];
@@ -51,12 +51,12 @@ export function seriesKey(occurrence: EventUpdate): string {
 }
 
 /** Namespace in a series' key; empty for nodes. */
-export function namespaceOfSeries(key: string): string {
+export function parseSeriesNamespace(key: string): string {
   return key.slice(0, key.indexOf(SEPARATOR));
 }
 
 /** A series that has nothing in it yet. */
-export function newSeries(key: string, occurrence: EventUpdate, nowMs: number): Series {
+export function createSeries(key: string, occurrence: EventUpdate, nowMs: number): Series {
   return {
     key,
     occurrence,
@@ -85,7 +85,7 @@ export function addOccurrence(series: Series, occurrence: EventUpdate, count: nu
 }
 
 /** Occurrences that are not sent yet. */
-export function untold(series: Series): number {
+export function countPending(series: Series): number {
   return series.total - series.told;
 }
 
@@ -94,16 +94,16 @@ export function untold(series: Series): number {
  * passed since the last request.
  */
 export function isDue(series: Series, nowMs: number): boolean {
-  if (untold(series) === 0) return false;
+  if (countPending(series) === 0) return false;
   if (series.event === undefined) return true;
   const shown = series.told - series.base;
-  if (shown < 2 || digits(series.total - series.base) > digits(shown)) return true;
+  if (shown < 2 || countDigits(series.total - series.base) > countDigits(shown)) return true;
   return nowMs - series.lastSentMs >= HEARTBEAT_MS;
 }
 
 /** True if the series has nothing pending and has been silent for six minutes. */
 export function isOver(series: Series, nowMs: number): boolean {
-  return untold(series) === 0 && nowMs - series.lastRecordedMs >= SILENCE_MS;
+  return countPending(series) === 0 && nowMs - series.lastRecordedMs >= SILENCE_MS;
 }
 
 /** Begins a new Event with the pending occurrences: the object has another uid than the Event's. */
@@ -114,7 +114,7 @@ export function startOver(series: Series): void {
 }
 
 /** Builds the request that sends everything up to now: a create while there is no Event, else a patch. */
-export function nextAttempt(series: Series, uid: string, nowMs: number, random: number): SeriesAttempt {
+export function createAttempt(series: Series, uid: string, nowMs: number, random: number): SeriesAttempt {
   const count = series.total - series.base;
   const upTo = series.total;
   if (series.event !== undefined) {
@@ -123,11 +123,11 @@ export function nextAttempt(series: Series, uid: string, nowMs: number, random: 
   const { occurrence, related } = series;
   const { regarding } = occurrence;
   const event: NewEvent = {
-    name: eventName(regarding, nowMs, random),
-    namespace: eventNamespace(regarding),
-    reason: eventReason(occurrence),
-    action: eventAction(occurrence),
-    note: eventNote(occurrence.note),
+    name: createEventName(regarding, nowMs, random),
+    namespace: findEventNamespace(regarding),
+    reason: toEventReason(occurrence),
+    action: toEventAction(occurrence),
+    note: fitEventNote(occurrence.note),
     regarding: { apiVersion: regarding.kind === "Deployment" ? "apps/v1" : "v1", ...regarding, uid },
     ...(related === undefined ? {} : { related }),
     eventTimeUs: series.firstUs,
@@ -137,13 +137,13 @@ export function nextAttempt(series: Series, uid: string, nowMs: number, random: 
 }
 
 /** Records that `attempt` was stored at `nowMs`; returns the number of occurrences that it newly sent. */
-export function landed(series: Series, attempt: SeriesAttempt, nowMs: number): number {
+export function recordSent(series: Series, attempt: SeriesAttempt, nowMs: number): number {
   const news = attempt.upTo - series.told;
   series.told = attempt.upTo;
   series.lastSentMs = nowMs;
   // Occurrences recorded during the request are newer than those it sent; their own first time is lost in the sum, and
   // the last time is the best remaining bound.
-  series.untoldFirstUs = untold(series) === 0 ? undefined : series.lastUs;
+  series.untoldFirstUs = countPending(series) === 0 ? undefined : series.lastUs;
   if (attempt.kind === "create") {
     const { namespace, name, regarding } = attempt.event;
     series.event = { namespace, name, uid: regarding.uid };
@@ -151,6 +151,6 @@ export function landed(series: Series, attempt: SeriesAttempt, nowMs: number): n
   return news;
 }
 
-function digits(count: number): number {
+function countDigits(count: number): number {
   return String(count).length;
 }

@@ -40,7 +40,7 @@ export async function readBody(
 const NEWLINE = 0x0a;
 
 /** Yields the lines of a body that are not empty; throws ApiError TooLarge at one beyond `maxBytes`. */
-export async function* lines(
+export async function* readLines(
   body: AsyncIterable<Buffer>,
   maxBytes: number,
   onBytes: () => void,

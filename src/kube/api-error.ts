@@ -113,10 +113,10 @@ const TLS_ERROR = /^(ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_
 /** Classifies an answer with a status other than 2xx. */
 export function classifyAnswer(call: ApiCall, answer: ApiAnswer): ApiError {
   const status = parseStatus(answer.body);
-  const code = codeOf(call, answer.status, answer.body, status);
+  const code = toCode(call, answer.status, answer.body, status);
   const said = status?.message || answer.body.trim() || "no explanation";
   const reason = status?.reason ? ` ${status.reason}` : "";
-  const hint = code === "Forbidden" ? forbiddenHint(said) : HINTS[code];
+  const hint = code === "Forbidden" ? findForbiddenHint(said) : HINTS[code];
   return new ApiError(
     code,
     `${call.method} ${call.path}: ${shorten(said)} (${answer.status}${reason})${hint ? `; ${hint}` : ""}`,
@@ -131,7 +131,7 @@ export function classifyFailure(call: ApiCall, error: unknown): ApiError {
   if (error instanceof CallAborted) {
     return new ApiError("NotAnswered", `${where}: ${error.message}`, { cause: error });
   }
-  const name = errorCode(error);
+  const name = findErrorCode(error);
   const text = shorten(error instanceof Error ? error.message : String(error));
   const hint = NO_CONNECTION[name];
   if (hint) return new ApiError("Unavailable", `${where}: ${name}; ${hint}`, { cause: error });
@@ -157,7 +157,7 @@ const HINTS: Partial<Record<ApiErrorCode, string>> = {
 };
 
 /** A 403 comes from RBAC, from a quota and from admission: each is another person's to resolve. */
-function forbiddenHint(said: string): string {
+function findForbiddenHint(said: string): string {
   if (/exceeded quota|must specify [^:]* for:|maximum .* usage per/.test(said))
     return "a ResourceQuota or LimitRange of the namespace does not allow it: raise the quota";
   if (/^admission webhook "/.test(said)) return "an admission webhook denies it: change its rules";
@@ -165,7 +165,7 @@ function forbiddenHint(said: string): string {
   return "allow it to the operator's ServiceAccount (RBAC)";
 }
 
-function codeOf(call: ApiCall, http: number, body: string, status: Status | undefined): ApiErrorCode {
+function toCode(call: ApiCall, http: number, body: string, status: Status | undefined): ApiErrorCode {
   if (TOO_LARGE.test(status?.message ?? body)) return "TooLarge";
   switch (http) {
     case 400:
@@ -176,7 +176,7 @@ function codeOf(call: ApiCall, http: number, body: string, status: Status | unde
     case 403:
       return status?.causes.includes("NamespaceTerminating") ? "NamespaceGone" : "Forbidden";
     case 404:
-      return notFoundCode(call, status);
+      return explainNotFound(call, status);
     case 405:
     case 406:
     case 415:
@@ -202,7 +202,7 @@ function codeOf(call: ApiCall, http: number, body: string, status: Status | unde
  * Distinguishes the three meanings of 404: a missing API is plain text or a Status that names nothing; a missing
  * namespace is a Status about a namespace in answer to a request about something else.
  */
-function notFoundCode(call: ApiCall, status: Status | undefined): ApiErrorCode {
+function explainNotFound(call: ApiCall, status: Status | undefined): ApiErrorCode {
   if (status === undefined || status.name === "") return "NotServed";
   if (status.kind === "namespaces" && !/\/namespaces\/[^/]+$/.test(call.path)) return "NamespaceGone";
   return "NotFound";
@@ -233,7 +233,7 @@ function retryAfterMs(answer: ApiAnswer, status: Status | undefined): number | u
   return ms === undefined ? undefined : Math.min(MAX_RETRY_AFTER_MS, Math.max(0, ms));
 }
 
-function errorCode(error: unknown): string {
+function findErrorCode(error: unknown): string {
   const code = isObject(error) ? error["code"] : undefined;
   return typeof code === "string" ? code : "";
 }

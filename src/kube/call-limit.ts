@@ -21,7 +21,7 @@ export class CallLimit {
     this.#clock = clock;
     this.#outer = outer;
     this.#ms = ms;
-    this.#cancelTimer = this.#timer();
+    this.#cancelTimer = this.#startTimer();
     this.#onAbort = () =>
       this.#aborter.abort(
         new CallAborted("given up before the answer came; the request may have been carried out"),
@@ -42,11 +42,11 @@ export class CallLimit {
   /** Restarts the timer. */
   readonly restart = (): void => {
     this.#cancelTimer();
-    this.#cancelTimer = this.#timer();
+    this.#cancelTimer = this.#startTimer();
   };
 
   /** The transport's own words for an abort say less than its reason. */
-  reasonFor(error: unknown): unknown {
+  findReason(error: unknown): unknown {
     const { signal } = this.#aborter;
     return signal.aborted && !(error instanceof ApiError) ? signal.reason : error;
   }
@@ -56,7 +56,7 @@ export class CallLimit {
     this.#outer?.removeEventListener("abort", this.#onAbort);
   }
 
-  #timer(): () => void {
+  #startTimer(): () => void {
     return this.#clock.after(this.#ms, () =>
       this.#aborter.abort(
         new CallAborted(`no answer within ${this.#ms / 1000} s; the request may have been carried out`),

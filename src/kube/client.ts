@@ -8,7 +8,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Dispatcher } from "undici";
 import { PRODUCT } from "../api/names.ts";
 import type { Clock } from "../lib/clock.ts";
-import { lines, readBody } from "./answer-body.ts";
+import { readBody, readLines } from "./answer-body.ts";
 import { type ApiCall, ApiError, type ApiErrorCode, classifyAnswer, classifyFailure } from "./api-error.ts";
 import { CallLimit } from "./call-limit.ts";
 import type { LoadedKubeConfig } from "./kubeconfig.ts";
@@ -112,7 +112,7 @@ export class KubeClient {
     const call = { method: request.method, server: this.#server, path: request.path };
     let code: KubeCall["code"] = "OK";
     try {
-      return (await this.#timed(call, request)) as T;
+      return (await this.#measure(call, request)) as T;
     } catch (error) {
       const apiError = classifyFailure(call, error);
       code = apiError.code;
@@ -137,11 +137,12 @@ export class KubeClient {
     try {
       limit.check(call);
       const answer = await this.#open(call, { method: "GET", ...request }, limit.signal);
-      if (!isSuccess(answer)) throw await this.#refusal(call, answer);
+      if (!isSuccess(answer)) throw await this.#readRefusal(call, answer);
       request.onOpen?.();
-      for await (const line of lines(answer.body, this.#maxBytes, limit.restart)) yield parsed(call, line);
+      for await (const line of readLines(answer.body, this.#maxBytes, limit.restart))
+        yield parseAnswer(call, line);
     } catch (error) {
-      const apiError = classifyFailure(call, limit.reasonFor(error));
+      const apiError = classifyFailure(call, limit.findReason(error));
       code = apiError.code;
       throw apiError;
     } finally {
@@ -155,13 +156,13 @@ export class KubeClient {
     await this.#transport.close();
   }
 
-  async #timed(call: ApiCall, request: KubeRequest): Promise<unknown> {
+  async #measure(call: ApiCall, request: KubeRequest): Promise<unknown> {
     const limit = this.#limit(request.signal, request.timeoutMs ?? this.#options.timeoutMs ?? 30_000);
     try {
       limit.check(call);
       return await this.#send(call, request, limit.signal);
     } catch (error) {
-      throw limit.reasonFor(error);
+      throw limit.findReason(error);
     } finally {
       limit.end();
     }
@@ -176,7 +177,7 @@ export class KubeClient {
   }
 
   async #open(call: ApiCall, request: KubeRequest, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
-    const { dispatcher, headers, generation } = await this.#credentials(call, signal);
+    const { dispatcher, headers, generation } = await this.#prepareCredentials(call, signal);
     const body = request.body === undefined ? null : JSON.stringify(request.body);
     this.#requests += 1;
     const url = new URL(`${this.#server}${request.path}${queryString(request.query)}`);
@@ -202,14 +203,14 @@ export class KubeClient {
 
   async #send(call: ApiCall, request: KubeRequest, signal: AbortSignal): Promise<unknown> {
     const answer = await this.#open(call, request, signal);
-    if (!isSuccess(answer)) throw await this.#refusal(call, answer);
+    if (!isSuccess(answer)) throw await this.#readRefusal(call, answer);
     const text = await this.#read(answer);
     if (text === undefined)
-      throw unreadable(call, "TooLarge", "the answer is larger than this program accepts");
-    return text === "" ? undefined : parsed(call, text);
+      throw createUnreadableError(call, "TooLarge", "the answer is larger than this program accepts");
+    return text === "" ? undefined : parseAnswer(call, text);
   }
 
-  async #refusal(call: ApiCall, answer: Dispatcher.ResponseData): Promise<ApiError> {
+  async #readRefusal(call: ApiCall, answer: Dispatcher.ResponseData): Promise<ApiError> {
     const body = (await this.#read(answer)) ?? "";
     const retryAfter = answer.headers["retry-after"];
     return classifyAnswer(call, {
@@ -229,7 +230,7 @@ export class KubeClient {
   }
 
   /** An exec plugin can hang forever, so the call's signal ends the wait for it as well. */
-  async #credentials(call: ApiCall, signal: AbortSignal): Promise<Prepared> {
+  async #prepareCredentials(call: ApiCall, signal: AbortSignal): Promise<Prepared> {
     const aborted = Promise.withResolvers<never>();
     const onAbort = () => aborted.reject(signal.reason);
     signal.addEventListener("abort", onAbort, { once: true });
@@ -255,17 +256,22 @@ function isSuccess({ statusCode }: Dispatcher.ResponseData): boolean {
   return statusCode >= 200 && statusCode <= 299;
 }
 
-function parsed(call: ApiCall, text: string): unknown {
+function parseAnswer(call: ApiCall, text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
     const why = "the answer is no JSON: is this address a Kubernetes API server?";
-    throw unreadable(call, "Unknown", why, cause);
+    throw createUnreadableError(call, "Unknown", why, cause);
   }
 }
 
 /** A success that can't be read: for a write it leaves open what is stored now. */
-function unreadable(call: ApiCall, readCode: ApiErrorCode, text: string, cause?: unknown): ApiError {
+function createUnreadableError(
+  call: ApiCall,
+  readCode: ApiErrorCode,
+  text: string,
+  cause?: unknown,
+): ApiError {
   const code = call.method === "GET" ? readCode : "NotAnswered";
   return new ApiError(code, `${call.method} ${call.server}${call.path}: ${text}`, { cause });
 }

@@ -9,7 +9,7 @@ import type { Clock } from "../lib/clock.ts";
 import { RetryPolicy } from "../lib/retry-policy.ts";
 import { ApiError, type ApiErrorCode, classifyAnswer } from "./api-error.ts";
 import type { ApiRequester, ApiStreamer } from "./client.ts";
-import { pages } from "./list.ts";
+import { listPages } from "./list.ts";
 
 /** Receiver of the objects; must not throw and must not wait. */
 export interface FollowObserver {
@@ -81,7 +81,7 @@ class Followed {
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
         if (signal.aborted) break;
-        afterMs = this.#failed(error);
+        afterMs = this.#handleFailure(error);
       }
       await clock.sleep(afterMs, signal);
     }
@@ -92,7 +92,7 @@ class Followed {
     const accept = isMetadataOnly ? { accept: METADATA_LIST } : {};
     let version: string | undefined;
     this.#observer.onListing();
-    for await (const { items, metadata } of pages(client, {
+    for await (const { items, metadata } of listPages(client, {
       path,
       labelSelector,
       pageSize,
@@ -136,14 +136,14 @@ class Followed {
 
   #take(event: unknown): void {
     const { type, object } = isObject(event) ? event : {};
-    if (type === "ERROR") throw this.#errorOf(object);
+    if (type === "ERROR") throw this.#toError(object);
     if (type === "ADDED" || type === "MODIFIED") this.#observer.onObject(object);
     if (type === "DELETED") this.#observer.onRemoved(object);
     const metadata = isObject(object) && isObject(object["metadata"]) ? object["metadata"] : {};
     if (typeof metadata["resourceVersion"] === "string") this.#version = metadata["resourceVersion"];
   }
 
-  #errorOf(status: unknown): ApiError {
+  #toError(status: unknown): ApiError {
     const code = isObject(status) && typeof status["code"] === "number" ? status["code"] : 500;
     const call = { method: "WATCH", server: "", path: this.#options.path };
     const answer = { status: code, body: JSON.stringify(status ?? {}), nowMs: this.#options.clock.nowMs() };
@@ -151,7 +151,7 @@ class Followed {
   }
 
   /** Returns when to try again. */
-  #failed({ code, message, retryAfterMs = 0 }: ApiError): number {
+  #handleFailure({ code, message, retryAfterMs = 0 }: ApiError): number {
     const { absentRetryMs = 30_000 } = this.#options;
     const isAbsent = code === "NotServed" || code === "Forbidden";
     // A refused watch may be of a collection that is gone: only a list can show that.

@@ -9,7 +9,7 @@ import { delimiter, dirname, isAbsolute, join } from "node:path";
 import { KubeConfig } from "@kubernetes/client-node";
 import { isMap, parseDocument } from "yaml";
 import { type ImpersonationHeaders, impersonationHeaders } from "./impersonation.ts";
-import { proxyFromEnvironment } from "./proxy.ts";
+import { findProxy } from "./proxy.ts";
 
 /** Sources of a kubeconfig. */
 export interface KubeConfigSource {
@@ -51,7 +51,7 @@ const SERVICE_ACCOUNT_DIR = "/var/run/secrets/kubernetes.io/serviceaccount";
 export function loadKubeConfig(source: KubeConfigSource): LoadedKubeConfig {
   const loaded = findKubeConfig(source);
   const { config, server, source: name } = loaded;
-  const proxy = config.getCurrentCluster()?.proxyUrl || proxyFromEnvironment(server, source.env);
+  const proxy = config.getCurrentCluster()?.proxyUrl || findProxy(server, source.env);
   if (proxy === undefined) return loaded;
   const scheme = URL.canParse(proxy) ? new URL(proxy).protocol : "";
   if (scheme !== "http:" && scheme !== "https:") {
@@ -65,13 +65,13 @@ export function loadKubeConfig(source: KubeConfigSource): LoadedKubeConfig {
 
 function findKubeConfig(source: KubeConfigSource): LoadedKubeConfig {
   const { env, context } = source;
-  if (source.path) return fromFiles([source.path], `--kubeconfig ${source.path}`, context);
+  if (source.path) return loadFiles([source.path], `--kubeconfig ${source.path}`, context);
 
   const listed = (env["KUBECONFIG"] ?? "").split(delimiter).filter((path) => path !== "");
   if (listed.length > 0) {
     // kubectl passes over files of the list that are not there; none at all is a mistake.
     const present = listed.filter((path) => existsSync(path));
-    return fromFiles(
+    return loadFiles(
       present.length > 0 ? present : listed.slice(0, 1),
       `$KUBECONFIG ${listed.join(delimiter)}`,
       context,
@@ -80,19 +80,19 @@ function findKubeConfig(source: KubeConfigSource): LoadedKubeConfig {
 
   const accountDir = source.serviceAccountDir ?? SERVICE_ACCOUNT_DIR;
   if (context === undefined && env["KUBERNETES_SERVICE_HOST"] && existsSync(join(accountDir, "token"))) {
-    return fromServiceAccount(accountDir, env);
+    return loadServiceAccount(accountDir, env);
   }
 
   const home = env["HOME"] ?? env["USERPROFILE"];
   const homeFile = home ? join(home, ".kube", "config") : undefined;
-  if (homeFile && existsSync(homeFile)) return fromFiles([homeFile], homeFile, context);
+  if (homeFile && existsSync(homeFile)) return loadFiles([homeFile], homeFile, context);
   throw new KubeConfigError(
     `no kubeconfig: $KUBECONFIG is not set, this is no pod with a ServiceAccount token (${accountDir}/token), and ` +
       `${homeFile ?? "~/.kube/config"} does not exist; pass --kubeconfig FILE`,
   );
 }
 
-function fromServiceAccount(
+function loadServiceAccount(
   directory: string,
   env: Readonly<Record<string, string | undefined>>,
 ): LoadedKubeConfig {
@@ -113,7 +113,7 @@ function fromServiceAccount(
 }
 
 /** Merges as kubectl does: of two entries with one name, and of two current contexts, the first file's counts. */
-function fromFiles(paths: string[], source: string, context?: string): LoadedKubeConfig {
+function loadFiles(paths: string[], source: string, context?: string): LoadedKubeConfig {
   const merged: { clusters: YamlObject[]; contexts: YamlObject[]; users: YamlObject[] } = {
     clusters: [],
     contexts: [],
@@ -123,14 +123,14 @@ function fromFiles(paths: string[], source: string, context?: string): LoadedKub
   for (const path of paths) {
     const file = parseFile(path);
     for (const list of ["clusters", "contexts", "users"] as const) {
-      for (const entry of entries(file, list, path)) {
+      for (const entry of readEntries(file, list, path)) {
         if (!merged[list].some((other) => other["name"] === entry["name"])) merged[list].push(entry);
       }
     }
-    current ||= textOf(file["current-context"]);
+    current ||= toText(file["current-context"]);
   }
   if (context !== undefined && !merged.contexts.some((one) => one["name"] === context)) {
-    const names = merged.contexts.map((one) => textOf(one["name"])).join(", ") || "none";
+    const names = merged.contexts.map((one) => toText(one["name"])).join(", ") || "none";
     throw new KubeConfigError(`${source}: there is no context "${context}" (contexts: ${names})`);
   }
   checkReferences(merged, current, source);
@@ -146,12 +146,12 @@ function fromFiles(paths: string[], source: string, context?: string): LoadedKub
   return {
     config,
     source,
-    headers: checkedHeaders(merged.users, config, source),
-    ...checkedServer(config, source),
+    headers: checkHeaders(merged.users, config, source),
+    ...checkServer(config, source),
   };
 }
 
-function checkedHeaders(
+function checkHeaders(
   users: readonly YamlObject[],
   config: KubeConfig,
   source: string,
@@ -182,7 +182,7 @@ function readText(path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (cause) {
-    const code = isObject(cause) ? textOf(cause["code"]) : "";
+    const code = isObject(cause) ? toText(cause["code"]) : "";
     const why =
       { ENOENT: "there is no such file", EACCES: "no permission to read it", EISDIR: "it is a directory" }[
         code
@@ -194,7 +194,7 @@ function readText(path: string): string {
 }
 
 /** The entries of one list, with paths made absolute and with what the client library would overlook put right. */
-function entries(file: YamlObject, list: "clusters" | "contexts" | "users", path: string): YamlObject[] {
+function readEntries(file: YamlObject, list: "clusters" | "contexts" | "users", path: string): YamlObject[] {
   const value = file[list] ?? [];
   if (!Array.isArray(value)) throw new KubeConfigError(`${path}: ${list} must be a list`);
   const directory = dirname(path);
@@ -210,7 +210,7 @@ const PATH_KEYS = ["certificate-authority", "client-certificate", "client-key", 
 function withAbsolutePaths(value: unknown, directory: string): YamlObject {
   const result = isObject(value) ? { ...value } : {};
   for (const key of PATH_KEYS) {
-    const path = textOf(result[key]);
+    const path = toText(result[key]);
     if (path !== "" && !isAbsolute(path)) result[key] = join(directory, path);
   }
   return result;
@@ -228,7 +228,7 @@ function completeUser(value: unknown, directory: string): YamlObject {
     // Plugins may insist on this variable; the client library leaves it out.
     const info = { apiVersion: exec["apiVersion"], kind: "ExecCredential", spec: { interactive: false } };
     const env = Array.isArray(exec["env"]) ? exec["env"] : [];
-    const command = textOf(exec["command"]);
+    const command = toText(exec["command"]);
     user["exec"] = {
       ...exec,
       command: command.includes("/") && !isAbsolute(command) ? join(directory, command) : command,
@@ -243,7 +243,7 @@ function checkReferences(
   current: string,
   source: string,
 ): void {
-  const names = merged.contexts.map((context) => textOf(context["name"])).join(", ") || "none";
+  const names = merged.contexts.map((context) => toText(context["name"])).join(", ") || "none";
   if (current === "") {
     throw new KubeConfigError(
       `${source}: no current-context is set (contexts: ${names}); choose one with kubectl config use-context NAME`,
@@ -256,13 +256,13 @@ function checkReferences(
       `${source}: the current-context ${current} is not among the contexts (${names}); choose one with kubectl config use-context NAME`,
     );
   }
-  const cluster = textOf(context["cluster"]);
+  const cluster = toText(context["cluster"]);
   if (!merged.clusters.some((one) => one["name"] === cluster)) {
     throw new KubeConfigError(
       `${source}: context ${current} names the cluster "${cluster}", which is not there`,
     );
   }
-  const user = textOf(context["user"]);
+  const user = toText(context["user"]);
   if (user !== "" && !merged.users.some((one) => one["name"] === user)) {
     throw new KubeConfigError(`${source}: context ${current} names the user "${user}", which is not there`);
   }
@@ -274,7 +274,7 @@ function checkReferences(
   }
 }
 
-function checkedServer(config: KubeConfig, source: string): { server: string; namespace?: string } {
+function checkServer(config: KubeConfig, source: string): { server: string; namespace?: string } {
   const cluster = config.getCurrentCluster();
   const server = cluster?.server ?? "";
   const scheme = URL.canParse(server) ? new URL(server).protocol : "";
@@ -291,6 +291,6 @@ function isObject(value: unknown): value is YamlObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function textOf(value: unknown): string {
+function toText(value: unknown): string {
   return typeof value === "string" ? value : "";
 }

@@ -29,7 +29,7 @@ export async function* listItems(client: ApiRequester, request: ListRequest): As
   const seen = new Set<string>();
   for (let restarts = 0; ; restarts++) {
     try {
-      for await (const { items } of pages(client, request)) {
+      for await (const { items } of listPages(client, request)) {
         for (const item of items ?? []) {
           const key = keyOf(item);
           if (key !== undefined && seen.has(key)) continue;
@@ -45,7 +45,7 @@ export async function* listItems(client: ApiRequester, request: ListRequest): As
 }
 
 /** Gives the pages of a list; one beyond the client's bound is asked for again at half the size. Throws an ApiError. */
-export async function* pages(client: ApiRequester, request: ListRequest): AsyncIterable<Page> {
+export async function* listPages(client: ApiRequester, request: ListRequest): AsyncIterable<Page> {
   const { pageSize, labelSelector, ...call } = request;
   let limit = pageSize;
   let token: string | undefined;

@@ -9,7 +9,7 @@ import { BlockList, isIP } from "node:net";
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Returns the proxy that the environment names for a server; undefined for a direct connection. */
-export function proxyFromEnvironment(server: string, env: Environment): string | undefined {
+export function findProxy(server: string, env: Environment): string | undefined {
   const { protocol, hostname, port } = new URL(server);
   const scheme = protocol === "https:" ? "HTTPS" : "HTTP";
   const proxy = env[`${scheme}_PROXY`] || env[`${scheme.toLowerCase()}_proxy`];

@@ -36,7 +36,7 @@ export async function readSecret(
       timeoutMs: TIMEOUT_MS,
       signal,
     });
-    return { kind: "found", data: decoded(secret?.data) };
+    return { kind: "found", data: decodeData(secret?.data) };
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     // Of a proxy's 404, or that of a server without the API, the code is another: only a Status that names the Secret
@@ -47,7 +47,7 @@ export async function readSecret(
   }
 }
 
-function decoded(data: unknown): ReadonlyMap<string, Buffer> {
+function decodeData(data: unknown): ReadonlyMap<string, Buffer> {
   const entries = typeof data === "object" && data !== null ? Object.entries(data) : [];
   return new Map(
     entries.flatMap(([key, value]) =>

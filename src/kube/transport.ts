@@ -84,8 +84,8 @@ export class Transport {
     for (const [name, value] of Object.entries(options.headers ?? {})) headers[name] = String(value).trim();
     if (options.auth) headers["Authorization"] = `Basic ${Buffer.from(options.auth).toString("base64")}`;
 
-    const tls = { ca: bytes(options.ca), cert: bytes(options.cert), key: bytes(options.key) };
-    if (this.#pool === undefined || !sameMaterial(this.#pool.tls, tls)) {
+    const tls = { ca: toBytes(options.ca), cert: toBytes(options.cert), key: toBytes(options.key) };
+    if (this.#pool === undefined || !hasSameMaterial(this.#pool.tls, tls)) {
       // Requests in flight end on the old pool; close() waits for them.
       this.#pool?.dispatcher.close(() => undefined);
       this.#pool = { dispatcher: this.#build(options), tls };
@@ -129,15 +129,15 @@ export class Transport {
   }
 }
 
-function bytes(value: RequestOptions["ca"] | RequestOptions["key"]): Buffer | undefined {
+function toBytes(value: RequestOptions["ca"] | RequestOptions["key"]): Buffer | undefined {
   if (value === undefined) return undefined;
   return Buffer.isBuffer(value) ? value : Buffer.from(String(value));
 }
 
-function sameMaterial(a: TlsMaterial, b: TlsMaterial): boolean {
-  return sameBytes(a.ca, b.ca) && sameBytes(a.cert, b.cert) && sameBytes(a.key, b.key);
+function hasSameMaterial(a: TlsMaterial, b: TlsMaterial): boolean {
+  return hasSameBytes(a.ca, b.ca) && hasSameBytes(a.cert, b.cert) && hasSameBytes(a.key, b.key);
 }
 
-function sameBytes(a: Buffer | undefined, b: Buffer | undefined): boolean {
+function hasSameBytes(a: Buffer | undefined, b: Buffer | undefined): boolean {
   return a === undefined || b === undefined ? a === b : a.equals(b);
 }

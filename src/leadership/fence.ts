@@ -10,8 +10,8 @@ import { reportKey } from "../ingest/violation.ts";
 import { unreachable } from "../lib/assert.ts";
 import { type Clock, fullJitter } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
-import { refOf } from "../reconcile/report-reconciler.ts";
-import { type Mark, marksOf } from "../reconcile/watermark.ts";
+import { toReportRef } from "../reconcile/report-reconciler.ts";
+import { type Mark, parseMarks } from "../reconcile/watermark.ts";
 import { buildReport } from "../reconcile/write-attempt.ts";
 import type { ReportSink } from "../sinks/report-sink.ts";
 
@@ -84,7 +84,7 @@ async function writeFence(
       case "refused":
         // The next regular write of this report meets the same error, and reports it.
         logger.warn(
-          { ...refOf(ledger), answer: result.message },
+          { ...toReportRef(ledger), answer: result.message },
           "report can't be written yet: going on without",
         );
         return current;
@@ -101,12 +101,12 @@ async function writeFence(
         signal,
       );
     }
-    const read = await sink.read(refOf(ledger), signal);
+    const read = await sink.read(toReportRef(ledger), signal);
     if (read.kind === "absent") return undefined;
     if (read.kind !== "found") continue;
     current = read.report;
     // The answer to an earlier try was lost.
-    if (marksOf(current.metadata)[0]?.id === mark.id) return current;
+    if (parseMarks(current.metadata)[0]?.id === mark.id) return current;
   }
   return undefined;
 }

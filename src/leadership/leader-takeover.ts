@@ -16,7 +16,7 @@ import { type Clock, fullJitter } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { ControllerObserver, ReportController } from "../reconcile/report-controller.ts";
 import type { ReportQueue } from "../reconcile/report-queue.ts";
-import { fenceId, type Mark, marksOf, persistedSeq } from "../reconcile/watermark.ts";
+import { createFenceId, findPersistedSeq, type Mark, parseMarks } from "../reconcile/watermark.ts";
 import { isNamedRight } from "../report/parse.ts";
 import { type ReportObserver, type ReportSink, SinkError } from "../sinks/report-sink.ts";
 import { applyFences } from "./fence.ts";
@@ -193,7 +193,7 @@ export class LeaderTakeover implements ControllerObserver {
   /** Notes the reports that another writer has written last, before a fence puts this writer's name there. */
   #recordOvertaken(listed: readonly Report[]): void {
     for (const { metadata, policy } of listed) {
-      const last = marksOf(metadata)[0]?.id;
+      const last = parseMarks(metadata)[0]?.id;
       if (this.#standby && last !== this.#writerId)
         this.#overtaken.add(reportKey(metadata.namespace, policy.name));
     }
@@ -220,8 +220,8 @@ export class LeaderTakeover implements ControllerObserver {
    */
   #createFenceMark({ metadata, policy }: Report, writerId: string): Mark {
     const isOvertaken = this.#overtaken.has(reportKey(metadata.namespace, policy.name));
-    if (isOvertaken) return { id: fenceId(writerId), seq: 1 };
-    return { id: writerId, seq: persistedSeq(metadata, writerId) };
+    if (isOvertaken) return { id: createFenceId(writerId), seq: 1 };
+    return { id: writerId, seq: findPersistedSeq(metadata, writerId) };
   }
 
   async #continue(stored: readonly Report[], previous: PreviousLeader | undefined): Promise<void> {

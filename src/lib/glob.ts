@@ -37,7 +37,7 @@ export function parseGlob(pattern: string): Glob | { problem: string } {
   const tokens = tokenize([...pattern]);
   if (!Array.isArray(tokens)) return tokens;
   const first = tokens.findIndex(isWildcard);
-  if (first < 0) return literalGlob(tokens.join(""));
+  if (first < 0) return createLiteralGlob(tokens.join(""));
   const last = tokens.findLastIndex(isWildcard);
   const span = last - first + 1;
   if (span > MAX_WILDCARD_SPAN) {
@@ -87,7 +87,7 @@ function isWildcard(token: Token): boolean {
   return typeof token === "number";
 }
 
-function literalGlob(literal: string): Glob {
+function createLiteralGlob(literal: string): Glob {
   return {
     isAny: false,
     matches(text, work) {
@@ -156,7 +156,7 @@ class Automaton {
     }
     this.#rows = new Int32Array((this.#rowByCode.size + 1) * words);
     for (const [at, step] of steps.entries()) {
-      if (typeof step === "string") setBit(this.#rows, this.#rowOf(step.codePointAt(0) as number), at);
+      if (typeof step === "string") setBit(this.#rows, this.#findRow(step.codePointAt(0) as number), at);
       else this.#setInAllRowsButSlash(at);
     }
   }
@@ -171,13 +171,13 @@ class Automaton {
   }
 
   #setInAllRowsButSlash(at: number): void {
-    const slash = this.#rowOf(SLASH);
+    const slash = this.#findRow(SLASH);
     for (let row = 0; row < this.#rows.length; row += this.#words) {
       if (row !== slash) setBit(this.#rows, row, at);
     }
   }
 
-  #rowOf(code: number): number {
+  #findRow(code: number): number {
     return (code < 128 ? this.#rowByAscii[code] : this.#rowByCode.get(code)) ?? 0;
   }
 
@@ -195,7 +195,7 @@ class Automaton {
     while (at < end && left !== 0) {
       const code = text.codePointAt(at) as number;
       at += code > 0xffff ? 2 : 1;
-      const row = code < 128 ? (rowByAscii[code] as number) : this.#rowOf(code);
+      const row = code < 128 ? (rowByAscii[code] as number) : this.#findRow(code);
       const staying = code === SLASH ? any : some;
       let carry = 0;
       left = 0;

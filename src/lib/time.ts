@@ -30,7 +30,7 @@ export function parseMicroTime(text: string): EpochUs | undefined {
   if (midnight.getUTCFullYear() !== Number(year)) return undefined;
   const ms = midnight.getTime() + ((Number(hour) * 60 + Number(minute)) * 60 + Number(second)) * 1000;
   const zoneUs = (Number(zoneHour) * 60 + Number(zoneMinute)) * 60_000_000 * (sign === "-" ? -1 : 1);
-  return inRange(ms * 1000 + Number(fraction.padEnd(6, "0").slice(0, 6)) - zoneUs);
+  return checkRange(ms * 1000 + Number(fraction.padEnd(6, "0").slice(0, 6)) - zoneUs);
 }
 
 /** Returns true for a time that parseMicroTime reads and that has at least six fraction digits. */
@@ -40,7 +40,7 @@ export function hasMicroseconds(text: string): boolean {
 
 /** Whole Unix seconds as microseconds; undefined when not set or out of range. */
 export function secondsToUs(seconds: number): EpochUs | undefined {
-  return inRange(seconds * 1_000_000);
+  return checkRange(seconds * 1_000_000);
 }
 
 /** Writes RFC 3339 with exactly six fraction digits and a literal Z. */
@@ -49,7 +49,7 @@ export function formatMicroTime(us: EpochUs): string {
   return `${new Date(ms).toISOString().slice(0, -1)}${String(us - ms * 1000).padStart(3, "0")}Z`;
 }
 
-function inRange(us: number): EpochUs | undefined {
+function checkRange(us: number): EpochUs | undefined {
   return us >= 1 && us <= MAX_US ? Math.floor(us) : undefined;
 }
 
@@ -73,10 +73,10 @@ export class TimeReader {
   read(bytes: Uint8Array, start: number, end: number): EpochUs | undefined {
     const isUsual = end - start === USUAL_LENGTH && bytes[end - 1] === LETTER_Z && bytes[end - 8] === POINT;
     if (isUsual && this.#minuteUs !== undefined && this.#isSameMinute(bytes, start)) {
-      const seconds = digits(bytes, start + MINUTE_LENGTH, start + MINUTE_LENGTH + 2);
-      const micros = digits(bytes, end - 7, end - 1);
+      const seconds = parseDigits(bytes, start + MINUTE_LENGTH, start + MINUTE_LENGTH + 2);
+      const micros = parseDigits(bytes, end - 7, end - 1);
       if (seconds >= 0 && seconds <= 60 && micros >= 0) {
-        const us = inRange(this.#minuteUs + seconds * 1_000_000 + micros);
+        const us = checkRange(this.#minuteUs + seconds * 1_000_000 + micros);
         this.hasMicroseconds = us !== undefined;
         return us;
       }
@@ -99,7 +99,7 @@ export class TimeReader {
 }
 
 /** The number that these digits spell; negative when one of them is none. */
-function digits(bytes: Uint8Array, start: number, end: number): number {
+function parseDigits(bytes: Uint8Array, start: number, end: number): number {
   let value = 0;
   for (let at = start; at < end; at++) {
     const digit = bytes[at]! - ZERO;

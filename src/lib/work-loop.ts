@@ -59,11 +59,11 @@ export class WorkLoop {
   /** Called for every add: cheap where nothing is due sooner than before. */
   #wake(): void {
     if (!this.#isActive || this.#open.size >= this.#options.concurrency) return;
-    if (this.#nextMs() < this.#timerMs) this.#arm();
+    if (this.#findNextMs() < this.#timerMs) this.#arm();
   }
 
   /** Returns the time at which the next key can begin; infinite when none waits. */
-  #nextMs(): number {
+  #findNextMs(): number {
     const { queue, clock } = this.#options;
     const waitMs = queue.waitMs();
     if (waitMs === undefined) return Number.POSITIVE_INFINITY;
@@ -81,7 +81,7 @@ export class WorkLoop {
     this.#disarm();
     const { clock, concurrency } = this.#options;
     if (!this.#isActive || this.#open.size >= concurrency) return;
-    const nextMs = this.#nextMs();
+    const nextMs = this.#findNextMs();
     if (nextMs === Number.POSITIVE_INFINITY) return;
     this.#timerMs = nextMs;
     this.#cancelTimer = clock.after(Math.max(0, nextMs - clock.monotonicMs()), () => this.#pump());
@@ -89,7 +89,7 @@ export class WorkLoop {
 
   #pump(): void {
     const { queue, clock, concurrency } = this.#options;
-    while (this.#isActive && this.#open.size < concurrency && this.#nextMs() <= clock.monotonicMs()) {
+    while (this.#isActive && this.#open.size < concurrency && this.#findNextMs() <= clock.monotonicMs()) {
       const next = queue.get();
       if (!next) break;
       this.#bucket.take(clock.monotonicMs());

@@ -12,7 +12,7 @@ import { type FollowObserver, follow } from "../kube/follow.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { Knowledge, PolicyCatalog } from "../report/provenance.ts";
-import { policyObject } from "./source.ts";
+import { parsePolicyObject } from "./source.ts";
 
 export interface PolicyWatchOptions {
   client: ApiRequester & ApiStreamer;
@@ -140,7 +140,7 @@ class PolicyIndex implements FollowObserver {
   }
 
   onObject(item: unknown): void {
-    const named = policyObject(this.#kind, item);
+    const named = parsePolicyObject(this.#kind, item);
     if (!named) return;
     const objects = this.#listing ?? this.#objects;
     const key = keyOf(named.object.namespace, named.name);
@@ -149,7 +149,7 @@ class PolicyIndex implements FollowObserver {
       // The next list counts the objects that are left out again.
       const leftOut = this.#listing ? ++this.#listingLeftOut : ++this.leftOut;
       if (leftOut > 1) return;
-      this.#sayFull();
+      this.#logFull();
       if (!this.#listing) this.#options.onChange(undefined);
       return;
     }
@@ -168,11 +168,11 @@ class PolicyIndex implements FollowObserver {
     this.#state = "known";
     this.#resolveTried();
     if (!wasKnown || this.leftOut > 0) this.#options.onChange(undefined);
-    else this.#options.onChange(differing(old, this.#objects));
+    else this.#options.onChange(findDifferences(old, this.#objects));
   }
 
   onRemoved(item: unknown): void {
-    const named = policyObject(this.#kind, item);
+    const named = parsePolicyObject(this.#kind, item);
     if (!named || !this.#objects.delete(keyOf(named.object.namespace, named.name))) return;
     this.#options.onChange(new Set([named.name]));
   }
@@ -211,7 +211,7 @@ class PolicyIndex implements FollowObserver {
     }
   }
 
-  #sayFull(): void {
+  #logFull(): void {
     const kept = this.#options.maxPerKind ?? 10_000;
     this.#options.logger.warn(
       { kind: this.#kind, kept },
@@ -225,7 +225,7 @@ function keyOf(namespace: string | undefined, name: string): string {
 }
 
 /** The names of objects that are in one of the two only, or differ. */
-function differing(
+function findDifferences(
   a: ReadonlyMap<string, PolicyObject>,
   b: ReadonlyMap<string, PolicyObject>,
 ): ReadonlySet<string> {

@@ -26,12 +26,12 @@ export interface NamedPolicy {
 }
 
 /** Reads a PartialObjectMetadata of a policy; undefined for what is none. */
-export function policyObject(kind: PolicyObjectKind, item: unknown): NamedPolicy | undefined {
+export function parsePolicyObject(kind: PolicyObjectKind, item: unknown): NamedPolicy | undefined {
   const metadata = record(record(item)["metadata"]) as Metadata;
   const { name, namespace, uid, generation } = metadata;
   if (typeof name !== "string" || typeof uid !== "string") return undefined;
-  const changedAt = changedAtOf(metadata);
-  const source = sourceOf(kind, metadata);
+  const changedAt = findChangedAt(metadata);
+  const source = findSource(kind, metadata);
   const object: PolicyObject = {
     kind,
     ...(typeof namespace === "string" ? { namespace } : {}),
@@ -44,7 +44,7 @@ export function policyObject(kind: PolicyObjectKind, item: unknown): NamedPolicy
 }
 
 /** The newest change of a field of the spec that a field manager noted; that of an object never changed is its birth. */
-function changedAtOf({ managedFields, creationTimestamp, generation }: Metadata): string | undefined {
+function findChangedAt({ managedFields, creationTimestamp, generation }: Metadata): string | undefined {
   const times = (Array.isArray(managedFields) ? managedFields : [])
     .map(record)
     .filter((entry) => Object.hasOwn(record(entry["fieldsV1"]), "f:spec"))
@@ -57,22 +57,22 @@ function changedAtOf({ managedFields, creationTimestamp, generation }: Metadata)
 }
 
 /** The first of these marks that is there, the surest first. */
-function sourceOf(kind: PolicyObjectKind, metadata: Metadata): PolicySource | undefined {
-  const labels = marks(metadata.labels);
-  const annotations = marks(metadata.annotations);
+function findSource(kind: PolicyObjectKind, metadata: Metadata): PolicySource | undefined {
+  const labels = readMarks(metadata.labels);
+  const annotations = readMarks(metadata.annotations);
   return (
-    argoTracking(kind, metadata, annotations("argocd.argoproj.io/tracking-id")) ??
+    parseArgoTracking(kind, metadata, annotations("argocd.argoproj.io/tracking-id")) ??
     source("ArgoCD", "Application", labels("argocd.argoproj.io/instance")) ??
     source("ArgoCD", "Application", annotations("argocd.argoproj.io/instance")) ??
-    flux("Kustomization", "kustomize", labels) ??
-    flux("HelmRelease", "helm", labels) ??
+    findFluxSource("Kustomization", "kustomize", labels) ??
+    findFluxSource("HelmRelease", "helm", labels) ??
     source(
       "Helm",
       "Release",
       annotations("meta.helm.sh/release-name"),
       annotations("meta.helm.sh/release-namespace"),
     ) ??
-    instance(labels("app.kubernetes.io/instance"), labels("app.kubernetes.io/managed-by"))
+    toInstanceSource(labels("app.kubernetes.io/instance"), labels("app.kubernetes.io/managed-by"))
   );
 }
 
@@ -95,7 +95,7 @@ function source(
  * Argo CD's `<application>:<group>/<kind>:<namespace>/<name>`, where the application may be `<namespace>_<name>`. A
  * mark that was copied from another object with the rest of its annotations names that other object.
  */
-function argoTracking(kind: PolicyObjectKind, metadata: Metadata, id: string): PolicySource | undefined {
+function parseArgoTracking(kind: PolicyObjectKind, metadata: Metadata, id: string): PolicySource | undefined {
   const [application = "", gvk = "", path = ""] = id.split(":");
   const slash = path.indexOf("/");
   if (gvk !== `security.kubearmor.com/${kind}` || path.slice(slash + 1) !== metadata.name) return undefined;
@@ -106,7 +106,7 @@ function argoTracking(kind: PolicyObjectKind, metadata: Metadata, id: string): P
   return source("ArgoCD", "Application", application.slice(bar + 1), application.slice(0, bar));
 }
 
-function flux(
+function findFluxSource(
   kind: "Kustomization" | "HelmRelease",
   group: "kustomize" | "helm",
   labels: (key: string) => string,
@@ -116,7 +116,7 @@ function flux(
 }
 
 /** Argo CD tracks by this label where it is configured to, and most charts of Helm set it. */
-function instance(name: string, managedBy: string): PolicySource | undefined {
+function toInstanceSource(name: string, managedBy: string): PolicySource | undefined {
   return managedBy === "Helm" ? source("Helm", "Release", name) : source(undefined, undefined, name);
 }
 
@@ -126,7 +126,7 @@ function isName(text: string): boolean {
   return NAME.test(text);
 }
 
-function marks(value: unknown): (key: string) => string {
+function readMarks(value: unknown): (key: string) => string {
   const all = record(value);
   return (key) => {
     const mark = Object.hasOwn(all, key) ? all[key] : undefined;

@@ -35,7 +35,7 @@ export class ReportContext implements ControllerObserver {
 
   /** Records the facts of a stored report. Something may have changed since it was rendered. */
   onWritten(ledger: Ledger, report: Report): void {
-    this.#stated.set(ledger, wording(report.policy));
+    this.#stated.set(ledger, describePolicy(report.policy));
     this.#look(ledger);
   }
 
@@ -54,14 +54,17 @@ export class ReportContext implements ControllerObserver {
   }
 
   /** Queues the report of a policy after its acceptances changed. */
-  acceptancesChanged(namespace: string, policy: string): void {
+  onAcceptancesChanged(namespace: string, policy: string): void {
     const ledger = this.#parts.aggregator.ledgers.get(reportKey(namespace, policy));
     // A report that was never written takes the present facts with its first write.
     if (ledger && this.#stated.has(ledger)) this.#touch(ledger, "new_violation");
   }
 
   /** Counts what each acceptance of a policy matches in its report, in slices. */
-  *matched(namespace: string, policy: string): Generator<undefined, ReadonlyMap<string, Matched>, undefined> {
+  *matchAcceptances(
+    namespace: string,
+    policy: string,
+  ): Generator<undefined, ReadonlyMap<string, Matched>, undefined> {
     const ledger = this.#parts.aggregator.ledgers.get(reportKey(namespace, policy));
     const acceptances = this.#parts.acceptances?.of(namespace, policy);
     if (!ledger || !acceptances) return new Map();
@@ -69,7 +72,7 @@ export class ReportContext implements ControllerObserver {
   }
 
   /** Queues the reports of policies that changed; undefined: any policy. */
-  policiesChanged(names: ReadonlySet<string> | undefined): void {
+  onPoliciesChanged(names: ReadonlySet<string> | undefined): void {
     for (const ledger of this.#parts.aggregator.ledgers.values()) {
       if (names === undefined || names.has(ledger.policyName)) this.#look(ledger);
     }
@@ -79,7 +82,7 @@ export class ReportContext implements ControllerObserver {
     const { policies } = this.#parts;
     const stated = this.#stated.get(ledger);
     // A report that was never written takes the present facts with its first write.
-    if (stated === undefined || stated === wording(provenanceOfLedger(ledger, policies))) return;
+    if (stated === undefined || stated === describePolicy(provenanceOfLedger(ledger, policies))) return;
     this.#touch(ledger, "counters");
   }
 
@@ -90,7 +93,9 @@ export class ReportContext implements ControllerObserver {
 }
 
 /** Returns the same text for the same facts, in any order of their fields. */
-function wording(facts: Pick<Policy, "kind" | "provenance" | "objects" | "changedSinceLastSeen">): string {
+function describePolicy(
+  facts: Pick<Policy, "kind" | "provenance" | "objects" | "changedSinceLastSeen">,
+): string {
   const { kind, provenance, objects = [], changedSinceLastSeen = false } = facts;
   const parts = objects.map(({ kind, namespace, uid, generation, changedAt, source }) => [
     kind,
@@ -98,11 +103,11 @@ function wording(facts: Pick<Policy, "kind" | "provenance" | "objects" | "change
     uid,
     generation,
     changedAt,
-    source && sourceWording(source),
+    source && describeSource(source),
   ]);
   return JSON.stringify([kind, provenance, parts, changedSinceLastSeen]);
 }
 
-function sourceWording({ tool, kind, name, namespace }: PolicySource): unknown {
+function describeSource({ tool, kind, name, namespace }: PolicySource): unknown {
   return [tool, kind, name, namespace];
 }

@@ -19,8 +19,8 @@ import { Deletions } from "./deletions.ts";
 import { GoneNamespaces } from "./gone-namespaces.ts";
 import type { ReconcileResult } from "./reconcile-steps.ts";
 import { isFresh, type ReportQueue } from "./report-queue.ts";
-import { type ReconcilerParts, ReportReconciler, refOf } from "./report-reconciler.ts";
-import { isWrittenByAnother, persistedSeq } from "./watermark.ts";
+import { type ReconcilerParts, ReportReconciler, toReportRef } from "./report-reconciler.ts";
+import { findPersistedSeq, isWrittenByAnother } from "./watermark.ts";
 
 export interface ReportControllerOptions {
   /** Over all reports. */
@@ -116,11 +116,13 @@ export class ReportController {
    */
   adopt(ledger: Ledger, report: Report | undefined, layers: readonly LayerRow[]): number {
     if (report) rebaseOn(ledger, report);
-    const seq = this.#writerId === undefined ? 0 : persistedSeq(report?.metadata, this.#writerId);
+    const seq = this.#writerId === undefined ? 0 : findPersistedSeq(report?.metadata, this.#writerId);
     ledger.markPersisted(seq);
     const open = layers.filter((layer) => layer.seq > seq).map(recoverSet);
     ledger.recover(open);
-    this.#item(reportKey(ledger.namespace, ledger.policyName), ledger).reconciler.resume(report?.metadata);
+    this.#createItem(reportKey(ledger.namespace, ledger.policyName), ledger).reconciler.resume(
+      report?.metadata,
+    );
     if (report) for (const observer of this.#observers) observer.onAdopted(ledger, report);
     return open.reduce((sum, { totals }) => sum + totals.occurrences, 0);
   }
@@ -158,13 +160,13 @@ export class ReportController {
     await this.pause();
     this.#parts.aggregator.reportRejections();
     while (!calls.signal.aborted) {
-      await this.#flushAll(this.#pendingKeys());
-      if (this.#pendingKeys().length === 0) return;
+      await this.#flushAll(this.#listPendingKeys());
+      if (this.#listPendingKeys().length === 0) return;
       await this.#parts.clock.sleep(FLUSH_RETRY_MS, calls.signal);
     }
   }
 
-  #pendingKeys(): string[] {
+  #listPendingKeys(): string[] {
     return [...this.#parts.aggregator.ledgers].filter(([, l]) => l.dirty || l.isInFlight).map(([key]) => key);
   }
 
@@ -186,7 +188,7 @@ export class ReportController {
       this.#moveToCluster(key, false);
       return;
     }
-    const item = this.#item(key, ledger);
+    const item = this.#createItem(key, ledger);
     const refusal = item.reconciler.refusal;
     const result = await item.reconciler.reconcile(fresh, this.#calls.signal);
     if (item.reconciler.refusal !== undefined && item.reconciler.refusal !== refusal)
@@ -201,7 +203,7 @@ export class ReportController {
         item.retry.reset();
         if (ledger.namespace !== undefined) this.#gone.delete(ledger.namespace);
         this.#parts.aggregator.afterWrite(ledger);
-        this.#queue.written(key, result.fresh);
+        this.#queue.recordWrite(key, result.fresh);
         // Also what was counted before an earlier try of this write.
         if (ledger.dirty) this.#queue.add(key, ledger.hasNewViolation ? "new_violation" : "counters");
         return;
@@ -238,7 +240,7 @@ export class ReportController {
   #moveToCluster(key: string, fresh: boolean): void {
     this.#items.delete(key);
     // The pace stays: pods of a namespace that is being deleted may go on for a while.
-    this.#queue.written(key, fresh);
+    this.#queue.recordWrite(key, fresh);
     this.#parts.aggregator.moveToCluster(key);
   }
 
@@ -246,10 +248,10 @@ export class ReportController {
   #logRefusal({ ledger, refusal }: ReportReconciler): void {
     const others = [...this.#items.values()].filter(({ reconciler }) => reconciler.ledger !== ledger);
     if (others.some(({ reconciler }) => reconciler.refusal === refusal)) return;
-    this.#parts.logger.error({ ...refOf(ledger), answer: refusal }, "report refused, retrying");
+    this.#parts.logger.error({ ...toReportRef(ledger), answer: refusal }, "report refused, retrying");
   }
 
-  #item(key: string, ledger: Ledger): WorkItem {
+  #createItem(key: string, ledger: Ledger): WorkItem {
     let item = this.#items.get(key);
     if (!item) {
       this.#deletions.restore(key, ledger);

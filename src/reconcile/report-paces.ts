@@ -7,7 +7,14 @@
 
 import type { Urgency } from "../aggregate/urgency.ts";
 import type { Clock } from "../lib/clock.ts";
-import { afterWrite, dueMs, newPace, type Pace, type PaceOptions, quietMs } from "./write-pace.ts";
+import {
+  afterWrite,
+  computeDueMs,
+  computeQuietMs,
+  createPace,
+  type Pace,
+  type PaceOptions,
+} from "./write-pace.ts";
 
 export class ReportPaces {
   readonly #options: PaceOptions;
@@ -25,18 +32,18 @@ export class ReportPaces {
   }
 
   /** Milliseconds from now until a change of this urgency is due. */
-  delayMs(key: string, urgency: Urgency): number {
+  computeDelayMs(key: string, urgency: Urgency): number {
     const nowMs = this.#clock.monotonicMs();
-    return Math.max(0, dueMs(this.#pace(key), urgency, nowMs, this.#options) - nowMs);
+    return Math.max(0, computeDueMs(this.#findPace(key), urgency, nowMs, this.#options) - nowMs);
   }
 
   /** Counts a write; `fresh`: it brought a new violation. */
-  written(key: string, fresh: boolean): void {
+  recordWrite(key: string, fresh: boolean): void {
     const nowMs = this.#clock.monotonicMs();
-    const pace = afterWrite(this.#pace(key), fresh, nowMs, this.#options);
+    const pace = afterWrite(this.#findPace(key), fresh, nowMs, this.#options);
     this.#paces.delete(key);
     this.#paces.set(key, pace);
-    const quietBeforeMs = nowMs - quietMs(this.#options);
+    const quietBeforeMs = nowMs - computeQuietMs(this.#options);
     for (const [oldest, { lastWriteMs }] of this.#paces) {
       if (lastWriteMs > quietBeforeMs) return;
       this.#paces.delete(oldest);
@@ -47,7 +54,7 @@ export class ReportPaces {
     this.#paces.delete(key);
   }
 
-  #pace(key: string): Pace {
-    return this.#paces.get(key) ?? newPace(this.#options);
+  #findPace(key: string): Pace {
+    return this.#paces.get(key) ?? createPace(this.#options);
   }
 }

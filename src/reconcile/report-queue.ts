@@ -43,7 +43,7 @@ export class ReportQueue {
   add(key: string, urgency: Urgency): void {
     const waiting = this.work.waitingRank(key);
     if (waiting !== undefined && waiting <= RANKS[urgency]) return;
-    this.work.addAfter(key, RANKS[urgency], this.#paces.delayMs(key, urgency));
+    this.work.addAfter(key, RANKS[urgency], this.#paces.computeDelayMs(key, urgency));
   }
 
   /** Adds a report after a failure. */
@@ -52,8 +52,8 @@ export class ReportQueue {
   }
 
   /** Counts a write. Drops what was added meanwhile: it was due at the old pace. */
-  written(key: string, fresh: boolean): void {
-    this.#paces.written(key, fresh);
+  recordWrite(key: string, fresh: boolean): void {
+    this.#paces.recordWrite(key, fresh);
     this.work.forget(key);
   }
 

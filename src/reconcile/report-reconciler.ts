@@ -13,7 +13,7 @@ import type { EpochUs } from "../lib/time.ts";
 import { type RenderOptions, renderInSteps } from "../report/render.ts";
 import type { ReportSink, WriteResult } from "../sinks/report-sink.ts";
 import { type AttemptState, type ReconcileResult, STEPS } from "./reconcile-steps.ts";
-import { marksOf, persistedSeq, sameWrite } from "./watermark.ts";
+import { findPersistedSeq, isSameWrite, parseMarks } from "./watermark.ts";
 import { type Attempt, buildReport } from "./write-attempt.ts";
 
 export interface ReconcilerParts {
@@ -99,12 +99,12 @@ export class ReportReconciler {
       case "leave":
         return { kind: "namespace_gone" };
       case "shrink":
-        return await this.#shrink(attempt, messageIn(result));
+        return await this.#shrink(attempt, readMessage(result));
       case "wait":
         this.#state = "uncertain";
         return this.#requeue(retryAfterIn(result));
       case "refuse":
-        return this.#refuse(messageIn(result));
+        return this.#refuse(readMessage(result));
       default:
         return unreachable(step);
     }
@@ -151,7 +151,7 @@ export class ReportReconciler {
   }
 
   async #readAndCompare(attempt: Attempt, signal: AbortSignal): Promise<ReconcileResult | undefined> {
-    const read = await this.#parts.sink.read(refOf(this.ledger), signal);
+    const read = await this.#parts.sink.read(toReportRef(this.ledger), signal);
     switch (read.kind) {
       case "found":
         return await this.#compare(attempt, read.report);
@@ -169,14 +169,15 @@ export class ReportReconciler {
   /** Distinguishes the reasons of a conflict: our own write was stored, labels changed, or another writer's counts. */
   async #compare(attempt: Attempt, found: Report): Promise<ReconcileResult | undefined> {
     const { mark } = attempt;
-    if (mark && persistedSeq(found.metadata, mark.id) === mark.seq) return this.#commitFound(attempt, found);
+    if (mark && findPersistedSeq(found.metadata, mark.id) === mark.seq)
+      return this.#commitFound(attempt, found);
     if (found.policy.name !== this.ledger.policyName) {
       this.#state = "unsent";
       return this.#refuse(
         `the stored object is a report of another policy, ${found.policy.name}; delete it to have it recreated`,
       );
     }
-    const isKnown = sameWrite(found.metadata, this.metadata) && found.metadata.uid === this.metadata?.uid;
+    const isKnown = isSameWrite(found.metadata, this.metadata) && found.metadata.uid === this.metadata?.uid;
     if (!isKnown) return await this.#rebase(attempt, found);
     this.metadata = found.metadata;
     this.#state = "unsent";
@@ -190,7 +191,7 @@ export class ReportReconciler {
    * it, the stored report may hold more than is known here.
    */
   #commitFound(attempt: Attempt, found: Report): ReconcileResult {
-    const holdsMore = this.#isRecovered || marksOf(found.metadata)[0]?.id !== attempt.mark?.id;
+    const holdsMore = this.#isRecovered || parseMarks(found.metadata)[0]?.id !== attempt.mark?.id;
     const result = this.#commit(attempt, found);
     if (holdsMore) this.#parts.rebase(this.ledger, found);
     return result;
@@ -202,7 +203,7 @@ export class ReportReconciler {
     const isDeleted = this.metadata !== undefined && found === undefined;
     if (isDeleted) {
       const occurrences = this.ledger.all.occurrences - this.ledger.unwritten;
-      logger.warn({ ...refOf(this.ledger), occurrences }, "report deleted, counting again from zero");
+      logger.warn({ ...toReportRef(this.ledger), occurrences }, "report deleted, counting again from zero");
     }
     rebase(this.ledger, found, isDeleted ? Math.round(clock.nowMs() * 1000) : undefined);
     this.metadata = found?.metadata;
@@ -214,14 +215,14 @@ export class ReportReconciler {
   /** Removes the stored report, in which everything is beyond retention. */
   async #remove({ uid, resourceVersion }: ObjectMeta, signal: AbortSignal): Promise<ReconcileResult> {
     const { sink, logger, onRemoved } = this.#parts;
-    const result = await sink.remove(refOf(this.ledger), { uid, resourceVersion }, signal);
+    const result = await sink.remove(toReportRef(this.ledger), { uid, resourceVersion }, signal);
     switch (result.kind) {
       case "removed":
-        logger.info(refOf(this.ledger), "report removed by retention");
+        logger.info(toReportRef(this.ledger), "report removed by retention");
         onRemoved();
-        return this.#afterRemoval();
+        return this.#completeRemoval();
       case "absent":
-        return this.#afterRemoval();
+        return this.#completeRemoval();
       case "conflict":
         return await this.#reconsider(signal);
       case "retry":
@@ -235,7 +236,7 @@ export class ReportReconciler {
     }
   }
 
-  #afterRemoval(): ReconcileResult {
+  #completeRemoval(): ReconcileResult {
     this.refusal = undefined;
     this.metadata = undefined;
     this.#parts.rebase(this.ledger, undefined);
@@ -245,8 +246,8 @@ export class ReportReconciler {
 
   /** Reads a report that was changed before its removal; its present state counts until the next sweep. */
   async #reconsider(signal: AbortSignal): Promise<ReconcileResult> {
-    const read = await this.#parts.sink.read(refOf(this.ledger), signal);
-    if (read.kind === "absent") return this.#afterRemoval();
+    const read = await this.#parts.sink.read(toReportRef(this.ledger), signal);
+    if (read.kind === "absent") return this.#completeRemoval();
     if (read.kind === "found") {
       this.#parts.rebase(this.ledger, read.report);
       this.metadata = read.report.metadata;
@@ -262,7 +263,7 @@ export class ReportReconciler {
     }
     ledger.maxBytes = Math.max(MIN_REPORT_BYTES, Math.floor(current / 2));
     this.#parts.logger.warn(
-      { ...refOf(ledger), maxBytes: ledger.maxBytes, answer: message },
+      { ...toReportRef(ledger), maxBytes: ledger.maxBytes, answer: message },
       "report too large, shrinking",
     );
     this.#attempt = await this.#render(attempt.fresh);
@@ -282,7 +283,7 @@ export class ReportReconciler {
   }
 }
 
-function messageIn(result: WriteResult): string {
+function readMessage(result: WriteResult): string {
   return "message" in result ? result.message : result.kind;
 }
 
@@ -291,6 +292,6 @@ function retryAfterIn(result: { kind: string; retryAfterMs?: number }): number |
 }
 
 /** Namespace and name of the report of a ledger. */
-export function refOf(ledger: Ledger): { namespace?: string; name: string } {
+export function toReportRef(ledger: Ledger): { namespace?: string; name: string } {
   return { ...(ledger.namespace === undefined ? {} : { namespace: ledger.namespace }), name: ledger.name };
 }

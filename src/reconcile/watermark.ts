@@ -23,7 +23,7 @@ export const MAX_MARKS = 8;
 const MARK = /^([^\s/]+)\/(\d{1,15})$/;
 
 /** The marks of a stored object, that of the last writer first; what is no mark is left out. */
-export function marksOf(metadata: ObjectMeta | undefined): Mark[] {
+export function parseMarks(metadata: ObjectMeta | undefined): Mark[] {
   const words = metadata?.annotations?.[WATERMARK_ANNOTATION]?.split(" ") ?? [];
   return words.slice(0, MAX_MARKS).flatMap((word) => {
     const [, id, seq] = MARK.exec(word) ?? [];
@@ -35,36 +35,33 @@ export function marksOf(metadata: ObjectMeta | undefined): Mark[] {
  * Returns the mark of a write with which writer `id` only shuts others out: it belongs to no writer, so it names no
  * set.
  */
-export function fenceId(id: string): string {
+export function createFenceId(id: string): string {
   return `${id}.fence`;
 }
 
 /** True if the object was written last by another writer than `id`, which leaves a mark as well. */
 export function isWrittenByAnother(metadata: ObjectMeta | undefined, id: string): boolean {
-  const last = marksOf(metadata)[0]?.id;
-  return last !== undefined && last !== id && last !== fenceId(id);
+  const last = parseMarks(metadata)[0]?.id;
+  return last !== undefined && last !== id && last !== createFenceId(id);
 }
 
 /** The newest set of writer `id` that a stored object holds; 0 where it holds none. */
-export function persistedSeq(metadata: ObjectMeta | undefined, id: string): number {
-  return marksOf(metadata).find((mark) => mark.id === id)?.seq ?? 0;
+export function findPersistedSeq(metadata: ObjectMeta | undefined, id: string): number {
+  return parseMarks(metadata).find((mark) => mark.id === id)?.seq ?? 0;
 }
 
 /** True if both objects were written last by the same write, so that they hold the same counts. */
-export function sameWrite(a: ObjectMeta | undefined, b: ObjectMeta | undefined): boolean {
-  const [mine] = marksOf(a);
-  const [other] = marksOf(b);
+export function isSameWrite(a: ObjectMeta | undefined, b: ObjectMeta | undefined): boolean {
+  const [mine] = parseMarks(a);
+  const [other] = parseMarks(b);
   return mine !== undefined && mine.id === other?.id && mine.seq === other.seq;
 }
 
 /** The annotations of an object that brings the set `mark` on top of what `stored` holds. */
-export function annotationsWith(
-  mark: Mark | undefined,
-  stored: ObjectMeta | undefined,
-): Record<string, string> {
+export function addMark(mark: Mark | undefined, stored: ObjectMeta | undefined): Record<string, string> {
   const own = { ...stored?.annotations, [ARGO_COMPARE_ANNOTATION]: ARGO_COMPARE_VALUE };
   if (!mark) return own;
-  const others = marksOf(stored).filter(({ id }) => id !== mark.id);
+  const others = parseMarks(stored).filter(({ id }) => id !== mark.id);
   const marks = [mark, ...others].slice(0, MAX_MARKS).map(({ id, seq }) => `${id}/${seq}`);
   return { ...own, [WATERMARK_ANNOTATION]: marks.join(" ") };
 }

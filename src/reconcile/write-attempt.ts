@@ -12,7 +12,7 @@ import {
   REPORT_KIND,
 } from "../api/names.ts";
 import type { ObjectMeta, Report, ReportBody } from "../api/v1alpha1.ts";
-import { annotationsWith, type Mark } from "./watermark.ts";
+import { addMark, type Mark } from "./watermark.ts";
 
 /**
  * A write with an unknown outcome. Sent again unchanged until the outcome is known, so that it can't be counted twice.
@@ -44,7 +44,7 @@ export function buildReport(
       name: ledger.name,
       ...(ledger.namespace === undefined ? {} : { namespace: ledger.namespace }),
       labels: { ...stored?.labels, [MANAGED_BY_LABEL]: PRODUCT },
-      annotations: annotationsWith(mark, stored),
+      annotations: addMark(mark, stored),
     },
     policy: body.policy,
     summary: body.summary,

@@ -27,12 +27,12 @@ export interface Pace {
 const MAX_CREDIT = 3;
 
 /** Pace of a report that was never written. */
-export function newPace(options: PaceOptions): Pace {
+export function createPace(options: PaceOptions): Pace {
   return { lastWriteMs: Number.NEGATIVE_INFINITY, intervalMs: options.minIntervalMs, credit: MAX_CREDIT };
 }
 
 /** Time at which a change of `nowMs` is due to be written. */
-export function dueMs(pace: Pace, urgency: Urgency, nowMs: number, options: PaceOptions): number {
+export function computeDueMs(pace: Pace, urgency: Urgency, nowMs: number, options: PaceOptions): number {
   const soonMs = nowMs + options.firstWriteDelayMs;
   // A relay that is away for a second must not have every quiet report written twice.
   if (urgency === "stream") {
@@ -40,7 +40,7 @@ export function dueMs(pace: Pace, urgency: Urgency, nowMs: number, options: Pace
     return Math.max(lazyMs, pace.lastWriteMs + pace.intervalMs);
   }
   if (urgency === "new_report" || urgency === "new_violation") {
-    return creditAt(pace, nowMs, options) >= 1
+    return computeCredit(pace, nowMs, options) >= 1
       ? soonMs
       : Math.max(soonMs, pace.lastWriteMs + options.minIntervalMs);
   }
@@ -56,16 +56,16 @@ export function afterWrite(pace: Pace, fresh: boolean, nowMs: number, options: P
     lastWriteMs: nowMs,
     intervalMs: fresh || quiet ? options.minIntervalMs : Math.min(pace.intervalMs * 2, options.maxIntervalMs),
     // Each write costs what an interval earns, so that new violations without end come to one write per interval.
-    credit: Math.max(0, creditAt(pace, nowMs, options) - 1),
+    credit: Math.max(0, computeCredit(pace, nowMs, options) - 1),
   };
 }
 
 /** Time after which a pace is that of a report that was never written, but for the past. Milliseconds. */
-export function quietMs({ minIntervalMs, maxIntervalMs }: PaceOptions): number {
+export function computeQuietMs({ minIntervalMs, maxIntervalMs }: PaceOptions): number {
   return Math.max(2 * maxIntervalMs, MAX_CREDIT * minIntervalMs);
 }
 
-function creditAt(pace: Pace, nowMs: number, options: PaceOptions): number {
+function computeCredit(pace: Pace, nowMs: number, options: PaceOptions): number {
   const earned = (nowMs - pace.lastWriteMs) / options.minIntervalMs;
   return Math.min(MAX_CREDIT, pace.credit + earned);
 }

@@ -60,7 +60,7 @@ export function createClusterSink(options: ClusterSinkOptions): ReportSink {
     const request = { path: `${BASE}/${plural}`, labelSelector: SELECTOR, pageSize, signal };
     try {
       for await (const item of listItems(client, request)) {
-        const report = asReport(item, kind);
+        const report = parseReport(item, kind);
         if (report !== undefined) yield report;
         else
           logger.warn(
@@ -81,10 +81,10 @@ export function createClusterSink(options: ClusterSinkOptions): ReportSink {
 
     async read(ref, signal) {
       try {
-        const item = await client.request({ method: "GET", path: objectPath(ref), signal });
-        const report = asReport(item, ref.namespace === undefined ? CLUSTER_REPORT_KIND : REPORT_KIND);
+        const item = await client.request({ method: "GET", path: toObjectPath(ref), signal });
+        const report = parseReport(item, ref.namespace === undefined ? CLUSTER_REPORT_KIND : REPORT_KIND);
         if (report !== undefined) return { kind: "found", report };
-        const message = `${objectPath(ref)} is not of the expected form; delete it to have it recreated`;
+        const message = `${toObjectPath(ref)} is not of the expected form; delete it to have it recreated`;
         return { kind: "refused", reason: "invalid", message };
       } catch (error) {
         return readFailure(error);
@@ -98,16 +98,16 @@ export function createClusterSink(options: ClusterSinkOptions): ReportSink {
       try {
         const stored = await client.request({
           method: create ? "POST" : "PUT",
-          path: create ? collectionPath(ref) : objectPath(ref),
+          path: create ? toCollectionPath(ref) : toObjectPath(ref),
           query: WRITE_QUERY,
           accept: METADATA_FIRST,
-          body: labeled(report, clusterName),
+          body: addLabels(report, clusterName),
           signal,
         });
-        const metadata = metadataOf(stored);
+        const metadata = readMetadata(stored);
         // An answer that is no object: the server took the write, but what is stored now must be read.
         if (metadata === undefined)
-          return { kind: "unknown", message: `${objectPath(ref)}: unreadable answer` };
+          return { kind: "unknown", message: `${toObjectPath(ref)}: unreadable answer` };
         return { kind: "written", report: { ...report, metadata } };
       } catch (error) {
         return writeFailure(error, create);
@@ -118,7 +118,7 @@ export function createClusterSink(options: ClusterSinkOptions): ReportSink {
       try {
         await client.request({
           method: "DELETE",
-          path: objectPath(ref),
+          path: toObjectPath(ref),
           body: { apiVersion: "meta.k8s.io/v1", kind: "DeleteOptions", preconditions: version },
           signal,
         });
@@ -134,25 +134,25 @@ export function createClusterSink(options: ClusterSinkOptions): ReportSink {
 export const SELECTOR = `${MANAGED_BY_LABEL}=${PRODUCT}`;
 
 /** Sets the cluster label, or removes that of an earlier configuration. */
-function labeled(report: Report, clusterName: string): Report {
+function addLabels(report: Report, clusterName: string): Report {
   const { [CLUSTER_LABEL]: before = "", ...others } = report.metadata.labels ?? {};
   if (before === clusterName) return report;
   const labels = clusterName === "" ? others : { ...others, [CLUSTER_LABEL]: clusterName };
   return { ...report, metadata: { ...report.metadata, labels } };
 }
 
-function collectionPath(ref: ReportRef): string {
+function toCollectionPath(ref: ReportRef): string {
   if (ref.namespace === undefined) return `${BASE}/${CLUSTER_REPORT_PLURAL}`;
   return `${BASE}/namespaces/${encodeURIComponent(ref.namespace)}/${REPORT_PLURAL}`;
 }
 
-function objectPath(ref: ReportRef): string {
-  return `${collectionPath(ref)}/${encodeURIComponent(ref.name)}`;
+function toObjectPath(ref: ReportRef): string {
+  return `${toCollectionPath(ref)}/${encodeURIComponent(ref.name)}`;
 }
 
 /** Checks the form that later code relies on, and drops managedFields, which are unused and cost memory. */
-export function asReport(item: unknown, kind: Report["kind"]): Report | undefined {
-  const metadata = metadataOf(item);
+export function parseReport(item: unknown, kind: Report["kind"]): Report | undefined {
+  const metadata = readMetadata(item);
   if (metadata === undefined || !isObject(item)) return undefined;
   const { policy, summary, violations, coverage } = item;
   if (!isObject(policy) || !isObject(summary) || !Array.isArray(violations) || !isObject(coverage))
@@ -160,7 +160,7 @@ export function asReport(item: unknown, kind: Report["kind"]): Report | undefine
   return { ...item, apiVersion: API_GROUP_VERSION, kind, metadata } as unknown as Report;
 }
 
-function metadataOf(item: unknown): ObjectMeta | undefined {
+function readMetadata(item: unknown): ObjectMeta | undefined {
   if (!isObject(item) || !isObject(item["metadata"]) || typeof item["metadata"]["name"] !== "string") {
     return undefined;
   }
@@ -171,7 +171,7 @@ function metadataOf(item: unknown): ObjectMeta | undefined {
 function readFailure(error: unknown): ReadResult {
   if (!(error instanceof ApiError)) throw error;
   if (error.code === "NotFound" || error.code === "NamespaceGone") return { kind: "absent" };
-  return refusal(error) ?? retry(error);
+  return toRefusal(error) ?? retry(error);
 }
 
 function writeFailure(error: unknown, create: boolean): WriteResult {
@@ -189,7 +189,7 @@ function writeFailure(error: unknown, create: boolean): WriteResult {
     case "NotAnswered":
       return { kind: "unknown", message: error.message };
     default:
-      return refusal(error) ?? retry(error);
+      return toRefusal(error) ?? retry(error);
   }
 }
 
@@ -202,7 +202,7 @@ function removeFailure(error: unknown): RemoveResult {
   return result;
 }
 
-function refusal(error: ApiError): Refused | undefined {
+function toRefusal(error: ApiError): Refused | undefined {
   const { message } = error;
   switch (error.code) {
     case "Forbidden":
@@ -224,7 +224,7 @@ function retry(error: ApiError): { kind: "retry"; message: string; retryAfterMs?
 }
 
 function listError(error: ApiError): SinkError {
-  const refused = refusal(error);
+  const refused = toRefusal(error);
   return new SinkError(refused?.message ?? error.message, {
     cause: error,
     refused: refused !== undefined,

@@ -47,9 +47,9 @@ export function createDirectorySink(directory: string): ReportSink {
   async function load(path: string): Promise<{ text: string; version: string } | undefined> {
     try {
       const text = await readFile(path, "utf8");
-      return { text, version: versionOf(text) };
+      return { text, version: computeVersion(text) };
     } catch (error) {
-      if (codeOf(error) === "ENOENT") return undefined;
+      if (readCode(error) === "ENOENT") return undefined;
       throw error;
     }
   }
@@ -72,11 +72,11 @@ export function createDirectorySink(directory: string): ReportSink {
       for (const path of await reportFiles(directory)) {
         if (signal.aborted) throw new SinkError(`listing ${directory} was given up`);
         const file = await load(path).catch((error: unknown) => {
-          throw new SinkError(`cannot read ${path}: ${messageOf(error)}`, { cause: error, refused: true });
+          throw new SinkError(`cannot read ${path}: ${readMessage(error)}`, { cause: error, refused: true });
         });
         if (file === undefined) continue;
         const report = parseReport(file.text, file.version);
-        if (typeof report === "string" || pathOf(directory, refOf(report)) !== path) {
+        if (typeof report === "string" || toPath(directory, toRef(report)) !== path) {
           const why =
             typeof report === "string" ? report : "its name and namespace are not those of its path";
           throw new SinkError(`${path}: ${why}; remove the file to have it recreated`, { refused: true });
@@ -86,7 +86,7 @@ export function createDirectorySink(directory: string): ReportSink {
     },
 
     async read(ref) {
-      const path = pathOf(directory, ref);
+      const path = toPath(directory, ref);
       try {
         const file = await load(path);
         if (file === undefined) return { kind: "absent" };
@@ -94,12 +94,12 @@ export function createDirectorySink(directory: string): ReportSink {
         if (typeof report !== "string") return { kind: "found", report };
         return { kind: "refused", reason: "invalid", message: `${path}: ${report}; remove the file` };
       } catch (error) {
-        return failure(path, error);
+        return toFailure(path, error);
       }
     },
 
     async write(report) {
-      const path = pathOf(directory, refOf(report));
+      const path = toPath(directory, toRef(report));
       const { resourceVersion } = report.metadata;
       try {
         const present = await load(path);
@@ -107,15 +107,15 @@ export function createDirectorySink(directory: string): ReportSink {
         if (present !== undefined && present.version !== resourceVersion) return { kind: "conflict" };
         const text = reportToYaml(report);
         if (text !== present?.text) await store(path, text);
-        const metadata = { ...ownMetadata(report), resourceVersion: versionOf(text) };
+        const metadata = { ...ownMetadata(report), resourceVersion: computeVersion(text) };
         return { kind: "written", report: { ...report, metadata } };
       } catch (error) {
-        return failure(path, error);
+        return toFailure(path, error);
       }
     },
 
     async remove(ref, version) {
-      const path = pathOf(directory, ref);
+      const path = toPath(directory, ref);
       try {
         const present = await load(path);
         if (present === undefined) return { kind: "absent" };
@@ -123,7 +123,7 @@ export function createDirectorySink(directory: string): ReportSink {
         await rm(path);
         return { kind: "removed" };
       } catch (error) {
-        return failure(path, error);
+        return toFailure(path, error);
       }
     },
   };
@@ -151,17 +151,17 @@ function ownMetadata(report: Report): ObjectMeta {
   return { ...Object.fromEntries(entries), name: report.metadata.name };
 }
 
-function versionOf(text: string): string {
+function computeVersion(text: string): string {
   return createHash("sha256").update(text).digest("hex").slice(0, 16);
 }
 
-function refOf(report: Report): ReportRef {
+function toRef(report: Report): ReportRef {
   const { namespace, name } = report.metadata;
   return namespace === undefined ? { name } : { namespace, name };
 }
 
 /** The file that keeps a report; throws for a name that could lead out of the directory. */
-export function pathOf(directory: string, ref: ReportRef): string {
+export function toPath(directory: string, ref: ReportRef): string {
   const { namespace, name } = ref;
   assertFileName(name);
   if (namespace !== undefined) {
@@ -190,7 +190,7 @@ export function parseReport(text: string, resourceVersion: string): Report | str
   try {
     value = parse(text, { prettyErrors: false, logLevel: "error" });
   } catch (error) {
-    return `no YAML (${messageOf(error)})`;
+    return `no YAML (${readMessage(error)})`;
   }
   if (!isObject(value) || !isObject(value["metadata"]) || typeof value["metadata"]["name"] !== "string") {
     return "no report";
@@ -209,21 +209,21 @@ export function parseReport(text: string, resourceVersion: string): Report | str
 /** Paths of all report files, sorted; other files are none of our business. A directory that is not there is empty. */
 async function reportFiles(directory: string): Promise<string[]> {
   const found: string[] = [];
-  for (const scope of await namesIn(directory)) {
+  for (const scope of await listNames(directory)) {
     const plural = scope === CLUSTER_DIRECTORY ? CLUSTER_REPORT_PLURAL : REPORT_PLURAL;
-    for (const file of await namesIn(join(directory, scope, plural))) {
+    for (const file of await listNames(join(directory, scope, plural))) {
       if (file.endsWith(SUFFIX) && !file.startsWith(".")) found.push(join(directory, scope, plural, file));
     }
   }
   return found;
 }
 
-async function namesIn(directory: string): Promise<string[]> {
+async function listNames(directory: string): Promise<string[]> {
   try {
     return (await readdir(directory)).sort();
   } catch (error) {
-    if (codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR") return [];
-    throw new SinkError(`cannot list ${directory}: ${messageOf(error)}`, { cause: error, refused: true });
+    if (readCode(error) === "ENOENT" || readCode(error) === "ENOTDIR") return [];
+    throw new SinkError(`cannot list ${directory}: ${readMessage(error)}`, { cause: error, refused: true });
   }
 }
 
@@ -231,20 +231,20 @@ const NO_PERMISSION = ["EACCES", "EPERM", "EROFS"];
 /** ENOENT: what Node says of a folder that can't be made on a read-only file system. */
 const NEEDS_A_PERSON = ["ENOENT", "ENOSPC", "EDQUOT", "ENOTDIR", "EISDIR", "ENAMETOOLONG", "EEXIST", "ELOOP"];
 
-function failure(path: string, error: unknown): Extract<ReadResult, { message: string }> {
-  const code = codeOf(error);
+function toFailure(path: string, error: unknown): Extract<ReadResult, { message: string }> {
+  const code = readCode(error);
   if (code === "") throw error;
-  const message = `${path}: ${messageOf(error)}`;
+  const message = `${path}: ${readMessage(error)}`;
   if (NO_PERMISSION.includes(code)) return { kind: "refused", reason: "forbidden", message };
   if (NEEDS_A_PERSON.includes(code)) return { kind: "refused", reason: "invalid", message };
   return { kind: "retry", message };
 }
 
-function codeOf(error: unknown): string {
+function readCode(error: unknown): string {
   return isObject(error) && typeof error["code"] === "string" ? error["code"] : "";
 }
 
-function messageOf(error: unknown): string {
+function readMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 

@@ -11,7 +11,7 @@ import type { ApiRequester, ApiStreamer } from "../kube/client.ts";
 import { type FollowObserver, follow } from "../kube/follow.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
-import { asReport, BASE, SELECTOR } from "./cluster-sink.ts";
+import { BASE, parseReport, SELECTOR } from "./cluster-sink.ts";
 import type { ReportObserver, ReportWatch } from "./report-sink.ts";
 
 export interface ReportWatchOptions {
@@ -71,7 +71,7 @@ class FollowedKind {
     let isListing = false;
     // Another form is unexpected; listing before a write reports it.
     const tell = (object: unknown, how: (report: Report) => void) => {
-      const report = asReport(object, this.#kind);
+      const report = parseReport(object, this.#kind);
       if (report !== undefined) how(report);
     };
     return {
@@ -85,17 +85,18 @@ class FollowedKind {
         observer.onListed(this.#kind);
       },
       onRemoved: (object) => tell(object, (report) => observer.onRemoved(report)),
-      onProblem: (problem) => (problem === undefined ? this.#works() : this.#fails(problem.message)),
+      onProblem: (problem) =>
+        problem === undefined ? this.#recordSuccess() : this.#recordFailure(problem.message),
     };
   }
 
-  #works(): void {
+  #recordSuccess(): void {
     if (this.#isTold) this.#logger.info({ reports: this.plural }, "the reports can be followed again");
     this.#isTold = false;
     this.problem = undefined;
   }
 
-  #fails(answer: string): void {
+  #recordFailure(answer: string): void {
     this.problem = answer;
     if (this.#isTold) return;
     this.#isTold = true;

@@ -6,7 +6,7 @@
 import type { MetricDefinition } from "./metric-definition.ts";
 import type { FollowedKind, MetricsSource } from "./metrics-source.ts";
 
-const ofKinds = (read: (kind: FollowedKind) => number) => (source: MetricsSource) =>
+const readKinds = (read: (kind: FollowedKind) => number) => (source: MetricsSource) =>
   source.policies().map((kind) => ({ labels: { kind: kind.kind }, value: read(kind) }));
 
 /** All 0 where this replica has not led. */
@@ -16,21 +16,21 @@ export const contextMetrics: MetricDefinition[] = [
     type: "gauge",
     help: "1 while all policy objects of the kind are known, 0 while not: no such kind, no right, or more than are kept.",
     labels: ["kind"],
-    read: ofKinds(({ isKnown }) => Number(isKnown)),
+    read: readKinds(({ isKnown }) => Number(isKnown)),
   },
   {
     name: "policy_violation_policies_held",
     type: "gauge",
     help: "Policy objects of which the metadata is in memory, by kind.",
     labels: ["kind"],
-    read: ofKinds(({ objects }) => objects),
+    read: readKinds(({ objects }) => objects),
   },
   {
     name: "policy_violation_policies_left_out",
     type: "gauge",
     help: "Policy objects beyond the limit of 10,000 of a kind; reports then can't name an object of that kind with certainty.",
     labels: ["kind"],
-    read: ofKinds(({ leftOut }) => leftOut),
+    read: readKinds(({ leftOut }) => leftOut),
   },
   {
     name: "policy_violation_acceptances_held",

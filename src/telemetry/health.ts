@@ -22,7 +22,7 @@ export function renderHealth(name: string, { ok, checks }: Health): Page {
 }
 
 /** The pages of the health server. */
-export function healthPages(healthy: () => Health, ready: () => Health): Record<string, () => Page> {
+export function createHealthPages(healthy: () => Health, ready: () => Health): Record<string, () => Page> {
   return {
     "/healthz": () => renderHealth("healthz", healthy()),
     "/readyz": () => renderHealth("readyz", ready()),

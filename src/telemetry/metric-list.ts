@@ -14,7 +14,7 @@ import { streamMetrics } from "./stream-metrics.ts";
 
 const MS_PER_SECOND = 1000;
 
-function by(label: string, counts: Counts): Sample[] {
+function toSamples(label: string, counts: Counts): Sample[] {
   return Object.entries(counts).map(([key, value]) => ({ labels: { [label]: key }, value }));
 }
 
@@ -48,7 +48,7 @@ const alerts: MetricDefinition[] = [
     type: "counter",
     help: "Input that could not be counted as a violation, by reason.",
     labels: ["reason"],
-    read: (source) => by("reason", source.counters().rejected),
+    read: (source) => toSamples("reason", source.counters().rejected),
   },
   {
     name: "policy_violation_redactions_shortened_total",
@@ -147,7 +147,7 @@ const writes: MetricDefinition[] = [
     type: "counter",
     help: "Attempts to write a report, by result.",
     labels: ["result"],
-    read: (source) => by("result", source.writes().results),
+    read: (source) => toSamples("result", source.writes().results),
   },
   {
     name: "policy_violation_reports_queued",
@@ -186,14 +186,14 @@ const kubernetes: MetricDefinition[] = [
     type: "counter",
     help: "Occurrences suppressed without an Event, by reason.",
     labels: ["reason"],
-    read: (source) => by("reason", source.events().suppressed),
+    read: (source) => toSamples("reason", source.events().suppressed),
   },
   {
     name: "policy_violation_events_lost_total",
     type: "counter",
     help: "Occurrences dropped before an Event could be sent, by reason.",
     labels: ["reason"],
-    read: (source) => by("reason", source.events().lost),
+    read: (source) => toSamples("reason", source.events().lost),
   },
 ];
 

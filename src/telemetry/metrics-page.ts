@@ -12,7 +12,7 @@ import type { Metrics } from "./metrics.ts";
 const MIN_RENDER_MS = 200;
 
 /** Returns the page; a failed render rejects for every scrape that shares it and is not kept. */
-export function metricsPage(
+export function createMetricsPage(
   { contentType, render }: Pick<Metrics, "contentType" | "render">,
   clock: Pick<Clock, "monotonicMs">,
 ): () => Promise<Page> {

@@ -33,14 +33,14 @@ export class ReportSeries {
   }
 
   /** Returns a row for each report that has its own series, and after them the bucket's, if there ever was one. */
-  rows(reports: Iterable<ReportCounts>): ReportRow[] {
+  selectRows(reports: Iterable<ReportCounts>): ReportRow[] {
     const byKey = new Map<string, ReportCounts>();
     for (const report of reports) byKey.set(`${report.namespace ?? CLUSTER}\u001f${report.policy}`, report);
     this.#forget(byKey);
     const rows: ReportRow[] = [];
     let lastSeenMs = 0;
     for (const [key, report] of byKey) {
-      if (this.#hasOwn(key)) rows.push(rowOf(report));
+      if (this.#hasOwn(key)) rows.push(toRow(report));
       else {
         this.#others.set(key, report.outcomes);
         lastSeenMs = Math.max(lastSeenMs, report.lastSeenMs);
@@ -72,7 +72,7 @@ export class ReportSeries {
   }
 }
 
-function rowOf({ namespace, policy, severity, outcomes, lastSeenMs }: ReportCounts): ReportRow {
+function toRow({ namespace, policy, severity, outcomes, lastSeenMs }: ReportCounts): ReportRow {
   return { labels: { resource_namespace: namespace ?? CLUSTER, policy, severity }, outcomes, lastSeenMs };
 }
 

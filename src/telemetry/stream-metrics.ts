@@ -8,7 +8,7 @@ import type { Counts } from "./metrics-source.ts";
 
 const MS_PER_SECOND = 1000;
 
-function by(label: string, counts: Counts): Sample[] {
+function toSamples(label: string, counts: Counts): Sample[] {
   return Object.entries(counts).map(([key, value]) => ({ labels: { [label]: key }, value }));
 }
 
@@ -37,21 +37,21 @@ export const streamMetrics: MetricDefinition[] = [
     type: "counter",
     help: "Times that the stream ended or could not be opened, by reason; an outage counts once.",
     labels: ["reason"],
-    read: (source) => by("reason", source.stream().disconnects),
+    read: (source) => toSamples("reason", source.stream().disconnects),
   },
   {
     name: "policy_violation_stream_gaps_total",
     type: "counter",
     help: "Gaps in the alert stream, in which alerts may be missing, by kind as in a report's coverage.",
     labels: ["kind"],
-    read: (source) => by("kind", source.stream().gaps),
+    read: (source) => toSamples("kind", source.stream().gaps),
   },
   {
     name: "policy_violation_stream_gap_seconds_total",
     type: "counter",
     help: "Total length of these gaps once they have ended, by kind.",
     labels: ["kind"],
-    read: (source) => by("kind", source.stream().gapSeconds),
+    read: (source) => toSamples("kind", source.stream().gapSeconds),
   },
   {
     name: "policy_violation_stream_last_message_timestamp_seconds",

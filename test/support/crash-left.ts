@@ -9,7 +9,7 @@ import type { Report } from "../../src/api/v1alpha1.ts";
 import type { Recovered } from "../../src/journal/journal.ts";
 import { createSqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import { parseMicroTime } from "../../src/lib/time.ts";
-import { persistedSeq } from "../../src/reconcile/watermark.ts";
+import { findPersistedSeq } from "../../src/reconcile/watermark.ts";
 
 /** What reports and journal hold of one report. */
 export interface Held {
@@ -40,7 +40,7 @@ export function heldIn(left: Recovered | undefined, reports: readonly Report[]):
   }
   for (const { namespace, policyName, layers } of left?.reports ?? []) {
     const stored = reports.find((r) => r.metadata.namespace === namespace && r.policy.name === policyName);
-    const landed = persistedSeq(stored?.metadata, left?.writerId ?? "");
+    const landed = findPersistedSeq(stored?.metadata, left?.writerId ?? "");
     for (const layer of layers) {
       const { totals } = recoverSet(layer);
       if (layer.seq > landed) add(keyOf(namespace, policyName), totals.occurrences, totals.lastUs);

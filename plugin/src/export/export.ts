@@ -7,7 +7,7 @@ import { existsSync } from "node:fs";
 import { relative } from "node:path";
 import { createTwoFilesPatch } from "diff";
 import type { Report } from "../../../src/api/v1alpha1.ts";
-import { pathOf } from "../../../src/sinks/directory-sink.ts";
+import { toPath } from "../../../src/sinks/directory-sink.ts";
 import type { Flags } from "../commands/arguments.ts";
 import { getColors, parseScope, readReports, type Session } from "../commands/session.ts";
 import type { Colors } from "../render/colors.ts";
@@ -65,7 +65,7 @@ export async function planFor(session: Session, flags: Flags, directory: string)
 }
 
 function getFilePath(directory: string, { metadata: { name, namespace } }: Report): string {
-  return pathOf(directory, namespace === undefined ? { name } : { name, namespace });
+  return toPath(directory, namespace === undefined ? { name } : { name, namespace });
 }
 
 /** `2 new, 1 changed, 0 gone, 20 unchanged`. */

@@ -7,7 +7,7 @@ import { isAbsolute } from "node:path";
 import type { Log, ReportingDescriptor, Result, Suppression } from "sarif";
 import type { Report, SeverityLevel } from "../../../src/api/v1alpha1.ts";
 import { VERSION } from "../../../src/app/version.ts";
-import { pathOf } from "../../../src/sinks/directory-sink.ts";
+import { toPath } from "../../../src/sinks/directory-sink.ts";
 import type { Flags } from "../commands/arguments.ts";
 import { parseLimit, type Session } from "../commands/session.ts";
 import { plain, toCodeSpan } from "../render/escape.ts";
@@ -170,7 +170,7 @@ function toLocation(
   { metadata: { name, namespace } }: Report,
   directory: string,
 ): NonNullable<Result["locations"]>[number] {
-  const path = pathOf(directory, namespace === undefined ? { name } : { namespace, name });
+  const path = toPath(directory, namespace === undefined ? { name } : { namespace, name });
   const uri = path.split("/").map(encodeURIComponent).join("/");
   return { physicalLocation: { artifactLocation: { uri }, region: { startLine: 1 } } };
 }

@@ -9,7 +9,7 @@ import { readdir } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { API_GROUP, CLUSTER_REPORT_PLURAL, REPORT_PLURAL } from "../../../src/api/names.ts";
 import type { Report } from "../../../src/api/v1alpha1.ts";
-import { CLUSTER_DIRECTORY, pathOf } from "../../../src/sinks/directory-sink.ts";
+import { CLUSTER_DIRECTORY, toPath } from "../../../src/sinks/directory-sink.ts";
 import { plain } from "../render/escape.ts";
 import { compare } from "./order.ts";
 import { EXIT, getMessage, PluginError } from "./problem.ts";
@@ -111,7 +111,7 @@ async function readReport(directory: string, path: string): Promise<ReportFile |
   const report = checkReport(file.value, { isSummary: isSummaryExport(file.value) });
   if (typeof report === "string") return `is not a report: ${report}`;
   const { name, namespace } = report.metadata;
-  const own = pathOf(directory, namespace === undefined ? { name } : { name, namespace });
+  const own = toPath(directory, namespace === undefined ? { name } : { name, namespace });
   return own === path ? { path, text: file.text, report } : "is not the report that its path names";
 }
 

@@ -120,7 +120,7 @@ export class KindPublisher {
     // Reports are followed only where there is something to copy them to.
     await Promise.race([served.promise, copies]);
     const reports = follow({ ...common, path: this.#pair.reportsPath }, this.#observeReports(), signal);
-    await Promise.all([copies, reports, this.#work(signal)]);
+    await Promise.all([copies, reports, this.#processQueue(signal)]);
     this.isServed = false;
   }
 
@@ -173,7 +173,7 @@ export class KindPublisher {
     this.#wake.resolve();
   }
 
-  async #work(signal: AbortSignal): Promise<void> {
+  async #processQueue(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
     while (!signal.aborted) {
       this.#wake = Promise.withResolvers();

@@ -25,7 +25,7 @@ import {
 import type { Report } from "../../api/v1alpha1.ts";
 import { ApiError } from "../../kube/api-error.ts";
 import type { ApiRequester } from "../../kube/client.ts";
-import { asReport } from "../cluster-sink.ts";
+import { parseReport } from "../cluster-sink.ts";
 
 /** A kind of report, and the OpenReports kind that it is copied to. */
 export interface ReportPair {
@@ -70,7 +70,7 @@ export class OpenReportStore {
 
   /** Returns undefined when there is no such report, or it has another form. Throws ApiError. */
   async readReport(pair: ReportPair, name: ObjectName, signal: AbortSignal): Promise<Report | undefined> {
-    return asReport(await this.#read(pathOf(pair.reportsPath, name), signal), pair.kind);
+    return parseReport(await this.#read(toPath(pair.reportsPath, name), signal), pair.kind);
   }
 
   /** Returns undefined when there is no such object. Throws ApiError and ForeignObjectError. */
@@ -79,7 +79,7 @@ export class OpenReportStore {
     name: ObjectName,
     signal: AbortSignal,
   ): Promise<OpenReport | undefined> {
-    const path = pathOf(pair.openReportsPath, name);
+    const path = toPath(pair.openReportsPath, name);
     const stored = (await this.#read(path, signal)) as OpenReport | undefined;
     if (stored !== undefined && stored.metadata.labels?.[MANAGED_BY_LABEL] !== PRODUCT) {
       throw new ForeignObjectError(
@@ -98,7 +98,7 @@ export class OpenReportStore {
   ): Promise<{ resourceVersion: string | undefined }> {
     const { name, namespace } = next.metadata;
     const target = { name, namespace };
-    const path = pathOf(pair.openReportsPath, target);
+    const path = toPath(pair.openReportsPath, target);
     const answer = await this.#client.request<{ metadata?: { resourceVersion?: string } }>({
       method: stored === undefined ? "POST" : "PUT",
       path: stored === undefined ? path.slice(0, path.lastIndexOf("/")) : path,
@@ -147,7 +147,7 @@ function withMetadataOf(next: OpenReport, stored: OpenReport): OpenReport {
   return { ...next, metadata };
 }
 
-function pathOf(collection: string, { namespace, name }: ObjectName): string {
+function toPath(collection: string, { namespace, name }: ObjectName): string {
   if (namespace === undefined) return `${collection}/${encodeURIComponent(name)}`;
   const cut = collection.lastIndexOf("/");
   const [base, plural] = [collection.slice(0, cut), collection.slice(cut + 1)];

@@ -36,7 +36,7 @@ export function observeNames(
       observer.onListing?.();
     },
     onObject: (object) => {
-      const stored = storedName(object);
+      const stored = readStoredName(object);
       if (!stored) return;
       const key = keyOf(stored);
       listed?.add(key);
@@ -48,14 +48,14 @@ export function observeNames(
       observer.onListed?.();
     },
     onRemoved: (object) => {
-      const stored = storedName(object);
+      const stored = readStoredName(object);
       if (stored) observer.onAbsent(keyOf(stored));
     },
     onProblem: (problem) => observer.onProblem(problem),
   };
 }
 
-function storedName(object: unknown): StoredName | undefined {
+function readStoredName(object: unknown): StoredName | undefined {
   const { metadata } = (object ?? {}) as { metadata?: Partial<StoredName> };
   const { name, namespace, resourceVersion } = metadata ?? {};
   if (typeof name !== "string" || typeof resourceVersion !== "string") return undefined;

@@ -8,7 +8,7 @@ import { describe, expect, it } from "vitest";
 import { AlertHash, type Hash64 } from "../../../src/ingest/alert-hash.ts";
 import { DuplicateFilter } from "../../../src/ingest/duplicates.ts";
 import { TokenBucket } from "../../../src/lib/token-bucket.ts";
-import { afterWrite, dueMs, newPace, type Pace } from "../../../src/reconcile/write-pace.ts";
+import { afterWrite, computeDueMs, createPace, type Pace } from "../../../src/reconcile/write-pace.ts";
 import { alert, PACE, runs, START_US } from "../../support/gen.ts";
 
 describe("the duplicate filter", () => {
@@ -126,10 +126,10 @@ describe("the token bucket", () => {
 describe("the pace of one report", () => {
   /** Writes as soon as due, with a change waiting all the time; returns when. */
   function writes(urgency: "new_violation" | "counters", untilMs: number): number[] {
-    let pace: Pace = newPace(PACE);
+    let pace: Pace = createPace(PACE);
     const times: number[] = [];
     for (let nowMs = 0; ; ) {
-      nowMs = dueMs(pace, urgency, nowMs, PACE);
+      nowMs = computeDueMs(pace, urgency, nowMs, PACE);
       if (nowMs > untilMs) return times;
       times.push(nowMs);
       pace = afterWrite(pace, urgency === "new_violation", nowMs, PACE);
@@ -148,8 +148,8 @@ describe("the pace of one report", () => {
 
   it("comes back to 5 s after a quiet time or a new violation", () => {
     const slow: Pace = { lastWriteMs: 0, intervalMs: 60_000, credit: 3 };
-    expect(dueMs(slow, "counters", 1000, PACE)).toBe(60_000);
-    expect(dueMs(slow, "counters", 119_000, PACE)).toBe(119_200);
+    expect(computeDueMs(slow, "counters", 1000, PACE)).toBe(60_000);
+    expect(computeDueMs(slow, "counters", 119_000, PACE)).toBe(119_200);
     expect(afterWrite(slow, true, 60_000, PACE).intervalMs).toBe(5000);
     expect(afterWrite(slow, false, 60_000, PACE).intervalMs).toBe(60_000);
     expect(afterWrite(slow, false, 121_000, PACE).intervalMs).toBe(5000);
@@ -157,20 +157,20 @@ describe("the pace of one report", () => {
 
   it("lets a new violation in at once as long as there is credit", () => {
     const pace: Pace = { lastWriteMs: 1000, intervalMs: 60_000, credit: 1 };
-    expect(dueMs(pace, "new_violation", 1100, PACE)).toBe(1300);
-    expect(dueMs({ ...pace, credit: 0 }, "new_violation", 1100, PACE)).toBe(6000);
-    expect(dueMs({ ...pace, credit: 0 }, "new_report", 1100, PACE)).toBe(6000);
+    expect(computeDueMs(pace, "new_violation", 1100, PACE)).toBe(1300);
+    expect(computeDueMs({ ...pace, credit: 0 }, "new_violation", 1100, PACE)).toBe(6000);
+    expect(computeDueMs({ ...pace, credit: 0 }, "new_report", 1100, PACE)).toBe(6000);
   });
 
   it("never asks for the past, and never for more than the longest interval", () => {
     const urgency = fc.constantFrom("new_report", "new_violation", "counters", "coverage");
     fc.assert(
       fc.property(fc.array(fc.tuple(urgency, fc.nat(90_000)), { maxLength: 50 }), (changes) => {
-        let pace = newPace(PACE);
+        let pace = createPace(PACE);
         let nowMs = 1_000_000;
         for (const [change, afterMs] of changes) {
           nowMs += afterMs;
-          const due = dueMs(pace, change, nowMs, PACE);
+          const due = computeDueMs(pace, change, nowMs, PACE);
           expect(due).toBeGreaterThanOrEqual(nowMs + PACE.firstWriteDelayMs);
           expect(due).toBeLessThanOrEqual(nowMs + PACE.maxIntervalMs + PACE.firstWriteDelayMs);
           pace = afterWrite(pace, change === "new_report" || change === "new_violation", due, PACE);

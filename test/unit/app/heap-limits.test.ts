@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 import { describe, expect, it } from "vitest";
-import { withinHeap } from "../../../src/app/heap-limits.ts";
+import { limitToHeap } from "../../../src/app/heap-limits.ts";
 import { silentLogger } from "../../../src/lib/logger.ts";
 import { MEMORY } from "../../support/gen.ts";
 
@@ -16,7 +16,7 @@ describe("what violations may weigh", () => {
   ])("is %s", (_, heapMib, expectedMib) => {
     const limits = { ...MEMORY, limitBytes: 256 * MIB };
 
-    expect(withinHeap(limits, heapMib * MIB, silentLogger)).toEqual({
+    expect(limitToHeap(limits, heapMib * MIB, silentLogger)).toEqual({
       ...limits,
       limitBytes: expectedMib * MIB,
     });

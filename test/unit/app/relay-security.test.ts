@@ -7,7 +7,7 @@
 import { X509Certificate } from "node:crypto";
 import { expect, test } from "vitest";
 import type { Security } from "../../../src/alerts/tls/mode.ts";
-import { relaySecurity } from "../../../src/app/relay-security.ts";
+import { createRelaySecurity } from "../../../src/app/relay-security.ts";
 import { parseConfig } from "../../../src/config/config.ts";
 import { ApiError, type ApiErrorCode } from "../../../src/kube/api-error.ts";
 import type { KubeRequest } from "../../../src/kube/client.ts";
@@ -45,7 +45,7 @@ async function decide(
   };
   const clock = new FakeClock(Date.parse("2030-01-01T00:00:00Z"), 1);
   const expiries: (number | undefined)[] = [];
-  const choose = relaySecurity(parsed.config, client, clock, silentLogger, (ms) => expiries.push(ms));
+  const choose = createRelaySecurity(parsed.config, client, clock, silentLogger, (ms) => expiries.push(ms));
   const decided: Security[] = [];
   for (const _ of answers) decided.push(await choose(new AbortController().signal));
   return { paths, decided, expiries };

@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 import { expect, test } from "vitest";
-import { nearest } from "../../../src/config/nearest.ts";
+import { findNearest } from "../../../src/config/nearest.ts";
 import { sections, settings } from "../../../src/config/settings.ts";
 
 const known = [...settings.map(({ path }) => path), ...sections.map(({ path }) => path)].filter(Boolean);
@@ -21,5 +21,5 @@ test.each([
   ["x", undefined],
   ["a".repeat(1000), undefined],
 ])("%s was meant to be %s", (name, meant) => {
-  expect(nearest(name, known)).toBe(meant);
+  expect(findNearest(name, known)).toBe(meant);
 });

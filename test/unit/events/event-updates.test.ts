@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import type { Ledger } from "../../../src/aggregate/ledger.ts";
 import type { Alert } from "../../../src/api/alert.ts";
 import type { EventUpdate } from "../../../src/events/event-recorder.ts";
-import { throttleEventUpdate, toEventUpdates } from "../../../src/events/event-updates.ts";
+import { createThrottleUpdate, toEventUpdates } from "../../../src/events/event-updates.ts";
 import type { ThrottleNotice } from "../../../src/ingest/violation.ts";
 import { buildReport } from "../../../src/reconcile/write-attempt.ts";
 import { renderReport } from "../../../src/report/render.ts";
@@ -135,7 +135,7 @@ describe("a throttle notice", () => {
   };
 
   it("tells the pod", () => {
-    expect(throttleEventUpdate(notice)).toEqual({
+    expect(createThrottleUpdate(notice)).toEqual({
       regarding: { kind: "Pod", namespace: "shop", name: "web-1" },
       policy: "",
       operation: "",
@@ -151,7 +151,7 @@ describe("a throttle notice", () => {
   });
 
   it("tells the node of a host's", () => {
-    const told = throttleEventUpdate({ ...notice, namespace: undefined, pod: "", container: "" });
+    const told = createThrottleUpdate({ ...notice, namespace: undefined, pod: "", container: "" });
     expect(told?.regarding).toEqual({ kind: "Node", name: "node-1" });
     expect(told?.note).toContain("the alerts of this node for");
   });
@@ -160,6 +160,6 @@ describe("a throttle notice", () => {
     ["of a pod in no namespace", { namespace: undefined }],
     ["of nothing at all", { namespace: undefined, pod: "", node: "" }],
   ])("%s tells nobody", (_name, mods) => {
-    expect(throttleEventUpdate({ ...notice, ...mods })).toBeUndefined();
+    expect(createThrottleUpdate({ ...notice, ...mods })).toBeUndefined();
   });
 });

@@ -19,7 +19,7 @@ function setUp(self: Regarding = SELF) {
 describe("a gap", () => {
   it("is told once, on the operator itself, when it has lasted so long", async () => {
     const { clock, told, events } = setUp();
-    events.began({ kind: "StreamDown", fromMs: START_MS - 5000, toMs: undefined });
+    events.startGap({ kind: "StreamDown", fromMs: START_MS - 5000, toMs: undefined });
     await clock.advance(54_000);
     expect(told).toEqual([]);
     await clock.advance(1000);
@@ -44,10 +44,10 @@ describe("a gap", () => {
 
   it("that ends sooner is not told, nor one after the stop", async () => {
     const { clock, told, events } = setUp();
-    events.began({ kind: "StreamEnded", fromMs: START_MS, toMs: undefined });
+    events.startGap({ kind: "StreamEnded", fromMs: START_MS, toMs: undefined });
     await clock.advance(59_000);
-    events.ended("StreamEnded");
-    events.began({ kind: "StreamDown", fromMs: clock.nowMs(), toMs: undefined });
+    events.endGap("StreamEnded");
+    events.startGap({ kind: "StreamDown", fromMs: clock.nowMs(), toMs: undefined });
     events.stop();
     await clock.advance(600_000);
     expect(told).toEqual([]);
@@ -55,8 +55,8 @@ describe("a gap", () => {
 
   it("that is over when it is found is told by its length", () => {
     const { told, events } = setUp();
-    events.began({ kind: "NotRunning", fromMs: START_MS - 60_000, toMs: START_MS });
-    events.began({ kind: "NotRunning", fromMs: START_MS - 59_999, toMs: START_MS });
+    events.startGap({ kind: "NotRunning", fromMs: START_MS - 60_000, toMs: START_MS });
+    events.startGap({ kind: "NotRunning", fromMs: START_MS - 59_999, toMs: START_MS });
     expect(told.map(({ operation, lastUs }) => [operation, lastUs])).toEqual([
       ["NotRunning", START_MS * 1000],
     ]);
@@ -71,7 +71,7 @@ describe("a gap", () => {
       self: undefined,
       afterMs: 60_000,
     });
-    events.began({ kind: "NotRunning", fromMs: START_MS - 60_000, toMs: START_MS });
+    events.startGap({ kind: "NotRunning", fromMs: START_MS - 60_000, toMs: START_MS });
     expect(told).toEqual([]);
   });
 });

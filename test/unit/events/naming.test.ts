@@ -5,11 +5,11 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Regarding } from "../../../src/events/event-recorder.ts";
 import {
-  eventAction,
-  eventName,
-  eventNamespace,
-  eventNote,
-  eventReason,
+  createEventName,
+  findEventNamespace,
+  fitEventNote,
+  toEventAction,
+  toEventReason,
 } from "../../../src/events/naming.ts";
 
 const NOW_MS = Date.UTC(2026, 10, 23, 10);
@@ -20,9 +20,9 @@ function pod(name: string): Regarding {
 
 describe("the name", () => {
   test("is the object's, a dot, and hex of time and chance", () => {
-    expect(eventName(pod("web-0"), NOW_MS, 0)).toBe("web-0.1a207d9210000000000");
-    expect(eventName(pod("web-0"), NOW_MS, 0.999_999_999_9)).toBe("web-0.1a207d92100ffffffff");
-    expect(eventName({ kind: "Node", name: "node1.example" }, NOW_MS, 0.5)).toBe(
+    expect(createEventName(pod("web-0"), NOW_MS, 0)).toBe("web-0.1a207d9210000000000");
+    expect(createEventName(pod("web-0"), NOW_MS, 0.999_999_999_9)).toBe("web-0.1a207d92100ffffffff");
+    expect(createEventName({ kind: "Node", name: "node1.example" }, NOW_MS, 0.5)).toBe(
       "node1.example.1a207d9210080000000",
     );
   });
@@ -30,7 +30,7 @@ describe("the name", () => {
   test.each(["", "Web", "a_b", "-a", "a..b", "ü"])(
     "of %j, which is no legal name, begins with the kind",
     (name) => {
-      expect(eventName(pod(name), NOW_MS, 0)).toBe("pod.1a207d9210000000000");
+      expect(createEventName(pod(name), NOW_MS, 0)).toBe("pod.1a207d9210000000000");
     },
   );
 
@@ -42,7 +42,7 @@ describe("the name", () => {
     );
     fc.assert(
       fc.property(names, fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), (name, random) => {
-        const result = eventName(pod(name), NOW_MS, random);
+        const result = createEventName(pod(name), NOW_MS, random);
         expect(result).toMatch(legal);
         expect(result.length).toBeLessThanOrEqual(253);
       }),
@@ -51,8 +51,8 @@ describe("the name", () => {
 });
 
 test("a node's Events live in default, a pod's in its namespace", () => {
-  expect(eventNamespace({ kind: "Node", name: "n" })).toBe("default");
-  expect(eventNamespace(pod("p"))).toBe("shop");
+  expect(findEventNamespace({ kind: "Node", name: "n" })).toBe("default");
+  expect(findEventNamespace(pod("p"))).toBe("shop");
 });
 
 test.each([
@@ -61,7 +61,7 @@ test.each([
   ["Unknown", "PolicyViolation"],
   ["Throttled", "AlertsThrottled"],
 ] as const)("the reason of %s is %s", (outcome, reason) => {
-  expect(eventReason({ outcome })).toBe(reason);
+  expect(toEventReason({ outcome })).toBe(reason);
 });
 
 test.each([
@@ -74,11 +74,11 @@ test.each([
   ["Блок", "2", "Report"],
   ["A".repeat(100), "B".repeat(100), "A".repeat(100) + "B".repeat(28)],
 ])("the action of %j and %j is %j", (action, operation, expected) => {
-  expect(eventAction({ outcome: "Prevented", action, operation })).toBe(expected);
+  expect(toEventAction({ outcome: "Prevented", action, operation })).toBe(expected);
 });
 
 test("the action of a throttle notice is Throttle", () => {
-  expect(eventAction({ outcome: "Throttled", action: "", operation: "AlertThreshold" })).toBe("Throttle");
+  expect(toEventAction({ outcome: "Throttled", action: "", operation: "AlertThreshold" })).toBe("Throttle");
 });
 
 test.each([
@@ -88,5 +88,5 @@ test.each([
   ["é".repeat(513), `${"é".repeat(510)}…`],
   ["💥".repeat(300), `${"💥".repeat(255)}…`],
 ])("the note is at most 1,024 bytes, cut between characters (%#)", (note, expected) => {
-  expect(eventNote(note)).toBe(expected);
+  expect(fitEventNote(note)).toBe(expected);
 });

@@ -5,15 +5,15 @@ import { describe, expect, test } from "vitest";
 import type { EventUpdate } from "../../../src/events/event-recorder.ts";
 import {
   addOccurrence,
+  countPending,
+  createAttempt,
+  createSeries,
   isDue,
   isOver,
-  landed,
-  newSeries,
-  nextAttempt,
+  recordSent,
   type Series,
-  seriesKey,
   startOver,
-  untold,
+  toSeriesKey,
 } from "../../../src/events/series.ts";
 
 const T_MS = Date.UTC(2026, 10, 23, 10);
@@ -37,9 +37,9 @@ function occurrence(changes: Partial<EventUpdate> = {}): EventUpdate {
 
 /** A series of which `told` occurrences were told at T_MS. */
 function seriesAt(told: number): Series {
-  const series = newSeries("k", occurrence(), T_MS);
+  const series = createSeries("k", occurrence(), T_MS);
   add(series, told);
-  landed(series, nextAttempt(series, "u1", T_MS, 0), T_MS);
+  recordSent(series, createAttempt(series, "u1", T_MS, 0), T_MS);
   return series;
 }
 
@@ -58,19 +58,19 @@ describe("a series is one pod or node, policy, operation, action and outcome", (
     [{ action: "Audit" }],
     [{ outcome: "Allowed" }],
   ] as Partial<EventUpdate>[][])("%j makes another one", (changes) => {
-    expect(seriesKey(occurrence(changes))).not.toBe(seriesKey(occurrence()));
+    expect(toSeriesKey(occurrence(changes))).not.toBe(toSeriesKey(occurrence()));
   });
 
   test("note, report, count and times do not", () => {
     const other = occurrence({ note: "other", count: 9, firstUs: 1, lastUs: 2 });
     delete other.related;
-    expect(seriesKey(other)).toBe(seriesKey(occurrence()));
+    expect(toSeriesKey(other)).toBe(toSeriesKey(occurrence()));
   });
 });
 
 describe("the next word is due", () => {
   test("at once for the first occurrence", () => {
-    const series = newSeries("k", occurrence(), T_MS);
+    const series = createSeries("k", occurrence(), T_MS);
     expect(isDue(series, T_MS)).toBe(false);
     add(series, 1);
     expect(isDue(series, T_MS)).toBe(true);
@@ -109,9 +109,9 @@ test("a series is over after six minutes of silence, but not while something is 
 
 describe("the request", () => {
   test("for one occurrence has no series, and its time is the first time", () => {
-    const series = newSeries("k", occurrence(), T_MS);
+    const series = createSeries("k", occurrence(), T_MS);
     add(series, 1, { firstUs: T_US - 5, lastUs: T_US });
-    expect(nextAttempt(series, "u1", T_MS, 0)).toEqual({
+    expect(createAttempt(series, "u1", T_MS, 0)).toEqual({
       kind: "create",
       upTo: 1,
       event: {
@@ -128,10 +128,10 @@ describe("the request", () => {
   });
 
   test("for several has the series at once; times are the first and last, whatever the order", () => {
-    const series = newSeries("k", occurrence(), T_MS);
+    const series = createSeries("k", occurrence(), T_MS);
     add(series, 3, { firstUs: T_US, lastUs: T_US + 9 });
     add(series, 4, { firstUs: T_US - 9, lastUs: T_US + 1 });
-    expect(nextAttempt(series, "u1", T_MS, 0)).toMatchObject({
+    expect(createAttempt(series, "u1", T_MS, 0)).toMatchObject({
       kind: "create",
       upTo: 7,
       event: { eventTimeUs: T_US - 9, series: { count: 7, lastObservedUs: T_US + 9 } },
@@ -139,11 +139,11 @@ describe("the request", () => {
   });
 
   test("after that patches the count, and the report's uid may come later", () => {
-    const series = newSeries("k", occurrence(), T_MS);
+    const series = createSeries("k", occurrence(), T_MS);
     add(series, 1);
-    expect(landed(series, nextAttempt(series, "u1", T_MS, 0), T_MS)).toBe(1);
+    expect(recordSent(series, createAttempt(series, "u1", T_MS, 0), T_MS)).toBe(1);
     add(series, 2, { lastUs: T_US + 7 });
-    const attempt = nextAttempt(series, "u1", T_MS, 0.9);
+    const attempt = createAttempt(series, "u1", T_MS, 0.9);
     expect(attempt).toMatchObject({
       kind: "patch",
       ref: { namespace: "shop", name: "web-0.1a207d9210000000000" },
@@ -152,8 +152,8 @@ describe("the request", () => {
       upTo: 3,
     });
     add(series, 5);
-    expect(landed(series, attempt, T_MS)).toBe(2);
-    expect(untold(series)).toBe(5);
+    expect(recordSent(series, attempt, T_MS)).toBe(2);
+    expect(countPending(series)).toBe(5);
   });
 
   test("about an object with a new uid counts only what is untold", () => {
@@ -161,7 +161,7 @@ describe("the request", () => {
     add(series, 1, { firstUs: T_US + 50, lastUs: T_US + 50 });
     add(series, 2, { firstUs: T_US + 40, lastUs: T_US + 60 });
     startOver(series);
-    const attempt = nextAttempt(series, "u2", T_MS, 0);
+    const attempt = createAttempt(series, "u2", T_MS, 0);
     expect(attempt).toMatchObject({
       kind: "create",
       event: {
@@ -170,20 +170,20 @@ describe("the request", () => {
         series: { count: 3, lastObservedUs: T_US + 60 },
       },
     });
-    expect(landed(series, attempt, T_MS)).toBe(3);
+    expect(recordSent(series, attempt, T_MS)).toBe(3);
     add(series, 6);
     expect(isDue(series, T_MS)).toBe(false);
     add(series, 1);
     expect(isDue(series, T_MS)).toBe(true);
-    expect(nextAttempt(series, "u2", T_MS, 0)).toMatchObject({ kind: "patch", count: 10 });
+    expect(createAttempt(series, "u2", T_MS, 0)).toMatchObject({ kind: "patch", count: 10 });
   });
 
   test("about a node has no namespace of the node, and lives in default", () => {
     const about = occurrence({ regarding: { kind: "Node", name: "n1" } });
     delete about.related;
-    const series = newSeries("k", about, T_MS);
+    const series = createSeries("k", about, T_MS);
     addOccurrence(series, about, 1, T_MS);
-    const attempt = nextAttempt(series, "u", T_MS, 0);
+    const attempt = createAttempt(series, "u", T_MS, 0);
     expect(attempt.kind === "create" && attempt.event).toMatchObject({
       namespace: "default",
       regarding: { apiVersion: "v1", kind: "Node", name: "n1", uid: "u" },

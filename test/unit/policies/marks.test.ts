@@ -7,7 +7,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { policyObject } from "../../../src/policies/source.ts";
+import { parsePolicyObject } from "../../../src/policies/source.ts";
 
 function applied(file: string): unknown[] {
   return JSON.parse(readFileSync(join(import.meta.dirname, "marks", file), "utf8")) as unknown[];
@@ -17,7 +17,7 @@ test("Flux's kustomize-controller is known by its labels, on objects of a namesp
   const [namespaced, cluster] = applied("flux-kustomize-controller-1.9.6.json");
   const source = { tool: "Flux", kind: "Kustomization", name: "shop-policies", namespace: "flux-system" };
   const changedAt = "2026-11-23T22:04:19.000000Z";
-  expect(policyObject("KubeArmorPolicy", namespaced)).toEqual({
+  expect(parsePolicyObject("KubeArmorPolicy", namespaced)).toEqual({
     name: "no-package-managers",
     object: {
       kind: "KubeArmorPolicy",
@@ -28,7 +28,7 @@ test("Flux's kustomize-controller is known by its labels, on objects of a namesp
       source,
     },
   });
-  expect(policyObject("KubeArmorClusterPolicy", cluster)).toEqual({
+  expect(parsePolicyObject("KubeArmorClusterPolicy", cluster)).toEqual({
     name: "no-shells",
     object: {
       kind: "KubeArmorClusterPolicy",

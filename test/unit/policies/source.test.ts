@@ -2,14 +2,14 @@
 // Copyright The policy-violation-operator Authors
 
 import { describe, expect, it } from "vitest";
-import { policyObject } from "../../../src/policies/source.ts";
+import { parsePolicyObject } from "../../../src/policies/source.ts";
 
 function metadata(more: Record<string, unknown>): unknown {
   return { metadata: { name: "no-shells", namespace: "shop", uid: "u", generation: 2, ...more } };
 }
 
 function sourceOf(labels: Record<string, string>, annotations: Record<string, string> = {}) {
-  return policyObject("KubeArmorPolicy", metadata({ labels, annotations }))?.object.source;
+  return parsePolicyObject("KubeArmorPolicy", metadata({ labels, annotations }))?.object.source;
 }
 
 const TRACKING = "argocd.argoproj.io/tracking-id";
@@ -88,7 +88,7 @@ describe("the source of a policy", () => {
 describe("when a policy was changed", () => {
   const entry = (time: string, fields: Record<string, unknown>) => ({ time, fieldsV1: fields });
   const changedAt = (more: Record<string, unknown>) =>
-    policyObject("KubeArmorPolicy", metadata(more))?.object.changedAt;
+    parsePolicyObject("KubeArmorPolicy", metadata(more))?.object.changedAt;
 
   it("is the newest time at which somebody wrote a field of its spec", () => {
     expect(
@@ -116,6 +116,6 @@ describe("when a policy was changed", () => {
 
 it("what is no object is none", () => {
   for (const item of [null, 7, {}, { metadata: { name: "x" } }, { metadata: { name: 1, uid: "u" } }]) {
-    expect(policyObject("KubeArmorPolicy", item)).toBeUndefined();
+    expect(parsePolicyObject("KubeArmorPolicy", item)).toBeUndefined();
   }
 });

@@ -39,7 +39,7 @@ describe("add", () => {
 
   it("of something more urgent makes it sooner, of something less so not later", async () => {
     const { clock, queue } = setUp();
-    queue.written(A, true);
+    queue.recordWrite(A, true);
     await clock.advance(100);
     queue.add(A, "counters");
     expect(queue.work.waitMs()).toBe(4900);
@@ -75,7 +75,7 @@ describe("requeue", () => {
     expect(take()).toEqual([]);
     await clock.advance(1);
     expect(isFresh(queue.work.get()?.rank ?? 3)).toBe(true);
-    queue.written(A, true);
+    queue.recordWrite(A, true);
     queue.work.done(A);
     queue.add(A, "new_violation");
     expect(queue.work.waitMs()).toBe(200);
@@ -98,7 +98,7 @@ describe("paces", () => {
   it("are remembered only for the reports written lately", async () => {
     const { clock, queue } = setUp();
     for (let n = 0; n < 1000; n++) {
-      queue.written(reportKey(`ci-${n}`, "p"), true);
+      queue.recordWrite(reportKey(`ci-${n}`, "p"), true);
       await clock.advance(1000);
     }
     expect(queue.pacesHeld).toBeLessThanOrEqual(121);
@@ -106,9 +106,9 @@ describe("paces", () => {
 
   it("are those of a new report once they are forgotten", async () => {
     const { clock, queue } = setUp();
-    for (let n = 0; n < 5; n++) queue.written(A, false);
+    for (let n = 0; n < 5; n++) queue.recordWrite(A, false);
     await clock.advance(120_000);
-    queue.written(B, false);
+    queue.recordWrite(B, false);
     expect(queue.pacesHeld).toBe(1);
     queue.add(A, "counters");
     expect(queue.work.waitMs()).toBe(200);

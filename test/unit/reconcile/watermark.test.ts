@@ -3,7 +3,7 @@
 
 import { describe, expect, it } from "vitest";
 import type { ObjectMeta } from "../../../src/api/v1alpha1.ts";
-import { annotationsWith, marksOf, persistedSeq, sameWrite } from "../../../src/reconcile/watermark.ts";
+import { addMark, findPersistedSeq, isSameWrite, parseMarks } from "../../../src/reconcile/watermark.ts";
 
 function written(by: string): ObjectMeta {
   return { name: "p", annotations: { note: "mine", "reports.kubearmor.com/written-by": by } };
@@ -27,28 +27,30 @@ describe("marks", () => {
       [..."abcdefgh"].map((id) => `${id} 1`),
     ],
   ])("%s", (_name, metadata, expected) => {
-    expect(marksOf(metadata).map(({ id, seq }) => `${id} ${seq}`)).toEqual(expected);
+    expect(parseMarks(metadata).map(({ id, seq }) => `${id} ${seq}`)).toEqual(expected);
   });
 
   it("tell each writer which of its sets has landed, whoever wrote last", () => {
     const stored = written("b/2 a/17");
-    expect([persistedSeq(stored, "a"), persistedSeq(stored, "b"), persistedSeq(stored, "c")]).toEqual([
-      17, 2, 0,
-    ]);
+    expect([
+      findPersistedSeq(stored, "a"),
+      findPersistedSeq(stored, "b"),
+      findPersistedSeq(stored, "c"),
+    ]).toEqual([17, 2, 0]);
   });
 
   it("tell whether two objects hold the same counts: by their last write alone", () => {
-    expect(sameWrite(written("b/2 a/17"), written("b/2"))).toBe(true);
-    expect(sameWrite(written("b/2 a/17"), written("a/17 b/2"))).toBe(false);
-    expect(sameWrite(written("b/2"), written("b/3"))).toBe(false);
-    expect(sameWrite({ name: "p" }, { name: "p" })).toBe(false);
-    expect(sameWrite(undefined, undefined)).toBe(false);
+    expect(isSameWrite(written("b/2 a/17"), written("b/2"))).toBe(true);
+    expect(isSameWrite(written("b/2 a/17"), written("a/17 b/2"))).toBe(false);
+    expect(isSameWrite(written("b/2"), written("b/3"))).toBe(false);
+    expect(isSameWrite({ name: "p" }, { name: "p" })).toBe(false);
+    expect(isSameWrite(undefined, undefined)).toBe(false);
   });
 });
 
 describe("the annotations of a write", () => {
   const by = (metadata: ObjectMeta | undefined, seq: number) =>
-    annotationsWith({ id: "a", seq }, metadata)["reports.kubearmor.com/written-by"];
+    addMark({ id: "a", seq }, metadata)["reports.kubearmor.com/written-by"];
 
   it("have the writer's own mark first, and keep the others'", () => {
     expect(by(undefined, 1)).toBe("a/1");
@@ -58,12 +60,12 @@ describe("the annotations of a write", () => {
   });
 
   it("keep what others wrote", () => {
-    expect(annotationsWith({ id: "a", seq: 1 }, written("b/2"))).toEqual({
+    expect(addMark({ id: "a", seq: 1 }, written("b/2"))).toEqual({
       note: "mine",
       "argocd.argoproj.io/compare-options": "IgnoreExtraneous",
       "reports.kubearmor.com/written-by": "a/1 b/2",
     });
-    expect(annotationsWith(undefined, { name: "p", annotations: { note: "mine" } })).toEqual({
+    expect(addMark(undefined, { name: "p", annotations: { note: "mine" } })).toEqual({
       note: "mine",
       "argocd.argoproj.io/compare-options": "IgnoreExtraneous",
     });

@@ -8,14 +8,14 @@ import { connect } from "node:net";
 import { afterEach, expect, test } from "vitest";
 import { systemClock } from "../../../src/lib/clock.ts";
 import { type Logger, silentLogger } from "../../../src/lib/logger.ts";
-import { type Health, healthPages } from "../../../src/telemetry/health.ts";
+import { createHealthPages, type Health } from "../../../src/telemetry/health.ts";
 import {
   type HttpServer,
   type HttpServerOptions,
   ListenError,
   startHttpServer,
 } from "../../../src/telemetry/http-server.ts";
-import { metricsPage } from "../../../src/telemetry/metrics-page.ts";
+import { createMetricsPage } from "../../../src/telemetry/metrics-page.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 
 const GOOD: Health = { ok: true, checks: { stream: { ok: true } } };
@@ -38,8 +38,8 @@ async function start(options: Partial<HttpServerOptions> & Pages = {}) {
     address: "127.0.0.1:0",
     section: "metrics",
     pages: {
-      "/metrics": metricsPage({ contentType: METRICS_TEXT, render }, systemClock),
-      ...healthPages(healthy, ready),
+      "/metrics": createMetricsPage({ contentType: METRICS_TEXT, render }, systemClock),
+      ...createHealthPages(healthy, ready),
     },
     clock: systemClock,
     log: silentLogger,
@@ -209,7 +209,7 @@ test("scrapes share a render for 200 ms, and a failed one is not kept", async ()
   const clock = new FakeClock();
   let renders = 0;
   let fails = false;
-  const page = metricsPage(
+  const page = createMetricsPage(
     {
       contentType: METRICS_TEXT,
       render: async () => {
@@ -242,7 +242,7 @@ test("a flood of pipelined scrapes fails no probe and costs one render", async (
     renders++;
     return text;
   };
-  const pages = { "/metrics": metricsPage({ contentType: METRICS_TEXT, render }, clock) };
+  const pages = { "/metrics": createMetricsPage({ contentType: METRICS_TEXT, render }, clock) };
   const metrics = await start({ pages });
   const probes = await start({ section: "health" });
   const attackers = new Set<ReturnType<typeof connect>>();

@@ -11,13 +11,15 @@ function report(policy: string, prevented: number, lastSeenMs = 0): ReportCounts
 
 /** `policy prevented` of each row. */
 function told(series: ReportSeries, ...reports: ReportCounts[]): string[] {
-  return series.rows(reports).map(({ labels, outcomes }) => `${labels.policy} ${outcomes["Prevented"]}`);
+  return series
+    .selectRows(reports)
+    .map(({ labels, outcomes }) => `${labels.policy} ${outcomes["Prevented"]}`);
 }
 
 test("each report has a row, and a cluster report no namespace that could be one", () => {
   const series = new ReportSeries(10);
   const cluster = { ...report("b", 2, 7), namespace: undefined };
-  expect(series.rows([report("a", 1, 5), cluster])).toEqual([
+  expect(series.selectRows([report("a", 1, 5), cluster])).toEqual([
     {
       labels: { resource_namespace: "shop", policy: "a", severity: "high" },
       outcomes: { Prevented: 1 },
@@ -34,7 +36,7 @@ test("each report has a row, and a cluster report no namespace that could be one
 
 test("beyond the bound, reports are summed in one row, which is said", () => {
   const series = new ReportSeries(1);
-  const rows = series.rows([report("a", 1, 9), report("b", 2, 7), report("c", 3, 8)]);
+  const rows = series.selectRows([report("a", 1, 9), report("b", 2, 7), report("c", 3, 8)]);
   expect(rows.at(-1)).toEqual({
     labels: { resource_namespace: "_other", policy: "_other", severity: "_other" },
     outcomes: { Prevented: 5 },
