@@ -35,7 +35,7 @@ export type SampleRow = [string, string, number, number, number, number, number,
 
 /** One row per report; the throttle notice (line 23) is in none. */
 export const SAMPLE_REPORTS: readonly SampleRow[] = [
-  ["", "default-posture", 2, 2, 0, 1, 1, 0, 1, "unknown"],
+  ["", "default-posture", 2, 2, 0, 2, 1, 0, 1, "unknown"],
   ["", "file-integrity-monitoring", 1, 1, 0, 1, 1, 1, 1, "info"],
   ["", "hsp-block-keybd", 1, 1, 0, 1, 1, 0, 1, "medium"],
   ["", "networklimit", 1, 0, 1, 1, 1, 0, 1, "unknown"],

@@ -83,14 +83,14 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       const name = "pvo-policy-violation-operator";
       const kubeconfig = cluster.kubeconfigFor(await cluster.createServiceAccountToken("kubearmor", name));
       const node = await startNode({ dropLikeKubeArmor: false });
-      const start = (env: Record<string, string>) =>
+      const start = (pod: string, env: Record<string, string> = {}) =>
         new OperatorProcess({
           kubeconfig,
           relay: node.address,
           leaderElection: true,
-          env: { POD_NAMESPACE: "kubearmor", POD_NAME: `${name}-6d4f8c7b9d-x7k2p`, ...env },
+          env: { POD_NAMESPACE: "kubearmor", POD_NAME: `${name}-6d4f8c7b9d-${pod}`, ...env },
         });
-      const operator = start({
+      const operator = start("x7k2p", {
         PVO_REPORTS_MIN_INTERVAL_MS: "200",
         PVO_OPEN_REPORTS_MIN_INTERVAL_MS: "200",
         PVO_EVENTS_MIN_GAP_MS: "100",
@@ -99,7 +99,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       let standby: OperatorProcess | undefined;
       try {
         await operator.logged("leading");
-        standby = start({});
+        standby = start("b8m4q");
         await node.waitForClients(2);
         await eventually(
           "a standby that follows",
@@ -137,7 +137,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
         });
         expect(described).toContain("KubeArmor's alert stream is down");
         expect(await operator.stop()).toBe(0);
-        sweeper = start({ PVO_REPORTS_RETENTION_MS: "1000", PVO_REPORTS_RETENTION_SWEEP_MS: "200" });
+        sweeper = start("x7k2p", { PVO_REPORTS_RETENTION_MS: "1000", PVO_REPORTS_RETENTION_SWEEP_MS: "200" });
         await eventually("no report", async () => (await allReports(cluster)).length === 0, 60_000);
         expect(await sweeper.stop()).toBe(0);
       } finally {

@@ -160,7 +160,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(`run (${missing ?? 
     expect((await report(cluster, "default", "block-pkg-mgmt-tools-exec"))?.summary.occurrences).toBe(500);
 
     operator = new OperatorProcess({ kubeconfig: cluster.kubeconfigPath, relay: node.address });
-    await operator.logged("stored reports listed: their counts go on", { reports: 1 });
+    await operator.logged("stored reports loaded", { reports: 1 });
     await node.waitForClients();
     await node.flood({ alert: FLOOD, count: 250 });
     await operator.received(250);
