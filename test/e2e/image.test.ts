@@ -40,8 +40,8 @@ function copiedBy(of: (instruction: string) => string[]): string[] {
 describe("the Dockerfile", () => {
   const of = dockerfile("Dockerfile");
 
-  test("copies what exists and what .dockerignore lets through, and .dockerignore no more than that", () => {
-    const copied = copiedBy(of);
+  test("copies, with the one for Git, what exists and exactly what .dockerignore lets through", () => {
+    const copied = [...new Set([...copiedBy(of), ...copiedBy(dockerfile("Dockerfile.gitops"))])].sort();
     expect(copied.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
     const [first, ...admitted] = readFileSync(join(ROOT, ".dockerignore"), "utf8")
       .split("\n")
@@ -64,9 +64,10 @@ describe("the Dockerfile", () => {
 describe("the Dockerfile for Git", () => {
   const of = dockerfile("Dockerfile.gitops");
 
-  test("copies no more than the operator's, from the same base", () => {
+  test("copies no more than the operator's and the plugin's source, from the same base", () => {
     const operator = dockerfile("Dockerfile");
-    expect(copiedBy(operator)).toEqual(expect.arrayContaining(copiedBy(of)));
+    const more = copiedBy(of).filter((path) => !copiedBy(operator).includes(path));
+    expect(more).toEqual(["plugin/build.ts", "plugin/src"]);
     expect(of("ARG")).toContain(operator("ARG").find((line) => line.startsWith("BUILD_IMAGE=")));
   });
 
