@@ -66,7 +66,7 @@ export async function liveOnce(cluster: Cluster, plan: Plan | undefined): Promis
   try {
     const port = await eventually(
       "metrics",
-      () => log.find(({ msg }) => msg.startsWith("serving"))?.fields["port"],
+      () => log.find(({ msg }) => msg === "serving metrics and probes")?.fields["metricsPort"],
     );
     const metric = async (name: string) => {
       const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
