@@ -87,7 +87,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       expect(
         execFileSync("diff", ["-r", SAMPLE_REPORTS_DIR, join(clone, "violations")], { encoding: "utf8" }),
       ).toBe("");
-      expect((await job()).stdout).toBe("main: nothing changed, 23 reports\n");
+      expect((await job()).stdout).toBe("main: nothing changed, 23 reports.\n");
     });
 
     test("commits what changed, and what is gone", async () => {
@@ -119,7 +119,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       expect([...used].sort()).toEqual(granted.sort());
     });
 
-    test("makes a pod that `restricted` tryReserve and that nothing of the operator selects", async () => {
+    test("makes a pod that `restricted` admits and that nothing of the operator selects", async () => {
       await cluster.kubectl(["create", "job", "now", `--from=cronjob/${NAME}`, "-n", NAMESPACE]);
       const pod = await until("the job's pod", async () => {
         const { items } = JSON.parse(

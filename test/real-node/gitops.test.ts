@@ -174,7 +174,7 @@ describe.skipIf(missing !== "")(`the Git export on a real node (${missing || "he
   });
 
   test("the second one commits nothing", async () => {
-    expect((await job("second")).printed).toBe("main: nothing changed, 23 reports\n");
+    expect((await job("second")).printed).toBe("main: nothing changed, 23 reports.\n");
   });
 
   test("what changed since is the next commit", async () => {
