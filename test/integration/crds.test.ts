@@ -141,25 +141,27 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(`the CRDs (${missin
         "NAME",
         "PREVENTED",
         "ALLOWED",
+        "UNKNOWN",
         "PODS",
         "SEVERITY",
         "LAST SEEN",
         "AGE",
       ]);
-      expect(row?.slice(0, 6)).toEqual([
+      expect(row?.slice(0, 7)).toEqual([
         "wordpress-mysql",
         "harden-wordpress-pkg-mngr-exec",
         "0",
         "8",
+        "0",
         "7",
         "medium",
       ]);
-      expect(row?.slice(6)).toEqual([expect.stringMatching(AGE), expect.stringMatching(AGE)]);
+      expect(row?.slice(7)).toEqual([expect.stringMatching(AGE), expect.stringMatching(AGE)]);
     });
 
     test("-o wide shows more", async () => {
       const [head, row] = table(await kubectl(["get", "pvr", "-n", "wordpress-mysql", "-o", "wide"]));
-      expect(head?.slice(7)).toEqual([
+      expect(head?.slice(8)).toEqual([
         "VIOLATIONS",
         "ACCEPTED",
         "WORKLOADS",
@@ -167,16 +169,16 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(`the CRDs (${missin
         "LOWER BOUND",
         "KIND",
       ]);
-      expect(row?.slice(7)).toEqual(["3", "1", "1", expect.stringMatching(AGE), "true", "KubeArmorPolicy"]);
+      expect(row?.slice(8)).toEqual(["3", "1", "1", expect.stringMatching(AGE), "true", "KubeArmorPolicy"]);
     });
 
     test("cpvr shows nodes in place of pods", async () => {
       const [head, row] = table(await kubectl(["get", "cpvr", "-o", "wide"]));
       expect(head).toEqual([
-        ...["NAME", "PREVENTED", "ALLOWED", "NODES", "SEVERITY", "LAST SEEN", "AGE"],
+        ...["NAME", "PREVENTED", "ALLOWED", "UNKNOWN", "NODES", "SEVERITY", "LAST SEEN", "AGE"],
         ...["VIOLATIONS", "ACCEPTED", "WORKLOADS", "FIRST SEEN", "LOWER BOUND", "KIND"],
       ]);
-      expect(row?.slice(0, 5)).toEqual(["host-shadow-file", "0", "8", "2", "medium"]);
+      expect(row?.slice(0, 6)).toEqual(["host-shadow-file", "0", "8", "0", "2", "medium"]);
       expect(row?.at(-1)).toBe("KubeArmorHostPolicy");
     });
 
