@@ -68,12 +68,21 @@ function markWord(marks: Marks, word: Word): void {
   marks.spend(WORD_STEPS);
   markBareUserinfo(marks, word.start, word.end);
   markSlashOption(marks, word);
+  markAttached(marks, word);
 }
 
 /** `/password:x`, as programs from Windows have it. */
 function markSlashOption(marks: Marks, { end, text }: Word): void {
   const name = /^\/(?:p|rp|gp|pw|pwd|pass|password|token|key)[:=](?=[^/])/i.exec(text)?.[0];
   if (name) marks.hide(end - text.length + name.length, end);
+}
+
+/** `-px` of a program that is not known: of what may be a port, a path, a file mode or a word, only what looks random. */
+function markAttached(marks: Marks, { start, end, text }: Word): void {
+  const value = /^-p(["']?[^\s/.~=:][^\s/=:]*={0,2})$/.exec(text)?.[1];
+  if (value === undefined || !looksRandom(value)) return;
+  const from = start + marks.text.slice(start, end).indexOf(text) + 2;
+  marks.hide(from, from + value.length);
 }
 
 /** `docker build --secret id=x`, `podman run --secret=x`: the name of one. */

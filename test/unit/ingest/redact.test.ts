@@ -165,6 +165,8 @@ describe("what stands around a secret stays", () => {
     ["mysql -u root -phunter2 db", "mysql -u root -p[REDACTED] db"],
     ['{"password": "hunter2", "user": "me"}', '{"password": [REDACTED], "user": "me"}'],
     ["token=ghp_hunter2hunter2hunter2 x", "token=[REDACTED] x"],
+    ['/opt/tool x "-phunter2SECRET9"', '/opt/tool x "-p[REDACTED]"'],
+    ["/opt/tool -phunter2SECRET9; ls", "/opt/tool -p[REDACTED]; ls"],
     ["app --password --user x", "app --password --user x"],
   ])("%s", (line, redacted) => {
     expect(redact(line)).toBe(redacted);
