@@ -6,7 +6,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { EventUpdate, NewEvent } from "../../src/events/event-recorder.ts";
 import { createEventSink } from "../../src/events/event-sink.ts";
-import { startRecorder } from "../../src/events/recorder.ts";
+import { type RunningRecorder, startRecorder } from "../../src/events/recorder.ts";
 import type { KubeClient } from "../../src/kube/client.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
@@ -76,17 +76,21 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       };
     }
 
+    /** Runs what is due at once, and no pacing, until nothing is pending. */
+    async function untilSent(recorder: RunningRecorder, clock: FakeClock): Promise<void> {
+      await until("nothing is pending", async () => {
+        await clock.advance(0);
+        return recorder.stats().pending === 0 ? true : undefined;
+      });
+    }
+
     /** Records, and stops when all is told. */
     async function tell(...occurrences: EventUpdate[]) {
-      const recorder = startRecorder(
-        { defaultPosture: false },
-        sink(),
-        new FakeClock(Date.now()),
-        silentLogger,
-      );
+      const clock = new FakeClock(Date.now());
+      const recorder = startRecorder({ defaultPosture: false }, sink(), clock, silentLogger);
       for (const one of occurrences) {
         recorder.record(one);
-        await until("it is told", () => (recorder.stats().pending === 0 ? true : undefined));
+        await untilSent(recorder, clock);
       }
       await recorder.stop(0);
       return recorder.stats();
@@ -170,12 +174,15 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
 
       test("whose Event was deleted is told by a new one", async () => {
         await createPod("web-0");
-        const recorder = startRecorder({}, sink(), new FakeClock(Date.now()), silentLogger);
+        const clock = new FakeClock(Date.now());
+        const recorder = startRecorder({}, sink(), clock, silentLogger);
         recorder.record(occurrence());
-        await until("it is told", () => (recorder.stats().told === 1 ? true : undefined));
+        await untilSent(recorder, clock);
+        expect(recorder.stats().told).toBe(1);
         await cluster.kubectl(["delete", "events", "-n", namespace, "--all"]);
         recorder.record(occurrence({ count: 9 }));
-        await until("it is told", () => (recorder.stats().told === 10 ? true : undefined));
+        await untilSent(recorder, clock);
+        expect(recorder.stats().told).toBe(10);
         expect((await events()).map(({ series }) => series?.count)).toEqual([10]);
         await recorder.stop(0);
       });
@@ -255,7 +262,8 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       const name = `${"p".repeat(252)}q`;
       await createPod(name);
       const long = createEventSink({ client, reportingInstance: "ü".repeat(100) });
-      const recorder = startRecorder({}, long, new FakeClock(Date.now()), silentLogger);
+      const clock = new FakeClock(Date.now());
+      const recorder = startRecorder({}, long, clock, silentLogger);
       recorder.record(
         occurrence({
           regarding: { kind: "Pod", namespace, name },
@@ -265,7 +273,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
           count: 3_000_000_000,
         }),
       );
-      await until("it is told", () => (recorder.stats().pending === 0 ? true : undefined));
+      await untilSent(recorder, clock);
       expect(recorder.stats()).toMatchObject({ told: 3_000_000_000, lost: { refused: 0 } });
       const [event] = await events();
       expect(event?.metadata.name).toHaveLength(253);
