@@ -8,7 +8,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Report } from "../../src/api/v1alpha1.ts";
-import { plain, toCodeSpan, toShellWord } from "../src/render/escape.ts";
+import { plain, toCodeSpan, toSarifText, toShellWord } from "../src/render/escape.ts";
 import { el, renderMarkup } from "../src/render/markup.ts";
 import type { Heartbeat } from "../src/reports/heartbeat.ts";
 import { directory, type PluginOptions, plugin, report, SAMPLE_REPORTS_DIR, violation } from "./session.ts";
@@ -269,4 +269,14 @@ test.each([
   const { code, err } = await plugin(["audit", "-A", ...flags]);
   expect(code).toBe(2);
   expect(err).toContain(message);
+});
+
+test("a pipe in a table is escaped by an odd number of backslashes, whatever stands before it", () => {
+  for (const text of ["|", "\\|", "\\\\|", "a\\\\\\|b|"]) {
+    for (const [match] of toCodeSpan(text).matchAll(/\\*\|/g)) expect(match.length % 2).toBe(0);
+  }
+});
+
+test("a message of SARIF has no link", () => {
+  expect(toSarifText("see [x](http://evil) \\")).toBe("see \\[x\\](http://evil) \\\\");
 });

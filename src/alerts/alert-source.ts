@@ -10,6 +10,8 @@ import type { Disconnect, SourceRejection } from "../api/alert-stream.ts";
 export interface AlertListener {
   /** An alert, decoded or raw; `line` is the line number in a file, from 1, and 0 on a stream. */
   onAlert(alert: Alert | RawAlert, line: number): void;
+  /** A log record of KubeArmor (ContainerLog, HostLog), which breaks no policy. */
+  onLog?(line: number): void;
   onRejected(reason: SourceRejection, detail: string, line: number): void;
   /** The stream is open and answered a health check; `ended` describes the gap that ends, where nodes are read directly. */
   onConnected(ended?: { nodes: number }): void;

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Owns the feed from JSON lines: a file, or a stream such as standard input.
-// Invariant: every line that is not blank ends as exactly one alert or one rejection, and no line is held beyond
-// the limit.
+// Alerts from a file, or a stream such as standard input: JSON lines, and the forms in which collectors keep them.
+// Invariant: every line that is not blank ends as alerts, a log record, a part of a record or one rejection; no line is
+// held beyond the limit, compressed or not.
 
 import { open } from "node:fs/promises";
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
+import { createGunzip } from "node:zlib";
+import { findAlerts, parseJsonIn } from "./alert-envelope.ts";
 import type { AlertListener, AlertSource } from "./alert-source.ts";
 import { parseJsonAlert } from "./json-decoder.ts";
+import { JsonLineJoiner } from "./json-lines.ts";
 import { LineSplitter } from "./line-splitter.ts";
 import { toPrintable } from "./printable.ts";
 
@@ -24,9 +27,11 @@ const MAX_DETAIL_LENGTH = 120;
 const BYTE_ORDER_MARK = "\ufeff";
 
 /**
- * Returns a source of alerts in JSON lines, one object a line; blank lines are skipped. It calls onConnected once the
- * input is open and never onDisconnected. `run` resolves at the end of the input or when the signal aborts, and rejects
- * with a message for users when the input can't be read.
+ * Returns the alerts of a file: one a line, in an array, printed over several lines, compressed with gzip, or within
+ * what a collector puts around them. Blank lines are skipped.
+ *
+ * Calls onConnected once the input is open, and never onDisconnected. `run` resolves at the end of the input or when
+ * the signal aborts, and rejects when the input can't be read.
  */
 export function createFileSource(options: FileFeedOptions): AlertSource {
   const maxLineBytes = options.maxLineBytes ?? DEFAULT_MAX_LINE_BYTES;
@@ -55,10 +60,11 @@ async function readLines(
   listener: AlertListener,
   signal: AbortSignal,
 ): Promise<void> {
+  const lines = new Lines(listener, maxLineBytes);
   const splitter = new LineSplitter(maxLineBytes, {
     onLine(line, number) {
       // Of what has been read already, nothing may arrive after the stop.
-      if (!signal.aborted) handleLine(line.toString("utf8"), number, listener);
+      if (!signal.aborted) lines.read(line.toString("utf8"), number);
     },
     onTooLong(number) {
       if (!signal.aborted) listener.onRejected("line_too_long", `more than ${maxLineBytes} bytes`, number);
@@ -69,8 +75,9 @@ async function readLines(
   if (signal.aborted) stop();
   signal.addEventListener("abort", stop, { once: true });
   try {
-    for await (const chunk of stream) splitter.push(Buffer.from(chunk));
+    for await (const chunk of decompress(stream)) splitter.push(Buffer.from(chunk));
     splitter.finish();
+    if (!signal.aborted) lines.end();
   } catch (error) {
     if (!signal.aborted) throw error;
   } finally {
@@ -78,41 +85,117 @@ async function readLines(
   }
 }
 
-function handleLine(line: string, number: number, listener: AlertListener): void {
-  // Files joined with `cat` have marks in the middle, too.
-  const text = line.startsWith(BYTE_ORDER_MARK) ? line.slice(1) : line;
-  if (text.trim() === "") return;
-  const parsed = parseJson(text);
-  if (!parsed.ok) {
-    listener.onRejected("invalid_json", parsed.detail, number);
-    return;
+/** Yields the bytes of a stream, without gzip where it has that: all members of a file that several were joined to. */
+async function* decompress(stream: Readable): AsyncGenerator<Buffer> {
+  const chunks = stream[Symbol.asyncIterator]();
+  let head = Buffer.alloc(0);
+  while (head.length < 2) {
+    const { done, value } = await chunks.next();
+    if (done === true) break;
+    head = Buffer.concat([head, Buffer.from(value)]);
   }
-  const alert = parseJsonAlert(parsed.value);
-  if (alert === null) listener.onRejected("not_an_alert", describeJson(parsed.value), number);
-  else listener.onAlert(alert, number);
+  const rest = (async function* () {
+    yield head;
+    for (;;) {
+      const { done, value } = await chunks.next();
+      if (done === true) return;
+      yield Buffer.from(value);
+    }
+  })();
+  if (head[0] !== 0x1f || head[1] !== 0x8b) yield* rest;
+  else {
+    const gunzip = createGunzip();
+    const compressed = Readable.from(rest);
+    compressed.on("error", (error) => gunzip.destroy(error));
+    yield* compressed.pipe(gunzip);
+  }
 }
 
-function parseJson(text: string): { ok: true; value: unknown } | { ok: false; detail: string } {
+/** Reads lines one after the other. */
+class Lines {
+  readonly #listener: AlertListener;
+  readonly #joiner: JsonLineJoiner;
+  /** What was wrong with the first line of a value that has not ended. */
+  #detail = "";
+
+  constructor(listener: AlertListener, maxBytes: number) {
+    this.#listener = listener;
+    this.#joiner = new JsonLineJoiner(maxBytes);
+  }
+
+  read(line: string, number: number): void {
+    // Files joined with `cat` have marks in the middle, too.
+    const text = line.startsWith(BYTE_ORDER_MARK) ? line.slice(1) : line;
+    if (text.trim() === "") return;
+    // Within a value that was begun, a line that is JSON by itself (`},`, `"x"`) may be a part of it.
+    const isPart = this.#joiner.open !== undefined && !/^\{.*\},?\s*$/.test(text);
+    const parsed = isPart ? undefined : parseJsonIn(text);
+    if (parsed === undefined) this.#join(text, number);
+    else {
+      this.end();
+      this.#take(parsed, number);
+    }
+  }
+
+  /** Rejects what was begun and has not ended. */
+  end(): void {
+    const { open } = this.#joiner;
+    if (open !== undefined) this.#listener.onRejected("invalid_json", this.#detail, open);
+    this.#joiner.reset();
+  }
+
+  #join(text: string, number: number): void {
+    const before = this.#joiner.open;
+    if (before === undefined) this.#detail = describeSyntax(text);
+    const joined = this.#joiner.add(text, number);
+    if (joined.kind === "more") return;
+    if (joined.kind === "other") {
+      this.#listener.onRejected("invalid_json", this.#detail, before ?? number);
+      return;
+    }
+    const parsed = parseJsonIn(joined.text);
+    if (parsed === undefined) {
+      this.#listener.onRejected("invalid_json", describeSyntax(joined.text), joined.number);
+    } else this.#take(parsed, joined.number);
+  }
+
+  #take(value: unknown, number: number): void {
+    const found = findAlerts(value);
+    // A record with nothing but fields that others have, too, is an alert when nothing within it is.
+    const records = found.length > 0 ? found : [value];
+    for (const record of records) {
+      const alert = parseJsonAlert(record);
+      if (alert === null) this.#listener.onRejected("not_an_alert", describeJson(record), number);
+      else if (/^(?:ContainerLog|HostLog)$/.test(alert.Type) && alert.PolicyName === "") {
+        this.#listener.onLog?.(number);
+      } else this.#listener.onAlert(alert, number);
+    }
+  }
+}
+
+function describeSyntax(text: string): string {
   try {
-    return { ok: true, value: JSON.parse(text) };
+    JSON.parse(text);
+    return "";
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    return { ok: false, detail: toPrintable(getHint(text) ?? reason, MAX_DETAIL_LENGTH) };
+    return toPrintable(getHint(text) ?? reason, MAX_DETAIL_LENGTH);
   }
 }
 
 /** Returns advice for a line in a form that is often taken for JSON lines. */
 function getHint(text: string): string | undefined {
   if (/^\s*== (Alert|Log|Message)\b/.test(text)) return "karmor's text output: use `karmor logs --json`";
-  if (/^\s*[[{]\s*$/.test(text)) return "JSON over several lines: put one alert on a line, as `jq -c` does";
   if (text.includes("\0")) return "a NUL byte: is the file UTF-16? Convert it to UTF-8";
   return undefined;
 }
 
 function describeJson(value: unknown): string {
   if (value === null) return "null is no JSON object";
-  if (Array.isArray(value))
-    return "an array is no JSON object: put one alert on a line, as `jq -c '.[]'` does";
+  if (Array.isArray(value)) return "an array without an alert in it";
   if (typeof value !== "object") return `a ${typeof value} is no JSON object`;
-  return "an object without any field of an alert";
+  const [key] = Object.keys(value);
+  if (key === undefined) return "an object without any field of an alert";
+  const shown = toPrintable(key, 24);
+  return `no field of an alert; if it is within ${shown}, use \`jq -c '.["${shown}"]'\``;
 }

@@ -11,36 +11,41 @@ import type { NumberField, TextField } from "./alert-fields.ts";
 import { EXEC_EVENT_FIELDS, INT32_FIELDS, OWNER_FIELDS, TEXT_FIELDS } from "./alert-fields.ts";
 
 type Setter = (alert: Alert, value: unknown) => void;
-/** By key in lower case: the spellings differ in nothing else. A Map, so that `__proto__` is a key like any. */
-type Setters = ReadonlyMap<string, Setter>;
+/** A record's fields as KubeArmor's proto spells them, and by key in lower case. Maps, so that `__proto__` is no key. */
+interface Setters {
+  exact: ReadonlyMap<string, Setter>;
+  lower: ReadonlyMap<string, Setter>;
+}
 
-const OWNER: Setters = new Map(
+const OWNER = createSetters(
   // OwnerRef is Ref inside of Owner.
-  Object.values(OWNER_FIELDS).map((name) => [
-    name.slice("Owner".length).toLowerCase(),
-    createTextSetter(name),
-  ]),
+  Object.values(OWNER_FIELDS).map((name) => [name.slice("Owner".length), createTextSetter(name)]),
 );
-const EXEC_EVENT: Setters = new Map(
-  Object.values(EXEC_EVENT_FIELDS).map((name) => [name.toLowerCase(), createTextSetter(name)]),
+const EXEC_EVENT = createSetters(
+  Object.values(EXEC_EVENT_FIELDS).map((name) => [name, createTextSetter(name)]),
 );
-const ALERT: Setters = new Map([
-  ...Object.values(TEXT_FIELDS).map((name): [string, Setter] => [name.toLowerCase(), createTextSetter(name)]),
-  ...Object.values(INT32_FIELDS).map((name): [string, Setter] => [
-    name.toLowerCase(),
-    createInt32Setter(name),
-  ]),
-  ["timestamp", setTimestamp],
-  ["atags", setTags],
-  ["owner", (alert, value) => void setKnown(OWNER, alert, value)],
-  ["execevent", (alert, value) => void setKnown(EXEC_EVENT, alert, value)],
+const ALERT = createSetters([
+  ...Object.values(TEXT_FIELDS).map((name): [string, Setter] => [name, createTextSetter(name)]),
+  ...Object.values(INT32_FIELDS).map((name): [string, Setter] => [name, createInt32Setter(name)]),
+  ["Timestamp", setTimestamp],
+  ["ATags", setTags],
+  ["Owner", (alert, value) => void setKnown(OWNER, alert, value)],
+  ["ExecEvent", (alert, value) => void setKnown(EXEC_EVENT, alert, value)],
 ]);
+
+function createSetters(entries: [string, Setter][]): Setters {
+  return {
+    exact: new Map(entries),
+    lower: new Map(entries.map(([name, set]) => [name.toLowerCase(), set])),
+  };
+}
 
 /**
  * Returns the alert that a parsed JSON value holds, or null when it is no object or has no key of an alert.
  *
- * Keys match in any case; unknown keys and values of a wrong type are ignored; of two spellings of one key the last
- * usable value wins.
+ * A record has one spelling: where a key is as the proto spells it, only such keys are read, since a collector adds
+ * keys of its own in lower case; else keys match in any case, and of two the last usable value wins. Unknown keys and
+ * values of a wrong type are ignored.
  */
 export function parseJsonAlert(value: unknown): Alert | null {
   const alert = emptyAlert();
@@ -53,14 +58,39 @@ export function parseJsonAlert(value: unknown): Alert | null {
 function setKnown(setters: Setters, alert: Alert, value: unknown): boolean {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
   let known = false;
+  // The daemon spells some keys of its log as the proto does.
+  const isExact = !isDaemonLog(value) && Object.keys(value).some((key) => isExactKey(setters, key));
   for (const [key, member] of Object.entries(value)) {
-    const set = setters.get(key.toLowerCase());
+    const set = isExact ? setters.exact.get(key) : setters.lower.get(key.toLowerCase());
     if (set === undefined) continue;
     known = true;
     set(alert, member);
   }
   return known;
 }
+
+/** `PID` alone decides nothing: it may be one of a record in capitals. */
+function isExactKey({ exact }: Setters, key: string): boolean {
+  return exact.has(key) && /[a-z]/.test(key);
+}
+
+/** True of an object with a key that only alerts and logs of KubeArmor have, in either of its spellings. */
+export function looksLikeAlert(value: object): boolean {
+  return Object.keys(value).some((key) => TELLING_KEYS.has(key));
+}
+
+const TELLING_KEYS = new Set(
+  [
+    "UpdatedTime",
+    "HostName",
+    "NamespaceName",
+    "PodName",
+    "PolicyName",
+    "ContainerID",
+    "ProcessName",
+    "Operation",
+  ].flatMap((key) => [key, key[0]?.toLowerCase() + key.slice(1)]),
+);
 
 /** Every line of the daemon's log has this key, and no other source spells it so. */
 function isDaemonLog(value: unknown): boolean {

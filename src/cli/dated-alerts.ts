@@ -19,6 +19,8 @@ const MAX_WAITING = 100_000;
 export class DatedAlerts implements AlertListener {
   /** The time of the alert that is being passed on. */
   nowUs: EpochUs;
+  /** Log records, which are no alerts. */
+  logs = 0;
   readonly #next: Pick<AlertListener, "onAlert" | "onRejected">;
   #waiting: [Alert, number][] | undefined = [];
 
@@ -44,6 +46,10 @@ export class DatedAlerts implements AlertListener {
 
   onRejected(reason: SourceRejection, detail: string, line: number): void {
     this.#next.onRejected(reason, detail, line);
+  }
+
+  onLog(): void {
+    this.logs++;
   }
 
   // A file is no stream: that it is open says nothing of what was not written to it.

@@ -72,6 +72,7 @@ export async function replay(parts: ReplayParts, signal: AbortSignal): Promise<n
   alerts.end();
   await pipeline.writer.flush(AbortSignal.any([signal, stop.signal]));
   rejected.end();
+  if (alerts.logs > 0) terminal.out(`${alerts.logs} log records skipped (ContainerLog, HostLog)\n`);
   terminal.out(`${formatTotals(pipeline.counters)}\n${written} reports written to ${parts.out}\n`);
   const { unwrittenOccurrences } = pipeline.aggregator;
   if (unwrittenOccurrences > 0) {

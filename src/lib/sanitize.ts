@@ -11,17 +11,21 @@ export const MAX_TEXT_BYTES = 512;
 const ELLIPSIS = "…";
 
 const PLAIN = /^[\x20-\x7e]*$/;
-const WHITE_SPACE = /[\t\n\v\f\r\x85\u2028\u2029]+/g;
-// Everything that Unicode calls "other" (controls, direction and zero-width marks, tags, surrogates, private and
-// unassigned characters), and the fillers that print as nothing.
-const UNSAFE = /[\p{C}\u115f\u1160\u3164\uffa0]/gu;
+/** Line breaks and tabs, and every space that is not the common one. */
+const WHITE_SPACE = /[\t\n\v\f\r\x85\u2028\u2029]+|(?! )\p{Zs}/gu;
+/**
+ * Everything that Unicode calls "other" (controls, direction and zero-width marks, tags, surrogates, private and
+ * unassigned characters) or ignorable by default (variation selectors, joiners, fillers), marks that enclose, the blank
+ * Braille pattern and the object replacement character.
+ */
+const UNSAFE = /[\p{C}\p{Default_Ignorable_Code_Point}\p{Me}\u2800\ufffc]/gu;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 const scratch = new Uint8Array(4096);
 
 /**
- * Returns `text` without white space around it, with line breaks and tabs as spaces, unsafe characters as U+FFFD, and
+ * Returns `text` without white space around it, with white space as spaces, unsafe characters as U+FFFD, and
  * at most `maxBytes` bytes of UTF-8 (default 512, at most 4,096), cut between characters and then ending in "…".
  */
 export function sanitize(text: string, maxBytes = MAX_TEXT_BYTES): string {

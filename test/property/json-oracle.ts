@@ -13,12 +13,23 @@ const NESTED: Readonly<Record<string, Readonly<Record<string, keyof Alert>>>> = 
 const INSIDE = Object.values(NESTED).flatMap((names) => Object.values(names));
 const FLAT = (Object.keys(emptyAlert()) as (keyof Alert)[]).filter((name) => !INSIDE.includes(name));
 
+const INNER: Readonly<Record<string, string>> = {
+  OwnerRef: "Ref",
+  OwnerName: "Name",
+  OwnerNamespace: "Namespace",
+};
+const SPELLED: ReadonlySet<string> = new Set([...FLAT, "Owner", "ExecEvent"]);
+
 /** Returns what the JSON holds, or null when it is no alert. */
 export function oracleFromJson(value: unknown): Alert | null {
   if (!isObject(value)) return null;
   const alert: Record<string, unknown> = { ...emptyAlert() };
   let isKnown = false;
+  const isExact =
+    !Object.hasOwn(value, "updatedTime") &&
+    Object.keys(value).some((key) => SPELLED.has(key) && /[a-z]/.test(key));
   for (const [key, member] of Object.entries(value)) {
+    if (isExact && !SPELLED.has(key)) continue;
     const lower = key.toLowerCase();
     const name = FLAT.find((each) => each.toLowerCase() === lower);
     if (name !== undefined) {
@@ -29,7 +40,10 @@ export function oracleFromJson(value: unknown): Alert | null {
     if (names === undefined) continue;
     isKnown = true;
     if (!isObject(member)) continue;
+    const inside = Object.entries(names).map(([lowered, name]) => [lowered, INNER[name] ?? name] as const);
+    const isInnerExact = Object.keys(member).some((each) => inside.some(([, name]) => name === each));
     for (const [innerKey, inner] of Object.entries(member)) {
+      if (isInnerExact && !inside.some(([, name]) => name === innerKey)) continue;
       const innerName = Object.entries(names).find(([each]) => each === innerKey.toLowerCase())?.[1];
       if (innerName !== undefined) alert[innerName] = usable("", inner, false) ?? alert[innerName];
     }

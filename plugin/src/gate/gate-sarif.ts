@@ -10,7 +10,7 @@ import { VERSION } from "../../../src/app/version.ts";
 import { toPath } from "../../../src/sinks/directory-sink.ts";
 import type { Flags } from "../commands/arguments.ts";
 import { parseLimit, type Session } from "../commands/session.ts";
-import { plain, toCodeSpan } from "../render/escape.ts";
+import { plain, toCodeSpan, toSarifText } from "../render/escape.ts";
 import { createAdvice } from "../reports/advice.ts";
 import { getRuleFacts, getSeverityLevel, reportPath, type ViolationRef } from "../reports/report-view.ts";
 import { describeRule, describeViolation } from "../reports/sentences.ts";
@@ -145,7 +145,7 @@ function toResult(found: ViolationRef, directory: string, justification?: string
   return {
     ruleId: getRuleId(report),
     level: LEVELS[getSeverityLevel(found)],
-    message: { text: [describeViolation(found), ...describeRule(found)].join(" ") },
+    message: { text: toSarifText([describeViolation(found), ...describeRule(found)].join(" ")) },
     locations: [
       {
         ...toLocation(report, directory),

@@ -15,7 +15,7 @@ export function plain(text: string): string {
 
 /**
  * Returns a code span of Markdown, in which nothing is a link, a mention, an image or HTML. A `|` is escaped, so that it
- * ends no cell of a table.
+ * ends no cell of a table: by an odd number of backslashes, since some renderers take two of them for one.
  */
 export function toCodeSpan(text: string): string {
   const safe = plain(text);
@@ -23,7 +23,15 @@ export function toCodeSpan(text: string): string {
   const longest = Math.max(0, ...[...safe.matchAll(/`+/g)].map(([run]) => run.length));
   const fence = "`".repeat(longest + 1);
   const pad = safe.startsWith("`") || safe.endsWith("`") ? " " : "";
-  return `${fence}${pad}${safe}${pad}${fence}`.replaceAll("|", "\\|");
+  return `${fence}${pad}${safe}${pad}${fence}`.replace(
+    /(\\*)\|/g,
+    (_match, before: string) => `${before}${before.length % 2 === 0 ? "\\" : "\\\\"}|`,
+  );
+}
+
+/** Returns a message of SARIF, in which `[text](target)` would be a link (SARIF 2.1.0, 3.11.6). */
+export function toSarifText(text: string): string {
+  return plain(text).replace(/[\\[\]]/g, "\\$&");
 }
 
 /** Returns a word of a shell command that is shown to be copied: quoted unless it is plainly harmless. */

@@ -100,21 +100,16 @@ describe("lines", () => {
       "== Alert / 2023-06-11 09:19:43.451704 ==",
       "invalid_json: karmor's text output: use `karmor logs --json`",
     ],
-    [
-      "the beginning of an array",
-      "[",
-      "invalid_json: JSON over several lines: put one alert on a line, as `jq -c` does",
-    ],
     ["UTF-16", "{\0}\0", "invalid_json: a NUL byte: is the file UTF-16? Convert it to UTF-8"],
     ["null", "null", "not_an_alert: null is no JSON object"],
     ["a number", "42", "not_an_alert: a number is no JSON object"],
-    [
-      "an array",
-      "[{}]",
-      "not_an_alert: an array is no JSON object: put one alert on a line, as `jq -c '.[]'` does",
-    ],
+    ["an array without alerts", "[{}]", "not_an_alert: an array without an alert in it"],
     ["an empty object", "{}", "not_an_alert: an object without any field of an alert"],
-    ["another object", '{"level":"info"}', "not_an_alert: an object without any field of an alert"],
+    [
+      "another object",
+      '{"level":"info"}',
+      "not_an_alert: no field of an alert; if it is within level, use `jq -c '.[\"level\"]'`",
+    ],
   ])("that are %s are rejected, and the next one is read", async (_, line, expected) => {
     const listener = await run(feedOf(`\n${line}\n{"PodName":"b"}\n`));
     expect(summary(listener)).toEqual([`2: ${expected}`, "3: b"]);

@@ -232,7 +232,12 @@ describe("odd values", () => {
       { PodName: "a\ud800b", ATags: ["\udc00"] },
       { PodName: "a\ufffdb", ATags: ["\ufffd"] },
     ],
-    ["two spellings: the last one", { PodName: "a", podName: "b" }, { PodName: "b" }],
+    ["two spellings: that of the proto", { PodName: "a", podName: "b" }, { PodName: "a" }],
+    [
+      "two spellings that are not the proto's: the last one",
+      { podName: "a", podname: "b" },
+      { PodName: "b" },
+    ],
     ["two spellings, the last one useless", { PodName: "a", podName: null }, { PodName: "a" }],
   ])("%s", (_, value, expected) => {
     expect(parseJsonAlert(value)).toEqual({ ...emptyAlert(), ...expected });

@@ -30,7 +30,12 @@ describe("sanitize", () => {
     ["fillers that print as nothing", "\u115f\u1160\u3164\uffa0", BAD.repeat(4)],
     ["private and unassigned characters", "\ue000\u{10ffff}\u0378", BAD.repeat(3)],
     ["half a surrogate pair", "a\ud83db\udca5c", `a${BAD}b${BAD}c`],
-    ["a non-breaking space, which is one", "a\u00a0b", "a\u00a0b"],
+    ["spaces that are not the common one", "a\u00a0b\u3000c\u2009d\u202fe\u1680f", "a b c d e f"],
+    ["variation selectors", "a\ufe0f\ufe00\u{e0100}\u180b\u180fb", `a${BAD.repeat(5)}b`],
+    ["joiners that print as nothing", "a\u034f\u17b4\u17b5\u{1d173}b", `a${BAD.repeat(4)}b`],
+    ["a blank Braille pattern", "a\u2800b", `a${BAD}b`],
+    ["marks that enclose, and objects", "a\u20e3\ufff9\ufffcb", `a${BAD.repeat(3)}b`],
+    ["letters and accents of the world", "e\u0301 \u05d0\u0627", "e\u0301 \u05d0\u0627"],
   ])("%s", (_name, text, safe) => {
     expect(sanitize(text)).toBe(safe);
   });
@@ -62,7 +67,7 @@ describe("sanitize", () => {
       fc.property(hostileText(), fc.constantFrom(64, 256, MAX_TEXT_BYTES, 1024), (text, maxBytes) => {
         const safe = sanitize(text, maxBytes);
         expect(byteLength(safe)).toBeLessThanOrEqual(maxBytes);
-        expect(safe).not.toMatch(/[\p{C}\u2028\u2029]/u);
+        expect(safe).not.toMatch(/[\p{C}\p{Default_Ignorable_Code_Point}\u2028\u2029\u00a0\u2800]/u);
         expect(safe.isWellFormed()).toBe(true);
         expect(safe).toBe(safe.trim());
         expect(sanitize(safe, maxBytes)).toBe(safe);
