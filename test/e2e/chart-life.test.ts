@@ -91,7 +91,8 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
     let before: string[];
 
     test("a user who may view a namespace sees its reports and no other", async () => {
-      await helm("install", olderChart("0.0.1"), "--set", "config.log.level=warn");
+      const older = olderChart("0.0.1");
+      await helm("install", older, "--set", "config.log.level=warn");
       await writeReport("shop", "block-shell");
       await writeReport("bank", "block-apt");
       await writeReport(undefined, "default-posture");
@@ -122,6 +123,9 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
         own: await can(user, "delete", "pvr", "shop"),
         other: await can(user, "delete", "pvr", "bank"),
       });
+      expect(await mayDelete("ada")).toEqual({ own: false, other: false });
+      const values = "config.log.level=warn,rbac.aggregateToAdmin=true";
+      await helm("upgrade", older, "--set", values);
       await eventually("admin has the rule", async () => (await mayDelete("ada")).own);
       expect(await mayDelete("ada")).toEqual({ own: true, other: false });
       expect(await mayDelete("edgar")).toEqual({ own: false, other: false });
@@ -162,6 +166,8 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       const old = olderChart("0.0.2", (folder) => {
         renameSync(join(folder, "files/crds"), join(folder, "crds"));
         rmSync(join(folder, "templates/crds.yaml"));
+        // Reads a CRD in `files/crds`; charts with `crds/` had no such policy.
+        rmSync(join(folder, "templates/admission-policy.yaml"));
       });
       await helm("install", old);
       await writeReport("shop", "block-shell");
