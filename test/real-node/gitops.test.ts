@@ -120,7 +120,7 @@ describe.skipIf(missing !== "")(`the Git export on a real node (${missing || "he
   const apply = (objects: readonly object[]) =>
     node.apply(`${objects.map((object) => JSON.stringify(object)).join("\n---\n")}\n`);
 
-  /** As docs/gitops.md says, in a namespace that tryReserve `restricted` pods alone. */
+  /** As docs/gitops.md says, in a namespace that admits `restricted` pods alone. */
   async function install(ca: string): Promise<void> {
     await node.kubectl(["create", "namespace", NAMESPACE]);
     await node.kubectl(["label", "namespace", NAMESPACE, "pod-security.kubernetes.io/enforce=restricted"]);
