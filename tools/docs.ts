@@ -97,7 +97,7 @@ a flag. Precedence: flags, environment, file, defaults.
 \`\`\`yaml
 ${EXAMPLE}\`\`\`
 
-A configuration that is wrong ends the program with exit code 2. All problems are told at once, each with its
+A configuration that is wrong ends the program with exit code 2. All problems are reported at once, each with its
 place, the value and what would be right; that includes unknown keys and unknown \`PVO_…\` variables. Values that
 may hold a secret are not repeated.
 
@@ -120,7 +120,7 @@ const REJECTED: Record<Rejection, string> = {
   invalid_json: "a line that is no JSON",
   not_an_alert: "JSON without any field of an alert",
   line_too_long: "a line beyond the limit of its length",
-  too_many_reports: "an alert whose report would be one more than `memory.maxReports`",
+  too_many_reports: "an alert that needs a report beyond `memory.maxReports`",
 };
 
 const DISCONNECTED: Record<Disconnect["reason"], string> = {
@@ -133,13 +133,13 @@ const DISCONNECTED: Record<Disconnect["reason"], string> = {
 
 const WRITTEN: Record<WriteResult["kind"], string> = {
   written: "done",
-  conflict: "somebody else had changed the report; it was read and written again",
-  gone: "somebody had deleted the report",
+  conflict: "another client had changed the report; it was read and written again",
+  gone: "the report was deleted",
   namespace_gone: "its namespace is gone or going; the counts went to the cluster report",
   too_large: "refused for its size; a smaller one was written",
   retry: "the API server asked to try later",
   unknown: "no answer; it is read whether the write happened",
-  refused: "refused for a reason that only a person can mend; the log has it",
+  refused: "refused for a reason that a person has to fix; the log has it",
 };
 
 const COPIED: Record<PublishResult, string> = {
@@ -188,8 +188,8 @@ function valueList(metric: string, label: string, values: Readonly<Record<string
   return `${code(label)} of ${code(metric)}:\n\n${items.join("")}\n`;
 }
 
-const VIOLATIONS = `The leader tells these, as it tells its reports: sum them over \`resource_namespace\`, \`policy\` and \`severity\`, never
-over replicas (\`max by (…)\`, where two could tell at once). \`resource_namespace\` is that of the pods; Prometheus itself uses
+const VIOLATIONS = `The leader exports these, as it writes the reports: sum them over \`resource_namespace\`, \`policy\` and \`severity\`, never
+over replicas (\`max by (…)\`, where two replicas could export at once). \`resource_namespace\` is that of the pods; Prometheus itself uses
 \`namespace\` for that of the operator. It is \`_cluster\` for cluster reports. The first \`metrics.maxReportSeries\` reports
 have series of their own; the sum of all others is under \`_other\`, and \`policy_violation_other_reports\` is not 0 then.
 
@@ -243,7 +243,7 @@ and \`nodejs_eventloop_lag_p99_seconds\`.
 ## Alerts
 
 \`charts/policy-violation-operator/files/alerts.yaml\` has the alert rules, which the chart installs as a PrometheusRule;
-runbook.md tells what each of them asks you to do. \`files/dashboard.json\` beside it is a dashboard for Grafana.
+runbook.md has the steps for each of them. \`files/dashboard.json\` beside it is a dashboard for Grafana.
 `;
 }
 

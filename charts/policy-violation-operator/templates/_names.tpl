@@ -26,7 +26,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* What tells this release's pods from all others; never changes during the release's life. */}}
+{{/* Selects this release's pods; never changes during the release's life. */}}
 {{- define "pvo.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "pvo.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
