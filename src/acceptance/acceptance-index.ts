@@ -96,7 +96,7 @@ export class AcceptanceIndex {
     return this.#groupOf(read)?.members.slice(MAX_PER_POLICY - 1, MAX_PER_POLICY + 1) ?? [];
   }
 
-  /** Why a valid acceptance has no effect. */
+  /** Reason for a valid acceptance without effect. */
   refusalOf(read: ReadAcceptance): string | undefined {
     const group = this.#groupOf(read);
     if (group === undefined || group.effective.has(read.name)) return undefined;
@@ -156,7 +156,7 @@ export class AcceptanceIndex {
   }
 }
 
-/** Where an acceptance is found. */
+/** Position of an acceptance. */
 export interface Place {
   namespace: string;
   name: string;
@@ -171,7 +171,7 @@ function groupKey(namespace: string, policy: string): string {
   return `${namespace}/${policy}`;
 }
 
-/** How many of a list in the order of names stand before this name. */
+/** Number of entries before this name in a list ordered by name. */
 function rankOf(sorted: readonly Place[], name: string): number {
   let low = 0;
   let high = sorted.length;

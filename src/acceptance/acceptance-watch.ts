@@ -43,7 +43,7 @@ export class AcceptanceWatch implements AcceptanceCatalog, FollowObserver {
   #listing: Set<string> | undefined;
   #lastProblem: ApiErrorCode | undefined;
   #cancelTimer: (() => void) | undefined;
-  /** When the timer fires; infinite without one. */
+  /** Time at which the timer fires; infinite without one. */
   #timerMs = Number.POSITIVE_INFINITY;
   /** Expiries up to this time have been handled. */
   #expiredUntilMs: number;
@@ -92,7 +92,7 @@ export class AcceptanceWatch implements AcceptanceCatalog, FollowObserver {
     }
   }
 
-  /** Resolves after the first attempt to list, whatever its result. */
+  /** Resolves after the first attempt to list, with any result. */
   async ready(): Promise<void> {
     await this.#tried.promise;
   }

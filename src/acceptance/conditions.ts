@@ -8,12 +8,12 @@ import type { AcceptanceCondition, AcceptanceConditionType, AcceptanceStatus } f
 import { type EpochUs, formatMicroTime } from "../lib/time.ts";
 import type { ReadAcceptance } from "./parse-acceptance.ts";
 
-/** What stands against an acceptance that could be read. */
+/** Reasons against an acceptance that could be read. */
 export interface Standing {
   nowUs: EpochUs;
   /** What of the reports it matches; nothing of it when it has no effect. */
   matched: { violations: number; occurrences: number };
-  /** Why it has no effect though it could be read; a sentence. */
+  /** Reason without effect, although it could be read; a sentence. */
   refusal: string | undefined;
 }
 
@@ -66,7 +66,10 @@ export function statusOf(read: ReadAcceptance, standing: Standing): AcceptanceSt
         "MatchesEverything",
         isWide,
         isWide
-          ? ["OnlyThePolicy", "Nothing but the policy narrows it: whatever violates that policy is accepted."]
+          ? [
+              "OnlyThePolicy",
+              "Nothing but the policy narrows it: every violation of that policy is accepted.",
+            ]
           : ["Narrowed", ""],
       ),
     ],

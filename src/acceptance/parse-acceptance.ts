@@ -9,7 +9,7 @@ import type { AcceptanceMatch, AcceptanceStatus } from "../api/acceptance.ts";
 import { type EpochUs, parseMicroTime } from "../lib/time.ts";
 import { type Acceptance, compileAcceptance } from "../report/acceptance.ts";
 
-/** What there is to know of one AcceptedViolation. */
+/** Facts about one AcceptedViolation. */
 export interface ReadAcceptance {
   namespace: string;
   name: string;

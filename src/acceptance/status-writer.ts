@@ -28,7 +28,7 @@ export interface StatusWriterOptions {
   mayWrite: () => boolean;
 }
 
-/** What was counted of one policy in one namespace. */
+/** Counts of one policy in one namespace. */
 interface Counted {
   sums: ReadonlyMap<string, Matched>;
   /** Of the acceptances. */

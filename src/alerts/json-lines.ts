@@ -6,7 +6,7 @@
 
 const MAX_LINES = 10_000;
 
-/** What to do with a line. */
+/** Next step for a line. */
 export type JoinedLines =
   /** It belongs to a value that is not at its end. */
   | { kind: "more" }

@@ -49,7 +49,7 @@ export class CellRecords {
     this.#containers = new ContainerPool(arena);
   }
 
-  /** What the records take beside the arena. */
+  /** Bytes of the records beside the arena. */
   get bytes(): number {
     return (this.#next - 1) * RECORD_BYTES;
   }

@@ -193,7 +193,7 @@ export class CellStore implements MessageMemory, EvidenceSource {
     return { ...counts, evidence: kind.evidence };
   }
 
-  /** Forgets cells whose counter is no more. Their counts must have been taken. */
+  /** Forgets cells without a counter. Their counts must have been taken. */
   releaseAll(cells: CellList): void {
     while (cells.firstCell !== 0) this.#release(cells.firstCell);
   }
@@ -276,7 +276,7 @@ export class CellStore implements MessageMemory, EvidenceSource {
     return this.#arena.holds(place, length, raw.bytes, raw.deciding);
   }
 
-  /** Of two alerts of the same time the one whose bytes sort last is kept, so that their order has no say. */
+  /** Of two alerts of the same time the one with the bytes that sort last is kept, so that their order has no say. */
   #sortsLater(cell: number, record: number, raw: RawAlert): boolean {
     if (this.#records.isSameAlert(record, raw)) return false;
     return messageText(raw) > this.messageOf(cell, record).toString("latin1");

@@ -115,7 +115,7 @@ function violationOf(alert: Alert, { verb, foldedSource, foldedResource }: Activ
   };
 }
 
-/** Reads Result, not Action: "Audit (Block)" with Passed happened, whatever the policy asked for. */
+/** Reads Result, not Action: "Audit (Block)" with Passed happened, against the policy's intent. */
 function outcomeOf(result: string): Outcome {
   const text = result.trim();
   if (text === "") return "Unknown";
@@ -135,7 +135,7 @@ function policyOf(alert: Alert): PolicyFacts {
   };
 }
 
-/** A cluster policy's alert can't be told from a namespaced one's: nothing in the message marks it. */
+/** A cluster policy's alert can't be distinguished from a namespaced one's: nothing in the message marks it. */
 function policyKind(alert: Alert): PolicyKind {
   if (alert.PolicyName.trim() === DEFAULT_POSTURE) return "DefaultPosture";
   switch (alert.Type) {

@@ -126,7 +126,7 @@ function isGenerated(part: string): boolean {
   return part === "*" || HASH.test(part) || GENERATED.test(part) || MIXED.test(part) || NUMBER.test(part);
 }
 
-/** Kinds whose objects people name, once for all runs. */
+/** Kinds of objects that people name, once for all runs. */
 const LASTING: ReadonlySet<string> = new Set([
   "Deployment",
   "StatefulSet",

@@ -36,7 +36,7 @@ export class IngestCounters {
     return Object.values(this.rejected).reduce((sum, n) => sum + n, 0);
   }
 
-  /** Whether the law holds. */
+  /** True while received equals the sum of the other counters. */
   get isReconciled(): boolean {
     return this.received === this.counted + this.duplicates + this.throttleNotices + this.rejectedTotal;
   }

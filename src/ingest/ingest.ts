@@ -20,7 +20,7 @@ import { SearchBudgets, STEPS_PER_SECOND } from "./search-budgets.ts";
 import type { Scope, ThrottleNotice } from "./violation.ts";
 
 export interface IngestParts {
-  /** Where counted alerts and notices go; asked for each. */
+  /** Receiver of counted alerts and notices; read for each. */
   tally: () => AlertTally;
   hash: AlertHash;
   duplicates: DuplicateFilter;
@@ -31,7 +31,7 @@ export interface IngestParts {
   counters: IngestCounters;
   /** The time at which an alert arrives. */
   nowUs: () => EpochUs;
-  /** How far ahead of its arrival an alert's own time may be; default 5 min. */
+  /** Largest lead of an alert's own time over its arrival; default 5 min. */
   maxAheadUs?: EpochUs | undefined;
   /** `scope`: whose violation it may have been; undefined when nothing of that was readable, null for nobody's. */
   onRejected: (reason: Rejection, detail: string, line: number, scope: Scope | undefined | null) => void;

@@ -8,7 +8,7 @@ import type { EpochUs } from "../lib/time.ts";
 import type { EvidenceSource } from "./evidence.ts";
 import type { Violation } from "./violation.ts";
 
-/** One alert that tells of a violation. Valid until the call that was given it returns. */
+/** One alert of a violation. Valid until the call that was given it returns. */
 export interface Occurrence {
   readonly violation: Violation;
   /** The time that counts. */

@@ -9,7 +9,7 @@ import type { Evidence } from "../api/v1alpha1.ts";
 import { TextPool } from "../lib/text-pool.ts";
 import { type EpochUs, formatMicroTime } from "../lib/time.ts";
 
-/** What another alert of the same container is likely to say otherwise, in the order in which it is packed. */
+/** Fields in which alerts of one container usually differ, in the order in which they are packed. */
 const OWN = [
   "time",
   "process",

@@ -115,7 +115,7 @@ export class Replica {
     const behind = problem ?? this.#behind;
     if (behind === undefined) return { isLeader: false, ok: true, detail: leader };
     const ok = problem === undefined && !this.#isPatient;
-    return { isLeader: false, ok, detail: `${leader}; not in step with it: ${behind}` };
+    return { isLeader: false, ok, detail: `${leader}; not caught up with it: ${behind}` };
   }
 
   /** True where this replica could take over from the leader without a gap. */

@@ -215,7 +215,7 @@ class PolicyIndex implements FollowObserver {
     const kept = this.#options.maxPerKind ?? 10_000;
     this.#options.logger.warn(
       { kind: this.#kind, kept },
-      "there are more policies than are kept: reports tell no policy object of this kind for certain",
+      "there are more policies than are kept: reports name no policy object of this kind for certain",
     );
   }
 }

@@ -107,7 +107,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       const leader = replicas.start(cluster.kubeconfigPath);
       await leader.logged("leading");
       const standby = replicas.start(cluster.kubeconfigPath);
-      const behind = "not in step with it: the leader has yet to write what came before this replica read";
+      const behind = "not caught up with it: the leader has yet to write what came before this replica read";
       await eventually("a standby that reads and is not ready", async () => {
         const { status, body } = await standby.get("/readyz");
         return status === 503 && body.includes(behind);
@@ -122,7 +122,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       await leader.logged("leading");
       const standby = replicas.start(cluster.kubeconfigPath, env);
       await standby.logged("another replica holds the Lease");
-      const behind = "not in step with it: the alert stream is not open";
+      const behind = "not caught up with it: the alert stream is not open";
       const readyz = async () => {
         const { status, body } = await standby.get("/readyz");
         return body.includes(behind) && status;

@@ -106,7 +106,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(`policies (${missin
       leftOut: 1,
     });
     expect(logged).toContain(
-      "there are more policies than are kept: reports tell no policy object of this kind for certain",
+      "there are more policies than are kept: reports name no policy object of this kind for certain",
     );
   });
 

@@ -13,7 +13,7 @@ import { markInput } from "./shell-input.ts";
 import { markBareUserinfo } from "./urls.ts";
 import { hideBare, splitWords, type Word } from "./words.ts";
 
-/** What the checks of a single word cost. */
+/** Steps for the checks of a single word. */
 const WORD_STEPS = 10;
 
 /** Marks the secrets in options and arguments. */
@@ -131,7 +131,7 @@ function markSql(marks: Marks, words: readonly Word[], at: number): void {
     marks.hide(next.start, end);
 }
 
-/** What expect sends to a prompt for a password. */
+/** Text that expect sends to a prompt for a password. */
 function markAnswers(marks: Marks, words: readonly Word[]): void {
   const prompt = /assw(?:or)?d|assphrase/.exec(marks.text)?.index;
   if (prompt === undefined) return;

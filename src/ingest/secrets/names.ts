@@ -60,7 +60,7 @@ const NO_SECRET_WORDS = new Set([
   "askpass",
   "oldpwd",
 ]);
-/** What makes a key a secret; other keys are names of entries. */
+/** Words that make a key a secret; other keys are names of entries. */
 const KEY_KINDS = new Set(
   "access account api apikey app application auth authentication certificate client crypt customer data deploy enc encrypt encryption encryptor fernet hmac ingest jwt license licence master meili private rails registration root secret server service session shared sharing sign signing ssh storage subscription symmetric validation wallet webhook write admin".split(
     " ",

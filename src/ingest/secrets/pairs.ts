@@ -29,7 +29,7 @@ export function markPairs(marks: Marks, classify: Classify): void {
   }
 }
 
-/** Which quotes are open at a place; a quote within the other kind counts as text. */
+/** Quotes that are open at a place; a quote within the other kind counts as text. */
 class QuoteState {
   open = "";
 
@@ -85,7 +85,7 @@ export function isNameOfOne(name: string): boolean {
   return /(?:secret|token|auth|secret[-_]id)$/i.test(name);
 }
 
-/** Whether a quote that is open ends here. */
+/** True where an open quote ends. */
 function closes(text: string, at: number, { open }: QuoteState): boolean {
   return open !== "" && text[at] === open;
 }

@@ -7,7 +7,7 @@ import { PROGRAMS } from "./commands.ts";
 import { isHarmless, type Marks } from "./marks.ts";
 import { baseName, hideBare, type Word } from "./words.ts";
 
-/** Programs of one command line whose arguments are looked at, and arguments of each. */
+/** Programs of one command line with arguments that are looked at, and arguments of each. */
 const MAX_PROGRAMS = 8;
 const MAX_ARGUMENTS = 128;
 

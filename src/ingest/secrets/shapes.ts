@@ -18,7 +18,7 @@
 
 import type { Marks } from "./marks.ts";
 
-/** What a token begins with; at least MIN_BODY characters follow. Longer ones first where one begins another. */
+/** First characters of tokens; at least MIN_BODY characters follow. Longer ones first where one begins another. */
 const PREFIXES = `
   ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- glptt- gldt- glrt- glrtr- glsoat- glcbt- glffct- glft- glimt- glagent-
   gloas- GR1348941 xoxa- xoxb- xoxc- xoxd- xoxe- xoxe. xoxo- xoxp- xoxr- xoxs- xapp- sk_live_ sk_test_ sk_prod_ rk_live_
@@ -58,7 +58,7 @@ const STRICT = new Map<string, RegExp>([
 ]);
 const MIN_BODY = 10;
 const MAX_TOKEN = 400;
-/** What it costs to look whether a token begins at a place. */
+/** Steps to check whether a token begins at a place. */
 const PLACE_STEPS = 30;
 
 const byFirst = new Map<string, string[]>();

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The language rules that a machine can check: the field's terms, comments that state facts, functions named by verbs.
+
+import { globSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { beginsWithVerb, commentsOf, DIALECT, functionNames, measureComments } from "./language.ts";
+import { ROOT, sourceFiles } from "./source-code.ts";
+
+const SRC = sourceFiles("src", "plugin/src");
+
+/** Pages and manifests that users read. */
+const FOR_USERS = [
+  "*.md",
+  "docs/**/*.md",
+  "plugin/*.md",
+  "crds/*.yaml",
+  "charts/**/*.{yaml,md,tpl,txt,json}",
+].flatMap((pattern) => globSync(pattern, { cwd: ROOT }));
+
+describe("comments", () => {
+  it("are found: a measure over nothing holds", () => {
+    const text =
+      "// SPDX-License-Identifier: x\n\n// One\n// two.\nconst a = 1; // not alone\n/** Three. */\n";
+    expect(commentsOf({ path: "x", text })).toEqual(["Three.", "One two."]);
+    expect(measureComments([{ path: "x", text: "// Whether it told of it.\n// \n\n// Fine.\n" }])).toEqual({
+      comments: 2,
+      dialectPer1000: (1 / 6) * 1000,
+      questionShare: 0.5,
+    });
+    expect(measureComments(SRC).comments).toBeGreaterThan(1000);
+  });
+
+  it("use the field's terms", () => {
+    expect(measureComments(SRC).dialectPer1000).toBeLessThanOrEqual(1);
+  });
+
+  it("state facts and ask no questions", () => {
+    expect(measureComments(SRC).questionShare).toBeLessThanOrEqual(0.02);
+  });
+});
+
+describe("texts for users", () => {
+  it.each(FOR_USERS)("%s uses the field's terms", (path) => {
+    const lines = readFileSync(join(ROOT, path), "utf8").split("\n");
+    expect(lines.filter((line) => line.match(DIALECT) !== null)).toEqual([]);
+  });
+
+  it("in the source use the field's terms", () => {
+    const strings = SRC.flatMap(({ path, text }) =>
+      [...text.matchAll(/"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`/g)]
+        .map(([literal]) => literal)
+        .filter((literal) => / /.test(literal) && literal.match(DIALECT) !== null)
+        .map((literal) => `${path}: ${literal.slice(0, 100)}`),
+    );
+    expect(strings).toEqual([]);
+  });
+});
+
+describe("functions", () => {
+  it("are found", () => {
+    const text =
+      "export function readIt(a: X): Y {\n}\nclass A {\n  async #load(x: Y): Promise<void> {\n  }\n  get size(): number {\n";
+    expect(functionNames({ path: "x", text })).toEqual(["readIt", "load"]);
+    expect([beginsWithVerb("readIt"), beginsWithVerb("reader")]).toEqual([true, false]);
+  });
+
+  it("begin with a verb", () => {
+    const names = SRC.flatMap(functionNames);
+    expect(names.length).toBeGreaterThan(500);
+    expect(names.filter(beginsWithVerb).length / names.length).toBeGreaterThanOrEqual(0.75);
+  });
+});
