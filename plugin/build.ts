@@ -2,13 +2,10 @@
 // Copyright The policy-violation-operator Authors
 
 // Builds the kubectl plugin in dist/plugin/: a bundle, and the two programs that kubectl looks for in the PATH. With
-// `--archive-url URL`, the address that the archive is published at, also the archive and krew's manifest, in dist/. With
-// `--gitops` it has `push`, which the GitOps image alone needs.
+// `--gitops` it has `push`, which the GitOps image alone needs. tools/release makes the executables and krew's archives.
 // Invariant: reads only the checkout and node_modules, writes only the output folder.
 
-import { execFileSync } from "node:child_process";
-import { createHash } from "node:crypto";
-import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { bundle } from "../tools/bundle.ts";
@@ -76,45 +73,13 @@ export async function buildPlugin(outDir: string, { isGitOps = false } = {}): Pr
   return files;
 }
 
-/** Packs the plugin and fills in krew's manifest for an archive published at `url`; returns both files. */
-export function archivePlugin(pluginDir: string, outDir: string, url: string): string[] {
-  const { version } = JSON.parse(readFileSync(join(import.meta.dirname, "package.json"), "utf8")) as {
-    version: string;
-  };
-  const archive = join(outDir, `${BUNDLE}-${version}.tar.gz`);
-  // Reproducible: the same files give the same archive and the same hash.
-  const reproducible = [
-    "--sort=name",
-    "--mtime=@0",
-    "--owner=0",
-    "--group=0",
-    "--numeric-owner",
-    "--use-compress-program=gzip -n",
-  ];
-  const unpacked = ["--exclude=*.map", "-C", pluginDir, "."];
-  execFileSync("tar", [...reproducible, "-cf", archive, ...unpacked]);
-  const hash = createHash("sha256").update(readFileSync(archive)).digest("hex");
-  const manifest = readFileSync(join(import.meta.dirname, "krew.yaml"), "utf8");
-  const filled = { VERSION: version, URL: url, SHA256: hash };
-  const text = Object.entries(filled).reduce(
-    (all, [name, value]) => all.replaceAll(`\${${name}}`, value),
-    manifest,
-  );
-  const file = join(outDir, "krew.yaml");
-  writeFileSync(file, text);
-  return [archive, file];
-}
-
 if (import.meta.main) {
   const { values } = parseArgs({
     options: {
       out: { type: "string", default: join(ROOT, "dist/plugin") },
-      "archive-url": { type: "string" },
       gitops: { type: "boolean", default: false },
     },
   });
   const files = await buildPlugin(values.out, { isGitOps: values.gitops });
-  const url = values["archive-url"];
-  if (url !== undefined) files.push(...archivePlugin(values.out, join(values.out, ".."), url));
   for (const file of files) process.stdout.write(`${relative(process.cwd(), file)}\n`);
 }
