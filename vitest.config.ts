@@ -6,7 +6,7 @@ import { defineConfig } from "vitest/config";
 // biome-ignore lint/style/noDefaultExport: vitest reads the default export.
 export default defineConfig({
   test: {
-    include: ["test/**/*.test.ts", "plugin/test/**/*.test.ts"],
+    include: ["test/**/*.test.ts", "plugin/test/**/*.test.ts", "headlamp/test/**/*.test.ts"],
     // Real servers start in the integration tests; a slow machine must not fail them.
     testTimeout: 180_000,
     hookTimeout: 300_000,

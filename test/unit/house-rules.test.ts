@@ -11,7 +11,8 @@ import { codeOf, type Import, importsOf, ROOT, type SourceFile, sourceFiles } fr
 
 const SRC = sourceFiles("src");
 const PLUGIN = sourceFiles("plugin/src");
-const ALL = sourceFiles("src", "plugin", "tools", "test", "bench");
+const HEADLAMP = sourceFiles("headlamp/src");
+const ALL = sourceFiles("src", "plugin", "headlamp", "tools", "test", "bench");
 const IMPORTS = SRC.flatMap(importsOf);
 
 /** `src/ingest/x.ts` is in ingest; a file of src itself is a room of its own. */
@@ -153,7 +154,15 @@ describe("imports", () => {
     expect(names.filter((name) => !(name in dependencies))).toEqual([]);
   });
 
+  it("of the Headlamp plugin reach only contracts, lib and what the kubectl plugin knows of reports", () => {
+    const imports = HEADLAMP.flatMap(importsOf).filter(({ to }) => /^(?:src|plugin|test)\//.test(to));
+    expect(imports.length).toBeGreaterThan(10);
+    const isOffered = (to: string) => /^(?:src\/(?:api|lib)|plugin\/src\/reports)\/|escape\.ts$/.test(to);
+    expect(imports.filter(({ to }) => !isOffered(to)).map(({ from, to }) => `${from} -> ${to}`)).toEqual([]);
+  });
+
   it("make no circle, types included", () => {
+    expect(circles(HEADLAMP.flatMap(importsOf))).toEqual([]);
     expect(circles(IMPORTS.filter(({ to }) => to.startsWith("src/")))).toEqual([]);
     expect(circles(PLUGIN.flatMap(importsOf))).toEqual([]);
     const edge = (from: string, to: string) => ({ from, to, isTypeOnly: false });
@@ -295,7 +304,8 @@ describe("files", () => {
       /^(?:utils?|helpers?|index|common|types?|misc|shared|constants|manager)(?:\.test)?\.ts$|(?:manager|helper|util)s?\.ts$/;
     const wrong = ALL.map(({ path }) => path).filter(
       (path) =>
-        vague.test(basename(path)) || !/^[a-z0-9]+(?:-[a-z0-9]+)*(?:\.[a-z0-9]+)*\.ts$/.test(basename(path)),
+        vague.test(basename(path)) ||
+        !/^[a-z0-9]+(?:-[a-z0-9]+)*(?:\.[a-z0-9]+)*\.tsx?$/.test(basename(path)),
     );
     expect(wrong).toEqual([]);
   });

@@ -9,13 +9,14 @@ import { describe, expect, it } from "vitest";
 import { beginsWithVerb, commentsOf, DIALECT, functionNames, measureComments } from "./language.ts";
 import { ROOT, sourceFiles } from "./source-code.ts";
 
-const SRC = sourceFiles("src", "plugin/src");
+const SRC = sourceFiles("src", "plugin/src", "headlamp/src");
 
 /** Pages and manifests that users read. */
 const FOR_USERS = [
   "*.md",
   "docs/**/*.md",
   "plugin/*.md",
+  "headlamp/*.md",
   "crds/*.yaml",
   "charts/**/*.{yaml,md,tpl,txt,json}",
 ].flatMap((pattern) => globSync(pattern, { cwd: ROOT }));

@@ -27,8 +27,8 @@ export function sourceFiles(...folders: readonly string[]): SourceFile[] {
   const present = folders.filter((folder) => existsSync(join(ROOT, folder)));
   return present.flatMap((folder) =>
     readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile() && entry.name.endsWith(".ts"))
-      .filter((entry) => !entry.parentPath.includes("node_modules"))
+      .filter((entry) => entry.isFile() && /\.tsx?$/.test(entry.name))
+      .filter((entry) => !/(?:^|\/)(?:node_modules|dist)(?:\/|$)/.test(relative(ROOT, entry.parentPath)))
       .map((entry) => join(entry.parentPath, entry.name))
       .sort()
       .map((path) => ({ path: relative(ROOT, path), text: readFileSync(path, "utf8") })),

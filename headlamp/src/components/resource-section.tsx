@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The section on the pages of pods, workloads and nodes.
+
+import { Loader, SectionBox } from "@kinvolk/headlamp-plugin/lib/CommonComponents";
+import { findForSubject, type Subject } from "../model/findings.ts";
+import { describeFindings, describeListError, describeNone } from "../model/notes.ts";
+import { useReports } from "../resources.ts";
+import { Notes } from "./labels.tsx";
+import { ViolationTable } from "./violation-table.tsx";
+
+const KINDS: readonly string[] = [
+  "Pod",
+  "Deployment",
+  "StatefulSet",
+  "DaemonSet",
+  "ReplicaSet",
+  "Job",
+  "CronJob",
+  "Node",
+];
+
+interface Resource {
+  kind: string;
+  metadata: { name: string; namespace?: string };
+}
+
+/** Adds the section to a page of these kinds; nothing to another. */
+export function ResourceSection({ resource }: { resource?: Resource }) {
+  if (!resource || !KINDS.includes(resource.kind)) return null;
+  const { kind, metadata } = resource;
+  const { name, namespace } = metadata;
+  return <SubjectSection subject={{ kind, name, ...(namespace === undefined ? {} : { namespace }) }} />;
+}
+
+function SubjectSection({ subject }: { subject: Subject }) {
+  const { reports, errors, clusters } = useReports(subject.namespace);
+  if (reports === undefined) return <Loader title="Loading violations" />;
+  const found = findForSubject(reports, subject);
+  return (
+    <SectionBox title="KubeArmor violations">
+      <Notes notes={[...errors.map(describeListError), ...describeFindings(found, subject)]} />
+      <ViolationTable
+        findings={found.findings}
+        clusters={clusters}
+        emptyMessage={describeNone({ reports, errors })}
+      />
+    </SectionBox>
+  );
+}

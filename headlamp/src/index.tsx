@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Registers pages, sections and settings with Headlamp.
+
+import {
+  registerDetailsViewSection,
+  registerPluginSettings,
+  registerRoute,
+  registerSidebarEntry,
+} from "@kinvolk/headlamp-plugin/lib";
+import { ReportDetails, ViolationDetails } from "./components/detail-pages.tsx";
+import { ReportList, ViolationList } from "./components/list-pages.tsx";
+import { ResourceSection } from "./components/resource-section.tsx";
+import { SettingsForm } from "./components/settings-form.tsx";
+import { ROUTE } from "./resources.ts";
+import { PLUGIN } from "./settings.ts";
+
+const PATH = "/kubearmor-violations";
+
+registerSidebarEntry({
+  parent: null,
+  name: ROUTE.violations,
+  label: "KubeArmor violations",
+  url: PATH,
+  icon: "mdi:shield-alert-outline",
+});
+registerSidebarEntry({
+  parent: ROUTE.violations,
+  name: "kubearmor-violation-list",
+  label: "Violations",
+  url: PATH,
+});
+registerSidebarEntry({
+  parent: ROUTE.violations,
+  name: ROUTE.reports,
+  label: "Reports",
+  url: `${PATH}/reports`,
+});
+
+registerRoute({
+  path: PATH,
+  name: ROUTE.violations,
+  sidebar: "kubearmor-violation-list",
+  exact: true,
+  component: () => <ViolationList />,
+});
+registerRoute({
+  path: `${PATH}/reports`,
+  name: ROUTE.reports,
+  sidebar: ROUTE.reports,
+  exact: true,
+  component: () => <ReportList />,
+});
+registerRoute({
+  path: `${PATH}/reports/:namespace/:name`,
+  name: ROUTE.report,
+  sidebar: ROUTE.reports,
+  exact: true,
+  component: () => <ReportDetails />,
+});
+registerRoute({
+  path: `${PATH}/reports/:namespace/:name/:id`,
+  name: ROUTE.violation,
+  sidebar: "kubearmor-violation-list",
+  exact: true,
+  component: () => <ViolationDetails />,
+});
+
+registerDetailsViewSection(({ resource }) => <ResourceSection resource={resource} />);
+registerPluginSettings(PLUGIN, SettingsForm, true);

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The custom resources as Headlamp's objects: read with the rights of the user.
+
+import { K8s } from "@kinvolk/headlamp-plugin/lib";
+import { type Heartbeat, readHeartbeat } from "../../plugin/src/reports/heartbeat.ts";
+import {
+  API_GROUP_VERSION,
+  CLUSTER_REPORT_KIND,
+  CLUSTER_REPORT_PLURAL,
+  PRODUCT,
+  REPORT_KIND,
+  REPORT_PLURAL,
+} from "../../src/api/names.ts";
+import type { Report } from "../../src/api/v1alpha1.ts";
+import type { ListError } from "./model/notes.ts";
+
+const { KubeObject } = K8s.cluster;
+
+/** Stands for the namespace of a cluster report in paths. */
+export const NO_NAMESPACE = "-";
+export const ROUTE = {
+  violations: "kubearmor-violations",
+  reports: "kubearmor-violation-reports",
+  report: "kubearmor-violation-report",
+  violation: "kubearmor-violation",
+} as const;
+
+class NamespacedReport extends KubeObject {
+  static kind = REPORT_KIND;
+  static apiName = REPORT_PLURAL;
+  static apiVersion = API_GROUP_VERSION;
+  static isNamespaced = true;
+  static get detailsRoute() {
+    return ROUTE.report;
+  }
+}
+
+class ClusterReport extends KubeObject {
+  static kind = CLUSTER_REPORT_KIND;
+  static apiName = CLUSTER_REPORT_PLURAL;
+  static apiVersion = API_GROUP_VERSION;
+  static isNamespaced = false;
+  static get detailsRoute() {
+    return ROUTE.report;
+  }
+}
+
+export interface ReportLists {
+  /** Undefined until every list has answered. */
+  reports: readonly Report[] | undefined;
+  errors: readonly ListError[];
+  /** Cluster of each report. */
+  clusters: ReadonlyMap<Report, string>;
+}
+
+type Item = { jsonData: unknown; cluster: string };
+
+/** Lists and watches both kinds; of one namespace where it is given, with the cluster reports. */
+export function useReports(namespace?: string): ReportLists {
+  const namespaced = NamespacedReport.useList(namespace === undefined ? {} : { namespace });
+  const ofCluster = ClusterReport.useList();
+  const items = [...((namespaced.items ?? []) as Item[]), ...((ofCluster.items ?? []) as Item[])];
+  const clusters = new Map(items.map(({ jsonData, cluster }) => [jsonData as Report, cluster]));
+  const errors = [
+    ...toListErrors(REPORT_PLURAL, namespaced.errors ?? []),
+    ...toListErrors(CLUSTER_REPORT_PLURAL, ofCluster.errors ?? []),
+  ];
+  const isPending = [namespaced, ofCluster].some(({ items, errors }) => items === null && !errors?.length);
+  return { reports: isPending ? undefined : [...clusters.keys()], errors, clusters };
+}
+
+function toListErrors(resource: string, errors: readonly Omit<ListError, "resource">[]): ListError[] {
+  return errors.map(({ status, message, cluster, namespace }) => ({
+    resource,
+    message,
+    ...(status === undefined ? {} : { status }),
+    ...(cluster === undefined ? {} : { cluster }),
+    ...(namespace === undefined ? {} : { namespace }),
+  }));
+}
+
+/** Reads and watches one report; `namespace` is NO_NAMESPACE for a cluster report. */
+export function useReport(namespace: string, name: string): { report?: Report; error?: ListError } {
+  const isCluster = namespace === NO_NAMESPACE;
+  const kind = isCluster ? ClusterReport : NamespacedReport;
+  const { data, error } = kind.useGet(name, isCluster ? undefined : namespace);
+  if (data) return { report: (data as unknown as Item).jsonData as Report };
+  const [found] = error ? toListErrors(kind.apiName, [error]) : [];
+  return found === undefined ? {} : { error: found };
+}
+
+/** Reads the operator's Lease in `namespace`; undefined while it is read. */
+export function useHeartbeat(namespace: string): Heartbeat | undefined {
+  const { data, error } = K8s.ResourceClasses.Lease.useGet(PRODUCT, namespace);
+  if (error) return { state: "unknown", why: `the Lease ${namespace}/${PRODUCT}: ${error.message}` };
+  if (!data) return undefined;
+  return readHeartbeat(
+    (data as unknown as Item).jsonData as object,
+    { namespace, name: PRODUCT },
+    Date.now(),
+  );
+}
