@@ -133,6 +133,26 @@ describe("SARIF", () => {
     ]);
   });
 
+  test("names the cluster, so that runs of several clusters stay apart", async () => {
+    const of = (cluster: string) => {
+      const one = report("bad", [violation()], { namespace: cluster });
+      return { ...one, metadata: { ...one.metadata, labels: { "reports.kubearmor.com/cluster": cluster } } };
+    };
+    const read = async (reports: Report[]) => (await sarifOf([], { reports })).runs[0];
+    const [east, both, none] = [
+      await read([of("east"), ...REPORTS]),
+      await read([of("east"), of("west")]),
+      await read(REPORTS),
+    ];
+    expect(east).toMatchObject({
+      automationDetails: { id: "kubectl-violations/east/" },
+      properties: { clusters: ["east"] },
+    });
+    expect(both.properties.clusters).toEqual(["east", "west"]);
+    expect([both, none].filter((run) => "automationDetails" in run)).toEqual([]);
+    expect(none.properties.clusters).toEqual([]);
+  });
+
   test("names the files of the export", async () => {
     const root = directory();
     const long = report("n".repeat(253), [violation()]);

@@ -5,6 +5,7 @@
 
 import { isAbsolute } from "node:path";
 import type { Log, ReportingDescriptor, Result, Suppression } from "sarif";
+import { CLUSTER_LABEL } from "../../../src/api/names.ts";
 import type { Report, SeverityLevel } from "../../../src/api/v1alpha1.ts";
 import { VERSION } from "../../../src/app/version.ts";
 import { toPath } from "../../../src/sinks/directory-sink.ts";
@@ -12,6 +13,7 @@ import type { Flags } from "../commands/arguments.ts";
 import { parseLimit, type Session } from "../commands/session.ts";
 import { plain, toCodeSpan, toSarifText } from "../render/escape.ts";
 import { createAdvice } from "../reports/advice.ts";
+import { compare } from "../reports/order.ts";
 import { getRuleFacts, getSeverityLevel, reportPath, type ViolationRef } from "../reports/report-view.ts";
 import { describeRule, describeViolation } from "../reports/sentences.ts";
 import { formatSentence } from "../reports/words.ts";
@@ -64,6 +66,7 @@ export function renderSarif(verdict: Verdict, session: Session, flags: Flags): s
   for (const { report } of unlisted) rules.set(getRuleId(report), toRule(report, undefined));
   for (const found of [...known, ...accepted, ...failed])
     rules.set(getRuleId(found.report), toRule(found.report, found));
+  const clusters = listClusters(verdict.reports);
   const log: Log = {
     $schema: "https://json.schemastore.org/sarif-2.1.0.json",
     version: "2.1.0",
@@ -78,6 +81,10 @@ export function renderSarif(verdict: Verdict, session: Session, flags: Flags): s
             rules: [...rules.values()],
           },
         },
+        // GitHub takes the part before the last slash as the category: without it runs of two clusters replace each other.
+        ...(clusters.length === 1
+          ? { automationDetails: { id: `kubectl-violations/${encodeURIComponent(clusters[0] ?? "")}/` } }
+          : {}),
         columnKind: "utf16CodeUnits",
         invocations: [
           {
@@ -89,11 +96,17 @@ export function renderSarif(verdict: Verdict, session: Session, flags: Flags): s
           },
         ],
         results,
-        properties: { decision, lookedAt: plain(verdict.lookedAt) },
+        properties: { decision, lookedAt: plain(verdict.lookedAt), clusters },
       },
     ],
   };
   return `${JSON.stringify(log, null, 2)}\n`;
+}
+
+/** Names of the clusters, as the operator's configuration has them. */
+function listClusters(reports: readonly Report[]): string[] {
+  const names = reports.flatMap(({ metadata }) => metadata.labels?.[CLUSTER_LABEL] ?? []);
+  return [...new Set(names.map(plain))].sort(compare);
 }
 
 /** The directory of the export, from the root of the repository. */
