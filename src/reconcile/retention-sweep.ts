@@ -37,16 +37,15 @@ export function startRetentionSweeps(
   { retentionMs, sweepMs }: RetentionOptions,
   { clock, logger, otherNowMs, sweep }: RetentionParts,
 ): () => void {
-  const offsetMs = () => clock.nowMs() - clock.monotonicMs();
   const keptSweeps = Math.ceil(retentionMs / sweepMs);
-  let lastOffsetMs = offsetMs();
+  const watchOwn = watchSteps(clock, () => clock.nowMs());
+  const watchOther = watchSteps(clock, () => otherNowMs?.());
   let cancel = (): void => {};
   const arm = (): void => {
     cancel = clock.after(sweepMs, () => {
-      const steppedMs = offsetMs() - lastOffsetMs;
-      lastOffsetMs += steppedMs;
-      if (Math.abs(steppedMs) > MAX_DRIFT_MS) {
-        logger.warn({ steppedMs: Math.round(steppedMs) }, "wall clock was set, retention skipped");
+      const steps = { steppedMs: watchOwn(), serverSteppedMs: watchOther() };
+      if (Object.values(steps).some((ms) => Math.abs(ms) > MAX_DRIFT_MS)) {
+        logger.warn(steps, "wall clock was set, retention skipped");
       } else {
         const nowMs = Math.min(clock.nowMs(), otherNowMs?.() ?? Number.POSITIVE_INFINITY);
         sweep((nowMs - retentionMs) * 1000, keptSweeps);
@@ -56,4 +55,19 @@ export function startRetentionSweeps(
   };
   if (retentionMs > 0) arm();
   return () => cancel();
+}
+
+/** Returns a function that gives the milliseconds by which a wall clock was set since its last call. */
+function watchSteps(clock: Clock, nowMs: () => number | undefined): () => number {
+  const offsetMs = () => {
+    const ms = nowMs();
+    return ms === undefined ? undefined : Math.round(ms - clock.monotonicMs());
+  };
+  let last = offsetMs();
+  return () => {
+    const offset = offsetMs();
+    const steppedMs = offset === undefined || last === undefined ? 0 : offset - last;
+    last = offset ?? last;
+    return steppedMs;
+  };
 }

@@ -119,7 +119,7 @@ const held: MetricDefinition[] = [
     read: (source) => source.held().bytes,
   },
   {
-    name: "policy_violation_violations_forgotten_total",
+    name: "policy_violation_violations_evicted_total",
     type: "counter",
     help: "Violations evicted from memory; their counts stay in the reports.",
     read: (source) => source.held().forgotten,
@@ -205,7 +205,7 @@ const standby: MetricDefinition[] = [
     read: (source) => Number(source.isLeader()),
   },
   {
-    name: "policy_violation_standby_in_step",
+    name: "policy_violation_standby_ready",
     type: "gauge",
     help: "1 while this replica is a standby that could take over without a gap, else 0.",
     read: (source) => Number(source.standby().isCaughtUp),
@@ -217,15 +217,15 @@ const standby: MetricDefinition[] = [
     read: (source) => source.standby().held,
   },
   {
-    name: "policy_violation_standby_alerts_shown_total",
+    name: "policy_violation_standby_alerts_already_reported_total",
     type: "counter",
     help: "Counted alerts that this standby released because the leader persisted them in its reports.",
     read: (source) => source.standby().shown,
   },
   {
-    name: "policy_violation_standby_alerts_forgotten_total",
+    name: "policy_violation_standby_alerts_evicted_total",
     type: "counter",
-    help: "Counted alerts that this standby gave up at a bound (standby.maxAlerts, standby.maxViolations) or could not date.",
+    help: "Counted alerts that this standby evicted at a bound (standby.maxAlerts, standby.maxViolations).",
     read: (source) => source.standby().forgotten,
   },
 ];

@@ -102,7 +102,7 @@ test("an API server that was stopped and started has the same address, data and 
 });
 
 test("a frozen API server accepts connections and answers only when it is thawed", async () => {
-  cluster.freezeApiServer();
+  await cluster.freezeApiServer();
   const answer = cluster.request("GET", "/version");
   const first = await Promise.race([answer, run("sleep", ["1"]).then(() => "no answer")]);
   cluster.thawApiServer();

@@ -238,7 +238,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
         const create = () =>
           one.request({ method: "POST", path: CONFIG_MAPS, body: configMap("frozen"), timeoutMs: 500 });
         await one.request({ method: "GET", path: NAMESPACES });
-        cluster.freezeApiServer();
+        await cluster.freezeApiServer();
         const error = await failure(create());
         cluster.thawApiServer();
         expect(error.code).toBe("NotAnswered");

@@ -4,6 +4,7 @@
 // The pipeline while the wall clock is set: writes go by monotonic time.
 
 import { describe, expect, it } from "vitest";
+import { FakeClock } from "../support/fake-clock.ts";
 import { alert, at, START_MS } from "../support/gen.ts";
 import type { MemorySink } from "../support/memory-sink.ts";
 import { problemsOf, Simulation } from "./pipeline-simulation.ts";
@@ -74,16 +75,24 @@ describe("retention", () => {
     expect(store.get(KEY)?.summary.occurrences).toBe(1);
   });
 
-  it("deletes nothing while the API server's clock does not agree, and the report once it does", async () => {
+  it("deletes nothing while the API server's clock does not agree, or was set, and the report one sweep later", async () => {
     const store = await storedReport();
-    let otherMs = START_MS;
-    const s = new Simulation({ store, options: OPTIONS, otherNowMs: () => otherMs });
+    let stepMs = 0;
+    const clock = new FakeClock(START_MS);
+    const s = new Simulation({
+      store,
+      clock,
+      options: OPTIONS,
+      otherNowMs: () => clock.monotonicMs() + stepMs,
+    });
     s.clock.stepWall(40 * DAY_MS);
     await s.start();
-    await s.clock.advance(3 * HOUR_MS);
+    await s.clock.advance(3 * HOUR_MS + 1000);
     expect(store.get(KEY)?.summary.occurrences).toBe(1);
-    otherMs = START_MS + 31 * DAY_MS;
+    stepMs = 40 * DAY_MS;
     await s.clock.advance(HOUR_MS + 60_000);
+    expect(store.get(KEY)?.summary.occurrences).toBe(1);
+    await s.clock.advance(HOUR_MS);
     expect(store.reports).toEqual([]);
   });
 

@@ -233,7 +233,7 @@ describe.skipIf(missing !== "")(NAME, { timeout: 600_000 }, () => {
     const texts = (await Promise.allSettled(scrapes)).map((one) =>
       one.status === "fulfilled" ? one.value : "",
     );
-    return texts.length === 2 && texts.some((text) => /^policy_violation_standby_in_step 1$/m.test(text));
+    return texts.length === 2 && texts.some((text) => /^policy_violation_standby_ready 1$/m.test(text));
   }
 
   async function underLoad(disturb: (leader: string) => Promise<unknown>): Promise<void> {

@@ -110,7 +110,9 @@ export class CrashRun {
   }
 
   async start(): Promise<void> {
-    this.#node = await startNode({ dropLikeKubeArmor: false });
+    // The operator is stopped on purpose while the API server starts: that must not end its stream.
+    const keepalive = { timeMs: 5000, timeoutMs: 180_000 };
+    this.#node = await startNode({ dropLikeKubeArmor: false, keepalive });
     await this.#live();
     const { signal } = this.#end;
     const alert: readonly WireAlert[] = FLOOD;
@@ -132,8 +134,7 @@ export class CrashRun {
   async killOnce(): Promise<void> {
     await this.delivered(1 + Math.floor(this.#random() * 3 * this.#options.ratePerSec));
     await this.#noteMemory();
-    const node = this.#node as KubeArmorNode;
-    const isBroken = node.clients.length !== 1 || node.stats().clientsSeen !== this.#clientsSeen;
+    const isBroken = this.#isStreamBroken;
     const atMs = Date.now();
     await this.#operator?.kill();
     this.#kills++;
@@ -185,7 +186,12 @@ export class CrashRun {
     const sum = told(reports);
     const given = this.#sentNow - this.#sentBefore;
     this.#loseLate(this.#sentBefore);
-    if (counted !== given) this.#problems.push(`the last life: ${given} sent, ${counted} counted`);
+    if (this.#isStreamBroken) {
+      // The node had handed these to a socket that was closed; every report has to declare the break.
+      this.#streamBreaks++;
+      this.#lost += given - counted;
+      if (given > counted) this.#problems.push(...reports.flatMap(findUndeclaredBreak));
+    } else if (counted !== given) this.#problems.push(`the last life: ${given} sent, ${counted} counted`);
     if (sum !== this.#base.held + counted) {
       this.#problems.push(
         `${sum} told; ${this.#base.held} held after the last kill, ${counted} counted since`,
@@ -217,6 +223,12 @@ export class CrashRun {
 
   get #sentNow(): number {
     return this.#node?.stats().sent ?? 0;
+  }
+
+  /** True where this life has read over more than one stream. */
+  get #isStreamBroken(): boolean {
+    const node = this.#node as KubeArmorNode;
+    return node.clients.length !== 1 || node.stats().clientsSeen !== this.#clientsSeen;
   }
 
   get #journalPath(): string {
@@ -348,6 +360,11 @@ export class CrashRun {
     const metrics = await this.#operator?.metrics().catch(() => undefined);
     this.#peakRss = Math.max(this.#peakRss, metrics?.get("process_resident_memory_bytes") ?? 0);
   }
+}
+
+function findUndeclaredBreak({ metadata, coverage }: Report): string[] {
+  const isDeclared = coverage.recent?.some(({ kind }) => kind === "StreamDown" || kind === "StreamEnded");
+  return isDeclared ? [] : [`${metadata.namespace}/${metadata.name} does not declare a stream break`];
 }
 
 /** What the operator has counted, once nothing more comes in. */

@@ -173,7 +173,7 @@ export async function inStep(standby: OperatorProcess): Promise<void> {
   await eventually(
     "a standby in step",
     async () =>
-      (await standby.metric("standby_in_step")) === 1 && (await standby.get("/readyz")).status === 200,
+      (await standby.metric("standby_ready")) === 1 && (await standby.get("/readyz")).status === 200,
   );
 }
 
@@ -184,6 +184,7 @@ export async function standbyCounters(
   const all = await standby.metrics();
   const value = (name: string) => all.get(`policy_violation_${name}`) ?? Number.NaN;
   const held = value("standby_alerts_held");
-  const accounted = held + value("standby_alerts_shown_total") + value("standby_alerts_forgotten_total");
+  const accounted =
+    held + value("standby_alerts_already_reported_total") + value("standby_alerts_evicted_total");
   return { counted: value("alerts_counted_total"), accounted, held };
 }

@@ -28,7 +28,7 @@ import {
   prepareControlPlane,
   SCHEDULER_TOKEN,
 } from "./cluster-files.ts";
-import { removeAtOurEnd, type Server, stopServer } from "./process.ts";
+import { freezeServer, removeAtOurEnd, type Server, stopServer } from "./process.ts";
 
 export interface ClusterOptions {
   /** Default: true. Without it a deleted namespace stays for ever, and so do the children of a deleted owner. */
@@ -58,7 +58,7 @@ export interface Cluster extends ClusterCommands {
   /** Starts it again with the same address and data; resolves when it is ready. */
   readonly startApiServer: () => Promise<void>;
   /** Halts the API server: connections are still accepted, and nothing is answered. */
-  readonly freezeApiServer: () => void;
+  readonly freezeApiServer: () => Promise<void>;
   readonly thawApiServer: () => void;
   /** The ids of the processes that run now. */
   readonly pids: () => number[];
@@ -169,7 +169,7 @@ async function bringUp(
       api.dropConnections();
     },
     startApiServer: startApi,
-    freezeApiServer: () => apiServer().signal("SIGSTOP"),
+    freezeApiServer: () => freezeServer(apiServer()),
     thawApiServer: () => apiServer().signal("SIGCONT"),
     pids: () => [...servers.values()].filter((server) => !server.hasExited()).map(({ pid }) => pid),
     stop: async () => {

@@ -7,7 +7,7 @@
 
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, openSync, readFileSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
 import type { Readable } from "node:stream";
 
 /**
@@ -91,6 +91,13 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   };
 }
 
+/** Stops a server's process; resolves once the kernel has stopped every thread of it. */
+export async function freezeServer(server: Server): Promise<void> {
+  server.signal("SIGSTOP");
+  while (!server.hasExited() && !isStopped(server.pid))
+    await new Promise((resolve) => setTimeout(resolve, 1));
+}
+
 /** Ends a server: SIGTERM, and SIGKILL when it is not gone after `graceMs`; with 0 SIGKILL at once. */
 export async function stopServer(server: Server, graceMs: number): Promise<void> {
   if (graceMs > 0) server.signal("SIGTERM");
@@ -162,6 +169,13 @@ async function readPid(shell: ChildProcess): Promise<number> {
   const pid = Number.parseInt(text, 10);
   if (!Number.isInteger(pid)) throw new Error(`the shell told no process id: ${JSON.stringify(text)}`);
   return pid;
+}
+
+/** The state of a thread follows the program's name, which stands in parentheses. */
+function isStopped(pid: number): boolean {
+  return readdirSync(`/proc/${pid}/task`).every((task) =>
+    /\) T [^)]*$/.test(readFileSync(`/proc/${pid}/task/${task}/stat`, "utf8")),
+  );
 }
 
 function signalIfThere(pid: number, signal: NodeJS.Signals): void {
