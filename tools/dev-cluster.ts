@@ -13,6 +13,7 @@ import { IDLE_IMAGE } from "../test/real-node/image.ts";
 import { whyNoNode } from "../test/real-node/needs.ts";
 import { startRealNode } from "../test/real-node/node.ts";
 import { type Cluster, startCluster } from "./cluster/cluster.ts";
+import { applyDaemonPod, DAEMON_PORT } from "./cluster/kubearmor-pods.ts";
 import { NODE_PARTS, TEST_PARTS } from "./parts/catalog.ts";
 import { ensureParts, pathsOf } from "./parts/parts.ts";
 import { manifest, objectsOf } from "./sample-objects.ts";
@@ -74,25 +75,8 @@ async function startKubeArmorNode(
 async function startKubeArmorPods(cluster: Cluster, rate: string): Promise<ChildProcess[]> {
   const children: ChildProcess[] = [];
   for (const [i, ip] of ["127.0.0.2", "127.0.0.3"].entries()) {
-    const node = `dev-node-${i + 1}`;
-    const name = `kubearmor-${i + 1}`;
-    const pod = {
-      apiVersion: "v1",
-      kind: "Pod",
-      metadata: { namespace: "kubearmor", name, labels: { "kubearmor-app": "kubearmor" } },
-      spec: {
-        nodeName: node,
-        hostNetwork: true,
-        tolerations: [{ operator: "Exists" }],
-        containers: [{ name: "kubearmor", image: "kubearmor" }],
-      },
-    };
-    await cluster.apply(JSON.stringify({ apiVersion: "v1", kind: "Node", metadata: { name: node } }));
-    await cluster.apply(JSON.stringify(pod));
-    const status = JSON.stringify({ status: { phase: "Running", podIP: ip, podIPs: [{ ip }] } });
-    const patch = ["patch", "pod", name, "-n", "kubearmor", "--subresource", "status", "--type", "merge"];
-    await cluster.kubectl([...patch, "-p", status]);
-    children.push((await startKubeArmorNode(rate, `${ip}:32767`)).child);
+    await applyDaemonPod(cluster, { name: `kubearmor-${i + 1}`, node: `dev-node-${i + 1}`, ip });
+    children.push((await startKubeArmorNode(rate, `${ip}:${DAEMON_PORT}`)).child);
   }
   return children;
 }

@@ -67,6 +67,8 @@ func serve(args []string) error {
 	flags.IntVar(&space.pods, "pods", 3, "pods that do each")
 	flags.IntVar(&space.namespaces, "namespaces", 10, "namespaces that the policies are spread over")
 	flags.IntVar(&space.nodes, "nodes", 20, "nodes that the pods are spread over")
+	daemon := flags.Bool("daemon", false, "send pings as KubeArmor's daemon does, not as its relay")
+	authority := flags.String("tls", "", "folder of ca.crt and ca.key for mutual TLS; empty: plaintext")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -83,10 +85,19 @@ func serve(args []string) error {
 		return err
 	}
 	s := &server{alerts: alerts, clients: map[*client]bool{}}
-	grpcServer := grpc.NewServer(
-		grpc.ForceServerCodecV2(rawCodec{}),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 5 * time.Second, Timeout: 20 * time.Second}),
-	)
+	pings := keepalive.ServerParameters{Time: 5 * time.Second, Timeout: 20 * time.Second}
+	if *daemon {
+		pings = keepalive.ServerParameters{Time: time.Second, Timeout: 5 * time.Second}
+	}
+	options := []grpc.ServerOption{grpc.ForceServerCodecV2(rawCodec{}), grpc.KeepaliveParams(pings)}
+	if *authority != "" {
+		secured, err := daemonCredentials(*authority)
+		if err != nil {
+			return err
+		}
+		options = append(options, grpc.Creds(secured))
+	}
+	grpcServer := grpc.NewServer(options...)
 	grpcServer.RegisterService(&logService, s)
 	failed := make(chan error, 1)
 	go func() { failed <- grpcServer.Serve(listener) }()

@@ -65,9 +65,21 @@ export async function alertSourceProgram(onProgress: (line: string) => void = ()
   return part.path;
 }
 
-/** Starts the server; it dies with this process. */
-export async function startAlertSource(program: string, space: KeySpace = {}): Promise<AlertSource> {
-  const flags = Object.entries(space).flatMap(([name, value]) => [`-${name}`, String(value)]);
+export interface ServeOptions {
+  /** HOST:PORT; default: a free port of 127.0.0.1. */
+  readonly listen?: string;
+  /** Sends pings as KubeArmor's daemon does: closes a stream after 5 s without an answer. Default: as its relay. */
+  readonly daemon?: boolean;
+  /** Folder of ca.crt and ca.key, for mutual TLS with a certificate for each address. Default: plaintext. */
+  readonly tls?: string;
+}
+
+/** Starts the server; it ends with this process. */
+export async function startAlertSource(
+  program: string,
+  options: KeySpace & ServeOptions = {},
+): Promise<AlertSource> {
+  const flags = Object.entries(options).map(([name, value]) => `-${name}=${value}`);
   const server = new JsonProcess({ file: program, args: ["serve", ...flags] });
   const { listening, keys, alertBytes } = await server.next("listening");
   return {

@@ -7,8 +7,8 @@ import type { Outcome } from "../api/v1alpha1.ts";
 import { NO_RULE, type RuleFacts } from "../ingest/rule.ts";
 import {
   type Identity,
-  identityOf,
   type PolicyFacts,
+  parseIdentityKey,
   violationId,
   workloadKey,
 } from "../ingest/violation.ts";
@@ -64,7 +64,7 @@ export class Entry {
 
   /** Creates a new object with each call. */
   get identity(): Identity {
-    return identityOf(this.key);
+    return parseIdentityKey(this.key);
   }
 }
 

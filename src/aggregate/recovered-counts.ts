@@ -6,7 +6,7 @@
 
 import { storedEvidence } from "../ingest/evidence.ts";
 import { parseRule } from "../ingest/rule.ts";
-import { type Identity, identityOf } from "../ingest/violation.ts";
+import { type Identity, parseIdentityKey } from "../ingest/violation.ts";
 import type { LayerRow, ViolationRow } from "./change-log.ts";
 import type { RecoveredSet } from "./entry.ts";
 import { Pods } from "./pods.ts";
@@ -17,7 +17,7 @@ import { clearExpiry, countOutcome, emptyTotals, type Totals } from "./totals.ts
 export function recoverSet(layer: LayerRow): RecoveredSet {
   const entries = layer.violations.map((row) => ({
     key: row.key,
-    identity: identityOf(row.key),
+    identity: parseIdentityKey(row.key),
     tally: tallyOf(row),
   }));
   return { seq: layer.seq, totals: readTotals(layer.totals, entries), policy: layer.policy, entries };

@@ -12,6 +12,7 @@ import { type NodeCounts, SETTLE_MS } from "./node-coverage.ts";
 /** A source of nodes, as NodeSource. */
 export interface CountedSource extends AlertSource {
   readonly nodes: NodeCounts;
+  readonly problem: string | undefined;
 }
 
 /** For the list of pods and the first connections; a cluster that answers decides after SETTLE_MS. */
@@ -34,6 +35,10 @@ export class AutoSource implements AlertSource {
   /** Undefined where the relay is read. */
   get nodes(): NodeCounts | undefined {
     return this.#choice === "relay" ? undefined : this.#nodeSource.nodes;
+  }
+
+  get problem(): string | undefined {
+    return this.#choice === "relay" ? undefined : this.#nodeSource.problem;
   }
 
   async run(listener: AlertListener, signal: AbortSignal): Promise<void> {

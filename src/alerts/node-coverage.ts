@@ -7,9 +7,9 @@
 //
 //   starting ── every node connected, or SETTLE_MS after the first list ──▶ complete ◀──▶ incomplete (gap)
 //
-// A new node is no gap: it counts as missing only once it has been connected, or when it was there at the start. A
-// daemon that is restarted or replaced is one, until its node is connected again. A node with a deleted pod stays
-// missing for REPLACE_MS, in case of a new pod.
+// A new node is no gap while its daemon starts: it is missing, since its first pod, where it is not connected within
+// NEW_NODE_MS. A daemon that is restarted or replaced is one, until its node is connected again. A node with a deleted
+// pod stays missing for REPLACE_MS, in case of a new pod.
 
 import type { Clock } from "../lib/clock.ts";
 
@@ -26,21 +26,32 @@ export interface NodeGap {
   nodes: number;
 }
 
+export interface MissingNode {
+  node: string;
+  /** The newest reason. */
+  message: string;
+}
+
 export interface NodeCoverageListener {
   /** All nodes are connected, or the start is over; the second argument is the gap that ends. */
   onComplete(nowMs: number, gap: NodeGap | undefined): void;
-  onIncomplete(gap: NodeGap, node: string, message: string): void;
+  onIncomplete(gap: NodeGap, first: MissingNode): void;
 }
 
 export const SETTLE_MS = 30_000;
 export const REPLACE_MS = 60_000;
+/** For the image and the start of a new node's daemon. */
+export const NEW_NODE_MS = 300_000;
 
 interface NodeState {
   /** UIDs of its pods; empty after a deletion. */
   readonly pods: Set<string>;
   readonly connected: Set<string>;
   wasConnected: boolean;
-  cancelRemoval: () => void;
+  /** Reason of the newest loss or failed connection. */
+  problem: string;
+  /** Of its removal, or of the end of its start. */
+  cancelTimer: () => void;
 }
 
 export class NodeCoverage {
@@ -68,21 +79,33 @@ export class NodeCoverage {
     return { desired: this.#nodes.size, connected };
   }
 
-  /** Names of at most `max` missing nodes. */
-  missing(max: number): string[] {
-    return [...this.#missing].sort().slice(0, max);
+  /** The first `max` missing nodes by name. */
+  missing(max: number): MissingNode[] {
+    const names = [...this.#missing].sort().slice(0, max);
+    return names.map((node) => ({ node, message: this.#nodes.get(node)?.problem ?? "" }));
   }
 
   addPod(node: string, uid: string): void {
-    const state = this.#nodes.get(node) ?? {
+    const known = this.#nodes.get(node);
+    const state = known ?? this.#addNode(node);
+    if (state.wasConnected) state.cancelTimer();
+    state.pods.add(uid);
+  }
+
+  #addNode(node: string): NodeState {
+    const state: NodeState = {
       pods: new Set(),
       connected: new Set(),
       wasConnected: false,
-      cancelRemoval: () => {},
+      problem: "not connected yet",
+      cancelTimer: () => {},
     };
-    state.cancelRemoval();
-    state.pods.add(uid);
+    if (this.#phase === "running") {
+      const fromMs = this.#clock.nowMs();
+      state.cancelTimer = this.#clock.after(NEW_NODE_MS, () => this.#startGap([node], fromMs));
+    }
     this.#nodes.set(node, state);
+    return state;
   }
 
   /** The first list is over. */
@@ -98,29 +121,34 @@ export class NodeCoverage {
     if (!state?.pods.delete(uid)) return;
     this.lost(node, uid, message);
     if (state.pods.size > 0) return;
-    if (state.wasConnected) state.cancelRemoval = this.#clock.after(REPLACE_MS, () => this.#forget(node));
+    state.cancelTimer();
+    if (state.wasConnected) state.cancelTimer = this.#clock.after(REPLACE_MS, () => this.#forget(node));
     else this.#forget(node);
   }
 
   connected(node: string, uid: string): void {
     const state = this.#nodes.get(node);
     if (!state?.pods.has(uid)) return;
+    state.cancelTimer();
     state.connected.add(uid);
     state.wasConnected = true;
     this.#missing.delete(node);
     this.#updateGap();
   }
 
+  /** A stream ended, or could not be opened. */
   lost(node: string, uid: string, message: string): void {
     const state = this.#nodes.get(node);
-    if (!state?.connected.delete(uid) || state.connected.size > 0) return;
-    if (this.#phase === "running") this.#startGap([node], message);
+    if (state === undefined) return;
+    state.problem = message;
+    if (!state.connected.delete(uid) || state.connected.size > 0) return;
+    if (this.#phase === "running") this.#startGap([node], this.#clock.nowMs() - this.#maxSilenceMs);
   }
 
   /** Cancels all timers. */
   close(): void {
     this.#cancelSettle();
-    for (const { cancelRemoval } of this.#nodes.values()) cancelRemoval();
+    for (const { cancelTimer } of this.#nodes.values()) cancelTimer();
   }
 
   #forget(node: string): void {
@@ -136,7 +164,11 @@ export class NodeCoverage {
       if ([...this.#nodes.values()].every(isConnected)) this.#run();
       return;
     }
-    if (this.#gapFromMs === undefined || this.#missing.size > 0) return;
+    if (this.#missing.size === 0) this.#endGap();
+  }
+
+  #endGap(): void {
+    if (this.#gapFromMs === undefined) return;
     const gap = { fromMs: this.#gapFromMs, nodes: this.#affected.size };
     this.#gapFromMs = undefined;
     this.#affected.clear();
@@ -148,18 +180,22 @@ export class NodeCoverage {
     this.#phase = "running";
     this.#listener.onComplete(this.#clock.nowMs(), undefined);
     const absent = [...this.#nodes].filter(([, { connected }]) => connected.size === 0).map(([node]) => node);
-    if (absent.length > 0) this.#startGap(absent, "not connected since the start");
+    if (absent.length > 0) this.#startGap(absent, this.#clock.nowMs() - this.#maxSilenceMs);
   }
 
-  #startGap(nodes: readonly string[], message: string): void {
+  /** `fromMs` is the last sign of life; where an open gap begins later, another one takes its place. */
+  #startGap(nodes: readonly string[], fromMs: number): void {
+    if (this.#gapFromMs !== undefined && fromMs < this.#gapFromMs) this.#endGap();
     for (const node of nodes) {
       this.#missing.add(node);
       this.#affected.add(node);
     }
+    // Nodes that turn out to be lost later gave their last sign of life after the beginning.
     if (this.#gapFromMs !== undefined) return;
-    // Nodes that turn out to be lost later gave their last sign of life after this.
-    this.#gapFromMs = this.#clock.nowMs() - this.#maxSilenceMs;
-    const gap = { fromMs: this.#gapFromMs, nodes: this.#affected.size };
-    this.#listener.onIncomplete(gap, nodes[0] ?? "", message);
+    for (const node of this.#missing) this.#affected.add(node);
+    this.#gapFromMs = fromMs;
+    const node = nodes[0] ?? "";
+    const message = this.#nodes.get(node)?.problem ?? "";
+    this.#listener.onIncomplete({ fromMs, nodes: this.#affected.size }, { node, message });
   }
 }

@@ -8,10 +8,11 @@ import type { Clock } from "../lib/clock.ts";
 import { type Logger, silentLogger } from "../lib/logger.ts";
 import type { AlertListener, AlertSource } from "./alert-source.ts";
 import { ConnectSlots } from "./connect-slots.ts";
-import { type NodeCounts, NodeCoverage, type NodeGap } from "./node-coverage.ts";
+import { type MissingNode, type NodeCounts, NodeCoverage, type NodeGap } from "./node-coverage.ts";
 import { type AlertStream, ReconnectingSource } from "./reconnecting-source.ts";
 import { createSecuredStream, type SecuredStreamOptions } from "./secured-stream.ts";
 import { type ChooseSecurity, plaintext } from "./tls/mode.ts";
+import { daemonPeer } from "./tls/peer-text.ts";
 
 /** A pod of KubeArmor's daemon. */
 export interface NodeTarget {
@@ -34,7 +35,8 @@ export interface NodeObserver {
 /** Port of the list of KubeArmor's pods; resolves after the abort. */
 export type FollowNodes = (observer: NodeObserver, signal: AbortSignal) => Promise<void>;
 
-export interface NodeSourceOptions extends Omit<SecuredStreamOptions, "security" | "address" | "serverName"> {
+export interface NodeSourceOptions
+  extends Omit<SecuredStreamOptions, "security" | "address" | "serverName" | "peer"> {
   followNodes: FollowNodes;
   /** Default plaintext. */
   security?: ChooseSecurity;
@@ -83,6 +85,14 @@ export class NodeSource implements AlertSource {
     return this.#coverage?.counts ?? { desired: 0, connected: 0 };
   }
 
+  /** The first missing node and why, and the number of others; undefined where none is missing. */
+  get problem(): string | undefined {
+    const [first, ...others] = this.#coverage?.missing(Number.POSITIVE_INFINITY) ?? [];
+    if (first === undefined) return undefined;
+    const more = others.length === 0 ? "" : ` (and ${others.length} other nodes)`;
+    return `node ${first.node}: ${first.message}${more}`;
+  }
+
   async run(listener: AlertListener, signal: AbortSignal): Promise<void> {
     const coverage = this.#watchCoverage(listener);
     this.#coverage = coverage;
@@ -108,12 +118,12 @@ export class NodeSource implements AlertSource {
         this.#logger.info({ ...this.nodes, ...(gap && { missed: gap.nodes }) }, "nodes are read");
         listener.onConnected(gap && { nodes: gap.nodes });
       },
-      onIncomplete: (gap, node, message) => this.#reportMissing(listener, gap, node, message),
+      onIncomplete: (gap, first) => this.#reportMissing(listener, gap, first),
     });
   }
 
-  #reportMissing(listener: AlertListener, gap: NodeGap, node: string, message: string): void {
-    const missing = this.#coverage?.missing(MAX_LOGGED_NODES) ?? [];
+  #reportMissing(listener: AlertListener, gap: NodeGap, { node, message }: MissingNode): void {
+    const missing = this.#coverage?.missing(MAX_LOGGED_NODES).map((one) => one.node) ?? [];
     this.#logger.warn({ ...this.nodes, missing, node, peerMessage: message }, "nodes are not read");
     listener.onDisconnected({
       lastReadMs: gap.fromMs,
@@ -166,7 +176,7 @@ export class NodeSource implements AlertSource {
     const { backoffBaseMs = DEFAULT_BACKOFF_BASE_MS, backoffMaxMs = DEFAULT_BACKOFF_MAX_MS } = this.#options;
     const streams = addresses.map((address) =>
       createSecuredStream(
-        { ...this.#options, address, security: this.#security, peerName: `node ${node} (${address})` },
+        { ...this.#options, address, security: this.#security, peer: daemonPeer(node, address) },
         this.#clock,
       ),
     );

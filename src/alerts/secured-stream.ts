@@ -15,6 +15,7 @@ import { explainTlsError, getTlsHint } from "./tls/errors.ts";
 import type { TlsMaterial } from "./tls/material.ts";
 import type { ChooseSecurity } from "./tls/mode.ts";
 import { checkPeerHost, type ExpectedPeer, explainOpenSslError } from "./tls/peer.ts";
+import { type PeerText, RELAY_PEER } from "./tls/peer-text.ts";
 import { type ProbeResult, probePeer } from "./tls/probe.ts";
 
 export interface SecuredStreamOptions extends AlertStreamOptions {
@@ -22,15 +23,15 @@ export interface SecuredStreamOptions extends AlertStreamOptions {
   security: ChooseSecurity;
   /** The name that the peer's certificate must be for; empty or absent: the host in `address`. */
   serverName?: string;
-  /** For messages; default `the relay`. */
-  peerName?: string;
+  /** For messages; default the relay. */
+  peer?: PeerText;
 }
 
 type GoodProbe = Exclude<ProbeResult, { message: string }>;
 
 /** Returns a function that decides how to connect, opens a stream, and says in its end what TLS had to do with it. */
 export function createSecuredStream(options: SecuredStreamOptions, clock: Clock): AlertStream {
-  const { address, serverName, peerName = "the relay" } = options;
+  const { address, serverName, peer = RELAY_PEER } = options;
   return async (listener, signal) => {
     const security = await options.security(signal);
     if (security.kind === "refused") return security;
@@ -38,7 +39,7 @@ export function createSecuredStream(options: SecuredStreamOptions, clock: Clock)
       return addTlsHint(await createAlertStream(options, clock)(listener, signal));
     const { material } = security;
     const expected: ExpectedPeer = {
-      name: peerName,
+      peer,
       host: serverName || getHost(address),
       authorities: material.authorities,
       caName: material.caName,
@@ -88,7 +89,7 @@ function openVerified(
 function explainHandshake(error: unknown, leaf: X509Certificate, expected: ExpectedPeer): string | undefined {
   if (!(error instanceof Error)) return undefined;
   const { code = "" } = error as NodeJS.ErrnoException;
-  const explained = explainTlsError(error);
+  const explained = explainTlsError(error, expected.peer);
   if (explained !== undefined) return explained;
   // Errors of the network have a syscall, those of OpenSSL's verification do not.
   return code === "" || "syscall" in error

@@ -19,6 +19,8 @@ import { createRelaySecurity } from "./relay-security.ts";
 export interface ConfiguredSource extends AlertSource {
   /** Undefined where the relay is read. */
   readonly nodes?: CoveredNodes | undefined;
+  /** A missing node and why; undefined where none is missing or the relay is read. */
+  readonly problem?: string | undefined;
 }
 
 /** `onExpiry` gets the expiry of the certificates in use. */

@@ -134,7 +134,7 @@ class Operator {
       passing.certificateExpiryMs = expiresMs;
     });
     this.#observed = {
-      nodes: () => this.#source.nodes,
+      source: this.#source,
       pipeline: this.#pipeline,
       journaling: this.#journaling,
       passing,

@@ -5,7 +5,6 @@
 // Invariant: reads only.
 
 import type { AcceptanceWatch } from "../acceptance/acceptance-watch.ts";
-import type { CoveredNodes } from "../api/v1alpha1.ts";
 import { createEventCounters, type RecorderStats } from "../events/event-counters.ts";
 import type { Journaling } from "../journal/journal-writer.ts";
 import type { KubeCall } from "../kube/client.ts";
@@ -17,6 +16,7 @@ import type { WriteResult } from "../sinks/report-sink.ts";
 import type { Health } from "../telemetry/health.ts";
 import type { Counts, MetricsSource } from "../telemetry/metrics-source.ts";
 import { ReportSeries } from "../telemetry/report-series.ts";
+import type { ConfiguredSource } from "./configured-source.ts";
 import type { Pipeline } from "./pipeline.ts";
 import { reportCounts } from "./report-counts.ts";
 
@@ -59,8 +59,7 @@ export interface Observed {
   eventStats: () => RecorderStats | undefined;
   openReportStats: () => OpenReportStats;
   leadership: () => Leadership;
-  /** Undefined where the relay is read. */
-  nodes: () => CoveredNodes | undefined;
+  source: Pick<ConfiguredSource, "nodes" | "problem">;
   severity: SeverityThresholds;
   /** Reports that have series of their own. */
   maxReportSeries: number;
@@ -69,7 +68,7 @@ export interface Observed {
 }
 
 /** Ready: the stored reports are listed, the stream is open or being retried, and nothing refuses our writes. */
-export function computeReadiness({ pipeline, journaling, leadership, nodes }: Observed): Health {
+export function computeReadiness({ pipeline, journaling, leadership, source }: Observed): Health {
   const { writer, listing } = pipeline;
   const refusal = writer.refusals[0];
   const { isLeader, ok, detail } = leadership();
@@ -83,15 +82,22 @@ export function computeReadiness({ pipeline, journaling, leadership, nodes }: Ob
       // Without it everything goes on; only a crash would cost more.
       journal: { ok: true, detail: journaling ? (journaling.problem ?? "kept") : "none is configured" },
       // A relay that is down is no reason to restart or unroute us: we retry, and the gap is counted.
-      stream: { ok: true, detail: describeStream(pipeline, nodes()) },
+      stream: { ok: true, detail: describeStream(pipeline.coverage, source) },
     },
   };
 }
 
-function describeStream({ coverage }: Pipeline, nodes: CoveredNodes | undefined): string {
-  const counts = nodes === undefined ? "" : ` (${nodes.connected} of ${nodes.desired} nodes)`;
-  if (coverage.down) return `down, being retried${counts}: ${coverage.down.message}`;
-  return `${coverage.continuousSinceMs === undefined ? "connecting" : "open"}${counts}`;
+/** Describes the stream of the relay, or of all nodes, with one that is missing and why. */
+export function describeStream(
+  { down, continuousSinceMs }: Pick<Pipeline["coverage"], "down" | "continuousSinceMs">,
+  { nodes, problem }: Observed["source"],
+): string {
+  if (nodes !== undefined) {
+    const counts = `${nodes.connected} of ${nodes.desired} nodes are read`;
+    return problem === undefined ? counts : `${counts}; ${problem}`;
+  }
+  if (down) return `down, being retried: ${down.message}`;
+  return continuousSinceMs === undefined ? "connecting" : "open";
 }
 
 /** The numbers behind the metrics. */
@@ -106,7 +112,7 @@ export function createMetricsSource(observed: Observed): MetricsSource {
     leadership,
     severity,
     isCaughtUp,
-    nodes,
+    source,
   } = observed;
   const { aggregator, counters, coverage, writer } = pipeline;
   const series = new ReportSeries(observed.maxReportSeries);
@@ -123,8 +129,8 @@ export function createMetricsSource(observed: Observed): MetricsSource {
     }),
     stream: () => ({
       // A missing node is a gap, and the stream of the others is up.
-      isUp: coverage.continuousSinceMs !== undefined || (nodes()?.connected ?? 0) > 0,
-      nodes: nodes() ?? { desired: 0, connected: 0 },
+      isUp: coverage.continuousSinceMs !== undefined || (source.nodes?.connected ?? 0) > 0,
+      nodes: source.nodes ?? { desired: 0, connected: 0 },
       gaps: coverage.gaps,
       gapSeconds: coverage.gapSeconds,
       lastMessageMs: pipeline.lastAlertMs,

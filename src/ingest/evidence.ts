@@ -40,7 +40,7 @@ export function storedEvidence(evidence: Evidence): KeptEvidence {
 }
 
 /** A whole alert as evidence; `activity` is what decode has found in it. */
-export class AlertSource implements EvidenceSource {
+export class AlertEvidence implements EvidenceSource {
   readonly #alert: Alert;
   readonly #activity: Activity;
   readonly #redact: Redact;

@@ -12,7 +12,7 @@ import type { AlertTally } from "./alert-tally.ts";
 import type { CellStore } from "./cell-store.ts";
 import { countedTimeUs, decode } from "./decode.ts";
 import type { DuplicateFilter } from "./duplicates.ts";
-import { AlertSource } from "./evidence.ts";
+import { AlertEvidence } from "./evidence.ts";
 import type { IngestCounters, Rejection } from "./ingest-counters.ts";
 import type { Occurrence } from "./occurrence.ts";
 import type { Redact } from "./redact.ts";
@@ -104,7 +104,7 @@ export class Ingest {
       if (isPrecise && this.#isDuplicate(ownUs, arrivalUs)) return;
       if (known) cells.setViolation(known, violation);
       const cell = known === 0 ? cells.add(hash.kind, violation) : known;
-      const source = known === undefined ? new AlertSource(alert, activity, redact) : cells;
+      const source = known === undefined ? new AlertEvidence(alert, activity, redact) : cells;
       this.#add({ violation, timeUs, source, cell }, timeUs === ownUs, line);
     }
   }

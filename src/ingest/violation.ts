@@ -119,7 +119,7 @@ export function identityKey(i: Identity): string {
 }
 
 /** The identity that a key stands for. */
-export function identityOf(key: string): Identity {
+export function parseIdentityKey(key: string): Identity {
   const [operation, verb, action, outcome, kind, name, container, source, resource, namespace] =
     key.split(SEPARATOR);
   assert(namespace !== undefined, "a key has all its parts");

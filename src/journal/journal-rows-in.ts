@@ -8,7 +8,7 @@ import type { DatabaseSync } from "node:sqlite";
 import type { LayerRow, ViolationRow } from "../aggregate/change-log.ts";
 import { emptyTotals, type Totals } from "../aggregate/totals.ts";
 import type { Evidence } from "../api/v1alpha1.ts";
-import { identityKey, identityOf, type PolicyFacts } from "../ingest/violation.ts";
+import { identityKey, type PolicyFacts, parseIdentityKey } from "../ingest/violation.ts";
 import type { Recovered, RecoveredReport } from "./journal.ts";
 import { computeChecksum } from "./row-checksum.ts";
 
@@ -128,7 +128,7 @@ class Reader {
 /** A key of another version of this program has other parts. */
 function isIdentityKey(key: string): boolean {
   try {
-    return identityKey(identityOf(key)) === key;
+    return identityKey(parseIdentityKey(key)) === key;
   } catch {
     return false;
   }

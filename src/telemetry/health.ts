@@ -3,7 +3,7 @@
 
 // The answers of /healthz and /readyz: a status with one line per check, as Kubernetes' servers print `?verbose`.
 
-import type { Page } from "./http-server.ts";
+import type { HttpPage } from "./http-server.ts";
 
 /** The result of a probe; `detail` gives the reason of a failed check, or the state of a passed one. */
 export interface Health {
@@ -12,7 +12,7 @@ export interface Health {
 }
 
 /** Renders a probe: 200 or 503, one line per check. */
-export function renderHealth(name: string, { ok, checks }: Health): Page {
+export function renderHealth(name: string, { ok, checks }: Health): HttpPage {
   const lines = Object.entries(checks).map(([check, { ok: passes, detail }]) => {
     if (passes) return `[+]${check} ok${detail === undefined ? "" : `: ${detail}`}\n`;
     return `[-]${check}: ${detail ?? "failed"}\n`;
@@ -22,7 +22,10 @@ export function renderHealth(name: string, { ok, checks }: Health): Page {
 }
 
 /** The pages of the health server. */
-export function createHealthPages(healthy: () => Health, ready: () => Health): Record<string, () => Page> {
+export function createHealthPages(
+  healthy: () => Health,
+  ready: () => Health,
+): Record<string, () => HttpPage> {
   return {
     "/healthz": () => renderHealth("healthz", healthy()),
     "/readyz": () => renderHealth("readyz", ready()),

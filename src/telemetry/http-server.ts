@@ -11,7 +11,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 
 /** A response to GET. */
-export interface Page {
+export interface HttpPage {
   status: number;
   body: string | Buffer;
   /** Default: plain text. */
@@ -24,7 +24,7 @@ export interface HttpServerOptions {
   /** Section of the configuration that holds the address, for errors. */
   section: "metrics" | "health";
   /** Pages by path. */
-  pages: Readonly<Record<string, () => Page | Promise<Page>>>;
+  pages: Readonly<Record<string, () => HttpPage | Promise<HttpPage>>>;
   clock: Pick<Clock, "after">;
   log: Logger;
   /** Time to receive a request, in milliseconds; default 5,000. */
@@ -52,7 +52,7 @@ const TEXT = "text/plain; charset=utf-8";
 async function renderPage(
   request: IncomingMessage,
   options: HttpServerOptions,
-): Promise<Page & { allow?: string }> {
+): Promise<HttpPage & { allow?: string }> {
   const { pages } = options;
   const path = (request.url ?? "").split("?", 1)[0] ?? "";
   const page = Object.hasOwn(pages, path) ? pages[path] : undefined;
@@ -73,7 +73,7 @@ async function respond(
   // Discards the body.
   request.resume();
   const { status, body, contentType, allow } = await renderPage(request, options).catch(
-    (err: unknown): Page & { allow?: string } => {
+    (err: unknown): HttpPage & { allow?: string } => {
       options.log.error({ err, path: request.url }, "http request failed");
       return { status: 500, body: "failed; see the log for the reason\n" };
     },

@@ -5,7 +5,7 @@
 // scrapers cannot take the event loop from alerts.
 
 import type { Clock } from "../lib/clock.ts";
-import type { Page } from "./http-server.ts";
+import type { HttpPage } from "./http-server.ts";
 import type { Metrics } from "./metrics.ts";
 
 /** A page may be this old. Milliseconds. */
@@ -15,10 +15,10 @@ const MIN_RENDER_MS = 200;
 export function createMetricsPage(
   { contentType, render }: Pick<Metrics, "contentType" | "render">,
   clock: Pick<Clock, "monotonicMs">,
-): () => Promise<Page> {
-  let latest: Promise<Page> | undefined;
+): () => Promise<HttpPage> {
+  let latest: Promise<HttpPage> | undefined;
   let renderedMs = 0;
-  const renderPage = async (): Promise<Page> => {
+  const renderPage = async (): Promise<HttpPage> => {
     try {
       // One buffer for all connections: a string would be encoded for each.
       return { status: 200, body: Buffer.from(await render()), contentType };

@@ -217,7 +217,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       relay = await startMtlsRelay(node.address, undefined);
       await startOperator();
       await says(
-        /access to Secret .* is denied, so it is unknown whether the relay uses TLS: allow get on it/,
+        /access to Secret .* is denied, so it is unknown whether KubeArmor uses TLS: allow get on it/,
       );
       expect(node.stats().clientsSeen).toBe(0);
       await relay.restart(served());

@@ -1,17 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// A watched relay source and peers of every kind, for the tests of the source. All end after each test.
+// Watched sources of alerts, and peers of every kind. All end after each test.
 
 import { createServer as createTcpServer, type Socket } from "node:net";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { afterEach } from "vitest";
+import {
+  type FollowNodes,
+  type NodeObserver,
+  NodeSource,
+  type NodeSourceOptions,
+  type NodeTarget,
+} from "../../src/alerts/node-source.ts";
 import type { ReconnectingSource } from "../../src/alerts/reconnecting-source.ts";
 import { createRelaySource, type RelaySourceOptions } from "../../src/alerts/relay-source.ts";
+import type { CertificateReading, CertificateStore } from "../../src/alerts/tls/mode.ts";
 import { type Clock, systemClock } from "../../src/lib/clock.ts";
-import type { Logger } from "../../src/lib/logger.ts";
+import { type Logger, silentLogger } from "../../src/lib/logger.ts";
 import type { KubeArmorNode, KubeArmorNodeOptions } from "../../tools/kubearmor-node/node.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
+import type { Pair } from "../support/mtls.ts";
 import { RecordingListener } from "../unit/alerts/recording-listener.ts";
 
 const closers: (() => Promise<unknown>)[] = [];
@@ -74,6 +83,66 @@ export function run(options: RelaySourceOptions, listener = new RecordingListene
     });
   };
   return { source, listener, logged, stop: stopAndWait, timers, until };
+}
+
+export interface RunningNodes {
+  source: NodeSource;
+  listener: RecordingListener;
+  /** The test reports the pods. */
+  pods: NodeObserver;
+}
+
+/** Starts a source of nodes that retries quickly; the grace periods of missing nodes are `haste` times shorter. */
+export function runNodes(options: Omit<NodeSourceOptions, "followNodes"> = {}, haste = 1): RunningNodes {
+  const listener = new RecordingListener();
+  const stop = new AbortController();
+  let observer: NodeObserver | undefined;
+  const followNodes: FollowNodes = (given, signal) => {
+    observer = given;
+    return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+  };
+  const clock: Clock = {
+    ...systemClock,
+    after: (ms, fn) => systemClock.after(ms > 10_000 ? ms / haste : ms, fn),
+  };
+  const source = new NodeSource(
+    { followNodes, backoffBaseMs: 5, backoffMaxMs: 40, ...options },
+    clock,
+    silentLogger,
+  );
+  const running = source.run(listener, stop.signal);
+  closers.push(async () => {
+    stop.abort();
+    await running;
+  });
+  return { source, listener, pods: observer as unknown as NodeObserver };
+}
+
+export function target(uid: string, node: string, ...addresses: string[]): NodeTarget {
+  return { uid, node, addresses };
+}
+
+/** A store of certificates that a test changes. */
+export class ChangingSecret implements CertificateStore {
+  readonly name = "Secret kubearmor/kubearmor-client-certs";
+  reading: CertificateReading = { kind: "absent", message: "it does not exist" };
+
+  put(ca: string, { cert, key }: Pair): void {
+    const text = (name: string, pem: string) => ({
+      name: `${name} of ${this.name}`,
+      bytes: Buffer.from(pem),
+    });
+    this.reading = {
+      kind: "found",
+      ca: text("ca.crt", ca),
+      certificate: text("tls.crt", cert),
+      privateKey: text("tls.key", key),
+    };
+  }
+
+  read(): Promise<CertificateReading> {
+    return Promise.resolve(this.reading);
+  }
 }
 
 /** Starts a gRPC server with the services that `register` adds; returns its address. */

@@ -3,53 +3,13 @@
 
 // The source that reads every node, against hundreds of node servers in this process.
 
-import { afterEach, describe, expect, it } from "vitest";
-import {
-  type FollowNodes,
-  type NodeObserver,
-  NodeSource,
-  type NodeTarget,
-} from "../../src/alerts/node-source.ts";
-import { systemClock } from "../../src/lib/clock.ts";
-import { silentLogger } from "../../src/lib/logger.ts";
+import { describe, expect, it } from "vitest";
 import { makeAlert } from "../../tools/kubearmor-node/alerts.ts";
 import { KEEPALIVE, type KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
 import { encodeAlert } from "../../tools/kubearmor-node/wire.ts";
-import { RecordingListener } from "../unit/alerts/recording-listener.ts";
-import { node as startNode, tcpServer } from "./alerts-bed.ts";
+import { runNodes, node as startNode, target, tcpServer } from "./alerts-bed.ts";
 
 const PATIENCE = { timeout: 60_000, interval: 20 };
-
-const stops: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const stop of stops.splice(0)) await stop();
-});
-
-function target(uid: string, node: string, ...addresses: string[]): NodeTarget {
-  return { uid, node, addresses };
-}
-
-/** Starts a source; the test reports the pods. */
-function start(options: { maxConnecting?: number; listener?: RecordingListener } = {}) {
-  const { listener = new RecordingListener() } = options;
-  const stop = new AbortController();
-  let observer: NodeObserver | undefined;
-  const followNodes: FollowNodes = (given, signal) => {
-    observer = given;
-    return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
-  };
-  const source = new NodeSource(
-    { followNodes, backoffBaseMs: 5, backoffMaxMs: 40, ...options },
-    systemClock,
-    silentLogger,
-  );
-  const running = source.run(listener, stop.signal);
-  stops.push(async () => {
-    stop.abort();
-    await running;
-  });
-  return { source, listener, pods: observer as unknown as NodeObserver };
-}
 
 function daemon(): Promise<KubeArmorNode> {
   return startNode({ keepalive: KEEPALIVE.daemon });
@@ -58,7 +18,7 @@ function daemon(): Promise<KubeArmorNode> {
 describe("nodes", () => {
   it("lose none of 10,000 alerts that 200 of them raise at once", async () => {
     const daemons = await Promise.all(Array.from({ length: 200 }, daemon));
-    const { source, listener, pods } = start();
+    const { source, listener, pods } = runNodes();
     for (const [i, { address }] of daemons.entries()) pods.onNode(target(`uid-${i}`, `node-${i}`, address));
     pods.onListed();
     await expect.poll(() => listener.count("connected"), PATIENCE).toBe(1);
@@ -79,7 +39,7 @@ describe("nodes", () => {
     const silent = await Promise.all(
       Array.from({ length: 30 }, () => tcpServer((socket) => socket.resume())),
     );
-    const { pods } = start({ maxConnecting: 5 });
+    const { pods } = runNodes({ maxConnecting: 5 });
     for (const [i, { address }] of silent.entries()) pods.onNode(target(`uid-${i}`, `node-${i}`, address));
     const open = () => silent.filter(({ sockets }) => sockets.size > 0).length;
     await expect.poll(open, PATIENCE).toBe(5);
@@ -87,7 +47,7 @@ describe("nodes", () => {
 
   it("are followed through a restart, a new address and a deletion, and each loss is one gap", async () => {
     const [a, b] = [await daemon(), await daemon()];
-    const { source, listener, pods } = start();
+    const { source, listener, pods } = runNodes();
     pods.onNode(target("uid-a", "node-a", a.address));
     pods.onNode(target("uid-b", "node-b", b.address));
     pods.onListed();
@@ -117,7 +77,7 @@ describe("nodes", () => {
 
   it("have one stream, also while an old pod and a new one share the address", async () => {
     const a = await daemon();
-    const { listener, pods } = start();
+    const { listener, pods } = runNodes();
     pods.onNode(target("uid-old", "node-a", a.address));
     pods.onListed();
     await expect.poll(() => listener.count("connected"), PATIENCE).toBe(1);
@@ -133,7 +93,7 @@ describe("nodes", () => {
     const gone = await daemon();
     await gone.stop();
     const a = await daemon();
-    const { source, pods } = start();
+    const { source, pods } = runNodes();
     pods.onNode(target("uid-a", "node-a", gone.address, a.address));
     await expect.poll(() => source.nodes, PATIENCE).toEqual({ desired: 1, connected: 1 });
   });
@@ -141,7 +101,7 @@ describe("nodes", () => {
   it("are named where something else answers at their address", async () => {
     const web = await tcpServer((socket) => void socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"));
     const a = await daemon();
-    const { source, listener, pods } = start();
+    const { source, listener, pods } = runNodes();
     pods.onNode(target("uid-a", "node-a", a.address));
     pods.onListed();
     await expect.poll(() => listener.count("connected"), PATIENCE).toBe(1);

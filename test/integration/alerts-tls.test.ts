@@ -7,12 +7,7 @@
 
 import { createServer as createTlsServer } from "node:tls";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
-import {
-  type CertificateReading,
-  type CertificateStore,
-  preferTls,
-  requireTls,
-} from "../../src/alerts/tls/mode.ts";
+import { preferTls, requireTls } from "../../src/alerts/tls/mode.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { makeAlert } from "../../tools/kubearmor-node/alerts.ts";
 import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
@@ -25,33 +20,10 @@ import {
   startMtlsRelay,
   whyNoMtlsRelay,
 } from "../support/mtls.ts";
-import { node, type Running, run, tcpServer } from "./alerts-bed.ts";
+import { ChangingSecret, node, type Running, run, tcpServer } from "./alerts-bed.ts";
 
 const missing = await whyNoMtlsRelay();
 const PATIENCE = { timeout: 60_000 };
-
-/** A place of certificates whose contents the test changes. */
-class ChangingSecret implements CertificateStore {
-  readonly name = "Secret kubearmor/kubearmor-client-certs";
-  reading: CertificateReading = { kind: "absent", message: "it does not exist" };
-
-  put(ca: string, { cert, key }: Pair): void {
-    const text = (name: string, pem: string) => ({
-      name: `${name} of ${this.name}`,
-      bytes: Buffer.from(pem),
-    });
-    this.reading = {
-      kind: "found",
-      ca: text("ca.crt", ca),
-      certificate: text("tls.crt", cert),
-      privateKey: text("tls.key", key),
-    };
-  }
-
-  read(): Promise<CertificateReading> {
-    return Promise.resolve(this.reading);
-  }
-}
 
 describe.skipIf(missing !== undefined && !process.env["CI"])(
   `mutual TLS to a relay in Go (${missing ?? "real crypto/tls"})`,
@@ -123,7 +95,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       await until(() => listener.count("alert") === before + 1);
     }
 
-    /** A flood's alerts carry numbers without a hole: those that are missing, and not told by a disconnect in between. */
+    /** Counts missing numbers of a flood's alerts, and those without a disconnect in between. */
     function undeclaredHoles({ listener }: Running): { holes: number; undeclared: number } {
       const found = { holes: 0, undeclared: 0 };
       let last: number | undefined;
@@ -234,7 +206,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
         "client-expired",
         /^tls\.crt of Secret \S+ expired on 20\d\d-.*Z: it must be reissued/,
       ],
-    ])("tells when our own certificate is one %s", async (_, client, expected) => {
+    ])("explains a refusal of our own certificate %s", async (_, client, expected) => {
       const { address } = await relay(served());
       const secret = secretWith(client);
       const running = secured(address, secret);
@@ -243,7 +215,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       await alertsFlow(running);
     });
 
-    it("refuses a relay that went back to plaintext, whoever it is", async () => {
+    it("refuses a relay that went back to plaintext", async () => {
       const started = await relay(undefined);
       const running = secured(started.address, secretWith());
       expect(await firstRefusal(running)).toMatch(/^the peer answers in plaintext, which is refused/);

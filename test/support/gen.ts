@@ -8,7 +8,7 @@ import { type Alert, emptyAlert } from "../../src/api/alert.ts";
 import type { Evidence } from "../../src/api/v1alpha1.ts";
 import type { PipelineOptions } from "../../src/app/pipeline.ts";
 import { decode } from "../../src/ingest/decode.ts";
-import { AlertSource } from "../../src/ingest/evidence.ts";
+import { AlertEvidence } from "../../src/ingest/evidence.ts";
 import type { Occurrence } from "../../src/ingest/occurrence.ts";
 import { createRedactor, type Redact } from "../../src/ingest/redact.ts";
 import type { Violation } from "../../src/ingest/violation.ts";
@@ -119,7 +119,7 @@ export interface OneAlert extends Violation, Occurrence {
 export function violation(from: Alert = alert(), redact: Redact = builtIn): OneAlert {
   const decoded = decode(from, START_US + 3_600_000_000, redact);
   if (decoded.kind !== "violation") throw new Error(`expected a violation, got ${decoded.kind}`);
-  const source = new AlertSource(from, decoded.activity, redact);
+  const source = new AlertEvidence(from, decoded.activity, redact);
   const evidence = source.keep(decoded.timeUs).read();
   return { ...decoded.violation, ...decoded, source, evidence };
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Certificates as KubeArmor makes them, and a relay with mutual TLS in Go (test/parts/mtls-relay) before a node.
+// Certificates as KubeArmor makes them, and a relay with mutual TLS in Go (tools/parts/mtls-relay) before a node.
 // Invariant: no relay outlives the process that runs it; keys are made for each run and kept in temporary folders.
 
 import { spawnSync } from "node:child_process";
@@ -58,6 +58,17 @@ export function operatorSpecs(prefix = ""): CertificateSpec[] {
     { ...OPERATOR_SUBJECT, name: `${prefix}server`, issuer: `${prefix}ca`, usage: "server", ...RELAY_NAMES },
     { ...OPERATOR_SUBJECT, name: `${prefix}client`, issuer: `${prefix}ca`, usage: "client" },
   ];
+}
+
+/** A daemon's certificate, made by it at its start, as loadTLSCredentials in KubeArmor's feeder does. Its name is the IP. */
+export function daemonSpec(ip: string, authority = "", prefix = authority): CertificateSpec {
+  return {
+    ...OPERATOR_SUBJECT,
+    name: `${prefix}${ip}`,
+    issuer: `${authority}ca`,
+    usage: "server",
+    ips: [ip],
+  };
 }
 
 /** The three of KubeArmor's Helm chart (genCA and genSignedCert of sprig). */

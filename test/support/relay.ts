@@ -10,6 +10,7 @@ import { accessSync, constants, existsSync, readFileSync } from "node:fs";
 import { connect, createServer, Server as NetServer, type Socket } from "node:net";
 import { delimiter, join } from "node:path";
 import type { Cluster } from "../../tools/cluster/cluster.ts";
+import { applyDaemonPod } from "../../tools/cluster/kubearmor-pods.ts";
 import { run, runAtOurEnd, type Server, startServer, stopServer } from "../../tools/cluster/process.ts";
 import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
 import { KEEPALIVE } from "../../tools/kubearmor-node/node.ts";
@@ -34,7 +35,6 @@ export interface Relay {
 
 /** The PATH of a shell may lack the place of `ip`. */
 const PATH = [process.env["PATH"] ?? "", "/usr/sbin", "/sbin"].join(delimiter);
-const POD = { namespace: "kubearmor", name: "kubearmor-of-the-test" };
 
 /** The relay's program, from the environment; undefined where none is named. Throws for a path that is no program. */
 export function relayProgram(): string | undefined {
@@ -69,7 +69,7 @@ export async function startRelay(cluster: Cluster): Promise<Relay> {
     const port = await freePort();
     const network = await openNetwork(undo);
     await openDoor(network, port, node, undo);
-    await showNode(cluster, network.nodeIp);
+    await applyDaemonPod(cluster, { name: "kubearmor-of-the-test", ip: network.nodeIp });
 
     const alertsPath = join(cluster.dir, `relay-${port}-alerts.jsonl`);
     let relay: Server | undefined;
@@ -223,26 +223,4 @@ function handedOver(child: ChildProcess): Promise<NetServer> {
       else reject(new Error("the listening socket was not handed over"));
     });
   });
-}
-
-/** Makes the Pod object by which the relay finds a node. It needs no more than a label and an address. */
-async function showNode(cluster: Cluster, ip: string): Promise<void> {
-  const { namespace, name } = POD;
-  const pod = {
-    apiVersion: "v1",
-    kind: "Pod",
-    metadata: { namespace, name, labels: { "kubearmor-app": "kubearmor" } },
-    spec: {
-      schedulerName: "nobody",
-      automountServiceAccountToken: false,
-      containers: [{ name: "kubearmor", image: "kubearmor" }],
-    },
-  };
-  const space = { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } };
-  await cluster.apply(`${JSON.stringify(space)}\n---\n${JSON.stringify(pod)}`);
-  const status = JSON.stringify({ status: { phase: "Running", podIP: ip, podIPs: [{ ip }] } });
-  await cluster.kubectl([
-    ...["patch", "pod", name, "-n", namespace, "--subresource=status", "--type=merge"],
-    ...["-p", status],
-  ]);
 }

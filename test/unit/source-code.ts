@@ -73,3 +73,35 @@ export function codeOf(text: string): string {
     return `"${embedded.join(" ")}"${"\n".repeat(token.split("\n").length - 1)}`;
   });
 }
+
+const EXPORTED =
+  /^export (?:declare )?(?:abstract )?(?:async )?(?:function\*?|class|const|let|interface|type|enum) ([\w$]+)/gm;
+
+/** Names that a file declares and exports; overloads count once. */
+export function exportedNames({ text }: SourceFile): string[] {
+  return [...new Set([...text.matchAll(EXPORTED)].map(([, name = ""]) => name))];
+}
+
+export interface ClassShape {
+  name: string;
+  /** Names that do not begin with `#`; a getter and its setter count once. */
+  publicMembers: string[];
+  constructorLines: number;
+}
+
+const CLASS = /^(?:export )?(?:abstract )?class (\w+)[^\n]*\{\n([\s\S]*?)^\}/gm;
+const MEMBER =
+  /^ {2}(?:(?:readonly|get|set|async|static|override|declare|abstract) )*\*?([A-Za-z_$][\w$]*)(?=[(<:=?;!]| =|$)/gm;
+
+/** Classes at the top level of a file, in the layout of the formatter. */
+export function classShapes({ text }: SourceFile): ClassShape[] {
+  return [...text.matchAll(CLASS)].map(([, name = "", body = ""]) => {
+    const members = [...body.matchAll(MEMBER)].map(([, member = ""]) => member);
+    const built = /^ {2}constructor\([\s\S]*?^ {2}\}/m.exec(body)?.[0] ?? "";
+    return {
+      name,
+      publicMembers: [...new Set(members)].filter((member) => member !== "constructor"),
+      constructorLines: built === "" ? 0 : built.split("\n").length,
+    };
+  });
+}

@@ -4,13 +4,15 @@
 // Explains errors of a TLS handshake: what is wrong and what to do.
 // Invariant: pure; errors of other kinds are not explained.
 
+import type { PeerText } from "./peer-text.ts";
+
 /** Alerts with which a peer refuses our certificate (RFC 8446, 6.2), as Node names them without its prefixes. */
 const REFUSALS: Record<string, string> = {
   CERTIFICATE_REQUIRED: "it requires a client certificate and got none",
   UNKNOWN_CA: "its authority did not issue it",
   BAD_CERTIFICATE: "its authority did not issue it, or it is not for clients",
   UNSUPPORTED_CERTIFICATE: "it is not for clients",
-  CERTIFICATE_EXPIRED: "it has expired by the relay's clock",
+  CERTIFICATE_EXPIRED: "it has expired by the peer's clock",
   CERTIFICATE_REVOKED: "it was revoked",
   CERTIFICATE_UNKNOWN: "it gives no reason",
   ACCESS_DENIED: "access is denied",
@@ -31,20 +33,24 @@ const NO_TLS = new Set([
 ]);
 
 const PLAINTEXT =
-  "the peer answers in plaintext, which is refused where TLS is required: turn on KubeArmor's TLS (its relay may still be restarting), or set feed.relay.tls.mode to off";
+  "the peer answers in plaintext, which is refused where TLS is required: turn on KubeArmor's TLS (it may still be restarting), or set feed.relay.tls.mode to off";
 
-/** A peer closed the connection right after the handshake, without an alert. */
-export const HUNG_UP =
-  "the relay hung up right after the TLS handshake, as it does when it does not accept our client certificate";
+/** Explains that a peer closed the connection right after the handshake, without an alert. */
+export function explainHangUp({ name }: PeerText): string {
+  return `${name} hung up right after the TLS handshake, as it does when it does not accept our client certificate`;
+}
 
 /** Explains an error of the handshake or of the connection after it; returns undefined for an error of another kind. */
-export function explainTlsError(error: Error & { code?: string | undefined }): string | undefined {
+export function explainTlsError(
+  error: Error & { code?: string | undefined },
+  { name, restart }: PeerText,
+): string | undefined {
   const code = error.code ?? "";
   if (NO_TLS.has(code)) return PLAINTEXT;
   const alert = ALERT.exec(code)?.[1];
   const refusal = alert === undefined ? undefined : REFUSALS[alert];
   if (refusal !== undefined) {
-    return `the relay refuses our client certificate: ${refusal}; if KubeArmor's certificates were reissued, restart its relay (kubectl -n kubearmor rollout restart deployment kubearmor-relay)`;
+    return `${name} refuses our client certificate: ${refusal}; if KubeArmor's certificates were reissued, ${restart}`;
   }
   if (/before secure TLS connection was established/.test(error.message)) {
     return "the connection was closed during the TLS handshake: does the peer speak TLS?";
@@ -61,6 +67,6 @@ const NO_HTTP2 =
 /** Completes the message of a plaintext connection that failed where TLS may be missing; undefined elsewhere. */
 export function getTlsHint(message: string): string | undefined {
   return NO_HTTP2.test(message)
-    ? " (it may require TLS, which is off here: see feed.relay.tls.mode; or it is not KubeArmor's relay)"
+    ? " (it may require TLS, which is off here: see feed.relay.tls.mode; or it is not KubeArmor)"
     : undefined;
 }

@@ -10,6 +10,7 @@
 import type { X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import { checkDates } from "./material.ts";
+import type { PeerText } from "./peer-text.ts";
 
 export interface ShownCertificate {
   leaf: X509Certificate;
@@ -18,8 +19,7 @@ export interface ShownCertificate {
 }
 
 export interface ExpectedPeer {
-  /** For messages: `the relay`. */
-  name: string;
+  peer: PeerText;
   /** The name or IP address that the certificate must be for. */
   host: string;
   authorities: readonly X509Certificate[];
@@ -92,10 +92,10 @@ export function checkPeerHost(leaf: X509Certificate, expected: ExpectedPeer): st
   const names = (leaf.subjectAltName ?? "").replace(/\b(DNS|IP Address):/g, "");
   const certificate = describeCertificate(expected);
   if (names === "") {
-    return `${certificate} names no host: KubeArmor makes such certificates with -tlsCertProvider=self; use external`;
+    return `${certificate} names no host: ${expected.peer.ifNoHost}`;
   }
   const list = names.length > MAX_NAMES_LENGTH ? `${names.slice(0, MAX_NAMES_LENGTH)}…` : names;
-  return `${certificate} is not for ${host} but for ${list}: set feed.relay.tls.serverName or feed.relay.address to one of these`;
+  return `${certificate} is not for ${host} but for ${list}: ${expected.peer.ifOtherHost}`;
 }
 
 function toVerdict(problem: string | undefined, kind: "by_authorities" | "by_pinned_leaf"): PeerVerdict {
@@ -130,12 +130,12 @@ function checkSignature({ signatureAlgorithm = "unknown" }: X509Certificate): st
     : undefined;
 }
 
-function describeCertificate({ name }: ExpectedPeer): string {
-  return `${name}'s certificate`;
+function describeCertificate({ peer }: ExpectedPeer): string {
+  return `${peer.name}'s certificate`;
 }
 
 function describeUnknownAuthority(expected: ExpectedPeer): string {
-  return `${describeCertificate(expected)} was not issued by the authority in ${expected.caName}: if KubeArmor's certificates were reissued, restart its relay (kubectl -n kubearmor rollout restart deployment kubearmor-relay)`;
+  return `${describeCertificate(expected)} was not issued by the authority in ${expected.caName}: if KubeArmor's certificates were reissued, ${expected.peer.restart}`;
 }
 
 function describeWrongUsage(expected: ExpectedPeer): string {

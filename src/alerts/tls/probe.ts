@@ -8,9 +8,10 @@
 import { isIP } from "node:net";
 import { connect, type TLSSocket } from "node:tls";
 import type { Clock } from "../../lib/clock.ts";
-import { explainTlsError, HUNG_UP } from "./errors.ts";
+import { explainHangUp, explainTlsError } from "./errors.ts";
 import type { TlsMaterial } from "./material.ts";
 import { type ExpectedPeer, judgePeer, type PeerVerdict, type ShownCertificate } from "./peer.ts";
+import type { PeerText } from "./peer-text.ts";
 
 export interface ProbeTarget {
   /** `host:port`. */
@@ -68,8 +69,8 @@ export function probePeer(
       isAccepted = true;
       if (verdict !== undefined) end(verdict);
     };
-    socket.on("error", (error: NodeJS.ErrnoException) => end(connectFailure(error, address)));
-    socket.once("close", () => end({ kind: "refused", message: HUNG_UP }));
+    socket.on("error", (error: NodeJS.ErrnoException) => end(connectFailure(error, address, expected.peer)));
+    socket.once("close", () => end({ kind: "refused", message: explainHangUp(expected.peer) }));
     socket.once("session", accepted);
     socket.once("data", accepted);
     socket.once("secureConnect", () => {
@@ -94,7 +95,7 @@ function splitAddress(address: string): { host: string; port: number } {
 
 function judge(socket: TLSSocket, expected: ExpectedPeer): ProbeResult {
   const leaf = socket.getPeerX509Certificate();
-  if (leaf === undefined) return { kind: "refused", message: `${expected.name} showed no certificate` };
+  if (leaf === undefined) return { kind: "refused", message: `${expected.peer.name} showed no certificate` };
   // A code, unlike its type says. Anything other than true or a code must not count as good.
   const code: unknown = socket.authorizationError;
   const openSslError = socket.authorized ? undefined : String(code ?? "not authorized");
@@ -108,8 +109,8 @@ function judge(socket: TLSSocket, expected: ExpectedPeer): ProbeResult {
   };
 }
 
-function connectFailure(error: NodeJS.ErrnoException, address: string): ProbeResult {
-  const explained = explainTlsError(error);
+function connectFailure(error: NodeJS.ErrnoException, address: string, peer: PeerText): ProbeResult {
+  const explained = explainTlsError(error, peer);
   if (explained !== undefined) return { kind: "refused", message: explained };
   if (error.syscall === "getaddrinfo") {
     return { kind: "error", message: `name resolution failed for ${address} (${error.code})` };

@@ -45,12 +45,12 @@ export function createSecretStore(options: TlsSecretOptions, readSecret: ReadSec
         case "forbidden":
           return {
             kind: "forbidden",
-            message: `access to ${place} is denied, so it is unknown whether the relay uses TLS: allow get on it (the chart's rbac.create), or set feed.relay.tls.mode to off or files`,
+            message: `access to ${place} is denied, so it is unknown whether KubeArmor uses TLS: allow get on it (the chart's rbac.create), or set feed.relay.tls.mode to off or files`,
           };
         case "unanswered":
           return {
             kind: "unanswered",
-            message: `${place} can't be read, so it is unknown whether the relay uses TLS: ${secret.message}`,
+            message: `${place} can't be read, so it is unknown whether KubeArmor uses TLS: ${secret.message}`,
           };
       }
     },

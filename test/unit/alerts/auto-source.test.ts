@@ -10,6 +10,7 @@ import { RecordingListener } from "./recording-listener.ts";
 
 class ScriptedSource implements AlertSource {
   nodes = { desired: 2, connected: 0 };
+  problem: string | undefined;
   listener: AlertListener | undefined;
   isRunning = false;
 

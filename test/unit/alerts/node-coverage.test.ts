@@ -4,7 +4,7 @@
 // Gaps of nodes on a fake clock.
 
 import { describe, expect, it } from "vitest";
-import { NodeCoverage, REPLACE_MS, SETTLE_MS } from "../../../src/alerts/node-coverage.ts";
+import { NEW_NODE_MS, NodeCoverage, REPLACE_MS, SETTLE_MS } from "../../../src/alerts/node-coverage.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 
 const START_MS = 1_000_000;
@@ -17,7 +17,7 @@ function setUp(nodes: readonly string[] = ["a", "b"]) {
   const coverage = new NodeCoverage(clock, MAX_SILENCE_MS, {
     onComplete: (_, gap) =>
       log.push(`${at()} complete${gap ? ` after ${gap.nodes} from ${gap.fromMs - START_MS}` : ""}`),
-    onIncomplete: (gap, node, message) =>
+    onIncomplete: (gap, { node, message }) =>
       log.push(`${at()} ${node} ${message} from ${gap.fromMs - START_MS}`),
   });
   for (const node of nodes) coverage.addPod(node, `${node}-1`);
@@ -50,9 +50,13 @@ describe("the start", () => {
   it("declares nodes missing that are not connected in time", async () => {
     const { clock, coverage, log } = setUp(["a", "b", "c"]);
     coverage.connected("a", "a-1");
+    coverage.lost("c", "c-1", "its certificate expired");
     await clock.advance(SETTLE_MS);
-    expect(log).toEqual(["30000 complete", "30000 b not connected since the start from -10000"]);
-    expect(coverage.missing(5)).toEqual(["b", "c"]);
+    expect(log).toEqual(["30000 complete", "30000 b not connected yet from -10000"]);
+    expect(coverage.missing(5)).toEqual([
+      { node: "b", message: "not connected yet" },
+      { node: "c", message: "its certificate expired" },
+    ]);
     coverage.connected("b", "b-1");
     coverage.connected("c", "c-1");
     expect(log.at(-1)).toBe("30000 complete after 2 from -10000");
@@ -60,17 +64,53 @@ describe("the start", () => {
 });
 
 describe("a node", () => {
-  it("that is new is no gap, connected or not", async () => {
+  it("that is new is no gap while its daemon starts", async () => {
     const { clock, coverage, log } = connected();
     coverage.addPod("c", "c-1");
-    await clock.advance(120_000);
+    await clock.advance(NEW_NODE_MS - 1);
     expect(coverage.counts).toEqual({ desired: 3, connected: 2 });
     coverage.connected("c", "c-1");
     expect(log).toEqual([]);
     expect(coverage.counts).toEqual({ desired: 3, connected: 3 });
   });
 
-  it("whose daemon is restarted is a gap until it is connected", async () => {
+  it("that is new and is not connected in time is missing since its first pod", async () => {
+    const { clock, coverage, log } = connected();
+    coverage.addPod("c", "c-1");
+    coverage.lost("c", "c-1", "no connection");
+    await clock.advance(NEW_NODE_MS);
+    expect(log).toEqual([`${NEW_NODE_MS} c no connection from 0`]);
+    coverage.connected("c", "c-1");
+    expect(log.at(-1)).toBe(`${NEW_NODE_MS} complete after 1 from 0`);
+  });
+
+  it("that is new and missing for longer than the others begins a gap of its own", async () => {
+    const { clock, coverage, log } = connected();
+    coverage.addPod("c", "c-1");
+    await clock.advance(100_000);
+    coverage.lost("a", "a-1", "14 UNAVAILABLE");
+    await clock.advance(NEW_NODE_MS - 100_000);
+    expect(log).toEqual([
+      "100000 a 14 UNAVAILABLE from 60000",
+      `${NEW_NODE_MS} complete after 1 from 60000`,
+      `${NEW_NODE_MS} c not connected yet from 0`,
+    ]);
+    expect(coverage.missing(5).map(({ node }) => node)).toEqual(["a", "c"]);
+    coverage.connected("a", "a-1");
+    coverage.connected("c", "c-1");
+    expect(log.at(-1)).toBe(`${NEW_NODE_MS} complete after 2 from 0`);
+  });
+
+  it("that is new and leaves before it is connected is no gap", async () => {
+    const { clock, coverage, log } = connected();
+    coverage.addPod("c", "c-1");
+    coverage.removePod("c", "c-1", "its pod was deleted");
+    await clock.advance(NEW_NODE_MS);
+    expect(log).toEqual([]);
+    expect(coverage.counts).toEqual({ desired: 2, connected: 2 });
+  });
+
+  it("with a daemon that is restarted is a gap until it is connected", async () => {
     const { clock, coverage, log } = connected();
     await clock.advance(100_000);
     coverage.lost("a", "a-1", "14 UNAVAILABLE");
@@ -79,7 +119,7 @@ describe("a node", () => {
     expect(log).toEqual(["100000 a 14 UNAVAILABLE from 60000", "103000 complete after 1 from 60000"]);
   });
 
-  it("whose pod is replaced is a gap until the new pod is connected", async () => {
+  it("with a pod that is replaced is a gap until the new pod is connected", async () => {
     const { clock, coverage, log } = connected();
     await clock.advance(100_000);
     coverage.removePod("a", "a-1", "its pod was deleted");

@@ -87,7 +87,7 @@ test("auto is plaintext only where the Secret does not exist for certain", async
   expect(decided[1]).toEqual({
     kind: "refused",
     message:
-      "Secret kubearmor/kubearmor-client-certs can't be read, so it is unknown whether the relay uses TLS: the server said Unavailable",
+      "Secret kubearmor/kubearmor-client-certs can't be read, so it is unknown whether KubeArmor uses TLS: the server said Unavailable",
   });
 });
 

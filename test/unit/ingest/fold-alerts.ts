@@ -8,7 +8,7 @@ import type { Alert } from "../../../src/api/alert.ts";
 import type { Report } from "../../../src/api/v1alpha1.ts";
 import type { CellStore } from "../../../src/ingest/cell-store.ts";
 import { decode } from "../../../src/ingest/decode.ts";
-import { AlertSource } from "../../../src/ingest/evidence.ts";
+import { AlertEvidence } from "../../../src/ingest/evidence.ts";
 import { createRedactor } from "../../../src/ingest/redact.ts";
 import { buildReport } from "../../../src/reconcile/write-attempt.ts";
 import { type RenderOptions, renderReport } from "../../../src/report/render.ts";
@@ -26,7 +26,7 @@ export function newAggregator(maxViolations = 200_000, cells?: CellStore): Aggre
 export function add(aggregator: Aggregator, alert: Alert): "violation" | "throttle" | "rejected" {
   const decoded = decode(alert, ARRIVAL_US, redact);
   if (decoded.kind === "violation")
-    aggregator.add({ ...decoded, source: new AlertSource(alert, decoded.activity, redact) });
+    aggregator.add({ ...decoded, source: new AlertEvidence(alert, decoded.activity, redact) });
   if (decoded.kind === "throttle") aggregator.addThrottleNotice(decoded.notice);
   return decoded.kind;
 }

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Two replicas that read two nodes directly, on a real API server: a change of leaders under load, and a daemon that
+// is restarted.
+
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
+import { applyDaemonPod, DAEMON_PORT } from "../../tools/cluster/kubearmor-pods.ts";
+import type { WireAlert } from "../../tools/kubearmor-node/alerts.ts";
+import { KEEPALIVE, type KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
+import { startNode } from "../../tools/kubearmor-node/server.ts";
+import { eventually } from "../support/operator.ts";
+import { coverages, expected, LOAD, prepare, QUICK, Replicas, told } from "../support/replicas.ts";
+import { allReports } from "../support/reports.ts";
+
+const missing = whyNoCluster();
+const PER_SECOND = 400;
+/** Addresses of this process, because every daemon has the same port. */
+const NETWORK = `127.${1 + (process.pid % 250)}.${(process.pid >> 8) % 250}`;
+const NODES = ["node-a", "node-b"] as const;
+
+/** The load of one node: pods have names of their own. */
+function loadOf(node: string): WireAlert[] {
+  return LOAD.map((alert) => ({
+    ...alert,
+    HostName: node,
+    ...(alert.PodName ? { PodName: alert.PodName.replace(/-(\w)(\w{4})$/, `-${node.at(-1)}$2`) } : {}),
+  }));
+}
+
+function add(a: Record<string, number>, b: Record<string, number>): Record<string, number> {
+  return Object.fromEntries(Object.entries(a).map(([key, count]) => [key, count + (b[key] ?? 0)]));
+}
+
+describe.skipIf(missing !== undefined && !process.env["CI"])(
+  `nodes that are read directly (${missing ?? "real parts"})`,
+  () => {
+    let cluster: Cluster;
+    let daemons: KubeArmorNode[];
+    let replicas: Replicas;
+
+    beforeAll(async () => {
+      cluster = await startCluster();
+      await prepare(cluster);
+      for (const [i, node] of NODES.entries()) {
+        await applyDaemonPod(cluster, { name: `kubearmor-${node}`, node, ip: `${NETWORK}.${i + 2}` });
+      }
+      await applyDaemonPod(cluster, {
+        name: "kubearmor-relay",
+        node: "node-a",
+        app: "kubearmor-relay",
+        ip: `${NETWORK}.9`,
+      });
+    });
+    beforeEach(async () => {
+      daemons = await Promise.all(
+        NODES.map((_, i) =>
+          startNode({
+            host: `${NETWORK}.${i + 2}`,
+            port: DAEMON_PORT,
+            keepalive: KEEPALIVE.daemon,
+            dropLikeKubeArmor: false,
+          }),
+        ),
+      );
+      replicas = new Replicas(daemons[0] as KubeArmorNode, { ...QUICK, PVO_FEED_MODE: "nodes" });
+    });
+    afterEach(async ({ task }) => {
+      if (task.result?.state === "fail") console.error(replicas.said());
+      await replicas.end();
+      for (const daemon of daemons) await daemon.stop();
+      await cluster.kubectl(["delete", "pvr,cpvr", "-A", "--all"]);
+      await cluster.kubectl(["delete", "lease", "-n", "kubearmor", "--all"]);
+    });
+    afterAll(async () => {
+      await cluster?.stop();
+    });
+
+    /** Sends alerts from every node until `during` is done; returns the expected counts of the reports. */
+    async function loadWhile(during: () => Promise<unknown>): Promise<Record<string, number>> {
+      const stop = new AbortController();
+      const flooding = daemons.map((daemon, i) =>
+        daemon.flood({
+          alert: loadOf(NODES[i] as string),
+          ratePerSec: PER_SECOND,
+          signal: stop.signal,
+        }),
+      );
+      try {
+        await during();
+      } finally {
+        stop.abort();
+      }
+      const [first = 0, second = 0] = await Promise.all(flooding);
+      return add(expected(first), expected(second));
+    }
+
+    test("a leader that is killed under load: every alert of every node is counted once", async () => {
+      const [leader, standby] = await replicas.pair(cluster.kubeconfigPath);
+      expect(await leader.metric("nodes_desired")).toBe(2);
+      expect(await leader.metric("nodes_connected")).toBe(2);
+      const counts = await loadWhile(async () => {
+        await eventually("reports", async () => Object.keys(await told(cluster)).length >= 7);
+        await leader.kill();
+        await standby.logged("leading");
+        await eventually(
+          "a report of the new leader",
+          async () => (await standby.metric("api_requests_total")) > 0,
+        );
+      });
+      const sum = (all: Record<string, number>) => Object.values(all).reduce((a, b) => a + b, 0);
+      await eventually(`${sum(counts)} persisted`, async () => sum(await told(cluster)) >= sum(counts));
+      expect(await told(cluster)).toEqual(counts);
+      for (const coverage of await coverages(cluster))
+        expect(coverage).toEqual({ gaps: 0, lowerBound: false });
+      for (const { coverage } of await allReports(cluster)) {
+        expect(coverage.nodes).toEqual({ desired: 2, connected: 2 });
+      }
+    });
+
+    test("a restarted daemon is one gap in every report, and is named while it is missing", async () => {
+      const operator = replicas.start(cluster.kubeconfigPath);
+      await operator.logged("leading");
+      await eventually("both nodes", async () => (await operator.metric("nodes_connected")) === 2);
+      const [a, b] = daemons as [KubeArmorNode, KubeArmorNode];
+      for (const daemon of daemons) await daemon.flood({ alert: loadOf("node-a"), count: LOAD.length });
+      await operator.received(2 * LOAD.length);
+      await operator.written();
+
+      await b.stop();
+      await eventually("a missing node", async () => (await operator.metric("nodes_connected")) === 1);
+      expect(await operator.metric("nodes_desired")).toBe(2);
+      expect(await operator.metric("stream_up")).toBe(1);
+      const { status, body } = await operator.get("/readyz");
+      expect([status, body]).toEqual([200, expect.stringContaining("1 of 2 nodes are read; node node-b: ")]);
+      await a.flood({ alert: loadOf("node-a"), count: LOAD.length });
+      await b.start();
+      await eventually("both nodes", async () => (await operator.metric("nodes_connected")) === 2);
+      await a.flood({ alert: loadOf("node-a"), count: LOAD.length });
+      await operator.received(4 * LOAD.length);
+
+      await eventually("a gap that is over in all reports", async () => {
+        const gaps = (await allReports(cluster)).map(({ coverage }) => coverage);
+        return gaps.length === 7 && gaps.every(({ recent }) => recent?.some(({ to }) => to !== undefined));
+      });
+      for (const { coverage } of await allReports(cluster)) {
+        expect(coverage).toMatchObject({ gaps: 1, lowerBound: true });
+        expect(coverage.recent).toMatchObject([{ kind: "NodeDown", nodes: 1 }]);
+      }
+    });
+  },
+);
