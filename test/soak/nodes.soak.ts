@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// One process reads 1,000 and 5,000 nodes over loopback: a Go server with KubeArmor's pings, an address for each node.
+// It prints the memory and processor time of the reader, for docs/nodes.md. `STREAMS=1000` runs a part.
+
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { type AlertSource, alertSourceProgram, startAlertSource } from "../../bench/support/alert-source.ts";
+import { JsonProcess } from "../../bench/support/json-process.ts";
+import { cpuMs, memoryOf } from "../../bench/support/process-stat.ts";
+import { issue, operatorSpecs, whyNoMtlsRelay } from "../support/mtls.ts";
+
+const STREAMS = (process.env["STREAMS"] ?? "1000,5000").split(",").map(Number);
+const BURST = 50;
+const IDLE_MS = 30_000;
+const WAIT_MS = 600_000;
+
+interface Counts {
+  connected: number;
+  alerts: number;
+  disconnects: number;
+  problem: string;
+}
+
+describe.each(STREAMS)("%i nodes", (streams) => {
+  let folder: string;
+  let server: AlertSource | undefined;
+  let reader: JsonProcess | undefined;
+
+  beforeAll(async () => {
+    const missing = await whyNoMtlsRelay();
+    if (missing !== undefined) throw new Error(missing);
+    folder = mkdtempSync(join(tmpdir(), "pvo-nodes-"));
+    const { ca, client } = issue(operatorSpecs());
+    const files = {
+      "ca.crt": ca?.cert,
+      "ca.key": ca?.key,
+      "client.crt": client?.cert,
+      "client.key": client?.key,
+    };
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text ?? "");
+  });
+  afterEach(async () => {
+    await reader?.stop();
+    await server?.stop();
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  async function until(reading: JsonProcess, holds: (counts: Counts) => boolean): Promise<Counts> {
+    for (const endMs = Date.now() + WAIT_MS; ; ) {
+      const counts = (await reading.ask({}, "connected")) as unknown as Counts;
+      if (holds(counts)) return counts;
+      if (Date.now() > endMs) throw new Error(JSON.stringify(counts));
+      await new Promise((resolve) => setTimeout(resolve, 250));
+    }
+  }
+
+  test.each(["plaintext", "mTLS"])("over %s", async (kind) => {
+    const tls = kind === "mTLS" ? { tls: folder } : {};
+    server = await startAlertSource(await alertSourceProgram(), {
+      listen: "0.0.0.0:0",
+      daemon: true,
+      ...tls,
+    });
+    const port = server.address.split(":").at(-1) ?? "";
+    const args = [join(import.meta.dirname, "node-reader.ts"), port, String(streams)];
+    const startMs = Date.now();
+    const reading = new JsonProcess({
+      file: process.execPath,
+      args: kind === "mTLS" ? [...args, folder] : args,
+    });
+    reader = reading;
+    await until(reading, ({ connected }) => connected === streams);
+    const connect = { seconds: (Date.now() - startMs) / 1000, cpuMs: cpuMs(reading.pid) };
+    await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
+    const idle = { cpu: (cpuMs(reading.pid) - connect.cpuMs) / IDLE_MS, rss: memoryOf(reading.pid).rssBytes };
+
+    const beforeMs = cpuMs(reading.pid);
+    const { offered, dropped } = await server.send({ count: BURST, drop: true }, WAIT_MS);
+    const counts = await until(reading, ({ alerts }) => alerts + dropped >= offered);
+    const perAlertUs = ((cpuMs(reading.pid) - beforeMs) / offered) * 1000;
+    console.log(
+      JSON.stringify({
+        streams,
+        kind,
+        connectSeconds: connect.seconds,
+        connectCpuMs: connect.cpuMs,
+        rssMiB: Math.round(idle.rss / 2 ** 20),
+        idleCpuPercent: Number((idle.cpu * 100).toFixed(1)),
+        offered,
+        dropped,
+        perAlertUs: Number(perAlertUs.toFixed(1)),
+        peakMiB: Math.round(memoryOf(reading.pid).peakBytes / 2 ** 20),
+      }),
+    );
+    expect(offered).toBe(streams * BURST);
+    expect(dropped).toBe(0);
+    expect(counts).toMatchObject({
+      connected: streams,
+      alerts: offered,
+      rejected: 0,
+      disconnects: 0,
+      problem: "",
+    });
+  });
+});
