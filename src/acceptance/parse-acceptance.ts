@@ -6,6 +6,7 @@
 // passed over would accept more than its author meant.
 
 import type { AcceptanceMatch, AcceptanceStatus } from "../api/acceptance.ts";
+import { isObject, toObject } from "../lib/json.ts";
 import { type EpochUs, parseMicroTime } from "../lib/time.ts";
 import { type Acceptance, compileAcceptance } from "../report/acceptance.ts";
 
@@ -41,25 +42,25 @@ const WORKLOAD_KEYS = ["kind", "name"];
 
 /** Reads an object of the API; undefined where it is not even an object with a name. */
 export function readAcceptance(item: unknown): ReadAcceptance | undefined {
-  const metadata = record(record(item)["metadata"]);
+  const metadata = toObject(toObject(item)["metadata"]);
   const { namespace, name, uid, resourceVersion, generation } = metadata;
   if (typeof namespace !== "string" || typeof name !== "string" || typeof uid !== "string") return undefined;
-  const spec = record(record(item)["spec"]);
-  const policy = record(spec["match"])["policy"];
+  const spec = toObject(toObject(item)["spec"]);
+  const policy = toObject(spec["match"])["policy"];
   return {
     namespace,
     name,
     uid,
     resourceVersion: typeof resourceVersion === "string" ? resourceVersion : "",
     generation: typeof generation === "number" ? generation : 0,
-    status: record(record(item)["status"]) as AcceptanceStatus,
+    status: toObject(toObject(item)["status"]) as AcceptanceStatus,
     policy: typeof policy === "string" ? policy : undefined,
     effect: effectOf(name, spec),
   };
 }
 
 function effectOf(name: string, spec: Record<string, unknown>): ReadAcceptance["effect"] {
-  const match = record(spec["match"]);
+  const match = toObject(spec["match"]);
   const problem = problemOf(spec, match);
   if (problem !== undefined) return { problem };
   const { expires } = spec;
@@ -76,8 +77,8 @@ function problemOf(spec: Record<string, unknown>, match: Record<string, unknown>
   return (
     unknownKey("spec", spec, SPEC_KEYS) ??
     unknownKey("spec.match", match, MATCH_KEYS) ??
-    unknownKey("spec.match.workload", record(workload), WORKLOAD_KEYS) ??
-    (workload !== undefined && !isRecord(workload) ? "spec.match.workload: no object" : undefined) ??
+    unknownKey("spec.match.workload", toObject(workload), WORKLOAD_KEYS) ??
+    (workload !== undefined && !isObject(workload) ? "spec.match.workload: no object" : undefined) ??
     notText("spec", spec, ["reason", "owner", "expires"]) ??
     notText(
       "spec.match",
@@ -85,7 +86,7 @@ function problemOf(spec: Record<string, unknown>, match: Record<string, unknown>
       MATCH_KEYS.filter((key) => key !== "workload" && key !== "port"),
     ) ??
     invalidPort(match) ??
-    notText("spec.match.workload", record(workload), WORKLOAD_KEYS) ??
+    notText("spec.match.workload", toObject(workload), WORKLOAD_KEYS) ??
     missing("spec.match.policy", match["policy"]) ??
     missing("spec.reason", spec["reason"])
   );
@@ -119,12 +120,4 @@ function invalidPort({ port, protocol, operation }: Record<string, unknown>): st
 
 function missing(path: string, value: unknown): string | undefined {
   return typeof value === "string" && value.trim() !== "" ? undefined : `${path}: must not be empty`;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function record(value: unknown): Record<string, unknown> {
-  return isRecord(value) ? value : {};
 }

@@ -8,11 +8,11 @@
 import { open } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
+import { LineSplitter } from "../lib/line-splitter.ts";
 import { findAlerts, parseJsonIn } from "./alert-envelope.ts";
 import type { AlertListener, AlertSource } from "./alert-source.ts";
 import { parseJsonAlert } from "./json-decoder.ts";
 import { JsonLineJoiner } from "./json-lines.ts";
-import { LineSplitter } from "./line-splitter.ts";
 import { toPrintable } from "./printable.ts";
 
 export interface FileFeedOptions {

@@ -6,6 +6,7 @@
 
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
+import { LineSplitter } from "../lib/line-splitter.ts";
 import { ApiError } from "./api-error.ts";
 
 const decompress = promisify(gunzip);
@@ -37,30 +38,27 @@ export async function readBody(
   }
 }
 
-const NEWLINE = 0x0a;
-
 /** Yields the lines of a body that are not empty; throws ApiError TooLarge at one beyond `maxBytes`. */
 export async function* readLines(
   body: AsyncIterable<Buffer>,
   maxBytes: number,
   onBytes: () => void,
 ): AsyncGenerator<string, void, undefined> {
-  let parts: Buffer[] = [];
-  let size = 0;
+  let lines: string[] = [];
+  let isTooLarge = false;
+  const splitter = new LineSplitter(maxBytes, {
+    onLine: (line) => void (line.length > 0 && !isTooLarge && lines.push(line.toString("utf8"))),
+    onTooLong: () => {
+      isTooLarge = true;
+    },
+  });
   for await (const chunk of body) {
     onBytes();
-    let from = 0;
-    for (let at = chunk.indexOf(NEWLINE); at >= 0; at = chunk.indexOf(NEWLINE, from)) {
-      parts.push(chunk.subarray(from, at));
-      from = at + 1;
-      const line = Buffer.concat(parts).toString("utf8");
-      parts = [];
-      size = 0;
-      if (line !== "") yield line;
-    }
-    parts.push(chunk.subarray(from));
-    size += chunk.length - from;
-    if (size > maxBytes)
+    splitter.push(chunk);
+    yield* lines;
+    lines = [];
+    if (isTooLarge) {
       throw new ApiError("TooLarge", `a line of the answer has more than ${maxBytes} bytes`);
+    }
   }
 }

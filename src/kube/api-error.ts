@@ -4,6 +4,8 @@
 // The one classification of answers and failures of the Kubernetes API.
 // Invariant: a pure function of its arguments; no other code looks at a status number or at the text of an error.
 
+import { isObject, toObject, toText } from "../lib/json.ts";
+
 /** Outcome of an API call. Callers branch on this alone. */
 export type ApiErrorCode =
   /** The named object does not exist. */
@@ -211,15 +213,15 @@ function explainNotFound(call: ApiCall, status: Status | undefined): ApiErrorCod
 function parseStatus(body: string): Status | undefined {
   const status = parseObject(body);
   if (status?.["kind"] !== "Status") return undefined;
-  const details = isObject(status["details"]) ? status["details"] : {};
+  const details = toObject(status["details"]);
   const causes = Array.isArray(details["causes"]) ? details["causes"] : [];
   const seconds = details["retryAfterSeconds"];
   return {
-    message: text(status["message"]),
-    reason: text(status["reason"]),
-    kind: text(details["kind"]),
-    name: text(details["name"]),
-    causes: causes.filter(isObject).map((cause) => text(cause["reason"])),
+    message: toText(status["message"]),
+    reason: toText(status["reason"]),
+    kind: toText(details["kind"]),
+    name: toText(details["name"]),
+    causes: causes.filter(isObject).map((cause) => toText(cause["reason"])),
     retryAfterSeconds: typeof seconds === "number" ? seconds : undefined,
   };
 }
@@ -246,14 +248,6 @@ function parseObject(body: string): Record<string, unknown> | undefined {
     // Proxies and the server's own "404 page not found" answer in plain text: that is a finding, not a failure.
     return undefined;
   }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null;
-}
-
-function text(value: unknown): string {
-  return typeof value === "string" ? value : "";
 }
 
 function shorten(message: string): string {

@@ -6,6 +6,7 @@
 // bounded by a page.
 
 import type { Clock } from "../lib/clock.ts";
+import { isObject, toObject } from "../lib/json.ts";
 import { RetryPolicy } from "../lib/retry-policy.ts";
 import { ApiError, type ApiErrorCode, classifyAnswer } from "./api-error.ts";
 import type { ApiRequester, ApiStreamer } from "./client.ts";
@@ -135,12 +136,12 @@ class Followed {
   }
 
   #take(event: unknown): void {
-    const { type, object } = isObject(event) ? event : {};
+    const { type, object } = toObject(event);
     if (type === "ERROR") throw this.#toError(object);
     if (type === "ADDED" || type === "MODIFIED") this.#observer.onObject(object);
     if (type === "DELETED") this.#observer.onRemoved(object);
-    const metadata = isObject(object) && isObject(object["metadata"]) ? object["metadata"] : {};
-    if (typeof metadata["resourceVersion"] === "string") this.#version = metadata["resourceVersion"];
+    const { resourceVersion } = toObject(toObject(object)["metadata"]);
+    if (typeof resourceVersion === "string") this.#version = resourceVersion;
   }
 
   #toError(status: unknown): ApiError {
@@ -161,8 +162,4 @@ class Followed {
     if (isAbsent) return absentRetryMs;
     return this.#retry.nextMs(retryAfterMs);
   }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

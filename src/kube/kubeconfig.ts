@@ -8,6 +8,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { delimiter, dirname, isAbsolute, join } from "node:path";
 import { KubeConfig } from "@kubernetes/client-node";
 import { isMap, parseDocument } from "yaml";
+import { isObject, toObject, toText } from "../lib/json.ts";
 import { type ImpersonationHeaders, impersonationHeaders } from "./impersonation.ts";
 import { findProxy } from "./proxy.ts";
 
@@ -158,7 +159,7 @@ function checkHeaders(
 ): ImpersonationHeaders {
   const name = config.getContextObject(config.getCurrentContext())?.user;
   const user = users.find((one) => one["name"] === name)?.["user"];
-  const headers = impersonationHeaders(isObject(user) ? user : {});
+  const headers = impersonationHeaders(toObject(user));
   if (typeof headers === "string") throw new KubeConfigError(`${source}: user ${name}: ${headers}`);
   return headers;
 }
@@ -285,12 +286,4 @@ function checkServer(config: KubeConfig, source: string): { server: string; name
   if (scheme === "http:") Object.assign(cluster, { skipTLSVerify: true });
   const namespace = config.getContextObject(config.getCurrentContext())?.namespace;
   return { server, ...(namespace ? { namespace } : {}) };
-}
-
-function isObject(value: unknown): value is YamlObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function toText(value: unknown): string {
-  return typeof value === "string" ? value : "";
 }

@@ -4,6 +4,7 @@
 // Owns how one Secret is read.
 // Invariant: one GET by name, so that the right to one Secret is enough; its contents are in no message.
 
+import { toObject } from "../lib/json.ts";
 import { ApiError } from "./api-error.ts";
 import type { ApiRequester } from "./client.ts";
 
@@ -48,7 +49,7 @@ export async function readSecret(
 }
 
 function decodeData(data: unknown): ReadonlyMap<string, Buffer> {
-  const entries = typeof data === "object" && data !== null ? Object.entries(data) : [];
+  const entries = Object.entries(toObject(data));
   return new Map(
     entries.flatMap(([key, value]) =>
       typeof value === "string" ? [[key, Buffer.from(value, "base64")] as const] : [],

@@ -7,6 +7,7 @@
 import { FIELD_MANAGER, MANAGED_BY_LABEL, PRODUCT, UNWRITTEN_SINCE_ANNOTATION } from "../api/names.ts";
 import { ApiError, type ApiErrorCode } from "../kube/api-error.ts";
 import type { ApiRequester, KubeRequest } from "../kube/client.ts";
+import { toObject, toText } from "../lib/json.ts";
 
 /** The fields of a Lease that leader election uses. */
 export interface LeaseRecord {
@@ -147,13 +148,13 @@ export function toMicroTime(ms: number, us: number): string {
 
 /** Without a version to base an update on, two writers could both believe that they have won: so it is demanded. */
 function parseLease(answer: unknown): StoredLease {
-  const lease = isObject(answer) ? answer : {};
-  const metadata = isObject(lease["metadata"]) ? lease["metadata"] : {};
+  const lease = toObject(answer);
+  const metadata = toObject(lease["metadata"]);
   if (typeof metadata["resourceVersion"] !== "string" || metadata["resourceVersion"] === "") {
     throw new ApiError("NotAnswered", "the answer is no Lease: is this address a Kubernetes API server?");
   }
-  const spec = isObject(lease["spec"]) ? lease["spec"] : {};
-  const annotations = isObject(metadata["annotations"]) ? metadata["annotations"] : {};
+  const spec = toObject(lease["spec"]);
+  const annotations = toObject(metadata["annotations"]);
   const record: LeaseRecord = {
     holder: toText(spec["holderIdentity"]),
     durationSeconds: count(spec["leaseDurationSeconds"]),
@@ -163,14 +164,6 @@ function parseLease(answer: unknown): StoredLease {
     unwrittenSince: toText(annotations[UNWRITTEN_SINCE_ANNOTATION]),
   };
   return { metadata, record };
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null;
-}
-
-function toText(value: unknown): string {
-  return typeof value === "string" ? value : "";
 }
 
 function count(value: unknown): number {

@@ -5,6 +5,7 @@
 // Invariant: foreign text is used only in the form of a name; marks about another object are ignored.
 
 import type { PolicyObject, PolicyObjectKind, PolicySource } from "../api/v1alpha1.ts";
+import { toObject } from "../lib/json.ts";
 import { formatMicroTime, parseMicroTime } from "../lib/time.ts";
 
 /** Parts of an object's metadata that are read; all optional, because the input is foreign. */
@@ -27,7 +28,7 @@ export interface NamedPolicy {
 
 /** Reads a PartialObjectMetadata of a policy; undefined for what is none. */
 export function parsePolicyObject(kind: PolicyObjectKind, item: unknown): NamedPolicy | undefined {
-  const metadata = record(record(item)["metadata"]) as Metadata;
+  const metadata = toObject(toObject(item)["metadata"]) as Metadata;
   const { name, namespace, uid, generation } = metadata;
   if (typeof name !== "string" || typeof uid !== "string") return undefined;
   const changedAt = findChangedAt(metadata);
@@ -46,8 +47,8 @@ export function parsePolicyObject(kind: PolicyObjectKind, item: unknown): NamedP
 /** The newest change of a field of the spec that a field manager noted; that of an object never changed is its birth. */
 function findChangedAt({ managedFields, creationTimestamp, generation }: Metadata): string | undefined {
   const times = (Array.isArray(managedFields) ? managedFields : [])
-    .map(record)
-    .filter((entry) => Object.hasOwn(record(entry["fieldsV1"]), "f:spec"))
+    .map(toObject)
+    .filter((entry) => Object.hasOwn(toObject(entry["fieldsV1"]), "f:spec"))
     .map(({ time }) => time);
   const all = generation === 1 ? [...times, creationTimestamp] : times;
   const known = all
@@ -127,15 +128,9 @@ function isName(text: string): boolean {
 }
 
 function readMarks(value: unknown): (key: string) => string {
-  const all = record(value);
+  const all = toObject(value);
   return (key) => {
     const mark = Object.hasOwn(all, key) ? all[key] : undefined;
     return typeof mark === "string" ? mark : "";
   };
-}
-
-function record(value: unknown): Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value)
-    ? (value as Record<string, unknown>)
-    : {};
 }

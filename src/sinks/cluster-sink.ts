@@ -21,6 +21,7 @@ import type { ObjectMeta, Report } from "../api/v1alpha1.ts";
 import { ApiError } from "../kube/api-error.ts";
 import type { ApiRequester } from "../kube/client.ts";
 import { listItems } from "../kube/list.ts";
+import { isObject, toObject, toText } from "../lib/json.ts";
 import type { Logger } from "../lib/logger.ts";
 import {
   type ReadResult,
@@ -233,10 +234,5 @@ function listError(error: ApiError): SinkError {
 }
 
 function nameOf(item: unknown): string {
-  const metadata = isObject(item) && isObject(item["metadata"]) ? item["metadata"] : {};
-  return typeof metadata["name"] === "string" ? metadata["name"] : "";
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  return toText(toObject(toObject(item)["metadata"])["name"]);
 }

@@ -17,6 +17,7 @@ import {
 } from "../api/names.ts";
 import type { ObjectMeta, Report } from "../api/v1alpha1.ts";
 import { assert } from "../lib/assert.ts";
+import { isObject, toObject, toText } from "../lib/json.ts";
 import { makeFolder } from "./make-folder.ts";
 import { type ReadResult, type ReportRef, type ReportSink, SinkError } from "./report-sink.ts";
 
@@ -241,13 +242,9 @@ function toFailure(path: string, error: unknown): Extract<ReadResult, { message:
 }
 
 function readCode(error: unknown): string {
-  return isObject(error) && typeof error["code"] === "string" ? error["code"] : "";
+  return toText(toObject(error)["code"]);
 }
 
 function readMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

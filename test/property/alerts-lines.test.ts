@@ -5,7 +5,7 @@
 
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { LineSplitter } from "../../src/alerts/line-splitter.ts";
+import { LineSplitter } from "../../src/lib/line-splitter.ts";
 
 it("gives the lines of a text however it is cut, and no line beyond the limit", () => {
   const text = fc.string({ unit: fc.constantFrom("a", "b", "\r", "\n", "\n"), maxLength: 60 });

@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 import { expect, it } from "vitest";
-import { LineSplitter } from "../../../src/alerts/line-splitter.ts";
+import { LineSplitter } from "../../../src/lib/line-splitter.ts";
 
 function split(chunks: string[], maxBytes = 8): string[] {
   const told: string[] = [];
