@@ -43,7 +43,7 @@ describe("the bound of all acceptances", () => {
     expect(index.size).toBe(10);
   });
 
-  it("leaves out the same ones whatever the order in which they are read", () => {
+  it("leaves out the same ones in any order of reading", () => {
     const all = [...numbered("a", 9), ...numbered("b", 4), ...numbered("c", 12), ...numbered("d", 1)];
     const limits = { max: 13, maxPerNamespace: 7 };
     const kept = (list: readonly ReadAcceptance[]) => [...indexOf(list, limits).values()].map(keyOf).sort();
@@ -58,7 +58,7 @@ describe("the bound of all acceptances", () => {
 });
 
 describe("the acceptances of one policy that have effect", () => {
-  it("are the first 100 by name, whatever comes and goes", () => {
+  it("are the first 100 by name after additions and removals", () => {
     const names = Array.from({ length: 130 }, (_, i) => `n${String(i).padStart(3, "0")}`);
     const change = fc.tuple(fc.boolean(), fc.constantFrom(...names));
     fc.assert(

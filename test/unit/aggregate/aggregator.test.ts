@@ -45,7 +45,7 @@ describe("a change", () => {
     expect(aggregator.unwrittenOccurrences).toBe(5);
   });
 
-  it("of counters alone is told once, and again after they were taken", () => {
+  it("of counters alone is reported once, and again after they were taken", () => {
     const { aggregator, changes } = told();
     // The memo hands over the same occurrence for every alert of a kind.
     const occurrence = violation(alert());
@@ -123,7 +123,7 @@ describe("a namespace that is gone", () => {
     expect(reportsOf(aggregator)[0]?.coverage.gaps).toBe(gaps);
   });
 
-  it("is none of the cluster report's and of nobody's", () => {
+  it("is not of the cluster report and of no namespace", () => {
     const { aggregator } = told();
     aggregator.add(violation(hostAlert()));
     aggregator.moveToCluster(reportKey(undefined, "host-files"));
@@ -133,7 +133,7 @@ describe("a namespace that is gone", () => {
 });
 
 describe("a notice", () => {
-  it("is told to how many reports it concerns", () => {
+  it("has the number of its reports", () => {
     const { aggregator } = told();
     aggregator.add(violation(alert()));
     aggregator.add(violation(alert({ PolicyName: "other" })));
@@ -169,7 +169,7 @@ describe("a notice", () => {
     expect(reportsOf(aggregator)[0]?.coverage.throttleNotices).toBe(1);
   });
 
-  it("is remembered for so many pods at most, and the oldest is forgotten", () => {
+  it("is remembered for a bounded number of pods, and the oldest is evicted", () => {
     const aggregator = newAggregator();
     for (let i = 0; i <= MutedSubjects.MAX; i++) add(aggregator, throttleNotice({ PodName: `p-${i}` }));
     add(aggregator, alert({ PodName: "p-0" }));

@@ -142,7 +142,7 @@ describe("the pace of one report", () => {
     ]);
   });
 
-  it("is one write per interval for ever new violations, after a few at once", () => {
+  it("is one write per interval for a stream of new violations, after a few at once", () => {
     expect(writes("new_violation", 30_000)).toEqual([200, 400, 600, 5600, 10_600, 15_600, 20_600, 25_600]);
   });
 

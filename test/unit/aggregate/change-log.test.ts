@@ -20,7 +20,7 @@ function toldOf(ledger: Ledger): [occurrences: number, pid: number | undefined][
   return told(ledger).map(({ occurrences, evidence }) => [occurrences, evidence?.pid]);
 }
 
-it("counts are told each time, evidence first and then when it is ten seconds newer", () => {
+it("counts are listed each time, evidence first and then when it is ten seconds newer", () => {
   const ledger = new Ledger("shop", "p", { log: new ChangeLog() });
   add(ledger, 0, 1);
   expect(toldOf(ledger)).toEqual([[1, 1]]);
@@ -33,7 +33,7 @@ it("counts are told each time, evidence first and then when it is ten seconds ne
   expect(toldOf(ledger)).toEqual([[5, undefined]]);
 });
 
-it("evidence is told with the first row of each set, and again to a journal that knows nothing", () => {
+it("evidence is in the first row of each set, and again for an empty journal", () => {
   const ledger = new Ledger("shop", "p", { log: new ChangeLog() });
   add(ledger, 0, 1);
   expect(toldOf(ledger)).toEqual([[1, 1]]);

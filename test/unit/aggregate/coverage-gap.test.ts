@@ -118,7 +118,7 @@ describe("an episode", () => {
 describe("rejections", () => {
   const span = () => [START_US, START_US + SECOND] as const;
 
-  it("are told once, to the scope that they named", () => {
+  it("are reported once, to the scope that they named", () => {
     const rejections = new Rejections();
     rejections.add({ namespace: "shop" }, START_US);
     rejections.add({ namespace: undefined }, START_US);
@@ -134,7 +134,7 @@ describe("rejections", () => {
     expect(rejections.take(span)).toEqual([]);
   });
 
-  it("of more namespaces than are told apart are told to every report", () => {
+  it("of more namespaces than are distinguished are reported to every report", () => {
     const rejections = new Rejections();
     for (let i = 0; i < 1005; i++) rejections.add({ namespace: `n-${i}` }, START_US);
     const told = rejections.take(span);

@@ -83,7 +83,7 @@ describe("a count", () => {
 });
 
 describe("what gives way", () => {
-  it("is not kept for a journal that has not been told of it", () => {
+  it("is not kept for a journal that does not have it", () => {
     const log = new ChangeLog();
     const ledger = new Ledger("shop", "no-package-managers", { log });
     const workloads = ["a", "b", "c"].map((source) => {
@@ -234,7 +234,7 @@ describe("distinct things", () => {
     expect(ledger.reach.pods.count).toBe(3);
   });
 
-  it("beyond the bound are not told apart, and may all have been seen", () => {
+  it("beyond the bound are not distinguished, and may all have been seen", () => {
     const set = new Distinct();
     for (let i = 0; i < Distinct.MAX + 5; i++) set.add(String(i));
     expect(set.count).toBe(Distinct.MAX);
@@ -257,7 +257,7 @@ describe("pods of a violation", () => {
     expect(tally.pods.has("old")).toBe(false);
   });
 
-  it("tell the node of their newest alert, whatever came first", () => {
+  it("have the node of their newest alert, in any order", () => {
     const older = emptyTally();
     addPod(older, "p", "p", "node-2", 1, 10);
     const newer = emptyTally();

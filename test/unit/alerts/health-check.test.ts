@@ -93,7 +93,7 @@ it("takes a message since the question for a late answer", async () => {
   ]);
 });
 
-it("tells nothing after the stop", async () => {
+it("reports nothing after the stop", async () => {
   const { clock, log, stop, answerLast } = setUp();
   stop();
   answerLast(null);

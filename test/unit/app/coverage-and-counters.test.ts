@@ -127,7 +127,7 @@ describe("the counters", () => {
     expect(new IngestCounters().isReconciled).toBe(true);
   });
 
-  it("tell when they do not balance", () => {
+  it("fail when they do not balance", () => {
     const counters = new IngestCounters();
     counters.received = 6;
     counters.counted = 1;

@@ -19,7 +19,7 @@ function watched() {
   return { world, process, told, stop, standStill };
 }
 
-it("tells a standstill once, from the last beat before it", async () => {
+it("reports a stall once, from the last beat before it", async () => {
   const { world, told, standStill } = watched();
   await world.advance(1100);
   // The next beat was due at 1.5 s, and comes at 7 s.
@@ -31,7 +31,7 @@ it("tells a standstill once, from the last beat before it", async () => {
   expect(told).toHaveLength(2);
 });
 
-it("does not tell a shorter one, however often it comes", async () => {
+it("does not report shorter ones", async () => {
   const { world, told, standStill } = watched();
   for (let n = 0; n < 20; n++) {
     await standStill(4900);

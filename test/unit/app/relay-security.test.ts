@@ -67,7 +67,7 @@ test.each([
   expect(paths).toEqual([`/api/v1/namespaces/${path}`]);
 });
 
-test("off asks nobody", async () => {
+test("off makes no request", async () => {
   const { paths, decided } = await decide({ tls: { mode: "off" } }, SECRET);
   expect(paths).toEqual([]);
   expect(kinds(decided)).toEqual(["plaintext"]);
@@ -101,7 +101,7 @@ test("auto never goes back to plaintext", async () => {
   expect(kinds(decided)).toEqual(["plaintext", "tls", "refused", "refused", "tls"]);
 });
 
-test("the expiry of the certificates is told with each decision to connect", async () => {
+test("the expiry of the certificates is reported with each decision to connect", async () => {
   const { expiries } = await decide({}, "NotFound", SECRET, "NotFound");
   expect(expiries).toEqual([undefined, CERTIFICATE_EXPIRES_MS]);
 });

@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { StopSteps } from "../../../src/app/stop-steps.ts";
 import { type Logger, silentLogger } from "../../../src/lib/logger.ts";
 
-test("steps run once, the last registered first, whatever fails", async () => {
+test("steps run once, the last registered first, also when some fail", async () => {
   const failed: object[] = [];
   const logger: Logger = { ...silentLogger, error: (fields) => void failed.push(fields) };
   const steps = new StopSteps(logger);

@@ -50,7 +50,7 @@ describe("the page of results", () => {
     expect(page).not.toContain("- bytes");
   });
 
-  it("tells what each scenario has beside its rows, and why one has none", () => {
+  it("shows what each scenario has beside its rows, and why one has none", () => {
     expect(page).toContain("## one\n\nAbout one.\n\n| client | k/s |\n| --- | --- |\n| bare | 76 |");
     expect(page).toContain("## two\n\nAbout two. Skipped: no go");
     expect(page).toContain("## three\n\nAbout three. Failed: it broke");
@@ -67,7 +67,7 @@ describe("a row for the terminal", () => {
 });
 
 describe("the statistics", () => {
-  it("take the middle, whatever the order", () => {
+  it("take the middle, in any order", () => {
     expect(median([9, 1, 5])).toBe(5);
     expect(median([9, 1, 5, 7])).toBe(6);
     expect(median([])).toBeNaN();

@@ -88,7 +88,7 @@ describe("help and version", () => {
     }
   });
 
-  test("the help of run tells every flag and its default", () => {
+  test("the help of run has every flag and its default", () => {
     const { stdout } = exitOf("run", "--help");
     for (const text of [
       "--config <FILE>",

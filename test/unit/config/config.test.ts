@@ -115,7 +115,7 @@ describe("precedence", () => {
     expect(config.shutdown.graceMs).toBe(20_000);
   });
 
-  test("where each value came from is told", () => {
+  test("the source of each value is reported", () => {
     const result = parse({ fileText, env, flags });
     expect("sources" in result && Object.fromEntries(result.sources)).toEqual({
       "log.level": "--log-level",
@@ -164,7 +164,7 @@ describe("precedence", () => {
 });
 
 describe("problems", () => {
-  test("all are told at once, each with path, value, place and what would be right", () => {
+  test("all are reported at once, each with path, value, place and expectation", () => {
     const fileText = [
       "reports:",
       "  maxBytes: lots",
@@ -238,7 +238,7 @@ describe("problems", () => {
     expect(problemsOf({ fileText }).map((problem) => problem.message)).toEqual([message]);
   });
 
-  test("broken YAML is told with line and column, and flags are judged all the same", () => {
+  test("broken YAML is reported with line and column, and flags are checked all the same", () => {
     const problems = problemsOf({ fileText: "log:\n  level: [info\n", flags: { "log.level": "loud" } });
     expect(problems.map(({ source }) => source)).toEqual(["pvo.yaml:3:1", "--log-level"]);
     expect(problems[0]?.message).toMatch(/^is no valid YAML: /);

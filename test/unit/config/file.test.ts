@@ -24,7 +24,7 @@ test("a file is read as text", () => {
   expect(loadFileText(path)).toEqual({ text: "log: {level: debug}\n" });
 });
 
-test("a file that is not there, a directory and a huge file are told, not thrown", () => {
+test("a missing file, a directory and a huge file are reported, not thrown", () => {
   expect(problemOf(join(folder, "none.yaml"))).toMatch(/^can't be read: ENOENT/);
   expect(problemOf(folder)).toBe("is a directory; --config takes a file");
   const huge = join(folder, "huge.yaml");

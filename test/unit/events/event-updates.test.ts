@@ -30,7 +30,7 @@ function landed(ledger: Ledger): EventUpdate[] {
 }
 
 describe("a landed write", () => {
-  it("tells each pod what it did, how often and when", () => {
+  it("has each pod's activity, count and time", () => {
     const told = occurrences([
       alert({ UpdatedTime: at(0), Message: "denied" }),
       alert({ UpdatedTime: at(20), Message: "denied" }),
@@ -69,7 +69,7 @@ describe("a landed write", () => {
     ]);
   });
 
-  it("tells only what it brought", () => {
+  it("has only what it brought", () => {
     const aggregator = addAll(newAggregator(), [alert(), alert({ Operation: "File", Resource: "/x" })]);
     const [ledger] = [...aggregator.ledgers.values()];
     if (!ledger) throw new Error("expected a ledger");
@@ -87,7 +87,7 @@ describe("a landed write", () => {
     expect(occurrences([alert(mods)])[0]?.note).toContain(` ${verb}: policy `);
   });
 
-  it("of a host tells the node", () => {
+  it("of a host has the node", () => {
     const told = occurrences([hostAlert(), hostAlert(), hostAlert({ HostName: "node-2" })]);
     expect(told.map(({ regarding, count }) => [regarding, count])).toEqual([
       [{ kind: "Node", name: "node-1" }, 2],
@@ -110,7 +110,7 @@ describe("a landed write", () => {
     expect(occurrences([alert(mods)])).toEqual([]);
   });
 
-  it("leaves out of its sentence what the alert did not tell", () => {
+  it("leaves out of its sentence what the alert did not have", () => {
     const bare = {
       Source: "",
       ParentProcessName: "",
@@ -134,7 +134,7 @@ describe("a throttle notice", () => {
     intervalSeconds: 30,
   };
 
-  it("tells the pod", () => {
+  it("has the pod", () => {
     expect(createThrottleUpdate(notice)).toEqual({
       regarding: { kind: "Pod", namespace: "shop", name: "web-1" },
       policy: "",
@@ -150,7 +150,7 @@ describe("a throttle notice", () => {
     });
   });
 
-  it("tells the node of a host's", () => {
+  it("has the node of a host's", () => {
     const told = createThrottleUpdate({ ...notice, namespace: undefined, pod: "", container: "" });
     expect(told?.regarding).toEqual({ kind: "Node", name: "node-1" });
     expect(told?.note).toContain("the alerts of this node for");

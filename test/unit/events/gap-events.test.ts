@@ -17,7 +17,7 @@ function setUp(self: Regarding = SELF) {
 }
 
 describe("a gap", () => {
-  it("is told once, on the operator itself, when it has lasted so long", async () => {
+  it("is reported once, on the operator itself, after its minimum length", async () => {
     const { clock, told, events } = setUp();
     events.startGap({ kind: "StreamDown", fromMs: START_MS - 5000, toMs: undefined });
     await clock.advance(54_000);
@@ -42,7 +42,7 @@ describe("a gap", () => {
     expect(told).toHaveLength(1);
   });
 
-  it("that ends sooner is not told, nor one after the stop", async () => {
+  it("that ends sooner is not reported, nor one after the stop", async () => {
     const { clock, told, events } = setUp();
     events.startGap({ kind: "StreamEnded", fromMs: START_MS, toMs: undefined });
     await clock.advance(59_000);
@@ -53,7 +53,7 @@ describe("a gap", () => {
     expect(told).toEqual([]);
   });
 
-  it("that is over when it is found is told by its length", () => {
+  it("that is over when it is found is reported with its length", () => {
     const { told, events } = setUp();
     events.startGap({ kind: "NotRunning", fromMs: START_MS - 60_000, toMs: START_MS });
     events.startGap({ kind: "NotRunning", fromMs: START_MS - 59_999, toMs: START_MS });
@@ -62,7 +62,7 @@ describe("a gap", () => {
     ]);
   });
 
-  it("has nothing to be told on where the operator is in no cluster", () => {
+  it("has no object to be reported on where the operator is in no cluster", () => {
     const clock = new FakeClock(START_MS);
     const told: EventUpdate[] = [];
     const events = new GapEvents({

@@ -35,7 +35,7 @@ describe("failures", () => {
     expect(t.recorder.stats()).toMatchObject({ told: 1, retries: 3, lost: { retries_exhausted: 0 } });
   });
 
-  test("are counted anew for each request", async () => {
+  test("are counted for each request", async () => {
     let failures = 4;
     t.sink.fault = (call) => (call !== "uid" && failures-- > 0 ? retry : undefined);
     t.record();
@@ -78,7 +78,7 @@ describe("failures", () => {
     expect(t.counts()).toEqual([1, 1]);
   });
 
-  test("whose answer was lost make no second Event and no wrong count", async () => {
+  test("without an answer make no second Event and no wrong count", async () => {
     let lost = true;
     t.sink.fault = (call) => (lost && call === "create" ? "lost" : undefined);
     t.record({ count: 2 });
@@ -93,7 +93,7 @@ describe("failures", () => {
     expect(t.counts()).toEqual([5]);
   });
 
-  test("by refusal are told to a person once a minute, and not tried again for a while", async () => {
+  test("by refusal are logged once a minute, and not tried again for a while", async () => {
     t.sink.fault = (call) => (call === "create" ? { kind: "refused", message: "forbidden" } : undefined);
     for (let i = 0; i < 5; i++) {
       t.record({ policy: `p${i}` });
@@ -121,7 +121,7 @@ describe("failures", () => {
 });
 
 describe("stop", () => {
-  test("tells what is untold, though its minute is not up", async () => {
+  test("sends what is pending, though its minute is not up", async () => {
     t.record({ count: 3 });
     await t.clock.advance(0);
     t.record({ count: 4 });
@@ -163,7 +163,7 @@ describe("stop", () => {
     expect(t.recorder.stats().told).toBe(1);
   });
 
-  test("with nothing to tell ends at once, also when it is called twice", async () => {
+  test("with nothing pending ends at once, also when it is called twice", async () => {
     const stopped = t.recorder.stop(60_000);
     expect(t.recorder.stop(60_000)).toBe(stopped);
     await stopped;
@@ -174,7 +174,7 @@ describe("stop", () => {
 
 // Any mix of pods, series, faults and waiting: the counters balance, the shown counts are what was told, and after enough
 // quiet without faults nothing is pending.
-test("whatever happens, the counters balance", async () => {
+test("the counters balance after any sequence", async () => {
   const results = fc.constantFrom<(EventResult | "lost" | undefined)[]>(
     undefined,
     undefined,

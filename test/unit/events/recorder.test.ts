@@ -9,7 +9,7 @@ import { recorderBench } from "./recorder-bench.ts";
 const t = recorderBench();
 
 describe("a series", () => {
-  test("is one Event, whose count follows at 2, at powers of ten and once a minute", async () => {
+  test("is one Event with a count that follows at 2, at powers of ten and once a minute", async () => {
     const seen: [total: number, shown: number, patches: number][] = [];
     for (let total = 1; total <= 120; total++) {
       t.record();
@@ -66,7 +66,7 @@ describe("a series", () => {
     expect(t.counts()).toEqual([1, 1]);
   });
 
-  test("whose Event was deleted is told anew, in full", async () => {
+  test("with a deleted Event is created again, in full", async () => {
     t.record({ count: 3 });
     await t.clock.advance(0);
     t.sink.events.clear();
@@ -128,7 +128,7 @@ describe("who hears nothing", () => {
     expect(t.sink.events.size).toBe(27);
   });
 
-  test("a pod with more new series than its share, also when an Event must be created anew", async () => {
+  test("a pod with more new series than its share, also when an Event must be created again", async () => {
     for (let i = 0; i < 25; i++) t.record({ policy: `p${i}` });
     await t.clock.advance(0);
     t.sink.events.clear();
@@ -227,7 +227,7 @@ describe("pace", () => {
     expect(t.recorder.stats()).toMatchObject({ series: 3, lost: { evicted: 1 } });
   });
 
-  test("but never one whose request is under way", async () => {
+  test("but never one with a request in flight", async () => {
     t.start({ maxSeries: 1 });
     const gate = Promise.withResolvers<void>();
     t.sink.gate = gate.promise;

@@ -99,7 +99,7 @@ describe("the next word is due", () => {
   });
 });
 
-test("a series is over after six minutes of silence, but not while something is untold", () => {
+test("a series is over after six minutes of silence, but not while a count is pending", () => {
   const series = seriesAt(3);
   expect(isOver(series, T_MS + 359_999)).toBe(false);
   expect(isOver(series, T_MS + 360_000)).toBe(true);
@@ -127,7 +127,7 @@ describe("the request", () => {
     });
   });
 
-  test("for several has the series at once; times are the first and last, whatever the order", () => {
+  test("for several has the series at once; times are the first and last, in any order", () => {
     const series = createSeries("k", occurrence(), T_MS);
     add(series, 3, { firstUs: T_US, lastUs: T_US + 9 });
     add(series, 4, { firstUs: T_US - 9, lastUs: T_US + 1 });
@@ -156,7 +156,7 @@ describe("the request", () => {
     expect(countPending(series)).toBe(5);
   });
 
-  test("about an object with a new uid counts only what is untold", () => {
+  test("about an object with a new uid counts only what is pending", () => {
     const series = seriesAt(120);
     add(series, 1, { firstUs: T_US + 50, lastUs: T_US + 50 });
     add(series, 2, { firstUs: T_US + 40, lastUs: T_US + 60 });

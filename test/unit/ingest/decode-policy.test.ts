@@ -134,7 +134,7 @@ describe("throttle notices", () => {
     });
   });
 
-  it("are told by their operation: the type alone means other things too", () => {
+  it("are recognized by their operation: the type alone means other things too", () => {
     expect(decode(alert({ Type: "SystemEvent" }), START_US, redact).kind).toBe("violation");
   });
 

@@ -71,7 +71,7 @@ describe("time", () => {
     expect(decoded).toMatchObject({ timeUs: START_US + 86_400_000_000 });
   });
 
-  it("of its own is told without an arrival", () => {
+  it("of its own needs no arrival", () => {
     expect(ownTimeUs(alert({ UpdatedTime: at(5) }))).toBe(START_US + 5000);
     expect(ownTimeUs(alert({ UpdatedTime: "", Timestamp: 7 }))).toBe(7_000_000);
     expect(ownTimeUs(alert({ UpdatedTime: "", Timestamp: 0 }))).toBeUndefined();
@@ -333,7 +333,7 @@ describe("source and resource", () => {
     expect(decodeAt(alert(mods)).identity).toMatchObject({ source, resource });
   });
 
-  it("are the same for the same activity, whatever the enforcer said besides", () => {
+  it("are the same for the same activity of any enforcer", () => {
     const apparmor = alert({ Enforcer: "AppArmor", Data: "syscall=SYS_EXECVE", PPID: 3, Labels: "a=1,b=2" });
     const bpf = alert({
       Enforcer: "BPFLSM",

@@ -83,7 +83,7 @@ function valueAt(root: unknown, path: string): unknown {
 }
 
 describe("every field of an alert", () => {
-  it("is told where it goes, and the table knows no others", () => {
+  it("has a place in the table, which has no others", () => {
     expect(Object.keys(CARRIED).sort()).toEqual(Object.keys(emptyAlert()).sort());
   });
 

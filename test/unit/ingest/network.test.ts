@@ -46,7 +46,7 @@ describe("the resource of a Network alert", () => {
     expect(networkResource(resource, verb)).toBe(expected);
   });
 
-  it("is the same in whatever order the tokens are written, and in its own form", () => {
+  it("is the same in any order of the tokens, and in its own form", () => {
     const tokens = [
       "sa_family=AF_INET",
       "sin_port=53",

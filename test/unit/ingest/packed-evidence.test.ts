@@ -20,7 +20,7 @@ describe("packed evidence", () => {
     expect(JSON.stringify(new PackedEvidence(US, evidence).read())).toBe(JSON.stringify(evidence));
   });
 
-  it("keeps what a later version may have added, in whatever order it comes", () => {
+  it("keeps what a later version may have added, in any order", () => {
     const later = { newField: [1], pid: 4, pod: "web-1", time: TIME } as unknown as Evidence;
     expect(JSON.stringify(new PackedEvidence(US, later).read())).toBe(
       JSON.stringify({ time: TIME, pod: "web-1", pid: 4, newField: [1] }),

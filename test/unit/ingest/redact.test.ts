@@ -148,7 +148,7 @@ describe("a secret is masked in", () => {
     expect(redact(`aws configure ${key} x`)).toBe("aws configure [REDACTED] x");
   });
 
-  it("a URL whose password was cut off", () => {
+  it("a URL with a password that was cut off", () => {
     const line = `clone https://me:${"s".repeat(400)}…`;
     expect(redact(line)).toBe("clone https://me:[REDACTED]…");
   });

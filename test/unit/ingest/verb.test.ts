@@ -91,7 +91,7 @@ describe("the verb", () => {
     expect(verb("Device", "Class=8", { Action: "Remove" })).toBe("detach");
   });
 
-  it("is a short plain word, whatever the data", () => {
+  it("is a short plain word for any data", () => {
     fc.assert(
       fc.property(fc.constantFrom("Process", "File", "Network", "Syscall", ""), hostileText(), (op, text) => {
         for (const data of [text, `syscall=${text}`, `lsm=${text}`, `kprobe=${text}`]) {

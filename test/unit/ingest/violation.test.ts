@@ -135,7 +135,7 @@ describe("keys", () => {
     expect(identityKey(a)).not.toBe(identityKey(b));
   });
 
-  it("of reports tell scopes apart", () => {
+  it("of reports distinguish scopes", () => {
     expect(reportKey(undefined, "p")).not.toBe(reportKey("p", ""));
     expect(reportKey("a", "b")).not.toBe(reportKey("ab", ""));
     expect(reportKey("a", "b")).toBe(reportKey("a", "b"));

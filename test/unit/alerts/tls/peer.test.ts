@@ -98,7 +98,7 @@ async function refusal(
   return end.kind === "refused" ? end.message : undefined;
 }
 
-describe("a certificate whose issuer is its subject", () => {
+describe("a certificate with its subject as the issuer", () => {
   test("is good when an authority of that name issued it", async () => {
     expect(await refusal(leaf())).toBeUndefined();
   });
