@@ -254,7 +254,7 @@ describe("the language", () => {
     expect(uses(files, pattern)).toEqual([]);
   });
 
-  it("has no any, but where the linter was told why", () => {
+  it("has no any, but where a comment for the linter says why", () => {
     const any = /[:<|&,(]\s*any\b(?!\s*[(:])|\bas any\b|\bany\[\]/;
     const unexplained = ALL.flatMap(({ path, text }) => {
       const lines = text.split("\n");
@@ -296,7 +296,7 @@ describe("files", () => {
     expect(long.filter((path) => !LONG.includes(path))).toEqual([]);
   });
 
-  it("say whose they are and what they own", () => {
+  it("state their license and their purpose", () => {
     const bare = ALL.filter(
       ({ text }) =>
         !/^(?:#![^\n]*\n)?\/\/ SPDX-License-Identifier: Apache-2\.0\n\/\/ Copyright The policy-violation-operator Authors\n/.test(

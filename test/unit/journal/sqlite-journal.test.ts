@@ -95,7 +95,7 @@ describe("what a journal took", () => {
     });
   });
 
-  it("is what was told last of each violation and pod", () => {
+  it("holds the newest row of each violation and pod", () => {
     const journal = begun();
     journal.write(batch([change([layerRow(4, violationRow("/a"))])]));
     const pod = { key: "web-2", name: "web-2", node: "node-2", occurrences: 1, lastUs: 8 };
@@ -105,7 +105,7 @@ describe("what a journal took", () => {
     expect(found).toEqual([layerRow(4, { ...later, pods: [...violationRow("/a").pods, pod] })]);
   });
 
-  it("keeps the evidence that was told before where a row has none", () => {
+  it("keeps earlier evidence where a row has none", () => {
     const journal = begun();
     journal.write(batch([change([layerRow(4, violationRow("/a"))])]));
     const later = violationRow("/a", { occurrences: 4, lastUs: 9, evidence: undefined });
@@ -114,7 +114,7 @@ describe("what a journal took", () => {
     expect(reopened(journal)?.reports[0]?.layers[0]?.violations).toEqual([{ ...later, evidence }]);
   });
 
-  it("is forgotten up to the set that landed, for a report told anew, and for one that was removed", () => {
+  it("is deleted up to the persisted set, for a report that is written again, and for a removed one", () => {
     const journal = begun();
     const layers = [layerRow(4, violationRow("/a")), layerRow(5, violationRow("/b"))];
     const names = ["p", "q", "r"];
@@ -139,7 +139,7 @@ describe("what a journal took", () => {
     ]);
   });
 
-  it("is forgotten when it begins anew", () => {
+  it("is deleted when it begins again", () => {
     const journal = begun();
     journal.write(batch([change([layerRow(4, violationRow("/a"))])]));
     journal.begin({ writerId: "other", readUntilMs: 5, reservedSeq: 7 });
@@ -154,7 +154,7 @@ describe("what a journal took", () => {
     });
   });
 
-  it("survives the process that is killed, up to the last batch, and no part of one that is under way", async () => {
+  it("survives a killed process, up to the last complete batch", async () => {
     const script = `
       const { createSqliteJournal } = await import(${JSON.stringify(join(import.meta.dirname, "../../../src/journal/sqlite-journal.ts"))});
       const { batch, change, layerRow, violationRow } = await import(${JSON.stringify(join(import.meta.dirname, "rows.ts"))});

@@ -217,7 +217,7 @@ describe("no answer", () => {
     expect(error.message).toContain("TLS");
   });
 
-  test("because nobody listens is Unavailable: nothing was sent", async () => {
+  test("without a listener is Unavailable: nothing was sent", async () => {
     const one = client();
     await new Promise((resolve) => server.close(resolve));
     const error = await failure(one.request(PUT));

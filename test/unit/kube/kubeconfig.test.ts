@@ -302,7 +302,7 @@ test.each(BROKEN)("a kubeconfig that can't be used is named: %s", (_title, text,
   expect(message).toContain(path);
 });
 
-test("broken YAML is told with its line and without its text", () => {
+test("broken YAML is reported with its line and without its text", () => {
   const path = write("broken", 'users:\n- name: a\n  user: {token: "very-secret\n');
   const message = failure(() => loadKubeConfig({ path, env: {} }));
   expect(message).toMatch(/broken: line 4 is no YAML \([A-Z_]+\); is it a kubeconfig\?$/);

@@ -40,7 +40,7 @@ describe("a candidate that would have a gap", () => {
     expect(election.record).toMatchObject({ holderIdentity: "b", leaseTransitions: 1 });
   });
 
-  test("takes it all the same when nobody else does", async () => {
+  test("takes it all the same when no other replica does", async () => {
     const a = await election.leader("a");
     const c = election.candidate("c", cold);
     void c.run();

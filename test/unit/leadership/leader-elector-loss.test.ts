@@ -46,7 +46,7 @@ describe("a leader that can't renew", () => {
     expect(a.lostAtMs.map((ms) => ms - election.startMs)).toEqual([12_004]);
   });
 
-  test("leads again when the server is back and nobody has taken the Lease, in the same term of the Lease", async () => {
+  test("leads again when the server is back and no other replica took the Lease, in the same term", async () => {
     const a = await election.leader("a");
     a.connection.weather = () => ({ error: unavailable });
     await election.world.advance(11_000);
@@ -191,7 +191,7 @@ describe("release", () => {
     expect(a.logged.at(-1)?.message).toBe("the Lease is free for another replica");
   });
 
-  test("frees the Lease though a renewal is under way, and leaves no timer", async () => {
+  test("frees the Lease while a renewal is in flight, and leaves no timer", async () => {
     const a = await election.leader("a");
     a.connection.weather = ({ body }) => (body ? { requestMs: 300 } : {});
     await election.world.advance(2100);
@@ -268,7 +268,7 @@ describe("release", () => {
     expect([election.server.methods, election.world.pending]).toEqual([[], 0]);
   });
 
-  test("wins over an acquire whose answer comes at that moment", async () => {
+  test("wins over an acquire that is answered at that moment", async () => {
     const a = election.candidate("a");
     // As when the answer is in, and the program has not come to it yet.
     const { request } = a.connection;
@@ -285,7 +285,7 @@ describe("release", () => {
 });
 
 describe("trouble", () => {
-  test("is told once until it is over, with what to do", async () => {
+  test("is reported once until it is over, with what to do", async () => {
     const a = election.candidate("a");
     const forbidden = new ApiError("Forbidden", "GET leases: forbidden");
     a.connection.weather = () => ({ error: forbidden });
@@ -351,7 +351,7 @@ describe("trouble", () => {
     );
   });
 
-  test("that is no Lease is told as such", async () => {
+  test("that is no Lease is reported as such", async () => {
     const a = election.candidate("a");
     election.server.handle = () => ({ kind: "Surprise" }) as never;
     void a.run();

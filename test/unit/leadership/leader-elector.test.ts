@@ -81,7 +81,7 @@ describe("a candidate", () => {
     },
   );
 
-  test("waits anew after each sign of life", async () => {
+  test("waits again after each sign of life", async () => {
     election.server.set(foreignLease("z"));
     const a = election.candidate("a");
     void a.run();
@@ -126,7 +126,7 @@ describe("a candidate", () => {
     a.stop.abort();
   });
 
-  test("takes a Lease that nobody holds at once", async () => {
+  test("takes a free Lease at once", async () => {
     election.server.set(foreignLease(""));
     const a = await election.leader("a");
     expect(election.record).toMatchObject({ holderIdentity: "a", leaseTransitions: 4 });
@@ -142,7 +142,7 @@ describe("a candidate", () => {
     expect([before.elector.isLeader, next.elector.isLeader]).toEqual([false, true]);
   });
 
-  test("whose claim was carried out unheard leads with it", async () => {
+  test("with a claim that was carried out without an answer leads", async () => {
     const a = election.candidate("a");
     a.connection.weather = ({ method }) => (method === "POST" ? { lost: "answer" } : {});
     void a.run();
@@ -223,7 +223,7 @@ describe("a leader", () => {
     expect(await a.elector.acquire(a.stop.signal)).toBe(a.terms[0]);
   });
 
-  test("keeps a Lease that was annotated by somebody else, and the annotation", async () => {
+  test("keeps a Lease that another client annotated, and the annotation", async () => {
     const a = await election.leader("a");
     const lease = structuredClone(election.server.lease);
     if (lease === undefined) throw new Error("there is a Lease");
@@ -234,7 +234,7 @@ describe("a leader", () => {
     expect(election.server.lease?.metadata.annotations).toEqual({ note: "seen" });
   });
 
-  test("whose renewal was carried out unheard goes on leading", async () => {
+  test("with a renewal that was carried out without an answer goes on leading", async () => {
     const a = await election.leader("a");
     a.connection.weather = () => ({ lost: "answer" });
     await election.world.advance(2000);

@@ -76,7 +76,7 @@ describe("ageing", () => {
   });
 });
 
-it("gives every key out once, in the order of due times, whatever is added, requeued and forgotten", async () => {
+it("gives every key out once, in the order of due times, with any additions, requeues and removals", async () => {
   const step = fc.record({
     key: fc.integer({ min: 0, max: 9 }).map((n) => `f${n % 3}/${n}`),
     kind: fc.constantFrom("add", "addAfter", "requeueAfter", "forget", "get", "step"),
@@ -178,7 +178,7 @@ describe("WorkLoop", () => {
     expect(begun).toEqual(["a/1"]);
   });
 
-  it("stopped begins nothing and waits for what is under way", async () => {
+  it("stopped begins nothing and waits for what is in flight", async () => {
     const { clock, queue, begun, pending, works } = loop({ perSecond: 10, burst: 3, concurrency: 1 });
     queue.add("a/1", 0);
     queue.add("a/2", 0);

@@ -90,7 +90,7 @@ describe("when a policy was changed", () => {
   const changedAt = (more: Record<string, unknown>) =>
     parsePolicyObject("KubeArmorPolicy", metadata(more))?.object.changedAt;
 
-  it("is the newest time at which somebody wrote a field of its spec", () => {
+  it("is the newest time at which a field of its spec was written", () => {
     expect(
       changedAt({
         creationTimestamp: "2026-11-23T08:00:00Z",

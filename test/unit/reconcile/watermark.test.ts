@@ -30,7 +30,7 @@ describe("marks", () => {
     expect(parseMarks(metadata).map(({ id, seq }) => `${id} ${seq}`)).toEqual(expected);
   });
 
-  it("tell each writer which of its sets has landed, whoever wrote last", () => {
+  it("show each writer its last persisted set, also after writes of others", () => {
     const stored = written("b/2 a/17");
     expect([
       findPersistedSeq(stored, "a"),
@@ -39,7 +39,7 @@ describe("marks", () => {
     ]).toEqual([17, 2, 0]);
   });
 
-  it("tell whether two objects hold the same counts: by their last write alone", () => {
+  it("show by their last write alone that two objects hold the same counts", () => {
     expect(isSameWrite(written("b/2 a/17"), written("b/2"))).toBe(true);
     expect(isSameWrite(written("b/2 a/17"), written("a/17 b/2"))).toBe(false);
     expect(isSameWrite(written("b/2"), written("b/3"))).toBe(false);

@@ -32,7 +32,7 @@ function told(name: string, kind: PolicyKind = "KubeArmorPolicy", namespace: str
 }
 
 describe("the policy object of a report", () => {
-  it("is the one that bears the name, in its namespace or cluster-wide; then the kind is told, too", () => {
+  it("is the one that bears the name, in its namespace or cluster-wide, with its kind", () => {
     expect(provenanceOf(told("own"), catalog(ALL))).toEqual({
       kind: "KubeArmorPolicy",
       provenance: "Found",
@@ -52,7 +52,7 @@ describe("the policy object of a report", () => {
     });
   });
 
-  it("is not guessed where two bear the name: both are listed, and the kind stays what the alerts told", () => {
+  it("is not guessed where two bear the name: both are listed, and the kind stays that of the alerts", () => {
     expect(provenanceOf(told("both"), catalog(ALL))).toEqual({
       kind: "KubeArmorPolicy",
       provenance: "Ambiguous",
@@ -82,7 +82,7 @@ describe("the policy object of a report", () => {
     expect(provenanceOf(told("own"), none)).toEqual({ kind: "KubeArmorPolicy", provenance: "Unknown" });
   });
 
-  it("was changed since when it tells a time after the newest occurrence", () => {
+  it("was changed since when its time is after the newest occurrence", () => {
     const at = (changedAt: string) => catalog({ "KubeArmorPolicy shop/own": { ...KSP, changedAt } });
     expect(provenanceOf(told("own"), at("2026-11-23T10:00:00.000000Z"))).not.toHaveProperty(
       "changedSinceLastSeen",

@@ -19,7 +19,7 @@ function file(name: string, ...mods: Partial<Alert>[]): Alert {
 const ALLOWED = { Result: "Passed", Action: "Audit" };
 
 describe("a report", () => {
-  it("tells all of one violation", () => {
+  it("shows all of one violation", () => {
     expect(
       report([
         alert({ Tags: "NIST,SI-4", Message: "denied" }),
@@ -118,7 +118,7 @@ describe("a report", () => {
     expect(host.violations[0]).not.toHaveProperty("container");
   });
 
-  it("leaves out what no alert told", () => {
+  it("leaves out what no alert had", () => {
     const bare = report([
       hostAlert({ Severity: "", Type: "", Action: "", Source: "", ProcessName: "", Resource: "" }),
     ]);
@@ -208,7 +208,7 @@ describe("policy facts", () => {
     expect(levels).toEqual(["low", "medium", "medium"]);
   });
 
-  it("of DefaultPosture are of that kind, whatever the alert's type", () => {
+  it("of DefaultPosture are of that kind with any type of alert", () => {
     for (const Type of ["MatchedPolicy", "MatchedHostPolicy", "Odd"]) {
       const { policy, metadata } = report([alert({ PolicyName: "DefaultPosture", Type })]);
       expect([policy.kind, metadata.name]).toEqual(["DefaultPosture", "default-posture"]);
@@ -230,7 +230,7 @@ describe("the list", () => {
     expect(tied).toEqual([...tied].sort());
   });
 
-  it("takes the newest alert as evidence, in whatever order they came", () => {
+  it("takes the newest alert as evidence, in any order", () => {
     const alerts = [5, 9, 1].map((ms) => file("a", { UpdatedTime: at(ms), TTY: `pts${ms}` }));
     expect(report(alerts).violations[0]?.latest).toMatchObject({
       time: "2026-11-23T10:00:00.009000Z",
@@ -238,7 +238,7 @@ describe("the list", () => {
     });
   });
 
-  it("takes the same of two at the same microsecond, in whatever order they came", () => {
+  it("takes the same of two at the same microsecond, in any order", () => {
     const [a, b] = [file("a", { TTY: "pts1" }), file("a", { TTY: "pts2" })];
     expect(report([a, b])).toEqual(report([b, a]));
   });

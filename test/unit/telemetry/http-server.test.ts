@@ -105,7 +105,7 @@ test("other paths are 404, other methods 405, HEAD has no body", async () => {
   expect(await head.text()).toBe("");
 });
 
-test("a failing source is a 500 that tells the client nothing and the log all", async () => {
+test("a failing source is a 500 without details, which are logged", async () => {
   const logged: object[] = [];
   const log: Logger = { ...silentLogger, error: (fields) => void logged.push(fields) };
   const failure = new Error("secret detail");
@@ -153,7 +153,7 @@ test("a port in use names the address, the setting and the way out", async () =>
   );
 });
 
-test("an address that is not ours is told", async () => {
+test("an address that is not ours is refused", async () => {
   // TEST-NET-1: reserved for documentation, on no machine.
   await expect(start({ address: "192.0.2.1:0" })).rejects.toThrow("this machine does not have that address");
 });
@@ -188,7 +188,7 @@ test("of pipelined requests the first is answered and the connection closed", as
   expect(renders).toBe(1);
 });
 
-test("a connection whose client reads nothing is closed in the end", async () => {
+test("a connection with a client that reads nothing is closed in the end", async () => {
   const clock = new FakeClock();
   const { server } = await start({ clock, render: async () => "x".repeat(8_000_000) });
   const socket = connect(server.port, "127.0.0.1", () =>

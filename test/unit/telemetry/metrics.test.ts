@@ -100,7 +100,7 @@ describe("scrape", () => {
     expect(text).toContain('policy_violation_alerts_received_total{cluster="east"} 0');
   });
 
-  test("every series whose labels are known is there from the start, with 0", async () => {
+  test("every series with known labels is there from the start, with 0", async () => {
     const { scrape } = setUp();
     expect((await scrape()).filter((line) => !isWrite(line))).toEqual([
       "policy_violation_other_reports 0",
@@ -279,7 +279,7 @@ describe("scrape", () => {
     ]);
   });
 
-  test("a report that is gone is told no longer", async () => {
+  test("a deleted report has no series", async () => {
     const { state, scrape } = setUp();
     state.reports = { rows: [SHOP], others: 0 };
     await scrape();
@@ -287,7 +287,7 @@ describe("scrape", () => {
     expect((await scrape()).filter((line) => line.includes("resource_namespace"))).toEqual([]);
   });
 
-  test("a second scrape tells the total, not the sum of both", async () => {
+  test("a second scrape has the total, not the sum of both", async () => {
     const { state, scrape } = setUp();
     state.counters.counted = 5;
     await scrape();

@@ -46,7 +46,7 @@ test("beyond the bound, reports are summed in one row, which is said", () => {
   expect(series.others).toBe(2);
 });
 
-test("a report keeps its row, or its place in the bucket, whatever the order it comes in", () => {
+test("a report keeps its row, or its place in the bucket, in any order", () => {
   const series = new ReportSeries(1);
   told(series, report("a", 1), report("b", 2));
   expect(told(series, report("b", 3), report("a", 1))).toEqual(["a 1", "_other 3"]);

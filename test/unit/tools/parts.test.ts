@@ -82,13 +82,13 @@ test("a file that can't be run is no part", () => {
   });
 });
 
-test("parts that are missing for the same reason are told of together", () => {
+test("parts that are missing for the same reason are reported together", () => {
   expect(pathsOf(locateParts(["etcd", "helm"])).missing).toBe(
     "etcd, helm: not there; `npm run parts` gets it",
   );
 });
 
-test("a part that is not there is built once, and told about", async () => {
+test("a part that is not there is built once, and reported", async () => {
   useGo(`echo built >> ${join(dir, "builds")}; echo '#!/bin/sh' > "$out"; chmod +x "$out"`);
   const lines: string[] = [];
   const onProgress = (line: string) => void lines.push(line);

@@ -39,7 +39,7 @@ describe("flood", () => {
     expect(alerts.map((a) => a.PolicyName).join("")).toBe("abcabca");
   });
 
-  it("sends exact duplicates when told so", async () => {
+  it("sends exact duplicates on demand", async () => {
     const alert = makeAlert();
     const alerts = await flooded({ alert, count: 3, stamp: false });
     expect(alerts).toEqual([alert, alert, alert]);

@@ -48,7 +48,7 @@ describe("filters", () => {
     expect(node.stats()).toMatchObject({ refused: 1, otherStreams: 0 });
   });
 
-  it("keeps WatchLogs and, whatever its filter, WatchMessages open without alerts", async () => {
+  it("keeps WatchLogs and, with any filter, WatchMessages open without alerts", async () => {
     const streams = [
       client.watch("WatchLogs", "system"),
       client.watch("WatchLogs", "all"),
@@ -128,7 +128,7 @@ describe("streams", () => {
     await vi.waitFor(() => expect(node.stats().clients).toBe(0));
   });
 
-  it("ends with the error it is told", async () => {
+  it("ends with the given error", async () => {
     const stream = client.watch("WatchAlerts", "policy");
     await node.waitForClients();
     node.failStreams(status.UNAVAILABLE, "node is draining");
