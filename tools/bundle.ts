@@ -33,12 +33,14 @@ const BANNER = 'const importMetaUrl = require("node:url").pathToFileURL(__filena
 
 /**
  * Bundles `entries` (name → source file) with source maps, licenses and SBOM into `outDir`; returns the files it wrote.
- * `packageFolder` holds the package.json of the program.
+ * `packageFolder` holds the package.json of the program. `plugins` leave out what only the operator and the kubectl
+ * plugin do without; a program with a gRPC server gives none.
  */
 export async function bundle(
   entries: Record<string, string>,
   outDir: string,
   packageFolder = ROOT,
+  plugins = [trim(ROOT)],
 ): Promise<string[]> {
   const result = await build({
     absWorkingDir: ROOT,
@@ -56,7 +58,7 @@ export async function bundle(
     legalComments: "none",
     define: IMPORT_META,
     banner: { js: BANNER },
-    plugins: [trim(ROOT)],
+    plugins,
     metafile: true,
     logLevel: "warning",
   });

@@ -36,7 +36,7 @@ export async function buildImages(dir: string): Promise<string[]> {
   await images.commit(names.build, standIn(join(dir, "build"), ["/bin/sh"]), []);
   await images.fromDockerfile("Dockerfile", OPERATOR_IMAGE, join(dir, "npmrc"));
   const relay = join(dir, "relay");
-  await bundle({ "relay-pod": "test/real-node/relay-pod.ts" }, join(relay, "app/bundle"));
+  await bundle({ "relay-pod": "test/real-node/relay-pod.ts" }, join(relay, "app/bundle"), ROOT, []);
   // The server looks for it beside its own folder, as in the checkout.
   cpSync(join(ROOT, "proto"), join(dir, "relay/proto"), { recursive: true });
   cpSync(join(dir, "runtime"), relay, { recursive: true, verbatimSymlinks: true });
