@@ -23,7 +23,8 @@ registerSidebarEntry({
   name: ROUTE.violations,
   label: "KubeArmor violations",
   url: PATH,
-  icon: "mdi:shield-alert-outline",
+  // One of the icons that Headlamp brings along; others would be loaded from the Internet.
+  icon: "mdi:shield-alert",
 });
 registerSidebarEntry({
   parent: ROUTE.violations,

@@ -29,6 +29,11 @@ test("a page names failed requests, an operator that may not run, cut lists and 
   expect(notes[3]).toContain("1 report");
 });
 
+test("a user without rights in all namespaces learns where to name those of the user's own", () => {
+  const { namespace: _, ...everywhere } = FORBIDDEN;
+  expect(describeLimits([], [everywhere], undefined)[0]).toContain("allowed namespaces");
+});
+
 test("missing CRDs are named as such, other errors in their own words", () => {
   const describe = (status: number | undefined) =>
     describeLimits(

@@ -296,14 +296,14 @@ describe("a report", () => {
       coverage: {
         lowerBound: true,
         gaps: 2,
-        throttleNotices: 1,
+        throttleNotices: 2,
         recent: [
           { kind: "NotRunning", from: "2026-11-22T10:00:00.000000Z", to: "2026-11-22T10:05:00.000000Z" },
         ],
       },
     });
     expect(out).toContain(
-      "The numbers are lower bounds: 2 gaps in the alert stream, 1 notice of throttling.",
+      "The numbers are lower bounds: 2 gaps in the alert stream, 2 throttle notices.",
     );
     expect(out).toContain(
       "From 2026-11-22 10:00:00 UTC until 2026-11-22 10:05:00 UTC the operator was not running.",

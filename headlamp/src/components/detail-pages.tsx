@@ -61,6 +61,10 @@ function useReportOfPath(): { report: Report } | { element: JSX.Element } {
   };
 }
 
+function capitalize(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
 function Facts({ report }: { report: Report }) {
   const { policy, summary, coverage, metadata } = report;
   const open = summary.open ?? summary;
@@ -85,7 +89,7 @@ function Facts({ report }: { report: Report }) {
     { name: "Last seen", value: formatTime(summary.lastSeen) },
     { name: "Cluster", value: plain(cluster ?? ""), hide: !cluster },
     ...describePolicyObjects(report).map(([name, value]) => ({
-      name: name === "policy object" ? "Policy object" : name,
+      name: capitalize(name),
       value: plain(value),
     })),
   ];
@@ -130,7 +134,12 @@ function Pods({ found }: { found: ViolationRef }) {
       <SimpleTable
         data={pods}
         columns={[
-          { label: "Pod", getter: ({ name }) => plain(name) },
+          {
+            label: "Pod",
+            getter: ({ name }) => (
+              <WorkloadLink workload={{ kind: "Pod", name }} namespace={getNamespace(found)} />
+            ),
+          },
           { label: "Node", getter: ({ node }) => plain(node ?? "unknown") },
           { label: "Occurrences", getter: (pod) => formatAmount(pod.occurrences, isLowerBound(found)) },
           { label: "Last seen", getter: ({ lastSeen }) => formatTime(lastSeen) },
@@ -146,7 +155,7 @@ function Evidence({ found }: { found: ViolationRef }) {
   if (evidence.length === 0) return <SectionBox title={title}>The report has none.</SectionBox>;
   return (
     <SectionBox title={title}>
-      <NameValueTable rows={evidence.map(([name, value]) => ({ name, value }))} />
+      <NameValueTable rows={evidence.map(([name, value]) => ({ name: capitalize(name), value }))} />
     </SectionBox>
   );
 }

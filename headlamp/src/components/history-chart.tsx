@@ -72,7 +72,7 @@ export function HistoryChart({ history }: { history: HistoryBars }) {
             {outcome}
           </span>
         ))}
-        {`By ${unit}, accepted violations included. `}
+        {`By ${unit}, at most ${formatNumber(most)} in one; accepted violations included. `}
         {history.isAtLeast && "The numbers are lower bounds. "}
         {history.earlier > 0 && `${formatCount(history.earlier, "occurrence")} before the first bar.`}
       </figcaption>

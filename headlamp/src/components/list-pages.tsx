@@ -7,9 +7,10 @@ import { Loader, SectionBox, Table } from "@kinvolk/headlamp-plugin/lib/CommonCo
 import { FormControlLabel, Switch, Typography } from "@mui/material";
 import { useState } from "react";
 import { plain } from "../../../plugin/src/render/escape.ts";
+import { getSeverityRank } from "../../../plugin/src/reports/report-view.ts";
 import { toMs } from "../../../plugin/src/reports/when.ts";
 import { formatCount, plural } from "../../../plugin/src/reports/words.ts";
-import type { Outcome, Report } from "../../../src/api/v1alpha1.ts";
+import type { OpenSeverity, Outcome, Report } from "../../../src/api/v1alpha1.ts";
 import { formatAmount, getOpenCounts, sumOpenCounts } from "../model/amounts.ts";
 import { listWorstFirst } from "../model/findings.ts";
 import { describeLimits, describeNone } from "../model/notes.ts";
@@ -20,6 +21,8 @@ import { ViolationTable } from "./violation-table.tsx";
 
 /** Totals of the summaries, which no limit cuts. */
 function Totals({ reports, isPartial }: { reports: readonly Report[]; isPartial: boolean }) {
+  // Nothing could be read: the notes say so, and a number would not.
+  if (isPartial && reports.length === 0) return null;
   const totals = sumOpenCounts(reports, isPartial);
   const format = (n: number) => formatAmount(n, totals.isAtLeast);
   return (
@@ -65,6 +68,16 @@ interface Row {
 
 const OUTCOMES: readonly Outcome[] = ["Allowed", "Unknown", "Prevented"];
 
+function severityOf({ summary }: Report): OpenSeverity {
+  return summary.open?.severity ?? summary.severity;
+}
+
+/** Rank of what is open; -1 where everything is accepted. */
+function rankOf(report: Report): number {
+  const level = severityOf(report);
+  return level === "accepted" ? -1 : getSeverityRank(level);
+}
+
 /** Every report, with the columns of `kubectl get pvr`. */
 export function ReportList() {
   const { reports, errors, clusters } = useReports();
@@ -72,7 +85,7 @@ export function ReportList() {
   if (reports === undefined) return <Loader title="Loading reports" />;
   const namespaceOf = ({ metadata }: Report) => metadata.namespace ?? "(cluster)";
   const namespaces = [...new Set(reports.map(namespaceOf))].sort();
-  const severityOf = ({ summary }: Report) => summary.open?.severity ?? summary.severity;
+  const worstFirst = reports.toSorted((a, b) => rankOf(b) - rankOf(a));
   const columns = [
     {
       id: "name",
@@ -98,6 +111,7 @@ export function ReportList() {
       header: "Severity",
       gridTemplate: "min-content",
       accessorFn: severityOf,
+      sortingFn: (a: Row["row"], b: Row["row"]) => rankOf(a.original) - rankOf(b.original),
       Cell: ({ row }: Row) => <SeverityLabel level={severityOf(row.original)} />,
       filterVariant: "multi-select" as const,
       filterSelectOptions: ["critical", "high", "medium", "low", "unknown", "info", "accepted"],
@@ -125,7 +139,7 @@ export function ReportList() {
     <SectionBox title="KubeArmor violation reports">
       <Totals reports={reports} isPartial={errors.length > 0} />
       <Notes notes={describeLimits(reports, errors, heartbeat)} />
-      <Table data={[...reports]} columns={columns} emptyMessage={describeNone({ reports, errors })} />
+      <Table data={worstFirst} columns={columns} emptyMessage={describeNone({ reports, errors })} />
     </SectionBox>
   );
 }

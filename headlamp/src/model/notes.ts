@@ -7,6 +7,7 @@
 import { describeHeartbeat, type Heartbeat } from "../../../plugin/src/reports/heartbeat.ts";
 import { describeCut } from "../../../plugin/src/reports/totals.ts";
 import { formatCount, formatSentence } from "../../../plugin/src/reports/words.ts";
+import { REPORT_PLURAL } from "../../../src/api/names.ts";
 import type { Report } from "../../../src/api/v1alpha1.ts";
 import type { Findings, Subject } from "./findings.ts";
 
@@ -24,9 +25,13 @@ export interface ListError {
 export function describeListError({ resource, status, message, cluster, namespace }: ListError): string {
   const place = [namespace && `namespace ${namespace}`, cluster && `cluster ${cluster}`].filter(Boolean);
   const where = place.length > 0 ? ` in ${place.join(" of ")}` : "";
-  if (status === 403) {
-    return `You may not list ${resource}${where}: ask for the ClusterRole view, which has the right.`;
+  if (status === 403 && resource === REPORT_PLURAL && namespace === undefined) {
+    return (
+      `You may not list ${resource} of all namespaces${where}: set the allowed namespaces in the cluster's settings in ` +
+      "Headlamp, or ask for the ClusterRole view."
+    );
   }
+  if (status === 403) return `You may not list ${resource}${where}: ask for the ClusterRole view.`;
   if (status === 404) {
     return `The server has no ${resource}${where}: the CRDs of policy-violation-operator are not installed.`;
   }

@@ -205,7 +205,7 @@ export function describeCoverage(report: Report): string[] {
   if (lowerBound) {
     const reasons = [
       gaps > 0 ? `${formatCount(gaps, "gap")} in the alert stream` : "",
-      throttleNotices > 0 ? formatCount(throttleNotices, "notice of throttling") : "",
+      throttleNotices > 0 ? formatCount(throttleNotices, "throttle notice") : "",
       rejected ? formatCount(rejected, "rejected alert") : "",
       withoutDetails ? `${formatCount(withoutDetails, "alert")} beyond the operator's memory limit` : "",
     ].filter((part) => part !== "");
