@@ -302,9 +302,7 @@ describe("a report", () => {
         ],
       },
     });
-    expect(out).toContain(
-      "The numbers are lower bounds: 2 gaps in the alert stream, 2 throttle notices.",
-    );
+    expect(out).toContain("The numbers are lower bounds: 2 gaps in the alert stream, 2 throttle notices.");
     expect(out).toContain(
       "From 2026-11-22 10:00:00 UTC until 2026-11-22 10:05:00 UTC the operator was not running.",
     );
