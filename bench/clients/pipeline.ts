@@ -79,5 +79,5 @@ function sayState(): void {
 obeyCommands(() => pipeline.counters.received, obey);
 const never = new AbortController().signal;
 await pipeline.load(never);
-if (reader === undefined) pipeline.writer.start();
+if (reader === undefined) pipeline.controller.start();
 await createRelaySource({ address }, systemClock, silentLogger).run(pipeline, never);

@@ -23,6 +23,8 @@ export const ARGO_COMPARE_VALUE = "IgnoreExtraneous";
 /** Writers of the counts in a report: `<writer id>/<n>` for each of the last few writers, the newest first. */
 export const WATERMARK_ANNOTATION = `${API_GROUP}/written-by`;
 
+/** On the Lease: a standby that could take over without a gap; other replicas leave a free Lease to it for a while. */
+export const STANDBY_ANNOTATION = `${API_GROUP}/standby`;
 /** On the Lease: the time before which the leader has written everything that it counted. RFC 3339 with microseconds. */
 export const UNWRITTEN_SINCE_ANNOTATION = `${API_GROUP}/unwritten-since`;
 

@@ -7,24 +7,24 @@
 import { AcceptanceWatch } from "../acceptance/acceptance-watch.ts";
 import type { Config } from "../config/config.ts";
 import type { KubeClient } from "../kube/client.ts";
+import { assert } from "../lib/assert.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import { PolicyWatch } from "../policies/policy-watch.ts";
+import type { ReportContext } from "../reconcile/report-context.ts";
 import {
   NO_OPEN_REPORTS,
   type OpenReportPublisher,
   type OpenReportStats,
 } from "../sinks/openreports/openreport-publisher.ts";
 import { createOpenReportPublisher } from "./openreport-options.ts";
-import type { Pipeline, PipelineParts } from "./pipeline.ts";
+import type { PipelineParts } from "./pipeline.ts";
 
 export interface ClusterContextParts {
   config: Config;
   client: KubeClient;
   clock: Clock;
   logger: Logger;
-  /** Asked only once the pipeline is there. */
-  pipeline: () => Pipeline;
   /** Leadership of this process by its clock at the moment of the call. */
   isLeader: () => boolean;
 }
@@ -42,27 +42,39 @@ export class ClusterContext {
   /** Resolves when nothing is followed any more. */
   ended: Promise<unknown> = Promise.resolve();
   readonly #clock: Clock;
+  /** Set before anything is followed. */
+  #reports: ReportContext | undefined;
   /** Undefined where it is switched off. */
   readonly #openReports: OpenReportPublisher | undefined;
 
   constructor(parts: ClusterContextParts) {
-    const { client, clock, logger, pipeline, isLeader } = parts;
+    const { client, clock, logger, isLeader } = parts;
     this.#clock = clock;
     this.#openReports = createOpenReportPublisher(parts);
     this.acceptances = new AcceptanceWatch({
       client,
       clock,
       logger,
-      onChange: (namespace, policy) => pipeline().context.onAcceptancesChanged(namespace, policy),
+      onChange: (namespace, policy) => this.#known.onAcceptancesChanged(namespace, policy),
       mayWrite: isLeader,
-      matched: (namespace, policy) => pipeline().context.matchAcceptances(namespace, policy),
+      matched: (namespace, policy) => this.#known.matchAcceptances(namespace, policy),
     });
     this.policies = new PolicyWatch({
       client,
       clock,
       logger,
-      onChange: (names) => pipeline().context.onPoliciesChanged(names),
+      onChange: (names) => this.#known.onPoliciesChanged(names),
     });
+  }
+
+  /** Has the reports learn of changes. */
+  observe(reports: ReportContext): void {
+    this.#reports = reports;
+  }
+
+  get #known(): ReportContext {
+    assert(this.#reports, "the reports are known before anything is followed");
+    return this.#reports;
   }
 
   /** Lookups that the pipeline makes, and the observer of its writes. */

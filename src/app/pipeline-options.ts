@@ -34,12 +34,16 @@ export function toPipelineOptions(config: Config, writerId: string | undefined):
   };
 }
 
-function toStandbyOptions({ standby, reports }: Config): PipelineOptions["standby"] & object {
+/** Estimated heap size of one violation of one pod in a standby, with its evidence. */
+const BYTES_PER_CELL = 2048;
+
+/** A standby has nothing in its ledgers, so its alerts may take their memory. */
+function toStandbyOptions({ standby, reports, memory }: Config): PipelineOptions["standby"] & object {
   return {
     maxAlerts: standby.maxAlerts,
-    maxCells: standby.maxViolations,
+    maxCells: Math.min(standby.maxViolations, Math.floor(memory.limitBytes / BYTES_PER_CELL)),
     maxPodsPerViolation: reports.maxPodsPerViolation,
-    seamMs: standby.seamMs,
+    overlapMs: standby.overlapMs,
   };
 }
 

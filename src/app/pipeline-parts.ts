@@ -10,7 +10,7 @@ import type { DuplicateWindow } from "../ingest/duplicates.ts";
 import type { Rejection } from "../ingest/ingest-counters.ts";
 import type { RedactionOptions } from "../ingest/redact.ts";
 import type { Journaling } from "../journal/journal-writer.ts";
-import type { StandbyOptions } from "../leadership/standby.ts";
+import type { StandbyOptions } from "../leadership/leader-takeover.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { EpochUs } from "../lib/time.ts";

@@ -34,7 +34,18 @@ export class RequestCounters {
   };
   /** Of the newest connection to the relay; undefined without TLS. Milliseconds since the epoch. */
   certificateExpiryMs: number | undefined;
+  #onWrite: (durationMs: number) => void = () => {};
   readonly #api = new Map<string, { verb: string; code: string; count: number }>();
+
+  /** Has the duration of each write passed on, in milliseconds. */
+  observe(onWrite: (durationMs: number) => void): void {
+    this.#onWrite = onWrite;
+  }
+
+  countWrite(kind: WriteResult["kind"], durationMs: number): void {
+    this.writes[kind]++;
+    this.#onWrite(durationMs);
+  }
 
   countCall({ method, code }: KubeCall): void {
     const key = `${method} ${code}`;
@@ -69,8 +80,9 @@ export interface Observed {
 
 /** Ready: the stored reports are listed, the stream is open or being retried, and nothing refuses our writes. */
 export function computeReadiness({ pipeline, journaling, leadership, source }: Observed): Health {
-  const { writer, listing } = pipeline;
-  const refusal = writer.refusals[0];
+  const { controller, takeover } = pipeline;
+  const { listing } = takeover;
+  const refusal = controller.refusals[0];
   const { isLeader, ok, detail } = leadership();
   const isListed = listing === undefined || !isLeader;
   return {
@@ -114,7 +126,7 @@ export function createMetricsSource(observed: Observed): MetricsSource {
     isCaughtUp,
     source,
   } = observed;
-  const { aggregator, counters, coverage, writer } = pipeline;
+  const { aggregator, counters, coverage, controller } = pipeline;
   const series = new ReportSeries(observed.maxReportSeries);
   return {
     counters: () => counters,
@@ -147,8 +159,11 @@ export function createMetricsSource(observed: Observed): MetricsSource {
       waiting: journaling?.waiting ?? 0,
       ageMs: journaling?.ageMs ?? 0,
     }),
-    writes: () => ({ results: passing.writes, removed: writer.removed, queued: writer.backlog }),
-    api: () => ({ requests: passing.apiRequests, retries: writer.retries + (eventStats()?.retries ?? 0) }),
+    writes: () => ({ results: passing.writes, removed: controller.removed, queued: controller.backlog }),
+    api: () => ({
+      requests: passing.apiRequests,
+      retries: controller.retries + (eventStats()?.retries ?? 0),
+    }),
     events: () => toEventCounts(eventStats()),
     reports: () => {
       // The leader reports the alerts of a standby.
@@ -169,7 +184,7 @@ export function createMetricsSource(observed: Observed): MetricsSource {
     openReports: observed.openReportStats,
     isLeader: () => leadership().isLeader,
     standby: () => ({
-      ...(pipeline.standbyCounters ?? { held: 0, shown: 0, forgotten: 0 }),
+      ...(pipeline.takeover.counters ?? { held: 0, shown: 0, forgotten: 0 }),
       isCaughtUp: !leadership().isLeader && isCaughtUp(),
     }),
   };

@@ -84,7 +84,7 @@ export async function runDemo(parts: DemoParts, stop: AbortSignal): Promise<numb
           reports.set(`${report.metadata.namespace ?? ""}/${report.metadata.name}`, report),
       },
     );
-    pipeline.writer.start();
+    pipeline.controller.start();
     const reading = createRelaySource({ address }, clock, silentLogger).run(
       pipeline,
       AbortSignal.any([stopFeed.signal, stop]),
@@ -92,7 +92,7 @@ export async function runDemo(parts: DemoParts, stop: AbortSignal): Promise<numb
     await watch(pipeline, reports, { terminal, clock }, stop);
     stopFeed.abort();
     await reading;
-    await pipeline.writer.flush(stop);
+    await pipeline.controller.flush(stop);
     await recorder.stop(1000);
     show({ terminal, directory, events, pipeline, reports: [...reports.values()], nowMs: clock.nowMs() });
     return pipeline.counters.received === ALERTS && pipeline.aggregator.unwrittenOccurrences === 0 ? 0 : 1;

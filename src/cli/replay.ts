@@ -70,7 +70,7 @@ export async function replay(parts: ReplayParts, signal: AbortSignal): Promise<n
   const alerts = new DatedAlerts(pipeline, clock.nowMs() * 1000);
   await parts.feed.run(alerts, signal);
   alerts.end();
-  await pipeline.writer.flush(AbortSignal.any([signal, stop.signal]));
+  await pipeline.controller.flush(AbortSignal.any([signal, stop.signal]));
   rejected.end();
   if (alerts.logs > 0) terminal.out(`${alerts.logs} log records skipped (ContainerLog, HostLog)\n`);
   terminal.out(`${formatTotals(pipeline.counters)}\n${written} reports written to ${parts.out}\n`);

@@ -65,12 +65,12 @@ export const standby = section("Alerts that a standby keeps while another replic
   maxViolations: wholeNumber({
     about:
       "Distinct violations of single pods among these alerts, about 2 KiB each; beyond it the least recent quarter is dropped, as above.",
-    default: 20_000,
+    default: 100_000,
     min: 100,
     max: 10_000_000,
     unit: "violations",
   }),
-  seamMs: wholeNumber({
+  overlapMs: wholeNumber({
     about:
       "Time after a takeover for which alerts are still compared with the writes of the previous leader; longer while such alerts arrive.",
     default: 10_000,

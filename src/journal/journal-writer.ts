@@ -68,14 +68,14 @@ export class Journaling {
   constructor(parts: JournalingParts) {
     this.#soonMs = parts.batchIntervalMs;
     this.#parts = parts;
-    this.#lastBatchMs = parts.clock.nowMs();
+    this.#lastBatchMs = parts.clock.monotonicMs();
     const journal = this.#open();
     const before = journal?.recovered;
     this.writerId = before?.writerId ?? parts.freshWriterId;
     this.readUntilMs = before?.readUntilMs;
     this.isDamaged = before?.isDamaged ?? false;
     this.mayHaveLost = this.isDamaged || journal?.lost !== undefined || before?.isComplete === false;
-    this.#protectedUntilMs = this.readUntilMs ?? this.#lastBatchMs;
+    this.#protectedUntilMs = this.readUntilMs ?? parts.clock.nowMs();
     this.#isGapTold = !this.mayHaveLost && before === undefined;
     this.#changes = new ChangeCollector(this.#unclaimed);
     this.numbers = new SetNumbers(before?.reservedSeq);
@@ -131,7 +131,7 @@ export class Journaling {
 
   /** Time since the journal took a batch, in milliseconds. */
   get ageMs(): number {
-    return this.#parts.clock.nowMs() - this.#lastBatchMs;
+    return this.#parts.clock.monotonicMs() - this.#lastBatchMs;
   }
 
   /** Writes all changes to the journal and closes it. */
@@ -160,19 +160,19 @@ export class Journaling {
   }
 
   #tick(): void {
-    const startMs = this.#parts.clock.nowMs();
+    const startMs = this.#parts.clock.monotonicMs();
     if (this.problem !== undefined && startMs >= this.#retryMs) this.#retry();
     let isDone = true;
     if (this.#journal && this.problem === undefined) isDone = this.#write(this.#journal, BATCH);
     if (this.problem !== undefined) this.#markUnprotected();
-    const tookMs = this.#parts.clock.nowMs() - startMs;
+    const tookMs = this.#parts.clock.monotonicMs() - startMs;
     this.#soonMs = Math.max(this.#parts.batchIntervalMs, Math.min(MAX_REST_MS, REST_FACTOR * tookMs));
     this.#arm(isDone ? Math.max(HEARTBEAT_MS, this.#soonMs) : this.#soonMs);
   }
 
   /** Opens the journal where it is closed; else tries what it had no room for. */
   #retry(): void {
-    this.#retryMs = this.#parts.clock.nowMs() + RETRY_MS;
+    this.#retryMs = this.#parts.clock.monotonicMs() + RETRY_MS;
     if (this.#journal) {
       if (this.#writePersisted(this.#journal)) this.#write(this.#journal, BATCH);
       return;
@@ -236,7 +236,7 @@ export class Journaling {
     this.#carried = [];
     this.rows += changes.reduce((sum, { layers }) => sum + countRows(layers), 0);
     this.batches++;
-    this.#lastBatchMs = nowMs;
+    this.#lastBatchMs = this.#parts.clock.monotonicMs();
     this.#protectedUntilMs = readUntilMs;
     if (this.problem !== undefined && totalsUntilMs !== undefined) this.#handleRecovery(nowMs);
     return isAll;
@@ -275,7 +275,7 @@ export class Journaling {
       );
     }
     this.problem = error.message;
-    this.#retryMs = this.#parts.clock.nowMs() + (error.fault === "full" ? HEARTBEAT_MS : RETRY_MS);
+    this.#retryMs = this.#parts.clock.monotonicMs() + (error.fault === "full" ? HEARTBEAT_MS : RETRY_MS);
     const isTooLong = (this.#aggregator?.removed.size ?? 0) > MAX_REMOVED;
     if (error.fault === "full" && !isTooLong) return;
     this.#journal?.close();

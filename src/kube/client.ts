@@ -36,6 +36,8 @@ export interface KubeRequest {
   /** For connecting, sending and the whole answer; default is the client's. */
   timeoutMs?: number;
   signal?: AbortSignal | undefined;
+  /** Called with the length of a successful answer, before it is parsed. */
+  onSize?: (bytes: number) => void;
 }
 
 /** A request with an answer that is read line by line while it lasts. */
@@ -207,6 +209,7 @@ export class KubeClient {
     const text = await this.#read(answer);
     if (text === undefined)
       throw createUnreadableError(call, "TooLarge", "the answer is larger than this program accepts");
+    request.onSize?.(text.length);
     return text === "" ? undefined : parseAnswer(call, text);
   }
 

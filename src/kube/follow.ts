@@ -35,8 +35,10 @@ export interface FollowOptions {
   labelSelector?: string;
   /** Requests only metadata. */
   isMetadataOnly?: boolean;
-  /** Objects per page of a list; default 500. */
+  /** Objects per page of a list at most; default 500. */
   pageSize?: number;
+  /** As ListRequest.pageBytes. */
+  pageBytes?: number;
   /** Milliseconds until an API that is not served, or not allowed, is tried again; default 30,000. */
   absentRetryMs?: number;
 }
@@ -89,7 +91,7 @@ class Followed {
   }
 
   async #list(signal: AbortSignal): Promise<void> {
-    const { client, path, labelSelector, isMetadataOnly, pageSize = 500 } = this.#options;
+    const { client, path, labelSelector, isMetadataOnly, pageSize = 500, pageBytes } = this.#options;
     const accept = isMetadataOnly ? { accept: METADATA_LIST } : {};
     let version: string | undefined;
     this.#observer.onListing();
@@ -97,6 +99,7 @@ class Followed {
       path,
       labelSelector,
       pageSize,
+      pageBytes,
       signal,
       ...accept,
     })) {

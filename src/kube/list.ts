@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Reads all objects of a kind, page by page.
+// Reads all objects of a kind, page by page; the next page is on its way while one is being handled.
 // Invariant: every object comes once, and the list is whole or it is an error.
 
 import { ApiError } from "./api-error.ts";
@@ -9,8 +9,10 @@ import type { ApiRequester, KubeRequest } from "./client.ts";
 
 /** Options of a list. */
 export interface ListRequest extends Pick<KubeRequest, "path" | "accept" | "mayCompress" | "signal"> {
-  /** Objects a page; halved while a page is larger than the client accepts. */
+  /** Objects a page at most; halved while a page is larger than the client accepts. */
   readonly pageSize: number;
+  /** Size of a page to aim at, so that no page holds the event loop for long; default: pages of `pageSize` objects. */
+  readonly pageBytes?: number | undefined;
   /** Label selector, as in `key=value`; default: all objects. */
   readonly labelSelector?: string | undefined;
 }
@@ -46,26 +48,58 @@ export async function* listItems(client: ApiRequester, request: ListRequest): As
 
 /** Gives the pages of a list; one beyond the client's bound is asked for again at half the size. Throws an ApiError. */
 export async function* listPages(client: ApiRequester, request: ListRequest): AsyncIterable<Page> {
-  const { pageSize, labelSelector, ...call } = request;
-  let limit = pageSize;
-  let token: string | undefined;
-  do {
-    let page: Page | undefined;
-    try {
-      page = await client.request<Page>({
-        ...call,
-        method: "GET",
-        query: { labelSelector, limit, continue: token },
-      });
-    } catch (error) {
-      if (!(error instanceof ApiError) || error.code !== "TooLarge" || limit === 1) throw error;
-      limit = Math.ceil(limit / 2);
-      continue;
+  const pages = new Pages(client, request);
+  let next: Promise<Page> | undefined = pages.read(undefined);
+  while (next) {
+    const page: Page = await next;
+    const token = page.metadata?.continue || undefined;
+    next = token === undefined ? undefined : pages.read(token);
+    // It is awaited only once this page is handled, or never.
+    next?.catch(() => {});
+    yield page;
+  }
+}
+
+/** Objects of the first page where the size of an object is not known. */
+const FIRST_OBJECTS = 50;
+/** A page has at most this many times as many objects as the one before. */
+const MAX_GROWTH = 4;
+
+class Pages {
+  readonly #client: ApiRequester;
+  readonly #request: ListRequest;
+  #limit: number;
+
+  constructor(client: ApiRequester, request: ListRequest) {
+    this.#client = client;
+    this.#request = request;
+    this.#limit =
+      request.pageBytes === undefined ? request.pageSize : Math.min(FIRST_OBJECTS, request.pageSize);
+  }
+
+  async read(token: string | undefined): Promise<Page> {
+    const { pageSize: _, pageBytes, labelSelector, ...call } = this.#request;
+    for (;;) {
+      const limit = this.#limit;
+      try {
+        const page = await this.#client.request<Page>({
+          ...call,
+          method: "GET",
+          query: { labelSelector, limit, continue: token },
+          ...(pageBytes === undefined ? {} : { onSize: (bytes) => this.#adapt(bytes, pageBytes) }),
+        });
+        return page ?? {};
+      } catch (error) {
+        if (!(error instanceof ApiError) || error.code !== "TooLarge" || limit === 1) throw error;
+        this.#limit = Math.ceil(limit / 2);
+      }
     }
-    yield page ?? {};
-    token = page?.metadata?.continue || undefined;
-    if (token === undefined) return;
-  } while (true);
+  }
+
+  #adapt(bytes: number, pageBytes: number): void {
+    const factor = Math.min(MAX_GROWTH, pageBytes / Math.max(1, bytes));
+    this.#limit = Math.max(1, Math.min(this.#request.pageSize, Math.floor(this.#limit * factor)));
+  }
 }
 
 /** Undefined for what is no object: it may come twice. */

@@ -5,14 +5,15 @@
 // Invariant: leading ends, by this process's own clock, before the others may take the Lease; each term ends once, with
 // a reason.
 
-import { ApiError, type ApiErrorCode } from "../kube/api-error.ts";
 import type { ApiRequester } from "../kube/client.ts";
 import type { Deadline } from "../kube/deadline.ts";
 import { assert } from "../lib/assert.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import { type LeaseCall, LeaseStore } from "./lease.ts";
-import { isOvertaken, JITTER_FACTOR, LeaseClaim } from "./lease-claim.ts";
+import { LeaseAccess } from "./lease-access.ts";
+import { type ClaimFacts, LeaseClaim } from "./lease-claim.ts";
+import { JITTER_FACTOR } from "./warm-priority.ts";
 
 export interface LeaderElectorOptions {
   /** Namespace and name of the Lease; the Lease is created, its namespace is not. */
@@ -26,20 +27,7 @@ export interface LeaderElectorOptions {
   renewDeadlineMs: number;
   /** Time between two tries; 1.2 times it is less than renewDeadlineMs. */
   retryPeriodMs: number;
-  /** Returns true where this replica could take over now without a gap; else it lets others go first. Default: true. */
-  isWarm?: () => boolean;
-  /** Time before which everything counted is persisted; written with each renewal. Default: absent from the Lease. */
-  persistedUntilMs?: () => number | undefined;
 }
-
-/** Errors that need a person to fix. */
-const REFUSED: readonly ApiErrorCode[] = [
-  "Forbidden",
-  "NamespaceGone",
-  "NotServed",
-  "Unauthorized",
-  "Invalid",
-];
 
 interface Term {
   controller: AbortController;
@@ -52,20 +40,21 @@ export class LeaderElector {
   readonly #lease: string;
   readonly #store: LeaseStore;
   readonly #claim: LeaseClaim;
+  readonly #access: LeaseAccess;
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #requestTimeoutMs: number;
   readonly #released = new AbortController();
 
+  readonly #looked = Promise.withResolvers<void>();
+
   #term: Term | undefined;
   /** The loop that runs; never rejects. */
   #work: Promise<unknown> = Promise.resolve();
   #isAcquiring = false;
+  /** Ends the pause before the next try to lead. */
+  #endPause: () => void = () => {};
   #releasing: Promise<void> | undefined;
-  #problem: string | undefined;
-  #retryAfterMs = 0;
-  /** Errors of the present problem that were logged. */
-  readonly #told = new Set<ApiErrorCode>();
 
   constructor(options: LeaderElectorOptions, client: ApiRequester, clock: Clock, logger: Logger) {
     const { namespace, name, identity, leaseDurationMs, renewDeadlineMs, retryPeriodMs } = options;
@@ -83,9 +72,11 @@ export class LeaderElector {
     // client-go's rule: a server that hangs leaves time for a second try.
     this.#requestTimeoutMs = renewDeadlineMs / 2;
     this.#store = new LeaseStore(client, namespace, name);
+    this.#access = new LeaseAccess(this.#lease, this.#store, logger);
     const onHolder = (holder: string) =>
       logger.info({ lease: this.#lease, holder }, "another replica holds the Lease");
-    this.#claim = new LeaseClaim({ ...options, onHolder }, this.#store, clock);
+    const onFree = () => this.#endPause();
+    this.#claim = new LeaseClaim({ ...options, onHolder, onFree }, this.#store, clock);
   }
 
   /**
@@ -101,14 +92,19 @@ export class LeaderElector {
     return this.#claim.holder;
   }
 
+  /** Resolves once the first try to lead has ended. */
+  get looked(): Promise<void> {
+    return this.#looked.promise;
+  }
+
   /** Facts in the Lease about the leader, and about the one before this process. */
-  get told(): Pick<LeaseClaim, "predecessor" | "persistedUntilMs"> {
+  get leaderStatus(): Pick<LeaseClaim, "predecessor" | "persistedUntilMs"> {
     return this.#claim;
   }
 
   /** Reason and advice for the last failed try, in a sentence; undefined when it succeeded or found another leader. */
   get problem(): string | undefined {
-    return this.#problem;
+    return this.#access.problem;
   }
 
   /**
@@ -116,7 +112,8 @@ export class LeaderElector {
    * leadership is lost or released, with a sentence as its reason; undefined when `signal` aborted, or `release` was
    * called, first. May be called again after a loss. Never rejects. Call `release` in the end, after any result.
    */
-  async acquire(signal: AbortSignal): Promise<AbortSignal | undefined> {
+  async acquire(signal: AbortSignal, facts: ClaimFacts = {}): Promise<AbortSignal | undefined> {
+    this.#claim.facts = facts;
     return await this.#waitToLead(signal, true);
   }
 
@@ -136,6 +133,7 @@ export class LeaderElector {
     const acquiring = this.#acquire(AbortSignal.any([signal, this.#released.signal]), mayTake);
     this.#work = acquiring;
     const term = await acquiring;
+    this.#looked.resolve();
     this.#isAcquiring = false;
     return term?.controller.signal;
   }
@@ -157,11 +155,22 @@ export class LeaderElector {
       // A process that stood still may get the answer when it is worth nothing any more.
       if (deadline !== undefined && !deadline.isOver && !giveUp.aborted) return this.#lead(deadline);
       deadline?.cancel();
-      const pauseMs = this.#options.retryPeriodMs * (1 + JITTER_FACTOR * this.#clock.random());
-      await this.#clock.sleep(Math.max(pauseMs, this.#retryAfterMs), giveUp);
+      await this.#pause(giveUp);
     }
     this.#claim.forget();
     return undefined;
+  }
+
+  /** Waits for the next try; shorter where the Lease becomes free. */
+  async #pause(giveUp: AbortSignal): Promise<void> {
+    this.#looked.resolve();
+    const free = new AbortController();
+    this.#endPause = () => free.abort();
+    const pauseMs = this.#options.retryPeriodMs * (1 + JITTER_FACTOR * this.#clock.random());
+    await this.#clock.sleep(
+      Math.max(pauseMs, this.#access.retryAfterMs),
+      AbortSignal.any([giveUp, free.signal]),
+    );
   }
 
   #lead(deadline: Deadline): Term {
@@ -204,18 +213,17 @@ export class LeaderElector {
 
   /** One try to take or to keep the Lease; returns the deadline that it won. Never rejects. */
   async #tryClaim(signal: AbortSignal, mayTake: boolean): Promise<Deadline | undefined> {
-    this.#retryAfterMs = 0;
+    this.#access.retryAfterMs = 0;
     try {
       const deadline = await this.#claim.take({
         mayTake,
-        isWarm: this.#options.isWarm ?? (() => true),
         nextCall: () => this.#createCall(signal),
         onDeadline: () => this.#noticeLapse(),
       });
-      this.#handleSuccess();
+      this.#access.onSuccess();
       return deadline;
     } catch (error) {
-      if (!signal.aborted) this.#handleFailure(error);
+      if (!signal.aborted) this.#access.onFailure(error, this.#term !== undefined);
       return undefined;
     }
   }
@@ -233,7 +241,7 @@ export class LeaderElector {
     const why =
       term.deadline.leftMs < -retryPeriodMs
         ? "this process stood still, or its clock was set"
-        : (this.#problem ?? "the API server has not answered in time");
+        : (this.#access.problem ?? "the API server has not answered in time");
     this.#endTerm(`the Lease ${this.#lease} was not renewed for ${renewDeadlineMs / 1000} s: ${why}`);
   }
 
@@ -248,36 +256,6 @@ export class LeaderElector {
     term.controller.abort(reason);
   }
 
-  #handleFailure(thrown: unknown): void {
-    const error =
-      thrown instanceof ApiError ? thrown : new ApiError("Unknown", String(thrown), { cause: thrown });
-    const { code } = error;
-    const fields: Record<string, unknown> = { lease: this.#lease, answer: error.message };
-    if (isOvertaken(error)) {
-      this.#logger.debug(fields, "the Lease has changed meanwhile: will read it again");
-      return;
-    }
-    const advice = this.#store.advice(code);
-    this.#problem = advice === undefined ? error.message : `${error.message}; ${advice}`;
-    this.#retryAfterMs = error.retryAfterMs ?? 0;
-    if (this.#told.has(code)) return;
-    this.#told.add(code);
-    if (advice !== undefined) fields["advice"] = advice;
-    const level = REFUSED.includes(code) ? "error" : "warn";
-    const message =
-      this.#term === undefined
-        ? "no access to the Lease: this replica does not lead; will try again"
-        : "the Lease can't be renewed: leading ends unless a try succeeds in time";
-    this.#logger[level](fields, message);
-  }
-
-  #handleSuccess(): void {
-    this.#problem = undefined;
-    if (this.#told.size === 0) return;
-    this.#told.clear();
-    this.#logger.info({ lease: this.#lease }, "access to the Lease again");
-  }
-
   async #release(): Promise<void> {
     this.#released.abort();
     this.#endTerm(`the Lease ${this.#lease} is being released`, true);
@@ -285,7 +263,9 @@ export class LeaderElector {
     const cancelLimit = this.#clock.after(this.#requestTimeoutMs, () => limit.abort());
     try {
       await this.#work;
-      const wasHeld = await this.#claim.free({ signal: limit.signal, timeoutMs: this.#requestTimeoutMs });
+      const call = { signal: limit.signal, timeoutMs: this.#requestTimeoutMs };
+      const wasHeld = await this.#claim.free(call);
+      if (!wasHeld) await this.#claim.withdraw(call);
       if (wasHeld) this.#logger.info({ lease: this.#lease }, "the Lease is free for another replica");
     } catch (error) {
       const answer = error instanceof Error ? error.message : String(error);

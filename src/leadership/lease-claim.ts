@@ -16,6 +16,7 @@ import {
   type StoredLease,
   toMicroTime,
 } from "./lease.ts";
+import { MAX_TIMER_MS, WarmPriority } from "./warm-priority.ts";
 
 export interface LeaseClaimOptions {
   /** The holder's name in the Lease; not empty. */
@@ -26,35 +27,23 @@ export interface LeaseClaimOptions {
   renewDeadlineMs: number;
   /** Between two tries; a replica's are up to 2.2 times as far apart. */
   retryPeriodMs: number;
+  /** Called when the Lease can be taken, because its holder was silent for too long. */
+  onFree: () => void;
   /** Called when the Lease names another holder than before. */
   onHolder: (holder: string) => void;
-  /**
-   * Time before which everything counted is persisted, written with each update of the Lease; undefined keeps the
-   * Lease's value.
-   */
-  persistedUntilMs?: (() => number | undefined) | undefined;
 }
 
 /** A previous leader, as its Lease described it last. */
 export interface Predecessor {
-  /** Whom the Lease named; empty when it had been freed. */
+  /** Empty when the Lease had been freed. */
   holder: string;
-  /** An earlier process of this replica: nothing that this process has read can be in its reports. */
+  /** True where it was an earlier process of this replica. */
   isSelf: boolean;
   /** Everything that it counted before this time is persisted. Milliseconds since the epoch; undefined when unknown. */
   persistedUntilMs: number | undefined;
 }
 
 const RELEASE_TRIES = 3;
-/**
- * Tries that a replica that is not warm leaves to the others once the Lease is free: they look at least once in two of
- * its own.
- */
-const COLD_TRIES = 3;
-/** client-go's factor: a replica waits 1 to 2.2 retry periods, so that replicas don't ask at the same time. */
-export const JITTER_FACTOR = 1.2;
-/** A longer timer would ring at once; 24 days. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 const OVERTAKEN: readonly ApiErrorCode[] = ["Conflict", "AlreadyExists", "NotFound"];
 
@@ -67,22 +56,27 @@ export function isOvertaken(error: unknown): boolean {
 export interface Try {
   /** Allows to take a Lease that has no holder, or a silent one; else it is only kept. */
   mayTake: boolean;
-  /**
-   * Called where the Lease can be taken: returns true while this process is caught up; else it lets others go first for
-   * a while.
-   */
-  isWarm: () => boolean;
   /** Asked before each request. */
   nextCall: () => LeaseCall;
   /** Called when a deadline that this try returned comes to its end. */
   onDeadline: () => void;
 }
 
+/** What a process says of itself in the Lease. */
+export interface ClaimFacts {
+  /** True while it could take over without a gap; else it lets others go first for a while. Default: always. */
+  isWarm?: () => boolean;
+  /** Time before which everything counted is persisted; undefined keeps the Lease's value. */
+  persistedUntilMs?: () => number | undefined;
+}
+
 /** One process's claim on one Lease. */
 export class LeaseClaim {
+  facts: ClaimFacts = {};
   readonly #options: LeaseClaimOptions;
   readonly #store: LeaseStore;
   readonly #clock: Clock;
+  readonly #priority: WarmPriority;
 
   /** As last read or written, where it exists: what an update is based on. */
   #stored: StoredLease | undefined;
@@ -93,11 +87,6 @@ export class LeaseClaim {
   /** `last` is another's, and its time has passed without a change. */
   #isExpired = false;
   #cancelExpiry: () => void = () => {};
-  /** True when `last` did not change, or could not be read, for long enough that no other replica can want it. */
-  #isLongWatched = false;
-  #cancelWatch: (() => void) | undefined;
-  /** Tries in a row in which the Lease could have been taken by a process that is warm. */
-  #coldTries = 0;
   #predecessor: Predecessor | undefined;
   /** The acquireTime of the record that this process wrote, or may have written. */
   #acquireTime: string | undefined;
@@ -106,6 +95,7 @@ export class LeaseClaim {
     this.#options = options;
     this.#store = store;
     this.#clock = clock;
+    this.#priority = new WarmPriority(options, clock);
   }
 
   /** Holder of the Lease when it was last seen; undefined when it was not seen, or had no holder. */
@@ -140,16 +130,24 @@ export class LeaseClaim {
     try {
       this.#observe(await this.#store.read(how.nextCall()));
     } catch (error) {
-      this.#endWatch();
+      this.#priority.endWatch();
       throw error;
     }
-    this.#watch();
+    if (this.isLost) this.#priority.watch();
     if (this.#last !== undefined && !this.#isMine(this.#last)) {
       if (this.#last.holder === this.#options.identity && how.mayTake) return await this.#write(how);
       const isFree = this.#last.holder === "" || this.#isExpired;
-      if (!isFree) this.#coldTries = 0;
-      if (!isFree || !how.mayTake) return undefined;
-      if (!how.isWarm() && !this.#isLeftByOthers()) return undefined;
+      if (!isFree) {
+        this.#priority.onHeld();
+        // Where every replica is warm, none needs to say so.
+        const isWarm = how.mayTake && this.#last.standby === "" && this.facts.isWarm?.();
+        if (isWarm) await this.#setStandby(this.#options.identity, how.nextCall());
+        return undefined;
+      }
+      if (!how.mayTake) return undefined;
+      const isReleased = this.#last.holder === "";
+      const isWarm = this.facts.isWarm?.() ?? true;
+      if (!isWarm && this.#hasWarmStandby && !this.#priority.isOver(isReleased)) return undefined;
     }
     return await this.#write(how);
   }
@@ -181,10 +179,36 @@ export class LeaseClaim {
     }
   }
 
+  /** Takes this process's name off the Lease where it is that of the standby. Throws ApiError. */
+  async withdraw(call: LeaseCall): Promise<void> {
+    const isNamed = () => this.#stored?.record.standby === this.#options.identity;
+    if (!isNamed()) return;
+    this.#observe(await this.#store.read(call));
+    if (isNamed()) await this.#setStandby("", call);
+  }
+
+  /** True while the Lease names another replica that could take over without a gap. */
+  get #hasWarmStandby(): boolean {
+    const { standby = "" } = this.#last ?? {};
+    return standby !== "" && standby !== this.#options.identity;
+  }
+
+  /** Writes the standby's name. The holder's next renewal has to read the Lease again. */
+  async #setStandby(standby: string, call: LeaseCall): Promise<void> {
+    const base = this.#stored;
+    if (base === undefined) return;
+    this.#isCurrent = false;
+    try {
+      this.#observe(await this.#store.update(base, { ...base.record, standby }, call));
+    } catch (error) {
+      if (!isOvertaken(error)) throw error;
+    }
+  }
+
   /** Leaves no timer behind. What was observed is worth nothing without the timer of its expiry. */
   forget(): void {
     this.#cancelExpiry();
-    this.#endWatch();
+    this.#priority.endWatch();
     this.#isExpired = false;
     this.#isCurrent = false;
     this.#last = undefined;
@@ -205,6 +229,8 @@ export class LeaseClaim {
       renewTime: toMicroTime(nowMs, 0),
       transitions: last === undefined ? 0 : last.transitions + (this.#isMine(last) ? 0 : 1),
       unwrittenSince: this.#formatPersistedUntil(last),
+      // Another standby announces itself again.
+      standby: last === undefined || last.standby === identity ? "" : last.standby,
     };
     const isTaken = last !== undefined && !this.#isMine(last);
     const deadline = new Deadline(this.#clock, renewDeadlineMs, how.onDeadline);
@@ -237,10 +263,11 @@ export class LeaseClaim {
     const before = this.#last;
     this.#stored = found;
     this.#isCurrent = found !== undefined;
-    if (found === undefined || (before !== undefined && isSameRecord(before, found.record))) return;
+    if (found === undefined) return;
     const { record } = found;
     this.#last = record;
-    this.#endWatch();
+    if (before !== undefined && isSameRecord(before, record)) return;
+    this.#priority.endWatch();
     this.#cancelExpiry();
     this.#isExpired = false;
     if (this.#isMine(record)) return;
@@ -252,36 +279,12 @@ export class LeaseClaim {
     const durationMs = record.durationSeconds * 1000 || this.#options.leaseDurationMs;
     this.#cancelExpiry = this.#clock.after(Math.min(MAX_TIMER_MS, durationMs), () => {
       this.#isExpired = true;
+      this.#options.onFree();
     });
-  }
-
-  /**
-   * Returns true where a process that is not warm may take a Lease, because others who could have taken it have not.
-   * The next look sees a Lease that was released. After an outage of the API server another replica may see the last
-   * sign of life only now, and look again that much later; a look that fails restarts the time.
-   */
-  #isLeftByOthers(): boolean {
-    return this.#last?.holder === "" ? this.#coldTries++ >= COLD_TRIES : this.#isLongWatched;
-  }
-
-  #watch(): void {
-    if (this.#cancelWatch !== undefined || this.#last === undefined || this.#isMine(this.#last)) return;
-    const { leaseDurationMs, renewDeadlineMs, retryPeriodMs } = this.#options;
-    // A request that hangs, the pause after it, the Lease's duration, and the pause until the next look.
-    const ms = renewDeadlineMs / 2 + leaseDurationMs + 2 * (1 + JITTER_FACTOR) * retryPeriodMs;
-    this.#cancelWatch = this.#clock.after(Math.min(MAX_TIMER_MS, ms), () => {
-      this.#isLongWatched = true;
-    });
-  }
-
-  #endWatch(): void {
-    this.#cancelWatch?.();
-    this.#cancelWatch = undefined;
-    this.#isLongWatched = false;
   }
 
   #formatPersistedUntil(last: LeaseRecord | undefined): string {
-    const ms = this.#options.persistedUntilMs?.();
+    const ms = this.facts.persistedUntilMs?.();
     return ms === undefined ? (last?.unwrittenSince ?? "") : toMicroTime(ms, 0);
   }
 

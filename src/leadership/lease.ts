@@ -4,7 +4,13 @@
 // Owns how a Lease is read and written: its form on the wire, the version it is based on, what to do about a refusal.
 // Invariant: an update names the version and the uid that it replaces; other people's labels and annotations stay.
 
-import { FIELD_MANAGER, MANAGED_BY_LABEL, PRODUCT, UNWRITTEN_SINCE_ANNOTATION } from "../api/names.ts";
+import {
+  FIELD_MANAGER,
+  MANAGED_BY_LABEL,
+  PRODUCT,
+  STANDBY_ANNOTATION,
+  UNWRITTEN_SINCE_ANNOTATION,
+} from "../api/names.ts";
 import { ApiError, type ApiErrorCode } from "../kube/api-error.ts";
 import type { ApiRequester, KubeRequest } from "../kube/client.ts";
 import { toObject, toText } from "../lib/json.ts";
@@ -23,6 +29,8 @@ export interface LeaseRecord {
   transitions: number;
   /** The time before which the holder has written everything that it counted; empty when the Lease doesn't say. */
   unwrittenSince: string;
+  /** Identity of a standby that could take over without a gap; empty when none has said so. */
+  standby: string;
 }
 
 /** A Lease as the API server holds it; an update is based on it. */
@@ -114,11 +122,13 @@ export class LeaseStore {
       renewTime: record.renewTime,
       leaseTransitions: record.transitions,
     };
-    const annotations = { ...(metadata["annotations"] ?? {}), ...toAnnotations(record) };
+    const { annotations: before, ...others } = metadata;
+    const { [STANDBY_ANNOTATION]: _, ...kept } = toObject(before);
+    const annotations = { ...kept, ...toAnnotations(record) };
     const body = {
       apiVersion: "coordination.k8s.io/v1",
       kind: "Lease",
-      metadata: Object.keys(annotations).length === 0 ? metadata : { ...metadata, annotations },
+      metadata: Object.keys(annotations).length === 0 ? others : { ...others, annotations },
       spec,
     };
     const query = { fieldManager: FIELD_MANAGER };
@@ -126,11 +136,14 @@ export class LeaseStore {
   }
 }
 
-function toAnnotations({ unwrittenSince }: LeaseRecord): Record<string, string> {
-  return unwrittenSince === "" ? {} : { [UNWRITTEN_SINCE_ANNOTATION]: unwrittenSince };
+function toAnnotations({ unwrittenSince, standby }: LeaseRecord): Record<string, string> {
+  return {
+    ...(unwrittenSince === "" ? {} : { [UNWRITTEN_SINCE_ANNOTATION]: unwrittenSince }),
+    ...(standby === "" ? {} : { [STANDBY_ANNOTATION]: standby }),
+  };
 }
 
-/** Compares two records; any difference is a sign of life of the holder. */
+/** Compares what the holder writes; any difference is a sign of its life. A standby writes its own name only. */
 export function isSameRecord(a: LeaseRecord, b: LeaseRecord): boolean {
   return (
     a.holder === b.holder &&
@@ -162,6 +175,7 @@ function parseLease(answer: unknown): StoredLease {
     renewTime: toText(spec["renewTime"]),
     transitions: count(spec["leaseTransitions"]),
     unwrittenSince: toText(annotations[UNWRITTEN_SINCE_ANNOTATION]),
+    standby: toText(annotations[STANDBY_ANNOTATION]),
   };
   return { metadata, record };
 }

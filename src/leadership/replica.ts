@@ -5,12 +5,10 @@
 // other replicas. Invariant: nothing is written but while this process leads, by its clock at that very moment.
 
 import type { Config } from "../config/config.ts";
-import type { KubeClient } from "../kube/client.ts";
 import type { Clock } from "../lib/clock.ts";
-import type { Logger } from "../lib/logger.ts";
 import type { ReportObserver, ReportSink, ReportWatch } from "../sinks/report-sink.ts";
-import { createReportWatch } from "../sinks/report-watch.ts";
-import { LeaderElector } from "./leader-elector.ts";
+import type { LeaderElector } from "./leader-elector.ts";
+import type { PreviousLeader } from "./leader-takeover.ts";
 
 /** The leadership of this replica, for readiness and metrics. */
 export interface Leadership {
@@ -19,24 +17,23 @@ export interface Leadership {
   detail: string;
 }
 
-/** PORT: the pipeline as leader election sees it. */
-export interface ReplicatedPipeline {
+/** PORT: the takeover of counts as leader election sees it. */
+export interface ReplicatedTakeover {
   /** Receives the leader's writes while this replica is standby; undefined without leader election. */
   readonly observer: ReportObserver | undefined;
-  readonly coverage: { readonly continuousSinceMs: number | undefined };
   /** Everything counted before this time is in the stored reports. Milliseconds since the epoch. */
   readonly persistedUntilMs: number | undefined;
   isCaughtUpWith(persistedUntilMs: number | undefined): boolean;
-  onLeaderTold(persistedUntilMs: number | undefined): void;
+  onLeaderProgress(persistedUntilMs: number | undefined): void;
 }
 
 export interface ReplicaParts {
-  config: Config;
-  client: KubeClient;
+  config: Pick<Config, "leaderElection">;
   clock: Clock;
-  logger: Logger;
-  /** Asked only once the pipeline is there. */
-  pipeline: () => ReplicatedPipeline;
+  elector: LeaderElector;
+  watch: ReportWatch;
+  takeover: ReplicatedTakeover;
+  coverage: { readonly continuousSinceMs: number | undefined };
 }
 
 /**
@@ -50,68 +47,71 @@ const NOT_OPEN = "the alert stream is not open";
 const NOT_YET_WRITTEN = "the leader has yet to write what came before this replica read";
 const NOT_THE_LEADER = { kind: "retry", message: "not the leader" } as const;
 
+/** Passes writes only while this process leads, by its clock: after a stall it may have lost the Lease without notice. */
+export function guardSink(sink: ReportSink, elector: Pick<LeaderElector, "isLeader">): ReportSink {
+  return {
+    list: (signal) => sink.list(signal),
+    read: (ref, signal) => sink.read(ref, signal),
+    write: async (report, signal) => (elector.isLeader ? await sink.write(report, signal) : NOT_THE_LEADER),
+    remove: async (ref, version, signal) =>
+      elector.isLeader ? await sink.remove(ref, version, signal) : NOT_THE_LEADER,
+  };
+}
+
 /** One of several replicas. */
 export class Replica {
-  readonly elector: LeaderElector;
   readonly #parts: ReplicaParts;
-  readonly #watch: ReportWatch;
-  /** Time when this replica was last caught up, or else its start. Milliseconds since the epoch. */
+  /** Monotonic time when this replica was last caught up, or else of its start, in milliseconds. */
   #caughtUpMs: number;
+  #ledBeforeReading = false;
 
   constructor(parts: ReplicaParts) {
-    const { config, client, clock, logger, pipeline } = parts;
-    const { leaseNamespace, leaseName, leaseDurationMs, renewDeadlineMs, retryPeriodMs } =
-      config.leaderElection;
     this.#parts = parts;
-    this.#watch = createReportWatch({ client, clock, logger });
-    this.#caughtUpMs = clock.nowMs();
-    const options = {
-      namespace: leaseNamespace,
-      name: leaseName,
-      identity: config.identity,
-      leaseDurationMs,
-      renewDeadlineMs,
-      retryPeriodMs,
-      isWarm: () => this.isCaughtUp,
-      persistedUntilMs: () => pipeline().persistedUntilMs,
-    };
-    this.elector = new LeaderElector(options, client, clock, logger);
+    this.#caughtUpMs = parts.clock.monotonicMs();
+  }
+
+  /** Resolves once the first try to lead has ended. */
+  get looked(): Promise<void> {
+    return this.#parts.elector.looked;
+  }
+
+  /** From now on alerts are read. */
+  onReadingStarts(): void {
+    this.#ledBeforeReading = this.#parts.elector.isLeader;
+  }
+
+  /** The leader before this replica; undefined where there was none. */
+  get previousLeader(): PreviousLeader | undefined {
+    const { predecessor } = this.#parts.elector.leaderStatus;
+    if (!predecessor) return undefined;
+    const { holder, isSelf, persistedUntilMs } = predecessor;
+    // One that released the Lease had stopped reading before.
+    return { isSeparate: isSelf || (holder === "" && this.#ledBeforeReading), persistedUntilMs };
   }
 
   /** Follows the leader until this replica leads; returns as LeaderElector.acquire does. */
   async standBy(stop: AbortSignal): Promise<AbortSignal | undefined> {
+    const { elector, takeover } = this.#parts;
     const led = new AbortController();
     const until = AbortSignal.any([stop, led.signal]);
-    const { observer } = this.#parts.pipeline();
-    const following = observer && this.#watch.run(observer, until);
+    const following = this.#follow(until);
     const keepingUp = this.#keepUp(until);
-    const leading = await this.elector.acquire(stop);
+    const leading = await elector.acquire(stop, {
+      isWarm: () => this.isCaughtUp,
+      persistedUntilMs: () => takeover.persistedUntilMs,
+    });
     led.abort();
     await Promise.all([following, keepingUp]);
     return leading;
   }
 
-  /**
-   * Passes writes only while this process leads, by its clock: after a stall it may have lost the Lease without notice.
-   */
-  guard(sink: ReportSink): ReportSink {
-    const { elector } = this;
-    return {
-      list: (signal) => sink.list(signal),
-      read: (ref, signal) => sink.read(ref, signal),
-      write: async (report, signal) => (elector.isLeader ? await sink.write(report, signal) : NOT_THE_LEADER),
-      remove: async (ref, version, signal) =>
-        elector.isLeader ? await sink.remove(ref, version, signal) : NOT_THE_LEADER,
-    };
-  }
-
   /** State for the probes. */
   leadership(): Leadership {
-    const { elector } = this;
+    const { elector, watch } = this.#parts;
     if (elector.isLeader) return { isLeader: true, ok: true, detail: "leader" };
     if (elector.problem !== undefined) return { isLeader: false, ok: false, detail: elector.problem };
     const leader = `standby; leader is ${elector.holder ?? "not known"}`;
-    const { problem } = this.#watch;
+    const { problem } = watch;
     const behind = problem ?? this.#behind;
     if (behind === undefined) return { isLeader: false, ok: true, detail: leader };
     const ok = problem === undefined && !this.#isPatient;
@@ -120,26 +120,34 @@ export class Replica {
 
   /** True where this replica could take over from the leader without a gap. */
   get isCaughtUp(): boolean {
-    return this.#parts.pipeline().isCaughtUpWith(this.elector.told.persistedUntilMs);
+    const { elector, takeover } = this.#parts;
+    return takeover.isCaughtUpWith(elector.leaderStatus.persistedUntilMs);
   }
 
   /** Reason for which a takeover would leave a gap now; undefined when it would not. */
   get #behind(): string | undefined {
     if (this.isCaughtUp) return undefined;
-    return this.#parts.pipeline().coverage.continuousSinceMs === undefined ? NOT_OPEN : NOT_YET_WRITTEN;
+    return this.#parts.coverage.continuousSinceMs === undefined ? NOT_OPEN : NOT_YET_WRITTEN;
   }
 
   /** True while this replica may still catch up. */
   get #isPatient(): boolean {
     const { clock, config } = this.#parts;
-    return clock.nowMs() - this.#caughtUpMs < PATIENCE_LEASES * config.leaderElection.leaseDurationMs;
+    return clock.monotonicMs() - this.#caughtUpMs < PATIENCE_LEASES * config.leaderElection.leaseDurationMs;
+  }
+
+  /** Follows the reports that another replica writes; a replica that leads at once does not list them for that. */
+  async #follow(until: AbortSignal): Promise<void> {
+    const { elector, takeover, watch } = this.#parts;
+    await elector.looked;
+    if (takeover.observer && !elector.isLeader) await watch.run(takeover.observer, until);
   }
 
   async #keepUp(until: AbortSignal): Promise<void> {
-    const { clock, config, pipeline } = this.#parts;
+    const { clock, config, elector, takeover } = this.#parts;
     while (!until.aborted) {
-      if (this.isCaughtUp) this.#caughtUpMs = clock.nowMs();
-      pipeline().onLeaderTold(this.elector.told.persistedUntilMs);
+      if (this.isCaughtUp) this.#caughtUpMs = clock.monotonicMs();
+      takeover.onLeaderProgress(elector.leaderStatus.persistedUntilMs);
       await clock.sleep(config.leaderElection.retryPeriodMs, until);
     }
   }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Continues the counts of stored reports, and what the journal holds beyond them.
-// Invariant: no step visits more than VIOLATIONS_PER_STEP violations and one report; alerts are counted in between.
+// Continues the counts of one stored report after the other, and adds what the journal holds beyond them.
+// Invariant: a report is not kept once its ledger continues it.
 
 import type { Aggregator } from "../aggregate/aggregator.ts";
 import type { Ledger } from "../aggregate/ledger.ts";
@@ -10,34 +10,35 @@ import { toUs } from "../aggregate/stream-coverage.ts";
 import type { Report } from "../api/v1alpha1.ts";
 import { reportKey } from "../ingest/violation.ts";
 import type { Journaling } from "../journal/journal-writer.ts";
-import type { Clock } from "../lib/clock.ts";
-import { Slices } from "../lib/slices.ts";
+import type { Slices } from "../lib/slices.ts";
 import type { ReportController } from "../reconcile/report-controller.ts";
 import type { ReportQueue } from "../reconcile/report-queue.ts";
-import { getLastSeenMs, toGapUs } from "./stored-times.ts";
+import { getLastSeenMs, StoredTimes, toGapUs } from "./stored-times.ts";
 
 export interface RestoreParts {
   aggregator: Aggregator;
-  clock: Clock;
   journaling: Journaling | undefined;
   controller: ReportController;
   queue: ReportQueue;
 }
 
-/** Some milliseconds of work. */
-const VIOLATIONS_PER_STEP = 500;
+/** A report as its namespace and policy name it. */
+type ReportName = [namespace: string | undefined, policyName: string];
 
 export class ReportRestore {
-  readonly #parts: RestoreParts;
-  /** Reports that another replica has written since this one did, by reportKey. */
-  readonly #overtaken: ReadonlySet<string>;
-  readonly #restored = new WeakSet<Ledger>();
+  readonly times = new StoredTimes();
+  /** Reports that another writer has written last. */
+  readonly overtaken = new Set<string>();
   /** Overtaken reports of which the journal held counts: these are left to the other replica. */
-  readonly leftToOther: [namespace: string | undefined, policyName: string][] = [];
+  readonly leftToOther: ReportName[] = [];
+  readonly #parts: RestoreParts;
+  readonly #restored = new WeakSet<Ledger>();
+  #ledgers: Ledger[] = [];
+  /** Journaled reports with bad rows, each with the newest time of the stored report. */
+  #damaged: { name: ReportName; lastSeenMs: number | undefined }[] = [];
 
-  constructor(parts: RestoreParts, overtaken: ReadonlySet<string>) {
+  constructor(parts: RestoreParts) {
     this.#parts = parts;
-    this.#overtaken = overtaken;
   }
 
   /** True where the ledger continues a stored report or counts from the journal. */
@@ -45,46 +46,62 @@ export class ReportRestore {
     return ledger !== undefined && this.#restored.has(ledger);
   }
 
-  /** `previousEndMs`: when the previous process read last, or when this one took over. Milliseconds since the epoch. */
-  async run(stored: readonly Report[], previousEndMs: number): Promise<void> {
-    const { clock, journaling } = this.#parts;
-    const slices = new Slices(clock, VIOLATIONS_PER_STEP);
-    for (const report of stored) {
-      this.#restore(report.metadata.namespace, report.policy.name, report, previousEndMs);
-      await slices.spend(1 + report.violations.length);
-    }
-    for (const { namespace, policyName } of journaling?.unclaimed ?? []) {
-      this.#restore(namespace, policyName, undefined, previousEndMs);
-      await slices.spend(VIOLATIONS_PER_STEP);
+  /** Continues a stored report; a second time takes a later state of it. */
+  adopt(report: Report): void {
+    const { metadata, policy } = report;
+    const ledger = this.#restore([metadata.namespace, policy.name], report);
+    if (ledger === undefined) return;
+    this.#ledgers.push(ledger);
+    this.times.add(report);
+  }
+
+  /** Continues what the journal holds of reports that are not stored. */
+  async adoptUnclaimed(slices: Slices, entriesPerReport: number): Promise<void> {
+    for (const { namespace, policyName } of this.#parts.journaling?.unclaimed ?? []) {
+      this.#restore([namespace, policyName], undefined);
+      await slices.spend(entriesPerReport);
     }
   }
 
-  #restore(
-    namespace: string | undefined,
-    policyName: string,
-    report: Report | undefined,
-    previousEndMs: number,
-  ): void {
-    const { aggregator, journaling } = this.#parts;
-    const key = reportKey(namespace, policyName);
-    const ledger = aggregator.ledger(namespace, policyName);
+  /**
+   * Ends gaps that were open in the reports, and declares those of the journal. `previousEndMs`: when the previous
+   * process read last, or when this one took over. Milliseconds since the epoch.
+   */
+  async declareGaps(previousEndMs: number, slices: Slices): Promise<void> {
+    const { aggregator, journaling, queue } = this.#parts;
+    for (const ledger of this.#ledgers) {
+      if (ledger.endUnknownGaps(toUs(previousEndMs)))
+        queue.add(reportKey(ledger.namespace, ledger.policyName), "coverage");
+      await slices.spend(1);
+    }
+    this.#ledgers = [];
+    for (const { name, lastSeenMs } of this.#damaged) {
+      // Of what was counted since the stored report some may be lost.
+      const toMs = journaling?.readUntilMs ?? previousEndMs;
+      const fromMs = Math.min(toMs, lastSeenMs ?? toMs);
+      aggregator.addGapTo(...name, toGapUs({ kind: "JournalUnavailable", fromMs, toMs }));
+    }
+    this.#damaged = [];
+  }
+
+  /** Returns the ledger where it is restored for the first time. */
+  #restore(name: ReportName, report: Report | undefined): Ledger | undefined {
+    const { aggregator, controller, journaling, queue } = this.#parts;
+    const key = reportKey(...name);
+    const ledger = aggregator.ledger(...name);
+    const isFirst = !this.#restored.has(ledger);
     this.#restored.add(ledger);
     const { layers, isDamaged } = journaling?.claim(key) ?? { layers: [], isDamaged: false };
     // Another replica that wrote the report since has read for itself what this one did not come to write.
-    const isLeft = layers.length > 0 && this.#overtaken.has(key);
-    const recovered = this.#parts.controller.adopt(ledger, report, isLeft ? [] : layers);
+    const isLeft = layers.length > 0 && this.overtaken.has(key);
+    const recovered = controller.adopt(ledger, report, isLeft ? [] : layers);
     if (isLeft) {
       ledger.advanceSeq(Math.max(...layers.map(({ seq }) => seq)));
-      this.leftToOther.push([namespace, policyName]);
+      this.leftToOther.push(name);
     }
     if (journaling) journaling.recovered += recovered;
-    if (isDamaged) {
-      // Of what was counted since the stored report some may be lost.
-      const toMs = journaling?.readUntilMs ?? previousEndMs;
-      const fromMs = Math.min(toMs, report ? getLastSeenMs([report]) : toMs);
-      aggregator.addGapTo(namespace, policyName, toGapUs({ kind: "JournalUnavailable", fromMs, toMs }));
-    }
-    if (report && ledger.endUnknownGaps(toUs(previousEndMs))) this.#parts.queue.add(key, "coverage");
-    if (recovered > 0) this.#parts.queue.add(key, "new_violation");
+    if (isDamaged) this.#damaged.push({ name, lastSeenMs: report && getLastSeenMs(report) });
+    if (recovered > 0) queue.add(key, "new_violation");
+    return isFirst ? ledger : undefined;
   }
 }

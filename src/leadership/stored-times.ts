@@ -13,14 +13,30 @@ export function toGapUs({ kind, fromMs, toMs }: Gap): EarlyGap {
   return { kind, fromUs: toUs(fromMs), toUs: toMs === undefined ? undefined : toUs(toMs) };
 }
 
-/** Since when all of these have been kept without a gap. */
-export function getNewestStart(reports: readonly Report[]): number | undefined {
-  const starts = reports.map(({ coverage }) => parseMicroTime(coverage.continuousSince ?? ""));
-  const known = starts.filter((us) => us !== undefined);
-  return known.length === 0 || known.length < starts.length ? undefined : Math.max(...known) / 1000;
+/** The newest time in a report in milliseconds since the epoch; 0 where it has none. */
+export function getLastSeenMs({ summary }: Report): number {
+  return (parseMicroTime(summary.lastSeen) ?? 0) / 1000;
 }
 
-/** The newest sign of life of the operator that wrote these. */
-export function getLastSeenMs(reports: readonly Report[]): number {
-  return reports.reduce((ms, { summary }) => Math.max(ms, (parseMicroTime(summary.lastSeen) ?? 0) / 1000), 0);
+/** Times of all stored reports together, in milliseconds since the epoch. */
+export class StoredTimes {
+  /** Number of reports. */
+  count = 0;
+  /** The newest sign of life of the operator that wrote them; 0 without a report. */
+  lastSeenMs = 0;
+  #newestStartMs = 0;
+  #isStartKnown = true;
+
+  add(report: Report): void {
+    this.count++;
+    this.lastSeenMs = Math.max(this.lastSeenMs, getLastSeenMs(report));
+    const startUs = parseMicroTime(report.coverage.continuousSince ?? "");
+    if (startUs === undefined) this.#isStartKnown = false;
+    else this.#newestStartMs = Math.max(this.#newestStartMs, startUs / 1000);
+  }
+
+  /** Time since which all of them have been kept without a gap; undefined where one does not have it. */
+  get newestStartMs(): number | undefined {
+    return this.count > 0 && this.#isStartKnown ? this.#newestStartMs : undefined;
+  }
 }

@@ -6,11 +6,11 @@
 // times and maxCells violations of a pod.
 
 import type { Report } from "../api/v1alpha1.ts";
-import type { KeptEvidence } from "../ingest/evidence.ts";
 import type { Occurrence } from "../ingest/occurrence.ts";
 import { reportKey, type Violation } from "../ingest/violation.ts";
 import type { EpochUs } from "../lib/time.ts";
 import { ReportedUntil, type ReportedUntilIndex } from "../report/reported-until.ts";
+import { type Cell, leave, listAlerts, type Tracked, toCellKey } from "./unreported-cells.ts";
 
 export interface UnreportedLimits {
   /** Alerts held; 8 bytes each. At the bound the oldest quarter is forgotten. */
@@ -19,38 +19,6 @@ export interface UnreportedLimits {
   maxCells: number;
   /** Pods that the leader lists per violation. */
   maxPodsPerViolation: number;
-}
-
-/** The alerts of one violation in one pod that no report shows. */
-interface Cell {
-  readonly violation: Violation;
-  /** By how much a report's newest time must be older than an alert that is not in it. */
-  readonly marginUs: EpochUs;
-  /** Of the newest. */
-  latest: KeptEvidence;
-  /** In the order of arrival; not empty. */
-  times: EpochUs[];
-}
-
-/** State of one report. */
-interface Tracked {
-  readonly namespace: string | undefined;
-  readonly policyName: string;
-  readonly cells: Map<string, Cell>;
-  uid: string | undefined;
-  /** Occurrences in the last state of the stored report. */
-  told: number;
-  /**
-   * Alerts left to the leader, less those that it has reported since. Above 0: alerts that are in no report (yet);
-   * below 0: reported alerts that are still on their way here.
-   */
-  balance: number;
-  /** Alerts forgotten here that no report has made up for. */
-  forgotten: number;
-  /** States of the report that came while the balance was below 0. */
-  statesBehind: number;
-  /** Kept while alerts that it shows are on their way here. */
-  shown: ReportedUntil | undefined;
 }
 
 /** Alerts that a new leader has to add to a report. */
@@ -84,7 +52,7 @@ export class UnreportedAlerts {
   /** Alerts that were handed to a new leader's ledgers. */
   takenOverTotal = 0;
   readonly #limits: UnreportedLimits;
-  readonly #reports = new Map<string, Tracked>();
+  #reports = new Map<string, Tracked>();
   #cells = 0;
   #shownKept = 0;
   /** Every alert that a report will yet have has come here, too. */
@@ -153,6 +121,11 @@ export class UnreportedAlerts {
     if (tracked.cells.size === 0) this.#reports.delete(key);
   }
 
+  /** True while alerts of the report are held; `key` as of reportKey. */
+  holds(key: string): boolean {
+    return (this.#reports.get(key)?.cells.size ?? 0) > 0;
+  }
+
   /** Reports of which alerts are held, as reportKey names them. */
   *listHeldKeys(): Iterable<string> {
     for (const [key, { cells }] of this.#reports) if (cells.size > 0) yield key;
@@ -167,15 +140,17 @@ export class UnreportedAlerts {
 
   /** Starts again with nothing; returns what was held, report by report, but for what `reports` show. */
   drain(reports: ReportedUntilIndex): Iterable<ReportTakeover> {
-    const all = [...this.#reports.values()];
+    const all = this.#reports;
     this.takenOverTotal += this.held;
-    this.#reports.clear();
+    this.#reports = new Map();
     this.held = this.#cells = this.#shownKept = 0;
     return this.#createTakeovers(all, reports);
   }
 
-  *#createTakeovers(all: readonly Tracked[], reports: ReportedUntilIndex): Iterable<ReportTakeover> {
-    for (const tracked of all) {
+  *#createTakeovers(all: Map<string, Tracked>, reports: ReportedUntilIndex): Iterable<ReportTakeover> {
+    for (const [key, tracked] of all) {
+      // Its memory is free for the ledger that takes the alerts.
+      all.delete(key);
       const own = leave(tracked, (violation) => reports.untilOwn(violation)).alerts;
       // Counts of a namespace that is gone may have been moved; they are in the balance of no report.
       const moved = leave(tracked, (violation) => reports.until(violation)).alerts;
@@ -261,37 +236,6 @@ export class UnreportedAlerts {
   *#listCells(): Iterable<Cell> {
     for (const { cells } of this.#reports.values()) yield* cells.values();
   }
-}
-
-/** Removes the alerts up to a time, which depends on the violation and its pod; returns how many. */
-function leave(
-  tracked: Tracked,
-  untilOf: (violation: Violation) => EpochUs,
-): { alerts: number; cells: number } {
-  const left = { alerts: 0, cells: 0 };
-  for (const [key, cell] of tracked.cells) {
-    const shownUs = untilOf(cell.violation);
-    if (shownUs === 0) continue;
-    const before = cell.times.length;
-    cell.times = cell.times.filter((us) => us > shownUs + cell.marginUs);
-    left.alerts += before - cell.times.length;
-    if (cell.times.length > 0) continue;
-    tracked.cells.delete(key);
-    left.cells++;
-  }
-  return left;
-}
-
-function* listAlerts(cells: readonly Cell[]): Iterable<Occurrence> {
-  for (const { violation, times, latest } of cells) {
-    // Of all of them the newest is the evidence; the older ones are counted only.
-    const source = { keep: () => latest };
-    for (const timeUs of times) yield { violation, timeUs, source };
-  }
-}
-
-function toCellKey({ key, podKey }: Violation, isDated: boolean): string {
-  return `${key}\u001f${podKey}\u001f${isDated}`;
 }
 
 /** The value up to which the smallest share of them goes. Sorts them. */

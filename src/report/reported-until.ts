@@ -13,66 +13,96 @@ import { identityOf } from "./parse.ts";
 /** Nothing of it is shown. */
 const NEVER: EpochUs = 0;
 
-/** What one stored report shows. */
+/** Times of one listed violation. */
+interface ListedTimes {
+  /** The newest of all. */
+  lastUs: EpochUs;
+  /** The newest of each listed pod; undefined where one time holds for all pods. */
+  pods: ReadonlyMap<string, EpochUs> | undefined;
+  /** The newest of pods that are not listed. */
+  otherPodsUs: EpochUs;
+}
+
+/** Times in one stored report. The report itself is kept only until the first question. */
 export class ReportedUntil {
-  /** Occurrences that the report tells in all. */
+  /** Occurrences in the report. */
   readonly occurrences: number;
   /** The newest time in the report. */
   readonly lastUs: EpochUs;
-  readonly #report: Report;
+  readonly #isCut: boolean;
+  readonly #isNamespaced: boolean;
   readonly #maxPods: number;
-  #byKey: Map<string, StoredViolation> | undefined;
+  readonly #sinceUs: EpochUs;
+  #report: Report | undefined;
+  #byKey: ReadonlyMap<string, ListedTimes> | undefined;
 
-  /** `maxPods` is how many pods of a violation the writer lists at most. */
-  constructor(report: Report, maxPods: number) {
+  /**
+   * `maxPods` is the number of pods that the writer lists per violation. Violations that were not seen after `sinceUs`
+   * are answered as if the report had none of them; default: all are answered.
+   */
+  constructor(report: Report, maxPods: number, sinceUs: EpochUs = NEVER) {
     this.#report = report;
     this.#maxPods = maxPods;
+    this.#sinceUs = sinceUs;
     this.occurrences = report.summary?.occurrences ?? 0;
     this.lastUs = time(report.summary?.lastSeen);
+    this.#isCut = report.omitted !== undefined;
+    this.#isNamespaced = report.metadata.namespace !== undefined;
   }
 
-  /** The time of the newest alert like `violation` that the report may tell; 0 when it tells none for certain. */
+  /** The time of the newest alert like `violation` that the report may have; 0 when it has none for certain. */
   until(violation: Pick<Violation, "key" | "podKey" | "pod">): EpochUs {
-    const stored = this.#violation(violation.key);
+    const listed = this.listed.get(violation.key);
     // What is not listed was never counted, unless the list is cut.
-    if (stored === undefined) return this.#report.omitted === undefined ? NEVER : this.lastUs;
-    // It was counted before it entered the list, at times that only the summary bounds.
-    if (stored.lowerBound) return this.lastUs;
-    return this.#untilOfPod(stored, violation, violation.podKey);
+    if (listed === undefined) return this.#isCut ? this.lastUs : NEVER;
+    return getUntil(listed, violation.pod, violation.podKey);
   }
 
   /**
    * As `until`, where this is the cluster report to which the counts of a namespace that is gone were moved, and
    * `violation` one of that namespace. 0 when the report does not list it.
    */
-  untilMoved(violation: Violation): EpochUs {
-    const { identity, namespace = "", pod, node } = violation;
-    const stored = this.#violation(identityKey({ ...identity, namespace }));
-    if (stored?.lowerBound) return this.lastUs;
-    return stored === undefined ? NEVER : this.#untilOfPod(stored, violation, podKey(undefined, pod, node));
+  untilMoved({ identity, namespace = "", pod, node }: Violation): EpochUs {
+    const listed = this.listed.get(identityKey({ ...identity, namespace }));
+    return listed === undefined ? NEVER : getUntil(listed, pod, podKey(undefined, pod, node));
   }
 
-  #violation(key: string): StoredViolation | undefined {
-    this.#byKey ??= new Map(
-      (this.#report.violations ?? []).map((stored) => [identityKey(identityOf(stored)), stored]),
-    );
-    return this.#byKey.get(key);
+  /** Times by violation; lets go of the report. */
+  get listed(): ReadonlyMap<string, ListedTimes> {
+    this.#byKey ??= this.#read(this.#report?.violations ?? []);
+    this.#report = undefined;
+    return this.#byKey;
   }
 
-  #untilOfPod(stored: StoredViolation, violation: { pod: string }, key: string): EpochUs {
+  #read(violations: readonly StoredViolation[]): ReadonlyMap<string, ListedTimes> {
+    const byKey = new Map<string, ListedTimes>();
+    for (const stored of violations) {
+      // It was counted before it entered the list, at times that only the summary bounds.
+      const lastUs = stored.lowerBound ? this.lastUs : time(stored.lastSeen);
+      if (lastUs >= this.#sinceUs)
+        byKey.set(identityKey(identityOf(stored)), this.#readTimes(stored, lastUs));
+    }
+    return byKey;
+  }
+
+  #readTimes(stored: StoredViolation, lastUs: EpochUs): ListedTimes {
     const { pods = [] } = stored;
-    if (violation.pod === "" || pods.length === 0) return time(stored.lastSeen);
-    const isNamespaced = this.#report.metadata.namespace !== undefined;
-    const listed = pods.find(
-      ({ name, node = "" }) => podKey(isNamespaced ? "namespaced" : undefined, name, node) === key,
+    if (stored.lowerBound || pods.length === 0) return { lastUs, pods: undefined, otherPodsUs: lastUs };
+    const scope = this.#isNamespaced ? "namespaced" : undefined;
+    const times = new Map(
+      pods.map(({ name, node = "", lastSeen }) => [podKey(scope, name, node), time(lastSeen)]),
     );
-    if (listed) return time(listed.lastSeen);
     const occurrences = pods.reduce((sum, pod) => sum + pod.occurrences, 0);
-    if (occurrences >= stored.occurrences) return NEVER;
+    if (occurrences >= stored.occurrences) return { lastUs, pods: times, otherPodsUs: NEVER };
     // Of a full list the least recent leave, so that whoever left is not later than those who stayed.
-    if (pods.length < this.#maxPods) return time(stored.lastSeen);
-    return Math.min(...pods.map((pod) => time(pod.lastSeen)));
+    const isFull = pods.length >= this.#maxPods;
+    return { lastUs, pods: times, otherPodsUs: isFull ? Math.min(...times.values()) : lastUs };
   }
+}
+
+function getUntil({ lastUs, pods, otherPodsUs }: ListedTimes, pod: string, key: string): EpochUs {
+  if (pod === "" || pods === undefined) return lastUs;
+  return pods.get(key) ?? otherPodsUs;
 }
 
 /** What all reports showed at one moment. */
@@ -85,9 +115,11 @@ export class ReportedUntilIndex {
     this.#maxPods = maxPods;
   }
 
-  set(report: Report): void {
+  /** Keeps the times of violations that were seen after `sinceUs`; not the report itself. */
+  set(report: Report, sinceUs: EpochUs): void {
     const key = reportKey(report.metadata.namespace, report.policy.name);
-    this.#reports.set(key, new ReportedUntil(report, this.#maxPods));
+    const times = new ReportedUntil(report, this.#maxPods, sinceUs);
+    if (times.listed.size > 0 || times.lastUs >= sinceUs) this.#reports.set(key, times);
   }
 
   /** Forgets reports in which nothing is as new as `us`. */

@@ -11,7 +11,7 @@ import type { ApiRequester, ApiStreamer } from "../kube/client.ts";
 import { type FollowObserver, follow } from "../kube/follow.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
-import { BASE, parseReport, SELECTOR } from "./cluster-sink.ts";
+import { BASE, PAGE_BYTES, parseReport, SELECTOR } from "./cluster-sink.ts";
 import type { ReportObserver, ReportWatch } from "./report-sink.ts";
 
 export interface ReportWatchOptions {
@@ -39,6 +39,7 @@ export function createReportWatch(options: ReportWatchOptions): ReportWatch {
         const collection = {
           path: `${BASE}/${kind.plural}`,
           labelSelector: SELECTOR,
+          pageBytes: PAGE_BYTES,
           absentRetryMs: ABSENT_RETRY_MS,
           ...(pageSize === undefined ? {} : { pageSize }),
         };

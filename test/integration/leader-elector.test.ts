@@ -287,6 +287,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
         renewTime: time,
         transitions: 2,
         unwrittenSince: time,
+        standby: "b",
       };
       const created = await store.create(record, call);
       expect(created.record).toEqual(record);

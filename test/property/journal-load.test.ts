@@ -59,7 +59,7 @@ async function flood(simulation: Simulation, seconds: number, perSecond: number)
 it("a kill loses no more than one batch interval, also when more violations change than a batch holds", async () => {
   const first = new Simulation({ store, journal: open("0") });
   await first.start();
-  await first.pipeline.writer.suspend();
+  await first.pipeline.controller.suspend();
   const sent = await flood(first, 1, 8000);
   expect(first.journaling?.waiting).toBeGreaterThan(1000);
   kill("0", "1");

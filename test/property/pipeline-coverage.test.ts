@@ -141,7 +141,7 @@ describe("the stream", () => {
     const s = new Simulation({ nodes: () => ({ desired: 2, connected: 1 }) });
     const fromMs = s.clock.nowMs();
     await s.pipeline.load(new AbortController().signal);
-    s.pipeline.writer.start();
+    s.pipeline.controller.start();
     send(s, alert());
     await s.clock.advance(5_000);
     s.pipeline.onConnected();

@@ -61,13 +61,13 @@ describe("a million paths of one pod", () => {
   it("while nothing can be written, hold no more than the bound", async () => {
     const s = new Simulation({ options: { memory: MEMORY_OF_TEST } });
     await s.start();
-    await s.pipeline.writer.suspend();
+    await s.pipeline.controller.suspend();
     for (let i = 0; i < 5000; i++) {
       s.pipeline.onAlert(alert({ Operation: "File", Resource: `/tmp-x/${letters(i)}`, HostPID: i }), 0);
     }
     expect(s.pipeline.aggregator.violationsHeld).toBeLessThanOrEqual(1000);
     expect(s.pipeline.aggregator.unwrittenOccurrences).toBe(5000);
-    s.pipeline.writer.start();
+    s.pipeline.controller.start();
     await s.stop();
     expect(s.store.get(KEY)?.summary.occurrences).toBe(5000);
     expect(problemsOf(s)).toEqual([]);

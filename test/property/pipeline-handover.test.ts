@@ -146,7 +146,7 @@ class World {
 
   #replica(options: Partial<PipelineOptions>, sink: ReportSink): Pipeline {
     const maxPodsPerViolation = options.limits?.maxPodsPerViolation ?? LIMITS.maxPodsPerViolation;
-    const standby = { maxAlerts: 10_000, maxCells: 1000, maxPodsPerViolation, seamMs: 10_000 };
+    const standby = { maxAlerts: 10_000, maxCells: 1000, maxPodsPerViolation, overlapMs: 10_000 };
     const pipeline = new Pipeline(pipelineOptions({ pace: PACE, standby, ...options }), {
       sink,
       events: { record: () => {} },
@@ -159,7 +159,7 @@ class World {
   /** Runs until everything has arrived and is written. */
   async run({ sent, stuckMs, dieMs, takeOverMs, lateMs, watchLagMs }: Scenario): Promise<void> {
     const { clock, store, leader, standby } = this;
-    const observer = standby.observer!;
+    const observer = standby.takeover.observer!;
     // What the leader's Lease tells.
     let told: number | undefined;
     let isLeaderAlive = true;
@@ -174,14 +174,14 @@ class World {
     observer.onListed("ClusterPolicyViolationReport");
     const renew = () => {
       if (!isLeaderAlive) return;
-      told = leader.persistedUntilMs;
-      standby.onLeaderTold(told);
+      told = leader.takeover.persistedUntilMs;
+      standby.takeover.onLeaderProgress(told);
       clock.after(RENEWAL_MS, renew);
     };
     leader.onConnected();
     standby.onConnected();
     await leader.load(SIGNAL);
-    leader.writer.start();
+    leader.controller.start();
     renew();
     for (const { alert: each, leaderMs, standbyMs } of sent) {
       clock.after(leaderMs, () => isLeaderAlive && leader.onAlert(each, 0));
@@ -194,11 +194,11 @@ class World {
     }
     await clock.advance(dieMs);
     isLeaderAlive = false;
-    await leader.writer.suspend();
+    await leader.controller.suspend();
     await clock.advance(takeOverMs - dieMs);
     isFollowing = false;
     await standby.load(SIGNAL, { persistedUntilMs: told });
-    standby.writer.start();
+    standby.controller.start();
     await clock.advance(lateMs ?? 0);
     this.late = await this.#way.arrive();
     await clock.advance(10 * 60_000);
@@ -235,7 +235,7 @@ describe("a leader that dies at any moment", () => {
         );
         expect(backwards(world.store.history)).toEqual([]);
         const { counted } = world.standby.counters;
-        const { held, forgotten } = world.standby.standbyCounters!;
+        const { held, forgotten } = world.standby.takeover.counters!;
         expect([counted, held, forgotten]).toEqual([how.sent.length, 0, 0]);
       }),
       runs(60),

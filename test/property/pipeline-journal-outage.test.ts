@@ -75,13 +75,29 @@ const outages = (name: string) =>
   store.get(`shop/${name}`)?.coverage.recent?.filter(({ kind }) => kind === "JournalUnavailable");
 
 describe.each<JournalFault>(["failed", "full", "locked", "gone"])("a journal that is %s", (kind) => {
+  it("is tried again, and takes batches, while the wall clock is set back", async () => {
+    const simulation = await started("a.db");
+    fault = kind;
+    simulation.pipeline.onAlert(alert(), 0);
+    await simulation.clock.advance(10_000);
+    expect(simulation.journaling?.problem).toBeDefined();
+    simulation.clock.stepWall(-3_600_000);
+    fault = undefined;
+    await simulation.clock.advance(20_000);
+    expect(simulation.journaling?.problem).toBeUndefined();
+    const batches = simulation.journaling?.batches ?? 0;
+    simulation.clock.stepWall(-3_600_000);
+    await simulation.clock.advance(60_000);
+    expect(simulation.journaling?.batches).toBeGreaterThan(batches);
+  });
+
   it("from the start: the reports say so, and when it works again a kill costs nothing", async () => {
     fault = kind;
     const simulation = await started("a.db");
-    await simulation.pipeline.writer.pause();
+    await simulation.pipeline.controller.pause();
     simulation.pipeline.onAlert(alert(), 0);
     await simulation.clock.advance(2000);
-    simulation.pipeline.writer.start();
+    simulation.pipeline.controller.start();
     await simulation.clock.advance(8000);
     expect(simulation.journaling?.problem).toBe(`injected: ${kind}`);
     expect(store.get("shop/no-package-managers")?.coverage).toMatchObject({ gaps: 1, lowerBound: true });
@@ -108,7 +124,7 @@ describe.each<JournalFault>(["failed", "full", "locked", "gone"])("a journal tha
 
   it("in the middle, with counts that it had and counts that it never got", async () => {
     const simulation = await started("a.db");
-    await simulation.pipeline.writer.pause();
+    await simulation.pipeline.controller.pause();
     simulation.pipeline.onAlert(alert(), 0);
     await simulation.clock.advance(100);
     fault = kind;
@@ -200,7 +216,7 @@ describe("a journal that can be opened only after the start", () => {
     first.pipeline.onAlert(alert(), 0);
     first.pipeline.onAlert(alert({ PolicyName: "other" }), 0);
     await first.clock.advance(60_000);
-    await first.pipeline.writer.pause();
+    await first.pipeline.controller.pause();
     first.pipeline.onAlert(alert({ UpdatedTime: at(60_500), HostPID: 2 }), 0);
     await first.clock.advance(1000);
     copyJournal("a.db", "b.db");

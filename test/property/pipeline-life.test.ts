@@ -66,12 +66,12 @@ describe("a start", () => {
     s.pipeline.onConnected();
     const loading = s.pipeline.load(new AbortController().signal);
     await s.clock.advance(0);
-    expect(s.pipeline.listing).toBe(errors[0]?.message);
+    expect(s.pipeline.takeover.listing).toBe(errors[0]?.message);
     send(s, alert({ HostPID: 9, UpdatedTime: at(10) }));
     await s.settleWhile(loading);
-    expect(s.pipeline.listing).toBeUndefined();
+    expect(s.pipeline.takeover.listing).toBeUndefined();
     expect(store.writes).toBe(2);
-    s.pipeline.writer.start();
+    s.pipeline.controller.start();
     await s.stop();
     expect(store.get(KEY)?.summary).toMatchObject({ occurrences: 3, prevented: 2, allowed: 1 });
     expect(coverageOf(s)).toMatchObject({ gaps: 1 });
@@ -86,7 +86,7 @@ describe("a start", () => {
     await s.clock.advance(3000);
     stop.abort();
     await s.settleWhile(loading);
-    expect(s.pipeline.listing).toBe("down");
+    expect(s.pipeline.takeover.listing).toBe("down");
   });
 
   it("does not hide a bug behind the list's retries", async () => {
@@ -119,14 +119,14 @@ describe("a start", () => {
     await s.start();
     send(s, alert({ PolicyName: "mine" }));
     await s.clock.advance(5000);
-    expect(s.pipeline.writer.refusals).toEqual([
+    expect(s.pipeline.controller.refusals).toEqual([
       "the stored object is a report of another policy, Other; delete it to have it recreated",
     ]);
     expect(store.get("shop/mine")?.summary.occurrences).toBe(2);
     store.userRemoves("shop/mine");
     await s.stop();
     expect(store.get("shop/mine")).toMatchObject({ policy: { name: "mine" }, summary: { occurrences: 1 } });
-    expect(s.pipeline.writer.refusals).toEqual([]);
+    expect(s.pipeline.controller.refusals).toEqual([]);
   });
 
   it("again and again, ended at any moment, loses only what was not yet written", async () => {
@@ -143,7 +143,7 @@ describe("a start", () => {
       counted += s.pipeline.counters.counted;
       // The process ends here, without a word.
       lost += s.pipeline.aggregator.unwrittenOccurrences;
-      await s.pipeline.writer.pause();
+      await s.pipeline.controller.pause();
       store = s.store;
     }
     expect(counted).toBe(60);
@@ -202,13 +202,13 @@ describe("a stop", () => {
       clock,
       logger: silentLogger,
     });
-    pipeline.writer.start();
+    pipeline.controller.start();
     pipeline.onAlert(alert(), 0);
     await clock.advance(1000);
     expect(hanging).toBe(1);
     const deadline = new AbortController();
     if (isAborted) deadline.abort();
-    const flushed = pipeline.writer.flush(deadline.signal);
+    const flushed = pipeline.controller.flush(deadline.signal);
     await clock.advance(1000);
     deadline.abort();
     await flushed;

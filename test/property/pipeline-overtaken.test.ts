@@ -15,7 +15,7 @@ import { Simulation } from "./pipeline-simulation.ts";
 
 const SIGNAL = new AbortController().signal;
 const { maxPodsPerViolation } = LIMITS;
-const BOUNDS = { maxAlerts: 40, maxCells: 20, maxPodsPerViolation, seamMs: 10_000 };
+const BOUNDS = { maxAlerts: 40, maxCells: 20, maxPodsPerViolation, overlapMs: 10_000 };
 
 let dir: string;
 let store: MemorySink;
@@ -37,7 +37,7 @@ function replica(nowMs: number, writerId: string, isJournaled = false): Simulati
 
 async function lead(one: Simulation, persistedUntilMs: number): Promise<void> {
   await one.settleWhile(one.pipeline.load(SIGNAL, { persistedUntilMs }));
-  one.pipeline.writer.start();
+  one.pipeline.controller.start();
 }
 
 async function send(one: Simulation, count: number, change: (i: number) => Parameters<typeof alert>[0]) {
@@ -57,7 +57,7 @@ describe("what a standby keeps", () => {
     standby.pipeline.onConnected();
     await standby.clock.advance(10_000);
     await send(standby, 100, change);
-    const { held, forgotten, shown } = standby.pipeline.standbyCounters!;
+    const { held, forgotten, shown } = standby.pipeline.takeover.counters!;
     expect([held + forgotten, shown]).toEqual([100, 0]);
     expect(held).toBeGreaterThan(10);
     expect(held).toBeLessThanOrEqual(40);
@@ -86,7 +86,7 @@ describe("a journal of a leader that another one has followed", () => {
     await send(first, 3, () => ({}));
     await send(first, 2, () => ({ PolicyName: "untouched" }));
     await first.clock.advance(60_000);
-    await first.pipeline.writer.pause();
+    await first.pipeline.controller.pause();
     await send(first, 4, () => ({}));
     await send(first, 5, () => ({ PolicyName: "untouched" }));
     await first.clock.advance(1000);
@@ -99,7 +99,7 @@ describe("a journal of a leader that another one has followed", () => {
     await lead(second, unwrittenMs);
     await send(second, 7, () => ({}));
     await second.clock.advance(60_000);
-    await second.pipeline.writer.pause();
+    await second.pipeline.controller.pause();
 
     const again = replica(second.clock.nowMs(), "unused", true);
     again.pipeline.onConnected();

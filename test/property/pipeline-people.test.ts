@@ -179,15 +179,15 @@ describe("refusals", () => {
     await s.start();
     send(s, alert({ HostPID: 1 }));
     await s.clock.advance(1000);
-    expect(s.pipeline.writer.refusals).toEqual(["injected"]);
+    expect(s.pipeline.controller.refusals).toEqual(["injected"]);
     expect(s.pipeline.aggregator.unwrittenOccurrences).toBe(1);
     send(s, hostAlert(), alert({ HostPID: 2 }));
     await s.clock.advance(1000);
     // Another report that is written says nothing about this one.
     expect(s.store.get("/host-files")).toBeDefined();
-    expect(s.pipeline.writer.refusals).toEqual(["injected"]);
+    expect(s.pipeline.controller.refusals).toEqual(["injected"]);
     await s.clock.advance(30_000);
-    expect(s.pipeline.writer.refusals).toEqual([]);
+    expect(s.pipeline.controller.refusals).toEqual([]);
     expect(s.store.get(KEY)?.summary.occurrences).toBe(2);
   });
 });

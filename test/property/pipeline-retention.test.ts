@@ -84,14 +84,14 @@ describe("a violation that is not seen for long", () => {
     const s = await started();
     await sendTwo(s);
     await s.clock.advance(MINUTE);
-    void s.pipeline.writer.suspend();
+    void s.pipeline.controller.suspend();
     send(s, alert({ UpdatedTime: at(1) }));
     await s.clock.advance(80 * MINUTE);
     // Who does not write does not sweep.
     expect(s.pipeline.aggregator.expiredTotal).toBe(0);
     s.pipeline.aggregator.expire(Number.MAX_SAFE_INTEGER, 0);
     expect(s.pipeline.aggregator.violationsHeld).toBe(1);
-    s.pipeline.writer.start();
+    s.pipeline.controller.start();
     await s.stop();
     expect(told(s)).toMatchObject({ ids: 1, expired: { violations: 1, occurrences: 1 } });
     expect(problemsOf(s)).toEqual([]);
@@ -132,7 +132,7 @@ describe("a report with nothing left", () => {
     expect(s.store.get(KEY)).toBeUndefined();
     expect(s.store.get("/host-files")).toBeDefined();
     expect(s.pipeline.aggregator.ledgers.size).toBe(1);
-    expect(s.pipeline.writer.removed).toBe(1);
+    expect(s.pipeline.controller.removed).toBe(1);
     send(s, alert({ UpdatedTime: at(72 * MINUTE) }));
     await s.clock.advance(MINUTE);
     expect(told(s)).toMatchObject({ ids: 1, summary: { occurrences: 1, firstSeen: at(72 * MINUTE) } });

@@ -105,7 +105,7 @@ export class Simulation {
   async start(): Promise<void> {
     await this.settleWhile(this.pipeline.load(new AbortController().signal));
     this.pipeline.onConnected();
-    this.pipeline.writer.start();
+    this.pipeline.controller.start();
   }
 
   disconnect(reason: Disconnect["reason"] = "error"): void {
@@ -117,7 +117,7 @@ export class Simulation {
   async stop(graceMs = 120_000): Promise<void> {
     const deadline = new AbortController();
     const cancel = this.clock.after(graceMs, () => deadline.abort());
-    await this.settleWhile(this.pipeline.writer.flush(deadline.signal));
+    await this.settleWhile(this.pipeline.controller.flush(deadline.signal));
     cancel();
   }
 
@@ -177,9 +177,9 @@ export const SCRIPT: readonly (readonly [number, (s: Simulation) => void])[] = [
       ),
   ],
   // Another replica might lead for a moment.
-  [30_000, ({ pipeline }) => void pipeline.writer.suspend()],
+  [30_000, ({ pipeline }) => void pipeline.controller.suspend()],
   [31_000, ({ pipeline }) => send(pipeline, alert({ UpdatedTime: at(30_500) }))],
-  [33_000, ({ pipeline }) => pipeline.writer.start()],
+  [33_000, ({ pipeline }) => pipeline.controller.start()],
   // One report waits for its pace while another is written.
   [45_000, ({ pipeline }) => send(pipeline, alert({ UpdatedTime: at(45_000) }))],
   [46_000, ({ pipeline }) => send(pipeline, alert({ UpdatedTime: at(46_000) }))],

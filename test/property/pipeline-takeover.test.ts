@@ -6,9 +6,11 @@
 import { expect, it } from "vitest";
 import { Pipeline } from "../../src/app/pipeline.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
+import { SinkError } from "../../src/sinks/report-sink.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { alert, at, LIMITS, pipelineOptions, START_MS } from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
+import { sendRaw } from "../support/send-raw.ts";
 import { Simulation } from "./pipeline-simulation.ts";
 
 const SIGNAL = new AbortController().signal;
@@ -16,7 +18,7 @@ const STANDBY = {
   maxAlerts: 40,
   maxCells: 20,
   maxPodsPerViolation: LIMITS.maxPodsPerViolation,
-  seamMs: 10_000,
+  overlapMs: 10_000,
 };
 
 function send(simulation: Simulation, policy: string, count: number): void {
@@ -35,7 +37,7 @@ it("alerts that a standby forgot are declared, also in a report that begins late
   await simulation.clock.advance(100);
   send(simulation, "b", 100);
   await simulation.settleWhile(simulation.pipeline.load(SIGNAL, { persistedUntilMs: START_MS + 9000 }));
-  simulation.pipeline.writer.start();
+  simulation.pipeline.controller.start();
   await simulation.clock.advance(30_000);
   send(simulation, "a", 1);
   await simulation.clock.advance(60_000);
@@ -54,14 +56,14 @@ it("a process that follows its own counts every alert at once, however many come
   next.pipeline.onConnected();
   await first.clock.advance(1000);
   for (let i = 0; i < 10; i++) send(next, `p-${i}`, 1);
-  store.listErrors.push(new (await import("../../src/sinks/report-sink.ts")).SinkError("away"));
-  const loading = next.pipeline.load(SIGNAL, { isSelf: true, persistedUntilMs: undefined });
+  store.listErrors.push(new SinkError("away"));
+  const loading = next.pipeline.load(SIGNAL, { isSeparate: true, persistedUntilMs: undefined });
   await first.clock.advance(0);
   for (let i = 0; i < 50; i++) send(next, `p-${i}`, 10);
   await next.settleWhile(loading);
-  next.pipeline.writer.start();
+  next.pipeline.controller.start();
   await first.clock.advance(60_000);
-  expect(next.pipeline.standbyCounters?.forgotten).toBe(0);
+  expect(next.pipeline.takeover.counters?.forgotten).toBe(0);
   expect(store.occurrences).toBe(first.pipeline.counters.counted + next.pipeline.counters.counted);
 });
 
@@ -85,6 +87,61 @@ it("loading lets alerts be read after every 500 violations", async () => {
   const parts = { sink: store, events: { record() {} }, clock, logger: silentLogger };
   await new Pipeline(pipelineOptions(), parts).load(SIGNAL);
   expect(turns).toBeGreaterThanOrEqual(4);
+});
+
+it("each report is adopted before the next one is read, and held by nobody", async () => {
+  const store = new MemorySink();
+  const first = new Simulation({ store });
+  await first.start();
+  for (let i = 0; i < 20; i++) send(first, `p-${i}`, 1);
+  await first.stop();
+  const adopted: number[] = [];
+  const clock = new FakeClock(first.clock.nowMs());
+  const sink = {
+    ...{ read: store.read.bind(store), write: store.write.bind(store), remove: store.remove.bind(store) },
+    async *list() {
+      for (const report of store.reports) {
+        yield report;
+        adopted.push(pipeline.aggregator.violationsHeld);
+      }
+    },
+  };
+  const parts = { sink, events: { record() {} }, clock, logger: silentLogger };
+  const pipeline = new Pipeline(pipelineOptions({ standby: STANDBY, writerId: "next" }), parts);
+  await pipeline.load(SIGNAL, { persistedUntilMs: undefined });
+  expect(adopted).toEqual(Array.from({ length: 20 }, (_, i) => i + 1));
+});
+
+it("a list that breaks goes on where it was, and counts nothing twice", async () => {
+  const store = new MemorySink();
+  const first = new Simulation({ store });
+  await first.start();
+  for (let i = 0; i < 20; i++) send(first, `p-${i}`, 3);
+  await first.stop();
+  const clock = new FakeClock(first.clock.nowMs());
+  let lists = 0;
+  const sink = {
+    ...{ read: store.read.bind(store), write: store.write.bind(store), remove: store.remove.bind(store) },
+    async *list() {
+      lists++;
+      const all = store.reports;
+      yield* lists === 1 ? all.slice(0, 7) : all;
+      if (lists === 1) throw new SinkError("away");
+    },
+  };
+  const parts = { sink, events: { record() {} }, clock, logger: silentLogger };
+  const pipeline = sendRaw(new Pipeline(pipelineOptions({ standby: STANDBY, writerId: "next" }), parts));
+  pipeline.onConnected();
+  const loading = pipeline.load(SIGNAL, { persistedUntilMs: undefined });
+  await clock.advance(0);
+  expect(pipeline.takeover.listing).toBe("away");
+  const UpdatedTime = at(clock.nowMs() - START_MS + 1000);
+  for (let i = 0; i < 20; i++) pipeline.onAlert(alert({ PolicyName: `p-${i}`, UpdatedTime }), 0);
+  for (let i = 0; pipeline.takeover.listing !== undefined && i < 100; i++) await clock.advance(1000);
+  await loading;
+  pipeline.controller.start();
+  await clock.advance(60_000);
+  expect([lists, store.occurrences]).toEqual([2, 20 * 4]);
 });
 
 it("a gap that lasted when its process died ends when the next one takes over", async () => {

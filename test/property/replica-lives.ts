@@ -80,7 +80,7 @@ class Life {
       maxAlerts,
       maxCells: 1000,
       maxPodsPerViolation: limits.maxPodsPerViolation,
-      seamMs: 10_000,
+      overlapMs: 10_000,
     };
     const pipeline = new Pipeline(pipelineOptions({ pace, writerId: name, limits, memory, standby }), {
       journaling: this.journaling,
@@ -151,7 +151,7 @@ class Life {
   }
 
   #follow(): void {
-    const observer = this.pipeline.observer;
+    const observer = this.pipeline.takeover.observer;
     if (!observer) throw new Error("a replica follows the leader");
     for (const report of this.#store.reports) observer.onStored(report, "listed");
     observer.onListed("PolicyViolationReport");
@@ -234,9 +234,10 @@ class Chaos {
   /** The leader renews its Lease, which says until when its counts are in reports. */
   #renew(): void {
     const leader = this.#leader === undefined ? undefined : this.#lives[this.#leader];
-    if (leader?.isAlive && leader.isLeader) this.#persistedUntilMs = leader.pipeline.persistedUntilMs;
+    if (leader?.isAlive && leader.isLeader)
+      this.#persistedUntilMs = leader.pipeline.takeover.persistedUntilMs;
     for (const life of this.#lives) {
-      if (life?.isAlive && !life.isLeader) life.pipeline.onLeaderTold(this.#persistedUntilMs);
+      if (life?.isAlive && !life.isLeader) life.pipeline.takeover.onLeaderProgress(this.#persistedUntilMs);
     }
     this.#world.after(RENEWAL_MS, () => this.#renew());
   }
@@ -251,7 +252,7 @@ class Chaos {
     });
     for (let i = 0; !isLoaded && i < 4000; i++) await this.#world.advance(50);
     if (!isLoaded) this.#problems.push("load does not end");
-    life.pipeline.writer.start();
+    life.pipeline.controller.start();
   }
 
   async #kill(replica: 0 | 1): Promise<void> {

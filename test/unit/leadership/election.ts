@@ -4,6 +4,7 @@
 // Candidates for one Lease on a fake clock, and what they tell.
 
 import { LeaderElector, type LeaderElectorOptions } from "../../../src/leadership/leader-elector.ts";
+import type { ClaimFacts } from "../../../src/leadership/lease-claim.ts";
 import type { Logger } from "../../../src/lib/logger.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { FakeProcess, LeaseConnection, LeaseServer } from "./lease-server.ts";
@@ -42,7 +43,7 @@ export class Election {
 
   candidate(
     identity: string,
-    options: Partial<LeaderElectorOptions> = {},
+    options: Partial<LeaderElectorOptions & ClaimFacts> = {},
     process = new FakeProcess(this.world, () => 0.5),
   ): Replica {
     const connection = new LeaseConnection(this.world, process, this.server);
@@ -63,7 +64,7 @@ export class Election {
       lostAtMs: [],
       gaveUp: 0,
       run: async () => {
-        const term = await elector.acquire(stop.signal);
+        const term = await elector.acquire(stop.signal, options);
         if (term === undefined) {
           candidate.gaveUp += 1;
           return;
@@ -76,7 +77,7 @@ export class Election {
   }
 
   /** A candidate that leads since 2 ms after it asked: a GET and a POST or PUT took 4 ms of the world's time. */
-  async leader(identity: string, options: Partial<LeaderElectorOptions> = {}): Promise<Replica> {
+  async leader(identity: string, options: Partial<LeaderElectorOptions & ClaimFacts> = {}): Promise<Replica> {
     const leader = this.candidate(identity, options);
     void leader.run();
     await this.world.advance(10);

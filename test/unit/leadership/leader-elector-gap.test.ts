@@ -18,12 +18,24 @@ const unavailable = new ApiError("Unavailable", "GET https://10.0.0.1: ECONNREFU
 
 describe("a candidate that would have a gap", () => {
   const cold = { isWarm: () => false };
+  const warm = { isWarm: () => true };
+
+  /** A standby that announced itself and then died. */
+  async function announceAndDie(): Promise<void> {
+    const b = election.candidate("b", warm);
+    void b.run();
+    await election.world.advance(10);
+    expect(standby()).toBe("b");
+    b.process.freeze();
+  }
+
+  const standby = () => election.server.lease?.metadata.annotations?.["reports.kubearmor.com/standby"];
 
   test("leaves a Lease that has expired in an outage to one that has none, though that one sees it much later", async () => {
     const a = await election.leader("a");
     // In step with nobody, and as quick as a candidate can be; the other is as slow.
     const c = election.candidate("c", cold, new FakeProcess(election.world, () => 0));
-    const b = election.candidate("b", {}, new FakeProcess(election.world, () => 0.999));
+    const b = election.candidate("b", warm, new FakeProcess(election.world, () => 0.999));
     void b.run();
     void c.run();
     await election.world.advance(3000);
@@ -42,6 +54,7 @@ describe("a candidate that would have a gap", () => {
 
   test("takes it all the same when no other replica does", async () => {
     const a = await election.leader("a");
+    await announceAndDie();
     const c = election.candidate("c", cold);
     void c.run();
     await election.world.advance(3000);
@@ -51,10 +64,12 @@ describe("a candidate that would have a gap", () => {
     expect(c.elector.isLeader).toBe(false);
     await election.world.advance(4000);
     expect(c.elector.isLeader).toBe(true);
+    expect(standby()).toBe("b");
   });
 
   test("takes one that was freed after three looks", async () => {
     const a = await election.leader("a");
+    await announceAndDie();
     const c = election.candidate("c", cold);
     void c.run();
     await election.world.advance(3300);
@@ -63,5 +78,56 @@ describe("a candidate that would have a gap", () => {
     expect(c.elector.isLeader).toBe(false);
     await election.world.advance(3300);
     expect(c.elector.isLeader).toBe(true);
+  });
+
+  test("takes one that was freed at its first look where no standby is announced", async () => {
+    const a = await election.leader("a");
+    await Promise.all([a.elector.release(), election.world.advance(10)]);
+    const c = election.candidate("c", cold);
+    void c.run();
+    await election.world.advance(10);
+    expect(c.elector.isLeader).toBe(true);
+    expect(c.elector.leaderStatus.predecessor).toMatchObject({ holder: "", isSelf: false });
+  });
+
+  test("takes an expired one at once where no standby is announced", async () => {
+    const a = await election.leader("a");
+    a.process.freeze();
+    const c = election.candidate("c", cold);
+    void c.run();
+    await election.world.advance(14_900);
+    expect(c.elector.isLeader).toBe(false);
+    await election.world.advance(200);
+    expect(c.elector.isLeader).toBe(true);
+  });
+});
+
+describe("a standby that would have no gap", () => {
+  const warm = { isWarm: () => true };
+  const standby = () => election.server.lease?.metadata.annotations?.["reports.kubearmor.com/standby"];
+
+  test("announces itself once, and the leader keeps its Lease", async () => {
+    const a = await election.leader("a", warm);
+    const b = election.candidate("b", warm);
+    void b.run();
+    await election.world.advance(10_000);
+    expect(standby()).toBe("b");
+    expect(b.connection.requests.filter(({ request }) => request.method === "PUT")).toHaveLength(1);
+    expect([a.elector.isLeader, b.elector.isLeader]).toEqual([true, false]);
+  });
+
+  test("withdraws when it stops, and when it leads", async () => {
+    const a = await election.leader("a", warm);
+    const b = election.candidate("b", warm);
+    void b.run();
+    await election.world.advance(3000);
+    await Promise.all([b.elector.release(), election.world.advance(100)]);
+    expect(standby()).toBeUndefined();
+    const c = election.candidate("c", warm);
+    void c.run();
+    await election.world.advance(3000);
+    expect(standby()).toBe("c");
+    await Promise.all([a.elector.release(), election.world.advance(5000)]);
+    expect([c.elector.isLeader, standby()]).toEqual([true, undefined]);
   });
 });

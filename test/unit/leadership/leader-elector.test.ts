@@ -136,7 +136,7 @@ describe("a candidate", () => {
   test("of the holder's identity takes over at once, as its next process", async () => {
     const before = await election.leader("same");
     const next = await election.leader("same");
-    expect(next.elector.told.predecessor).toMatchObject({ holder: "same", isSelf: true });
+    expect(next.elector.leaderStatus.predecessor).toMatchObject({ holder: "same", isSelf: true });
     expect(election.record).toMatchObject({ holderIdentity: "same", leaseTransitions: 1 });
     await election.world.advance(120_000);
     expect([before.elector.isLeader, next.elector.isLeader]).toEqual([false, true]);

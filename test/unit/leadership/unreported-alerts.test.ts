@@ -40,7 +40,7 @@ function drain(unreported: UnreportedAlerts, stored: readonly Report[]): [alerts
   const index = new ReportedUntilIndex(10);
   for (const each of stored) {
     unreported.observe(each);
-    index.set(each);
+    index.set(each, 0);
   }
   return [...unreported.drain(index)].map(({ alerts, balance }) => [[...alerts].length, balance]);
 }

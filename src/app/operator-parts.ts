@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Parts of a running operator, built in an order in which each needs only those before it. Each registers its end.
+
+import { randomBytes } from "node:crypto";
+import { getHeapStatistics } from "node:v8";
+import type { Config } from "../config/config.ts";
+import { createEventSink } from "../events/event-sink.ts";
+import { type RunningRecorder, startRecorder } from "../events/recorder.ts";
+import { Journaling } from "../journal/journal-writer.ts";
+import { createSqliteJournal } from "../journal/sqlite-journal.ts";
+import { KubeClient } from "../kube/client.ts";
+import type { LoadedKubeConfig } from "../kube/kubeconfig.ts";
+import { LeaderElector } from "../leadership/leader-elector.ts";
+import { guardSink, ONLY_REPLICA, Replica } from "../leadership/replica.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Logger } from "../lib/logger.ts";
+import { createClusterSink } from "../sinks/cluster-sink.ts";
+import { createReportWatch } from "../sinks/report-watch.ts";
+import { ClusterContext } from "./cluster-context.ts";
+import { type ConfiguredSource, createConfiguredSource } from "./configured-source.ts";
+import { limitToHeap } from "./heap-limits.ts";
+import { Pipeline } from "./pipeline.ts";
+import { ownObject, toPipelineOptions } from "./pipeline-options.ts";
+import { type Observed, RequestCounters } from "./readiness.ts";
+import { logRejections } from "./rejection-log.ts";
+import type { StopSteps } from "./stop-steps.ts";
+
+export interface OperatorSettings {
+  config: Config;
+  kubeConfig: LoadedKubeConfig;
+  logger: Logger;
+  clock: Clock;
+  version: string;
+}
+
+export interface OperatorParts {
+  passing: RequestCounters;
+  client: KubeClient;
+  /** Undefined where this is the only replica. */
+  elector: LeaderElector | undefined;
+  context: ClusterContext;
+  recorder: RunningRecorder | undefined;
+  /** Undefined where none is configured. */
+  journaling: Journaling | undefined;
+  source: ConfiguredSource;
+  pipeline: Pipeline;
+  /** Undefined where this is the only replica. */
+  replica: Replica | undefined;
+}
+
+/** Of the grace period, what is kept for Events and for closing. */
+export const CLOSING_SHARE = 0.2;
+
+export function createOperatorParts(settings: OperatorSettings, steps: StopSteps): OperatorParts {
+  const writerId = createWriterId(settings.config.identity);
+  const passing = new RequestCounters();
+  const client = createClient(settings, passing, steps);
+  const elector = createElector(settings, client, steps);
+  const context = createContext(settings, client, elector, steps);
+  const recorder = createRecorder(settings, client, steps);
+  const journaling = createJournaling(settings, writerId, steps);
+  const source = createConfiguredSource(settings, client, (expiresMs) => {
+    passing.certificateExpiryMs = expiresMs;
+  });
+  const before = { passing, client, elector, context, recorder, journaling, source };
+  const pipeline = createPipeline(settings, writerId, before);
+  context.observe(pipeline.context);
+  const watch = createReportWatch({ ...settings, client });
+  const replica = elector && new Replica({ ...settings, elector, watch, ...pickFollower(pipeline) });
+  return { ...before, pipeline, replica };
+}
+
+/** The same parts as the probes and metrics read them. */
+export function toObserved({ config }: OperatorSettings, parts: OperatorParts): Observed {
+  const { pipeline, journaling, passing, context, recorder, source, replica } = parts;
+  return {
+    ...{ pipeline, journaling, passing, source },
+    policies: context.policies,
+    acceptances: context.acceptances,
+    eventStats: () => recorder?.stats(),
+    openReportStats: () => context.openReportStats(),
+    leadership: () => replica?.leadership() ?? ONLY_REPLICA,
+    isCaughtUp: () => replica?.isCaughtUp ?? false,
+    severity: config.severity.thresholds,
+    maxReportSeries: config.metrics.maxReportSeries,
+  };
+}
+
+function createClient(settings: OperatorSettings, passing: RequestCounters, steps: StopSteps): KubeClient {
+  const { config, kubeConfig, version, clock } = settings;
+  const client = new KubeClient({
+    ...{ kubeConfig, version, clock },
+    timeoutMs: config.reports.writeTimeoutMs,
+    observe: (call) => passing.countCall(call),
+  });
+  steps.onStop("kubernetes client", () => client.close());
+  return client;
+}
+
+function createElector(
+  { config, clock, logger }: OperatorSettings,
+  client: KubeClient,
+  steps: StopSteps,
+): LeaderElector | undefined {
+  const { enabled, leaseNamespace: namespace, leaseName: name, ...times } = config.leaderElection;
+  if (!enabled) return undefined;
+  const { identity } = config;
+  const elector = new LeaderElector({ namespace, name, identity, ...times }, client, clock, logger);
+  steps.onStop("lease", () => elector.release());
+  return elector;
+}
+
+function createContext(
+  settings: OperatorSettings,
+  client: KubeClient,
+  elector: LeaderElector | undefined,
+  steps: StopSteps,
+): ClusterContext {
+  const context = new ClusterContext({ ...settings, client, isLeader: () => elector?.isLeader ?? true });
+  steps.onStop("cluster context", () => context.ended);
+  return context;
+}
+
+function createRecorder(
+  { config, clock, logger }: OperatorSettings,
+  client: KubeClient,
+  steps: StopSteps,
+): RunningRecorder | undefined {
+  const { events, identity, shutdown } = config;
+  if (!events.enabled) return undefined;
+  const recorder = startRecorder(
+    {
+      defaultPosture: events.defaultPosture,
+      maxSeries: events.maxSeries,
+      maxQueued: events.maxQueued,
+      overall: { perSecond: events.perSecond, burst: events.burst },
+      perRegarding: { perSecond: 1000 / events.perObjectIntervalMs, burst: events.perObjectBurst },
+    },
+    createEventSink({ client, reportingInstance: identity }),
+    clock,
+    logger,
+  );
+  steps.onStop("events", () => recorder.stop((shutdown.graceMs * CLOSING_SHARE) / 2));
+  return recorder;
+}
+
+function createJournaling(
+  { config, clock, logger }: OperatorSettings,
+  freshWriterId: string,
+  steps: StopSteps,
+): Journaling | undefined {
+  const { path, maxBytes, batchIntervalMs } = config.journal;
+  if (path === "") return undefined;
+  const open = createSqliteJournal({ path, maxBytes });
+  const journaling = new Journaling({ open, batchIntervalMs, freshWriterId, clock, logger });
+  steps.onStop("journal", () => journaling.close());
+  return journaling;
+}
+
+function createPipeline(
+  { config, clock, logger }: OperatorSettings,
+  writerId: string,
+  before: Omit<OperatorParts, "pipeline" | "replica">,
+): Pipeline {
+  const { passing, client, elector, context, recorder, journaling, source } = before;
+  const sink = createClusterSink({ client, logger, clusterName: config.cluster.name });
+  const memory = limitToHeap(config.memory, getHeapStatistics().heap_size_limit, logger);
+  return new Pipeline(toPipelineOptions({ ...config, memory }, writerId), {
+    ...{ journaling, clock, logger, ...context.catalogs },
+    sink: elector ? guardSink(sink, elector) : sink,
+    events: recorder ?? { record() {} },
+    self: ownObject(config),
+    otherNowMs: () => client.serverNowMs(),
+    onWriteResult: (kind, durationMs) => passing.countWrite(kind, durationMs),
+    onRejected: logRejections(logger),
+    ...(config.feed.mode === "relay" ? {} : { nodes: () => source.nodes }),
+  });
+}
+
+function pickFollower({ takeover, coverage }: Pipeline): Pick<Pipeline, "takeover" | "coverage"> {
+  return { takeover, coverage };
+}
+
+/** A restarted container has its pod's name again, but not its predecessor's sequence numbers. */
+function createWriterId(identity: string): string {
+  return `${identity}.${randomBytes(4).toString("hex")}`;
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Stages of the pipeline, built in the order of the flow: ingest → aggregate → reconcile, and what hangs on them.
+// Invariant: one way. The only arrow back is a controller's observer, which learns what is persisted.
+
+import { Aggregator } from "../aggregate/aggregator.ts";
+import { getCellBounds } from "../aggregate/memory-budget.ts";
+import { StreamCoverage, toUs } from "../aggregate/stream-coverage.ts";
+import { toEventUpdates } from "../events/event-updates.ts";
+import { GapEvents } from "../events/gap-events.ts";
+import { AlertHash } from "../ingest/alert-hash.ts";
+import { CellStore } from "../ingest/cell-store.ts";
+import { DuplicateFilter } from "../ingest/duplicates.ts";
+import { Ingest, type IngestParts } from "../ingest/ingest.ts";
+import { IngestCounters } from "../ingest/ingest-counters.ts";
+import { createRedactor, type Redact } from "../ingest/redact.ts";
+import { LeaderTakeover } from "../leadership/leader-takeover.ts";
+import type { EpochUs } from "../lib/time.ts";
+import { ReportContext } from "../reconcile/report-context.ts";
+import { type ControllerObserver, ReportController } from "../reconcile/report-controller.ts";
+import { ReportQueue } from "../reconcile/report-queue.ts";
+import { startRetentionSweeps } from "../reconcile/retention-sweep.ts";
+import type { PipelineOptions, PipelineParts } from "./pipeline-parts.ts";
+import { StreamGaps } from "./stream-gaps.ts";
+
+export interface PipelineStages {
+  counters: IngestCounters;
+  coverage: StreamCoverage;
+  redact: Redact;
+  cells: CellStore;
+  aggregator: Aggregator;
+  gapEvents: GapEvents;
+  gaps: StreamGaps;
+  controller: ReportController;
+  context: ReportContext;
+  takeover: LeaderTakeover;
+}
+
+type Built<K extends keyof PipelineStages> = Pick<PipelineStages, K> & { queue: ReportQueue };
+
+export function createStages(options: PipelineOptions, parts: PipelineParts): PipelineStages {
+  const { clock, journaling, events, self, policies, acceptances } = parts;
+  const counters = new IngestCounters();
+  const coverage = new StreamCoverage();
+  const redact = createRedactor(options.redaction, counters);
+  const cells = new CellStore(getCellBounds(options.memory), redact);
+  const queue = new ReportQueue(options.pace, clock);
+  const aggregator = createAggregator(options, parts, cells, queue);
+  const gapEvents = new GapEvents({ events, clock, self, afterMs: options.gapEventMs });
+  const gaps = new StreamGaps(aggregator, parts.nodes && clock.nowMs());
+  journaling?.attach(aggregator, (gap) => coverage.lasted(gap));
+  const controller = createController(options, parts, { aggregator, coverage, queue });
+  const context = new ReportContext({ aggregator, queue, policies, acceptances });
+  const takeover = createTakeover(options, parts, { aggregator, coverage, queue, controller, gapEvents });
+  for (const observer of [takeover, context, recordEvents(parts)]) controller.observe(observer);
+  startRetentionSweeps(options.retention, {
+    ...parts,
+    sweep: (...bounds) => {
+      if (controller.isActive) aggregator.expire(...bounds);
+    },
+  });
+  return { counters, coverage, redact, cells, aggregator, gapEvents, gaps, controller, context, takeover };
+}
+
+/** Creates the first stage, which counts alerts where `tally` of the takeover says. */
+export function createIngest(
+  options: PipelineOptions,
+  { clock, maxAheadUs }: PipelineParts,
+  stages: PipelineStages,
+  callbacks: Pick<IngestParts, "nowUs" | "onRejected" | "onThrottled">,
+): Ingest {
+  const { takeover, cells, redact, counters } = stages;
+  const createSeed = () => Math.floor(clock.random() * 2 ** 32) | 0;
+  return new Ingest({
+    ...{ ...callbacks, cells, redact, counters, maxAheadUs },
+    tally: () => takeover.tally,
+    hash: new AlertHash({ low: createSeed(), high: createSeed() }),
+    duplicates: new DuplicateFilter(options.duplicates),
+    limitsSearch: options.writerId !== undefined,
+  });
+}
+
+function createAggregator(
+  { memory }: PipelineOptions,
+  { journaling }: PipelineParts,
+  cells: CellStore,
+  queue: ReportQueue,
+): Aggregator {
+  const onDirty: ConstructorParameters<typeof Aggregator>[1] = (key, urgency) => {
+    queue.add(key, urgency);
+    journaling?.wake();
+  };
+  return new Aggregator(memory, onDirty, journaling, cells);
+}
+
+function createController(
+  options: PipelineOptions,
+  parts: PipelineParts,
+  { aggregator, coverage, queue }: Built<"aggregator" | "coverage">,
+): ReportController {
+  const { limits, severity } = options;
+  const { policies, acceptances, nodes, onWriteResult = () => {} } = parts;
+  return new ReportController(
+    { ...options, writerId: getWriterId(options, parts) },
+    {
+      ...{ ...parts, aggregator, queue, onResult: onWriteResult },
+      render: () => ({
+        ...{ limits, severity, policies, acceptances, nodes: nodes?.() },
+        continuousSinceUs: toOptionalUs(coverage.coveredSinceMs),
+      }),
+    },
+  );
+}
+
+function createTakeover(
+  options: PipelineOptions,
+  parts: PipelineParts,
+  { gapEvents, ...stages }: Built<"aggregator" | "coverage" | "controller" | "gapEvents">,
+): LeaderTakeover {
+  const { sink, clock, logger, journaling } = parts;
+  return new LeaderTakeover(
+    { standby: options.standby, writerId: getWriterId(options, parts) },
+    { ...{ sink, clock, logger, journaling }, ...stages, onGap: (gap) => gapEvents.startGap(gap) },
+  );
+}
+
+/** The journal keeps the id of the process that began it. */
+function getWriterId({ writerId }: PipelineOptions, { journaling }: PipelineParts): string | undefined {
+  return journaling?.writerId ?? writerId;
+}
+
+/** Records Events for what each write brings, and passes the report on. */
+function recordEvents({ events, onReport }: PipelineParts): ControllerObserver {
+  return {
+    onWritten(ledger, report) {
+      for (const update of toEventUpdates(ledger, report)) events.record(update);
+      onReport?.(report);
+    },
+    onForeignBase() {},
+    onAdopted() {},
+  };
+}
+
+function toOptionalUs(ms: number | undefined): EpochUs | undefined {
+  return ms === undefined ? undefined : toUs(ms);
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// A lone replica that is replaced by a process of another identity, under load, with many violations stored: it leads
+// as soon as the Lease allows, and counts every alert that it reads meanwhile.
+
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
+import { makeAlert, spread } from "../../tools/kubearmor-node/alerts.ts";
+import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
+import { startNode } from "../../tools/kubearmor-node/server.ts";
+import { eventually, OperatorProcess } from "../support/operator.ts";
+import { allReports, told } from "../support/reports.ts";
+
+const missing = whyNoCluster();
+const REPORTS = 250;
+const VIOLATIONS = 100;
+/** 25,000 violations, one alert of each in turn. */
+const LOAD = Array.from({ length: REPORTS }, (_, i) =>
+  spread([makeAlert({ PolicyName: `policy-${i}` })], 1, VIOLATIONS),
+).flat();
+
+describe.skipIf(missing !== undefined && !process.env["CI"])(
+  `a lone replica (${missing ?? "real parts"})`,
+  () => {
+    let cluster: Cluster;
+    let node: KubeArmorNode;
+    let operator: OperatorProcess | undefined;
+
+    beforeAll(async () => {
+      cluster = await startCluster();
+      await cluster.applyCrds();
+      for (const name of ["kubearmor", "shop"]) await cluster.kubectl(["create", "namespace", name]);
+    });
+    afterEach(async () => {
+      await operator?.kill();
+      await node.stop();
+      await cluster.kubectl(["delete", "pvr", "-A", "--all"]);
+      await cluster.kubectl(["delete", "lease", "-n", "kubearmor", "--all"]);
+    });
+    afterAll(async () => {
+      await cluster?.stop();
+    });
+
+    async function startOperator(): Promise<OperatorProcess> {
+      operator = new OperatorProcess({
+        kubeconfig: cluster.kubeconfigPath,
+        relay: node.address,
+        leaderElection: true,
+        env: { PVO_REPORTS_WRITES_PER_SECOND: "100" },
+      });
+      await operator.streamOpen();
+      return operator;
+    }
+
+    /** Reports with all violations, written by a replica that then ends. */
+    async function storeReports(end: "stop" | "kill"): Promise<void> {
+      node = await startNode({ dropLikeKubeArmor: false });
+      const first = await startOperator();
+      await node.flood({ alert: LOAD, count: LOAD.length, ratePerSec: 10_000 });
+      await first.received(LOAD.length);
+      await first.written(240_000);
+      await first[end]();
+    }
+
+    test("after a crash leads when the Lease has expired, and forgets nothing of what it read while it waited", async () => {
+      await storeReports("kill");
+      const next = await startOperator();
+      await node.flood({ alert: LOAD, count: LOAD.length, ratePerSec: 4000 });
+      await next.received(LOAD.length);
+      await eventually("it leads", async () => (await next.metric("leader")) === 1);
+      await next.written(240_000);
+      expect(await next.metric("standby_alerts_evicted_total")).toBe(0);
+      expect(told(await allReports(cluster))).toBe(2 * LOAD.length);
+    }, 600_000);
+
+    test("after an orderly stop leads at its first look at the Lease, and keeps no single alert", async () => {
+      await storeReports("stop");
+      const looks = () => leaseRequests(cluster).length;
+      const before = looks();
+      const next = await startOperator();
+      const flood = node.flood({ alert: LOAD, count: LOAD.length, ratePerSec: 4000 });
+      await next.logged("leading");
+      // The look, and the update that takes it.
+      expect(leaseRequests(cluster).slice(before, before + 2)).toEqual(["get", "update"]);
+      await next.logged("stored reports loaded", { reports: REPORTS, takenOver: undefined });
+      await flood;
+      await next.received(LOAD.length);
+      await next.written(240_000);
+      expect(await next.metric("standby_alerts_already_reported_total")).toBe(0);
+      expect(told(await allReports(cluster))).toBe(2 * LOAD.length);
+    }, 600_000);
+  },
+);
+
+function leaseRequests(cluster: Cluster): string[] {
+  return cluster
+    .auditEntries()
+    .filter(
+      ({ objectRef, userAgent }) =>
+        objectRef?.resource === "leases" && /policy-violation/.test(userAgent ?? ""),
+    )
+    .map(({ verb }) => verb);
+}
