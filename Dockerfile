@@ -7,8 +7,7 @@
 # The image needs no writable file system, no capability and no root. What is in it, is in /app/sbom.cdx.json.
 
 # Any image with Node 24 and npm builds it; any with Node 24 as `node` or /nodejs/bin/node runs it.
-# Pin both for a release: --build-arg RUNTIME_IMAGE=gcr.io/distroless/nodejs24-debian13:nonroot@sha256:…. The defaults are
-# tags, which follow security updates; `docker buildx imagetools inspect IMAGE` prints the digest of today.
+# The defaults are tags, which follow security updates. A release pins both by digest: tools/release/base-images.ts.
 ARG BUILD_IMAGE=node:24-trixie-slim
 ARG RUNTIME_IMAGE=gcr.io/distroless/nodejs24-debian13:nonroot
 

@@ -30,6 +30,12 @@ export function changelogSection(version: string, text = changelog()): string {
   return found.slice(found.indexOf("\n") + 1).trim();
 }
 
+/** Returns the date of the version's heading, `## 1.0.0 - 2026-01-31`; undefined where it has none. */
+export function releaseDate(version: string, text = changelog()): string | undefined {
+  const heading = text.split("\n").find((line) => /^## \[?([^\]\s]+)/.exec(line)?.[1] === version);
+  return /\d{4}-\d\d-\d\d$/.exec(heading?.trim() ?? "")?.[0];
+}
+
 /** Returns the entries of a section, each as one line. */
 export function changes(section: string): Change[] {
   let kind = "changed";

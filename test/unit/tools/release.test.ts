@@ -3,7 +3,7 @@
 
 // The scripts of a release, as far as they need no network: notes, chart metadata, archives, krew manifest, OLM bundle.
 
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import {
   existsSync,
   mkdirSync,
@@ -18,7 +18,8 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { locateParts, pathsOf } from "../../../tools/parts/parts.ts";
-import { changelogSection, changes } from "../../../tools/release/changelog.ts";
+import { pinBaseImages, readBaseImages } from "../../../tools/release/base-images.ts";
+import { changelogSection, changes, releaseDate } from "../../../tools/release/changelog.ts";
 import { releaseChartFile, releaseValuesFile } from "../../../tools/release/chart.ts";
 import { ROOT, releaseFacts } from "../../../tools/release/facts.ts";
 import { olmBundle } from "../../../tools/release/olm-bundle.ts";
@@ -51,6 +52,20 @@ describe("the changelog", () => {
       { kind: "fixed", description: "two" },
     ]);
     expect(() => changelogSection("1.2.0", text)).toThrow('CHANGELOG.md has no section "## 1.2.0"');
+  });
+
+  test("gives the date of a version, which a tag must have", () => {
+    const dated = text.replace("## 1.0.0", "## 1.0.0 - 2026-01-31");
+    expect([releaseDate("1.0.0", dated), releaseDate("1.0.0", text), releaseDate("1.1.0", text)]).toEqual([
+      "2026-01-31",
+      undefined,
+      undefined,
+    ]);
+    const check = (...args: string[]) =>
+      spawnSync(process.execPath, [join(ROOT, "tools/release/check-version.ts"), ...args]).status;
+    expect(check()).toBe(0);
+    expect(check(`v${FACTS.version}`)).toBe(releaseDate(FACTS.version) === undefined ? 1 : 0);
+    expect(check("v99.0.0")).toBe(1);
   });
 
   test("has a section for the version of package.json", () => {
@@ -136,6 +151,27 @@ describe("the plugin's archives", () => {
         bin: "kubectl-kubearmor_violations",
       })),
     );
+  });
+});
+
+describe("base images", () => {
+  const digest = `sha256:${"a".repeat(64)}`;
+
+  test.each(["Dockerfile", "Dockerfile.gitops"])("of %s are pinned by digest, as build arguments", (file) => {
+    const text = readFileSync(join(ROOT, file), "utf8");
+    const images = readBaseImages(text);
+    expect(Object.keys(images)).toEqual(["BUILD_IMAGE", "RUNTIME_IMAGE"]);
+    expect(pinBaseImages(text, () => `${digest}\n`)).toEqual(
+      Object.entries(images).map(([name, image]) => `${name}=${image}@${digest}`),
+    );
+    // An image that no argument names would stay a tag.
+    const bases = [...text.matchAll(/^FROM (?:--\S+ )?(\S+)/gm)].map(([, base]) => base);
+    expect(bases.filter((base) => !/^\$\{\w+_IMAGE\}$/.test(base ?? ""))).toEqual([]);
+  });
+
+  test("without a digest or an argument end the release", () => {
+    expect(() => pinBaseImages("ARG A_IMAGE=b:1\n", () => "")).toThrow('invalid digest of b:1: ""');
+    expect(() => pinBaseImages("FROM b\n", () => digest)).toThrow("no ARG");
   });
 });
 
