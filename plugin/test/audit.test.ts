@@ -271,7 +271,7 @@ test.each([
   expect(err).toContain(message);
 });
 
-test("a pipe in a table is escaped by an odd number of backslashes, whatever stands before it", () => {
+test("a pipe in a table is escaped by an odd number of backslashes, after any text", () => {
   for (const text of ["|", "\\|", "\\\\|", "a\\\\\\|b|"]) {
     for (const [match] of toCodeSpan(text).matchAll(/\\*\|/g)) expect(match.length % 2).toBe(0);
   }

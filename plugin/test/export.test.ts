@@ -36,7 +36,7 @@ describe("export --out", () => {
     );
   });
 
-  test("leaves out what only the store and the writer need, whatever the order of the keys", async () => {
+  test("leaves out what only the store and the writer need, with keys in any order", async () => {
     const one = report("p", [violation()]);
     one.metadata = {
       name: "p",
@@ -65,7 +65,7 @@ describe("export --out", () => {
     );
   });
 
-  test("has the keys in one order, whatever the order in which a store gives them", async () => {
+  test("has the keys in one order, for any order of a store", async () => {
     const backwards = (value: unknown): unknown => {
       if (Array.isArray(value)) return value.map(backwards);
       if (typeof value !== "object" || value === null) return value;

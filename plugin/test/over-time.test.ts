@@ -155,7 +155,7 @@ function moving(looks: readonly Report[][], clock: FakeClock): ReportSource {
 
 const withCount = (occurrences: number) => report("p", [violation({ occurrences })]);
 
-test("--watch prints the table, then only what moves, until told to stop", async () => {
+test("--watch prints the table, then only what moves, until the signal", async () => {
   const clock = new FakeClock();
   const stop = new AbortController();
   const fresh = violation({ id: "00000000000000bb", resource: "fresh" });

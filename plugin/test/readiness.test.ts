@@ -74,7 +74,7 @@ COUNT  LAST SEEN  WORKLOAD    ACCEPTED BY  VIOLATION
     expect(out).toContain(why);
   });
 
-  describe("whose list is cut", () => {
+  describe("with a list that is cut", () => {
     const cut = (summary: object, violations: Violation[] = [audited(OLD)]) =>
       report("p", violations, { coverage: WHOLE, summary, omitted: { violations: 2, occurrences: 9 } });
     const readiness = (one: Report) => plugin(["readiness", "p", "-n", "shop"], { reports: [one] });
@@ -118,7 +118,7 @@ COUNT  LAST SEEN  WORKLOAD    ACCEPTED BY  VIOLATION
     expect({ code, out: out.split("\n")[0] }).toEqual({ code: 0, out: "p: blocks already" });
   });
 
-  test("that says Block and is not enforced is told so", async () => {
+  test("that says Block and is not enforced is marked", async () => {
     expect((await assess([audited({ action: "Audit (Block)" })])).out).toContain(
       "1 of them should have been blocked already (Audit (Block)): their nodes or pods do not enforce.",
     );

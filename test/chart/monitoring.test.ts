@@ -142,7 +142,7 @@ describe.skipIf(why !== undefined && !process.env["CI"])(
       }
     });
 
-    test("tells the same numbers as the reports", async () => {
+    test("shows the same numbers as the reports", async () => {
       const sum = async (outcome: string) =>
         Number(
           (await prometheus.query(`sum(policy_violation_occurrences_total{outcome="${outcome}"})`))[0]

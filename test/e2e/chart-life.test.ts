@@ -188,7 +188,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       expect(await cluster.kubectl(["get", "crd", "-o", "name"])).toBe("");
     });
 
-    test("the notes tell where KubeArmor's relay is when it is not where it is looked for", async () => {
+    test("the notes say where KubeArmor's relay is expected", async () => {
       const port = [{ name: "grpc", port: 32767 }];
       const service = (namespace: string, name: string) => ({
         apiVersion: "v1",

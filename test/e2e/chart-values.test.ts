@@ -91,7 +91,7 @@ test("values.yaml says of every value what it is for", () => {
   );
 });
 
-test("values.schema.json leaves no object open but those whose keys belong to the user", () => {
+test("values.schema.json leaves no object open but those with keys of the user", () => {
   const schema = JSON.parse(readFileSync(SCHEMA_FILE, "utf8"));
   const open: string[] = [];
   const visit = (node: Node, path: string) => {

@@ -264,7 +264,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(`the chart (${missi
       });
     });
 
-    test("make what the Prometheus Operator reads where the cluster knows it, unless told otherwise", async () => {
+    test("make what the Prometheus Operator reads where the cluster knows it, unless configured otherwise", async () => {
       const kinds = async (...args: string[]) =>
         (await manifests(...args))
           .filter(({ apiVersion }) => apiVersion === "monitoring.coreos.com/v1")

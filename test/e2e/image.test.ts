@@ -50,7 +50,7 @@ describe("the Dockerfile", () => {
     expect(admitted.map((line) => line.replace(/^!/, "")).sort()).toEqual(copied);
   });
 
-  test("runs the bundle without root, and `run` unless told otherwise", () => {
+  test("runs the bundle without root, with `run` as the default", () => {
     expect(of("USER")).toEqual(["65532:65532"]);
     expect(of("ENTRYPOINT")).toEqual([`["node", "/app/${BUNDLE}"]`]);
     expect(of("CMD")).toEqual(['["run"]']);
@@ -138,7 +138,7 @@ describe("the bundle", () => {
     for (const command of ["run", "replay"]) expect(stdout).toMatch(new RegExp(`^ {2}${command}\\b`, "m"));
   });
 
-  test("reaches the API server through the proxy of a kubeconfig whose user is a program's", async () => {
+  test("reaches the API server through the proxy of a kubeconfig with an exec plugin", async () => {
     const asked = Promise.withResolvers<string>();
     const proxy = createServer((socket) => {
       socket.once("data", (data) => asked.resolve(`${data}`));

@@ -118,7 +118,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
         ).toHaveLength(2);
       });
 
-      test("tells an empty namespace from one that is not there", async () => {
+      test("distinguishes an empty namespace from a missing one", async () => {
         expect(await asUser(["violations", "-n", "kube-public"])).toEqual({
           code: 0,
           stdout: "",
@@ -205,7 +205,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
         expect(page.stdout.match(/<article /g)).toHaveLength(25);
       });
 
-      test("a person with rights in one namespace sees that one, and is told about the others", async () => {
+      test("a person with rights in one namespace sees that one, and a note about the others", async () => {
         const token = await cluster.createServiceAccountToken("my-ext-secret", "viewer");
         await cluster.apply(`
 apiVersion: rbac.authorization.k8s.io/v1

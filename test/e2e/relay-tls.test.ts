@@ -179,7 +179,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       expect(counted).toBeLessThanOrEqual(flood);
     });
 
-    test("each fault of the Secret is told, and the stream opens when it is mended", async () => {
+    test("each fault of the Secret is reported, and the stream opens when it is fixed", async () => {
       const good = clientSecret();
       const foreign = clientSecret("new-");
       relay = await startMtlsRelay(node.address, served());

@@ -142,7 +142,7 @@ describe.skipIf(missing !== undefined)(NAME, { timeout: 120_000 }, () => {
     ["SIGKILL", 137],
     ["SIGTERM", 0],
   ] as const)(
-    "a relay ended by %s and started again: exact, with the gaps told",
+    "a relay ended by %s and started again: exact, with the gaps declared",
     async (signal, exitCode) => {
       await start();
       await sendAll(1000, 0);
@@ -187,7 +187,7 @@ describe.skipIf(missing !== undefined)(NAME, { timeout: 120_000 }, () => {
     },
   );
 
-  test("a node lost and found again by the relay: counting goes on, but the relay tells nobody of the gap", async () => {
+  test("a node lost and found again by the relay: counting goes on, but the relay does not report the gap", async () => {
     await start();
     await sendAll(500, 0);
     await relay.node.stop();
@@ -215,7 +215,7 @@ describe.skipIf(missing !== undefined)(NAME, { timeout: 120_000 }, () => {
     expect(found?.coverage).toMatchObject({ gaps: 0, lowerBound: false });
   });
 
-  test("a burst of 5,000 at once: what the relay passes on is counted, what it drops nobody is told", async () => {
+  test("a burst of 5,000 at once: what the relay passes on is counted, what it drops is unknown", async () => {
     await start();
     await relay.node.flood({ alert: FLOOD, count: 5000 });
     await relay.node.drained();

@@ -114,7 +114,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(`run (${missing ?? 
     expect(found?.coverage.recent?.[0]?.seconds).toBeGreaterThanOrEqual(6);
   });
 
-  test("a node that dies, a stream that ends with OK, an API server that is gone: exact, with the gaps told", async () => {
+  test("a node that dies, a stream that ends with OK, an API server that is gone: exact, with the gaps declared", async () => {
     await start({ PVO_FEED_RELAY_RECONNECT_MAX_MS: "500" });
     await node.flood({ alert: FLOOD, count: 1000 });
     await operator.received(1000);
@@ -152,7 +152,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(`run (${missing ?? 
     await reconciledCounters(operator);
   });
 
-  test("a restart continues the counts and tells the gap; SIGTERM writes what is left", async () => {
+  test("a restart continues the counts and declares the gap; SIGTERM writes what is left", async () => {
     await start({ PVO_REPORTS_MIN_INTERVAL_MS: "60000" });
     await node.flood({ alert: FLOOD, count: 500 });
     await operator.received(500);

@@ -115,7 +115,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       await inStep(standby);
     });
 
-    test("without a relay a standby waits, and is ready all the same; with one it is in step", async () => {
+    test("without a relay a standby waits, and is ready all the same; with one it is caught up", async () => {
       const env = { PVO_LEADER_ELECTION_LEASE_DURATION_MS: "10000" };
       await node.stop();
       const leader = replicas.start(cluster.kubeconfigPath, env);
@@ -236,7 +236,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       }
     });
 
-    test("the leader is told to stop", async () => {
+    test("the leader is stopped by SIGTERM", async () => {
       const [leader, standby] = await replicas.pair(cluster.kubeconfigPath);
       const sent = await loadWhile(async () => {
         await written(7);

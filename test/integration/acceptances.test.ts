@@ -110,7 +110,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
     const isActive = (name: string) =>
       until(`${name} is active`, async () => ((await stored(name)).status === "True" ? true : undefined));
 
-    it("whose status somebody else changes meanwhile are written again from what is there then", async () => {
+    it("with a status that another client changes meanwhile are written again from the newest state", async () => {
       let overtake: (() => Promise<unknown>) | undefined = () =>
         cluster.kubectl(["annotate", "av", "-n", "shop", "raced", "team=web"]);
       const slow = {
@@ -128,7 +128,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       expect(warned).toEqual([]);
     });
 
-    it("whose status may not be written have effect all the same; it is said once, and tried until it may", async () => {
+    it("without the right to write their status have effect all the same; it is logged once, and retried", async () => {
       const token = await cluster.createServiceAccountToken("shop", "poor");
       await cluster.apply(role("poor", false));
       await cluster.apply(acceptance("unsaid"));

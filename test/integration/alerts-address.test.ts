@@ -7,7 +7,7 @@ import { describe, expect, it } from "vitest";
 import { grpcServer, node, run, tcpServer } from "./alerts-bed.ts";
 
 describe("an address", () => {
-  it("where nobody listens yet is tried until somebody does", async () => {
+  it("without a listener is tried until there is one", async () => {
     const relay = await node();
     await relay.stop();
     const { listener, until, logged } = run({ address: relay.address });
@@ -55,7 +55,7 @@ describe("an address", () => {
     expect(dials).toBeGreaterThanOrEqual(source.stats.attempts - 1);
   });
 
-  it("of another gRPC service is told as such", async () => {
+  it("of another gRPC service is reported as such", async () => {
     const address = await grpcServer(() => {});
     const { listener, until } = run({ address });
     await until(() => listener.count("disconnected") >= 1);

@@ -43,7 +43,7 @@ describe("a relay that works", () => {
     expect(source.stats).toMatchObject({ messages: 50_000, attempts: 1, connects: 1 });
   });
 
-  it("is left at the abort: the stream and its connection end, and nothing is told any more", async () => {
+  it("is left at the abort: the stream and its connection end, and nothing is reported any more", async () => {
     const relay = await node();
     const { listener, stop, until, source, timers } = run({ address: relay.address });
     await until(() => listener.count("connected") === 1);
@@ -58,7 +58,7 @@ describe("a relay that works", () => {
     expect(timers.size).toBe(0);
   });
 
-  it("is told nothing of what came with the alert at which it is left", async () => {
+  it("reports nothing that was received with the alert at which it is left", async () => {
     const relay = await node();
     const { listener, stop, until } = run({ address: relay.address });
     await until(() => listener.count("connected") === 1);
@@ -138,7 +138,7 @@ describe("a stream that ends", () => {
     expect(logged.filter((level) => level === "warn")).toHaveLength(2);
   });
 
-  it("with an error tells its code and text", async () => {
+  it("with an error reports its code and text", async () => {
     const relay = await node();
     const { listener, until } = run({ address: relay.address });
     await until(() => listener.count("connected") === 1);
@@ -150,7 +150,7 @@ describe("a stream that ends", () => {
     ]);
   });
 
-  it("because the relay was killed is told as one broken stream, and picked up when the relay is back", async () => {
+  it("because the relay was killed is one broken stream, and opened when the relay is back", async () => {
     const relay = await node();
     const { listener, until, source, logged } = run({ address: relay.address });
     await until(() => listener.count("connected") === 1);

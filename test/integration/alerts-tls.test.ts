@@ -252,7 +252,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       await expect.poll(() => peer.sockets.size, PATIENCE).toBeLessThanOrEqual(1);
     });
 
-    it("goes on with certificates that were swapped under way, and loses no more than it declares", async () => {
+    it("continues with certificates that were replaced meanwhile, and loses no more than it declares", async () => {
       const started = await relay(served());
       const secret = secretWith();
       const running = secured(started.address, secret);

@@ -47,7 +47,7 @@ test("a pod is stored with a uid, and a deleted namespace takes it along and is 
   expect((await cluster.request("GET", "/api/v1/namespaces/shop/pods/cart")).status).toBe(404);
 });
 
-test("the audit log tells who asked for what, by which client, and what the answer was", async () => {
+test("the audit log has the user, request, client and answer", async () => {
   await expect(cluster.kubectl(["get", "configmap", "no-such"])).rejects.toThrow('"no-such" not found');
   const [entry] = audited("get", "/api/v1/namespaces/default/configmaps/no-such");
   expect(entry).toMatchObject({
@@ -120,7 +120,7 @@ test("stop leaves no process and no file", async () => {
   expect(existsSync(own.dir)).toBe(false);
 });
 
-test("a cluster whose process is killed leaves no process and no file", async () => {
+test("a killed cluster leaves no process and no file", async () => {
   const program = `
     import { startCluster } from ${JSON.stringify(join(import.meta.dirname, "../../tools/cluster/cluster.ts"))};
     const { pids, dir } = await startCluster();

@@ -134,7 +134,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(`the CRDs (${missin
   });
 
   describe("kubectl get", () => {
-    test("shows the columns that tell how bad it is, and ages in place of times", async () => {
+    test("shows columns of outcome and severity, and ages in place of times", async () => {
       const [head, row] = table(await kubectl(["get", "policyviolationreports", "-A"]));
       expect(head).toEqual([
         "NAMESPACE",

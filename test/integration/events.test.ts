@@ -165,14 +165,14 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
         );
       });
 
-      test("told for the first time with a count has it at once", async () => {
+      test("with a count at its first report has it at once", async () => {
         await createPod("web-0");
         await tell(occurrence({ count: 5 }));
         const described = await cluster.kubectl(["describe", "pod", "-n", namespace, "web-0"]);
         expect(described).toMatch(/\(x5 over 2\ds\)/);
       });
 
-      test("whose Event was deleted is told by a new one", async () => {
+      test("with a deleted Event gets a new one", async () => {
         await createPod("web-0");
         const clock = new FakeClock(Date.now());
         const recorder = startRecorder({}, sink(), clock, silentLogger);
@@ -196,7 +196,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
         expect(described).toContain("PolicyViolationPrevented");
       });
 
-      test("that does not exist, or whose namespace does not, is lost as pod_gone", async () => {
+      test("that does not exist, or has no namespace, is lost as pod_gone", async () => {
         const lost = await tell(
           occurrence({ regarding: { kind: "Pod", namespace, name: "no-such-pod" }, count: 2 }),
           occurrence({ regarding: { kind: "Pod", namespace: "nowhere", name: "web-0" } }),
@@ -333,7 +333,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
         ]);
       });
 
-      test("tells a refusal in the server's words", async () => {
+      test("reports a refusal in the server's words", async () => {
         const wrong = { ...newEvent("web-0.4"), action: "" };
         expect(await sink().create(wrong, SIGNAL)).toMatchObject({
           kind: "refused",

@@ -79,7 +79,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
         expect(one.stats().connectionsOpened).toBe(connectionsOpened);
       });
 
-      test("are opened anew when the CA's bytes change, and not before", async () => {
+      test("are opened again when the CA's bytes change, and not before", async () => {
         const ca = join(cluster.dir, "changing-ca.crt");
         copyFileSync(join(cluster.dir, "certs/apiserver.crt"), ca);
         const path = changedKubeconfig("changing-ca", (text) =>
@@ -214,7 +214,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
         expect(review.status.userInfo.username).toBe("system:serviceaccount:default:reader");
       });
 
-      test("a server whose CA is another one is Unavailable, and nothing is sent", async () => {
+      test("a server of another CA is Unavailable, and nothing is sent", async () => {
         const path = changedKubeconfig("no-ca", (text) =>
           text.replace(/"?certificate-authority-data"?: *"?[^",\n]+"?/, '"unused": "x"'),
         );

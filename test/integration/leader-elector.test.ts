@@ -153,7 +153,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
         });
       });
 
-      test("keep the leader when somebody annotates or deletes the Lease", async () => {
+      test("keep the leader when the Lease is annotated or deleted", async () => {
         const a = replica("a");
         await a.leads();
         const b = replica("b");

@@ -234,7 +234,7 @@ describe("a GOAWAY", () => {
   });
 });
 
-it("leaves no socket after the abort, whatever the peer does", async () => {
+it("leaves no socket after the abort of any stream", async () => {
   const peers = [
     await tcpServer((socket) => socket.resume()),
     // SETTINGS and nothing more.

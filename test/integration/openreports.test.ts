@@ -226,7 +226,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
         expect(copied(copy as OpenReport)).toEqual(expectedCopy(report as Report));
       });
 
-      test("a copy that somebody deletes comes back, labels and annotations of others stay", async () => {
+      test("a deleted copy comes back, labels and annotations of others stay", async () => {
         await store(reportOf(namespace, "p", 1));
         const { publisher } = publish();
         await settled(publisher, ({ length }) => length === 1);

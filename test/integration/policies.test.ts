@@ -65,7 +65,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(`policies (${missin
     await until("policies", () => (policies.knowledge("KubeArmorHostPolicy") === "known" ? true : undefined));
   });
 
-  it("are told with what is listed, changed and deleted, by metadata alone", async () => {
+  it("are reported as listed, changed and deleted, by metadata alone", async () => {
     await cluster.apply(policy("KubeArmorPolicy", "listed", { namespace: "shop" }));
     const { policies, changes } = watch({ pageSize: 1 });
     const generation = () => policies.find("KubeArmorPolicy", "shop", "listed")?.generation;

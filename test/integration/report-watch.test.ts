@@ -77,7 +77,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(`reports (${missing
 
   const sees = (told: string[], line: string) => until(line, () => told.includes(line) || undefined);
 
-  it("are told with what is listed, changed and removed; what others keep there is not", async () => {
+  it("are reported as listed, changed and removed; objects of others are not", async () => {
     await write("listed", 1);
     await cluster.kubectl(["label", "pvr", "-n", "shop", "listed", "team=blue"]);
     const { told, watching } = watch();
@@ -96,7 +96,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(`reports (${missing
     ]);
   });
 
-  it("are listed anew where the watch can't go on from the version that was read", async () => {
+  it("are listed again where the watch can't go on from the version that was read", async () => {
     await write("old", 1);
     let isOld = true;
     const { told, lists } = watch((request) => {

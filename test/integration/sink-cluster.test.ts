@@ -189,7 +189,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
         expect(again.metadata.annotations).toMatchObject({ team: "blue" });
       });
 
-      test("is written under one field manager, by a PUT whose managed fields stay small", async () => {
+      test("is written under one field manager, by a PUT with few managed fields", async () => {
         const stored = await written(await written(report()));
         const text = await cluster.kubectl([
           "get",
@@ -332,7 +332,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
         expect(JSON.stringify(result)).toContain("summary.prevented");
       });
 
-      test("a ServiceAccount without rights is forbidden, and told which right", async () => {
+      test("a ServiceAccount without rights is forbidden, with the right in the message", async () => {
         const token = await cluster.createServiceAccountToken(namespace, "nobody");
         const poor = kubeClient(cluster.kubeconfigFor(token));
         const poorSink = createClusterSink({ client: poor, logger: silentLogger });
@@ -357,7 +357,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
 
     // Between client and API server stands a relay that carries every request out and then breaks the connection in place
     // of answering: the case in which a write has happened and nobody knows.
-    test("a write whose answer is lost is unknown, and a read tells that it happened", async () => {
+    test("a write without an answer is unknown, and a read shows that it happened", async () => {
       const relay = createServer((request, response) => {
         const chunks: Buffer[] = [];
         request.on("data", (chunk: Buffer) => chunks.push(chunk));

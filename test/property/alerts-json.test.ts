@@ -25,7 +25,7 @@ const nestedNames = [
   "constructor",
 ];
 
-it("gives for any alert what the wire gives, whatever the order and the case of its keys", () => {
+it("gives for any alert what the wire gives, with keys in any order and case", () => {
   const cased = fc.constantFrom<(key: string) => string>(
     (key) => key,
     (key) => key.toUpperCase(),
@@ -52,7 +52,7 @@ it("gives for any alert what the wire gives, whatever the order and the case of 
   );
 });
 
-it("takes any JSON: no alert, or one whose every field has its type", () => {
+it("takes any JSON: no alert, or one with fields of the right types", () => {
   const key = fc.oneof(fc.constantFrom(...fieldNames, ...nestedNames), fc.string({ maxLength: 5 }));
   const { value } = fc.letrec((tie) => ({
     value: fc.oneof(

@@ -49,7 +49,7 @@ describe("sound bytes", () => {
     );
   });
 
-  it("may come in any number of pieces, with fields that nobody knows between them", () => {
+  it("may come in any number of pieces, with unknown fields between them", () => {
     const unknown = fc.oneof(
       fc.tuple(fc.constant(0), fc.bigInt(0n, 2n ** 64n - 1n)),
       fc.tuple(fc.constant(1), fc.uint8Array({ minLength: 8, maxLength: 8 })),

@@ -96,7 +96,7 @@ describe("retention", () => {
     expect(store.reports).toEqual([]);
   });
 
-  it("keeps a report that goes on being violated on a node whose clock is 31 days behind", async () => {
+  it("keeps an active report on a node with a clock 31 days behind", async () => {
     const s = new Simulation({ options: OPTIONS });
     await s.start();
     for (let n = 0; n < 30; n++) {

@@ -4,7 +4,6 @@
 // What was missed: the stream comes and goes, containers are muted, input is rejected. All of it is told, once.
 
 import { describe, expect, it } from "vitest";
-import type { Alert } from "../../src/api/alert.ts";
 import type { Report } from "../../src/api/v1alpha1.ts";
 import { Pipeline } from "../../src/app/pipeline.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
@@ -15,10 +14,6 @@ import { Simulation } from "./pipeline-simulation.ts";
 
 const KEY = "shop/no-package-managers";
 
-function send(simulation: Simulation, ...alerts: Alert[]): void {
-  for (const each of alerts) simulation.pipeline.onAlert(each, 0);
-}
-
 function coverageOf(simulation: Simulation, key = KEY): Report["coverage"] | undefined {
   return simulation.store.get(key)?.coverage;
 }
@@ -28,10 +23,10 @@ function isoTime(ms: number): string {
 }
 
 describe("the stream", () => {
-  it("that was never lost is told as continuous since it was opened", async () => {
+  it("that was never lost is continuous since it was opened", async () => {
     const s = new Simulation();
     await s.start();
-    send(s, alert());
+    s.send(alert());
     await s.clock.advance(1000);
     expect(coverageOf(s)).toEqual({
       continuousSince: "2026-11-23T10:00:00.000000Z",
@@ -44,7 +39,7 @@ describe("the stream", () => {
   it("that is lost and found is one gap, however many tries it took, and continuous since it was found", async () => {
     const s = new Simulation();
     await s.start();
-    send(s, alert());
+    s.send(alert());
     await s.clock.advance(10_000);
     s.disconnect("ok_end");
     // Half of maxIntervalMs later no report claims that it is read.
@@ -85,10 +80,10 @@ describe("the stream", () => {
   it("that was lost before a report existed is no gap of that report", async () => {
     const s = new Simulation();
     await s.start();
-    send(s, alert());
+    s.send(alert());
     s.disconnect();
     s.pipeline.onConnected();
-    send(s, hostAlert());
+    s.send(hostAlert());
     await s.clock.advance(1000);
     expect(coverageOf(s)).toMatchObject({ gaps: 1, lowerBound: true });
     expect(coverageOf(s, "/host-files")).toMatchObject({ gaps: 0, lowerBound: false });
@@ -99,7 +94,7 @@ describe("the stream", () => {
     const s = new Simulation({ nodes: () => nodes });
     const startMs = s.clock.nowMs();
     await s.start();
-    send(s, alert());
+    s.send(alert());
     await s.clock.advance(1000);
     expect(coverageOf(s)).toMatchObject({ gaps: 0, nodes: { desired: 3, connected: 3 } });
     nodes.connected = 1;
@@ -113,7 +108,7 @@ describe("the stream", () => {
     });
     await s.clock.advance(1000);
     // Other nodes are still read.
-    send(s, hostAlert());
+    s.send(hostAlert());
     await s.clock.advance(60_000);
     for (const key of [KEY, "/host-files"]) {
       expect(coverageOf(s, key)).toMatchObject({
@@ -127,7 +122,7 @@ describe("the stream", () => {
     nodes.connected = 3;
     s.pipeline.onConnected({ nodes: 2 });
     const toMs = s.clock.nowMs();
-    send(s, alert({ PolicyName: "later" }));
+    s.send(alert({ PolicyName: "later" }));
     await s.clock.advance(60_000);
     const gap = { kind: "NodeDown", from: isoTime(fromMs), to: isoTime(toMs), seconds: 61, nodes: 2 };
     for (const key of [KEY, "/host-files"]) {
@@ -142,11 +137,11 @@ describe("the stream", () => {
     const fromMs = s.clock.nowMs();
     await s.pipeline.load(new AbortController().signal);
     s.pipeline.controller.start();
-    send(s, alert());
+    s.send(alert());
     await s.clock.advance(5_000);
     s.pipeline.onConnected();
     const toMs = s.clock.nowMs();
-    send(s, hostAlert());
+    s.send(hostAlert());
     await s.clock.advance(60_000);
     expect(coverageOf(s)).toMatchObject({
       gaps: 1,
@@ -177,17 +172,17 @@ describe("the stream", () => {
 });
 
 describe("each way to lose alerts", () => {
-  it("is told apart, with its time, and read back by the next process", async () => {
+  it("is distinguished, with its time, and read back by the next process", async () => {
     const s = new Simulation({ options: { memory: { ...MEMORY, maxViolations: 1 } } });
     await s.start();
-    send(s, alert());
+    s.send(alert());
     await s.clock.advance(10_000);
     s.disconnect();
     await s.clock.advance(10_000);
     s.pipeline.onConnected();
-    send(s, throttleNotice({ UpdatedTime: at(21_000) }));
+    s.send(throttleNotice({ UpdatedTime: at(21_000) }));
     // There is no memory for a second violation.
-    send(s, alert({ ProcessName: "/usr/bin/dpkg", Resource: "/usr/bin/dpkg", UpdatedTime: at(22_000) }));
+    s.send(alert({ ProcessName: "/usr/bin/dpkg", Resource: "/usr/bin/dpkg", UpdatedTime: at(22_000) }));
     s.pipeline.onRejected("invalid_wire", "bytes", 0);
     await s.stop();
     const next = new Simulation({ store: s.store, clock: s.clock });
@@ -211,10 +206,10 @@ describe("each way to lose alerts", () => {
     ]);
   });
 
-  it("is told where the operator itself stood still on an open stream", async () => {
+  it("is declared where the operator itself stalled on an open stream", async () => {
     const s = new Simulation();
     await s.start();
-    send(s, alert());
+    s.send(alert());
     await s.clock.advance(10_000);
     s.pipeline.onEventLoopStall(6000);
     await s.stop();
@@ -223,11 +218,11 @@ describe("each way to lose alerts", () => {
     expect(recent).toEqual([{ kind: "Stalled", from: at(4000), to: at(10_000), seconds: 6 }]);
   });
 
-  it("is told only to the reports that may be short of something", async () => {
+  it("is declared only in reports that may be short of something", async () => {
     const s = new Simulation();
     await s.start();
-    send(s, alert(), alert({ NamespaceName: "bank", OwnerNamespace: "bank", HostPID: 1 }), hostAlert());
-    send(s, alert({ PolicyName: "" }), hostAlert({ PolicyName: "", Type: "HostLog" }));
+    s.send(alert(), alert({ NamespaceName: "bank", OwnerNamespace: "bank", HostPID: 1 }), hostAlert());
+    s.send(alert({ PolicyName: "" }), hostAlert({ PolicyName: "", Type: "HostLog" }));
     await s.clock.advance(6000);
     const rejectedIn = (key: string) => coverageOf(s, key)?.rejected ?? 0;
     expect([KEY, "bank/no-package-managers", "/host-files"].map(rejectedIn)).toEqual([1, 0, 0]);
@@ -235,12 +230,12 @@ describe("each way to lose alerts", () => {
     await s.clock.advance(60_000);
     expect([KEY, "bank/no-package-managers", "/host-files"].map(rejectedIn)).toEqual([2, 1, 1]);
     // Who comes later was not there.
-    send(s, alert({ PolicyName: "later" }));
+    s.send(alert({ PolicyName: "later" }));
     await s.stop();
     expect(coverageOf(s, "shop/later")).toMatchObject({ lowerBound: false });
   });
 
-  it("is told as an Event when it lasts, as long as there is an operator to tell it of", async () => {
+  it("is an Event when it lasts, while there is an operator object", async () => {
     const s = new Simulation({ self: { kind: "Deployment", namespace: "kubearmor", name: "pvo" } });
     await s.start();
     s.disconnect("ok_end");
@@ -261,7 +256,7 @@ describe("a throttle notice", () => {
   it.each(orders)("%s marks the report", async (_name, alerts) => {
     const s = new Simulation();
     await s.start();
-    send(s, ...alerts);
+    s.send(...alerts);
     await s.clock.advance(6000);
     expect(coverageOf(s)).toMatchObject({ gaps: 0, throttleNotices: 1, lowerBound: true });
     expect(s.pipeline.counters).toMatchObject({ received: 2, counted: 1, throttleNotices: 1 });
@@ -274,7 +269,7 @@ describe("a throttle notice", () => {
   ])("%s leaves the report alone", async (_name, mods) => {
     const s = new Simulation();
     await s.start();
-    send(s, alert(), throttleNotice(mods));
+    s.send(alert(), throttleNotice(mods));
     await s.clock.advance(6000);
     expect(coverageOf(s)).toMatchObject({ throttleNotices: 0, lowerBound: false });
   });
@@ -289,7 +284,7 @@ describe("a throttle notice", () => {
       PolicyName: "box",
     };
     const notice = throttleNotice({ NamespaceName: "", PodName: "", ContainerName: "" });
-    send(s, hostAlert({ PolicyName: "p" }), alert(container), notice);
+    s.send(hostAlert({ PolicyName: "p" }), alert(container), notice);
     await s.clock.advance(6000);
     expect(coverageOf(s, "/p")).toMatchObject({ throttleNotices: 1, lowerBound: true });
     expect(coverageOf(s, "/box")).toMatchObject({ throttleNotices: 0, lowerBound: false });
@@ -298,16 +293,16 @@ describe("a throttle notice", () => {
   it("that carries the alert which tripped the limit is not counted as a violation", async () => {
     const s = new Simulation();
     await s.start();
-    send(s, alert({ Type: "SystemEvent", Operation: "AlertThreshold", MaxAlertsPerSec: 10 }));
+    s.send(alert({ Type: "SystemEvent", Operation: "AlertThreshold", MaxAlertsPerSec: 10 }));
     await s.stop();
     expect(s.pipeline.counters).toMatchObject({ received: 1, counted: 0, throttleNotices: 1 });
     expect(s.store.reports).toEqual([]);
   });
 
-  it("tells the pod", async () => {
+  it("has the pod", async () => {
     const s = new Simulation();
     await s.start();
-    send(s, throttleNotice());
+    s.send(throttleNotice());
     expect(s.occurrences).toEqual([
       expect.objectContaining({
         regarding: { kind: "Pod", namespace: "shop", name: "web-1" },
@@ -322,7 +317,7 @@ describe("a throttle notice", () => {
 });
 
 describe("counters", () => {
-  it("balance whatever comes in", async () => {
+  it("balance with any input", async () => {
     const rejected: unknown[] = [];
     const clock = new FakeClock();
     const pipeline = new Pipeline(pipelineOptions(), {

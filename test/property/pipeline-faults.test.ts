@@ -14,7 +14,7 @@ const HIDDEN: readonly Fault[] = ["unknown_after", "retry_after"];
 const TRACELESS: readonly Fault[] = ["user_deletes", "namespace_gone"];
 
 describe("without a fault", () => {
-  it("everything is told", async () => {
+  it("everything is persisted", async () => {
     const simulation = new Simulation();
     await runScript(simulation);
     expect(problemsOf(simulation)).toEqual([]);

@@ -24,7 +24,7 @@ function other(i: number, ms: number): ReturnType<typeof alert> {
 }
 
 describe("a million paths of one pod", () => {
-  it("push nobody out, and whoever comes after them is known", async () => {
+  it("evict no one, and later ones are identified", async () => {
     const s = new Simulation({ options: { memory: MEMORY_OF_TEST } });
     await s.start();
     for (let i = 0; i < 20; i++) s.pipeline.onAlert(other(i, 0), 0);
@@ -102,7 +102,7 @@ describe("at the bounds over all reports", () => {
     expect(problemsOf(s)).toEqual([]);
   });
 
-  it("an alert that would begin a report too many is rejected, and told", async () => {
+  it("an alert that would begin a report too many is rejected, and counted", async () => {
     const s = new Simulation({ options: { memory: { ...MEMORY, maxReports: 3 } } });
     await s.start();
     for (let i = 0; i < 5; i++) s.pipeline.onAlert(alert({ PolicyName: `policy-${i}x`, HostPID: i }), 0);

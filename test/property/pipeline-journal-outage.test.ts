@@ -171,7 +171,7 @@ describe("a report that goes", () => {
 });
 
 describe("a start", () => {
-  it("tells until when the one before had read", async () => {
+  it("states until when the one before had read", async () => {
     const simulation = await started("a.db");
     simulation.pipeline.onAlert(alert(), 0);
     await simulation.clock.advance(90_000);

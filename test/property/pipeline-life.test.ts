@@ -4,7 +4,6 @@
 // Starts, stops and restarts of the program.
 
 import { describe, expect, it } from "vitest";
-import type { Alert } from "../../src/api/alert.ts";
 import type { Report } from "../../src/api/v1alpha1.ts";
 import { Pipeline } from "../../src/app/pipeline.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
@@ -17,10 +16,6 @@ import { backwards, problemsOf, runScript, Simulation } from "./pipeline-simulat
 
 const KEY = "shop/no-package-managers";
 
-function send(simulation: Simulation, ...alerts: Alert[]): void {
-  for (const each of alerts) simulation.pipeline.onAlert(each, 0);
-}
-
 function coverageOf(simulation: Simulation, key = KEY): Report["coverage"] | undefined {
   return simulation.store.get(key)?.coverage;
 }
@@ -30,7 +25,7 @@ describe("a start", () => {
   async function earlier(): Promise<MemorySink> {
     const s = new Simulation({ options: { writerId: "writer-0" } });
     await s.start();
-    send(s, alert({ HostPID: 1 }), alert({ HostPID: 2, Result: "Passed", Action: "Audit" }), hostAlert());
+    s.send(alert({ HostPID: 1 }), alert({ HostPID: 2, Result: "Passed", Action: "Audit" }), hostAlert());
     await s.stop();
     expect(s.store.occurrences).toBe(3);
     return s.store;
@@ -39,7 +34,7 @@ describe("a start", () => {
   it("goes on from the stored counts, and the time in between is a gap", async () => {
     const s = new Simulation({ store: await earlier(), clock: new FakeClock(Date.UTC(2026, 10, 23, 10, 2)) });
     await s.start();
-    send(s, alert({ HostPID: 3, UpdatedTime: "2026-11-23T10:02:00.000000Z" }));
+    s.send(alert({ HostPID: 3, UpdatedTime: "2026-11-23T10:02:00.000000Z" }));
     await s.stop();
     expect(s.store.get(KEY)?.summary).toMatchObject({
       occurrences: 3,
@@ -67,7 +62,7 @@ describe("a start", () => {
     const loading = s.pipeline.load(new AbortController().signal);
     await s.clock.advance(0);
     expect(s.pipeline.takeover.listing).toBe(errors[0]?.message);
-    send(s, alert({ HostPID: 9, UpdatedTime: at(10) }));
+    s.send(alert({ HostPID: 9, UpdatedTime: at(10) }));
     await s.settleWhile(loading);
     expect(s.pipeline.takeover.listing).toBeUndefined();
     expect(store.writes).toBe(2);
@@ -77,7 +72,7 @@ describe("a start", () => {
     expect(coverageOf(s)).toMatchObject({ gaps: 1 });
   });
 
-  it("gives up listing when it is told to stop", async () => {
+  it("gives up listing at the stop", async () => {
     const store = await earlier();
     store.listErrors.push(...Array.from({ length: 100 }, () => new SinkError("down")));
     const s = new Simulation({ store });
@@ -101,7 +96,7 @@ describe("a start", () => {
     store.plant({ ...report, metadata: { name: "a-copy", namespace: "shop" } });
     const s = new Simulation({ store });
     await s.start();
-    send(s, alert({ HostPID: 3 }));
+    s.send(alert({ HostPID: 3 }));
     await s.stop();
     expect(store.get(KEY)?.summary.occurrences).toBe(3);
     expect(store.get("shop/a-copy")?.summary.occurrences).toBe(2);
@@ -117,7 +112,7 @@ describe("a start", () => {
     });
     const s = new Simulation({ store });
     await s.start();
-    send(s, alert({ PolicyName: "mine" }));
+    s.send(alert({ PolicyName: "mine" }));
     await s.clock.advance(5000);
     expect(s.pipeline.controller.refusals).toEqual([
       "the stored object is a report of another policy, Other; delete it to have it recreated",
@@ -137,7 +132,7 @@ describe("a start", () => {
       const s: Simulation = new Simulation({ store, options: { writerId: `life-${life}` } });
       await s.start();
       for (let i = 0; i < 5; i++) {
-        send(s, alert({ HostPID: life * 100 + i, UpdatedTime: at(life * 1000 + i) }));
+        s.send(alert({ HostPID: life * 100 + i, UpdatedTime: at(life * 1000 + i) }));
         await s.clock.advance(life * 37);
       }
       counted += s.pipeline.counters.counted;
@@ -154,10 +149,10 @@ describe("a start", () => {
 });
 
 describe("a stop", () => {
-  it("writes everything, whatever the pace", async () => {
+  it("writes everything at any pace", async () => {
     const s = new Simulation({ options: { writesPerSecond: 1, writeBurst: 1 } });
     await s.start();
-    for (let i = 0; i < 50; i++) send(s, alert({ PolicyName: `policy-${i}` }));
+    for (let i = 0; i < 50; i++) s.send(alert({ PolicyName: `policy-${i}` }));
     await s.stop(1000);
     expect(s.store.reports).toHaveLength(50);
     expect(s.pipeline.aggregator.unwrittenOccurrences).toBe(0);
@@ -167,7 +162,7 @@ describe("a stop", () => {
     const faults = new Map<number, Fault>(Array.from({ length: 1000 }, (_, i) => [i + 1, "unknown_before"]));
     const s = new Simulation({ faults });
     await s.start();
-    send(s, alert({ HostPID: 1 }), alert({ HostPID: 2 }), hostAlert());
+    s.send(alert({ HostPID: 1 }), alert({ HostPID: 2 }), hostAlert());
     await s.stop(10_000);
     expect(s.store.reports).toEqual([]);
     expect(s.pipeline.aggregator.unwrittenOccurrences).toBe(3);

@@ -143,7 +143,7 @@ describe("two enforcers", () => {
 });
 
 describe("two Deployments", () => {
-  it("whose names end in a version stay two", async () => {
+  it("with names that end in a version stay two", async () => {
     const [line = ""] = read("fault-11.jsonl").split("\n");
     const lines = ["payments-v1", "payments-v2"].map((name, i) =>
       JSON.stringify({

@@ -4,15 +4,10 @@
 // How often and in what order the pipeline writes, whatever the stream does.
 
 import { describe, expect, it } from "vitest";
-import type { Alert } from "../../src/api/alert.ts";
 import { alert, at, LIMITS, MEMORY, START_MS } from "../support/gen.ts";
 import { problemsOf, Simulation } from "./pipeline-simulation.ts";
 
 const MINUTE_MS = 60_000;
-
-function send(simulation: Simulation, ...alerts: Alert[]): void {
-  for (const each of alerts) simulation.pipeline.onAlert(each, 0);
-}
 
 describe("a storm of one violation", () => {
   it("of 100,000 alerts is counted exactly, in a handful of writes", async () => {
@@ -21,8 +16,7 @@ describe("a storm of one violation", () => {
     // 20 s at 5,000 alerts a second, each a process of its own.
     for (let tick = 0; tick < 200; tick++) {
       for (let i = 0; i < 500; i++) {
-        send(
-          s,
+        s.send(
           alert({
             Operation: "File",
             HostPID: tick * 500 + i,
@@ -51,7 +45,7 @@ describe("a storm of one violation", () => {
     const s = new Simulation();
     await s.start();
     for (let i = 0; i < 20; i++) {
-      send(s, alert({ HostPID: i }));
+      s.send(alert({ HostPID: i }));
       await s.clock.advance(50);
     }
     expect(s.results).toEqual([{ kind: "written", atMs: 200 }]);
@@ -62,7 +56,7 @@ describe("a storm of one violation", () => {
     const s = new Simulation();
     await s.start();
     for (let second = 0; second < 600; second++) {
-      send(s, alert({ HostPID: second, UpdatedTime: at(second * 1000) }));
+      s.send(alert({ HostPID: second, UpdatedTime: at(second * 1000) }));
       await s.clock.advance(1000);
     }
     expect(s.results.map(({ atMs }) => atMs)).toEqual([
@@ -71,11 +65,11 @@ describe("a storm of one violation", () => {
     ]);
   });
 
-  it("after a quiet time is told at once again", async () => {
+  it("after a quiet time is written at once again", async () => {
     const s = new Simulation();
     await s.start();
     for (let i = 0; i < 5; i++) {
-      send(s, alert({ HostPID: i }));
+      s.send(alert({ HostPID: i }));
       await s.clock.advance(10 * MINUTE_MS);
     }
     expect(s.results.map(({ atMs }) => atMs % (10 * MINUTE_MS))).toEqual([200, 200, 200, 200, 200]);
@@ -83,12 +77,12 @@ describe("a storm of one violation", () => {
 });
 
 describe("many violations", () => {
-  it("in one report stay within its limits, and the summary tells all", async () => {
+  it("in one report stay within its limits, and the summary counts all", async () => {
     const s = new Simulation({ options: { limits: { ...LIMITS, maxViolations: 50, maxBytes: 40_000 } } });
     await s.start();
     for (let i = 0; i < 10_000; i++) {
       const outcome = i % 100 === 7 ? { Result: "Passed", Action: "Audit" } : {};
-      send(s, alert({ Operation: "File", Resource: `/data/${letters(i)}`, UpdatedTime: at(i), ...outcome }));
+      s.send(alert({ Operation: "File", Resource: `/data/${letters(i)}`, UpdatedTime: at(i), ...outcome }));
     }
     await s.stop();
     const [report] = s.store.reports;
@@ -110,7 +104,7 @@ describe("many violations", () => {
   it("beyond the bound of memory are counted without their details, the newest last", async () => {
     const s = new Simulation({ options: { memory: { ...MEMORY, maxViolations: 10 } } });
     await s.start();
-    for (let i = 0; i < 100; i++) send(s, alert({ Operation: "File", Resource: `/data/${letters(i)}` }));
+    for (let i = 0; i < 100; i++) s.send(alert({ Operation: "File", Resource: `/data/${letters(i)}` }));
     await s.stop();
     const { aggregator } = s.pipeline;
     expect(aggregator.violationsHeld).toBeLessThanOrEqual(10);
@@ -131,7 +125,7 @@ describe("many violations", () => {
     const s = new Simulation();
     await s.start();
     for (let i = 0; i < 200; i++) {
-      send(s, alert({ Operation: "File", Resource: `/data/${letters(i)}`, UpdatedTime: at(i * 100) }));
+      s.send(alert({ Operation: "File", Resource: `/data/${letters(i)}`, UpdatedTime: at(i * 100) }));
       await s.clock.advance(100);
     }
     expect(s.results.map(({ atMs }) => atMs)).toEqual([200, 400, 600, 5600, 10_600, 15_600]);
@@ -144,7 +138,7 @@ describe("many reports", () => {
     await s.start();
     for (let round = 0; round < 30; round++) {
       for (let i = 0; i < 300; i++) {
-        send(s, alert({ PolicyName: `policy-${i}`, HostPID: round, UpdatedTime: at(round * 1000) }));
+        s.send(alert({ PolicyName: `policy-${i}`, HostPID: round, UpdatedTime: at(round * 1000) }));
       }
       await s.clock.advance(1000);
     }
@@ -169,13 +163,13 @@ describe("many reports", () => {
     const s = new Simulation({ options: { writesPerSecond: 1, writeBurst: 1 } });
     await s.start();
     const old = Array.from({ length: 5 }, (_, i) => `old-${i}`);
-    send(s, ...old.map((PolicyName) => alert({ PolicyName })));
+    s.send(...old.map((PolicyName) => alert({ PolicyName })));
     await s.clock.advance(20_000);
     expect(s.store.reports).toHaveLength(5);
     // Counters of the old come first, the new a moment later.
-    send(s, ...old.map((PolicyName) => alert({ PolicyName, HostPID: 7 })));
+    s.send(...old.map((PolicyName) => alert({ PolicyName, HostPID: 7 })));
     await s.clock.advance(50);
-    send(s, ...["new-0", "new-1", "new-2"].map((PolicyName) => alert({ PolicyName })));
+    s.send(...["new-0", "new-1", "new-2"].map((PolicyName) => alert({ PolicyName })));
     const written = s.store.history.length;
     await s.clock.advance(30_000);
     const order = s.store.history.slice(written).map(({ key }) => key.replace("shop/", ""));
@@ -189,7 +183,7 @@ describe("an API server that wants to be left alone", () => {
     const s = new Simulation({ faults: new Map([[1, "retry_before"]]) });
     await s.start();
     for (let i = 0; i < 30; i++) {
-      send(s, alert({ Operation: "File", Resource: `/data/${letters(i)}`, UpdatedTime: at(i) }));
+      s.send(alert({ Operation: "File", Resource: `/data/${letters(i)}`, UpdatedTime: at(i) }));
       await s.clock.advance(100);
     }
     // The first try at 200 ms is answered with "in 3 s".
@@ -211,8 +205,7 @@ describe("an API server that wants to be left alone", () => {
     await s.start();
     for (let second = 0; second < 600; second++) {
       for (let i = 0; i < 10; i++) {
-        send(
-          s,
+        s.send(
           alert({ Operation: "File", Resource: `/data/${letters(second % 50)}`, HostPID: second * 10 + i }),
         );
       }
@@ -229,7 +222,7 @@ describe("nothing to do", () => {
   it("makes no request and keeps no timer", async () => {
     const s = new Simulation();
     await s.start();
-    send(s, alert());
+    s.send(alert());
     await s.clock.advance(MINUTE_MS);
     const calls = s.sink.calls;
     await s.clock.advance(60 * MINUTE_MS);
@@ -253,7 +246,7 @@ describe("alerts of more reports than may be written", () => {
     const s = new Simulation();
     await s.start();
     const storm = (ms: number) => {
-      for (let i = 0; i < 2000; i++) send(s, alert({ PolicyName: `policy-${i}`, UpdatedTime: at(ms) }));
+      for (let i = 0; i < 2000; i++) s.send(alert({ PolicyName: `policy-${i}`, UpdatedTime: at(ms) }));
     };
     storm(0);
     await s.clock.advance(1000);
@@ -267,17 +260,17 @@ describe("alerts of more reports than may be written", () => {
 });
 
 describe("many reports", () => {
-  it("whose counters move are written although ever new violations take the whole budget", async () => {
+  it("with moving counters are written although new violations take the whole budget", async () => {
     const s = new Simulation({ options: { writesPerSecond: 2, writeBurst: 4 } });
     await s.start();
-    send(s, alert({ HostPID: 1 }));
+    s.send(alert({ HostPID: 1 }));
     await s.clock.advance(10_000);
-    send(s, alert({ HostPID: 2, UpdatedTime: at(10_000) }));
+    s.send(alert({ HostPID: 2, UpdatedTime: at(10_000) }));
     // 12 reports with something new every 2 s: 2.4 writes a second are wanted, 2 allowed.
     for (let second = 0, n = 0; second < 60; second += 2) {
       for (let p = 0; p < 12; p++) {
         const file = { Operation: "File", Source: "/bin/x", Resource: `/srv/x${n++}y` };
-        send(s, alert({ ...file, PolicyName: `busy-${p}` }));
+        s.send(alert({ ...file, PolicyName: `busy-${p}` }));
       }
       await s.clock.advance(2000);
     }
@@ -287,9 +280,9 @@ describe("many reports", () => {
   it("of one namespace do not delay the first report of another", async () => {
     const s = new Simulation({ options: { writesPerSecond: 2, writeBurst: 4 } });
     await s.start();
-    for (let n = 0; n < 1000; n++) send(s, alert({ PolicyName: `flood-${n}` }));
+    for (let n = 0; n < 1000; n++) s.send(alert({ PolicyName: `flood-${n}` }));
     await s.clock.advance(10_000);
-    send(s, alert({ NamespaceName: "bank", OwnerNamespace: "bank" }));
+    s.send(alert({ NamespaceName: "bank", OwnerNamespace: "bank" }));
     await s.clock.advance(2000);
     expect(s.store.get("bank/no-package-managers")?.summary.occurrences).toBe(1);
   });
@@ -297,7 +290,7 @@ describe("many reports", () => {
   it("are written once for a relay that is away for a second, and not before half of maxIntervalMs", async () => {
     const s = new Simulation();
     await s.start();
-    for (let n = 0; n < 100; n++) send(s, alert({ PolicyName: `p${n}` }));
+    for (let n = 0; n < 100; n++) s.send(alert({ PolicyName: `p${n}` }));
     await s.clock.advance(120_000);
     const before = s.store.writes;
     for (let times = 0; times < 5; times++) {
@@ -308,7 +301,7 @@ describe("many reports", () => {
     }
     expect(s.store.writes).toBe(before);
     // A report that is written for another reason carries the gaps.
-    send(s, alert({ PolicyName: "p0", UpdatedTime: at(150_000) }));
+    s.send(alert({ PolicyName: "p0", UpdatedTime: at(150_000) }));
     await s.clock.advance(1000);
     expect(s.store.get("shop/p0")?.coverage).toMatchObject({ gaps: 5, lowerBound: true });
     expect(s.store.writes).toBe(before + 1);
@@ -325,7 +318,7 @@ describe("a namespace that does not exist", () => {
     await s.start();
     const place = { NamespaceName: "nowhere", OwnerNamespace: "nowhere" };
     for (let second = 0; second < 3600; second++) {
-      send(s, alert({ ...place, HostPID: second + 1, UpdatedTime: at(second * 1000) }));
+      s.send(alert({ ...place, HostPID: second + 1, UpdatedTime: at(second * 1000) }));
       await s.clock.advance(1000);
     }
     const tries = s.results.filter(({ kind }) => kind === "namespace_gone");
@@ -348,7 +341,7 @@ describe("a namespace that does not exist", () => {
     const sendFor = async (seconds: number) => {
       for (let second = 0; second < seconds; second += 10) {
         const ms = s.clock.monotonicMs() - START_MS;
-        send(s, alert({ ...place, HostPID: ms + 1, UpdatedTime: at(ms) }));
+        s.send(alert({ ...place, HostPID: ms + 1, UpdatedTime: at(ms) }));
         await s.clock.advance(10_000);
       }
     };
@@ -363,7 +356,7 @@ describe("a namespace that does not exist", () => {
     const s = new Simulation();
     await s.start();
     for (let n = 0; n < 40; n++) {
-      send(s, alert({ NamespaceName: `ci-${n}`, OwnerNamespace: `ci-${n}`, ContainerID: `c${n}` }));
+      s.send(alert({ NamespaceName: `ci-${n}`, OwnerNamespace: `ci-${n}`, ContainerID: `c${n}` }));
       await s.clock.advance(1000);
       s.store.removeNamespace(`ci-${n}`);
       s.pipeline.aggregator.touchAll();

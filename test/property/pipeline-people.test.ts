@@ -4,22 +4,17 @@
 // What people do to reports and namespaces while the program runs.
 
 import { describe, expect, it } from "vitest";
-import type { Alert } from "../../src/api/alert.ts";
 import { MANAGED_BY_LABEL } from "../../src/api/names.ts";
 import { alert, at, hostAlert } from "../support/gen.ts";
 import { problemsOf, Simulation } from "./pipeline-simulation.ts";
 
 const KEY = "shop/no-package-managers";
 
-function send(simulation: Simulation, ...alerts: Alert[]): void {
-  for (const each of alerts) simulation.pipeline.onAlert(each, 0);
-}
-
 describe("people", () => {
   it("who delete a report see it start again from zero, and a gap alone does not bring it back", async () => {
     const s = new Simulation();
     await s.start();
-    send(s, alert({ HostPID: 1 }), alert({ HostPID: 2 }));
+    s.send(alert({ HostPID: 1 }), alert({ HostPID: 2 }));
     await s.clock.advance(10_000);
     s.store.userRemoves(KEY);
     s.disconnect();
@@ -29,7 +24,7 @@ describe("people", () => {
     expect(s.store.reports).toEqual([]);
     expect(s.pipeline.aggregator.ledgers.size).toBe(0);
     expect(s.pipeline.aggregator.violationsHeld).toBe(0);
-    send(s, alert({ HostPID: 3, UpdatedTime: at(90_000) }));
+    s.send(alert({ HostPID: 3, UpdatedTime: at(90_000) }));
     await s.clock.advance(1000);
     expect(s.store.get(KEY)?.summary).toMatchObject({
       occurrences: 1,
@@ -45,10 +40,10 @@ describe("people", () => {
   it("who delete a report find that in the next one: from when, until when, and how many occurrences", async () => {
     const s = new Simulation();
     await s.start();
-    send(s, alert({ HostPID: 1 }), alert({ HostPID: 2 }), alert({ HostPID: 3 }));
+    s.send(alert({ HostPID: 1 }), alert({ HostPID: 2 }), alert({ HostPID: 3 }));
     await s.clock.advance(60_000);
     s.store.userRemoves(KEY);
-    send(s, alert({ HostPID: 4, UpdatedTime: at(60_000) }));
+    s.send(alert({ HostPID: 4, UpdatedTime: at(60_000) }));
     await s.clock.advance(30_000);
     const report = s.store.get(KEY);
     expect(report?.summary.occurrences).toBe(1);
@@ -62,10 +57,10 @@ describe("people", () => {
   it("who delete a report that is beyond retention are not needed: its removal is no deletion", async () => {
     const s = new Simulation({ options: { retention: { retentionMs: 600_000, sweepMs: 60_000 } } });
     await s.start();
-    send(s, alert({ HostPID: 1 }));
+    s.send(alert({ HostPID: 1 }));
     await s.clock.advance(1_200_000);
     expect(s.store.reports).toEqual([]);
-    send(s, alert({ HostPID: 2, UpdatedTime: at(1_200_000) }));
+    s.send(alert({ HostPID: 2, UpdatedTime: at(1_200_000) }));
     await s.clock.advance(60_000);
     expect(s.store.get(KEY)?.coverage.recent).toBeUndefined();
   });
@@ -75,7 +70,7 @@ describe("people", () => {
     async (steps) => {
       const s = new Simulation();
       await s.start();
-      send(s, alert({ HostPID: 1 }));
+      s.send(alert({ HostPID: 1 }));
       await s.clock.advance(10_000);
       s.store.userRemoves(KEY);
       const write = s.sink.write.bind(s.sink);
@@ -84,7 +79,7 @@ describe("people", () => {
         let turn = Promise.resolve();
         for (let i = 0; i < steps; i++) turn = turn.then(() => {});
         if (answer.kind === "gone")
-          void turn.then(() => send(s, alert({ HostPID: 2, UpdatedTime: at(20_000) })));
+          void turn.then(() => s.send(alert({ HostPID: 2, UpdatedTime: at(20_000) })));
         return answer;
       };
       s.disconnect();
@@ -97,7 +92,7 @@ describe("people", () => {
   it("who put labels, annotations, finalizers and owners on a report find them there after the next write", async () => {
     const s = new Simulation();
     await s.start();
-    send(s, alert({ HostPID: 1 }));
+    s.send(alert({ HostPID: 1 }));
     await s.clock.advance(1000);
     s.store.edit(KEY, ({ metadata }) => {
       metadata.labels = { ...metadata.labels, team: "blue" };
@@ -105,7 +100,7 @@ describe("people", () => {
       metadata["finalizers"] = ["example.com/keep"];
       metadata["ownerReferences"] = [{ kind: "Thing", name: "x" }];
     });
-    send(s, alert({ HostPID: 2 }));
+    s.send(alert({ HostPID: 2 }));
     await s.clock.advance(60_000);
     const report = s.store.get(KEY);
     expect(report?.summary.occurrences).toBe(2);
@@ -120,13 +115,13 @@ describe("people", () => {
   it("who take our label or annotations off get them back", async () => {
     const s = new Simulation();
     await s.start();
-    send(s, alert({ HostPID: 1 }));
+    s.send(alert({ HostPID: 1 }));
     await s.clock.advance(1000);
     s.store.edit(KEY, ({ metadata }) => {
       metadata.labels = {};
       metadata.annotations = {};
     });
-    send(s, alert({ HostPID: 2 }));
+    s.send(alert({ HostPID: 2 }));
     await s.clock.advance(60_000);
     expect(s.store.get(KEY)?.summary.occurrences).toBe(2);
     expect(s.store.get(KEY)?.metadata.labels).toEqual({ [MANAGED_BY_LABEL]: "policy-violation-operator" });
@@ -135,12 +130,12 @@ describe("people", () => {
   it("who delete a namespace find what came too late in the cluster report", async () => {
     const s = new Simulation();
     await s.start();
-    send(s, alert({ HostPID: 1 }));
+    s.send(alert({ HostPID: 1 }));
     await s.clock.advance(10_000);
     s.disconnect();
     s.pipeline.onConnected();
     s.store.removeNamespace("shop");
-    send(s, alert({ HostPID: 2, UpdatedTime: at(10_000) }), alert({ HostPID: 3, UpdatedTime: at(11_000) }));
+    s.send(alert({ HostPID: 2, UpdatedTime: at(10_000) }), alert({ HostPID: 3, UpdatedTime: at(11_000) }));
     await s.clock.advance(60_000);
     const [report, ...others] = s.store.reports;
     expect(others).toEqual([]);
@@ -157,12 +152,12 @@ describe("people", () => {
     expect(problemsOf(s)).toEqual([]);
   });
 
-  it("who delete a namespace whose pods go on for a while cause few writes", async () => {
+  it("who delete a namespace with pods that go on for a while cause few writes", async () => {
     const s = new Simulation();
     await s.start();
     s.store.removeNamespace("shop");
     for (let i = 0; i < 600; i++) {
-      send(s, alert({ HostPID: i, UpdatedTime: at(i * 100) }));
+      s.send(alert({ HostPID: i, UpdatedTime: at(i * 100) }));
       await s.clock.advance(100);
     }
     await s.stop();
@@ -174,14 +169,14 @@ describe("people", () => {
 });
 
 describe("refusals", () => {
-  it("are told as long as they last, and nothing is lost", async () => {
+  it("are reported while they last, and nothing is lost", async () => {
     const s = new Simulation({ faults: new Map([[1, "refused"]]) });
     await s.start();
-    send(s, alert({ HostPID: 1 }));
+    s.send(alert({ HostPID: 1 }));
     await s.clock.advance(1000);
     expect(s.pipeline.controller.refusals).toEqual(["injected"]);
     expect(s.pipeline.aggregator.unwrittenOccurrences).toBe(1);
-    send(s, hostAlert(), alert({ HostPID: 2 }));
+    s.send(hostAlert(), alert({ HostPID: 2 }));
     await s.clock.advance(1000);
     // Another report that is written says nothing about this one.
     expect(s.store.get("/host-files")).toBeDefined();

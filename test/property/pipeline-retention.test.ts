@@ -4,7 +4,6 @@
 // What is not seen for long leaves its report, and a report with nothing left is deleted; no count goes down before.
 
 import { describe, expect, it } from "vitest";
-import type { Alert } from "../../src/api/alert.ts";
 import type { Report } from "../../src/api/v1alpha1.ts";
 import { FAULTS, type Fault } from "../support/fault-sink.ts";
 import { alert, at, hostAlert } from "../support/gen.ts";
@@ -14,10 +13,6 @@ const KEY = "shop/no-package-managers";
 const MINUTE = 60_000;
 const OPTIONS = { retention: { retentionMs: 60 * MINUTE, sweepMs: 10 * MINUTE } };
 const FILE = { Operation: "File", Resource: "/etc/shadow", Result: "Passed" };
-
-function send(s: Simulation, ...alerts: Alert[]): void {
-  for (const each of alerts) s.pipeline.onAlert(each, 0);
-}
 
 function told(s: Simulation): Pick<Report, "summary" | "expired" | "omitted"> & { ids: number } {
   const report = s.store.get(KEY);
@@ -33,9 +28,9 @@ function told(s: Simulation): Pick<Report, "summary" | "expired" | "omitted"> & 
 
 /** One violation at the start, another one 50 minutes later. */
 async function sendTwo(s: Simulation): Promise<void> {
-  send(s, alert());
+  s.send(alert());
   await s.clock.advance(50 * MINUTE);
-  send(s, alert(FILE, { UpdatedTime: at(50 * MINUTE) }));
+  s.send(alert(FILE, { UpdatedTime: at(50 * MINUTE) }));
 }
 
 async function started(faults?: ReadonlyMap<number, Fault>): Promise<Simulation> {
@@ -47,9 +42,9 @@ async function started(faults?: ReadonlyMap<number, Fault>): Promise<Simulation>
 describe("a violation that is not seen for long", () => {
   it("leaves the list and the memory, and its counts stay", async () => {
     const s = await started();
-    send(s, alert({ HostPID: 1 }), alert({ HostPID: 2 }));
+    s.send(alert({ HostPID: 1 }), alert({ HostPID: 2 }));
     await s.clock.advance(50 * MINUTE);
-    send(s, alert(FILE, { UpdatedTime: at(50 * MINUTE) }));
+    s.send(alert(FILE, { UpdatedTime: at(50 * MINUTE) }));
     await s.clock.advance(11 * MINUTE);
     expect(told(s)).toMatchObject({ ids: 2, summary: { occurrences: 3, violations: 2 } });
     expect(told(s).expired).toBeUndefined();
@@ -65,11 +60,11 @@ describe("a violation that is not seen for long", () => {
     expect(problemsOf(s)).toEqual([]);
   });
 
-  it("is listed anew when it is seen again, and says that it may have been there before", async () => {
+  it("is listed again when it is seen again, and says that it may have been there before", async () => {
     const s = await started();
     await sendTwo(s);
     await s.clock.advance(21 * MINUTE);
-    send(s, alert({ UpdatedTime: at(71 * MINUTE) }));
+    s.send(alert({ UpdatedTime: at(71 * MINUTE) }));
     await s.clock.advance(MINUTE);
     const [again] = s.store.get(KEY)?.violations ?? [];
     expect(again).toMatchObject({ occurrences: 1, lowerBound: true, firstSeen: at(71 * MINUTE) });
@@ -85,7 +80,7 @@ describe("a violation that is not seen for long", () => {
     await sendTwo(s);
     await s.clock.advance(MINUTE);
     void s.pipeline.controller.suspend();
-    send(s, alert({ UpdatedTime: at(1) }));
+    s.send(alert({ UpdatedTime: at(1) }));
     await s.clock.advance(80 * MINUTE);
     // Who does not write does not sweep.
     expect(s.pipeline.aggregator.expiredTotal).toBe(0);
@@ -97,7 +92,7 @@ describe("a violation that is not seen for long", () => {
     expect(problemsOf(s)).toEqual([]);
     const forEver = new Simulation();
     await forEver.start();
-    send(forEver, alert());
+    forEver.send(alert());
     await forEver.clock.advance(1000 * 24 * 60 * MINUTE);
     expect(forEver.store.get(KEY)?.violations).toHaveLength(1);
   });
@@ -111,7 +106,7 @@ describe("a violation that is not seen for long", () => {
     await next.start();
     // Not at once: first a person may look at what the new process found.
     expect(next.store.get(KEY)?.violations).toHaveLength(1);
-    send(next, alert({ UpdatedTime: at(71 * MINUTE) }));
+    next.send(alert({ UpdatedTime: at(71 * MINUTE) }));
     await next.clock.advance(61 * MINUTE);
     expect(told(next)).toMatchObject({
       ids: 1,
@@ -125,15 +120,15 @@ describe("a violation that is not seen for long", () => {
 describe("a report with nothing left", () => {
   it("is deleted, and another begins at zero", async () => {
     const s = await started();
-    send(s, alert());
+    s.send(alert());
     await s.clock.advance(65 * MINUTE);
-    send(s, hostAlert({ UpdatedTime: at(65 * MINUTE) }));
+    s.send(hostAlert({ UpdatedTime: at(65 * MINUTE) }));
     await s.clock.advance(6 * MINUTE);
     expect(s.store.get(KEY)).toBeUndefined();
     expect(s.store.get("/host-files")).toBeDefined();
     expect(s.pipeline.aggregator.ledgers.size).toBe(1);
     expect(s.pipeline.controller.removed).toBe(1);
-    send(s, alert({ UpdatedTime: at(72 * MINUTE) }));
+    s.send(alert({ UpdatedTime: at(72 * MINUTE) }));
     await s.clock.advance(MINUTE);
     expect(told(s)).toMatchObject({ ids: 1, summary: { occurrences: 1, firstSeen: at(72 * MINUTE) } });
     expect(s.store.get(KEY)?.violations[0]?.lowerBound).toBeUndefined();
@@ -142,7 +137,7 @@ describe("a report with nothing left", () => {
 
   it("stays when a person edits it at that moment, until the next sweep", async () => {
     const s = await started(new Map([[2, "foreign_counts"]]));
-    send(s, alert());
+    s.send(alert());
     await s.clock.advance(61 * MINUTE);
     expect(s.sink.calls).toBe(1);
     await s.clock.advance(10 * MINUTE);
@@ -155,7 +150,7 @@ describe("a report with nothing left", () => {
   it.each(FAULTS)("(%s while it is deleted) loses and doubles nothing", async (fault) => {
     for (const call of [2, 3, 4]) {
       const s = await started(new Map([[call, fault]]));
-      send(s, alert());
+      s.send(alert());
       await s.clock.advance(70 * MINUTE - 1);
       // The alert comes while the deletion is under way.
       const late = alert({ UpdatedTime: at(70 * MINUTE) });

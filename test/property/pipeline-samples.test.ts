@@ -131,7 +131,7 @@ describe("the 26 sample alerts", () => {
     expect(replayed.reports.flatMap(violationRows).sort()).toEqual(rows.sort());
   });
 
-  it("are told of their own times, and where they have none, at the time of the one before", () => {
+  it("have their own times, or that of the one before", () => {
     const times = (ref: string) => [get(ref).summary.firstSeen, get(ref).summary.lastSeen];
     expect(times("default/block-pkg-mgmt-tools-exec")).toEqual([
       "2023-06-11T09:19:43.451704Z",
@@ -161,7 +161,7 @@ describe("the 26 sample alerts", () => {
     ]);
   });
 
-  it("tell of their policies", () => {
+  it("name their policies", () => {
     expect(get("wordpress-mysql/harden-wordpress-pkg-mngr-exec").policy).toEqual({
       name: "harden-wordpress-pkg-mngr-exec",
       kind: "KubeArmorPolicy",

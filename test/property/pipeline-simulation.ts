@@ -101,6 +101,11 @@ export class Simulation {
     return this.sink.killed ? this.pipeline.counters.counted - this.countedInJournal : 0;
   }
 
+  /** Hands alerts to the pipeline, in this turn. */
+  send(...alerts: Parameters<Pipeline["onAlert"]>[0][]): void {
+    for (const each of alerts) this.pipeline.onAlert(each, 0);
+  }
+
   /** Lists, connects and begins to write. */
   async start(): Promise<void> {
     await this.settleWhile(this.pipeline.load(new AbortController().signal));
@@ -149,27 +154,26 @@ const NEW_FILE = { Operation: "File", Result: "Passed", Action: "Audit", Resourc
 export const SCRIPT: readonly (readonly [number, (s: Simulation) => void])[] = [
   [
     0,
-    ({ pipeline }) =>
-      send(pipeline, alert({ HostPID: 1, ...BULK }), alert({ HostPID: 2, ...BULK }), hostAlert(HOST)),
+    (simulation) =>
+      simulation.send(alert({ HostPID: 1, ...BULK }), alert({ HostPID: 2, ...BULK }), hostAlert(HOST)),
   ],
-  [0, ({ pipeline }) => send(pipeline, alert({ NamespaceName: "bank", OwnerNamespace: "bank" }))],
+  [0, (simulation) => simulation.send(alert({ NamespaceName: "bank", OwnerNamespace: "bank" }))],
   // The very same alert again.
-  [300, ({ pipeline }) => send(pipeline, alert({ HostPID: 1, ...BULK }))],
-  [1500, ({ pipeline }) => send(pipeline, alert(NEW_FILE, { UpdatedTime: at(1400) }))],
-  [1500, ({ pipeline }) => send(pipeline, alert({ PolicyName: "", Type: "Odd" }))],
+  [300, (simulation) => simulation.send(alert({ HostPID: 1, ...BULK }))],
+  [1500, (simulation) => simulation.send(alert(NEW_FILE, { UpdatedTime: at(1400) }))],
+  [1500, (simulation) => simulation.send(alert({ PolicyName: "", Type: "Odd" }))],
   [
     6000,
-    ({ pipeline }) => send(pipeline, alert({ UpdatedTime: at(5900) }), hostAlert({ UpdatedTime: at(5901) })),
+    (simulation) => simulation.send(alert({ UpdatedTime: at(5900) }), hostAlert({ UpdatedTime: at(5901) })),
   ],
   [8000, (s) => s.disconnect("ok_end")],
   [8500, (s) => s.disconnect("connect_failed")],
   [9500, ({ pipeline }) => pipeline.onConnected()],
-  [12_000, ({ pipeline }) => send(pipeline, throttleNotice({ UpdatedTime: at(12_000) }))],
+  [12_000, (simulation) => simulation.send(throttleNotice({ UpdatedTime: at(12_000) }))],
   [
     20_000,
-    ({ pipeline }) =>
-      send(
-        pipeline,
+    (simulation) =>
+      simulation.send(
         alert({ PodName: "web-2", UpdatedTime: at(19_990), ...BULK }),
         // Out of order.
         alert({ PodName: "web-2", UpdatedTime: at(2000), Result: "", ...BULK }),
@@ -178,25 +182,20 @@ export const SCRIPT: readonly (readonly [number, (s: Simulation) => void])[] = [
   ],
   // Another replica might lead for a moment.
   [30_000, ({ pipeline }) => void pipeline.controller.suspend()],
-  [31_000, ({ pipeline }) => send(pipeline, alert({ UpdatedTime: at(30_500) }))],
+  [31_000, (simulation) => simulation.send(alert({ UpdatedTime: at(30_500) }))],
   [33_000, ({ pipeline }) => pipeline.controller.start()],
   // One report waits for its pace while another is written.
-  [45_000, ({ pipeline }) => send(pipeline, alert({ UpdatedTime: at(45_000) }))],
-  [46_000, ({ pipeline }) => send(pipeline, alert({ UpdatedTime: at(46_000) }))],
+  [45_000, (simulation) => simulation.send(alert({ UpdatedTime: at(45_000) }))],
+  [46_000, (simulation) => simulation.send(alert({ UpdatedTime: at(46_000) }))],
   [
     47_500,
-    ({ pipeline }) =>
-      send(
-        pipeline,
+    (simulation) =>
+      simulation.send(
         alert(NEW_FILE, { NamespaceName: "bank", OwnerNamespace: "bank", UpdatedTime: at(47_500) }),
       ),
   ],
-  [64_000, ({ pipeline }) => send(pipeline, alert(NEW_FILE, { UpdatedTime: at(63_000) }))],
+  [64_000, (simulation) => simulation.send(alert(NEW_FILE, { UpdatedTime: at(63_000) }))],
 ];
-
-function send(pipeline: Pipeline, ...alerts: Parameters<Pipeline["onAlert"]>[0][]): void {
-  for (const each of alerts) pipeline.onAlert(each, 0);
-}
 
 /** A change of the wall clock at a time of the script, both in milliseconds. */
 export type ClockStep = readonly [atMs: number, byMs: number];
