@@ -30,6 +30,16 @@ function textOf(page: string): string {
 }
 
 describe("the page", () => {
+  test("names the cluster as the operator does, else as the alerts do", async () => {
+    const latest = { time: "2026-11-23T09:00:00.000000Z", cluster: "from-alerts" };
+    const one = report("one", [violation({ latest })]);
+    const labels = { "reports.kubearmor.com/cluster": "east" };
+    const named: Report = { ...one, metadata: { ...one.metadata, labels } };
+    const clusterOf = async (each: Report) =>
+      /Cluster (\S+) Period/.exec(textOf((await plugin(["audit", "-A"], { reports: [each] })).out))?.[1];
+    expect([await clusterOf(named), await clusterOf(one)]).toEqual(["east", "from-alerts"]);
+  });
+
   test("has totals without what is accepted, what was not enforced, gaps in words and the policy's object", async () => {
     const summary = {
       open: { occurrences: 10, prevented: 3, allowed: 7, unknown: 0, violations: 2, severity: "medium" },

@@ -60,7 +60,7 @@ export function renderTimelineChart({ buckets }: Timeline): VNode[] {
         const right = width - MARGIN.right;
         return [
           el("line", { class: "grid", x1: MARGIN.left, x2: right, y1: at, y2: at }),
-          createLabel("tick", MARGIN.left - 6, at + 4, "end", y.tickFormat(4, "~s")(tick)),
+          createLabel("tick", MARGIN.left - 6, at + 4, "end", tick === 0 ? "0" : y.tickFormat(4, "~s")(tick)),
         ];
       });
     const ticks = width > 500 ? 7 : 3;

@@ -4,6 +4,7 @@
 // The content of an audit: numbers, lists and what is unknown.
 // Invariant: pure; totals come from summaries, and a statement on all violations is made from all violations.
 
+import { CLUSTER_LABEL } from "../../../src/api/names.ts";
 import type { Outcome, Report, SeverityLevel } from "../../../src/api/v1alpha1.ts";
 import { countUnlisted, type Filter, type Selection, select } from "../reports/filter.ts";
 import type { Heartbeat } from "../reports/heartbeat.ts";
@@ -102,13 +103,13 @@ export function gatherFacts(input: AuditInput): Facts {
   const times = matching.flatMap(({ summary }) => [summary.firstSeen, summary.lastSeen]).sort(compare);
   const distinct = (values: readonly (string | undefined)[]) =>
     [...new Set(values.filter((value): value is string => Boolean(value)))].sort(compare);
+  // The operator's name for the cluster, else KubeArmor's, which is "default" where none was set.
+  const named = distinct(matching.map(({ metadata }) => metadata.labels?.[CLUSTER_LABEL]));
+  const reported = distinct(all.map(({ violation }) => violation.latest?.cluster));
   const timeline = buildTimeline(matching, selection, filter, { parts: PARTS });
   return {
     ...input,
-    clusters: distinct([
-      ...matching.map(({ metadata }) => metadata.labels?.["reports.kubearmor.com/cluster"]),
-      ...all.map(({ violation }) => violation.latest?.cluster),
-    ]).filter((name) => name !== "default"),
+    clusters: named.length > 0 ? named : reported.filter((name) => name !== "default"),
     kubearmorVersions: distinct(all.map(({ violation }) => violation.latest?.kubearmorVersion)),
     period: times.length === 0 ? undefined : { from: times[0] ?? "", to: times.at(-1) ?? "" },
     violations,
