@@ -6,7 +6,14 @@
 
 import type { CellStore } from "../ingest/cell-store.ts";
 import type { Occurrence } from "../ingest/occurrence.ts";
-import { identityKey, podKey, reportKey, type Scope, type ThrottleNotice } from "../ingest/violation.ts";
+import {
+  identityKey,
+  podKey,
+  reportKey,
+  type Scope,
+  settleIdentity,
+  type ThrottleNotice,
+} from "../ingest/violation.ts";
 import type { EpochUs } from "../lib/time.ts";
 import { ChangeLog } from "./change-log.ts";
 import type { GapKind } from "./coverage-gap.ts";
@@ -111,7 +118,7 @@ export class Aggregator {
     let marked = 0;
     for (const [key, ledger] of this.ledgers) {
       if (ledger.namespace !== notice.namespace || !ledger.reach.concerns(notice.pod, notice.node)) continue;
-      ledger.addThrottleNotices(1, coverageGaps);
+      ledger.addMissing("throttleNotices", 1, coverageGaps);
       this.#onDirty(key, "counters");
       marked++;
     }
@@ -184,7 +191,7 @@ export class Aggregator {
     for (const [key, ledger] of this.ledgers) {
       for (const { scope, count, coverageGaps } of told) {
         if (scope && scope.namespace !== ledger.namespace) continue;
-        ledger.addRejected(count, coverageGaps);
+        ledger.addMissing("rejected", count, coverageGaps);
         this.#onDirty(key, "coverage");
       }
     }
@@ -284,7 +291,7 @@ export class Aggregator {
 }
 
 function moveNamespace({ identity: own, tally }: Counted, namespace: string): Counted {
-  const identity = { ...own, namespace };
+  const identity = { ...settleIdentity(own), namespace };
   const pods = new Pods();
   for (const pod of tally.pods.values()) pods.set(podKey(undefined, pod.name, pod.node), pod);
   return { key: identityKey(identity), identity, tally: { ...tally, pods } };

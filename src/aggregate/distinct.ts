@@ -16,6 +16,13 @@ export class Distinct {
     return true;
   }
 
+  /** Counts as `to` what was counted as `from`. */
+  move(from: string, to: string): void {
+    if (!this.seen.delete(from)) return;
+    if (this.seen.has(to)) this.floor = Math.max(0, this.floor - 1);
+    this.seen.add(to);
+  }
+
   get count(): number {
     return Math.max(this.floor, this.seen.size);
   }

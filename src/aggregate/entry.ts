@@ -7,12 +7,14 @@ import type { Outcome } from "../api/v1alpha1.ts";
 import { NO_RULE, type RuleFacts } from "../ingest/rule.ts";
 import {
   type Identity,
+  isEarlyKey,
   type PolicyFacts,
   parseIdentityKey,
+  settledKey,
   violationId,
   workloadKey,
 } from "../ingest/violation.ts";
-import { selectNewerRule, type Tally } from "./tally.ts";
+import { mergeInto, selectNewerRule, type Tally } from "./tally.ts";
 import type { Totals } from "./totals.ts";
 
 /** Sweep of what this process has not written. */
@@ -62,6 +64,17 @@ export class Entry {
     );
   }
 
+  /** Takes the counts of another that is in no write. */
+  takeCounts(from: Entry): void {
+    this.lowerBound ||= from.lowerBound;
+    this.writtenInSweep = Math.max(this.writtenInSweep, from.writtenInSweep);
+    const merge = (own: Tally | undefined, more: Tally | undefined) =>
+      own && more ? mergeInto(own, more) : (own ?? more);
+    this.committed = merge(this.committed, from.committed);
+    this.pending = merge(this.pending, from.pending);
+    from.committed = from.pending = undefined;
+  }
+
   /** Creates a new object with each call. */
   get identity(): Identity {
     return parseIdentityKey(this.key);
@@ -83,11 +96,22 @@ export interface RecoveredSet {
   entries: readonly Counted[];
 }
 
-/** Counts the entries that a report written now would list. */
-export function countWritten(entries: Iterable<Entry>): number {
+/** Counts the violations that a report written now would list. */
+export function countWritten(entries: ReadonlyMap<string, Entry>): number {
   let count = 0;
-  for (const entry of entries) if (entry.committed ?? entry.inFlight) count++;
+  const early = new Set<string>();
+  for (const entry of entries.values()) {
+    if (!isWritten(entry)) continue;
+    if (isEarlyKey(entry.key)) early.add(settledKey(entry.key));
+    else count++;
+  }
+  for (const key of early) if (!isWritten(entries.get(key))) count++;
   return count;
+}
+
+/** True for an entry that a report written now would list. */
+export function isWritten(entry: Entry | undefined): boolean {
+  return (entry?.committed ?? entry?.inFlight) !== undefined;
 }
 
 /** The rule that the newest alert matched, of those that a report written now would count. */

@@ -209,10 +209,10 @@ export class Ledger {
     return new CellCounter(cell, this.#pending, entry, violation);
   }
 
-  /** KubeArmor muted something of this report `count` times. */
-  addThrottleNotices(count: number, coverageGaps: readonly CoverageGap[]): void {
-    this.#pending.totals.throttleNotices += count;
-    addGaps(this.#pending.totals, coverageGaps);
+  /** Adds throttle notices about a subject of this report, or alerts that may belong here and could not be read. */
+  addMissing(what: "throttleNotices" | "rejected", count: number, gaps: readonly CoverageGap[]): void {
+    this.#pending.totals[what] += count;
+    addGaps(this.#pending.totals, gaps);
   }
 
   /** Records a time without reading for this report; without `toUs` it lasts until endGap. */
@@ -228,12 +228,6 @@ export class Ledger {
   /** Ends gaps that another process has left open, at `us`; returns whether there are any. */
   endUnknownGaps(us: EpochUs): boolean {
     return this.#coverageGaps.endUnknown(this.#pending.totals, this.totals.coverageGaps, us);
-  }
-
-  /** `count` alerts that may have belonged here could not be read. */
-  addRejected(count: number, coverageGaps: readonly CoverageGap[]): void {
-    this.#pending.totals.rejected += count;
-    addGaps(this.#pending.totals, coverageGaps);
   }
 
   /** Removes what was last seen before `beforeUs` and not written within `keptSweeps`; returns the number. */
@@ -259,7 +253,7 @@ export class Ledger {
     this.#pending.takeCellCounts();
     // Occurrences of violations unknown count as one violation.
     const more = this.totals.expired.violations + Math.sign(this.#unidentified);
-    const known = countWritten(this.entries.values()) + more;
+    const known = countWritten(this.entries) + more;
     const least = selectLowest(this.entries.values(), workload, count);
     for (const entry of least) {
       this.policy.raiseSeverity(entry.severity);
@@ -272,6 +266,12 @@ export class Ledger {
     }
     if (least.length > 0) this.violationsFloor = Math.max(this.violationsFloor, known);
     return least.length;
+  }
+
+  /** Moves the counts of an entry to another, between writes. */
+  moveCounts(from: Entry, to: Entry): void {
+    if (this.#pending.entries.delete(from)) this.#pending.entries.add(to);
+    to.takeCounts(from);
   }
 
   /** Asks for a write that brings no counts. */

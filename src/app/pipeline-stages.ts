@@ -21,6 +21,7 @@ import { ReportContext } from "../reconcile/report-context.ts";
 import { type ControllerObserver, ReportController } from "../reconcile/report-controller.ts";
 import { ReportQueue } from "../reconcile/report-queue.ts";
 import { startRetentionSweeps } from "../reconcile/retention-sweep.ts";
+import { EarlyViolations } from "./early-violations.ts";
 import type { PipelineOptions, PipelineParts } from "./pipeline-parts.ts";
 import { StreamGaps } from "./stream-gaps.ts";
 
@@ -35,8 +36,10 @@ export interface PipelineStages {
   controller: ReportController;
   context: ReportContext;
   takeover: LeaderTakeover;
+  early: EarlyViolations;
 }
 
+type OnDirty = ConstructorParameters<typeof Aggregator>[1];
 type Built<K extends keyof PipelineStages> = Pick<PipelineStages, K> & { queue: ReportQueue };
 
 export function createStages(options: PipelineOptions, parts: PipelineParts): PipelineStages {
@@ -46,21 +49,27 @@ export function createStages(options: PipelineOptions, parts: PipelineParts): Pi
   const redact = createRedactor(options.redaction, counters);
   const cells = new CellStore(getCellBounds(options.memory), redact);
   const queue = new ReportQueue(options.pace, clock);
-  const aggregator = createAggregator(options, parts, cells, queue);
+  const onDirty: OnDirty = (key, urgency) => {
+    queue.add(key, urgency);
+    journaling?.wake();
+  };
+  const aggregator = new Aggregator(options.memory, onDirty, journaling, cells);
+  const early = new EarlyViolations({ ledgers: aggregator.ledgers, counters, onDirty });
   const gapEvents = new GapEvents({ events, clock, self, afterMs: options.gapEventMs });
   const gaps = new StreamGaps(aggregator, parts.nodes && clock.nowMs());
   journaling?.attach(aggregator, (gap) => coverage.lasted(gap));
   const controller = createController(options, parts, { aggregator, coverage, queue });
   const context = new ReportContext({ aggregator, queue, policies, acceptances });
   const takeover = createTakeover(options, parts, { aggregator, coverage, queue, controller, gapEvents });
-  for (const observer of [takeover, context, recordEvents(parts)]) controller.observe(observer);
+  for (const observer of [takeover, context, recordEvents(parts), early]) controller.observe(observer);
   startRetentionSweeps(options.retention, {
     ...parts,
     sweep: (...bounds) => {
       if (controller.isActive) aggregator.expire(...bounds);
     },
   });
-  return { counters, coverage, redact, cells, aggregator, gapEvents, gaps, controller, context, takeover };
+  const built = { counters, coverage, redact, cells, aggregator, early };
+  return { ...built, gapEvents, gaps, controller, context, takeover };
 }
 
 /** Creates the first stage, which counts alerts where `tally` of the takeover says. */
@@ -70,28 +79,16 @@ export function createIngest(
   stages: PipelineStages,
   callbacks: Pick<IngestParts, "nowUs" | "onRejected" | "onThrottled">,
 ): Ingest {
-  const { takeover, cells, redact, counters } = stages;
+  const { takeover, cells, redact, counters, early } = stages;
   const createSeed = () => Math.floor(clock.random() * 2 ** 32) | 0;
   return new Ingest({
     ...{ ...callbacks, cells, redact, counters, maxAheadUs },
+    names: early.names,
     tally: () => takeover.tally,
     hash: new AlertHash({ low: createSeed(), high: createSeed() }),
     duplicates: new DuplicateFilter(options.duplicates),
     limitsSearch: options.writerId !== undefined,
   });
-}
-
-function createAggregator(
-  { memory }: PipelineOptions,
-  { journaling }: PipelineParts,
-  cells: CellStore,
-  queue: ReportQueue,
-): Aggregator {
-  const onDirty: ConstructorParameters<typeof Aggregator>[1] = (key, urgency) => {
-    queue.add(key, urgency);
-    journaling?.wake();
-  };
-  return new Aggregator(memory, onDirty, journaling, cells);
 }
 
 function createController(
@@ -137,8 +134,6 @@ function recordEvents({ events, onReport }: PipelineParts): ControllerObserver {
       for (const update of toEventUpdates(ledger, report)) events.record(update);
       onReport?.(report);
     },
-    onForeignBase() {},
-    onAdopted() {},
   };
 }
 

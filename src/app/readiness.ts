@@ -138,6 +138,9 @@ export function createMetricsSource(observed: Observed): MetricsSource {
       forgotten: aggregator.forgottenTotal,
       expired: aggregator.expiredTotal,
       withoutDetails: aggregator.unidentifiedTotal,
+      names: counters.names,
+      namesEvicted: counters.namesEvicted,
+      joined: counters.joined,
     }),
     stream: () => ({
       // A missing node is a gap, and the stream of the others is up.

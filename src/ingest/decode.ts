@@ -12,10 +12,11 @@ import { type EpochUs, parseMicroTime, secondsToUs } from "../lib/time.ts";
 import { toActivity } from "./activity.ts";
 import { makeSafe, type Redact } from "./redact.ts";
 import { ruleOf } from "./rule.ts";
-import { legalNamespace, subjectOf } from "./subject.ts";
+import { type AlertSubject, legalNamespace, subjectOf } from "./subject.ts";
 import {
   type Activity,
   type Decoded,
+  earlyContainer,
   type Identity,
   identityKey,
   type PolicyFacts,
@@ -47,7 +48,15 @@ export function decode(
     return { kind: "rejected", reason: "no_policy", detail: describeUnnamed(alert), scope: scopeOf(alert) };
   }
   const activity = toActivity(alert, makeSafe(redact));
-  return { kind: "violation", violation: violationOf(alert, activity), timeUs, ownUs, activity };
+  const subject = subjectOf(alert);
+  return {
+    kind: "violation",
+    violation: violationOf(alert, subject, activity),
+    timeUs,
+    ownUs,
+    activity,
+    subject,
+  };
 }
 
 /** The alert's own time: UpdatedTime, else Timestamp; undefined when it has neither. */
@@ -88,8 +97,12 @@ function throttleNotice(alert: Alert, timeUs: EpochUs): Decoded {
   };
 }
 
-function violationOf(alert: Alert, { verb, foldedSource, foldedResource }: Activity): Violation {
-  const { namespace, oddNamespace, pod, node, workload, container } = subjectOf(alert);
+function violationOf(
+  alert: Alert,
+  { namespace, oddNamespace, pod, node, workload, container, containerId }: AlertSubject,
+  { verb, foldedSource, foldedResource }: Activity,
+): Violation {
+  const isEarly = namespace !== undefined && pod !== "" && container === "" && containerId !== "";
   const identity: Identity = {
     operation: sanitize(alert.Operation),
     verb,
@@ -100,6 +113,7 @@ function violationOf(alert: Alert, { verb, foldedSource, foldedResource }: Activ
     source: foldedSource,
     resource: foldedResource,
     namespace: oddNamespace,
+    ...(isEarly ? { early: earlyContainer(pod, containerId) } : {}),
   };
   const policy = policyOf(alert);
   return {

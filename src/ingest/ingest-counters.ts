@@ -24,6 +24,12 @@ const NONE: Readonly<Record<Rejection, number>> = {
 export const REJECTIONS = Object.keys(NONE) as readonly Rejection[];
 
 export class IngestCounters {
+  /** Owners of pods and names of containers held now; a gauge. */
+  names = 0;
+  /** Of those, evicted at the bound. */
+  namesEvicted = 0;
+  /** Violations that joined others once the owner of a pod or the name of a container was known. */
+  joined = 0;
   received = 0;
   counted = 0;
   duplicates = 0;

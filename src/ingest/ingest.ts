@@ -17,6 +17,7 @@ import type { IngestCounters, Rejection } from "./ingest-counters.ts";
 import type { Occurrence } from "./occurrence.ts";
 import type { Redact } from "./redact.ts";
 import { SearchBudgets, STEPS_PER_SECOND } from "./search-budgets.ts";
+import type { SubjectNames } from "./subject-names.ts";
 import type { Scope, ThrottleNotice } from "./violation.ts";
 
 export interface IngestParts {
@@ -29,6 +30,8 @@ export interface IngestParts {
   /** Limits searching for secrets per workload and second; not for a file, whose reports must not depend on time. */
   limitsSearch?: boolean;
   counters: IngestCounters;
+  /** Owners and container names of pods, learned from alerts. */
+  names: SubjectNames;
   /** The time at which an alert arrives. */
   nowUs: () => EpochUs;
   /** Largest lead of an alert's own time over its arrival; default 5 min. */
@@ -66,7 +69,8 @@ export class Ingest {
     hash.hashRaw(raw);
     const cell = cells.find(raw, hash.kind);
     const isCounted = cell !== 0 && cells.isOwned(cell) && tally().countsCells;
-    const violation = cell === 0 || isCounted ? undefined : cells.violationOf(cell);
+    const known = cell === 0 || isCounted ? undefined : cells.violationOf(cell);
+    const violation = known && this.#parts.names.resolve(known);
     if (!isCounted && violation === undefined) {
       this.#decode(raw.read(raw.bytes), cell, line);
       return;
@@ -85,7 +89,7 @@ export class Ingest {
 
   /** Takes an alert of an unknown kind. `cell` is undefined where it has not the usual form, and 0 where none is known. */
   #decode(alert: Alert, known: number | undefined, line: number): void {
-    const { cells, counters, hash, nowUs, redact, tally } = this.#parts;
+    const { cells, counters, hash, names, nowUs, redact, tally } = this.#parts;
     const arrivalUs = nowUs();
     const decoded = this.#searchBudgets.spend(alert, arrivalUs, (budget) =>
       decode(alert, arrivalUs, (text) => redact(text, budget), this.#parts.maxAheadUs),
@@ -98,10 +102,12 @@ export class Ingest {
       tally().addThrottleNotice(decoded.notice);
       this.#parts.onThrottled(decoded.notice);
     } else {
-      const { violation, timeUs, ownUs, activity } = decoded;
+      const { timeUs, ownUs, activity } = decoded;
       const isPrecise = hasMicroseconds(alert.UpdatedTime);
       if (known === undefined && isPrecise) hash.hashDecoded(alert);
       if (isPrecise && this.#isDuplicate(ownUs, arrivalUs)) return;
+      names.learn(decoded.violation, decoded.subject);
+      const violation = names.resolve(decoded.violation);
       if (known) cells.setViolation(known, violation);
       const cell = known === 0 ? cells.add(hash.kind, violation) : known;
       const source = known === undefined ? new AlertEvidence(alert, activity, redact) : cells;

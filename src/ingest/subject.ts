@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// The workload and container of an alert, as far as this one alert tells.
+// The workload and container of an alert, from this one alert.
 // Invariant: a name that is new at each run is folded; a container's id is never its name.
 
 import type { Alert } from "../api/alert.ts";
 import type { Workload } from "../api/v1alpha1.ts";
 import { sanitize } from "../lib/sanitize.ts";
 import { foldWorkload } from "./fold.ts";
-import { UNKNOWN } from "./violation.ts";
+import { type SubjectFacts, UNKNOWN } from "./violation.ts";
 
 /** KubeArmor's namespace for containers outside Kubernetes; it puts the container's name where the pod's would be. */
 const OUTSIDE_KUBERNETES = "container_namespace";
@@ -20,7 +20,7 @@ const CONTAINER_ID = /^[0-9a-f]{64}$/;
 const SHORT_ID = 12;
 
 /** The subject of an alert. */
-export interface AlertSubject {
+export interface AlertSubject extends SubjectFacts {
   /** Undefined where no report can live in the namespace. */
   namespace: string | undefined;
   /** The namespace in the alert where `namespace` is undefined; else "". */
@@ -30,10 +30,6 @@ export interface AlertSubject {
   workload: Workload;
   /** "" where the alert has no name for it. */
   container: string;
-  /** The id of a container without a name; else "". */
-  containerId: string;
-  /** Whether the alert names the pod's owner, be it the pod itself. */
-  hasOwner: boolean;
 }
 
 /** The subject of an alert: a node's process, a container outside Kubernetes, or a pod. */
@@ -51,7 +47,7 @@ export function subjectOf(alert: Alert): AlertSubject {
     pod,
     node,
     container,
-    containerId: container === "" && !isHost ? sanitize(alert.ContainerID, 64) : "",
+    containerId: isHost ? "" : sanitize(alert.ContainerID, 64),
     workload: isHost ? workload("Node", node) : (owner ?? podOrContainer(namespaceName, pod, container)),
     hasOwner: owner !== undefined,
   };

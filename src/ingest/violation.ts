@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// The domain's words: what one alert becomes, and what tells one violation from another.
+// Types of the domain, and the identity of violations and reports.
 // Invariant: every string in here is sanitised, redacted and bounded.
 
 import { DEFAULT_POSTURE } from "../api/names.ts";
@@ -24,9 +24,14 @@ export interface Identity {
   resource: string;
   /** In the cluster report: the namespace that the alert named though no report can live there; else "". */
   namespace: string;
+  /**
+   * Pod and id of a container without a name, as earlyContainer makes it, while the name may become known. In memory and
+   * in the journal only: violations that differ in nothing else are one in a report.
+   */
+  early?: string;
 }
 
-/** What the alert tells about its policy; empty where it tells nothing. */
+/** The policy in the alert; fields that the alert lacks are empty. */
 export interface PolicyFacts {
   kind: PolicyKind;
   /** 1..10; 0 when the alert has none. */
@@ -35,9 +40,17 @@ export interface PolicyFacts {
   message: string;
 }
 
-/** Who broke which policy and how: all that an alert tells but for the time and the evidence. */
+/** Parts of the subject of an alert that are no part of its violation. */
+export interface SubjectFacts {
+  /** Id of the container; "" in a node's alert. */
+  containerId: string;
+  /** Whether the alert names the pod's owner, be it the pod itself. */
+  hasOwner: boolean;
+}
+
+/** One alert but for its time and its evidence. */
 export interface Violation {
-  /** The namespace whose report it belongs to; undefined for the cluster report. */
+  /** Namespace of the report; undefined for the cluster report. */
   readonly namespace: string | undefined;
   readonly policyName: string;
   readonly identity: Identity;
@@ -48,7 +61,7 @@ export interface Violation {
   /** "" for host alerts. */
   readonly pod: string;
   readonly node: string;
-  /** How the pod is told from others in its report. */
+  /** Identifies the pod in its report. */
   readonly podKey: string;
 }
 
@@ -73,7 +86,7 @@ export interface ThrottleNotice {
   intervalSeconds: number;
 }
 
-/** The name of a workload, and the kind of an owner, that the alert does not tell. No object can have this name. */
+/** The name of a workload, or the kind of an owner, that the alert lacks. No object can have this name. */
 export const UNKNOWN = "Unknown";
 
 /** Why an alert is not counted. Each is a label of `policy_violation_alerts_rejected_total`. */
@@ -89,9 +102,10 @@ export type Decoded =
       ownUs: EpochUs | undefined;
       /** For its evidence. */
       activity: Activity;
+      subject: SubjectFacts;
     }
   | { kind: "throttle"; notice: ThrottleNotice }
-  /** `scope`: whose violation it may have been; null: nobody's, since it tells of no activity. */
+  /** `scope`: the reports that it may belong to; null for none. */
   | { kind: "rejected"; reason: DecodeRejection; detail: string; scope: Scope | null };
 
 /** The reports of one namespace; undefined: the cluster's. */
@@ -101,10 +115,13 @@ export interface Scope {
 
 /** Separates parts of a key: a control character, which no sanitised text holds. */
 const SEPARATOR = "\u001f";
+/** Before the early container of a key. */
+const EARLY_MARK = "\u001e";
+const POD_WORKLOAD = ["", "Pod", ""].join(SEPARATOR);
 
 /** The key of a violation within its report: injective, since no part can hold the separator. */
 export function identityKey(i: Identity): string {
-  return [
+  const key = [
     i.operation,
     i.verb,
     i.action,
@@ -116,12 +133,14 @@ export function identityKey(i: Identity): string {
     i.resource,
     i.namespace,
   ].join(SEPARATOR);
+  return i.early === undefined ? key : `${key}${EARLY_MARK}${i.early}`;
 }
 
 /** The identity that a key stands for. */
 export function parseIdentityKey(key: string): Identity {
+  const settled = settledKey(key);
   const [operation, verb, action, outcome, kind, name, container, source, resource, namespace] =
-    key.split(SEPARATOR);
+    settled.split(SEPARATOR);
   assert(namespace !== undefined, "a key has all its parts");
   return {
     operation: operation as string,
@@ -133,7 +152,46 @@ export function parseIdentityKey(key: string): Identity {
     source: source as string,
     resource: resource as string,
     namespace,
+    ...(settled === key ? {} : { early: key.slice(settled.length + 1) }),
   };
+}
+
+/** The key of a violation without its workload and container. */
+export function namelessKey(key: string): string {
+  const parts = settledKey(key).split(SEPARATOR);
+  return [...parts.slice(0, 4), ...parts.slice(7)].join(SEPARATOR);
+}
+
+/** Returns true where the workload is a pod, or the container has no name. */
+export function isUnnamedKey(key: string): boolean {
+  const [kind, , container] = key.split(SEPARATOR).slice(4, 7);
+  return kind === "Pod" || container === "";
+}
+
+/** Returns true for the key of a violation in a container that has no name yet. */
+export function isEarlyKey(key: string): boolean {
+  return key.includes(EARLY_MARK);
+}
+
+/** Returns true for such a key of one pod. */
+export function isEarlyKeyOf(key: string, pod: string): boolean {
+  return key.startsWith(`${EARLY_MARK}${earlyContainer(pod, "")}`, settledKey(key).length);
+}
+
+/** The key without its early container: that of the violation in a report. */
+export function settledKey(key: string): string {
+  const at = key.indexOf(EARLY_MARK);
+  return at < 0 ? key : key.slice(0, at);
+}
+
+/** The identity without its early container. */
+export function settleIdentity({ early: _, ...identity }: Identity): Identity {
+  return identity;
+}
+
+/** A container without a name. */
+export function earlyContainer(pod: string, containerId: string): string {
+  return `${pod}/${containerId}`;
 }
 
 /** The key of a workload within its report. */
@@ -141,9 +199,14 @@ export function workloadKey({ workload, namespace }: Identity): string {
   return [namespace, workload.kind, workload.name].join(SEPARATOR);
 }
 
+/** The pod in the key of a workload; undefined where the workload is another object. */
+export function podOfWorkload(key: string): string | undefined {
+  return key.startsWith(POD_WORKLOAD) ? key.slice(POD_WORKLOAD.length) : undefined;
+}
+
 /** The `id` that users see: 16 hex digits of the key's hash. */
 export function violationId(key: string): string {
-  return stableHash(key, 16);
+  return stableHash(settledKey(key), 16);
 }
 
 /** The key of a report in memory: its scope and its policy. */
@@ -156,7 +219,7 @@ export function namespaceInKey(key: string): string {
   return key.slice(0, key.indexOf(SEPARATOR));
 }
 
-/** How a pod is told from another within a report: in the cluster report pods of several namespaces and nodes meet. */
+/** Identifies a pod within a report: the cluster report has pods of several namespaces and nodes. */
 export function podKey(namespace: string | undefined, pod: string, node: string): string {
   return namespace === undefined ? `${pod}${SEPARATOR}${node}` : pod;
 }

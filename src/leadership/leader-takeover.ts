@@ -161,8 +161,6 @@ export class LeaderTakeover implements ControllerObserver {
     this.#persistedUntil.markPersisted(reportKey(namespace, policyName), takenMs);
   }
 
-  onAdopted(): void {}
-
   /**
    * Handles a late write of another replica that has become the base of `ledger`, with `more` occurrences than the one
    * before.

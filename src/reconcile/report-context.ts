@@ -5,6 +5,7 @@
 // and queues a report when that has changed, or may have.
 
 import type { Aggregator } from "../aggregate/aggregator.ts";
+import { listWritten } from "../aggregate/early-entries.ts";
 import type { Ledger } from "../aggregate/ledger.ts";
 import type { Urgency } from "../aggregate/urgency.ts";
 import type { Policy, PolicySource, Report } from "../api/v1alpha1.ts";
@@ -39,8 +40,6 @@ export class ReportContext implements ControllerObserver {
     this.#look(ledger);
   }
 
-  onForeignBase(): void {}
-
   /** Records the facts of a report that an earlier process, or another replica, wrote. */
   onAdopted(ledger: Ledger, report: Report): void {
     const { acceptances } = this.#parts;
@@ -68,7 +67,10 @@ export class ReportContext implements ControllerObserver {
     const ledger = this.#parts.aggregator.ledgers.get(reportKey(namespace, policy));
     const acceptances = this.#parts.acceptances?.of(namespace, policy);
     if (!ledger || !acceptances) return new Map();
-    return yield* acceptances.count(ledger.entries.values(), ({ committed }) => committed?.occurrences ?? 0);
+    return yield* acceptances.count(
+      listWritten(ledger.entries),
+      ({ committed }) => committed?.occurrences ?? 0,
+    );
   }
 
   /** Queues the reports of policies that changed; undefined: any policy. */

@@ -33,11 +33,13 @@ export interface ReportControllerOptions {
 /** PORT: learns how stored reports and ledgers come together. Must not throw. */
 export interface ControllerObserver {
   /** A write was stored; called before its commit. Every count before `takenMs` is in it. */
-  onWritten(ledger: Ledger, report: Report, takenMs: number): void;
+  onWritten?(ledger: Ledger, report: Report, takenMs: number): void;
   /** A report that another writer wrote last became the base, with `more` occurrences than before. */
-  onForeignBase(ledger: Ledger, report: Report, more: number): void;
+  onForeignBase?(ledger: Ledger, report: Report, more: number): void;
   /** A stored report became the base of its ledger, before the start. */
-  onAdopted(ledger: Ledger, report: Report): void;
+  onAdopted?(ledger: Ledger, report: Report): void;
+  /** The pending counts of a ledger are about to be taken. */
+  onTaking?(ledger: Ledger): void;
 }
 
 export interface ReportControllerParts
@@ -123,7 +125,7 @@ export class ReportController {
     this.#createItem(reportKey(ledger.namespace, ledger.policyName), ledger).reconciler.resume(
       report?.metadata,
     );
-    if (report) for (const observer of this.#observers) observer.onAdopted(ledger, report);
+    if (report) for (const observer of this.#observers) observer.onAdopted?.(ledger, report);
     return open.reduce((sum, { totals }) => sum + totals.occurrences, 0);
   }
 
@@ -266,8 +268,11 @@ export class ReportController {
       ...this.#parts,
       writerId: this.#writerId,
       rebase: (...base) => this.#rebase(...base),
+      onTaking: () => {
+        for (const observer of this.#observers) observer.onTaking?.(ledger);
+      },
       onWritten: (...written) => {
-        for (const observer of this.#observers) observer.onWritten(...written);
+        for (const observer of this.#observers) observer.onWritten?.(...written);
       },
       onRemoved: () => this.removed++,
     });
@@ -279,6 +284,6 @@ export class ReportController {
     if (!report || this.#writerId === undefined || !isWrittenByAnother(report.metadata, this.#writerId))
       return;
     const more = ledger.all.occurrences - ledger.unwritten - before;
-    for (const observer of this.#observers) observer.onForeignBase(ledger, report, more);
+    for (const observer of this.#observers) observer.onForeignBase?.(ledger, report, more);
   }
 }

@@ -25,6 +25,8 @@ export interface ReconcilerParts {
   writerId: string | undefined;
   /** Makes a stored report (or nothing) the base of the ledger; `deletedUs`: a person deleted the one before. */
   rebase: (ledger: Ledger, report: Report | undefined, deletedUs?: EpochUs) => void;
+  /** Called before the pending counts are taken. */
+  onTaking: () => void;
   /** Called before the commit; every count before `takenMs` is in the write. */
   onWritten: (ledger: Ledger, report: Report, takenMs: number) => void;
   /** Called when retention has removed the stored report. */
@@ -69,10 +71,7 @@ export class ReportReconciler {
     if (!this.#attempt && this.ledger.isOver && this.metadata)
       return await this.#remove(this.metadata, signal);
     if (!this.#attempt) {
-      if (!this.ledger.isInFlight) {
-        this.ledger.take();
-        this.#takenMs = this.#parts.clock.nowMs();
-      }
+      if (!this.ledger.isInFlight) this.#take();
       const over = await this.#renew(fresh);
       if (over) return over;
       this.#state = this.#isRecovered ? "uncertain" : "unsent";
@@ -82,6 +81,12 @@ export class ReportReconciler {
       if (result) return result;
     }
     return this.#requeue();
+  }
+
+  #take(): void {
+    this.#parts.onTaking();
+    this.ledger.take();
+    this.#takenMs = this.#parts.clock.nowMs();
   }
 
   /** Sends the attempt once; returns undefined when it is to be sent again at once. */
@@ -208,7 +213,7 @@ export class ReportReconciler {
     rebase(this.ledger, found, isDeleted ? Math.round(clock.nowMs() * 1000) : undefined);
     this.metadata = found?.metadata;
     // Another replica's counts were subtracted, and the rest is a new set.
-    if (!this.ledger.isInFlight) this.ledger.take();
+    if (!this.ledger.isInFlight) this.#take();
     return await this.#renew(attempt.fresh);
   }
 
@@ -229,8 +234,7 @@ export class ReportReconciler {
       case "unknown":
         return this.#requeue(retryAfterIn(result));
       case "refused":
-        this.refusal = result.message;
-        return this.#requeue(REFUSED_RETRY_MS);
+        return this.#refuse(result.message);
       default:
         return unreachable(result);
     }
@@ -258,9 +262,8 @@ export class ReportReconciler {
   async #shrink(attempt: Attempt, message: string): Promise<ReconcileResult | undefined> {
     const { ledger } = this;
     const current = Math.min(ledger.maxBytes, JSON.stringify(attempt.report).length);
-    if (current <= MIN_REPORT_BYTES) {
+    if (current <= MIN_REPORT_BYTES)
       return this.#refuse(`the report cannot be made small enough: ${message}`);
-    }
     ledger.maxBytes = Math.max(MIN_REPORT_BYTES, Math.floor(current / 2));
     this.#parts.logger.warn(
       { ...toReportRef(ledger), maxBytes: ledger.maxBytes, answer: message },

@@ -14,7 +14,7 @@ import { countOutcome, emptyTotals, type Totals } from "../aggregate/totals.ts";
 import type { Coverage, Policy, Report, Violation, ViolationPod } from "../api/v1alpha1.ts";
 import { storedEvidence } from "../ingest/evidence.ts";
 import { ruleOf } from "../ingest/rule.ts";
-import { type Identity, identityKey, podKey, reportName } from "../ingest/violation.ts";
+import { earlyContainer, type Identity, identityKey, podKey, reportName } from "../ingest/violation.ts";
 import { type EpochUs, parseMicroTime } from "../lib/time.ts";
 import { parseHistory } from "./history.ts";
 import { toldKind } from "./provenance.ts";
@@ -56,7 +56,7 @@ function distinctOf({ summary }: Report): Omit<Base, "totals" | "entries"> {
   };
 }
 
-/** The summary, and at least what the list says: somebody's hand may have been in between. */
+/** The summary, and at least the sum of the list: the report may have been edited. */
 function totalsOf({ summary, coverage, expired }: Report, entries: readonly Entry[]): Totals {
   const listed = emptyTotals();
   for (const { outcome, committed } of entries) {
@@ -111,10 +111,22 @@ export function identityOf(violation: Violation): Identity {
 }
 
 function entryOf(namespace: string | undefined, policy: Policy, violation: Violation): Entry {
-  const identity = identityOf(violation);
+  const identity = { ...identityOf(violation), ...readEarly(namespace, violation) };
   const entry = new Entry(identityKey(identity), identity, violation.lowerBound ?? false);
   entry.committed = tallyOf(namespace, policy, violation);
   return entry;
+}
+
+/** A violation of one pod, in a container without a name, is of the container in its evidence. */
+function readEarly(
+  namespace: string | undefined,
+  { container, latest, pods, occurrences }: Violation,
+): Pick<Identity, "early"> {
+  const [pod] = pods ?? [];
+  const id = latest?.containerId;
+  const isOnly = pod !== undefined && pod.occurrences === occurrences;
+  if (namespace === undefined || container !== undefined || !isOnly || id === undefined) return {};
+  return { early: earlyContainer(pod.name, id) };
 }
 
 function tallyOf(namespace: string | undefined, policy: Policy, violation: Violation): Tally {

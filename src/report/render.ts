@@ -5,6 +5,7 @@
 // Invariant: the same counts give the same bytes, and the summary is exact whatever the limits cut from the list.
 
 import { renderCoverageGap } from "../aggregate/coverage-gap.ts";
+import { listWritten } from "../aggregate/early-entries.ts";
 import { countWritten, type Entry, highestSeverity, writtenRule } from "../aggregate/entry.ts";
 import type { Ledger } from "../aggregate/ledger.ts";
 import { selectFairest } from "../aggregate/ranking.ts";
@@ -148,10 +149,7 @@ function renderSummary(ledger: Ledger, severity: SeverityLevel, maxBytes: number
     prevented: totals.prevented,
     allowed: totals.allowed,
     unknown: totals.unknown,
-    violations: Math.max(
-      ledger.violationsFloor,
-      countWritten(ledger.entries.values()) + totals.expired.violations,
-    ),
+    violations: Math.max(ledger.violationsFloor, countWritten(ledger.entries) + totals.expired.violations),
     workloads: ledger.reach.workloads.count,
     pods: ledger.reach.pods.count,
     nodes: ledger.reach.nodes.count,
@@ -195,7 +193,7 @@ function* listed(
   const { namespace, policyName } = ledger;
   // What a namespace accepts is its own affair, and none of the cluster's.
   const own = namespace === undefined ? undefined : acceptances?.of(namespace, policyName);
-  const known = [...ledger.entries.values()].filter((e) => e.committed ?? e.inFlight);
+  const known = listWritten(ledger.entries);
   const share = Math.max(MIN_SHARE, Math.floor(limits.maxViolations * SHARE));
   if (own) yield* own.refresh(known);
   const isAccepted = (entry: Entry) => own?.acceptedBy(entry) !== undefined;

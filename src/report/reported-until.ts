@@ -6,7 +6,17 @@
 // who leaves out everything up to there counts nothing twice.
 
 import type { Report, Violation as StoredViolation } from "../api/v1alpha1.ts";
-import { identityKey, podKey, reportKey, type Violation } from "../ingest/violation.ts";
+import {
+  identityKey,
+  isEarlyKey,
+  isUnnamedKey,
+  namelessKey,
+  podKey,
+  reportKey,
+  settledKey,
+  settleIdentity,
+  type Violation,
+} from "../ingest/violation.ts";
 import { type EpochUs, parseMicroTime } from "../lib/time.ts";
 import { identityOf } from "./parse.ts";
 
@@ -21,6 +31,8 @@ interface ListedTimes {
   pods: ReadonlyMap<string, EpochUs> | undefined;
   /** The newest of pods that are not listed. */
   otherPodsUs: EpochUs;
+  /** Counted before the owner of its pod or the name of its container was known, or never named. */
+  isEarly: boolean;
 }
 
 /** Times in one stored report. The report itself is kept only until the first question. */
@@ -35,6 +47,8 @@ export class ReportedUntil {
   readonly #sinceUs: EpochUs;
   #report: Report | undefined;
   #byKey: ReadonlyMap<string, ListedTimes> | undefined;
+  /** By nameless key; of a namespace's report. */
+  readonly #byAction = new Map<string, ListedTimes[]>();
 
   /**
    * `maxPods` is the number of pods that the writer lists per violation. Violations that were not seen after `sinceUs`
@@ -50,12 +64,20 @@ export class ReportedUntil {
     this.#isNamespaced = report.metadata.namespace !== undefined;
   }
 
-  /** The time of the newest alert like `violation` that the report may have; 0 when it has none for certain. */
-  until(violation: Pick<Violation, "key" | "podKey" | "pod">): EpochUs {
-    const listed = this.listed.get(violation.key);
+  /**
+   * The time of the newest alert like `violation` that the report may have, before or after its writer knew the owner of
+   * the pod and the name of the container; 0 when it has none for certain.
+   */
+  until({ key, pod, podKey }: Pick<Violation, "key" | "podKey" | "pod">): EpochUs {
+    const listed = this.listed.get(settledKey(key));
     // What is not listed was never counted, unless the list is cut.
-    if (listed === undefined) return this.#isCut ? this.lastUs : NEVER;
-    return getUntil(listed, violation.pod, violation.podKey);
+    let untilUs = this.#isCut ? this.lastUs : NEVER;
+    if (listed !== undefined) untilUs = getUntil(listed, pod, podKey);
+    if (pod === "" || this.#byAction.size === 0) return untilUs;
+    const isEarly = isEarlyKey(key) || isUnnamedKey(key);
+    for (const other of this.#byAction.get(namelessKey(key)) ?? [])
+      if (isEarly || other.isEarly) untilUs = Math.max(untilUs, getUntil(other, pod, podKey));
+    return untilUs;
   }
 
   /**
@@ -63,7 +85,7 @@ export class ReportedUntil {
    * `violation` one of that namespace. 0 when the report does not list it.
    */
   untilMoved({ identity, namespace = "", pod, node }: Violation): EpochUs {
-    const listed = this.listed.get(identityKey({ ...identity, namespace }));
+    const listed = this.listed.get(identityKey({ ...settleIdentity(identity), namespace }));
     return listed === undefined ? NEVER : getUntil(listed, pod, podKey(undefined, pod, node));
   }
 
@@ -79,13 +101,20 @@ export class ReportedUntil {
     for (const stored of violations) {
       // It was counted before it entered the list, at times that only the summary bounds.
       const lastUs = stored.lowerBound ? this.lastUs : time(stored.lastSeen);
-      if (lastUs >= this.#sinceUs)
-        byKey.set(identityKey(identityOf(stored)), this.#readTimes(stored, lastUs));
+      if (lastUs < this.#sinceUs) continue;
+      const key = identityKey(identityOf(stored));
+      const times = { ...this.#readTimes(stored, lastUs), isEarly: isUnnamedKey(key) };
+      byKey.set(key, times);
+      if (!this.#isNamespaced) continue;
+      const action = namelessKey(key);
+      const others = this.#byAction.get(action);
+      if (others) others.push(times);
+      else this.#byAction.set(action, [times]);
     }
     return byKey;
   }
 
-  #readTimes(stored: StoredViolation, lastUs: EpochUs): ListedTimes {
+  #readTimes(stored: StoredViolation, lastUs: EpochUs): Omit<ListedTimes, "isEarly"> {
     const { pods = [] } = stored;
     if (stored.lowerBound || pods.length === 0) return { lastUs, pods: undefined, otherPodsUs: lastUs };
     const scope = this.#isNamespaced ? "namespaced" : undefined;
@@ -132,7 +161,7 @@ export class ReportedUntilIndex {
     return this.#reports.get(reportKey(violation.namespace, violation.policyName))?.until(violation) ?? 0;
   }
 
-  /** As ReportedUntil.until, in whichever report the alert may be told. */
+  /** As ReportedUntil.until, in any report that may hold the alert. */
   until(violation: Violation): EpochUs {
     const { namespace, policyName } = violation;
     const own = this.untilOwn(violation);

@@ -124,6 +124,24 @@ const held: MetricDefinition[] = [
     help: "Violations evicted from memory; their counts stay in the reports.",
     read: (source) => source.held().forgotten,
   },
+  {
+    name: "policy_violation_names_held",
+    type: "gauge",
+    help: "Owners of pods and names of containers in memory, for alerts that lack them.",
+    read: (source) => source.held().names,
+  },
+  {
+    name: "policy_violation_names_evicted_total",
+    type: "counter",
+    help: "Owners and container names evicted from memory; later alerts without them are counted without a name.",
+    read: (source) => source.held().namesEvicted,
+  },
+  {
+    name: "policy_violation_violations_joined_total",
+    type: "counter",
+    help: "Violations that joined others once the owner of their pod or the name of their container was known.",
+    read: (source) => source.held().joined,
+  },
 ];
 
 const retention: MetricDefinition[] = [

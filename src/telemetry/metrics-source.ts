@@ -62,6 +62,12 @@ export interface MetricsSource {
     expired: number;
     /** Counter: alerts counted without their details, because a bound of memory was reached. */
     withoutDetails: number;
+    /** Owners of pods and names of containers. */
+    names: number;
+    /** Counter: names evicted at a bound. */
+    namesEvicted: number;
+    /** Counter: violations that joined others after their owner or container name was known. */
+    joined: number;
   };
   /** The alert stream. */
   stream(): {

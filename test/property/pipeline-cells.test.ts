@@ -18,6 +18,7 @@ import { DuplicateFilter } from "../../src/ingest/duplicates.ts";
 import { Ingest } from "../../src/ingest/ingest.ts";
 import { IngestCounters } from "../../src/ingest/ingest-counters.ts";
 import { createRedactor } from "../../src/ingest/redact.ts";
+import { SubjectNames } from "../../src/ingest/subject-names.ts";
 import { renderReport } from "../../src/report/render.ts";
 import {
   at,
@@ -117,6 +118,7 @@ function outcomeOf(
     duplicates: new DuplicateFilter({ windowMs: 60_000, maxEntries: 1000 }),
     cells,
     redact,
+    names: new SubjectNames(),
     counters,
     nowUs: () => START_US + 60_000_000,
     onRejected: (...what) => void told.push(what),

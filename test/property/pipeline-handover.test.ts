@@ -22,6 +22,10 @@ const SIGNAL = new AbortController().signal;
 const RENEWAL_MS = 2000;
 const PACE = { firstWriteDelayMs: 200, minIntervalMs: 2000, maxIntervalMs: 8000 };
 
+const ContainerID = "c0ffee".repeat(2);
+/** KubeArmor does not know the owner and the name of the container yet. */
+const EARLY = { OwnerRef: "", OwnerName: "", OwnerNamespace: "", ContainerName: ContainerID };
+
 /** One alert: what it is, when it happened, and when each replica gets it. */
 interface Sent {
   alert: Alert;
@@ -49,6 +53,7 @@ function scenario(inOrder: boolean, maxStandbyLagMs = 300): fc.Arbitrary<Scenari
     pod: fc.constantFrom("web-1", "web-2", "web-3"),
     file: fc.constantFrom("/a", "/b", "/c"),
     isHost: fc.boolean(),
+    isEarly: fc.boolean(),
     leaderLagMs: fc.integer({ min: 0, max: 300 }),
     standbyLagMs: fc.integer({ min: 0, max: maxStandbyLagMs }),
   });
@@ -71,7 +76,11 @@ function scenario(inOrder: boolean, maxStandbyLagMs = 300): fc.Arbitrary<Scenari
         const fields = { UpdatedTime, HostPID: 1000 + index, PolicyName: one.policy, Resource: one.file };
         const made = one.isHost
           ? hostAlert(fields)
-          : alert(fields, { PodName: one.pod, Operation: "File", Source: "/bin/sh" });
+          : alert(
+              fields,
+              { PodName: one.pod, Operation: "File", Source: "/bin/sh", ContainerID },
+              one.isEarly ? EARLY : {},
+            );
         return { alert: made, atMs, leaderMs, standbyMs };
       });
       const dieMs = 10_000 + die * (atMs - 10_000);

@@ -59,6 +59,15 @@ const TABLES: Record<string, readonly string[]> = {
     "sys | Node/n1/ | Syscall setgid | /usr/bin/tool ->  x1",
     "sys | Node/n1/ | Syscall setuid | /usr/bin/tool ->  x1",
   ],
+  // Containers by id, by a Docker name, and before the owner was known.
+  "fault-4.jsonl": [
+    "docker: 2 1 1",
+    `docker | Deployment/web/web | ${TOOL}/data/x x2`,
+    "early: 3 1 1",
+    `early | Deployment/web/web | ${TOOL}/data/x x3`,
+    "init: 3 1 1",
+    `init | Deployment/web/ | ${TOOL}/data/x x3`,
+  ],
   // A container alert without namespace and pod.
   "fault-6.jsonl": ["lost: 2 1 1", `lost | Container/web/web | ${TOOL}/data/x x2`],
   // One executable by four names, one program by three.

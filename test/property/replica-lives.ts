@@ -298,13 +298,24 @@ class Chaos {
       OwnerName: `w${world.below(2)}`,
       ContainerID: `c${world.below(4)}`,
     };
-    const made = world.random() < 0.15 ? hostAlert(fields) : alert(fields, container);
+    const made = world.random() < 0.15 ? hostAlert(fields) : alert(fields, container, this.#makeEarly());
     const key = `${made.NamespaceName}/${policy}`;
     const sent = this.#sent.get(key) ?? { alerts: 0, violations: new Set<string>() };
     sent.alerts++;
     sent.violations.add([made.OwnerName, made.Resource, made.Result].join());
     this.#sent.set(key, sent);
     return made;
+  }
+
+  /** At times an alert of a pod of its own, at times before its owner and the name of its container are known. */
+  #makeEarly(): Partial<Alert> {
+    const world = this.#world;
+    if (world.random() < 0.7) return {};
+    const pod = world.below(30);
+    const ContainerID = `${pod}`.padStart(64, "e");
+    const named = { PodName: `db-${pod}`, OwnerName: "db", ContainerID };
+    if (world.random() < 0.5) return named;
+    return { ...named, OwnerRef: "", OwnerName: "", OwnerNamespace: "", ContainerName: ContainerID };
   }
 
   /** Returns everything that is wrong in the reports. */

@@ -119,7 +119,7 @@ describe("what is there to write", () => {
   it.each<[string, (ledger: Ledger) => void, boolean]>([
     ["nothing", () => {}, false],
     ["a gap", (ledger) => ledger.addGap("StreamDown", START_US), true],
-    ["a notice", (ledger) => ledger.addThrottleNotices(1, []), true],
+    ["a notice", (ledger) => ledger.addMissing("throttleNotices", 1, []), true],
     ["another state of the stream", (ledger) => ledger.touch(), true],
     ["what a failed write leaves", failedWrite, true],
   ])("%s", (_name, act, isDirty) => {

@@ -13,6 +13,7 @@ import { DuplicateFilter } from "../../../src/ingest/duplicates.ts";
 import { Ingest } from "../../../src/ingest/ingest.ts";
 import { IngestCounters } from "../../../src/ingest/ingest-counters.ts";
 import { createRedactor } from "../../../src/ingest/redact.ts";
+import { SubjectNames } from "../../../src/ingest/subject-names.ts";
 import type { WireAlert } from "../../../tools/kubearmor-node/alerts.ts";
 import { encodeAlert } from "../../../tools/kubearmor-node/wire.ts";
 import { alert, at, START_MS, START_US } from "../../support/gen.ts";
@@ -47,6 +48,7 @@ function newBed(bounds: CellBounds = { maxCells: 1000, maxBytes: 10_000_000 }, m
     duplicates: new DuplicateFilter({ windowMs: 60_000, maxEntries: 1000 }),
     cells,
     redact,
+    names: new SubjectNames(),
     counters,
     nowUs: () => START_US + 3_600_000_000,
     onRejected: () => {},

@@ -12,6 +12,7 @@ import { DuplicateFilter } from "../../../src/ingest/duplicates.ts";
 import { Ingest } from "../../../src/ingest/ingest.ts";
 import { IngestCounters } from "../../../src/ingest/ingest-counters.ts";
 import { createRedactor } from "../../../src/ingest/redact.ts";
+import { SubjectNames } from "../../../src/ingest/subject-names.ts";
 import type { WireAlert } from "../../../tools/kubearmor-node/alerts.ts";
 import { encodeAlert } from "../../../tools/kubearmor-node/wire.ts";
 import { alert, at, START_MS, START_US } from "../../support/gen.ts";
@@ -38,6 +39,7 @@ function countersAfter(form: "wire" | "JSON", alerts: readonly Alert[], stepUs =
     duplicates: new DuplicateFilter({ windowMs: 60_000, maxEntries: 1000 }),
     cells,
     redact,
+    names: new SubjectNames(),
     counters,
     nowUs: () => nowUs,
     onRejected: () => {},

@@ -15,6 +15,7 @@ import { DuplicateFilter } from "../../../src/ingest/duplicates.ts";
 import { Ingest } from "../../../src/ingest/ingest.ts";
 import { IngestCounters } from "../../../src/ingest/ingest-counters.ts";
 import { createRedactor } from "../../../src/ingest/redact.ts";
+import { SubjectNames } from "../../../src/ingest/subject-names.ts";
 import { makeAlert } from "../../../tools/kubearmor-node/alerts.ts";
 import { encodeAlert } from "../../../tools/kubearmor-node/wire.ts";
 import { MEMORY, START_US } from "../../support/gen.ts";
@@ -37,6 +38,7 @@ it("100,000 repeated alerts are counted without an object for each", () => {
     duplicates: new DuplicateFilter({ windowMs: 60_000, maxEntries: 10_000 }),
     cells,
     redact,
+    names: new SubjectNames(),
     counters,
     nowUs: () => START_US,
     onRejected: () => {},

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Violations counted before the owner or the name of their container was known. Each unnamed container of a pod has
+// entries of its own until then, so that its counts can join those of the name; a report shows them as one.
+// Invariant: no count changes, only its violation does; the order in which alerts and names arrive has no effect.
+
+import type { SubjectNames } from "../ingest/subject-names.ts";
+import {
+  type Identity,
+  identityKey,
+  isEarlyKey,
+  isEarlyKeyOf,
+  podOfWorkload,
+  settledKey,
+  settleIdentity,
+  type Violation,
+} from "../ingest/violation.ts";
+import { countWritten, Entry, isWritten } from "./entry.ts";
+import type { Ledger } from "./ledger.ts";
+import { emptyTally, mergeInto } from "./tally.ts";
+
+/**
+ * Entries of unnamed containers that one report keeps apart; of more, the oldest are joined for good. Init containers
+ * never have a name.
+ */
+const MAX_EARLY = 100;
+
+/**
+ * Moves the counts of entries to the names that are known by now. Only between writes. Returns the number of entries that
+ * joined others.
+ */
+export function resolveEarlyEntries(ledger: Ledger, names: SubjectNames): number {
+  const { entries, namespace } = ledger;
+  if (namespace === undefined) return 0;
+  const { size } = entries;
+  const early: Entry[] = [];
+  let written: number | undefined;
+  for (const entry of [...entries.values()]) {
+    const resolved = resolve(entry, namespace, names);
+    if (resolved !== undefined) {
+      written ??= countWritten(entries);
+      rename(ledger, entry, resolved);
+    } else if (isEarlyKey(entry.key)) early.push(entry);
+  }
+  const joined = early.slice(0, -MAX_EARLY);
+  for (const entry of joined) rename(ledger, entry, settleIdentity(entry.identity));
+  if (written !== undefined)
+    ledger.violationsFloor = Math.max(0, ledger.violationsFloor - (written - countWritten(entries)));
+  if (written !== undefined || joined.length > 0) ledger.resetLog();
+  return size - entries.size;
+}
+
+/** Returns true where resolveEarlyEntries would change the report. */
+export function hasResolvableEntries({ entries, namespace }: Ledger, names: SubjectNames): boolean {
+  if (namespace === undefined) return false;
+  for (const entry of entries.values()) if (resolve(entry, namespace, names) !== undefined) return true;
+  return false;
+}
+
+/** Returns undefined where nothing more is known of the entry. */
+function resolve(entry: Entry, namespace: string, names: SubjectNames): Identity | undefined {
+  const pod = podOfWorkload(entry.workload);
+  const isUnowned = pod !== undefined && names.hasOwner(namespace, pod);
+  if (!isUnowned && !isEarlyKey(entry.key)) return undefined;
+  const { identity } = entry;
+  const resolved = names.resolveIdentity(namespace, identity);
+  return resolved === identity ? undefined : resolved;
+}
+
+/**
+ * Asks for a write of the reports in which entries of the pod lack its owner or the name of a container. Yields their
+ * keys.
+ */
+export function* touchEarlyReports(
+  ledgers: ReadonlyMap<string, Ledger>,
+  { namespace, pod, node }: Violation,
+): Iterable<string> {
+  for (const [key, ledger] of ledgers) {
+    if (ledger.namespace !== namespace || !ledger.reach.concerns(pod, node)) continue;
+    if (!hasEarlyEntries(ledger, pod)) continue;
+    ledger.touch();
+    yield key;
+  }
+}
+
+function hasEarlyEntries({ entries }: Ledger, pod: string): boolean {
+  for (const { key, workload } of entries.values())
+    if (podOfWorkload(workload) === pod || isEarlyKeyOf(key, pod)) return true;
+  return false;
+}
+
+/** The violations that a report written now would list: unnamed containers are one there. */
+export function listWritten(entries: ReadonlyMap<string, Entry>): Entry[] {
+  const written = [...entries.values()].filter(isWritten);
+  const groups = new Map<string, Entry[]>();
+  for (const entry of written) if (isEarlyKey(entry.key)) groups.set(settledKey(entry.key), []);
+  if (groups.size === 0) return written;
+  const others = written.filter((entry) => !groups.get(settledKey(entry.key))?.push(entry));
+  return [...others, ...[...groups.values()].map(joinEntries)];
+}
+
+/** One entry with the written counts of all; they are left as they are. */
+function joinEntries(entries: readonly Entry[]): Entry {
+  const [first] = entries as [Entry];
+  if (entries.length === 1) return first;
+  const identity = settleIdentity(first.identity);
+  const joined = new Entry(identityKey(identity), identity, false, first.workload);
+  joined.committed = emptyTally();
+  for (const { committed, inFlight, lowerBound } of entries) {
+    joined.lowerBound ||= lowerBound;
+    if (committed) mergeInto(joined.committed, committed);
+    if (inFlight) mergeInto(joined.committed, inFlight);
+  }
+  return joined;
+}
+
+function rename(ledger: Ledger, entry: Entry, identity: Identity): void {
+  const { entries, reach } = ledger;
+  const { workload } = entry;
+  const key = identityKey(identity);
+  const to = entries.get(key) ?? entries.begin(key, identity, false);
+  ledger.moveCounts(entry, to);
+  entries.delete(entry.key);
+  entries.updateBytes(to);
+  if (!entries.shares.has(workload)) reach.workloads.move(workload, to.workload);
+}

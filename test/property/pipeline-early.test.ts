@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Alerts from before KubeArmor knew the owner of their pod or the name of their container: they join the others in each
+// order of arrival, after writes, a restart, a crash with a journal, a takeover and at the bounds of memory.
+
+import { copyFileSync, existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import type { Alert } from "../../src/api/alert.ts";
+import type { Report } from "../../src/api/v1alpha1.ts";
+import { createSqliteJournal } from "../../src/journal/sqlite-journal.ts";
+import { FakeClock } from "../support/fake-clock.ts";
+import { alert, at, MEMORY } from "../support/gen.ts";
+import { faultsOf } from "../unit/report/report-check.ts";
+import { runReplay } from "./pipeline-replay.ts";
+import { Simulation } from "./pipeline-simulation.ts";
+
+const ids = { web: "1".repeat(64), proxy: "2".repeat(64), init: "3".repeat(64), other: "4".repeat(64) };
+const NO_OWNER = { OwnerRef: "", OwnerName: "", OwnerNamespace: "" };
+
+/** An alert of a File policy. Later mods win. */
+function open(ms: number, id: keyof typeof ids, ...mods: Partial<Alert>[]): Alert {
+  const container = { ContainerID: ids[id], ContainerName: id, PodName: "web-1" };
+  const file = { Operation: "File", Resource: "/data/x", ProcessName: "/bin/tool", Source: "/bin/tool" };
+  return alert({ UpdatedTime: at(ms), HostPID: ms + 1, PolicyName: "files" }, container, file, ...mods);
+}
+
+function unnamed(id: keyof typeof ids): Partial<Alert> {
+  return { ContainerName: ids[id] };
+}
+
+/** policy: violations workloads | workload/container xN */
+function rowsOf(reports: readonly Report[]): string[] {
+  for (const report of reports) expect(faultsOf(report)).toEqual([]);
+  return reports
+    .flatMap(({ policy, summary, violations }) => [
+      `${policy.name}: ${summary.violations} ${summary.workloads} ${summary.pods}`,
+      ...violations.map(
+        ({ workload, container = "", occurrences }) =>
+          `${policy.name} | ${workload.kind}/${workload.name}/${container} x${occurrences}`,
+      ),
+    ])
+    .sort();
+}
+
+function* permutations<T>(items: readonly T[]): Iterable<T[]> {
+  if (items.length <= 1) yield [...items];
+  for (const [i, first] of items.entries())
+    for (const rest of permutations([...items.slice(0, i), ...items.slice(i + 1)])) yield [first, ...rest];
+}
+
+function toLine(each: Alert): string {
+  const { OwnerRef, OwnerName, OwnerNamespace, ...fields } = each;
+  const owner =
+    OwnerName === "" ? {} : { Owner: { Ref: OwnerRef, Name: OwnerName, Namespace: OwnerNamespace } };
+  return JSON.stringify({ ...fields, ...owner });
+}
+
+interface Case {
+  alerts: readonly Alert[];
+  rows: readonly string[];
+}
+
+const CASES: Record<string, Case> = {
+  "of one container": {
+    alerts: [
+      open(1, "web", NO_OWNER, unnamed("web")),
+      open(2, "web", NO_OWNER),
+      open(3, "web", unnamed("web")),
+      open(4, "web"),
+    ],
+    rows: ["files: 1 1 1", "files | Deployment/web/web x4"],
+  },
+  "of two containers of a pod": {
+    alerts: [
+      open(1, "web", NO_OWNER, unnamed("web")),
+      open(2, "proxy", NO_OWNER, unnamed("proxy")),
+      open(3, "web"),
+      open(4, "proxy", NO_OWNER),
+    ],
+    rows: ["files: 2 1 1", "files | Deployment/web/proxy x2", "files | Deployment/web/web x2"],
+  },
+  "of two pods": {
+    alerts: [
+      open(1, "web", unnamed("web")),
+      open(2, "other", unnamed("other"), { PodName: "web-2" }),
+      open(3, "web"),
+      open(4, "other", { PodName: "web-2", ContainerName: "web" }),
+    ],
+    rows: ["files: 1 1 2", "files | Deployment/web/web x4"],
+  },
+  "beside an init container, which never has a name": {
+    alerts: [
+      open(1, "init", NO_OWNER, unnamed("init")),
+      open(2, "web", NO_OWNER, unnamed("web")),
+      open(3, "web"),
+      open(4, "init", unnamed("init"), { ContainerID: "5".repeat(64), ContainerName: "5".repeat(64) }),
+    ],
+    rows: ["files: 2 1 1", "files | Deployment/web/ x2", "files | Deployment/web/web x2"],
+  },
+  "whose names another policy's alert brings": {
+    alerts: [
+      open(1, "web", NO_OWNER, unnamed("web")),
+      open(2, "proxy", NO_OWNER, unnamed("proxy")),
+      open(3, "web", { PolicyName: "other" }),
+    ],
+    rows: [
+      "files: 2 1 1",
+      "files | Deployment/web/ x1",
+      "files | Deployment/web/web x1",
+      "other: 1 1 1",
+      "other | Deployment/web/web x1",
+    ],
+  },
+  "of a bare pod": {
+    alerts: [
+      open(1, "web", NO_OWNER, unnamed("web")),
+      open(2, "web", { OwnerRef: "Pod", OwnerName: "web-1" }),
+      open(3, "web", NO_OWNER),
+    ],
+    rows: ["files: 1 1 1", "files | Pod/web-1/web x3"],
+  },
+  "of pods of the same name in two namespaces": {
+    alerts: [
+      open(1, "web", NO_OWNER, unnamed("web")),
+      open(2, "web", NO_OWNER, { NamespaceName: "bank" }),
+      open(3, "web"),
+    ],
+    rows: ["files: 1 1 1", "files: 1 1 1", "files | Deployment/web/web x2", "files | Pod/web-1/web x1"],
+  },
+};
+
+describe.each(Object.entries(CASES))("early alerts %s", (_, { alerts, rows }) => {
+  it("give the same bytes in each order of a file", async () => {
+    const texts = new Set<string>();
+    for (const order of permutations(alerts)) {
+      const { files, reports } = await runReplay(order.map(toLine).join("\n"));
+      expect(rowsOf(reports)).toEqual([...rows].sort());
+      texts.add(JSON.stringify(files));
+    }
+    expect(texts.size).toBe(1);
+  });
+
+  it("join the others after each of them was written", async () => {
+    for (const order of permutations(alerts)) {
+      const run = new Simulation();
+      await run.start();
+      for (const each of order) {
+        run.pipeline.onAlert(each, 0);
+        await run.clock.advance(120_000);
+      }
+      await run.stop();
+      expect(rowsOf(run.store.reports)).toEqual([...rows].sort());
+      expect(run.store.reports.every(({ coverage }) => !coverage.lowerBound)).toBe(true);
+    }
+  });
+});
+
+describe("early alerts", () => {
+  const { alerts, rows } = CASES["of one container"] as Case;
+
+  it("join the others over a restart after each of them", async () => {
+    for (const order of permutations(alerts)) {
+      let run = new Simulation();
+      for (const each of order) {
+        run = new Simulation({ store: run.store, clock: run.clock });
+        await run.start();
+        run.pipeline.onAlert(each, 0);
+        await run.stop();
+      }
+      const [report] = run.store.reports;
+      expect(report?.summary.occurrences).toBe(alerts.length);
+      // A new process learns names again: what is early at its end stays so until then.
+      if (order.at(-1) === alerts[3]) expect(rowsOf(run.store.reports)).toEqual([...rows].sort());
+    }
+  });
+
+  it.each([
+    ["before the first write", 100],
+    ["after it", 3000],
+  ])("join the others over a crash with a journal, %s", async (_, afterMs) => {
+    for (const crash of [1, 2, 3]) {
+      const dir = mkdtempSync(join(tmpdir(), "pvo-early-"));
+      try {
+        const path = join(dir, "journal.db");
+        const journal = (name: string) => createSqliteJournal({ path: join(dir, name), maxBytes: 2 ** 24 });
+        const killed = new Simulation({ journal: journal("journal.db") });
+        await killed.start();
+        for (const each of alerts.slice(0, crash)) killed.pipeline.onAlert(each, 0);
+        await killed.clock.advance(afterMs);
+        for (const part of ["", "-wal"])
+          if (existsSync(path + part)) copyFileSync(path + part, join(dir, `copy.db${part}`));
+        const clock = new FakeClock(killed.clock.nowMs() + 1000);
+        const next = new Simulation({ store: killed.store, clock, journal: journal("copy.db") });
+        await next.start();
+        for (const each of alerts.slice(crash)) next.pipeline.onAlert(each, 0);
+        await next.stop();
+        expect(rowsOf(next.store.reports)).toEqual([...rows].sort());
+      } finally {
+        rmSync(dir, { recursive: true });
+      }
+    }
+  });
+
+  it("join the others of pods that are evicted, and none is counted twice", async () => {
+    const memory = { ...MEMORY, maxViolations: 6, maxViolationsPerWorkload: 3 };
+    const run = new Simulation({ options: { memory } });
+    await run.start();
+    for (let i = 0; i < 40; i++) {
+      const mods = { PodName: `web-${i % 5}`, Resource: `/data/${i % 7}` };
+      run.pipeline.onAlert(
+        open(i, "web", mods, i % 3 === 0 ? NO_OWNER : {}, i % 2 === 0 ? unnamed("web") : {}),
+        0,
+      );
+      await run.clock.advance(1000);
+    }
+    await run.stop();
+    const [report] = run.store.reports;
+    expect(faultsOf(report as Report)).toEqual([]);
+    expect(report?.summary.occurrences).toBe(40);
+  });
+
+  it("of more than 100 unnamed containers are joined for good", async () => {
+    const run = new Simulation();
+    await run.start();
+    for (let i = 0; i < 250; i++) {
+      const id = `${i}`.padStart(64, "a");
+      run.pipeline.onAlert(open(i, "init", { ContainerID: id, ContainerName: id, PodName: `web-${i}` }), 0);
+      if (i % 50 === 0) await run.clock.advance(10_000);
+    }
+    await run.clock.advance(120_000);
+    run.pipeline.onAlert(open(300, "web"), 0);
+    await run.stop();
+    expect(rowsOf(run.store.reports)).toEqual([
+      "files | Deployment/web/ x250",
+      "files | Deployment/web/web x1",
+      "files: 2 1 250",
+    ]);
+    expect(run.pipeline.aggregator.violationsHeld).toBeLessThanOrEqual(102);
+  });
+});
