@@ -7,10 +7,10 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import type { Report } from "../../src/api/v1alpha1.ts";
 import { ROOT } from "../unit/api/crd.ts";
 import { faultsOf } from "../unit/report/report-check.ts";
 import { type Replayed, runReplay } from "./pipeline-replay.ts";
+import { readRows, refOf, summaryRow, violationRows } from "./report-rows.ts";
 
 const SAMPLES = readFileSync(join(ROOT, "samples/alerts.jsonl"), "utf8");
 
@@ -70,31 +70,6 @@ wordpress-mysql/harden-wordpress-remote-file-copy | KubeArmorPolicy | Deployment
 wordpress-mysql/ksp-block-exec-inside-tmp | KubeArmorPolicy | Deployment/wordpress | wordpress | File open Block Prevented | /bin/bash -> /tmp/sh-thd-* | wordpress-fb448db97-wj7n7@master-node
 `;
 
-function refOf({ metadata }: Report): string {
-  return `${metadata.namespace ?? "-"}/${metadata.name}`;
-}
-
-function summaryRow(report: Report): string {
-  const { occurrences, prevented, allowed, unknown, violations, workloads, pods, nodes, severity } =
-    report.summary;
-  const outcomes = `${occurrences} ${prevented} ${allowed} ${unknown}`;
-  return `${refOf(report)} ${outcomes} ${violations} ${workloads} ${pods} ${nodes} ${severity}`;
-}
-
-function violationRows(report: Report): string[] {
-  return report.violations.map((v) =>
-    [
-      refOf(report),
-      report.policy.kind,
-      `${v.workload.kind}/${v.workload.name}`,
-      v.container ?? "",
-      `${v.operation} ${v.verb ?? ""} ${v.action ?? ""} ${v.outcome}`,
-      `${v.source ?? ""} -> ${v.resource ?? ""}`,
-      (v.pods ?? []).map(({ name, node }) => `${name}@${node}`).join(","),
-    ].join(" | "),
-  );
-}
-
 describe("the 26 sample alerts", () => {
   let replayed: Replayed;
   const get = (ref: string) => {
@@ -118,9 +93,7 @@ describe("the 26 sample alerts", () => {
   });
 
   it("add up to these reports", () => {
-    const rows = REPORTS.trim()
-      .split("\n")
-      .map((row) => row.replace(/ +/g, " ").replace(" ", "/"));
+    const rows = readRows(REPORTS);
     expect(rows).toHaveLength(23);
     expect(replayed.reports.map(summaryRow).sort()).toEqual(rows.sort());
   });
