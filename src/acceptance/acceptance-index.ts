@@ -6,7 +6,7 @@
 // alone, never on the order of arrival; one namespace never takes the place of another that has fewer.
 
 import { AcceptanceSet } from "../report/acceptance-set.ts";
-import type { ReadAcceptance } from "./parse-acceptance.ts";
+import type { ReadAcceptance, RefusedAcceptance } from "./parse-acceptance.ts";
 
 /** Of one policy in one namespace, those that have effect; the others have a condition that says so. */
 export const MAX_PER_POLICY = 100;
@@ -97,10 +97,11 @@ export class AcceptanceIndex {
   }
 
   /** Reason for a valid acceptance without effect. */
-  refusalOf(read: ReadAcceptance): string | undefined {
+  refusalOf(read: ReadAcceptance): RefusedAcceptance | undefined {
     const group = this.#groupOf(read);
     if (group === undefined || group.effective.has(read.name)) return undefined;
-    return `only the first ${MAX_PER_POLICY} by name of one policy and namespace have effect: make one of several`;
+    const problem = `only the first ${MAX_PER_POLICY} by name of one policy and namespace have effect: make one of several`;
+    return { problem, reason: "TooMany" };
   }
 
   #groupOf(read: ReadAcceptance): Group | undefined {

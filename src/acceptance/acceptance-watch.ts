@@ -11,6 +11,7 @@ import type { ApiRequester, ApiStreamer } from "../kube/client.ts";
 import { type FollowObserver, follow } from "../kube/follow.ts";
 import type { AcceptanceCatalog, AcceptanceSet } from "../report/acceptance-set.ts";
 import { AcceptanceIndex, type IndexLimits, keyOf, type Place } from "./acceptance-index.ts";
+import type { Denials } from "./denials.ts";
 import { type ReadAcceptance, readAcceptance } from "./parse-acceptance.ts";
 import { StatusWriter, type StatusWriterOptions } from "./status-writer.ts";
 
@@ -18,6 +19,8 @@ export interface AcceptanceWatchOptions extends StatusWriterOptions, IndexLimits
   client: ApiRequester & ApiStreamer;
   /** Called when other violations of this policy in this namespace may be accepted than before. */
   onChange: (namespace: string, policy: string) => void;
+  /** Default: nothing is denied. */
+  denials?: Denials;
   /** As in FollowOptions. */
   absentRetryMs?: number;
 }
@@ -113,8 +116,9 @@ export class AcceptanceWatch implements AcceptanceCatalog, FollowObserver {
   }
 
   onObject(item: unknown): void {
-    const read = readAcceptance(item);
-    if (!read) return;
+    const found = readAcceptance(item);
+    if (!found) return;
+    const read = this.#options.denials?.apply(found) ?? found;
     this.#listing?.add(keyOf(read));
     const before = this.#index.get(read);
     if (before && before.uid === read.uid && before.generation === read.generation) {

@@ -6,22 +6,23 @@
 
 import type { AcceptanceCondition, AcceptanceConditionType, AcceptanceStatus } from "../api/acceptance.ts";
 import { type EpochUs, formatMicroTime } from "../lib/time.ts";
-import type { ReadAcceptance } from "./parse-acceptance.ts";
+import type { ReadAcceptance, RefusedAcceptance } from "./parse-acceptance.ts";
 
 /** Reasons against an acceptance that could be read. */
 export interface Standing {
   nowUs: EpochUs;
   /** What of the reports it matches; nothing of it when it has no effect. */
   matched: { violations: number; occurrences: number };
-  /** Reason without effect, although it could be read; a sentence. */
-  refusal: string | undefined;
+  /** Set where it has no effect, although it could be read. */
+  refusal: RefusedAcceptance | undefined;
 }
 
 /** The status that it should have now. */
 export function statusOf(read: ReadAcceptance, standing: Standing): AcceptanceStatus {
   const { nowUs, refusal } = standing;
   const { effect, generation } = read;
-  const problem = "problem" in effect ? effect.problem : refusal;
+  const refused = "problem" in effect ? effect : refusal;
+  const problem = refused?.problem;
   const expiresUs = "problem" in effect ? undefined : effect.expiresUs;
   const isExpired = problem === undefined && expiresUs !== undefined && expiresUs <= nowUs;
   const isActive = problem === undefined && !isExpired;
@@ -47,13 +48,16 @@ export function statusOf(read: ReadAcceptance, standing: Standing): AcceptanceSt
             ]
           : isExpired
             ? ["Expired", `Expired at ${at}: what it accepted is open again.`]
-            : ["Invalid", "Accepts nothing, for it is not valid."],
+            : [
+                refused?.reason === "Denied" ? "Denied" : "Invalid",
+                "Accepts nothing: see the condition Invalid.",
+              ],
       ),
       say("Expired", isExpired, isExpired ? ["Expired", `Since ${at}.`] : ["NotExpired", ""]),
       say(
         "Invalid",
         problem !== undefined,
-        problem === undefined ? ["Valid", ""] : ["NotUnderstood", problem],
+        refused === undefined ? ["Valid", ""] : [refused.reason, refused.problem],
       ),
       say(
         "MatchesNothing",

@@ -1,14 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// An AcceptedViolation as somebody wrote it, read strictly.
+// An AcceptedViolation as its author wrote it, read strictly.
 // Invariant: what is not understood to the last key has no effect, and says why: an acceptance with a key that was
 // passed over would accept more than its author meant.
 
+import * as z from "zod";
 import type { AcceptanceMatch, AcceptanceStatus } from "../api/acceptance.ts";
-import { isObject, toObject } from "../lib/json.ts";
 import { type EpochUs, parseMicroTime } from "../lib/time.ts";
 import { type Acceptance, compileAcceptance } from "../report/acceptance.ts";
+
+/** An acceptance without effect. */
+export interface RefusedAcceptance {
+  /** A sentence on why it accepts nothing. */
+  problem: string;
+  /** Of its condition. */
+  reason: "NotUnderstood" | "Denied" | "TooMany";
+}
 
 /** Facts about one AcceptedViolation. */
 export interface ReadAcceptance {
@@ -20,104 +28,95 @@ export interface ReadAcceptance {
   status: AcceptanceStatus;
   /** The policy that it names, whether it has effect or not. */
   policy: string | undefined;
-  /** What it accepts, or a sentence on why it can't accept anything. */
-  effect: { acceptance: Acceptance; expiresUs: EpochUs | undefined } | { problem: string };
+  effect: { acceptance: Acceptance; expiresUs: EpochUs | undefined } | RefusedAcceptance;
 }
 
-const SPEC_KEYS = ["match", "reason", "owner", "expires"];
-const MATCH_KEYS = [
-  "policy",
-  "workload",
-  "container",
-  "operation",
-  "verb",
-  "port",
-  "protocol",
-  "resource",
-  "source",
-  "outcome",
-];
-const NETWORK_OPERATIONS: readonly unknown[] = [undefined, "Network", "NetworkFirewall"];
-const WORKLOAD_KEYS = ["kind", "name"];
+const EMPTY = "must not be empty";
+const PORT = "expected a whole number from 1 to 65535";
+const text = z.string({ error: ({ input }) => (input === undefined ? EMPTY : "expected text") });
+const filledText = text.refine((value) => value.trim() !== "", { error: EMPTY });
+const time = text
+  .transform(parseMicroTime)
+  .pipe(z.number({ error: "expected a time such as 2027-01-31T00:00:00Z" }));
+
+const matchSchema = strictObject({
+  policy: filledText,
+  workload: strictObject({ kind: text.optional(), name: text.optional() }).optional(),
+  container: text.optional(),
+  operation: text.optional(),
+  verb: text.optional(),
+  port: z.int(PORT).min(1, PORT).max(65_535, PORT).optional(),
+  protocol: text.optional(),
+  resource: text.optional(),
+  source: text.optional(),
+  outcome: z
+    .enum(["Prevented", "Allowed", "Unknown"], { error: "expected one of Prevented, Allowed, Unknown" })
+    .optional(),
+}).refine(
+  ({ port, protocol, operation }) =>
+    (port === undefined && protocol === undefined) ||
+    [undefined, "Network", "NetworkFirewall"].includes(operation),
+  { error: "port and protocol need operation Network or NetworkFirewall" },
+);
+
+const specSchema = strictObject({
+  match: matchSchema,
+  reason: filledText,
+  owner: text.optional(),
+  expires: time.optional(),
+});
+
+const metadataSchema = z.object({
+  namespace: z.string(),
+  name: z.string(),
+  uid: z.string(),
+  resourceVersion: z.string().catch(""),
+  generation: z.number().catch(0),
+});
+
+const objectSchema = z.object({
+  metadata: metadataSchema,
+  spec: z
+    .object({ match: z.object({ policy: z.string().optional().catch(undefined) }) })
+    .catch({ match: {} }),
+  status: z.record(z.string(), z.unknown()).catch({}),
+});
 
 /** Reads an object of the API; undefined where it is not even an object with a name. */
 export function readAcceptance(item: unknown): ReadAcceptance | undefined {
-  const metadata = toObject(toObject(item)["metadata"]);
-  const { namespace, name, uid, resourceVersion, generation } = metadata;
-  if (typeof namespace !== "string" || typeof name !== "string" || typeof uid !== "string") return undefined;
-  const spec = toObject(toObject(item)["spec"]);
-  const policy = toObject(spec["match"])["policy"];
+  const { data } = objectSchema.safeParse(item);
+  if (!data) return undefined;
+  const { metadata, spec, status } = data;
   return {
-    namespace,
-    name,
-    uid,
-    resourceVersion: typeof resourceVersion === "string" ? resourceVersion : "",
-    generation: typeof generation === "number" ? generation : 0,
-    status: toObject(toObject(item)["status"]) as AcceptanceStatus,
-    policy: typeof policy === "string" ? policy : undefined,
-    effect: effectOf(name, spec),
+    ...metadata,
+    status: status as AcceptanceStatus,
+    policy: spec.match.policy,
+    effect: readEffect(metadata.name, (item as { spec?: unknown }).spec ?? {}),
   };
 }
 
-function effectOf(name: string, spec: Record<string, unknown>): ReadAcceptance["effect"] {
-  const match = toObject(spec["match"]);
-  const problem = problemOf(spec, match);
-  if (problem !== undefined) return { problem };
-  const { expires } = spec;
-  const expiresUs = typeof expires === "string" ? parseMicroTime(expires) : undefined;
-  if (expires !== undefined && expiresUs === undefined) {
-    return { problem: "spec.expires: no time such as 2027-01-31T00:00:00Z" };
-  }
-  const acceptance = compileAcceptance(name, match as unknown as AcceptanceMatch);
-  return "problem" in acceptance ? acceptance : { acceptance, expiresUs };
+function readEffect(name: string, spec: unknown): ReadAcceptance["effect"] {
+  const { data, error } = specSchema.safeParse(spec);
+  if (error) return { problem: describeIssue(error.issues[0] as z.core.$ZodIssue), reason: "NotUnderstood" };
+  const acceptance = compileAcceptance(name, data.match as AcceptanceMatch);
+  if ("problem" in acceptance) return { ...acceptance, reason: "NotUnderstood" };
+  return { acceptance, expiresUs: data.expires };
 }
 
-function problemOf(spec: Record<string, unknown>, match: Record<string, unknown>): string | undefined {
-  const { workload } = match;
-  return (
-    unknownKey("spec", spec, SPEC_KEYS) ??
-    unknownKey("spec.match", match, MATCH_KEYS) ??
-    unknownKey("spec.match.workload", toObject(workload), WORKLOAD_KEYS) ??
-    (workload !== undefined && !isObject(workload) ? "spec.match.workload: no object" : undefined) ??
-    notText("spec", spec, ["reason", "owner", "expires"]) ??
-    notText(
-      "spec.match",
-      match,
-      MATCH_KEYS.filter((key) => key !== "workload" && key !== "port"),
-    ) ??
-    invalidPort(match) ??
-    notText("spec.match.workload", toObject(workload), WORKLOAD_KEYS) ??
-    missing("spec.match.policy", match["policy"]) ??
-    missing("spec.reason", spec["reason"])
-  );
+function describeIssue({ path, message }: z.core.$ZodIssue): string {
+  return `${["spec", ...path].join(".")}: ${message}`;
 }
 
-function unknownKey(
-  path: string,
-  object: Record<string, unknown>,
-  known: readonly string[],
-): string | undefined {
-  const unknown = Object.keys(object).find((key) => !known.includes(key));
-  if (unknown === undefined) return undefined;
-  const shown = unknown.length > 64 ? `${unknown.slice(0, 64)}…` : unknown;
-  return `${path}.${shown}: no such key; ${path} has ${known.join(", ")}`;
-}
+const MAX_SHOWN = 64;
 
-function notText(path: string, object: Record<string, unknown>, keys: readonly string[]): string | undefined {
-  const wrong = keys.find((key) => object[key] !== undefined && typeof object[key] !== "string");
-  return wrong === undefined ? undefined : `${path}.${wrong}: no text`;
-}
-
-function invalidPort({ port, protocol, operation }: Record<string, unknown>): string | undefined {
-  if (port === undefined && protocol === undefined) return undefined;
-  if (!NETWORK_OPERATIONS.includes(operation)) {
-    return "spec.match: port and protocol need operation Network or NetworkFirewall";
-  }
-  const isPort =
-    port === undefined || (Number.isInteger(port) && Number(port) >= 1 && Number(port) <= 65_535);
-  return isPort ? undefined : "spec.match.port: expected a whole number from 1 to 65535";
-}
-
-function missing(path: string, value: unknown): string | undefined {
-  return typeof value === "string" && value.trim() !== "" ? undefined : `${path}: must not be empty`;
+/** An object that has no other keys. */
+function strictObject<T extends z.ZodRawShape>(shape: T) {
+  const known = Object.keys(shape).join(", ");
+  return z.strictObject(shape, {
+    error: (issue) => {
+      if (issue.code !== "unrecognized_keys") return issue.input === undefined ? EMPTY : "expected an object";
+      const [key = ""] = issue.keys as string[];
+      return `unknown key ${key.length > MAX_SHOWN ? `${key.slice(0, MAX_SHOWN)}…` : key}, expected one of ${known}`;
+    },
+  });
 }

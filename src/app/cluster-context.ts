@@ -5,6 +5,7 @@
 // Invariant: followed only while this process leads; reports wait for them for at most READY_MS.
 
 import { AcceptanceWatch } from "../acceptance/acceptance-watch.ts";
+import { Denials } from "../acceptance/denials.ts";
 import type { Config } from "../config/config.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { assert } from "../lib/assert.ts";
@@ -48,7 +49,7 @@ export class ClusterContext {
   readonly #openReports: OpenReportPublisher | undefined;
 
   constructor(parts: ClusterContextParts) {
-    const { client, clock, logger, isLeader } = parts;
+    const { client, clock, config, logger, isLeader } = parts;
     this.#clock = clock;
     this.#openReports = createOpenReportPublisher(parts);
     this.acceptances = new AcceptanceWatch({
@@ -57,6 +58,7 @@ export class ClusterContext {
       logger,
       onChange: (namespace, policy) => this.#known.onAcceptancesChanged(namespace, policy),
       mayWrite: isLeader,
+      denials: new Denials(config.acceptances),
       matched: (namespace, policy) => this.#known.matchAcceptances(namespace, policy),
     });
     this.policies = new PolicyWatch({

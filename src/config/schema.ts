@@ -9,6 +9,7 @@ import { isHostPort } from "./address.ts";
 import { memory } from "./memory.ts";
 import { relayTls } from "./relay-tls.ts";
 import { leaderElection, standby } from "./replicas.ts";
+import { acceptances } from "./schema-acceptances.ts";
 import { journal } from "./schema-journal.ts";
 import { cluster, openReports } from "./schema-openreports.ts";
 import { choice, section, text, textList, toggle, wholeNumber } from "./setting.ts";
@@ -298,6 +299,7 @@ export const configSchema = z.object({
   journal,
   severity,
   redaction,
+  acceptances,
   events,
   openReports,
   leaderElection,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// The chart's ValidatingAdmissionPolicy on a real API server: it refuses what the operator would mark as Invalid, and
-// nothing else.
+// The CRD of AcceptedViolation and the chart's ValidatingAdmissionPolicy on a real API server: they refuse what the
+// operator would mark as Invalid, and nothing else.
 
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -34,21 +34,40 @@ const CASES: [spec: object, refusal: string | undefined][] = [
   [{ match: MATCH, reason: "r", reasn: "x" }, "spec has an unknown key"],
   [{ match: { ...MATCH, resouce: "/bin/sh" }, reason: "r" }, "spec.match has an unknown key"],
   [{ match: { ...MATCH, workload: { nam: "x" } }, reason: "r" }, "spec.match.workload has an unknown key"],
-  [{ match: MATCH, reason: "  " }, "spec.reason must not be empty"],
-  [{ match: { policy: " " }, reason: "r" }, "spec.match.policy must not be empty"],
+  [{ match: MATCH, reason: "  " }, 'spec.reason: Invalid value: "  ": must not be empty'],
+  [{ match: { policy: " " }, reason: "r" }, 'spec.match.policy: Invalid value: " ": must not be empty'],
   [glob("/bin/*"), undefined],
   [glob("/**/x?"), undefined],
   [glob("**"), undefined],
   [glob("/a\\[1\\]\\*\\\\"), undefined],
   [glob("/a\\***"), undefined],
   [glob("/tmp/ü*\n"), undefined],
-  [glob(""), "must not be empty: leave them out"],
+  [glob(""), "must not be empty; leave it out"],
   [glob("/bin/***"), "wildcards are"],
   [glob("/bin/{sh,bash}"), "wildcards are"],
   [glob("/lib[0-9]"), "wildcards are"],
   [glob("/a\\\\[1\\]"), "wildcards are"],
   [glob("/a\\"), "wildcards are"],
   [{ match: { ...MATCH, source: "!x" }, reason: "r" }, "wildcards are"],
+  [{ match: { ...MATCH, source: "" }, reason: "r" }, "must not be empty; leave it out"],
+  [glob("/usr/../etc/*"), "write the path without . and .. in it"],
+  [glob("./x"), "write the path without . and .. in it"],
+  [glob("/a/.."), "write the path without . and .. in it"],
+  [glob("/root/..data/.profile"), undefined],
+  [{ match: { ...MATCH, operation: "Network", port: 443, protocol: "tcp" }, reason: "r" }, undefined],
+  [{ match: { ...MATCH, operation: "NetworkFirewall", protocol: "icmp" }, reason: "r" }, undefined],
+  [{ match: { ...MATCH, port: 443 }, reason: "r" }, undefined],
+  [
+    { match: { ...MATCH, operation: "File", port: 443 }, reason: "r" },
+    "port and protocol need operation Network",
+  ],
+  [
+    { match: { ...MATCH, operation: "Syscall", protocol: "tcp" }, reason: "r" },
+    "port and protocol need operation",
+  ],
+  [{ match: { ...MATCH, port: 0 }, reason: "r" }, "should be greater than or equal to 1"],
+  [{ match: { ...MATCH, outcome: "Blocked" }, reason: "r" }, "Unsupported value"],
+  [{ match: MATCH, reason: "r", expires: "soon" }, "must be of type date-time"],
 ];
 
 describe.skipIf(missing !== undefined && !process.env["CI"])(

@@ -72,6 +72,7 @@ const PACKAGES: Record<string, readonly string[]> = {
   alerts: ["node:*", "@grpc/grpc-js"],
   kube: ["node:*", "@kubernetes/client-node", "undici", "yaml"],
   config: ["node:*", "yaml", "zod"],
+  acceptance: ["zod"],
   telemetry: ["node:*", "pino", "@prometheus-io/client"],
   sinks: ["node:*", "yaml"],
   events: ["lru-cache"],

@@ -3,7 +3,12 @@
 
 import { describe, expect, it } from "vitest";
 import { behind, statusOf } from "../../../src/acceptance/conditions.ts";
-import { type ReadAcceptance, readAcceptance } from "../../../src/acceptance/parse-acceptance.ts";
+import { Denials } from "../../../src/acceptance/denials.ts";
+import {
+  type ReadAcceptance,
+  type RefusedAcceptance,
+  readAcceptance,
+} from "../../../src/acceptance/parse-acceptance.ts";
 import type { Identity } from "../../../src/ingest/violation.ts";
 import { START_US } from "../../support/gen.ts";
 
@@ -73,13 +78,17 @@ describe("an acceptance", () => {
     [
       "a key with a typing error",
       { ...SPEC, match: { ...MATCH, resorce: "/bin/sh" } },
-      "spec.match.resorce: no such key",
+      "spec.match: unknown key resorce, expected one of policy, workload, ",
     ],
-    ["a key of the spec that is none", { ...SPEC, until: "2027" }, "spec.until: no such key"],
+    [
+      "a key of the spec that is none",
+      { ...SPEC, until: "2027" },
+      "spec: unknown key until, expected one of match, reason, owner, expires",
+    ],
     [
       "a key of the workload that is none",
       { ...SPEC, match: { ...MATCH, workload: { nam: "x" } } },
-      "spec.match.workload.nam",
+      "spec.match.workload: unknown key nam",
     ],
     [
       "a glob that is none",
@@ -93,14 +102,48 @@ describe("an acceptance", () => {
     ],
     ["no policy", { ...SPEC, match: {} }, "spec.match.policy: must not be empty"],
     ["a reason of blanks", { ...SPEC, reason: " " }, "spec.reason: must not be empty"],
-    ["a time that is none", { ...SPEC, expires: "soon" }, "spec.expires: no time"],
-    ["a number for a text", { ...SPEC, match: { ...MATCH, container: 7 } }, "spec.match.container: no text"],
+    [
+      "a time that is none",
+      { ...SPEC, expires: "soon" },
+      "spec.expires: expected a time such as 2027-01-31T00:00:00Z",
+    ],
+    [
+      "a number for a text",
+      { ...SPEC, match: { ...MATCH, container: 7 } },
+      "spec.match.container: expected text",
+    ],
     [
       "a list for a workload",
       { ...SPEC, match: { ...MATCH, workload: [] } },
-      "spec.match.workload: no object",
+      "spec.match.workload: expected an object",
     ],
-    ["nothing", undefined, "spec.match.policy: must not be empty"],
+    ["nothing", undefined, "spec.match: must not be empty"],
+    [
+      "an outcome that is none",
+      { ...SPEC, match: { ...MATCH, outcome: "Blocked" } },
+      "spec.match.outcome: expected one of",
+    ],
+    [
+      "a port of no network",
+      { ...SPEC, match: { ...MATCH, operation: "File", port: 1 } },
+      "port and protocol need operation",
+    ],
+    [
+      "a protocol of no network",
+      { ...SPEC, match: { ...MATCH, operation: "Syscall", protocol: "tcp" } },
+      "port and protocol need",
+    ],
+    [
+      "a port that is none",
+      { ...SPEC, match: { ...MATCH, port: 70_000 } },
+      "spec.match.port: expected a whole number",
+    ],
+    [
+      "a port with a fraction",
+      { ...SPEC, match: { ...MATCH, port: 1.5 } },
+      "spec.match.port: expected a whole number",
+    ],
+    ["a null for a text", { ...SPEC, owner: null }, "spec.owner: expected text"],
   ])("with %s accepts nothing and says why", (_what, spec, said) => {
     expect(problem(spec)).toContain(said);
   });
@@ -112,9 +155,43 @@ describe("an acceptance", () => {
   });
 });
 
+describe("an acceptance that the configuration denies", () => {
+  it.each([
+    ["its policy", ["no-shells"], [], "acceptances.deniedPolicies"],
+    ["policies like it", ["audit-*", "no-*"], [], "acceptances.deniedPolicies"],
+    ["every policy", ["*"], [], "acceptances.deniedPolicies"],
+    ["its namespace", [], ["shop"], "acceptances.deniedNamespaces"],
+    ["namespaces like it", [], ["kube-*", "s?op"], "acceptances.deniedNamespaces"],
+  ])("by %s has no effect and says so", (_, deniedPolicies, deniedNamespaces, setting) => {
+    const denied = new Denials({ deniedPolicies, deniedNamespaces }).apply(read(SPEC));
+    expect(denied.effect).toMatchObject({ reason: "Denied", problem: expect.stringContaining(setting) });
+    const matched = { violations: 3, occurrences: 9 };
+    const { conditions, matched: shown } = statusOf(denied, { nowUs: START_US, matched, refusal: undefined });
+    expect(shown).toEqual({ violations: 0, occurrences: 0 });
+    expect(conditions?.slice(0, 3).map(({ type, status, reason }) => `${type}=${status} ${reason}`)).toEqual([
+      "Active=False Denied",
+      "Expired=False NotExpired",
+      "Invalid=True Denied",
+    ]);
+  });
+
+  it("by other names has effect", () => {
+    const denials = new Denials({
+      deniedPolicies: ["no", "no-shells-*"],
+      deniedNamespaces: ["shop-*", "SHOP"],
+    });
+    expect(denials.apply(read(SPEC)).effect).toHaveProperty("acceptance");
+  });
+
+  it("keeps the reason for which it is not valid", () => {
+    const denials = new Denials({ deniedPolicies: ["*"], deniedNamespaces: [] });
+    expect(denials.apply(read({ ...SPEC, until: 1 })).effect).toMatchObject({ reason: "NotUnderstood" });
+  });
+});
+
 describe("its status", () => {
   const standing = { nowUs: START_US, matched: { violations: 2, occurrences: 9 }, refusal: undefined };
-  const said = (spec: unknown, more: Partial<typeof standing> | { refusal: string } = {}) => {
+  const said = (spec: unknown, more: Partial<typeof standing> | { refusal: RefusedAcceptance } = {}) => {
     const status = statusOf(read(spec), { ...standing, ...more });
     const conditions = status.conditions?.map(({ type, status: is, reason }) => `${type}=${is} ${reason}`);
     return { conditions, matched: status.matched };
@@ -167,7 +244,12 @@ describe("its status", () => {
       "Expired=False NotExpired",
       "Invalid=True NotUnderstood",
     ]);
-    expect(said(SPEC, { refusal: "too many" }).conditions?.[0]).toBe("Active=False Invalid");
+    const refusal = { problem: "too many", reason: "TooMany" } as const;
+    expect(said(SPEC, { refusal }).conditions?.slice(0, 3)).toEqual([
+      "Active=False Invalid",
+      "Expired=False NotExpired",
+      "Invalid=True TooMany",
+    ]);
   });
 
   it("keeps a condition's time until its status changes, and is behind in words or in numbers only", () => {
