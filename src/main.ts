@@ -77,7 +77,7 @@ async function run(config: Config, stop: AbortSignal): Promise<number> {
 async function replayFile(config: Config, file: string, out: string, stop: AbortSignal): Promise<number> {
   const feed = createFileSource({ input: file === "-" ? process.stdin : file });
   return await replay(
-    { config, feed, sink: createDirectorySink(out), clock: systemClock, terminal, out },
+    { config, feed, sink: createDirectorySink(out, config.cluster.name), clock: systemClock, terminal, out },
     stop,
   );
 }

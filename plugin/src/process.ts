@@ -7,7 +7,7 @@
 import { execFile } from "node:child_process";
 import { VERSION } from "../../src/app/version.ts";
 import { KubeClient } from "../../src/kube/client.ts";
-import { KubeConfigError, loadKubeConfig } from "../../src/kube/kubeconfig.ts";
+import { KubeConfigError, type LoadedKubeConfig, loadKubeConfig } from "../../src/kube/kubeconfig.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { type Definition, type Flags, parseCall } from "./commands/arguments.ts";
 import { COMPLETE, complete } from "./commands/completion.ts";
@@ -82,11 +82,7 @@ function openSession(flags: Flags, signal: AbortSignal): Session {
     };
   }
   const kubeConfig = loadKubeConfig({ path: flags.kubeconfig, context: flags.context, env });
-  if (flags.as !== undefined) {
-    const user = kubeConfig.config.getCurrentUser();
-    if (!user) throw createUsageError("--as: the context has no user; choose another --context.");
-    Object.assign(user, { impersonateUser: flags.as });
-  }
+  impersonate(kubeConfig, flags);
   const client = new KubeClient({ kubeConfig, version: VERSION, clock: systemClock });
   return {
     ...common,
@@ -95,6 +91,16 @@ function openSession(flags: Flags, signal: AbortSignal): Session {
     context: kubeConfig.config.getCurrentContext(),
     contexts: kubeConfig.config.getContexts().map(({ name }) => name),
   };
+}
+
+/** Flags take precedence over the kubeconfig. */
+function impersonate(kubeConfig: LoadedKubeConfig, { as, asGroup = [] }: Flags): void {
+  if (as === undefined && asGroup.length === 0) return;
+  const user = kubeConfig.config.getCurrentUser();
+  if (!user) throw createUsageError("--as: the context has no user; choose another --context.");
+  if (as !== undefined) Object.assign(user, { impersonateUser: as });
+  if (!user.impersonateUser) throw createUsageError("--as-group needs --as: groups belong to a user.");
+  if (asGroup.length > 0) kubeConfig.headers = { ...kubeConfig.headers, "Impersonate-Group": [...asGroup] };
 }
 
 /** Runs a call of the process's own arguments, and ends the process with its exit code. */

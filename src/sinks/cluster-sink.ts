@@ -8,7 +8,6 @@ import {
   API_GROUP,
   API_GROUP_VERSION,
   API_VERSION,
-  CLUSTER_LABEL,
   CLUSTER_REPORT_KIND,
   CLUSTER_REPORT_PLURAL,
   FIELD_MANAGER,
@@ -23,6 +22,7 @@ import type { ApiRequester } from "../kube/client.ts";
 import { listItems } from "../kube/list.ts";
 import { isObject, toObject, toText } from "../lib/json.ts";
 import type { Logger } from "../lib/logger.ts";
+import { addClusterLabel } from "./cluster-label.ts";
 import {
   type ReadResult,
   type RemoveResult,
@@ -110,7 +110,7 @@ export function createClusterSink(options: ClusterSinkOptions): ReportSink {
           path: create ? toCollectionPath(ref) : toObjectPath(ref),
           query: WRITE_QUERY,
           accept: METADATA_FIRST,
-          body: addLabels(report, clusterName),
+          body: addClusterLabel(report, clusterName),
           signal,
         });
         const metadata = readMetadata(stored);
@@ -141,14 +141,6 @@ export function createClusterSink(options: ClusterSinkOptions): ReportSink {
 
 /** Selects the operator's own objects. */
 export const SELECTOR = `${MANAGED_BY_LABEL}=${PRODUCT}`;
-
-/** Sets the cluster label, or removes that of an earlier configuration. */
-function addLabels(report: Report, clusterName: string): Report {
-  const { [CLUSTER_LABEL]: before = "", ...others } = report.metadata.labels ?? {};
-  if (before === clusterName) return report;
-  const labels = clusterName === "" ? others : { ...others, [CLUSTER_LABEL]: clusterName };
-  return { ...report, metadata: { ...report.metadata, labels } };
-}
 
 function toCollectionPath(ref: ReportRef): string {
   if (ref.namespace === undefined) return `${BASE}/${CLUSTER_REPORT_PLURAL}`;

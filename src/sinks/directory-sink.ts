@@ -18,6 +18,7 @@ import {
 import type { ObjectMeta, Report } from "../api/v1alpha1.ts";
 import { assert } from "../lib/assert.ts";
 import { isObject, toObject, toText } from "../lib/json.ts";
+import { addClusterLabel } from "./cluster-label.ts";
 import { makeFolder } from "./make-folder.ts";
 import { type ReadResult, type ReportRef, type ReportSink, SinkError } from "./report-sink.ts";
 
@@ -37,12 +38,13 @@ const MAX_FILE_STEM = 240;
 const SUFFIX = ".yaml";
 
 /**
- * Returns the sink that keeps reports in `directory`, which is made when the first report is written.
+ * Returns the sink that keeps reports in `directory`, which is made when the first report is written, with the label of
+ * the cluster where it has a name.
  *
  * The resourceVersion of a report is a hash of its file's bytes: a file that was changed or removed by hand since it was
  * read is a conflict or gone, as in a cluster. Between that check and the rename there is no lock: one writer only.
  */
-export function createDirectorySink(directory: string): ReportSink {
+export function createDirectorySink(directory: string, clusterName = ""): ReportSink {
   let temporaryFiles = 0;
 
   async function load(path: string): Promise<{ text: string; version: string } | undefined> {
@@ -106,7 +108,7 @@ export function createDirectorySink(directory: string): ReportSink {
         const present = await load(path);
         if (present === undefined && resourceVersion !== undefined) return { kind: "gone" };
         if (present !== undefined && present.version !== resourceVersion) return { kind: "conflict" };
-        const text = reportToYaml(report);
+        const text = reportToYaml(addClusterLabel(report, clusterName));
         if (text !== present?.text) await store(path, text);
         const metadata = { ...ownMetadata(report), resourceVersion: computeVersion(text) };
         return { kind: "written", report: { ...report, metadata } };

@@ -102,6 +102,30 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
         expect(stdout).toContain(join(dir, "bin/kubectl-violations"));
       });
 
+      test("impersonates a user and groups as kubectl does", async () => {
+        await cluster.kubectl(["create", "role", "reader", "-n", "default", "--verb=list", "--resource=pvr"]);
+        const binding = [
+          "create",
+          "rolebinding",
+          "reader",
+          "-n",
+          "default",
+          "--role=reader",
+          "--group=auditors",
+        ];
+        await cluster.kubectl(binding);
+        const list = (...flags: string[]) => asUser(["violations", "-n", "default", "-o", "name", ...flags]);
+        expect(await list("--as", "vera")).toMatchObject({ code: 3, stdout: "" });
+        expect(await list("--as=vera", "--as-group", "staff")).toMatchObject({ code: 3 });
+        const allowed = await list("--as", "vera", "--as-group", "staff", "--as-group=auditors");
+        expect(allowed).toMatchObject({ code: 0, stderr: "" });
+        expect(allowed.stdout).not.toBe("");
+        expect(await list("--as-group", "auditors")).toMatchObject({
+          code: 2,
+          stderr: expect.stringContaining("--as-group needs --as"),
+        });
+      });
+
       test("lists every violation, page by page", async () => {
         const { code, stdout, stderr } = await asUser(["violations", "-A"]);
         expect({ code, stderr }).toEqual({ code: 0, stderr: "" });

@@ -36,7 +36,7 @@ export async function runReplay(lines: string, configText?: string): Promise<Rep
       {
         config: result.config,
         feed: createFileSource({ input: Readable.from([Buffer.from(lines)]) }),
-        sink: createDirectorySink(directory),
+        sink: createDirectorySink(directory, result.config.cluster.name),
         clock: new FakeClock(),
         terminal: {
           out(text) {

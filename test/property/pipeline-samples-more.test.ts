@@ -99,6 +99,15 @@ describe("the 14 alerts of samples/more.jsonl", () => {
     );
   });
 
+  it("carry the name of the cluster where the configuration has one", async () => {
+    const lines = readFileSync(join(ROOT, "samples/more.jsonl"), "utf8").split("\n").slice(0, 1);
+    const { reports } = await runReplay(lines.join("\n"), "cluster: {name: west-1}");
+    expect(reports.map(({ metadata }) => metadata.labels?.["reports.kubearmor.com/cluster"])).toEqual([
+      "west-1",
+    ]);
+    expect(replayed.reports[0]?.metadata.labels).not.toHaveProperty("reports.kubearmor.com/cluster");
+  });
+
   it("have their own times, and where they have none, that of the one before", () => {
     const seen = (ref: string) => get(ref).summary.firstSeen;
     // Line 7 has whole seconds only: 1712060619.

@@ -19,6 +19,7 @@ export interface Flags extends FilterFlags {
   context?: string;
   kubeconfig?: string;
   as?: string;
+  asGroup?: readonly string[];
   operatorLease?: string;
   from?: string;
   output?: string;
@@ -80,7 +81,10 @@ const CLUSTER: readonly Flag[] = [
   ["--context <NAME>", "The context of the kubeconfig."],
   ["--kubeconfig <FILE>", "The kubeconfig; default: $KUBECONFIG, then ~/.kube/config."],
   ["--as <USER>", "The user to impersonate."],
+  ["--as-group <GROUP>", "A group to impersonate, with --as; may be given several times."],
 ];
+
+const REPEATED: ReadonlySet<string> = new Set(["--as-group <GROUP>"]);
 
 const PLACE: readonly Flag[] = [
   ...CLUSTER.slice(0, 1),
@@ -339,13 +343,21 @@ function rejectCommand(word: string, commands: readonly Definition[]): Call {
   return { exit: EXIT.usage, stdout: "", stderr };
 }
 
+/** Values of flags that may be given several times are gathered. */
+function createOption(text: string, meaning: string): Option {
+  const option = new Option(text, meaning);
+  return REPEATED.has(text)
+    ? option.argParser((value, before: readonly string[] | undefined) => [...(before ?? []), value])
+    : option;
+}
+
 function addCommand(program: Command, { name, usage, about, flags, notes }: Definition, found: Found): void {
   const command = program
     .command(name, { isDefault: name === "list" })
     .summary(about)
     .description(`${about[0]?.toUpperCase()}${about.slice(1)}.`);
   if (usage !== undefined) command.argument(usage);
-  for (const [text, meaning] of flags) command.addOption(new Option(text, meaning));
+  for (const [text, meaning] of flags) command.addOption(createOption(text, meaning));
   if (notes !== undefined) command.addHelpText("after", notes);
   if (name === "list") command.allowExcessArguments();
   command.action(() => found(name, command.args, command.opts<Flags>()));
