@@ -29,6 +29,8 @@ const TIMELINE_SIZES: readonly Size[] = [
   { width: 960, height: 240, className: "wide" },
   { width: 340, height: 220, className: "narrow" },
 ];
+/** Width of a character of a label, with the space between labels. */
+const LABEL_CHARACTER = 7.5;
 const MARGIN = { left: 44, right: 12, top: 10, bottom: 26 };
 
 /** Bars over time, once for wide screens and once for narrow ones, so that the words stay legible. */
@@ -65,9 +67,17 @@ export function renderTimelineChart({ buckets }: Timeline): VNode[] {
       });
     const ticks = width > 500 ? 7 : 3;
     const format = x.tickFormat(ticks, selectTimeFormat(to - from));
-    const labels = x
-      .ticks(ticks)
-      .map((tick) => createLabel("tick", x(tick), height - 8, "middle", format(tick)));
+    const texts = x.ticks(ticks).map((tick) => [x(tick), format(tick)] as const);
+    // d3 may give more ticks than asked for.
+    const room =
+      (width - MARGIN.left) / (LABEL_CHARACTER * Math.max(1, ...texts.map(([, text]) => text.length)));
+    const every = Math.max(1, Math.ceil(texts.length / room));
+    const labels = texts
+      .filter((_, i) => i % every === 0)
+      .map(([at, text]) => {
+        const half = (text.length * LABEL_CHARACTER) / 2;
+        return createLabel("tick", Math.min(at, width - half), height - 8, "middle", text);
+      });
     return createSvg(width, height, className, title, [...rows, ...bars, ...labels]);
   });
 }

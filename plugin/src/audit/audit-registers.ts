@@ -4,6 +4,7 @@
 // Registers on the audit page: controls, acceptances, completeness and policies.
 
 import type { VNode } from "preact";
+import type { Report } from "../../../src/api/v1alpha1.ts";
 import { formatExpiry, getAcceptanceState } from "../commands/accept.ts";
 import { type Child, el } from "../render/markup.ts";
 import { compare } from "../reports/order.ts";
@@ -60,7 +61,9 @@ export function renderAcceptances({ acceptances, violations, nowMs }: Facts): VN
       el(
         "p",
         {},
-        "The acceptances could not be read. The reports name these; reason, owner and expiry are unknown.",
+        rows.length > 0
+          ? "The acceptances could not be read. The reports name these; reason, owner and expiry are unknown."
+          : "The acceptances could not be read. The listed violations name none.",
       ),
       rows.length > 0 && renderTable(title, ["Acceptance", "#Violations"], rows.slice(0, MAX_ROWS)),
     );
@@ -110,16 +113,20 @@ export function renderCompleteness(facts: Facts): VNode {
   );
 }
 
+function namespaceOf({ metadata }: Report): string {
+  return metadata.namespace ?? "";
+}
+
 /** The policies with reports. */
 export function renderPolicies({ matching }: Facts): Child {
   if (matching.length === 0) return undefined;
-  const rows = matching.slice(0, MAX_ROWS).map((report) => {
+  const reports = matching.toSorted((a, b) => compare(namespaceOf(a), namespaceOf(b))).slice(0, MAX_ROWS);
+  const objects = reports.map((report) => describePolicyObjects(report).map((pair) => pair.join(": ")));
+  const [first = []] = objects;
+  const isSame = objects.every((lines) => lines.join() === first.join());
+  const rows = reports.map((report, row) => {
     const { policy, summary, metadata, coverage } = report;
     const least = coverage.lowerBound ? "≥ " : "";
-    const facts = describePolicyObjects(report).flatMap(([key, value], i) => [
-      ...(i > 0 ? [el("br")] : []),
-      `${key}: ${value}`,
-    ]);
     return [
       metadata.namespace ?? "(cluster)",
       policy.name,
@@ -128,16 +135,34 @@ export function renderPolicies({ matching }: Facts): Child {
       `${least}${formatNumber(summary.prevented)}`,
       `${least}${formatNumber(summary.allowed)}`,
       `${least}${formatNumber(summary.unknown)}`,
-      el("span", {}, ...facts),
+      ...(isSame
+        ? []
+        : [
+            el("span", {}, ...(objects[row] ?? []).flatMap((line, i) => (i > 0 ? [el("br"), line] : [line]))),
+          ]),
     ];
   });
   return renderSection(
     "policies",
     "Policies",
-    el("p", { class: "faint" }, "Whole reports: unlisted and accepted violations are included."),
+    el(
+      "p",
+      { class: "faint" },
+      "Whole reports: unlisted and accepted violations are included.",
+      isSame && first.length > 0 ? ` Of each: ${first.join("; ")}.` : "",
+    ),
     renderTable(
       "Policies",
-      ["Namespace", "Policy", "Kind", "Severity", "#Prevented", "#Allowed", "#Unknown", "In the cluster"],
+      [
+        "Namespace",
+        "Policy",
+        "Kind",
+        "Severity",
+        "#Prevented",
+        "#Allowed",
+        "#Unknown",
+        ...(isSame ? [] : ["In the cluster"]),
+      ],
       rows,
     ),
     renderMoreNote(matching.length - MAX_ROWS, "are left out here; the export has all."),

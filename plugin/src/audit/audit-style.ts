@@ -59,7 +59,7 @@ dt { color: var(--faint); } dd { margin: 0; overflow-wrap: anywhere; }
   .banner, .banner.bad { border: 2px solid #9c1c15; }
   body { max-width: none; padding: 0; font-size: 10pt; } table { font-size: 8.5pt; } dl { font-size: 8.5pt; }
   article { padding: 6px 10px; margin: 8px 0; } dl code, dd { font-size: 8.5pt; } .totals li { border: 1px solid var(--line); }
-  .wide { display: block; } .narrow { display: none; } h2, h3 { break-after: avoid; } figure, tr { break-inside: avoid; }
+  .wide { display: block; } .narrow { display: none; } h2, h2 + p, h3, .legend { break-after: avoid; } figure, tr { break-inside: avoid; }
   .scroll { overflow: visible; } rect { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   @page { margin: 16mm 14mm; } }
 `;
