@@ -1,21 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// From the start of the process to the open stream and to the first write, with more and more reports to be listed.
+// From the start of the process to the open stream and to the first write, with more and more reports to be listed,
+// beside a list of the same reports that does nothing else.
 
 import type { Report } from "../../src/api/v1alpha1.ts";
 import { eventually } from "../../test/support/operator.ts";
 import { type AlertSource, startAlertSource } from "../support/alert-source.ts";
 import { AuditTail } from "../support/audit-tail.ts";
 import type { KubeApi } from "../support/kube-api.ts";
-import { plantReports, reportsPath } from "../support/objects.ts";
+import { ALL_REPORTS, plantReports, reportsPath } from "../support/objects.ts";
 import { BenchOperator, emptyCluster } from "../support/operator.ts";
 import { memoryOf } from "../support/process-stat.ts";
 import type { Bench, Findings, Scenario } from "../support/scenario.ts";
 import { median } from "../support/statistics.ts";
 
 const NAMESPACES = 20;
-const MAX_START_MS = 1000;
+/** Largest aims for the first write in milliseconds, by the number of reports. */
+const AIMS = new Map([
+  [0, 1000],
+  [10_000, 2000],
+]);
+const PAGE = 500;
 
 interface Start {
   readonly streamMs: number;
@@ -23,9 +29,23 @@ interface Start {
   readonly peakBytes: number;
   /** Requests that listed reports. */
   readonly lists: number;
+  readonly bareListMs: number;
 }
 
-async function startOnce(bench: Bench, source: AlertSource): Promise<Start> {
+/** Lists all reports page by page and parses them, one page after the other; returns the milliseconds. */
+async function listBare(api: KubeApi): Promise<number> {
+  const startMs = performance.now();
+  let token: string | undefined = "";
+  while (token !== undefined) {
+    const path: string = `${ALL_REPORTS}?limit=${PAGE}&continue=${encodeURIComponent(token)}`;
+    const page = await api.call<{ metadata: { continue?: string } }>("GET", path);
+    token = page.metadata.continue || undefined;
+  }
+  return performance.now() - startMs;
+}
+
+async function startOnce(bench: Bench, source: AlertSource, api: KubeApi): Promise<Start> {
+  const bareListMs = await listBare(api);
   const { auditLogPath } = await bench.cluster();
   await bench.bundle();
   const audit = new AuditTail(auditLogPath);
@@ -45,6 +65,7 @@ async function startOnce(bench: Bench, source: AlertSource): Promise<Start> {
       writeMs: Date.parse(created.stageTimestamp) - startMs,
       peakBytes: memoryOf(operator.pid).peakBytes,
       lists: lists.length,
+      bareListMs,
     };
   } finally {
     await operator.end();
@@ -75,7 +96,7 @@ async function run(bench: Bench): Promise<Findings> {
       const api = await emptyCluster(bench, NAMESPACES);
       await plantReports(api, size, NAMESPACES);
       for (let round = 1; round <= rounds; round++) {
-        all.push(await startOnce(bench, source));
+        all.push(await startOnce(bench, source, api));
         await removeOwn(api);
       }
       api.close();
@@ -94,18 +115,22 @@ function findings(starts: ReadonlyMap<number, readonly Start[]>): Findings {
     write: Math.round(median(all.map(({ writeMs }) => writeMs))),
     peak: Math.round(median(all.map(({ peakBytes }) => peakBytes)) / 1e6),
     lists: median(all.map(({ lists }) => lists)),
+    bare: Math.round(median(all.map(({ bareListMs }) => bareListMs))),
   }));
   return {
-    rows: figures.map(({ size, stream, write, peak }) => ({
+    rows: figures.map(({ size, stream, write, peak, bare }) => ({
       figure: `start to open stream, to first write, with ${size.toLocaleString("en")} reports`,
-      against: "",
-      aim: size === 0 ? "≤ 1 s" : "memory bounded",
+      against: `a bare paged list: ${bare} ms`,
+      aim: AIMS.has(size) ? `≤ ${(AIMS.get(size) ?? 0) / 1000} s` : "memory bounded",
       measured: `${stream} ms, ${write} ms; at most ${peak} MB`,
-      met: size === 0 ? write <= MAX_START_MS : undefined,
+      met: AIMS.has(size) ? write <= (AIMS.get(size) ?? 0) : undefined,
     })),
     details: [
       {
-        head: ["reports present", "stream open, ms", "first write, ms", "most memory, MB", "list requests"],
+        head: [
+          ...["reports present", "stream open, ms", "first write, ms", "most memory, MB", "list requests"],
+          "bare list, ms",
+        ],
         lines: figures.map((each) => Object.values(each).map(String)),
       },
     ],

@@ -8,6 +8,7 @@ import { formatMicroTime } from "../../src/lib/time.ts";
 import type { KubeApi } from "./kube-api.ts";
 
 const REPORTS = "/apis/reports.kubearmor.com/v1alpha1";
+export const ALL_REPORTS = `${REPORTS}/policyviolationreports`;
 const AT_A_TIME = 8;
 
 /** A number as the source writes it into names. */

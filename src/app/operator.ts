@@ -99,7 +99,9 @@ class Operator {
     const { elector, context, pipeline } = this.#parts;
     for (let leading: AbortSignal | undefined = first; leading; ) {
       const isOver = AbortSignal.any([until, leading]);
-      await Promise.all([context.follow(isOver), this.#load(isOver)]);
+      // Before the reports: a policy that is not known yet would have every stored report written again.
+      await context.follow(isOver);
+      await this.#load(isOver);
       if (this.#isLoaded && !isOver.aborted) pipeline.controller.start();
       await waitForAbort(isOver);
       if (until.aborted) return leading;
