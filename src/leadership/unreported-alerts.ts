@@ -92,12 +92,12 @@ export class UnreportedAlerts {
     const left = this.#leave(tracked, (violation) => shown.until(violation));
     this.shownTotal += left;
     if (tracked.uid !== report.metadata.uid) {
-      tracked.told = isNew ? 0 : shown.occurrences;
+      tracked.reported = isNew ? 0 : shown.occurrences;
       if (!isNew) tracked.balance -= left;
       tracked.uid = report.metadata.uid;
     }
-    let balance = tracked.balance + left - (shown.occurrences - tracked.told);
-    tracked.told = shown.occurrences;
+    let balance = tracked.balance + left - (shown.occurrences - tracked.reported);
+    tracked.reported = shown.occurrences;
     // Before that, what the report has more may have been counted before this replica read.
     if (this.#isSettled && balance < 0) {
       const found = Math.min(tracked.forgotten, -balance);
@@ -114,7 +114,7 @@ export class UnreportedAlerts {
     this.observe(report);
     const key = reportKey(report.metadata.namespace, report.policy.name);
     const tracked = this.#report(report.metadata.namespace, report.policy.name);
-    tracked.told = 0;
+    tracked.reported = 0;
     tracked.uid = undefined;
     this.#setBalance(tracked, 0, undefined);
     tracked.forgotten = 0;
@@ -172,7 +172,7 @@ export class UnreportedAlerts {
       const cells = new Map<string, Cell>();
       const nothing = {
         uid: undefined,
-        told: 0,
+        reported: 0,
         balance: 0,
         forgotten: 0,
         statesBehind: 0,

@@ -27,7 +27,7 @@ export interface Tracked {
   readonly cells: Map<string, Cell>;
   uid: string | undefined;
   /** Occurrences in the last state of the stored report. */
-  told: number;
+  reported: number;
   /**
    * Alerts left to the leader, less those that it has reported since. Above 0: alerts that are in no report (yet);
    * below 0: reported alerts that are still on their way here.
