@@ -56,7 +56,7 @@ export const leaderElection = section("Election of the replica that writes.", {
 export const standby = section("Alerts that a standby keeps while another replica writes.", {
   maxAlerts: wholeNumber({
     about:
-      "Alerts kept that no report shows yet, 8 bytes each; beyond it the oldest quarter is forgotten, and a report that misses them after a takeover says that it is a lower bound.",
+      "Alerts kept that no report shows yet, 8 bytes each; beyond it the violation that was seen least recently gives up its oldest quarter, and a report that misses them after a takeover says that it is a lower bound.",
     default: 1_000_000,
     min: 1000,
     max: 100_000_000,
@@ -64,7 +64,7 @@ export const standby = section("Alerts that a standby keeps while another replic
   }),
   maxViolations: wholeNumber({
     about:
-      "Distinct violations of single pods among these alerts, about 2 KiB each; beyond it the least recent quarter is dropped, as above.",
+      "Distinct violations of single pods among these alerts, about 2 KiB each, fewer where the heap has no room; beyond it the least recent one is dropped, as above.",
     default: 100_000,
     min: 100,
     max: 10_000_000,

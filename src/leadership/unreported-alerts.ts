@@ -13,9 +13,9 @@ import { ReportedUntil, type ReportedUntilIndex } from "../report/reported-until
 import { type Cell, leave, listAlerts, type Tracked, toCellKey } from "./unreported-cells.ts";
 
 export interface UnreportedLimits {
-  /** Alerts held; 8 bytes each. At the bound the oldest quarter is forgotten. */
+  /** Alerts held; 8 bytes each. At the bound the violation that was seen least recently gives up its oldest quarter. */
   maxAlerts: number;
-  /** Cells (violations of one pod), about 2 KiB each. At the bound the least recently used quarter is evicted. */
+  /** Cells (violations of one pod), about 2 KiB each. At the bound the one that was seen least recently is evicted. */
   maxCells: number;
   /** Pods that the leader lists per violation. */
   maxPodsPerViolation: number;
@@ -38,8 +38,8 @@ export const UNDATED_MARGIN_US = 5_000_000;
 const MAX_STATES_BEHIND = 3;
 /** Reports of which what they show is kept at the same time. */
 const MAX_SHOWN_KEPT = 1000;
-/** Forgotten at a bound, as a share of what is held. */
-const FORGOTTEN_SHARE = 0.25;
+/** Alerts of one cell that are given up at the bound, as a share of its own. */
+const EVICTED_SHARE = 0.25;
 
 /** A standby's memory. */
 export class UnreportedAlerts {
@@ -53,7 +53,8 @@ export class UnreportedAlerts {
   takenOverTotal = 0;
   readonly #limits: UnreportedLimits;
   #reports = new Map<string, Tracked>();
-  #cells = 0;
+  /** All cells, the least recently seen first. */
+  readonly #cells = new Set<Cell>();
   #shownKept = 0;
   /** Every alert that a report will yet have has come here, too. */
   #isSettled = false;
@@ -75,14 +76,17 @@ export class UnreportedAlerts {
     const cell = report.cells.get(key);
     this.held++;
     if (cell) {
+      this.#cells.delete(cell);
       cell.times.push(timeUs);
       if (timeUs > cell.latest.timeUs) cell.latest = source.keep(timeUs);
+      this.#cells.add(cell);
     } else {
-      report.cells.set(key, { violation, marginUs, times: [timeUs], latest: source.keep(timeUs) });
-      this.#cells++;
+      const made = { key, report, violation, marginUs, times: [timeUs], latest: source.keep(timeUs) };
+      report.cells.set(key, made);
+      this.#cells.add(made);
     }
-    if (this.held > this.#limits.maxAlerts) this.#forgetOldAlerts();
-    if (this.#cells > this.#limits.maxCells) this.#forgetOldCells();
+    if (this.held > this.#limits.maxAlerts) this.#evict(EVICTED_SHARE);
+    if (this.#cells.size > this.#limits.maxCells) this.#evict(1);
   }
 
   /** Leaves out what the report shows. `isNew`: one that was not there before has been created. */
@@ -143,7 +147,8 @@ export class UnreportedAlerts {
     const all = this.#reports;
     this.takenOverTotal += this.held;
     this.#reports = new Map();
-    this.held = this.#cells = this.#shownKept = 0;
+    this.#cells.clear();
+    this.held = this.#shownKept = 0;
     return this.#createTakeovers(all, reports);
   }
 
@@ -187,7 +192,7 @@ export class UnreportedAlerts {
   /** Lets go of the alerts that a report shows; returns how many. */
   #leave(tracked: Tracked, untilOf: (violation: Violation) => EpochUs): number {
     const { alerts, cells } = leave(tracked, untilOf);
-    this.#cells -= cells;
+    for (const cell of cells) this.#cells.delete(cell);
     this.held -= alerts;
     return alerts;
   }
@@ -200,45 +205,19 @@ export class UnreportedAlerts {
     if (tracked.shown !== undefined) this.#shownKept++;
   }
 
-  #forget(tracked: Tracked, count: number): void {
-    this.forgottenTotal += count;
-    tracked.forgotten += count;
-  }
-
-  #forgetOldAlerts(): void {
-    const times = new Float64Array(this.held);
-    let n = 0;
-    for (const { times: own } of this.#listCells()) for (const us of own) times[n++] = us;
-    this.#forgetUntil(getCut(times), ({ times: own }, untilUs) => own.filter((us) => us > untilUs));
-  }
-
-  #forgetOldCells(): void {
-    const ends = Float64Array.from(this.#listCells(), ({ latest }) => latest.timeUs);
-    this.#forgetUntil(getCut(ends), ({ times, latest }, untilUs) => (latest.timeUs > untilUs ? times : []));
-  }
-
-  #forgetUntil(untilUs: EpochUs, kept: (cell: Cell, untilUs: EpochUs) => EpochUs[]): void {
-    for (const tracked of this.#reports.values()) {
-      let forgotten = 0;
-      for (const [key, cell] of tracked.cells) {
-        const before = cell.times.length;
-        cell.times = kept(cell, untilUs);
-        forgotten += before - cell.times.length;
-        if (cell.times.length > 0) continue;
-        tracked.cells.delete(key);
-        this.#cells--;
-      }
-      this.held -= forgotten;
-      if (forgotten > 0) this.#forget(tracked, forgotten);
+  /** Gives up a share of the alerts of the cell that was seen least recently, the oldest first. */
+  #evict(share: number): void {
+    for (const cell of this.#cells) {
+      const { key, report, times } = cell;
+      const count = Math.ceil(times.length * share);
+      times.splice(0, count);
+      this.held -= count;
+      this.forgottenTotal += count;
+      report.forgotten += count;
+      if (times.length > 0) return;
+      report.cells.delete(key);
+      this.#cells.delete(cell);
+      return;
     }
   }
-
-  *#listCells(): Iterable<Cell> {
-    for (const { cells } of this.#reports.values()) yield* cells.values();
-  }
-}
-
-/** The value up to which the smallest share of them goes. Sorts them. */
-function getCut(values: Float64Array): number {
-  return values.sort()[Math.floor(values.length * FORGOTTEN_SHARE)] ?? 0;
 }

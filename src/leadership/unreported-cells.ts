@@ -11,6 +11,8 @@ import type { ReportedUntil } from "../report/reported-until.ts";
 
 /** The alerts of one violation in one pod that no report shows. */
 export interface Cell {
+  readonly key: string;
+  readonly report: Tracked;
   readonly violation: Violation;
   /** By how much a report's newest time must be older than an alert that is not in it. */
   readonly marginUs: EpochUs;
@@ -41,21 +43,21 @@ export interface Tracked {
   shown: ReportedUntil | undefined;
 }
 
-/** Removes the alerts up to a time, which depends on the violation and its pod; returns how many. */
+/** Removes the alerts up to a time, which depends on the violation and its pod; returns how many, and the empty cells. */
 export function leave(
   tracked: Tracked,
   untilOf: (violation: Violation) => EpochUs,
-): { alerts: number; cells: number } {
-  const left = { alerts: 0, cells: 0 };
-  for (const [key, cell] of tracked.cells) {
+): { alerts: number; cells: Cell[] } {
+  const left = { alerts: 0, cells: [] as Cell[] };
+  for (const cell of tracked.cells.values()) {
     const shownUs = untilOf(cell.violation);
     if (shownUs === 0) continue;
     const before = cell.times.length;
     cell.times = cell.times.filter((us) => us > shownUs + cell.marginUs);
     left.alerts += before - cell.times.length;
     if (cell.times.length > 0) continue;
-    tracked.cells.delete(key);
-    left.cells++;
+    tracked.cells.delete(cell.key);
+    left.cells.push(cell);
   }
   return left;
 }

@@ -69,6 +69,34 @@ describe("alerts that a standby forgot", () => {
   });
 });
 
+describe("the bounds of a standby", () => {
+  /** One alert each of `count` violations. */
+  function fill(unreported: UnreportedAlerts, count: number): void {
+    for (let i = 0; i < count; i++) {
+      const fields = { Operation: "File", Source: "/bin/x", Resource: `/srv/f${i}x`, UpdatedTime: at(i) };
+      unreported.add(violation(alert(fields)), true);
+    }
+  }
+
+  it("cost one violation at a time, the least recent, however many are held", () => {
+    const alerts = new UnreportedAlerts({ ...LIMITS, maxAlerts: 1000, maxCells: 10_000 });
+    fill(alerts, 1003);
+    expect([alerts.held, alerts.forgottenTotal]).toEqual([1000, 3]);
+    const cells = new UnreportedAlerts({ ...LIMITS, maxAlerts: 10_000, maxCells: 1000 });
+    fill(cells, 1003);
+    expect([cells.held, cells.forgottenTotal]).toEqual([1000, 3]);
+  });
+
+  it("keep the newest alerts of a single violation", () => {
+    const unreported = new UnreportedAlerts({ ...LIMITS, maxAlerts: 1000 });
+    for (let i = 0; i < 1100; i++) unreported.add(violation(alert({ UpdatedTime: at(i) })), true);
+    const [{ alerts } = { alerts: [] }] = unreported.drain(new ReportedUntilIndex(10));
+    const times = [...alerts].map(({ timeUs }) => timeUs);
+    expect(times.length + unreported.forgottenTotal).toBe(1100);
+    expect(times[0]).toBeGreaterThan(START_US + 200_000);
+  });
+});
+
 describe("alerts without a time of their own", () => {
   const undated = (ms: number) => violation(alert({ UpdatedTime: at(ms) }));
 
