@@ -60,7 +60,7 @@ class FollowedKind {
   readonly plural: string;
   readonly #kind: Report["kind"];
   readonly #logger: Logger;
-  #isTold = false;
+  #isLogged = false;
 
   constructor(plural: string, kind: Report["kind"], logger: Logger) {
     this.plural = plural;
@@ -92,15 +92,15 @@ class FollowedKind {
   }
 
   #recordSuccess(): void {
-    if (this.#isTold) this.#logger.info({ reports: this.plural }, "the reports can be followed again");
-    this.#isTold = false;
+    if (this.#isLogged) this.#logger.info({ reports: this.plural }, "the reports can be followed again");
+    this.#isLogged = false;
     this.problem = undefined;
   }
 
   #recordFailure(answer: string): void {
     this.problem = answer;
-    if (this.#isTold) return;
-    this.#isTold = true;
+    if (this.#isLogged) return;
+    this.#isLogged = true;
     this.#logger.warn({ reports: this.plural, answer }, "the reports can't be followed: will try again");
   }
 }

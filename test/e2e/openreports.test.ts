@@ -56,7 +56,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
     }
 
     /** Waits until the copies are what the stored reports must become. */
-    async function inStep(): Promise<Copied[]> {
+    async function awaitCaughtUp(): Promise<Copied[]> {
       return await eventually("copies that equal the reports", async () => {
         const [reports, copies] = [await allReports(cluster), await allOpenReports(cluster)];
         const wanted = reports.map(expectedCopy).sort((a, b) => (a.path < b.path ? -1 : 1));
@@ -78,7 +78,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       await running.written();
       expect(await running.metric("openreports_served")).toBe(0);
       await installOpenReports(cluster);
-      ids = idsOf(await inStep());
+      ids = idsOf(await awaitCaughtUp());
       expect(ids.length).toBeGreaterThan(20);
       expect(new Set(ids).size).toBe(ids.length);
       const results = (await allOpenReports(cluster)).flatMap((copy) => copy.results);
@@ -99,7 +99,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
           ({ results }) => Number.parseInt(results[0]?.properties["occurrences"] ?? "", 10) > 10,
         ),
       );
-      expect(idsOf(await inStep())).toEqual(ids);
+      expect(idsOf(await awaitCaughtUp())).toEqual(ids);
       expect(await operator?.stop()).toBe(0);
     });
 
@@ -110,7 +110,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
         const looked = await running.metric("openreports_writes_total");
         return looked >= before && (await running.metric("openreports_pending")) === 0;
       });
-      expect(idsOf(await inStep())).toEqual(ids);
+      expect(idsOf(await awaitCaughtUp())).toEqual(ids);
       const gone = (await allReports(cluster)).find(({ metadata }) => metadata.namespace)?.metadata;
       await cluster.kubectl(["delete", "pvr", "-n", gone?.namespace ?? "", gone?.name ?? ""]);
       await eventually("one copy less", async () => (await allOpenReports(cluster)).length === before - 1);

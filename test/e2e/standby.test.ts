@@ -15,9 +15,9 @@ import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { HeldProxy } from "../support/held-proxy.ts";
 import { eventually } from "../support/operator.ts";
 import {
+  awaitCaughtUp,
   coverages,
   expected,
-  inStep,
   LOAD,
   prepare,
   Replicas,
@@ -112,7 +112,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
         const { status, body } = await standby.get("/readyz");
         return status === 503 && body.includes(behind);
       });
-      await inStep(standby);
+      await awaitCaughtUp(standby);
     });
 
     test("without a relay a standby waits, and is ready all the same; with one it is caught up", async () => {
@@ -130,7 +130,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       await eventually("a standby that waits for the stream", async () => (await readyz()) === 503);
       await eventually("a standby that is ready", async () => (await readyz()) === 200);
       node = await startNode({ port: Number(node.address.split(":").at(-1)) });
-      await inStep(standby);
+      await awaitCaughtUp(standby);
     });
 
     test("the leader is killed", async () => {

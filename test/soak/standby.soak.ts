@@ -10,9 +10,9 @@ import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { eventually, type OperatorProcess } from "../support/operator.ts";
 import {
+  awaitCaughtUp,
   coverages,
   expected,
-  inStep,
   LOAD,
   prepare,
   Replicas,
@@ -75,7 +75,7 @@ test(`${ROUNDS} changes of leaders at ${RATE} alerts/s: nothing lost, nothing tw
       leader = standby;
       standby = replicas.start(cluster.kubeconfigPath);
       await standby.logged("another replica holds the Lease");
-      await inStep(standby);
+      await awaitCaughtUp(standby);
     }
   } finally {
     stop.abort();

@@ -11,7 +11,7 @@ import type { Cluster } from "../../tools/cluster/cluster.ts";
 import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { eventually, type OperatorProcess } from "./operator.ts";
-import { coverages, expected, inStep, LOAD, QUICK, Replicas, told, watchCounts } from "./replicas.ts";
+import { awaitCaughtUp, coverages, expected, LOAD, QUICK, Replicas, told, watchCounts } from "./replicas.ts";
 
 export interface OutageOptions {
   /** Who is killed in the middle and started again. */
@@ -78,7 +78,7 @@ class OutageRun {
     const leader = this.#start("a");
     await leader.logged("leading");
     const standby = this.#start("b");
-    await inStep(standby);
+    await awaitCaughtUp(standby);
     const signal = this.#stop.signal;
     this.#flooding = this.#node.flood({ alert: LOAD, ratePerSec, signal });
     await eventually("all reports", async () => Object.keys(await told(cluster)).length >= 7);

@@ -137,7 +137,7 @@ export class Replicas {
     return operator;
   }
 
-  /** Starts two and waits until the second is in step with the first. */
+  /** Starts two and waits until the second has caught up with the first. */
   async pair(
     kubeconfig: string,
     leaders: string = kubeconfig,
@@ -147,7 +147,7 @@ export class Replicas {
     await leader.logged("leading");
     const standby = this.start(kubeconfig, env);
     await standby.logged("another replica holds the Lease");
-    await inStep(standby);
+    await awaitCaughtUp(standby);
     return [leader, standby];
   }
 
@@ -169,9 +169,9 @@ export class Replicas {
 }
 
 /** Waits until a standby could take over without a gap. */
-export async function inStep(standby: OperatorProcess): Promise<void> {
+export async function awaitCaughtUp(standby: OperatorProcess): Promise<void> {
   await eventually(
-    "a standby in step",
+    "a standby that is caught up",
     async () =>
       (await standby.metric("standby_ready")) === 1 && (await standby.get("/readyz")).status === 200,
   );
