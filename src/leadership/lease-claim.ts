@@ -133,22 +133,21 @@ export class LeaseClaim {
       this.#priority.endWatch();
       throw error;
     }
-    if (this.isLost) this.#priority.watch();
-    if (this.#last !== undefined && !this.#isMine(this.#last)) {
-      if (this.#last.holder === this.#options.identity && how.mayTake) return await this.#write(how);
-      const isFree = this.#last.holder === "" || this.#isExpired;
-      if (!isFree) {
-        this.#priority.onHeld();
-        // Where every replica is warm, none needs to say so.
-        const isWarm = how.mayTake && this.#last.standby === "" && this.facts.isWarm?.();
-        if (isWarm) await this.#setStandby(this.#options.identity, how.nextCall());
-        return undefined;
-      }
-      if (!how.mayTake) return undefined;
-      const isReleased = this.#last.holder === "";
-      const isWarm = this.facts.isWarm?.() ?? true;
-      if (!isWarm && this.#hasWarmStandby && !this.#priority.isOver(isReleased)) return undefined;
+    if (this.#last === undefined || this.#isMine(this.#last)) return await this.#write(how);
+    this.#priority.watch();
+    const { holder, standby } = this.#last;
+    // The standby has read what was sent since that process died.
+    const isSuccessor = holder === this.#options.identity && !this.#hasWarmStandby;
+    const isWarm = this.facts.isWarm?.();
+    if (holder !== "" && !this.#isExpired && !isSuccessor) {
+      this.#priority.onHeld();
+      // Where every replica is warm, none needs to say so.
+      if (how.mayTake && standby === "" && isWarm)
+        await this.#setStandby(this.#options.identity, how.nextCall());
+      return undefined;
     }
+    if (!how.mayTake) return undefined;
+    if (isWarm === false && this.#hasWarmStandby && !this.#priority.isOver(holder === "")) return undefined;
     return await this.#write(how);
   }
 

@@ -90,6 +90,29 @@ describe("a candidate that would have a gap", () => {
     expect(c.elector.leaderStatus.predecessor).toMatchObject({ holder: "", isSelf: false });
   });
 
+  test("leaves the Lease of its own earlier process to an announced standby", async () => {
+    const a = await election.leader("a");
+    const b = election.candidate("b", warm);
+    void b.run();
+    await election.world.advance(3000);
+    a.process.freeze();
+    const restarted = election.candidate("a", cold);
+    void restarted.run();
+    await election.world.advance(20_000);
+    expect([b.elector.isLeader, restarted.elector.isLeader]).toEqual([true, false]);
+    expect(b.elector.leaderStatus.predecessor).toMatchObject({ holder: "a", isSelf: false });
+  });
+
+  test("takes the Lease of its own earlier process when the announced standby is dead", async () => {
+    const a = await election.leader("a");
+    await announceAndDie();
+    a.process.freeze();
+    const restarted = election.candidate("a", cold);
+    void restarted.run();
+    await election.world.advance(35_000);
+    expect(restarted.elector.isLeader).toBe(true);
+  });
+
   test("takes an expired one at once where no standby is announced", async () => {
     const a = await election.leader("a");
     a.process.freeze();
