@@ -43,6 +43,7 @@ const DECIDING_NAMES: ReadonlySet<string> = new Set([
   "Operation",
   "Resource",
   "Data",
+  "Enforcer",
   "Action",
   "Result",
   "ParentProcessName",

@@ -64,6 +64,9 @@ const SAME: ReadonlyMap<string, string> = new Map(
   }),
 );
 
+/** Presets without `Data` that hook the opening of files alone (KubeArmor/BPF/protectenv.bpf.c, protectproc.bpf.c). */
+const OPEN_PRESETS = /^PRESET-Protect(?:Env|Proc)Preset$/;
+
 /** The verb where `Data` names none: what KubeArmor's source raises such alerts for. A File alert may be anything. */
 const OF_OPERATION: ReadonlyMap<string, string> = new Map([
   ["Process", "exec"],
@@ -77,7 +80,8 @@ export function verbOf({
   Resource,
   Data,
   Action,
-}: Pick<Alert, "Operation" | "Resource" | "Data" | "Action">): string {
+  Enforcer,
+}: Pick<Alert, "Operation" | "Resource" | "Data" | "Action" | "Enforcer">): string {
   if (Operation === "NetworkFirewall") return firewallVerb(Resource);
   if (Operation === "Device" && Action === "Remove") return "detach";
   const tokens = Data.split(/\s+/, MAX_TOKENS);
@@ -89,6 +93,7 @@ export function verbOf({
   }
   // The preset against anonymous executable memory lists protection and mapping flags without a key.
   if (Operation === "File" && /^PROT_|,MAP_|^MAP_/.test(Data)) return "mmap-exec";
+  if (Operation === "File" && OPEN_PRESETS.test(Enforcer)) return "open";
   return OF_OPERATION.get(Operation) ?? "";
 }
 

@@ -55,7 +55,7 @@ default/audit-etc-nginx-access | KubeArmorPolicy | Pod/nginx-8f458dc5b-fl42t | n
 default/block-pkg-mgmt-tools-exec | KubeArmorPolicy | Deployment/nginx | nginx | Process exec Audit (Block) Allowed | /usr/bin/bash -> /usr/bin/apt-get | nginx-7c5ddbdf54-pzwbr@minikube
 default/block-pkg-mgmt-tools-exec | KubeArmorPolicy | Pod/nginx-8f458dc5b-fl42t | nginx | Process exec Block Prevented | /bin/dash -> /usr/bin/apt | nginx-8f458dc5b-fl42t@ip-172-31-24-142
 default/ksp-vault-network | KubeArmorPolicy | Pod/vault-0 | vault | Network socket Audit Allowed | /bin/vault -> family=AF_UNIX type=SOCK_STREAM | vault-0@aks-agentpool-16128849-vmss000000
-default/preset-proc-env | KubeArmorPolicy | Deployment/nginx | nginx | File   Prevented | /usr/bin/cat -> /usr/bin/cat | nginx-6fdb9f946-j6psz@kubearmor-dev-next
+default/preset-proc-env | KubeArmorPolicy | Deployment/nginx | nginx | File open  Prevented | /usr/bin/cat -> /usr/bin/cat | nginx-6fdb9f946-j6psz@kubearmor-dev-next
 multiubuntu/block-dns-query-to-google-subdomains | KubeArmorPolicy | Deployment/ubuntu-1-deployment | ubuntu-1-container | Network resolve Block Prevented | /usr/bin/curl -> google.com | ubuntu-1-deployment-748575cfcc-5bdpq@aryan
 multiubuntu/ksp-group-1-proc-path-block | KubeArmorPolicy | Pod/ubuntu-1-deployment-5d6b975744-rrkhh | ubuntu-1-container | Process exec Block Prevented | bash -> /bin/sleep | ubuntu-1-deployment-5d6b975744-rrkhh@kubearmor-dev
 multiubuntu/ksp-ubuntu-1-allow-proc-args | KubeArmorPolicy | Deployment/ubuntu-1-deployment | ubuntu-1-container | Process exec Block Prevented | /bin/bash -> /usr/bin/python3.6 | ubuntu-1-deployment-8dc5d8d48-5s8pf@aryan

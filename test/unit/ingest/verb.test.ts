@@ -7,9 +7,30 @@ import { emptyAlert } from "../../../src/api/alert.ts";
 import { verbOf } from "../../../src/ingest/verb.ts";
 import { hostileText, runs } from "../../support/gen.ts";
 
-function verb(Operation: string, Data: string, more: { Resource?: string; Action?: string } = {}): string {
+function verb(
+  Operation: string,
+  Data: string,
+  more: { Resource?: string; Action?: string; Enforcer?: string } = {},
+): string {
   return verbOf({ ...emptyAlert(), Operation, Data, ...more });
 }
+
+describe("the verb of a preset without data", () => {
+  it.each([
+    ["File", "PRESET-ProtectEnvPreset", "open"],
+    ["File", "PRESET-ProtectProcPreset", "open"],
+    ["File", "PRESET-AnonMapExecutionPreset", ""],
+    ["File", "BPFLSM", ""],
+    ["Process", "PRESET-ExecPreset", "exec"],
+    ["Process", "PRESET-FilelessExecutionPreset", "exec"],
+  ])("of operation %s and enforcer %s is '%s'", (operation, Enforcer, expected) => {
+    expect(verb(operation, "", { Enforcer })).toBe(expected);
+  });
+
+  it("is that of its data where there is any", () => {
+    expect(verb("File", "lsm=FILE_UNLINK", { Enforcer: "PRESET-ProtectEnvPreset" })).toBe("unlink");
+  });
+});
 
 describe("the verb is the same for every enforcer", () => {
   it.each([
