@@ -13,6 +13,8 @@ import { RELEASE_DIR, type ReleaseFacts, ROOT, releaseFacts } from "./facts.ts";
 
 const NAME = "policy-violation-operator";
 const CHART = join(ROOT, "charts", NAME);
+/** In OLM's convention the channel of versions before the first stable one. */
+const CHANNEL = "candidate";
 /** OLM installs into a namespace of the user's choice and sets it itself. */
 const NAMESPACE = "olm-namespace";
 
@@ -77,6 +79,10 @@ function clusterServiceVersion(manifests: readonly Manifest[], facts: ReleaseFac
     kind: "ClusterServiceVersion",
     metadata: {
       name: `${NAME}.v${version}`,
+      // Platforms of the images, by which OperatorHub filters.
+      labels: Object.fromEntries(
+        ["arch.amd64", "arch.arm64", "os.linux"].map((name) => [`operatorframework.io/${name}`, "supported"]),
+      ),
       annotations: {
         "alm-examples": JSON.stringify(
           [...parse(chart.annotations["artifacthub.io/crdsExamples"]), ...reportExamples()],
@@ -165,8 +171,8 @@ function bundleAnnotations(): Record<string, string> {
     [`${prefix}.manifests.v1`]: "manifests/",
     [`${prefix}.metadata.v1`]: "metadata/",
     [`${prefix}.package.v1`]: NAME,
-    [`${prefix}.channels.v1`]: "alpha",
-    [`${prefix}.channel.default.v1`]: "alpha",
+    [`${prefix}.channels.v1`]: CHANNEL,
+    [`${prefix}.channel.default.v1`]: CHANNEL,
   };
 }
 

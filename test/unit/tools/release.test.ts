@@ -185,6 +185,7 @@ test("the workflow calls scripts that exist", () => {
 test.skipIf(helm === undefined)("the OLM bundle has the chart's Deployment, rights and CRDs", () => {
   const files = olmBundle(FACTS, helm);
   const csv = parse(files["manifests/policy-violation-operator.clusterserviceversion.yaml"] ?? "");
+  expect(csv.metadata.labels).toMatchObject({ "operatorframework.io/arch.arm64": "supported" });
   const { deployments, clusterPermissions, permissions } = csv.spec.install.spec;
   const [container] = deployments[0].spec.template.spec.containers;
   expect(container.image).toBe(`ghcr.io/acme/policy-violation-operator:${FACTS.version}`);
