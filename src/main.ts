@@ -50,7 +50,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const stop = stopSignal();
   if (call.command === "demo")
     return await runDemo({ ...DEMO, terminal, clock: systemClock, out: call.out }, stop);
-  const inForce = readConfig(call.command === "run" ? call.flags : {}, call.configPath);
+  const inForce = readConfig("flags" in call ? call.flags : {}, call.configPath);
   if (!inForce) return EXIT_USAGE;
   const { config, sources } = inForce;
   if (call.command === "replay") return await replayFile(config, call.file, call.out, stop);
@@ -58,15 +58,19 @@ async function main(argv: readonly string[]): Promise<number> {
     terminal.out(printConfig(config, sources));
     return 0;
   }
-  return await run(config, stop);
+  return await run(call.command, config, stop);
 }
 
-async function run(config: Config, stop: AbortSignal): Promise<number> {
+async function run(command: "run" | "collect", config: Config, stop: AbortSignal): Promise<number> {
   limitHeapGrowth();
   const logger = createLogger({ stream: process.stdout, level: config.log.level });
   try {
     const kubeConfig = loadKubeConfig({ path: config.kubeconfig, env: process.env });
-    return await runOperator({ config, kubeConfig, logger, clock: systemClock, version: VERSION }, stop);
+    const parts = { config, kubeConfig, logger, clock: systemClock, version: VERSION };
+    // Loaded only where it is used, as is the NATS client.
+    if (command === "collect") return await (await import("./app/collect.ts")).runCollector(parts, stop);
+    if (config.scale.enabled) return await (await import("./app/own-partitions.ts")).runOwner(parts, stop);
+    return await runOperator(parts, stop);
   } catch (error) {
     if (!(error instanceof KubeConfigError)) throw error;
     terminal.err(`${error.message}\n`);

@@ -8,13 +8,23 @@
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
-import { build } from "esbuild";
+import { build, type Plugin } from "esbuild";
 import { trim } from "./bundle-trim.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 
 /** Each becomes `<name>.cjs`; a further process of ours gets a line here. */
-const ENTRIES = { "policy-violation-operator": "src/main.ts" };
+const ENTRIES = { "policy-violation-operator": "src/main.ts", "nats-bus": "src/scale/nats-bus.ts" };
+
+/** The NATS client is a file of its own, which is read only where scale is enabled. */
+const KEEP_APART: Plugin = {
+  name: "keep-apart",
+  setup({ onResolve }) {
+    onResolve({ filter: /\/nats-bus\.ts$/ }, ({ kind }) =>
+      kind === "dynamic-import" ? { path: "./nats-bus.cjs", external: true } : undefined,
+    );
+  },
+};
 
 /** What the licences of the bundled packages ask to be kept with copies of them. */
 const LICENSES_FILE = "third-party-licenses.txt";
@@ -40,7 +50,7 @@ export async function bundle(
   entries: Record<string, string>,
   outDir: string,
   packageFolder = ROOT,
-  plugins = [trim(ROOT)],
+  plugins = [trim(ROOT), KEEP_APART],
 ): Promise<string[]> {
   const result = await build({
     absWorkingDir: ROOT,

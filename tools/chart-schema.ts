@@ -17,6 +17,8 @@ const OWNED_BY_CHART: ReadonlySet<string> = new Set([
   "metrics.address",
   "health.address",
   "journal.path",
+  "scale.enabled",
+  "scale.nats.secretPath",
   "leaderElection.leaseNamespace",
 ]);
 
@@ -57,6 +59,15 @@ const ownValues = z
     fullnameOverride: z.string().max(63),
     commonLabels: texts,
     replicas: z.int().min(0).max(10),
+    scale: z
+      .strictObject({
+        enabled: z.boolean(),
+        readers: z.int().min(0).max(64),
+        owners: z.int().min(0).max(64),
+        secretName: text,
+        natsPorts: z.array(port).min(1),
+      })
+      .partial(),
     image,
     imagePullSecrets: z.array(z.strictObject({ name: filled })),
     journal: z.strictObject({ enabled: z.boolean(), volume: freeForm }).partial(),

@@ -14,15 +14,17 @@ import { whyNoNode } from "../test/real-node/needs.ts";
 import { startRealNode } from "../test/real-node/node.ts";
 import { type Cluster, startCluster } from "./cluster/cluster.ts";
 import { applyDaemonPod, DAEMON_PORT } from "./cluster/kubearmor-pods.ts";
-import { NODE_PARTS, TEST_PARTS } from "./parts/catalog.ts";
+import { NatsServer } from "./nats-server.ts";
+import { NODE_PARTS, SCALE_PARTS, TEST_PARTS } from "./parts/catalog.ts";
 import { ensureParts, pathsOf } from "./parts/parts.ts";
 import { manifest, objectsOf } from "./sample-objects.ts";
 import { sampleAlerts } from "./samples.ts";
 
 const ROOT = join(import.meta.dirname, "..");
-const USAGE = `usage: npm run dev -- [--mode MODE] [--node] [--rate N] [--metrics HOST:PORT] [--log-level LEVEL]
+const USAGE = `usage: npm run dev -- [--mode MODE | --scale] [--node] [--rate N] [--metrics HOST:PORT] [--log-level LEVEL]
   --mode MODE          relay: the operator reads one KubeArmor server (default); nodes: it finds two KubeArmor pods at
                        127.0.0.2 and 127.0.0.3, port 32767, and reads both
+  --scale              two readers and two owners over a NATS server, with the two KubeArmor pods of --mode nodes
   --node               on a real node: the pods really run (needs root, containerd, runc and CNI plugins)
   --rate N             alerts per second (default 5)
   --metrics HOST:PORT  where the operator serves /metrics (default 127.0.0.1:8080)
@@ -33,6 +35,7 @@ function options() {
   const { values } = parseArgs({
     options: {
       mode: { type: "string", default: "relay" },
+      scale: { type: "boolean", default: false },
       node: { type: "boolean", default: false },
       rate: { type: "string", default: "5" },
       metrics: { type: "string", default: "127.0.0.1:8080" },
@@ -119,7 +122,7 @@ async function stopChild(child: ChildProcess): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  const { mode, rate, metrics, help, node: onNode, "log-level": logLevel } = options();
+  const { mode, scale, rate, metrics, help, node: onNode, "log-level": logLevel } = options();
   if (help) {
     say(USAGE);
     return;
@@ -127,17 +130,18 @@ async function main(): Promise<void> {
   const stop = new Promise<void>((resolve) => {
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => resolve());
   });
-  const names = onNode ? [...TEST_PARTS, ...NODE_PARTS] : TEST_PARTS;
+  const names = [...TEST_PARTS, ...(onNode ? NODE_PARTS : []), ...(scale ? SCALE_PARTS : [])];
   const { paths, missing } = pathsOf(await ensureParts({ names, onProgress: say }));
   if (missing !== undefined || !paths.kubectl) throw new Error(`parts are missing: ${missing}`);
   const cluster = await start(onNode);
   const children: ChildProcess[] = [];
+  const stops: (() => Promise<void>)[] = [];
   try {
     await cluster.applyCrds();
     await cluster.apply(manifest(objectsOf(sampleAlerts()), onNode ? IDLE_IMAGE : undefined));
     await cluster.kubectl(["create", "namespace", "kubearmor"]);
-    const feed = [];
-    if (mode === "nodes") {
+    const feed: string[] = [];
+    if (mode === "nodes" || scale) {
       children.push(...(await startKubeArmorPods(cluster, rate)));
       say(`two KubeArmor pods stream ${rate} alerts/s each`);
     } else {
@@ -146,28 +150,42 @@ async function main(): Promise<void> {
       feed.push("--relay-address", kubeArmor.address);
       say(`a KubeArmor node streams ${rate} alerts/s from ${kubeArmor.address}`);
     }
-    const args = [
-      "run",
-      ...feed,
-      "--metrics-address",
-      metrics,
-      "--health-address",
-      "127.0.0.1:0",
-      "--log-level",
-      logLevel,
-    ];
-    const operator = program("src/main.ts", args, "inherit", {
-      KUBECONFIG: cluster.kubeconfigPath,
-      PVO_FEED_MODE: mode,
-    });
-    children.unshift(operator);
-    operator.on("exit", (code) => code && process.kill(process.pid, "SIGTERM"));
+    const env = { KUBECONFIG: cluster.kubeconfigPath, PVO_FEED_MODE: mode };
+    const startOperator = (command: "run" | "collect", address: string, more = {}) => {
+      const flags = [
+        "--metrics-address",
+        address,
+        "--health-address",
+        "127.0.0.1:0",
+        "--log-level",
+        logLevel,
+      ];
+      const operator = program("src/main.ts", [command, ...feed, ...flags], "inherit", { ...env, ...more });
+      children.unshift(operator);
+      operator.on("exit", (code) => code && process.kill(process.pid, "SIGTERM"));
+    };
+    if (scale) {
+      const nats = await NatsServer.start();
+      stops.push(() => nats.stop());
+      say(`a NATS server listens at ${nats.url}`);
+      const more = {
+        PVO_SCALE_ENABLED: "true",
+        PVO_SCALE_NATS_URL: nats.url,
+        PVO_SCALE_NATS_REPLICAS: "1",
+      };
+      // Stopped in the reverse order: the readers before the owners.
+      for (const [i, address] of [metrics, "127.0.0.1:0"].entries())
+        startOperator("run", address, { ...more, PVO_IDENTITY: `owner-${i + 1}` });
+      for (const identity of ["reader-1", "reader-2"])
+        startOperator("collect", "127.0.0.1:0", { ...more, PVO_IDENTITY: identity });
+    } else startOperator("run", metrics);
     const folders = [paths.kubectl, paths.helm].flatMap((path) => (path ? [dirname(path)] : []));
     say(whatToTry(cluster, folders.join(":"), metrics));
     await stop;
     say("\nstopping");
   } finally {
     for (const child of children) await stopChild(child);
+    for (const stop of stops) await stop();
     await cluster.stop();
   }
 }

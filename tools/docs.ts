@@ -17,6 +17,7 @@ import type { ApiErrorCode } from "../src/kube/api-error.ts";
 import type { PublishResult } from "../src/sinks/openreports/kind-publisher.ts";
 import type { WriteResult } from "../src/sinks/report-sink.ts";
 import { buildInfoDefinition, metricGroups, writeDurationDefinition } from "../src/telemetry/metric-list.ts";
+import { scaleMetrics } from "../src/telemetry/scale-metrics.ts";
 import { valuesSchema } from "./chart-schema.ts";
 import { chartReadme } from "./chart-values.ts";
 
@@ -209,7 +210,8 @@ const VALUE_LISTS: Readonly<Record<string, string>> = {
 
 /** Returns the text of docs/metrics.md. */
 export function metricsDocument(): string {
-  const groups = metricGroups.map(({ title, metrics }) => {
+  const scale = { title: "Several processes (only where scale is used)", metrics: scaleMetrics };
+  const groups = [...metricGroups, scale].map(({ title, metrics }) => {
     const rows = metrics.map(({ name, type, labels = [], help }) => {
       return [code(name), type, labels.map(code).join(", "), help];
     });

@@ -6,23 +6,15 @@
 
 import type { CellStore } from "../ingest/cell-store.ts";
 import type { Occurrence } from "../ingest/occurrence.ts";
-import {
-  identityKey,
-  podKey,
-  reportKey,
-  type Scope,
-  settleIdentity,
-  type ThrottleNotice,
-} from "../ingest/violation.ts";
+import { reportKey, type Scope, type ThrottleNotice } from "../ingest/violation.ts";
 import type { EpochUs } from "../lib/time.ts";
+import { absorbCounts, type DrainedCounts, moveNamespace } from "./absorb-counts.ts";
 import { ChangeLog } from "./change-log.ts";
 import type { GapKind } from "./coverage-gap.ts";
 import { type EarlyGap, EarlyGaps } from "./early-gaps.ts";
-import type { Counted } from "./entry.ts";
 import { Ledger } from "./ledger.ts";
 import { MemoryBudget, type MemoryLimits } from "./memory-budget.ts";
 import { MutedSubjects } from "./muted-subjects.ts";
-import { Pods } from "./pods.ts";
 import { Rejections } from "./rejections.ts";
 import { SetNumbers } from "./set-numbers.ts";
 import { getGapUrgency, type Urgency } from "./urgency.ts";
@@ -44,17 +36,17 @@ export class Aggregator {
   /** Violations that left their reports because they were not seen for the retention time. */
   expiredTotal = 0;
 
-  /** `journal` numbers the sets of counts; with it ledgers take note of changes. `cells` count alerts. */
+  /** `journal` numbers the sets of counts; ledgers take note of changes unless it keeps none. `cells` count alerts. */
   constructor(
     limits: MemoryLimits,
     onDirty: (key: string, urgency: Urgency) => void,
-    journal?: { numbers: SetNumbers },
+    journal?: { numbers: SetNumbers; keepsNone?: boolean },
     cells?: CellStore,
   ) {
     this.#memory = new MemoryBudget(limits, cells);
     this.#cells = cells;
     this.#onDirty = onDirty;
-    this.#isJournaled = journal !== undefined;
+    this.#isJournaled = journal !== undefined && journal.keepsNone !== true;
     this.#numbers = journal?.numbers ?? new SetNumbers();
   }
 
@@ -107,17 +99,34 @@ export class Aggregator {
     this.#onDirty(reportKey(ledger.namespace, ledger.policyName), "counters");
   }
 
+  /** Adds counts that another process has counted; false where there may be no report more. */
+  absorb(counts: DrainedCounts): boolean {
+    const { namespace, policyName } = counts;
+    const key = reportKey(namespace, policyName);
+    const isNewReport = !this.ledgers.has(key);
+    if (isNewReport && !this.#memory.hasReports(this.ledgers.size)) return false;
+    const { isNew, withoutDetails } = absorbCounts(this.ledger(namespace, policyName), counts, {
+      memory: this.#memory,
+      muted: this.#muted,
+      ledgers: () => this.ledgers.values(),
+    });
+    this.unidentifiedTotal += withoutDetails;
+    this.#onDirty(key, isNewReport ? "new_report" : isNew ? "new_violation" : "counters");
+    return true;
+  }
+
   /** A write of the report has landed. */
   afterWrite(ledger: Ledger): void {
     this.#memory.afterWrite(this.ledgers.values(), ledger.totals.lastUs);
   }
 
   /** Marks every report that has seen the muted pod (or node) as a lower bound; returns how many there are. */
-  addThrottleNotice(notice: ThrottleNotice): number {
+  addThrottleNotice(notice: ThrottleNotice, isConcerned = (_key: string) => true): number {
     const coverageGaps = this.#muted.add(notice);
     let marked = 0;
     for (const [key, ledger] of this.ledgers) {
       if (ledger.namespace !== notice.namespace || !ledger.reach.concerns(notice.pod, notice.node)) continue;
+      if (!isConcerned(key)) continue;
       ledger.addMissing("throttleNotices", 1, coverageGaps);
       this.#onDirty(key, "counters");
       marked++;
@@ -137,20 +146,17 @@ export class Aggregator {
     }
   }
 
-  /** Declares a gap in one report; a report that has not begun yet begins with it. */
-  addGapTo(namespace: string | undefined, policyName: string, gap: EarlyGap): void {
-    const key = reportKey(namespace, policyName);
+  /** Declares a gap in one report, which may begin with it; without `report` in every report that begins later. */
+  addGapTo(report: Pick<Ledger, "namespace" | "policyName"> | undefined, gap: EarlyGap): void {
+    if (!report) this.#earlyGaps.addToAll(gap);
+    if (!report) return;
+    const key = reportKey(report.namespace, report.policyName);
     const ledger = this.ledgers.get(key);
     // Without a count the ledger may be dropped before the report begins.
     if (!ledger || ledger.all.occurrences === 0) this.#earlyGaps.add(key, gap);
     if (!ledger) return;
     ledger.addGap(gap.kind, gap.fromUs, gap.toUs);
     this.#onDirty(key, "coverage");
-  }
-
-  /** Declares a gap in every report that begins from now on. */
-  addGapToLaterReports(gap: EarlyGap): void {
-    this.#earlyGaps.addToAll(gap);
   }
 
   /**
@@ -288,11 +294,4 @@ export class Aggregator {
     ledger.entries.clear();
     if (this.#isJournaled) this.#removed.set(key, undefined);
   }
-}
-
-function moveNamespace({ identity: own, tally }: Counted, namespace: string): Counted {
-  const identity = { ...settleIdentity(own), namespace };
-  const pods = new Pods();
-  for (const pod of tally.pods.values()) pods.set(podKey(undefined, pod.name, pod.node), pod);
-  return { key: identityKey(identity), identity, tally: { ...tally, pods } };
 }

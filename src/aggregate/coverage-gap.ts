@@ -16,6 +16,7 @@ export const GAP_KINDS = [
   "NotRunning",
   "Handover",
   "JournalUnavailable",
+  "TransportLost",
 ] as const;
 export type GapKind = (typeof GAP_KINDS)[number];
 

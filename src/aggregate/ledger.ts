@@ -284,7 +284,7 @@ export class Ledger {
     assert(!this.#inFlight, "one write per report at a time");
     this.#coverageGaps.settle(this.#pending.totals);
     this.#inFlight = this.#pending.totals;
-    this.#inFlightSeq = this.#pendingSeq;
+    this.#inFlightSeq = this.#numbers.close(this.#pendingSeq);
     this.#pendingSeq = this.#numbers.next();
     this.#touched = false;
     for (const entry of this.#pending.entries) {
@@ -381,6 +381,7 @@ export class Ledger {
     for (const { key, identity, tally } of entries) {
       const entry = this.entries.get(key) ?? this.#newEntry({ key, identity });
       entry.pending = mergeInto(entry.pending ?? emptyTally(), tally);
+      this.entries.updateBytes(entry);
       this.#pending.entries.add(entry);
       this.reach.addTally(identity, tally);
       identified += tally.occurrences;

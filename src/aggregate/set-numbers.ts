@@ -23,6 +23,11 @@ export class SetNumbers {
     return ++this.#last;
   }
 
+  /** Returns the number under which a set is written, which was drawn as `seq`. */
+  close(seq: number): number {
+    return seq;
+  }
+
   /** Draws no number up to `seq` from now on. */
   skip(seq: number): void {
     this.#last = Math.max(this.#last, seq);

@@ -228,6 +228,7 @@ export type CoverageGapKind =
   | "NotRunning"
   | "Handover"
   | "JournalUnavailable"
+  | "TransportLost"
   | "Throttled"
   | "Rejected"
   | "MemoryLimit"

@@ -28,7 +28,15 @@ export interface ClusterContextParts {
   logger: Logger;
   /** Leadership of this process by its clock at the moment of the call. */
   isLeader: () => boolean;
+  /** True where this process has the reports of all acceptances; default: while it leads. */
+  mayWriteStatus?: () => boolean;
 }
+
+/** Reports as what they refer to changes. */
+export type DependentReports = Pick<
+  ReportContext,
+  "onAcceptancesChanged" | "onPoliciesChanged" | "matchAcceptances"
+>;
 
 /**
  * Milliseconds. Policies that are not known by then are reported as unknown; the reports are written again when they
@@ -44,12 +52,12 @@ export class ClusterContext {
   ended: Promise<unknown> = Promise.resolve();
   readonly #clock: Clock;
   /** Set before anything is followed. */
-  #reports: ReportContext | undefined;
+  #reports: DependentReports | undefined;
   /** Undefined where it is switched off. */
   readonly #openReports: OpenReportPublisher | undefined;
 
   constructor(parts: ClusterContextParts) {
-    const { client, clock, config, logger, isLeader } = parts;
+    const { client, clock, config, logger, isLeader, mayWriteStatus = isLeader } = parts;
     this.#clock = clock;
     this.#openReports = createOpenReportPublisher(parts);
     this.acceptances = new AcceptanceWatch({
@@ -57,7 +65,7 @@ export class ClusterContext {
       clock,
       logger,
       onChange: (namespace, policy) => this.#known.onAcceptancesChanged(namespace, policy),
-      mayWrite: isLeader,
+      mayWrite: mayWriteStatus,
       denials: new Denials(config.acceptances),
       matched: (namespace, policy) => this.#known.matchAcceptances(namespace, policy),
     });
@@ -70,11 +78,11 @@ export class ClusterContext {
   }
 
   /** Has the reports learn of changes. */
-  observe(reports: ReportContext): void {
+  observe(reports: DependentReports): void {
     this.#reports = reports;
   }
 
-  get #known(): ReportContext {
+  get #known(): DependentReports {
     assert(this.#reports, "the reports are known before anything is followed");
     return this.#reports;
   }

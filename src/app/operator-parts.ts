@@ -123,7 +123,8 @@ function createContext(
   return context;
 }
 
-function createRecorder(
+/** Starts the recorder of Events; undefined where they are switched off. */
+export function createRecorder(
   { config, clock, logger }: OperatorSettings,
   client: KubeClient,
   steps: StopSteps,

@@ -19,7 +19,7 @@ export class StreamGaps {
     this.#aggregator = aggregator;
     if (nodesSinceMs === undefined) return;
     this.#startUs = toUs(nodesSinceMs);
-    aggregator.addGapToLaterReports({ kind: "NodeDown", fromUs: this.#startUs, toUs: undefined });
+    aggregator.addGapTo(undefined, { kind: "NodeDown", fromUs: this.#startUs, toUs: undefined });
   }
 
   begin({ kind, fromMs }: Gap): void {

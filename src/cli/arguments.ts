@@ -14,7 +14,7 @@ export type GivenFlags = Readonly<Record<string, string | boolean>>;
 
 /** Parsed command line. */
 export type Invocation =
-  | { command: "run"; flags: GivenFlags; configPath?: string; printConfig: boolean }
+  | { command: "run" | "collect"; flags: GivenFlags; configPath?: string; printConfig: boolean }
   | { command: "replay"; file: string; out: string; configPath?: string }
   | { command: "demo"; out?: string }
   /** Nothing to run: help, version (0) or a mistake (2); the texts are to be printed as they are. */
@@ -44,6 +44,15 @@ Examples:
   ${PRODUCT} run --config pvo.yaml --print-config
 
 Exit codes: 0 stopped as asked, 1 failed, 2 wrong flags or configuration.
+`;
+
+const COLLECT_NOTES = `
+Needs a NATS server with JetStream (scale.nats) and owners; see docs/scaling.md.
+
+Examples:
+  ${PRODUCT} collect --config /etc/${PRODUCT}/config.yaml
+
+Exit codes: 0 stopped as asked, 1 failed or stopped with counts not published, 2 wrong flags or configuration.
 `;
 
 const REPLAY_NOTES = `
@@ -88,10 +97,31 @@ function addRun(program: Command, found: (invocation: Invocation) => void): void
     .summary("watch KubeArmor and keep the reports of a cluster")
     .description(
       "Reads KubeArmor's alerts and keeps the reports and Events of a cluster until it is stopped.",
-    )
+    );
+  addSettings(run, "run", RUN_NOTES, found);
+}
+
+function addCollect(program: Command, found: (invocation: Invocation) => void): void {
+  const collect = program
+    .command("collect")
+    .summary("read a share of the nodes and publish the counts to NATS")
+    .description(
+      "Reads KubeArmor on a share of the nodes and publishes what it counts to NATS JetStream until it is stopped. " +
+        "The owners (run with scale.enabled) write the reports.",
+    );
+  addSettings(collect, "collect", COLLECT_NOTES, found);
+}
+
+function addSettings(
+  run: Command,
+  command: "run" | "collect",
+  notes: string,
+  found: (invocation: Invocation) => void,
+): void {
+  run
     .addOption(createConfigOption())
     .option("--print-config", "Prints the effective configuration with the origin of each value, and exits.")
-    .addHelpText("after", RUN_NOTES);
+    .addHelpText("after", notes);
   const paths = new Map<string, string>();
   for (const setting of settings) {
     const option = toOption(setting);
@@ -107,7 +137,7 @@ function addRun(program: Command, found: (invocation: Invocation) => void): void
       if (value !== undefined && run.getOptionValueSource(name) === "cli") flags[path] = value;
     }
     found({
-      command: "run",
+      command,
       flags,
       ...(given.config === undefined ? {} : { configPath: given.config }),
       printConfig: given.printConfig === true,
@@ -150,6 +180,7 @@ export function parseArguments(argv: readonly string[], version: string): Invoca
   const texts = { name: PRODUCT, about: ABOUT, version: `${PRODUCT} ${version}`, notes: PROGRAM_EXAMPLES };
   const said = parseProgram(texts, argv, (program) => {
     addRun(program, found);
+    addCollect(program, found);
     addReplay(program, found);
     addDemo(program, found);
   });

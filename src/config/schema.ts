@@ -12,6 +12,7 @@ import { leaderElection, standby } from "./replicas.ts";
 import { acceptances } from "./schema-acceptances.ts";
 import { journal } from "./schema-journal.ts";
 import { cluster, openReports } from "./schema-openreports.ts";
+import { scale } from "./schema-scale.ts";
 import { choice, section, text, textList, toggle, wholeNumber } from "./setting.ts";
 
 const MINUTE_MS = 60_000;
@@ -304,6 +305,7 @@ export const configSchema = z.object({
   openReports,
   leaderElection,
   standby,
+  scale,
   metrics: section("The HTTP server for metrics.", {
     address: text({
       about: "Address of `/metrics`.",

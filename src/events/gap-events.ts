@@ -25,6 +25,7 @@ const WHAT = {
   NotRunning: "no operator ran",
   Handover: "one replica took over from another",
   JournalUnavailable: "the journal could not be kept",
+  TransportLost: "counts of readers were lost on the way",
 } as const;
 
 export class GapEvents {

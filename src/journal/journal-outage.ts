@@ -65,7 +65,7 @@ export function markLost(
     fromUs: toEpochUs(Math.min(recovered.readUntilMs, nowMs)),
     toUs: toEpochUs(nowMs),
   } as const;
-  for (const { namespace, policyName } of recovered.reports) aggregator.addGapTo(namespace, policyName, gap);
+  for (const report of recovered.reports) aggregator.addGapTo(report, gap);
 }
 
 /** The report's key, as by reportKey. */

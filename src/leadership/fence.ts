@@ -10,9 +10,8 @@ import { unreachable } from "../lib/assert.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import { RetryPolicy } from "../lib/retry-policy.ts";
-import { toReportRef } from "../reconcile/report-reconciler.ts";
 import { type Mark, parseMarks } from "../reconcile/watermark.ts";
-import { buildReport } from "../reconcile/write-attempt.ts";
+import { buildReport, toReportRef } from "../reconcile/write-attempt.ts";
 import type { ReportSink } from "../sinks/report-sink.ts";
 
 export interface FenceParts {

@@ -232,7 +232,7 @@ export class LeaderTakeover implements ControllerObserver {
     for (const name of this.#restore.leftToOther) this.#declareHandover(...name);
     if (journaling?.isDamaged) {
       const toMs = journaling.readUntilMs ?? nowMs;
-      aggregator.addGapToLaterReports(toGapUs({ kind: "JournalUnavailable", fromMs: toMs, toMs }));
+      aggregator.addGapTo(undefined, toGapUs({ kind: "JournalUnavailable", fromMs: toMs, toMs }));
     }
     journaling?.markGapRecorded();
     const takenOver = await this.#takeOver(fromMs ?? UNKNOWN_MS);
@@ -263,7 +263,7 @@ export class LeaderTakeover implements ControllerObserver {
     onGap(this.#gap);
     const { kind, fromUs, toUs: endUs } = toGapUs(this.#gap);
     aggregator.addGap(kind, fromUs, endUs, (ledger) => this.#restore.has(ledger));
-    if (journaling?.mayHaveLost) aggregator.addGapToLaterReports({ kind, fromUs, toUs: endUs });
+    if (journaling?.mayHaveLost) aggregator.addGapTo(undefined, { kind, fromUs, toUs: endUs });
   }
 
   #share(options: StandbyOptions): Shared {
@@ -293,6 +293,6 @@ export class LeaderTakeover implements ControllerObserver {
       coverage.lasted(this.#handover);
       this.#isHandoverCounted = true;
     }
-    aggregator.addGapTo(namespace, policyName, toGapUs(gap));
+    aggregator.addGapTo({ namespace, policyName }, toGapUs(gap));
   }
 }

@@ -79,7 +79,8 @@ export class ReportRestore {
       // Of what was counted since the stored report some may be lost.
       const toMs = journaling?.readUntilMs ?? previousEndMs;
       const fromMs = Math.min(toMs, lastSeenMs ?? toMs);
-      aggregator.addGapTo(...name, toGapUs({ kind: "JournalUnavailable", fromMs, toMs }));
+      const [namespace, policyName] = name;
+      aggregator.addGapTo({ namespace, policyName }, toGapUs({ kind: "JournalUnavailable", fromMs, toMs }));
     }
     this.#damaged = [];
   }

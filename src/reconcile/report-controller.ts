@@ -19,8 +19,9 @@ import { Deletions } from "./deletions.ts";
 import { GoneNamespaces } from "./gone-namespaces.ts";
 import type { ReconcileResult } from "./reconcile-steps.ts";
 import { isFresh, type ReportQueue } from "./report-queue.ts";
-import { type ReconcilerParts, ReportReconciler, toReportRef } from "./report-reconciler.ts";
+import { type ReconcilerParts, ReportReconciler } from "./report-reconciler.ts";
 import { findPersistedSeq, isWrittenByAnother } from "./watermark.ts";
+import { toReportRef } from "./write-attempt.ts";
 
 export interface ReportControllerOptions {
   /** Over all reports. */
@@ -43,8 +44,10 @@ export interface ControllerObserver {
 }
 
 export interface ReportControllerParts
-  extends Pick<ReconcilerParts, "sink" | "clock" | "logger" | "render" | "onResult"> {
+  extends Pick<ReconcilerParts, "sink" | "clock" | "logger" | "render" | "onResult" | "onOvertaken"> {
   aggregator: Aggregator;
+  /** Takes the pending counts of a report with a namespace that is gone. Default: they go to the cluster report. */
+  leaveNamespace?: ((key: string) => void) | undefined;
   /** Changed reports. */
   queue: ReportQueue;
 }
@@ -234,8 +237,7 @@ export class ReportController {
 
   #leaveNamespace(key: string, ledger: Ledger): void {
     const { namespace = "", name } = ledger;
-    if (this.#gone.add(namespace))
-      this.#parts.logger.info({ namespace, report: name }, "namespace gone, counting in cluster report");
+    if (this.#gone.add(namespace)) this.#parts.logger.info({ namespace, report: name }, "namespace gone");
     this.#moveToCluster(key, true);
   }
 
@@ -243,7 +245,9 @@ export class ReportController {
     this.#items.delete(key);
     // The pace stays: pods of a namespace that is being deleted may go on for a while.
     this.#queue.recordWrite(key, fresh);
-    this.#parts.aggregator.moveToCluster(key);
+    const { aggregator, leaveNamespace } = this.#parts;
+    if (leaveNamespace) leaveNamespace(key);
+    else aggregator.moveToCluster(key);
   }
 
   /** Logs a refusal once, however many reports meet it. */

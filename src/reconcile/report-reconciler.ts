@@ -14,7 +14,7 @@ import { type RenderOptions, renderInSteps } from "../report/render.ts";
 import type { ReportSink, WriteResult } from "../sinks/report-sink.ts";
 import { type AttemptState, type ReconcileResult, STEPS } from "./reconcile-steps.ts";
 import { findPersistedSeq, isSameWrite, parseMarks } from "./watermark.ts";
-import { type Attempt, buildReport } from "./write-attempt.ts";
+import { type Attempt, buildReport, toReportRef } from "./write-attempt.ts";
 
 export interface ReconcilerParts {
   sink: ReportSink;
@@ -29,6 +29,8 @@ export interface ReconcilerParts {
   onTaking: () => void;
   /** Called before the commit; every count before `takenMs` is in the write. */
   onWritten: (ledger: Ledger, report: Report, takenMs: number) => void;
+  /** Called where another process has written the report, which is then left alone; undefined: counts continue on it. */
+  onOvertaken?: (() => ReconcileResult) | undefined;
   /** Called when retention has removed the stored report. */
   onRemoved: () => void;
   /** Called with each answer of the sink; milliseconds. */
@@ -203,7 +205,8 @@ export class ReportReconciler {
   }
 
   async #rebase(attempt: Attempt, found: Report | undefined): Promise<ReconcileResult | undefined> {
-    const { clock, logger, rebase } = this.#parts;
+    const { clock, logger, rebase, onOvertaken } = this.#parts;
+    if (found && onOvertaken) return onOvertaken();
     // Retention does not reach this point: otherwise only a person or an external tool deletes reports.
     const isDeleted = this.metadata !== undefined && found === undefined;
     if (isDeleted) {
@@ -253,6 +256,7 @@ export class ReportReconciler {
     const read = await this.#parts.sink.read(toReportRef(this.ledger), signal);
     if (read.kind === "absent") return this.#completeRemoval();
     if (read.kind === "found") {
+      if (this.#parts.onOvertaken) return this.#parts.onOvertaken();
       this.#parts.rebase(this.ledger, read.report);
       this.metadata = read.report.metadata;
     }
@@ -292,9 +296,4 @@ function readMessage(result: WriteResult): string {
 
 function retryAfterIn(result: { kind: string; retryAfterMs?: number }): number | undefined {
   return result.retryAfterMs;
-}
-
-/** Namespace and name of the report of a ledger. */
-export function toReportRef(ledger: Ledger): { namespace?: string; name: string } {
-  return { ...(ledger.namespace === undefined ? {} : { namespace: ledger.namespace }), name: ledger.name };
 }

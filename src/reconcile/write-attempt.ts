@@ -54,3 +54,8 @@ export function buildReport(
     coverage: body.coverage,
   };
 }
+
+/** Namespace and name of the report of a ledger. */
+export function toReportRef(ledger: Ledger): { namespace?: string; name: string } {
+  return { ...(ledger.namespace === undefined ? {} : { namespace: ledger.namespace }), name: ledger.name };
+}

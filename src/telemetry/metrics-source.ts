@@ -37,6 +37,27 @@ export interface FollowedKind {
   leftOut: number;
 }
 
+/** Several processes over a stream. */
+export interface ScaleNumbers {
+  /** Shards or partitions that this process holds. */
+  held: number;
+  /** Replicas of this kind that are alive. */
+  replicas: number;
+  isStreamUp: boolean;
+  /** Counter: messages published or read. */
+  messages: number;
+  /** Counter. */
+  retries: number;
+  /** Counter: occurrences published, or added to reports. */
+  occurrences: number;
+  /** Counter: occurrences that are missing at most. */
+  lost: number;
+  /** Counter. */
+  dropped: number;
+  /** Counter by reason. */
+  skipped: Counts;
+}
+
 /** Numbers as they are at this moment. Counters only ever grow. */
 export interface MetricsSource {
   /** Received alerts by outcome; `received` is the sum of the others. */
@@ -123,6 +144,8 @@ export interface MetricsSource {
   /** The reports with series of their own, and the bucket of those without; none where this replica does not write. */
   reports(): { rows: readonly ReportRow[]; others: number };
   isLeader(): boolean;
+  /** Undefined where one process does all. */
+  scale?(): ScaleNumbers;
   /** The policies that reports refer to, one row per kind. */
   policies(): readonly FollowedKind[];
   /** Numbers of acceptances. */

@@ -8,6 +8,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "@pro
 import type { MetricDefinition } from "./metric-definition.ts";
 import { buildInfoDefinition, metricGroups, writeDurationDefinition } from "./metric-list.ts";
 import type { MetricsSource } from "./metrics-source.ts";
+import { scaleMetrics } from "./scale-metrics.ts";
 
 /** The metrics in force. */
 export interface Metrics {
@@ -69,6 +70,7 @@ export function createMetrics({
   for (const { metrics } of metricGroups) {
     for (const definition of metrics) register(definition, source, registry);
   }
+  if (source.scale) for (const definition of scaleMetrics) register(definition, source, registry);
   const { labels, ...buildInfo } = buildInfoDefinition;
   new Gauge({ ...buildInfo, labelNames: labels, registers: [registry] }).set({ version }, 1);
   const writeDuration = new Histogram({ ...writeDurationDefinition, registers: [registry] });

@@ -21,6 +21,8 @@ export interface OperatorOptions {
   relay: string;
   /** Whether it takes part in leader election; default false. */
   leaderElection?: boolean;
+  /** Default `run`. */
+  command?: "run" | "collect";
   /** More flags of `run`. */
   args?: string[];
   /** More environment, such as PVO_REPORTS_MIN_INTERVAL_MS. */
@@ -53,7 +55,7 @@ export class OperatorProcess {
   constructor(options: OperatorOptions) {
     const args = [
       ...(options.program ?? [join(ROOT, "src", "main.ts")]),
-      "run",
+      options.command ?? "run",
       "--kubeconfig",
       options.kubeconfig,
       "--relay-address",

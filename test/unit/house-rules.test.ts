@@ -61,6 +61,8 @@ const ROOMS: Record<string, readonly string[]> = {
     "journal",
     "reconcile",
   ],
+  // biome-ignore format: as the rows above
+  scale: ["api", "lib", "ingest", "aggregate", "report", "alerts", "kube", "sinks", "reconcile", "leadership"],
   app: ["*"],
   cli: ["api", "lib", "ingest", "alerts", "config", "events", "sinks", "app"],
   "main.ts": ["*"],
@@ -77,6 +79,7 @@ const PACKAGES: Record<string, readonly string[]> = {
   sinks: ["node:*", "yaml"],
   events: ["lru-cache"],
   journal: ["node:*"],
+  scale: ["zod", "@nats-io/jetstream", "@nats-io/transport-node"],
   app: ["node:*", "package.json"],
   cli: ["node:*", "commander"],
   "main.ts": ["node:*"],

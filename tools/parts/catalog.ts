@@ -20,6 +20,9 @@ export const BENCH_PARTS = ["alert-source"] as const;
 /** What judges alert rules and runs the dashboard's queries. A machine's own, from a package, will do too. */
 export const MONITORING_PARTS = ["promtool", "prometheus"] as const;
 
+/** Server of the stream between several processes. */
+export const SCALE_PARTS = ["nats-server"] as const;
+
 /** Programs of our own that tests run: they build in seconds, once their modules are there. */
 export const OWN_PARTS = ["mtls-relay"] as const;
 
@@ -29,6 +32,7 @@ export type PartName =
   | (typeof NODE_PARTS)[number]
   | (typeof BENCH_PARTS)[number]
   | (typeof MONITORING_PARTS)[number]
+  | (typeof SCALE_PARTS)[number]
   | (typeof OWN_PARTS)[number];
 
 /** How a part is built. */
@@ -52,6 +56,7 @@ export function partSource(name: PartName): PartSource {
   if (name === "etcd") return etcd();
   if (name === "helm") return helm();
   if (name === "coredns") return coredns();
+  if (name === "nats-server") return natsServer();
   if (name === "promtool" || name === "prometheus") return prometheus(name);
   if (name === "alert-source") return ownProgram(name, join(import.meta.dirname, "../../bench/source"));
   if (name === "mtls-relay") return ownProgram(name, moduleDir(name));
@@ -89,6 +94,18 @@ function coredns(): PartSource {
     goPackage,
     version,
     cacheFolder: `coredns-${version}`,
+    linkerValues: [],
+  };
+}
+
+function natsServer(): PartSource {
+  const goPackage = "github.com/nats-io/nats-server/v2";
+  const version = pinnedVersion("nats", goPackage);
+  return {
+    moduleDir: moduleDir("nats"),
+    goPackage,
+    version,
+    cacheFolder: `nats-${version}`,
     linkerValues: [],
   };
 }

@@ -12,6 +12,7 @@ import {
   NODE_PARTS,
   OWN_PARTS,
   type PartName,
+  SCALE_PARTS,
   TEST_PARTS,
 } from "./catalog.ts";
 import { ensureParts, type Part } from "./parts.ts";
@@ -21,6 +22,7 @@ const names: PartName[] = [
   ...TEST_PARTS,
   ...MONITORING_PARTS,
   ...BENCH_PARTS,
+  ...SCALE_PARTS,
   ...OWN_PARTS,
   ...(values.node ? NODE_PARTS : []),
 ];

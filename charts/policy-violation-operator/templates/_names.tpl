@@ -26,9 +26,9 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Selects this release's pods; never changes during the release's life. */}}
+{{/* Selects this release's pods; never changes during the release's life. `suffix`: those of the readers. */}}
 {{- define "pvo.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "pvo.name" . }}
+app.kubernetes.io/name: {{ include "pvo.name" . }}{{ default "" .suffix }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
@@ -124,10 +124,39 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- include "pvo.wanted" (dict "root" .root "enabled" .enabled "api" (printf "monitoring.coreos.com/v1/%s" .kind)) -}}
 {{- end -}}
 
+{{/* Selects all pods that run the program: with scale also the readers. */}}
+{{- define "pvo.allPods" -}}
+{{- if .Values.scale.enabled -}}
+matchExpressions:
+  - key: app.kubernetes.io/name
+    operator: In
+    values: [{{ include "pvo.name" . }}, {{ include "pvo.name" . }}-reader]
+  - key: app.kubernetes.io/instance
+    operator: In
+    values: [{{ .Release.Name }}]
+{{- else -}}
+matchLabels:
+  {{- include "pvo.selectorLabels" . | nindent 2 }}
+{{- end -}}
+{{- end -}}
+
+{{/* "true" where a journal is kept: with scale the stream is the journal. */}}
+{{- define "pvo.journal" -}}
+{{- if and .Values.journal.enabled (not .Values.scale.enabled) -}}true{{- end -}}
+{{- end -}}
+
+{{/* "true" where KubeArmor's pods are followed and read. */}}
+{{- define "pvo.readsNodes" -}}
+{{- if or .Values.scale.enabled (ne (include "pvo.feedMode" .) "relay") -}}true{{- end -}}
+{{- end -}}
+
 {{/* The configuration file: what the user gave, and where the journal's volume is. */}}
 {{- define "pvo.config" -}}
 {{- $own := dict -}}
-{{- if .Values.journal.enabled -}}
+{{- if .Values.scale.enabled -}}
+{{- $secretPath := ternary "/var/run/secrets/policy-violation-operator/nats" "" (ne .Values.scale.secretName "") -}}
+{{- $own = dict "scale" (dict "enabled" true "nats" (dict "secretPath" $secretPath)) -}}
+{{- else if .Values.journal.enabled -}}
 {{- $own = dict "journal" (dict "path" "/var/lib/policy-violation-operator/journal.db") -}}
 {{- end -}}
 {{- toYaml (mergeOverwrite (deepCopy .Values.config) $own) -}}
@@ -138,6 +167,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- $elects := dig "leaderElection" "enabled" true .Values.config -}}
 {{- if and (gt (int .Values.replicas) 1) (not $elects) -}}
 {{- fail "replicas must be 1 when config.leaderElection.enabled is false: two that write would count twice" -}}
+{{- end -}}
+{{- if and .Values.scale.enabled (not $elects) -}}
+{{- fail "config.leaderElection.enabled must be true when scale.enabled is true: shards and partitions are held by Leases" -}}
 {{- end -}}
 {{- if and (gt (int .Values.replicas) 1) (hasKey .Values.journal.volume "persistentVolumeClaim") -}}
 {{- fail "replicas must be 1 when journal.volume is a persistentVolumeClaim: a journal belongs to one replica" -}}

@@ -187,6 +187,7 @@ const GAPS: Readonly<Record<string, string>> = {
   MemoryLimit: "the operator had reached its memory limit",
   Handover: "another replica took over",
   JournalUnavailable: "the operator's journal was not available",
+  TransportLost: "counts were lost between the operator's processes",
   Deleted: "the report was deleted and counted from zero",
 };
 

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Counts of one report that another process has drained, added to a ledger.
+// Invariant: every occurrence is added; those of violations beyond the memory bound to the totals only.
+
+import { identityKey, type PolicyFacts, podKey, settleIdentity } from "../ingest/violation.ts";
+import { type CoverageGap, createCoverageGap, mergeCoverageGaps } from "./coverage-gap.ts";
+import type { Counted } from "./entry.ts";
+import type { Ledger } from "./ledger.ts";
+import type { MemoryBudget } from "./memory-budget.ts";
+import type { MutedSubjects } from "./muted-subjects.ts";
+import { Pods } from "./pods.ts";
+import { emptyTotals, type Totals } from "./totals.ts";
+
+const MINUTE_US = 60_000_000;
+
+/** Counts of one report as a ledger drains them. */
+export interface DrainedCounts {
+  namespace: string | undefined;
+  policyName: string;
+  policy: PolicyFacts;
+  totals: Totals;
+  entries: readonly Counted[];
+}
+
+export interface AbsorbingParts {
+  memory: MemoryBudget;
+  /** Throttle notices, which a report inherits with its first alert of their pod. */
+  muted: MutedSubjects;
+  ledgers: () => Iterable<Ledger>;
+}
+
+/** Adds the counts; returns true for `isNew` where a violation is new, and the occurrences without one. */
+export function absorbCounts(
+  ledger: Ledger,
+  { policy, totals, entries }: DrainedCounts,
+  { memory, muted, ledgers }: AbsorbingParts,
+): { isNew: boolean; withoutDetails: number } {
+  const kept: Counted[] = [];
+  let isNew = false;
+  let withoutDetails = 0;
+  for (const counted of entries) {
+    const { key, identity, tally } = counted;
+    const isKnown = ledger.entries.has(key);
+    if (!isKnown && !memory.tryReserve(ledger, identity, ledgers(), tally.lastUs)) {
+      withoutDetails += tally.occurrences;
+      continue;
+    }
+    isNew ||= !isKnown;
+    inheritNotices(ledger, counted, muted);
+    kept.push(counted);
+  }
+  ledger.policy.recover(policy, totals.lastUs);
+  ledger.absorb(addWithoutDetails(totals, withoutDetails), kept);
+  return { isNew, withoutDetails };
+}
+
+/** Adds a gap that is over; `isNew` is false for one that continues a gap that was counted before. */
+export function addClosedGap(ledger: Ledger, gap: CoverageGap, isNew: boolean): void {
+  ledger.absorb({ ...emptyTotals(), gaps: isNew ? 1 : 0, coverageGaps: [gap] }, []);
+}
+
+/** Gaps for want of memory of one minute are listed as one. */
+function addWithoutDetails(totals: Totals, count: number): Totals {
+  if (count === 0) return totals;
+  const fromUs = Math.floor(totals.lastUs / MINUTE_US) * MINUTE_US;
+  const gap = createCoverageGap("MemoryLimit", fromUs, { toUs: totals.lastUs });
+  return {
+    ...totals,
+    withoutDetails: totals.withoutDetails + count,
+    coverageGaps: mergeCoverageGaps(totals.coverageGaps, [gap]),
+  };
+}
+
+function inheritNotices(ledger: Ledger, { identity, tally }: Counted, muted: MutedSubjects): void {
+  const { namespace } = ledger;
+  if (tally.pods.size === 0) muted.inherit(ledger, { namespace, pod: "", node: identity.workload.name });
+  for (const { name: pod, node } of tally.pods.values()) muted.inherit(ledger, { namespace, pod, node });
+}
+
+/** Counts of a violation of a namespace, as the cluster report has them. */
+export function moveNamespace({ identity: own, tally }: Counted, namespace: string): Counted {
+  const identity = { ...settleIdentity(own), namespace };
+  const pods = new Pods();
+  for (const pod of tally.pods.values()) pods.set(podKey(undefined, pod.name, pod.node), pod);
+  return { key: identityKey(identity), identity, tally: { ...tally, pods } };
+}

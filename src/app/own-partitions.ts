@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// `run` with `scale.enabled`: an owner, which writes the reports of its partitions from what readers publish.
+
+import { getHeapStatistics } from "node:v8";
+import { createThrottleUpdate, toEventUpdates } from "../events/event-updates.ts";
+import { KubeClient } from "../kube/client.ts";
+import { LeaderElector } from "../leadership/leader-elector.ts";
+import { LeaseGroup } from "../scale/lease-group.ts";
+import type { OwnerOptions } from "../scale/owner-parts.ts";
+import { Owners } from "../scale/owners.ts";
+import { createClusterSink } from "../sinks/cluster-sink.ts";
+import type { Health } from "../telemetry/health.ts";
+import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
+import { ClusterContext } from "./cluster-context.ts";
+import { limitToHeap } from "./heap-limits.ts";
+import { createRecorder, type OperatorSettings } from "./operator-parts.ts";
+import { toPipelineOptions } from "./pipeline-options.ts";
+import { RequestCounters } from "./readiness.ts";
+import { createBus, toLeaderOptions, toLeaseOptions } from "./scale-bus.ts";
+import { createOwnerMetrics } from "./scale-metrics.ts";
+import { startServers } from "./servers.ts";
+import { StopSteps } from "./stop-steps.ts";
+
+/** Messages that are logged for each reason that they are skipped. */
+const MAX_LOGGED = 5;
+
+/** Owns partitions until the signal aborts, then writes what is left within the grace period. Returns the exit code. */
+export async function runOwner(parts: OperatorSettings, stop: AbortSignal): Promise<number> {
+  const { config, kubeConfig, logger, clock, version } = parts;
+  const { partitions, nats } = config.scale;
+  logger.info({ version, server: kubeConfig.server, nats: nats.url, stream: nats.stream }, "starting owner");
+  const passing = new RequestCounters();
+  const steps = new StopSteps(logger);
+  const client = new KubeClient({
+    kubeConfig,
+    version,
+    clock,
+    timeoutMs: config.reports.writeTimeoutMs,
+    observe: (call) => passing.countCall(call),
+  });
+  steps.onStop("kubernetes client", () => client.close());
+  const bus = await createBus(config, logger);
+  steps.onStop("stream", () => bus.close());
+  const recorder = createRecorder(parts, client, steps);
+  let metrics: Metrics | undefined;
+  const elector = new LeaderElector(
+    { ...toLeaderOptions(config), name: config.leaderElection.leaseName },
+    client,
+    clock,
+    logger,
+  );
+  const held = () => group.held;
+  const context = new ClusterContext({
+    ...parts,
+    client,
+    isLeader: () => elector.isLeader,
+    mayWriteStatus: () => held().size === partitions,
+  });
+  const owners = new Owners(partitions, toOwnerOptions(parts), {
+    bus,
+    sink: createClusterSink({ client, logger, clusterName: config.cluster.name }),
+    clock,
+    logger,
+    ...context.catalogs,
+    otherNowMs: () => client.serverNowMs(),
+    onResult: (kind, durationMs) => {
+      passing.writes[kind]++;
+      metrics?.observeWrite(durationMs);
+    },
+    onWritten: (ledger, report) => {
+      if (recorder) for (const update of toEventUpdates(ledger, report)) recorder.record(update);
+      context.catalogs.onReport?.(report);
+    },
+    onThrottled: (notice) => {
+      const update = createThrottleUpdate(notice);
+      if (update) recorder?.record(update);
+    },
+    onSkipped: (partition, reason, detail) => {
+      if (owners.counters.skipped[reason] > MAX_LOGGED || reason === "duplicate") return;
+      logger.error({ partition, reason, detail, stream: nats.stream }, "message skipped");
+    },
+  });
+  context.observe(owners);
+  const group: LeaseGroup = new LeaseGroup(
+    toLeaseOptions(config, { member: "owner", part: "partition", count: partitions }),
+    { client, clock, logger, hold: (part) => owners.hold(part) },
+  );
+  const source = createOwnerMetrics({ owners, group, bus, passing, context, recorder, config });
+  metrics = createMetrics({ source, version, clusterName: config.cluster.name });
+  const readiness = () => computeReadiness(group, owners);
+  steps.onStop("http servers", await startServers({ ...parts, metrics, readiness }));
+  const following = new AbortController();
+  await context.follow(following.signal);
+  const leading = keepLeading(elector, stop);
+  await group.run(stop);
+  await leading;
+  following.abort();
+  await context.ended;
+  await steps.run();
+  const { added, lost, dropped } = owners.counters;
+  logger.info({ added, lost, dropped }, "owner stopped");
+  return 0;
+}
+
+/** Leads for what only one owner does, the copies as OpenReports; the Lease also shows that an owner runs. */
+async function keepLeading(elector: LeaderElector, stop: AbortSignal): Promise<void> {
+  for (let term = await elector.acquire(stop); term; term = await elector.acquire(stop)) {
+    const over = AbortSignal.any([term, stop]);
+    if (!over.aborted)
+      await new Promise<void>((resolve) => over.addEventListener("abort", () => resolve(), { once: true }));
+    if (stop.aborted) break;
+  }
+  await elector.release();
+}
+
+/** Divides the bounds over all reports by the number of partitions: an owner may come to hold all of them. */
+function toOwnerOptions({ config, logger }: OperatorSettings): OwnerOptions {
+  const { partitions } = config.scale;
+  const memory = limitToHeap(config.memory, getHeapStatistics().heap_size_limit, logger);
+  const { writesPerSecond, writeBurst, ...options } = toPipelineOptions(config, undefined);
+  return {
+    ...options,
+    writesPerSecond: writesPerSecond / partitions,
+    writeBurst: Math.max(1, writeBurst / partitions),
+    graceMs: config.shutdown.graceMs * 0.7,
+    memory: {
+      ...memory,
+      maxViolations: Math.ceil(memory.maxViolations / partitions),
+      limitBytes: Math.ceil(memory.limitBytes / partitions),
+      maxReports: Math.ceil(memory.maxReports / partitions),
+    },
+  };
+}
+
+/** Ready: the replicas are known, and every partition that is held is written. */
+function computeReadiness(group: LeaseGroup, owners: Owners): Health {
+  const { problem } = owners;
+  const isKnown = group.problem === undefined;
+  const refusal = owners.lives.flatMap(({ controller }) => controller.refusals)[0];
+  return {
+    ok: isKnown && refusal === undefined,
+    checks: {
+      partitions: { ok: isKnown, detail: group.problem ?? `${group.held.size} held` },
+      // The stream holds everything meanwhile.
+      stream: { ok: true, detail: problem ?? "read" },
+      writes: refusal === undefined ? { ok: true } : { ok: false, detail: refusal },
+    },
+  };
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The position up to which all messages of a partition are in stored reports.
+// Invariant: pure. A position is given only when every report that had counts before it was written after it.
+
+import type { SourceState } from "./source-tracker.ts";
+
+/** Position from which another owner can continue. */
+export interface Checkpoint {
+  /** Every message up to this sequence of the stream is in the stored reports. */
+  position: number;
+  /** The sources as of that message. */
+  sources: Record<string, SourceState>;
+}
+
+export class CheckpointTracker {
+  #candidate: Checkpoint | undefined;
+  #waiting = new Set<string>();
+
+  /** True while the reports of a candidate are not all written. */
+  get isWaiting(): boolean {
+    return this.#candidate !== undefined;
+  }
+
+  /** Begins with a position and the keys of the reports that are not written up to it. */
+  begin(candidate: Checkpoint, pending: Iterable<string>): void {
+    this.#candidate = candidate;
+    this.#waiting = new Set(pending);
+  }
+
+  /** The stored report holds all up to `position`. */
+  onWritten(key: string, position: number): void {
+    if (this.#candidate && position >= this.#candidate.position) this.#waiting.delete(key);
+  }
+
+  /** Returns the candidate once all of its reports are written; `isPending` says it of the others. */
+  take(isPending: (key: string) => boolean): Checkpoint | undefined {
+    for (const key of this.#waiting) if (!isPending(key)) this.#waiting.delete(key);
+    if (this.#candidate === undefined || this.#waiting.size > 0) return undefined;
+    const done = this.#candidate;
+    this.#candidate = undefined;
+    return done;
+  }
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Splits counts into messages of a bounded size.
+// Invariant: the sum of the parts is the whole; each part is a set of counts that agrees with itself.
+
+import { countOutcome, emptyTotals, type Totals } from "../aggregate/totals.ts";
+import { parseIdentityKey } from "../ingest/violation.ts";
+import type { ReportDelta, ViolationDelta } from "./delta.ts";
+
+/** Packs reports into groups of about `maxBytes` of JSON; one violation with all its pods is never split. */
+export function packReports(reports: readonly ReportDelta[], maxBytes: number): ReportDelta[][] {
+  const groups: ReportDelta[][] = [];
+  let group: ReportDelta[] = [];
+  let room = maxBytes;
+  for (const report of reports.flatMap((each) => splitReport(each, maxBytes))) {
+    const bytes = sizeOf(report);
+    if (bytes > room && group.length > 0) {
+      groups.push(group);
+      group = [];
+      room = maxBytes;
+    }
+    group.push(report);
+    room -= bytes;
+  }
+  if (group.length > 0) groups.push(group);
+  return groups;
+}
+
+/** Splits one report; the first part has all that belongs to no violation. */
+export function splitReport(report: ReportDelta, maxBytes: number): ReportDelta[] {
+  if (sizeOf(report) <= maxBytes) return [report];
+  const groups: ViolationDelta[][] = [[]];
+  let room = maxBytes - sizeOf({ ...report, violations: [] });
+  for (const violation of report.violations) {
+    const bytes = sizeOf(violation);
+    if (bytes > room && groups.at(-1)?.length !== 0) {
+      groups.push([]);
+      room = maxBytes;
+    }
+    groups.at(-1)?.push(violation);
+    room -= bytes;
+  }
+  const later = groups.slice(1).map((violations) => ({ ...report, violations, totals: sumUp(violations) }));
+  const totals = later.reduce((rest, part) => subtract(rest, part.totals), report.totals);
+  return [{ ...report, violations: groups[0] ?? [], totals }, ...later];
+}
+
+function sizeOf(value: unknown): number {
+  return JSON.stringify(value).length;
+}
+
+/** Counts of violations; the history of the whole stays in the first part. */
+function sumUp(violations: readonly ViolationDelta[]): Totals {
+  const totals = emptyTotals();
+  for (const { key, occurrences, firstUs, lastUs } of violations) {
+    countOutcome(totals, parseIdentityKey(key).outcome, occurrences, firstUs, lastUs);
+  }
+  return totals;
+}
+
+function subtract(all: Totals, part: Totals): Totals {
+  return {
+    ...all,
+    occurrences: all.occurrences - part.occurrences,
+    prevented: all.prevented - part.prevented,
+    allowed: all.allowed - part.allowed,
+    unknown: all.unknown - part.unknown,
+  };
+}

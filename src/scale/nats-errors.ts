@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Failures of NATS, each by the setting that a person is to change.
+
+import { JetStreamApiError } from "@nats-io/jetstream";
+import type { NatsConnection } from "@nats-io/transport-node";
+import { BusError } from "./bus.ts";
+
+/** JetStream as it is used here came with this version. */
+const MIN_VERSION = [2, 10] as const;
+
+/** Throws a BusError where the server lacks what is needed. */
+export function checkServer({ info }: NatsConnection): void {
+  const version = info?.version ?? "";
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  if (major < MIN_VERSION[0] || (major === MIN_VERSION[0] && minor < MIN_VERSION[1]))
+    throw new BusError(
+      `scale.nats.url: the server has version ${version || "unknown"}; needed is ${MIN_VERSION.join(".")} or newer`,
+    );
+  if (info?.jetstream !== true)
+    throw new BusError(
+      "scale.nats.url: the server has no JetStream: enable it in the server's configuration",
+    );
+}
+
+/** Error of the client by the setting that it is about. */
+export function explain(error: unknown, { url, stream }: { url: string; stream: string }): BusError {
+  const {
+    name = "",
+    message = String(error),
+    code,
+  } = (error ?? {}) as {
+    name?: string;
+    message?: string;
+    code?: unknown;
+  };
+  const text = `${name} ${message}`;
+  if (/authorization|authentication|nkey|jwt|credential|expired/i.test(text))
+    return new BusError(`scale.nats.secretPath: the server at ${url} refuses the credentials: ${message}`, {
+      cause: error,
+    });
+  if (/permission/i.test(text))
+    return new BusError(`scale.nats.secretPath: the account may not use stream ${stream}: ${message}`, {
+      cause: error,
+    });
+  if (/certificate|tls|ssl|self.signed/i.test(text))
+    return new BusError(`scale.nats.secretPath: no secure connection to ${url}: ${message}`, {
+      cause: error,
+    });
+  if (/JetStreamNotEnabled|jetstream not enabled/i.test(text))
+    return new BusError(`scale.nats.url: JetStream is not enabled for this account at ${url}`, {
+      cause: error,
+    });
+  if (/replicas > 1 not supported|no suitable peers|insufficient resources/i.test(text))
+    return new BusError(`scale.nats.replicas: ${message}`, { cause: error });
+  if (error instanceof JetStreamApiError)
+    return new BusError(`scale.nats.stream: ${stream}: ${message} (${code})`, { cause: error });
+  return new BusError(`scale.nats.url: no answer from ${url}: ${message}`, { cause: error });
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Options and parts of an owner of partitions.
+
+import type { Aggregator } from "../aggregate/aggregator.ts";
+import type { Ledger } from "../aggregate/ledger.ts";
+import type { MemoryLimits } from "../aggregate/memory-budget.ts";
+import type { Report } from "../api/v1alpha1.ts";
+import type { ThrottleNotice } from "../ingest/violation.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Logger } from "../lib/logger.ts";
+import type { ReportContext } from "../reconcile/report-context.ts";
+import type { ReportController, ReportControllerParts } from "../reconcile/report-controller.ts";
+import type { ReportQueue } from "../reconcile/report-queue.ts";
+import type { RetentionOptions } from "../reconcile/retention-sweep.ts";
+import type { PaceOptions } from "../reconcile/write-pace.ts";
+import type { AcceptanceCatalog } from "../report/acceptance-set.ts";
+import type { PolicyCatalog } from "../report/provenance.ts";
+import type { ReportLimits, SeverityThresholds } from "../report/render.ts";
+import type { ReportSink } from "../sinks/report-sink.ts";
+import type { Bus } from "./bus.ts";
+import type { CheckpointTracker } from "./checkpoint.ts";
+import type { PartitionCounters, PartitionState } from "./partition-state.ts";
+
+/** Of one partition: bounds over all reports are divided by the number of partitions. */
+export interface OwnerOptions {
+  limits: ReportLimits;
+  severity: SeverityThresholds;
+  pace: PaceOptions;
+  writesPerSecond: number;
+  writeBurst: number;
+  memory: MemoryLimits;
+  retention: RetentionOptions;
+  /** For what is not written at the end. */
+  graceMs: number;
+}
+
+export interface OwnerParts {
+  bus: Bus;
+  sink: ReportSink;
+  clock: Clock;
+  logger: Logger;
+  policies?: PolicyCatalog | undefined;
+  acceptances?: AcceptanceCatalog | undefined;
+  /** Lists the stored reports by partition. Throws SinkError. */
+  listReports: (signal: AbortSignal) => Promise<ReadonlyMap<number, Report[]>>;
+  onResult: ReportControllerParts["onResult"];
+  /** Called when what was in memory of a partition is dropped. */
+  onEnded: (life: PartitionLife) => void;
+  onWritten: (ledger: Ledger, report: Report) => void;
+  onThrottled: (notice: ThrottleNotice) => void;
+  onSkipped: (partition: number, reason: keyof PartitionCounters["skipped"], detail: string) => void;
+  /** Time of the API server, in milliseconds since the epoch; undefined where it is unknown. */
+  otherNowMs?: () => number | undefined;
+}
+
+/** Everything of one life in memory. */
+export interface PartitionLife {
+  stream: string;
+  aggregator: Aggregator;
+  queue: ReportQueue;
+  controller: ReportController;
+  context: ReportContext;
+  state: PartitionState;
+  checkpoints: CheckpointTracker;
+  /** Ends this life. */
+  end: AbortController;
+  stopSweeps: () => void;
+  /** True once the controller writes. */
+  isWriting: boolean;
+}

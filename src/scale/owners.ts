@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The partitions that this process owns, and what concerns all of them.
+
+import type { Report } from "../api/v1alpha1.ts";
+import { reportKey } from "../ingest/violation.ts";
+import type { Matched } from "../report/acceptance-set.ts";
+import { isNamedRight } from "../report/parse.ts";
+import type { ReportSink } from "../sinks/report-sink.ts";
+import type { HeldPart } from "./lease-group.ts";
+import type { OwnerOptions, OwnerParts, PartitionLife } from "./owner-parts.ts";
+import { PartitionOwner } from "./partition-owner.ts";
+import { PartitionCounters } from "./partition-state.ts";
+import { pickIndex } from "./rendezvous.ts";
+
+export class Owners {
+  readonly counters = new PartitionCounters();
+  /** Counters of lives that have ended. */
+  readonly ended = { forgotten: 0, expired: 0, withoutDetails: 0, removed: 0, retries: 0 };
+  readonly #options: OwnerOptions;
+  readonly #parts: OwnerParts;
+  readonly #partitions: number;
+  readonly #owners = new Map<number, PartitionOwner>();
+
+  constructor(partitions: number, options: OwnerOptions, parts: Omit<OwnerParts, "listReports" | "onEnded">) {
+    this.#partitions = partitions;
+    this.#options = options;
+    this.#parts = {
+      ...parts,
+      listReports: shareList(parts.sink, partitions),
+      onEnded: (life) => this.#addEnded(life),
+    };
+  }
+
+  /** Owns a partition until it is lost or stopped. */
+  async hold(part: HeldPart): Promise<void> {
+    const owner = new PartitionOwner(part.index, this.#options, this.#parts, this.counters);
+    this.#owners.set(part.index, owner);
+    await owner.run(part);
+    this.#owners.delete(part.index);
+  }
+
+  /** Lives of the partitions that are loaded. */
+  get lives() {
+    return [...this.#owners.values()].flatMap(({ life }) => (life ? [life] : []));
+  }
+
+  /** First reason for which a partition is not written. */
+  get problem(): string | undefined {
+    return [...this.#owners.values()].map(({ problem }) => problem).find((problem) => problem !== undefined);
+  }
+
+  onAcceptancesChanged(namespace: string, policy: string): void {
+    this.#findContext(namespace, policy)?.onAcceptancesChanged(namespace, policy);
+  }
+
+  onPoliciesChanged(names: ReadonlySet<string> | undefined): void {
+    for (const { context } of this.lives) context.onPoliciesChanged(names);
+  }
+
+  /** Counts what each acceptance of a policy matches in its report; nothing in a report of another owner. */
+  matchAcceptances(
+    namespace: string,
+    policy: string,
+  ): Generator<undefined, ReadonlyMap<string, Matched>, undefined> {
+    return this.#findContext(namespace, policy)?.matchAcceptances(namespace, policy) ?? matchNothing();
+  }
+
+  #addEnded({ aggregator, controller }: PartitionLife): void {
+    this.ended.forgotten += aggregator.forgottenTotal;
+    this.ended.expired += aggregator.expiredTotal;
+    this.ended.withoutDetails += aggregator.unidentifiedTotal;
+    this.ended.removed += controller.removed;
+    this.ended.retries += controller.retries;
+  }
+
+  #findContext(namespace: string, policy: string) {
+    const partition = pickIndex(reportKey(namespace, policy), this.#partitions);
+    return this.#owners.get(partition)?.life?.context;
+  }
+}
+
+// biome-ignore lint/correctness/useYield: there is no step
+function* matchNothing(): Generator<undefined, ReadonlyMap<string, Matched>, undefined> {
+  return new Map();
+}
+
+/** Partitions that begin while a list is read share it. It may be old: a write on an old version fails. */
+function shareList(sink: ReportSink, partitions: number): OwnerParts["listReports"] {
+  let listing: Promise<ReadonlyMap<number, Report[]>> | undefined;
+  const list = async (signal: AbortSignal) => {
+    const byPartition = new Map<number, Report[]>();
+    for await (const report of sink.list(signal)) {
+      if (!isNamedRight(report)) continue;
+      const partition = pickIndex(reportKey(report.metadata.namespace, report.policy.name), partitions);
+      const known = byPartition.get(partition);
+      if (known) known.push(report);
+      else byPartition.set(partition, [report]);
+    }
+    return byPartition;
+  };
+  return async () => {
+    listing ??= list(new AbortController().signal).finally(() => {
+      listing = undefined;
+    });
+    return await listing;
+  };
+}

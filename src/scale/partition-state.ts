@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The counts of one partition: messages of the stream, in its order, added to the ledgers of the partition's reports.
+// Invariant: pure and deterministic. A message is added to a report only if its sequence is beyond the report's mark, so
+// that no message is counted twice, whichever process adds it.
+
+import { addClosedGap } from "../aggregate/absorb-counts.ts";
+import type { Aggregator } from "../aggregate/aggregator.ts";
+import { type CoverageGap, createCoverageGap } from "../aggregate/coverage-gap.ts";
+import type { Ledger } from "../aggregate/ledger.ts";
+import { SetNumbers } from "../aggregate/set-numbers.ts";
+import { reportKey } from "../ingest/violation.ts";
+import type { Checkpoint } from "./checkpoint.ts";
+import {
+  countOccurrences,
+  type Delta,
+  type GapNotice,
+  type Notice,
+  type RejectedNotice,
+  toCounted,
+} from "./delta.ts";
+import { type DecodedDelta, decodeDelta } from "./delta-codec.ts";
+import { type Arrival, SourceTracker } from "./source-tracker.ts";
+
+/** Numbers a set of counts by the position in the stream up to which a report holds all messages. */
+export class PositionNumbers extends SetNumbers {
+  /** Sequence of the last message that was added. */
+  position = 0;
+
+  override close(): number {
+    return this.position;
+  }
+}
+
+/** Alerts of one reader may be this much older than those of another that are counted before them. Microseconds. */
+export const SKEW_US = 10_000_000;
+
+/** A message of the stream. */
+export interface StreamMessage {
+  seq: number;
+  /** When the stream stored it. Milliseconds since the epoch. */
+  atMs: number;
+  bytes: Uint8Array;
+}
+
+/** Occurrences and messages of one owner since it began. */
+export class PartitionCounters {
+  messages = 0;
+  /** Occurrences added to reports. */
+  added = 0;
+  /** Occurrences that are known to be missing. */
+  lost = 0;
+  /** Occurrences of a namespace that is gone. */
+  dropped = 0;
+  /** Occurrences beyond the bound on reports. */
+  refused = 0;
+  readonly skipped = { duplicate: 0, foreign: 0, version: 0, other_stream: 0 };
+}
+
+export interface PartitionParts {
+  /** Identity of the stream. */
+  stream: string;
+  aggregator: Aggregator;
+  numbers: PositionNumbers;
+  /** Marks of the stored reports, by reportKey. */
+  marks: ReadonlyMap<string, number>;
+  checkpoint: Checkpoint;
+  counters: PartitionCounters;
+  /** Queues a report whose coverage has changed. */
+  onCoverage: (key: string) => void;
+  /** Called for a message that is skipped. */
+  onSkipped: (reason: keyof PartitionCounters["skipped"], detail: string) => void;
+  /** Called for throttle notices. */
+  onThrottled: (notice: (Notice & { type: "throttle" })["notice"]) => void;
+}
+
+export class PartitionState {
+  readonly #parts: PartitionParts;
+  readonly #sources: SourceTracker;
+
+  constructor(parts: PartitionParts) {
+    this.#parts = parts;
+    this.#sources = new SourceTracker(parts.checkpoint.sources);
+    parts.numbers.position = parts.checkpoint.position;
+  }
+
+  /** Sequence of the last message that was added or skipped. */
+  get position(): number {
+    return this.#parts.numbers.position;
+  }
+
+  /** Moves on to a position up to which the stream has no further message of the partition. */
+  skipTo(position: number): void {
+    const { numbers } = this.#parts;
+    numbers.position = Math.max(numbers.position, position);
+  }
+
+  /** The position with the sources as of it. */
+  snapshot(): Checkpoint {
+    return { position: this.position, sources: this.#sources.snapshot() };
+  }
+
+  /** Nodes of the sources that were heard of since `sinceMs`. */
+  nodes(sinceMs: number): { desired: number; connected: number } {
+    return this.#sources.nodes(sinceMs);
+  }
+
+  /** Adds the next message. Never throws. */
+  apply({ seq, atMs, bytes }: StreamMessage): void {
+    const { counters, numbers } = this.#parts;
+    counters.messages++;
+    const decoded = decodeDelta(bytes);
+    if (decoded.kind === "delta") this.#add(decoded.delta, seq, atMs);
+    else this.#skip(decoded, seq, atMs);
+    // After the message is added as a whole: a set of counts is taken between two messages.
+    numbers.position = seq;
+  }
+
+  /** Messages up to `toMs` were removed from the stream before they were read, or may have been. */
+  declareLoss(toMs: number): void {
+    this.#addGap({ ...LOSS, fromUs: null, toUs: toUs(toMs), isNew: true }, this.position + 1);
+  }
+
+  #skip({ kind, detail }: Exclude<DecodedDelta, { kind: "delta" }>, seq: number, atMs: number): void {
+    this.#count(kind, detail);
+    // Whatever another program wrote is not ours to miss.
+    if (kind === "version") this.#addGap({ ...LOSS, fromUs: toUs(atMs), toUs: toUs(atMs), isNew: true }, seq);
+  }
+
+  #count(reason: keyof PartitionCounters["skipped"], detail: string): void {
+    this.#parts.counters.skipped[reason]++;
+    this.#parts.onSkipped(reason, detail);
+  }
+
+  #add(delta: Delta, seq: number, atMs: number): void {
+    const { counters, stream } = this.#parts;
+    const occurrences = countOccurrences(delta.reports);
+    if (delta.stream !== stream) {
+      this.#count("other_stream", `was built for the stream ${delta.stream}`);
+      this.#declareLost({ occurrences, fromUs: undefined }, delta, seq);
+      return;
+    }
+    const arrival = this.#sources.accept({ ...delta, occurrences, atMs });
+    if (arrival.kind === "duplicate") {
+      this.#count("duplicate", `of ${delta.source}`);
+      return;
+    }
+    // Missing messages without an occurrence may have held notices.
+    if (arrival.kind === "after_gap") this.#declareLost(arrival, delta, seq);
+    for (const report of delta.reports) {
+      const { namespace, policyName, policy, totals } = report;
+      if (!this.#isBeyondMark(reportKey(namespace, policyName), seq)) continue;
+      const counts = { namespace, policyName, policy, totals, entries: toCounted(report) };
+      if (this.#parts.aggregator.absorb(counts)) counters.added += totals.occurrences;
+      else counters.refused += totals.occurrences;
+    }
+    for (const notice of delta.notices) this.#addNotice(notice, seq);
+  }
+
+  #declareLost({ occurrences: count = 0, fromUs }: Lost, { untilUs }: Delta, seq: number): void {
+    this.#parts.counters.lost += count;
+    this.#addGap({ ...LOSS, fromUs: fromUs ?? null, toUs: untilUs, count, isNew: true }, seq);
+  }
+
+  #addNotice(notice: Notice, seq: number): void {
+    const { aggregator, onThrottled } = this.#parts;
+    switch (notice.type) {
+      case "gap":
+        this.#parts.counters.lost += notice.count;
+        this.#addGap(notice, seq);
+        return;
+      case "throttle":
+        aggregator.addThrottleNotice(notice.notice, (key) => this.#isBeyondMark(key, seq));
+        onThrottled(notice.notice);
+        return;
+      case "rejected":
+        this.#addRejected(notice, seq);
+    }
+  }
+
+  #addGap({ kind, fromUs, toUs: endUs, nodes, count, isNew }: GapNotice, seq: number): void {
+    for (const [key, ledger] of this.#ledgersBeyondMark(seq)) {
+      const { lastUs, coverageGaps } = ledger.all;
+      const from = Math.max(0, Math.min(fromUs ?? lastUs - SKEW_US, endUs));
+      const gap = createCoverageGap(kind, from, { toUs: endUs, nodes, count });
+      addClosedGap(ledger, gap, isNew || !isListed(coverageGaps, gap));
+      this.#parts.onCoverage(key);
+    }
+  }
+
+  #addRejected({ scope, count, atUs }: RejectedNotice, seq: number): void {
+    const gap = createCoverageGap("Rejected", atUs, { toUs: atUs, count });
+    for (const [key, ledger] of this.#ledgersBeyondMark(seq)) {
+      if (scope && scope.namespace !== ledger.namespace) continue;
+      ledger.addMissing("rejected", count, [gap]);
+      this.#parts.onCoverage(key);
+    }
+  }
+
+  *#ledgersBeyondMark(seq: number): Iterable<[string, Ledger]> {
+    for (const [key, ledger] of this.#parts.aggregator.ledgers) {
+      if (this.#isBeyondMark(key, seq)) yield [key, ledger];
+    }
+  }
+
+  /** False where the stored report holds the message already. */
+  #isBeyondMark(key: string, seq: number): boolean {
+    return seq > (this.#parts.marks.get(key) ?? 0);
+  }
+}
+
+/** Occurrences that are missing, as far as that is known. */
+type Lost = Pick<Arrival & { kind: "after_gap" }, "occurrences" | "fromUs">;
+
+const LOSS = { type: "gap", kind: "TransportLost", nodes: 0, count: 0 } as const;
+
+function isListed(gaps: readonly CoverageGap[], { kind, fromUs }: CoverageGap): boolean {
+  return gaps.some((gap) => gap.kind === kind && gap.fromUs === fromUs);
+}
+
+function toUs(ms: number): number {
+  return Math.round(ms * 1000);
+}

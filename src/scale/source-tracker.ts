@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Sequence bookkeeping of the owner of one partition: which message of each reader comes next, and how many occurrences
+// are missing where one does not come.
+// Invariant: pure and deterministic. The same messages after the same snapshot give the same answers.
+
+/** State of one source after a message. */
+export interface SourceState {
+  seq: number;
+  cumulative: number;
+  /** Time of the message in the stream. Milliseconds since the epoch. */
+  atMs: number;
+  /** Everything that the source counted before this time has been seen. Microseconds since the epoch. */
+  untilUs: number;
+  nodes: { desired: number; connected: number };
+}
+
+/** A message as the bookkeeping sees it. */
+export interface SourceMessage {
+  source: string;
+  seq: number;
+  cumulative: number;
+  occurrences: number;
+  atMs: number;
+  untilUs: number;
+  nodes: { desired: number; connected: number };
+}
+
+export type Arrival =
+  /** The next one. */
+  | { kind: "next" }
+  /** Counted before: a reader sent it again. */
+  | { kind: "duplicate" }
+  /** Messages before it are missing, with `occurrences` counted since `fromUs`; undefined where that is unknown. */
+  | { kind: "after_gap"; occurrences: number | undefined; fromUs: number | undefined };
+
+/** A source without a message for this long is forgotten: 24 hours. */
+const FORGET_MS = 24 * 3_600_000;
+/** Sources that are remembered; the oldest are forgotten first. */
+const MAX_SOURCES = 1000;
+
+export class SourceTracker {
+  readonly #sources: Map<string, SourceState>;
+
+  constructor(snapshot: Readonly<Record<string, SourceState>> = {}) {
+    this.#sources = new Map(Object.entries(snapshot));
+  }
+
+  /** Notes a message; the caller adds its counts unless it is a duplicate. */
+  accept(message: SourceMessage): Arrival {
+    const { source, seq, cumulative, occurrences, atMs, untilUs, nodes } = message;
+    const known = this.#sources.get(source);
+    if (known && seq <= known.seq) return { kind: "duplicate" };
+    // In the order of their last message.
+    this.#sources.delete(source);
+    this.#sources.set(source, { seq, cumulative, atMs, untilUs, nodes });
+    this.#forgetOld(atMs);
+    if (seq === (known?.seq ?? 0) + 1) return { kind: "next" };
+    const missing = known && Math.max(0, cumulative - occurrences - known.cumulative);
+    return { kind: "after_gap", occurrences: missing, fromUs: known?.untilUs };
+  }
+
+  /** Copy that a later owner continues from. */
+  snapshot(): Record<string, SourceState> {
+    return Object.fromEntries([...this.#sources].map(([source, state]) => [source, { ...state }]));
+  }
+
+  /** Sum over sources with a message since `sinceMs`. */
+  nodes(sinceMs: number): { desired: number; connected: number } {
+    const sum = { desired: 0, connected: 0 };
+    for (const { atMs, nodes } of this.#sources.values()) {
+      if (atMs < sinceMs) continue;
+      sum.desired += nodes.desired;
+      sum.connected += nodes.connected;
+    }
+    return sum;
+  }
+
+  #forgetOld(nowMs: number): void {
+    for (const [source, { atMs }] of this.#sources) {
+      if (atMs > nowMs - FORGET_MS && this.#sources.size <= MAX_SOURCES) return;
+      this.#sources.delete(source);
+    }
+  }
+}

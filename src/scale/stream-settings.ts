@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Settings that the stream must have, and differences to those that it has.
+
+/** Settings of the stream. */
+export interface StreamSettings {
+  stream: string;
+  /** Beginning of its subjects. */
+  prefix: string;
+  replicas: number;
+  maxAgeMs: number;
+  maxBytes: number;
+  partitions: number;
+}
+
+/** The part of a stream's configuration that matters. */
+export interface StreamConfigFacts {
+  subjects?: readonly string[];
+  retention?: string;
+  storage?: string;
+  discard?: string;
+  num_replicas?: number;
+  max_age?: number;
+  max_msgs?: number;
+  max_msgs_per_subject?: number;
+  no_ack?: boolean;
+  sealed?: boolean;
+  persist_mode?: string;
+  metadata?: Readonly<Record<string, string>>;
+}
+
+/** Key of the stream's metadata with the number of partitions. */
+export const PARTITIONS = "policy-violation-operator-partitions";
+
+const NANOS_PER_MS = 1_000_000;
+/** An owner that was down for less finds every message. Milliseconds. */
+const MIN_AGE_MS = 60_000;
+
+/** Returns what is wrong with an existing stream, each with the setting that to change; empty where nothing is. */
+export function findStreamFaults(found: StreamConfigFacts, wanted: StreamSettings): string[] {
+  const faults: string[] = [];
+  const expect = (isRight: boolean, fault: string) => {
+    if (!isRight) faults.push(fault);
+  };
+  const subjects = found.subjects ?? [];
+  const subject = `${wanted.prefix}.>`;
+  expect(
+    subjects.includes(subject),
+    `subjects are ${subjects.join(", ") || "none"}, expected ${subject} (scale.nats.subjectPrefix)`,
+  );
+  expect(found.retention === "limits", `retention is ${found.retention}, expected limits`);
+  expect(found.storage === "file", `storage is ${found.storage}, expected file`);
+  expect(found.discard === "new", `discard is ${found.discard}, expected new: old messages must not be lost`);
+  expect(
+    (found.num_replicas ?? 1) >= wanted.replicas,
+    `num_replicas is ${found.num_replicas}, expected ${wanted.replicas} (scale.nats.replicas)`,
+  );
+  const ageMs = (found.max_age ?? 0) / NANOS_PER_MS;
+  expect(
+    ageMs === 0 || ageMs >= MIN_AGE_MS,
+    `max_age is ${ageMs / 1000} s, expected at least ${MIN_AGE_MS / 1000} s`,
+  );
+  expect((found.max_msgs ?? -1) <= 0, `max_msgs is ${found.max_msgs}, expected none`);
+  expect(
+    (found.max_msgs_per_subject ?? -1) <= 0,
+    `max_msgs_per_subject is ${found.max_msgs_per_subject}, expected none`,
+  );
+  expect(found.no_ack !== true, "no_ack is true, expected false");
+  expect(found.sealed !== true, "sealed is true, expected false");
+  expect(found.persist_mode !== "async", "persist_mode is async, expected default");
+  const partitions = found.metadata?.[PARTITIONS];
+  expect(
+    partitions === String(wanted.partitions),
+    `it was created for ${partitions ?? "no"} partitions, expected ${wanted.partitions} (scale.partitions); ` +
+      "to change that, stop the readers, wait until the owners have written everything, and delete the stream",
+  );
+  return faults;
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Readers and owners over a real NATS server and a real API server, killed at random moments under load: the reports
+// hold every alert once, less what a killed reader had not published, which they declare.
+
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
+import { NatsServer, whyNoNats } from "../../tools/nats-server.ts";
+import { told } from "../support/reports.ts";
+import { ScaleRun } from "../support/scale/scale-run.ts";
+
+const missing = whyNoCluster() ?? whyNoNats();
+
+async function pause(ms: number): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+describe.skipIf(missing !== undefined && !process.env["CI"])(`scale (${missing ?? "real parts"})`, () => {
+  let cluster: Cluster;
+  let nats: NatsServer;
+  let run: ScaleRun | undefined;
+
+  beforeAll(async () => {
+    cluster = await startCluster();
+    await cluster.applyCrds();
+    for (const name of ["kubearmor", "shop", "bank"]) await cluster.kubectl(["create", "namespace", name]);
+  });
+  afterEach(async () => {
+    await run?.stop();
+    await nats?.stop();
+    run = undefined;
+  });
+  afterAll(async () => {
+    await cluster?.stop();
+  });
+
+  async function begin(): Promise<ScaleRun> {
+    nats = await NatsServer.start();
+    run = new ScaleRun({ cluster, nats });
+    await run.start();
+    run.startReader();
+    run.startOwner();
+    await run.allRead();
+    return run;
+  }
+
+  test("reports hold every alert that was raised", async () => {
+    const run = await begin();
+    run.startReader();
+    run.startOwner();
+    run.flood();
+    await pause(5000);
+    await run.quiet();
+    await run.settled();
+    expect(told(await run.reports()) + (await run.declared())).toBeGreaterThanOrEqual(run.raised.length);
+    expect(told(await run.reports())).toBeLessThanOrEqual(run.raised.length);
+    expect(run.raised.length).toBeGreaterThan(1000);
+  });
+
+  test("lose nothing when owners, NATS and the API server are killed", async () => {
+    const run = await begin();
+    run.flood();
+    for (let turn = 0; turn < 3; turn++) {
+      await pause(Math.random() * 3000);
+      const owner = run.startOwner();
+      await owner.logged("serving metrics and probes");
+      await pause(Math.random() * 3000);
+      await run.owners[turn]?.kill();
+      await nats.kill();
+      await pause(Math.random() * 2000);
+      await nats.start();
+      await cluster.stopApiServer();
+      await pause(Math.random() * 4000);
+      await cluster.startApiServer();
+    }
+    await pause(5000);
+    await run.quiet();
+    expect(await run.settled(15_000)).toBe(run.raised.length);
+  });
+
+  test("declare what killed readers had not published", async () => {
+    const run = await begin();
+    run.flood();
+    await pause(5000);
+    for (let turn = 0; turn < 3; turn++) {
+      run.startReader();
+      await pause(1000 + Math.random() * 4000);
+      await run.readers[turn]?.kill();
+    }
+    await pause(8000);
+    await run.quiet();
+    const reported = await run.settled();
+    expect(reported).toBeLessThanOrEqual(run.raised.length);
+    expect(await run.declared()).toBeGreaterThanOrEqual(run.raised.length - reported);
+  });
+});

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Readers and owners that are killed, doubled and moved while alerts arrive: every alert is in the reports once, or in a
+// gap that they declare.
+
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { PARTITIONS, ScaleWorld, SHARDS } from "../support/scale/world.ts";
+
+/** One reader and one owner of everything; every report exists, for a gap can only be declared in a report. */
+async function begin(seed = 1): Promise<ScaleWorld> {
+  const world = new ScaleWorld(seed);
+  const reader = world.startReader();
+  for (let shard = 0; shard < SHARDS; shard++) world.giveShard(shard, reader);
+  const owner = world.startOwner();
+  for (let partition = 0; partition < PARTITIONS; partition++) world.givePartition(partition, owner);
+  await world.run(1000, 0);
+  await world.run(8000, 50);
+  return world;
+}
+
+function chance(world: ScaleWorld, max: number): number {
+  return Math.floor(world.clock.random() * max);
+}
+
+/** Lives of each test; a life takes about two seconds of processor time. */
+const RUNS = Number(process.env["SCALE_RUNS"] ?? 1);
+
+async function check(life: (world: ScaleWorld) => Promise<void>): Promise<void> {
+  await fc.assert(
+    fc.asyncProperty(fc.integer({ min: 1, max: 1_000_000 }), async (seed) => {
+      const world = await begin(seed);
+      await life(world);
+      await world.run(40_000, 0);
+      expect(world.problems()).toEqual([]);
+    }),
+    { numRuns: RUNS },
+  );
+}
+
+describe("several processes", { timeout: 300_000 }, () => {
+  it("count every alert once", async () => {
+    const world = await begin();
+    await world.run(10_000, 0);
+    expect(world.problems()).toEqual([]);
+    expect(world.missing).toBe(0);
+    expect(world.sink.reports.length).toBe(4);
+  });
+
+  it("lose nothing when owners are killed, doubled or without an answer", async () => {
+    await check(async (world) => {
+      world.unknownWrites = 0.2;
+      for (let turn = 0; turn < 4; turn++) {
+        const [owner] = world.owners;
+        const next = world.startOwner();
+        for (let partition = 0; partition < PARTITIONS; partition++) world.givePartition(partition, next);
+        await world.run(chance(world, 5000));
+        if (owner) world.kill(owner);
+        await world.run(chance(world, 5000));
+      }
+      await world.run(40_000, 0);
+      expect(world.missing).toBe(0);
+    });
+  });
+
+  it("lose nothing when the stream answers late, twice or not at all", async () => {
+    await check(async (world) => {
+      world.stream.dropsDuplicates = chance(world, 2) === 0;
+      world.stream.fate = () =>
+        (["stored", "stored_unanswered", "refused"] as const)[chance(world, 3)] ?? "stored";
+      await world.run(10_000);
+      world.stream.isAway = true;
+      await world.run(chance(world, 20_000));
+      world.stream.isAway = false;
+      world.isApiAway = true;
+      await world.run(chance(world, 20_000));
+      world.isApiAway = false;
+      world.stream.fate = () => "stored";
+      await world.run(60_000, 0);
+      expect(world.missing).toBe(0);
+    });
+  });
+
+  it("declare what a killed reader had not published", async () => {
+    let missing = 0;
+    await check(async (world) => {
+      for (let turn = 0; turn < 3; turn++) {
+        await world.run(chance(world, 4000));
+        const [reader] = world.readers;
+        if (reader) world.kill(reader);
+        await world.run(chance(world, 4000));
+        const next = world.startReader();
+        for (let shard = 0; shard < SHARDS; shard++) world.giveShard(shard, next);
+      }
+      missing += world.missing;
+    });
+    expect(missing).toBeGreaterThan(0);
+  });
+
+  it("move shards and partitions in order while alerts arrive", async () => {
+    await check(async (world) => {
+      for (let turn = 0; turn < 6; turn++) {
+        const shard = chance(world, SHARDS);
+        const [reader] = [...world.readers].filter(({ leases }) => leases.has(shard));
+        const nextReader = world.startReader();
+        if (reader) await world.release(reader, shard);
+        await world.run(chance(world, 500));
+        world.giveShard(shard, nextReader);
+        const partition = chance(world, PARTITIONS);
+        const [owner] = [...world.owners].filter(({ leases }) => leases.has(partition));
+        const nextOwner = world.startOwner();
+        if (owner) await world.release(owner, partition);
+        world.givePartition(partition, nextOwner);
+        await world.run(chance(world, 4000));
+      }
+    });
+  });
+
+  it("go on after a Lease that no other process took, and drop what another one has", async () => {
+    await check(async (world) => {
+      const [reader] = world.readers;
+      if (!reader) return;
+      world.lapse(reader, 0);
+      await world.run(chance(world, 5000));
+      world.regain(reader, 0);
+      await world.run(3000);
+      world.lapse(reader, 1);
+      await world.run(chance(world, 5000));
+      const next = world.startReader();
+      world.giveShard(1, next);
+      await world.run(3000);
+      await world.release(reader, 1);
+      await world.run(3000);
+    });
+  });
+
+  it("declare a stream that was recreated, or has lost what it had stored", async () => {
+    await check(async (world) => {
+      await world.run(chance(world, 3000));
+      if (chance(world, 2) === 0) world.stream.recreate();
+      else world.stream.loseTail(1 + chance(world, 5));
+      await world.run(chance(world, 20_000));
+      const [owner] = world.owners;
+      if (owner) world.kill(owner);
+      const next = world.startOwner();
+      for (let partition = 0; partition < PARTITIONS; partition++) world.givePartition(partition, next);
+      await world.run(5000);
+    });
+  });
+});

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Readers and owners as processes, on a real API server, a real NATS server and KubeArmor nodes that know every alert
+// they raised.
+
+import type { Report } from "../../../src/api/v1alpha1.ts";
+import { parseMicroTime } from "../../../src/lib/time.ts";
+import type { Cluster } from "../../../tools/cluster/cluster.ts";
+import { applyDaemonPod, DAEMON_PORT } from "../../../tools/cluster/kubearmor-pods.ts";
+import { makeAlert, spread, type WireAlert } from "../../../tools/kubearmor-node/alerts.ts";
+import { KEEPALIVE, type KubeArmorNode } from "../../../tools/kubearmor-node/node.ts";
+import { startNode } from "../../../tools/kubearmor-node/server.ts";
+import type { NatsServer } from "../../../tools/nats-server.ts";
+import { eventually, OperatorProcess } from "../operator.ts";
+import { allReports, told } from "../reports.ts";
+
+const ALERTS = ["shop", "bank"].flatMap((NamespaceName) =>
+  ["one", "two", "three", "four"].flatMap((PolicyName) =>
+    spread([makeAlert({ NamespaceName, PolicyName })], 2, 2),
+  ),
+);
+
+interface Raised {
+  us: number;
+  /** Namespace and policy. */
+  report: string;
+}
+
+export interface ScaleRunOptions {
+  cluster: Cluster;
+  nats: NatsServer;
+  nodes?: number;
+  /** Alerts a second, of each node. */
+  ratePerSec?: number;
+  /** Second part of the nodes' addresses, different in each test file. */
+  network?: number;
+}
+
+export class ScaleRun {
+  readonly readers: OperatorProcess[] = [];
+  readonly owners: OperatorProcess[] = [];
+  readonly nodes: KubeArmorNode[] = [];
+  readonly raised: Raised[] = [];
+  readonly #options: Required<ScaleRunOptions>;
+  readonly #end = new AbortController();
+  #floods: Promise<unknown>[] = [];
+  #started = 0;
+  #lastUs = 0;
+
+  constructor(options: ScaleRunOptions) {
+    this.#options = { nodes: 3, ratePerSec: 100, network: 78, ...options };
+  }
+
+  /** Starts the nodes and creates their pods. */
+  async start(): Promise<void> {
+    const { cluster, nodes, network } = this.#options;
+    for (let i = 1; i <= nodes; i++) {
+      const ip = `127.${network}.0.${i}`;
+      const options = { host: ip, port: DAEMON_PORT, dropLikeKubeArmor: false, keepalive: KEEPALIVE.daemon };
+      this.nodes.push(await startNode(options));
+      await applyDaemonPod(cluster, { name: `kubearmor-${i}`, ip, node: `scale-node-${i}` });
+    }
+  }
+
+  startReader(): OperatorProcess {
+    const reader = this.#startProcess("collect");
+    this.readers.push(reader);
+    return reader;
+  }
+
+  startOwner(env: Record<string, string> = {}): OperatorProcess {
+    const owner = this.#startProcess("run", { PVO_SCALE_ENABLED: "true", ...env });
+    this.owners.push(owner);
+    return owner;
+  }
+
+  /** Resolves when every node is read. */
+  async allRead(): Promise<void> {
+    await Promise.all(this.nodes.map((node) => node.waitForClients(1)));
+  }
+
+  /** Begins to raise alerts on every node. */
+  flood(): void {
+    const { signal } = this.#end;
+    const { ratePerSec } = this.#options;
+    const vary = (alert: WireAlert) => this.#stamp(alert);
+    this.#floods = this.nodes.map((node) =>
+      node.flood({ alert: ALERTS, vary, stamp: false, ratePerSec, signal }),
+    );
+  }
+
+  /** Ends the flood. */
+  async quiet(): Promise<void> {
+    this.#end.abort();
+    await Promise.all(this.#floods);
+  }
+
+  async reports(): Promise<Report[]> {
+    return await allReports(this.#options.cluster);
+  }
+
+  /** Waits until the sum of the reports does not move any more for `quietMs`, and returns it. */
+  async settled(quietMs = 8000): Promise<number> {
+    let last = -1;
+    let sinceMs = Date.now();
+    await eventually(
+      "reports that do not change",
+      async () => {
+        const now = told(await this.reports());
+        if (now !== last) sinceMs = Date.now();
+        last = now;
+        return Date.now() - sinceMs > quietMs;
+      },
+      180_000,
+    );
+    return last;
+  }
+
+  /** Alerts raised at a time that the report of their policy declares as a gap. */
+  async declared(): Promise<number> {
+    const gaps = new Map<string, [number, number][]>();
+    for (const { metadata, policy, coverage } of await this.reports())
+      gaps.set(
+        `${metadata.namespace}/${policy.name}`,
+        (coverage.recent ?? []).map(({ from, to }) => [
+          parseMicroTime(from) ?? 0,
+          parseMicroTime(to ?? "") ?? Number.POSITIVE_INFINITY,
+        ]),
+      );
+    const isIn = ({ us, report }: Raised) => gaps.get(report)?.some(([from, to]) => from <= us && us <= to);
+    return this.raised.filter(isIn).length;
+  }
+
+  async stop(): Promise<void> {
+    await this.quiet();
+    for (const one of [...this.readers, ...this.owners]) await one.kill();
+    for (const node of this.nodes) await node.stop();
+    const { cluster } = this.#options;
+    await cluster.kubectl(["delete", "pods", "-n", "kubearmor", "--all", "--grace-period=0", "--force"]);
+    await cluster.kubectl(["delete", "pvr", "-A", "--all"]);
+    await cluster.kubectl(["delete", "leases", "-n", "kubearmor", "--all"]);
+  }
+
+  #stamp(alert: WireAlert): WireAlert {
+    const nowUs = Math.floor((performance.timeOrigin + performance.now()) * 1000);
+    this.#lastUs = Math.max(this.#lastUs + 1, nowUs);
+    const us = this.#lastUs;
+    this.raised.push({ us, report: `${alert.NamespaceName}/${alert.PolicyName}` });
+    const ms = Math.floor(us / 1000);
+    const time = new Date(ms).toISOString().replace("Z", `${String(us % 1000).padStart(3, "0")}Z`);
+    return { ...alert, UpdatedTime: time, Timestamp: Math.floor(ms / 1000) };
+  }
+
+  #startProcess(command: "run" | "collect", env: Record<string, string> = {}): OperatorProcess {
+    const { cluster, nats } = this.#options;
+    const id = ++this.#started;
+    return new OperatorProcess({
+      command,
+      kubeconfig: cluster.kubeconfigPath,
+      relay: "127.0.0.1:1",
+      leaderElection: true,
+      env: {
+        PVO_IDENTITY: `${command}-${id}`,
+        PVO_SCALE_NATS_URL: nats.url,
+        PVO_SCALE_NATS_REPLICAS: "1",
+        PVO_SCALE_SHARDS: "4",
+        PVO_SCALE_PARTITIONS: "4",
+        PVO_LEADER_ELECTION_LEASE_DURATION_MS: "3000",
+        PVO_LEADER_ELECTION_RENEW_DEADLINE_MS: "2000",
+        PVO_LEADER_ELECTION_RETRY_PERIOD_MS: "500",
+        PVO_REPORTS_MIN_INTERVAL_MS: "500",
+        PVO_REPORTS_MAX_INTERVAL_MS: "2000",
+        PVO_FEED_RELAY_TLS_MODE: "off",
+        PVO_EVENTS_ENABLED: "false",
+        ...env,
+      },
+    });
+  }
+}
