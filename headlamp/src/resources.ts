@@ -57,10 +57,21 @@ export interface ReportLists {
 
 type Item = { jsonData: unknown; cluster: string };
 
-/** Lists and watches both kinds; of one namespace where it is given, with the cluster reports. */
-export function useReports(namespace?: string): ReportLists {
-  const namespaced = NamespacedReport.useList(namespace === undefined ? {} : { namespace });
-  const ofCluster = ClusterReport.useList();
+/** Narrows lists; by default every namespace of the clusters that are shown. */
+export interface Scope {
+  namespace?: string;
+  /** Name in Headlamp. */
+  cluster?: string;
+}
+
+/** Lists and watches both kinds; cluster reports have no namespace and are always read. */
+export function useReports({ namespace, cluster }: Scope = {}): ReportLists {
+  const inCluster = cluster === undefined ? {} : { cluster };
+  const namespaced = NamespacedReport.useList({
+    ...inCluster,
+    ...(namespace === undefined ? {} : { namespace }),
+  });
+  const ofCluster = ClusterReport.useList(inCluster);
   const items = [...((namespaced.items ?? []) as Item[]), ...((ofCluster.items ?? []) as Item[])];
   const clusters = new Map(items.map(({ jsonData, cluster }) => [jsonData as Report, cluster]));
   const errors = [
@@ -91,9 +102,11 @@ export function useReport(namespace: string, name: string): { report?: Report; e
   return found === undefined ? {} : { error: found };
 }
 
-/** Reads the operator's Lease in `namespace`; undefined while it is read. */
+/** Reads the operator's Lease in `namespace`; undefined while it is read. Unknown for several clusters together. */
 export function useHeartbeat(namespace: string): Heartbeat | undefined {
+  const clusters = K8s.useSelectedClusters();
   const { data, error } = K8s.ResourceClasses.Lease.useGet(PRODUCT, namespace);
+  if (clusters.length > 1) return { state: "unknown", why: "several clusters are shown" };
   if (error) return { state: "unknown", why: `the Lease ${namespace}/${PRODUCT}: ${error.message}` };
   if (!data) return undefined;
   return readHeartbeat(

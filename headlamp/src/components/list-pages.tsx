@@ -86,7 +86,16 @@ export function ReportList() {
   const namespaceOf = ({ metadata }: Report) => metadata.namespace ?? "(cluster)";
   const namespaces = [...new Set(reports.map(namespaceOf))].sort();
   const worstFirst = reports.toSorted((a, b) => rankOf(b) - rankOf(a));
+  const clusterOf = (report: Report) => clusters.get(report) ?? "";
+  const clusterNames = [...new Set(reports.map(clusterOf))].sort();
   const columns = [
+    clusterNames.length > 1 && {
+      id: "cluster",
+      header: "Cluster",
+      accessorFn: clusterOf,
+      filterVariant: "multi-select" as const,
+      filterSelectOptions: clusterNames,
+    },
     {
       id: "name",
       header: "Report",
@@ -134,7 +143,7 @@ export function ReportList() {
       Cell: ({ row }: Row) => <Age time={row.original.summary.lastSeen} />,
       enableColumnFilter: false,
     },
-  ];
+  ].filter((column) => column !== false);
   return (
     <SectionBox title="KubeArmor violation reports">
       <Totals reports={reports} isPartial={errors.length > 0} />

@@ -6,7 +6,7 @@
 import { Loader, SectionBox } from "@kinvolk/headlamp-plugin/lib/CommonComponents";
 import { findForSubject, type Subject } from "../model/findings.ts";
 import { describeFindings, describeListError, describeNone } from "../model/notes.ts";
-import { useReports } from "../resources.ts";
+import { type Scope, useReports } from "../resources.ts";
 import { Notes } from "./labels.tsx";
 import { ViolationTable } from "./violation-table.tsx";
 
@@ -23,19 +23,22 @@ const KINDS: readonly string[] = [
 
 interface Resource {
   kind: string;
+  /** Name in Headlamp. */
+  cluster: string;
   metadata: { name: string; namespace?: string };
 }
 
 /** Adds the section to a page of these kinds; nothing to another. */
 export function ResourceSection({ resource }: { resource?: Resource }) {
   if (!resource || !KINDS.includes(resource.kind)) return null;
-  const { kind, metadata } = resource;
+  const { kind, metadata, cluster } = resource;
   const { name, namespace } = metadata;
-  return <SubjectSection subject={{ kind, name, ...(namespace === undefined ? {} : { namespace }) }} />;
+  const inNamespace = namespace === undefined ? {} : { namespace };
+  return <SubjectSection subject={{ kind, name, ...inNamespace }} scope={{ cluster, ...inNamespace }} />;
 }
 
-function SubjectSection({ subject }: { subject: Subject }) {
-  const { reports, errors, clusters } = useReports(subject.namespace);
+function SubjectSection({ subject, scope }: { subject: Subject; scope: Scope }) {
+  const { reports, errors, clusters } = useReports(scope);
   if (reports === undefined) return <Loader title="Loading violations" />;
   const found = findForSubject(reports, subject);
   return (
