@@ -57,6 +57,15 @@ describe("a report of another form", () => {
     }
   });
 
+  test("that has several documents is not read in part", async () => {
+    const dir = await changed((text) => `${text}---\n${text}`);
+    for (const command of COMMANDS) {
+      const { code, out, err } = await plugin([...command, "--from", dir]);
+      expect({ command, code }).toEqual({ command, code: 3 });
+      expect(out + err).toContain("has several documents, and a file holds one report");
+    }
+  });
+
   test("that is too large is not even read", async () => {
     const dir = await changed((text) => `${text}# ${"x".repeat(MAX_FILE_BYTES)}\n`);
     const { code, err } = await plugin(["--from", dir]);

@@ -242,13 +242,18 @@ function isOurs({ report }: StoredState): boolean {
   return !report.metadata.annotations?.[WATERMARK_ANNOTATION]?.startsWith("writer-b");
 }
 
-/** Where a count went down, or a time the wrong way, between two states of the same object. */
-export function backwards(history: readonly StoredState[]): string[] {
+/**
+ * Where a count went down, or a time the wrong way, between two states of the same object. `mayJoin`: violations may join
+ * others, once a name is known.
+ */
+export function backwards(history: readonly StoredState[], mayJoin = false): string[] {
   const newest = new Map<string, Report>();
   const problems: string[] = [];
   for (const { key, uid, report } of history) {
     const before = newest.get(uid);
-    if (before) problems.push(...steppedBack(before, report).map((what) => `${key}: ${what} went back`));
+    const back = before ? steppedBack(before, report) : [];
+    const wrong = mayJoin ? back.filter((what) => what !== "violations" && what !== "workloads") : back;
+    problems.push(...wrong.map((what) => `${key}: ${what} went back`));
     newest.set(uid, report);
   }
   return problems;

@@ -302,7 +302,7 @@ class Chaos {
     const key = `${made.NamespaceName}/${policy}`;
     const sent = this.#sent.get(key) ?? { alerts: 0, violations: new Set<string>() };
     sent.alerts++;
-    sent.violations.add([made.OwnerName, made.Resource, made.Result].join());
+    sent.violations.add([made.OwnerName || made.PodName, made.Resource, made.Result].join());
     this.#sent.set(key, sent);
     return made;
   }
@@ -342,7 +342,7 @@ class Chaos {
     // What was evicted begins again.
     const isEvicted = (problem: string) =>
       this.#options.files >= 20 && /[0-9a-f]{16} went back/.test(problem);
-    return [...problems, ...backwards(this.#store.history).filter((problem) => !isEvicted(problem))];
+    return [...problems, ...backwards(this.#store.history, true).filter((problem) => !isEvicted(problem))];
   }
 }
 

@@ -52,6 +52,7 @@ export function parseWithin(text: string, maxMs: number): { value: unknown } | {
       return { problem: `is not a report: reading it took more than ${maxMs / 1000} s` };
     }
     if (code === "ERR_SCRIPT_EXECUTION_INTERRUPTED") throw error;
+    if (code === "MULTIPLE_DOCS") return { problem: "has several documents, and a file holds one report" };
     return { problem: `is not valid YAML (${getMessage(error)})` };
   } finally {
     delete slots[SLOT];
