@@ -47,7 +47,17 @@ describe("a heartbeat", () => {
     ["is unknown of a Lease without a time", lease({ renewTime: undefined }), "unknown"],
     ["is unknown of a Lease with another time", lease({ renewTime: "soon" }), "unknown"],
   ])("%s", (_name, object, state) => {
-    expect(readHeartbeat(object, LEASE, NOW_MS).state).toBe(state);
+    expect(readHeartbeat(object, LEASE, { nowMs: NOW_MS }).state).toBe(state);
+  });
+
+  test.each([
+    ["35 s ago", "2026-11-23T09:59:25.000000Z", "alive"],
+    ["longer ago", "2026-11-23T09:59:24.999000Z", "silent"],
+    ["20 s ahead", "2026-11-23T10:00:20.000000Z", "alive"],
+    ["further ahead", "2026-11-23T10:00:20.001000Z", "unknown"],
+  ])("that was renewed %s by the API server's clock is judged by it alone", (_name, renewTime, state) => {
+    const clock = { nowMs: NOW_MS + 3_600_000, serverMs: NOW_MS };
+    expect(readHeartbeat(lease({ renewTime }), LEASE, clock).state).toBe(state);
   });
 
   const answer = (respond: (path: string) => unknown) => {

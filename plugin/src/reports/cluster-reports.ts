@@ -16,7 +16,7 @@ import {
 } from "../../../src/api/names.ts";
 import type { Report } from "../../../src/api/v1alpha1.ts";
 import { ApiError } from "../../../src/kube/api-error.ts";
-import { type ApiRequester, MERGE_PATCH } from "../../../src/kube/client.ts";
+import { type ApiRequester, type KubeClient, MERGE_PATCH } from "../../../src/kube/client.ts";
 import { listItems } from "../../../src/kube/list.ts";
 import { plain, toShellWord } from "../render/escape.ts";
 import { type Heartbeat, type LeaseObject, readHeartbeat } from "./heartbeat.ts";
@@ -25,7 +25,7 @@ import { checkReport } from "./report-schema.ts";
 import type { Acceptance, ReportSource } from "./report-source.ts";
 
 export interface ClusterReportsOptions {
-  client: ApiRequester;
+  client: ApiRequester & Partial<Pick<KubeClient, "serverNowMs">>;
   signal: AbortSignal;
   /** Reports per page; default 500, halved while a page is larger than the client accepts. */
   pageSize?: number;
@@ -173,7 +173,7 @@ async function fetchHeartbeat(
       path: `/apis/coordination.k8s.io/v1/${place}`,
       signal,
     });
-    return readHeartbeat(lease, operatorLease, nowMs);
+    return readHeartbeat(lease, operatorLease, { nowMs, serverMs: client.serverNowMs?.() });
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     const elsewhere = "name it with --operator-lease NAMESPACE/NAME where it is another one";

@@ -19,17 +19,27 @@ export interface LeaseObject {
   spec?: { renewTime?: unknown; leaseDurationSeconds?: unknown; holderIdentity?: unknown };
 }
 
-/** Two machines' clocks may differ, and a takeover takes a while. */
+/** By this machine's clock: it may differ from the operator's, and a takeover takes a while. */
 const TOLERANCE_MS = 60_000;
+/** By the API server's clock: that of the operator's node is that of another node of the same cluster. */
+const SERVER_TOLERANCE_MS = 20_000;
 /** The operator's is 15 s. A Lease that lasts for days proves nothing. */
 const MAX_DURATION_S = 600;
 
-/** Reads the Lease `namespace/name`; silent is one that was due more than a minute ago, by this machine's clock. */
+/** Time of this machine, and of the API server where its answer had one; milliseconds since the epoch. */
+export interface HeartbeatClock {
+  nowMs: number;
+  serverMs?: number | undefined;
+}
+
+/** Reads the Lease `namespace/name`; silent is one that was due more than 20 s ago (a minute by this machine's clock). */
 export function readHeartbeat(
   lease: LeaseObject | undefined,
   expected: { namespace: string; name: string },
-  nowMs: number,
+  clock: HeartbeatClock,
 ): Heartbeat {
+  const nowMs = clock.serverMs ?? clock.nowMs;
+  const toleranceMs = clock.serverMs === undefined ? TOLERANCE_MS : SERVER_TOLERANCE_MS;
   const path = `${expected.namespace}/${expected.name}`;
   const { metadata, spec } = lease ?? {};
   if (metadata?.namespace !== expected.namespace || metadata.name !== expected.name) {
@@ -44,14 +54,16 @@ export function readHeartbeat(
   ) {
     return { state: "unknown", why: `the Lease ${path} does not last from 1 to ${MAX_DURATION_S} seconds` };
   }
-  if (renewedMs - nowMs > TOLERANCE_MS) {
+  if (renewedMs - nowMs > toleranceMs) {
+    const owner =
+      clock.serverMs === undefined ? "of this machine" : "of the operator's node and of the API server";
     return {
       state: "unknown",
-      why: `the Lease ${path} was renewed in the future (in ${age(renewedMs - nowMs)}): check the clock of this machine`,
+      why: `the Lease ${path} was renewed in the future (in ${age(renewedMs - nowMs)}): check the clock ${owner}`,
     };
   }
   const isHeld = typeof holderIdentity === "string" && holderIdentity !== "";
-  if (!isHeld || nowMs - renewedMs > leaseDurationSeconds * 1000 + TOLERANCE_MS) {
+  if (!isHeld || nowMs - renewedMs > leaseDurationSeconds * 1000 + toleranceMs) {
     return { state: "silent", lease: path, forMs: Math.max(0, nowMs - renewedMs) };
   }
   return { state: "alive", holder: holderIdentity };
