@@ -81,6 +81,7 @@ export async function runReadiness(
     fromMs: nowMs - windowMs,
     wholeSinceMs: getWholeSince(reports),
     isCounting: beat?.state === "alive",
+    isSnapshot: session.source.isSnapshot === true,
   };
   const found = asked.map((report) => checkReadiness(report, look)).sort(compareVerdicts);
   session.terminal.out(render(found, flags, session, look, limit));
@@ -100,6 +101,8 @@ export interface Look {
   wholeSinceMs: number | undefined;
   /** False when the operator may not be running. */
   isCounting: boolean;
+  /** The reports are files, which show the past only. */
+  isSnapshot: boolean;
 }
 
 /** Reports are written at different times, and a gap shows first in the one that was written last. */
@@ -138,7 +141,8 @@ export function checkReadiness(report: Report, look: Look): Assessment {
       `The list of the report is cut: ${formatCount(violations, "violation")} can't be looked at, and may have been allowed.`,
     );
   }
-  if (summary.allowed === 0 && summary.unknown === 0) {
+  const isKnown = look.isCounting || look.isSnapshot;
+  if (summary.allowed === 0 && summary.unknown === 0 && isKnown) {
     return {
       ...base,
       verdict: "blocks already",

@@ -9,7 +9,9 @@ import { parseFilter, select } from "../reports/filter.ts";
 import { buildTimeline, type Part, sumCounts, type Timeline } from "../reports/occurrences-over-time.ts";
 import { EXIT, type ExitCode } from "../reports/problem.ts";
 import { listViolations } from "../reports/report-view.ts";
+import { describeCut } from "../reports/totals.ts";
 import { formatMs, requireDuration } from "../reports/when.ts";
+import { formatSentence } from "../reports/words.ts";
 import type { Flags } from "./arguments.ts";
 import {
   describeScope,
@@ -40,8 +42,11 @@ export async function runTimeline(session: Session, flags: Flags): Promise<ExitC
   });
   const place = describeScope(parseScope(flags, session));
   if (bars === undefined) {
-    const isCut = selection.cut.length > 0;
-    terminal.err(isCut ? `No listed violation matches ${place}.\n` : `No violations found ${place}.\n`);
+    const { cut } = selection;
+    const rest = cut.length > 0 ? `${formatSentence(`${describeCut(cut)}, and may match`)}\n` : "";
+    terminal.err(
+      `${cut.length > 0 ? "No listed violation matches" : "No violations found"} ${place}.\n${rest}`,
+    );
     return EXIT.ok;
   }
   const width = Math.min(terminal.columns ?? WIDTH, 160);

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// What no output may claim: every command and form, on a cut list, without a running operator, behind a filter, and where
+// everything that is listed is accepted.
+
+import { describe, expect, test } from "vitest";
+import type { Report } from "../../src/api/v1alpha1.ts";
+import { type PluginOptions, plugin, report, violation } from "./session.ts";
+
+/** One accepted violation is listed, and three open ones are only in the totals: of any outcome, severity and age. */
+const CUT: Report = report(
+  "files",
+  [violation({ outcome: "Allowed", action: "Audit", accepted: { by: "known" } })],
+  {
+    omitted: { violations: 3, occurrences: 7 },
+    policy: { severity: 9 },
+    severity: "critical",
+    summary: {
+      occurrences: 10,
+      allowed: 8,
+      prevented: 2,
+      violations: 4,
+      open: { occurrences: 7, prevented: 2, allowed: 5, unknown: 0, violations: 3, severity: "critical" },
+      accepted: { violations: 1, occurrences: 3 },
+    },
+  },
+);
+/** Everything is listed, and all of it is accepted. */
+const ACCEPTED: Report = report(
+  "files",
+  [violation({ outcome: "Allowed", action: "Audit", accepted: { by: "known" } })],
+  {
+    summary: {
+      open: { occurrences: 0, prevented: 0, allowed: 0, unknown: 0, violations: 0, severity: "accepted" },
+      accepted: { violations: 1, occurrences: 3 },
+    },
+  },
+);
+const SILENT: PluginOptions["heartbeat"] = { state: "silent", lease: "kubearmor/pvo", forMs: 720_000 };
+const UNKNOWN: PluginOptions["heartbeat"] = { state: "unknown", why: "you may not get its Lease" };
+
+const LISTS = [
+  ["list"],
+  ["list", "-o", "wide"],
+  ["list", "-o", "json"],
+  ["list", "-o", "yaml"],
+  ["list", "-o", "csv"],
+  ["list", "-o", "name"],
+  ["list", "-o", "jsonpath={.violations[*].id}"],
+  ["list", "-o", "custom-columns=ID:.id"],
+  ["timeline"],
+  ["audit"],
+  ["audit", "--format", "markdown"],
+];
+const GATES = [
+  ["gate"],
+  ["gate", "--all"],
+  ["gate", "--all", "-o", "json"],
+  ["gate", "--all", "-o", "junit"],
+  ["gate", "--all", "-o", "sarif"],
+];
+const READINESS = [["readiness"], ["readiness", "-o", "json"], ["readiness", "files"]];
+const FILTERS = [
+  [],
+  ["--severity", "high"],
+  ["--outcome", "prevented"],
+  ["--workload", "db"],
+  ["--since", "1h"],
+];
+
+const ENFORCED = /every rule that says Block was enforced|all rules.*enforced/i;
+const NOTHING =
+  /\bno violations?\b|\bno open violations?\b|nothing (?:was|is) (?:violated|open)|"?PASSED|"passed": true/i;
+const HAS_PASSED = /PASSED|"passed": true/;
+const IS_CUT =
+  /\bcut\b|only in the totals|omitted|"complete": false|complete: false|can't list|"unlisted": \[\s*\{|"unlisted:1"/i;
+
+async function run(command: readonly string[], options: PluginOptions) {
+  const { code, out, err } = await plugin([...command, "-A"], options);
+  return { code, text: out + err };
+}
+
+describe("a cut list", () => {
+  const options = { reports: [CUT] };
+
+  test.each(FILTERS.flatMap((filter) => LISTS.map((command) => [[...command, ...filter]])))(
+    "is named as one, and never taken for an empty one: %j",
+    async (command) => {
+      const { text } = await run(command, options);
+      expect(text).toMatch(IS_CUT);
+      expect(text).not.toMatch(NOTHING);
+      expect(text).not.toMatch(ENFORCED);
+    },
+  );
+
+  test.each(FILTERS.flatMap((filter) => GATES.map((command) => [[...command, ...filter]])))(
+    "does not pass: %j",
+    async (command) => {
+      const { code, text } = await run(command, options);
+      expect([1, 3]).toContain(code);
+      expect(text).toMatch(IS_CUT);
+      expect(text).not.toMatch(HAS_PASSED);
+    },
+  );
+
+  test.each(READINESS.map((command) => [command]))("is not ready: %j", async (command) => {
+    const { code, text } = await run(command, options);
+    expect([1, 3]).toContain(code);
+    expect(text.replace(/not ready|"notReady"/gi, "")).not.toMatch(/\bready\b(?!")/i);
+  });
+
+  test("is named in the explanation of its report", async () => {
+    const { text } = await run(["explain", "shop/files"].slice(0, 2), options);
+    expect(text).toMatch(IS_CUT);
+  });
+});
+
+describe.each([
+  ["silent", SILENT],
+  ["unknown", UNKNOWN],
+])("an operator that is %s", (_, heartbeat) => {
+  const prevented = report("files", [violation()]);
+
+  test.each(
+    [[[]], [[ACCEPTED]], [[prevented]]].flatMap(([reports]) => GATES.map((command) => [command, reports])),
+  )("passes no gate: %j", async (command, reports) => {
+    const { code, text } = await run(command as string[], { reports: reports as Report[], heartbeat });
+    expect([1, 3]).toContain(code);
+    expect(text).not.toMatch(HAS_PASSED);
+    // In SARIF, whether the gate could find out.
+    if (code === 3) expect(text).not.toMatch(/"executionSuccessful": true/);
+  });
+
+  test.each(READINESS.map((command) => [command]))("makes no policy ready: %j", async (command) => {
+    const { code, text } = await run(command, { reports: [prevented], heartbeat });
+    expect([1, 3]).toContain(code);
+    expect(text.replace(/not ready/gi, "")).not.toMatch(/\bready\b(?!")/i);
+  });
+
+  test.each([[["audit"]], [["audit", "--format", "markdown"]]])("is a warning: %j", async (command) => {
+    const { text } = await run(command, { reports: [prevented], heartbeat });
+    expect(text).toMatch(/class="banner bad"|\*\*Warning:\*\*/);
+    expect(text).not.toMatch(ENFORCED);
+  });
+});
+
+describe("a filter", () => {
+  const reports = [report("files", [violation({ outcome: "Allowed", action: "Audit (Block)" })])];
+
+  test.each([["html"], ["markdown"]])("hides nothing that says Block and was allowed: %s", async (format) => {
+    for (const filter of [
+      ["--outcome", "prevented"],
+      ["--workload", "db"],
+      ["--severity", "critical"],
+    ]) {
+      const { text } = await run(["audit", "--format", format, ...filter], { reports });
+      expect(text).not.toMatch(ENFORCED);
+      expect(text).toMatch(/1 violation of rules that say Block was allowed/);
+    }
+  });
+
+  test("is named by the gate that passes behind it", async () => {
+    const { code, text } = await run(["gate", "--all", "--workload", "db"], { reports });
+    expect(code).toBe(0);
+    expect(text).toContain("workload db");
+  });
+});
+
+describe("what is accepted", () => {
+  test.each(LISTS.slice(0, 2).map((command) => [command]))(
+    "is counted where it is not shown: %j",
+    async (command) => {
+      const { text } = await run(command, { reports: [ACCEPTED] });
+      expect(text).toMatch(/1 accepted violation is not shown/);
+    },
+  );
+
+  test("is passed over by the gate, which says so", async () => {
+    const { code, text } = await run(["gate", "--all"], { reports: [ACCEPTED] });
+    expect(code).toBe(0);
+    expect(text).toContain("1 accepted");
+  });
+
+  test.each(READINESS.map((command) => [command]))("would be blocked all the same: %j", async (command) => {
+    const { code } = await run(command, { reports: [ACCEPTED] });
+    expect(code).toBe(1);
+  });
+
+  test.each([["html"], ["markdown"]])("does not make a rule enforced: %s", async (format) => {
+    const block = report("files", [
+      violation({ outcome: "Allowed", action: "Audit (Block)", accepted: { by: "known" } }),
+    ]);
+    const { text } = await run(["audit", "--format", format], { reports: [block] });
+    expect(text).not.toMatch(ENFORCED);
+  });
+});
