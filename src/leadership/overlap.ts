@@ -154,8 +154,9 @@ export class Overlap implements AlertTally {
     clock.after(overlapMs, () => {
       const nowMs = clock.monotonicMs();
       this.#isElapsed = nowMs - this.#lastLeftMs >= overlapMs || nowMs >= latestMs;
-      if (this.#isElapsed) onElapsed();
-      else this.#wait(latestMs);
+      if (!this.#isElapsed) return this.#wait(latestMs);
+      this.#shown.forgetBefore(Number.POSITIVE_INFINITY);
+      onElapsed();
     });
   }
 }
