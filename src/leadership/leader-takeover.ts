@@ -227,7 +227,7 @@ export class LeaderTakeover implements ControllerObserver {
     const lastMs = fromMs || journaling?.readUntilMs || times.lastSeenMs || nowMs;
     this.#handover = { kind: "Handover", fromMs: Math.min(fromMs ?? nowMs, nowMs), toMs: nowMs };
     await this.#restore.declareGaps(isRestart ? lastMs : nowMs, slices);
-    if (isRestart) this.#declareRestart(lastMs);
+    if (isRestart) await this.#declareRestart(lastMs, slices);
     if (isCaughtUp) coverage.continueFrom(times.newestStartMs);
     for (const name of this.#restore.leftToOther) this.#declareHandover(...name);
     if (journaling?.isDamaged) {
@@ -257,13 +257,16 @@ export class LeaderTakeover implements ControllerObserver {
   }
 
   /** Declares that no operator ran: in every report that is continued, and where counts may be lost in later ones. */
-  #declareRestart(lastMs: number): void {
+  async #declareRestart(lastMs: number, slices: Slices): Promise<void> {
     const { aggregator, coverage, journaling, onGap } = this.#parts;
     this.#gap = coverage.addNotRunning(lastMs);
     onGap(this.#gap);
-    const { kind, fromUs, toUs: endUs } = toGapUs(this.#gap);
-    aggregator.addGap(kind, fromUs, endUs, (ledger) => this.#restore.has(ledger));
-    if (journaling?.mayHaveLost) aggregator.addGapTo(undefined, { kind, fromUs, toUs: endUs });
+    const gap = toGapUs(this.#gap);
+    if (journaling?.mayHaveLost) aggregator.addGapTo(undefined, gap);
+    for (const ledger of aggregator.ledgers.values()) {
+      if (this.#restore.has(ledger)) aggregator.addGapTo(ledger, gap);
+      await slices.spend(1);
+    }
   }
 
   #share(options: StandbyOptions): Shared {
