@@ -15,6 +15,8 @@ import { allReports, told } from "../support/reports.ts";
 const missing = whyNoCluster();
 const REPORTS = 250;
 const VIOLATIONS = 100;
+/** Of a busy machine. */
+const PATIENCE_MS = 240_000;
 /** 25,000 violations, one alert of each in turn. */
 const LOAD = Array.from({ length: REPORTS }, (_, i) =>
   spread([makeAlert({ PolicyName: `policy-${i}` })], 1, VIOLATIONS),
@@ -42,6 +44,10 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       await cluster?.stop();
     });
 
+    const isStreamOpen = async () =>
+      operator?.log.some(({ msg }) => msg === "alert stream opened") &&
+      (await operator.metric("stream_up")) === 1;
+
     async function startOperator(): Promise<OperatorProcess> {
       operator = new OperatorProcess({
         kubeconfig: cluster.kubeconfigPath,
@@ -49,7 +55,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
         leaderElection: true,
         env: { PVO_REPORTS_WRITES_PER_SECOND: "100" },
       });
-      await operator.streamOpen();
+      await eventually("an open stream", isStreamOpen, PATIENCE_MS);
       return operator;
     }
 
@@ -59,7 +65,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       const first = await startOperator();
       await node.flood({ alert: LOAD, count: LOAD.length, ratePerSec: 10_000 });
       await first.received(LOAD.length);
-      await first.written(240_000);
+      await first.written(PATIENCE_MS);
       await first[end]();
     }
 
@@ -68,8 +74,8 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       const next = await startOperator();
       await node.flood({ alert: LOAD, count: LOAD.length, ratePerSec: 4000 });
       await next.received(LOAD.length);
-      await eventually("it leads", async () => (await next.metric("leader")) === 1);
-      await next.written(240_000);
+      await eventually("it leads", async () => (await next.metric("leader")) === 1, PATIENCE_MS);
+      await next.written(PATIENCE_MS);
       expect(await next.metric("standby_alerts_evicted_total")).toBe(0);
       expect(told(await allReports(cluster))).toBe(2 * LOAD.length);
     }, 600_000);
@@ -79,13 +85,15 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       const startMs = Date.now();
       const next = await startOperator();
       const flood = node.flood({ alert: LOAD, count: LOAD.length, ratePerSec: 4000 });
-      await next.logged("leading");
+      const findLine = (msg: string) => next.log.find((line) => line.msg === msg);
+      await eventually("it leads", () => findLine("leading"), PATIENCE_MS);
       // The look, and the update that takes it.
       expect(leaseRequests(cluster, startMs).slice(0, 2)).toEqual(["get", "update"]);
-      await next.logged("stored reports loaded", { reports: REPORTS, takenOver: undefined });
+      const loaded = await eventually("loaded", () => findLine("stored reports loaded"), PATIENCE_MS);
+      expect([loaded["reports"], loaded["takenOver"]]).toEqual([REPORTS, undefined]);
       await flood;
       await next.received(LOAD.length);
-      await next.written(240_000);
+      await next.written(PATIENCE_MS);
       expect(await next.metric("standby_alerts_already_reported_total")).toBe(0);
       expect(told(await allReports(cluster))).toBe(2 * LOAD.length);
     }, 600_000);
