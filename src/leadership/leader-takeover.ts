@@ -181,7 +181,8 @@ export class LeaderTakeover implements ControllerObserver {
     if (previous?.isSeparate) await this.#countAtOnce();
     while (!signal.aborted) {
       try {
-        await this.#loader.run(signal);
+        // Where the restart is declared in every report, a fence has nothing to save.
+        await this.#loader.run(this.isCaughtUpWith(previous?.persistedUntilMs), signal);
         if (signal.aborted) return;
         await this.#continue(previous);
         this.listing = undefined;

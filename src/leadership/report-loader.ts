@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // Lists the stored reports and hands over each one as soon as it is read; the sink reads the next page meanwhile.
-// Invariant: a report to which alerts are going to be added is fenced first; no step visits more than VIOLATIONS_PER_STEP
+// Invariant: a report to which alerts are going to be added is fenced first, where that can save it from a gap; no step visits more than VIOLATIONS_PER_STEP
 // violations and one report; no report is kept.
 
 import type { Aggregator } from "../aggregate/aggregator.ts";
@@ -51,8 +51,11 @@ export class ReportLoader {
     this.#parts = parts;
   }
 
-  /** Loads all reports that are not loaded yet. Throws SinkError; may be called again then, or after an abort. */
-  async run(signal: AbortSignal): Promise<void> {
+  /**
+   * Loads all reports that are not loaded yet. Throws SinkError; may be called again then, or after an abort. Without
+   * `fences` a late write of the previous leader is found at the next write of its report.
+   */
+  async run(fences: boolean, signal: AbortSignal): Promise<void> {
     const { sink, clock } = this.#parts;
     const slices = new Slices(clock, VIOLATIONS_PER_STEP);
     try {
@@ -62,13 +65,15 @@ export class ReportLoader {
         const key = toKey(report);
         if (this.#loaded.has(key)) continue;
         this.#recordWriter(key, report);
-        if (this.#parts.standby()?.unreported.holds(key)) await this.#fenceSoon(key, report, signal);
+        if (fences && this.#parts.standby()?.unreported.holds(key))
+          await this.#fenceSoon(key, report, signal);
         else this.#hand(key, report);
         await slices.spend(1 + report.violations.length);
       }
     } finally {
       await Promise.all(this.#running);
     }
+    if (!fences) return;
     for (let round = 0; round < MAX_ROUNDS && (await this.#fenceMore(signal)); round++);
   }
 
