@@ -122,11 +122,8 @@ export class LeaderTakeover implements ControllerObserver {
     if (!this.#shared) return undefined;
     const { standby, overlap } = this.#shared;
     const { held, shownTotal, forgottenTotal } = standby.unreported;
-    return {
-      held,
-      shown: shownTotal + overlap.leftTotal,
-      forgotten: forgottenTotal + overlap.refusedTotal,
-    };
+    const forgotten = forgottenTotal + overlap.refusedTotal;
+    return { held, shown: shownTotal + overlap.leftTotal, forgotten };
   }
 
   /** Keeps a notice for a takeover that the leader adds to its reports now, besides alerts. */
