@@ -21,7 +21,7 @@ import {
 const SRC = sourceFiles("src");
 const PLUGIN = sourceFiles("plugin/src");
 const HEADLAMP = sourceFiles("headlamp/src");
-const ALL = sourceFiles("src", "plugin", "headlamp", "tools", "test", "bench");
+const ALL = sourceFiles("src", "plugin", "headlamp/src", "headlamp/test", "tools", "test", "bench");
 const IMPORTS = SRC.flatMap(importsOf);
 
 /** `src/ingest/x.ts` is in ingest; a file of src itself is a room of its own. */
