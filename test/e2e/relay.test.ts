@@ -6,11 +6,14 @@
 // What the relay does with an alert that it can't pass on at once shows here, too: it holds 1000 for the whole cluster
 // and 1000 for each client, drops the rest and tells nobody. So a test that wants every alert keeps few on their way.
 
+import { mkdtempSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
 import { makeAlert, readAlerts, restamp } from "../../tools/kubearmor-node/alerts.ts";
 import { manifest, objectsOf } from "../../tools/sample-objects.ts";
 import { SAMPLE_REPORTS, SAMPLES_PATH, sampleAlerts } from "../../tools/samples.ts";
+import { whyNoMtlsRelay } from "../support/mtls.ts";
 import { eventually, OperatorProcess, reconciledCounters } from "../support/operator.ts";
 import { type Relay, startRelay, whyNoRelay } from "../support/relay.ts";
 import { allReports, report, row, told } from "../support/reports.ts";
@@ -103,6 +106,28 @@ describe.skipIf(missing !== undefined)(NAME, { timeout: 120_000 }, () => {
     }
     await eventually("all alerts", async () => (await arrived()).alerts >= before + count);
   }
+
+  test("with mutual TLS from node to relay and from relay to operator: every alert is counted", async () => {
+    expect(await whyNoMtlsRelay()).toBeUndefined();
+    const dir = mkdtempSync(join(cluster.dir, "tls-"));
+    relay = await startRelay(cluster, dir);
+    operator = new OperatorProcess({
+      kubeconfig: cluster.kubeconfigPath,
+      relay: relay.address,
+      env: {
+        PVO_FEED_RELAY_TLS_MODE: "files",
+        PVO_FEED_RELAY_TLS_FILES_CA: join(dir, "ca.crt"),
+        PVO_FEED_RELAY_TLS_FILES_CERTIFICATE: join(dir, "client.crt"),
+        PVO_FEED_RELAY_TLS_FILES_PRIVATE_KEY: join(dir, "client.key"),
+      },
+    });
+    await alertsComeThrough();
+    await sendAll(2_000, 0);
+    await operator.written();
+    expect((await report(cluster, "default", POLICY))?.summary.occurrences).toBe(2_000);
+    expect(await operator.logged("relay security chosen")).toMatchObject({ security: "tls" });
+    expect((await report(cluster, "default", POLICY))?.coverage).toMatchObject({ gaps: 0 });
+  });
 
   test("the 26 samples become the same 23 reports as without the relay", async () => {
     relay = await startRelay(cluster);

@@ -6,7 +6,7 @@
 // Invariant: however this process ends, no process, network namespace or interface of it is left.
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { accessSync, constants, existsSync, readFileSync } from "node:fs";
+import { accessSync, constants, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { connect, createServer, Server as NetServer, type Socket } from "node:net";
 import { delimiter, join } from "node:path";
 import type { Cluster } from "../../tools/cluster/cluster.ts";
@@ -15,6 +15,8 @@ import { run, runAtOurEnd, type Server, startServer, stopServer } from "../../to
 import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
 import { KEEPALIVE } from "../../tools/kubearmor-node/node.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
+import type { TlsFiles } from "../../tools/kubearmor-node/transport.ts";
+import { daemonSpec, issue, operatorSpecs } from "./mtls.ts";
 import { eventually } from "./operator.ts";
 
 /** A relay and the one node that it watches. */
@@ -57,17 +59,24 @@ export function whyNoRelay(): string | undefined {
   return hasIp ? undefined : "a network namespace needs `ip` of iproute2";
 }
 
-/** Starts a node and a relay that watches it. The node's Pod object stays in the cluster. */
-export async function startRelay(cluster: Cluster): Promise<Relay> {
+/**
+ * Starts a node and a relay that watches it; with `tls`, an empty folder, both with mutual TLS. Then the folder has
+ * ca.crt, client.crt and client.key for clients of the relay. The node's Pod object stays in the cluster.
+ */
+export async function startRelay(cluster: Cluster, tls?: string): Promise<Relay> {
   const program = relayProgram();
   if (program === undefined) throw new Error(whyNoRelay());
   const undo: Undo = [];
   const stop = () => undoAll(undo);
   try {
-    const node = await startNode({ dropLikeKubeArmor: false, keepalive: KEEPALIVE.daemon });
-    undo.push(() => node.stop());
     const port = await freePort();
     const network = await openNetwork(undo);
+    const node = await startNode({
+      dropLikeKubeArmor: false,
+      keepalive: KEEPALIVE.daemon,
+      ...(tls === undefined ? {} : { tls: writeCertificates(tls, network.nodeIp) }),
+    });
+    undo.push(() => node.stop());
     await openDoor(network, port, node, undo);
     await applyDaemonPod(cluster, { name: "kubearmor-of-the-test", ip: network.nodeIp });
 
@@ -75,7 +84,7 @@ export async function startRelay(cluster: Cluster): Promise<Relay> {
     let relay: Server | undefined;
     undo.push(async () => relay && stopServer(relay, 0));
     const start = async () => {
-      const started = await startProgram(program, cluster, port, alertsPath);
+      const started = await startProgram(program, cluster, { port, alertsPath, tls });
       relay = started;
       await eventually("the relay watches the node", () => {
         if (started.hasExited()) throw new Error(`the relay ended: ${started.lastLines()}`);
@@ -115,8 +124,14 @@ async function undoAll(undo: Undo): Promise<void> {
 }
 
 /** Its alerts go to a file of their own: its log holds JSON, too. */
-function startProgram(program: string, cluster: Cluster, port: number, alertsPath: string): Promise<Server> {
-  const args = ["-kubeconfig", cluster.kubeconfigPath, "-gRPCPort", String(port)];
+function startProgram(
+  program: string,
+  cluster: Cluster,
+  { port, alertsPath, tls }: { port: number; alertsPath: string; tls: string | undefined },
+): Promise<Server> {
+  const secured =
+    tls === undefined ? [] : ["-tlsEnabled", "-tlsCertPath", tls, "-tlsCertProvider", "external"];
+  const args = ["-kubeconfig", cluster.kubeconfigPath, "-gRPCPort", String(port), ...secured];
   return startServer({
     file: "sh",
     args: ["-c", 'exec "$0" "$@" >>"$ALERTS"', program, ...args],
@@ -124,6 +139,19 @@ function startProgram(program: string, cluster: Cluster, port: number, alertsPat
     // No proxy for the way out of the machine may come between it and the node.
     env: { ENABLE_STDOUT_ALERTS: "true", ALERTS: alertsPath, NO_PROXY: "*" },
   });
+}
+
+/** Writes the relay's files as KubeArmor's Secrets have them; returns those of the node, which demands a client's. */
+function writeCertificates(dir: string, nodeIp: string): TlsFiles {
+  const { ca, server, client, [nodeIp]: daemon } = issue([...operatorSpecs(), daemonSpec(nodeIp)]);
+  if (!ca || !server || !client || !daemon) throw new Error("certificates are missing");
+  writeFileSync(join(dir, "ca.crt"), ca.cert);
+  for (const [name, { cert, key }] of Object.entries({ server, client })) {
+    writeFileSync(join(dir, `${name}.crt`), cert);
+    writeFileSync(join(dir, `${name}.key`), key, { mode: 0o600 });
+  }
+  // OpenSSL verifies a client's certificate with the subject of its authority only where it is pinned.
+  return { ...daemon, ca: client.cert };
 }
 
 function countPrinted(alertsPath: string, policyName: string): number {
