@@ -8,7 +8,7 @@ import { BenchClient, type ClientKind, type Taken } from "../support/client.ts";
 import type { Bench, Findings, Scenario } from "../support/scenario.ts";
 import { median, medianRatio } from "../support/statistics.ts";
 
-const KINDS = ["bare", "bare-window", "pipeline", "reader", "go-decode", "go-discard"] as const;
+const KINDS = ["bare", "bare-window", "pipeline", "reader", "go-discard"] as const;
 
 /** After so much of a quick run one round is enough. */
 const QUICK_MS = 20_000;
@@ -18,7 +18,6 @@ const ABOUT: Record<ClientKind, string> = {
   "bare-window": "grpc-js, window of 4 MiB, discards the bytes",
   pipeline: "stream → decode → aggregate, writer and journal on",
   reader: "the same without writer and journal",
-  "go-decode": "grpc-go, decodes the message",
   "go-discard": "grpc-go, discards the bytes: the most that the server can send",
 };
 
@@ -57,7 +56,6 @@ async function run(bench: Bench): Promise<Findings> {
     "bare-window": [],
     pipeline: [],
     reader: [],
-    "go-decode": [],
     "go-discard": [],
   };
   try {
@@ -91,7 +89,6 @@ function findings(
   const toBare = medianRatio(rates("pipeline"), rates("bare"));
   const toWindow = medianRatio(rates("pipeline"), rates("bare-window"));
   const evenToBare = medianRatio(even.pipeline, even.bare);
-  const toGo = medianRatio(rates("pipeline"), rates("go-decode"));
   return {
     rows: [
       {
@@ -114,13 +111,6 @@ function findings(
         aim: "",
         measured: toWindow.toFixed(2),
         met: undefined,
-      },
-      {
-        figure: "alerts/s, second aim",
-        against: "a grpc-go client that decodes",
-        aim: "≥ 1.0",
-        measured: toGo.toFixed(2),
-        met: toGo >= 1,
       },
     ],
     details: [

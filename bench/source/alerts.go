@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
-
-	"google.golang.org/protobuf/proto"
 )
 
 // keySpace says which alerts there are: each of reports × violations × pods is a key.
@@ -186,11 +184,8 @@ func hexDigits(bytes []byte, number uint32) {
 	}
 }
 
-func shapeOf(alert *Alert) (shape, error) {
-	encoded, err := proto.MarshalOptions{Deterministic: true}.Marshal(alert)
-	if err != nil {
-		return shape{}, err
-	}
+func shapeOf(alert fields) (shape, error) {
+	encoded := encode(alert)
 	s := shape{bytes: encoded}
 	for mark, places := range map[string]*[]int{
 		policyMark: &s.policy, namespaceMark: &s.namespace, podMark: &s.pod,
@@ -201,8 +196,8 @@ func shapeOf(alert *Alert) (shape, error) {
 			return shape{}, fmt.Errorf("no %s in the alert", mark)
 		}
 	}
-	s.seconds = bytes.Index(encoded, binary.AppendUvarint([]byte{1 << 3}, uint64(alert.Timestamp))) + 1
-	s.updated = bytes.Index(encoded, []byte(alert.UpdatedTime))
+	s.seconds = bytes.Index(encoded, binary.AppendUvarint([]byte{1 << 3}, uint64(alert[timestamp].(int)))) + 1
+	s.updated = bytes.Index(encoded, []byte(timeText))
 	for mark, place := range map[uint64]*int{
 		hostParentMark: &s.hostPpid, hostProcessMark: &s.hostPid, parentMark: &s.ppid, processMark: &s.pid,
 	} {

@@ -37,17 +37,16 @@ type reader struct {
 func read(args []string) error {
 	flags := flag.NewFlagSet("read", flag.ExitOnError)
 	address := flags.String("address", "", "HOST:PORT of the server")
-	decode := flags.Bool("decode", false, "decode every alert, as a program made from KubeArmor's .proto does")
 	limit := flags.Duration("max-time", 30*time.Minute, "the longest life of the process")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	endAfter(*limit)
-	options := []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}
-	if !*decode {
-		options = append(options, grpc.WithDefaultCallOptions(grpc.ForceCodecV2(rawCodec{})))
-	}
-	connection, err := grpc.NewClient("passthrough:///"+*address, options...)
+	connection, err := grpc.NewClient(
+		"passthrough:///"+*address,
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(rawCodec{})),
+	)
 	if err != nil {
 		return err
 	}
@@ -56,7 +55,7 @@ func read(args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := stream.SendMsg(&RequestMessage{Filter: "policy"}); err != nil {
+	if err := stream.SendMsg(encode(fields{1: "policy"})); err != nil {
 		return err
 	}
 	if err := stream.CloseSend(); err != nil {
@@ -64,7 +63,7 @@ func read(args []string) error {
 	}
 	r := &reader{asked: make(chan int64, 1)}
 	failed := make(chan error, 2)
-	go func() { failed <- r.take(stream, *decode) }()
+	go func() { failed <- r.take(stream) }()
 	go func() {
 		failed <- obey(func(command expectCommand) error {
 			r.asked <- command.Expect
@@ -75,16 +74,10 @@ func read(args []string) error {
 	return <-failed
 }
 
-func (r *reader) take(stream grpc.ClientStream, decode bool) error {
+func (r *reader) take(stream grpc.ClientStream) error {
 	for {
-		var err error
-		if decode {
-			err = stream.RecvMsg(new(Alert))
-		} else {
-			var length int
-			err = stream.RecvMsg(&length)
-		}
-		if err != nil {
+		var length int
+		if err := stream.RecvMsg(&length); err != nil {
 			return fmt.Errorf("the stream ended: %w", err)
 		}
 		r.count()

@@ -11,12 +11,11 @@ import { JsonProcess } from "./json-process.ts";
 
 /**
  * `bare`: grpc-js with default options, which discards the bytes. `bare-window`: the same with our flow control window.
- * `pipeline`: everything that `run` does with an
- * alert, writer and journal on, into a store that answers at once. `reader`: the same
- * without both, so that nothing is done that goes with the time and not with the alerts. `go-decode`: a grpc-go client that decodes the message. `go-discard`: one that throws the bytes away, which shows what
- * the server can send.
+ * `pipeline`: everything that `run` does with an alert, writer and journal on, into a store that answers at once.
+ * `reader`: the same without both, so that nothing is done that goes with the time and not with the alerts.
+ * `go-discard`: a grpc-go client that discards the bytes, which shows how much the server can send.
  */
-export type ClientKind = "bare" | "bare-window" | "pipeline" | "reader" | "go-decode" | "go-discard";
+export type ClientKind = "bare" | "bare-window" | "pipeline" | "reader" | "go-discard";
 
 /** What a client took, from the first alert to the last. */
 export interface Taken {
@@ -118,8 +117,6 @@ function commandOf(
       return node("pipeline.ts", join(dir, "journal.db"));
     case "reader":
       return node("pipeline.ts", "", "reader");
-    case "go-decode":
-      return { file: program, args: ["read", "-address", address, "-decode"] };
     case "go-discard":
       return { file: program, args: ["read", "-address", address] };
   }
