@@ -7,8 +7,6 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseJsonAlert } from "../src/alerts/json-decoder.ts";
 import type { Alert } from "../src/api/alert.ts";
-import { readAlerts } from "./kubearmor-node/alerts.ts";
-import { encodeAlert } from "./kubearmor-node/wire.ts";
 
 /** The file with the 26 samples. */
 export const SAMPLES_PATH = join(import.meta.dirname, "../samples/alerts.jsonl");
@@ -23,11 +21,6 @@ export function sampleAlerts(): Alert[] {
       if (!alert) throw new Error(`sample ${i + 1} is no alert`);
       return alert;
     });
-}
-
-/** The samples as KubeArmor sends them. */
-export function sampleMessages(): Buffer[] {
-  return readAlerts(SAMPLES_PATH).map(encodeAlert);
 }
 
 /** namespace ("" is the cluster report), name, occurrences, prevented, allowed, violations, workloads, pods, nodes, severity. */
