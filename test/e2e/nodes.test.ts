@@ -7,31 +7,45 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
 import { applyDaemonPod, DAEMON_PORT } from "../../tools/cluster/kubearmor-pods.ts";
-import type { WireAlert } from "../../tools/kubearmor-node/alerts.ts";
+import { makeAlert, spread, type WireAlert } from "../../tools/kubearmor-node/alerts.ts";
 import { KEEPALIVE, type KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { eventually } from "../support/operator.ts";
-import { coverages, expected, LOAD, prepare, QUICK, Replicas, told } from "../support/replicas.ts";
+import { coverages, prepare, QUICK, Replicas, told } from "../support/replicas.ts";
 import { allReports } from "../support/reports.ts";
 
 const missing = whyNoCluster();
 const PER_SECOND = 400;
 /** Addresses of this process, because every daemon has the same port. */
 const NETWORK = `127.${1 + (process.pid % 250)}.${(process.pid >> 8) % 250}`;
+const REPORTS = 4;
 const NODES = ["node-a", "node-b"] as const;
 
-/** The load of one node: pods have names of their own. */
+/** In each of three namespaces 5 pods with 4 violations each, and one host policy: of both nodes no more than a report lists. */
 function loadOf(node: string): WireAlert[] {
-  return LOAD.map((alert) => ({
-    ...alert,
-    HostName: node,
-    ...(alert.PodName ? { PodName: alert.PodName.replace(/-(\w)(\w{4})$/, `-${node.at(-1)}$2`) } : {}),
-  }));
+  const pods = ["shop", "bank", "mail"].flatMap((namespace) =>
+    spread([makeAlert({ NamespaceName: namespace, PolicyName: "keep-secrets", Owner: {} })], 5, 4),
+  );
+  const named = pods.map((alert) => ({ ...alert, PodName: `${node}-${alert.PodName}` }));
+  const host = makeAlert({ NamespaceName: "", PodName: "", ContainerID: "", Owner: {}, PolicyName: "host" });
+  return [...named, host].map((alert) => ({ ...alert, HostName: node }));
 }
 
-function add(a: Record<string, number>, b: Record<string, number>): Record<string, number> {
-  return Object.fromEntries(Object.entries(a).map(([key, count]) => [key, count + (b[key] ?? 0)]));
+/** Occurrences that each report must have after `sent` alerts of each node's load, by namespace and name. */
+function expected(sent: readonly number[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const [i, count] of sent.entries()) {
+    const load = loadOf(NODES[i] as string);
+    for (let n = 0; n < count; n++) {
+      const { NamespaceName, PolicyName } = load[n % load.length] as WireAlert;
+      const key = `${NamespaceName}/${PolicyName}`;
+      counts[key] = (counts[key] ?? 0) + 1;
+    }
+  }
+  return counts;
 }
+
+const sum = (counts: Record<string, number>) => Object.values(counts).reduce((a, b) => a + b, 0);
 
 describe.skipIf(missing !== undefined && !process.env["CI"])(
   `nodes that are read directly (${missing ?? "real parts"})`,
@@ -92,8 +106,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       } finally {
         stop.abort();
       }
-      const [first = 0, second = 0] = await Promise.all(flooding);
-      return add(expected(first), expected(second));
+      return expected(await Promise.all(flooding));
     }
 
     test("a leader that is killed under load: every alert of every node is counted once", async () => {
@@ -101,7 +114,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       expect(await leader.metric("nodes_desired")).toBe(2);
       expect(await leader.metric("nodes_connected")).toBe(2);
       const counts = await loadWhile(async () => {
-        await eventually("reports", async () => Object.keys(await told(cluster)).length >= 7);
+        await eventually("reports", async () => Object.keys(await told(cluster)).length >= REPORTS);
         await leader.kill();
         await standby.logged("leading");
         await eventually(
@@ -109,7 +122,6 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
           async () => (await standby.metric("api_requests_total")) > 0,
         );
       });
-      const sum = (all: Record<string, number>) => Object.values(all).reduce((a, b) => a + b, 0);
       await eventually(`${sum(counts)} persisted`, async () => sum(await told(cluster)) >= sum(counts));
       expect(await told(cluster)).toEqual(counts);
       for (const coverage of await coverages(cluster))
@@ -124,8 +136,10 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       await operator.logged("leading");
       await eventually("both nodes", async () => (await operator.metric("nodes_connected")) === 2);
       const [a, b] = daemons as [KubeArmorNode, KubeArmorNode];
-      for (const daemon of daemons) await daemon.flood({ alert: loadOf("node-a"), count: LOAD.length });
-      await operator.received(2 * LOAD.length);
+      const load = loadOf("node-a");
+      const count = load.length;
+      for (const daemon of daemons) await daemon.flood({ alert: load, count });
+      await operator.received(2 * count);
       await operator.written();
 
       await b.stop();
@@ -134,15 +148,17 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       expect(await operator.metric("stream_up")).toBe(1);
       const { status, body } = await operator.get("/readyz");
       expect([status, body]).toEqual([200, expect.stringContaining("1 of 2 nodes are read; node node-b: ")]);
-      await a.flood({ alert: loadOf("node-a"), count: LOAD.length });
+      await a.flood({ alert: load, count });
       await b.start();
       await eventually("both nodes", async () => (await operator.metric("nodes_connected")) === 2);
-      await a.flood({ alert: loadOf("node-a"), count: LOAD.length });
-      await operator.received(4 * LOAD.length);
+      await a.flood({ alert: load, count });
+      await operator.received(4 * count);
 
       await eventually("a gap that is over in all reports", async () => {
         const gaps = (await allReports(cluster)).map(({ coverage }) => coverage);
-        return gaps.length === 7 && gaps.every(({ recent }) => recent?.some(({ to }) => to !== undefined));
+        return (
+          gaps.length === REPORTS && gaps.every(({ recent }) => recent?.some(({ to }) => to !== undefined))
+        );
       });
       for (const { coverage } of await allReports(cluster)) {
         expect(coverage).toMatchObject({ gaps: 1, lowerBound: true });
