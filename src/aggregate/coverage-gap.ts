@@ -4,7 +4,7 @@
 // Coverage gaps: counts that are known to be missing, when, and why. Invariant: merging two lists is associative,
 // commutative and idempotent, and the result is bounded; what leaves the list stays in the counts.
 
-import type { CoverageGap as ApiCoverageGap, CoverageGapKind } from "../api/v1alpha1.ts";
+import type { CoverageGapEntry, CoverageGapKind } from "../api/v1alpha1.ts";
 import { type EpochUs, formatMicroTime, parseMicroTime } from "../lib/time.ts";
 
 /** The kinds that are times without reading for this report; each counts in `coverage.gaps`. */
@@ -73,7 +73,7 @@ export function renderCoverageGap({
   node,
   count,
   nodes,
-}: CoverageGap): ApiCoverageGap {
+}: CoverageGap): CoverageGapEntry {
   return {
     kind,
     from: formatMicroTime(fromUs),
@@ -89,7 +89,7 @@ export function renderCoverageGap({
 }
 
 /** Reads back what renderCoverageGap wrote; undefined for what has no time. */
-export function parseCoverageGap(text: ApiCoverageGap): CoverageGap | undefined {
+export function parseCoverageGap(text: CoverageGapEntry): CoverageGap | undefined {
   const fromUs = parseMicroTime(text.from);
   if (fromUs === undefined) return undefined;
   const { kind, container = "", pod = "", node = "", count = 0, nodes = 0 } = text;

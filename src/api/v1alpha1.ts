@@ -75,7 +75,7 @@ export interface HistoryEntry {
 }
 
 /** Occurrences over time, by the alerts' own times, in UTC. Oldest first; hours and days without any are absent. */
-export interface History {
+export interface SummaryHistory {
   /** The hour of `lastSeen` and the 47 before it. */
   hourly: HistoryEntry[];
   /** The day of `lastSeen` and the 30 before it. */
@@ -121,7 +121,7 @@ export interface Summary {
   firstSeen: MicroTime;
   lastSeen: MicroTime;
   /** Absent only in reports of earlier versions. */
-  history?: History;
+  history?: SummaryHistory;
   /** Absent when nothing is accepted. */
   accepted?: AcceptedSum;
   /** Absent only in reports of earlier versions. */
@@ -235,7 +235,7 @@ export type CoverageGapKind =
   | "Deleted";
 
 /** Something known to be missing from the numbers. */
-export interface CoverageGap {
+export interface CoverageGapEntry {
   kind: CoverageGapKind;
   from: MicroTime;
   /** Absent while it lasts. */
@@ -268,7 +268,7 @@ export interface Coverage {
   /** Absent when there was none. */
   withoutDetails?: number;
   lowerBound: boolean;
-  recent?: CoverageGap[];
+  recent?: CoverageGapEntry[];
 }
 
 export interface ObjectMeta {

@@ -69,7 +69,7 @@ export function markLost(
 }
 
 /** The report's key, as by reportKey. */
-export function keyOf(report: { namespace: string | undefined; policyName: string }): string {
+export function toOutageKey(report: { namespace: string | undefined; policyName: string }): string {
   return reportKey(report.namespace, report.policyName);
 }
 

@@ -13,7 +13,7 @@ import type { Ledger } from "../aggregate/ledger.ts";
 import { SetNumbers } from "../aggregate/set-numbers.ts";
 import { ALL, BATCH, type BatchBudget, ChangeCollector, countRows } from "./change-collector.ts";
 import { type Batch, type Journal, JournalError, type RecoveredReport } from "./journal.ts";
-import { JournalOutage, keyOf, markLost, type PastOutage } from "./journal-outage.ts";
+import { JournalOutage, markLost, type PastOutage, toOutageKey } from "./journal-outage.ts";
 import type { JournalingParts } from "./journaling-parts.ts";
 
 /** Removed reports that are remembered for a journal that can't be written; beyond it the journal begins again. */
@@ -79,7 +79,7 @@ export class Journaling {
     this.#isGapTold = !this.mayHaveLost && before === undefined;
     this.#changes = new ChangeCollector(this.#unclaimed);
     this.numbers = new SetNumbers(before?.reservedSeq);
-    for (const report of before?.reports ?? []) this.#unclaimed.set(keyOf(report), report);
+    for (const report of before?.reports ?? []) this.#unclaimed.set(toOutageKey(report), report);
     if (journal && !before) this.#begin(journal);
     else {
       this.#journal = journal;

@@ -13,12 +13,12 @@ import {
   HOUR_US,
   HOURS,
 } from "../aggregate/history.ts";
-import type { HistoryEntry, Summary, History as WrittenHistory } from "../api/v1alpha1.ts";
+import type { HistoryEntry, Summary, SummaryHistory } from "../api/v1alpha1.ts";
 
 /** `2026-11-23T10:00:00` */
 const SECONDS_LENGTH = 19;
 
-export function renderHistory(history: History): WrittenHistory {
+export function renderHistory(history: History): SummaryHistory {
   return {
     hourly: history.hours.map((bucket) => renderBucket(bucket, HOUR_US)),
     daily: history.days.map((bucket) => renderBucket(bucket, DAY_US)),

@@ -78,7 +78,7 @@ export function createDirectorySink(directory: string, clusterName = ""): Report
           throw new SinkError(`cannot read ${path}: ${readMessage(error)}`, { cause: error, refused: true });
         });
         if (file === undefined) continue;
-        const report = parseReport(file.text, file.version);
+        const report = parseReportFile(file.text, file.version);
         if (typeof report === "string" || toPath(directory, toRef(report)) !== path) {
           const why =
             typeof report === "string" ? report : "its name and namespace are not those of its path";
@@ -93,7 +93,7 @@ export function createDirectorySink(directory: string, clusterName = ""): Report
       try {
         const file = await load(path);
         if (file === undefined) return { kind: "absent" };
-        const report = parseReport(file.text, file.version);
+        const report = parseReportFile(file.text, file.version);
         if (typeof report !== "string") return { kind: "found", report };
         return { kind: "refused", reason: "invalid", message: `${path}: ${report}; remove the file` };
       } catch (error) {
@@ -188,7 +188,7 @@ function assertFileName(name: string): void {
 }
 
 /** The report in a file, or what is wrong with it. */
-export function parseReport(text: string, resourceVersion: string): Report | string {
+export function parseReportFile(text: string, resourceVersion: string): Report | string {
   let value: unknown;
   try {
     value = parse(text, { prettyErrors: false, logLevel: "error" });
