@@ -213,15 +213,17 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
         expect(unknown.stdout).toContain("there is no Lease kubearmor/policy-violation-operator");
         await cluster.apply(lease("kubearmor", new Date()));
         expect((await asUser([...flags, "critical", "--since", "1h"])).code).toBe(0);
+        const readiness = async () => {
+          const args = ["violations", "readiness", "nginx-secret", "-n", "my-ext-secret"];
+          const { code, stdout } = await asUser(args);
+          return { code, head: stdout.split("\n")[0] };
+        };
+        expect(await readiness()).toEqual({ code: 0, head: "nginx-secret: blocks already" });
         // A Lease of another namespace is no sign of life.
         await cluster.kubectl(["delete", "lease", "-n", "kubearmor", "policy-violation-operator"]);
         await cluster.apply(lease("my-ext-secret", new Date(Date.UTC(2099, 0))));
         expect((await asUser([...flags, "critical", "--since", "1h"])).code).toBe(3);
-        const ready = await asUser(["violations", "readiness", "nginx-secret", "-n", "my-ext-secret"]);
-        expect({ code: ready.code, head: ready.stdout.split("\n")[0] }).toEqual({
-          code: 0,
-          head: "nginx-secret: blocks already",
-        });
+        expect(await readiness()).toEqual({ code: 3, head: "nginx-secret: unknown" });
         expect((await asUser(["violations", "timeline", "-A", "--buckets", "3"])).stdout).toContain(
           "prevented",
         );
