@@ -158,12 +158,15 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(`accepting (${missi
 
   test("that is not valid has no effect and says why; one that matches nothing says so", async () => {
     const spec = (match: object) => ({ match: { policy: POLICY, ...match }, reason: "x" });
-    await cluster.apply(acceptance("no-glob", spec({ resource: "/usr/bin/[" })));
-    expect(await says("no-glob", "Invalid=True")).toContain(
-      "spec.match.resource: unsupported [: wildcards are",
+    await expect(cluster.apply(acceptance("no-glob", spec({ resource: "/usr/bin/[" })))).rejects.toThrow(
+      "wildcards are *, ** and ?",
     );
+    await cluster.apply(acceptance("long-glob", spec({ resource: `/${"*a".repeat(40)}` })));
+    expect(await says("long-glob", "Invalid=True")).toContain("a glob has at most 64 characters");
     await cluster.apply(acceptance("no-key", spec({ resorce: "/usr/bin/apt" })));
-    expect(await says("no-key", "Invalid=True")).toContain("spec.match.resorce: no such key");
+    expect(await says("no-key", "Invalid=True")).toContain(
+      "spec.match: unknown key resorce, expected one of",
+    );
     await cluster.apply(acceptance("nothing", spec({ resource: "/no/such" })));
     await says("nothing", "MatchesNothing=True");
     expect(await columns()).toBe("2 0 medium");
