@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+import { describe, expect, it } from "vitest";
+import { Aggregator } from "../../../src/aggregate/aggregator.ts";
+import { reportKey } from "../../../src/ingest/violation.ts";
+import { type Delta, drainReport, type ReportDelta } from "../../../src/scale/delta.ts";
+import { encodeDelta } from "../../../src/scale/delta-codec.ts";
+import { PartitionCounters, PartitionState, PositionNumbers } from "../../../src/scale/partition-state.ts";
+import { alert, MEMORY, START_MS, START_US, violation } from "../../support/gen.ts";
+
+const KEY = reportKey("shop", "no-package-managers");
+const STREAM = "stream-1";
+
+function createReport(occurrences: number): ReportDelta {
+  const aggregator = new Aggregator(MEMORY, () => {});
+  for (let i = 0; i < occurrences; i++) aggregator.add(violation(alert()));
+  const ledger = aggregator.ledgers.get(KEY);
+  const report = ledger && drainReport(ledger);
+  if (!report) throw new Error("nothing was counted");
+  return report;
+}
+
+/** One reader's messages. */
+class TestReader {
+  #seq = 0;
+  #cumulative = 0;
+
+  write(occurrences: number, more: Partial<Delta> = {}): Uint8Array {
+    this.#cumulative += occurrences;
+    return encodeDelta({
+      stream: STREAM,
+      source: "reader",
+      seq: ++this.#seq,
+      cumulative: this.#cumulative,
+      untilUs: START_US + this.#seq * 1_000_000,
+      nodes: { desired: 1, connected: 1 },
+      reports: occurrences > 0 ? [createReport(occurrences)] : [],
+      notices: [],
+      ...more,
+    });
+  }
+}
+
+function createState(marks: ReadonlyMap<string, number> = new Map()) {
+  const numbers = new PositionNumbers();
+  const aggregator = new Aggregator(MEMORY, () => {}, { numbers, keepsNone: true });
+  const counters = new PartitionCounters();
+  const state = new PartitionState({
+    stream: STREAM,
+    aggregator,
+    numbers,
+    marks,
+    checkpoint: { position: 0, sources: {} },
+    counters,
+    onCoverage: () => {},
+    onSkipped: () => {},
+    onThrottled: () => {},
+  });
+  const totals = () => aggregator.ledgers.get(KEY)?.all;
+  const apply = (seq: number, bytes: Uint8Array) => state.apply({ seq, atMs: START_MS, bytes });
+  return { state, counters, totals, apply };
+}
+
+describe("PartitionState", () => {
+  it("adds messages beyond the mark of a report only", () => {
+    const { totals, apply, state } = createState(new Map([[KEY, 2]]));
+    const reader = new TestReader();
+    apply(1, reader.write(5));
+    apply(2, reader.write(5));
+    expect(totals()).toBeUndefined();
+    apply(3, reader.write(7));
+    expect(totals()?.occurrences).toBe(7);
+    expect(state.position).toBe(3);
+  });
+
+  it("declares the number of occurrences of a message that is missing", () => {
+    const { totals, apply, counters } = createState();
+    const reader = new TestReader();
+    apply(1, reader.write(5));
+    reader.write(4);
+    apply(3, reader.write(1));
+    expect(totals()?.occurrences).toBe(6);
+    expect(counters.lost).toBe(4);
+    expect(totals()?.coverageGaps).toMatchObject([
+      { kind: "TransportLost", count: 4, fromUs: START_US + 1_000_000, toUs: START_US + 3_000_000 },
+    ]);
+  });
+
+  it("skips a message that was sent again", () => {
+    const { totals, apply, counters } = createState();
+    const message = new TestReader().write(5);
+    apply(1, message);
+    apply(2, message);
+    expect(totals()?.occurrences).toBe(5);
+    expect(counters.skipped.duplicate).toBe(1);
+    expect(totals()?.gaps).toBe(0);
+  });
+
+  it("counts nothing of messages that it does not understand", () => {
+    const { totals, apply, counters } = createState();
+    const reader = new TestReader();
+    apply(1, reader.write(5));
+    apply(2, new TextEncoder().encode('{"hello":"world"}'));
+    apply(3, new Uint8Array([0, 1, 2]));
+    expect(totals()?.gaps).toBe(0);
+    apply(4, new TextEncoder().encode('{"version":2,"source":"new","seq":1,"reports":[]}'));
+    expect(totals()?.occurrences).toBe(5);
+    expect(totals()?.gaps).toBe(1);
+    expect(counters.skipped).toMatchObject({ foreign: 2, version: 1 });
+  });
+
+  it("does not count a message that was built for another stream", () => {
+    const { totals, apply, counters } = createState();
+    const reader = new TestReader();
+    apply(1, reader.write(5));
+    apply(2, reader.write(3, { stream: "stream-0", source: "old" }));
+    expect(totals()?.occurrences).toBe(5);
+    expect(counters.lost).toBe(3);
+    expect(totals()?.gaps).toBe(1);
+  });
+
+  it("adds notices to every report", () => {
+    const { totals, apply } = createState();
+    const reader = new TestReader();
+    apply(1, reader.write(5));
+    const gap = {
+      type: "gap",
+      kind: "NodeDown",
+      fromUs: START_US,
+      toUs: START_US + 5,
+      nodes: 2,
+      count: 0,
+    } as const;
+    apply(2, reader.write(0, { notices: [{ ...gap, isNew: true }] }));
+    apply(3, reader.write(0, { notices: [{ ...gap, toUs: START_US + 9, isNew: false }] }));
+    apply(
+      4,
+      reader.write(0, {
+        notices: [{ type: "rejected", scope: { namespace: "shop" }, count: 2, atUs: START_US }],
+      }),
+    );
+    expect(totals()).toMatchObject({ gaps: 1, rejected: 2 });
+    expect(totals()?.coverageGaps.find(({ kind }) => kind === "NodeDown")).toMatchObject({
+      toUs: START_US + 9,
+      nodes: 2,
+    });
+  });
+});
