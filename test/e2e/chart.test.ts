@@ -32,7 +32,7 @@ interface Manifest {
 }
 
 /** Sets of values, each a file beside the text that helm makes of it. */
-const VALUE_SETS = ["default", "everything", "single-replica", "by-hand"];
+const VALUE_SETS = ["default", "everything", "single-replica", "by-hand", "scale"];
 
 const missing = whyNoCluster();
 
