@@ -16,7 +16,9 @@ async function pause(ms: number): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-describe.skipIf(missing !== undefined && !process.env["CI"])(`scale (${missing ?? "real parts"})`, () => {
+const isLeftOut = missing !== undefined && !process.env["CI"];
+
+describe.skipIf(isLeftOut)(`scale (${missing ?? "real parts"})`, { timeout: 400_000 }, () => {
   let cluster: Cluster;
   let nats: NatsServer;
   let run: ScaleRun | undefined;
