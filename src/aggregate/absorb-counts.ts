@@ -5,8 +5,8 @@
 // Invariant: every occurrence is added; those of violations beyond the memory bound to the totals only.
 
 import { identityKey, type PolicyFacts, podKey, settleIdentity } from "../ingest/violation.ts";
+import type { Counted } from "./counted.ts";
 import { type CoverageGap, createCoverageGap, mergeCoverageGaps } from "./coverage-gap.ts";
-import type { Counted } from "./entry.ts";
 import type { Ledger } from "./ledger.ts";
 import type { MemoryBudget } from "./memory-budget.ts";
 import type { MutedSubjects } from "./muted-subjects.ts";
@@ -28,14 +28,13 @@ export interface AbsorbingParts {
   memory: MemoryBudget;
   /** Throttle notices, which a report inherits with its first alert of their pod. */
   muted: MutedSubjects;
-  ledgers: () => Iterable<Ledger>;
 }
 
 /** Adds the counts; returns true for `isNew` where a violation is new, and the occurrences without one. */
 export function absorbCounts(
   ledger: Ledger,
   { policy, totals, entries }: DrainedCounts,
-  { memory, muted, ledgers }: AbsorbingParts,
+  { memory, muted }: AbsorbingParts,
 ): { isNew: boolean; withoutDetails: number } {
   const kept: Counted[] = [];
   let isNew = false;
@@ -43,7 +42,7 @@ export function absorbCounts(
   for (const counted of entries) {
     const { key, identity, tally } = counted;
     const isKnown = ledger.entries.has(key);
-    if (!isKnown && !memory.tryReserve(ledger, identity, ledgers(), tally.lastUs)) {
+    if (!isKnown && !memory.tryReserve(ledger, identity, tally.lastUs)) {
       withoutDetails += tally.occurrences;
       continue;
     }

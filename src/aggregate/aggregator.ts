@@ -78,12 +78,11 @@ export class Aggregator {
     if (isNewReport && !this.#memory.hasReports(this.ledgers.size)) return false;
     const ledger = this.ledger(violation.namespace, violation.policyName);
     const isNew = !ledger.entries.has(violation.key);
-    const identify =
-      !isNew || this.#memory.tryReserve(ledger, violation.identity, this.ledgers.values(), timeUs);
+    const identify = !isNew || this.#memory.tryReserve(ledger, violation.identity, timeUs);
     if (!identify) this.unidentifiedTotal++;
     this.#muted.inherit(ledger, violation);
     if (identify && cell && this.#cells && !this.#cells.isOwned(cell)) {
-      this.#cells.setOwner(cell, ledger.countIn(cell, violation));
+      this.#cells.setOwner(cell, ledger.countFor(violation), violation);
       this.#cells.count(cell, timeUs);
     } else ledger.add(occurrence, identify);
     if (isNewReport) this.#onDirty(key, "new_report");
@@ -108,7 +107,6 @@ export class Aggregator {
     const { isNew, withoutDetails } = absorbCounts(this.ledger(namespace, policyName), counts, {
       memory: this.#memory,
       muted: this.#muted,
-      ledgers: () => this.ledgers.values(),
     });
     this.unidentifiedTotal += withoutDetails;
     this.#onDirty(key, isNewReport ? "new_report" : isNew ? "new_violation" : "counters");
@@ -117,7 +115,7 @@ export class Aggregator {
 
   /** A write of the report has landed. */
   afterWrite(ledger: Ledger): void {
-    this.#memory.afterWrite(this.ledgers.values(), ledger.totals.lastUs);
+    this.#memory.afterWrite(ledger.totals.lastUs);
   }
 
   /** Marks every report that has seen the muted pod (or node) as a lower bound; returns how many there are. */
@@ -127,7 +125,7 @@ export class Aggregator {
     for (const [key, ledger] of this.ledgers) {
       if (ledger.namespace !== notice.namespace || !ledger.reach.concerns(notice.pod, notice.node)) continue;
       if (!isConcerned(key)) continue;
-      ledger.addMissing("throttleNotices", 1, coverageGaps);
+      ledger.gaps.addMissing("throttleNotices", 1, coverageGaps);
       this.#onDirty(key, "counters");
       marked++;
     }
@@ -141,7 +139,7 @@ export class Aggregator {
   addGap(kind: GapKind, fromUs: EpochUs, toUs?: EpochUs, isConcerned?: (ledger: Ledger) => boolean): void {
     for (const [key, ledger] of this.ledgers) {
       if (isConcerned && !isConcerned(ledger)) continue;
-      ledger.addGap(kind, fromUs, toUs);
+      ledger.gaps.addGap(kind, fromUs, toUs);
       this.#onDirty(key, getGapUrgency(kind));
     }
   }
@@ -155,7 +153,7 @@ export class Aggregator {
     // Without a count the ledger may be dropped before the report begins.
     if (!ledger || ledger.all.occurrences === 0) this.#earlyGaps.add(key, gap);
     if (!ledger) return;
-    ledger.addGap(gap.kind, gap.fromUs, gap.toUs);
+    ledger.gaps.addGap(gap.kind, gap.fromUs, gap.toUs);
     this.#onDirty(key, "coverage");
   }
 
@@ -178,7 +176,7 @@ export class Aggregator {
   endGap(kind: GapKind, fromUs: EpochUs, toUs: EpochUs, nodes?: number): void {
     this.#earlyGaps.end(kind, fromUs, toUs);
     for (const [key, ledger] of this.ledgers) {
-      if (ledger.endGap(kind, fromUs, toUs, nodes)) this.#onDirty(key, getGapUrgency(kind));
+      if (ledger.gaps.endGap(kind, fromUs, toUs, nodes)) this.#onDirty(key, getGapUrgency(kind));
     }
   }
 
@@ -197,7 +195,7 @@ export class Aggregator {
     for (const [key, ledger] of this.ledgers) {
       for (const { scope, count, coverageGaps } of told) {
         if (scope && scope.namespace !== ledger.namespace) continue;
-        ledger.addMissing("rejected", count, coverageGaps);
+        ledger.gaps.addMissing("rejected", count, coverageGaps);
         this.#onDirty(key, "coverage");
       }
     }
@@ -240,7 +238,7 @@ export class Aggregator {
         onCounting: (ledger) => this.#recordCounters(ledger),
       });
       this.ledgers.set(key, ledger);
-      for (const { kind, fromUs, toUs } of this.#earlyGaps.take(key)) ledger.addGap(kind, fromUs, toUs);
+      for (const { kind, fromUs, toUs } of this.#earlyGaps.take(key)) ledger.gaps.addGap(kind, fromUs, toUs);
     }
     return ledger;
   }
@@ -292,6 +290,7 @@ export class Aggregator {
   #remove(key: string, ledger: Ledger): void {
     this.ledgers.delete(key);
     ledger.entries.clear();
+    ledger.reach.clear();
     if (this.#isJournaled) this.#removed.set(key, undefined);
   }
 }

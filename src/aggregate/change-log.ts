@@ -80,8 +80,6 @@ export class ChangeLog {
 
   /** Notes that the entry's pending counts have changed. */
   note(entry: Entry): void {
-    if (entry.isNoted) return;
-    entry.isNoted = true;
     this.#pending.add(entry);
   }
 
@@ -92,7 +90,6 @@ export class ChangeLog {
 
   /** Moves the pending changes in flight. */
   taken(): void {
-    for (const entry of this.#pending) entry.isNoted = false;
     this.#inFlight = this.#pending;
     this.#pending = new Set();
     this.#writtenTotals = emptyTotals();
@@ -108,7 +105,6 @@ export class ChangeLog {
 
   /** Has the journal remove all rows of the report and write again all that is open. */
   reset(inFlight: Iterable<Entry>, pending: Iterable<Entry>): void {
-    for (const entry of this.#pending) entry.isNoted = false;
     this.#inFlight = new Set(inFlight);
     this.#pending = new Set();
     for (const entry of this.#inFlight) forgetWritten(entry.inFlight);
@@ -193,7 +189,6 @@ function toRows(entries: Set<Entry>, where: "inFlight" | "pending", budget: numb
   for (const entry of entries) {
     if (left <= 0) break;
     entries.delete(entry);
-    if (where === "pending") entry.isNoted = false;
     const tally = entry[where];
     if (!tally) continue;
     const row = toRow(entry.key, tally);

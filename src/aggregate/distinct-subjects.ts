@@ -5,28 +5,36 @@
 // are about.
 
 import { type Identity, podKey, UNKNOWN, type Violation, workloadKey } from "../ingest/violation.ts";
+import type { Base } from "./counted.ts";
 import { Distinct } from "./distinct.ts";
-import type { Base, Entry } from "./entry.ts";
+import type { Entry } from "./entry.ts";
 import type { Tally } from "./tally.ts";
 
 export class SubjectCounts {
-  workloads = new Distinct();
-  pods = new Distinct();
-  nodes = new Distinct();
+  readonly workloads: Distinct;
+  readonly pods: Distinct;
+  readonly nodes: Distinct;
   readonly #namespace: string | undefined;
   /** Pods, and nodes as a whole, with alerts in this report: their throttling concerns it. */
-  #mutable = new Distinct();
+  readonly #mutable: Distinct;
 
-  constructor(namespace: string | undefined) {
+  /** `onBytes`: as that of Distinct. */
+  constructor(namespace: string | undefined, onBytes?: (bytes: number) => void) {
     this.#namespace = namespace;
+    this.workloads = new Distinct(onBytes);
+    this.pods = new Distinct(onBytes);
+    this.nodes = new Distinct(onBytes);
+    this.#mutable = new Distinct(onBytes);
+  }
+
+  /** Forgets all of them. */
+  clear(): void {
+    for (const each of [this.workloads, this.pods, this.nodes, this.#mutable]) each.clear();
   }
 
   /** Starts again from the counts of the stored report and from `entries`. */
   recount(base: Base | undefined, entries: Iterable<Entry>): void {
-    this.workloads = new Distinct();
-    this.pods = new Distinct();
-    this.nodes = new Distinct();
-    this.#mutable = new Distinct();
+    this.clear();
     this.workloads.floor = base?.workloads ?? 0;
     this.pods.floor = base?.pods ?? 0;
     this.nodes.floor = base?.nodes ?? 0;

@@ -16,7 +16,8 @@ import {
   settleIdentity,
   type Violation,
 } from "../ingest/violation.ts";
-import { countWritten, Entry, isWritten } from "./entry.ts";
+import { Entry, isWritten } from "./entry.ts";
+import type { EntryMap } from "./entry-map.ts";
 import type { Ledger } from "./ledger.ts";
 import { emptyTally, mergeInto } from "./tally.ts";
 
@@ -34,19 +35,17 @@ export function resolveEarlyEntries(ledger: Ledger, names: SubjectNames): number
   const { entries, namespace } = ledger;
   if (namespace === undefined) return 0;
   const { size } = entries;
-  const early: Entry[] = [];
   let written: number | undefined;
-  for (const entry of [...entries.values()]) {
+  for (const entry of [...entries.unnamed()]) {
     const resolved = resolve(entry, namespace, names);
-    if (resolved !== undefined) {
-      written ??= countWritten(entries);
-      rename(ledger, entry, resolved);
-    } else if (isEarlyKey(entry.key)) early.push(entry);
+    if (resolved === undefined) continue;
+    written ??= ledger.listable;
+    rename(ledger, entry, resolved);
   }
-  const joined = early.slice(0, -MAX_EARLY);
+  const joined = [...entries.early].slice(0, -MAX_EARLY);
   for (const entry of joined) rename(ledger, entry, settleIdentity(entry.identity));
   if (written !== undefined)
-    ledger.violationsFloor = Math.max(0, ledger.violationsFloor - (written - countWritten(entries)));
+    ledger.violationsFloor = Math.max(0, ledger.violationsFloor - (written - ledger.listable));
   if (written !== undefined || joined.length > 0) ledger.resetLog();
   return size - entries.size;
 }
@@ -54,13 +53,13 @@ export function resolveEarlyEntries(ledger: Ledger, names: SubjectNames): number
 /** Returns true where resolveEarlyEntries would change the report. */
 export function hasResolvableEntries({ entries, namespace }: Ledger, names: SubjectNames): boolean {
   if (namespace === undefined) return false;
-  for (const entry of entries.values()) if (resolve(entry, namespace, names) !== undefined) return true;
+  for (const entry of entries.unnamed()) if (resolve(entry, namespace, names) !== undefined) return true;
   return false;
 }
 
 /** Returns undefined where nothing more is known of the entry. */
 function resolve(entry: Entry, namespace: string, names: SubjectNames): Identity | undefined {
-  const pod = podOfWorkload(entry.workload);
+  const pod = podOfWorkload(entry.group?.workload ?? "");
   const isUnowned = pod !== undefined && names.hasOwner(namespace, pod);
   if (!isUnowned && !isEarlyKey(entry.key)) return undefined;
   const { identity } = entry;
@@ -85,16 +84,16 @@ export function* touchEarlyReports(
 }
 
 function hasEarlyEntries({ entries }: Ledger, pod: string): boolean {
-  for (const { key, workload } of entries.values())
-    if (podOfWorkload(workload) === pod || isEarlyKeyOf(key, pod)) return true;
+  for (const { key, group } of entries.unnamed())
+    if (podOfWorkload(group?.workload ?? "") === pod || isEarlyKeyOf(key, pod)) return true;
   return false;
 }
 
 /** The violations that a report written now would list: unnamed containers are one there. */
-export function listWritten(entries: ReadonlyMap<string, Entry>): Entry[] {
+export function listWritten(entries: EntryMap): Entry[] {
   const written = [...entries.values()].filter(isWritten);
   const groups = new Map<string, Entry[]>();
-  for (const entry of written) if (isEarlyKey(entry.key)) groups.set(settledKey(entry.key), []);
+  for (const entry of entries.early) if (isWritten(entry)) groups.set(settledKey(entry.key), []);
   if (groups.size === 0) return written;
   const others = written.filter((entry) => !groups.get(settledKey(entry.key))?.push(entry));
   return [...others, ...[...groups.values()].map(joinEntries)];
@@ -105,7 +104,8 @@ function joinEntries(entries: readonly Entry[]): Entry {
   const [first] = entries as [Entry];
   if (entries.length === 1) return first;
   const identity = settleIdentity(first.identity);
-  const joined = new Entry(identityKey(identity), identity, false, first.workload);
+  const joined = new Entry(identityKey(identity), identity, false);
+  joined.group = first.group;
   joined.committed = emptyTally();
   for (const { committed, inFlight, lowerBound } of entries) {
     joined.lowerBound ||= lowerBound;
@@ -117,11 +117,11 @@ function joinEntries(entries: readonly Entry[]): Entry {
 
 function rename(ledger: Ledger, entry: Entry, identity: Identity): void {
   const { entries, reach } = ledger;
-  const { workload } = entry;
+  const workload = entry.group?.workload ?? "";
   const key = identityKey(identity);
   const to = entries.get(key) ?? entries.begin(key, identity, false);
   ledger.moveCounts(entry, to);
   entries.delete(entry.key);
   entries.updateBytes(to);
-  if (!entries.shares.has(workload)) reach.workloads.move(workload, to.workload);
+  if (!entries.shareOf(workload)) reach.workloads.move(workload, to.group?.workload ?? "");
 }

@@ -5,7 +5,7 @@
 
 import type { Expired } from "../api/v1alpha1.ts";
 import type { EpochUs } from "../lib/time.ts";
-import type { Entry } from "./entry.ts";
+import type { EntryMap } from "./entry-map.ts";
 import type { KnownPolicy } from "./totals.ts";
 
 /**
@@ -13,20 +13,21 @@ import type { KnownPolicy } from "./totals.ts";
  * later; returns the counts of what was removed.
  */
 export function expireEntries(
-  entries: Map<string, Entry>,
+  entries: EntryMap,
   beforeUs: EpochUs,
   keptSweep: number,
   policy: KnownPolicy,
 ): Expired {
   let violations = 0;
   let occurrences = 0;
-  for (const { key, committed, inFlight, pending, writtenInSweep } of entries.values()) {
-    if (writtenInSweep >= keptSweep || !committed || inFlight || pending || committed.lastUs >= beforeUs)
-      continue;
-    entries.delete(key);
+  for (const entry of entries.values()) {
+    const { stored, inFlight, pending } = entry;
+    if (!stored || inFlight || pending) continue;
+    if (stored.writtenInSweep >= keptSweep || stored.lastUs >= beforeUs) continue;
     violations++;
-    occurrences += committed.occurrences;
-    policy.raiseSeverity(committed.rule.severity);
+    occurrences += stored.occurrences;
+    policy.raiseSeverity(stored.rule.severity);
+    entries.delete(entry.key);
   }
   return { violations, occurrences };
 }

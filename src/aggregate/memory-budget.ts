@@ -2,13 +2,15 @@
 // Copyright The policy-violation-operator Authors
 
 // Limit of the memory for violations, and the choice of violations to evict at the limit. Invariant: the workload that
-// holds the most loses violations first; a workload's only violation in a report is never evicted.
+// holds the most loses violations first; a workload's only violation in a report is never evicted. An alert has a
+// bounded number of violations visited.
 
 import type { CellBounds, CellStore } from "../ingest/cell-store.ts";
 import { type Identity, workloadKey } from "../ingest/violation.ts";
 import type { EpochUs } from "../lib/time.ts";
 import type { Ledger } from "./ledger.ts";
 import { MemoryUsage } from "./memory-usage.ts";
+import type { WorkloadShare } from "./workload-share.ts";
 
 export interface MemoryLimits {
   /** Violations over all reports. */
@@ -25,8 +27,10 @@ export interface MemoryLimits {
 const CELLS_PER_VIOLATION = 2;
 /** Of the memory for violations, what cells may take. */
 const CELLS_SHARE = 0.5;
-/** Share of the limit that is freed at once, so that a storm does not search for room with every alert. */
-const FREED = 0.01;
+/** Violations evicted at once, so that a storm does not search for room with every alert. */
+const MAX_EVICTED = 256;
+/** Evictions for one alert or write; where they do not suffice, the next one goes on. */
+const MAX_EVICTIONS = 4;
 
 /** The bounds of the cells that count for the violations. */
 export function getCellBounds({ maxViolations, limitBytes }: MemoryLimits): CellBounds {
@@ -47,8 +51,8 @@ export class MemoryBudget {
   }
 
   /** Returns true where a new violation in `ledger` may be held; evicts others for it where that is possible. */
-  tryReserve(ledger: Ledger, identity: Identity, ledgers: Iterable<Ledger>, us: EpochUs): boolean {
-    return this.#hasShare(ledger, identity, us) && (this.#isWithin(1) || this.#makeRoom(ledgers, us));
+  tryReserve(ledger: Ledger, identity: Identity, us: EpochUs): boolean {
+    return this.#hasShare(ledger, identity, us) && (this.#isWithin() || this.#makeRoom(us));
   }
 
   hasReports(held: number): boolean {
@@ -56,51 +60,39 @@ export class MemoryBudget {
   }
 
   /** Something has been written: what was in flight may give way again, and it may weigh more than before. */
-  afterWrite(ledgers: Iterable<Ledger>, us: EpochUs): void {
+  afterWrite(us: EpochUs): void {
     this.#isStuck = false;
-    if (!this.#isWithin(1)) this.#makeRoom(ledgers, us);
+    if (!this.#isWithin()) this.#makeRoom(us);
   }
 
   #hasShare(ledger: Ledger, identity: Identity, us: EpochUs): boolean {
     const { maxViolationsPerWorkload: max } = this.#limits;
-    const share = ledger.entries.shareOf(identity);
-    if (!share || share.violations < max) return true;
-    if (share.isStuck) return false;
-    const half = Math.ceil(max / 2);
-    const freed = this.#forget(ledger, workloadKey(identity), half, us);
-    // The rest is in a write: until that is over it is no use to look again.
-    if (freed < half) share.isStuck = true;
-    return share.violations < max;
+    const share = ledger.entries.shareOf(workloadKey(identity));
+    if (!share || share.entries.length < max) return true;
+    if (!share.isStuck) this.#evict(share, us);
+    return share.entries.length < max;
   }
 
-  #isWithin(part: number): boolean {
+  #isWithin(): boolean {
     const { maxViolations, limitBytes } = this.#limits;
-    return this.meter.violations < maxViolations * part && this.meter.bytesInAll < limitBytes * part;
+    return this.meter.violations < maxViolations && this.meter.bytesInAll < limitBytes;
   }
 
-  #makeRoom(ledgers: Iterable<Ledger>, us: EpochUs): boolean {
+  #makeRoom(us: EpochUs): boolean {
     if (this.#isStuck) return false;
-    const shares = [...ledgers].flatMap((ledger) =>
-      [...ledger.entries.shares].map(([workload, { bytes, violations }]) => ({
-        ledger,
-        workload,
-        bytes,
-        violations,
-      })),
-    );
-    shares.sort((a, b) => b.bytes - a.bytes);
-    for (const { ledger, workload, violations } of shares) {
-      if (this.#isWithin(1 - FREED)) break;
-      if (violations > 1) this.#forget(ledger, workload, Math.ceil(violations / 2), us);
+    for (let i = 0; i < MAX_EVICTIONS && !this.#isWithin(); i++) {
+      const { largest } = this.meter;
+      this.#isStuck = largest === undefined;
+      if (largest) this.#evict(largest, us);
     }
-    const isWithin = this.#isWithin(1);
-    this.#isStuck = !isWithin;
-    return isWithin;
+    return this.#isWithin();
   }
 
-  #forget(ledger: Ledger, workload: string, count: number, us: EpochUs): number {
-    const freed = ledger.forget(workload, count, us);
-    this.forgotten += freed;
-    return freed;
+  #evict(share: WorkloadShare, us: EpochUs): void {
+    const count = Math.min(MAX_EVICTED, Math.ceil(share.entries.length / 2));
+    const evicted = share.report.evict(share, count, us);
+    this.forgotten += evicted;
+    // The rest is in a write: until that is over it is no use to look again.
+    if (evicted < count) this.meter.setStuck(share);
   }
 }

@@ -1,144 +1,76 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Estimated bytes of the violations in memory, by workload. Invariant: the usage is the sum over all maps that share
-// it; entries of a map are added and subtracted here and nowhere else.
+// Estimated bytes of the violations in memory, and the workloads that hold the most of them.
+// Invariant: the usage is the sum over all maps that share it. Each call visits a bounded number of workloads.
 
 import type { CellStore } from "../ingest/cell-store.ts";
-import { type Identity, workloadKey } from "../ingest/violation.ts";
-import { Entry } from "./entry.ts";
-import type { Tally } from "./tally.ts";
+import { PackedEntries } from "./packed-entries.ts";
+import type { WorkloadShare } from "./workload-share.ts";
+
+/** Workloads compared for the largest: of the others none is twice as large. */
+const MAX_COMPARED = 64;
 
 /** Violations in memory, over all reports. */
 export class MemoryUsage {
   violations = 0;
-  /** An estimate of the heap that they take. */
+  /** An estimate of the memory that they take. */
   bytes = 0;
+  /** Holds those with committed counts only. */
+  readonly packed = new PackedEntries();
   /** Count for them. */
   readonly cells: CellStore | undefined;
+  #otherBytes = 0;
+  /** Shares of which something can be evicted, by the length of their bytes in binary digits. */
+  readonly #byLength: Set<WorkloadShare>[] = Array.from({ length: 54 }, () => new Set());
 
   constructor(cells?: CellStore) {
     this.cells = cells;
   }
 
-  /** An estimate of the memory that violations and cells take. */
+  /** An estimate of the memory that violations, cells and what belongs to them take. */
   get bytesInAll(): number {
-    return this.bytes + (this.cells?.bytes ?? 0);
-  }
-}
-
-/** The violations of one workload in one report. */
-export interface Share {
-  /** Its key: one text for all of its violations. */
-  readonly workload: string;
-  violations: number;
-  bytes: number;
-  /** True when the last search found nothing in it to evict. */
-  isStuck: boolean;
-}
-
-// Measured on Node 24: a test compares the estimate with the heap.
-const ENTRY_BYTES = 180;
-const TALLY_BYTES = 180;
-const ONLY_POD_BYTES = 90;
-const PODS_BYTES = 200;
-const POD_BYTES = 150;
-
-/** The violations of one report by their keys. */
-export class EntryMap extends Map<string, Entry> {
-  readonly #meter: MemoryUsage;
-  readonly #shares = new Map<string, Share>();
-
-  constructor(meter: MemoryUsage) {
-    super();
-    this.#meter = meter;
+    return this.bytes + this.#otherBytes + (this.cells?.bytes ?? 0);
   }
 
-  /** Shares by workload. */
-  get shares(): ReadonlyMap<string, Readonly<Share>> {
-    return this.#shares;
+  /** Adds bytes of workloads and of sets of subjects; negative ones are subtracted. */
+  addOther(bytes: number): void {
+    this.#otherBytes += bytes;
   }
 
-  shareOf(identity: Identity): Share | undefined {
-    return this.#shares.get(workloadKey(identity));
-  }
-
-  /** Adds a violation of which nothing is counted yet. */
-  begin(key: string, identity: Identity, lowerBound: boolean): Entry {
-    const workload = workloadKey(identity);
-    const entry = new Entry(key, identity, lowerBound, this.#shares.get(workload)?.workload ?? workload);
-    this.set(key, entry);
-    return entry;
-  }
-
-  override set(key: string, entry: Entry): this {
-    this.#leave(this.get(key));
-    this.#putOn(entry);
-    return super.set(key, entry);
-  }
-
-  override delete(key: string): boolean {
-    this.#leave(this.get(key));
-    return super.delete(key);
-  }
-
-  override clear(): void {
-    for (const entry of this.values()) this.#leave(entry);
-    super.clear();
-  }
-
-  /** Updates the bytes of an entry after its counts have changed. */
-  updateBytes(entry: Entry): void {
-    if (entry.heldBytes === 0) return;
-    this.#takeOff(entry);
-    this.#putOn(entry);
-  }
-
-  #putOn(entry: Entry): void {
-    const bytes = weigh(entry);
-    const { workload } = entry;
-    const share = this.#shares.get(workload) ?? { workload, violations: 0, bytes: 0, isStuck: false };
-    share.violations++;
+  /** Adds bytes and violations of a share; negative ones are subtracted. */
+  add(share: WorkloadShare, bytes: number, violations: number): void {
+    this.violations += violations;
+    this.bytes += bytes;
     share.bytes += bytes;
     share.isStuck = false;
-    this.#shares.set(workload, share);
-    entry.heldBytes = bytes;
-    this.#meter.violations++;
-    this.#meter.bytes += bytes;
+    this.#sort(share);
   }
 
-  /** Takes off what is to be held no more. */
-  #leave(entry: Entry | undefined): void {
-    if (!entry) return;
-    this.#takeOff(entry);
-    this.#meter.cells?.releaseAll(entry);
-    for (const tally of [entry.committed, entry.inFlight, entry.pending]) tally?.latest?.leave();
+  /** Leaves a share out of `largest` until something in it changes. */
+  setStuck(share: WorkloadShare): void {
+    share.isStuck = true;
+    this.#sort(share);
   }
 
-  #takeOff(entry: Entry): void {
-    const { heldBytes: bytes, workload } = entry;
-    if (bytes === 0) return;
-    const share = this.#shares.get(workload);
-    if (share) {
-      share.violations--;
-      share.bytes -= bytes;
-      if (share.violations === 0) this.#shares.delete(workload);
+  /** The share that holds the most and of which something can be evicted; undefined for none. */
+  get largest(): WorkloadShare | undefined {
+    const shares = this.#byLength.findLast(({ size }) => size > 0);
+    let largest: WorkloadShare | undefined;
+    let compared = 0;
+    for (const share of shares ?? []) {
+      if (++compared > MAX_COMPARED) break;
+      if (!largest || share.bytes > largest.bytes) largest = share;
     }
-    entry.heldBytes = 0;
-    this.#meter.violations--;
-    this.#meter.bytes -= bytes;
+    return largest;
   }
-}
 
-/** An estimate of the heap that one violation takes. */
-export function weigh(entry: Entry): number {
-  let bytes = ENTRY_BYTES + entry.key.length;
-  for (const tally of [entry.committed, entry.inFlight, entry.pending]) if (tally) bytes += weighTally(tally);
-  return bytes;
-}
-
-function weighTally({ pods, latest }: Tally): number {
-  const { size } = pods;
-  const ofPods = size === 0 ? 0 : size === 1 ? ONLY_POD_BYTES : PODS_BYTES + size * POD_BYTES;
-  return TALLY_BYTES + ofPods + (latest?.weight ?? 0);
+  #sort(share: WorkloadShare): void {
+    // A workload's only violation in a report is never evicted.
+    const length = share.entries.length < 2 || share.isStuck ? 0 : 1 + Math.floor(Math.log2(share.bytes));
+    if (length === share.length) return;
+    if (share.length > 0) this.#byLength[share.length]?.delete(share);
+    if (length > 0) this.#byLength[length]?.add(share);
+    share.length = length;
+  }
 }

@@ -43,7 +43,7 @@ export class MutedSubjects {
     for (const subject of subjects) {
       if (ledger.reach.concerns(subject, node)) continue;
       const notices = this.#notices.get(toMutedKey(namespace, subject, node));
-      if (notices) ledger.addMissing("throttleNotices", notices.count, notices.coverageGaps);
+      if (notices) ledger.gaps.addMissing("throttleNotices", notices.count, notices.coverageGaps);
     }
   }
 }

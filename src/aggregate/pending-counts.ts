@@ -2,33 +2,33 @@
 // Copyright The policy-violation-operator Authors
 
 // Counts of a report that no write has taken. Invariant: totals and entries that are read here include the counts of
-// the cells.
+// the cells, except in `taken`.
 
 import type { CellStore } from "../ingest/cell-store.ts";
 import type { Occurrence } from "../ingest/occurrence.ts";
-import type { CellCounter, CountingReport } from "./cell-counter.ts";
+import type { EpochUs } from "../lib/time.ts";
 import type { ChangeLog } from "./change-log.ts";
 import type { Entry } from "./entry.ts";
-import type { EntryMap } from "./memory-usage.ts";
 import { addAlert, addCounts, emptyTally } from "./tally.ts";
 import { countAlerts, emptyTotals, type KnownPolicy, type Totals } from "./totals.ts";
 
 export interface PendingParts {
   cells: CellStore | undefined;
   policy: KnownPolicy;
-  /** Weighs entries. */
-  entries: EntryMap;
+  /** Weighs an entry whose counts have changed. */
+  updateBytes: (entry: Entry) => void;
   /** Receives entries with new counts. */
   log: ChangeLog | undefined;
   /** Called when a cell begins to count. */
   onCounting: () => void;
 }
 
-export class PendingCounts implements CountingReport {
+export class PendingCounts {
   readonly #parts: PendingParts;
   #totals = emptyTotals();
   #entries = new Set<Entry>();
-  #counting: CellCounter[] = [];
+  /** Cells that may have counts. */
+  #counting: number[] = [];
 
   constructor(parts: PendingParts) {
     this.#parts = parts;
@@ -36,6 +36,11 @@ export class PendingCounts implements CountingReport {
 
   get totals(): Totals {
     this.takeCellCounts();
+    return this.#totals;
+  }
+
+  /** The totals without what cells have counted since their counts were taken; not a copy. */
+  get taken(): Totals {
     return this.#totals;
   }
 
@@ -73,30 +78,64 @@ export class PendingCounts implements CountingReport {
     this.#handleCounted(entry, isFirst);
   }
 
-  noteCounting(counter: CellCounter): void {
-    this.#counting.push(counter);
+  noteCounting(cell: number): void {
+    this.#counting.push(cell);
     this.#parts.onCounting();
   }
 
-  takeCellCounts(): void {
+  takeCount(cell: number, entry: Entry): void {
     const { cells, policy } = this.#parts;
+    const isFirst = entry.pending === undefined;
+    const counts = cells?.take(cell, entry.pending?.latest);
+    if (!cells || !counts) return;
+    const facts = cells.owners.factsOf(cell);
+    countAlerts(this.#totals, entry.outcome, counts);
+    policy.learn(facts.policy, counts.lastUs);
+    addCounts((entry.pending ??= emptyTally()), facts, counts);
+    this.#handleCounted(entry, isFirst);
+  }
+
+  /** Takes the counts of all cells of an entry. */
+  takeCountsOf(entry: Entry): void {
+    for (const cell of this.#cellsOf(entry)) this.takeCount(cell, entry);
+  }
+
+  /** Time of the newest alert that cells of an entry have counted since their counts were taken, and their number. */
+  lookAtCells(entry: Entry): { lastUs: EpochUs; cells: number } {
+    let lastUs = 0;
+    let cells = 0;
+    for (const cell of this.#cellsOf(entry)) {
+      lastUs = Math.max(lastUs, this.#parts.cells?.lastUsOf(cell) ?? 0);
+      cells++;
+    }
+    return { lastUs, cells };
+  }
+
+  *#cellsOf(entry: Entry): Iterable<number> {
+    for (let cell = entry.firstCell; cell !== 0; cell = this.#parts.cells?.owners.nextOf(cell) ?? 0)
+      yield cell;
+  }
+
+  /** Forgets an entry, whose counts stay in the totals. */
+  delete(entry: Entry): void {
+    this.#entries.delete(entry);
+  }
+
+  takeCellCounts(): void {
+    const { cells } = this.#parts;
     if (this.#counting.length === 0 || !cells) return;
     const counting = this.#counting;
     this.#counting = [];
-    for (const counter of counting) {
-      const { cells: entry } = counter;
-      const isFirst = entry.pending === undefined;
-      const counts = cells.take(counter.cell, entry.pending?.latest);
-      countAlerts(this.#totals, entry.outcome, counts);
-      policy.learn(counter.policy, counts.lastUs);
-      addCounts((entry.pending ??= emptyTally()), counter, counts);
-      this.#handleCounted(entry, isFirst);
+    for (const cell of counting) {
+      cells.unlist(cell);
+      // A cell may have another owner since.
+      cells.owners.takeCount(cell);
     }
   }
 
   #handleCounted(entry: Entry, isFirst: boolean): void {
     if (isFirst) this.#entries.add(entry);
-    if (isFirst) this.#parts.entries.updateBytes(entry);
+    if (isFirst) this.#parts.updateBytes(entry);
     this.#parts.log?.note(entry);
   }
 }

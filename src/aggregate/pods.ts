@@ -2,8 +2,9 @@
 // Copyright The policy-violation-operator Authors
 
 // Counts of each pod, by podKey: a map that is small where there is one pod, as with most violations. Invariant: as a
-// Map, in the order of insertion; only delete removes a pod.
+// Map, in the order of insertion. The time of a pod only grows.
 
+import { LeastHeap } from "../lib/least-heap.ts";
 import type { EpochUs } from "../lib/time.ts";
 
 /** Counts of one pod. */
@@ -22,6 +23,8 @@ export class Pods {
   #key = "";
   #only: PodTally | undefined;
   #map: Map<string, PodTally> | undefined;
+  /** By time, from the first time that one had to leave. */
+  #byTime: LeastHeap | undefined;
 
   get size(): number {
     return this.#map?.size ?? (this.#only ? 1 : 0);
@@ -36,8 +39,11 @@ export class Pods {
   }
 
   set(key: string, pod: PodTally): void {
-    if (this.#map) this.#map.set(key, pod);
-    else if (this.#only && this.#key !== key) {
+    if (this.#map) {
+      const isNew = !this.#map.has(key);
+      this.#map.set(key, pod);
+      if (isNew) this.#byTime?.push(key);
+    } else if (this.#only && this.#key !== key) {
       this.#map = new Map([
         [this.#key, this.#only],
         [key, pod],
@@ -49,9 +55,21 @@ export class Pods {
     }
   }
 
-  delete(key: string): void {
-    if (this.#map) this.#map.delete(key);
-    else if (this.#key === key) this.#only = undefined;
+  /** Of pods with the same time the one whose key sorts first is the least recent, so that their order has no say. */
+  deleteLeastRecent(): void {
+    const map = this.#map;
+    if (!map) return;
+    if (!this.#byTime) {
+      this.#byTime = new LeastHeap((key) => map.get(key)?.lastUs);
+      for (const key of map.keys()) this.#byTime.push(key);
+    }
+    const key = this.#byTime.pop();
+    if (key !== undefined) map.delete(key);
+  }
+
+  /** Pods looked at for the least recent so far. */
+  get visits(): number {
+    return this.#byTime?.visits ?? 0;
   }
 
   values(): Iterable<PodTally> {

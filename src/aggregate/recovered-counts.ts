@@ -8,7 +8,7 @@ import { storedEvidence } from "../ingest/evidence.ts";
 import { parseRule } from "../ingest/rule.ts";
 import { type Identity, parseIdentityKey } from "../ingest/violation.ts";
 import type { LayerRow, ViolationRow } from "./change-log.ts";
-import type { RecoveredSet } from "./entry.ts";
+import type { RecoveredSet } from "./counted.ts";
 import { Pods } from "./pods.ts";
 import { addPod, type Tally } from "./tally.ts";
 import { clearExpiry, countOutcome, emptyTotals, type Totals } from "./totals.ts";

@@ -95,7 +95,7 @@ export function addPod(
   const known = target.pods.get(key);
   if (!known) {
     target.pods.set(NAMES.get(key), { name: NAMES.get(name), node: NAMES.get(node), occurrences, lastUs });
-    if (target.pods.size > MAX_PODS) dropLeastRecent(target.pods);
+    if (target.pods.size > MAX_PODS) target.pods.deleteLeastRecent();
     return;
   }
   known.occurrences += occurrences;
@@ -109,7 +109,11 @@ function addTimes(target: { firstUs: EpochUs; lastUs: EpochUs }, firstUs: EpochU
 }
 
 /** The rule of the newer alert; of two at the same microsecond the one that sorts last. */
-export function selectNewerRule({ rule, lastUs }: Tally, other: RuleFacts, otherUs: EpochUs): RuleFacts {
+export function selectNewerRule(
+  { rule, lastUs }: Pick<Tally, "rule" | "lastUs">,
+  other: RuleFacts,
+  otherUs: EpochUs,
+): RuleFacts {
   if (rule === other || otherUs < lastUs) return rule;
   return otherUs > lastUs || other.text > rule.text ? other : rule;
 }
@@ -130,14 +134,4 @@ function isSortedLast(a: KeptEvidence, b: KeptEvidence): boolean {
   if (a.text !== undefined && b.text !== undefined) return a.text >= b.text;
   if (a.text !== undefined || b.text !== undefined) return a.text !== undefined;
   return JSON.stringify(a.read()) >= JSON.stringify(b.read());
-}
-
-/** Of those seen last at the same time, the one that sorts first leaves, so that their order has no say. */
-function dropLeastRecent(pods: Pods): void {
-  let oldest: [string, { lastUs: EpochUs }] | undefined;
-  for (const [key, pod] of pods) {
-    const isOlder = !oldest || pod.lastUs < oldest[1].lastUs;
-    if (isOlder || (pod.lastUs === oldest?.[1].lastUs && key < oldest[0])) oldest = [key, pod];
-  }
-  if (oldest) pods.delete(oldest[0]);
 }

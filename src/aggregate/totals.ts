@@ -60,6 +60,12 @@ export function emptyTotals(): Totals {
   };
 }
 
+/** Returns true for totals that change nothing in a report. */
+export function isEmpty(totals: Totals): boolean {
+  const { occurrences, gaps, throttleNotices, rejected, withoutDetails, coverageGaps } = totals;
+  return occurrences + gaps + throttleNotices + rejected + withoutDetails + coverageGaps.length === 0;
+}
+
 /** A copy that later counts leave as it is. */
 export function copyTotals(totals: Totals): Totals {
   return { ...totals, history: mergeHistory(totals.history, emptyHistory()) };

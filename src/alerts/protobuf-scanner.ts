@@ -27,9 +27,13 @@ const EXEC_EVENT = 7;
 const OWNER = 8;
 /** Field number 0 is no field. */
 const REFUSE = 9;
+const SUBJECT = 10;
 
-/** Fields that decode reads apart from time and evidence; a test compares this list with it. */
-const DECIDING_NAMES: ReadonlySet<string> = new Set([
+/**
+ * Fields that decode reads apart from time and evidence; a test compares these lists with it. The same in all alerts of
+ * a pod and a policy, as a rule:
+ */
+const SUBJECT_NAMES: ReadonlySet<string> = new Set([
   "HostName",
   "NamespaceName",
   "PodName",
@@ -39,6 +43,8 @@ const DECIDING_NAMES: ReadonlySet<string> = new Set([
   "Tags",
   "Message",
   "Type",
+]);
+const DECIDING_NAMES: ReadonlySet<string> = new Set([
   "Source",
   "Operation",
   "Resource",
@@ -69,6 +75,7 @@ const EMPTY = new Uint8Array();
 
 export class RawAlertReader implements RawAlert {
   bytes: Uint8Array = EMPTY;
+  readonly subject = createPieces();
   readonly deciding = createPieces();
   readonly container = createPieces();
   readonly own = createPieces();
@@ -81,6 +88,7 @@ export class RawAlertReader implements RawAlert {
   /** Finds the fields; returns false for a message that is not as usual. Then nothing else here means anything. */
   find(bytes: Uint8Array): boolean {
     this.bytes = bytes;
+    this.subject.length = 0;
     this.deciding.length = 0;
     this.container.length = 0;
     this.own.length = 0;
@@ -120,6 +128,8 @@ export class RawAlertReader implements RawAlert {
 
   #scanLengthField(treatment: number, fieldStart: number, start: number, end: number): boolean {
     switch (treatment) {
+      case SUBJECT:
+        return append(this.subject, fieldStart, end);
       case DECIDES:
         return append(this.deciding, fieldStart, end);
       case CONTAINER:
@@ -135,7 +145,7 @@ export class RawAlertReader implements RawAlert {
       case EXEC_EVENT:
         return this.#hasTexts(start, end) && append(this.own, fieldStart, end);
       case OWNER:
-        return this.#hasTexts(start, end) && append(this.deciding, fieldStart, end);
+        return this.#hasTexts(start, end) && append(this.subject, fieldStart, end);
       default:
         return false;
     }
@@ -217,18 +227,19 @@ function createTreatments(): Uint8Array {
   const table = new Uint8Array(FIELDS).fill(SKIP);
   table[0] = REFUSE;
   for (const [number, name] of Object.entries(TEXT_FIELDS)) {
-    table[Number(number)] = DECIDING_NAMES.has(name)
-      ? DECIDES
-      : CONTAINER_NAMES.has(name)
-        ? CONTAINER
-        : name === "UpdatedTime"
-          ? TIME
-          : OWN_TEXT;
+    table[Number(number)] = treatmentOf(name);
   }
   for (const number of Object.keys(INT32_FIELDS)) table[Number(number)] = OWN_VARINT;
   table[TIMESTAMP_FIELD] = TIMESTAMP;
-  table[ATAGS_FIELD] = DECIDES;
+  table[ATAGS_FIELD] = SUBJECT;
   table[OWNER_FIELD] = OWNER;
   table[EXEC_EVENT_FIELD] = EXEC_EVENT;
   return table;
+}
+
+function treatmentOf(name: string): number {
+  if (SUBJECT_NAMES.has(name)) return SUBJECT;
+  if (DECIDING_NAMES.has(name)) return DECIDES;
+  if (CONTAINER_NAMES.has(name)) return CONTAINER;
+  return name === "UpdatedTime" ? TIME : OWN_TEXT;
 }

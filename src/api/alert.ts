@@ -77,7 +77,9 @@ export interface Pieces {
  */
 export interface RawAlert {
   readonly bytes: Uint8Array;
-  /** The fields that decide violation, pod and node. Alerts with equal bytes here differ in time and evidence only. */
+  /** The fields that say who broke which rule: node, pod, container, owner, policy. Many alerts share them. */
+  readonly subject: Pieces;
+  /** The other fields that decide the violation. Alerts with equal bytes in both differ in time and evidence only. */
   readonly deciding: Pieces;
   /** The fields that hardly change while a container runs: image, labels, ids. */
   readonly container: Pieces;
@@ -88,7 +90,7 @@ export interface RawAlert {
   /** The text of UpdatedTime; the same place twice when absent. */
   readonly timeStart: number;
   readonly timeEnd: number;
-  /** Reads a message that was sound once, this one or its pieces in any order of the three groups. */
+  /** Reads a message that was sound once, this one or its pieces in any order of the four groups. */
   read(bytes: Uint8Array): Alert;
 }
 

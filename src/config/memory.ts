@@ -9,8 +9,8 @@ export const memory = section("Contents of the memory.", {
   maxViolations: wholeNumber({
     about:
       "Distinct violations held over all reports. At this number the workload that holds the most evicts half of " +
-      "its violations, prevented before allowed ones, the least recent first: their counts stay in the " +
-      "summary and in `omitted`.",
+      "its violations, at most 256 of about 1,000 that are compared at a time, prevented before allowed ones, the " +
+      "least recent first: their counts stay in the summary and in `omitted`.",
     default: 200_000,
     min: 100,
     max: 10_000_000,
@@ -27,7 +27,7 @@ export const memory = section("Contents of the memory.", {
   }),
   maxViolationsPerWorkload: wholeNumber({
     about:
-      "Distinct violations that one workload holds in one report; at this number half of them are evicted.",
+      "Distinct violations that one workload holds in one report; at this number some are evicted, as above.",
     default: 10_000,
     min: 10,
     max: 10_000_000,

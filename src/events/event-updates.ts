@@ -4,7 +4,7 @@
 // Derives Events from a persisted write: one update per violation and pod (or node) of that write.
 // Invariant: pure; Events follow the persisted report, so a report always says at least what its Events say.
 
-import { writtenRule } from "../aggregate/entry.ts";
+import { getWrittenRule } from "../aggregate/entry.ts";
 import type { Ledger } from "../aggregate/ledger.ts";
 import type { Tally } from "../aggregate/tally.ts";
 import type { Report } from "../api/v1alpha1.ts";
@@ -24,7 +24,7 @@ export function toEventUpdates(ledger: Ledger, report: Report): EventUpdate[] {
   const open = [...ledger.inFlightEntries].filter(({ id }) => !accepted.has(id));
   return open.flatMap((entry) => {
     const { identity } = entry;
-    const what = composeNote(ledger, identity, writtenRule(entry));
+    const what = composeNote(ledger, identity, getWrittenRule(entry));
     return listSubjects(ledger, entry.inFlight, identity).map(({ regarding, count, firstUs, lastUs }) => ({
       regarding,
       related,

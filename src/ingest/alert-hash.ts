@@ -6,7 +6,7 @@
 // function is HalfSipHash-1-3 (Aumasson and Bernstein, https://github.com/veorq/SipHash) with a key of 64 bits: a
 // sender that does not know the key cannot choose alerts with equal hashes.
 
-import type { Alert, RawAlert } from "../api/alert.ts";
+import type { Alert, Pieces, RawAlert } from "../api/alert.ts";
 
 /** Two 32-bit numbers; both signed. */
 export interface Hash64 {
@@ -31,16 +31,12 @@ export class AlertHash {
   }
 
   /** Sets `kind` and `content`. */
-  hashRaw({ bytes, deciding: { places, length } }: RawAlert): void {
+  hashRaw({ bytes, subject, deciding }: RawAlert): void {
     this.#start(bytes);
-    for (let i = 0; i < length; i += 2) this.#absorb(bytes, places[i]!, places[i + 1]!);
+    this.#absorbPieces(bytes, subject);
+    this.#absorbPieces(bytes, deciding);
     finish(this.#state, this.kind);
-    let from = 0;
-    for (let i = 0; i < length; i += 2) {
-      this.#absorb(bytes, from, places[i]!);
-      from = places[i + 1]!;
-    }
-    this.#absorb(bytes, from, bytes.length);
+    this.#absorbRest(bytes, subject, deciding);
     finish(this.#state, this.content);
   }
 
@@ -50,6 +46,26 @@ export class AlertHash {
     this.#start(bytes);
     this.#absorb(bytes, 0, bytes.length);
     finish(this.#state, this.content);
+  }
+
+  #absorbPieces(bytes: Uint8Array, { places, length }: Pieces): void {
+    for (let i = 0; i < length; i += 2) this.#absorb(bytes, places[i]!, places[i + 1]!);
+    this.#absorb(bytes, 0, 0);
+  }
+
+  /** Absorbs what is in neither of two groups of pieces. */
+  #absorbRest(bytes: Uint8Array, a: Pieces, b: Pieces): void {
+    let from = 0;
+    for (let i = 0, k = 0; i < a.length || k < b.length; ) {
+      const isA = k >= b.length || (i < a.length && a.places[i]! < b.places[k]!);
+      const { places } = isA ? a : b;
+      const at = isA ? i : k;
+      if (from < places[at]!) this.#absorb(bytes, from, places[at]!);
+      from = places[at + 1]!;
+      if (isA) i += 2;
+      else k += 2;
+    }
+    this.#absorb(bytes, from, bytes.length);
   }
 
   #start(bytes: Uint8Array): void {

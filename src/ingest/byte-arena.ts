@@ -16,7 +16,7 @@ const UNIT_BITS = 5;
 export class ByteArena {
   /** In use, as rounded up. */
   bytesUsed = 0;
-  readonly #chunks: Uint8Array[] = [];
+  readonly #chunks: Buffer[] = [];
   readonly #views: DataView[] = [];
   /** Over the memory that holds the message seen last. */
   #message: DataView<ArrayBufferLike> = new DataView(new ArrayBuffer(0));
@@ -53,6 +53,26 @@ export class ByteArena {
     return this.#chunkOf(place).subarray(at, at + length);
   }
 
+  /** Returns a view in which the span begins at `offset`. */
+  view(place: number): DataView {
+    return this.#views[place >>> CHUNK_BITS]!;
+  }
+
+  static offset(place: number): number {
+    return place & OFFSET_MASK;
+  }
+
+  /** Writes a text as UTF-8, from the span's byte `from` on. */
+  writeText(place: number, from: number, text: string): void {
+    this.#chunkOf(place).write(text, (place & OFFSET_MASK) + from, "utf8");
+  }
+
+  /** Reads `length` bytes of text, from the span's byte `from` on. */
+  readText(place: number, from: number, length: number): string {
+    const at = (place & OFFSET_MASK) + from;
+    return this.#chunkOf(place).toString("utf8", at, at + length);
+  }
+
   /** Writes pieces of a message one after the other. */
   write(place: number, bytes: Uint8Array, { places, length }: Pieces): void {
     const chunk = this.#chunkOf(place);
@@ -82,14 +102,14 @@ export class ByteArena {
     return true;
   }
 
-  #chunkOf(place: number): Uint8Array {
+  #chunkOf(place: number): Buffer {
     return this.#chunks[place >>> CHUNK_BITS]!;
   }
 
   #grow(): void {
-    const chunk = new Uint8Array(CHUNK_BYTES);
-    this.#chunks.push(chunk);
-    this.#views.push(new DataView(chunk.buffer));
+    const bytes = new ArrayBuffer(CHUNK_BYTES);
+    this.#chunks.push(Buffer.from(bytes));
+    this.#views.push(new DataView(bytes));
     this.#end = 0;
   }
 }

@@ -3,26 +3,43 @@
 
 // PORT: the counter behind a cell, and what it takes from the cell.
 
+import { TextPool } from "../lib/text-pool.ts";
 import type { RecordCounts } from "./cell-records.ts";
 import type { KeptEvidence } from "./evidence.ts";
+import { parseRule } from "./rule.ts";
+import type { Violation } from "./violation.ts";
 
-/** Cells by the number of the first; each knows its neighbors. */
-export interface CellList {
+/** What cells count for; each cell knows its neighbors. */
+export interface CellOwner {
   /** 0 for none. */
   firstCell: number;
+  /** Undefined once the owner counts no more. */
+  readonly counter: CellCounter | undefined;
 }
 
-/** The counter behind a cell. */
-export interface CellOwner {
-  /** Holds all cells with the same counter. */
-  readonly cells: CellList;
-  /** Receives the first alert since the counts of the cell were taken. */
-  onCounting(): void;
-  /** Takes the counts of all of its cells that have any. */
-  takeCounts(): void;
+/** Receives what cells count. */
+export interface CellCounter {
+  /** Receives a cell with the first alert since all counts were taken. */
+  noteCounting(cell: number): void;
+  /** Takes the counts of a cell. */
+  takeCount(cell: number, owner: CellOwner): void;
 }
 
 /** Counts of one cell, and its newest alert. */
 export interface TakenCounts extends RecordCounts {
   evidence: KeptEvidence;
+}
+
+/** What alerts of a cell say beside their violation. */
+export type CellFacts = Pick<Violation, "policy" | "rule" | "pod" | "node" | "podKey">;
+
+/** Facts that the cells of a pod share. */
+const POOL = new TextPool<CellFacts>(8192, (text) => {
+  const [policy, rule, pod, node, podKey] = JSON.parse(text);
+  return { policy, rule: parseRule(rule), pod, node, podKey };
+});
+
+/** Equal facts are one object in most cases. */
+export function shareFacts({ policy, rule, pod, node, podKey }: CellFacts): CellFacts {
+  return POOL.get(JSON.stringify([policy, rule.text, pod, node, podKey]));
 }

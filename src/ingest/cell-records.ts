@@ -8,7 +8,7 @@
 import type { RawAlert } from "../api/alert.ts";
 import type { EpochUs } from "../lib/time.ts";
 import { type ByteArena, lengthOf } from "./byte-arena.ts";
-import { ContainerPool } from "./container-pool.ts";
+import { SpanPool } from "./span-pool.ts";
 
 export interface RecordCounts {
   occurrences: number;
@@ -37,7 +37,7 @@ const HAS_ALERT = 10;
 
 export class CellRecords {
   readonly #arena: ByteArena;
-  readonly #containers: ContainerPool;
+  readonly #containers: SpanPool;
   readonly #doubles: Float64Array[] = [];
   readonly #integers: Int32Array[] = [];
   readonly #free: number[] = [];
@@ -46,12 +46,12 @@ export class CellRecords {
 
   constructor(arena: ByteArena) {
     this.#arena = arena;
-    this.#containers = new ContainerPool(arena);
+    this.#containers = new SpanPool(arena);
   }
 
   /** Bytes of the records beside the arena. */
   get bytes(): number {
-    return (this.#next - 1) * RECORD_BYTES;
+    return (this.#next - 1) * RECORD_BYTES + this.#containers.bytes;
   }
 
   /** Returns a record with no counts. */
@@ -109,8 +109,8 @@ export class CellRecords {
     if (length > 0) this.#arena.write(integers[at + PLACE]!, raw.bytes, raw.own);
     const hasAlert = integers[at + HAS_ALERT] !== 0;
     const before = integers[at + CONTAINER]!;
-    if (hasAlert && this.#containers.holds(before, raw)) return before;
-    const container = this.#containers.acquire(raw, hint);
+    if (hasAlert && this.#containers.holds(before, raw.bytes, raw.container)) return before;
+    const container = this.#containers.acquire(raw.bytes, raw.container, hint);
     if (hasAlert) this.#containers.release(before);
     integers[at + CONTAINER] = container;
     integers[at + HAS_ALERT] = 1;
@@ -126,14 +126,14 @@ export class CellRecords {
       length === 0
         ? lengthOf(raw.own) === 0
         : this.#arena.holds(integers[at + PLACE]!, length, raw.bytes, raw.own);
-    return isSame && this.#containers.holds(integers[at + CONTAINER]!, raw);
+    return isSame && this.#containers.holds(integers[at + CONTAINER]!, raw.bytes, raw.container);
   }
 
   /** Returns the bytes of the alert but for the deciding ones; not copies. */
   piecesOf(record: number): Uint8Array[] {
     const integers = this.#integersOf(record);
     const at = integersAt(record);
-    const container = this.#containers.bytes(integers[at + CONTAINER]!);
+    const container = this.#containers.bytesOf(integers[at + CONTAINER]!);
     const length = integers[at + LENGTH]!;
     return length === 0 ? [container] : [container, this.#arena.bytes(integers[at + PLACE]!, length)];
   }

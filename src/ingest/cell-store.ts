@@ -7,67 +7,70 @@
 // number and bytes; at a bound the next one that was not used of late is forgotten, after its counts were taken.
 
 import type { RawAlert } from "../api/alert.ts";
-import type { Evidence } from "../api/v1alpha1.ts";
 import type { EpochUs } from "../lib/time.ts";
 import type { Hash64 } from "./alert-hash.ts";
 import { ByteArena, lengthOf } from "./byte-arena.ts";
 import { CellIndex } from "./cell-index.ts";
-import type { CellList, CellOwner, TakenCounts } from "./cell-owner.ts";
+import { CellMessages } from "./cell-messages.ts";
+import {
+  base,
+  CellNumbers,
+  CONTAINER,
+  HASH_LOW,
+  LENGTH,
+  LENGTH_MASK,
+  PLACE,
+  RECORD,
+  SUBJECT,
+  WIDTH,
+} from "./cell-numbers.ts";
+import type { CellFacts, CellOwner, TakenCounts } from "./cell-owner.ts";
+import { CellOwners } from "./cell-owners.ts";
 import { CellRecords } from "./cell-records.ts";
 import { type EvidenceSource, evidenceOf, type KeptEvidence } from "./evidence.ts";
 import { PackedEvidence } from "./packed-evidence.ts";
 import type { Redact } from "./redact.ts";
+import { SpanPool } from "./span-pool.ts";
 import type { Violation } from "./violation.ts";
-import { type MessageMemory, messageText, WireEvidence } from "./wire-evidence.ts";
+import { messageText, WireEvidence } from "./wire-evidence.ts";
 
 export interface CellBounds {
   maxCells: number;
   maxBytes: number;
 }
 
-/** One kind of alert. */
-interface Kind {
-  /** Undefined once the cell has an owner, which knows the rest. */
-  violation: Violation | undefined;
-  owner: CellOwner | undefined;
-  evidence: WireEvidence | undefined;
-}
-
-/** A cell with its object and its slot in the index, and a violation that was decoded; measured on Node 24. */
-const CELL_BYTES = 240;
+/** A cell with its evidence and its slot in the index, and a violation that was decoded; measured on Node 24. */
+const CELL_BYTES = 210;
 const VIOLATION_BYTES = 700;
-/** Cells are reserved by the thousand. */
-const CHUNK_BITS = 10;
-const CHUNK_MASK = (1 << CHUNK_BITS) - 1;
 /** Longer alerts are read at once: what is left of them is bounded. */
 const MAX_MESSAGE = ByteArena.MAX_LENGTH;
-/** Numbers of one cell. */
-const WIDTH = 8;
-const PLACE = 0;
-/** Of the deciding bytes; above it the marks of a cell that was used of late, and of one that has an owner. */
-const LENGTH = 1;
-const RECORD = 2;
-const CONTAINER = 3;
-const PREVIOUS = 4;
-const NEXT = 5;
-const HASH_LOW = 6;
-const LENGTH_MASK = 0xffff;
+/** Marks of a cell, above LENGTH_MASK. It was used of late. */
 const RECENT = 0x10000;
 const OWNED = 0x20000;
+const IN_USE = 0x40000;
+/** Its owner has received it, and has not taken all counts since. */
+const LISTED = 0x80000;
 
-export class CellStore implements MessageMemory, EvidenceSource {
+export class CellStore implements EvidenceSource {
   readonly #bounds: CellBounds;
   readonly #arena = new ByteArena();
   readonly #index = new CellIndex((cell, raw) => this.#isOf(cell, raw));
   readonly #records: CellRecords;
-  /** Numbers of cells, in pieces; there is no cell 0. */
-  readonly #numbers: Int32Array[] = [];
-  readonly #kinds: (Kind | undefined)[] = [undefined];
+  readonly #subjects: SpanPool;
+  readonly #messages: CellMessages;
+  /** That of the cell that was added last. */
+  #lastSubject = 0;
+  readonly #numbers = new CellNumbers();
+  /** Its counters. */
+  readonly owners = new CellOwners(this.#numbers);
+  /** By cell; there is no cell 0. */
+  readonly #evidence: (WireEvidence | undefined)[] = [undefined];
+  /** The meaning of cells without an owner, which knows it otherwise. */
+  readonly #violations = new Map<number, Violation>();
   readonly #free: number[] = [];
   readonly #redact: Redact;
   /** The alert looked for last. */
   #raw: RawAlert | undefined;
-  #unowned = 0;
   /** The cell looked at last for one to forget. */
   #hand = 0;
 
@@ -75,6 +78,14 @@ export class CellStore implements MessageMemory, EvidenceSource {
     this.#bounds = bounds;
     this.#redact = redact;
     this.#records = new CellRecords(this.#arena);
+    this.#subjects = new SpanPool(this.#arena);
+    this.#messages = new CellMessages({
+      arena: this.#arena,
+      numbers: this.#numbers,
+      records: this.#records,
+      subjects: this.#subjects,
+      redact,
+    });
   }
 
   /** Kinds of alerts remembered. */
@@ -85,13 +96,17 @@ export class CellStore implements MessageMemory, EvidenceSource {
   /** An estimate of the memory that the cells take. */
   get bytes(): number {
     return (
-      this.#arena.bytesUsed + this.#records.bytes + this.size * CELL_BYTES + this.#unowned * VIOLATION_BYTES
+      this.#arena.bytesUsed +
+      this.#records.bytes +
+      this.size * CELL_BYTES +
+      this.#violations.size * VIOLATION_BYTES
     );
   }
 
   /** Returns the cell of such alerts; 0 for none. */
   find(raw: RawAlert, hash: Hash64): number {
     this.#raw = raw;
+    this.#messages.reader = raw;
     if (raw.bytes.length > MAX_MESSAGE) return 0;
     const cell = this.#index.find(hash, raw);
     if (cell !== 0) this.#at(cell)[base(cell) + LENGTH]! |= RECENT;
@@ -111,24 +126,23 @@ export class CellStore implements MessageMemory, EvidenceSource {
     this.#arena.write(place, raw.bytes, raw.deciding);
     numbers.fill(0, at, at + WIDTH);
     numbers[at + PLACE] = place;
+    this.#lastSubject = this.#subjects.acquire(raw.bytes, raw.subject, this.#lastSubject);
+    numbers[at + SUBJECT] = this.#lastSubject;
     numbers[at + HASH_LOW] = hash.low;
-    numbers[at + LENGTH] = length | RECENT;
-    this.#kinds[cell] = { violation, owner: undefined, evidence: undefined };
-    this.#unowned++;
+    numbers[at + LENGTH] = length | RECENT | IN_USE;
+    this.#violations.set(cell, violation);
     this.#index.add(hash, cell);
     return cell;
   }
 
   /** Remembers again what the alerts of the cell mean, where only its owner knew. */
   setViolation(cell: number, violation: Violation): void {
-    const kind = this.#kindOf(cell);
-    if (kind.violation === undefined) this.#unowned++;
-    kind.violation = violation;
+    this.#violations.set(cell, violation);
   }
 
   /** The meaning of the alerts of the cell; undefined where only its owner knows it. */
   violationOf(cell: number): Violation | undefined {
-    return this.#kindOf(cell).violation;
+    return this.#violations.get(cell);
   }
 
   isOwned(cell: number): boolean {
@@ -136,16 +150,16 @@ export class CellStore implements MessageMemory, EvidenceSource {
   }
 
   /** Has alerts of the cell counted for `owner`, from now on. The cell must have no other owner. */
-  setOwner(cell: number, owner: CellOwner): void {
-    const kind = this.#kindOf(cell);
-    if (kind.violation !== undefined) this.#unowned--;
-    kind.violation = undefined;
-    kind.owner = owner;
-    const { firstCell } = owner.cells;
+  setOwner(cell: number, owner: CellOwner, facts: CellFacts): void {
+    this.#violations.delete(cell);
+    this.owners.set(cell, owner, facts);
     this.#at(cell)[base(cell) + LENGTH]! |= OWNED;
-    this.#at(cell)[base(cell) + NEXT] = firstCell;
-    if (firstCell !== 0) this.#at(firstCell)[base(firstCell) + PREVIOUS] = cell;
-    owner.cells.firstCell = cell;
+  }
+
+  /** Time of the newest alert that the cell has counted since its counts were taken; 0 for none. */
+  lastUsOf(cell: number): EpochUs {
+    const record = this.#at(cell)[base(cell) + RECORD]!;
+    return record === 0 ? 0 : this.#records.countsOf(record).lastUs;
   }
 
   /** Counts the alert looked for last in its cell, which has an owner. */
@@ -155,63 +169,55 @@ export class CellStore implements MessageMemory, EvidenceSource {
     const at = base(cell);
     let record = numbers[at + RECORD]!;
     if (record !== 0 && !this.#records.isOfHour(record, timeUs)) {
-      this.#kindOf(cell).owner?.takeCounts();
+      this.owners.takeCount(cell);
       record = 0;
     }
-    const isFirst = record === 0;
-    if (isFirst) record = numbers[at + RECORD] = this.#records.begin();
+    if (record === 0) record = numbers[at + RECORD] = this.#records.begin();
     const order = this.#records.count(record, timeUs);
     if (order > 0 || (order === 0 && this.#sortsLater(cell, record, raw))) {
       numbers[at + CONTAINER] = this.#records.setAlert(record, raw, numbers[at + CONTAINER]!);
     }
-    if (isFirst) this.#kindOf(cell).owner?.onCounting();
+    if ((numbers[at + LENGTH]! & LISTED) !== 0) return;
+    numbers[at + LENGTH]! |= LISTED;
+    this.owners.get(cell)?.counter?.noteCounting(cell);
+  }
+
+  /** Has the owner of the cell receive it again with its next alert. */
+  unlist(cell: number): void {
+    this.#at(cell)[base(cell) + LENGTH]! &= ~LISTED;
   }
 
   /** Returns the alert looked for last as evidence that lasts. */
   keep(timeUs: EpochUs): KeptEvidence {
     const raw = this.#raw as RawAlert;
-    if (raw.bytes.length <= MAX_MESSAGE) return new WireEvidence(this, timeUs, 0, 0, messageText(raw));
+    if (raw.bytes.length <= MAX_MESSAGE)
+      return new WireEvidence(this.#messages, timeUs, 0, 0, messageText(raw));
     return new PackedEvidence(timeUs, evidenceOf(raw.read(raw.bytes), timeUs, this.#redact));
   }
 
   /**
-   * Gives away the counts of a cell. Its newest alert takes the place of `previous` in memory, evidence that nothing but
+   * Gives away the counts of a cell; undefined for none. Its newest alert takes the place of `previous` in memory, evidence that nothing but
    * the counts before refers to.
    */
-  take(cell: number, previous: KeptEvidence | undefined): TakenCounts {
+  take(cell: number, previous: KeptEvidence | undefined): TakenCounts | undefined {
     const numbers = this.#at(cell);
     const at = base(cell);
     const record = numbers[at + RECORD]!;
+    if (record === 0) return undefined;
     numbers[at + RECORD] = 0;
-    const kind = this.#kindOf(cell);
     const counts = this.#records.countsOf(record);
     const { lastUs } = counts;
-    if (kind.evidence === undefined || kind.evidence !== previous || !kind.evidence.replace(lastUs, record)) {
-      kind.evidence?.detach();
-      kind.evidence = new WireEvidence(this, lastUs, cell, record);
+    let evidence = this.#evidence[cell];
+    if (evidence === undefined || evidence !== previous || !evidence.replace(lastUs, record)) {
+      evidence?.detach();
+      evidence = this.#evidence[cell] = new WireEvidence(this.#messages, lastUs, cell, record);
     }
-    return { ...counts, evidence: kind.evidence };
+    return { ...counts, evidence };
   }
 
   /** Forgets cells without a counter. Their counts must have been taken. */
-  releaseAll(cells: CellList): void {
-    while (cells.firstCell !== 0) this.#release(cells.firstCell);
-  }
-
-  /** Returns the message that a cell and a record hold, without its time and unknown fields. */
-  messageOf(cell: number, record: number): Buffer {
-    const place = this.#at(cell)[base(cell) + PLACE]!;
-    const length = this.#at(cell)[base(cell) + LENGTH]! & LENGTH_MASK;
-    return Buffer.concat([this.#arena.bytes(place, length), ...this.#records.piecesOf(record)]);
-  }
-
-  /** Reads a message that `messageOf` returned. */
-  read(message: Buffer, timeUs: EpochUs): Evidence {
-    return evidenceOf((this.#raw as RawAlert).read(message), timeUs, this.#redact);
-  }
-
-  releaseRecord(record: number): void {
-    this.#records.release(record);
+  releaseAll(owner: CellOwner): void {
+    while (owner.firstCell !== 0) this.#release(owner.firstCell);
   }
 
   #hasRoom(): boolean {
@@ -221,13 +227,14 @@ export class CellStore implements MessageMemory, EvidenceSource {
   /** Goes round, and forgets the first cell that was not used since the last round. */
   #forgetOne(): void {
     for (;;) {
-      const cell = (this.#hand = (this.#hand + 1) % this.#kinds.length);
-      if (this.#kinds[cell] === undefined) continue;
+      const cell = (this.#hand = (this.#hand + 1) % this.#evidence.length);
+      if (cell === 0) continue;
       const numbers = this.#at(cell);
       const at = base(cell);
+      if ((numbers[at + LENGTH]! & IN_USE) === 0) continue;
       if ((numbers[at + LENGTH]! & RECENT) !== 0) numbers[at + LENGTH]! &= ~RECENT;
       else {
-        if (numbers[at + RECORD] !== 0) this.#kindOf(cell).owner?.takeCounts();
+        if (numbers[at + RECORD] !== 0) this.owners.takeCount(cell);
         this.#release(cell);
         return;
       }
@@ -235,37 +242,28 @@ export class CellStore implements MessageMemory, EvidenceSource {
   }
 
   #release(cell: number): void {
-    const kind = this.#kindOf(cell);
     const numbers = this.#at(cell);
     const at = base(cell);
-    kind.evidence?.detach();
-    if (kind.violation !== undefined) this.#unowned--;
-    if (kind.owner) {
-      const previous = numbers[at + PREVIOUS]!;
-      const next = numbers[at + NEXT]!;
-      if (previous === 0) kind.owner.cells.firstCell = next;
-      else this.#at(previous)[base(previous) + NEXT] = next;
-      if (next !== 0) this.#at(next)[base(next) + PREVIOUS] = previous;
-    }
+    this.#evidence[cell]?.detach();
+    this.owners.delete(cell);
     this.#index.delete(numbers[at + HASH_LOW]!, cell);
     this.#arena.release(numbers[at + PLACE]!, numbers[at + LENGTH]! & LENGTH_MASK);
-    this.#kinds[cell] = undefined;
+    this.#subjects.release(numbers[at + SUBJECT]!);
+    numbers.fill(0, at, at + WIDTH);
+    this.#evidence[cell] = undefined;
+    this.#violations.delete(cell);
     this.#free.push(cell);
   }
 
   #newCell(): number {
-    const cell = this.#kinds.length;
-    this.#kinds.push(undefined);
-    if (this.#numbers.length <= cell >>> CHUNK_BITS) this.#numbers.push(new Int32Array(WIDTH << CHUNK_BITS));
+    const cell = this.#evidence.length;
+    this.#evidence.push(undefined);
+    this.#numbers.reserve(cell);
     return cell;
   }
 
   #at(cell: number): Int32Array {
-    return this.#numbers[cell >>> CHUNK_BITS]!;
-  }
-
-  #kindOf(cell: number): Kind {
-    return this.#kinds[cell] as Kind;
+    return this.#numbers.at(cell);
   }
 
   /** Returns true where the deciding bytes of the cell are those of the alert. */
@@ -273,16 +271,16 @@ export class CellStore implements MessageMemory, EvidenceSource {
     const numbers = this.#at(cell);
     const place = numbers[base(cell) + PLACE]!;
     const length = numbers[base(cell) + LENGTH]! & LENGTH_MASK;
-    return this.#arena.holds(place, length, raw.bytes, raw.deciding);
+    const subject = numbers[base(cell) + SUBJECT]!;
+    return (
+      this.#arena.holds(place, length, raw.bytes, raw.deciding) &&
+      this.#subjects.holds(subject, raw.bytes, raw.subject)
+    );
   }
 
   /** Of two alerts of the same time the one with the bytes that sort last is kept, so that their order has no say. */
   #sortsLater(cell: number, record: number, raw: RawAlert): boolean {
     if (this.#records.isSameAlert(record, raw)) return false;
-    return messageText(raw) > this.messageOf(cell, record).toString("latin1");
+    return messageText(raw) > this.#messages.messageOf(cell, record).toString("latin1");
   }
-}
-
-function base(cell: number): number {
-  return (cell & CHUNK_MASK) * WIDTH;
 }

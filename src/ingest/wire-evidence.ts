@@ -84,9 +84,9 @@ export class WireEvidence implements KeptEvidence {
 }
 
 /** The text of an alert as WireEvidence has it. */
-export function messageText({ bytes, deciding, container, own }: RawAlert): string {
+export function messageText({ bytes, subject, deciding, container, own }: RawAlert): string {
   const parts: Uint8Array[] = [];
-  for (const { places, length } of [deciding, container, own]) {
+  for (const { places, length } of [subject, deciding, container, own]) {
     for (let i = 0; i < length; i += 2) parts.push(bytes.subarray(places[i], places[i + 1]));
   }
   return Buffer.concat(parts).toString("latin1");

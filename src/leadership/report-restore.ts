@@ -70,7 +70,7 @@ export class ReportRestore {
   async declareGaps(previousEndMs: number, slices: Slices): Promise<void> {
     const { aggregator, journaling, queue } = this.#parts;
     for (const ledger of this.#ledgers) {
-      if (ledger.endUnknownGaps(toUs(previousEndMs)))
+      if (ledger.gaps.endUnknown(ledger.totals.coverageGaps, toUs(previousEndMs)))
         queue.add(reportKey(ledger.namespace, ledger.policyName), "coverage");
       await slices.spend(1);
     }

@@ -4,7 +4,7 @@
 // Subtraction of a report that another replica has written from a ledger's pending counts. Invariant: counts that stay
 // pending are later than anything like them in the report, so that nothing is reported twice.
 
-import type { Counted } from "../aggregate/entry.ts";
+import type { Counted } from "../aggregate/counted.ts";
 import { addToHistory, emptyHistory } from "../aggregate/history.ts";
 import type { Ledger } from "../aggregate/ledger.ts";
 import { Pods } from "../aggregate/pods.ts";

@@ -4,9 +4,9 @@
 // Stable names for things: the same input gives the same digits in every version, on every machine.
 // node:crypto is the one import outside this room: a pure function that must not be written by hand.
 
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 
 /** The first `digits` hex digits of the SHA-256 of `text`. */
 export function stableHash(text: string, digits: 8 | 16 | 64): string {
-  return createHash("sha256").update(text, "utf8").digest("hex").slice(0, digits);
+  return hash("sha256", text, "hex").slice(0, digits);
 }

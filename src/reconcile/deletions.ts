@@ -26,6 +26,6 @@ export class Deletions {
     if (!gaps) return;
     this.#gaps.delete(key);
     // No notices: only the list grows.
-    ledger.addMissing("throttleNotices", 0, gaps);
+    ledger.gaps.addMissing("throttleNotices", 0, gaps);
   }
 }

@@ -67,10 +67,7 @@ export class ReportContext implements ControllerObserver {
     const ledger = this.#parts.aggregator.ledgers.get(reportKey(namespace, policy));
     const acceptances = this.#parts.acceptances?.of(namespace, policy);
     if (!ledger || !acceptances) return new Map();
-    return yield* acceptances.count(
-      listWritten(ledger.entries),
-      ({ committed }) => committed?.occurrences ?? 0,
-    );
+    return yield* acceptances.count(listWritten(ledger.entries), ({ stored }) => stored?.occurrences ?? 0);
   }
 
   /** Queues the reports of policies that changed; undefined: any policy. */

@@ -5,8 +5,9 @@
 // Invariant: reading back what render wrote loses no count. The schema vouches for the required fields; a number or a
 // time that makes no sense is taken as absent.
 
+import type { Base } from "../aggregate/counted.ts";
 import { type CoverageGap, mergeCoverageGaps, parseCoverageGap } from "../aggregate/coverage-gap.ts";
-import { type Base, Entry } from "../aggregate/entry.ts";
+import { Entry } from "../aggregate/entry.ts";
 import type { Ledger } from "../aggregate/ledger.ts";
 import { Pods } from "../aggregate/pods.ts";
 import { addPod, type Tally } from "../aggregate/tally.ts";

@@ -5,7 +5,7 @@
 // Invariant: the same counts give the same bytes; severity, tags and message are written only where they differ from
 // the policy's.
 
-import { type Entry, writtenRule } from "../aggregate/entry.ts";
+import { type Entry, getWrittenRule } from "../aggregate/entry.ts";
 import type { Ledger } from "../aggregate/ledger.ts";
 import type { PodTally } from "../aggregate/pods.ts";
 import { emptyTally, mergeInto, type Tally } from "../aggregate/tally.ts";
@@ -42,7 +42,7 @@ export function renderViolation(
     ...optional("container", identity.container),
     operation: identity.operation,
     ...optional("verb", identity.verb),
-    ...renderRule(writtenRule(entry), policy),
+    ...renderRule(getWrittenRule(entry), policy),
     ...optional("action", identity.action),
     outcome: identity.outcome,
     ...(accepted ? { accepted } : {}),

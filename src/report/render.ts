@@ -4,9 +4,10 @@
 // A ledger as the report that users see: order, limits, severity.
 // Invariant: the same counts give the same bytes, and the summary is exact whatever the limits cut from the list.
 
+import { highestSeverity } from "../aggregate/counted.ts";
 import { renderCoverageGap } from "../aggregate/coverage-gap.ts";
 import { listWritten } from "../aggregate/early-entries.ts";
-import { countWritten, type Entry, highestSeverity, writtenRule } from "../aggregate/entry.ts";
+import { type Entry, getWrittenRule } from "../aggregate/entry.ts";
 import type { Ledger } from "../aggregate/ledger.ts";
 import { selectFairest } from "../aggregate/ranking.ts";
 import type {
@@ -149,7 +150,7 @@ function renderSummary(ledger: Ledger, severity: SeverityLevel, maxBytes: number
     prevented: totals.prevented,
     allowed: totals.allowed,
     unknown: totals.unknown,
-    violations: Math.max(ledger.violationsFloor, countWritten(ledger.entries) + totals.expired.violations),
+    violations: ledger.violations,
     workloads: ledger.reach.workloads.count,
     pods: ledger.reach.pods.count,
     nodes: ledger.reach.nodes.count,
@@ -165,7 +166,7 @@ function openSeverityOf(ledger: Ledger, listed: readonly Violation[]): number {
   const accepted = new Set(listed.filter((each) => each.accepted).map(({ id }) => id));
   let severity = ledger.policy.severityFloor;
   for (const entry of ledger.entries.values()) {
-    const own = writtenRule(entry).severity;
+    const own = getWrittenRule(entry).severity;
     if (own > severity && !accepted.has(entry.id)) severity = own;
   }
   return severity;

@@ -5,7 +5,7 @@
 // Invariant: a delta is whole in itself: adding all deltas of a report gives the counts that one process would have,
 // in any grouping.
 
-import type { Counted } from "../aggregate/entry.ts";
+import type { Counted } from "../aggregate/counted.ts";
 import type { Ledger } from "../aggregate/ledger.ts";
 import { Pods } from "../aggregate/pods.ts";
 import { addPod, type Tally } from "../aggregate/tally.ts";

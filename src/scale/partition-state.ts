@@ -193,7 +193,7 @@ export class PartitionState {
     const gap = createCoverageGap("Rejected", atUs, { toUs: atUs, count });
     for (const [key, ledger] of this.#ledgersBeyondMark(seq)) {
       if (scope && scope.namespace !== ledger.namespace) continue;
-      ledger.addMissing("rejected", count, [gap]);
+      ledger.gaps.addMissing("rejected", count, [gap]);
       this.#parts.onCoverage(key);
     }
   }

@@ -168,7 +168,7 @@ describe("a stored report that somebody has changed by hand", () => {
         for (const report of stored) {
           const ledger = aggregator.ledger(report.metadata.namespace, report.policy.name);
           rebaseOn(ledger, report);
-          ledger.addGap("NotRunning", START_US);
+          ledger.gaps.addGap("NotRunning", START_US);
         }
         addAll(aggregator, [{ ...next, NamespaceName: "shop", PolicyName: "p1" }]);
         for (const ledger of aggregator.ledgers.values()) {

@@ -11,13 +11,14 @@ const NONE: Pieces = { places: new Int32Array(), length: 0 };
 /** Returns the same alert, all of which decides. Its evidence is the same, in the same order. */
 export function thoroughAlert(raw: RawAlert): RawAlert {
   const known = Buffer.concat(
-    [raw.deciding, raw.container, raw.own].flatMap(({ places, length }) =>
+    [raw.subject, raw.deciding, raw.container, raw.own].flatMap(({ places, length }) =>
       Array.from({ length: length / 2 }, (_, i) => raw.bytes.subarray(places[2 * i], places[2 * i + 1])),
     ),
   );
   const bytes = Buffer.concat([known, raw.bytes]);
   return {
     bytes,
+    subject: NONE,
     deciding: { places: Int32Array.of(0, known.length), length: 2 },
     container: NONE,
     own: NONE,

@@ -284,11 +284,7 @@ describe("files", () => {
   const MAX_LINES = 400;
   /** Longer than this wants a reason: they are named here, so that the list can only shrink by accident. */
   const LONG_LINES = 300;
-  const LONG: readonly string[] = [
-    "src/config/schema.ts",
-    "src/aggregate/ledger.ts",
-    "src/events/recorder.ts",
-  ];
+  const LONG: readonly string[] = ["src/config/schema.ts", "src/events/recorder.ts"];
 
   it(`have at most ${MAX_LINES} lines`, () => {
     const long = ALL.filter(({ text }) => text.split("\n").length - 1 > MAX_LINES);
@@ -331,7 +327,7 @@ describe("names and classes of src", () => {
   const TWICE: readonly string[] = ["Violation"];
   /** To be divided, with what they have today; nothing is added. */
   const LARGE: Readonly<Record<string, number>> = {
-    Ledger: 41,
+    Ledger: 39,
     Aggregator: 26,
     Journaling: 19,
   };

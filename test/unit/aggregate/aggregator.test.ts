@@ -101,7 +101,7 @@ describe("a namespace that is gone", () => {
     const ledger = aggregator.ledger("shop", "no-package-managers");
     ledger.take();
     ledger.commit();
-    ledger.addGap("StreamDown", START_US);
+    ledger.gaps.addGap("StreamDown", START_US);
     aggregator.moveToCluster(KEY);
     expect(aggregator.ledgers.size).toBe(0);
     expect(aggregator.violationsHeld).toBe(0);
@@ -116,9 +116,9 @@ describe("a namespace that is gone", () => {
     aggregator.add(violation(alert()));
     aggregator.add(violation(hostAlert({ PolicyName: "no-package-managers" })));
     for (let i = 0; i < inNamespace; i++)
-      aggregator.ledger("shop", "no-package-managers").addGap("StreamDown", START_US + i);
+      aggregator.ledger("shop", "no-package-managers").gaps.addGap("StreamDown", START_US + i);
     for (let i = 0; i < inCluster; i++)
-      aggregator.ledger(undefined, "no-package-managers").addGap("StreamDown", START_US + i);
+      aggregator.ledger(undefined, "no-package-managers").gaps.addGap("StreamDown", START_US + i);
     aggregator.moveToCluster(KEY);
     expect(reportsOf(aggregator)[0]?.coverage.gaps).toBe(gaps);
   });

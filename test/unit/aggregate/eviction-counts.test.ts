@@ -12,7 +12,8 @@ it("occurrences without details are never more than occurrences, also after the 
   for (let i = 0; i < 50; i++) ledger.add(violation(alert({ UpdatedTime: at(i) })), true);
   ledger.take();
   ledger.commit();
-  ledger.forget(workloadKey(violation().identity), 1, START_US);
+  const share = ledger.entries.shareOf(workloadKey(violation().identity));
+  if (share) share.report.evict(share, 1, START_US);
   ledger.rebase(undefined);
   ledger.add(violation(alert({ UpdatedTime: at(99) })), true);
   ledger.take();

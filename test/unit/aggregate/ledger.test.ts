@@ -3,8 +3,8 @@
 
 import { describe, expect, it } from "vitest";
 import { ChangeLog } from "../../../src/aggregate/change-log.ts";
+import type { Base } from "../../../src/aggregate/counted.ts";
 import { Distinct } from "../../../src/aggregate/distinct.ts";
-import type { Base } from "../../../src/aggregate/entry.ts";
 import { drainChanges } from "../../../src/aggregate/journal-changes.ts";
 import { Ledger } from "../../../src/aggregate/ledger.ts";
 import { addPod, emptyTally, MAX_PODS, mergeInto } from "../../../src/aggregate/tally.ts";
@@ -93,7 +93,8 @@ describe("what gives way", () => {
     });
     expect(log.waiting).toBe(3);
 
-    expect(ledger.forget(workloads[0] as string, 2, START_US)).toBe(2);
+    const share = ledger.entries.shareOf(workloads[0] as string);
+    expect(share?.report.evict(share, 2, START_US)).toBe(2);
 
     expect(log.waiting).toBe(1);
     expect(drainChanges(ledger, 100)?.layers[0]?.violations).toHaveLength(1);
@@ -118,8 +119,8 @@ function failedWrite(ledger: Ledger): void {
 describe("what is there to write", () => {
   it.each<[string, (ledger: Ledger) => void, boolean]>([
     ["nothing", () => {}, false],
-    ["a gap", (ledger) => ledger.addGap("StreamDown", START_US), true],
-    ["a notice", (ledger) => ledger.addMissing("throttleNotices", 1, []), true],
+    ["a gap", (ledger) => ledger.gaps.addGap("StreamDown", START_US), true],
+    ["a notice", (ledger) => ledger.gaps.addMissing("throttleNotices", 1, []), true],
     ["another state of the stream", (ledger) => ledger.touch(), true],
     ["what a failed write leaves", failedWrite, true],
   ])("%s", (_name, act, isDirty) => {

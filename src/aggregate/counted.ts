@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Counts of violations on their way into a ledger: from a stored report, a journal or another ledger.
+
+import type { Identity, PolicyFacts } from "../ingest/violation.ts";
+import { countAll, type Entry, getWrittenRule } from "./entry.ts";
+import type { Tally } from "./tally.ts";
+import type { Totals } from "./totals.ts";
+
+/** One violation's counts, as they come from elsewhere. */
+export interface Counted {
+  key: string;
+  identity: Identity;
+  tally: Tally;
+}
+
+/** A set of counts that an earlier process held. */
+export interface RecoveredSet {
+  seq: number;
+  totals: Totals;
+  policy: PolicyFacts;
+  entries: readonly Counted[];
+}
+
+/** The highest severity of the violations that a report written now would count, and of `floor`; 0 for none. */
+export function highestSeverity(entries: Iterable<Entry>, floor: number): number {
+  let severity = floor;
+  for (const entry of entries) severity = Math.max(severity, getWrittenRule(entry).severity);
+  return severity;
+}
+
+/** Counts and entries that a ledger takes from a stored report. */
+export interface Base {
+  totals: Totals;
+  entries: readonly Entry[];
+  violations: number;
+  workloads: number;
+  pods: number;
+  nodes: number;
+}
+
+/** Sums the occurrences in entries: committed, in flight and pending. */
+export function sumOccurrences(entries: Iterable<Entry>): number {
+  let sum = 0;
+  for (const entry of entries) sum += countAll(entry);
+  return sum;
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Owners of cells, and the cells of each owner as a list.
+// Invariant: a cell is in the list of its owner and in no other.
+
+import { base, type CellNumbers, NEXT_CELL, PREVIOUS_CELL } from "./cell-numbers.ts";
+import { type CellFacts, type CellOwner, shareFacts } from "./cell-owner.ts";
+
+export class CellOwners {
+  readonly #numbers: CellNumbers;
+  readonly #owners: (CellOwner | undefined)[] = [];
+  readonly #facts: (CellFacts | undefined)[] = [];
+
+  constructor(numbers: CellNumbers) {
+    this.#numbers = numbers;
+  }
+
+  /** The owner of a cell; undefined for none. */
+  get(cell: number): CellOwner | undefined {
+    return this.#owners[cell];
+  }
+
+  /** What the alerts of a cell with an owner say beside their violation. */
+  factsOf(cell: number): CellFacts {
+    return this.#facts[cell] as CellFacts;
+  }
+
+  /** The cell after this one of the same owner; 0 for none. */
+  nextOf(cell: number): number {
+    return this.#numbers.at(cell)[base(cell) + NEXT_CELL]!;
+  }
+
+  /** Has the owner of a cell take its counts. */
+  takeCount(cell: number): void {
+    const owner = this.#owners[cell];
+    owner?.counter?.takeCount(cell, owner);
+  }
+
+  /** Sets the owner of a cell that has none. */
+  set(cell: number, owner: CellOwner, facts: CellFacts): void {
+    this.#owners[cell] = owner;
+    this.#facts[cell] = shareFacts(facts);
+    const { firstCell } = owner;
+    this.#numbers.at(cell)[base(cell) + NEXT_CELL] = firstCell;
+    if (firstCell !== 0) this.#numbers.at(firstCell)[base(firstCell) + PREVIOUS_CELL] = cell;
+    owner.firstCell = cell;
+  }
+
+  delete(cell: number): void {
+    const owner = this.#owners[cell];
+    if (!owner) return;
+    const previous = this.#numbers.at(cell)[base(cell) + PREVIOUS_CELL]!;
+    const next = this.nextOf(cell);
+    if (previous === 0) owner.firstCell = next;
+    else this.#numbers.at(previous)[base(previous) + NEXT_CELL] = next;
+    if (next !== 0) this.#numbers.at(next)[base(next) + PREVIOUS_CELL] = previous;
+    this.#owners[cell] = undefined;
+    this.#facts[cell] = undefined;
+  }
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Work of one alert at the bounds: violations visited, not time.
+
+import { expect, it } from "vitest";
+import { Distinct } from "../../../src/aggregate/distinct.ts";
+import { addPod, emptyTally, MAX_PODS } from "../../../src/aggregate/tally.ts";
+import { WorkloadShare } from "../../../src/aggregate/workload-share.ts";
+import { alert, at } from "../../support/gen.ts";
+import { add, newAggregator } from "../ingest/fold-alerts.ts";
+
+/** Digits would be folded away. */
+function letters(i: number): string {
+  return i.toString(26).replace(/\d/g, (digit) => "qrstuvwxyz"[Number(digit)] ?? "");
+}
+
+/** Runs `act` and returns the number of violations that it has visited for eviction. */
+function countVisits(act: () => void): number {
+  let visits = 0;
+  const { visit } = WorkloadShare.prototype;
+  WorkloadShare.prototype.visit = function (...args) {
+    const visited = visit.apply(this, args);
+    visits += visited.length;
+    return visited;
+  };
+  try {
+    act();
+  } finally {
+    WorkloadShare.prototype.visit = visit;
+  }
+  return visits;
+}
+
+it("an alert at the memory bound has a bounded number of violations visited, however many there are", () => {
+  const held = 6000;
+  const aggregator = newAggregator(held);
+  const send = (i: number) =>
+    add(aggregator, alert({ Operation: "File", Resource: `/x/${letters(i)}`, UpdatedTime: at(i) }));
+  for (let i = 0; i < held; i++) send(i);
+  expect(aggregator.violationsHeld).toBe(held);
+  let most = 0;
+  let sum = 0;
+  for (let i = held; i < held + 1000; i++) {
+    const visits = countVisits(() => send(i));
+    most = Math.max(most, visits);
+    sum += visits;
+  }
+  expect(most).toBeLessThanOrEqual(1024);
+  // Some hundred alerts share one eviction.
+  expect(sum / 1000).toBeLessThan(8);
+  expect(aggregator.violationsHeld).toBeLessThanOrEqual(held);
+  expect(aggregator.unidentifiedTotal).toBe(0);
+  expect(aggregator.unwrittenOccurrences).toBe(held + 1000);
+});
+
+it("finds the workload that holds the most without a visit to each", () => {
+  const aggregator = newAggregator(3000);
+  const of = (workload: string, i: number) =>
+    add(aggregator, alert({ OwnerName: workload, Operation: "File", Resource: `/x/${letters(i)}` }));
+  for (let i = 0; i < 1000; i++) for (const file of [1, 2]) of(`w-${letters(i)}`, file);
+  for (let i = 0; i < 1000; i++) of("large", i);
+  const before = aggregator.violationsHeld;
+  expect(before).toBe(3000);
+  of("another", 1);
+  expect(aggregator.forgottenTotal).toBe(256);
+  const [ledger] = aggregator.ledgers.values();
+  const held = [...(ledger?.entries.values() ?? [])].filter(({ group }) => group?.workload.includes("large"));
+  expect(held).toHaveLength(1000 - 256);
+});
+
+it("a pod more than a violation remembers has few others looked at", () => {
+  const tally = emptyTally();
+  const pods = 20_000;
+  for (let i = 0; i < pods; i++) addPod(tally, `p${i}`, `p${i}`, "n", 1, i);
+  expect(tally.pods.size).toBe(MAX_PODS);
+  expect([tally.pods.has("p18999"), tally.pods.has("p19000")]).toEqual([false, true]);
+  // Alerts of pods that are remembered, in turn with pods that are not.
+  for (let i = 0; i < pods; i++) {
+    const known = `p${pods - 1 - (i % 500)}`;
+    addPod(tally, known, known, "n", 1, pods + 2 * i);
+    addPod(tally, `q${i}`, `q${i}`, "n", 1, pods + 2 * i + 1);
+  }
+  expect(tally.pods.size).toBe(MAX_PODS);
+  expect(tally.pods.has(`p${pods - 1}`)).toBe(true);
+  expect(tally.pods.visits).toBeLessThan(4 * pods);
+});
+
+it("sets of subjects are metered, as long as their reports exist", () => {
+  const aggregator = newAggregator();
+  const before = aggregator.bytesHeld;
+  let bytes = 0;
+  const set = new Distinct((each) => {
+    bytes += each;
+  });
+  for (let i = 0; i < 5000; i++) set.add(`pod-${i}`);
+  expect(set.count).toBe(5000);
+  expect(bytes).toBeGreaterThan(5000 * 8);
+  set.clear();
+  expect([bytes, set.count]).toEqual([0, 0]);
+  for (let i = 0; i < 2000; i++) add(aggregator, alert({ PodName: `web-${letters(i)}` }));
+  const [key] = aggregator.ledgers.keys();
+  const ledger = aggregator.ledgers.get(key as string);
+  expect(aggregator.bytesHeld - before - (ledger?.entries.size ?? 0)).toBeGreaterThan(2 * 2000 * 8);
+  ledger?.take();
+  ledger?.commit();
+  expect(aggregator.drop(key as string)).toBe(true);
+  expect(aggregator.bytesHeld).toBe(before);
+});
