@@ -341,6 +341,9 @@ describe("counters", () => {
       counted: 3,
       duplicates: 1,
       shortened: 0,
+      names: 2,
+      namesEvicted: 0,
+      joined: 0,
       throttleNotices: 1,
       rejected: {
         no_policy: 1,

@@ -4,6 +4,7 @@
 // Takeovers by a process whose predecessor was its own, and the declaration of what a standby forgot.
 
 import { expect, it } from "vitest";
+import type { Alert } from "../../src/api/alert.ts";
 import { Pipeline } from "../../src/app/pipeline.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import { SinkError } from "../../src/sinks/report-sink.ts";
@@ -142,6 +143,31 @@ it("a list that breaks goes on where it was, and counts nothing twice", async ()
   pipeline.controller.start();
   await clock.advance(60_000);
   expect([lists, store.occurrences]).toEqual([2, 20 * 4]);
+});
+
+it("an alert from before its owner was known is not counted again once the report has it under the owner", async () => {
+  const store = new MemorySink();
+  const leader = new Simulation({ store });
+  await leader.start();
+  const { clock } = leader;
+  const standby = new Simulation({ store, clock, options: { standby: STANDBY, writerId: "standby" } });
+  standby.pipeline.onConnected();
+  const sendBoth = (fields: Partial<Alert>) => {
+    const each = alert({ ...fields, UpdatedTime: at(clock.nowMs() - START_MS) });
+    for (const { pipeline } of [leader, standby]) pipeline.onAlert(each, 0);
+  };
+  sendBoth({ OwnerRef: "", OwnerName: "", OwnerNamespace: "" });
+  await clock.advance(1);
+  sendBoth({});
+  await clock.advance(60_000);
+  const observer = standby.pipeline.takeover.observer;
+  for (const report of store.reports) observer?.onStored(report, "changed");
+  expect(store.get("shop/no-package-managers")?.violations).toHaveLength(1);
+  const previous = { persistedUntilMs: clock.nowMs() };
+  await standby.settleWhile(standby.pipeline.load(SIGNAL, previous));
+  standby.pipeline.controller.start();
+  await clock.advance(60_000);
+  expect(store.occurrences).toBe(2);
 });
 
 it("a gap that lasted when its process died ends when the next one takes over", async () => {
