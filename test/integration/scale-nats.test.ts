@@ -113,7 +113,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(`NATS (${missing ??
     expect(second.startSeq).toBe(1);
   });
 
-  test("names the setting of whatever is wrong", async () => {
+  test("names the setting of each fault", async () => {
     const { url } = await start();
     await connect(url).open();
     expect(await fail(connect(url, { partitions: 5 }))).toContain("scale.partitions");

@@ -114,7 +114,7 @@ describe("a violation's key", () => {
 });
 
 describe("reports of hostile alerts", () => {
-  it("fit the schema, are safe and add up, whatever the limits", () => {
+  it("fit the schema, are safe and add up with any limits", () => {
     const limits = fc.constantFrom(
       {},
       { maxViolations: 2 },

@@ -108,7 +108,7 @@ describe("merging totals", () => {
 });
 
 describe("what is known of a policy", () => {
-  it("does not depend on the order in which it was told", () => {
+  it("does not depend on the order of the alerts", () => {
     const told = fc
       .array(
         worldAlert().map((alert) => violation(alert)),

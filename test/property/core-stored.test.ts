@@ -95,7 +95,7 @@ describe("counts that go on", () => {
     );
   });
 
-  it("whatever came before the stored report was known", () => {
+  it("with any alerts before the stored report was known", () => {
     fc.assert(
       fc.property(inputs, inputs, fc.boolean(), (before, early, isInFlight) => {
         const stored = reports(before, renderOptions({ maxViolations: 2 }));
@@ -137,7 +137,7 @@ function exact({ summary }: Report): object {
   return { occurrences, prevented, allowed, unknown, severity, firstSeen, lastSeen, history };
 }
 
-describe("a stored report that somebody has changed by hand", () => {
+describe("a stored report that was edited by hand", () => {
   const summary = (fields: object) => (report: Report) => Object.assign(report.summary, fields);
   const first = (fields: object) => (report: Report) => Object.assign(report.violations[0] ?? {}, fields);
   const without = (name: keyof Report) => (report: Report) => Reflect.deleteProperty(report, name);

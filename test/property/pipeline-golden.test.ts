@@ -41,7 +41,7 @@ async function write(name: string, replayed: Replayed): Promise<void> {
 }
 
 describe("golden files", () => {
-  it("are not rewritten where nobody looks at the difference", () => {
+  it("are not rewritten in continuous integration", () => {
     expect(update && process.env["CI"] !== undefined, "UPDATE_GOLDEN with CI").toBe(false);
   });
 

@@ -90,7 +90,7 @@ it("loading lets alerts be read after every 500 violations", async () => {
   expect(turns).toBeGreaterThanOrEqual(4);
 });
 
-it("each report is adopted before the next one is read, and held by nobody", async () => {
+it("each report is adopted before the next one is read, and no longer held", async () => {
   const store = new MemorySink();
   const first = new Simulation({ store });
   await first.start();

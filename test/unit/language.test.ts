@@ -74,3 +74,16 @@ describe("functions", () => {
     expect(names.filter(beginsWithVerb).length / names.length).toBeGreaterThanOrEqual(0.75);
   });
 });
+
+describe("titles of tests", () => {
+  const TESTS = sourceFiles("test", "plugin/test").filter(({ path }) => path.endsWith(".test.ts"));
+  const TITLE = /^\s*(?:it|test|describe)(?:\.\w+)?\((?:\s*)("(?:[^"\\\n]|\\.)*"|`[^`]*`)/gm;
+
+  it("use the field's terms", () => {
+    const titles = TESTS.flatMap(({ path, text }) =>
+      [...text.matchAll(TITLE)].map(([, title = ""]) => `${path}: ${title}`),
+    );
+    expect(titles.length).toBeGreaterThan(1000);
+    expect(titles.filter((title) => title.match(DIALECT) !== null)).toEqual([]);
+  });
+});

@@ -53,7 +53,7 @@ it("pages grow and shrink to the size to aim at", async () => {
   expect(Math.max(...client.limits) * OBJECT_BYTES).toBeLessThanOrEqual(2_000_000);
 });
 
-it("a failed page that nobody waits for yet ends the list once it is its turn", async () => {
+it("a failed page ends the list once it is its turn, also when nothing waits for it yet", async () => {
   const client: ApiRequester = {
     request: async <T>({ query }: KubeRequest) => {
       if (query?.["continue"]) throw new ApiError("Unavailable", "gone");
