@@ -74,7 +74,11 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       const next = await startOperator();
       await node.flood({ alert: LOAD, count: LOAD.length, ratePerSec: 4000 });
       await next.received(LOAD.length);
-      await eventually("it leads", async () => (await next.metric("leader")) === 1, PATIENCE_MS);
+      await eventually(
+        "loaded",
+        () => next.log.some(({ msg }) => msg === "stored reports loaded"),
+        PATIENCE_MS,
+      );
       await next.written(PATIENCE_MS);
       expect(await next.metric("standby_alerts_evicted_total")).toBe(0);
       expect(told(await allReports(cluster))).toBe(2 * LOAD.length);
