@@ -122,6 +122,8 @@ const REJECTED: Record<Rejection, string> = {
   not_an_alert: "JSON without any field of an alert",
   line_too_long: "a line beyond the limit of its length",
   too_many_reports: "an alert that needs a report beyond `memory.maxReports`",
+  too_many_reports_in_namespace:
+    "an alert that needs a report beyond `memory.maxReportsPerNamespace` in its namespace",
 };
 
 const DISCONNECTED: Record<Disconnect["reason"], string> = {
@@ -231,7 +233,7 @@ concurrent scrapes share it. Each connection carries one request. \`/healthz\` a
 Counters begin at 0 with the process, except \`policy_violation_occurrences_total\`. Only the metrics under *Violations*
 have labels that come from alerts; their number is bounded.
 
-The books balance at every scrape:
+The counters reconcile at every scrape:
 \`alerts_received_total\` = \`alerts_counted_total\` + \`alerts_duplicate_total\` + \`throttle_notices_total\` +
 Σ \`alerts_rejected_total{reason}\` (all with the prefix \`policy_violation_\`).
 

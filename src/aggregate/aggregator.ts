@@ -5,6 +5,7 @@
 // Invariant: adding never fails and never waits; at the memory bound an alert is still counted in its report's totals.
 
 import type { CellStore } from "../ingest/cell-store.ts";
+import type { ReportRejection } from "../ingest/ingest-counters.ts";
 import type { Occurrence } from "../ingest/occurrence.ts";
 import { reportKey, type Scope, type ThrottleNotice } from "../ingest/violation.ts";
 import type { EpochUs } from "../lib/time.ts";
@@ -16,12 +17,17 @@ import { Ledger } from "./ledger.ts";
 import { MemoryBudget, type MemoryLimits } from "./memory-budget.ts";
 import { MutedSubjects } from "./muted-subjects.ts";
 import { Rejections } from "./rejections.ts";
+import { ReportShares } from "./report-shares.ts";
 import { SetNumbers } from "./set-numbers.ts";
 import { getGapUrgency, type Urgency } from "./urgency.ts";
+
+/** Stands for the reports of all namespaces; no namespace has this name. */
+const ANY = "*";
 
 export class Aggregator {
   readonly ledgers = new Map<string, Ledger>();
   readonly #memory: MemoryBudget;
+  readonly #shares: ReportShares;
   readonly #isJournaled: boolean;
   readonly #cells: CellStore | undefined;
   readonly countsCells = true;
@@ -44,6 +50,7 @@ export class Aggregator {
     cells?: CellStore,
   ) {
     this.#memory = new MemoryBudget(limits, cells);
+    this.#shares = new ReportShares(limits);
     this.#cells = cells;
     this.#onDirty = onDirty;
     this.#isJournaled = journal !== undefined && journal.keepsNone !== true;
@@ -75,7 +82,7 @@ export class Aggregator {
     const { violation, timeUs, cell } = occurrence;
     const key = reportKey(violation.namespace, violation.policyName);
     const isNewReport = !this.ledgers.has(key);
-    if (isNewReport && !this.#memory.hasReports(this.ledgers.size)) return false;
+    if (isNewReport && this.#shares.findRefusal(violation.namespace)) return false;
     const ledger = this.ledger(violation.namespace, violation.policyName);
     const isNew = !ledger.entries.has(violation.key);
     const identify = !isNew || this.#memory.tryReserve(ledger, violation.identity, timeUs);
@@ -89,6 +96,11 @@ export class Aggregator {
     else if (isNew && identify) this.#onDirty(key, "new_violation");
     else this.#recordCounters(ledger);
     return true;
+  }
+
+  /** Returns why no report may begin in the namespace now; undefined where one may. */
+  findRefusal(namespace: string | undefined): ReportRejection | undefined {
+    return this.#shares.findRefusal(namespace);
   }
 
   /** Once for each set of counts. */
@@ -157,16 +169,7 @@ export class Aggregator {
     this.#onDirty(key, "coverage");
   }
 
-  /**
-   * Some nodes are not read from `fromUs` on, until endNodeGap, while others are: every report that exists or begins
-   * meanwhile may be short of alerts.
-   */
-  addNodeGap(fromUs: EpochUs): void {
-    this.addGap("NodeDown", fromUs);
-    this.#earlyGaps.addToAll({ kind: "NodeDown", fromUs, toUs: undefined });
-  }
-
-  /** All nodes are read again; `nodes` were missing in the gap. */
+  /** All nodes are read again: reports that begin from now on have no gap; `nodes` were missing in the gap. */
   endNodeGap(fromUs: EpochUs, toUs: EpochUs, nodes: number): void {
     this.#earlyGaps.removeFromAll("NodeDown", fromUs);
     this.endGap("NodeDown", fromUs, toUs, nodes);
@@ -186,18 +189,18 @@ export class Aggregator {
    * reports.
    */
   addRejected(scope: Scope | undefined, us: EpochUs | undefined): void {
+    if (this.#rejections.isFull) this.reportRejections();
     this.#rejections.add(scope, us);
   }
 
   /** Marks the reports that the alerts rejected since the last call may have belonged to. */
   reportRejections(): void {
-    const told = this.#rejections.take(() => this.#getSpan());
+    const all = this.#rejections.take(() => this.#getSpan());
+    const byNamespace = Map.groupBy(all, ({ scope }) => (scope ? scope.namespace : ANY));
     for (const [key, ledger] of this.ledgers) {
-      for (const { scope, count, coverageGaps } of told) {
-        if (scope && scope.namespace !== ledger.namespace) continue;
-        ledger.gaps.addMissing("rejected", count, coverageGaps);
-        this.#onDirty(key, "coverage");
-      }
+      const rejected = [ANY, ledger.namespace].flatMap((namespace) => byNamespace.get(namespace) ?? []);
+      for (const { count, coverageGaps } of rejected) ledger.gaps.addMissing("rejected", count, coverageGaps);
+      if (rejected.length > 0) this.#onDirty(key, "coverage");
     }
   }
 
@@ -227,19 +230,17 @@ export class Aggregator {
   /** The ledger of a report; made when there is none. */
   ledger(namespace: string | undefined, policyName: string): Ledger {
     const key = reportKey(namespace, policyName);
-    let ledger = this.ledgers.get(key);
-    if (!ledger) {
-      const log = this.#isJournaled ? new ChangeLog() : undefined;
-      const { meter } = this.#memory;
-      ledger = new Ledger(namespace, policyName, {
-        log,
-        meter,
-        numbers: this.#numbers,
-        onCounting: (ledger) => this.#recordCounters(ledger),
-      });
-      this.ledgers.set(key, ledger);
-      for (const { kind, fromUs, toUs } of this.#earlyGaps.take(key)) ledger.gaps.addGap(kind, fromUs, toUs);
-    }
+    const known = this.ledgers.get(key);
+    if (known) return known;
+    const ledger = new Ledger(namespace, policyName, {
+      log: this.#isJournaled ? new ChangeLog() : undefined,
+      meter: this.#memory.meter,
+      numbers: this.#numbers,
+      onCounting: (each) => this.#recordCounters(each),
+    });
+    this.ledgers.set(key, ledger);
+    this.#shares.add(namespace);
+    for (const { kind, fromUs, toUs } of this.#earlyGaps.take(key)) ledger.gaps.addGap(kind, fromUs, toUs);
     return ledger;
   }
 
@@ -289,6 +290,7 @@ export class Aggregator {
 
   #remove(key: string, ledger: Ledger): void {
     this.ledgers.delete(key);
+    this.#shares.remove(ledger.namespace);
     ledger.entries.clear();
     ledger.reach.clear();
     if (this.#isJournaled) this.#removed.set(key, undefined);

@@ -41,8 +41,8 @@ export interface Base {
 }
 
 /** Sums the occurrences in entries: committed, in flight and pending. */
-export function sumOccurrences(entries: Iterable<Entry>): number {
+export function sumOccurrences(entries: Iterable<Entry>, of?: "inFlight" | "pending"): number {
   let sum = 0;
-  for (const entry of entries) sum += countAll(entry);
+  for (const entry of entries) sum += of ? (entry[of]?.occurrences ?? 0) : countAll(entry);
   return sum;
 }

@@ -47,7 +47,7 @@ export function createCoverageGap(
   return { kind, fromUs, toUs: undefined, container: "", pod: "", node: "", count: 0, nodes: 0, ...details };
 }
 
-/** The newest coverageGaps of both lists, the newest first. */
+/** The newest coverageGaps of both lists, the newest first; the newest deletion stays, as no count has it. */
 export function mergeCoverageGaps(
   a: readonly CoverageGap[],
   b: readonly CoverageGap[],
@@ -60,7 +60,15 @@ export function mergeCoverageGaps(
     const same = known.get(key);
     known.set(key, same ? mergeStates(same, each) : each);
   }
-  return [...known.values()].sort(compareNewest).slice(0, MAX_COVERAGE_GAPS);
+  const all = [...known.values()].sort(compareNewest);
+  const deletion = all.findIndex(isDeletion);
+  if (deletion < MAX_COVERAGE_GAPS) return all.slice(0, MAX_COVERAGE_GAPS);
+  return [...all.slice(0, MAX_COVERAGE_GAPS - 1), ...all.slice(deletion, deletion + 1)];
+}
+
+/** True if a report was deleted, with counts that no report has any more. */
+export function isDeletion({ kind, count }: CoverageGap): boolean {
+  return kind === "Deleted" && count > 0;
 }
 
 /** As users see it. */

@@ -6,18 +6,12 @@
 import type { Expired } from "../api/v1alpha1.ts";
 import type { EpochUs } from "../lib/time.ts";
 import type { EntryMap } from "./entry-map.ts";
-import type { KnownPolicy } from "./totals.ts";
 
 /**
  * Removes from `entries` what was last seen before `beforeUs`, except what this process wrote in sweep `keptSweep` or
  * later; returns the counts of what was removed.
  */
-export function expireEntries(
-  entries: EntryMap,
-  beforeUs: EpochUs,
-  keptSweep: number,
-  policy: KnownPolicy,
-): Expired {
+export function expireEntries(entries: EntryMap, beforeUs: EpochUs, keptSweep: number): Expired {
   let violations = 0;
   let occurrences = 0;
   for (const entry of entries.values()) {
@@ -26,7 +20,6 @@ export function expireEntries(
     if (stored.writtenInSweep >= keptSweep || stored.lastUs >= beforeUs) continue;
     violations++;
     occurrences += stored.occurrences;
-    policy.raiseSeverity(stored.rule.severity);
     entries.delete(entry.key);
   }
   return { violations, occurrences };

@@ -15,11 +15,12 @@ import { type Base, type Counted, type RecoveredSet, sumOccurrences } from "./co
 import { SubjectCounts } from "./distinct-subjects.ts";
 import { type Entry, NO_SWEEP } from "./entry.ts";
 import type { EntryMap } from "./entry-map.ts";
+import { KnownPolicy } from "./known-policy.ts";
 import { MemoryUsage } from "./memory-usage.ts";
 import { OpenGaps } from "./open-gaps.ts";
 import { ReportEntries } from "./report-entries.ts";
 import { SetNumbers } from "./set-numbers.ts";
-import { clearExpiry, emptyTotals, isEmpty, KnownPolicy, mergeTotals, type Totals } from "./totals.ts";
+import { clearExpiry, emptyTotals, isEmpty, mergeTotals, type Totals } from "./totals.ts";
 
 export interface LedgerParts {
   /** Notes every change, for a journal. */
@@ -204,6 +205,7 @@ export class Ledger {
   /** Removes what was last seen before `beforeUs` and not written within `keptSweeps`; returns the number. */
   expire(beforeUs: EpochUs, keptSweeps = 0): number {
     const keptSweep = ++this.#sweep - keptSweeps;
+    this.violationsFloor = this.violations;
     const gone = this.#entries.expire(beforeUs, keptSweep);
     const isOld = this.#committed.lastUs < beforeUs && this.#writtenInSweep < keptSweep;
     this.#isOver = this.#committed.occurrences > 0 && isOld && this.unwritten === 0 && !this.#inFlight;
@@ -264,9 +266,9 @@ export class Ledger {
     const unlisted = this.#entries.rebase(base?.entries ?? []);
     if (!base) this.gaps.startAgain(this.#inFlight, this.#committed, deletedUs);
     this.#committed = base?.totals ?? emptyTotals();
-    // Entries that the stored report lists have not expired from it.
-    this.#entries.pending.totals = clearExpiry(this.#entries.pending.totals);
-    if (this.#inFlight) this.#inFlight = clearExpiry(this.#inFlight);
+    this.#clearExpiry();
+    if (this.#entries.pending.totals.withoutDetails + (this.#inFlight?.withoutDetails ?? 0) === 0)
+      this.policy.severityFloor = 0;
     this.#isOver = false;
     this.#entries.unidentified = this.#countUnidentified();
     for (const entry of unlisted) entry.lowerBound = this.#entries.unidentified > 0;
@@ -278,7 +280,8 @@ export class Ledger {
   drain(): { totals: Totals; entries: Counted[] } {
     if (this.#inFlight) this.restore();
     this.gaps.settle();
-    const totals = clearExpiry(this.#entries.pending.totals);
+    this.#clearExpiry();
+    const { totals } = this.#entries.pending;
     const entries = this.#entries.drain();
     this.#entries.unidentified = this.#countUnidentified();
     return { totals, entries };
@@ -291,6 +294,13 @@ export class Ledger {
     for (const { identity, tally } of entries) this.reach.addTally(identity, tally);
     this.#entries.unidentified += totals.occurrences - identified;
     this.resetLog();
+  }
+
+  /** Clears what left the stored report's list, of sets that another base follows. */
+  #clearExpiry(): void {
+    const { pending, inFlight } = this.#entries;
+    pending.totals = clearExpiry(pending.totals, sumOccurrences(pending.entries, "pending"));
+    if (this.#inFlight) this.#inFlight = clearExpiry(this.#inFlight, sumOccurrences(inFlight, "inFlight"));
   }
 
   #countUnidentified(): number {

@@ -21,6 +21,8 @@ export interface MemoryLimits {
   maxViolationsPerWorkload: number;
   /** Reports. */
   maxReports: number;
+  /** Reports of one namespace, or of the cluster. */
+  maxReportsPerNamespace: number;
 }
 
 /** Most violations have one pod at a time; past the bound an alert may cost what the first of its kind does. */
@@ -53,10 +55,6 @@ export class MemoryBudget {
   /** Returns true where a new violation in `ledger` may be held; evicts others for it where that is possible. */
   tryReserve(ledger: Ledger, identity: Identity, us: EpochUs): boolean {
     return this.#hasShare(ledger, identity, us) && (this.#isWithin() || this.#makeRoom(us));
-  }
-
-  hasReports(held: number): boolean {
-    return held < this.#limits.maxReports;
   }
 
   /** Something has been written: what was in flight may give way again, and it may weigh more than before. */

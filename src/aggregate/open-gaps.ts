@@ -10,6 +10,7 @@ import {
   createCoverageGap,
   GapBuilder,
   type GapKind,
+  isDeletion,
   mergeCoverageGaps,
 } from "./coverage-gap.ts";
 import type { Totals } from "./totals.ts";
@@ -75,7 +76,8 @@ export class OpenGaps {
     if (this.#totals.gaps + (inFlight?.gaps ?? 0) === 0) this.#open.clear();
     if (deletedUs === undefined || lost.occurrences === 0) return;
     const toUs = Math.max(deletedUs, lost.firstUs);
-    addGaps(this.#totals, [createCoverageGap("Deleted", lost.firstUs, { toUs, count: lost.occurrences })]);
+    const deletion = createCoverageGap("Deleted", lost.firstUs, { toUs, count: lost.occurrences });
+    addGaps(this.#totals, [...lost.coverageGaps.filter(isDeletion), deletion]);
   }
 
   get #totals(): Totals {

@@ -9,8 +9,9 @@ import type { Occurrence } from "../ingest/occurrence.ts";
 import type { EpochUs } from "../lib/time.ts";
 import type { ChangeLog } from "./change-log.ts";
 import type { Entry } from "./entry.ts";
+import type { KnownPolicy } from "./known-policy.ts";
 import { addAlert, addCounts, emptyTally } from "./tally.ts";
-import { countAlerts, emptyTotals, type KnownPolicy, type Totals } from "./totals.ts";
+import { countAlerts, emptyTotals, type Totals } from "./totals.ts";
 
 export interface PendingParts {
   cells: CellStore | undefined;
@@ -70,7 +71,7 @@ export class PendingCounts {
     });
     policy.learn(violation.policy, timeUs);
     if (!entry) {
-      policy.raiseSeverity(violation.rule.severity);
+      policy.raiseSeverity(violation.rule.severity, timeUs);
       return;
     }
     const isFirst = entry.pending === undefined;

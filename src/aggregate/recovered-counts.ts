@@ -32,10 +32,10 @@ function readTotals(told: Totals, entries: readonly { identity: Identity; tally:
   const prevented = Math.max(listed.prevented, told.prevented);
   const allowed = Math.max(listed.allowed, told.allowed);
   const unknown = Math.max(listed.unknown, told.unknown);
+  const occurrences = prevented + allowed + unknown;
   return {
     // Entries that were about to expire from the report's list have not expired from it.
-    ...clearExpiry(told),
-    occurrences: prevented + allowed + unknown,
+    ...clearExpiry({ ...told, occurrences }, listed.occurrences),
     prevented,
     allowed,
     unknown,

@@ -2,7 +2,8 @@
 // Copyright The policy-violation-operator Authors
 
 // Alerts that could not be counted, by the reports that they may belong to, until these are marked.
-// Invariant: bounded; of more namespaces between two marks than the bound, the others are taken for "any".
+// Invariant: bounded, and a rejection never marks the report of another namespace: at the bound the reports are to be
+// marked at once.
 
 import type { Scope } from "../ingest/violation.ts";
 import type { EpochUs } from "../lib/time.ts";
@@ -30,6 +31,11 @@ const MAX_SCOPES = 1000;
 export class Rejections {
   readonly #byScope = new Map<string, Rejected>();
 
+  /** True where the reports are to be marked before another scope is added. */
+  get isFull(): boolean {
+    return this.#byScope.size >= MAX_SCOPES && !this.#makeRoom();
+  }
+
   add(scope: Scope | undefined, us: EpochUs | undefined): void {
     const rejected = this.#getRejected(scope);
     rejected.count++;
@@ -55,8 +61,6 @@ export class Rejections {
     let rejected = this.#byScope.get(key);
     // The scope that was used last is the last of the map.
     if (rejected) this.#byScope.delete(key);
-    else if (this.#byScope.size >= MAX_SCOPES && !this.#makeRoom() && scope)
-      return this.#getRejected(undefined);
     rejected ??= { scope, count: 0, undated: 0, episode: new GapBuilder("Rejected") };
     this.#byScope.set(key, rejected);
     return rejected;

@@ -19,11 +19,12 @@ import {
 } from "./entry.ts";
 import { EntryMap } from "./entry-map.ts";
 import { expireEntries } from "./expiry.ts";
+import type { KnownPolicy } from "./known-policy.ts";
 import type { MemoryUsage } from "./memory-usage.ts";
 import { PendingCounts } from "./pending-counts.ts";
 import { selectLowest } from "./ranking.ts";
 import { emptyTally, mergeInto, type Tally } from "./tally.ts";
-import { type KnownPolicy, mergeExpired } from "./totals.ts";
+import { mergeExpired } from "./totals.ts";
 
 export interface ReportEntriesParts {
   meter: MemoryUsage;
@@ -182,7 +183,8 @@ export class ReportEntries implements CountingReport {
   /** As expireEntries; returns the number of violations. */
   expire(beforeUs: EpochUs, keptSweep: number): number {
     this.pending.takeCellCounts();
-    const gone = expireEntries(this.map, beforeUs, keptSweep, this.#parts.policy);
+    const gone = expireEntries(this.map, beforeUs, keptSweep);
+    this.#parts.policy.expireSeverity(beforeUs);
     this.unidentified += gone.occurrences;
     this.#written -= gone.violations;
     this.pending.taken.expired = mergeExpired(this.pending.taken.expired, gone);
@@ -200,20 +202,19 @@ export class ReportEntries implements CountingReport {
     const free = visited.filter(({ inFlight }) => !inFlight);
     const least = selectLowest(free, count, (entry) => times.get(entry) ?? 0);
     if (least.length === 0) return 0;
-    // Occurrences of violations unknown count as one violation.
-    const known = this.countWritten() + Math.sign(this.unidentified);
+    const known = this.countWritten();
     let occurrences = 0;
-    for (const entry of least) occurrences += this.#evict(entry);
+    for (const entry of least) occurrences += this.#evict(entry, times.get(entry) ?? us);
     this.unidentified += occurrences;
     this.#parts.onEvicted({ occurrences, known, us });
     return least.length;
   }
 
-  /** Returns its occurrences. */
-  #evict(entry: Entry): number {
+  /** Evicts a violation that was last seen at `lastUs`; returns its occurrences. */
+  #evict(entry: Entry, lastUs: EpochUs): number {
     this.pending.takeCountsOf(entry);
     const occurrences = countAll(entry);
-    this.#parts.policy.raiseSeverity(getSeverity(entry));
+    this.#parts.policy.raiseSeverity(getSeverity(entry), lastUs);
     if (isWritten(entry)) this.#written--;
     this.pending.delete(entry);
     this.#parts.log?.left(entry);

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Counts of a whole report, and the facts on the policy in its alerts. Invariant: as with tallies, merging is
-// associative and commutative.
+// Counts of a whole report. Invariant: as with tallies, merging is associative and commutative.
 
-import type { Expired, Outcome, PolicyKind } from "../api/v1alpha1.ts";
-import type { PolicyFacts } from "../ingest/violation.ts";
+import type { Expired, Outcome } from "../api/v1alpha1.ts";
 import type { EpochUs } from "../lib/time.ts";
 import { type CoverageGap, mergeCoverageGaps } from "./coverage-gap.ts";
 import { addToHistory, emptyHistory, type History, mergeHistory } from "./history.ts";
@@ -37,9 +35,12 @@ export function mergeExpired(a: Readonly<Expired>, b: Readonly<Expired>): Expire
   return { violations: a.violations + b.violations, occurrences: a.occurrences + b.occurrences };
 }
 
-/** The same totals where nothing has left the stored report's list, neither for its age nor for want of memory. */
-export function clearExpiry(totals: Totals): Totals {
-  return { ...totals, expired: NOTHING, withoutDetails: Math.min(totals.withoutDetails, totals.occurrences) };
+/**
+ * The same totals where nothing has left the stored report's list; only what is not among their own `identified`
+ * occurrences is without details.
+ */
+export function clearExpiry(totals: Totals, identified: number): Totals {
+  return { ...totals, expired: NOTHING, withoutDetails: Math.max(0, totals.occurrences - identified) };
 }
 
 export function emptyTotals(): Totals {
@@ -114,56 +115,4 @@ export function mergeTotals(a: Totals, b: Totals): Totals {
     expired: mergeExpired(a.expired, b.expired),
     coverageGaps: mergeCoverageGaps(a.coverageGaps, b.coverageGaps),
   };
-}
-
-/** The newest value and its time; undefined before the first one. */
-class Told<T> {
-  value: T | undefined;
-  us: EpochUs = 0;
-
-  /** Of two at the same microsecond the one that sorts last stays, so that their order has no say. */
-  learn(value: T, us: EpochUs): void {
-    if (us < this.us) return;
-    if (us === this.us && this.value !== undefined && String(value) <= String(this.value)) return;
-    this.value = value;
-    this.us = us;
-  }
-}
-
-/**
- * A policy as its alerts report it: the newest kind, tags and message. An alert without one of them (a preset's, a
- * posture's) removes nothing.
- */
-export class KnownPolicy {
-  /** The highest severity of violations that are no longer listed one by one; 0 for none. */
-  severityFloor = 0;
-  readonly #kind = new Told<PolicyKind>();
-  readonly #tags = new Told<readonly string[]>();
-  readonly #message = new Told<string>();
-
-  learn(facts: PolicyFacts, us: EpochUs): void {
-    if (facts.kind !== "Unknown") this.#kind.learn(facts.kind, us);
-    if (facts.tags.length > 0) this.#tags.learn(facts.tags, us);
-    if (facts.message !== "") this.#message.learn(facts.message, us);
-  }
-
-  /** Continues with the facts of an earlier process. */
-  recover(facts: PolicyFacts, us: EpochUs): void {
-    this.learn(facts, us);
-    this.raiseSeverity(facts.severity);
-  }
-
-  raiseSeverity(severity: number): void {
-    this.severityFloor = Math.max(this.severityFloor, severity);
-  }
-
-  /** `severity` is the floor; the severity of the policy also depends on its violations. */
-  facts(): PolicyFacts {
-    return {
-      kind: this.#kind.value ?? "Unknown",
-      severity: this.severityFloor,
-      tags: this.#tags.value ?? [],
-      message: this.#message.value ?? "",
-    };
-  }
 }

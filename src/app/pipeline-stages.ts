@@ -79,12 +79,13 @@ export function createIngest(
   stages: PipelineStages,
   callbacks: Pick<IngestParts, "nowUs" | "onRejected" | "onThrottled">,
 ): Ingest {
-  const { takeover, cells, redact, counters, early } = stages;
+  const { aggregator, takeover, cells, redact, counters, early } = stages;
   const createSeed = () => Math.floor(clock.random() * 2 ** 32) | 0;
   return new Ingest({
     ...{ ...callbacks, cells, redact, counters, maxAheadUs },
     names: early.names,
     tally: () => takeover.tally,
+    findRefusal: (namespace) => aggregator.findRefusal(namespace),
     hash: new AlertHash({ low: createSeed(), high: createSeed() }),
     duplicates: new DuplicateFilter(options.duplicates),
     limitsSearch: options.writerId !== undefined,

@@ -162,7 +162,12 @@ export function createMetricsSource(observed: Observed): MetricsSource {
       waiting: journaling?.waiting ?? 0,
       ageMs: journaling?.ageMs ?? 0,
     }),
-    writes: () => ({ results: passing.writes, removed: controller.removed, queued: controller.backlog }),
+    writes: () => ({
+      results: passing.writes,
+      removed: controller.removed,
+      queued: controller.backlog,
+      paced: controller.pacesHeld,
+    }),
     api: () => ({
       requests: passing.apiRequests,
       retries: controller.retries + (eventStats()?.retries ?? 0),

@@ -23,8 +23,10 @@ export class StreamGaps {
   }
 
   begin({ kind, fromMs }: Gap): void {
-    if (kind === "NodeDown") this.#aggregator.addNodeGap(toUs(fromMs));
-    else this.#aggregator.addGap(kind, toUs(fromMs));
+    const fromUs = toUs(fromMs);
+    this.#aggregator.addGap(kind, fromUs);
+    // Other nodes are read, so that reports may begin that are short of alerts.
+    if (kind === "NodeDown") this.#aggregator.addGapTo(undefined, { kind, fromUs, toUs: undefined });
   }
 
   /** Declares a gap of nodes that began while another replica led, and lasts. */

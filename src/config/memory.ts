@@ -40,4 +40,13 @@ export const memory = section("Contents of the memory.", {
     max: 1_000_000,
     unit: "reports",
   }),
+  maxReportsPerNamespace: wholeNumber({
+    about:
+      "Of these, reports of one namespace, or of the cluster; an alert that would begin another one is rejected " +
+      "(`too_many_reports_in_namespace`).",
+    default: 2000,
+    min: 1,
+    max: 1_000_000,
+    unit: "reports",
+  }),
 });

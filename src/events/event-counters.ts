@@ -44,10 +44,10 @@ export interface RecorderStats {
 }
 
 /** The counters behind RecorderStats; what is pending or kept is read from the recorder when asked. */
-export type EventBooks = Omit<RecorderStats, "pending" | "series" | "queued">;
+export type EventCounters = Omit<RecorderStats, "pending" | "series" | "queued">;
 
 /** EventCounters with nothing in them. */
-export function createEventCounters(): EventBooks {
+export function createEventCounters(): EventCounters {
   return {
     recorded: 0,
     told: 0,

@@ -4,19 +4,21 @@
 // Paces Events: few enough for the API server, soon enough for a person, and every occurrence accounted for.
 // Invariant: record() never waits and never throws; retries are bounded; every buffer is bounded.
 
-import { LRUCache } from "lru-cache";
 import { DEFAULT_POSTURE } from "../api/names.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
-import { TokenBucket } from "../lib/token-bucket.ts";
+import { RetryPolicy } from "../lib/retry-policy.ts";
 import { WorkLoop } from "../lib/work-loop.ts";
 import { WorkQueue } from "../lib/work-queue.ts";
 import { createEventCounters, type LossReason, type RecorderStats } from "./event-counters.ts";
-import type { EventRecorder, EventResult, EventSink, EventUpdate } from "./event-recorder.ts";
+import { EventDelivery } from "./event-delivery.ts";
+import { EventLimits, type MuteReason } from "./event-limits.ts";
+import type { EventResult, EventSink, EventUpdate } from "./event-recorder.ts";
+import { FailureLog } from "./failure-log.ts";
+import type { RecorderOptions, RunningRecorder } from "./recorder-options.ts";
 import {
   addOccurrence,
   countPending,
-  createAttempt,
   createSeries,
   isDue,
   isOver,
@@ -24,57 +26,25 @@ import {
   recordSent,
   type Series,
   type SeriesAttempt,
-  startOver,
   toSeriesKey,
 } from "./series.ts";
-import { UidCache } from "./uid-cache.ts";
 
-export interface RecorderOptions {
-  /** Enables Events for occurrences of KubeArmor's default posture; default false. */
-  defaultPosture?: boolean;
-  /** Series kept; beyond it the one that was silent the longest goes. Default 4,096. */
-  maxSeries?: number;
-  /** Events that wait to be created; default 1,000. Patches need no room: a series waits at most once. */
-  maxQueued?: number;
-  /**
-   * Creates and patches together; default 10/s, burst 50. Look-ups of uids are extra: at most one per request, in
-   * practice one a minute for each pod with pending updates.
-   */
-  overall?: { perSecond: number; burst: number };
-  /** New Events of one pod or node; default one per 30 s, burst 25. Patches are bounded by the series' own pace. */
-  perRegarding?: { perSecond: number; burst: number };
-}
-
-export interface RunningRecorder extends EventRecorder {
-  stats(): RecorderStats;
-  /**
-   * Takes no more, sends pending updates for at most `withinMs` milliseconds, and counts the rest as lost. Never
-   * rejects; later calls return the first one's promise.
-   */
-  stop(withinMs: number): Promise<void>;
-}
-
-/** A look over all series: heartbeats, retries and what is over. */
+/** A look over all series: heartbeats and what is over. */
 const TICK_MS = 1000;
 const CONCURRENCY = 4;
 /** Ranks of the queue: new Events before higher counts. */
 const [CREATE, PATCH] = [0, 1];
 const MAX_TRIES = 5;
-const BACKOFF_BASE_MS = 1000;
-const BACKOFF_MAX_MS = 15_000;
+/** Five tries take about 11 s: longer than a restart of an API server. */
+const RETRY_BASE_MS = 1000;
 /** A Retry-After stops all Events, so no answer may stop them for longer than this. */
 const MAX_PAUSE_MS = 60_000;
-const WARN_INTERVAL_MS = 60_000;
-/** For how long the further occurrences of a series that failed are lost without a request. */
-const MUTE_MS = { pod_gone: 10_000, retries_exhausted: 30_000, refused: 60_000 };
-
 /** A series with its place in the machine. */
 interface Entry {
   series: Series;
-  state: "idle" | "queued" | "sending" | "backoff";
+  state: "idle" | "queued" | "sending";
   attempt: SeriesAttempt | undefined;
-  tries: number;
-  retryAtMs: number;
+  retry: RetryPolicy;
 }
 
 /** Starts the recorder; it runs until stop(). */
@@ -89,31 +59,26 @@ export function startRecorder(
 
 class Recorder implements RunningRecorder {
   readonly #options: RecorderOptions;
-  readonly #sink: EventSink;
   readonly #clock: Clock;
-  readonly #logger: Logger;
-  readonly #uids: UidCache;
+  readonly #failures: FailureLog;
+  readonly #limits: EventLimits;
+  readonly #delivery: EventDelivery;
   readonly #queue: WorkQueue;
   readonly #loop: WorkLoop;
   /** In the order of their last occurrence, the oldest first. */
   readonly #entries = new Map<string, Entry>();
-  readonly #muted: LRUCache<string, LossReason>;
-  readonly #buckets = new LRUCache<string, TokenBucket>({ max: 4096 });
   readonly #counters = createEventCounters();
-  readonly #aborter = new AbortController();
   readonly #drained = Promise.withResolvers<void>();
   #stopping: Promise<void> | undefined;
   #closed = false;
   #cancelTick: (() => void) | undefined;
-  #lastWarnMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: RecorderOptions, sink: EventSink, clock: Clock, logger: Logger) {
     this.#options = options;
-    this.#sink = sink;
     this.#clock = clock;
-    this.#logger = logger;
-    this.#uids = new UidCache(sink, clock);
-    this.#muted = new LRUCache({ max: 4096, perf: { now: () => clock.monotonicMs() }, ttlResolution: 0 });
+    this.#failures = new FailureLog(clock, logger);
+    this.#limits = new EventLimits(options.perRegarding, clock);
+    this.#delivery = new EventDelivery(sink, clock);
     const pace = options.overall ?? { perSecond: 10, burst: 50 };
     this.#queue = new WorkQueue({ clock, ranks: 2, flow: parseSeriesNamespace });
     this.#loop = new WorkLoop({
@@ -139,7 +104,7 @@ class Recorder implements RunningRecorder {
       return;
     }
     const key = toSeriesKey(occurrence);
-    const muted = this.#muted.get(key);
+    const muted = this.#limits.findMuteReason(key);
     if (muted !== undefined) {
       lost[muted] += count;
       return;
@@ -155,18 +120,9 @@ class Recorder implements RunningRecorder {
   }
 
   stats(): RecorderStats {
-    const { suppressed, lost, sent, ...counters } = this.#counters;
-    let pending = 0;
-    for (const { series } of this.#entries.values()) pending += countPending(series);
-    return {
-      ...counters,
-      pending,
-      suppressed: { ...suppressed },
-      lost: { ...lost },
-      sent: { ...sent },
-      series: this.#entries.size,
-      queued: this.#queue.length,
-    };
+    const pending = this.#entries.values().reduce((sum, { series }) => sum + countPending(series), 0);
+    const kept = { pending, series: this.#entries.size, queued: this.#queue.length };
+    return { ...structuredClone(this.#counters), ...kept };
   }
 
   stop(withinMs: number): Promise<void> {
@@ -185,13 +141,13 @@ class Recorder implements RunningRecorder {
     this.#closed = true;
     this.#cancelTick?.();
     void this.#loop.stop();
-    this.#aborter.abort();
+    this.#delivery.abort();
     for (const entry of [...this.#entries.values()]) this.#drop(entry, "stopped");
   }
 
   /** Makes room for a new series; undefined when it may not begin (and its occurrences are accounted for). */
   #begin(key: string, occurrence: EventUpdate, count: number): Entry | undefined {
-    if (!this.#takeCreateToken(occurrence)) {
+    if (!this.#limits.takeCreateToken(occurrence.regarding)) {
       this.#counters.suppressed.rate_limited += count;
       return undefined;
     }
@@ -201,7 +157,12 @@ class Recorder implements RunningRecorder {
     }
     if (this.#entries.size >= (this.#options.maxSeries ?? 4096)) this.#evictOldest();
     const series = createSeries(key, occurrence, this.#clock.monotonicMs());
-    return { series, state: "idle", attempt: undefined, tries: 0, retryAtMs: 0 };
+    return {
+      series,
+      state: "idle",
+      attempt: undefined,
+      retry: new RetryPolicy(this.#clock, RETRY_BASE_MS),
+    };
   }
 
   #evictOldest(): void {
@@ -213,17 +174,6 @@ class Recorder implements RunningRecorder {
     }
   }
 
-  #takeCreateToken({ regarding }: EventUpdate): boolean {
-    const key = JSON.stringify([regarding.kind === "Node" ? "" : regarding.namespace, regarding.name]);
-    let bucket = this.#buckets.get(key);
-    if (bucket === undefined) {
-      const { perSecond, burst } = this.#options.perRegarding ?? { perSecond: 1 / 30, burst: 25 };
-      bucket = new TokenBucket(perSecond, burst);
-      this.#buckets.set(key, bucket);
-    }
-    return bucket.take(this.#clock.monotonicMs());
-  }
-
   /** Queues the entry if it is idle and its next word is due, or if this is the last chance for it. */
   #settle(entry: Entry): void {
     if (entry.state !== "idle") return;
@@ -233,40 +183,18 @@ class Recorder implements RunningRecorder {
 
   #enqueue(entry: Entry): void {
     entry.state = "queued";
-    this.#queue.add(entry.series.key, entry.series.event === undefined ? CREATE : PATCH);
+    this.#queue.add(entry.series.key, rankOf(entry.series));
   }
 
   async #deliver(key: string): Promise<void> {
     const entry = this.#entries.get(key);
     if (!entry) return;
     entry.state = "sending";
-    let result: EventResult;
-    try {
-      result = await this.#send(entry);
-    } catch (error) {
-      result = { kind: "refused", message: error instanceof Error ? error.message : String(error) };
-    }
+    const result = await this.#delivery.deliver(entry);
     // After the deadline everything pending has been counted as lost; it can't be counted again.
     if (this.#closed) return;
     entry.state = "idle";
     this.#recordResult(entry, result);
-  }
-
-  async #send(entry: Entry): Promise<EventResult> {
-    const { series } = entry;
-    const { signal } = this.#aborter;
-    const uid = await this.#uids.get(series.occurrence.regarding, signal);
-    // The namespace of a pod that is gone may still be there; what is to be done is the same.
-    if (uid.kind === "absent") return { kind: "namespace_gone" };
-    if (uid.kind !== "found") return uid;
-    if (entry.attempt === undefined) {
-      if (series.event !== undefined && series.event.uid !== uid.uid) startOver(series);
-      entry.attempt = createAttempt(series, uid.uid, this.#clock.nowMs(), this.#clock.random());
-    }
-    const { attempt } = entry;
-    if (attempt.kind === "create") return this.#sink.create(attempt.event, signal);
-    const last = { count: attempt.count, lastObservedUs: attempt.lastUs };
-    return this.#sink.patchSeries(attempt.ref, last, signal);
   }
 
   #recordResult(entry: Entry, result: EventResult): void {
@@ -281,7 +209,7 @@ class Recorder implements RunningRecorder {
         this.#mute(entry, "pod_gone");
         break;
       case "refused":
-        this.#warn(entry, result.message);
+        this.#failures.warn(entry.series.occurrence, result.message);
         this.#mute(entry, "refused");
         break;
       case "retry":
@@ -298,7 +226,7 @@ class Recorder implements RunningRecorder {
     else this.#counters.sent.patched += 1;
     this.#counters.told += recordSent(series, attempt, this.#clock.monotonicMs());
     entry.attempt = undefined;
-    entry.tries = 0;
+    entry.retry.reset();
     this.#settle(entry);
   }
 
@@ -306,7 +234,7 @@ class Recorder implements RunningRecorder {
   #createAnew(entry: Entry): void {
     entry.attempt = undefined;
     entry.series.event = undefined;
-    if (this.#takeCreateToken(entry.series.occurrence)) {
+    if (this.#limits.takeCreateToken(entry.series.occurrence.regarding)) {
       this.#enqueue(entry);
       return;
     }
@@ -315,26 +243,22 @@ class Recorder implements RunningRecorder {
   }
 
   #retry(entry: Entry, result: { message: string; retryAfterMs?: number }): void {
-    const nowMs = this.#clock.monotonicMs();
     if (result.retryAfterMs !== undefined) {
       this.#loop.pause(Math.min(MAX_PAUSE_MS, result.retryAfterMs));
     }
-    entry.tries += 1;
-    if (entry.tries >= MAX_TRIES) {
-      this.#warn(entry, result.message);
+    const delayMs = entry.retry.nextMs();
+    if (entry.retry.failures >= MAX_TRIES) {
+      this.#failures.warn(entry.series.occurrence, result.message);
       this.#mute(entry, "retries_exhausted");
       return;
     }
     this.#counters.retries += 1;
-    // Half fixed, half jitter: five tries in no time at all would be no patience.
-    const capMs = Math.min(BACKOFF_MAX_MS, BACKOFF_BASE_MS * 2 ** (entry.tries - 1));
-    entry.retryAtMs = nowMs + capMs * (0.5 + this.#clock.random() / 2);
-    entry.state = "backoff";
-    this.#armTick();
+    entry.state = "queued";
+    this.#queue.requeueAfter(entry.series.key, rankOf(entry.series), delayMs);
   }
 
-  #mute(entry: Entry, reason: keyof typeof MUTE_MS): void {
-    this.#muted.set(entry.series.key, reason, { ttl: MUTE_MS[reason] });
+  #mute(entry: Entry, reason: MuteReason): void {
+    this.#limits.mute(entry.series.key, reason);
     this.#drop(entry, reason);
   }
 
@@ -358,8 +282,7 @@ class Recorder implements RunningRecorder {
   #tick(): void {
     const nowMs = this.#clock.monotonicMs();
     for (const entry of this.#entries.values()) {
-      if (entry.state === "backoff" && entry.retryAtMs <= nowMs) this.#enqueue(entry);
-      else if (entry.state === "idle" && isOver(entry.series, nowMs)) this.#forget(entry);
+      if (entry.state === "idle" && isOver(entry.series, nowMs)) this.#forget(entry);
       else this.#settle(entry);
     }
     if (this.#entries.size > 0) this.#armTick();
@@ -370,13 +293,8 @@ class Recorder implements RunningRecorder {
     for (const entry of this.#entries.values()) if (entry.state !== "idle") return;
     this.#drained.resolve();
   }
+}
 
-  /** Logs at most one line a minute; the counters hold the number of failures. */
-  #warn(entry: Entry, message: string): void {
-    const nowMs = this.#clock.monotonicMs();
-    if (nowMs - this.#lastWarnMs < WARN_INTERVAL_MS) return;
-    this.#lastWarnMs = nowMs;
-    const { kind, name } = entry.series.occurrence.regarding;
-    this.#logger.warn({ regarding: `${kind} ${name}`, error: message }, "an Event could not be sent");
-  }
+function rankOf(series: Series): number {
+  return series.event === undefined ? CREATE : PATCH;
 }

@@ -7,8 +7,9 @@
 import type { SourceRejection } from "../api/alert-stream.ts";
 import type { DecodeRejection } from "./violation.ts";
 
-/** `too_many_reports`: its report would be one more than memory.maxReports. */
-export type Rejection = SourceRejection | DecodeRejection | "too_many_reports";
+/** Its report would be one more than memory.maxReports, or memory.maxReportsPerNamespace. */
+export type ReportRejection = "too_many_reports" | "too_many_reports_in_namespace";
+export type Rejection = SourceRejection | DecodeRejection | ReportRejection;
 
 /** Every reason, so that each shows as 0 from the start. */
 const NONE: Readonly<Record<Rejection, number>> = {
@@ -19,6 +20,7 @@ const NONE: Readonly<Record<Rejection, number>> = {
   not_an_alert: 0,
   line_too_long: 0,
   too_many_reports: 0,
+  too_many_reports_in_namespace: 0,
 };
 
 export const REJECTIONS = Object.keys(NONE) as readonly Rejection[];

@@ -13,7 +13,7 @@ import type { CellStore } from "./cell-store.ts";
 import { countedTimeUs, decode } from "./decode.ts";
 import type { DuplicateFilter } from "./duplicates.ts";
 import { AlertEvidence } from "./evidence.ts";
-import type { IngestCounters, Rejection } from "./ingest-counters.ts";
+import type { IngestCounters, Rejection, ReportRejection } from "./ingest-counters.ts";
 import type { Occurrence } from "./occurrence.ts";
 import type { Redact } from "./redact.ts";
 import { SearchBudgets, STEPS_PER_SECOND } from "./search-budgets.ts";
@@ -23,6 +23,8 @@ import type { Scope, ThrottleNotice } from "./violation.ts";
 export interface IngestParts {
   /** Receiver of counted alerts and notices; read for each. */
   tally: () => AlertTally;
+  /** Returns why no report may begin in a namespace, or of the cluster. */
+  findRefusal: (namespace: string | undefined) => ReportRejection | undefined;
   hash: AlertHash;
   duplicates: DuplicateFilter;
   cells: CellStore;
@@ -129,13 +131,10 @@ export class Ingest {
       counters.counted++;
       return;
     }
-    counters.rejected.too_many_reports++;
-    const { namespace = "the cluster", policyName } = occurrence.violation;
-    this.#parts.onRejected(
-      "too_many_reports",
-      `no report more is begun: ${namespace}, ${policyName}`,
-      line,
-      null,
-    );
+    const { namespace, policyName } = occurrence.violation;
+    const reason = this.#parts.findRefusal(namespace) ?? "too_many_reports";
+    counters.rejected[reason]++;
+    const detail = `no report more is begun: ${namespace ?? "the cluster"}, ${policyName}`;
+    this.#parts.onRejected(reason, detail, line, null);
   }
 }

@@ -3,7 +3,7 @@
 
 // Deletions of reports that were noticed while there was nothing new to report: the next report of the policy says so.
 
-import type { CoverageGap } from "../aggregate/coverage-gap.ts";
+import { type CoverageGap, isDeletion } from "../aggregate/coverage-gap.ts";
 import type { Ledger } from "../aggregate/ledger.ts";
 
 /** Reports remembered; the one deleted first is forgotten first. */
@@ -14,7 +14,7 @@ export class Deletions {
 
   /** Remembers the deletion of a report before its ledger is dropped; does nothing if there was none. */
   add(key: string, ledger: Ledger): void {
-    const gaps = ledger.all.coverageGaps.filter(({ kind }) => kind === "Deleted");
+    const gaps = ledger.all.coverageGaps.filter(isDeletion);
     if (gaps.length === 0) return;
     this.#gaps.set(key, gaps);
     if (this.#gaps.size > MAX_DELETIONS) this.#gaps.delete(this.#gaps.keys().next().value as string);

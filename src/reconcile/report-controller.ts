@@ -104,7 +104,7 @@ export class ReportController {
     return this.#queue.length;
   }
 
-  /** Number of remembered paces; by default at most the reports written within two minutes. */
+  /** Number of remembered paces. */
   get pacesHeld(): number {
     return this.#queue.pacesHeld;
   }

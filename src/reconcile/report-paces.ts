@@ -2,8 +2,9 @@
 // Copyright The policy-violation-operator Authors
 
 // Rate limiter of the reports: the delay of a change until its report is due.
-// A pace is dropped once it equals that of a report that was never written, so that at most the reports written within
-// `quietMs` (two minutes by default) have one.
+// A pace is dropped once it equals that of a report that was never written: two minutes after its last write by default.
+// Bounded: at MAX_PACES that of the report written the longest ago is dropped, and the report's next change is written as
+// that of a new one.
 
 import type { Urgency } from "../aggregate/urgency.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -15,6 +16,9 @@ import {
   type Pace,
   type PaceOptions,
 } from "./write-pace.ts";
+
+/** As many as the reports held by default. */
+const MAX_PACES = 20_000;
 
 export class ReportPaces {
   readonly #options: PaceOptions;
@@ -45,7 +49,7 @@ export class ReportPaces {
     this.#paces.set(key, pace);
     const quietBeforeMs = nowMs - computeQuietMs(this.#options);
     for (const [oldest, { lastWriteMs }] of this.#paces) {
-      if (lastWriteMs > quietBeforeMs) return;
+      if (lastWriteMs > quietBeforeMs && this.#paces.size <= MAX_PACES) return;
       this.#paces.delete(oldest);
     }
   }

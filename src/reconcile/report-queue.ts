@@ -34,7 +34,7 @@ export class ReportQueue {
     return this.work.length + this.work.processing;
   }
 
-  /** Number of remembered paces; by default at most the reports written within two minutes. */
+  /** Number of remembered paces. */
   get pacesHeld(): number {
     return this.#paces.size;
   }

@@ -120,16 +120,19 @@ function listResults(
   const statusOf = ({ accepted, outcome }: Violation): ResultStatus =>
     options.results[accepted ? "accepted" : (outcome.toLowerCase() as "allowed" | "prevented" | "unknown")];
   const wanted = report.violations.filter((violation) => isWanted(statusOf(violation)));
-  const cut = report.omitted?.violations ?? 0;
-  const listed = wanted.length + Number(cut > 0) <= max ? wanted : wanted.slice(0, max - 1);
+  const { violations: cut, occurrences: cutOccurrences } = report.omitted ?? {
+    violations: 0,
+    occurrences: 0,
+  };
+  const listed = wanted.length + Number(cutOccurrences > 0) <= max ? wanted : wanted.slice(0, max - 1);
   const results = listed.map((violation) => toResult(report, violation, statusOf(violation), options));
   const unlisted = wanted.slice(listed.length);
-  if (unlisted.length + cut === 0) return results;
+  if (unlisted.length + cutOccurrences === 0) return results;
   const occurrences = unlisted.reduce((sum, each) => sum + each.occurrences, 0);
   const status = isWanted("warn") ? "warn" : (statusFilter[0] ?? "warn");
   const total = {
     violations: unlisted.length + cut,
-    occurrences: occurrences + (report.omitted?.occurrences ?? 0),
+    occurrences: occurrences + cutOccurrences,
   };
   return [...results, toOmittedResult(report, total, status, options)];
 }

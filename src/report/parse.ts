@@ -43,9 +43,9 @@ export function rebaseOn(ledger: Ledger, report: Report | undefined, deletedUs?:
     },
     totals.lastUs,
   );
-  // The severities of violations that are not listed are not known one by one.
-  if (report.omitted || report.expired) ledger.policy.raiseSeverity(policy.severity ?? 0);
   ledger.rebase({ ...distinctOf(report), totals, entries });
+  // The severities of violations that are not listed are not known one by one.
+  if (report.omitted) ledger.policy.raiseSeverity(policy.severity ?? 0, totals.lastUs);
 }
 
 function distinctOf({ summary }: Report): Omit<Base, "totals" | "entries"> {

@@ -5,7 +5,7 @@
 // Invariant: the same counts give the same bytes, and the summary is exact whatever the limits cut from the list.
 
 import { highestSeverity } from "../aggregate/counted.ts";
-import { renderCoverageGap } from "../aggregate/coverage-gap.ts";
+import { isDeletion, renderCoverageGap } from "../aggregate/coverage-gap.ts";
 import { listWritten } from "../aggregate/early-entries.ts";
 import { type Entry, getWrittenRule } from "../aggregate/entry.ts";
 import type { Ledger } from "../aggregate/ledger.ts";
@@ -90,7 +90,9 @@ export function* renderInSteps(
     throttleNotices: totals.throttleNotices,
     ...(totals.rejected === 0 ? {} : { rejected: totals.rejected }),
     ...(totals.withoutDetails === 0 ? {} : { withoutDetails: totals.withoutDetails }),
-    lowerBound: totals.gaps + totals.throttleNotices + totals.rejected + totals.withoutDetails > 0,
+    lowerBound:
+      totals.gaps + totals.throttleNotices + totals.rejected + totals.withoutDetails > 0 ||
+      totals.coverageGaps.some(isDeletion),
     ...(totals.coverageGaps.length === 0 ? {} : { recent: totals.coverageGaps.map(renderCoverageGap) }),
   };
   const maxBytes = Math.min(options.limits.maxBytes, ledger.maxBytes);
@@ -236,9 +238,11 @@ function omittedFrom(
 ): Omitted | undefined {
   const listed = violations.reduce((sum, v) => sum + v.occurrences, 0);
   const occurrences = summary.occurrences - listed - expired.occurrences;
-  const distinct = summary.violations - violations.length - expired.violations;
-  if (occurrences === 0 && distinct === 0) return undefined;
-  return { violations: Math.max(distinct, occurrences > 0 ? 1 : 0), occurrences };
+  if (occurrences === 0) return undefined;
+  const known = violations.length + expired.violations;
+  // Occurrences without details may be of violations that are listed; without any other there is one at least.
+  const least = known === 0 ? 1 : 0;
+  return { violations: Math.max(least, Math.min(summary.violations - known, occurrences)), occurrences };
 }
 
 function jsonBytes(value: unknown): number {

@@ -173,6 +173,12 @@ const writes: MetricDefinition[] = [
     help: "Changed reports that wait to be written.",
     read: (source) => source.writes().queued,
   },
+  {
+    name: "policy_violation_report_paces",
+    type: "gauge",
+    help: "Reports with a remembered write interval; at most 20,000.",
+    read: (source) => source.writes().paced,
+  },
 ];
 
 const kubernetes: MetricDefinition[] = [

@@ -132,6 +132,8 @@ export interface MetricsSource {
     removed: number;
     /** Changed reports that wait for their turn. */
     queued: number;
+    /** Reports with a remembered write interval. */
+    paced: number;
   };
   /** Requests to the Kubernetes API. */
   api(): {

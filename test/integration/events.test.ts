@@ -6,7 +6,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { EventUpdate, NewEvent } from "../../src/events/event-recorder.ts";
 import { createEventSink } from "../../src/events/event-sink.ts";
-import { type RunningRecorder, startRecorder } from "../../src/events/recorder.ts";
+import { startRecorder } from "../../src/events/recorder.ts";
+import type { RunningRecorder } from "../../src/events/recorder-options.ts";
 import type { KubeClient } from "../../src/kube/client.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";

@@ -3,14 +3,9 @@
 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { KnownPolicy } from "../../src/aggregate/known-policy.ts";
 import { addAlert, emptyTally, mergeInto, type Tally } from "../../src/aggregate/tally.ts";
-import {
-  countOutcome,
-  emptyTotals,
-  KnownPolicy,
-  mergeTotals,
-  type Totals,
-} from "../../src/aggregate/totals.ts";
+import { countOutcome, emptyTotals, mergeTotals, type Totals } from "../../src/aggregate/totals.ts";
 import type { Occurrence } from "../../src/ingest/occurrence.ts";
 import { runs, violation, worldAlert } from "../support/gen.ts";
 

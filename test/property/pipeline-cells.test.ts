@@ -113,6 +113,7 @@ function outcomeOf(
   const counters = new IngestCounters();
   const told: unknown[] = [];
   const ingest = new Ingest({
+    findRefusal: () => undefined,
     tally: () => aggregator,
     hash,
     duplicates: new DuplicateFilter({ windowMs: 60_000, maxEntries: 1000 }),

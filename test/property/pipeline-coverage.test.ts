@@ -353,6 +353,7 @@ describe("counters", () => {
         not_an_alert: 0,
         line_too_long: 0,
         too_many_reports: 0,
+        too_many_reports_in_namespace: 0,
       },
     });
     expect(pipeline.counters.isReconciled).toBe(true);

@@ -111,4 +111,30 @@ describe("at the bounds over all reports", () => {
     expect(s.store.reports).toHaveLength(3);
     expect(problemsOf(s)).toEqual([]);
   });
+
+  it("a namespace with ever new policies leaves room for the reports of the others", async () => {
+    const memory = { ...MEMORY, maxReports: 20, maxReportsPerNamespace: 10 };
+    const s = new Simulation({ options: { memory } });
+    await s.start();
+    for (let i = 0; i < 30; i++) s.pipeline.onAlert(alert({ PolicyName: `policy-${i}x`, HostPID: i }), 0);
+    for (let i = 0; i < 12; i++) {
+      const namespace = `ns-${letters(i)}`;
+      s.pipeline.onAlert(alert({ NamespaceName: namespace, OwnerNamespace: namespace, HostPID: i }), 0);
+    }
+    expect(s.pipeline.counters).toMatchObject({
+      received: 42,
+      counted: 20,
+      rejected: { too_many_reports: 2, too_many_reports_in_namespace: 20 },
+    });
+    await s.stop();
+    expect(s.store.reports.filter(({ metadata }) => metadata.namespace === "shop")).toHaveLength(10);
+    // A report that is no more makes room.
+    s.pipeline.controller.start();
+    const [first] = s.store.reports.filter(({ metadata }) => metadata.namespace === "shop");
+    s.store.userRemoves(`shop/${first?.metadata.name}`);
+    s.disconnect();
+    await s.clock.advance(60_000);
+    s.pipeline.onAlert(alert({ PolicyName: "another", HostPID: 99 }), 0);
+    expect(s.pipeline.counters).toMatchObject({ counted: 21 });
+  });
 });

@@ -30,7 +30,7 @@ describe("people", () => {
       occurrences: 1,
       firstSeen: "2026-11-23T10:01:30.000000Z",
     });
-    expect(s.store.get(KEY)?.coverage).toMatchObject({ gaps: 0, lowerBound: false });
+    expect(s.store.get(KEY)?.coverage).toMatchObject({ gaps: 0, lowerBound: true });
     expect(problemsOf(s)).toEqual([]);
     // The deletion was noticed when there was nothing to report.
     await s.clock.advance(10_000);
@@ -48,9 +48,34 @@ describe("people", () => {
     const report = s.store.get(KEY);
     expect(report?.summary.occurrences).toBe(1);
     expect(report?.coverage).toMatchObject({
-      lowerBound: false,
+      // The counts of the deleted report are missing.
+      lowerBound: true,
       recent: [{ kind: "Deleted", from: at(0), to: at(60_200), count: 3 }],
     });
+    expect(problemsOf(s)).toEqual([]);
+  });
+
+  it("who delete a report twice, with many gaps in between, do not hide the deletions", async () => {
+    const s = new Simulation();
+    await s.start();
+    s.send(alert({ HostPID: 1 }), alert({ HostPID: 2 }));
+    await s.clock.advance(60_000);
+    s.store.userRemoves(KEY);
+    s.send(alert({ HostPID: 3, UpdatedTime: at(60_000) }));
+    await s.clock.advance(60_000);
+    s.store.userRemoves(KEY);
+    s.send(alert({ HostPID: 4, UpdatedTime: at(120_000) }));
+    await s.clock.advance(60_000);
+    const deletions = () => s.store.get(KEY)?.coverage.recent?.filter(({ kind }) => kind === "Deleted");
+    expect(deletions()?.map(({ count }) => count)).toEqual([1, 2]);
+    for (let i = 0; i < 12; i++) {
+      s.disconnect();
+      await s.clock.advance(1000);
+      s.pipeline.onConnected();
+      await s.clock.advance(60_000);
+    }
+    expect(s.store.get(KEY)?.coverage.recent).toHaveLength(10);
+    expect(deletions()?.map(({ count }) => count)).toEqual([1]);
     expect(problemsOf(s)).toEqual([]);
   });
 

@@ -138,6 +138,7 @@ export const MEMORY = {
   limitBytes: 268_435_456,
   maxViolationsPerWorkload: 10_000,
   maxReports: 20_000,
+  maxReportsPerNamespace: 2000,
 };
 
 /** A pipeline with the defaults of the configuration. */

@@ -284,7 +284,7 @@ describe("files", () => {
   const MAX_LINES = 400;
   /** Longer than this wants a reason: they are named here, so that the list can only shrink by accident. */
   const LONG_LINES = 300;
-  const LONG: readonly string[] = ["src/config/schema.ts", "src/events/recorder.ts"];
+  const LONG: readonly string[] = ["src/config/schema.ts"];
 
   it(`have at most ${MAX_LINES} lines`, () => {
     const long = ALL.filter(({ text }) => text.split("\n").length - 1 > MAX_LINES);

@@ -136,9 +136,8 @@ export function checkReadiness(report: Report, look: Look): Assessment {
   const unknown = (reason: string): Assessment => ({ ...base, verdict: "unknown", reasons: [reason] });
   const { summary } = report;
   if (hidden === undefined) {
-    const { violations = 0 } = report.omitted ?? {};
     return unknown(
-      `The list of the report is cut: ${formatCount(violations, "violation")} can't be looked at, and may have been allowed.`,
+      `The list of the report is cut: ${describeUnlisted(report)} can't be looked at, and may have been allowed.`,
     );
   }
   const isKnown = look.isCounting || look.isSnapshot;
@@ -187,6 +186,12 @@ function countHidden(report: Report, fromMs: number): number | undefined {
   return total > listed ? total - listed : undefined;
 }
 
+function describeUnlisted({
+  omitted: { violations, occurrences } = { violations: 0, occurrences: 0 },
+}: Report): string {
+  return violations > 0 ? formatCount(violations, "violation") : formatCount(occurrences, "occurrence");
+}
+
 function describeBreaks(
   wouldStop: readonly ViolationRef[],
   days: string,
@@ -204,9 +209,7 @@ function describeBreaks(
           `In the last ${days} blocking would have stopped ${least}${formatCount(wouldStop.length, "violation")} on ${least}${formatCount(workloads, "workload")}.`,
         ];
   if (hidden !== 0) {
-    reasons.push(
-      `The list of the report is cut: ${formatCount(report.omitted?.violations ?? 0, "violation")} can't be looked at.`,
-    );
+    reasons.push(`The list of the report is cut: ${describeUnlisted(report)} can't be looked at.`);
   }
   if (accepted > 0) {
     reasons.push(

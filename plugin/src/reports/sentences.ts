@@ -224,9 +224,11 @@ export function describeCoverage(report: Report): string[] {
   }
   if (report.omitted) {
     const { violations, occurrences } = report.omitted;
+    // 0: the occurrences may be of listed violations.
+    const of = violations === 0 ? "" : `${formatCount(violations, "violation")} with `;
+    const isOne = violations === 1 || (violations === 0 && occurrences === 1);
     sentences.push(
-      `The list is cut: ${formatCount(violations, "violation")} with ${formatCount(occurrences, "occurrence")} ` +
-        `${violations === 1 ? "is" : "are"} only in the totals.`,
+      `The list is cut: ${of}${formatCount(occurrences, "occurrence")} ${isOne ? "is" : "are"} only in the totals.`,
     );
   }
   if (report.expired) {

@@ -2,8 +2,9 @@
 // Copyright The policy-violation-operator Authors
 
 import { describe, expect, it } from "vitest";
+import { Aggregator } from "../../../src/aggregate/aggregator.ts";
 import { Rejections } from "../../../src/aggregate/rejections.ts";
-import { START_US } from "../../support/gen.ts";
+import { alert, MEMORY, START_US, violation } from "../../support/gen.ts";
 
 const span = () => [START_US, START_US] as const;
 
@@ -20,11 +21,31 @@ describe("rejected alerts", () => {
     }
   });
 
-  it("of more namespaces at once than are kept apart concern all", () => {
+  it("of more namespaces at once than are kept apart have to be reported first", () => {
     const rejections = new Rejections();
-    for (let i = 0; i < 1001; i++) rejections.add({ namespace: `ns-${i}` }, START_US);
-    const marked = rejections.take(span);
-    expect(marked.reduce((sum, { count }) => sum + count, 0)).toBe(1001);
-    expect(marked.at(-1)?.scope).toBeUndefined();
+    for (let i = 0; i < 1000; i++) {
+      expect(rejections.isFull).toBe(false);
+      rejections.add({ namespace: `ns-${i}` }, START_US);
+    }
+    expect(rejections.isFull).toBe(true);
+    expect(rejections.take(span)).toHaveLength(1000);
+    expect(rejections.isFull).toBe(false);
+  });
+
+  it("of 1,500 namespaces in the same second mark their own reports and no other", () => {
+    const touched: string[] = [];
+    const aggregator = new Aggregator(MEMORY, (key) => touched.push(key));
+    for (const namespace of ["ns-0", "ns-1499", "shop"]) {
+      aggregator.add(violation(alert({ NamespaceName: namespace, OwnerNamespace: namespace })));
+    }
+    for (let i = 0; i < 1500; i++) aggregator.addRejected({ namespace: `ns-${i}` }, START_US);
+    aggregator.addRejected(undefined, START_US);
+    aggregator.reportRejections();
+    const counts = [...aggregator.ledgers.values()].map(({ namespace, all }) => [namespace, all.rejected]);
+    expect(counts).toEqual([
+      ["ns-0", 2],
+      ["ns-1499", 2],
+      ["shop", 1],
+    ]);
   });
 });

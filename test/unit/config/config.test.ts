@@ -43,6 +43,7 @@ describe("defaults", () => {
         limitBytes: 268_435_456,
         maxViolationsPerWorkload: 10_000,
         maxReports: 20_000,
+        maxReportsPerNamespace: 2000,
       },
       reports: {
         maxViolations: 300,

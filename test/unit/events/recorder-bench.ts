@@ -6,7 +6,8 @@
 
 import { afterEach, beforeEach, expect } from "vitest";
 import type { EventUpdate } from "../../../src/events/event-recorder.ts";
-import { type RecorderOptions, type RunningRecorder, startRecorder } from "../../../src/events/recorder.ts";
+import { startRecorder } from "../../../src/events/recorder.ts";
+import type { RecorderOptions, RunningRecorder } from "../../../src/events/recorder-options.ts";
 import { silentLogger } from "../../../src/lib/logger.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { MemoryEventSink } from "./memory-event-sink.ts";

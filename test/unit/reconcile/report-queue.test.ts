@@ -104,6 +104,17 @@ describe("paces", () => {
     expect(queue.pacesHeld).toBeLessThanOrEqual(121);
   });
 
+  it("are bounded also where all were written at once: the oldest leave", () => {
+    const { queue } = setUp();
+    for (let n = 0; n < 20_010; n++) queue.recordWrite(reportKey(`ci-${n}`, "p"), true);
+    expect(queue.pacesHeld).toBe(20_000);
+    queue.add(reportKey("ci-0", "p"), "counters");
+    expect(queue.work.waitMs()).toBe(200);
+    queue.forget(reportKey("ci-0", "p"));
+    queue.add(reportKey("ci-20009", "p"), "counters");
+    expect(queue.work.waitMs()).toBe(5000);
+  });
+
   it("are those of a new report once they are forgotten", async () => {
     const { clock, queue } = setUp();
     for (let n = 0; n < 5; n++) queue.recordWrite(A, false);

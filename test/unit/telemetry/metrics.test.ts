@@ -49,7 +49,7 @@ function numbers() {
       waiting: 0,
       ageMs: 0,
     },
-    writes: { results: { written: 0, conflict: 0 }, removed: 0, queued: 0 },
+    writes: { results: { written: 0, conflict: 0 }, removed: 0, queued: 0, paced: 0 },
     api: { requests: [] as { verb: string; code: string; count: number }[], retries: 0 },
     events: { sent: 0, suppressed: { rate: 0 }, lost: { queue_full: 0 } },
     reports: { rows: [] as ReportRow[], others: 0 },
@@ -145,6 +145,7 @@ describe("scrape", () => {
       'policy_violation_report_writes_total{result="written"} 0',
       'policy_violation_report_writes_total{result="conflict"} 0',
       "policy_violation_reports_queued 0",
+      "policy_violation_report_paces 0",
       "policy_violation_openreports_served 0",
       'policy_violation_openreports_writes_total{result="written"} 0',
       'policy_violation_openreports_writes_total{result="refused"} 0',
@@ -212,7 +213,7 @@ describe("scrape", () => {
       waiting: 35,
       ageMs: 36_500,
     };
-    state.writes = { results: { written: 19, conflict: 20 }, removed: 28, queued: 21 };
+    state.writes = { results: { written: 19, conflict: 20 }, removed: 28, queued: 21, paced: 41 };
     state.api = { requests: [{ verb: "PUT", code: "OK", count: 22 }], retries: 23 };
     state.events = { sent: 24, suppressed: { rate: 25 }, lost: { queue_full: 26 } };
     state.reports = { rows: [SHOP], others: 29 };
@@ -264,6 +265,7 @@ describe("scrape", () => {
       'policy_violation_report_writes_total{result="written"} 19',
       'policy_violation_report_writes_total{result="conflict"} 20',
       "policy_violation_reports_queued 21",
+      "policy_violation_report_paces 41",
       "policy_violation_openreports_served 1",
       'policy_violation_openreports_writes_total{result="written"} 44',
       'policy_violation_openreports_writes_total{result="refused"} 45',

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Bounds of the recorder of Events, and what its owner can do with it.
+
+import type { RecorderStats } from "./event-counters.ts";
+import type { TokenRate } from "./event-limits.ts";
+import type { EventRecorder } from "./event-recorder.ts";
+
+export interface RecorderOptions {
+  /** Enables Events for occurrences of KubeArmor's default posture; default false. */
+  defaultPosture?: boolean;
+  /** Series kept; beyond it the one that was silent the longest goes. Default 4,096. */
+  maxSeries?: number;
+  /** Events that wait to be created; default 1,000. Patches need no room: a series waits at most once. */
+  maxQueued?: number;
+  /**
+   * Creates and patches together; default 10/s, burst 50. Look-ups of uids are extra: at most one per request, in
+   * practice one a minute for each pod with pending updates.
+   */
+  overall?: TokenRate;
+  /** New Events of one pod or node; default one per 30 s, burst 25. Patches are bounded by the series' own pace. */
+  perRegarding?: TokenRate;
+}
+
+export interface RunningRecorder extends EventRecorder {
+  stats(): RecorderStats;
+  /**
+   * Takes no more, sends pending updates for at most `withinMs` milliseconds, and counts the rest as lost. Never
+   * rejects; later calls return the first one's promise.
+   */
+  stop(withinMs: number): Promise<void>;
+}

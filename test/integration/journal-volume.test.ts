@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The journal's volume runs full while the API server is away, and the process is killed: on a real volume.
+
+import { copyFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Alert } from "../../src/api/alert.ts";
+import { createSqliteJournal } from "../../src/journal/sqlite-journal.ts";
+import { Simulation } from "../property/pipeline-simulation.ts";
+import { FakeClock } from "../support/fake-clock.ts";
+import { alert, at, START_MS } from "../support/gen.ts";
+import { MemorySink } from "../support/memory-sink.ts";
+import { findMountProblem, mountVolume, type SmallVolume } from "../support/small-volume.ts";
+
+const missing = findMountProblem();
+const KIB = 4096;
+const ALERT_EVERY_MS = 100;
+/** Longest time between two batches of a journal that works, and the least that it writes at once. */
+const BATCH_MS = 1100;
+
+describe.skipIf(missing !== undefined)(`a full volume (${missing ?? "tmpfs"})`, () => {
+  let first: SmallVolume;
+  let second: SmallVolume;
+  beforeAll(() => {
+    first = mountVolume(KIB);
+    second = mountVolume(KIB);
+  });
+  afterAll(() => {
+    for (const volume of [first, second]) volume?.remove();
+  });
+
+  const open = ({ dir }: SmallVolume) => createSqliteJournal({ path: join(dir, "j.db"), maxBytes: 2 ** 24 });
+
+  /** Alerts of ever new files, so that the journal grows. */
+  function nextAlert(clock: FakeClock, n: number, ...mods: Partial<Alert>[]): Alert {
+    const name = Array.from(String(n), (digit) => "abcdefghij"[Number(digit)]).join("");
+    const ms = clock.nowMs() - START_MS;
+    return alert(
+      { Operation: "File", Resource: `/etc/${name}`, HostPID: n + 1, UpdatedTime: at(ms) },
+      ...mods,
+    );
+  }
+
+  async function run(simulation: Simulation, ms: number, sent: number[]): Promise<void> {
+    const { clock, pipeline } = simulation;
+    for (const endMs = clock.nowMs() + ms; clock.nowMs() < endMs; ) {
+      await clock.advance(ALERT_EVERY_MS);
+      sent.push(clock.nowMs());
+      pipeline.onAlert(nextAlert(clock, sent.length), 0);
+    }
+  }
+
+  it("loses nothing outside the declared gap, and the journal is read also while the volume is full", async () => {
+    const store = new MemorySink();
+    const sent: number[] = [];
+    const one = new Simulation({ store, journal: open(first) });
+    await one.start();
+    await run(one, 10_000, sent);
+    await one.clock.advance(10_000);
+    // The API server goes away; what follows is only in memory and in the journal.
+    await one.pipeline.controller.suspend();
+    const known = one.pipeline.counters.counted;
+    await run(one, 5000, sent);
+    await one.clock.advance(BATCH_MS);
+    expect(one.journaling?.problem).toBeUndefined();
+    first.fill();
+    const fullMs = one.clock.nowMs();
+    await run(one, 40_000, sent);
+    expect(one.journaling?.problem).toMatch(/^no room for/);
+    // Killed: nothing is closed. The next process finds the files, and a volume that is still full.
+    for (const part of ["j.db", "j.db-wal"]) copyFileSync(join(first.dir, part), join(second.dir, part));
+    second.fill();
+    expect(statSync(join(second.dir, "j.db-wal")).size).toBeGreaterThan(0);
+    const two = new Simulation({
+      store,
+      journal: open(second),
+      clock: new FakeClock(one.clock.nowMs() + 5000),
+    });
+    await two.start();
+    expect(two.journaling?.recovered).toBeGreaterThan(known === sent.length ? 0 : 40);
+    two.pipeline.onAlert(nextAlert(two.clock, 9999, { PolicyName: "later" }), 0);
+    await two.clock.advance(60_000);
+
+    const gapOf = (name: string) =>
+      store.get(`shop/${name}`)?.coverage.recent?.find(({ kind }) => kind === "NotRunning");
+    const fromMs = Date.parse(gapOf("no-package-managers")?.from ?? "");
+    // What was read before the gap is in the report.
+    const before = sent.filter((ms) => ms <= fromMs).length;
+    expect(store.get("shop/no-package-managers")?.summary.occurrences).toBeGreaterThanOrEqual(before);
+    expect(fromMs).toBeGreaterThan(fullMs - 3 * BATCH_MS);
+    // Alerts of a report that begins only now may have been lost, too.
+    expect(gapOf("later")?.from).toBe(gapOf("no-package-managers")?.from);
+    expect(two.journaling?.problem).toMatch(/^no room for/);
+    second.free();
+    await two.clock.advance(20_000);
+    expect(two.journaling?.problem).toBeUndefined();
+  });
+});
