@@ -115,7 +115,7 @@ export class Aggregator {
     const { namespace, policyName } = counts;
     const key = reportKey(namespace, policyName);
     const isNewReport = !this.ledgers.has(key);
-    if (isNewReport && !this.#memory.hasReports(this.ledgers.size)) return false;
+    if (isNewReport && this.#shares.findRefusal(namespace)) return false;
     const { isNew, withoutDetails } = absorbCounts(this.ledger(namespace, policyName), counts, {
       memory: this.#memory,
       muted: this.#muted,
@@ -232,11 +232,11 @@ export class Aggregator {
     const key = reportKey(namespace, policyName);
     const known = this.ledgers.get(key);
     if (known) return known;
-    const ledger = new Ledger(namespace, policyName, {
+    const ledger: Ledger = new Ledger(namespace, policyName, {
       log: this.#isJournaled ? new ChangeLog() : undefined,
       meter: this.#memory.meter,
       numbers: this.#numbers,
-      onCounting: (each) => this.#recordCounters(each),
+      onCounting: () => this.#recordCounters(ledger),
     });
     this.ledgers.set(key, ledger);
     this.#shares.add(namespace);

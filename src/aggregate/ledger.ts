@@ -16,22 +16,12 @@ import { SubjectCounts } from "./distinct-subjects.ts";
 import { type Entry, NO_SWEEP } from "./entry.ts";
 import type { EntryMap } from "./entry-map.ts";
 import { KnownPolicy } from "./known-policy.ts";
+import type { LedgerParts } from "./ledger-parts.ts";
 import { MemoryUsage } from "./memory-usage.ts";
 import { OpenGaps } from "./open-gaps.ts";
 import { ReportEntries } from "./report-entries.ts";
 import { SetNumbers } from "./set-numbers.ts";
 import { clearExpiry, emptyTotals, isEmpty, mergeTotals, type Totals } from "./totals.ts";
-
-export interface LedgerParts {
-  /** Notes every change, for a journal. */
-  log?: ChangeLog | undefined;
-  /** Counts what is held. */
-  meter?: MemoryUsage;
-  /** Numbers the sets of counts. */
-  numbers?: SetNumbers;
-  /** Called when a cell begins to count. */
-  onCounting?: (ledger: Ledger) => void;
-}
 
 export class Ledger {
   readonly namespace: string | undefined;
@@ -69,8 +59,7 @@ export class Ledger {
     this.#pendingSeq = this.#numbers.next();
     const { log, policy } = this;
     this.#entries = new ReportEntries({
-      ...{ meter, policy, log },
-      onCounting: () => onCounting(this),
+      ...{ meter, policy, log, onCounting },
       onEvicted: ({ occurrences, known, us }) => {
         this.gaps.addWithoutDetails(us, occurrences);
         this.violationsFloor = Math.max(this.violationsFloor, known + this.totals.expired.violations);

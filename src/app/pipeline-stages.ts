@@ -72,7 +72,7 @@ export function createStages(options: PipelineOptions, parts: PipelineParts): Pi
   return { ...built, gapEvents, gaps, controller, context, takeover };
 }
 
-/** Creates the first stage, which counts alerts where `tally` of the takeover says. */
+/** Creates the first stage, which counts alerts where the takeover says. */
 export function createIngest(
   options: PipelineOptions,
   { clock, maxAheadUs }: PipelineParts,
@@ -84,7 +84,7 @@ export function createIngest(
   return new Ingest({
     ...{ ...callbacks, cells, redact, counters, maxAheadUs },
     names: early.names,
-    tally: () => takeover.tally,
+    selector: takeover,
     findRefusal: (namespace) => aggregator.findRefusal(namespace),
     hash: new AlertHash({ low: createSeed(), high: createSeed() }),
     duplicates: new DuplicateFilter(options.duplicates),

@@ -6,7 +6,7 @@
 
 import type { Config } from "../config/config.ts";
 import { createEventCounters } from "../events/event-counters.ts";
-import type { RunningRecorder } from "../events/recorder.ts";
+import type { RunningRecorder } from "../events/recorder-options.ts";
 import { IngestCounters } from "../ingest/ingest-counters.ts";
 import type { Bus } from "../scale/bus.ts";
 import type { LeaseGroup } from "../scale/lease-group.ts";
@@ -94,6 +94,7 @@ export function createOwnerMetrics({
       results: passing.writes,
       removed: owners.ended.removed + sum(({ controller }) => controller.removed),
       queued: sum(({ controller }) => controller.backlog),
+      paced: sum(({ controller }) => controller.pacesHeld),
     }),
     api: () => ({
       requests: passing.apiRequests,
@@ -176,7 +177,7 @@ function createZeros(passing: RequestCounters): MetricsSource {
       waiting: 0,
       ageMs: 0,
     }),
-    writes: () => ({ results: passing.writes, removed: 0, queued: 0 }),
+    writes: () => ({ results: passing.writes, removed: 0, queued: 0, paced: 0 }),
     api: () => ({ requests: passing.apiRequests, retries: 0 }),
     events: () => ({ sent: 0, suppressed, lost }),
     reports: () => ({ rows: [], others: 0 }),

@@ -17,3 +17,9 @@ export interface AlertTally {
   /** Marks every report that the muted pod or node concerns as a lower bound. Returns the number of reports. */
   addThrottleNotice(notice: ThrottleNotice): number;
 }
+
+/** PORT: selects the receiver of alerts, which changes with a takeover. */
+export interface TallySelector {
+  /** Receiver of the next alert. */
+  readonly tally: AlertTally;
+}

@@ -8,7 +8,7 @@
 import type { Alert, RawAlert } from "../api/alert.ts";
 import { type EpochUs, hasMicroseconds, secondsToUs, TimeReader } from "../lib/time.ts";
 import type { AlertHash } from "./alert-hash.ts";
-import type { AlertTally } from "./alert-tally.ts";
+import type { TallySelector } from "./alert-tally.ts";
 import type { CellStore } from "./cell-store.ts";
 import { countedTimeUs, decode } from "./decode.ts";
 import type { DuplicateFilter } from "./duplicates.ts";
@@ -21,8 +21,8 @@ import type { SubjectNames } from "./subject-names.ts";
 import type { Scope, ThrottleNotice } from "./violation.ts";
 
 export interface IngestParts {
-  /** Receiver of counted alerts and notices; read for each. */
-  tally: () => AlertTally;
+  /** Of counted alerts and notices. */
+  selector: TallySelector;
   /** Returns why no report may begin in a namespace, or of the cluster. */
   findRefusal: (namespace: string | undefined) => ReportRejection | undefined;
   hash: AlertHash;
@@ -67,10 +67,10 @@ export class Ingest {
   }
 
   #raw(raw: RawAlert, line: number): void {
-    const { cells, counters, hash, nowUs, tally } = this.#parts;
+    const { cells, counters, hash, nowUs, selector } = this.#parts;
     hash.hashRaw(raw);
     const cell = cells.find(raw, hash.kind);
-    const isCounted = cell !== 0 && cells.isOwned(cell) && tally().countsCells;
+    const isCounted = cell !== 0 && cells.isOwned(cell) && selector.tally.countsCells;
     const known = cell === 0 || isCounted ? undefined : cells.violationOf(cell);
     const violation = known && this.#parts.names.resolve(known);
     if (!isCounted && violation === undefined) {
@@ -91,7 +91,7 @@ export class Ingest {
 
   /** Takes an alert of an unknown kind. `cell` is undefined where it has not the usual form, and 0 where none is known. */
   #decode(alert: Alert, known: number | undefined, line: number): void {
-    const { cells, counters, hash, names, nowUs, redact, tally } = this.#parts;
+    const { cells, counters, hash, names, nowUs, redact, selector } = this.#parts;
     const arrivalUs = nowUs();
     const decoded = this.#searchBudgets.spend(alert, arrivalUs, (budget) =>
       decode(alert, arrivalUs, (text) => redact(text, budget), this.#parts.maxAheadUs),
@@ -101,7 +101,7 @@ export class Ingest {
       this.#parts.onRejected(decoded.reason, decoded.detail, line, decoded.scope);
     } else if (decoded.kind === "throttle") {
       counters.throttleNotices++;
-      tally().addThrottleNotice(decoded.notice);
+      selector.tally.addThrottleNotice(decoded.notice);
       this.#parts.onThrottled(decoded.notice);
     } else {
       const { timeUs, ownUs, activity } = decoded;
@@ -126,8 +126,8 @@ export class Ingest {
   }
 
   #add(occurrence: Occurrence, isDated: boolean, line: number): void {
-    const { tally, counters } = this.#parts;
-    if (tally().add(occurrence, isDated)) {
+    const { selector, counters } = this.#parts;
+    if (selector.tally.add(occurrence, isDated)) {
       counters.counted++;
       return;
     }

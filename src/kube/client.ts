@@ -27,6 +27,8 @@ export interface KubeRequest {
   query?: Readonly<Record<string, string | number | boolean | undefined>>;
   /** Sent as JSON. */
   body?: unknown;
+  /** Sent as it is, in place of `body`. */
+  text?: string;
   /** Default `application/json`. */
   contentType?: string;
   /** Default `application/json`. */
@@ -180,7 +182,7 @@ export class KubeClient {
 
   async #open(call: ApiCall, request: KubeRequest, signal: AbortSignal): Promise<Dispatcher.ResponseData> {
     const { dispatcher, headers, generation } = await this.#prepareCredentials(call, signal);
-    const body = request.body === undefined ? null : JSON.stringify(request.body);
+    const body = request.text ?? (request.body === undefined ? null : JSON.stringify(request.body));
     this.#requests += 1;
     const url = new URL(`${this.#server}${request.path}${queryString(request.query)}`);
     const answer = await dispatcher.request({

@@ -15,6 +15,7 @@ import { RetryPolicy } from "../lib/retry-policy.ts";
 import type { EpochUs } from "../lib/time.ts";
 import { WorkLoop } from "../lib/work-loop.ts";
 import { rebaseOn } from "../report/parse.ts";
+import { RenderedViolations } from "../report/rendered-violations.ts";
 import { Deletions } from "./deletions.ts";
 import { GoneNamespaces } from "./gone-namespaces.ts";
 import type { ReconcileResult } from "./reconcile-steps.ts";
@@ -72,6 +73,7 @@ export class ReportController {
   readonly #gone: GoneNamespaces;
   readonly #deletions = new Deletions();
   readonly #items = new Map<string, WorkItem>();
+  readonly rendered = new RenderedViolations();
   /** Writes and reads that failed and were requeued. */
   retries = 0;
   /** Reports that retention removed. */
@@ -190,7 +192,7 @@ export class ReportController {
     const ledger = this.#parts.aggregator.ledgers.get(key);
     if (!ledger) return;
     if (ledger.namespace !== undefined && this.#gone.has(ledger.namespace)) {
-      this.#moveToCluster(key, false);
+      this.#moveToCluster(key, ledger, false);
       return;
     }
     const item = this.#createItem(key, ledger);
@@ -224,6 +226,7 @@ export class ReportController {
         if (this.#parts.aggregator.drop(key)) {
           this.#deletions.add(key, ledger);
           this.#items.delete(key);
+          this.rendered.delete(ledger);
           this.#queue.delete(key);
         } else this.#queue.add(key, "new_report");
         return;
@@ -238,11 +241,12 @@ export class ReportController {
   #leaveNamespace(key: string, ledger: Ledger): void {
     const { namespace = "", name } = ledger;
     if (this.#gone.add(namespace)) this.#parts.logger.info({ namespace, report: name }, "namespace gone");
-    this.#moveToCluster(key, true);
+    this.#moveToCluster(key, ledger, true);
   }
 
-  #moveToCluster(key: string, fresh: boolean): void {
+  #moveToCluster(key: string, ledger: Ledger, fresh: boolean): void {
     this.#items.delete(key);
+    this.rendered.delete(ledger);
     // The pace stays: pods of a namespace that is being deleted may go on for a while.
     this.#queue.recordWrite(key, fresh);
     const { aggregator, leaveNamespace } = this.#parts;
@@ -270,6 +274,7 @@ export class ReportController {
   #createReconciler(ledger: Ledger): ReportReconciler {
     return new ReportReconciler(ledger, {
       ...this.#parts,
+      render: () => ({ ...this.#parts.render(), rendered: this.rendered }),
       writerId: this.#writerId,
       rebase: (...base) => this.#rebase(...base),
       onTaking: () => {
@@ -284,6 +289,7 @@ export class ReportController {
 
   #rebase(ledger: Ledger, report: Report | undefined, deletedUs?: EpochUs): void {
     const before = ledger.all.occurrences - ledger.unwritten;
+    this.rendered.delete(ledger);
     rebaseOn(ledger, report, deletedUs);
     if (!report || this.#writerId === undefined || !isWrittenByAnother(report.metadata, this.#writerId))
       return;

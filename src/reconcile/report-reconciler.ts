@@ -14,7 +14,7 @@ import { type RenderOptions, renderInSteps } from "../report/render.ts";
 import type { ReportSink, WriteResult } from "../sinks/report-sink.ts";
 import { type AttemptState, type ReconcileResult, STEPS } from "./reconcile-steps.ts";
 import { findPersistedSeq, isSameWrite, parseMarks } from "./watermark.ts";
-import { type Attempt, buildReport, toReportRef } from "./write-attempt.ts";
+import { type Attempt, buildReport, getTextLength, toReportRef } from "./write-attempt.ts";
 
 export interface ReconcilerParts {
   sink: ReportSink;
@@ -265,7 +265,7 @@ export class ReportReconciler {
 
   async #shrink(attempt: Attempt, message: string): Promise<ReconcileResult | undefined> {
     const { ledger } = this;
-    const current = Math.min(ledger.maxBytes, JSON.stringify(attempt.report).length);
+    const current = Math.min(ledger.maxBytes, getTextLength(attempt.report));
     if (current <= MIN_REPORT_BYTES)
       return this.#refuse(`the report cannot be made small enough: ${message}`);
     ledger.maxBytes = Math.max(MIN_REPORT_BYTES, Math.floor(current / 2));

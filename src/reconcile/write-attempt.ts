@@ -11,6 +11,7 @@ import {
   PRODUCT,
   REPORT_KIND,
 } from "../api/names.ts";
+import { toReportText } from "../api/report-text.ts";
 import type { ObjectMeta, Report, ReportBody } from "../api/v1alpha1.ts";
 import { addMark, type Mark } from "./watermark.ts";
 
@@ -58,4 +59,9 @@ export function buildReport(
 /** Namespace and name of the report of a ledger. */
 export function toReportRef(ledger: Ledger): { namespace?: string; name: string } {
   return { ...(ledger.namespace === undefined ? {} : { namespace: ledger.namespace }), name: ledger.name };
+}
+
+/** Returns the number of characters of a report as JSON. */
+export function getTextLength(report: Report): number {
+  return toReportText(report).length;
 }

@@ -9,15 +9,14 @@ import { type Entry, getWrittenRule } from "../aggregate/entry.ts";
 import type { Ledger } from "../aggregate/ledger.ts";
 import type { PodTally } from "../aggregate/pods.ts";
 import { emptyTally, mergeInto, type Tally } from "../aggregate/tally.ts";
-import type { Evidence, Policy, Violation, ViolationPod } from "../api/v1alpha1.ts";
+import type { Accepted, Evidence, Policy, Violation, ViolationPod } from "../api/v1alpha1.ts";
 import type { RuleFacts } from "../ingest/rule.ts";
 import { formatMicroTime } from "../lib/time.ts";
-import type { AcceptanceSet } from "./acceptance-set.ts";
 
 export interface ViolationOptions {
   /** Pods listed, the most recent first. */
   maxPods: number;
-  acceptances: AcceptanceSet | undefined;
+  accepted: Accepted | undefined;
 }
 
 /** Renders the committed and in-flight counts of one violation. */
@@ -25,9 +24,8 @@ export function renderViolation(
   ledger: Ledger,
   policy: Policy,
   entry: Entry,
-  { maxPods, acceptances }: ViolationOptions,
+  { maxPods, accepted }: ViolationOptions,
 ): Violation {
-  const accepted = acceptances?.acceptedBy(entry);
   const { identity } = entry;
   const tally = written(entry);
   const latest = tally.latest?.read();

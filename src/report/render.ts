@@ -27,6 +27,7 @@ import type { AcceptanceCatalog } from "./acceptance-set.ts";
 import { renderHistory } from "./history.ts";
 import { type PolicyCatalog, type ProvenanceFacts, provenanceOf } from "./provenance.ts";
 import { renderViolation } from "./render-violation.ts";
+import { RenderedViolations } from "./rendered-violations.ts";
 
 /** Lowest raw severity (1..10) of each level; below `low` it is info. */
 export interface SeverityThresholds {
@@ -56,6 +57,8 @@ export interface RenderOptions {
   policies?: PolicyCatalog | undefined;
   /** What somebody has accepted; without it nothing is. */
   acceptances?: AcceptanceCatalog | undefined;
+  /** Violations rendered before; without it each is rendered. */
+  rendered?: RenderedViolations | undefined;
 }
 
 /** Renders what is committed and in flight. */
@@ -190,7 +193,7 @@ const MIN_SHARE = 30;
 function* listed(
   ledger: Ledger,
   policy: Policy,
-  { limits, acceptances }: RenderOptions,
+  { limits, acceptances, rendered = new RenderedViolations() }: RenderOptions,
   room: number,
 ): Generator<undefined, Violation[], undefined> {
   const { namespace, policyName } = ledger;
@@ -205,16 +208,19 @@ function* listed(
     ...selectFairest(own ? known.filter((entry) => !isAccepted(entry)) : known, limits.maxViolations, share),
     ...(own ? selectFairest(known.filter(isAccepted), limits.maxViolations, share) : []),
   ].slice(0, limits.maxViolations);
+  const render = rendered.begin(ledger);
+  const { severity, tags, message } = policy;
+  const facts = JSON.stringify([severity, tags, message, limits.maxPodsPerViolation]);
   // The longest run from the first on that fits.
   const fitting: Violation[] = [];
   let used = 0;
   for (const [i, entry] of best.entries()) {
     if (i > 0 && i % STEP === 0) yield;
-    const violation = renderViolation(ledger, policy, entry, {
-      maxPods: limits.maxPodsPerViolation,
-      acceptances: own,
-    });
-    used += jsonBytes(violation) + 1;
+    const accepted = own?.acceptedBy(entry);
+    const { violation, bytes } = render(entry, `${accepted?.by} ${entry.lowerBound} ${facts}`, () =>
+      renderViolation(ledger, policy, entry, { maxPods: limits.maxPodsPerViolation, accepted }),
+    );
+    used += bytes + 1;
     if (used > room) break;
     fitting.push(violation);
   }

@@ -64,7 +64,8 @@ export class ShardCounts implements AlertListener {
     this.#aggregator = new Aggregator(memory, () => {}, undefined, cells);
     const tally = this.#createTally(this.#aggregator);
     this.#ingest = new Ingest({
-      tally: () => tally,
+      selector: { tally },
+      findRefusal: (namespace) => this.#aggregator.findRefusal(namespace),
       names: this.#names,
       hash: new AlertHash({ low: seed(), high: seed() }),
       duplicates: new DuplicateFilter(duplicates),

@@ -16,6 +16,7 @@ import {
   REPORT_KIND,
   REPORT_PLURAL,
 } from "../api/names.ts";
+import { toReportText } from "../api/report-text.ts";
 import type { ObjectMeta, Report } from "../api/v1alpha1.ts";
 import { ApiError } from "../kube/api-error.ts";
 import type { ApiRequester } from "../kube/client.ts";
@@ -110,7 +111,7 @@ export function createClusterSink(options: ClusterSinkOptions): ReportSink {
           path: create ? toCollectionPath(ref) : toObjectPath(ref),
           query: WRITE_QUERY,
           accept: METADATA_FIRST,
-          body: addClusterLabel(report, clusterName),
+          text: toReportText(addClusterLabel(report, clusterName)),
           signal,
         });
         const metadata = readMetadata(stored);

@@ -114,7 +114,7 @@ function outcomeOf(
   const told: unknown[] = [];
   const ingest = new Ingest({
     findRefusal: () => undefined,
-    tally: () => aggregator,
+    selector: { tally: aggregator },
     hash,
     duplicates: new DuplicateFilter({ windowMs: 60_000, maxEntries: 1000 }),
     cells,

@@ -44,7 +44,7 @@ function newBed(bounds: CellBounds = { maxCells: 1000, maxBytes: 10_000_000 }, m
   const reader = new CountingReader();
   const ingest = new Ingest({
     findRefusal: () => undefined,
-    tally: () => aggregator,
+    selector: { tally: aggregator },
     hash: new AlertHash({ low: 1, high: 2 }),
     duplicates: new DuplicateFilter({ windowMs: 60_000, maxEntries: 1000 }),
     cells,

@@ -35,7 +35,7 @@ function countersAfter(form: "wire" | "JSON", alerts: readonly Alert[], stepUs =
   let nowUs = START_US;
   const ingest = new Ingest({
     findRefusal: () => undefined,
-    tally: () => aggregator,
+    selector: { tally: aggregator },
     hash: new AlertHash({ low: 1, high: 2 }),
     duplicates: new DuplicateFilter({ windowMs: 60_000, maxEntries: 1000 }),
     cells,

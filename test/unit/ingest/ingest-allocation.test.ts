@@ -34,7 +34,7 @@ it("100,000 repeated alerts are counted without an object for each", () => {
   const counters = new IngestCounters();
   const ingest = new Ingest({
     findRefusal: () => undefined,
-    tally: () => aggregator,
+    selector: { tally: aggregator },
     hash: new AlertHash({ low: 1, high: 2 }),
     duplicates: new DuplicateFilter({ windowMs: 60_000, maxEntries: 10_000 }),
     cells,

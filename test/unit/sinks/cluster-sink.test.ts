@@ -73,15 +73,15 @@ test.each(WRITES)(
 
 test("a write sets the cluster's label, and removes it where no name is configured any more", async () => {
   const sent = async (clusterName: string, labels?: Record<string, string>) => {
-    let body: unknown;
+    let text = "";
     const client = requester((request) => {
-      body = request.body;
+      text = request.text ?? "";
       return stored("p", "shop");
     });
     const sink = createClusterSink({ client, logger: silentLogger, clusterName });
     const plain = report();
     await sink.write({ ...plain, metadata: { ...plain.metadata, ...(labels ? { labels } : {}) } }, SIGNAL);
-    return (body as Report).metadata.labels;
+    return (JSON.parse(text) as Report).metadata.labels;
   };
   expect(await sent("east", { team: "web" })).toEqual({
     team: "web",

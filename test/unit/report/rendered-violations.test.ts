@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Rendering from parts gives what rendering from scratch gives, for the work of what has changed.
+
+import fc from "fast-check";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { Ledger } from "../../../src/aggregate/ledger.ts";
+import { toReportText } from "../../../src/api/report-text.ts";
+import type { Report } from "../../../src/api/v1alpha1.ts";
+import { workloadKey } from "../../../src/ingest/violation.ts";
+import type { ApiRequester, KubeRequest } from "../../../src/kube/client.ts";
+import { silentLogger } from "../../../src/lib/logger.ts";
+import { buildReport } from "../../../src/reconcile/write-attempt.ts";
+import { rebaseOn } from "../../../src/report/parse.ts";
+import { renderReport } from "../../../src/report/render.ts";
+import { RenderedViolations } from "../../../src/report/rendered-violations.ts";
+import { createClusterSink } from "../../../src/sinks/cluster-sink.ts";
+import { alert, at, renderOptions, runs, START_US, violation } from "../../support/gen.ts";
+
+const VIOLATIONS = 300;
+const WORKLOAD = workloadKey(violation().violation.identity);
+
+afterEach(() => vi.restoreAllMocks());
+
+function add(ledger: Ledger, i: number, ms: number, Severity = "5"): void {
+  const name = Array.from(String(i), (digit) => "abcdefghij"[Number(digit)]).join("");
+  const mods = { Operation: "File", Resource: `/etc/${name}`, UpdatedTime: at(ms), Severity };
+  ledger.add(violation(alert(mods)), true);
+}
+
+function render(ledger: Ledger, rendered?: RenderedViolations, stored?: Report): Report {
+  const body = renderReport(ledger, { ...renderOptions({ maxViolations: VIOLATIONS }), rendered });
+  return buildReport(ledger, body, stored?.metadata, undefined);
+}
+
+describe("a report of 300 violations of which one has changed", () => {
+  it("is written for the work of one", async () => {
+    const ledger = new Ledger("shop", "p");
+    for (let i = 0; i < VIOLATIONS; i++) add(ledger, i, i);
+    ledger.take();
+    const rendered = new RenderedViolations();
+    render(ledger, rendered);
+    expect(rendered.rendered).toBe(VIOLATIONS);
+    ledger.commit();
+    add(ledger, 7, 1000);
+    ledger.take();
+
+    const requests: KubeRequest[] = [];
+    const client: ApiRequester = {
+      request: async <T>(each: KubeRequest) => {
+        requests.push(each);
+        return { metadata: { name: "p" } } as T;
+      },
+    };
+    const sink = createClusterSink({ client, logger: silentLogger });
+    const stringify = vi.spyOn(JSON, "stringify");
+    const report = render(ledger, rendered);
+    await sink.write(report, new AbortController().signal);
+    const serialized = stringify.mock.results.reduce((sum, { value }) => sum + String(value).length, 0);
+    vi.restoreAllMocks();
+    expect(rendered.rendered).toBe(VIOLATIONS + 1);
+    const text = JSON.stringify(report);
+    expect(requests.map((each) => each.text)).toEqual([text]);
+    expect(serialized).toBeLessThan(text.length / 20);
+    expect(report).toEqual(render(ledger));
+  });
+});
+
+describe("rendered violations", () => {
+  it("are bounded: those of the report written the longest ago are rendered again", () => {
+    const rendered = new RenderedViolations(100_000);
+    const ledgers = Array.from({ length: 10 }, (_, n) => new Ledger("shop", `p-${n}`));
+    for (const ledger of ledgers) {
+      for (let i = 0; i < 20; i++) add(ledger, i, i);
+      ledger.take();
+      render(ledger, rendered);
+      expect(rendered.bytes).toBeLessThanOrEqual(100_000);
+    }
+    const before = rendered.rendered;
+    render(ledgers[9] as Ledger, rendered);
+    expect(rendered.rendered).toBe(before);
+    render(ledgers[0] as Ledger, rendered);
+    expect(rendered.rendered).toBe(before + 20);
+    for (const ledger of ledgers) rendered.delete(ledger);
+    expect(rendered.bytes).toBe(0);
+  });
+
+  const step = fc.oneof(
+    {
+      weight: 6,
+      arbitrary: fc.record({ file: fc.nat(4), ms: fc.nat(50), severity: fc.constantFrom("", "2", "9") }),
+    },
+    {
+      weight: 4,
+      arbitrary: fc.constantFrom("write", "fail", "restart", "late", "delete", "evict", "expire"),
+    },
+  );
+
+  it("give the same bytes as rendering from scratch after any change of the report", () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+        const ledger = new Ledger("shop", "p");
+        const rendered = new RenderedViolations();
+        const stored: Report[] = [];
+        for (const each of steps) {
+          if (typeof each === "object") {
+            add(ledger, each.file, each.ms, each.severity);
+            continue;
+          }
+          if (["delete", "restart", "late"].includes(each)) rendered.delete(ledger);
+          const share = ledger.entries.shareOf(WORKLOAD);
+          if (each === "evict") share?.report.evict(share, 1, START_US);
+          else if (each === "expire") ledger.expire(START_US + 25_000);
+          else if (each === "delete") ledger.rebase(undefined);
+          else if (each === "restart" && stored.length > 0) rebaseOn(ledger, stored.at(-1));
+          // A state of the report that another writer has put back.
+          else if (each === "late" && stored.length > 0) rebaseOn(ledger, stored[0]);
+          ledger.take();
+          if (ledger.totals.occurrences > 0) {
+            const report = render(ledger, rendered);
+            expect(JSON.stringify(report)).toBe(JSON.stringify(render(ledger)));
+            expect(toReportText(report)).toBe(JSON.stringify(report));
+            if (each !== "fail") stored.push(structuredClone(report));
+          }
+          if (each === "fail") ledger.restore();
+          else ledger.commit();
+        }
+      }),
+      runs(200),
+    );
+  });
+});
