@@ -170,6 +170,19 @@ export class CrashRun {
     if (this.#untold) await this.#settle(this.#untold);
     this.#untold = undefined;
     this.#operator?.child.kill("SIGCONT");
+    await this.#readsAgain();
+  }
+
+  /** Waits until the operator counts what comes in: it may find its stream dead once it goes on. */
+  async #readsAgain(): Promise<void> {
+    const operator = this.#operator as OperatorProcess;
+    const before = await operator.metric("alerts_counted_total");
+    const more = this.#options.ratePerSec;
+    await eventually(
+      "the operator reads again",
+      async () => (await operator.metric("alerts_counted_total")) >= before + more,
+      120_000,
+    );
   }
 
   /** Ends the load, waits until everything is written, and compares. */
