@@ -90,8 +90,10 @@ describe("the bundle", () => {
 
   afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-  test("is one file beside its source map and the licences of what is in it", () => {
+  test("is one file, and one for NATS, beside source maps and the licences of what is in them", () => {
     expect(readdirSync(join(dir, "app")).sort()).toEqual([
+      "nats-bus.cjs",
+      "nats-bus.cjs.map",
       BUNDLE,
       `${BUNDLE}.map`,
       "sbom.cdx.json",
