@@ -37,6 +37,7 @@ const SUBJECT_NAMES: ReadonlySet<string> = new Set([
   "HostName",
   "NamespaceName",
   "PodName",
+  "ContainerID",
   "ContainerName",
   "PolicyName",
   "Severity",
@@ -60,7 +61,6 @@ const DECIDING_NAMES: ReadonlySet<string> = new Set([
 const CONTAINER_NAMES: ReadonlySet<string> = new Set([
   "ClusterName",
   "NodeID",
-  "ContainerID",
   "ContainerImage",
   "Labels",
   "KubeArmorVersion",

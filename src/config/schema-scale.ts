@@ -13,7 +13,7 @@ export const scale = section(
   "Several processes: readers (`collect`) that each read a part of the nodes, and owners (`run`) that each write a part of the reports, with NATS JetStream between them. One process is enough for nearly every cluster.",
   {
     enabled: toggle({
-      about: "`run` owns partitions of the reports and reads no alerts itself; readers must run as well.",
+      about: "Makes `run` own partitions of the reports and read no alerts itself; readers must run as well.",
       default: false,
     }),
     shards: wholeNumber({

@@ -103,7 +103,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
     test("without the CRDs it says how to install them, counts on, and writes once they are there", async () => {
       const node = await startNode();
       operator = new OperatorProcess({ kubeconfig: cluster.kubeconfigPath, relay: node.address });
-      const line = await operator.logged("reports can't be listed: will try again");
+      const line = await operator.logged("reports can't be listed, retrying");
       expect(String(line["answer"])).toContain("kubectl apply -f crds/");
       await node.waitForClients();
       node.push(readAlerts(SAMPLES_PATH)[0]!);
@@ -158,7 +158,7 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
         // It may not look for the Secret, either, and then would not read: test/e2e/relay-tls.test.ts.
         env: { PVO_FEED_RELAY_TLS_MODE: "off" },
       });
-      const line = await operator.logged("reports can't be listed: will try again");
+      const line = await operator.logged("reports can't be listed, retrying");
       expect(String(line["answer"])).toContain("policyviolationreports");
       await node.waitForClients();
       node.push(readAlerts(SAMPLES_PATH)[1]!);

@@ -41,6 +41,8 @@ test("values.schema.json knows every setting of the configuration but those of t
     ".identity",
     ".journal.path",
     ".leaderElection.leaseNamespace",
+    ".scale.enabled",
+    ".scale.nats.secretPath",
     ".metrics.address",
     ".health.address",
   ]);

@@ -233,7 +233,7 @@ export function problemsOf(simulation: Simulation, exact = true): string[] {
     if (report.metadata.labels?.[MANAGED_BY_LABEL] !== "policy-violation-operator")
       problems.push(`${key}: label`);
   }
-  problems.push(...backwards(store.history));
+  problems.push(...backwards(store.history, counters.joined > 0));
   problems.push(...lostMetadata(store.history));
   return problems;
 }

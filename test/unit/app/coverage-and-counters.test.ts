@@ -11,6 +11,7 @@ const lost = (lastReadMs: number) =>
 const NONE = {
   StreamDown: 0,
   StreamEnded: 0,
+  TransportLost: 0,
   NodeDown: 0,
   Stalled: 0,
   NotRunning: 0,

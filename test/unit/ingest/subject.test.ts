@@ -51,14 +51,14 @@ describe("the workload of an alert", () => {
 
 describe("the container of an alert", () => {
   it.each([
-    ["web", "web", ""],
+    ["web", "web", ID],
     [ID, "", ID],
     [ID.slice(0, 12), "", ID],
     // Another container's id is no name, either.
     ["f".repeat(64), "", ID],
-    ["k8s_web_web-6c5f9d7b8-q7w2e_shop_0b79c32b-2f4c-4da8-b771-e6baa7ebede4_0", "web", ""],
-    ["k8s_POD_web-6c5f9d7b8-q7w2e_shop_0b79c32b-2f4c-4da8-b771-e6baa7ebede4_12", "POD", ""],
-    ["deadbeef", "deadbeef", ""],
+    ["k8s_web_web-6c5f9d7b8-q7w2e_shop_0b79c32b-2f4c-4da8-b771-e6baa7ebede4_0", "web", ID],
+    ["k8s_POD_web-6c5f9d7b8-q7w2e_shop_0b79c32b-2f4c-4da8-b771-e6baa7ebede4_12", "POD", ID],
+    ["deadbeef", "deadbeef", ID],
     ["", "", ID],
   ])("named %j is %j", (ContainerName, container, containerId) => {
     expect(subjectOf(alert({ ContainerID: ID, ContainerName }))).toMatchObject({ container, containerId });
