@@ -109,9 +109,6 @@ export function useHeartbeat(namespace: string): Heartbeat | undefined {
   if (clusters.length > 1) return { state: "unknown", why: "several clusters are shown" };
   if (error) return { state: "unknown", why: `the Lease ${namespace}/${PRODUCT}: ${error.message}` };
   if (!data) return undefined;
-  return readHeartbeat(
-    (data as unknown as Item).jsonData as object,
-    { namespace, name: PRODUCT },
-    Date.now(),
-  );
+  const lease = (data as unknown as Item).jsonData as object;
+  return readHeartbeat(lease, { namespace, name: PRODUCT }, { nowMs: Date.now() });
 }
