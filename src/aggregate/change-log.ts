@@ -51,7 +51,7 @@ export interface ReportChange {
   namespace: string | undefined;
   policyName: string;
   /** All rows of the report are removed first. */
-  isAnew: boolean;
+  removesRows: boolean;
   /** The stored report holds the sets up to this one: their rows are removed. 0 for none. */
   persistedSeq: number;
   layers: LayerRow[];
@@ -76,7 +76,7 @@ export class ChangeLog {
   #writtenTotals: Totals = emptyTotals();
   #isInFlightWritten = true;
   #persistedSeq = 0;
-  #isAnew = false;
+  #removesRows = false;
 
   /** Notes that the entry's pending counts have changed. */
   note(entry: Entry): void {
@@ -113,7 +113,7 @@ export class ChangeLog {
       this.note(entry);
     }
     this.#forgetTotals();
-    this.#isAnew = true;
+    this.#removesRows = true;
   }
 
   /** Entries that wait to be written. */
@@ -128,7 +128,7 @@ export class ChangeLog {
   haveTotalsChanged(pending: Totals): boolean {
     return (
       this.#persistedSeq > 0 ||
-      this.#isAnew ||
+      this.#removesRows ||
       !this.#isInFlightWritten ||
       !isSame(pending, this.#writtenTotals)
     );
@@ -146,15 +146,15 @@ export class ChangeLog {
     inFlight: OpenSet | undefined,
     pending: OpenSet,
     policy: PolicyFacts,
-  ): Pick<ReportChange, "isAnew" | "persistedSeq" | "layers"> {
+  ): Pick<ReportChange, "removesRows" | "persistedSeq" | "layers"> {
     const layers: LayerRow[] = [];
     if (inFlight && !this.#isInFlightWritten) layers.push({ ...inFlight, policy, violations: [] });
     if (!isSame(pending.totals, this.#writtenTotals)) layers.push({ ...pending, policy, violations: [] });
-    const isAnew = this.#isAnew;
-    this.#isAnew = false;
+    const removesRows = this.#removesRows;
+    this.#removesRows = false;
     this.#isInFlightWritten = true;
     this.#writtenTotals = pending.totals;
-    return { isAnew, persistedSeq: this.drainPersisted(), layers };
+    return { removesRows, persistedSeq: this.drainPersisted(), layers };
   }
 
   /** Returns changed violations of the set in flight, then of the pending one, in about `budget` rows. */
@@ -164,8 +164,8 @@ export class ChangeLog {
   }
 
   /** Takes back a drained change that the journal could not take; `entries` are those of its violations. */
-  undo({ isAnew, persistedSeq }: ReportChange, entries: Iterable<Entry>): void {
-    this.#isAnew ||= isAnew;
+  undo({ removesRows, persistedSeq }: ReportChange, entries: Iterable<Entry>): void {
+    this.#removesRows ||= removesRows;
     this.#persistedSeq = Math.max(this.#persistedSeq, persistedSeq);
     this.#forgetTotals();
     for (const entry of entries) {
@@ -201,8 +201,8 @@ function toRows(entries: Set<Entry>, where: "inFlight" | "pending", budget: numb
 function toRow(key: string, tally: Tally): ViolationRow {
   const pods: PodRow[] = [];
   for (const [podKey, pod] of tally.pods) {
-    if (pod.told === pod.occurrences) continue;
-    pod.told = pod.occurrences;
+    if (pod.journaled === pod.occurrences) continue;
+    pod.journaled = pod.occurrences;
     pods.push({
       key: podKey,
       name: pod.name,
@@ -216,11 +216,11 @@ function toRow(key: string, tally: Tally): ViolationRow {
 }
 
 function takeNewEvidence(tally: Tally): Evidence | undefined {
-  const { latest, toldSecond } = tally;
+  const { latest, journaledSecond } = tally;
   if (latest === undefined) return undefined;
   const second = Math.floor(latest.timeUs / 1_000_000);
-  if (toldSecond > 0 && second - toldSecond < EVIDENCE_EVERY_S) return undefined;
-  tally.toldSecond = second;
+  if (journaledSecond > 0 && second - journaledSecond < EVIDENCE_EVERY_S) return undefined;
+  tally.journaledSecond = second;
   return latest.read();
 }
 
@@ -230,8 +230,8 @@ export function getCost(rows: readonly ViolationRow[]): number {
 }
 
 function forgetWritten(tally: Tally | undefined): void {
-  if (tally) tally.toldSecond = 0;
-  for (const pod of tally?.pods.values() ?? []) pod.told = undefined;
+  if (tally) tally.journaledSecond = 0;
+  for (const pod of tally?.pods.values() ?? []) pod.journaled = undefined;
 }
 
 /** They only grow while a set is pending, and a list of coverageGaps is never changed in place. */

@@ -37,7 +37,7 @@ export function drainViolations(
   if (!log || log.waiting === 0) return change;
   const { inFlight, pending } = ledger.openSets();
   const rows = log.drainViolations(budget);
-  const whole = change ?? { namespace, policyName, isAnew: false, persistedSeq: 0, layers: [] };
+  const whole = change ?? { namespace, policyName, removesRows: false, persistedSeq: 0, layers: [] };
   const policy = ledger.policy.facts();
   const add = (seq: number, totals: LayerRow["totals"], violations: ViolationRow[]): void => {
     if (violations.length === 0) return;
@@ -65,5 +65,7 @@ export function revertDrain(ledger: Ledger, change: ReportChange): void {
 /** Drains only the number up to which the stored report holds all sets. */
 export function drainPersisted({ log, namespace, policyName }: Ledger): ReportChange | undefined {
   const persistedSeq = log?.drainPersisted() ?? 0;
-  return persistedSeq === 0 ? undefined : { namespace, policyName, isAnew: false, persistedSeq, layers: [] };
+  return persistedSeq === 0
+    ? undefined
+    : { namespace, policyName, removesRows: false, persistedSeq, layers: [] };
 }

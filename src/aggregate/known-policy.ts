@@ -8,7 +8,7 @@ import type { PolicyFacts } from "../ingest/violation.ts";
 import type { EpochUs } from "../lib/time.ts";
 
 /** The newest value and its time; undefined before the first one. */
-class Told<T> {
+class NewestValue<T> {
   value: T | undefined;
   us: EpochUs = 0;
 
@@ -30,9 +30,9 @@ export class KnownPolicy {
   severityFloor = 0;
   /** None of those was seen later. */
   #floorUs: EpochUs = 0;
-  readonly #kind = new Told<PolicyKind>();
-  readonly #tags = new Told<readonly string[]>();
-  readonly #message = new Told<string>();
+  readonly #kind = new NewestValue<PolicyKind>();
+  readonly #tags = new NewestValue<readonly string[]>();
+  readonly #message = new NewestValue<string>();
 
   learn(facts: PolicyFacts, us: EpochUs): void {
     if (facts.kind !== "Unknown") this.#kind.learn(facts.kind, us);

@@ -102,7 +102,7 @@ export class PackedEntries {
     }
     const { writtenInSweep, ...stored } = this.readStored(place, undefined);
     const firstUs = view.getFloat64(at + FIRST, true);
-    const committed: Tally = { ...stored, firstUs, pods, toldSecond: 0 };
+    const committed: Tally = { ...stored, firstUs, pods, journaledSecond: 0 };
     return { key, id: this.readId(place), committed, writtenInSweep };
   }
 

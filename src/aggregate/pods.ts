@@ -15,7 +15,7 @@ export interface PodTally {
   occurrences: number;
   lastUs: EpochUs;
   /** Its occurrences in the journal's last batch. */
-  told?: number | undefined;
+  journaled?: number | undefined;
 }
 
 export class Pods {

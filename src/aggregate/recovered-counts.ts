@@ -24,30 +24,30 @@ export function recoverSet(layer: LayerRow): RecoveredSet {
 }
 
 /** The totals as journaled, and at least what the violations say: these may have been journaled after them. */
-function readTotals(told: Totals, entries: readonly { identity: Identity; tally: Tally }[]): Totals {
+function readTotals(journaled: Totals, entries: readonly { identity: Identity; tally: Tally }[]): Totals {
   const listed = emptyTotals();
   for (const { identity, tally } of entries) {
     countOutcome(listed, identity.outcome, tally.occurrences, tally.firstUs, tally.lastUs);
   }
-  const prevented = Math.max(listed.prevented, told.prevented);
-  const allowed = Math.max(listed.allowed, told.allowed);
-  const unknown = Math.max(listed.unknown, told.unknown);
+  const prevented = Math.max(listed.prevented, journaled.prevented);
+  const allowed = Math.max(listed.allowed, journaled.allowed);
+  const unknown = Math.max(listed.unknown, journaled.unknown);
   const occurrences = prevented + allowed + unknown;
   return {
     // Entries that were about to expire from the report's list have not expired from it.
-    ...clearExpiry({ ...told, occurrences }, listed.occurrences),
+    ...clearExpiry({ ...journaled, occurrences }, listed.occurrences),
     prevented,
     allowed,
     unknown,
-    firstUs: Math.min(listed.firstUs, told.firstUs),
-    lastUs: Math.max(listed.lastUs, told.lastUs),
+    firstUs: Math.min(listed.firstUs, journaled.firstUs),
+    lastUs: Math.max(listed.lastUs, journaled.lastUs),
   };
 }
 
 function tallyOf({ occurrences, firstUs, lastUs, rule: text, evidence, pods }: ViolationRow): Tally {
   const latest = evidence && storedEvidence(evidence);
   const rule = parseRule(text);
-  const tally: Tally = { occurrences, firstUs, lastUs, pods: new Pods(), latest, rule, toldSecond: 0 };
+  const tally: Tally = { occurrences, firstUs, lastUs, pods: new Pods(), latest, rule, journaledSecond: 0 };
   for (const pod of pods) addPod(tally, pod.key, pod.name, pod.node, pod.occurrences, pod.lastUs);
   return tally;
 }

@@ -19,7 +19,7 @@ interface Rejected {
 }
 
 /** Rejections that the reports of a scope get. */
-export interface ToldRejections {
+export interface TakenRejections {
   scope: Scope | undefined;
   count: number;
   coverageGaps: readonly CoverageGap[];
@@ -44,16 +44,16 @@ export class Rejections {
   }
 
   /** Everything since the last call; the undated ones were raised somewhere between the two times of `span`. */
-  take(span: () => readonly [EpochUs, EpochUs]): ToldRejections[] {
-    const told: ToldRejections[] = [];
+  take(span: () => readonly [EpochUs, EpochUs]): TakenRejections[] {
+    const taken: TakenRejections[] = [];
     for (const rejected of this.#byScope.values()) {
       const { scope, count, undated, episode } = rejected;
       if (count === 0) continue;
-      told.push({ scope, count, coverageGaps: [...toUndatedGap(undated, span), ...episode.take()] });
+      taken.push({ scope, count, coverageGaps: [...toUndatedGap(undated, span), ...episode.take()] });
       rejected.count = 0;
       rejected.undated = 0;
     }
-    return told;
+    return taken;
   }
 
   #getRejected(scope: Scope | undefined): Rejected {

@@ -24,7 +24,7 @@ export interface Tally {
   /** The rule that the newest alert matched. */
   rule: RuleFacts;
   /** Time of the evidence in the journal's last batch, in whole seconds; 0 for none. */
-  toldSecond: number;
+  journaledSecond: number;
 }
 
 /** Pods remembered per violation; a report shows far fewer. A pod that left keeps its share of every total. */
@@ -42,7 +42,7 @@ export function emptyTally(): Tally {
     pods: new Pods(),
     latest: undefined,
     rule: NO_RULE,
-    toldSecond: 0,
+    journaledSecond: 0,
   };
 }
 

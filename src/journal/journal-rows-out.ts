@@ -103,10 +103,10 @@ export class BatchWriter {
     this.#life = life;
   }
 
-  #writeChange({ namespace, policyName, isAnew, persistedSeq, layers }: ReportChange): void {
+  #writeChange({ namespace, policyName, removesRows, persistedSeq, layers }: ReportChange): void {
     const key = reportKey(namespace, policyName);
     let id = this.#reports.get(key);
-    if (id !== undefined && isAnew) this.#forgetUpTo(id, Number.MAX_SAFE_INTEGER);
+    if (id !== undefined && removesRows) this.#forgetUpTo(id, Number.MAX_SAFE_INTEGER);
     else if (id !== undefined && persistedSeq > 0) this.#forgetUpTo(id, persistedSeq);
     if (layers.length === 0) return;
     if (id === undefined) {

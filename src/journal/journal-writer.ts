@@ -211,7 +211,7 @@ export class Journaling {
     }
     this.#journal = journal;
     for (const ledger of this.#aggregator?.ledgers.values() ?? []) ledger.resetLog();
-    const toChange = (report: RecoveredReport) => ({ ...report, isAnew: false, persistedSeq: 0 });
+    const toChange = (report: RecoveredReport) => ({ ...report, removesRows: false, persistedSeq: 0 });
     this.#carried = [...this.#unclaimed.values()].map(toChange);
     this.#aggregator?.clearRemoved();
     return true;

@@ -49,7 +49,7 @@ class Cut {
       rest -= pod.occurrences;
       const untilUs = this.#shown.until({ key, podKey, pod: pod.name });
       if (!this.#isKept(firstUs, pod.lastUs, untilUs, pod.occurrences)) continue;
-      pods.set(podKey, { ...pod, told: undefined });
+      pods.set(podKey, { ...pod, journaled: undefined });
       occurrences += pod.occurrences;
       newestUs = Math.max(newestUs, pod.lastUs);
     }
@@ -61,7 +61,7 @@ class Cut {
     if (occurrences === 0) return [];
     const latest = tally.latest && tally.latest.timeUs <= newestUs ? tally.latest : undefined;
     const times = { firstUs: Math.min(firstUs, newestUs), lastUs: newestUs };
-    const kept: Tally = { occurrences, ...times, pods, latest, rule: tally.rule, toldSecond: 0 };
+    const kept: Tally = { occurrences, ...times, pods, latest, rule: tally.rule, journaledSecond: 0 };
     return [{ key, identity, tally: kept }];
   }
 

@@ -143,7 +143,7 @@ function tallyOf(namespace: string | undefined, policy: Policy, violation: Viola
       tags: violation.tags ?? policy.tags ?? [],
       message: violation.message ?? policy.message ?? "",
     }),
-    toldSecond: 0,
+    journaledSecond: 0,
   };
   for (const pod of violation.pods ?? []) restorePod(tally, namespace, pod);
   return tally;

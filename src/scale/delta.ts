@@ -135,7 +135,7 @@ export function toCounted({ violations }: ReportDelta): Counted[] {
       pods: new Pods(),
       latest,
       rule: parseRule(rule),
-      toldSecond: 0,
+      journaledSecond: 0,
     };
     for (const pod of pods) addPod(tally, pod.key, pod.name, pod.node, pod.occurrences, pod.lastUs);
     return { key, identity: parseIdentityKey(key), tally };

@@ -51,7 +51,7 @@ export function layerRow(seq: number, ...violations: ViolationRow[]): LayerRow {
 }
 
 export function change(layers: LayerRow[], mods: Partial<ReportChange> = {}): ReportChange {
-  return { namespace: "shop", policyName: "p", isAnew: false, persistedSeq: 0, layers, ...mods };
+  return { namespace: "shop", policyName: "p", removesRows: false, persistedSeq: 0, layers, ...mods };
 }
 
 export function batch(changes: ReportChange[], mods: Partial<Batch> = {}): Batch {

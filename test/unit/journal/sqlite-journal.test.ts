@@ -123,7 +123,7 @@ describe("what a journal took", () => {
       batch(
         [
           change([], { policyName: "p", persistedSeq: 4 }),
-          change([layerRow(6, violationRow("/c"))], { policyName: "q", isAnew: true }),
+          change([layerRow(6, violationRow("/c"))], { policyName: "q", removesRows: true }),
         ],
         { removed: [reportKey("shop", "r"), reportKey("shop", "never seen")] },
       ),
