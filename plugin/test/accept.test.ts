@@ -122,6 +122,19 @@ describe("accepted", () => {
     ]);
   });
 
+  test.each([
+    ["Denied", "Denied"],
+    ["NotUnderstood", "Invalid"],
+  ])("shows a refusal with the reason %s as %s", async (reason, state) => {
+    const refused = acceptance("refused");
+    const conditions = refused.status?.conditions?.map((one) => ({ ...one, type: "Invalid", reason }));
+    const { out } = await plugin(["accepted", "-n", "shop", "--no-headers"], {
+      reports: [],
+      acceptances: [{ ...refused, status: { ...refused.status, conditions } } as Acceptance],
+    });
+    expect(out.split(/ {2,}/)[1]).toBe(state);
+  });
+
   test("has data, a limit, and a word for none", async () => {
     const { out } = await plugin(["accepted", "-n", "shop", "-o", "json", "--limit", "1"], {
       reports: [],

@@ -145,11 +145,14 @@ export async function listAccepted(session: Session, flags: Flags): Promise<Exit
   return EXIT.ok;
 }
 
-/** State of an acceptance, in a word. */
+const STATES = ["Invalid", "Expired", "MatchesNothing", "MatchesEverything", "Active"];
+
+/** State of an acceptance, in a word: Denied where the operator's configuration makes it Invalid. */
 export function getAcceptanceState({ status }: Acceptance): string {
   const conditions = Array.isArray(status?.conditions) ? status.conditions : [];
-  const isTrue = (type: string) => conditions.some((one) => one?.type === type && one.status === "True");
-  return ["Invalid", "Expired", "MatchesNothing", "MatchesEverything", "Active"].find(isTrue) ?? "Unknown";
+  const find = (type: string) => conditions.find((one) => one?.type === type && one.status === "True");
+  if (find("Invalid")?.reason === "Denied") return "Denied";
+  return STATES.find(find) ?? "Unknown";
 }
 
 function expiryMs({ spec }: Acceptance): number {
