@@ -233,6 +233,18 @@ The policy:
     expect(allowed).toContain("add a policy that blocks exactly this:");
   });
 
+  test("of a policy that says Block gets no advice to block it where the outcome is unknown", async () => {
+    const unknown = violation({ outcome: "Unknown", latest: { time: "t", labels: "app=web" } });
+    const out = await explained([unknown]);
+    expect(out).toContain("p says Block, but the alert does not say if it was prevented.");
+    expect(out).toContain("If it is needed, remove or narrow the rule of p that matches it.");
+    expect(out).not.toContain("set the action to Block");
+    expect(out).not.toContain("security.kubearmor.com");
+    const deleted = await explained([unknown], { policy: { provenance: "NotFound" } });
+    expect(deleted).toContain("The policy p was deleted. It said Block, but the alert does not say if");
+    expect(deleted).not.toContain("remove or narrow");
+  });
+
   test("of a policy that a tool manages is changed there", async () => {
     const source = { tool: "Flux", kind: "Kustomization", name: "policies", namespace: "flux-system" };
     const object = { kind: "KubeArmorPolicy", namespace: "shop", uid: "u", generation: 1, source };

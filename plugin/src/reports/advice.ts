@@ -50,10 +50,17 @@ function createDraft(found: ViolationRef): Draft {
     }
     return { sentences };
   }
-  if (violation.action === "Audit (Block)") {
+  const isUnknown = violation.action === "Block" && violation.outcome === "Unknown";
+  if (violation.action === "Audit (Block)" || isUnknown) {
+    const but = isUnknown ? "the alert does not say if it was prevented" : "was not enforced";
     const sentences = isDeleted
-      ? [`The policy ${name} was deleted. It said Block, but was not enforced.`]
-      : [`${name} says Block, but was not enforced.`];
+      ? [`The policy ${name} was deleted. It said Block, but ${but}.`]
+      : [`${name} says Block, but ${but}.`];
+    if (isUnknown && !isDeleted) {
+      sentences.push(
+        `If it is needed, remove or narrow the rule of ${name} that matches it${describePlace(found)}.`,
+      );
+    }
     sentences.push(
       "Check the node for an enforcer (`karmor probe`), and the pod and its namespace for the annotation " +
         "`kubearmor-policy: audited`.",
