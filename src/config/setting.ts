@@ -5,7 +5,7 @@
 // Invariant: a setting without a description, a default and a plain statement of what is right can't be built.
 
 import * as z from "zod";
-import { parseDuration, parseSize } from "./quantity.ts";
+import { formatDuration, formatSize, parseDuration, parseSize } from "./quantity.ts";
 
 /** Form of a value in an environment variable. */
 export type SettingKind = "number" | "boolean" | "text" | "list";
@@ -59,12 +59,15 @@ interface Common {
   flag?: SettingFlag;
 }
 
-const UNIT_WORDS: Record<string, string> = { ms: "milliseconds" };
-/** Second form of a value, by its unit. */
-const TEXT_FORMS: Record<string, string> = {
-  ms: ", or a duration such as 30s, 12h or 30d",
-  bytes: ", or a size such as 512Ki, 256Mi or 1Gi",
-};
+/** Writes the bounds of a number as people write them, by its unit. */
+function describeBounds(min: number, max: number, unit: string | undefined): string {
+  if (unit === "ms") {
+    return `a duration from ${formatDuration(min)} to ${formatDuration(max)}, or a whole number of milliseconds`;
+  }
+  if (unit === "bytes")
+    return `a size from ${formatSize(min)} to ${formatSize(max)}, or a whole number of bytes`;
+  return `a whole number${unit === undefined ? "" : ` of ${unit}`} from ${min} to ${max}`;
+}
 
 /** A whole number within bounds, both inclusive. A unit of `ms` or `bytes` allows text such as `30s` or `256Mi`. */
 export function wholeNumber(
@@ -72,9 +75,7 @@ export function wholeNumber(
 ): z.ZodNumber {
   const { min, max, unit, ...rest } = facts;
   const schema = z.number().int().min(min).max(max);
-  const of = unit === undefined ? "" : ` of ${UNIT_WORDS[unit] ?? unit}`;
-  const textForm = TEXT_FORMS[unit ?? ""] ?? "";
-  const expects = `a whole number${of} from ${min} to ${max}${textForm}`;
+  const expects = describeBounds(min, max, unit);
   const known = { kind: "number", expects, bounds: { min, max }, ...rest } as const;
   settingFacts.add(schema, unit === undefined ? known : { ...known, unit });
   return schema;

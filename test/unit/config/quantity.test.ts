@@ -88,10 +88,10 @@ describe("a configuration", () => {
       PVO_JOURNAL_MAX_BYTES: "1KB",
     });
     expect("problems" in result && formatProblems(result.problems)).toBe(`The configuration has 4 problems:
-  pvo.yaml:1: reports.minIntervalMs = "2h": must be a whole number of milliseconds from 100 to 3600000, or a duration such as 30s, 12h or 30d
-  pvo.yaml:1: reports.maxBytes = "30s": must be a whole number of bytes from 32768 to 1048576, or a size such as 512Ki, 256Mi or 1Gi
+  pvo.yaml:1: reports.minIntervalMs = "2h": must be a duration from 100ms to 1h, or a whole number of milliseconds
+  pvo.yaml:1: reports.maxBytes = "30s": must be a size from 32Ki to 1Mi, or a whole number of bytes
   pvo.yaml:2: events.burst = "1k": must be a whole number of Events from 1 to 10000
-  PVO_JOURNAL_MAX_BYTES: journal.maxBytes = "1KB": must be a whole number of bytes from 1048576 to 17179869184, or a size such as 512Ki, 256Mi or 1Gi
+  PVO_JOURNAL_MAX_BYTES: journal.maxBytes = "1KB": must be a size from 1Mi to 16Gi, or a whole number of bytes
 `);
   });
 
