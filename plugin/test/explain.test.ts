@@ -245,6 +245,19 @@ The policy:
     expect(deleted).not.toContain("remove or narrow");
   });
 
+  test.each([
+    [
+      { tool: "Helm", name: "web" },
+      "Helm (application web): the next upgrade may revert a change in the cluster.",
+    ],
+    [{ tool: "ArgoCD", name: "web" }, "Argo CD (application web): a change in the cluster may be reverted."],
+    [{ name: "web" }, "application web: a change in the cluster may be reverted."],
+  ])("of a policy of %j says no more than is known of what reverts a change", async (source, expected) => {
+    const object = { kind: "KubeArmorPolicy", namespace: "shop", uid: "u", generation: 1, source };
+    const out = await explained([audited({})], { policy: { provenance: "Found", objects: [object] } });
+    expect(out).toContain(`set the action to Block in p, in the source of ${expected}`);
+  });
+
   test("of a policy that a tool manages is changed there", async () => {
     const source = { tool: "Flux", kind: "Kustomization", name: "policies", namespace: "flux-system" };
     const object = { kind: "KubeArmorPolicy", namespace: "shop", uid: "u", generation: 1, source };

@@ -83,12 +83,19 @@ function createDraft(found: ViolationRef): Draft {
   return { sentences: ["If it is wanted, nothing has to be done.", ...must], rule };
 }
 
-/** A change in the cluster is reverted where a tool manages the policy. */
+/** Effect of a change in the cluster, by tool; Argo CD reverts it only with self-healing. */
+const REVERTS: Readonly<Record<string, string>> = {
+  Flux: "a change in the cluster would be reverted",
+  Helm: "the next upgrade may revert a change in the cluster",
+};
+
+/** Names the source that a tool brings into the cluster, where the policy has one. */
 function describePlace({ report }: ViolationRef): string {
   const sources = (report.policy.objects ?? []).flatMap(({ source }) => (source?.name ? [source] : []));
   const [source] = sources;
   if (source === undefined) return "";
-  return `, in the source of ${plain(describeSource(source))}: a change in the cluster would be reverted`;
+  const effect = REVERTS[source.tool ?? ""] ?? "a change in the cluster may be reverted";
+  return `, in the source of ${plain(describeSource(source))}: ${effect}`;
 }
 
 const POSTURES: Readonly<Record<string, string>> = {
