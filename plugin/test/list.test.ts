@@ -139,6 +139,10 @@ describe("the table", () => {
     expect(out).toMatch(/ 3\+ /);
     expect(await ids(["-n", "shop"], { reports })).toEqual([id(1)]);
     expect(err).toBe("1 accepted violation is not shown; --accepted shows it.\n");
+    const accepted = [report("p", [violation({ id: id(2), accepted: { by: "known" } })])];
+    expect((await plugin(["-n", "shop"], { reports: accepted })).err).toBe(
+      "No open violations found in namespace shop.\n1 accepted violation is not shown; --accepted shows it.\n",
+    );
   });
 
   test("nothing found is said, and is no failure", async () => {

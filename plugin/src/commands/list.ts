@@ -94,7 +94,8 @@ function createNotes(
 ): string[] {
   const lines: string[] = [];
   if (found.length === 0) {
-    lines.push(cut.length === 0 ? `No violations found ${place}` : `No listed violation matches ${place}`);
+    const none = hidden > 0 ? "No open violations found" : "No violations found";
+    lines.push(`${cut.length === 0 ? none : "No listed violation matches"} ${place}`);
   }
   if (shown.length < found.length) {
     lines.push(
