@@ -72,7 +72,9 @@ export class ReportedUntil {
     const listed = this.listed.get(settledKey(key));
     // What is not listed was never counted, unless the list is cut.
     let untilUs = this.#isCut ? this.lastUs : NEVER;
-    if (listed !== undefined) untilUs = getUntil(listed, pod, podKey);
+    // Of a cut list, what the writer counted before it knew the names may be in a violation that is not listed.
+    const mayBeEarly = this.#isCut && this.#isNamespaced && pod !== "";
+    if (listed !== undefined && !mayBeEarly) untilUs = getUntil(listed, pod, podKey);
     if (pod === "" || this.#byAction.size === 0) return untilUs;
     const isEarly = isEarlyKey(key) || isUnnamedKey(key);
     for (const other of this.#byAction.get(namelessKey(key)) ?? [])
