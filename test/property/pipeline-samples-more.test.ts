@@ -10,7 +10,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { ROOT } from "../unit/api/crd.ts";
 import { faultsOf } from "../unit/report/report-check.ts";
 import { type Replayed, runReplay } from "./pipeline-replay.ts";
-import { readRows, refOf, summaryRow, violationRows } from "./report-rows.ts";
+import { findReport, readRows, summaryRow, violationRows } from "./report-rows.ts";
 
 /** namespace (- is the cluster), report: occurrences prevented allowed unknown · violations workloads pods nodes · severity */
 const REPORTS = `
@@ -47,11 +47,7 @@ wordpress-mysql/wordpress-block-policy | KubeArmorPolicy | Deployment/wordpress 
 
 describe("the 14 alerts of samples/more.jsonl", () => {
   let replayed: Replayed;
-  const get = (ref: string) => {
-    const report = replayed.reports.find((each) => refOf(each) === ref);
-    if (!report) throw new Error(`no report ${ref}`);
-    return report;
-  };
+  const get = (ref: string) => findReport(replayed.reports, ref);
 
   beforeAll(async () => {
     replayed = await runReplay(readFileSync(join(ROOT, "samples/more.jsonl"), "utf8"));

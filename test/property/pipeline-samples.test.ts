@@ -10,7 +10,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { ROOT } from "../unit/api/crd.ts";
 import { faultsOf } from "../unit/report/report-check.ts";
 import { type Replayed, runReplay } from "./pipeline-replay.ts";
-import { readRows, refOf, summaryRow, violationRows } from "./report-rows.ts";
+import { findReport, readRows, summaryRow, violationRows } from "./report-rows.ts";
 
 const SAMPLES = readFileSync(join(ROOT, "samples/alerts.jsonl"), "utf8");
 
@@ -72,11 +72,7 @@ wordpress-mysql/ksp-block-exec-inside-tmp | KubeArmorPolicy | Deployment/wordpre
 
 describe("the 26 sample alerts", () => {
   let replayed: Replayed;
-  const get = (ref: string) => {
-    const report = replayed.reports.find((each) => refOf(each) === ref);
-    if (!report) throw new Error(`no report ${ref}`);
-    return report;
-  };
+  const get = (ref: string) => findReport(replayed.reports, ref);
 
   beforeAll(async () => {
     replayed = await runReplay(SAMPLES);

@@ -17,6 +17,13 @@ export function refOf({ metadata }: Report): string {
   return `${metadata.namespace ?? "-"}/${metadata.name}`;
 }
 
+/** The report that `ref` names; throws without one. */
+export function findReport(reports: readonly Report[], ref: string): Report {
+  const report = reports.find((each) => refOf(each) === ref);
+  if (!report) throw new Error(`no report ${ref}`);
+  return report;
+}
+
 export function summaryRow(report: Report): string {
   const { occurrences, prevented, allowed, unknown, violations, workloads, pods, nodes, severity } =
     report.summary;
