@@ -175,6 +175,19 @@ describe("base images", () => {
   });
 });
 
+test.each(["ci", "release"])(
+  "the workflow %s pins its actions by commit and names their versions",
+  (name) => {
+    const text = readFileSync(join(ROOT, `.github/workflows/${name}.yaml`), "utf8");
+    const actions = [...text.matchAll(/uses: (.*)$/gm)].map(([, action = ""]) => action);
+    expect(actions.length).toBeGreaterThan(4);
+    expect(actions.filter((action) => !/^[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/.test(action))).toEqual([]);
+    // One action, one version.
+    const pins = new Set(actions);
+    expect(pins.size).toBe(new Set(actions.map((action) => action.split("@")[0])).size);
+  },
+);
+
 test("the workflow calls scripts that exist", () => {
   const text = readFileSync(join(ROOT, ".github/workflows/release.yaml"), "utf8");
   const scripts = text.match(/(?<=node )tools\/release\/\S+/g) ?? [];
