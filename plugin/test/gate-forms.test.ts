@@ -44,8 +44,15 @@ const REPORTS: Report[] = [
   report("empty", []),
 ];
 
+/** A report of a cluster with a name. */
+function inCluster(cluster: string): Report {
+  const one = report("bad", [violation()], { namespace: cluster });
+  return { ...one, metadata: { ...one.metadata, labels: { "reports.kubearmor.com/cluster": cluster } } };
+}
+
 const CASES: [string, PluginOptions][] = [
   ["everything", { reports: REPORTS }],
+  ["several clusters", { reports: [inCluster("east"), inCluster("west"), ...REPORTS] }],
   ["nothing", { reports: [] }],
   ["an unknown answer", { reports: [], heartbeat: { state: "unknown", why: EVIL } }],
 ];
@@ -76,6 +83,21 @@ describe("JUnit", () => {
     expect(out).toContain('<skipped type="medium" message="Known from the baseline.">');
     expect(out).toContain('<testcase name="no open violation" classname="shop.empty"></testcase>');
     expect(out).toContain('<failure type="unlisted" message="At least 1 open violations are not listed.">');
+  });
+
+  test("names the cluster in each suite", async () => {
+    const reports = [inCluster("east"), inCluster("west"), REPORTS[1] as Report];
+    const { out } = await plugin(["gate", "-A", "--all", "-o", "junit"], { reports });
+    const suites = [...out.matchAll(/<testsuite name="([^"]+)".*?<\/testsuite>/gs)].map(([suite, name]) => [
+      name,
+      [...suite.matchAll(/<property name="cluster" value="([^"]+)">/g)].map(([, cluster]) => cluster),
+    ]);
+    expect(suites).toEqual([
+      ["gate", ["east", "west"]],
+      ["east/bad", ["east"]],
+      ["shop/good", []],
+      ["west/bad", ["west"]],
+    ]);
   });
 });
 
@@ -134,14 +156,10 @@ describe("SARIF", () => {
   });
 
   test("names the cluster, so that runs of several clusters stay apart", async () => {
-    const of = (cluster: string) => {
-      const one = report("bad", [violation()], { namespace: cluster });
-      return { ...one, metadata: { ...one.metadata, labels: { "reports.kubearmor.com/cluster": cluster } } };
-    };
     const read = async (reports: Report[]) => (await sarifOf([], { reports })).runs[0];
     const [east, both, none] = [
-      await read([of("east"), ...REPORTS]),
-      await read([of("east"), of("west")]),
+      await read([inCluster("east"), ...REPORTS]),
+      await read([inCluster("east"), inCluster("west")]),
       await read(REPORTS),
     ];
     expect(east).toMatchObject({

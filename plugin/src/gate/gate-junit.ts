@@ -13,7 +13,7 @@ import { compare } from "../reports/order.ts";
 import { formatTitle, getSeverityLevel, reportPath, type ViolationRef } from "../reports/report-view.ts";
 import { describeRule, describeViolation } from "../reports/sentences.ts";
 import { formatSentence } from "../reports/words.ts";
-import { getDecision, type Verdict } from "./gate-verdict.ts";
+import { getDecision, listClusters, type Verdict } from "./gate-verdict.ts";
 
 type Result = "passed" | "skipped" | "failure" | "error";
 
@@ -31,9 +31,11 @@ export function renderJunit(verdict: Verdict, session: Session, flags: Flags): s
     .toSorted((a, b) => compare(reportPath(a), reportPath(b)))
     .map((report) => ({
       name: reportPath(report),
+      clusters: listClusters([report]),
       cases: createCases(report, verdict, parseLimit(flags, session)),
     }));
-  suites.unshift({ name: "gate", cases: [createDecisionCase(verdict)] });
+  const clusters = listClusters(verdict.reports);
+  suites.unshift({ name: "gate", clusters, cases: [createDecisionCase(verdict)] });
   const all = suites.flatMap(({ cases }) => cases);
   const document = el(
     "testsuites",
@@ -43,7 +45,7 @@ export function renderJunit(verdict: Verdict, session: Session, flags: Flags): s
       failures: count(all, "failure"),
       errors: count(all, "error"),
     },
-    ...suites.map(({ name, cases }) =>
+    ...suites.map(({ name, clusters, cases }) =>
       el(
         "testsuite",
         {
@@ -53,11 +55,18 @@ export function renderJunit(verdict: Verdict, session: Session, flags: Flags): s
           errors: count(cases, "error"),
           skipped: count(cases, "skipped"),
         },
+        ...renderProperties(clusters),
         ...cases.map(renderCase),
       ),
     ),
   );
   return renderXml(document);
+}
+
+/** A property `cluster` per name; Jenkins' schema has no place for it in `testsuites`. */
+function renderProperties(clusters: readonly string[]): VNode[] {
+  const properties = clusters.map((value) => el("property", { name: "cluster", value }));
+  return properties.length > 0 ? [el("properties", {}, ...properties)] : [];
 }
 
 function count(cases: readonly Case[], result: Result): number {

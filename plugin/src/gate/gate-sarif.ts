@@ -5,7 +5,6 @@
 
 import { isAbsolute } from "node:path";
 import type { Log, ReportingDescriptor, Result, Suppression } from "sarif";
-import { CLUSTER_LABEL } from "../../../src/api/names.ts";
 import type { Report, SeverityLevel } from "../../../src/api/v1alpha1.ts";
 import { VERSION } from "../../../src/app/version.ts";
 import { toPath } from "../../../src/sinks/directory-sink.ts";
@@ -13,11 +12,10 @@ import type { Flags } from "../commands/arguments.ts";
 import { parseLimit, type Session } from "../commands/session.ts";
 import { plain, toCodeSpan, toSarifText } from "../render/escape.ts";
 import { createAdvice } from "../reports/advice.ts";
-import { compare } from "../reports/order.ts";
 import { getRuleFacts, getSeverityLevel, reportPath, type ViolationRef } from "../reports/report-view.ts";
 import { describeRule, describeViolation } from "../reports/sentences.ts";
 import { formatSentence } from "../reports/words.ts";
-import { getDecision, type Verdict } from "./gate-verdict.ts";
+import { getDecision, listClusters, type Verdict } from "./gate-verdict.ts";
 
 const LEVELS: Readonly<Record<SeverityLevel, "error" | "warning" | "note">> = {
   critical: "error",
@@ -101,12 +99,6 @@ export function renderSarif(verdict: Verdict, session: Session, flags: Flags): s
     ],
   };
   return `${JSON.stringify(log, null, 2)}\n`;
-}
-
-/** Names of the clusters, as the operator's configuration has them. */
-function listClusters(reports: readonly Report[]): string[] {
-  const names = reports.flatMap(({ metadata }) => metadata.labels?.[CLUSTER_LABEL] ?? []);
-  return [...new Set(names.map(plain))].sort(compare);
 }
 
 /** The directory of the export, from the root of the repository. */

@@ -4,8 +4,11 @@
 // The verdict of a gate, for every output form.
 // Invariant: pure; PASSED only when every report was seen whole, as far as the filter reaches.
 
+import { CLUSTER_LABEL } from "../../../src/api/names.ts";
 import type { Report } from "../../../src/api/v1alpha1.ts";
+import { plain } from "../render/escape.ts";
 import { countUnlisted, type Filter, OUTCOMES } from "../reports/filter.ts";
+import { compare } from "../reports/order.ts";
 import { compareWorst, listViolations, reportPath, type ViolationRef } from "../reports/report-view.ts";
 import { describeCut } from "../reports/totals.ts";
 
@@ -58,6 +61,12 @@ export function createBaseline(known: readonly Report[]): Baseline {
       return same.omitted === undefined ? same.violations.length : undefined;
     },
   };
+}
+
+/** Names of the clusters, as the operator's configuration has them. */
+export function listClusters(reports: readonly Report[]): string[] {
+  const names = reports.flatMap(({ metadata }) => metadata.labels?.[CLUSTER_LABEL] ?? []);
+  return [...new Set(names.map(plain))].sort(compare);
 }
 
 export function getDecision({ failed, unlisted: hidden, unknown }: Verdict): Decision {
