@@ -4,7 +4,7 @@
 // Distinct workloads, pods and nodes in the alerts of one report, and the subjects that throttle notices of the report
 // are about.
 
-import { type Identity, podKey, UNKNOWN, type Violation, workloadKey } from "../ingest/violation.ts";
+import { type Identity, podKey, UNKNOWN, type ViolationFacts, workloadKey } from "../ingest/violation.ts";
 import type { Base } from "./counted.ts";
 import { Distinct } from "./distinct.ts";
 import type { Entry } from "./entry.ts";
@@ -53,7 +53,7 @@ export class SubjectCounts {
   }
 
   /** One more alert. */
-  see({ identity, pod, node, podKey }: Violation): void {
+  see({ identity, pod, node, podKey }: ViolationFacts): void {
     this.workloads.add(workloadKey(identity));
     if (node !== "") this.nodes.add(node);
     if (pod !== "") this.#addPod(identity, podKey);

@@ -14,7 +14,7 @@ import {
   podOfWorkload,
   settledKey,
   settleIdentity,
-  type Violation,
+  type ViolationFacts,
 } from "../ingest/violation.ts";
 import { Entry, isWritten } from "./entry.ts";
 import type { EntryMap } from "./entry-map.ts";
@@ -73,7 +73,7 @@ function resolve(entry: Entry, namespace: string, names: SubjectNames): Identity
  */
 export function* touchEarlyReports(
   ledgers: ReadonlyMap<string, Ledger>,
-  { namespace, pod, node }: Violation,
+  { namespace, pod, node }: ViolationFacts,
 ): Iterable<string> {
   for (const [key, ledger] of ledgers) {
     if (ledger.namespace !== namespace || !ledger.reach.concerns(pod, node)) continue;

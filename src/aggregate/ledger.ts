@@ -7,7 +7,7 @@
 // never change.
 
 import type { Occurrence } from "../ingest/occurrence.ts";
-import { reportName, type Violation } from "../ingest/violation.ts";
+import { reportName, type ViolationFacts } from "../ingest/violation.ts";
 import { assert } from "../lib/assert.ts";
 import type { EpochUs } from "../lib/time.ts";
 import type { ChangeLog, OpenSet } from "./change-log.ts";
@@ -186,7 +186,7 @@ export class Ledger {
   }
 
   /** Has a cell count for a violation from now on; returns its counter. */
-  countFor(violation: Violation): Entry {
+  countFor(violation: ViolationFacts): Entry {
     this.reach.see(violation);
     return this.#entries.obtain(violation);
   }

@@ -4,7 +4,7 @@
 // Throttle notices by throttled pod or node, for reports that get their first alert of it later. Invariant: bounded;
 // the subject with the oldest notice is evicted first.
 
-import { podKey, type ThrottleNotice, type Violation } from "../ingest/violation.ts";
+import { podKey, type ThrottleNotice, type ViolationFacts } from "../ingest/violation.ts";
 import { type CoverageGap, createCoverageGap, mergeCoverageGaps } from "./coverage-gap.ts";
 import type { Ledger } from "./ledger.ts";
 
@@ -37,7 +37,10 @@ export class MutedSubjects {
   }
 
   /** Adds to the report the notices about the pod and the node of a violation that it has not seen before. */
-  inherit(ledger: Ledger, { namespace, pod, node }: Pick<Violation, "namespace" | "pod" | "node">): void {
+  inherit(
+    ledger: Ledger,
+    { namespace, pod, node }: Pick<ViolationFacts, "namespace" | "pod" | "node">,
+  ): void {
     if (this.#notices.size === 0) return;
     const subjects = pod === "" || namespace === undefined ? [pod] : [pod, ""];
     for (const subject of subjects) {

@@ -8,7 +8,7 @@ import type { TakenCounts } from "../ingest/cell-owner.ts";
 import type { KeptEvidence } from "../ingest/evidence.ts";
 import type { Occurrence } from "../ingest/occurrence.ts";
 import { NO_RULE, type RuleFacts } from "../ingest/rule.ts";
-import type { Violation } from "../ingest/violation.ts";
+import type { ViolationFacts } from "../ingest/violation.ts";
 import { TextPool } from "../lib/text-pool.ts";
 import type { EpochUs } from "../lib/time.ts";
 import { Pods } from "./pods.ts";
@@ -62,7 +62,7 @@ export function addAlert(tally: Tally, { violation, timeUs, source }: Occurrence
 /** Counts alerts of one pod that a cell has counted. */
 export function addCounts(
   tally: Tally,
-  { pod, node, podKey, rule }: Pick<Violation, "pod" | "node" | "podKey" | "rule">,
+  { pod, node, podKey, rule }: Pick<ViolationFacts, "pod" | "node" | "podKey" | "rule">,
   { occurrences, firstUs, lastUs, evidence }: TakenCounts,
 ): void {
   tally.occurrences += occurrences;

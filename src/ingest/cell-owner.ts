@@ -7,7 +7,7 @@ import { TextPool } from "../lib/text-pool.ts";
 import type { RecordCounts } from "./cell-records.ts";
 import type { KeptEvidence } from "./evidence.ts";
 import { parseRule } from "./rule.ts";
-import type { Violation } from "./violation.ts";
+import type { ViolationFacts } from "./violation.ts";
 
 /** What cells count for; each cell knows its neighbors. */
 export interface CellOwner {
@@ -31,7 +31,7 @@ export interface TakenCounts extends RecordCounts {
 }
 
 /** What alerts of a cell say beside their violation. */
-export type CellFacts = Pick<Violation, "policy" | "rule" | "pod" | "node" | "podKey">;
+export type CellFacts = Pick<ViolationFacts, "policy" | "rule" | "pod" | "node" | "podKey">;
 
 /** Facts that the cells of a pod share. */
 const POOL = new TextPool<CellFacts>(8192, (text) => {

@@ -31,7 +31,7 @@ import { type EvidenceSource, evidenceOf, type KeptEvidence } from "./evidence.t
 import { PackedEvidence } from "./packed-evidence.ts";
 import type { Redact } from "./redact.ts";
 import { SpanPool } from "./span-pool.ts";
-import type { Violation } from "./violation.ts";
+import type { ViolationFacts } from "./violation.ts";
 import { messageText, WireEvidence } from "./wire-evidence.ts";
 
 export interface CellBounds {
@@ -66,7 +66,7 @@ export class CellStore implements EvidenceSource {
   /** By cell; there is no cell 0. */
   readonly #evidence: (WireEvidence | undefined)[] = [undefined];
   /** The meaning of cells without an owner, which knows it otherwise. */
-  readonly #violations = new Map<number, Violation>();
+  readonly #violations = new Map<number, ViolationFacts>();
   readonly #free: number[] = [];
   readonly #redact: Redact;
   /** The alert looked for last. */
@@ -114,7 +114,7 @@ export class CellStore implements EvidenceSource {
   }
 
   /** Begins a cell for the alert looked for last, which was decoded; 0 where it is too long to be remembered. */
-  add(hash: Hash64, violation: Violation): number {
+  add(hash: Hash64, violation: ViolationFacts): number {
     const raw = this.#raw as RawAlert;
     if (raw.bytes.length > MAX_MESSAGE) return 0;
     const length = lengthOf(raw.deciding);
@@ -136,12 +136,12 @@ export class CellStore implements EvidenceSource {
   }
 
   /** Remembers again what the alerts of the cell mean, where only its owner knew. */
-  setViolation(cell: number, violation: Violation): void {
+  setViolation(cell: number, violation: ViolationFacts): void {
     this.#violations.set(cell, violation);
   }
 
   /** The meaning of the alerts of the cell; undefined where only its owner knows it. */
-  violationOf(cell: number): Violation | undefined {
+  violationOf(cell: number): ViolationFacts | undefined {
     return this.#violations.get(cell);
   }
 

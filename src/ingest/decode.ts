@@ -22,7 +22,7 @@ import {
   type PolicyFacts,
   podKey,
   type Scope,
-  type Violation,
+  type ViolationFacts,
 } from "./violation.ts";
 
 /** A node's clock may run ahead by this much; a time further in the future is taken as the arrival's. */
@@ -101,7 +101,7 @@ function violationOf(
   alert: Alert,
   { namespace, oddNamespace, pod, node, workload, container, containerId }: AlertSubject,
   { verb, foldedSource, foldedResource }: Activity,
-): Violation {
+): ViolationFacts {
   const isEarly = namespace !== undefined && pod !== "" && container === "" && containerId !== "";
   const identity: Identity = {
     operation: sanitize(alert.Operation),

@@ -6,11 +6,11 @@
 
 import type { EpochUs } from "../lib/time.ts";
 import type { EvidenceSource } from "./evidence.ts";
-import type { Violation } from "./violation.ts";
+import type { ViolationFacts } from "./violation.ts";
 
 /** One alert of a violation. Valid until the call that was given it returns. */
 export interface Occurrence {
-  readonly violation: Violation;
+  readonly violation: ViolationFacts;
   /** The time that counts. */
   readonly timeUs: EpochUs;
   /** The alert as evidence. */

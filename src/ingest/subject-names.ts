@@ -13,19 +13,19 @@ import {
   podKey,
   type SubjectFacts,
   settleIdentity,
-  type Violation,
+  type ViolationFacts,
 } from "./violation.ts";
 
 /** Pods, and containers, of which a name is remembered. */
 const MAX_NAMES = 50_000;
 
 export class SubjectNames {
-  readonly #onNamed: ((violation: Violation) => void) | undefined;
+  readonly #onNamed: ((violation: ViolationFacts) => void) | undefined;
   readonly #owners = new BoundedMap<Workload>();
   readonly #containers = new BoundedMap<string>();
 
   /** `onNamed` receives a violation of a pod when its owner, or the name of one of its containers, becomes known. */
-  constructor(onNamed?: (violation: Violation) => void) {
+  constructor(onNamed?: (violation: ViolationFacts) => void) {
     this.#onNamed = onNamed;
   }
 
@@ -40,7 +40,7 @@ export class SubjectNames {
   }
 
   /** Remembers what an alert names. */
-  learn(violation: Violation, { hasOwner, containerId }: SubjectFacts): void {
+  learn(violation: ViolationFacts, { hasOwner, containerId }: SubjectFacts): void {
     const { namespace, pod, identity } = violation;
     if (namespace === undefined || pod === "") return;
     const { workload, container } = identity;
@@ -52,7 +52,7 @@ export class SubjectNames {
   }
 
   /** The violation with the names that are known by now; the same object where there are none. */
-  resolve(violation: Violation): Violation {
+  resolve(violation: ViolationFacts): ViolationFacts {
     const { namespace, pod } = violation;
     if (namespace === undefined || pod === "") return violation;
     const identity = this.resolveIdentity(namespace, violation.identity);

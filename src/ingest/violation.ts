@@ -49,7 +49,7 @@ export interface SubjectFacts {
 }
 
 /** One alert but for its time and its evidence. */
-export interface Violation {
+export interface ViolationFacts {
   /** Namespace of the report; undefined for the cluster report. */
   readonly namespace: string | undefined;
   readonly policyName: string;
@@ -95,7 +95,7 @@ export type DecodeRejection = "no_policy";
 export type Decoded =
   | {
       kind: "violation";
-      violation: Violation;
+      violation: ViolationFacts;
       /** The time that counts. */
       timeUs: EpochUs;
       /** What the alert itself said, however impossible; undefined when it said nothing. */

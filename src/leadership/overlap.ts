@@ -10,7 +10,7 @@ import type { Ledger } from "../aggregate/ledger.ts";
 import type { Report } from "../api/v1alpha1.ts";
 import type { AlertTally } from "../ingest/alert-tally.ts";
 import type { Occurrence } from "../ingest/occurrence.ts";
-import { reportKey, type ThrottleNotice, type Violation } from "../ingest/violation.ts";
+import { reportKey, type ThrottleNotice, type ViolationFacts } from "../ingest/violation.ts";
 import type { Clock } from "../lib/clock.ts";
 import { Slices } from "../lib/slices.ts";
 import { ReportedUntil, ReportedUntilIndex } from "../report/reported-until.ts";
@@ -132,7 +132,7 @@ export class Overlap implements AlertTally {
   }
 
   /** Before the times in the report at the takeover, and so either in it or lost with the previous leader. */
-  #leave({ namespace, policyName }: Violation): void {
+  #leave({ namespace, policyName }: ViolationFacts): void {
     this.leftTotal++;
     this.#lastLeftMs = this.#parts.clock.monotonicMs();
     const key = reportKey(namespace, policyName);

@@ -7,7 +7,7 @@
 
 import type { Report } from "../api/v1alpha1.ts";
 import type { Occurrence } from "../ingest/occurrence.ts";
-import { reportKey, type Violation } from "../ingest/violation.ts";
+import { reportKey, type ViolationFacts } from "../ingest/violation.ts";
 import type { EpochUs } from "../lib/time.ts";
 import { ReportedUntil, type ReportedUntilIndex } from "../report/reported-until.ts";
 import { type Cell, leave, listAlerts, type Tracked, toCellKey } from "./unreported-cells.ts";
@@ -190,7 +190,7 @@ export class UnreportedAlerts {
   }
 
   /** Lets go of the alerts that a report shows; returns how many. */
-  #leave(tracked: Tracked, untilOf: (violation: Violation) => EpochUs): number {
+  #leave(tracked: Tracked, untilOf: (violation: ViolationFacts) => EpochUs): number {
     const { alerts, cells } = leave(tracked, untilOf);
     for (const cell of cells) this.#cells.delete(cell);
     this.held -= alerts;

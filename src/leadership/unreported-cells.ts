@@ -5,7 +5,7 @@
 
 import type { KeptEvidence } from "../ingest/evidence.ts";
 import type { Occurrence } from "../ingest/occurrence.ts";
-import type { Violation } from "../ingest/violation.ts";
+import type { ViolationFacts } from "../ingest/violation.ts";
 import type { EpochUs } from "../lib/time.ts";
 import type { ReportedUntil } from "../report/reported-until.ts";
 
@@ -13,7 +13,7 @@ import type { ReportedUntil } from "../report/reported-until.ts";
 export interface Cell {
   readonly key: string;
   readonly report: Tracked;
-  readonly violation: Violation;
+  readonly violation: ViolationFacts;
   /** By how much a report's newest time must be older than an alert that is not in it. */
   readonly marginUs: EpochUs;
   /** Of the newest. */
@@ -46,7 +46,7 @@ export interface Tracked {
 /** Removes the alerts up to a time, which depends on the violation and its pod; returns how many, and the empty cells. */
 export function leave(
   tracked: Tracked,
-  untilOf: (violation: Violation) => EpochUs,
+  untilOf: (violation: ViolationFacts) => EpochUs,
 ): { alerts: number; cells: Cell[] } {
   const left = { alerts: 0, cells: [] as Cell[] };
   for (const cell of tracked.cells.values()) {
@@ -70,6 +70,6 @@ export function* listAlerts(cells: readonly Cell[]): Iterable<Occurrence> {
   }
 }
 
-export function toCellKey({ key, podKey }: Violation, isDated: boolean): string {
+export function toCellKey({ key, podKey }: ViolationFacts, isDated: boolean): string {
   return `${key}\u001f${podKey}\u001f${isDated}`;
 }

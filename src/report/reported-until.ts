@@ -5,7 +5,7 @@
 // Invariant: never too early. An alert that the writer has counted is not later than what is answered for it, so that
 // who leaves out everything up to there counts nothing twice.
 
-import type { Report, Violation as StoredViolation } from "../api/v1alpha1.ts";
+import type { Report, Violation } from "../api/v1alpha1.ts";
 import {
   identityKey,
   isEarlyKey,
@@ -15,7 +15,7 @@ import {
   reportKey,
   settledKey,
   settleIdentity,
-  type Violation,
+  type ViolationFacts,
 } from "../ingest/violation.ts";
 import { type EpochUs, parseMicroTime } from "../lib/time.ts";
 import { identityOf } from "./parse.ts";
@@ -68,7 +68,7 @@ export class ReportedUntil {
    * The time of the newest alert like `violation` that the report may have, before or after its writer knew the owner of
    * the pod and the name of the container; 0 when it has none for certain.
    */
-  until({ key, pod, podKey }: Pick<Violation, "key" | "podKey" | "pod">): EpochUs {
+  until({ key, pod, podKey }: Pick<ViolationFacts, "key" | "podKey" | "pod">): EpochUs {
     const listed = this.listed.get(settledKey(key));
     // What is not listed was never counted, unless the list is cut.
     let untilUs = this.#isCut ? this.lastUs : NEVER;
@@ -86,7 +86,7 @@ export class ReportedUntil {
    * As `until`, where this is the cluster report to which the counts of a namespace that is gone were moved, and
    * `violation` one of that namespace. 0 when the report does not list it.
    */
-  untilMoved({ identity, namespace = "", pod, node }: Violation): EpochUs {
+  untilMoved({ identity, namespace = "", pod, node }: ViolationFacts): EpochUs {
     const listed = this.listed.get(identityKey({ ...settleIdentity(identity), namespace }));
     return listed === undefined ? NEVER : getUntil(listed, pod, podKey(undefined, pod, node));
   }
@@ -98,7 +98,7 @@ export class ReportedUntil {
     return this.#byKey;
   }
 
-  #read(violations: readonly StoredViolation[]): ReadonlyMap<string, ListedTimes> {
+  #read(violations: readonly Violation[]): ReadonlyMap<string, ListedTimes> {
     const byKey = new Map<string, ListedTimes>();
     for (const stored of violations) {
       // It was counted before it entered the list, at times that only the summary bounds.
@@ -116,7 +116,7 @@ export class ReportedUntil {
     return byKey;
   }
 
-  #readTimes(stored: StoredViolation, lastUs: EpochUs): Omit<ListedTimes, "isEarly"> {
+  #readTimes(stored: Violation, lastUs: EpochUs): Omit<ListedTimes, "isEarly"> {
     const { pods = [] } = stored;
     if (stored.lowerBound || pods.length === 0) return { lastUs, pods: undefined, otherPodsUs: lastUs };
     const scope = this.#isNamespaced ? "namespaced" : undefined;
@@ -159,12 +159,12 @@ export class ReportedUntilIndex {
   }
 
   /** As ReportedUntil.until, in the report of the violation's namespace and policy. */
-  untilOwn(violation: Violation): EpochUs {
+  untilOwn(violation: ViolationFacts): EpochUs {
     return this.#reports.get(reportKey(violation.namespace, violation.policyName))?.until(violation) ?? 0;
   }
 
   /** As ReportedUntil.until, in any report that may hold the alert. */
-  until(violation: Violation): EpochUs {
+  until(violation: ViolationFacts): EpochUs {
     const { namespace, policyName } = violation;
     const own = this.untilOwn(violation);
     if (namespace === undefined) return own;

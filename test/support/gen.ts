@@ -11,7 +11,7 @@ import { decode } from "../../src/ingest/decode.ts";
 import { AlertEvidence } from "../../src/ingest/evidence.ts";
 import type { Occurrence } from "../../src/ingest/occurrence.ts";
 import { createRedactor, type Redact } from "../../src/ingest/redact.ts";
-import type { Violation } from "../../src/ingest/violation.ts";
+import type { ViolationFacts } from "../../src/ingest/violation.ts";
 import { type EpochUs, formatMicroTime } from "../../src/lib/time.ts";
 import type { RenderOptions } from "../../src/report/render.ts";
 import type { WireAlert } from "../../tools/kubearmor-node/alerts.ts";
@@ -110,7 +110,7 @@ export function throttleNotice(...mods: Partial<Alert>[]): Alert {
 const builtIn = createRedactor();
 
 /** Everything about one alert in one place. */
-export interface OneAlert extends Violation, Occurrence {
+export interface OneAlert extends ViolationFacts, Occurrence {
   ownUs: EpochUs | undefined;
   evidence: Evidence;
 }

@@ -5,13 +5,13 @@ import { describe, expect, it } from "vitest";
 import type { Alert } from "../../../src/api/alert.ts";
 import { decode, ownTimeUs } from "../../../src/ingest/decode.ts";
 import { createRedactor } from "../../../src/ingest/redact.ts";
-import type { Violation } from "../../../src/ingest/violation.ts";
+import type { ViolationFacts } from "../../../src/ingest/violation.ts";
 import { alert, at, hostAlert, START_US, violation } from "../../support/gen.ts";
 
 const redact = createRedactor();
 const MINUTE_US = 60_000_000;
 
-function decodeAt(from: Alert, arrivalUs = START_US): Violation {
+function decodeAt(from: Alert, arrivalUs = START_US): ViolationFacts {
   const decoded = decode(from, arrivalUs, redact);
   if (decoded.kind !== "violation") throw new Error(`expected a violation, got ${decoded.kind}`);
   return decoded.violation;
