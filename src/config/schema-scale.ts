@@ -4,9 +4,9 @@
 // The settings of several processes that share the work over NATS JetStream.
 // Invariant: as in schema.ts.
 
+import { HOUR_MS } from "../lib/time.ts";
 import { section, text, toggle, wholeNumber } from "./setting.ts";
 
-const HOUR_MS = 3_600_000;
 const SERVER = /^(?:nats|tls):\/\/[^\s,@/]+$/;
 
 export const scale = section(

@@ -7,6 +7,9 @@
 /** Microseconds since the Unix epoch. */
 export type EpochUs = number;
 
+export const MINUTE_MS = 60_000;
+export const HOUR_MS = 60 * MINUTE_MS;
+
 /** 2255-06-05: the last instant that a double counts exactly in microseconds. */
 const MAX_US = Number.MAX_SAFE_INTEGER;
 

@@ -4,9 +4,9 @@
 // The settings of several replicas that agree on one writer.
 // Invariant: as in schema.ts.
 
+import { MINUTE_MS } from "../lib/time.ts";
 import { section, text, toggle, wholeNumber } from "./setting.ts";
 
-const MINUTE_MS = 60_000;
 const DNS_SUBDOMAIN = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/;
 const DNS_LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
