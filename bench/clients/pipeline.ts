@@ -72,7 +72,7 @@ function sayState(): void {
     reports: aggregator.ledgers.size,
     writes: sink.writes,
     received: counters.received,
-    journalRows: journaling?.rows ?? 0,
+    journalRows: journaling?.stats.rows ?? 0,
   });
 }
 

@@ -16,8 +16,8 @@
 
 import type { Disconnect } from "../api/alert-stream.ts";
 import type { Clock } from "../lib/clock.ts";
-import { fullJitter } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
+import { RetryPolicy } from "../lib/retry-policy.ts";
 import type { AlertListener, AlertSource } from "./alert-source.ts";
 import { toPrintable } from "./printable.ts";
 import { describeBytes, readAlert } from "./protobuf-decoder.ts";
@@ -92,6 +92,7 @@ export class ReconnectingSource implements AlertSource {
   readonly #options: ReconnectOptions;
   readonly #clock: Clock;
   readonly #logger: Logger;
+  readonly #retry: RetryPolicy;
   readonly #reader = new RawAlertReader();
   readonly #stats: StreamStats = { messages: 0, bytes: 0, attempts: 0, connects: 0 };
   #state: ConnectionState;
@@ -109,6 +110,8 @@ export class ReconnectingSource implements AlertSource {
     this.#options = options;
     this.#clock = clock;
     this.#logger = logger;
+    const { backoffBaseMs: baseMs, backoffMaxMs: maxMs } = options;
+    this.#retry = new RetryPolicy(clock, { minMs: 0, baseMs, maxMs });
     this.#state = { kind: "connecting", sinceMs: clock.nowMs(), attempt: 0 };
   }
 
@@ -129,20 +132,19 @@ export class ReconnectingSource implements AlertSource {
       const end = await this.#open(this.#streamListener(listener), signal);
       if (signal.aborted) return;
       if (end.kind === "message_too_large") this.#rejectTooLarge(end, listener);
-      const attempt = this.#hasLasted() ? 0 : this.#state.attempt;
-      this.#reportEnd(end, attempt, listener);
-      this.#updateState("ended", attempt);
-      const { backoffBaseMs, backoffMaxMs } = this.#options;
-      await this.#clock.sleep(fullJitter(attempt, backoffBaseMs, backoffMaxMs, this.#clock.random()), signal);
-      this.#updateState("elapsed", attempt + 1);
+      if (this.#hasLasted()) this.#retry.reset();
+      this.#reportEnd(end, this.#retry.failures, listener);
+      this.#updateState("ended");
+      await this.#clock.sleep(this.#retry.nextMs(), signal);
+      this.#updateState("elapsed");
     }
   }
 
   /** Returns true where the event led to another state. */
-  #updateState(event: StateEvent, attempt = this.#state.attempt): boolean {
+  #updateState(event: StateEvent): boolean {
     const kind = NEXT[this.#state.kind][event];
     if (kind === this.#state.kind) return false;
-    this.#state = { kind, sinceMs: this.#clock.nowMs(), attempt };
+    this.#state = { kind, sinceMs: this.#clock.nowMs(), attempt: this.#retry.failures };
     return true;
   }
 

@@ -155,10 +155,7 @@ export function createMetricsSource(observed: Observed): MetricsSource {
     journal: () => ({
       isKept: journaling !== undefined && journaling.problem === undefined,
       bytes: journaling?.bytes ?? 0,
-      batches: journaling?.batches ?? 0,
-      rows: journaling?.rows ?? 0,
-      failures: journaling?.failures ?? 0,
-      recovered: journaling?.recovered ?? 0,
+      ...(journaling?.stats ?? { batches: 0, rows: 0, failures: 0, recovered: 0 }),
       waiting: journaling?.waiting ?? 0,
       ageMs: journaling?.ageMs ?? 0,
     }),

@@ -161,7 +161,7 @@ class Recorder implements RunningRecorder {
       series,
       state: "idle",
       attempt: undefined,
-      retry: new RetryPolicy(this.#clock, RETRY_BASE_MS),
+      retry: new RetryPolicy(this.#clock, { minMs: RETRY_BASE_MS }),
     };
   }
 

@@ -11,19 +11,20 @@ import type { ReportChange } from "../aggregate/change-log.ts";
 import { hasChanges } from "../aggregate/journal-changes.ts";
 import type { Ledger } from "../aggregate/ledger.ts";
 import { SetNumbers } from "../aggregate/set-numbers.ts";
+import { RetryPolicy } from "../lib/retry-policy.ts";
 import { ALL, BATCH, type BatchBudget, ChangeCollector, countRows } from "./change-collector.ts";
 import { type Batch, type Journal, JournalError, type RecoveredReport } from "./journal.ts";
 import { JournalOutage, markLost, type PastOutage, toOutageKey } from "./journal-outage.ts";
-import type { JournalingParts } from "./journaling-parts.ts";
+import type { JournaledProcess, JournalingParts, JournalStats } from "./journaling-parts.ts";
 
 /** Removed reports that are remembered for a journal that can't be written; beyond it the journal begins again. */
 const MAX_REMOVED = 10_000;
 /** A batch may take 1/REST_FACTOR of the time; the rest after it is no longer than MAX_REST_MS. */
 const REST_FACTOR = 20;
 const MAX_REST_MS = 60;
-/** Interval at which a quiet journal gets the time until which alerts were read, and a broken one is tried again. */
+/** Interval at which a quiet journal gets the time until which alerts were read. */
 const HEARTBEAT_MS = 1000;
-const RETRY_MS = 5000;
+const RETRY = { minMs: 1000, maxMs: 4000 };
 
 const NONE_REMOVED: ReadonlyMap<string, Ledger | undefined> = new Map();
 
@@ -32,26 +33,17 @@ export class Journaling {
   readonly writerId: string;
   /** Numbers of this process's sets of counts. */
   readonly numbers: SetNumbers;
-  /** Time until which an earlier process read alerts, in milliseconds since the epoch; undefined when unknown. */
-  readonly readUntilMs: number | undefined;
+  readonly previous: JournaledProcess;
+  readonly stats: JournalStats = { batches: 0, rows: 0, failures: 0, recovered: 0 };
   /** Reason for which counts are not protected now; undefined while they are. */
   problem: string | undefined;
-  batches = 0;
-  rows = 0;
-  failures = 0;
-  /** Occurrences of an earlier process that no report held. */
-  recovered = 0;
   readonly #parts: JournalingParts;
   readonly #unclaimed = new Map<string, RecoveredReport>();
   readonly #changes: ChangeCollector;
-  /** True where counts of any report may have been lost with an earlier process. */
-  readonly mayHaveLost: boolean;
-  /** True where damaged rows of an earlier process belong to unknown reports. */
-  readonly isDamaged: boolean;
   /** Alerts that were read until then are in the journal or in reports. Milliseconds since the epoch. */
   #protectedUntilMs: number;
   /** True once the gap before this process is in the ledgers, so that `protectedUntilMs` may pass it. */
-  #isGapTold = false;
+  #isGapRecorded = false;
   #journal: Journal | undefined;
   #aggregator: Aggregator | undefined;
   /** Reports of an earlier process, which an emptied journal has to take again. */
@@ -62,21 +54,23 @@ export class Journaling {
   #timerMs = Number.POSITIVE_INFINITY;
   /** After a change the next batch is this far away. */
   #soonMs: number;
-  #retryMs = 0;
+  readonly #retry: RetryPolicy;
+  #retryAtMs = 0;
   #lastBatchMs: number;
 
   constructor(parts: JournalingParts) {
     this.#soonMs = parts.batchIntervalMs;
     this.#parts = parts;
+    this.#retry = new RetryPolicy(parts.clock, RETRY);
     this.#lastBatchMs = parts.clock.monotonicMs();
     const journal = this.#open();
     const before = journal?.recovered;
     this.writerId = before?.writerId ?? parts.freshWriterId;
-    this.readUntilMs = before?.readUntilMs;
-    this.isDamaged = before?.isDamaged ?? false;
-    this.mayHaveLost = this.isDamaged || journal?.lost !== undefined || before?.isComplete === false;
-    this.#protectedUntilMs = this.readUntilMs ?? parts.clock.nowMs();
-    this.#isGapTold = !this.mayHaveLost && before === undefined;
+    const isDamaged = before?.isDamaged ?? false;
+    const mayHaveLost = isDamaged || journal?.lost !== undefined || before?.isComplete === false;
+    this.previous = { readUntilMs: before?.readUntilMs, mayHaveLost, isDamaged };
+    this.#protectedUntilMs = before?.readUntilMs ?? parts.clock.nowMs();
+    this.#isGapRecorded = !mayHaveLost && before === undefined;
     this.#changes = new ChangeCollector(this.#unclaimed);
     this.numbers = new SetNumbers(before?.reservedSeq);
     for (const report of before?.reports ?? []) this.#unclaimed.set(toOutageKey(report), report);
@@ -105,12 +99,12 @@ export class Journaling {
   claim(key: string): Pick<RecoveredReport, "layers" | "isDamaged"> {
     const { layers = [], isDamaged = false } = this.#unclaimed.get(key) ?? {};
     this.#unclaimed.delete(key);
-    return { layers, isDamaged: isDamaged || this.isDamaged };
+    return { layers, isDamaged: isDamaged || this.previous.isDamaged };
   }
 
   /** Records that the gap before this process is in the ledgers. */
   markGapRecorded(): void {
-    this.#isGapTold = true;
+    this.#isGapRecorded = true;
   }
 
   /** Reports with rows of an earlier process that no ledger has taken. */
@@ -161,7 +155,7 @@ export class Journaling {
 
   #tick(): void {
     const startMs = this.#parts.clock.monotonicMs();
-    if (this.problem !== undefined && startMs >= this.#retryMs) this.#retry();
+    if (this.problem !== undefined && startMs >= this.#retryAtMs) this.#recover();
     let isDone = true;
     if (this.#journal && this.problem === undefined) isDone = this.#write(this.#journal, BATCH);
     if (this.problem !== undefined) this.#markUnprotected();
@@ -171,8 +165,8 @@ export class Journaling {
   }
 
   /** Opens the journal where it is closed; else tries what it had no room for. */
-  #retry(): void {
-    this.#retryMs = this.#parts.clock.monotonicMs() + RETRY_MS;
+  #recover(): void {
+    this.#delayRetry();
     if (this.#journal) {
       if (this.#writePersisted(this.#journal)) this.#write(this.#journal, BATCH);
       return;
@@ -187,7 +181,7 @@ export class Journaling {
     try {
       const journal = this.#parts.open();
       if (journal.lost !== undefined) {
-        this.failures++;
+        this.stats.failures++;
         this.#parts.logger.error({ answer: journal.lost }, "journal damaged, its counts are lost");
       }
       const damaged = journal.recovered?.damagedRows ?? 0;
@@ -226,7 +220,7 @@ export class Journaling {
     const { changes, totalsUntilMs, isAll } = this.#changes.collect(budget, nowMs, first);
     const isQuiet = removed.size + changes.length + this.#carried.length === 0;
     if (isQuiet && this.problem === undefined && this.ageMs < HEARTBEAT_MS) return true;
-    const readUntilMs = (this.#isGapTold && totalsUntilMs) || this.#protectedUntilMs;
+    const readUntilMs = (this.#isGapRecorded && totalsUntilMs) || this.#protectedUntilMs;
     const batch = { removed: [...removed.keys()], changes: [...this.#carried, ...changes], readUntilMs };
     if (!this.#send(journal, batch, budget === ALL)) {
       this.#changes.undo(changes);
@@ -234,8 +228,8 @@ export class Journaling {
     }
     this.#aggregator?.clearRemoved();
     this.#carried = [];
-    this.rows += changes.reduce((sum, { layers }) => sum + countRows(layers), 0);
-    this.batches++;
+    this.stats.rows += changes.reduce((sum, { layers }) => sum + countRows(layers), 0);
+    this.stats.batches++;
     this.#lastBatchMs = this.#parts.clock.monotonicMs();
     this.#protectedUntilMs = readUntilMs;
     if (this.problem !== undefined && totalsUntilMs !== undefined) this.#handleRecovery(nowMs);
@@ -266,7 +260,7 @@ export class Journaling {
 
   #handleFailure(error: unknown): void {
     if (!(error instanceof JournalError)) throw error;
-    this.failures++;
+    this.stats.failures++;
     if (this.problem === undefined) {
       this.#outage = new JournalOutage(this.#parts.clock.nowMs());
       this.#parts.logger.error(
@@ -275,16 +269,21 @@ export class Journaling {
       );
     }
     this.problem = error.message;
-    this.#retryMs = this.#parts.clock.monotonicMs() + (error.fault === "full" ? HEARTBEAT_MS : RETRY_MS);
+    this.#delayRetry();
     const isTooLong = (this.#aggregator?.removed.size ?? 0) > MAX_REMOVED;
     if (error.fault === "full" && !isTooLong) return;
     this.#journal?.close();
     this.#journal = undefined;
   }
 
+  #delayRetry(): void {
+    this.#retryAtMs = this.#parts.clock.monotonicMs() + this.#retry.nextMs();
+  }
+
   #handleRecovery(nowMs: number): void {
     this.#parts.logger.info({}, "journal works again");
     this.problem = undefined;
+    this.#retry.reset();
     const ended = this.#outage?.ended(this.#aggregator, nowMs);
     if (ended) this.#onOutageEnded(ended);
     this.#outage = undefined;

@@ -7,6 +7,25 @@ import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { OpenJournal } from "./journal.ts";
 
+/** Counts since the start. */
+export interface JournalStats {
+  batches: number;
+  rows: number;
+  failures: number;
+  /** Occurrences of an earlier process that no report held. */
+  recovered: number;
+}
+
+/** Facts about the process that the journal continues. */
+export interface JournaledProcess {
+  /** Time until which it read alerts, in milliseconds since the epoch; undefined when unknown. */
+  readUntilMs: number | undefined;
+  /** True where its counts of any report may have been lost. */
+  mayHaveLost: boolean;
+  /** True where damaged rows belong to unknown reports. */
+  isDamaged: boolean;
+}
+
 export interface JournalingParts {
   /** Between two batches at least, in milliseconds; more while batches take long. */
   batchIntervalMs: number;

@@ -216,20 +216,21 @@ export class LeaderTakeover implements ControllerObserver {
   async #continue(previous: PreviousLeader | undefined): Promise<void> {
     const { aggregator, clock, coverage, journaling, logger } = this.#parts;
     const { times } = this.#restore;
+    const journaled = journaling?.previous;
     const slices = new Slices(clock, VIOLATIONS_PER_STEP);
     await this.#restore.adoptUnclaimed(slices, VIOLATIONS_PER_STEP);
     const nowMs = clock.nowMs();
     const fromMs = previous?.persistedUntilMs;
     const isCaughtUp = this.isCaughtUpWith(fromMs);
-    const isRestart = !isCaughtUp && (times.count > 0 || journaling?.mayHaveLost);
-    const lastMs = fromMs || journaling?.readUntilMs || times.lastSeenMs || nowMs;
+    const isRestart = !isCaughtUp && (times.count > 0 || journaled?.mayHaveLost);
+    const lastMs = fromMs || journaled?.readUntilMs || times.lastSeenMs || nowMs;
     this.#handover = { kind: "Handover", fromMs: Math.min(fromMs ?? nowMs, nowMs), toMs: nowMs };
     await this.#restore.declareGaps(isRestart ? lastMs : nowMs, slices);
     if (isRestart) await this.#declareRestart(lastMs, slices);
     if (isCaughtUp) coverage.continueFrom(times.newestStartMs);
     for (const name of this.#restore.leftToOther) this.#declareHandover(...name);
-    if (journaling?.isDamaged) {
-      const toMs = journaling.readUntilMs ?? nowMs;
+    if (journaled?.isDamaged) {
+      const toMs = journaled.readUntilMs ?? nowMs;
       aggregator.addGapTo(undefined, toGapUs({ kind: "JournalUnavailable", fromMs: toMs, toMs }));
     }
     journaling?.markGapRecorded();
@@ -260,7 +261,7 @@ export class LeaderTakeover implements ControllerObserver {
     this.#gap = coverage.addNotRunning(lastMs);
     onGap(this.#gap);
     const gap = toGapUs(this.#gap);
-    if (journaling?.mayHaveLost) aggregator.addGapTo(undefined, gap);
+    if (journaling?.previous.mayHaveLost) aggregator.addGapTo(undefined, gap);
     for (const ledger of aggregator.ledgers.values()) {
       if (this.#restore.has(ledger)) aggregator.addGapTo(ledger, gap);
       await slices.spend(1);

@@ -77,7 +77,7 @@ export class ReportRestore {
     this.#ledgers = [];
     for (const { name, lastSeenMs } of this.#damaged) {
       // Of what was counted since the stored report some may be lost.
-      const toMs = journaling?.readUntilMs ?? previousEndMs;
+      const toMs = journaling?.previous.readUntilMs ?? previousEndMs;
       const fromMs = Math.min(toMs, lastSeenMs ?? toMs);
       const [namespace, policyName] = name;
       aggregator.addGapTo({ namespace, policyName }, toGapUs({ kind: "JournalUnavailable", fromMs, toMs }));
@@ -100,7 +100,7 @@ export class ReportRestore {
       ledger.advanceSeq(Math.max(...layers.map(({ seq }) => seq)));
       this.leftToOther.push(name);
     }
-    if (journaling) journaling.recovered += recovered;
+    if (journaling) journaling.stats.recovered += recovered;
     if (isDamaged) this.#damaged.push({ name, lastSeenMs: report && getLastSeenMs(report) });
     if (recovered > 0) queue.add(key, "new_violation");
     return isFirst ? ledger : undefined;

@@ -5,19 +5,26 @@
 
 import { type Clock, fullJitter } from "./clock.ts";
 
-/** Default of the shortest pause, and the limit of the first one's jitter. Milliseconds. */
-const BASE_MS = 500;
-/** Limit of the jitter. Milliseconds. */
-const MAX_MS = 15_000;
+export interface RetryTimes {
+  /** Shortest pause. Default: 500 ms. */
+  minMs?: number;
+  /** Limit of the first pause's jitter; doubles with each failure. Default: minMs. */
+  baseMs?: number;
+  /** Limit of the jitter. Default: 15 s. */
+  maxMs?: number;
+}
 
 export class RetryPolicy {
   readonly #clock: Pick<Clock, "random">;
-  readonly #baseMs: number;
+  readonly #times: Required<RetryTimes>;
   #failures = 0;
 
-  constructor(clock: Pick<Clock, "random">, baseMs = BASE_MS) {
+  constructor(
+    clock: Pick<Clock, "random">,
+    { minMs = 500, baseMs = minMs, maxMs = 15_000 }: RetryTimes = {},
+  ) {
     this.#clock = clock;
-    this.#baseMs = baseMs;
+    this.#times = { minMs, baseMs, maxMs };
   }
 
   /** Failures since the last success. */
@@ -27,9 +34,10 @@ export class RetryPolicy {
 
   /** Counts a failure; returns the pause before the next try in milliseconds, at least `atLeastMs`. */
   nextMs(atLeastMs = 0): number {
-    const jitterMs = fullJitter(this.#failures, this.#baseMs, MAX_MS, this.#clock.random());
+    const { minMs, baseMs, maxMs } = this.#times;
+    const jitterMs = fullJitter(this.#failures, baseMs, maxMs, this.#clock.random());
     this.#failures++;
-    return Math.max(this.#baseMs + jitterMs, atLeastMs);
+    return Math.max(minMs + jitterMs, atLeastMs);
   }
 
   /** A try has succeeded. */

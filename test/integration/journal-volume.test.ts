@@ -79,7 +79,7 @@ describe.skipIf(missing !== undefined)(`a full volume (${missing ?? "tmpfs"})`, 
       clock: new FakeClock(one.clock.nowMs() + 5000),
     });
     await two.start();
-    expect(two.journaling?.recovered).toBeGreaterThan(known === sent.length ? 0 : 40);
+    expect(two.journaling?.stats.recovered).toBeGreaterThan(known === sent.length ? 0 : 40);
     two.pipeline.onAlert(nextAlert(two.clock, 9999, { PolicyName: "later" }), 0);
     await two.clock.advance(60_000);
 

@@ -66,8 +66,8 @@ it("a kill loses no more than one batch interval, also when more violations chan
   const killedMs = first.clock.nowMs();
   const second = new Simulation({ store, journal: open("1"), clock: new FakeClock(killedMs + 1000) });
   await second.start();
-  expect(sent - (second.journaling?.recovered ?? 0)).toBeLessThanOrEqual(8000 * 0.1);
-  expect(killedMs - (second.journaling?.readUntilMs ?? 0)).toBeLessThanOrEqual(100);
+  expect(sent - (second.journaling?.stats.recovered ?? 0)).toBeLessThanOrEqual(8000 * 0.1);
+  expect(killedMs - (second.journaling?.previous.readUntilMs ?? 0)).toBeLessThanOrEqual(100);
   await second.clock.advance(60_000);
   await second.stop();
   for (const { summary, violations, coverage } of store.reports) {
@@ -114,5 +114,5 @@ it("a full journal holds back nothing, and its gap begins where it held everythi
     clock: new FakeClock(first.clock.nowMs() + 1000),
   });
   await second.start();
-  expect(second.journaling?.readUntilMs).toBeLessThanOrEqual(fullMs);
+  expect(second.journaling?.previous.readUntilMs).toBeLessThanOrEqual(fullMs);
 });

@@ -85,10 +85,10 @@ describe.each<JournalFault>(["failed", "full", "locked", "gone"])("a journal tha
     fault = undefined;
     await simulation.clock.advance(20_000);
     expect(simulation.journaling?.problem).toBeUndefined();
-    const batches = simulation.journaling?.batches ?? 0;
+    const batches = simulation.journaling?.stats.batches ?? 0;
     simulation.clock.stepWall(-3_600_000);
     await simulation.clock.advance(60_000);
-    expect(simulation.journaling?.batches).toBeGreaterThan(batches);
+    expect(simulation.journaling?.stats.batches).toBeGreaterThan(batches);
   });
 
   it("from the start: the reports say so, and when it works again a kill costs nothing", async () => {
@@ -117,7 +117,7 @@ describe.each<JournalFault>(["failed", "full", "locked", "gone"])("a journal tha
     await simulation.clock.advance(100);
     expect(store.get("shop/later")).toBeUndefined();
     const next = await nextLife();
-    expect(next.journaling?.recovered).toBe(1);
+    expect(next.journaling?.stats.recovered).toBe(1);
     expect(store.occurrences).toBe(2);
     expect(outages("later")).toEqual([]);
   });
@@ -136,7 +136,7 @@ describe.each<JournalFault>(["failed", "full", "locked", "gone"])("a journal tha
     await simulation.clock.advance(10_000);
     expect(simulation.journaling?.waiting).toBe(0);
     const next = await nextLife();
-    expect(next.journaling?.recovered).toBe(3);
+    expect(next.journaling?.stats.recovered).toBe(3);
     expect(store.occurrences).toBe(3);
     // Both were marked when it failed, and the marks were in the journal too.
     for (const name of ["no-package-managers", "other"]) expect(outages(name), name).toHaveLength(1);
