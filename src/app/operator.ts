@@ -2,12 +2,8 @@
 // Copyright The policy-violation-operator Authors
 
 // `run`: starts the operator's parts in order and stops them in reverse.
-//
-//                   acquired               lost
-//     standing by ────────────▶ writing ──────────▶ suspended
-//          │                       ▲                 │     │ another replica has led
-//          │                       └──── regained ───┘     ▼
-//          └──────────────── stop ────────────────────▶ closing
+// The states of the election (leadership/elector-states.ts) decide about writing: acquiring is a standby, leading writes,
+// regaining is suspended, and idle after it, because another replica has led, exits.
 
 import { createMetrics } from "../telemetry/metrics.ts";
 import { monitorEventLoopStalls } from "./event-loop-monitor.ts";

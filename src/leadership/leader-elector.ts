@@ -3,13 +3,14 @@
 
 // Owns which of several replicas leads: an election on a Lease that gets along with client-go's.
 // Invariant: leading ends, by this process's own clock, before the others may take the Lease; each term ends once, with
-// a reason.
+// a reason. Its states are in elector-states.ts.
 
 import type { ApiRequester } from "../kube/client.ts";
 import type { Deadline } from "../kube/deadline.ts";
 import { assert } from "../lib/assert.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
+import { type ElectorEvent, type ElectorState, NEXT_ELECTOR_STATE } from "./elector-states.ts";
 import { type LeaseCall, LeaseStore } from "./lease.ts";
 import { LeaseAccess } from "./lease-access.ts";
 import { type ClaimFacts, LeaseClaim } from "./lease-claim.ts";
@@ -48,10 +49,11 @@ export class LeaderElector {
 
   readonly #looked = Promise.withResolvers<void>();
 
+  #state: ElectorState = "idle";
+  /** Present exactly while leading. */
   #term: Term | undefined;
   /** The loop that runs; never rejects. */
   #work: Promise<unknown> = Promise.resolve();
-  #isAcquiring = false;
   /** Ends the pause before the next try to lead. */
   #endPause: () => void = () => {};
   #releasing: Promise<void> | undefined;
@@ -114,7 +116,7 @@ export class LeaderElector {
    */
   async acquire(signal: AbortSignal, facts: ClaimFacts = {}): Promise<AbortSignal | undefined> {
     this.#claim.facts = facts;
-    return await this.#waitToLead(signal, true);
+    return await this.#waitToLead(signal, "acquire");
   }
 
   /**
@@ -122,20 +124,27 @@ export class LeaderElector {
    * can have written. Returns undefined as soon as one held it, and otherwise as `acquire` does. Never rejects.
    */
   async regain(signal: AbortSignal): Promise<AbortSignal | undefined> {
-    return await this.#waitToLead(signal, false);
+    return await this.#waitToLead(signal, "regain");
   }
 
-  async #waitToLead(signal: AbortSignal, mayTake: boolean): Promise<AbortSignal | undefined> {
-    assert(!this.#isAcquiring, "acquire and regain run once at a time");
+  async #waitToLead(signal: AbortSignal, event: "acquire" | "regain"): Promise<AbortSignal | undefined> {
+    assert(!this.#isTrying, "acquire and regain run once at a time");
     this.#noticeLapse();
     if (this.#term !== undefined) return this.#term.controller.signal;
-    this.#isAcquiring = true;
-    const acquiring = this.#acquire(AbortSignal.any([signal, this.#released.signal]), mayTake);
+    this.#updateState(event);
+    const acquiring = this.#acquire(AbortSignal.any([signal, this.#released.signal]));
     this.#work = acquiring;
     const term = await acquiring;
     this.#looked.resolve();
-    this.#isAcquiring = false;
     return term?.controller.signal;
+  }
+
+  get #isTrying(): boolean {
+    return this.#state === "acquiring" || this.#state === "regaining";
+  }
+
+  #updateState(event: ElectorEvent): void {
+    this.#state = NEXT_ELECTOR_STATE[this.#state][event];
   }
 
   /**
@@ -149,9 +158,12 @@ export class LeaderElector {
     return this.#releasing;
   }
 
-  async #acquire(giveUp: AbortSignal, mayTake: boolean): Promise<Term | undefined> {
-    while (!giveUp.aborted && (mayTake || !this.#claim.isLost)) {
-      const deadline = await this.#tryClaim(giveUp, mayTake);
+  async #acquire(giveUp: AbortSignal): Promise<Term | undefined> {
+    for (;;) {
+      if (this.#claim.isLost) this.#updateState("taken");
+      if (giveUp.aborted) this.#updateState("stopped");
+      if (!this.#isTrying) break;
+      const deadline = await this.#tryClaim(giveUp);
       // A process that stood still may get the answer when it is worth nothing any more.
       if (deadline !== undefined && !deadline.isOver && !giveUp.aborted) return this.#lead(deadline);
       deadline?.cancel();
@@ -174,6 +186,7 @@ export class LeaderElector {
   }
 
   #lead(deadline: Deadline): Term {
+    this.#updateState("won");
     const term = { controller: new AbortController(), deadline };
     this.#term = term;
     this.#logger.info({ lease: this.#lease, holder: this.#options.identity }, "leading");
@@ -189,7 +202,7 @@ export class LeaderElector {
       await this.#clock.sleep(pauseMs, signal);
       if (signal.aborted) return;
       const startedMs = this.#clock.nowMs();
-      const deadline = await this.#tryClaim(signal, false);
+      const deadline = await this.#tryClaim(signal);
       // First of all, for a term that was over for a moment stays over.
       this.#noticeLapse();
       if (signal.aborted) {
@@ -202,6 +215,7 @@ export class LeaderElector {
       } else if (this.#claim.isLost) {
         const { holder } = this.#claim;
         this.#endTerm(
+          "taken",
           `the Lease ${this.#lease} was ${holder ? `taken by ${holder}` : "released by another client"}`,
         );
         return;
@@ -212,11 +226,11 @@ export class LeaderElector {
   }
 
   /** One try to take or to keep the Lease; returns the deadline that it won. Never rejects. */
-  async #tryClaim(signal: AbortSignal, mayTake: boolean): Promise<Deadline | undefined> {
+  async #tryClaim(signal: AbortSignal): Promise<Deadline | undefined> {
     this.#access.retryAfterMs = 0;
     try {
       const deadline = await this.#claim.take({
-        mayTake,
+        mayTake: this.#state === "acquiring",
         nextCall: () => this.#createCall(signal),
         onDeadline: () => this.#noticeLapse(),
       });
@@ -242,23 +256,27 @@ export class LeaderElector {
       term.deadline.leftMs < -retryPeriodMs
         ? "this process stood still, or its clock was set"
         : (this.#access.problem ?? "the API server has not answered in time");
-    this.#endTerm(`the Lease ${this.#lease} was not renewed for ${renewDeadlineMs / 1000} s: ${why}`);
+    this.#endTerm(
+      "expired",
+      `the Lease ${this.#lease} was not renewed for ${renewDeadlineMs / 1000} s: ${why}`,
+    );
   }
 
-  #endTerm(reason: string, isWanted = false): void {
+  #endTerm(event: "taken" | "expired" | "released", reason: string): void {
+    this.#updateState(event);
     const term = this.#term;
     if (term === undefined) return;
     this.#term = undefined;
     term.deadline.cancel();
     const fields = { lease: this.#lease, reason };
-    if (isWanted) this.#logger.info(fields, "no longer leading");
+    if (event === "released") this.#logger.info(fields, "no longer leading");
     else this.#logger.warn(fields, "no longer leading: this replica stops writing");
     term.controller.abort(reason);
   }
 
   async #release(): Promise<void> {
     this.#released.abort();
-    this.#endTerm(`the Lease ${this.#lease} is being released`, true);
+    this.#endTerm("released", `the Lease ${this.#lease} is being released`);
     const limit = new AbortController();
     const cancelLimit = this.#clock.after(this.#requestTimeoutMs, () => limit.abort());
     try {
