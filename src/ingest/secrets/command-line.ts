@@ -7,11 +7,11 @@
 import { BARE_NAMES } from "./commands.ts";
 import { isHarmless, looksRandom, type Marks, unquote } from "./marks.ts";
 import { splitName } from "./names.ts";
-import { type Classify, isCount, isNameOfOne, isPlainWord } from "./pairs.ts";
+import { type Classify, isCount, isNameOfOne, isNameValue } from "./pairs.ts";
 import { markPrograms } from "./program-arguments.ts";
 import { markInput } from "./shell-input.ts";
 import { markBareUserinfo } from "./urls.ts";
-import { hideBare, splitWords, type Word } from "./words.ts";
+import { baseName, hideBare, splitWords, type Word } from "./words.ts";
 
 /** Steps for the checks of a single word. */
 const WORD_STEPS = 10;
@@ -27,9 +27,11 @@ export function markCommandLine(marks: Marks, classify: Classify): void {
     markWord(marks, word);
     markOption(marks, words, at, classify);
     markBareName(marks, words, at, classify);
+    markRandom(marks, words, at);
     markSql(marks, words, at);
     markCredentials(marks, words, at);
   }
+  markLogin(marks, words);
   markPrograms(marks, words);
   markInput(marks, words);
   markAnswers(marks, words);
@@ -45,9 +47,12 @@ function markOption(marks: Marks, words: readonly Word[], at: number, classify: 
   const end = marks.valueEnd(next.start, "");
   const value = marks.text.slice(next.start, end);
   if (value.startsWith("-") || isHarmless(value)) return;
+  const password = /^--(?:[a-z]+-)?auth$/.test(text) ? /^[\w.-]+:(?=[^/\s]{3})/.exec(value)?.[0] : undefined;
+  if (password) marks.hide(next.start + password.length, end);
   // `--password user=x`: another name with its own value.
   if (/^[^\s=:]+[:=]$/.test(value)) return;
-  const isStrong = strength === "strong" && !(isNameOfOne(text) && (isPlainWord(value) || isCount(value)));
+  const isNamed = isNameOfOne(text) && (isNameValue(text, value) || isCount(value));
+  const isStrong = strength === "strong" && !isNamed;
   if (isStrong || looksRandom(value)) marks.hide(next.start, end);
 }
 
@@ -85,6 +90,38 @@ function markAttached(marks: Marks, { start, end, text }: Word): void {
   marks.hide(from, from + value.length);
 }
 
+/** Words that a secret follows: at once, or after a user. */
+const LOGIN_WORDS = /^(?:login|auth|authenticate|passwd|(?:set|change|reset)-password|unlock|unseal)$/;
+/** Short options that take a secret in some programs. */
+const SHORT_OPTION = /^-[pPkw]$/;
+
+/** `login x`, `login name x` and `-k x` of a program that is not known: only what looks random. */
+function markRandom(marks: Marks, words: readonly Word[], at: number): void {
+  const { text } = words[at] as Word;
+  const reach = LOGIN_WORDS.test(text) ? 2 : SHORT_OPTION.test(text) ? 1 : 0;
+  for (const next of words.slice(at + 1, at + 1 + reach)) {
+    if (next.isSeparator) return;
+    if (/^[^/.:=-][^/.:]*$/.test(next.text) && looksRandom(next.text)) hideBare(marks, next);
+  }
+}
+
+/** Programs with a `-u` and a `-p` that is no password: a priority, a prompt, a port. */
+const NO_LOGIN = new Set(["journalctl", "sudo", "ps", "top", "htop", "strace", "lsof"]);
+
+/** `-u name -p word`, in any program: a login. A port, a mapping of ports and a path are not hidden. */
+function markLogin(marks: Marks, words: readonly Word[]): void {
+  marks.spend(words.length);
+  if (words.some(({ text }) => NO_LOGIN.has(baseName(text)))) return;
+  for (const [at, { text }] of words.entries()) {
+    if (!/^(?:-u|--user|--username)$/.test(text)) continue;
+    const [, , option, value] = words.slice(at, at + 4);
+    const attached = /^-p(?=[^\d/.=:-][^/:]{3,}$)/.exec(option?.text ?? "");
+    if (option && attached) marks.hide(marks.text.indexOf("-p", option.start) + 2, option.end);
+    else if (option?.text === "-p" && value && /^[^\d/.$-][^/:]{3,}$/.test(value.text))
+      hideBare(marks, value);
+  }
+}
+
 /** `docker build --secret id=x`, `podman run --secret=x`: the name of one. */
 function isImage(words: readonly Word[], option: string): boolean {
   return (
@@ -119,7 +156,7 @@ function isSetting(words: readonly Word[], at: number): boolean {
 function markSql(marks: Marks, words: readonly Word[], at: number): void {
   const { text } = words[at] as Word;
   if (!/^(?:by|password)$/i.test(text)) return;
-  if (/^by$/i.test(text) && !/^identified$/i.test(words[at - 1]?.text ?? "")) return;
+  if (/^by$/i.test(text) && !isIdentified(words, at)) return;
   let next = words[at + 1];
   if (next && /^(?:values|as)$/i.test(next.text)) next = words[at + 2];
   if (!next) return;
@@ -129,6 +166,11 @@ function markSql(marks: Marks, words: readonly Word[], at: number): void {
   const isClosing = isQuoted && value.length < 3;
   if (!isClosing && (isQuoted ? unquote(value).trim() !== "" : looksRandom(value)))
     marks.hide(next.start, end);
+}
+
+/** `IDENTIFIED BY`, `IDENTIFIED WITH plugin BY`. */
+function isIdentified(words: readonly Word[], by: number): boolean {
+  return [by - 1, by - 3].some((at) => /^identified$/i.test(words[at]?.text ?? ""));
 }
 
 /** Text that expect sends to a prompt for a password. */

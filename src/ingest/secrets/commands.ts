@@ -17,34 +17,40 @@ export interface Program {
 }
 
 const TABLE = `
-mysql mysqladmin mysqldump mysqlimport mysqlshow mysqlslap mysqlcheck mysqlbinlog mysqlpump mariadb mariadb-admin mariadb-dump mariadb-check mariadb-import: -p+ | password $
+mysql mysqladmin mysqldump mysqlimport mysqlshow mysqlslap mysqlcheck mysqlbinlog mysqlpump mariadb mariadb-admin mariadb-dump mariadb-check mariadb-import mariadb-upgrade mysql_upgrade mycli mydumper myloader mytop mysqlhotcopy innobackupex xtrabackup mariabackup pt-table-checksum pt-query-digest pt-archiver: -p+
+mysqladmin mariadb-admin: password $
 mongo mongosh mongodump mongorestore mongoexport mongoimport mongostat mongotop sshpass: -p
 curl: -u: --user: -U: --proxy-user: -E: --cert: --pass --oauth2-bearer -b --cookie
-wget aria2c: --http-passwd
+wget aria2c: --http-passwd --rpc-secret
 http https xh xhs: -a: --auth: -A
 ab: -A: -P:
 docker podman nerdctl buildah skopeo crane oras regctl helm cf ibmcloud oc lego img: after login -p --password
 skopeo buildah crictl flux ctr podman: --creds: --src-creds: --dest-creds: --auth
 ctr: -u: --user:
-oras rabbitmqadmin elasticsearch-users airflow beeline twine poetry pdm ncftpput ncftpget ncftpls cqlsh cypher-shell rdesktop evil-winrm crackmapexec netexec nxc hydra medusa wfuzz xmrig cpuminer az: -p
+couchbase-cli cbbackupmgr cbq youtube-dl yt-dlp veracrypt truecrypt steghide mycli mydumper myloader oras rabbitmqadmin elasticsearch-users airflow beeline twine poetry pdm ncftpput ncftpget ncftpls cqlsh cypher-shell rdesktop evil-winrm crackmapexec netexec nxc hydra medusa wfuzz xmrig cpuminer az: -p
 docker: after swarm --token
 redis-benchmark valkey-benchmark: -a
 smbmap: -p
 swaks: -ap
 lwp-request: -C:
-redis-cli valkey-cli keydb-cli: -a --pass | auth ...$ | config set * $ | acl setuser ...>
+redis-cli valkey-cli keydb-cli: -a --pass | auth ...$ | auth2 * $ | config set * $ | acl setuser ...>
 redis-server valkey-server: --requirepass --masterauth
 redis-sentinel: --sentinel | auth-pass * $
 isql osql xfreerdp sqlcmd bcp zip unzip zipcloak ipmitool mosquitto_pub mosquitto_sub mosquitto_rr: -P
 7z 7za 7zz 7zr rar unrar: -p+ -hp+
-openssl: -k -K -hmac -pass pass: -passin pass: -passout pass: -passwd pass: | passwd ...$
+openssl: -k -K -hmac -macopt: -pass pass: -passin pass: -passout pass: -passwd pass: | passwd ...$
 java: -auth:
 splunk: -auth: -secret
 lftp: -u,
 smbclient rpcclient winexe smbget smbmap wmiexec net: -U%
 smbclient: | //* $
+transmission-remote: -n:
+ejabberdctl prosodyctl: register * * $ | change_password * * $
+drush: user:password * $ | upwd * $
 rabbitmqctl: add_user * $ | change_password * $ | authenticate_user * $
 wpa_passphrase: ^* $
+mkpasswd: ^* $
+ipa-client-install ipa-replica-install: -w
 wpa_cli: psk $
 iwconfig: key $
 wg: preshared-key $
@@ -57,13 +63,16 @@ ldappasswd slappasswd: -s
 kadmin kadmin.local: -w -pw
 useradd usermod adduser: -p
 snmpget snmpwalk snmpset snmpgetnext snmpbulkwalk snmpbulkget snmptrap snmpstatus snmptable: -c -A -X
-vault: login $ | unwrap $ | operator unseal $ | kv put * = | kv patch * =
+vault bao: login $ | unwrap $ | operator unseal $ | operator generate-root $ | operator rekey $ | token renew $ | token revoke $ | token lookup $ | token capabilities $ | kv put * = | kv patch * = | after create -id
+nomad: var put * =
+fly flyctl heroku: secrets set = | secrets import = | config:set =
 consul: kv put * $
 kubectl oc: after secret --from-literal=
 etcdctl: --user: | user add : | user passwd :
 gh: after secret -b --body
 glab doctl codecov: -t
 newrelic nuget dotnet: -k | setapikey $
+nuget: push * $
 dotnet: after source -p
 cargo: login $
 ngrok: authtoken $ | config add-authtoken $
@@ -91,7 +100,7 @@ vncviewer x11vnc: -passwd
 sendemail sendEmail: -xp
 impacket-psexec: -hashes
 wrangler netlify: --auth after secret --value
-aws: --secret-string after put-parameter --value
+aws: --secret-string --token-code after put-parameter --value
 az: after secret --value
 k3s: --token
 elasticsearch-reset-password: -p
@@ -99,7 +108,7 @@ elasticsearch-reset-password: -p
 
 /** Programs that read a secret from standard input, which the command line of a shell may show. */
 export const STDIN_READERS = new Set(
-  "su passwd chpasswd cryptsetup kinit gpg openssl docker podman nerdctl helm skopeo buildah crane oras gh glab gcloud vault npm kadmin cf fly flyctl wrangler htpasswd restic borg sudo smbpasswd pdbedit".split(
+  "su passwd chpasswd cryptsetup kinit gpg openssl docker podman nerdctl helm skopeo buildah crane oras gh glab gcloud vault npm kadmin cf fly flyctl wrangler htpasswd restic borg sudo smbpasswd pdbedit vncpasswd realm adcli openvpn bao etcdctl ssh-add".split(
     " ",
   ),
 );

@@ -13,6 +13,8 @@ const MAX_NAME = 100;
 /** Characters of a header that are looked at to see whether it holds a variable. */
 const HEADER_STEPS = 300;
 const NAME = /[A-Za-z0-9_.-]/;
+const NAMED_VALUE = /^\s?["']?([\w.-]{2,64})["']?,\s?["']?(?:[\w.[\]]{1,64}\.)?value["']?[:=]\s?/i;
+const HEADER_OF_TOKEN = /^(?=[A-Z])(?:[A-Za-z]+-)+(?:[Tt]oken|TOKEN)$/;
 /** Schemes that stand before the credentials of an Authorization header. */
 const SCHEME = /^(?!https?:)[A-Za-z-]{2,24}\s+(?=[^\s-])(?!https?:)/;
 
@@ -26,7 +28,16 @@ export function markPairs(marks: Marks, classify: Classify): void {
     quotes.pass(text, at);
     if (char === "=" || char === ":") markPair(marks, at, classify, quotes);
     else if (char === "(" && /["']/.test(text[at + 1] ?? "")) markCall(marks, at, classify);
+    else if (char === ">") markElement(marks, at, classify);
   }
+}
+
+/** Marks the text of an XML element: `<password>x</password>`. */
+function markElement(marks: Marks, at: number, classify: Classify): void {
+  const { name, start } = nameBefore(marks, at);
+  if (name === "" || !/[<:]/.test(marks.text[start - 1] ?? "")) return;
+  const end = marks.valueEnd(at + 1, "<");
+  if (marks.text.startsWith("</", end) && classify(name) === "strong") marks.hide(at + 1, end);
 }
 
 /** Quotes that are open at a place; a quote within the other kind counts as text. */
@@ -51,7 +62,10 @@ function markPair(marks: Marks, at: number, classify: Classify, quotes: QuoteSta
   if (isColon && /[/:]/.test(text[start - 1] ?? "") && !text.startsWith("//", start - 2)) return;
   if (text[start - 1] === "{" && text[start - 2] === "$") return;
   const strength = classify(name);
-  if (strength === "none") return;
+  if (strength === "none") {
+    if (/(?:^|\.)name$/i.test(name)) markNamedValue(marks, at + 1, classify);
+    return;
+  }
   let from = at + 1;
   if (text[from] === ">" || (text[from] === "=" && !isColon)) from++;
   const spaces = spacesAt(text, from);
@@ -66,9 +80,18 @@ function markPair(marks: Marks, at: number, classify: Classify, quotes: QuoteSta
   if (spaces > 0 && (text[from] === "-" || isNameOfNext(text, from))) return;
   const end = marks.valueEnd(from, isColon ? "&;," : "&;");
   const value = text.slice(from, end);
-  const isNamed = (isColon || text.startsWith("--", start)) && isNameOfOne(name) && isPlainWord(value);
+  const isFlag = text.startsWith("--", start);
+  const isNamed = (isColon || isFlag) && isNameOfOne(name) && isNameValue(isFlag ? `--${name}` : name, value);
   if (isHarmless(value) || isNamed || (isNameOfOne(name) && isCount(value))) return;
-  if (strength === "strong" || looksRandom(value)) marks.hide(from, end);
+  const isLogin = strength === "weak" && /^\(["'].*,/.test(value);
+  if (strength === "strong" || isLogin || looksRandom(value)) marks.hide(from, end);
+}
+
+/** Marks x of `"name":"DB_PASSWORD","value":"x"` and of `env[0].name=DB_PASSWORD,env[0].value=x`. */
+function markNamedValue(marks: Marks, at: number, classify: Classify): void {
+  marks.spend(MAX_NAME);
+  const found = NAMED_VALUE.exec(marks.text.slice(at, at + 2 * MAX_NAME));
+  if (found && classify(found[1] as string) === "strong") marks.hideValue(at + found[0].length, ",;}");
 }
 
 /** `token=512`, `token_ttl: 5m`: too short for a secret, and more often a number of something. */
@@ -76,13 +99,15 @@ export function isCount(value: string): boolean {
   return /^\d{1,5}(?:ms|s|m|h|d)?$/.test(value);
 }
 
-export function isPlainWord(value: string): boolean {
-  return /^[a-z][a-z-]*[)}]?$/.test(value);
+/** True of a plain word where names stand: not in `X-Auth-Token: word`, and not of 8 letters after `--token`. */
+export function isNameValue(name: string, value: string): boolean {
+  if (!/^[a-z][a-z-]*[)}]?$/.test(value) || HEADER_OF_TOKEN.test(name)) return false;
+  return !(/^--?(?:[\w.-]*-)?token$/i.test(name) && /^[a-z]{8,}$/.test(value));
 }
 
 /** `--secret=db`, `--auth-token=simple`, `secret:show`: a plain word there is the name of one, or a way. */
 export function isNameOfOne(name: string): boolean {
-  return /(?:secret|token|auth|secret[-_]id)$/i.test(name);
+  return /(?:(?<!client[-_]?)secret|tokens?|auth|secret[-_]id)$/i.test(name);
 }
 
 /** True where an open quote ends. */
@@ -109,6 +134,7 @@ function markHeader(marks: Marks, from: number, quotes: QuoteState, name: string
   }
   const scheme = SCHEME.exec(text.slice(from, from + 40))?.[0] ?? "";
   let end = marks.valueEnd(from + scheme.length, "\"'");
+  if (/^digest\s/i.test(scheme)) end = parametersEnd(text, end);
   // A cookie has several pairs; what follows a credential and is no option or address is a part of it.
   while (
     end < text.length &&
@@ -118,6 +144,12 @@ function markHeader(marks: Marks, from: number, quotes: QuoteState, name: string
     end = marks.valueEnd(end + spacesAt(text, end), "\"'");
   }
   marks.hide(from, end);
+}
+
+/** The end of `username="a", response="x"`. */
+function parametersEnd(text: string, at: number): number {
+  const rest = /^(?:"[^"]*"|[\w=-]|,\s*(?=\w+=))*/.exec(text.slice(at, at + HEADER_STEPS))?.[0] ?? "";
+  return at + rest.length;
 }
 
 function hasMore(text: string, end: number, name: string): boolean {
@@ -132,7 +164,7 @@ function hasMore(text: string, end: number, name: string): boolean {
 /** Marks `PASSWORD('x')`, as SQL has it. */
 function markCall(marks: Marks, at: number, classify: Classify): void {
   const { name } = nameBefore(marks, at);
-  const isAuth = /^auth$/i.test(splitName(name).at(-1) ?? "");
+  const isAuth = /^(?:auth|login)$/i.test(splitName(name).at(-1) ?? "");
   if (name === "" || !(isAuth || (classify(name) === "strong" && splitName(name).length === 1))) return;
   const close = marks.text.indexOf(")", at);
   const end = isAuth ? (close < 0 ? marks.text.length : close) : marks.valueEnd(at + 1, ")");

@@ -5,6 +5,8 @@
 
 import { isHarmless, isSpace, looksRandom, type Marks } from "./marks.ts";
 
+/** GitHub's password where the user is a token. */
+const TOKEN_AS_USER = "x-oauth-basic";
 const AUTHORITY_ENDS = "\"'/?#<>\\";
 /** Longer than a password that a person types; what is cut ends in an ellipsis. */
 const MIN_CUT = 12;
@@ -24,7 +26,8 @@ function markUserinfo(marks: Marks, start: number): void {
   const colon = text.indexOf(":", start);
   const hasColon = colon >= 0 && colon < end;
   if (last >= start) {
-    if (hasColon && colon < last) hideUnlessVariable(marks, colon + 1, last);
+    if (text.slice(colon + 1, last) === TOKEN_AS_USER) marks.hide(start, colon);
+    else if (hasColon && colon < last) hideUnlessVariable(marks, colon + 1, last);
     else if (looksSecret(text.slice(start, last))) marks.hide(start, last);
     return;
   }
