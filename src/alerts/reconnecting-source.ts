@@ -44,6 +44,7 @@ type StateEvent = "alive" | "ended" | "elapsed" | "stopped";
 
 export interface ConnectionState {
   kind: StateKind;
+  /** Monotonic. */
   sinceMs: number;
   /** Counts from 0; starts again after a stream that lasted as long as the longest wait. */
   attempt: number;
@@ -97,7 +98,7 @@ export class ReconnectingSource implements AlertSource {
   readonly #stats: StreamStats = { messages: 0, bytes: 0, attempts: 0, connects: 0 };
   #state: ConnectionState;
   #lastReadMs = 0;
-  /** Start of the outage: the start of the source, or the end of the last stream that lasted. */
+  /** Start of the outage, monotonic: the start of the source, or the end of the last stream that lasted. */
   #outageSinceMs = 0;
   #okEndsInARow = 0;
   /** Refusals of this outage that were logged, without the numbers in them. */
@@ -112,7 +113,7 @@ export class ReconnectingSource implements AlertSource {
     this.#logger = logger;
     const { backoffBaseMs: baseMs, backoffMaxMs: maxMs } = options;
     this.#retry = new RetryPolicy(clock, { minMs: 0, baseMs, maxMs });
-    this.#state = { kind: "connecting", sinceMs: clock.nowMs(), attempt: 0 };
+    this.#state = { kind: "connecting", sinceMs: clock.monotonicMs(), attempt: 0 };
   }
 
   get stats(): Readonly<StreamStats> {
@@ -125,7 +126,7 @@ export class ReconnectingSource implements AlertSource {
 
   async run(listener: AlertListener, signal: AbortSignal): Promise<void> {
     this.#lastReadMs = this.#clock.nowMs();
-    this.#outageSinceMs = this.#lastReadMs;
+    this.#outageSinceMs = this.#clock.monotonicMs();
     signal.addEventListener("abort", () => this.#updateState("stopped"), { once: true });
     while (!signal.aborted) {
       this.#stats.attempts++;
@@ -168,7 +169,11 @@ export class ReconnectingSource implements AlertSource {
     this.#stats.connects++;
     listener.onConnected();
     const retries = this.#state.attempt;
-    const fields = { peer: this.#options.name, tookMs: nowMs - this.#outageSinceMs, retries };
+    const fields = {
+      peer: this.#options.name,
+      tookMs: Math.round(this.#clock.monotonicMs() - this.#outageSinceMs),
+      retries,
+    };
     this.#logger[this.#isOpeningNews ? "info" : "debug"](fields, "alert stream opened");
     this.#isOpeningNews = false;
   }
@@ -182,7 +187,7 @@ export class ReconnectingSource implements AlertSource {
 
   #hasLasted(): boolean {
     const { kind, sinceMs } = this.#state;
-    return kind === "open" && this.#clock.nowMs() - sinceMs >= this.#options.backoffMaxMs;
+    return kind === "open" && this.#clock.monotonicMs() - sinceMs >= this.#options.backoffMaxMs;
   }
 
   #reportEnd(end: StreamEnd, attempt: number, listener: AlertListener): void {
@@ -191,7 +196,7 @@ export class ReconnectingSource implements AlertSource {
     const hint = this.#okEndsInARow >= SUSPICIOUS_OK_ENDS ? OK_END_HINT : "";
     const message = toPrintable(end.message, MAX_MESSAGE_LENGTH) + hint;
     const reason = disconnectReason(end, this.#state.kind === "open");
-    this.#logEnd({ peer: this.#options.name, reason, peerMessage: message, attempt }, end.kind, atMs);
+    this.#logEnd({ peer: this.#options.name, reason, peerMessage: message, attempt }, end.kind);
     listener.onDisconnected({ lastReadMs: this.#lastReadMs, atMs, reason, message });
   }
 
@@ -199,10 +204,9 @@ export class ReconnectingSource implements AlertSource {
   #logEnd(
     fields: { attempt: number; peerMessage: string; [name: string]: unknown },
     kind: StreamEnd["kind"],
-    atMs: number,
   ): void {
     if (fields.attempt === 0) {
-      this.#outageSinceMs = atMs;
+      this.#outageSinceMs = this.#clock.monotonicMs();
       this.#isOpeningNews = true;
       this.#loggedRefusals.clear();
     }

@@ -185,6 +185,23 @@ it("resets the back-off only after a stream that has lasted", async () => {
   expect(bed.source.state).toMatchObject({ kind: "waiting", attempt: 0 });
 });
 
+it.each([
+  ["ahead, after a stream that has not lasted", 3_600_000, 9_000, 6],
+  ["back, after a stream that has lasted", -3_600_000, 10_000, 0],
+])(
+  "judges how long a stream lasted without the wall clock, set %s",
+  async (_what, stepMs, lastedMs, attempt) => {
+    const bed = new Bed();
+    for (let i = 0; i < 6; i++) await bed.endAndReopen(REFUSED);
+    bed.alive();
+    bed.clock.stepWall(stepMs);
+    await bed.clock.advance(lastedMs);
+    bed.end(REFUSED);
+    await bed.clock.advance(0);
+    expect(bed.source.state).toMatchObject({ kind: "waiting", attempt });
+  },
+);
+
 it("retries forever", async () => {
   const bed = new Bed();
   for (let i = 0; i < 100; i++) await bed.endAndReopen(REFUSED);
