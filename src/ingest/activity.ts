@@ -7,7 +7,7 @@
 import type { Alert } from "../api/alert.ts";
 import { sanitize } from "../lib/sanitize.ts";
 import { foldExecutable, foldPath } from "./fold.ts";
-import { firewallResource, networkResource, queriedDomain } from "./network.ts";
+import { firewallResource, networkResource, plainDomain, queriedDomain } from "./network.ts";
 import { verbOf } from "./verb.ts";
 import type { Activity } from "./violation.ts";
 
@@ -89,7 +89,7 @@ function foldOwnPath({ PodName, NamespaceName }: Alert, path: string): string {
 
 /** The domain of the policy that matched, which KubeArmor puts into Resource; else the one that was queried. */
 function domainOf({ Data }: Alert, resource: string): string {
-  return resource === "" || resource.includes("=") ? queriedDomain(Data.split(/\s+/)) : resource;
+  return resource === "" || resource.includes("=") ? queriedDomain(Data.split(/\s+/)) : plainDomain(resource);
 }
 
 /** Mounts have no Resource. */

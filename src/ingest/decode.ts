@@ -30,6 +30,8 @@ const MAX_AHEAD_US = 5 * 60 * 1_000_000;
 /** A tag list longer than this is cut; KubeArmor's own hardening policies have up to 10. */
 const MAX_TAGS = 50;
 const THROTTLE_OPERATION = "AlertThreshold";
+/** `Removed`: a USB device was unplugged (KubeArmor/usbDeviceHandler). */
+const HAPPENED = /^(?:passed|removed)$/i;
 
 /**
  * Decodes one alert. `arrivalUs` stands in for a time that is missing, or further ahead than `maxAheadUs` (default
@@ -133,7 +135,7 @@ function violationOf(
 function outcomeOf(result: string): Outcome {
   const text = result.trim();
   if (text === "") return "Unknown";
-  return text.toLowerCase() === "passed" ? "Allowed" : "Prevented";
+  return HAPPENED.test(text) ? "Allowed" : "Prevented";
 }
 
 function policyOf(alert: Alert): PolicyFacts {

@@ -15,21 +15,49 @@ const TRAILING_NUMBER = /\d{5,}(?=\.[a-z]{1,5}$|$)/i;
 /** The folder that Kubernetes' atomic writer creates for every update of a mounted Secret or ConfigMap. */
 const ATOMIC_WRITER = /^\.\.\d{4}(?:_\d\d){4,5}\.\d+$/;
 
+/** A day, and the time behind it: `2026-11-23`, `20261123T101112`. */
+const DATE =
+  /(?<!\d)(?:19|20)\d\d([-_.]?)(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12]\d|3[01])(?:[T_.-]?\d\d[-_.:]?\d\d[-_.:]?\d\d(?:[.,]\d+)?Z?)?(?!\d)/g;
+
 const TEMP_FOLDERS = new Set(["tmp", "shm"]);
 /** `tmp.Xa91bQ`, `tmpab12cd_8`, `foo.AbC123` as mktemp and Python's tempfile create them. */
 const MKTEMP = /^(tmp[._-]?)(?=[a-z0-9_]*[0-9A-Z_])[A-Za-z0-9_]{6,12}$/;
 const TEMP_SUFFIX = /\.(?=[A-Za-z0-9]*[0-9A-Z])(?=[A-Za-z0-9]*[A-Za-z])[A-Za-z0-9]{6,10}$/;
 
+/** Characters as mkstemp draws them, so that one of them is no lower-case letter. */
+const DRAWN = "(?=[A-Za-z0-9]*[0-9A-Z])[A-Za-z0-9]";
+
 /** Temporary names in any folder, by the program that creates them; the first group stays. */
 const TEMP_NAMES: readonly RegExp[] = [
-  /^(sed)(?=[A-Za-z0-9]*[0-9A-Z])[A-Za-z0-9]{6}$/, // sed -i
+  new RegExp(`^(sed)${DRAWN}{6}$`), // sed -i
   /^(tmp_(?:obj|pack|idx|rev|bitmap)_|tmp_objdir-incoming-|incoming-)[A-Za-z0-9]{6}$/, // git
-  /^(tmp\.)(?=[A-Za-z0-9]*[0-9A-Z])[A-Za-z0-9]{6,12}$/, // mktemp
+  new RegExp(`^(tmp\\.)${DRAWN}{6,12}$`), // mktemp
   /^(tmp)(?=[a-z0-9_]*\d)[a-z0-9_]{8}$/, // Python's tempfile
   /^(\.#.+?)[0-9a-f]{16}$/, // systemd
   /^(\..+\.)(?=[A-Za-z0-9]*[0-9A-Z])(?=[A-Za-z0-9]*[A-Za-z])[A-Za-z0-9]{6}$/, // rsync
   /^(.+[._~-]te?mp[._~-]?)(?=[A-Za-z0-9]*[0-9A-Z])[A-Za-z0-9]{2,16}$/, // name.tmp.1234
+  /^(.+;)[0-9a-f]{8}$/, // rpm
+  new RegExp(`^(\\..+-)${DRAWN}{8}$`), // npm
+  /^(pgsql_tmp)\d+(?:\.\d+)*$/, // PostgreSQL
+  /^(temp-(?:[a-z]+-)*)\d+(?=\.(?:rdb|aof)$)/, // Redis
+  /^(#sql)(?:[-_][a-z]*)?[0-9a-f]*(?:[-_][0-9a-f]+)*(?=\.|$)/, // MySQL
+  /^(sess_)[A-Za-z0-9,-]{22,256}$/, // PHP's sessions
+  /^(kube-api-access-)[a-z0-9]{5}$/, // the service account's volume
 ];
+
+/** Temporary names below /tmp and /dev/shm. */
+const NAMES_IN_TEMP: readonly RegExp[] = [
+  new RegExp(`^(cc|php|file|rustc|cargo-install|_MEI|Rtmp|perl|v)${DRAWN}{6}(?=\\.|$)`),
+  new RegExp(`^(ssh-)${DRAWN}{6,16}$`),
+  new RegExp(`^(systemd-private-.+-)${DRAWN}{6}$`),
+  new RegExp(`^(\\.mount_.{1,6})${DRAWN}{6}$`), // AppImage
+  /^(pip-[a-z-]+-|[^-]+-)(?=[a-z0-9_]*\d)(?=[a-z0-9_]*[a-z])(?![a-z]+\d+$)[a-z0-9_]{8}$/, // Python's tempfile
+  /^((?:npm|yarn)-+)\d+[-.][0-9a-f.*]+$/,
+  /^([^.\d]+\.)\d{1,10}(?=\.\d+$|$)/, // a pid or a number
+];
+/** At the end of a name: what mkstemp (6) and Perl's File::Temp (10) draw. */
+const MIXED_END = /^(.*?)([A-Za-z0-9]{6}|[A-Za-z0-9_]{10})$/;
+
 /** `/etc/passwd.<pid>` of the shadow utilities. Elsewhere such an ending is a version. */
 const PID_SUFFIX = /^([a-z][^.]*)\.\d{1,7}$/i;
 const HAS_PID_SUFFIX = /^\/(?:[^/]+\/)*etc\//;
@@ -42,11 +70,12 @@ const CONTAINER_LOG = /^(\/var\/log\/containers\/)([^/_]+)(_[^/_]+_[^/]+)$/;
 const POD_LOG = /^(\/var\/log\/pods\/[^/_]+_)([^/_]+)_[^/_]+((?:\/[^/]+)?)(\/\d+(\.log.*))?$/;
 
 /** Only such paths can hold anything to fold. */
-const VARIES = /\d|tmp|temp|\/(?:shm|sed|\.)|\.git\//i;
+const VARIES = /\d|tmp|temp|\/(?:shm|sed|\.)|\.git\/|\.[A-Za-z]{6}$|kube-api-access-|sess_|#sql|\/\/|\/$/i;
 
 /** Folds a path: `/proc/812/maps` and `/proc/7/maps` both become `/proc/*\/maps`. */
-export function foldPath(path: string): string {
-  if (!VARIES.test(path)) return path;
+export function foldPath(written: string): string {
+  if (!VARIES.test(written)) return written;
+  const path = written.startsWith("/") ? plainPath(written).replace(DATE, "*") : written;
   const known = path
     .replace(
       CONTAINER_LOG,
@@ -85,9 +114,40 @@ function foldSegment(segment: string, inTemp: boolean, hasPidSuffix: boolean): s
 function foldOnce(segment: string, inTemp: boolean, hasPidSuffix: boolean): string {
   let folded = segment.replace(BRACKETED, "[*]").replace(UUID, "*").replace(LONG_HEX, "*");
   folded = folded.replace(TRAILING_NUMBER, "*");
-  if (inTemp) folded = folded.replace(MKTEMP, "$1*").replace(TEMP_SUFFIX, ".*");
   for (const name of TEMP_NAMES) folded = folded.replace(name, "$1*");
+  if (inTemp) folded = foldInTemp(folded);
+  else if (/^.+\.[A-Za-z0-9]{6}$/.test(folded)) folded = foldMixedEnd(folded);
   return hasPidSuffix ? folded.replace(PID_SUFFIX, "$1.*") : folded;
+}
+
+function foldInTemp(segment: string): string {
+  let folded = segment.replace(MKTEMP, "$1*").replace(TEMP_SUFFIX, ".*");
+  for (const name of NAMES_IN_TEMP) folded = folded.replace(name, "$1*");
+  return foldMixedEnd(folded);
+}
+
+function foldMixedEnd(segment: string): string {
+  return segment.replace(MIXED_END, (all, before: string, end: string) =>
+    isDrawn(end) ? `${before}*` : all,
+  );
+}
+
+/** Returns true for upper case, lower case and digits in no order that a person would choose. */
+function isDrawn(text: string): boolean {
+  const classes = text.replace(/[a-z]/g, "a").replace(/[A-Z]/g, "A").replace(/[^aA]/g, "0");
+  const changes = [...classes].filter((each, i) => i > 0 && each !== classes[i - 1]).length;
+  return changes > 2 && /a/.test(classes) && /A/.test(classes) && /0[aA]|aA(?!aa)/.test(classes);
+}
+
+/** Collapses `//`, `/./`, `/x/../` and a `/` at the end: system calls have the path as it was written, LSM hooks do not. */
+function plainPath(path: string): string {
+  if (!/\/(?:\/|\.{1,2}(?:\/|$)|$)/.test(path)) return path;
+  const kept: string[] = [];
+  for (const segment of path.split("/")) {
+    if (segment === "..") kept.pop();
+    else if (segment !== "" && segment !== ".") kept.push(segment);
+  }
+  return `/${kept.join("/")}`;
 }
 
 /**
@@ -106,8 +166,12 @@ export function foldExecutable(commandLine: string, hint: string): string {
 
 /** A ReplicaSet's hash, or that of a revision: hex digits, or the letters of Kubernetes' own names. */
 const HASH = /^(?=.*\d)(?:[0-9a-f]{6,16}|[bcdfghjklmnpqrstvwxz2456789]{6,12})$/;
+/** A ReplicaSet's hash is a number in these letters, which need not have a digit. */
+const TEMPLATE_HASH = /^[bcdf456789]{8,10}$/;
 /** A generated name ends in five of these (k8s.io/apimachinery, rand.String). */
-const GENERATED = /^(?=.*\d)[bcdfghjklmnpqrstvwxz2456789]{5}$/;
+const GENERATED = /^[bcdfghjklmnpqrstvwxz2456789]{5}$/;
+/** Words in these letters. */
+const CONSONANTS: ReadonlySet<string> = new Set(["https", "smtps", "dhcpd", "grpcs", "xhtml"]);
 /** Five or more letters and digits in no order that a person would choose. */
 const MIXED = /^(?=.*[a-z])(?=.*\d.*\d)(?![a-z]+\d+$)(?!\d+[a-z]+$)[a-z0-9]{5,10}$/;
 const ANY_GENERATED = /^[a-z0-9]{5}$/;
@@ -115,15 +179,20 @@ const NUMBER = /^\d{5,}$/;
 
 /** Folds the generated end of a pod's name: `web-6c5f9d7b8-q7w2e` becomes `web-*`. Any other name stays. */
 export function foldPodName(name: string): string {
-  const parts = name.replace(UUID, "*").split("-");
+  const parts = name.replace(UUID, "*").replace(LONG_HEX, "*").split("-");
   let kept = parts.length;
   if (parts.length > 2 && ANY_GENERATED.test(parts.at(-1)!) && HASH.test(parts.at(-2)!)) kept -= 2;
   while (kept > 1 && isGenerated(parts[kept - 1]!)) kept--;
-  return kept === parts.length ? parts.join("-") : `${parts.slice(0, kept).join("-")}-*`;
+  const rest = parts.slice(0, kept).map((part, i) => (i > 0 && isRandom(part) ? "*" : part));
+  return kept === parts.length ? rest.join("-") : `${rest.join("-")}-*`;
 }
 
 function isGenerated(part: string): boolean {
-  return part === "*" || HASH.test(part) || GENERATED.test(part) || MIXED.test(part) || NUMBER.test(part);
+  return isRandom(part) || MIXED.test(part) || NUMBER.test(part);
+}
+
+function isRandom(part: string): boolean {
+  return part === "*" || HASH.test(part) || (GENERATED.test(part) && !CONSONANTS.has(part));
 }
 
 /** Kinds of objects that people name, once for all runs. */
@@ -132,7 +201,9 @@ const LASTING: ReadonlySet<string> = new Set([
   "StatefulSet",
   "DaemonSet",
   "CronJob",
-  "ReplicationController",
+  "Rollout",
+  "DeploymentConfig",
+  "CloneSet",
   "Node",
   "Container",
 ]);
@@ -142,9 +213,12 @@ export function foldWorkload(kind: string, name: string, pod: string): string {
   if (LASTING.has(kind)) return name;
   if (kind === "ReplicaSet") {
     const at = name.lastIndexOf("-");
-    const isHash = at > 0 && HASH.test(name.slice(at + 1)) && pod.startsWith(`${name}-`);
+    const end = name.slice(at + 1);
+    const isHash = at > 0 && (HASH.test(end) || TEMPLATE_HASH.test(end)) && pod.startsWith(`${name}-`);
     return isHash ? `${name.slice(0, at)}-*` : name;
   }
-  if (kind === "Job") return foldPodName(name.replace(/(?:-\d+)+$/, "-*"));
+  // A DeploymentConfig, which KubeArmor does not know, has one for each rollout: `web-3`.
+  if (kind === "ReplicationController") return name.replace(/-\d+$/, "-*");
+  if (kind === "Job") return foldPodName(name.replace(/(?:-\d+)+$/, "-*").replace(/-\d+(?=-)/g, "-*"));
   return foldPodName(name);
 }

@@ -50,7 +50,11 @@ const TAKEN: ReadonlySet<string> = new Set([
   "inode",
 ]);
 
+/** The name of a service (RFC 6335), as `https`. */
+const SERVICE = /^(?=[a-z0-9-]*[a-z])[a-z0-9](?:[a-z0-9-]{0,13}[a-z0-9])?$/;
+
 type Tokens = ReadonlyMap<string, string>;
+type Port = number | string;
 
 /** The side of a connection that listens. */
 export interface Endpoint {
@@ -79,12 +83,12 @@ export function firewallResource({ Data }: Pick<Alert, "Data">, verb: string): s
   const tokens = tokensOf(Data);
   const [source, destination] = [portOf(tokens, "sourceport"), portOf(tokens, "destinationport")];
   // The answer of a server passes the firewall in the other direction.
-  const isAnswer = destination >= FIRST_EPHEMERAL_PORT && source > 0 && source < FIRST_EPHEMERAL_PORT;
+  const isAnswer = isEphemeral(destination) && source !== 0 && !isEphemeral(source);
   const isPeerServer = isAnswer ? verb === "ingress" : verb === "egress";
   return formatTokens([
     ["protocol", plainProtocol(tokens)],
     ["port", portText(isAnswer ? source : destination)],
-    ["peer", isPeerServer ? first(tokens, isAnswer ? "sourceip" : "destinationip") : ""],
+    ["peer", isPeerServer ? plainAddress(first(tokens, isAnswer ? "sourceip" : "destinationip")) : ""],
     ["quota", first(tokens, "quotalevel").toLowerCase()],
   ]);
 }
@@ -94,7 +98,7 @@ export function endpointOf({ operation, resource }: Pick<Identity, "operation" |
   if (operation !== "Network" && operation !== "NetworkFirewall") return {};
   const tokens = tokensOf(resource);
   const [protocol, port] = [tokens.get("protocol"), portOf(tokens, "port")];
-  return { ...(protocol ? { protocol } : {}), ...(port > 0 ? { port } : {}) };
+  return { ...(protocol ? { protocol } : {}), ...(typeof port === "number" && port > 0 ? { port } : {}) };
 }
 
 function tokensOf(text: string): Tokens {
@@ -172,24 +176,36 @@ function byKey([a]: readonly [string, string], [b]: readonly [string, string]): 
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** An IPv4 address in IPv6 notation is that IPv4 address. */
-function plainAddress(address: string): string {
-  return address.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, "");
+/** The shortest form of an address, without brackets and zone; an IPv4 address in IPv6 notation is that address. */
+function plainAddress(text: string): string {
+  const address = text.replace(/^\[(.*)\]$/, "$1").replace(/%.*$/, "");
+  if (!/^[0-9a-f:.]*:[0-9a-f:.]*$/i.test(address)) return address;
+  const url = `http://[${address}]`;
+  const shortest = URL.canParse(url) ? new URL(url).hostname.slice(1, -1) : address;
+  const [, high, low] = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(shortest) ?? [];
+  if (high === undefined || low === undefined) return shortest;
+  const bits = Number.parseInt(high, 16) * 65_536 + Number.parseInt(low, 16);
+  return [24, 16, 8, 0].map((shift) => (bits >>> shift) & 255).join(".");
 }
 
-/** Returns 0 where there is none. */
-function portOf(tokens: Tokens, ...keys: string[]): number {
-  const text = first(tokens, ...keys);
+/** A port is a number, or the name of a service. Returns 0 where there is neither. */
+function portOf(tokens: Tokens, ...keys: string[]): Port {
+  const text = first(tokens, ...keys).toLowerCase();
+  if (SERVICE.test(text)) return text;
   const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
   return port <= 65_535 ? port : 0;
 }
 
-function portText(port: number): string {
+function portText(port: Port): string {
   return port === 0 ? "" : String(port);
 }
 
-function listeningPort(port: number): string {
-  return port >= FIRST_EPHEMERAL_PORT ? "" : portText(port);
+function isEphemeral(port: Port): boolean {
+  return typeof port === "number" && port >= FIRST_EPHEMERAL_PORT;
+}
+
+function listeningPort(port: Port): string {
+  return isEphemeral(port) ? "" : portText(port);
 }
 
 function formatTokens(tokens: readonly (readonly [string, string])[]): string {
@@ -202,5 +218,21 @@ function formatTokens(tokens: readonly (readonly [string, string])[]): string {
 /** The domain that a DNS query asked for; "" where there is none. An address family (`domain=AF_INET`) is no domain. */
 export function queriedDomain(tokens: readonly string[]): string {
   const token = tokens.find((each) => /^domain=./i.test(each) && !/^domain=(?:AF_|\d+$)/i.test(each));
-  return token === undefined ? "" : token.slice("domain=".length).toLowerCase();
+  return token === undefined ? "" : plainDomain(token.slice("domain=".length));
+}
+
+/** Top-level domains that are no likely name of a Service. */
+const TOP_LEVEL = "com|org|net|io|dev|app|gov|edu|cloud|info|xyz|biz|online";
+/** What the resolver of a pod appends, one after the other (resolv.conf, ndots:5): KubeArmor reports each query. */
+const SEARCH_PATH = new RegExp(`(\\.(?:${TOP_LEVEL}))(?:\\.[a-z0-9-]+)?\\.svc\\.cluster\\.local$`);
+
+/** A label that is new at each query: data in hex digits, or a UUID. */
+const DRAWN_LABEL =
+  /(?<![a-z0-9])(?=[0-9a-f-]*\d)(?=[0-9a-f-]*[a-f])[0-9a-f]{8,}(?:-?[0-9a-f]){8,}(?![a-z0-9])/g;
+
+/** A domain in lower case without the dot at its end and the resolver's search path; generated labels are folded. */
+export function plainDomain(domain: string): string {
+  const plain = domain.toLowerCase().replace(/\.$/, "");
+  const asked = plain.replace(SEARCH_PATH, "$1").replace(/^(?!.*\.(?:svc|pod)\.)(.+)\.cluster\.local$/, "$1");
+  return asked.replace(DRAWN_LABEL, "*");
 }

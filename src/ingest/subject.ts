@@ -13,9 +13,11 @@ import { type SubjectFacts, UNKNOWN } from "./violation.ts";
 /** KubeArmor's namespace for containers outside Kubernetes; it puts the container's name where the pod's would be. */
 const OUTSIDE_KUBERNETES = "container_namespace";
 const DNS_LABEL = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
-/** A Docker name, `k8s_<container>_<pod>_<namespace>_<uid>_<restarts>`. */
-const DOCKER_NAME = /^k8s_([^_]+)_[^_]+_[^_]+_[^_]+_\d+$/;
-const CONTAINER_ID = /^[0-9a-f]{64}$/;
+/** A Docker name, `k8s_<container>_<pod>_<namespace>_<uid>_<restarts>`; Docker's API puts a `/` in front. */
+const DOCKER_NAME = /^\/?k8s_([^_]+)_[^_]+_[^_]+_[^_]+_\d+$/;
+const CONTAINER_ID = /^[0-9a-f]{64}$/i;
+/** Before an id in the status of a pod. */
+const RUNTIME = /^[a-z-]+:\/\//;
 /** Docker shortens ids to this many digits. */
 const SHORT_ID = 12;
 
@@ -95,7 +97,8 @@ function workload(kind: string, name: string): Workload {
  * ephemeral containers (KubeArmor/core/kubeUpdate.go, handlePodEvent).
  */
 function containerName({ ContainerName, ContainerID }: Alert): string {
-  const isShortId = ContainerName.length >= SHORT_ID && ContainerID.startsWith(ContainerName);
-  if (isShortId || CONTAINER_ID.test(ContainerName)) return "";
+  const id = ContainerName.replace(RUNTIME, "");
+  const isShortId = id.length >= SHORT_ID && ContainerID.startsWith(id);
+  if (isShortId || CONTAINER_ID.test(id)) return "";
   return sanitize(DOCKER_NAME.exec(ContainerName)?.[1] ?? named(ContainerName));
 }

@@ -94,6 +94,7 @@ export function verbOf({
   // The preset against anonymous executable memory lists protection and mapping flags without a key.
   if (Operation === "File" && /^PROT_|,MAP_|^MAP_/.test(Data)) return "mmap-exec";
   if (Operation === "File" && OPEN_PRESETS.test(Enforcer)) return "open";
+  if (Operation === "File" && Enforcer === "PRESET-AnonMapExecutionPreset") return "mmap-exec";
   return OF_OPERATION.get(Operation) ?? "";
 }
 

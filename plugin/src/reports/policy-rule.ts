@@ -110,8 +110,8 @@ function createPathRules(violation: Violation, notes: string[]): Rules | undefin
   const section = operation.toLowerCase();
   const from = createFromSource(violation);
   if (!path.includes("*")) {
-    const rule = path.endsWith("/")
-      ? { matchDirectories: [{ dir: path, ...from }] }
+    const rule = isDirectory(violation)
+      ? { matchDirectories: [{ dir: path.replace(/\/?$/, "/"), ...from }] }
       : { matchPaths: [{ path, ...from }] };
     return { [section]: rule };
   }
@@ -124,6 +124,12 @@ function createPathRules(violation: Violation, notes: string[]): Rules | undefin
   }
   notes.push(`${enforcer} has no patterns: the rule covers the directory ${dir} in place of ${path}.`);
   return { [section]: { matchDirectories: [{ dir, recursive: true, ...from }] } };
+}
+
+/** A report names a directory without the slash at its end, which a program may have written. */
+function isDirectory({ operation, verb = "", resource, latest }: Violation): boolean {
+  if (operation !== "File") return false;
+  return verb === "rmdir" || verb === "mkdir" || (latest?.resource ?? resource ?? "").endsWith("/");
 }
 
 /** The executable that did it; for a program that was started, the one that started it. */

@@ -81,6 +81,7 @@ describe("time", () => {
 describe("outcome", () => {
   it.each([
     ["Passed", "Block", "Allowed"],
+    ["Removed", "Remove", "Allowed"],
     ["Passed", "Audit", "Allowed"],
     // The policy meant to block, and did not.
     ["Passed", "Audit (Block)", "Allowed"],

@@ -3,7 +3,7 @@
 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { endpointOf, firewallResource, networkResource } from "../../../src/ingest/network.ts";
+import { endpointOf, firewallResource, networkResource, plainDomain } from "../../../src/ingest/network.ts";
 import { runs } from "../../support/gen.ts";
 
 describe("the resource of a Network alert", () => {
@@ -41,6 +41,20 @@ describe("the resource of a Network alert", () => {
     ["", "port= x=1", "x=1"],
     ["", "a  b=1", "a b=1"],
     ["resolve", "google.com", "google.com"],
+    // Addresses have many forms in IPv6.
+    ["connect", "remoteip=2001:DB8:0:0::1 port=443 protocol=TCP", "protocol=tcp port=443 peer=2001:db8::1"],
+    [
+      "connect",
+      "remoteip=2001:0db8:0000::0001 port=443 protocol=TCP",
+      "protocol=tcp port=443 peer=2001:db8::1",
+    ],
+    ["connect", "remoteip=[2001:db8::1] port=443 protocol=TCP", "protocol=tcp port=443 peer=2001:db8::1"],
+    ["connect", "remoteip=fe80::1%eth0 port=443 protocol=TCP", "protocol=tcp port=443 peer=fe80::1"],
+    ["connect", "remoteip=0:0:0:0:0:ffff:a00:a port=53 protocol=TCP", "protocol=tcp port=53 peer=10.0.0.10"],
+    ["bind", "sa_family=AF_INET6 sin_port=8080 sin_addr=0:0:0:0:0:0:0:0", "port=8080 local=::"],
+    ["connect", "remoteip=1.2.3.4 port=https protocol=TCP", "protocol=tcp port=https peer=1.2.3.4"],
+    ["connect", "remoteip=1.2.3.4 port=0443 protocol=TCP", "protocol=tcp port=443 peer=1.2.3.4"],
+    ["connect", "remoteip=1.2.3.4 port=443/tcp protocol=TCP", "protocol=tcp peer=1.2.3.4"],
     ["", "", ""],
   ])("of %s %j is %j", (verb, resource, expected) => {
     expect(networkResource(resource, verb)).toBe(expected);
@@ -85,8 +99,32 @@ describe("the resource of a NetworkFirewall alert", () => {
       "protocol=tcp port=22 quota=pod",
     ],
     ["ingress", "", ""],
+    [
+      "egress",
+      "SourceIP=2001:db8::2 SourcePort=40001 DestinationIP=2001:DB8:0::1 DestinationPort=https Protocol=TCP",
+      "protocol=tcp port=https peer=2001:db8::1",
+    ],
   ])("%s %j is %j", (verb, Data, expected) => {
     expect(firewallResource({ Data }, verb)).toBe(expected);
+  });
+});
+
+describe("a domain", () => {
+  it.each([
+    ["WWW.Google.Com", "www.google.com"],
+    ["google.com.", "google.com"],
+    ["google.com.shop.svc.cluster.local", "google.com"],
+    ["google.com.svc.cluster.local", "google.com"],
+    ["google.com.cluster.local", "google.com"],
+    ["mysql.shop.svc.cluster.local", "mysql.shop.svc.cluster.local"],
+    ["mysql-0.mysql.shop.svc.cluster.local", "mysql-0.mysql.shop.svc.cluster.local"],
+    ["0123456789abcdef0123.evil.test", "*.evil.test"],
+    ["0f8fad5b-d9cb-469f-a165-70867728950e.evil.test", "*.evil.test"],
+    ["4.3.2.1.in-addr.arpa", "4.3.2.1.in-addr.arpa"],
+    ["", ""],
+  ])("%j is %j", (domain, expected) => {
+    expect(plainDomain(domain)).toBe(expected);
+    expect(plainDomain(expected)).toBe(expected);
   });
 });
 

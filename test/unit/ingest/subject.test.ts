@@ -54,6 +54,9 @@ describe("the container of an alert", () => {
     ["web", "web", ID],
     [ID, "", ID],
     [ID.slice(0, 12), "", ID],
+    [`containerd://${ID}`, "", ID],
+    [ID.toUpperCase(), "", ID],
+    ["/k8s_web_web-6c5f9d7b8-q7w2e_shop_0b79c32b-2f4c-4da8-b771-e6baa7ebede4_0", "web", ID],
     // Another container's id is no name, either.
     ["f".repeat(64), "", ID],
     ["k8s_web_web-6c5f9d7b8-q7w2e_shop_0b79c32b-2f4c-4da8-b771-e6baa7ebede4_0", "web", ID],

@@ -19,7 +19,7 @@ describe("the verb of a preset without data", () => {
   it.each([
     ["File", "PRESET-ProtectEnvPreset", "open"],
     ["File", "PRESET-ProtectProcPreset", "open"],
-    ["File", "PRESET-AnonMapExecutionPreset", ""],
+    ["File", "PRESET-AnonMapExecutionPreset", "mmap-exec"],
     ["File", "BPFLSM", ""],
     ["Process", "PRESET-ExecPreset", "exec"],
     ["Process", "PRESET-FilelessExecutionPreset", "exec"],
