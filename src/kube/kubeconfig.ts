@@ -46,6 +46,7 @@ export class KubeConfigError extends Error {
 
 type YamlObject = Record<string, unknown>;
 
+const PROXY_SCHEMES = ["http:", "https:", "socks5:", "socks5h:"];
 const SERVICE_ACCOUNT_DIR = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /** Loads the first of --kubeconfig, $KUBECONFIG, in-cluster and ~/.kube/config that is there; throws KubeConfigError. */
@@ -55,13 +56,14 @@ export function loadKubeConfig(source: KubeConfigSource): LoadedKubeConfig {
   const proxy = config.getCurrentCluster()?.proxyUrl || findProxy(server, source.env);
   if (proxy === undefined) return loaded;
   const scheme = URL.canParse(proxy) ? new URL(proxy).protocol : "";
-  if (scheme !== "http:" && scheme !== "https:") {
+  if (!PROXY_SCHEMES.includes(scheme)) {
     throw new KubeConfigError(
       `${name}: the proxy ${scheme || "address"}${scheme && "//"} is not supported (proxy-url, or HTTPS_PROXY in the ` +
-        "environment); use an http or https proxy",
+        "environment); use an http, https or socks5 proxy",
     );
   }
-  return { ...loaded, proxy };
+  // With both the proxy resolves the server's name.
+  return { ...loaded, proxy: proxy.replace(/^socks5h:/i, "socks5:") };
 }
 
 function findKubeConfig(source: KubeConfigSource): LoadedKubeConfig {

@@ -246,8 +246,8 @@ describe("the proxy", () => {
 
   test("of another scheme is refused, also in the environment", () => {
     const path = write("a", kubeconfig());
-    const message = failure(() => loadKubeConfig({ path, env: { HTTPS_PROXY: "socks5://p:1080" } }));
-    expect(message).toContain("the proxy socks5:// is not supported");
+    const message = failure(() => loadKubeConfig({ path, env: { HTTPS_PROXY: "socks4://p:1080" } }));
+    expect(message).toContain("the proxy socks4:// is not supported");
   });
 });
 
@@ -279,12 +279,12 @@ const BROKEN: [title: string, text: string, message: string][] = [
     'the cluster\'s server "one:6443" is no http',
   ],
   [
-    "a SOCKS proxy",
+    "a SOCKS 4 proxy",
     kubeconfig().replace(
       "certificate-authority:",
-      "proxy-url: socks5://127.0.0.1:1080, certificate-authority:",
+      "proxy-url: socks4://127.0.0.1:1080, certificate-authority:",
     ),
-    "the proxy socks5:// is not supported (proxy-url, or HTTPS_PROXY in the environment); use an http or https proxy",
+    "the proxy socks4:// is not supported (proxy-url, or HTTPS_PROXY in the environment); use an http, https or socks5 proxy",
   ],
   ["no mapping", "just text", "this is no kubeconfig (a mapping with clusters, users and contexts)"],
   ["an empty file alone", "", "no current-context is set (contexts: none)"],
