@@ -10,7 +10,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
+import { whyNoCluster } from "../../tools/cluster/cluster.ts";
 import { type Server, startServer, stopServer } from "../../tools/cluster/process.ts";
 import { readAlerts } from "../../tools/kubearmor-node/alerts.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
@@ -19,6 +19,7 @@ import { locateParts, pathsOf } from "../../tools/parts/parts.ts";
 import { manifest, objectsOf } from "../../tools/sample-objects.ts";
 import { SAMPLES_PATH, sampleAlerts } from "../../tools/samples.ts";
 import { eventually, OperatorProcess } from "../support/operator.ts";
+import { useCluster } from "../support/real-parts.ts";
 
 const FILES = join(import.meta.dirname, "../../charts/policy-violation-operator/files");
 const { paths, missing } = pathsOf(locateParts(MONITORING_PARTS));
@@ -70,13 +71,11 @@ const why = missing ?? whyNoCluster();
 describe.skipIf(why !== undefined && !process.env["CI"])(
   `the dashboard (${why ?? "a real Prometheus"})`,
   () => {
-    let cluster: Cluster;
+    const cluster = useCluster({ crds: true });
     let operator: OperatorProcess;
     let prometheus: Prometheus;
 
     beforeAll(async () => {
-      cluster = await startCluster();
-      await cluster.applyCrds();
       await cluster.apply(manifest(objectsOf(sampleAlerts())));
       const node = await startNode({ dropLikeKubeArmor: false });
       operator = new OperatorProcess({
@@ -94,7 +93,6 @@ describe.skipIf(why !== undefined && !process.env["CI"])(
         rmSync(prometheus.dir, { recursive: true, force: true });
         await operator.kill();
         await node.stop();
-        await cluster.stop();
       };
     });
 

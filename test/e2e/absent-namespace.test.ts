@@ -3,66 +3,57 @@
 
 // Alerts of a namespace that the API server does not know, as of a cluster that KubeArmor sees and the operator does not.
 
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
+import { afterAll, expect, test } from "vitest";
 import { readAlerts } from "../../tools/kubearmor-node/alerts.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { SAMPLES_PATH } from "../../tools/samples.ts";
 import { eventually, OperatorProcess } from "../support/operator.ts";
+import { describeReal, useCluster } from "../support/real-parts.ts";
 import { report } from "../support/reports.ts";
 
-const missing = whyNoCluster();
 const GONE = 'report_writes_total{result="namespace_gone"}';
 
-describe.skipIf(missing !== undefined && !process.env["CI"])(
-  `a namespace that does not exist (${missing ?? "real parts"})`,
-  () => {
-    let cluster: Cluster;
-    let operator: OperatorProcess | undefined;
+describeReal("a namespace that does not exist", () => {
+  const cluster = useCluster({ crds: true });
+  let operator: OperatorProcess | undefined;
 
-    beforeAll(async () => {
-      cluster = await startCluster();
-      await cluster.applyCrds();
-    });
-    afterAll(async () => {
-      await operator?.kill();
-      await cluster?.stop();
-    });
+  afterAll(async () => {
+    await operator?.kill();
+  });
 
-    test("is tried ever more rarely and logged once; its counts are in the cluster report", async () => {
-      const node = await startNode();
-      operator = new OperatorProcess({
-        kubeconfig: cluster.kubeconfigPath,
-        relay: node.address,
-        env: { PVO_REPORTS_MIN_INTERVAL_MS: "100", PVO_REPORTS_MAX_INTERVAL_MS: "200" },
-      });
-      await node.waitForClients();
-      const [sample] = readAlerts(SAMPLES_PATH);
-      const place = {
-        NamespaceName: "nowhere",
-        Owner: { Ref: "Deployment", Name: "web", Namespace: "nowhere" },
-      };
-      // At this pace a report is written some ten times a second.
-      for (let sent = 1; sent <= 40; sent++) {
-        node.push({ ...sample, ...place, HostPID: sent, UpdatedTime: new Date().toISOString() });
-        await operator.received(sent);
-        await operator.written();
-      }
-      const stored = await eventually("the cluster report", async () => {
-        const found = await report(cluster, undefined, "block-pkg-mgmt-tools-exec");
-        return found?.summary.occurrences === 40 && found;
-      });
-      expect(stored.violations[0]?.namespace).toBe("nowhere");
-      expect(await operator.metric(GONE)).toBeLessThanOrEqual(5);
-      expect(operator.log.filter(({ namespace }) => namespace === "nowhere")).toHaveLength(1);
-      // It appears: within the pause it has its reports.
-      await cluster.kubectl(["create", "namespace", "nowhere"]);
-      let sent = 40;
-      await eventually("a report in the namespace", async () => {
-        node.push({ ...sample, ...place, HostPID: ++sent, UpdatedTime: new Date().toISOString() });
-        return await report(cluster, "nowhere", "block-pkg-mgmt-tools-exec");
-      });
-      await node.stop();
+  test("is tried ever more rarely and logged once; its counts are in the cluster report", async () => {
+    const node = await startNode();
+    operator = new OperatorProcess({
+      kubeconfig: cluster.kubeconfigPath,
+      relay: node.address,
+      env: { PVO_REPORTS_MIN_INTERVAL_MS: "100", PVO_REPORTS_MAX_INTERVAL_MS: "200" },
     });
-  },
-);
+    await node.waitForClients();
+    const [sample] = readAlerts(SAMPLES_PATH);
+    const place = {
+      NamespaceName: "nowhere",
+      Owner: { Ref: "Deployment", Name: "web", Namespace: "nowhere" },
+    };
+    // At this pace a report is written some ten times a second.
+    for (let sent = 1; sent <= 40; sent++) {
+      node.push({ ...sample, ...place, HostPID: sent, UpdatedTime: new Date().toISOString() });
+      await operator.received(sent);
+      await operator.written();
+    }
+    const stored = await eventually("the cluster report", async () => {
+      const found = await report(cluster, undefined, "block-pkg-mgmt-tools-exec");
+      return found?.summary.occurrences === 40 && found;
+    });
+    expect(stored.violations[0]?.namespace).toBe("nowhere");
+    expect(await operator.metric(GONE)).toBeLessThanOrEqual(5);
+    expect(operator.log.filter(({ namespace }) => namespace === "nowhere")).toHaveLength(1);
+    // It appears: within the pause it has its reports.
+    await cluster.kubectl(["create", "namespace", "nowhere"]);
+    let sent = 40;
+    await eventually("a report in the namespace", async () => {
+      node.push({ ...sample, ...place, HostPID: ++sent, UpdatedTime: new Date().toISOString() });
+      return await report(cluster, "nowhere", "block-pkg-mgmt-tools-exec");
+    });
+    await node.stop();
+  });
+});

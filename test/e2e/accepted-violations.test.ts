@@ -4,18 +4,17 @@
 // Accepting violations as a team does it: kubectl apply, and then what kubectl get and the Events say.
 
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import type { AcceptanceStatus } from "../../src/api/acceptance.ts";
 import type { Alert } from "../../src/api/alert.ts";
-import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
 import type { WireAlert } from "../../tools/kubearmor-node/alerts.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { manifest } from "../../tools/sample-objects.ts";
 import { wireAlert } from "../support/gen.ts";
 import { eventually, OperatorProcess } from "../support/operator.ts";
+import { describeReal, useCluster } from "../support/real-parts.ts";
 import { report } from "../support/reports.ts";
 
-const missing = whyNoCluster();
 const CRDS = join(import.meta.dirname, "../../crds");
 const POLICY = "no-package-managers";
 
@@ -36,13 +35,12 @@ function acceptance(name: string, spec: unknown, namespace = "shop"): string {
   });
 }
 
-describe.skipIf(missing !== undefined && !process.env["CI"])(`accepting (${missing ?? "real parts"})`, () => {
-  let cluster: Cluster;
+describeReal("accepting", () => {
+  const cluster = useCluster({ controllerManager: false });
   let node: Awaited<ReturnType<typeof startNode>>;
   let operator: OperatorProcess | undefined;
 
   beforeAll(async () => {
-    cluster = await startCluster({ controllerManager: false });
     node = await startNode();
     await cluster.kubectl(["apply", "--server-side", "-f", CRDS]);
     await cluster.kubectl(["wait", "--for=condition=Established", "--timeout=60s", "crd", "--all"]);
@@ -60,7 +58,6 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(`accepting (${missi
   afterAll(async () => {
     await operator?.kill();
     await node?.stop();
-    await cluster?.stop();
   });
 
   /** Prevented, allowed and severity as `kubectl get pvr` shows them. */

@@ -5,13 +5,12 @@
 // operator would mark as Invalid, and nothing else.
 
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { readAcceptance } from "../../src/acceptance/parse-acceptance.ts";
-import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
 import { until } from "../support/kube-clients.ts";
+import { describeReal, useCluster } from "../support/real-parts.ts";
 
 const CHART = join(import.meta.dirname, "../../charts/policy-violation-operator");
-const missing = whyNoCluster();
 
 const MATCH = { policy: "no-shells" };
 
@@ -70,58 +69,52 @@ const CASES: [spec: object, refusal: string | undefined][] = [
   [{ match: MATCH, reason: "r", expires: "soon" }, "must be of type date-time"],
 ];
 
-describe.skipIf(missing !== undefined && !process.env["CI"])(
-  `the admission policy (${missing ?? "real parts"})`,
-  () => {
-    let cluster: Cluster;
+describeReal("the admission policy", () => {
+  const cluster = useCluster({ controllerManager: false, crds: true });
 
-    beforeAll(async () => {
-      cluster = await startCluster({ controllerManager: false });
-      await cluster.applyCrds();
-      // Stored before the policy: a label may still be changed, and the spec only to what is valid.
-      await cluster.apply(JSON.stringify(acceptance({ match: MATCH, reason: "r", reasn: "x" }, "old")));
-      const chart = await cluster.helm(["template", "pvo", CHART, "-s", "templates/admission-policy.yaml"]);
-      await cluster.apply(chart);
-      await until("the policy", async () =>
-        (await refusal({ match: MATCH, reason: "r", reasn: "x" })) === undefined ? undefined : true,
-      );
-    });
-    afterAll(() => cluster?.stop());
+  beforeAll(async () => {
+    // Stored before the policy: a label may still be changed, and the spec only to what is valid.
+    await cluster.apply(JSON.stringify(acceptance({ match: MATCH, reason: "r", reasn: "x" }, "old")));
+    const chart = await cluster.helm(["template", "pvo", CHART, "-s", "templates/admission-policy.yaml"]);
+    await cluster.apply(chart);
+    await until("the policy", async () =>
+      (await refusal({ match: MATCH, reason: "r", reasn: "x" })) === undefined ? undefined : true,
+    );
+  });
 
-    /** The text of the refusal; undefined when it is accepted. */
-    async function refusal(spec: object, ...args: string[]): Promise<string | undefined> {
-      const input = JSON.stringify(acceptance(spec));
-      try {
-        await cluster.kubectl(["create", "--dry-run=server", ...args, "-f", "-"], { input });
-        return undefined;
-      } catch (error) {
-        return String(error);
-      }
+  /** The text of the refusal; undefined when it is accepted. */
+  async function refusal(spec: object, ...args: string[]): Promise<string | undefined> {
+    const input = JSON.stringify(acceptance(spec));
+    try {
+      await cluster.kubectl(["create", "--dry-run=server", ...args, "-f", "-"], { input });
+      return undefined;
+    } catch (error) {
+      return String(error);
     }
+  }
 
-    test("has no type error", async () => {
-      const text = await cluster.kubectl(["get", "validatingadmissionpolicy", "-o", "json"]);
-      const { items } = JSON.parse(text) as { items: { status?: { typeChecking?: object } }[] };
-      expect(items).toHaveLength(1);
-      expect(items[0]?.status?.typeChecking ?? {}).toEqual({});
-    });
+  test("has no type error", async () => {
+    const text = await cluster.kubectl(["get", "validatingadmissionpolicy", "-o", "json"]);
+    const { items } = JSON.parse(text) as { items: { status?: { typeChecking?: object } }[] };
+    expect(items).toHaveLength(1);
+    expect(items[0]?.status?.typeChecking ?? {}).toEqual({});
+  });
 
-    test.each(CASES)("%j: %s", async (spec, expected) => {
-      const text = await refusal(spec);
-      if (expected === undefined) expect(text).toBeUndefined();
-      else expect(text).toContain(expected);
-      // The operator agrees.
-      const metadata = { name: "a", namespace: "default", uid: "u" };
-      const effect = readAcceptance({ ...acceptance(spec), metadata })?.effect;
-      expect(effect !== undefined && "problem" in effect).toBe(expected !== undefined);
-    });
+  test.each(CASES)("%j: %s", async (spec, expected) => {
+    const text = await refusal(spec);
+    if (expected === undefined) expect(text).toBeUndefined();
+    else expect(text).toContain(expected);
+    // The operator agrees.
+    const metadata = { name: "a", namespace: "default", uid: "u" };
+    const effect = readAcceptance({ ...acceptance(spec), metadata })?.effect;
+    expect(effect !== undefined && "problem" in effect).toBe(expected !== undefined);
+  });
 
-    test("leaves metadata of what was stored before alone, and its spec may become valid", async () => {
-      await cluster.kubectl(["label", "av", "old", "team=web"]);
-      await expect(
-        cluster.kubectl(["patch", "av", "old", "--type=merge", "-p", '{"spec":{"reason":"other"}}']),
-      ).rejects.toThrow("spec has an unknown key");
-      await cluster.kubectl(["patch", "av", "old", "--type=merge", "-p", '{"spec":{"reasn":null}}']);
-    });
-  },
-);
+  test("leaves metadata of what was stored before alone, and its spec may become valid", async () => {
+    await cluster.kubectl(["label", "av", "old", "team=web"]);
+    await expect(
+      cluster.kubectl(["patch", "av", "old", "--type=merge", "-p", '{"spec":{"reason":"other"}}']),
+    ).rejects.toThrow("spec has an unknown key");
+    await cluster.kubectl(["patch", "av", "old", "--type=merge", "-p", '{"spec":{"reasn":null}}']);
+  });
+});

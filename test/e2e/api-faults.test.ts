@@ -4,40 +4,30 @@
 // Each API call of a whole life goes wrong once, on a real API server: the counters balance, and the reports tell what was
 // sent. Here with two of the faults for each call; with all of them: `npm run soak -- test/soak/api-faults.soak.ts`.
 
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
+import { beforeAll, expect, test } from "vitest";
 import { API_FAULTS, type ApiFault, type Plan } from "../support/api-fault-proxy.ts";
 import { liveOnce, liveThrough, problemsOf } from "../support/api-fault-run.ts";
 import { policyCrdNames, policyCrds } from "../support/policies.ts";
+import { describeReal, useCluster } from "../support/real-parts.ts";
 
-const missing = whyNoCluster();
+describeReal("the n-th API call fails", () => {
+  const cluster = useCluster({ crds: true });
 
-describe.skipIf(missing !== undefined && !process.env["CI"])(
-  `the n-th API call fails (${missing ?? "real parts"})`,
-  () => {
-    let cluster: Cluster;
+  beforeAll(async () => {
+    await cluster.apply(policyCrds());
+    await cluster.kubectl(["wait", "--for=condition=Established", "--timeout=60s", ...policyCrdNames()]);
+  });
 
-    beforeAll(async () => {
-      cluster = await startCluster();
-      await cluster.applyCrds();
-      await cluster.apply(policyCrds());
-      await cluster.kubectl(["wait", "--for=condition=Established", "--timeout=60s", ...policyCrdNames()]);
-    });
-    afterAll(async () => {
-      await cluster?.stop();
-    });
-
-    test("for every n", async () => {
-      const smooth = await liveOnce(cluster, undefined);
-      expect(smooth.problems).toEqual([]);
-      const plans = smooth.calls.flatMap((_, i): Plan[] =>
-        [0, 6].map((step) => ({ at: i + 1, fault: API_FAULTS[(i + step) % API_FAULTS.length] as ApiFault })),
-      );
-      const ended = await liveThrough(cluster, plans);
-      expect(problemsOf(ended)).toEqual([]);
-      // Calls that follow at once vary by a few.
-      const hit = ended.filter(({ isHit }) => isHit).length;
-      expect(hit).toBeGreaterThan(plans.length * 0.8);
-    });
-  },
-);
+  test("for every n", async () => {
+    const smooth = await liveOnce(cluster, undefined);
+    expect(smooth.problems).toEqual([]);
+    const plans = smooth.calls.flatMap((_, i): Plan[] =>
+      [0, 6].map((step) => ({ at: i + 1, fault: API_FAULTS[(i + step) % API_FAULTS.length] as ApiFault })),
+    );
+    const ended = await liveThrough(cluster, plans);
+    expect(problemsOf(ended)).toEqual([]);
+    // Calls that follow at once vary by a few.
+    const hit = ended.filter(({ isHit }) => isHit).length;
+    expect(hit).toBeGreaterThan(plans.length * 0.8);
+  });
+});

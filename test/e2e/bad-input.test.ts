@@ -8,12 +8,12 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
+import { afterAll, afterEach, expect, test } from "vitest";
 import { readAlerts } from "../../tools/kubearmor-node/alerts.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { SAMPLES_PATH } from "../../tools/samples.ts";
 import { eventually, OperatorProcess, reconciledCounters } from "../support/operator.ts";
+import { describeReal, useCluster } from "../support/real-parts.ts";
 import { report } from "../support/reports.ts";
 
 const MAIN = join(import.meta.dirname, "../../src/main.ts");
@@ -82,95 +82,84 @@ test("a file that is not there is named", () => {
   expect(stderr).toContain("none.jsonl");
 });
 
-const missing = whyNoCluster();
+describeReal("in a cluster", () => {
+  const cluster = useCluster();
+  let operator: OperatorProcess;
 
-describe.skipIf(missing !== undefined && !process.env["CI"])(
-  `in a cluster (${missing ?? "real parts"})`,
-  () => {
-    let cluster: Cluster;
-    let operator: OperatorProcess;
+  afterEach(async () => {
+    await operator?.kill();
+  });
 
-    beforeAll(async () => {
-      cluster = await startCluster();
-    });
-    afterEach(async () => {
-      await operator?.kill();
-    });
-    afterAll(async () => {
-      await cluster?.stop();
-    });
+  test("without the CRDs it says how to install them, counts on, and writes once they are there", async () => {
+    const node = await startNode();
+    operator = new OperatorProcess({ kubeconfig: cluster.kubeconfigPath, relay: node.address });
+    const line = await operator.logged("reports can't be listed, retrying");
+    expect(String(line["answer"])).toContain("kubectl apply -f crds/");
+    await node.waitForClients();
+    node.push(readAlerts(SAMPLES_PATH)[0]!);
+    await operator.received(1);
+    expect((await operator.get("/readyz")).status).toBe(503);
+    await cluster.applyCrds();
+    await operator.written();
+    expect((await operator.get("/readyz")).status).toBe(200);
+    expect((await report(cluster, "default", "block-pkg-mgmt-tools-exec"))?.summary.occurrences).toBe(1);
+    await node.stop();
+  });
 
-    test("without the CRDs it says how to install them, counts on, and writes once they are there", async () => {
-      const node = await startNode();
-      operator = new OperatorProcess({ kubeconfig: cluster.kubeconfigPath, relay: node.address });
-      const line = await operator.logged("reports can't be listed, retrying");
-      expect(String(line["answer"])).toContain("kubectl apply -f crds/");
-      await node.waitForClients();
-      node.push(readAlerts(SAMPLES_PATH)[0]!);
-      await operator.received(1);
-      expect((await operator.get("/readyz")).status).toBe(503);
-      await cluster.applyCrds();
-      await operator.written();
-      expect((await operator.get("/readyz")).status).toBe(200);
-      expect((await report(cluster, "default", "block-pkg-mgmt-tools-exec"))?.summary.occurrences).toBe(1);
-      await node.stop();
+  test("garbage on the wire is counted by reason and disturbs nothing", async () => {
+    await cluster.applyCrds();
+    const node = await startNode();
+    operator = new OperatorProcess({ kubeconfig: cluster.kubeconfigPath, relay: node.address });
+    await node.waitForClients();
+    node.pushRaw(Buffer.from([0xff, 0xff, 0xff]));
+    node.pushRaw(Buffer.alloc(0));
+    node.push({});
+    node.push({
+      PolicyName: "../../etc",
+      NamespaceName: "kube-system\n",
+      HostName: "\u001b[31mred",
+      Source: "a\u202eb --password hunter2",
+      Type: "?",
+      Operation: "\u0000",
     });
+    node.push({
+      ...readAlerts(SAMPLES_PATH)[0]!,
+      Resource: `/usr/bin/apt ${"x".repeat(65_536)}`,
+      Source: "é".repeat(40_000),
+    });
+    await operator.received(5);
+    await operator.written();
+    const { counted } = await reconciledCounters(operator);
+    expect(counted).toBe(2);
+    const all = await cluster.kubectl(["get", "pvr,cpvr", "-A", "-o", "yaml"]);
+    expect(all).not.toContain("hunter2");
+    expect(all).not.toContain("\\e");
+    expect(all).not.toContain("\u202e");
+    await node.stop();
+  });
 
-    test("garbage on the wire is counted by reason and disturbs nothing", async () => {
-      await cluster.applyCrds();
-      const node = await startNode();
-      operator = new OperatorProcess({ kubeconfig: cluster.kubeconfigPath, relay: node.address });
-      await node.waitForClients();
-      node.pushRaw(Buffer.from([0xff, 0xff, 0xff]));
-      node.pushRaw(Buffer.alloc(0));
-      node.push({});
-      node.push({
-        PolicyName: "../../etc",
-        NamespaceName: "kube-system\n",
-        HostName: "\u001b[31mred",
-        Source: "a\u202eb --password hunter2",
-        Type: "?",
-        Operation: "\u0000",
-      });
-      node.push({
-        ...readAlerts(SAMPLES_PATH)[0]!,
-        Resource: `/usr/bin/apt ${"x".repeat(65_536)}`,
-        Source: "é".repeat(40_000),
-      });
-      await operator.received(5);
-      await operator.written();
-      const { counted } = await reconciledCounters(operator);
-      expect(counted).toBe(2);
-      const all = await cluster.kubectl(["get", "pvr,cpvr", "-A", "-o", "yaml"]);
-      expect(all).not.toContain("hunter2");
-      expect(all).not.toContain("\\e");
-      expect(all).not.toContain("\u202e");
-      await node.stop();
+  test("without rights it names the right that is missing and goes on when it is granted", async () => {
+    await cluster.applyCrds();
+    const token = await cluster.createServiceAccountToken("default", "powerless");
+    const node = await startNode();
+    operator = new OperatorProcess({
+      kubeconfig: cluster.kubeconfigFor(token),
+      relay: node.address,
+      // It may not look for the Secret, either, and then would not read: test/e2e/relay-tls.test.ts.
+      env: { PVO_FEED_RELAY_TLS_MODE: "off" },
     });
-
-    test("without rights it names the right that is missing and goes on when it is granted", async () => {
-      await cluster.applyCrds();
-      const token = await cluster.createServiceAccountToken("default", "powerless");
-      const node = await startNode();
-      operator = new OperatorProcess({
-        kubeconfig: cluster.kubeconfigFor(token),
-        relay: node.address,
-        // It may not look for the Secret, either, and then would not read: test/e2e/relay-tls.test.ts.
-        env: { PVO_FEED_RELAY_TLS_MODE: "off" },
-      });
-      const line = await operator.logged("reports can't be listed, retrying");
-      expect(String(line["answer"])).toContain("policyviolationreports");
-      await node.waitForClients();
-      node.push(readAlerts(SAMPLES_PATH)[1]!);
-      await cluster.kubectl([
-        "create",
-        "clusterrolebinding",
-        "powerful",
-        "--clusterrole=cluster-admin",
-        "--serviceaccount=default:powerless",
-      ]);
-      await eventually("the report", () => report(cluster, "default", "audit-etc-nginx-access"));
-      await node.stop();
-    });
-  },
-);
+    const line = await operator.logged("reports can't be listed, retrying");
+    expect(String(line["answer"])).toContain("policyviolationreports");
+    await node.waitForClients();
+    node.push(readAlerts(SAMPLES_PATH)[1]!);
+    await cluster.kubectl([
+      "create",
+      "clusterrolebinding",
+      "powerful",
+      "--clusterrole=cluster-admin",
+      "--serviceaccount=default:powerless",
+    ]);
+    await eventually("the report", () => report(cluster, "default", "audit-etc-nginx-access"));
+    await node.stop();
+  });
+});

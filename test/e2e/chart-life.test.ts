@@ -6,10 +6,10 @@
 
 import { cpSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { parse } from "yaml";
-import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
 import { eventually } from "../support/operator.ts";
+import { describeReal, useCluster } from "../support/real-parts.ts";
 
 const CHART = join(import.meta.dirname, "../../charts/policy-violation-operator");
 const RELEASE = "policy-violation-operator";
@@ -17,195 +17,186 @@ const NAMESPACE = "kubearmor";
 const KINDS =
   "deployment,service,configmap,serviceaccount,role,rolebinding,pdb,networkpolicy,clusterrole,clusterrolebinding,crd";
 
-const missing = whyNoCluster();
+describeReal("the chart's life", () => {
+  const cluster = useCluster();
 
-describe.skipIf(missing !== undefined && !process.env["CI"])(
-  `the chart's life (${missing ?? "real parts"})`,
-  () => {
-    let cluster: Cluster;
-
-    beforeAll(async () => {
-      cluster = await startCluster();
-      for (const namespace of [NAMESPACE, "shop", "bank"]) {
-        await cluster.kubectl(["create", "namespace", namespace]);
-      }
-    });
-    afterAll(() => cluster?.stop());
-
-    const helm = (command: string, chart: string | undefined, ...args: string[]) =>
-      cluster.helm([command, RELEASE, ...(chart === undefined ? [] : [chart]), "-n", NAMESPACE, ...args]);
-
-    /** The chart as it was in an older version; `change` makes its folder into that. */
-    function olderChart(version: string, change: (folder: string) => void = () => undefined): string {
-      const folder = join(cluster.dir, `chart-${version}`);
-      cpSync(CHART, folder, { recursive: true });
-      const chart = join(folder, "Chart.yaml");
-      writeFileSync(chart, readFileSync(chart, "utf8").replace(/^version: .*$/m, `version: ${version}`));
-      change(folder);
-      return folder;
+  beforeAll(async () => {
+    for (const namespace of [NAMESPACE, "shop", "bank"]) {
+      await cluster.kubectl(["create", "namespace", namespace]);
     }
+  });
 
-    async function writeReport(namespace: string | undefined, name: string): Promise<void> {
-      const report = {
-        apiVersion: "reports.kubearmor.com/v1alpha1",
-        kind: namespace === undefined ? "ClusterPolicyViolationReport" : "PolicyViolationReport",
-        metadata: { name, ...(namespace === undefined ? {} : { namespace }) },
-        ...BODY,
-      };
-      await eventually(`the kind ${report.kind} is served`, async () => {
-        const path = `/apis/reports.kubearmor.com/v1alpha1${namespace === undefined ? "" : `/namespaces/${namespace}`}/${report.kind.toLowerCase()}s`;
-        const { status, body } = await cluster.request("POST", path, report);
-        if (![201, 404, 429].includes(status)) throw new Error(JSON.stringify(body));
-        return status === 201;
-      });
+  const helm = (command: string, chart: string | undefined, ...args: string[]) =>
+    cluster.helm([command, RELEASE, ...(chart === undefined ? [] : [chart]), "-n", NAMESPACE, ...args]);
+
+  /** The chart as it was in an older version; `change` makes its folder into that. */
+  function olderChart(version: string, change: (folder: string) => void = () => undefined): string {
+    const folder = join(cluster.dir, `chart-${version}`);
+    cpSync(CHART, folder, { recursive: true });
+    const chart = join(folder, "Chart.yaml");
+    writeFileSync(chart, readFileSync(chart, "utf8").replace(/^version: .*$/m, `version: ${version}`));
+    change(folder);
+    return folder;
+  }
+
+  async function writeReport(namespace: string | undefined, name: string): Promise<void> {
+    const report = {
+      apiVersion: "reports.kubearmor.com/v1alpha1",
+      kind: namespace === undefined ? "ClusterPolicyViolationReport" : "PolicyViolationReport",
+      metadata: { name, ...(namespace === undefined ? {} : { namespace }) },
+      ...BODY,
+    };
+    await eventually(`the kind ${report.kind} is served`, async () => {
+      const path = `/apis/reports.kubearmor.com/v1alpha1${namespace === undefined ? "" : `/namespaces/${namespace}`}/${report.kind.toLowerCase()}s`;
+      const { status, body } = await cluster.request("POST", path, report);
+      if (![201, 404, 429].includes(status)) throw new Error(JSON.stringify(body));
+      return status === 201;
+    });
+  }
+
+  /** Every report with its uid and version: what was deleted and made again, or written, shows. */
+  async function reports(): Promise<string[]> {
+    const text = await cluster.kubectl(["get", "pvr,cpvr", "-A", "-o", "json"]);
+    const { items } = JSON.parse(text) as {
+      items: { metadata: { name: string; uid: string; resourceVersion: string } }[];
+    };
+    return items.map(({ metadata }) => `${metadata.name} ${metadata.uid} ${metadata.resourceVersion}`).sort();
+  }
+
+  /** The names of all objects that carry the release's label. */
+  async function objects(): Promise<string[]> {
+    const labels = ["-l", `app.kubernetes.io/instance=${RELEASE}`];
+    return (await cluster.kubectl(["get", KINDS, "-A", ...labels, "-o", "name"])).trim().split("\n").sort();
+  }
+
+  async function level(): Promise<unknown> {
+    const path = ["-n", NAMESPACE, "-o", "jsonpath={.data.config\\.yaml}"];
+    return parse(await cluster.kubectl(["get", "configmap", RELEASE, ...path])).log?.level;
+  }
+
+  const CRDS = [
+    "customresourcedefinition.apiextensions.k8s.io/acceptedviolations.reports.kubearmor.com",
+    "customresourcedefinition.apiextensions.k8s.io/clusterpolicyviolationreports.reports.kubearmor.com",
+    "customresourcedefinition.apiextensions.k8s.io/policyviolationreports.reports.kubearmor.com",
+  ];
+
+  let before: string[];
+
+  test("a user who may view a namespace sees its reports and no other", async () => {
+    const older = olderChart("0.0.1");
+    await helm("install", older, "--set", "config.log.level=warn");
+    await writeReport("shop", "block-shell");
+    await writeReport("bank", "block-apt");
+    await writeReport(undefined, "default-posture");
+    before = await reports();
+    expect(before).toHaveLength(3);
+    for (const [user, role] of [
+      ["vera", "view"],
+      ["edgar", "edit"],
+      ["ada", "admin"],
+    ] as const) {
+      const binding = ["create", "rolebinding", user, `--clusterrole=${role}`, `--user=${user}`];
+      await cluster.kubectl([...binding, "-n", "shop"]);
     }
-
-    /** Every report with its uid and version: what was deleted and made again, or written, shows. */
-    async function reports(): Promise<string[]> {
-      const text = await cluster.kubectl(["get", "pvr,cpvr", "-A", "-o", "json"]);
-      const { items } = JSON.parse(text) as {
-        items: { metadata: { name: string; uid: string; resourceVersion: string } }[];
-      };
-      return items
-        .map(({ metadata }) => `${metadata.name} ${metadata.uid} ${metadata.resourceVersion}`)
-        .sort();
-    }
-
-    /** The names of all objects that carry the release's label. */
-    async function objects(): Promise<string[]> {
-      const labels = ["-l", `app.kubernetes.io/instance=${RELEASE}`];
-      return (await cluster.kubectl(["get", KINDS, "-A", ...labels, "-o", "name"])).trim().split("\n").sort();
-    }
-
-    async function level(): Promise<unknown> {
-      const path = ["-n", NAMESPACE, "-o", "jsonpath={.data.config\\.yaml}"];
-      return parse(await cluster.kubectl(["get", "configmap", RELEASE, ...path])).log?.level;
-    }
-
-    const CRDS = [
-      "customresourcedefinition.apiextensions.k8s.io/acceptedviolations.reports.kubearmor.com",
-      "customresourcedefinition.apiextensions.k8s.io/clusterpolicyviolationreports.reports.kubearmor.com",
-      "customresourcedefinition.apiextensions.k8s.io/policyviolationreports.reports.kubearmor.com",
-    ];
-
-    let before: string[];
-
-    test("a user who may view a namespace sees its reports and no other", async () => {
-      const older = olderChart("0.0.1");
-      await helm("install", older, "--set", "config.log.level=warn");
-      await writeReport("shop", "block-shell");
-      await writeReport("bank", "block-apt");
-      await writeReport(undefined, "default-posture");
-      before = await reports();
-      expect(before).toHaveLength(3);
-      for (const [user, role] of [
-        ["vera", "view"],
-        ["edgar", "edit"],
-        ["ada", "admin"],
-      ] as const) {
-        const binding = ["create", "rolebinding", user, `--clusterrole=${role}`, `--user=${user}`];
-        await cluster.kubectl([...binding, "-n", "shop"]);
-      }
-      const can = async (user: string, verb: string, what: string, namespace: string) =>
-        (
-          await cluster.kubectl(["auth", "can-i", verb, what, "-n", namespace, "--as", user], { ok: [0, 1] })
-        ).includes("yes");
-      // The controller manager adds the chart's rules to the cluster's own roles.
-      await eventually("view has the rule", () => can("vera", "list", "pvr", "shop"));
-      const asVera = (...args: string[]) => cluster.kubectl(["get", ...args, "-o", "name", "--as", "vera"]);
-      expect(await asVera("pvr", "-n", "shop")).toBe(
-        "policyviolationreport.reports.kubearmor.com/block-shell\n",
-      );
-      await expect(asVera("pvr", "-n", "bank")).rejects.toThrow("Forbidden");
-      await expect(asVera("pvr", "-A")).rejects.toThrow("Forbidden");
-      await expect(asVera("cpvr")).rejects.toThrow("Forbidden");
-      const mayDelete = async (user: string) => ({
-        own: await can(user, "delete", "pvr", "shop"),
-        other: await can(user, "delete", "pvr", "bank"),
-      });
-      expect(await mayDelete("ada")).toEqual({ own: false, other: false });
-      const values = "config.log.level=warn,rbac.aggregateToAdmin=true";
-      await helm("upgrade", older, "--set", values);
-      await eventually("admin has the rule", async () => (await mayDelete("ada")).own);
-      expect(await mayDelete("ada")).toEqual({ own: true, other: false });
-      expect(await mayDelete("edgar")).toEqual({ own: false, other: false });
-      expect(await can("ada", "update", "pvr", "shop")).toBe(false);
+    const can = async (user: string, verb: string, what: string, namespace: string) =>
+      (
+        await cluster.kubectl(["auth", "can-i", verb, what, "-n", namespace, "--as", user], { ok: [0, 1] })
+      ).includes("yes");
+    // The controller manager adds the chart's rules to the cluster's own roles.
+    await eventually("view has the rule", () => can("vera", "list", "pvr", "shop"));
+    const asVera = (...args: string[]) => cluster.kubectl(["get", ...args, "-o", "name", "--as", "vera"]);
+    expect(await asVera("pvr", "-n", "shop")).toBe(
+      "policyviolationreport.reports.kubearmor.com/block-shell\n",
+    );
+    await expect(asVera("pvr", "-n", "bank")).rejects.toThrow("Forbidden");
+    await expect(asVera("pvr", "-A")).rejects.toThrow("Forbidden");
+    await expect(asVera("cpvr")).rejects.toThrow("Forbidden");
+    const mayDelete = async (user: string) => ({
+      own: await can(user, "delete", "pvr", "shop"),
+      other: await can(user, "delete", "pvr", "bank"),
     });
+    expect(await mayDelete("ada")).toEqual({ own: false, other: false });
+    const values = "config.log.level=warn,rbac.aggregateToAdmin=true";
+    await helm("upgrade", older, "--set", values);
+    await eventually("admin has the rule", async () => (await mayDelete("ada")).own);
+    expect(await mayDelete("ada")).toEqual({ own: true, other: false });
+    expect(await mayDelete("edgar")).toEqual({ own: false, other: false });
+    expect(await can("ada", "update", "pvr", "shop")).toBe(false);
+  });
 
-    test("an upgrade from an older version changes what it says, and no report", async () => {
-      expect(await level()).toBe("warn");
-      await helm("upgrade", CHART, "--set", "config.log.level=debug");
-      expect(await level()).toBe("debug");
-      expect(await reports()).toEqual(before);
-    });
+  test("an upgrade from an older version changes what it says, and no report", async () => {
+    expect(await level()).toBe("warn");
+    await helm("upgrade", CHART, "--set", "config.log.level=debug");
+    expect(await level()).toBe("debug");
+    expect(await reports()).toEqual(before);
+  });
 
-    test("a rollback takes the upgrade back, and no report", async () => {
-      await cluster.helm(["rollback", RELEASE, "1", "-n", NAMESPACE]);
-      expect(await level()).toBe("warn");
-      expect(await reports()).toEqual(before);
-    });
+  test("a rollback takes the upgrade back, and no report", async () => {
+    await cluster.helm(["rollback", RELEASE, "1", "-n", NAMESPACE]);
+    expect(await level()).toBe("warn");
+    expect(await reports()).toEqual(before);
+  });
 
-    test("uninstall leaves the CRDs and every report, says so, and leaves nothing else", async () => {
-      const said = await helm("uninstall", undefined);
-      expect(said).toContain("kept due to the resource policy");
-      expect(said).toContain("policyviolationreports.reports.kubearmor.com");
-      expect(await objects()).toEqual(CRDS);
-      expect(await reports()).toEqual(before);
-    });
+  test("uninstall leaves the CRDs and every report, says so, and leaves nothing else", async () => {
+    const said = await helm("uninstall", undefined);
+    expect(said).toContain("kept due to the resource policy");
+    expect(said).toContain("policyviolationreports.reports.kubearmor.com");
+    expect(await objects()).toEqual(CRDS);
+    expect(await reports()).toEqual(before);
+  });
 
-    test("the next install takes over what was left", async () => {
-      await helm("install", CHART);
-      expect(await reports()).toEqual(before);
-      expect((await objects()).length).toBeGreaterThan(CRDS.length + 8);
-      await helm("uninstall", undefined);
-    });
+  test("the next install takes over what was left", async () => {
+    await helm("install", CHART);
+    expect(await reports()).toEqual(before);
+    expect((await objects()).length).toBeGreaterThan(CRDS.length + 8);
+    await helm("uninstall", undefined);
+  });
 
-    test("CRDs that helm did not install become the release's with --take-ownership", async () => {
-      // As a chart has them whose CRDs are in `crds/`, and as `kubectl apply` makes them.
-      await cluster.kubectl(["delete", "crd", "--all"]);
-      const old = olderChart("0.0.2", (folder) => {
-        renameSync(join(folder, "files/crds"), join(folder, "crds"));
-        rmSync(join(folder, "templates/crds.yaml"));
-        // Reads a CRD in `files/crds`; charts with `crds/` had no such policy.
-        rmSync(join(folder, "templates/admission-policy.yaml"));
-      });
-      await helm("install", old);
-      await writeReport("shop", "block-shell");
-      const kept = await reports();
-      await expect(helm("upgrade", CHART)).rejects.toThrow("invalid ownership metadata");
-      await helm("upgrade", CHART, "--take-ownership");
-      expect(await reports()).toEqual(kept);
-      await helm("uninstall", undefined);
-      expect(await reports()).toEqual(kept);
+  test("CRDs that helm did not install become the release's with --take-ownership", async () => {
+    // As a chart has them whose CRDs are in `crds/`, and as `kubectl apply` makes them.
+    await cluster.kubectl(["delete", "crd", "--all"]);
+    const old = olderChart("0.0.2", (folder) => {
+      renameSync(join(folder, "files/crds"), join(folder, "crds"));
+      rmSync(join(folder, "templates/crds.yaml"));
+      // Reads a CRD in `files/crds`; charts with `crds/` had no such policy.
+      rmSync(join(folder, "templates/admission-policy.yaml"));
     });
+    await helm("install", old);
+    await writeReport("shop", "block-shell");
+    const kept = await reports();
+    await expect(helm("upgrade", CHART)).rejects.toThrow("invalid ownership metadata");
+    await helm("upgrade", CHART, "--take-ownership");
+    expect(await reports()).toEqual(kept);
+    await helm("uninstall", undefined);
+    expect(await reports()).toEqual(kept);
+  });
 
-    test("with crds.keep=false, uninstall deletes the reports as it was asked to", async () => {
-      await helm("install", CHART, "--set", "crds.keep=false");
-      expect(await helm("status", undefined)).toContain("deletes every report in the cluster");
-      // Without `--wait`: with it, Helm 4 has been seen not to end within two minutes.
-      await helm("uninstall", undefined);
-      await eventually("nothing is left, CRDs included", async () => (await objects()).join() === "");
-      expect(await cluster.kubectl(["get", "crd", "-o", "name"])).toBe("");
-    });
+  test("with crds.keep=false, uninstall deletes the reports as it was asked to", async () => {
+    await helm("install", CHART, "--set", "crds.keep=false");
+    expect(await helm("status", undefined)).toContain("deletes every report in the cluster");
+    // Without `--wait`: with it, Helm 4 has been seen not to end within two minutes.
+    await helm("uninstall", undefined);
+    await eventually("nothing is left, CRDs included", async () => (await objects()).join() === "");
+    expect(await cluster.kubectl(["get", "crd", "-o", "name"])).toBe("");
+  });
 
-    test("the notes say where KubeArmor's relay is expected", async () => {
-      const port = [{ name: "grpc", port: 32767 }];
-      const service = (namespace: string, name: string) => ({
-        apiVersion: "v1",
-        kind: "Service",
-        metadata: { name, namespace },
-        spec: { ports: port, selector: { "kubearmor-app": "kubearmor-relay" } },
-      });
-      expect(await helm("install", CHART)).toContain(
-        "WARNING: there is no Service kubearmor in the namespace kubearmor",
-      );
-      await cluster.apply(`${JSON.stringify(service("bank", "armor"))}\n`);
-      expect(await helm("upgrade", CHART)).toContain("--set config.feed.relay.address=armor.bank.svc:32767");
-      await cluster.apply(`${JSON.stringify(service(NAMESPACE, "kubearmor"))}\n`);
-      expect(await helm("upgrade", CHART)).not.toContain("WARNING");
+  test("the notes say where KubeArmor's relay is expected", async () => {
+    const port = [{ name: "grpc", port: 32767 }];
+    const service = (namespace: string, name: string) => ({
+      apiVersion: "v1",
+      kind: "Service",
+      metadata: { name, namespace },
+      spec: { ports: port, selector: { "kubearmor-app": "kubearmor-relay" } },
     });
-  },
-);
+    expect(await helm("install", CHART)).toContain(
+      "WARNING: there is no Service kubearmor in the namespace kubearmor",
+    );
+    await cluster.apply(`${JSON.stringify(service("bank", "armor"))}\n`);
+    expect(await helm("upgrade", CHART)).toContain("--set config.feed.relay.address=armor.bank.svc:32767");
+    await cluster.apply(`${JSON.stringify(service(NAMESPACE, "kubearmor"))}\n`);
+    expect(await helm("upgrade", CHART)).not.toContain("WARNING");
+  });
+});
 
 const AT = "2026-11-23T10:00:00.123456Z";
 

@@ -5,10 +5,10 @@
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { parse, parseAllDocuments } from "yaml";
-import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
 import { prometheusOperatorCrds } from "../chart/prometheus-operator.ts";
+import { describeReal, useCluster } from "../support/real-parts.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const CHART = join(ROOT, "charts/policy-violation-operator");
@@ -34,15 +34,10 @@ interface Manifest {
 /** Sets of values, each a file beside the text that helm makes of it. */
 const VALUE_SETS = ["default", "everything", "single-replica", "by-hand", "scale"];
 
-const missing = whyNoCluster();
-
-describe.skipIf(missing !== undefined && !process.env["CI"])(`the chart (${missing ?? "real parts"})`, () => {
-  let cluster: Cluster;
+describeReal("the chart", () => {
+  const cluster = useCluster({ namespaces: [NAMESPACE, "monitoring"] });
 
   beforeAll(async () => {
-    cluster = await startCluster();
-    await cluster.kubectl(["create", "namespace", NAMESPACE]);
-    await cluster.kubectl(["create", "namespace", "monitoring"]);
     // That of the relay in one set of values.
     await cluster.kubectl(["create", "namespace", "security"]);
     await cluster.kubectl([
@@ -51,8 +46,6 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(`the chart (${missi
       ...prometheusOperatorCrds().flatMap((path) => ["-f", path]),
     ]);
   });
-
-  afterAll(() => cluster?.stop());
 
   const template = (...args: string[]) =>
     cluster.helm(["template", RELEASE, CHART, "--namespace", NAMESPACE, ...args]);

@@ -4,28 +4,18 @@
 // One replica that is killed with SIGKILL at random moments under load, on a real API server: what the reports tell is
 // what the node delivered, less what was in the socket and in the last batch, and every restart is declared.
 
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
+import { afterEach, expect, test } from "vitest";
 import { CrashRun } from "../support/crash-run.ts";
+import { describeReal, useCluster } from "../support/real-parts.ts";
 
-const missing = whyNoCluster();
-
-describe.skipIf(missing !== undefined && !process.env["CI"])(`a crash (${missing ?? "real parts"})`, () => {
-  let cluster: Cluster;
+describeReal("a crash", () => {
+  const cluster = useCluster({ crds: true, namespaces: ["shop", "bank"] });
   let run: CrashRun | undefined;
 
-  beforeAll(async () => {
-    cluster = await startCluster();
-    await cluster.applyCrds();
-    for (const name of ["shop", "bank"]) await cluster.kubectl(["create", "namespace", name]);
-  });
   afterEach(async () => {
     await run?.stop();
     run = undefined;
     await cluster.kubectl(["delete", "pvr", "-A", "--all", "--wait=true"]);
-  });
-  afterAll(async () => {
-    await cluster?.stop();
   });
 
   test("at a few random moments costs what came since the last batch, and nothing before it", async () => {

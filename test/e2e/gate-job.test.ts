@@ -7,17 +7,17 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { buildPlugin } from "../../plugin/build.ts";
-import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
+import { type Cluster, startCluster } from "../../tools/cluster/cluster.ts";
 import { type RunResult, run } from "../../tools/cluster/process.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { manifest } from "../../tools/sample-objects.ts";
 import { documentedObjects, type ShownObject } from "../support/documented-manifests.ts";
 import { wireAlert } from "../support/gen.ts";
 import { eventually, OperatorProcess } from "../support/operator.ts";
+import { describeReal } from "../support/real-parts.ts";
 
-const missing = whyNoCluster();
 const SHOWN = documentedObjects("gitops.md").filter(({ apiVersion }) => !/argoproj|fluxcd/.test(apiVersion));
 const JOBS = SHOWN.filter(({ kind }) => kind === "Job");
 
@@ -33,108 +33,105 @@ test("the document shows a Job for Argo CD and one for Flux", () => {
   expect(hooks).toEqual(["PostSync", undefined]);
 });
 
-describe.skipIf(missing !== undefined && !process.env["CI"])(
-  `the gate as a Job (${missing ?? "real parts"})`,
-  () => {
-    let cluster: Cluster;
-    let node: Awaited<ReturnType<typeof startNode>>;
-    let operator: OperatorProcess | undefined;
-    let dir: string;
-    let kubeconfig: string;
+describeReal("the gate as a Job", () => {
+  let cluster: Cluster;
+  let node: Awaited<ReturnType<typeof startNode>>;
+  let operator: OperatorProcess | undefined;
+  let dir: string;
+  let kubeconfig: string;
 
-    /** Just now: the gate looks at the last three minutes, and a slow machine may need them. */
-    function violate(): void {
-      node.push([wireAlert({ UpdatedTime: new Date().toISOString() })]);
-    }
+  /** Just now: the gate looks at the last three minutes, and a slow machine may need them. */
+  function violate(): void {
+    node.push([wireAlert({ UpdatedTime: new Date().toISOString() })]);
+  }
 
-    const apply = (object: object, ...more: string[]) =>
-      cluster.kubectl(["apply", "--validate=strict", ...more, "-f", "-"], { input: JSON.stringify(object) });
+  const apply = (object: object, ...more: string[]) =>
+    cluster.kubectl(["apply", "--validate=strict", ...more, "-f", "-"], { input: JSON.stringify(object) });
 
-    beforeAll(async () => {
-      dir = mkdtempSync(join(tmpdir(), "pvo-gate-job-"));
-      [cluster, node] = await Promise.all([startCluster(), startNode(), buildPlugin(join(dir, "bin"))]);
-      writeFileSync(join(dir, "bin/sleep"), "#!/bin/sh\n", { mode: 0o755 });
-      await cluster.applyCrds();
-      await cluster.kubectl(["create", "namespace", "kubearmor"]);
-      const pods = [{ namespace: "shop", name: "web-1" }];
-      await cluster.apply(manifest({ namespaces: ["shop"], pods, nodes: ["node-1"] }));
-      await cluster.kubectl(["label", "namespace", "shop", "pod-security.kubernetes.io/enforce=restricted"]);
-      operator = new OperatorProcess({
-        kubeconfig: cluster.kubeconfigPath,
-        relay: node.address,
-        leaderElection: true,
-        env: { PVO_LEADER_ELECTION_LEASE_NAMESPACE: "kubearmor", PVO_REPORTS_MIN_INTERVAL_MS: "200" },
-      });
-      await node.waitForClients();
-      violate();
-      for (const object of SHOWN) if (object.kind !== "Job") await apply(object);
-      const token = await cluster.createServiceAccountToken("shop", "violations-gate");
-      kubeconfig = cluster.kubeconfigFor(token);
-      // A pod's own namespace is that of its account.
-      await cluster.kubectl([
-        "config",
-        "set-context",
-        "test",
-        "--namespace=shop",
-        `--kubeconfig=${kubeconfig}`,
-      ]);
-      await eventually("a report", async () =>
-        (await cluster.kubectl(["get", "pvr", "-n", "shop", "-o", "name"])).includes("no-package-managers"),
-      );
+  beforeAll(async () => {
+    dir = mkdtempSync(join(tmpdir(), "pvo-gate-job-"));
+    [cluster, node] = await Promise.all([startCluster(), startNode(), buildPlugin(join(dir, "bin"))]);
+    writeFileSync(join(dir, "bin/sleep"), "#!/bin/sh\n", { mode: 0o755 });
+    await cluster.applyCrds();
+    await cluster.kubectl(["create", "namespace", "kubearmor"]);
+    const pods = [{ namespace: "shop", name: "web-1" }];
+    await cluster.apply(manifest({ namespaces: ["shop"], pods, nodes: ["node-1"] }));
+    await cluster.kubectl(["label", "namespace", "shop", "pod-security.kubernetes.io/enforce=restricted"]);
+    operator = new OperatorProcess({
+      kubeconfig: cluster.kubeconfigPath,
+      relay: node.address,
+      leaderElection: true,
+      env: { PVO_LEADER_ELECTION_LEASE_NAMESPACE: "kubearmor", PVO_REPORTS_MIN_INTERVAL_MS: "200" },
     });
-    afterAll(async () => {
-      await operator?.kill();
-      await node?.stop();
-      await cluster?.stop();
-      rmSync(dir, { recursive: true, force: true });
-    });
-
-    /** What the Job's container would run, until it ends with `code`; gives what it printed. */
-    function gateEndsWith(code: number, { spec }: ShownObject): Promise<RunResult> {
-      const [{ command }] = spec.template.spec.containers as [{ command: string[] }];
-      const env = {
-        PATH: `${join(dir, "bin")}:${process.env["PATH"]}`,
-        HOME: dir,
-        KUBECONFIG: kubeconfig,
-        NO_COLOR: "1",
-      };
-      return eventually(`the gate ends with ${code}`, async () => {
-        violate();
-        const result = await run(command[0] ?? "", command.slice(1), { env });
-        return result.code === code && result;
-      });
-    }
-
-    test.each(JOBS)(
-      "is taken strictly by the API server, in a namespace that is restricted (%#)",
-      async (job) => {
-        expect(await apply(job, "--dry-run=server")).toContain(`job.batch/${job.metadata.name} created`);
-      },
+    await node.waitForClients();
+    violate();
+    for (const object of SHOWN) if (object.kind !== "Job") await apply(object);
+    const token = await cluster.createServiceAccountToken("shop", "violations-gate");
+    kubeconfig = cluster.kubeconfigFor(token);
+    // A pod's own namespace is that of its account.
+    await cluster.kubectl([
+      "config",
+      "set-context",
+      "test",
+      "--namespace=shop",
+      `--kubeconfig=${kubeconfig}`,
+    ]);
+    await eventually("a report", async () =>
+      (await cluster.kubectl(["get", "pvr", "-n", "shop", "-o", "name"])).includes("no-package-managers"),
     );
+  });
+  afterAll(async () => {
+    await operator?.kill();
+    await node?.stop();
+    await cluster?.stop();
+    rmSync(dir, { recursive: true, force: true });
+  });
 
-    test.each(JOBS)("fails while the violation is not accepted (%#)", async (job) => {
-      const { stdout, stderr } = await gateEndsWith(1, job);
-      expect(stderr).toBe("");
-      expect(stdout).toContain("FAILED: 1 open violation.");
+  /** What the Job's container would run, until it ends with `code`; gives what it printed. */
+  function gateEndsWith(code: number, { spec }: ShownObject): Promise<RunResult> {
+    const [{ command }] = spec.template.spec.containers as [{ command: string[] }];
+    const env = {
+      PATH: `${join(dir, "bin")}:${process.env["PATH"]}`,
+      HOME: dir,
+      KUBECONFIG: kubeconfig,
+      NO_COLOR: "1",
+    };
+    return eventually(`the gate ends with ${code}`, async () => {
+      violate();
+      const result = await run(command[0] ?? "", command.slice(1), { env });
+      return result.code === code && result;
     });
+  }
 
-    test("passes once it is accepted, and fails when the acceptance is deleted", async () => {
-      const [job] = JOBS;
-      if (job === undefined) throw new Error("no Job");
-      await apply(ACCEPTANCE);
-      const { stdout } = await gateEndsWith(0, job);
-      expect(stdout).toContain("Passed over: 1 accepted.");
-      await cluster.kubectl(["delete", "av", "-n", "shop", "vendor-apt"]);
-      await gateEndsWith(1, job);
-    });
+  test.each(JOBS)(
+    "is taken strictly by the API server, in a namespace that is restricted (%#)",
+    async (job) => {
+      expect(await apply(job, "--dry-run=server")).toContain(`job.batch/${job.metadata.name} created`);
+    },
+  );
 
-    test("has all rights that it needs", () => {
-      const user = "system:serviceaccount:shop:violations-gate";
-      const refused = cluster
-        .auditEntries()
-        .filter((entry) => entry.user.username === user && entry.responseStatus?.code === 403)
-        .map(({ verb, objectRef }) => `${verb} ${objectRef?.namespace}/${objectRef?.resource}`);
-      expect([...new Set(refused)]).toEqual([]);
-    });
-  },
-);
+  test.each(JOBS)("fails while the violation is not accepted (%#)", async (job) => {
+    const { stdout, stderr } = await gateEndsWith(1, job);
+    expect(stderr).toBe("");
+    expect(stdout).toContain("FAILED: 1 open violation.");
+  });
+
+  test("passes once it is accepted, and fails when the acceptance is deleted", async () => {
+    const [job] = JOBS;
+    if (job === undefined) throw new Error("no Job");
+    await apply(ACCEPTANCE);
+    const { stdout } = await gateEndsWith(0, job);
+    expect(stdout).toContain("Passed over: 1 accepted.");
+    await cluster.kubectl(["delete", "av", "-n", "shop", "vendor-apt"]);
+    await gateEndsWith(1, job);
+  });
+
+  test("has all rights that it needs", () => {
+    const user = "system:serviceaccount:shop:violations-gate";
+    const refused = cluster
+      .auditEntries()
+      .filter((entry) => entry.user.username === user && entry.responseStatus?.code === 403)
+      .map(({ verb, objectRef }) => `${verb} ${objectRef?.namespace}/${objectRef?.resource}`);
+    expect([...new Set(refused)]).toEqual([]);
+  });
+});

@@ -8,17 +8,16 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { buildPlugin } from "../../plugin/build.ts";
-import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
+import { type Cluster, startCluster } from "../../tools/cluster/cluster.ts";
 import { type RunResult, run } from "../../tools/cluster/process.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { locateParts, pathsOf } from "../../tools/parts/parts.ts";
 import { manifest } from "../../tools/sample-objects.ts";
 import { wireAlert } from "../support/gen.ts";
 import { eventually, OperatorProcess } from "../support/operator.ts";
-
-const missing = whyNoCluster();
+import { describeReal } from "../support/real-parts.ts";
 
 /** What a team has in its repository: what it accepts is applied before anybody asks the gate. */
 const PIPELINE = `#!/bin/sh
@@ -45,154 +44,148 @@ function acceptance(spec: object): string {
   });
 }
 
-describe.skipIf(missing !== undefined && !process.env["CI"])(
-  `a pipeline with a gate (${missing ?? "real parts"})`,
-  () => {
-    let cluster: Cluster;
-    let node: Awaited<ReturnType<typeof startNode>>;
-    let operator: OperatorProcess | undefined;
-    let dir: string;
-    let checkout: string;
-    let repository: string;
+describeReal("a pipeline with a gate", () => {
+  let cluster: Cluster;
+  let node: Awaited<ReturnType<typeof startNode>>;
+  let operator: OperatorProcess | undefined;
+  let dir: string;
+  let checkout: string;
+  let repository: string;
 
-    beforeAll(async () => {
-      dir = mkdtempSync(join(tmpdir(), "pvo-gate-"));
-      repository = join(dir, "shop.git");
-      checkout = join(dir, "shop");
-      execFileSync("git", ["init", "--quiet", "--bare", "--initial-branch=main", repository]);
-      [cluster, node] = await Promise.all([startCluster(), startNode(), buildPlugin(join(dir, "bin"))]);
-      await cluster.applyCrds();
-      await cluster.kubectl(["create", "namespace", "kubearmor"]);
-      await cluster.apply(
-        manifest({ namespaces: ["shop"], pods: [{ namespace: "shop", name: "web-1" }], nodes: ["node-1"] }),
-      );
-      operator = new OperatorProcess({
-        kubeconfig: cluster.kubeconfigPath,
-        relay: node.address,
-        leaderElection: true,
-        env: { PVO_LEADER_ELECTION_LEASE_NAMESPACE: "kubearmor", PVO_REPORTS_MIN_INTERVAL_MS: "200" },
+  beforeAll(async () => {
+    dir = mkdtempSync(join(tmpdir(), "pvo-gate-"));
+    repository = join(dir, "shop.git");
+    checkout = join(dir, "shop");
+    execFileSync("git", ["init", "--quiet", "--bare", "--initial-branch=main", repository]);
+    [cluster, node] = await Promise.all([startCluster(), startNode(), buildPlugin(join(dir, "bin"))]);
+    await cluster.applyCrds();
+    await cluster.kubectl(["create", "namespace", "kubearmor"]);
+    await cluster.apply(
+      manifest({ namespaces: ["shop"], pods: [{ namespace: "shop", name: "web-1" }], nodes: ["node-1"] }),
+    );
+    operator = new OperatorProcess({
+      kubeconfig: cluster.kubeconfigPath,
+      relay: node.address,
+      leaderElection: true,
+      env: { PVO_LEADER_ELECTION_LEASE_NAMESPACE: "kubearmor", PVO_REPORTS_MIN_INTERVAL_MS: "200" },
+    });
+    await node.waitForClients();
+    const apt = { UpdatedTime: new Date().toISOString(), Resource: "/usr/bin/apt-get update" };
+    node.push([wireAlert({ PodName: "web-1" }, apt)]);
+    await eventually("a report", async () =>
+      (await cluster.kubectl(["get", "pvr", "-n", "shop", "-o", "name"])).includes("no-package-managers"),
+    );
+    execFileSync("git", ["clone", "--quiet", repository, checkout], { stdio: "ignore" });
+    mkdirSync(join(checkout, "accepted"));
+    writeFileSync(join(checkout, "rollout.yaml"), ROLLOUT);
+    writeFileSync(join(checkout, "pipeline.sh"), PIPELINE, { mode: 0o755 });
+    const other = { match: { policy: "another-policy" } };
+    commit("accepted/other.yaml", acceptance(other).replace("vendor-apt", "other"));
+  });
+  afterAll(async () => {
+    await operator?.kill();
+    await node?.stop();
+    await cluster?.stop();
+    rmSync(dir, { recursive: true, force: true });
+  });
+
+  /** Commits one file, and pushes. */
+  function commit(path: string, text: string): void {
+    writeFileSync(join(checkout, path), text);
+    const git = (...args: string[]) =>
+      execFileSync("git", ["-c", "user.name=web", "-c", "user.email=web@example.org", ...args], {
+        cwd: checkout,
+        stdio: "ignore",
       });
-      await node.waitForClients();
-      const apt = { UpdatedTime: new Date().toISOString(), Resource: "/usr/bin/apt-get update" };
-      node.push([wireAlert({ PodName: "web-1" }, apt)]);
-      await eventually("a report", async () =>
-        (await cluster.kubectl(["get", "pvr", "-n", "shop", "-o", "name"])).includes("no-package-managers"),
-      );
-      execFileSync("git", ["clone", "--quiet", repository, checkout], { stdio: "ignore" });
-      mkdirSync(join(checkout, "accepted"));
-      writeFileSync(join(checkout, "rollout.yaml"), ROLLOUT);
-      writeFileSync(join(checkout, "pipeline.sh"), PIPELINE, { mode: 0o755 });
-      const other = { match: { policy: "another-policy" } };
-      commit("accepted/other.yaml", acceptance(other).replace("vendor-apt", "other"));
+    git("add", "--all");
+    git("commit", "--quiet", "--message", `Change ${path}`);
+    git("push", "--quiet", "origin", "HEAD:main");
+  }
+
+  function pipeline(): Promise<RunResult> {
+    const kubectl = join(pathsOf(locateParts()).paths.kubectl ?? "", "..");
+    return run(join(checkout, "pipeline.sh"), [], {
+      timeoutMs: 120_000,
+      env: {
+        PATH: `${join(dir, "bin")}:${kubectl}:${process.env["PATH"]}`,
+        HOME: dir,
+        TMPDIR: dir,
+        NO_COLOR: "1",
+        KUBECONFIG: cluster.kubeconfigPath,
+        REPOSITORY: repository,
+      },
     });
-    afterAll(async () => {
-      await operator?.kill();
-      await node?.stop();
-      await cluster?.stop();
-      rmSync(dir, { recursive: true, force: true });
-    });
+  }
 
-    /** Commits one file, and pushes. */
-    function commit(path: string, text: string): void {
-      writeFileSync(join(checkout, path), text);
-      const git = (...args: string[]) =>
-        execFileSync("git", ["-c", "user.name=web", "-c", "user.email=web@example.org", ...args], {
-          cwd: checkout,
-          stdio: "ignore",
-        });
-      git("add", "--all");
-      git("commit", "--quiet", "--message", `Change ${path}`);
-      git("push", "--quiet", "origin", "HEAD:main");
-    }
+  const isRolledOut = async () =>
+    (await cluster.kubectl(["get", "cm", "-n", "shop", "-o", "name"])).includes("configmap/rollout");
 
-    function pipeline(): Promise<RunResult> {
-      const kubectl = join(pathsOf(locateParts()).paths.kubectl ?? "", "..");
-      return run(join(checkout, "pipeline.sh"), [], {
-        timeoutMs: 120_000,
-        env: {
-          PATH: `${join(dir, "bin")}:${kubectl}:${process.env["PATH"]}`,
-          HOME: dir,
-          TMPDIR: dir,
-          NO_COLOR: "1",
-          KUBECONFIG: cluster.kubeconfigPath,
-          REPOSITORY: repository,
-        },
-      });
-    }
-
-    const isRolledOut = async () =>
-      (await cluster.kubectl(["get", "cm", "-n", "shop", "-o", "name"])).includes("configmap/rollout");
-
-    /** The sentence of the acceptance's status on a condition that is true. */
-    const says = (condition: string) =>
-      eventually(`vendor-apt says ${condition}`, async () => {
-        const text = await cluster.kubectl(["get", "av", "-n", "shop", "vendor-apt", "-o", "json"]);
-        const { status } = JSON.parse(text) as {
-          status?: { conditions?: { type: string; status: string; message: string }[] };
-        };
-        return status?.conditions?.find(({ type, status: is }) => type === condition && is === "True")
-          ?.message;
-      });
-
-    async function expectStopped(): Promise<void> {
-      const { code, stdout } = await pipeline();
-      expect({ code, head: stdout.split("\n")[0] }).toEqual({ code: 1, head: "FAILED: 1 open violation." });
-      expect(await isRolledOut()).toBe(false);
-    }
-
-    test("stops the rollout", async () => {
-      await expectStopped();
+  /** The sentence of the acceptance's status on a condition that is true. */
+  const says = (condition: string) =>
+    eventually(`vendor-apt says ${condition}`, async () => {
+      const text = await cluster.kubectl(["get", "av", "-n", "shop", "vendor-apt", "-o", "json"]);
+      const { status } = JSON.parse(text) as {
+        status?: { conditions?: { type: string; status: string; message: string }[] };
+      };
+      return status?.conditions?.find(({ type, status: is }) => type === condition && is === "True")?.message;
     });
 
-    test("stops it for an acceptance that has expired, and the status says since when", async () => {
-      const match = { policy: "no-package-managers", resource: "/usr/bin/apt*" };
-      commit("accepted/vendor-apt.yaml", acceptance({ match, expires: "2026-01-31T00:00:00Z" }));
-      await expectStopped();
-      expect(await says("Expired")).toBe("Since 2026-01-31T00:00:00.000000Z.");
-    });
+  async function expectStopped(): Promise<void> {
+    const { code, stdout } = await pipeline();
+    expect({ code, head: stdout.split("\n")[0] }).toEqual({ code: 1, head: "FAILED: 1 open violation." });
+    expect(await isRolledOut()).toBe(false);
+  }
 
-    test("stops it for a glob that is too long, and the status says why", async () => {
-      const match = { policy: "no-package-managers", resource: `/usr/bin/${"*a".repeat(40)}` };
-      commit("accepted/vendor-apt.yaml", acceptance({ match }));
-      await expectStopped();
-      expect(await says("Invalid")).toContain(
-        "spec.match.resource: from its first wildcard to its last a glob has at most 64 characters",
-      );
-    });
+  test("stops the rollout", async () => {
+    await expectStopped();
+  });
 
-    test("lets it pass once the violation is accepted in Git", async () => {
-      const match = { policy: "no-package-managers", resource: "/usr/bin/apt*" };
-      commit("accepted/vendor-apt.yaml", acceptance({ match, expires: "2126-01-31T00:00:00Z" }));
-      const { code, stdout, stderr } = await pipeline();
-      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-      expect(stdout).toMatch(/^PASSED: no open violation\.\n/);
-      expect(stdout).toContain("Passed over: 1 accepted.");
-      expect(await isRolledOut()).toBe(true);
-    });
+  test("stops it for an acceptance that has expired, and the status says since when", async () => {
+    const match = { policy: "no-package-managers", resource: "/usr/bin/apt*" };
+    commit("accepted/vendor-apt.yaml", acceptance({ match, expires: "2026-01-31T00:00:00Z" }));
+    await expectStopped();
+    expect(await says("Expired")).toBe("Since 2026-01-31T00:00:00.000000Z.");
+  });
 
-    test("stops the next one when the operator is not running", async () => {
-      await cluster.kubectl(["delete", "cm", "-n", "shop", "rollout"]);
-      expect(await operator?.stop()).toBe(0);
-      const spec = { renewTime: "2026-01-31T00:00:00.000000Z", leaseDurationSeconds: 15 };
-      const [lease = ""] = (await cluster.kubectl(["get", "lease", "-n", "kubearmor", "-o", "name"])).split(
-        "\n",
-      );
-      await cluster.kubectl([
-        "patch",
-        "-n",
-        "kubearmor",
-        lease,
-        "--type=merge",
-        "-p",
-        JSON.stringify({ spec }),
-      ]);
-      const { code, stdout } = await pipeline();
-      expect(code).toBe(3);
-      expect(stdout).toMatch(/^UNKNOWN: /);
-      expect(stdout).toContain(
-        `the operator has not renewed its Lease kubearmor/${lease.split("/")[1]} for `,
-      );
-      expect(await isRolledOut()).toBe(false);
-    });
-  },
-);
+  test("stops it for a glob that is too long, and the status says why", async () => {
+    const match = { policy: "no-package-managers", resource: `/usr/bin/${"*a".repeat(40)}` };
+    commit("accepted/vendor-apt.yaml", acceptance({ match }));
+    await expectStopped();
+    expect(await says("Invalid")).toContain(
+      "spec.match.resource: from its first wildcard to its last a glob has at most 64 characters",
+    );
+  });
+
+  test("lets it pass once the violation is accepted in Git", async () => {
+    const match = { policy: "no-package-managers", resource: "/usr/bin/apt*" };
+    commit("accepted/vendor-apt.yaml", acceptance({ match, expires: "2126-01-31T00:00:00Z" }));
+    const { code, stdout, stderr } = await pipeline();
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout).toMatch(/^PASSED: no open violation\.\n/);
+    expect(stdout).toContain("Passed over: 1 accepted.");
+    expect(await isRolledOut()).toBe(true);
+  });
+
+  test("stops the next one when the operator is not running", async () => {
+    await cluster.kubectl(["delete", "cm", "-n", "shop", "rollout"]);
+    expect(await operator?.stop()).toBe(0);
+    const spec = { renewTime: "2026-01-31T00:00:00.000000Z", leaseDurationSeconds: 15 };
+    const [lease = ""] = (await cluster.kubectl(["get", "lease", "-n", "kubearmor", "-o", "name"])).split(
+      "\n",
+    );
+    await cluster.kubectl([
+      "patch",
+      "-n",
+      "kubearmor",
+      lease,
+      "--type=merge",
+      "-p",
+      JSON.stringify({ spec }),
+    ]);
+    const { code, stdout } = await pipeline();
+    expect(code).toBe(3);
+    expect(stdout).toMatch(/^UNKNOWN: /);
+    expect(stdout).toContain(`the operator has not renewed its Lease kubearmor/${lease.split("/")[1]} for `);
+    expect(await isRolledOut()).toBe(false);
+  });
+});

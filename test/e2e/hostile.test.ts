@@ -4,20 +4,19 @@
 // Who runs a process chooses its arguments, paths and names. What an attacker may write there is followed to every
 // place where a person or a program reads it: etcd, Events, kubectl's output, the log.
 
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
 import type { Report } from "../../src/api/v1alpha1.ts";
-import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
 import { readAlerts, type WireAlert } from "../../tools/kubearmor-node/alerts.ts";
 import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { manifest, objectsOf } from "../../tools/sample-objects.ts";
 import { SAMPLES_PATH, sampleAlerts } from "../../tools/samples.ts";
 import { eventually, OperatorProcess, reconciledCounters } from "../support/operator.ts";
+import { describeReal, useCluster } from "../support/real-parts.ts";
 import { allReports } from "../support/reports.ts";
 import { faultsOf } from "../unit/report/report-check.ts";
 
-const missing = whyNoCluster();
 const SECRET = "hunter2SECRET9";
 const SAMPLE = readAlerts(SAMPLES_PATH).find(({ PodName }) =>
   PodName?.startsWith("wordpress-7"),
@@ -91,69 +90,63 @@ function hostileAlerts(): WireAlert[] {
   ];
 }
 
-describe.skipIf(missing !== undefined && !process.env["CI"])(
-  `hostile input (${missing ?? "real parts"})`,
-  () => {
-    let cluster: Cluster;
-    let node: KubeArmorNode;
-    let operator: OperatorProcess;
+describeReal("hostile input", () => {
+  const cluster = useCluster({ crds: true });
+  let node: KubeArmorNode;
+  let operator: OperatorProcess;
 
-    beforeAll(async () => {
-      cluster = await startCluster();
-      await cluster.applyCrds();
-      await cluster.apply(manifest(objectsOf(sampleAlerts())));
-      node = await startNode({ dropLikeKubeArmor: false });
-      operator = new OperatorProcess({
-        kubeconfig: cluster.kubeconfigPath,
-        relay: node.address,
-        env: { PVO_LOG_LEVEL: "debug" },
-      });
-      await node.waitForClients();
+  beforeAll(async () => {
+    await cluster.apply(manifest(objectsOf(sampleAlerts())));
+    node = await startNode({ dropLikeKubeArmor: false });
+    operator = new OperatorProcess({
+      kubeconfig: cluster.kubeconfigPath,
+      relay: node.address,
+      env: { PVO_LOG_LEVEL: "debug" },
     });
-    afterAll(async () => {
-      await operator?.kill();
-      await node?.stop();
-      await cluster?.stop();
-    });
+    await node.waitForClients();
+  });
+  afterAll(async () => {
+    await operator?.kill();
+    await node?.stop();
+  });
 
-    test("is followed to every place where it is read, and nothing raw and no secret is there", async () => {
-      const alerts = hostileAlerts();
-      node.push(alerts);
-      await operator.received(alerts.length);
-      await operator.written();
-      const { received } = await reconciledCounters(operator);
-      expect(received).toBe(alerts.length);
-      await eventually("Events", async () => (await operator.metric("events_sent_total")) > 5);
+  test("is followed to every place where it is read, and nothing raw and no secret is there", async () => {
+    const alerts = hostileAlerts();
+    node.push(alerts);
+    await operator.received(alerts.length);
+    await operator.written();
+    const { received } = await reconciledCounters(operator);
+    expect(received).toBe(alerts.length);
+    await eventually("Events", async () => (await operator.metric("events_sent_total")) > 5);
 
-      const reports = await allReports(cluster);
-      expect(reports.flatMap((report: Report) => faultsOf(report))).toEqual([]);
-      // Each policy has a report of its own, however its name is spelled.
-      const told = new Set(reports.map((report: Report) => report.policy.name));
-      expect(
-        POLICIES.filter((name) => name.length < 300 && !RAW.test(name)).filter((name) => !told.has(name)),
-      ).toEqual([]);
-      expect(
-        reports.filter((report: Report) => report.metadata.namespace === NAMESPACE).length,
-      ).toBeGreaterThan(14);
+    const reports = await allReports(cluster);
+    expect(reports.flatMap((report: Report) => faultsOf(report))).toEqual([]);
+    // Each policy has a report of its own, however its name is spelled.
+    const told = new Set(reports.map((report: Report) => report.policy.name));
+    expect(
+      POLICIES.filter((name) => name.length < 300 && !RAW.test(name)).filter((name) => !told.has(name)),
+    ).toEqual([]);
+    expect(
+      reports.filter((report: Report) => report.metadata.namespace === NAMESPACE).length,
+    ).toBeGreaterThan(14);
 
-      const outputs: Record<string, string> = {
-        json: await cluster.kubectl(["get", "pvr,cpvr", "-A", "-o", "json"]),
-        yaml: await cluster.kubectl(["get", "pvr", "-A", "-o", "yaml"]),
-        table: await cluster.kubectl(["get", "pvr", "-A", "-o", "wide"]),
-        clusterTable: await cluster.kubectl(["get", "cpvr", "-o", "wide"]),
-        describe: await cluster.kubectl(["describe", "pvr", "-A"]),
-        pod: await cluster.kubectl(["describe", "pod", "-n", NAMESPACE]),
-        events: await cluster.kubectl(["get", "events", "-A"]),
-        eventsJson: await cluster.kubectl(["get", "events.events.k8s.io", "-A", "-o", "json"]),
-        log: operator.log.map((line) => JSON.stringify(line)).join("\n"),
-        stderr: operator.stderr,
-      };
-      for (const [where, text] of Object.entries(outputs)) {
-        expect(text.match(new RegExp(RAW.source, "gu"))?.slice(0, 3) ?? [], where).toEqual([]);
-        expect(text.includes(SECRET), `the secret is in ${where}`).toBe(false);
-      }
-      expect(parseAllDocuments(outputs["yaml"] as string)).toHaveLength(1);
-      expect(await operator.stop()).toBe(0);
-    });
-  },
-);
+    const outputs: Record<string, string> = {
+      json: await cluster.kubectl(["get", "pvr,cpvr", "-A", "-o", "json"]),
+      yaml: await cluster.kubectl(["get", "pvr", "-A", "-o", "yaml"]),
+      table: await cluster.kubectl(["get", "pvr", "-A", "-o", "wide"]),
+      clusterTable: await cluster.kubectl(["get", "cpvr", "-o", "wide"]),
+      describe: await cluster.kubectl(["describe", "pvr", "-A"]),
+      pod: await cluster.kubectl(["describe", "pod", "-n", NAMESPACE]),
+      events: await cluster.kubectl(["get", "events", "-A"]),
+      eventsJson: await cluster.kubectl(["get", "events.events.k8s.io", "-A", "-o", "json"]),
+      log: operator.log.map((line) => JSON.stringify(line)).join("\n"),
+      stderr: operator.stderr,
+    };
+    for (const [where, text] of Object.entries(outputs)) {
+      expect(text.match(new RegExp(RAW.source, "gu"))?.slice(0, 3) ?? [], where).toEqual([]);
+      expect(text.includes(SECRET), `the secret is in ${where}`).toBe(false);
+    }
+    expect(parseAllDocuments(outputs["yaml"] as string)).toHaveLength(1);
+    expect(await operator.stop()).toBe(0);
+  });
+});

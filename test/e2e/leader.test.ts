@@ -3,16 +3,15 @@
 
 // A replica under leader election that has no other beside it: it must not give up what only it has read.
 
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
+import { afterEach, expect, test } from "vitest";
 import { readAlerts } from "../../tools/kubearmor-node/alerts.ts";
 import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { SAMPLES_PATH } from "../../tools/samples.ts";
 import { OperatorProcess } from "../support/operator.ts";
+import { describeReal, useCluster } from "../support/real-parts.ts";
 import { report } from "../support/reports.ts";
 
-const missing = whyNoCluster();
 const ALERT = readAlerts(SAMPLES_PATH)[0]!;
 const LEASE = {
   PVO_LEADER_ELECTION_LEASE_DURATION_MS: "5000",
@@ -21,60 +20,49 @@ const LEASE = {
   PVO_REPORTS_MIN_INTERVAL_MS: "200",
 };
 
-describe.skipIf(missing !== undefined && !process.env["CI"])(
-  `the only candidate (${missing ?? "real parts"})`,
-  () => {
-    let cluster: Cluster;
-    let node: KubeArmorNode;
-    const replicas: OperatorProcess[] = [];
+describeReal("the only candidate", () => {
+  const cluster = useCluster({ crds: true, namespaces: ["kubearmor"] });
+  let node: KubeArmorNode;
+  const replicas: OperatorProcess[] = [];
 
-    beforeAll(async () => {
-      cluster = await startCluster();
-      await cluster.applyCrds();
-      await cluster.kubectl(["create", "namespace", "kubearmor"]);
-    });
-    afterEach(async () => {
-      for (const replica of replicas.splice(0)) await replica.kill();
-      await node.stop();
-      await cluster.kubectl(["delete", "pvr", "-A", "--all"]);
-      await cluster.kubectl(["delete", "lease", "-n", "kubearmor", "--all"]);
-    });
-    afterAll(async () => {
-      await cluster?.stop();
-    });
+  afterEach(async () => {
+    for (const replica of replicas.splice(0)) await replica.kill();
+    await node.stop();
+    await cluster.kubectl(["delete", "pvr", "-A", "--all"]);
+    await cluster.kubectl(["delete", "lease", "-n", "kubearmor", "--all"]);
+  });
 
-    function replica(): OperatorProcess {
-      const operator = new OperatorProcess({
-        kubeconfig: cluster.kubeconfigPath,
-        relay: node.address,
-        leaderElection: true,
-        env: LEASE,
-      });
-      replicas.push(operator);
-      return operator;
-    }
-
-    const occurrences = async () =>
-      (await report(cluster, "default", "block-pkg-mgmt-tools-exec"))?.summary.occurrences;
-
-    test("an API server that is gone for longer than the Lease: the only leader counts on, leads again, writes all", async () => {
-      node = await startNode({ dropLikeKubeArmor: false });
-      const leader = replica();
-      await node.waitForClients();
-      await node.flood({ alert: ALERT, count: 100 });
-      await leader.received(100);
-      await leader.written();
-      await cluster.stopApiServer();
-      await node.flood({ alert: ALERT, count: 50 });
-      await leader.logged("no longer leading: this replica stops writing");
-      await node.flood({ alert: ALERT, count: 25 });
-      await leader.received(175);
-      await cluster.startApiServer();
-      await leader.written(120_000);
-      expect(await occurrences()).toBe(175);
-      expect((await report(cluster, "default", "block-pkg-mgmt-tools-exec"))?.coverage).toMatchObject({
-        gaps: 0,
-      });
+  function replica(): OperatorProcess {
+    const operator = new OperatorProcess({
+      kubeconfig: cluster.kubeconfigPath,
+      relay: node.address,
+      leaderElection: true,
+      env: LEASE,
     });
-  },
-);
+    replicas.push(operator);
+    return operator;
+  }
+
+  const occurrences = async () =>
+    (await report(cluster, "default", "block-pkg-mgmt-tools-exec"))?.summary.occurrences;
+
+  test("an API server that is gone for longer than the Lease: the only leader counts on, leads again, writes all", async () => {
+    node = await startNode({ dropLikeKubeArmor: false });
+    const leader = replica();
+    await node.waitForClients();
+    await node.flood({ alert: ALERT, count: 100 });
+    await leader.received(100);
+    await leader.written();
+    await cluster.stopApiServer();
+    await node.flood({ alert: ALERT, count: 50 });
+    await leader.logged("no longer leading: this replica stops writing");
+    await node.flood({ alert: ALERT, count: 25 });
+    await leader.received(175);
+    await cluster.startApiServer();
+    await leader.written(120_000);
+    expect(await occurrences()).toBe(175);
+    expect((await report(cluster, "default", "block-pkg-mgmt-tools-exec"))?.coverage).toMatchObject({
+      gaps: 0,
+    });
+  });
+});

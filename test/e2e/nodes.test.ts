@@ -4,17 +4,16 @@
 // Two replicas that read two nodes directly, on a real API server: a change of leaders under load, and a daemon that
 // is restarted.
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
+import { afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { applyDaemonPod, DAEMON_PORT } from "../../tools/cluster/kubearmor-pods.ts";
 import { makeAlert, spread, type WireAlert } from "../../tools/kubearmor-node/alerts.ts";
 import { KEEPALIVE, type KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { eventually } from "../support/operator.ts";
+import { describeReal, useCluster } from "../support/real-parts.ts";
 import { coverages, prepare, QUICK, Replicas, told } from "../support/replicas.ts";
 import { allReports } from "../support/reports.ts";
 
-const missing = whyNoCluster();
 const PER_SECOND = 400;
 /** Addresses of this process, because every daemon has the same port. */
 const NETWORK = `127.${1 + (process.pid % 250)}.${(process.pid >> 8) % 250}`;
@@ -47,123 +46,115 @@ function expected(sent: readonly number[]): Record<string, number> {
 
 const sum = (counts: Record<string, number>) => Object.values(counts).reduce((a, b) => a + b, 0);
 
-describe.skipIf(missing !== undefined && !process.env["CI"])(
-  `nodes that are read directly (${missing ?? "real parts"})`,
-  () => {
-    let cluster: Cluster;
-    let daemons: KubeArmorNode[];
-    let replicas: Replicas;
+describeReal("nodes that are read directly", () => {
+  const cluster = useCluster();
+  let daemons: KubeArmorNode[];
+  let replicas: Replicas;
 
-    beforeAll(async () => {
-      cluster = await startCluster();
-      await prepare(cluster);
-      for (const [i, node] of NODES.entries()) {
-        await applyDaemonPod(cluster, { name: `kubearmor-${node}`, node, ip: `${NETWORK}.${i + 2}` });
-      }
-      await applyDaemonPod(cluster, {
-        name: "kubearmor-relay",
-        node: "node-a",
-        app: "kubearmor-relay",
-        ip: `${NETWORK}.9`,
-      });
-    });
-    beforeEach(async () => {
-      daemons = await Promise.all(
-        NODES.map((_, i) =>
-          startNode({
-            host: `${NETWORK}.${i + 2}`,
-            port: DAEMON_PORT,
-            keepalive: KEEPALIVE.daemon,
-            dropLikeKubeArmor: false,
-          }),
-        ),
-      );
-      replicas = new Replicas(daemons[0] as KubeArmorNode, { ...QUICK, PVO_FEED_MODE: "nodes" });
-    });
-    afterEach(async ({ task }) => {
-      if (task.result?.state === "fail") console.error(replicas.said());
-      await replicas.end();
-      for (const daemon of daemons) await daemon.stop();
-      await cluster.kubectl(["delete", "pvr,cpvr", "-A", "--all"]);
-      await cluster.kubectl(["delete", "lease", "-n", "kubearmor", "--all"]);
-    });
-    afterAll(async () => {
-      await cluster?.stop();
-    });
-
-    /** Sends alerts from every node until `during` is done; returns the expected counts of the reports. */
-    async function loadWhile(during: () => Promise<unknown>): Promise<Record<string, number>> {
-      const stop = new AbortController();
-      const flooding = daemons.map((daemon, i) =>
-        daemon.flood({
-          alert: loadOf(NODES[i] as string),
-          ratePerSec: PER_SECOND,
-          signal: stop.signal,
-        }),
-      );
-      try {
-        await during();
-      } finally {
-        stop.abort();
-      }
-      return expected(await Promise.all(flooding));
+  beforeAll(async () => {
+    await prepare(cluster);
+    for (const [i, node] of NODES.entries()) {
+      await applyDaemonPod(cluster, { name: `kubearmor-${node}`, node, ip: `${NETWORK}.${i + 2}` });
     }
-
-    test("a leader that is killed under load: every alert of every node is counted once", async () => {
-      const [leader, standby] = await replicas.pair(cluster.kubeconfigPath);
-      expect(await leader.metric("nodes_desired")).toBe(2);
-      expect(await leader.metric("nodes_connected")).toBe(2);
-      const counts = await loadWhile(async () => {
-        await eventually("reports", async () => Object.keys(await told(cluster)).length >= REPORTS);
-        await leader.kill();
-        await standby.logged("leading");
-        await eventually(
-          "a report of the new leader",
-          async () => (await standby.metric("api_requests_total")) > 0,
-        );
-      });
-      await eventually(`${sum(counts)} persisted`, async () => sum(await told(cluster)) >= sum(counts));
-      expect(await told(cluster)).toEqual(counts);
-      for (const coverage of await coverages(cluster))
-        expect(coverage).toEqual({ gaps: 0, lowerBound: false });
-      for (const { coverage } of await allReports(cluster)) {
-        expect(coverage.nodes).toEqual({ desired: 2, connected: 2 });
-      }
+    await applyDaemonPod(cluster, {
+      name: "kubearmor-relay",
+      node: "node-a",
+      app: "kubearmor-relay",
+      ip: `${NETWORK}.9`,
     });
+  });
+  beforeEach(async () => {
+    daemons = await Promise.all(
+      NODES.map((_, i) =>
+        startNode({
+          host: `${NETWORK}.${i + 2}`,
+          port: DAEMON_PORT,
+          keepalive: KEEPALIVE.daemon,
+          dropLikeKubeArmor: false,
+        }),
+      ),
+    );
+    replicas = new Replicas(daemons[0] as KubeArmorNode, { ...QUICK, PVO_FEED_MODE: "nodes" });
+  });
+  afterEach(async ({ task }) => {
+    if (task.result?.state === "fail") console.error(replicas.said());
+    await replicas.end();
+    for (const daemon of daemons) await daemon.stop();
+    await cluster.kubectl(["delete", "pvr,cpvr", "-A", "--all"]);
+    await cluster.kubectl(["delete", "lease", "-n", "kubearmor", "--all"]);
+  });
 
-    test("a restarted daemon is one gap in every report, and is named while it is missing", async () => {
-      const operator = replicas.start(cluster.kubeconfigPath);
-      await operator.logged("leading");
-      await eventually("both nodes", async () => (await operator.metric("nodes_connected")) === 2);
-      const [a, b] = daemons as [KubeArmorNode, KubeArmorNode];
-      const load = loadOf("node-a");
-      const count = load.length;
-      for (const daemon of daemons) await daemon.flood({ alert: load, count });
-      await operator.received(2 * count);
-      await operator.written();
+  /** Sends alerts from every node until `during` is done; returns the expected counts of the reports. */
+  async function loadWhile(during: () => Promise<unknown>): Promise<Record<string, number>> {
+    const stop = new AbortController();
+    const flooding = daemons.map((daemon, i) =>
+      daemon.flood({
+        alert: loadOf(NODES[i] as string),
+        ratePerSec: PER_SECOND,
+        signal: stop.signal,
+      }),
+    );
+    try {
+      await during();
+    } finally {
+      stop.abort();
+    }
+    return expected(await Promise.all(flooding));
+  }
 
-      await b.stop();
-      await eventually("a missing node", async () => (await operator.metric("nodes_connected")) === 1);
-      expect(await operator.metric("nodes_desired")).toBe(2);
-      expect(await operator.metric("stream_up")).toBe(1);
-      const { status, body } = await operator.get("/readyz");
-      expect([status, body]).toEqual([200, expect.stringContaining("1 of 2 nodes are read; node node-b: ")]);
-      await a.flood({ alert: load, count });
-      await b.start();
-      await eventually("both nodes", async () => (await operator.metric("nodes_connected")) === 2);
-      await a.flood({ alert: load, count });
-      await operator.received(4 * count);
-
-      await eventually("a gap that is over in all reports", async () => {
-        const gaps = (await allReports(cluster)).map(({ coverage }) => coverage);
-        return (
-          gaps.length === REPORTS && gaps.every(({ recent }) => recent?.some(({ to }) => to !== undefined))
-        );
-      });
-      for (const { coverage } of await allReports(cluster)) {
-        expect(coverage).toMatchObject({ gaps: 1, lowerBound: true });
-        expect(coverage.recent).toMatchObject([{ kind: "NodeDown", nodes: 1 }]);
-      }
+  test("a leader that is killed under load: every alert of every node is counted once", async () => {
+    const [leader, standby] = await replicas.pair(cluster.kubeconfigPath);
+    expect(await leader.metric("nodes_desired")).toBe(2);
+    expect(await leader.metric("nodes_connected")).toBe(2);
+    const counts = await loadWhile(async () => {
+      await eventually("reports", async () => Object.keys(await told(cluster)).length >= REPORTS);
+      await leader.kill();
+      await standby.logged("leading");
+      await eventually(
+        "a report of the new leader",
+        async () => (await standby.metric("api_requests_total")) > 0,
+      );
     });
-  },
-);
+    await eventually(`${sum(counts)} persisted`, async () => sum(await told(cluster)) >= sum(counts));
+    expect(await told(cluster)).toEqual(counts);
+    for (const coverage of await coverages(cluster)) expect(coverage).toEqual({ gaps: 0, lowerBound: false });
+    for (const { coverage } of await allReports(cluster)) {
+      expect(coverage.nodes).toEqual({ desired: 2, connected: 2 });
+    }
+  });
+
+  test("a restarted daemon is one gap in every report, and is named while it is missing", async () => {
+    const operator = replicas.start(cluster.kubeconfigPath);
+    await operator.logged("leading");
+    await eventually("both nodes", async () => (await operator.metric("nodes_connected")) === 2);
+    const [a, b] = daemons as [KubeArmorNode, KubeArmorNode];
+    const load = loadOf("node-a");
+    const count = load.length;
+    for (const daemon of daemons) await daemon.flood({ alert: load, count });
+    await operator.received(2 * count);
+    await operator.written();
+
+    await b.stop();
+    await eventually("a missing node", async () => (await operator.metric("nodes_connected")) === 1);
+    expect(await operator.metric("nodes_desired")).toBe(2);
+    expect(await operator.metric("stream_up")).toBe(1);
+    const { status, body } = await operator.get("/readyz");
+    expect([status, body]).toEqual([200, expect.stringContaining("1 of 2 nodes are read; node node-b: ")]);
+    await a.flood({ alert: load, count });
+    await b.start();
+    await eventually("both nodes", async () => (await operator.metric("nodes_connected")) === 2);
+    await a.flood({ alert: load, count });
+    await operator.received(4 * count);
+
+    await eventually("a gap that is over in all reports", async () => {
+      const gaps = (await allReports(cluster)).map(({ coverage }) => coverage);
+      return (
+        gaps.length === REPORTS && gaps.every(({ recent }) => recent?.some(({ to }) => to !== undefined))
+      );
+    });
+    for (const { coverage } of await allReports(cluster)) {
+      expect(coverage).toMatchObject({ gaps: 1, lowerBound: true });
+      expect(coverage.recent).toMatchObject([{ kind: "NodeDown", nodes: 1 }]);
+    }
+  });
+});

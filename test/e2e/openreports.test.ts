@@ -3,8 +3,7 @@
 
 // OpenReports as a user sees them: the operator as a process, the sample alerts, the real CRDs.
 
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { readAlerts } from "../../tools/kubearmor-node/alerts.ts";
 import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
@@ -18,111 +17,104 @@ import {
   installOpenReports,
 } from "../support/openreports/openreports.ts";
 import { eventually, OperatorProcess } from "../support/operator.ts";
+import { describeReal, useCluster } from "../support/real-parts.ts";
 import { allReports } from "../support/reports.ts";
 
-const missing = whyNoCluster();
+describeReal("OpenReports of the samples", () => {
+  const cluster = useCluster({ crds: true });
+  let node: KubeArmorNode;
+  let operator: OperatorProcess | undefined;
 
-describe.skipIf(missing !== undefined && !process.env["CI"])(
-  `OpenReports of the samples (${missing ?? "real parts"})`,
-  () => {
-    let cluster: Cluster;
-    let node: KubeArmorNode;
-    let operator: OperatorProcess | undefined;
+  beforeAll(async () => {
+    await cluster.apply(manifest(objectsOf(sampleAlerts())));
+    node = await startNode({ dropLikeKubeArmor: false });
+  });
+  afterAll(async () => {
+    await operator?.kill();
+    await node?.stop();
+  });
 
-    beforeAll(async () => {
-      cluster = await startCluster();
-      await cluster.applyCrds();
-      await cluster.apply(manifest(objectsOf(sampleAlerts())));
-      node = await startNode({ dropLikeKubeArmor: false });
+  function start(env: Record<string, string> = {}): OperatorProcess {
+    operator = new OperatorProcess({
+      kubeconfig: cluster.kubeconfigPath,
+      relay: node.address,
+      env: {
+        PVO_OPEN_REPORTS_MIN_INTERVAL_MS: "500ms",
+        PVO_REPORTS_MIN_INTERVAL_MS: "200ms",
+        PVO_CLUSTER_NAME: "east",
+        ...env,
+      },
     });
-    afterAll(async () => {
-      await operator?.kill();
-      await node?.stop();
-      await cluster?.stop();
+    return operator;
+  }
+
+  /** Waits until the copies are what the stored reports must become. */
+  async function awaitCaughtUp(): Promise<Copied[]> {
+    return await eventually("copies that equal the reports", async () => {
+      const [reports, copies] = [await allReports(cluster), await allOpenReports(cluster)];
+      const wanted = reports.map(expectedCopy).sort((a, b) => (a.path < b.path ? -1 : 1));
+      const have = copies.map(copied);
+      return JSON.stringify(have) === JSON.stringify(wanted) && have;
     });
+  }
 
-    function start(env: Record<string, string> = {}): OperatorProcess {
-      operator = new OperatorProcess({
-        kubeconfig: cluster.kubeconfigPath,
-        relay: node.address,
-        env: {
-          PVO_OPEN_REPORTS_MIN_INTERVAL_MS: "500ms",
-          PVO_REPORTS_MIN_INTERVAL_MS: "200ms",
-          PVO_CLUSTER_NAME: "east",
-          ...env,
-        },
-      });
-      return operator;
-    }
+  const idsOf = (copies: readonly Copied[]) => copies.flatMap(({ resultIds }) => resultIds).sort();
 
-    /** Waits until the copies are what the stored reports must become. */
-    async function awaitCaughtUp(): Promise<Copied[]> {
-      return await eventually("copies that equal the reports", async () => {
-        const [reports, copies] = [await allReports(cluster), await allOpenReports(cluster)];
-        const wanted = reports.map(expectedCopy).sort((a, b) => (a.path < b.path ? -1 : 1));
-        const have = copies.map(copied);
-        return JSON.stringify(have) === JSON.stringify(wanted) && have;
-      });
-    }
+  // Each test continues from the cluster that the one before it left.
+  let ids: string[] = [];
 
-    const idsOf = (copies: readonly Copied[]) => copies.flatMap(({ resultIds }) => resultIds).sort();
+  test("appear with the CRDs, one for each report, with unique ids", async () => {
+    const running = start();
+    await node.waitForClients();
+    node.push(readAlerts(SAMPLES_PATH));
+    await running.received(26);
+    await running.written();
+    expect(await running.metric("openreports_served")).toBe(0);
+    await installOpenReports(cluster);
+    ids = idsOf(await awaitCaughtUp());
+    expect(ids.length).toBeGreaterThan(20);
+    expect(new Set(ids).size).toBe(ids.length);
+    const results = (await allOpenReports(cluster)).flatMap((copy) => copy.results);
+    expect(results.every(({ severity, properties }) => severity && properties["cluster"] === "east")).toBe(
+      true,
+    );
+    const labeled = ["get", "pvr,cpvr", "-A", "-l", "reports.kubearmor.com/cluster=east", "-o", "name"];
+    const names = (await cluster.kubectl(labeled)).trim().split("\n");
+    expect(names).toHaveLength((await allReports(cluster)).length);
+  });
 
-    // Each test continues from the cluster that the one before it left.
-    let ids: string[] = [];
+  test("follow a change, with the same ids", async () => {
+    await node.flood({ alert: readAlerts(SAMPLES_PATH), count: 260 });
+    await operator?.received(286);
+    await operator?.written();
+    await eventually("counts of the flood", async () =>
+      (await allOpenReports(cluster)).some(
+        ({ results }) => Number.parseInt(results[0]?.properties["occurrences"] ?? "", 10) > 10,
+      ),
+    );
+    expect(idsOf(await awaitCaughtUp())).toEqual(ids);
+    expect(await operator?.stop()).toBe(0);
+  });
 
-    test("appear with the CRDs, one for each report, with unique ids", async () => {
-      const running = start();
-      await node.waitForClients();
-      node.push(readAlerts(SAMPLES_PATH));
-      await running.received(26);
-      await running.written();
-      expect(await running.metric("openreports_served")).toBe(0);
-      await installOpenReports(cluster);
-      ids = idsOf(await awaitCaughtUp());
-      expect(ids.length).toBeGreaterThan(20);
-      expect(new Set(ids).size).toBe(ids.length);
-      const results = (await allOpenReports(cluster)).flatMap((copy) => copy.results);
-      expect(results.every(({ severity, properties }) => severity && properties["cluster"] === "east")).toBe(
-        true,
-      );
-      const labeled = ["get", "pvr,cpvr", "-A", "-l", "reports.kubearmor.com/cluster=east", "-o", "name"];
-      const names = (await cluster.kubectl(labeled)).trim().split("\n");
-      expect(names).toHaveLength((await allReports(cluster)).length);
+  test("follow a restart and a deletion", async () => {
+    const running = start();
+    const before = (await allOpenReports(cluster)).length;
+    await eventually("a look at every copy", async () => {
+      const looked = await running.metric("openreports_writes_total");
+      return looked >= before && (await running.metric("openreports_pending")) === 0;
     });
+    expect(idsOf(await awaitCaughtUp())).toEqual(ids);
+    const gone = (await allReports(cluster)).find(({ metadata }) => metadata.namespace)?.metadata;
+    await cluster.kubectl(["delete", "pvr", "-n", gone?.namespace ?? "", gone?.name ?? ""]);
+    await eventually("one copy less", async () => (await allOpenReports(cluster)).length === before - 1);
+    expect(await running.stop()).toBe(0);
+  });
 
-    test("follow a change, with the same ids", async () => {
-      await node.flood({ alert: readAlerts(SAMPLES_PATH), count: 260 });
-      await operator?.received(286);
-      await operator?.written();
-      await eventually("counts of the flood", async () =>
-        (await allOpenReports(cluster)).some(
-          ({ results }) => Number.parseInt(results[0]?.properties["occurrences"] ?? "", 10) > 10,
-        ),
-      );
-      expect(idsOf(await awaitCaughtUp())).toEqual(ids);
-      expect(await operator?.stop()).toBe(0);
+  test("go with their reports at the end of the retention", async () => {
+    const sweeper = start({ PVO_REPORTS_RETENTION_MS: "1s", PVO_REPORTS_RETENTION_SWEEP_MS: "200ms" });
+    await eventually("no report and no copy", async () => {
+      return (await allReports(cluster)).length + (await allOpenReports(cluster)).length === 0;
     });
-
-    test("follow a restart and a deletion", async () => {
-      const running = start();
-      const before = (await allOpenReports(cluster)).length;
-      await eventually("a look at every copy", async () => {
-        const looked = await running.metric("openreports_writes_total");
-        return looked >= before && (await running.metric("openreports_pending")) === 0;
-      });
-      expect(idsOf(await awaitCaughtUp())).toEqual(ids);
-      const gone = (await allReports(cluster)).find(({ metadata }) => metadata.namespace)?.metadata;
-      await cluster.kubectl(["delete", "pvr", "-n", gone?.namespace ?? "", gone?.name ?? ""]);
-      await eventually("one copy less", async () => (await allOpenReports(cluster)).length === before - 1);
-      expect(await running.stop()).toBe(0);
-    });
-
-    test("go with their reports at the end of the retention", async () => {
-      const sweeper = start({ PVO_REPORTS_RETENTION_MS: "1s", PVO_REPORTS_RETENTION_SWEEP_MS: "200ms" });
-      await eventually("no report and no copy", async () => {
-        return (await allReports(cluster)).length + (await allOpenReports(cluster)).length === 0;
-      });
-      expect(await sweeper.stop()).toBe(0);
-    });
-  },
-);
+    expect(await sweeper.stop()).toBe(0);
+  });
+});

@@ -3,118 +3,112 @@
 
 // Reports of a running operator tell which policy object they are about, and follow what becomes of it.
 
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Policy } from "../../src/api/v1alpha1.ts";
-import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { wireAlert } from "../support/gen.ts";
 import { eventually, OperatorProcess } from "../support/operator.ts";
 import { policy, policyCrdNames, policyCrds } from "../support/policies.ts";
+import { describeReal, useCluster } from "../support/real-parts.ts";
 import { report } from "../support/reports.ts";
 import { CLUSTER_CRD, NAMESPACED_CRD } from "../unit/api/crd.ts";
 
-const missing = whyNoCluster();
 const NAME = "no-package-managers";
 
-describe.skipIf(missing !== undefined && !process.env["CI"])(
-  `provenance (${missing ?? "real parts"})`,
-  () => {
-    let cluster: Cluster;
-    let node: Awaited<ReturnType<typeof startNode>>;
-    let operator: OperatorProcess | undefined;
+describeReal("provenance", () => {
+  const cluster = useCluster({ controllerManager: false });
+  let node: Awaited<ReturnType<typeof startNode>>;
+  let operator: OperatorProcess | undefined;
 
-    beforeAll(async () => {
-      cluster = await startCluster({ controllerManager: false });
-      node = await startNode();
-      await cluster.kubectl(["apply", "--server-side", "-f", NAMESPACED_CRD, "-f", CLUSTER_CRD]);
-      await cluster.apply(policyCrds());
-      await cluster.kubectl(["wait", "--for=condition=Established", "--timeout=60s", ...policyCrdNames()]);
-      await cluster.kubectl(["create", "namespace", "shop"]);
-    });
-    afterAll(async () => {
-      await operator?.kill();
-      await node?.stop();
-      await cluster?.stop();
-    });
+  beforeAll(async () => {
+    node = await startNode();
+    await cluster.kubectl(["apply", "--server-side", "-f", NAMESPACED_CRD, "-f", CLUSTER_CRD]);
+    await cluster.apply(policyCrds());
+    await cluster.kubectl(["wait", "--for=condition=Established", "--timeout=60s", ...policyCrdNames()]);
+    await cluster.kubectl(["create", "namespace", "shop"]);
+  });
+  afterAll(async () => {
+    await operator?.kill();
+    await node?.stop();
+  });
 
-    function start(): OperatorProcess {
-      operator = new OperatorProcess({
-        kubeconfig: cluster.kubeconfigPath,
-        relay: node.address,
-        env: { PVO_REPORTS_MIN_INTERVAL_MS: "200", PVO_EVENTS_ENABLED: "false" },
+  function start(): OperatorProcess {
+    operator = new OperatorProcess({
+      kubeconfig: cluster.kubeconfigPath,
+      relay: node.address,
+      env: { PVO_REPORTS_MIN_INTERVAL_MS: "200", PVO_EVENTS_ENABLED: "false" },
+    });
+    return operator;
+  }
+
+  /** The policy as the report tells it, once it is as it should be. */
+  function told(what: string, isIt: (policy: Policy) => boolean): Promise<Policy> {
+    return eventually(what, async () => {
+      const found = (await report(cluster, "shop", NAME))?.policy;
+      return found && isIt(found) ? found : undefined;
+    });
+  }
+
+  test("from the first write on, through changes, a second object of the name, and a restart", async () => {
+    const mark = {
+      "argocd.argoproj.io/tracking-id": `web:security.kubearmor.com/KubeArmorPolicy:shop/${NAME}`,
+    };
+    const own = (message: string) =>
+      policy("KubeArmorPolicy", NAME, { namespace: "shop", annotations: mark }, message);
+    await cluster.apply(own("first"));
+    const first = start();
+    await node.waitForClients();
+    node.push([wireAlert({ UpdatedTime: new Date(Date.now() + 60_000).toISOString() })]);
+    const found = await told("the object", ({ provenance }) => provenance === "Found");
+    expect(found).toMatchObject({
+      kind: "KubeArmorPolicy",
+      objects: [
+        {
+          kind: "KubeArmorPolicy",
+          namespace: "shop",
+          generation: 1,
+          source: { tool: "ArgoCD", kind: "Application", name: "web" },
+        },
+      ],
+    });
+    expect(found).not.toHaveProperty("changedSinceLastSeen");
+
+    await cluster.apply(own("second"));
+    await told("the second generation", ({ objects }) => objects?.[0]?.generation === 2);
+    await cluster.apply(policy("KubeArmorClusterPolicy", NAME));
+    const two = await told("both", ({ provenance }) => provenance === "Ambiguous");
+    expect(two.kind).toBe("KubeArmorPolicy");
+    expect(two.objects?.map(({ kind }) => kind)).toEqual(["KubeArmorPolicy", "KubeArmorClusterPolicy"]);
+
+    await cluster.kubectl(["delete", "ksp", "-n", "shop", NAME]);
+    const wide = await told("the cluster's own", ({ kind }) => kind === "KubeArmorClusterPolicy");
+    expect(wide.provenance).toBe("Found");
+
+    // While nobody looks it goes, too.
+    expect(await first.stop()).toBe(0);
+    await cluster.kubectl(["delete", "csp", NAME]);
+    start();
+    const none = await told("nothing", ({ provenance }) => provenance === "NotFound");
+    expect(none).not.toHaveProperty("objects");
+    expect(none.kind).toBe("KubeArmorPolicy");
+  });
+
+  test("a policy that was changed after the newest occurrence says so until there is a newer one", async () => {
+    node.push([wireAlert({ UpdatedTime: "2020-01-01T00:00:00Z", PolicyName: "old-deed" })]);
+    await cluster.apply(policy("KubeArmorPolicy", "old-deed", { namespace: "shop" }));
+    const changed = async (isIt: boolean) =>
+      await eventually(`changed: ${isIt}`, async () => {
+        const found = (await report(cluster, "shop", "old-deed"))?.policy;
+        return found?.provenance === "Found" && (found.changedSinceLastSeen ?? false) === isIt;
       });
-      return operator;
-    }
-
-    /** The policy as the report tells it, once it is as it should be. */
-    function told(what: string, isIt: (policy: Policy) => boolean): Promise<Policy> {
-      return eventually(what, async () => {
-        const found = (await report(cluster, "shop", NAME))?.policy;
-        return found && isIt(found) ? found : undefined;
-      });
-    }
-
-    test("from the first write on, through changes, a second object of the name, and a restart", async () => {
-      const mark = {
-        "argocd.argoproj.io/tracking-id": `web:security.kubearmor.com/KubeArmorPolicy:shop/${NAME}`,
-      };
-      const own = (message: string) =>
-        policy("KubeArmorPolicy", NAME, { namespace: "shop", annotations: mark }, message);
-      await cluster.apply(own("first"));
-      const first = start();
-      await node.waitForClients();
-      node.push([wireAlert({ UpdatedTime: new Date(Date.now() + 60_000).toISOString() })]);
-      const found = await told("the object", ({ provenance }) => provenance === "Found");
-      expect(found).toMatchObject({
-        kind: "KubeArmorPolicy",
-        objects: [
-          {
-            kind: "KubeArmorPolicy",
-            namespace: "shop",
-            generation: 1,
-            source: { tool: "ArgoCD", kind: "Application", name: "web" },
-          },
-        ],
-      });
-      expect(found).not.toHaveProperty("changedSinceLastSeen");
-
-      await cluster.apply(own("second"));
-      await told("the second generation", ({ objects }) => objects?.[0]?.generation === 2);
-      await cluster.apply(policy("KubeArmorClusterPolicy", NAME));
-      const two = await told("both", ({ provenance }) => provenance === "Ambiguous");
-      expect(two.kind).toBe("KubeArmorPolicy");
-      expect(two.objects?.map(({ kind }) => kind)).toEqual(["KubeArmorPolicy", "KubeArmorClusterPolicy"]);
-
-      await cluster.kubectl(["delete", "ksp", "-n", "shop", NAME]);
-      const wide = await told("the cluster's own", ({ kind }) => kind === "KubeArmorClusterPolicy");
-      expect(wide.provenance).toBe("Found");
-
-      // While nobody looks it goes, too.
-      expect(await first.stop()).toBe(0);
-      await cluster.kubectl(["delete", "csp", NAME]);
-      start();
-      const none = await told("nothing", ({ provenance }) => provenance === "NotFound");
-      expect(none).not.toHaveProperty("objects");
-      expect(none.kind).toBe("KubeArmorPolicy");
-    });
-
-    test("a policy that was changed after the newest occurrence says so until there is a newer one", async () => {
-      node.push([wireAlert({ UpdatedTime: "2020-01-01T00:00:00Z", PolicyName: "old-deed" })]);
-      await cluster.apply(policy("KubeArmorPolicy", "old-deed", { namespace: "shop" }));
-      const changed = async (isIt: boolean) =>
-        await eventually(`changed: ${isIt}`, async () => {
-          const found = (await report(cluster, "shop", "old-deed"))?.policy;
-          return found?.provenance === "Found" && (found.changedSinceLastSeen ?? false) === isIt;
-        });
-      await changed(true);
-      node.push([
-        wireAlert({
-          UpdatedTime: new Date(Date.now() + 60_000).toISOString(),
-          PolicyName: "old-deed",
-          HostPID: 7,
-        }),
-      ]);
-      await changed(false);
-    });
-  },
-);
+    await changed(true);
+    node.push([
+      wireAlert({
+        UpdatedTime: new Date(Date.now() + 60_000).toISOString(),
+        PolicyName: "old-deed",
+        HostPID: 7,
+      }),
+    ]);
+    await changed(false);
+  });
+});

@@ -5,7 +5,7 @@
 // KubeArmor's operator makes them in a Secret of KubeArmor's namespace, a relay in Go, a real API server.
 
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
 import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
 import { makeAlert, readAlerts } from "../../tools/kubearmor-node/alerts.ts";
@@ -21,6 +21,7 @@ import {
   whyNoMtlsRelay,
 } from "../support/mtls.ts";
 import { eventually, OperatorProcess, reconciledCounters } from "../support/operator.ts";
+import { describeReal } from "../support/real-parts.ts";
 import { report } from "../support/reports.ts";
 
 const CHART = join(import.meta.dirname, "../../charts/policy-violation-operator");
@@ -32,8 +33,8 @@ const REPORT = ["default", "block-pkg-mgmt-tools-exec"] as const;
 
 const missing = whyNoCluster() ?? (await whyNoMtlsRelay());
 
-describe.skipIf(missing !== undefined && !process.env["CI"])(
-  `run with TLS to the relay (${missing ?? "real parts"})`,
+describeReal(
+  "run with TLS to the relay",
   () => {
     let cluster: Cluster;
     let made: Record<string, Pair>;
@@ -240,10 +241,11 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       expect((await report(cluster, ...REPORT))?.summary.occurrences).toBe(20);
     });
   },
+  missing,
 );
 
-describe.skipIf(missing !== undefined && !process.env["CI"])(
-  `the chart's right to the relay's Secret (${missing ?? "real helm"})`,
+describeReal(
+  "the chart's right to the relay's Secret",
   () => {
     let cluster: Cluster;
     beforeAll(async () => {
@@ -301,4 +303,5 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       expect(await cluster.kubectl(list)).toContain("relay-tls");
     });
   },
+  missing,
 );

@@ -8,13 +8,14 @@
 
 import { mkdtempSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
+import { afterEach, beforeAll, describe, expect, test } from "vitest";
+import { whyNoCluster } from "../../tools/cluster/cluster.ts";
 import { makeAlert, readAlerts, restamp } from "../../tools/kubearmor-node/alerts.ts";
 import { manifest, objectsOf } from "../../tools/sample-objects.ts";
 import { SAMPLE_REPORTS, SAMPLES_PATH, sampleAlerts } from "../../tools/samples.ts";
 import { whyNoMtlsRelay } from "../support/mtls.ts";
 import { eventually, OperatorProcess, reconciledCounters } from "../support/operator.ts";
+import { useCluster } from "../support/real-parts.ts";
 import { type Relay, startRelay, whyNoRelay } from "../support/relay.ts";
 import { allReports, report, row, told } from "../support/reports.ts";
 
@@ -34,13 +35,11 @@ const PROBE = makeAlert({ PolicyName: "" });
 const NAME = `run behind a real relay (${missing ?? "real parts"})`;
 
 describe.skipIf(missing !== undefined)(NAME, { timeout: 120_000 }, () => {
-  let cluster: Cluster;
+  const cluster = useCluster({ crds: true });
   let relay: Relay;
   let operator: OperatorProcess;
 
   beforeAll(async () => {
-    cluster = await startCluster();
-    await cluster.applyCrds();
     await cluster.apply(manifest(objectsOf(sampleAlerts())));
   });
 
@@ -48,10 +47,6 @@ describe.skipIf(missing !== undefined)(NAME, { timeout: 120_000 }, () => {
     await operator?.kill();
     await relay?.stop();
     await deleteReports();
-  });
-
-  afterAll(async () => {
-    await cluster?.stop();
   });
 
   async function deleteReports(): Promise<void> {

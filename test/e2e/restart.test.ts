@@ -4,15 +4,15 @@
 // A lone replica that is replaced by a process of another identity, under load, with many violations stored: it leads
 // as soon as the Lease allows, and counts every alert that it reads meanwhile.
 
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
+import { afterEach, expect, test } from "vitest";
+import type { Cluster } from "../../tools/cluster/cluster.ts";
 import { makeAlert, spread } from "../../tools/kubearmor-node/alerts.ts";
 import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { eventually, OperatorProcess } from "../support/operator.ts";
+import { describeReal, useCluster } from "../support/real-parts.ts";
 import { allReports, told } from "../support/reports.ts";
 
-const missing = whyNoCluster();
 const REPORTS = 250;
 const VIOLATIONS = 100;
 /** Of a busy machine. */
@@ -22,87 +22,76 @@ const LOAD = Array.from({ length: REPORTS }, (_, i) =>
   spread([makeAlert({ PolicyName: `policy-${i}` })], 1, VIOLATIONS),
 ).flat();
 
-describe.skipIf(missing !== undefined && !process.env["CI"])(
-  `a lone replica (${missing ?? "real parts"})`,
-  () => {
-    let cluster: Cluster;
-    let node: KubeArmorNode;
-    let operator: OperatorProcess | undefined;
+describeReal("a lone replica", () => {
+  const cluster = useCluster({ crds: true, namespaces: ["kubearmor", "shop"] });
+  let node: KubeArmorNode;
+  let operator: OperatorProcess | undefined;
 
-    beforeAll(async () => {
-      cluster = await startCluster();
-      await cluster.applyCrds();
-      for (const name of ["kubearmor", "shop"]) await cluster.kubectl(["create", "namespace", name]);
+  afterEach(async () => {
+    await operator?.kill();
+    await node.stop();
+    await cluster.kubectl(["delete", "pvr", "-A", "--all"]);
+    await cluster.kubectl(["delete", "lease", "-n", "kubearmor", "--all"]);
+  });
+
+  const isStreamOpen = async () =>
+    operator?.log.some(({ msg }) => msg === "alert stream opened") &&
+    (await operator.metric("stream_up")) === 1;
+
+  async function startOperator(): Promise<OperatorProcess> {
+    operator = new OperatorProcess({
+      kubeconfig: cluster.kubeconfigPath,
+      relay: node.address,
+      leaderElection: true,
+      env: { PVO_REPORTS_WRITES_PER_SECOND: "100" },
     });
-    afterEach(async () => {
-      await operator?.kill();
-      await node.stop();
-      await cluster.kubectl(["delete", "pvr", "-A", "--all"]);
-      await cluster.kubectl(["delete", "lease", "-n", "kubearmor", "--all"]);
-    });
-    afterAll(async () => {
-      await cluster?.stop();
-    });
+    await eventually("an open stream", isStreamOpen, PATIENCE_MS);
+    return operator;
+  }
 
-    const isStreamOpen = async () =>
-      operator?.log.some(({ msg }) => msg === "alert stream opened") &&
-      (await operator.metric("stream_up")) === 1;
+  /** Reports with all violations, written by a replica that then ends. */
+  async function storeReports(end: "stop" | "kill"): Promise<void> {
+    node = await startNode({ dropLikeKubeArmor: false });
+    const first = await startOperator();
+    await node.flood({ alert: LOAD, count: LOAD.length, ratePerSec: 10_000 });
+    await first.received(LOAD.length);
+    await first.written(PATIENCE_MS);
+    await first[end]();
+  }
 
-    async function startOperator(): Promise<OperatorProcess> {
-      operator = new OperatorProcess({
-        kubeconfig: cluster.kubeconfigPath,
-        relay: node.address,
-        leaderElection: true,
-        env: { PVO_REPORTS_WRITES_PER_SECOND: "100" },
-      });
-      await eventually("an open stream", isStreamOpen, PATIENCE_MS);
-      return operator;
-    }
+  test("after a crash leads when the Lease has expired, and forgets nothing of what it read while it waited", async () => {
+    await storeReports("kill");
+    const next = await startOperator();
+    await node.flood({ alert: LOAD, count: LOAD.length, ratePerSec: 4000 });
+    await next.received(LOAD.length);
+    await eventually(
+      "loaded",
+      () => next.log.some(({ msg }) => msg === "stored reports loaded"),
+      PATIENCE_MS,
+    );
+    await next.written(PATIENCE_MS);
+    expect(await next.metric("standby_alerts_evicted_total")).toBe(0);
+    expect(told(await allReports(cluster))).toBe(2 * LOAD.length);
+  }, 600_000);
 
-    /** Reports with all violations, written by a replica that then ends. */
-    async function storeReports(end: "stop" | "kill"): Promise<void> {
-      node = await startNode({ dropLikeKubeArmor: false });
-      const first = await startOperator();
-      await node.flood({ alert: LOAD, count: LOAD.length, ratePerSec: 10_000 });
-      await first.received(LOAD.length);
-      await first.written(PATIENCE_MS);
-      await first[end]();
-    }
-
-    test("after a crash leads when the Lease has expired, and forgets nothing of what it read while it waited", async () => {
-      await storeReports("kill");
-      const next = await startOperator();
-      await node.flood({ alert: LOAD, count: LOAD.length, ratePerSec: 4000 });
-      await next.received(LOAD.length);
-      await eventually(
-        "loaded",
-        () => next.log.some(({ msg }) => msg === "stored reports loaded"),
-        PATIENCE_MS,
-      );
-      await next.written(PATIENCE_MS);
-      expect(await next.metric("standby_alerts_evicted_total")).toBe(0);
-      expect(told(await allReports(cluster))).toBe(2 * LOAD.length);
-    }, 600_000);
-
-    test("after an orderly stop leads at its first look at the Lease, and keeps no single alert", async () => {
-      await storeReports("stop");
-      const startMs = Date.now();
-      const next = await startOperator();
-      const flood = node.flood({ alert: LOAD, count: LOAD.length, ratePerSec: 4000 });
-      const findLine = (msg: string) => next.log.find((line) => line.msg === msg);
-      await eventually("it leads", () => findLine("leading"), PATIENCE_MS);
-      // The look, and the update that takes it.
-      expect(leaseRequests(cluster, startMs).slice(0, 2)).toEqual(["get", "update"]);
-      const loaded = await eventually("loaded", () => findLine("stored reports loaded"), PATIENCE_MS);
-      expect([loaded["reports"], loaded["takenOver"]]).toEqual([REPORTS, undefined]);
-      await flood;
-      await next.received(LOAD.length);
-      await next.written(PATIENCE_MS);
-      expect(await next.metric("standby_alerts_already_reported_total")).toBe(0);
-      expect(told(await allReports(cluster))).toBe(2 * LOAD.length);
-    }, 600_000);
-  },
-);
+  test("after an orderly stop leads at its first look at the Lease, and keeps no single alert", async () => {
+    await storeReports("stop");
+    const startMs = Date.now();
+    const next = await startOperator();
+    const flood = node.flood({ alert: LOAD, count: LOAD.length, ratePerSec: 4000 });
+    const findLine = (msg: string) => next.log.find((line) => line.msg === msg);
+    await eventually("it leads", () => findLine("leading"), PATIENCE_MS);
+    // The look, and the update that takes it.
+    expect(leaseRequests(cluster, startMs).slice(0, 2)).toEqual(["get", "update"]);
+    const loaded = await eventually("loaded", () => findLine("stored reports loaded"), PATIENCE_MS);
+    expect([loaded["reports"], loaded["takenOver"]]).toEqual([REPORTS, undefined]);
+    await flood;
+    await next.received(LOAD.length);
+    await next.written(PATIENCE_MS);
+    expect(await next.metric("standby_alerts_already_reported_total")).toBe(0);
+    expect(told(await allReports(cluster))).toBe(2 * LOAD.length);
+  }, 600_000);
+});
 
 function leaseRequests(cluster: Cluster, sinceMs: number): string[] {
   return cluster

@@ -3,27 +3,24 @@
 
 // The main job as a user runs it: `run` as a process, a KubeArmor node over gRPC, a real API server.
 
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
+import { afterEach, beforeAll, expect, test } from "vitest";
 import { readAlerts } from "../../tools/kubearmor-node/alerts.ts";
 import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { manifest, objectsOf } from "../../tools/sample-objects.ts";
 import { SAMPLE_REPORTS, SAMPLES_PATH, sampleAlerts } from "../../tools/samples.ts";
 import { eventually, OperatorProcess, reconciledCounters } from "../support/operator.ts";
+import { describeReal, useCluster } from "../support/real-parts.ts";
 import { allReports, report, row, told } from "../support/reports.ts";
 
-const missing = whyNoCluster();
 const FLOOD = readAlerts(SAMPLES_PATH)[0]!;
 
-describe.skipIf(missing !== undefined && !process.env["CI"])(`run (${missing ?? "real parts"})`, () => {
-  let cluster: Cluster;
+describeReal("run", () => {
+  const cluster = useCluster({ crds: true });
   let node: KubeArmorNode;
   let operator: OperatorProcess;
 
   beforeAll(async () => {
-    cluster = await startCluster();
-    await cluster.applyCrds();
     await cluster.apply(manifest(objectsOf(sampleAlerts())));
   });
 
@@ -32,10 +29,6 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(`run (${missing ?? 
     await node?.stop();
     await cluster.kubectl(["delete", "pvr", "-A", "--all", "--wait=true"]);
     await cluster.kubectl(["delete", "cpvr", "--all", "--wait=true"]);
-  });
-
-  afterAll(async () => {
-    await cluster?.stop();
   });
 
   async function start(env: Record<string, string> = {}, dropLikeKubeArmor = false): Promise<void> {

@@ -4,9 +4,10 @@
 // Readers and owners over a real NATS server and a real API server, killed at random moments under load: the reports
 // hold every alert once, less what a killed reader had not published, which they declare.
 
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
+import { afterEach, describe, expect, test } from "vitest";
+import { whyNoCluster } from "../../tools/cluster/cluster.ts";
 import { NatsServer, whyNoNats } from "../../tools/nats-server.ts";
+import { useCluster } from "../support/real-parts.ts";
 import { told } from "../support/reports.ts";
 import { ScaleRun } from "../support/scale/scale-run.ts";
 
@@ -19,22 +20,14 @@ async function pause(ms: number): Promise<void> {
 const isLeftOut = missing !== undefined && !process.env["CI"];
 
 describe.skipIf(isLeftOut)(`scale (${missing ?? "real parts"})`, { timeout: 400_000 }, () => {
-  let cluster: Cluster;
+  const cluster = useCluster({ crds: true, namespaces: ["kubearmor", "shop", "bank"] });
   let nats: NatsServer;
   let run: ScaleRun | undefined;
 
-  beforeAll(async () => {
-    cluster = await startCluster();
-    await cluster.applyCrds();
-    for (const name of ["kubearmor", "shop", "bank"]) await cluster.kubectl(["create", "namespace", name]);
-  });
   afterEach(async () => {
     await run?.stop();
     await nats?.stop();
     run = undefined;
-  });
-  afterAll(async () => {
-    await cluster?.stop();
   });
 
   async function begin(): Promise<ScaleRun> {

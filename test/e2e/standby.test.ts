@@ -6,14 +6,14 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
+import { afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { writeKubeconfig } from "../../tools/cluster/cluster-access.ts";
 import { ADMIN_TOKEN } from "../../tools/cluster/cluster-files.ts";
 import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { HeldProxy } from "../support/held-proxy.ts";
 import { eventually } from "../support/operator.ts";
+import { describeReal, useCluster } from "../support/real-parts.ts";
 import {
   awaitCaughtUp,
   coverages,
@@ -27,225 +27,217 @@ import {
 } from "../support/replicas.ts";
 import { allReports, report } from "../support/reports.ts";
 
-const missing = whyNoCluster();
 const PER_SECOND = 1000;
 const EXACT = { gaps: 0, lowerBound: false };
 
-describe.skipIf(missing !== undefined && !process.env["CI"])(
-  `a warm standby (${missing ?? "real parts"})`,
-  () => {
-    let cluster: Cluster;
-    let node: KubeArmorNode;
-    let replicas: Replicas;
-    let counts: ReturnType<typeof watchCounts>;
+describeReal("a warm standby", () => {
+  const cluster = useCluster();
+  let node: KubeArmorNode;
+  let replicas: Replicas;
+  let counts: ReturnType<typeof watchCounts>;
 
-    beforeAll(async () => {
-      cluster = await startCluster();
-      await prepare(cluster);
-    });
-    beforeEach(async () => {
-      // A frozen reader must not hold up the others.
-      node = await startNode({ dropLikeKubeArmor: false, queueSize: 10_000_000 });
-      replicas = new Replicas(node);
-      counts = watchCounts(cluster);
-    });
-    afterEach(async ({ task }) => {
-      if (task.result?.state === "fail") console.error(replicas.said());
-      await replicas.end();
-      await node.stop();
-      await cluster.kubectl(["delete", "pvr,cpvr", "-A", "--all"]);
-      await cluster.kubectl(["delete", "lease", "-n", "kubearmor", "--all"]);
-    });
-    afterAll(async () => {
-      await cluster?.stop();
-    });
+  beforeAll(async () => {
+    await prepare(cluster);
+  });
+  beforeEach(async () => {
+    // A frozen reader must not hold up the others.
+    node = await startNode({ dropLikeKubeArmor: false, queueSize: 10_000_000 });
+    replicas = new Replicas(node);
+    counts = watchCounts(cluster);
+  });
+  afterEach(async ({ task }) => {
+    if (task.result?.state === "fail") console.error(replicas.said());
+    await replicas.end();
+    await node.stop();
+    await cluster.kubectl(["delete", "pvr,cpvr", "-A", "--all"]);
+    await cluster.kubectl(["delete", "lease", "-n", "kubearmor", "--all"]);
+  });
 
-    /** Sends alerts until `during` is done and a second longer; returns how many. */
-    async function loadWhile(during: () => Promise<unknown>): Promise<number> {
-      const stop = new AbortController();
-      const flooding = node.flood({ alert: LOAD, ratePerSec: PER_SECOND, signal: stop.signal });
-      try {
-        await during();
-      } finally {
-        stop.abort();
-      }
-      return await flooding;
+  /** Sends alerts until `during` is done and a second longer; returns how many. */
+  async function loadWhile(during: () => Promise<unknown>): Promise<number> {
+    const stop = new AbortController();
+    const flooding = node.flood({ alert: LOAD, ratePerSec: PER_SECOND, signal: stop.signal });
+    try {
+      await during();
+    } finally {
+      stop.abort();
     }
+    return await flooding;
+  }
 
-    const written = (reports: number) =>
-      eventually("some reports", async () => Object.keys(await told(cluster)).length >= reports);
+  const written = (reports: number) =>
+    eventually("some reports", async () => Object.keys(await told(cluster)).length >= reports);
 
-    /** Nothing lost, nothing twice, nothing declared, and no count went down on the way. */
-    async function expectExact(sent: number): Promise<void> {
-      const sum = async () => Object.values(await told(cluster)).reduce((a, b) => a + b, 0);
-      await eventually(`${sent} told`, async () => (await sum()) >= sent);
-      expect(await told(cluster)).toEqual(expected(sent));
-      expect(new Set((await coverages(cluster)).map((c) => JSON.stringify(c)))).toEqual(
-        new Set([JSON.stringify(EXACT)]),
+  /** Nothing lost, nothing twice, nothing declared, and no count went down on the way. */
+  async function expectExact(sent: number): Promise<void> {
+    const sum = async () => Object.values(await told(cluster)).reduce((a, b) => a + b, 0);
+    await eventually(`${sent} told`, async () => (await sum()) >= sent);
+    expect(await told(cluster)).toEqual(expected(sent));
+    expect(new Set((await coverages(cluster)).map((c) => JSON.stringify(c)))).toEqual(
+      new Set([JSON.stringify(EXACT)]),
+    );
+    const { states, fell } = await counts.end();
+    expect(states).toBeGreaterThan(7);
+    expect(fell).toEqual([]);
+  }
+
+  test("a standby is ready, reads, keeps what no report shows, and writes its name in the Lease only", async () => {
+    const [leader, standby] = await replicas.pair(cluster.kubeconfigPath);
+    const sent = await loadWhile(() => written(7));
+    await standby.received(sent);
+    await leader.written();
+    expect((await standby.get("/readyz")).body).toContain("standby; leader is");
+    await eventually("nothing held", async () => (await standbyCounters(standby)).held === 0);
+    const { counted, accounted } = await standbyCounters(standby);
+    expect([counted, accounted]).toEqual([sent, sent]);
+    const all = await standby.metrics();
+    const requests = (verb: string) =>
+      all.get(`policy_violation_api_requests_total{verb="${verb}",code="OK"}`) ?? 0;
+    expect(["POST", "PUT", "PATCH"].map(requests)).toEqual([0, 1, 0]);
+    expect(await standby.metric("report_writes_total")).toBe(0);
+    await expectExact(sent);
+  });
+
+  test("a standby is not ready before it could take over without a gap", async () => {
+    const leader = replicas.start(cluster.kubeconfigPath);
+    await leader.logged("leading");
+    const standby = replicas.start(cluster.kubeconfigPath);
+    const behind = "not caught up with it: the leader has yet to write what came before this replica read";
+    await eventually("a standby that reads and is not ready", async () => {
+      const { status, body } = await standby.get("/readyz");
+      return status === 503 && body.includes(behind);
+    });
+    await awaitCaughtUp(standby);
+  });
+
+  test("without a relay a standby waits, and is ready all the same; with one it is caught up", async () => {
+    const env = { PVO_LEADER_ELECTION_LEASE_DURATION_MS: "10000" };
+    await node.stop();
+    const leader = replicas.start(cluster.kubeconfigPath, env);
+    await leader.logged("leading");
+    const standby = replicas.start(cluster.kubeconfigPath, env);
+    await standby.logged("another replica holds the Lease");
+    const behind = "not caught up with it: the alert stream is not open";
+    const readyz = async () => {
+      const { status, body } = await standby.get("/readyz");
+      return body.includes(behind) && status;
+    };
+    await eventually("a standby that waits for the stream", async () => (await readyz()) === 503);
+    await eventually("a standby that is ready", async () => (await readyz()) === 200);
+    node = await startNode({ port: Number(node.address.split(":").at(-1)) });
+    await awaitCaughtUp(standby);
+  });
+
+  test("the leader is killed", async () => {
+    const [leader, standby] = await replicas.pair(cluster.kubeconfigPath);
+    const sent = await loadWhile(async () => {
+      await written(7);
+      await leader.kill();
+      await standby.logged("leading");
+    });
+    await expectExact(sent);
+  });
+
+  test("the leader is killed, and what is accepted stays so, counted exactly", async () => {
+    const [leader, standby] = await replicas.pair(cluster.kubeconfigPath);
+    const match = { policy: "no-package-managers" };
+    await cluster.apply(
+      `${JSON.stringify({
+        apiVersion: "reports.kubearmor.com/v1alpha1",
+        kind: "AcceptedViolation",
+        metadata: { name: "packages", namespace: "shop" },
+        spec: { match, reason: "the takeover is to keep it" },
+      })}\n`,
+    );
+    /** Of each report of the load, what is accepted and what is open. */
+    const split = async (name: string, namespace: string) => {
+      const { summary } = (await report(cluster, namespace, name)) ?? {};
+      return { accepted: summary?.accepted?.occurrences, open: summary?.open?.occurrences };
+    };
+    const sent = await loadWhile(async () => {
+      await written(7);
+      await leader.kill();
+      await standby.logged("leading");
+    });
+    await expectExact(sent);
+    const all = expected(sent);
+    expect(await split("no-package-managers", "shop")).toEqual({
+      accepted: all["shop/no-package-managers"],
+      open: 0,
+    });
+    expect(await split("no-package-managers", "bank")).toEqual({
+      accepted: undefined,
+      open: all["bank/no-package-managers"],
+    });
+    await cluster.kubectl(["delete", "av", "-n", "shop", "packages"]);
+  });
+
+  test("the leader stands still for longer than its Lease, goes on, and ends", async () => {
+    const [leader, standby] = await replicas.pair(cluster.kubeconfigPath);
+    const sent = await loadWhile(async () => {
+      await written(7);
+      leader.child.kill("SIGSTOP");
+      await standby.logged("leading");
+      leader.child.kill("SIGCONT");
+      await leader.logged("leadership lost to another replica, exiting");
+      await eventually("the end of the process", () => leader.child.exitCode !== null);
+    });
+    await expectExact(sent);
+  });
+
+  test("the leader is cut off from the API server, and what it had sent arrives when the other leads", async () => {
+    const way = new HeldProxy(cluster.url);
+    await way.start();
+    try {
+      const cutOff = writeKubeconfig(
+        join(cluster.dir, "kubeconfig-cut-off"),
+        way.url,
+        readFileSync(join(cluster.dir, "certs/apiserver.crt")),
+        ADMIN_TOKEN,
       );
-      const { states, fell } = await counts.end();
-      expect(states).toBeGreaterThan(7);
-      expect(fell).toEqual([]);
-    }
-
-    test("a standby is ready, reads, keeps what no report shows, and writes its name in the Lease only", async () => {
-      const [leader, standby] = await replicas.pair(cluster.kubeconfigPath);
-      const sent = await loadWhile(() => written(7));
-      await standby.received(sent);
-      await leader.written();
-      expect((await standby.get("/readyz")).body).toContain("standby; leader is");
-      await eventually("nothing held", async () => (await standbyCounters(standby)).held === 0);
-      const { counted, accounted } = await standbyCounters(standby);
-      expect([counted, accounted]).toEqual([sent, sent]);
-      const all = await standby.metrics();
-      const requests = (verb: string) =>
-        all.get(`policy_violation_api_requests_total{verb="${verb}",code="OK"}`) ?? 0;
-      expect(["POST", "PUT", "PATCH"].map(requests)).toEqual([0, 1, 0]);
-      expect(await standby.metric("report_writes_total")).toBe(0);
-      await expectExact(sent);
-    });
-
-    test("a standby is not ready before it could take over without a gap", async () => {
-      const leader = replicas.start(cluster.kubeconfigPath);
-      await leader.logged("leading");
-      const standby = replicas.start(cluster.kubeconfigPath);
-      const behind = "not caught up with it: the leader has yet to write what came before this replica read";
-      await eventually("a standby that reads and is not ready", async () => {
-        const { status, body } = await standby.get("/readyz");
-        return status === 503 && body.includes(behind);
-      });
-      await awaitCaughtUp(standby);
-    });
-
-    test("without a relay a standby waits, and is ready all the same; with one it is caught up", async () => {
-      const env = { PVO_LEADER_ELECTION_LEASE_DURATION_MS: "10000" };
-      await node.stop();
-      const leader = replicas.start(cluster.kubeconfigPath, env);
-      await leader.logged("leading");
-      const standby = replicas.start(cluster.kubeconfigPath, env);
-      await standby.logged("another replica holds the Lease");
-      const behind = "not caught up with it: the alert stream is not open";
-      const readyz = async () => {
-        const { status, body } = await standby.get("/readyz");
-        return body.includes(behind) && status;
-      };
-      await eventually("a standby that waits for the stream", async () => (await readyz()) === 503);
-      await eventually("a standby that is ready", async () => (await readyz()) === 200);
-      node = await startNode({ port: Number(node.address.split(":").at(-1)) });
-      await awaitCaughtUp(standby);
-    });
-
-    test("the leader is killed", async () => {
-      const [leader, standby] = await replicas.pair(cluster.kubeconfigPath);
+      const [leader, standby] = await replicas.pair(cluster.kubeconfigPath, cutOff);
       const sent = await loadWhile(async () => {
         await written(7);
-        await leader.kill();
-        await standby.logged("leading");
-      });
-      await expectExact(sent);
-    });
-
-    test("the leader is killed, and what is accepted stays so, counted exactly", async () => {
-      const [leader, standby] = await replicas.pair(cluster.kubeconfigPath);
-      const match = { policy: "no-package-managers" };
-      await cluster.apply(
-        `${JSON.stringify({
-          apiVersion: "reports.kubearmor.com/v1alpha1",
-          kind: "AcceptedViolation",
-          metadata: { name: "packages", namespace: "shop" },
-          spec: { match, reason: "the takeover is to keep it" },
-        })}\n`,
-      );
-      /** Of each report of the load, what is accepted and what is open. */
-      const split = async (name: string, namespace: string) => {
-        const { summary } = (await report(cluster, namespace, name)) ?? {};
-        return { accepted: summary?.accepted?.occurrences, open: summary?.open?.occurrences };
-      };
-      const sent = await loadWhile(async () => {
-        await written(7);
-        await leader.kill();
-        await standby.logged("leading");
-      });
-      await expectExact(sent);
-      const all = expected(sent);
-      expect(await split("no-package-managers", "shop")).toEqual({
-        accepted: all["shop/no-package-managers"],
-        open: 0,
-      });
-      expect(await split("no-package-managers", "bank")).toEqual({
-        accepted: undefined,
-        open: all["bank/no-package-managers"],
-      });
-      await cluster.kubectl(["delete", "av", "-n", "shop", "packages"]);
-    });
-
-    test("the leader stands still for longer than its Lease, goes on, and ends", async () => {
-      const [leader, standby] = await replicas.pair(cluster.kubeconfigPath);
-      const sent = await loadWhile(async () => {
-        await written(7);
-        leader.child.kill("SIGSTOP");
-        await standby.logged("leading");
-        leader.child.kill("SIGCONT");
+        way.hold();
+        const stopped = leader.logged("no longer leading: this replica stops writing");
+        const [{ time: stoppedAt }, { time: tookOverAt }] = await Promise.all([
+          stopped,
+          standby.logged("leading"),
+        ]);
+        expect(Date.parse(String(stoppedAt))).toBeLessThan(Date.parse(String(tookOverAt)));
+        // The Lease, and at least one report.
+        expect(way.heldBytes).toBeGreaterThan(2000);
+        way.release();
         await leader.logged("leadership lost to another replica, exiting");
-        await eventually("the end of the process", () => leader.child.exitCode !== null);
       });
-      await expectExact(sent);
-    });
-
-    test("the leader is cut off from the API server, and what it had sent arrives when the other leads", async () => {
-      const way = new HeldProxy(cluster.url);
-      await way.start();
-      try {
-        const cutOff = writeKubeconfig(
-          join(cluster.dir, "kubeconfig-cut-off"),
-          way.url,
-          readFileSync(join(cluster.dir, "certs/apiserver.crt")),
-          ADMIN_TOKEN,
-        );
-        const [leader, standby] = await replicas.pair(cluster.kubeconfigPath, cutOff);
-        const sent = await loadWhile(async () => {
-          await written(7);
-          way.hold();
-          const stopped = leader.logged("no longer leading: this replica stops writing");
-          const [{ time: stoppedAt }, { time: tookOverAt }] = await Promise.all([
-            stopped,
-            standby.logged("leading"),
-          ]);
-          expect(Date.parse(String(stoppedAt))).toBeLessThan(Date.parse(String(tookOverAt)));
-          // The Lease, and at least one report.
-          expect(way.heldBytes).toBeGreaterThan(2000);
-          way.release();
-          await leader.logged("leadership lost to another replica, exiting");
-        });
-        await standby.received(sent);
-        await standby.written();
-        const due = expected(sent);
-        const marked = new Map(
-          (await allReports(cluster)).map(({ metadata, coverage }) => [
-            `${metadata.namespace ?? ""}/${metadata.name}`,
-            coverage.lowerBound,
-          ]),
-        );
-        for (const [key, occurrences] of Object.entries(await told(cluster))) {
-          expect([key, occurrences <= (due[key] ?? 0)]).toEqual([key, true]);
-          // What a late write tells as well can't always be told apart.
-          expect([key, occurrences === due[key] || marked.get(key)]).toEqual([key, true]);
-        }
-        expect((await counts.end()).fell).toEqual([]);
-      } finally {
-        await replicas.end();
-        await way.stop();
+      await standby.received(sent);
+      await standby.written();
+      const due = expected(sent);
+      const marked = new Map(
+        (await allReports(cluster)).map(({ metadata, coverage }) => [
+          `${metadata.namespace ?? ""}/${metadata.name}`,
+          coverage.lowerBound,
+        ]),
+      );
+      for (const [key, occurrences] of Object.entries(await told(cluster))) {
+        expect([key, occurrences <= (due[key] ?? 0)]).toEqual([key, true]);
+        // What a late write tells as well can't always be told apart.
+        expect([key, occurrences === due[key] || marked.get(key)]).toEqual([key, true]);
       }
-    });
+      expect((await counts.end()).fell).toEqual([]);
+    } finally {
+      await replicas.end();
+      await way.stop();
+    }
+  });
 
-    test("the leader is stopped by SIGTERM", async () => {
-      const [leader, standby] = await replicas.pair(cluster.kubeconfigPath);
-      const sent = await loadWhile(async () => {
-        await written(7);
-        expect(await leader.stop()).toBe(0);
-        await standby.logged("leading");
-      });
-      await expectExact(sent);
+  test("the leader is stopped by SIGTERM", async () => {
+    const [leader, standby] = await replicas.pair(cluster.kubeconfigPath);
+    const sent = await loadWhile(async () => {
+      await written(7);
+      expect(await leader.stop()).toBe(0);
+      await standby.logged("leading");
     });
-  },
-);
+    await expectExact(sent);
+  });
+});

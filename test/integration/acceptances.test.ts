@@ -3,16 +3,14 @@
 
 // The acceptances of a real API server: what becomes of a status write that comes too late or is refused.
 
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { AcceptanceWatch, type AcceptanceWatchOptions } from "../../src/acceptance/acceptance-watch.ts";
 import type { MatchedCounts } from "../../src/acceptance/status-writer.ts";
 import type { KubeClient, KubeRequest } from "../../src/kube/client.ts";
 import { type Clock, systemClock } from "../../src/lib/clock.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
-import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
 import { kubeClient, until } from "../support/kube-clients.ts";
-
-const missing = whyNoCluster();
+import { describeReal, useCluster } from "../support/real-parts.ts";
 
 /** Half a minute between two tries is long for a test. */
 const hurried: Clock = {
@@ -56,117 +54,110 @@ function role(name: string, mayWriteStatus: boolean): string {
   });
 }
 
-describe.skipIf(missing !== undefined && !process.env["CI"])(
-  `acceptances (${missing ?? "real parts"})`,
-  () => {
-    let cluster: Cluster;
-    let client: KubeClient;
-    const ends: (() => Promise<void>)[] = [];
+describeReal("acceptances", () => {
+  const cluster = useCluster({ controllerManager: false, crds: true, namespaces: ["shop"] });
+  let client: KubeClient;
+  const ends: (() => Promise<void>)[] = [];
 
-    beforeAll(async () => {
-      cluster = await startCluster({ controllerManager: false });
-      await cluster.applyCrds();
-      await cluster.kubectl(["create", "namespace", "shop"]);
-      client = kubeClient(cluster.kubeconfigPath);
+  beforeAll(async () => {
+    client = kubeClient(cluster.kubeconfigPath);
+  });
+  afterEach(async () => {
+    for (const end of ends.splice(0)) await end();
+    await cluster.kubectl(["delete", "av", "-n", "shop", "--all"]);
+  });
+  afterAll(async () => {
+    await client?.close();
+  });
+
+  /** A watch that runs until the end of the test. */
+  function watch(options: Partial<AcceptanceWatchOptions> = {}) {
+    const warned: string[] = [];
+    const acceptances = new AcceptanceWatch({
+      client,
+      clock: hurried,
+      logger: { ...silentLogger, warn: (_fields: object, message: string) => void warned.push(message) },
+      onChange: () => {},
+      matched: countedMatches,
+      mayWrite: () => true,
+      absentRetryMs: 200,
+      ...options,
     });
-    afterEach(async () => {
-      for (const end of ends.splice(0)) await end();
-      await cluster.kubectl(["delete", "av", "-n", "shop", "--all"]);
+    const stop = new AbortController();
+    const running = acceptances.run(stop.signal);
+    ends.push(async () => {
+      stop.abort();
+      await running;
     });
-    afterAll(async () => {
-      await client?.close();
-      await cluster?.stop();
-    });
+    return { acceptances, warned };
+  }
 
-    /** A watch that runs until the end of the test. */
-    function watch(options: Partial<AcceptanceWatchOptions> = {}) {
-      const warned: string[] = [];
-      const acceptances = new AcceptanceWatch({
-        client,
-        clock: hurried,
-        logger: { ...silentLogger, warn: (_fields: object, message: string) => void warned.push(message) },
-        onChange: () => {},
-        matched: countedMatches,
-        mayWrite: () => true,
-        absentRetryMs: 200,
-        ...options,
-      });
-      const stop = new AbortController();
-      const running = acceptances.run(stop.signal);
-      ends.push(async () => {
-        stop.abort();
-        await running;
-      });
-      return { acceptances, warned };
-    }
+  async function stored(name: string): Promise<{ annotations?: object; status: string | undefined }> {
+    const { metadata, status } = JSON.parse(
+      await cluster.kubectl(["get", "av", "-n", "shop", name, "-o", "json"]),
+    );
+    return { annotations: metadata.annotations, status: status?.conditions?.[0]?.status };
+  }
 
-    async function stored(name: string): Promise<{ annotations?: object; status: string | undefined }> {
-      const { metadata, status } = JSON.parse(
-        await cluster.kubectl(["get", "av", "-n", "shop", name, "-o", "json"]),
-      );
-      return { annotations: metadata.annotations, status: status?.conditions?.[0]?.status };
-    }
+  const isActive = (name: string) =>
+    until(`${name} is active`, async () => ((await stored(name)).status === "True" ? true : undefined));
 
-    const isActive = (name: string) =>
-      until(`${name} is active`, async () => ((await stored(name)).status === "True" ? true : undefined));
+  it("with a status that another client changes meanwhile are written again from the newest state", async () => {
+    let overtake: (() => Promise<unknown>) | undefined = () =>
+      cluster.kubectl(["annotate", "av", "-n", "shop", "raced", "team=web"]);
+    const slow = {
+      request: async <T>(request: KubeRequest) => {
+        if (request.method === "PATCH") await overtake?.().then(() => (overtake = undefined));
+        return await client.request<T>(request);
+      },
+      stream: client.stream.bind(client),
+    } as KubeClient;
+    await cluster.apply(acceptance("raced"));
+    const { acceptances, warned } = watch({ client: slow });
+    await isActive("raced");
+    expect((await stored("raced")).annotations).toMatchObject({ team: "web" });
+    expect(acceptances.statusWrites).toEqual({ written: 1, conflict: 1, failed: 0 });
+    expect(warned).toEqual([]);
+  });
 
-    it("with a status that another client changes meanwhile are written again from the newest state", async () => {
-      let overtake: (() => Promise<unknown>) | undefined = () =>
-        cluster.kubectl(["annotate", "av", "-n", "shop", "raced", "team=web"]);
-      const slow = {
-        request: async <T>(request: KubeRequest) => {
-          if (request.method === "PATCH") await overtake?.().then(() => (overtake = undefined));
-          return await client.request<T>(request);
-        },
-        stream: client.stream.bind(client),
-      } as KubeClient;
-      await cluster.apply(acceptance("raced"));
-      const { acceptances, warned } = watch({ client: slow });
-      await isActive("raced");
-      expect((await stored("raced")).annotations).toMatchObject({ team: "web" });
-      expect(acceptances.statusWrites).toEqual({ written: 1, conflict: 1, failed: 0 });
-      expect(warned).toEqual([]);
-    });
+  it("without the right to write their status have effect all the same; it is logged once, and retried", async () => {
+    const token = await cluster.createServiceAccountToken("shop", "poor");
+    await cluster.apply(role("poor", false));
+    await cluster.apply(acceptance("unsaid"));
+    const poor = kubeClient(cluster.kubeconfigFor(token));
+    ends.push(() => poor.close());
+    const { acceptances, warned } = watch({ client: poor });
+    await until("tries", () => ((acceptances.statusWrites["failed"] ?? 0) > 2 ? true : undefined));
+    expect(acceptances.of("shop", "no-package-managers")?.names).toEqual(["unsaid"]);
+    expect((await stored("unsaid")).status).toBeUndefined();
+    expect(warned).toEqual(["failed to write status of accepted violation"]);
+    await cluster.apply(role("poor", true));
+    await isActive("unsaid");
+    expect(acceptances.statusWrites["written"]).toBe(1);
+  });
 
-    it("without the right to write their status have effect all the same; it is logged once, and retried", async () => {
-      const token = await cluster.createServiceAccountToken("shop", "poor");
-      await cluster.apply(role("poor", false));
-      await cluster.apply(acceptance("unsaid"));
-      const poor = kubeClient(cluster.kubeconfigFor(token));
-      ends.push(() => poor.close());
-      const { acceptances, warned } = watch({ client: poor });
-      await until("tries", () => ((acceptances.statusWrites["failed"] ?? 0) > 2 ? true : undefined));
-      expect(acceptances.of("shop", "no-package-managers")?.names).toEqual(["unsaid"]);
-      expect((await stored("unsaid")).status).toBeUndefined();
-      expect(warned).toEqual(["failed to write status of accepted violation"]);
-      await cluster.apply(role("poor", true));
-      await isActive("unsaid");
-      expect(acceptances.statusWrites["written"]).toBe(1);
-    });
+  it("are followed and not written by who does not lead", async () => {
+    let leads = false;
+    await cluster.apply(acceptance("led"));
+    let asked = 0;
+    const mayWrite = () => {
+      asked++;
+      return leads;
+    };
+    const { acceptances } = watch({ mayWrite });
+    await until("a write that was due", () => (asked > 2 ? true : undefined));
+    expect(acceptances.of("shop", "no-package-managers")?.names).toHaveLength(1);
+    expect(acceptances.statusWrites).toEqual({ written: 0, conflict: 0, failed: 0 });
+    leads = true;
+    await isActive("led");
+  });
 
-    it("are followed and not written by who does not lead", async () => {
-      let leads = false;
-      await cluster.apply(acceptance("led"));
-      let asked = 0;
-      const mayWrite = () => {
-        asked++;
-        return leads;
-      };
-      const { acceptances } = watch({ mayWrite });
-      await until("a write that was due", () => (asked > 2 ? true : undefined));
-      expect(acceptances.of("shop", "no-package-managers")?.names).toHaveLength(1);
-      expect(acceptances.statusWrites).toEqual({ written: 0, conflict: 0, failed: 0 });
-      leads = true;
-      await isActive("led");
-    });
-
-    it("that are more than are kept have no effect, and are counted", async () => {
-      for (const name of ["a", "b", "c"]) await cluster.apply(acceptance(name));
-      const { acceptances, warned } = watch({ max: 2 });
-      await acceptances.ready();
-      expect(acceptances).toMatchObject({ size: 2, leftOut: 1 });
-      expect(acceptances.of("shop", "no-package-managers")?.names).toEqual(["a", "b"]);
-      expect(warned).toEqual(["too many accepted violations, some left out"]);
-    });
-  },
-);
+  it("that are more than are kept have no effect, and are counted", async () => {
+    for (const name of ["a", "b", "c"]) await cluster.apply(acceptance(name));
+    const { acceptances, warned } = watch({ max: 2 });
+    await acceptances.ready();
+    expect(acceptances).toMatchObject({ size: 2, leftOut: 1 });
+    expect(acceptances.of("shop", "no-package-managers")?.names).toEqual(["a", "b"]);
+    expect(warned).toEqual(["too many accepted violations, some left out"]);
+  });
+});

@@ -4,7 +4,7 @@
 // The source that reads every node, with mutual TLS. Certificates are made by crypto/x509 as KubeArmor's daemon makes
 // them at each start: subject and serial number of their authority, one name, the node's IP address.
 
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, expect, it } from "vitest";
 import { preferTls, requireTls } from "../../src/alerts/tls/mode.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { makeAlert } from "../../tools/kubearmor-node/alerts.ts";
@@ -17,6 +17,7 @@ import {
   startMtlsRelay,
   whyNoMtlsRelay,
 } from "../support/mtls.ts";
+import { describeReal } from "../support/real-parts.ts";
 import { ChangingSecret, type RunningNodes, runNodes, node as startNode, target } from "./alerts-bed.ts";
 
 const missing = await whyNoMtlsRelay();
@@ -24,8 +25,8 @@ const PATIENCE = { timeout: 60_000, interval: 20 };
 const IPS = ["127.0.0.11", "127.0.0.12", "127.0.0.13"] as const;
 const HOSTS = [...IPS, "127.0.0.1"];
 
-describe.skipIf(missing !== undefined && !process.env["CI"])(
-  `nodes with mutual TLS (${missing ?? "certificates of crypto/x509"})`,
+describeReal(
+  "nodes with mutual TLS",
   () => {
     let made: Record<string, Pair>;
     const secret = new ChangingSecret();
@@ -141,4 +142,5 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       }
     });
   },
+  missing,
 );

@@ -6,7 +6,7 @@
 // the same source connects by itself once the certificate is fixed.
 
 import { createServer as createTlsServer } from "node:tls";
-import { afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterEach, beforeAll, expect, it } from "vitest";
 import { preferTls, requireTls } from "../../src/alerts/tls/mode.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { makeAlert } from "../../tools/kubearmor-node/alerts.ts";
@@ -20,13 +20,14 @@ import {
   startMtlsRelay,
   whyNoMtlsRelay,
 } from "../support/mtls.ts";
+import { describeReal } from "../support/real-parts.ts";
 import { ChangingSecret, node, type Running, run, tcpServer } from "./alerts-bed.ts";
 
 const missing = await whyNoMtlsRelay();
 const PATIENCE = { timeout: 60_000 };
 
-describe.skipIf(missing !== undefined && !process.env["CI"])(
-  `mutual TLS to a relay in Go (${missing ?? "real crypto/tls"})`,
+describeReal(
+  "mutual TLS to a relay in Go",
   () => {
     let made: Record<string, Pair>;
     let behind: KubeArmorNode;
@@ -318,4 +319,5 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       await alertsFlow(running);
     });
   },
+  missing,
 );

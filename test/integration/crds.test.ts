@@ -3,9 +3,9 @@
 
 // The CRDs on a real API server, through a real kubectl: what is accepted, what is refused, and what a person sees.
 
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import type { Report } from "../../src/api/v1alpha1.ts";
-import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
+import { describeReal, useCluster } from "../support/real-parts.ts";
 import { CLUSTER_CRD, NAMESPACED_CRD, readCrd, type Schema, schemaOf, walk } from "../unit/api/crd.ts";
 import { fullClusterReport, fullReport } from "../unit/api/full-report.ts";
 
@@ -34,19 +34,14 @@ function explainedFields(text: string): string[] {
   ].map((match) => match[1] ?? "");
 }
 
-const missing = whyNoCluster();
-
-describe.skipIf(missing !== undefined && !process.env["CI"])(`the CRDs (${missing ?? "real parts"})`, () => {
-  let cluster: Cluster;
+describeReal("the CRDs", () => {
+  const cluster = useCluster();
 
   beforeAll(async () => {
-    cluster = await startCluster();
     await kubectl(["apply", "--server-side", "-f", NAMESPACED_CRD, "-f", CLUSTER_CRD]);
     await kubectl(["wait", "--for=condition=Established", "--timeout=60s", ...CRDS]);
     for (const namespace of ["wordpress-mysql", "shop"]) await kubectl(["create", "namespace", namespace]);
   });
-
-  afterAll(() => cluster?.stop());
 
   function kubectl(args: string[], input?: unknown): Promise<string> {
     return cluster.kubectl(args, input === undefined ? {} : { input: JSON.stringify(input) });

@@ -10,337 +10,330 @@ import { startRecorder } from "../../src/events/recorder.ts";
 import type { RunningRecorder } from "../../src/events/recorder-options.ts";
 import type { KubeClient } from "../../src/kube/client.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
-import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { kubeClient, until } from "../support/kube-clients.ts";
+import { describeReal, useCluster } from "../support/real-parts.ts";
 
 const SIGNAL = new AbortController().signal;
 
-const missing = whyNoCluster();
+describeReal("Events on a real API server", () => {
+  const cluster = useCluster();
+  let client: KubeClient;
+  let namespace: string;
+  let namespaces = 0;
 
-describe.skipIf(missing !== undefined && !process.env["CI"])(
-  `Events on a real API server (${missing ?? "real parts"})`,
-  () => {
-    let cluster: Cluster;
-    let client: KubeClient;
-    let namespace: string;
-    let namespaces = 0;
+  beforeAll(async () => {
+    client = kubeClient(cluster.kubeconfigPath);
+    await cluster.apply(
+      `${JSON.stringify({ apiVersion: "v1", kind: "Node", metadata: { name: "worker-1" } })}\n`,
+    );
+  });
 
-    beforeAll(async () => {
-      cluster = await startCluster();
-      client = kubeClient(cluster.kubeconfigPath);
-      await cluster.apply(
-        `${JSON.stringify({ apiVersion: "v1", kind: "Node", metadata: { name: "worker-1" } })}\n`,
+  afterAll(async () => {
+    await client?.close();
+  });
+
+  beforeEach(async () => {
+    namespaces += 1;
+    namespace = `events-${namespaces}`;
+    await cluster.kubectl(["create", "namespace", namespace]);
+  });
+
+  function sink(reportingInstance = "operator-0") {
+    return createEventSink({ client, reportingInstance });
+  }
+
+  async function createPod(name: string, annotations: Record<string, string> = {}): Promise<string> {
+    const pod = {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name, namespace, annotations },
+      spec: { nodeName: "worker-1", containers: [{ name: "app", image: "none" }] },
+    };
+    await cluster.apply(`${JSON.stringify(pod)}\n`);
+    return cluster.kubectl(["get", "pod", "-n", namespace, name, "-o", "jsonpath={.metadata.uid}"]);
+  }
+
+  function occurrence(changes: Partial<EventUpdate> = {}): EventUpdate {
+    const nowUs = Date.now() * 1000;
+    return {
+      regarding: { kind: "Pod", namespace, name: "web-0" },
+      related: { kind: "PolicyViolationReport", namespace, name: "no-apt", uid: "2f1c-r" },
+      policy: "no-apt",
+      operation: "Process",
+      action: "Block",
+      outcome: "Prevented",
+      note: "Process /usr/bin/apt by /bin/bash was blocked: policy no-apt (severity 5)",
+      count: 1,
+      firstUs: nowUs - 20_000_000,
+      lastUs: nowUs,
+      ...changes,
+    };
+  }
+
+  /** Runs what is due at once, and no pacing, until nothing is pending. */
+  async function untilSent(recorder: RunningRecorder, clock: FakeClock): Promise<void> {
+    await until("nothing is pending", async () => {
+      await clock.advance(0);
+      return recorder.stats().pending === 0 ? true : undefined;
+    });
+  }
+
+  /** Records, and stops when all is told. */
+  async function tell(...occurrences: EventUpdate[]) {
+    const clock = new FakeClock(Date.now());
+    const recorder = startRecorder({ defaultPosture: false }, sink(), clock, silentLogger);
+    for (const one of occurrences) {
+      recorder.record(one);
+      await untilSent(recorder, clock);
+    }
+    await recorder.stop(0);
+    return recorder.stats();
+  }
+
+  interface ApiEvent {
+    metadata: { name: string };
+    eventTime: string;
+    series?: { count: number; lastObservedTime: string };
+    [other: string]: unknown;
+  }
+
+  async function events(of = namespace): Promise<ApiEvent[]> {
+    const path = `/apis/events.k8s.io/v1/namespaces/${of}/events`;
+    const list = await client.request<{ items: ApiEvent[] }>({ method: "GET", path });
+    return list.items;
+  }
+
+  /** kubectl's lines with runs of blanks made one. */
+  async function lines(args: string[]): Promise<string[]> {
+    return (await cluster.kubectl(args)).split("\n").map((line) => line.trim().replace(/ +/g, " "));
+  }
+
+  describe("a violation of a pod", () => {
+    test("is an Event that kubectl describe pod and kubectl events show", async () => {
+      const uid = await createPod("web-0");
+      const told = await tell(occurrence());
+      expect(told).toMatchObject({ told: 1, sent: { created: 1, patched: 0 } });
+
+      const described = await lines(["describe", "pod", "-n", namespace, "web-0"]);
+      expect(described.at(-2)).toMatch(
+        /^Warning PolicyViolationPrevented \S+ reports\.kubearmor\.com\/policy-violation-operator Process \/usr\/bin\/apt by \/bin\/bash was blocked: policy no-apt \(severity 5\)$/,
+      );
+      const [header, line] = await lines(["events", "-n", namespace, "--for", "pod/web-0"]);
+      expect(header).toBe("LAST SEEN TYPE REASON OBJECT MESSAGE");
+      expect(line).toMatch(/^\S+ Warning PolicyViolationPrevented Pod\/web-0 Process \/usr\/bin\/apt by/);
+
+      const [event] = await events();
+      expect(event).toMatchObject({
+        type: "Warning",
+        reason: "PolicyViolationPrevented",
+        action: "BlockProcess",
+        reportingController: "reports.kubearmor.com/policy-violation-operator",
+        reportingInstance: "operator-0",
+        regarding: { apiVersion: "v1", kind: "Pod", namespace, name: "web-0", uid },
+        related: {
+          apiVersion: "reports.kubearmor.com/v1alpha1",
+          kind: "PolicyViolationReport",
+          namespace,
+          name: "no-apt",
+          uid: "2f1c-r",
+        },
+      });
+      expect(event?.metadata.name).toMatch(/^web-0\.[0-9a-f]{19}$/);
+      expect(event?.series).toBeUndefined();
+    });
+
+    test("that goes on patches the count, which kubectl shows as (xN over …)", async () => {
+      await createPod("web-0");
+      const first = occurrence({ firstUs: 1_795_428_000_123_456, lastUs: 1_795_428_000_123_456 });
+      const last = occurrence({ count: 11, firstUs: 1_795_428_060_000_001, lastUs: 1_795_428_090_000_001 });
+      const told = await tell(first, last);
+      expect(told).toMatchObject({ told: 12, sent: { created: 1, patched: 1 } });
+      const stored = await events();
+      expect(stored).toHaveLength(1);
+      expect(stored[0]?.eventTime).toBe("2026-11-23T10:00:00.123456Z");
+      expect(stored[0]?.series).toEqual({ count: 12, lastObservedTime: "2026-11-23T10:01:30.000001Z" });
+      const described = await cluster.kubectl(["describe", "pod", "-n", namespace, "web-0"]);
+      expect(described).toContain("(x12 over ");
+      expect(await cluster.kubectl(["events", "-n", namespace, "--for", "pod/web-0"])).toContain(
+        "(x12 over ",
       );
     });
 
-    afterAll(async () => {
-      await client?.close();
-      await cluster?.stop();
-    });
-
-    beforeEach(async () => {
-      namespaces += 1;
-      namespace = `events-${namespaces}`;
-      await cluster.kubectl(["create", "namespace", namespace]);
-    });
-
-    function sink(reportingInstance = "operator-0") {
-      return createEventSink({ client, reportingInstance });
-    }
-
-    async function createPod(name: string, annotations: Record<string, string> = {}): Promise<string> {
-      const pod = {
-        apiVersion: "v1",
-        kind: "Pod",
-        metadata: { name, namespace, annotations },
-        spec: { nodeName: "worker-1", containers: [{ name: "app", image: "none" }] },
-      };
-      await cluster.apply(`${JSON.stringify(pod)}\n`);
-      return cluster.kubectl(["get", "pod", "-n", namespace, name, "-o", "jsonpath={.metadata.uid}"]);
-    }
-
-    function occurrence(changes: Partial<EventUpdate> = {}): EventUpdate {
-      const nowUs = Date.now() * 1000;
-      return {
-        regarding: { kind: "Pod", namespace, name: "web-0" },
-        related: { kind: "PolicyViolationReport", namespace, name: "no-apt", uid: "2f1c-r" },
-        policy: "no-apt",
-        operation: "Process",
-        action: "Block",
-        outcome: "Prevented",
-        note: "Process /usr/bin/apt by /bin/bash was blocked: policy no-apt (severity 5)",
-        count: 1,
-        firstUs: nowUs - 20_000_000,
-        lastUs: nowUs,
-        ...changes,
-      };
-    }
-
-    /** Runs what is due at once, and no pacing, until nothing is pending. */
-    async function untilSent(recorder: RunningRecorder, clock: FakeClock): Promise<void> {
-      await until("nothing is pending", async () => {
-        await clock.advance(0);
-        return recorder.stats().pending === 0 ? true : undefined;
-      });
-    }
-
-    /** Records, and stops when all is told. */
-    async function tell(...occurrences: EventUpdate[]) {
-      const clock = new FakeClock(Date.now());
-      const recorder = startRecorder({ defaultPosture: false }, sink(), clock, silentLogger);
-      for (const one of occurrences) {
-        recorder.record(one);
-        await untilSent(recorder, clock);
-      }
-      await recorder.stop(0);
-      return recorder.stats();
-    }
-
-    interface ApiEvent {
-      metadata: { name: string };
-      eventTime: string;
-      series?: { count: number; lastObservedTime: string };
-      [other: string]: unknown;
-    }
-
-    async function events(of = namespace): Promise<ApiEvent[]> {
-      const path = `/apis/events.k8s.io/v1/namespaces/${of}/events`;
-      const list = await client.request<{ items: ApiEvent[] }>({ method: "GET", path });
-      return list.items;
-    }
-
-    /** kubectl's lines with runs of blanks made one. */
-    async function lines(args: string[]): Promise<string[]> {
-      return (await cluster.kubectl(args)).split("\n").map((line) => line.trim().replace(/ +/g, " "));
-    }
-
-    describe("a violation of a pod", () => {
-      test("is an Event that kubectl describe pod and kubectl events show", async () => {
-        const uid = await createPod("web-0");
-        const told = await tell(occurrence());
-        expect(told).toMatchObject({ told: 1, sent: { created: 1, patched: 0 } });
-
-        const described = await lines(["describe", "pod", "-n", namespace, "web-0"]);
-        expect(described.at(-2)).toMatch(
-          /^Warning PolicyViolationPrevented \S+ reports\.kubearmor\.com\/policy-violation-operator Process \/usr\/bin\/apt by \/bin\/bash was blocked: policy no-apt \(severity 5\)$/,
-        );
-        const [header, line] = await lines(["events", "-n", namespace, "--for", "pod/web-0"]);
-        expect(header).toBe("LAST SEEN TYPE REASON OBJECT MESSAGE");
-        expect(line).toMatch(/^\S+ Warning PolicyViolationPrevented Pod\/web-0 Process \/usr\/bin\/apt by/);
-
-        const [event] = await events();
-        expect(event).toMatchObject({
-          type: "Warning",
-          reason: "PolicyViolationPrevented",
-          action: "BlockProcess",
-          reportingController: "reports.kubearmor.com/policy-violation-operator",
-          reportingInstance: "operator-0",
-          regarding: { apiVersion: "v1", kind: "Pod", namespace, name: "web-0", uid },
-          related: {
-            apiVersion: "reports.kubearmor.com/v1alpha1",
-            kind: "PolicyViolationReport",
-            namespace,
-            name: "no-apt",
-            uid: "2f1c-r",
-          },
-        });
-        expect(event?.metadata.name).toMatch(/^web-0\.[0-9a-f]{19}$/);
-        expect(event?.series).toBeUndefined();
-      });
-
-      test("that goes on patches the count, which kubectl shows as (xN over …)", async () => {
-        await createPod("web-0");
-        const first = occurrence({ firstUs: 1_795_428_000_123_456, lastUs: 1_795_428_000_123_456 });
-        const last = occurrence({ count: 11, firstUs: 1_795_428_060_000_001, lastUs: 1_795_428_090_000_001 });
-        const told = await tell(first, last);
-        expect(told).toMatchObject({ told: 12, sent: { created: 1, patched: 1 } });
-        const stored = await events();
-        expect(stored).toHaveLength(1);
-        expect(stored[0]?.eventTime).toBe("2026-11-23T10:00:00.123456Z");
-        expect(stored[0]?.series).toEqual({ count: 12, lastObservedTime: "2026-11-23T10:01:30.000001Z" });
-        const described = await cluster.kubectl(["describe", "pod", "-n", namespace, "web-0"]);
-        expect(described).toContain("(x12 over ");
-        expect(await cluster.kubectl(["events", "-n", namespace, "--for", "pod/web-0"])).toContain(
-          "(x12 over ",
-        );
-      });
-
-      test("with a count at its first report has it at once", async () => {
-        await createPod("web-0");
-        await tell(occurrence({ count: 5 }));
-        const described = await cluster.kubectl(["describe", "pod", "-n", namespace, "web-0"]);
-        expect(described).toMatch(/\(x5 over 2\ds\)/);
-      });
-
-      test("with a deleted Event gets a new one", async () => {
-        await createPod("web-0");
-        const clock = new FakeClock(Date.now());
-        const recorder = startRecorder({}, sink(), clock, silentLogger);
-        recorder.record(occurrence());
-        await untilSent(recorder, clock);
-        expect(recorder.stats().told).toBe(1);
-        await cluster.kubectl(["delete", "events", "-n", namespace, "--all"]);
-        recorder.record(occurrence({ count: 9 }));
-        await untilSent(recorder, clock);
-        expect(recorder.stats().told).toBe(10);
-        expect((await events()).map(({ series }) => series?.count)).toEqual([10]);
-        await recorder.stop(0);
-      });
-
-      test("that is static is found by kubectl describe too: the uid is the mirror's", async () => {
-        await createPod("static-worker-1", { "kubernetes.io/config.mirror": "a1b2c3mirror" });
-        await tell(occurrence({ regarding: { kind: "Pod", namespace, name: "static-worker-1" } }));
-        const [event] = await events();
-        expect(event).toMatchObject({ regarding: { uid: "a1b2c3mirror" } });
-        const described = await cluster.kubectl(["describe", "pod", "-n", namespace, "static-worker-1"]);
-        expect(described).toContain("PolicyViolationPrevented");
-      });
-
-      test("that does not exist, or has no namespace, is lost as pod_gone", async () => {
-        const lost = await tell(
-          occurrence({ regarding: { kind: "Pod", namespace, name: "no-such-pod" }, count: 2 }),
-          occurrence({ regarding: { kind: "Pod", namespace: "nowhere", name: "web-0" } }),
-        );
-        expect(lost.lost.pod_gone).toBe(3);
-        expect(await events()).toEqual([]);
-      });
-    });
-
-    describe("a violation of a node", () => {
-      test("is an Event in default that kubectl describe node shows", async () => {
-        const regarding = { kind: "Node", name: "worker-1" } as const;
-        const related = { kind: "ClusterPolicyViolationReport", name: "host-shadow" };
-        await tell(
-          occurrence({ regarding, related, outcome: "Allowed", action: "Audit (Block)", operation: "File" }),
-        );
-        const described = await lines(["describe", "node", "worker-1"]);
-        expect(described.at(-2)).toMatch(
-          /^Warning PolicyViolationAllowed \S+ reports\.kubearmor\.com\/policy-violation-op/,
-        );
-        expect(await events("default")).toEqual([
-          expect.objectContaining({
-            action: "AuditBlockFile",
-            related: { apiVersion: "reports.kubearmor.com/v1alpha1", ...related },
-          }),
-        ]);
-      });
-
-      test("that the operator may not read is found by its name", async () => {
-        const token = await cluster.createServiceAccountToken(namespace, "nobody");
-        const poor = kubeClient(cluster.kubeconfigFor(token));
-        const poorSink = createEventSink({ client: poor, reportingInstance: "i" });
-        expect(await poorSink.uidOf({ kind: "Node", name: "worker-1" }, SIGNAL)).toEqual({
-          kind: "found",
-          uid: "worker-1",
-        });
-        expect(await poorSink.uidOf({ kind: "Pod", namespace, name: "web-0" }, SIGNAL)).toMatchObject({
-          kind: "refused",
-          message: expect.stringContaining('cannot get resource "pods"'),
-        });
-        await poor.close();
-      });
-    });
-
-    test("a throttle notice points to no report", async () => {
+    test("with a count at its first report has it at once", async () => {
       await createPod("web-0");
-      const notice = occurrence({
-        policy: "",
-        operation: "",
-        action: "",
-        outcome: "Throttled",
-        note: "muted",
-      });
-      delete notice.related;
-      await tell(notice);
-      expect(await events()).toEqual([
-        expect.objectContaining({ reason: "AlertsThrottled", action: "Throttle" }),
+      await tell(occurrence({ count: 5 }));
+      const described = await cluster.kubectl(["describe", "pod", "-n", namespace, "web-0"]);
+      expect(described).toMatch(/\(x5 over 2\ds\)/);
+    });
+
+    test("with a deleted Event gets a new one", async () => {
+      await createPod("web-0");
+      const clock = new FakeClock(Date.now());
+      const recorder = startRecorder({}, sink(), clock, silentLogger);
+      recorder.record(occurrence());
+      await untilSent(recorder, clock);
+      expect(recorder.stats().told).toBe(1);
+      await cluster.kubectl(["delete", "events", "-n", namespace, "--all"]);
+      recorder.record(occurrence({ count: 9 }));
+      await untilSent(recorder, clock);
+      expect(recorder.stats().told).toBe(10);
+      expect((await events()).map(({ series }) => series?.count)).toEqual([10]);
+      await recorder.stop(0);
+    });
+
+    test("that is static is found by kubectl describe too: the uid is the mirror's", async () => {
+      await createPod("static-worker-1", { "kubernetes.io/config.mirror": "a1b2c3mirror" });
+      await tell(occurrence({ regarding: { kind: "Pod", namespace, name: "static-worker-1" } }));
+      const [event] = await events();
+      expect(event).toMatchObject({ regarding: { uid: "a1b2c3mirror" } });
+      const described = await cluster.kubectl(["describe", "pod", "-n", namespace, "static-worker-1"]);
+      expect(described).toContain("PolicyViolationPrevented");
+    });
+
+    test("that does not exist, or has no namespace, is lost as pod_gone", async () => {
+      const lost = await tell(
+        occurrence({ regarding: { kind: "Pod", namespace, name: "no-such-pod" }, count: 2 }),
+        occurrence({ regarding: { kind: "Pod", namespace: "nowhere", name: "web-0" } }),
+      );
+      expect(lost.lost.pod_gone).toBe(3);
+      expect(await events()).toEqual([]);
+    });
+  });
+
+  describe("a violation of a node", () => {
+    test("is an Event in default that kubectl describe node shows", async () => {
+      const regarding = { kind: "Node", name: "worker-1" } as const;
+      const related = { kind: "ClusterPolicyViolationReport", name: "host-shadow" };
+      await tell(
+        occurrence({ regarding, related, outcome: "Allowed", action: "Audit (Block)", operation: "File" }),
+      );
+      const described = await lines(["describe", "node", "worker-1"]);
+      expect(described.at(-2)).toMatch(
+        /^Warning PolicyViolationAllowed \S+ reports\.kubearmor\.com\/policy-violation-op/,
+      );
+      expect(await events("default")).toEqual([
+        expect.objectContaining({
+          action: "AuditBlockFile",
+          related: { apiVersion: "reports.kubearmor.com/v1alpha1", ...related },
+        }),
       ]);
     });
 
-    // Each text at the longest that this program lets through, all in one Event: the API server must take it.
-    test("the longest texts are within the API server's limits", async () => {
-      const name = `${"p".repeat(252)}q`;
-      await createPod(name);
-      const long = createEventSink({ client, reportingInstance: "ü".repeat(100) });
-      const clock = new FakeClock(Date.now());
-      const recorder = startRecorder({}, long, clock, silentLogger);
-      recorder.record(
-        occurrence({
-          regarding: { kind: "Pod", namespace, name },
-          note: "💥".repeat(1000),
-          operation: "O".repeat(300),
-          action: "A".repeat(300),
-          count: 3_000_000_000,
-        }),
-      );
-      await untilSent(recorder, clock);
-      expect(recorder.stats()).toMatchObject({ told: 3_000_000_000, lost: { refused: 0 } });
-      const [event] = await events();
-      expect(event?.metadata.name).toHaveLength(253);
-      expect(event?.series?.count).toBe(2_147_483_647);
-      expect(event?.["reportingInstance"]).toBe("ü".repeat(64));
-      await recorder.stop(0);
+    test("that the operator may not read is found by its name", async () => {
+      const token = await cluster.createServiceAccountToken(namespace, "nobody");
+      const poor = kubeClient(cluster.kubeconfigFor(token));
+      const poorSink = createEventSink({ client: poor, reportingInstance: "i" });
+      expect(await poorSink.uidOf({ kind: "Node", name: "worker-1" }, SIGNAL)).toEqual({
+        kind: "found",
+        uid: "worker-1",
+      });
+      expect(await poorSink.uidOf({ kind: "Pod", namespace, name: "web-0" }, SIGNAL)).toMatchObject({
+        kind: "refused",
+        message: expect.stringContaining('cannot get resource "pods"'),
+      });
+      await poor.close();
+    });
+  });
+
+  test("a throttle notice points to no report", async () => {
+    await createPod("web-0");
+    const notice = occurrence({
+      policy: "",
+      operation: "",
+      action: "",
+      outcome: "Throttled",
+      note: "muted",
+    });
+    delete notice.related;
+    await tell(notice);
+    expect(await events()).toEqual([
+      expect.objectContaining({ reason: "AlertsThrottled", action: "Throttle" }),
+    ]);
+  });
+
+  // Each text at the longest that this program lets through, all in one Event: the API server must take it.
+  test("the longest texts are within the API server's limits", async () => {
+    const name = `${"p".repeat(252)}q`;
+    await createPod(name);
+    const long = createEventSink({ client, reportingInstance: "ü".repeat(100) });
+    const clock = new FakeClock(Date.now());
+    const recorder = startRecorder({}, long, clock, silentLogger);
+    recorder.record(
+      occurrence({
+        regarding: { kind: "Pod", namespace, name },
+        note: "💥".repeat(1000),
+        operation: "O".repeat(300),
+        action: "A".repeat(300),
+        count: 3_000_000_000,
+      }),
+    );
+    await untilSent(recorder, clock);
+    expect(recorder.stats()).toMatchObject({ told: 3_000_000_000, lost: { refused: 0 } });
+    const [event] = await events();
+    expect(event?.metadata.name).toHaveLength(253);
+    expect(event?.series?.count).toBe(2_147_483_647);
+    expect(event?.["reportingInstance"]).toBe("ü".repeat(64));
+    await recorder.stop(0);
+  });
+
+  describe("the sink", () => {
+    function newEvent(name: string): NewEvent {
+      return {
+        name,
+        namespace,
+        reason: "PolicyViolationPrevented",
+        action: "BlockProcess",
+        note: "n",
+        regarding: { apiVersion: "v1", kind: "Pod", namespace, name: "web-0", uid: "u" },
+        eventTimeUs: Date.now() * 1000,
+      };
+    }
+
+    test("takes an Event that exists already for the one of an earlier try", async () => {
+      expect(await sink().create(newEvent("web-0.1"), SIGNAL)).toEqual({ kind: "sent" });
+      expect(await sink().create(newEvent("web-0.1"), SIGNAL)).toEqual({ kind: "sent" });
+      expect(await events()).toHaveLength(1);
     });
 
-    describe("the sink", () => {
-      function newEvent(name: string): NewEvent {
-        return {
-          name,
-          namespace,
-          reason: "PolicyViolationPrevented",
-          action: "BlockProcess",
-          note: "n",
-          regarding: { apiVersion: "v1", kind: "Pod", namespace, name: "web-0", uid: "u" },
-          eventTimeUs: Date.now() * 1000,
-        };
-      }
-
-      test("takes an Event that exists already for the one of an earlier try", async () => {
-        expect(await sink().create(newEvent("web-0.1"), SIGNAL)).toEqual({ kind: "sent" });
-        expect(await sink().create(newEvent("web-0.1"), SIGNAL)).toEqual({ kind: "sent" });
-        expect(await events()).toHaveLength(1);
-      });
-
-      test("says when the Event to be patched is gone", async () => {
-        const series = { count: 2, lastObservedUs: Date.now() * 1000 };
-        expect(await sink().patchSeries({ namespace, name: "web-0.none" }, series, SIGNAL)).toEqual({
-          kind: "gone",
-        });
-      });
-
-      test("says when the namespace is not there, or is being deleted", async () => {
-        const nowhere = { ...newEvent("web-0.2"), namespace: "nowhere" };
-        nowhere.regarding = { ...nowhere.regarding, namespace: "nowhere" };
-        expect(await sink().create(nowhere, SIGNAL)).toEqual({ kind: "namespace_gone" });
-
-        const holder = {
-          apiVersion: "v1",
-          kind: "ConfigMap",
-          metadata: { name: "h", namespace, finalizers: ["a.b/c"] },
-        };
-        await cluster.apply(`${JSON.stringify(holder)}\n`);
-        await cluster.kubectl(["delete", "namespace", namespace, "--wait=false"]);
-        expect(await sink().create(newEvent("web-0.3"), SIGNAL)).toEqual({ kind: "namespace_gone" });
-        await cluster.kubectl([
-          "patch",
-          "cm",
-          "-n",
-          namespace,
-          "h",
-          "--type=merge",
-          "-p",
-          '{"metadata":{"finalizers":[]}}',
-        ]);
-      });
-
-      test("reports a refusal in the server's words", async () => {
-        const wrong = { ...newEvent("web-0.4"), action: "" };
-        expect(await sink().create(wrong, SIGNAL)).toMatchObject({
-          kind: "refused",
-          message: expect.stringContaining("action"),
-        });
+    test("says when the Event to be patched is gone", async () => {
+      const series = { count: 2, lastObservedUs: Date.now() * 1000 };
+      expect(await sink().patchSeries({ namespace, name: "web-0.none" }, series, SIGNAL)).toEqual({
+        kind: "gone",
       });
     });
-  },
-);
+
+    test("says when the namespace is not there, or is being deleted", async () => {
+      const nowhere = { ...newEvent("web-0.2"), namespace: "nowhere" };
+      nowhere.regarding = { ...nowhere.regarding, namespace: "nowhere" };
+      expect(await sink().create(nowhere, SIGNAL)).toEqual({ kind: "namespace_gone" });
+
+      const holder = {
+        apiVersion: "v1",
+        kind: "ConfigMap",
+        metadata: { name: "h", namespace, finalizers: ["a.b/c"] },
+      };
+      await cluster.apply(`${JSON.stringify(holder)}\n`);
+      await cluster.kubectl(["delete", "namespace", namespace, "--wait=false"]);
+      expect(await sink().create(newEvent("web-0.3"), SIGNAL)).toEqual({ kind: "namespace_gone" });
+      await cluster.kubectl([
+        "patch",
+        "cm",
+        "-n",
+        namespace,
+        "h",
+        "--type=merge",
+        "-p",
+        '{"metadata":{"finalizers":[]}}',
+      ]);
+    });
+
+    test("reports a refusal in the server's words", async () => {
+      const wrong = { ...newEvent("web-0.4"), action: "" };
+      expect(await sink().create(wrong, SIGNAL)).toMatchObject({
+        kind: "refused",
+        message: expect.stringContaining("action"),
+      });
+    });
+  });
+});

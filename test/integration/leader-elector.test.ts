@@ -3,14 +3,14 @@
 
 // Two electors on the Leases of a real API server: what it stores, refuses and forgets, and outages of it.
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { KubeClient } from "../../src/kube/client.ts";
 import { LeaderElector } from "../../src/leadership/leader-elector.ts";
 import { LeaseStore } from "../../src/leadership/lease.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
-import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
 import { kubeClient, until } from "../support/kube-clients.ts";
+import { describeReal, useCluster } from "../support/real-parts.ts";
 
 /** Short, and long enough for a machine that is busy with other tests. */
 const TIMES = { leaseDurationMs: 4000, renewDeadlineMs: 3000, retryPeriodMs: 200 };
@@ -58,7 +58,7 @@ class Replica {
   }
 }
 
-let cluster: Cluster;
+const cluster = useCluster();
 let namespace: string;
 let namespaces = 0;
 let replicas: Replica[] = [];
@@ -94,209 +94,198 @@ async function renewed(times = 1): Promise<void> {
   }
 }
 
-const missing = whyNoCluster();
+describeReal("electors on a real API server", () => {
+  beforeEach(async () => {
+    namespaces += 1;
+    namespace = `election-${namespaces}`;
+    overlaps = [];
+    await cluster.kubectl(["create", "namespace", namespace]);
+  });
 
-describe.skipIf(missing !== undefined && !process.env["CI"])(
-  `electors on a real API server (${missing ?? "real parts"})`,
-  () => {
-    beforeAll(async () => {
-      cluster = await startCluster();
-    });
+  afterEach(async () => {
+    await Promise.all(replicas.map((replica) => replica.end()));
+    replicas = [];
+    expect(overlaps).toEqual([]);
+  });
 
-    afterAll(() => cluster?.stop());
-
-    beforeEach(async () => {
-      namespaces += 1;
-      namespace = `election-${namespaces}`;
-      overlaps = [];
-      await cluster.kubectl(["create", "namespace", namespace]);
-    });
-
-    afterEach(async () => {
-      await Promise.all(replicas.map((replica) => replica.end()));
-      replicas = [];
-      expect(overlaps).toEqual([]);
-    });
-
-    describe("two replicas", () => {
-      test("agree on one, and hand over when it releases", async () => {
-        const a = replica("a");
-        await a.leads();
-        const b = replica("b");
-        await until("b has seen the Lease", () => b.elector.holder);
-        expect([b.elector.isLeader, b.elector.holder]).toEqual([false, "a"]);
-        const first = await lease();
-        expect(first.spec).toEqual({
-          holderIdentity: "a",
-          leaseDurationSeconds: 4,
-          acquireTime: expect.stringMatching(MICRO_TIME),
-          renewTime: expect.stringMatching(MICRO_TIME),
-          leaseTransitions: 0,
-        });
-        expect(first.metadata.labels).toEqual({
-          "app.kubernetes.io/managed-by": "policy-violation-operator",
-        });
-        await renewed(3);
-        const second = await lease();
-        expect(second.spec.acquireTime).toBe(first.spec.acquireTime);
-        expect(second.spec.renewTime > first.spec.renewTime).toBe(true);
-
-        await a.end();
-        await b.leads();
-        expect((await lease()).spec).toMatchObject({ holderIdentity: "b", leaseTransitions: 1 });
-        expect(a.losses).toEqual([`the Lease ${namespace}/operator is being released`]);
-        await b.end();
-        expect((await lease()).spec).toMatchObject({
-          holderIdentity: "",
-          leaseDurationSeconds: 1,
-          leaseTransitions: 1,
-        });
-      });
-
-      test("keep the leader when the Lease is annotated or deleted", async () => {
-        const a = replica("a");
-        await a.leads();
-        const b = replica("b");
-        await until("b has seen the Lease", () => b.elector.holder);
-        await kubectl("annotate", "lease", "operator", "note=kept");
-        await renewed(2);
-        expect((await lease()).metadata.annotations).toEqual({ note: "kept" });
-
-        const { uid } = (await lease()).metadata;
-        await kubectl("delete", "lease", "operator");
-        await until("a new Lease", async () => {
-          const found = (await lease()).metadata?.uid;
-          return (found !== undefined && found !== uid) || undefined;
-        });
-        await renewed(2);
-        expect((await lease()).spec).toMatchObject({ holderIdentity: "a", leaseTransitions: 0 });
-        expect([a.losses, a.elector.isLeader, b.elector.isLeader]).toEqual([[], true, false]);
-      });
-
-      test("don't lead together when one that is cut off is succeeded by the other", async () => {
-        const a = replica("a");
-        await a.leads();
-        const b = replica("b");
-        await until("b has seen the Lease", () => b.elector.holder);
-        await a.client.close();
-        await b.leads();
-        expect(a.losses).toEqual([
-          expect.stringMatching(
-            `^the Lease ${namespace}/operator was not renewed for 3 s: .*the client is closed`,
-          ),
-        ]);
-        expect(a.elector.isLeader).toBe(false);
-        expect((await lease()).spec).toMatchObject({ holderIdentity: "b", leaseTransitions: 1 });
-      });
-    });
-
-    describe("an API server that", () => {
-      test.each([
-        ["hangs", () => cluster.freezeApiServer(), () => cluster.thawApiServer()],
-        ["is down", () => cluster.stopApiServer(), () => cluster.startApiServer()],
-      ])("%s ends leadership, and one leads again when it is back", async (_, end, begin) => {
-        const a = replica("a");
-        await a.leads();
-        const b = replica("b");
-        await until("b has seen the Lease", () => b.elector.holder);
-        await end();
-        try {
-          await until("a is told", () => (a.losses.length > 0 ? true : undefined));
-          expect(a.losses).toEqual([
-            expect.stringMatching(`^the Lease ${namespace}/operator was not renewed for 3 s: `),
-          ]);
-          // Both go on asking; neither gets anywhere.
-          await until("b is told", () => b.elector.problem);
-          expect([a.elector.isLeader, b.elector.isLeader]).toEqual([false, false]);
-        } finally {
-          await begin();
-        }
-        const leader = await until("somebody leads", () => replicas.find(({ elector }) => elector.isLeader));
-        expect((await lease()).spec.holderIdentity).toBe(leader.identity);
-        expect(leader.elector.problem).toBeUndefined();
-      });
-    });
-
-    describe("a replica without", () => {
-      test("rights says which Role it needs, and leads with no more than that", async () => {
-        const token = await cluster.createServiceAccountToken(namespace, "replica");
-        const a = replica("a", cluster.kubeconfigFor(token));
-        const problem = await until("a problem", () => a.elector.problem);
-        expect(problem).toContain(
-          `a Role in namespace ${namespace} must allow this ServiceAccount to create leases and to get and update the lease operator`,
-        );
-        // As in the chart.
-        const rule = { apiGroups: ["coordination.k8s.io"], resources: ["leases"] };
-        const role = {
-          apiVersion: "rbac.authorization.k8s.io/v1",
-          kind: "Role",
-          metadata: { name: "r", namespace },
-        };
-        const rules = [
-          { ...rule, verbs: ["create"] },
-          { ...rule, resourceNames: ["operator"], verbs: ["get", "update"] },
-        ];
-        await cluster.apply(JSON.stringify({ ...role, rules }));
-        await kubectl("create", "rolebinding", "r", "--role=r", `--serviceaccount=${namespace}:replica`);
-        await a.leads();
-        await renewed();
-        await a.end();
-        expect((await lease()).spec).toMatchObject({ holderIdentity: "", leaseTransitions: 0 });
-      });
-
-      test("its namespace says so, and leads when it is there", async () => {
-        const place = `${namespace}-late`;
-        const a = replica("a", cluster.kubeconfigPath, place);
-        expect(await until("a problem", () => a.elector.problem)).toContain(
-          `namespace ${place} does not exist or is being deleted: create it, or set leaderElection.leaseNamespace, or run with --no-leader-elect`,
-        );
-        await cluster.kubectl(["create", "namespace", place]);
-        await a.leads();
-      });
-    });
-
-    test("a Lease that a crashed holder left is taken when its own duration has passed", async () => {
-      const time = "2001-01-01T00:00:00.000000Z";
-      const spec = { holderIdentity: "gone", leaseDurationSeconds: 2, acquireTime: time, renewTime: time };
-      const metadata = { name: "operator", namespace };
-      await cluster.apply(
-        JSON.stringify({ apiVersion: "coordination.k8s.io/v1", kind: "Lease", metadata, spec }),
-      );
+  describe("two replicas", () => {
+    test("agree on one, and hand over when it releases", async () => {
       const a = replica("a");
-      expect(await until("a has seen the Lease", () => a.elector.holder)).toBe("gone");
       await a.leads();
-      expect((await lease()).spec).toMatchObject({ holderIdentity: "a", leaseTransitions: 1 });
-      // Old as its times are, it is not expired to one who has just come, and asks every 200 to 440 ms.
-      const asked = cluster
-        .auditEntries()
-        .filter((e) => e.stage === "ResponseComplete" && e.requestURI.startsWith(leasePath()))
-        .filter((e) => e.userAgent?.startsWith("policy-violation-operator/"))
-        .map(({ verb }) => verb);
-      expect(asked.slice(0, 4)).toEqual(["get", "get", "get", "get"]);
+      const b = replica("b");
+      await until("b has seen the Lease", () => b.elector.holder);
+      expect([b.elector.isLeader, b.elector.holder]).toEqual([false, "a"]);
+      const first = await lease();
+      expect(first.spec).toEqual({
+        holderIdentity: "a",
+        leaseDurationSeconds: 4,
+        acquireTime: expect.stringMatching(MICRO_TIME),
+        renewTime: expect.stringMatching(MICRO_TIME),
+        leaseTransitions: 0,
+      });
+      expect(first.metadata.labels).toEqual({
+        "app.kubernetes.io/managed-by": "policy-violation-operator",
+      });
+      await renewed(3);
+      const second = await lease();
+      expect(second.spec.acquireTime).toBe(first.spec.acquireTime);
+      expect(second.spec.renewTime > first.spec.renewTime).toBe(true);
+
+      await a.end();
+      await b.leads();
+      expect((await lease()).spec).toMatchObject({ holderIdentity: "b", leaseTransitions: 1 });
+      expect(a.losses).toEqual([`the Lease ${namespace}/operator is being released`]);
+      await b.end();
+      expect((await lease()).spec).toMatchObject({
+        holderIdentity: "",
+        leaseDurationSeconds: 1,
+        leaseTransitions: 1,
+      });
     });
 
-    test("an update of a Lease that was deleted is refused, and creates none", async () => {
-      const client = kubeClient(cluster.kubeconfigPath);
-      const store = new LeaseStore(client, namespace, "operator");
-      const call = { timeoutMs: 10_000, signal: undefined };
-      const time = "2026-11-23T10:00:00.123456Z";
-      const record = {
-        holder: "a",
-        durationSeconds: 15,
-        acquireTime: time,
-        renewTime: time,
-        transitions: 2,
-        unwrittenSince: time,
-        standby: "b",
-      };
-      const created = await store.create(record, call);
-      expect(created.record).toEqual(record);
-      expect(await store.read(call)).toEqual(created);
-      await expect(store.create(record, call)).rejects.toMatchObject({ code: "AlreadyExists" });
+    test("keep the leader when the Lease is annotated or deleted", async () => {
+      const a = replica("a");
+      await a.leads();
+      const b = replica("b");
+      await until("b has seen the Lease", () => b.elector.holder);
+      await kubectl("annotate", "lease", "operator", "note=kept");
+      await renewed(2);
+      expect((await lease()).metadata.annotations).toEqual({ note: "kept" });
+
+      const { uid } = (await lease()).metadata;
       await kubectl("delete", "lease", "operator");
-      await expect(store.update(created, record, call)).rejects.toMatchObject({ code: "Conflict" });
-      expect(await store.read(call)).toBeUndefined();
-      await client.close();
+      await until("a new Lease", async () => {
+        const found = (await lease()).metadata?.uid;
+        return (found !== undefined && found !== uid) || undefined;
+      });
+      await renewed(2);
+      expect((await lease()).spec).toMatchObject({ holderIdentity: "a", leaseTransitions: 0 });
+      expect([a.losses, a.elector.isLeader, b.elector.isLeader]).toEqual([[], true, false]);
     });
-  },
-);
+
+    test("don't lead together when one that is cut off is succeeded by the other", async () => {
+      const a = replica("a");
+      await a.leads();
+      const b = replica("b");
+      await until("b has seen the Lease", () => b.elector.holder);
+      await a.client.close();
+      await b.leads();
+      expect(a.losses).toEqual([
+        expect.stringMatching(
+          `^the Lease ${namespace}/operator was not renewed for 3 s: .*the client is closed`,
+        ),
+      ]);
+      expect(a.elector.isLeader).toBe(false);
+      expect((await lease()).spec).toMatchObject({ holderIdentity: "b", leaseTransitions: 1 });
+    });
+  });
+
+  describe("an API server that", () => {
+    test.each([
+      ["hangs", () => cluster.freezeApiServer(), () => cluster.thawApiServer()],
+      ["is down", () => cluster.stopApiServer(), () => cluster.startApiServer()],
+    ])("%s ends leadership, and one leads again when it is back", async (_, end, begin) => {
+      const a = replica("a");
+      await a.leads();
+      const b = replica("b");
+      await until("b has seen the Lease", () => b.elector.holder);
+      await end();
+      try {
+        await until("a is told", () => (a.losses.length > 0 ? true : undefined));
+        expect(a.losses).toEqual([
+          expect.stringMatching(`^the Lease ${namespace}/operator was not renewed for 3 s: `),
+        ]);
+        // Both go on asking; neither gets anywhere.
+        await until("b is told", () => b.elector.problem);
+        expect([a.elector.isLeader, b.elector.isLeader]).toEqual([false, false]);
+      } finally {
+        await begin();
+      }
+      const leader = await until("somebody leads", () => replicas.find(({ elector }) => elector.isLeader));
+      expect((await lease()).spec.holderIdentity).toBe(leader.identity);
+      expect(leader.elector.problem).toBeUndefined();
+    });
+  });
+
+  describe("a replica without", () => {
+    test("rights says which Role it needs, and leads with no more than that", async () => {
+      const token = await cluster.createServiceAccountToken(namespace, "replica");
+      const a = replica("a", cluster.kubeconfigFor(token));
+      const problem = await until("a problem", () => a.elector.problem);
+      expect(problem).toContain(
+        `a Role in namespace ${namespace} must allow this ServiceAccount to create leases and to get and update the lease operator`,
+      );
+      // As in the chart.
+      const rule = { apiGroups: ["coordination.k8s.io"], resources: ["leases"] };
+      const role = {
+        apiVersion: "rbac.authorization.k8s.io/v1",
+        kind: "Role",
+        metadata: { name: "r", namespace },
+      };
+      const rules = [
+        { ...rule, verbs: ["create"] },
+        { ...rule, resourceNames: ["operator"], verbs: ["get", "update"] },
+      ];
+      await cluster.apply(JSON.stringify({ ...role, rules }));
+      await kubectl("create", "rolebinding", "r", "--role=r", `--serviceaccount=${namespace}:replica`);
+      await a.leads();
+      await renewed();
+      await a.end();
+      expect((await lease()).spec).toMatchObject({ holderIdentity: "", leaseTransitions: 0 });
+    });
+
+    test("its namespace says so, and leads when it is there", async () => {
+      const place = `${namespace}-late`;
+      const a = replica("a", cluster.kubeconfigPath, place);
+      expect(await until("a problem", () => a.elector.problem)).toContain(
+        `namespace ${place} does not exist or is being deleted: create it, or set leaderElection.leaseNamespace, or run with --no-leader-elect`,
+      );
+      await cluster.kubectl(["create", "namespace", place]);
+      await a.leads();
+    });
+  });
+
+  test("a Lease that a crashed holder left is taken when its own duration has passed", async () => {
+    const time = "2001-01-01T00:00:00.000000Z";
+    const spec = { holderIdentity: "gone", leaseDurationSeconds: 2, acquireTime: time, renewTime: time };
+    const metadata = { name: "operator", namespace };
+    await cluster.apply(
+      JSON.stringify({ apiVersion: "coordination.k8s.io/v1", kind: "Lease", metadata, spec }),
+    );
+    const a = replica("a");
+    expect(await until("a has seen the Lease", () => a.elector.holder)).toBe("gone");
+    await a.leads();
+    expect((await lease()).spec).toMatchObject({ holderIdentity: "a", leaseTransitions: 1 });
+    // Old as its times are, it is not expired to one who has just come, and asks every 200 to 440 ms.
+    const asked = cluster
+      .auditEntries()
+      .filter((e) => e.stage === "ResponseComplete" && e.requestURI.startsWith(leasePath()))
+      .filter((e) => e.userAgent?.startsWith("policy-violation-operator/"))
+      .map(({ verb }) => verb);
+    expect(asked.slice(0, 4)).toEqual(["get", "get", "get", "get"]);
+  });
+
+  test("an update of a Lease that was deleted is refused, and creates none", async () => {
+    const client = kubeClient(cluster.kubeconfigPath);
+    const store = new LeaseStore(client, namespace, "operator");
+    const call = { timeoutMs: 10_000, signal: undefined };
+    const time = "2026-11-23T10:00:00.123456Z";
+    const record = {
+      holder: "a",
+      durationSeconds: 15,
+      acquireTime: time,
+      renewTime: time,
+      transitions: 2,
+      unwrittenSince: time,
+      standby: "b",
+    };
+    const created = await store.create(record, call);
+    expect(created.record).toEqual(record);
+    expect(await store.read(call)).toEqual(created);
+    await expect(store.create(record, call)).rejects.toMatchObject({ code: "AlreadyExists" });
+    await kubectl("delete", "lease", "operator");
+    await expect(store.update(created, record, call)).rejects.toMatchObject({ code: "Conflict" });
+    expect(await store.read(call)).toBeUndefined();
+    await client.close();
+  });
+});

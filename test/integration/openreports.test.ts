@@ -12,7 +12,6 @@ import { silentLogger } from "../../src/lib/logger.ts";
 import { openReportName, toOpenReport } from "../../src/report/openreport.ts";
 import type { OpenReportPublisherOptions } from "../../src/sinks/openreports/kind-publisher.ts";
 import { OpenReportPublisher } from "../../src/sinks/openreports/openreport-publisher.ts";
-import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
 import { kubeClient, until } from "../support/kube-clients.ts";
 import {
   allOpenReports,
@@ -20,10 +19,10 @@ import {
   expectedCopy,
   installOpenReports,
 } from "../support/openreports/openreports.ts";
+import { describeReal, useCluster } from "../support/real-parts.ts";
 import { allReports } from "../support/reports.ts";
 import { fullClusterReport, fullReport } from "../unit/api/full-report.ts";
 
-const missing = whyNoCluster();
 const OURS = { "app.kubernetes.io/managed-by": "policy-violation-operator" };
 
 const OPTIONS = {
@@ -50,279 +49,271 @@ function reportOf(namespace: string, name: string, count: number): Report {
   };
 }
 
-describe.skipIf(missing !== undefined && !process.env["CI"])(
-  `OpenReports (${missing ?? "real parts"})`,
-  () => {
-    let cluster: Cluster;
-    let client: KubeClient;
-    let namespace: string;
-    let namespaces = 0;
-    const ends: (() => Promise<void>)[] = [];
+describeReal("OpenReports", () => {
+  const cluster = useCluster({ crds: true });
+  let client: KubeClient;
+  let namespace: string;
+  let namespaces = 0;
+  const ends: (() => Promise<void>)[] = [];
 
+  beforeAll(async () => {
+    client = kubeClient(cluster.kubeconfigPath);
+  });
+  beforeEach(async () => {
+    namespaces += 1;
+    namespace = `shop-${namespaces}`;
+    await cluster.kubectl(["create", "namespace", namespace]);
+  });
+  afterEach(async () => {
+    for (const end of ends.splice(0)) await end();
+    await cluster.kubectl(["delete", "pvr", "-A", "--all"]);
+    await cluster.kubectl(["delete", "cpvr", "--all"]);
+  });
+  afterAll(async () => {
+    await client?.close();
+  });
+
+  /** A publisher that runs until it is ended or the test is over. */
+  function publish(options: Partial<OpenReportPublisherOptions> = {}) {
+    const lines: string[] = [];
+    const log = (_fields: object, message: string) => void lines.push(message);
+    const publisher = new OpenReportPublisher({
+      client,
+      clock: systemClock,
+      logger: { ...silentLogger, info: log, warn: log, error: log },
+      mapping: {
+        copyName: openReportName,
+        map: (report, limits, mostThatFit) => toOpenReport(report, { ...OPTIONS, mostThatFit }, limits),
+      },
+      isRequired: false,
+      minIntervalMs: 300,
+      maxReports: 100,
+      isLeader: () => true,
+      absentRetryMs: 200,
+      ...options,
+    });
+    const stop = new AbortController();
+    const running = publisher.run(stop.signal);
+    const end = async () => {
+      stop.abort();
+      await running;
+    };
+    ends.push(end);
+    return { publisher, lines, end };
+  }
+
+  async function store(object: Report | OpenReport): Promise<void> {
+    const { name, namespace: at } = object.metadata;
+    const plural = object.kind === "Report" ? "reports" : `${object.kind.toLowerCase()}s`;
+    const place = at === undefined ? plural : `namespaces/${at}/${plural}`;
+    await client.request({
+      method: "PATCH",
+      path: `/apis/${object.apiVersion}/${place}/${name}`,
+      query: { fieldManager: "test", force: true },
+      contentType: "application/apply-patch+yaml",
+      body: object,
+    });
+  }
+
+  /** Waits until the copies are those of the stored reports that the check takes, and says nothing is pending. */
+  async function settled(publisher: OpenReportPublisher, check: (copies: OpenReport[]) => boolean) {
+    return await until("copies", async () => {
+      const copies = await allOpenReports(cluster);
+      return publisher.stats().pending === 0 && check(copies) ? copies : undefined;
+    });
+  }
+
+  test("CRDs that appear later are found, and the copies are those of the mapping", async () => {
+    const clusterReport = fullClusterReport();
+    await store({ ...clusterReport, metadata: { ...clusterReport.metadata, labels: OURS } });
+    await store(reportOf(namespace, "p", 3));
+    await store(reportOf(namespace, "q", 100));
+    const { publisher, lines } = publish();
+    await until("a look for the CRDs", () => lines.length === 2 || undefined);
+    expect(lines).toEqual(Array(2).fill("cluster does not serve OpenReports"));
+    expect(publisher.stats()).toMatchObject({ isServed: false, pending: 0 });
+    await installOpenReports(cluster);
+    const copies = await settled(publisher, ({ length }) => length === 3);
+    expect(publisher.stats()).toMatchObject({ isServed: true, results: { written: 3, refused: 0 } });
+    const reports = await allReports(cluster);
+    const stored = ({ metadata, ...rest }: OpenReport) => {
+      const { name, namespace: at, labels, annotations, ownerReferences } = metadata;
+      return {
+        ...rest,
+        metadata: { name, ...(at ? { namespace: at } : {}), labels, annotations, ownerReferences },
+      };
+    };
+    expect(copies.map(stored)).toEqual(reports.map((report) => toOpenReport(report, OPTIONS, undefined)));
+    const whole = reports.filter(({ kind }) => kind === "PolicyViolationReport");
+    expect(copies.map(copied)).toEqual(expect.arrayContaining(whole.map(expectedCopy)));
+    const ids = copies.flatMap((copy) => copied(copy).resultIds);
+    expect(new Set(ids).size).toBe(ids.length);
+    expect(await cluster.kubectl(["get", "reports.openreports.io", "-n", namespace])).toMatch(
+      /NAME +PASS +FAIL +WARN +ERROR +SKIP +AGE\nkubearmor-p +0 +2 +1 +0 +0 +\S+\nkubearmor-q +0 +50 +50 /,
+    );
+  });
+
+  describe("with its CRDs", () => {
     beforeAll(async () => {
-      cluster = await startCluster();
-      await cluster.applyCrds();
-      client = kubeClient(cluster.kubeconfigPath);
-    });
-    beforeEach(async () => {
-      namespaces += 1;
-      namespace = `shop-${namespaces}`;
-      await cluster.kubectl(["create", "namespace", namespace]);
-    });
-    afterEach(async () => {
-      for (const end of ends.splice(0)) await end();
-      await cluster.kubectl(["delete", "pvr", "-A", "--all"]);
-      await cluster.kubectl(["delete", "cpvr", "--all"]);
-    });
-    afterAll(async () => {
-      await client?.close();
-      await cluster?.stop();
-    });
-
-    /** A publisher that runs until it is ended or the test is over. */
-    function publish(options: Partial<OpenReportPublisherOptions> = {}) {
-      const lines: string[] = [];
-      const log = (_fields: object, message: string) => void lines.push(message);
-      const publisher = new OpenReportPublisher({
-        client,
-        clock: systemClock,
-        logger: { ...silentLogger, info: log, warn: log, error: log },
-        mapping: {
-          copyName: openReportName,
-          map: (report, limits, mostThatFit) => toOpenReport(report, { ...OPTIONS, mostThatFit }, limits),
-        },
-        isRequired: false,
-        minIntervalMs: 300,
-        maxReports: 100,
-        isLeader: () => true,
-        absentRetryMs: 200,
-        ...options,
-      });
-      const stop = new AbortController();
-      const running = publisher.run(stop.signal);
-      const end = async () => {
-        stop.abort();
-        await running;
-      };
-      ends.push(end);
-      return { publisher, lines, end };
-    }
-
-    async function store(object: Report | OpenReport): Promise<void> {
-      const { name, namespace: at } = object.metadata;
-      const plural = object.kind === "Report" ? "reports" : `${object.kind.toLowerCase()}s`;
-      const place = at === undefined ? plural : `namespaces/${at}/${plural}`;
-      await client.request({
-        method: "PATCH",
-        path: `/apis/${object.apiVersion}/${place}/${name}`,
-        query: { fieldManager: "test", force: true },
-        contentType: "application/apply-patch+yaml",
-        body: object,
-      });
-    }
-
-    /** Waits until the copies are those of the stored reports that the check takes, and says nothing is pending. */
-    async function settled(publisher: OpenReportPublisher, check: (copies: OpenReport[]) => boolean) {
-      return await until("copies", async () => {
-        const copies = await allOpenReports(cluster);
-        return publisher.stats().pending === 0 && check(copies) ? copies : undefined;
-      });
-    }
-
-    test("CRDs that appear later are found, and the copies are those of the mapping", async () => {
-      const clusterReport = fullClusterReport();
-      await store({ ...clusterReport, metadata: { ...clusterReport.metadata, labels: OURS } });
-      await store(reportOf(namespace, "p", 3));
-      await store(reportOf(namespace, "q", 100));
-      const { publisher, lines } = publish();
-      await until("a look for the CRDs", () => lines.length === 2 || undefined);
-      expect(lines).toEqual(Array(2).fill("cluster does not serve OpenReports"));
-      expect(publisher.stats()).toMatchObject({ isServed: false, pending: 0 });
       await installOpenReports(cluster);
-      const copies = await settled(publisher, ({ length }) => length === 3);
-      expect(publisher.stats()).toMatchObject({ isServed: true, results: { written: 3, refused: 0 } });
-      const reports = await allReports(cluster);
-      const stored = ({ metadata, ...rest }: OpenReport) => {
-        const { name, namespace: at, labels, annotations, ownerReferences } = metadata;
-        return {
-          ...rest,
-          metadata: { name, ...(at ? { namespace: at } : {}), labels, annotations, ownerReferences },
-        };
+    });
+
+    async function copyOf(name: string): Promise<OpenReport | undefined> {
+      const all = await allOpenReports(cluster);
+      return all.find(
+        ({ metadata }) => metadata.namespace === namespace && metadata.name === `kubearmor-${name}`,
+      );
+    }
+
+    test("changes wait for the pause, and one write brings them all", async () => {
+      await store(reportOf(namespace, "p", 1));
+      const slow = publish({ minIntervalMs: 3_600_000 });
+      await settled(slow.publisher, ({ length }) => length === 1);
+      for (let count = 2; count <= 6; count++) await store(reportOf(namespace, "p", count));
+      await until("a change that waits", () => slow.publisher.stats().pending === 1 || undefined);
+      expect(slow.publisher.stats().results.written).toBe(1);
+      await slow.end();
+      const { publisher } = publish();
+      const [copy] = await settled(publisher, ([first]) => first?.results.length === 6);
+      expect(copy?.summary).toMatchObject({ fail: 3, warn: 3 });
+      expect(publisher.stats().results.written).toBe(1);
+    });
+
+    test("limits that a user sets are kept and followed, at once and after later changes", async () => {
+      await store(reportOf(namespace, "p", 150));
+      const { publisher } = publish();
+      const [first] = await settled(publisher, ({ length }) => length === 1);
+      expect(first?.results).toHaveLength(100);
+      const limit = async (limits: object) => {
+        const patch = JSON.stringify({ configuration: { limits } });
+        const place = ["reports.openreports.io", "-n", namespace, "kubearmor-p"];
+        await cluster.kubectl(["patch", ...place, "--type=merge", "-p", patch]);
       };
-      expect(copies.map(stored)).toEqual(reports.map((report) => toOpenReport(report, OPTIONS, undefined)));
-      const whole = reports.filter(({ kind }) => kind === "PolicyViolationReport");
-      expect(copies.map(copied)).toEqual(expect.arrayContaining(whole.map(expectedCopy)));
-      const ids = copies.flatMap((copy) => copied(copy).resultIds);
-      expect(new Set(ids).size).toBe(ids.length);
-      expect(await cluster.kubectl(["get", "reports.openreports.io", "-n", namespace])).toMatch(
-        /NAME +PASS +FAIL +WARN +ERROR +SKIP +AGE\nkubearmor-p +0 +2 +1 +0 +0 +\S+\nkubearmor-q +0 +50 +50 /,
+      await limit({ maxResults: 5, statusFilter: ["fail"] });
+      const [limited] = await settled(publisher, ([copy]) => copy?.results.length === 5);
+      expect(limited?.summary).toEqual({ pass: 0, fail: 5, warn: 0, error: 0, skip: 0 });
+      await store(reportOf(namespace, "p", 160));
+      const isChanged = ([copy]: OpenReport[]) => copy?.results[4]?.properties["violations"] === "76";
+      const [later] = await settled(publisher, isChanged);
+      expect(later?.configuration).toEqual({ limits: { maxResults: 5, statusFilter: ["fail"] } });
+      await limit({ maxResults: 300, statusFilter: null });
+      await settled(publisher, ([copy]) => copy?.results.length === 160);
+    });
+
+    test("a large report of 300 violations is listed whole where a user asks for it", async () => {
+      await store(reportOf(namespace, "large", 300));
+      const { publisher } = publish();
+      await settled(publisher, ({ length }) => length === 1);
+      const patch = '{"configuration":{"limits":{"maxResults":1000}}}';
+      await cluster.kubectl([
+        "patch",
+        "reps",
+        "-n",
+        namespace,
+        "kubearmor-large",
+        "--type=merge",
+        "-p",
+        patch,
+      ]);
+      const [copy] = await settled(publisher, ([first]) => first?.results.length === 300);
+      const [report] = await allReports(cluster);
+      expect(copied(copy as OpenReport)).toEqual(expectedCopy(report as Report));
+    });
+
+    test("a deleted copy comes back, labels and annotations of others stay", async () => {
+      await store(reportOf(namespace, "p", 1));
+      const { publisher } = publish();
+      await settled(publisher, ({ length }) => length === 1);
+      const place = ["reps", "-n", namespace, "kubearmor-p"];
+      await cluster.kubectl(["delete", ...place]);
+      await until("the copy", async () => await copyOf("p"));
+      await cluster.kubectl(["label", ...place, "team=web"]);
+      await store(reportOf(namespace, "p", 2));
+      const [copy] = await settled(publisher, ([first]) => first?.results.length === 2);
+      expect(copy?.metadata.labels).toEqual({ ...OURS, team: "web" });
+    });
+
+    test("a deleted report takes its copy with it, and one of the same name gets a new copy", async () => {
+      await store(reportOf(namespace, "p", 1));
+      await store(reportOf(namespace, "q", 1));
+      const { publisher } = publish();
+      await settled(publisher, ({ length }) => length === 2);
+      await cluster.kubectl(["delete", "pvr", "-n", namespace, "p"]);
+      await until("the end of the copy", async () => ((await copyOf("p")) === undefined ? true : undefined));
+      expect(await copyOf("q")).toBeDefined();
+      await cluster.kubectl(["delete", "pvr", "-n", namespace, "q"]);
+      await store(reportOf(namespace, "q", 2));
+      const { metadata } = (await allReports(cluster))[0] as Report;
+      await until("a copy of the new report", async () =>
+        (await copyOf("q"))?.metadata.ownerReferences[0]?.uid === metadata.uid ? true : undefined,
       );
     });
 
-    describe("with its CRDs", () => {
-      beforeAll(async () => {
-        await installOpenReports(cluster);
+    test("a restart writes nothing, and what changed meanwhile is made up for", async () => {
+      await store(reportOf(namespace, "p", 2));
+      await store(reportOf(namespace, "q", 2));
+      const first = publish();
+      const before = await settled(first.publisher, ({ length }) => length === 2);
+      await first.end();
+      await store(reportOf(namespace, "q", 3));
+      const second = publish();
+      await until("a look at both", () => {
+        const { results } = second.publisher.stats();
+        return results.unchanged + results.written === 2 || undefined;
       });
-
-      async function copyOf(name: string): Promise<OpenReport | undefined> {
-        const all = await allOpenReports(cluster);
-        return all.find(
-          ({ metadata }) => metadata.namespace === namespace && metadata.name === `kubearmor-${name}`,
-        );
-      }
-
-      test("changes wait for the pause, and one write brings them all", async () => {
-        await store(reportOf(namespace, "p", 1));
-        const slow = publish({ minIntervalMs: 3_600_000 });
-        await settled(slow.publisher, ({ length }) => length === 1);
-        for (let count = 2; count <= 6; count++) await store(reportOf(namespace, "p", count));
-        await until("a change that waits", () => slow.publisher.stats().pending === 1 || undefined);
-        expect(slow.publisher.stats().results.written).toBe(1);
-        await slow.end();
-        const { publisher } = publish();
-        const [copy] = await settled(publisher, ([first]) => first?.results.length === 6);
-        expect(copy?.summary).toMatchObject({ fail: 3, warn: 3 });
-        expect(publisher.stats().results.written).toBe(1);
-      });
-
-      test("limits that a user sets are kept and followed, at once and after later changes", async () => {
-        await store(reportOf(namespace, "p", 150));
-        const { publisher } = publish();
-        const [first] = await settled(publisher, ({ length }) => length === 1);
-        expect(first?.results).toHaveLength(100);
-        const limit = async (limits: object) => {
-          const patch = JSON.stringify({ configuration: { limits } });
-          const place = ["reports.openreports.io", "-n", namespace, "kubearmor-p"];
-          await cluster.kubectl(["patch", ...place, "--type=merge", "-p", patch]);
-        };
-        await limit({ maxResults: 5, statusFilter: ["fail"] });
-        const [limited] = await settled(publisher, ([copy]) => copy?.results.length === 5);
-        expect(limited?.summary).toEqual({ pass: 0, fail: 5, warn: 0, error: 0, skip: 0 });
-        await store(reportOf(namespace, "p", 160));
-        const isChanged = ([copy]: OpenReport[]) => copy?.results[4]?.properties["violations"] === "76";
-        const [later] = await settled(publisher, isChanged);
-        expect(later?.configuration).toEqual({ limits: { maxResults: 5, statusFilter: ["fail"] } });
-        await limit({ maxResults: 300, statusFilter: null });
-        await settled(publisher, ([copy]) => copy?.results.length === 160);
-      });
-
-      test("a large report of 300 violations is listed whole where a user asks for it", async () => {
-        await store(reportOf(namespace, "large", 300));
-        const { publisher } = publish();
-        await settled(publisher, ({ length }) => length === 1);
-        const patch = '{"configuration":{"limits":{"maxResults":1000}}}';
-        await cluster.kubectl([
-          "patch",
-          "reps",
-          "-n",
-          namespace,
-          "kubearmor-large",
-          "--type=merge",
-          "-p",
-          patch,
-        ]);
-        const [copy] = await settled(publisher, ([first]) => first?.results.length === 300);
-        const [report] = await allReports(cluster);
-        expect(copied(copy as OpenReport)).toEqual(expectedCopy(report as Report));
-      });
-
-      test("a deleted copy comes back, labels and annotations of others stay", async () => {
-        await store(reportOf(namespace, "p", 1));
-        const { publisher } = publish();
-        await settled(publisher, ({ length }) => length === 1);
-        const place = ["reps", "-n", namespace, "kubearmor-p"];
-        await cluster.kubectl(["delete", ...place]);
-        await until("the copy", async () => await copyOf("p"));
-        await cluster.kubectl(["label", ...place, "team=web"]);
-        await store(reportOf(namespace, "p", 2));
-        const [copy] = await settled(publisher, ([first]) => first?.results.length === 2);
-        expect(copy?.metadata.labels).toEqual({ ...OURS, team: "web" });
-      });
-
-      test("a deleted report takes its copy with it, and one of the same name gets a new copy", async () => {
-        await store(reportOf(namespace, "p", 1));
-        await store(reportOf(namespace, "q", 1));
-        const { publisher } = publish();
-        await settled(publisher, ({ length }) => length === 2);
-        await cluster.kubectl(["delete", "pvr", "-n", namespace, "p"]);
-        await until("the end of the copy", async () =>
-          (await copyOf("p")) === undefined ? true : undefined,
-        );
-        expect(await copyOf("q")).toBeDefined();
-        await cluster.kubectl(["delete", "pvr", "-n", namespace, "q"]);
-        await store(reportOf(namespace, "q", 2));
-        const { metadata } = (await allReports(cluster))[0] as Report;
-        await until("a copy of the new report", async () =>
-          (await copyOf("q"))?.metadata.ownerReferences[0]?.uid === metadata.uid ? true : undefined,
-        );
-      });
-
-      test("a restart writes nothing, and what changed meanwhile is made up for", async () => {
-        await store(reportOf(namespace, "p", 2));
-        await store(reportOf(namespace, "q", 2));
-        const first = publish();
-        const before = await settled(first.publisher, ({ length }) => length === 2);
-        await first.end();
-        await store(reportOf(namespace, "q", 3));
-        const second = publish();
-        await until("a look at both", () => {
-          const { results } = second.publisher.stats();
-          return results.unchanged + results.written === 2 || undefined;
-        });
-        expect(second.publisher.stats().results).toMatchObject({ unchanged: 1, written: 1 });
-        const after = await settled(second.publisher, ({ length }) => length === 2);
-        expect(after[0]).toEqual(before[0]);
-        expect(after.map(copied)).toEqual((await allReports(cluster)).map(expectedCopy));
-      });
-
-      test("an object of another program is left alone until it is gone", async () => {
-        const foreign = { source: "else", results: [], summary: {} };
-        const metadata = { name: "kubearmor-p", namespace };
-        await store({
-          apiVersion: "openreports.io/v1alpha1",
-          kind: "Report",
-          metadata,
-          ...foreign,
-        } as unknown as OpenReport);
-        await store(reportOf(namespace, "p", 1));
-        const { publisher, lines } = publish();
-        await until("a refusal", () => publisher.stats().results.refused === 1 || undefined);
-        expect(lines).toContain("OpenReports write refused");
-        expect((await copyOf("p"))?.source).toBe("else");
-        await cluster.kubectl(["delete", "reps", "-n", namespace, "kubearmor-p"]);
-      });
-
-      test("without the right nothing is written, and it is logged once for each kind", async () => {
-        const token = await cluster.createServiceAccountToken(namespace, "nobody");
-        const poor = kubeClient(cluster.kubeconfigFor(token));
-        ends.push(() => poor.close());
-        const { publisher, lines } = publish({ client: poor });
-        const requests = poor.stats().requests;
-        await until("tries", () => poor.stats().requests > requests + 6 || undefined);
-        expect(lines).toEqual(Array(2).fill("cannot publish OpenReports, will retry"));
-        expect(publisher.stats()).toMatchObject({ isServed: false, results: { written: 0 } });
-      });
-
-      test("a replica that lost the lead writes nothing", async () => {
-        await store(reportOf(namespace, "p", 1));
-        let isLeader = false;
-        const { publisher } = publish({ isLeader: () => isLeader });
-        await until(
-          "an attempt",
-          () => (publisher.stats().isServed && publisher.stats().pending === 0) || undefined,
-        );
-        expect(await allOpenReports(cluster)).toEqual([]);
-        isLeader = true;
-        await store(reportOf(namespace, "p", 2));
-        await settled(publisher, ({ length }) => length === 1);
-      });
-
-      test("reports beyond the bound have no copy and are counted", async () => {
-        for (const name of ["p", "q", "r"]) await store(reportOf(namespace, name, 1));
-        const { publisher } = publish({ maxReports: 2 });
-        await settled(publisher, ({ length }) => length === 2);
-        expect(publisher.stats().leftOut).toBe(1);
-      });
+      expect(second.publisher.stats().results).toMatchObject({ unchanged: 1, written: 1 });
+      const after = await settled(second.publisher, ({ length }) => length === 2);
+      expect(after[0]).toEqual(before[0]);
+      expect(after.map(copied)).toEqual((await allReports(cluster)).map(expectedCopy));
     });
-  },
-);
+
+    test("an object of another program is left alone until it is gone", async () => {
+      const foreign = { source: "else", results: [], summary: {} };
+      const metadata = { name: "kubearmor-p", namespace };
+      await store({
+        apiVersion: "openreports.io/v1alpha1",
+        kind: "Report",
+        metadata,
+        ...foreign,
+      } as unknown as OpenReport);
+      await store(reportOf(namespace, "p", 1));
+      const { publisher, lines } = publish();
+      await until("a refusal", () => publisher.stats().results.refused === 1 || undefined);
+      expect(lines).toContain("OpenReports write refused");
+      expect((await copyOf("p"))?.source).toBe("else");
+      await cluster.kubectl(["delete", "reps", "-n", namespace, "kubearmor-p"]);
+    });
+
+    test("without the right nothing is written, and it is logged once for each kind", async () => {
+      const token = await cluster.createServiceAccountToken(namespace, "nobody");
+      const poor = kubeClient(cluster.kubeconfigFor(token));
+      ends.push(() => poor.close());
+      const { publisher, lines } = publish({ client: poor });
+      const requests = poor.stats().requests;
+      await until("tries", () => poor.stats().requests > requests + 6 || undefined);
+      expect(lines).toEqual(Array(2).fill("cannot publish OpenReports, will retry"));
+      expect(publisher.stats()).toMatchObject({ isServed: false, results: { written: 0 } });
+    });
+
+    test("a replica that lost the lead writes nothing", async () => {
+      await store(reportOf(namespace, "p", 1));
+      let isLeader = false;
+      const { publisher } = publish({ isLeader: () => isLeader });
+      await until(
+        "an attempt",
+        () => (publisher.stats().isServed && publisher.stats().pending === 0) || undefined,
+      );
+      expect(await allOpenReports(cluster)).toEqual([]);
+      isLeader = true;
+      await store(reportOf(namespace, "p", 2));
+      await settled(publisher, ({ length }) => length === 1);
+    });
+
+    test("reports beyond the bound have no copy and are counted", async () => {
+      for (const name of ["p", "q", "r"]) await store(reportOf(namespace, name, 1));
+      const { publisher } = publish({ maxReports: 2 });
+      await settled(publisher, ({ length }) => length === 2);
+      expect(publisher.stats().leftOut).toBe(1);
+    });
+  });
+});

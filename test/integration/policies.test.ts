@@ -3,31 +3,27 @@
 
 // The policies of a real API server, followed by their metadata: with and without the CRDs, with and without the right.
 
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import type { KubeClient } from "../../src/kube/client.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import { PolicyWatch, type PolicyWatchOptions } from "../../src/policies/policy-watch.ts";
-import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
 import { kubeClient, until } from "../support/kube-clients.ts";
 import { policy, policyCrdNames, policyCrds } from "../support/policies.ts";
+import { describeReal, useCluster } from "../support/real-parts.ts";
 
-const missing = whyNoCluster();
-
-describe.skipIf(missing !== undefined && !process.env["CI"])(`policies (${missing ?? "real parts"})`, () => {
-  let cluster: Cluster;
+describeReal("policies", () => {
+  const cluster = useCluster({ controllerManager: false });
   let client: KubeClient;
   const ends: (() => Promise<void>)[] = [];
 
   beforeAll(async () => {
-    cluster = await startCluster({ controllerManager: false });
     client = kubeClient(cluster.kubeconfigPath);
     await cluster.kubectl(["create", "namespace", "shop"]);
   });
   afterAll(async () => {
     for (const end of ends) await end();
     await client?.close();
-    await cluster?.stop();
   });
 
   /** A watch that runs until the end of the tests, and the names that it told as changed. */

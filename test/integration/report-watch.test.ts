@@ -4,34 +4,28 @@
 // The reports of a real API server as a standby follows them: listed, changed, removed, and listed anew where the server
 // no longer knows the version from which the watch was to go on.
 
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { MANAGED_BY_LABEL, PRODUCT } from "../../src/api/names.ts";
 import type { Report } from "../../src/api/v1alpha1.ts";
 import type { KubeClient, KubeRequest, KubeStreamRequest } from "../../src/kube/client.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import { createReportWatch } from "../../src/sinks/report-watch.ts";
-import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
 import { kubeClient, until } from "../support/kube-clients.ts";
+import { describeReal, useCluster } from "../support/real-parts.ts";
 import { fullReport } from "../unit/api/full-report.ts";
 
-const missing = whyNoCluster();
-
-describe.skipIf(missing !== undefined && !process.env["CI"])(`reports (${missing ?? "real parts"})`, () => {
-  let cluster: Cluster;
+describeReal("reports", () => {
+  const cluster = useCluster({ controllerManager: false, crds: true, namespaces: ["shop"] });
   let client: KubeClient;
   const ends: (() => Promise<void>)[] = [];
 
   beforeAll(async () => {
-    cluster = await startCluster({ controllerManager: false });
-    await cluster.applyCrds();
-    await cluster.kubectl(["create", "namespace", "shop"]);
     client = kubeClient(cluster.kubeconfigPath);
   });
   afterAll(async () => {
     for (const end of ends) await end();
     await client?.close();
-    await cluster?.stop();
   });
 
   /** Follows until the end of the tests; `each` may change a request for a stream before it is sent. */

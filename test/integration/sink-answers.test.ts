@@ -3,31 +3,26 @@
 
 // What a real API server sends back when a report is written: of 256 KiB only what the writer did not know.
 
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { MANAGED_BY_LABEL, PRODUCT } from "../../src/api/names.ts";
 import type { KubeClient, KubeRequest } from "../../src/kube/client.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import { createClusterSink } from "../../src/sinks/cluster-sink.ts";
-import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
 import { kubeClient } from "../support/kube-clients.ts";
+import { describeReal, useCluster } from "../support/real-parts.ts";
 import { fullReport } from "../unit/api/full-report.ts";
 
-const missing = whyNoCluster();
 const SIGNAL = new AbortController().signal;
 
-describe.skipIf(missing !== undefined && !process.env["CI"])(`answers (${missing ?? "real parts"})`, () => {
-  let cluster: Cluster;
+describeReal("answers", () => {
+  const cluster = useCluster({ controllerManager: false, crds: true, namespaces: ["shop"] });
   let client: KubeClient;
 
   beforeAll(async () => {
-    cluster = await startCluster({ controllerManager: false });
-    await cluster.applyCrds();
-    await cluster.kubectl(["create", "namespace", "shop"]);
     client = kubeClient(cluster.kubeconfigPath);
   });
   afterAll(async () => {
     await client?.close();
-    await cluster?.stop();
   });
 
   it("to a create and a replace are metadata alone, and the sink gives them with what was sent", async () => {

@@ -14,387 +14,380 @@ import type { KubeClient } from "../../src/kube/client.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import { createClusterSink } from "../../src/sinks/cluster-sink.ts";
 import { type ReportSink, SinkError } from "../../src/sinks/report-sink.ts";
-import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
 import { kubeClient, until } from "../support/kube-clients.ts";
+import { describeReal, useCluster } from "../support/real-parts.ts";
 import { fullClusterReport, fullReport } from "../unit/api/full-report.ts";
 
 const SIGNAL = new AbortController().signal;
 
-const missing = whyNoCluster();
+describeReal("the cluster sink on a real API server", () => {
+  const cluster = useCluster();
+  let client: KubeClient;
+  let sink: ReportSink;
+  let namespace: string;
+  let namespaces = 0;
 
-describe.skipIf(missing !== undefined && !process.env["CI"])(
-  `the cluster sink on a real API server (${missing ?? "real parts"})`,
-  () => {
-    let cluster: Cluster;
-    let client: KubeClient;
-    let sink: ReportSink;
-    let namespace: string;
-    let namespaces = 0;
+  beforeAll(async () => {
+    client = kubeClient(cluster.kubeconfigPath);
+    sink = createClusterSink({ client, logger: silentLogger });
+  });
 
-    beforeAll(async () => {
-      cluster = await startCluster();
-      client = kubeClient(cluster.kubeconfigPath);
-      sink = createClusterSink({ client, logger: silentLogger });
+  afterAll(async () => {
+    await client?.close();
+  });
+
+  beforeEach(async () => {
+    namespaces += 1;
+    namespace = `sink-${namespaces}`;
+    await cluster.kubectl(["create", "namespace", namespace]);
+  });
+
+  function ours(report: Report, name = "p"): Report {
+    const labels = { "app.kubernetes.io/managed-by": "policy-violation-operator" };
+    return { ...report, metadata: { ...report.metadata, name, labels } };
+  }
+
+  function report(name = "p"): Report {
+    return ours(fullReport(namespace), name);
+  }
+
+  async function written(input: Report): Promise<Report> {
+    const result = await sink.write(input, SIGNAL);
+    if (result.kind !== "written") throw new Error(`not written: ${JSON.stringify(result)}`);
+    return result.report;
+  }
+
+  async function listed(of: ReportSink = sink): Promise<string[]> {
+    const names: string[] = [];
+    for await (const { metadata } of of.list(SIGNAL))
+      names.push(`${metadata.namespace ?? ""}/${metadata.name}`);
+    return names;
+  }
+
+  /** A report of about so many bytes that the schema accepts: many violations with much evidence. */
+  function reportOfSize(bytes: number): Report {
+    const big = report();
+    const [violation] = big.violations;
+    const padding = "x".repeat(512);
+    const paddings = {
+      command: padding,
+      cwd: padding,
+      labels: padding,
+      data: padding,
+      source: padding,
+      image: padding,
+    };
+    const evidence = { ...violation!.latest!, ...paddings };
+    const one: Violation = { ...violation!, latest: evidence };
+    const count = Math.ceil(bytes / JSON.stringify(one).length);
+    expect(count).toBeLessThanOrEqual(1000);
+    big.violations = Array.from({ length: count }, () => one);
+    return big;
+  }
+
+  // First, for the CRDs are not there yet; the tests after this one need them.
+  describe("an API server without the CRDs", () => {
+    test("is refused as not_served, with what to do", async () => {
+      const refusal = { kind: "refused", reason: "not_served" };
+      for (const result of [
+        await sink.write(report(), SIGNAL),
+        await sink.read({ namespace, name: "p" }, SIGNAL),
+      ]) {
+        expect(result).toMatchObject(refusal);
+        expect(JSON.stringify(result)).toContain("kubectl apply -f crds/");
+      }
+      const error = await listed().catch((thrown: unknown) => thrown);
+      expect(error).toBeInstanceOf(SinkError);
+      expect(error).toMatchObject({ refused: true });
     });
 
-    afterAll(async () => {
-      await client?.close();
-      await cluster?.stop();
+    test("is served a moment after they are applied", async () => {
+      await cluster.applyCrds();
+      const stored = await until("a report can be written", async () => {
+        const result = await sink.write(report(), SIGNAL);
+        return result.kind === "written" ? result.report : undefined;
+      });
+      expect(stored.metadata.resourceVersion).toMatch(/^\d+$/);
     });
+  });
 
-    beforeEach(async () => {
-      namespaces += 1;
-      namespace = `sink-${namespaces}`;
-      await cluster.kubectl(["create", "namespace", namespace]);
-    });
-
-    function ours(report: Report, name = "p"): Report {
-      const labels = { "app.kubernetes.io/managed-by": "policy-violation-operator" };
-      return { ...report, metadata: { ...report.metadata, name, labels } };
-    }
-
-    function report(name = "p"): Report {
-      return ours(fullReport(namespace), name);
-    }
-
-    async function written(input: Report): Promise<Report> {
-      const result = await sink.write(input, SIGNAL);
-      if (result.kind !== "written") throw new Error(`not written: ${JSON.stringify(result)}`);
-      return result.report;
-    }
-
-    async function listed(of: ReportSink = sink): Promise<string[]> {
-      const names: string[] = [];
-      for await (const { metadata } of of.list(SIGNAL))
-        names.push(`${metadata.namespace ?? ""}/${metadata.name}`);
-      return names;
-    }
-
-    /** A report of about so many bytes that the schema accepts: many violations with much evidence. */
-    function reportOfSize(bytes: number): Report {
-      const big = report();
-      const [violation] = big.violations;
-      const padding = "x".repeat(512);
-      const paddings = {
-        command: padding,
-        cwd: padding,
-        labels: padding,
-        data: padding,
-        source: padding,
-        image: padding,
+  describe("a removal", () => {
+    test("takes exactly the version that it names, and nothing else", async () => {
+      const first = await written(report());
+      const { uid, resourceVersion } = first.metadata;
+      const second = await written({ ...first, coverage: { ...first.coverage, gaps: 9 } });
+      const ref = { namespace, name: "p" };
+      expect(await sink.remove(ref, { uid, resourceVersion }, SIGNAL)).toEqual({ kind: "conflict" });
+      const other = {
+        uid: "6f1c0a9b-0000-4000-8000-000000000000",
+        resourceVersion: second.metadata.resourceVersion,
       };
-      const evidence = { ...violation!.latest!, ...paddings };
-      const one: Violation = { ...violation!, latest: evidence };
-      const count = Math.ceil(bytes / JSON.stringify(one).length);
-      expect(count).toBeLessThanOrEqual(1000);
-      big.violations = Array.from({ length: count }, () => one);
-      return big;
-    }
-
-    // First, for the CRDs are not there yet; the tests after this one need them.
-    describe("an API server without the CRDs", () => {
-      test("is refused as not_served, with what to do", async () => {
-        const refusal = { kind: "refused", reason: "not_served" };
-        for (const result of [
-          await sink.write(report(), SIGNAL),
-          await sink.read({ namespace, name: "p" }, SIGNAL),
-        ]) {
-          expect(result).toMatchObject(refusal);
-          expect(JSON.stringify(result)).toContain("kubectl apply -f crds/");
-        }
-        const error = await listed().catch((thrown: unknown) => thrown);
-        expect(error).toBeInstanceOf(SinkError);
-        expect(error).toMatchObject({ refused: true });
-      });
-
-      test("is served a moment after they are applied", async () => {
-        await cluster.applyCrds();
-        const stored = await until("a report can be written", async () => {
-          const result = await sink.write(report(), SIGNAL);
-          return result.kind === "written" ? result.report : undefined;
-        });
-        expect(stored.metadata.resourceVersion).toMatch(/^\d+$/);
+      expect(await sink.remove(ref, other, SIGNAL)).toEqual({ kind: "conflict" });
+      const now = { uid, resourceVersion: second.metadata.resourceVersion };
+      expect(await sink.remove(ref, now, SIGNAL)).toEqual({ kind: "removed" });
+      expect(await sink.read(ref, SIGNAL)).toEqual({ kind: "absent" });
+      expect(await sink.remove(ref, now, SIGNAL)).toEqual({ kind: "absent" });
+      expect(await sink.remove({ namespace: "nowhere", name: "p" }, now, SIGNAL)).toEqual({
+        kind: "absent",
       });
     });
 
-    describe("a removal", () => {
-      test("takes exactly the version that it names, and nothing else", async () => {
-        const first = await written(report());
-        const { uid, resourceVersion } = first.metadata;
-        const second = await written({ ...first, coverage: { ...first.coverage, gaps: 9 } });
-        const ref = { namespace, name: "p" };
-        expect(await sink.remove(ref, { uid, resourceVersion }, SIGNAL)).toEqual({ kind: "conflict" });
-        const other = {
-          uid: "6f1c0a9b-0000-4000-8000-000000000000",
-          resourceVersion: second.metadata.resourceVersion,
-        };
-        expect(await sink.remove(ref, other, SIGNAL)).toEqual({ kind: "conflict" });
-        const now = { uid, resourceVersion: second.metadata.resourceVersion };
-        expect(await sink.remove(ref, now, SIGNAL)).toEqual({ kind: "removed" });
-        expect(await sink.read(ref, SIGNAL)).toEqual({ kind: "absent" });
-        expect(await sink.remove(ref, now, SIGNAL)).toEqual({ kind: "absent" });
-        expect(await sink.remove({ namespace: "nowhere", name: "p" }, now, SIGNAL)).toEqual({
-          kind: "absent",
-        });
-      });
-
-      test("works on a cluster report", async () => {
-        const { uid, resourceVersion } = (await written(ours(fullClusterReport(), "removed"))).metadata;
-        expect(await sink.remove({ name: "removed" }, { uid, resourceVersion }, SIGNAL)).toEqual({
-          kind: "removed",
-        });
+    test("works on a cluster report", async () => {
+      const { uid, resourceVersion } = (await written(ours(fullClusterReport(), "removed"))).metadata;
+      expect(await sink.remove({ name: "removed" }, { uid, resourceVersion }, SIGNAL)).toEqual({
+        kind: "removed",
       });
     });
+  });
 
-    describe("a report", () => {
-      test("is created, read back whole, replaced, and listed", async () => {
-        const created = await written(report());
-        const { apiVersion, kind, metadata, ...body } = created;
-        expect({ apiVersion, kind, ...body, metadata: undefined }).toEqual({
-          ...report(),
-          metadata: undefined,
-        });
-        expect(metadata).not.toHaveProperty("managedFields");
-        expect(await sink.read({ namespace, name: "p" }, SIGNAL)).toEqual({ kind: "found", report: created });
-
-        const changed = await written({ ...created, summary: { ...created.summary, occurrences: 129 } });
-        expect(changed.summary.occurrences).toBe(129);
-        expect(changed.metadata.uid).toBe(created.metadata.uid);
-        expect(await listed()).toContain(`${namespace}/p`);
+  describe("a report", () => {
+    test("is created, read back whole, replaced, and listed", async () => {
+      const created = await written(report());
+      const { apiVersion, kind, metadata, ...body } = created;
+      expect({ apiVersion, kind, ...body, metadata: undefined }).toEqual({
+        ...report(),
+        metadata: undefined,
       });
+      expect(metadata).not.toHaveProperty("managedFields");
+      expect(await sink.read({ namespace, name: "p" }, SIGNAL)).toEqual({ kind: "found", report: created });
 
-      test("of the cluster likewise", async () => {
-        const created = await written(ours(fullClusterReport(), `c-${namespace}`));
-        expect(await sink.read({ name: `c-${namespace}` }, SIGNAL)).toEqual({
-          kind: "found",
-          report: created,
-        });
-        expect(await listed()).toContain(`/c-${namespace}`);
-      });
-
-      test("that is not there is absent, in a namespace that is not there too", async () => {
-        expect(await sink.read({ namespace, name: "q" }, SIGNAL)).toEqual({ kind: "absent" });
-        expect(await sink.read({ namespace: "nowhere", name: "q" }, SIGNAL)).toEqual({ kind: "absent" });
-      });
-
-      test("keeps what other people put on it", async () => {
-        await written(report());
-        await cluster.kubectl(["annotate", "pvr", "-n", namespace, "p", "team=blue"]);
-        const read = await sink.read({ namespace, name: "p" }, SIGNAL);
-        if (read.kind !== "found") throw new Error(read.kind);
-        const again = await written({
-          ...read.report,
-          summary: { ...read.report.summary, occurrences: 200 },
-        });
-        expect(again.metadata.annotations).toMatchObject({ team: "blue" });
-      });
-
-      test("is written under one field manager, by a PUT with few managed fields", async () => {
-        const stored = await written(await written(report()));
-        const text = await cluster.kubectl([
-          "get",
-          "pvr",
-          "-n",
-          namespace,
-          "p",
-          "-o",
-          "json",
-          "--show-managed-fields",
-        ]);
-        const { metadata } = JSON.parse(text) as { metadata: { managedFields: { manager: string }[] } };
-        expect(metadata.managedFields.map(({ manager }) => manager)).toEqual(["policy-violation-operator"]);
-        expect(stored.metadata.name).toBe("p");
-      });
+      const changed = await written({ ...created, summary: { ...created.summary, occurrences: 129 } });
+      expect(changed.summary.occurrences).toBe(129);
+      expect(changed.metadata.uid).toBe(created.metadata.uid);
+      expect(await listed()).toContain(`${namespace}/p`);
     });
 
-    describe("the list", () => {
-      test("goes through pages, and leaves alone what is not ours", async () => {
-        const names = ["a", "b", "c", "d", "e"];
-        for (const name of names) await written(report(name));
-        await written({ ...report("foreign"), metadata: { name: "foreign", namespace } });
-        const paged = createClusterSink({ client, logger: silentLogger, pageSize: 2 });
-        const here = (await listed(paged)).filter((name) => name.startsWith(`${namespace}/`));
-        expect(here).toEqual(names.map((name) => `${namespace}/${name}`));
-      });
-
-      test("comes in smaller pages when a page is more than the client accepts", async () => {
-        for (const name of ["a", "b", "c", "d"]) await written(report(name));
-        const small = kubeClient(cluster.kubeconfigPath, { maxResponseBytes: 8000 });
-        const here = (await listed(createClusterSink({ client: small, logger: silentLogger }))).filter(
-          (name) => name.startsWith(`${namespace}/`),
-        );
-        expect(here).toHaveLength(4);
-        await small.close();
-      });
-    });
-
-    describe("a write that meets another one", () => {
-      test("a create of what exists, and a replace of what was changed, are conflicts that change nothing", async () => {
-        const first = await written(report());
-        expect(await sink.write(report(), SIGNAL)).toEqual({ kind: "conflict" });
-        const second = await written({ ...first, summary: { ...first.summary, occurrences: 1000 } });
-        expect(await sink.write(first, SIGNAL)).toEqual({ kind: "conflict" });
-        expect(await sink.read({ namespace, name: "p" }, SIGNAL)).toEqual({ kind: "found", report: second });
-      });
-
-      test("a replace of what was deleted is gone", async () => {
-        const stored = await written(report());
-        await cluster.kubectl(["delete", "pvr", "-n", namespace, "p"]);
-        expect(await sink.write(stored, SIGNAL)).toEqual({ kind: "gone" });
-      });
-
-      test("a replace of what was deleted and made again is a conflict", async () => {
-        const stored = await written(report());
-        await cluster.kubectl(["delete", "pvr", "-n", namespace, "p"]);
-        await written(report());
-        expect(await sink.write(stored, SIGNAL)).toEqual({ kind: "conflict" });
-      });
-    });
-
-    describe("a namespace", () => {
-      test("that is not there is namespace_gone", async () => {
-        expect(await sink.write(ours(fullReport("nowhere")), SIGNAL)).toEqual({ kind: "namespace_gone" });
-      });
-
-      test("that is being deleted is namespace_gone for a create, and gone for a replace of what went with it", async () => {
-        const stored = await written(report("with-it"));
-        // A finalizer holds the namespace in the state in which a real one is for seconds to minutes.
-        const holder = {
-          apiVersion: "v1",
-          kind: "ConfigMap",
-          metadata: { name: "h", namespace, finalizers: ["a.b/c"] },
-        };
-        await cluster.apply(`${JSON.stringify(holder)}\n`);
-        await cluster.kubectl(["delete", "namespace", namespace, "--wait=false"]);
-        const created = await until("the namespace is terminating", async () => {
-          const result = await sink.write(report(`n-${Date.now()}`), SIGNAL);
-          return result.kind === "written" ? undefined : result;
-        });
-        expect(created).toEqual({ kind: "namespace_gone" });
-        const replaced = await until("its reports are deleted", async () => {
-          const result = await sink.write(stored, SIGNAL);
-          return result.kind === "written" || result.kind === "conflict" ? undefined : result;
-        });
-        expect(replaced).toEqual({ kind: "gone" });
-        await cluster.kubectl([
-          "patch",
-          "cm",
-          "-n",
-          namespace,
-          "h",
-          "--type=merge",
-          "-p",
-          '{"metadata":{"finalizers":[]}}',
-        ]);
-        await cluster.kubectl(["wait", "--for=delete", `namespace/${namespace}`, "--timeout=60s"]);
-        expect(await sink.write(stored, SIGNAL)).toMatchObject({
-          kind: expect.stringMatching(/^(namespace_)?gone$/),
-        });
-      });
-    });
-
-    describe("an object that is too large", () => {
-      test.each([
-        [1.6, "etcdserver: request is too large"],
-        [2.5, "trying to send message larger than max"],
-        [3.2, "limit is 3145728"],
-      ])("of %s MiB is too_large, created or replaced", async (mebibytes, said) => {
-        const bytes = mebibytes * 1024 * 1024;
-        const created = await sink.write(reportOfSize(bytes), SIGNAL);
-        expect(created.kind).toBe("too_large");
-        expect(JSON.stringify(created)).toContain(said);
-
-        const small = await written(report());
-        const replaced = await sink.write({ ...reportOfSize(bytes), metadata: small.metadata }, SIGNAL);
-        expect(replaced.kind).toBe("too_large");
-        expect(await sink.read({ namespace, name: "p" }, SIGNAL)).toEqual({ kind: "found", report: small });
-      });
-
-      test("of 1.3 MiB is written", async () => {
-        await written(reportOfSize(1.3 * 1024 * 1024));
-      });
-    });
-
-    describe("what the API server refuses", () => {
-      test("a field that the schema does not know is invalid, and nothing is stored without it", async () => {
-        const odd = { ...report(), sumary: {} } as Report;
-        const result = await sink.write(odd, SIGNAL);
-        expect(result).toMatchObject({ kind: "refused", reason: "invalid" });
-        expect(JSON.stringify(result)).toContain('unknown field \\"sumary\\"');
-        expect(await sink.read({ namespace, name: "p" }, SIGNAL)).toEqual({ kind: "absent" });
-      });
-
-      test("a value that the schema does not allow is invalid", async () => {
-        const wrong = report();
-        wrong.summary.prevented = -1;
-        const result = await sink.write(wrong, SIGNAL);
-        expect(result).toMatchObject({ kind: "refused", reason: "invalid" });
-        expect(JSON.stringify(result)).toContain("summary.prevented");
-      });
-
-      test("a ServiceAccount without rights is forbidden, with the right in the message", async () => {
-        const token = await cluster.createServiceAccountToken(namespace, "nobody");
-        const poor = kubeClient(cluster.kubeconfigFor(token));
-        const poorSink = createClusterSink({ client: poor, logger: silentLogger });
-        const result = await poorSink.write(report(), SIGNAL);
-        expect(result).toMatchObject({ kind: "refused", reason: "forbidden" });
-        expect(JSON.stringify(result)).toContain('cannot create resource \\"policyviolationreports\\"');
-        expect(await poorSink.read({ namespace, name: "p" }, SIGNAL)).toMatchObject({ reason: "forbidden" });
-        await expect(listed(poorSink)).rejects.toMatchObject({ name: "SinkError", refused: true });
-        await poor.close();
-      });
-
-      test("a token that is no good is unauthorized", async () => {
-        const stranger = kubeClient(cluster.kubeconfigFor("stranger"));
-        const result = await createClusterSink({ client: stranger, logger: silentLogger }).write(
-          report(),
-          SIGNAL,
-        );
-        expect(result).toMatchObject({ kind: "refused", reason: "unauthorized" });
-        await stranger.close();
-      });
-    });
-
-    // Between client and API server stands a relay that carries every request out and then breaks the connection in place
-    // of answering: the case in which a write has happened and nobody knows.
-    test("a write without an answer is unknown, and a read shows that it happened", async () => {
-      const relay = createServer((request, response) => {
-        const chunks: Buffer[] = [];
-        request.on("data", (chunk: Buffer) => chunks.push(chunk));
-        request.on("end", () => {
-          const { pathname, searchParams } = new URL(request.url ?? "", "http://x");
-          const forwarded = client.request({
-            method: request.method as "POST",
-            path: pathname,
-            query: Object.fromEntries(searchParams),
-            body: JSON.parse(Buffer.concat(chunks).toString()),
-          });
-          const cut = () => response.socket?.resetAndDestroy();
-          forwarded.then(cut, cut);
-        });
-      });
-      relay.listen(0, "127.0.0.1");
-      await once(relay, "listening");
-      const path = join(cluster.dir, "relay-kubeconfig");
-      writeFileSync(
-        path,
-        JSON.stringify({
-          "current-context": "r",
-          clusters: [
-            { name: "r", cluster: { server: `http://127.0.0.1:${(relay.address() as AddressInfo).port}` } },
-          ],
-          contexts: [{ name: "r", context: { cluster: "r" } }],
-        }),
-      );
-      const cut = kubeClient(path);
-      const result = await createClusterSink({ client: cut, logger: silentLogger }).write(report(), SIGNAL);
-      expect(result.kind).toBe("unknown");
-      expect(await sink.read({ namespace, name: "p" }, SIGNAL)).toMatchObject({
+    test("of the cluster likewise", async () => {
+      const created = await written(ours(fullClusterReport(), `c-${namespace}`));
+      expect(await sink.read({ name: `c-${namespace}` }, SIGNAL)).toEqual({
         kind: "found",
-        report: { summary: { occurrences: 128 } },
+        report: created,
       });
-      await cut.close();
-      relay.close();
+      expect(await listed()).toContain(`/c-${namespace}`);
     });
-  },
-);
+
+    test("that is not there is absent, in a namespace that is not there too", async () => {
+      expect(await sink.read({ namespace, name: "q" }, SIGNAL)).toEqual({ kind: "absent" });
+      expect(await sink.read({ namespace: "nowhere", name: "q" }, SIGNAL)).toEqual({ kind: "absent" });
+    });
+
+    test("keeps what other people put on it", async () => {
+      await written(report());
+      await cluster.kubectl(["annotate", "pvr", "-n", namespace, "p", "team=blue"]);
+      const read = await sink.read({ namespace, name: "p" }, SIGNAL);
+      if (read.kind !== "found") throw new Error(read.kind);
+      const again = await written({
+        ...read.report,
+        summary: { ...read.report.summary, occurrences: 200 },
+      });
+      expect(again.metadata.annotations).toMatchObject({ team: "blue" });
+    });
+
+    test("is written under one field manager, by a PUT with few managed fields", async () => {
+      const stored = await written(await written(report()));
+      const text = await cluster.kubectl([
+        "get",
+        "pvr",
+        "-n",
+        namespace,
+        "p",
+        "-o",
+        "json",
+        "--show-managed-fields",
+      ]);
+      const { metadata } = JSON.parse(text) as { metadata: { managedFields: { manager: string }[] } };
+      expect(metadata.managedFields.map(({ manager }) => manager)).toEqual(["policy-violation-operator"]);
+      expect(stored.metadata.name).toBe("p");
+    });
+  });
+
+  describe("the list", () => {
+    test("goes through pages, and leaves alone what is not ours", async () => {
+      const names = ["a", "b", "c", "d", "e"];
+      for (const name of names) await written(report(name));
+      await written({ ...report("foreign"), metadata: { name: "foreign", namespace } });
+      const paged = createClusterSink({ client, logger: silentLogger, pageSize: 2 });
+      const here = (await listed(paged)).filter((name) => name.startsWith(`${namespace}/`));
+      expect(here).toEqual(names.map((name) => `${namespace}/${name}`));
+    });
+
+    test("comes in smaller pages when a page is more than the client accepts", async () => {
+      for (const name of ["a", "b", "c", "d"]) await written(report(name));
+      const small = kubeClient(cluster.kubeconfigPath, { maxResponseBytes: 8000 });
+      const here = (await listed(createClusterSink({ client: small, logger: silentLogger }))).filter((name) =>
+        name.startsWith(`${namespace}/`),
+      );
+      expect(here).toHaveLength(4);
+      await small.close();
+    });
+  });
+
+  describe("a write that meets another one", () => {
+    test("a create of what exists, and a replace of what was changed, are conflicts that change nothing", async () => {
+      const first = await written(report());
+      expect(await sink.write(report(), SIGNAL)).toEqual({ kind: "conflict" });
+      const second = await written({ ...first, summary: { ...first.summary, occurrences: 1000 } });
+      expect(await sink.write(first, SIGNAL)).toEqual({ kind: "conflict" });
+      expect(await sink.read({ namespace, name: "p" }, SIGNAL)).toEqual({ kind: "found", report: second });
+    });
+
+    test("a replace of what was deleted is gone", async () => {
+      const stored = await written(report());
+      await cluster.kubectl(["delete", "pvr", "-n", namespace, "p"]);
+      expect(await sink.write(stored, SIGNAL)).toEqual({ kind: "gone" });
+    });
+
+    test("a replace of what was deleted and made again is a conflict", async () => {
+      const stored = await written(report());
+      await cluster.kubectl(["delete", "pvr", "-n", namespace, "p"]);
+      await written(report());
+      expect(await sink.write(stored, SIGNAL)).toEqual({ kind: "conflict" });
+    });
+  });
+
+  describe("a namespace", () => {
+    test("that is not there is namespace_gone", async () => {
+      expect(await sink.write(ours(fullReport("nowhere")), SIGNAL)).toEqual({ kind: "namespace_gone" });
+    });
+
+    test("that is being deleted is namespace_gone for a create, and gone for a replace of what went with it", async () => {
+      const stored = await written(report("with-it"));
+      // A finalizer holds the namespace in the state in which a real one is for seconds to minutes.
+      const holder = {
+        apiVersion: "v1",
+        kind: "ConfigMap",
+        metadata: { name: "h", namespace, finalizers: ["a.b/c"] },
+      };
+      await cluster.apply(`${JSON.stringify(holder)}\n`);
+      await cluster.kubectl(["delete", "namespace", namespace, "--wait=false"]);
+      const created = await until("the namespace is terminating", async () => {
+        const result = await sink.write(report(`n-${Date.now()}`), SIGNAL);
+        return result.kind === "written" ? undefined : result;
+      });
+      expect(created).toEqual({ kind: "namespace_gone" });
+      const replaced = await until("its reports are deleted", async () => {
+        const result = await sink.write(stored, SIGNAL);
+        return result.kind === "written" || result.kind === "conflict" ? undefined : result;
+      });
+      expect(replaced).toEqual({ kind: "gone" });
+      await cluster.kubectl([
+        "patch",
+        "cm",
+        "-n",
+        namespace,
+        "h",
+        "--type=merge",
+        "-p",
+        '{"metadata":{"finalizers":[]}}',
+      ]);
+      await cluster.kubectl(["wait", "--for=delete", `namespace/${namespace}`, "--timeout=60s"]);
+      expect(await sink.write(stored, SIGNAL)).toMatchObject({
+        kind: expect.stringMatching(/^(namespace_)?gone$/),
+      });
+    });
+  });
+
+  describe("an object that is too large", () => {
+    test.each([
+      [1.6, "etcdserver: request is too large"],
+      [2.5, "trying to send message larger than max"],
+      [3.2, "limit is 3145728"],
+    ])("of %s MiB is too_large, created or replaced", async (mebibytes, said) => {
+      const bytes = mebibytes * 1024 * 1024;
+      const created = await sink.write(reportOfSize(bytes), SIGNAL);
+      expect(created.kind).toBe("too_large");
+      expect(JSON.stringify(created)).toContain(said);
+
+      const small = await written(report());
+      const replaced = await sink.write({ ...reportOfSize(bytes), metadata: small.metadata }, SIGNAL);
+      expect(replaced.kind).toBe("too_large");
+      expect(await sink.read({ namespace, name: "p" }, SIGNAL)).toEqual({ kind: "found", report: small });
+    });
+
+    test("of 1.3 MiB is written", async () => {
+      await written(reportOfSize(1.3 * 1024 * 1024));
+    });
+  });
+
+  describe("what the API server refuses", () => {
+    test("a field that the schema does not know is invalid, and nothing is stored without it", async () => {
+      const odd = { ...report(), sumary: {} } as Report;
+      const result = await sink.write(odd, SIGNAL);
+      expect(result).toMatchObject({ kind: "refused", reason: "invalid" });
+      expect(JSON.stringify(result)).toContain('unknown field \\"sumary\\"');
+      expect(await sink.read({ namespace, name: "p" }, SIGNAL)).toEqual({ kind: "absent" });
+    });
+
+    test("a value that the schema does not allow is invalid", async () => {
+      const wrong = report();
+      wrong.summary.prevented = -1;
+      const result = await sink.write(wrong, SIGNAL);
+      expect(result).toMatchObject({ kind: "refused", reason: "invalid" });
+      expect(JSON.stringify(result)).toContain("summary.prevented");
+    });
+
+    test("a ServiceAccount without rights is forbidden, with the right in the message", async () => {
+      const token = await cluster.createServiceAccountToken(namespace, "nobody");
+      const poor = kubeClient(cluster.kubeconfigFor(token));
+      const poorSink = createClusterSink({ client: poor, logger: silentLogger });
+      const result = await poorSink.write(report(), SIGNAL);
+      expect(result).toMatchObject({ kind: "refused", reason: "forbidden" });
+      expect(JSON.stringify(result)).toContain('cannot create resource \\"policyviolationreports\\"');
+      expect(await poorSink.read({ namespace, name: "p" }, SIGNAL)).toMatchObject({ reason: "forbidden" });
+      await expect(listed(poorSink)).rejects.toMatchObject({ name: "SinkError", refused: true });
+      await poor.close();
+    });
+
+    test("a token that is no good is unauthorized", async () => {
+      const stranger = kubeClient(cluster.kubeconfigFor("stranger"));
+      const result = await createClusterSink({ client: stranger, logger: silentLogger }).write(
+        report(),
+        SIGNAL,
+      );
+      expect(result).toMatchObject({ kind: "refused", reason: "unauthorized" });
+      await stranger.close();
+    });
+  });
+
+  // Between client and API server stands a relay that carries every request out and then breaks the connection in place
+  // of answering: the case in which a write has happened and nobody knows.
+  test("a write without an answer is unknown, and a read shows that it happened", async () => {
+    const relay = createServer((request, response) => {
+      const chunks: Buffer[] = [];
+      request.on("data", (chunk: Buffer) => chunks.push(chunk));
+      request.on("end", () => {
+        const { pathname, searchParams } = new URL(request.url ?? "", "http://x");
+        const forwarded = client.request({
+          method: request.method as "POST",
+          path: pathname,
+          query: Object.fromEntries(searchParams),
+          body: JSON.parse(Buffer.concat(chunks).toString()),
+        });
+        const cut = () => response.socket?.resetAndDestroy();
+        forwarded.then(cut, cut);
+      });
+    });
+    relay.listen(0, "127.0.0.1");
+    await once(relay, "listening");
+    const path = join(cluster.dir, "relay-kubeconfig");
+    writeFileSync(
+      path,
+      JSON.stringify({
+        "current-context": "r",
+        clusters: [
+          { name: "r", cluster: { server: `http://127.0.0.1:${(relay.address() as AddressInfo).port}` } },
+        ],
+        contexts: [{ name: "r", context: { cluster: "r" } }],
+      }),
+    );
+    const cut = kubeClient(path);
+    const result = await createClusterSink({ client: cut, logger: silentLogger }).write(report(), SIGNAL);
+    expect(result.kind).toBe("unknown");
+    expect(await sink.read({ namespace, name: "p" }, SIGNAL)).toMatchObject({
+      kind: "found",
+      report: { summary: { occurrences: 128 } },
+    });
+    await cut.close();
+    relay.close();
+  });
+});

@@ -3,24 +3,18 @@
 
 // The whole of test/e2e/api-faults.test.ts: every fault at every call, until a life ends without reaching the call.
 
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Cluster, startCluster } from "../../tools/cluster/cluster.ts";
+import { beforeAll, expect, test } from "vitest";
 import { API_FAULTS } from "../support/api-fault-proxy.ts";
 import { type Ended, everyPlan, liveOnce, liveThrough, problemsOf } from "../support/api-fault-run.ts";
 import { policyCrdNames, policyCrds } from "../support/policies.ts";
+import { useCluster } from "../support/real-parts.ts";
 
-let cluster: Cluster;
+const cluster = useCluster({ crds: true });
 
 beforeAll(async () => {
-  cluster = await startCluster();
-  await cluster.applyCrds();
   await cluster.apply(policyCrds());
   await cluster.kubectl(["wait", "--for=condition=Established", "--timeout=60s", ...policyCrdNames()]);
 });
-afterAll(async () => {
-  await cluster?.stop();
-});
-
 test(`each of ${API_FAULTS.length} faults at every API call`, async () => {
   const smooth = await liveOnce(cluster, undefined);
   expect(smooth.problems).toEqual([]);

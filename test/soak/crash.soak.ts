@@ -3,31 +3,22 @@
 
 // The long form of test/e2e/crash.test.ts: many kills, and an API server that is gone for long.
 
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { type Cluster, startCluster } from "../../tools/cluster/cluster.ts";
+import { afterEach, expect, test } from "vitest";
 import { CrashRun } from "../support/crash-run.ts";
+import { useCluster } from "../support/real-parts.ts";
 
 const KILLS = Number(process.env["KILLS"] ?? 100);
 const OUTAGE_SECONDS = Number(process.env["OUTAGE_SECONDS"] ?? 600);
 const MAX_RSS = 256 * 2 ** 20;
 const RATE = 1000;
 
-let cluster: Cluster;
+const cluster = useCluster({ crds: true, namespaces: ["shop", "bank"] });
 let run: CrashRun | undefined;
 
-beforeAll(async () => {
-  cluster = await startCluster();
-  await cluster.applyCrds();
-  for (const name of ["shop", "bank"]) await cluster.kubectl(["create", "namespace", name]);
-});
 afterEach(async () => {
   await run?.stop();
   await cluster.kubectl(["delete", "pvr", "-A", "--all", "--wait=true"]);
 });
-afterAll(async () => {
-  await cluster?.stop();
-});
-
 function newRun(): CrashRun {
   run = new CrashRun(cluster, {
     ratePerSec: RATE,

@@ -5,10 +5,10 @@
 // killed, stands still for longer than its Lease and goes on, or is told to stop.
 
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { type Cluster, startCluster } from "../../tools/cluster/cluster.ts";
 import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { eventually, type OperatorProcess } from "../support/operator.ts";
+import { useCluster } from "../support/real-parts.ts";
 import {
   awaitCaughtUp,
   coverages,
@@ -24,12 +24,11 @@ const ROUNDS = Number(process.env["ROUNDS"] ?? 10);
 const RATE = Number(process.env["RATE"] ?? 3000);
 const MODES = ["killed", "frozen", "told to stop"] as const;
 
-let cluster: Cluster;
+const cluster = useCluster();
 let node: KubeArmorNode;
 let replicas: Replicas;
 
 beforeAll(async () => {
-  cluster = await startCluster();
   await prepare(cluster);
   // A frozen reader must not hold up the others.
   node = await startNode({ dropLikeKubeArmor: false, queueSize: 10_000_000 });
@@ -41,7 +40,6 @@ afterEach(({ task }) => {
 afterAll(async () => {
   await replicas?.end();
   await node?.stop();
-  await cluster?.stop();
 });
 
 /** Ends a leader in one of the ways, until the standby leads. */
