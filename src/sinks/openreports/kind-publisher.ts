@@ -10,8 +10,9 @@ import type { Report } from "../../api/v1alpha1.ts";
 import { ApiError, type ApiErrorCode } from "../../kube/api-error.ts";
 import type { ApiRequester, ApiStreamer } from "../../kube/client.ts";
 import { type FollowObserver, follow } from "../../kube/follow.ts";
-import { type Clock, fullJitter } from "../../lib/clock.ts";
+import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
+import { RetryPolicy } from "../../lib/retry-policy.ts";
 import type { TokenBucket } from "../../lib/token-bucket.ts";
 import { SELECTOR } from "../cluster-sink.ts";
 import { type CopyState, OpenReportQueue } from "./openreport-queue.ts";
@@ -45,8 +46,9 @@ export interface OpenReportPublisherOptions {
 
 export type PublishResult = "written" | "unchanged" | "conflict" | "too_large" | "retry" | "refused";
 
-const RETRY_BASE_MS = 1000;
-const RETRY_MAX_MS = 60_000;
+const RETRY = { minMs: 1000, maxMs: 60_000 };
+/** The loop looks at the queue at least this often. Milliseconds. */
+const MAX_WAIT_MS = 60_000;
 const CONFLICT = { result: "conflict", afterMs: 1000 } as const;
 const REFUSED = { result: "refused", afterMs: 60_000 } as const;
 /** Errors that are not answered with a growing pause. */
@@ -179,7 +181,7 @@ export class KindPublisher {
       this.#wake = Promise.withResolvers();
       const next = this.#queue.next();
       const nowMs = clock.monotonicMs();
-      const waitMs = next ? Math.max(next.dueMs - nowMs, this.#bucket.waitMs(nowMs)) : RETRY_MAX_MS;
+      const waitMs = next ? Math.max(next.dueMs - nowMs, this.#bucket.waitMs(nowMs)) : MAX_WAIT_MS;
       if (next && waitMs <= 0 && this.#bucket.take(nowMs)) {
         await this.#publish(next.key, next.state, signal);
         continue;
@@ -198,7 +200,7 @@ export class KindPublisher {
       const result = await this.#copy(key, state, signal);
       if (result === undefined) return;
       this.#count(result);
-      state.failures = 0;
+      state.retry = undefined;
       this.#loggedRefusal = undefined;
     } catch (error) {
       if (signal.aborted) return;
@@ -248,7 +250,7 @@ export class KindPublisher {
     if (code === "AlreadyExists") this.#copies.set(key, "");
     const { result, afterMs } = RETRIES[code] ?? {
       result: "retry",
-      afterMs: RETRY_BASE_MS + fullJitter(state.failures++, RETRY_BASE_MS, RETRY_MAX_MS, clock.random()),
+      afterMs: (state.retry ??= new RetryPolicy(clock, RETRY)).nextMs(),
     };
     this.#count(result);
     const askedMs = error instanceof ApiError ? (error.retryAfterMs ?? 0) : 0;

@@ -4,6 +4,8 @@
 // Holds when the copy of each report is due.
 // Invariant: two attempts on one report are at least `minIntervalMs` apart, unless a retry asks for less.
 
+import type { RetryPolicy } from "../../lib/retry-policy.ts";
+
 /** A report and the state of its copy. */
 export interface CopyState {
   namespace: string | undefined;
@@ -19,7 +21,8 @@ export interface CopyState {
   triedMs: number | undefined;
   /** Time of the next attempt; undefined while none is needed. Milliseconds, monotonic. */
   dueMs: number | undefined;
-  failures: number;
+  /** Of the failures since the last success; undefined without one. */
+  retry: RetryPolicy | undefined;
 }
 
 export class OpenReportQueue {
@@ -65,7 +68,7 @@ export class OpenReportQueue {
       mostThatFit: undefined,
       triedMs: undefined,
       dueMs: undefined,
-      failures: 0,
+      retry: undefined,
     };
     this.#states.set(key, state);
     return state;
