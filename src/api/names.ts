@@ -22,6 +22,11 @@ export const ARGO_COMPARE_ANNOTATION = "argocd.argoproj.io/compare-options";
 export const ARGO_COMPARE_VALUE = "IgnoreExtraneous";
 /** Writers of the counts in a report: `<writer id>/<n>` for each of the last few writers, the newest first. */
 export const WATERMARK_ANNOTATION = `${API_GROUP}/written-by`;
+/**
+ * On a cluster report of several processes: `<stream> <namespace>=<position> …`, the position in the stream up to which it
+ * holds the counts of each namespace that is gone.
+ */
+export const MOVED_ANNOTATION = `${API_GROUP}/moved-counts`;
 
 /** On the Lease: a standby that could take over without a gap; other replicas leave a free Lease to it for a while. */
 export const STANDBY_ANNOTATION = `${API_GROUP}/standby`;

@@ -99,8 +99,8 @@ export async function runOwner(parts: OperatorSettings, stop: AbortSignal): Prom
   following.abort();
   await context.ended;
   await steps.run();
-  const { added, lost, dropped } = owners.counters;
-  logger.info({ added, lost, dropped }, "owner stopped");
+  const { added, lost, moved } = owners.counters;
+  logger.info({ added, lost, moved }, "owner stopped");
   return 0;
 }
 

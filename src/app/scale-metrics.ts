@@ -132,7 +132,7 @@ export function createOwnerMetrics({
       retries: 0,
       occurrences: owners.counters.added,
       lost: owners.counters.lost,
-      dropped: owners.counters.dropped + owners.counters.refused,
+      dropped: owners.counters.refused,
       skipped: owners.counters.skipped,
     }),
   };

@@ -29,8 +29,8 @@ export interface ReconcilerParts {
   onTaking: () => void;
   /** Called before the commit; every count before `takenMs` is in the write. */
   onWritten: (ledger: Ledger, report: Report, takenMs: number) => void;
-  /** Called where another process has written the report, which is then left alone; undefined: counts continue on it. */
-  onOvertaken?: (() => ReconcileResult) | undefined;
+  /** Called where another process wrote the report (`known`: before); with a result it is left alone. */
+  onOvertaken?: ((found: Report, known?: ObjectMeta) => ReconcileResult | undefined) | undefined;
   /** Called when retention has removed the stored report. */
   onRemoved: () => void;
   /** Called with each answer of the sink; milliseconds. */
@@ -206,7 +206,8 @@ export class ReportReconciler {
 
   async #rebase(attempt: Attempt, found: Report | undefined): Promise<ReconcileResult | undefined> {
     const { clock, logger, rebase, onOvertaken } = this.#parts;
-    if (found && onOvertaken) return onOvertaken();
+    const over = found && onOvertaken?.(found, this.metadata);
+    if (over) return over;
     // Retention does not reach this point: otherwise only a person or an external tool deletes reports.
     const isDeleted = this.metadata !== undefined && found === undefined;
     if (isDeleted) {
@@ -253,11 +254,13 @@ export class ReportReconciler {
 
   /** Reads a report that was changed before its removal; its present state counts until the next sweep. */
   async #reconsider(signal: AbortSignal): Promise<ReconcileResult> {
-    const read = await this.#parts.sink.read(toReportRef(this.ledger), signal);
+    const { sink, onOvertaken, rebase } = this.#parts;
+    const read = await sink.read(toReportRef(this.ledger), signal);
     if (read.kind === "absent") return this.#completeRemoval();
     if (read.kind === "found") {
-      if (this.#parts.onOvertaken) return this.#parts.onOvertaken();
-      this.#parts.rebase(this.ledger, read.report);
+      const over = onOvertaken?.(read.report, this.metadata);
+      if (over) return over;
+      rebase(this.ledger, read.report);
       this.metadata = read.report.metadata;
     }
     return this.#requeue(read.kind === "retry" ? read.retryAfterMs : undefined);
@@ -269,10 +272,8 @@ export class ReportReconciler {
     if (current <= MIN_REPORT_BYTES)
       return this.#refuse(`the report cannot be made small enough: ${message}`);
     ledger.maxBytes = Math.max(MIN_REPORT_BYTES, Math.floor(current / 2));
-    this.#parts.logger.warn(
-      { ...toReportRef(ledger), maxBytes: ledger.maxBytes, answer: message },
-      "report too large, shrinking",
-    );
+    const fields = { ...toReportRef(ledger), maxBytes: ledger.maxBytes, answer: message };
+    this.#parts.logger.warn(fields, "report too large, shrinking");
     this.#attempt = await this.#render(attempt.fresh);
     return undefined;
   }

@@ -29,6 +29,11 @@ export class CheckpointTracker {
     this.#waiting = new Set(pending);
   }
 
+  /** Counts of a report that is waited for have moved to what `key` stands for. */
+  waitFor(key: string): void {
+    if (this.#candidate) this.#waiting.add(key);
+  }
+
   /** The stored report holds all up to `position`. */
   onWritten(key: string, position: number): void {
     if (this.#candidate && position >= this.#candidate.position) this.#waiting.delete(key);

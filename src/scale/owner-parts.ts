@@ -21,6 +21,7 @@ import type { ReportLimits, SeverityThresholds } from "../report/render.ts";
 import type { ReportSink } from "../sinks/report-sink.ts";
 import type { Bus } from "./bus.ts";
 import type { CheckpointTracker } from "./checkpoint.ts";
+import type { MovedCounts } from "./moved-counts.ts";
 import type { PartitionCounters, PartitionState } from "./partition-state.ts";
 
 /** Of one partition: bounds over all reports are divided by the number of partitions. */
@@ -43,8 +44,10 @@ export interface OwnerParts {
   logger: Logger;
   policies?: PolicyCatalog | undefined;
   acceptances?: AcceptanceCatalog | undefined;
-  /** Lists the stored reports by partition. Throws SinkError. */
-  listReports: (signal: AbortSignal) => Promise<ReadonlyMap<number, Report[]>>;
+  /** Number of partitions. */
+  partitions: number;
+  /** Lists the stored reports. Throws SinkError. */
+  listReports: (signal: AbortSignal) => Promise<StoredReports>;
   onResult: ReportControllerParts["onResult"];
   /** Called when what was in memory of a partition is dropped. */
   onEnded: (life: PartitionLife) => void;
@@ -53,6 +56,12 @@ export interface OwnerParts {
   onSkipped: (partition: number, reason: keyof PartitionCounters["skipped"], detail: string) => void;
   /** Time of the API server, in milliseconds since the epoch; undefined where it is unknown. */
   otherNowMs?: () => number | undefined;
+}
+
+/** Stored reports by partition, and those that may hold counts of gone namespaces. */
+export interface StoredReports {
+  byPartition: ReadonlyMap<number, Report[]>;
+  withMoved: readonly Report[];
 }
 
 /** Everything of one life in memory. */
@@ -64,6 +73,7 @@ export interface PartitionLife {
   context: ReportContext;
   state: PartitionState;
   checkpoints: CheckpointTracker;
+  moved: MovedCounts;
   /** Ends this life. */
   end: AbortController;
   stopSweeps: () => void;

@@ -3,13 +3,14 @@
 
 // The partitions that this process owns, and what concerns all of them.
 
+import { MOVED_ANNOTATION } from "../api/names.ts";
 import type { Report } from "../api/v1alpha1.ts";
 import { reportKey } from "../ingest/violation.ts";
 import type { Matched } from "../report/acceptance-set.ts";
 import { isNamedRight } from "../report/parse.ts";
 import type { ReportSink } from "../sinks/report-sink.ts";
 import type { HeldPart } from "./lease-group.ts";
-import type { OwnerOptions, OwnerParts, PartitionLife } from "./owner-parts.ts";
+import type { OwnerOptions, OwnerParts, PartitionLife, StoredReports } from "./owner-parts.ts";
 import { PartitionOwner } from "./partition-owner.ts";
 import { PartitionCounters } from "./partition-state.ts";
 import { pickIndex } from "./rendezvous.ts";
@@ -23,11 +24,16 @@ export class Owners {
   readonly #partitions: number;
   readonly #owners = new Map<number, PartitionOwner>();
 
-  constructor(partitions: number, options: OwnerOptions, parts: Omit<OwnerParts, "listReports" | "onEnded">) {
+  constructor(
+    partitions: number,
+    options: OwnerOptions,
+    parts: Omit<OwnerParts, "listReports" | "onEnded" | "partitions">,
+  ) {
     this.#partitions = partitions;
     this.#options = options;
     this.#parts = {
       ...parts,
+      partitions,
       listReports: shareList(parts.sink, partitions),
       onEnded: (life) => this.#addEnded(life),
     };
@@ -88,17 +94,19 @@ function* matchNothing(): Generator<undefined, ReadonlyMap<string, Matched>, und
 
 /** Partitions that begin while a list is read share it. It may be old: a write on an old version fails. */
 function shareList(sink: ReportSink, partitions: number): OwnerParts["listReports"] {
-  let listing: Promise<ReadonlyMap<number, Report[]>> | undefined;
+  let listing: Promise<StoredReports> | undefined;
   const list = async (signal: AbortSignal) => {
     const byPartition = new Map<number, Report[]>();
+    const withMoved: Report[] = [];
     for await (const report of sink.list(signal)) {
       if (!isNamedRight(report)) continue;
+      if (report.metadata.annotations?.[MOVED_ANNOTATION] !== undefined) withMoved.push(report);
       const partition = pickIndex(reportKey(report.metadata.namespace, report.policy.name), partitions);
       const known = byPartition.get(partition);
       if (known) known.push(report);
       else byPartition.set(partition, [report]);
     }
-    return byPartition;
+    return { byPartition, withMoved };
   };
   return async () => {
     listing ??= list(new AbortController().signal).finally(() => {

@@ -4,6 +4,7 @@
 // What an owner has in memory of a partition, from one load to the next, and how it is connected.
 
 import { Aggregator } from "../aggregate/aggregator.ts";
+import type { ObjectMeta, Report } from "../api/v1alpha1.ts";
 import { reportKey } from "../ingest/violation.ts";
 import { ReportContext } from "../reconcile/report-context.ts";
 import { ReportController } from "../reconcile/report-controller.ts";
@@ -13,8 +14,10 @@ import { findPersistedSeq } from "../reconcile/watermark.ts";
 import type { RenderOptions } from "../report/render.ts";
 import type { ReportSink } from "../sinks/report-sink.ts";
 import { type Checkpoint, CheckpointTracker } from "./checkpoint.ts";
+import { MOVED_ID, MovedCounts } from "./moved-counts.ts";
 import type { OwnerOptions, OwnerParts, PartitionLife } from "./owner-parts.ts";
 import { type PartitionCounters, PartitionState, PositionNumbers } from "./partition-state.ts";
+import { pickIndex } from "./rendezvous.ts";
 
 export interface LifeParts {
   partition: number;
@@ -69,14 +72,38 @@ export function beginLife(life: LifeParts): PartitionLife {
       sink: guard(parts.sink, isHeld),
       render: () => createRenderOptions(options, parts, state),
       onResult: parts.onResult,
-      onOvertaken: () => {
+      onOvertaken: (found, known) => {
+        if (isWithMovedCounts(found, known, stream)) return undefined;
         logger.warn({ partition }, "report written by another owner, loading again");
         end.abort();
         return { kind: "requeue", afterMs: 0, fresh: false };
       },
-      leaveNamespace: (key) => dropReport(aggregator, key, counters),
+      leaveNamespace: (key) => leave(key),
     },
   );
+  const moved = new MovedCounts(checkpoint.position, {
+    ...parts,
+    stream,
+    marks,
+    sink: guard(parts.sink, isHeld),
+    render: () => createRenderOptions(options, parts, state),
+    isOwn: (key) => pickIndex(key, parts.partitions) === partition,
+    onMovedByAnother: () => {
+      logger.warn({ partition }, "counts moved by another owner, loading again");
+      end.abort();
+    },
+    signal: end.signal,
+  });
+  const leave = (key: string) => {
+    const ledger = aggregator.ledgers.get(key);
+    if (!ledger) return;
+    const { unwritten } = ledger;
+    if (moved.take(ledger, state.position)) {
+      counters.moved += unwritten;
+      checkpoints.waitFor(toMovedKey(ledger.policyName));
+      aggregator.drop(key);
+    } else queue.add(key, "counters");
+  };
   const context = new ReportContext({ aggregator, queue, policies, acceptances });
   controller.observe({
     onWritten: (ledger, report) => {
@@ -95,17 +122,19 @@ export function beginLife(life: LifeParts): PartitionLife {
       if (controller.isActive) aggregator.expire(...bounds);
     },
   });
-  const rest = { stream, aggregator, queue, controller, context, state, checkpoints, end };
+  const rest = { stream, aggregator, queue, controller, context, state, checkpoints, moved, end };
   return { ...rest, stopSweeps, isWriting: false };
 }
 
-/** The counts of a namespace that is gone have no report to go to: the cluster's may be another owner's. */
-function dropReport(aggregator: Aggregator, key: string, counters: PartitionCounters): void {
-  const ledger = aggregator.ledgers.get(key);
-  if (!ledger) return;
-  counters.dropped += ledger.unwritten;
-  ledger.drain();
-  aggregator.drop(key);
+/** Stands in checkpoints for the cluster report of a policy while it lacks counts that were moved. */
+export function toMovedKey(policyName: string): string {
+  return `${MOVED_ID} ${policyName}`;
+}
+
+/** True where others have brought moved counts only: the report holds of the stream what it held before. */
+function isWithMovedCounts(found: Report, known: ObjectMeta | undefined, stream: string): boolean {
+  const isSameObject = known === undefined || known.uid === found.metadata.uid;
+  return isSameObject && findPersistedSeq(found.metadata, stream) === findPersistedSeq(known, stream);
 }
 
 function createRenderOptions(

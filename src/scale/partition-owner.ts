@@ -21,9 +21,12 @@ import { BusError, isBusError, type StreamFacts } from "./bus.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "./checkpoint-codec.ts";
 import type { HeldPart } from "./lease-group.ts";
+import { MOVED_ID } from "./moved-counts.ts";
+import { listMoved } from "./moved-marks.ts";
 import type { OwnerOptions, OwnerParts, PartitionLife } from "./owner-parts.ts";
-import { beginLife } from "./partition-life.ts";
+import { beginLife, toMovedKey } from "./partition-life.ts";
 import { type PartitionCounters, SKEW_US } from "./partition-state.ts";
+import { pickIndex } from "./rendezvous.ts";
 
 /** Between two looks at the stream, and at what is to be checkpointed. */
 const CHECK_MS = 2_000;
@@ -72,7 +75,8 @@ export class PartitionOwner {
   async #live(over: AbortSignal, isHeld: () => boolean, onCaughtUp: () => void): Promise<void> {
     const { bus, logger } = this.#parts;
     const facts = await bus.open();
-    const stored = await this.#list(over);
+    const { byPartition, withMoved } = await this.#parts.listReports(over);
+    const stored = byPartition.get(this.#partition) ?? [];
     const checkpoint = await this.#readCheckpoint(facts);
     const last = (await bus.last(this.#partition))?.seq ?? 0;
     const marks = new Map(
@@ -81,6 +85,9 @@ export class PartitionOwner {
         this.#findMark(report, facts.id),
       ]),
     );
+    for (const [key, position] of withMoved.flatMap((report) => listMoved(report, facts.id)))
+      if (pickIndex(key, this.#parts.partitions) === this.#partition)
+        marks.set(key, Math.max(position, marks.get(key) ?? 0));
     const newest = Math.max(checkpoint.position, ...marks.values());
     if (newest > facts.lastSeq) {
       await bus.renew(`${this.#parts.clock.nowMs()}`);
@@ -151,7 +158,7 @@ export class PartitionOwner {
     for (const report of stored) {
       const ledger = life.aggregator.ledger(report.metadata.namespace, report.policy.name);
       life.controller.adopt(ledger, report, []);
-      const [mark] = parseMarks(report.metadata);
+      const mark = parseMarks(report.metadata).find(({ id }) => id !== MOVED_ID);
       if (!mark?.id.startsWith("stream-") || mark.id === facts.id) continue;
       // What the earlier stream held for this report can't be read any more.
       const fromUs = Math.max(0, ledger.all.lastUs - SKEW_US);
@@ -171,12 +178,6 @@ export class PartitionOwner {
     const mark = findPersistedSeq(metadata, stream);
     const written = this.#written.get(metadata.uid ?? "");
     return mark > 0 || written?.stream !== stream ? mark : written.position;
-  }
-
-  /** Reads the reports of this partition. */
-  async #list(signal: AbortSignal): Promise<Report[]> {
-    const reports = await this.#parts.listReports(signal);
-    return reports.get(this.#partition) ?? [];
   }
 
   async #readCheckpoint({ id, startSeq, firstSeq }: StreamFacts): Promise<Checkpoint> {
@@ -215,19 +216,21 @@ export class PartitionOwner {
       if (!done) continue;
       storedMs = clock.monotonicMs();
       position = done.position;
-      await bus.writeCheckpoint(this.#partition, encodeCheckpoint(done, life.stream));
+      const { kind } = await bus.writeCheckpoint(this.#partition, encodeCheckpoint(done, life.stream));
+      if (kind === "stored") life.moved.checkpointed = done.position;
     }
   }
 
   #takeCheckpoint(life: PartitionLife, position: number, isDue: boolean): Checkpoint | undefined {
-    const { aggregator, checkpoints, state } = life;
+    const { aggregator, checkpoints, moved, state } = life;
+    const movedKeys = new Set([...moved.pending].map(toMovedKey));
     const isPending = (key: string) => {
       const ledger = aggregator.ledgers.get(key);
-      return ledger !== undefined && (ledger.dirty || ledger.isInFlight);
+      return movedKeys.has(key) || (ledger !== undefined && (ledger.dirty || ledger.isInFlight));
     };
     if (!checkpoints.isWaiting) {
       if (state.position === position && !isDue) return undefined;
-      checkpoints.begin(state.snapshot(), [...aggregator.ledgers.keys()].filter(isPending));
+      checkpoints.begin(state.snapshot(), [...aggregator.ledgers.keys(), ...movedKeys].filter(isPending));
     }
     return checkpoints.take(isPending);
   }
@@ -243,6 +246,7 @@ export class PartitionOwner {
       const limit = new AbortController();
       const cancel = clock.after(this.#options.graceMs, () => limit.abort());
       await life.controller.flush(limit.signal);
+      await life.moved.flush(limit.signal);
       cancel();
       const done = this.#takeCheckpoint(life, -1, true);
       if (done) await bus.writeCheckpoint(this.#partition, encodeCheckpoint(done, life.stream));

@@ -18,6 +18,7 @@ import {
   type GapNotice,
   type Notice,
   type RejectedNotice,
+  type ReportDelta,
   toCounted,
 } from "./delta.ts";
 import { type DecodedDelta, decodeDelta } from "./delta-codec.ts";
@@ -51,8 +52,8 @@ export class PartitionCounters {
   added = 0;
   /** Occurrences that are known to be missing. */
   lost = 0;
-  /** Occurrences of a namespace that is gone. */
-  dropped = 0;
+  /** Occurrences of namespaces that are gone, which go to cluster reports. */
+  moved = 0;
   /** Occurrences beyond the bound on reports. */
   refused = 0;
   readonly skipped = { duplicate: 0, foreign: 0, version: 0, other_stream: 0 };
@@ -153,9 +154,15 @@ export class PartitionState {
       if (!this.#isBeyondMark(reportKey(namespace, policyName), seq)) continue;
       const counts = { namespace, policyName, policy, totals, entries: toCounted(report) };
       if (this.#parts.aggregator.absorb(counts)) counters.added += totals.occurrences;
-      else counters.refused += totals.occurrences;
+      else this.#refuse(report, seq);
     }
     for (const notice of delta.notices) this.#addNotice(notice, seq);
+  }
+
+  /** There is no room for the report: others of its namespace say how many alerts have none. */
+  #refuse({ namespace, totals: { occurrences: count, lastUs: atUs } }: ReportDelta, seq: number): void {
+    this.#parts.counters.refused += count;
+    this.#addRejected({ type: "rejected", scope: { namespace }, count, atUs }, seq);
   }
 
   #declareLost({ occurrences: count = 0, fromUs }: Lost, { untilUs }: Delta, seq: number): void {

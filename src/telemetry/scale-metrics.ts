@@ -56,7 +56,7 @@ export const scaleMetrics: MetricDefinition[] = [
   {
     name: "policy_violation_scale_dropped_occurrences_total",
     type: "counter",
-    help: "Occurrences dropped: of namespaces that are gone (owner), or of shards that another reader holds (reader).",
+    help: "Occurrences dropped: beyond the bound on reports (owner), or of shards that another reader holds (reader).",
     read: read(({ dropped }) => dropped),
   },
   {

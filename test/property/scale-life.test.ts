@@ -135,6 +135,25 @@ describe("several processes", { timeout: 300_000 }, () => {
     });
   });
 
+  it("count alerts of a namespace that is gone in the cluster report, once", async () => {
+    await check(async (world) => {
+      world.namespaces = ["shop", "absent", "deleted"];
+      world.sink.goneNamespaces.add("absent");
+      world.unknownWrites = 0.2;
+      for (let turn = 0; turn < 4; turn++) {
+        if (turn === 2) world.sink.removeNamespace("deleted");
+        const [owner] = world.owners;
+        const next = world.startOwner();
+        for (let partition = 0; partition < PARTITIONS; partition++) world.givePartition(partition, next);
+        await world.run(chance(world, 5000), 50);
+        if (owner) world.kill(owner);
+        await world.run(chance(world, 9000), 50);
+      }
+      await world.run(60_000, 0);
+      expect(world.sink.reports.some(({ metadata }) => metadata.namespace === undefined)).toBe(true);
+    });
+  });
+
   it("declare a stream that was recreated, or has lost what it had stored", async () => {
     await check(async (world) => {
       await world.run(chance(world, 3000));

@@ -22,9 +22,11 @@ export const SHARDS = 3;
 export const PARTITIONS = 3;
 const NODES = ["node-a", "node-b", "node-c", "node-d", "node-e", "node-f"];
 const POLICIES = ["one", "two", "three", "four"];
+const NAMESPACES = ["shop"];
 
 interface Raised {
   resource: string;
+  namespace: string;
   policy: string;
   us: number;
 }
@@ -108,6 +110,8 @@ export class ScaleWorld {
   readonly owners = new Set<OwnerProcess>();
   readonly raised: Raised[] = [];
   isApiAway = false;
+  /** Namespaces in which alerts are raised. */
+  namespaces: readonly string[] = NAMESPACES;
   /** Share of writes without an answer. */
   unknownWrites = 0;
   readonly #sources = new Set<Source>();
@@ -236,11 +240,13 @@ export class ScaleWorld {
     for (let i = 0; i < count; i++) {
       const node = NODES[this.#alerts % NODES.length] as string;
       const policy = POLICIES[Math.floor(this.clock.random() * POLICIES.length)] as string;
+      const namespace = this.namespaces[this.#alerts % this.namespaces.length] as string;
       const resource = `/opt/tool-${toLetters(this.#alerts++)}`;
       const us = Math.round(this.clock.nowMs() * 1000);
-      this.raised.push({ resource, policy, us });
+      this.raised.push({ resource, namespace, policy, us });
       const fields = {
         HostName: node,
+        NamespaceName: namespace,
         PolicyName: policy,
         UpdatedTime: formatMicroTime(us),
         Resource: resource,
@@ -275,9 +281,9 @@ export class ScaleWorld {
   /** What is wrong with the reports: alerts counted twice, never raised, or missing without a declared gap. */
   problems(): string[] {
     const problems: string[] = [];
-    const reports = new Map(this.sink.reports.map((report) => [report.policy.name, report]));
+    const reports = this.sink.reports;
     const counted = new Map<string, number>();
-    for (const { violations, summary, policy } of reports.values()) {
+    for (const { violations, summary, policy } of reports) {
       let sum = 0;
       for (const { resource = "", occurrences } of violations) {
         counted.set(resource, (counted.get(resource) ?? 0) + occurrences);
@@ -286,15 +292,31 @@ export class ScaleWorld {
       if (sum !== summary.occurrences)
         problems.push(`${policy.name}: ${summary.occurrences} in all, ${sum} listed`);
     }
-    for (const { resource, policy, us } of this.raised) {
+    for (const { resource, namespace, policy, us } of this.raised) {
+      const report = reports.find((one) => one.policy.name === policy && this.#isOf(one, namespace));
       const times = counted.get(resource) ?? 0;
       if (times > 1) problems.push(`${resource} of ${policy} was counted ${times} times`);
-      if (times === 0 && !isDeclared(reports.get(policy), us))
+      if (times === 0 && !isDeclared(report, us) && !this.#wasDeleted(resource, namespace))
         problems.push(`${resource} of ${policy} at ${formatMicroTime(us)} is missing, and no gap says so`);
       counted.delete(resource);
     }
     for (const resource of counted.keys()) problems.push(`${resource} was never raised`);
     return problems;
+  }
+
+  /** Alerts of a namespace that is gone are in the cluster report of their policy. */
+  #isOf({ metadata }: Report, namespace: string): boolean {
+    return metadata.namespace === (this.sink.goneNamespaces.has(namespace) ? undefined : namespace);
+  }
+
+  /** True where a report held it that went with its namespace. */
+  #wasDeleted(resource: string, namespace: string): boolean {
+    if (!this.sink.goneNamespaces.has(namespace)) return false;
+    return this.sink.history.some(
+      ({ report }) =>
+        report.metadata.namespace === namespace &&
+        report.violations.some((violation) => violation.resource === resource),
+    );
   }
 
   get missing(): number {

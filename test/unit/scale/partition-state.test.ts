@@ -12,10 +12,10 @@ import { alert, MEMORY, START_MS, START_US, violation } from "../../support/gen.
 const KEY = reportKey("shop", "no-package-managers");
 const STREAM = "stream-1";
 
-function createReport(occurrences: number): ReportDelta {
+function createReport(occurrences: number, fields: Parameters<typeof alert>[0] = {}): ReportDelta {
   const aggregator = new Aggregator(MEMORY, () => {});
-  for (let i = 0; i < occurrences; i++) aggregator.add(violation(alert()));
-  const ledger = aggregator.ledgers.get(KEY);
+  for (let i = 0; i < occurrences; i++) aggregator.add(violation(alert(fields)));
+  const [ledger] = aggregator.ledgers.values();
   const report = ledger && drainReport(ledger);
   if (!report) throw new Error("nothing was counted");
   return report;
@@ -42,9 +42,9 @@ class TestReader {
   }
 }
 
-function createState(marks: ReadonlyMap<string, number> = new Map()) {
+function createState(marks: ReadonlyMap<string, number> = new Map(), memory = MEMORY) {
   const numbers = new PositionNumbers();
-  const aggregator = new Aggregator(MEMORY, () => {}, { numbers, keepsNone: true });
+  const aggregator = new Aggregator(memory, () => {}, { numbers, keepsNone: true });
   const counters = new PartitionCounters();
   const state = new PartitionState({
     stream: STREAM,
@@ -145,5 +145,15 @@ describe("PartitionState", () => {
       toUs: START_US + 9,
       nodes: 2,
     });
+  });
+
+  it("marks the reports of a namespace in which a report has no room", () => {
+    const { state, counters, totals } = createState(new Map(), { ...MEMORY, maxReports: 1 });
+    const reader = new TestReader();
+    state.apply({ seq: 1, atMs: START_MS, bytes: reader.write(2) });
+    const reports = [createReport(3, { PolicyName: "another" })];
+    state.apply({ seq: 2, atMs: START_MS, bytes: reader.write(0, { cumulative: 5, reports }) });
+    expect(counters.refused).toBe(3);
+    expect(totals()).toMatchObject({ occurrences: 2, rejected: 3 });
   });
 });
