@@ -8,6 +8,7 @@ import type { CellStore } from "../ingest/cell-store.ts";
 import type { ReportRejection } from "../ingest/ingest-counters.ts";
 import type { Occurrence } from "../ingest/occurrence.ts";
 import { reportKey, type Scope, type ThrottleNotice } from "../ingest/violation.ts";
+import { type Steps, VISITS_PER_STEP } from "../lib/steps.ts";
 import type { EpochUs } from "../lib/time.ts";
 import { absorbCounts, type DrainedCounts, moveNamespace } from "./absorb-counts.ts";
 import { ChangeLog } from "./change-log.ts";
@@ -16,7 +17,7 @@ import { type EarlyGap, EarlyGaps } from "./early-gaps.ts";
 import { Ledger } from "./ledger.ts";
 import { MemoryBudget, type MemoryLimits } from "./memory-budget.ts";
 import { MutedSubjects } from "./muted-subjects.ts";
-import { Rejections } from "./rejections.ts";
+import { getSpan, Rejections } from "./rejections.ts";
 import { ReportShares } from "./report-shares.ts";
 import { SetNumbers } from "./set-numbers.ts";
 import { getGapUrgency, type Urgency } from "./urgency.ts";
@@ -36,6 +37,7 @@ export class Aggregator {
   readonly #rejections = new Rejections();
   readonly #earlyGaps = new EarlyGaps();
   readonly #numbers: SetNumbers;
+  readonly #scheduledSeqs = new WeakMap<Ledger, number>();
   readonly #removed = new Map<string, Ledger | undefined>();
   /** Alerts counted in totals only, because there was no memory for their violations. */
   unidentifiedTotal = 0;
@@ -105,8 +107,8 @@ export class Aggregator {
 
   /** Once for each set of counts. */
   #recordCounters(ledger: Ledger): void {
-    if (ledger.scheduledSeq === ledger.pendingSeq) return;
-    ledger.scheduledSeq = ledger.pendingSeq;
+    if (this.#scheduledSeqs.get(ledger) === ledger.pendingSeq) return;
+    this.#scheduledSeqs.set(ledger, ledger.pendingSeq);
     this.#onDirty(reportKey(ledger.namespace, ledger.policyName), "counters");
   }
 
@@ -195,7 +197,7 @@ export class Aggregator {
 
   /** Marks the reports that the alerts rejected since the last call may have belonged to. */
   reportRejections(): void {
-    const all = this.#rejections.take(() => this.#getSpan());
+    const all = this.#rejections.take(() => getSpan(this.ledgers.values()));
     const byNamespace = Map.groupBy(all, ({ scope }) => (scope ? scope.namespace : ANY));
     for (const [key, ledger] of this.ledgers) {
       const rejected = [ANY, ledger.namespace].flatMap((namespace) => byNamespace.get(namespace) ?? []);
@@ -204,16 +206,16 @@ export class Aggregator {
     }
   }
 
-  /** The oldest and the newest time in any report. */
-  #getSpan(): [EpochUs, EpochUs] {
-    const all = [...this.ledgers.values()].map((ledger) => ledger.all);
-    return [Math.min(...all.map(({ firstUs }) => firstUs)), Math.max(...all.map(({ lastUs }) => lastUs))];
-  }
-
   /** Removes violations beyond retention, as Ledger.expire; reports with nothing left are queued for removal. */
-  expire(beforeUs: EpochUs, keptSweeps: number): void {
+  *expire(beforeUs: EpochUs, keptSweeps: number): Steps {
+    let visits = 0;
     for (const [key, ledger] of this.ledgers) {
-      const gone = ledger.expire(beforeUs, keptSweeps);
+      visits += 1 + ledger.entries.size;
+      if (visits > VISITS_PER_STEP) {
+        yield;
+        visits = 0;
+      }
+      const gone = yield* ledger.expire(beforeUs, keptSweeps);
       this.expiredTotal += gone;
       if (gone > 0 || ledger.isOver) this.#onDirty(key, "coverage");
     }

@@ -4,6 +4,7 @@
 // Counts of violations on their way into a ledger: from a stored report, a journal or another ledger.
 
 import type { Identity, PolicyFacts } from "../ingest/violation.ts";
+import { type Steps, visitInSteps } from "../lib/steps.ts";
 import { countAll, type Entry, getWrittenRule } from "./entry.ts";
 import type { Tally } from "./tally.ts";
 import type { Totals } from "./totals.ts";
@@ -23,11 +24,21 @@ export interface RecoveredSet {
   entries: readonly Counted[];
 }
 
-/** The highest severity of the violations that a report written now would count, and of `floor`; 0 for none. */
-export function highestSeverity(entries: Iterable<Entry>, floor: number): number {
-  let severity = floor;
-  for (const entry of entries) severity = Math.max(severity, getWrittenRule(entry).severity);
-  return severity;
+/**
+ * The highest severity of the violations that a report written now would count, but for those with an id in `except`,
+ * and of `floor`; 0 for none.
+ */
+export function* findHighestSeverity(
+  entries: Iterable<Entry>,
+  floor: number,
+  except: ReadonlySet<string> = new Set(),
+): Steps<number> {
+  let highest = floor;
+  yield* visitInSteps(entries, (entry) => {
+    const { severity } = getWrittenRule(entry);
+    if (severity > highest && !except.has(entry.id)) highest = severity;
+  });
+  return highest;
 }
 
 /** Counts and entries that a ledger takes from a stored report. */

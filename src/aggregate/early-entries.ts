@@ -16,6 +16,7 @@ import {
   settleIdentity,
   type ViolationFacts,
 } from "../ingest/violation.ts";
+import { type Steps, visitInSteps } from "../lib/steps.ts";
 import { Entry, isWritten } from "./entry.ts";
 import type { EntryMap } from "./entry-map.ts";
 import type { Ledger } from "./ledger.ts";
@@ -36,7 +37,7 @@ export function resolveEarlyEntries(ledger: Ledger, names: SubjectNames): number
   if (namespace === undefined) return 0;
   const { size } = entries;
   let written: number | undefined;
-  for (const entry of [...entries.unnamed()]) {
+  for (const entry of [...entries.unnamed((pod) => names.hasOwner(namespace, pod))]) {
     const resolved = resolve(entry, namespace, names);
     if (resolved === undefined) continue;
     written ??= ledger.listable;
@@ -53,7 +54,9 @@ export function resolveEarlyEntries(ledger: Ledger, names: SubjectNames): number
 /** Returns true where resolveEarlyEntries would change the report. */
 export function hasResolvableEntries({ entries, namespace }: Ledger, names: SubjectNames): boolean {
   if (namespace === undefined) return false;
-  for (const entry of entries.unnamed()) if (resolve(entry, namespace, names) !== undefined) return true;
+  const isOwned = (pod: string) => names.hasOwner(namespace, pod);
+  for (const entry of entries.unnamed(isOwned))
+    if (resolve(entry, namespace, names) !== undefined) return true;
   return false;
 }
 
@@ -84,19 +87,22 @@ export function* touchEarlyReports(
 }
 
 function hasEarlyEntries({ entries }: Ledger, pod: string): boolean {
-  for (const { key, group } of entries.unnamed())
+  for (const { key, group } of entries.unnamed((each) => each === pod))
     if (podOfWorkload(group?.workload ?? "") === pod || isEarlyKeyOf(key, pod)) return true;
   return false;
 }
 
 /** The violations that a report written now would list: unnamed containers are one there. */
-export function listWritten(entries: EntryMap): Entry[] {
-  const written = [...entries.values()].filter(isWritten);
+export function* listWritten(entries: EntryMap): Steps<Entry[]> {
   const groups = new Map<string, Entry[]>();
   for (const entry of entries.early) if (isWritten(entry)) groups.set(settledKey(entry.key), []);
-  if (groups.size === 0) return written;
-  const others = written.filter((entry) => !groups.get(settledKey(entry.key))?.push(entry));
-  return [...others, ...[...groups.values()].map(joinEntries)];
+  const others: Entry[] = [];
+  yield* visitInSteps(entries.values(), (entry) => {
+    if (!isWritten(entry)) return;
+    const group = groups.size === 0 ? undefined : groups.get(settledKey(entry.key));
+    (group ?? others).push(entry);
+  });
+  return others.concat([...groups.values()].filter((group) => group.length > 0).map(joinEntries));
 }
 
 /** One entry with the written counts of all; they are left as they are. */

@@ -61,12 +61,14 @@ export class EntryMap {
     return this.#early;
   }
 
-  /** Entries whose workload is a pod, or whose container has no name yet. */
-  *unnamed(): IterableIterator<Entry> {
-    for (const { workload, entries } of this.#shares.values())
-      if (podOfWorkload(workload) !== undefined) yield* entries;
-    for (const entry of this.#early)
-      if (podOfWorkload(entry.group?.workload ?? "") === undefined) yield entry;
+  /** Entries whose workload is a pod with `hasPod`, or whose container has no name yet. */
+  *unnamed(hasPod: (pod: string) => boolean): IterableIterator<Entry> {
+    const isOfPod = (workload: string | undefined) => {
+      const pod = podOfWorkload(workload ?? "");
+      return pod !== undefined && hasPod(pod);
+    };
+    for (const { workload, entries } of this.#shares.values()) if (isOfPod(workload)) yield* entries;
+    for (const entry of this.#early) if (!isOfPod(entry.group?.workload)) yield entry;
   }
 
   /** The violations of a workload, by workloadKey; undefined where there are none. */

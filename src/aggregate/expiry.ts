@@ -4,23 +4,31 @@
 // Violations beyond retention. Only what is persisted leaves: of what is not yet written nothing is lost.
 
 import type { Expired } from "../api/v1alpha1.ts";
+import { type Steps, visitInSteps } from "../lib/steps.ts";
 import type { EpochUs } from "../lib/time.ts";
 import type { EntryMap } from "./entry-map.ts";
 
+/** Entries visited in one step; removing one takes some microseconds. */
+const VISITS = 256;
+
 /**
  * Removes from `entries` what was last seen before `beforeUs`, except what this process wrote in sweep `keptSweep` or
- * later; returns the counts of what was removed.
+ * later. Calls `onGone` with the counts of each that was removed.
  */
-export function expireEntries(entries: EntryMap, beforeUs: EpochUs, keptSweep: number): Expired {
-  let violations = 0;
-  let occurrences = 0;
-  for (const entry of entries.values()) {
-    const { stored, inFlight, pending } = entry;
-    if (!stored || inFlight || pending) continue;
-    if (stored.writtenInSweep >= keptSweep || stored.lastUs >= beforeUs) continue;
-    violations++;
-    occurrences += stored.occurrences;
-    entries.delete(entry.key);
-  }
-  return { violations, occurrences };
+export function* expireEntries(
+  entries: EntryMap,
+  { beforeUs, keptSweep }: { beforeUs: EpochUs; keptSweep: number },
+  onGone: (gone: Expired) => void,
+): Steps {
+  yield* visitInSteps(
+    entries.values(),
+    (entry) => {
+      const { stored, inFlight, pending } = entry;
+      if (!stored || inFlight || pending) return;
+      if (stored.writtenInSweep >= keptSweep || stored.lastUs >= beforeUs) return;
+      entries.delete(entry.key);
+      onGone({ violations: 1, occurrences: stored.occurrences });
+    },
+    VISITS,
+  );
 }

@@ -28,6 +28,8 @@ class NewestValue<T> {
 export class KnownPolicy {
   /** The highest severity of violations that are no longer known one by one; 0 for none. */
   severityFloor = 0;
+  /** The severity of the report that was rendered last; undefined before the first. */
+  renderedSeverity: number | undefined;
   /** None of those was seen later. */
   #floorUs: EpochUs = 0;
   readonly #kind = new NewestValue<PolicyKind>();

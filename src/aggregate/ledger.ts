@@ -3,22 +3,23 @@
 
 // One report's counters: committed (in the stored report), in flight (in a write without a result yet) and pending (in
 // no report yet). Invariant: every counted alert is in exactly one of the three. take moves pending to in flight,
-// commit moves that to committed, restore moves it back; merge makes the order of these irrelevant. Counts in flight
-// never change.
+// commit moves that to committed, restore moves it back; merge makes the order of these irrelevant.
 
 import type { Occurrence } from "../ingest/occurrence.ts";
 import { reportName, type ViolationFacts } from "../ingest/violation.ts";
 import { assert } from "../lib/assert.ts";
+import { runAtOnce, type Steps } from "../lib/steps.ts";
 import type { EpochUs } from "../lib/time.ts";
 import type { ChangeLog, OpenSet } from "./change-log.ts";
 import { type Base, type Counted, type RecoveredSet, sumOccurrences } from "./counted.ts";
 import { SubjectCounts } from "./distinct-subjects.ts";
-import { type Entry, NO_SWEEP } from "./entry.ts";
+import type { Entry } from "./entry.ts";
 import type { EntryMap } from "./entry-map.ts";
 import { KnownPolicy } from "./known-policy.ts";
 import type { LedgerParts } from "./ledger-parts.ts";
 import { MemoryUsage } from "./memory-usage.ts";
 import { OpenGaps } from "./open-gaps.ts";
+import { ReportAge } from "./report-age.ts";
 import { ReportEntries } from "./report-entries.ts";
 import { SetNumbers } from "./set-numbers.ts";
 import { clearExpiry, emptyTotals, isEmpty, mergeTotals, type Totals } from "./totals.ts";
@@ -33,10 +34,6 @@ export class Ledger {
   readonly reach: SubjectCounts;
   /** Distinct violations that the stored report counted. */
   violationsFloor = 0;
-  /** Bytes that this report may have; smaller than configured once the server has refused that size. */
-  maxBytes = Number.POSITIVE_INFINITY;
-  /** The set of counts of which the writer knows that it is to be taken. */
-  scheduledSeq = 0;
   /** Changes that the journal lacks; undefined without a journal. */
   readonly log: ChangeLog | undefined;
   readonly #numbers: SetNumbers;
@@ -46,11 +43,8 @@ export class Ledger {
   #committed = emptyTotals();
   #inFlight: Totals | undefined;
   readonly #entries: ReportEntries;
+  readonly #age = new ReportAge();
   #touched = false;
-  /** True when the last sweep found nothing that is young enough to stay. */
-  #isOver = false;
-  #sweep = 0;
-  #writtenInSweep = NO_SWEEP;
 
   constructor(namespace: string | undefined, policyName: string, parts: LedgerParts = {}) {
     const { meter = new MemoryUsage(), onCounting = () => {} } = parts;
@@ -87,7 +81,7 @@ export class Ledger {
 
   /** True where pending counts have a violation that no report of this ledger had before. */
   get hasNewViolation(): boolean {
-    return [...this.#entries.pending.entries].some(({ stored }) => !stored);
+    return this.#entries.pending.entries.values().some(({ stored }) => !stored);
   }
 
   /** Distinct violations that a report written now would list without a limit. */
@@ -192,19 +186,18 @@ export class Ledger {
   }
 
   /** Removes what was last seen before `beforeUs` and not written within `keptSweeps`; returns the number. */
-  expire(beforeUs: EpochUs, keptSweeps = 0): number {
-    const keptSweep = ++this.#sweep - keptSweeps;
+  *expire(beforeUs: EpochUs, keptSweeps = 0): Steps<number> {
+    const keptSweep = this.#age.begin(keptSweeps);
     this.violationsFloor = this.violations;
-    const gone = this.#entries.expire(beforeUs, keptSweep);
-    const isOld = this.#committed.lastUs < beforeUs && this.#writtenInSweep < keptSweep;
-    this.#isOver = this.#committed.occurrences > 0 && isOld && this.unwritten === 0 && !this.#inFlight;
-    if (this.#isOver || gone > 0) this.#touched = true;
+    const gone = yield* this.#entries.expire(beforeUs, keptSweep);
+    this.#age.end(this.#committed, beforeUs, keptSweep);
+    if (this.isOver || gone > 0) this.#touched = true;
     return gone;
   }
 
   /** True when all of the stored report is older than the retention, and no alert came since. */
   get isOver(): boolean {
-    return this.#isOver && this.unwritten === 0 && !this.#inFlight;
+    return this.#age.isOver && this.unwritten === 0 && !this.#inFlight;
   }
 
   /** Moves the counts of an entry to another, between writes. */
@@ -229,13 +222,22 @@ export class Ledger {
     this.log?.taken();
   }
 
+  /** Takes counts of cells ahead of a take, which then takes the few that came meanwhile. */
+  foldCells(): Steps {
+    return this.#entries.pending.foldCells();
+  }
+
   /** The write is known to have happened. */
   commit(): void {
+    runAtOnce(this.commitInSteps());
+  }
+
+  /** Commits as commit does. Between the steps alerts may be added, but nothing taken or put back. */
+  *commitInSteps(): Steps {
     assert(this.#inFlight, "commit follows take");
-    this.#isOver = false;
-    if (this.#inFlight.occurrences > 0) this.#writtenInSweep = this.#sweep;
+    this.#age.recordWrite(this.#inFlight);
+    yield* this.#entries.commit(this.#age.sweep);
     this.#committed = mergeTotals(this.#committed, this.#inFlight);
-    this.#entries.commit(this.#sweep);
     this.#inFlight = undefined;
     this.log?.markPersisted(this.#inFlightSeq);
   }
@@ -258,7 +260,7 @@ export class Ledger {
     this.#clearExpiry();
     if (this.#entries.pending.totals.withoutDetails + (this.#inFlight?.withoutDetails ?? 0) === 0)
       this.policy.severityFloor = 0;
-    this.#isOver = false;
+    this.#age.isOver = false;
     this.#entries.unidentified = this.#countUnidentified();
     for (const entry of unlisted) entry.lowerBound = this.#entries.unidentified > 0;
     this.violationsFloor = base?.violations ?? 0;

@@ -6,12 +6,16 @@
 
 import type { CellStore } from "../ingest/cell-store.ts";
 import type { Occurrence } from "../ingest/occurrence.ts";
+import type { Steps } from "../lib/steps.ts";
 import type { EpochUs } from "../lib/time.ts";
 import type { ChangeLog } from "./change-log.ts";
 import type { Entry } from "./entry.ts";
 import type { KnownPolicy } from "./known-policy.ts";
 import { addAlert, addCounts, emptyTally } from "./tally.ts";
 import { countAlerts, emptyTotals, type Totals } from "./totals.ts";
+
+/** Cells of which the counts are taken in one step. */
+const CELLS_PER_STEP = 512;
 
 export interface PendingParts {
   cells: CellStore | undefined;
@@ -123,11 +127,23 @@ export class PendingCounts {
   }
 
   takeCellCounts(): void {
+    this.#fold(this.#counting.length);
+  }
+
+  /** Takes the counts of the cells that have some at the start: little is left for takeCellCounts. */
+  *foldCells(): Steps {
+    for (let left = this.#counting.length; left > CELLS_PER_STEP; left -= CELLS_PER_STEP) {
+      this.#fold(CELLS_PER_STEP);
+      yield;
+    }
+    this.takeCellCounts();
+  }
+
+  /** Takes the counts of the cells that have some for the longest time. */
+  #fold(count: number): void {
     const { cells } = this.#parts;
-    if (this.#counting.length === 0 || !cells) return;
-    const counting = this.#counting;
-    this.#counting = [];
-    for (const cell of counting) {
+    if (count === 0 || !cells) return;
+    for (const cell of this.#counting.splice(0, count)) {
       cells.unlist(cell);
       // A cell may have another owner since.
       cells.owners.takeCount(cell);

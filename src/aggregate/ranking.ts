@@ -5,6 +5,7 @@
 // content, so that neither the order of alerts nor of writes changes it; one workload takes no room from another that
 // has less.
 
+import { type Steps, VISITS_PER_STEP, visitInSteps } from "../lib/steps.ts";
 import type { EpochUs } from "../lib/time.ts";
 import type { Entry, EntryGroup } from "./entry.ts";
 
@@ -22,13 +23,13 @@ interface Ranked {
   id: string;
 }
 
+function rank(entry: Entry, lastUs: LastSeen): Ranked {
+  return { entry, outcome: OUTCOME_RANK[entry.outcome], lastUs: lastUs(entry), id: "" };
+}
+
 /** The best first: by outcome, then the most recent; ties by id. */
-function sortByRank(entries: readonly Entry[], lastUs: LastSeen): Entry[] {
-  const ranked = entries.map(
-    (entry): Ranked => ({ entry, outcome: OUTCOME_RANK[entry.outcome], lastUs: lastUs(entry), id: "" }),
-  );
-  ranked.sort((a, b) => a.outcome - b.outcome || b.lastUs - a.lastUs || compareIds(a, b));
-  return ranked.map(({ entry }) => entry);
+function compareRanks(a: Ranked, b: Ranked): number {
+  return a.outcome - b.outcome || b.lastUs - a.lastUs || compareIds(a, b);
 }
 
 function compareIds(a: Ranked, b: Ranked): number {
@@ -39,20 +40,56 @@ function compareIds(a: Ranked, b: Ranked): number {
 
 const written: LastSeen = ({ stored, inFlight }) => Math.max(stored?.lastUs ?? 0, inFlight?.lastUs ?? 0);
 
+/** The best of many, without sorting all of them. */
+class Best {
+  readonly #count: number;
+  #kept: Ranked[] = [];
+  /** The last of those that are certain to be worth keeping. */
+  #worst: Ranked | undefined;
+
+  constructor(count: number) {
+    this.#count = count;
+  }
+
+  add(ranked: Ranked): void {
+    if (this.#worst && compareRanks(ranked, this.#worst) > 0) return;
+    this.#kept.push(ranked);
+    if (this.#kept.length >= 2 * this.#count) this.#worst = this.sorted().at(-1);
+  }
+
+  /** At most `count`, the best first. */
+  sorted(): readonly Ranked[] {
+    this.#kept.sort(compareRanks);
+    this.#kept.length = Math.min(this.#kept.length, this.#count);
+    return this.#kept;
+  }
+}
+
 /**
  * Selects the first `count` by rank for a report, in turns: the best `share` of each workload, then the next `share` of
  * each, and so on, so that a workload with an unlimited number of violations leaves room for every other.
  */
-export function selectFairest(entries: readonly Entry[], count: number, share: number): Entry[] {
-  const seen = new Map<EntryGroup | undefined, number>();
-  const turns: Entry[][] = [];
-  for (const entry of sortByRank(entries, written)) {
-    const position = seen.get(entry.group) ?? 0;
-    seen.set(entry.group, position + 1);
-    const turn = Math.floor(position / share);
-    (turns[turn] ??= []).push(entry);
-  }
-  return turns.flat().slice(0, count);
+export function* selectFairest(entries: Iterable<Entry>, count: number, share: number): Steps<Entry[]> {
+  if (count === 0) return [];
+  const groups = new Map<EntryGroup | undefined, Best>();
+  yield* visitInSteps(entries, (entry) => {
+    let best = groups.get(entry.group);
+    if (!best) groups.set(entry.group, (best = new Best(count)));
+    best.add(rank(entry, written));
+  });
+  const turns: Best[] = [];
+  yield* visitInSteps(
+    groups.values(),
+    (best) => {
+      for (const [position, ranked] of best.sorted().entries())
+        (turns[Math.floor(position / share)] ??= new Best(count)).add(ranked);
+    },
+    Math.max(1, Math.floor(VISITS_PER_STEP / count)),
+  );
+  return turns
+    .flatMap((best) => best.sorted())
+    .slice(0, count)
+    .map(({ entry }) => entry);
 }
 
 /** Selects the `count` lowest ranked; `cellUs` is the time of the newest alert that a violation's cells have counted. */
@@ -62,5 +99,9 @@ export function selectLowest(
   cellUs: (entry: Entry) => EpochUs,
 ): Entry[] {
   const lastUs: LastSeen = (entry) => Math.max(written(entry), entry.pending?.lastUs ?? 0, cellUs(entry));
-  return sortByRank(entries, lastUs).slice(-count);
+  return entries
+    .map((entry) => rank(entry, lastUs))
+    .sort(compareRanks)
+    .slice(-count)
+    .map(({ entry }) => entry);
 }

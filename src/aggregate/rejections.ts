@@ -8,6 +8,7 @@
 import type { Scope } from "../ingest/violation.ts";
 import type { EpochUs } from "../lib/time.ts";
 import { type CoverageGap, createCoverageGap, GapBuilder } from "./coverage-gap.ts";
+import type { Totals } from "./totals.ts";
 
 interface Rejected {
   /** Undefined: any report. */
@@ -23,6 +24,12 @@ export interface TakenRejections {
   scope: Scope | undefined;
   count: number;
   coverageGaps: readonly CoverageGap[];
+}
+
+/** The oldest and the newest time in any report. */
+export function getSpan(reports: Iterable<{ readonly all: Totals }>): [EpochUs, EpochUs] {
+  const all = [...reports].map((report) => report.all);
+  return [Math.min(...all.map(({ firstUs }) => firstUs)), Math.max(...all.map(({ lastUs }) => lastUs))];
 }
 
 /** Scopes that are counted separately. */

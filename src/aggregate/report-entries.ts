@@ -5,6 +5,7 @@
 // Invariant: a count is in exactly one of the three. Counts in flight never change.
 
 import { type Identity, settledKey } from "../ingest/violation.ts";
+import { type Steps, visitInSteps } from "../lib/steps.ts";
 import type { EpochUs } from "../lib/time.ts";
 import type { ChangeLog } from "./change-log.ts";
 import type { Counted } from "./counted.ts";
@@ -46,6 +47,8 @@ export interface Eviction {
 
 /** Entries and cells visited for one eviction, about. */
 const MAX_VISITS = 1024;
+/** Entries committed in one step: each is packed, which takes some microseconds. */
+const COMMITS_PER_STEP = 256;
 
 export class ReportEntries implements CountingReport {
   readonly map: EntryMap;
@@ -106,11 +109,15 @@ export class ReportEntries implements CountingReport {
   }
 
   /** Moves what is in flight to what is committed, before retention sweep `sweep`. */
-  commit(sweep: number): void {
-    for (const entry of this.#inFlight) {
-      entry.commit(sweep);
-      this.map.updateBytes(entry);
-    }
+  *commit(sweep: number): Steps {
+    yield* visitInSteps(
+      this.#inFlight,
+      (entry) => {
+        entry.commit(sweep);
+        this.map.updateBytes(entry);
+      },
+      COMMITS_PER_STEP,
+    );
     this.#inFlight = new Set();
   }
 
@@ -181,14 +188,17 @@ export class ReportEntries implements CountingReport {
   }
 
   /** As expireEntries; returns the number of violations. */
-  expire(beforeUs: EpochUs, keptSweep: number): number {
-    this.pending.takeCellCounts();
-    const gone = expireEntries(this.map, beforeUs, keptSweep);
+  *expire(beforeUs: EpochUs, keptSweep: number): Steps<number> {
+    yield* this.pending.foldCells();
+    let violations = 0;
+    yield* expireEntries(this.map, { beforeUs, keptSweep }, (gone) => {
+      violations += gone.violations;
+      this.unidentified += gone.occurrences;
+      this.#written -= gone.violations;
+      this.pending.taken.expired = mergeExpired(this.pending.taken.expired, gone);
+    });
     this.#parts.policy.expireSeverity(beforeUs);
-    this.unidentified += gone.occurrences;
-    this.#written -= gone.violations;
-    this.pending.taken.expired = mergeExpired(this.pending.taken.expired, gone);
-    return gone.violations;
+    return violations;
   }
 
   /** Of those of a group that are visited, none in flight. */

@@ -9,7 +9,7 @@ import type { Ledger } from "../aggregate/ledger.ts";
 import type { IngestCounters } from "../ingest/ingest-counters.ts";
 import { SubjectNames } from "../ingest/subject-names.ts";
 import { reportKey } from "../ingest/violation.ts";
-import type { ControllerObserver } from "../reconcile/report-controller.ts";
+import type { ControllerObserver } from "../reconcile/controller-observer.ts";
 
 export interface EarlyViolationsParts {
   ledgers: ReadonlyMap<string, Ledger>;

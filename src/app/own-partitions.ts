@@ -4,7 +4,7 @@
 // `run` with `scale.enabled`: an owner, which writes the reports of its partitions from what readers publish.
 
 import { getHeapStatistics } from "node:v8";
-import { createThrottleUpdate, toEventUpdates } from "../events/event-updates.ts";
+import { createThrottleUpdate, recordEventUpdates } from "../events/event-updates.ts";
 import { KubeClient } from "../kube/client.ts";
 import { LeaderElector } from "../leadership/leader-elector.ts";
 import { LeaseGroup } from "../scale/lease-group.ts";
@@ -69,10 +69,10 @@ export async function runOwner(parts: OperatorSettings, stop: AbortSignal): Prom
       passing.writes[kind]++;
       metrics?.observeWrite(durationMs);
     },
-    onWritten: (ledger, report) => {
-      if (recorder) for (const update of toEventUpdates(ledger, report)) recorder.record(update);
-      context.catalogs.onReport?.(report);
-    },
+    onWritten: (_ledger, report) => context.catalogs.onReport?.(report),
+    recordWritten:
+      recorder &&
+      ((ledger, report) => recordEventUpdates(ledger, report, (update) => recorder.record(update))),
     onThrottled: (notice) => {
       const update = createThrottleUpdate(notice);
       if (update) recorder?.record(update);

@@ -7,7 +7,7 @@
 import { Aggregator } from "../aggregate/aggregator.ts";
 import { getCellBounds } from "../aggregate/memory-budget.ts";
 import { StreamCoverage, toUs } from "../aggregate/stream-coverage.ts";
-import { toEventUpdates } from "../events/event-updates.ts";
+import { recordEventUpdates } from "../events/event-updates.ts";
 import { GapEvents } from "../events/gap-events.ts";
 import { AlertHash } from "../ingest/alert-hash.ts";
 import { CellStore } from "../ingest/cell-store.ts";
@@ -16,9 +16,11 @@ import { Ingest, type IngestParts } from "../ingest/ingest.ts";
 import { IngestCounters } from "../ingest/ingest-counters.ts";
 import { createRedactor, type Redact } from "../ingest/redact.ts";
 import { LeaderTakeover } from "../leadership/leader-takeover.ts";
+import { runInTurns } from "../lib/steps.ts";
 import type { EpochUs } from "../lib/time.ts";
+import type { ControllerObserver } from "../reconcile/controller-observer.ts";
 import { ReportContext } from "../reconcile/report-context.ts";
-import { type ControllerObserver, ReportController } from "../reconcile/report-controller.ts";
+import { ReportController } from "../reconcile/report-controller.ts";
 import { ReportQueue } from "../reconcile/report-queue.ts";
 import { startRetentionSweeps } from "../reconcile/retention-sweep.ts";
 import { EarlyViolations } from "./early-violations.ts";
@@ -65,7 +67,7 @@ export function createStages(options: PipelineOptions, parts: PipelineParts): Pi
   startRetentionSweeps(options.retention, {
     ...parts,
     sweep: (...bounds) => {
-      if (controller.isActive) aggregator.expire(...bounds);
+      if (controller.isActive) void runInTurns(aggregator.expire(...bounds), clock);
     },
   });
   const built = { counters, coverage, redact, cells, aggregator, early };
@@ -131,10 +133,8 @@ function getWriterId({ writerId }: PipelineOptions, { journaling }: PipelinePart
 /** Records Events for what each write brings, and passes the report on. */
 function recordEvents({ events, onReport }: PipelineParts): ControllerObserver {
   return {
-    onWritten(ledger, report) {
-      for (const update of toEventUpdates(ledger, report)) events.record(update);
-      onReport?.(report);
-    },
+    onWritten: (_ledger, report) => onReport?.(report),
+    recordWritten: (ledger, report) => recordEventUpdates(ledger, report, (update) => events.record(update)),
   };
 }
 

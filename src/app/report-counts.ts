@@ -5,7 +5,10 @@
 // Invariant: reads only; the numbers are those of the reports' summaries and continue those of a previous leader.
 
 import type { Aggregator } from "../aggregate/aggregator.ts";
-import { levelOf, type SeverityThresholds, severityOfLedger } from "../report/render.ts";
+import { findHighestSeverity } from "../aggregate/counted.ts";
+import type { Ledger } from "../aggregate/ledger.ts";
+import { runAtOnce } from "../lib/steps.ts";
+import { levelOf, type SeverityThresholds } from "../report/render.ts";
 import type { ReportCounts } from "../telemetry/metrics-source.ts";
 
 /** Gives the counts of each report that has any, the oldest in memory first. */
@@ -16,9 +19,14 @@ export function* reportCounts(aggregator: Aggregator, severity: SeverityThreshol
     yield {
       namespace: ledger.namespace,
       policy: ledger.policyName,
-      severity: levelOf(severityOfLedger(ledger) || undefined, severity),
+      severity: levelOf(severityOf(ledger) || undefined, severity),
       outcomes: { Prevented: prevented, Allowed: allowed, Unknown: unknown },
       lastSeenMs: lastUs / 1000,
     };
   }
+}
+
+/** As in the report that was rendered last; of one that an earlier process wrote, as in that. */
+function severityOf({ entries, policy }: Ledger): number {
+  return policy.renderedSeverity ?? runAtOnce(findHighestSeverity(entries.values(), policy.severityFloor));
 }

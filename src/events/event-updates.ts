@@ -10,10 +10,21 @@ import type { Tally } from "../aggregate/tally.ts";
 import type { Report } from "../api/v1alpha1.ts";
 import type { RuleFacts } from "../ingest/rule.ts";
 import type { Identity, ThrottleNotice } from "../ingest/violation.ts";
+import { type Steps, visitInSteps } from "../lib/steps.ts";
 import type { EventUpdate, Regarding } from "./event-recorder.ts";
 
-/** The occurrences of the write in flight of `ledger`, which has just landed as `report`; not what is accepted. */
-export function toEventUpdates(ledger: Ledger, report: Report): EventUpdate[] {
+/** Entries of which the updates are made in one step. */
+const ENTRIES_PER_STEP = 64;
+
+/**
+ * Passes on the occurrences of the write in flight of `ledger`, which was stored as `report`, but for what is
+ * accepted.
+ */
+export function* recordEventUpdates(
+  ledger: Ledger,
+  report: Report,
+  record: (update: EventUpdate) => void,
+): Steps {
   const related = {
     kind: report.kind,
     name: report.metadata.name,
@@ -21,23 +32,18 @@ export function toEventUpdates(ledger: Ledger, report: Report): EventUpdate[] {
     ...(report.metadata.uid === undefined ? {} : { uid: report.metadata.uid }),
   };
   const accepted = new Set(report.violations.filter((each) => each.accepted).map(({ id }) => id));
-  const open = [...ledger.inFlightEntries].filter(({ id }) => !accepted.has(id));
-  return open.flatMap((entry) => {
-    const { identity } = entry;
-    const what = composeNote(ledger, identity, getWrittenRule(entry));
-    return listSubjects(ledger, entry.inFlight, identity).map(({ regarding, count, firstUs, lastUs }) => ({
-      regarding,
-      related,
-      policy: ledger.policyName,
-      operation: identity.operation,
-      action: identity.action,
-      outcome: identity.outcome,
-      note: what,
-      count,
-      firstUs,
-      lastUs,
-    }));
-  });
+  yield* visitInSteps(
+    ledger.inFlightEntries,
+    (entry) => {
+      if (accepted.has(entry.id)) return;
+      const { identity } = entry;
+      const { operation, action, outcome } = identity;
+      const note = composeNote(ledger, identity, getWrittenRule(entry));
+      const shared = { related, policy: ledger.policyName, operation, action, outcome, note };
+      for (const subject of listSubjects(ledger, entry.inFlight, identity)) record({ ...subject, ...shared });
+    },
+    ENTRIES_PER_STEP,
+  );
 }
 
 /** Builds the update that informs an application team that its pod's alerts are throttled. */

@@ -15,7 +15,8 @@ import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import { RetryPolicy } from "../lib/retry-policy.ts";
 import { Slices } from "../lib/slices.ts";
-import type { ControllerObserver, ReportController } from "../reconcile/report-controller.ts";
+import type { ControllerObserver } from "../reconcile/controller-observer.ts";
+import type { ReportController } from "../reconcile/report-controller.ts";
 import type { ReportQueue } from "../reconcile/report-queue.ts";
 import { type ReportObserver, type ReportSink, SinkError } from "../sinks/report-sink.ts";
 import { Overlap } from "./overlap.ts";
@@ -238,10 +239,8 @@ export class LeaderTakeover implements ControllerObserver {
     const sinceMs = times.count > 0 ? (fromMs ?? UNKNOWN_MS) : (coverage.continuousSinceMs ?? nowMs);
     this.#persistedUntil.begin(sinceMs);
     const fields = { reports: times.count, gap: this.#gap !== undefined };
-    logger.info(
-      takenOver === undefined ? fields : { ...fields, takenOver, ...this.counters },
-      "stored reports loaded",
-    );
+    const taken = takenOver === undefined ? {} : { takenOver, ...this.counters };
+    logger.info({ ...fields, ...taken }, "stored reports loaded");
   }
 
   /** Adds what a standby held; from here on alerts are compared with what the reports show now. */

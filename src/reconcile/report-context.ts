@@ -13,7 +13,7 @@ import { reportKey } from "../ingest/violation.ts";
 import type { AcceptanceCatalog, Matched } from "../report/acceptance-set.ts";
 import type { PolicyCatalog } from "../report/provenance.ts";
 import { provenanceOfLedger } from "../report/render.ts";
-import type { ControllerObserver } from "./report-controller.ts";
+import type { ControllerObserver } from "./controller-observer.ts";
 import type { ReportQueue } from "./report-queue.ts";
 
 export interface ReportContextParts {
@@ -67,7 +67,8 @@ export class ReportContext implements ControllerObserver {
     const ledger = this.#parts.aggregator.ledgers.get(reportKey(namespace, policy));
     const acceptances = this.#parts.acceptances?.of(namespace, policy);
     if (!ledger || !acceptances) return new Map();
-    return yield* acceptances.count(listWritten(ledger.entries), ({ stored }) => stored?.occurrences ?? 0);
+    const written = yield* listWritten(ledger.entries);
+    return yield* acceptances.count(written, ({ stored }) => stored?.occurrences ?? 0);
   }
 
   /** Queues the reports of policies that changed; undefined: any policy. */

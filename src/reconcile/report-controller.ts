@@ -16,6 +16,7 @@ import type { EpochUs } from "../lib/time.ts";
 import { WorkLoop } from "../lib/work-loop.ts";
 import { rebaseOn } from "../report/parse.ts";
 import { RenderedViolations } from "../report/rendered-violations.ts";
+import { type ControllerObserver, notifyWritten } from "./controller-observer.ts";
 import { Deletions } from "./deletions.ts";
 import { GoneNamespaces } from "./gone-namespaces.ts";
 import type { ReconcileResult } from "./reconcile-steps.ts";
@@ -30,18 +31,6 @@ export interface ReportControllerOptions {
   writeBurst: number;
   /** Names this process in the watermark, unlike any other that ever ran; undefined writes none (a directory). */
   writerId: string | undefined;
-}
-
-/** PORT: learns how stored reports and ledgers come together. Must not throw. */
-export interface ControllerObserver {
-  /** A write was stored; called before its commit. Every count before `takenMs` is in it. */
-  onWritten?(ledger: Ledger, report: Report, takenMs: number): void;
-  /** A report that another writer wrote last became the base, with `more` occurrences than before. */
-  onForeignBase?(ledger: Ledger, report: Report, more: number): void;
-  /** A stored report became the base of its ledger, before the start. */
-  onAdopted?(ledger: Ledger, report: Report): void;
-  /** The pending counts of a ledger are about to be taken. */
-  onTaking?(ledger: Ledger): void;
 }
 
 export interface ReportControllerParts
@@ -280,9 +269,7 @@ export class ReportController {
       onTaking: () => {
         for (const observer of this.#observers) observer.onTaking?.(ledger);
       },
-      onWritten: (...written) => {
-        for (const observer of this.#observers) observer.onWritten?.(...written);
-      },
+      onWritten: (...written) => notifyWritten(this.#observers, written, this.#parts.clock),
       onRemoved: () => this.removed++,
     });
   }

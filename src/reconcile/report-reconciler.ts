@@ -9,12 +9,13 @@ import type { ObjectMeta, Report } from "../api/v1alpha1.ts";
 import { unreachable } from "../lib/assert.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
+import { runInTurns } from "../lib/steps.ts";
 import type { EpochUs } from "../lib/time.ts";
 import { type RenderOptions, renderInSteps } from "../report/render.ts";
 import type { ReportSink, WriteResult } from "../sinks/report-sink.ts";
 import { type AttemptState, type ReconcileResult, STEPS } from "./reconcile-steps.ts";
 import { findPersistedSeq, isSameWrite, parseMarks } from "./watermark.ts";
-import { type Attempt, buildReport, getTextLength, toReportRef } from "./write-attempt.ts";
+import { type Attempt, buildReport, getTextLength, limitBytes, toReportRef } from "./write-attempt.ts";
 
 export interface ReconcilerParts {
   sink: ReportSink;
@@ -27,8 +28,8 @@ export interface ReconcilerParts {
   rebase: (ledger: Ledger, report: Report | undefined, deletedUs?: EpochUs) => void;
   /** Called before the pending counts are taken. */
   onTaking: () => void;
-  /** Called before the commit; every count before `takenMs` is in the write. */
-  onWritten: (ledger: Ledger, report: Report, takenMs: number) => void;
+  /** Awaited before the commit; every count before `takenMs` is in the write. */
+  onWritten: (ledger: Ledger, report: Report, takenMs: number) => Promise<void>;
   /** Called where another process wrote the report (`known`: before); with a result it is left alone. */
   onOvertaken?: ((found: Report, known?: ObjectMeta) => ReconcileResult | undefined) | undefined;
   /** Called when retention has removed the stored report. */
@@ -54,6 +55,7 @@ export class ReportReconciler {
   #attempt: Attempt | undefined;
   #state: AttemptState = "unsent";
   #takenMs = 0;
+  #acceptedBytes = Number.POSITIVE_INFINITY;
   /** An earlier process may have sent the set in flight, with more in it than was recovered. */
   #isRecovered = false;
 
@@ -73,7 +75,7 @@ export class ReportReconciler {
     if (!this.#attempt && this.ledger.isOver && this.metadata)
       return await this.#remove(this.metadata, signal);
     if (!this.#attempt) {
-      if (!this.ledger.isInFlight) this.#take();
+      if (!this.ledger.isInFlight) await this.#take();
       const over = await this.#renew(fresh);
       if (over) return over;
       this.#state = this.#isRecovered ? "uncertain" : "unsent";
@@ -85,7 +87,8 @@ export class ReportReconciler {
     return this.#requeue();
   }
 
-  #take(): void {
+  async #take(): Promise<void> {
+    await runInTurns(this.ledger.foldCells(), this.#parts.clock);
     this.#parts.onTaking();
     this.ledger.take();
     this.#takenMs = this.#parts.clock.nowMs();
@@ -98,7 +101,7 @@ export class ReportReconciler {
     const step = STEPS[this.#state][result.kind];
     switch (step) {
       case "commit":
-        return this.#commit(attempt, result.kind === "written" ? result.report : attempt.report);
+        return await this.#commit(attempt, result.kind === "written" ? result.report : attempt.report);
       case "compare":
         return await this.#readAndCompare(attempt, signal);
       case "rebase":
@@ -139,21 +142,20 @@ export class ReportReconciler {
   async #render(fresh: boolean): Promise<Attempt> {
     const { clock, writerId: id, render } = this.#parts;
     const mark = id === undefined ? undefined : { id, seq: this.ledger.inFlightSeq };
-    const steps = renderInSteps(this.ledger, render());
-    let step = steps.next();
+    const options = limitBytes(render(), this.#acceptedBytes);
     // Alerts do not wait for a large report.
-    for (; !step.done; step = steps.next()) await clock.turn();
-    return { report: buildReport(this.ledger, step.value, this.metadata, mark), mark, fresh };
+    const body = await runInTurns(renderInSteps(this.ledger, options), clock);
+    return { report: buildReport(this.ledger, body, this.metadata, mark), mark, fresh };
   }
 
-  #commit(attempt: Attempt, report: Report): ReconcileResult {
+  async #commit(attempt: Attempt, report: Report): Promise<ReconcileResult> {
     this.metadata = report.metadata;
     this.refusal = undefined;
     this.#attempt = undefined;
     this.#state = "unsent";
     this.#isRecovered = false;
-    this.#parts.onWritten(this.ledger, report, this.#takenMs);
-    this.ledger.commit();
+    await this.#parts.onWritten(this.ledger, report, this.#takenMs);
+    await runInTurns(this.ledger.commitInSteps(), this.#parts.clock);
     return { kind: "written", fresh: attempt.fresh };
   }
 
@@ -177,7 +179,7 @@ export class ReportReconciler {
   async #compare(attempt: Attempt, found: Report): Promise<ReconcileResult | undefined> {
     const { mark } = attempt;
     if (mark && findPersistedSeq(found.metadata, mark.id) === mark.seq)
-      return this.#commitFound(attempt, found);
+      return await this.#commitFound(attempt, found);
     if (found.policy.name !== this.ledger.policyName) {
       this.#state = "unsent";
       return this.#refuse(
@@ -197,9 +199,9 @@ export class ReportReconciler {
    * Commits a write that was stored unseen. Where another writer has written on top of it, or an earlier process sent
    * it, the stored report may hold more than is known here.
    */
-  #commitFound(attempt: Attempt, found: Report): ReconcileResult {
+  async #commitFound(attempt: Attempt, found: Report): Promise<ReconcileResult> {
     const holdsMore = this.#isRecovered || parseMarks(found.metadata)[0]?.id !== attempt.mark?.id;
-    const result = this.#commit(attempt, found);
+    const result = await this.#commit(attempt, found);
     if (holdsMore) this.#parts.rebase(this.ledger, found);
     return result;
   }
@@ -217,7 +219,7 @@ export class ReportReconciler {
     rebase(this.ledger, found, isDeleted ? Math.round(clock.nowMs() * 1000) : undefined);
     this.metadata = found?.metadata;
     // Another replica's counts were subtracted, and the rest is a new set.
-    if (!this.ledger.isInFlight) this.#take();
+    if (!this.ledger.isInFlight) await this.#take();
     return await this.#renew(attempt.fresh);
   }
 
@@ -248,7 +250,6 @@ export class ReportReconciler {
     this.refusal = undefined;
     this.metadata = undefined;
     this.#parts.rebase(this.ledger, undefined);
-    // Alerts counted meanwhile begin a new report.
     return { kind: this.ledger.unwritten > 0 ? "recreate" : "noop" };
   }
 
@@ -267,12 +268,11 @@ export class ReportReconciler {
   }
 
   async #shrink(attempt: Attempt, message: string): Promise<ReconcileResult | undefined> {
-    const { ledger } = this;
-    const current = Math.min(ledger.maxBytes, getTextLength(attempt.report));
+    const current = Math.min(this.#acceptedBytes, getTextLength(attempt.report));
     if (current <= MIN_REPORT_BYTES)
       return this.#refuse(`the report cannot be made small enough: ${message}`);
-    ledger.maxBytes = Math.max(MIN_REPORT_BYTES, Math.floor(current / 2));
-    const fields = { ...toReportRef(ledger), maxBytes: ledger.maxBytes, answer: message };
+    this.#acceptedBytes = Math.max(MIN_REPORT_BYTES, Math.floor(current / 2));
+    const fields = { ...toReportRef(this.ledger), maxBytes: this.#acceptedBytes, answer: message };
     this.#parts.logger.warn(fields, "report too large, shrinking");
     this.#attempt = await this.#render(attempt.fresh);
     return undefined;

@@ -13,6 +13,7 @@ import {
 } from "../api/names.ts";
 import { toReportText } from "../api/report-text.ts";
 import type { ObjectMeta, Report, ReportBody } from "../api/v1alpha1.ts";
+import type { RenderOptions } from "../report/render.ts";
 import { addMark, type Mark } from "./watermark.ts";
 
 /**
@@ -64,4 +65,10 @@ export function toReportRef(ledger: Ledger): { namespace?: string; name: string 
 /** Returns the number of characters of a report as JSON. */
 export function getTextLength(report: Report): number {
   return toReportText(report).length;
+}
+
+/** Returns `options` for a report of at most `maxBytes`. */
+export function limitBytes(options: RenderOptions, maxBytes: number): RenderOptions {
+  const { limits } = options;
+  return { ...options, limits: { ...limits, maxBytes: Math.min(limits.maxBytes, maxBytes) } };
 }

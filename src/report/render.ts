@@ -4,10 +4,10 @@
 // A ledger as the report that users see: order, limits, severity.
 // Invariant: the same counts give the same bytes, and the summary is exact whatever the limits cut from the list.
 
-import { highestSeverity } from "../aggregate/counted.ts";
+import { findHighestSeverity } from "../aggregate/counted.ts";
 import { isDeletion, renderCoverageGap } from "../aggregate/coverage-gap.ts";
 import { listWritten } from "../aggregate/early-entries.ts";
-import { type Entry, getWrittenRule } from "../aggregate/entry.ts";
+import type { Entry } from "../aggregate/entry.ts";
 import type { Ledger } from "../aggregate/ledger.ts";
 import { selectFairest } from "../aggregate/ranking.ts";
 import type {
@@ -21,6 +21,7 @@ import type {
   Violation,
 } from "../api/v1alpha1.ts";
 import { byteLength } from "../lib/sanitize.ts";
+import { runAtOnce, type Steps } from "../lib/steps.ts";
 import { type EpochUs, formatMicroTime } from "../lib/time.ts";
 import { divide } from "./acceptance.ts";
 import type { AcceptanceCatalog } from "./acceptance-set.ts";
@@ -63,11 +64,7 @@ export interface RenderOptions {
 
 /** Renders what is committed and in flight. */
 export function renderReport(ledger: Ledger, options: RenderOptions): ReportBody {
-  const steps = renderInSteps(ledger, options);
-  for (;;) {
-    const { done, value } = steps.next();
-    if (done) return value;
-  }
+  return runAtOnce(renderInSteps(ledger, options));
 }
 
 /** Violations rendered in one step: some milliseconds of work. */
@@ -77,13 +74,12 @@ const STEP = 32;
  * Renders as renderReport does, in steps between which others may have their turn: alerts may be added meanwhile, but
  * nothing may be committed, put back or taken.
  */
-export function* renderInSteps(
-  ledger: Ledger,
-  options: RenderOptions,
-): Generator<undefined, ReportBody, undefined> {
+export function* renderInSteps(ledger: Ledger, options: RenderOptions): Steps<ReportBody> {
   const { totals } = ledger;
   const { expired } = totals;
-  const policy = renderPolicy(ledger, options.policies);
+  const policySeverity = yield* findHighestSeverity(ledger.entries.values(), ledger.policy.severityFloor);
+  ledger.policy.renderedSeverity = policySeverity;
+  const policy = renderPolicy(ledger, policySeverity, options.policies);
   const coverage = {
     ...(options.continuousSinceUs === undefined
       ? {}
@@ -98,16 +94,23 @@ export function* renderInSteps(
       totals.coverageGaps.some(isDeletion),
     ...(totals.coverageGaps.length === 0 ? {} : { recent: totals.coverageGaps.map(renderCoverageGap) }),
   };
-  const maxBytes = Math.min(options.limits.maxBytes, ledger.maxBytes);
+  const { maxBytes } = options.limits;
   const summary = renderSummary(ledger, levelOf(policy.severity, options.severity), maxBytes);
   const room = maxBytes - jsonBytes({ policy, summary, coverage }) - SLACK_BYTES;
   const violations = yield* listed(ledger, policy, options, room);
   const omitted = omittedFrom(summary, violations, expired);
   summary.violations = violations.length + (omitted?.violations ?? 0) + expired.violations;
-  const openSeverity = levelOf(openSeverityOf(ledger, violations) || undefined, options.severity);
+  const accepted = new Set(violations.filter((each) => each.accepted).map(({ id }) => id));
+  const openSeverity =
+    accepted.size === 0
+      ? policySeverity
+      : yield* findHighestSeverity(ledger.entries.values(), ledger.policy.severityFloor, accepted);
   return {
     policy,
-    summary: { ...summary, ...divide(summary, violations, openSeverity) },
+    summary: {
+      ...summary,
+      ...divide(summary, violations, levelOf(openSeverity || undefined, options.severity)),
+    },
     violations,
     ...(omitted ? { omitted } : {}),
     ...(expired.violations > 0 ? { expired: { ...expired } } : {}),
@@ -118,9 +121,8 @@ export function* renderInSteps(
 /** For `open`, `accepted`, `omitted`, `expired`, the keys around the list, and digits that grow. */
 const SLACK_BYTES = 640;
 
-function renderPolicy(ledger: Ledger, policies: PolicyCatalog | undefined): Policy {
+function renderPolicy(ledger: Ledger, severity: number, policies: PolicyCatalog | undefined): Policy {
   const { tags, message } = ledger.policy.facts();
-  const severity = severityOfLedger(ledger);
   const { kind, ...found } = provenanceOfLedger(ledger, policies);
   return {
     name: ledger.policyName,
@@ -130,11 +132,6 @@ function renderPolicy(ledger: Ledger, policies: PolicyCatalog | undefined): Poli
     ...(message === "" ? {} : { message }),
     ...found,
   };
-}
-
-/** The policy's severity in a report written now; 0 where it has none. */
-export function severityOfLedger({ entries, policy }: Ledger): number {
-  return highestSeverity(entries.values(), policy.severityFloor);
 }
 
 /** What a report of the ledger written now would tell of its policy's object. */
@@ -166,17 +163,6 @@ function renderSummary(ledger: Ledger, severity: SeverityLevel, maxBytes: number
   };
 }
 
-/** The highest severity of what nobody has accepted; 0 where nothing of it has one. */
-function openSeverityOf(ledger: Ledger, listed: readonly Violation[]): number {
-  const accepted = new Set(listed.filter((each) => each.accepted).map(({ id }) => id));
-  let severity = ledger.policy.severityFloor;
-  for (const entry of ledger.entries.values()) {
-    const own = getWrittenRule(entry).severity;
-    if (own > severity && !accepted.has(entry.id)) severity = own;
-  }
-  return severity;
-}
-
 /** The word for a policy's severity; `undefined` is of a policy that has none. */
 export function levelOf(severity: number | undefined, t: SeverityThresholds): SeverityLevel {
   if (severity === undefined) return "unknown";
@@ -195,19 +181,19 @@ function* listed(
   policy: Policy,
   { limits, acceptances, rendered = new RenderedViolations() }: RenderOptions,
   room: number,
-): Generator<undefined, Violation[], undefined> {
+): Steps<Violation[]> {
   const { namespace, policyName } = ledger;
   // What a namespace accepts is its own affair, and none of the cluster's.
   const own = namespace === undefined ? undefined : acceptances?.of(namespace, policyName);
-  const known = listWritten(ledger.entries);
+  const known = yield* listWritten(ledger.entries);
   const share = Math.max(MIN_SHARE, Math.floor(limits.maxViolations * SHARE));
   if (own) yield* own.refresh(known);
   const isAccepted = (entry: Entry) => own?.acceptedBy(entry) !== undefined;
   // What is accepted takes no place from what is open.
-  const best = [
-    ...selectFairest(own ? known.filter((entry) => !isAccepted(entry)) : known, limits.maxViolations, share),
-    ...(own ? selectFairest(known.filter(isAccepted), limits.maxViolations, share) : []),
-  ].slice(0, limits.maxViolations);
+  const open = own ? known.values().filter((entry) => !isAccepted(entry)) : known;
+  const best = yield* selectFairest(open, limits.maxViolations, share);
+  const left = limits.maxViolations - best.length;
+  if (own && left > 0) best.push(...(yield* selectFairest(known.values().filter(isAccepted), left, share)));
   const render = rendered.begin(ledger);
   const { severity, tags, message } = policy;
   const facts = JSON.stringify([severity, tags, message, limits.maxPodsPerViolation]);

@@ -10,6 +10,7 @@ import type { Report } from "../api/v1alpha1.ts";
 import type { ThrottleNotice } from "../ingest/violation.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
+import type { Steps } from "../lib/steps.ts";
 import type { ReportContext } from "../reconcile/report-context.ts";
 import type { ReportController, ReportControllerParts } from "../reconcile/report-controller.ts";
 import type { ReportQueue } from "../reconcile/report-queue.ts";
@@ -52,6 +53,8 @@ export interface OwnerParts {
   /** Called when what was in memory of a partition is dropped. */
   onEnded: (life: PartitionLife) => void;
   onWritten: (ledger: Ledger, report: Report) => void;
+  /** As that of ControllerObserver. */
+  recordWritten?: ((ledger: Ledger, report: Report) => Steps) | undefined;
   onThrottled: (notice: ThrottleNotice) => void;
   onSkipped: (partition: number, reason: keyof PartitionCounters["skipped"], detail: string) => void;
   /** Time of the API server, in milliseconds since the epoch; undefined where it is unknown. */

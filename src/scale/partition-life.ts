@@ -6,6 +6,8 @@
 import { Aggregator } from "../aggregate/aggregator.ts";
 import type { ObjectMeta, Report } from "../api/v1alpha1.ts";
 import { reportKey } from "../ingest/violation.ts";
+import { runInTurns } from "../lib/steps.ts";
+import { notifyWritten } from "../reconcile/controller-observer.ts";
 import { ReportContext } from "../reconcile/report-context.ts";
 import { ReportController } from "../reconcile/report-controller.ts";
 import { ReportQueue } from "../reconcile/report-queue.ts";
@@ -85,6 +87,7 @@ export function beginLife(life: LifeParts): PartitionLife {
     ...parts,
     stream,
     marks,
+    onWritten: (...written) => notifyWritten([parts], written, parts.clock),
     sink: guard(parts.sink, isHeld),
     render: () => createRenderOptions(options, parts, state),
     isOwn: (key) => pickIndex(key, parts.partitions) === partition,
@@ -112,14 +115,13 @@ export function beginLife(life: LifeParts): PartitionLife {
       onPosition(report.metadata.uid ?? "", position);
       parts.onWritten(ledger, report);
     },
-    onForeignBase() {},
-    onAdopted() {},
+    ...(parts.recordWritten ? { recordWritten: parts.recordWritten } : {}),
   });
   controller.observe(context);
   const stopSweeps = startRetentionSweeps(options.retention, {
     ...parts,
     sweep: (...bounds) => {
-      if (controller.isActive) aggregator.expire(...bounds);
+      if (controller.isActive) void runInTurns(aggregator.expire(...bounds), parts.clock);
     },
   });
   const rest = { stream, aggregator, queue, controller, context, state, checkpoints, moved, end };

@@ -9,6 +9,7 @@ import { expect, it } from "vitest";
 import { Ledger } from "../../src/aggregate/ledger.ts";
 import type { ReportBody } from "../../src/api/v1alpha1.ts";
 import { workloadKey } from "../../src/ingest/violation.ts";
+import { runAtOnce } from "../../src/lib/steps.ts";
 import { buildReport } from "../../src/reconcile/write-attempt.ts";
 import { rebaseOn } from "../../src/report/parse.ts";
 import { renderReport } from "../../src/report/render.ts";
@@ -125,7 +126,7 @@ class Run {
   #expire(): void {
     const beforeUs = this.#nowUs - RETENTION_MS * 1000;
     const before = [...this.ledger.entries.values()].map(({ key }) => key);
-    this.ledger.expire(beforeUs);
+    runAtOnce(this.ledger.expire(beforeUs));
     for (const key of before) {
       if (this.ledger.entries.has(key)) continue;
       this.truth.live.delete(key);

@@ -5,8 +5,9 @@ import { describe, expect, it } from "vitest";
 import type { Ledger } from "../../../src/aggregate/ledger.ts";
 import type { Alert } from "../../../src/api/alert.ts";
 import type { EventUpdate } from "../../../src/events/event-recorder.ts";
-import { createThrottleUpdate, toEventUpdates } from "../../../src/events/event-updates.ts";
+import { createThrottleUpdate, recordEventUpdates } from "../../../src/events/event-updates.ts";
 import type { ThrottleNotice } from "../../../src/ingest/violation.ts";
+import { runAtOnce } from "../../../src/lib/steps.ts";
 import { buildReport } from "../../../src/reconcile/write-attempt.ts";
 import { renderReport } from "../../../src/report/render.ts";
 import { alert, at, hostAlert, renderOptions, START_US } from "../../support/gen.ts";
@@ -21,10 +22,9 @@ function occurrences(alerts: readonly Alert[]): EventUpdate[] {
 function landed(ledger: Ledger): EventUpdate[] {
   ledger.take();
   const stored = { name: ledger.name, uid: "report-uid", resourceVersion: "1" };
-  const told = toEventUpdates(
-    ledger,
-    buildReport(ledger, renderReport(ledger, renderOptions()), stored, undefined),
-  );
+  const told: EventUpdate[] = [];
+  const report = buildReport(ledger, renderReport(ledger, renderOptions()), stored, undefined);
+  runAtOnce(recordEventUpdates(ledger, report, (update) => told.push(update)));
   ledger.commit();
   return told;
 }

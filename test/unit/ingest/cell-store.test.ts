@@ -3,7 +3,7 @@
 
 // Cells through ingest and aggregator: what is remembered, for how long, and how much work an alert is.
 
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
 import type { Aggregator } from "../../../src/aggregate/aggregator.ts";
 import { RawAlertReader } from "../../../src/alerts/protobuf-scanner.ts";
 import type { Alert } from "../../../src/api/alert.ts";
@@ -99,6 +99,24 @@ it("keeps as evidence the newest alert, as it was when its counts were taken", (
   ledger.commit();
   const latest = reportsOf(aggregator)[0]?.violations[0]?.latest;
   expect(latest).toMatchObject({ pid: 9, containerId: "other", time: at(9) });
+});
+
+it("takes the counts of many cells in steps, and those that come meanwhile later", () => {
+  const { aggregator, cells, send } = newBed({ maxCells: 30_000, maxBytes: 100_000_000 });
+  const kinds = 5000;
+  for (let i = 0; i < kinds; i++) send({ PodName: `web-${i}`, UpdatedTime: at(1) });
+  const ledger = aggregator.ledger("shop", "no-package-managers");
+  const takes = vi.spyOn(cells, "take");
+  let most = 0;
+  let steps = 0;
+  for (const _ of ledger.foldCells()) {
+    most = Math.max(most, takes.mock.calls.length);
+    takes.mockClear();
+    send({ PodName: `web-${steps++}`, UpdatedTime: at(2) });
+  }
+  expect(most).toBeLessThanOrEqual(512);
+  expect(steps).toBeGreaterThan(kinds / 512 - 1);
+  expect([aggregator.unwrittenOccurrences, takes.mock.calls.length < 1024]).toEqual([kinds + steps, true]);
 });
 
 it("takes the counts of a cell before an alert of another hour is counted in it", () => {

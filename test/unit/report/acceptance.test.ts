@@ -4,7 +4,8 @@
 import { describe, expect, it } from "vitest";
 import type { Alert } from "../../../src/api/alert.ts";
 import type { ReportBody } from "../../../src/api/v1alpha1.ts";
-import { toEventUpdates } from "../../../src/events/event-updates.ts";
+import { recordEventUpdates } from "../../../src/events/event-updates.ts";
+import { runAtOnce } from "../../../src/lib/steps.ts";
 import { buildReport } from "../../../src/reconcile/write-attempt.ts";
 import { type Acceptance, compileAcceptance } from "../../../src/report/acceptance.ts";
 import { type AcceptanceCatalog, AcceptanceSet } from "../../../src/report/acceptance-set.ts";
@@ -45,7 +46,13 @@ function told(
     limits: { ...options.limits, maxViolations },
     acceptances,
   });
-  return { body, events: toEventUpdates(ledger, buildReport(ledger, body, undefined, undefined)).length };
+  let events = 0;
+  runAtOnce(
+    recordEventUpdates(ledger, buildReport(ledger, body, undefined, undefined), () => {
+      events++;
+    }),
+  );
+  return { body, events };
 }
 
 const APT = alert({ UpdatedTime: at(0) });

@@ -11,6 +11,7 @@ import type { Report } from "../../../src/api/v1alpha1.ts";
 import { workloadKey } from "../../../src/ingest/violation.ts";
 import type { ApiRequester, KubeRequest } from "../../../src/kube/client.ts";
 import { silentLogger } from "../../../src/lib/logger.ts";
+import { runAtOnce } from "../../../src/lib/steps.ts";
 import { buildReport } from "../../../src/reconcile/write-attempt.ts";
 import { rebaseOn } from "../../../src/report/parse.ts";
 import { renderReport } from "../../../src/report/render.ts";
@@ -111,7 +112,7 @@ describe("rendered violations", () => {
           if (["delete", "restart", "late"].includes(each)) rendered.delete(ledger);
           const share = ledger.entries.shareOf(WORKLOAD);
           if (each === "evict") share?.report.evict(share, 1, START_US);
-          else if (each === "expire") ledger.expire(START_US + 25_000);
+          else if (each === "expire") runAtOnce(ledger.expire(START_US + 25_000));
           else if (each === "delete") ledger.rebase(undefined);
           else if (each === "restart" && stored.length > 0) rebaseOn(ledger, stored.at(-1));
           // A state of the report that another writer has put back.

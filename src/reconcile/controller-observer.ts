@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// What other stages learn of the reports of a controller.
+
+import type { Ledger } from "../aggregate/ledger.ts";
+import type { Report } from "../api/v1alpha1.ts";
+import type { Clock } from "../lib/clock.ts";
+import { runInTurns, type Steps } from "../lib/steps.ts";
+
+/** PORT: learns how stored reports and ledgers come together. Must not throw. */
+export interface ControllerObserver {
+  /** A write was stored; called before its commit. Every count before `takenMs` is in it. */
+  onWritten?(ledger: Ledger, report: Report, takenMs: number): void;
+  /** After onWritten and before the commit: work that takes longer, in steps. */
+  recordWritten?(ledger: Ledger, report: Report): Steps;
+  /** A report that another writer wrote last became the base, with `more` occurrences than before. */
+  onForeignBase?(ledger: Ledger, report: Report, more: number): void;
+  /** A stored report became the base of its ledger, before the start. */
+  onAdopted?(ledger: Ledger, report: Report): void;
+  /** The pending counts of a ledger are about to be taken. */
+  onTaking?(ledger: Ledger): void;
+}
+
+/** Calls all observers after a write, with turns of the event loop between the steps of the longer work. */
+export async function notifyWritten(
+  observers: readonly Pick<ControllerObserver, "onWritten" | "recordWritten">[],
+  [ledger, report, takenMs]: readonly [Ledger, Report, takenMs: number],
+  clock: Pick<Clock, "turn">,
+): Promise<void> {
+  for (const observer of observers) observer.onWritten?.(ledger, report, takenMs);
+  for (const observer of observers) {
+    const steps = observer.recordWritten?.(ledger, report);
+    if (steps) await runInTurns(steps, clock);
+  }
+}

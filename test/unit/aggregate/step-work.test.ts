@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Work of one step on a report with many violations: violations visited, not time.
+
+import { afterEach, expect, it, vi } from "vitest";
+import { Aggregator } from "../../../src/aggregate/aggregator.ts";
+import { Entry } from "../../../src/aggregate/entry.ts";
+import { EntryMap } from "../../../src/aggregate/entry-map.ts";
+import type { Ledger } from "../../../src/aggregate/ledger.ts";
+import { recordEventUpdates } from "../../../src/events/event-updates.ts";
+import type { Steps } from "../../../src/lib/steps.ts";
+import { buildReport } from "../../../src/reconcile/write-attempt.ts";
+import { renderInSteps, renderReport } from "../../../src/report/render.ts";
+import { alert, at, MEMORY, renderOptions } from "../../support/gen.ts";
+import { add } from "../ingest/fold-alerts.ts";
+
+const HELD = 6000;
+/** Of one step: an entry is read a few times where it is visited once. */
+const MOST = 6 * 1024;
+
+afterEach(() => vi.restoreAllMocks());
+
+/** Digits would be folded away. */
+function letters(i: number): string {
+  return i.toString(26).replace(/\d/g, (digit) => "qrstuvwxyz"[Number(digit)] ?? "");
+}
+
+function fill(workloads: number): { aggregator: Aggregator; ledger: Ledger } {
+  const aggregator = new Aggregator(MEMORY, () => {});
+  for (let i = 0; i < HELD; i++) {
+    const mods = {
+      OwnerName: `w-${letters(i % workloads)}`,
+      Operation: "File",
+      Resource: `/x/${letters(i)}`,
+    };
+    add(aggregator, alert({ ...mods, UpdatedTime: at(i) }));
+  }
+  return { aggregator, ledger: [...aggregator.ledgers.values()][0] as Ledger };
+}
+
+/** Runs all steps; returns their number and the most calls of `read` in one of them. */
+function measure<T>(steps: Steps<T>, reads: () => number): { steps: number; most: number; value: T } {
+  let most = 0;
+  for (let count = 1; ; count++) {
+    const before = reads();
+    const { done, value } = steps.next();
+    most = Math.max(most, reads() - before);
+    if (done) return { steps: count, most, value };
+  }
+}
+
+function countReads(): () => number {
+  const spies = (["stored", "inFlight"] as const).map((name) => vi.spyOn(Entry.prototype, name, "get"));
+  return () => spies.reduce((sum, spy) => sum + spy.mock.calls.length, 0);
+}
+
+it.each([
+  ["few workloads", 3],
+  ["as many workloads as violations", HELD],
+])("a report of %s is rendered, recorded and committed in steps", (_what, workloads) => {
+  const { ledger } = fill(workloads);
+  ledger.take();
+  const reads = countReads();
+  const rendered = measure(renderInSteps(ledger, renderOptions()), reads);
+  expect(rendered.most).toBeLessThan(MOST);
+  expect(rendered.steps).toBeGreaterThan(3 * (HELD / 1024));
+  const report = buildReport(ledger, rendered.value, undefined, undefined);
+  let updates = 0;
+  const recorded = measure(
+    recordEventUpdates(ledger, report, () => {
+      updates++;
+    }),
+    () => updates,
+  );
+  expect(recorded.most).toBeLessThanOrEqual(64);
+  expect(updates).toBe(HELD);
+  const weighed = vi.spyOn(EntryMap.prototype, "updateBytes");
+  const committed = measure(ledger.commitInSteps(), () => weighed.mock.calls.length);
+  expect(committed.most).toBeLessThanOrEqual(256);
+  expect([ledger.isInFlight, ledger.totals.occurrences, ledger.unwritten]).toEqual([false, HELD, 0]);
+});
+
+it("what is added between the steps of a commit is pending, and nothing is counted twice", () => {
+  const { aggregator, ledger } = fill(3);
+  ledger.take();
+  let added = 0;
+  const steps = ledger.commitInSteps();
+  while (!steps.next().done) {
+    expect(ledger.totals.occurrences).toBe(HELD);
+    for (const resource of [
+      `/x/${letters(added)}`,
+      `/x/${letters(HELD - 1 - added)}`,
+      `/y/${letters(added)}`,
+    ])
+      add(
+        aggregator,
+        alert({ OwnerName: "w-q", Operation: "File", Resource: resource, UpdatedTime: at(HELD) }),
+      );
+    added++;
+  }
+  expect(added).toBeGreaterThan(HELD / 256 - 2);
+  expect([ledger.totals.occurrences, ledger.unwritten]).toEqual([HELD, 3 * added]);
+  ledger.take();
+  ledger.commit();
+  const { summary } = renderReport(ledger, renderOptions());
+  expect(summary.occurrences).toBe(HELD + 3 * added);
+});
+
+it("retention visits a bounded number of violations in a step, of large reports and of many", () => {
+  const { aggregator, ledger } = fill(3);
+  for (let i = 0; i < 1000; i++) add(aggregator, alert({ PolicyName: `p-${letters(i)}` }));
+  for (const each of aggregator.ledgers.values()) {
+    each.take();
+    each.commit();
+  }
+  const reads = countReads();
+  const old = Number.MAX_SAFE_INTEGER;
+  const { most, steps } = measure(aggregator.expire(old, 0), reads);
+  expect(most).toBeLessThan(MOST);
+  expect(steps).toBeGreaterThanOrEqual((HELD - 256) / 256);
+  expect([ledger.entries.size, aggregator.expiredTotal]).toEqual([0, HELD + 1000]);
+  expect(ledger.isOver).toBe(true);
+});
