@@ -13,7 +13,7 @@ export interface ControllerObserver {
   /** A write was stored; called before its commit. Every count before `takenMs` is in it. */
   onWritten?(ledger: Ledger, report: Report, takenMs: number): void;
   /** After onWritten and before the commit: work that takes longer, in steps. */
-  recordWritten?(ledger: Ledger, report: Report): Steps;
+  recordWritten?: ((ledger: Ledger, report: Report) => Steps) | undefined;
   /** A report that another writer wrote last became the base, with `more` occurrences than before. */
   onForeignBase?(ledger: Ledger, report: Report, more: number): void;
   /** A stored report became the base of its ledger, before the start. */

@@ -115,7 +115,7 @@ export function beginLife(life: LifeParts): PartitionLife {
       onPosition(report.metadata.uid ?? "", position);
       parts.onWritten(ledger, report);
     },
-    ...(parts.recordWritten ? { recordWritten: parts.recordWritten } : {}),
+    recordWritten: parts.recordWritten,
   });
   controller.observe(context);
   const stopSweeps = startRetentionSweeps(options.retention, {
