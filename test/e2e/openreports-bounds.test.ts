@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// OpenReports of reports that are unlike the samples: cut lists, accepted violations, hosts, long and strange names,
+// policies of one name, denied namespaces. Each copy is compared with its report by rules written here.
+
+import { createHash } from "node:crypto";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Alert } from "../../src/api/alert.ts";
+import type { OpenReport, OpenReportResult } from "../../src/api/openreports.ts";
+import type { Report, Violation } from "../../src/api/v1alpha1.ts";
+import type { WireAlert } from "../../tools/kubearmor-node/alerts.ts";
+import { startNode } from "../../tools/kubearmor-node/server.ts";
+import { manifest } from "../../tools/sample-objects.ts";
+import { at, hostAlert, wireAlert } from "../support/gen.ts";
+import { allOpenReports, installOpenReports } from "../support/openreports/openreports.ts";
+import { eventually, OperatorProcess } from "../support/operator.ts";
+import { describeReal, useCluster } from "../support/real-parts.ts";
+import { allReports } from "../support/reports.ts";
+
+const LONG = `no-${"shells-".repeat(35)}ever`;
+
+let pid = 1;
+
+function wire(mods: Partial<Alert>): WireAlert {
+  pid += 1;
+  return wireAlert({ UpdatedTime: at(pid * 1000), HostPID: pid }, mods);
+}
+
+/** An alert on a program that was started. */
+function started(path: string, mods: Partial<Alert>): WireAlert {
+  return wire({ ProcessName: path, Resource: path, ...mods });
+}
+
+/** What the operator is sent: each line is a report, or part of one. */
+function sendAll(): WireAlert[] {
+  return [
+    ...Array.from({ length: 305 }, (_, i) =>
+      started(`/bin/tool-${i}`, { PolicyName: "wide", Result: i % 3 ? "Permission denied" : "Passed" }),
+    ),
+    ...["/bin/known", "/bin/new"].map((path) => started(path, { PolicyName: "mixed", Result: "Passed" })),
+    ...[LONG, "x".repeat(253), "Not A Name!", "not-a-name", "run-1234abcd"].map((PolicyName) =>
+      wire({ PolicyName }),
+    ),
+    wire({ PolicyName: "same" }),
+    wire({ PolicyName: "same", NamespaceName: "bank" }),
+    wireAlert(hostAlert({ PolicyName: "same", UpdatedTime: at(1) })),
+    wireAlert(hostAlert({ PolicyName: LONG, UpdatedTime: at(2) })),
+  ];
+}
+
+/** Violations that neither the report nor its copy lists. */
+function countOmitted({ results }: OpenReport): { violations: number; occurrences: number } {
+  const rest = results.find(({ rule }) => rule === "omitted")?.properties;
+  return { violations: Number(rest?.["violations"] ?? 0), occurrences: Number(rest?.["occurrences"] ?? 0) };
+}
+
+function statusOf({ accepted, outcome }: Violation): string {
+  if (accepted) return "skip";
+  return outcome === "Prevented" ? "warn" : "fail";
+}
+
+/** Says where a copy is not what its report says. */
+function compare(report: Report, copy: OpenReport): string[] {
+  const { namespace = "", name, uid } = report.metadata;
+  const listed = copy.results.filter(({ rule }) => rule !== "omitted");
+  const omitted = countOmitted(copy);
+  const byId = new Map(report.violations.map((violation) => [violation.id, violation]));
+  const idOf = (id: string) =>
+    createHash("sha256").update(`${namespace}/${name}/${id}`).digest("hex").slice(0, 16);
+  const isRight = ({ properties, result }: OpenReportResult) => {
+    const violation = byId.get(properties["violation"] ?? "");
+    return (
+      violation !== undefined &&
+      properties["resultID"] === idOf(violation.id) &&
+      Number.parseInt(properties["occurrences"] ?? "", 10) === violation.occurrences &&
+      result === statusOf(violation)
+    );
+  };
+  const count = (status: string) => copy.results.filter(({ result }) => result === status).length;
+  const listedOccurrences = listed.reduce((sum, { properties }) => {
+    return sum + (byId.get(properties["violation"] ?? "")?.occurrences ?? 0);
+  }, 0);
+  const checks: Record<string, boolean> = {
+    owner: copy.metadata.ownerReferences[0]?.uid === uid,
+    results: listed.every(isRight),
+    summary: (["pass", "fail", "warn", "error", "skip"] as const).every(
+      (status) => copy.summary[status] === count(status),
+    ),
+    violations: listed.length + omitted.violations === report.summary.violations,
+    occurrences: listedOccurrences + omitted.occurrences === report.summary.occurrences,
+  };
+  return Object.entries(checks).flatMap(([check, ok]) => (ok ? [] : `${namespace}/${name}: ${check}`));
+}
+
+describeReal("OpenReports of reports with bounds", () => {
+  const cluster = useCluster();
+  let node: Awaited<ReturnType<typeof startNode>>;
+  let operator: OperatorProcess | undefined;
+
+  beforeAll(async () => {
+    await cluster.applyCrds();
+    await cluster.apply(manifest({ namespaces: ["shop", "bank", "closed"], pods: [], nodes: [] }));
+    await installOpenReports(cluster);
+    await cluster.apply(
+      JSON.stringify({
+        apiVersion: "reports.kubearmor.com/v1alpha1",
+        kind: "AcceptedViolation",
+        metadata: { name: "known", namespace: "shop" },
+        spec: { reason: "known", match: { policy: "mixed", resource: "/bin/known" } },
+      }),
+    );
+    node = await startNode({ dropLikeKubeArmor: false });
+  });
+  afterAll(async () => {
+    await operator?.kill();
+    await node?.stop();
+  });
+
+  async function start(): Promise<OperatorProcess> {
+    operator = new OperatorProcess({
+      kubeconfig: cluster.kubeconfigPath,
+      relay: node.address,
+      env: { PVO_OPEN_REPORTS_MIN_INTERVAL_MS: "500ms", PVO_REPORTS_MIN_INTERVAL_MS: "200ms" },
+    });
+    await node.waitForClients();
+    return operator;
+  }
+
+  /** Waits until every report has a copy that says what it says; gives the ids of all results. */
+  async function awaitCopies(isDone: (copies: OpenReport[]) => boolean = () => true): Promise<string[]> {
+    let problems: string[] = [];
+    const done = await eventually(
+      "copies that say what their reports say",
+      async () => {
+        const [reports, copies] = [await allReports(cluster), await allOpenReports(cluster)];
+        const byOwner = new Map(
+          copies.map((copy) => [
+            copy.metadata.ownerReferences[0]?.name + (copy.metadata.namespace ?? ""),
+            copy,
+          ]),
+        );
+        problems = reports.flatMap((report) => {
+          const copy = byOwner.get(report.metadata.name + (report.metadata.namespace ?? ""));
+          return copy ? compare(report, copy) : [`no copy of ${report.metadata.name}`];
+        });
+        return problems.length === 0 && reports.length === copies.length && isDone(copies) && copies;
+      },
+      60_000,
+    ).catch((error) => {
+      throw new Error(`${error.message}: ${problems.join(", ")}`);
+    });
+    return done
+      .flatMap(({ results }) => results.map(({ properties }) => properties["resultID"] ?? "none"))
+      .sort();
+  }
+
+  let ids: string[] = [];
+
+  test("say what their reports say, with ids that are unique", async () => {
+    const running = await start();
+    node.push(sendAll());
+    await running.received(sendAll().length);
+    await running.written();
+    ids = await awaitCopies((copies) => copies.some(({ summary }) => summary.skip === 1));
+    expect(new Set(ids).size).toBe(ids.length);
+    const copies = await allOpenReports(cluster);
+    expect(copies).toHaveLength(11);
+    const wide = copies.find(({ metadata }) => metadata.name === "kubearmor-wide");
+    expect([wide?.results.length, countOmitted(wide as OpenReport).violations]).toEqual([100, 206]);
+    expect(copies.filter(({ metadata }) => metadata.name.length > 253)).toEqual([]);
+  });
+
+  test("are listed as far as a user's limits say", async () => {
+    const patch = '{"configuration":{"limits":{"maxResults":1000}}}';
+    const place = ["reports.openreports.io", "-n", "shop", "kubearmor-wide"];
+    await cluster.kubectl(["patch", ...place, "--type=merge", "-p", patch]);
+    const all = await awaitCopies((copies) => copies.some(({ results }) => results.length > 100));
+    const wide = (await allOpenReports(cluster)).find(({ metadata }) => metadata.name === "kubearmor-wide");
+    // The report itself lists 300 and counts 5; one result stands for these.
+    expect([wide?.results.length, wide && countOmitted(wide)]).toEqual([
+      301,
+      { violations: 5, occurrences: 5 },
+    ]);
+    expect(ids.filter((id) => !all.includes(id))).toEqual([]);
+    ids = all;
+  });
+
+  test("keep their ids over a restart and over a report that is made again", async () => {
+    expect(await operator?.stop()).toBe(0);
+    const running = await start();
+    expect(await awaitCopies()).toEqual(ids);
+    await cluster.kubectl(["delete", "pvr", "-n", "shop", "mixed"]);
+    await cluster.kubectl(["wait", "--for=delete", "-n", "shop", "reports.openreports.io/kubearmor-mixed"]);
+    const again = ["/bin/known", "/bin/new"].map((path) =>
+      started(path, { PolicyName: "mixed", Result: "Passed" }),
+    );
+    node.push(again);
+    await running.received(again.length);
+    await running.written();
+    expect(await awaitCopies((copies) => copies.some(({ summary }) => summary.skip === 1))).toEqual(ids);
+    expect(await running.stop()).toBe(0);
+  });
+});
