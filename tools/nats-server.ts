@@ -24,6 +24,8 @@ export interface NatsServerOptions {
   config?: string;
   /** Default true. */
   hasJetStream?: boolean;
+  /** Of the server, unlike any other in its cluster. */
+  name?: string;
 }
 
 /** A server that can be killed and started again with its data. */
@@ -38,7 +40,11 @@ export class NatsServer {
     this.dir = dir;
   }
 
-  static async start({ config = "", hasJetStream = true }: NatsServerOptions = {}): Promise<NatsServer> {
+  static async start({
+    config = "",
+    hasJetStream = true,
+    name = "test",
+  }: NatsServerOptions = {}): Promise<NatsServer> {
     const dir = mkdtempSync(join(tmpdir(), "pvo-nats-"));
     removeAtOurEnd(dir);
     const nats = new NatsServer(await findFreePort(), dir);
@@ -47,7 +53,7 @@ export class NatsServer {
       : "";
     writeFileSync(
       join(dir, "nats.conf"),
-      `listen: "127.0.0.1:${nats.port}"\nserver_name: "test"\n${jetstream}\n${config}\n`,
+      `listen: "127.0.0.1:${nats.port}"\nserver_name: "${name}"\n${jetstream}\n${config}\n`,
     );
     await nats.start();
     return nats;
@@ -74,6 +80,15 @@ export class NatsServer {
     }
   }
 
+  /** Neither reads nor writes until it thaws; its connections stay, as when its network is cut. */
+  freeze(): void {
+    this.#server?.signal("SIGSTOP");
+  }
+
+  thaw(): void {
+    this.#server?.signal("SIGCONT");
+  }
+
   /** As kill -9. */
   async kill(): Promise<void> {
     if (this.#server) await stopServer(this.#server, 0);
@@ -85,7 +100,7 @@ export class NatsServer {
   }
 }
 
-async function findFreePort(): Promise<number> {
+export async function findFreePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as { port: number };

@@ -16,6 +16,9 @@ import { parseRule } from "../ingest/rule.ts";
 import { type PolicyFacts, parseIdentityKey, settledKey, type ThrottleNotice } from "../ingest/violation.ts";
 import type { EpochUs } from "../lib/time.ts";
 
+/** Alerts may be counted this much later than they were raised. Microseconds. */
+export const SKEW_US = 10_000_000;
+
 /** Counts of one pod within a violation. */
 export interface PodDelta {
   key: string;

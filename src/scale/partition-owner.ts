@@ -20,12 +20,13 @@ import { SinkError } from "../sinks/report-sink.ts";
 import { BusError, isBusError, type StreamFacts } from "./bus.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "./checkpoint-codec.ts";
+import { SKEW_US } from "./delta.ts";
 import type { HeldPart } from "./lease-group.ts";
 import { MOVED_ID } from "./moved-counts.ts";
 import { listMoved } from "./moved-marks.ts";
 import type { OwnerOptions, OwnerParts, PartitionLife } from "./owner-parts.ts";
 import { beginLife, toMovedKey } from "./partition-life.ts";
-import { type PartitionCounters, SKEW_US } from "./partition-state.ts";
+import type { PartitionCounters } from "./partition-state.ts";
 import { pickIndex } from "./rendezvous.ts";
 
 /** Between two looks at the stream, and at what is to be checkpointed. */

@@ -19,6 +19,7 @@ import {
   type Notice,
   type RejectedNotice,
   type ReportDelta,
+  SKEW_US,
   toCounted,
 } from "./delta.ts";
 import { type DecodedDelta, decodeDelta } from "./delta-codec.ts";
@@ -33,9 +34,6 @@ export class PositionNumbers extends SetNumbers {
     return this.position;
   }
 }
-
-/** Alerts of one reader may be this much older than those of another that are counted before them. Microseconds. */
-export const SKEW_US = 10_000_000;
 
 /** A message of the stream. */
 export interface StreamMessage {
@@ -167,7 +165,10 @@ export class PartitionState {
 
   #declareLost({ occurrences: count = 0, fromUs }: Lost, { untilUs }: Delta, seq: number): void {
     this.#parts.counters.lost += count;
-    this.#addGap({ ...LOSS, fromUs: fromUs ?? null, toUs: untilUs, count, isNew: true }, seq);
+    this.#addGap(
+      { ...LOSS, fromUs: fromUs === undefined ? null : fromUs - SKEW_US, toUs: untilUs, count, isNew: true },
+      seq,
+    );
   }
 
   #addNotice(notice: Notice, seq: number): void {

@@ -9,7 +9,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import { RetryPolicy } from "../lib/retry-policy.ts";
 import { type Bus, isBusError } from "./bus.ts";
-import { countOccurrences, type Delta, type DeltaContents, type Notice } from "./delta.ts";
+import { countOccurrences, type Delta, type DeltaContents, type Notice, SKEW_US } from "./delta.ts";
 import { encodeDelta } from "./delta-codec.ts";
 import { packReports } from "./delta-split.ts";
 
@@ -187,6 +187,6 @@ function createLane(): Lane {
 
 function declareLost(count: number, fromMs: number, toMs: number): Notice[] {
   if (count === 0) return [];
-  const [fromUs, toUs] = [Math.round(fromMs * 1000), Math.round(toMs * 1000)];
+  const [fromUs, toUs] = [Math.max(0, Math.round(fromMs * 1000) - SKEW_US), Math.round(toMs * 1000)];
   return [{ type: "gap", kind: "TransportLost", fromUs, toUs, nodes: 0, count, isNew: true }];
 }

@@ -16,7 +16,7 @@ import { IngestCounters, REJECTIONS, type Rejection } from "../ingest/ingest-cou
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { Bus } from "./bus.ts";
-import type { Notice, ReportDelta } from "./delta.ts";
+import { type Notice, type ReportDelta, SKEW_US } from "./delta.ts";
 import type { HeldPart } from "./lease-group.ts";
 import { NodeFanOut } from "./node-fan-out.ts";
 import { Publisher } from "./publisher.ts";
@@ -192,7 +192,7 @@ export class Reader {
   #announce(shard: Shard): void {
     const { counts, source, part } = shard;
     const untilMs = part.predecessor?.persistedUntilMs;
-    const fromUs = untilMs === undefined ? null : Math.round(untilMs * 1000);
+    const fromUs = untilMs === undefined ? null : Math.round(untilMs * 1000) - SKEW_US;
     const kind = untilMs === undefined ? "NotRunning" : "NodeDown";
     const { desired } = source.nodes;
     // A shard without a node has lost nothing.

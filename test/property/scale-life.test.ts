@@ -85,6 +85,7 @@ describe("several processes", { timeout: 300_000 }, () => {
   it("declare what a killed reader had not published", async () => {
     let missing = 0;
     await check(async (world) => {
+      world.maxDelayMs = 2000;
       for (let turn = 0; turn < 3; turn++) {
         await world.run(chance(world, 4000));
         const [reader] = world.readers;
@@ -100,6 +101,7 @@ describe("several processes", { timeout: 300_000 }, () => {
 
   it("move shards and partitions in order while alerts arrive", async () => {
     await check(async (world) => {
+      world.maxDelayMs = 200;
       for (let turn = 0; turn < 6; turn++) {
         const shard = chance(world, SHARDS);
         const [reader] = [...world.readers].filter(({ leases }) => leases.has(shard));

@@ -11,11 +11,12 @@ import { applyDaemonPod, DAEMON_PORT } from "../../../tools/cluster/kubearmor-po
 import { makeAlert, spread, type WireAlert } from "../../../tools/kubearmor-node/alerts.ts";
 import { KEEPALIVE, type KubeArmorNode } from "../../../tools/kubearmor-node/node.ts";
 import { startNode } from "../../../tools/kubearmor-node/server.ts";
-import type { NatsServer } from "../../../tools/nats-server.ts";
 import { eventually, OperatorProcess } from "../operator.ts";
 import { allReports, told } from "../reports.ts";
 
-const ALERTS = ["shop", "bank"].flatMap((NamespaceName) =>
+/** No namespace of the cluster: its alerts belong in cluster reports. */
+const ABSENT = "absent";
+const ALERTS = ["shop", "bank", ABSENT].flatMap((NamespaceName) =>
   ["one", "two", "three", "four"].flatMap((PolicyName) =>
     spread([makeAlert({ NamespaceName, PolicyName })], 2, 2),
   ),
@@ -29,7 +30,9 @@ interface Raised {
 
 export interface ScaleRunOptions {
   cluster: Cluster;
-  nats: NatsServer;
+  nats: { url: string };
+  /** Of the stream. */
+  replicas?: number;
   nodes?: number;
   /** Alerts a second, of each node. */
   ratePerSec?: number;
@@ -44,12 +47,14 @@ export class ScaleRun {
   readonly raised: Raised[] = [];
   readonly #options: Required<ScaleRunOptions>;
   readonly #end = new AbortController();
+  /** Gaps by report. */
+  readonly #gaps = new Map<string, Map<string, [number, number]>>();
   #floods: Promise<unknown>[] = [];
   #started = 0;
   #lastUs = 0;
 
   constructor(options: ScaleRunOptions) {
-    this.#options = { nodes: 3, ratePerSec: 100, network: 78, ...options };
+    this.#options = { replicas: 1, nodes: 3, ratePerSec: 100, network: 78, ...options };
   }
 
   /** Starts the nodes and creates their pods. */
@@ -63,8 +68,8 @@ export class ScaleRun {
     }
   }
 
-  startReader(): OperatorProcess {
-    const reader = this.#startProcess("collect");
+  startReader(env: Record<string, string> = {}): OperatorProcess {
+    const reader = this.#startProcess("collect", env);
     this.readers.push(reader);
     return reader;
   }
@@ -117,19 +122,47 @@ export class ScaleRun {
     return last;
   }
 
-  /** Alerts raised at a time that the report of their policy declares as a gap. */
-  async declared(): Promise<number> {
-    const gaps = new Map<string, [number, number][]>();
-    for (const { metadata, policy, coverage } of await this.reports())
-      gaps.set(
-        `${metadata.namespace}/${policy.name}`,
-        (coverage.recent ?? []).map(({ from, to }) => [
+  /** Notes the gaps that the reports declare now: of many they list the newest. */
+  async noteGaps(): Promise<void> {
+    for (const { metadata, policy, coverage } of await this.reports()) {
+      const key = `${metadata.namespace}/${policy.name}`;
+      const gaps = this.#gaps.get(key) ?? new Map<string, [number, number]>();
+      for (const { kind, from, to } of coverage.recent ?? [])
+        gaps.set(`${kind} ${from}`, [
           parseMicroTime(from) ?? 0,
           parseMicroTime(to ?? "") ?? Number.POSITIVE_INFINITY,
-        ]),
-      );
-    const isIn = ({ us, report }: Raised) => gaps.get(report)?.some(([from, to]) => from <= us && us <= to);
-    return this.raised.filter(isIn).length;
+        ]);
+      this.#gaps.set(key, gaps);
+    }
+  }
+
+  /** Alerts raised at a time that the report of their policy declares as a gap. */
+  async declared(): Promise<number> {
+    await this.noteGaps();
+    return this.raised.filter((alert) => this.#isDeclared(alert)).length;
+  }
+
+  /** Reports with more alerts than were raised, or with fewer and no gap that says so. */
+  async problems(): Promise<string[]> {
+    await this.noteGaps();
+    const reported = new Map(
+      (await this.reports()).map((one) => [
+        `${one.metadata.namespace}/${one.policy.name}`,
+        one.summary.occurrences,
+      ]),
+    );
+    return [...Map.groupBy(this.raised, ({ report }) => report)].flatMap(([report, raised]) => {
+      const count = reported.get(report) ?? 0;
+      const declared = raised.filter((alert) => this.#isDeclared(alert)).length;
+      return count <= raised.length && raised.length - count <= declared
+        ? []
+        : [`${report}: ${raised.length} raised, ${count} reported, ${declared} in gaps`];
+    });
+  }
+
+  #isDeclared({ us, report }: Raised): boolean {
+    const gaps = this.#gaps.get(report)?.values() ?? [];
+    return [...gaps].some(([from, to]) => from <= us && us <= to);
   }
 
   async stop(): Promise<void> {
@@ -139,6 +172,7 @@ export class ScaleRun {
     const { cluster } = this.#options;
     await cluster.kubectl(["delete", "pods", "-n", "kubearmor", "--all", "--grace-period=0", "--force"]);
     await cluster.kubectl(["delete", "pvr", "-A", "--all"]);
+    await cluster.kubectl(["delete", "cpvr", "--all"]);
     await cluster.kubectl(["delete", "leases", "-n", "kubearmor", "--all"]);
   }
 
@@ -146,14 +180,15 @@ export class ScaleRun {
     const nowUs = Math.floor((performance.timeOrigin + performance.now()) * 1000);
     this.#lastUs = Math.max(this.#lastUs + 1, nowUs);
     const us = this.#lastUs;
-    this.raised.push({ us, report: `${alert.NamespaceName}/${alert.PolicyName}` });
+    const namespace = alert.NamespaceName === ABSENT ? undefined : alert.NamespaceName;
+    this.raised.push({ us, report: `${namespace}/${alert.PolicyName}` });
     const ms = Math.floor(us / 1000);
     const time = new Date(ms).toISOString().replace("Z", `${String(us % 1000).padStart(3, "0")}Z`);
     return { ...alert, UpdatedTime: time, Timestamp: Math.floor(ms / 1000) };
   }
 
   #startProcess(command: "run" | "collect", env: Record<string, string> = {}): OperatorProcess {
-    const { cluster, nats } = this.#options;
+    const { cluster, nats, replicas } = this.#options;
     const id = ++this.#started;
     return new OperatorProcess({
       command,
@@ -163,7 +198,7 @@ export class ScaleRun {
       env: {
         PVO_IDENTITY: `${command}-${id}`,
         PVO_SCALE_NATS_URL: nats.url,
-        PVO_SCALE_NATS_REPLICAS: "1",
+        PVO_SCALE_NATS_REPLICAS: String(replicas),
         PVO_SCALE_SHARDS: "4",
         PVO_SCALE_PARTITIONS: "4",
         PVO_LEADER_ELECTION_LEASE_DURATION_MS: "3000",

@@ -12,11 +12,11 @@ import type { HeldPart } from "../../../src/scale/lease-group.ts";
 import { Owners } from "../../../src/scale/owners.ts";
 import { Reader, type ShardSource } from "../../../src/scale/reader.ts";
 import { pickIndex } from "../../../src/scale/rendezvous.ts";
-import type { ReportSink, WriteResult } from "../../../src/sinks/report-sink.ts";
 import { FakeClock } from "../fake-clock.ts";
 import { alert, LIMITS, MEMORY, SEVERITY } from "../gen.ts";
 import { MemorySink } from "../memory-sink.ts";
 import { MemoryBus, MemoryStream } from "./memory-bus.ts";
+import { ProcessSink } from "./process-sink.ts";
 
 export const SHARDS = 3;
 export const PARTITIONS = 3;
@@ -59,49 +59,6 @@ export interface OwnerProcess {
   leases: Map<number, Lease>;
 }
 
-/** The store as one process reaches it. */
-class ProcessSink implements ReportSink {
-  isDead = false;
-  readonly #sink: MemorySink;
-  readonly #world: ScaleWorld;
-
-  constructor(sink: MemorySink, world: ScaleWorld) {
-    this.#sink = sink;
-    this.#world = world;
-  }
-
-  async *list(signal: AbortSignal): AsyncIterable<Report> {
-    await this.#delay();
-    yield* this.#sink.list(signal);
-  }
-
-  async read(...args: Parameters<ReportSink["read"]>): ReturnType<ReportSink["read"]> {
-    await this.#delay();
-    return await this.#sink.read(...args);
-  }
-
-  async write(report: Report, signal: AbortSignal): Promise<WriteResult> {
-    await this.#delay();
-    if (this.#world.isApiAway) return { kind: "retry", message: "away" };
-    const chance = this.#world.clock.random();
-    if (chance < this.#world.unknownWrites / 2) return { kind: "unknown", message: "not carried out" };
-    const result = await this.#sink.write(report, signal);
-    await this.#delay();
-    return chance < this.#world.unknownWrites ? { kind: "unknown", message: "carried out" } : result;
-  }
-
-  async remove(...args: Parameters<ReportSink["remove"]>): ReturnType<ReportSink["remove"]> {
-    await this.#delay();
-    return await this.#sink.remove(...args);
-  }
-
-  async #delay(): Promise<void> {
-    const { clock } = this.#world;
-    await clock.sleep(1 + Math.floor(clock.random() * 30));
-    if (this.isDead) await new Promise(() => {});
-  }
-}
-
 export class ScaleWorld {
   readonly clock: FakeClock;
   readonly stream = new MemoryStream();
@@ -112,6 +69,8 @@ export class ScaleWorld {
   isApiAway = false;
   /** Namespaces in which alerts are raised. */
   namespaces: readonly string[] = NAMESPACES;
+  /** The longest time from an alert on its node to the reader. */
+  maxDelayMs = 0;
   /** Share of writes without an answer. */
   unknownWrites = 0;
   readonly #sources = new Set<Source>();
@@ -251,8 +210,13 @@ export class ScaleWorld {
         UpdatedTime: formatMicroTime(us),
         Resource: resource,
       };
-      for (const { shard, listener } of this.#sources)
-        if (shard === pickIndex(node, SHARDS)) listener?.onAlert(alert(fields, { ProcessName: resource }), 0);
+      const received = alert(fields, { ProcessName: resource });
+      const deliver = () => {
+        for (const { shard, listener } of this.#sources)
+          if (shard === pickIndex(node, SHARDS)) listener?.onAlert(received, 0);
+      };
+      if (this.maxDelayMs === 0) deliver();
+      else this.clock.after(Math.floor(this.clock.random() * this.maxDelayMs), deliver);
     }
   }
 

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Readers, owners, three NATS servers and the API server for minutes, each killed, frozen, added or removed at random
+// moments while alerts arrive: each report has every alert that was raised, less those in gaps that it declares.
+// `MINUTES=30 SEED=7` repeats a run.
+
+import { afterEach, expect, test } from "vitest";
+import type { OperatorProcess } from "../support/operator.ts";
+import { useCluster } from "../support/real-parts.ts";
+import { told } from "../support/reports.ts";
+import { NatsCluster } from "../support/scale/nats-cluster.ts";
+import { ScaleRun } from "../support/scale/scale-run.ts";
+
+const MINUTES = Number(process.env["MINUTES"] ?? 10);
+const SEED = Number(process.env["SEED"] ?? Date.now() % 100_000);
+const MAX_REPLICAS = 3;
+
+const cluster = useCluster({ crds: true, namespaces: ["kubearmor", "shop", "bank"] });
+let nats: NatsCluster;
+let run: ScaleRun;
+let seed = SEED;
+
+afterEach(async () => {
+  await run?.stop();
+  await nats?.stop();
+});
+
+/** mulberry32. */
+function random(): number {
+  seed = (seed + 0x6d2b79f5) | 0;
+  let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+  return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+}
+
+function pick<T>(from: readonly T[]): T {
+  return from[Math.floor(random() * from.length)] as T;
+}
+
+async function pause(ms: number): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+function alive(processes: readonly OperatorProcess[]): OperatorProcess[] {
+  return processes.filter(({ child }) => child.exitCode === null && child.signalCode === null);
+}
+
+/** A process that stands still for longer than its Leases: another one holds its parts when it goes on. */
+async function freeze(one: OperatorProcess): Promise<void> {
+  one.child.kill("SIGSTOP");
+  await pause(4000 + random() * 4000);
+  one.child.kill("SIGCONT");
+}
+
+const ACTIONS: Record<string, () => Promise<unknown>> = {
+  "kill reader": () => pick(alive(run.readers)).kill(),
+  "kill owner": () => pick(alive(run.owners)).kill(),
+  "stop reader": () => pick(alive(run.readers)).stop(),
+  "stop owner": () => pick(alive(run.owners)).stop(),
+  "freeze reader": () => freeze(pick(alive(run.readers))),
+  "freeze owner": () => freeze(pick(alive(run.owners))),
+  "add reader": async () => alive(run.readers).length < MAX_REPLICAS && run.startReader(),
+  "add owner": async () => alive(run.owners).length < MAX_REPLICAS && run.startOwner(),
+  "kill NATS": async () => {
+    const server = pick(nats.servers);
+    await server.kill();
+    await pause(random() * 5000);
+    await server.start();
+  },
+  "cut off NATS": async () => {
+    const server = pick(nats.servers);
+    server.freeze();
+    await pause(random() * 15_000);
+    server.thaw();
+  },
+  "kill all NATS": async () => {
+    for (const server of nats.servers) await server.kill();
+    await pause(random() * 5000);
+    await Promise.all(nats.servers.map((server) => server.start()));
+  },
+  "kill API server": async () => {
+    await cluster.stopApiServer();
+    await pause(random() * 8000);
+    await cluster.startApiServer();
+  },
+};
+
+test(`killed at random for ${MINUTES} minutes, seed ${SEED}`, async () => {
+  nats = await NatsCluster.start();
+  run = new ScaleRun({ cluster, nats, replicas: 3, ratePerSec: 50 });
+  await run.start();
+  run.startReader();
+  run.startOwner();
+  await run.allRead();
+  run.flood();
+  await pause(8000);
+  const endMs = Date.now() + MINUTES * 60_000;
+  const done: Record<string, number> = {};
+  while (Date.now() < endMs) {
+    const name = pick(Object.keys(ACTIONS));
+    done[name] = (done[name] ?? 0) + 1;
+    await ACTIONS[name]?.();
+    await pause(random() * 4000);
+    if (alive(run.readers).length === 0) run.startReader();
+    if (alive(run.owners).length === 0) run.startOwner();
+    await run.noteGaps();
+  }
+  await pause(15_000);
+  await run.quiet();
+  const reported = await run.settled(20_000);
+  const declared = await run.declared();
+  const problems = await run.problems();
+  process.stdout.write(
+    `${JSON.stringify({ seed: SEED, done, raised: run.raised.length, reported, inGaps: declared, problems })}\n`,
+  );
+  expect(problems, `seed ${SEED}`).toEqual([]);
+  expect(told(await run.reports())).toBe(reported);
+});
