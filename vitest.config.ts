@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
+import "./tools/check-node.mjs";
 import { defineConfig } from "vitest/config";
 
 // biome-ignore lint/style/noDefaultExport: vitest reads the default export.

@@ -41,13 +41,27 @@ const SELF_SIGNED = "DEPTH_ZERO_SELF_SIGNED_CERT";
 const UNNAMED = "UNSPECIFIED";
 /** The DER of the object identifier 2.5.29.30, as it stands in a certificate with name constraints. */
 const NAME_CONSTRAINTS = Buffer.from("0603551d1e", "hex");
+/** DER of the object identifiers of signatures that can be forged; only Node >= 24.9 names a certificate's algorithm. */
+const WEAK_SIGNATURES: readonly [name: string, der: Buffer][] = [
+  ["md2WithRSAEncryption", Buffer.from("06092a864886f70d010102", "hex")],
+  ["md4WithRSAEncryption", Buffer.from("06092a864886f70d010103", "hex")],
+  ["md5WithRSAEncryption", Buffer.from("06092a864886f70d010104", "hex")],
+  ["sha1WithRSAEncryption", Buffer.from("06092a864886f70d010105", "hex")],
+  ["dsa-with-SHA1", Buffer.from("06072a8648ce380403", "hex")],
+  ["ecdsa-with-SHA1", Buffer.from("06072a8648ce3d0401", "hex")],
+];
 const MIN_RSA_BITS = 2048;
 const MAX_NAMES_LENGTH = 120;
 
 /** Decides on a certificate; a refusal says what is wrong and what to do. */
 export function judgePeer(shown: ShownCertificate, expected: ExpectedPeer): PeerVerdict {
   const { leaf, openSslError } = shown;
-  if (openSslError === undefined) return toVerdict(checkPeerHost(leaf, expected), "by_authorities");
+  if (openSslError === undefined) {
+    return toVerdict(
+      describeWeakness(expected, checkKey(leaf, "its")) ?? checkPeerHost(leaf, expected),
+      "by_authorities",
+    );
+  }
   // Only the error of the next connection, which is verified in the same way, has a text.
   if (openSslError === UNNAMED) return { kind: "by_authorities" };
   if (openSslError !== SELF_SIGNED || leaf.subject !== leaf.issuer) {
@@ -113,21 +127,33 @@ function pinProblem(leaf: X509Certificate, expected: ExpectedPeer): string | und
   // The extended key usages of an authority limit what it may issue; without any, every use is allowed.
   if (issuer.keyUsage !== undefined && !issuer.keyUsage.includes(SERVER_AUTH))
     return describeWrongUsage(expected);
-  const problem = checkIssuer(issuer) ?? checkSignature(leaf);
-  return problem === undefined ? undefined : `${describeCertificate(expected)} is not accepted: ${problem}`;
+  const problem =
+    checkKey(issuer, "its authority's") ??
+    checkIssuer(issuer) ??
+    checkKey(leaf, "its") ??
+    checkSignature(leaf);
+  return describeWeakness(expected, problem);
 }
 
-function checkIssuer({ publicKey, raw }: X509Certificate): string | undefined {
+function describeWeakness(expected: ExpectedPeer, problem: string | undefined): string | undefined {
+  return problem && `${describeCertificate(expected)} is not accepted: ${problem}`;
+}
+
+/** OpenSSL refuses a short key itself only from Node 24 on. */
+function checkKey({ publicKey }: X509Certificate, whose: string): string | undefined {
   const bits = publicKey.asymmetricKeyDetails?.modulusLength;
-  if (bits !== undefined && bits < MIN_RSA_BITS)
-    return `its authority's RSA key of ${bits} bits is too short`;
+  return bits !== undefined && bits < MIN_RSA_BITS
+    ? `${whose} RSA key of ${bits} bits is too short`
+    : undefined;
+}
+
+function checkIssuer({ raw }: X509Certificate): string | undefined {
   return raw.includes(NAME_CONSTRAINTS) ? "name constraints of its authority are not supported" : undefined;
 }
 
-function checkSignature({ signatureAlgorithm = "unknown" }: X509Certificate): string | undefined {
-  return /md[245]|sha-?1(?!\d)|unknown/i.test(signatureAlgorithm)
-    ? `the signature algorithm ${signatureAlgorithm} is too weak`
-    : undefined;
+function checkSignature({ raw }: X509Certificate): string | undefined {
+  const weak = WEAK_SIGNATURES.find(([, der]) => raw.includes(der));
+  return weak && `the signature algorithm ${weak[0]} is too weak`;
 }
 
 function describeCertificate({ peer }: ExpectedPeer): string {

@@ -166,7 +166,12 @@ describe("a certificate with its subject as the issuer", () => {
       [weakCa],
       /its authority's RSA key of 1024 bits is too short/,
     ],
-    ["with a short key", leaf({ key: rsaKey(1024) }), [CA], /is not accepted: EE certificate key too weak/],
+    [
+      "with a short key",
+      leaf({ key: rsaKey(1024) }),
+      [CA],
+      /is not accepted: (?:EE certificate key too weak|its RSA key of 1024 bits is too short)/,
+    ],
     [
       "signed with SHA-1",
       leaf({ hash: "sha1" }),
