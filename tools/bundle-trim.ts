@@ -9,7 +9,7 @@ import { join } from "node:path";
 import type { Plugin } from "esbuild";
 
 interface Narrower {
-  /** What is imported. */
+  /** Imported modules. */
   readonly path: string;
   /** The end of the importing file's path; default: any. */
   readonly importer?: string;
@@ -78,7 +78,7 @@ const NARROWER: readonly Narrower[] = [
       export { default as Agent } from "./undici/lib/dispatcher/agent.js";
       export { default as ProxyAgent } from "./undici/lib/dispatcher/proxy-agent.js";`,
   },
-  // HTTP/2, which no dispatcher here is told to offer; Node's own part of it is 10 ms of every start.
+  // HTTP/2, which no dispatcher here offers; Node's own part of it is 10 ms of every start.
   {
     path: "./client-h2.js",
     importer: "/undici/lib/dispatcher/client.js",

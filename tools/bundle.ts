@@ -26,7 +26,7 @@ const KEEP_APART: Plugin = {
   },
 };
 
-/** What the licences of the bundled packages ask to be kept with copies of them. */
+/** Texts that the licences of the bundled packages ask to be kept with copies of them. */
 const LICENSES_FILE = "third-party-licenses.txt";
 
 /** The packages that are in the bundle, as CycloneDX. */
@@ -63,7 +63,7 @@ export async function bundle(
     format: "cjs",
     // With names, also of functions only, it needs 2 MB more memory; the source map gives them back.
     minify: true,
-    // A file of its own, named in the bundle: `node --enable-source-maps` finds it, and nobody else pays for it.
+    // A file of its own, named in the bundle: `node --enable-source-maps` finds it, without cost for others.
     sourcemap: "linked",
     legalComments: "none",
     define: IMPORT_META,
@@ -81,7 +81,7 @@ export async function bundle(
   return [...Object.keys(result.metafile.outputs).map((file) => join(ROOT, file)), licensesFile, sbomFile];
 }
 
-/** What package.json says of a package. */
+/** A package's package.json. */
 interface Package {
   folder: string;
   name: string;

@@ -10,7 +10,7 @@ import { configSchema } from "../src/config/schema.ts";
 import { sectionFacts, settingFacts } from "../src/config/setting.ts";
 import { chartValues } from "./chart-values.ts";
 
-/** Settings that the chart itself decides, so that nobody can set them at odds with its objects. */
+/** Settings that the chart itself decides, so that no value contradicts its objects. */
 const OWNED_BY_CHART: ReadonlySet<string> = new Set([
   "kubeconfig",
   "identity",

@@ -78,7 +78,7 @@ function badge(label: string, value: string): string {
   return `![${label}: ${value}](https://img.shields.io/badge/${label}-${value}-informational?style=flat-square)`;
 }
 
-/** What helm-docs puts in the place of its templates, as far as README.md.gotmpl uses them. */
+/** The text that helm-docs puts in the place of its templates, as far as README.md.gotmpl uses them. */
 function sections(chart: ChartFile): Readonly<Record<string, string>> {
   const { version, type, appVersion } = chart;
   const people = chart.maintainers.map(

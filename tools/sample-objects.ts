@@ -14,7 +14,7 @@ export interface SampleObjects {
   nodes: string[];
 }
 
-/** What a cluster must hold so that every one of these alerts finds its pod or node. */
+/** Objects that a cluster must hold so that every one of these alerts finds its pod or node. */
 export function objectsOf(alerts: readonly Alert[]): SampleObjects {
   const namespaced = alerts.filter((alert) => NAMESPACE.test(alert.NamespaceName));
   const pods = new Map(

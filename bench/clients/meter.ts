@@ -9,7 +9,7 @@ import { createInterface } from "node:readline";
 export type Command = Readonly<Record<string, unknown>>;
 
 const LOOK_EVERY_MS = 2;
-/** A client whose end nobody cared for ends by itself. */
+/** A client that is not ended ends by itself. */
 const MAX_LIFE_MS = 30 * 60_000;
 
 export function say(line: Readonly<Record<string, unknown>>): void {
@@ -18,7 +18,7 @@ export function say(line: Readonly<Record<string, unknown>>): void {
 
 /**
  * Obeys `{"expect": n}`: reports how long, and how much processor time, the next n alerts took; and
- * `{"stallMs": n}`: keeps the main thread busy for so long of every second from now on. Other commands go to `obey`. The
+ * `{"stallMs": n}`: keeps the main thread busy for that part of every second from now on. Other commands go to `obey`. The
  * process ends with its standard input.
  */
 export function obeyCommands(received: () => number, obey: (command: Command) => unknown): void {

@@ -18,7 +18,7 @@ import { InstantSink } from "./instant-sink.ts";
 import { type Command, obeyCommands, say } from "./meter.ts";
 
 const [address = "", path = "", reader] = process.argv.slice(2);
-// What a leader does: a replica that stands by does something else with an alert.
+// The path of a leader; a standby takes another.
 const env = { ...process.env, PVO_LEADER_ELECTION_ENABLED: "false" };
 const parsed = parseConfig({ env, place: { identity: "bench" } });
 if (!("config" in parsed)) throw new Error("the defaults are a configuration");

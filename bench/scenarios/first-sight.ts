@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// How long after a violation first happened somebody who watches the reports sees it.
+// Time from the first occurrence of a violation until a watcher of the reports sees it.
 
 import type { Report } from "../../src/api/v1alpha1.ts";
 import { eventually } from "../../test/support/operator.ts";
@@ -31,7 +31,7 @@ async function run(bench: Bench): Promise<Findings> {
   const watching = new AbortController();
   const delays = new Map<string, number>();
   try {
-    // What is there before the measuring begins is no first sight of it.
+    // Objects from before the measurement do not count.
     await source.send({ count: source.keys, order: "sweep" });
     await operator.process.written();
     const known = new Set<string>();

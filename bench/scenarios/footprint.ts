@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// How large the program is, and how much memory it takes when nothing happens.
+// Size of the program, and its memory when idle.
 
 import { statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// How long the reader is kept from its socket while large reports are written at the highest pace.
+// Time for which the reader is kept from its socket while large reports are written at the highest pace.
 
 import { eventually } from "../../test/support/operator.ts";
 import { startAlertSource } from "../support/alert-source.ts";

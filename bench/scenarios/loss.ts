@@ -15,7 +15,7 @@ interface Load {
   readonly count: number;
   /** Alerts a second; absent for all at once. */
   readonly rate?: number;
-  /** The client's main thread is busy for so long of every second. */
+  /** The client's main thread is busy for this part of every second. */
   readonly stallMs?: number;
 }
 

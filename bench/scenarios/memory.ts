@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What memory the operator has after ten million alerts, and whether it still grows.
+// Memory of the operator after ten million alerts, and its growth.
 
 import { startAlertSource } from "../support/alert-source.ts";
 import { BenchOperator, emptyCluster } from "../support/operator.ts";
@@ -9,7 +9,7 @@ import { memoryOf } from "../support/process-stat.ts";
 import type { Bench, Findings, Scenario } from "../support/scenario.ts";
 
 const MAX_BYTES = 150_000_000;
-/** What memory may vary by, from one look to another, and still be called flat. */
+/** Variation of memory between two looks that still counts as flat. */
 const FLAT = 1.05;
 const PARTS = 20;
 const SAMPLE_EVERY_MS = 200;

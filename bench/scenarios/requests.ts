@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// How many requests the API server gets for a thousand alerts, beside a write for each alert.
+// Requests to the API server for a thousand alerts, beside a write for each alert.
 
 import { eventually } from "../../test/support/operator.ts";
 import { startAlertSource } from "../support/alert-source.ts";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What the processor does for an alert, by stage: the pipeline's time per alert, shared out as its profile shows.
+// Processor time of an alert, by stage: the pipeline's time per alert, shared out as its profile shows.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// How many alerts a second the whole pipeline takes, beside clients that do less, in turn, from the same server.
+// Alerts a second that the whole pipeline takes, beside clients that do less, in turn, from the same server.
 
 import { startAlertSource } from "../support/alert-source.ts";
 import { BenchClient, type ClientKind, type Taken } from "../support/client.ts";

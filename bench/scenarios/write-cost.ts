@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What one write of a report costs the API server, by the way in which it is written.
+// Cost of one write of a report for the API server, by the way in which it is written.
 
 import type { Report } from "../../src/api/v1alpha1.ts";
 import type { KubeApi } from "../support/kube-api.ts";

@@ -6,7 +6,7 @@
 import { ensureParts, locateParts } from "../../tools/parts/parts.ts";
 import { JsonProcess } from "./json-process.ts";
 
-/** Which alerts there are: reports × violations × pods, spread over namespaces and nodes. */
+/** Kinds of alerts: reports × violations × pods, spread over namespaces and nodes. */
 export interface KeySpace {
   /** Policies with violations, each one report; default 100. */
   readonly reports?: number;
@@ -33,7 +33,7 @@ export interface SendOptions {
   readonly drop?: boolean;
 }
 
-/** What became of the alerts of one `send`, over all clients; `offered` = `sent` + `dropped`. */
+/** Outcome of the alerts of one `send`, over all clients; `offered` = `sent` + `dropped`. */
 export interface Sent {
   readonly offered: number;
   readonly sent: number;
@@ -49,7 +49,7 @@ export interface AlertSource {
   readonly keys: number;
   /** The mean length of an alert. */
   readonly alertBytes: number;
-  /** Resolves once so many clients watch, with the time at which the last came (milliseconds since the epoch). */
+  /** Resolves once this number of clients watch, with the time at which the last came (milliseconds since the epoch). */
   readonly clients: (count: number, timeoutMs?: number) => Promise<number>;
   /** Resolves when nothing is queued any more. */
   readonly send: (options: SendOptions, timeoutMs?: number) => Promise<Sent>;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What `npm run bench` is asked to do.
+// Arguments of `npm run bench`.
 
 import { parseArgs } from "node:util";
 
@@ -9,9 +9,9 @@ export interface BenchArguments {
   readonly quick: boolean;
   /** Names of scenarios; empty for all. */
   readonly only: readonly string[];
-  /** Where the page goes; undefined when it is only printed. */
+  /** Path of the page; undefined when it is only printed. */
   readonly out: string | undefined;
-  /** What the page says of the day; undefined for the clock's. */
+  /** Date on the page; undefined for the clock's. */
   readonly date: string | undefined;
 }
 

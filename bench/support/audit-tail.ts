@@ -6,7 +6,7 @@
 import { closeSync, openSync, readSync, statSync } from "node:fs";
 import type { AuditEntry } from "../../tools/cluster/cluster-audit.ts";
 
-/** How our own requests are told from others. */
+/** Distinguishes the operator's requests from others. */
 const USER_AGENT = "policy-violation-operator/";
 
 export class AuditTail {

@@ -17,7 +17,7 @@ import { JsonProcess } from "./json-process.ts";
  */
 export type ClientKind = "bare" | "bare-window" | "pipeline" | "reader" | "go-discard";
 
-/** What a client took, from the first alert to the last. */
+/** Time and processor time of a client, from the first alert to the last. */
 export interface Taken {
   readonly received: number;
   readonly elapsedMs: number;
@@ -25,7 +25,7 @@ export interface Taken {
   readonly cpuUs: number;
 }
 
-/** What a pipeline says of itself. */
+/** Counters of a pipeline. */
 export interface PipelineState {
   readonly rssBytes: number;
   /** JavaScript objects and buffers, after a garbage collection. */
@@ -34,7 +34,7 @@ export interface PipelineState {
   readonly reports: number;
   readonly writes: number;
   readonly received: number;
-  /** Told to the journal. */
+  /** Sent to the journal. */
   readonly journalRows: number;
 }
 
@@ -72,7 +72,7 @@ export class BenchClient {
     return (await taken) as unknown as Taken;
   }
 
-  /** Keeps the main thread of a Node client busy for so long of every second, until its end. */
+  /** Keeps the main thread of a Node client busy for this part of every second, until its end. */
   async stall(busyMs: number): Promise<void> {
     await this.#process.ask({ stallMs: busyMs }, "stalling");
   }

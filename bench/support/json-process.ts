@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// A child process that is told one JSON object a line and answers so.
+// A child process that reads one JSON object a line and answers so.
 // Invariant: it ends when its standard input does, so it never outlives this process, and no answer is waited for
 // longer than its time limit.
 
@@ -9,7 +9,7 @@ import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 
-/** What a child says; which fields there are is up to the child. */
+/** A child's answer; its fields depend on the child. */
 export type Line = Readonly<Record<string, unknown>>;
 
 export interface JsonProcessOptions {
@@ -50,7 +50,7 @@ export class JsonProcess {
       });
     });
     JsonProcess.#running.add(this);
-    // A child that is gone is told of by its end.
+    // The end of a child is reported.
     this.#child.stdin.on("error", () => undefined);
     this.#child.stderr.on("data", (text: Buffer) => {
       this.#stderr = (this.#stderr + text.toString()).slice(-4000);
@@ -102,7 +102,7 @@ export class JsonProcess {
     });
   }
 
-  /** Tells a command and waits for the line that answers it. */
+  /** Sends a command and waits for the line that answers it. */
   ask(command: Line, field: string, timeoutMs?: number): Promise<Line> {
     const answer = this.next(field, timeoutMs);
     this.tell(command);

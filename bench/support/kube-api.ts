@@ -17,7 +17,7 @@ export interface Answer {
   readonly text: string;
 }
 
-/** One change that a watch tells. */
+/** One change of a watch. */
 export interface WatchEvent<T> {
   readonly type: "ADDED" | "MODIFIED" | "DELETED" | "ERROR";
   readonly object: T;

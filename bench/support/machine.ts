@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What the results ran on.
+// Machine of the results.
 
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";

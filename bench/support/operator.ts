@@ -23,7 +23,7 @@ function imageEnvironment(): Record<string, string> {
   return Object.fromEntries(variables.filter(([name]) => name !== "PATH"));
 }
 
-/** How long an event loop was blocked, in milliseconds. */
+/** Time for which an event loop was blocked, in milliseconds. */
 export interface LoopDelay {
   readonly p50: number;
   readonly p99: number;
@@ -102,7 +102,7 @@ export class BenchOperator {
     return pid;
   }
 
-  /** What the event loop's delays were since the last call. */
+  /** Delays of the event loop since the last call. */
   async loopDelay(): Promise<LoopDelay> {
     rmSync(this.#loopFile, { force: true });
     this.process.child.kill("SIGUSR2");

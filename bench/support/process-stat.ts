@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What Linux knows about another process. Elsewhere it is `Skipped`.
+// Figures of Linux about another process. Elsewhere it is `Skipped`.
 
 import { existsSync, readFileSync } from "node:fs";
 import { Skipped } from "./scenario.ts";

@@ -44,7 +44,7 @@ export const STAGES = [
 export type Stage = (typeof STAGES)[number];
 
 /**
- * Which stage code is part of, by where it is; the first that fits. What is not listed (Node's own modules, built-in
+ * Stage of code by its place; the first that fits. What is not listed (Node's own modules, built-in
  * functions) is part of its caller's stage.
  */
 const STAGE_OF: readonly (readonly [RegExp, Stage])[] = [
@@ -59,7 +59,7 @@ const STAGE_OF: readonly (readonly [RegExp, Stage])[] = [
   [/^bench\//, "other"],
 ];
 
-/** Whatever these call is theirs: they read evidence, which else is decoding. */
+/** All that these call is theirs: they read evidence, which else is decoding. */
 const ALL_BELOW: ReadonlySet<Stage> = new Set(["write", "journal"]);
 
 /** Builds the tree of calls; `root` is the checkout's folder, to which the places are relative. */
@@ -115,7 +115,7 @@ export function stageTimes(root: CallNode): Record<Stage, number> {
 
 function stageOf({ name, place }: CallNode): Stage | undefined {
   if (name === "(garbage collector)") return "garbage collection";
-  // What V8 and libuv do outside of JavaScript, which is reading sockets and cutting frames.
+  // Work of V8 and libuv outside of JavaScript, which is reading sockets and cutting frames.
   if (name === "(program)") return "transport";
   return STAGE_OF.find(([pattern]) => pattern.test(place))?.[1];
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// The results as a page: when and where, the table of aims, and what each scenario has to tell beside it.
-// Invariant: a figure that misses its aim stands there with the reason, or says that nobody has written one yet.
+// The results as a page: when and where, the table of aims, and each scenario's own table.
+// Invariant: a figure that misses its aim stands there with the reason, or says that it has none yet.
 
 import type { Detail, Findings, Row } from "./scenario.ts";
 
@@ -11,7 +11,7 @@ export interface Outcome {
   readonly name: string;
   readonly about: string;
   readonly findings?: Findings;
-  /** Why there are no findings. */
+  /** Reason for which there are no findings. */
   readonly skipped?: string;
   readonly failed?: string;
 }

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What a scenario of the benchmark is given and what it gives.
+// Input and result of a scenario of the benchmark.
 
 import type { Cluster } from "../../tools/cluster/cluster.ts";
 
 /** One line of the table of results. */
 export interface Row {
-  /** What was measured; the key of its reason in reasons.json. */
+  /** Name of the figure; the key of its reason in reasons.json. */
   readonly figure: string;
   readonly against: string;
   readonly aim: string;
   readonly measured: string;
-  /** Undefined where the figure is only told. */
+  /** Undefined where the figure is only shown. */
   readonly met: boolean | undefined;
 }
 
-/** A table of its own for a scenario with more to tell than its rows. */
+/** A table of its own for a scenario with more than its rows. */
 export interface Detail {
   readonly head: readonly string[];
   readonly lines: readonly (readonly string[])[];
@@ -27,7 +27,7 @@ export interface Findings {
   readonly details?: readonly Detail[];
 }
 
-/** What all scenarios share; the costly parts are made when they are first asked for. */
+/** Parts that all scenarios share; the costly parts are made when they are first asked for. */
 export interface Bench {
   /** Smaller counts, so that the whole run takes at most two minutes. */
   readonly quick: boolean;
@@ -35,7 +35,7 @@ export interface Bench {
   readonly program: string;
   /** A folder for what is only needed in this run. */
   readonly dir: string;
-  /** Where the flame graph goes; undefined when nothing is to be kept. */
+  /** Path of the flame graph; undefined when nothing is to be kept. */
   readonly flameGraphPath: string | undefined;
   /** A real control plane with our CRDs; rejects with `Skipped` where there can be none. */
   readonly cluster: () => Promise<Cluster>;
@@ -47,12 +47,12 @@ export interface Bench {
 
 export interface Scenario {
   readonly name: string;
-  /** What it finds out, in one line. */
+  /** Question that it answers, in one line. */
   readonly about: string;
   readonly run: (bench: Bench) => Promise<Findings>;
 }
 
-/** What can't be measured here, with the reason; no error. */
+/** A figure that can't be measured here, with the reason; no error. */
 export class Skipped extends Error {
   override name = "Skipped";
 }

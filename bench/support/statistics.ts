@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What many measurements come to.
+// Summary of many measurements.
 
 /** The value that `share` (0 to 1) of all are at most, by the nearest rank; NaN of none. */
 export function percentile(values: readonly number[], share: number): number {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What the operator is compared with: the straightforward way, which reads, changes and writes a report for each alert.
+// Comparison for the operator: the straightforward way, which reads, changes and writes a report for each alert.
 
 import { Client, credentials } from "@grpc/grpc-js";
 import type { Report } from "../../src/api/v1alpha1.ts";

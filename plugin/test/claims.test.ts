@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What no output may claim: every command and form, on a cut list, without a running operator, behind a filter, and where
+// Claims that no output may make: every command and form, on a cut list, without a running operator, behind a filter, and where
 // everything that is listed is accepted.
 
 import { describe, expect, test } from "vitest";

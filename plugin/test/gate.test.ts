@@ -139,7 +139,7 @@ describe("a list that is cut", () => {
     const { code, out } = await gate(["-n", "shop", "--baseline", dir], { reports: [cut] });
     expect(code).toBe(1);
     expect(out).toContain("FAILED: at least 1 open violation that shop/p can't list.");
-    // What is omitted may be what the baseline lists.
+    // Omitted violations may be those of the baseline.
     const fewer = report("p", open.slice(1), {
       summary: summaryOf(0),
       omitted: { violations: 1, occurrences: 3 },

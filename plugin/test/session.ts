@@ -64,7 +64,7 @@ export async function plugin(argv: readonly string[], options: PluginOptions = {
   return outcome;
 }
 
-/** What the shell is offered for the last of `words`. */
+/** Offers to the shell for the last of `words`. */
 export async function completions(words: readonly string[], options: PluginOptions = {}): Promise<string[]> {
   const terminal = terminalFor({ code: 0, out: "", err: "" }, options);
   return (await complete(words, (flags) => session(flags, terminal, options))).trimEnd().split("\n");

@@ -111,7 +111,7 @@ describeReal("accepting", () => {
     const match = { policy: POLICY, operation: "Process", resource: "/usr/bin/ap?" };
     await cluster.apply(acceptance("vendor-apt", { match, reason: "the vendor's updater", owner: "web" }));
     await shows("1 0 medium");
-    // Nobody accepts for another namespace.
+    // No team accepts for another namespace.
     expect(await columns("bank")).toBe("2 0 medium");
     const found = await report(cluster, "shop", POLICY);
     expect(found?.summary).toMatchObject({

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Each API call of a whole life goes wrong once, on a real API server: the counters balance, and the reports tell what was
+// Each API call of a whole life goes wrong once, on a real API server: the counters balance, and the reports hold what was
 // sent. Here with two of the faults for each call; with all of them: `npm run soak -- test/soak/api-faults.soak.ts`.
 
 import { beforeAll, expect, test } from "vitest";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What people get wrong, and what hostile or broken peers send: one clear message each, and the process goes on where
+// Mistakes of people, and input of hostile or broken peers: one clear message each, and the process goes on where
 // that makes sense.
 
 import { spawnSync } from "node:child_process";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What can be said of the chart without helm: its copies are equal to their originals, and its schema knows the
+// Tests of the chart without helm: its copies are equal to their originals, and its schema knows the
 // operator's whole configuration, so that a misspelt setting is refused at `helm install` and not by the pod.
 
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// One replica that is killed with SIGKILL at random moments under load, on a real API server: what the reports tell is
-// what the node delivered, less what was in the socket and in the last batch, and every restart is declared.
+// One replica that is killed with SIGKILL at random moments under load, on a real API server: the reports hold what the
+// node delivered, less what was in the socket and in the last batch, and every restart is declared.
 
 import { afterEach, expect, test } from "vitest";
 import { CrashRun } from "../support/crash-run.ts";

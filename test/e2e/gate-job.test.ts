@@ -87,7 +87,7 @@ describeReal("the gate as a Job", () => {
     rmSync(dir, { recursive: true, force: true });
   });
 
-  /** What the Job's container would run, until it ends with `code`; gives what it printed. */
+  /** Runs the command of the Job's container until it ends with `code`; gives what it printed. */
   function gateEndsWith(code: number, { spec }: ShownObject): Promise<RunResult> {
     const [{ command }] = spec.template.spec.containers as [{ command: string[] }];
     const env = {

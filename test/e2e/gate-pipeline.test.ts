@@ -19,7 +19,7 @@ import { wireAlert } from "../support/gen.ts";
 import { eventually, OperatorProcess } from "../support/operator.ts";
 import { describeReal } from "../support/real-parts.ts";
 
-/** What a team has in its repository: what it accepts is applied before anybody asks the gate. */
+/** A team's repository: its acceptances are applied before the gate runs. */
 const PIPELINE = `#!/bin/sh
 set -eu
 work=$(mktemp -d "$TMPDIR/clone-XXXXXX")

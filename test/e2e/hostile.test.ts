@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Who runs a process chooses its arguments, paths and names. What an attacker may write there is followed to every
+// The user of a process chooses its arguments, paths and names. What an attacker may write there is followed to every
 // place where a person or a program reads it: etcd, Events, kubectl's output, the log.
 
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -23,7 +23,7 @@ const SAMPLE = readAlerts(SAMPLES_PATH).find(({ PodName }) =>
 ) as WireAlert;
 const NAMESPACE = SAMPLE.NamespaceName as string;
 
-/** What makes a terminal, a log reader or a browser do something, or show something else than there is. */
+/** Texts that make a terminal, a log reader or a browser act, or show something else than there is. */
 const RAW = /[^\P{C}\n]|[\u2028\u2029]/u;
 
 const TEXTS: readonly string[] = [

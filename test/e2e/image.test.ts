@@ -29,7 +29,7 @@ function dockerfile(name: string): (instruction: string) => string[] {
       .map((line) => line.slice(instruction.length + 1));
 }
 
-/** What is copied from the checkout. */
+/** Files copied from the checkout. */
 function copiedBy(of: (instruction: string) => string[]): string[] {
   const paths = of("COPY")
     .filter((line) => !line.startsWith("--from="))
@@ -129,7 +129,7 @@ describe("the bundle", () => {
       licenses: [{ expression: "Apache-2.0" }],
       hashes: [{ content: expect.stringMatching(/^[0-9a-f]{128}$/) }],
     });
-    // What is not in the bundle is not in the bill.
+    // Packages outside the bundle are not in the bill.
     const names = components.map(({ name }) => name);
     expect(names).toContain("@grpc/grpc-js");
     for (const name of ["vitest", "protobufjs"]) expect(names).not.toContain(name);

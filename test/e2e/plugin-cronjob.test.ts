@@ -56,7 +56,7 @@ describeReal("the chart's CronJob", () => {
     rmSync(dir, { recursive: true, force: true });
   });
 
-  /** What the container would run, with the rights of its account. */
+  /** Runs the container's command with the rights of its account. */
   async function job(): Promise<RunResult> {
     const { spec } = JSON.parse(
       await cluster.kubectl(["get", "cronjob", NAME, "-n", NAMESPACE, "-o", "json"]),

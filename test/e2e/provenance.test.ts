@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Reports of a running operator tell which policy object they are about, and follow what becomes of it.
+// Reports of a running operator name their policy object, and follow its changes.
 
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Policy } from "../../src/api/v1alpha1.ts";
@@ -41,7 +41,7 @@ describeReal("provenance", () => {
     return operator;
   }
 
-  /** The policy as the report tells it, once it is as it should be. */
+  /** The policy in the report, once it is as it should be. */
   function told(what: string, isIt: (policy: Policy) => boolean): Promise<Policy> {
     return eventually(what, async () => {
       const found = (await report(cluster, "shop", NAME))?.policy;
@@ -84,7 +84,7 @@ describeReal("provenance", () => {
     const wide = await told("the cluster's own", ({ kind }) => kind === "KubeArmorClusterPolicy");
     expect(wide.provenance).toBe("Found");
 
-    // While nobody looks it goes, too.
+    // It also goes without a watch.
     expect(await first.stop()).toBe(0);
     await cluster.kubectl(["delete", "csp", NAME]);
     start();

@@ -202,7 +202,7 @@ describeReal(
       await putSecret(good);
       await operator.streamOpen();
       await alertsArrive(10);
-      // Each was told once in the log, too, with no key in it.
+      // Each was logged once, without a key.
       const warned = operator.log
         .filter(({ level }) => level === "warn")
         .map((line) => String(line["peerMessage"]));

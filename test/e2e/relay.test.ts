@@ -4,7 +4,7 @@
 // The main job through a real KubeArmor relay: node, relay, `run` as a process, a real API server.
 //
 // What the relay does with an alert that it can't pass on at once shows here, too: it holds 1000 for the whole cluster
-// and 1000 for each client, drops the rest and tells nobody. So a test that wants every alert keeps few on their way.
+// and 1000 for each client, drops the rest silently. So a test that wants every alert keeps few on their way.
 
 import { mkdtempSync } from "node:fs";
 import { join } from "node:path";
@@ -22,7 +22,7 @@ import { allReports, report, row, told } from "../support/reports.ts";
 // The relay can't be had in CI: without it these tests are skipped there, too.
 const missing = whyNoRelay() ?? (process.env["CI"] ? undefined : whyNoCluster());
 const POLICY = "block-pkg-mgmt-tools-exec";
-/** Those that tell no time get one, lest they differ by when they arrive. */
+/** Those without a time get one, lest they differ by when they arrive. */
 const SAMPLES = readAlerts(SAMPLES_PATH).map((alert, i) =>
   alert.UpdatedTime || alert.Timestamp ? alert : restamp(alert, 1_700_000_000_000_000 + i),
 );
@@ -66,7 +66,7 @@ describe.skipIf(missing !== undefined)(NAME, { timeout: 120_000 }, () => {
     await alertsComeThrough();
   }
 
-  /** What came in: probes, and all else. */
+  /** Received requests: probes, and all others. */
   async function arrived(): Promise<{ probes: number; alerts: number }> {
     const metrics = await operator.metrics();
     const probes = metrics.get('policy_violation_alerts_rejected_total{reason="no_policy"}')!;
@@ -86,7 +86,7 @@ describe.skipIf(missing !== undefined)(NAME, { timeout: 120_000 }, () => {
     });
   }
 
-  /** How many alerts came in of those that were sent so far: the rest is lost, for alerts do not overtake each other. */
+  /** Number of received alerts of those that were sent so far: the rest is lost, for alerts do not overtake each other. */
   async function arrivedInTheEnd(): Promise<number> {
     await alertsComeThrough();
     return (await arrived()).alerts;

@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // The chart's ServiceAccount has the rights that the main job needs, and no others: the operator runs with its token,
-// and the audit log tells what was used and what was refused.
+// and the audit log shows what was used and what was refused.
 
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";

@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // Two replicas under load on a real API server, and every way in which one stops leading: what the stream delivered is
-// told exactly once, report by report, and no count ever goes down.
+// reported exactly once, report by report, and no count ever goes down.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -221,7 +221,7 @@ describeReal("a warm standby", () => {
       );
       for (const [key, occurrences] of Object.entries(await told(cluster))) {
         expect([key, occurrences <= (due[key] ?? 0)]).toEqual([key, true]);
-        // What a late write tells as well can't always be told apart.
+        // Counts that a late write holds, too, can't always be distinguished.
         expect([key, occurrences === due[key] || marked.get(key)]).toEqual([key, true]);
       }
       expect((await counts.end()).fell).toEqual([]);

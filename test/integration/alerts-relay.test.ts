@@ -10,7 +10,7 @@ import { makeAlert, readAlerts } from "../../tools/kubearmor-node/alerts.ts";
 import { serverService } from "../../tools/kubearmor-node/wire.ts";
 import { grpcServer, node, run, tcpServer } from "./alerts-bed.ts";
 
-/** How long to look for a condition that no listener tells; a slow machine must not fail. */
+/** Patience for a condition without a listener; a slow machine must not fail. */
 const PATIENCE = { timeout: 30_000 };
 
 describe("a relay that works", () => {

@@ -267,7 +267,7 @@ describeReal(
         signal: over.signal,
       });
       await until(() => listener.count("alert") > 500);
-      // As KubeArmor's operator does it: all anew, under the same names, and the relay started again.
+      // As KubeArmor's operator does it: all new, under the same names, and the relay started again.
       secret.put(pair("other-ca").cert, pair("other-client"));
       await started.restart(served("other-server", "other-ca"));
       await until(() => listener.count("connected") === 2);

@@ -79,7 +79,7 @@ describeReal("Events on a real API server", () => {
     });
   }
 
-  /** Records, and stops when all is told. */
+  /** Records, and stops when all is sent. */
   async function tell(...occurrences: EventUpdate[]) {
     const clock = new FakeClock(Date.now());
     const recorder = startRecorder({ defaultPosture: false }, sink(), clock, silentLogger);

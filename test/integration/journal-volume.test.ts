@@ -86,7 +86,7 @@ describe.skipIf(missing !== undefined)(`a full volume (${missing ?? "tmpfs"})`, 
     const gapOf = (name: string) =>
       store.get(`shop/${name}`)?.coverage.recent?.find(({ kind }) => kind === "NotRunning");
     const fromMs = Date.parse(gapOf("no-package-managers")?.from ?? "");
-    // What was read before the gap is in the report.
+    // Alerts from before the gap are in the report.
     const before = sent.filter((ms) => ms <= fromMs).length;
     expect(store.get("shop/no-package-managers")?.summary.occurrences).toBeGreaterThanOrEqual(before);
     expect(fromMs).toBeGreaterThan(fullMs - 3 * BATCH_MS);

@@ -83,7 +83,7 @@ function kubectl(...args: string[]): Promise<string> {
   return cluster.kubectl(["-n", namespace, ...args]);
 }
 
-/** Resolves when somebody has renewed the Lease `times` times from now. */
+/** Resolves when the Lease was renewed `times` times from now. */
 async function renewed(times = 1): Promise<void> {
   for (let i = 0; i < times; i++) {
     const before = (await lease()).metadata?.resourceVersion;

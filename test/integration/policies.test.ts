@@ -26,7 +26,7 @@ describeReal("policies", () => {
     await client?.close();
   });
 
-  /** A watch that runs until the end of the tests, and the names that it told as changed. */
+  /** A watch that runs until the end of the tests, and the names that it reported as changed. */
   function watch(options: Partial<PolicyWatchOptions> = {}) {
     const changes: (string[] | undefined)[] = [];
     const logged: string[] = [];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// The reports of a real API server as a standby follows them: listed, changed, removed, and listed anew where the server
+// The reports of a real API server as a standby follows them: listed, changed, removed, and listed again where the server
 // no longer knows the version from which the watch was to go on.
 
 import { afterAll, beforeAll, expect, it } from "vitest";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What a real API server sends back when a report is written: of 256 KiB only what the writer did not know.
+// Answer of a real API server when a report is written: of 256 KiB only what the writer did not know.
 
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { MANAGED_BY_LABEL, PRODUCT } from "../../src/api/names.ts";

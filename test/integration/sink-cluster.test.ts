@@ -64,7 +64,7 @@ describeReal("the cluster sink on a real API server", () => {
     return names;
   }
 
-  /** A report of about so many bytes that the schema accepts: many violations with much evidence. */
+  /** A report of about this size that the schema accepts: many violations with much evidence. */
   function reportOfSize(bytes: number): Report {
     const big = report();
     const [violation] = big.violations;
@@ -350,7 +350,7 @@ describeReal("the cluster sink on a real API server", () => {
   });
 
   // Between client and API server stands a relay that carries every request out and then breaks the connection in place
-  // of answering: the case in which a write has happened and nobody knows.
+  // of answering: the case in which a write has happened unseen.
   test("a write without an answer is unknown, and a read shows that it happened", async () => {
     const relay = createServer((request, response) => {
       const chunks: Buffer[] = [];

@@ -20,7 +20,7 @@ const type = root.lookupType("feeder.Alert");
 const { EventData: eventData } = type.fields;
 if (eventData) type.remove(eventData);
 
-/** What protobufjs reads, in the shape of ours. Throws on what it refuses. */
+/** The reading of protobufjs, in the shape of ours. Throws on what it refuses. */
 function referenceAlert(bytes: Uint8Array): Alert {
   const object: WireAlert = type.toObject(type.decode(bytes), { longs: BigInt, arrays: true });
   const { Owner, ExecEvent, Timestamp, ...flat } = object;

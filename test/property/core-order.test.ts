@@ -52,7 +52,7 @@ describe("order", () => {
   });
 });
 
-/** What may happen between two alerts. */
+/** Events between two alerts. */
 type Step = "take" | "commit" | "restore" | "render";
 const steps = fc.array(
   fc.tuple(fc.nat(50), fc.nat(5), fc.constantFrom<Step>("take", "commit", "restore", "render")),

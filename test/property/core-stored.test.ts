@@ -113,7 +113,7 @@ describe("counts that go on", () => {
         for (const report of went) {
           const old = stored.find((each) => key(each) === key(report));
           const known = new Set(old?.violations.map(({ id }) => id));
-          // What was cut from the stored list may have been this very violation.
+          // A violation cut from the stored list may be this one.
           for (const violation of report.violations) {
             if (old?.omitted && !known.has(violation.id)) expect(violation.lowerBound).toBe(true);
           }
@@ -144,7 +144,7 @@ function expectExact(went: readonly Report[], whole: readonly Report[], stored: 
   }
 }
 
-/** What no restart may change, whatever the limits cut. */
+/** Parts that no restart may change, with any limits. */
 function exact({ summary }: Report): object {
   const { occurrences, prevented, allowed, unknown, severity, firstSeen, lastSeen, history } = summary;
   return { occurrences, prevented, allowed, unknown, severity, firstSeen, lastSeen, history };

@@ -16,7 +16,7 @@ import { START_MS } from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
 import { backwards, SCRIPT, Simulation } from "./pipeline-simulation.ts";
 
-/** How one life ends, and what goes wrong in it before. */
+/** End of one life, and the faults in it before. */
 export interface Plan {
   /** The call that it is killed at. */
   kill: number;
@@ -24,7 +24,7 @@ export interface Plan {
   faults?: ReadonlyMap<number, Fault>;
 }
 
-/** What became of a plan. */
+/** Outcome of a plan. */
 export interface Outcome {
   store: MemorySink;
   /** Alerts counted over all lives. */
@@ -32,9 +32,9 @@ export interface Outcome {
   /** Of those, alerts that only the memory of a killed process held: read after the last batch of its journal. */
   unprotected: number;
   recovered: number;
-  /** How many lives were killed: a plan may be longer than the calls that there are. */
+  /** Number of killed lives: a plan may be longer than the calls that there are. */
   kills: number;
-  /** What is left when nothing has happened for a long time. */
+  /** Rest after a long time without events. */
   unwritten: number;
   isReconciled: boolean;
 }
@@ -104,7 +104,7 @@ async function live(
 ): Promise<typeof SCRIPT> {
   const steps = [...script];
   await simulation.start();
-  // What the one before had sent arrives only now.
+  // Writes of the previous life arrive only now.
   if (late) await simulation.store.write(late, new AbortController().signal);
   const endMs = START_MS + (steps.at(-1)?.[0] ?? 0) + QUIET_MS;
   while (!simulation.sink.killed && simulation.clock.nowMs() < endMs) {

@@ -74,7 +74,7 @@ it("a kill loses no more than one batch interval, also when more violations chan
     const gap = coverage.recent?.find(({ kind }) => kind === "NotRunning");
     expect((parseMicroTime(gap?.from ?? "") ?? 0) / 1000).toBeGreaterThan(killedMs - 100);
     const listed = violations.reduce((sum, { occurrences }) => sum + occurrences, 0);
-    // Where the details of some are missing, it is not known of which.
+    // Missing details may be of any violation.
     expect(violations.every(({ lowerBound }) => lowerBound ?? false)).toBe(listed < summary.occurrences);
   }
 });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Alerts that somebody has tampered with: no crash, every one accounted for, every report as the schema wants it. The
+// Tampered alerts: no crash, every one accounted for, every report as the schema wants it. The
 // long form is test/soak/mutated-alerts.soak.ts.
 
 import { expect, it } from "vitest";

@@ -11,7 +11,7 @@ import { sampleAlerts } from "../../tools/samples.ts";
 import { runs, worldAlert } from "../support/gen.ts";
 import { Simulation } from "./pipeline-simulation.ts";
 
-/** What a report says, without what only this run of the store and the stream did. */
+/** Content of a report that does not depend on the run. */
 function body({ policy, summary, violations, omitted, expired, coverage }: Report): unknown {
   return { policy, summary, violations, omitted, expired, coverage };
 }
@@ -37,7 +37,7 @@ function inBatches(alerts: readonly Alert[]): fc.Arbitrary<Alert[][]> {
   });
 }
 
-/** What was delivered twice is the same in every byte; two deeds differ in their process. */
+/** Repeated deliveries are equal in every byte; two actions differ in their process. */
 function withDuplicates(alerts: readonly Alert[]): Alert[] {
   const deeds = alerts.map((alert, i) => ({ ...alert, HostPID: 1000 + i }));
   return [...deeds, ...deeds.filter((_, i) => i % 5 === 0)];
@@ -59,7 +59,7 @@ it("the same alerts in any order and any batches give byte-identical reports", a
 });
 
 it("so do the sample alerts, with all of their evidence and the notice among them", async () => {
-  // What has no time of its own is told with that of its arrival.
+  // An alert without a time of its own has that of its arrival.
   const dated = (alert: Alert) => ({
     ...alert,
     UpdatedTime: alert.UpdatedTime || "2023-08-23T18:08:09.000000Z",

@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // The quick way of an alert, counted in the cell of its kind, against the thorough way, which reads all of it: the same
-// counts, the same rejections, the same reports, whatever the bytes.
+// counts, the same rejections, the same reports, for any bytes.
 
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
@@ -58,7 +58,7 @@ const INT32 = [
   "DroppingAlertsInterval",
 ] as const;
 
-/** What came of the messages. */
+/** Outcome of the messages. */
 interface Outcome {
   counters: IngestCounters;
   told: unknown[];
@@ -130,7 +130,7 @@ function outcomeOf(
     const alert = reader.find(message) ? reader : readAlert(message);
     if (alert) ingest.alert(alert, 0);
     else ingest.rejected("invalid_wire", `${message.length}`, 0);
-    // What is in flight must not change while alerts go on.
+    // Counts in flight must not change while alerts go on.
     if (i === takesAt) for (const ledger of aggregator.ledgers.values()) ledger.take();
   }
   const { unwrittenOccurrences } = aggregator;
@@ -146,7 +146,7 @@ function sumOf(reports: readonly ReportBody[]): number {
   return reports.reduce((sum, { summary }) => sum + summary.occurrences, 0);
 }
 
-/** What differs between two alerts of a violation. */
+/** Fields that differ between two alerts of a violation. */
 const volatile = fc.record({
   ms: fc.integer({ min: -61_000, max: 61_000 }),
   HostPID: fc.integer({ min: -1, max: 3 }),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What was missed: the stream comes and goes, containers are muted, input is rejected. All of it is told, once.
+// Gaps: the stream comes and goes, containers are throttled, input is rejected. Each is declared once.
 
 import { describe, expect, it } from "vitest";
 import type { Report } from "../../src/api/v1alpha1.ts";
@@ -229,7 +229,7 @@ describe("each way to lose alerts", () => {
     s.pipeline.onRejected("message_too_large", "5 MB", 0);
     await s.clock.advance(60_000);
     expect([KEY, "bank/no-package-managers", "/host-files"].map(rejectedIn)).toEqual([2, 1, 1]);
-    // Who comes later was not there.
+    // Later reports were not affected.
     s.send(alert({ PolicyName: "later" }));
     await s.stop();
     expect(coverageOf(s, "shop/later")).toMatchObject({ lowerBound: false });

@@ -10,7 +10,7 @@ import { problemsOf, runScript, Simulation } from "./pipeline-simulation.ts";
 
 /** Faults after which the store has what the writer can't know that it has. */
 const HIDDEN: readonly Fault[] = ["unknown_after", "retry_after"];
-/** What destroys the trace of such a write before it is looked for: then no writer can tell, and counts twice. */
+/** Faults that destroy the trace of such a write before it is looked for: no writer can know then, and counts twice. */
 const TRACELESS: readonly Fault[] = ["user_deletes", "namespace_gone"];
 
 describe("without a fault", () => {

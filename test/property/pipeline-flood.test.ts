@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Somebody who breaks policies without end, each time another way, takes nothing from others: not their place in
+// A process that violates policies without end, each time another way, takes nothing from others: not their place in
 // memory, not their place in the report, not their counts.
 
 import { describe, expect, it } from "vitest";

@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // Alerts in, files out, byte for byte: test/golden/<case>/alerts.jsonl through `replay` must give what stands in
-// test/golden/<case>/reports and printed.txt. UPDATE_GOLDEN=1 writes these anew, for a person to look at in the diff.
+// test/golden/<case>/reports and printed.txt. UPDATE_GOLDEN=1 writes these again, to be read as a diff.
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Two replicas over one store: whatever moment the leader dies, whatever each of them has read by then, and whatever the
-// reports list, nothing is told twice; and what is not told is declared in its report.
+// Two replicas over one store: at any moment of the leader's death, with any state of reading, and any list in the
+// reports, nothing is counted twice; and what is not counted is declared in its report.
 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -123,7 +123,7 @@ class SlowSink implements Pick<ReportSink, "write"> {
     );
   }
 
-  /** Whatever is under way reaches the store. Returns what it came to. */
+  /** Lets requests under way reach the store. Returns their outcome. */
   async arrive(): Promise<WriteResult["kind"][]> {
     const results: WriteResult["kind"][] = [];
     for (const report of this.stuck) results.push((await this.#store.write(report, SIGNAL)).kind);
@@ -138,7 +138,7 @@ class World {
   readonly leader: Pipeline;
   readonly standby: Pipeline;
   readonly #way = new SlowSink(this.store);
-  /** What became of the leader's writes that were late. */
+  /** Outcome of the leader's late writes. */
   late: WriteResult["kind"][] = [];
 
   constructor(options: Partial<PipelineOptions>) {
@@ -169,7 +169,7 @@ class World {
   async run({ sent, stuckMs, dieMs, takeOverMs, lateMs, watchLagMs }: Scenario): Promise<void> {
     const { clock, store, leader, standby } = this;
     const observer = standby.takeover.observer!;
-    // What the leader's Lease tells.
+    // Content of the leader's Lease.
     let told: number | undefined;
     let isLeaderAlive = true;
     let isFollowing = true;

@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // The program is killed at every call to the store, in every way that matters, with a real journal: no count is lost and
-// none is told twice. Then again and again, at random.
+// none is written twice. Then again and again, at random.
 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";

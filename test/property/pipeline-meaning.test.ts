@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Which alerts are one violation and which are not, from the input to the report. The tables are written by hand from
+// Alerts that are one violation and alerts that are not, from the input to the report. The tables are written by hand from
 // the alerts of test/faults; never fill them in from what the program prints.
 
 import { readFileSync } from "node:fs";

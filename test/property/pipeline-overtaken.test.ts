@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// A standby at its bounds, and a former leader that leads again: what can't be told for certain is left out and declared.
+// A standby at its bounds, and a former leader that leads again: uncertain counts are left out and declared.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -112,7 +112,7 @@ describe("a journal of a leader that another one has followed", () => {
       coverage.recent?.map(({ kind }) => kind),
     ]);
     expect(told).toEqual([
-      // Of the 4 the second has told what it has read.
+      // Of the 4 the second has written what it has read.
       ["no-package-managers", 10, ["Handover"]],
       ["untouched", 7, undefined],
     ]);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// How often and in what order the pipeline writes, whatever the stream does.
+// Pace and order of writes for any stream.
 
 import { describe, expect, it } from "vitest";
 import { alert, at, LIMITS, MEMORY, START_MS } from "../support/gen.ts";
@@ -93,7 +93,7 @@ describe("many violations", () => {
       prevented: 9900,
     });
     expect(report?.violations).toHaveLength(50);
-    // What happened outlives what was stopped, the most recent first: 9,907, 9,807, … down to 5,007.
+    // Allowed violations outlive prevented ones, the most recent first: 9,907, 9,807, … down to 5,007.
     expect(new Set(report?.violations.map(({ outcome }) => outcome))).toEqual(new Set(["Allowed"]));
     expect(report?.violations[0]?.resource).toBe(`/data/${letters(9907)}`);
     expect(report?.violations[49]?.resource).toBe(`/data/${letters(5007)}`);
@@ -192,7 +192,7 @@ describe("an API server that wants to be left alone", () => {
     expect(s.results.map(({ kind, atMs }) => [kind, atMs])).toEqual([
       ["retry", 200],
       ["written", 3200],
-      // What came since the first try.
+      // Alerts since the first try.
       ["written", 3400],
     ]);
     await s.stop();

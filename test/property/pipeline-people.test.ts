@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What people do to reports and namespaces while the program runs.
+// Changes by people to reports and namespaces while the program runs.
 
 import { describe, expect, it } from "vitest";
 import { MANAGED_BY_LABEL } from "../../src/api/names.ts";
@@ -172,7 +172,7 @@ describe("people", () => {
       workload: { kind: "Deployment", name: "web" },
       occurrences: 2,
     });
-    // What had been lost before the namespace went is still declared.
+    // Losses from before the namespace's deletion are still declared.
     expect(report?.coverage).toMatchObject({ gaps: 1, lowerBound: true });
     expect(problemsOf(s)).toEqual([]);
   });

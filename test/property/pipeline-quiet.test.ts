@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What came in is written without another alert to push it: the stream goes quiet right after a fault, and nobody stops
-// the program. A wake-up that is lost shows here and nowhere else.
+// Counts are written without another alert to push them: the stream goes quiet right after a fault, and the program goes on. A wake-up that is lost shows here and nowhere else.
 
 import { describe, expect, it } from "vitest";
 import { FAULTS, type Fault } from "../support/fault-sink.ts";

@@ -17,7 +17,7 @@ import { FakeClock } from "../support/fake-clock.ts";
 
 export interface Replayed {
   code: number;
-  /** What was printed, the directory's name replaced. */
+  /** Printed text, the directory's name replaced. */
   out: string;
   err: string;
   /** Text of each file by its path in the directory. */

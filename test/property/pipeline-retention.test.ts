@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What is not seen for long leaves its report, and a report with nothing left is deleted; no count goes down before.
+// A violation that is not seen for long leaves its report, and a report with nothing left is deleted; no count goes down before.
 
 import { describe, expect, it } from "vitest";
 import type { Report } from "../../src/api/v1alpha1.ts";
@@ -83,7 +83,7 @@ describe("a violation that is not seen for long", () => {
     void s.pipeline.controller.suspend();
     s.send(alert({ UpdatedTime: at(1) }));
     await s.clock.advance(80 * MINUTE);
-    // Who does not write does not sweep.
+    // A replica that does not write does not sweep.
     expect(s.pipeline.aggregator.expiredTotal).toBe(0);
     runAtOnce(s.pipeline.aggregator.expire(Number.MAX_SAFE_INTEGER, 0));
     expect(s.pipeline.aggregator.violationsHeld).toBe(1);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What the 14 real alerts of samples/more.jsonl must become: shapes that the other samples lack. The tables are written by
+// The reports of the 14 real alerts of samples/more.jsonl: shapes that the other samples lack. The tables are written by
 // hand from the alerts and from the rules; never fill them in from what the program prints.
 
 import { readFileSync } from "node:fs";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What the 26 real alerts of samples/alerts.jsonl must become. The tables are written out by hand from the alerts and
+// The reports of the 26 real alerts of samples/alerts.jsonl. The tables are written out by hand from the alerts and
 // from the rules; never fill them in from what the program prints.
 
 import { readFileSync } from "node:fs";

@@ -28,9 +28,9 @@ export class Simulation {
   readonly occurrences: EventUpdate[] = [];
   /** Alerts that had been counted when the journal took its newest batch. */
   countedInJournal = 0;
-  /** What was still unwritten when nothing had happened for a long time; only runScript finds out. */
+  /** Counts still pending when nothing had happened for a long time; only runScript finds out. */
   unwrittenWhenQuiet = 0;
-  /** What each write came to, and when. */
+  /** Outcome and time of each write. */
   readonly results: { kind: string; atMs: number }[] = [];
 
   constructor(
@@ -150,7 +150,7 @@ const BULK = {
 };
 const NEW_FILE = { Operation: "File", Result: "Passed", Action: "Audit", Resource: "/etc/shadow", ...BULK };
 
-/** What happens when, in milliseconds from the start. Every kind of change comes at least once. */
+/** Events by their time, in milliseconds from the start. Every kind of change comes at least once. */
 export const SCRIPT: readonly (readonly [number, (s: Simulation) => void])[] = [
   [
     0,
@@ -243,7 +243,7 @@ function isOurs({ report }: StoredState): boolean {
 }
 
 /**
- * Where a count went down, or a time the wrong way, between two states of the same object. `mayJoin`: violations may join
+ * Counts that went down, or times that went the wrong way, between two states of the same object. `mayJoin`: violations may join
  * others, once a name is known.
  */
 export function backwards(history: readonly StoredState[], mayJoin = false): string[] {
@@ -288,7 +288,7 @@ function steppedBack(before: Report, after: Report): string[] {
   return found;
 }
 
-/** Where something that another put on an object is gone while the object lives. */
+/** Additions of others to an object that are gone while the object lives. */
 function lostMetadata(history: readonly StoredState[]): string[] {
   const touched = new Set<string>();
   const problems: string[] = [];

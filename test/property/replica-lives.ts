@@ -46,7 +46,7 @@ class Life {
   isLeader = false;
   readonly pipeline: Pipeline;
   readonly journaling: Journaling | undefined;
-  /** How late its alerts are. */
+  /** Delay of its alerts. */
   readonly lagMs: number;
   readonly #world: World;
   readonly #store: MemorySink;
@@ -339,7 +339,7 @@ class Chaos {
       for (const { to, kind } of coverage.recent ?? [])
         if (to === undefined) problems.push(`${key}: ${kind} is open`);
     }
-    // What was evicted begins again.
+    // Evicted violations begin again.
     const isEvicted = (problem: string) =>
       this.#options.files >= 20 && /[0-9a-f]{16} went back/.test(problem);
     return [...problems, ...backwards(this.#store.history, true).filter((problem) => !isEvicted(problem))];

@@ -18,7 +18,7 @@ const ROOT = join(import.meta.dirname, "../..");
 /** The image's name; its tag is the chart's appVersion. */
 export const GITOPS_IMAGE = "localhost/policy-violation-operator-gitops";
 
-/** Tells what this machine lacks to build the image, or undefined. */
+/** What this machine lacks to build the image; undefined for nothing. */
 export function whyNoGitopsImage(): string | undefined {
   const why = whyNoImages();
   const { status } = spawnSync("debootstrap", ["--version"], { env: { ...process.env, PATH: NODE_PATH } });

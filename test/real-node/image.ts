@@ -9,7 +9,7 @@ import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
-/** What the sandboxes of all pods run. */
+/** Program of the sandboxes of all pods. */
 export const PAUSE_IMAGE = "localhost/pause:1";
 
 /** An image that does nothing until its pod is deleted: use it with `imagePullPolicy: Never`. */

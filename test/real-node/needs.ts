@@ -13,7 +13,7 @@ import { locateParts, pathsOf } from "../../tools/parts/parts.ts";
 /** The PATH of the node's processes: a root shell's may lack the places of iptables and runc. */
 export const NODE_PATH = [process.env["PATH"] ?? "", "/usr/local/sbin", "/usr/sbin", "/sbin"].join(delimiter);
 
-/** Where Debian and the plugins' own releases put the CNI plugins. */
+/** Folders of the CNI plugins in Debian and in their own releases. */
 const CNI_DIRS = ["/usr/lib/cni", "/opt/cni/bin"];
 const CNI_PLUGINS = ["bridge", "host-local", "loopback", "portmap"];
 
@@ -38,12 +38,12 @@ export function cniDir(): string | undefined {
   return CNI_DIRS.find((dir) => CNI_PLUGINS.every((plugin) => isProgram(join(dir, plugin))));
 }
 
-/** Tells what of the machine itself keeps a node from running here, the parts aside; empty when nothing does. */
+/** Obstacles of the machine itself to a node, the parts aside; empty when nothing does. */
 export function whyNoMachine(): string[] {
   return [...whyNoNamespaces(), ...missingPrograms()];
 }
 
-/** Tells why no node can run here and what to do about it, or undefined when one can. */
+/** Reason for which no node can run here and what to do about it; undefined when one can. */
 export function whyNoNode(): string | undefined {
   const why = whyNoMachine();
   const { missing } = pathsOf(locateParts([...TEST_PARTS, ...NODE_PARTS]));
@@ -51,7 +51,7 @@ export function whyNoNode(): string | undefined {
   return why.length === 0 ? undefined : why.join("; ");
 }
 
-/** What only another user or machine can help with. */
+/** Obstacles that only another user or machine removes. */
 function whyNoNamespaces(): string[] {
   if (process.platform !== "linux") return [`a node needs Linux, and this is ${process.platform}`];
   if (process.getuid?.() !== 0) return ["a node needs root: run it as root, for example with sudo"];

@@ -35,7 +35,7 @@ const READY_TIMEOUT_MS = 120_000;
 const IMPORT_TIMEOUT_MS = 600_000;
 const POLL_MS = 200;
 
-/** Where kubelet, containerd and the CNI plugins keep their state: each is mounted from the node's own folder. */
+/** State of kubelet, containerd and the CNI plugins: each is mounted from the node's own folder. */
 const PLACES = [
   "/var/lib/kubelet",
   "/var/lib/containerd",

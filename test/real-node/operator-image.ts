@@ -22,7 +22,7 @@ export const OPERATOR_IMAGE = "localhost/policy-violation-operator";
 /** A server that speaks as KubeArmor and its relay do; `relay-pod.ts` runs in it. */
 export const RELAY_IMAGE = "localhost/kubearmor-relay:1";
 
-/** Tells what this machine lacks to build images, or undefined. */
+/** Lacking programs to build images; undefined for none. */
 export function whyNoImages(): string | undefined {
   if (spawnSync("buildah", ["--version"]).status === 0) return undefined;
   return "not installed: buildah (on Debian and Ubuntu: apt-get install -y --no-install-recommends buildah)";

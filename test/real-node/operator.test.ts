@@ -125,7 +125,7 @@ describe.skipIf(missing !== "")(NAME, { timeout: 600_000 }, () => {
     });
   }
 
-  /** What comes before is lost to the replica that does not read yet, as from KubeArmor. */
+  /** Earlier alerts are lost to the replica that does not read yet, as from KubeArmor. */
   const bothRead = () => eventually("both replicas read", async () => (await relay()).clients === 2, 120_000);
 
   /** The pod that leads; while the Lease is free, after a leader has ended, the next one. */
@@ -220,7 +220,7 @@ describe.skipIf(missing !== "")(NAME, { timeout: 600_000 }, () => {
     return Number(pid);
   }
 
-  /** Whether a replica could take over from the leader without a gap: a kill before that is told as a gap. */
+  /** True where a replica could take over from the leader without a gap: a kill before that is a declared gap. */
   async function isStandbyInStep(): Promise<boolean> {
     const names = ["get", "pods", ...IN, "-l", `app.kubernetes.io/instance=${RELEASE}`];
     const pods = await node.kubectl([...names, "-o", "jsonpath={.items[*].metadata.name}"]);

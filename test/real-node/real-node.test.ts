@@ -31,7 +31,7 @@ const POD = JSON.stringify({
   ],
 });
 
-/** What a node makes on the machine outside its own folder. */
+/** Traces of a node on the machine outside its own folder. */
 const traces = () => [
   ...globSync("/sys/fs/cgroup/**/pvo-node-*"),
   ...["/var/lib/kubelet", "/var/log/pods", "/opt/containerd"].filter((path) => existsSync(path)),

@@ -3,7 +3,7 @@
 
 // Runs in a pod as KubeArmor's relay: the KubeArmor node server on KubeArmor's port, and beside it a port by which the
 // test commands it through the API server's proxy.
-// Invariant: it sends what it is told to send, to every client alike, and tells how many.
+// Invariant: it sends what it is asked to send, to every client alike, and reports the number.
 
 import { createServer } from "node:http";
 import { makeAlert, type WireAlert } from "../../tools/kubearmor-node/alerts.ts";
@@ -12,9 +12,9 @@ import { startNode } from "../../tools/kubearmor-node/server.ts";
 const RELAY_PORT = 32_767;
 const CONTROL_PORT = 8081;
 
-/** What `POST /flood` takes. */
+/** Body of `POST /flood`. */
 export interface Flood {
-  /** What each alert says beside the defaults; they take turns. */
+  /** Fields of each alert beside the defaults; they take turns. */
   alerts: WireAlert[];
   count: number;
   ratePerSec: number;

@@ -16,14 +16,14 @@ type Input = { kind: "bytes"; bytes: Buffer } | { kind: "json"; text: string };
 const SAMPLES = 26;
 /** Inputs that are looked at together: asking the engine costs more than a few of them. */
 const BATCH = 64;
-/** Batches after which the pipelines are ended, judged and begun anew. */
+/** Batches after which the pipelines are ended, judged and begun again. */
 const BATCHES_PER_RUN = 40;
 
 const { values } = parseArgs({ options: { minutes: { type: "string" }, seed: { type: "string" } } });
 const cpuMinutes = Number(values.minutes ?? 30);
 const seed = Number(values.seed ?? Date.now() % 2 ** 31);
 
-/** Which pieces of the program have run, over all inputs. */
+/** Pieces of the program that have run, over all inputs. */
 class Coverage {
   readonly #session = new Session();
   readonly #seen = new Set<string>();
@@ -39,7 +39,7 @@ class Coverage {
     return this.#seen.size;
   }
 
-  /** How many pieces have run since the last call that never had before. */
+  /** Number of pieces that ran for the first time since the last call. */
   async news(): Promise<number> {
     const { result } = await this.#session.post("Profiler.takePreciseCoverage");
     const before = this.#seen.size;

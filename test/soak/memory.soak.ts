@@ -21,7 +21,7 @@ const MORE = Number(process.env["ALERTS"] ?? 400_000);
 const RATE = Number(process.env["RATE"] ?? 8000);
 const REPORTS = 1000;
 const NAMESPACES = 20;
-/** What the image sets. */
+/** Settings of the image. */
 const IMAGE = {
   NODE_ENV: "production",
   MALLOC_ARENA_MAX: "1",

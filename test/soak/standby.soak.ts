@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // The long form of test/e2e/standby.test.ts: one stream, one set of reports, and one leader after another that is
-// killed, stands still for longer than its Lease and goes on, or is told to stop.
+// killed, stands still for longer than its Lease and goes on, or is stopped.
 
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";

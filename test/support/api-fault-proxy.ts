@@ -23,7 +23,7 @@ const ANSWERS = {
   expired: [410, "Expired"],
 } as const;
 
-/** What goes wrong. Those with `before` keep the call from the server; those with `after` keep back its answer. */
+/** Faults. Those with `before` keep the call from the server; those with `after` keep back its answer. */
 export const API_FAULTS = [
   ...(Object.keys(ANSWERS) as (keyof typeof ANSWERS)[]),
   "timeout_before",
@@ -33,7 +33,7 @@ export const API_FAULTS = [
 ] as const;
 export type ApiFault = (typeof API_FAULTS)[number];
 
-/** How the `at`-th call goes wrong, counted from 1. */
+/** Fault of the `at`-th call, counted from 1. */
 export interface Plan {
   fault: ApiFault;
   at: number;
@@ -63,7 +63,7 @@ export class ApiFaultProxy {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  /** Whether the call that was to go wrong was made. */
+  /** True once the call that was to fail was made. */
   get isHit(): boolean {
     return this.#plan !== undefined && this.calls.length >= this.#plan.at;
   }

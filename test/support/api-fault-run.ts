@@ -20,10 +20,10 @@ import { eventually } from "./operator.ts";
 
 export interface Ended {
   plan: Plan | undefined;
-  /** Whether the call was reached. */
+  /** True where the call was reached. */
   isHit: boolean;
   calls: readonly string[];
-  /** What does not hold, or nothing. */
+  /** Violated rules; empty for none. */
   problems: string[];
 }
 
@@ -113,7 +113,7 @@ export function everyPlan(calls: number): Plan[] {
   return API_FAULTS.flatMap((fault) => Array.from({ length: calls }, (_, i) => ({ fault, at: i + 1 })));
 }
 
-/** What went wrong in any of them, with its plan. */
+/** Problems in any of them, with the plan. */
 export function problemsOf(ended: readonly Ended[]): string[] {
   return ended.flatMap(({ plan, calls, problems }) =>
     problems.map((problem) => `${plan?.fault} at ${plan?.at} (${calls[(plan?.at ?? 0) - 1]}): ${problem}`),
@@ -162,7 +162,7 @@ async function reportsIn(cluster: Cluster, namespace: string): Promise<Report[]>
   return (await cluster.request("GET", path)).body.items as Report[];
 }
 
-/** Where reports do not tell what was sent. */
+/** Differences between the reports and the sent alerts. */
 function untrue(reports: readonly Report[]): string[] {
   const told = reports.map(({ policy, summary, violations, coverage }) => [
     policy.name,

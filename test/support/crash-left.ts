@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What a killed operator leaves behind: reports in the API server, and a journal with what they do not tell.
+// State that a killed operator leaves: reports in the API server, and a journal with the counts that they lack.
 
 import { copyFileSync, existsSync } from "node:fs";
 import { recoverSet } from "../../src/aggregate/recovered-counts.ts";
@@ -11,7 +11,7 @@ import { createSqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import { parseMicroTime } from "../../src/lib/time.ts";
 import { findPersistedSeq } from "../../src/reconcile/watermark.ts";
 
-/** What reports and journal hold of one report. */
+/** Counts of one report in the API server and in the journal. */
 export interface Held {
   occurrences: number;
   lastUs: number;
@@ -27,7 +27,7 @@ export function readJournal(path: string, copy: string): Recovered | undefined {
   return journal.recovered;
 }
 
-/** What the reports hold, and the journal beyond them. */
+/** Counts in the reports, and in the journal beyond them. */
 export function heldIn(left: Recovered | undefined, reports: readonly Report[]): Map<string, Held> {
   const held = new Map<string, Held>();
   const add = (key: string, occurrences: number, lastUs: number) => {

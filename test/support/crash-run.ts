@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // An operator under load that is killed again and again, and the counters of it all: every alert with its time and report,
-// what stands in reports and journal after each kill, what the reports tell in the end.
+// what stands in reports and journal after each kill, what the reports hold in the end.
 // Invariant: what is lost is reckoned from the node's own list alone, alert by alert; nothing is allowed for.
 
 import { mkdtempSync } from "node:fs";
@@ -37,27 +37,27 @@ export interface Outcome {
   peakRss: number;
   /** Of each kill: what was lost, and what at most may have been: all that came after the last certain batch. */
   losses: [lost: number, atMost: number][];
-  /** Sum of what was lost: sent = told + lost. */
+  /** Sum of what was lost: sent = written + lost. */
   lost: number;
   /** Lives in which the stream broke by itself; nothing is known of which alerts were lost then. */
   streamBreaks: number;
 }
 
-/** What is left by a kill. */
+/** State after a kill. */
 interface Look {
   sent: number;
   left: Recovered | undefined;
   /** The alerts that the node offered to this life, as numbers of its list. */
   first: number;
   end: number;
-  /** What the node had sent to earlier lives. */
+  /** Alerts that the node had sent to earlier lives. */
   sentBefore: number;
-  /** What this life had counted for certain before a batch of the journal. */
+  /** Counts of this life for certain before a batch of the journal. */
   counted: number;
   isBroken: boolean;
 }
 
-/** A journal that works has taken what was counted so long ago: a batch is due every 50 to 250 ms. */
+/** A journal that works has taken what was counted before that: a batch is due every 50 to 250 ms. */
 const SURELY_JOURNALED_MS = 1500;
 /** For the clock of a batch, which is read before its rows. */
 const BATCH_MS = 20;
@@ -77,7 +77,7 @@ export class CrashRun {
   /** The time of every alert, in microseconds since the epoch, and its report. */
   readonly #times: number[] = [];
   readonly #keys: string[] = [];
-  /** What this life had counted, and when it had said so, in milliseconds since the epoch. */
+  /** Counts of this life, and the time of that reading, in milliseconds since the epoch. */
   #samples: { atMs: number; counted: number }[] = [];
   /** The first alert of this life, what had been sent before it, and the clients that the node had seen by then. */
   #first = 0;
@@ -96,9 +96,9 @@ export class CrashRun {
   #lives = 0;
   #peakRss = 0;
   #isApiGone = false;
-  /** Of a kill without an API server, which knows what the reports tell. */
+  /** Of a kill without an API server, which knows what the reports hold. */
   #untold: Look | undefined;
-  /** What reports and journal held after the last kill, and what had been sent by then. */
+  /** Counts in reports and journal after the last kill, and alerts sent by then. */
   #base = { held: 0, sent: 0, byReport: new Map<string, Held>() };
 
   constructor(cluster: Cluster, options: CrashOptions) {
@@ -124,7 +124,7 @@ export class CrashRun {
     ];
   }
 
-  /** Waits until so many more alerts have been handed to the socket. */
+  /** Waits until this number of further alerts have been handed to the socket. */
   async delivered(count: number, withinMs = 0): Promise<void> {
     const until = this.#sentNow + count;
     await eventually(`${until} alerts sent`, () => this.#sentNow >= until, withinMs + 120_000);
@@ -261,7 +261,7 @@ export class CrashRun {
         PVO_REPORTS_MIN_INTERVAL_MS: "200",
         PVO_REPORTS_MAX_INTERVAL_MS: "1000",
         PVO_FEED_RELAY_RECONNECT_MAX_MS: "200",
-        // Where certificates are looked for in the API server, a start has to wait for it.
+        // A start that looks for certificates in the API server has to wait for it.
         PVO_FEED_RELAY_TLS_MODE: "off",
       },
     });
@@ -274,7 +274,7 @@ export class CrashRun {
     this.#sentBefore = node.stats().sent - (client?.sent ?? 0);
   }
 
-  /** Kills that the report does not tell of; of its gaps the newest are told one by one. */
+  /** Kills that the report does not declare; of its gaps the newest are listed one by one. */
   #undeclared({ metadata, coverage }: Report): string[] {
     const gaps = (coverage.recent ?? []).filter(({ kind }) => kind === "NotRunning");
     const oldest = Math.min(...gaps.map(({ from }) => Date.parse(from)));
@@ -294,7 +294,7 @@ export class CrashRun {
   async #settle(look: Look): Promise<void> {
     const { sent, left, first, end, sentBefore, counted, isBroken } = look;
     this.#loseLate(sentBefore);
-    // What the process had sent may still be under way in the API server.
+    // Requests of the process may still be under way in the API server.
     await new Promise((resolve) => setTimeout(resolve, 500));
     const byReport = heldIn(left, await allReports(this.#cluster));
     const held = [...byReport.values()].reduce((sum, { occurrences }) => sum + occurrences, 0);
@@ -326,7 +326,7 @@ export class CrashRun {
     this.#base = { held, sent, byReport };
   }
 
-  /** What the node handed to the socket of a process that was dead already, and had been looked at. */
+  /** Alerts handed to the socket of a process that was already dead. */
   #loseLate(sentBefore: number): void {
     this.#lost += sentBefore - this.#base.sent;
   }
@@ -380,7 +380,7 @@ function findUndeclaredBreak({ metadata, coverage }: Report): string[] {
   return isDeclared ? [] : [`${metadata.namespace}/${metadata.name} does not declare a stream break`];
 }
 
-/** What the operator has counted, once nothing more comes in. */
+/** Counts of the operator once nothing more arrives. */
 async function settledCount(operator: OperatorProcess): Promise<number> {
   let before = -1;
   return await eventually("nothing more comes in", async () => {

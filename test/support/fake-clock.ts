@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// A clock that moves only when told, for tests of pacing and of faults. Its wall time can be stepped without the
+// A clock that moves only by command, for tests of pacing and of faults. Its wall time can be stepped without the
 // monotonic time, as NTP or a person does.
 
 import type { Clock } from "../../src/lib/clock.ts";

@@ -15,7 +15,7 @@ import type {
 } from "../../src/sinks/report-sink.ts";
 import { keyOf, type MemorySink } from "./memory-sink.ts";
 
-/** What goes wrong. The first six change the store, the rest only the answer. */
+/** Faults. The first six change the store, the rest only the answer. */
 export const FAULTS = [
   "foreign_labels",
   "foreign_counts",
@@ -31,13 +31,13 @@ export const FAULTS = [
 export type Fault = (typeof FAULTS)[number];
 
 /**
- * The process is killed during the call, so that nobody hears the answer: the write had not reached the store and never
+ * The process is killed during the call, so that the answer is not read: the write had not reached the store and never
  * will, or had, or reaches it when the next process has already looked.
  */
 export const KILLS = ["killed_before", "killed_after", "killed_late"] as const;
 export type Kill = (typeof KILLS)[number];
 
-/** What another writer adds to a report. */
+/** Additions of another writer to a report. */
 export const FOREIGN_OCCURRENCES = 7;
 
 /** A limit that leaves room for metadata above the least that a report can be cut to. */
@@ -52,7 +52,7 @@ export class FaultSink implements ReportSink {
   readonly hit: Fault[] = [];
   readonly #store: MemorySink;
   readonly #faults: ReadonlyMap<number, Fault | Kill>;
-  /** How the process was killed, once it was: no call is answered any more. */
+  /** Kind of the kill, once it happened: no call is answered any more. */
   killed: Kill | undefined;
   /** Under way when the process was killed. */
   late: Report | undefined;
@@ -132,7 +132,7 @@ export class FaultSink implements ReportSink {
     return await new Promise<never>(() => {});
   }
 
-  /** Somebody else does something to the object just before the call. */
+  /** Another client changes the object just before the call. */
   #disturb(fault: Fault, key: string, namespace: string | undefined): void {
     if (fault === "namespace_gone") {
       if (namespace !== undefined) this.#store.removeNamespace(namespace);
@@ -157,7 +157,7 @@ function isKill(fault: Fault | Kill | undefined): fault is Kill {
   return fault?.startsWith("killed") ?? false;
 }
 
-/** What a second operator would do: count more and sign, never twice alike, before those who wrote earlier. */
+/** The work of a second operator: count more and sign, never twice alike, before those who wrote earlier. */
 function countMore(report: Report, mark: string): void {
   const [first] = report.violations;
   if (first) first.occurrences += FOREIGN_OCCURRENCES;

@@ -20,7 +20,7 @@ import type { WireAlert } from "../../tools/kubearmor-node/alerts.ts";
 export const START_MS = Date.UTC(2026, 10, 23, 10);
 export const START_US: EpochUs = START_MS * 1000;
 
-/** An instant so many milliseconds after the start, as an alert spells it. */
+/** An instant, in milliseconds after the start, as an alert spells it. */
 export function at(ms: number): string {
   return formatMicroTime(START_US + ms * 1000);
 }
@@ -128,7 +128,7 @@ export const SEVERITY = { low: 3, medium: 5, high: 7, critical: 9 };
 export const LIMITS = { maxViolations: 300, maxBytes: 262_144, maxPodsPerViolation: 10 };
 export const PACE = { firstWriteDelayMs: 200, minIntervalMs: 5000, maxIntervalMs: 60_000 };
 
-/** How reports are rendered, with the defaults of the configuration. */
+/** Options for rendering, with the defaults of the configuration. */
 export function renderOptions(mods: Partial<RenderOptions["limits"]> = {}): RenderOptions {
   return { limits: { ...LIMITS, ...mods }, severity: SEVERITY, continuousSinceUs: undefined };
 }
@@ -159,7 +159,7 @@ export function pipelineOptions(mods: Partial<PipelineOptions> = {}): PipelineOp
   };
 }
 
-/** How often a property runs; `SEED=n` repeats a run, whose seed a failure prints. */
+/** Number of runs of a property; a failure prints its seed, and `SEED=n` repeats it. */
 export function runs(numRuns: number): { numRuns: number; seed?: number } {
   const seed = process.env["SEED"];
   return { numRuns, ...(seed === undefined ? {} : { seed: Number(seed) }) };

@@ -12,11 +12,11 @@ import { join } from "node:path";
 /** An account and how often it was used. */
 export interface GitOverHttp {
   readonly listener: RequestListener;
-  /** How many requests had the right name and password. */
+  /** Number of requests with the right name and password. */
   readonly authorizedCount: () => number;
 }
 
-/** Tells whether git has its HTTP backend here; Debian's package has. */
+/** True where git has its HTTP backend here; Debian's package has. */
 export function hasGitHttpBackend(): boolean {
   return existsSync(backendPath());
 }

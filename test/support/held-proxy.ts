@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // A TCP proxy that can hold what a client sends: a cut network, of which the packets under way arrive after all.
-// Invariant: nothing that a client has sent is lost, in whatever state the client is by then.
+// Invariant: nothing that a client has sent is lost, in any state of the client.
 
 import type { AddressInfo } from "node:net";
 import { connect, createServer, type Server, type Socket } from "node:net";
@@ -69,7 +69,7 @@ export class HeldProxy {
       this.#pairs.delete(pair);
       client.destroy();
     });
-    // Whoever ends a connection in anger says the same as one who closes it.
+    // An aborted connection counts as a closed one.
     client.on("error", () => client.destroy());
     server.on("error", () => server.destroy());
   }

@@ -47,7 +47,7 @@ export class MemoryCgroup {
   }
 }
 
-/** Why there can be no such group here, or undefined when there can. */
+/** Reason for which there can be no such group here; undefined when there can. */
 export function whyNoMemoryCgroup(): string | undefined {
   try {
     new MemoryCgroup(`pvo-probe-${process.pid}`, 2 ** 29).remove();

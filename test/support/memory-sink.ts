@@ -37,7 +37,7 @@ export class MemorySink implements ReportSink {
   reads = 0;
   maxBytes = Number.POSITIVE_INFINITY;
   readonly goneNamespaces = new Set<string>();
-  /** Told of every change, at once. */
+  /** Receives every change at once. */
   readonly observers = new Set<ReportObserver>();
   /** Errors that the next lists answer with. */
   readonly listErrors: SinkError[] = [];

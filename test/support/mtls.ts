@@ -20,7 +20,7 @@ export interface Pair {
   key: string;
 }
 
-/** What a certificate is to be; see tools/parts/mtls-relay/issue.go. Hours are from now on. */
+/** Request for a certificate; see tools/parts/mtls-relay/issue.go. Hours are from now on. */
 export interface CertificateSpec {
   name: string;
   /** The name of an earlier one; absent: itself. */

@@ -3,7 +3,7 @@
 
 // Alerts of any form through the decoders, the cells and the counters into reports, and what must hold afterwards. Bytes
 // go two ways at once, the quick one and the one that reads everything: they must come to the same. What either decoder
-// reads must be what the rules say, told once more by an oracle that shares no code with it.
+// reads must be what the rules say, stated once more by an oracle that shares no code with it.
 
 import { isDeepStrictEqual } from "node:util";
 import type { AlertListener } from "../../src/alerts/alert-source.ts";
@@ -27,7 +27,7 @@ export class MutatedRun {
   readonly thorough = new Simulation({ options: { memory: MEMORY_OF_TEST } });
   readonly #reader = new RawAlertReader();
   #given = 0;
-  /** Inputs that a decoder read otherwise than the rules say; the first is told. */
+  /** Inputs that a decoder read otherwise than the rules say; the first is shown. */
   #misread = 0;
   #firstMisread = "";
 
@@ -113,7 +113,7 @@ function tell(listener: AlertListener, alert: Told, reason: "invalid_wire" | "no
   else listener.onAlert(alert, 0);
 }
 
-/** So many reports and what led to them are looked at together. */
+/** Number of reports that are checked together. */
 const PART = 2000;
 
 /** Samples that differ in time and process id from one number to the next, so that none is another's duplicate. */

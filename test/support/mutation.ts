@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Alerts that somebody has tampered with, from a seed: the same seed gives the same alerts.
+// Tampered alerts, from a seed: the same seed gives the same alerts.
 
 /** A random number generator of its own (mulberry32), so that a run can be had again. */
 export function randomFrom(seed: number): () => number {
@@ -15,7 +15,7 @@ export function randomFrom(seed: number): () => number {
   };
 }
 
-/** What text and numbers in an alert are replaced by. */
+/** Replacements for text and numbers in an alert. */
 const NASTY: readonly unknown[] = [
   "",
   " ",

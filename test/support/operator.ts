@@ -19,7 +19,7 @@ export interface LogLine {
 export interface OperatorOptions {
   kubeconfig: string;
   relay: string;
-  /** Whether it takes part in leader election; default false. */
+  /** Takes part in leader election; default false. */
   leaderElection?: boolean;
   /** Default `run`. */
   command?: "run" | "collect";

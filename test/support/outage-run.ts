@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // Two replicas under load, an API server that is gone for longer than the Lease, and one replica that is killed and
-// started again meanwhile: what came of every alert.
+// started again meanwhile: the outcome of every alert.
 // Invariant: the one that is started again reads at once and has a gap; the other one has read everything.
 
 import { mkdtempSync } from "node:fs";
@@ -14,10 +14,10 @@ import { eventually, type OperatorProcess } from "./operator.ts";
 import { awaitCaughtUp, coverages, expected, LOAD, QUICK, Replicas, told, watchCounts } from "./replicas.ts";
 
 export interface OutageOptions {
-  /** Who is killed in the middle and started again. */
+  /** Replica that is killed in the middle and started again. */
   victim: "leader" | "standby";
   ratePerSec: number;
-  /** How long the API server is gone at least; it also outlasts the Lease. */
+  /** Shortest outage of the API server; it also outlasts the Lease. */
   seconds: number;
 }
 
@@ -26,7 +26,7 @@ export interface OutageOutcome {
   sent: number;
   /** Of them, while the API server was gone. */
   sentInOutage: number;
-  /** Whether it was the one that had read everything that wrote first afterwards. */
+  /** True where the replica that had read everything wrote first afterwards. */
   isHeirTheSurvivor: boolean;
   /** By report, and what it should be. */
   told: Record<string, number>;
@@ -67,7 +67,7 @@ class OutageRun {
     this.#node = node;
     this.#options = options;
     this.#journals = mkdtempSync(join(cluster.dir, "journals-"));
-    // Where certificates are looked for in the API server, a start has to wait for it.
+    // A start that looks for certificates in the API server has to wait for it.
     this.replicas = new Replicas(node, { ...QUICK, PVO_FEED_RELAY_TLS_MODE: "off" });
     this.#counts = watchCounts(cluster);
   }
@@ -156,7 +156,7 @@ async function hasWritten(replicas: readonly OperatorProcess[]): Promise<boolean
   const leader = await leading(replicas);
   if (leader === undefined) return false;
   const all = await leader.metrics();
-  // What it had read as a standby is unwritten only once it has taken over.
+  // Its alerts as a standby are pending only once it has taken over.
   const left = ["standby_alerts_held", "unwritten_occurrences"].map((name) =>
     all.get(`policy_violation_${name}`),
   );

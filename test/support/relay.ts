@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// A real KubeArmor relay between a KubeArmor node of the test and whoever dials it. The relay dials its own port on
+// A real KubeArmor relay between a KubeArmor node of the test and its clients. The relay dials its own port on
 // every node, so the node's port is opened in a network namespace at the end of a veth pair.
 // Invariant: however this process ends, no process, network namespace or interface of it is left.
 
@@ -21,7 +21,7 @@ import { eventually } from "./operator.ts";
 
 /** A relay and the one node that it watches. */
 export interface Relay {
-  /** Where the relay serves its clients. */
+  /** Address at which the relay serves its clients. */
   readonly address: string;
   /** The node behind it, which waits for a slow relay instead of dropping. */
   readonly node: KubeArmorNode;
@@ -29,7 +29,7 @@ export interface Relay {
   readonly start: () => Promise<void>;
   /** Sends it the signal and resolves with its exit code (137 for SIGKILL), when the node has seen it go. */
   readonly end: (signal: "SIGTERM" | "SIGKILL") => Promise<number>;
-  /** How many alerts with this policy it took up so far, over all its starts, as its standard output tells. */
+  /** Number of alerts with this policy that it received so far, over all its starts, by its standard output. */
   readonly printed: (policyName: string) => number;
   /** Ends it and its node and removes the network between them. */
   readonly stop: () => Promise<void>;
@@ -50,7 +50,7 @@ export function relayProgram(): string | undefined {
   return path;
 }
 
-/** Tells why no relay can run here, or undefined when one can. */
+/** Reason for which no relay can run here; undefined when one can. */
 export function whyNoRelay(): string | undefined {
   if (relayProgram() === undefined) return "KUBEARMOR_RELAY names no relay-server";
   if (process.platform !== "linux") return "a network namespace needs Linux";
@@ -108,7 +108,7 @@ export async function startRelay(cluster: Cluster, tls?: string): Promise<Relay>
   }
 }
 
-/** What is to be done at the end, last thing first. */
+/** Steps at the end, the last one first. */
 type Undo = (() => unknown)[];
 
 async function undoAll(undo: Undo): Promise<void> {

@@ -53,7 +53,7 @@ export async function prepare(cluster: Cluster): Promise<void> {
   for (const name of ["kubearmor", ...NAMESPACES]) await cluster.kubectl(["create", "namespace", name]);
 }
 
-/** How many of the first `count` alerts of the load each report has to tell, by namespace and name. */
+/** Number of the first `count` alerts of the load in each report, by namespace and name. */
 export function expected(count: number): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const [index, alert] of LOAD.entries()) {
@@ -64,7 +64,7 @@ export function expected(count: number): Record<string, number> {
   return counts;
 }
 
-/** What the reports tell, by namespace and name. */
+/** Occurrences in the reports, by namespace and name. */
 export async function told(cluster: Cluster): Promise<Record<string, number>> {
   return Object.fromEntries(
     (await allReports(cluster)).map(({ metadata, summary }) => [
@@ -114,7 +114,7 @@ function fallen(before: Report, after: Report): string[] {
   return found;
 }
 
-/** Two replicas: the first leads, the second stands by. */
+/** Two replicas: the first leads, the second is a standby. */
 export class Replicas {
   readonly all: OperatorProcess[] = [];
   readonly #node: KubeArmorNode;
@@ -151,7 +151,7 @@ export class Replicas {
     return [leader, standby];
   }
 
-  /** What every replica logged, for a test that fails. */
+  /** Log of every replica, for a test that fails. */
   said(): string {
     const lines = this.all.map(({ log, stderr }, index) => [
       `replica ${index + 1}: ${stderr}`,

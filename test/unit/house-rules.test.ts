@@ -198,7 +198,7 @@ function circles(imports: readonly Import[]): string[] {
   return [...found];
 }
 
-/** Where the banned word stands: `path:line`. */
+/** Place of the banned word: `path:line`. */
 function uses(files: readonly SourceFile[], pattern: RegExp): string[] {
   return files.flatMap(({ path, text }) =>
     codeOf(text)

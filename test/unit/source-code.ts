@@ -38,7 +38,7 @@ export function sourceFiles(...folders: readonly string[]): SourceFile[] {
 const STATEMENT = /^(?:import|export)\s+(type\s+)?(?:([^;"'()=]*?)\s+from\s+)?"([^"]+)"/gm;
 const DYNAMIC = /\bimport\(\s*"([^"]+)"/g;
 
-/** What a file imports or re-exports. */
+/** Imports and re-exports of a file. */
 export function importsOf({ path, text }: SourceFile): Import[] {
   const resolve = (name: string) => (name.startsWith(".") ? normalize(join(dirname(path), name)) : name);
   const found = [...text.matchAll(STATEMENT)].map(([, type, names = "", to = ""]) => ({

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What a test does to its cluster by kubectl and helm: the real programs, so that what they print is what a user sees.
+// Commands of a test to its cluster by kubectl and helm: the real programs, so that what they print is what a user sees.
 // Invariant: nothing of a person's own kubeconfig, caches or plugins is read or written.
 
 import { existsSync } from "node:fs";
@@ -100,7 +100,7 @@ interface Crd {
 
 /**
  * An established CRD answers 404 until it is routed, then 429 ("storage is (re)initializing") until its watch cache
- * is filled: only a read from that cache (`resourceVersion=0`) tells that both are over.
+ * is filled: only a read from that cache (`resourceVersion=0`) shows that both are over.
  */
 async function waitUntilServed(path: string, request: ApiAccess["request"]): Promise<void> {
   const deadlineMs = Date.now() + SERVED_TIMEOUT_MS;

@@ -50,7 +50,7 @@ const withNode = (node: NodeLink, dir: string) => [
   "--kubelet-preferred-address-types=InternalIP",
 ];
 
-/** Starts kube-apiserver; `isReady` tells whether it answers `/readyz`. Safe to call again after it was stopped. */
+/** Starts kube-apiserver; `isReady` is true where it answers `/readyz`. Safe to call again after it was stopped. */
 export async function startApiServer(plane: ControlPlane, isReady: () => Promise<boolean>): Promise<Server> {
   const { dir } = plane;
   const server = await startServer({
@@ -83,7 +83,7 @@ export async function startApiServer(plane: ControlPlane, isReady: () => Promise
 const CONTROLLERS_WITHOUT_NODE =
   "*,-node-lifecycle-controller,-taint-eviction-controller,-pod-garbage-collector-controller";
 
-/** Starts kube-controller-manager; `isReady` tells whether its work can be seen. */
+/** Starts kube-controller-manager; `isReady` is true once its work can be seen. */
 export async function startControllerManager(
   plane: ControlPlane,
   kubeconfigPath: string,

@@ -10,10 +10,10 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import type { PartName } from "../parts/catalog.ts";
 
-/** How much of a request the audit log keeps. */
+/** Part of a request that the audit log keeps. */
 export type AuditLevel = "Metadata" | "RequestResponse";
 
-/** How a control plane is joined to a real node that has a network of its own. */
+/** Link of a control plane to a real node that has a network of its own. */
 export interface NodeLink {
   readonly name: string;
   /** The node's address, at which the node finds the API server too. */
@@ -22,7 +22,7 @@ export interface NodeLink {
   readonly egressSocket: string;
 }
 
-/** What the processes of one cluster need to know. */
+/** Facts that the processes of one cluster share. */
 export interface ControlPlane {
   readonly dir: string;
   readonly parts: Partial<Record<PartName, string>>;

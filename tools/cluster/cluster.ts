@@ -3,7 +3,7 @@
 
 // A real Kubernetes control plane for a test: etcd, kube-apiserver and kube-controller-manager as processes of this one.
 // Invariant: no pod ever runs on it (there is no scheduler and no node), and `stop` leaves nothing behind. A pod with a
-// `nodeName` is deleted at once only with `terminationGracePeriodSeconds: 0`; else it waits for a kubelet for ever.
+// `nodeName` is deleted at once only with `terminationGracePeriodSeconds: 0`; else it waits for a kubelet forever.
 
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -31,7 +31,7 @@ import {
 import { freezeServer, removeAtOurEnd, type Server, stopServer } from "./process.ts";
 
 export interface ClusterOptions {
-  /** Default: true. Without it a deleted namespace stays for ever, and so do the children of a deleted owner. */
+  /** Default: true. Without it a deleted namespace stays forever, and so do the children of a deleted owner. */
   readonly controllerManager?: boolean;
   /** Default: `Metadata`. */
   readonly auditLevel?: AuditLevel;
@@ -66,10 +66,10 @@ export interface Cluster extends ClusterCommands {
   readonly stop: () => Promise<void>;
 }
 
-/** How often other ports are tried: another process may take one before the server has it. */
+/** Number of other ports that are tried: another process may take one before the server has it. */
 const START_TRIES = 3;
 
-/** Tells why there can be no cluster here, or undefined when there can. Builds nothing; takes milliseconds. */
+/** Reason for which there can be no cluster here; undefined when there can. Builds nothing; takes milliseconds. */
 export function whyNoCluster(): string | undefined {
   return pathsOf(locateParts()).missing;
 }

@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // Runs programs for the tests: short ones to their end, and servers that must not outlive the process that runs them.
-// Invariant: when this process ends, by whatever means, every server started here is killed and every folder given to
+// Invariant: when this process ends, by any means, every server started here is killed and every folder given to
 // `removeAtOurEnd` is removed.
 
 import { type ChildProcess, execFile, spawn } from "node:child_process";
@@ -12,7 +12,7 @@ import type { Readable } from "node:stream";
 
 /**
  * Starts a program beside a watchdog that sits on a pipe from this process. The pipe closes when this process ends,
- * even by SIGKILL, and then the watchdog kills the program. The program's id is told on descriptor 3.
+ * even by SIGKILL, and then the watchdog kills the program. The program's id is written to descriptor 3.
  */
 const WATCHED = `
 exec 4<&0
@@ -42,7 +42,7 @@ for _ in 1 2 3 4 5 6 7 8 9 10; do rm -rf -- "$1" 2>/dev/null && exit; sleep 0.2;
 export interface ServerOptions {
   readonly file: string;
   readonly args: readonly string[];
-  /** Where standard output and standard error go, appended. */
+  /** File to which standard output and standard error are appended. */
   readonly logPath: string;
   /** Variables beside those of this process. */
   readonly env?: Readonly<Record<string, string>>;

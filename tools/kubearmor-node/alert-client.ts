@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// One client of WatchAlerts: its bounded queue, what became of each alert in it, and when the queue moves.
+// One client of WatchAlerts: its bounded queue, the outcome of each alert in it, and when the queue moves.
 // Invariant: at any instant offered = sent + dropped + queued + abandoned.
 
 import type { ServerWritableStream } from "@grpc/grpc-js";
@@ -13,7 +13,7 @@ import { status } from "@grpc/grpc-js";
  */
 export const WRITE_QUOTA_BYTES = 64 * 1024;
 
-/** What became of the alerts of one client. */
+/** Outcomes of the alerts of one client. */
 export interface AlertCounts {
   /** Alerts that reached this client's queue, or found it full. */
   offered: number;
@@ -63,7 +63,7 @@ export class AlertClient {
   #ending = false;
   #gone = false;
 
-  /** `onMoved` is called whenever an alert has left, so that whoever waits for room can look again. */
+  /** `onMoved` is called whenever an alert has left, so that a waiter for room can look again. */
   constructor(
     id: number,
     call: AlertCall,
@@ -92,7 +92,7 @@ export class AlertClient {
     };
   }
 
-  /** Whether one more alert would fit the queue. */
+  /** True where one more alert fits the queue. */
   get hasRoom(): boolean {
     return this.#queue.length < this.#queueSize;
   }

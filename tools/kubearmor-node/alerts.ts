@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Alerts for the KubeArmor node server: read from JSON, made from nothing, stamped anew, varied.
+// Alerts for the KubeArmor node server: read from JSON, made from nothing, stamped again, varied.
 // Invariant: never imports from src/, so a mistake in the operator's reader can't hide behind the same mistake here.
 
 import { readFileSync } from "node:fs";

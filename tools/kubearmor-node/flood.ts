@@ -8,13 +8,13 @@ import { setImmediate, setTimeout } from "node:timers/promises";
 import type { WireAlert } from "./alerts.ts";
 import { alertTemplate, encodeAlert } from "./wire.ts";
 
-/** What flood() sends, how much and how fast. */
+/** Alerts that flood() sends, their number and pace. */
 export interface FloodOptions {
   /** The alert, or several to be sent in turn. */
   alert: WireAlert | readonly WireAlert[];
-  /** How many in all; default: until `signal` aborts. */
+  /** Number in all; default: until `signal` aborts. */
   count?: number;
-  /** How many a second, on average; default: as fast as the loop turns. */
+  /** Number a second, on average; default: as fast as the loop turns. */
   ratePerSec?: number;
   /** Gives each alert its own time (later than the one before) and process ids, where it has any; default true. */
   stamp?: boolean;
@@ -24,10 +24,10 @@ export interface FloodOptions {
   signal?: AbortSignal;
 }
 
-/** Where a flood goes. */
+/** Destination of a flood. */
 export interface FloodTarget {
   pushRaw(bytes: Buffer): void;
-  /** What to wait for before another alert; undefined when it may come now. Rejects when the signal aborts. */
+  /** Condition for another alert; undefined when it may come now. Rejects when the signal aborts. */
   room(signal?: AbortSignal): Promise<void> | undefined;
 }
 

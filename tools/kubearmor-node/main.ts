@@ -126,7 +126,7 @@ async function main(options: Options): Promise<void> {
   process.on("SIGUSR2", () => report("signal"));
   process.once("SIGTERM", quit);
   process.once("SIGINT", quit);
-  // Whoever read the lines is gone: so is the reason to run.
+  // The reader of the lines is gone: so is the reason to run.
   process.stdout.on("error", quit);
   if (options["die-with-parent"]) process.stdin.on("error", quit).on("close", quit).resume();
   print({ listening: node.address });

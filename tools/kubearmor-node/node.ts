@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What a KubeArmor node can be told and asked: the contract that tests, the demo and main.ts use.
+// Commands and queries of a KubeArmor node: the contract that tests, the demo and main.ts use.
 
 import type { status } from "@grpc/grpc-js";
 import type { AlertClientStats, AlertCounts } from "./alert-client.ts";
@@ -34,7 +34,7 @@ export interface KubeArmorNodeOptions {
 export interface KubeArmorNodeStats extends AlertCounts {
   /** Alerts pushed; each is offered to every client. */
   pushed: number;
-  /** Alerts pushed while no client watched: nobody will ever see them. */
+  /** Alerts pushed while no client watched: they are never seen. */
   unheard: number;
   /** Clients of WatchAlerts now. */
   clients: number;
@@ -55,7 +55,7 @@ export interface KubeArmorNode {
   readonly address: string;
   /** Clients of WatchAlerts, oldest first. */
   readonly clients: readonly AlertClientStats[];
-  /** Whether freeze() is in force. */
+  /** True while freeze() is in force. */
   readonly frozen: boolean;
   /** Offers alerts to every client, at once and without waiting. */
   push(alerts: WireAlert | readonly WireAlert[]): void;

@@ -75,7 +75,7 @@ export async function openTransport(
     async drain(graceMs) {
       listener.close();
       // Its callback comes before the streams have ended (Node's http2 server closes the sessions first), so the
-      // sockets tell when it is over.
+      // end of the sockets is the end.
       grpc.tryShutdown(() => undefined);
       const over = AbortSignal.timeout(graceMs);
       try {

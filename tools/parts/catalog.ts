@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Names the real parts that the tests run, and says of each which Go package it is and how it is told its version.
+// Names the real parts that the tests run, and says of each which Go package it is and how it gets its version.
 // Invariant: a version is written down in one place only, the go.mod of the part's module; that of a program of our own is a hash.
 
 import { createHash } from "node:crypto";
@@ -14,10 +14,10 @@ export const TEST_PARTS = ["etcd", "kube-apiserver", "kube-controller-manager", 
 /** The parts that a real node takes beside those of `TEST_PARTS`. */
 export const NODE_PARTS = ["kube-scheduler", "kubelet", "kube-proxy", "coredns"] as const;
 
-/** What a benchmark takes beside those of `TEST_PARTS`: a program of our own, so it comes from a build alone. */
+/** Parts of a benchmark beside those of `TEST_PARTS`: a program of our own, so it comes from a build alone. */
 export const BENCH_PARTS = ["alert-source"] as const;
 
-/** What judges alert rules and runs the dashboard's queries. A machine's own, from a package, will do too. */
+/** Judges alert rules and runs the dashboard's queries. A machine's own, from a package, will do too. */
 export const MONITORING_PARTS = ["promtool", "prometheus"] as const;
 
 /** Server of the stream between several processes. */
@@ -35,7 +35,7 @@ export type PartName =
   | (typeof SCALE_PARTS)[number]
   | (typeof OWN_PARTS)[number];
 
-/** How a part is built. */
+/** Build of a part. */
 export interface PartSource {
   /** The folder of the Go module that pins it. */
   readonly moduleDir: string;
@@ -51,7 +51,7 @@ export interface PartSource {
   readonly tags?: readonly string[];
 }
 
-/** Tells how a part is built. */
+/** Returns the build of a part. */
 export function partSource(name: PartName): PartSource {
   if (name === "etcd") return etcd();
   if (name === "helm") return helm();

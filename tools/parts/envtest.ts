@@ -28,7 +28,7 @@ const SHA512: Readonly<Record<string, string>> = {
     "9278f9e5af556b2f1f2d139769c1f0d717c7b4426917fdebdba898bcb725a916e4910d6160886194ff9be9589ea7c5c32c2b8ae0754703874b7c8ba8ddfc41ce",
 };
 
-/** What the archive holds. */
+/** Content of the archive. */
 export const ENVTEST_PARTS: readonly PartName[] = ["etcd", "kube-apiserver", "kubectl"];
 
 /** The folder below the cache that the archive's binaries are put into. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Builds one real part with the machine's own Go, and tells how far it is.
+// Builds one real part with the machine's own Go, and reports its progress.
 // Invariant: a binary gets its name only when it is whole; the machine's Go settings (proxy, flags, caches) hold.
 
 import { spawn, spawnSync } from "node:child_process";
@@ -22,7 +22,7 @@ export function goVersion(): string | undefined {
 }
 
 /**
- * Builds a part and puts it at `target`. A line every 15 s tells the time and how many packages have been compiled.
+ * Builds a part and puts it at `target`. A line every 15 s has the time and the number of compiled packages.
  * Rejects with what `go` said. An interrupted build leaves nothing but Go's own build cache, from which the next one
  * goes on.
  */
@@ -55,7 +55,7 @@ export async function buildPart(
   }
 }
 
-/** What a killed build may have left: Go writes the file in place, so half of one can be there. */
+/** Files that a killed build may have left: Go writes the file in place, so half of one can be there. */
 function removeLeftovers(folder: string): void {
   for (const file of readdirSync(folder)) {
     const pid = /^\..+\.(\d+)$/.exec(file)?.[1];

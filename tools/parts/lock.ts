@@ -11,7 +11,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 const POLL_MS = 500;
 
 /**
- * Runs `work` while holding the lock `file`. Waits for the process that holds it, and tells `onWait` its id once; the
+ * Runs `work` while holding the lock `file`. Waits for the process that holds it, and reports its id to `onWait` once; the
  * lock of a process that is gone is taken over.
  */
 export async function withLock<T>(
@@ -41,7 +41,7 @@ export async function withLock<T>(
   }
 }
 
-/** Whether a process of this machine is running. */
+/** True where a process of this machine is running. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);

@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // Finds the real parts (etcd, kube-apiserver, …), and gets or builds those that are not there.
-// Invariant: a part that can't be had is told with its reason; it never stops the others from being had.
+// Invariant: a part that can't be had has its reason; it never stops the others from being had.
 
 import { accessSync, constants, statSync } from "node:fs";
 import { homedir } from "node:os";
@@ -12,7 +12,7 @@ import { ENVTEST_FOLDER, ENVTEST_PARTS, fetchEnvtest } from "./envtest.ts";
 import { buildPart, elapsed, goVersion, type OnProgress } from "./go-build.ts";
 import { withLock } from "./lock.ts";
 
-/** Where a part is and how it came there, or why there is none. */
+/** Path and origin of a part, or the reason for which there is none. */
 export type Part =
   | { path: string; from: "assets" | "cache" | "machine" | "archive" | "build" }
   | { missing: string };
@@ -21,13 +21,13 @@ export type Part =
 export type Parts = Partial<Record<PartName, Part>>;
 
 export interface EnsureOptions {
-  /** What is wanted; default `TEST_PARTS`. */
+  /** Wanted parts; default `TEST_PARTS`. */
   readonly names?: readonly PartName[];
   /** Takes lines for a person about what is going on; default: none. */
   readonly onProgress?: OnProgress;
 }
 
-/** Tells where the parts are, without getting or building anything. Takes a few milliseconds. */
+/** Finds the parts, without getting or building anything. Takes a few milliseconds. */
 export function locateParts(names: readonly PartName[] = TEST_PARTS): Parts {
   return Object.fromEntries(names.map((name) => [name, locate(name)]));
 }
@@ -75,7 +75,7 @@ function cacheDir(): string {
   return join(cache, "parts");
 }
 
-/** Where a build puts a part. */
+/** Path to which a build puts a part. */
 function cachePath(name: PartName): string {
   return join(cacheDir(), partSource(name).cacheFolder, name);
 }

@@ -8,7 +8,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
 export const ROOT = join(import.meta.dirname, "../..");
-/** Where the files of a release are gathered. */
+/** Folder of a release's files. */
 export const RELEASE_DIR = join(ROOT, "dist/release");
 
 export interface ReleaseFacts {
@@ -17,7 +17,7 @@ export interface ReleaseFacts {
   repositoryUrl: string;
   /** Registry and path of the images, as in `ghcr.io/owner`. */
   registry: string;
-  /** Where the files of this release are published. */
+  /** Address at which the files of this release are published. */
   downloadUrl: string;
 }
 

@@ -140,10 +140,10 @@ function describeWeakness(expected: ExpectedPeer, problem: string | undefined): 
 }
 
 /** OpenSSL refuses a short key itself only from Node 24 on. */
-function checkKey({ publicKey }: X509Certificate, whose: string): string | undefined {
+function checkKey({ publicKey }: X509Certificate, owner: string): string | undefined {
   const bits = publicKey.asymmetricKeyDetails?.modulusLength;
   return bits !== undefined && bits < MIN_RSA_BITS
-    ? `${whose} RSA key of ${bits} bits is too short`
+    ? `${owner} RSA key of ${bits} bits is too short`
     : undefined;
 }
 

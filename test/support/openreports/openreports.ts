@@ -31,7 +31,7 @@ export async function allOpenReports(cluster: Cluster): Promise<OpenReport[]> {
   return copies.sort((a, b) => (pathOf(a) < pathOf(b) ? -1 : 1));
 }
 
-/** What a reader counts: where the copy is, its results by status, and their ids. Written apart from the code under test. */
+/** Facts that a reader counts: the copy's path, its results by status, and their ids. Written apart from the code under test. */
 export interface Copied {
   path: string;
   summary: Record<string, number>;

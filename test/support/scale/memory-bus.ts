@@ -21,7 +21,7 @@ interface Stored extends StreamMessage {
 /** Outcome of one publication. */
 export type Fate = "stored" | "stored_unanswered" | "refused";
 
-/** What all processes share. */
+/** State that all processes share. */
 export class MemoryStream {
   id = "stream-1";
   isAway = false;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Readers, owners, a stream and a store in memory, with a clock that moves only when told. Every alert is a violation of
+// Readers, owners, a stream and a store in memory, with a clock that moves only by command. Every alert is a violation of
 // its own, so that each one can be found in the reports, or found missing.
 
 import type { AlertListener } from "../../../src/alerts/alert-source.ts";
@@ -242,7 +242,7 @@ export class ScaleWorld {
     if (!isDone) throw new Error("did not end within 50 s");
   }
 
-  /** What is wrong with the reports: alerts counted twice, never raised, or missing without a declared gap. */
+  /** Faults of the reports: alerts counted twice, never raised, or missing without a declared gap. */
   problems(): string[] {
     const problems: string[] = [];
     const reports = this.sink.reports;

@@ -15,7 +15,7 @@ function told(ledger: Ledger): ViolationRow[] {
   return drainChanges(ledger, 1000)?.layers.flatMap(({ violations }) => violations) ?? [];
 }
 
-/** Of the one violation: its count, and which process its evidence tells of. */
+/** Of the one violation: its count, and the process in its evidence. */
 function toldOf(ledger: Ledger): [occurrences: number, pid: number | undefined][] {
   return told(ledger).map(({ occurrences, evidence }) => [occurrences, evidence?.pid]);
 }
@@ -39,7 +39,7 @@ it("evidence is in the first row of each set, and again for an empty journal", (
   expect(toldOf(ledger)).toEqual([[1, 1]]);
   ledger.take();
   add(ledger, 1000, 2);
-  // The set in flight has nothing new to tell.
+  // The set in flight has nothing new.
   expect(toldOf(ledger)).toEqual([[1, 2]]);
   ledger.resetLog();
   expect(toldOf(ledger)).toEqual([

@@ -20,7 +20,7 @@ function ledgerOf(...alerts: ReturnType<typeof alert>[]): Ledger {
   return ledger;
 }
 
-/** Where the occurrences of a ledger are: [committed and in flight, not yet told]. */
+/** Occurrences of a ledger by place: [committed and in flight, pending]. */
 function places(ledger: Ledger): [told: number, unwritten: number, sums: number] {
   let sum = 0;
   for (const { committed, inFlight, pending } of ledger.entries.values()) {
@@ -76,7 +76,7 @@ describe("a count", () => {
     ledger.commit();
     expect(ledger.totals).toMatchObject({ occurrences: 3, prevented: 2, allowed: 1 });
     expect(ledger.entries.size).toBe(1);
-    // What comes later may be among what was not identified.
+    // Later violations may be among those without details.
     ledger.add(violation(alert(FILE)), true);
     expect([...ledger.entries.values()].map(({ lowerBound }) => lowerBound)).toEqual([false, true]);
   });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What is kept of an alert must not keep the alert itself: a text that was cut from a longer one holds all of that one
+// Kept parts of an alert must not keep the alert itself: a text that was cut from a longer one holds all of that one
 // in memory, in V8. So this test looks at the heap.
 
 import { setFlagsFromString } from "node:v8";
@@ -25,7 +25,7 @@ function fresh(text: string): string {
   return Buffer.from(text).toString("utf8");
 }
 
-/** What is kept of so many alerts. */
+/** Bytes kept of this number of alerts. */
 function keep(length: number, text: (i: number) => string): unknown[] {
   return Array.from({ length }, (_, i) => {
     const mods: Record<string, string> = {};

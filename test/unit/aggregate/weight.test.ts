@@ -62,7 +62,7 @@ describe("the weight of violations", () => {
       (i) => ({ OwnerName: letters(i), PodName: `pod-${letters(i)}`, Resource: "/bin/a" }),
     ],
   ])("%s is about what they take of the heap, pending and written", async (_name, mods) => {
-    // What is compiled and cached on the first way through is none of theirs.
+    // Code that is compiled and cached on the first run does not count.
     fill(newAggregator(), mods);
     const before = await settleHeap();
     const aggregator = newAggregator();

@@ -183,7 +183,7 @@ describe("a malformed message", () => {
     const whole = encodeAlert(makeAlert({ EventData: {} }));
     let sound = 0;
     for (let length = 0; length < whole.length; length++) {
-      // What lies behind the cut is still in memory: a reader that looks there would go unnoticed otherwise.
+      // Bytes behind the cut are still in memory: a reader that looks there would go unnoticed otherwise.
       const alert = readAlert(whole.subarray(0, length));
       if (alert !== null) sound++;
     }

@@ -21,7 +21,7 @@ class Bed {
   readonly clock: FakeClock;
   readonly listener = new RecordingListener();
   readonly logged: { level: string; fields: object }[] = [];
-  /** When each stream was opened, since the start. */
+  /** Time of each stream's opening, since the start. */
   readonly openedMs: number[] = [];
   readonly stop = new AbortController();
   readonly source: ReconnectingSource;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// A source's listener that remembers what it is told, in order.
+// A source's listener that records its calls, in order.
 
 import type { AlertListener } from "../../../src/alerts/alert-source.ts";
 import type { Alert, RawAlert } from "../../../src/api/alert.ts";

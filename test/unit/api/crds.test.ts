@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What is true of the CRDs without a server: their names, their bounds, and that the two are twins.
+// Tests of the CRDs without a server: their names, their bounds, and that the two are twins.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";

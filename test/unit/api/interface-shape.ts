@@ -19,7 +19,7 @@ export function interfaceShape(source: string, name: string): Shape {
 class Parser {
   readonly #tokens: string[];
   #at = 0;
-  /** Where each declaration's body begins, and what was found there once it was needed. */
+  /** Start of each declaration's body, and its shape once it was needed. */
   readonly #starts = new Map<string, number>();
   readonly #known = new Map<string, Declaration>();
 

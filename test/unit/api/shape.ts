@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What a TypeScript interface and an OpenAPI schema have in common, and where two of them differ.
+// The common shape of a TypeScript interface and an OpenAPI schema, and differences between two of them.
 
 /** The form of a value, without bounds and descriptions. */
 export type Shape =

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Which Secret is asked for, and what each answer of the API server leads to. Certificates themselves are in
+// The Secret that is asked for, and the result of each answer of the API server. Certificates themselves are in
 // test/integration/alerts-tls.test.ts.
 
 import { X509Certificate } from "node:crypto";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What is written down elsewhere and must not drift from the schema: the documents and the CRDs' bounds.
+// Copies that must not drift from the schema: the documents and the CRDs' bounds.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

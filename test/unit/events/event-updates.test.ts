@@ -13,7 +13,7 @@ import { renderReport } from "../../../src/report/render.ts";
 import { alert, at, hostAlert, renderOptions, START_US } from "../../support/gen.ts";
 import { addAll, newAggregator } from "../ingest/fold-alerts.ts";
 
-/** What a write of these alerts tells. */
+/** Event updates of a write of these alerts. */
 function occurrences(alerts: readonly Alert[]): EventUpdate[] {
   const aggregator = addAll(newAggregator(), alerts);
   return [...aggregator.ledgers.values()].flatMap(landed);

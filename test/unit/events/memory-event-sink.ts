@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // The in-memory twin of the API server's Events, for tests of the recorder: it validates as the API server does, and it
-// fails when it is told to.
+// fails by command.
 
 import type {
   EventResult,
@@ -13,7 +13,7 @@ import type {
 } from "../../../src/events/event-recorder.ts";
 
 export interface StoredEvent extends NewEvent {
-  /** What a person would read as the count. */
+  /** Count as a person reads it. */
   count: number;
 }
 
@@ -26,7 +26,7 @@ export class MemoryEventSink implements EventSink {
   readonly uids = new Map<string, string>();
   readonly calls = { uid: 0, create: 0, patch: 0 };
   fault: Fault = () => undefined;
-  /** When set, calls wait for it. */
+  /** Calls wait for it where it is set. */
   gate: Promise<void> | undefined;
 
   async uidOf(regarding: Regarding): Promise<UidResult> {

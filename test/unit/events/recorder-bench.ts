@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// A recorder on a fake clock with the in-memory twin of the API server, made anew for each test. Every test ends with the
-// counters: whatever was recorded is told, pending, suppressed or lost, and never twice.
+// A recorder on a fake clock with the in-memory twin of the API server, new for each test. Every test ends with the
+// counters: each recorded count is sent, pending, suppressed or lost, and never twice.
 
 import { afterEach, beforeEach, expect } from "vitest";
 import type { EventUpdate } from "../../../src/events/event-recorder.ts";
@@ -61,7 +61,7 @@ export function recorderBench(): RecorderBench {
   return bench;
 }
 
-/** recorded = told + pending + Σ suppressed + Σ lost. */
+/** recorded = sent + pending + Σ suppressed + Σ lost. */
 export function expectBalance(recorder: RunningRecorder): void {
   const { recorded, told, pending, suppressed, lost } = recorder.stats();
   const sum = (counts: Record<string, number>) => Object.values(counts).reduce((a, b) => a + b, 0);

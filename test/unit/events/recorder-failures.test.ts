@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What the recorder does when the API server does not, and when the program stops.
+// The recorder under failures of the API server, and at the stop.
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -172,7 +172,7 @@ describe("stop", () => {
   });
 });
 
-// Any mix of pods, series, faults and waiting: the counters balance, the shown counts are what was told, and after enough
+// Any mix of pods, series, faults and waiting: the counters balance, the shown counts are what was sent, and after enough
 // quiet without faults nothing is pending.
 test("the counters balance after any sequence", async () => {
   const results = fc.constantFrom<(EventResult | "lost" | undefined)[]>(
@@ -225,7 +225,7 @@ test("the counters balance after any sequence", async () => {
       await ownClock.advance(130_000);
       expect(tested.stats().pending).toBe(0);
       const shown = [...own.events.values()].reduce((sum, { count }) => sum + count, 0);
-      // Events that were carried out though the answer was lost, and those told anew in full, only ever show more.
+      // Events that were carried out though the answer was lost, and those sent again in full, only ever show more.
       expect(shown + deletedCounts).toBeGreaterThanOrEqual(tested.stats().told);
       await ownClock.advance(400_000);
       expect(tested.stats().series).toBe(0);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What becomes an Event and when: series, who hears nothing, and the pace.
+// Events and their times: series, suppression, and the pace.
 
 import { describe, expect, test } from "vitest";
 import { recorderBench } from "./recorder-bench.ts";
@@ -223,7 +223,7 @@ describe("pace", () => {
     await t.clock.advance(0);
     expect(t.recorder.stats()).toMatchObject({ series: 3, lost: { evicted: 0 } });
     t.record({ policy: "e" });
-    // "a" had one untold occurrence.
+    // "a" had one pending occurrence.
     expect(t.recorder.stats()).toMatchObject({ series: 3, lost: { evicted: 1 } });
   });
 

@@ -35,7 +35,7 @@ function occurrence(changes: Partial<EventUpdate> = {}): EventUpdate {
   };
 }
 
-/** A series of which `told` occurrences were told at T_MS. */
+/** A series of which `sent` occurrences were sent at T_MS. */
 function seriesAt(told: number): Series {
   const series = createSeries("k", occurrence(), T_MS);
   add(series, told);

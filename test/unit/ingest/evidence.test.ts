@@ -10,7 +10,7 @@ import { alert, at, hostAlert, violation } from "../../support/gen.ts";
 import { ROOT } from "../api/crd.ts";
 import { report } from "./fold-alerts.ts";
 
-/** Where a report shows each field of an alert; a path may lead through the first violation (`v`) and its evidence. */
+/** Place of each field of an alert in a report; a path may lead through the first violation (`v`) and its evidence. */
 const CARRIED: Record<keyof Alert, string | { not: string }> = {
   Timestamp: { not: "UpdatedTime is the same instant and finer; used where that is missing" },
   UpdatedTime: "latest.time",

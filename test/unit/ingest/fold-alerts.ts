@@ -15,7 +15,7 @@ import { type RenderOptions, renderReport } from "../../../src/report/render.ts"
 import { MEMORY, renderOptions, START_US } from "../../support/gen.ts";
 
 const redact = createRedactor();
-/** When everything arrives: later than any alert of the tests. */
+/** Time of arrival of everything: later than any alert of the tests. */
 const ARRIVAL_US = START_US + 24 * 3_600_000_000;
 
 export function newAggregator(maxViolations = 200_000, cells?: CellStore): Aggregator {

@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // An alert that repeats another must leave no garbage behind: at the wire's pace garbage is what stops the reader. The
-// heap tells how much there was, with no collection between two looks.
+// heap shows how much there was, with no collection between two looks.
 
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";

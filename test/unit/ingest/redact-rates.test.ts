@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// How many forms of secrets reach a report, and how many ordinary lines are changed: measured, not promised.
+// Share of secrets that reach a report, and of ordinary lines that are changed: measured, not promised.
 
 import { describe, expect, it } from "vitest";
 import { createRedactor } from "../../../src/ingest/redact.ts";

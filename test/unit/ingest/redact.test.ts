@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// `hunter2` is the secret in each line; whatever else is lost to the mask does not matter here.
+// `hunter2` is the secret in each line; other text under the mask does not matter here.
 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -139,7 +139,7 @@ describe("a secret is masked in", () => {
     const redacted = redact(line);
     expect(redacted).toContain("[REDACTED]");
     expect(redacted).not.toContain("hunter2");
-    // The mask is put once, whatever rules a secret falls under, and a second look finds nothing.
+    // The mask is put once, for any number of rules, and a second look finds nothing.
     expect(redacted).not.toMatch(/REDACTED\]\]|REDACTED\]\[/);
     expect(redact(redacted)).toBe(redacted);
   });

@@ -36,7 +36,7 @@ function reopened(journal: Journal): Recovered | undefined {
   return next.recovered;
 }
 
-/** What the next process makes of a file. */
+/** The next process's reading of a file. */
 function read(bytes: Buffer): { what: string; recovered: Recovered | undefined } {
   for (const suffix of ["", "-wal", "-shm", ".broken"]) rmSync(path + suffix, { force: true });
   writeFileSync(path, bytes);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// The journal on a real volume, and on volumes that are gone, full, read-only, broken or somebody else's.
+// The journal on a real volume, and on volumes that are gone, full, read-only, broken or of another process.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -176,7 +176,7 @@ describe("what a journal took", () => {
     await once(child, "close");
     const told = Number(out.trimEnd().split("\n").at(-1));
     const recovered = open().recovered;
-    // One more may have been taken than it could tell of.
+    // One more may have been taken than it could report.
     expect([told, told + 1]).toContain(recovered?.readUntilMs);
     const violations = recovered?.reports[0]?.layers[0]?.violations ?? [];
     expect(new Set(violations.map(({ occurrences }) => occurrences))).toEqual(

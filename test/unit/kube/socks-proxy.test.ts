@@ -21,7 +21,7 @@ async function listen(server: ReturnType<typeof createServer>): Promise<number> 
   return (server.address() as AddressInfo).port;
 }
 
-/** Serves one SOCKS5 connection (RFC 1928, no authentication) and leads it to `port`, whatever it asks for. */
+/** Serves one SOCKS5 connection (RFC 1928, no authentication) and leads it to `port`, for any target. */
 async function serveSocks(socket: Socket, port: number, asked: string[]): Promise<void> {
   await once(socket, "data");
   socket.write(Buffer.from([5, 0]));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Candidates for one Lease on a fake clock, and what they tell.
+// Candidates for one Lease on a fake clock, and their log.
 
 import { LeaderElector, type LeaderElectorOptions } from "../../../src/leadership/leader-elector.ts";
 import type { ClaimFacts } from "../../../src/leadership/lease-claim.ts";
@@ -25,9 +25,9 @@ export interface Replica {
   stop: AbortController;
   /** The signals of all terms so far. */
   terms: AbortSignal[];
-  /** When each term was told to be over, by the world's clock. */
+  /** End of each term, by the world's clock. */
   lostAtMs: number[];
-  /** How often `acquire` came back without leadership. */
+  /** Number of times that `acquire` returned without leadership. */
   gaveUp: number;
   /** Tries to lead, once. */
   run: () => Promise<void>;
@@ -90,7 +90,7 @@ export class Election {
     return this.world.nowMs() - this.startMs;
   }
 
-  /** Who has it, since when, renewed when, and how often it changed hands. */
+  /** Its holder, its times and its number of transitions. */
   get record(): object {
     const { holderIdentity, acquireTime, renewTime, leaseTransitions } = this.server.lease?.spec ?? {};
     return { holderIdentity, acquireTime, renewTime, leaseTransitions };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// A candidate that is not in step: it leaves the Lease to whoever may have read everything, and takes it in the end.
+// A candidate that is not caught up: it leaves the Lease to one that may have read everything, and takes it in the end.
 
 import { beforeEach, describe, expect, test } from "vitest";
 import { ApiError } from "../../../src/kube/api-error.ts";
@@ -33,7 +33,7 @@ describe("a candidate that would have a gap", () => {
 
   test("leaves a Lease that has expired in an outage to one that has none, though that one sees it much later", async () => {
     const a = await election.leader("a");
-    // In step with nobody, and as quick as a candidate can be; the other is as slow.
+    // Not caught up, and as quick as a candidate can be; the other is as slow.
     const c = election.candidate("c", cold, new FakeProcess(election.world, () => 0));
     const b = election.candidate("b", warm, new FakeProcess(election.world, () => 0.999));
     void b.run();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// How leading ends: by an outage, by a process or a clock that misbehaves, by release; and what is told about it.
+// Ends of leading: by an outage, by a process or a clock that misbehaves, by release; and their log.
 
 import { beforeEach, describe, expect, test } from "vitest";
 import { ApiError } from "../../../src/kube/api-error.ts";
@@ -198,7 +198,7 @@ describe("release", () => {
     const released = a.elector.release();
     await election.world.advance(2000);
     await released;
-    // What is read is the version before the renewal, which then comes between: so it is read again.
+    // The version read is that before the renewal, which then comes between: so it is read again.
     expect(election.server.methods.slice(2)).toEqual(["GET", "PUT", "PUT", "GET", "PUT"]);
     expect(election.record).toMatchObject({ holderIdentity: "" });
     expect(election.world.pending).toBe(0);

@@ -74,7 +74,7 @@ class Simulation {
   #join(identity: string): void {
     const process = new FakeProcess(this.election.world, this.random);
     process.skewMs = (this.random() - 0.5) * 86_400_000;
-    // Not in step now and then: it leaves the Lease to the others for a while.
+    // Not caught up now and then: it leaves the Lease to the others for a while.
     const candidate = this.election.candidate(identity, { isWarm: () => this.random() < 0.5 }, process);
     candidate.connection.weather = () => weather(this.random, () => this.election.nowMs < this.#badUntilMs);
     this.candidates.push(candidate);
@@ -93,7 +93,7 @@ class Simulation {
   }
 
   #check(beginner?: Replica): void {
-    // One that stands still can't act on what it was not told; its clock must say so when it goes on.
+    // One that stands still can't act on what it did not learn; its clock must say so when it goes on.
     const leaders = this.candidates.filter(
       ({ elector, terms, process }) =>
         elector.isLeader || (!process.isFrozen && terms.at(-1)?.aborted === false),
@@ -122,7 +122,7 @@ class Simulation {
     const { process, elector } = candidate;
     if (process.isFrozen) {
       if (this.random() < 1 / 20) await process.thaw(this.random() < 0.5 ? "timer" : "answer");
-      // What it did when it went on must be seen before anything else happens.
+      // Its actions after the stall must be seen before anything else happens.
       this.#check();
       return;
     }
@@ -144,7 +144,7 @@ class Simulation {
   }
 }
 
-// A clock that is set back while its process stands still is beyond what these clocks can tell: so not both at once.
+// A clock that is set back while its process stands still is beyond what these clocks show: so not both at once.
 test.each(
   SEEDS.flatMap((seed) => [
     { seed, freezes: true, clockJumps: false },

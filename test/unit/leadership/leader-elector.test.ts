@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // One candidate or two on a fake clock, against a Lease in memory that knows resource versions. Every request takes 1 ms
-// to the server and 1 ms back. What holds whatever happens is in leader-elector-simulation.test.ts.
+// to the server and 1 ms back. Rules for any course of events are in leader-elector-simulation.test.ts.
 
 import { beforeEach, describe, expect, test } from "vitest";
 import { ApiError } from "../../../src/kube/api-error.ts";

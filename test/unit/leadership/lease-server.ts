@@ -25,15 +25,15 @@ export interface LeaseObject {
   };
 }
 
-/** What becomes of one request. */
+/** Fate of one request. */
 export interface Weather {
   /** Until the server has it; default 1. */
   requestMs?: number;
   /** Until the answer is back; default 1. */
   answerMs?: number;
-  /** "request": never carried out; "answer": carried out, and nobody is told. */
+  /** "request": never carried out; "answer": carried out, without an answer. */
   lost?: "request" | "answer";
-  /** What the server answers in place of doing it. */
+  /** Answer of the server in place of the action. */
   error?: ApiError;
 }
 
@@ -43,7 +43,7 @@ export class LeaseServer {
   readonly methods: string[] = [];
   #version = 100;
 
-  /** What somebody else writes, by kubectl say. */
+  /** A write of another client, such as kubectl. */
   set(lease: LeaseObject): void {
     const { name, labels, annotations, uid = `uid-${this.#version}` } = lease.metadata;
     this.#version += 1;
@@ -160,7 +160,7 @@ export class FakeProcess implements Clock {
   }
 }
 
-/** What one process reaches the server by: `weather` is asked for each request. Records what was asked for. */
+/** Connection of one process to the server: `weather` is asked for each request. Records what was asked for. */
 export class LeaseConnection implements ApiRequester {
   readonly requests: { atMs: number; request: KubeRequest }[] = [];
   weather: (request: KubeRequest) => Weather = () => ({});
@@ -182,7 +182,7 @@ export class LeaseConnection implements ApiRequester {
     const giveUp = () => reject(new ApiError("NotAnswered", "no answer in time"));
     const cancelTimeout = this.#process.after(request.timeoutMs ?? 30_000, giveUp);
     request.signal?.addEventListener("abort", giveUp, { once: true });
-    // The network and the server go on, whatever the process does.
+    // The network and the server go on without the process.
     this.#world.after(requestMs, () => {
       if (lost === "request") return;
       const settle = error === undefined ? this.#carryOut<T>(request, resolve, reject) : () => reject(error);

@@ -8,7 +8,7 @@ import { formatMicroTime } from "../../../src/lib/time.ts";
 import { ReportedUntilIndex } from "../../../src/report/reported-until.ts";
 import { alert, at, START_US, violation } from "../../support/gen.ts";
 
-/** A report of one violation that was seen last so many milliseconds after the start. */
+/** A report of one violation with the time that it was last seen, in milliseconds after the start. */
 function report(occurrences: number, lastMs: number): Report {
   const { identity } = violation(alert());
   const lastSeen = formatMicroTime(START_US + lastMs * 1000);

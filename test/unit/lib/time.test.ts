@@ -20,7 +20,7 @@ describe("parseMicroTime", () => {
     ["2026-11-23T10:00:00.123Z", 1_795_428_000_123_000],
     // Finer than a microsecond is cut, not rounded.
     ["2026-11-23T10:00:00.123456999Z", 1_795_428_000_123_456],
-    // No zone is UTC, whatever the zone of the machine.
+    // No zone is UTC, in any zone of the machine.
     ["2026-11-23T10:00:00.123456", 1_795_428_000_123_456],
     ["2026-11-23 10:00:00z", 1_795_428_000_000_000],
     ["2026-11-23t12:30:00+02:30", 1_795_428_000_000_000],

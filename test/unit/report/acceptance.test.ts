@@ -30,7 +30,7 @@ function setOf(all: readonly Acceptance[], policy: string): AcceptanceSet | unde
   return set.isActive ? set : undefined;
 }
 
-/** The only report of these alerts, and what its write tells as Events. */
+/** The only report of these alerts, and the Events of its write. */
 function told(
   alerts: readonly Alert[],
   acceptances: AcceptanceCatalog,

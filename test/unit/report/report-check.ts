@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What must hold of every report that leaves, whatever came in: the CRD's schema as the API server checks it, safe
+// Rules for every report, for any input: the CRD's schema as the API server checks it, safe
 // text, and sums that add up. Each check returns what is wrong, in words; nothing when all is well.
 
 import type { Report } from "../../../src/api/v1alpha1.ts";
@@ -14,7 +14,7 @@ const CLUSTER = schemaOf(readCrd(CLUSTER_CRD));
 export function faultsOf(report: Report): string[] {
   const { apiVersion: _, kind, metadata, ...body } = report;
   const schema = kind === "PolicyViolationReport" ? NAMESPACED : CLUSTER;
-  // What is sent is JSON: a member that is undefined is not sent.
+  // Reports are sent as JSON: an undefined member is not sent.
   const sent = JSON.parse(JSON.stringify(body)) as unknown;
   return [
     ...schemaFaults(schema, sent, ""),

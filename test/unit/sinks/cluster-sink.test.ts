@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What the sink makes of every error of the client, and of lists that a healthy server seldom gives. The rest is tested
+// The sink's results for every error of the client, and of lists that a healthy server seldom gives. The rest is tested
 // on a real API server, in test/integration.
 
 import { describe, expect, test } from "vitest";

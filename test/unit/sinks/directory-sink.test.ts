@@ -240,7 +240,7 @@ describe("a directory that can't be used", () => {
   test("because it may not be written is refused", async () => {
     mkdirSync(directory, { recursive: true });
     chmodSync(directory, 0o500);
-    // Root may write everywhere, so root becomes nobody for a moment.
+    // Root may write everywhere, so root becomes the user 65534 for a moment.
     const isRoot = process.geteuid?.() === 0;
     if (isRoot) process.seteuid?.(65_534);
     const result = await sink.write(report("shop", "p"), SIGNAL);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// How parts are found and made, with a stand-in for `go`: a real build takes minutes, and every integration test is the
+// Finding and building parts, with a stand-in for `go`: a real build takes minutes, and every integration test is the
 // proof that it works. Nothing here asks the network: helm is in no archive.
 
 import { spawnSync } from "node:child_process";

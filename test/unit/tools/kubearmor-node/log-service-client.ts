@@ -17,7 +17,7 @@ import { clientService } from "../../../../tools/kubearmor-node/wire.ts";
 /** One stream and what it has brought so far. */
 export interface Watched {
   alerts: WireAlert[];
-  /** Whether response headers have come. */
+  /** True once response headers were received. */
   headersSeen: () => boolean;
   /** The status the stream ended with. */
   ended: Promise<StatusObject>;

@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // proto/kubearmor.proto against the numbers of KubeArmor's protocol, written down a second time:
-// a daemon in the field can't be told that we renumbered a field.
+// a daemon in the field does not learn of a renumbered field.
 
 import { fileURLToPath } from "node:url";
 import { loadSync } from "protobufjs";
