@@ -135,6 +135,7 @@ export function createMetricsSource(observed: Observed): MetricsSource {
       violations: aggregator.violationsHeld,
       reports: aggregator.ledgers.size,
       bytes: aggregator.bytesHeld,
+      renderedBytes: controller.rendered.bytes,
       forgotten: aggregator.forgottenTotal,
       expired: aggregator.expiredTotal,
       withoutDetails: aggregator.unidentifiedTotal,

@@ -11,7 +11,7 @@ import type { Violation } from "../api/v1alpha1.ts";
 import { byteLength } from "../lib/sanitize.ts";
 
 /** Estimated: an object and its text take about three times the text. */
-const MAX_BYTES = 32 * 1024 * 1024;
+const MAX_BYTES = 8 * 1024 * 1024;
 const WEIGHT = 3;
 
 export interface RenderedViolation {

@@ -119,6 +119,12 @@ const held: MetricDefinition[] = [
     read: (source) => source.held().bytes,
   },
   {
+    name: "policy_violation_rendered_violations_bytes",
+    type: "gauge",
+    help: "Estimated heap size of the rendered violations kept for the next write of their report; at most 8 MiB.",
+    read: (source) => source.held().renderedBytes,
+  },
+  {
     name: "policy_violation_violations_evicted_total",
     type: "counter",
     help: "Violations evicted from memory; their counts stay in the reports.",

@@ -77,6 +77,8 @@ export interface MetricsSource {
     reports: number;
     /** An estimate of what the violations take of the heap. */
     bytes: number;
+    /** The same of rendered violations kept for the next write. */
+    renderedBytes: number;
     /** Counter: violations evicted at a memory bound. */
     forgotten: number;
     /** Counter: violations that left their reports because they were not seen for too long. */
