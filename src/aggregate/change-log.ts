@@ -4,10 +4,15 @@
 // Changes of one ledger since the journal last took note of it: of its totals, and of single violations.
 // Invariant: rows hold absolute counts of one set each, so that a row written twice, or late, says nothing wrong. A
 // change is written at least once; an entry with many changes between two batches is written once. Evidence is written
-// with the first of them and then now and then: what a death leaves of it is no older than EVIDENCE_EVERY_S.
+// with the first of them and then now and then, and not where the stored report's is new enough: what a death leaves of it
+// is older by EVIDENCE_EVERY_S at most, with a stored one by STORED_EVIDENCE_S.
 
 import type { Evidence } from "../api/v1alpha1.ts";
+import { toSecond } from "../ingest/cell-counts.ts";
+import type { CellFacts } from "../ingest/cell-owner.ts";
+import type { HeldCounts } from "../ingest/cell-records.ts";
 import type { PolicyFacts } from "../ingest/violation.ts";
+import type { Steps } from "../lib/steps.ts";
 import type { EpochUs } from "../lib/time.ts";
 import type { Entry } from "./entry.ts";
 import type { Tally } from "./tally.ts";
@@ -63,11 +68,36 @@ export interface OpenSet {
   totals: Totals;
 }
 
+/** Counts of one entry that are in its only cell. */
+export interface CountsInCell {
+  counts: HeldCounts;
+  facts: CellFacts;
+  /** Reads the newest alert, for the journal. */
+  readEvidence: () => Evidence;
+}
+
+/** Counts of a set, some of them in cells. */
+export interface PendingCells {
+  readonly totals: Totals;
+  /** Counts of an entry without a tally; undefined where its cell has none. */
+  readCell(entry: Entry): CountsInCell | undefined;
+  /** Has all of them in tallies. */
+  takeCells(): Steps;
+}
+
+/** The set that no write has taken. */
+export interface PendingSet {
+  seq: number;
+  counts: PendingCells;
+}
+
 /**
  * The evidence is journaled again when it is newer by this many seconds. Reading an alert whole costs about ten times
  * what taking it costs, and in most cases the next alert comes first.
  */
 const EVIDENCE_EVERY_S = 10;
+/** Where the stored report has evidence, the journal needs its own when it is newer than that by this many seconds. */
+const STORED_EVIDENCE_S = 60;
 
 export class ChangeLog {
   #pending = new Set<Entry>();
@@ -158,9 +188,15 @@ export class ChangeLog {
   }
 
   /** Returns changed violations of the set in flight, then of the pending one, in about `budget` rows. */
-  drainViolations(budget: number): { inFlight: ViolationRow[]; pending: ViolationRow[] } {
-    const inFlight = toRows(this.#inFlight, "inFlight", budget);
-    return { inFlight, pending: toRows(this.#pending, "pending", budget - getCost(inFlight)) };
+  drainViolations(
+    budget: number,
+    counts: PendingCells,
+  ): { inFlight: ViolationRow[]; pending: ViolationRow[] } {
+    const toInFlightRow = (entry: Entry) => entry.inFlight && toRow(entry, entry.inFlight);
+    const inFlight = toRows(this.#inFlight, toInFlightRow, budget);
+    const toPendingRow = (entry: Entry) =>
+      entry.pending ? toRow(entry, entry.pending) : toCellRow(entry, counts);
+    return { inFlight, pending: toRows(this.#pending, toPendingRow, budget - getCost(inFlight)) };
   }
 
   /** Takes back a drained change that the journal could not take; `entries` are those of its violations. */
@@ -183,22 +219,25 @@ export class ChangeLog {
 }
 
 /** Takes entries off the list until their rows have used up the budget. */
-function toRows(entries: Set<Entry>, where: "inFlight" | "pending", budget: number): ViolationRow[] {
+function toRows(
+  entries: Set<Entry>,
+  createRow: (entry: Entry) => ViolationRow | undefined,
+  budget: number,
+): ViolationRow[] {
   const rows: ViolationRow[] = [];
   let left = budget;
   for (const entry of entries) {
     if (left <= 0) break;
     entries.delete(entry);
-    const tally = entry[where];
-    if (!tally) continue;
-    const row = toRow(entry.key, tally);
+    const row = createRow(entry);
+    if (!row) continue;
     rows.push(row);
     left -= 1 + row.pods.length;
   }
   return rows;
 }
 
-function toRow(key: string, tally: Tally): ViolationRow {
+function toRow(entry: Entry, tally: Tally): ViolationRow {
   const pods: PodRow[] = [];
   for (const [podKey, pod] of tally.pods) {
     if (pod.journaled === pod.occurrences) continue;
@@ -212,16 +251,33 @@ function toRow(key: string, tally: Tally): ViolationRow {
     });
   }
   const { occurrences, firstUs, lastUs, rule } = tally;
-  return { key, occurrences, firstUs, lastUs, rule: rule.text, evidence: takeNewEvidence(tally), pods };
+  const evidence = takeNewEvidence(entry, tally);
+  return { key: entry.key, occurrences, firstUs, lastUs, rule: rule.text, evidence, pods };
 }
 
-function takeNewEvidence(tally: Tally): Evidence | undefined {
+/** Of counts that are in a cell. */
+function toCellRow(entry: Entry, pending: PendingCells): ViolationRow | undefined {
+  const found = pending.readCell(entry);
+  if (!found) return undefined;
+  const { occurrences, firstUs, lastUs, journaledSecond } = found.counts;
+  const { pod, podKey, node, rule } = found.facts;
+  const isWanted = isEvidenceWanted(entry, lastUs, journaledSecond);
+  const evidence = isWanted ? found.readEvidence() : undefined;
+  const pods = pod === "" ? [] : [{ key: podKey, name: pod, node, occurrences, lastUs }];
+  return { key: entry.key, occurrences, firstUs, lastUs, rule: rule.text, evidence, pods };
+}
+
+function takeNewEvidence(entry: Entry, tally: Tally): Evidence | undefined {
   const { latest, journaledSecond } = tally;
-  if (latest === undefined) return undefined;
-  const second = Math.floor(latest.timeUs / 1_000_000);
-  if (journaledSecond > 0 && second - journaledSecond < EVIDENCE_EVERY_S) return undefined;
-  tally.journaledSecond = second;
+  if (latest === undefined || !isEvidenceWanted(entry, latest.timeUs, journaledSecond)) return undefined;
+  tally.journaledSecond = toSecond(latest.timeUs);
   return latest.read();
+}
+
+function isEvidenceWanted({ stored }: Entry, us: EpochUs, journaledSecond: number): boolean {
+  const second = toSecond(us);
+  if (journaledSecond > 0 && second - journaledSecond < EVIDENCE_EVERY_S) return false;
+  return stored?.latest === undefined || second - toSecond(stored.latest.timeUs) >= STORED_EVIDENCE_S;
 }
 
 /** Returns the number of rows. */

@@ -42,7 +42,7 @@ interface Unpacked {
   writtenInSweep: number;
 }
 
-/** One violation of the report. With committed counts only it is packed: there are many of them. */
+/** One violation of the report. Without counts in flight or pending in a tally it is packed: there are many of them. */
 export class Entry implements CellOwner {
   readonly outcome: Outcome;
   /** True when occurrences from before may be among those that are counted without a violation. */
@@ -100,7 +100,8 @@ export class Entry implements CellOwner {
   /** Counts in the stored report; of a packed violation a copy. */
   get committed(): Tally | undefined {
     if (this.#unpacked) return this.#unpacked.committed;
-    return { ...this.#memory.read(this.#place).committed, latest: this.#latest };
+    const { committed } = this.#memory.read(this.#place);
+    return committed && { ...committed, latest: this.#latest };
   }
 
   set committed(tally: Tally | undefined) {
@@ -145,19 +146,19 @@ export class Entry implements CellOwner {
     unpacked.writtenInSweep = sweep;
   }
 
-  /** Packs it where it is in a map and has committed counts only; returns an estimate of the memory that it takes. */
+  /** Packs it where it is in a map and has no other counts than committed; returns an estimate of the memory that it takes. */
   pack(): number {
-    if (this.#group && this.#unpacked?.committed) this.#pack(this.#group, this.#unpacked);
+    if (this.#group && this.#unpacked) this.#pack(this.#group, this.#unpacked);
     if (this.#unpacked) return weighUnpacked(this.#unpacked);
     return PACKED_BYTES + this.#memory.sizeOf(this.#place) + (this.#latest?.weight ?? 0);
   }
 
-  #pack({ packed }: EntryGroup, { committed, inFlight, pending, ...rest }: Unpacked): void {
-    if (!committed || inFlight || pending) return;
-    const place = packed.write({ ...rest, committed });
+  #pack({ packed }: EntryGroup, { inFlight, pending, ...rest }: Unpacked): void {
+    if (inFlight || pending) return;
+    const place = packed.write(rest);
     if (place < 0) return;
     this.#place = place;
-    this.#latest = committed.latest;
+    this.#latest = rest.committed?.latest;
     this.#unpacked = undefined;
   }
 
@@ -165,8 +166,9 @@ export class Entry implements CellOwner {
     if (this.#unpacked) return this.#unpacked;
     const { committed, ...rest } = this.#memory.read(this.#place);
     this.#memory.release(this.#place);
+    const latest = this.#latest;
     const counts = {
-      committed: { ...committed, latest: this.#latest },
+      committed: committed && { ...committed, latest },
       inFlight: undefined,
       pending: undefined,
     };

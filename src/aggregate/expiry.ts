@@ -6,6 +6,7 @@
 import type { Expired } from "../api/v1alpha1.ts";
 import { type Steps, visitInSteps } from "../lib/steps.ts";
 import type { EpochUs } from "../lib/time.ts";
+import type { Entry } from "./entry.ts";
 import type { EntryMap } from "./entry-map.ts";
 
 /** Entries visited in one step; removing one takes some microseconds. */
@@ -13,19 +14,20 @@ const VISITS = 256;
 
 /**
  * Removes from `entries` what was last seen before `beforeUs`, except what this process wrote in sweep `keptSweep` or
- * later. Calls `onGone` with the counts of each that was removed.
+ * later, and what has pending counts. Calls `onGone` with the counts of each that was removed.
  */
 export function* expireEntries(
   entries: EntryMap,
   { beforeUs, keptSweep }: { beforeUs: EpochUs; keptSweep: number },
+  isPending: (entry: Entry) => boolean,
   onGone: (gone: Expired) => void,
 ): Steps {
   yield* visitInSteps(
     entries.values(),
     (entry) => {
-      const { stored, inFlight, pending } = entry;
-      if (!stored || inFlight || pending) return;
-      if (stored.writtenInSweep >= keptSweep || stored.lastUs >= beforeUs) return;
+      const { stored, inFlight } = entry;
+      if (!stored || inFlight) return;
+      if (stored.writtenInSweep >= keptSweep || stored.lastUs >= beforeUs || isPending(entry)) return;
       entries.delete(entry.key);
       onGone({ violations: 1, occurrences: stored.occurrences });
     },

@@ -4,26 +4,27 @@
 // Changes of a ledger, drained for a journal.
 // Invariant: what is drained is in the journal's next batch or is taken back.
 
+import { runAtOnce } from "../lib/steps.ts";
 import type { LayerRow, ReportChange, ViolationRow } from "./change-log.ts";
 import type { Ledger } from "./ledger.ts";
 import { copyTotals } from "./totals.ts";
 
 /** Returns true where the journal lacks changes of the ledger. */
 export function hasChanges(ledger: Ledger): boolean {
-  return ledger.log?.hasChanges(ledger.openSets().pending.totals) ?? false;
+  return ledger.log?.hasChanges(ledger.openSets().pending.counts.totals) ?? false;
 }
 
 /** Returns true where the journal lacks changes of the ledger's totals. */
 export function hasChangedTotals(ledger: Ledger): boolean {
-  return ledger.log?.haveTotalsChanged(ledger.openSets().pending.totals) ?? false;
+  return ledger.log?.haveTotalsChanged(ledger.openSets().pending.counts.totals) ?? false;
 }
 
 /** Drains what has changed but for violations. */
 export function drainTotals(ledger: Ledger): ReportChange | undefined {
   const { log, namespace, policyName } = ledger;
   const { inFlight, pending } = ledger.openSets();
-  if (!log?.haveTotalsChanged(pending.totals)) return undefined;
-  const copy = { seq: pending.seq, totals: copyTotals(pending.totals) };
+  if (!log?.haveTotalsChanged(pending.counts.totals)) return undefined;
+  const copy = { seq: pending.seq, totals: copyTotals(pending.counts.totals) };
   return { namespace, policyName, ...log.drainTotals(inFlight, copy, ledger.policy.facts()) };
 }
 
@@ -36,7 +37,7 @@ export function drainViolations(
   const { log, namespace, policyName } = ledger;
   if (!log || log.waiting === 0) return change;
   const { inFlight, pending } = ledger.openSets();
-  const rows = log.drainViolations(budget);
+  const rows = log.drainViolations(budget, pending.counts);
   const whole = change ?? { namespace, policyName, removesRows: false, persistedSeq: 0, layers: [] };
   const policy = ledger.policy.facts();
   const add = (seq: number, totals: LayerRow["totals"], violations: ViolationRow[]): void => {
@@ -46,7 +47,7 @@ export function drainViolations(
     else whole.layers.push({ seq, totals: copyTotals(totals), policy, violations });
   };
   if (inFlight) add(inFlight.seq, inFlight.totals, rows.inFlight);
-  add(pending.seq, pending.totals, rows.pending);
+  add(pending.seq, pending.counts.totals, rows.pending);
   return whole;
 }
 
@@ -59,6 +60,7 @@ export function drainChanges(ledger: Ledger, budget: number): ReportChange | und
 export function revertDrain(ledger: Ledger, change: ReportChange): void {
   const keys = change.layers.flatMap(({ violations }) => violations.map(({ key }) => key));
   const entries = keys.map((key) => ledger.entries.get(key)).filter((entry) => entry !== undefined);
+  runAtOnce(ledger.openSets().pending.counts.takeCells());
   ledger.log?.undo(change, entries);
 }
 

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// One report's counters: committed (in the stored report), in flight (in a write without a result yet) and pending (in
-// no report yet). Invariant: every counted alert is in exactly one of the three. take moves pending to in flight,
-// commit moves that to committed, restore moves it back; merge makes the order of these irrelevant.
+// One report's counters: committed (in the stored report), in flight (in a write without a result yet) and pending (in no
+// report yet). Invariant: every counted alert is in exactly one of the three, and what is in flight never changes. take
+// moves pending to in flight, commit that to committed, restore back; merge makes their order irrelevant.
 
 import type { Occurrence } from "../ingest/occurrence.ts";
 import { reportName, type ViolationFacts } from "../ingest/violation.ts";
 import { assert } from "../lib/assert.ts";
 import { runAtOnce, type Steps } from "../lib/steps.ts";
 import type { EpochUs } from "../lib/time.ts";
-import type { ChangeLog, OpenSet } from "./change-log.ts";
+import type { ChangeLog, OpenSet, PendingSet } from "./change-log.ts";
 import { type Base, type Counted, type RecoveredSet, sumOccurrences } from "./counted.ts";
 import { SubjectCounts } from "./distinct-subjects.ts";
 import type { Entry } from "./entry.ts";
@@ -51,9 +51,8 @@ export class Ledger {
     this.log = parts.log;
     this.#numbers = parts.numbers ?? new SetNumbers();
     this.#pendingSeq = this.#numbers.next();
-    const { log, policy } = this;
     this.#entries = new ReportEntries({
-      ...{ meter, policy, log, onCounting },
+      ...{ meter, policy: this.policy, log: this.log, onCounting },
       onEvicted: ({ occurrences, known, us }) => {
         this.gaps.addWithoutDetails(us, occurrences);
         this.violationsFloor = Math.max(this.violationsFloor, known + this.totals.expired.violations);
@@ -81,7 +80,7 @@ export class Ledger {
 
   /** True where pending counts have a violation that no report of this ledger had before. */
   get hasNewViolation(): boolean {
-    return this.#entries.pending.entries.values().some(({ stored }) => !stored);
+    return this.#entries.pending.haveNew;
   }
 
   /** Distinct violations that a report written now would list without a limit. */
@@ -127,8 +126,8 @@ export class Ledger {
   recover(sets: readonly RecoveredSet[]): void {
     const [oldest, ...younger] = sets;
     if (!oldest) return;
-    const before = this.#entries.unidentified;
     assert(!this.#inFlight, "one write per report at a time");
+    const before = this.#entries.unidentified;
     for (const { policy, totals } of sets) this.policy.recover(policy, totals.lastUs);
     this.advanceSeq(sets.at(-1)?.seq ?? 0);
     this.#inFlightSeq = oldest.seq;
@@ -142,9 +141,9 @@ export class Ledger {
       for (const entry of this.entries.values()) entry.lowerBound = true;
   }
 
-  openSets(): { inFlight: OpenSet | undefined; pending: OpenSet } {
-    const inFlight = this.#inFlight && { seq: this.#inFlightSeq, totals: this.#inFlight };
-    return { inFlight, pending: { seq: this.#pendingSeq, totals: this.#entries.pending.totals } };
+  openSets(): { inFlight: OpenSet | undefined; pending: PendingSet } {
+    const pending = { seq: this.#pendingSeq, counts: this.#entries.pending };
+    return { inFlight: this.#inFlight && { seq: this.#inFlightSeq, totals: this.#inFlight }, pending };
   }
 
   /** Has the journal delete the report's rows and write all that is pending again. */
@@ -223,8 +222,8 @@ export class Ledger {
   }
 
   /** Takes counts of cells ahead of a take, which then takes the few that came meanwhile. */
-  foldCells(): Steps {
-    return this.#entries.pending.foldCells();
+  takeCells(): Steps {
+    return this.#entries.pending.takeCells();
   }
 
   /** The write is known to have happened. */
@@ -295,6 +294,7 @@ export class Ledger {
   }
 
   #countUnidentified(): number {
+    runAtOnce(this.takeCells());
     return this.all.occurrences - sumOccurrences(this.entries.values());
   }
 }

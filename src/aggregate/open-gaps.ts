@@ -17,7 +17,7 @@ import type { Totals } from "./totals.ts";
 
 /** Holder of the pending totals, which change with each set of counts. */
 interface PendingTotals {
-  readonly taken: Totals;
+  readonly folded: Totals;
 }
 
 export class OpenGaps {
@@ -81,7 +81,7 @@ export class OpenGaps {
   }
 
   get #totals(): Totals {
-    return this.#pending.taken;
+    return this.#pending.folded;
   }
 }
 

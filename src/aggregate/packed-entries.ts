@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Committed counts of violations, as bytes outside the heap: most violations have no others at a time.
+// Violations with their committed counts, as bytes outside the heap: most have no others there at a time.
 // Invariant: what is read is what was written. A violation that does not fit (many pods, long texts) is not packed.
 
 import { ByteArena } from "../ingest/byte-arena.ts";
 import type { KeptEvidence } from "../ingest/evidence.ts";
-import type { RuleFacts } from "../ingest/rule.ts";
+import { NO_RULE, type RuleFacts } from "../ingest/rule.ts";
 import type { EpochUs } from "../lib/time.ts";
 import { Pods } from "./pods.ts";
 import type { Tally } from "./tally.ts";
 
-/** Committed counts of one violation; its evidence stays an object. */
+/** One violation; its evidence stays an object. */
 export interface PackedCounts {
   /** As identityKey makes it. */
   key: string;
   /** 16 hex digits. */
   id: string;
-  committed: Tally;
+  committed: Tally | undefined;
   writtenInSweep: number;
 }
 
@@ -33,6 +33,8 @@ export interface Stored {
 
 /** A record: doubles and integers, then two doubles for each pod, then the texts. */
 const OCCURRENCES = 0;
+/** In the place of occurrences where nothing is committed. */
+const NONE = -1;
 const FIRST = 8;
 const LAST = 16;
 const ID = 24;
@@ -49,14 +51,16 @@ const SEPARATOR = "\u001e";
 /** Texts of a pod: its key where that is not its name, name, node. */
 const POD_TEXTS = 3;
 
+const NOTHING = { occurrences: NONE, firstUs: 0, lastUs: 0, rule: NO_RULE, pods: new Pods() };
+
 export class PackedEntries {
   readonly #arena = new ByteArena();
   readonly #rules = new RuleTable();
 
   /** Writes a violation; returns its place, and -1 where it does not fit. */
   write({ key, id, committed, writtenInSweep }: PackedCounts): number {
-    const { occurrences, firstUs, lastUs, rule } = committed;
-    const pods = [...committed.pods];
+    const { occurrences, firstUs, lastUs, rule, pods: all } = committed ?? NOTHING;
+    const pods = [...all];
     const text = [
       key,
       ...pods.flatMap(([podKey, { name, node }]) => [podKey === name ? "" : podKey, name, node]),
@@ -100,10 +104,13 @@ export class PackedEntries {
         lastUs: view.getFloat64(at + HEADER_BYTES + i * POD_BYTES + 8, true),
       });
     }
-    const { writtenInSweep, ...stored } = this.readStored(place, undefined);
+    const id = this.readId(place);
+    const stored = this.readStored(place, undefined);
+    if (!stored) return { key, id, committed: undefined, writtenInSweep: view.getInt32(at + SWEEP, true) };
+    const { writtenInSweep, ...counts } = stored;
     const firstUs = view.getFloat64(at + FIRST, true);
-    const committed: Tally = { ...stored, firstUs, pods, journaledSecond: 0 };
-    return { key, id: this.readId(place), committed, writtenInSweep };
+    const committed: Tally = { ...counts, firstUs, pods, journaledSecond: 0 };
+    return { key, id, committed, writtenInSweep };
   }
 
   release(place: number): void {
@@ -123,12 +130,14 @@ export class PackedEntries {
     return [at, at + 4].map((half) => view.getUint32(half, true).toString(16).padStart(8, "0")).join("");
   }
 
-  /** Reads parts of a violation, with its evidence. */
-  readStored(place: number, latest: KeptEvidence | undefined): Stored {
+  /** Reads parts of the committed counts, with their evidence; undefined where nothing is committed. */
+  readStored(place: number, latest: KeptEvidence | undefined): Stored | undefined {
     const view = this.#arena.view(place);
     const at = ByteArena.offset(place);
+    const occurrences = view.getFloat64(at + OCCURRENCES, true);
+    if (occurrences === NONE) return undefined;
     return {
-      occurrences: view.getFloat64(at + OCCURRENCES, true),
+      occurrences,
       lastUs: view.getFloat64(at + LAST, true),
       rule: this.#rules.get(view.getInt32(at + RULE, true)),
       writtenInSweep: view.getInt32(at + SWEEP, true),

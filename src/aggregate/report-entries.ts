@@ -5,7 +5,7 @@
 // Invariant: a count is in exactly one of the three. Counts in flight never change.
 
 import { type Identity, settledKey } from "../ingest/violation.ts";
-import { type Steps, visitInSteps } from "../lib/steps.ts";
+import { runAtOnce, type Steps, visitInSteps } from "../lib/steps.ts";
 import type { EpochUs } from "../lib/time.ts";
 import type { ChangeLog } from "./change-log.ts";
 import type { Counted } from "./counted.ts";
@@ -24,7 +24,7 @@ import type { KnownPolicy } from "./known-policy.ts";
 import type { MemoryUsage } from "./memory-usage.ts";
 import { PendingCounts } from "./pending-counts.ts";
 import { selectLowest } from "./ranking.ts";
-import { emptyTally, mergeInto, type Tally } from "./tally.ts";
+import { mergeInto, type Tally } from "./tally.ts";
 import { mergeExpired } from "./totals.ts";
 
 export interface ReportEntriesParts {
@@ -92,9 +92,11 @@ export class ReportEntries implements CountingReport {
     moveCounts(from, to);
   }
 
-  /** Returns the entry of a violation; begins it where there is none. */
+  /** Returns the entry of a violation that gets a tally or another cell; begins it where there is none. */
   obtain({ key, identity }: { key: string; identity: Identity }): Entry {
-    return this.map.get(key) ?? this.map.begin(key, identity, this.unidentified > 0);
+    const entry = this.map.get(key) ?? this.map.begin(key, identity, this.unidentified > 0);
+    this.pending.takeOnlyCell(entry);
+    return entry;
   }
 
   /** Moves what is pending in flight. */
@@ -123,6 +125,7 @@ export class ReportEntries implements CountingReport {
 
   /** Moves what is in flight back to what is pending. */
   restore(): void {
+    runAtOnce(this.pending.takeCells());
     for (const entry of this.#inFlight) {
       const { inFlight } = entry;
       if (inFlight) entry.pending = entry.pending ? mergeInto(inFlight, entry.pending) : inFlight;
@@ -140,9 +143,8 @@ export class ReportEntries implements CountingReport {
       const entry = this.obtain(counted);
       if (where === "inFlight") this.#addInFlight(entry, counted.tally);
       else {
-        entry.pending = mergeInto(entry.pending ?? emptyTally(), counted.tally);
+        mergeInto(this.pending.tallyOf(entry), counted.tally);
         this.map.updateBytes(entry);
-        this.pending.entries.add(entry);
       }
       occurrences += counted.tally.occurrences;
     }
@@ -189,13 +191,14 @@ export class ReportEntries implements CountingReport {
 
   /** As expireEntries; returns the number of violations. */
   *expire(beforeUs: EpochUs, keptSweep: number): Steps<number> {
-    yield* this.pending.foldCells();
+    const isPending = (entry: Entry) =>
+      entry.pending !== undefined || this.pending.lookAtCells(entry).lastUs > 0;
     let violations = 0;
-    yield* expireEntries(this.map, { beforeUs, keptSweep }, (gone) => {
+    yield* expireEntries(this.map, { beforeUs, keptSweep }, isPending, (gone) => {
       violations += gone.violations;
       this.unidentified += gone.occurrences;
       this.#written -= gone.violations;
-      this.pending.taken.expired = mergeExpired(this.pending.taken.expired, gone);
+      this.pending.folded.expired = mergeExpired(this.pending.folded.expired, gone);
     });
     this.#parts.policy.expireSeverity(beforeUs);
     return violations;
@@ -222,11 +225,10 @@ export class ReportEntries implements CountingReport {
 
   /** Evicts a violation that was last seen at `lastUs`; returns its occurrences. */
   #evict(entry: Entry, lastUs: EpochUs): number {
-    this.pending.takeCountsOf(entry);
+    this.pending.remove(entry);
     const occurrences = countAll(entry);
     this.#parts.policy.raiseSeverity(getSeverity(entry), lastUs);
     if (isWritten(entry)) this.#written--;
-    this.pending.delete(entry);
     this.#parts.log?.left(entry);
     this.map.delete(entry.key);
     return occurrences;

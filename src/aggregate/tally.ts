@@ -63,9 +63,10 @@ export function addAlert(tally: Tally, { violation, timeUs, source }: Occurrence
 export function addCounts(
   tally: Tally,
   { pod, node, podKey, rule }: Pick<ViolationFacts, "pod" | "node" | "podKey" | "rule">,
-  { occurrences, firstUs, lastUs, evidence }: TakenCounts,
+  { occurrences, firstUs, lastUs, evidence, journaledSecond }: TakenCounts,
 ): void {
   tally.occurrences += occurrences;
+  tally.journaledSecond = Math.max(tally.journaledSecond, journaledSecond);
   tally.rule = selectNewerRule(tally, rule, lastUs);
   addTimes(tally, firstUs, lastUs);
   tally.latest = selectNewerEvidence(tally.latest, evidence);

@@ -22,6 +22,15 @@ export const HASH_LOW = 6;
 /** Of the pool of subjects. */
 export const SUBJECT = 7;
 
+/** Marks of a cell, above LENGTH_MASK. It was used of late. */
+export const RECENT = 0x10000;
+export const OWNED = 0x20000;
+export const IN_USE = 0x40000;
+/** Its owner has received it, and has not looked at its counts since. */
+export const LISTED = 0x80000;
+/** Its owner has looked at its counts, and has not taken them since. */
+export const HELD = 0x100000;
+
 export class CellNumbers {
   readonly #chunks: Int32Array[] = [];
 

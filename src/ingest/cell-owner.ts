@@ -4,7 +4,7 @@
 // PORT: the counter behind a cell, and what it takes from the cell.
 
 import { TextPool } from "../lib/text-pool.ts";
-import type { RecordCounts } from "./cell-records.ts";
+import type { HeldCounts } from "./cell-records.ts";
 import type { KeptEvidence } from "./evidence.ts";
 import { parseRule } from "./rule.ts";
 import type { ViolationFacts } from "./violation.ts";
@@ -19,14 +19,16 @@ export interface CellOwner {
 
 /** Receives what cells count. */
 export interface CellCounter {
-  /** Receives a cell with the first alert since all counts were taken. */
+  /** Receives a cell with the first alert since its counts were looked at. */
   noteCounting(cell: number): void;
+  /** Adds the counts of a cell to the totals; they may stay in the cell. */
+  foldCount(cell: number, owner: CellOwner): void;
   /** Takes the counts of a cell. */
   takeCount(cell: number, owner: CellOwner): void;
 }
 
 /** Counts of one cell, and its newest alert. */
-export interface TakenCounts extends RecordCounts {
+export interface TakenCounts extends HeldCounts {
   evidence: KeptEvidence;
 }
 

@@ -31,6 +31,12 @@ export class CellOwners {
     return this.#numbers.at(cell)[base(cell) + NEXT_CELL]!;
   }
 
+  /** Has the owner of a cell add its counts to the totals. */
+  foldCount(cell: number): void {
+    const owner = this.#owners[cell];
+    owner?.counter?.foldCount(cell, owner);
+  }
+
   /** Has the owner of a cell take its counts. */
   takeCount(cell: number): void {
     const owner = this.#owners[cell];

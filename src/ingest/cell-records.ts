@@ -16,24 +16,37 @@ export interface RecordCounts {
   lastUs: EpochUs;
 }
 
+/** Counts of a record, and what was done with them before they are taken. */
+export interface HeldCounts extends RecordCounts {
+  /** Of the occurrences, those that are in no totals yet. */
+  unfolded: number;
+  /** Time of the evidence in the journal, in whole seconds; 0 for none. */
+  journaledSecond: number;
+}
+
 const HOUR_US = 3_600_000_000;
 /** Records are reserved by the thousand. */
 const CHUNK_BITS = 10;
 const CHUNK_MASK = (1 << CHUNK_BITS) - 1;
-const RECORD_BYTES = 48;
-/** A record: three doubles, then six integers in the same memory. */
+/** One line of the processor's cache. */
+const RECORD_BYTES = 64;
+/** A record: four doubles, then six integers in the same memory. */
 const DOUBLES = RECORD_BYTES / 8;
 const OCCURRENCES = 0;
 const FIRST = 1;
 const LAST = 2;
+/** Of the occurrences, those that are in the totals. */
+const FOLDED = 3;
 const INTEGERS = RECORD_BYTES / 4;
-const CONTAINER = 6;
-const PLACE = 7;
+const CONTAINER = 8;
+const PLACE = 9;
 /** Bytes of the alert, and bytes that there is room for. */
-const LENGTH = 8;
-const ROOM = 9;
+const LENGTH = 10;
+const ROOM = 11;
 /** 0 before the first alert. */
-const HAS_ALERT = 10;
+const HAS_ALERT = 12;
+/** Time of the evidence in the journal, in whole seconds; 0 for none. */
+const JOURNALED = 13;
 
 export class CellRecords {
   readonly #arena: ByteArena;
@@ -85,14 +98,28 @@ export class CellRecords {
     return 1;
   }
 
-  countsOf(record: number): RecordCounts {
+  countsOf(record: number): HeldCounts {
     const doubles = this.#doublesOf(record);
     const at = doublesAt(record);
+    const occurrences = doubles[at + OCCURRENCES]!;
     return {
-      occurrences: doubles[at + OCCURRENCES]!,
+      occurrences,
       firstUs: doubles[at + FIRST]!,
       lastUs: doubles[at + LAST]!,
+      unfolded: occurrences - doubles[at + FOLDED]!,
+      journaledSecond: this.#integersOf(record)[integersAt(record) + JOURNALED]!,
     };
+  }
+
+  /** Notes that all occurrences are in the totals. */
+  setFolded(record: number): void {
+    const doubles = this.#doublesOf(record);
+    const at = doublesAt(record);
+    doubles[at + FOLDED] = doubles[at + OCCURRENCES]!;
+  }
+
+  setJournaled(record: number, second: number): void {
+    this.#integersOf(record)[integersAt(record) + JOURNALED] = second;
   }
 
   /** Keeps an alert in the place of the one before; `hint` is what its container may be. Returns its container. */

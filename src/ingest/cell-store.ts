@@ -10,6 +10,7 @@ import type { RawAlert } from "../api/alert.ts";
 import type { EpochUs } from "../lib/time.ts";
 import type { Hash64 } from "./alert-hash.ts";
 import { ByteArena, lengthOf } from "./byte-arena.ts";
+import { CellCounts } from "./cell-counts.ts";
 import { CellIndex } from "./cell-index.ts";
 import { CellMessages } from "./cell-messages.ts";
 import {
@@ -17,9 +18,14 @@ import {
   CellNumbers,
   CONTAINER,
   HASH_LOW,
+  HELD,
+  IN_USE,
   LENGTH,
   LENGTH_MASK,
+  LISTED,
+  OWNED,
   PLACE,
+  RECENT,
   RECORD,
   SUBJECT,
   WIDTH,
@@ -44,12 +50,6 @@ const CELL_BYTES = 210;
 const VIOLATION_BYTES = 700;
 /** Longer alerts are read at once: what is left of them is bounded. */
 const MAX_MESSAGE = ByteArena.MAX_LENGTH;
-/** Marks of a cell, above LENGTH_MASK. It was used of late. */
-const RECENT = 0x10000;
-const OWNED = 0x20000;
-const IN_USE = 0x40000;
-/** Its owner has received it, and has not taken all counts since. */
-const LISTED = 0x80000;
 
 export class CellStore implements EvidenceSource {
   readonly #bounds: CellBounds;
@@ -63,6 +63,8 @@ export class CellStore implements EvidenceSource {
   readonly #numbers = new CellNumbers();
   /** Its counters. */
   readonly owners = new CellOwners(this.#numbers);
+  /** Not taken yet. */
+  readonly counts: CellCounts;
   /** By cell; there is no cell 0. */
   readonly #evidence: (WireEvidence | undefined)[] = [undefined];
   /** The meaning of cells without an owner, which knows it otherwise. */
@@ -86,6 +88,8 @@ export class CellStore implements EvidenceSource {
       subjects: this.#subjects,
       redact,
     });
+    const [numbers, records, messages] = [this.#numbers, this.#records, this.#messages];
+    this.counts = new CellCounts({ numbers, records, messages });
   }
 
   /** Kinds of alerts remembered. */
@@ -156,12 +160,6 @@ export class CellStore implements EvidenceSource {
     this.#at(cell)[base(cell) + LENGTH]! |= OWNED;
   }
 
-  /** Time of the newest alert that the cell has counted since its counts were taken; 0 for none. */
-  lastUsOf(cell: number): EpochUs {
-    const record = this.#at(cell)[base(cell) + RECORD]!;
-    return record === 0 ? 0 : this.#records.countsOf(record).lastUs;
-  }
-
   /** Counts the alert looked for last in its cell, which has an owner. */
   count(cell: number, timeUs: EpochUs): void {
     const raw = this.#raw as RawAlert;
@@ -182,11 +180,6 @@ export class CellStore implements EvidenceSource {
     this.owners.get(cell)?.counter?.noteCounting(cell);
   }
 
-  /** Has the owner of the cell receive it again with its next alert. */
-  unlist(cell: number): void {
-    this.#at(cell)[base(cell) + LENGTH]! &= ~LISTED;
-  }
-
   /** Returns the alert looked for last as evidence that lasts. */
   keep(timeUs: EpochUs): KeptEvidence {
     const raw = this.#raw as RawAlert;
@@ -205,6 +198,7 @@ export class CellStore implements EvidenceSource {
     const record = numbers[at + RECORD]!;
     if (record === 0) return undefined;
     numbers[at + RECORD] = 0;
+    numbers[at + LENGTH]! &= ~HELD;
     const counts = this.#records.countsOf(record);
     const { lastUs } = counts;
     let evidence = this.#evidence[cell];

@@ -88,7 +88,7 @@ export class ReportReconciler {
   }
 
   async #take(): Promise<void> {
-    await runInTurns(this.ledger.foldCells(), this.#parts.clock);
+    await runInTurns(this.ledger.takeCells(), this.#parts.clock);
     this.#parts.onTaking();
     this.ledger.take();
     this.#takenMs = this.#parts.clock.nowMs();

@@ -4,66 +4,9 @@
 // Cells through ingest and aggregator: what is remembered, for how long, and how much work an alert is.
 
 import { expect, it, vi } from "vitest";
-import type { Aggregator } from "../../../src/aggregate/aggregator.ts";
-import { RawAlertReader } from "../../../src/alerts/protobuf-scanner.ts";
-import type { Alert } from "../../../src/api/alert.ts";
-import { AlertHash } from "../../../src/ingest/alert-hash.ts";
-import { type CellBounds, CellStore } from "../../../src/ingest/cell-store.ts";
-import { DuplicateFilter } from "../../../src/ingest/duplicates.ts";
-import { Ingest } from "../../../src/ingest/ingest.ts";
-import { IngestCounters } from "../../../src/ingest/ingest-counters.ts";
-import { createRedactor } from "../../../src/ingest/redact.ts";
-import { SubjectNames } from "../../../src/ingest/subject-names.ts";
-import type { WireAlert } from "../../../tools/kubearmor-node/alerts.ts";
-import { encodeAlert } from "../../../tools/kubearmor-node/wire.ts";
-import { alert, at, START_MS, START_US } from "../../support/gen.ts";
-import { newAggregator, reportsOf } from "./fold-alerts.ts";
-
-class CountingReader extends RawAlertReader {
-  reads = 0;
-
-  override read(bytes: Uint8Array): Alert {
-    this.reads++;
-    return super.read(bytes);
-  }
-}
-
-interface Bed {
-  aggregator: Aggregator;
-  cells: CellStore;
-  counters: IngestCounters;
-  reader: CountingReader;
-  send: (...mods: Partial<Alert>[]) => void;
-}
-
-function newBed(bounds: CellBounds = { maxCells: 1000, maxBytes: 10_000_000 }, maxViolations?: number): Bed {
-  const redact = createRedactor();
-  const cells = new CellStore(bounds, redact);
-  const aggregator = newAggregator(maxViolations, cells);
-  const counters = new IngestCounters();
-  const reader = new CountingReader();
-  const ingest = new Ingest({
-    findRefusal: () => undefined,
-    selector: { tally: aggregator },
-    hash: new AlertHash({ low: 1, high: 2 }),
-    duplicates: new DuplicateFilter({ windowMs: 60_000, maxEntries: 1000 }),
-    cells,
-    redact,
-    names: new SubjectNames(),
-    counters,
-    nowUs: () => START_US + 3_600_000_000,
-    onRejected: () => {},
-    onThrottled: () => {},
-  });
-  const send = (...mods: Partial<Alert>[]) => {
-    const { OwnerRef, OwnerName, OwnerNamespace, ExecID, ExecutableName, ...flat } = alert(...mods);
-    const Owner = { Ref: OwnerRef, Name: OwnerName, Namespace: OwnerNamespace };
-    const wire = { ...flat, Owner, ExecEvent: { ExecID, ExecutableName } } as unknown as WireAlert;
-    if (!reader.find(encodeAlert(wire))) throw new Error("the alert is unusual");
-    ingest.alert(reader, 0);
-  };
-  return { aggregator, cells, counters, reader, send };
-}
+import { at, START_MS } from "../../support/gen.ts";
+import { newBed } from "./cell-bed.ts";
+import { reportsOf } from "./fold-alerts.ts";
 
 const FILE = { Operation: "File", Resource: "/etc/shadow" };
 
@@ -109,7 +52,7 @@ it("takes the counts of many cells in steps, and those that come meanwhile later
   const takes = vi.spyOn(cells, "take");
   let most = 0;
   let steps = 0;
-  for (const _ of ledger.foldCells()) {
+  for (const _ of ledger.takeCells()) {
     most = Math.max(most, takes.mock.calls.length);
     takes.mockClear();
     send({ PodName: `web-${steps++}`, UpdatedTime: at(2) });
