@@ -7,9 +7,9 @@
 
 import { open } from "node:fs/promises";
 import { Readable } from "node:stream";
-import { createGunzip } from "node:zlib";
+import { createGunzip, createZstdDecompress } from "node:zlib";
 import { LineSplitter } from "../lib/line-splitter.ts";
-import { findAlerts, parseJsonIn } from "./alert-envelope.ts";
+import { findAlerts, findPath, type ParsedText, parseJsonIn } from "./alert-envelope.ts";
 import type { AlertListener, AlertSource } from "./alert-source.ts";
 import { parseJsonAlert } from "./json-decoder.ts";
 import { JsonLineJoiner } from "./json-lines.ts";
@@ -85,11 +85,21 @@ async function readLines(
   }
 }
 
-/** Yields the bytes of a stream, without gzip where it has that: all members of a file that several were joined to. */
+/** First bytes of files that are not text. */
+const FORMS = [
+  { head: [0x1f, 0x8b], decode: createGunzip },
+  { head: [0x28, 0xb5, 0x2f, 0xfd], decode: createZstdDecompress },
+  { head: [0x42, 0x5a, 0x68], problem: "it is compressed with bzip2; use `bzcat FILE | … replay -`" },
+  { head: [0xfd, 0x37, 0x7a, 0x58], problem: "it is compressed with xz; use `xzcat FILE | … replay -`" },
+  { head: [0x50, 0x4b, 0x03, 0x04], problem: "it is a zip archive; use `unzip -p FILE | … replay -`" },
+] as const;
+const MAX_HEAD = 4;
+
+/** Yields the bytes of a stream, decompressed: all members of a file that several were joined to. */
 async function* decompress(stream: Readable): AsyncGenerator<Buffer> {
   const chunks = stream[Symbol.asyncIterator]();
   let head = Buffer.alloc(0);
-  while (head.length < 2) {
+  while (head.length < MAX_HEAD) {
     const { done, value } = await chunks.next();
     if (done === true) break;
     head = Buffer.concat([head, Buffer.from(value)]);
@@ -102,12 +112,14 @@ async function* decompress(stream: Readable): AsyncGenerator<Buffer> {
       yield Buffer.from(value);
     }
   })();
-  if (head[0] !== 0x1f || head[1] !== 0x8b) yield* rest;
+  const form = FORMS.find((one) => one.head.every((byte, i) => head[i] === byte));
+  if (form === undefined) yield* rest;
+  else if ("problem" in form) throw new Error(form.problem);
   else {
-    const gunzip = createGunzip();
+    const decoder = form.decode();
     const compressed = Readable.from(rest);
-    compressed.on("error", (error) => gunzip.destroy(error));
-    yield* compressed.pipe(gunzip);
+    compressed.on("error", (error) => decoder.destroy(error));
+    yield* compressed.pipe(decoder);
   }
 }
 
@@ -159,7 +171,9 @@ class Lines {
     } else this.#take(parsed, joined.number);
   }
 
-  #take(value: unknown, number: number): void {
+  #take({ value, rest }: ParsedText, number: number): void {
+    if (rest)
+      this.#listener.onRejected("invalid_json", "an alert that is cut, behind another on its line", number);
     const found = findAlerts(value);
     // A record with nothing but fields that others have, too, is an alert when nothing within it is.
     const records = found.length > 0 ? found : [value];
@@ -187,6 +201,9 @@ function describeSyntax(text: string): string {
 function getHint(text: string): string | undefined {
   if (/^\s*== (Alert|Log|Message)\b/.test(text)) return "karmor's text output: use `karmor logs --json`";
   if (text.includes("\0")) return "a NUL byte: is the file UTF-16? Convert it to UTF-8";
+  if (/^\s*\{'/.test(text)) return "single quotes: is it Python's repr? Print it with json.dumps";
+  if (/^"?[A-Za-z_]+"?(?:,"?[A-Za-z_]+"?){3}/.test(text))
+    return "is it CSV? Convert each row to a JSON object";
   return undefined;
 }
 
@@ -194,8 +211,9 @@ function describeJson(value: unknown): string {
   if (value === null) return "null is no JSON object";
   if (Array.isArray(value)) return "an array without an alert in it";
   if (typeof value !== "object") return `a ${typeof value} is no JSON object`;
-  const [key] = Object.keys(value);
-  if (key === undefined) return "an object without any field of an alert";
-  const shown = toPrintable(key, 24);
-  return `no field of an alert; if it is within ${shown}, use \`jq -c '.["${shown}"]'\``;
+  const path = findPath(value);
+  const keys = path.length > 0 ? path : Object.keys(value).slice(0, 1);
+  if (keys.length === 0) return "an object without any field of an alert";
+  const shown = keys.map((key) => toPrintable(key, 24));
+  return `no field of an alert; if it is within ${shown.join(".")}, use \`jq -c '.${shown.map((key) => `["${key}"]`).join("")}'\``;
 }

@@ -4,7 +4,7 @@
 // Forms in which people keep alerts for months.
 
 import { Readable } from "node:stream";
-import { gzipSync } from "node:zlib";
+import { gzipSync, zstdCompressSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { createFileSource } from "../../../src/alerts/file-source.ts";
 import { RecordingListener } from "./recording-listener.ts";
@@ -65,6 +65,21 @@ describe("an alert is found", () => {
         resourceLogs: [{ scopeLogs: [{ logRecords: [{ body: { stringValue: TEXT } }] }] }],
       }),
     ],
+    ["in an entry of journald with its bytes", JSON.stringify({ MESSAGE: [...Buffer.from(TEXT)] })],
+    ["in a message of GELF", JSON.stringify({ version: "1.1", short_message: TEXT })],
+    ["in a notification of SNS", JSON.stringify({ Type: "Notification", Message: TEXT })],
+    ["in a row of Azure", JSON.stringify({ TimeGenerated: "x", LogMessage: ALERT })],
+    ["in the original of an ECS event", JSON.stringify({ "@timestamp": "x", event: { original: TEXT } })],
+    ["in a Datadog log", JSON.stringify({ id: "x", attributes: { attributes: ALERT, message: "" } })],
+    [
+      "in the fields of an Elasticsearch hit",
+      JSON.stringify({
+        _index: "a",
+        fields: Object.fromEntries(Object.entries(ALERT).map(([key, value]) => [key, [value]])),
+      }),
+    ],
+    ["in a line of logfmt", `time=x level=info msg=${JSON.stringify(TEXT)}`],
+    ["behind another object", `{"level":"info"} ${TEXT}`],
     ["before a comma", `${TEXT},`],
     ["in an array", `[${TEXT}]`],
     ["printed over several lines", JSON.stringify(ALERT, null, 2)],
@@ -77,6 +92,8 @@ describe("an alert is found", () => {
   it("several times", async () => {
     for (const input of [
       `[${TEXT},${OTHER}]`,
+      `${TEXT}${OTHER}\n`,
+      `host-1 ${TEXT} ${OTHER}\n`,
       `${TEXT},\n${OTHER},\n`,
       `[\n${TEXT},\n${OTHER}\n]\n`,
       JSON.stringify([ALERT, JSON.parse(OTHER)], null, 2),
@@ -94,6 +111,20 @@ describe("an alert is found", () => {
   });
 });
 
+describe("a file that is no text", () => {
+  it("is decompressed from zstd", async () => {
+    expect((await read(zstdCompressSync(`${TEXT}\n${OTHER}\n`), 7)).pods).toEqual(["web-0", "web-1"]);
+  });
+
+  it.each([
+    ["bzip2", "BZh91AY"],
+    ["zip", "PK\x03\x04"],
+    ["xz", Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0])],
+  ])("is named: %s", async (name, bytes) => {
+    await expect(read(bytes)).rejects.toThrow(name);
+  });
+});
+
 describe("what is not an alert", () => {
   it("is a log record where KubeArmor says so", async () => {
     const log = JSON.stringify({ ...ALERT, PolicyName: undefined, Type: "ContainerLog" });
@@ -105,11 +136,25 @@ describe("what is not an alert", () => {
   });
 
   it("is named, with what to do", async () => {
-    const { rejections } = await read(`${JSON.stringify({ wrapped: ALERT })}\nPodName,PolicyName\n`);
+    const { rejections } = await read(
+      `${JSON.stringify({ wrapped: ALERT })}\nPodName,PolicyName,Type,Data\n`,
+    );
     expect(rejections.map(({ reason, detail }) => `${reason}: ${detail}`)).toEqual([
       "not_an_alert: no field of an alert; if it is within wrapped, use `jq -c '.[\"wrapped\"]'`",
-      expect.stringContaining("invalid_json: "),
+      expect.stringContaining("invalid_json: is it CSV?"),
     ]);
+  });
+
+  it("is named by the keys that lead to it", async () => {
+    const { rejections } = await read(`${JSON.stringify({ id: 1, a: { b: ALERT } })}\n`);
+    expect(rejections[0]?.detail).toContain(`jq -c '.["a"]["b"]'`);
+  });
+
+  it("is rejected where it is cut behind an alert on its line", async () => {
+    expect(await read(`${TEXT}${OTHER.slice(0, 40)}\n`)).toMatchObject({
+      pods: ["web-0"],
+      rejections: [{ reason: "invalid_json", line: 1 }],
+    });
   });
 
   it("is one rejection where a record over several lines does not end, and the next one is read", async () => {
