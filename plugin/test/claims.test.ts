@@ -138,11 +138,93 @@ describe.each([
     expect(text.replace(/not ready/gi, "")).not.toMatch(/\bready\b(?!")/i);
   });
 
+  test.each([[["list"]], [["list", "-o", "json"]], [["timeline"]]])(
+    "is named where there is nothing to see: %j",
+    async (command) => {
+      expect((await run(command, { reports: [], heartbeat })).text).toContain("note: ");
+    },
+  );
+
   test.each([[["audit"]], [["audit", "--format", "markdown"]]])("is a warning: %j", async (command) => {
     const { text } = await run(command, { reports: [prevented], heartbeat });
     expect(text).toMatch(/class="banner bad"|\*\*Warning:\*\*/);
     expect(text).not.toMatch(ENFORCED);
   });
+});
+
+test.each([[["list"]], [["timeline"]], [["explain", "shop/files"]]])(
+  "reports of an operator that is not running are old: %j",
+  async ([command, ...rest]) => {
+    const reports = [report("files", [violation()])];
+    const call = (heartbeat: PluginOptions["heartbeat"]) =>
+      plugin([command as string, ...rest, "-n", "shop"], { reports, ...(heartbeat && { heartbeat }) });
+    expect((await call(SILENT)).err).toContain("the reports are as old as that");
+    // Its Lease may have another name.
+    expect((await call(UNKNOWN)).err).toBe("");
+  },
+);
+
+describe("what left a list for its age", () => {
+  const reports = [
+    report("files", [violation()], {
+      expired: { violations: 2, occurrences: 5 },
+      summary: { occurrences: 8, allowed: 5, violations: 3 },
+    }),
+  ];
+
+  test("is named where nothing is found", async () => {
+    const { text } = await run(["list", "--outcome", "allowed"], { reports });
+    expect(text).not.toMatch(NOTHING);
+    expect(text).toContain("2 violations with 5 occurrences left the list for their age");
+  });
+
+  test("is named by the gate that looks at any age", async () => {
+    const { code, text } = await run(["gate", "--all", "--outcome", "allowed"], { reports });
+    expect(code).toBe(0);
+    expect(text).toContain("Passed over: 2 violations with 5 occurrences left the list for their age");
+    expect((await run(["gate"], { reports })).text).not.toContain("left the list");
+  });
+});
+
+describe("the rules that say Block", () => {
+  const coverage = { continuousSince: "2026-11-01T00:00:00.000000Z" };
+  const audit = async (mods: Parameters<typeof violation>[0]) =>
+    (await run(["audit"], { reports: [report("files", [violation(mods)], { coverage })] })).text;
+
+  test("were not enforced where nothing against one is recorded", async () => {
+    expect(await audit({ action: "Audit", outcome: "Allowed" })).toContain(
+      "No occurrence against a rule that says Block is recorded.",
+    );
+    expect(await audit({})).toContain(
+      "Every recorded occurrence against a rule that says Block was prevented.",
+    );
+  });
+
+  test("are unknown where alerts do not say what their rule is", async () => {
+    const { action: _, ...silent } = violation({ outcome: "Allowed" });
+    const { text } = await run(["audit"], { reports: [report("files", [silent])] });
+    expect(text).toContain("is unknown: alerts of what was allowed do not say what their rule is");
+  });
+});
+
+test("a limit holds in every form of the gate, and says what it leaves out", async () => {
+  const reports = ["a", "b"].map((name) =>
+    report(name, [
+      violation({ outcome: "Allowed" }),
+      violation({ id: "00000000000000ab", outcome: "Allowed" }),
+    ]),
+  );
+  const gate = async (form: string) =>
+    (await run(["gate", "--all", "--limit", "1", "-o", form], { reports })).text;
+  expect(await gate("text")).toContain("and 3 more");
+  expect(JSON.parse(await gate("json"))).toMatchObject({ count: 4, violations: [{}] });
+  const junit = await gate("junit");
+  expect(junit.match(/<failure/g)).toHaveLength(2);
+  expect(junit).toContain("3 violations beyond --limit");
+  expect(junit).not.toContain("no open violation");
+  const [sarif] = JSON.parse(await gate("sarif")).runs;
+  expect(sarif.results).toHaveLength(1);
+  expect(sarif.properties.leftOut).toBe("3 results beyond --limit");
 });
 
 describe("a filter", () => {

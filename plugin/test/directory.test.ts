@@ -66,6 +66,17 @@ describe("a report of another form", () => {
     }
   });
 
+  test.each([["q.yml"], ["q.json"], ["Q.YAML"]])(
+    "under the name %s is not taken for none, as it may hold a violation",
+    async (name) => {
+      const dir = await changed((text) => text);
+      writeFileSync(join(dir, dirname(PATH), name), "{}");
+      const { code, out } = await plugin(["gate", "--from", dir]);
+      expect(code).toBe(3);
+      expect(out).toContain("may be a report, but only names in .yaml are read");
+    },
+  );
+
   test("that is too large is not even read", async () => {
     const dir = await changed((text) => `${text}# ${"x".repeat(MAX_FILE_BYTES)}\n`);
     const { code, err } = await plugin(["--from", dir]);

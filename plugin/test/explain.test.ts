@@ -258,6 +258,19 @@ The policy:
     expect(out).toContain(`set the action to Block in p, in the source of ${expected}`);
   });
 
+  test("names each source where several objects have the policy's name", async () => {
+    const object = (kind: string, source: object) => ({ kind, uid: kind, generation: 1, source });
+    const objects = [
+      object("KubeArmorPolicy", { tool: "ArgoCD", kind: "Application", name: "shop" }),
+      object("KubeArmorClusterPolicy", { tool: "Helm", kind: "Release", name: "base" }),
+    ];
+    const out = await explained([audited({})], { policy: { provenance: "Ambiguous", objects } });
+    expect(out).toContain(
+      "in the source of Argo CD (Application shop): a change in the cluster may be reverted; " +
+        "or in the source of Helm (Release base): the next upgrade may revert a change in the cluster.",
+    );
+  });
+
   test("of a policy that a tool manages is changed there", async () => {
     const source = { tool: "Flux", kind: "Kustomization", name: "policies", namespace: "flux-system" };
     const object = { kind: "KubeArmorPolicy", namespace: "shop", uid: "u", generation: 1, source };

@@ -187,3 +187,25 @@ describe("SARIF", () => {
     expect(usual.artifactLocation.uri).toMatch(/^violations\//);
   });
 });
+
+test("the help of a rule in SARIF reads as text, with names in code spans", async () => {
+  const name = "p`](https://evil.test) *x*";
+  const reports = [
+    report("p", [violation({ outcome: "Allowed", action: "Audit" })], {
+      policy: { name, message: "<b>hello</b>" },
+    }),
+  ];
+  const { out } = await plugin(["gate", "-n", "shop", "--all", "-o", "sarif"], { reports });
+  const { text, markdown } = JSON.parse(out).runs[0].tool.driver.rules[0].help;
+  const code = "``p`](https://evil.test) *x*``";
+  expect(markdown).toBe(
+    [
+      `\`KubeArmorPolicy\` ${code} in \`shop\`.`,
+      "Its message: `<b>hello</b>`",
+      "If it is wanted, nothing has to be done.",
+      `If it must not happen, set the action to Block in ${code}.`,
+      "The alert has no labels of the pod, so that no policy can select it.",
+    ].join("\n\n"),
+  );
+  expect(text.split("\n")).toHaveLength(5);
+});

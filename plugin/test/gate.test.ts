@@ -55,10 +55,18 @@ describe("the gate", () => {
     ["what is old, with --since", { firstSeen: "2026-11-01T00:00:00.000000Z" }, ["--since", "1h"], 1],
     ["another severity", { severity: 1 }, ["--severity", "medium"], 0],
     ["a severity of its own", { severity: 9 }, ["--severity", "critical"], 1],
+    ["no severity", { severity: 0 }, ["--severity", "unknown"], 1],
+    ["no severity", { severity: 0 }, ["--severity", "low"], 0],
   ])("%s: %j with %j ends with %i", async (_name, mods, flags, code) => {
     const policy = { severity: 9 };
     const reports = [report("p", [fresh(mods)], { severity: "critical", policy })];
     expect(await codeOf(["-n", "shop", ...flags], { reports })).toBe(code);
+  });
+
+  test("takes a violation without a severity for unknown, also where the others of its policy are harmless", async () => {
+    const reports = [report("p", [fresh({ severity: 0 })], { severity: "info", policy: { severity: 1 } })];
+    expect(await codeOf(["-n", "shop", "--severity", "unknown"], { reports })).toBe(1);
+    expect((await plugin(["list", "-n", "shop"], { reports })).out).toContain("unknown");
   });
 
   test("passes over what is accepted, and says how many", async () => {
@@ -129,6 +137,15 @@ describe("a list that is cut", () => {
       if (form === "junit") expect(out).toContain("<failure");
       if (form === "sarif") expect(JSON.parse(out).runs[0].results[0].ruleId).toBe("shop/p");
     }
+  });
+
+  test("passes where all that it leaves out is accepted", async () => {
+    const summary = { ...summaryOf(0), allowed: 1200, accepted: { violations: 400, occurrences: 1200 } };
+    const all = report("p", known, { summary, omitted: { violations: 100, occurrences: 300 } });
+    expect(await gate(["-n", "shop", "--all"], { reports: [all] })).toMatchObject({ code: 0 });
+    const list = await plugin(["list", "-n", "shop"], { reports: [all] });
+    expect(list.err).not.toContain("cut");
+    expect((await plugin(["list", "-n", "shop", "--accepted"], { reports: [all] })).err).toContain("cut");
   });
 
   test("fails behind 300 known ones of a baseline", async () => {

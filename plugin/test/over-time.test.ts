@@ -187,3 +187,24 @@ test.each([[["-A", "-w", "-o", "json"], "-w shows a table, and can't go with -o 
     expect(err).toContain(message);
   },
 );
+
+test("what a filter's bars leave out is said", async () => {
+  const reports = [
+    report("p", [
+      violation({
+        firstSeen: "2026-11-20T10:00:00.000000Z",
+        lastSeen: "2026-11-20T10:00:00.000000Z",
+        occurrences: 2,
+      }),
+      violation({ id: "00000000000000ab", accepted: { by: "known" } }),
+      violation({ id: "00000000000000ac", firstSeen: "2026-11-23T09:59:00.000000Z", occurrences: 1 }),
+    ]),
+  ];
+  const { out } = await plugin(["timeline", "-n", "shop", "--workload", "web", "--window", "1d"], {
+    reports,
+  });
+  expect(out.replace(/\s+/g, " ")).toContain(
+    "2 occurrences lie outside of this time. 1 accepted violation is left out.",
+  );
+  expect(out).not.toContain("Every");
+});

@@ -74,6 +74,46 @@ COUNT  LAST SEEN  WORKLOAD    ACCEPTED BY  VIOLATION
     expect(out).toContain(why);
   });
 
+  test("is unknown while a gap lasts, however long ago it began", async () => {
+    const recent = [{ kind: "NodeDown", from: "2026-11-02T00:00:00.000000Z" }];
+    const { code, out } = await assess([audited(OLD)], { ...WHOLE, gaps: 1, lowerBound: true, recent });
+    expect(code).toBe(3);
+    expect(out).toContain("unknown\nA gap has not ended. From 2026-11-02 00:00:00 UTC nodes");
+  });
+
+  test.each([
+    ["was changed in the time looked at", { changedAt: "2026-11-22T00:00:00.000000Z" }, "Found", 3],
+    ["was changed before", { changedAt: "2026-11-02T00:00:00.000000Z" }, "Found", 0],
+    ["was deleted", undefined, "NotFound", 3],
+  ])("that %s", async (_name, object, provenance, code) => {
+    const objects =
+      object === undefined ? [] : [{ kind: "KubeArmorPolicy", generation: 2, uid: "u", ...object }];
+    for (const one of [audited(OLD), violation(OLD)]) {
+      const reports = [report("p", [one], { coverage: WHOLE, policy: { provenance, objects } })];
+      expect(await plugin(["readiness", "p", "-n", "shop"], { reports })).toMatchObject({ code });
+    }
+  });
+
+  test("is unknown where violations left the list for their age in the time looked at", async () => {
+    const expired = { violations: 1, occurrences: 4 };
+    const summary = {
+      allowed: 7,
+      occurrences: 7,
+      firstSeen: "2026-08-01T00:00:00.000000Z",
+      lastSeen: OLD.lastSeen,
+    };
+    const reports = [
+      report("p", [audited(OLD)], {
+        coverage: { continuousSince: "2026-01-01T00:00:00.000000Z" },
+        summary,
+        expired,
+      }),
+    ];
+    const { code, out } = await plugin(["readiness", "p", "-n", "shop", "--window", "19d"], { reports });
+    expect(code).toBe(3);
+    expect(out).toContain("left the list for its age; only the totals have it. They may have been allowed.");
+  });
+
   describe("with a list that is cut", () => {
     const cut = (summary: object, violations: Violation[] = [audited(OLD)]) =>
       report("p", violations, { coverage: WHOLE, summary, omitted: { violations: 2, occurrences: 9 } });
@@ -135,6 +175,15 @@ COUNT  LAST SEEN  WORKLOAD    ACCEPTED BY  VIOLATION
     expect(code).toBe(3);
     expect(err).toContain('there is no report of a policy "typo" in any namespace: nothing violated it');
   });
+});
+
+test("a limit holds in each form, and says what it leaves out", async () => {
+  const reports = ["a", "b", "c"].map((name) => report(name, [audited()], { coverage: WHOLE }));
+  for (const form of [[], ["-o", "json"]]) {
+    const { out, err } = await plugin(["readiness", "-A", "--limit", "1", ...form], { reports });
+    expect(out).not.toMatch(/\bb\b/);
+    expect(err).toBe("2 more reports; --limit 0 shows all.\n");
+  }
 });
 
 test("all policies are an overview, what is not ready first", async () => {

@@ -70,16 +70,18 @@ function isNetwork(port: number | undefined, protocol: string | undefined, ident
   );
 }
 
+/** The counts of an accepted violation. */
+export type AcceptedCounts = Pick<Violation, "outcome" | "occurrences">;
+
 /**
- * Divides a summary into the accepted violations of the list, and the rest; `openSeverity` is the highest severity of
+ * Divides a summary into the accepted violations, listed or not, and the rest; `openSeverity` is the highest severity of
  * the rest.
  */
 export function divide(
   summary: Summary,
-  listed: readonly Violation[],
+  marked: readonly AcceptedCounts[],
   openSeverity: SeverityLevel,
 ): { accepted?: AcceptedSum; open: Open } {
-  const marked = listed.filter(({ accepted }) => accepted !== undefined);
   const of = (outcome?: Violation["outcome"]) =>
     marked
       .filter((violation) => outcome === undefined || violation.outcome === outcome)

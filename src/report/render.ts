@@ -23,7 +23,7 @@ import type {
 import { byteLength } from "../lib/sanitize.ts";
 import { runAtOnce, type Steps } from "../lib/steps.ts";
 import { type EpochUs, formatMicroTime } from "../lib/time.ts";
-import { divide } from "./acceptance.ts";
+import { type AcceptedCounts, divide } from "./acceptance.ts";
 import type { AcceptanceCatalog } from "./acceptance-set.ts";
 import { renderHistory } from "./history.ts";
 import { type PolicyCatalog, type ProvenanceFacts, provenanceOf } from "./provenance.ts";
@@ -97,19 +97,23 @@ export function* renderInSteps(ledger: Ledger, options: RenderOptions): Steps<Re
   const { maxBytes } = options.limits;
   const summary = renderSummary(ledger, levelOf(policy.severity, options.severity), maxBytes);
   const room = maxBytes - jsonBytes({ policy, summary, coverage }) - SLACK_BYTES;
-  const violations = yield* listed(ledger, policy, options, room);
+  const { violations, unlisted } = yield* listed(ledger, policy, options, room);
   const omitted = omittedFrom(summary, violations, expired);
   summary.violations = violations.length + (omitted?.violations ?? 0) + expired.violations;
-  const accepted = new Set(violations.filter((each) => each.accepted).map(({ id }) => id));
+  const marked = [...violations.filter((each) => each.accepted), ...unlisted];
   const openSeverity =
-    accepted.size === 0
+    marked.length === 0
       ? policySeverity
-      : yield* findHighestSeverity(ledger.entries.values(), ledger.policy.severityFloor, accepted);
+      : yield* findHighestSeverity(
+          ledger.entries.values(),
+          ledger.policy.severityFloor,
+          new Set(marked.map(({ id }) => id)),
+        );
   return {
     policy,
     summary: {
       ...summary,
-      ...divide(summary, violations, levelOf(openSeverity || undefined, options.severity)),
+      ...divide(summary, marked, levelOf(openSeverity || undefined, options.severity)),
     },
     violations,
     ...(omitted ? { omitted } : {}),
@@ -176,12 +180,24 @@ export function levelOf(severity: number | undefined, t: SeverityThresholds): Se
 const SHARE = 0.1;
 const MIN_SHARE = 30;
 
+/** Violations looked at in one step. */
+const LOOKED_AT = 1024;
+
+/** An accepted violation, listed or not. */
+type Marked = AcceptedCounts & Pick<Violation, "id">;
+
+interface List {
+  violations: Violation[];
+  /** Accepted ones for which the list has no room. */
+  unlisted: Marked[];
+}
+
 function* listed(
   ledger: Ledger,
   policy: Policy,
   { limits, acceptances, rendered = new RenderedViolations() }: RenderOptions,
   room: number,
-): Steps<Violation[]> {
+): Steps<List> {
   const { namespace, policyName } = ledger;
   // What a namespace accepts is its own affair, and none of the cluster's.
   const own = namespace === undefined ? undefined : acceptances?.of(namespace, policyName);
@@ -210,7 +226,19 @@ function* listed(
     if (used > room) break;
     fitting.push(violation);
   }
-  return fitting.sort(byRecency);
+  const shown = new Set(best.slice(0, fitting.length));
+  const unlisted: Marked[] = [];
+  if (own) {
+    for (const [i, entry] of known.entries()) {
+      if (i % LOOKED_AT === LOOKED_AT - 1) yield;
+      if (isAccepted(entry) && !shown.has(entry)) unlisted.push(toMarked(entry));
+    }
+  }
+  return { violations: fitting.sort(byRecency), unlisted };
+}
+
+function toMarked({ id, identity: { outcome }, stored, inFlight }: Entry): Marked {
+  return { id, outcome, occurrences: (stored?.occurrences ?? 0) + (inFlight?.occurrences ?? 0) };
 }
 
 /** Most recent first; ties by id. */

@@ -60,6 +60,7 @@ export interface Control {
 /** Enforcement of the rules that say Block. */
 export type Enforcement =
   | { state: "enforced" }
+  | { state: "none" }
   | { state: "failed"; found: readonly ViolationRef[]; isAtLeast: boolean }
   | { state: "unknown"; why: string };
 
@@ -155,6 +156,7 @@ function findEnforcement(all: readonly ViolationRef[], input: AuditInput): Enfor
       countUnlisted(report, "Allowed") + countUnlisted(report, "Unknown") > 0,
   );
   const ofBlock = all.filter(({ violation }) => /Block/.test(violation.action ?? ""));
+  const withoutAction = all.some(({ violation }) => !violation.action && violation.outcome !== "Prevented");
   const found = ofBlock.filter(({ violation }) => violation.outcome === "Allowed").sort(compareWorst);
   if (found.length > 0) return { state: "failed", found, isAtLeast: hiding.length > 0 };
   const unknown = (why: string): Enforcement => ({ state: "unknown", why });
@@ -163,11 +165,12 @@ function findEnforcement(all: readonly ViolationRef[], input: AuditInput): Enfor
   if (ofBlock.some(({ violation }) => violation.outcome === "Unknown")) {
     return unknown("alerts do not say if the action was prevented");
   }
+  if (withoutAction) return unknown("alerts of what was allowed do not say what their rule is");
   if (directory !== undefined || reports.some(isReplay))
     return unknown("files do not show gaps in the alert stream");
   if (heartbeat?.state !== "alive") return unknown("the operator may not be running");
   if (reports.some(({ coverage }) => coverage.lowerBound)) return unknown("alerts are known to be missing");
-  return { state: "enforced" };
+  return { state: ofBlock.length > 0 ? "enforced" : "none" };
 }
 
 /** Allowed weighs first. */

@@ -70,6 +70,9 @@ export function describeEnforcement(enforcement: Enforcement): string {
   if (enforcement.state === "enforced") {
     return `Every recorded occurrence against a rule that says Block was prevented. ${UNDETECTABLE}`;
   }
+  if (enforcement.state === "none") {
+    return `No occurrence against a rule that says Block is recorded. ${UNDETECTABLE}`;
+  }
   if (enforcement.state === "unknown") {
     return `No listed violation of a rule that says Block was allowed. That all of them were prevented is unknown: ${enforcement.why}.`;
   }

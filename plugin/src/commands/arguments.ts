@@ -133,6 +133,7 @@ export const COMMANDS: readonly Definition[] = [
     about: "list violations, worst first (the default)",
     flags: [
       ...PLACE,
+      LEASE,
       ...FILTER,
       ACCEPTED,
       ["-o, --output <FORM>", "wide, json, yaml, name, csv, jsonpath=TEMPLATE or custom-columns=SPEC."],
@@ -149,7 +150,7 @@ export const COMMANDS: readonly Definition[] = [
     name: "explain",
     usage: "<REPORT|ID>",
     about: "explain a violation or a report, and what to do",
-    flags: [...PLACE, ["--all", "Every violation of a report; default: the worst five."], LIMIT],
+    flags: [...PLACE, LEASE, ["--all", "Every violation of a report; default: the worst five."], LIMIT],
     notes: `
 REPORT is NAME, NAMESPACE/NAME or cpvr/NAME; ID is the id of a violation (-o wide), or its beginning.
 `,
@@ -159,6 +160,7 @@ REPORT is NAME, NAMESPACE/NAME or cpvr/NAME; ID is the id of a violation (-o wid
     about: "show occurrences over time",
     flags: [
       ...PLACE,
+      LEASE,
       ...FILTER,
       ["--window <TIME>", "How far back; default: as far as the reports go."],
       ["--buckets <N>", "Number of parts, where the reports have no history; default 24."],

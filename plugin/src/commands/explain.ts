@@ -7,6 +7,7 @@ import type { Report } from "../../../src/api/v1alpha1.ts";
 import { wrap } from "../render/columns.ts";
 import { plain } from "../render/escape.ts";
 import { createAdvice } from "../reports/advice.ts";
+import { describeHeartbeat } from "../reports/heartbeat.ts";
 import { createUsageError, EXIT, type ExitCode, PluginError } from "../reports/problem.ts";
 import { type ReportFilterScope, readAll } from "../reports/report-source.ts";
 import {
@@ -40,7 +41,10 @@ const MAX_WIDTH = 100;
 export async function explain(session: Session, target: string, flags: Flags): Promise<ExitCode> {
   const { terminal } = session;
   const limit = flags.limit === undefined ? Number.POSITIVE_INFINITY : parseLimit(flags, session);
+  const beat = await session.source.heartbeat?.(session.clock.nowMs());
+  const doubt = beat?.state === "silent" ? describeHeartbeat(beat) : undefined;
   const found = await lookUp(session, target, flags);
+  if (doubt !== undefined) terminal.err(`note: ${doubt}.\n`);
   if (Array.isArray(found)) {
     for (const one of found.slice(0, limit)) {
       terminal.out(`${renderViolation(one, session)}\n${renderReport(one.report, session)}\n`);
@@ -144,7 +148,7 @@ function renderViolation(found: ViolationRef, session: Session): string {
     rows.length === 0
       ? "The report has no evidence of it.\n"
       : `The newest alert:\n${rows.map(([name, value]) => `  ${name.padEnd(nameWidth)}  ${value}\n`).join("")}`,
-    paint.bold("What to do\n") + paragraph(sentences),
+    paint.bold("What to do\n") + paragraph(sentences.map(({ text }) => text)),
     ...(policy ? [addIndent(toYaml(policy))] : []),
     ...(accept === undefined
       ? []

@@ -3,6 +3,7 @@
 
 // `list`: violations as a table that fits the terminal, or as data.
 
+import type { Report } from "../../../src/api/v1alpha1.ts";
 import { renderTable, toRow } from "../render/violation-table.ts";
 import { type Filter, parseFilter, type Selection, select } from "../reports/filter.ts";
 import { createUsageError, EXIT, type ExitCode } from "../reports/problem.ts";
@@ -14,11 +15,11 @@ import {
   listViolations,
   type ViolationRef,
 } from "../reports/report-view.ts";
-import { describeCut, sumOmitted, sumTotals, type Totals } from "../reports/totals.ts";
+import { describeCut, describeExpired, sumOmitted, sumTotals, type Totals } from "../reports/totals.ts";
 import { formatCount, formatNumber, formatSentence } from "../reports/words.ts";
 import type { Flags } from "./arguments.ts";
 import { getValueAt, parseDataForm } from "./output-forms.ts";
-import { describeScope, parseLimit, parseScope, readReports, type Session } from "./session.ts";
+import { describeScope, parseLimit, parseScope, readCurrentReports, type Session } from "./session.ts";
 import { watchList } from "./watch.ts";
 
 /** Lists what the flags ask for. */
@@ -30,7 +31,7 @@ export async function list(session: Session, flags: Flags): Promise<ExitCode> {
   const order = parseOrder(flags.sortBy);
   const filter = parseFilter(flags, session.clock.nowMs());
   if (flags.watch && print) throw createUsageError(`-w shows a table, and can't go with -o ${flags.output}.`);
-  const reports = await readReports(session, flags);
+  const { reports, warn } = await readCurrentReports(session, flags);
   const selection = select(reports, listViolations(reports), filter);
   const found = selection.found.sort(order);
   const shown = found.slice(0, limit);
@@ -52,6 +53,7 @@ export async function list(session: Session, flags: Flags): Promise<ExitCode> {
     }
   }
   for (const note of createNotes(
+    reports,
     selection,
     filter,
     totals,
@@ -60,6 +62,7 @@ export async function list(session: Session, flags: Flags): Promise<ExitCode> {
   )) {
     terminal.err(`${formatSentence(note)}\n`);
   }
+  warn(found.length === 0);
   return flags.watch ? await watchList(session, flags, filter, found) : EXIT.ok;
 }
 
@@ -86,6 +89,7 @@ function createSummary(
 }
 
 function createNotes(
+  reports: readonly Report[],
   { found, hidden, cut }: Selection,
   filter: Filter,
   totals: Totals,
@@ -93,9 +97,11 @@ function createNotes(
   place: string,
 ): string[] {
   const lines: string[] = [];
+  const expired = describeExpired(...reports.filter(filter.matchesReport));
   if (found.length === 0) {
     const none = hidden > 0 ? "No open violations found" : "No violations found";
-    lines.push(`${cut.length === 0 ? none : "No listed violation matches"} ${place}`);
+    lines.push(`${cut.length === 0 && expired === "" ? none : "No listed violation matches"} ${place}`);
+    if (expired !== "") lines.push(expired);
   }
   if (shown.length < found.length) {
     lines.push(

@@ -20,9 +20,10 @@ import {
   reportPath,
   type ViolationRef,
 } from "../reports/report-view.ts";
-import { listRecentGaps } from "../reports/sentences.ts";
+import { describeGap, type Gap, listRecentGaps } from "../reports/sentences.ts";
+import { describeExpired } from "../reports/totals.ts";
 import { formatMs, requireDuration, toMs } from "../reports/when.ts";
-import { formatCount } from "../reports/words.ts";
+import { formatCount, formatSentence } from "../reports/words.ts";
 import type { Flags } from "./arguments.ts";
 import { toYaml } from "./output-forms.ts";
 import {
@@ -80,11 +81,14 @@ export async function runReadiness(
     nowMs,
     fromMs: nowMs - windowMs,
     wholeSinceMs: getWholeSince(reports),
+    lastingGap: reports.flatMap(listRecentGaps).find(({ to }) => to === undefined),
     isCounting: beat?.state === "alive",
     isSnapshot: session.source.isSnapshot === true,
   };
   const found = asked.map((report) => checkReadiness(report, look)).sort(compareVerdicts);
   session.terminal.out(render(found, flags, session, look, limit));
+  const more = found.length - limit;
+  if (more > 0) session.terminal.err(`${formatCount(more, "more report")}; --limit 0 shows all.\n`);
   if (found.some(({ verdict }) => verdict === "not ready")) return EXIT.no;
   return found.some(({ verdict }) => verdict === "unknown") ? EXIT.failed : EXIT.ok;
 }
@@ -99,6 +103,8 @@ export interface Look {
   fromMs: number;
   /** Start of the time without a known gap; undefined when that is unknown. */
   wholeSinceMs: number | undefined;
+  /** A gap that has not ended. */
+  lastingGap: Gap | undefined;
   /** False when the operator may not be running. */
   isCounting: boolean;
   /** The reports are files, which show the past only. */
@@ -136,10 +142,14 @@ export function checkReadiness(report: Report, look: Look): Assessment {
   const unknown = (reason: string): Assessment => ({ ...base, verdict: "unknown", reasons: [reason] });
   const { summary } = report;
   if (hidden === undefined) {
-    return unknown(
-      `The list of the report is cut: ${describeUnlisted(report)} can't be looked at, and may have been allowed.`,
-    );
+    const why =
+      report.omitted === undefined
+        ? `${formatSentence(describeExpired(report))} They may`
+        : `The list of the report is cut: ${describeUnlisted(report)} can't be looked at, and may`;
+    return unknown(`${why} have been allowed.`);
   }
+  const change = describeChange(report, look, days);
+  if (change !== undefined) return unknown(change);
   const isKnown = look.isCounting || look.isSnapshot;
   if (summary.allowed === 0 && summary.unknown === 0 && isKnown) {
     return {
@@ -149,6 +159,7 @@ export function checkReadiness(report: Report, look: Look): Assessment {
     };
   }
   if (!look.isCounting) return unknown("The operator may not be running, so that nothing may be counted.");
+  if (look.lastingGap !== undefined) return unknown(`A gap has not ended. ${describeGap(look.lastingGap)}`);
   if (look.wholeSinceMs === undefined || look.wholeSinceMs > look.fromMs) {
     const since =
       look.wholeSinceMs === undefined
@@ -165,6 +176,16 @@ export function checkReadiness(report: Report, look: Look): Assessment {
   };
 }
 
+/** Says that the policy was another one in the time looked at; undefined where it was not, or nothing says so. */
+function describeChange({ policy }: Report, { fromMs }: Look, days: string): string | undefined {
+  if (policy.provenance === "NotFound") return "The policy was deleted.";
+  const changedMs = Math.max(0, ...(policy.objects ?? []).map(({ changedAt }) => toMs(changedAt ?? "")));
+  if (changedMs > fromMs) {
+    return `The policy was changed at ${formatMs(changedMs)}; the time looked at is ${days}.`;
+  }
+  return undefined;
+}
+
 function getLastPassed(passed: readonly ViolationRef[]): number {
   return Math.max(...passed.map(({ violation }) => toMs(violation.lastSeen)));
 }
@@ -174,7 +195,7 @@ function getLastPassed(passed: readonly ViolationRef[]): number {
  * undefined when that is unknown.
  */
 function countHidden(report: Report, fromMs: number): number | undefined {
-  if (report.omitted === undefined) return 0;
+  if (report.omitted === undefined && report.expired === undefined) return 0;
   if (countUnlisted(report, "Allowed") + countUnlisted(report, "Unknown") === 0) return 0;
   const inTime = [countSince(report, "Allowed", fromMs), countSince(report, "Unknown", fromMs)];
   if (inTime.includes(undefined)) return undefined;
@@ -246,7 +267,7 @@ function render(
   limit: number,
 ): string {
   if (flags.output !== undefined) {
-    const policies = found.map(({ wouldStop, ...rest }) => ({
+    const policies = found.slice(0, limit).map(({ wouldStop, ...rest }) => ({
       ...rest,
       wouldStop: wouldStop.slice(0, limit).map(({ violation: { latest: _, ...violation }, accepted }) => ({
         ...violation,

@@ -86,6 +86,23 @@ export function describeScope({ namespace }: ReportFilterScope): string {
   return namespace === undefined ? "in any namespace" : `in namespace ${namespace}`;
 }
 
+/** Reads reports, and warns on standard error where they may be old: `isEmpty` says that nothing in them is an answer. */
+export async function readCurrentReports(
+  session: Session,
+  flags: Flags,
+): Promise<{ reports: Report[]; warn: (isEmpty: boolean) => void }> {
+  const { source, clock, terminal } = session;
+  const [reports, beat] = await Promise.all([readReports(session, flags), source.heartbeat?.(clock.nowMs())]);
+  const doubt = beat && describeHeartbeat(beat);
+  return {
+    reports,
+    warn(isEmpty) {
+      // An unknown operator, as where its Lease has another name, is a doubt where there is nothing to see.
+      if (doubt !== undefined && (isEmpty || beat?.state === "silent")) terminal.err(`note: ${doubt}.\n`);
+    },
+  };
+}
+
 /** Warns on standard error when the operator may not be running. */
 export async function checkHeartbeat(session: Session): Promise<Heartbeat | undefined> {
   const beat = await session.source.heartbeat?.(session.clock.nowMs());

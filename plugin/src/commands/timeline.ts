@@ -18,7 +18,7 @@ import {
   getColors,
   parseScope,
   parseWholeNumber,
-  readReports,
+  readCurrentReports,
   type Session,
 } from "./session.ts";
 
@@ -34,13 +34,14 @@ export async function runTimeline(session: Session, flags: Flags): Promise<ExitC
   const windowMs = flags.window === undefined ? undefined : requireDuration(flags.window, "--window");
   const nowMs = clock.nowMs();
   const filter = parseFilter(flags, nowMs);
-  const reports = await readReports(session, flags);
+  const { reports, warn } = await readCurrentReports(session, flags);
   const selection = select(reports, listViolations(reports), filter);
   const bars = buildTimeline(reports, selection, filter, {
     parts,
     ...(windowMs === undefined ? {} : { fromMs: nowMs - windowMs, toMs: nowMs }),
   });
   const place = describeScope(parseScope(flags, session));
+  warn(bars === undefined);
   if (bars === undefined) {
     const { cut } = selection;
     const rest = cut.length > 0 ? `${formatSentence(`${describeCut(cut)}, and may match`)}\n` : "";

@@ -12,8 +12,8 @@ import { el, renderXml } from "../render/markup.ts";
 import { compare } from "../reports/order.ts";
 import { formatTitle, getSeverityLevel, reportPath, type ViolationRef } from "../reports/report-view.ts";
 import { describeRule, describeViolation } from "../reports/sentences.ts";
-import { formatSentence } from "../reports/words.ts";
-import { getDecision, listClusters, type Verdict } from "./gate-verdict.ts";
+import { formatCount, formatSentence } from "../reports/words.ts";
+import { getDecision, limitVerdict, listClusters, type Shown, type Verdict } from "./gate-verdict.ts";
 
 type Result = "passed" | "skipped" | "failure" | "error";
 
@@ -27,15 +27,17 @@ interface Case {
 }
 
 export function renderJunit(verdict: Verdict, session: Session, flags: Flags): string {
+  const { shown, more } = limitVerdict(verdict, parseLimit(flags, session));
   const suites = verdict.reports
     .toSorted((a, b) => compare(reportPath(a), reportPath(b)))
     .map((report) => ({
       name: reportPath(report),
       clusters: listClusters([report]),
-      cases: createCases(report, verdict, parseLimit(flags, session)),
+      cases: createCases(report, verdict, shown),
     }));
   const clusters = listClusters(verdict.reports);
-  suites.unshift({ name: "gate", clusters, cases: [createDecisionCase(verdict)] });
+  const ofGate = [createDecisionCase(verdict), ...createMoreCase(verdict, shown, more)];
+  suites.unshift({ name: "gate", clusters, cases: ofGate });
   const all = suites.flatMap(({ cases }) => cases);
   const document = el(
     "testsuites",
@@ -79,7 +81,20 @@ function createDecisionCase(verdict: Verdict): Case {
   return { ...base, result: "error", type: "unknown", message: formatSentence(verdict.unknown.join("; ")) };
 }
 
-function createCases(report: Report, verdict: Verdict, limit: number): Case[] {
+/** What a limit leaves out fails, where it is open. */
+function createMoreCase({ failed }: Verdict, shown: Shown, more: number): Case[] {
+  if (more === 0) return [];
+  const name = `${formatCount(more, "violation")} beyond --limit`;
+  const open = failed.length - shown.failed.length;
+  const message = `${formatCount(open, "open violation")} beyond --limit.`;
+  return [
+    open > 0
+      ? { name, className: "gate", result: "failure", type: "limit", message }
+      : { name, className: "gate", result: "skipped", message: "Accepted, or known from the baseline." },
+  ];
+}
+
+function createCases(report: Report, verdict: Verdict, shown: Shown): Case[] {
   const className = reportPath(report).replace("/", ".");
   const own = (found: readonly ViolationRef[]) => found.filter((one) => one.report === report);
   const caseOf = (found: ViolationRef, result: Result, message: string): Case => ({
@@ -92,11 +107,9 @@ function createCases(report: Report, verdict: Verdict, limit: number): Case[] {
   });
   const hidden = verdict.unlisted.find((one) => one.report === report);
   const cases = [
-    ...own(verdict.failed)
-      .slice(0, limit)
-      .map((found) => caseOf(found, "failure", describeViolation(found))),
-    ...own(verdict.accepted).map((found) => caseOf(found, "skipped", `Accepted by ${found.accepted}.`)),
-    ...own(verdict.known).map((found) => caseOf(found, "skipped", "Known from the baseline.")),
+    ...own(shown.failed).map((found) => caseOf(found, "failure", describeViolation(found))),
+    ...own(shown.accepted).map((found) => caseOf(found, "skipped", `Accepted by ${found.accepted}.`)),
+    ...own(shown.known).map((found) => caseOf(found, "skipped", "Known from the baseline.")),
     ...(hidden
       ? [
           {
@@ -109,7 +122,8 @@ function createCases(report: Report, verdict: Verdict, limit: number): Case[] {
         ]
       : []),
   ];
-  return cases.length > 0 ? cases : [{ name: "no open violation", className, result: "passed" }];
+  const isOpen = verdict.failed.some((one) => one.report === report);
+  return cases.length > 0 || isOpen ? cases : [{ name: "no open violation", className, result: "passed" }];
 }
 
 function renderCase({ name, className, result, type, message, text }: Case): VNode {

@@ -10,12 +10,13 @@ import { VERSION } from "../../../src/app/version.ts";
 import { toPath } from "../../../src/sinks/directory-sink.ts";
 import type { Flags } from "../commands/arguments.ts";
 import { parseLimit, type Session } from "../commands/session.ts";
-import { plain, toCodeSpan, toSarifText } from "../render/escape.ts";
+import { plain, toSarifText } from "../render/escape.ts";
+import { say } from "../render/sentence.ts";
 import { createAdvice } from "../reports/advice.ts";
 import { getRuleFacts, getSeverityLevel, reportPath, type ViolationRef } from "../reports/report-view.ts";
 import { describeRule, describeViolation } from "../reports/sentences.ts";
-import { formatSentence } from "../reports/words.ts";
-import { getDecision, listClusters, type Verdict } from "./gate-verdict.ts";
+import { formatCount, formatSentence } from "../reports/words.ts";
+import { getDecision, limitVerdict, listClusters, type Verdict } from "./gate-verdict.ts";
 
 const LEVELS: Readonly<Record<SeverityLevel, "error" | "warning" | "note">> = {
   critical: "error",
@@ -45,9 +46,9 @@ export function renderSarif(verdict: Verdict, session: Session, flags: Flags): s
   const { failed, unlisted, accepted, known, unknown } = verdict;
   const directory = exportDirectory(flags);
   const decision = getDecision(verdict);
-  const shown = failed.slice(0, parseLimit(flags, session));
+  const { shown, more } = limitVerdict(verdict, parseLimit(flags, session));
   const results: Result[] = [
-    ...shown.map((found) => toResult(found, directory)),
+    ...shown.failed.map((found) => toResult(found, directory)),
     ...unlisted.map(({ report, violations }) => ({
       ruleId: getRuleId(report),
       level: LEVELS[report.summary.severity],
@@ -57,12 +58,15 @@ export function renderSarif(verdict: Verdict, session: Session, flags: Flags): s
       locations: [toLocation(report, directory)],
       partialFingerprints: { primaryLocationLineHash: "unlisted:1" },
     })),
-    ...accepted.map((found) => toResult(found, directory, `Accepted by ${plain(found.accepted ?? "")}.`)),
-    ...known.map((found) => toResult(found, directory, "Known from the baseline.")),
+    ...shown.accepted.map((found) =>
+      toResult(found, directory, `Accepted by ${plain(found.accepted ?? "")}.`),
+    ),
+    ...shown.known.map((found) => toResult(found, directory, "Known from the baseline.")),
   ];
   const rules = new Map<string, ReportingDescriptor>();
   for (const { report } of unlisted) rules.set(getRuleId(report), toRule(report, undefined));
-  for (const found of [...known, ...accepted, ...failed])
+  // The worst open violation of a rule gives its help.
+  for (const found of [...failed, ...accepted, ...known].reverse())
     rules.set(getRuleId(found.report), toRule(found.report, found));
   const clusters = listClusters(verdict.reports);
   const log: Log = {
@@ -94,7 +98,12 @@ export function renderSarif(verdict: Verdict, session: Session, flags: Flags): s
           },
         ],
         results,
-        properties: { decision, lookedAt: plain(verdict.lookedAt), clusters },
+        properties: {
+          decision,
+          lookedAt: plain(verdict.lookedAt),
+          clusters,
+          ...(more > 0 ? { leftOut: `${formatCount(more, "result")} beyond --limit` } : {}),
+        },
       },
     ],
   };
@@ -117,23 +126,16 @@ function toRule(report: Report, found: ViolationRef | undefined): ReportingDescr
   const message = plain(facts?.message ?? policy.message ?? "");
   const tags = [...new Set([...(policy.tags ?? []), ...(facts?.tags ?? [])])].map((tag) => plain(tag));
   const advice = found === undefined ? [] : createAdvice(found).sentences;
-  const about = `${policy.kind} ${policy.name} in ${report.metadata.namespace ?? "the cluster"}.`;
+  const about = say`${policy.kind} ${policy.name} in ${report.metadata.namespace ?? say`the cluster`}.`;
+  const help = [about, ...(message === "" ? [] : [say`Its message: ${message}`]), ...advice];
   return {
     id: getRuleId(report),
     name: plain(policy.name),
-    shortDescription: { text: plain(about) },
-    fullDescription: { text: message === "" ? plain(about) : formatSentence(message) },
+    shortDescription: { text: about.text },
+    fullDescription: { text: message === "" ? about.text : formatSentence(message) },
     help: {
-      text: [plain(about), formatSentence(message), ...advice.map((line) => plain(line))]
-        .filter(Boolean)
-        .join("\n"),
-      markdown: [
-        `${toCodeSpan(policy.kind)} ${toCodeSpan(policy.name)}.`,
-        message === "" ? "" : toCodeSpan(message),
-        ...advice.map((line) => toCodeSpan(line)),
-      ]
-        .filter(Boolean)
-        .join("\n\n"),
+      text: help.map(({ text }) => text).join("\n"),
+      markdown: help.map(({ markdown }) => markdown).join("\n\n"),
     },
     defaultConfiguration: { level: LEVELS[summary.severity] },
     properties: {

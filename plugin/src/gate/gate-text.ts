@@ -11,7 +11,7 @@ import { renderTable, toRow } from "../render/violation-table.ts";
 import { reportPath } from "../reports/report-view.ts";
 import { nameReports } from "../reports/totals.ts";
 import { formatCount, formatSentence } from "../reports/words.ts";
-import { getDecision, type Verdict } from "./gate-verdict.ts";
+import { getDecision, limitVerdict, type Verdict } from "./gate-verdict.ts";
 
 /** The first line, without its stop. */
 export function describeDecision(verdict: Verdict): string {
@@ -30,7 +30,7 @@ export function describeDecision(verdict: Verdict): string {
 }
 
 export function renderText(verdict: Verdict, session: Session, flags: Flags): string {
-  const { failed, accepted, known } = verdict;
+  const { failed, accepted, known, expired } = verdict;
   const { columns } = session.terminal;
   const paint = getColors(session);
   const [word = "", ...rest] = describeDecision(verdict).split(":");
@@ -39,6 +39,7 @@ export function renderText(verdict: Verdict, session: Session, flags: Flags): st
   const passed = [
     accepted.length > 0 ? `${accepted.length} accepted` : "",
     known.length > 0 ? `${known.length} known from ${plain(flags.baseline ?? "")}` : "",
+    expired,
   ].filter((part) => part !== "");
   const lines = [
     wrap(`${decision}:${rest.join(":")}.`, columns),
@@ -57,18 +58,23 @@ export function renderText(verdict: Verdict, session: Session, flags: Flags): st
 }
 
 export function renderJson(verdict: Verdict, session: Session, flags: Flags): string {
-  const { failed, unlisted, accepted, known, unknown, lookedAt, reports } = verdict;
-  const limit = parseLimit(flags, session);
+  const { failed, unlisted, accepted, known, expired, unknown, lookedAt, reports } = verdict;
+  const { shown } = limitVerdict(verdict, parseLimit(flags, session));
   const decision = getDecision(verdict);
   const data = {
     decision,
     passed: decision === "PASSED",
     lookedAt: { description: lookedAt, reports: reports.length },
     unknown,
-    violations: failed.slice(0, limit).map(toRow),
+    violations: shown.failed.map(toRow),
     count: failed.length,
     unlisted: unlisted.map(({ report, violations }) => ({ report: reportPath(report), atLeast: violations })),
-    passedOver: { accepted: accepted.map(toRow), known: known.map(toRow) },
+    passedOver: {
+      accepted: shown.accepted.map(toRow),
+      known: shown.known.map(toRow),
+      counts: { accepted: accepted.length, known: known.length },
+      ...(expired === "" ? {} : { expired }),
+    },
   };
   return `${JSON.stringify(escapeData(data), null, 2)}\n`;
 }

@@ -7,10 +7,10 @@
 import { CLUSTER_LABEL } from "../../../src/api/names.ts";
 import type { Report } from "../../../src/api/v1alpha1.ts";
 import { plain } from "../render/escape.ts";
-import { countUnlisted, type Filter, OUTCOMES } from "../reports/filter.ts";
+import { countUnlistedOpen, type Filter, OUTCOMES } from "../reports/filter.ts";
 import { compare } from "../reports/order.ts";
 import { compareWorst, listViolations, reportPath, type ViolationRef } from "../reports/report-view.ts";
-import { describeCut } from "../reports/totals.ts";
+import { describeCut, describeExpired } from "../reports/totals.ts";
 
 export type Decision = "PASSED" | "FAILED" | "UNKNOWN";
 
@@ -31,6 +31,8 @@ export interface Verdict {
   accepted: ViolationRef[];
   /** Violations that the baseline has. */
   known: ViolationRef[];
+  /** Violations that left their list for their age, as a clause; "" where none did, or they could not match. */
+  expired: string;
   /** Reasons why the gate can't pass, as clauses. */
   unknown: string[];
   /** Description of what was looked at, as a clause. */
@@ -74,6 +76,23 @@ export function getDecision({ failed, unlisted: hidden, unknown }: Verdict): Dec
   return unknown.length > 0 ? "UNKNOWN" : "PASSED";
 }
 
+/** The violations of a verdict that a document shows at most, open ones first. */
+export type Shown = Pick<Verdict, "failed" | "accepted" | "known">;
+
+/** Leaves out what is beyond a limit; `more` counts it. */
+export function limitVerdict(
+  { failed, accepted, known }: Verdict,
+  limit: number,
+): { shown: Shown; more: number } {
+  const rest = (used: number) => Math.max(0, limit - used);
+  const shown = {
+    failed: failed.slice(0, limit),
+    accepted: accepted.slice(0, rest(failed.length)),
+    known: known.slice(0, rest(failed.length + accepted.length)),
+  };
+  return { shown, more: Math.max(0, failed.length + accepted.length + known.length - limit) };
+}
+
 /** Sorts what the filter selects into open, accepted and known violations, and finds what can't be seen. */
 export function judge(
   reports: readonly Report[],
@@ -88,6 +107,7 @@ export function judge(
     accepted: [],
     known: [],
     unknown: [],
+    expired: filter.fromMs === undefined ? describeExpired(...reports.filter(filter.matchesReport)) : "",
     lookedAt,
   };
   for (const found of listViolations(reports).filter(filter.matches).sort(compareWorst)) {
@@ -97,7 +117,7 @@ export function judge(
   }
   const cut = reports.filter(filter.mayHide);
   verdict.unlisted = cut.flatMap((report) => {
-    const violations = countUnlistedOpen(report, filter, baseline);
+    const violations = countCertain(report, filter, baseline);
     return violations > 0 ? [{ report, violations }] : [];
   });
   const uncertain = cut.filter((report) => !verdict.unlisted.some((one) => one.report === report));
@@ -106,23 +126,30 @@ export function judge(
 }
 
 /**
- * Counts the open violations that are certainly not listed. Omitted violations are open; that one of them has the
- * outcome is certain where the totals exceed the list by more than what left it for its age.
+ * Counts the open violations that are certainly not listed: the omitted ones, less those that the summary has as
+ * accepted. That one of them has the outcome is certain where the totals exceed the list by more than what left it for
+ * its age.
  */
-function countUnlistedOpen(report: Report, filter: Filter, baseline: Baseline | undefined): number {
-  const omitted = report.omitted?.violations ?? 0;
+function countCertain(report: Report, filter: Filter, baseline: Baseline | undefined): number {
+  const omitted = countOmittedOpen(report);
   // Occurrences of a listed violation may be among the omitted ones.
   if (omitted === 0 || !filter.isByOutcome || report.violations.some(({ lowerBound }) => lowerBound))
     return 0;
   const expired = report.expired?.occurrences ?? 0;
-  const asked = filter.outcomes.reduce((sum, outcome) => sum + countUnlisted(report, outcome), 0);
+  const asked = filter.outcomes.reduce((sum, outcome) => sum + countUnlistedOpen(report, outcome), 0);
   if (asked <= expired) return 0;
   const others = OUTCOMES.filter((outcome) => !filter.outcomes.includes(outcome));
-  const isEvery = others.every((outcome) => countUnlisted(report, outcome) === 0);
+  const isEvery = others.every((outcome) => countUnlistedOpen(report, outcome) === 0);
   const atLeast = isEvery ? omitted : 1;
   if (baseline === undefined) return atLeast;
   const known = baseline.countOf(report);
   if (known === undefined) return 0;
   const listed = listViolations([report]).filter((found) => baseline.has(found)).length;
   return Math.max(0, atLeast - (known - listed));
+}
+
+function countOmittedOpen({ omitted, summary, violations }: Report): number {
+  const listed = violations.filter(({ accepted }) => accepted !== undefined).length;
+  const unlisted = (summary.accepted?.violations ?? listed) - listed;
+  return Math.max(0, (omitted?.violations ?? 0) - unlisted);
 }

@@ -98,7 +98,7 @@ async function look(
     if (!(error instanceof PluginError) || error.exit !== EXIT.failed) throw error;
     const lookedAt = describeLook([], filter, filterFlags, place);
     const unknown = [error.message.replace(/\.$/, "")];
-    return { reports: [], failed: [], unlisted: [], accepted: [], known: [], unknown, lookedAt };
+    return { reports: [], failed: [], unlisted: [], accepted: [], known: [], expired: "", unknown, lookedAt };
   }
 }
 

@@ -4,13 +4,14 @@
 // Advice on a violation: what to change, where, and KubeArmor's own rule where there is one.
 // Invariant: pure; no rule for a subject that KubeArmor can't select, and none that the node's enforcer can't enforce.
 
-import { plain, toShellWord } from "../render/escape.ts";
+import { toShellWord } from "../render/escape.ts";
+import { type Sentence, say } from "../render/sentence.ts";
 import { createPolicy, getSubjectKind, type PolicyObject, type RuleResult } from "./policy-rule.ts";
 import { describeSource, getNamespace, reportPath, type ViolationRef } from "./report-view.ts";
 
 /** Advice in sentences and, where there is one, the policy that carries it out. */
 export interface Advice {
-  sentences: string[];
+  sentences: Sentence[];
   policy?: PolicyObject;
   /** The command that accepts this violation. */
   accept?: string;
@@ -29,73 +30,78 @@ export function createAdvice(found: ViolationRef): Advice {
 }
 
 interface Draft {
-  sentences: string[];
+  sentences: Sentence[];
   rule?: RuleResult;
 }
 
 function createDraft(found: ViolationRef): Draft {
   const { report, violation } = found;
   if (report.policy.kind === "DefaultPosture") return createPostureDraft(found);
-  const name = plain(report.policy.name);
+  const { name } = report.policy;
   const isDeleted = report.policy.provenance === "NotFound";
+  const place = describePlace(found);
   if (violation.outcome === "Prevented") {
-    const sentences = ["If it must not happen, nothing has to be done: it was prevented."];
+    const sentences = [say`If it must not happen, nothing has to be done: it was prevented.`];
     if (isDeleted) {
-      sentences.push(`The policy ${name} was deleted, so that it is no longer blocked by it.`);
+      sentences.push(say`The policy ${name} was deleted, so that it is no longer blocked by it.`);
     } else {
       sentences.push(
-        `If it is needed, remove or narrow the rule of ${name} that matches it${describePlace(found)}.`,
-        "An Allow policy does not help: a Block rule wins over it, and an Allow policy blocks all that it does not list.",
+        say`If it is needed, remove or narrow the rule of ${name} that matches it${place}.`,
+        say`An Allow policy does not help: a Block rule wins over it, and an Allow policy blocks all that it does not list.`,
       );
     }
     return { sentences };
   }
   const isUnknown = violation.action === "Block" && violation.outcome === "Unknown";
   if (violation.action === "Audit (Block)" || isUnknown) {
-    const but = isUnknown ? "the alert does not say if it was prevented" : "was not enforced";
+    const but = isUnknown ? say`the alert does not say if it was prevented` : say`was not enforced`;
     const sentences = isDeleted
-      ? [`The policy ${name} was deleted. It said Block, but ${but}.`]
-      : [`${name} says Block, but ${but}.`];
+      ? [say`The policy ${name} was deleted. It said Block, but ${but}.`]
+      : [say`${name} says Block, but ${but}.`];
     if (isUnknown && !isDeleted) {
-      sentences.push(
-        `If it is needed, remove or narrow the rule of ${name} that matches it${describePlace(found)}.`,
-      );
+      sentences.push(say`If it is needed, remove or narrow the rule of ${name} that matches it${place}.`);
     }
     sentences.push(
-      "Check the node for an enforcer (`karmor probe`), and the pod and its namespace for the annotation " +
-        "`kubearmor-policy: audited`.",
+      say`Check the node for an enforcer (\`karmor probe\`), and the pod and its namespace for the annotation \`kubearmor-policy: audited\`.`,
     );
     return { sentences };
   }
   const rule = createPolicy(found, "Block");
-  const add = rule.policy === undefined ? [] : ["Or add a policy that blocks exactly this:"];
+  const add = rule.policy === undefined ? [] : [say`Or add a policy that blocks exactly this:`];
   const must =
     violation.operation === "Syscall"
-      ? ["KubeArmor can audit system calls, but not block them."]
+      ? [say`KubeArmor can audit system calls, but not block them.`]
       : isDeleted
         ? [
-            `The policy ${name} was deleted.`,
+            say`The policy ${name} was deleted.`,
             ...(rule.policy === undefined
               ? []
-              : ["If it must not happen, add a policy that blocks exactly this:"]),
+              : [say`If it must not happen, add a policy that blocks exactly this:`]),
           ]
-        : [`If it must not happen, set the action to Block in ${name}${describePlace(found)}.`, ...add];
-  return { sentences: ["If it is wanted, nothing has to be done.", ...must], rule };
+        : [say`If it must not happen, set the action to Block in ${name}${place}.`, ...add];
+  return { sentences: [say`If it is wanted, nothing has to be done.`, ...must], rule };
 }
 
 /** Effect of a change in the cluster, by tool; Argo CD reverts it only with self-healing. */
-const REVERTS: Readonly<Record<string, string>> = {
-  Flux: "a change in the cluster would be reverted",
-  Helm: "the next upgrade may revert a change in the cluster",
+const REVERTS: Readonly<Record<string, Sentence>> = {
+  Flux: say`a change in the cluster would be reverted`,
+  Helm: say`the next upgrade may revert a change in the cluster`,
 };
+const MAY_REVERT = say`a change in the cluster may be reverted`;
 
-/** Names the source that a tool brings into the cluster, where the policy has one. */
-function describePlace({ report }: ViolationRef): string {
-  const sources = (report.policy.objects ?? []).flatMap(({ source }) => (source?.name ? [source] : []));
-  const [source] = sources;
-  if (source === undefined) return "";
-  const effect = REVERTS[source.tool ?? ""] ?? "a change in the cluster may be reverted";
-  return `, in the source of ${plain(describeSource(source))}: ${effect}`;
+/** Names the sources that tools bring into the cluster, where the policy has any: several objects may have its name. */
+function describePlace({ report }: ViolationRef): Sentence {
+  const sources = new Map(
+    (report.policy.objects ?? []).flatMap(({ source }) =>
+      source?.name ? [[describeSource(source), source.tool ?? ""] as const] : [],
+    ),
+  );
+  let sentence = say``;
+  for (const [source, tool] of sources) {
+    const start = sentence.text === "" ? say`, ` : say`${sentence}; or `;
+    sentence = say`${start}in the source of ${source}: ${REVERTS[tool] ?? MAY_REVERT}`;
+  }
+  return sentence;
 }
 
 const POSTURES: Readonly<Record<string, string>> = {
@@ -108,17 +114,18 @@ function createPostureDraft(found: ViolationRef): Draft {
   const posture = POSTURES[violation.operation] ?? "kubearmor-file-posture";
   const namespace = getNamespace(found);
   const rule = createPolicy(found, "Allow");
-  const sentences: string[] = [];
+  const sentences: Sentence[] = [];
   if (violation.outcome === "Prevented") {
-    sentences.push("If it must not happen, nothing has to be done: it was prevented.");
+    sentences.push(say`If it must not happen, nothing has to be done: it was prevented.`);
   } else if (getSubjectKind(found) === "pod") {
+    const annotation = { text: `\`${posture}: block\``, markdown: `\`${posture}: block\`` };
     sentences.push(
-      `If it must not happen, block what no policy allows: set the annotation \`${posture}: block\` on namespace ${plain(namespace)}.`,
+      say`If it must not happen, block what no policy allows: set the annotation ${annotation} on namespace ${namespace}.`,
     );
   }
   if (rule.policy !== undefined) {
     sentences.push(
-      "If it is needed, add this rule to an Allow policy of the workload. On its own it would block all that it does not list:",
+      say`If it is needed, add this rule to an Allow policy of the workload. On its own it would block all that it does not list:`,
     );
   }
   return { sentences, rule };

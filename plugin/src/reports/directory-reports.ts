@@ -80,7 +80,11 @@ async function readReports(
     if (name.startsWith(".")) continue;
     const path = join(directory, place, name);
     if (!name.endsWith(".yaml")) {
-      skip(relative(directory, path));
+      const isData = /\.(?:ya?ml|json)(?:\.gz)?$/i.test(name);
+      skip(
+        relative(directory, path),
+        isData ? "may be a report, but only names in .yaml are read" : undefined,
+      );
       continue;
     }
     const file = await readReport(directory, path);

@@ -70,8 +70,9 @@ export function parseFilter(flags: FilterFlags, nowMs: number): Filter {
   tests.push(...parseSubjects(flags));
   if (flags.severity !== undefined) {
     const least = getSeverityRank(parseSeverity(flags.severity));
-    // The summary has the highest severity of the report.
-    reportTests.push(({ summary }) => getSeverityRank(summary.severity) >= least);
+    // The summary has the highest severity of the report; violations without one are in any report.
+    const isOfAny = least <= getSeverityRank("unknown");
+    reportTests.push(({ summary }) => isOfAny || getSeverityRank(summary.severity) >= least);
     tests.push((found) => getSeverityRank(getSeverityLevel(found)) >= least);
   }
   const outcomes = parseOutcomes(flags.outcome);
@@ -84,6 +85,7 @@ export function parseFilter(flags: FilterFlags, nowMs: number): Filter {
   }
   const matchesReport = (report: Report) => reportTests.every((test) => test(report));
   const isByOutcome = tests.length === 0;
+  const withAccepted = flags.accepted === true;
   const isWhole = isByOutcome && flags.policy === undefined && outcomes.length === OUTCOMES.length;
   return {
     matches: (found) =>
@@ -94,9 +96,9 @@ export function parseFilter(flags: FilterFlags, nowMs: number): Filter {
     mayHide: (report) =>
       report.omitted !== undefined &&
       matchesReport(report) &&
-      outcomes.some((outcome) => countUnlisted(report, outcome) > 0) &&
+      outcomes.some((outcome) => (withAccepted ? countUnlisted : countUnlistedOpen)(report, outcome) > 0) &&
       !(fromMs !== undefined && isQuietSince(report, outcomes, fromMs)),
-    withAccepted: flags.accepted === true,
+    withAccepted,
     isWhole,
     outcomes,
     isByOutcome,
@@ -106,12 +108,22 @@ export function parseFilter(flags: FilterFlags, nowMs: number): Filter {
 }
 
 /** Occurrences of an outcome that are in the totals and of no listed violation; some may have left for their age. */
-export function countUnlisted(report: Report, outcome: Outcome): number {
-  const listed = report.violations.reduce(
-    (sum, violation) => sum + (violation.outcome === outcome ? violation.occurrences : 0),
-    0,
-  );
-  return Math.max(0, report.summary[HISTORY_KEY[outcome]] - listed);
+export function countUnlisted({ summary, violations }: Report, outcome: Outcome): number {
+  return Math.max(0, summary[HISTORY_KEY[outcome]] - sumOutcome(violations, outcome));
+}
+
+/**
+ * The same, of what is not accepted. Where the summary does not say it, as in reports of earlier versions, or
+ * contradicts the list, all of it may be open.
+ */
+export function countUnlistedOpen(report: Report, outcome: Outcome): number {
+  const listed = report.violations.filter(({ accepted }) => accepted === undefined);
+  const rest = (report.summary.open?.[HISTORY_KEY[outcome]] ?? -1) - sumOutcome(listed, outcome);
+  return rest < 0 ? countUnlisted(report, outcome) : rest;
+}
+
+function sumOutcome(violations: Report["violations"], outcome: Outcome): number {
+  return violations.reduce((sum, one) => sum + (one.outcome === outcome ? one.occurrences : 0), 0);
 }
 
 /** True when the history proves that no violation of these outcomes occurred in the time from `fromMs`. */

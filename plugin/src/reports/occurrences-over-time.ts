@@ -8,8 +8,8 @@
 import type { Outcome, Report } from "../../../src/api/v1alpha1.ts";
 import { type Filter, OUTCOMES, type Selection } from "./filter.ts";
 import { HISTORY_KEY, readHistorySince, type Span } from "./history.ts";
-import type { ViolationRef } from "./report-view.ts";
-import { describeCut } from "./totals.ts";
+import { isLowerBound, type ViolationRef } from "./report-view.ts";
+import { describeCut, describeExpired } from "./totals.ts";
 import { toMs } from "./when.ts";
 import { formatCount, formatSentence } from "./words.ts";
 
@@ -44,7 +44,9 @@ export function buildTimeline(
   filter: Filter,
   form: TimelineForm,
 ): Timeline | undefined {
-  return readHistory(reports, filter, form) ?? collectTimes(selection, form);
+  return (
+    readHistory(reports, filter, form) ?? collectTimes(reports.filter(filter.matchesReport), selection, form)
+  );
 }
 
 function emptyPart(fromMs: number, toMs: number): Part {
@@ -78,8 +80,11 @@ function readHistory(reports: readonly Report[], filter: Filter, form: TimelineF
   const all = asked.reduce((sum, { summary }) => {
     return sum + filter.outcomes.reduce((n, outcome) => n + summary[HISTORY_KEY[outcome]], 0);
   }, 0);
-  const notes = [isLess ? "The numbers are lower bounds." : "", "Accepted violations are included."];
-  if (all > shown) notes.unshift(`${formatCount(all - shown, "occurrence")} lie outside of this time.`);
+  const notes = [isLess ? LOWER_BOUNDS : "", "Accepted violations are included."];
+  if (all > shown) {
+    const where = isLess ? "lie outside of this time, or have no known time" : "lie outside of this time";
+    notes.unshift(`${formatCount(all - shown, "occurrence")} ${where}.`);
+  }
   return { buckets, notes: notes.filter((note) => note !== "") };
 }
 
@@ -95,8 +100,14 @@ function place(buckets: readonly Part[], span: Span, { outcomes }: Filter): void
   for (const outcome of outcomes) bucket.counts[outcome] += span[HISTORY_KEY[outcome]] ?? 0;
 }
 
+const LOWER_BOUNDS = "The numbers are lower bounds.";
+
 /** From the first and the last time of each violation; an occurrence between them has no known time. */
-function collectTimes({ found, cut }: Selection, form: TimelineForm): Timeline | undefined {
+function collectTimes(
+  reports: readonly Report[],
+  { found, hidden, cut }: Selection,
+  form: TimelineForm,
+): Timeline | undefined {
   const span = form.fromMs === undefined ? getSpan(found) : { fromMs: form.fromMs, toMs: form.toMs ?? 0 };
   if (span === undefined || found.length === 0) return undefined;
   const { fromMs, toMs: endMs } = span;
@@ -108,6 +119,7 @@ function collectTimes({ found, cut }: Selection, form: TimelineForm): Timeline |
   const at = (ms: number) =>
     ms < fromMs || ms > endMs ? -1 : Math.min(form.parts - 1, Math.floor((ms - fromMs) / step));
   let unplaced = 0;
+  let outside = 0;
   for (const { violation } of found) {
     const { outcome, occurrences } = violation;
     const first = at(toMs(violation.firstSeen));
@@ -118,6 +130,10 @@ function collectTimes({ found, cut }: Selection, form: TimelineForm): Timeline |
     };
     if (first === last && first >= 0) {
       add(first, occurrences);
+      continue;
+    }
+    if (toMs(violation.lastSeen) < fromMs || toMs(violation.firstSeen) > endMs) {
+      outside += occurrences;
       continue;
     }
     // One at each end is certain, as they are in different parts, or one of them is outside.
@@ -131,9 +147,14 @@ function collectTimes({ found, cut }: Selection, form: TimelineForm): Timeline |
       `The numbers are lower bounds: the times of ${formatCount(unplaced, "more occurrence")} are unknown, between the ` +
         "first and the last time of their violation. A part without a bar need not have been quiet.",
     );
-  }
+  } else if (found.some(isLowerBound)) notes.push(LOWER_BOUNDS);
+  if (outside > 0) notes.push(`${formatCount(outside, "occurrence")} lie outside of this time.`);
+  if (hidden > 0)
+    notes.push(`${formatCount(hidden, "accepted violation")} ${hidden === 1 ? "is" : "are"} left out.`);
   if (cut.length > 0) notes.push(formatSentence(describeCut(cut)));
-  return { buckets, notes: notes.length > 0 ? notes : ["Every occurrence is shown."] };
+  const expired = describeExpired(...reports);
+  if (expired !== "") notes.push(formatSentence(expired));
+  return { buckets, notes: notes.length > 0 ? notes : ["Every listed occurrence that matches is shown."] };
 }
 
 /** All outcomes of a part together. */

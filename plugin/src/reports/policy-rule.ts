@@ -6,6 +6,7 @@
 
 import type { Violation } from "../../../src/api/v1alpha1.ts";
 import { plain } from "../render/escape.ts";
+import { type Sentence, say } from "../render/sentence.ts";
 import { getPodLabels } from "./filter.ts";
 import { getNamespace, type ViolationRef } from "./report-view.ts";
 
@@ -14,7 +15,7 @@ export type PolicyObject = Record<string, unknown>;
 /** A policy, or the reasons why there is none. */
 export interface RuleResult {
   policy?: PolicyObject;
-  notes: string[];
+  notes: Sentence[];
 }
 
 type Rules = Record<string, unknown>;
@@ -34,16 +35,16 @@ export function createPolicy(found: ViolationRef, action: "Allow" | "Block"): Ru
   const { violation } = found;
   const kind = getSubjectKind(found);
   if (kind === "container") {
-    return { notes: ["KubeArmor's policies select pods and hosts, and this container is neither."] };
+    return { notes: [say`KubeArmor's policies select pods and hosts, and this container is neither.`] };
   }
-  const notes: string[] = [];
+  const notes: Sentence[] = [];
   const rules = createRules(violation, notes);
   const selector = kind === "host" ? createHostSelector(violation) : createPodSelector(violation);
   if (rules !== undefined && selector === undefined) {
     notes.push(
       kind === "host"
-        ? "The node is not named, so that no policy can select it."
-        : "The alert has no labels of the pod, so that no policy can select it.",
+        ? say`The node is not named, so that no policy can select it.`
+        : say`The alert has no labels of the pod, so that no policy can select it.`,
     );
   }
   if (rules === undefined || selector === undefined) return { notes };
@@ -76,7 +77,7 @@ function createPodSelector(violation: Violation): Record<string, string> | undef
   return Object.fromEntries(labels.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-function createRules(violation: Violation, notes: string[]): Rules | undefined {
+function createRules(violation: Violation, notes: Sentence[]): Rules | undefined {
   const { operation, resource = "" } = violation;
   const from = createFromSource(violation);
   switch (operation) {
@@ -94,17 +95,17 @@ function createRules(violation: Violation, notes: string[]): Rules | undefined {
       break;
     }
   }
-  if (operation !== "Syscall") notes.push(`KubeArmor has no rule for exactly this (${plain(operation)}).`);
+  if (operation !== "Syscall") notes.push(say`KubeArmor has no rule for exactly this (${operation}).`);
   return undefined;
 }
 
-function createPathRules(violation: Violation, notes: string[]): Rules | undefined {
+function createPathRules(violation: Violation, notes: Sentence[]): Rules | undefined {
   const { operation, resource = "", latest } = violation;
   // An executable has one path and many names; the enforcer sees the path.
   const ran = operation === "Process" && latest?.process?.startsWith("/") ? latest.process : undefined;
   const path = plain(ran ?? resource);
   if (!path.startsWith("/") || path.includes("\ufffd")) {
-    notes.push("The report has no path that a rule could name.");
+    notes.push(say`The report has no path that a rule could name.`);
     return undefined;
   }
   const section = operation.toLowerCase();
@@ -117,12 +118,13 @@ function createPathRules(violation: Violation, notes: string[]): Rules | undefin
   }
   if (latest?.enforcer === "AppArmor") return { [section]: { matchPatterns: [{ pattern: path }] } };
   const dir = path.slice(0, path.slice(0, path.indexOf("*")).lastIndexOf("/") + 1);
-  const enforcer = latest?.enforcer === "BPFLSM" ? "BPF-LSM" : "The node's enforcer may be BPF-LSM, which";
+  const enforcer =
+    latest?.enforcer === "BPFLSM" ? say`BPF-LSM` : say`The node's enforcer may be BPF-LSM, which`;
   if (dir === "/") {
-    notes.push(`${enforcer} has no patterns, so that no rule matches exactly ${path}.`);
+    notes.push(say`${enforcer} has no patterns, so that no rule matches exactly ${path}.`);
     return undefined;
   }
-  notes.push(`${enforcer} has no patterns: the rule covers the directory ${dir} in place of ${path}.`);
+  notes.push(say`${enforcer} has no patterns: the rule covers the directory ${dir} in place of ${path}.`);
   return { [section]: { matchDirectories: [{ dir, recursive: true, ...from }] } };
 }
 

@@ -44,7 +44,8 @@ export function getSeverityLevel({
   const { severity: highest } = report.policy;
   const level = report.summary.severity;
   if (own === undefined || own === highest) return level;
-  const usual = DEFAULT_LEVELS.find(([least]) => own >= least)?.[1] ?? "unknown";
+  if (own === 0) return "unknown";
+  const usual = DEFAULT_LEVELS.find(([least]) => own >= least)?.[1] ?? "info";
   return getSeverityRank(usual) > getSeverityRank(level) && level !== "unknown" ? level : usual;
 }
 

@@ -77,6 +77,21 @@ export function describeCut(cut: readonly Report[]): string {
   );
 }
 
+/** `2 violations with 3 occurrences left the list for their age; only the totals have them`; "" where none did. */
+export function describeExpired(...reports: readonly Report[]): string {
+  const sum = { violations: 0, occurrences: 0 };
+  for (const { expired } of reports) {
+    sum.violations += expired?.violations ?? 0;
+    sum.occurrences += expired?.occurrences ?? 0;
+  }
+  if (sum.violations === 0) return "";
+  const [their, them] = sum.violations === 1 ? ["its", "it"] : ["their", "them"];
+  return (
+    `${formatCount(sum.violations, "violation")} with ${formatCount(sum.occurrences, "occurrence")} left the list for ` +
+    `${their} age; only the totals have ${them}`
+  );
+}
+
 /** The first few paths of reports. */
 export function nameReports(reports: readonly Report[]): string {
   const named = reports.slice(0, MAX_NAMED).map((report) => plain(reportPath(report)));
