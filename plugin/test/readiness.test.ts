@@ -142,6 +142,21 @@ COUNT  LAST SEEN  WORKLOAD    ACCEPTED BY  VIOLATION
       expect(out).toContain("blocking would have stopped violations that the report has no room to list.");
     });
 
+    test("is unknown where its history can't tell what was before the time looked at", async () => {
+      const early = { firstSeen: OLD.firstSeen, lastSeen: "2026-11-16T05:00:00.000000Z" };
+      const history = {
+        hourly: [{ start: "2026-11-20T10:00:00Z", prevented: 1 }],
+        daily: [
+          { start: "2026-11-20T00:00:00Z", prevented: 1 },
+          { start: "2026-11-16T00:00:00Z", allowed: 12 },
+        ],
+      };
+      const summary = { allowed: 12, lastSeen: "2026-11-20T10:30:00.000000Z", history };
+      const { code, out } = await readiness(cut(summary, [audited(early)]));
+      expect(code).toBe(3);
+      expect(out).toContain("can't be looked at, and may have been allowed.");
+    });
+
     test("counts at least", async () => {
       const { out } = await readiness(cut({ allowed: 12 }, [audited()]));
       expect(out).toContain("blocking would have stopped at least 1 violation on at least 1 workload.");

@@ -10,7 +10,7 @@ import { type Column, layOut, wrap } from "../render/columns.ts";
 import { escapeData, plain } from "../render/escape.ts";
 import { formatWorkload } from "../render/violation-table.ts";
 import { countUnlisted } from "../reports/filter.ts";
-import { countSince } from "../reports/history.ts";
+import { readHistorySince, type Span } from "../reports/history.ts";
 import { compare } from "../reports/order.ts";
 import { createUsageError, EXIT, type ExitCode, PluginError } from "../reports/problem.ts";
 import {
@@ -197,14 +197,17 @@ function getLastPassed(passed: readonly ViolationRef[]): number {
 function countHidden(report: Report, fromMs: number): number | undefined {
   if (report.omitted === undefined && report.expired === undefined) return 0;
   if (countUnlisted(report, "Allowed") + countUnlisted(report, "Unknown") === 0) return 0;
-  const inTime = [countSince(report, "Allowed", fromMs), countSince(report, "Unknown", fromMs)];
-  if (inTime.includes(undefined)) return undefined;
-  const total = inTime.reduce<number>((sum, n) => sum + (n ?? 0), 0);
-  if (total === 0) return 0;
+  const spans = readHistorySince(report, fromMs);
+  if (spans === undefined) return undefined;
+  const sum = (some: readonly Span[]) =>
+    some.reduce((total, { allowed = 0, unknown = 0 }) => total + allowed + unknown, 0);
+  if (sum(spans) === 0) return 0;
   const listed = report.violations
     .filter(({ outcome, lastSeen }) => outcome !== "Prevented" && toMs(lastSeen) >= fromMs)
-    .reduce((sum, { occurrences }) => sum + occurrences, 0);
-  return total > listed ? total - listed : undefined;
+    .reduce((total, { occurrences }) => total + occurrences, 0);
+  // The first hour or day begins before the time looked at, and so may what occurred in it.
+  const certain = sum(spans.filter(({ startMs }) => startMs >= fromMs));
+  return certain > listed ? certain - listed : undefined;
 }
 
 function describeUnlisted({

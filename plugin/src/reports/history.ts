@@ -4,7 +4,7 @@
 // Occurrences over time, as the summaries of reports keep them: by hour for 48 hours, by day for 31 days before the
 // last occurrence. Reports of earlier versions have no history; theirs is unknown.
 
-import type { Outcome, Report } from "../../../src/api/v1alpha1.ts";
+import type { Report } from "../../../src/api/v1alpha1.ts";
 import { toMs } from "./when.ts";
 
 const HOUR_MS = 3_600_000;
@@ -48,9 +48,4 @@ export function readHistorySince(report: Report, fromMs: number): Span[] | undef
       .filter(({ endMs }) => endMs > fromMs);
   }
   return undefined;
-}
-
-/** Occurrences of an outcome since `fromMs`, at most: the first hour or day is counted whole. Undefined if unknown. */
-export function countSince(report: Report, outcome: Outcome, fromMs: number): number | undefined {
-  return readHistorySince(report, fromMs)?.reduce((sum, span) => sum + (span[HISTORY_KEY[outcome]] ?? 0), 0);
 }

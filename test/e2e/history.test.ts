@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Readers of the history that a running operator writes: readiness, the timeline, the gate and the audit, with the real
+// kubectl, and lists that are cut.
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { buildPlugin } from "../../plugin/build.ts";
+import { type Cluster, startCluster } from "../../tools/cluster/cluster.ts";
+import { run } from "../../tools/cluster/process.ts";
+import { startNode } from "../../tools/kubearmor-node/server.ts";
+import { locateParts, pathsOf } from "../../tools/parts/parts.ts";
+import { manifest } from "../../tools/sample-objects.ts";
+import { wireAlert } from "../support/gen.ts";
+import { eventually, OperatorProcess } from "../support/operator.ts";
+import { describeReal } from "../support/real-parts.ts";
+
+const DAY_MS = 86_400_000;
+
+describeReal("the history of a running operator", () => {
+  let cluster: Cluster;
+  let node: Awaited<ReturnType<typeof startNode>>;
+  let operator: OperatorProcess | undefined;
+  let dir: string;
+
+  /** An audited alert of a policy, some time ago. */
+  const audited = (PolicyName: string, agoMs: number, file: string) =>
+    wireAlert(
+      { PodName: "web-1" },
+      {
+        PolicyName,
+        UpdatedTime: new Date(Date.now() - agoMs).toISOString().replace("Z", "000Z"),
+        Operation: "File",
+        Resource: file,
+        Data: "syscall=SYS_OPENAT",
+        Action: "Audit",
+        Result: "Passed",
+      },
+    );
+
+  beforeAll(async () => {
+    dir = mkdtempSync(join(tmpdir(), "pvo-history-"));
+    [cluster, node] = await Promise.all([startCluster(), startNode(), buildPlugin(join(dir, "bin"))]);
+    await cluster.applyCrds();
+    await cluster.kubectl(["create", "namespace", "kubearmor"]);
+    await cluster.apply(
+      manifest({ namespaces: ["shop"], pods: [{ namespace: "shop", name: "web-1" }], nodes: ["node-1"] }),
+    );
+    operator = new OperatorProcess({
+      kubeconfig: cluster.kubeconfigPath,
+      relay: node.address,
+      leaderElection: true,
+      env: {
+        PVO_LEADER_ELECTION_LEASE_NAMESPACE: "kubearmor",
+        PVO_REPORTS_MIN_INTERVAL_MS: "200",
+        PVO_REPORTS_MAX_VIOLATIONS: "2",
+      },
+    });
+    await node.waitForClients();
+    const files = ["/etc/a", "/etc/b", "/etc/c", "/etc/d"];
+    node.push([
+      // Four days with a violation each, of which two are listed.
+      ...files.map((file, i) => audited("quiet", (9 - i) * DAY_MS, file)),
+      ...files.map((file, i) => audited("busy", (3 - i) * DAY_MS + 3_600_000, file)),
+    ]);
+    await eventually("both reports", async () => {
+      const text = await cluster.kubectl([
+        "get",
+        "pvr",
+        "-n",
+        "shop",
+        "-o",
+        "jsonpath={.items[*].summary.occurrences}",
+      ]);
+      return text === "4 4";
+    });
+  }, 120_000);
+  afterAll(async () => {
+    await operator?.kill();
+    await node?.stop();
+    await cluster?.stop();
+    rmSync(dir, { recursive: true, force: true });
+  });
+
+  function violations(...args: string[]) {
+    const kubectl = pathsOf(locateParts()).paths.kubectl ?? "";
+    const PATH = `${join(dir, "bin")}:${process.env["PATH"]}`;
+    return run(kubectl, ["violations", ...args, "-n", "shop"], {
+      env: { PATH, HOME: dir, NO_COLOR: "1", KUBECONFIG: cluster.kubeconfigPath },
+    });
+  }
+
+  test("counts each day in the timeline, listed or not", async () => {
+    const { stdout } = await violations("timeline");
+    const days = stdout.split("\n").flatMap((line) => /(\d+) allowed/.exec(line)?.[1] ?? []);
+    expect(days.reduce((sum, day) => sum + Number(day), 0)).toBe(8);
+    expect(days.length).toBeGreaterThanOrEqual(7);
+    expect(stdout).not.toContain("lie outside");
+    const { stdout: week } = await violations("timeline", "--window", "5d");
+    expect(week).toContain("4 occurrences lie outside of this time.");
+  });
+
+  test("makes a policy ready where it proves that all was quiet, whatever the list leaves out", async () => {
+    const quiet = await eventually("a time without a gap", async () => {
+      const found = await violations("readiness", "quiet", "--window", "2s");
+      return found.code === 0 && found;
+    });
+    expect(quiet.stdout).toContain("quiet: ready\n");
+    // Nothing shows that the stream was read before the operator's start.
+    const before = await violations("readiness", "quiet", "--window", "2d");
+    expect(before.code).toBe(3);
+    expect(before.stdout).toContain("has been read without a gap only since");
+    const busy = await violations("readiness", "busy", "--window", "7d");
+    expect(busy.code).toBe(1);
+    expect(busy.stdout).toContain("blocking would have stopped at least 2 violations");
+    // What is left out of the list was in this time, or before it.
+    expect((await violations("readiness", "busy", "--window", "36h")).code).toBe(1);
+  });
+
+  test("lets the gate pass where it proves that nothing occurred", async () => {
+    const gate = (...flags: string[]) => violations("gate", ...flags);
+    expect(await gate("--policy", "quiet", "--since", "5d")).toMatchObject({ code: 0 });
+    expect(await gate("--policy", "quiet", "--since", "20d")).toMatchObject({ code: 1 });
+    const unknown = await gate("--policy", "busy", "--all", "--workload", "nothing");
+    expect(unknown.code).toBe(3);
+    expect(unknown.stdout).toContain("UNKNOWN: the list of 1 report is cut (shop/busy): 2 violations");
+  });
+});
