@@ -21,7 +21,7 @@ import type {
   Violation,
 } from "../api/v1alpha1.ts";
 import { byteLength } from "../lib/sanitize.ts";
-import { runAtOnce, type Steps } from "../lib/steps.ts";
+import { runAtOnce, type Steps, visitInSteps } from "../lib/steps.ts";
 import { type EpochUs, formatMicroTime } from "../lib/time.ts";
 import { type AcceptedCounts, divide } from "./acceptance.ts";
 import type { AcceptanceCatalog } from "./acceptance-set.ts";
@@ -180,9 +180,6 @@ export function levelOf(severity: number | undefined, t: SeverityThresholds): Se
 const SHARE = 0.1;
 const MIN_SHARE = 30;
 
-/** Violations looked at in one step. */
-const LOOKED_AT = 1024;
-
 /** An accepted violation, listed or not. */
 type Marked = AcceptedCounts & Pick<Violation, "id">;
 
@@ -229,10 +226,9 @@ function* listed(
   const shown = new Set(best.slice(0, fitting.length));
   const unlisted: Marked[] = [];
   if (own) {
-    for (const [i, entry] of known.entries()) {
-      if (i % LOOKED_AT === LOOKED_AT - 1) yield;
+    yield* visitInSteps(known, (entry) => {
       if (isAccepted(entry) && !shown.has(entry)) unlisted.push(toMarked(entry));
-    }
+    });
   }
   return { violations: fitting.sort(byRecency), unlisted };
 }
