@@ -142,7 +142,7 @@ COUNT  LAST SEEN  WORKLOAD    ACCEPTED BY  VIOLATION
       expect(out).toContain("blocking would have stopped violations that the report has no room to list.");
     });
 
-    test("is unknown where its history can't tell what was before the time looked at", async () => {
+    test("is unknown where its history does not separate what was before the time looked at", async () => {
       const early = { firstSeen: OLD.firstSeen, lastSeen: "2026-11-16T05:00:00.000000Z" };
       const history = {
         hourly: [{ start: "2026-11-20T10:00:00Z", prevented: 1 }],

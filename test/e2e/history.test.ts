@@ -103,7 +103,7 @@ describeReal("the history of a running operator", () => {
     expect(week).toContain("4 occurrences lie outside of this time.");
   });
 
-  test("makes a policy ready where it proves that all was quiet, whatever the list leaves out", async () => {
+  test("makes a policy ready where it proves that all was quiet, also with a cut list", async () => {
     const quiet = await eventually("a time without a gap", async () => {
       const found = await violations("readiness", "quiet", "--window", "2s");
       return found.code === 0 && found;
