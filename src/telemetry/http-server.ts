@@ -9,6 +9,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from "node:net";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
+import { limitConnections } from "./connection-limit.ts";
 
 /** A response to GET. */
 export interface HttpPage {
@@ -43,7 +44,7 @@ export class ListenError extends Error {
   override name = "ListenError";
 }
 
-/** Connections at a time; further ones are closed at once. Kubelets and scrapers need a handful. */
+/** Connections at a time. Kubelets and scrapers need a handful. */
 const MAX_CONNECTIONS = 32;
 /** Longest life of a connection, in milliseconds. */
 const MAX_CONNECTION_MS = 30_000;
@@ -140,7 +141,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     },
     (request, response) => void respond(request, response, options),
   );
-  server.maxConnections = MAX_CONNECTIONS;
+  limitConnections(server, MAX_CONNECTIONS);
   server.maxRequestsPerSocket = 1;
   server.on("connection", (socket) => limitLife(socket, options.clock));
   // Node answers each further request of a connection with 503: without reading on there are few.

@@ -269,3 +269,28 @@ test("a flood of pipelined scrapes fails no probe and costs one render", async (
   expect(most).toBeLessThanOrEqual(40);
   expect(renders).toBe(1);
 });
+
+test("connections held by one client end for those of others, and for its own newer ones", async () => {
+  const { server, url } = await start();
+  const hold = (localAddress: string) => {
+    const socket = connect({ port: server.port, host: "127.0.0.1", localAddress });
+    socket.on("error", () => {});
+    return socket;
+  };
+  const early = hold("127.0.0.3");
+  await once(early, "connect");
+  const held = Array.from({ length: 300 }, () => hold("127.0.0.2"));
+  let ended = 0;
+  for (const socket of held) socket.on("close", () => ended++);
+  await Promise.all(held.slice(-1).map((socket) => once(socket, "connect")));
+  // From the address of none, of the quiet client, and of the one that holds them.
+  expect((await fetch(`${url}/healthz`)).status).toBe(200);
+  const probe = connect({ port: server.port, host: "127.0.0.1", localAddress: "127.0.0.2" }, () =>
+    probe.write("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"),
+  );
+  expect(`${(await once(probe, "data"))[0]}`).toMatch(/^HTTP\/1\.1 200 /);
+  early.write("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+  expect(`${(await once(early, "data"))[0]}`).toMatch(/^HTTP\/1\.1 200 /);
+  expect(ended).toBeGreaterThanOrEqual(300 - 32);
+  for (const socket of held) socket.destroy();
+});
