@@ -119,6 +119,8 @@ function listResults(
   const isWanted = (result: ResultStatus) => statusFilter.length === 0 || statusFilter.includes(result);
   const statusOf = ({ accepted, outcome }: Violation): ResultStatus =>
     options.results[accepted ? "accepted" : (outcome.toLowerCase() as "allowed" | "prevented" | "unknown")];
+  const omittedStatus = (["warn", ...Object.values(options.results)] as const).find(isWanted);
+  if (omittedStatus === undefined) return [];
   const wanted = report.violations.filter((violation) => isWanted(statusOf(violation)));
   const { violations: cut, occurrences: cutOccurrences } = report.omitted ?? {
     violations: 0,
@@ -129,12 +131,11 @@ function listResults(
   const unlisted = wanted.slice(listed.length);
   if (unlisted.length + cutOccurrences === 0) return results;
   const occurrences = unlisted.reduce((sum, each) => sum + each.occurrences, 0);
-  const status = isWanted("warn") ? "warn" : (statusFilter[0] ?? "warn");
   const total = {
     violations: unlisted.length + cut,
     occurrences: occurrences + cutOccurrences,
   };
-  return [...results, toOmittedResult(report, total, status, options)];
+  return [...results, toOmittedResult(report, total, omittedStatus, options)];
 }
 
 function toResult(

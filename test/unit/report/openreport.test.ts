@@ -5,7 +5,7 @@
 
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import type { OpenReportResult } from "../../../src/api/openreports.ts";
+import type { OpenReportResult, ResultStatus } from "../../../src/api/openreports.ts";
 import type { Outcome, Report, Violation } from "../../../src/api/v1alpha1.ts";
 import { type OpenReportOptions, openReportName, toOpenReport } from "../../../src/report/openreport.ts";
 import { fullClusterReport, fullReport } from "../api/full-report.ts";
@@ -253,6 +253,17 @@ describe("limits", () => {
     expect(filtered.results.at(-1)).toMatchObject({ rule: "omitted", properties: { violations: "66" } });
     expect(filtered.configuration).toEqual({ limits: { maxResults: 10, statusFilter: ["fail"] } });
     expect(limited({ statusFilter: ["pass"] }).results).toEqual([]);
+  });
+
+  test("a cut list is a result of a status that a violation can have, or none", () => {
+    const report = reportOf(2, () => ({ outcome: "Prevented" }));
+    report.omitted = { violations: 3, occurrences: 4 };
+    const statuses = (...statusFilter: ResultStatus[]) =>
+      toOpenReport(report, OPTIONS, { statusFilter }).results.map(({ rule, result }) => `${rule} ${result}`);
+    expect(statuses("pass")).toEqual([]);
+    expect(statuses("pass", "fail")).toEqual(["omitted fail"]);
+    expect(statuses("skip")).toEqual(["omitted skip"]);
+    expect(statuses("fail", "warn")).toEqual(["Process warn", "Process warn", "omitted warn"]);
   });
 
   test("what the API server takes goes before all", () => {
