@@ -195,6 +195,8 @@ describeReal("the chart's life", () => {
     expect(await helm("upgrade", CHART)).toContain("--set config.feed.relay.address=armor.bank.svc:32767");
     await cluster.apply(`${JSON.stringify(service(NAMESPACE, "kubearmor"))}\n`);
     expect(await helm("upgrade", CHART)).not.toContain("WARNING");
+    const withOpenReports = await helm("upgrade", CHART, "--set", "config.openReports.enabled=true");
+    expect(withOpenReports).toContain("WARNING: config.openReports.enabled is true");
   });
 });
 

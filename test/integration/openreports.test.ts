@@ -309,6 +309,23 @@ describeReal("OpenReports", () => {
       await settled(publisher, ({ length }) => length === 1);
     });
 
+    test("CRDs that vanish end the copies, and CRDs that come back bring the same ones", async () => {
+      await store(reportOf(namespace, "p", 2));
+      const { publisher } = publish();
+      const [before] = await settled(publisher, ({ length }) => length === 1);
+      await cluster.kubectl(["delete", "crd", "reports.openreports.io", "clusterreports.openreports.io"]);
+      await until("no API", () => !publisher.stats().isServed || undefined);
+      await store(reportOf(namespace, "p", 3));
+      await installOpenReports(cluster);
+      await until("the API again", () => publisher.stats().isServed || undefined);
+      const copy = await until("the copy", async () => {
+        const found = await copyOf("p");
+        return found?.results.length === 3 ? found : undefined;
+      });
+      const ids = (of: OpenReport) => copied(of).resultIds;
+      expect(ids(copy).slice(0, 2)).toEqual(ids(before as OpenReport));
+    });
+
     test("reports beyond the bound have no copy and are counted", async () => {
       for (const name of ["p", "q", "r"]) await store(reportOf(namespace, name, 1));
       const { publisher } = publish({ maxReports: 2 });

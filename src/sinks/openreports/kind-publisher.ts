@@ -276,11 +276,19 @@ export class KindPublisher {
     this.#options.logger.error({ namespace, report: name, answer }, "OpenReports write refused");
   }
 
+  /** What failed while the API was not served is tried again at once. */
+  #onServed(): void {
+    const { clock, logger } = this.#options;
+    logger.info({ kind: this.#pair.plural }, "publishing OpenReports");
+    this.#queue.hasten(clock.monotonicMs());
+    this.#wake.resolve();
+  }
+
   #onProblem(problem: { code: ApiErrorCode; message: string } | undefined): void {
     const { logger, isRequired } = this.#options;
     const kind = this.#pair.plural;
     if (problem === undefined) {
-      if (!this.isServed) logger.info({ kind }, "publishing OpenReports");
+      if (!this.isServed) this.#onServed();
       this.isServed = true;
       this.#loggedProblem = undefined;
       return;
@@ -290,8 +298,9 @@ export class KindPublisher {
     if (this.#loggedProblem === code) return;
     this.#loggedProblem = code;
     const fields = { kind, answer: message };
-    if (code === "NotServed" && !isRequired) logger.info(fields, "cluster does not serve OpenReports");
-    else logger.warn(fields, "cannot publish OpenReports, will retry");
+    if (code !== "NotServed") logger.warn(fields, "cannot publish OpenReports, will retry");
+    else if (isRequired) logger.warn(fields, "cluster does not serve OpenReports, will retry");
+    else logger.info(fields, "cluster does not serve OpenReports");
   }
 }
 

@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // Holds when the copy of each report is due.
-// Invariant: two attempts on one report are at least `minIntervalMs` apart, unless a retry asks for less.
+// Invariant: two attempts on one report are at least `minIntervalMs` apart, unless a retry or the API's return asks for less.
 
 import type { RetryPolicy } from "../../lib/retry-policy.ts";
 
@@ -90,6 +90,13 @@ export class OpenReportQueue {
   mark(state: CopyState, nowMs: number, isMissing: boolean): void {
     if (state.triedMs !== undefined) state.dueMs ??= Math.max(nowMs, state.triedMs + this.#minIntervalMs);
     else state.dueMs = isMissing ? Number.NEGATIVE_INFINITY : nowMs;
+  }
+
+  /** Makes every copy that waits due now. */
+  hasten(nowMs: number): void {
+    for (const state of this.#states.values()) {
+      if (state.dueMs !== undefined && state.dueMs > nowMs) state.dueMs = nowMs;
+    }
   }
 
   /** Returns the copy that is due first. Time is linear in the number of reports. */
