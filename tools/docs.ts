@@ -14,7 +14,7 @@ import { type Section, type Setting, sections, settings } from "../src/config/se
 import type { LossReason, SuppressReason } from "../src/events/event-counters.ts";
 import type { Rejection } from "../src/ingest/ingest-counters.ts";
 import type { ApiErrorCode } from "../src/kube/api-error.ts";
-import type { PublishResult } from "../src/sinks/openreports/kind-publisher.ts";
+import type { PublishResult } from "../src/sinks/openreports/publish-result.ts";
 import type { WriteResult } from "../src/sinks/report-sink.ts";
 import { buildInfoDefinition, metricGroups, writeDurationDefinition } from "../src/telemetry/metric-list.ts";
 import { scaleMetrics } from "../src/telemetry/scale-metrics.ts";

@@ -17,6 +17,7 @@ import type { TokenBucket } from "../../lib/token-bucket.ts";
 import { SELECTOR } from "../cluster-sink.ts";
 import { type CopyState, OpenReportQueue } from "./openreport-queue.ts";
 import { ForeignObjectError, isUpToDate, OpenReportStore, type ReportPair } from "./openreport-store.ts";
+import { FIXED_PAUSES, type PublishResult } from "./publish-result.ts";
 import { observeNames, type StoredName, type StoredNamesObserver } from "./stored-names.ts";
 
 /** PORT: how a report becomes an OpenReports object. */
@@ -44,25 +45,9 @@ export interface OpenReportPublisherOptions {
   absentRetryMs?: number;
 }
 
-export type PublishResult = "written" | "unchanged" | "conflict" | "too_large" | "retry" | "refused";
-
 const RETRY = { minMs: 1000, maxMs: 60_000 };
 /** The loop looks at the queue at least this often. Milliseconds. */
 const MAX_WAIT_MS = 60_000;
-const CONFLICT = { result: "conflict", afterMs: 1000 } as const;
-const REFUSED = { result: "refused", afterMs: 60_000 } as const;
-/** Errors that are not answered with a growing pause. */
-const RETRIES: Partial<Record<ApiErrorCode | "Foreign", { result: PublishResult; afterMs: number }>> = {
-  Conflict: CONFLICT,
-  NotFound: CONFLICT,
-  AlreadyExists: CONFLICT,
-  Foreign: REFUSED,
-  Forbidden: REFUSED,
-  Unauthorized: REFUSED,
-  Invalid: REFUSED,
-  TooLarge: REFUSED,
-  NotServed: REFUSED,
-};
 
 /** Publishes the reports of one kind. */
 export class KindPublisher {
@@ -248,7 +233,7 @@ export class KindPublisher {
     if (code === "NamespaceGone") return;
     // An object that the watch does not show: it carries another label, or its event is late.
     if (code === "AlreadyExists") this.#copies.set(key, "");
-    const { result, afterMs } = RETRIES[code] ?? {
+    const { result, afterMs } = FIXED_PAUSES[code] ?? {
       result: "retry",
       afterMs: (state.retry ??= new RetryPolicy(clock, RETRY)).nextMs(),
     };

@@ -5,8 +5,9 @@
 // Invariant: a copy is a function of the stored report; nothing is kept over a restart, and report writes never wait.
 
 import { TokenBucket } from "../../lib/token-bucket.ts";
-import { KindPublisher, type OpenReportPublisherOptions, type PublishResult } from "./kind-publisher.ts";
+import { KindPublisher, type OpenReportPublisherOptions } from "./kind-publisher.ts";
 import { REPORT_PAIRS } from "./openreport-store.ts";
+import type { PublishResult } from "./publish-result.ts";
 
 /** For metrics. */
 export interface OpenReportStats {
