@@ -208,6 +208,20 @@ describe("a list that is cut", () => {
   });
 });
 
+test("a gap that has not ended makes the answer unknown", async () => {
+  const recent = [{ kind: "StreamDown", from: "2026-11-23T09:00:00.000000Z" }];
+  const coverage = { gaps: 1, lowerBound: true, recent };
+  const reports = [report("p", [fresh({ outcome: "Prevented" })], { coverage })];
+  const { code, out } = await gate(["-n", "shop"], { reports });
+  expect(code).toBe(3);
+  expect(out).toContain(
+    "UNKNOWN: alerts are missing now: From 2026-11-23 09:00:00 UTC the alert stream was down.",
+  );
+  const ended = { ...coverage, recent: [{ ...recent[0], to: "2026-11-23T09:01:00.000000Z" }] };
+  const over = [report("p", [fresh({ outcome: "Prevented" })], { coverage: ended })];
+  expect(await codeOf(["-n", "shop"], { reports: over })).toBe(0);
+});
+
 describe("the operator", () => {
   const silent: Heartbeat = { state: "silent", lease: "kubearmor/x", forMs: 600_000 };
   const unknown: Heartbeat = { state: "unknown", why: "you may not get its Lease" };

@@ -20,7 +20,7 @@ import {
   reportPath,
   type ViolationRef,
 } from "../reports/report-view.ts";
-import { describeGap, type Gap, listRecentGaps } from "../reports/sentences.ts";
+import { describeGap, findLastingGap, type Gap, listRecentGaps } from "../reports/sentences.ts";
 import { describeExpired } from "../reports/totals.ts";
 import { formatMs, requireDuration, toMs } from "../reports/when.ts";
 import { formatCount, formatSentence } from "../reports/words.ts";
@@ -81,7 +81,7 @@ export async function runReadiness(
     nowMs,
     fromMs: nowMs - windowMs,
     wholeSinceMs: getWholeSince(reports),
-    lastingGap: reports.flatMap(listRecentGaps).find(({ to }) => to === undefined),
+    lastingGap: findLastingGap(reports),
     isCounting: beat?.state === "alive",
     isSnapshot: session.source.isSnapshot === true,
   };

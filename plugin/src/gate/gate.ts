@@ -12,7 +12,7 @@ import { readDirectory, requireWhole } from "../reports/directory-reports.ts";
 import { type Filter, NEW_SINCE, parseFilter } from "../reports/filter.ts";
 import { describeHeartbeat } from "../reports/heartbeat.ts";
 import { createUsageError, EXIT, type ExitCode, PluginError } from "../reports/problem.ts";
-import { listRecentGaps } from "../reports/sentences.ts";
+import { describeGap, findLastingGap, listRecentGaps } from "../reports/sentences.ts";
 import { nameReports } from "../reports/totals.ts";
 import { formatMs, requireDuration, toMs } from "../reports/when.ts";
 import { formatCount } from "../reports/words.ts";
@@ -89,6 +89,10 @@ async function look(
       const beat = await session.source.heartbeat?.(nowMs);
       const doubt = beat && describeHeartbeat(beat);
       if (doubt !== undefined) verdict.unknown.push(doubt);
+      const gap = findLastingGap(reports);
+      if (gap !== undefined) {
+        verdict.unknown.push(`alerts are missing now: ${describeGap(gap).replace(/\.$/, "")}`);
+      }
       if (flags.requireCoverage) verdict.unknown.push(...findMissingCoverage(reports, filter));
       const leftMs = endMs - nowMs;
       if (getDecision(verdict) === "PASSED" || leftMs <= 0 || signal.aborted) return verdict;

@@ -176,6 +176,11 @@ export function listRecentGaps({ coverage }: Report): readonly Gap[] {
   return coverage.recent ?? [];
 }
 
+/** Returns a gap that has not ended: alerts are missing now. */
+export function findLastingGap(reports: readonly Report[]): Gap | undefined {
+  return reports.flatMap(listRecentGaps).find(({ to, seconds }) => to === undefined && seconds === undefined);
+}
+
 const GAPS: Readonly<Record<string, string>> = {
   StreamDown: "the alert stream was down",
   StreamEnded: "KubeArmor's relay ended the alert stream",
