@@ -96,6 +96,9 @@ describe("the page", () => {
     expect(out).toContain("552 more are left out here; `kubectl violations export` has all that are listed.");
     const few = await plugin(["audit", "-A", "--limit", "3"], { reports });
     expect(few.out.match(/<article /g)).toHaveLength(3);
+    // Every link leads to a place on the page.
+    const links = [...few.out.matchAll(/href="#([^"]+)"/g)].map(([, id]) => id);
+    expect(links.filter((id) => !few.out.includes(`id="${id}"`))).toEqual([]);
     const markdown = (await plugin(["audit", "-A", "--format", "markdown"], { reports })).out;
     expect(markdown.split("## Violations")[0]).toContain("\n… and 1,002 more.\n");
   });

@@ -7,7 +7,7 @@
 import { scaleLinear, scaleUtc } from "d3-scale";
 import type { VNode } from "preact";
 import type { Outcome } from "../../../src/api/v1alpha1.ts";
-import { truncate } from "../render/columns.ts";
+import { measureWidth, truncate } from "../render/columns.ts";
 import { plain } from "../render/escape.ts";
 import { type Child, el } from "../render/markup.ts";
 import { sumCounts, type Timeline } from "../reports/occurrences-over-time.ts";
@@ -113,7 +113,7 @@ export function rankChart(ranked: readonly Ranked[], what: string): VNode {
     });
     const number = formatNumber(total(one));
     return [
-      createLabel("label", 0, top + 13, "start", truncate(plain(one.name), 54 - number.length)),
+      createLabel("label", 0, top + 13, "start", fitName(plain(one.name), 54 - number.length)),
       createLabel("label", BAR.width, top + 13, "end", number),
       ...bars,
     ];
@@ -123,6 +123,15 @@ export function rankChart(ranked: readonly Ranked[], what: string): VNode {
     ? `${what}, the worst first: ${first.name} with ${formatCount(total(first), "occurrence")}.`
     : what;
   return createSvg(BAR.width, Math.max(1, ranked.length) * BAR.height, "", title, rows);
+}
+
+const NAMESPACE_CELLS = 18;
+
+/** Cuts a long namespace before the name behind it. */
+function fitName(name: string, cells: number): string {
+  const at = name.indexOf("/");
+  if (at < 0 || measureWidth(name) <= cells) return truncate(name, cells);
+  return truncate(truncate(name.slice(0, at), NAMESPACE_CELLS) + name.slice(at), cells);
 }
 
 /** A square in the color of an outcome, for the legend. */

@@ -50,7 +50,7 @@ export function renderPage(facts: Facts, limit: number): string {
       "main",
       {},
       renderTotals(facts),
-      renderUnenforced(facts),
+      renderUnenforced(facts, limit),
       renderTimeline(facts),
       renderWorst(facts),
       renderControls(facts),

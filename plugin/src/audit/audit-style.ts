@@ -56,7 +56,7 @@ dt { color: var(--faint); } dd { margin: 0; overflow-wrap: anywhere; }
   td::before { content: attr(data-title) ": "; color: var(--faint); } }
 @media print { :root { color-scheme: light; --ground: #fff; --soft: #fff; --text: #000; --faint: #333; --line: #999;
   --allowed: #9c1c15; --unknown: #6e4800; --prevented: #235a82; --link: #000; --alarm: #fff; --on-alarm: #9c1c15; }
-  .banner, .banner.bad { border: 2px solid #9c1c15; }
+  .banner { border: 1px solid var(--line); border-left-width: 4px; } .banner.bad { border: 2px solid #9c1c15; }
   body { max-width: none; padding: 0; font-size: 10pt; } table { font-size: 8.5pt; } dl { font-size: 8.5pt; }
   article { padding: 6px 10px; margin: 8px 0; } dl code, dd { font-size: 8.5pt; } .totals li { border: 1px solid var(--line); }
   .wide { display: block; } .narrow { display: none; } h2, h2 + p, h3, .legend { break-after: avoid; } figure, tr { break-inside: avoid; }

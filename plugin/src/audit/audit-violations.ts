@@ -23,12 +23,13 @@ import { renderMoreNote, renderSection, renderTable } from "./audit-elements.ts"
 import type { Facts } from "./audit-facts.ts";
 import { describeEnforcement, MAX_UNENFORCED } from "./audit-words.ts";
 
-export function renderUnenforced({ enforcement, violations }: Facts): VNode {
+/** Violations of Block rules that were allowed; those that the page shows in full are linked. */
+export function renderUnenforced({ enforcement, violations }: Facts, limit: number): VNode {
   const title = "Rules that say Block";
   const text = el("p", {}, describeEnforcement(enforcement));
   if (enforcement.state !== "failed") return renderSection("unenforced", title, text);
   const { found } = enforcement;
-  const shown = new Set(violations);
+  const shown = new Set(violations.slice(0, limit));
   const rows = found.slice(0, MAX_UNENFORCED).map((one) => {
     const { report, violation, accepted } = one;
     const { workload, occurrences } = violation;
