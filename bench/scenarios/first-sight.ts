@@ -4,7 +4,7 @@
 // Time from the first occurrence of a violation until a watcher of the reports sees it.
 
 import type { Report } from "../../src/api/v1alpha1.ts";
-import { eventually } from "../../test/support/operator.ts";
+import { eventually } from "../../test/support/eventually.ts";
 import { startAlertSource } from "../support/alert-source.ts";
 import { BenchOperator, emptyCluster } from "../support/operator.ts";
 import type { Bench, Findings, Scenario } from "../support/scenario.ts";

@@ -3,7 +3,7 @@
 
 // Time for which the reader is kept from its socket while large reports are written at the highest pace.
 
-import { eventually } from "../../test/support/operator.ts";
+import { eventually } from "../../test/support/eventually.ts";
 import { startAlertSource } from "../support/alert-source.ts";
 import { BenchOperator, emptyCluster, type LoopDelay } from "../support/operator.ts";
 import type { Bench, Findings, Scenario } from "../support/scenario.ts";

@@ -3,7 +3,7 @@
 
 // Requests to the API server for a thousand alerts, beside a write for each alert.
 
-import { eventually } from "../../test/support/operator.ts";
+import { eventually } from "../../test/support/eventually.ts";
 import { startAlertSource } from "../support/alert-source.ts";
 import { AuditTail } from "../support/audit-tail.ts";
 import { makePods } from "../support/objects.ts";

@@ -5,7 +5,7 @@
 // beside a list of the same reports that does nothing else.
 
 import type { Report } from "../../src/api/v1alpha1.ts";
-import { eventually } from "../../test/support/operator.ts";
+import { eventually } from "../../test/support/eventually.ts";
 import { type AlertSource, startAlertSource } from "../support/alert-source.ts";
 import { AuditTail } from "../support/audit-tail.ts";
 import type { KubeApi } from "../support/kube-api.ts";

@@ -6,7 +6,8 @@
 
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { eventually, OperatorProcess } from "../../test/support/operator.ts";
+import { eventually } from "../../test/support/eventually.ts";
+import { OperatorProcess } from "../../test/support/operator.ts";
 import type { AlertSource } from "./alert-source.ts";
 import { KubeApi } from "./kube-api.ts";
 import { makeNamespaces, removeReports } from "./objects.ts";

@@ -18,7 +18,8 @@ import { MONITORING_PARTS } from "../../tools/parts/catalog.ts";
 import { locateParts, pathsOf } from "../../tools/parts/parts.ts";
 import { manifest, objectsOf } from "../../tools/sample-objects.ts";
 import { SAMPLES_PATH, sampleAlerts } from "../../tools/samples.ts";
-import { eventually, OperatorProcess } from "../support/operator.ts";
+import { eventually } from "../support/eventually.ts";
+import { OperatorProcess } from "../support/operator.ts";
 import { useCluster } from "../support/real-parts.ts";
 
 const FILES = join(import.meta.dirname, "../../charts/policy-violation-operator/files");

@@ -10,8 +10,9 @@ import type { Alert } from "../../src/api/alert.ts";
 import type { WireAlert } from "../../tools/kubearmor-node/alerts.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { manifest } from "../../tools/sample-objects.ts";
+import { eventually } from "../support/eventually.ts";
 import { wireAlert } from "../support/gen.ts";
-import { eventually, OperatorProcess } from "../support/operator.ts";
+import { OperatorProcess } from "../support/operator.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 import { report } from "../support/reports.ts";
 

@@ -7,7 +7,7 @@
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { readAcceptance } from "../../src/acceptance/parse-acceptance.ts";
-import { until } from "../support/kube-clients.ts";
+import { eventually } from "../support/eventually.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 
 const CHART = join(import.meta.dirname, "../../charts/policy-violation-operator");
@@ -77,7 +77,7 @@ describeReal("the admission policy", () => {
     await cluster.apply(JSON.stringify(acceptance({ match: MATCH, reason: "r", reasn: "x" }, "old")));
     const chart = await cluster.helm(["template", "pvo", CHART, "-s", "templates/admission-policy.yaml"]);
     await cluster.apply(chart);
-    await until("the policy", async () =>
+    await eventually("the policy", async () =>
       (await refusal({ match: MATCH, reason: "r", reasn: "x" })) === undefined ? undefined : true,
     );
   });

@@ -12,7 +12,8 @@ import { afterAll, afterEach, expect, test } from "vitest";
 import { readAlerts } from "../../tools/kubearmor-node/alerts.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { SAMPLES_PATH } from "../../tools/samples.ts";
-import { eventually, OperatorProcess, reconciledCounters } from "../support/operator.ts";
+import { eventually } from "../support/eventually.ts";
+import { OperatorProcess, reconciledCounters } from "../support/operator.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 import { report } from "../support/reports.ts";
 

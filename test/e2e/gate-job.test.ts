@@ -14,8 +14,9 @@ import { type RunResult, run } from "../../tools/cluster/process.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { manifest } from "../../tools/sample-objects.ts";
 import { documentedObjects, type ShownObject } from "../support/documented-manifests.ts";
+import { eventually } from "../support/eventually.ts";
 import { wireAlert } from "../support/gen.ts";
-import { eventually, OperatorProcess } from "../support/operator.ts";
+import { OperatorProcess } from "../support/operator.ts";
 import { describeReal } from "../support/real-parts.ts";
 
 const SHOWN = documentedObjects("gitops.md").filter(({ apiVersion }) => !/argoproj|fluxcd/.test(apiVersion));

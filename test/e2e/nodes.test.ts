@@ -9,7 +9,7 @@ import { applyDaemonPod, DAEMON_PORT } from "../../tools/cluster/kubearmor-pods.
 import { makeAlert, spread, type WireAlert } from "../../tools/kubearmor-node/alerts.ts";
 import { KEEPALIVE, type KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
-import { eventually } from "../support/operator.ts";
+import { eventually } from "../support/eventually.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 import { coverages, prepare, QUICK, Replicas, told } from "../support/replicas.ts";
 import { allReports } from "../support/reports.ts";

@@ -12,9 +12,10 @@ import type { Report, Violation } from "../../src/api/v1alpha1.ts";
 import type { WireAlert } from "../../tools/kubearmor-node/alerts.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { manifest } from "../../tools/sample-objects.ts";
+import { eventually } from "../support/eventually.ts";
 import { at, hostAlert, wireAlert } from "../support/gen.ts";
 import { allOpenReports, installOpenReports } from "../support/openreports/openreports.ts";
-import { eventually, OperatorProcess } from "../support/operator.ts";
+import { OperatorProcess } from "../support/operator.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 import { allReports } from "../support/reports.ts";
 

@@ -9,6 +9,7 @@ import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { manifest, objectsOf } from "../../tools/sample-objects.ts";
 import { SAMPLES_PATH, sampleAlerts } from "../../tools/samples.ts";
+import { eventually } from "../support/eventually.ts";
 import {
   allOpenReports,
   type Copied,
@@ -16,7 +17,7 @@ import {
   expectedCopy,
   installOpenReports,
 } from "../support/openreports/openreports.ts";
-import { eventually, OperatorProcess } from "../support/operator.ts";
+import { OperatorProcess } from "../support/operator.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 import { allReports } from "../support/reports.ts";
 

@@ -12,7 +12,7 @@ import { buildPlugin } from "../../plugin/build.ts";
 import { SAMPLE_REPORTS_DIR } from "../../plugin/test/session.ts";
 import { type Cluster, startCluster } from "../../tools/cluster/cluster.ts";
 import { type RunResult, run } from "../../tools/cluster/process.ts";
-import { until } from "../support/kube-clients.ts";
+import { eventually } from "../support/eventually.ts";
 import { describeReal } from "../support/real-parts.ts";
 
 const CHART = join(import.meta.dirname, "../../charts/policy-violation-operator");
@@ -40,7 +40,7 @@ describeReal("the chart's CronJob", () => {
       if (namespace !== "_cluster" && namespace !== "default")
         await cluster.kubectl(["create", "namespace", namespace]);
     }
-    await until("the CRDs are served", async () =>
+    await eventually("the CRDs are served", async () =>
       (await cluster.request("GET", "/apis/reports.kubearmor.com/v1alpha1/clusterpolicyviolationreports"))
         .status === 200 &&
       (await cluster.request("GET", "/apis/reports.kubearmor.com/v1alpha1/policyviolationreports")).status ===
@@ -113,7 +113,7 @@ describeReal("the chart's CronJob", () => {
 
   test("makes a pod that `restricted` admits and that nothing of the operator selects", async () => {
     await cluster.kubectl(["create", "job", "now", `--from=cronjob/${NAME}`, "-n", NAMESPACE]);
-    const pod = await until("the job's pod", async () => {
+    const pod = await eventually("the job's pod", async () => {
       const { items } = JSON.parse(
         await cluster.kubectl(["get", "pods", "-n", NAMESPACE, "-l", "job-name=now", "-o", "json"]),
       ) as { items: { metadata: { labels: Record<string, string> } }[] };

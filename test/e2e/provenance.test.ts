@@ -6,8 +6,9 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Policy } from "../../src/api/v1alpha1.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
+import { eventually } from "../support/eventually.ts";
 import { wireAlert } from "../support/gen.ts";
-import { eventually, OperatorProcess } from "../support/operator.ts";
+import { OperatorProcess } from "../support/operator.ts";
 import { policy, policyCrdNames, policyCrds } from "../support/policies.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 import { report } from "../support/reports.ts";

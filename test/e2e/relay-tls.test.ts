@@ -12,6 +12,7 @@ import { makeAlert, readAlerts } from "../../tools/kubearmor-node/alerts.ts";
 import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { SAMPLES_PATH } from "../../tools/samples.ts";
+import { eventually } from "../support/eventually.ts";
 import {
   issue,
   type MtlsRelay,
@@ -20,7 +21,7 @@ import {
   startMtlsRelay,
   whyNoMtlsRelay,
 } from "../support/mtls.ts";
-import { eventually, OperatorProcess, reconciledCounters } from "../support/operator.ts";
+import { OperatorProcess, reconciledCounters } from "../support/operator.ts";
 import { describeReal } from "../support/real-parts.ts";
 import { report } from "../support/reports.ts";
 

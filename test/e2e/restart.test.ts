@@ -9,7 +9,8 @@ import type { Cluster } from "../../tools/cluster/cluster.ts";
 import { makeAlert, spread } from "../../tools/kubearmor-node/alerts.ts";
 import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
-import { eventually, OperatorProcess } from "../support/operator.ts";
+import { eventually } from "../support/eventually.ts";
+import { OperatorProcess } from "../support/operator.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 import { allReports, told } from "../support/reports.ts";
 

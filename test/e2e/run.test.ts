@@ -9,7 +9,8 @@ import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { manifest, objectsOf } from "../../tools/sample-objects.ts";
 import { SAMPLE_REPORTS, SAMPLES_PATH, sampleAlerts } from "../../tools/samples.ts";
-import { eventually, OperatorProcess, reconciledCounters } from "../support/operator.ts";
+import { eventually } from "../support/eventually.ts";
+import { OperatorProcess, reconciledCounters } from "../support/operator.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 import { allReports, report, row, told } from "../support/reports.ts";
 

@@ -11,8 +11,8 @@ import { writeKubeconfig } from "../../tools/cluster/cluster-access.ts";
 import { ADMIN_TOKEN } from "../../tools/cluster/cluster-files.ts";
 import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
+import { eventually } from "../support/eventually.ts";
 import { HeldProxy } from "../support/held-proxy.ts";
-import { eventually } from "../support/operator.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 import {
   awaitCaughtUp,

@@ -9,7 +9,8 @@ import type { MatchedCounts } from "../../src/acceptance/status-writer.ts";
 import type { KubeClient, KubeRequest } from "../../src/kube/client.ts";
 import { type Clock, systemClock } from "../../src/lib/clock.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
-import { kubeClient, until } from "../support/kube-clients.ts";
+import { eventually } from "../support/eventually.ts";
+import { kubeClient } from "../support/kube-clients.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 
 /** Half a minute between two tries is long for a test. */
@@ -100,7 +101,7 @@ describeReal("acceptances", () => {
   }
 
   const isActive = (name: string) =>
-    until(`${name} is active`, async () => ((await stored(name)).status === "True" ? true : undefined));
+    eventually(`${name} is active`, async () => (await stored(name)).status === "True");
 
   it("with a status that another client changes meanwhile are written again from the newest state", async () => {
     let overtake: (() => Promise<unknown>) | undefined = () =>
@@ -127,7 +128,7 @@ describeReal("acceptances", () => {
     const poor = kubeClient(cluster.kubeconfigFor(token));
     ends.push(() => poor.close());
     const { acceptances, warned } = watch({ client: poor });
-    await until("tries", () => ((acceptances.statusWrites["failed"] ?? 0) > 2 ? true : undefined));
+    await eventually("tries", () => (acceptances.statusWrites["failed"] ?? 0) > 2);
     expect(acceptances.of("shop", "no-package-managers")?.names).toEqual(["unsaid"]);
     expect((await stored("unsaid")).status).toBeUndefined();
     expect(warned).toEqual(["failed to write status of accepted violation"]);
@@ -145,7 +146,7 @@ describeReal("acceptances", () => {
       return leads;
     };
     const { acceptances } = watch({ mayWrite });
-    await until("a write that was due", () => (asked > 2 ? true : undefined));
+    await eventually("a write that was due", () => asked > 2);
     expect(acceptances.of("shop", "no-package-managers")?.names).toHaveLength(1);
     expect(acceptances.statusWrites).toEqual({ written: 0, conflict: 0, failed: 0 });
     leads = true;

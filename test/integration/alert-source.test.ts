@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type AlertSource, startAlertSource } from "../../bench/support/alert-source.ts";
 import { decodeAlert } from "../../tools/kubearmor-node/wire.ts";
 import { locateParts } from "../../tools/parts/parts.ts";
-import { eventually } from "../support/operator.ts";
+import { eventually } from "../support/eventually.ts";
 
 const part = locateParts(["alert-source"])["alert-source"];
 const program = part !== undefined && "path" in part ? part.path : undefined;

@@ -10,8 +10,9 @@ import { startRecorder } from "../../src/events/recorder.ts";
 import type { RunningRecorder } from "../../src/events/recorder-options.ts";
 import type { KubeClient } from "../../src/kube/client.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
+import { eventually } from "../support/eventually.ts";
 import { FakeClock } from "../support/fake-clock.ts";
-import { kubeClient, until } from "../support/kube-clients.ts";
+import { kubeClient } from "../support/kube-clients.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 
 const SIGNAL = new AbortController().signal;
@@ -73,9 +74,9 @@ describeReal("Events on a real API server", () => {
 
   /** Runs what is due at once, and no pacing, until nothing is pending. */
   async function untilSent(recorder: RunningRecorder, clock: FakeClock): Promise<void> {
-    await until("nothing is pending", async () => {
+    await eventually("nothing is pending", async () => {
       await clock.advance(0);
-      return recorder.stats().pending === 0 ? true : undefined;
+      return recorder.stats().pending === 0;
     });
   }
 

@@ -9,7 +9,8 @@ import { LeaderElector } from "../../src/leadership/leader-elector.ts";
 import { LeaseStore } from "../../src/leadership/lease.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
-import { kubeClient, until } from "../support/kube-clients.ts";
+import { eventually } from "../support/eventually.ts";
+import { kubeClient } from "../support/kube-clients.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 
 /** Short, and long enough for a machine that is busy with other tests. */
@@ -47,7 +48,7 @@ class Replica {
 
   /** Resolves when it leads. */
   leads(): Promise<true> {
-    return until(`${this.identity} leads`, () => this.elector.isLeader || undefined);
+    return eventually(`${this.identity} leads`, () => this.elector.isLeader);
   }
 
   async end(): Promise<void> {
@@ -87,9 +88,9 @@ function kubectl(...args: string[]): Promise<string> {
 async function renewed(times = 1): Promise<void> {
   for (let i = 0; i < times; i++) {
     const before = (await lease()).metadata?.resourceVersion;
-    await until("a renewal", async () => {
+    await eventually("a renewal", async () => {
       const version = (await lease()).metadata?.resourceVersion;
-      return (version !== undefined && version !== before) || undefined;
+      return version !== undefined && version !== before;
     });
   }
 }
@@ -113,7 +114,7 @@ describeReal("electors on a real API server", () => {
       const a = replica("a");
       await a.leads();
       const b = replica("b");
-      await until("b has seen the Lease", () => b.elector.holder);
+      await eventually("b has seen the Lease", () => b.elector.holder);
       expect([b.elector.isLeader, b.elector.holder]).toEqual([false, "a"]);
       const first = await lease();
       expect(first.spec).toEqual({
@@ -147,16 +148,16 @@ describeReal("electors on a real API server", () => {
       const a = replica("a");
       await a.leads();
       const b = replica("b");
-      await until("b has seen the Lease", () => b.elector.holder);
+      await eventually("b has seen the Lease", () => b.elector.holder);
       await kubectl("annotate", "lease", "operator", "note=kept");
       await renewed(2);
       expect((await lease()).metadata.annotations).toEqual({ note: "kept" });
 
       const { uid } = (await lease()).metadata;
       await kubectl("delete", "lease", "operator");
-      await until("a new Lease", async () => {
+      await eventually("a new Lease", async () => {
         const found = (await lease()).metadata?.uid;
-        return (found !== undefined && found !== uid) || undefined;
+        return found !== undefined && found !== uid;
       });
       await renewed(2);
       expect((await lease()).spec).toMatchObject({ holderIdentity: "a", leaseTransitions: 0 });
@@ -167,7 +168,7 @@ describeReal("electors on a real API server", () => {
       const a = replica("a");
       await a.leads();
       const b = replica("b");
-      await until("b has seen the Lease", () => b.elector.holder);
+      await eventually("b has seen the Lease", () => b.elector.holder);
       await a.client.close();
       await b.leads();
       expect(a.losses).toEqual([
@@ -188,20 +189,22 @@ describeReal("electors on a real API server", () => {
       const a = replica("a");
       await a.leads();
       const b = replica("b");
-      await until("b has seen the Lease", () => b.elector.holder);
+      await eventually("b has seen the Lease", () => b.elector.holder);
       await end();
       try {
-        await until("a is told", () => (a.losses.length > 0 ? true : undefined));
+        await eventually("a is told", () => a.losses.length > 0);
         expect(a.losses).toEqual([
           expect.stringMatching(`^the Lease ${namespace}/operator was not renewed for 3 s: `),
         ]);
         // Both go on asking; neither gets anywhere.
-        await until("b is told", () => b.elector.problem);
+        await eventually("b is told", () => b.elector.problem);
         expect([a.elector.isLeader, b.elector.isLeader]).toEqual([false, false]);
       } finally {
         await begin();
       }
-      const leader = await until("somebody leads", () => replicas.find(({ elector }) => elector.isLeader));
+      const leader = await eventually("somebody leads", () =>
+        replicas.find(({ elector }) => elector.isLeader),
+      );
       expect((await lease()).spec.holderIdentity).toBe(leader.identity);
       expect(leader.elector.problem).toBeUndefined();
     });
@@ -211,7 +214,7 @@ describeReal("electors on a real API server", () => {
     test("rights says which Role it needs, and leads with no more than that", async () => {
       const token = await cluster.createServiceAccountToken(namespace, "replica");
       const a = replica("a", cluster.kubeconfigFor(token));
-      const problem = await until("a problem", () => a.elector.problem);
+      const problem = await eventually("a problem", () => a.elector.problem);
       expect(problem).toContain(
         `a Role in namespace ${namespace} must allow this ServiceAccount to create leases and to get and update the lease operator`,
       );
@@ -237,7 +240,7 @@ describeReal("electors on a real API server", () => {
     test("its namespace says so, and leads when it is there", async () => {
       const place = `${namespace}-late`;
       const a = replica("a", cluster.kubeconfigPath, place);
-      expect(await until("a problem", () => a.elector.problem)).toContain(
+      expect(await eventually("a problem", () => a.elector.problem)).toContain(
         `namespace ${place} does not exist or is being deleted: create it, or set leaderElection.leaseNamespace, or run with --no-leader-elect`,
       );
       await cluster.kubectl(["create", "namespace", place]);
@@ -253,7 +256,7 @@ describeReal("electors on a real API server", () => {
       JSON.stringify({ apiVersion: "coordination.k8s.io/v1", kind: "Lease", metadata, spec }),
     );
     const a = replica("a");
-    expect(await until("a has seen the Lease", () => a.elector.holder)).toBe("gone");
+    expect(await eventually("a has seen the Lease", () => a.elector.holder)).toBe("gone");
     await a.leads();
     expect((await lease()).spec).toMatchObject({ holderIdentity: "a", leaseTransitions: 1 });
     // Old as its times are, it is not expired to one who has just come, and asks every 200 to 440 ms.

@@ -12,7 +12,8 @@ import { silentLogger } from "../../src/lib/logger.ts";
 import { openReportName, toOpenReport } from "../../src/report/openreport.ts";
 import type { OpenReportPublisherOptions } from "../../src/sinks/openreports/kind-publisher.ts";
 import { OpenReportPublisher } from "../../src/sinks/openreports/openreport-publisher.ts";
-import { kubeClient, until } from "../support/kube-clients.ts";
+import { eventually } from "../support/eventually.ts";
+import { kubeClient } from "../support/kube-clients.ts";
 import {
   allOpenReports,
   copied,
@@ -117,7 +118,7 @@ describeReal("OpenReports", () => {
 
   /** Waits until the copies are those of the stored reports that the check takes, and says nothing is pending. */
   async function settled(publisher: OpenReportPublisher, check: (copies: OpenReport[]) => boolean) {
-    return await until("copies", async () => {
+    return await eventually("copies", async () => {
       const copies = await allOpenReports(cluster);
       return publisher.stats().pending === 0 && check(copies) ? copies : undefined;
     });
@@ -129,7 +130,7 @@ describeReal("OpenReports", () => {
     await store(reportOf(namespace, "p", 3));
     await store(reportOf(namespace, "q", 100));
     const { publisher, lines } = publish();
-    await until("a look for the CRDs", () => lines.length === 2 || undefined);
+    await eventually("a look for the CRDs", () => lines.length === 2);
     expect(lines).toEqual(Array(2).fill("cluster does not serve OpenReports"));
     expect(publisher.stats()).toMatchObject({ isServed: false, pending: 0 });
     await installOpenReports(cluster);
@@ -170,7 +171,7 @@ describeReal("OpenReports", () => {
       const slow = publish({ minIntervalMs: 3_600_000 });
       await settled(slow.publisher, ({ length }) => length === 1);
       for (let count = 2; count <= 6; count++) await store(reportOf(namespace, "p", count));
-      await until("a change that waits", () => slow.publisher.stats().pending === 1 || undefined);
+      await eventually("a change that waits", () => slow.publisher.stats().pending === 1);
       expect(slow.publisher.stats().results.written).toBe(1);
       await slow.end();
       const { publisher } = publish();
@@ -226,7 +227,7 @@ describeReal("OpenReports", () => {
       await settled(publisher, ({ length }) => length === 1);
       const place = ["reps", "-n", namespace, "kubearmor-p"];
       await cluster.kubectl(["delete", ...place]);
-      await until("the copy", async () => await copyOf("p"));
+      await eventually("the copy", async () => await copyOf("p"));
       await cluster.kubectl(["label", ...place, "team=web"]);
       await store(reportOf(namespace, "p", 2));
       const [copy] = await settled(publisher, ([first]) => first?.results.length === 2);
@@ -239,13 +240,14 @@ describeReal("OpenReports", () => {
       const { publisher } = publish();
       await settled(publisher, ({ length }) => length === 2);
       await cluster.kubectl(["delete", "pvr", "-n", namespace, "p"]);
-      await until("the end of the copy", async () => ((await copyOf("p")) === undefined ? true : undefined));
+      await eventually("the end of the copy", async () => (await copyOf("p")) === undefined);
       expect(await copyOf("q")).toBeDefined();
       await cluster.kubectl(["delete", "pvr", "-n", namespace, "q"]);
       await store(reportOf(namespace, "q", 2));
       const { metadata } = (await allReports(cluster))[0] as Report;
-      await until("a copy of the new report", async () =>
-        (await copyOf("q"))?.metadata.ownerReferences[0]?.uid === metadata.uid ? true : undefined,
+      await eventually(
+        "a copy of the new report",
+        async () => (await copyOf("q"))?.metadata.ownerReferences[0]?.uid === metadata.uid,
       );
     });
 
@@ -257,9 +259,9 @@ describeReal("OpenReports", () => {
       await first.end();
       await store(reportOf(namespace, "q", 3));
       const second = publish();
-      await until("a look at both", () => {
+      await eventually("a look at both", () => {
         const { results } = second.publisher.stats();
-        return results.unchanged + results.written === 2 || undefined;
+        return results.unchanged + results.written === 2;
       });
       expect(second.publisher.stats().results).toMatchObject({ unchanged: 1, written: 1 });
       const after = await settled(second.publisher, ({ length }) => length === 2);
@@ -278,7 +280,7 @@ describeReal("OpenReports", () => {
       } as unknown as OpenReport);
       await store(reportOf(namespace, "p", 1));
       const { publisher, lines } = publish();
-      await until("a refusal", () => publisher.stats().results.refused === 1 || undefined);
+      await eventually("a refusal", () => publisher.stats().results.refused === 1);
       expect(lines).toContain("OpenReports write refused");
       expect((await copyOf("p"))?.source).toBe("else");
       await cluster.kubectl(["delete", "reps", "-n", namespace, "kubearmor-p"]);
@@ -290,7 +292,7 @@ describeReal("OpenReports", () => {
       ends.push(() => poor.close());
       const { publisher, lines } = publish({ client: poor });
       const requests = poor.stats().requests;
-      await until("tries", () => poor.stats().requests > requests + 6 || undefined);
+      await eventually("tries", () => poor.stats().requests > requests + 6);
       expect(lines).toEqual(Array(2).fill("cannot publish OpenReports, will retry"));
       expect(publisher.stats()).toMatchObject({ isServed: false, results: { written: 0 } });
     });
@@ -299,10 +301,7 @@ describeReal("OpenReports", () => {
       await store(reportOf(namespace, "p", 1));
       let isLeader = false;
       const { publisher } = publish({ isLeader: () => isLeader });
-      await until(
-        "an attempt",
-        () => (publisher.stats().isServed && publisher.stats().pending === 0) || undefined,
-      );
+      await eventually("an attempt", () => publisher.stats().isServed && publisher.stats().pending === 0);
       expect(await allOpenReports(cluster)).toEqual([]);
       isLeader = true;
       await store(reportOf(namespace, "p", 2));

@@ -8,7 +8,8 @@ import type { KubeClient } from "../../src/kube/client.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import { PolicyWatch, type PolicyWatchOptions } from "../../src/policies/policy-watch.ts";
-import { kubeClient, until } from "../support/kube-clients.ts";
+import { eventually } from "../support/eventually.ts";
+import { kubeClient } from "../support/kube-clients.ts";
 import { policy, policyCrdNames, policyCrds } from "../support/policies.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 
@@ -54,34 +55,34 @@ describeReal("policies", () => {
     expect(policies.knowledge("KubeArmorPolicy")).toBe("unserved");
     expect(policies.find("KubeArmorPolicy", "shop", "x")).toBeUndefined();
     const requests = client.stats().requests;
-    await until("tries", () => (client.stats().requests > requests + 12 ? true : undefined));
+    await eventually("tries", () => client.stats().requests > requests + 12);
     expect(logged.filter((line) => line.includes("no policies of this kind"))).toHaveLength(4);
     await cluster.apply(policyCrds());
     await cluster.kubectl(["wait", "--for=condition=Established", "--timeout=60s", ...policyCrdNames()]);
-    await until("policies", () => (policies.knowledge("KubeArmorHostPolicy") === "known" ? true : undefined));
+    await eventually("policies", () => policies.knowledge("KubeArmorHostPolicy") === "known");
   });
 
   it("are reported as listed, changed and deleted, by metadata alone", async () => {
     await cluster.apply(policy("KubeArmorPolicy", "listed", { namespace: "shop" }));
     const { policies, changes } = watch({ pageSize: 1 });
     const generation = () => policies.find("KubeArmorPolicy", "shop", "listed")?.generation;
-    await until("the listed one", () => generation());
+    await eventually("the listed one", () => generation());
     expect(generation()).toBe(1);
     const before = policies.find("KubeArmorPolicy", "shop", "listed");
     expect(before).toMatchObject({ kind: "KubeArmorPolicy", namespace: "shop", uid: expect.any(String) });
     expect(before?.changedAt).toMatch(/^20\d\d-.*\.000000Z$/);
-    await until("a watch", () =>
-      policies.knowledge("KubeArmorClusterPolicy") === "known" ? true : undefined,
-    );
+    await eventually("a watch", () => policies.knowledge("KubeArmorClusterPolicy") === "known");
     changes.length = 0;
     await cluster.apply(policy("KubeArmorPolicy", "listed", { namespace: "shop" }, "second"));
-    await until("the change", () => (generation() === 2 ? true : undefined));
+    await eventually("the change", () => generation() === 2);
     const labels = { "kustomize.toolkit.fluxcd.io/name": "policies" };
     await cluster.apply(policy("KubeArmorClusterPolicy", "wide", { labels }));
-    const wide = await until("the new one", () => policies.find("KubeArmorClusterPolicy", undefined, "wide"));
+    const wide = await eventually("the new one", () =>
+      policies.find("KubeArmorClusterPolicy", undefined, "wide"),
+    );
     expect(wide.source).toEqual({ tool: "Flux", kind: "Kustomization", name: "policies" });
     await cluster.kubectl(["delete", "ksp", "-n", "shop", "listed"]);
-    await until("the end", () => (generation() === undefined ? true : undefined));
+    await eventually("the end", () => generation() === undefined);
     expect(changes).toEqual([["listed"], ["wide"], ["listed"]]);
     const asked = cluster
       .auditEntries()
@@ -94,8 +95,8 @@ describeReal("policies", () => {
   it("that are more than are kept make the kind unknown, and not the others", async () => {
     for (const name of ["a", "b", "c"]) await cluster.apply(policy("KubeArmorHostPolicy", name));
     const { policies, logged } = watch({ maxPerKind: 2, pageSize: 1 });
-    await until("all", () => (policies.knowledge("KubeArmorPolicy") === "known" ? true : undefined));
-    await until("too many", () => policies.stats().find(({ leftOut }) => leftOut > 0));
+    await eventually("all", () => policies.knowledge("KubeArmorPolicy") === "known");
+    await eventually("too many", () => policies.stats().find(({ leftOut }) => leftOut > 0));
     expect(policies.knowledge("KubeArmorHostPolicy")).toBe("unknown");
     expect(policies.stats().find(({ kind }) => kind === "KubeArmorHostPolicy")).toMatchObject({
       objects: 2,
@@ -114,16 +115,16 @@ describeReal("policies", () => {
     await policies.ready();
     expect(policies.knowledge("KubeArmorPolicy")).toBe("unknown");
     const requests = poor.stats().requests;
-    await until("tries", () => (poor.stats().requests > requests + 8 ? true : undefined));
+    await eventually("tries", () => poor.stats().requests > requests + 8);
     expect(logged.filter((line) => line.includes("can't be followed"))).toHaveLength(4);
   });
 
   it("outlive an API server that goes away", async () => {
     const { policies } = watch();
-    await until("all", () => (policies.knowledge("KubeArmorPolicy") === "known" ? true : undefined));
+    await eventually("all", () => policies.knowledge("KubeArmorPolicy") === "known");
     await cluster.stopApiServer();
     await cluster.startApiServer();
     await cluster.apply(policy("KubeArmorPolicy", "afterwards", { namespace: "shop" }));
-    await until("the one made afterwards", () => policies.find("KubeArmorPolicy", "shop", "afterwards"));
+    await eventually("the one made afterwards", () => policies.find("KubeArmorPolicy", "shop", "afterwards"));
   });
 });

@@ -11,7 +11,8 @@ import type { KubeClient, KubeRequest, KubeStreamRequest } from "../../src/kube/
 import { systemClock } from "../../src/lib/clock.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import { createReportWatch } from "../../src/sinks/report-watch.ts";
-import { kubeClient, until } from "../support/kube-clients.ts";
+import { eventually } from "../support/eventually.ts";
+import { kubeClient } from "../support/kube-clients.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 import { fullReport } from "../unit/api/full-report.ts";
 
@@ -69,7 +70,7 @@ describeReal("reports", () => {
     await cluster.apply(JSON.stringify(report));
   }
 
-  const sees = (told: string[], line: string) => until(line, () => told.includes(line) || undefined);
+  const sees = (told: string[], line: string) => eventually(line, () => told.includes(line));
 
   it("are reported as listed, changed and removed; objects of others are not", async () => {
     await write("listed", 1);
@@ -78,7 +79,7 @@ describeReal("reports", () => {
     expect(watching.problem).toBe("the reports are not listed yet");
     await sees(told, "all PolicyViolationReport");
     await sees(told, "all ClusterPolicyViolationReport");
-    await until("a watch", () => watching.problem === undefined || undefined);
+    await eventually("a watch", () => watching.problem === undefined);
     await write("listed", 2);
     await sees(told, "changed listed 2");
     await cluster.kubectl(["delete", "pvr", "-n", "shop", "listed"]);
@@ -100,7 +101,7 @@ describeReal("reports", () => {
       return { ...request, query: { ...request.query, resourceVersion: "1" } };
     });
     const anew = () => told.filter((line) => line === "all PolicyViolationReport").length === 2;
-    await until("a second list", () => anew() || undefined);
+    await eventually("a second list", () => anew());
     await write("old", 2);
     await sees(told, "changed old 2");
     expect(lists.filter((path) => path?.endsWith("/policyviolationreports"))).toHaveLength(2);

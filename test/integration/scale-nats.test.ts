@@ -8,7 +8,7 @@ import { silentLogger } from "../../src/lib/logger.ts";
 import { NatsBus, type NatsOptions } from "../../src/scale/nats-bus.ts";
 import type { StreamMessage } from "../../src/scale/partition-state.ts";
 import { NatsServer, whyNoNats } from "../../tools/nats-server.ts";
-import { eventually } from "../support/operator.ts";
+import { eventually } from "../support/eventually.ts";
 import { describeReal } from "../support/real-parts.ts";
 
 const missing = whyNoNats();

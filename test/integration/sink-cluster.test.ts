@@ -14,7 +14,8 @@ import type { KubeClient } from "../../src/kube/client.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import { createClusterSink } from "../../src/sinks/cluster-sink.ts";
 import { type ReportSink, SinkError } from "../../src/sinks/report-sink.ts";
-import { kubeClient, until } from "../support/kube-clients.ts";
+import { eventually } from "../support/eventually.ts";
+import { kubeClient } from "../support/kube-clients.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 import { fullClusterReport, fullReport } from "../unit/api/full-report.ts";
 
@@ -103,7 +104,7 @@ describeReal("the cluster sink on a real API server", () => {
 
     test("is served a moment after they are applied", async () => {
       await cluster.applyCrds();
-      const stored = await until("a report can be written", async () => {
+      const stored = await eventually("a report can be written", async () => {
         const result = await sink.write(report(), SIGNAL);
         return result.kind === "written" ? result.report : undefined;
       });
@@ -260,12 +261,12 @@ describeReal("the cluster sink on a real API server", () => {
       };
       await cluster.apply(`${JSON.stringify(holder)}\n`);
       await cluster.kubectl(["delete", "namespace", namespace, "--wait=false"]);
-      const created = await until("the namespace is terminating", async () => {
+      const created = await eventually("the namespace is terminating", async () => {
         const result = await sink.write(report(`n-${Date.now()}`), SIGNAL);
         return result.kind === "written" ? undefined : result;
       });
       expect(created).toEqual({ kind: "namespace_gone" });
-      const replaced = await until("its reports are deleted", async () => {
+      const replaced = await eventually("its reports are deleted", async () => {
         const result = await sink.write(stored, SIGNAL);
         return result.kind === "written" || result.kind === "conflict" ? undefined : result;
       });

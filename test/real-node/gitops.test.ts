@@ -14,7 +14,7 @@ import { SAMPLE_REPORTS_DIR } from "../../plugin/test/session.ts";
 import { bundle } from "../../tools/bundle.ts";
 import { removeAtOurEnd, run } from "../../tools/cluster/process.ts";
 import { altNames, certificate } from "../support/certificates.ts";
-import { eventually } from "../support/operator.ts";
+import { eventually } from "../support/eventually.ts";
 import { buildGitopsImage, GITOPS_IMAGE, whyNoGitopsImage } from "./gitops-image.ts";
 import { whyNoNode } from "./needs.ts";
 import { type RealNode, startRealNode } from "./node.ts";

@@ -10,7 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { run } from "../../tools/cluster/process.ts";
-import { eventually } from "../support/operator.ts";
+import { eventually } from "../support/eventually.ts";
 import { allReports, told } from "../support/reports.ts";
 import { IDLE_IMAGE } from "./image.ts";
 import { whyNoNode } from "./needs.ts";

@@ -13,8 +13,9 @@ import { makeNamespaces } from "../../bench/support/objects.ts";
 import { memoryOf } from "../../bench/support/process-stat.ts";
 import { bundle } from "../../tools/bundle.ts";
 import { type Cluster, startCluster } from "../../tools/cluster/cluster.ts";
+import { eventually } from "../support/eventually.ts";
 import { MemoryCgroup, whyNoMemoryCgroup } from "../support/memory-cgroup.ts";
-import { eventually, OperatorProcess, reconciledCounters } from "../support/operator.ts";
+import { OperatorProcess, reconciledCounters } from "../support/operator.ts";
 
 const LIMITS_MIB = (process.env["LIMITS_MIB"] ?? "512,1024").split(",").map(Number);
 const MORE = Number(process.env["ALERTS"] ?? 400_000);

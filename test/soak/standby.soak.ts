@@ -7,7 +7,8 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
-import { eventually, type OperatorProcess } from "../support/operator.ts";
+import { eventually } from "../support/eventually.ts";
+import type { OperatorProcess } from "../support/operator.ts";
 import { useCluster } from "../support/real-parts.ts";
 import {
   awaitCaughtUp,

@@ -16,7 +16,7 @@ import { ADMIN_TOKEN } from "../../tools/cluster/cluster-files.ts";
 import { makeAlert, restamp, spread, type WireAlert } from "../../tools/kubearmor-node/alerts.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { API_FAULTS, ApiFaultProxy, type Plan } from "./api-fault-proxy.ts";
-import { eventually } from "./operator.ts";
+import { eventually } from "./eventually.ts";
 
 export interface Ended {
   plan: Plan | undefined;

@@ -14,8 +14,9 @@ import { makeAlert, restamp, spread, type WireAlert } from "../../tools/kubearmo
 import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { type Held, heldIn, readJournal } from "./crash-left.ts";
+import { eventually } from "./eventually.ts";
 import { randomFrom } from "./mutation.ts";
-import { eventually, OperatorProcess } from "./operator.ts";
+import { OperatorProcess } from "./operator.ts";
 import { allReports, told } from "./reports.ts";
 
 export interface CrashOptions {

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// This program's own Kubernetes client for a test cluster, and how a test waits for what a cluster does by itself.
+// This program's own Kubernetes client for a test cluster.
 
-import { setTimeout as sleep } from "node:timers/promises";
 import { KubeClient, type KubeClientOptions } from "../../src/kube/client.ts";
 import { loadKubeConfig } from "../../src/kube/kubeconfig.ts";
 import { systemClock } from "../../src/lib/clock.ts";
@@ -16,16 +15,4 @@ export function kubeClient(kubeconfigPath: string, options: Partial<KubeClientOp
     clock: systemClock,
     ...options,
   });
-}
-
-/** Asks again and again until `check` gives something else than undefined; rejects after a minute. */
-export async function until<T>(
-  what: string,
-  check: () => Promise<T | undefined> | T | undefined,
-): Promise<T> {
-  for (const endMs = Date.now() + 60_000; Date.now() < endMs; await sleep(50)) {
-    const result = await check();
-    if (result !== undefined) return result;
-  }
-  throw new Error(`waited for a minute: ${what}`);
 }

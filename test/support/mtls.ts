@@ -10,7 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { removeAtOurEnd, type Server, startServer, stopServer } from "../../tools/cluster/process.ts";
 import { ensureParts, locateParts, pathsOf } from "../../tools/parts/parts.ts";
-import { eventually } from "./operator.ts";
+import { eventually } from "./eventually.ts";
 
 const PART = "mtls-relay";
 

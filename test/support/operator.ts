@@ -7,6 +7,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { eventually } from "./eventually.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 
@@ -29,21 +30,6 @@ export interface OperatorOptions {
   env?: Record<string, string>;
   /** Node's flags and the program; default: the source, with no flags. */
   program?: readonly string[];
-}
-
-/** Waits until `probe` gives something other than undefined or false, and returns it; throws after `timeoutMs`. */
-export async function eventually<T>(
-  what: string,
-  probe: () => Promise<T | undefined | false> | T | undefined | false,
-  timeoutMs = 60_000,
-): Promise<T> {
-  const endMs = Date.now() + timeoutMs;
-  for (;;) {
-    const found = await probe();
-    if (found !== undefined && found !== false) return found;
-    if (Date.now() > endMs) throw new Error(`did not happen within ${timeoutMs} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
 }
 
 /** A running operator. */

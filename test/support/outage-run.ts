@@ -10,7 +10,8 @@ import { join } from "node:path";
 import type { Cluster } from "../../tools/cluster/cluster.ts";
 import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
-import { eventually, type OperatorProcess } from "./operator.ts";
+import { eventually } from "./eventually.ts";
+import type { OperatorProcess } from "./operator.ts";
 import { awaitCaughtUp, coverages, expected, LOAD, QUICK, Replicas, told, watchCounts } from "./replicas.ts";
 
 export interface OutageOptions {

@@ -16,8 +16,8 @@ import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
 import { KEEPALIVE } from "../../tools/kubearmor-node/node.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
 import type { TlsFiles } from "../../tools/kubearmor-node/transport.ts";
+import { eventually } from "./eventually.ts";
 import { daemonSpec, issue, operatorSpecs } from "./mtls.ts";
-import { eventually } from "./operator.ts";
 
 /** A relay and the one node that it watches. */
 export interface Relay {

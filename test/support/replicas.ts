@@ -10,8 +10,9 @@ import { createReportWatch } from "../../src/sinks/report-watch.ts";
 import type { Cluster } from "../../tools/cluster/cluster.ts";
 import { makeAlert, spread, type WireAlert } from "../../tools/kubearmor-node/alerts.ts";
 import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
+import { eventually } from "./eventually.ts";
 import { kubeClient } from "./kube-clients.ts";
-import { eventually, OperatorProcess } from "./operator.ts";
+import { OperatorProcess } from "./operator.ts";
 import { allReports } from "./reports.ts";
 
 /** Lease times that a busy machine keeps and that make a takeover soon all the same; reports at a pace that leaves much unwritten. */

@@ -11,7 +11,8 @@ import { applyDaemonPod, DAEMON_PORT } from "../../../tools/cluster/kubearmor-po
 import { makeAlert, spread, type WireAlert } from "../../../tools/kubearmor-node/alerts.ts";
 import { KEEPALIVE, type KubeArmorNode } from "../../../tools/kubearmor-node/node.ts";
 import { startNode } from "../../../tools/kubearmor-node/server.ts";
-import { eventually, OperatorProcess } from "../operator.ts";
+import { eventually } from "../eventually.ts";
+import { OperatorProcess } from "../operator.ts";
 import { allReports, told } from "../reports.ts";
 
 /** No namespace of the cluster: its alerts belong in cluster reports. */
