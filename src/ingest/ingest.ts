@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// The one way in. An alert of a known kind is counted in its cell; any other is decoded and added. Counts the outcome of
-// every alert.
+// Handles every alert: one of a known kind is counted in its cell, any other is decoded and added. Counts the outcomes.
 // Invariant: never waits and never throws; the stream is not kept waiting for anything.
 
 import type { Alert, RawAlert } from "../api/alert.ts";

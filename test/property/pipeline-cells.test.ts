@@ -14,11 +14,8 @@ import type { Alert, RawAlert } from "../../src/api/alert.ts";
 import type { Report, ReportBody } from "../../src/api/v1alpha1.ts";
 import { AlertHash } from "../../src/ingest/alert-hash.ts";
 import { type CellBounds, CellStore } from "../../src/ingest/cell-store.ts";
-import { DuplicateFilter } from "../../src/ingest/duplicates.ts";
-import { Ingest } from "../../src/ingest/ingest.ts";
-import { IngestCounters } from "../../src/ingest/ingest-counters.ts";
+import type { IngestCounters } from "../../src/ingest/ingest-counters.ts";
 import { createRedactor } from "../../src/ingest/redact.ts";
-import { SubjectNames } from "../../src/ingest/subject-names.ts";
 import { renderReport } from "../../src/report/render.ts";
 import {
   at,
@@ -30,7 +27,8 @@ import {
   worldAlert,
   worldNotice,
 } from "../support/gen.ts";
-import { newAggregator, reportsOf } from "../unit/ingest/fold-alerts.ts";
+import { createIngest } from "../support/ingest-bed.ts";
+import { reportsOf } from "../unit/ingest/fold-alerts.ts";
 import { wireAlert } from "./wire-alert.ts";
 
 const root = loadSync(fileURLToPath(new URL("../../proto/kubearmor.proto", import.meta.url)));
@@ -109,18 +107,11 @@ function outcomeOf(
   hash: AlertHash,
   takesAt?: number,
 ): Outcome {
-  const aggregator = newAggregator(200_000, cells);
-  const counters = new IngestCounters();
   const told: unknown[] = [];
-  const ingest = new Ingest({
-    findRefusal: () => undefined,
-    selector: { tally: aggregator },
-    hash,
-    duplicates: new DuplicateFilter({ windowMs: 60_000, maxEntries: 1000 }),
+  const { aggregator, counters, ingest } = createIngest({
     cells,
+    hash,
     redact,
-    names: new SubjectNames(),
-    counters,
     nowUs: () => START_US + 60_000_000,
     onRejected: (...what) => void told.push(what),
     onThrottled: (notice) => void told.push(notice),

@@ -213,6 +213,14 @@ function except(...paths: readonly string[]): SourceFile[] {
   );
 }
 
+it("every file that ARCHITECTURE.md names exists", () => {
+  const text = readFileSync(join(ROOT, "ARCHITECTURE.md"), "utf8");
+  const named = [...text.matchAll(/`([\w./-]+\.(?:tsx?|mjs))`/g)].map(([, name = ""]) => name);
+  expect(named.length).toBeGreaterThan(80);
+  const all = [...ALL.map(({ path }) => path), "tools/check-node.mjs"];
+  expect(named.filter((name) => !all.some((path) => `/${path}`.endsWith(`/${name}`)))).toEqual([]);
+});
+
 describe("time, chance and the process", () => {
   it.each<[string, RegExp, SourceFile[]]>([
     ["Date.now", /\bDate\.now\b/, except("src/lib/clock.ts")],

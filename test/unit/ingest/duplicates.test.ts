@@ -7,50 +7,21 @@ import { describe, expect, it } from "vitest";
 import { RawAlertReader } from "../../../src/alerts/protobuf-scanner.ts";
 import type { Alert } from "../../../src/api/alert.ts";
 import { AlertHash } from "../../../src/ingest/alert-hash.ts";
-import { CellStore } from "../../../src/ingest/cell-store.ts";
-import { DuplicateFilter } from "../../../src/ingest/duplicates.ts";
-import { Ingest } from "../../../src/ingest/ingest.ts";
-import { IngestCounters } from "../../../src/ingest/ingest-counters.ts";
-import { createRedactor } from "../../../src/ingest/redact.ts";
-import { SubjectNames } from "../../../src/ingest/subject-names.ts";
-import type { WireAlert } from "../../../tools/kubearmor-node/alerts.ts";
-import { encodeAlert } from "../../../tools/kubearmor-node/wire.ts";
+import type { IngestCounters } from "../../../src/ingest/ingest-counters.ts";
 import { alert, at, START_MS, START_US } from "../../support/gen.ts";
-import { newAggregator } from "./fold-alerts.ts";
+import { createIngest, toWire } from "../../support/ingest-bed.ts";
 
 const MICROS = "2026-11-23T10:00:00.000001Z";
 
-/** The same alert as a node sends it. */
-function encode({ OwnerRef, OwnerName, OwnerNamespace, ExecID, ExecutableName, ...flat }: Alert): Buffer {
-  const Owner = { Ref: OwnerRef, Name: OwnerName, Namespace: OwnerNamespace };
-  return encodeAlert({ ...flat, Owner, ExecEvent: { ExecID, ExecutableName } } as unknown as WireAlert);
-}
-
 /** Feeds alerts in one of the two forms. */
 function countersAfter(form: "wire" | "JSON", alerts: readonly Alert[], stepUs = 0): IngestCounters {
-  const redact = createRedactor();
-  const cells = new CellStore({ maxCells: 1000, maxBytes: 10_000_000 }, redact);
-  const aggregator = newAggregator(200_000, cells);
-  const counters = new IngestCounters();
   let nowUs = START_US;
-  const ingest = new Ingest({
-    findRefusal: () => undefined,
-    selector: { tally: aggregator },
-    hash: new AlertHash({ low: 1, high: 2 }),
-    duplicates: new DuplicateFilter({ windowMs: 60_000, maxEntries: 1000 }),
-    cells,
-    redact,
-    names: new SubjectNames(),
-    counters,
-    nowUs: () => nowUs,
-    onRejected: () => {},
-    onThrottled: () => {},
-  });
+  const { ingest, counters } = createIngest({ nowUs: () => nowUs });
   const reader = new RawAlertReader();
   for (const each of alerts) {
     if (form === "JSON") ingest.alert(each, 0);
     else {
-      expect(reader.find(encode(each))).toBe(true);
+      expect(reader.find(toWire(each))).toBe(true);
       ingest.alert(reader, 0);
     }
     nowUs += stepUs;
@@ -126,7 +97,7 @@ describe("the hash of an alert", () => {
       expect(seen.get(found) ?? bytes.toString("hex")).toBe(bytes.toString("hex"));
       seen.set(found, bytes.toString("hex"));
     };
-    const original = encode(alert({ Data: "fd=3", Cwd: "/" }));
+    const original = toWire(alert({ Data: "fd=3", Cwd: "/" }));
     look(original);
     for (let i = 0; i < original.length; i++) {
       for (const bit of [1, 0x80]) {

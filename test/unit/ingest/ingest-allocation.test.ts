@@ -7,18 +7,11 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect, it } from "vitest";
-import { Aggregator } from "../../../src/aggregate/aggregator.ts";
 import { RawAlertReader } from "../../../src/alerts/protobuf-scanner.ts";
-import { AlertHash } from "../../../src/ingest/alert-hash.ts";
-import { CellStore } from "../../../src/ingest/cell-store.ts";
 import { DuplicateFilter } from "../../../src/ingest/duplicates.ts";
-import { Ingest } from "../../../src/ingest/ingest.ts";
-import { IngestCounters } from "../../../src/ingest/ingest-counters.ts";
-import { createRedactor } from "../../../src/ingest/redact.ts";
-import { SubjectNames } from "../../../src/ingest/subject-names.ts";
 import { makeAlert } from "../../../tools/kubearmor-node/alerts.ts";
 import { encodeAlert } from "../../../tools/kubearmor-node/wire.ts";
-import { MEMORY, START_US } from "../../support/gen.ts";
+import { createIngest } from "../../support/ingest-bed.ts";
 
 setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc") as () => void;
@@ -28,23 +21,8 @@ const ROUNDS = 40;
 const ALERTS = 2500;
 
 it("100,000 repeated alerts are counted without an object for each", () => {
-  const redact = createRedactor();
-  const cells = new CellStore({ maxCells: 1000, maxBytes: 10_000_000 }, redact);
-  const aggregator = new Aggregator(MEMORY, () => {}, undefined, cells);
-  const counters = new IngestCounters();
-  const ingest = new Ingest({
-    findRefusal: () => undefined,
-    selector: { tally: aggregator },
-    hash: new AlertHash({ low: 1, high: 2 }),
-    duplicates: new DuplicateFilter({ windowMs: 60_000, maxEntries: 10_000 }),
-    cells,
-    redact,
-    names: new SubjectNames(),
-    counters,
-    nowUs: () => START_US,
-    onRejected: () => {},
-    onThrottled: () => {},
-  });
+  const duplicates = new DuplicateFilter({ windowMs: 60_000, maxEntries: 10_000 });
+  const { counters, ingest } = createIngest({ duplicates });
   const reader = new RawAlertReader();
   const messages = Array.from({ length: 20 }, (_, i) =>
     encodeAlert(makeAlert({ UpdatedTime: TIME, Resource: `/usr/bin/apt${i}`, PodName: `web-${i % 3}` })),
