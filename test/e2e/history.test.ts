@@ -14,8 +14,9 @@ import { run } from "../../tools/cluster/process.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { locateParts, pathsOf } from "../../tools/parts/parts.ts";
 import { manifest } from "../../tools/sample-objects.ts";
+import { eventually } from "../support/eventually.ts";
 import { wireAlert } from "../support/gen.ts";
-import { eventually, OperatorProcess } from "../support/operator.ts";
+import { OperatorProcess } from "../support/operator.ts";
 import { describeReal } from "../support/real-parts.ts";
 
 const DAY_MS = 86_400_000;

@@ -313,11 +313,11 @@ describeReal("OpenReports", () => {
       const { publisher } = publish();
       const [before] = await settled(publisher, ({ length }) => length === 1);
       await cluster.kubectl(["delete", "crd", "reports.openreports.io", "clusterreports.openreports.io"]);
-      await until("no API", () => !publisher.stats().isServed || undefined);
+      await eventually("no API", () => !publisher.stats().isServed);
       await store(reportOf(namespace, "p", 3));
       await installOpenReports(cluster);
-      await until("the API again", () => publisher.stats().isServed || undefined);
-      const copy = await until("the copy", async () => {
+      await eventually("the API again", () => publisher.stats().isServed);
+      const copy = await eventually("the copy", async () => {
         const found = await copyOf("p");
         return found?.results.length === 3 ? found : undefined;
       });
