@@ -5,9 +5,9 @@
 // Invariant: descriptions are the comments of values.yaml and of the settings; a test compares the file.
 
 import { z } from "zod";
-import { DURATION_PATTERN, SIZE_PATTERN } from "../src/config/quantity.ts";
 import { configSchema } from "../src/config/schema.ts";
 import { sectionFacts, settingFacts } from "../src/config/setting.ts";
+import { DURATION_PATTERN, SIZE_PATTERN } from "../src/lib/quantity.ts";
 import { chartValues } from "./chart-values.ts";
 
 /** Settings that the chart itself decides, so that no value contradicts its objects. */

@@ -183,6 +183,9 @@ COUNT  LAST SEEN  WORKLOAD    ACCEPTED BY  VIOLATION
     expect((await assess([audited(OLD)], WHOLE, "--window", "21d")).out).toContain(
       "p: not ready\nIn the last 21 days",
     );
+    expect((await assess([audited(OLD)], WHOLE, "--window", "1.5h")).out).toContain(
+      "In the last 90m nothing",
+    );
   });
 
   test("without a report is not called ready", async () => {

@@ -5,7 +5,7 @@
 // Invariant: a setting without a description, a default and a plain statement of what is right can't be built.
 
 import * as z from "zod";
-import { formatDuration, formatSize, parseDuration, parseSize } from "./quantity.ts";
+import { formatDuration, formatSize, parseDuration, parseSize } from "../lib/quantity.ts";
 
 /** Form of a value in an environment variable. */
 export type SettingKind = "number" | "boolean" | "text" | "list";

@@ -6,6 +6,7 @@
 import type { AcceptanceMatch } from "../../../src/api/acceptance.ts";
 import { API_GROUP_VERSION } from "../../../src/api/names.ts";
 import { age } from "../../../src/lib/age.ts";
+import { parseDuration } from "../../../src/lib/quantity.ts";
 import { formatMicroTime } from "../../../src/lib/time.ts";
 import { type Column, layOut } from "../render/columns.ts";
 import { escapeData, plain } from "../render/escape.ts";
@@ -14,7 +15,7 @@ import { compare } from "../reports/order.ts";
 import { createUsageError, EXIT, type ExitCode, PluginError } from "../reports/problem.ts";
 import type { Acceptance } from "../reports/report-source.ts";
 import { reportPath, type ViolationRef } from "../reports/report-view.ts";
-import { parseDuration, parseSince, toMs } from "../reports/when.ts";
+import { parseSince, toMs } from "../reports/when.ts";
 import { formatSentence } from "../reports/words.ts";
 import type { Flags } from "./arguments.ts";
 import { findById } from "./explain.ts";

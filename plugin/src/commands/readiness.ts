@@ -6,6 +6,7 @@
 
 import type { Report } from "../../../src/api/v1alpha1.ts";
 import { age } from "../../../src/lib/age.ts";
+import { formatDuration } from "../../../src/lib/quantity.ts";
 import { type Column, layOut, wrap } from "../render/columns.ts";
 import { escapeData, plain } from "../render/escape.ts";
 import { formatWorkload } from "../render/violation-table.ts";
@@ -249,7 +250,7 @@ function describeBreaks(
 }
 
 function formatDays(ms: number): string {
-  return ms % DAY_MS === 0 ? formatCount(ms / DAY_MS, "day") : `${Math.round(ms / 3_600_000)} hours`;
+  return ms % DAY_MS === 0 ? formatCount(ms / DAY_MS, "day") : formatDuration(ms);
 }
 
 const ORDER: readonly Readiness[] = ["not ready", "unknown", "ready", "blocks already"];

@@ -144,12 +144,14 @@ const REASONS: Readonly<Record<string, string>> = {
   EROFS: "the file system is read-only; choose another directory",
   ENOSPC: "the disk is full",
   ENOENT: "it does not exist",
-  ERR_SCRIPT_EXECUTION_INTERRUPTED: "interrupted",
 };
+/** Ctrl-C, or a signal of the same kind. */
+const INTERRUPTED = "ERR_SCRIPT_EXECUTION_INTERRUPTED";
 
 /** The error for a path that the file system refuses. */
 export function toReadProblem(path: string, error: unknown): PluginError {
   const code = (error as NodeJS.ErrnoException).code ?? "";
+  if (code === INTERRUPTED) return new PluginError(EXIT.failed, `interrupted while reading ${path}.`, error);
   return new PluginError(EXIT.usage, `cannot use ${path}: ${REASONS[code] ?? getMessage(error)}.`, error);
 }
 

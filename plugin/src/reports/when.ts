@@ -3,25 +3,9 @@
 
 // Points in time and durations as people write and read them.
 
+import { parseDuration } from "../../../src/lib/quantity.ts";
 import { formatMicroTime, parseMicroTime } from "../../../src/lib/time.ts";
 import { createUsageError } from "./problem.ts";
-
-const UNIT_MS: Readonly<Record<string, number>> = {
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-  w: 7 * 86_400_000,
-};
-
-/** Reads `90s`, `30m`, `24h`, `7d`, `2w`, also combined (`1d12h`), as milliseconds; undefined for anything else. */
-export function parseDuration(text: string): number | undefined {
-  if (!/^(?:\d{1,9}[smhdw])+$/.test(text)) return undefined;
-  let ms = 0;
-  for (const [, number, unit] of text.matchAll(/(\d+)([smhdw])/g))
-    ms += Number(number) * (UNIT_MS[unit ?? ""] ?? 0);
-  return ms;
-}
 
 /** Reads the duration of a flag; throws a PluginError for anything else. */
 export function requireDuration(text: string, flag: string): number {

@@ -6,7 +6,7 @@
 import { describe, expect, test } from "vitest";
 import { parseConfig } from "../../../src/config/config.ts";
 import { formatProblems } from "../../../src/config/config-problem.ts";
-import { formatDuration, formatSize, parseDuration, parseSize } from "../../../src/config/quantity.ts";
+import { formatDuration, formatSize, parseDuration, parseSize } from "../../../src/lib/quantity.ts";
 
 test.each([
   ["250ms", 250],
