@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // OpenReports of reports that are unlike the samples: cut lists, accepted violations, hosts, long and strange names,
-// policies of one name, denied namespaces. Each copy is compared with its report by rules written here.
+// policies of one name, acceptances that the configuration denies. Each copy is compared with its report by rules written here.
 
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -43,11 +43,21 @@ function sendAll(): WireAlert[] {
     ...[LONG, "x".repeat(253), "Not A Name!", "not-a-name", "run-1234abcd"].map((PolicyName) =>
       wire({ PolicyName }),
     ),
+    started("/bin/known", { PolicyName: "mixed", NamespaceName: "closed", Result: "Passed" }),
     wire({ PolicyName: "same" }),
     wire({ PolicyName: "same", NamespaceName: "bank" }),
     wireAlert(hostAlert({ PolicyName: "same", UpdatedTime: at(1) })),
     wireAlert(hostAlert({ PolicyName: LONG, UpdatedTime: at(2) })),
   ];
+}
+
+function acceptance(namespace: string): string {
+  return JSON.stringify({
+    apiVersion: "reports.kubearmor.com/v1alpha1",
+    kind: "AcceptedViolation",
+    metadata: { name: "known", namespace },
+    spec: { reason: "known", match: { policy: "mixed", resource: "/bin/known" } },
+  });
 }
 
 /** Violations that neither the report nor its copy lists. */
@@ -103,14 +113,7 @@ describeReal("OpenReports of reports with bounds", () => {
     await cluster.applyCrds();
     await cluster.apply(manifest({ namespaces: ["shop", "bank", "closed"], pods: [], nodes: [] }));
     await installOpenReports(cluster);
-    await cluster.apply(
-      JSON.stringify({
-        apiVersion: "reports.kubearmor.com/v1alpha1",
-        kind: "AcceptedViolation",
-        metadata: { name: "known", namespace: "shop" },
-        spec: { reason: "known", match: { policy: "mixed", resource: "/bin/known" } },
-      }),
-    );
+    for (const namespace of ["shop", "closed"]) await cluster.apply(acceptance(namespace));
     node = await startNode({ dropLikeKubeArmor: false });
   });
   afterAll(async () => {
@@ -122,7 +125,11 @@ describeReal("OpenReports of reports with bounds", () => {
     operator = new OperatorProcess({
       kubeconfig: cluster.kubeconfigPath,
       relay: node.address,
-      env: { PVO_OPEN_REPORTS_MIN_INTERVAL_MS: "500ms", PVO_REPORTS_MIN_INTERVAL_MS: "200ms" },
+      env: {
+        PVO_OPEN_REPORTS_MIN_INTERVAL_MS: "500ms",
+        PVO_REPORTS_MIN_INTERVAL_MS: "200ms",
+        PVO_ACCEPTANCES_DENIED_NAMESPACES: '["closed"]',
+      },
     });
     await node.waitForClients();
     return operator;
@@ -166,7 +173,9 @@ describeReal("OpenReports of reports with bounds", () => {
     ids = await awaitCopies((copies) => copies.some(({ summary }) => summary.skip === 1));
     expect(new Set(ids).size).toBe(ids.length);
     const copies = await allOpenReports(cluster);
-    expect(copies).toHaveLength(11);
+    expect(copies).toHaveLength(12);
+    const denied = copies.find(({ metadata }) => metadata.namespace === "closed");
+    expect(denied?.summary).toMatchObject({ fail: 1, skip: 0 });
     const wide = copies.find(({ metadata }) => metadata.name === "kubearmor-wide");
     expect([wide?.results.length, countOmitted(wide as OpenReport).violations]).toEqual([100, 206]);
     expect(copies.filter(({ metadata }) => metadata.name.length > 253)).toEqual([]);
