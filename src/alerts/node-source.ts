@@ -115,7 +115,7 @@ export class NodeSource implements AlertSource {
       this.#options;
     return new NodeCoverage(this.#clock, healthIntervalMs + healthTimeoutMs, {
       onComplete: (_, gap) => {
-        this.#logger.info({ ...this.nodes, ...(gap && { missed: gap.nodes }) }, "nodes are read");
+        this.#logger.info({ ...this.nodes, ...(gap && { missed: gap.nodes }) }, "connected to nodes");
         listener.onConnected(gap && { nodes: gap.nodes });
       },
       onIncomplete: (gap, first) => this.#reportMissing(listener, gap, first),
@@ -124,7 +124,7 @@ export class NodeSource implements AlertSource {
 
   #reportMissing(listener: AlertListener, gap: NodeGap, { node, message }: MissingNode): void {
     const missing = this.#coverage?.missing(MAX_LOGGED_NODES).map((one) => one.node) ?? [];
-    this.#logger.warn({ ...this.nodes, missing, node, peerMessage: message }, "nodes are not read");
+    this.#logger.warn({ ...this.nodes, missing, node, peerMessage: message }, "disconnected from nodes");
     listener.onDisconnected({
       lastReadMs: gap.fromMs,
       atMs: this.#clock.nowMs(),

@@ -28,9 +28,6 @@ export function limitHeapGrowth(): void {
 export function limitToHeap(configured: MemoryLimits, heapLimitBytes: number, logger: Logger): MemoryLimits {
   const room = Math.floor(Math.max(0, heapLimitBytes - BASE_BYTES) * VIOLATIONS_SHARE);
   if (configured.limitBytes <= room) return configured;
-  logger.info(
-    { configured: configured.limitBytes, limitBytes: room },
-    "memory.limitBytes is more than the heap has room for: lowered",
-  );
+  logger.info({ configured: configured.limitBytes, limitBytes: room }, "memory limit lowered to fit heap");
   return { ...configured, limitBytes: room };
 }

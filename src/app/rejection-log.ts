@@ -13,7 +13,7 @@ export function logRejections(logger: Logger): (reason: string, detail: string) 
     const count = (counts.get(reason) ?? 0) + 1;
     counts.set(reason, count);
     if (Number.isInteger(Math.log10(count))) {
-      logger.warn({ reason, detail, count }, "alert rejected: it is counted in the metrics and in no report");
+      logger.warn({ reason, detail, count }, "alert rejected");
     }
   };
 }

@@ -23,8 +23,8 @@ export type Invocation =
 /** The exit code for a call or a configuration that is wrong. */
 export const EXIT_USAGE = 2;
 
-const ABOUT = `Keeps what KubeArmor reports: folds its alert stream into one PolicyViolationReport per
-namespace and violated policy, and puts Events on the offending pods.`;
+const ABOUT = `Aggregates KubeArmor's alert stream into one PolicyViolationReport per
+namespace and violated policy, and sends Events about the offending pods.`;
 
 const PROGRAM_EXAMPLES = `
 Examples:
@@ -35,8 +35,7 @@ Examples:
 
 const RUN_NOTES = `
 Every setting is a key of the configuration file and an environment variable: reports.maxBytes is
-PVO_REPORTS_MAX_BYTES. Precedence: flags, environment,
-file, defaults.
+PVO_REPORTS_MAX_BYTES. Precedence: flags, environment, file, defaults.
 
 Examples:
   ${PRODUCT} run
@@ -94,9 +93,9 @@ function createConfigOption(): Option {
 function addRun(program: Command, found: (invocation: Invocation) => void): void {
   const run = program
     .command("run")
-    .summary("watch KubeArmor and keep the reports of a cluster")
+    .summary("read KubeArmor's alerts and write the reports of a cluster")
     .description(
-      "Reads KubeArmor's alerts and keeps the reports and Events of a cluster until it is stopped.",
+      "Reads KubeArmor's alerts and writes the reports and Events of a cluster until it is stopped.",
     );
   addSettings(run, "run", RUN_NOTES, found);
 }

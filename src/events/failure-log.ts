@@ -23,6 +23,6 @@ export class FailureLog {
     const nowMs = this.#clock.monotonicMs();
     if (nowMs - this.#lastMs < INTERVAL_MS) return;
     this.#lastMs = nowMs;
-    this.#logger.warn({ regarding: `${kind} ${name}`, error: message }, "an Event could not be sent");
+    this.#logger.warn({ regarding: `${kind} ${name}`, error: message }, "failed to send Event");
   }
 }

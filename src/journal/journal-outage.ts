@@ -58,7 +58,7 @@ export function markLost(
   if (!recovered || recovered.writerId === writerId) return;
   const occurrences = countOccurrencesLeft(recovered.reports);
   if (occurrences === 0) return;
-  logger.error({ occurrences }, "journal opened after start, counts in it lost");
+  logger.error({ occurrences }, "journal opened late, its counts lost");
   const nowMs = clock.nowMs();
   const gap = {
     kind: KIND,

@@ -263,10 +263,7 @@ export class Journaling {
     this.stats.failures++;
     if (this.problem === undefined) {
       this.#outage = new JournalOutage(this.#parts.clock.nowMs());
-      this.#parts.logger.error(
-        { answer: error.message },
-        "journal fails: what is not yet written would be lost if this process died",
-      );
+      this.#parts.logger.error({ answer: error.message }, "journal failed, pending counts unprotected");
     }
     this.problem = error.message;
     this.#delayRetry();

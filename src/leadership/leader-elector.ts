@@ -269,8 +269,8 @@ export class LeaderElector {
     this.#term = undefined;
     term.deadline.cancel();
     const fields = { lease: this.#lease, reason };
-    if (event === "released") this.#logger.info(fields, "no longer leading");
-    else this.#logger.warn(fields, "no longer leading: this replica stops writing");
+    if (event === "released") this.#logger.info(fields, "Lease given up");
+    else this.#logger.warn(fields, "lost Lease, stopped writing");
     term.controller.abort(reason);
   }
 
@@ -284,10 +284,10 @@ export class LeaderElector {
       const call = { signal: limit.signal, timeoutMs: this.#requestTimeoutMs };
       const wasHeld = await this.#claim.free(call);
       if (!wasHeld) await this.#claim.withdraw(call);
-      if (wasHeld) this.#logger.info({ lease: this.#lease }, "the Lease is free for another replica");
+      if (wasHeld) this.#logger.info({ lease: this.#lease }, "Lease released");
     } catch (error) {
       const answer = error instanceof Error ? error.message : String(error);
-      this.#logger.warn({ lease: this.#lease, answer }, "the Lease can't be freed: it expires by itself");
+      this.#logger.warn({ lease: this.#lease, answer }, "failed to release Lease, expires by itself");
     } finally {
       cancelLimit();
       this.#claim.forget();

@@ -189,7 +189,7 @@ export class LeaderTakeover implements ControllerObserver {
         if (!(error instanceof SinkError)) throw error;
         if (signal.aborted) return;
         if (this.listing !== error.message)
-          logger.error({ answer: error.message }, "reports can't be listed, retrying");
+          logger.error({ answer: error.message }, "failed to list reports, retrying");
         this.listing = error.message;
         await clock.sleep(this.#retry.nextMs(error.retryAfterMs), signal);
       }

@@ -40,7 +40,7 @@ export class LeaseAccess {
     const { code } = error;
     const fields: Record<string, unknown> = { lease: this.#lease, answer: error.message };
     if (isOvertaken(error)) {
-      this.#logger.debug(fields, "the Lease has changed meanwhile: will read it again");
+      this.#logger.debug(fields, "Lease changed meanwhile, reading again");
       return;
     }
     const advice = this.#store.advice(code);
@@ -49,9 +49,7 @@ export class LeaseAccess {
     if (this.#logged.has(code)) return;
     this.#logged.add(code);
     if (advice !== undefined) fields["advice"] = advice;
-    const message = isLeading
-      ? "the Lease can't be renewed: leading ends unless a try succeeds in time"
-      : "no access to the Lease: this replica does not lead; will try again";
+    const message = isLeading ? "failed to renew Lease, retrying" : "failed to access Lease, retrying";
     this.#logger[REFUSED.includes(code) ? "error" : "warn"](fields, message);
   }
 
@@ -59,6 +57,6 @@ export class LeaseAccess {
     this.problem = undefined;
     if (this.#logged.size === 0) return;
     this.#logged.clear();
-    this.#logger.info({ lease: this.#lease }, "access to the Lease again");
+    this.#logger.info({ lease: this.#lease }, "Lease accessible again");
   }
 }

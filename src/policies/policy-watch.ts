@@ -181,7 +181,7 @@ class PolicyIndex implements FollowObserver {
     this.#listing = undefined;
     if (problem === undefined) {
       if (this.#told !== undefined) {
-        this.#options.logger.info({ kind: this.#kind }, "policies can be followed");
+        this.#options.logger.info({ kind: this.#kind }, "following policies");
         this.#told = undefined;
       }
       return;
@@ -205,18 +205,15 @@ class PolicyIndex implements FollowObserver {
     const { logger } = this.#options;
     const fields = { kind: this.#kind, answer: message };
     if (code === "NotServed") {
-      logger.info(fields, "the cluster has no policies of this kind: will look again");
+      logger.info(fields, "policy kind not served, retrying");
     } else {
-      logger.warn(fields, "policies can't be followed: reports may lack their policy's object; will retry");
+      logger.warn(fields, "failed to follow policies, retrying");
     }
   }
 
   #logFull(): void {
     const kept = this.#options.maxPerKind ?? 10_000;
-    this.#options.logger.warn(
-      { kind: this.#kind, kept },
-      "there are more policies than are kept: reports name no policy object of this kind for certain",
-    );
+    this.#options.logger.warn({ kind: this.#kind, kept }, "too many policies, some left out");
   }
 }
 

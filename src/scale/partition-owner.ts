@@ -199,10 +199,7 @@ export class PartitionOwner {
       try {
         const { id, lastSeq } = await bus.open();
         if (id !== life.stream || lastSeq < before) {
-          logger.warn(
-            { partition: this.#partition },
-            "stream was recreated or has lost messages, loading again",
-          );
+          logger.warn({ partition: this.#partition }, "stream recreated or truncated, loading again");
           life.end.abort();
         }
       } catch (error) {

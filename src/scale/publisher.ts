@@ -116,7 +116,7 @@ export class Publisher {
 
   async #renew(): Promise<void> {
     const { bus, clock, logger } = this.#parts;
-    logger.error({ lastSeq: this.#lastSeq }, "stream has lost messages that it had stored");
+    logger.error({ lastSeq: this.#lastSeq }, "stream lost stored messages");
     await bus.renew(`${clock.nowMs()}`);
     const { id } = await bus.open();
     if (id !== this.#stream) this.#begin(id);

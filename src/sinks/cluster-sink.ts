@@ -74,8 +74,8 @@ export function createClusterSink(options: ClusterSinkOptions): ReportSink {
         if (report !== undefined) yield report;
         else
           logger.warn(
-            { kind, name: nameOf(item) },
-            "a stored report is not of the expected form and is left alone; delete it to have it recreated",
+            { kind, name: nameOf(item), advice: "delete it to have it recreated" },
+            "stored report malformed, left alone",
           );
       }
     } catch (error) {

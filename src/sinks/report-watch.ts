@@ -92,7 +92,7 @@ class FollowedKind {
   }
 
   #recordSuccess(): void {
-    if (this.#isLogged) this.#logger.info({ reports: this.plural }, "the reports can be followed again");
+    if (this.#isLogged) this.#logger.info({ reports: this.plural }, "following reports again");
     this.#isLogged = false;
     this.problem = undefined;
   }
@@ -101,6 +101,6 @@ class FollowedKind {
     this.problem = answer;
     if (this.#isLogged) return;
     this.#isLogged = true;
-    this.#logger.warn({ reports: this.plural, answer }, "the reports can't be followed: will try again");
+    this.#logger.warn({ reports: this.plural, answer }, "failed to follow reports, retrying");
   }
 }

@@ -94,7 +94,7 @@ describeReal("in a cluster", () => {
   test("without the CRDs it says how to install them, counts on, and writes once they are there", async () => {
     const node = await startNode();
     operator = new OperatorProcess({ kubeconfig: cluster.kubeconfigPath, relay: node.address });
-    const line = await operator.logged("reports can't be listed, retrying");
+    const line = await operator.logged("failed to list reports, retrying");
     expect(String(line["answer"])).toContain("kubectl apply -f crds/");
     await node.waitForClients();
     node.push(readAlerts(SAMPLES_PATH)[0]!);
@@ -149,7 +149,7 @@ describeReal("in a cluster", () => {
       // It may not look for the Secret, either, and then would not read: test/e2e/relay-tls.test.ts.
       env: { PVO_FEED_RELAY_TLS_MODE: "off" },
     });
-    const line = await operator.logged("reports can't be listed, retrying");
+    const line = await operator.logged("failed to list reports, retrying");
     expect(String(line["answer"])).toContain("policyviolationreports");
     await node.waitForClients();
     node.push(readAlerts(SAMPLES_PATH)[1]!);

@@ -55,7 +55,7 @@ describeReal("the only candidate", () => {
     await leader.written();
     await cluster.stopApiServer();
     await node.flood({ alert: ALERT, count: 50 });
-    await leader.logged("no longer leading: this replica stops writing");
+    await leader.logged("lost Lease, stopped writing");
     await node.flood({ alert: ALERT, count: 25 });
     await leader.received(175);
     await cluster.startApiServer();

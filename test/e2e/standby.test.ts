@@ -199,7 +199,7 @@ describeReal("a warm standby", () => {
       const sent = await loadWhile(async () => {
         await written(7);
         way.hold();
-        const stopped = leader.logged("no longer leading: this replica stops writing");
+        const stopped = leader.logged("lost Lease, stopped writing");
         const [{ time: stoppedAt }, { time: tookOverAt }] = await Promise.all([
           stopped,
           standby.logged("leading"),

@@ -87,7 +87,7 @@ class OutageRun {
     const [survivor, name, killed] = victim === "leader" ? [standby, "a", leader] : [leader, "b", standby];
     await cluster.stopApiServer();
     const before = this.#node.stats().pushed;
-    await leader.logged("no longer leading: this replica stops writing");
+    await leader.logged("lost Lease, stopped writing");
     await this.#half(before);
     await this.#noteMemory(leader, standby);
     await killed.kill();

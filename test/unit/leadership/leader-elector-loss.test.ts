@@ -188,7 +188,7 @@ describe("release", () => {
     expect(a.elector.release()).toBe(released);
     await a.run();
     expect(a.gaveUp).toBe(1);
-    expect(a.logged.at(-1)?.message).toBe("the Lease is free for another replica");
+    expect(a.logged.at(-1)?.message).toBe("Lease released");
   });
 
   test("frees the Lease while a renewal is in flight, and leaves no timer", async () => {
@@ -258,7 +258,7 @@ describe("release", () => {
     expect(isReleased).toBe(false);
     await election.world.advance(1);
     await released;
-    expect(a.logged.at(-1)?.message).toBe("the Lease can't be freed: it expires by itself");
+    expect(a.logged.at(-1)?.message).toBe("failed to release Lease, expires by itself");
     expect(election.world.pending).toBe(0);
   });
 
@@ -299,18 +299,16 @@ describe("trouble", () => {
       {
         level: "error",
         fields: { lease: "security/operator", answer: "GET leases: forbidden", advice },
-        message: "no access to the Lease: this replica does not lead; will try again",
+        message: "failed to access Lease, retrying",
       },
     ]);
     a.connection.weather = () => ({});
     await election.world.advance(4000);
     expect(a.elector.problem).toBeUndefined();
-    expect(a.logged.slice(1).map(({ message }) => message)).toEqual(["access to the Lease again", "leading"]);
+    expect(a.logged.slice(1).map(({ message }) => message)).toEqual(["Lease accessible again", "leading"]);
     a.connection.weather = () => ({ error: forbidden });
     await election.world.advance(5000);
-    expect(a.logged.slice(3).map(({ message }) => message)).toEqual([
-      "the Lease can't be renewed: leading ends unless a try succeeds in time",
-    ]);
+    expect(a.logged.slice(3).map(({ message }) => message)).toEqual(["failed to renew Lease, retrying"]);
   });
 
   test("with the namespace names the three ways out", async () => {

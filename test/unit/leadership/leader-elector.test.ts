@@ -272,7 +272,7 @@ describe("a leader", () => {
     expect(a.logged.at(-1)).toEqual({
       level: "warn",
       fields: { lease: "security/operator", reason },
-      message: "no longer leading: this replica stops writing",
+      message: "lost Lease, stopped writing",
     });
     void a.run();
     await election.world.advance(20_000);

@@ -155,7 +155,8 @@ describe("a stored report", () => {
       logger: { ...silentLogger, warn: (fields) => warnings.push(fields) },
     });
     expect(await names(sink.list(SIGNAL))).toEqual(["shop/p"]);
-    expect(warnings).toEqual([{ kind: "PolicyViolationReport", name: "odd" }]);
+    const advice = "delete it to have it recreated";
+    expect(warnings).toEqual([{ kind: "PolicyViolationReport", name: "odd", advice }]);
   });
 
   test("that comes back from a write in another form leaves open what is stored", async () => {
