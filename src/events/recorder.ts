@@ -28,6 +28,7 @@ import {
   type SeriesAttempt,
   toSeriesKey,
 } from "./series.ts";
+import { WaitingCreates } from "./waiting-creates.ts";
 
 /** A look over all series: heartbeats and what is over. */
 const TICK_MS = 1000;
@@ -64,6 +65,7 @@ class Recorder implements RunningRecorder {
   readonly #limits: EventLimits;
   readonly #delivery: EventDelivery;
   readonly #queue: WorkQueue;
+  readonly #waiting = new WaitingCreates();
   readonly #loop: WorkLoop;
   /** In the order of their last occurrence, the oldest first. */
   readonly #entries = new Map<string, Entry>();
@@ -152,17 +154,15 @@ class Recorder implements RunningRecorder {
       return undefined;
     }
     if (this.#queue.waitingIn(CREATE) >= (this.#options.maxQueued ?? 1000)) {
-      this.#counters.lost.queue_full += count;
-      return undefined;
+      const victim = this.#entries.get(this.#waiting.findVictim(key) ?? "");
+      if (victim) this.#drop(victim, "queue_full");
+      else this.#counters.lost.queue_full += count;
+      if (!victim) return undefined;
     }
     if (this.#entries.size >= (this.#options.maxSeries ?? 4096)) this.#evictOldest();
     const series = createSeries(key, occurrence, this.#clock.monotonicMs());
-    return {
-      series,
-      state: "idle",
-      attempt: undefined,
-      retry: new RetryPolicy(this.#clock, { minMs: RETRY_BASE_MS }),
-    };
+    const retry = new RetryPolicy(this.#clock, { minMs: RETRY_BASE_MS });
+    return { series, state: "idle", attempt: undefined, retry };
   }
 
   #evictOldest(): void {
@@ -181,15 +181,18 @@ class Recorder implements RunningRecorder {
     if (lastChance || isDue(entry.series, this.#clock.monotonicMs())) this.#enqueue(entry);
   }
 
-  #enqueue(entry: Entry): void {
+  #enqueue(entry: Entry, delayMs = 0): void {
+    const { series } = entry;
     entry.state = "queued";
-    this.#queue.add(entry.series.key, rankOf(entry.series));
+    if (series.event === undefined) this.#waiting.add(series.key);
+    this.#queue.requeueAfter(series.key, series.event === undefined ? CREATE : PATCH, delayMs);
   }
 
   async #deliver(key: string): Promise<void> {
     const entry = this.#entries.get(key);
     if (!entry) return;
     entry.state = "sending";
+    this.#waiting.delete(key);
     const result = await this.#delivery.deliver(entry);
     // After the deadline everything pending has been counted as lost; it can't be counted again.
     if (this.#closed) return;
@@ -253,8 +256,7 @@ class Recorder implements RunningRecorder {
       return;
     }
     this.#counters.retries += 1;
-    entry.state = "queued";
-    this.#queue.requeueAfter(entry.series.key, rankOf(entry.series), delayMs);
+    this.#enqueue(entry, delayMs);
   }
 
   #mute(entry: Entry, reason: MuteReason): void {
@@ -270,6 +272,7 @@ class Recorder implements RunningRecorder {
   #forget(entry: Entry): void {
     this.#entries.delete(entry.series.key);
     this.#queue.forget(entry.series.key);
+    this.#waiting.delete(entry.series.key);
   }
 
   #armTick(): void {
@@ -293,8 +296,4 @@ class Recorder implements RunningRecorder {
     for (const entry of this.#entries.values()) if (entry.state !== "idle") return;
     this.#drained.resolve();
   }
-}
-
-function rankOf(series: Series): number {
-  return series.event === undefined ? CREATE : PATCH;
 }

@@ -200,6 +200,26 @@ describe("pace", () => {
     expect(t.sink.calls.create).toBe(2);
   });
 
+  test("a queue that one namespace has filled gives way to the Events of another", async () => {
+    t.start({ maxQueued: 20, overall: { perSecond: 1, burst: 1 } });
+    const record = (namespace: string, i: number) => {
+      t.sink.uids.set(`${namespace}/pod-${i}`, `${namespace}-${i}`);
+      t.record({ regarding: { kind: "Pod", namespace, name: `pod-${i}` } });
+    };
+    for (let i = 0; i < 100; i++) record("flood", i);
+    await t.clock.advance(0);
+    for (let i = 0; i < 4; i++) record("shop", i);
+    for (let i = 0; i < 4; i++) record("bank", i);
+    for (let i = 100; i < 200; i++) record("flood", i);
+    await t.clock.advance(60_000);
+    const events = [...t.sink.events.values()].map(({ namespace }) => namespace);
+    const count = (namespace: string) => events.filter((each) => each === namespace).length;
+    expect([count("shop"), count("bank")]).toEqual([4, 4]);
+    expect(count("flood")).toBeGreaterThanOrEqual(20 - 8);
+    const { recorded, told, lost } = t.recorder.stats();
+    expect(told + lost.queue_full).toBe(recorded);
+  });
+
   test("a full queue loses what is new, and says so", async () => {
     t.start({ maxQueued: 10, overall: { perSecond: 1, burst: 1 } });
     for (let i = 0; i < 20; i++) {

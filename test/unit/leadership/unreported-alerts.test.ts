@@ -126,3 +126,31 @@ describe("alerts without a time of their own", () => {
     }
   });
 });
+
+describe("a list that was cut", () => {
+  const cut = (occurrences: number, lastMs: number): Report => ({
+    ...report(occurrences, lastMs),
+    violations: [],
+    omitted: { violations: 1, occurrences },
+  });
+  const other = (i: number, ms: number) =>
+    violation(alert({ Operation: "File", Resource: `/x/${"abcdefgh"[i]}`, UpdatedTime: at(ms) }));
+
+  it.each([
+    ["all of them are in it", 3, 0],
+    ["one of them is in no report", 2, 1],
+    ["none of them is in it", 0, 3],
+  ])(
+    "takes alerts up to its newest time for counted; where %s the balance says how many are missing",
+    (_, more, missing) => {
+      const unreported = new UnreportedAlerts(LIMITS);
+      unreported.observe(cut(5, 1000));
+      unreported.settle();
+      for (let i = 0; i < 3; i++) unreported.add(other(i, 1500 + i), true);
+      unreported.add(other(3, 2500), true);
+      // The leader has written another alert of this time, and `more` of the three.
+      const takeovers = drain(unreported, [cut(5 + more, 2000)]);
+      expect(takeovers).toEqual([[1, missing]]);
+    },
+  );
+});

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// New Events that wait, by namespace. Invariant: where there are too many, the namespace with the most gives way.
+
+import { parseSeriesNamespace } from "./series.ts";
+
+export class WaitingCreates {
+  readonly #byNamespace = new Map<string, Set<string>>();
+
+  add(key: string): void {
+    const namespace = parseSeriesNamespace(key);
+    this.#byNamespace.set(namespace, (this.#byNamespace.get(namespace) ?? new Set()).add(key));
+  }
+
+  delete(key: string): void {
+    const namespace = parseSeriesNamespace(key);
+    const keys = this.#byNamespace.get(namespace);
+    if (keys?.delete(key) && keys.size === 0) this.#byNamespace.delete(namespace);
+  }
+
+  /** Returns the newest of the namespace with the most, where the one of `key` still has fewer with it. */
+  findVictim(key: string): string | undefined {
+    const own = this.#byNamespace.get(parseSeriesNamespace(key))?.size ?? 0;
+    let most: ReadonlySet<string> | undefined;
+    for (const keys of this.#byNamespace.values()) if (keys.size > (most?.size ?? own + 1)) most = keys;
+    return most && [...most].at(-1);
+  }
+}
