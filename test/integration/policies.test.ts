@@ -114,7 +114,7 @@ describeReal("policies", () => {
     expect(policies.knowledge("KubeArmorPolicy")).toBe("unknown");
     const requests = poor.stats().requests;
     await eventually("tries", () => poor.stats().requests > requests + 8);
-    expect(logged.filter((line) => line.includes("can't be followed"))).toHaveLength(4);
+    expect(logged.filter((line) => line === "failed to follow policies, retrying")).toHaveLength(4);
   });
 
   it("outlive an API server that goes away", async () => {
