@@ -109,14 +109,6 @@ describeReal("the client on a real API server", () => {
       expect(Object.keys(object).sort()).toEqual(["apiVersion", "kind", "metadata"]);
       expect(object).toMatchObject({ kind: "PartialObjectMetadata", metadata: { name: "meta" } });
     });
-
-    test("carry the program's name", async () => {
-      await client()
-        .request({ method: "GET", path: `${CONFIG_MAPS}/kube-root-ca.crt` })
-        .catch(() => undefined);
-      const entry = cluster.auditEntries().find(({ requestURI }) => requestURI.endsWith("/kube-root-ca.crt"));
-      expect(entry?.userAgent).toBe("policy-violation-operator/test");
-    });
   });
 
   describe("errors of a real server", () => {

@@ -129,19 +129,6 @@ describe("what is sent", () => {
 });
 
 describe("connections", () => {
-  test("200 requests one after the other use one, and so do requests that failed", async () => {
-    let n = 0;
-    handler = (_request, response) => {
-      n += 1;
-      response.statusCode = n % 3 === 0 ? 500 : n % 3 === 1 ? 404 : 200;
-      response.end(JSON.stringify({ padding: "x".repeat(100_000) }));
-    };
-    const one = client();
-    for (let i = 0; i < 200; i++) await one.request(GET).catch(() => undefined);
-    expect(n).toBe(200);
-    expect(one.stats()).toEqual({ requests: 200, connectionsOpened: 1 });
-  });
-
   test("one that the server closed is replaced", async () => {
     handler = (_request, response) => response.setHeader("connection", "close").end("{}");
     const one = client();
