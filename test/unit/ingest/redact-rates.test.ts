@@ -3,22 +3,36 @@
 
 // Share of secrets that reach a report, and of ordinary lines that are changed: measured, not promised.
 
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { createRedactor } from "../../../src/ingest/redact.ts";
-import { ORDINARY_LINES as ORDINARY_1 } from "./ordinary-lines-1.ts";
-import { ORDINARY_LINES as ORDINARY_2 } from "./ordinary-lines-2.ts";
-import { ORDINARY_LINES as ORDINARY_3 } from "./ordinary-lines-3.ts";
-import { ORDINARY_LINES as ORDINARY_4 } from "./ordinary-lines-4.ts";
-import { SECRET_FORMS as FORMS_1 } from "./secret-forms-1.ts";
-import { SECRET_FORMS as FORMS_2A } from "./secret-forms-2.ts";
-import { SECRET_FORMS as FORMS_2B } from "./secret-forms-2b.ts";
-import { SECRET_LINES, SECRET_PARTS } from "./secret-forms-3.ts";
-import { SECRET_WORDS, WORD_LINES as WORDS_1 } from "./secret-forms-4.ts";
-import { WORD_LINES as WORDS_2 } from "./secret-forms-4b.ts";
-import { WORD_LINES as WORDS_3 } from "./secret-forms-5.ts";
 
 const redact = createRedactor();
-const FORMS_2 = [...FORMS_2A, ...FORMS_2B];
+
+function readRows(file: string): string[] {
+  return readFileSync(join(import.meta.dirname, "corpus", file), "utf8")
+    .trimEnd()
+    .split("\n");
+}
+
+/** Lines as KubeArmor shows them: arguments joined by a space, quotes only within a script. */
+function readLines(file: string): string[] {
+  return readRows(file).map((row) => JSON.parse(row) as string);
+}
+
+/** Lines with their secret. */
+const [FORMS_1, FORMS_2] = ["secrets-common.jsonl", "secrets-manuals.jsonl"].map((file) =>
+  readRows(file).map((row) => JSON.parse(row) as [line: string, secret: string]),
+) as [[string, string][], [string, string][]];
+const SECRET_LINES = readLines("secrets-rare.jsonl");
+/** Secrets in these lines, or parts of them. */
+const SECRET_PARTS = ["S3cr3tV4lue99", "aB3dE6gH9jK2mN5p", "0a1b2c0a1b2c", "ABCDEFGH2345"];
+const WORDS_1 = readLines("words-common.jsonl");
+const WORDS_2 = readLines("words-rare.jsonl");
+const WORDS_3 = readLines("words-untried.jsonl");
+/** A secret that is a word, and one that looks random. */
+const SECRET_WORDS = ["sunshine", "S3cr3tV4lue99"];
 
 /** Forms of which the secret is left; the bounds are what was measured. */
 describe("of the forms of secrets", () => {
@@ -55,10 +69,10 @@ describe("of the forms of secrets", () => {
 
 describe("of ordinary lines", () => {
   it.each([
-    ["the first list", ORDINARY_1],
-    ["the list from manuals", ORDINARY_2],
-    ["the list of rarer tools", ORDINARY_3],
-    ["the list of options like those of secrets", ORDINARY_4],
+    ["the first list", readRows("ordinary-1.txt")],
+    ["the list from manuals", readRows("ordinary-2.txt")],
+    ["the list of rarer tools", readRows("ordinary-3.txt")],
+    ["the list of options like those of secrets", readRows("ordinary-4.txt")],
   ])("in %s none is changed", (_what, lines) => {
     const changed = lines.filter((line) => redact(line) !== line);
     expect(changed.map((line) => redact(line))).toEqual([]);
