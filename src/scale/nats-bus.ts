@@ -68,6 +68,7 @@ export class NatsBus implements Bus {
   readonly #options: NatsOptions;
   readonly #logger: Logger;
   #opening: Promise<Open> | undefined;
+  #usesTls = false;
   problem: string | undefined = "not yet connected";
 
   constructor(options: NatsOptions, logger: Logger) {
@@ -198,7 +199,7 @@ export class NatsBus implements Bus {
       this.problem = undefined;
       return result;
     } catch (error) {
-      const known = isBusError(error) ? error : explain(error, this.#options);
+      const known = isBusError(error) ? error : explain(error, { ...this.#options, usesTls: this.#usesTls });
       this.problem = known.message;
       throw known;
     }
@@ -208,6 +209,8 @@ export class NatsBus implements Bus {
     const { url, name, readSecret } = this.#options;
     try {
       const { "nats.creds": credentials, user, password, token, ...tls } = await readSecret();
+      const secured = toTls(url, tls);
+      this.#usesTls = secured !== undefined;
       const connection = await connect({
         servers: url.split(",").map((one) => one.trim()),
         name,
@@ -218,14 +221,12 @@ export class NatsBus implements Bus {
           : { authenticator: credsAuthenticator(new TextEncoder().encode(credentials)) }),
         ...(user === undefined ? {} : { user, pass: password ?? "" }),
         ...(token === undefined ? {} : { token }),
-        ...toTls(tls),
+        ...(secured && { tls: secured }),
       });
       void connection.closed().then(() => {
         this.#opening = undefined;
       });
-      checkServer(connection);
-      const manager = await jetstreamManager(connection, { timeout: REQUEST_TIMEOUT_MS });
-      return { connection, manager, stream: jetstream(connection, { timeout: REQUEST_TIMEOUT_MS }) };
+      return await openJetStream(connection);
     } catch (error) {
       this.#opening = undefined;
       throw error;
@@ -233,9 +234,30 @@ export class NatsBus implements Bus {
   }
 }
 
-function toTls({ "ca.crt": ca, "tls.crt": cert, "tls.key": key }: NatsSecret): { tls?: TlsOptions } {
+/** Closes the connection where the server lacks what is needed. */
+async function openJetStream(connection: NatsConnection): Promise<Open> {
+  try {
+    checkServer(connection);
+    const options = { timeout: REQUEST_TIMEOUT_MS };
+    const manager = await jetstreamManager(connection, options);
+    return { connection, manager, stream: jetstream(connection, options) };
+  } catch (error) {
+    await connection.close();
+    throw error;
+  }
+}
+
+/** Options of a connection that must be secured; undefined where the server decides. The client ignores `tls://`. */
+function toTls(
+  url: string,
+  { "ca.crt": ca, "tls.crt": cert, "tls.key": key }: NatsSecret,
+): TlsOptions | undefined {
+  if ((cert === undefined) !== (key === undefined))
+    throw new BusError(
+      `scale.nats.secretPath: ${cert ? "tls.crt has no tls.key" : "tls.key has no tls.crt"}`,
+    );
   const tls = { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) };
-  return Object.keys(tls).length === 0 ? {} : { tls };
+  return Object.keys(tls).length > 0 || url.includes("tls://") ? tls : undefined;
 }
 
 function toFacts({ created, config, state }: StreamInfo): StreamFacts {

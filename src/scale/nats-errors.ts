@@ -25,7 +25,10 @@ export function checkServer({ info }: NatsConnection): void {
 }
 
 /** Error of the client by the setting that it is about. */
-export function explain(error: unknown, { url, stream }: { url: string; stream: string }): BusError {
+export function explain(
+  error: unknown,
+  { url, stream, usesTls }: { url: string; stream: string; usesTls: boolean },
+): BusError {
   const {
     name = "",
     message = String(error),
@@ -36,16 +39,21 @@ export function explain(error: unknown, { url, stream }: { url: string; stream: 
     code?: unknown;
   };
   const text = `${name} ${message}`;
+  if (/server does not support 'tls'/i.test(text))
+    return new BusError(
+      `scale.nats.url: the server at ${url} has no TLS; scale.nats.secretPath has a certificate, or the address begins with tls://`,
+      { cause: error },
+    );
+  if (/certificate|\btls|ssl|self.signed|PEM/i.test(text))
+    return new BusError(`scale.nats.secretPath: no secure connection to ${url}: ${message}`, {
+      cause: error,
+    });
   if (/authorization|authentication|nkey|jwt|credential|expired/i.test(text))
     return new BusError(`scale.nats.secretPath: the server at ${url} refuses the credentials: ${message}`, {
       cause: error,
     });
   if (/permission/i.test(text))
     return new BusError(`scale.nats.secretPath: the account may not use stream ${stream}: ${message}`, {
-      cause: error,
-    });
-  if (/certificate|tls|ssl|self.signed/i.test(text))
-    return new BusError(`scale.nats.secretPath: no secure connection to ${url}: ${message}`, {
       cause: error,
     });
   if (/JetStreamNotEnabled|jetstream not enabled/i.test(text))
@@ -56,5 +64,9 @@ export function explain(error: unknown, { url, stream }: { url: string; stream: 
     return new BusError(`scale.nats.replicas: ${message}`, { cause: error });
   if (error instanceof JetStreamApiError)
     return new BusError(`scale.nats.stream: ${stream}: ${message} (${code})`, { cause: error });
-  return new BusError(`scale.nats.url: no answer from ${url}: ${message}`, { cause: error });
+  // With TLS 1.3 a server refuses a certificate after the handshake, and the client hears nothing of it.
+  const hint = usesTls
+    ? "; it may demand another certificate than tls.crt of scale.nats.secretPath, or one at all"
+    : "";
+  return new BusError(`scale.nats.url: no answer from ${url}: ${message}${hint}`, { cause: error });
 }

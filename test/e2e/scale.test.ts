@@ -7,8 +7,10 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { whyNoCluster } from "../../tools/cluster/cluster.ts";
 import { NatsServer, whyNoNats } from "../../tools/nats-server.ts";
+import { HeldProxy } from "../support/held-proxy.ts";
 import { useCluster } from "../support/real-parts.ts";
 import { told } from "../support/reports.ts";
+import { NatsCluster } from "../support/scale/nats-cluster.ts";
 import { ScaleRun } from "../support/scale/scale-run.ts";
 
 const missing = whyNoCluster() ?? whyNoNats();
@@ -21,18 +23,20 @@ const isLeftOut = missing !== undefined && !process.env["CI"];
 
 describe.skipIf(isLeftOut)(`scale (${missing ?? "real parts"})`, { timeout: 400_000 }, () => {
   const cluster = useCluster({ crds: true, namespaces: ["kubearmor", "shop", "bank"] });
-  let nats: NatsServer;
+  let nats: NatsServer | NatsCluster | undefined;
   let run: ScaleRun | undefined;
 
   afterEach(async () => {
     await run?.stop();
     await nats?.stop();
     run = undefined;
+    nats = undefined;
   });
 
-  async function begin(): Promise<ScaleRun> {
-    nats = await NatsServer.start();
-    run = new ScaleRun({ cluster, nats });
+  /** `through`: how processes reach the server. */
+  async function begin(through?: { url: string }): Promise<ScaleRun> {
+    nats ??= await NatsServer.start();
+    run = new ScaleRun({ cluster, nats: through ?? nats, replicas: nats instanceof NatsCluster ? 3 : 1 });
     await run.start();
     run.startReader();
     run.startOwner();
@@ -54,6 +58,8 @@ describe.skipIf(isLeftOut)(`scale (${missing ?? "real parts"})`, { timeout: 400_
   });
 
   test("lose nothing when owners, NATS and the API server are killed", async () => {
+    const server = await NatsServer.start();
+    nats = server;
     const run = await begin();
     run.flood();
     for (let turn = 0; turn < 3; turn++) {
@@ -62,9 +68,9 @@ describe.skipIf(isLeftOut)(`scale (${missing ?? "real parts"})`, { timeout: 400_
       await owner.logged("serving metrics and probes");
       await pause(Math.random() * 3000);
       await run.owners[turn]?.kill();
-      await nats.kill();
+      await server.kill();
       await pause(Math.random() * 2000);
-      await nats.start();
+      await server.start();
       await cluster.stopApiServer();
       await pause(Math.random() * 4000);
       await cluster.startApiServer();
@@ -88,5 +94,61 @@ describe.skipIf(isLeftOut)(`scale (${missing ?? "real parts"})`, { timeout: 400_
     const reported = await run.settled();
     expect(reported).toBeLessThanOrEqual(run.raised.length);
     expect(await run.declared()).toBeGreaterThanOrEqual(run.raised.length - reported);
+  });
+
+  test("lose nothing when the network to NATS is cut", async () => {
+    nats = await NatsServer.start();
+    const proxy = new HeldProxy(nats.url);
+    await proxy.start();
+    const run = await begin({ url: proxy.url.replace("https", "nats") });
+    run.flood();
+    for (let turn = 0; turn < 2; turn++) {
+      await pause(3000);
+      proxy.hold();
+      await pause(8000 + Math.random() * 6000);
+      proxy.release();
+    }
+    await pause(5000);
+    await run.quiet();
+    expect(await run.settled(15_000)).toBe(run.raised.length);
+    await run.stop();
+    await proxy.stop();
+  });
+
+  test("lose nothing when each of three NATS servers is killed, and another is cut off", async () => {
+    const servers = await NatsCluster.start();
+    nats = servers;
+    const run = await begin();
+    run.flood();
+    for (const server of servers.servers) {
+      await pause(3000);
+      await server.kill();
+      await pause(5000);
+      await server.start();
+    }
+    const [first] = servers.servers;
+    first?.freeze();
+    await pause(15_000);
+    first?.thaw();
+    await pause(5000);
+    await run.quiet();
+    expect(await run.settled(15_000)).toBe(run.raised.length);
+  });
+
+  test("declare every alert that is missing when readers and owners come and go", async () => {
+    const run = await begin();
+    run.flood();
+    for (let turn = 0; turn < 3; turn++) {
+      const [reader, owner] = [run.startReader(), run.startOwner()];
+      await reader.logged("serving metrics and probes");
+      await owner.logged("serving metrics and probes");
+      await pause(5000);
+      expect(await run.owners[turn]?.stop()).toBe(0);
+      expect(await run.readers[turn]?.stop()).toBe(0);
+    }
+    await pause(8000);
+    await run.quiet();
+    await run.settled();
+    expect(await run.problems()).toEqual([]);
   });
 });

@@ -3,12 +3,29 @@
 
 // The stream on a real NATS server: order, repeats, a server that is killed, and everything that can be set up wrongly.
 
+import {
+  DiscardPolicy,
+  jetstreamManager,
+  RetentionPolicy,
+  StorageType,
+  type StreamConfig,
+} from "@nats-io/jetstream";
+import { connect as openConnection } from "@nats-io/transport-node";
 import { afterEach, expect, test } from "vitest";
+import { Aggregator } from "../../src/aggregate/aggregator.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
+import { decodeCheckpoint } from "../../src/scale/checkpoint-codec.ts";
 import { NatsBus, type NatsOptions } from "../../src/scale/nats-bus.ts";
-import type { StreamMessage } from "../../src/scale/partition-state.ts";
-import { NatsServer, whyNoNats } from "../../tools/nats-server.ts";
+import {
+  PartitionCounters,
+  PartitionState,
+  PositionNumbers,
+  type StreamMessage,
+} from "../../src/scale/partition-state.ts";
+import { PARTITIONS } from "../../src/scale/stream-settings.ts";
+import { findFreePort, NatsServer, whyNoNats } from "../../tools/nats-server.ts";
 import { eventually } from "../support/eventually.ts";
+import { MEMORY } from "../support/gen.ts";
 import { describeReal } from "../support/real-parts.ts";
 
 const missing = whyNoNats();
@@ -137,8 +154,73 @@ describeReal(
       expect(await fail(connect(url, { readSecret: async () => right }))).toBe("no error");
     });
 
-    test("says that a server has no JetStream", async () => {
-      expect(await fail(connect((await start({ hasJetStream: false })).url))).toContain("JetStream");
+    test("says that a server has no JetStream, and leaves no connection to it", async () => {
+      const port = await findFreePort();
+      const config = `http: "127.0.0.1:${port}"`;
+      const bus = connect((await start({ hasJetStream: false, config })).url);
+      for (let i = 0; i < 3; i++) expect(await fail(bus)).toContain("JetStream");
+      await eventually("no connection", async () => {
+        const answer = await fetch(`http://127.0.0.1:${port}/varz`);
+        const { connections, total_connections } = (await answer.json()) as Record<string, number>;
+        return connections === 0 && total_connections === 3;
+      });
+    });
+
+    const changes: [string, Partial<StreamConfig>][] = [
+      ["discard", { discard: DiscardPolicy.Old }],
+      ["retention", { retention: RetentionPolicy.Interest }],
+      ["storage", { storage: StorageType.Memory }],
+      ["max_age", { max_age: 1_000_000_000 }],
+      ["max_msgs", { max_msgs: 10 }],
+      ["no_ack", { no_ack: true }],
+      ["partitions", { metadata: {} }],
+    ];
+    test.each(changes)("refuses a stream that a person made with another %s", async (fault, change) => {
+      const { url } = await start();
+      const connection = await openConnection({ servers: url });
+      const manager = await jetstreamManager(connection);
+      const settings = { name: "violations", subjects: ["pvo.>"], discard: DiscardPolicy.New };
+      await manager.streams.add({ ...settings, metadata: { [PARTITIONS]: "4" }, ...change });
+      await connection.close();
+      const message = await fail(connect(url));
+      expect(message).toContain("stream violations has other settings");
+      expect(message).toContain(fault);
+    });
+
+    test("delivers foreign messages, of which an owner counts nothing", async () => {
+      const { url } = await start();
+      const bus = connect(url);
+      const { id: stream } = await bus.open();
+      const connection = await openConnection({ servers: url });
+      for (const text of ["no JSON", '{"hello":"world"}', '{"version":99,"source":"later","seq":1}'])
+        connection.publish("pvo.d.1", bytes(text));
+      connection.publish("pvo.c.1", bytes("no checkpoint"));
+      await connection.flush();
+      await connection.close();
+      const counters = new PartitionCounters();
+      const numbers = new PositionNumbers();
+      const aggregator = new Aggregator(MEMORY, () => {}, { numbers, keepsNone: true });
+      const skipped: string[] = [];
+      const state = new PartitionState({
+        stream,
+        aggregator,
+        numbers,
+        marks: new Map(),
+        checkpoint: { position: 0, sources: {} },
+        counters,
+        onCoverage: () => {},
+        onSkipped: (reason, detail) => skipped.push(`${reason} ${detail}`),
+        onThrottled: () => {},
+      });
+      const end = new AbortController();
+      const consuming = bus.consume(1, 1, (message) => state.apply(message), end.signal);
+      await eventually("three messages", () => counters.messages === 3);
+      end.abort();
+      await consuming;
+      expect(counters.skipped).toMatchObject({ foreign: 2, version: 1 });
+      expect(skipped.at(-1)).toContain("99");
+      expect(aggregator.ledgers.size).toBe(0);
+      expect(decodeCheckpoint((await bus.readCheckpoint(1))?.bytes, stream)).toBeUndefined();
     });
   },
   missing,

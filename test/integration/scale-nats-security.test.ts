@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// TLS and credentials of a real NATS server, from files as the chart mounts them: each way that works, and for each that
+// does not an error that names the setting.
+
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, expect, test } from "vitest";
+import { createBus } from "../../src/app/scale-bus.ts";
+import { parseConfig } from "../../src/config/config.ts";
+import { silentLogger } from "../../src/lib/logger.ts";
+import type { Bus } from "../../src/scale/bus.ts";
+import type { NatsSecret } from "../../src/scale/nats-secret.ts";
+import { removeAtOurEnd } from "../../tools/cluster/process.ts";
+import { NatsServer, whyNoNats } from "../../tools/nats-server.ts";
+import {
+  altNames,
+  certificate,
+  forClients,
+  forServers,
+  isCa,
+  keyUsage,
+  type TestCertificate,
+} from "../support/certificates.ts";
+import { describeReal } from "../support/real-parts.ts";
+import { createNatsAccount } from "../support/scale/nats-account.ts";
+
+function folder(files: Readonly<Record<string, string>>): string {
+  const dir = mkdtempSync(join(tmpdir(), "pvo-nats-secret-"));
+  removeAtOurEnd(dir);
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, name), text);
+  return dir;
+}
+
+/** A server's or client's certificate of an authority. */
+function leaf(issuer: TestCertificate, usage: Buffer, name: string, to?: Date): TestCertificate {
+  const extensions = [keyUsage(0x80), usage, altNames(name)];
+  return certificate({ subject: name, issuer, extensions, ...(to && { to }) });
+}
+
+function authority(subject: string): TestCertificate {
+  return certificate({ subject, extensions: [isCa, keyUsage(0x04)] });
+}
+
+describeReal(
+  "a secured NATS server",
+  () => {
+    const ca = authority("nats-ca");
+    const clientCa = authority("client-ca");
+    const client = leaf(clientCa, forClients, "operator");
+    const trusted = { "ca.crt": ca.pem };
+    const ownCertificate = { "tls.crt": client.pem, "tls.key": client.keyPem };
+    const servers: NatsServer[] = [];
+    const buses: Bus[] = [];
+
+    afterEach(async () => {
+      for (const bus of buses.splice(0)) await bus.close();
+      for (const server of servers.splice(0)) await server.stop();
+    });
+
+    async function start(config: string): Promise<number> {
+      const server = await NatsServer.start({ config });
+      servers.push(server);
+      return server.port;
+    }
+
+    async function startTls({ isMutual = false, to }: { isMutual?: boolean; to?: Date } = {}) {
+      const { pem, keyPem } = leaf(ca, forServers, "localhost", to);
+      const dir = folder({ "tls.crt": pem, "tls.key": keyPem, "ca.crt": clientCa.pem });
+      const mutual = isMutual ? `ca_file: "${dir}/ca.crt", verify: true` : "";
+      return await start(`tls { cert_file: "${dir}/tls.crt", key_file: "${dir}/tls.key", ${mutual} }`);
+    }
+
+    /** Opens the stream with the files of a Secret; returns the error, "" for none. */
+    async function open(port: number, secret: NatsSecret, scheme = "tls"): Promise<string> {
+      const env = {
+        PVO_SCALE_ENABLED: "true",
+        PVO_SCALE_NATS_URL: `${scheme}://localhost:${port}`,
+        PVO_SCALE_NATS_REPLICAS: "1",
+        ...(Object.keys(secret).length > 0 && { PVO_SCALE_NATS_SECRET_PATH: folder(secret) }),
+      };
+      const parsed = parseConfig({ env, place: { identity: "test" } });
+      if (!("config" in parsed)) throw new Error(JSON.stringify(parsed));
+      const bus = await createBus(parsed.config, silentLogger);
+      buses.push(bus);
+      return await bus.open().then(
+        () => "",
+        (error: Error) => error.message,
+      );
+    }
+
+    test("is read over TLS with its authority", async () => {
+      const port = await startTls();
+      expect(await open(port, trusted)).toBe("");
+      expect(await open(port, trusted, "nats")).toBe("");
+    });
+
+    test("gets our certificate where it demands one", async () => {
+      const port = await startTls({ isMutual: true });
+      expect(await open(port, { ...trusted, ...ownCertificate })).toBe("");
+    });
+
+    const wrongTls: [string, NatsSecret, Parameters<typeof startTls>[0]?][] = [
+      ["no authority", {}],
+      ["another authority", { "ca.crt": clientCa.pem }],
+      ["an authority that is no certificate", { "ca.crt": "nothing" }],
+      ["no certificate of ours", trusted, { isMutual: true }],
+      [
+        "a certificate of another authority",
+        { ...trusted, ...toFiles(leaf(ca, forClients, "operator")) },
+        { isMutual: true },
+      ],
+      ["a certificate without its key", { ...trusted, "tls.crt": client.pem }, { isMutual: true }],
+      ["a server's certificate that has expired", trusted, { to: new Date("2021-01-01T00:00:00Z") }],
+    ];
+    test.each(wrongTls)("with %s is an error of scale.nats.secretPath", async (_, secret, server) => {
+      const message = await open(await startTls(server), secret);
+      expect(message).toContain("scale.nats.secretPath");
+      expect(message).not.toContain("credentials");
+    });
+
+    test("without TLS is an error of the address", async () => {
+      const port = await start("");
+      expect(await open(port, trusted)).toContain("scale.nats.url");
+      expect(await open(port, {})).toContain("scale.nats.url");
+    });
+
+    const account = createNatsAccount();
+    const accepted: [string, string, NatsSecret][] = [
+      ["user and password", 'authorization { user: "u", password: "p" }', { user: "u\n", password: "p\n" }],
+      ["a token", 'authorization { token: "secret" }', { token: "secret" }],
+      ["a .creds file", account.config, { "nats.creds": account.credentials }],
+    ];
+    test.each(accepted)("accepts %s", async (_, config, secret) => {
+      expect(await open(await start(config), secret, "nats")).toBe("");
+    });
+
+    const refused: [string, string, NatsSecret][] = [
+      ["no credentials", 'authorization { user: "u", password: "p" }', {}],
+      ["a wrong password", 'authorization { user: "u", password: "p" }', { user: "u", password: "x" }],
+      ["a wrong token", 'authorization { token: "secret" }', { token: "x" }],
+      [".creds of another account", account.config, { "nats.creds": createNatsAccount().credentials }],
+      [".creds that are none", account.config, { "nats.creds": "nothing" }],
+    ];
+    test.each(refused)("refuses %s", async (_, config, secret) => {
+      const message = await open(await start(config), secret, "nats");
+      expect(message).toContain("scale.nats.secretPath");
+      expect(message).toContain("credentials");
+    });
+
+    test("without a right to the stream is an error of the account", async () => {
+      const config = `authorization { users = [{ user: "u", password: "p", permissions: {
+        publish: ["$JS.API.INFO"], subscribe: ["_INBOX.>"] } }] }`;
+      const message = await open(await start(config), { user: "u", password: "p" }, "nats");
+      expect(message).toContain("scale.nats.secretPath");
+      expect(message).toContain("policy-violations");
+    });
+  },
+  whyNoNats(),
+);
+
+function toFiles({ pem, keyPem }: TestCertificate): NatsSecret {
+  return { "tls.crt": pem, "tls.key": keyPem };
+}
