@@ -81,7 +81,6 @@ async function main({ quick, only, out, date }: BenchArguments): Promise<number>
     quick,
     program,
     dir,
-    flameGraphPath: out === undefined ? undefined : join(ROOT, "bench/flame-graph.svg"),
     cluster: once(async () => {
       const missing = whyNoCluster();
       if (missing !== undefined) throw new Skipped(missing);

@@ -10,15 +10,12 @@ import { loopDelay } from "./scenarios/loop-delay.ts";
 import { loss } from "./scenarios/loss.ts";
 import { memory } from "./scenarios/memory.ts";
 import { requests } from "./scenarios/requests.ts";
-import { stages } from "./scenarios/stages.ts";
 import { start } from "./scenarios/start.ts";
 import { throughput } from "./scenarios/throughput.ts";
-import { writeCost } from "./scenarios/write-cost.ts";
 import type { Scenario } from "./support/scenario.ts";
 
 export const SCENARIOS: readonly Scenario[] = [
   throughput,
-  stages,
   growth,
   memory,
   loopDelay,
@@ -26,6 +23,5 @@ export const SCENARIOS: readonly Scenario[] = [
   firstSight,
   loss,
   start,
-  writeCost,
   footprint,
 ];

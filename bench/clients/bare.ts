@@ -7,14 +7,10 @@
 import { Client, credentials } from "@grpc/grpc-js";
 import { obeyCommands } from "./meter.ts";
 
-const [address = "", window] = process.argv.slice(2);
+const [address = ""] = process.argv.slice(2);
 const raw = (bytes: Buffer) => bytes;
 let received = 0;
-const client = new Client(
-  address,
-  credentials.createInsecure(),
-  window === undefined ? {} : { "grpc-node.flow_control_window": Number(window) },
-);
+const client = new Client(address, credentials.createInsecure());
 client
   .makeServerStreamRequest(
     "/feeder.LogService/WatchAlerts",

@@ -4,8 +4,6 @@
 // Everything that `run` does with an alert as a leader, writer and journal on, into a store that answers at once.
 // The second argument is the journal's file, and empty for none; a third one leaves the writer off.
 
-import { writeFileSync } from "node:fs";
-import { Session } from "node:inspector/promises";
 import { createRelaySource } from "../../src/alerts/relay-source.ts";
 import { Pipeline } from "../../src/app/pipeline.ts";
 import { toPipelineOptions } from "../../src/app/pipeline-options.ts";
@@ -41,21 +39,8 @@ const pipeline = new Pipeline(toPipelineOptions(parsed.config, "bench"), {
   clock: systemClock,
   logger: silentLogger,
 });
-const session = new Session();
-session.connect();
-
-async function obey(command: Command): Promise<void> {
+function obey(command: Command): void {
   if (command["state"]) sayState();
-  else if (command["profile"] === "start") {
-    await session.post("Profiler.enable");
-    await session.post("Profiler.setSamplingInterval", { interval: 500 });
-    await session.post("Profiler.start");
-    say({ profiling: true });
-  } else if (command["profile"] === "stop") {
-    const { profile } = await session.post("Profiler.stop");
-    writeFileSync(String(command["file"]), JSON.stringify(profile));
-    say({ profiled: true });
-  }
 }
 
 function sayState(): void {

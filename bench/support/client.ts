@@ -10,12 +10,12 @@ import type { AlertSource, SendOptions } from "./alert-source.ts";
 import { JsonProcess } from "./json-process.ts";
 
 /**
- * `bare`: grpc-js with default options, which discards the bytes. `bare-window`: the same with our flow control window.
+ * `bare`: grpc-js with default options, which discards the bytes.
  * `pipeline`: everything that `run` does with an alert, writer and journal on, into a store that answers at once.
  * `reader`: the same without both, so that nothing is done that goes with the time and not with the alerts.
  * `go-discard`: a grpc-go client that discards the bytes, which shows how much the server can send.
  */
-export type ClientKind = "bare" | "bare-window" | "pipeline" | "reader" | "go-discard";
+export type ClientKind = "bare" | "pipeline" | "reader" | "go-discard";
 
 /** Time and processor time of a client, from the first alert to the last. */
 export interface Taken {
@@ -37,9 +37,6 @@ export interface PipelineState {
   /** Sent to the journal. */
   readonly journalRows: number;
 }
-
-/** As in src/alerts/log-service-client.ts. */
-const WINDOW_BYTES = 4 * 1024 * 1024;
 
 const CLIENTS = join(import.meta.dirname, "../clients");
 
@@ -82,16 +79,6 @@ export class BenchClient {
     return (await this.#process.ask({ state: true }, "rssBytes")) as unknown as PipelineState;
   }
 
-  /** Of a pipeline only: profiles its processor time from now on. */
-  async startProfile(): Promise<void> {
-    await this.#process.ask({ profile: "start" }, "profiling");
-  }
-
-  /** Ends the profile and writes it to the file, in V8's format (`.cpuprofile`). */
-  async stopProfile(file: string): Promise<void> {
-    await this.#process.ask({ profile: "stop", file }, "profiled");
-  }
-
   async stop(): Promise<void> {
     await this.#process.stop();
     rmSync(this.#dir, { recursive: true, force: true });
@@ -111,8 +98,6 @@ function commandOf(
   switch (kind) {
     case "bare":
       return node("bare.ts");
-    case "bare-window":
-      return node("bare.ts", String(WINDOW_BYTES));
     case "pipeline":
       return node("pipeline.ts", join(dir, "journal.db"));
     case "reader":

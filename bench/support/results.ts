@@ -30,26 +30,24 @@ const NO_REASON = "not yet explained";
 /** Writes the page as Markdown. */
 export function resultsPage({ date, facts, outcomes, reasons }: Page): string {
   const rows = outcomes.flatMap(({ findings }) => findings?.rows ?? []);
-  const missed = rows.filter(({ met }) => met === false);
   return [
     "<!-- Written by `npm run bench`; the reasons are in bench/reasons.json. -->",
     "# Benchmark",
     `${date}, one run. Absolute numbers are this machine's; ratios travel.`,
     table(["", ""], facts),
-    table(["figure", "against", "aim", "measured", "met"], rows.map(cells)),
-    ...(missed.length === 0 ? [] : ["## Not met", bullets(missed.map((row) => reasonOf(row, reasons)))]),
+    table(
+      ["figure", "against", "aim", "measured", "met", "reason and next step"],
+      rows.map((row) => cells(row, reasons)),
+    ),
     ...outcomes.flatMap(section),
   ]
     .join("\n\n")
     .concat("\n");
 }
 
-function cells({ figure, against, aim, measured, met }: Row): string[] {
-  return [figure, against, aim, measured, met === undefined ? "told" : met ? "yes" : "**no**"];
-}
-
-function reasonOf({ figure, measured }: Row, reasons: Page["reasons"]): string {
-  return `${figure} (${measured}): ${reasons[figure] ?? NO_REASON}`;
+function cells({ figure, against, aim, measured, met }: Row, reasons: Page["reasons"]): string[] {
+  const reason = met === false ? (reasons[figure] ?? NO_REASON) : "";
+  return [figure, against, aim, measured, met === undefined ? "no aim" : met ? "yes" : "**no**", reason];
 }
 
 function section({ name, about, findings, skipped, failed }: Outcome): string[] {
@@ -68,10 +66,6 @@ export function table(head: readonly string[], lines: readonly (readonly string[
 
 function escaped(text: string): string {
   return text.replaceAll("|", "\\|").replaceAll("\n", " ");
-}
-
-function bullets(lines: readonly string[]): string {
-  return lines.map((line) => `- ${line}`).join("\n");
 }
 
 /** A row for the terminal. */

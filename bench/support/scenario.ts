@@ -35,8 +35,6 @@ export interface Bench {
   readonly program: string;
   /** A folder for what is only needed in this run. */
   readonly dir: string;
-  /** Path of the flame graph; undefined when nothing is to be kept. */
-  readonly flameGraphPath: string | undefined;
   /** A real control plane with our CRDs; rejects with `Skipped` where there can be none. */
   readonly cluster: () => Promise<Cluster>;
   /** The path of the bundle, as the image runs it. */
