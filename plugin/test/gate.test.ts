@@ -69,6 +69,15 @@ describe("the gate", () => {
     expect((await plugin(["list", "-n", "shop"], { reports })).out).toContain("unknown");
   });
 
+  test("judges a severity by the operator's thresholds", async () => {
+    const severityThresholds = { low: 1, medium: 2, high: 3, critical: 5 };
+    const mods = { severity: "critical" as const, policy: { severity: 9 } };
+    const reports = [report("p", [fresh({ severity: 5 })], { ...mods, summary: { severityThresholds } })];
+    expect(await codeOf(["-n", "shop", "--severity", "critical"], { reports })).toBe(1);
+    const usual = [report("p", [fresh({ severity: 5 })], mods)];
+    expect(await codeOf(["-n", "shop", "--severity", "critical"], { reports: usual })).toBe(0);
+  });
+
   test("passes over what is accepted, and says how many", async () => {
     const reports = [report("p", [fresh({ accepted: { by: "known" } })])];
     const { code, out } = await gate(["-n", "shop"], { reports });

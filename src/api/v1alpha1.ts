@@ -84,7 +84,6 @@ export interface SummaryHistory {
   lowerBound?: boolean;
 }
 
-/** Totals of the accepted part of a report. */
 export interface AcceptedSum {
   violations: number;
   occurrences: number;
@@ -118,6 +117,8 @@ export interface Summary {
   pods: number;
   nodes: number;
   severity: SeverityLevel;
+  /** Those by which severities are levels; absent where they are the defaults. */
+  severityThresholds?: { low: number; medium: number; high: number; critical: number };
   firstSeen: MicroTime;
   lastSeen: MicroTime;
   /** Absent only in reports of earlier versions. */

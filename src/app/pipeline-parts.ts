@@ -4,6 +4,7 @@
 // Options of the pipeline, and the parts it is connected to.
 
 import type { MemoryLimits } from "../aggregate/memory-budget.ts";
+import type { SeverityThresholds } from "../api/severity.ts";
 import type { CoveredNodes, Report } from "../api/v1alpha1.ts";
 import type { EventRecorder, Regarding } from "../events/event-recorder.ts";
 import type { DuplicateWindow } from "../ingest/duplicates.ts";
@@ -19,7 +20,7 @@ import type { RetentionOptions } from "../reconcile/retention-sweep.ts";
 import type { PaceOptions } from "../reconcile/write-pace.ts";
 import type { AcceptanceCatalog } from "../report/acceptance-set.ts";
 import type { PolicyCatalog } from "../report/provenance.ts";
-import type { ReportLimits, SeverityThresholds } from "../report/render.ts";
+import type { ReportLimits } from "../report/render.ts";
 import type { ReportSink } from "../sinks/report-sink.ts";
 
 export interface PipelineOptions {

@@ -5,12 +5,12 @@
 // Invariant: reads only.
 
 import type { AcceptanceWatch } from "../acceptance/acceptance-watch.ts";
+import type { SeverityThresholds } from "../api/severity.ts";
 import { createEventCounters, type RecorderStats } from "../events/event-counters.ts";
 import type { Journaling } from "../journal/journal-writer.ts";
 import type { KubeCall } from "../kube/client.ts";
 import type { Leadership } from "../leadership/replica.ts";
 import type { PolicyWatch } from "../policies/policy-watch.ts";
-import type { SeverityThresholds } from "../report/render.ts";
 import type { OpenReportStats } from "../sinks/openreports/openreport-publisher.ts";
 import type { WriteResult } from "../sinks/report-sink.ts";
 import type { Health } from "../telemetry/health.ts";

@@ -7,8 +7,8 @@
 import type { Aggregator } from "../aggregate/aggregator.ts";
 import { findHighestSeverity } from "../aggregate/counted.ts";
 import type { Ledger } from "../aggregate/ledger.ts";
+import { levelOf, type SeverityThresholds } from "../api/severity.ts";
 import { runAtOnce } from "../lib/steps.ts";
-import { levelOf, type SeverityThresholds } from "../report/render.ts";
 import type { ReportCounts } from "../telemetry/metrics-source.ts";
 
 /** Gives the counts of each report that has any, the oldest in memory first. */

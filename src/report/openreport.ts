@@ -23,10 +23,10 @@ import {
   type ResultSeverity,
   type ResultStatus,
 } from "../api/openreports.ts";
+import { levelOf, type SeverityThresholds } from "../api/severity.ts";
 import type { Report, SeverityLevel, Violation, Workload } from "../api/v1alpha1.ts";
 import { stableHash } from "../lib/hash.ts";
 import { parseMicroTime } from "../lib/time.ts";
-import { levelOf, type SeverityThresholds } from "./render.ts";
 
 export interface OpenReportOptions {
   /** Results per report, the one for what is not listed included. */

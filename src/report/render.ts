@@ -10,13 +10,13 @@ import { listWritten } from "../aggregate/early-entries.ts";
 import type { Entry } from "../aggregate/entry.ts";
 import type { Ledger } from "../aggregate/ledger.ts";
 import { selectFairest } from "../aggregate/ranking.ts";
+import { DEFAULT_THRESHOLDS, levelOf, type SeverityThresholds } from "../api/severity.ts";
 import type {
   CoveredNodes,
   Expired,
   Omitted,
   Policy,
   ReportBody,
-  SeverityLevel,
   Summary,
   Violation,
 } from "../api/v1alpha1.ts";
@@ -29,14 +29,6 @@ import { renderHistory } from "./history.ts";
 import { type PolicyCatalog, type ProvenanceFacts, provenanceOf } from "./provenance.ts";
 import { renderViolation } from "./render-violation.ts";
 import { RenderedViolations } from "./rendered-violations.ts";
-
-/** Lowest raw severity (1..10) of each level; below `low` it is info. */
-export interface SeverityThresholds {
-  low: number;
-  medium: number;
-  high: number;
-  critical: number;
-}
 
 export interface ReportLimits {
   /** Violations listed per report. */
@@ -95,7 +87,7 @@ export function* renderInSteps(ledger: Ledger, options: RenderOptions): Steps<Re
     ...(totals.coverageGaps.length === 0 ? {} : { recent: totals.coverageGaps.map(renderCoverageGap) }),
   };
   const { maxBytes } = options.limits;
-  const summary = renderSummary(ledger, levelOf(policy.severity, options.severity), maxBytes);
+  const summary = renderSummary(ledger, policy.severity, options.severity, maxBytes);
   const room = maxBytes - jsonBytes({ policy, summary, coverage }) - SLACK_BYTES;
   const { violations, unlisted } = yield* listed(ledger, policy, options, room);
   const omitted = omittedFrom(summary, violations, expired);
@@ -148,7 +140,12 @@ export function provenanceOfLedger(ledger: Ledger, policies: PolicyCatalog | und
 /** Share of a report's bytes that the history may take; a larger one is left out. */
 const HISTORY_SHARE = 0.25;
 
-function renderSummary(ledger: Ledger, severity: SeverityLevel, maxBytes: number): Summary {
+function renderSummary(
+  ledger: Ledger,
+  severity: number | undefined,
+  thresholds: SeverityThresholds,
+  maxBytes: number,
+): Summary {
   const { totals } = ledger;
   const history = renderHistory(totals.history);
   return {
@@ -160,20 +157,17 @@ function renderSummary(ledger: Ledger, severity: SeverityLevel, maxBytes: number
     workloads: ledger.reach.workloads.count,
     pods: ledger.reach.pods.count,
     nodes: ledger.reach.nodes.count,
-    severity,
+    severity: levelOf(severity, thresholds),
+    ...(isDefault(thresholds) ? {} : { severityThresholds: { ...thresholds } }),
     firstSeen: formatMicroTime(totals.firstUs),
     lastSeen: formatMicroTime(totals.lastUs),
     ...(jsonBytes(history) <= maxBytes * HISTORY_SHARE ? { history } : {}),
   };
 }
 
-/** The word for a policy's severity; `undefined` is of a policy that has none. */
-export function levelOf(severity: number | undefined, t: SeverityThresholds): SeverityLevel {
-  if (severity === undefined) return "unknown";
-  if (severity >= t.critical) return "critical";
-  if (severity >= t.high) return "high";
-  if (severity >= t.medium) return "medium";
-  return severity >= t.low ? "low" : "info";
+function isDefault({ low, medium, high, critical }: SeverityThresholds): boolean {
+  const usual = DEFAULT_THRESHOLDS;
+  return low === usual.low && medium === usual.medium && high === usual.high && critical === usual.critical;
 }
 
 /** Of the list, what one workload may take while others wait; never fewer than so many violations. */

@@ -6,6 +6,7 @@
 import type { Aggregator } from "../aggregate/aggregator.ts";
 import type { Ledger } from "../aggregate/ledger.ts";
 import type { MemoryLimits } from "../aggregate/memory-budget.ts";
+import type { SeverityThresholds } from "../api/severity.ts";
 import type { Report } from "../api/v1alpha1.ts";
 import type { ThrottleNotice } from "../ingest/violation.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -18,7 +19,7 @@ import type { RetentionOptions } from "../reconcile/retention-sweep.ts";
 import type { PaceOptions } from "../reconcile/write-pace.ts";
 import type { AcceptanceCatalog } from "../report/acceptance-set.ts";
 import type { PolicyCatalog } from "../report/provenance.ts";
-import type { ReportLimits, SeverityThresholds } from "../report/render.ts";
+import type { ReportLimits } from "../report/render.ts";
 import type { ReportSink } from "../sinks/report-sink.ts";
 import type { Bus } from "./bus.ts";
 import type { CheckpointTracker } from "./checkpoint.ts";

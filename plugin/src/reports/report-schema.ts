@@ -18,6 +18,8 @@ const level = z.enum(["info", "low", "medium", "high", "critical", "unknown"]);
 const openLevel = z.enum(["accepted", "none", ...level.options]);
 /** 0: the rule has none, and the policy has one. */
 const severity = z.int().min(0).max(10);
+/** 11: never. */
+const threshold = z.int().min(1).max(11);
 /** A name of Kubernetes: it becomes a path, so nothing in it may lead out of a directory. */
 const name = text
   .max(253)
@@ -113,6 +115,9 @@ const report = z.looseObject({
     pods: count,
     nodes: count,
     severity: level,
+    severityThresholds: z
+      .looseObject({ low: threshold, medium: threshold, high: threshold, critical: threshold })
+      .optional(),
     firstSeen: time,
     lastSeen: time,
     accepted: accepted.optional(),

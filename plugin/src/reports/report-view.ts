@@ -4,6 +4,7 @@
 // One violation together with its report, and fields that reports of other versions may lack.
 // Invariant: read only; a field that is absent is unknown, never zero.
 
+import { DEFAULT_THRESHOLDS, levelOf } from "../../../src/api/severity.ts";
 import type { Outcome, Report, SeverityLevel, Violation } from "../../../src/api/v1alpha1.ts";
 import { compare } from "./order.ts";
 
@@ -23,15 +24,6 @@ export function getSeverityRank(level: SeverityLevel): number {
   return SEVERITIES.indexOf(level);
 }
 
-/** Lowest severity of each level, as the operator's defaults have them. */
-const DEFAULT_LEVELS: readonly (readonly [least: number, level: SeverityLevel])[] = [
-  [9, "critical"],
-  [7, "high"],
-  [5, "medium"],
-  [3, "low"],
-  [1, "info"],
-];
-
 /**
  * Level of a violation: of its own rule where that differs from the policy's. The thresholds are the operator's
  * configuration, so that the report's own pair (number, level) decides where it can.
@@ -42,11 +34,12 @@ export function getSeverityLevel({
 }: Pick<ViolationRef, "report" | "violation">): SeverityLevel {
   const own = violation.severity;
   const { severity: highest } = report.policy;
-  const level = report.summary.severity;
+  const { severity: level, severityThresholds = DEFAULT_THRESHOLDS } = report.summary;
   if (own === undefined || own === highest) return level;
-  if (own === 0) return "unknown";
-  const usual = DEFAULT_LEVELS.find(([least]) => own >= least)?.[1] ?? "info";
-  return getSeverityRank(usual) > getSeverityRank(level) && level !== "unknown" ? level : usual;
+  const usual = levelOf(own || undefined, severityThresholds);
+  const isAbove =
+    usual !== "unknown" && level !== "unknown" && getSeverityRank(usual) > getSeverityRank(level);
+  return isAbove ? level : usual;
 }
 
 /** Message and tags of the rule that matched. */

@@ -95,6 +95,7 @@ const BODY: ReportBody = {
     pods: 7,
     nodes: 2,
     severity: "medium",
+    severityThresholds: { low: 3, medium: 5, high: 7, critical: 10 },
     firstSeen: "2026-11-23T10:00:00.123456Z",
     lastSeen: "2026-11-23T12:30:41.004210Z",
     history: {

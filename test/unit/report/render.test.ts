@@ -206,6 +206,9 @@ describe("policy facts", () => {
       (Severity) => report([alert({ Severity })], { ...renderOptions(), severity }).summary.severity,
     );
     expect(levels).toEqual(["low", "medium", "medium"]);
+    const { summary } = report([alert({})], { ...renderOptions(), severity });
+    expect(summary.severityThresholds).toEqual(severity);
+    expect(report([alert({})]).summary).not.toHaveProperty("severityThresholds");
   });
 
   it("of DefaultPosture are of that kind with any type of alert", () => {
