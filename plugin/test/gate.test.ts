@@ -4,7 +4,7 @@
 import { cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { Violation } from "../../src/api/v1alpha1.ts";
+import type { Report, Violation } from "../../src/api/v1alpha1.ts";
 import type { Heartbeat } from "../src/reports/heartbeat.ts";
 import { directory, memoryReports, type PluginOptions, plugin, report, violation } from "./session.ts";
 
@@ -101,6 +101,19 @@ describe("the gate", () => {
       expect(code).toBe(1);
       expect(JSON.parse(out).violations.map((one: { id: string }) => one.id)).toEqual([id(0xbb)]);
     }
+  });
+
+  test("a baseline of another cluster makes the answer unknown", async () => {
+    const of = (cluster: string): Report => {
+      const one = report("p", [fresh()]);
+      return { ...one, metadata: { ...one.metadata, labels: { "reports.kubearmor.com/cluster": cluster } } };
+    };
+    const dir = join(directory(), "state");
+    await plugin(["export", "-A", "--out", dir], { reports: [of("staging")] });
+    const { code, out } = await gate(["-A", "--baseline", dir], { reports: [of("production")] });
+    expect(code).toBe(3);
+    expect(out).toContain("the baseline is of the cluster staging, and the reports are of production.");
+    expect(await codeOf(["-A", "--baseline", dir], { reports: [of("staging")] })).toBe(0);
   });
 
   test("the same violation under another report is new", async () => {

@@ -47,6 +47,8 @@ export function keyOf({ report, violation }: ViolationRef): string {
 /** A directory of known violations. */
 export interface Baseline {
   has(found: ViolationRef): boolean;
+  /** Names of the clusters that it was exported from. */
+  clusters: readonly string[];
   /** Known violations of a report; undefined where the baseline's own list is cut. */
   countOf(report: Report): number | undefined;
 }
@@ -57,6 +59,7 @@ export function createBaseline(known: readonly Report[]): Baseline {
   const keys = new Set(listViolations(known).map(keyOf));
   return {
     has: (found) => keys.has(keyOf(found)),
+    clusters: listClusters(known),
     countOf(report) {
       const same = reports.get(reportPath(report));
       if (same === undefined) return 0;
@@ -115,6 +118,7 @@ export function judge(
     else if (baseline?.has(found)) verdict.known.push(found);
     else verdict.failed.push(found);
   }
+  verdict.unknown.push(...findOtherCluster(reports, baseline));
   const cut = reports.filter(filter.mayHide);
   verdict.unlisted = cut.flatMap((report) => {
     const violations = countCertain(report, filter, baseline);
@@ -123,6 +127,16 @@ export function judge(
   const uncertain = cut.filter((report) => !verdict.unlisted.some((one) => one.report === report));
   if (uncertain.length > 0) verdict.unknown.push(`${describeCut(uncertain)}, and may be open`);
   return verdict;
+}
+
+/** What is known of another cluster is not known of this one. */
+function findOtherCluster(reports: readonly Report[], baseline: Baseline | undefined): string[] {
+  const clusters = listClusters(reports);
+  const known = baseline?.clusters ?? [];
+  if (clusters.length === 0 || known.length === 0 || clusters.some((name) => known.includes(name))) return [];
+  return [
+    `the baseline is of the cluster ${known.join(", ")}, and the reports are of ${clusters.join(", ")}`,
+  ];
 }
 
 /**
