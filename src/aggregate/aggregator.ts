@@ -15,6 +15,7 @@ import { ChangeLog } from "./change-log.ts";
 import type { GapKind } from "./coverage-gap.ts";
 import { type EarlyGap, EarlyGaps } from "./early-gaps.ts";
 import { Ledger } from "./ledger.ts";
+import { LedgerMap } from "./ledger-map.ts";
 import { MemoryBudget, type MemoryLimits } from "./memory-budget.ts";
 import { MutedSubjects } from "./muted-subjects.ts";
 import { getSpan, Rejections } from "./rejections.ts";
@@ -26,7 +27,7 @@ import { getGapUrgency, type Urgency } from "./urgency.ts";
 const ANY = "*";
 
 export class Aggregator {
-  readonly ledgers = new Map<string, Ledger>();
+  readonly ledgers = new LedgerMap();
   readonly #memory: MemoryBudget;
   readonly #shares: ReportShares;
   readonly #isJournaled: boolean;
@@ -136,9 +137,8 @@ export class Aggregator {
   addThrottleNotice(notice: ThrottleNotice, isConcerned = (_key: string) => true): number {
     const coverageGaps = this.#muted.add(notice);
     let marked = 0;
-    for (const [key, ledger] of this.ledgers) {
-      if (ledger.namespace !== notice.namespace || !ledger.reach.concerns(notice.pod, notice.node)) continue;
-      if (!isConcerned(key)) continue;
+    for (const [key, ledger] of this.ledgers.of(notice.namespace)) {
+      if (!ledger.reach.concerns(notice.pod, notice.node) || !isConcerned(key)) continue;
       ledger.gaps.addMissing("throttleNotices", 1, coverageGaps);
       this.#onDirty(key, "counters");
       marked++;

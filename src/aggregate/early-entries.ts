@@ -20,6 +20,7 @@ import { type Steps, visitInSteps } from "../lib/steps.ts";
 import { Entry, isWritten } from "./entry.ts";
 import type { EntryMap } from "./entry-map.ts";
 import type { Ledger } from "./ledger.ts";
+import type { LedgerMap } from "./ledger-map.ts";
 import { emptyTally, mergeInto } from "./tally.ts";
 
 /**
@@ -75,12 +76,11 @@ function resolve(entry: Entry, namespace: string, names: SubjectNames): Identity
  * keys.
  */
 export function* touchEarlyReports(
-  ledgers: ReadonlyMap<string, Ledger>,
+  ledgers: LedgerMap,
   { namespace, pod, node }: ViolationFacts,
 ): Iterable<string> {
-  for (const [key, ledger] of ledgers) {
-    if (ledger.namespace !== namespace || !ledger.reach.concerns(pod, node)) continue;
-    if (!hasEarlyEntries(ledger, pod)) continue;
+  for (const [key, ledger] of ledgers.of(namespace)) {
+    if (!ledger.reach.concerns(pod, node) || !hasEarlyEntries(ledger, pod)) continue;
     ledger.touch();
     yield key;
   }

@@ -6,13 +6,14 @@
 
 import { hasResolvableEntries, resolveEarlyEntries, touchEarlyReports } from "../aggregate/early-entries.ts";
 import type { Ledger } from "../aggregate/ledger.ts";
+import type { LedgerMap } from "../aggregate/ledger-map.ts";
 import type { IngestCounters } from "../ingest/ingest-counters.ts";
 import { SubjectNames } from "../ingest/subject-names.ts";
 import { reportKey } from "../ingest/violation.ts";
 import type { ControllerObserver } from "../reconcile/controller-observer.ts";
 
 export interface EarlyViolationsParts {
-  ledgers: ReadonlyMap<string, Ledger>;
+  ledgers: LedgerMap;
   counters: IngestCounters;
   /** Schedules a report that has changed. */
   onDirty: (key: string, urgency: "counters") => void;

@@ -138,7 +138,7 @@ function toOwnerOptions({ config, logger }: OperatorSettings): OwnerOptions {
 function computeReadiness(group: LeaseGroup, owners: Owners): Health {
   const { problem } = owners;
   const isKnown = group.problem === undefined;
-  const refusal = owners.lives.flatMap(({ controller }) => controller.refusals)[0];
+  const refusal = owners.lives.map(({ controller }) => controller.commonRefusal).find(Boolean);
   return {
     ok: isKnown && refusal === undefined,
     checks: {

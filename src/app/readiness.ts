@@ -78,7 +78,10 @@ export interface Observed {
   isCaughtUp: () => boolean;
 }
 
-/** Ready: the stored reports are listed, the stream is open or being retried, and nothing refuses our writes. */
+/**
+ * Ready: the stored reports are listed, the stream is open or being retried, and our writes are not refused; that of a
+ * single report may be, which others have changed.
+ */
 export function computeReadiness({ pipeline, journaling, leadership, source }: Observed): Health {
   const { controller, takeover } = pipeline;
   const { listing } = takeover;
@@ -86,11 +89,14 @@ export function computeReadiness({ pipeline, journaling, leadership, source }: O
   const { isLeader, ok, detail } = leadership();
   const isListed = listing === undefined || !isLeader;
   return {
-    ok: ok && isListed && refusal === undefined,
+    ok: ok && isListed && controller.commonRefusal === undefined,
     checks: {
       leadership: { ok, detail },
       reports: { ok: isListed, detail: isLeader ? (listing ?? "listed") : "not leader" },
-      writes: refusal === undefined ? { ok: true } : { ok: false, detail: refusal },
+      writes: {
+        ok: controller.commonRefusal === undefined,
+        ...(refusal === undefined ? {} : { detail: controller.commonRefusal ?? refusal }),
+      },
       // Without it everything goes on; only a crash would cost more.
       journal: { ok: true, detail: journaling ? (journaling.problem ?? "kept") : "none is configured" },
       // A relay that is down is no reason to restart or unroute us: we retry, and the gap is counted.

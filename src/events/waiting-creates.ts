@@ -7,10 +7,14 @@ import { parseSeriesNamespace } from "./series.ts";
 
 export class WaitingCreates {
   readonly #byNamespace = new Map<string, Set<string>>();
+  /** No namespace has more. */
+  #atMost = 0;
 
   add(key: string): void {
     const namespace = parseSeriesNamespace(key);
-    this.#byNamespace.set(namespace, (this.#byNamespace.get(namespace) ?? new Set()).add(key));
+    const keys = (this.#byNamespace.get(namespace) ?? new Set()).add(key);
+    this.#byNamespace.set(namespace, keys);
+    this.#atMost = Math.max(this.#atMost, keys.size);
   }
 
   delete(key: string): void {
@@ -22,8 +26,9 @@ export class WaitingCreates {
   /** Returns the newest of the namespace with the most, where the one of `key` still has fewer with it. */
   findVictim(key: string): string | undefined {
     const own = this.#byNamespace.get(parseSeriesNamespace(key))?.size ?? 0;
-    let most: ReadonlySet<string> | undefined;
-    for (const keys of this.#byNamespace.values()) if (keys.size > (most?.size ?? own + 1)) most = keys;
-    return most && [...most].at(-1);
+    if (own + 1 >= this.#atMost) return undefined;
+    const most = [...this.#byNamespace.values()].reduce((a, b) => (b.size > a.size ? b : a));
+    this.#atMost = most.size;
+    return most.size > own + 1 ? [...most].at(-1) : undefined;
   }
 }

@@ -16,9 +16,9 @@ const WHITE_SPACE = /[\t\n\v\f\r\x85\u2028\u2029]+|(?! )\p{Zs}/gu;
 /**
  * Everything that Unicode calls "other" (controls, direction and zero-width marks, tags, surrogates, private and
  * unassigned characters) or ignorable by default (variation selectors, joiners, fillers), marks that enclose, the blank
- * Braille pattern and the object replacement character.
+ * Braille pattern, the musical null note head and the object replacement character.
  */
-const UNSAFE = /[\p{C}\p{Default_Ignorable_Code_Point}\p{Me}\u2800\ufffc]/gu;
+const UNSAFE = /[\p{C}\p{Default_Ignorable_Code_Point}\p{Me}\u2800\u{1d159}\ufffc]/gu;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();

@@ -20,8 +20,9 @@ import { type ControllerObserver, notifyWritten } from "./controller-observer.ts
 import { Deletions } from "./deletions.ts";
 import { GoneNamespaces } from "./gone-namespaces.ts";
 import type { ReconcileResult } from "./reconcile-steps.ts";
+import type { ReconcilerParts } from "./reconciler-parts.ts";
 import { isFresh, type ReportQueue } from "./report-queue.ts";
-import { type ReconcilerParts, ReportReconciler } from "./report-reconciler.ts";
+import { ReportReconciler } from "./report-reconciler.ts";
 import { findPersistedSeq, isWrittenByAnother } from "./watermark.ts";
 import { toReportRef } from "./write-attempt.ts";
 
@@ -98,6 +99,12 @@ export class ReportController {
   /** Number of remembered paces. */
   get pacesHeld(): number {
     return this.#queue.pacesHeld;
+  }
+
+  /** A refusal that is not about one report alone, as long as it lasts. */
+  get commonRefusal(): string | undefined {
+    return this.#items.values().find(({ reconciler }) => reconciler.refusal && !reconciler.isOwnRefusal)
+      ?.reconciler.refusal;
   }
 
   /** Refusals that only a person can resolve, as long as they last. */

@@ -7,36 +7,13 @@
 import type { Ledger } from "../aggregate/ledger.ts";
 import type { ObjectMeta, Report } from "../api/v1alpha1.ts";
 import { unreachable } from "../lib/assert.ts";
-import type { Clock } from "../lib/clock.ts";
-import type { Logger } from "../lib/logger.ts";
 import { runInTurns } from "../lib/steps.ts";
-import type { EpochUs } from "../lib/time.ts";
-import { type RenderOptions, renderInSteps } from "../report/render.ts";
-import type { ReportSink, WriteResult } from "../sinks/report-sink.ts";
+import { renderInSteps } from "../report/render.ts";
+import type { WriteResult } from "../sinks/report-sink.ts";
 import { type AttemptState, type ReconcileResult, STEPS } from "./reconcile-steps.ts";
+import type { ReconcilerParts } from "./reconciler-parts.ts";
 import { findPersistedSeq, isSameWrite, parseMarks } from "./watermark.ts";
 import { type Attempt, buildReport, getTextLength, limitBytes, toReportRef } from "./write-attempt.ts";
-
-export interface ReconcilerParts {
-  sink: ReportSink;
-  clock: Clock;
-  logger: Logger;
-  render: () => RenderOptions;
-  /** Names the writer in the watermark; undefined where the sink keeps none. */
-  writerId: string | undefined;
-  /** Makes a stored report (or nothing) the base of the ledger; `deletedUs`: a person deleted the one before. */
-  rebase: (ledger: Ledger, report: Report | undefined, deletedUs?: EpochUs) => void;
-  /** Called before the pending counts are taken. */
-  onTaking: () => void;
-  /** Awaited before the commit; every count before `takenMs` is in the write. */
-  onWritten: (ledger: Ledger, report: Report, takenMs: number) => Promise<void>;
-  /** Called where another process wrote the report (`known`: before); with a result it is left alone. */
-  onOvertaken?: ((found: Report, known?: ObjectMeta) => ReconcileResult | undefined) | undefined;
-  /** Called when retention has removed the stored report. */
-  onRemoved: () => void;
-  /** Called with each answer of the sink; milliseconds. */
-  onResult: (kind: WriteResult["kind"], durationMs: number) => void;
-}
 
 /** Tries of one turn that follow each other at once: a conflict or a shrink needs no pause. */
 const MAX_QUICK_TRIES = 8;
@@ -51,6 +28,8 @@ export class ReportReconciler {
   metadata: ObjectMeta | undefined;
   /** Reason why the report is refused, while it is. */
   refusal: string | undefined;
+  /** True where the refusal is about this report alone, whoever has changed it. */
+  isOwnRefusal = false;
   readonly #parts: ReconcilerParts;
   #attempt: Attempt | undefined;
   #state: AttemptState = "unsent";
@@ -184,6 +163,7 @@ export class ReportReconciler {
       this.#state = "unsent";
       return this.#refuse(
         `the stored object is a report of another policy, ${found.policy.name}; delete it to have it recreated`,
+        true,
       );
     }
     const isKnown = isSameWrite(found.metadata, this.metadata) && found.metadata.uid === this.metadata?.uid;
@@ -270,7 +250,7 @@ export class ReportReconciler {
   async #shrink(attempt: Attempt, message: string): Promise<ReconcileResult | undefined> {
     const current = Math.min(this.#acceptedBytes, getTextLength(attempt.report));
     if (current <= MIN_REPORT_BYTES)
-      return this.#refuse(`the report cannot be made small enough: ${message}`);
+      return this.#refuse(`the report cannot be made small enough: ${message}`, true);
     this.#acceptedBytes = Math.max(MIN_REPORT_BYTES, Math.floor(current / 2));
     const fields = { ...toReportRef(this.ledger), maxBytes: this.#acceptedBytes, answer: message };
     this.#parts.logger.warn(fields, "report too large, shrinking");
@@ -278,8 +258,9 @@ export class ReportReconciler {
     return undefined;
   }
 
-  #refuse(message: string): ReconcileResult {
+  #refuse(message: string, isOwn = false): ReconcileResult {
     this.refusal = message;
+    this.isOwnRefusal = isOwn;
     const result = this.#requeue(REFUSED_RETRY_MS);
     // Certainly not stored, so the next try may be rendered again.
     if (this.#state === "unsent") this.#attempt = undefined;

@@ -5,6 +5,8 @@
 
 import { afterEach, expect, it, vi } from "vitest";
 import { Aggregator } from "../../../src/aggregate/aggregator.ts";
+import { SubjectCounts } from "../../../src/aggregate/distinct-subjects.ts";
+import { touchEarlyReports } from "../../../src/aggregate/early-entries.ts";
 import { Entry } from "../../../src/aggregate/entry.ts";
 import { EntryMap } from "../../../src/aggregate/entry-map.ts";
 import type { Ledger } from "../../../src/aggregate/ledger.ts";
@@ -12,7 +14,7 @@ import { recordEventUpdates } from "../../../src/events/event-updates.ts";
 import type { Steps } from "../../../src/lib/steps.ts";
 import { buildReport } from "../../../src/reconcile/write-attempt.ts";
 import { renderInSteps, renderReport } from "../../../src/report/render.ts";
-import { alert, at, MEMORY, renderOptions } from "../../support/gen.ts";
+import { alert, at, MEMORY, renderOptions, throttleNotice, violation } from "../../support/gen.ts";
 import { add } from "../ingest/fold-alerts.ts";
 
 const HELD = 6000;
@@ -121,4 +123,17 @@ it("retention visits a bounded number of violations in a step, of large reports 
   expect(steps).toBeGreaterThanOrEqual((HELD - 256) / 256);
   expect([ledger.entries.size, aggregator.expiredTotal]).toEqual([0, HELD + 1000]);
   expect(ledger.isOver).toBe(true);
+});
+
+it("a name that becomes known looks at the reports of its namespace only", () => {
+  const aggregator = new Aggregator(MEMORY, () => {});
+  const reports = 500;
+  for (let i = 0; i < reports; i++)
+    add(aggregator, alert({ NamespaceName: `ns-${letters(i)}`, OwnerNamespace: `ns-${letters(i)}` }));
+  const looks = vi.spyOn(SubjectCounts.prototype, "concerns");
+  const found = violation(alert({ NamespaceName: "ns-q", OwnerNamespace: "ns-q" })).violation;
+  expect([...touchEarlyReports(aggregator.ledgers, found)]).toEqual([]);
+  add(aggregator, throttleNotice({ NamespaceName: "ns-q" }));
+  expect(looks).toHaveBeenCalledTimes(2);
+  expect(aggregator.ledgers.size).toBe(reports);
 });

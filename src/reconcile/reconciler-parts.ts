@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// What a reconciler of one report works with.
+
+import type { Ledger } from "../aggregate/ledger.ts";
+import type { ObjectMeta, Report } from "../api/v1alpha1.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Logger } from "../lib/logger.ts";
+import type { EpochUs } from "../lib/time.ts";
+import type { RenderOptions } from "../report/render.ts";
+import type { ReportSink, WriteResult } from "../sinks/report-sink.ts";
+import type { ReconcileResult } from "./reconcile-steps.ts";
+
+export interface ReconcilerParts {
+  sink: ReportSink;
+  clock: Clock;
+  logger: Logger;
+  render: () => RenderOptions;
+  /** Names the writer in the watermark; undefined where the sink keeps none. */
+  writerId: string | undefined;
+  /** Makes a stored report (or nothing) the base of the ledger; `deletedUs`: a person deleted the one before. */
+  rebase: (ledger: Ledger, report: Report | undefined, deletedUs?: EpochUs) => void;
+  /** Called before the pending counts are taken. */
+  onTaking: () => void;
+  /** Awaited before the commit; every count before `takenMs` is in the write. */
+  onWritten: (ledger: Ledger, report: Report, takenMs: number) => Promise<void>;
+  /** Called where another process wrote the report (`known`: before); with a result it is left alone. */
+  onOvertaken?: ((found: Report, known?: ObjectMeta) => ReconcileResult | undefined) | undefined;
+  /** Called when retention has removed the stored report. */
+  onRemoved: () => void;
+  /** Called with each answer of the sink; milliseconds. */
+  onResult: (kind: WriteResult["kind"], durationMs: number) => void;
+}
