@@ -93,18 +93,18 @@ export class AcceptanceIndex {
 
   /** Those of the policy of which one has effect only where the other has none. */
   boundary(read: ReadAcceptance): readonly ReadAcceptance[] {
-    return this.#groupOf(read)?.members.slice(MAX_PER_POLICY - 1, MAX_PER_POLICY + 1) ?? [];
+    return this.#getGroup(read)?.members.slice(MAX_PER_POLICY - 1, MAX_PER_POLICY + 1) ?? [];
   }
 
   /** Reason for a valid acceptance without effect. */
-  refusalOf(read: ReadAcceptance): RefusedAcceptance | undefined {
-    const group = this.#groupOf(read);
+  findRefusal(read: ReadAcceptance): RefusedAcceptance | undefined {
+    const group = this.#getGroup(read);
     if (group === undefined || group.effective.has(read.name)) return undefined;
     const problem = `only the first ${MAX_PER_POLICY} by name of one policy and namespace have effect: make one of several`;
     return { problem, reason: "TooMany" };
   }
 
-  #groupOf(read: ReadAcceptance): Group | undefined {
+  #getGroup(read: ReadAcceptance): Group | undefined {
     return "problem" in read.effect
       ? undefined
       : this.#groups.get(groupKey(read.namespace, read.effect.acceptance.policy));
@@ -125,7 +125,7 @@ export class AcceptanceIndex {
   }
 
   #leave(read: ReadAcceptance): void {
-    const group = this.#groupOf(read);
+    const group = this.#getGroup(read);
     if (!group || "problem" in read.effect) return;
     const { members, effective } = group;
     members.splice(rankOf(members, read.name), 1);

@@ -133,7 +133,7 @@ export class AcceptanceWatch implements AcceptanceCatalog, FollowObserver {
     for (const other of left) if (other !== read) this.#changed(other);
     if (left.length > 0 && this.leftOut === 0) this.#logFull();
     this.leftOut += left.length;
-    const expiresUs = expiryOf(read);
+    const expiresUs = getExpiry(read);
     if (expiresUs !== undefined && Math.ceil(expiresUs / 1000) < this.#timerMs) this.#arm();
   }
 
@@ -182,7 +182,7 @@ export class AcceptanceWatch implements AcceptanceCatalog, FollowObserver {
     this.#expiredUntilMs = this.#options.clock.nowMs();
     const nowUs = this.#expiredUntilMs * 1000;
     for (const read of this.#index.values()) {
-      const expiresUs = expiryOf(read);
+      const expiresUs = getExpiry(read);
       if (expiresUs !== undefined && expiresUs > fromUs && expiresUs <= nowUs) this.#changed(read);
     }
     this.#arm();
@@ -197,7 +197,7 @@ export class AcceptanceWatch implements AcceptanceCatalog, FollowObserver {
     const nowMs = clock.nowMs();
     let nextMs = nowMs + MAX_WAIT_MS;
     for (const read of this.#index.values()) {
-      const expiresUs = expiryOf(read);
+      const expiresUs = getExpiry(read);
       if (expiresUs !== undefined && expiresUs > this.#expiredUntilMs * 1000)
         nextMs = Math.min(nextMs, Math.ceil(expiresUs / 1000));
     }
@@ -217,6 +217,6 @@ export class AcceptanceWatch implements AcceptanceCatalog, FollowObserver {
   }
 }
 
-function expiryOf({ effect }: ReadAcceptance): number | undefined {
+function getExpiry({ effect }: ReadAcceptance): number | undefined {
   return "problem" in effect ? undefined : effect.expiresUs;
 }

@@ -18,7 +18,7 @@ export interface Standing {
 }
 
 /** The status that it should have now. */
-export function statusOf(read: ReadAcceptance, standing: Standing): AcceptanceStatus {
+export function createStatus(read: ReadAcceptance, standing: Standing): AcceptanceStatus {
   const { nowUs, refusal } = standing;
   const { effect, generation } = read;
   const refused = "problem" in effect ? effect : refusal;
@@ -89,7 +89,7 @@ function condition(
   message: string,
 ): AcceptanceCondition {
   const word = is ? "True" : "False";
-  const before = conditionsOf(status).find((each) => each.type === type);
+  const before = createConditions(status).find((each) => each.type === type);
   const isOld = before?.status === word && typeof before.lastTransitionTime === "string";
   return {
     type,
@@ -102,7 +102,7 @@ function condition(
   };
 }
 
-function conditionsOf({ conditions }: AcceptanceStatus): readonly AcceptanceCondition[] {
+function createConditions({ conditions }: AcceptanceStatus): readonly AcceptanceCondition[] {
   return Array.isArray(conditions)
     ? conditions.filter((each) => typeof each === "object" && each !== null)
     : [];
@@ -113,7 +113,7 @@ export function behind(stored: AcceptanceStatus, wanted: AcceptanceStatus): "no"
   const words = ({ observedGeneration, conditions }: AcceptanceStatus) =>
     JSON.stringify([
       observedGeneration,
-      conditionsOf({ conditions: conditions ?? [] }).map((c) => [
+      createConditions({ conditions: conditions ?? [] }).map((c) => [
         c.type,
         c.status,
         c.reason,

@@ -13,7 +13,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { Matched } from "../report/acceptance-set.ts";
 import { type AcceptanceIndex, keyOf, type Place } from "./acceptance-index.ts";
-import { behind, statusOf } from "./conditions.ts";
+import { behind, createStatus } from "./conditions.ts";
 import { type ReadAcceptance, readAcceptance } from "./parse-acceptance.ts";
 
 /** What each acceptance of a policy matches in its report, by name; counted in slices. */
@@ -143,12 +143,12 @@ export class StatusWriter {
   async #due(read: ReadAcceptance, signal: AbortSignal): Promise<AcceptanceStatus | undefined> {
     const { clock } = this.#options;
     this.#settle(read);
-    const matched = await this.#matchedOf(read, signal);
+    const matched = await this.#toMatched(read, signal);
     if (matched === undefined) return this.#wait(read);
-    const wanted = statusOf(read, {
+    const wanted = createStatus(read, {
       nowUs: clock.nowMs() * 1000,
       matched,
-      refusal: this.#index.refusalOf(read),
+      refusal: this.#index.findRefusal(read),
     });
     const lag = behind(read.status, wanted);
     if (lag === "no") return undefined;
@@ -162,7 +162,7 @@ export class StatusWriter {
   }
 
   /** What the acceptance matches; undefined where that is not known yet. */
-  async #matchedOf(read: ReadAcceptance, signal: AbortSignal): Promise<Matched | undefined> {
+  async #toMatched(read: ReadAcceptance, signal: AbortSignal): Promise<Matched | undefined> {
     const { namespace, name, policy } = read;
     const set = policy === undefined ? undefined : this.#index.effective(namespace, policy);
     const key = keyOf({ namespace, name: policy ?? "" });

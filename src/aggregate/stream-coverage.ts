@@ -89,7 +89,7 @@ export class StreamCoverage {
    * Records that this process has not read for `ms` until now, on a stream that stayed open. Returns the gap, undefined
    * where the time is too short for one.
    */
-  stoodStill(ms: number, nowMs: number): (Gap & { toMs: number }) | undefined {
+  addStall(ms: number, nowMs: number): (Gap & { toMs: number }) | undefined {
     if (this.continuousSinceMs === undefined) return undefined;
     const gap = {
       kind: "Stalled",
@@ -98,12 +98,12 @@ export class StreamCoverage {
     } as const;
     this.continuousSinceMs = nowMs;
     this.coveredSinceMs = nowMs;
-    this.lasted(gap);
+    this.addEndedGap(gap);
     return gap;
   }
 
   /** Counts a gap that is over and was not the stream's. */
-  lasted(gap: Gap & { toMs: number }): void {
+  addEndedGap(gap: Gap & { toMs: number }): void {
     this.gaps[gap.kind]++;
     this.#endGap(gap, gap.toMs);
   }

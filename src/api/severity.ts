@@ -12,7 +12,7 @@ export type SeverityThresholds = NonNullable<Summary["severityThresholds"]>;
 export const DEFAULT_THRESHOLDS: SeverityThresholds = { low: 3, medium: 5, high: 7, critical: 9 };
 
 /** The word for a policy's severity; `undefined` is of a policy that has none. */
-export function levelOf(severity: number | undefined, t: SeverityThresholds): SeverityLevel {
+export function toSeverityLevel(severity: number | undefined, t: SeverityThresholds): SeverityLevel {
   if (severity === undefined) return "unknown";
   if (severity >= t.critical) return "critical";
   if (severity >= t.high) return "high";

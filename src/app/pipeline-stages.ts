@@ -59,7 +59,7 @@ export function createStages(options: PipelineOptions, parts: PipelineParts): Pi
   const early = new EarlyViolations({ ledgers: aggregator.ledgers, counters, onDirty });
   const gapEvents = new GapEvents({ events, clock, self, afterMs: options.gapEventMs });
   const gaps = new StreamGaps(aggregator, parts.nodes && clock.nowMs());
-  journaling?.attach(aggregator, (gap) => coverage.lasted(gap));
+  journaling?.attach(aggregator, (gap) => coverage.addEndedGap(gap));
   const controller = createController(options, parts, { aggregator, coverage, queue });
   const context = new ReportContext({ aggregator, queue, policies, acceptances });
   const takeover = createTakeover(options, parts, { aggregator, coverage, queue, controller, gapEvents });

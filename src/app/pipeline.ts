@@ -100,7 +100,7 @@ export class Pipeline implements AlertListener {
   /** Records a stall of `ms` milliseconds that just ended: KubeArmor's buffer for this reader may have overflowed. */
   onEventLoopStall(ms: number): void {
     const { clock, logger } = this.#parts;
-    const gap = this.coverage.stoodStill(ms, clock.nowMs());
+    const gap = this.coverage.addStall(ms, clock.nowMs());
     if (!gap) return;
     logger.warn({ seconds: Math.round(ms / 1000) }, "event loop stalled, alerts may be lost");
     if (this.#stages.takeover.isStandingBy) return;

@@ -7,7 +7,7 @@
 import type { Aggregator } from "../aggregate/aggregator.ts";
 import { findHighestSeverity } from "../aggregate/counted.ts";
 import type { Ledger } from "../aggregate/ledger.ts";
-import { levelOf, type SeverityThresholds } from "../api/severity.ts";
+import { type SeverityThresholds, toSeverityLevel } from "../api/severity.ts";
 import { runAtOnce } from "../lib/steps.ts";
 import type { ReportCounts } from "../telemetry/metrics-source.ts";
 
@@ -19,7 +19,7 @@ export function* reportCounts(aggregator: Aggregator, severity: SeverityThreshol
     yield {
       namespace: ledger.namespace,
       policy: ledger.policyName,
-      severity: levelOf(severityOf(ledger) || undefined, severity),
+      severity: toSeverityLevel(toSeverity(ledger) || undefined, severity),
       outcomes: { Prevented: prevented, Allowed: allowed, Unknown: unknown },
       lastSeenMs: lastUs / 1000,
     };
@@ -27,6 +27,6 @@ export function* reportCounts(aggregator: Aggregator, severity: SeverityThreshol
 }
 
 /** As in the report that was rendered last; of one that an earlier process wrote, as in that. */
-function severityOf({ entries, policy }: Ledger): number {
+function toSeverity({ entries, policy }: Ledger): number {
   return policy.renderedSeverity ?? runAtOnce(findHighestSeverity(entries.values(), policy.severityFloor));
 }

@@ -15,7 +15,7 @@ interface Collected {
 export class CollectedEvents implements EventSink {
   readonly #events = new Map<string, Collected>();
 
-  async uidOf(): Promise<UidResult> {
+  async findUid(): Promise<UidResult> {
     return { kind: "found", uid: "00000000-0000-0000-0000-000000000000" };
   }
 

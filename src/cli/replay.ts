@@ -35,7 +35,7 @@ const MAX_NAMED = 1000;
 /** Alerts remembered so that an exact duplicate is known; beyond it the older half is forgotten. */
 const MAX_REMEMBERED = 2_000_000;
 
-/** A file of last year is replayed to see last year. */
+/** Retention would remove all of an old file. */
 const KEEP_ALL = { retentionMs: 0, sweepMs: 0 };
 
 /** Replays the feed; returns the exit code. Rejects when the input can't be read. */

@@ -84,7 +84,7 @@ export type UidResult =
 
 /** PORT: where Events go. */
 export interface EventSink {
-  uidOf(regarding: Regarding, signal: AbortSignal): Promise<UidResult>;
+  findUid(regarding: Regarding, signal: AbortSignal): Promise<UidResult>;
   create(event: NewEvent, signal: AbortSignal): Promise<EventResult>;
   /** Sets the series of an Event that was created before. */
   patchSeries(

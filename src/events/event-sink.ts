@@ -29,7 +29,7 @@ export function createEventSink(options: EventSinkOptions): EventSink {
   const reportingInstance = cutToBytes(options.reportingInstance, MAX_INSTANCE_BYTES) || "unknown";
 
   return {
-    async uidOf(regarding, signal) {
+    async findUid(regarding, signal) {
       try {
         const object = await client.request<{
           metadata?: { uid?: string; annotations?: Record<string, string> };

@@ -34,7 +34,7 @@ export class UidCache {
     const key = JSON.stringify([regarding.kind, namespace, regarding.name]);
     const known = this.#known.get(key);
     if (known !== undefined) return known;
-    const result = await this.#sink.uidOf(regarding, signal);
+    const result = await this.#sink.findUid(regarding, signal);
     if (result.kind === "found") this.#known.set(key, result, { ttl: FOUND_TTL_MS });
     if (result.kind === "absent") this.#known.set(key, result, { ttl: ABSENT_TTL_MS });
     return result;

@@ -291,7 +291,7 @@ export class LeaderTakeover implements ControllerObserver {
     const gap = this.#gap ?? this.#handover;
     if (!gap) return;
     if (gap === this.#handover && !this.#isHandoverCounted) {
-      coverage.lasted(this.#handover);
+      coverage.addEndedGap(this.#handover);
       this.#isHandoverCounted = true;
     }
     aggregator.addGapTo({ namespace, policyName }, toGapUs(gap));

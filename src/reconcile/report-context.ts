@@ -12,7 +12,7 @@ import type { Policy, PolicySource, Report } from "../api/v1alpha1.ts";
 import { reportKey } from "../ingest/violation.ts";
 import type { AcceptanceCatalog, Matched } from "../report/acceptance-set.ts";
 import type { PolicyCatalog } from "../report/provenance.ts";
-import { provenanceOfLedger } from "../report/render.ts";
+import { findLedgerProvenance } from "../report/render.ts";
 import type { ControllerObserver } from "./controller-observer.ts";
 import type { ReportQueue } from "./report-queue.ts";
 
@@ -82,7 +82,7 @@ export class ReportContext implements ControllerObserver {
     const { policies } = this.#parts;
     const stated = this.#stated.get(ledger);
     // A report that was never written takes the present facts with its first write.
-    if (stated === undefined || stated === describePolicy(provenanceOfLedger(ledger, policies))) return;
+    if (stated === undefined || stated === describePolicy(findLedgerProvenance(ledger, policies))) return;
     this.#touch(ledger, "counters");
   }
 

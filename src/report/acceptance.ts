@@ -24,9 +24,9 @@ export interface Acceptance {
 /** Makes an acceptance of what its author wrote; `problem` is a sentence on why it can't be one. */
 export function compileAcceptance(name: string, match: AcceptanceMatch): Acceptance | { problem: string } {
   const { workload = {}, container, operation, verb, port, protocol, outcome } = match;
-  const resource = globOf("resource", match.resource);
+  const resource = toGlob("resource", match.resource);
   if ("problem" in resource) return resource;
-  const source = globOf("source", match.source);
+  const source = toGlob("source", match.source);
   if ("problem" in source) return source;
   const exact = [workload.kind, workload.name, container, operation, verb, port, protocol, outcome];
   return {
@@ -47,7 +47,7 @@ export function compileAcceptance(name: string, match: AcceptanceMatch): Accepta
 }
 
 /** A glob is matched with what a path means: `/usr/../etc/shadow` is not under `/usr`. */
-function globOf(field: string, pattern: string | undefined): Glob | { problem: string } {
+function toGlob(field: string, pattern: string | undefined): Glob | { problem: string } {
   if (pattern === undefined) return { matches: () => true, isAny: true };
   const glob = parseGlob(pattern);
   if ("problem" in glob) return { problem: `spec.match.${field}: ${glob.problem}` };

@@ -23,7 +23,7 @@ import {
   type ResultSeverity,
   type ResultStatus,
 } from "../api/openreports.ts";
-import { levelOf, type SeverityThresholds } from "../api/severity.ts";
+import { type SeverityThresholds, toSeverityLevel } from "../api/severity.ts";
 import type { Report, SeverityLevel, Violation, Workload } from "../api/v1alpha1.ts";
 import { stableHash } from "../lib/hash.ts";
 import { parseMicroTime } from "../lib/time.ts";
@@ -117,17 +117,17 @@ function listResults(
   const limit = maxResults !== undefined && maxResults > 0 ? maxResults : options.maxResults;
   const max = Math.min(limit, options.mostThatFit ?? limit);
   const isWanted = (result: ResultStatus) => statusFilter.length === 0 || statusFilter.includes(result);
-  const statusOf = ({ accepted, outcome }: Violation): ResultStatus =>
+  const toResultStatus = ({ accepted, outcome }: Violation): ResultStatus =>
     options.results[accepted ? "accepted" : (outcome.toLowerCase() as "allowed" | "prevented" | "unknown")];
   const omittedStatus = (["warn", ...Object.values(options.results)] as const).find(isWanted);
   if (omittedStatus === undefined) return [];
-  const wanted = report.violations.filter((violation) => isWanted(statusOf(violation)));
+  const wanted = report.violations.filter((violation) => isWanted(toResultStatus(violation)));
   const { violations: cut, occurrences: cutOccurrences } = report.omitted ?? {
     violations: 0,
     occurrences: 0,
   };
   const listed = wanted.length + Number(cutOccurrences > 0) <= max ? wanted : wanted.slice(0, max - 1);
-  const results = listed.map((violation) => toResult(report, violation, statusOf(violation), options));
+  const results = listed.map((violation) => toResult(report, violation, toResultStatus(violation), options));
   const unlisted = wanted.slice(listed.length);
   if (unlisted.length + cutOccurrences === 0) return results;
   const occurrences = unlisted.reduce((sum, each) => sum + each.occurrences, 0);
@@ -151,7 +151,7 @@ function toResult(
     policy: policy.name,
     rule: violation.operation,
     category: tags?.[0] ?? policy.kind,
-    severity: known(levelOf(severity || undefined, options.thresholds), options),
+    severity: known(toSeverityLevel(severity || undefined, options.thresholds), options),
     result,
     scored: violation.action?.includes("Block") ?? false,
     timestamp: toTimestamp(violation.lastSeen),

@@ -18,7 +18,7 @@ import { ruleOf } from "../ingest/rule.ts";
 import { earlyContainer, type Identity, identityKey, podKey, reportName } from "../ingest/violation.ts";
 import { type EpochUs, parseMicroTime } from "../lib/time.ts";
 import { parseHistory } from "./history.ts";
-import { toldKind } from "./provenance.ts";
+import { reportedKind } from "./provenance.ts";
 
 /** Whether it is the report of its policy; any other is not ours to continue. */
 export function isNamedRight(report: Report): boolean {
@@ -31,24 +31,24 @@ export function rebaseOn(ledger: Ledger, report: Report | undefined, deletedUs?:
     ledger.rebase(undefined, deletedUs);
     return;
   }
-  const entries = entriesOf(ledger.namespace, report);
-  const totals = totalsOf(report, entries);
+  const entries = parseEntries(ledger.namespace, report);
+  const totals = parseTotals(report, entries);
   const { policy } = report;
   ledger.policy.learn(
     {
-      kind: toldKind(policy.kind),
+      kind: reportedKind(policy.kind),
       severity: policy.severity ?? 0,
       tags: policy.tags ?? [],
       message: policy.message ?? "",
     },
     totals.lastUs,
   );
-  ledger.rebase({ ...distinctOf(report), totals, entries });
+  ledger.rebase({ ...parseDistinct(report), totals, entries });
   // The severities of violations that are not listed are not known one by one.
   if (report.omitted) ledger.policy.raiseSeverity(policy.severity ?? 0, totals.lastUs);
 }
 
-function distinctOf({ summary }: Report): Omit<Base, "totals" | "entries"> {
+function parseDistinct({ summary }: Report): Omit<Base, "totals" | "entries"> {
   return {
     violations: count(summary?.violations),
     workloads: count(summary?.workloads),
@@ -58,7 +58,7 @@ function distinctOf({ summary }: Report): Omit<Base, "totals" | "entries"> {
 }
 
 /** The summary, and at least the sum of the list: the report may have been edited. */
-function totalsOf({ summary, coverage, expired }: Report, entries: readonly Entry[]): Totals {
+function parseTotals({ summary, coverage, expired }: Report, entries: readonly Entry[]): Totals {
   const listed = emptyTotals();
   for (const { outcome, committed } of entries) {
     if (committed) countOutcome(listed, outcome, committed.occurrences, committed.firstUs, committed.lastUs);
@@ -83,21 +83,21 @@ function totalsOf({ summary, coverage, expired }: Report, entries: readonly Entr
       violations: count(expired?.violations),
       occurrences: count(expired?.occurrences),
     },
-    coverageGaps: lapsesOf(coverage),
+    coverageGaps: parseGaps(coverage),
   };
 }
 
-function lapsesOf(coverage: Coverage | undefined): readonly CoverageGap[] {
+function parseGaps(coverage: Coverage | undefined): readonly CoverageGap[] {
   const read = (coverage?.recent ?? []).map(parseCoverageGap).filter((each) => each !== undefined);
   return mergeCoverageGaps([], read);
 }
 
-function entriesOf(namespace: string | undefined, report: Report): Entry[] {
-  return (report.violations ?? []).map((violation) => entryOf(namespace, report.policy, violation));
+function parseEntries(namespace: string | undefined, report: Report): Entry[] {
+  return (report.violations ?? []).map((violation) => parseEntry(namespace, report.policy, violation));
 }
 
 /** What makes a stored violation the one that it is. */
-export function identityOf(violation: Violation): Identity {
+export function parseIdentity(violation: Violation): Identity {
   return {
     operation: violation.operation,
     verb: violation.verb ?? "",
@@ -111,8 +111,8 @@ export function identityOf(violation: Violation): Identity {
   };
 }
 
-function entryOf(namespace: string | undefined, policy: Policy, violation: Violation): Entry {
-  const identity = { ...identityOf(violation), ...readEarly(namespace, violation) };
+function parseEntry(namespace: string | undefined, policy: Policy, violation: Violation): Entry {
+  const identity = { ...parseIdentity(violation), ...readEarly(namespace, violation) };
   const entry = new Entry(identityKey(identity), identity, violation.lowerBound ?? false);
   entry.committed = tallyOf(namespace, policy, violation);
   return entry;

@@ -30,13 +30,13 @@ export interface PolicyFromAlerts {
 }
 
 /** Finds what bears the policy's name and could have raised such alerts. */
-export function provenanceOf(told: PolicyFromAlerts, catalog: PolicyCatalog | undefined): ProvenanceFacts {
+export function findProvenance(told: PolicyFromAlerts, catalog: PolicyCatalog | undefined): ProvenanceFacts {
   if (told.name === DEFAULT_POSTURE) {
     return { kind: "DefaultPosture", ...(catalog ? { provenance: "NotApplicable" } : {}) };
   }
   if (!catalog) return { kind: told.kind };
   const kinds = candidates(told);
-  const found = kinds.map((kind) => catalog.find(kind, scopeOf(kind, told.namespace), told.name));
+  const found = kinds.map((kind) => catalog.find(kind, getScope(kind, told.namespace), told.name));
   const objects = found.filter((object) => object !== undefined);
   const [only] = objects;
   const knowledge = kinds.map((kind) => catalog.knowledge(kind));
@@ -78,11 +78,11 @@ function ofContainers(namespace: string | undefined): readonly PolicyObjectKind[
   return namespace === undefined ? ["KubeArmorClusterPolicy"] : ["KubeArmorPolicy", "KubeArmorClusterPolicy"];
 }
 
-function scopeOf(kind: PolicyObjectKind, namespace: string | undefined): string | undefined {
+function getScope(kind: PolicyObjectKind, namespace: string | undefined): string | undefined {
   return kind === "KubeArmorPolicy" ? namespace : undefined;
 }
 
 /** The kind that alerts can have told, of the kind that a stored report shows: none tells a cluster-wide policy apart. */
-export function toldKind(kind: PolicyKind): PolicyKind {
+export function reportedKind(kind: PolicyKind): PolicyKind {
   return kind === "KubeArmorClusterPolicy" ? "KubeArmorPolicy" : kind;
 }

@@ -10,7 +10,7 @@ import { listWritten } from "../aggregate/early-entries.ts";
 import type { Entry } from "../aggregate/entry.ts";
 import type { Ledger } from "../aggregate/ledger.ts";
 import { selectFairest } from "../aggregate/ranking.ts";
-import { DEFAULT_THRESHOLDS, levelOf, type SeverityThresholds } from "../api/severity.ts";
+import { DEFAULT_THRESHOLDS, type SeverityThresholds, toSeverityLevel } from "../api/severity.ts";
 import type {
   CoveredNodes,
   Expired,
@@ -26,7 +26,7 @@ import { type EpochUs, formatMicroTime } from "../lib/time.ts";
 import { type AcceptedCounts, divide } from "./acceptance.ts";
 import type { AcceptanceCatalog } from "./acceptance-set.ts";
 import { renderHistory } from "./history.ts";
-import { type PolicyCatalog, type ProvenanceFacts, provenanceOf } from "./provenance.ts";
+import { findProvenance, type PolicyCatalog, type ProvenanceFacts } from "./provenance.ts";
 import { renderViolation } from "./render-violation.ts";
 import { RenderedViolations } from "./rendered-violations.ts";
 
@@ -90,7 +90,7 @@ export function* renderInSteps(ledger: Ledger, options: RenderOptions): Steps<Re
   const summary = renderSummary(ledger, policy.severity, options.severity, maxBytes);
   const room = maxBytes - jsonBytes({ policy, summary, coverage }) - SLACK_BYTES;
   const { violations, unlisted } = yield* listed(ledger, policy, options, room);
-  const omitted = omittedFrom(summary, violations, expired);
+  const omitted = countOmitted(summary, violations, expired);
   summary.violations = violations.length + (omitted?.violations ?? 0) + expired.violations;
   const marked = [...violations.filter((each) => each.accepted), ...unlisted];
   const openSeverity =
@@ -105,7 +105,7 @@ export function* renderInSteps(ledger: Ledger, options: RenderOptions): Steps<Re
     policy,
     summary: {
       ...summary,
-      ...divide(summary, marked, levelOf(openSeverity || undefined, options.severity)),
+      ...divide(summary, marked, toSeverityLevel(openSeverity || undefined, options.severity)),
     },
     violations,
     ...(omitted ? { omitted } : {}),
@@ -119,7 +119,7 @@ const SLACK_BYTES = 640;
 
 function renderPolicy(ledger: Ledger, severity: number, policies: PolicyCatalog | undefined): Policy {
   const { tags, message } = ledger.policy.facts();
-  const { kind, ...found } = provenanceOfLedger(ledger, policies);
+  const { kind, ...found } = findLedgerProvenance(ledger, policies);
   return {
     name: ledger.policyName,
     kind,
@@ -131,10 +131,10 @@ function renderPolicy(ledger: Ledger, severity: number, policies: PolicyCatalog 
 }
 
 /** What a report of the ledger written now would tell of its policy's object. */
-export function provenanceOfLedger(ledger: Ledger, policies: PolicyCatalog | undefined): ProvenanceFacts {
+export function findLedgerProvenance(ledger: Ledger, policies: PolicyCatalog | undefined): ProvenanceFacts {
   const { kind } = ledger.policy.facts();
   const { namespace, policyName: name, totals } = ledger;
-  return provenanceOf({ namespace, name, kind, lastUs: totals.lastUs }, policies);
+  return findProvenance({ namespace, name, kind, lastUs: totals.lastUs }, policies);
 }
 
 /** Share of a report's bytes that the history may take; a larger one is left out. */
@@ -157,7 +157,7 @@ function renderSummary(
     workloads: ledger.reach.workloads.count,
     pods: ledger.reach.pods.count,
     nodes: ledger.reach.nodes.count,
-    severity: levelOf(severity, thresholds),
+    severity: toSeverityLevel(severity, thresholds),
     ...(isDefault(thresholds) ? {} : { severityThresholds: { ...thresholds } }),
     firstSeen: formatMicroTime(totals.firstUs),
     lastSeen: formatMicroTime(totals.lastUs),
@@ -241,7 +241,7 @@ function compare(a: string, b: string): number {
 }
 
 /** By subtraction, so that list, omitted and expired always add up to the summary. */
-function omittedFrom(
+function countOmitted(
   summary: Summary,
   violations: readonly Violation[],
   expired: Readonly<Expired>,

@@ -18,7 +18,7 @@ import {
   type ViolationFacts,
 } from "../ingest/violation.ts";
 import { type EpochUs, parseMicroTime } from "../lib/time.ts";
-import { identityOf } from "./parse.ts";
+import { parseIdentity } from "./parse.ts";
 
 /** Nothing of it is shown. */
 const NEVER: EpochUs = 0;
@@ -104,7 +104,7 @@ export class ReportedUntil {
       // It was counted before it entered the list, at times that only the summary bounds.
       const lastUs = stored.lowerBound ? this.lastUs : time(stored.lastSeen);
       if (lastUs < this.#sinceUs) continue;
-      const key = identityKey(identityOf(stored));
+      const key = identityKey(parseIdentity(stored));
       const times = { ...this.#readTimes(stored, lastUs), isEarly: isUnnamedKey(key) };
       byKey.set(key, times);
       if (!this.#isNamespaced) continue;

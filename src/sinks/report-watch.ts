@@ -43,7 +43,7 @@ export function createReportWatch(options: ReportWatchOptions): ReportWatch {
           absentRetryMs: ABSENT_RETRY_MS,
           ...(pageSize === undefined ? {} : { pageSize }),
         };
-        await follow({ client, clock, ...collection }, kind.tell(observer), signal);
+        await follow({ client, clock, ...collection }, kind.observe(observer), signal);
         kind.problem = NOT_YET;
       });
       await Promise.all(each);
@@ -68,10 +68,10 @@ class FollowedKind {
     this.#logger = logger;
   }
 
-  tell(observer: ReportObserver): FollowObserver {
+  observe(observer: ReportObserver): FollowObserver {
     let isListing = false;
     // Another form is unexpected; listing before a write reports it.
-    const tell = (object: unknown, how: (report: Report) => void) => {
+    const pass = (object: unknown, how: (report: Report) => void) => {
       const report = parseReport(object, this.#kind);
       if (report !== undefined) how(report);
     };
@@ -80,12 +80,12 @@ class FollowedKind {
         isListing = true;
       },
       onObject: (object) =>
-        tell(object, (report) => observer.onStored(report, isListing ? "listed" : "changed")),
+        pass(object, (report) => observer.onStored(report, isListing ? "listed" : "changed")),
       onListed: () => {
         isListing = false;
         observer.onListed(this.#kind);
       },
-      onRemoved: (object) => tell(object, (report) => observer.onRemoved(report)),
+      onRemoved: (object) => pass(object, (report) => observer.onRemoved(report)),
       onProblem: (problem) =>
         problem === undefined ? this.#recordSuccess() : this.#recordFailure(problem.message),
     };

@@ -225,11 +225,11 @@ describeReal("Events on a real API server", () => {
       const token = await cluster.createServiceAccountToken(namespace, "nobody");
       const poor = kubeClient(cluster.kubeconfigFor(token));
       const poorSink = createEventSink({ client: poor, reportingInstance: "i" });
-      expect(await poorSink.uidOf({ kind: "Node", name: "worker-1" }, SIGNAL)).toEqual({
+      expect(await poorSink.findUid({ kind: "Node", name: "worker-1" }, SIGNAL)).toEqual({
         kind: "found",
         uid: "worker-1",
       });
-      expect(await poorSink.uidOf({ kind: "Pod", namespace, name: "web-0" }, SIGNAL)).toMatchObject({
+      expect(await poorSink.findUid({ kind: "Pod", namespace, name: "web-0" }, SIGNAL)).toMatchObject({
         kind: "refused",
         message: expect.stringContaining('cannot get resource "pods"'),
       });

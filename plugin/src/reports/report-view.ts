@@ -4,7 +4,7 @@
 // One violation together with its report, and fields that reports of other versions may lack.
 // Invariant: read only; a field that is absent is unknown, never zero.
 
-import { DEFAULT_THRESHOLDS, levelOf } from "../../../src/api/severity.ts";
+import { DEFAULT_THRESHOLDS, toSeverityLevel } from "../../../src/api/severity.ts";
 import type { Outcome, Report, SeverityLevel, Violation } from "../../../src/api/v1alpha1.ts";
 import { compare } from "./order.ts";
 
@@ -36,7 +36,7 @@ export function getSeverityLevel({
   const { severity: highest } = report.policy;
   const { severity: level, severityThresholds = DEFAULT_THRESHOLDS } = report.summary;
   if (own === undefined || own === highest) return level;
-  const usual = levelOf(own || undefined, severityThresholds);
+  const usual = toSeverityLevel(own || undefined, severityThresholds);
   const isAbove =
     usual !== "unknown" && level !== "unknown" && getSeverityRank(usual) > getSeverityRank(level);
   return isAbove ? level : usual;

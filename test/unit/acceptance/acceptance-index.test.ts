@@ -74,7 +74,7 @@ describe("the acceptances of one policy that have effect", () => {
         const sorted = [...there].sort();
         expect(index.effective("shop", "p")?.names ?? []).toEqual(sorted.slice(0, 100));
         for (const each of index.group("shop", "p")) {
-          expect(index.refusalOf(each) === undefined).toBe(sorted.indexOf(each.name) < 100);
+          expect(index.findRefusal(each) === undefined).toBe(sorted.indexOf(each.name) < 100);
         }
       }),
       { numRuns: 20 },

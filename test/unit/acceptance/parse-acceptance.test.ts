@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 import { describe, expect, it } from "vitest";
-import { behind, statusOf } from "../../../src/acceptance/conditions.ts";
+import { behind, createStatus } from "../../../src/acceptance/conditions.ts";
 import { Denials } from "../../../src/acceptance/denials.ts";
 import {
   type ReadAcceptance,
@@ -166,7 +166,11 @@ describe("an acceptance that the configuration denies", () => {
     const denied = new Denials({ deniedPolicies, deniedNamespaces }).apply(read(SPEC));
     expect(denied.effect).toMatchObject({ reason: "Denied", problem: expect.stringContaining(setting) });
     const matched = { violations: 3, occurrences: 9 };
-    const { conditions, matched: shown } = statusOf(denied, { nowUs: START_US, matched, refusal: undefined });
+    const { conditions, matched: shown } = createStatus(denied, {
+      nowUs: START_US,
+      matched,
+      refusal: undefined,
+    });
     expect(shown).toEqual({ violations: 0, occurrences: 0 });
     expect(conditions?.slice(0, 3).map(({ type, status, reason }) => `${type}=${status} ${reason}`)).toEqual([
       "Active=False Denied",
@@ -192,7 +196,7 @@ describe("an acceptance that the configuration denies", () => {
 describe("its status", () => {
   const standing = { nowUs: START_US, matched: { violations: 2, occurrences: 9 }, refusal: undefined };
   const said = (spec: unknown, more: Partial<typeof standing> | { refusal: RefusedAcceptance } = {}) => {
-    const status = statusOf(read(spec), { ...standing, ...more });
+    const status = createStatus(read(spec), { ...standing, ...more });
     const conditions = status.conditions?.map(({ type, status: is, reason }) => `${type}=${is} ${reason}`);
     return { conditions, matched: status.matched };
   };
@@ -253,14 +257,14 @@ describe("its status", () => {
   });
 
   it("keeps a condition's time until its status changes, and is behind in words or in numbers only", () => {
-    const first = statusOf(read(narrow), standing);
+    const first = createStatus(read(narrow), standing);
     const stored = read(narrow, { status: first });
     const later = { ...standing, nowUs: START_US + 60_000_000 };
-    expect(behind(stored.status, statusOf(stored, later))).toBe("no");
+    expect(behind(stored.status, createStatus(stored, later))).toBe("no");
     expect(
-      behind(stored.status, statusOf(stored, { ...later, matched: { violations: 2, occurrences: 10 } })),
+      behind(stored.status, createStatus(stored, { ...later, matched: { violations: 2, occurrences: 10 } })),
     ).toBe("numbers");
-    const empty = statusOf(stored, { ...later, matched: { violations: 0, occurrences: 0 } });
+    const empty = createStatus(stored, { ...later, matched: { violations: 0, occurrences: 0 } });
     expect(behind(stored.status, empty)).toBe("words");
     expect(empty.conditions?.map((c) => c.lastTransitionTime.slice(14, 19))).toEqual([
       "00:00",

@@ -95,13 +95,13 @@ describe("stream coverage", () => {
 
   it("counts a standstill as a gap of a stream that is open, and of no other", () => {
     const coverage = new StreamCoverage();
-    expect(coverage.stoodStill(6000, 7000)).toBeUndefined();
+    expect(coverage.addStall(6000, 7000)).toBeUndefined();
     coverage.connected(10_000);
-    expect(coverage.stoodStill(6000, 20_000)).toEqual({ kind: "Stalled", fromMs: 14_000, toMs: 20_000 });
+    expect(coverage.addStall(6000, 20_000)).toEqual({ kind: "Stalled", fromMs: 14_000, toMs: 20_000 });
     // Not from before there was a stream.
     coverage.disconnected(lost(21_000));
     coverage.connected(22_000);
-    expect(coverage.stoodStill(6000, 26_000)).toEqual({ kind: "Stalled", fromMs: 22_000, toMs: 26_000 });
+    expect(coverage.addStall(6000, 26_000)).toEqual({ kind: "Stalled", fromMs: 22_000, toMs: 26_000 });
     expect(coverage).toMatchObject({
       gaps: { ...NONE, StreamDown: 1, Stalled: 2 },
       gapSeconds: { ...NONE, StreamDown: 1, Stalled: 10 },
@@ -113,7 +113,7 @@ describe("stream coverage", () => {
   it("counts a gap that was not the stream's", () => {
     const coverage = new StreamCoverage();
     coverage.connected(1000);
-    coverage.lasted({ kind: "Handover", fromMs: 2000, toMs: 4000 });
+    coverage.addEndedGap({ kind: "Handover", fromMs: 2000, toMs: 4000 });
     expect(coverage).toMatchObject({
       gaps: { ...NONE, Handover: 1 },
       gapSeconds: { ...NONE, Handover: 2 },

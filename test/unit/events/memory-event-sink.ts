@@ -29,7 +29,7 @@ export class MemoryEventSink implements EventSink {
   /** Calls wait for it where it is set. */
   gate: Promise<void> | undefined;
 
-  async uidOf(regarding: Regarding): Promise<UidResult> {
+  async findUid(regarding: Regarding): Promise<UidResult> {
     const result = await this.#call("uid", () => ({ kind: "sent" }));
     if (result.kind === "retry" || result.kind === "refused") return result;
     const uid = this.uids.get(`${regarding.kind === "Pod" ? regarding.namespace : ""}/${regarding.name}`);

@@ -3,7 +3,7 @@
 
 import { describe, expect, it } from "vitest";
 import type { PolicyKind, PolicyObject, PolicyObjectKind } from "../../../src/api/v1alpha1.ts";
-import { type Knowledge, type PolicyCatalog, provenanceOf } from "../../../src/report/provenance.ts";
+import { findProvenance, type Knowledge, type PolicyCatalog } from "../../../src/report/provenance.ts";
 import { START_US } from "../../support/gen.ts";
 
 function catalog(
@@ -33,18 +33,18 @@ function told(name: string, kind: PolicyKind = "KubeArmorPolicy", namespace: str
 
 describe("the policy object of a report", () => {
   it("is the one that bears the name, in its namespace or cluster-wide, with its kind", () => {
-    expect(provenanceOf(told("own"), catalog(ALL))).toEqual({
+    expect(findProvenance(told("own"), catalog(ALL))).toEqual({
       kind: "KubeArmorPolicy",
       provenance: "Found",
       objects: [KSP],
     });
-    expect(provenanceOf(told("wide"), catalog(ALL))).toEqual({
+    expect(findProvenance(told("wide"), catalog(ALL))).toEqual({
       kind: "KubeArmorClusterPolicy",
       provenance: "Found",
       objects: [CSP],
     });
     expect(
-      provenanceOf({ ...told("host", "KubeArmorHostPolicy"), namespace: undefined }, catalog(ALL)),
+      findProvenance({ ...told("host", "KubeArmorHostPolicy"), namespace: undefined }, catalog(ALL)),
     ).toEqual({
       kind: "KubeArmorHostPolicy",
       provenance: "Found",
@@ -53,7 +53,7 @@ describe("the policy object of a report", () => {
   });
 
   it("is not guessed where two bear the name: both are listed, and the kind stays that of the alerts", () => {
-    expect(provenanceOf(told("both"), catalog(ALL))).toEqual({
+    expect(findProvenance(told("both"), catalog(ALL))).toEqual({
       kind: "KubeArmorPolicy",
       provenance: "Ambiguous",
       objects: [KSP, CSP],
@@ -61,43 +61,43 @@ describe("the policy object of a report", () => {
   });
 
   it("is never one of another namespace, or of a kind that does not raise such alerts", () => {
-    expect(provenanceOf(told("own", "KubeArmorPolicy", "bank"), catalog(ALL))).toEqual({
+    expect(findProvenance(told("own", "KubeArmorPolicy", "bank"), catalog(ALL))).toEqual({
       kind: "KubeArmorPolicy",
       provenance: "NotFound",
     });
-    expect(provenanceOf(told("host"), catalog(ALL)).provenance).toBe("NotFound");
-    expect(provenanceOf(told("wide", "KubeArmorHostPolicy"), catalog(ALL)).provenance).toBe("NotFound");
+    expect(findProvenance(told("host"), catalog(ALL)).provenance).toBe("NotFound");
+    expect(findProvenance(told("wide", "KubeArmorHostPolicy"), catalog(ALL)).provenance).toBe("NotFound");
   });
 
   it("is unknown as long as one of the kinds is; an API without the kind has no objects of it", () => {
     const unlisted = catalog(ALL, { KubeArmorClusterPolicy: "unknown" });
-    expect(provenanceOf(told("own"), unlisted)).toEqual({
+    expect(findProvenance(told("own"), unlisted)).toEqual({
       kind: "KubeArmorPolicy",
       provenance: "Unknown",
       objects: [KSP],
     });
     const older = catalog(ALL, { KubeArmorClusterPolicy: "unserved" });
-    expect(provenanceOf(told("own"), older).provenance).toBe("Found");
+    expect(findProvenance(told("own"), older).provenance).toBe("Found");
     const none = catalog({}, { KubeArmorClusterPolicy: "unserved", KubeArmorPolicy: "unserved" });
-    expect(provenanceOf(told("own"), none)).toEqual({ kind: "KubeArmorPolicy", provenance: "Unknown" });
+    expect(findProvenance(told("own"), none)).toEqual({ kind: "KubeArmorPolicy", provenance: "Unknown" });
   });
 
   it("was changed since when its time is after the newest occurrence", () => {
     const at = (changedAt: string) => catalog({ "KubeArmorPolicy shop/own": { ...KSP, changedAt } });
-    expect(provenanceOf(told("own"), at("2026-11-23T10:00:00.000000Z"))).not.toHaveProperty(
+    expect(findProvenance(told("own"), at("2026-11-23T10:00:00.000000Z"))).not.toHaveProperty(
       "changedSinceLastSeen",
     );
-    expect(provenanceOf(told("own"), at("2026-11-23T10:00:01.000000Z"))).toMatchObject({
+    expect(findProvenance(told("own"), at("2026-11-23T10:00:01.000000Z"))).toMatchObject({
       changedSinceLastSeen: true,
     });
   });
 
   it("of the default posture is none; without a cluster nothing is said", () => {
-    expect(provenanceOf(told("DefaultPosture", "Unknown"), catalog(ALL))).toEqual({
+    expect(findProvenance(told("DefaultPosture", "Unknown"), catalog(ALL))).toEqual({
       kind: "DefaultPosture",
       provenance: "NotApplicable",
     });
-    expect(provenanceOf(told("DefaultPosture", "Unknown"), undefined)).toEqual({ kind: "DefaultPosture" });
-    expect(provenanceOf(told("own"), undefined)).toEqual({ kind: "KubeArmorPolicy" });
+    expect(findProvenance(told("DefaultPosture", "Unknown"), undefined)).toEqual({ kind: "DefaultPosture" });
+    expect(findProvenance(told("own"), undefined)).toEqual({ kind: "KubeArmorPolicy" });
   });
 });
