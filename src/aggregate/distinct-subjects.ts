@@ -32,16 +32,16 @@ export class SubjectCounts {
     for (const each of [this.workloads, this.pods, this.nodes, this.#mutable]) each.clear();
   }
 
-  /** Starts again from the counts of the stored report and from `entries`. */
-  recount(base: Base | undefined, entries: Iterable<Entry>): void {
+  /** Starts again from the counts of the stored report and from those in flight and pending of `open`. */
+  recount(base: Base | undefined, open: Iterable<Entry>): void {
     this.clear();
     this.workloads.floor = base?.workloads ?? 0;
     this.pods.floor = base?.pods ?? 0;
     this.nodes.floor = base?.nodes ?? 0;
-    for (const entry of entries) {
-      const { identity, committed, inFlight, pending } = entry;
-      for (const tally of [committed, inFlight, pending]) if (tally) this.addTally(identity, tally);
-    }
+    for (const { identity, committed } of base?.entries ?? [])
+      if (committed) this.addTally(identity, committed);
+    for (const { identity, inFlight, pending } of open)
+      for (const tally of [inFlight, pending]) if (tally) this.addTally(identity, tally);
   }
 
   /**

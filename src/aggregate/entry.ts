@@ -36,6 +36,8 @@ export interface EntryGroup {
 interface Unpacked {
   readonly key: string;
   readonly id: string;
+  /** Where it was not packed yet. */
+  readonly identity?: Identity;
   committed: Tally | undefined;
   inFlight: Tally | undefined;
   pending: Tally | undefined;
@@ -59,18 +61,13 @@ export class Entry implements CellOwner {
   #latest: KeptEvidence | undefined;
 
   /** A violation of which nothing is counted yet; `key` is that of the identity, `id` that of the key. */
-  constructor(
-    key: string,
-    { outcome }: Pick<Identity, "outcome">,
-    lowerBound: boolean,
-    id: string = violationId(key),
-  ) {
-    this.outcome = outcome;
+  constructor(key: string, identity: Identity, lowerBound: boolean, id: string = violationId(key)) {
+    this.outcome = identity.outcome;
     this.lowerBound = lowerBound;
     this.#group = undefined;
     this.#latest = undefined;
     const none = { committed: undefined, inFlight: undefined, pending: undefined };
-    this.#unpacked = { key, id, ...none, writtenInSweep: NO_SWEEP };
+    this.#unpacked = { key, id, identity, ...none, writtenInSweep: NO_SWEEP };
   }
 
   /** Undefined in no map. */
@@ -92,9 +89,8 @@ export class Entry implements CellOwner {
     return this.#unpacked?.id ?? this.#memory.readId(this.#place);
   }
 
-  /** Creates a new object with each call. */
   get identity(): Identity {
-    return parseIdentityKey(this.key);
+    return this.#unpacked?.identity ?? parseIdentityKey(this.key);
   }
 
   /** Counts in the stored report; of a packed violation a copy. */

@@ -253,6 +253,7 @@ export class Ledger {
 
   /** Takes a stored report as what is committed; without one (it was deleted) counting starts again from zero. */
   rebase(base: Base | undefined, deletedUs?: EpochUs): void {
+    this.reach.recount(base, [...this.#entries.inFlight, ...this.#entries.pending.entries]);
     const unlisted = this.#entries.rebase(base?.entries ?? []);
     if (!base) this.gaps.startAgain(this.#inFlight, this.#committed, deletedUs);
     this.#committed = base?.totals ?? emptyTotals();
@@ -263,7 +264,6 @@ export class Ledger {
     this.#entries.unidentified = this.#countUnidentified();
     for (const entry of unlisted) entry.lowerBound = this.#entries.unidentified > 0;
     this.violationsFloor = base?.violations ?? 0;
-    this.reach.recount(base, this.entries.values());
   }
 
   /** Gives away everything that no stored report holds; nothing of it is open any more. */

@@ -15,6 +15,10 @@ const MAX_US = Number.MAX_SAFE_INTEGER;
 
 const PATTERN =
   /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d\d):(\d\d))?$/;
+/** The form that formatMicroTime writes. */
+const USUAL = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/;
+/** "2026-11-23T" */
+const DAY_LENGTH = 11;
 
 /**
  * Reads an RFC 3339 time to the microsecond; a finer fraction is cut, a missing zone is UTC (some of KubeArmor's
@@ -22,6 +26,25 @@ const PATTERN =
  * times at or before the epoch, which in an alert mean "not set".
  */
 export function parseMicroTime(text: string): EpochUs | undefined {
+  return parseOfSameDay(text) ?? parseAnyTime(text);
+}
+
+/** The day of the last time in the usual form, up to the letter before the hour, and its beginning. */
+let lastDay = { text: "", ms: 0 };
+
+function parseOfSameDay(text: string): EpochUs | undefined {
+  if (lastDay.text === "" || !text.startsWith(lastDay.text) || !USUAL.test(text)) return undefined;
+  const [hour, minute, second] = [readTwo(text, 11), readTwo(text, 14), readTwo(text, 17)];
+  if (hour > 23 || minute > 59 || second > 60) return undefined;
+  const ms = lastDay.ms + ((hour * 60 + minute) * 60 + second) * 1000;
+  return checkRange(ms * 1000 + Number(text.slice(20, 26)));
+}
+
+function readTwo(text: string, at: number): number {
+  return (text.charCodeAt(at) - ZERO) * 10 + text.charCodeAt(at + 1) - ZERO;
+}
+
+function parseAnyTime(text: string): EpochUs | undefined {
   const m = PATTERN.exec(text);
   if (!m) return undefined;
   const [, year, month, day, hour, minute, second, fraction = "", sign, zoneHour = "0", zoneMinute = "0"] = m;
@@ -31,6 +54,7 @@ export function parseMicroTime(text: string): EpochUs | undefined {
   // A day that the month does not have rolls over into the next one, and a year below 100 into the last century.
   if (midnight.getUTCDate() !== Number(day) || midnight.getUTCMonth() + 1 !== Number(month)) return undefined;
   if (midnight.getUTCFullYear() !== Number(year)) return undefined;
+  if (USUAL.test(text)) lastDay = { text: text.slice(0, DAY_LENGTH), ms: midnight.getTime() };
   const ms = midnight.getTime() + ((Number(hour) * 60 + Number(minute)) * 60 + Number(second)) * 1000;
   const zoneUs = (Number(zoneHour) * 60 + Number(zoneMinute)) * 60_000_000 * (sign === "-" ? -1 : 1);
   return checkRange(ms * 1000 + Number(fraction.padEnd(6, "0").slice(0, 6)) - zoneUs);
