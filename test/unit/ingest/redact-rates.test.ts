@@ -22,48 +22,54 @@ function readLines(file: string): string[] {
 }
 
 /** Lines with their secret. */
-const [FORMS_1, FORMS_2] = ["secrets-common.jsonl", "secrets-manuals.jsonl"].map((file) =>
-  readRows(file).map((row) => JSON.parse(row) as [line: string, secret: string]),
-) as [[string, string][], [string, string][]];
-const SECRET_LINES = readLines("secrets-rare.jsonl");
-/** Secrets in these lines, or parts of them. */
-const SECRET_PARTS = ["S3cr3tV4lue99", "aB3dE6gH9jK2mN5p", "0a1b2c0a1b2c", "ABCDEFGH2345"];
-const WORDS_1 = readLines("words-common.jsonl");
-const WORDS_2 = readLines("words-rare.jsonl");
-const WORDS_3 = readLines("words-untried.jsonl");
+function readForms(file: string): [line: string, secret: string][] {
+  return readRows(file).map((row) => JSON.parse(row) as [string, string]);
+}
+
+const FORMS: [name: string, forms: [line: string, secret: string][], atMost: number][] = [
+  ["the first list", readForms("secrets-common.jsonl"), 0],
+  ["the list from manuals", readForms("secrets-manuals.jsonl"), 3],
+];
+
+/** Secrets in the lines of a list, or parts of them, of which none may be left. */
+const TYPED = [
+  "hunter2SECRET9",
+  "a1B2a1B2",
+  "abcdEFGH",
+  "abcd1234",
+  "XXXXXXXXXXXX",
+  "ABCDEFGHIJKLMNOP",
+].concat(["QPZRY9X8QP", "0f0f0f0f", "0f1e2d3c0f"]);
+const RARE = ["S3cr3tV4lue99", "aB3dE6gH9jK2mN5p", "0a1b2c0a1b2c", "ABCDEFGH2345"];
 /** A secret that is a word, and one that looks random. */
-const SECRET_WORDS = ["sunshine", "S3cr3tV4lue99"];
+const WORDS = ["sunshine", "S3cr3tV4lue99"];
+
+const LINES: [name: string, lines: string[], secrets: string[], atMost: number][] = [
+  ["the list of forms as people type them", readLines("secrets-typed.jsonl"), TYPED, 0],
+  ["the list of rarer tools", readLines("secrets-rare.jsonl"), RARE, 8],
+  ["the words of common tools", readLines("words-common.jsonl"), WORDS, 0],
+  ["the words of databases and rarer tools", readLines("words-rare.jsonl"), WORDS, 4],
+  ["the words written before they were tried", readLines("words-untried.jsonl"), WORDS, 5],
+];
 
 /** Forms of which the secret is left; the bounds are what was measured. */
 describe("of the forms of secrets", () => {
-  it.each([
-    ["the first list", FORMS_1, 0],
-    ["the list from manuals", FORMS_2, 3],
-  ])("in %s few are left", (_what, forms, atMost) => {
+  it.each(FORMS)("in %s few are left", (_name, forms, atMost) => {
     const left = forms.filter(([line, secret]) => redact(line).includes(secret));
     expect(left.length, left.map(([line]) => line).join("\n")).toBeLessThanOrEqual(atMost);
   });
 
-  it("in the list of rarer tools few are left", () => {
-    const left = SECRET_LINES.filter((line) => SECRET_PARTS.some((part) => redact(line).includes(part)));
-    expect(left.length, left.join("\n")).toBeLessThanOrEqual(8);
-  });
-
-  it.each([
-    ["of common tools", WORDS_1, 0],
-    ["of databases and rarer tools", WORDS_2, 4],
-    ["written before they were tried", WORDS_3, 5],
-  ])("in the list with words for secrets, %s, few are left", (_what, lines, atMost) => {
-    const left = lines.filter((line) => SECRET_WORDS.some((part) => redact(line).includes(part)));
+  it.each(LINES)("in %s few are left", (_name, lines, secrets, atMost) => {
+    const left = lines.filter((line) => secrets.some((part) => redact(line).includes(part)));
     expect(left.length, left.join("\n")).toBeLessThanOrEqual(atMost);
   });
 
   it("none changes when it is redacted again", () => {
-    const lines = [...FORMS_1, ...FORMS_2]
-      .map(([line]) => line)
-      .concat(SECRET_LINES, WORDS_1, WORDS_2, WORDS_3);
-    const changed = lines.filter((line) => redact(redact(line)) !== redact(line));
-    expect(changed).toEqual([]);
+    const lines = [
+      ...FORMS.flatMap(([, forms]) => forms.map(([line]) => line)),
+      ...LINES.flatMap(([, of]) => of),
+    ];
+    expect(lines.filter((line) => redact(redact(line)) !== redact(line))).toEqual([]);
   });
 });
 
@@ -73,6 +79,7 @@ describe("of ordinary lines", () => {
     ["the list from manuals", readRows("ordinary-2.txt")],
     ["the list of rarer tools", readRows("ordinary-3.txt")],
     ["the list of options like those of secrets", readRows("ordinary-4.txt")],
+    ["the list of lines like those that people type", readRows("ordinary-typed.txt")],
   ])("in %s none is changed", (_what, lines) => {
     const changed = lines.filter((line) => redact(line) !== line);
     expect(changed.map((line) => redact(line))).toEqual([]);
