@@ -99,7 +99,11 @@ export function foldPath(written: string): string {
     .join("/");
 }
 
+/** Outside of temporary folders, only such segments can hold anything to fold. */
+const MAY_VARY = /[\dA-Z]|^(?:tmp_|incoming-|sess_|kube-api-access-|#sql)/;
+
 function foldSegment(segment: string, inTemp: boolean, hasPidSuffix: boolean): string {
+  if (!inTemp && !MAY_VARY.test(segment)) return segment;
   if (DIGITS_ONLY.test(segment)) return "*";
   if (ATOMIC_WRITER.test(segment)) return "..*";
   let folded = segment;
