@@ -202,6 +202,13 @@ describeReal("the CRDs", () => {
       ["policy.kind=KubeArmorPolicy", ["harden-wordpress-pkg-mngr-exec"]],
       ["policy.kind!=KubeArmorPolicy,summary.severity=critical", ["default-posture"]],
       ["policy.kind=Unknown", []],
+      // What the columns show.
+      ["summary.open.allowed!=0", ["default-posture", "harden-wordpress-pkg-mngr-exec"]],
+      ["summary.open.allowed=0", []],
+      ["summary.open.prevented=0", ["default-posture", "harden-wordpress-pkg-mngr-exec"]],
+      ["summary.open.unknown!=0", []],
+      ["summary.open.severity=medium", ["default-posture", "harden-wordpress-pkg-mngr-exec"]],
+      ["coverage.lowerBound=true", ["default-posture", "harden-wordpress-pkg-mngr-exec"]],
     ])("%s selects", async (selector, names) => {
       const found = await kubectl(["get", "pvr", "-A", "-o", "name", "--field-selector", selector]);
       expect(found.match(/[^/\n]+$/gm) ?? []).toEqual(names);

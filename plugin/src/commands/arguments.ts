@@ -71,7 +71,8 @@ Examples:
   ${PLUGIN} gate -A --severity high --baseline violations/
 
 Exit codes: 0 done, 1 the answer is no (gate, export --check, readiness), 2 wrong call, 3 the answer is unknown
-(no connection, no rights, no CRDs, no such report, a cut list, an operator that may not be running).
+(no connection, no rights, no CRDs, no such report, a file that is not a report; gate and readiness: a cut list, a gap
+that lasts, an operator that may not be running).
 `;
 
 type Flag = readonly [flags: string, about: string];
