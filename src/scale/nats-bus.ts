@@ -51,6 +51,8 @@ export interface NatsOptions extends StreamSettings {
 
 const CONNECT_TIMEOUT_MS = 5_000;
 const REQUEST_TIMEOUT_MS = 5_000;
+/** A server that does not answer two pings is left for another. */
+const PING_MS = 5_000;
 const NO_MESSAGE = 10_037;
 const NO_STREAM = 10_059;
 /** Bytes of messages that wait for a consumer: the server sends no more than it is asked for. */
@@ -216,6 +218,7 @@ export class NatsBus implements Bus {
         name,
         timeout: CONNECT_TIMEOUT_MS,
         maxReconnectAttempts: -1,
+        pingInterval: PING_MS,
         ...(credentials === undefined
           ? {}
           : { authenticator: credsAuthenticator(new TextEncoder().encode(credentials)) }),

@@ -37,6 +37,8 @@ export interface ShardCountsParts {
   onRejected: (reason: Rejection, detail: string) => void;
 }
 
+/** KubeArmor may send what it raises only from this long after a stream is open on. */
+const OPENING_MS = 2_000;
 /** Notices that wait for one partition; beyond it they become one gap. */
 const MAX_NOTICES = 500;
 
@@ -116,9 +118,10 @@ export class ShardCounts implements AlertListener {
     this.#onConnected = onConnected;
   }
 
-  /** Declares a gap until now in every report. */
+  /** Declares a gap until now, when streams have been opened, in every report. */
   addGap(gap: Pick<GapNotice, "kind" | "fromUs" | "nodes" | "isNew">): void {
-    this.#notify({ type: "gap", toUs: Math.round(this.#parts.clock.nowMs() * 1000), count: 0, ...gap });
+    const toUs = Math.round((this.#parts.clock.nowMs() + OPENING_MS) * 1000);
+    this.#notify({ type: "gap", toUs, count: 0, ...gap });
   }
 
   /** Takes what was counted for the partitions that `isWanted` selects. */

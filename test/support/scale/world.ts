@@ -331,9 +331,11 @@ export class ScaleWorld {
       run: async (listener, signal) => {
         await this.clock.sleep(150, signal);
         if (!signal.aborted) {
-          source.listener = listener;
           nodes.connected = nodes.desired;
           listener.onConnected();
+          // As KubeArmor, which registers a client a moment after it has answered.
+          await this.clock.sleep(300, signal);
+          source.listener = listener;
           await new Promise<void>((resolve) =>
             signal.addEventListener("abort", () => resolve(), { once: true }),
           );
