@@ -71,7 +71,7 @@ Report shop/p
 No gap is known. Drops inside KubeArmor or its relay cannot be detected.
 
 The policy:
-  policy object: unknown: the operator may not read policies
+  policy object: unknown: the operator cannot look policies up, for lack of rights or of KubeArmor's CRDs
 
 `);
   });

@@ -76,7 +76,7 @@ export function describePolicyObjects({ policy }: Report): [string, string][] {
   const states: Readonly<Record<string, string>> = {
     NotFound: "deleted: no such policy is in the cluster",
     Ambiguous: "several policies have this name",
-    Unknown: "unknown: the operator may not read policies",
+    Unknown: "unknown: the operator cannot look policies up, for lack of rights or of KubeArmor's CRDs",
     NotApplicable: "none: a default posture, not a policy",
   };
   const state =
