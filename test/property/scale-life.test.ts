@@ -99,6 +99,18 @@ describe("several processes", { timeout: 300_000 }, () => {
     expect(missing).toBeGreaterThan(0);
   });
 
+  it("declare what was raised before KubeArmor sends on a new stream", async () => {
+    const world = await begin();
+    const [reader] = world.readers;
+    if (reader) world.kill(reader);
+    const next = world.startReader();
+    for (let shard = 0; shard < SHARDS; shard++) world.giveShard(shard, next);
+    await world.run(10_000, 50);
+    await world.run(10_000, 0);
+    expect(world.missing).toBeGreaterThan(0);
+    expect(world.problems()).toEqual([]);
+  });
+
   it("move shards and partitions in order while alerts arrive", async () => {
     await check(async (world) => {
       world.maxDelayMs = 200;
