@@ -24,8 +24,9 @@ import { type ConfiguredSource, createConfiguredSource } from "./configured-sour
 import { limitToHeap } from "./heap-limits.ts";
 import { Pipeline } from "./pipeline.ts";
 import { ownObject, toPipelineOptions } from "./pipeline-options.ts";
-import { type Observed, RequestCounters } from "./readiness.ts";
+import type { Observed } from "./readiness.ts";
 import { logRejections } from "./rejection-log.ts";
+import { RequestCounters } from "./request-counters.ts";
 import type { StopSteps } from "./stop-steps.ts";
 
 export interface OperatorSettings {

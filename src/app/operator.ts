@@ -7,6 +7,7 @@
 
 import { createMetrics } from "../telemetry/metrics.ts";
 import { monitorEventLoopStalls } from "./event-loop-monitor.ts";
+import { createMetricsSource } from "./operator-metrics.ts";
 import {
   CLOSING_SHARE,
   createOperatorParts,
@@ -14,7 +15,7 @@ import {
   type OperatorSettings,
   toObserved,
 } from "./operator-parts.ts";
-import { computeReadiness, createMetricsSource } from "./readiness.ts";
+import { computeReadiness } from "./readiness.ts";
 import { startServers } from "./servers.ts";
 import { StopSteps } from "./stop-steps.ts";
 

@@ -17,7 +17,7 @@ import { ClusterContext } from "./cluster-context.ts";
 import { limitToHeap } from "./heap-limits.ts";
 import { createRecorder, type OperatorSettings } from "./operator-parts.ts";
 import { toPipelineOptions } from "./pipeline-options.ts";
-import { RequestCounters } from "./readiness.ts";
+import { RequestCounters } from "./request-counters.ts";
 import { createBus, toLeaderOptions, toLeaseOptions } from "./scale-bus.ts";
 import { createOwnerMetrics } from "./scale-metrics.ts";
 import { startServers } from "./servers.ts";

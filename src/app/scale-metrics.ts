@@ -16,8 +16,9 @@ import { NO_OPEN_REPORTS } from "../sinks/openreports/openreport-publisher.ts";
 import type { MetricsSource } from "../telemetry/metrics-source.ts";
 import { ReportSeries } from "../telemetry/report-series.ts";
 import type { ClusterContext } from "./cluster-context.ts";
-import type { RequestCounters } from "./readiness.ts";
+import { readContextCounts, toEventCounts } from "./operator-metrics.ts";
 import { reportCounts } from "./report-counts.ts";
+import type { RequestCounters } from "./request-counters.ts";
 
 interface Common {
   group: LeaseGroup;
@@ -102,27 +103,14 @@ export function createOwnerMetrics({
       retries:
         owners.ended.retries + sum(({ controller }) => controller.retries) + (recorder?.stats().retries ?? 0),
     }),
-    events: () => {
-      const { sent, suppressed, lost } = recorder?.stats() ?? createEventCounters();
-      return { sent: sent.created + sent.patched, suppressed, lost };
-    },
+    events: () => toEventCounts(recorder?.stats()),
     reports: () => {
       const rows = owners.lives.flatMap(({ aggregator }) => [
         ...reportCounts(aggregator, config.severity.thresholds),
       ]);
       return { rows: series.selectRows(rows), others: series.others };
     },
-    policies: () =>
-      context.policies.stats().map(({ kind, knowledge, objects, leftOut }) => ({
-        kind,
-        isKnown: knowledge === "known",
-        objects,
-        leftOut,
-      })),
-    acceptances: () => {
-      const { size, leftOut, statusWrites } = context.acceptances;
-      return { held: size, leftOut, statusWrites };
-    },
+    ...readContextCounts(context.policies, context.acceptances),
     openReports: () => context.openReportStats(),
     isLeader: () => group.held.size > 0,
     scale: () => ({

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The numbers behind the metrics of an operator.
+// Invariant: reads only.
+
+import { createEventCounters, type RecorderStats } from "../events/event-counters.ts";
+import type { Counts, MetricsSource } from "../telemetry/metrics-source.ts";
+import { ReportSeries } from "../telemetry/report-series.ts";
+import type { Observed } from "./readiness.ts";
+import { reportCounts } from "./report-counts.ts";
+
+export function createMetricsSource(observed: Observed): MetricsSource {
+  const {
+    pipeline,
+    journaling,
+    passing,
+    policies,
+    acceptances,
+    eventStats,
+    leadership,
+    severity,
+    isCaughtUp,
+    source,
+  } = observed;
+  const { aggregator, counters, coverage, controller } = pipeline;
+  const series = new ReportSeries(observed.maxReportSeries);
+  return {
+    counters: () => counters,
+    held: () => ({
+      unwrittenOccurrences: aggregator.unwrittenOccurrences,
+      violations: aggregator.violationsHeld,
+      reports: aggregator.ledgers.size,
+      bytes: aggregator.bytesHeld,
+      renderedBytes: controller.rendered.bytes,
+      forgotten: aggregator.forgottenTotal,
+      expired: aggregator.expiredTotal,
+      withoutDetails: aggregator.unidentifiedTotal,
+      names: counters.names,
+      namesEvicted: counters.namesEvicted,
+      joined: counters.joined,
+    }),
+    stream: () => ({
+      // A missing node is a gap, and the stream of the others is up.
+      isUp: coverage.continuousSinceMs !== undefined || (source.nodes?.connected ?? 0) > 0,
+      nodes: source.nodes ?? { desired: 0, connected: 0 },
+      gaps: coverage.gaps,
+      gapSeconds: coverage.gapSeconds,
+      lastMessageMs: pipeline.lastAlertMs,
+      disconnects: coverage.disconnects,
+      certificateExpiryMs: passing.certificateExpiryMs,
+    }),
+    journal: () => ({
+      isKept: journaling !== undefined && journaling.problem === undefined,
+      bytes: journaling?.bytes ?? 0,
+      ...(journaling?.stats ?? { batches: 0, rows: 0, failures: 0, recovered: 0 }),
+      waiting: journaling?.waiting ?? 0,
+      ageMs: journaling?.ageMs ?? 0,
+    }),
+    writes: () => ({
+      results: passing.writes,
+      removed: controller.removed,
+      queued: controller.backlog,
+      paced: controller.pacesHeld,
+    }),
+    api: () => ({
+      requests: passing.apiRequests,
+      retries: controller.retries + (eventStats()?.retries ?? 0),
+    }),
+    events: () => toEventCounts(eventStats()),
+    reports: () => {
+      // The leader reports the alerts of a standby.
+      const rows = leadership().isLeader ? series.selectRows(reportCounts(aggregator, severity)) : [];
+      return { rows, others: series.others };
+    },
+    ...readContextCounts(policies, acceptances),
+    openReports: observed.openReportStats,
+    isLeader: () => leadership().isLeader,
+    standby: () => ({
+      ...(pipeline.takeover.counters ?? { held: 0, shown: 0, forgotten: 0 }),
+      isCaughtUp: !leadership().isLeader && isCaughtUp(),
+    }),
+  };
+}
+
+/** Events by their fate; all 0 where none are sent. */
+export function toEventCounts(stats: RecorderStats | undefined): {
+  sent: number;
+  suppressed: Counts;
+  lost: Counts;
+} {
+  const { sent, suppressed, lost } = stats ?? createEventCounters();
+  return { sent: sent.created + sent.patched, suppressed, lost };
+}
+
+/** Numbers of followed policies and acceptances. */
+export function readContextCounts(
+  policies: Observed["policies"],
+  acceptances: Observed["acceptances"],
+): Pick<MetricsSource, "policies" | "acceptances"> {
+  return {
+    policies: () =>
+      policies.stats().map(({ kind, knowledge, objects, leftOut }) => ({
+        kind,
+        isKnown: knowledge === "known",
+        objects,
+        leftOut,
+      })),
+    acceptances: () => {
+      const { size, leftOut, statusWrites } = acceptances;
+      return { held: size, leftOut, statusWrites };
+    },
+  };
+}

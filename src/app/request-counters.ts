@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Counters of requests to the API server and of writes by their result.
+
+import type { KubeCall } from "../kube/client.ts";
+import type { WriteResult } from "../sinks/report-sink.ts";
+
+export class RequestCounters {
+  readonly writes: Record<WriteResult["kind"], number> = {
+    written: 0,
+    conflict: 0,
+    gone: 0,
+    namespace_gone: 0,
+    too_large: 0,
+    retry: 0,
+    unknown: 0,
+    refused: 0,
+  };
+  /** Of the newest connection to the relay; undefined without TLS. Milliseconds since the epoch. */
+  certificateExpiryMs: number | undefined;
+  #onWrite: (durationMs: number) => void = () => {};
+  readonly #api = new Map<string, { verb: string; code: string; count: number }>();
+
+  /** Has the duration of each write passed on, in milliseconds. */
+  observe(onWrite: (durationMs: number) => void): void {
+    this.#onWrite = onWrite;
+  }
+
+  countWrite(kind: WriteResult["kind"], durationMs: number): void {
+    this.writes[kind]++;
+    this.#onWrite(durationMs);
+  }
+
+  countCall({ method, code }: KubeCall): void {
+    const key = `${method} ${code}`;
+    const known = this.#api.get(key) ?? { verb: method, code, count: 0 };
+    known.count++;
+    this.#api.set(key, known);
+  }
+
+  get apiRequests(): Iterable<{ verb: string; code: string; count: number }> {
+    return this.#api.values();
+  }
+}
