@@ -18,7 +18,7 @@ import type { OperatorSettings } from "./operator-parts.ts";
 import { createRelaySecurity } from "./relay-security.ts";
 import { RequestCounters } from "./request-counters.ts";
 import { createBus, toLeaseOptions } from "./scale-bus.ts";
-import { createReaderMetrics } from "./scale-metrics.ts";
+import { createReaderMetrics } from "./scale-process-metrics.ts";
 import { startServers } from "./servers.ts";
 import { StopSteps } from "./stop-steps.ts";
 

@@ -19,7 +19,7 @@ import { createRecorder, type OperatorSettings } from "./operator-parts.ts";
 import { toPipelineOptions } from "./pipeline-options.ts";
 import { RequestCounters } from "./request-counters.ts";
 import { createBus, toLeaderOptions, toLeaseOptions } from "./scale-bus.ts";
-import { createOwnerMetrics } from "./scale-metrics.ts";
+import { createOwnerMetrics } from "./scale-process-metrics.ts";
 import { startServers } from "./servers.ts";
 import { StopSteps } from "./stop-steps.ts";
 

@@ -7,7 +7,7 @@
 import { getHost } from "../alerts/secured-stream.ts";
 import { createFileStore } from "../alerts/tls/files.ts";
 import { type ChooseSecurity, plaintext, preferTls, requireTls } from "../alerts/tls/mode.ts";
-import { createSecretStore } from "../alerts/tls/secret.ts";
+import { createSecretStore } from "../alerts/tls/tls-secret.ts";
 import type { Config } from "../config/config.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { readSecret } from "../kube/secret.ts";

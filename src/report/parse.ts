@@ -17,8 +17,8 @@ import { storedEvidence } from "../ingest/evidence.ts";
 import { ruleOf } from "../ingest/rule.ts";
 import { earlyContainer, type Identity, identityKey, podKey, reportName } from "../ingest/violation.ts";
 import { type EpochUs, parseMicroTime } from "../lib/time.ts";
-import { parseHistory } from "./history.ts";
 import { reportedKind } from "./provenance.ts";
+import { parseHistory } from "./render-history.ts";
 
 /** Whether it is the report of its policy; any other is not ours to continue. */
 export function isNamedRight(report: Report): boolean {

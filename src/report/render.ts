@@ -25,8 +25,8 @@ import { runAtOnce, type Steps, visitInSteps } from "../lib/steps.ts";
 import { type EpochUs, formatMicroTime } from "../lib/time.ts";
 import { type AcceptedCounts, divide } from "./acceptance.ts";
 import type { AcceptanceCatalog } from "./acceptance-set.ts";
-import { renderHistory } from "./history.ts";
 import { findProvenance, type PolicyCatalog, type ProvenanceFacts } from "./provenance.ts";
+import { renderHistory } from "./render-history.ts";
 import { renderViolation } from "./render-violation.ts";
 import { RenderedViolations } from "./rendered-violations.ts";
 

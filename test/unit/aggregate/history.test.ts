@@ -12,7 +12,7 @@ import {
   mergeHistory,
 } from "../../../src/aggregate/history.ts";
 import type { Outcome, Summary } from "../../../src/api/v1alpha1.ts";
-import { parseHistory, renderHistory } from "../../../src/report/history.ts";
+import { parseHistory, renderHistory } from "../../../src/report/render-history.ts";
 import { runs, START_US } from "../../support/gen.ts";
 
 type Occurrence = readonly [Outcome, number];
