@@ -122,6 +122,24 @@ describe("accepted", () => {
     ]);
   });
 
+  test("shows no state that the operator can't have seen", async () => {
+    const past = acceptance("past", { expires: "2026-11-13T10:00:00Z" });
+    const changed = acceptance("changed");
+    const stale = { ...changed, metadata: { ...changed.metadata, generation: 2 } };
+    const { out, err } = await plugin(["accepted", "-n", "shop", "--no-headers"], {
+      reports: [],
+      acceptances: [past, { ...stale, status: { ...stale.status, observedGeneration: 1 } }],
+      heartbeat: { state: "silent", lease: "kubearmor/pvo", forMs: 720_000 },
+    });
+    expect(
+      out
+        .trim()
+        .split("\n")
+        .map((line) => line.split(/ {2,}/)[1]),
+    ).toEqual(["Expired", "Unknown"]);
+    expect(err).toContain("the operator has not renewed its Lease kubearmor/pvo");
+  });
+
   test.each([
     ["Denied", "Denied"],
     ["NotUnderstood", "Invalid"],

@@ -76,7 +76,7 @@ export function renderAcceptances({ acceptances, violations, nowMs }: Facts): VN
     .map((one) => [
       `${one.metadata.namespace}/${one.metadata.name}`,
       text(one.spec?.match?.policy),
-      getAcceptanceState(one),
+      getAcceptanceState(one, nowMs),
       text(one.spec?.reason),
       text(one.spec?.owner),
       formatExpiry(one, nowMs),

@@ -11,6 +11,7 @@ import { formatMicroTime } from "../../../src/lib/time.ts";
 import { type Column, layOut } from "../render/columns.ts";
 import { escapeData, plain } from "../render/escape.ts";
 import { parseFilter } from "../reports/filter.ts";
+import { describeHeartbeat } from "../reports/heartbeat.ts";
 import { compare } from "../reports/order.ts";
 import { createUsageError, EXIT, type ExitCode, PluginError } from "../reports/problem.ts";
 import type { Acceptance } from "../reports/report-source.ts";
@@ -125,6 +126,8 @@ export async function listAccepted(session: Session, flags: Flags): Promise<Exit
   const scope = parseScope(flags, session);
   const nowMs = clock.nowMs();
   const found = (await source.acceptances(scope)).sort(compareExpiry);
+  const beat = await source.heartbeat?.(nowMs);
+  if (beat?.state === "silent") terminal.err(`note: ${describeHeartbeat(beat)}.\n`);
   const shown = found.slice(0, limit);
   if (flags.output !== undefined) {
     const data = escapeData({ acceptedViolations: shown });
@@ -148,8 +151,15 @@ export async function listAccepted(session: Session, flags: Flags): Promise<Exit
 
 const STATES = ["Invalid", "Expired", "MatchesNothing", "MatchesEverything", "Active"];
 
-/** State of an acceptance, in a word: Denied where the operator's configuration makes it Invalid. */
-export function getAcceptanceState({ status }: Acceptance): string {
+/**
+ * State of an acceptance, in a word: Denied where the operator's configuration makes it Invalid, Unknown where the
+ * operator has not seen its last change. An end that has passed needs no operator.
+ */
+export function getAcceptanceState(acceptance: Acceptance, nowMs: number): string {
+  const { metadata, status } = acceptance;
+  if (expiryMs(acceptance) <= nowMs) return "Expired";
+  const { generation = 0 } = metadata;
+  if ((status?.observedGeneration ?? generation) < generation) return "Unknown";
   const conditions = Array.isArray(status?.conditions) ? status.conditions : [];
   const find = (type: string) => conditions.find((one) => one?.type === type && one.status === "True");
   if (find("Invalid")?.reason === "Denied") return "Denied";
@@ -181,7 +191,7 @@ function createAcceptanceColumns(nowMs: number, isAll: boolean): Column<Acceptan
   const columns: (Column<Acceptance> | false)[] = [
     isAll && { title: "NAMESPACE", cell: ({ metadata }) => text(metadata.namespace), minWidth: 9 },
     { title: "NAME", cell: ({ metadata }) => text(metadata.name), minWidth: 12 },
-    { title: "STATE", cell: getAcceptanceState },
+    { title: "STATE", cell: (one) => getAcceptanceState(one, nowMs) },
     { title: "EXPIRES", cell: (one) => formatExpiry(one, nowMs) },
     { title: "MATCHED", cell: ({ status }) => String(status?.matched?.violations ?? "-"), align: "right" },
     { title: "OWNER", cell: ({ spec }) => text(spec?.owner), isOptional: true },

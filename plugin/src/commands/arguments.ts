@@ -204,6 +204,7 @@ Exit codes: 0 all ready, 1 not ready, 2 wrong call, 3 not enough is known.
       ...CLUSTER.slice(0, 1),
       ["-A, --all-namespaces", "Every namespace."],
       ...CLUSTER.slice(1),
+      LEASE,
       ["-o, --output <FORM>", "json or yaml."],
       ["--no-headers", "Leaves out the header."],
       LIMIT,

@@ -15,7 +15,7 @@ export interface ReportFilterScope {
 
 /** An AcceptedViolation. */
 export interface Acceptance {
-  metadata: { name: string; namespace: string };
+  metadata: { name: string; namespace: string; generation?: number };
   spec: AcceptanceSpec;
   status?: AcceptanceStatus;
 }
