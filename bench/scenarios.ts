@@ -11,6 +11,7 @@ import { loss } from "./scenarios/loss.ts";
 import { memory } from "./scenarios/memory.ts";
 import { requests } from "./scenarios/requests.ts";
 import { start } from "./scenarios/start.ts";
+import { steps } from "./scenarios/steps.ts";
 import { throughput } from "./scenarios/throughput.ts";
 import type { Scenario } from "./support/scenario.ts";
 
@@ -19,6 +20,7 @@ export const SCENARIOS: readonly Scenario[] = [
   growth,
   memory,
   loopDelay,
+  steps,
   requests,
   firstSight,
   loss,

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The longest step of the main thread in the life of one very large report: nothing is read meanwhile.
+
+import { Aggregator } from "../../src/aggregate/aggregator.ts";
+import type { Ledger } from "../../src/aggregate/ledger.ts";
+import { recordEventUpdates } from "../../src/events/event-updates.ts";
+import type { Steps } from "../../src/lib/steps.ts";
+import { buildReport, getTextLength } from "../../src/reconcile/write-attempt.ts";
+import { renderInSteps } from "../../src/report/render.ts";
+import { alert, at, renderOptions, violation } from "../../test/support/gen.ts";
+import type { Bench, Findings, Scenario } from "../support/scenario.ts";
+
+const HELD = 200_000;
+const QUICK_HELD = 20_000;
+/** Within the default bound of one workload. */
+const WORKLOADS = 25;
+const MAX_MS = 20;
+
+/** Digits would be folded away. */
+function letters(i: number): string {
+  return i.toString(26).replace(/\d/g, (digit) => "qrstuvwxyz"[Number(digit)] ?? "");
+}
+
+function fill(aggregator: Aggregator, held: number): Ledger {
+  for (let i = 0; i < held; i++) {
+    const mods = {
+      OwnerName: `w-${letters(i % WORKLOADS)}`,
+      Operation: "File",
+      Resource: `/x/${letters(i)}`,
+    };
+    aggregator.add(violation(alert({ ...mods, UpdatedTime: at(i) })));
+  }
+  return [...aggregator.ledgers.values()][0] as Ledger;
+}
+
+function timed<T>(act: () => T): { ms: number; value: T } {
+  const startMs = performance.now();
+  const value = act();
+  return { ms: performance.now() - startMs, value };
+}
+
+/** Runs all steps; returns the longest in milliseconds, and what they return. */
+function measureSteps<T>(steps: Steps<T>): { ms: number; value: T } {
+  let longest = 0;
+  for (;;) {
+    const { ms, value: result } = timed(() => steps.next());
+    longest = Math.max(longest, ms);
+    if (result.done) return { ms: longest, value: result.value };
+  }
+}
+
+function measure(held: number): [phase: string, ms: number][] {
+  const bytes = 2 ** 30;
+  const limits = {
+    maxViolations: held,
+    maxViolationsPerWorkload: held,
+    limitBytes: bytes,
+    maxReports: 10,
+    maxReportsPerNamespace: 10,
+  };
+  const aggregator = new Aggregator(limits, () => {});
+  const ledger = fill(aggregator, held);
+  const take = timed(() => ledger.take());
+  const render = measureSteps(renderInSteps(ledger, renderOptions()));
+  const build = timed(() => buildReport(ledger, render.value, undefined, undefined));
+  const text = timed(() => getTextLength(build.value));
+  const record = measureSteps(recordEventUpdates(ledger, build.value, () => {}));
+  const commit = measureSteps(ledger.commitInSteps());
+  const expire = measureSteps(aggregator.expire(Number.MAX_SAFE_INTEGER, 0));
+  return [
+    ["take what is pending", take.ms],
+    ["render", render.ms],
+    ["write as JSON", build.ms + text.ms],
+    ["record Events", record.ms],
+    ["commit", commit.ms],
+    ["remove beyond retention", expire.ms],
+  ];
+}
+
+async function run(bench: Bench): Promise<Findings> {
+  const held = bench.quick ? QUICK_HELD : HELD;
+  // The first round is that of the compiler.
+  measure(QUICK_HELD);
+  const phases = measure(held);
+  const longest = Math.max(...phases.map(([, ms]) => ms));
+  return {
+    rows: [
+      {
+        figure: `longest step with ${held.toLocaleString("en")} violations in one report, all new`,
+        against: "",
+        aim: `≤ ${MAX_MS} ms`,
+        measured: `${longest.toFixed(1)} ms`,
+        met: longest <= MAX_MS,
+      },
+    ],
+    details: [{ head: ["longest step, ms", ""], lines: phases.map(([phase, ms]) => [phase, ms.toFixed(1)]) }],
+  };
+}
+
+export const steps: Scenario = {
+  name: "steps",
+  about: "How long nothing is read while one very large report is written, and removed.",
+  run,
+};
