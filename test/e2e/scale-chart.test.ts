@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The chart with `scale.enabled`, installed on a real API server: its readers and owners run with the arguments, the
+// configuration, the Secret and the account that their Deployments name, over a NATS server that asks for a password.
+
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { whyNoCluster } from "../../tools/cluster/cluster.ts";
+import { applyDaemonPod, DAEMON_PORT } from "../../tools/cluster/kubearmor-pods.ts";
+import { removeAtOurEnd } from "../../tools/cluster/process.ts";
+import { makeAlert } from "../../tools/kubearmor-node/alerts.ts";
+import { KEEPALIVE, type KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
+import { startNode } from "../../tools/kubearmor-node/server.ts";
+import { NatsServer, whyNoNats } from "../../tools/nats-server.ts";
+import { eventually } from "../support/eventually.ts";
+import { OperatorProcess } from "../support/operator.ts";
+import { describeReal, useCluster } from "../support/real-parts.ts";
+import { allReports, told } from "../support/reports.ts";
+
+const CHART = join(import.meta.dirname, "../../charts/policy-violation-operator");
+const NAMESPACE = "kubearmor";
+const NAME = "pvo-policy-violation-operator";
+const IP = "127.79.0.1";
+const SECRET = { user: "pvo", password: "secret" };
+const MOUNT = "/var/run/secrets/policy-violation-operator/nats";
+
+interface Deployment {
+  spec: {
+    replicas: number;
+    template: {
+      spec: {
+        containers: { args: string[]; volumeMounts: { name: string; mountPath: string }[] }[];
+        volumes: { name: string; secret?: { secretName: string } }[];
+      };
+    };
+  };
+}
+
+describeReal(
+  "the chart with several processes",
+  () => {
+    const cluster = useCluster({ namespaces: [NAMESPACE, "shop"] });
+    const processes: OperatorProcess[] = [];
+    let nats: NatsServer | undefined;
+    let node: KubeArmorNode | undefined;
+
+    beforeAll(async () => {
+      nats = await NatsServer.start({
+        config: `authorization { user: "${SECRET.user}", password: "${SECRET.password}" }`,
+      });
+      const values = {
+        "scale.enabled": "true",
+        "scale.secretName": "nats-credentials",
+        "config.scale.nats.url": nats.url,
+        "config.scale.nats.replicas": "1",
+      };
+      const sets = Object.entries(values).flatMap(([key, value]) => ["--set", `${key}=${value}`]);
+      const literals = Object.entries(SECRET).map(([key, value]) => `--from-literal=${key}=${value}`);
+      await cluster.kubectl([
+        ...["create", "secret", "generic", "nats-credentials", "-n", NAMESPACE],
+        ...literals,
+      ]);
+      await cluster.helm(["install", "pvo", CHART, "--namespace", NAMESPACE, ...sets]);
+      node = await startNode({ host: IP, port: DAEMON_PORT, keepalive: KEEPALIVE.daemon });
+      await applyDaemonPod(cluster, { name: "kubearmor-1", ip: IP, node: "chart-node-1" });
+    });
+    afterAll(async () => {
+      for (const one of processes) await one.kill();
+      await node?.stop();
+      await nats?.stop();
+    });
+
+    /** Starts what the pods of a Deployment would run; files that are mounted are files of a folder. */
+    async function start(deployment: string): Promise<OperatorProcess[]> {
+      const get = async (kind: string, name: string) =>
+        JSON.parse(await cluster.kubectl(["get", kind, name, "-n", NAMESPACE, "-o", "json"])) as unknown;
+      const { spec } = (await get("deployment", deployment)) as Deployment;
+      const { containers, volumes } = spec.template.spec;
+      const [{ args, volumeMounts } = { args: [], volumeMounts: [] }] = containers;
+      const volume = volumeMounts.find(({ mountPath }) => mountPath === MOUNT)?.name;
+      expect(volumes.find(({ name }) => name === volume)?.secret?.secretName).toBe("nats-credentials");
+      const { data } = (await get("configmap", NAME)) as { data: Record<string, string> };
+      const folder = mkdtempSync(join(tmpdir(), "pvo-chart-"));
+      removeAtOurEnd(folder);
+      const config = data["config.yaml"] ?? "";
+      expect(config).toContain(MOUNT);
+      writeFileSync(join(folder, "config.yaml"), config.replace(MOUNT, folder));
+      for (const [key, value] of Object.entries(SECRET)) writeFileSync(join(folder, key), value);
+      const [command, ...rest] = args;
+      const token = await cluster.createServiceAccountToken(NAMESPACE, NAME);
+      const started = Array.from(
+        { length: spec.replicas },
+        (_, i) =>
+          new OperatorProcess({
+            command: command as "run" | "collect",
+            args: rest.map((arg) => (arg.endsWith("config.yaml") ? join(folder, "config.yaml") : arg)),
+            kubeconfig: cluster.kubeconfigFor(token),
+            relay: "127.0.0.1:1",
+            leaderElection: true,
+            env: { POD_NAMESPACE: NAMESPACE, POD_NAME: `${deployment}-${i}` },
+          }),
+      );
+      processes.push(...started);
+      return started;
+    }
+
+    test("writes every report with the rights that it has", async () => {
+      const [owners, readers] = [await start(NAME), await start(`${NAME}-reader`)];
+      expect([owners.length, readers.length]).toEqual([2, 2]);
+      await node?.waitForClients(1);
+      const held = async (of: OperatorProcess[]) => {
+        const counts = await Promise.all(of.map((one) => one.metric("scale_parts_held")));
+        return counts.every((count) => count > 0);
+      };
+      await eventually("parts for everyone", async () => (await held(owners)) && (await held(readers)));
+      await node?.flood({ alert: [makeAlert({ NamespaceName: "shop", PolicyName: "one" })], count: 500 });
+      await eventually("500 alerts", async () => told(await allReports(cluster)) === 500);
+      for (const one of [...readers, ...owners]) expect(await one.stop()).toBe(0);
+      expect(told(await allReports(cluster))).toBe(500);
+      const user = `system:serviceaccount:${NAMESPACE}:${NAME}`;
+      const refused = cluster
+        .auditEntries()
+        .filter((entry) => entry.user.username === user && entry.responseStatus?.code === 403);
+      expect(refused.map(({ verb, requestURI }) => `${verb} ${requestURI}`)).toEqual([]);
+    });
+  },
+  whyNoCluster() ?? whyNoNats(),
+);
