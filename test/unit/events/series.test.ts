@@ -15,30 +15,17 @@ import {
   startOver,
   toSeriesKey,
 } from "../../../src/events/series.ts";
+import { occurrenceAt } from "./recorder-bench.ts";
 
 const T_MS = Date.UTC(2026, 10, 23, 10);
 const T_US = T_MS * 1000;
 
-function occurrence(changes: Partial<EventUpdate> = {}): EventUpdate {
-  return {
-    regarding: { kind: "Pod", namespace: "shop", name: "web-0" },
-    related: { kind: "PolicyViolationReport", namespace: "shop", name: "p", uid: "r" },
-    policy: "p",
-    operation: "Process",
-    action: "Block",
-    outcome: "Prevented",
-    note: "n",
-    count: 1,
-    firstUs: T_US,
-    lastUs: T_US,
-    ...changes,
-  };
-}
+const occurrence = (changes: Partial<EventUpdate> = {}) => occurrenceAt(T_US, changes);
 
 /** A series of which `sent` occurrences were sent at T_MS. */
-function seriesAt(told: number): Series {
+function seriesAt(sent: number): Series {
   const series = createSeries("k", occurrence(), T_MS);
-  add(series, told);
+  add(series, sent);
   recordSent(series, createAttempt(series, "u1", T_MS, 0), T_MS);
   return series;
 }
