@@ -24,6 +24,7 @@ const DAY_MS = 86_400_000;
 describeReal("the history of a running operator", () => {
   let cluster: Cluster;
   let node: Awaited<ReturnType<typeof startNode>>;
+  let isNodeStopped = false;
   let operator: OperatorProcess | undefined;
   let dir: string;
 
@@ -57,6 +58,7 @@ describeReal("the history of a running operator", () => {
       env: {
         PVO_LEADER_ELECTION_LEASE_NAMESPACE: "kubearmor",
         PVO_REPORTS_MIN_INTERVAL_MS: "200",
+        PVO_REPORTS_MAX_INTERVAL_MS: "2000",
         PVO_REPORTS_MAX_VIOLATIONS: "2",
       },
     });
@@ -81,7 +83,7 @@ describeReal("the history of a running operator", () => {
   }, 120_000);
   afterAll(async () => {
     await operator?.kill();
-    await node?.stop();
+    if (!isNodeStopped) await node?.stop();
     await cluster?.stop();
     rmSync(dir, { recursive: true, force: true });
   });
@@ -128,5 +130,18 @@ describeReal("the history of a running operator", () => {
     const unknown = await gate("--policy", "busy", "--all", "--workload", "nothing");
     expect(unknown.code).toBe(3);
     expect(unknown.stdout).toContain("UNKNOWN: the list of 1 report is cut (shop/busy): 2 violations");
+  });
+
+  test("is no answer while alerts can't be received", async () => {
+    isNodeStopped = true;
+    await node.stop();
+    const gate = await eventually("a gap in the reports", async () => {
+      const found = await violations("gate", "--policy", "quiet", "--since", "5d");
+      return found.code === 3 && found;
+    });
+    expect(gate.stdout).toContain("UNKNOWN: alerts are missing now: From ");
+    expect(gate.stdout).toContain("the alert stream was down");
+    const { code, stdout } = await violations("readiness", "quiet", "--window", "2s");
+    expect({ code, stdout }).toEqual({ code: 3, stdout: expect.stringContaining("A gap has not ended.") });
   });
 });
