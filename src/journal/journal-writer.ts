@@ -21,7 +21,7 @@ import type { JournaledProcess, JournalingParts, JournalStats } from "./journali
 const MAX_REMOVED = 10_000;
 /** A batch may take 1/REST_FACTOR of the time; the rest after it is no longer than MAX_REST_MS. */
 const REST_FACTOR = 20;
-const MAX_REST_MS = 60;
+const MAX_REST_MS = 200;
 /** Interval at which a quiet journal gets the time until which alerts were read. */
 const HEARTBEAT_MS = 1000;
 const RETRY = { minMs: 1000, maxMs: 4000 };
