@@ -164,6 +164,23 @@ test.each([[["list"]], [["timeline"]], [["explain", "shop/files"]]])(
   },
 );
 
+test("a violation in more pods than it lists may be in any pod, and on any node", async () => {
+  const pods = [{ name: "web-1", node: "n1", occurrences: 2, lastSeen: "2026-11-23T09:59:00.000000Z" }];
+  const cut = [report("files", [violation({ outcome: "Allowed", occurrences: 3, pods })])];
+  const whole = [report("files", [violation({ outcome: "Allowed", occurrences: 2, pods })])];
+  for (const flags of [
+    ["--pod", "web-9"],
+    ["--node", "n9"],
+  ]) {
+    expect((await run(["gate", "--all", ...flags], { reports: cut })).code).toBe(1);
+    expect((await run(["gate", "--all", ...flags], { reports: whole })).code).toBe(0);
+  }
+  expect((await run(["list", "-o", "wide"], { reports: cut })).text).toMatch(/ 1\+ /);
+  expect((await run(["explain", "shop/files"].slice(0, 2), { reports: cut })).text).toContain(
+    "web-1 on n1 (2), and others, with 1 occurrence.",
+  );
+});
+
 describe("what left a list for its age", () => {
   const reports = [
     report("files", [violation()], {

@@ -254,9 +254,12 @@ describe("more filters", () => {
       [
         violation({
           id: id(1),
-          tags: ["NIST_SI-4"],
+          tags: ["NIST_SI-4", "PCI", "SOC"],
           latest: { time: at, node: "n1", labels: "app=web,tier=front" },
-          pods: [{ name: "web-1", node: "n1", occurrences: 1, lastSeen: at }],
+          pods: [
+            { name: "web-1", node: "n1", occurrences: 1, lastSeen: at },
+            { name: "web-2", node: "n3", occurrences: 2, lastSeen: at },
+          ],
         }),
         violation({ id: id(2), container: "db", severity: 9, latest: { time: at, labels: "app=db" } }),
         violation({ id: id(3), workload: { kind: "Node", name: "n2" } }),
@@ -269,6 +272,9 @@ describe("more filters", () => {
     [["--pod", "web-*"], [1]],
     [["--node", "n1"], [1]],
     [["--node", "n2"], [3]],
+    [["--node", "n9"], []],
+    [["--pod", "n9"], []],
+    [["--tag", "cis*"], []],
     [["--container", "db"], [2]],
     [["--tag", "nist*"], [1]],
     [["-l", "app=web"], [1]],

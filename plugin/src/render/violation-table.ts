@@ -7,6 +7,7 @@ import { age } from "../../../src/lib/age.ts";
 import { getColors, type Session } from "../commands/session.ts";
 import { getSubjectKind } from "../reports/policy-rule.ts";
 import {
+  countUnlistedPods,
   formatTitle,
   getNamespace,
   getRuleFacts,
@@ -87,7 +88,11 @@ function createViolationColumns(
       minWidth: 18,
     },
     isWide && { title: "CONTAINER", cell: ({ violation }) => plain(violation.container ?? "-") },
-    isWide && { title: "PODS", cell: ({ violation }) => String(violation.pods?.length ?? 0), align: "right" },
+    isWide && {
+      title: "PODS",
+      cell: ({ violation }) => `${violation.pods?.length ?? 0}${countUnlistedPods(violation) > 0 ? "+" : ""}`,
+      align: "right",
+    },
     { title: "POLICY", cell: ({ report }) => plain(report.policy.name), minWidth: 16, isOptional: !isWide },
     isWide && { title: "ACTION", cell: ({ violation }) => plain(violation.action ?? "-") },
     isWide && { title: "ACCEPTED BY", cell: ({ accepted }) => plain(accepted ?? "-") },

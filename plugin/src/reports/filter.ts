@@ -9,6 +9,7 @@ import type { Outcome, Report, SeverityLevel } from "../../../src/api/v1alpha1.t
 import { HISTORY_KEY, readHistorySince } from "./history.ts";
 import { createUsageError } from "./problem.ts";
 import {
+  countUnlistedPods,
   getRuleFacts,
   getSeverityLevel,
   getSeverityRank,
@@ -142,13 +143,14 @@ function parseSubjects(flags: FilterFlags): Test[] {
   if (pod !== undefined) {
     const isPod = parseGlob("--pod", pod);
     tests.push(
-      ({ violation: { pods = [], latest } }) =>
-        pods.some(({ name }) => isPod(name)) || (latest?.pod !== undefined && isPod(latest.pod)),
+      ({ violation }) =>
+        countUnlistedPods(violation) > 0 ||
+        [...(violation.pods ?? []).map(({ name }) => name), violation.latest?.pod ?? ""].some(isPod),
     );
   }
   if (node !== undefined) {
     const isNode = parseGlob("--node", node);
-    tests.push(({ violation }) => listNodes(violation).some(isNode));
+    tests.push(({ violation }) => countUnlistedPods(violation) > 0 || listNodes(violation).some(isNode));
   }
   if (container !== undefined) {
     const isContainer = parseGlob("--container", container);
@@ -223,7 +225,7 @@ export function parseSeverity(text: string): SeverityLevel {
 function parseGlob(flag: string, pattern: string): (text: string) => boolean {
   try {
     if (pattern === "") throw new Error("it is empty");
-    return picomatch(pattern, {
+    const matches = picomatch(pattern, {
       strictBrackets: true,
       bash: true,
       dot: true,
@@ -231,6 +233,8 @@ function parseGlob(flag: string, pattern: string): (text: string) => boolean {
       nonegate: true,
       noextglob: true,
     });
+    // A second argument, such as the index of `some`, makes it return an object, which is true.
+    return (text) => matches(text);
   } catch (error) {
     throw createUsageError(
       `invalid value "${pattern}" for ${flag} (${error instanceof Error ? error.message : String(error)}): ` +

@@ -118,6 +118,12 @@ export function formatTitle({ operation, verb, source, resource }: Violation): s
   return [action, object, by].filter((part) => part !== "").join(" ");
 }
 
+/** Occurrences in pods that a violation has no room to list, and so on nodes that it does not name. */
+export function countUnlistedPods({ pods = [], occurrences }: Violation): number {
+  if (pods.length === 0) return 0;
+  return Math.max(0, occurrences - pods.reduce((sum, pod) => sum + pod.occurrences, 0));
+}
+
 /** True for a count that may be too low. */
 export function isLowerBound({ report, violation }: ViolationRef): boolean {
   return violation.lowerBound === true || report.coverage.lowerBound;

@@ -7,7 +7,13 @@
 import type { Report, Violation } from "../../../src/api/v1alpha1.ts";
 import { age } from "../../../src/lib/age.ts";
 import { plain } from "../render/escape.ts";
-import { getRuleFacts, getSeverityLevel, isLowerBound, type ViolationRef } from "./report-view.ts";
+import {
+  countUnlistedPods,
+  getRuleFacts,
+  getSeverityLevel,
+  isLowerBound,
+  type ViolationRef,
+} from "./report-view.ts";
 import { formatTime, toMs } from "./when.ts";
 import { formatCount, formatSentence } from "./words.ts";
 
@@ -138,6 +144,8 @@ export function describeExtent(found: ViolationRef, nowMs: number): string[] {
     const listed = pods.map(({ name, node, occurrences }) => {
       return `${plain(name)}${node ? ` on ${plain(node)}` : ""} (${occurrences})`;
     });
+    const rest = countUnlistedPods(violation);
+    if (rest > 0) listed.push(`and others, with ${formatCount(rest, "occurrence")}`);
     sentences.push(`Pods, the most recent first: ${listed.join(", ")}.`);
   }
   return sentences;
