@@ -102,8 +102,8 @@ const LEASE: Flag = [
 const FILTER: readonly Flag[] = [
   ["--policy <GLOB>", "Only these policies; * is any text."],
   ["--workload <GLOB>", "Only these workloads: a name or Kind/name; * is any text."],
-  ["--pod <GLOB>", "Only violations in such a pod, or whose list of pods is cut."],
-  ["--node <GLOB>", "Only violations on such a node, or whose list of pods is cut."],
+  ["--pod <GLOB>", "Only violations in such a pod, or in more pods than they list."],
+  ["--node <GLOB>", "Only violations on such a node, or in more pods than they list."],
   ["--container <GLOB>", "Only containers of this name."],
   ["--tag <GLOB>", "Only policies or rules with such a tag."],
   ["-l, --selector <LABELS>", "Only violations of pods with these labels: app=web,tier!=db."],
