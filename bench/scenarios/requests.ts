@@ -4,7 +4,7 @@
 // Requests to the API server for a thousand alerts, beside a write for each alert.
 
 import { eventually } from "../../test/support/eventually.ts";
-import { startAlertSource } from "../support/alert-source.ts";
+import { type AlertSource, startAlertSource } from "../support/alert-source.ts";
 import { AuditTail } from "../support/audit-tail.ts";
 import { makePods } from "../support/objects.ts";
 import { BenchOperator, emptyCluster } from "../support/operator.ts";
@@ -18,6 +18,8 @@ interface Load {
 }
 
 interface Requests {
+  /** True for the first minute of many reports, each of which is created and written some times more. */
+  readonly isFirstMinute: boolean;
   readonly alerts: number;
   /** For reports. */
   readonly reports: number;
@@ -38,28 +40,35 @@ function spaceOf({ namespaces }: Load) {
   return { reports: namespaces, violations: 10, pods: 1, namespaces };
 }
 
-async function measure(bench: Bench, load: Load): Promise<Requests> {
+async function measure(bench: Bench, load: Load): Promise<Requests[]> {
   const api = await emptyCluster(bench, load.namespaces);
   await makePods(api, load.namespaces, load.namespaces);
   const source = await startAlertSource(bench.program, spaceOf(load));
   const operator = await BenchOperator.start(bench, source);
   try {
     const audit = new AuditTail((await bench.cluster()).auditLogPath);
-    const alerts = load.rate * load.seconds;
-    const { elapsedMs } = await source.send({ count: alerts, rate: load.rate });
-    const requests = audit.ofOperators().map(({ objectRef }) => objectRef?.resource ?? "");
-    const isReport = (resource: string) => resource.endsWith("policyviolationreports");
-    return {
-      alerts,
-      seconds: elapsedMs / 1000,
-      reports: requests.filter(isReport).length,
-      events: requests.filter((resource) => !isReport(resource)).length,
-    };
+    const minutes = load.namespaces === 1 ? [false] : [true, false];
+    const all: Requests[] = [];
+    for (const isFirstMinute of minutes)
+      all.push({ isFirstMinute, ...(await measureOnce(source, audit, load)) });
+    return all;
   } finally {
     await operator.end();
     await source.stop();
     api.close();
   }
+}
+
+async function measureOnce(
+  source: AlertSource,
+  audit: AuditTail,
+  { rate, seconds }: Load,
+): Promise<Omit<Requests, "isFirstMinute">> {
+  const alerts = rate * seconds;
+  const { elapsedMs } = await source.send({ count: alerts, rate });
+  const requests = audit.ofOperators().map(({ objectRef }) => objectRef?.resource ?? "");
+  const reports = requests.filter((resource) => resource.endsWith("policyviolationreports")).length;
+  return { alerts, seconds: elapsedMs / 1000, reports, events: requests.length - reports };
 }
 
 async function measureBaseline(bench: Bench, load: Load): Promise<Requests> {
@@ -75,6 +84,7 @@ async function measureBaseline(bench: Bench, load: Load): Promise<Requests> {
     await eventually("every alert written", () => client.written >= count, 300_000);
     const requests = audit.entries().filter(({ userAgent }) => userAgent === "bench");
     return {
+      isFirstMinute: false,
       alerts: count,
       reports: requests.length,
       events: 0,
@@ -91,14 +101,15 @@ const perThousand = (requests: number, { alerts }: Requests) => ((1000 * request
 
 async function run(bench: Bench): Promise<Findings> {
   const measured: { load: Load; ours: Requests }[] = [];
-  for (const load of loads(bench.quick)) measured.push({ load, ours: await measure(bench, load) });
+  for (const load of loads(bench.quick))
+    for (const ours of await measure(bench, load)) measured.push({ load, ours });
   const baseline = await measureBaseline(bench, { namespaces: 1, rate: 0, seconds: 0 });
   const rows = measured.map(({ load: { namespaces, rate }, ours }) => ({
-    figure: `API requests per 1,000 alerts, ${namespaces} namespace${namespaces === 1 ? "" : "s"}, ${rate / 1000} k/s`,
+    figure: `API requests per 1,000 alerts, ${namespaces} namespace${namespaces === 1 ? "" : "s"}, ${rate / 1000} k/s${ours.isFirstMinute ? ", first minute" : ""}`,
     against: `a write per alert: ${perThousand(baseline.reports, baseline)}`,
-    aim: "≤ 1 plus Events",
+    aim: ours.isFirstMinute ? "" : "≤ 1 plus Events",
     measured: `${perThousand(ours.reports, ours)} plus ${perThousand(ours.events, ours)}`,
-    met: ours.reports <= ours.alerts / 1000,
+    met: ours.isFirstMinute ? undefined : ours.reports <= ours.alerts / 1000,
   }));
   return {
     rows,
@@ -107,7 +118,7 @@ async function run(bench: Bench): Promise<Findings> {
         head: ["namespaces", "alerts/s", "requests for reports", "a second", "for Events", "a second"],
         lines: [
           ...measured.map(({ load, ours }) => [
-            String(load.namespaces),
+            `${load.namespaces}${ours.isFirstMinute ? ", first minute" : ""}`,
             load.rate.toLocaleString("en"),
             ours.reports.toLocaleString("en"),
             (ours.reports / ours.seconds).toFixed(1),

@@ -86,7 +86,7 @@ function isReport(resource: string | undefined): boolean {
 }
 
 async function run(bench: Bench): Promise<Findings> {
-  const [sizes, rounds] = bench.quick ? [[0, 300], 2] : [[0, 1_000, 10_000], 5];
+  const [sizes, rounds] = bench.quick ? [[0, 300], 2] : [[0, 1_000, 10_000], 3];
   const starts = new Map<number, Start[]>();
   const source = await startAlertSource(bench.program, { reports: 1, violations: 2, pods: 1, namespaces: 1 });
   try {

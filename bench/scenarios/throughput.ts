@@ -47,7 +47,7 @@ async function runEven({ quick, program, log }: Bench): Promise<{ pipeline: numb
 
 async function run(bench: Bench): Promise<Findings> {
   const { quick, program, log } = bench;
-  const [warmUp, count, rounds] = quick ? [20_000, 40_000, 2] : [100_000, 600_000, 5];
+  const [warmUp, count, rounds] = quick ? [20_000, 40_000, 2] : [100_000, 600_000, 3];
   const source = await startAlertSource(program);
   const startMs = performance.now();
   const taken: Record<ClientKind, Taken[]> = {
