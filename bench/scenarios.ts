@@ -13,6 +13,7 @@ import { requests } from "./scenarios/requests.ts";
 import { start } from "./scenarios/start.ts";
 import { steps } from "./scenarios/steps.ts";
 import { throughput } from "./scenarios/throughput.ts";
+import { writeCost } from "./scenarios/write-cost.ts";
 import type { Scenario } from "./support/scenario.ts";
 
 export const SCENARIOS: readonly Scenario[] = [
@@ -25,5 +26,6 @@ export const SCENARIOS: readonly Scenario[] = [
   firstSight,
   loss,
   start,
+  writeCost,
   footprint,
 ];

@@ -102,6 +102,13 @@ function findings(
         measured: `${evenToBare.toFixed(2)} (${thousands(even.pipeline)})`,
         met: evenToBare >= 0.8,
       },
+      {
+        figure: "processor time per alert through the whole pipeline",
+        against: `a bare grpc-js client: ${median(cpu("bare")).toFixed(1)} µs`,
+        aim: "",
+        measured: `${median(cpu("pipeline")).toFixed(1)} µs`,
+        met: undefined,
+      },
     ],
     details: [
       {

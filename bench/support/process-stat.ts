@@ -24,6 +24,13 @@ export function memoryOf(pid: number): { rssBytes: number; peakBytes: number } {
   return { rssBytes: kib("VmRSS") * 1024, peakBytes: kib("VmHWM") * 1024 };
 }
 
+/** The process among these with this name. */
+export function pidOf(name: string, pids: readonly number[]): number {
+  const found = pids.find((pid) => read(pid, "comm").trim() === name.slice(0, 15));
+  if (found === undefined) throw new Error(`no process ${name} among ${pids.join(", ")}`);
+  return found;
+}
+
 function read(pid: number, file: string): string {
   if (!existsSync("/proc/self/stat"))
     throw new Skipped("there is no /proc: other processes are measured on Linux only");
