@@ -26,6 +26,7 @@ export async function createBus(config: Config, logger: Logger): Promise<Bus> {
       maxAgeMs,
       maxBytes,
       partitions: config.scale.partitions,
+      shards: config.scale.shards,
       readSecret: () => readSecretFiles(secretPath),
     },
     logger,

@@ -38,7 +38,7 @@ import {
 import { checkServer, explain } from "./nats-errors.ts";
 import type { NatsSecret } from "./nats-secret.ts";
 import type { StreamMessage } from "./partition-state.ts";
-import { findStreamFaults, PARTITIONS, type StreamSettings } from "./stream-settings.ts";
+import { findStreamFaults, PARTITIONS, SHARDS, type StreamSettings } from "./stream-settings.ts";
 
 export interface NatsOptions extends StreamSettings {
   /** `nats://host:port` or `tls://host:port`, several separated by commas. */
@@ -172,7 +172,7 @@ export class NatsBus implements Bus {
   }
 
   async #findStream(manager: JetStreamManager): Promise<StreamInfo> {
-    const { stream, prefix, replicas, maxAgeMs, maxBytes, partitions } = this.#options;
+    const { stream, prefix, replicas, maxAgeMs, maxBytes, partitions, shards } = this.#options;
     try {
       return await manager.streams.info(stream);
     } catch (error) {
@@ -189,7 +189,7 @@ export class NatsBus implements Bus {
       max_age: nanos(maxAgeMs),
       max_bytes: maxBytes,
       duplicate_window: nanos(Math.min(120_000, maxAgeMs)),
-      metadata: { [PARTITIONS]: String(partitions) },
+      metadata: { [PARTITIONS]: String(partitions), [SHARDS]: String(shards) },
     });
   }
 

@@ -12,6 +12,8 @@ export interface StreamSettings {
   maxAgeMs: number;
   maxBytes: number;
   partitions: number;
+  /** Two readers with different numbers could read the same node. */
+  shards: number;
 }
 
 /** The part of a stream's configuration that matters. */
@@ -30,8 +32,9 @@ export interface StreamConfigFacts {
   metadata?: Readonly<Record<string, string>>;
 }
 
-/** Key of the stream's metadata with the number of partitions. */
+/** Keys of the stream's metadata with the numbers on which all processes must agree. */
 export const PARTITIONS = "policy-violation-operator-partitions";
+export const SHARDS = "policy-violation-operator-shards";
 
 const NANOS_PER_MS = 1_000_000;
 /** An owner that was down for less finds every message. Milliseconds. */
@@ -69,11 +72,16 @@ export function findStreamFaults(found: StreamConfigFacts, wanted: StreamSetting
   expect(found.no_ack !== true, "no_ack is true, expected false");
   expect(found.sealed !== true, "sealed is true, expected false");
   expect(found.persist_mode !== "async", "persist_mode is async, expected default");
-  const partitions = found.metadata?.[PARTITIONS];
-  expect(
-    partitions === String(wanted.partitions),
-    `it was created for ${partitions ?? "no"} partitions, expected ${wanted.partitions} (scale.partitions); ` +
-      "to change that, stop the readers, wait until the owners have written everything, and delete the stream",
-  );
+  for (const [key, name] of [
+    [PARTITIONS, "partitions"],
+    [SHARDS, "shards"],
+  ] as const) {
+    const count = found.metadata?.[key];
+    expect(
+      count === String(wanted[name]),
+      `it was created for ${count ?? "no"} ${name}, expected ${wanted[name]} (scale.${name}); ` +
+        "to change that, stop the readers, wait until the owners have written everything, and delete the stream",
+    );
+  }
   return faults;
 }

@@ -22,7 +22,7 @@ import {
   PositionNumbers,
   type StreamMessage,
 } from "../../src/scale/partition-state.ts";
-import { PARTITIONS } from "../../src/scale/stream-settings.ts";
+import { PARTITIONS, SHARDS } from "../../src/scale/stream-settings.ts";
 import { findFreePort, NatsServer, whyNoNats } from "../../tools/nats-server.ts";
 import { eventually } from "../support/eventually.ts";
 import { MEMORY } from "../support/gen.ts";
@@ -62,6 +62,7 @@ describeReal(
           maxAgeMs: 3_600_000,
           maxBytes: 100_000_000,
           partitions: 4,
+          shards: 2,
           readSecret: async () => ({}),
           ...more,
         },
@@ -137,6 +138,7 @@ describeReal(
       const { url } = await start();
       await connect(url).open();
       expect(await fail(connect(url, { partitions: 5 }))).toContain("scale.partitions");
+      expect(await fail(connect(url, { shards: 3 }))).toContain("scale.shards");
       expect(await fail(connect(url, { prefix: "other" }))).toContain("scale.nats.subjectPrefix");
       expect(await fail(connect(url, { stream: "second" }))).toContain("scale.nats.stream");
       expect(await fail(connect(url, { stream: "third", prefix: "third", replicas: 3 }))).toContain(
@@ -180,7 +182,7 @@ describeReal(
       const connection = await openConnection({ servers: url });
       const manager = await jetstreamManager(connection);
       const settings = { name: "violations", subjects: ["pvo.>"], discard: DiscardPolicy.New };
-      await manager.streams.add({ ...settings, metadata: { [PARTITIONS]: "4" }, ...change });
+      await manager.streams.add({ ...settings, metadata: { [PARTITIONS]: "4", [SHARDS]: "2" }, ...change });
       await connection.close();
       const message = await fail(connect(url));
       expect(message).toContain("stream violations has other settings");

@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 import { describe, expect, it } from "vitest";
-import { findStreamFaults, PARTITIONS } from "../../../src/scale/stream-settings.ts";
+import { findStreamFaults, PARTITIONS, SHARDS } from "../../../src/scale/stream-settings.ts";
 
 const WANTED = {
   stream: "s",
@@ -11,6 +11,7 @@ const WANTED = {
   maxAgeMs: 3_600_000,
   maxBytes: 1_000_000,
   partitions: 8,
+  shards: 4,
 };
 const GOOD = {
   subjects: ["pvo.>"],
@@ -21,7 +22,7 @@ const GOOD = {
   max_age: 3_600_000_000_000,
   max_msgs: -1,
   max_msgs_per_subject: -1,
-  metadata: { [PARTITIONS]: "8" },
+  metadata: { [PARTITIONS]: "8", [SHARDS]: "4" },
 };
 
 describe("findStreamFaults", () => {
@@ -40,7 +41,8 @@ describe("findStreamFaults", () => {
     [{ max_msgs_per_subject: 1 }, "max_msgs_per_subject"],
     [{ no_ack: true }, "no_ack"],
     [{ persist_mode: "async" }, "persist_mode"],
-    [{ metadata: {} }, "scale.partitions"],
+    [{ metadata: { [SHARDS]: "4" } }, "scale.partitions"],
+    [{ metadata: { [PARTITIONS]: "8", [SHARDS]: "5" } }, "scale.shards"],
   ])("names the setting that is wrong in %j", (wrong, setting) => {
     const faults = findStreamFaults({ ...GOOD, ...wrong }, WANTED);
     expect(faults).toHaveLength(1);
