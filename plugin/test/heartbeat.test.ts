@@ -13,6 +13,8 @@ const NOW_MS = Date.UTC(2026, 10, 23, 10);
 const LEASE = { namespace: "kubearmor", name: "pvo" };
 const SILENT: Heartbeat = { state: "silent", lease: "kubearmor/pvo", forMs: 12 * 60_000 };
 
+const CUT_OFF: Heartbeat = { state: "cutOff", sinceMs: Date.UTC(2026, 10, 23, 9, 50) };
+
 const lease = (spec: object, metadata: object = LEASE) => ({
   metadata,
   spec: {
@@ -21,6 +23,11 @@ const lease = (spec: object, metadata: object = LEASE) => ({
     renewTime: "2026-11-23T09:59:55.000000Z",
     ...spec,
   },
+});
+
+const missing = (since: string) => ({
+  ...LEASE,
+  annotations: { "reports.kubearmor.com/alerts-missing-since": since },
 });
 
 describe("a heartbeat", () => {
@@ -46,6 +53,17 @@ describe("a heartbeat", () => {
     ["is unknown without a Lease", undefined, "unknown"],
     ["is unknown of a Lease without a time", lease({ renewTime: undefined }), "unknown"],
     ["is unknown of a Lease with another time", lease({ renewTime: "soon" }), "unknown"],
+    ["is cut off while alerts may be missing", lease({}, missing("2026-11-23T09:50:00.000000Z")), "cutOff"],
+    [
+      "is unknown where it does not say since when they may be missing",
+      lease({}, missing("soon")),
+      "unknown",
+    ],
+    [
+      "is missing rather than cut off",
+      lease({ holderIdentity: "" }, missing("2026-11-23T09:50:00.000000Z")),
+      "silent",
+    ],
   ])("%s", (_name, object, state) => {
     expect(readHeartbeat(object, LEASE, { nowMs: NOW_MS }).state).toBe(state);
   });
@@ -146,4 +164,23 @@ test("readiness calls nothing ready while the operator may not be running", asyn
   expect(silent.code).toBe(3);
   expect(silent.out).toBe("p: unknown\nThe operator may not be running, so that nothing may be counted.\n");
   expect(silent.err).toMatch(/^note: the operator has not renewed its Lease kubearmor\/pvo for 12m/);
+  const cutOff = await plugin(["readiness", "p", "-n", "shop"], { reports: [quiet], heartbeat: CUT_OFF });
+  expect(cutOff.code).toBe(3);
+  expect(cutOff.out).toBe(
+    "p: unknown\nAlerts may be missing now: the operator does not reach all of KubeArmor.\n",
+  );
+});
+
+test("no gate passes while alerts may not reach the operator, also where there is no report", async () => {
+  const gate = async (heartbeat: Heartbeat) => {
+    const { code, out } = await plugin(["gate", "-n", "shop"], { reports: [], heartbeat });
+    return { code, out };
+  };
+  expect((await gate({ state: "alive", holder: "pvo-0" })).code).toBe(0);
+  expect(await gate(CUT_OFF)).toMatchObject({ code: 3, out: expect.stringContaining("UNKNOWN") });
+});
+
+test("a list without anything says that alerts may not reach the operator", async () => {
+  const { err } = await plugin(["list", "-n", "shop"], { reports: [], heartbeat: CUT_OFF });
+  expect(err).toContain("note: alerts may be missing since 2026-11-23 09:50:00 UTC");
 });

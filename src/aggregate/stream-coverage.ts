@@ -71,6 +71,11 @@ export class StreamCoverage {
     return this.#open.find((gap) => gap.kind === kind);
   }
 
+  /** Time since which alerts may be missing now; undefined while the stream is open, or has yet to be tried. */
+  get missingSinceMs(): number | undefined {
+    return this.#open[0]?.fromMs ?? this.down?.lastReadMs;
+  }
+
   /** Another replica has read without a gap since `fromMs`, and this one since before that one ended. */
   continueFrom(fromMs: number | undefined): void {
     if (fromMs === undefined || this.continuousSinceMs === undefined) return;

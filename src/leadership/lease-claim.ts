@@ -9,10 +9,12 @@ import { ApiError, type ApiErrorCode } from "../kube/api-error.ts";
 import { Deadline } from "../kube/deadline.ts";
 import type { Clock } from "../lib/clock.ts";
 import {
+  formatLeaseTime,
   isSameRecord,
   type LeaseCall,
   type LeaseRecord,
   type LeaseStore,
+  parseEpochMs,
   type StoredLease,
   toMicroTime,
 } from "./lease.ts";
@@ -68,6 +70,8 @@ export interface ClaimFacts {
   isWarm?: () => boolean;
   /** Time before which everything counted is persisted; undefined keeps the Lease's value. */
   persistedUntilMs?: () => number | undefined;
+  /** Time since which alerts may be missing; undefined while all of KubeArmor is read. */
+  missingSinceMs?: () => number | undefined;
 }
 
 /** One process's claim on one Lease. */
@@ -228,6 +232,7 @@ export class LeaseClaim {
       renewTime: toMicroTime(nowMs, 0),
       transitions: last === undefined ? 0 : last.transitions + (this.#isMine(last) ? 0 : 1),
       unwrittenSince: this.#formatPersistedUntil(last),
+      missingSince: formatLeaseTime(this.facts.missingSinceMs?.()),
       // Another standby announces itself again.
       standby: last === undefined || last.standby === identity ? "" : last.standby,
     };
@@ -283,16 +288,10 @@ export class LeaseClaim {
   }
 
   #formatPersistedUntil(last: LeaseRecord | undefined): string {
-    const ms = this.facts.persistedUntilMs?.();
-    return ms === undefined ? (last?.unwrittenSince ?? "") : toMicroTime(ms, 0);
+    return formatLeaseTime(this.facts.persistedUntilMs?.()) || (last?.unwrittenSince ?? "");
   }
 
   #isMine(record: LeaseRecord): boolean {
     return record.holder === this.#options.identity && record.acquireTime === this.#acquireTime;
   }
-}
-
-function parseEpochMs(text: string): number | undefined {
-  const ms = Date.parse(text);
-  return Number.isNaN(ms) ? undefined : ms;
 }

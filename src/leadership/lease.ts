@@ -7,6 +7,7 @@
 import {
   FIELD_MANAGER,
   MANAGED_BY_LABEL,
+  MISSING_SINCE_ANNOTATION,
   PRODUCT,
   STANDBY_ANNOTATION,
   UNWRITTEN_SINCE_ANNOTATION,
@@ -29,6 +30,8 @@ export interface LeaseRecord {
   transitions: number;
   /** The time before which the holder has written everything that it counted; empty when the Lease doesn't say. */
   unwrittenSince: string;
+  /** The time since which the holder may miss alerts; empty while it reads all of KubeArmor. */
+  missingSince: string;
   /** Identity of a standby that could take over without a gap; empty when none has said so. */
   standby: string;
 }
@@ -123,7 +126,7 @@ export class LeaseStore {
       leaseTransitions: record.transitions,
     };
     const { annotations: before, ...others } = metadata;
-    const { [STANDBY_ANNOTATION]: _, ...kept } = toObject(before);
+    const { [STANDBY_ANNOTATION]: _, [MISSING_SINCE_ANNOTATION]: __, ...kept } = toObject(before);
     const annotations = { ...kept, ...toAnnotations(record) };
     const body = {
       apiVersion: "coordination.k8s.io/v1",
@@ -136,9 +139,10 @@ export class LeaseStore {
   }
 }
 
-function toAnnotations({ unwrittenSince, standby }: LeaseRecord): Record<string, string> {
+function toAnnotations({ unwrittenSince, missingSince, standby }: LeaseRecord): Record<string, string> {
   return {
     ...(unwrittenSince === "" ? {} : { [UNWRITTEN_SINCE_ANNOTATION]: unwrittenSince }),
+    ...(missingSince === "" ? {} : { [MISSING_SINCE_ANNOTATION]: missingSince }),
     ...(standby === "" ? {} : { [STANDBY_ANNOTATION]: standby }),
   };
 }
@@ -159,6 +163,17 @@ export function toMicroTime(ms: number, us: number): string {
   return new Date(ms).toISOString().replace("Z", `${String(us).padStart(3, "0")}Z`);
 }
 
+/** As toMicroTime; empty for undefined. */
+export function formatLeaseTime(ms: number | undefined): string {
+  return ms === undefined ? "" : toMicroTime(ms, 0);
+}
+
+/** Milliseconds since the epoch; undefined for what is no time. */
+export function parseEpochMs(text: string): number | undefined {
+  const ms = Date.parse(text);
+  return Number.isNaN(ms) ? undefined : ms;
+}
+
 /** Without a version to base an update on, two writers could both believe that they have won: so it is demanded. */
 function parseLease(answer: unknown): StoredLease {
   const lease = toObject(answer);
@@ -175,6 +190,7 @@ function parseLease(answer: unknown): StoredLease {
     renewTime: toText(spec["renewTime"]),
     transitions: count(spec["leaseTransitions"]),
     unwrittenSince: toText(annotations[UNWRITTEN_SINCE_ANNOTATION]),
+    missingSince: toText(annotations[MISSING_SINCE_ANNOTATION]),
     standby: toText(annotations[STANDBY_ANNOTATION]),
   };
   return { metadata, record };

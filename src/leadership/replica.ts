@@ -33,7 +33,7 @@ export interface ReplicaParts {
   elector: LeaderElector;
   watch: ReportWatch;
   takeover: ReplicatedTakeover;
-  coverage: { readonly continuousSinceMs: number | undefined };
+  coverage: { readonly continuousSinceMs: number | undefined; readonly missingSinceMs: number | undefined };
 }
 
 /**
@@ -91,7 +91,7 @@ export class Replica {
 
   /** Follows the leader until this replica leads; returns as LeaderElector.acquire does. */
   async standBy(stop: AbortSignal): Promise<AbortSignal | undefined> {
-    const { elector, takeover } = this.#parts;
+    const { elector, takeover, coverage } = this.#parts;
     const led = new AbortController();
     const until = AbortSignal.any([stop, led.signal]);
     const following = this.#follow(until);
@@ -99,6 +99,7 @@ export class Replica {
     const leading = await elector.acquire(stop, {
       isWarm: () => this.isCaughtUp,
       persistedUntilMs: () => takeover.persistedUntilMs,
+      missingSinceMs: () => coverage.missingSinceMs,
     });
     led.abort();
     await Promise.all([following, keepingUp]);

@@ -81,6 +81,7 @@ export class Members {
       renewTime: now,
       transitions: 0,
       unwrittenSince: "",
+      missingSince: "",
       standby: "",
     };
     const call = { timeoutMs, signal };

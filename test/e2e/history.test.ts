@@ -88,10 +88,12 @@ describeReal("the history of a running operator", () => {
     rmSync(dir, { recursive: true, force: true });
   });
 
-  function violations(...args: string[]) {
+  const violations = (...args: string[]) => violationsIn("shop", ...args);
+
+  function violationsIn(namespace: string, ...args: string[]) {
     const kubectl = pathsOf(locateParts()).paths.kubectl ?? "";
     const PATH = `${join(dir, "bin")}:${process.env["PATH"]}`;
-    return run(kubectl, ["violations", ...args, "-n", "shop"], {
+    return run(kubectl, ["violations", ...args, "-n", namespace], {
       env: { PATH, HOME: dir, NO_COLOR: "1", KUBECONFIG: cluster.kubeconfigPath },
     });
   }
@@ -133,15 +135,22 @@ describeReal("the history of a running operator", () => {
   });
 
   test("is no answer while alerts can't be received", async () => {
+    expect(await violationsIn("default", "gate")).toMatchObject({ code: 0 });
     isNodeStopped = true;
     await node.stop();
     const gate = await eventually("a gap in the reports", async () => {
       const found = await violations("gate", "--policy", "quiet", "--since", "5d");
-      return found.code === 3 && found;
+      return found.code === 3 && found.stdout.includes("alerts are missing now") && found;
     });
     expect(gate.stdout).toContain("UNKNOWN: alerts are missing now: From ");
     expect(gate.stdout).toContain("the alert stream was down");
     const { code, stdout } = await violations("readiness", "quiet", "--window", "2s");
     expect({ code, stdout }).toEqual({ code: 3, stdout: expect.stringContaining("A gap has not ended.") });
+    // Where there is no report, the Lease says it.
+    const empty = await eventually("a gap in the Lease", async () => {
+      const found = await violationsIn("default", "gate");
+      return found.code === 3 && found;
+    });
+    expect(empty.stdout).toContain("UNKNOWN: alerts may be missing since ");
   });
 });

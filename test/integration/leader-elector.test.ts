@@ -280,6 +280,7 @@ describeReal("electors on a real API server", () => {
       renewTime: time,
       transitions: 2,
       unwrittenSince: time,
+      missingSince: "",
       standby: "b",
     };
     const created = await store.create(record, call);

@@ -168,6 +168,7 @@ function findEnforcement(all: readonly ViolationRef[], input: AuditInput): Enfor
   if (withoutAction) return unknown("alerts of what was allowed do not say what their rule is");
   if (directory !== undefined || reports.some(isReplay))
     return unknown("files do not show gaps in the alert stream");
+  if (heartbeat?.state === "cutOff") return unknown("alerts may be missing now");
   if (heartbeat?.state !== "alive") return unknown("the operator may not be running");
   if (reports.some(({ coverage }) => coverage.lowerBound)) return unknown("alerts are known to be missing");
   return { state: ofBlock.length > 0 ? "enforced" : "none" };

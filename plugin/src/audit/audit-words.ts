@@ -37,7 +37,12 @@ export function listAbout({
   heartbeat,
   directory,
 }: Facts): [string, string][] {
-  const states = { alive: "running", silent: "not running", unknown: "unknown" } as const;
+  const states = {
+    alive: "running",
+    cutOff: "running, alerts may be missing",
+    silent: "not running",
+    unknown: "unknown",
+  } as const;
   const unknown = "unknown";
   return [
     [

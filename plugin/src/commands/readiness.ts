@@ -84,6 +84,7 @@ export async function runReadiness(
     wholeSinceMs: getWholeSince(reports),
     lastingGap: findLastingGap(reports),
     isCounting: beat?.state === "alive",
+    isCutOff: beat?.state === "cutOff",
     isSnapshot: session.source.isSnapshot === true,
   };
   const found = asked.map((report) => checkReadiness(report, look)).sort(compareVerdicts);
@@ -108,6 +109,8 @@ export interface Look {
   lastingGap: Gap | undefined;
   /** False when the operator may not be running. */
   isCounting: boolean;
+  /** The operator runs, and alerts may not reach it. */
+  isCutOff: boolean;
   /** The reports are files, which show the past only. */
   isSnapshot: boolean;
 }
@@ -159,8 +162,11 @@ export function checkReadiness(report: Report, look: Look): Assessment {
       reasons: ["Every recorded occurrence was prevented: it blocks already."],
     };
   }
-  if (!look.isCounting) return unknown("The operator may not be running, so that nothing may be counted.");
+  if (!look.isCounting && !look.isCutOff)
+    return unknown("The operator may not be running, so that nothing may be counted.");
   if (look.lastingGap !== undefined) return unknown(`A gap has not ended. ${describeGap(look.lastingGap)}`);
+  if (look.isCutOff)
+    return unknown("Alerts may be missing now: the operator does not reach all of KubeArmor.");
   if (look.wholeSinceMs === undefined || look.wholeSinceMs > look.fromMs) {
     const since =
       look.wholeSinceMs === undefined

@@ -88,8 +88,9 @@ async function look(
       const verdict = judge(reports, filter, baseline, describeLook(reports, filter, filterFlags, place));
       const beat = await session.source.heartbeat?.(nowMs);
       const doubt = beat && describeHeartbeat(beat);
-      if (doubt !== undefined) verdict.unknown.push(doubt);
       const gap = findLastingGap(reports);
+      // A report says more of the gap than the Lease.
+      if (doubt !== undefined && !(gap && beat?.state === "cutOff")) verdict.unknown.push(doubt);
       if (gap !== undefined) {
         verdict.unknown.push(`alerts are missing now: ${describeGap(gap).replace(/\.$/, "")}`);
       }

@@ -4,18 +4,22 @@
 // Finds out from the operator's Lease, which its leader renews every few seconds, if the operator is running.
 // Invariant: only a Lease that is held, in time and of the operator's own name and namespace is a sign of life.
 
+import { MISSING_SINCE_ANNOTATION } from "../../../src/api/names.ts";
 import { age } from "../../../src/lib/age.ts";
+import { toObject } from "../../../src/lib/json.ts";
 import { plain } from "../render/escape.ts";
+import { formatMs } from "./when.ts";
 
-/** State of the operator. */
+/** State of the operator; `cutOff` is one that runs, and that alerts of some or all nodes do not reach. */
 export type Heartbeat =
   | { state: "alive"; holder: string }
+  | { state: "cutOff"; sinceMs: number }
   | { state: "silent"; lease: string; forMs: number }
   | { state: "unknown"; why: string };
 
 /** Fields of a Lease; they may have any type. */
 export interface LeaseObject {
-  metadata?: { namespace?: unknown; name?: unknown };
+  metadata?: { namespace?: unknown; name?: unknown; annotations?: unknown };
   spec?: { renewTime?: unknown; leaseDurationSeconds?: unknown; holderIdentity?: unknown };
 }
 
@@ -46,7 +50,7 @@ export function readHeartbeat(
     return { state: "unknown", why: `the answer is not the Lease ${path}` };
   }
   const { renewTime, leaseDurationSeconds, holderIdentity } = spec ?? {};
-  const renewedMs = typeof renewTime === "string" ? Date.parse(renewTime) : Number.NaN;
+  const renewedMs = toMs(renewTime);
   if (Number.isNaN(renewedMs)) return { state: "unknown", why: `the Lease ${path} has no time of renewal` };
   if (
     typeof leaseDurationSeconds !== "number" ||
@@ -66,13 +70,25 @@ export function readHeartbeat(
   if (!isHeld || nowMs - renewedMs > leaseDurationSeconds * 1000 + toleranceMs) {
     return { state: "silent", lease: path, forMs: Math.max(0, nowMs - renewedMs) };
   }
-  return { state: "alive", holder: holderIdentity };
+  const since = toObject(metadata.annotations)[MISSING_SINCE_ANNOTATION];
+  if (since === undefined) return { state: "alive", holder: holderIdentity };
+  const sinceMs = toMs(since);
+  return Number.isNaN(sinceMs)
+    ? { state: "unknown", why: `the Lease ${path} does not say since when alerts are missing` }
+    : { state: "cutOff", sinceMs };
 }
 
-/** Returns a sentence on an operator that may not be running, without its stop; undefined for one that is. */
+function toMs(time: unknown): number {
+  return typeof time === "string" ? Date.parse(time) : Number.NaN;
+}
+
+/** Returns a sentence on an operator that may not be counting, without its stop; undefined for one that is. */
 export function describeHeartbeat(beat: Heartbeat): string | undefined {
   if (beat.state === "alive") return undefined;
   if (beat.state === "unknown") return `it is unknown if the operator is running: ${plain(beat.why)}`;
+  if (beat.state === "cutOff") {
+    return `alerts may be missing since ${formatMs(beat.sinceMs)}: the operator is running, but does not reach all of KubeArmor`;
+  }
   return (
     `the operator has not renewed its Lease ${plain(beat.lease)} for ${age(beat.forMs)}: it is not running, ` +
     "and the reports are as old as that"

@@ -125,6 +125,29 @@ describe("a candidate that would have a gap", () => {
   });
 });
 
+describe("a leader that misses alerts", () => {
+  const missing = () =>
+    election.server.lease?.metadata.annotations?.["reports.kubearmor.com/alerts-missing-since"];
+
+  test("says so in its Lease as long as it does, and no longer than it leads", async () => {
+    let sinceMs: number | undefined;
+    const a = await election.leader("a", { missingSinceMs: () => sinceMs });
+    expect(missing()).toBeUndefined();
+    sinceMs = election.startMs;
+    await election.world.advance(3000);
+    expect(missing()).toBe("2026-11-23T10:00:00.000000Z");
+    sinceMs = undefined;
+    await election.world.advance(3000);
+    expect(missing()).toBeUndefined();
+    sinceMs = election.startMs;
+    await election.world.advance(3000);
+    const b = election.candidate("b");
+    void b.run();
+    await Promise.all([a.elector.release(), election.world.advance(5000)]);
+    expect([b.elector.isLeader, missing()]).toEqual([true, undefined]);
+  });
+});
+
 describe("a standby that would have no gap", () => {
   const warm = { isWarm: () => true };
   const standby = () => election.server.lease?.metadata.annotations?.["reports.kubearmor.com/standby"];
