@@ -21,6 +21,12 @@ const READERS = (process.env["READERS"] ?? "1,2,4").split(",").map(Number);
 const ALERTS_PER_NODE = Number(process.env["ALERTS"] ?? 100_000);
 const SHARDS = 4;
 const WAIT_MS = 120_000;
+/** The defaults: processes that want more than the machine has must not lose their Leases. */
+const LEASES = {
+  PVO_LEADER_ELECTION_LEASE_DURATION_MS: "15000",
+  PVO_LEADER_ELECTION_RENEW_DEADLINE_MS: "10000",
+  PVO_LEADER_ELECTION_RETRY_PERIOD_MS: "2000",
+};
 
 /** Of the server's alerts. */
 const NAMESPACES = [..."abcdefghij"].map((letter) => `team-aaa${letter}`);
@@ -56,8 +62,8 @@ test.each(READERS)("%i readers", async (readers) => {
     servers.push(await startAlertSource(program, { listen: `${ip}:${DAEMON_PORT}`, daemon: true }));
     await applyDaemonPod(cluster, { name: `kubearmor-${shard}`, ip, node: nameNode(shard) });
   }
-  const owner = scale.startOwner();
-  for (let i = 0; i < readers; i++) scale.startReader();
+  const owner = scale.startOwner(LEASES);
+  for (let i = 0; i < readers; i++) scale.startReader(LEASES);
   await eventually("shards for every reader", async () => {
     const held = await Promise.all(scale.readers.map((one) => one.metric("scale_parts_held")));
     return held.every((count) => count === SHARDS / readers);
