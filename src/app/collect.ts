@@ -67,6 +67,7 @@ export async function runCollector(parts: OperatorSettings, stop: AbortSignal): 
     logger,
     hold: (part) => reader.hold(part),
     storedUntilMs: (index) => reader.storedUntilMs(index),
+    missingSinceMs: (index) => reader.missingSinceMs(index),
   });
   const source = createReaderMetrics({ reader, group, bus, passing });
   const metrics = createMetrics({ source, version, clusterName: config.cluster.name });

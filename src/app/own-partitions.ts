@@ -4,12 +4,15 @@
 // `run` with `scale.enabled`: an owner, which writes the reports of its partitions from what readers publish.
 
 import { getHeapStatistics } from "node:v8";
+import type { Config } from "../config/config.ts";
 import { createThrottleUpdate, recordEventUpdates } from "../events/event-updates.ts";
 import { KubeClient } from "../kube/client.ts";
 import { LeaderElector } from "../leadership/leader-elector.ts";
-import { LeaseGroup } from "../scale/lease-group.ts";
+import type { ClaimFacts } from "../leadership/lease-claim.ts";
+import { LeaseGroup, toPartLeaseName } from "../scale/lease-group.ts";
 import type { OwnerOptions } from "../scale/owner-parts.ts";
 import { Owners } from "../scale/owners.ts";
+import { PartLeases } from "../scale/part-leases.ts";
 import { createClusterSink } from "../sinks/cluster-sink.ts";
 import type { Health } from "../telemetry/health.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
@@ -51,6 +54,7 @@ export async function runOwner(parts: OperatorSettings, stop: AbortSignal): Prom
     clock,
     logger,
   );
+  const partLeases = new PartLeases({ names: toPartNames(config), ...config.leaderElection }, clock);
   const held = () => group.held;
   const context = new ClusterContext({
     ...parts,
@@ -85,7 +89,13 @@ export async function runOwner(parts: OperatorSettings, stop: AbortSignal): Prom
   context.observe(owners);
   const group: LeaseGroup = new LeaseGroup(
     toLeaseOptions(config, { member: "owner", part: "partition", count: partitions }),
-    { client, clock, logger, hold: (part) => owners.hold(part) },
+    {
+      client,
+      clock,
+      logger,
+      hold: (part) => owners.hold(part),
+      onLeases: (leases) => partLeases.observe(leases),
+    },
   );
   const source = createOwnerMetrics({ owners, group, bus, passing, context, recorder, config });
   metrics = createMetrics({ source, version, clusterName: config.cluster.name });
@@ -93,7 +103,7 @@ export async function runOwner(parts: OperatorSettings, stop: AbortSignal): Prom
   steps.onStop("http servers", await startServers({ ...parts, metrics, readiness }));
   const following = new AbortController();
   await context.follow(following.signal);
-  const leading = keepLeading(elector, stop);
+  const leading = keepLeading(elector, { missingSinceMs: () => partLeases.missingSinceMs }, stop);
   await group.run(stop);
   await leading;
   following.abort();
@@ -104,15 +114,25 @@ export async function runOwner(parts: OperatorSettings, stop: AbortSignal): Prom
   return 0;
 }
 
-/** Leads for what only one owner does, the copies as OpenReports; the Lease also shows that an owner runs. */
-async function keepLeading(elector: LeaderElector, stop: AbortSignal): Promise<void> {
-  for (let term = await elector.acquire(stop); term; term = await elector.acquire(stop)) {
+/**
+ * Leads for what only one owner does, the copies as OpenReports; the Lease also shows that an owner runs, and since when
+ * a shard is not read or a partition not written.
+ */
+async function keepLeading(elector: LeaderElector, facts: ClaimFacts, stop: AbortSignal): Promise<void> {
+  for (let term = await elector.acquire(stop, facts); term; term = await elector.acquire(stop, facts)) {
     const over = AbortSignal.any([term, stop]);
     if (!over.aborted)
       await new Promise<void>((resolve) => over.addEventListener("abort", () => resolve(), { once: true }));
     if (stop.aborted) break;
   }
   await elector.release();
+}
+
+/** Names of the Leases of all shards and partitions. */
+function toPartNames({ leaderElection: { leaseName }, scale: { shards, partitions } }: Config): string[] {
+  const listNames = (part: string, count: number) =>
+    Array.from({ length: count }, (_, index) => toPartLeaseName(leaseName, part, index));
+  return [...listNames("shard", shards), ...listNames("partition", partitions)];
 }
 
 /** Divides the bounds over all reports by the number of partitions: an owner may come to hold all of them. */

@@ -10,7 +10,7 @@ import { LeaderElector } from "../leadership/leader-elector.ts";
 import type { Predecessor } from "../leadership/lease-claim.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
-import { Members, type MembersOptions } from "./members.ts";
+import { type ListedLease, Members, type MembersOptions } from "./members.ts";
 import { assignIndexes } from "./rendezvous.ts";
 
 export interface LeaseGroupOptions extends Omit<MembersOptions, "prefix" | "requestTimeoutMs"> {
@@ -48,6 +48,10 @@ export interface LeaseGroupParts {
   hold: (part: HeldPart) => Promise<void>;
   /** Time before which everything of a part is stored; written to its Lease. */
   storedUntilMs?: (index: number) => number | undefined;
+  /** Time since which alerts of a part may be missing; written to its Lease. */
+  missingSinceMs?: (index: number) => number | undefined;
+  /** Receives all Leases of the namespace, each time that they were listed. */
+  onLeases?: (leases: readonly ListedLease[]) => void;
 }
 
 interface Running {
@@ -74,6 +78,7 @@ export class LeaseGroup {
       { ...options, prefix: `${leaseName}-${member}`, requestTimeoutMs: renewDeadlineMs / 2 },
       parts.client,
       parts.clock,
+      parts.onLeases,
     );
   }
 
@@ -135,11 +140,14 @@ export class LeaseGroup {
   }
 
   async #hold(index: number, stop: AbortSignal): Promise<void> {
-    const { client, clock, logger, hold, storedUntilMs } = this.#parts;
+    const { client, clock, logger, hold, storedUntilMs, missingSinceMs } = this.#parts;
     const { leaseName, part, ...options } = this.#options;
-    const name = `${leaseName}-${part}-${index}`;
+    const name = toPartLeaseName(leaseName, part, index);
     const elector = new LeaderElector({ ...options, name }, client, clock, logger);
-    const facts = storedUntilMs ? { persistedUntilMs: () => storedUntilMs(index) } : {};
+    const facts = {
+      persistedUntilMs: () => storedUntilMs?.(index),
+      missingSinceMs: () => missingSinceMs?.(index),
+    };
     const lost = await elector.acquire(stop, facts);
     if (lost) {
       this.#held.add(index);
@@ -155,4 +163,9 @@ export class LeaseGroup {
     }
     await elector.release();
   }
+}
+
+/** Name of the Lease of a part. */
+export function toPartLeaseName(leaseName: string, part: string, index: number): string {
+  return `${leaseName}-${part}-${index}`;
 }

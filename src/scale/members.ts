@@ -5,6 +5,7 @@
 // Invariant: a replica counts as gone only after its Lease did not change for the whole lease duration while the API
 // server answered.
 
+import { MISSING_SINCE_ANNOTATION } from "../api/names.ts";
 import { ApiError } from "../kube/api-error.ts";
 import type { ApiRequester } from "../kube/client.ts";
 import { listItems } from "../kube/list.ts";
@@ -24,6 +25,14 @@ export interface MembersOptions {
 /** A Lease that did not change for this many lease durations is deleted. */
 const REMOVE_AFTER_LEASES = 10;
 
+/** A Lease as it was listed; texts are empty where it has none. */
+export interface ListedLease {
+  name: string;
+  identity: string;
+  renewTime: string;
+  missingSince: string;
+}
+
 interface Seen {
   identity: string;
   renewTime: string;
@@ -37,14 +46,21 @@ export class Members {
   readonly #store: LeaseStore;
   readonly #name: string;
   readonly #path: string;
+  readonly #onLeases: (leases: readonly ListedLease[]) => void;
   #own: StoredLease | undefined;
   #seen = new Map<string, Seen>();
 
-  constructor(options: MembersOptions, client: ApiRequester, clock: Clock) {
+  constructor(
+    options: MembersOptions,
+    client: ApiRequester,
+    clock: Clock,
+    onLeases: (leases: readonly ListedLease[]) => void = () => {},
+  ) {
     const { namespace, prefix, identity } = options;
     this.#options = options;
     this.#client = client;
     this.#clock = clock;
+    this.#onLeases = onLeases;
     this.#name = `${prefix}-${stableHash(identity, 16)}`;
     this.#store = new LeaseStore(client, namespace, this.#name);
     this.#path = `/apis/coordination.k8s.io/v1/namespaces/${encodeURIComponent(namespace)}/leases`;
@@ -101,8 +117,11 @@ export class Members {
     const { prefix, leaseDurationMs } = this.#options;
     const nowMs = this.#clock.monotonicMs();
     const seen = new Map<string, Seen>();
+    const leases: ListedLease[] = [];
     for await (const item of listItems(this.#client, { path: this.#path, pageSize: 500, signal })) {
-      const { name, identity, renewTime } = readLease(item);
+      const lease = readLease(item);
+      leases.push(lease);
+      const { name, identity, renewTime } = lease;
       if (!name.startsWith(`${prefix}-`) || identity === "") continue;
       const known = this.#seen.get(name);
       const sinceMs = known?.renewTime === renewTime ? known.sinceMs : nowMs;
@@ -110,6 +129,7 @@ export class Members {
       else seen.set(name, { identity, renewTime, sinceMs });
     }
     this.#seen = seen;
+    this.#onLeases(leases);
   }
 
   async #remove(name: string, signal: AbortSignal): Promise<void> {
@@ -127,14 +147,15 @@ export class Members {
   }
 }
 
-function readLease(item: unknown): { name: string; identity: string; renewTime: string } {
+function readLease(item: unknown): ListedLease {
   const { metadata, spec } = (item ?? {}) as {
-    metadata?: { name?: string };
+    metadata?: { name?: string; annotations?: Record<string, string> };
     spec?: { holderIdentity?: string; renewTime?: string };
   };
   return {
     name: metadata?.name ?? "",
     identity: spec?.holderIdentity ?? "",
     renewTime: spec?.renewTime ?? "",
+    missingSince: metadata?.annotations?.[MISSING_SINCE_ANNOTATION] ?? "",
   };
 }

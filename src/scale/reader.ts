@@ -48,6 +48,8 @@ export interface ReaderParts {
 
 /** Time between two looks at the stream. */
 const CHECK_MS = 2_000;
+/** Counts that are not stored for this long are missing for whoever reads the reports. */
+const LATE_MS = 15_000;
 /** Report keys of which the partition is remembered. */
 const MAX_KEYS = 50_000;
 
@@ -178,6 +180,17 @@ export class Reader {
     const isIncluded = shard.includedMs !== undefined && storedUntilMs >= shard.includedMs;
     if (isIncluded && shard.isAnnounced) shard.storedUntilMs = storedUntilMs;
     return shard.storedUntilMs;
+  }
+
+  /** Time since which alerts of a shard may be missing, or are counted and not published; milliseconds since the epoch. */
+  missingSinceMs(index: number): number | undefined {
+    const shard = this.#shards.get(index);
+    if (!shard) return undefined;
+    const { nodes } = shard.source;
+    if (nodes.desired === 0) return undefined;
+    const { storedUntilMs } = this.publisher;
+    const isLate = this.#parts.clock.nowMs() - storedUntilMs > LATE_MS;
+    return shard.counts.missingSinceMs ?? (isLate && storedUntilMs > 0 ? storedUntilMs : undefined);
   }
 
   /** Declares a stall of this process that just ended. */

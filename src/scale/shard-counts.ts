@@ -55,9 +55,11 @@ export class ShardCounts implements AlertListener {
   readonly #rejected = new Map<string, { scope: Scope | undefined; count: number }>();
   #onConnected: (nowMs: number) => void = () => {};
   #down: { fromUs: number } | undefined;
+  readonly #startMs: number;
 
   constructor({ memory, duplicates, redaction, partitions }: ShardCountsOptions, parts: ShardCountsParts) {
     const { clock } = parts;
+    this.#startMs = clock.nowMs();
     const redact = createRedactor(redaction, this.counters);
     const cells = new CellStore(getCellBounds(memory), redact);
     const seed = () => Math.floor(clock.random() * 2 ** 32) | 0;
@@ -82,6 +84,12 @@ export class ShardCounts implements AlertListener {
       },
       onThrottled: () => {},
     });
+  }
+
+  /** Time since which nodes of the shard may be missing; undefined while all are read. Milliseconds since the epoch. */
+  get missingSinceMs(): number | undefined {
+    if (this.#down) return this.#down.fromUs / 1000;
+    return this.connectedMs === undefined ? this.#startMs : undefined;
   }
 
   /** Counted alerts that were not drained. */

@@ -97,6 +97,20 @@ describe.skipIf(isLeftOut)(`scale (${missing ?? "real parts"})`, { timeout: 400_
     expect(await run.declared()).toBeGreaterThanOrEqual(run.raised.length - reported);
   });
 
+  test("say in the Lease that the nodes are not read", async () => {
+    const run = await begin();
+    const missing = async () => {
+      const path = `jsonpath={.metadata.annotations['reports\\.kubearmor\\.com/alerts-missing-since']}`;
+      const lease = "policy-violation-operator";
+      return await cluster.kubectl(["get", "lease", lease, "-n", "kubearmor", "-o", path]);
+    };
+    await eventually("nothing is missing", async () => (await missing()) === "");
+    await run.readers[0]?.kill();
+    await eventually("the time of the last reader", async () => (await missing()) !== "");
+    run.startReader();
+    await eventually("nothing is missing again", async () => (await missing()) === "");
+  });
+
   test("lose nothing when the network to NATS is cut", async () => {
     nats = await NatsServer.start();
     const proxy = new HeldProxy(nats.url);
