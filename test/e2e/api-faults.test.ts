@@ -19,9 +19,11 @@ describeReal("the n-th API call fails", () => {
   });
 
   test("for every n", async () => {
-    const smooth = await liveOnce(cluster, undefined);
-    expect(smooth.problems).toEqual([]);
-    const plans = smooth.calls.flatMap((_, i): Plan[] =>
+    const lives = [await liveOnce(cluster, undefined), await liveOnce(cluster, undefined)];
+    expect(problemsOf(lives)).toEqual([]);
+    // The number of calls depends on how long a life takes.
+    const [shorter = []] = lives.map(({ calls }) => calls).sort((a, b) => a.length - b.length);
+    const plans = shorter.flatMap((_, i): Plan[] =>
       [0, 6].map((step) => ({ at: i + 1, fault: API_FAULTS[(i + step) % API_FAULTS.length] as ApiFault })),
     );
     const ended = await liveThrough(cluster, plans);
