@@ -46,11 +46,11 @@ async function measure(bench: Bench, load: Load): Promise<Requests[]> {
   const source = await startAlertSource(bench.program, spaceOf(load));
   const operator = await BenchOperator.start(bench, source);
   try {
-    const audit = new AuditTail((await bench.cluster()).auditLogPath);
+    const { auditLogPath } = await bench.cluster();
     const minutes = load.namespaces === 1 ? [false] : [true, false];
     const all: Requests[] = [];
     for (const isFirstMinute of minutes)
-      all.push({ isFirstMinute, ...(await measureOnce(source, audit, load)) });
+      all.push({ isFirstMinute, ...(await measureOnce(source, new AuditTail(auditLogPath), load)) });
     return all;
   } finally {
     await operator.end();
