@@ -39,7 +39,7 @@ describe("the gate", () => {
     expect(await gate(["-n", "shop"], { reports: [] })).toEqual({
       code: 0,
       out:
-        "PASSED: no open violation.\n" +
+        "PASSED: no open violation among those looked at.\n" +
         "Looked at 0 reports in namespace shop: outcome allowed or unknown, first seen since 2026-11-22 10:00:00 UTC.\n",
       err: "",
     });

@@ -123,6 +123,15 @@ describe("the timeline from history", () => {
     expect(out).toContain("40 occurrences lie outside of this time.");
   });
 
+  test("states that it holds 31 days where more are wanted", async () => {
+    const outOf = async (window: string) =>
+      (await plugin(["timeline", "-A", "--window", window], { reports: [full] })).out.replace(/\n/g, " ");
+    expect(await outOf("90d")).toContain(
+      "Reports hold a history of 31 days: the time before 2026-10-24 00:00:00 UTC is not shown.",
+    );
+    expect(await outOf("20d")).not.toContain("31 days");
+  });
+
   test("is not used for a filter on violations: the list is cut, and that is said", async () => {
     const { out } = await plugin(["timeline", "-A", "--workload", "web", "--buckets", "2"], {
       reports: [full],

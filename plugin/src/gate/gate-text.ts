@@ -17,7 +17,7 @@ import { getDecision, limitVerdict, type Verdict } from "./gate-verdict.ts";
 export function describeDecision(verdict: Verdict): string {
   const { failed, unlisted, unknown } = verdict;
   const decision = getDecision(verdict);
-  if (decision === "PASSED") return "PASSED: no open violation";
+  if (decision === "PASSED") return "PASSED: no open violation among those looked at";
   if (decision === "UNKNOWN") return `UNKNOWN: ${unknown.join("; ")}`;
   const hidden = unlisted.reduce((sum, { violations }) => sum + violations, 0);
   const parts = [

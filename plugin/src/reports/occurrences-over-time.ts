@@ -10,7 +10,7 @@ import { type Filter, OUTCOMES, type Selection } from "./filter.ts";
 import { HISTORY_KEY, readHistorySince, type Span } from "./history.ts";
 import { isLowerBound, type ViolationRef } from "./report-view.ts";
 import { describeCut, describeExpired } from "./totals.ts";
-import { toMs } from "./when.ts";
+import { formatMs, toMs } from "./when.ts";
 import { formatCount, formatSentence } from "./words.ts";
 
 /** A part of the time. */
@@ -67,6 +67,7 @@ function readHistory(reports: readonly Report[], filter: Filter, form: TimelineF
   const maxParts = isByHour ? 48 : 31;
   const endMs = (Math.floor(toMsEnd / step) + 1) * step;
   const startMs = Math.max(Math.floor(wantedMs / step) * step, endMs - maxParts * step);
+  const isCut = startMs > wantedMs;
   const buckets: Part[] = [];
   for (let at = startMs; at < endMs; at += step) buckets.push(emptyPart(at, at + step));
   let isLess = false;
@@ -85,6 +86,8 @@ function readHistory(reports: readonly Report[], filter: Filter, form: TimelineF
     const where = isLess ? "lie outside of this time, or have no known time" : "lie outside of this time";
     notes.unshift(`${formatCount(all - shown, "occurrence")} ${where}.`);
   }
+  if (isCut)
+    notes.push(`Reports hold a history of 31 days: the time before ${formatMs(startMs)} is not shown.`);
   return { buckets, notes: notes.filter((note) => note !== "") };
 }
 
