@@ -60,7 +60,15 @@ export function clusterCommands(
       `${name} ${args.join(" ")} ended with ${code}: ${stderr.trim()}\n${stdout.trim()}`.trim(),
     );
   };
-  const kubectl: ClusterCommands["kubectl"] = (args, options) => command("kubectl", args, options);
+  const kubectl: ClusterCommands["kubectl"] = async (args, options) => {
+    for (const endMs = performance.now() + SERVED_TIMEOUT_MS; ; await sleep(POLL_MS)) {
+      try {
+        return await command("kubectl", args, options);
+      } catch (error) {
+        if (!isWithoutConditions(args, error) || performance.now() > endMs) throw error;
+      }
+    }
+  };
   return {
     kubectl,
     helm: (args, options) => command("helm", args, options),
@@ -81,6 +89,11 @@ export function clusterCommands(
       return (await kubectl(["create", "token", name, "-n", namespace, "--duration=24h"])).trim();
     },
   };
+}
+
+/** `kubectl wait` ends with an error, and does not wait, where the conditions are null, as in a CRD that was just created. */
+function isWithoutConditions([verb]: readonly string[], error: unknown): boolean {
+  return verb === "wait" && String(error).includes(".status.conditions accessor error");
 }
 
 async function applyCrds(kubectl: ClusterCommands["kubectl"], request: ApiAccess["request"]): Promise<void> {
