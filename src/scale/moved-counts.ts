@@ -134,7 +134,8 @@ export class MovedCounts {
       writerId: MOVED_ID,
       rebase: (to, report) => {
         // What was just committed is known to be stored from here.
-        if (report && to.isInFlight && this.#isOvertaken(report, sent)) this.#end();
+        const committed = to.isInFlight ? new Map<string, number>() : sent;
+        if (report && this.#isOvertaken(report, committed)) this.#end();
         else rebaseOn(to, report);
       },
       onTaking: () => {
@@ -170,13 +171,13 @@ export class MovedCounts {
     if (!ledger.dirty && !ledger.isInFlight) this.#targets.delete(policyName);
   }
 
-  /** True where the report has counts of this partition's namespaces that were not moved from here. */
-  #isOvertaken({ metadata, policy }: Report, sent: ReadonlyMap<string, number>): boolean {
-    const found = parseMoved(metadata, this.#parts.stream);
-    return [...sent.keys()].some((namespace) => {
+  /** True where the report has counts of any of this partition's namespaces that were not moved from here. */
+  #isOvertaken({ metadata, policy }: Report, committed: ReadonlyMap<string, number>): boolean {
+    const { stream, marks, isOwn } = this.#parts;
+    return [...parseMoved(metadata, stream)].some(([namespace, position]) => {
       const key = reportKey(namespace, policy.name);
-      const known = this.#stored.get(key) ?? this.#parts.marks.get(key) ?? 0;
-      return (found.get(namespace) ?? 0) > known;
+      const known = Math.max(this.#stored.get(key) ?? marks.get(key) ?? 0, committed.get(namespace) ?? 0);
+      return isOwn(key) && position > known;
     });
   }
 
