@@ -336,9 +336,11 @@ export class ScaleWorld {
           // As KubeArmor, which registers a client a moment after it has answered.
           await this.clock.sleep(300, signal);
           source.listener = listener;
-          await new Promise<void>((resolve) =>
-            signal.addEventListener("abort", () => resolve(), { once: true }),
-          );
+          // The pause may have ended because of it.
+          if (!signal.aborted)
+            await new Promise<void>((resolve) =>
+              signal.addEventListener("abort", () => resolve(), { once: true }),
+            );
         }
         this.#sources.delete(source);
       },
