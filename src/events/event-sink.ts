@@ -7,6 +7,7 @@
 import { API_GROUP_VERSION, EVENT_REPORTER, FIELD_MANAGER } from "../api/names.ts";
 import { ApiError } from "../kube/api-error.ts";
 import { type ApiRequester, MERGE_PATCH, METADATA_ONLY } from "../kube/client.ts";
+import { formatMicroTime } from "../lib/time.ts";
 import type { EventResult, EventSink, NewEvent, Regarding, UidResult } from "./event-recorder.ts";
 
 export interface EventSinkOptions {
@@ -144,12 +145,6 @@ function toFailure(error: unknown): EventResult {
     default:
       return { kind: "refused", message };
   }
-}
-
-/** RFC 3339 with six fraction digits, as metav1.MicroTime wants it. */
-function formatMicroTime(us: number): string {
-  const ms = Math.floor(us / 1000);
-  return new Date(ms).toISOString().replace("Z", `${String(us - ms * 1000).padStart(3, "0")}Z`);
 }
 
 function cutToBytes(text: string, maxBytes: number): string {

@@ -98,8 +98,7 @@ export async function readCurrentReports(
     reports,
     warn(isEmpty) {
       // An unknown operator, as where its Lease has another name, is a doubt where there is nothing to see.
-      if (doubt !== undefined && (isEmpty || beat?.state === "silent" || beat?.state === "cutOff"))
-        terminal.err(`note: ${doubt}.\n`);
+      if (doubt !== undefined && (isEmpty || beat?.state !== "unknown")) terminal.err(`note: ${doubt}.\n`);
     },
   };
 }
