@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Counts of cells that nobody has taken yet: totals and the journal read them where they are.
+// Counts of cells that no write has taken yet: totals and the journal read them where they are.
 // Invariant: nothing here changes what a cell has counted.
 
 import type { Evidence } from "../api/v1alpha1.ts";

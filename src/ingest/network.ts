@@ -223,7 +223,7 @@ export function queriedDomain(tokens: readonly string[]): string {
 
 /** Top-level domains that are no likely name of a Service. */
 const TOP_LEVEL = "com|org|net|io|dev|app|gov|edu|cloud|info|xyz|biz|online";
-/** What the resolver of a pod appends, one after the other (resolv.conf, ndots:5): KubeArmor reports each query. */
+/** Suffixes that a pod's resolver appends, one after the other (resolv.conf, ndots:5): KubeArmor reports each query. */
 const SEARCH_PATH = new RegExp(`(\\.(?:${TOP_LEVEL}))(?:\\.[a-z0-9-]+)?\\.svc\\.cluster\\.local$`);
 
 /** A label that is new at each query: data in hex digits, or a UUID. */

@@ -168,7 +168,7 @@ export function formatLeaseTime(ms: number | undefined): string {
   return ms === undefined ? "" : toMicroTime(ms, 0);
 }
 
-/** Milliseconds since the epoch; undefined for what is no time. */
+/** Milliseconds since the epoch; undefined for a text that is not a time. */
 export function parseEpochMs(text: string): number | undefined {
   const ms = Date.parse(text);
   return Number.isNaN(ms) ? undefined : ms;

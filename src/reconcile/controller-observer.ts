@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What other stages learn of the reports of a controller.
+// Callbacks of a report controller for other stages.
 
 import type { Ledger } from "../aggregate/ledger.ts";
 import type { Report } from "../api/v1alpha1.ts";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What a reconciler of one report works with.
+// Dependencies of the reconciler of one report.
 
 import type { Ledger } from "../aggregate/ledger.ts";
 import type { ObjectMeta, Report } from "../api/v1alpha1.ts";

@@ -81,7 +81,7 @@ function createDecisionCase(verdict: Verdict): Case {
   return { ...base, result: "error", type: "unknown", message: formatSentence(verdict.unknown.join("; ")) };
 }
 
-/** What a limit leaves out fails, where it is open. */
+/** Violations that a limit leaves out: a failure where one of them is open. */
 function createMoreCase({ failed }: Verdict, shown: Shown, more: number): Case[] {
   if (more === 0) return [];
   const name = `${formatCount(more, "violation")} beyond --limit`;

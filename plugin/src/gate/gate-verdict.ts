@@ -129,7 +129,7 @@ export function judge(
   return verdict;
 }
 
-/** What is known of another cluster is not known of this one. */
+/** A baseline of another cluster shows nothing about this one. */
 function findOtherCluster(reports: readonly Report[], baseline: Baseline | undefined): string[] {
   const clusters = listClusters(reports);
   const known = baseline?.clusters ?? [];
