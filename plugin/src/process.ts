@@ -72,7 +72,7 @@ async function runMain(
 }
 
 function openSession(flags: Flags, signal: AbortSignal): Session {
-  const common = { terminal, clock: systemClock, signal, run };
+  const common = { terminal, clock: systemClock, signal, run, leftOut: new Set<string>() };
   if (flags.from !== undefined) {
     return {
       ...common,

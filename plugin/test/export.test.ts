@@ -76,7 +76,10 @@ describe("export --out", () => {
       );
     };
     const reports: Report[] = [];
-    for await (const one of createDirectoryReports(SAMPLE_REPORTS_DIR).list({ namespace: undefined })) {
+    for await (const one of createDirectoryReports(SAMPLE_REPORTS_DIR).list(
+      { namespace: undefined },
+      () => {},
+    )) {
       reports.push(backwards(one) as Report);
     }
     const dir = directory();

@@ -274,7 +274,7 @@ describe("the operator", () => {
     const broken = {
       ...source,
       async *list() {
-        yield* source.list({ namespace: undefined });
+        yield* source.list({ namespace: undefined }, () => {});
         throw new (await import("../src/reports/problem.ts")).PluginError(3, "the connection broke.");
       },
     };

@@ -155,11 +155,11 @@ function moving(looks: readonly Report[][], clock: FakeClock): ReportSource {
   let look = 0;
   return {
     ...memoryReports([]),
-    async *list(scope) {
+    async *list(scope, onLeftOut) {
       const reports = looks[Math.min(look, looks.length - 1)] ?? [];
       look += 1;
       setImmediate(() => void clock.advance(10_000));
-      yield* memoryReports(reports).list(scope);
+      yield* memoryReports(reports).list(scope, onLeftOut);
     },
   };
 }

@@ -93,6 +93,7 @@ function session(flags: Flags, terminal: PluginTerminal, options: PluginOptions)
     source: flags.from === undefined ? sourceOf(options) : createDirectoryReports(flags.from),
     contextNamespace: flags.from === undefined ? "default" : undefined,
     contexts: ["dev", "prod"],
+    leftOut: new Set(),
     run,
   };
 }

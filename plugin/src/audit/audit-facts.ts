@@ -40,6 +40,8 @@ export interface AuditInput {
   /** Undefined when they could not be read. */
   acceptances: readonly Acceptance[] | undefined;
   version: string;
+  /** Reports that could not be read. */
+  leftOut: number;
 }
 
 /** A bar: a name and its occurrences. */

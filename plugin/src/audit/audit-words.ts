@@ -14,8 +14,16 @@ import type { Enforcement, Facts } from "./audit-facts.ts";
 /** Violations of Block rules that are listed apart. */
 export const MAX_UNENFORCED = 50;
 
-/** A warning that stands above everything; undefined while the operator is running. */
-export function describeState({ heartbeat, directory }: Facts): { isBad: boolean; text: string } | undefined {
+/** A warning that stands above everything; undefined while the operator is running and every report is read. */
+export function describeState(facts: Facts): { isBad: boolean; text: string } | undefined {
+  const { leftOut } = facts;
+  const state = describeOperator(facts);
+  if (leftOut === 0) return state;
+  const lacks = `${formatCount(leftOut, "report")} could not be read and ${leftOut === 1 ? "is" : "are"} not in this page.`;
+  return { isBad: true, text: state === undefined ? lacks : `${lacks} ${state.text}` };
+}
+
+function describeOperator({ heartbeat, directory }: Facts): ReturnType<typeof describeState> {
   if (directory !== undefined) {
     return {
       isBad: false,

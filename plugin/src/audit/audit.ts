@@ -41,6 +41,7 @@ export async function runAudit(session: Session, flags: Flags): Promise<ExitCode
     directory: session.source.isSnapshot ? session.source.where : undefined,
     filter: parseFilter(flags, nowMs),
     reports: await readReports(session, flags),
+    leftOut: session.leftOut.size,
     acceptances: await readAcceptances(session, flags),
     version: VERSION,
   });

@@ -83,7 +83,7 @@ async function listCandidates(
     const session = open(parseFlags(before));
     const scope = parseScope(parseFlags(before), session);
     const reports: string[] = [];
-    for await (const { metadata, policy } of session.source.list(scope)) {
+    for await (const { metadata, policy } of session.source.list(scope, () => {})) {
       const prefix =
         scope.namespace === undefined && name === "explain" ? `${metadata.namespace ?? "cpvr"}/` : "";
       reports.push(name === "explain" ? prefix + metadata.name : policy.name);
@@ -106,8 +106,9 @@ async function listValues(
   if (flag === "-n" || flag === "--namespace") return (await session.source.namespaces()).sort();
   if (flag === "--context") return [...session.contexts].sort();
   if (!["--policy", "--workload", "--container", "--tag"].includes(flag)) return [];
+  const scope = parseScope(parseFlags(before.slice(0, -1)), session);
   const found: string[] = [];
-  for await (const report of session.source.list(parseScope(parseFlags(before.slice(0, -1)), session))) {
+  for await (const report of session.source.list(scope, () => {})) {
     if (flag === "--policy") found.push(report.policy.name);
     else if (flag === "--tag") found.push(...(report.policy.tags ?? []));
     else if (flag === "--container")

@@ -6,7 +6,7 @@
 import { runAudit } from "../audit/audit.ts";
 import { exportReports } from "../export/export.ts";
 import { runGate } from "../gate/gate.ts";
-import { createUsageError, type ExitCode } from "../reports/problem.ts";
+import { createUsageError, EXIT, type ExitCode } from "../reports/problem.ts";
 import { accept, listAccepted } from "./accept.ts";
 import type { Call, Flags } from "./arguments.ts";
 import { explain } from "./explain.ts";
@@ -32,7 +32,7 @@ export const RUN: Commands = {
   audit: runAudit,
 };
 
-/** Runs a command; `open` opens the session when it is needed. */
+/** Runs a command; `open` opens the session when it is needed. An answer that lacks reports is no answer of 0. */
 export async function dispatch(
   { command, args, flags }: CommandCall,
   open: (flags: Flags) => Session,
@@ -40,5 +40,7 @@ export async function dispatch(
 ): Promise<ExitCode> {
   const run = commands[command];
   if (!run) throw createUsageError(`unknown command "${command}".`);
-  return await run(open(flags), flags, args);
+  const session = open(flags);
+  const exit = await run(session, flags, args);
+  return exit === EXIT.ok && session.leftOut.size > 0 ? EXIT.failed : exit;
 }

@@ -9,7 +9,7 @@ import { plain } from "../render/escape.ts";
 import { createAdvice } from "../reports/advice.ts";
 import { describeHeartbeat } from "../reports/heartbeat.ts";
 import { createUsageError, EXIT, type ExitCode, PluginError } from "../reports/problem.ts";
-import { type ReportFilterScope, readAll } from "../reports/report-source.ts";
+import type { ReportFilterScope } from "../reports/report-source.ts";
 import {
   compareWorst,
   describePolicyObjects,
@@ -28,7 +28,7 @@ import { describeCut } from "../reports/totals.ts";
 import { formatCount, formatNumber } from "../reports/words.ts";
 import type { Flags } from "./arguments.ts";
 import { toYaml } from "./output-forms.ts";
-import { describeScope, getColors, parseLimit, parseScope, type Session } from "./session.ts";
+import { describeScope, getColors, parseLimit, parseScope, readScope, type Session } from "./session.ts";
 
 const ID = /^[0-9a-f]{16}$/;
 /** The beginning of an id; it may as well be the name of a report. */
@@ -78,9 +78,9 @@ export async function findById(session: Session, id: string, flags: Flags): Prom
   const scope = parseScope(flags, session);
   // An id from a table of all namespaces is found without -n.
   const wide: ReportFilterScope = flags.namespace === undefined ? { namespace: undefined } : scope;
-  const reports = await readAll(session.source, wide).catch(async (error: unknown) => {
+  const reports = await readScope(session, wide).catch(async (error: unknown) => {
     if (flags.allNamespaces || flags.namespace !== undefined || !(error instanceof PluginError)) throw error;
-    return await readAll(session.source, scope);
+    return await readScope(session, scope);
   });
   const found = listViolations(reports).filter(({ violation }) => violation.id.startsWith(id));
   if (found.length > 0) return found.sort(compareWorst);
@@ -126,7 +126,7 @@ async function readReport(
     // A host's report has no namespace; without the right to read it, the error is about the namespace's.
     return own ?? (place === "" ? await source.read(undefined, name).catch(() => undefined) : undefined);
   }
-  const same = (await readAll(source, scope)).filter(({ metadata }) => metadata.name === name);
+  const same = (await readScope(session, scope)).filter(({ metadata }) => metadata.name === name);
   if (same.length <= 1) return same[0];
   throw createUsageError(
     `several reports are named "${plain(name)}": choose one of ${same.map((report) => plain(reportPath(report))).join(", ")}.`,

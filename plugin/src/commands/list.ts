@@ -40,7 +40,7 @@ export async function list(session: Session, flags: Flags): Promise<ExitCode> {
     const rows = shown.map(toRow);
     terminal.out(
       print(
-        { found: shown, document: { violations: rows, ...createSummary(selection, totals, shown) } },
+        { found: shown, document: { violations: rows, ...createSummary(session, selection, totals, shown) } },
         hasHeaders,
       ),
     );
@@ -58,6 +58,7 @@ export async function list(session: Session, flags: Flags): Promise<ExitCode> {
     filter,
     totals,
     shown,
+    session.leftOut.size === 0,
     describeScope(parseScope(flags, session)),
   )) {
     terminal.err(`${formatSentence(note)}\n`);
@@ -68,6 +69,7 @@ export async function list(session: Session, flags: Flags): Promise<ExitCode> {
 
 /** Facts beside the rows, for programs. */
 function createSummary(
+  { leftOut }: Session,
   { cut, hidden }: Selection,
   totals: Totals,
   shown: readonly ViolationRef[],
@@ -79,11 +81,11 @@ function createSummary(
       allowed: counts.Allowed,
       prevented: counts.Prevented,
       unknown: counts.Unknown,
-      isAtLeast: isAtLeast || isListAtLeast,
+      isAtLeast: isAtLeast || isListAtLeast || leftOut.size > 0,
     },
     shown: shown.length,
     accepted: hidden,
-    complete: cut.length === 0,
+    complete: cut.length + leftOut.size === 0,
     ...(cut.length === 0 ? {} : { omitted: { reports: cut.length, ...sumOmitted(cut) } }),
   };
 }
@@ -94,13 +96,16 @@ function createNotes(
   filter: Filter,
   totals: Totals,
   shown: readonly ViolationRef[],
+  isWhole: boolean,
   place: string,
 ): string[] {
   const lines: string[] = [];
   const expired = describeExpired(...reports.filter(filter.matchesReport));
   if (found.length === 0) {
     const none = hidden > 0 ? "No open violations found" : "No violations found";
-    lines.push(`${cut.length === 0 && expired === "" ? none : "No listed violation matches"} ${place}`);
+    lines.push(
+      `${isWhole && cut.length === 0 && expired === "" ? none : "No listed violation matches"} ${place}`,
+    );
     if (expired !== "") lines.push(expired);
   }
   if (shown.length < found.length) {

@@ -10,6 +10,7 @@ import type { PluginTerminal } from "../render/terminal.ts";
 import { describeHeartbeat, type Heartbeat } from "../reports/heartbeat.ts";
 import { createUsageError } from "../reports/problem.ts";
 import { type ReportFilterScope, type ReportSource, readAll } from "../reports/report-source.ts";
+import { formatCount } from "../reports/words.ts";
 import type { Flags } from "./arguments.ts";
 
 export interface Session {
@@ -18,6 +19,8 @@ export interface Session {
   /** Aborts when the user interrupts. */
   signal: AbortSignal;
   source: ReportSource;
+  /** Messages on the reports that the last list left out; with any, no command ends with 0. */
+  leftOut: Set<string>;
   /** The namespace of the kubeconfig's context; undefined for a directory. */
   contextNamespace: string | undefined;
   /** Name of the current context; undefined for a directory. */
@@ -52,7 +55,23 @@ export function parseScope(flags: Flags, session: Pick<Session, "contextNamespac
 
 /** Reads the reports of the call's scope, in one order on every machine. */
 export async function readReports(session: Session, flags: Flags): Promise<Report[]> {
-  return await readAll(session.source, parseScope(flags, session));
+  return await readScope(session, parseScope(flags, session));
+}
+
+/** Reads the reports of a scope; names on standard error, once, those that are left out. */
+export async function readScope(
+  { source, leftOut, terminal }: Session,
+  scope: ReportFilterScope,
+): Promise<Report[]> {
+  const before = new Set(leftOut);
+  leftOut.clear();
+  const reports = await readAll(source, scope, (why) => leftOut.add(why));
+  const fresh = [...leftOut.difference(before)];
+  for (const why of fresh.slice(0, MAX_NAMED)) terminal.err(`error: left out: ${why}\n`);
+  if (fresh.length > MAX_NAMED) {
+    terminal.err(`error: left out: ${formatCount(fresh.length - MAX_NAMED, "more report")}.\n`);
+  }
+  return reports;
 }
 
 /** Colors of the session's terminal. */
@@ -69,6 +88,8 @@ export function parseWholeNumber(flag: string, text: string, min: number, max: n
   );
 }
 
+/** Reports left out that are named one by one. */
+const MAX_NAMED = 5;
 /** Lines on a screen without --limit. */
 const SCREEN_LIMIT = 100;
 

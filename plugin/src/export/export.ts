@@ -61,7 +61,10 @@ export async function planFor(session: Session, flags: Flags, directory: string)
   const texts = new Map(
     reports.map((report) => [getFilePath(directory, report), exportText(report, flags.summary === true)]),
   );
-  return await planExport(directory, texts, scope);
+  const plan = await planExport(directory, texts, scope);
+  // The files of reports that could not be read stay as they are.
+  const isWhole = session.leftOut.size === 0;
+  return isWhole ? plan : { ...plan, changes: plan.changes.filter(({ text }) => text !== undefined) };
 }
 
 function getFilePath(directory: string, { metadata: { name, namespace } }: Report): string {

@@ -86,6 +86,9 @@ async function look(
       const reports = await readReports(session, flags);
       const nowMs = clock.nowMs();
       const verdict = judge(reports, filter, baseline, describeLook(reports, filter, filterFlags, place));
+      if (session.leftOut.size > 0) {
+        verdict.unknown.push(`${formatCount(session.leftOut.size, "report")} could not be read`);
+      }
       const beat = await session.source.heartbeat?.(nowMs);
       const doubt = beat && describeHeartbeat(beat);
       const gap = findLastingGap(reports);

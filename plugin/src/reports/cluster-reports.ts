@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // Reads reports from a cluster with the user's own rights, and explains what the API server refuses.
-// Invariant: a list is whole or it is an error; nothing is written but an AcceptedViolation that was asked for.
+// Invariant: a list is whole, or it names what it lacks, or it is an error; nothing is written but an AcceptedViolation that was asked for.
 
 import {
   API_GROUP,
@@ -50,7 +50,11 @@ interface Page {
 export function createClusterReports(options: ClusterReportsOptions): ReportSource {
   const { client, signal } = options;
 
-  async function* listKind(plural: string, namespace: string | undefined): AsyncIterable<Report> {
+  async function* listKind(
+    plural: string,
+    namespace: string | undefined,
+    onLeftOut: (why: string) => void,
+  ): AsyncIterable<Report> {
     const path = `${BASE}/${namespace === undefined ? "" : `namespaces/${encodeURIComponent(namespace)}/`}${plural}`;
     // Compression shrinks an answer to a tenth or less.
     const request = { path, pageSize: options.pageSize ?? 500, mayCompress: true, signal };
@@ -58,7 +62,9 @@ export function createClusterReports(options: ClusterReportsOptions): ReportSour
     try {
       for await (const item of listItems(client, request)) {
         isEmpty = false;
-        yield toReport(item, plural === REPORT_PLURAL ? REPORT_KIND : CLUSTER_REPORT_KIND);
+        const report = toReport(item, plural === REPORT_PLURAL ? REPORT_KIND : CLUSTER_REPORT_KIND);
+        if (typeof report === "string") onLeftOut(report);
+        else yield report;
       }
     } catch (error) {
       throw toProblem(error, plural, namespace);
@@ -136,13 +142,15 @@ export function createClusterReports(options: ClusterReportsOptions): ReportSour
         throw toProblem(error, ACCEPTANCE_PLURAL, metadata.namespace, "patch");
       }
     },
-    async *list({ namespace }) {
+    async *list({ namespace }, onLeftOut) {
       // Requested at once: one round trip less.
       const ofHosts =
-        namespace === undefined ? Array.fromAsync(listKind(CLUSTER_REPORT_PLURAL, undefined)) : undefined;
+        namespace === undefined
+          ? Array.fromAsync(listKind(CLUSTER_REPORT_PLURAL, undefined, onLeftOut))
+          : undefined;
       // Awaited below, unless the other list fails first.
       ofHosts?.catch(() => undefined);
-      yield* listKind(REPORT_PLURAL, namespace);
+      yield* listKind(REPORT_PLURAL, namespace, onLeftOut);
       if (ofHosts) yield* await ofHosts;
     },
     async read(namespace, name) {
@@ -151,7 +159,9 @@ export function createClusterReports(options: ClusterReportsOptions): ReportSour
       const path = `${BASE}/${place}${plural}/${encodeURIComponent(name)}`;
       try {
         const item = await client.request({ method: "GET", path, signal });
-        return toReport(item, namespace === undefined ? CLUSTER_REPORT_KIND : REPORT_KIND);
+        const report = toReport(item, namespace === undefined ? CLUSTER_REPORT_KIND : REPORT_KIND);
+        if (typeof report === "string") throw new PluginError(EXIT.failed, report);
+        return report;
       } catch (error) {
         if (error instanceof ApiError && error.code === "NotFound") return undefined;
         throw toProblem(error, plural, namespace);
@@ -185,15 +195,15 @@ async function fetchHeartbeat(
   }
 }
 
-/** Throws for a report of another form: the CRD may be of another version. */
-function toReport(item: unknown, kind: Report["kind"]): Report {
+/** Returns the report, or what is wrong with it: it was changed by hand, or the CRD is of another version. */
+function toReport(item: unknown, kind: Report["kind"]): Report | string {
   const report = checkReport({ ...(item as object), apiVersion: API_GROUP_VERSION, kind });
   if (typeof report !== "string") return report;
-  const { metadata } = (item ?? {}) as Partial<Report>;
-  throw new PluginError(
-    EXIT.failed,
-    `the ${kind} "${plain(String(metadata?.name ?? ""))}" is not of the expected form (${report}): ` +
-      "is this plugin older than the operator?",
+  const { namespace, name } = ((item ?? {}) as Partial<Report>).metadata ?? {};
+  const path = plain([namespace, name].filter((part) => part !== undefined).join("/"));
+  return (
+    `the ${kind} "${path}" is not of the expected form (${report}): ` +
+    "was it changed by hand, or is this plugin older than the operator?"
   );
 }
 

@@ -21,8 +21,11 @@ export interface Acceptance {
 }
 
 export interface ReportSource {
-  /** Yields every report of the scope, in no particular order; throws a PluginError when one is missing. */
-  list(scope: ReportFilterScope): AsyncIterable<Report>;
+  /**
+   * Yields every report of the scope, in no particular order. A report of another form is left out, and `onLeftOut`
+   * gets the reason: who may change one report must not hide the others. Throws a PluginError where a page is missing.
+   */
+  list(scope: ReportFilterScope, onLeftOut: (why: string) => void): AsyncIterable<Report>;
   /** Returns one report by its name; undefined when it does not exist. */
   read(namespace: string | undefined, name: string): Promise<Report | undefined>;
   /** Returns the names of namespaces, for completion. */
@@ -40,9 +43,13 @@ export interface ReportSource {
 }
 
 /** Reads all reports of a scope, in one order on every machine. */
-export async function readAll(source: ReportSource, scope: ReportFilterScope): Promise<Report[]> {
+export async function readAll(
+  source: ReportSource,
+  scope: ReportFilterScope,
+  onLeftOut: (why: string) => void,
+): Promise<Report[]> {
   const reports: Report[] = [];
-  for await (const report of source.list(scope)) reports.push(report);
+  for await (const report of source.list(scope, onLeftOut)) reports.push(report);
   return reports.sort((a, b) => (orderKey(a) < orderKey(b) ? -1 : 1));
 }
 
