@@ -10,7 +10,7 @@ import type { EventRecorder } from "./event-recorder.ts";
 export interface RecorderOptions {
   /** Enables Events for occurrences of KubeArmor's default posture; default false. */
   defaultPosture?: boolean;
-  /** Series kept; beyond it the one that was silent the longest goes. Default 4,096. */
+  /** Series kept; beyond it the namespace with the most loses the one that was silent the longest. Default 4,096. */
   maxSeries?: number;
   /** Events that wait to be created; default 1,000. Patches need no room: a series waits at most once. */
   maxQueued?: number;

@@ -11,7 +11,7 @@ import { RetryPolicy } from "../lib/retry-policy.ts";
 import { WorkLoop } from "../lib/work-loop.ts";
 import { WorkQueue } from "../lib/work-queue.ts";
 import { createEventCounters, type LossReason, type RecorderStats } from "./event-counters.ts";
-import { EventDelivery } from "./event-delivery.ts";
+import { type Deliverable, EventDelivery } from "./event-delivery.ts";
 import { EventLimits, type MuteReason } from "./event-limits.ts";
 import type { EventResult, EventSink, EventUpdate } from "./event-recorder.ts";
 import { FailureLog } from "./failure-log.ts";
@@ -24,11 +24,9 @@ import {
   isOver,
   parseSeriesNamespace,
   recordSent,
-  type Series,
-  type SeriesAttempt,
   toSeriesKey,
 } from "./series.ts";
-import { WaitingCreates } from "./waiting-creates.ts";
+import { SeriesKeys } from "./series-keys.ts";
 
 /** A look over all series: heartbeats and what is over. */
 const TICK_MS = 1000;
@@ -40,11 +38,10 @@ const MAX_TRIES = 5;
 const RETRY_BASE_MS = 1000;
 /** A Retry-After stops all Events, so no answer may stop them for longer than this. */
 const MAX_PAUSE_MS = 60_000;
+
 /** A series with its place in the machine. */
-interface Entry {
-  series: Series;
+interface Entry extends Deliverable {
   state: "idle" | "queued" | "sending";
-  attempt: SeriesAttempt | undefined;
   retry: RetryPolicy;
 }
 
@@ -65,7 +62,8 @@ class Recorder implements RunningRecorder {
   readonly #limits: EventLimits;
   readonly #delivery: EventDelivery;
   readonly #queue: WorkQueue;
-  readonly #waiting = new WaitingCreates();
+  readonly #waiting = new SeriesKeys();
+  readonly #kept = new SeriesKeys();
   readonly #loop: WorkLoop;
   /** In the order of their last occurrence, the oldest first. */
   readonly #entries = new Map<string, Entry>();
@@ -116,6 +114,7 @@ class Recorder implements RunningRecorder {
     // Moves it to the end: the map's order is the order of the last occurrence.
     this.#entries.delete(key);
     this.#entries.set(key, entry);
+    this.#kept.add(key);
     addOccurrence(entry.series, occurrence, count, this.#clock.monotonicMs());
     this.#settle(entry);
     this.#armTick();
@@ -154,24 +153,24 @@ class Recorder implements RunningRecorder {
       return undefined;
     }
     if (this.#queue.waitingIn(CREATE) >= (this.#options.maxQueued ?? 1000)) {
-      const victim = this.#entries.get(this.#waiting.findVictim(key) ?? "");
+      const victim = this.#entries.get([...(this.#waiting.findLarger(key) ?? [])].at(-1) ?? "");
       if (victim) this.#drop(victim, "queue_full");
       else this.#counters.lost.queue_full += count;
       if (!victim) return undefined;
     }
-    if (this.#entries.size >= (this.#options.maxSeries ?? 4096)) this.#evictOldest();
+    if (this.#entries.size >= (this.#options.maxSeries ?? 4096)) this.#evictFor(key);
     const series = createSeries(key, occurrence, this.#clock.monotonicMs());
     const retry = new RetryPolicy(this.#clock, { minMs: RETRY_BASE_MS });
     return { series, state: "idle", attempt: undefined, retry };
   }
 
-  #evictOldest(): void {
-    for (const entry of this.#entries.values()) {
-      // The outcome of a request under way has still to be booked; there are never more than four.
-      if (entry.state === "sending") continue;
-      this.#drop(entry, "evicted");
-      return;
-    }
+  /** Evicts the oldest series of the namespace with the most. */
+  #evictFor(key: string): void {
+    const keys = this.#kept.findLarger(key) ?? this.#kept.listNeighbors(key) ?? this.#entries.keys();
+    // The outcome of a request under way has still to be booked; there are never more than four.
+    const oldest = [...keys].find((each) => this.#entries.get(each)?.state !== "sending");
+    const entry = this.#entries.get(oldest ?? "");
+    if (entry) this.#drop(entry, "evicted");
   }
 
   /** Queues the entry if it is idle and its next word is due, or if this is the last chance for it. */
@@ -273,6 +272,7 @@ class Recorder implements RunningRecorder {
     this.#entries.delete(entry.series.key);
     this.#queue.forget(entry.series.key);
     this.#waiting.delete(entry.series.key);
+    this.#kept.delete(entry.series.key);
   }
 
   #armTick(): void {

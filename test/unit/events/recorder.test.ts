@@ -247,6 +247,23 @@ describe("pace", () => {
     expect(t.recorder.stats()).toMatchObject({ series: 3, lost: { evicted: 1 } });
   });
 
+  test("of the namespace with the most, so that a flood in one ends no series of another", async () => {
+    t.start({ maxSeries: 40, overall: { perSecond: 1000, burst: 1000 } });
+    const record = (namespace: string, i: number) => {
+      t.sink.uids.set(`${namespace}/pod-${i}`, `${namespace}-${i}`);
+      t.record({ regarding: { kind: "Pod", namespace, name: `pod-${i}` } });
+    };
+    for (let i = 0; i < 10; i++) record("shop", i);
+    await t.clock.advance(1000);
+    for (let i = 0; i < 500; i++) record("flood", i);
+    await t.clock.advance(1000);
+    for (let i = 0; i < 10; i++) record("shop", i);
+    await t.clock.advance(1000);
+    const shop = [...t.sink.events.values()].filter(({ namespace }) => namespace === "shop");
+    expect(shop.map(({ count }) => count)).toEqual(Array(10).fill(2));
+    expect(t.recorder.stats()).toMatchObject({ series: 40 });
+  });
+
   test("but never one with a request in flight", async () => {
     t.start({ maxSeries: 1 });
     const gate = Promise.withResolvers<void>();
