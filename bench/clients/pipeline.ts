@@ -53,7 +53,7 @@ function sayState(): void {
   say({
     rssBytes,
     heldBytes: heapUsed + external,
-    violations: aggregator.violationsHeld,
+    violations: aggregator.stats.violations,
     reports: aggregator.ledgers.size,
     writes: sink.writes,
     received: counters.received,

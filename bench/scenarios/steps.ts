@@ -72,12 +72,12 @@ function measure(held: number): [phase: string, ms: number][] {
   const aggregator = new Aggregator(limits, () => {});
   const ledger = fill(aggregator, held);
   settleHeap();
-  const take = timed(() => ledger.take());
+  const take = timed(() => ledger.write.take());
   const render = measureSteps(renderInSteps(ledger, renderOptions()));
   const build = timed(() => buildReport(ledger, render.value, undefined, undefined));
   const text = timed(() => getTextLength(build.value));
   const record = measureSteps(recordEventUpdates(ledger, build.value, () => {}));
-  const commit = measureSteps(ledger.commitInSteps());
+  const commit = measureSteps(ledger.write.commitInSteps());
   const expire = measureSteps(aggregator.expire(Number.MAX_SAFE_INTEGER, 0));
   return [
     ["take what is pending", take.ms],

@@ -51,13 +51,13 @@ export function absorbCounts(
     kept.push(counted);
   }
   ledger.policy.recover(policy, totals.lastUs);
-  ledger.absorb(addWithoutDetails(totals, withoutDetails), kept);
+  ledger.transfer.absorb(addWithoutDetails(totals, withoutDetails), kept);
   return { isNew, withoutDetails };
 }
 
 /** Adds a gap that is over; `isNew` is false for one that continues a gap that was counted before. */
 export function addClosedGap(ledger: Ledger, gap: CoverageGap, isNew: boolean): void {
-  ledger.absorb({ ...emptyTotals(), gaps: isNew ? 1 : 0, coverageGaps: [gap] }, []);
+  ledger.transfer.absorb({ ...emptyTotals(), gaps: isNew ? 1 : 0, coverageGaps: [gap] }, []);
 }
 
 /** Gaps for want of memory of one minute are listed as one. */

@@ -41,14 +41,17 @@ export function resolveEarlyEntries(ledger: Ledger, names: SubjectNames): number
   for (const entry of [...entries.unnamed((pod) => names.hasOwner(namespace, pod))]) {
     const resolved = resolve(entry, namespace, names);
     if (resolved === undefined) continue;
-    written ??= ledger.listable;
+    written ??= ledger.counts.listable;
     rename(ledger, entry, resolved);
   }
   const joined = [...entries.early].slice(0, -MAX_EARLY);
   for (const entry of joined) rename(ledger, entry, settleIdentity(entry.identity));
   if (written !== undefined)
-    ledger.violationsFloor = Math.max(0, ledger.violationsFloor - (written - ledger.listable));
-  if (written !== undefined || joined.length > 0) ledger.resetLog();
+    ledger.counts.violationsFloor = Math.max(
+      0,
+      ledger.counts.violationsFloor - (written - ledger.counts.listable),
+    );
+  if (written !== undefined || joined.length > 0) ledger.sets.resetLog();
   return size - entries.size;
 }
 
@@ -80,8 +83,8 @@ export function* touchEarlyReports(
   { namespace, pod, node }: ViolationFacts,
 ): Iterable<string> {
   for (const [key, ledger] of ledgers.of(namespace)) {
-    if (!ledger.reach.concerns(pod, node) || !hasEarlyEntries(ledger, pod)) continue;
-    ledger.touch();
+    if (!ledger.subjects.concerns(pod, node) || !hasEarlyEntries(ledger, pod)) continue;
+    ledger.write.touch();
     yield key;
   }
 }
@@ -122,12 +125,12 @@ function joinEntries(entries: readonly Entry[]): Entry {
 }
 
 function rename(ledger: Ledger, entry: Entry, identity: Identity): void {
-  const { entries, reach } = ledger;
+  const { entries, subjects } = ledger;
   const workload = entry.group?.workload ?? "";
   const key = identityKey(identity);
   const to = entries.get(key) ?? entries.begin(key, identity, false);
-  ledger.moveCounts(entry, to);
+  ledger.transfer.moveCounts(entry, to);
   entries.delete(entry.key);
   entries.updateBytes(to);
-  if (!entries.shareOf(workload)) reach.workloads.move(workload, to.group?.workload ?? "");
+  if (!entries.shareOf(workload)) subjects.workloads.move(workload, to.group?.workload ?? "");
 }

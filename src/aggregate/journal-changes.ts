@@ -11,21 +11,21 @@ import { copyTotals } from "./totals.ts";
 
 /** Returns true where the journal lacks changes of the ledger. */
 export function hasChanges(ledger: Ledger): boolean {
-  return ledger.log?.hasChanges(ledger.openSets().pending.counts.totals) ?? false;
+  return ledger.sets.log?.hasChanges(ledger.sets.open().pending.counts.totals) ?? false;
 }
 
 /** Returns true where the journal lacks changes of the ledger's totals. */
 export function hasChangedTotals(ledger: Ledger): boolean {
-  return ledger.log?.haveTotalsChanged(ledger.openSets().pending.counts.totals) ?? false;
+  return ledger.sets.log?.haveTotalsChanged(ledger.sets.open().pending.counts.totals) ?? false;
 }
 
 /** Drains what has changed but for violations. */
 export function drainTotals(ledger: Ledger): ReportChange | undefined {
-  const { log, namespace, policyName } = ledger;
-  const { inFlight, pending } = ledger.openSets();
-  if (!log?.haveTotalsChanged(pending.counts.totals)) return undefined;
+  const { namespace, policyName, sets } = ledger;
+  const { inFlight, pending } = sets.open();
+  if (!sets.log?.haveTotalsChanged(pending.counts.totals)) return undefined;
   const copy = { seq: pending.seq, totals: copyTotals(pending.counts.totals) };
-  return { namespace, policyName, ...log.drainTotals(inFlight, copy, ledger.policy.facts()) };
+  return { namespace, policyName, ...sets.log.drainTotals(inFlight, copy, ledger.policy.facts()) };
 }
 
 /** Drains changed violations in about `budget` rows, and adds them to `change`. */
@@ -34,10 +34,10 @@ export function drainViolations(
   budget: number,
   change: ReportChange | undefined,
 ): ReportChange | undefined {
-  const { log, namespace, policyName } = ledger;
-  if (!log || log.waiting === 0) return change;
-  const { inFlight, pending } = ledger.openSets();
-  const rows = log.drainViolations(budget, pending.counts);
+  const { namespace, policyName, sets } = ledger;
+  if (!sets.log || sets.log.waiting === 0) return change;
+  const { inFlight, pending } = sets.open();
+  const rows = sets.log.drainViolations(budget, pending.counts);
   const whole = change ?? { namespace, policyName, removesRows: false, persistedSeq: 0, layers: [] };
   const policy = ledger.policy.facts();
   const add = (seq: number, totals: LayerRow["totals"], violations: ViolationRow[]): void => {
@@ -60,13 +60,13 @@ export function drainChanges(ledger: Ledger, budget: number): ReportChange | und
 export function revertDrain(ledger: Ledger, change: ReportChange): void {
   const keys = change.layers.flatMap(({ violations }) => violations.map(({ key }) => key));
   const entries = keys.map((key) => ledger.entries.get(key)).filter((entry) => entry !== undefined);
-  runAtOnce(ledger.openSets().pending.counts.takeCells());
-  ledger.log?.undo(change, entries);
+  runAtOnce(ledger.sets.open().pending.counts.takeCells());
+  ledger.sets.log?.undo(change, entries);
 }
 
 /** Drains only the number up to which the stored report holds all sets. */
-export function drainPersisted({ log, namespace, policyName }: Ledger): ReportChange | undefined {
-  const persistedSeq = log?.drainPersisted() ?? 0;
+export function drainPersisted({ sets, namespace, policyName }: Ledger): ReportChange | undefined {
+  const persistedSeq = sets.log?.drainPersisted() ?? 0;
   return persistedSeq === 0
     ? undefined
     : { namespace, policyName, removesRows: false, persistedSeq, layers: [] };

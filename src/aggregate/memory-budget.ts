@@ -43,7 +43,7 @@ export class MemoryBudget {
   readonly meter: MemoryUsage;
   readonly #limits: MemoryLimits;
   /** Violations that were evicted. */
-  forgotten = 0;
+  evicted = 0;
   /** True when the last search found nothing to evict; another search has no purpose before the next write. */
   #isStuck = false;
 
@@ -89,7 +89,7 @@ export class MemoryBudget {
   #evict(share: WorkloadShare, us: EpochUs): void {
     const count = Math.min(MAX_EVICTED, Math.ceil(share.entries.length / 2));
     const evicted = share.report.evict(share, count, us);
-    this.forgotten += evicted;
+    this.evicted += evicted;
     // The rest is in a write: until that is over it is no use to look again.
     if (evicted < count) this.meter.setStuck(share);
   }

@@ -44,7 +44,7 @@ export class MutedSubjects {
     if (this.#notices.size === 0) return;
     const subjects = pod === "" || namespace === undefined ? [pod] : [pod, ""];
     for (const subject of subjects) {
-      if (ledger.reach.concerns(subject, node)) continue;
+      if (ledger.subjects.concerns(subject, node)) continue;
       const notices = this.#notices.get(toMutedKey(namespace, subject, node));
       if (notices) ledger.gaps.addMissing("throttleNotices", notices.count, notices.coverageGaps);
     }

@@ -14,7 +14,7 @@ export class ReportAge {
   isOver = false;
   #writtenInSweep = NO_SWEEP;
 
-  /** Begins a sweep; returns the oldest one whose writes stay. */
+  /** Begins a sweep; what was written in the returned sweep or a later one is kept. */
   begin(keptSweeps: number): number {
     return ++this.sweep - keptSweeps;
   }

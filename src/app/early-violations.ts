@@ -39,7 +39,7 @@ export class EarlyViolations implements ControllerObserver {
 
   onAdopted(ledger: Ledger): void {
     if (!hasResolvableEntries(ledger, this.names)) return;
-    ledger.touch();
+    ledger.write.touch();
     this.#parts.onDirty(reportKey(ledger.namespace, ledger.policyName), "counters");
   }
 }

@@ -143,7 +143,7 @@ class Operator {
   #end(): number {
     const { logger } = this.#settings;
     const { aggregator, counters, takeover } = this.#parts.pipeline;
-    const unwritten = aggregator.unwrittenOccurrences;
+    const unwritten = aggregator.stats.unwritten;
     const fields = { ...counters, ...(takeover.counters && { standby: takeover.counters }) };
     if (this.#wasOvertaken) {
       logger.warn({ pending: unwritten, ...fields }, "stopped after lost leadership");

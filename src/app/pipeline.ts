@@ -105,7 +105,7 @@ export class Pipeline implements AlertListener {
     logger.warn({ seconds: Math.round(ms / 1000) }, "event loop stalled, alerts may be lost");
     if (this.#stages.takeover.isStandingBy) return;
     this.#stages.gapEvents.startGap(gap);
-    this.aggregator.addGap(gap.kind, toUs(gap.fromMs), toUs(gap.toMs));
+    this.aggregator.gaps.addGap(gap.kind, toUs(gap.fromMs), toUs(gap.toMs));
   }
 
   /**
@@ -124,19 +124,19 @@ export class Pipeline implements AlertListener {
     if (this.#stages.takeover.isStandingBy) {
       const us = toUs(clock.nowMs());
       this.#stages.takeover.keep(() => {
-        this.aggregator.addRejected(scope, us);
-        this.aggregator.reportRejections();
+        this.aggregator.gaps.addRejected(scope, us);
+        this.aggregator.gaps.reportRejections();
       });
       return;
     }
     // A line of a file has no arrival time; reports are written at the end of the file.
-    this.aggregator.addRejected(scope, line > 0 ? undefined : toUs(clock.nowMs()));
+    this.aggregator.gaps.addRejected(scope, line > 0 ? undefined : toUs(clock.nowMs()));
     if (line > 0 || this.#isReportDue) return;
     // Not one by one: a flood of them must not cost a look at every report each time.
     this.#isReportDue = true;
     clock.after(REPORT_REJECTIONS_MS, () => {
       this.#isReportDue = false;
-      this.aggregator.reportRejections();
+      this.aggregator.gaps.reportRejections();
     });
   }
 }

@@ -14,7 +14,7 @@ import type { ReportCounts } from "../telemetry/metrics-source.ts";
 /** Gives the counts of each report that has any, the oldest in memory first. */
 export function* reportCounts(aggregator: Aggregator, severity: SeverityThresholds): Iterable<ReportCounts> {
   for (const ledger of aggregator.ledgers.values()) {
-    const { occurrences, prevented, allowed, unknown, lastUs } = ledger.totals;
+    const { occurrences, prevented, allowed, unknown, lastUs } = ledger.counts.written;
     if (occurrences === 0) continue;
     yield {
       namespace: ledger.namespace,

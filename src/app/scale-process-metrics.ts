@@ -80,17 +80,17 @@ export function createOwnerMetrics({
   return {
     ...createZeros(passing),
     held: () => ({
-      unwrittenOccurrences: sum(({ aggregator }) => aggregator.unwrittenOccurrences),
-      violations: sum(({ aggregator }) => aggregator.violationsHeld),
+      unwrittenOccurrences: sum(({ aggregator }) => aggregator.stats.unwritten),
+      violations: sum(({ aggregator }) => aggregator.stats.violations),
       reports: sum(({ aggregator }) => aggregator.ledgers.size),
-      bytes: sum(({ aggregator }) => aggregator.bytesHeld),
+      bytes: sum(({ aggregator }) => aggregator.stats.bytes),
       renderedBytes: sum(({ controller }) => controller.rendered.bytes),
-      forgotten: owners.ended.forgotten + sum(({ aggregator }) => aggregator.forgottenTotal),
-      expired: owners.ended.expired + sum(({ aggregator }) => aggregator.expiredTotal),
+      forgotten: owners.ended.forgotten + sum(({ aggregator }) => aggregator.stats.evicted),
+      expired: owners.ended.expired + sum(({ aggregator }) => aggregator.stats.expired),
       names: 0,
       namesEvicted: 0,
       joined: 0,
-      withoutDetails: owners.ended.withoutDetails + sum(({ aggregator }) => aggregator.unidentifiedTotal),
+      withoutDetails: owners.ended.withoutDetails + sum(({ aggregator }) => aggregator.stats.withoutDetails),
     }),
     writes: () => ({
       results: passing.writes,

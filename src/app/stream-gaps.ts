@@ -19,14 +19,14 @@ export class StreamGaps {
     this.#aggregator = aggregator;
     if (nodesSinceMs === undefined) return;
     this.#startUs = toUs(nodesSinceMs);
-    aggregator.addGapTo(undefined, { kind: "NodeDown", fromUs: this.#startUs, toUs: undefined });
+    aggregator.gaps.addGapTo(undefined, { kind: "NodeDown", fromUs: this.#startUs, toUs: undefined });
   }
 
   begin({ kind, fromMs }: Gap): void {
     const fromUs = toUs(fromMs);
-    this.#aggregator.addGap(kind, fromUs);
+    this.#aggregator.gaps.addGap(kind, fromUs);
     // Other nodes are read, so that reports may begin that are short of alerts.
-    if (kind === "NodeDown") this.#aggregator.addGapTo(undefined, { kind, fromUs, toUs: undefined });
+    if (kind === "NodeDown") this.#aggregator.gaps.addGapTo(undefined, { kind, fromUs, toUs: undefined });
   }
 
   /** Declares a gap of nodes that began while another replica led, and lasts. */
@@ -37,11 +37,11 @@ export class StreamGaps {
 
   /** Ends gaps, and the start; `nodes` were missing in a gap of nodes. */
   end(gaps: readonly Gap[], nowMs: number, nodes = 0): void {
-    if (this.#startUs !== undefined) this.#aggregator.endNodeGap(this.#startUs, toUs(nowMs), 0);
+    if (this.#startUs !== undefined) this.#aggregator.gaps.endNodeGap(this.#startUs, toUs(nowMs), 0);
     this.#startUs = undefined;
     for (const { kind, fromMs, toMs = fromMs } of gaps) {
-      if (kind === "NodeDown") this.#aggregator.endNodeGap(toUs(fromMs), toUs(toMs), nodes);
-      else this.#aggregator.endGap(kind, toUs(fromMs), toUs(toMs));
+      if (kind === "NodeDown") this.#aggregator.gaps.endNodeGap(toUs(fromMs), toUs(toMs), nodes);
+      else this.#aggregator.gaps.endGap(kind, toUs(fromMs), toUs(toMs));
     }
   }
 }

@@ -95,7 +95,7 @@ export async function runDemo(parts: DemoParts, stop: AbortSignal): Promise<numb
     await pipeline.controller.flush(stop);
     await recorder.stop(1000);
     show({ terminal, directory, events, pipeline, reports: [...reports.values()], nowMs: clock.nowMs() });
-    return pipeline.counters.received === ALERTS && pipeline.aggregator.unwrittenOccurrences === 0 ? 0 : 1;
+    return pipeline.counters.received === ALERTS && pipeline.aggregator.stats.unwritten === 0 ? 0 : 1;
   } finally {
     stopFeed.abort();
     node.kill();
@@ -112,8 +112,8 @@ async function watch(
   const endMs = clock.nowMs() + TIMEOUT_MS;
   const line = () => {
     const { received } = pipeline.counters;
-    const unwritten = pipeline.aggregator.unwrittenOccurrences;
-    return `${received} of ${ALERTS} alerts · ${pipeline.aggregator.violationsHeld} violations · ${reports.size} reports written · ${unwritten} occurrences not yet written`;
+    const unwritten = pipeline.aggregator.stats.unwritten;
+    return `${received} of ${ALERTS} alerts · ${pipeline.aggregator.stats.violations} violations · ${reports.size} reports written · ${unwritten} occurrences not yet written`;
   };
   while (pipeline.counters.received < ALERTS && clock.nowMs() < endMs && !stop.aborted) {
     if (terminal.isInteractive) terminal.out(`\r\x1b[K${line()}`);
@@ -146,9 +146,9 @@ function show({ terminal, directory, events, pipeline, reports, nowMs }: Reporte
   heading("The counters");
   terminal.out(`${formatTotals(pipeline.counters)}\n`);
   const persisted = reports.reduce((sum, report) => sum + report.summary.occurrences, 0);
-  const { unwrittenOccurrences } = pipeline.aggregator;
+  const { unwritten } = pipeline.aggregator.stats;
   terminal.out(
-    `${pipeline.counters.counted} counted = ${persisted} in the reports + ${unwrittenOccurrences} not yet written\n`,
+    `${pipeline.counters.counted} counted = ${persisted} in the reports + ${unwritten} not yet written\n`,
   );
   terminal.out(`\n${reports.length} reports are in ${directory}\n`);
 }

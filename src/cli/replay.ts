@@ -74,9 +74,9 @@ export async function replay(parts: ReplayParts, signal: AbortSignal): Promise<n
   rejected.end();
   if (alerts.logs > 0) terminal.out(`${alerts.logs} log records skipped (ContainerLog, HostLog)\n`);
   terminal.out(`${formatTotals(pipeline.counters)}\n${written} reports written to ${parts.out}\n`);
-  const { unwrittenOccurrences } = pipeline.aggregator;
-  if (unwrittenOccurrences > 0) {
-    terminal.err(`${unwrittenOccurrences} alerts are in no file: ${fault || "stopped before the end"}\n`);
+  const { unwritten } = pipeline.aggregator.stats;
+  if (unwritten > 0) {
+    terminal.err(`${unwritten} alerts are in no file: ${fault || "stopped before the end"}\n`);
     return EXIT_FAILED;
   }
   return pipeline.counters.rejectedTotal === 0 ? EXIT_OK : EXIT_REJECTED;

@@ -33,7 +33,7 @@ export function* recordEventUpdates(
   };
   const accepted = new Set(report.violations.filter((each) => each.accepted).map(({ id }) => id));
   yield* visitInSteps(
-    ledger.inFlightEntries,
+    ledger.write.entries,
     (entry) => {
       if (accepted.has(entry.id)) return;
       const { identity } = entry;

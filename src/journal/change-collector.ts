@@ -120,7 +120,7 @@ export class ChangeCollector {
         continue;
       }
       const before = changes.get(ledger);
-      if (!before && !ledger.log?.waiting) continue;
+      if (!before && !ledger.sets.log?.waiting) continue;
       // Violations of a set are written with its totals, or after them.
       if (!before && hasChangedTotals(ledger)) continue;
       const rowsBefore = countRows(before?.layers ?? []);

@@ -32,15 +32,15 @@ export class JournalOutage {
 
   /** Marks the reports with unwritten counts that are not in the journal. */
   mark(aggregator: Aggregator, isUnprotected: (ledger: Ledger) => boolean): void {
-    aggregator.addGap(KIND, toEpochUs(this.#fromMs), undefined, (ledger) => {
-      if (this.#marked.has(ledger) || ledger.unwritten === 0 || !isUnprotected(ledger)) return false;
+    aggregator.gaps.addGap(KIND, toEpochUs(this.#fromMs), undefined, (ledger) => {
+      if (this.#marked.has(ledger) || ledger.counts.unwritten === 0 || !isUnprotected(ledger)) return false;
       this.#marked.add(ledger);
       return true;
     });
   }
 
   ended(aggregator: Aggregator | undefined, nowMs: number): PastOutage {
-    aggregator?.endGap(KIND, toEpochUs(this.#fromMs), toEpochUs(nowMs));
+    aggregator?.gaps.endGap(KIND, toEpochUs(this.#fromMs), toEpochUs(nowMs));
     return { kind: KIND, fromMs: this.#fromMs, toMs: nowMs };
   }
 }
@@ -65,7 +65,7 @@ export function markLost(
     fromUs: toEpochUs(Math.min(recovered.readUntilMs, nowMs)),
     toUs: toEpochUs(nowMs),
   } as const;
-  for (const report of recovered.reports) aggregator.addGapTo(report, gap);
+  for (const report of recovered.reports) aggregator.gaps.addGapTo(report, gap);
 }
 
 /** The report's key, as by reportKey. */

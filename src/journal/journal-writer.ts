@@ -115,7 +115,7 @@ export class Journaling {
   /** Entries with changes that the journal lacks. */
   get waiting(): number {
     let sum = 0;
-    for (const ledger of this.#aggregator?.ledgers.values() ?? []) sum += ledger.log?.waiting ?? 0;
+    for (const ledger of this.#aggregator?.ledgers.values() ?? []) sum += ledger.sets.log?.waiting ?? 0;
     return sum;
   }
 
@@ -204,10 +204,10 @@ export class Journaling {
       return false;
     }
     this.#journal = journal;
-    for (const ledger of this.#aggregator?.ledgers.values() ?? []) ledger.resetLog();
+    for (const ledger of this.#aggregator?.ledgers.values() ?? []) ledger.sets.resetLog();
     const toChange = (report: RecoveredReport) => ({ ...report, removesRows: false, persistedSeq: 0 });
     this.#carried = [...this.#unclaimed.values()].map(toChange);
-    this.#aggregator?.clearRemoved();
+    this.#aggregator?.removed.clear();
     return true;
   }
 
@@ -226,7 +226,7 @@ export class Journaling {
       this.#changes.undo(changes);
       return false;
     }
-    this.#aggregator?.clearRemoved();
+    this.#aggregator?.removed.clear();
     this.#carried = [];
     this.stats.rows += changes.reduce((sum, { layers }) => sum + countRows(layers), 0);
     this.stats.batches++;

@@ -232,7 +232,7 @@ export class LeaderTakeover implements ControllerObserver {
     for (const name of this.#restore.leftToOther) this.#declareHandover(...name);
     if (journaled?.isDamaged) {
       const toMs = journaled.readUntilMs ?? nowMs;
-      aggregator.addGapTo(undefined, toGapUs({ kind: "JournalUnavailable", fromMs: toMs, toMs }));
+      aggregator.gaps.addGapTo(undefined, toGapUs({ kind: "JournalUnavailable", fromMs: toMs, toMs }));
     }
     journaling?.markGapRecorded();
     const takenOver = await this.#takeOver(fromMs ?? UNKNOWN_MS);
@@ -260,9 +260,9 @@ export class LeaderTakeover implements ControllerObserver {
     this.#gap = coverage.addNotRunning(lastMs);
     onGap(this.#gap);
     const gap = toGapUs(this.#gap);
-    if (journaling?.previous.mayHaveLost) aggregator.addGapTo(undefined, gap);
+    if (journaling?.previous.mayHaveLost) aggregator.gaps.addGapTo(undefined, gap);
     for (const ledger of aggregator.ledgers.values()) {
-      if (this.#restore.has(ledger)) aggregator.addGapTo(ledger, gap);
+      if (this.#restore.has(ledger)) aggregator.gaps.addGapTo(ledger, gap);
       await slices.spend(1);
     }
   }
@@ -294,6 +294,6 @@ export class LeaderTakeover implements ControllerObserver {
       coverage.addEndedGap(this.#handover);
       this.#isHandoverCounted = true;
     }
-    aggregator.addGapTo({ namespace, policyName }, toGapUs(gap));
+    aggregator.gaps.addGapTo({ namespace, policyName }, toGapUs(gap));
   }
 }

@@ -34,7 +34,7 @@ export class PersistedUntil {
     const since = new Map<string, number>();
     let oldestMs = nowMs;
     for (const [key, ledger] of ledgers) {
-      if (!ledger.dirty && !ledger.isInFlight) continue;
+      if (!ledger.write.isNeeded && !ledger.write.isInFlight) continue;
       const ms = this.#since.get(key) ?? this.#lookedMs;
       since.set(key, ms);
       oldestMs = Math.min(oldestMs, ms);

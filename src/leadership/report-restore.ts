@@ -70,7 +70,7 @@ export class ReportRestore {
   async declareGaps(previousEndMs: number, slices: Slices): Promise<void> {
     const { aggregator, journaling, queue } = this.#parts;
     for (const ledger of this.#ledgers) {
-      if (ledger.gaps.endUnknown(ledger.totals.coverageGaps, toUs(previousEndMs)))
+      if (ledger.gaps.endUnknown(ledger.counts.written.coverageGaps, toUs(previousEndMs)))
         queue.add(reportKey(ledger.namespace, ledger.policyName), "coverage");
       await slices.spend(1);
     }
@@ -80,7 +80,10 @@ export class ReportRestore {
       const toMs = journaling?.previous.readUntilMs ?? previousEndMs;
       const fromMs = Math.min(toMs, lastSeenMs ?? toMs);
       const [namespace, policyName] = name;
-      aggregator.addGapTo({ namespace, policyName }, toGapUs({ kind: "JournalUnavailable", fromMs, toMs }));
+      aggregator.gaps.addGapTo(
+        { namespace, policyName },
+        toGapUs({ kind: "JournalUnavailable", fromMs, toMs }),
+      );
     }
     this.#damaged = [];
   }
@@ -97,7 +100,7 @@ export class ReportRestore {
     const isLeft = layers.length > 0 && this.overtaken.has(key);
     const recovered = controller.adopt(ledger, report, isLeft ? [] : layers);
     if (isLeft) {
-      ledger.advanceSeq(Math.max(...layers.map(({ seq }) => seq)));
+      ledger.sets.advance(Math.max(...layers.map(({ seq }) => seq)));
       this.leftToOther.push(name);
     }
     if (journaling) journaling.stats.recovered += recovered;

@@ -23,10 +23,10 @@ export interface LeftOut {
 
 /** Subtracts from the pending counts of `ledger`, with the report as its base, those that the report may have. */
 export function subtractReported(ledger: Ledger, shown: ReportedUntil): LeftOut {
-  const { totals, entries } = ledger.drain();
+  const { totals, entries } = ledger.transfer.drain();
   const cut = new Cut(shown);
   const kept = entries.flatMap((counted) => cut.counted(counted));
-  ledger.absorb(cut.totals(totals, entries, kept), kept);
+  ledger.transfer.absorb(cut.totals(totals, entries, kept), kept);
   return { left: cut.left, isCertain: cut.isCertain };
 }
 

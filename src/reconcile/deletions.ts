@@ -14,7 +14,7 @@ export class Deletions {
 
   /** Remembers the deletion of a report before its ledger is dropped; does nothing if there was none. */
   add(key: string, ledger: Ledger): void {
-    const gaps = ledger.all.coverageGaps.filter(isDeletion);
+    const gaps = ledger.counts.all.coverageGaps.filter(isDeletion);
     if (gaps.length === 0) return;
     this.#gaps.set(key, gaps);
     if (this.#gaps.size > MAX_DELETIONS) this.#gaps.delete(this.#gaps.keys().next().value as string);

@@ -87,7 +87,7 @@ export class ReportContext implements ControllerObserver {
   }
 
   #touch(ledger: Ledger, urgency: Urgency): void {
-    ledger.touch();
+    ledger.write.touch();
     this.#parts.queue.add(reportKey(ledger.namespace, ledger.policyName), urgency);
   }
 }

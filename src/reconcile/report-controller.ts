@@ -120,9 +120,9 @@ export class ReportController {
   adopt(ledger: Ledger, report: Report | undefined, layers: readonly LayerRow[]): number {
     if (report) rebaseOn(ledger, report);
     const seq = this.#writerId === undefined ? 0 : findPersistedSeq(report?.metadata, this.#writerId);
-    ledger.markPersisted(seq);
+    ledger.sets.markPersisted(seq);
     const open = layers.filter((layer) => layer.seq > seq).map(recoverSet);
-    ledger.recover(open);
+    ledger.transfer.recover(open);
     this.#createItem(reportKey(ledger.namespace, ledger.policyName), ledger).reconciler.resume(
       report?.metadata,
     );
@@ -161,7 +161,7 @@ export class ReportController {
     if (signal.aborted) calls.abort();
     signal.addEventListener("abort", () => calls.abort(), { once: true });
     await this.pause();
-    this.#parts.aggregator.reportRejections();
+    this.#parts.aggregator.gaps.reportRejections();
     while (!calls.signal.aborted) {
       await this.#flushAll(this.#listPendingKeys());
       if (this.#listPendingKeys().length === 0) return;
@@ -170,7 +170,9 @@ export class ReportController {
   }
 
   #listPendingKeys(): string[] {
-    return [...this.#parts.aggregator.ledgers].filter(([, l]) => l.dirty || l.isInFlight).map(([key]) => key);
+    return [...this.#parts.aggregator.ledgers]
+      .filter(([, l]) => l.write.isNeeded || l.write.isInFlight)
+      .map(([key]) => key);
   }
 
   async #flushAll(keys: readonly string[]): Promise<void> {
@@ -208,7 +210,8 @@ export class ReportController {
         this.#parts.aggregator.afterWrite(ledger);
         this.#queue.recordWrite(key, result.fresh);
         // Also what was counted before an earlier try of this write.
-        if (ledger.dirty) this.#queue.add(key, ledger.hasNewViolation ? "new_violation" : "counters");
+        if (ledger.write.isNeeded)
+          this.#queue.add(key, ledger.write.hasNewViolation ? "new_violation" : "counters");
         return;
       case "requeue":
         this.retries++;
@@ -282,12 +285,12 @@ export class ReportController {
   }
 
   #rebase(ledger: Ledger, report: Report | undefined, deletedUs?: EpochUs): void {
-    const before = ledger.all.occurrences - ledger.unwritten;
+    const before = ledger.counts.all.occurrences - ledger.counts.unwritten;
     this.rendered.delete(ledger);
     rebaseOn(ledger, report, deletedUs);
     if (!report || this.#writerId === undefined || !isWrittenByAnother(report.metadata, this.#writerId))
       return;
-    const more = ledger.all.occurrences - ledger.unwritten - before;
+    const more = ledger.counts.all.occurrences - ledger.counts.unwritten - before;
     for (const observer of this.#observers) observer.onForeignBase?.(ledger, report, more);
   }
 }

@@ -46,7 +46,7 @@ export class ReportReconciler {
   /** Continues from the stored object and from the set that an earlier process left in flight; before the first turn. */
   resume(metadata: ObjectMeta | undefined): void {
     this.metadata = metadata;
-    this.#isRecovered = this.ledger.isInFlight;
+    this.#isRecovered = this.ledger.write.isInFlight;
   }
 
   /** Takes one turn. Never rejects. */
@@ -54,7 +54,7 @@ export class ReportReconciler {
     if (!this.#attempt && this.ledger.isOver && this.metadata)
       return await this.#remove(this.metadata, signal);
     if (!this.#attempt) {
-      if (!this.ledger.isInFlight) await this.#take();
+      if (!this.ledger.write.isInFlight) await this.#take();
       const over = await this.#renew(fresh);
       if (over) return over;
       this.#state = this.#isRecovered ? "uncertain" : "unsent";
@@ -67,9 +67,9 @@ export class ReportReconciler {
   }
 
   async #take(): Promise<void> {
-    await runInTurns(this.ledger.takeCells(), this.#parts.clock);
+    await runInTurns(this.ledger.write.takeCells(), this.#parts.clock);
     this.#parts.onTaking();
-    this.ledger.take();
+    this.ledger.write.take();
     this.#takenMs = this.#parts.clock.nowMs();
   }
 
@@ -111,16 +111,16 @@ export class ReportReconciler {
   async #renew(fresh: boolean): Promise<ReconcileResult | undefined> {
     const { ledger } = this;
     this.#state = "unsent";
-    this.#attempt = ledger.totals.occurrences === 0 ? undefined : await this.#render(fresh);
+    this.#attempt = ledger.counts.written.occurrences === 0 ? undefined : await this.#render(fresh);
     if (this.#attempt) return undefined;
     // A gap or a notice alone makes no report: there is no count that it could be short of.
-    ledger.restore();
-    return { kind: ledger.unwritten > 0 ? "recreate" : "noop" };
+    ledger.write.restore();
+    return { kind: ledger.counts.unwritten > 0 ? "recreate" : "noop" };
   }
 
   async #render(fresh: boolean): Promise<Attempt> {
     const { clock, writerId: id, render } = this.#parts;
-    const mark = id === undefined ? undefined : { id, seq: this.ledger.inFlightSeq };
+    const mark = id === undefined ? undefined : { id, seq: this.ledger.sets.inFlight };
     const options = limitBytes(render(), this.#acceptedBytes);
     // Alerts do not wait for a large report.
     const body = await runInTurns(renderInSteps(this.ledger, options), clock);
@@ -134,7 +134,7 @@ export class ReportReconciler {
     this.#state = "unsent";
     this.#isRecovered = false;
     await this.#parts.onWritten(this.ledger, report, this.#takenMs);
-    await runInTurns(this.ledger.commitInSteps(), this.#parts.clock);
+    await runInTurns(this.ledger.write.commitInSteps(), this.#parts.clock);
     return { kind: "written", fresh: attempt.fresh };
   }
 
@@ -193,13 +193,13 @@ export class ReportReconciler {
     // Retention does not reach this point: otherwise only a person or an external tool deletes reports.
     const isDeleted = this.metadata !== undefined && found === undefined;
     if (isDeleted) {
-      const occurrences = this.ledger.all.occurrences - this.ledger.unwritten;
+      const occurrences = this.ledger.counts.all.occurrences - this.ledger.counts.unwritten;
       logger.warn({ ...toReportRef(this.ledger), occurrences }, "report deleted, counting again from zero");
     }
     rebase(this.ledger, found, isDeleted ? Math.round(clock.nowMs() * 1000) : undefined);
     this.metadata = found?.metadata;
     // Another replica's counts were subtracted, and the rest is a new set.
-    if (!this.ledger.isInFlight) await this.#take();
+    if (!this.ledger.write.isInFlight) await this.#take();
     return await this.#renew(attempt.fresh);
   }
 
@@ -230,7 +230,7 @@ export class ReportReconciler {
     this.refusal = undefined;
     this.metadata = undefined;
     this.#parts.rebase(this.ledger, undefined);
-    return { kind: this.ledger.unwritten > 0 ? "recreate" : "noop" };
+    return { kind: this.ledger.counts.unwritten > 0 ? "recreate" : "noop" };
   }
 
   /** Reads a report that was changed before its removal; its present state counts until the next sweep. */

@@ -28,7 +28,7 @@ export function isNamedRight(report: Report): boolean {
 /** Makes a stored report the base of its ledger, or starts the ledger from zero; `deletedUs`: it was deleted. */
 export function rebaseOn(ledger: Ledger, report: Report | undefined, deletedUs?: EpochUs): void {
   if (!report) {
-    ledger.rebase(undefined, deletedUs);
+    ledger.transfer.rebase(undefined, deletedUs);
     return;
   }
   const entries = parseEntries(ledger.namespace, report);
@@ -43,7 +43,7 @@ export function rebaseOn(ledger: Ledger, report: Report | undefined, deletedUs?:
     },
     totals.lastUs,
   );
-  ledger.rebase({ ...parseDistinct(report), totals, entries });
+  ledger.transfer.rebase({ ...parseDistinct(report), totals, entries });
   // The severities of violations that are not listed are not known one by one.
   if (report.omitted) ledger.policy.raiseSeverity(policy.severity ?? 0, totals.lastUs);
 }

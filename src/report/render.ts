@@ -67,7 +67,7 @@ const STEP = 32;
  * nothing may be committed, put back or taken.
  */
 export function* renderInSteps(ledger: Ledger, options: RenderOptions): Steps<ReportBody> {
-  const { totals } = ledger;
+  const totals = ledger.counts.written;
   const { expired } = totals;
   const policySeverity = yield* findHighestSeverity(ledger.entries.values(), ledger.policy.severityFloor);
   ledger.policy.renderedSeverity = policySeverity;
@@ -133,8 +133,9 @@ function renderPolicy(ledger: Ledger, severity: number, policies: PolicyCatalog 
 /** What a report of the ledger written now would tell of its policy's object. */
 export function findLedgerProvenance(ledger: Ledger, policies: PolicyCatalog | undefined): ProvenanceFacts {
   const { kind } = ledger.policy.facts();
-  const { namespace, policyName: name, totals } = ledger;
-  return findProvenance({ namespace, name, kind, lastUs: totals.lastUs }, policies);
+  const { namespace, policyName: name } = ledger;
+  const { lastUs } = ledger.counts.written;
+  return findProvenance({ namespace, name, kind, lastUs }, policies);
 }
 
 /** Share of a report's bytes that the history may take; a larger one is left out. */
@@ -146,17 +147,17 @@ function renderSummary(
   thresholds: SeverityThresholds,
   maxBytes: number,
 ): Summary {
-  const { totals } = ledger;
+  const totals = ledger.counts.written;
   const history = renderHistory(totals.history);
   return {
     occurrences: totals.occurrences,
     prevented: totals.prevented,
     allowed: totals.allowed,
     unknown: totals.unknown,
-    violations: ledger.violations,
-    workloads: ledger.reach.workloads.count,
-    pods: ledger.reach.pods.count,
-    nodes: ledger.reach.nodes.count,
+    violations: ledger.counts.violations,
+    workloads: ledger.subjects.workloads.count,
+    pods: ledger.subjects.pods.count,
+    nodes: ledger.subjects.nodes.count,
     severity: toSeverityLevel(severity, thresholds),
     ...(isDefault(thresholds) ? {} : { severityThresholds: { ...thresholds } }),
     firstSeen: formatMicroTime(totals.firstUs),

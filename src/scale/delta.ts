@@ -109,7 +109,7 @@ export interface Delta extends DeltaContents {
 /** Takes everything that a ledger has counted; undefined where that is nothing. */
 export function drainReport(ledger: Ledger): ReportDelta | undefined {
   const { namespace, policyName } = ledger;
-  const { totals, entries } = ledger.drain();
+  const { totals, entries } = ledger.transfer.drain();
   if (totals.occurrences === 0 && entries.length === 0) return undefined;
   const violations = entries.map(({ key, tally }) => toViolationDelta(settledKey(key), tally));
   return { namespace, policyName, policy: ledger.policy.facts(), totals, violations };

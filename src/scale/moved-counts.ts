@@ -97,11 +97,11 @@ export class MovedCounts {
     const target = this.#targets.get(policyName) ?? this.#begin(policyName);
     const { ledger, waiting } = target;
     if (ledger.entries.size > MAX_WAITING) return false;
-    const { totals, entries } = from.drain();
+    const { totals, entries } = from.transfer.drain();
     // Without a count there is nothing that could be short of some.
     if (totals.occurrences === 0) return true;
     ledger.policy.recover(from.policy.facts(), totals.lastUs);
-    ledger.absorb(
+    ledger.transfer.absorb(
       totals,
       entries.map((counted) => moveNamespace(counted, namespace)),
     );
@@ -134,7 +134,7 @@ export class MovedCounts {
       writerId: MOVED_ID,
       rebase: (to, report) => {
         // What was just committed is known to be stored from here.
-        const committed = to.isInFlight ? new Map<string, number>() : sent;
+        const committed = to.write.isInFlight ? new Map<string, number>() : sent;
         if (report && this.#isOvertaken(report, committed)) this.#end();
         else rebaseOn(to, report);
       },
@@ -164,11 +164,11 @@ export class MovedCounts {
           this.#stored.set(reportKey(namespace, policyName), position);
         sent.clear();
       }
-      if (!ledger.dirty && !ledger.isInFlight) break;
+      if (!ledger.write.isNeeded && !ledger.write.isInFlight) break;
       const afterMs = result.kind === "requeue" ? retry.nextMs(result.afterMs) : INTERVAL_MS;
       await clock.sleep(afterMs, signal);
     }
-    if (!ledger.dirty && !ledger.isInFlight) this.#targets.delete(policyName);
+    if (!ledger.write.isNeeded && !ledger.write.isInFlight) this.#targets.delete(policyName);
   }
 
   /** True where the report has counts of any of this partition's namespaces that were not moved from here. */

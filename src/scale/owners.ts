@@ -74,9 +74,9 @@ export class Owners {
   }
 
   #addEnded({ aggregator, controller }: PartitionLife): void {
-    this.ended.forgotten += aggregator.forgottenTotal;
-    this.ended.expired += aggregator.expiredTotal;
-    this.ended.withoutDetails += aggregator.unidentifiedTotal;
+    this.ended.forgotten += aggregator.stats.evicted;
+    this.ended.expired += aggregator.stats.expired;
+    this.ended.withoutDetails += aggregator.stats.withoutDetails;
     this.ended.removed += controller.removed;
     this.ended.retries += controller.retries;
   }

@@ -100,7 +100,7 @@ export function beginLife(life: LifeParts): PartitionLife {
   const leave = (key: string) => {
     const ledger = aggregator.ledgers.get(key);
     if (!ledger) return;
-    const { unwritten } = ledger;
+    const { unwritten } = ledger.counts;
     if (moved.take(ledger, state.position)) {
       counters.moved += unwritten;
       checkpoints.waitFor(toMovedKey(ledger.policyName));

@@ -162,16 +162,17 @@ export class PartitionOwner {
       const mark = parseMarks(report.metadata).find(({ id }) => id !== MOVED_ID);
       if (!mark?.id.startsWith("stream-") || mark.id === facts.id) continue;
       // What the earlier stream held for this report can't be read any more.
-      const fromUs = Math.max(0, ledger.all.lastUs - SKEW_US);
+      const fromUs = Math.max(0, ledger.counts.all.lastUs - SKEW_US);
       addClosedGap(
         ledger,
         createCoverageGap("TransportLost", fromUs, { toUs: Math.max(fromUs, Math.round(nowMs * 1000)) }),
         true,
       );
-      ledger.touch();
+      ledger.write.touch();
     }
     if (checkpoint.position > 0 && facts.firstSeq > checkpoint.position + 1) life.state.declareLoss(nowMs);
-    for (const [key, ledger] of life.aggregator.ledgers) if (ledger.dirty) life.queue.add(key, "coverage");
+    for (const [key, ledger] of life.aggregator.ledgers)
+      if (ledger.write.isNeeded) life.queue.add(key, "coverage");
   }
 
   /** The position that a report holds; of a report without its annotation, the position of the last write here. */
@@ -224,7 +225,9 @@ export class PartitionOwner {
     const movedKeys = new Set([...moved.pending].map(toMovedKey));
     const isPending = (key: string) => {
       const ledger = aggregator.ledgers.get(key);
-      return movedKeys.has(key) || (ledger !== undefined && (ledger.dirty || ledger.isInFlight));
+      return (
+        movedKeys.has(key) || (ledger !== undefined && (ledger.write.isNeeded || ledger.write.isInFlight))
+      );
     };
     if (!checkpoints.isWaiting) {
       if (state.position === position && !isDue) return undefined;

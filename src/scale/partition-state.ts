@@ -179,7 +179,7 @@ export class PartitionState {
         this.#addGap(notice, seq);
         return;
       case "throttle":
-        aggregator.addThrottleNotice(notice.notice, (key) => this.#isBeyondMark(key, seq));
+        aggregator.gaps.addThrottleNotice(notice.notice, (key) => this.#isBeyondMark(key, seq));
         onThrottled(notice.notice);
         return;
       case "rejected":
@@ -189,7 +189,7 @@ export class PartitionState {
 
   #addGap({ kind, fromUs, toUs: endUs, nodes, count, isNew }: GapNotice, seq: number): void {
     for (const [key, ledger] of this.#ledgersBeyondMark(seq)) {
-      const { lastUs, coverageGaps } = ledger.all;
+      const { lastUs, coverageGaps } = ledger.counts.all;
       const from = Math.max(0, Math.min(fromUs ?? lastUs - SKEW_US, endUs));
       const gap = createCoverageGap(kind, from, { toUs: endUs, nodes, count });
       addClosedGap(ledger, gap, isNew || !isListed(coverageGaps, gap));

@@ -94,7 +94,7 @@ export class ShardCounts implements AlertListener {
 
   /** Counted alerts that were not drained. */
   get pending(): number {
-    return this.#aggregator.unwrittenOccurrences;
+    return this.#aggregator.stats.unwritten;
   }
 
   onAlert(alert: Alert | RawAlert, line: number): void {

@@ -91,7 +91,7 @@ class Run {
         this.#expire();
         break;
       case "delete":
-        this.ledger.rebase(undefined, this.#nowUs);
+        this.ledger.transfer.rebase(undefined, this.#nowUs);
         this.truth.clear();
         this.#isCut = false;
         break;
@@ -99,9 +99,9 @@ class Run {
         this.#restart();
         break;
       case "fail":
-        this.ledger.take();
-        if (this.ledger.totals.occurrences > 0) this.#check();
-        this.ledger.restore();
+        this.ledger.write.take();
+        if (this.ledger.counts.written.occurrences > 0) this.#check();
+        this.ledger.write.restore();
     }
     this.#write();
   }
@@ -145,9 +145,9 @@ class Run {
   }
 
   #write(): void {
-    this.ledger.take();
-    if (this.ledger.totals.occurrences > 0) this.#check();
-    this.ledger.commit();
+    this.ledger.write.take();
+    if (this.ledger.counts.written.occurrences > 0) this.#check();
+    this.ledger.write.commit();
   }
 
   #check(): void {

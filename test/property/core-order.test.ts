@@ -82,16 +82,16 @@ function doStep(aggregator: Aggregator, which: number, step: Step): void {
   const ledger = ledgers[which % Math.max(1, ledgers.length)];
   if (!ledger) return;
   if (step === "take") {
-    if (!ledger.isInFlight) ledger.take();
+    if (!ledger.write.isInFlight) ledger.write.take();
   } else if (step === "render") {
-    if (ledger.totals.occurrences > 0) renderReport(ledger, renderOptions());
-  } else if (ledger.isInFlight) {
-    ledger[step]();
+    if (ledger.counts.written.occurrences > 0) renderReport(ledger, renderOptions());
+  } else if (ledger.write.isInFlight) {
+    ledger.write[step]();
   }
 }
 
 function settle(aggregator: Aggregator): void {
-  for (const ledger of aggregator.ledgers.values()) if (ledger.isInFlight) ledger.restore();
+  for (const ledger of aggregator.ledgers.values()) if (ledger.write.isInFlight) ledger.write.restore();
 }
 
 describe("growth", () => {

@@ -100,13 +100,14 @@ describe("counts that go on", () => {
       fc.property(inputs, inputs, fc.boolean(), (before, early, isInFlight) => {
         const stored = reports(before, renderOptions({ maxViolations: 2 }));
         const aggregator = addAll(newAggregator(), early);
-        if (isInFlight) for (const ledger of aggregator.ledgers.values()) ledger.take();
+        if (isInFlight) for (const ledger of aggregator.ledgers.values()) ledger.write.take();
         for (const report of stored) {
           const ledger = aggregator.ledger(report.metadata.namespace, report.policy.name);
           rebaseOn(ledger, report);
         }
         if (isInFlight)
-          for (const ledger of aggregator.ledgers.values()) if (ledger.isInFlight) ledger.commit();
+          for (const ledger of aggregator.ledgers.values())
+            if (ledger.write.isInFlight) ledger.write.commit();
         const went = reportsOf(aggregator);
         expectExact(went, reports([...before, ...early]), stored);
         expect(went.flatMap(faultsOf)).toEqual([]);
@@ -185,9 +186,9 @@ describe("a stored report that was edited by hand", () => {
         }
         addAll(aggregator, [{ ...next, NamespaceName: "shop", PolicyName: "p1" }]);
         for (const ledger of aggregator.ledgers.values()) {
-          ledger.take();
+          ledger.write.take();
           renderReport(ledger, renderOptions());
-          ledger.commit();
+          ledger.write.commit();
         }
         expect(reportsOf(aggregator).flatMap(faultsOf)).toEqual([]);
       }),

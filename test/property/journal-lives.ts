@@ -83,7 +83,7 @@ export async function runLives(plans: readonly Plan[], options: LivesOptions = {
       outcome.unprotected += simulation.unprotected;
       outcome.recovered += simulation.journaling?.stats.recovered ?? 0;
       outcome.isReconciled &&= simulation.pipeline.counters.isReconciled;
-      outcome.unwritten = simulation.pipeline.aggregator.unwrittenOccurrences;
+      outcome.unwritten = simulation.pipeline.aggregator.stats.unwritten;
       late = simulation.sink.late;
       nowMs = simulation.clock.nowMs() + DOWN_MS;
       if (!simulation.sink.killed) break;

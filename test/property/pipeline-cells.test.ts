@@ -122,14 +122,14 @@ function outcomeOf(
     if (alert) ingest.alert(alert, 0);
     else ingest.rejected("invalid_wire", `${message.length}`, 0);
     // Counts in flight must not change while alerts go on.
-    if (i === takesAt) for (const ledger of aggregator.ledgers.values()) ledger.take();
+    if (i === takesAt) for (const ledger of aggregator.ledgers.values()) ledger.write.take();
   }
-  const { unwrittenOccurrences } = aggregator;
-  const inFlight = [...aggregator.ledgers.values()].filter(({ isInFlight }) => isInFlight);
+  const { unwritten } = aggregator.stats;
+  const inFlight = [...aggregator.ledgers.values()].filter(({ write }) => write.isInFlight);
   const reportsBefore = inFlight.map((ledger) => renderReport(ledger, renderOptions()));
-  for (const ledger of inFlight) ledger.commit();
-  expect(unwrittenOccurrences).toBe(counters.counted);
-  expect(aggregator.unwrittenOccurrences + sumOf(reportsBefore)).toBe(counters.counted);
+  for (const ledger of inFlight) ledger.write.commit();
+  expect(unwritten).toBe(counters.counted);
+  expect(aggregator.stats.unwritten + sumOf(reportsBefore)).toBe(counters.counted);
   return { counters, told, reportsBefore, reports: reportsOf(aggregator) };
 }
 

@@ -238,6 +238,6 @@ describe("early alerts", () => {
       "files | Deployment/web/web x1",
       "files: 2 1 250",
     ]);
-    expect(run.pipeline.aggregator.violationsHeld).toBeLessThanOrEqual(102);
+    expect(run.pipeline.aggregator.stats.violations).toBeLessThanOrEqual(102);
   });
 });

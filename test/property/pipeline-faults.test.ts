@@ -18,7 +18,7 @@ describe("without a fault", () => {
     const simulation = new Simulation();
     await runScript(simulation);
     expect(problemsOf(simulation)).toEqual([]);
-    expect(simulation.pipeline.aggregator.unwrittenOccurrences).toBe(0);
+    expect(simulation.pipeline.aggregator.stats.unwritten).toBe(0);
     expect({ ...simulation.pipeline.counters }).toMatchObject({
       received: 18,
       counted: 15,
@@ -44,7 +44,7 @@ describe("one fault", () => {
       await runScript(simulation);
       if (simulation.sink.hit.length === 0) break;
       expect(problemsOf(simulation), `${fault} at call ${n}`).toEqual([]);
-      expect(simulation.pipeline.aggregator.unwrittenOccurrences, `${fault} at call ${n}`).toBe(0);
+      expect(simulation.pipeline.aggregator.stats.unwritten, `${fault} at call ${n}`).toBe(0);
     }
     // Proof that the loop has met the calls that there are.
     expect(n).toBeGreaterThan(10);
@@ -72,7 +72,7 @@ describe("two faults, one call after the other", () => {
       if (simulation.sink.hit.length < 2) break;
       const isExact = !(HIDDEN.includes(first) && TRACELESS.includes(second));
       expect(problemsOf(simulation, isExact), `${first} at call ${n}, then ${second}`).toEqual([]);
-      expect(simulation.pipeline.aggregator.unwrittenOccurrences).toBe(0);
+      expect(simulation.pipeline.aggregator.stats.unwritten).toBe(0);
     }
   });
 });

@@ -36,7 +36,7 @@ describe("a million paths of one pod", () => {
         0,
       );
       if (i % 1000 !== 0) continue;
-      mostBytes = Math.max(mostBytes, s.pipeline.aggregator.bytesHeld);
+      mostBytes = Math.max(mostBytes, s.pipeline.aggregator.stats.bytes);
       await s.clock.advance(1000);
     }
     for (let i = 20; i < 40; i++) s.pipeline.onAlert(other(i, 2000), 0);
@@ -52,9 +52,9 @@ describe("a million paths of one pod", () => {
     // The newest of the flood are known, too.
     const newest = `/tmp-x/${letters(PATHS - 1)}`;
     expect(report?.violations.map(({ resource }) => resource)).toContain(newest);
-    expect(s.pipeline.aggregator.violationsHeld).toBeLessThanOrEqual(1040);
+    expect(s.pipeline.aggregator.stats.violations).toBeLessThanOrEqual(1040);
     expect(mostBytes).toBeLessThan(1040 * 4000);
-    expect(s.pipeline.aggregator.unidentifiedTotal).toBe(0);
+    expect(s.pipeline.aggregator.stats.withoutDetails).toBe(0);
     expect(problemsOf(s)).toEqual([]);
   }, 600_000);
 
@@ -65,8 +65,8 @@ describe("a million paths of one pod", () => {
     for (let i = 0; i < 5000; i++) {
       s.pipeline.onAlert(alert({ Operation: "File", Resource: `/tmp-x/${letters(i)}`, HostPID: i }), 0);
     }
-    expect(s.pipeline.aggregator.violationsHeld).toBeLessThanOrEqual(1000);
-    expect(s.pipeline.aggregator.unwrittenOccurrences).toBe(5000);
+    expect(s.pipeline.aggregator.stats.violations).toBeLessThanOrEqual(1000);
+    expect(s.pipeline.aggregator.stats.unwritten).toBe(5000);
     s.pipeline.controller.start();
     await s.stop();
     expect(s.store.get(KEY)?.summary.occurrences).toBe(5000);
@@ -84,7 +84,7 @@ describe("at the bounds over all reports", () => {
     for (let i = 0; i < 1000; i++) {
       s.pipeline.onAlert(alert({ Operation: "File", Resource: `/x/${letters(i)}`, HostPID: i }), 0);
     }
-    expect(s.pipeline.aggregator.violationsHeld).toBeLessThanOrEqual(200);
+    expect(s.pipeline.aggregator.stats.violations).toBeLessThanOrEqual(200);
     await s.stop();
     const whole = s.store.reports.filter(({ omitted }) => omitted === undefined);
     expect(whole.map(({ summary }) => summary.violations)).toEqual(Array.from({ length: 50 }, () => 1));
@@ -96,7 +96,7 @@ describe("at the bounds over all reports", () => {
     await s.start();
     for (let i = 0; i < 2000; i++) {
       s.pipeline.onAlert(alert({ Operation: "File", Resource: `/x/${letters(i)}`, HostPID: i }), 0);
-      expect(s.pipeline.aggregator.bytesHeld).toBeLessThan(210_000);
+      expect(s.pipeline.aggregator.stats.bytes).toBeLessThan(210_000);
     }
     await s.stop();
     expect(problemsOf(s)).toEqual([]);

@@ -139,7 +139,7 @@ describe("a start", () => {
       }
       counted += s.pipeline.counters.counted;
       // The process ends here, without a word.
-      lost += s.pipeline.aggregator.unwrittenOccurrences;
+      lost += s.pipeline.aggregator.stats.unwritten;
       await s.pipeline.controller.pause();
       store = s.store;
     }
@@ -157,7 +157,7 @@ describe("a stop", () => {
     for (let i = 0; i < 50; i++) s.send(alert({ PolicyName: `policy-${i}` }));
     await s.stop(1000);
     expect(s.store.reports).toHaveLength(50);
-    expect(s.pipeline.aggregator.unwrittenOccurrences).toBe(0);
+    expect(s.pipeline.aggregator.stats.unwritten).toBe(0);
   });
 
   it("leaves in the ledgers what it could not write in time", async () => {
@@ -167,7 +167,7 @@ describe("a stop", () => {
     s.send(alert({ HostPID: 1 }), alert({ HostPID: 2 }), hostAlert());
     await s.stop(10_000);
     expect(s.store.reports).toEqual([]);
-    expect(s.pipeline.aggregator.unwrittenOccurrences).toBe(3);
+    expect(s.pipeline.aggregator.stats.unwritten).toBe(3);
     expect(problemsOf(s)).toEqual([]);
     const calls = s.sink.calls;
     await s.clock.advance(3_600_000);
@@ -209,7 +209,7 @@ describe("a stop", () => {
     await clock.advance(1000);
     deadline.abort();
     await flushed;
-    expect(pipeline.aggregator.unwrittenOccurrences).toBe(1);
+    expect(pipeline.aggregator.stats.unwritten).toBe(1);
   });
 
   it("and a second pipeline over the same store go on together", async () => {

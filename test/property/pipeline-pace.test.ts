@@ -107,16 +107,16 @@ describe("many violations", () => {
     for (let i = 0; i < 100; i++) s.send(alert({ Operation: "File", Resource: `/data/${letters(i)}` }));
     await s.stop();
     const { aggregator } = s.pipeline;
-    expect(aggregator.violationsHeld).toBeLessThanOrEqual(10);
-    expect(aggregator.violationsHeld + aggregator.forgottenTotal).toBe(100);
-    expect(aggregator.unidentifiedTotal).toBe(0);
+    expect(aggregator.stats.violations).toBeLessThanOrEqual(10);
+    expect(aggregator.stats.violations + aggregator.stats.evicted).toBe(100);
+    expect(aggregator.stats.withoutDetails).toBe(0);
     const [report] = s.store.reports;
     expect(report?.summary).toMatchObject({ occurrences: 100, prevented: 100 });
-    expect(report?.omitted?.occurrences).toBe(aggregator.forgottenTotal);
-    expect(report?.coverage).toMatchObject({ withoutDetails: aggregator.forgottenTotal, lowerBound: true });
+    expect(report?.omitted?.occurrences).toBe(aggregator.stats.evicted);
+    expect(report?.coverage).toMatchObject({ withoutDetails: aggregator.stats.evicted, lowerBound: true });
     expect(report?.coverage.recent?.[0]).toMatchObject({
       kind: "MemoryLimit",
-      count: aggregator.forgottenTotal,
+      count: aggregator.stats.evicted,
     });
     expect(problemsOf(s)).toEqual([]);
   });

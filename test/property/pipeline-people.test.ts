@@ -23,7 +23,7 @@ describe("people", () => {
     await s.clock.advance(60_000);
     expect(s.store.reports).toEqual([]);
     expect(s.pipeline.aggregator.ledgers.size).toBe(0);
-    expect(s.pipeline.aggregator.violationsHeld).toBe(0);
+    expect(s.pipeline.aggregator.stats.violations).toBe(0);
     s.send(alert({ HostPID: 3, UpdatedTime: at(90_000) }));
     await s.clock.advance(1000);
     expect(s.store.get(KEY)?.summary).toMatchObject({
@@ -200,7 +200,7 @@ describe("refusals", () => {
     s.send(alert({ HostPID: 1 }));
     await s.clock.advance(1000);
     expect(s.pipeline.controller.refusals).toEqual(["injected"]);
-    expect(s.pipeline.aggregator.unwrittenOccurrences).toBe(1);
+    expect(s.pipeline.aggregator.stats.unwritten).toBe(1);
     s.send(hostAlert(), alert({ HostPID: 2 }));
     await s.clock.advance(1000);
     // Another report that is written says nothing about this one.

@@ -28,7 +28,7 @@ describe.each(FAULTS.map((fault) => [fault] as const))("after %s", (fault: Fault
     send(s, 1000);
     send(s, 1001, "/usr/bin/yum");
     await s.clock.advance(LONG_ENOUGH_MS);
-    expect(s.pipeline.aggregator.unwrittenOccurrences).toBe(0);
+    expect(s.pipeline.aggregator.stats.unwritten).toBe(0);
     expect(s.pipeline.controller.backlog).toBe(0);
   });
 });
@@ -45,10 +45,10 @@ describe("after a time in which this replica did not write", () => {
     send(s, 3);
     send(s, 4, "/usr/bin/yum");
     await s.clock.advance(60_000);
-    expect(s.pipeline.aggregator.unwrittenOccurrences).toBe(3);
+    expect(s.pipeline.aggregator.stats.unwritten).toBe(3);
     s.pipeline.controller.start();
     await s.clock.advance(LONG_ENOUGH_MS);
     expect(s.store.occurrences).toBe(4);
-    expect(s.pipeline.aggregator.unwrittenOccurrences).toBe(0);
+    expect(s.pipeline.aggregator.stats.unwritten).toBe(0);
   });
 });

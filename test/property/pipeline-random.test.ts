@@ -43,7 +43,7 @@ describe("faults at random calls", () => {
         const simulation = new Simulation({ faults: new Map(at) });
         await runScript(simulation, steps);
         expect(problemsOf(simulation)).toEqual([]);
-        expect(simulation.pipeline.aggregator.unwrittenOccurrences).toBe(0);
+        expect(simulation.pipeline.aggregator.stats.unwritten).toBe(0);
       }),
       runs(150),
     );

@@ -56,8 +56,8 @@ describe("a violation that is not seen for long", () => {
       summary: { occurrences: 3, prevented: 2, allowed: 1, violations: 2, firstSeen: at(0) },
     });
     expect(told(s).omitted).toBeUndefined();
-    expect(s.pipeline.aggregator.violationsHeld).toBe(1);
-    expect(s.pipeline.aggregator.expiredTotal).toBe(1);
+    expect(s.pipeline.aggregator.stats.violations).toBe(1);
+    expect(s.pipeline.aggregator.stats.expired).toBe(1);
     expect(problemsOf(s)).toEqual([]);
   });
 
@@ -84,9 +84,9 @@ describe("a violation that is not seen for long", () => {
     s.send(alert({ UpdatedTime: at(1) }));
     await s.clock.advance(80 * MINUTE);
     // A replica that does not write does not sweep.
-    expect(s.pipeline.aggregator.expiredTotal).toBe(0);
+    expect(s.pipeline.aggregator.stats.expired).toBe(0);
     runAtOnce(s.pipeline.aggregator.expire(Number.MAX_SAFE_INTEGER, 0));
-    expect(s.pipeline.aggregator.violationsHeld).toBe(1);
+    expect(s.pipeline.aggregator.stats.violations).toBe(1);
     s.pipeline.controller.start();
     await s.stop();
     expect(told(s)).toMatchObject({ ids: 1, expired: { violations: 1, occurrences: 1 } });
@@ -165,7 +165,7 @@ describe("a report with nothing left", () => {
       await s.clock.advance(20 * MINUTE);
       await s.stop();
       expect(problemsOf(s)).toEqual([]);
-      expect(s.pipeline.aggregator.unwrittenOccurrences).toBe(0);
+      expect(s.pipeline.aggregator.stats.unwritten).toBe(0);
     }
   });
 });

@@ -210,7 +210,7 @@ export async function runScript(simulation: Simulation, steps: readonly ClockSte
     act(simulation);
   }
   await simulation.clock.advance(5 * 60_000);
-  simulation.unwrittenWhenQuiet = simulation.pipeline.aggregator.unwrittenOccurrences;
+  simulation.unwrittenWhenQuiet = simulation.pipeline.aggregator.stats.unwritten;
   await simulation.stop();
 }
 
@@ -222,12 +222,13 @@ export function problemsOf(simulation: Simulation, exact = true): string[] {
   if (unwrittenWhenQuiet > 0) problems.push(`${unwrittenWhenQuiet} wait for another alert to be written`);
   if (!counters.isReconciled) problems.push(`counters: ${JSON.stringify(counters)}`);
   const told =
-    store.occurrences + store.removedOccurrences + aggregator.unwrittenOccurrences - sink.foreignOccurrences;
+    store.occurrences + store.removedOccurrences + aggregator.stats.unwritten - sink.foreignOccurrences;
   if (exact ? told !== counters.counted : told < counters.counted) {
     problems.push(`${counters.counted} counted, ${told} told`);
   }
   const held = [...aggregator.ledgers.values()].reduce((sum, ledger) => sum + ledger.entries.size, 0);
-  if (aggregator.violationsHeld !== held) problems.push(`${aggregator.violationsHeld} held, really ${held}`);
+  if (aggregator.stats.violations !== held)
+    problems.push(`${aggregator.stats.violations} held, really ${held}`);
   for (const { key, report } of store.history.filter(isOurs)) {
     problems.push(...faultsOf(report).map((fault) => `${key}: ${fault}`));
     if (report.metadata.labels?.[MANAGED_BY_LABEL] !== "policy-violation-operator")

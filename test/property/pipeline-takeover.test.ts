@@ -103,7 +103,7 @@ it("each report is adopted before the next one is read, and no longer held", asy
     async *list() {
       for (const report of store.reports) {
         yield report;
-        adopted.push(pipeline.aggregator.violationsHeld);
+        adopted.push(pipeline.aggregator.stats.violations);
       }
     },
   };

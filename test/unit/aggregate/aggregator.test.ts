@@ -28,7 +28,7 @@ describe("a change", () => {
     for (const each of [alert(), alert(), alert(FILE), alert({ ...FILE, Resource: "/x" }), hostAlert()]) {
       aggregator.add(violation(each));
     }
-    aggregator.addGap("StreamDown", START_US);
+    aggregator.gaps.addGap("StreamDown", START_US);
     expect(changes).toEqual([
       [KEY, "new_report"],
       [KEY, "counters"],
@@ -39,10 +39,10 @@ describe("a change", () => {
       [KEY, "stream"],
       [reportKey(undefined, "host-files"), "stream"],
     ]);
-    expect(aggregator.violationsHeld).toBe(2);
-    expect(aggregator.forgottenTotal).toBe(2);
-    expect(aggregator.unidentifiedTotal).toBe(0);
-    expect(aggregator.unwrittenOccurrences).toBe(5);
+    expect(aggregator.stats.violations).toBe(2);
+    expect(aggregator.stats.evicted).toBe(2);
+    expect(aggregator.stats.withoutDetails).toBe(0);
+    expect(aggregator.stats.unwritten).toBe(5);
   });
 
   it("of counters alone is reported once, and again after they were taken", () => {
@@ -58,11 +58,11 @@ describe("a change", () => {
       [KEY, "counters"],
     ]);
     const ledger = aggregator.ledger("shop", "no-package-managers");
-    ledger.take();
+    ledger.write.take();
     repeat(100);
     expect(changes.slice(2)).toEqual([[KEY, "counters"]]);
-    ledger.restore();
-    expect(ledger.unwritten).toBe(200);
+    ledger.write.restore();
+    expect(ledger.counts.unwritten).toBe(200);
   });
 });
 
@@ -74,7 +74,7 @@ describe("a namespace that is gone", () => {
     aggregator.moveToCluster(KEY);
     expect([...aggregator.ledgers.keys()]).toEqual([CLUSTER_KEY]);
     expect(changes.at(-1)).toEqual([CLUSTER_KEY, "new_report"]);
-    expect(aggregator.violationsHeld).toBe(2);
+    expect(aggregator.stats.violations).toBe(2);
     const [report] = reportsOf(aggregator);
     expect(report?.kind).toBe("ClusterPolicyViolationReport");
     expect(report?.policy).toEqual({ name: "no-package-managers", kind: "KubeArmorPolicy", severity: 5 });
@@ -99,12 +99,12 @@ describe("a namespace that is gone", () => {
     const { aggregator } = told();
     aggregator.add(violation(alert()));
     const ledger = aggregator.ledger("shop", "no-package-managers");
-    ledger.take();
-    ledger.commit();
+    ledger.write.take();
+    ledger.write.commit();
     ledger.gaps.addGap("StreamDown", START_US);
     aggregator.moveToCluster(KEY);
     expect(aggregator.ledgers.size).toBe(0);
-    expect(aggregator.violationsHeld).toBe(0);
+    expect(aggregator.stats.violations).toBe(0);
   });
 
   it.each([

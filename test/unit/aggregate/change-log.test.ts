@@ -37,11 +37,11 @@ it("evidence is in the first row of each set, and again for an empty journal", (
   const ledger = new Ledger("shop", "p", { log: new ChangeLog() });
   add(ledger, 0, 1);
   expect(toldOf(ledger)).toEqual([[1, 1]]);
-  ledger.take();
+  ledger.write.take();
   add(ledger, 1000, 2);
   // The set in flight has nothing new.
   expect(toldOf(ledger)).toEqual([[1, 2]]);
-  ledger.resetLog();
+  ledger.sets.resetLog();
   expect(toldOf(ledger)).toEqual([
     [1, 1],
     [1, 2],

@@ -10,13 +10,13 @@ import { alert, at, renderOptions, START_US, violation } from "../../support/gen
 it("occurrences without details are never more than occurrences, also after the report was deleted", () => {
   const ledger = new Ledger("shop", "p");
   for (let i = 0; i < 50; i++) ledger.add(violation(alert({ UpdatedTime: at(i) })), true);
-  ledger.take();
-  ledger.commit();
+  ledger.write.take();
+  ledger.write.commit();
   const share = ledger.entries.shareOf(workloadKey(violation().identity));
   if (share) share.report.evict(share, 1, START_US);
-  ledger.rebase(undefined);
+  ledger.transfer.rebase(undefined);
   ledger.add(violation(alert({ UpdatedTime: at(99) })), true);
-  ledger.take();
+  ledger.write.take();
   const { summary, coverage } = renderReport(ledger, renderOptions());
   expect(coverage.withoutDetails ?? 0).toBeLessThanOrEqual(summary.occurrences);
 });

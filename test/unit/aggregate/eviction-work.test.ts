@@ -38,7 +38,7 @@ it("an alert at the memory bound has a bounded number of violations visited, how
   const send = (i: number) =>
     add(aggregator, alert({ Operation: "File", Resource: `/x/${letters(i)}`, UpdatedTime: at(i) }));
   for (let i = 0; i < held; i++) send(i);
-  expect(aggregator.violationsHeld).toBe(held);
+  expect(aggregator.stats.violations).toBe(held);
   let most = 0;
   let sum = 0;
   for (let i = held; i < held + 1000; i++) {
@@ -49,9 +49,9 @@ it("an alert at the memory bound has a bounded number of violations visited, how
   expect(most).toBeLessThanOrEqual(1024);
   // Some hundred alerts share one eviction.
   expect(sum / 1000).toBeLessThan(8);
-  expect(aggregator.violationsHeld).toBeLessThanOrEqual(held);
-  expect(aggregator.unidentifiedTotal).toBe(0);
-  expect(aggregator.unwrittenOccurrences).toBe(held + 1000);
+  expect(aggregator.stats.violations).toBeLessThanOrEqual(held);
+  expect(aggregator.stats.withoutDetails).toBe(0);
+  expect(aggregator.stats.unwritten).toBe(held + 1000);
 });
 
 it("finds the workload that holds the most without a visit to each", () => {
@@ -60,10 +60,10 @@ it("finds the workload that holds the most without a visit to each", () => {
     add(aggregator, alert({ OwnerName: workload, Operation: "File", Resource: `/x/${letters(i)}` }));
   for (let i = 0; i < 1000; i++) for (const file of [1, 2]) of(`w-${letters(i)}`, file);
   for (let i = 0; i < 1000; i++) of("large", i);
-  const before = aggregator.violationsHeld;
+  const before = aggregator.stats.violations;
   expect(before).toBe(3000);
   of("another", 1);
-  expect(aggregator.forgottenTotal).toBe(256);
+  expect(aggregator.stats.evicted).toBe(256);
   const [ledger] = aggregator.ledgers.values();
   const held = [...(ledger?.entries.values() ?? [])].filter(({ group }) => group?.workload.includes("large"));
   expect(held).toHaveLength(1000 - 256);
@@ -88,7 +88,7 @@ it("a pod more than a violation remembers has few others looked at", () => {
 
 it("sets of subjects are metered, as long as their reports exist", () => {
   const aggregator = newAggregator();
-  const before = aggregator.bytesHeld;
+  const before = aggregator.stats.bytes;
   let bytes = 0;
   const set = new Distinct((each) => {
     bytes += each;
@@ -101,9 +101,9 @@ it("sets of subjects are metered, as long as their reports exist", () => {
   for (let i = 0; i < 2000; i++) add(aggregator, alert({ PodName: `web-${letters(i)}` }));
   const [key] = aggregator.ledgers.keys();
   const ledger = aggregator.ledgers.get(key as string);
-  expect(aggregator.bytesHeld - before - (ledger?.entries.size ?? 0)).toBeGreaterThan(2 * 2000 * 8);
-  ledger?.take();
-  ledger?.commit();
+  expect(aggregator.stats.bytes - before - (ledger?.entries.size ?? 0)).toBeGreaterThan(2 * 2000 * 8);
+  ledger?.write.take();
+  ledger?.write.commit();
   expect(aggregator.drop(key as string)).toBe(true);
-  expect(aggregator.bytesHeld).toBe(before);
+  expect(aggregator.stats.bytes).toBe(before);
 });

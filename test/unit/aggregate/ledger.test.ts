@@ -26,45 +26,49 @@ function places(ledger: Ledger): [told: number, unwritten: number, sums: number]
   for (const { committed, inFlight, pending } of ledger.entries.values()) {
     for (const tally of [committed, inFlight, pending]) sum += tally?.occurrences ?? 0;
   }
-  return [ledger.totals.occurrences, ledger.unwritten, sum];
+  return [ledger.counts.written.occurrences, ledger.counts.unwritten, sum];
 }
 
 describe("a count", () => {
   it("goes from pending over in flight to committed", () => {
     const ledger = ledgerOf(alert(), alert(FILE));
     expect(places(ledger)).toEqual([0, 2, 2]);
-    expect(ledger.dirty).toBe(true);
-    ledger.take();
+    expect(ledger.write.isNeeded).toBe(true);
+    ledger.write.take();
     expect(places(ledger)).toEqual([2, 2, 2]);
-    expect(ledger.isInFlight).toBe(true);
-    expect(ledger.dirty).toBe(false);
-    ledger.commit();
+    expect(ledger.write.isInFlight).toBe(true);
+    expect(ledger.write.isNeeded).toBe(false);
+    ledger.write.commit();
     expect(places(ledger)).toEqual([2, 0, 2]);
-    expect(ledger.isInFlight).toBe(false);
-    expect(ledger.totals).toMatchObject({ prevented: 1, allowed: 1, unknown: 0 });
+    expect(ledger.write.isInFlight).toBe(false);
+    expect(ledger.counts.written).toMatchObject({ prevented: 1, allowed: 1, unknown: 0 });
   });
 
   it("goes back when the write did not happen, and meets what came meanwhile", () => {
     const ledger = ledgerOf(alert({ UpdatedTime: at(5) }));
-    ledger.take();
+    ledger.write.take();
     ledger.add(violation(alert({ UpdatedTime: at(1) })), true);
     ledger.add(violation(alert(FILE)), true);
     expect(places(ledger)).toEqual([1, 3, 3]);
-    ledger.restore();
+    ledger.write.restore();
     expect(places(ledger)).toEqual([0, 3, 3]);
     expect(ledger.entries.size).toBe(2);
-    ledger.take();
-    ledger.commit();
-    expect(ledger.totals).toMatchObject({ occurrences: 3, firstUs: START_US, lastUs: START_US + 5000 });
+    ledger.write.take();
+    ledger.write.commit();
+    expect(ledger.counts.written).toMatchObject({
+      occurrences: 3,
+      firstUs: START_US,
+      lastUs: START_US + 5000,
+    });
   });
 
   it("that comes during a write stays out of it", () => {
     const ledger = ledgerOf(alert());
-    ledger.take();
+    ledger.write.take();
     ledger.add(violation(alert({ UpdatedTime: at(1) })), true);
-    ledger.commit();
+    ledger.write.commit();
     expect(places(ledger)).toEqual([1, 1, 2]);
-    expect(ledger.dirty).toBe(true);
+    expect(ledger.write.isNeeded).toBe(true);
   });
 
   it("without its violation is counted all the same", () => {
@@ -72,9 +76,9 @@ describe("a count", () => {
     ledger.add(violation(alert(FILE)), false);
     // A known violation is identified also at the bound.
     ledger.add(violation(alert({ UpdatedTime: at(1) })), false);
-    ledger.take();
-    ledger.commit();
-    expect(ledger.totals).toMatchObject({ occurrences: 3, prevented: 2, allowed: 1 });
+    ledger.write.take();
+    ledger.write.commit();
+    expect(ledger.counts.written).toMatchObject({ occurrences: 3, prevented: 2, allowed: 1 });
     expect(ledger.entries.size).toBe(1);
     // Later violations may be among those without details.
     ledger.add(violation(alert(FILE)), true);
@@ -104,16 +108,16 @@ describe("what gives way", () => {
 describe("one write at a time", () => {
   it("is an invariant", () => {
     const ledger = ledgerOf(alert());
-    expect(() => ledger.commit()).toThrow("commit follows take");
-    expect(() => ledger.restore()).toThrow("restore follows take");
-    ledger.take();
-    expect(() => ledger.take()).toThrow("one write per report at a time");
+    expect(() => ledger.write.commit()).toThrow("commit follows take");
+    expect(() => ledger.write.restore()).toThrow("restore follows take");
+    ledger.write.take();
+    expect(() => ledger.write.take()).toThrow("one write per report at a time");
   });
 });
 
 function failedWrite(ledger: Ledger): void {
-  ledger.take();
-  ledger.restore();
+  ledger.write.take();
+  ledger.write.restore();
 }
 
 describe("what is there to write", () => {
@@ -121,14 +125,14 @@ describe("what is there to write", () => {
     ["nothing", () => {}, false],
     ["a gap", (ledger) => ledger.gaps.addGap("StreamDown", START_US), true],
     ["a notice", (ledger) => ledger.gaps.addMissing("throttleNotices", 1, []), true],
-    ["another state of the stream", (ledger) => ledger.touch(), true],
+    ["another state of the stream", (ledger) => ledger.write.touch(), true],
     ["what a failed write leaves", failedWrite, true],
   ])("%s", (_name, act, isDirty) => {
     const ledger = ledgerOf(alert());
-    ledger.take();
-    ledger.commit();
+    ledger.write.take();
+    ledger.write.commit();
     act(ledger);
-    expect(ledger.dirty).toBe(isDirty);
+    expect(ledger.write.isNeeded).toBe(isDirty);
   });
 });
 
@@ -145,33 +149,33 @@ describe("rebase", () => {
 
   it("puts what is in flight and pending on top of what is stored", () => {
     const ledger = ledgerOf(alert());
-    ledger.take();
+    ledger.write.take();
     ledger.add(violation(alert(FILE)), true);
-    ledger.rebase(base());
+    ledger.transfer.rebase(base());
     expect(places(ledger)).toEqual([11, 2, 2]);
-    expect(ledger.totals).toMatchObject({ prevented: 11, gaps: 1, firstUs: 1 });
-    ledger.commit();
+    expect(ledger.counts.written).toMatchObject({ prevented: 11, gaps: 1, firstUs: 1 });
+    ledger.write.commit();
     expect(places(ledger)).toEqual([11, 1, 2]);
     // 5 pods are stored; this one may be one of them.
-    expect(ledger.reach.pods.count).toBe(5);
+    expect(ledger.subjects.pods.count).toBe(5);
   });
 
   it("forgets what was committed before: the store knows better", () => {
     const ledger = ledgerOf(alert());
-    ledger.take();
-    ledger.commit();
-    ledger.rebase(undefined);
+    ledger.write.take();
+    ledger.write.commit();
+    ledger.transfer.rebase(undefined);
     expect(places(ledger)).toEqual([0, 0, 0]);
     expect(ledger.entries.size).toBe(0);
-    expect(ledger.reach.pods.count).toBe(0);
+    expect(ledger.subjects.pods.count).toBe(0);
   });
 
   it("marks what the stored list does not have, where that was cut", () => {
     const ledger = ledgerOf(alert());
-    ledger.rebase(base());
+    ledger.transfer.rebase(base());
     expect([...ledger.entries.values()].map(({ lowerBound }) => lowerBound)).toEqual([true]);
     const whole = ledgerOf(alert());
-    whole.rebase(base({ totals: emptyTotals() }));
+    whole.transfer.rebase(base({ totals: emptyTotals() }));
     expect([...whole.entries.values()].map(({ lowerBound }) => lowerBound)).toEqual([false]);
   });
 });
@@ -179,32 +183,32 @@ describe("rebase", () => {
 describe("drain and absorb", () => {
   it("hand over everything that is not written, also what is in flight", () => {
     const ledger = ledgerOf(alert());
-    ledger.take();
-    ledger.commit();
+    ledger.write.take();
+    ledger.write.commit();
     ledger.add(violation(alert({ UpdatedTime: at(1) })), true);
-    ledger.take();
+    ledger.write.take();
     ledger.add(violation(alert(FILE)), true);
-    const { totals, entries } = ledger.drain();
+    const { totals, entries } = ledger.transfer.drain();
     expect(totals).toMatchObject({ occurrences: 2, prevented: 1, allowed: 1 });
     expect(entries.map(({ tally }) => tally.occurrences)).toEqual([1, 1]);
 
     const other = new Ledger(undefined, "no-package-managers");
-    other.absorb(totals, entries);
+    other.transfer.absorb(totals, entries);
     expect(places(ledger)).toEqual([1, 0, 1]);
     expect(places(other)).toEqual([0, 2, 2]);
-    other.take();
-    other.commit();
+    other.write.take();
+    other.write.commit();
     expect(places(other)).toEqual([2, 0, 2]);
   });
 
   it("keep what has no violation", () => {
     const ledger = ledgerOf();
     ledger.add(violation(alert()), false);
-    const { totals } = ledger.drain();
+    const { totals } = ledger.transfer.drain();
     const other = new Ledger(undefined, "p");
-    other.absorb(totals, []);
+    other.transfer.absorb(totals, []);
     other.add(violation(hostAlert()), true);
-    expect(other.unwritten).toBe(2);
+    expect(other.counts.unwritten).toBe(2);
     expect([...other.entries.values()][0]?.lowerBound).toBe(true);
   });
 });
@@ -217,9 +221,11 @@ describe("distinct things", () => {
       alert({ PodName: "web-2", HostName: "node-1" }),
       alert({ OwnerName: "db", PodName: "db-0" }),
     );
-    expect([ledger.reach.workloads.count, ledger.reach.pods.count, ledger.reach.nodes.count]).toEqual([
-      2, 3, 2,
-    ]);
+    expect([
+      ledger.subjects.workloads.count,
+      ledger.subjects.pods.count,
+      ledger.subjects.nodes.count,
+    ]).toEqual([2, 3, 2]);
   });
 
   it("in the cluster report are pods by node, and hosts are no pods", () => {
@@ -228,11 +234,13 @@ describe("distinct things", () => {
     for (const each of [hostAlert(), hostAlert(), alert(pod), alert(pod, { HostName: "node-2" })]) {
       ledger.add(violation(each), true);
     }
-    expect([ledger.reach.workloads.count, ledger.reach.pods.count, ledger.reach.nodes.count]).toEqual([
-      2, 2, 2,
-    ]);
+    expect([
+      ledger.subjects.workloads.count,
+      ledger.subjects.pods.count,
+      ledger.subjects.nodes.count,
+    ]).toEqual([2, 2, 2]);
     ledger.add(violation(alert(pod, { NamespaceName: "Unknown" })), true);
-    expect(ledger.reach.pods.count).toBe(3);
+    expect(ledger.subjects.pods.count).toBe(3);
   });
 
   it("beyond the bound are not distinguished, and may all have been seen", () => {

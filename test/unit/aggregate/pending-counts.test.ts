@@ -31,7 +31,7 @@ it("totals and journal read counts where they are; only a write takes them", () 
     for (let i = 0; i < 50; i++)
       bed.send({ PodName: `web-${i}`, OwnerName: `web-${i}`, UpdatedTime: at(batch) });
     const ledger = ledgerOf(bed);
-    expect(ledger.unwritten).toBe(50 * batch);
+    expect(ledger.counts.unwritten).toBe(50 * batch);
     const rows = rowsOf(ledger);
     expect(rows.map(({ occurrences, pods }) => [occurrences, pods[0]?.occurrences])).toEqual(
       Array(50).fill([batch, batch]),
@@ -54,7 +54,7 @@ it("a second pod takes what the first pod's cell holds, and nothing is counted t
   bed.send(FILE, { UpdatedTime: at(4) });
   const [row] = rowsOf(ledgerOf(bed));
   expect([row?.occurrences, row?.pods.map(({ occurrences }) => occurrences)]).toEqual([4, [3, 1]]);
-  expect(ledgerOf(bed).unwritten).toBe(4);
+  expect(ledgerOf(bed).counts.unwritten).toBe(4);
   expect(reportsOf(bed.aggregator)[0]?.summary).toMatchObject({ occurrences: 4, pods: 2 });
 });
 
@@ -67,7 +67,7 @@ it("rows that a journal could not take are read again, with their evidence", () 
   if (change) revertDrain(ledger, change);
   bed.send(FILE, { UpdatedTime: at(2), PID: 8 });
   expect(rowsOf(ledger).map(({ occurrences, evidence }) => [occurrences, evidence?.pid])).toEqual([[2, 8]]);
-  expect(ledger.unwritten).toBe(2);
+  expect(ledger.counts.unwritten).toBe(2);
 });
 
 it("the journal gets no evidence where the stored report has some of the last minute", () => {
@@ -94,5 +94,5 @@ it("retention keeps a violation with counts in a cell", () => {
   const sweep = ledger.expire(Number.MAX_SAFE_INTEGER);
   let step = sweep.next();
   while (!step.done) step = sweep.next();
-  expect([step.value, ledger.entries.size, ledger.unwritten]).toEqual([0, 1, 1]);
+  expect([step.value, ledger.entries.size, ledger.counts.unwritten]).toEqual([0, 1, 1]);
 });

@@ -38,11 +38,14 @@ describe("rejected alerts", () => {
     for (const namespace of ["ns-0", "ns-1499", "shop"]) {
       aggregator.add(violation(alert({ NamespaceName: namespace, OwnerNamespace: namespace })));
     }
-    for (let i = 0; i < 1500; i++) aggregator.addRejected({ namespace: `ns-${i}` }, START_US);
-    aggregator.addRejected(undefined, START_US);
-    aggregator.reportRejections();
-    const counts = [...aggregator.ledgers.values()].map(({ namespace, all }) => [namespace, all.rejected]);
-    expect(counts).toEqual([
+    for (let i = 0; i < 1500; i++) aggregator.gaps.addRejected({ namespace: `ns-${i}` }, START_US);
+    aggregator.gaps.addRejected(undefined, START_US);
+    aggregator.gaps.reportRejections();
+    const rejected = [...aggregator.ledgers.values()].map(({ namespace, counts }) => [
+      namespace,
+      counts.all.rejected,
+    ]);
+    expect(rejected).toEqual([
       ["ns-0", 2],
       ["ns-1499", 2],
       ["shop", 1],

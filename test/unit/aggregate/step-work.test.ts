@@ -62,7 +62,7 @@ it.each([
   ["as many workloads as violations", HELD],
 ])("a report of %s is rendered, recorded and committed in steps", (_what, workloads) => {
   const { ledger } = fill(workloads);
-  ledger.take();
+  ledger.write.take();
   const reads = countReads();
   const rendered = measure(renderInSteps(ledger, renderOptions()), reads);
   expect(rendered.most).toBeLessThan(MOST);
@@ -78,18 +78,22 @@ it.each([
   expect(recorded.most).toBeLessThanOrEqual(64);
   expect(updates).toBe(HELD);
   const weighed = vi.spyOn(EntryMap.prototype, "updateBytes");
-  const committed = measure(ledger.commitInSteps(), () => weighed.mock.calls.length);
+  const committed = measure(ledger.write.commitInSteps(), () => weighed.mock.calls.length);
   expect(committed.most).toBeLessThanOrEqual(256);
-  expect([ledger.isInFlight, ledger.totals.occurrences, ledger.unwritten]).toEqual([false, HELD, 0]);
+  expect([ledger.write.isInFlight, ledger.counts.written.occurrences, ledger.counts.unwritten]).toEqual([
+    false,
+    HELD,
+    0,
+  ]);
 });
 
 it("what is added between the steps of a commit is pending, and nothing is counted twice", () => {
   const { aggregator, ledger } = fill(3);
-  ledger.take();
+  ledger.write.take();
   let added = 0;
-  const steps = ledger.commitInSteps();
+  const steps = ledger.write.commitInSteps();
   while (!steps.next().done) {
-    expect(ledger.totals.occurrences).toBe(HELD);
+    expect(ledger.counts.written.occurrences).toBe(HELD);
     for (const resource of [
       `/x/${letters(added)}`,
       `/x/${letters(HELD - 1 - added)}`,
@@ -102,9 +106,9 @@ it("what is added between the steps of a commit is pending, and nothing is count
     added++;
   }
   expect(added).toBeGreaterThan(HELD / 256 - 2);
-  expect([ledger.totals.occurrences, ledger.unwritten]).toEqual([HELD, 3 * added]);
-  ledger.take();
-  ledger.commit();
+  expect([ledger.counts.written.occurrences, ledger.counts.unwritten]).toEqual([HELD, 3 * added]);
+  ledger.write.take();
+  ledger.write.commit();
   const { summary } = renderReport(ledger, renderOptions());
   expect(summary.occurrences).toBe(HELD + 3 * added);
 });
@@ -113,15 +117,15 @@ it("retention visits a bounded number of violations in a step, of large reports 
   const { aggregator, ledger } = fill(3);
   for (let i = 0; i < 1000; i++) add(aggregator, alert({ PolicyName: `p-${letters(i)}` }));
   for (const each of aggregator.ledgers.values()) {
-    each.take();
-    each.commit();
+    each.write.take();
+    each.write.commit();
   }
   const reads = countReads();
   const old = Number.MAX_SAFE_INTEGER;
   const { most, steps } = measure(aggregator.expire(old, 0), reads);
   expect(most).toBeLessThan(MOST);
   expect(steps).toBeGreaterThanOrEqual((HELD - 256) / 256);
-  expect([ledger.entries.size, aggregator.expiredTotal]).toEqual([0, HELD + 1000]);
+  expect([ledger.entries.size, aggregator.stats.expired]).toEqual([0, HELD + 1000]);
   expect(ledger.isOver).toBe(true);
 });
 

@@ -27,8 +27,8 @@ function fill(aggregator: Aggregator, mods: (i: number) => Partial<Alert>): void
 
 function write(aggregator: Aggregator): void {
   for (const ledger of aggregator.ledgers.values()) {
-    ledger.take();
-    ledger.commit();
+    ledger.write.take();
+    ledger.write.commit();
   }
 }
 
@@ -71,10 +71,10 @@ describe("the weight of violations", () => {
       if (round === "written") write(aggregator);
       collectGarbage();
       const { heapUsed, arrayBuffers } = process.memoryUsage();
-      const ratio = aggregator.bytesHeld / (heapUsed + arrayBuffers - before);
-      expect(ratio, `${round}: ${aggregator.bytesHeld / VIOLATIONS} bytes each`).toBeGreaterThan(0.8);
-      expect(ratio, `${round}: ${aggregator.bytesHeld / VIOLATIONS} bytes each`).toBeLessThan(1.6);
+      const ratio = aggregator.stats.bytes / (heapUsed + arrayBuffers - before);
+      expect(ratio, `${round}: ${aggregator.stats.bytes / VIOLATIONS} bytes each`).toBeGreaterThan(0.8);
+      expect(ratio, `${round}: ${aggregator.stats.bytes / VIOLATIONS} bytes each`).toBeLessThan(1.6);
     }
-    expect(aggregator.violationsHeld).toBe(VIOLATIONS);
+    expect(aggregator.stats.violations).toBe(VIOLATIONS);
   });
 });

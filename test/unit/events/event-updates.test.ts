@@ -20,12 +20,12 @@ function occurrences(alerts: readonly Alert[]): EventUpdate[] {
 }
 
 function landed(ledger: Ledger): EventUpdate[] {
-  ledger.take();
+  ledger.write.take();
   const stored = { name: ledger.name, uid: "report-uid", resourceVersion: "1" };
   const told: EventUpdate[] = [];
   const report = buildReport(ledger, renderReport(ledger, renderOptions()), stored, undefined);
   runAtOnce(recordEventUpdates(ledger, report, (update) => told.push(update)));
-  ledger.commit();
+  ledger.write.commit();
   return told;
 }
 

@@ -18,14 +18,14 @@ it("decodes the first alert of each kind only, however many kinds there are", ()
   for (let i = 0; i < kinds; i++) send({ PodName: `web-${i}`, UpdatedTime: at(1 + i) });
   expect([before, reader.reads, cells.size]).toEqual([kinds, kinds, kinds]);
   expect(counters.counted).toBe(2 * kinds);
-  expect(aggregator.unwrittenOccurrences).toBe(2 * kinds);
+  expect(aggregator.stats.unwritten).toBe(2 * kinds);
 });
 
 it("reads no evidence to order alerts of the same second", () => {
   const { aggregator, reader, send } = newBed();
   for (let i = 0; i < 1000; i++)
     send(FILE, { UpdatedTime: "", Timestamp: START_MS / 1000, PID: 1 + (i % 7) });
-  expect(aggregator.unwrittenOccurrences).toBe(1000);
+  expect(aggregator.stats.unwritten).toBe(1000);
   expect(reader.reads).toBe(1);
 });
 
@@ -34,12 +34,12 @@ it("keeps as evidence the newest alert, as it was when its counts were taken", (
   send(FILE, { UpdatedTime: at(5), PID: 5 });
   send(FILE, { UpdatedTime: at(3), PID: 3 });
   const ledger = aggregator.ledger("shop", "no-package-managers");
-  ledger.take();
+  ledger.write.take();
   send(FILE, { UpdatedTime: at(9), PID: 9, ContainerID: "other" });
-  expect(aggregator.unwrittenOccurrences).toBe(3);
-  const [taken] = ledger.inFlightEntries;
+  expect(aggregator.stats.unwritten).toBe(3);
+  const [taken] = ledger.write.entries;
   expect(taken?.inFlight?.latest?.read()).toMatchObject({ pid: 5, containerId: "c0ffee", time: at(5) });
-  ledger.commit();
+  ledger.write.commit();
   const latest = reportsOf(aggregator)[0]?.violations[0]?.latest;
   expect(latest).toMatchObject({ pid: 9, containerId: "other", time: at(9) });
 });
@@ -52,21 +52,21 @@ it("takes the counts of many cells in steps, and those that come meanwhile later
   const takes = vi.spyOn(cells, "take");
   let most = 0;
   let steps = 0;
-  for (const _ of ledger.takeCells()) {
+  for (const _ of ledger.write.takeCells()) {
     most = Math.max(most, takes.mock.calls.length);
     takes.mockClear();
     send({ PodName: `web-${steps++}`, UpdatedTime: at(2) });
   }
   expect(most).toBeLessThanOrEqual(512);
   expect(steps).toBeGreaterThan(kinds / 512 - 1);
-  expect([aggregator.unwrittenOccurrences, takes.mock.calls.length < 1024]).toEqual([kinds + steps, true]);
+  expect([aggregator.stats.unwritten, takes.mock.calls.length < 1024]).toEqual([kinds + steps, true]);
 });
 
 it("takes the counts of a cell before an alert of another hour is counted in it", () => {
   const { aggregator, send } = newBed();
   const hour = 3_600_000;
   for (const ms of [1, hour - 1, hour, 2]) send(FILE, { UpdatedTime: at(ms), PID: ms });
-  expect(aggregator.unwrittenOccurrences).toBe(4);
+  expect(aggregator.stats.unwritten).toBe(4);
   expect(reportsOf(aggregator)[0]?.violations[0]).toMatchObject({ firstSeen: at(1), lastSeen: at(hour) });
 });
 
@@ -79,7 +79,7 @@ it("forgets at its bounds the cells that were not used of late, after their coun
   expect(cells.size).toBe(10);
   // The busy one is forgotten now and then at most.
   expect(reader.reads).toBeLessThan(250);
-  expect(aggregator.unwrittenOccurrences).toBe(400);
+  expect(aggregator.stats.unwritten).toBe(400);
   expect(reportsOf(aggregator)[0]?.violations[0]).toMatchObject({ occurrences: 400, lastSeen: at(199) });
 });
 
@@ -89,14 +89,14 @@ it("forgets cells with the violations that they count for, and their memory", ()
   const empty = cells.bytes;
   for (let i = 0; i < 50; i++) send(FILE, { Resource: `/etc/${"x".repeat(i + 1)}` });
   expect(cells.bytes).toBeGreaterThan(empty);
-  expect(aggregator.bytesHeld).toBeGreaterThan(cells.bytes);
+  expect(aggregator.stats.bytes).toBeGreaterThan(cells.bytes);
   const ledger = aggregator.ledger("shop", "no-package-managers");
-  ledger.take();
-  ledger.commit();
-  ledger.rebase(undefined);
+  ledger.write.take();
+  ledger.write.commit();
+  ledger.transfer.rebase(undefined);
   expect(cells.size).toBe(0);
   send({ UpdatedTime: at(1) });
-  expect(aggregator.unwrittenOccurrences).toBe(1);
+  expect(aggregator.stats.unwritten).toBe(1);
 });
 
 it("counts on without details where there is no room for a violation, and decodes it once", () => {
@@ -104,7 +104,7 @@ it("counts on without details where there is no room for a violation, and decode
   send();
   for (let i = 0; i < 10; i++) send(FILE, { UpdatedTime: at(i), PID: 1 + i });
   expect(counters.counted).toBe(11);
-  expect(aggregator.unidentifiedTotal).toBe(10);
-  expect(aggregator.unwrittenOccurrences).toBe(11);
+  expect(aggregator.stats.withoutDetails).toBe(10);
+  expect(aggregator.stats.unwritten).toBe(11);
   expect(reader.reads).toBe(2);
 });

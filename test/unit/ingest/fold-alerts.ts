@@ -41,12 +41,12 @@ export function reportsOf(aggregator: Aggregator, options: RenderOptions = rende
   return [...aggregator.ledgers.keys()].sort().flatMap((key) => {
     const ledger = aggregator.ledgers.get(key);
     if (!ledger) return [];
-    ledger.take();
+    ledger.write.take();
     const report =
-      ledger.totals.occurrences === 0
+      ledger.counts.written.occurrences === 0
         ? undefined
         : buildReport(ledger, renderReport(ledger, options), undefined, undefined);
-    ledger.commit();
+    ledger.write.commit();
     return report ? [report] : [];
   });
 }

@@ -39,7 +39,7 @@ function told(
   const aggregator = addAll(newAggregator(), alerts);
   const [ledger] = [...aggregator.ledgers.values()];
   if (!ledger) throw new Error("no report");
-  ledger.take();
+  ledger.write.take();
   const options = renderOptions();
   const body = renderReport(ledger, {
     ...options,

@@ -30,7 +30,7 @@ function bodyOf(ledger: Ledger, meanwhile: () => void): { body: ReportBody; turn
 it("a report of 300 violations is made in steps, and what comes between them is none of its business", () => {
   const ledger = new Ledger("shop", "p");
   for (let i = 0; i < VIOLATIONS; i++) add(ledger, i, i);
-  ledger.take();
+  ledger.write.take();
   const whole = JSON.stringify(renderReport(ledger, renderOptions()));
   let came = 0;
   const { body, turns } = bodyOf(ledger, () => {

@@ -39,13 +39,13 @@ describe("a report of 300 violations of which one has changed", () => {
   it("is written for the work of one", async () => {
     const ledger = new Ledger("shop", "p");
     for (let i = 0; i < VIOLATIONS; i++) add(ledger, i, i);
-    ledger.take();
+    ledger.write.take();
     const rendered = new RenderedViolations();
     render(ledger, rendered);
     expect(rendered.rendered).toBe(VIOLATIONS);
-    ledger.commit();
+    ledger.write.commit();
     add(ledger, 7, 1000);
-    ledger.take();
+    ledger.write.take();
 
     const requests: KubeRequest[] = [];
     const client: ApiRequester = {
@@ -74,7 +74,7 @@ describe("rendered violations", () => {
     const ledgers = Array.from({ length: 10 }, (_, n) => new Ledger("shop", `p-${n}`));
     for (const ledger of ledgers) {
       for (let i = 0; i < 20; i++) add(ledger, i, i);
-      ledger.take();
+      ledger.write.take();
       render(ledger, rendered);
       expect(rendered.bytes).toBeLessThanOrEqual(100_000);
     }
@@ -113,19 +113,19 @@ describe("rendered violations", () => {
           const share = ledger.entries.shareOf(WORKLOAD);
           if (each === "evict") share?.report.evict(share, 1, START_US);
           else if (each === "expire") runAtOnce(ledger.expire(START_US + 25_000));
-          else if (each === "delete") ledger.rebase(undefined);
+          else if (each === "delete") ledger.transfer.rebase(undefined);
           else if (each === "restart" && stored.length > 0) rebaseOn(ledger, stored.at(-1));
           // A state of the report that another writer has put back.
           else if (each === "late" && stored.length > 0) rebaseOn(ledger, stored[0]);
-          ledger.take();
-          if (ledger.totals.occurrences > 0) {
+          ledger.write.take();
+          if (ledger.counts.written.occurrences > 0) {
             const report = render(ledger, rendered);
             expect(JSON.stringify(report)).toBe(JSON.stringify(render(ledger)));
             expect(toReportText(report)).toBe(JSON.stringify(report));
             if (each !== "fail") stored.push(structuredClone(report));
           }
-          if (each === "fail") ledger.restore();
-          else ledger.commit();
+          if (each === "fail") ledger.write.restore();
+          else ledger.write.commit();
         }
       }),
       runs(200),

@@ -44,7 +44,7 @@ function absorb(aggregator: Aggregator, report: ReportDelta): void {
 function render(aggregator: Aggregator): unknown {
   const ledger = aggregator.ledgers.get(KEY);
   if (!ledger) throw new Error("no report");
-  ledger.take();
+  ledger.write.take();
   return renderReport(ledger, renderOptions());
 }
 

@@ -57,7 +57,7 @@ function createState(marks: ReadonlyMap<string, number> = new Map(), memory = ME
     onSkipped: () => {},
     onThrottled: () => {},
   });
-  const totals = () => aggregator.ledgers.get(KEY)?.all;
+  const totals = () => aggregator.ledgers.get(KEY)?.counts.all;
   const apply = (seq: number, bytes: Uint8Array) => state.apply({ seq, atMs: START_MS, bytes });
   return { state, counters, totals, apply };
 }
