@@ -43,10 +43,10 @@ function markOption(marks: Marks, words: readonly Word[], at: number, classify: 
   const next = words[at + 1];
   if (!next || !/^--?[A-Za-z][\w.-]{1,99}$/.test(text) || next.isSeparator) return;
   const strength = classify(text.replace(/^-+/, ""));
-  if (strength === "none" || isImage(words, text)) return;
+  if (strength === "none" || isNameOfSecret(words, text)) return;
   const end = marks.valueEnd(next.start, "");
   const value = marks.text.slice(next.start, end);
-  if (value.startsWith("-") || isHarmless(value)) return;
+  if (value.startsWith("-") || /^\d$/.test(value) || isHarmless(value)) return;
   const password = /^--(?:[a-z]+-)?auth$/.test(text) ? /^[\w.-]+:(?=[^/\s]{3})/.exec(value)?.[0] : undefined;
   if (password) marks.hide(next.start + password.length, end);
   // `--password user=x`: another name with its own value.
@@ -122,11 +122,10 @@ function markLogin(marks: Marks, words: readonly Word[]): void {
   }
 }
 
-/** `docker build --secret id=x`, `podman run --secret=x`: the name of one. */
-function isImage(words: readonly Word[], option: string): boolean {
-  return (
-    option === "--secret" && words.some(({ text }) => text === "build" || text === "run" || text === "buildx")
-  );
+/** `docker build --secret id=x`, `podman run --secret=x`, `aws secretsmanager --secret-id x`: the name of one. */
+function isNameOfSecret(words: readonly Word[], option: string): boolean {
+  const commands = { "--secret": /^(?:build|run|buildx)$/, "--secret-id": /^secretsmanager$/ }[option];
+  return commands !== undefined && words.some(({ text }) => commands.test(text));
 }
 
 /** `set aws_secret_access_key x`, `requirepass x`, `password x`. */

@@ -70,7 +70,7 @@ consul: kv put * $
 kubectl oc: after secret --from-literal=
 etcdctl: --user: | user add : | user passwd :
 gh: after secret -b --body
-glab doctl codecov: -t
+glab doctl codecov influx: -t
 newrelic nuget dotnet: -k | setapikey $
 nuget: push * $
 dotnet: after source -p
