@@ -64,6 +64,16 @@ const SAME: ReadonlyMap<string, string> = new Map(
   }),
 );
 
+/**
+ * Calls that KubeArmor gives the number of x86 on arm64 as well, where its table of names has another call for the number
+ * (KubeArmor/monitor/syscalls_arm64.go): that name and the first argument, which only the true call has.
+ */
+const ON_ARM64: ReadonlyMap<string, readonly [argument: string, verb: string]> = new Map([
+  ["nanosleep", ["request=", "ptrace"]],
+  ["getrusage", ["source=", "mount"]],
+  ["umask", ["target=", "umount"]],
+]);
+
 /** Presets without `Data` that hook the opening of files alone (KubeArmor/BPF/protectenv.bpf.c, protectproc.bpf.c). */
 const OPEN_PRESETS = /^PRESET-Protect(?:Env|Proc)Preset$/;
 
@@ -109,7 +119,8 @@ function refine(verb: string, operation: string, tokens: readonly string[]): str
   if (verb === "send" && queriedDomain(tokens) !== "") return "resolve";
   // BPF-LSM names the creation of a socket SOCKET_CREATE.
   if (verb === "create" && operation === "Network") return "socket";
-  return verb;
+  const [argument, onArm64] = ON_ARM64.get(verb) ?? [];
+  return argument !== undefined && tokens[1]?.startsWith(argument) ? onArm64! : verb;
 }
 
 /** `SYS_UNLINKAT`, `FILE_UNLINK` and `sys_unlink` all become `unlink`. */

@@ -92,6 +92,12 @@ describe("the verb", () => {
     ["mount", "Syscall", "syscall=SYS_MOUNT source=/dev/sda target=/mnt data=syscall=SYS_PTRACE"],
     ["ptrace", "Process", "syscall=SYS_PTRACE request=PTRACE_ATTACH pid=1 process=/bin/x"],
     ["unshare", "Syscall", "syscall=SYS_UNSHARE"],
+    // KubeArmor on arm64 names these calls by the numbers of others.
+    ["ptrace", "Process", "syscall=SYS_NANOSLEEP request=PTRACE_ATTACH pid=1 process=/bin/x"],
+    ["mount", "Syscall", "syscall=SYS_GETRUSAGE source=proc target=/mnt filesystem=proc mountflag=0 data="],
+    ["umount", "Syscall", "syscall=SYS_UMASK target=/mnt flag=2"],
+    ["nanosleep", "Syscall", "syscall=SYS_NANOSLEEP"],
+    ["umask", "Syscall", "syscall=SYS_UMASK x=target=/mnt"],
     ["mmap-exec", "File", "PROT_READ|PROT_EXEC,PROT_EXEC,MAP_PRIVATE|MAP_ANONYMOUS"],
     ["attach", "Device", "Class=8 SubClass=6 Protocol=80 Level=1 SysPath=/sys/bus"],
     ["syscall-334", "Syscall", "syscall=334"],
