@@ -28,8 +28,24 @@ const OF_SOCKET_TYPE: ReadonlyMap<string, string> = new Map([
   ["SOCK_DGRAM", "udp"],
 ]);
 const INTERNET: ReadonlySet<string> = new Set(["AF_INET", "AF_INET6"]);
+/** Protocols of netlink (linux/netlink.h) by the names that KubeArmor prints: IANA's names of IP protocols. */
+const NETLINK: ReadonlyMap<string, string> = new Map([
+  ["igmp", "usersock"],
+  ["ipv4", "sock_diag"],
+  ["tcp", "xfrm"],
+  ["igp", "audit"],
+  ["pup", "netfilter"],
+  ["xnet", "kobject_uevent"],
+  ["chaos", "generic"],
+  ["prm", "crypto"],
+]);
+/** Verbs of alerts in which a resource of one word is a protocol (GetProtocolFromName); in others it is a domain. */
+const OF_SOCKETS: ReadonlySet<string> = new Set(["socket", "connect", "accept"]);
+const PROTOCOL_NAME = /^[a-z0-9][a-z0-9.+/-]*$/i;
+/** Protocols that programs use through a socket of another type than SOCK_RAW. */
+const TRANSPORTS: ReadonlySet<string> = new Set(["tcp", "udp", "sctp"]);
 /** Addresses that say how far a server can be reached; any other is the pod's own and changes with it. */
-const BIND_ADDRESSES: ReadonlySet<string> = new Set(["0.0.0.0", "::", "127.0.0.1", "::1"]);
+const BIND_ADDRESS = /^(?:0\.0\.0\.0|::1?|127\..+)$/;
 /** Tokens that take part in the form below, or that change with each call. */
 const TAKEN: ReadonlySet<string> = new Set([
   "domain",
@@ -62,17 +78,24 @@ export interface Endpoint {
   port?: number;
 }
 
-/** Returns the resource of a Network alert; text without `key=value` tokens (a domain name) stays as it is. */
+/** Returns the resource of a Network alert; text without `key=value` tokens is a protocol, or stays as it is. */
 export function networkResource(resource: string, verb: string): string {
-  if (!resource.includes("=")) return resource;
+  if (!resource.includes("=")) {
+    const isProtocol = OF_SOCKETS.has(verb) && PROTOCOL_NAME.test(resource);
+    return isProtocol ? networkResource(`protocol=${resource}`, verb) : resource;
+  }
   const tokens = tokensOf(resource);
   const family = first(tokens, "sa_family", "domain", "family").toUpperCase();
   const isInternet = family === "" || INTERNET.has(family);
   const type = first(tokens, "type").split("|")[0] ?? "";
   return formatTokens([
     ...(isInternet
-      ? [["protocol", protocolOf(tokens, type, family)] as const]
-      : [["family", family] as const, ["type", type] as const, ["protocol", plainProtocol(tokens)] as const]),
+      ? internetProtocol(tokens, type, family)
+      : [
+          ["family", family] as const,
+          ["type", type] as const,
+          ["protocol", familyProtocol(tokens, family)] as const,
+        ]),
     ...addressOf(tokens, verb),
     ...others(tokens, resource),
   ]);
@@ -97,6 +120,7 @@ export function firewallResource({ Data }: Pick<Alert, "Data">, verb: string): s
 export function endpointOf({ operation, resource }: Pick<Identity, "operation" | "resource">): Endpoint {
   if (operation !== "Network" && operation !== "NetworkFirewall") return {};
   const tokens = tokensOf(resource);
+  if (tokens.has("family")) return {};
   const [protocol, port] = [tokens.get("protocol"), portOf(tokens, "port")];
   return { ...(protocol ? { protocol } : {}), ...(typeof port === "number" && port > 0 ? { port } : {}) };
 }
@@ -123,6 +147,21 @@ function plainProtocol(tokens: Tokens): string {
   return DEFAULT_PROTOCOL.has(name) ? "" : (PROTOCOLS.get(name) ?? name);
 }
 
+function familyProtocol(tokens: Tokens, family: string): string {
+  const name = plainProtocol(tokens);
+  return family === "AF_NETLINK" ? (NETLINK.get(name) ?? name) : name;
+}
+
+/** A program with a raw socket writes the packets of TCP or UDP itself. */
+function internetProtocol(tokens: Tokens, type: string, family: string): (readonly [string, string])[] {
+  const protocol = protocolOf(tokens, type, family);
+  const isForged = type === "SOCK_RAW" && TRANSPORTS.has(protocol);
+  return [
+    ["protocol", protocol],
+    ["type", isForged ? type : ""],
+  ];
+}
+
 /** As KubeArmor's policies name protocols (KubeArmor/feeder/policyMatcher.go, fetchProtocol). */
 function protocolOf(tokens: Tokens, type: string, family: string): string {
   const named = plainProtocol(tokens);
@@ -145,12 +184,12 @@ function addressOf(tokens: Tokens, verb: string): (readonly [string, string])[] 
       ];
     case "accept":
       // The system call reports the client's port, the probe the server's (KubeArmor/BPF/system_monitor.c).
-      return [["port", tokens.has("port") ? listeningPort(port) : ""]];
+      return [["port", tokens.has("port") ? portText(port) : ""]];
     case "bind":
     case "listen":
       return [
         ["port", listeningPort(port)],
-        ["local", BIND_ADDRESSES.has(address) ? address : first(tokens, "local")],
+        ["local", BIND_ADDRESS.test(address) ? address : first(tokens, "local")],
       ];
     default:
       return [

@@ -16,11 +16,13 @@ describe("the resource of a Network alert", () => {
     ["connect", "protocol=TCP type=SOCK_STREAM", "protocol=tcp"],
     // The probe reports the port of the server, the system call that of the client.
     ["accept", "remoteip=10.1.2.3 port=8080 protocol=TCP", "protocol=tcp port=8080"],
+    ["accept", "remoteip=10.1.2.3 port=50051 protocol=TCP", "protocol=tcp port=50051"],
     ["accept", "sa_family=AF_INET sin_port=40123 sin_addr=10.1.2.3", ""],
     ["accept", "sa_family=AF_INET sin_port=123 sin_addr=10.1.2.3", ""],
     ["bind", "sa_family=AF_INET sin_port=8080 sin_addr=0.0.0.0", "port=8080 local=0.0.0.0"],
     ["bind", "sa_family=AF_INET sin_port=8080 sin_addr=10.1.2.3", "port=8080"],
     ["bind", "sa_family=AF_INET sin_port=0 sin_addr=127.0.0.1", "local=127.0.0.1"],
+    ["bind", "sa_family=AF_INET sin_port=53 sin_addr=127.0.0.53", "port=53 local=127.0.0.53"],
     ["bind", "sa_family=AF_INET sin_port=40000 sin_addr=::", "local=::"],
     ["socket", "domain=AF_INET type=SOCK_DGRAM|SOCK_NONBLOCK|SOCK_CLOEXEC protocol=0", "protocol=udp"],
     ["socket", "domain=AF_INET6 type=SOCK_STREAM protocol=HOPOPT", "protocol=tcp"],
@@ -29,6 +31,21 @@ describe("the resource of a Network alert", () => {
     ["socket", "domain=AF_INET6 type=SOCK_RAW protocol=IPv6-ICMP", "protocol=icmpv6"],
     ["socket", "domain=AF_INET type=SOCK_RAW protocol=0", "protocol=raw"],
     ["socket", "type=SOCK_RAW", "protocol=raw"],
+    // The program forges the packets.
+    ["socket", "domain=AF_INET type=SOCK_RAW protocol=TCP", "protocol=tcp type=SOCK_RAW"],
+    ["socket", "domain=AF_INET6 type=SOCK_RAW|SOCK_CLOEXEC protocol=UDP", "protocol=udp type=SOCK_RAW"],
+    ["socket", "domain=AF_INET type=SOCK_RAW protocol=ICMP", "protocol=icmp"],
+    // BPF-LSM writes protocols without a name of their own as one word.
+    ["socket", "IGMP", "protocol=igmp"],
+    ["connect", "IPv6-ICMP", "protocol=icmpv6"],
+    ["accept", "\ufffd", "\ufffd"],
+    ["resolve", "igmp", "igmp"],
+    [
+      "socket",
+      "domain=AF_NETLINK type=SOCK_RAW protocol=TCP",
+      "family=AF_NETLINK type=SOCK_RAW protocol=xfrm",
+    ],
+    ["socket", "domain=AF_PACKET type=SOCK_RAW protocol=768", "family=AF_PACKET type=SOCK_RAW protocol=768"],
     ["socket", "type=SOCK_STREAM", "protocol=stream"],
     [
       "socket",
@@ -133,6 +150,7 @@ describe("the endpoint of a violation", () => {
     ["Network", "protocol=tcp port=443 peer=1.2.3.4", { protocol: "tcp", port: 443 }],
     ["NetworkFirewall", "protocol=icmp", { protocol: "icmp" }],
     ["Network", "google.com", {}],
+    ["Network", "family=AF_VSOCK type=SOCK_STREAM protocol=tcp", {}],
     ["File", "/x/protocol=tcp port=1", {}],
   ])("%s %j", (operation, resource, expected) => {
     expect(endpointOf({ operation, resource })).toEqual(expected);
