@@ -15,6 +15,9 @@ const TRAILING_NUMBER = /\d{5,}(?=\.[a-z]{1,5}$|$)/i;
 /** The folder that Kubernetes' atomic writer creates for every update of a mounted Secret or ConfigMap. */
 const ATOMIC_WRITER = /^\.\.\d{4}(?:_\d\d){4,5}\.\d+$/;
 
+/** Prometheus' blocks, and what else is named by time and chance (https://github.com/ulid/spec). */
+const ULID = /(?<![0-9A-Za-z])[0-7][0-9A-HJKMNP-TV-Z]{25}(?![0-9A-Za-z])/g;
+
 /** A day, and the time behind it: `2026-11-23`, `20261123T101112`. */
 const DATE =
   /(?<!\d)(?:19|20)\d\d([-_.]?)(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12]\d|3[01])(?:[T_.-]?\d\d[-_.:]?\d\d[-_.:]?\d\d(?:[.,]\d+)?Z?)?(?!\d)/g;
@@ -43,6 +46,11 @@ const TEMP_NAMES: readonly RegExp[] = [
   /^(#sql)(?:[-_][a-z]*)?[0-9a-f]*(?:[-_][0-9a-f]+)*(?=\.|$)/, // MySQL
   /^(sess_)[A-Za-z0-9,-]{22,256}$/, // PHP's sessions
   /^(kube-api-access-)[a-z0-9]{5}$/, // the service account's volume
+  /^(\.nfs)[0-9a-f]{16,}$/, // a file of NFS that is removed while it is open
+  new RegExp(`^(\\.tmp)${DRAWN}{6}$`), // Rust's tempfile
+  /^(core\.)\d+$/, // a core dump
+  /^(\.?(?:java|attach|hs_err|replay|core)_pid)\d+(?=\.|$)/, // the Java virtual machine
+  /^(run-[ru])(?:[0-9a-f]{32}|\d+)(?=\.[a-z]+$)/, // systemd's transient units
 ];
 
 /** Temporary names below /tmp and /dev/shm. */
@@ -54,6 +62,8 @@ const NAMES_IN_TEMP: readonly RegExp[] = [
   /^(pip-[a-z-]+-|[^-]+-)(?=[a-z0-9_]*\d)(?=[a-z0-9_]*[a-z])(?![a-z]+\d+$)[a-z0-9_]{8}$/, // Python's tempfile
   /^((?:npm|yarn)-+)\d+[-.][0-9a-f.*]+$/,
   /^([^.\d]+\.)\d{1,10}(?=\.\d+$|$)/, // a pid or a number
+  /^(clr-debug-pipe-|dotnet-diagnostic-)\d+-\d+(?=-(?:in|out|socket)$)/, // .NET
+  /^([^*]*)\*-\d+-(?=[a-z]*\d)[0-9a-z]{5,7}(?=\.|$)/, // Ruby's Tempfile, behind a day
 ];
 /** At the end of a name: what mkstemp (6) and Perl's File::Temp (10) draw. */
 const MIXED_END = /^(.*?)([A-Za-z0-9]{6}|[A-Za-z0-9_]{10})$/;
@@ -64,6 +74,8 @@ const HAS_PID_SUFFIX = /^\/(?:[^/]+\/)*etc\//;
 
 /** The folders into which git sorts objects by the first byte of their hash, and an object in one. */
 const GIT_OBJECT = /(\.git\/(?:.+\/)?objects\/)[0-9a-f]{2}(\/[0-9a-f]{38}(?![0-9a-z]))?(?=\/|$)/;
+/** The folders of caches and registries, by the first digits of a hash. */
+const SHARDS = /\/([0-9a-f]{2})(?=\/\1[0-9a-f]{22})|\/[0-9a-f]{2}\/[0-9a-f]{2}(?=\/[0-9a-f]{24})/g;
 /** Kubelet's log files: `/var/log/containers/<pod>_<namespace>_<container>-<id>.log`, … */
 const CONTAINER_LOG = /^(\/var\/log\/containers\/)([^/_]+)(_[^/_]+_[^/]+)$/;
 /** … and `/var/log/pods/<namespace>_<pod>_<uid>/<container>/<restarts>.log`. */
@@ -86,7 +98,8 @@ export function foldPath(written: string): string {
       (_all, folder: string, pod: string, container: string, file = "", ending = "") =>
         `${folder}${foldPodName(pod)}_*${container}${file === "" ? "" : `/*${ending}`}`,
     )
-    .replace(GIT_OBJECT, (_all, folder: string, object = "") => `${folder}*${object === "" ? "" : "/*"}`);
+    .replace(GIT_OBJECT, (_all, folder: string, object = "") => `${folder}*${object === "" ? "" : "/*"}`)
+    .replace(SHARDS, (folders) => folders.replace(/[^/]+/g, "*"));
   const hasPidSuffix = HAS_PID_SUFFIX.test(known);
   let inTemp = false;
   return known
@@ -116,7 +129,7 @@ function foldSegment(segment: string, inTemp: boolean, hasPidSuffix: boolean): s
 }
 
 function foldOnce(segment: string, inTemp: boolean, hasPidSuffix: boolean): string {
-  let folded = segment.replace(BRACKETED, "[*]").replace(UUID, "*").replace(LONG_HEX, "*");
+  let folded = segment.replace(BRACKETED, "[*]").replace(UUID, "*").replace(ULID, "*").replace(LONG_HEX, "*");
   folded = folded.replace(TRAILING_NUMBER, "*");
   for (const name of TEMP_NAMES) folded = folded.replace(name, "$1*");
   if (inTemp) folded = foldInTemp(folded);
