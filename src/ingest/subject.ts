@@ -66,9 +66,9 @@ function named(text: string): string {
 }
 
 /** KubeArmor raises MatchedPolicy for containers only. */
-function isHostAlert({ Type, ContainerName }: Alert, namespace: string, pod: string): boolean {
+function isHostAlert({ Type, ContainerName, ContainerID }: Alert, namespace: string, pod: string): boolean {
   if (Type === "MatchedHostPolicy") return true;
-  return Type !== "MatchedPolicy" && `${namespace}${pod}${ContainerName}` === "";
+  return Type !== "MatchedPolicy" && `${namespace}${pod}${ContainerName}${ContainerID}` === "";
 }
 
 /**

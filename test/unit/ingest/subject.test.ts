@@ -37,6 +37,16 @@ describe("the workload of an alert", () => {
       { ...NO_OWNER, NamespaceName: "Unknown", PodName: "Unknown", ContainerName: "web" },
       "Container/web",
     ],
+    [
+      "a container that has only its id, without a type",
+      { ...NO_POD, Type: "", ContainerID: ID, ContainerName: "" },
+      "Container/Unknown",
+    ],
+    [
+      "a network policy that names only the container",
+      { ...NO_POD, Type: "MatchedNetworkPolicy", ContainerID: ID, ContainerName: "" },
+      "Container/Unknown",
+    ],
     ["a host policy", { ...NO_POD, Type: "MatchedHostPolicy", ContainerID: ID }, "Node/node-1"],
   ])("of %s", (_what, mods, expected) => {
     const { kind, name } = subjectOf(alert(mods)).workload;
