@@ -51,7 +51,19 @@ export function parseJsonAlert(value: unknown): Alert | null {
   const alert = emptyAlert();
   if (!setKnown(ALERT, alert, value)) return null;
   if (isDaemonLog(value)) finishAsDaemon(alert);
+  if (alert.Data === "") alert.Data = joinEventData(value as Record<string, unknown>);
   return alert;
+}
+
+/** Data again from what KubeArmor makes of it (feeder.go, parseDataString), for copies that have no other. */
+function joinEventData({ EventData, eventData }: Record<string, unknown>): string {
+  const parts = EventData ?? eventData;
+  if (typeof parts !== "object" || parts === null || Array.isArray(parts)) return "";
+  return Object.entries(parts)
+    .filter(([, value]) => typeof value === "string")
+    .map(([key, value]) => `${key.charAt(0).toLowerCase()}${key.slice(1)}=${value}`)
+    .join(" ")
+    .toWellFormed();
 }
 
 /** Sets what has a setter; says whether there was any. */

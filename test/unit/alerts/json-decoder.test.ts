@@ -200,6 +200,17 @@ describe("odd values", () => {
     expect(parseJsonAlert(value)).toEqual({ ...emptyAlert(), ...expected });
   });
 
+  it("takes Data from EventData where a copy has no other", () => {
+    const event = { Syscall: "SYS_UNLINKAT", Flags: "AT_REMOVEDIR", Fd: 3 };
+    const data = "syscall=SYS_UNLINKAT flags=AT_REMOVEDIR";
+    expect(parseJsonAlert({ Operation: "File", EventData: event })).toMatchObject({ Data: data });
+    expect(parseJsonAlert({ operation: "File", eventData: event })).toMatchObject({ Data: data });
+    expect(parseJsonAlert({ EventData: event, Data: "lsm=FILE_OPEN" })).toMatchObject({
+      Data: "lsm=FILE_OPEN",
+    });
+    expect(parseJsonAlert({ Operation: "File", EventData: ["x"] })).toMatchObject({ Data: "" });
+  });
+
   it("has no negative zero, which the wire can't have", () => {
     const alert = parseJsonAlert({ PID: -0, Timestamp: -0 });
     expect([alert?.PID, alert?.Timestamp].map((n) => Object.is(n, 0))).toEqual([true, true]);
