@@ -11,6 +11,7 @@ import { recordEventUpdates } from "../events/event-updates.ts";
 import { GapEvents } from "../events/gap-events.ts";
 import { AlertHash } from "../ingest/alert-hash.ts";
 import { CellStore } from "../ingest/cell-store.ts";
+import { rememberClean } from "../ingest/clean-texts.ts";
 import { DuplicateFilter } from "../ingest/duplicates.ts";
 import { Ingest, type IngestParts } from "../ingest/ingest.ts";
 import { IngestCounters } from "../ingest/ingest-counters.ts";
@@ -48,7 +49,7 @@ export function createStages(options: PipelineOptions, parts: PipelineParts): Pi
   const { clock, journaling, events, self, policies, acceptances } = parts;
   const counters = new IngestCounters();
   const coverage = new StreamCoverage();
-  const redact = createRedactor(options.redaction, counters);
+  const redact = rememberClean(createRedactor(options.redaction, counters));
   const cells = new CellStore(getCellBounds(options.memory), redact);
   const queue = new ReportQueue(options.pace, clock);
   const onDirty: OnDirty = (key, urgency) => {

@@ -72,9 +72,22 @@ export function secondsToUs(seconds: number): EpochUs | undefined {
 
 /** Writes RFC 3339 with exactly six fraction digits and a literal Z. */
 export function formatMicroTime(us: EpochUs): string {
-  const ms = Math.floor(us / 1000);
-  return `${new Date(ms).toISOString().slice(0, -1)}${String(us - ms * 1000).padStart(3, "0")}Z`;
+  const second = Math.floor(us / 1_000_000);
+  const day = Math.floor(second / DAY_SECONDS);
+  if (day !== writtenDay.day) {
+    writtenDay = { day, text: new Date(day * DAY_SECONDS * 1000).toISOString().slice(0, DAY_LENGTH) };
+  }
+  const ofDay = second - day * DAY_SECONDS;
+  const hour = TWO_DIGITS[Math.floor(ofDay / 3600)];
+  const minute = TWO_DIGITS[Math.floor(ofDay / 60) % 60];
+  const micros = String(us - second * 1_000_000).padStart(6, "0");
+  return `${writtenDay.text}${hour}:${minute}:${TWO_DIGITS[ofDay % 60]}.${micros}Z`;
 }
+
+const DAY_SECONDS = 86_400;
+const TWO_DIGITS = Array.from({ length: 60 }, (_, value) => String(value).padStart(2, "0"));
+/** The day written last, up to the letter before the hour. */
+let writtenDay = { day: Number.NaN, text: "" };
 
 function checkRange(us: number): EpochUs | undefined {
   return us >= 1 && us <= MAX_US ? Math.floor(us) : undefined;

@@ -14,6 +14,7 @@ import type { Disconnect, SourceRejection } from "../api/alert-stream.ts";
 import { AlertHash } from "../ingest/alert-hash.ts";
 import type { AlertTally } from "../ingest/alert-tally.ts";
 import { CellStore } from "../ingest/cell-store.ts";
+import { rememberClean } from "../ingest/clean-texts.ts";
 import { DuplicateFilter, type DuplicateWindow } from "../ingest/duplicates.ts";
 import { Ingest } from "../ingest/ingest.ts";
 import { IngestCounters, type Rejection } from "../ingest/ingest-counters.ts";
@@ -60,7 +61,7 @@ export class ShardCounts implements AlertListener {
   constructor({ memory, duplicates, redaction, partitions }: ShardCountsOptions, parts: ShardCountsParts) {
     const { clock } = parts;
     this.#startMs = clock.nowMs();
-    const redact = createRedactor(redaction, this.counters);
+    const redact = rememberClean(createRedactor(redaction, this.counters));
     const cells = new CellStore(getCellBounds(memory), redact);
     const seed = () => Math.floor(clock.random() * 2 ** 32) | 0;
     this.#parts = parts;

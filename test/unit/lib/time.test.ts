@@ -112,6 +112,18 @@ describe("formatMicroTime", () => {
     expect(formatMicroTime(us)).toBe(text);
   });
 
+  it("writes times of other days between as Date does", () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER })), (times) => {
+        const written = times.map((us) => formatMicroTime(us - (us % 1000)));
+        expect(written).toEqual(
+          times.map((us) => `${new Date(Math.floor(us / 1000)).toISOString().slice(0, -1)}000Z`),
+        );
+      }),
+      runs(300),
+    );
+  });
+
   it("is undone by parseMicroTime", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }), (us) => {
