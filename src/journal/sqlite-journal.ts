@@ -70,13 +70,15 @@ class SqliteJournal implements Journal {
 
   constructor({ path, maxBytes }: SqliteOptions, lost: string | undefined) {
     this.#path = path;
-    this.lost = lost;
+    const isOld = this.bytes > 0;
     this.#db = new DatabaseSync(path, { timeout: 0 });
     try {
       prepare(this.#db, maxBytes, path);
       const recovered = readAll(this.#db);
       if (recovered === "damaged") throw new BrokenFile("its first row is damaged");
       this.recovered = recovered;
+      // SQLite takes a log with a damaged beginning for none, and the first rows may be nowhere else.
+      this.lost = recovered === undefined && isOld ? `${path} holds no rows any more` : lost;
       this.#writer = new BatchWriter(this.#db);
       this.#inode = statSync(path).ino;
     } catch (error) {

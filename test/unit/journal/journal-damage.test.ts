@@ -79,6 +79,44 @@ it("with one changed bit is read as it was, is put aside, or says that rows are 
   expect(seen.same).toBeGreaterThan(30);
 });
 
+it("with a changed bit in the log of a killed process is read up to it, and says since when rows may be missing", () => {
+  const journal = begun();
+  for (let i = 0; i < 20; i++) {
+    const rows = Array.from({ length: 10 }, (_, v) => violationRow(`/srv/f${v}x`, { occurrences: v + 1 }));
+    const changes = [change([layerRow(i + 1, ...rows)], { policyName: `p-${i}` })];
+    journal.write({ ...batch(changes), readUntilMs: 1000 + i });
+  }
+  const [file, log] = [readFileSync(path), readFileSync(`${path}-wal`)];
+  journal.close();
+  const readKilled = (damagedLog: Buffer): Journal => {
+    for (const suffix of ["", "-wal", "-shm", ".broken"]) rmSync(path + suffix, { force: true });
+    writeFileSync(path, file);
+    writeFileSync(`${path}-wal`, damagedLog);
+    const killed = open();
+    killed.close();
+    return killed;
+  };
+  const whole = readKilled(log).recovered;
+  expect(whole).toMatchObject({ readUntilMs: 1019, reports: { length: 20 } });
+  // The beginning of the log, which decides if SQLite reads any of it, and places in the rest.
+  const places = [
+    ...Array(100).keys(),
+    ...Array.from({ length: 100 }, (_, i) => ((i + 1) * 104_729) % log.length),
+  ];
+  const damaged = places.map((at) => {
+    const bytes = Buffer.from(log);
+    bytes[at] = (bytes[at] as number) ^ (1 << (at % 8));
+    return { name: `bit in byte ${at}`, bytes };
+  });
+  const cut = places.map((at) => ({ name: `cut at ${at}`, bytes: log.subarray(0, at) }));
+  for (const { name, bytes } of [...damaged, ...cut]) {
+    const { recovered, lost } = readKilled(bytes);
+    const isMarked = lost !== undefined || (recovered?.readUntilMs ?? 0) < 1019;
+    if (!isMarked) expect(totalsOf(recovered), name).toEqual(totalsOf(whole));
+    expect(recovered !== undefined || lost !== undefined, name).toBe(true);
+  }
+});
+
 const totalsOf = (recovered: Recovered | undefined) =>
   recovered?.reports.map(({ policyName, layers }) => [
     policyName,
