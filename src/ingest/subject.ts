@@ -51,7 +51,7 @@ export function subjectOf(alert: Alert): AlertSubject {
     container,
     containerId: isHost ? "" : sanitize(alert.ContainerID, 64),
     workload: isHost ? workload("Node", node) : (owner ?? podOrContainer(namespaceName, pod, container)),
-    hasOwner: owner !== undefined,
+    hasOwner: !isHost && owner !== undefined,
   };
 }
 

@@ -57,6 +57,14 @@ describe("the workload of an alert", () => {
     expect(subjectOf(hostAlert()).workload).toEqual({ kind: "Node", name: "node-1" });
     expect(subjectOf(hostAlert({ Type: "MatchedNetworkPolicy" })).workload.kind).toBe("Node");
   });
+
+  it("of a node is never the owner of a pod that the alert names", () => {
+    expect(subjectOf(alert()).hasOwner).toBe(true);
+    expect(subjectOf(alert({ Type: "MatchedHostPolicy" }))).toMatchObject({
+      workload: { kind: "Node" },
+      hasOwner: false,
+    });
+  });
 });
 
 describe("the container of an alert", () => {
