@@ -66,8 +66,8 @@ export class Journaling {
     const journal = this.#open();
     const before = journal?.recovered;
     this.writerId = before?.writerId ?? parts.freshWriterId;
-    const isDamaged = before?.isDamaged ?? false;
-    const mayHaveLost = isDamaged || journal?.lost !== undefined || before?.isComplete === false;
+    const isDamaged = before?.isDamaged ?? journal?.lost !== undefined;
+    const mayHaveLost = isDamaged || before?.isComplete === false;
     this.previous = { readUntilMs: before?.readUntilMs, mayHaveLost, isDamaged };
     this.#protectedUntilMs = before?.readUntilMs ?? parts.clock.nowMs();
     this.#isGapRecorded = !mayHaveLost && before === undefined;

@@ -232,7 +232,8 @@ export class LeaderTakeover implements ControllerObserver {
     for (const name of this.#restore.leftToOther) this.#declareHandover(...name);
     if (journaled?.isDamaged) {
       const toMs = journaled.readUntilMs ?? nowMs;
-      aggregator.gaps.addGapTo(undefined, toGapUs({ kind: "JournalUnavailable", fromMs: toMs, toMs }));
+      const sinceMs = Math.min(toMs, times.lastSeenMs || toMs);
+      aggregator.gaps.addGapTo(undefined, toGapUs({ kind: "JournalUnavailable", fromMs: sinceMs, toMs }));
     }
     journaling?.markGapRecorded();
     const takenOver = await this.#takeOver(fromMs ?? UNKNOWN_MS);

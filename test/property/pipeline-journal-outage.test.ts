@@ -4,7 +4,7 @@
 // A journal that can't be opened, that fails, that is full: everything goes on, the reports say which of them were not
 // protected, and once the journal works again a kill costs nothing.
 
-import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -178,6 +178,30 @@ describe("a start", () => {
     await nextLife();
     const [gap] = store.reports[0]?.coverage.recent ?? [];
     expect(gap).toMatchObject({ kind: "NotRunning", from: expect.stringMatching(/T10:01:29/), seconds: 511 });
+  });
+
+  it("with a journal of which nothing can be read says so in each report, since its last write, and in later ones", async () => {
+    const simulation = await started("a.db");
+    simulation.pipeline.onAlert(alert(), 0);
+    await simulation.clock.advance(10_000);
+    await simulation.pipeline.controller.pause();
+    for (const PolicyName of ["no-package-managers", "unwritten"])
+      simulation.pipeline.onAlert(alert({ UpdatedTime: at(20_000), PolicyName }), 0);
+    await simulation.clock.advance(90_000);
+    copyJournal("a.db", "b.db");
+    const log = readFileSync(join(dir, "b.db-wal"));
+    log[11] = (log[11] as number) ^ 1;
+    writeFileSync(join(dir, "b.db-wal"), log);
+    const next = await started("b.db", START_MS + 600_000);
+    next.pipeline.onAlert(alert({ UpdatedTime: at(600_000), PolicyName: "unwritten" }), 0);
+    await next.clock.advance(120_000);
+    expect(next.journaling?.stats.recovered).toBe(0);
+    for (const name of ["no-package-managers", "unwritten"]) {
+      expect(store.get(`shop/${name}`)?.coverage.lowerBound, name).toBe(true);
+      expect(outages(name), name).toEqual([
+        expect.objectContaining({ from: store.get("shop/no-package-managers")?.summary.firstSeen }),
+      ]);
+    }
   });
 
   it("that was killed before it could list the reports leaves its gap to the next", async () => {
