@@ -42,9 +42,9 @@ export class KubeApi {
   }
 
   /** Sends one request; rejects when no answer comes. */
-  send(method: string, path: string, body?: unknown, type = "application/json"): Promise<Answer> {
+  send(method: string, path: string, body?: unknown): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      const headers = { ...this.#options.headers, "Content-Type": type };
+      const headers = { ...this.#options.headers, "Content-Type": "application/json" };
       const sent = httpsRequest(this.#server + path, { ...this.#options, method, headers }, (response) => {
         const chunks: Buffer[] = [];
         response.on("data", (chunk: Buffer) => chunks.push(chunk));
@@ -59,8 +59,8 @@ export class KubeApi {
   }
 
   /** As `send`, with the answer parsed; rejects for a status that is no success. */
-  async call<T>(method: string, path: string, body?: unknown, type?: string): Promise<T> {
-    const { status, text } = await this.send(method, path, body, type);
+  async call<T>(method: string, path: string, body?: unknown): Promise<T> {
+    const { status, text } = await this.send(method, path, body);
     if (status >= 300) throw new Error(`${method} ${path}: ${status} ${text.slice(0, 500)}`);
     return JSON.parse(text) as T;
   }
