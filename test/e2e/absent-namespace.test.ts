@@ -3,12 +3,11 @@
 
 // Alerts of a namespace that the API server does not know, as of a cluster that KubeArmor sees and the operator does not.
 
-import { afterAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { readAlerts } from "../../tools/kubearmor-node/alerts.ts";
-import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { SAMPLES_PATH } from "../../tools/samples.ts";
 import { eventually } from "../support/eventually.ts";
-import { OperatorProcess } from "../support/operator.ts";
+import { useNode } from "../support/operator-bed.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 import { report } from "../support/reports.ts";
 
@@ -16,20 +15,13 @@ const GONE = 'report_writes_total{result="namespace_gone"}';
 
 describeReal("a namespace that does not exist", () => {
   const cluster = useCluster({ crds: true });
-  let operator: OperatorProcess | undefined;
-
-  afterAll(async () => {
-    await operator?.kill();
-  });
+  const bed = useNode(cluster);
 
   test("is tried ever more rarely and logged once; its counts are in the cluster report", async () => {
-    const node = await startNode();
-    operator = new OperatorProcess({
-      kubeconfig: cluster.kubeconfigPath,
-      relay: node.address,
+    const { node } = bed;
+    const operator = await bed.start({
       env: { PVO_REPORTS_MIN_INTERVAL_MS: "100", PVO_REPORTS_MAX_INTERVAL_MS: "200" },
     });
-    await node.waitForClients();
     const [sample] = readAlerts(SAMPLES_PATH);
     const place = {
       NamespaceName: "nowhere",
@@ -55,6 +47,5 @@ describeReal("a namespace that does not exist", () => {
       node.push({ ...sample, ...place, HostPID: ++sent, UpdatedTime: new Date().toISOString() });
       return await report(cluster, "nowhere", "block-pkg-mgmt-tools-exec");
     });
-    await node.stop();
   });
 });

@@ -4,15 +4,14 @@
 // Accepting violations as a team does it: kubectl apply, and then what kubectl get and the Events say.
 
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import type { AcceptanceStatus } from "../../src/api/acceptance.ts";
 import type { Alert } from "../../src/api/alert.ts";
 import type { WireAlert } from "../../tools/kubearmor-node/alerts.ts";
-import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { manifest } from "../../tools/sample-objects.ts";
 import { eventually } from "../support/eventually.ts";
 import { wireAlert } from "../support/gen.ts";
-import { OperatorProcess } from "../support/operator.ts";
+import { useNode } from "../support/operator-bed.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 import { report } from "../support/reports.ts";
 
@@ -38,27 +37,16 @@ function acceptance(name: string, spec: unknown, namespace = "shop"): string {
 
 describeReal("accepting", () => {
   const cluster = useCluster({ controllerManager: false });
-  let node: Awaited<ReturnType<typeof startNode>>;
-  let operator: OperatorProcess | undefined;
+  const bed = useNode(cluster);
 
   beforeAll(async () => {
-    node = await startNode();
     await cluster.kubectl(["apply", "--server-side", "-f", CRDS]);
     await cluster.kubectl(["wait", "--for=condition=Established", "--timeout=60s", "crd", "--all"]);
     const pods = ["shop", "bank"].flatMap((namespace) =>
       ["web-1", "web-2"].map((name) => ({ namespace, name })),
     );
     await cluster.apply(manifest({ namespaces: ["shop", "bank"], pods, nodes: ["node-1"] }));
-    operator = new OperatorProcess({
-      kubeconfig: cluster.kubeconfigPath,
-      relay: node.address,
-      env: { PVO_REPORTS_MIN_INTERVAL_MS: "200" },
-    });
-    await node.waitForClients();
-  });
-  afterAll(async () => {
-    await operator?.kill();
-    await node?.stop();
+    await bed.start({ env: { PVO_REPORTS_MIN_INTERVAL_MS: "200" } });
   });
 
   /** Prevented, allowed and severity as `kubectl get pvr` shows them. */
@@ -100,7 +88,7 @@ describeReal("accepting", () => {
 
   test("takes what matches out of the columns and the Events, and leaves it counted", async () => {
     for (const NamespaceName of ["shop", "bank"]) {
-      node.push([
+      bed.node.push([
         wire({ NamespaceName }),
         wire({ NamespaceName, Operation: "File", Resource: "/etc/shadow" }),
       ]);
@@ -133,7 +121,7 @@ describeReal("accepting", () => {
     expect((await status("vendor-apt")).matched).toEqual({ violations: 1, occurrences: 1 });
 
     // Of two at once, from another pod, only the one that is open raises an Event.
-    node.push([
+    bed.node.push([
       wire({ PodName: "web-2" }),
       wire({ PodName: "web-2", Operation: "File", Resource: "/etc/shadow" }),
     ]);
@@ -190,10 +178,10 @@ describeReal("accepting", () => {
     await shows("4 0 medium");
     await cluster.apply(acceptance("again", { match: { policy: POLICY }, reason: "a lab" }));
     await shows("0 0 accepted");
-    expect(await operator?.stop()).toBe(0);
+    expect(await bed.operator.stop()).toBe(0);
     await cluster.kubectl(["delete", "av", "-n", "shop", "--all"]);
     expect(await columns()).toBe("0 0 accepted");
-    operator = new OperatorProcess({ kubeconfig: cluster.kubeconfigPath, relay: node.address });
+    await bed.start();
     await shows("4 0 medium");
   });
 });

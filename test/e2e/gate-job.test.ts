@@ -4,20 +4,16 @@
 // The gate in the cluster as docs/gitops.md shows it: its objects are taken as they are written, and the Job's command is
 // run by hand, with the rights of the Job's account; only the time that it waits for traffic is left out.
 
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { buildPlugin } from "../../plugin/build.ts";
-import { type Cluster, startCluster } from "../../tools/cluster/cluster.ts";
+import { beforeAll, expect, test } from "vitest";
 import { type RunResult, run } from "../../tools/cluster/process.ts";
-import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { manifest } from "../../tools/sample-objects.ts";
 import { documentedObjects, type ShownObject } from "../support/documented-manifests.ts";
 import { eventually } from "../support/eventually.ts";
 import { wireAlert } from "../support/gen.ts";
-import { OperatorProcess } from "../support/operator.ts";
-import { describeReal } from "../support/real-parts.ts";
+import { LEADING, useNode, usePlugin } from "../support/operator-bed.ts";
+import { describeReal, useCluster } from "../support/real-parts.ts";
 
 const SHOWN = documentedObjects("gitops.md").filter(({ apiVersion }) => !/argoproj|fluxcd/.test(apiVersion));
 const JOBS = SHOWN.filter(({ kind }) => kind === "Job");
@@ -35,36 +31,25 @@ test("the document shows a Job for Argo CD and one for Flux", () => {
 });
 
 describeReal("the gate as a Job", () => {
-  let cluster: Cluster;
-  let node: Awaited<ReturnType<typeof startNode>>;
-  let operator: OperatorProcess | undefined;
-  let dir: string;
+  const cluster = useCluster({ crds: true, namespaces: ["kubearmor"] });
+  const bed = useNode(cluster);
+  const plugin = usePlugin();
   let kubeconfig: string;
 
   /** Just now: the gate looks at the last three minutes, and a slow machine may need them. */
   function violate(): void {
-    node.push([wireAlert({ UpdatedTime: new Date().toISOString() })]);
+    bed.node.push([wireAlert({ UpdatedTime: new Date().toISOString() })]);
   }
 
   const apply = (object: object, ...more: string[]) =>
     cluster.kubectl(["apply", "--validate=strict", ...more, "-f", "-"], { input: JSON.stringify(object) });
 
   beforeAll(async () => {
-    dir = mkdtempSync(join(tmpdir(), "pvo-gate-job-"));
-    [cluster, node] = await Promise.all([startCluster(), startNode(), buildPlugin(join(dir, "bin"))]);
-    writeFileSync(join(dir, "bin/sleep"), "#!/bin/sh\n", { mode: 0o755 });
-    await cluster.applyCrds();
-    await cluster.kubectl(["create", "namespace", "kubearmor"]);
+    writeFileSync(join(plugin.dir, "bin/sleep"), "#!/bin/sh\n", { mode: 0o755 });
     const pods = [{ namespace: "shop", name: "web-1" }];
     await cluster.apply(manifest({ namespaces: ["shop"], pods, nodes: ["node-1"] }));
     await cluster.kubectl(["label", "namespace", "shop", "pod-security.kubernetes.io/enforce=restricted"]);
-    operator = new OperatorProcess({
-      kubeconfig: cluster.kubeconfigPath,
-      relay: node.address,
-      leaderElection: true,
-      env: { PVO_LEADER_ELECTION_LEASE_NAMESPACE: "kubearmor", PVO_REPORTS_MIN_INTERVAL_MS: "200" },
-    });
-    await node.waitForClients();
+    await bed.start(LEADING);
     violate();
     for (const object of SHOWN) if (object.kind !== "Job") await apply(object);
     const token = await cluster.createServiceAccountToken("shop", "violations-gate");
@@ -81,22 +66,11 @@ describeReal("the gate as a Job", () => {
       (await cluster.kubectl(["get", "pvr", "-n", "shop", "-o", "name"])).includes("no-package-managers"),
     );
   });
-  afterAll(async () => {
-    await operator?.kill();
-    await node?.stop();
-    await cluster?.stop();
-    rmSync(dir, { recursive: true, force: true });
-  });
 
   /** Runs the command of the Job's container until it ends with `code`; gives what it printed. */
   function gateEndsWith(code: number, { spec }: ShownObject): Promise<RunResult> {
     const [{ command }] = spec.template.spec.containers as [{ command: string[] }];
-    const env = {
-      PATH: `${join(dir, "bin")}:${process.env["PATH"]}`,
-      HOME: dir,
-      KUBECONFIG: kubeconfig,
-      NO_COLOR: "1",
-    };
+    const env = { ...plugin.env, KUBECONFIG: kubeconfig };
     return eventually(`the gate ends with ${code}`, async () => {
       violate();
       const result = await run(command[0] ?? "", command.slice(1), { env });

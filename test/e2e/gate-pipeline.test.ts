@@ -5,20 +5,15 @@
 // a real Git server, the real kubectl with the plugin in its PATH, and the operator.
 
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { buildPlugin } from "../../plugin/build.ts";
-import { type Cluster, startCluster } from "../../tools/cluster/cluster.ts";
+import { beforeAll, expect, test } from "vitest";
 import { type RunResult, run } from "../../tools/cluster/process.ts";
-import { startNode } from "../../tools/kubearmor-node/server.ts";
-import { locateParts, pathsOf } from "../../tools/parts/parts.ts";
 import { manifest } from "../../tools/sample-objects.ts";
 import { eventually } from "../support/eventually.ts";
 import { wireAlert } from "../support/gen.ts";
-import { OperatorProcess } from "../support/operator.ts";
-import { describeReal } from "../support/real-parts.ts";
+import { LEADING, useNode, usePlugin } from "../support/operator-bed.ts";
+import { describeReal, useCluster } from "../support/real-parts.ts";
 
 /** A team's repository: its acceptances are applied before the gate runs. */
 const PIPELINE = `#!/bin/sh
@@ -46,33 +41,22 @@ function acceptance(spec: object): string {
 }
 
 describeReal("a pipeline with a gate", () => {
-  let cluster: Cluster;
-  let node: Awaited<ReturnType<typeof startNode>>;
-  let operator: OperatorProcess | undefined;
-  let dir: string;
+  const cluster = useCluster({ crds: true, namespaces: ["kubearmor"] });
+  const bed = useNode(cluster);
+  const plugin = usePlugin();
   let checkout: string;
   let repository: string;
 
   beforeAll(async () => {
-    dir = mkdtempSync(join(tmpdir(), "pvo-gate-"));
-    repository = join(dir, "shop.git");
-    checkout = join(dir, "shop");
+    repository = join(plugin.dir, "shop.git");
+    checkout = join(plugin.dir, "shop");
     execFileSync("git", ["init", "--quiet", "--bare", "--initial-branch=main", repository]);
-    [cluster, node] = await Promise.all([startCluster(), startNode(), buildPlugin(join(dir, "bin"))]);
-    await cluster.applyCrds();
-    await cluster.kubectl(["create", "namespace", "kubearmor"]);
     await cluster.apply(
       manifest({ namespaces: ["shop"], pods: [{ namespace: "shop", name: "web-1" }], nodes: ["node-1"] }),
     );
-    operator = new OperatorProcess({
-      kubeconfig: cluster.kubeconfigPath,
-      relay: node.address,
-      leaderElection: true,
-      env: { PVO_LEADER_ELECTION_LEASE_NAMESPACE: "kubearmor", PVO_REPORTS_MIN_INTERVAL_MS: "200" },
-    });
-    await node.waitForClients();
+    await bed.start(LEADING);
     const apt = { UpdatedTime: new Date().toISOString(), Resource: "/usr/bin/apt-get update" };
-    node.push([wireAlert({ PodName: "web-1" }, apt)]);
+    bed.node.push([wireAlert({ PodName: "web-1" }, apt)]);
     await eventually("a report", async () =>
       (await cluster.kubectl(["get", "pvr", "-n", "shop", "-o", "name"])).includes("no-package-managers"),
     );
@@ -82,12 +66,6 @@ describeReal("a pipeline with a gate", () => {
     writeFileSync(join(checkout, "pipeline.sh"), PIPELINE, { mode: 0o755 });
     const other = { match: { policy: "another-policy" } };
     commit("accepted/other.yaml", acceptance(other).replace("vendor-apt", "other"));
-  });
-  afterAll(async () => {
-    await operator?.kill();
-    await node?.stop();
-    await cluster?.stop();
-    rmSync(dir, { recursive: true, force: true });
   });
 
   /** Commits one file, and pushes. */
@@ -104,14 +82,11 @@ describeReal("a pipeline with a gate", () => {
   }
 
   function pipeline(): Promise<RunResult> {
-    const kubectl = join(pathsOf(locateParts()).paths.kubectl ?? "", "..");
     return run(join(checkout, "pipeline.sh"), [], {
       timeoutMs: 120_000,
       env: {
-        PATH: `${join(dir, "bin")}:${kubectl}:${process.env["PATH"]}`,
-        HOME: dir,
-        TMPDIR: dir,
-        NO_COLOR: "1",
+        ...plugin.env,
+        TMPDIR: plugin.dir,
         KUBECONFIG: cluster.kubeconfigPath,
         REPOSITORY: repository,
       },
@@ -169,7 +144,7 @@ describeReal("a pipeline with a gate", () => {
 
   test("stops the next one when the operator is not running", async () => {
     await cluster.kubectl(["delete", "cm", "-n", "shop", "rollout"]);
-    expect(await operator?.stop()).toBe(0);
+    expect(await bed.operator.stop()).toBe(0);
     const spec = { renewTime: "2026-01-31T00:00:00.000000Z", leaseDurationSeconds: 15 };
     const [lease = ""] = (await cluster.kubectl(["get", "lease", "-n", "kubearmor", "-o", "name"])).split(
       "\n",

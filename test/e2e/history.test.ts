@@ -4,29 +4,19 @@
 // Readers of the history that a running operator writes: readiness, the timeline, the gate and the audit, with the real
 // kubectl, and lists that are cut.
 
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { buildPlugin } from "../../plugin/build.ts";
-import { type Cluster, startCluster } from "../../tools/cluster/cluster.ts";
-import { run } from "../../tools/cluster/process.ts";
-import { startNode } from "../../tools/kubearmor-node/server.ts";
-import { locateParts, pathsOf } from "../../tools/parts/parts.ts";
+import { beforeAll, expect, test } from "vitest";
 import { manifest } from "../../tools/sample-objects.ts";
 import { eventually } from "../support/eventually.ts";
 import { wireAlert } from "../support/gen.ts";
-import { OperatorProcess } from "../support/operator.ts";
-import { describeReal } from "../support/real-parts.ts";
+import { LEADING, useNode, usePlugin } from "../support/operator-bed.ts";
+import { describeReal, useCluster } from "../support/real-parts.ts";
 
 const DAY_MS = 86_400_000;
 
 describeReal("the history of a running operator", () => {
-  let cluster: Cluster;
-  let node: Awaited<ReturnType<typeof startNode>>;
-  let isNodeStopped = false;
-  let operator: OperatorProcess | undefined;
-  let dir: string;
+  const cluster = useCluster({ crds: true, namespaces: ["kubearmor"] });
+  const bed = useNode(cluster);
+  const plugin = usePlugin();
 
   /** An audited alert of a policy, some time ago. */
   const audited = (PolicyName: string, agoMs: number, file: string) =>
@@ -44,27 +34,15 @@ describeReal("the history of a running operator", () => {
     );
 
   beforeAll(async () => {
-    dir = mkdtempSync(join(tmpdir(), "pvo-history-"));
-    [cluster, node] = await Promise.all([startCluster(), startNode(), buildPlugin(join(dir, "bin"))]);
-    await cluster.applyCrds();
-    await cluster.kubectl(["create", "namespace", "kubearmor"]);
     await cluster.apply(
       manifest({ namespaces: ["shop"], pods: [{ namespace: "shop", name: "web-1" }], nodes: ["node-1"] }),
     );
-    operator = new OperatorProcess({
-      kubeconfig: cluster.kubeconfigPath,
-      relay: node.address,
-      leaderElection: true,
-      env: {
-        PVO_LEADER_ELECTION_LEASE_NAMESPACE: "kubearmor",
-        PVO_REPORTS_MIN_INTERVAL_MS: "200",
-        PVO_REPORTS_MAX_INTERVAL_MS: "2000",
-        PVO_REPORTS_MAX_VIOLATIONS: "2",
-      },
+    await bed.start({
+      ...LEADING,
+      env: { ...LEADING.env, PVO_REPORTS_MAX_INTERVAL_MS: "2000", PVO_REPORTS_MAX_VIOLATIONS: "2" },
     });
-    await node.waitForClients();
     const files = ["/etc/a", "/etc/b", "/etc/c", "/etc/d"];
-    node.push([
+    bed.node.push([
       // Four days with a violation each, of which two are listed.
       ...files.map((file, i) => audited("quiet", (9 - i) * DAY_MS, file)),
       ...files.map((file, i) => audited("busy", (3 - i) * DAY_MS + 3_600_000, file)),
@@ -81,21 +59,11 @@ describeReal("the history of a running operator", () => {
       return text === "4 4";
     });
   }, 120_000);
-  afterAll(async () => {
-    await operator?.kill();
-    if (!isNodeStopped) await node?.stop();
-    await cluster?.stop();
-    rmSync(dir, { recursive: true, force: true });
-  });
 
   const violations = (...args: string[]) => violationsIn("shop", ...args);
 
   function violationsIn(namespace: string, ...args: string[]) {
-    const kubectl = pathsOf(locateParts()).paths.kubectl ?? "";
-    const PATH = `${join(dir, "bin")}:${process.env["PATH"]}`;
-    return run(kubectl, ["violations", ...args, "-n", namespace], {
-      env: { PATH, HOME: dir, NO_COLOR: "1", KUBECONFIG: cluster.kubeconfigPath },
-    });
+    return plugin.kubectl(["violations", ...args, "-n", namespace], cluster.kubeconfigPath);
   }
 
   test("counts each day in the timeline, listed or not", async () => {
@@ -136,8 +104,7 @@ describeReal("the history of a running operator", () => {
 
   test("is no answer while alerts can't be received", async () => {
     expect(await violationsIn("default", "gate")).toMatchObject({ code: 0 });
-    isNodeStopped = true;
-    await node.stop();
+    await bed.node.stop();
     const gate = await eventually("a gap in the reports", async () => {
       const found = await violations("gate", "--policy", "quiet", "--since", "5d");
       return found.code === 3 && found.stdout.includes("alerts are missing now") && found;

@@ -4,16 +4,15 @@
 // The user of a process chooses its arguments, paths and names. What an attacker may write there is followed to every
 // place where a person or a program reads it: etcd, Events, kubectl's output, the log.
 
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
 import type { Report } from "../../src/api/v1alpha1.ts";
 import { readAlerts, type WireAlert } from "../../tools/kubearmor-node/alerts.ts";
-import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
-import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { manifest, objectsOf } from "../../tools/sample-objects.ts";
 import { SAMPLES_PATH, sampleAlerts } from "../../tools/samples.ts";
 import { eventually } from "../support/eventually.ts";
-import { OperatorProcess, reconciledCounters } from "../support/operator.ts";
+import { reconciledCounters } from "../support/operator.ts";
+import { useNode } from "../support/operator-bed.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 import { allReports } from "../support/reports.ts";
 import { faultsOf } from "../unit/report/report-check.ts";
@@ -93,27 +92,13 @@ function hostileAlerts(): WireAlert[] {
 
 describeReal("hostile input", () => {
   const cluster = useCluster({ crds: true });
-  let node: KubeArmorNode;
-  let operator: OperatorProcess;
-
-  beforeAll(async () => {
-    await cluster.apply(manifest(objectsOf(sampleAlerts())));
-    node = await startNode({ dropLikeKubeArmor: false });
-    operator = new OperatorProcess({
-      kubeconfig: cluster.kubeconfigPath,
-      relay: node.address,
-      env: { PVO_LOG_LEVEL: "debug" },
-    });
-    await node.waitForClients();
-  });
-  afterAll(async () => {
-    await operator?.kill();
-    await node?.stop();
-  });
+  const bed = useNode(cluster, { dropLikeKubeArmor: false });
 
   test("is followed to every place where it is read, and nothing raw and no secret is there", async () => {
+    await cluster.apply(manifest(objectsOf(sampleAlerts())));
+    const operator = await bed.start({ env: { PVO_LOG_LEVEL: "debug" } });
     const alerts = hostileAlerts();
-    node.push(alerts);
+    bed.node.push(alerts);
     await operator.received(alerts.length);
     await operator.written();
     const { received } = await reconciledCounters(operator);

@@ -5,17 +5,16 @@
 // policies of one name, acceptances that the configuration denies. Each copy is compared with its report by rules written here.
 
 import { createHash } from "node:crypto";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import type { Alert } from "../../src/api/alert.ts";
 import type { OpenReport, OpenReportResult } from "../../src/api/openreports.ts";
 import type { Report, Violation } from "../../src/api/v1alpha1.ts";
 import type { WireAlert } from "../../tools/kubearmor-node/alerts.ts";
-import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { manifest } from "../../tools/sample-objects.ts";
 import { eventually } from "../support/eventually.ts";
 import { at, hostAlert, wireAlert } from "../support/gen.ts";
 import { allOpenReports, installOpenReports } from "../support/openreports/openreports.ts";
-import { OperatorProcess } from "../support/operator.ts";
+import { useNode } from "../support/operator-bed.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 import { allReports } from "../support/reports.ts";
 
@@ -106,34 +105,23 @@ function compare(report: Report, copy: OpenReport): string[] {
 
 describeReal("OpenReports of reports with bounds", () => {
   const cluster = useCluster();
-  let node: Awaited<ReturnType<typeof startNode>>;
-  let operator: OperatorProcess | undefined;
+  const bed = useNode(cluster, { dropLikeKubeArmor: false });
 
   beforeAll(async () => {
     await cluster.applyCrds();
     await cluster.apply(manifest({ namespaces: ["shop", "bank", "closed"], pods: [], nodes: [] }));
     await installOpenReports(cluster);
     for (const namespace of ["shop", "closed"]) await cluster.apply(acceptance(namespace));
-    node = await startNode({ dropLikeKubeArmor: false });
-  });
-  afterAll(async () => {
-    await operator?.kill();
-    await node?.stop();
   });
 
-  async function start(): Promise<OperatorProcess> {
-    operator = new OperatorProcess({
-      kubeconfig: cluster.kubeconfigPath,
-      relay: node.address,
+  const start = () =>
+    bed.start({
       env: {
         PVO_OPEN_REPORTS_MIN_INTERVAL_MS: "500ms",
         PVO_REPORTS_MIN_INTERVAL_MS: "200ms",
         PVO_ACCEPTANCES_DENIED_NAMESPACES: '["closed"]',
       },
     });
-    await node.waitForClients();
-    return operator;
-  }
 
   /** Waits until every report has a copy that says what it says; gives the ids of all results. */
   async function awaitCopies(isDone: (copies: OpenReport[]) => boolean = () => true): Promise<string[]> {
@@ -167,7 +155,7 @@ describeReal("OpenReports of reports with bounds", () => {
 
   test("say what their reports say, with ids that are unique", async () => {
     const running = await start();
-    node.push(sendAll());
+    bed.node.push(sendAll());
     await running.received(sendAll().length);
     await running.written();
     ids = await awaitCopies((copies) => copies.some(({ summary }) => summary.skip === 1));
@@ -197,7 +185,7 @@ describeReal("OpenReports of reports with bounds", () => {
   });
 
   test("keep their ids over a restart and over a report that is made again", async () => {
-    expect(await operator?.stop()).toBe(0);
+    expect(await bed.operator.stop()).toBe(0);
     const running = await start();
     expect(await awaitCopies()).toEqual(ids);
     await cluster.kubectl(["delete", "pvr", "-n", "shop", "mixed"]);
@@ -205,7 +193,7 @@ describeReal("OpenReports of reports with bounds", () => {
     const again = ["/bin/known", "/bin/new"].map((path) =>
       started(path, { PolicyName: "mixed", Result: "Passed" }),
     );
-    node.push(again);
+    bed.node.push(again);
     await running.received(again.length);
     await running.written();
     expect(await awaitCopies((copies) => copies.some(({ summary }) => summary.skip === 1))).toEqual(ids);

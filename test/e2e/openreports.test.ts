@@ -3,10 +3,8 @@
 
 // OpenReports as a user sees them: the operator as a process, the sample alerts, the real CRDs.
 
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { readAlerts } from "../../tools/kubearmor-node/alerts.ts";
-import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
-import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { manifest, objectsOf } from "../../tools/sample-objects.ts";
 import { SAMPLES_PATH, sampleAlerts } from "../../tools/samples.ts";
 import { eventually } from "../support/eventually.ts";
@@ -17,28 +15,20 @@ import {
   expectedCopy,
   installOpenReports,
 } from "../support/openreports/openreports.ts";
-import { OperatorProcess } from "../support/operator.ts";
+import { useNode } from "../support/operator-bed.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 import { allReports } from "../support/reports.ts";
 
 describeReal("OpenReports of the samples", () => {
   const cluster = useCluster({ crds: true });
-  let node: KubeArmorNode;
-  let operator: OperatorProcess | undefined;
+  const bed = useNode(cluster, { dropLikeKubeArmor: false });
 
   beforeAll(async () => {
     await cluster.apply(manifest(objectsOf(sampleAlerts())));
-    node = await startNode({ dropLikeKubeArmor: false });
-  });
-  afterAll(async () => {
-    await operator?.kill();
-    await node?.stop();
   });
 
-  function start(env: Record<string, string> = {}): OperatorProcess {
-    operator = new OperatorProcess({
-      kubeconfig: cluster.kubeconfigPath,
-      relay: node.address,
+  const start = (env: Record<string, string> = {}) =>
+    bed.start({
       env: {
         PVO_OPEN_REPORTS_MIN_INTERVAL_MS: "500ms",
         PVO_REPORTS_MIN_INTERVAL_MS: "200ms",
@@ -46,8 +36,6 @@ describeReal("OpenReports of the samples", () => {
         ...env,
       },
     });
-    return operator;
-  }
 
   /** Waits until the copies are what the stored reports must become. */
   async function awaitCaughtUp(): Promise<Copied[]> {
@@ -65,9 +53,8 @@ describeReal("OpenReports of the samples", () => {
   let ids: string[] = [];
 
   test("appear with the CRDs, one for each report, with unique ids", async () => {
-    const running = start();
-    await node.waitForClients();
-    node.push(readAlerts(SAMPLES_PATH));
+    const running = await start();
+    bed.node.push(readAlerts(SAMPLES_PATH));
     await running.received(26);
     await running.written();
     expect(await running.metric("openreports_served")).toBe(0);
@@ -85,20 +72,20 @@ describeReal("OpenReports of the samples", () => {
   });
 
   test("follow a change, with the same ids", async () => {
-    await node.flood({ alert: readAlerts(SAMPLES_PATH), count: 260 });
-    await operator?.received(286);
-    await operator?.written();
+    await bed.node.flood({ alert: readAlerts(SAMPLES_PATH), count: 260 });
+    await bed.operator.received(286);
+    await bed.operator.written();
     await eventually("counts of the flood", async () =>
       (await allOpenReports(cluster)).some(
         ({ results }) => Number.parseInt(results[0]?.properties["occurrences"] ?? "", 10) > 10,
       ),
     );
     expect(idsOf(await awaitCaughtUp())).toEqual(ids);
-    expect(await operator?.stop()).toBe(0);
+    expect(await bed.operator.stop()).toBe(0);
   });
 
   test("follow a restart and a deletion", async () => {
-    const running = start();
+    const running = await start();
     const before = (await allOpenReports(cluster)).length;
     await eventually("a look at every copy", async () => {
       const looked = await running.metric("openreports_writes_total");
@@ -112,7 +99,7 @@ describeReal("OpenReports of the samples", () => {
   });
 
   test("go with their reports at the end of the retention", async () => {
-    const sweeper = start({ PVO_REPORTS_RETENTION_MS: "1s", PVO_REPORTS_RETENTION_SWEEP_MS: "200ms" });
+    const sweeper = await start({ PVO_REPORTS_RETENTION_MS: "1s", PVO_REPORTS_RETENTION_SWEEP_MS: "200ms" });
     await eventually("no report and no copy", async () => {
       return (await allReports(cluster)).length + (await allOpenReports(cluster)).length === 0;
     });

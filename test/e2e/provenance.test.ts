@@ -3,12 +3,11 @@
 
 // Reports of a running operator name their policy object, and follow its changes.
 
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import type { Policy } from "../../src/api/v1alpha1.ts";
-import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { eventually } from "../support/eventually.ts";
 import { wireAlert } from "../support/gen.ts";
-import { OperatorProcess } from "../support/operator.ts";
+import { useNode } from "../support/operator-bed.ts";
 import { policy, policyCrdNames, policyCrds } from "../support/policies.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 import { report } from "../support/reports.ts";
@@ -18,29 +17,16 @@ const NAME = "no-package-managers";
 
 describeReal("provenance", () => {
   const cluster = useCluster({ controllerManager: false });
-  let node: Awaited<ReturnType<typeof startNode>>;
-  let operator: OperatorProcess | undefined;
+  const bed = useNode(cluster);
 
   beforeAll(async () => {
-    node = await startNode();
     await cluster.kubectl(["apply", "--server-side", "-f", NAMESPACED_CRD, "-f", CLUSTER_CRD]);
     await cluster.apply(policyCrds());
     await cluster.kubectl(["wait", "--for=condition=Established", "--timeout=60s", ...policyCrdNames()]);
     await cluster.kubectl(["create", "namespace", "shop"]);
   });
-  afterAll(async () => {
-    await operator?.kill();
-    await node?.stop();
-  });
 
-  function start(): OperatorProcess {
-    operator = new OperatorProcess({
-      kubeconfig: cluster.kubeconfigPath,
-      relay: node.address,
-      env: { PVO_REPORTS_MIN_INTERVAL_MS: "200", PVO_EVENTS_ENABLED: "false" },
-    });
-    return operator;
-  }
+  const start = () => bed.start({ env: { PVO_REPORTS_MIN_INTERVAL_MS: "200", PVO_EVENTS_ENABLED: "false" } });
 
   /** The policy in the report, once it is as it should be. */
   function told(what: string, isIt: (policy: Policy) => boolean): Promise<Policy> {
@@ -57,9 +43,8 @@ describeReal("provenance", () => {
     const own = (message: string) =>
       policy("KubeArmorPolicy", NAME, { namespace: "shop", annotations: mark }, message);
     await cluster.apply(own("first"));
-    const first = start();
-    await node.waitForClients();
-    node.push([wireAlert({ UpdatedTime: new Date(Date.now() + 60_000).toISOString() })]);
+    const first = await start();
+    bed.node.push([wireAlert({ UpdatedTime: new Date(Date.now() + 60_000).toISOString() })]);
     const found = await told("the object", ({ provenance }) => provenance === "Found");
     expect(found).toMatchObject({
       kind: "KubeArmorPolicy",
@@ -88,14 +73,14 @@ describeReal("provenance", () => {
     // It also goes without a watch.
     expect(await first.stop()).toBe(0);
     await cluster.kubectl(["delete", "csp", NAME]);
-    start();
+    await start();
     const none = await told("nothing", ({ provenance }) => provenance === "NotFound");
     expect(none).not.toHaveProperty("objects");
     expect(none.kind).toBe("KubeArmorPolicy");
   });
 
   test("a policy that was changed after the newest occurrence says so until there is a newer one", async () => {
-    node.push([wireAlert({ UpdatedTime: "2020-01-01T00:00:00Z", PolicyName: "old-deed" })]);
+    bed.node.push([wireAlert({ UpdatedTime: "2020-01-01T00:00:00Z", PolicyName: "old-deed" })]);
     await cluster.apply(policy("KubeArmorPolicy", "old-deed", { namespace: "shop" }));
     const changed = async (isIt: boolean) =>
       await eventually(`changed: ${isIt}`, async () => {
@@ -103,7 +88,7 @@ describeReal("provenance", () => {
         return found?.provenance === "Found" && (found.changedSinceLastSeen ?? false) === isIt;
       });
     await changed(true);
-    node.push([
+    bed.node.push([
       wireAlert({
         UpdatedTime: new Date(Date.now() + 60_000).toISOString(),
         PolicyName: "old-deed",
