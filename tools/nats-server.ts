@@ -4,11 +4,11 @@
 // A real NATS server with JetStream, for tests and `npm run dev -- --scale`.
 
 import { mkdtempSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { removeAtOurEnd, type Server, startServer, stopServer } from "./cluster/process.ts";
+import { findFreePort } from "./free-port.ts";
 import { locateParts, pathsOf } from "./parts/parts.ts";
 
 const PARTS = ["nats-server"] as const;
@@ -98,12 +98,4 @@ export class NatsServer {
   async stop(): Promise<void> {
     await this.kill();
   }
-}
-
-export async function findFreePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

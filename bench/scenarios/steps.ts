@@ -11,7 +11,7 @@ import { recordEventUpdates } from "../../src/events/event-updates.ts";
 import type { Steps } from "../../src/lib/steps.ts";
 import { buildReport, getTextLength } from "../../src/reconcile/write-attempt.ts";
 import { renderInSteps } from "../../src/report/render.ts";
-import { alert, at, renderOptions, violation } from "../../test/support/gen.ts";
+import { alert, at, letters, renderOptions, violation } from "../../test/support/gen.ts";
 import type { Bench, Findings, Scenario } from "../support/scenario.ts";
 
 const HELD = 200_000;
@@ -21,10 +21,6 @@ const WORKLOADS = 25;
 const MAX_MS = 20;
 
 /** Digits would be folded away. */
-function letters(i: number): string {
-  return i.toString(26).replace(/\d/g, (digit) => "qrstuvwxyz"[Number(digit)] ?? "");
-}
-
 function fill(aggregator: Aggregator, held: number): Ledger {
   for (let i = 0; i < held; i++) {
     const mods = {

@@ -6,12 +6,13 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:https";
-import { type AddressInfo, createServer as createTcpServer } from "node:net";
+import type { AddressInfo } from "node:net";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { gitOverHttp, hasGitHttpBackend } from "../../test/support/git-http.ts";
 import { startServer, stopServer } from "../../tools/cluster/process.ts";
+import { findFreePort } from "../../tools/free-port.ts";
 import { directory, plugin, report, SAMPLE_REPORTS_DIR, violation } from "./session.ts";
 
 const GIT_ENV = { PATH: process.env["PATH"], HOME: "/nonexistent", GIT_CONFIG_NOSYSTEM: "1" };
@@ -39,15 +40,6 @@ function credentials(files: Record<string, string>): string {
   const dir = directory();
   for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, name), text);
   return dir;
-}
-
-/** A port that was free a moment ago: sshd can't be asked for any. */
-async function freePort(): Promise<number> {
-  const server = createTcpServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 const HAS_BACKEND = hasGitHttpBackend() && spawnSync("openssl", ["version"]).status === 0;
@@ -216,7 +208,7 @@ describe.skipIf(!HAS_SSHD)(`push over SSH${HAS_SSHD ? "" : " (skipped: no sshd, 
     const keys = ["host", "client", "stranger"];
     for (const name of keys)
       execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", join(dir, name)]);
-    const port = await freePort();
+    const port = await findFreePort();
     writeFileSync(join(dir, "authorized"), readFileSync(join(dir, "client.pub")));
     writeFileSync(
       join(dir, "config"),

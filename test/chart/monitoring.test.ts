@@ -6,12 +6,12 @@
 
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { whyNoCluster } from "../../tools/cluster/cluster.ts";
 import { type Server, startServer, stopServer } from "../../tools/cluster/process.ts";
+import { findFreePort } from "../../tools/free-port.ts";
 import { readAlerts } from "../../tools/kubearmor-node/alerts.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { MONITORING_PARTS } from "../../tools/parts/catalog.ts";
@@ -211,7 +211,7 @@ interface Prometheus {
 /** Starts a Prometheus that scrapes `target` every second and has the chart's rules. */
 async function startPrometheus(target: string): Promise<Prometheus> {
   const dir = mkdtempSync(join(tmpdir(), "pvo-prometheus-"));
-  const port = await freePort();
+  const port = await findFreePort();
   const config = {
     global: { scrape_interval: "1s", evaluation_interval: "2s" },
     rule_files: [join(FILES, "alerts.yaml")],
@@ -244,14 +244,4 @@ async function startPrometheus(target: string): Promise<Prometheus> {
     query: async (expr) => (await get<{ result: Row[] }>(`query?query=${encodeURIComponent(expr)}`)).result,
     rules: () => get<Rules>("rules"),
   };
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", reject).listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 }

@@ -10,6 +10,7 @@ import { beforeAll, expect, test } from "vitest";
 import { parse } from "yaml";
 import { eventually } from "../support/eventually.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
+import { SMALL_BODY } from "../unit/api/full-report.ts";
 
 const CHART = join(import.meta.dirname, "../../charts/policy-violation-operator");
 const RELEASE = "policy-violation-operator";
@@ -44,7 +45,7 @@ describeReal("the chart's life", () => {
       apiVersion: "reports.kubearmor.com/v1alpha1",
       kind: namespace === undefined ? "ClusterPolicyViolationReport" : "PolicyViolationReport",
       metadata: { name, ...(namespace === undefined ? {} : { namespace }) },
-      ...BODY,
+      ...SMALL_BODY,
     };
     await eventually(`the kind ${report.kind} is served`, async () => {
       const path = `/apis/reports.kubearmor.com/v1alpha1${namespace === undefined ? "" : `/namespaces/${namespace}`}/${report.kind.toLowerCase()}s`;
@@ -199,25 +200,3 @@ describeReal("the chart's life", () => {
     expect(withOpenReports).toContain("WARNING: config.openReports.enabled is true");
   });
 });
-
-const AT = "2026-11-23T10:00:00.123456Z";
-
-/** A report's own fields: one violation, seen once. */
-const BODY = {
-  policy: { name: "block-shell", kind: "KubeArmorPolicy" },
-  summary: {
-    occurrences: 1,
-    prevented: 1,
-    allowed: 0,
-    unknown: 0,
-    violations: 1,
-    workloads: 1,
-    pods: 1,
-    nodes: 1,
-    severity: "unknown",
-    firstSeen: AT,
-    lastSeen: AT,
-  },
-  violations: [],
-  coverage: { gaps: 0, throttleNotices: 0, lowerBound: false },
-};

@@ -14,6 +14,7 @@ import { eventually } from "../support/eventually.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { kubeClient } from "../support/kube-clients.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
+import { beginDeletion } from "../support/terminating-namespace.ts";
 
 const SIGNAL = new AbortController().signal;
 
@@ -309,24 +310,9 @@ describeReal("Events on a real API server", () => {
       nowhere.regarding = { ...nowhere.regarding, namespace: "nowhere" };
       expect(await sink().create(nowhere, SIGNAL)).toEqual({ kind: "namespace_gone" });
 
-      const holder = {
-        apiVersion: "v1",
-        kind: "ConfigMap",
-        metadata: { name: "h", namespace, finalizers: ["a.b/c"] },
-      };
-      await cluster.apply(`${JSON.stringify(holder)}\n`);
-      await cluster.kubectl(["delete", "namespace", namespace, "--wait=false"]);
+      const release = await beginDeletion(cluster, namespace);
       expect(await sink().create(newEvent("web-0.3"), SIGNAL)).toEqual({ kind: "namespace_gone" });
-      await cluster.kubectl([
-        "patch",
-        "cm",
-        "-n",
-        namespace,
-        "h",
-        "--type=merge",
-        "-p",
-        '{"metadata":{"finalizers":[]}}',
-      ]);
+      await release();
     });
 
     test("reports a refusal in the server's words", async () => {

@@ -6,9 +6,9 @@
 import { appendFileSync, copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
-import { ApiError } from "../../src/kube/api-error.ts";
+import type { ApiError } from "../../src/kube/api-error.ts";
 import { type KubeClient, type KubeClientOptions, METADATA_ONLY } from "../../src/kube/client.ts";
-import { kubeClient } from "../support/kube-clients.ts";
+import { failure, kubeClient } from "../support/kube-clients.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 
 describeReal("the client on a real API server", () => {
@@ -24,15 +24,6 @@ describeReal("the client on a real API server", () => {
     const created = kubeClient(path, options);
     clients.push(created);
     return created;
-  }
-
-  async function failure(promise: Promise<unknown>): Promise<ApiError> {
-    const error = await promise.then(
-      () => undefined,
-      (thrown: unknown) => thrown,
-    );
-    if (!(error instanceof ApiError)) throw new Error(`no ApiError but ${String(error)}`);
-    return error;
   }
 
   const NAMESPACES = "/api/v1/namespaces";

@@ -20,19 +20,12 @@ import {
   expectedCopy,
   installOpenReports,
 } from "../support/openreports/openreports.ts";
+import { OPTIONS } from "../support/openreports/options.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 import { allReports } from "../support/reports.ts";
 import { fullClusterReport, fullReport } from "../unit/api/full-report.ts";
 
 const OURS = { "app.kubernetes.io/managed-by": "policy-violation-operator" };
-
-const OPTIONS = {
-  maxResults: 100,
-  results: { allowed: "fail", prevented: "warn", unknown: "fail", accepted: "skip" },
-  thresholds: { low: 3, medium: 5, high: 7, critical: 9 },
-  unknownSeverity: "medium",
-  clusterName: "",
-} as const;
 
 /** A report of ours with `count` violations, half of them allowed. */
 function reportOf(namespace: string, name: string, count: number): Report {

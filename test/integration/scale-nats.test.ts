@@ -23,7 +23,8 @@ import {
   type StreamMessage,
 } from "../../src/scale/partition-state.ts";
 import { PARTITIONS, SHARDS } from "../../src/scale/stream-settings.ts";
-import { findFreePort, NatsServer, whyNoNats } from "../../tools/nats-server.ts";
+import { findFreePort } from "../../tools/free-port.ts";
+import { NatsServer, whyNoNats } from "../../tools/nats-server.ts";
 import { eventually } from "../support/eventually.ts";
 import { MEMORY } from "../support/gen.ts";
 import { describeReal } from "../support/real-parts.ts";

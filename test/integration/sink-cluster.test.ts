@@ -17,6 +17,7 @@ import { type ReportSink, SinkError } from "../../src/sinks/report-sink.ts";
 import { eventually } from "../support/eventually.ts";
 import { kubeClient } from "../support/kube-clients.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
+import { beginDeletion } from "../support/terminating-namespace.ts";
 import { fullClusterReport, fullReport } from "../unit/api/full-report.ts";
 
 const SIGNAL = new AbortController().signal;
@@ -253,14 +254,7 @@ describeReal("the cluster sink on a real API server", () => {
 
     test("that is being deleted is namespace_gone for a create, and gone for a replace of what went with it", async () => {
       const stored = await written(report("with-it"));
-      // A finalizer holds the namespace in the state in which a real one is for seconds to minutes.
-      const holder = {
-        apiVersion: "v1",
-        kind: "ConfigMap",
-        metadata: { name: "h", namespace, finalizers: ["a.b/c"] },
-      };
-      await cluster.apply(`${JSON.stringify(holder)}\n`);
-      await cluster.kubectl(["delete", "namespace", namespace, "--wait=false"]);
+      const release = await beginDeletion(cluster, namespace);
       const created = await eventually("the namespace is terminating", async () => {
         const result = await sink.write(report(`n-${Date.now()}`), SIGNAL);
         return result.kind === "written" ? undefined : result;
@@ -271,16 +265,7 @@ describeReal("the cluster sink on a real API server", () => {
         return result.kind === "written" || result.kind === "conflict" ? undefined : result;
       });
       expect(replaced).toEqual({ kind: "gone" });
-      await cluster.kubectl([
-        "patch",
-        "cm",
-        "-n",
-        namespace,
-        "h",
-        "--type=merge",
-        "-p",
-        '{"metadata":{"finalizers":[]}}',
-      ]);
+      await release();
       await cluster.kubectl(["wait", "--for=delete", `namespace/${namespace}`, "--timeout=60s"]);
       expect(await sink.write(stored, SIGNAL)).toMatchObject({
         kind: expect.stringMatching(/^(namespace_)?gone$/),

@@ -4,19 +4,13 @@
 // Report writes and Events of quiet namespaces while another floods the stream: counted by namespace, in order.
 
 import { expect, it } from "vitest";
-import { alert, at } from "../support/gen.ts";
+import { alert, at, letters } from "../support/gen.ts";
 import { problemsOf, Simulation } from "./pipeline-simulation.ts";
 
 const QUIET = ["bank", "shop", "mail"];
 const FLOODED = 200;
 
 /** Digits would be folded away. */
-function letters(i: number): string {
-  return [...i.toString(26).padStart(3, "0")]
-    .map((c) => "abcdefghijklmnopqrstuvwxyz"[Number.parseInt(c, 26)])
-    .join("");
-}
-
 it("the flood of one tenant delays the writes of others by a turn, and by the ageing of their rank", async () => {
   const s = new Simulation({ options: { writesPerSecond: 5, writeBurst: 5 } });
   const written: string[] = [];

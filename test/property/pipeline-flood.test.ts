@@ -5,7 +5,7 @@
 // memory, not their place in the report, not their counts.
 
 import { describe, expect, it } from "vitest";
-import { alert, at, MEMORY } from "../support/gen.ts";
+import { alert, at, letters, MEMORY } from "../support/gen.ts";
 import { problemsOf, Simulation } from "./pipeline-simulation.ts";
 
 const KEY = "shop/no-package-managers";
@@ -14,10 +14,6 @@ const PATHS = Number(process.env["FLOOD"] ?? 30_000);
 const MEMORY_OF_TEST = { ...MEMORY, maxViolations: 2000, maxViolationsPerWorkload: 1000 };
 
 /** Digits would be folded away. */
-function letters(i: number): string {
-  return i.toString(26).replace(/\d/g, (digit) => "qrstuvwxyz"[Number(digit)] ?? "");
-}
-
 function other(i: number, ms: number): ReturnType<typeof alert> {
   const name = `other-${letters(i)}`;
   return alert({ OwnerName: name, PodName: name, Resource: `/usr/bin/${letters(i)}`, UpdatedTime: at(ms) });

@@ -4,7 +4,7 @@
 // Pace and order of writes for any stream.
 
 import { describe, expect, it } from "vitest";
-import { alert, at, LIMITS, MEMORY, START_MS } from "../support/gen.ts";
+import { alert, at, LIMITS, letters, MEMORY, START_MS } from "../support/gen.ts";
 import { problemsOf, Simulation } from "./pipeline-simulation.ts";
 
 const MINUTE_MS = 60_000;
@@ -232,10 +232,6 @@ describe("nothing to do", () => {
 });
 
 /** A number in letters, so that folding leaves it alone. */
-function letters(n: number): string {
-  return [...String(n)].map((digit) => "abcdefghij"[Number(digit)]).join("");
-}
-
 // The fake clock and the builders agree on where time starts.
 it("starts at the same time everywhere", () => {
   expect(new Simulation().clock.nowMs()).toBe(START_MS);

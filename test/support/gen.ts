@@ -234,7 +234,7 @@ export function worldNotice(): fc.Arbitrary<Alert> {
 /** Text that an attacker might choose: controls, escapes, bidi, half surrogates, markup, prototype keys, huge. */
 export function hostileText(): fc.Arbitrary<string> {
   return fc.oneof(
-    { arbitrary: fc.constantFrom(...NASTY), weight: 3 },
+    { arbitrary: fc.constantFrom(...NASTY_TEXTS), weight: 3 },
     { arbitrary: fc.string({ unit: "binary", maxLength: 40 }), weight: 3 },
     {
       arbitrary: fc
@@ -255,7 +255,8 @@ export function hostileText(): fc.Arbitrary<string> {
   );
 }
 
-const NASTY = [
+/** Texts that a program may take for something else. */
+export const NASTY_TEXTS: readonly string[] = [
   "",
   " ",
   "\0",
@@ -334,4 +335,9 @@ function oddTime(): fc.Arbitrary<string> {
       fc.constantFrom("Z", "", "+99:99", "-14:00"),
     )
     .map(([y, mo, d, h, mi, s, zone]) => `${String(y).padStart(4, "0")}-${mo}-${d}T${h}:${mi}:${s}${zone}`);
+}
+
+/** A number as letters: digits in names may be folded. */
+export function letters(i: number): string {
+  return i.toString(26).replace(/\d/g, (digit) => "qrstuvwxyz"[Number(digit)] ?? "");
 }

@@ -3,6 +3,7 @@
 
 // This program's own Kubernetes client for a test cluster.
 
+import { ApiError } from "../../src/kube/api-error.ts";
 import { KubeClient, type KubeClientOptions } from "../../src/kube/client.ts";
 import { loadKubeConfig } from "../../src/kube/kubeconfig.ts";
 import { systemClock } from "../../src/lib/clock.ts";
@@ -15,4 +16,14 @@ export function kubeClient(kubeconfigPath: string, options: Partial<KubeClientOp
     clock: systemClock,
     ...options,
   });
+}
+
+/** Waits for a call that must fail; returns its error. */
+export async function failure(promise: Promise<unknown>): Promise<ApiError> {
+  const error = await promise.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  if (!(error instanceof ApiError)) throw new Error(`no ApiError but ${String(error)}`);
+  return error;
 }

@@ -3,6 +3,8 @@
 
 // Tampered alerts, from a seed: the same seed gives the same alerts.
 
+import { NASTY_TEXTS } from "./gen.ts";
+
 /** A random number generator of its own (mulberry32), so that a run can be had again. */
 export function randomFrom(seed: number): () => number {
   let state = seed >>> 0;
@@ -17,29 +19,11 @@ export function randomFrom(seed: number): () => number {
 
 /** Replacements for text and numbers in an alert. */
 const NASTY: readonly unknown[] = [
-  "",
-  " ",
-  "\0",
-  "\x1b[2J\x1b]0;owned\x07",
-  "\u202egnp.exe",
-  "\ud83d",
-  "__proto__",
-  "constructor",
-  "../../etc/passwd",
-  "../x",
-  "kube-system",
-  "DefaultPosture",
-  "default-posture",
-  "AlertThreshold",
-  "MatchedPolicy",
-  "Passed",
+  ...NASTY_TEXTS,
   "9999-99-99T99:99:99Z",
   "1970-01-01T00:00:00Z",
   "2026-11-23T10:00:00.000001Z",
-  "<script>alert(1)</script>",
-  "- a: &x [*x]\n---\n!!js/function",
   "--password hunter2",
-  "x".repeat(300),
   "é".repeat(70_000),
   -1,
   1.5,

@@ -3,7 +3,8 @@
 
 // Three NATS servers that keep the stream together, as in production: one of them may be away.
 
-import { findFreePort, NatsServer } from "../../../tools/nats-server.ts";
+import { findFreePort } from "../../../tools/free-port.ts";
+import { NatsServer } from "../../../tools/nats-server.ts";
 
 export class NatsCluster {
   readonly servers: readonly NatsServer[];

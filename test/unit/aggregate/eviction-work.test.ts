@@ -7,14 +7,10 @@ import { expect, it } from "vitest";
 import { Distinct } from "../../../src/aggregate/distinct.ts";
 import { addPod, emptyTally, MAX_PODS } from "../../../src/aggregate/tally.ts";
 import { WorkloadShare } from "../../../src/aggregate/workload-share.ts";
-import { alert, at } from "../../support/gen.ts";
+import { alert, at, letters } from "../../support/gen.ts";
 import { add, newAggregator } from "../ingest/fold-alerts.ts";
 
 /** Digits would be folded away. */
-function letters(i: number): string {
-  return i.toString(26).replace(/\d/g, (digit) => "qrstuvwxyz"[Number(digit)] ?? "");
-}
-
 /** Runs `act` and returns the number of violations that it has visited for eviction. */
 function countVisits(act: () => void): number {
   let visits = 0;

@@ -14,7 +14,7 @@ import { recordEventUpdates } from "../../../src/events/event-updates.ts";
 import type { Steps } from "../../../src/lib/steps.ts";
 import { buildReport } from "../../../src/reconcile/write-attempt.ts";
 import { renderInSteps, renderReport } from "../../../src/report/render.ts";
-import { alert, at, MEMORY, renderOptions, throttleNotice, violation } from "../../support/gen.ts";
+import { alert, at, letters, MEMORY, renderOptions, throttleNotice, violation } from "../../support/gen.ts";
 import { add } from "../ingest/fold-alerts.ts";
 
 const HELD = 6000;
@@ -24,10 +24,6 @@ const MOST = 6 * 1024;
 afterEach(() => vi.restoreAllMocks());
 
 /** Digits would be folded away. */
-function letters(i: number): string {
-  return i.toString(26).replace(/\d/g, (digit) => "qrstuvwxyz"[Number(digit)] ?? "");
-}
-
 function fill(workloads: number): { aggregator: Aggregator; ledger: Ledger } {
   const aggregator = new Aggregator(MEMORY, () => {});
   for (let i = 0; i < HELD; i++) {

@@ -8,7 +8,7 @@ import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
 import type { Aggregator } from "../../../src/aggregate/aggregator.ts";
 import type { Alert } from "../../../src/api/alert.ts";
-import { alert } from "../../support/gen.ts";
+import { alert, letters } from "../../support/gen.ts";
 import { add, newAggregator } from "../ingest/fold-alerts.ts";
 
 setFlagsFromString("--expose-gc");
@@ -17,10 +17,6 @@ const collectGarbage = runInNewContext("gc") as () => void;
 const VIOLATIONS = 8000;
 
 /** Digits would be folded away. */
-function letters(i: number): string {
-  return i.toString(26).replace(/\d/g, (digit) => "qrstuvwxyz"[Number(digit)] ?? "");
-}
-
 function fill(aggregator: Aggregator, mods: (i: number) => Partial<Alert>): void {
   for (let i = 0; i < VIOLATIONS; i++) add(aggregator, alert(mods(i)));
 }

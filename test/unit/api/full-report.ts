@@ -155,3 +155,16 @@ export function fullClusterReport(): Report {
     policy: { ...body.policy, name: "host-shadow-file", kind: "KubeArmorHostPolicy" },
   };
 }
+
+/** A report's own fields: one violation, seen once and not listed. */
+export const SMALL_BODY = {
+  policy: { name: "block-shell", kind: "KubeArmorPolicy" },
+  summary: {
+    ...{ occurrences: 1, prevented: 1, allowed: 0, unknown: 0 },
+    ...{ violations: 1, workloads: 1, pods: 1, nodes: 1, severity: "high" },
+    firstSeen: "2026-11-23T10:00:00.000001Z",
+    lastSeen: "2026-11-23T10:00:00.000001Z",
+  },
+  violations: [],
+  coverage: { gaps: 0, throttleNotices: 0, lowerBound: false },
+} as const satisfies Partial<Report>;

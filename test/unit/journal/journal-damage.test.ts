@@ -11,7 +11,7 @@ import { isDeepStrictEqual } from "node:util";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { Journal, Recovered } from "../../../src/journal/journal.ts";
 import { createSqliteJournal } from "../../../src/journal/sqlite-journal.ts";
-import { batch, change, layerRow, violationRow } from "./rows.ts";
+import { batch, begin, change, layerRow, reopen, violationRow } from "./rows.ts";
 
 let dir: string;
 let path: string;
@@ -23,18 +23,9 @@ afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
 const open = (): Journal => createSqliteJournal({ path, maxBytes: 2 ** 24 })();
 
-function begun(): Journal {
-  const journal = open();
-  journal.begin({ writerId: "w", readUntilMs: 0, reservedSeq: 0 });
-  return journal;
-}
+const begun = (): Journal => begin(open());
 
-function reopened(journal: Journal): Recovered | undefined {
-  journal.close();
-  const next = open();
-  next.close();
-  return next.recovered;
-}
+const reopened = (journal: Journal): Recovered | undefined => reopen(journal, open);
 
 /** The next process's reading of a file. */
 function read(bytes: Buffer): { what: string; recovered: Recovered | undefined } {

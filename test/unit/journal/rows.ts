@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Builders of what a journal takes.
+// Builders of what a journal takes, and what the next process finds.
 
 import type { LayerRow, ReportChange, ViolationRow } from "../../../src/aggregate/change-log.ts";
 import { emptyTotals } from "../../../src/aggregate/totals.ts";
 import { ruleOf } from "../../../src/ingest/rule.ts";
 import { identityKey } from "../../../src/ingest/violation.ts";
-import type { Batch } from "../../../src/journal/journal.ts";
+import type { Batch, Journal, Recovered } from "../../../src/journal/journal.ts";
 import { START_US } from "../../support/gen.ts";
 
 const IDENTITY = {
@@ -56,4 +56,18 @@ export function change(layers: LayerRow[], mods: Partial<ReportChange> = {}): Re
 
 export function batch(changes: ReportChange[], mods: Partial<Batch> = {}): Batch {
   return { removed: [], changes, readUntilMs: 1000, reservedSeq: 9, isLast: false, ...mods };
+}
+
+/** Begins a first life of the journal. */
+export function begin(journal: Journal): Journal {
+  journal.begin({ writerId: "w", readUntilMs: 0, reservedSeq: 0 });
+  return journal;
+}
+
+/** Closes the journal and gives what the next process finds. */
+export function reopen(journal: Journal, open: () => Journal): Recovered | undefined {
+  journal.close();
+  const next = open();
+  next.close();
+  return next.recovered;
 }

@@ -13,7 +13,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { reportKey } from "../../../src/ingest/violation.ts";
 import { type Journal, JournalError, type Recovered } from "../../../src/journal/journal.ts";
 import { createSqliteJournal } from "../../../src/journal/sqlite-journal.ts";
-import { batch, change, layerRow, violationRow } from "./rows.ts";
+import { batch, begin, change, layerRow, reopen, violationRow } from "./rows.ts";
 
 let dir: string;
 let path: string;
@@ -34,19 +34,9 @@ function open(maxBytes = 2 ** 24): Journal {
   return journal;
 }
 
-function begun(): Journal {
-  const journal = open();
-  journal.begin({ writerId: "w", readUntilMs: 0, reservedSeq: 0 });
-  return journal;
-}
+const begun = (): Journal => begin(open());
 
-/** Closes the journal and gives what the next process finds. */
-function reopened(journal: Journal): Recovered | undefined {
-  journal.close();
-  const next = open();
-  next.close();
-  return next.recovered;
-}
+const reopened = (journal: Journal): Recovered | undefined => reopen(journal, open);
 
 function faultOf(work: () => unknown): string {
   try {

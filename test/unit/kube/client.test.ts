@@ -13,7 +13,6 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { KubeConfig } from "@kubernetes/client-node";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { ApiError } from "../../../src/kube/api-error.ts";
 import {
   type KubeCall,
   KubeClient,
@@ -21,6 +20,7 @@ import {
   METADATA_ONLY,
 } from "../../../src/kube/client.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
+import { failure } from "../../support/kube-clients.ts";
 
 type Handler = (request: IncomingMessage, response: ServerResponse, body: string) => void;
 
@@ -61,15 +61,6 @@ function client(options: Partial<KubeClientOptions> = {}, user: object = { name:
   });
   clients.push(created);
   return created;
-}
-
-async function failure(promise: Promise<unknown>): Promise<ApiError> {
-  const error = await promise.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  if (!(error instanceof ApiError)) throw new Error(`no ApiError but ${String(error)}`);
-  return error;
 }
 
 function json(value: unknown): Handler {

@@ -8,15 +8,8 @@ import { describe, expect, test } from "vitest";
 import type { OpenReportResult, ResultStatus } from "../../../src/api/openreports.ts";
 import type { Outcome, Report, Violation } from "../../../src/api/v1alpha1.ts";
 import { type OpenReportOptions, openReportName, toOpenReport } from "../../../src/report/openreport.ts";
+import { OPTIONS } from "../../support/openreports/options.ts";
 import { fullClusterReport, fullReport } from "../api/full-report.ts";
-
-const OPTIONS: OpenReportOptions = {
-  maxResults: 100,
-  results: { allowed: "fail", prevented: "warn", unknown: "fail", accepted: "skip" },
-  thresholds: { low: 3, medium: 5, high: 7, critical: 9 },
-  unknownSeverity: "medium",
-  clusterName: "",
-};
 
 function stored(report: Report): Report {
   return { ...report, metadata: { ...report.metadata, uid: "uid-1", resourceVersion: "7" } };

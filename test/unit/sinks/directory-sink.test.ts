@@ -10,6 +10,7 @@ import { parse } from "yaml";
 import type { Report } from "../../../src/api/v1alpha1.ts";
 import { createDirectorySink, reportToYaml } from "../../../src/sinks/directory-sink.ts";
 import { type ReportSink, SinkError } from "../../../src/sinks/report-sink.ts";
+import { SMALL_BODY } from "../api/full-report.ts";
 
 const SIGNAL = new AbortController().signal;
 
@@ -30,22 +31,8 @@ function report(namespace: string | undefined, name: string, message = "m"): Rep
     apiVersion: "reports.kubearmor.com/v1alpha1",
     kind: namespace === undefined ? "ClusterPolicyViolationReport" : "PolicyViolationReport",
     metadata: { name, ...(namespace === undefined ? {} : { namespace }), labels: { a: "b" } },
+    ...SMALL_BODY,
     policy: { name, kind: "KubeArmorPolicy", message },
-    summary: {
-      occurrences: 1,
-      prevented: 1,
-      allowed: 0,
-      unknown: 0,
-      violations: 1,
-      workloads: 1,
-      pods: 1,
-      nodes: 1,
-      severity: "high",
-      firstSeen: "2026-11-23T10:00:00.000001Z",
-      lastSeen: "2026-11-23T10:00:00.000001Z",
-    },
-    violations: [],
-    coverage: { gaps: 0, throttleNotices: 0, lowerBound: false },
   };
 }
 

@@ -13,15 +13,9 @@ import { silentLogger } from "../../../src/lib/logger.ts";
 import { openReportName, toOpenReport } from "../../../src/report/openreport.ts";
 import { OpenReportPublisher } from "../../../src/sinks/openreports/openreport-publisher.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
+import { OPTIONS } from "../../support/openreports/options.ts";
 import { fullReport } from "../api/full-report.ts";
 
-const OPTIONS = {
-  maxResults: 100,
-  results: { allowed: "fail", prevented: "warn", unknown: "fail", accepted: "skip" },
-  thresholds: { low: 3, medium: 5, high: 7, critical: 9 },
-  unknownSeverity: "medium",
-  clusterName: "",
-} as const;
 const MINUTE_MS = 60_000;
 
 /** One report and what was written for it; `answer` may throw in place of a write. */
