@@ -4,6 +4,7 @@
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { parseGlob } from "../../src/lib/glob.ts";
+import { hasDotSegments, resolveDotSegments } from "../../src/lib/path.ts";
 import type { Acceptance } from "../src/reports/report-source.ts";
 import { memoryReports, plugin, report, violation } from "./session.ts";
 
@@ -37,6 +38,28 @@ describe("accept", () => {
     if ("problem" in glob) throw new Error(glob.problem);
     expect(glob.matches(FOLDED)).toBe(true);
     expect(glob.matches("/tmp/[x]-9{a,b}\\?!(y)")).toBe(false);
+  });
+
+  test("says what the violation does not have, so that no other is accepted", async () => {
+    const bare = violation({ operation: "Syscall", resource: "", source: "" });
+    delete bare.container;
+    const { out } = await accept([], [report("p", [bare])]);
+    expect(parse(out).spec.match).toMatchObject({ container: "", verb: "", resource: "", source: "" });
+  });
+
+  test.each([
+    ["./a/../b", "b"],
+    ["../../b", "../../b"],
+    ["family=AF_UNIX sun_path=../s", "family=AF_UNIX sun_path=../s"],
+    ["/a..b/..c", "/a..b/..c"],
+  ])("writes %j as a glob that the API server takes", async (resource, meant) => {
+    const { out } = await accept([], [report("p", [violation({ resource })])]);
+    const written = parse(out).spec.match.resource;
+    expect(hasDotSegments(written)).toBe(false);
+    const glob = parseGlob(written);
+    if ("problem" in glob) throw new Error(glob.problem);
+    expect(resolveDotSegments(resource)).toBe(meant);
+    expect(glob.matches(meant)).toBe(true);
   });
 
   test("applies it when asked", async () => {

@@ -18,9 +18,9 @@ export interface AcceptanceMatch {
   port?: number;
   /** Of a Network or NetworkFirewall violation, in lower case: tcp, udp, icmp, … */
   protocol?: string;
-  /** A glob. */
+  /** A glob; "" for violations without a resource. */
   resource?: string;
-  /** A glob. */
+  /** Likewise. */
   source?: string;
   outcome?: Outcome;
 }

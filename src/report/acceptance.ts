@@ -49,6 +49,7 @@ export function compileAcceptance(name: string, match: AcceptanceMatch): Accepta
 /** A glob is matched with what a path means: `/usr/../etc/shadow` is not under `/usr`. */
 function toGlob(field: string, pattern: string | undefined): Glob | { problem: string } {
   if (pattern === undefined) return { matches: () => true, isAny: true };
+  if (pattern === "") return { matches: (text) => text === "", isAny: false };
   const glob = parseGlob(pattern);
   if ("problem" in glob) return { problem: `spec.match.${field}: ${glob.problem}` };
   if (hasDotSegments(pattern))

@@ -6,6 +6,7 @@
 import type { AcceptanceMatch } from "../../../src/api/acceptance.ts";
 import { API_GROUP_VERSION } from "../../../src/api/names.ts";
 import { age } from "../../../src/lib/age.ts";
+import { resolveDotSegments } from "../../../src/lib/path.ts";
 import { parseDuration } from "../../../src/lib/quantity.ts";
 import { formatMicroTime } from "../../../src/lib/time.ts";
 import { type Column, layOut } from "../render/columns.ts";
@@ -92,24 +93,25 @@ function parseExpiry(text: string | undefined, nowMs: number): string | undefine
   return `${formatMicroTime(Math.floor(atMs / 1000) * 1_000_000).slice(0, 19)}Z`;
 }
 
-/** Every key that a violation has; an absent one would match others, too. */
+/** Every key, also those that the violation does not have: an absent one would match others, too. */
 function matchExactly({ report, violation }: ViolationRef): AcceptanceMatch {
-  const { workload, container, operation, verb, resource, source, outcome } = violation;
+  const { workload, container = "", operation, verb = "", resource = "", source = "", outcome } = violation;
   return {
     policy: report.policy.name,
     workload: { kind: workload.kind, name: workload.name },
-    ...(container === undefined ? {} : { container }),
+    container,
     operation,
-    ...(verb === undefined ? {} : { verb }),
-    ...(resource ? { resource: escapeGlob(resource) } : {}),
-    ...(source ? { source: escapeGlob(source) } : {}),
+    verb,
+    resource: escapeGlob(resource),
+    source: escapeGlob(source),
     outcome,
   };
 }
 
-/** A folded name has a `*` of its own, which is to match itself. */
+/** A folded name has a `*` of its own, which is to match itself; so has a relative path `..`. */
 function escapeGlob(text: string): string {
-  return text.replace(/[\\*?[\]{}()!]/g, "\\$&");
+  const path = resolveDotSegments(text).replace(/[\\*?[\]{}()!]/g, "\\$&");
+  return path.replace(/(?<![^/=\s])\.\.(?=\/|$)/g, "\\.\\.");
 }
 
 const FORMS = ["json", "yaml"];

@@ -97,8 +97,8 @@ describe("an acceptance", () => {
     ],
     [
       "a source that is no glob",
-      { ...SPEC, match: { ...MATCH, source: "" } },
-      "spec.match.source: a glob must not be empty",
+      { ...SPEC, match: { ...MATCH, source: "***" } },
+      "spec.match.source: three or more *",
     ],
     ["no policy", { ...SPEC, match: {} }, "spec.match.policy: must not be empty"],
     ["a reason of blanks", { ...SPEC, reason: " " }, "spec.reason: must not be empty"],

@@ -108,6 +108,24 @@ describe("what is accepted", () => {
     ]);
   });
 
+  it("has no container, resource or source where the acceptance says so", () => {
+    const bare = alert({
+      Operation: "Syscall",
+      Data: "syscall=SYS_MOUNT",
+      ContainerName: "",
+      Resource: "",
+      UpdatedTime: at(3),
+    });
+    const match = { operation: "Syscall", container: "", resource: "" };
+    const accepted = (alerts: readonly Alert[]) =>
+      told(alerts, catalog("shop", [acceptance("bare", match)])).body.violations.map(
+        (each) => each.accepted?.by,
+      );
+    expect(accepted([bare])).toEqual(["bare"]);
+    expect(accepted([{ ...bare, Data: "syscall=SYS_MOUNT source=x target=/etc" }])).toEqual([undefined]);
+    expect(accepted([{ ...bare, ContainerName: "web" }])).toEqual([undefined]);
+  });
+
   it("is nothing of another namespace, of another policy, or of the cluster", () => {
     const none = (alerts: readonly Alert[], acceptances: AcceptanceCatalog) => {
       const { body } = told(alerts, acceptances);
