@@ -90,6 +90,17 @@ The policy:
     expect(out).toContain("p says Block, but was not enforced. Check the node for an enforcer");
   });
 
+  // KubeArmor reports the link itself, either path of a renaming, and every file that an open creates as mknod.
+  test.each([
+    ["symlink", "/data/x", "make the symbolic link /data/x"],
+    ["rename", "/data/x", "rename from or to /data/x"],
+    ["mknod", "/data/x", "create /data/x"],
+    ["mmap-exec", "", "map memory as executable"],
+  ])("of verb %s is described without more than the alert says", async (verb, resource, action) => {
+    const out = await explained([violation({ operation: "File", verb, resource })]);
+    expect(out).toContain(`Prevented: /bin/sh tried to ${action} in container web`);
+  });
+
   test("that was only audited gets the policy that blocks exactly it", async () => {
     const labels = "app=web,pod-template-hash=5d6b975744,tier=front";
     const audited = violation({

@@ -27,13 +27,17 @@ const VERBS: Readonly<Record<string, string>> = {
   unlink: "delete",
   rmdir: "delete the directory",
   mkdir: "create the directory",
-  rename: "rename",
-  link: "link",
-  symlink: "make a symbolic link to",
+  rename: "rename from or to",
+  link: "make a hard link from or to",
+  symlink: "make the symbolic link",
   chmod: "change the mode of",
   chown: "change the owner of",
   truncate: "truncate",
-  mknod: "create the special file",
+  mknod: "create",
+  close: "close",
+  ptrace: "trace",
+  mount: "mount on",
+  umount: "unmount",
   "mmap-exec": "map as executable",
   connect: "connect to",
   accept: "accept a connection on",
@@ -83,6 +87,7 @@ function describeAction({ operation, verb, resource, latest }: Violation): strin
   const known = verb === undefined ? OPERATIONS[operation] : (VERBS[verb] ?? `${plain(verb)} on`);
   if (resource) return `${known ?? `perform ${plain(operation)} on`} ${plain(resource)}`;
   const data = latest?.data ? ` (${plain(latest.data)})` : "";
+  if (verb === "mmap-exec") return `map memory as executable${data}`;
   if (verb !== undefined && operation === "Syscall") return `make the system call ${plain(verb)}${data}`;
   return `${BARE[operation] ?? `perform ${plain(operation)}`}${data}`;
 }
