@@ -6,10 +6,14 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { changelogSection } from "./changelog.ts";
-import { ROOT, releaseFacts } from "./facts.ts";
+import { type ReleaseFacts, ROOT, releaseFacts } from "./facts.ts";
 
-const { version, registry, downloadUrl } = releaseFacts();
-const text = `${changelogSection(version)}
+/** Returns the version's changes, and how to install and verify it. */
+export function releaseNotes(
+  { version, registry, repositoryUrl, downloadUrl }: ReleaseFacts,
+  section: string,
+): string {
+  return `${section}
 
 ### Install
 
@@ -23,10 +27,15 @@ Images and chart are signed with the identity of the release workflow, and have 
 
     cosign verify ${registry}/policy-violation-operator:${version} \\
       --certificate-oidc-issuer=https://token.actions.githubusercontent.com \\
-      --certificate-identity-regexp='^https://github.com/.*/.github/workflows/release.yaml@refs/tags/v${version}$'
+      --certificate-identity=${repositoryUrl}/.github/workflows/release.yaml@refs/tags/v${version}
     sha256sum --check --ignore-missing SHA256SUMS
 `;
-const file = join(ROOT, "dist/release-notes.md");
-mkdirSync(join(ROOT, "dist"), { recursive: true });
-writeFileSync(file, text);
-console.log(file);
+}
+
+if (import.meta.main) {
+  const facts = releaseFacts();
+  const file = join(ROOT, "dist/release-notes.md");
+  mkdirSync(join(ROOT, "dist"), { recursive: true });
+  writeFileSync(file, releaseNotes(facts, changelogSection(facts.version)));
+  console.log(file);
+}

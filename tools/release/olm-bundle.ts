@@ -8,6 +8,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse, parseAllDocuments, stringify } from "yaml";
+import { packArchive } from "./archive.ts";
 import { changelogSection } from "./changelog.ts";
 import { RELEASE_DIR, type ReleaseFacts, ROOT, releaseFacts } from "./facts.ts";
 
@@ -197,7 +198,6 @@ if (import.meta.main) {
   }
   mkdirSync(RELEASE_DIR, { recursive: true });
   const archive = join(RELEASE_DIR, `${NAME}-olm-bundle-v${facts.version}.tar.gz`);
-  const reproducible = ["--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner"];
-  execFileSync("tar", [...reproducible, "--use-compress-program=gzip -n", "-cf", archive, "-C", outDir, "."]);
+  packArchive(outDir, archive);
   console.log(archive);
 }

@@ -19,6 +19,7 @@ import {
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { stringify } from "yaml";
+import { packArchive } from "./archive.ts";
 import { RELEASE_DIR, type ReleaseFacts, ROOT, releaseFacts } from "./facts.ts";
 
 export const EXECUTABLES_DIR = join(ROOT, "dist/plugin-executables");
@@ -85,8 +86,7 @@ function pack(folder: string, file: string): void {
     execFileSync("zip", ["-X", "-q", "-r", file, ...readdirSync(folder).sort()], { cwd: folder });
     return;
   }
-  const reproducible = ["--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner"];
-  execFileSync("tar", [...reproducible, "--use-compress-program=gzip -n", "-cf", file, "-C", folder, "."]);
+  packArchive(folder, file);
 }
 
 /** krew's manifest: https://krew.sigs.k8s.io/docs/developer-guide/plugin-manifest/ */

@@ -5,12 +5,14 @@
 
 import { execFileSync, spawnSync } from "node:child_process";
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -22,6 +24,8 @@ import { pinBaseImages, readBaseImages } from "../../../tools/release/base-image
 import { changelogSection, changes, releaseDate } from "../../../tools/release/changelog.ts";
 import { releaseChartFile, releaseValuesFile } from "../../../tools/release/chart.ts";
 import { ROOT, releaseFacts } from "../../../tools/release/facts.ts";
+import { packHeadlampPlugin } from "../../../tools/release/headlamp.ts";
+import { releaseNotes } from "../../../tools/release/notes.ts";
 import { olmBundle } from "../../../tools/release/olm-bundle.ts";
 import { krewManifest, packPlatform } from "../../../tools/release/plugin.ts";
 
@@ -118,7 +122,10 @@ describe("the plugin's archives", () => {
     const archive = packPlatform("linux-amd64", "1.0.0", executables, folder);
     const unpacked = join(folder, "unpacked");
     mkdirSync(unpacked);
-    execFileSync("tar", ["xzf", archive.file, "-C", unpacked]);
+    chmodSync(unpacked, 0o755);
+    execFileSync("tar", ["xzpf", archive.file, "-C", unpacked]);
+    // As root, tar gives a folder the mode of its entry; this one may be /usr/local/bin.
+    expect(statSync(unpacked).mode & 0o777).toBe(0o755);
     expect(readdirSync(unpacked).sort()).toEqual([
       "LICENSE",
       "kubectl-kubearmor_violations",
@@ -173,6 +180,27 @@ describe("base images", () => {
     expect(() => pinBaseImages("ARG A_IMAGE=b:1\n", () => "")).toThrow('invalid digest of b:1: ""');
     expect(() => pinBaseImages("FROM b\n", () => digest)).toThrow("no ARG");
   });
+});
+
+test("the archive of the Headlamp plugin has the plugin's name as its folder, and the license", () => {
+  const headlamp = join(folder, "checkout/headlamp");
+  mkdirSync(join(headlamp, "dist"), { recursive: true });
+  for (const path of ["dist/main.js", "../LICENSE"]) writeFileSync(join(headlamp, path), "text");
+  writeFileSync(join(headlamp, "package.json"), '{"name":"kubearmor-violations","version":"1.0.0"}');
+  const file = packHeadlampPlugin(headlamp, folder);
+  expect(execFileSync("tar", ["tzf", file], { encoding: "utf8" }).trim().split("\n")).toEqual([
+    "kubearmor-violations/",
+    "kubearmor-violations/LICENSE",
+    "kubearmor-violations/main.js",
+    "kubearmor-violations/package.json",
+  ]);
+});
+
+test("the notes have the version's changes, and verify the identity of this repository's workflow alone", () => {
+  const notes = releaseNotes(FACTS, "### Added\n- one");
+  expect(notes).toContain("- one\n\n### Install");
+  const identity = `https://github.com/Acme/pvo/.github/workflows/release.yaml@refs/tags/v${FACTS.version}`;
+  expect(/--certificate-identity=(\S+)$/m.exec(notes)?.[1]).toBe(identity);
 });
 
 test.each(["ci", "release"])(
