@@ -35,18 +35,22 @@ const EMPTY = "must not be empty";
 const PORT = "expected a whole number from 1 to 65535";
 const text = z.string({ error: ({ input }) => (input === undefined ? EMPTY : "expected text") });
 const filledText = text.refine((value) => value.trim() !== "", { error: EMPTY });
+const oneName = { error: "expected one name; wildcards are for resource and source" };
+const isOneName = (value: string) => !value.includes("*");
 const time = text
   .transform(parseMicroTime)
   .pipe(z.number({ error: "expected a time such as 2027-01-31T00:00:00Z" }));
 
 const matchSchema = strictObject({
-  policy: filledText,
+  policy: filledText.refine(isOneName, oneName),
   workload: strictObject({ kind: text.optional(), name: text.optional() }).optional(),
-  container: text.optional(),
-  operation: text.optional(),
-  verb: text.optional(),
+  container: text.refine(isOneName, oneName).optional(),
+  operation: text
+    .regex(/^(?![a-z])/, "expected a capital letter first, as in Process or NetworkFirewall")
+    .optional(),
+  verb: text.regex(/^[a-z0-9_-]*$/, "expected lower case and no glob, as in mount or mmap-exec").optional(),
   port: z.int(PORT).min(1, PORT).max(65_535, PORT).optional(),
-  protocol: text.optional(),
+  protocol: filledText.optional(),
   resource: text.optional(),
   source: text.optional(),
   outcome: z

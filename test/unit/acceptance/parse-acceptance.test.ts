@@ -100,6 +100,27 @@ describe("an acceptance", () => {
       { ...SPEC, match: { ...MATCH, source: "***" } },
       "spec.match.source: three or more *",
     ],
+    ["several policies", { ...SPEC, match: { policy: "no-*" } }, "spec.match.policy: expected one name"],
+    [
+      "several containers",
+      { ...SPEC, match: { ...MATCH, container: "w*" } },
+      "spec.match.container: expected one",
+    ],
+    [
+      "an operation in lower case",
+      { ...SPEC, match: { ...MATCH, operation: "file" } },
+      "spec.match.operation: expected a",
+    ],
+    [
+      "a verb in capitals",
+      { ...SPEC, match: { ...MATCH, verb: "SYS_X" } },
+      "spec.match.verb: expected lower case",
+    ],
+    [
+      "an empty protocol",
+      { ...SPEC, match: { ...MATCH, protocol: "" } },
+      "spec.match.protocol: must not be empty",
+    ],
     ["no policy", { ...SPEC, match: {} }, "spec.match.policy: must not be empty"],
     ["a reason of blanks", { ...SPEC, reason: " " }, "spec.reason: must not be empty"],
     [
