@@ -183,6 +183,6 @@ describe("accepted", () => {
     });
     expect(JSON.parse(out).acceptedViolations).toMatchObject([{ metadata: { name: "past" } }]);
     const none = await plugin(["accepted", "-n", "other"], { reports: [], acceptances });
-    expect(none).toEqual({ code: 0, out: "", err: "No violation is accepted in namespace other.\n" });
+    expect(none).toEqual({ code: 0, out: "", err: "No AcceptedViolation exists in namespace other.\n" });
   });
 });

@@ -213,7 +213,7 @@ test("what a filter's bars leave out is said", async () => {
     reports,
   });
   expect(out.replace(/\s+/g, " ")).toContain(
-    "2 occurrences lie outside of this time. 1 accepted violation is left out.",
+    "2 occurrences lie outside of this time. 1 accepted violation is not shown.",
   );
   expect(out).not.toContain("Every");
 });

@@ -92,7 +92,7 @@ export interface AcceptedSum {
 /** As SeverityLevel; accepted when nothing is open. */
 export type OpenSeverity = "accepted" | "info" | "low" | "medium" | "high" | "critical" | "unknown";
 
-/** Totals of the part of a report that is not accepted. */
+/** Totals of the part of a report that is not known to be accepted. */
 export interface Open {
   occurrences: number;
   prevented: number;

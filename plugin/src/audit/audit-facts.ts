@@ -22,7 +22,7 @@ import {
   type ViolationRef,
 } from "../reports/report-view.ts";
 import { isReplay } from "../reports/sentences.ts";
-import { sumTotals, type Totals } from "../reports/totals.ts";
+import { describeUnseen, sumTotals, type Totals } from "../reports/totals.ts";
 
 /** The surroundings of an audit. */
 export interface AuditInput {
@@ -78,6 +78,8 @@ export interface Facts extends AuditInput {
   /** Reports that match, by path. */
   matching: readonly Report[];
   cut: readonly Report[];
+  /** What may match and is in no list, besides what cut lists leave out, as clauses. */
+  unseen: readonly string[];
   totals: Totals;
   /** Listed open violations by severity, worst first. */
   severities: readonly (readonly [SeverityLevel, number])[];
@@ -119,9 +121,11 @@ export function gatherFacts(input: AuditInput): Facts {
     accepted: filter.isWhole
       ? matching.reduce((sum, report) => sum + countAccepted(report), 0)
       : violations.length - open.length,
-    isAcceptedAtLeast: !filter.isWhole && selection.cut.length > 0,
+    // Of what a cut list leaves out, the operator may no longer have the details that an acceptance is matched with.
+    isAcceptedAtLeast: selection.cut.length > 0 || (!filter.isWhole && selection.isHiddenAtLeast),
     matching,
     cut: selection.cut,
+    unseen: describeUnseen(reports, filter, input.leftOut),
     totals: sumTotals(reports, selection, { ...filter, withAccepted: false }),
     severities: countSeverities(open),
     enforcement: findEnforcement(all, input),
@@ -151,7 +155,7 @@ function countSeverities(open: readonly ViolationRef[]): [SeverityLevel, number]
 
 /** From every violation of every report: a filter or an acceptance changes nothing of what was enforced. */
 function findEnforcement(all: readonly ViolationRef[], input: AuditInput): Enforcement {
-  const { reports, heartbeat, directory } = input;
+  const { reports, heartbeat, directory, leftOut } = input;
   const hiding = reports.filter(
     (report) =>
       (report.omitted !== undefined || report.expired !== undefined) &&
@@ -160,8 +164,9 @@ function findEnforcement(all: readonly ViolationRef[], input: AuditInput): Enfor
   const ofBlock = all.filter(({ violation }) => /Block/.test(violation.action ?? ""));
   const withoutAction = all.some(({ violation }) => !violation.action && violation.outcome !== "Prevented");
   const found = ofBlock.filter(({ violation }) => violation.outcome === "Allowed").sort(compareWorst);
-  if (found.length > 0) return { state: "failed", found, isAtLeast: hiding.length > 0 };
+  if (found.length > 0) return { state: "failed", found, isAtLeast: hiding.length + leftOut > 0 };
   const unknown = (why: string): Enforcement => ({ state: "unknown", why });
+  if (leftOut > 0) return unknown("reports could not be read");
   if (reports.length === 0) return unknown("there is no report");
   if (hiding.length > 0) return unknown("the lists of reports are cut, and may leave out what was allowed");
   if (ofBlock.some(({ violation }) => violation.outcome === "Unknown")) {

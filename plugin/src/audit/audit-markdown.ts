@@ -19,6 +19,7 @@ import type { Facts } from "./audit-facts.ts";
 import {
   describeCompleteness,
   describeEnforcement,
+  describeNothing,
   describeState,
   listAbout,
   MAX_UNENFORCED,
@@ -30,7 +31,7 @@ const MAX_NAMED = 20;
 
 /** Returns the document, cut after the worst violations where a comment could not hold it. */
 export function renderMarkdown(facts: Facts, limit: number): string {
-  const { totals, violations, accepted, matching, enforcement, uncovered, severities, cut } = facts;
+  const { totals, violations, accepted, matching, enforcement, uncovered, severities } = facts;
   const { counts } = totals;
   const state = describeState(facts);
   const mark = (isLess: boolean, n: number) => `${isLess ? "≥ " : ""}${n}`;
@@ -84,7 +85,7 @@ export function renderMarkdown(facts: Facts, limit: number): string {
         ];
   const lines = [...head, ...bad, "## Violations, the worst first", ""];
   if (violations.length === 0) {
-    return `${[...lines, cut.length > 0 ? "No listed violation matches." : "There is none."].join("\n")}\n`;
+    return `${[...lines, describeNothing(facts)].join("\n")}\n`;
   }
   return fitWithin(lines, renderTable(violations.slice(0, limit)), violations.length);
 }

@@ -20,7 +20,7 @@ const MAX_GROUPS = 50;
 const MAX_NAMES = 20;
 
 /** Controls by the tags of policies. */
-export function renderControls({ controls, cut }: Facts): Child {
+export function renderControls({ controls, cut, unseen }: Facts): Child {
   if (controls.length === 0) return undefined;
   const rows = controls
     .slice(0, MAX_ROWS)
@@ -37,7 +37,7 @@ export function renderControls({ controls, cut }: Facts): Child {
     el(
       "p",
       {},
-      `Open violations by the tags of their policies.${cut.length > 0 ? " The numbers are lower bounds." : ""}`,
+      `Listed open violations by the tags of their policies.${cut.length + unseen.length > 0 ? " The numbers are lower bounds." : ""}`,
     ),
     renderTable("Controls", ["Catalog", "Control", "#Policies", "#Violations", "#Allowed"], rows),
     renderMoreNote(controls.length - MAX_ROWS, "are left out here."),
@@ -65,7 +65,7 @@ export function renderAcceptances({ acceptances, violations, nowMs }: Facts): VN
           ? "The acceptances could not be read. The reports name these; reason, owner and expiry are unknown."
           : "The acceptances could not be read. The listed violations name none.",
       ),
-      rows.length > 0 && renderTable(title, ["Acceptance", "#Violations"], rows.slice(0, MAX_ROWS)),
+      rows.length > 0 && renderTable(title, ["Acceptance", "#Listed"], rows.slice(0, MAX_ROWS)),
     );
   }
   if (acceptances.length === 0)
@@ -85,7 +85,7 @@ export function renderAcceptances({ acceptances, violations, nowMs }: Facts): VN
   return renderSection(
     "acceptances",
     title,
-    renderTable(title, ["Acceptance", "Policy", "State", "Reason", "Owner", "Expires", "#Violations"], rows),
+    renderTable(title, ["Acceptance", "Policy", "State", "Reason", "Owner", "Expires", "#Listed"], rows),
     renderMoreNote(acceptances.length - MAX_ROWS, "are left out here."),
   );
 }

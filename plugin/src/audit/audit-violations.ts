@@ -21,7 +21,7 @@ import { formatTime } from "../reports/when.ts";
 import { formatNumber, formatSentence } from "../reports/words.ts";
 import { renderMoreNote, renderSection, renderTable } from "./audit-elements.ts";
 import type { Facts } from "./audit-facts.ts";
-import { describeEnforcement, MAX_UNENFORCED } from "./audit-words.ts";
+import { describeEnforcement, describeNothing, MAX_UNENFORCED } from "./audit-words.ts";
 
 /** Violations of Block rules that were allowed; those that the page shows in full are linked. */
 export function renderUnenforced({ enforcement, violations }: Facts, limit: number): VNode {
@@ -59,16 +59,12 @@ function toAnchor({ metadata }: Report, id: string): string {
 }
 
 /** Every violation in full, up to `limit`. */
-export function renderViolations({ violations, cut, nowMs }: Facts, limit: number): VNode {
+export function renderViolations(facts: Facts, limit: number): VNode {
+  const { violations, cut, nowMs } = facts;
   const title = "Violations, the worst first";
   const note = cut.length > 0 && el("p", {}, formatSentence(describeCut(cut)));
   if (violations.length === 0) {
-    return renderSection(
-      "all",
-      title,
-      note,
-      el("p", {}, cut.length > 0 ? "No listed violation matches." : "There is none."),
-    );
+    return renderSection("all", title, note, el("p", {}, describeNothing(facts)));
   }
   return renderSection(
     "all",

@@ -64,7 +64,7 @@ export function listAbout({
     ],
     [
       "Period",
-      period === undefined ? "no violation" : `${formatTime(period.from)} to ${formatTime(period.to)}`,
+      period === undefined ? "no report matches" : `${formatTime(period.from)} to ${formatTime(period.to)}`,
     ],
     ["Operator", directory === undefined ? states[heartbeat?.state ?? "unknown"] : unknown],
     [
@@ -96,8 +96,15 @@ export function describeEnforcement(enforcement: Enforcement): string {
   );
 }
 
+/** Says that no violation is listed: that there is none only where all was looked at. */
+export function describeNothing({ cut, unseen, filter, heartbeat, directory }: Facts): string {
+  const isRunning = directory !== undefined || heartbeat?.state === "alive";
+  if (cut.length + unseen.length > 0 || !isRunning) return "No listed violation matches.";
+  return filter.isWhole ? "There is none." : "None matches.";
+}
+
 /** Completeness of all numbers, in sentences. */
-export function describeCompleteness({ matching, uncovered, cut }: Facts): string[] {
+export function describeCompleteness({ matching, uncovered, cut, unseen }: Facts): string[] {
   const whole = matching.length - uncovered.length;
   const replays = matching.filter(isReplay).length;
   return [
@@ -105,9 +112,10 @@ export function describeCompleteness({ matching, uncovered, cut }: Facts): strin
       ? `${formatCount(replays, "report")} ${replays === 1 ? "was" : "were"} made from files of alerts: gaps in them are unknown.`
       : "",
     whole - replays > 0 && replays < matching.length
-      ? `No gap is known in ${formatCount(Math.max(0, whole - replays), "report")}.`
+      ? `${formatCount(Math.max(0, whole - replays), "report")} ${whole - replays === 1 ? "names" : "name"} no gap.`
       : "",
     cut.length > 0 ? formatSentence(describeCut(cut)) : "",
+    ...unseen.map(formatSentence),
     UNDETECTABLE,
   ].filter((text) => text !== "");
 }

@@ -137,7 +137,7 @@ export async function listAccepted(session: Session, flags: Flags): Promise<Exit
     return EXIT.ok;
   }
   if (found.length === 0) {
-    terminal.err(`${formatSentence(`No violation is accepted ${describeScope(scope)}`)}\n`);
+    terminal.err(`${formatSentence(`No AcceptedViolation exists ${describeScope(scope)}`)}\n`);
     return EXIT.ok;
   }
   const table = layOut(

@@ -3,7 +3,6 @@
 
 // `list`: violations as a table that fits the terminal, or as data.
 
-import type { Report } from "../../../src/api/v1alpha1.ts";
 import { renderTable, toRow } from "../render/violation-table.ts";
 import { type Filter, parseFilter, type Selection, select } from "../reports/filter.ts";
 import { createUsageError, EXIT, type ExitCode } from "../reports/problem.ts";
@@ -15,8 +14,16 @@ import {
   listViolations,
   type ViolationRef,
 } from "../reports/report-view.ts";
-import { describeCut, describeExpired, sumOmitted, sumTotals, type Totals } from "../reports/totals.ts";
-import { formatCount, formatNumber, formatSentence } from "../reports/words.ts";
+import {
+  describeAccepted,
+  describeCut,
+  describeNone,
+  describeUnseen,
+  sumOmitted,
+  sumTotals,
+  type Totals,
+} from "../reports/totals.ts";
+import { formatNumber, formatSentence } from "../reports/words.ts";
 import type { Flags } from "./arguments.ts";
 import { getValueAt, parseDataForm } from "./output-forms.ts";
 import { describeScope, parseLimit, parseScope, readCurrentReports, type Session } from "./session.ts";
@@ -31,19 +38,17 @@ export async function list(session: Session, flags: Flags): Promise<ExitCode> {
   const order = parseOrder(flags.sortBy);
   const filter = parseFilter(flags, session.clock.nowMs());
   if (flags.watch && print) throw createUsageError(`-w shows a table, and can't go with -o ${flags.output}.`);
-  const { reports, warn } = await readCurrentReports(session, flags);
+  const current = await readCurrentReports(session, flags);
+  const { reports } = current;
   const selection = select(reports, listViolations(reports), filter);
   const found = selection.found.sort(order);
   const shown = found.slice(0, limit);
   const totals = sumTotals(reports, selection, filter);
+  const unseen = describeUnseen(reports, filter, session.leftOut.size);
   if (print) {
-    const rows = shown.map(toRow);
-    terminal.out(
-      print(
-        { found: shown, document: { violations: rows, ...createSummary(session, selection, totals, shown) } },
-        hasHeaders,
-      ),
-    );
+    const incomplete = current.doubt === undefined ? unseen : [...unseen, current.doubt];
+    const summary = createSummary(selection, totals, shown, incomplete);
+    terminal.out(print({ found: shown, document: { violations: shown.map(toRow), ...summary } }, hasHeaders));
   } else {
     const isAll = parseScope(flags, session).namespace === undefined;
     const isWide = flags.output === "wide";
@@ -52,28 +57,25 @@ export async function list(session: Session, flags: Flags): Promise<ExitCode> {
       terminal.err("-o wide shows ids, which `explain` and `accept` take.\n");
     }
   }
-  for (const note of createNotes(
-    reports,
-    selection,
-    filter,
-    totals,
-    shown,
-    session.leftOut.size === 0,
-    describeScope(parseScope(flags, session)),
-  )) {
-    terminal.err(`${formatSentence(note)}\n`);
-  }
-  warn(found.length === 0);
-  return flags.watch ? await watchList(session, flags, filter, found) : EXIT.ok;
+  const none = `${describeNone(selection, unseen)} ${describeScope(parseScope(flags, session))}`;
+  const notes = [
+    ...(found.length === 0 ? [none, ...unseen] : []),
+    ...createNotes(selection, filter, totals, shown),
+  ];
+  for (const note of notes) terminal.err(`${formatSentence(note)}\n`);
+  // In a watch, rows that do not change are the answer that nothing happens.
+  current.warn(found.length === 0 || flags.watch === true);
+  return flags.watch ? await watchList(session, flags, filter, { selection, doubt: current.doubt }) : EXIT.ok;
 }
 
 /** Facts beside the rows, for programs. */
 function createSummary(
-  { leftOut }: Session,
   { cut, hidden }: Selection,
   totals: Totals,
   shown: readonly ViolationRef[],
+  unseen: readonly string[],
 ): Record<string, unknown> {
+  const incomplete = [...(cut.length > 0 ? [`${describeCut(cut)}, and may match`] : []), ...unseen];
   const { counts, violations, isAtLeast, isListAtLeast } = totals;
   return {
     totals: {
@@ -81,40 +83,31 @@ function createSummary(
       allowed: counts.Allowed,
       prevented: counts.Prevented,
       unknown: counts.Unknown,
-      isAtLeast: isAtLeast || isListAtLeast || leftOut.size > 0,
+      isAtLeast: isAtLeast || isListAtLeast || unseen.length > 0,
     },
     shown: shown.length,
     accepted: hidden,
-    complete: cut.length + leftOut.size === 0,
+    complete: incomplete.length === 0,
+    ...(incomplete.length === 0 ? {} : { incomplete }),
     ...(cut.length === 0 ? {} : { omitted: { reports: cut.length, ...sumOmitted(cut) } }),
   };
 }
 
 function createNotes(
-  reports: readonly Report[],
-  { found, hidden, cut }: Selection,
+  selection: Selection,
   filter: Filter,
   totals: Totals,
   shown: readonly ViolationRef[],
-  isWhole: boolean,
-  place: string,
 ): string[] {
+  const { found, hidden, cut } = selection;
   const lines: string[] = [];
-  const expired = describeExpired(...reports.filter(filter.matchesReport));
-  if (found.length === 0) {
-    const none = hidden > 0 ? "No open violations found" : "No violations found";
-    lines.push(
-      `${isWhole && cut.length === 0 && expired === "" ? none : "No listed violation matches"} ${place}`,
-    );
-    if (expired !== "") lines.push(expired);
-  }
   if (shown.length < found.length) {
     lines.push(
       `${formatNumber(found.length - shown.length)} more are listed; --limit 0 shows all, --severity and --since fewer`,
     );
   }
   if (cut.length > 0) {
-    const isLess = !filter.isByOutcome || cut.some(({ coverage }) => coverage.lowerBound);
+    const isLess = !filter.isByOutcome || totals.isAtLeast;
     const counts = filter.outcomes.map((one) => `${formatNumber(totals.counts[one])} ${one.toLowerCase()}`);
     lines.push(
       `${describeCut(cut)}, and may match`,
@@ -123,7 +116,7 @@ function createNotes(
   }
   if (hidden > 0) {
     lines.push(
-      `${formatCount(hidden, "accepted violation")} ${hidden === 1 ? "is" : "are"} not shown; --accepted shows ${hidden === 1 ? "it" : "them"}`,
+      `${describeAccepted(selection)}; --accepted shows ${hidden === 1 ? "it" : "those that are listed"}`,
     );
   }
   return lines;

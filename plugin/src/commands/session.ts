@@ -6,6 +6,7 @@
 import type { Report } from "../../../src/api/v1alpha1.ts";
 import type { Clock } from "../../../src/lib/clock.ts";
 import { type Colors, createColors } from "../render/colors.ts";
+import { plain } from "../render/escape.ts";
 import type { PluginTerminal } from "../render/terminal.ts";
 import { describeHeartbeat, type Heartbeat } from "../reports/heartbeat.ts";
 import { createUsageError } from "../reports/problem.ts";
@@ -107,21 +108,33 @@ export function describeScope({ namespace }: ReportFilterScope): string {
   return namespace === undefined ? "in any namespace" : `in namespace ${namespace}`;
 }
 
-/** Reads reports, and warns on standard error where they may be old: `isEmpty` says that nothing in them is an answer. */
-export async function readCurrentReports(
-  session: Session,
-  flags: Flags,
-): Promise<{ reports: Report[]; warn: (isEmpty: boolean) => void }> {
+/** Reports, and a reason why they may not be all that is to know, as a clause. */
+export interface CurrentReports {
+  reports: Report[];
+  doubt: string | undefined;
+  /** Warns on standard error where reports may be old: `isEmpty` says that nothing in them is an answer. */
+  warn: (isEmpty: boolean) => void;
+}
+
+/** Reads reports, and finds out if the operator is running. */
+export async function readCurrentReports(session: Session, flags: Flags): Promise<CurrentReports> {
   const { source, clock, terminal } = session;
   const [reports, beat] = await Promise.all([readReports(session, flags), source.heartbeat?.(clock.nowMs())]);
   const doubt = beat && describeHeartbeat(beat);
   return {
     reports,
+    doubt,
     warn(isEmpty) {
+      if (isEmpty && source.isSnapshot) terminal.err(`note: ${describeSnapshot(source)}.\n`);
       // An unknown operator, as where its Lease has another name, is a doubt where there is nothing to see.
       if (doubt !== undefined && (isEmpty || beat?.state !== "unknown")) terminal.err(`note: ${doubt}.\n`);
     },
   };
+}
+
+/** Says how old files may be, as a clause. */
+export function describeSnapshot({ where }: ReportSource): string {
+  return `these are files: the state when ${plain(where)} was written`;
 }
 
 /** Warns on standard error when the operator may not be running. */

@@ -9,7 +9,7 @@ import { parseFilter, select } from "../reports/filter.ts";
 import { buildTimeline, type Part, sumCounts, type Timeline } from "../reports/occurrences-over-time.ts";
 import { EXIT, type ExitCode } from "../reports/problem.ts";
 import { listViolations } from "../reports/report-view.ts";
-import { describeCut } from "../reports/totals.ts";
+import { describeAccepted, describeCut, describeNone, describeUnseen } from "../reports/totals.ts";
 import { formatMs, requireDuration } from "../reports/when.ts";
 import { formatSentence } from "../reports/words.ts";
 import type { Flags } from "./arguments.ts";
@@ -35,19 +35,24 @@ export async function runTimeline(session: Session, flags: Flags): Promise<ExitC
   const nowMs = clock.nowMs();
   const filter = parseFilter(flags, nowMs);
   const { reports, warn } = await readCurrentReports(session, flags);
+  const unseen = describeUnseen(reports, filter, session.leftOut.size);
   const selection = select(reports, listViolations(reports), filter);
   const bars = buildTimeline(reports, selection, filter, {
     parts,
     ...(windowMs === undefined ? {} : { fromMs: nowMs - windowMs, toMs: nowMs }),
   });
   const place = describeScope(parseScope(flags, session));
-  warn(bars === undefined);
+  // Up to now, a part without a bar is the answer that nothing occurred in it.
+  warn(bars === undefined || windowMs !== undefined);
   if (bars === undefined) {
     const { cut } = selection;
-    const rest = cut.length > 0 ? `${formatSentence(`${describeCut(cut)}, and may match`)}\n` : "";
-    terminal.err(
-      `${cut.length > 0 ? "No listed violation matches" : "No violations found"} ${place}.\n${rest}`,
-    );
+    const rest = [
+      `${describeNone(selection, unseen)} ${place}`,
+      ...unseen,
+      cut.length > 0 ? `${describeCut(cut)}, and may match` : "",
+      describeAccepted(selection),
+    ];
+    for (const note of rest.filter((text) => text !== "")) terminal.err(`${formatSentence(note)}\n`);
     return EXIT.ok;
   }
   const width = Math.min(terminal.columns ?? WIDTH, 160);

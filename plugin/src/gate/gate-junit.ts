@@ -13,7 +13,14 @@ import { compare } from "../reports/order.ts";
 import { formatTitle, getSeverityLevel, reportPath, type ViolationRef } from "../reports/report-view.ts";
 import { describeRule, describeViolation } from "../reports/sentences.ts";
 import { formatCount, formatSentence } from "../reports/words.ts";
-import { getDecision, limitVerdict, listClusters, type Shown, type Verdict } from "./gate-verdict.ts";
+import {
+  describeUnlisted,
+  getDecision,
+  limitVerdict,
+  listClusters,
+  type Shown,
+  type Verdict,
+} from "./gate-verdict.ts";
 
 type Result = "passed" | "skipped" | "failure" | "error";
 
@@ -36,7 +43,11 @@ export function renderJunit(verdict: Verdict, session: Session, flags: Flags): s
       cases: createCases(report, verdict, shown),
     }));
   const clusters = listClusters(verdict.reports);
-  const ofGate = [createDecisionCase(verdict), ...createMoreCase(verdict, shown, more)];
+  const ofGate = [
+    createDecisionCase(verdict),
+    ...createMoreCase(verdict, shown, more),
+    ...createPassedOverCase(verdict),
+  ];
   suites.unshift({ name: "gate", clusters, cases: ofGate });
   const all = suites.flatMap(({ cases }) => cases);
   const document = el(
@@ -76,7 +87,9 @@ function count(cases: readonly Case[], result: Result): number {
 }
 
 function createDecisionCase(verdict: Verdict): Case {
-  const base = { name: `Looked at ${verdict.lookedAt}`, className: "gate" };
+  const { lookedAt, snapshot } = verdict;
+  const name = [`Looked at ${lookedAt}`, ...(snapshot === undefined ? [] : [snapshot])].join("; ");
+  const base = { name, className: "gate" };
   if (getDecision(verdict) !== "UNKNOWN") return { ...base, result: "passed" };
   return { ...base, result: "error", type: "unknown", message: formatSentence(verdict.unknown.join("; ")) };
 }
@@ -92,6 +105,13 @@ function createMoreCase({ failed }: Verdict, shown: Shown, more: number): Case[]
       ? { name, className: "gate", result: "failure", type: "limit", message }
       : { name, className: "gate", result: "skipped", message: "Accepted, or known from the baseline." },
   ];
+}
+
+/** Violations of which only the totals are left: it is unknown if they were open. */
+function createPassedOverCase({ expired }: Verdict): Case[] {
+  if (expired === "") return [];
+  const name = "violations that left their list";
+  return [{ name, className: "gate", result: "skipped", message: formatSentence(expired) }];
 }
 
 function createCases(report: Report, verdict: Verdict, shown: Shown): Case[] {
@@ -117,7 +137,7 @@ function createCases(report: Report, verdict: Verdict, shown: Shown): Case[] {
             className,
             result: "failure" as const,
             type: "unlisted",
-            message: `At least ${hidden.violations} open violations are not listed.`,
+            message: describeUnlisted(hidden),
           },
         ]
       : []),

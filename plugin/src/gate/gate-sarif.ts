@@ -16,7 +16,7 @@ import { createAdvice } from "../reports/advice.ts";
 import { getRuleFacts, getSeverityLevel, reportPath, type ViolationRef } from "../reports/report-view.ts";
 import { describeRule, describeViolation } from "../reports/sentences.ts";
 import { formatCount, formatSentence } from "../reports/words.ts";
-import { getDecision, limitVerdict, listClusters, type Verdict } from "./gate-verdict.ts";
+import { describeUnlisted, getDecision, limitVerdict, listClusters, type Verdict } from "./gate-verdict.ts";
 
 const LEVELS: Readonly<Record<SeverityLevel, "error" | "warning" | "note">> = {
   critical: "error",
@@ -49,13 +49,11 @@ export function renderSarif(verdict: Verdict, session: Session, flags: Flags): s
   const { shown, more } = limitVerdict(verdict, parseLimit(flags, session));
   const results: Result[] = [
     ...shown.failed.map((found) => toResult(found, directory)),
-    ...unlisted.map(({ report, violations }) => ({
-      ruleId: getRuleId(report),
-      level: LEVELS[report.summary.severity],
-      message: {
-        text: `At least ${violations} open violations are not listed: the report has no room for them.`,
-      },
-      locations: [toLocation(report, directory)],
+    ...unlisted.map((one) => ({
+      ruleId: getRuleId(one.report),
+      level: LEVELS[one.report.summary.severity],
+      message: { text: describeUnlisted(one) },
+      locations: [toLocation(one.report, directory)],
       partialFingerprints: { primaryLocationLineHash: "unlisted:1" },
     })),
     ...shown.accepted.map((found) =>
@@ -101,6 +99,8 @@ export function renderSarif(verdict: Verdict, session: Session, flags: Flags): s
         properties: {
           decision,
           lookedAt: plain(verdict.lookedAt),
+          ...(verdict.snapshot === undefined ? {} : { snapshot: verdict.snapshot }),
+          ...(verdict.expired === "" ? {} : { expired: plain(verdict.expired) }),
           clusters,
           ...(more > 0 ? { leftOut: `${formatCount(more, "result")} beyond --limit` } : {}),
         },

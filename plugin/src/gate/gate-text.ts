@@ -23,7 +23,8 @@ export function describeDecision(verdict: Verdict): string {
   const parts = [
     failed.length > 0 ? formatCount(failed.length, "open violation") : "",
     hidden > 0
-      ? `at least ${formatCount(hidden, "open violation")} that ${nameReports(unlisted.map(({ report }) => report))} can't list`
+      ? `at least ${formatCount(hidden, "violation")} that ${nameReports(unlisted.map(({ report }) => report))} can't list ` +
+        `and that ${hidden === 1 ? "is" : "are"} not known to be accepted`
       : "",
   ];
   return `FAILED: ${parts.filter((part) => part !== "").join(", and ")}`;
@@ -45,9 +46,7 @@ export function renderText(verdict: Verdict, session: Session, flags: Flags): st
     wrap(`${decision}:${rest.join(":")}.`, columns),
     wrap(formatSentence(`Looked at ${verdict.lookedAt}`), columns),
     ...(passed.length > 0 ? [wrap(formatSentence(`Passed over: ${passed.join(", ")}`), columns)] : []),
-    ...(session.source.isSnapshot
-      ? [wrap(`These are files: the state when ${plain(session.source.where)} was written.`, columns)]
-      : []),
+    ...(verdict.snapshot === undefined ? [] : [wrap(formatSentence(verdict.snapshot), columns)]),
   ];
   if (failed.length === 0) return `${lines.join("\n")}\n`;
   const limit = parseLimit(flags, session);
@@ -58,13 +57,17 @@ export function renderText(verdict: Verdict, session: Session, flags: Flags): st
 }
 
 export function renderJson(verdict: Verdict, session: Session, flags: Flags): string {
-  const { failed, unlisted, accepted, known, expired, unknown, lookedAt, reports } = verdict;
+  const { failed, unlisted, accepted, known, expired, unknown, lookedAt, snapshot, reports } = verdict;
   const { shown } = limitVerdict(verdict, parseLimit(flags, session));
   const decision = getDecision(verdict);
   const data = {
     decision,
     passed: decision === "PASSED",
-    lookedAt: { description: lookedAt, reports: reports.length },
+    lookedAt: {
+      description: lookedAt,
+      reports: reports.length,
+      ...(snapshot === undefined ? {} : { snapshot }),
+    },
     unknown,
     violations: shown.failed.map(toRow),
     count: failed.length,

@@ -7,14 +7,18 @@
 import { CLUSTER_LABEL } from "../../../src/api/names.ts";
 import type { Report } from "../../../src/api/v1alpha1.ts";
 import { plain } from "../render/escape.ts";
-import { countUnlistedOpen, type Filter, OUTCOMES } from "../reports/filter.ts";
+import { countUnlistedAccepted, countUnlistedOpen, type Filter, OUTCOMES } from "../reports/filter.ts";
 import { compare } from "../reports/order.ts";
 import { compareWorst, listViolations, reportPath, type ViolationRef } from "../reports/report-view.ts";
 import { describeCut, describeExpired } from "../reports/totals.ts";
+import { formatCount } from "../reports/words.ts";
 
 export type Decision = "PASSED" | "FAILED" | "UNKNOWN";
 
-/** Open violations of a report beyond its list; the number is a lower bound. */
+/**
+ * Violations of a report beyond its list that are not known to be accepted; the number is a lower bound. The operator may
+ * no longer have the details that an acceptance is matched with.
+ */
 export interface Unlisted {
   report: Report;
   violations: number;
@@ -37,6 +41,8 @@ export interface Verdict {
   unknown: string[];
   /** Description of what was looked at, as a clause. */
   lookedAt: string;
+  /** Of when files are, as a clause; undefined for a cluster. */
+  snapshot: string | undefined;
 }
 
 /** Identity of a violation across reports. */
@@ -79,6 +85,12 @@ export function getDecision({ failed, unlisted: hidden, unknown }: Verdict): Dec
   return unknown.length > 0 ? "UNKNOWN" : "PASSED";
 }
 
+/** Says how many violations a report can't list, in a sentence. */
+export function describeUnlisted({ violations }: Unlisted): string {
+  const are = violations === 1 ? "is" : "are";
+  return `At least ${formatCount(violations, "violation")} that ${are} not known to be accepted ${are} not listed: the report has no room.`;
+}
+
 /** The violations of a verdict that a document shows at most, open ones first. */
 export type Shown = Pick<Verdict, "failed" | "accepted" | "known">;
 
@@ -101,7 +113,7 @@ export function judge(
   reports: readonly Report[],
   filter: Filter,
   baseline: Baseline | undefined,
-  lookedAt: string,
+  about: Pick<Verdict, "lookedAt" | "snapshot">,
 ): Verdict {
   const verdict: Verdict = {
     reports,
@@ -110,8 +122,8 @@ export function judge(
     accepted: [],
     known: [],
     unknown: [],
-    expired: filter.fromMs === undefined ? describeExpired(...reports.filter(filter.matchesReport)) : "",
-    lookedAt,
+    expired: describeExpired(...reports.filter(filter.mayHaveExpired)),
+    ...about,
   };
   for (const found of listViolations(reports).filter(filter.matches).sort(compareWorst)) {
     if (found.accepted !== undefined) verdict.accepted.push(found);
@@ -129,11 +141,11 @@ export function judge(
   return verdict;
 }
 
-/** A baseline of another cluster shows nothing about this one. */
+/** A baseline of another cluster, be it in part, shows nothing about this one. */
 function findOtherCluster(reports: readonly Report[], baseline: Baseline | undefined): string[] {
   const clusters = listClusters(reports);
   const known = baseline?.clusters ?? [];
-  if (clusters.length === 0 || known.length === 0 || clusters.some((name) => known.includes(name))) return [];
+  if (clusters.length === 0 || known.every((name) => clusters.includes(name))) return [];
   return [
     `the baseline is of the cluster ${known.join(", ")}, and the reports are of ${clusters.join(", ")}`,
   ];
@@ -162,8 +174,6 @@ function countCertain(report: Report, filter: Filter, baseline: Baseline | undef
   return Math.max(0, atLeast - (known - listed));
 }
 
-function countOmittedOpen({ omitted, summary, violations }: Report): number {
-  const listed = violations.filter(({ accepted }) => accepted !== undefined).length;
-  const unlisted = (summary.accepted?.violations ?? listed) - listed;
-  return Math.max(0, (omitted?.violations ?? 0) - unlisted);
+function countOmittedOpen(report: Report): number {
+  return Math.max(0, (report.omitted?.violations ?? 0) - countUnlistedAccepted(report));
 }

@@ -6,10 +6,16 @@
 
 import type { Report } from "../../../src/api/v1alpha1.ts";
 import type { Flags } from "../commands/arguments.ts";
-import { describeScope, parseScope, readReports, type Session } from "../commands/session.ts";
+import {
+  describeScope,
+  describeSnapshot,
+  parseScope,
+  readReports,
+  type Session,
+} from "../commands/session.ts";
 import { plain } from "../render/escape.ts";
 import { readDirectory, requireWhole } from "../reports/directory-reports.ts";
-import { type Filter, NEW_SINCE, parseFilter } from "../reports/filter.ts";
+import { type Filter, NEW_SINCE, parseFilter, parsePolicy } from "../reports/filter.ts";
 import { describeHeartbeat } from "../reports/heartbeat.ts";
 import { createUsageError, EXIT, type ExitCode, PluginError } from "../reports/problem.ts";
 import { describeGap, findLastingGap, listRecentGaps } from "../reports/sentences.ts";
@@ -47,8 +53,7 @@ export async function runGate(session: Session, flags: Flags): Promise<ExitCode>
   const filterFlags = parseGateFlags(flags);
   const filter = parseFilter(filterFlags, session.clock.nowMs());
   const waitMs = flags.wait === undefined ? 0 : requireDuration(flags.wait, "--wait");
-  const place = describeScope(parseScope(flags, session));
-  const verdict = await look(session, flags, filter, filterFlags, waitMs, place);
+  const verdict = await look(session, flags, filter, filterFlags, waitMs);
   session.terminal.out(render(verdict, session, flags));
   const decision = getDecision(verdict);
   // The document of a FAILED gate has no room for what else is unknown.
@@ -76,26 +81,32 @@ async function look(
   filter: Filter,
   filterFlags: Flags,
   waitMs: number,
-  place: string,
 ): Promise<Verdict> {
-  const { clock, signal } = session;
+  const { clock, signal, source } = session;
+  const place = describeScope(parseScope(flags, session));
+  const snapshot = source.isSnapshot ? describeSnapshot(source) : undefined;
+  const describe = (reports: readonly Report[]) => ({
+    lookedAt: describeLook(reports, filter, filterFlags, place),
+    snapshot,
+  });
   const endMs = clock.nowMs() + waitMs;
   try {
     const baseline = flags.baseline === undefined ? undefined : await readBaseline(flags.baseline);
     for (;;) {
       const reports = await readReports(session, flags);
       const nowMs = clock.nowMs();
-      const verdict = judge(reports, filter, baseline, describeLook(reports, filter, filterFlags, place));
+      const verdict = judge(reports, filter, baseline, describe(reports));
       if (session.leftOut.size > 0) {
         verdict.unknown.push(`${formatCount(session.leftOut.size, "report")} could not be read`);
       }
-      const beat = await session.source.heartbeat?.(nowMs);
+      const beat = await source.heartbeat?.(nowMs);
       const doubt = beat && describeHeartbeat(beat);
       const gap = findLastingGap(reports);
       // A report says more of the gap than the Lease.
       if (doubt !== undefined && !(gap && beat?.state === "cutOff")) verdict.unknown.push(doubt);
       if (gap !== undefined) {
-        verdict.unknown.push(`alerts are missing now: ${describeGap(gap).replace(/\.$/, "")}`);
+        const are = source.isSnapshot ? "were missing" : "are missing now";
+        verdict.unknown.push(`alerts ${are}: ${describeGap(gap).replace(/\.$/, "")}`);
       }
       if (flags.requireCoverage) verdict.unknown.push(...findMissingCoverage(reports, filter));
       const leftMs = endMs - nowMs;
@@ -104,9 +115,7 @@ async function look(
     }
   } catch (error) {
     if (!(error instanceof PluginError) || error.exit !== EXIT.failed) throw error;
-    const lookedAt = describeLook([], filter, filterFlags, place);
-    const unknown = [error.message.replace(/\.$/, "")];
-    return { reports: [], failed: [], unlisted: [], accepted: [], known: [], expired: "", unknown, lookedAt };
+    return { ...judge([], filter, undefined, describe([])), unknown: [error.message.replace(/\.$/, "")] };
   }
 }
 
@@ -132,6 +141,8 @@ function describeLook(
   flags: Flags,
   place: string,
 ): string {
+  const isNamed = flags.policy === undefined ? () => true : parsePolicy(flags.policy);
+  const looked = reports.filter(isNamed);
   const parts = [
     outcomes.length === 3
       ? "any outcome"
@@ -146,7 +157,7 @@ function describeLook(
     ),
     ...(flags.baseline === undefined ? [] : [`not in ${plain(flags.baseline)}`]),
   ];
-  return `${formatCount(reports.length, "report")} ${place}: ${parts.join(", ")}`;
+  return `${formatCount(looked.length, "report")} ${place}: ${parts.join(", ")}`;
 }
 
 /** The look-back of `--new` without `--since`, for the help. */

@@ -39,6 +39,8 @@ export interface Filter {
   matches: (found: ViolationRef) => boolean;
   /** True for a report in which a violation that was asked for may be missing from the list. */
   mayHide: (report: Report) => boolean;
+  /** True for a report in which a violation that was asked for may have left the list for its age. */
+  mayHaveExpired: (report: Report) => boolean;
   /** True for a report that may hold violations that were asked for. */
   matchesReport: (report: Report) => boolean;
   /** True when accepted violations were asked for, too. */
@@ -57,6 +59,8 @@ export interface Filter {
 export const OUTCOMES: readonly Outcome[] = ["Allowed", "Unknown", "Prevented"];
 /** `--new` without `--since`. */
 export const NEW_SINCE = "24h";
+/** No violation is taken to leave its list within a day; the operator's default is 30 days. */
+const MIN_RETENTION_MS = 86_400_000;
 
 type Test = (found: ViolationRef) => boolean;
 
@@ -64,10 +68,7 @@ type Test = (found: ViolationRef) => boolean;
 export function parseFilter(flags: FilterFlags, nowMs: number): Filter {
   const reportTests: ((report: Report) => boolean)[] = [];
   const tests: Test[] = [];
-  if (flags.policy !== undefined) {
-    const isPolicy = parseGlob("--policy", flags.policy);
-    reportTests.push(({ policy, metadata }) => isPolicy(policy.name) || isPolicy(metadata.name));
-  }
+  if (flags.policy !== undefined) reportTests.push(parsePolicy(flags.policy));
   tests.push(...parseSubjects(flags));
   if (flags.severity !== undefined) {
     const least = getSeverityRank(parseSeverity(flags.severity));
@@ -87,6 +88,12 @@ export function parseFilter(flags: FilterFlags, nowMs: number): Filter {
   const matchesReport = (report: Report) => reportTests.every((test) => test(report));
   const isByOutcome = tests.length === 0;
   const withAccepted = flags.accepted === true;
+  /** Of these outcomes something is in the totals that no list shows, in the time asked for. */
+  const hasUnlisted = (report: Report) =>
+    matchesReport(report) &&
+    outcomes.some((outcome) => (withAccepted ? countUnlisted : countUnlistedOpen)(report, outcome) > 0) &&
+    !(fromMs !== undefined && isQuietSince(report, outcomes, fromMs));
+  const isRecent = fromMs !== undefined && nowMs - fromMs <= MIN_RETENTION_MS;
   const isWhole = isByOutcome && flags.policy === undefined && outcomes.length === OUTCOMES.length;
   return {
     matches: (found) =>
@@ -94,11 +101,8 @@ export function parseFilter(flags: FilterFlags, nowMs: number): Filter {
       outcomes.includes(found.violation.outcome) &&
       tests.every((test) => test(found)),
     matchesReport,
-    mayHide: (report) =>
-      report.omitted !== undefined &&
-      matchesReport(report) &&
-      outcomes.some((outcome) => (withAccepted ? countUnlisted : countUnlistedOpen)(report, outcome) > 0) &&
-      !(fromMs !== undefined && isQuietSince(report, outcomes, fromMs)),
+    mayHide: (report) => report.omitted !== undefined && hasUnlisted(report),
+    mayHaveExpired: (report) => report.expired !== undefined && !isRecent && hasUnlisted(report),
     withAccepted,
     isWhole,
     outcomes,
@@ -106,6 +110,12 @@ export function parseFilter(flags: FilterFlags, nowMs: number): Filter {
     fromMs,
     isNew,
   };
+}
+
+/** Reads --policy. */
+export function parsePolicy(pattern: string): (report: Report) => boolean {
+  const isPolicy = parseGlob("--policy", pattern);
+  return ({ policy, metadata }) => isPolicy(policy.name) || isPolicy(metadata.name);
 }
 
 /** Occurrences of an outcome that are in the totals and of no listed violation; some may have left for their age. */
@@ -247,8 +257,10 @@ function parseGlob(flag: string, pattern: string): (text: string) => boolean {
 export interface Selection {
   /** Listed violations that match, the worst order not applied. */
   found: ViolationRef[];
-  /** Accepted violations that match and were left out. */
+  /** Listed accepted violations that match and were left out. */
   hidden: number;
+  /** True when more accepted violations may match than are listed. */
+  isHiddenAtLeast: boolean;
   /** Reports in which more violations may match than are listed. */
   cut: Report[];
 }
@@ -257,5 +269,16 @@ export interface Selection {
 export function select(reports: readonly Report[], all: readonly ViolationRef[], filter: Filter): Selection {
   const matching = all.filter(filter.matches);
   const found = filter.withAccepted ? matching : matching.filter(({ accepted }) => accepted === undefined);
-  return { found, hidden: matching.length - found.length, cut: reports.filter(filter.mayHide) };
+  return {
+    found,
+    hidden: matching.length - found.length,
+    isHiddenAtLeast: reports.some((one) => filter.matchesReport(one) && countUnlistedAccepted(one) > 0),
+    cut: reports.filter(filter.mayHide),
+  };
+}
+
+/** Accepted violations that the report has no room to list. */
+export function countUnlistedAccepted({ summary, violations }: Report): number {
+  const listed = violations.filter(({ accepted }) => accepted !== undefined).length;
+  return Math.max(0, (summary.accepted?.violations ?? listed) - listed);
 }

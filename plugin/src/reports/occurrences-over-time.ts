@@ -9,7 +9,7 @@ import type { Outcome, Report } from "../../../src/api/v1alpha1.ts";
 import { type Filter, OUTCOMES, type Selection } from "./filter.ts";
 import { HISTORY_KEY, readHistorySince, type Span } from "./history.ts";
 import { isLowerBound, type ViolationRef } from "./report-view.ts";
-import { describeCut, describeExpired } from "./totals.ts";
+import { describeAccepted, describeCut, describeExpired } from "./totals.ts";
 import { formatMs, toMs } from "./when.ts";
 import { formatCount, formatSentence } from "./words.ts";
 
@@ -108,9 +108,10 @@ const LOWER_BOUNDS = "The numbers are lower bounds.";
 /** From the first and the last time of each violation; an occurrence between them has no known time. */
 function collectTimes(
   reports: readonly Report[],
-  { found, hidden, cut }: Selection,
+  selection: Selection,
   form: TimelineForm,
 ): Timeline | undefined {
+  const { found, cut } = selection;
   const span = form.fromMs === undefined ? getSpan(found) : { fromMs: form.fromMs, toMs: form.toMs ?? 0 };
   if (span === undefined || found.length === 0) return undefined;
   const { fromMs, toMs: endMs } = span;
@@ -152,8 +153,7 @@ function collectTimes(
     );
   } else if (found.some(isLowerBound)) notes.push(LOWER_BOUNDS);
   if (outside > 0) notes.push(`${formatCount(outside, "occurrence")} lie outside of this time.`);
-  if (hidden > 0)
-    notes.push(`${formatCount(hidden, "accepted violation")} ${hidden === 1 ? "is" : "are"} left out.`);
+  if (selection.hidden > 0) notes.push(formatSentence(describeAccepted(selection)));
   if (cut.length > 0) notes.push(formatSentence(describeCut(cut)));
   const expired = describeExpired(...reports);
   if (expired !== "") notes.push(formatSentence(expired));

@@ -39,7 +39,7 @@ function sumSummaries(reports: readonly Report[], selection: Selection, filter: 
   for (const report of reports.filter(filter.matchesReport)) {
     const { summary, coverage } = report;
     const isAll = filter.withAccepted || !report.violations.some(({ accepted }) => accepted);
-    const share = isAll ? summary : summary.open;
+    const share = filter.withAccepted ? summary : (summary.open ?? (isAll ? summary : undefined));
     // Only earlier versions write accepted violations without the open share.
     if (share === undefined) return sumList(selection);
     if (filter.outcomes.includes("Allowed")) counts.Allowed += share.allowed;
@@ -90,6 +90,35 @@ export function describeExpired(...reports: readonly Report[]): string {
     `${formatCount(sum.violations, "violation")} with ${formatCount(sum.occurrences, "occurrence")} left the list for ` +
     `${their} age; only the totals have ${them}`
   );
+}
+
+/** `alerts are known to be missing in 2 reports (shop/a, shop/b)`; "" where none are. */
+export function describeMissing(reports: readonly Report[]): string {
+  const found = reports.filter(({ coverage }) => coverage.lowerBound);
+  if (found.length === 0) return "";
+  return `alerts are known to be missing in ${formatCount(found.length, "report")} (${nameReports(found)})`;
+}
+
+/** What may match and is in no list, besides what cut lists leave out, as clauses. */
+export function describeUnseen(reports: readonly Report[], filter: Filter, leftOut: number): string[] {
+  return [
+    leftOut > 0 ? `${formatCount(leftOut, "report")} could not be read` : "",
+    describeExpired(...reports.filter(filter.mayHaveExpired)),
+    describeMissing(reports),
+  ].filter((clause) => clause !== "");
+}
+
+/** Says how many accepted violations are left out, without a stop; "" where none are. */
+export function describeAccepted({ hidden, isHiddenAtLeast }: Selection): string {
+  if (hidden === 0) return "";
+  const least = isHiddenAtLeast ? "at least " : "";
+  return `${least}${formatCount(hidden, "accepted violation")} ${hidden === 1 ? "is" : "are"} not shown`;
+}
+
+/** Says that nothing is found, without a stop: that there is none only where all was looked at. */
+export function describeNone({ hidden, cut }: Selection, unseen: readonly string[]): string {
+  if (cut.length + unseen.length > 0) return "No listed violation matches";
+  return hidden > 0 ? "No open violations found" : "No violations found";
 }
 
 /** The first few paths of reports. */
