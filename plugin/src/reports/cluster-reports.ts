@@ -21,7 +21,7 @@ import { listItems } from "../../../src/kube/list.ts";
 import { plain, toShellWord } from "../render/escape.ts";
 import { type Heartbeat, type LeaseObject, readHeartbeat } from "./heartbeat.ts";
 import { createUsageError, EXIT, PluginError } from "./problem.ts";
-import { checkReport } from "./report-schema.ts";
+import { checkReport, findContradiction } from "./report-schema.ts";
 import type { Acceptance, ReportSource } from "./report-source.ts";
 
 export interface ClusterReportsOptions {
@@ -198,11 +198,12 @@ async function fetchHeartbeat(
 /** Returns the report, or what is wrong with it: it was changed by hand, or the CRD is of another version. */
 function toReport(item: unknown, kind: Report["kind"]): Report | string {
   const report = checkReport({ ...(item as object), apiVersion: API_GROUP_VERSION, kind });
-  if (typeof report !== "string") return report;
+  const problem = typeof report === "string" ? report : findContradiction(report);
+  if (typeof report !== "string" && problem === undefined) return report;
   const { namespace, name } = ((item ?? {}) as Partial<Report>).metadata ?? {};
   const path = plain([namespace, name].filter((part) => part !== undefined).join("/"));
   return (
-    `the ${kind} "${path}" is not of the expected form (${report}): ` +
+    `the ${kind} "${path}" is not of the expected form (${problem}): ` +
     "was it changed by hand, or is this plugin older than the operator?"
   );
 }

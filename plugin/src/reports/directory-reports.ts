@@ -13,7 +13,7 @@ import { CLUSTER_DIRECTORY, toPath } from "../../../src/sinks/directory-sink.ts"
 import { plain } from "../render/escape.ts";
 import { compare } from "./order.ts";
 import { EXIT, getMessage, PluginError } from "./problem.ts";
-import { checkReport } from "./report-schema.ts";
+import { checkReport, findContradiction } from "./report-schema.ts";
 import type { ReportSource } from "./report-source.ts";
 import { readYamlFile } from "./yaml-file.ts";
 
@@ -178,6 +178,11 @@ export function createDirectoryReports(directory: string): ReportSource {
         `${directory} was exported with --summary, which leaves out counts and times; name a full export.`,
       );
     }
+    const unread = reports.flatMap(({ path, report }) => {
+      const problem = findContradiction(report);
+      return problem === undefined ? [] : [`${relative(directory, path)} is not a report: ${problem}`];
+    });
+    requireWhole(directory, { ...content, unread });
     if (reports.length > 0) return reports.map(({ report }) => report);
     const what =
       others.length === 0

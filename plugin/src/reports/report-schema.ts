@@ -177,3 +177,11 @@ export function checkReport(value: unknown, { isSummary = false } = {}): Report 
   }
   return found;
 }
+
+/** Says that violations are missing from the list that neither `omitted` nor `expired` has: it was changed by hand. */
+export function findContradiction({ summary, violations, omitted, expired }: Report): string | undefined {
+  const total = summary.prevented + summary.allowed + summary.unknown;
+  const listed = violations.reduce((sum, { occurrences }) => sum + occurrences, 0);
+  const accounted = listed + (omitted?.occurrences ?? 0) + (expired?.occurrences ?? 0);
+  return total > accounted ? "violations: the totals have more than list, omitted and expired" : undefined;
+}
