@@ -68,7 +68,7 @@ Report shop/p
 
 1 occurrence of 1 violation: 1 prevented, 0 allowed, 0 unknown; on 1 workload, 1 pod, 1 node.
 
-No gap is known. Drops inside KubeArmor or its relay cannot be detected.
+The report names no gap. Drops inside KubeArmor or its relay cannot be detected.
 
 The policy:
   policy object: unknown: the operator cannot look policies up, for lack of rights or of KubeArmor's CRDs

@@ -4,10 +4,11 @@
 // Runs the plugin's commands as main.ts does, on reports from a directory or from memory, and keeps what they print.
 
 import { execFile } from "node:child_process";
-import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
+import { stringify } from "yaml";
 import type { Report, Violation } from "../../src/api/v1alpha1.ts";
 import type { Clock } from "../../src/lib/clock.ts";
 import { FakeClock } from "../../test/support/fake-clock.ts";
@@ -154,6 +155,18 @@ export function directory(withSamples = false): string {
   const path = mkdtempSync(join(tmpdir(), "pvo-plugin-"));
   onTestFinished(() => rmSync(path, { recursive: true, force: true }));
   if (withSamples) cpSync(SAMPLE_REPORTS_DIR, path, { recursive: true });
+  return path;
+}
+
+/** A directory with these reports, as they are. */
+export function writeDirectory(...reports: readonly Report[]): string {
+  const path = directory();
+  for (const one of reports) {
+    const { name, namespace = "" } = one.metadata;
+    const place = join(path, namespace, "policyviolationreports");
+    mkdirSync(place, { recursive: true });
+    writeFileSync(join(place, `${name}.yaml`), stringify(one));
+  }
   return path;
 }
 

@@ -9,6 +9,7 @@ import { manifest } from "../../tools/sample-objects.ts";
 import { eventually } from "../support/eventually.ts";
 import { wireAlert } from "../support/gen.ts";
 import { LEADING, useNode, usePlugin } from "../support/operator-bed.ts";
+import { policy, policyCrdNames, policyCrds } from "../support/policies.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 
 const DAY_MS = 86_400_000;
@@ -37,6 +38,10 @@ describeReal("the history of a running operator", () => {
     await cluster.apply(
       manifest({ namespaces: ["shop"], pods: [{ namespace: "shop", name: "web-1" }], nodes: ["node-1"] }),
     );
+    await cluster.apply(policyCrds());
+    await cluster.kubectl(["wait", "--for=condition=Established", ...policyCrdNames(), "--timeout=60s"]);
+    for (const name of ["quiet", "busy"])
+      await cluster.apply(policy("KubeArmorPolicy", name, { namespace: "shop" }));
     await bed.start({
       ...LEADING,
       env: { ...LEADING.env, PVO_REPORTS_MAX_INTERVAL_MS: "2000", PVO_REPORTS_MAX_VIOLATIONS: "2" },

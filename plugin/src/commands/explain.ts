@@ -42,7 +42,8 @@ export async function explain(session: Session, target: string, flags: Flags): P
   const { terminal } = session;
   const limit = flags.limit === undefined ? Number.POSITIVE_INFINITY : parseLimit(flags, session);
   const beat = await session.source.heartbeat?.(session.clock.nowMs());
-  const doubt = beat?.state === "silent" ? describeHeartbeat(beat) : undefined;
+  // The operator's Lease may have another name, and what a report says holds for the time when it was written.
+  const doubt = beat === undefined || beat.state === "unknown" ? undefined : describeHeartbeat(beat);
   const found = await lookUp(session, target, flags);
   if (doubt !== undefined) terminal.err(`note: ${doubt}.\n`);
   if (Array.isArray(found)) {
@@ -77,9 +78,10 @@ async function lookUp(session: Session, target: string, flags: Flags): Promise<R
 export async function findById(session: Session, id: string, flags: Flags): Promise<ViolationRef[]> {
   const scope = parseScope(flags, session);
   // An id from a table of all namespaces is found without -n.
-  const wide: ReportFilterScope = flags.namespace === undefined ? { namespace: undefined } : scope;
-  const reports = await readScope(session, wide).catch(async (error: unknown) => {
+  let looked: ReportFilterScope = flags.namespace === undefined ? { namespace: undefined } : scope;
+  const reports = await readScope(session, looked).catch(async (error: unknown) => {
     if (flags.allNamespaces || flags.namespace !== undefined || !(error instanceof PluginError)) throw error;
+    looked = scope;
     return await readScope(session, scope);
   });
   const found = listViolations(reports).filter(({ violation }) => violation.id.startsWith(id));
@@ -88,7 +90,7 @@ export async function findById(session: Session, id: string, flags: Flags): Prom
   const why = cut.length === 0 ? "it may have expired" : `${describeCut(cut)}, and it may be one of them`;
   throw new PluginError(
     EXIT.failed,
-    `no report lists a violation ${plain(id)} ${describeScope(wide)}: ${why}. List them with \`kubectl violations -A -o wide\`.`,
+    `no report lists a violation ${plain(id)} ${describeScope(looked)}: ${why}. List them with \`kubectl violations -A -o wide\`.`,
   );
 }
 

@@ -21,7 +21,7 @@ import {
   reportPath,
   type ViolationRef,
 } from "../reports/report-view.ts";
-import { describeGap, findLastingGap, type Gap, listRecentGaps } from "../reports/sentences.ts";
+import { describeGap, findLastingGap, type Gap, isUnenforced, listRecentGaps } from "../reports/sentences.ts";
 import { describeExpired } from "../reports/totals.ts";
 import { formatMs, requireDuration, toMs } from "../reports/when.ts";
 import { formatCount, formatSentence } from "../reports/words.ts";
@@ -68,16 +68,16 @@ export async function runReadiness(
   const limit = parseLimit(flags, session);
   const reports = await readReports(session, flags);
   const asked = policy === undefined ? reports : reports.filter((one) => isNamed(one, policy));
+  const beat = await checkHeartbeat(session);
   if (asked.length === 0) {
     const what = policy === undefined ? "report" : `report of a policy "${plain(policy)}"`;
     throw new PluginError(
       EXIT.failed,
       `there is no ${what} ${describeScope(parseScope(flags, session))}: nothing violated it in the time that reports ` +
-        "are kept, or it does not exist, selects nothing, or does not audit. Check it with `kubectl get ksp,csp,hsp -A`.",
+        "are kept, its alerts were not counted, or it does not exist, selects nothing, or does not audit. Check it with `kubectl get ksp,csp,hsp -A`.",
     );
   }
   const nowMs = session.clock.nowMs();
-  const beat = await checkHeartbeat(session);
   const look: Look = {
     nowMs,
     fromMs: nowMs - windowMs,
@@ -152,16 +152,24 @@ export function checkReadiness(report: Report, look: Look): Assessment {
         : `The list of the report is cut: ${describeUnlisted(report)} can't be looked at, and may`;
     return unknown(`${why} have been allowed.`);
   }
+  if (report.policy.provenance === "NotFound") return unknown("The policy was deleted.");
   const change = describeChange(report, look, days);
-  if (change !== undefined) return unknown(change);
-  const isKnown = look.isCounting || look.isSnapshot;
-  if (summary.allowed === 0 && summary.unknown === 0 && isKnown) {
-    return {
-      ...base,
-      verdict: "blocks already",
-      reasons: ["Every recorded occurrence was prevented: it blocks already."],
-    };
+  const unread = describeUnread(report);
+  const isKnown = (look.isCounting || look.isSnapshot) && look.lastingGap === undefined;
+  const hasAllowed = summary.allowed + summary.unknown > 0;
+  // What a policy prevented before its last change says nothing about what it is now.
+  const isChanged = change !== undefined || report.policy.changedSinceLastSeen === true;
+  if (!hasAllowed && isKnown && !isChanged) {
+    const reasons = [
+      look.isSnapshot
+        ? "Every recorded occurrence was prevented: it blocked when the files were written."
+        : "Every recorded occurrence was prevented: it blocks already.",
+      report.coverage.lowerBound ? "Alerts are known to be missing, which may have been allowed." : "",
+      unread ?? "",
+    ];
+    return { ...base, verdict: "blocks already", reasons: reasons.filter((reason) => reason !== "") };
   }
+  if (look.isSnapshot) return unknown("These are files: they do not show what occurred since.");
   if (!look.isCounting && !look.isCutOff)
     return unknown("The operator may not be running, so that nothing may be counted.");
   if (look.lastingGap !== undefined) return unknown(`A gap has not ended. ${describeGap(look.lastingGap)}`);
@@ -174,18 +182,32 @@ export function checkReadiness(report: Report, look: Look): Assessment {
         : `The alert stream has been read without a gap only since ${formatMs(look.wholeSinceMs)}`;
     return unknown(`${since}; the time looked at is ${days}.`);
   }
+  if (change !== undefined || unread !== undefined) return unknown(change ?? unread ?? "");
   const last =
     passed[0] === undefined ? "" : ` The last one was ${age(look.nowMs - getLastPassed(passed))} ago.`;
+  const posture =
+    report.policy.kind === "DefaultPosture"
+      ? " Changes of the posture and of Allow policies in that time are unknown."
+      : "";
   return {
     ...base,
     verdict: "ready",
-    reasons: [`In the last ${days} nothing occurred that blocking would have stopped.${last}`],
+    reasons: [`In the last ${days} nothing occurred that blocking would have stopped.${last}${posture}`],
   };
+}
+
+/** Says why a change of the policy would not show; undefined where it would. */
+function describeUnread({ policy: { provenance, objects = [] } }: Report): string | undefined {
+  if (provenance === "Unknown") {
+    return "It is unknown if the policy was changed or deleted: the operator cannot look it up.";
+  }
+  return objects.some(({ changedAt }) => changedAt === undefined)
+    ? "It is unknown when the policy was changed: its object does not record it."
+    : undefined;
 }
 
 /** Says that the policy was another one in the time looked at; undefined where it was not, or nothing says so. */
 function describeChange({ policy }: Report, { fromMs }: Look, days: string): string | undefined {
-  if (policy.provenance === "NotFound") return "The policy was deleted.";
   const changedMs = Math.max(0, ...(policy.objects ?? []).map(({ changedAt }) => toMs(changedAt ?? "")));
   if (changedMs > fromMs) {
     return `The policy was changed at ${formatMs(changedMs)}; the time looked at is ${days}.`;
@@ -230,7 +252,7 @@ function describeBreaks(
   report: Report,
 ): string[] {
   const accepted = wouldStop.filter((one) => one.accepted !== undefined).length;
-  const unenforced = wouldStop.filter(({ violation }) => violation.action === "Audit (Block)").length;
+  const unenforced = wouldStop.filter(({ violation }) => isUnenforced(violation)).length;
   const workloads = new Set(wouldStop.map(({ violation: { workload } }) => formatWorkload(workload))).size;
   const least = hidden === 0 ? "" : "at least ";
   const reasons =
@@ -240,7 +262,11 @@ function describeBreaks(
           `In the last ${days} blocking would have stopped ${least}${formatCount(wouldStop.length, "violation")} on ${least}${formatCount(workloads, "workload")}.`,
         ];
   if (hidden !== 0) {
-    reasons.push(`The list of the report is cut: ${describeUnlisted(report)} can't be looked at.`);
+    reasons.push(
+      report.omitted === undefined
+        ? formatSentence(describeExpired(report))
+        : `The list of the report is cut: ${describeUnlisted(report)} can't be looked at.`,
+    );
   }
   if (accepted > 0) {
     reasons.push(

@@ -8,6 +8,8 @@ import { toShellWord } from "../render/escape.ts";
 import { type Sentence, say } from "../render/sentence.ts";
 import { createPolicy, getSubjectKind, type PolicyObject, type RuleResult } from "./policy-rule.ts";
 import { describeSource, getNamespace, reportPath, type ViolationRef } from "./report-view.ts";
+import { isUnenforced } from "./sentences.ts";
+import { toMs } from "./when.ts";
 
 /** Advice in sentences and, where there is one, the policy that carries it out. */
 export interface Advice {
@@ -23,10 +25,21 @@ export function createAdvice(found: ViolationRef): Advice {
   const accept = acceptCommand(found);
   const policy = rule?.policy;
   return {
-    sentences: [...sentences, ...(rule?.notes ?? [])],
+    sentences: [...describeChange(found), ...sentences, ...(rule?.notes ?? [])],
     ...(policy === undefined ? {} : { policy }),
     ...(accept === undefined ? {} : { accept }),
   };
+}
+
+/** A policy that was changed since may say something else. */
+function describeChange({ report, violation }: ViolationRef): Sentence[] {
+  const { name, objects = [] } = report.policy;
+  const isChanged = objects.some(({ changedAt }) => toMs(changedAt ?? "") > toMs(violation.lastSeen));
+  return isChanged
+    ? [
+        say`The policy ${name} was changed after this was last seen: check what it says now. What follows is about the policy as it was.`,
+      ]
+    : [];
 }
 
 interface Draft {
@@ -53,7 +66,7 @@ function createDraft(found: ViolationRef): Draft {
     return { sentences };
   }
   const isUnknown = violation.action === "Block" && violation.outcome === "Unknown";
-  if (violation.action === "Audit (Block)" || isUnknown) {
+  if (isUnenforced(violation) || isUnknown) {
     const but = isUnknown ? say`the alert does not say if it was prevented` : say`was not enforced`;
     const sentences = isDeleted
       ? [say`The policy ${name} was deleted. It said Block, but ${but}.`]

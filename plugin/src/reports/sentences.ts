@@ -125,13 +125,18 @@ export function describeRule(found: ViolationRef): string[] {
   const by = latest?.enforcer ? ` by ${plain(latest.enforcer)}` : "";
   const result = latest?.result ? ` (${plain(latest.result)})` : "";
   const rule = action === undefined ? "The alert has no action" : `The action is ${plain(action)}`;
-  if (action === "Audit (Block)" && outcome === "Allowed") {
+  if (isUnenforced(violation)) {
     sentences.push(`It should have been blocked, but was only reported${by}${result}.`);
   } else if (outcome === "Allowed") sentences.push(`${rule}: it was reported${by} and allowed${result}.`);
   else if (outcome === "Prevented") sentences.push(`${rule}: it was prevented${by}${result}.`);
   else sentences.push(`${rule}; the alert does not say if it was prevented${by}${result}.`);
   if (accepted !== undefined) sentences.push(`It is accepted by ${plain(accepted)}.`);
   return sentences;
+}
+
+/** True for what a rule that says Block did not stop. */
+export function isUnenforced({ action = "", outcome }: Violation): boolean {
+  return /Block/.test(action) && outcome === "Allowed";
 }
 
 /** Number, times and pods, in sentences. */
@@ -232,12 +237,12 @@ export function describeCoverage(report: Report): string[] {
   } else if (isReplay(report)) {
     sentences.push("The report was made from a file of alerts: gaps in it are unknown.");
   } else {
-    sentences.push(`No gap is known. ${UNDETECTABLE}`);
+    sentences.push(`The report names no gap. ${UNDETECTABLE}`);
   }
   for (const gap of listRecentGaps(report)) sentences.push(describeGap(gap));
   if (continuousSince) {
     sentences.push(
-      `The alert stream has been read without a known gap since ${formatTime(continuousSince)}.`,
+      `When the report was written, the alert stream had been read without a known gap since ${formatTime(continuousSince)}.`,
     );
   }
   if (report.omitted) {
@@ -265,5 +270,6 @@ export function describeGap({ kind, from, to, seconds, container, pod, node, cou
   const where = [container, pod, node].flatMap((part) => (part ? [plain(part)] : []));
   const until = to ? ` until ${formatTime(to)}` : seconds ? ` for ${seconds} s` : "";
   const lost = count ? `, ${formatCount(count, "alert")}` : "";
-  return `From ${formatTime(from)}${until} ${what}${where.length > 0 ? ` (${where.join(", ")})` : ""}${lost}.`;
+  const lasting = until === "" ? "; when the report was written, that had not ended" : "";
+  return `From ${formatTime(from)}${until} ${what}${where.length > 0 ? ` (${where.join(", ")})` : ""}${lost}${lasting}.`;
 }

@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// "None" and "passed" where not all was looked at: violations that expired, alerts that are missing, files, reports changed
+// by hand, an operator that stops during a watch.
+
+import { describe, expect, test } from "vitest";
+import type { Report, Violation } from "../../src/api/v1alpha1.ts";
+import { FakeClock } from "../../test/support/fake-clock.ts";
+import type { Heartbeat } from "../src/reports/heartbeat.ts";
+import type { ReportSource } from "../src/reports/report-source.ts";
+import { memoryReports, type PluginOptions, plugin, report, violation, writeDirectory } from "./session.ts";
+
+const NONE = /\bNo (?:open )?violations found|There is none|None matches/;
+const SILENT: Heartbeat = { state: "silent", lease: "kubearmor/pvo", forMs: 720_000 };
+const CUT_OFF: Heartbeat = { state: "cutOff", sinceMs: Date.UTC(2026, 10, 23, 9) };
+const allowed = (mods: Partial<Violation> & Record<string, unknown> = {}) =>
+  violation({ action: "Audit", outcome: "Allowed", ...mods });
+
+const EXPIRED = report("files", [violation()], {
+  expired: { violations: 2, occurrences: 5 },
+  summary: { occurrences: 8, allowed: 5, violations: 3 },
+});
+const MISSING = report("files", [violation()], {
+  coverage: { gaps: 0, throttleNotices: 2, lowerBound: true },
+});
+
+async function run(command: readonly string[], options: PluginOptions) {
+  const { code, out, err } = await plugin([...command, "-A"], options);
+  return { code, out, err, text: (out + err).replace(/\s+/g, " ") };
+}
+
+describe("nothing found", () => {
+  const commands = [["list"], ["timeline"], ["audit"], ["audit", "--format", "markdown"]];
+  const flags = ["--outcome", "allowed", "--workload", "*"];
+
+  test.each(commands.map((command) => [command]))(
+    "is not none where violations left the list for their age: %j",
+    async (command) => {
+      const { text } = await run([...command, ...flags], { reports: [EXPIRED] });
+      expect(text).not.toMatch(NONE);
+      expect(text).toContain("No listed violation matches");
+      expect(text).toMatch(/2 violations with 5 occurrences left the list for their age/i);
+    },
+  );
+
+  test.each(commands.map((command) => [command]))(
+    "is not none where alerts are known to be missing: %j",
+    async (command) => {
+      const { text } = await run([...command, ...flags], { reports: [MISSING] });
+      expect(text).not.toMatch(NONE);
+      expect(text).toMatch(/alerts are known to be missing in 1 report \(shop\/files\)/i);
+    },
+  );
+
+  test.each([[SILENT], [CUT_OFF], [{ state: "unknown", why: "no Lease" } as const]])(
+    "is no claim of the audit with an operator that may not count: %j",
+    async (heartbeat) => {
+      for (const format of ["html", "markdown"]) {
+        const { text } = await run(["audit", "--format", format], { reports: [], heartbeat });
+        expect(text).not.toMatch(NONE);
+        expect(text).toContain("No listed violation matches.");
+        expect(text).not.toContain("no violation");
+      }
+    },
+  );
+
+  test("is none where all was looked at", async () => {
+    expect((await run(["list"], { reports: [] })).err).toBe("No violations found in any namespace.\n");
+    expect((await run(["timeline"], { reports: [] })).err).toBe("No violations found in any namespace.\n");
+    expect((await run(["audit"], { reports: [] })).text).toContain("There is none.");
+    const filtered = await run(["audit", "--workload", "db"], { reports: [report("files", [violation()])] });
+    expect(filtered.text).toContain("None matches.");
+  });
+
+  test.each([[["list"]], [["timeline"]]])("behind acceptances is nothing open: %j", async (command) => {
+    const reports = [report("files", [violation({ accepted: { by: "known" } })])];
+    const { err } = await run([...command, "--workload", "*"], { reports });
+    expect(err).toMatch(/^No open violations found in any namespace\.\n1 accepted violation is not shown/);
+  });
+
+  test.each([[["list", "--since", "1h"]], [["timeline", "--window", "1h"]], [["list", "--policy", "x"]]])(
+    "in files is nothing until they were written: %j",
+    async (command) => {
+      const old = violation({ lastSeen: "2026-11-20T10:00:00.000000Z" });
+      const { err } = await plugin([...command, "--from", writeDirectory(report("files", [old]))]);
+      expect(err).toMatch(/note: these are files: the state when \S+ was written\./);
+    },
+  );
+});
+
+describe("data for programs", () => {
+  const read = async (options: PluginOptions, ...flags: string[]) =>
+    JSON.parse((await run(["list", "-o", "json", ...flags], options)).out);
+
+  test.each<[string, PluginOptions, RegExp]>([
+    ["an operator that is not running", { reports: [], heartbeat: SILENT }, /is not running/],
+    ["alerts that do not arrive", { reports: [], heartbeat: CUT_OFF }, /alerts may be missing since/],
+    ["violations that expired", { reports: [EXPIRED] }, /left the list for their age/],
+    ["alerts that are missing", { reports: [MISSING] }, /alerts are known to be missing/],
+  ])("are not complete with %s", async (_, options, why) => {
+    const data = await read(options, "--outcome", "allowed");
+    expect(data).toMatchObject({ complete: false, totals: { isAtLeast: true } });
+    expect(data.incomplete.join()).toMatch(why);
+  });
+
+  test("are complete where nothing is hidden", async () => {
+    const data = await read({ reports: [report("files", [violation()])] });
+    expect(data.complete).toBe(true);
+    expect(data).not.toHaveProperty("incomplete");
+  });
+
+  test("count what is open where every accepted violation is beyond the list", async () => {
+    const open = { occurrences: 3, prevented: 3, allowed: 0, unknown: 0, violations: 1, severity: "medium" };
+    const summary = {
+      prevented: 10,
+      occurrences: 10,
+      violations: 3,
+      open,
+      accepted: { violations: 2, occurrences: 7 },
+    };
+    const reports = [report("files", [violation()], { summary, omitted: { violations: 2, occurrences: 7 } })];
+    expect((await read({ reports })).totals).toMatchObject({ violations: 1, prevented: 3 });
+    expect((await read({ reports }, "--accepted")).totals).toMatchObject({ violations: 3, prevented: 10 });
+  });
+});
+
+test("accepted violations beyond the list are at least those that are listed", async () => {
+  const summary = {
+    prevented: 10,
+    occurrences: 10,
+    violations: 3,
+    open: { occurrences: 0, prevented: 0, allowed: 0, unknown: 0, violations: 0, severity: "accepted" },
+    accepted: { violations: 3, occurrences: 10 },
+  };
+  const accepted = violation({ accepted: { by: "known" } });
+  const reports = [report("files", [accepted], { summary, omitted: { violations: 2, occurrences: 7 } })];
+  expect((await run(["list"], { reports })).err).toContain("At least 1 accepted violation is not shown");
+});
+
+describe("a watch", () => {
+  /** Another state of the operator, or other reports, at each look. */
+  const moving = (looks: readonly (PluginOptions & { reports: readonly Report[] })[], clock: FakeClock) => {
+    let look = 0;
+    const at = () => looks[Math.min(look, looks.length - 1)] ?? { reports: [] };
+    const source: ReportSource = {
+      ...memoryReports([]),
+      async *list(scope, onLeftOut) {
+        const { reports } = at();
+        yield* memoryReports(reports).list(scope, onLeftOut);
+        look += 1;
+        setImmediate(() => void clock.advance(10_000));
+      },
+      heartbeat: async () => at().heartbeat ?? { state: "alive", holder: "pod" },
+    };
+    return source;
+  };
+  const watch = async (looks: readonly (PluginOptions & { reports: readonly Report[] })[]) => {
+    const clock = new FakeClock(Date.UTC(2026, 10, 23, 10));
+    const stop = new AbortController();
+    const end = { reports: [report("files", [violation({ resource: "end", occurrences: 9 })])] };
+    const { err } = await plugin(["-A", "-w"], {
+      reports: moving([...looks, end], clock),
+      clock,
+      signal: stop.signal,
+      onOut: (text) => {
+        if (text.includes("end")) stop.abort();
+      },
+    });
+    return err;
+  };
+  const reports = [report("files", [violation()])];
+
+  test("says once when the operator stops", async () => {
+    const silent = { reports, heartbeat: SILENT };
+    const err = await watch([{ reports }, { reports }, silent, silent]);
+    expect(err.match(/note: the operator has not renewed/g)).toHaveLength(1);
+  });
+
+  test("says at its beginning that the operator is unknown", async () => {
+    const unknown = { reports, heartbeat: { state: "unknown", why: "no Lease" } as const };
+    expect(await watch([unknown, unknown])).toBe(
+      "note: it is unknown if the operator is running: no Lease.\n",
+    );
+  });
+
+  test("says when a list is cut from then on", async () => {
+    const cut = report("files", [violation()], {
+      summary: { prevented: 5, occurrences: 5, violations: 3 },
+      omitted: { violations: 2, occurrences: 2 },
+    });
+    const err = await watch([{ reports }, { reports: [cut] }, { reports: [cut] }]);
+    expect(err.match(/note: the list of 1 report is cut \(shop\/files\)/g)).toHaveLength(1);
+  });
+});
+
+describe("the gate", () => {
+  const FORMS = ["text", "json", "junit", "sarif"];
+
+  test("names in each form what left the list, where that may be of the time looked at", async () => {
+    for (const form of FORMS) {
+      const { code, out } = await run(["gate", "--outcome", "allowed", "--since", "60d", "-o", form], {
+        reports: [EXPIRED],
+      });
+      expect({ form, code }).toEqual({ form, code: 0 });
+      expect(out).toMatch(/2 violations with 5 occurrences left the list for their age/i);
+    }
+  });
+
+  test("names in each form that it read files", async () => {
+    const dir = writeDirectory(report("files", [violation()]));
+    for (const form of FORMS) {
+      const { code, out } = await plugin(["gate", "--from", dir, "-o", form]);
+      expect(code).toBe(0);
+      expect(out).toMatch(/these are files: the state when \S+ was written/i);
+    }
+  });
+
+  test("counts the reports of the policy that was asked for alone", async () => {
+    const { out } = await run(["gate", "--policy", "typo"], { reports: [report("files", [violation()])] });
+    expect(out).toContain("Looked at 0 reports in any namespace");
+  });
+
+  test("is unknown with a baseline that is in part of another cluster", async () => {
+    const of = (cluster: string, namespace: string): Report => {
+      const one = report("p", [allowed()], { namespace });
+      return { ...one, metadata: { ...one.metadata, labels: { "reports.kubearmor.com/cluster": cluster } } };
+    };
+    const dir = writeDirectory(of("staging", "shop"), of("production", "web"));
+    const reports = [of("production", "shop"), of("production", "web")];
+    const { code, out } = await run(["gate", "--baseline", dir], { reports });
+    expect(code).toBe(3);
+    expect(out).toContain("the baseline is of the cluster production, staging");
+  });
+
+  test("says of violations that are not listed that no acceptance is known to cover them", async () => {
+    const open = { occurrences: 2, prevented: 0, allowed: 2, unknown: 0, violations: 2, severity: "medium" };
+    const summary = {
+      allowed: 5,
+      occurrences: 5,
+      violations: 3,
+      open,
+      accepted: { violations: 1, occurrences: 3 },
+    };
+    const reports = [
+      report("files", [allowed({ accepted: { by: "known" } })], {
+        summary,
+        omitted: { violations: 2, occurrences: 2 },
+      }),
+    ];
+    for (const form of FORMS) {
+      const { code, out } = await run(["gate", "--all", "-o", form], { reports });
+      expect(code).toBe(1);
+      if (form !== "json") expect(out).toMatch(/are not known to be accepted/);
+      expect(out).not.toMatch(/\d open violation/);
+    }
+  });
+});
+
+describe("a report that was changed by hand", () => {
+  const sound = report("files", [violation()]);
+  test.each<[string, Partial<Report>]>([
+    ["lacks violations that its totals have", { violations: [] }],
+    ["lists fewer occurrences than its totals", { violations: [violation({ occurrences: 2 })] }],
+    ["leaves out less than is missing", { violations: [], omitted: { violations: 1, occurrences: 1 } }],
+  ])("is read by no command where it %s", async (_, change) => {
+    const dir = writeDirectory({ ...sound, ...change });
+    for (const command of [[], ["timeline"], ["readiness"], ["gate"], ["audit"], ["explain", "shop/files"]]) {
+      const { code, err, out } = await plugin([...command, "--from", dir]);
+      expect(code).toBe(3);
+      expect(err + out).toContain("is not a report");
+    }
+  });
+});
+
+test("the audit claims no enforcement where reports could not be read", async () => {
+  const source: ReportSource = {
+    ...memoryReports([]),
+    async *list(_, onLeftOut) {
+      onLeftOut("the report is not of the expected form");
+      yield report("files", [violation()], { coverage: { continuousSince: "2026-11-01T00:00:00.000000Z" } });
+    },
+  };
+  const { text } = await run(["audit"], { reports: source });
+  expect(text).toContain("is unknown: reports could not be read.");
+});
+
+test("the audit marks accepted violations as a lower bound where a list is cut", async () => {
+  const open = { occurrences: 2, prevented: 0, allowed: 2, unknown: 0, violations: 2, severity: "medium" };
+  const summary = {
+    allowed: 5,
+    occurrences: 5,
+    violations: 3,
+    open,
+    accepted: { violations: 1, occurrences: 3 },
+  };
+  const one = report("files", [allowed({ accepted: { by: "known" } })], {
+    summary,
+    omitted: { violations: 2, occurrences: 2 },
+  });
+  expect((await run(["audit"], { reports: [one] })).out).toMatch(/≥ 1<\/strong>accepted violation/);
+});
