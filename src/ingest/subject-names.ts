@@ -18,11 +18,13 @@ import {
 
 /** Pods, and containers, of which a name is remembered. */
 const MAX_NAMES = 50_000;
+/** Different names of one pod or container. */
+const MAX_DIFFERENT = 4;
 
 export class SubjectNames {
   readonly #onNamed: ((violation: ViolationFacts) => void) | undefined;
-  readonly #owners = new BoundedMap<Workload>();
-  readonly #containers = new BoundedMap<string>();
+  readonly #owners = new BoundedMap<Workload>((a, b) => a.kind === b.kind && a.name === b.name);
+  readonly #containers = new BoundedMap<string>((a, b) => a === b);
 
   /** `onNamed` receives a violation of a pod when its owner, or the name of one of its containers, becomes known. */
   constructor(onNamed?: (violation: ViolationFacts) => void) {
@@ -84,26 +86,40 @@ function toKey(namespace: string, name: string): string {
   return podKey(undefined, namespace, name);
 }
 
+/**
+ * Of the different values of a key the one that was new last. Alerts of a known kind are counted without a look at their
+ * names, so a value that comes again must change nothing.
+ */
 class BoundedMap<T> {
-  readonly #values = new Map<string, T>();
+  readonly #values = new Map<string, T[]>();
+  readonly #isSame: (a: T, b: T) => boolean;
   evictedTotal = 0;
+
+  constructor(isSame: (a: T, b: T) => boolean) {
+    this.#isSame = isSame;
+  }
 
   get size(): number {
     return this.#values.size;
   }
 
   get(key: string): T | undefined {
-    return this.#values.get(key);
+    return this.#values.get(key)?.at(-1);
   }
 
-  /** Sets a value; returns true where the key was not known. */
+  /** Adds a value; returns true where the key was not known. */
   put(key: string, value: T): boolean {
-    const isNew = !this.#values.delete(key);
-    this.#values.set(key, value);
+    const known = this.#values.get(key);
+    if (known !== undefined) {
+      if (known.some((each) => this.#isSame(each, value))) return false;
+      if (known.push(value) > MAX_DIFFERENT) known.shift();
+      return false;
+    }
+    this.#values.set(key, [value]);
     if (this.#values.size > MAX_NAMES) {
       this.#values.delete(this.#values.keys().next().value as string);
       this.evictedTotal++;
     }
-    return isNew;
+    return true;
   }
 }

@@ -50,6 +50,12 @@ export function oracleFromJson(value: unknown): Alert | null {
   }
   if (!isKnown) return null;
   const read = alert as unknown as Alert;
+  const parts = value["EventData"] ?? value["eventData"];
+  if (read.Data === "" && isObject(parts)) {
+    const texts = Object.entries(parts).filter(([, part]) => typeof part === "string");
+    const pairs = texts.map(([key, part]) => `${key.slice(0, 1).toLowerCase()}${key.slice(1)}=${part}`);
+    read.Data = pairs.join(" ").toWellFormed();
+  }
   return Object.keys(value).includes("updatedTime") ? asSentByTheDaemon(read) : read;
 }
 
