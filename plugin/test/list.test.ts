@@ -174,6 +174,7 @@ describe("filters", () => {
     [["--policy", "default-posture"], 3],
     [["--workload", "wordpress"], 2],
     [["--workload", "node/*"], 6],
+    [["--workload", "deploy/wordpress"], 2],
     [["--severity", "high"], 2],
     [["--severity", "unknown"], 16],
     [["--outcome", "allowed"], 6],
@@ -203,12 +204,16 @@ describe("filters", () => {
     ],
     [["--outcome", "blocked"], /invalid value "blocked" for --outcome: expected allowed, prevented, unknown/],
     [["--since", "yesterday"], /invalid value "yesterday" for --since: expected a duration/],
+    [["--since", "0s"], /invalid value "0s" for --since: expected a duration/],
+    [["--since", "2027-11-23"], /invalid value "2027-11-23" for --since: it is in the future/],
     [["-o", "xml"], /invalid value "xml" for -o: expected one of wide, json, yaml, name, csv, jsonpath/],
     [["-o", "jsonpath"], /invalid value "jsonpath" for -o/],
     [["-o", "jsonpath={range .violations[*]}{.id}"], /\{range\} without \{end\}/],
     [["-o", "custom-columns=ID"], /invalid custom column "ID": expected HEADER:\.path/],
     [["--sort-by", "size"], /invalid value "size" for --sort-by: expected one of severity, count,/],
     [["-l", "a b"], /invalid value "a b" for -l: give labels of pods/],
+    [["-l", "a in b"], /invalid value "a in b" for -l: give labels of pods/],
+    [["-l", "a in (b"], /invalid value "a in \(b" for -l: give labels of pods/],
     [["--limit", "-1"], /invalid value "-1" for --limit: expected a whole number/],
     [["explian"], /unknown command "explian": expected one of list, explain, timeline,/],
     [["top"], /unknown command "top"/],
@@ -280,6 +285,11 @@ describe("more filters", () => {
     [["-l", "app=web"], [1]],
     [["-l", "app!=web,app"], [2]],
     [["-l", "!app"], [3]],
+    [["-l", "app in (web, cache),tier"], [1]],
+    [
+      ["-l", "app notin (db)"],
+      [1, 3],
+    ],
     [
       ["--outcome", "allowed,prevented"],
       [1, 2, 3],
@@ -294,6 +304,12 @@ describe("more filters", () => {
     ],
   ])("%j finds %j", async (flags, expected) => {
     expect(await ids(["-n", "shop", ...flags], { reports })).toEqual(expected.map(id));
+  });
+
+  test("-l finds a violation whose labels were cut: the one asked for may be missing", async () => {
+    const labels = `app=web,${"x".repeat(500)}…`;
+    const long = [report("p", [violation({ latest: { time: at, labels } })])];
+    expect(await ids(["-n", "shop", "-l", "tier=front"], { reports: long })).toHaveLength(1);
   });
 
   test("the severity is the violation's own, not the policy's", async () => {

@@ -228,6 +228,7 @@ test("all policies are an overview, what is not ready first", async () => {
 });
 
 test.each([
+  [["--window", "0d"], 'invalid value "0d" for --window: expected a time above 0, such as 7d'],
   [["--window", "soon"], 'invalid value "soon" for --window: expected a duration'],
   [["-o", "table"], 'invalid value "table" for -o: expected json or yaml.'],
 ])("%j", async (flags, message) => {

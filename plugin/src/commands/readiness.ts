@@ -9,7 +9,6 @@ import { age } from "../../../src/lib/age.ts";
 import { formatDuration } from "../../../src/lib/quantity.ts";
 import { type Column, layOut, wrap } from "../render/columns.ts";
 import { escapeData, plain } from "../render/escape.ts";
-import { formatWorkload } from "../render/violation-table.ts";
 import { countUnlisted } from "../reports/filter.ts";
 import { readHistorySince, type Span } from "../reports/history.ts";
 import { compare } from "../reports/order.ts";
@@ -23,8 +22,8 @@ import {
 } from "../reports/report-view.ts";
 import { describeGap, findLastingGap, type Gap, isUnenforced, listRecentGaps } from "../reports/sentences.ts";
 import { describeExpired } from "../reports/totals.ts";
-import { formatMs, requireDuration, toMs } from "../reports/when.ts";
-import { formatCount, formatSentence } from "../reports/words.ts";
+import { formatMs, requireWindow, toMs } from "../reports/when.ts";
+import { formatCount, formatSentence, formatWorkload } from "../reports/words.ts";
 import type { Flags } from "./arguments.ts";
 import { toYaml } from "./output-forms.ts";
 import {
@@ -61,7 +60,7 @@ export async function runReadiness(
   policy: string | undefined,
   flags: Flags,
 ): Promise<ExitCode> {
-  const windowMs = requireDuration(flags.window ?? WINDOW, "--window");
+  const windowMs = requireWindow(flags.window ?? WINDOW);
   if (flags.output !== undefined && !FORMS.includes(flags.output)) {
     throw createUsageError(`invalid value "${plain(flags.output)}" for -o: expected json or yaml.`);
   }

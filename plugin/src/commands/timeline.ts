@@ -10,7 +10,7 @@ import { buildTimeline, type Part, sumCounts, type Timeline } from "../reports/o
 import { EXIT, type ExitCode } from "../reports/problem.ts";
 import { listViolations } from "../reports/report-view.ts";
 import { describeAccepted, describeCut, describeNone, describeUnseen } from "../reports/totals.ts";
-import { formatMs, requireDuration } from "../reports/when.ts";
+import { formatMs, requireWindow } from "../reports/when.ts";
 import { formatSentence } from "../reports/words.ts";
 import type { Flags } from "./arguments.ts";
 import {
@@ -31,7 +31,7 @@ const OTHER_CELLS = 62;
 export async function runTimeline(session: Session, flags: Flags): Promise<ExitCode> {
   const { terminal, clock } = session;
   const parts = parseWholeNumber("--buckets", flags.buckets ?? BUCKETS, 1, 500);
-  const windowMs = flags.window === undefined ? undefined : requireDuration(flags.window, "--window");
+  const windowMs = flags.window === undefined ? undefined : requireWindow(flags.window);
   const nowMs = clock.nowMs();
   const filter = parseFilter(flags, nowMs);
   const { reports, warn } = await readCurrentReports(session, flags);

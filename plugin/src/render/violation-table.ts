@@ -16,6 +16,7 @@ import {
   type ViolationRef,
 } from "../reports/report-view.ts";
 import { toMs } from "../reports/when.ts";
+import { formatWorkload } from "../reports/words.ts";
 import type { Colors } from "./colors.ts";
 import { type Column, layOut } from "./columns.ts";
 import { plain } from "./escape.ts";
@@ -33,23 +34,6 @@ export function renderTable(rows: readonly ViolationRef[], session: Session, for
   const columns = createViolationColumns(form, session.clock.nowMs(), getColors(session));
   const table = layOut(columns, rows, isWide ? undefined : session.terminal.columns);
   return hasHeaders ? table : table.slice(table.indexOf("\n") + 1);
-}
-
-/** Kinds as kubectl abbreviates them. */
-const SHORT_KINDS: Readonly<Record<string, string>> = {
-  CronJob: "cj",
-  DaemonSet: "ds",
-  Deployment: "deploy",
-  Node: "node",
-  Pod: "pod",
-  ReplicaSet: "rs",
-  ReplicationController: "rc",
-  StatefulSet: "sts",
-};
-
-/** `deploy/web`. */
-export function formatWorkload({ kind, name }: ViolationRef["violation"]["workload"]): string {
-  return `${SHORT_KINDS[kind] ?? kind.toLowerCase()}/${name}`;
 }
 
 /** Namespace for a cell: a host has none, and says so. */

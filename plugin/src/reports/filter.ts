@@ -17,6 +17,7 @@ import {
   type ViolationRef,
 } from "./report-view.ts";
 import { parseSince, toMs } from "./when.ts";
+import { formatWorkload } from "./words.ts";
 
 /** The flags as they were given. */
 export interface FilterFlags {
@@ -61,6 +62,8 @@ export const OUTCOMES: readonly Outcome[] = ["Allowed", "Unknown", "Prevented"];
 export const NEW_SINCE = "24h";
 /** No violation is taken to leave its list within a day; the operator's default is 30 days. */
 const MIN_RETENTION_MS = 86_400_000;
+/** How far another machine's clock, which wrote a time, may be ahead. */
+const MAX_CLOCK_SKEW_MS = 5 * 60_000;
 
 type Test = (found: ViolationRef) => boolean;
 
@@ -80,7 +83,7 @@ export function parseFilter(flags: FilterFlags, nowMs: number): Filter {
   const outcomes = parseOutcomes(flags.outcome);
   const isNew = flags.new === true;
   const sinceText = flags.since ?? (isNew ? NEW_SINCE : undefined);
-  const fromMs = sinceText === undefined ? undefined : parseSince(sinceText, nowMs, "--since");
+  const fromMs = sinceText === undefined ? undefined : parseStart(sinceText, nowMs);
   if (fromMs !== undefined) {
     reportTests.push(({ summary }) => toMs(summary.lastSeen) >= fromMs);
     tests.push(({ violation }) => toMs(isNew ? violation.firstSeen : violation.lastSeen) >= fromMs);
@@ -118,6 +121,13 @@ export function parsePolicy(pattern: string): (report: Report) => boolean {
   return ({ policy, metadata }) => isPolicy(policy.name) || isPolicy(metadata.name);
 }
 
+/** Reads --since. Nothing was seen since a time to come, and a gate would pass. */
+function parseStart(text: string, nowMs: number): number {
+  const fromMs = parseSince(text, nowMs, "--since");
+  if (fromMs <= nowMs + MAX_CLOCK_SKEW_MS) return fromMs;
+  throw createUsageError(`invalid value "${text}" for --since: it is in the future.`);
+}
+
 /** Occurrences of an outcome that are in the totals and of no listed violation; some may have left for their age. */
 export function countUnlisted({ summary, violations }: Report, outcome: Outcome): number {
   return Math.max(0, summary[HISTORY_KEY[outcome]] - sumOutcome(violations, outcome));
@@ -148,7 +158,9 @@ function parseSubjects(flags: FilterFlags): Test[] {
   const { workload, pod, node, container, tag, selector } = flags;
   if (workload !== undefined) {
     const isWorkload = parseGlob("--workload", workload);
-    tests.push(({ violation: { workload: w } }) => isWorkload(w.name) || isWorkload(`${w.kind}/${w.name}`));
+    tests.push(({ violation: { workload: w } }) =>
+      [w.name, `${w.kind}/${w.name}`, formatWorkload(w)].some(isWorkload),
+    );
   }
   if (pod !== undefined) {
     const isPod = parseGlob("--pod", pod);
@@ -172,7 +184,8 @@ function parseSubjects(flags: FilterFlags): Test[] {
   }
   if (selector !== undefined) {
     const selects = parseSelector(selector);
-    tests.push(({ violation }) => selects(getPodLabels(violation)));
+    // A label that a long text lost may be the one.
+    tests.push(({ violation }) => isCut(violation.latest?.labels) || selects(getPodLabels(violation)));
   }
   return tests;
 }
@@ -184,6 +197,11 @@ export function listNodes({ pods = [], latest, node, workload }: ViolationRef["v
   return [...new Set(all)];
 }
 
+/** True for a text that the operator cut at its end. */
+function isCut(text = ""): boolean {
+  return text.endsWith("…");
+}
+
 /** Labels of the pod of the newest alert. */
 export function getPodLabels({ latest }: ViolationRef["violation"]): Map<string, string> {
   const pairs = (latest?.labels ?? "").split(/[,\s]+/).flatMap((label): [string, string][] => {
@@ -193,22 +211,35 @@ export function getPodLabels({ latest }: ViolationRef["violation"]): Map<string,
   return new Map(pairs);
 }
 
-/** Reads `app=web,tier!=db,team,!old` as kubectl's -l does, without sets. */
-function parseSelector(text: string): (labels: ReadonlyMap<string, string>) => boolean {
-  const tests = text.split(",").map((part) => {
-    const [, not, key, operator, value] =
-      /^\s*(!?)([A-Za-z0-9./_-]+)\s*(?:(==?|!=)\s*([A-Za-z0-9._-]*))?\s*$/.exec(part) ?? [];
-    if (key === undefined || (not === "!" && operator !== undefined)) {
-      throw createUsageError(
-        `invalid value "${text}" for -l: give labels of pods, such as app=web,tier!=db,team,!old.`,
-      );
-    }
-    return (labels: ReadonlyMap<string, string>) => {
-      if (operator === undefined) return labels.has(key) !== (not === "!");
-      return (labels.get(key) === value) === (operator !== "!=");
-    };
-  });
+type LabelTest = (labels: ReadonlyMap<string, string>) => boolean;
+
+const LABEL_KEY = "[A-Za-z0-9./_-]+";
+const LABEL_VALUE = "[A-Za-z0-9._-]*";
+const EXISTS = new RegExp(`^(!?)\\s*(${LABEL_KEY})$`);
+const EQUALS = new RegExp(`^(${LABEL_KEY})\\s*(==?|!=)\\s*(${LABEL_VALUE})$`);
+const IN_SET = new RegExp(
+  `^(${LABEL_KEY})\\s+(in|notin)\\s*\\(\\s*(${LABEL_VALUE}(?:\\s*,\\s*${LABEL_VALUE})*)\\s*\\)$`,
+);
+
+/** Reads `app=web,tier!=db,team,!old,env in (a,b)` as kubectl's -l does. */
+function parseSelector(text: string): LabelTest {
+  // A comma within parentheses is one of a set.
+  const tests = text.split(/,(?![^(]*\))/).map((part) => parseLabelTest(part.trim(), text));
   return (labels) => tests.every((test) => test(labels));
+}
+
+function parseLabelTest(part: string, selector: string): LabelTest {
+  const [, not, name = ""] = EXISTS.exec(part) ?? [];
+  if (not !== undefined) return (labels) => labels.has(name) !== (not === "!");
+  const [, key, operator, list = ""] = EQUALS.exec(part) ?? IN_SET.exec(part) ?? [];
+  if (key === undefined) {
+    throw createUsageError(
+      `invalid value "${selector}" for -l: give labels of pods, such as app=web,tier!=db,team,!old,env in (a,b).`,
+    );
+  }
+  const values = list.split(",").map((value) => value.trim());
+  const isNegative = operator === "!=" || operator === "notin";
+  return (labels) => values.includes(labels.get(key) ?? "\0") !== isNegative;
 }
 
 function parseOutcomes(text: string | undefined): readonly Outcome[] {

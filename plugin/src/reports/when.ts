@@ -16,10 +16,17 @@ export function requireDuration(text: string, flag: string): number {
   );
 }
 
+/** Reads --window; in no time nothing occurs. */
+export function requireWindow(text: string): number {
+  const ms = requireDuration(text, "--window");
+  if (ms > 0) return ms;
+  throw createUsageError(`invalid value "${text}" for --window: expected a time above 0, such as 7d.`);
+}
+
 /** Reads a point in time: an RFC 3339 time, or a duration before now. */
 export function parseSince(text: string, nowMs: number, flag: string): number {
   const duration = parseDuration(text);
-  if (duration !== undefined) return nowMs - duration;
+  if (duration) return nowMs - duration;
   const us = parseMicroTime(/^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T00:00:00Z` : text);
   if (us !== undefined) return us / 1000;
   throw createUsageError(

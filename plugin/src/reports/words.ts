@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Numbers and nouns in sentences.
+// Numbers, nouns and names in sentences and tables.
+
+import type { Workload } from "../../../src/api/v1alpha1.ts";
 
 /** `1 pod`, `2,000 pods`. */
 export function formatCount(n: number, noun: string): string {
@@ -25,4 +27,21 @@ export function formatSentence(clause: string): string {
   if (text === "") return "";
   const head = text[0]?.toUpperCase() ?? "";
   return `${head}${text.slice(1)}${/[.!?…]$/.test(text) ? "" : "."}`;
+}
+
+/** Kinds as kubectl abbreviates them. */
+const SHORT_KINDS: Readonly<Record<string, string>> = {
+  CronJob: "cj",
+  DaemonSet: "ds",
+  Deployment: "deploy",
+  Node: "node",
+  Pod: "pod",
+  ReplicaSet: "rs",
+  ReplicationController: "rc",
+  StatefulSet: "sts",
+};
+
+/** `deploy/web`. */
+export function formatWorkload({ kind, name }: Workload): string {
+  return `${SHORT_KINDS[kind] ?? kind.toLowerCase()}/${name}`;
 }
