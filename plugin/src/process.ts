@@ -26,7 +26,8 @@ const terminal: PluginTerminal = {
   err: (text) => void stderr.write(text),
   isInteractive: stdout.isTTY === true,
   hasColor: stdout.isTTY === true && !env["NO_COLOR"] && env["TERM"] !== "dumb",
-  columns: stdout.isTTY ? stdout.columns : undefined,
+  // 0 on a terminal that does not know its width, as in some CI systems.
+  columns: (stdout.isTTY && stdout.columns) || undefined,
 };
 
 const MAX_OUTPUT_BYTES = 256 * 1024 * 1024;
@@ -105,15 +106,17 @@ function impersonate(kubeConfig: LoadedKubeConfig, { as, asGroup = [] }: Flags):
 
 /** Runs a call of the process's own arguments, and ends the process with its exit code. */
 export function runProcess(definitions: readonly Definition[], commands: Commands): void {
-  // A closed pipe (`| head`) is no failure.
+  // A closed pipe (`| head`) is no failure, and leaves the exit code of a gate as it is.
   stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code === "EPIPE") process.exit(EXIT.ok);
-    throw error;
+    if (error.code === "EPIPE") process.exit();
+    terminal.err(`error: cannot write to standard output: ${plain(error.message)}.\n`);
+    process.exit(EXIT.failed);
   });
   runMain(process.argv.slice(2), definitions, commands).then(
     (code) => {
       process.exitCode = code;
-      stdout.write("", () => process.exit(code));
+      // The error of a write is an event of a later turn.
+      stdout.write("", () => setImmediate(() => process.exit(code)));
     },
     (error: unknown) => {
       const isForUser = error instanceof PluginError || error instanceof KubeConfigError;
