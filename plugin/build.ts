@@ -11,7 +11,9 @@ import { parseArgs } from "node:util";
 import { bundle } from "../tools/bundle.ts";
 
 const ROOT = join(import.meta.dirname, "..");
-const BUNDLE = "kubectl-violations";
+const PROGRAM = "kubectl-violations";
+/** `kubectl plugin list` takes every file whose name begins with kubectl- for a plugin. */
+const BUNDLE = "violations";
 const START = "start.cjs";
 
 /** undici's minimum, see engines in package.json. */
@@ -30,7 +32,7 @@ if ! command -v node >/dev/null; then
   exit 2
 fi
 caches="\${XDG_CACHE_HOME:-\${HOME:+$HOME/.cache}}"
-cache="$caches/${BUNDLE}"
+cache="$caches/${PROGRAM}"
 # Node loops forever over a directory that it can't create.
 if [ -n "$caches" ] && { [ -d "$cache" ] || mkdir -p -m 700 "$cache" 2>/dev/null; }; then
   export NODE_COMPILE_CACHE="\${NODE_COMPILE_CACHE:-$cache}"
@@ -63,7 +65,7 @@ export async function buildPlugin(outDir: string, { isGitOps = false } = {}): Pr
   const start = join(outDir, START);
   writeFileSync(start, starter());
   files.push(start);
-  const programs = { [BUNDLE]: "", "kubectl_complete-violations": "__complete " };
+  const programs = { [PROGRAM]: "", "kubectl_complete-violations": "__complete " };
   for (const [name, firstArgument] of Object.entries(programs)) {
     const path = join(outDir, name);
     writeFileSync(path, launcher(firstArgument));

@@ -3,6 +3,7 @@
 
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
+import type { Violation } from "../../src/api/v1alpha1.ts";
 import { parseGlob } from "../../src/lib/glob.ts";
 import { hasDotSegments, resolveDotSegments } from "../../src/lib/path.ts";
 import type { Acceptance } from "../src/reports/report-source.ts";
@@ -89,6 +90,13 @@ describe("accept", () => {
     const outcome = await accept(flags);
     expect(outcome.code).toBe(code);
     expect(outcome.err).toMatch(message);
+  });
+
+  test("is named by the whole id where its beginning was given", async () => {
+    const { out } = await plugin(["accept", ID.slice(0, 8), "--reason", "x"], {
+      reports: [report("P.one", [violation()])],
+    });
+    expect(parse(out).metadata.name).toBe(`accept-${ID}`);
   });
 
   test("takes one violation alone, of a namespace", async () => {

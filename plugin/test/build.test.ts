@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
+import { accessSync, constants, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
 import { runInNewContext } from "node:vm";
-import { describe, expect, test } from "vitest";
-import { starter } from "../build.ts";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { buildPlugin, starter } from "../build.ts";
 
 /** Runs the program's first file on a Node of that version. */
 function start(node: string): { said: string[]; exit: number | undefined; loaded: string[] } {
@@ -25,7 +28,7 @@ function start(node: string): { said: string[]; exit: number | undefined; loaded
 
 describe("the version of Node", () => {
   test.each(["22.19.0", "22.20.1", "24.0.0", "100.1.0"])("%s runs the plugin", (node) => {
-    expect(start(node)).toEqual({ said: [], exit: undefined, loaded: ["./kubectl-violations.cjs"] });
+    expect(start(node)).toEqual({ said: [], exit: undefined, loaded: ["./violations.cjs"] });
   });
 
   test.each(["8.17.0", "20.20.2", "22.18.9"])("%s is refused with what to do", (node) => {
@@ -37,4 +40,12 @@ describe("the version of Node", () => {
       loaded: [],
     });
   });
+});
+
+test("each file whose name kubectl takes for a plugin is a program", async () => {
+  const dir = mkdtempSync(join(tmpdir(), "pvo-plugin-"));
+  onTestFinished(() => rmSync(dir, { recursive: true }));
+  const plugins = (await buildPlugin(dir)).filter((file) => basename(file).startsWith("kubectl-"));
+  expect(plugins.map((file) => basename(file))).toEqual(["kubectl-violations"]);
+  for (const file of plugins) accessSync(file, constants.X_OK);
 });

@@ -18,6 +18,7 @@ import { type Prepared, Transport } from "./transport.ts";
 export const METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 
 export const MERGE_PATCH = "application/merge-patch+json";
+export const JSON_PATCH = "application/json-patch+json";
 
 /** One call; `path` begins with `/api`, and its variable parts are already encoded. */
 export interface KubeRequest {

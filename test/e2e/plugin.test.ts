@@ -157,7 +157,8 @@ describeReal("the plugin under the real kubectl", () => {
       const id = (await asUser(["violations", "-n", "wordpress-mysql", ...ids])).stdout;
       const { stdout } = await asUser(["violations", "explain", id]);
       expect(stdout).toContain("Prevented: /bin/bash tried to run /usr/bin/apt in container wordpress");
-      const accept = await asUser(["violations", "accept", id, "--reason", "x", "--apply"]);
+      const first = ["--reason", "x", "--owner", "team", "--expires", "90d", "--apply"];
+      const accept = await asUser(["violations", "accept", id, ...first]);
       expect(accept).toEqual({
         code: 0,
         stdout: `acceptedviolation wordpress-mysql/accept-${id} created\n`,
@@ -166,6 +167,10 @@ describeReal("the plugin under the real kubectl", () => {
       const again = await asUser(["violations", "accept", id, "--reason", "y", "--apply"]);
       expect(again.stdout).toContain("replaced");
       expect((await asUser(["violations", "accepted", "-A"])).stdout).toMatch(/ y$/m);
+      const { stdout: list } = await asUser(["violations", "accepted", "-A", "-o", "json"]);
+      const [{ metadata, spec }] = JSON.parse(list).acceptedViolations;
+      expect({ ...spec, match: {} }).toEqual({ match: {}, reason: "y" });
+      expect(metadata).not.toHaveProperty("managedFields");
       expect((await asUser(["violations", "explain", "cpvr/sleep-deny"])).stdout).toContain(
         "KubeArmorHostPolicy",
       );

@@ -32,10 +32,12 @@ const blob = join(work, "sea.blob");
 writeFileSync(
   config,
   JSON.stringify({
-    main: join(work, "kubectl-violations.cjs"),
+    main: join(work, "violations.cjs"),
     output: blob,
     disableExperimentalSEAWarning: true,
     useCodeCache: true,
+    // NODE_OPTIONS of a user is meant for another Node: an editor's debugger sets it in its terminal.
+    execArgvExtension: "none",
   }),
 );
 execFileSync(process.execPath, ["--experimental-sea-config", config], { stdio: "inherit" });

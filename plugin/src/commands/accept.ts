@@ -37,10 +37,9 @@ export async function accept(session: Session, id: string, flags: Flags): Promis
   const reason = (flags.reason ?? "").trim();
   if (reason === "") throw createUsageError("--reason is required: say why the violation is accepted.");
   const expires = parseExpiry(flags.expires, clock.nowMs());
-  const name = flags.name ?? `accept-${id}`;
-  if (!/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/.test(name)) {
+  if (flags.name !== undefined && !/^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/.test(flags.name)) {
     throw createUsageError(
-      `invalid value "${plain(name)}" for --name: expected the name of a Kubernetes object.`,
+      `invalid value "${plain(flags.name)}" for --name: expected the name of a Kubernetes object.`,
     );
   }
   const found = requireOne((await findById(session, id, flags)).filter(parseFilter(flags, 0).matches), id);
@@ -51,6 +50,7 @@ export async function accept(session: Session, id: string, flags: Flags): Promis
         "only violations in a namespace can be accepted.",
     );
   }
+  const name = flags.name ?? `accept-${found.violation.id}`;
   const acceptance = {
     apiVersion: API_GROUP_VERSION,
     kind: KIND,
@@ -132,7 +132,7 @@ export async function listAccepted(session: Session, flags: Flags): Promise<Exit
   if (beat?.state === "silent") terminal.err(`note: ${describeHeartbeat(beat)}.\n`);
   const shown = found.slice(0, limit);
   if (flags.output !== undefined) {
-    const data = escapeData({ acceptedViolations: shown });
+    const data = escapeData({ acceptedViolations: shown.map(omitManagedFields) });
     terminal.out(flags.output === "json" ? `${JSON.stringify(data, null, 2)}\n` : toYaml(data));
     return EXIT.ok;
   }
@@ -149,6 +149,12 @@ export async function listAccepted(session: Session, flags: Flags): Promise<Exit
   if (shown.length < found.length)
     terminal.err(`${found.length - shown.length} more; --limit 0 shows all.\n`);
   return EXIT.ok;
+}
+
+/** As kubectl prints objects. */
+function omitManagedFields({ metadata, ...rest }: Acceptance): Acceptance {
+  const { managedFields: _, ...own } = metadata as Acceptance["metadata"] & { managedFields?: unknown };
+  return { ...rest, metadata: own };
 }
 
 const STATES = ["Invalid", "Expired", "MatchesNothing", "MatchesEverything", "Active"];

@@ -4,14 +4,14 @@
 // The forms of -o that programs read: json, yaml, name, csv, and kubectl's jsonpath and custom-columns.
 
 import { stringify as stringifyCsv } from "csv-stringify/sync";
-import { JSONPath } from "jsonpath-plus";
 import { stringify } from "yaml";
 import { API_GROUP } from "../../../src/api/names.ts";
 import { type Column, layOut } from "../render/columns.ts";
 import { escapeData, plain } from "../render/escape.ts";
 import { toFlatRow } from "../render/violation-table.ts";
-import { createUsageError, getMessage } from "../reports/problem.ts";
+import { createUsageError } from "../reports/problem.ts";
 import type { ViolationRef } from "../reports/report-view.ts";
+import { query, renderTemplate, toText } from "./jsonpath.ts";
 
 /** A table of data that is printed for programs. */
 export interface Data {
@@ -75,24 +75,9 @@ export function toYaml(value: unknown): string {
   });
 }
 
-function query(path: string, value: unknown): unknown[] {
-  const text = path.trim().replace(/^\{(.*)\}$/s, "$1");
-  if (text === "") throw createUsageError("invalid JSONPath: it is empty.");
-  try {
-    const rooted = text.startsWith("$") ? text : `$${/^[.[]/.test(text) ? "" : "."}${text}`;
-    return JSONPath({ path: rooted, json: value as object, eval: "safe", wrap: true }) as unknown[];
-  } catch (error) {
-    throw createUsageError(`invalid JSONPath "${plain(path)}": ${plain(getMessage(error))}.`);
-  }
-}
-
 /** Returns the first value of a path, for a cell or for sorting. */
 export function getValueAt(path: string, value: unknown): unknown {
   return query(path, escapeData(value))[0];
-}
-
-function toText(value: unknown): string {
-  return typeof value === "object" && value !== null ? JSON.stringify(value) : String(value ?? "");
 }
 
 function renderColumns(text: string, rows: readonly unknown[], hasHeaders: boolean): string {
@@ -108,42 +93,4 @@ function renderColumns(text: string, rows: readonly unknown[], hasHeaders: boole
   });
   const table = layOut(columns, escapeData(rows) as unknown[], undefined);
   return hasHeaders ? table : table.slice(table.indexOf("\n") + 1);
-}
-
-/** Renders kubectl's template: text, `{.path}`, `{"text"}`, `{range .path}…{end}`. */
-function renderTemplate(template: string, root: unknown): string {
-  const tokens = template.split(/(\{[^{}]*\})/).filter((token) => token !== "");
-  let at = 0;
-  const block = (value: unknown): string => {
-    let out = "";
-    for (; at < tokens.length; at++) {
-      const token = tokens[at] ?? "";
-      const inner = /^\{(.*)\}$/s.exec(token)?.[1]?.trim();
-      if (inner === undefined) out += token;
-      else if (inner === "end") return out;
-      else if (/^(["']).*\1$/s.test(inner)) out += removeQuotes(inner);
-      else if (inner.startsWith("range ")) out += loop(inner.slice("range ".length), value);
-      else out += query(inner, value).map(toText).join(" ");
-    }
-    return out;
-  };
-  const loop = (path: string, value: unknown): string => {
-    const values = query(path, value);
-    const start = at + 1;
-    // The body is walked once for an empty list, too, to find its end.
-    const parts = (values.length === 0 ? [{}] : values).map((one) => {
-      at = start;
-      return block(one);
-    });
-    if (tokens[at] === undefined) throw createUsageError("invalid JSONPath template: {range} without {end}.");
-    return values.length === 0 ? "" : parts.join("");
-  };
-  const out = block(root);
-  if (at < tokens.length) throw createUsageError("invalid JSONPath template: {end} without {range}.");
-  return out;
-}
-
-function removeQuotes(text: string): string {
-  const escapes: Readonly<Record<string, string>> = { n: "\n", t: "\t" };
-  return text.slice(1, -1).replace(/\\(.)/gs, (_, character: string) => escapes[character] ?? character);
 }

@@ -16,7 +16,7 @@ import {
 } from "../../../src/api/names.ts";
 import type { Report } from "../../../src/api/v1alpha1.ts";
 import { ApiError } from "../../../src/kube/api-error.ts";
-import { type ApiRequester, type KubeClient, MERGE_PATCH } from "../../../src/kube/client.ts";
+import { type ApiRequester, JSON_PATCH, type KubeClient } from "../../../src/kube/client.ts";
 import { listItems } from "../../../src/kube/list.ts";
 import { plain, toShellWord } from "../render/escape.ts";
 import { type Heartbeat, type LeaseObject, readHeartbeat } from "./heartbeat.ts";
@@ -133,8 +133,9 @@ export function createClusterReports(options: ClusterReportsOptions): ReportSour
         await client.request({
           method: "PATCH",
           path: own,
-          body: { spec },
-          contentType: MERGE_PATCH,
+          // A merge would keep keys of the former match, its owner and its expiry.
+          body: [{ op: "replace", path: "/spec", value: spec }],
+          contentType: JSON_PATCH,
           signal,
         });
         return "replaced";

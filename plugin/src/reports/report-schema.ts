@@ -169,7 +169,7 @@ export function checkReport(value: unknown, { isSummary = false } = {}): Report 
     const where = (issue?.path ?? [])
       .map((key) => (typeof key === "number" ? `[${key}]` : `.${String(key)}`))
       .join("");
-    return `${plain(where.replace(/^\./, ""))}: ${plain(issue?.message ?? "unknown form")}`;
+    return plain(`${where === "" ? "" : `${where.replace(/^\./, "")}: `}${issue?.message ?? "unknown form"}`);
   }
   const found = result.data as unknown as Report;
   if ((found.kind === REPORT_KIND) !== (found.metadata.namespace !== undefined)) {
