@@ -275,6 +275,12 @@ describe("text from alerts", () => {
   });
 });
 
+test("Markdown says of a host's violation that it is a host's", async () => {
+  const { out } = await plugin(["audit", "-A", "--format", "markdown"]);
+  expect(out).toContain("| `medium` | `Allowed` | `(host)` | `Node/ubuntu` |");
+  expect(out).not.toContain("|  |");
+});
+
 test.each([
   [["--format", "pdf"], 'invalid value "pdf" for --format: expected html or markdown.'],
   [["--out", "/nowhere/at/all.html"], "cannot write /nowhere/at/all.html"],

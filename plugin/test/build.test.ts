@@ -42,7 +42,7 @@ describe("the version of Node", () => {
   });
 });
 
-test("each file whose name kubectl takes for a plugin is a program", async () => {
+test("kubectl finds one plugin in the folder, and it is executable", async () => {
   const dir = mkdtempSync(join(tmpdir(), "pvo-plugin-"));
   onTestFinished(() => rmSync(dir, { recursive: true }));
   const plugins = (await buildPlugin(dir)).filter((file) => basename(file).startsWith("kubectl-"));

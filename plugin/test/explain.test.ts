@@ -373,6 +373,9 @@ describe("a report", () => {
     expect(some.out.match(/^Violation /gm)).toHaveLength(5);
     expect(some.err).toBe("2 more violations are listed; --all explains all.\n");
     expect(
+      (await plugin(["explain", "shop/p", "--limit", "6"], { reports: [many] })).out.match(/^Violation /gm),
+    ).toHaveLength(6);
+    expect(
       (await plugin(["explain", "shop/p", "--all"], { reports: [many] })).out.match(/^Violation /gm),
     ).toHaveLength(7);
   });

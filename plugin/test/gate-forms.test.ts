@@ -122,6 +122,8 @@ describe("SARIF", () => {
     const [run] = (await sarifOf([], { reports: REPORTS })).runs;
     const { driver } = run.tool;
     expect(driver).toMatchObject({
+      fullName: expect.stringMatching(/^kubectl-violations \d/),
+      informationUri: expect.stringMatching(/^https:/),
       version: expect.stringMatching(/^\d/),
       semanticVersion: expect.any(String),
     });
@@ -133,7 +135,8 @@ describe("SARIF", () => {
       properties: { "security-severity": "9.5" },
       help: { text: expect.stringContaining("KubeArmorPolicy"), markdown: expect.stringContaining("`") },
     });
-    for (const { properties } of driver.rules) {
+    for (const { id, name, properties } of driver.rules) {
+      expect(name).not.toBe(id);
       expect(Number(properties["security-severity"])).toBeGreaterThan(0);
       expect(properties.tags.length).toBeLessThanOrEqual(20);
     }

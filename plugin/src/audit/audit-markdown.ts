@@ -5,9 +5,9 @@
 // Invariant: every text from a report is in a code span, so that it links, mentions and formats nothing.
 
 import { toCodeSpan } from "../render/escape.ts";
+import { formatNamespace } from "../reports/policy-rule.ts";
 import {
   formatTitle,
-  getNamespace,
   getSeverityLevel,
   isLowerBound,
   reportPath,
@@ -111,7 +111,7 @@ function renderTable(found: readonly ViolationRef[]): string[] {
     const cells = [
       toCodeSpan(getSeverityLevel(one)),
       toCodeSpan(violation.outcome) + (accepted === undefined ? "" : ` accepted by ${toCodeSpan(accepted)}`),
-      toCodeSpan(getNamespace(one)),
+      toCodeSpan(formatNamespace(one)),
       toCodeSpan(`${violation.workload.kind}/${violation.workload.name}`),
       toCodeSpan(formatTitle(violation)),
       toCodeSpan(report.policy.name),

@@ -6,9 +6,9 @@
 import type { VNode } from "preact";
 import type { Report } from "../../../src/api/v1alpha1.ts";
 import { el } from "../render/markup.ts";
+import { formatNamespace } from "../reports/policy-rule.ts";
 import {
   formatTitle,
-  getNamespace,
   getRuleFacts,
   getSeverityLevel,
   isLowerBound,
@@ -37,7 +37,7 @@ export function renderUnenforced({ enforcement, violations }: Facts, limit: numb
       ? el("a", { href: `#${toAnchor(report, violation.id)}` }, report.policy.name)
       : report.policy.name;
     return [
-      getNamespace(one),
+      formatNamespace(one),
       `${workload.kind}/${workload.name}`,
       formatTitle(violation),
       policy,

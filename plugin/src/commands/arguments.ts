@@ -114,9 +114,10 @@ const FILTER: readonly Flag[] = [
 ];
 
 const ACCEPTED: Flag = ["--accepted", "Includes accepted violations."];
-const LIMIT: Flag = [
+const ON_SCREEN = "100 in a table on a screen, else all";
+const limitTo = (what: string, standard = ON_SCREEN): Flag => [
   "--limit <N>",
-  "At most this many violations; default: 100 in a table on a screen, else all. 0 is all.",
+  `At most this many ${what}; default: ${standard}. 0 is all.`,
 ];
 
 export interface Definition {
@@ -144,14 +145,19 @@ export const COMMANDS: readonly Definition[] = [
       ],
       ["--no-headers", "Leaves out the header."],
       ["-w, --watch", "Goes on and prints what changes; looks every 5 s."],
-      LIMIT,
+      limitTo("violations"),
     ],
   },
   {
     name: "explain",
     usage: "<REPORT|ID>",
     about: "explain a violation or a report, and what to do",
-    flags: [...PLACE, LEASE, ["--all", "Every violation of a report; default: the worst five."], LIMIT],
+    flags: [
+      ...PLACE,
+      LEASE,
+      ["--all", "Every violation of a report; default: the worst five."],
+      limitTo("violations", "the worst five of a report"),
+    ],
     notes: `
 REPORT is NAME, NAMESPACE/NAME or cpvr/NAME; ID is the id of a violation (-o wide), or its beginning.
 `,
@@ -176,7 +182,7 @@ REPORT is NAME, NAMESPACE/NAME or cpvr/NAME; ID is the id of a violation (-o wid
       LEASE,
       ["--window <TIME>", "The time looked at; default 7d."],
       ["-o, --output <FORM>", "json or yaml."],
-      LIMIT,
+      limitTo("reports"),
     ],
     notes: `
 Exit codes: 0 all ready, 1 not ready, 2 wrong call, 3 not enough is known.
@@ -207,7 +213,7 @@ Exit codes: 0 all ready, 1 not ready, 2 wrong call, 3 not enough is known.
       LEASE,
       ["-o, --output <FORM>", "json or yaml."],
       ["--no-headers", "Leaves out the header."],
-      LIMIT,
+      limitTo("acceptances"),
     ],
   },
   {
@@ -226,7 +232,7 @@ Exit codes: 0 all ready, 1 not ready, 2 wrong call, 3 not enough is known.
         "--export-dir <DIR>",
         "Directory of the export, for the paths in SARIF; default: --baseline, else violations.",
       ],
-      LIMIT,
+      limitTo("violations"),
     ],
     notes: `
 Exit codes: 0 PASSED, 1 FAILED, 2 wrong call, 3 UNKNOWN.
@@ -251,7 +257,7 @@ Exit codes: 0 PASSED, 1 FAILED, 2 wrong call, 3 UNKNOWN.
       ...FILTER,
       ["--out <FILE>", "The file; default: standard output."],
       ["--format <FORM>", "html (default; one file, no script, no network) or markdown."],
-      LIMIT,
+      limitTo("violations", "500"),
     ],
   },
   { name: "version", about: "print the version", flags: [] },

@@ -53,7 +53,7 @@ export async function explain(session: Session, target: string, flags: Flags): P
     return EXIT.ok;
   }
   const all = listViolations([found]).sort(compareWorst);
-  const shown = all.slice(0, Math.min(limit, flags.all ? all.length : WORST));
+  const shown = all.slice(0, flags.all || flags.limit !== undefined ? limit : WORST);
   terminal.out(`${renderReport(found, session)}\n`);
   for (const one of shown) terminal.out(`${renderViolation(one, session)}\n`);
   const more = all.length - shown.length;

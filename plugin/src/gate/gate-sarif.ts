@@ -6,7 +6,7 @@
 import { isAbsolute } from "node:path";
 import type { Log, ReportingDescriptor, Result, Suppression } from "sarif";
 import type { Report, SeverityLevel } from "../../../src/api/v1alpha1.ts";
-import { VERSION } from "../../../src/app/version.ts";
+import { HOMEPAGE, VERSION } from "../../../src/app/version.ts";
 import { toPath } from "../../../src/sinks/directory-sink.ts";
 import type { Flags } from "../commands/arguments.ts";
 import { parseLimit, type Session } from "../commands/session.ts";
@@ -75,6 +75,8 @@ export function renderSarif(verdict: Verdict, session: Session, flags: Flags): s
         tool: {
           driver: {
             name: "kubectl-violations",
+            fullName: `kubectl-violations ${VERSION}`,
+            informationUri: HOMEPAGE,
             organization: "policy-violation-operator",
             version: VERSION,
             semanticVersion: VERSION,
@@ -128,9 +130,12 @@ function toRule(report: Report, found: ViolationRef | undefined): ReportingDescr
   const advice = found === undefined ? [] : createAdvice(found).sentences;
   const about = say`${policy.kind} ${policy.name} in ${report.metadata.namespace ?? say`the cluster`}.`;
   const help = [about, ...(message === "" ? [] : [say`Its message: ${message}`]), ...advice];
+  const id = getRuleId(report);
+  const name = plain(policy.name);
   return {
-    id: getRuleId(report),
-    name: plain(policy.name),
+    id,
+    // A name that repeats the id is a mistake to validators.
+    ...(name === id ? {} : { name }),
     shortDescription: { text: about.text },
     fullDescription: { text: message === "" ? about.text : formatSentence(message) },
     help: {

@@ -27,6 +27,7 @@ const GAP = 2;
 const STEPS = [
   { lastWidth: 32, hasOptional: true, otherShare: undefined },
   { lastWidth: 26, hasOptional: true, otherShare: 1 },
+  { lastWidth: 26, hasOptional: false, otherShare: 1 },
   { lastWidth: 18, hasOptional: false, otherShare: 0.75 },
   { lastWidth: 12, hasOptional: false, otherShare: 0.75 },
 ] as const;

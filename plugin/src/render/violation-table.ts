@@ -5,7 +5,7 @@
 
 import { age } from "../../../src/lib/age.ts";
 import { getColors, type Session } from "../commands/session.ts";
-import { getSubjectKind } from "../reports/policy-rule.ts";
+import { formatNamespace } from "../reports/policy-rule.ts";
 import {
   countUnlistedPods,
   formatTitle,
@@ -34,11 +34,6 @@ export function renderTable(rows: readonly ViolationRef[], session: Session, for
   const columns = createViolationColumns(form, session.clock.nowMs(), getColors(session));
   const table = layOut(columns, rows, isWide ? undefined : session.terminal.columns);
   return hasHeaders ? table : table.slice(table.indexOf("\n") + 1);
-}
-
-/** Namespace for a cell: a host has none, and says so. */
-function formatNamespace(found: ViolationRef): string {
-  return getNamespace(found) || (getSubjectKind(found) === "host" ? "(host)" : "(none)");
 }
 
 function createViolationColumns(

@@ -30,6 +30,11 @@ export function getSubjectKind(found: ViolationRef): SubjectKind {
   return workload.kind === "Node" && container === undefined ? "host" : "container";
 }
 
+/** Namespace for a cell: a host has none, and says so. */
+export function formatNamespace(found: ViolationRef): string {
+  return getNamespace(found) || (getSubjectKind(found) === "host" ? "(host)" : "(none)");
+}
+
 /** Builds the policy that blocks or allows a violation. */
 export function createPolicy(found: ViolationRef, action: "Allow" | "Block"): RuleResult {
   const { violation } = found;
