@@ -3,7 +3,6 @@
 
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import type { Violation } from "../../src/api/v1alpha1.ts";
 import { parseGlob } from "../../src/lib/glob.ts";
 import { hasDotSegments, resolveDotSegments } from "../../src/lib/path.ts";
 import type { Acceptance } from "../src/reports/report-source.ts";
