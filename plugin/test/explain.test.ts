@@ -369,15 +369,11 @@ describe("a report", () => {
       "p",
       Array.from({ length: 7 }, (_, n) => violation({ id: `00000000000000a${n}` })),
     );
-    const some = await plugin(["explain", "shop/p"], { reports: [many] });
-    expect(some.out.match(/^Violation /gm)).toHaveLength(5);
-    expect(some.err).toBe("2 more violations are listed; --all explains all.\n");
-    expect(
-      (await plugin(["explain", "shop/p", "--limit", "6"], { reports: [many] })).out.match(/^Violation /gm),
-    ).toHaveLength(6);
-    expect(
-      (await plugin(["explain", "shop/p", "--all"], { reports: [many] })).out.match(/^Violation /gm),
-    ).toHaveLength(7);
+    const explained = (...flags: string[]) => plugin(["explain", "shop/p", ...flags], { reports: [many] });
+    const count = async (...flags: string[]) =>
+      (await explained(...flags)).out.match(/^Violation /gm)?.length;
+    expect([await count(), await count("--limit", "6"), await count("--all")]).toEqual([5, 6, 7]);
+    expect((await explained()).err).toBe("2 more violations are listed; --all explains all.\n");
   });
 
   test.each([
