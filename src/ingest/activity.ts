@@ -18,8 +18,11 @@ const IN_MEMORY = /^(?:memfd:|\/dev\/shm\/|\/run\/shm\/)/;
 /** Shorter pod names may be any word. */
 const MIN_POD_NAME = 5;
 
-/** Returns the action of an alert; `safe` redacts and sanitizes. */
-export function toActivity(alert: Alert, safe: (text: string) => string): Activity {
+/** Redacts and sanitizes. */
+type Safe = (text: string) => string;
+
+/** Returns the action of an alert. */
+export function toActivity(alert: Alert, safe: Safe): Activity {
   const verb = verbOf(alert);
   const source = safe(alert.Source);
   const resource = safe(alert.Resource);
@@ -33,7 +36,7 @@ export function toActivity(alert: Alert, safe: (text: string) => string): Activi
     source,
     resource,
     foldedSource: executable(process, source),
-    foldedResource: sanitize(foldResource(alert, verb, resource)),
+    foldedResource: sanitize(foldResource(alert, verb, resource, safe)),
   };
 }
 
@@ -62,14 +65,15 @@ function executable(path: string, commandLine: string): string {
   return ran.startsWith("/") ? foldPath(ran) : foldExecutable(commandLine, ran);
 }
 
-function foldResource(alert: Alert, verb: string, resource: string): string {
+/** What comes from Data is made safe here. */
+function foldResource(alert: Alert, verb: string, resource: string, safe: Safe): string {
   switch (alert.Operation) {
     case "Network":
-      return verb === "resolve" ? domainOf(alert, resource) : networkResource(resource, verb);
+      return verb === "resolve" ? domainOf(alert, resource, safe) : networkResource(resource, verb);
     case "NetworkFirewall":
       return firewallResource(alert, verb);
     case "Syscall":
-      return foldOwnPath(alert, resource === "" ? mountPoint(alert, verb) : resource);
+      return foldOwnPath(alert, resource === "" ? safe(mountPoint(alert, verb)) : resource);
     default:
       return foldOwnPath(alert, resource);
   }
@@ -88,12 +92,14 @@ function foldOwnPath({ PodName, NamespaceName }: Alert, path: string): string {
 }
 
 /** The domain of the policy that matched, which KubeArmor puts into Resource; else the one that was queried. */
-function domainOf({ Data }: Alert, resource: string): string {
-  return resource === "" || resource.includes("=") ? queriedDomain(Data.split(/\s+/)) : plainDomain(resource);
+function domainOf({ Data }: Alert, resource: string, safe: Safe): string {
+  return resource === "" || resource.includes("=")
+    ? safe(queriedDomain(Data.split(/\s+/)))
+    : plainDomain(resource);
 }
 
 /** Mounts have no Resource. */
 function mountPoint({ Data }: Alert, verb: string): string {
   if (verb !== "mount" && verb !== "umount") return "";
-  return sanitize(/(?:^|\s)target=(\S+)/.exec(Data)?.[1] ?? "");
+  return /(?:^|\s)target=(\S+)/.exec(Data)?.[1] ?? "";
 }

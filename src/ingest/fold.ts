@@ -75,7 +75,7 @@ const HAS_PID_SUFFIX = /^\/(?:[^/]+\/)*etc\//;
 /** The folders into which git sorts objects by the first byte of their hash, and an object in one. */
 const GIT_OBJECT = /(\.git\/(?:.+\/)?objects\/)[0-9a-f]{2}(\/[0-9a-f]{38}(?![0-9a-z]))?(?=\/|$)/;
 /** The folders of caches and registries, by the first digits of a hash. */
-const SHARDS = /\/([0-9a-f]{2})(?=\/\1[0-9a-f]{22})|\/[0-9a-f]{2}\/[0-9a-f]{2}(?=\/[0-9a-f]{24})/g;
+const SHARDS = /\/([0-9a-f]{2})(?=\/\1[0-9a-f]{22})|(?:\/[0-9a-f]{1,2}){2,5}(?=\/[0-9a-f]{24})/g;
 /** Kubelet's log files: `/var/log/containers/<pod>_<namespace>_<container>-<id>.log`, … */
 const CONTAINER_LOG = /^(\/var\/log\/containers\/)([^/_]+)(_[^/_]+_[^/]+)$/;
 /** … and `/var/log/pods/<namespace>_<pod>_<uid>/<container>/<restarts>.log`. */

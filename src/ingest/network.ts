@@ -256,7 +256,7 @@ function formatTokens(tokens: readonly (readonly [string, string])[]): string {
 
 /** The domain that a DNS query asked for; "" where there is none. An address family (`domain=AF_INET`) is no domain. */
 export function queriedDomain(tokens: readonly string[]): string {
-  const token = tokens.find((each) => /^domain=./i.test(each) && !/^domain=(?:AF_|\d+$)/i.test(each));
+  const token = tokens.find((each) => /^domain=./i.test(each) && !/^domain=(?:AF_\w+|\d+)$/i.test(each));
   return token === undefined ? "" : plainDomain(token.slice("domain=".length));
 }
 

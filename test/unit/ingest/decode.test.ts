@@ -334,6 +334,19 @@ describe("source and resource", () => {
     expect(decodeAt(alert(mods)).identity).toMatchObject({ source, resource });
   });
 
+  it("have no secret where they come from Data", () => {
+    const mount = alert({
+      Operation: "Syscall",
+      Resource: "",
+      Data: "syscall=SYS_MOUNT source=x target=/mnt/password=hunter2secret filesystem=x",
+    });
+    expect(decodeAt(mount).identity.resource).toBe("/mnt/password=[REDACTED]");
+    const Data = "kfunc=UDP_SENDSKB domain=akiaiosfodnn7example.evil.test qtype=A";
+    const query = alert({ Operation: "Network", Resource: "sa_family=AF_INET sin_port=53", Data });
+    const named = alert({ Operation: "Network", Resource: "akiaiosfodnn7example.evil.test", Data });
+    expect(decodeAt(query).identity.resource).toBe(decodeAt(named).identity.resource);
+  });
+
   it("are the same for the same activity of any enforcer", () => {
     const apparmor = alert({ Enforcer: "AppArmor", Data: "syscall=SYS_EXECVE", PPID: 3, Labels: "a=1,b=2" });
     const bpf = alert({

@@ -119,6 +119,7 @@ describe("foldPath folds", () => {
       `/c/_cacache/content-v2/sha512/ab/cd/${"ef01".repeat(31)}`,
       "/c/_cacache/content-v2/sha512/*/*/*",
     ],
+    ["pip's cache", `/c/pip/http-v2/a/b/c/d/e/abcde${"0f1".repeat(17)}`, "/c/pip/http-v2/*/*/*/*/*/*"],
     ["a registry", `/v2/blobs/sha256/0f/0f${"12cd".repeat(15)}/data`, "/v2/blobs/sha256/*/*/data"],
     ["a slash at the end", "/etc/nginx/", "/etc/nginx"],
     ["doubled slashes and dots", "/etc//./nginx/../shadow", "/etc/shadow"],

@@ -73,7 +73,11 @@ describe("the verb is the same for every enforcer", () => {
     [
       "resolve",
       "Network",
-      ["lsm=SOCKET_SENDMSG domain=evil.test", "kfunc=UDP_SENDSKB domain=evil.test qtype=A"],
+      [
+        "lsm=SOCKET_SENDMSG domain=evil.test",
+        "kfunc=UDP_SENDSKB domain=evil.test qtype=A",
+        "kfunc=UDP_SENDSKB domain=af_inet.evil.test qtype=A",
+      ],
     ],
     ["send", "Network", ["lsm=SOCKET_SENDMSG domain=", "syscall=SYS_SENDTO", "syscall=SYS_SENDMMSG"]],
     ["bind", "Network", ["syscall=SYS_BIND fd=3", "lsm=SOCKET_BIND"]],
