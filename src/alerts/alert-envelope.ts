@@ -133,19 +133,22 @@ export function parseJsonIn(text: string): ParsedText | undefined {
 
 /** The objects that stand one behind the other in a text. */
 function parseObjects(text: string): ParsedText | undefined {
-  const values: unknown[] = [];
+  const values: object[] = [];
   let falseStarts = 0;
+  let isCut = false;
   let at = text.indexOf("{");
   while (at >= 0 && falseStarts < MAX_FALSE_STARTS) {
     const end = findEnd(text, at);
     const value = end < 0 ? undefined : parse(text.slice(at, end));
+    isCut ||= end < 0 && values.length === 0;
     if (value === undefined) falseStarts++;
-    else values.push(value);
+    else values.push(value as object);
     const next = value === undefined ? at + 1 : end;
     at = text.indexOf("{", next);
     if (values.length > 0 && value === undefined) return { value: values, rest: true };
   }
-  if (values.length === 0) return undefined;
+  // What a cut alert holds, such as its owner, is no record.
+  if (values.length === 0 || (isCut && !values.some(looksLikeAlert))) return undefined;
   return { value: values.length === 1 ? values[0] : values, rest: at >= 0 };
 }
 

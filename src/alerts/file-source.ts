@@ -200,6 +200,8 @@ function describeSyntax(text: string): string {
 /** Returns advice for a line in a form that is often taken for JSON lines. */
 function getHint(text: string): string | undefined {
   if (/^\s*== (Alert|Log|Message)\b/.test(text)) return "karmor's text output: use `karmor logs --json`";
+  if (/^\S+ std(?:out|err) P /.test(text))
+    return "a part of a line that the container runtime divided: join its parts";
   if (text.includes("\0")) return "a NUL byte: is the file UTF-16? Convert it to UTF-8";
   if (/^\s*\{'/.test(text)) return "single quotes: is it Python's repr? Print it with json.dumps";
   if (/^"?[A-Za-z_]+"?(?:,"?[A-Za-z_]+"?){3}/.test(text))
@@ -211,6 +213,8 @@ function describeJson(value: unknown): string {
   if (value === null) return "null is no JSON object";
   if (Array.isArray(value)) return "an array without an alert in it";
   if (typeof value !== "object") return `a ${typeof value} is no JSON object`;
+  if ("log" in value && typeof value.log === "string" && !value.log.endsWith("\n"))
+    return "a part of a line that Docker divided: join its parts";
   const path = findPath(value);
   const keys = path.length > 0 ? path : Object.keys(value).slice(0, 1);
   if (keys.length === 0) return "an object without any field of an alert";

@@ -100,6 +100,21 @@ describe("lines", () => {
       "== Alert / 2023-06-11 09:19:43.451704 ==",
       "invalid_json: karmor's text output: use `karmor logs --json`",
     ],
+    [
+      "cut",
+      '{"PolicyName":"p","Owner":{"Ref":"x"},"Pod',
+      "invalid_json: Unterminated string in JSON at position 42 (line 1 column 43)",
+    ],
+    [
+      "divided by the container runtime",
+      '2026-11-20T10:00:00Z stdout P {"Owner":{"Ref":"x"},"Pod',
+      "invalid_json: a part of a line that the container runtime divided: join its parts",
+    ],
+    [
+      "divided by Docker",
+      '{"log":"{\\"PolicyName\\":\\"p","stream":"stdout"}',
+      "not_an_alert: a part of a line that Docker divided: join its parts",
+    ],
     ["UTF-16", "{\0}\0", "invalid_json: a NUL byte: is the file UTF-16? Convert it to UTF-8"],
     ["null", "null", "not_an_alert: null is no JSON object"],
     ["a number", "42", "not_an_alert: a number is no JSON object"],
