@@ -85,6 +85,14 @@ export class NodeCoverage {
     return names.map((node) => ({ node, message: this.#nodes.get(node)?.problem ?? "" }));
   }
 
+  /** All nodes that are not read, also new ones, by name. */
+  get unread(): MissingNode[] {
+    return [...this.#nodes]
+      .filter(([, { connected }]) => connected.size === 0)
+      .map(([node, { problem }]) => ({ node, message: problem }))
+      .sort((a, b) => (a.node < b.node ? -1 : 1));
+  }
+
   addPod(node: string, uid: string): void {
     const known = this.#nodes.get(node);
     const state = known ?? this.#addNode(node);

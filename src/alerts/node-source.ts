@@ -71,6 +71,8 @@ export class NodeSource implements AlertSource {
   readonly #daemons = new Map<string, Daemon>();
   /** UID of the pod that has the stream to an address. */
   readonly #byAddress = new Map<string, string>();
+  /** Pods without a stream, because another one has their address. */
+  readonly #displaced = new Map<string, NodeTarget>();
   #coverage: NodeCoverage | undefined;
 
   constructor(options: NodeSourceOptions, clock: Clock, logger: Logger) {
@@ -85,9 +87,9 @@ export class NodeSource implements AlertSource {
     return this.#coverage?.counts ?? { desired: 0, connected: 0 };
   }
 
-  /** The first missing node and why, and the number of others; undefined where none is missing. */
+  /** The first node that is not read and why, and the number of others; undefined where all are. */
   get problem(): string | undefined {
-    const [first, ...others] = this.#coverage?.missing(Number.POSITIVE_INFINITY) ?? [];
+    const [first, ...others] = this.#coverage?.unread ?? [];
     if (first === undefined) return undefined;
     const more = others.length === 0 ? "" : ` (and ${others.length} other nodes)`;
     return `node ${first.node}: ${first.message}${more}`;
@@ -98,7 +100,7 @@ export class NodeSource implements AlertSource {
     this.#coverage = coverage;
     const observer: NodeObserver = {
       onNode: (target) => this.#update(target, coverage, listener),
-      onGone: (uid) => this.#remove(uid, coverage, "its pod was deleted"),
+      onGone: (uid) => this.#forget(uid, coverage, listener),
       onListed: () => coverage.settle(),
     };
     await this.#options.followNodes(observer, signal);
@@ -136,13 +138,17 @@ export class NodeSource implements AlertSource {
 
   #update(target: NodeTarget, coverage: NodeCoverage, listener: AlertListener): void {
     const known = this.#daemons.get(target.uid);
-    if (known && known.target.node === target.node && isSameList(known.target.addresses, target.addresses))
-      return;
+    const same = known?.target ?? this.#displaced.get(target.uid);
+    if (same?.node === target.node && isSameList(same.addresses, target.addresses)) return;
     if (known) this.#remove(target.uid, coverage, "its addresses changed");
+    this.#displaced.delete(target.uid);
     // The pod that was at this address before is gone, even where the API server still lists it.
     for (const address of target.addresses) {
-      const other = this.#byAddress.get(address);
-      if (other !== undefined) this.#remove(other, coverage, "its address belongs to another pod");
+      const other = this.#daemons.get(this.#byAddress.get(address) ?? "")?.target;
+      if (other) {
+        this.#remove(other.uid, coverage, "its address belongs to another pod");
+        this.#displaced.set(other.uid, other);
+      }
       this.#byAddress.set(address, target.uid);
     }
     coverage.addPod(target.node, target.uid);
@@ -159,6 +165,17 @@ export class NodeSource implements AlertSource {
       stop.signal,
     );
     this.#daemons.set(target.uid, { target, stop, running });
+  }
+
+  /** A pod is gone: one that had its address before, and is still listed, gets a stream again. */
+  #forget(uid: string, coverage: NodeCoverage, listener: AlertListener): void {
+    this.#displaced.delete(uid);
+    this.#remove(uid, coverage, "its pod was deleted");
+    for (const target of [...this.#displaced.values()]) {
+      if (target.addresses.some((address) => this.#byAddress.has(address))) continue;
+      this.#displaced.delete(target.uid);
+      this.#update(target, coverage, listener);
+    }
   }
 
   #remove(uid: string, coverage: NodeCoverage, message: string): void {

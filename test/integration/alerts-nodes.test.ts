@@ -89,6 +89,34 @@ describe("nodes", () => {
     expect(listener.count("disconnected")).toBe(1);
   });
 
+  it("are read again by the old pod's stream where the new pod at its address is gone", async () => {
+    const a = await daemon();
+    const { source, listener, pods } = runNodes();
+    pods.onNode(target("uid-old", "node-a", a.address));
+    pods.onListed();
+    await expect.poll(() => listener.count("connected"), PATIENCE).toBe(1);
+    pods.onNode(target("uid-new", "node-b", a.address));
+    await expect.poll(() => a.stats().clientsSeen, PATIENCE).toBe(2);
+    // As the API server lists it again.
+    pods.onNode(target("uid-old", "node-a", a.address));
+    pods.onGone("uid-new");
+    await expect.poll(() => a.stats(), PATIENCE).toMatchObject({ clients: 1, clientsSeen: 3 });
+    await expect.poll(() => source.nodes.connected, PATIENCE).toBe(1);
+  });
+
+  it("are named with the reason while a new one is not read", async () => {
+    const a = await daemon();
+    const { source, listener, pods } = runNodes();
+    pods.onNode(target("uid-a", "node-a", a.address));
+    pods.onListed();
+    await expect.poll(() => listener.count("connected"), PATIENCE).toBe(1);
+    expect(source.problem).toBeUndefined();
+    const other = await tcpServer((socket) => socket.end("220 mail ready\r\n"));
+    pods.onNode(target("uid-b", "node-b", other.address));
+    await expect.poll(() => source.problem, PATIENCE).toMatch(/^node node-b: (?!not connected yet)/);
+    expect(listener.count("disconnected")).toBe(0);
+  });
+
   it("are tried at each of their addresses", async () => {
     const gone = await daemon();
     await gone.stop();
