@@ -28,6 +28,8 @@ export interface LeaderElectorOptions {
   renewDeadlineMs: number;
   /** Time between two tries; 1.2 times it is less than renewDeadlineMs. */
   retryPeriodMs: number;
+  /** As in LeaseClaimOptions. */
+  getUnchangedMs?: (renewTime: string) => number;
 }
 
 interface Term {

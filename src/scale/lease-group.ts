@@ -143,7 +143,8 @@ export class LeaseGroup {
     const { client, clock, logger, hold, storedUntilMs, missingSinceMs } = this.#parts;
     const { leaseName, part, ...options } = this.#options;
     const name = toPartLeaseName(leaseName, part, index);
-    const elector = new LeaderElector({ ...options, name }, client, clock, logger);
+    const getUnchangedMs = (renewTime: string) => this.#members.getUnchangedMs(name, renewTime);
+    const elector = new LeaderElector({ ...options, name, getUnchangedMs }, client, clock, logger);
     const facts = {
       persistedUntilMs: () => storedUntilMs?.(index),
       missingSinceMs: () => missingSinceMs?.(index),

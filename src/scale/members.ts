@@ -78,8 +78,16 @@ export class Members {
     }
     const { identity, leaseDurationMs } = this.#options;
     const nowMs = this.#clock.monotonicMs();
-    const others = [...this.#seen.values()].filter(({ sinceMs }) => nowMs - sinceMs < leaseDurationMs);
+    const others = [...this.#seen]
+      .filter(([name, { sinceMs }]) => this.#isMember(name) && nowMs - sinceMs < leaseDurationMs)
+      .map(([, other]) => other);
     return [...new Set([identity, ...others.map((other) => other.identity)])];
+  }
+
+  /** Time for which a Lease of the namespace was listed with this renewTime, without a failure meanwhile. */
+  getUnchangedMs(name: string, renewTime: string): number {
+    const known = this.#seen.get(name);
+    return known?.renewTime === renewTime ? this.#clock.monotonicMs() - known.sinceMs : 0;
   }
 
   /** Removes the own Lease; never rejects: it expires by itself. */
@@ -114,7 +122,7 @@ export class Members {
   }
 
   async #look(signal: AbortSignal): Promise<void> {
-    const { prefix, leaseDurationMs } = this.#options;
+    const { leaseDurationMs } = this.#options;
     const nowMs = this.#clock.monotonicMs();
     const seen = new Map<string, Seen>();
     const leases: ListedLease[] = [];
@@ -122,14 +130,19 @@ export class Members {
       const lease = readLease(item);
       leases.push(lease);
       const { name, identity, renewTime } = lease;
-      if (!name.startsWith(`${prefix}-`) || identity === "") continue;
+      if (identity === "") continue;
       const known = this.#seen.get(name);
       const sinceMs = known?.renewTime === renewTime ? known.sinceMs : nowMs;
-      if (nowMs - sinceMs > REMOVE_AFTER_LEASES * leaseDurationMs) await this.#remove(name, signal);
+      const isOld = nowMs - sinceMs > REMOVE_AFTER_LEASES * leaseDurationMs;
+      if (isOld && this.#isMember(name)) await this.#remove(name, signal);
       else seen.set(name, { identity, renewTime, sinceMs });
     }
     this.#seen = seen;
     this.#onLeases(leases);
+  }
+
+  #isMember(name: string): boolean {
+    return name.startsWith(`${this.#options.prefix}-`);
   }
 
   async #remove(name: string, signal: AbortSignal): Promise<void> {

@@ -81,6 +81,31 @@ describe("a candidate", () => {
     },
   );
 
+  test("takes a Lease that was seen unchanged before, when its duration is over", async () => {
+    election.server.set(foreignLease("another"));
+    const renewTime = foreignLease("another").spec.renewTime;
+    const a = election.candidate("a", { getUnchangedMs: (of) => (of === renewTime ? 10_000 : 0) });
+    void a.run();
+    await election.world.advance(4900);
+    expect(a.elector.isLeader).toBe(false);
+    await election.world.advance(200);
+    expect(a.elector.isLeader).toBe(true);
+  });
+
+  test("takes one that is renewed meanwhile only a whole duration later", async () => {
+    election.server.set(foreignLease("another"));
+    const a = election.candidate("a", { getUnchangedMs: () => 10_000 });
+    void a.run();
+    await election.world.advance(1000);
+    const renewed = foreignLease("another");
+    renewed.spec.renewTime = "1999-01-01T00:00:02.000000Z";
+    election.server.set(renewed);
+    await election.world.advance(15_000);
+    expect(a.elector.isLeader).toBe(false);
+    await election.world.advance(3000);
+    expect(a.elector.isLeader).toBe(true);
+  });
+
   test("waits again after each sign of life", async () => {
     election.server.set(foreignLease("z"));
     const a = election.candidate("a");
