@@ -110,6 +110,11 @@ export class AcceptanceWatch implements AcceptanceCatalog, FollowObserver {
     this.#statuses.noteReport(namespace, policy);
   }
 
+  /** This process may have reports that another one had. */
+  onReportsLoaded(): void {
+    this.#statuses.noteAll();
+  }
+
   onListing(): void {
     this.#listing = new Set();
     this.leftOut = 0;

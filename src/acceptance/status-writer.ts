@@ -26,6 +26,8 @@ export interface StatusWriterOptions {
   matched: (namespace: string, policy: string) => MatchedCounts;
   /** Asked before each write: a process that was suspended may have lost the lead without knowing. */
   mayWrite: () => boolean;
+  /** True where this process has the report; the status of others is left to another one. Default: always. */
+  ownsReport?: (namespace: string, policy: string) => boolean;
 }
 
 /** Counts of one policy in one namespace. */
@@ -78,6 +80,12 @@ export class StatusWriter {
     this.#noted.set(namespace, names.add(name));
   }
 
+  /** Notes that all may be behind: this process may have reports that another one had. */
+  noteAll(): void {
+    this.#counted.clear();
+    for (const read of this.#index.values()) this.note(read);
+  }
+
   /** Notes that the report of this policy was written. */
   noteReport(namespace: string, policy: string): void {
     const counted = this.#counted.get(keyOf({ namespace, name: policy }));
@@ -104,6 +112,10 @@ export class StatusWriter {
       if (++looks % LOOKS_PER_TURN === 0) await this.#options.clock.turn();
       const read = this.#index.get(place);
       if (!read) this.#forget(place);
+      else if (!this.#isOwn(read)) {
+        this.#settle(place);
+        continue;
+      }
       const wanted = read && (await this.#due(read, signal));
       if (!read || !wanted) continue;
       writes++;
@@ -126,6 +138,10 @@ export class StatusWriter {
         if (name !== undefined) yield { namespace, name };
       }
     }
+  }
+
+  #isOwn({ namespace, policy = "" }: ReadAcceptance): boolean {
+    return this.#options.ownsReport?.(namespace, policy) ?? true;
   }
 
   #forget(place: Place): void {

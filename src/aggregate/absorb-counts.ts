@@ -55,8 +55,8 @@ export function absorbCounts(
   return { isNew, withoutDetails };
 }
 
-/** Adds a gap that is over; `isNew` is false for one that continues a gap that was counted before. */
-export function addClosedGap(ledger: Ledger, gap: CoverageGap, isNew: boolean): void {
+/** Adds a gap; `isNew` is false for one that was counted before. */
+export function addGap(ledger: Ledger, gap: CoverageGap, isNew: boolean): void {
   ledger.transfer.absorb({ ...emptyTotals(), gaps: isNew ? 1 : 0, coverageGaps: [gap] }, []);
 }
 

@@ -28,8 +28,8 @@ export interface ClusterContextParts {
   logger: Logger;
   /** Leadership of this process by its clock at the moment of the call. */
   isLeader: () => boolean;
-  /** True where this process has the reports of all acceptances; default: while it leads. */
-  mayWriteStatus?: () => boolean;
+  /** True where this process has the report, and writes the status of its acceptances; default: it leads, and has all. */
+  ownsReport?: (namespace: string, policy: string) => boolean;
 }
 
 /** Reports as what they refer to changes. */
@@ -57,7 +57,7 @@ export class ClusterContext {
   readonly #openReports: OpenReportPublisher | undefined;
 
   constructor(parts: ClusterContextParts) {
-    const { client, clock, config, logger, isLeader, mayWriteStatus = isLeader } = parts;
+    const { client, clock, config, logger, isLeader, ownsReport } = parts;
     this.#clock = clock;
     this.#openReports = createOpenReportPublisher(parts);
     this.acceptances = new AcceptanceWatch({
@@ -65,7 +65,8 @@ export class ClusterContext {
       clock,
       logger,
       onChange: (namespace, policy) => this.#known.onAcceptancesChanged(namespace, policy),
-      mayWrite: mayWriteStatus,
+      mayWrite: ownsReport ? () => true : isLeader,
+      ...(ownsReport && { ownsReport }),
       denials: new Denials(config.acceptances),
       matched: (namespace, policy) => this.#known.matchAcceptances(namespace, policy),
     });

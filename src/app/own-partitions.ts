@@ -5,7 +5,9 @@
 
 import { getHeapStatistics } from "node:v8";
 import type { Config } from "../config/config.ts";
+import type { EventRecorder } from "../events/event-recorder.ts";
 import { createThrottleUpdate, recordEventUpdates } from "../events/event-updates.ts";
+import { GapEvents } from "../events/gap-events.ts";
 import { KubeClient } from "../kube/client.ts";
 import { LeaderElector } from "../leadership/leader-elector.ts";
 import type { ClaimFacts } from "../leadership/lease-claim.ts";
@@ -19,7 +21,7 @@ import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
 import { ClusterContext } from "./cluster-context.ts";
 import { limitToHeap } from "./heap-limits.ts";
 import { createRecorder, type OperatorSettings } from "./operator-parts.ts";
-import { toPipelineOptions } from "./pipeline-options.ts";
+import { ownObject, toPipelineOptions } from "./pipeline-options.ts";
 import { RequestCounters } from "./request-counters.ts";
 import { createBus, toLeaderOptions, toLeaseOptions } from "./scale-bus.ts";
 import { createOwnerMetrics } from "./scale-process-metrics.ts";
@@ -55,12 +57,11 @@ export async function runOwner(parts: OperatorSettings, stop: AbortSignal): Prom
     logger,
   );
   const partLeases = new PartLeases({ names: toPartNames(config), ...config.leaderElection }, clock);
-  const held = () => group.held;
   const context = new ClusterContext({
     ...parts,
     client,
     isLeader: () => elector.isLeader,
-    mayWriteStatus: () => held().size === partitions,
+    ownsReport: (namespace, policy) => owners.ownsReport(namespace, policy),
   });
   const owners = new Owners(partitions, toOwnerOptions(parts), {
     bus,
@@ -69,6 +70,7 @@ export async function runOwner(parts: OperatorSettings, stop: AbortSignal): Prom
     logger,
     ...context.catalogs,
     otherNowMs: () => client.serverNowMs(),
+    missingSinceMs: () => partLeases.missingSinceMs,
     onResult: (kind, durationMs) => {
       passing.writes[kind]++;
       metrics?.observeWrite(durationMs);
@@ -77,6 +79,7 @@ export async function runOwner(parts: OperatorSettings, stop: AbortSignal): Prom
     recordWritten:
       recorder &&
       ((ledger, report) => recordEventUpdates(ledger, report, (update) => recorder.record(update))),
+    onLoaded: () => context.acceptances.onReportsLoaded(),
     onThrottled: (notice) => {
       const update = createThrottleUpdate(notice);
       if (update) recorder?.record(update);
@@ -87,6 +90,8 @@ export async function runOwner(parts: OperatorSettings, stop: AbortSignal): Prom
     },
   });
   context.observe(owners);
+  const gapEvents = createGapEvents(parts, recorder);
+  steps.onStop("gap events", () => gapEvents.stop());
   const group: LeaseGroup = new LeaseGroup(
     toLeaseOptions(config, { member: "owner", part: "partition", count: partitions }),
     {
@@ -94,7 +99,10 @@ export async function runOwner(parts: OperatorSettings, stop: AbortSignal): Prom
       clock,
       logger,
       hold: (part) => owners.hold(part),
-      onLeases: (leases) => partLeases.observe(leases),
+      onLeases: (leases) => {
+        partLeases.observe(leases);
+        gapEvents.setGap("NodeDown", elector.isLeader ? partLeases.missingSinceMs : undefined);
+      },
     },
   );
   const source = createOwnerMetrics({ owners, group, bus, passing, context, recorder, config });
@@ -128,6 +136,23 @@ async function keepLeading(elector: LeaderElector, facts: ClaimFacts, stop: Abor
   await elector.release();
 }
 
+/** Events of the leader on the operator itself, while counts of some nodes are missing. */
+function createGapEvents(
+  { config, clock }: OperatorSettings,
+  recorder: EventRecorder | undefined,
+): GapEvents {
+  return new GapEvents({
+    events: recorder ?? { record() {} },
+    clock,
+    self: ownObject(config),
+    afterMs: config.events.minGapMs,
+    describe: (seconds) =>
+      `Counts of some nodes have not reached the reports for more than ${seconds} s: nodes are not read, a reader ` +
+      "or an owner is missing, or NATS can't be reached. Where alerts are lost, reports have coverage.lowerBound " +
+      "true and list the gap.",
+  });
+}
+
 /** Names of the Leases of all shards and partitions. */
 function toPartNames({ leaderElection: { leaseName }, scale: { shards, partitions } }: Config): string[] {
   const listNames = (part: string, count: number) =>
@@ -137,11 +162,12 @@ function toPartNames({ leaderElection: { leaseName }, scale: { shards, partition
 
 /** Divides the bounds over all reports by the number of partitions: an owner may come to hold all of them. */
 function toOwnerOptions({ config, logger }: OperatorSettings): OwnerOptions {
-  const { partitions } = config.scale;
+  const { partitions, shards } = config.scale;
   const memory = limitToHeap(config.memory, getHeapStatistics().heap_size_limit, logger);
   const { writesPerSecond, writeBurst, ...options } = toPipelineOptions(config, undefined);
   return {
     ...options,
+    shards,
     writesPerSecond: writesPerSecond / partitions,
     writeBurst: Math.max(1, writeBurst / partitions),
     graceMs: config.shutdown.graceMs * 0.7,

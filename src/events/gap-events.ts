@@ -15,6 +15,8 @@ export interface GapEventsParts {
   self: Regarding | undefined;
   /** Length of a gap, in milliseconds, at which it is reported. */
   afterMs: number;
+  /** Text of a gap that is longer than `seconds`; default: no alert of that time is in a report. */
+  describe?: (seconds: number, kind: Gap["kind"]) => string;
 }
 
 const WHAT = {
@@ -30,6 +32,8 @@ const WHAT = {
 
 export class GapEvents {
   readonly #parts: GapEventsParts;
+  /** Kinds that last, as setGap was called. */
+  readonly #lasting = new Set<Gap["kind"]>();
   readonly #waiting = new Map<Gap["kind"], () => void>();
 
   constructor(parts: GapEventsParts) {
@@ -50,6 +54,14 @@ export class GapEvents {
     }
   }
 
+  /** Begins or ends the gap of this kind where that has changed; `fromMs` is undefined while there is none. */
+  setGap(kind: Gap["kind"], fromMs: number | undefined): void {
+    if (fromMs === undefined) this.endGap(kind);
+    else if (!this.#lasting.has(kind)) this.startGap({ kind, fromMs, toMs: undefined });
+    if (fromMs === undefined) this.#lasting.delete(kind);
+    else this.#lasting.add(kind);
+  }
+
   /** Ends the gap of this kind, reported or not. */
   endGap(kind: Gap["kind"]): void {
     this.#waiting.get(kind)?.();
@@ -62,22 +74,26 @@ export class GapEvents {
   }
 
   #report(gap: Gap): void {
-    const { clock, events, self, afterMs } = this.#parts;
+    const { clock, events, self, afterMs, describe = describeGap } = this.#parts;
     this.#waiting.delete(gap.kind);
     if (!self) return;
-    const seconds = Math.round(afterMs / 1000);
     events.record({
       regarding: self,
       policy: "",
       operation: gap.kind,
       action: "",
       outcome: "StreamGap",
-      note:
-        `No alert was read for more than ${seconds} s: ${WHAT[gap.kind]}. Alerts of that time are in no report; ` +
-        "reports that may miss alerts have coverage.lowerBound true and list the gap.",
+      note: describe(Math.round(afterMs / 1000), gap.kind),
       count: 1,
       firstUs: Math.round(gap.fromMs * 1000),
       lastUs: Math.round((gap.toMs ?? clock.nowMs()) * 1000),
     });
   }
+}
+
+function describeGap(seconds: number, kind: Gap["kind"]): string {
+  return (
+    `No alert was read for more than ${seconds} s: ${WHAT[kind]}. Alerts of that time are in no report; ` +
+    "reports that may miss alerts have coverage.lowerBound true and list the gap."
+  );
 }

@@ -5,7 +5,7 @@
 
 import * as z from "zod";
 import type { Checkpoint } from "./checkpoint.ts";
-import { DELTA_VERSION } from "./delta-codec.ts";
+import { DELTA_VERSION, shard } from "./delta-codec.ts";
 
 const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 
@@ -20,9 +20,10 @@ const schema = z.strictObject({
       cumulative: count,
       atMs: count,
       untilUs: count,
-      nodes: z.strictObject({ desired: count, connected: count }),
     }),
   ),
+  shards: z.array(shard.extend({ source: z.string(), atMs: count, untilUs: count })),
+  wholeSinceUs: count,
 });
 
 export function encodeCheckpoint(checkpoint: Checkpoint, stream: string): Uint8Array {
@@ -35,8 +36,8 @@ export function decodeCheckpoint(bytes: Uint8Array | undefined, stream: string):
   try {
     const parsed = schema.safeParse(JSON.parse(new TextDecoder().decode(bytes)));
     if (!parsed.success || parsed.data.stream !== stream) return undefined;
-    const { position, sources } = parsed.data;
-    return { position, sources };
+    const { version: _, stream: __, ...checkpoint } = parsed.data;
+    return checkpoint;
   } catch {
     return undefined;
   }

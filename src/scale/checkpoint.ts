@@ -4,10 +4,11 @@
 // The position up to which all messages of a partition are in stored reports.
 // Invariant: pure. A position is given only when every report that had counts before it was written after it.
 
+import type { ShardsSnapshot } from "./shard-tracker.ts";
 import type { SourceState } from "./source-tracker.ts";
 
 /** Position from which another owner can continue. */
-export interface Checkpoint {
+export interface Checkpoint extends ShardsSnapshot {
   /** Every message up to this sequence of the stream is in the stored reports. */
   position: number;
   /** The sources as of that message. */

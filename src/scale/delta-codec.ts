@@ -90,7 +90,7 @@ const notice = z.discriminatedUnion("type", [
     type: z.literal("gap"),
     kind: z.enum(["NodeDown", "NotRunning", "Stalled", "TransportLost"]),
     fromUs: us.nullable(),
-    toUs: us,
+    toUs: us.nullable(),
     nodes: count,
     count,
     isNew: z.boolean(),
@@ -115,6 +115,14 @@ const notice = z.discriminatedUnion("type", [
   }),
 ]);
 
+/** A shard of a message. */
+export const shard = z.strictObject({
+  index: count,
+  desired: count,
+  connected: count,
+  missingSinceUs: us.nullable(),
+});
+
 const delta = z.strictObject({
   version: z.literal(DELTA_VERSION),
   stream: z.string().max(64),
@@ -122,7 +130,7 @@ const delta = z.strictObject({
   seq: count.min(1),
   cumulative: count,
   untilUs: us,
-  nodes: z.strictObject({ desired: count, connected: count }),
+  shards: z.array(shard),
   reports: z.array(report),
   notices: z.array(notice),
 });

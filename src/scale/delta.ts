@@ -57,7 +57,8 @@ export interface GapNotice {
   kind: "NodeDown" | "NotRunning" | "Stalled" | "TransportLost";
   /** Null: from the last alert of each report. */
   fromUs: EpochUs | null;
-  toUs: EpochUs;
+  /** Null: until the state of its shard changes. */
+  toUs: EpochUs | null;
   /** Nodes concerned; 0 where all may be. */
   nodes: number;
   /** Occurrences that are missing at most; 0 where the number is unknown. */
@@ -84,6 +85,16 @@ export interface RejectedNotice {
 /** Applies to more than one report. */
 export type Notice = GapNotice | ThrottleMessage | RejectedNotice;
 
+/** One shard of nodes, as its holder sees it. */
+export interface ShardState {
+  index: number;
+  /** Nodes that should be read, and are. */
+  desired: number;
+  connected: number;
+  /** Time since which nodes of the shard may not be read; null while all are. */
+  missingSinceUs: EpochUs | null;
+}
+
 /** Contents of a message. */
 export interface DeltaContents {
   reports: ReportDelta[];
@@ -102,8 +113,8 @@ export interface Delta extends DeltaContents {
   cumulative: number;
   /** Everything counted before this time is in this message and those before it. */
   untilUs: EpochUs;
-  /** Nodes that the source should read, and reads. */
-  nodes: { desired: number; connected: number };
+  /** Shards that the source holds. */
+  shards: ShardState[];
 }
 
 /** Takes everything that a ledger has counted; undefined where that is nothing. */

@@ -30,6 +30,8 @@ import type { PartitionCounters, PartitionState } from "./partition-state.ts";
 export interface OwnerOptions {
   limits: ReportLimits;
   severity: SeverityThresholds;
+  /** Number of shards. */
+  shards: number;
   pace: PaceOptions;
   writesPerSecond: number;
   writeBurst: number;
@@ -50,7 +52,11 @@ export interface OwnerParts {
   partitions: number;
   /** Lists the stored reports. Throws SinkError. */
   listReports: (signal: AbortSignal) => Promise<StoredReports>;
+  /** Time since which a shard is not read, or a partition not written, as their Leases say. */
+  missingSinceMs?: () => number | undefined;
   onResult: ReportControllerParts["onResult"];
+  /** Called when all reports of a partition are known, and are written from now on. */
+  onLoaded?: () => void;
   /** Called when what was in memory of a partition is dropped. */
   onEnded: (life: PartitionLife) => void;
   onWritten: (ledger: Ledger, report: Report) => void;
@@ -83,4 +89,6 @@ export interface PartitionLife {
   stopSweeps: () => void;
   /** True once the controller writes. */
   isWriting: boolean;
+  /** True while the partition is held, by the clock at that moment. */
+  isHeld: () => boolean;
 }

@@ -81,9 +81,18 @@ export class Owners {
     this.ended.retries += controller.retries;
   }
 
+  /** True where the report is of a partition that this process writes. */
+  ownsReport(namespace: string, policy: string): boolean {
+    const life = this.#findLife(namespace, policy);
+    return life?.isWriting === true && life.isHeld();
+  }
+
   #findContext(namespace: string, policy: string) {
-    const partition = pickIndex(reportKey(namespace, policy), this.#partitions);
-    return this.#owners.get(partition)?.life?.context;
+    return this.#findLife(namespace, policy)?.context;
+  }
+
+  #findLife(namespace: string, policy: string) {
+    return this.#owners.get(pickIndex(reportKey(namespace, policy), this.#partitions))?.life;
   }
 }
 

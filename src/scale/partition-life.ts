@@ -37,8 +37,8 @@ export interface LifeParts {
   onPosition: (uid: string, position: number) => void;
 }
 
-/** A reader without a message for this time counts no nodes. */
-const SOURCE_MS = 90_000;
+/** A shard without a message for this time is not read. */
+const SHARD_MS = 90_000;
 const NOT_THE_OWNER = { kind: "retry", message: "not the owner of the partition" } as const;
 
 /** Builds everything of a partition; nothing is read or written yet. */
@@ -124,7 +124,7 @@ export function beginLife(life: LifeParts): PartitionLife {
       if (controller.isActive) void runInTurns(aggregator.expire(...bounds), parts.clock);
     },
   });
-  const rest = { stream, aggregator, queue, controller, context, state, checkpoints, moved, end };
+  const rest = { stream, aggregator, queue, controller, context, state, checkpoints, moved, end, isHeld };
   return { ...rest, stopSweeps, isWriting: false };
 }
 
@@ -140,12 +140,14 @@ function isWithMovedCounts(found: Report, known: ObjectMeta | undefined, stream:
 }
 
 function createRenderOptions(
-  { limits, severity }: OwnerOptions,
-  { clock, policies, acceptances }: OwnerParts,
+  { limits, severity, shards }: OwnerOptions,
+  { clock, policies, acceptances, missingSinceMs }: OwnerParts,
   state: PartitionState,
 ): RenderOptions {
-  const nodes = state.nodes(clock.nowMs() - SOURCE_MS);
-  return { limits, severity, continuousSinceUs: undefined, nodes, policies, acceptances };
+  const sinceMs = clock.nowMs() - SHARD_MS;
+  const isMissing = missingSinceMs?.() !== undefined;
+  const continuousSinceUs = isMissing ? undefined : state.wholeSinceUs(shards, sinceMs);
+  return { limits, severity, continuousSinceUs, nodes: state.nodes(sinceMs), policies, acceptances };
 }
 
 /** Passes writes only while the partition is held, by the clock at that moment. */

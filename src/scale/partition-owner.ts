@@ -10,7 +10,7 @@
 // Invariant: a report's counts and the position in the stream are in one write. What is in memory can be dropped at any
 // time: the stream and the stored reports have it all.
 
-import { addClosedGap } from "../aggregate/absorb-counts.ts";
+import { addGap } from "../aggregate/absorb-counts.ts";
 import { createCoverageGap } from "../aggregate/coverage-gap.ts";
 import type { Report } from "../api/v1alpha1.ts";
 import { reportKey } from "../ingest/violation.ts";
@@ -115,9 +115,11 @@ export class PartitionOwner {
       if (life.isWriting || life.state.position < last) return;
       // Every later message is beyond each mark.
       life.state.skipTo(newest);
+      life.state.endUnknownGaps(this.#parts.clock.nowMs());
       life.isWriting = true;
       life.controller.start();
       this.problem = undefined;
+      this.#parts.onLoaded?.();
       onCaughtUp();
     };
     startIfCaughtUp();
@@ -163,7 +165,7 @@ export class PartitionOwner {
       if (!mark?.id.startsWith("stream-") || mark.id === facts.id) continue;
       // What the earlier stream held for this report can't be read any more.
       const fromUs = Math.max(0, ledger.counts.all.lastUs - SKEW_US);
-      addClosedGap(
+      addGap(
         ledger,
         createCoverageGap("TransportLost", fromUs, { toUs: Math.max(fromUs, Math.round(nowMs * 1000)) }),
         true,
@@ -184,7 +186,9 @@ export class PartitionOwner {
 
   async #readCheckpoint({ id, startSeq, firstSeq }: StreamFacts): Promise<Checkpoint> {
     const found = await this.#parts.bus.readCheckpoint(this.#partition);
-    return decodeCheckpoint(found?.bytes, id) ?? { position: Math.max(startSeq, firstSeq - 1), sources: {} };
+    const wholeSinceUs = Math.round(this.#parts.clock.nowMs() * 1000);
+    const none = { position: Math.max(startSeq, firstSeq - 1), sources: {}, shards: [], wholeSinceUs };
+    return decodeCheckpoint(found?.bytes, id) ?? none;
   }
 
   /** Watches the stream, and stores checkpoints, until the life ends. */

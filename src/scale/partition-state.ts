@@ -5,12 +5,14 @@
 // Invariant: pure and deterministic. A message is added to a report only if its sequence is beyond the report's mark, so
 // that no message is counted twice, whichever process adds it.
 
-import { addClosedGap } from "../aggregate/absorb-counts.ts";
+import { addGap } from "../aggregate/absorb-counts.ts";
 import type { Aggregator } from "../aggregate/aggregator.ts";
 import { type CoverageGap, createCoverageGap } from "../aggregate/coverage-gap.ts";
 import type { Ledger } from "../aggregate/ledger.ts";
 import { SetNumbers } from "../aggregate/set-numbers.ts";
+import type { Totals } from "../aggregate/totals.ts";
 import { reportKey } from "../ingest/violation.ts";
+import type { EpochUs } from "../lib/time.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import {
   countOccurrences,
@@ -23,6 +25,7 @@ import {
   toCounted,
 } from "./delta.ts";
 import { type DecodedDelta, decodeDelta } from "./delta-codec.ts";
+import { ShardTracker } from "./shard-tracker.ts";
 import { type Arrival, SourceTracker } from "./source-tracker.ts";
 
 /** Numbers a set of counts by the position in the stream up to which a report holds all messages. */
@@ -77,10 +80,12 @@ export interface PartitionParts {
 export class PartitionState {
   readonly #parts: PartitionParts;
   readonly #sources: SourceTracker;
+  readonly #shards: ShardTracker;
 
   constructor(parts: PartitionParts) {
     this.#parts = parts;
     this.#sources = new SourceTracker(parts.checkpoint.sources);
+    this.#shards = new ShardTracker(parts.checkpoint);
     parts.numbers.position = parts.checkpoint.position;
   }
 
@@ -97,12 +102,17 @@ export class PartitionState {
 
   /** The position with the sources as of it. */
   snapshot(): Checkpoint {
-    return { position: this.position, sources: this.#sources.snapshot() };
+    return { position: this.position, sources: this.#sources.snapshot(), ...this.#shards.snapshot() };
   }
 
-  /** Nodes of the sources that were heard of since `sinceMs`. */
+  /** Nodes of the shards that were heard of since `sinceMs`. */
   nodes(sinceMs: number): { desired: number; connected: number } {
-    return this.#sources.nodes(sinceMs);
+    return this.#shards.nodes(sinceMs);
+  }
+
+  /** Time since which all `count` shards have been read without a gap; undefined where one has not, since `sinceMs`. */
+  wholeSinceUs(count: number, sinceMs: number): EpochUs | undefined {
+    return this.#shards.wholeSinceUs(count, sinceMs);
   }
 
   /** Adds the next message. Never throws. */
@@ -121,6 +131,17 @@ export class PartitionState {
     this.#addGap({ ...LOSS, fromUs: null, toUs: toUs(toMs), isNew: true }, this.position + 1);
   }
 
+  /** Ends gaps that lasted when the stored reports were written, and of which the stream has no end. */
+  endUnknownGaps(nowMs: number): void {
+    const open = new Set(this.#shards.open);
+    for (const [key, ledger] of this.#parts.aggregator.ledgers)
+      for (const gap of ledger.counts.all.coverageGaps) {
+        if (gap.toUs !== undefined || (gap.kind === DOWN.kind && open.has(gap.fromUs))) continue;
+        addGap(ledger, { ...gap, toUs: Math.max(toUs(nowMs), gap.fromUs) }, false);
+        this.#parts.onCoverage(key);
+      }
+  }
+
   #skip({ kind, detail }: Exclude<DecodedDelta, { kind: "delta" }>, seq: number, atMs: number): void {
     this.#count(kind, detail);
     // Whatever another program wrote is not ours to miss.
@@ -133,7 +154,7 @@ export class PartitionState {
   }
 
   #add(delta: Delta, seq: number, atMs: number): void {
-    const { counters, stream } = this.#parts;
+    const { stream } = this.#parts;
     const occurrences = countOccurrences(delta.reports);
     if (delta.stream !== stream) {
       this.#count("other_stream", `was built for the stream ${delta.stream}`);
@@ -147,14 +168,38 @@ export class PartitionState {
     }
     // Missing messages without an occurrence may have held notices.
     if (arrival.kind === "after_gap") this.#declareLost(arrival, delta, seq);
-    for (const report of delta.reports) {
-      const { namespace, policyName, policy, totals } = report;
-      if (!this.#isBeyondMark(reportKey(namespace, policyName), seq)) continue;
-      const counts = { namespace, policyName, policy, totals, entries: toCounted(report) };
-      if (this.#parts.aggregator.absorb(counts)) counters.added += totals.occurrences;
-      else this.#refuse(report, seq);
-    }
+    const isNew = delta.reports.filter((report) => this.#addReport(report, seq));
     for (const notice of delta.notices) this.#addNotice(notice, seq);
+    this.#updateShards(delta, { seq, atMs }, isNew);
+  }
+
+  /** Returns true where the report begins with it. */
+  #addReport(report: ReportDelta, seq: number): boolean {
+    const { namespace, policyName, policy, totals } = report;
+    const key = reportKey(namespace, policyName);
+    if (!this.#isBeyondMark(key, seq)) return false;
+    const { aggregator, counters } = this.#parts;
+    const before = aggregator.ledgers.get(key)?.counts.all.occurrences ?? 0;
+    const counts = { namespace, policyName, policy, totals, entries: toCounted(report) };
+    if (aggregator.absorb(counts)) counters.added += totals.occurrences;
+    else this.#refuse(report, seq);
+    return before === 0;
+  }
+
+  /** Ends gaps whose shard is read again, or has another holder; those that last begin in reports that do. */
+  #updateShards(
+    { shards, source, untilUs }: Delta,
+    { seq, atMs }: { seq: number; atMs: number },
+    begun: readonly ReportDelta[],
+  ): void {
+    for (const fromUs of this.#shards.update(shards, { source, atMs, untilUs }))
+      this.#addGap({ ...DOWN, fromUs, toUs: untilUs, isNew: false }, seq, ({ all }) =>
+        all.coverageGaps.some((gap) => isSameGap(gap, DOWN.kind, fromUs) && gap.toUs === undefined),
+      );
+    const keys = new Set(begun.map(({ namespace, policyName }) => reportKey(namespace, policyName)));
+    if (keys.size === 0) return;
+    for (const fromUs of this.#shards.open)
+      this.#addGap({ ...DOWN, fromUs, toUs: null, isNew: false }, seq, ({ key }) => keys.has(key));
   }
 
   /** There is no room for the report: others of its namespace say how many alerts have none. */
@@ -187,12 +232,18 @@ export class PartitionState {
     }
   }
 
-  #addGap({ kind, fromUs, toUs: endUs, nodes, count, isNew }: GapNotice, seq: number): void {
+  #addGap(
+    { kind, fromUs, toUs: endUs, nodes, count, isNew }: GapNotice,
+    seq: number,
+    isConcerned: (report: { key: string; all: Totals }) => boolean = () => true,
+  ): void {
+    if (endUs !== null) this.#shards.onGap(endUs);
     for (const [key, ledger] of this.#ledgersBeyondMark(seq)) {
-      const { lastUs, coverageGaps } = ledger.counts.all;
-      const from = Math.max(0, Math.min(fromUs ?? lastUs - SKEW_US, endUs));
-      const gap = createCoverageGap(kind, from, { toUs: endUs, nodes, count });
-      addClosedGap(ledger, gap, isNew || !isListed(coverageGaps, gap));
+      const { all } = ledger.counts;
+      if (!isConcerned({ key, all })) continue;
+      const from = Math.max(0, Math.min(fromUs ?? all.lastUs - SKEW_US, endUs ?? Number.POSITIVE_INFINITY));
+      const gap = createCoverageGap(kind, from, { toUs: endUs ?? undefined, nodes, count });
+      addGap(ledger, gap, isNew || !all.coverageGaps.some((known) => isSameGap(known, kind, from)));
       this.#parts.onCoverage(key);
     }
   }
@@ -223,8 +274,10 @@ type Lost = Pick<Arrival & { kind: "after_gap" }, "occurrences" | "fromUs">;
 
 const LOSS = { type: "gap", kind: "TransportLost", nodes: 0, count: 0 } as const;
 
-function isListed(gaps: readonly CoverageGap[], { kind, fromUs }: CoverageGap): boolean {
-  return gaps.some((gap) => gap.kind === kind && gap.fromUs === fromUs);
+const DOWN = { type: "gap", kind: "NodeDown", nodes: 0, count: 0 } as const;
+
+function isSameGap(gap: CoverageGap, kind: CoverageGap["kind"], fromUs: EpochUs): boolean {
+  return gap.kind === kind && gap.fromUs === fromUs;
 }
 
 function toUs(ms: number): number {

@@ -9,7 +9,14 @@ import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import { RetryPolicy } from "../lib/retry-policy.ts";
 import { type Bus, isBusError } from "./bus.ts";
-import { countOccurrences, type Delta, type DeltaContents, type Notice, SKEW_US } from "./delta.ts";
+import {
+  countOccurrences,
+  type Delta,
+  type DeltaContents,
+  type Notice,
+  type ShardState,
+  SKEW_US,
+} from "./delta.ts";
 import { encodeDelta } from "./delta-codec.ts";
 import { packReports } from "./delta-split.ts";
 
@@ -20,13 +27,20 @@ export interface PublisherParts {
   partitions: number;
   /** Names this process, unlike any other that ever ran. */
   processId: string;
-  nodes: () => { desired: number; connected: number };
+  /** Shards that this process holds. */
+  shards: () => ShardState[];
 }
 
 /** Target size of a message; a server takes 1 MiB by default. */
 const MESSAGE_BYTES = 256 * 1024;
 /** A partition without counts gets a message after this time, so that a loss is noticed. */
 const HEARTBEAT_MS = 30_000;
+
+/** When counts were drained, and the shards at that moment. */
+interface DrainTime {
+  nowMs: number;
+  shards: ShardState[];
+}
 
 interface Lane {
   seq: number;
@@ -79,7 +93,8 @@ export class Publisher {
     }
     lane.isBusy = true;
     lane.sentMs = nowMs;
-    void this.#sendAll(partition, lane, { reports, notices }, nowMs).finally(() => {
+    const time = { nowMs, shards: this.#parts.shards() };
+    void this.#sendAll(partition, lane, { reports, notices }, time).finally(() => {
       lane.isBusy = false;
     });
   }
@@ -122,26 +137,28 @@ export class Publisher {
     if (id !== this.#stream) this.#begin(id);
   }
 
-  async #sendAll(partition: number, lane: Lane, contents: DeltaContents, nowMs: number): Promise<void> {
+  async #sendAll(partition: number, lane: Lane, contents: DeltaContents, time: DrainTime): Promise<void> {
     const groups = packReports(contents.reports, MESSAGE_BYTES);
     if (groups.length === 0) groups.push([]);
     lane.notices.push(...contents.notices);
     for (const reports of groups) {
       if (this.#closed.signal.aborted) return;
-      await this.#sendOne(partition, lane, { reports, notices: lane.notices.splice(0) }, nowMs);
+      // Notices concern the reports of all groups.
+      const notices = reports === groups.at(-1) ? lane.notices.splice(0) : [];
+      await this.#sendOne(partition, lane, { reports, notices }, time);
       // Alerts do not wait for a large message.
       await this.#parts.clock.turn();
     }
-    if (!this.#closed.signal.aborted) lane.storedUntilMs = nowMs;
+    if (!this.#closed.signal.aborted) lane.storedUntilMs = time.nowMs;
   }
 
   async #sendOne(
     partition: number,
     lane: Lane,
     { reports, notices }: DeltaContents,
-    nowMs: number,
+    { nowMs, shards }: DrainTime,
   ): Promise<void> {
-    const { bus, clock, nodes, processId } = this.#parts;
+    const { bus, clock, processId } = this.#parts;
     const occurrences = countOccurrences(reports);
     const stream = this.#stream ?? "";
     const source = `${processId}.${this.#generation}`;
@@ -149,7 +166,7 @@ export class Publisher {
     lane.cumulative += occurrences;
     const { seq, cumulative } = lane;
     const untilUs = Math.round(nowMs * 1000);
-    const delta: Delta = { stream, source, seq, cumulative, untilUs, nodes: nodes(), reports, notices };
+    const delta: Delta = { stream, source, seq, cumulative, untilUs, shards, reports, notices };
     const bytes = encodeDelta(delta);
     const retry = new RetryPolicy(clock);
     while (!this.#closed.signal.aborted) {

@@ -97,7 +97,10 @@ export class Reader {
       ...parts,
       partitions: options.partitions,
       processId: options.processId,
-      nodes: () => this.nodes,
+      shards: () =>
+        [...this.#shards]
+          .filter(([, { part }]) => part.isHeld())
+          .map(([index, { counts, source }]) => counts.describe(index, source.nodes)),
     });
   }
 

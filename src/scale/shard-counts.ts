@@ -9,6 +9,7 @@ import { Aggregator } from "../aggregate/aggregator.ts";
 import { resolveEarlyEntries } from "../aggregate/early-entries.ts";
 import { getCellBounds, type MemoryLimits } from "../aggregate/memory-budget.ts";
 import type { AlertListener } from "../alerts/alert-source.ts";
+import type { NodeCounts } from "../alerts/node-coverage.ts";
 import type { Alert, RawAlert } from "../api/alert.ts";
 import type { Disconnect, SourceRejection } from "../api/alert-stream.ts";
 import { AlertHash } from "../ingest/alert-hash.ts";
@@ -22,7 +23,7 @@ import { createRedactor, type RedactionOptions } from "../ingest/redact.ts";
 import { SubjectNames } from "../ingest/subject-names.ts";
 import type { Scope } from "../ingest/violation.ts";
 import type { Clock } from "../lib/clock.ts";
-import { drainReport, type GapNotice, type Notice, type ReportDelta } from "./delta.ts";
+import { drainReport, type GapNotice, type Notice, type ReportDelta, type ShardState } from "./delta.ts";
 
 export interface ShardCountsOptions {
   memory: MemoryLimits;
@@ -93,6 +94,17 @@ export class ShardCounts implements AlertListener {
     return this.connectedMs === undefined ? this.#startMs : undefined;
   }
 
+  /** State of the shard, which has these nodes; a shard without a node misses none. */
+  describe(index: number, { desired, connected }: NodeCounts): ShardState {
+    const sinceMs = desired === 0 ? undefined : this.missingSinceMs;
+    return {
+      index,
+      desired,
+      connected,
+      missingSinceUs: sinceMs === undefined ? null : Math.round(sinceMs * 1000),
+    };
+  }
+
   /** Counted alerts that were not drained. */
   get pending(): number {
     return this.#aggregator.stats.unwritten;
@@ -117,9 +129,17 @@ export class ShardCounts implements AlertListener {
     this.#down = undefined;
   }
 
-  onDisconnected({ lastReadMs, nodes = 0 }: Disconnect): void {
+  onDisconnected({ lastReadMs }: Disconnect): void {
     this.#down = { fromUs: Math.round(lastReadMs * 1000) };
-    this.addGap({ kind: "NodeDown", ...this.#down, nodes, isNew: true });
+    this.#notify({
+      type: "gap",
+      kind: "NodeDown",
+      ...this.#down,
+      toUs: null,
+      nodes: 0,
+      count: 0,
+      isNew: true,
+    });
   }
 
   /** Calls `onConnected` once, when all nodes of the shard are connected. */

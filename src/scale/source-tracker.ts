@@ -13,7 +13,6 @@ export interface SourceState {
   atMs: number;
   /** Everything that the source counted before this time has been seen. Microseconds since the epoch. */
   untilUs: number;
-  nodes: { desired: number; connected: number };
 }
 
 /** A message as the bookkeeping sees it. */
@@ -24,7 +23,6 @@ export interface SourceMessage {
   occurrences: number;
   atMs: number;
   untilUs: number;
-  nodes: { desired: number; connected: number };
 }
 
 export type Arrival =
@@ -49,12 +47,12 @@ export class SourceTracker {
 
   /** Notes a message; the caller adds its counts unless it is a duplicate. */
   accept(message: SourceMessage): Arrival {
-    const { source, seq, cumulative, occurrences, atMs, untilUs, nodes } = message;
+    const { source, seq, cumulative, occurrences, atMs, untilUs } = message;
     const known = this.#sources.get(source);
     if (known && seq <= known.seq) return { kind: "duplicate" };
     // In the order of their last message.
     this.#sources.delete(source);
-    this.#sources.set(source, { seq, cumulative, atMs, untilUs, nodes });
+    this.#sources.set(source, { seq, cumulative, atMs, untilUs });
     this.#forgetOld(atMs);
     if (seq === (known?.seq ?? 0) + 1) return { kind: "next" };
     const missing = known && Math.max(0, cumulative - occurrences - known.cumulative);
@@ -64,17 +62,6 @@ export class SourceTracker {
   /** Copy that a later owner continues from. */
   snapshot(): Record<string, SourceState> {
     return Object.fromEntries([...this.#sources].map(([source, state]) => [source, { ...state }]));
-  }
-
-  /** Sum over sources with a message since `sinceMs`. */
-  nodes(sinceMs: number): { desired: number; connected: number } {
-    const sum = { desired: 0, connected: 0 };
-    for (const { atMs, nodes } of this.#sources.values()) {
-      if (atMs < sinceMs) continue;
-      sum.desired += nodes.desired;
-      sum.connected += nodes.connected;
-    }
-    return sum;
   }
 
   #forgetOld(nowMs: number): void {

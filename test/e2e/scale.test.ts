@@ -97,6 +97,42 @@ describe.skipIf(isLeftOut)(`scale (${missing ?? "real parts"})`, { timeout: 400_
     expect(await run.declared()).toBeGreaterThanOrEqual(run.raised.length - reported);
   });
 
+  test("have the status of acceptances with two owners, and an open gap while a node is not read", async () => {
+    const run = await begin();
+    run.startOwner();
+    run.flood();
+    const policies = ["one", "two", "three", "four"];
+    const acceptances = policies.map((policy) => ({
+      apiVersion: "reports.kubearmor.com/v1alpha1",
+      kind: "AcceptedViolation",
+      metadata: { name: policy, namespace: "shop" },
+      spec: { match: { policy }, reason: "known" },
+    }));
+    await cluster.apply(acceptances.map((one) => JSON.stringify(one)).join("\n---\n"));
+    await eventually("four statuses", async () => {
+      const path = "jsonpath={.items[*].status.matched.violations}";
+      const found = await cluster.kubectl(["get", "av", "-n", "shop", "-o", path]);
+      return found.split(" ").filter((count) => Number(count) > 0).length === policies.length;
+    });
+    const coverage = async () => (await run.reports()).map((report) => report.coverage);
+    await eventually("reports that are whole", async () =>
+      (await coverage()).every((one) => one.continuousSince !== undefined && one.nodes?.desired === 3),
+    );
+    await run.nodes[0]?.stop();
+    await eventually("an open gap", async () =>
+      (await coverage()).every(
+        (one) => one.continuousSince === undefined && one.recent?.some((gap) => gap.to === undefined),
+      ),
+    );
+    await run.nodes[0]?.start();
+    await eventually("no open gap", async () =>
+      (await coverage()).every(
+        (one) => one.continuousSince !== undefined && one.recent?.every((gap) => gap.to !== undefined),
+      ),
+    );
+    await cluster.kubectl(["delete", "av", "-n", "shop", "--all"]);
+  });
+
   test("say in the Lease that the nodes are not read", async () => {
     const run = await begin();
     const missing = async () => {

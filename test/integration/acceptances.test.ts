@@ -153,6 +153,19 @@ describeReal("acceptances", () => {
     await isActive("led");
   });
 
+  it("have their status written by the process that has the report", async () => {
+    let owned = "";
+    await cluster.apply(acceptance("owned"));
+    const { acceptances } = watch({ ownsReport: (namespace, policy) => `${namespace}/${policy}` === owned });
+    await acceptances.ready();
+    await hurried.sleep(3000);
+    expect((await stored("owned")).status).toBeUndefined();
+    owned = "shop/no-package-managers";
+    acceptances.onReportsLoaded();
+    await isActive("owned");
+    expect(acceptances.statusWrites).toEqual({ written: 1, conflict: 0, failed: 0 });
+  });
+
   it("that are more than are kept have no effect, and are counted", async () => {
     for (const name of ["a", "b", "c"]) await cluster.apply(acceptance(name));
     const { acceptances, warned } = watch({ max: 2 });

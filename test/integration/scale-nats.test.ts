@@ -209,7 +209,7 @@ describeReal(
         aggregator,
         numbers,
         marks: new Map(),
-        checkpoint: { position: 0, sources: {} },
+        checkpoint: { position: 0, sources: {}, shards: [], wholeSinceUs: 0 },
         counters,
         onCoverage: () => {},
         onSkipped: (reason, detail) => skipped.push(`${reason} ${detail}`),

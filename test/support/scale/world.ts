@@ -33,6 +33,7 @@ interface Raised {
 
 interface Source extends ShardSource {
   shard: number;
+  isCut: boolean;
   process: ReaderProcess;
   listener?: AlertListener | undefined;
 }
@@ -120,6 +121,7 @@ export class ScaleWorld {
       {
         limits: { ...LIMITS, maxViolations: 1000, maxBytes: 1_048_576 },
         severity: SEVERITY,
+        shards: SHARDS,
         pace: { firstWriteDelayMs: 200, minIntervalMs: 500, maxIntervalMs: 2000 },
         writesPerSecond: 20,
         writeBurst: 20,
@@ -190,6 +192,33 @@ export class ScaleWorld {
     lease.lost.abort();
   }
 
+  /** The nodes of a shard are not read, until `mend`. */
+  cut(shard: number): void {
+    for (const source of this.#sources) {
+      if (source.shard !== shard) continue;
+      source.isCut = true;
+      const nowMs = this.clock.nowMs();
+      const { desired: nodes } = source.nodes;
+      source.nodes.connected = 0;
+      source.listener?.onDisconnected({
+        lastReadMs: nowMs - 1000,
+        atMs: nowMs,
+        reason: "node_down",
+        message: "cut",
+        nodes,
+      });
+    }
+  }
+
+  mend(shard: number): void {
+    for (const source of this.#sources) {
+      if (source.shard !== shard || !source.isCut) continue;
+      source.isCut = false;
+      source.nodes.connected = source.nodes.desired;
+      source.listener?.onConnected({ nodes: source.nodes.desired });
+    }
+  }
+
   regain(process: ReaderProcess, index: number): void {
     process.leases.get(index)?.regained();
   }
@@ -212,8 +241,8 @@ export class ScaleWorld {
       };
       const received = alert(fields, { ProcessName: resource });
       const deliver = () => {
-        for (const { shard, listener } of this.#sources)
-          if (shard === pickIndex(node, SHARDS)) listener?.onAlert(received, 0);
+        for (const { shard, isCut, listener } of this.#sources)
+          if (shard === pickIndex(node, SHARDS) && !isCut) listener?.onAlert(received, 0);
       };
       if (this.maxDelayMs === 0) deliver();
       else this.clock.after(Math.floor(this.clock.random() * this.maxDelayMs), deliver);
@@ -326,6 +355,7 @@ export class ScaleWorld {
     const nodes = { desired: NODES.filter((node) => pickIndex(node, SHARDS) === shard).length, connected: 0 };
     const source: Source = {
       shard,
+      isCut: false,
       process,
       nodes,
       run: async (listener, signal) => {

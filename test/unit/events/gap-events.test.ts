@@ -62,6 +62,21 @@ describe("a gap", () => {
     ]);
   });
 
+  it("that lasts from one look to the next is reported once, and again after it has ended", async () => {
+    const { clock, told, events } = setUp();
+    for (const gaps of [1, 2]) {
+      for (const fromMs of [clock.nowMs(), clock.nowMs() - 1000]) events.setGap("NodeDown", fromMs);
+      await clock.advance(60_000);
+      events.setGap("NodeDown", clock.nowMs() - 60_000);
+      expect(told).toHaveLength(gaps);
+      events.setGap("NodeDown", undefined);
+    }
+    events.setGap("NodeDown", clock.nowMs());
+    events.setGap("NodeDown", undefined);
+    await clock.advance(60_000);
+    expect(told).toHaveLength(2);
+  });
+
   it("has no object to be reported on where the operator is in no cluster", () => {
     const clock = new FakeClock(START_MS);
     const told: EventUpdate[] = [];

@@ -5,7 +5,15 @@ import { describe, expect, it } from "vitest";
 import { CheckpointTracker } from "../../../src/scale/checkpoint.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "../../../src/scale/checkpoint-codec.ts";
 
-const CANDIDATE = { position: 10, sources: {} };
+const CANDIDATE = {
+  position: 10,
+  sources: { reader: { seq: 1, cumulative: 2, atMs: 3, untilUs: 4 } },
+  shards: [
+    { index: 0, desired: 2, connected: 1, missingSinceUs: 5, source: "reader", atMs: 3, untilUs: 4 },
+    { index: 1, desired: 2, connected: 2, missingSinceUs: null, source: "reader", atMs: 3, untilUs: 4 },
+  ],
+  wholeSinceUs: 6,
+};
 
 describe("CheckpointTracker", () => {
   it("gives a position when all reports are written beyond it", () => {

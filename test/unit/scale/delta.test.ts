@@ -32,8 +32,8 @@ function drain(aggregator: Aggregator): ReportDelta {
 }
 
 function toDelta(reports: ReportDelta[]): Delta {
-  const nodes = { desired: 1, connected: 1 };
-  return { stream: "stream-1", source: "a", seq: 1, cumulative: 1, untilUs: 1, nodes, reports, notices: [] };
+  const shards = [{ index: 0, desired: 1, connected: 1, missingSinceUs: null }];
+  return { stream: "stream-1", source: "a", seq: 1, cumulative: 1, untilUs: 1, shards, reports, notices: [] };
 }
 
 function absorb(aggregator: Aggregator, report: ReportDelta): void {

@@ -34,7 +34,7 @@ class TestReader {
       seq: ++this.#seq,
       cumulative: this.#cumulative,
       untilUs: START_US + this.#seq * 1_000_000,
-      nodes: { desired: 1, connected: 1 },
+      shards: [],
       reports: occurrences > 0 ? [createReport(occurrences)] : [],
       notices: [],
       ...more,
@@ -51,7 +51,7 @@ function createState(marks: ReadonlyMap<string, number> = new Map(), memory = ME
     aggregator,
     numbers,
     marks,
-    checkpoint: { position: 0, sources: {} },
+    checkpoint: { position: 0, sources: {}, shards: [], wholeSinceUs: 0 },
     counters,
     onCoverage: () => {},
     onSkipped: () => {},
@@ -144,6 +144,94 @@ describe("PartitionState", () => {
       toUs: START_US + 9,
       nodes: 2,
     });
+  });
+
+  describe("while nodes of a shard are not read", () => {
+    const shards = [{ index: 0, desired: 2, connected: 1, missingSinceUs: START_US }];
+    const begin = {
+      type: "gap",
+      kind: "NodeDown",
+      fromUs: START_US,
+      toUs: null,
+      nodes: 1,
+      count: 0,
+      isNew: true,
+    } as const;
+
+    it("has an open gap in each report, also in one that begins meanwhile", () => {
+      const { totals, apply } = createState();
+      const reader = new TestReader();
+      apply(1, reader.write(0, { shards, notices: [begin] }));
+      apply(2, reader.write(5, { shards }));
+      apply(3, reader.write(5, { shards }));
+      expect(totals()).toMatchObject({
+        gaps: 1,
+        coverageGaps: [{ kind: "NodeDown", fromUs: START_US, toUs: undefined }],
+      });
+      const toUs = START_US + 60_000_000;
+      const read = [{ ...shards[0], index: 0, desired: 2, connected: 2, missingSinceUs: null }];
+      apply(4, reader.write(0, { shards: read, notices: [{ ...begin, toUs, nodes: 2, isNew: false }] }));
+      expect(totals()).toMatchObject({ gaps: 1, coverageGaps: [{ fromUs: START_US, toUs, nodes: 2 }] });
+      const later = apply(
+        5,
+        reader.write(0, { shards: read, reports: [createReport(1, { PolicyName: "b" })] }),
+      );
+      expect(later).toBeUndefined();
+    });
+
+    it("ends the gap when another reader has the shard", () => {
+      const { totals, apply } = createState();
+      const reader = new TestReader();
+      apply(1, reader.write(5, { shards, notices: [begin] }));
+      const read = [{ index: 0, desired: 2, connected: 2, missingSinceUs: null }];
+      const untilUs = START_US + 50_000_000;
+      apply(2, new TestReader().write(0, { source: "next", untilUs, shards: read }));
+      expect(totals()).toMatchObject({ gaps: 1, coverageGaps: [{ fromUs: START_US, toUs: untilUs }] });
+    });
+
+    it("keeps the gap open over a change of owners, and ends one of which the stream has no end", () => {
+      const before = createState();
+      const reader = new TestReader();
+      before.apply(1, reader.write(5, { shards, notices: [begin] }));
+      before.state.endUnknownGaps(START_MS + 1000);
+      expect(before.totals()?.coverageGaps).toMatchObject([{ toUs: undefined }]);
+      before.apply(
+        2,
+        reader.write(0, { shards, notices: [{ ...begin, fromUs: START_US + 1, isNew: true }] }),
+      );
+      before.state.endUnknownGaps(START_MS + 1000);
+      expect(before.totals()?.coverageGaps).toMatchObject([
+        { fromUs: START_US + 1, toUs: (START_MS + 1000) * 1000 },
+        { fromUs: START_US, toUs: undefined },
+      ]);
+    });
+  });
+
+  it("knows since when all shards have been read without a gap", () => {
+    const { state, apply } = createState();
+    const reader = new TestReader();
+    const shard = (index: number) => ({ index, desired: 1, connected: 1, missingSinceUs: null });
+    const since = () => state.wholeSinceUs(2, START_MS - 90_000);
+    apply(1, reader.write(5, { shards: [shard(0)] }));
+    expect(since()).toBeUndefined();
+    const toUs = START_US + 7;
+    const gap = {
+      type: "gap",
+      kind: "NotRunning",
+      fromUs: null,
+      toUs,
+      nodes: 1,
+      count: 0,
+      isNew: true,
+    } as const;
+    apply(2, reader.write(5, { shards: [shard(0), shard(1)], notices: [gap] }));
+    expect(since()).toBe(toUs);
+    apply(3, reader.write(0, { shards: [{ ...shard(0), missingSinceUs: START_US }, shard(1)] }));
+    expect(since()).toBeUndefined();
+    const untilUs = START_US + 90_000_000;
+    apply(4, reader.write(0, { untilUs, shards: [shard(0), shard(1)] }));
+    expect(since()).toBe(untilUs);
+    expect(state.wholeSinceUs(2, START_MS + 1)).toBeUndefined();
   });
 
   it("marks the reports of a namespace in which a report has no room", () => {

@@ -5,14 +5,12 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type SourceMessage, SourceTracker } from "../../../src/scale/source-tracker.ts";
 
-const NODES = { desired: 1, connected: 1 };
-
 /** The messages of one source with these occurrences. */
 function messages(occurrences: readonly number[]): SourceMessage[] {
   let cumulative = 0;
   return occurrences.map((count, i) => {
     cumulative += count;
-    return { source: "a", seq: i + 1, cumulative, occurrences: count, atMs: i, untilUs: i, nodes: NODES };
+    return { source: "a", seq: i + 1, cumulative, occurrences: count, atMs: i, untilUs: i };
   });
 }
 
@@ -65,14 +63,5 @@ describe("SourceTracker", () => {
       occurrences: undefined,
       fromUs: undefined,
     });
-  });
-
-  it("sums the nodes of sources that were heard of", () => {
-    const tracker = new SourceTracker();
-    const base = { seq: 1, cumulative: 0, occurrences: 0, untilUs: 0 };
-    tracker.accept({ ...base, source: "a", atMs: 1000, nodes: { desired: 3, connected: 2 } });
-    tracker.accept({ ...base, source: "b", atMs: 5000, nodes: { desired: 4, connected: 4 } });
-    expect(tracker.nodes(0)).toEqual({ desired: 7, connected: 6 });
-    expect(tracker.nodes(2000)).toEqual({ desired: 4, connected: 4 });
   });
 });
