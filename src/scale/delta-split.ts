@@ -6,9 +6,9 @@
 
 import { countOutcome, emptyTotals, type Totals } from "../aggregate/totals.ts";
 import { parseIdentityKey } from "../ingest/violation.ts";
-import type { ReportDelta, ViolationDelta } from "./delta.ts";
+import type { PodDelta, ReportDelta, ViolationDelta } from "./delta.ts";
 
-/** Packs reports into groups of about `maxBytes` of JSON; one violation with all its pods is never split. */
+/** Packs reports into groups of at most `maxBytes` of JSON, as far as one pod of one violation fits. */
 export function packReports(reports: readonly ReportDelta[], maxBytes: number): ReportDelta[][] {
   const groups: ReportDelta[][] = [];
   let group: ReportDelta[] = [];
@@ -32,7 +32,7 @@ export function splitReport(report: ReportDelta, maxBytes: number): ReportDelta[
   if (sizeOf(report) <= maxBytes) return [report];
   const groups: ViolationDelta[][] = [[]];
   let room = maxBytes - sizeOf({ ...report, violations: [] });
-  for (const violation of report.violations) {
+  for (const violation of report.violations.flatMap((each) => splitViolation(each, maxBytes))) {
     const bytes = sizeOf(violation);
     if (bytes > room && groups.at(-1)?.length !== 0) {
       groups.push([]);
@@ -46,8 +46,33 @@ export function splitReport(report: ReportDelta, maxBytes: number): ReportDelta[
   return [{ ...report, violations: groups[0] ?? [], totals }, ...later];
 }
 
+/** Splits one violation by its pods; the first part has the evidence, and all that belongs to no pod. */
+function splitViolation(violation: ViolationDelta, maxBytes: number): ViolationDelta[] {
+  if (sizeOf(violation) <= maxBytes) return [violation];
+  const groups: PodDelta[][] = [[]];
+  let room = maxBytes - sizeOf({ ...violation, pods: [] });
+  for (const pod of violation.pods) {
+    const bytes = sizeOf(pod);
+    if (bytes > room && groups.at(-1)?.length !== 0) {
+      groups.push([]);
+      room = maxBytes - sizeOf({ ...violation, evidence: undefined, pods: [] });
+    }
+    groups.at(-1)?.push(pod);
+    room -= bytes;
+  }
+  const later = groups
+    .slice(1)
+    .map((pods) => ({ ...violation, evidence: undefined, pods, occurrences: countPods(pods) }));
+  const occurrences = later.reduce((rest, part) => rest - part.occurrences, violation.occurrences);
+  return [{ ...violation, occurrences, pods: groups[0] ?? [] }, ...later];
+}
+
+function countPods(pods: readonly PodDelta[]): number {
+  return pods.reduce((sum, { occurrences }) => sum + occurrences, 0);
+}
+
 function sizeOf(value: unknown): number {
-  return JSON.stringify(value).length;
+  return Buffer.byteLength(JSON.stringify(value));
 }
 
 /** Counts of violations; the history of the whole stays in the first part. */

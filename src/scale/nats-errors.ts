@@ -6,6 +6,7 @@
 import { JetStreamApiError } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { BusError } from "./bus.ts";
+import { MIN_MESSAGE_BYTES } from "./stream-settings.ts";
 
 /** JetStream as it is used here came with this version. */
 const MIN_VERSION = [2, 10] as const;
@@ -17,6 +18,11 @@ export function checkServer({ info }: NatsConnection): void {
   if (major < MIN_VERSION[0] || (major === MIN_VERSION[0] && minor < MIN_VERSION[1]))
     throw new BusError(
       `scale.nats.url: the server has version ${version || "unknown"}; needed is ${MIN_VERSION.join(".")} or newer`,
+    );
+  const maxBytes = info?.max_payload ?? 0;
+  if (maxBytes < MIN_MESSAGE_BYTES)
+    throw new BusError(
+      `scale.nats.url: the server has max_payload ${maxBytes}; needed is ${MIN_MESSAGE_BYTES}, the default, or more`,
     );
   if (info?.jetstream !== true)
     throw new BusError(

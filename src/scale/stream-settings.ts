@@ -26,6 +26,11 @@ export interface StreamConfigFacts {
   max_age?: number;
   max_msgs?: number;
   max_msgs_per_subject?: number;
+  max_msg_size?: number;
+  max_consumers?: number;
+  subject_transform?: unknown;
+  mirror?: unknown;
+  sources?: readonly unknown[];
   no_ack?: boolean;
   sealed?: boolean;
   persist_mode?: string;
@@ -36,6 +41,8 @@ export interface StreamConfigFacts {
 export const PARTITIONS = "policy-violation-operator-partitions";
 export const SHARDS = "policy-violation-operator-shards";
 
+/** Messages are smaller: counts of about 256 KiB, and notices. */
+export const MIN_MESSAGE_BYTES = 1024 * 1024;
 const NANOS_PER_MS = 1_000_000;
 /** An owner that was down for less finds every message. Milliseconds. */
 const MIN_AGE_MS = 60_000;
@@ -69,6 +76,19 @@ export function findStreamFaults(found: StreamConfigFacts, wanted: StreamSetting
     (found.max_msgs_per_subject ?? -1) <= 0,
     `max_msgs_per_subject is ${found.max_msgs_per_subject}, expected none`,
   );
+  const size = found.max_msg_size ?? -1;
+  expect(
+    size <= 0 || size >= MIN_MESSAGE_BYTES,
+    `max_msg_size is ${size}, expected at least ${MIN_MESSAGE_BYTES}`,
+  );
+  // An owner has one for each partition; one that it left behind is removed after a minute.
+  const consumers = found.max_consumers ?? -1;
+  expect(
+    consumers <= 0 || consumers >= 2 * wanted.partitions,
+    `max_consumers is ${consumers}, expected at least ${2 * wanted.partitions}`,
+  );
+  expect(!found.subject_transform, "it has a subject_transform, expected none");
+  expect(!found.mirror && !found.sources?.length, "it copies other streams, expected none");
   expect(found.no_ack !== true, "no_ack is true, expected false");
   expect(found.sealed !== true, "sealed is true, expected false");
   expect(found.persist_mode !== "async", "persist_mode is async, expected default");

@@ -86,6 +86,20 @@ describe("a delta", () => {
       expect(JSON.stringify(group).length).toBeLessThan(6000);
   });
 
+  it("with one violation of many pods is split by its pods", () => {
+    const reader = createAggregator();
+    for (let i = 0; i < 500; i++) reader.add(violation(alert({ PodName: `é${i}` })));
+    for (let i = 0; i < 3; i++) reader.add(violation(alert({ PodName: "é1" })));
+    const whole = drain(reader);
+    const parts = splitReport(whole, 10_000);
+    for (const part of parts) expect(encodeDelta(toDelta([part])).length).toBeLessThan(12_000);
+    const owner = createAggregator();
+    for (const part of parts) absorb(owner, part);
+    const expected = createAggregator();
+    absorb(expected, whole);
+    expect(render(owner)).toEqual(render(expected));
+  });
+
   it("that is none of this version is not read", () => {
     const encode = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
     const good = { version: 1, ...toDelta([]) };
