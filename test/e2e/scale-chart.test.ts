@@ -32,6 +32,7 @@ interface Deployment {
     replicas: number;
     template: {
       spec: {
+        serviceAccountName: string;
         containers: { args: string[]; volumeMounts: { name: string; mountPath: string }[] }[];
         volumes: { name: string; secret?: { secretName: string } }[];
       };
@@ -78,7 +79,7 @@ describeReal(
       const get = async (kind: string, name: string) =>
         JSON.parse(await cluster.kubectl(["get", kind, name, "-n", NAMESPACE, "-o", "json"])) as unknown;
       const { spec } = (await get("deployment", deployment)) as Deployment;
-      const { containers, volumes } = spec.template.spec;
+      const { containers, volumes, serviceAccountName } = spec.template.spec;
       const [{ args, volumeMounts } = { args: [], volumeMounts: [] }] = containers;
       const volume = volumeMounts.find(({ mountPath }) => mountPath === MOUNT)?.name;
       expect(volumes.find(({ name }) => name === volume)?.secret?.secretName).toBe("nats-credentials");
@@ -90,7 +91,7 @@ describeReal(
       writeFileSync(join(folder, "config.yaml"), config.replace(MOUNT, folder));
       for (const [key, value] of Object.entries(SECRET)) writeFileSync(join(folder, key), value);
       const [command, ...rest] = args;
-      const token = await cluster.createServiceAccountToken(NAMESPACE, NAME);
+      const token = await cluster.createServiceAccountToken(NAMESPACE, serviceAccountName);
       const started = Array.from(
         { length: spec.replicas },
         (_, i) =>
@@ -123,8 +124,31 @@ describeReal(
       const user = `system:serviceaccount:${NAMESPACE}:${NAME}`;
       const refused = cluster
         .auditEntries()
-        .filter((entry) => entry.user.username === user && entry.responseStatus?.code === 403);
+        .filter(({ user: { username } }) => username === user || username === `${user}-reader`)
+        .filter(({ responseStatus }) => responseStatus?.code === 403);
       expect(refused.map(({ verb, requestURI }) => `${verb} ${requestURI}`)).toEqual([]);
+    });
+
+    test("gives readers no right to reports, and owners none to list pods", async () => {
+      const canI = async (account: string, ...right: string[]) => {
+        const user = `--as=system:serviceaccount:${NAMESPACE}:${account}`;
+        // Exits with 1 for "no".
+        const answer = await cluster
+          .kubectl(["auth", "can-i", ...right, user])
+          .catch((error) => String(error));
+        return answer.trim() === "yes";
+      };
+      const reader = `${NAME}-reader`;
+      expect(await canI(reader, "list", "pods", "-A")).toBe(true);
+      expect(await canI(NAME, "list", "pods", "-A")).toBe(false);
+      for (const verb of ["get", "list", "create", "update", "delete"]) {
+        const reports = "policyviolationreports.reports.kubearmor.com";
+        expect(await canI(reader, verb, reports, "-n", "shop")).toBe(false);
+        expect(await canI(NAME, verb, reports, "-n", "shop")).toBe(true);
+        expect(await canI(reader, verb, "leases", "-n", NAMESPACE)).toBe(true);
+        expect(await canI(reader, verb, "leases", "-n", "kube-system")).toBe(false);
+        expect(await canI(reader, verb, "secrets", "-n", NAMESPACE)).toBe(false);
+      }
     });
   },
   whyNoCluster() ?? whyNoNats(),

@@ -48,7 +48,7 @@ spec:
         {{- toYaml . | nindent 8 }}
         {{- end }}
     spec:
-      serviceAccountName: {{ include "pvo.serviceAccountName" . }}
+      serviceAccountName: {{ include (ternary "pvo.readerAccountName" "pvo.serviceAccountName" (eq (default "" .suffix) "-reader")) . }}
       # The token comes by the volume below, where its life is set.
       automountServiceAccountToken: false
       # Variables named after Services would be taken for settings where a Service's name begins with "pvo".

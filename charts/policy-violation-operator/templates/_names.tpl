@@ -26,6 +26,12 @@
 {{- end -}}
 {{- end -}}
 
+{{/* Account of what reads the nodes: with several processes one of its own, which has no right to reports. */}}
+{{- define "pvo.readerAccountName" -}}
+{{- include "pvo.serviceAccountName" . -}}
+{{- if and .Values.scale.enabled .Values.serviceAccount.create -}}-reader{{- end -}}
+{{- end -}}
+
 {{/* Selects this release's pods; never changes during the release's life. `suffix`: those of the readers. */}}
 {{- define "pvo.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "pvo.name" . }}{{ default "" .suffix }}
