@@ -169,12 +169,21 @@ describeReal(
       });
     });
 
+    test("says that a server takes small messages only", async () => {
+      expect(await fail(connect((await start({ config: "max_payload: 4096" })).url))).toContain(
+        "max_payload",
+      );
+    });
+
     const changes: [string, Partial<StreamConfig>][] = [
       ["discard", { discard: DiscardPolicy.Old }],
       ["retention", { retention: RetentionPolicy.Interest }],
       ["storage", { storage: StorageType.Memory }],
       ["max_age", { max_age: 1_000_000_000 }],
       ["max_msgs", { max_msgs: 10 }],
+      ["max_msg_size", { max_msg_size: 4096 }],
+      ["max_consumers", { max_consumers: 4 }],
+      ["subject_transform", { subject_transform: { src: "pvo.>", dest: "other.>" } }],
       ["no_ack", { no_ack: true }],
       ["partitions", { metadata: {} }],
     ];

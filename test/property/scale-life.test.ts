@@ -115,38 +115,6 @@ describe("several processes", { timeout: 300_000 }, () => {
     expect(world.problems()).toEqual([]);
   });
 
-  it("declare nodes that are not read, at once and also in reports that begin meanwhile", async () => {
-    await check(async (world) => {
-      const shard = chance(world, SHARDS);
-      world.cut(shard);
-      world.namespaces = ["shop", "bank"];
-      await world.run(5000 + chance(world, 20_000));
-      // The gap is there while it lasts.
-      expect(world.problems()).toEqual([]);
-      expect(world.sink.reports.length).toBe(8);
-      for (const { coverage } of world.sink.reports) expect(coverage.continuousSince).toBeUndefined();
-      const [reader] = world.readers;
-      const [owner] = world.owners;
-      if (reader && chance(world, 2) === 0) {
-        world.kill(reader);
-        const next = world.startReader();
-        for (let index = 0; index < SHARDS; index++) world.giveShard(index, next);
-      }
-      if (owner && chance(world, 2) === 0) {
-        world.kill(owner);
-        const next = world.startOwner();
-        for (let partition = 0; partition < PARTITIONS; partition++) world.givePartition(partition, next);
-      }
-      await world.run(chance(world, 5000));
-      world.mend(shard);
-      await world.run(20_000);
-      for (const { coverage } of world.sink.reports) {
-        expect(coverage.continuousSince).toBeDefined();
-        expect(coverage.recent?.filter(({ to }) => to === undefined)).toEqual([]);
-      }
-    });
-  });
-
   it("move shards and partitions in order while alerts arrive", async () => {
     await check(async (world) => {
       world.maxDelayMs = 200;

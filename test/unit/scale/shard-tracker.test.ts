@@ -12,7 +12,7 @@ function createTracker(): ShardTracker {
 }
 
 describe("ShardTracker", () => {
-  it("counts the nodes of a shard once, whoever holds it", () => {
+  it("counts the nodes of a shard once, also after a change of holders", () => {
     const tracker = createTracker();
     tracker.update([READ, { ...READ, index: 1 }], { source: "a", atMs: 1000, untilUs: 1000 });
     tracker.update([READ], { source: "b", atMs: 5000, untilUs: 5000 });
