@@ -18,20 +18,24 @@ const time = (ms: number) => `${new Date(ms).toISOString().slice(0, -1)}000Z`;
 describe("the timeline", () => {
   test("places what is certain and counts what is not", async () => {
     const reports = [
-      report("p", [
-        violation({
-          firstSeen: "2026-11-23T00:00:00.000000Z",
-          lastSeen: "2026-11-23T00:10:00.000000Z",
-          occurrences: 5,
-        }),
-        violation({
-          id: "00000000000000ab",
-          outcome: "Allowed",
-          firstSeen: "2026-11-23T01:00:00.000000Z",
-          lastSeen: "2026-11-23T04:00:00.000000Z",
-          occurrences: 10,
-        }),
-      ]),
+      report(
+        "p",
+        [
+          violation({
+            firstSeen: "2026-11-23T00:00:00.000000Z",
+            lastSeen: "2026-11-23T00:10:00.000000Z",
+            occurrences: 5,
+          }),
+          violation({
+            id: "00000000000000ab",
+            outcome: "Allowed",
+            firstSeen: "2026-11-23T01:00:00.000000Z",
+            lastSeen: "2026-11-23T04:00:00.000000Z",
+            occurrences: 10,
+          }),
+        ],
+        { coverage: { continuousSince: "2026-11-01T00:00:00.000000Z" } },
+      ),
     ];
     const { code, out } = await plugin(["timeline", "-A", "--buckets", "4"], { reports });
     expect(code).toBe(0);

@@ -89,6 +89,27 @@ describe("nothing found", () => {
   );
 });
 
+test("a time in which nothing was read is not shown as quiet", async () => {
+  const at = { firstSeen: "2026-11-23T09:30:00.000000Z", lastSeen: "2026-11-23T09:59:00.000000Z" };
+  const of = async (coverage: object, ...flags: string[]) =>
+    (
+      await run(["timeline", "--window", "5h", ...flags], {
+        reports: [report("files", [violation(at)], { coverage })],
+      })
+    ).text;
+  const since = { continuousSince: "2026-11-23T09:00:00.000000Z" };
+  expect(await of(since)).toContain("Before 2026-11-23 09:00:00 UTC alerts may be missing");
+  expect(await of({})).toContain("It is unknown when alerts were read");
+  const recent = [
+    { kind: "StreamDown", from: "2026-11-23T07:00:00.000000Z", to: "2026-11-23T08:00:00.000000Z" },
+  ];
+  const long = { continuousSince: "2026-11-01T00:00:00.000000Z" };
+  expect(await of({ ...long, gaps: 1, lowerBound: true, recent })).toContain(
+    "Before 2026-11-23 08:00:00 UTC",
+  );
+  expect(await of(long)).not.toMatch(/alerts may be missing|It is unknown when/);
+});
+
 describe("data for programs", () => {
   const read = async (options: PluginOptions, ...flags: string[]) =>
     JSON.parse((await run(["list", "-o", "json", ...flags], options)).out);

@@ -20,7 +20,7 @@ import {
   reportPath,
   type ViolationRef,
 } from "../reports/report-view.ts";
-import { describeGap, findLastingGap, type Gap, isUnenforced, listRecentGaps } from "../reports/sentences.ts";
+import { describeGap, findLastingGap, type Gap, getWholeSince, isUnenforced } from "../reports/sentences.ts";
 import { describeExpired } from "../reports/totals.ts";
 import { formatMs, requireWindow, toMs } from "../reports/when.ts";
 import { formatCount, formatSentence, formatWorkload } from "../reports/words.ts";
@@ -112,15 +112,6 @@ export interface Look {
   isCutOff: boolean;
   /** The reports are files, which show the past only. */
   isSnapshot: boolean;
-}
-
-/** Reports are written at different times, and a gap shows first in the one that was written last. */
-function getWholeSince(reports: readonly Report[]): number | undefined {
-  const starts = reports.flatMap(({ coverage }) =>
-    coverage.continuousSince ? [toMs(coverage.continuousSince)] : [],
-  );
-  const gaps = reports.flatMap((report) => listRecentGaps(report).map(({ from, to }) => toMs(to ?? from)));
-  return starts.length === 0 ? undefined : Math.max(...starts, ...gaps);
 }
 
 /** Assesses one policy. */

@@ -9,6 +9,7 @@ import type { Outcome, Report } from "../../../src/api/v1alpha1.ts";
 import { type Filter, OUTCOMES, type Selection } from "./filter.ts";
 import { HISTORY_KEY, readHistorySince, type Span } from "./history.ts";
 import { isLowerBound, type ViolationRef } from "./report-view.ts";
+import { getWholeSince } from "./sentences.ts";
 import { describeAccepted, describeCut, describeExpired } from "./totals.ts";
 import { formatMs, toMs } from "./when.ts";
 import { formatCount, formatSentence } from "./words.ts";
@@ -44,9 +45,18 @@ export function buildTimeline(
   filter: Filter,
   form: TimelineForm,
 ): Timeline | undefined {
-  return (
-    readHistory(reports, filter, form) ?? collectTimes(reports.filter(filter.matchesReport), selection, form)
-  );
+  const timeline =
+    readHistory(reports, filter, form) ?? collectTimes(reports.filter(filter.matchesReport), selection, form);
+  const reading = timeline && describeReading(reports, timeline.buckets[0]?.fromMs ?? 0);
+  return timeline && { ...timeline, notes: [...timeline.notes, ...(reading === undefined ? [] : [reading])] };
+}
+
+/** Says that a part without a bar need not have been quiet; undefined where the stream was read all the time. */
+function describeReading(reports: readonly Report[], fromMs: number): string | undefined {
+  const sinceMs = getWholeSince(reports);
+  if (sinceMs === undefined) return "It is unknown when alerts were read.";
+  if (sinceMs <= fromMs) return undefined;
+  return `Before ${formatMs(sinceMs)} alerts may be missing: the stream has been read without a known gap only since then.`;
 }
 
 function emptyPart(fromMs: number, toMs: number): Part {

@@ -199,6 +199,18 @@ export function findLastingGap(reports: readonly Report[]): Gap | undefined {
   return reports.flatMap(listRecentGaps).find(({ to, seconds }) => to === undefined && seconds === undefined);
 }
 
+/**
+ * Returns the start of the time without a known gap; undefined where that is unknown. Reports are written at different
+ * times, and a gap shows first in the one that was written last.
+ */
+export function getWholeSince(reports: readonly Report[]): number | undefined {
+  const starts = reports.flatMap(({ coverage }) =>
+    coverage.continuousSince ? [toMs(coverage.continuousSince)] : [],
+  );
+  const gaps = reports.flatMap((report) => listRecentGaps(report).map(({ from, to }) => toMs(to ?? from)));
+  return starts.length === 0 ? undefined : Math.max(...starts, ...gaps);
+}
+
 const GAPS: Readonly<Record<string, string>> = {
   StreamDown: "the alert stream was down",
   StreamEnded: "KubeArmor's relay ended the alert stream",
