@@ -141,7 +141,9 @@ describe.each([
   test.each([[["list"]], [["list", "-o", "json"]], [["timeline"]]])(
     "is named where there is nothing to see: %j",
     async (command) => {
-      expect((await run(command, { reports: [], heartbeat })).text).toContain("note: ");
+      const { text } = await run(command, { reports: [], heartbeat });
+      expect(text).toContain("note: ");
+      expect(text).not.toMatch(NOTHING);
     },
   );
 

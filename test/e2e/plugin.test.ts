@@ -140,7 +140,7 @@ describeReal("the plugin under the real kubectl", () => {
         stdout: "",
         // No operator runs here.
         stderr: [
-          "No violations found in namespace kube-public.",
+          "No listed violation matches in namespace kube-public.",
           expect.stringContaining("note: it is unknown if the operator is running: there is no Lease"),
           "",
         ],

@@ -45,8 +45,8 @@ export async function list(session: Session, flags: Flags): Promise<ExitCode> {
   const shown = found.slice(0, limit);
   const totals = sumTotals(reports, selection, filter);
   const unseen = describeUnseen(reports, filter, session.leftOut.size);
+  const incomplete = current.doubt === undefined ? unseen : [...unseen, current.doubt];
   if (print) {
-    const incomplete = current.doubt === undefined ? unseen : [...unseen, current.doubt];
     const summary = createSummary(selection, totals, shown, incomplete);
     terminal.out(print({ found: shown, document: { violations: shown.map(toRow), ...summary } }, hasHeaders));
   } else {
@@ -57,7 +57,7 @@ export async function list(session: Session, flags: Flags): Promise<ExitCode> {
       terminal.err("-o wide shows ids, which `explain` and `accept` take.\n");
     }
   }
-  const none = `${describeNone(selection, unseen)} ${describeScope(parseScope(flags, session))}`;
+  const none = `${describeNone(selection, incomplete)} ${describeScope(parseScope(flags, session))}`;
   const notes = [
     ...(found.length === 0 ? [none, ...unseen] : []),
     ...createNotes(selection, filter, totals, shown),

@@ -34,7 +34,7 @@ export async function runTimeline(session: Session, flags: Flags): Promise<ExitC
   const windowMs = flags.window === undefined ? undefined : requireWindow(flags.window);
   const nowMs = clock.nowMs();
   const filter = parseFilter(flags, nowMs);
-  const { reports, warn } = await readCurrentReports(session, flags);
+  const { reports, doubt, warn } = await readCurrentReports(session, flags);
   const unseen = describeUnseen(reports, filter, session.leftOut.size);
   const selection = select(reports, listViolations(reports), filter);
   const bars = buildTimeline(reports, selection, filter, {
@@ -47,7 +47,7 @@ export async function runTimeline(session: Session, flags: Flags): Promise<ExitC
   if (bars === undefined) {
     const { cut } = selection;
     const rest = [
-      `${describeNone(selection, unseen)} ${place}`,
+      `${describeNone(selection, doubt === undefined ? unseen : [...unseen, doubt])} ${place}`,
       ...unseen,
       cut.length > 0 ? `${describeCut(cut)}, and may match` : "",
       describeAccepted(selection),
