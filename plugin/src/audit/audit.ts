@@ -95,6 +95,7 @@ function describeAbout(session: Session, flags: Flags): string {
     return value === undefined ? [] : [`--${name} ${value}`];
   });
   const chosen = [...filters, ...(flags.new ? ["--new"] : [])];
-  const place = namespace === undefined ? "All namespaces and hosts" : `Namespace ${namespace}`;
+  const all = session.source.isSnapshot ? "All files" : "All namespaces and hosts";
+  const place = namespace === undefined ? all : `Namespace ${namespace}`;
   return chosen.length === 0 ? place : `${place}, only ${chosen.join(" ")}`;
 }

@@ -90,7 +90,7 @@ export async function findById(session: Session, id: string, flags: Flags): Prom
   const why = cut.length === 0 ? "it may have expired" : `${describeCut(cut)}, and it may be one of them`;
   throw new PluginError(
     EXIT.failed,
-    `no report lists a violation ${plain(id)} ${describeScope(looked)}: ${why}. List them with \`kubectl violations -A -o wide\`.`,
+    `no report lists a violation ${plain(id)} ${describeScope(looked, session.source)}: ${why}. List them with \`kubectl violations -A -o wide\`.`,
   );
 }
 
@@ -107,7 +107,7 @@ async function findReport(session: Session, target: string, flags: Flags): Promi
   const scope = place === "" ? parseScope(flags, session) : { namespace: place };
   throw new PluginError(
     EXIT.failed,
-    `there is no report "${plain(name)}" ${place === "cpvr" ? "of the cluster" : describeScope(scope)}: ` +
+    `there is no report "${plain(name)}" ${place === "cpvr" ? "of the cluster" : describeScope(scope, session.source)}: ` +
       "list the violations with `kubectl violations -A`.",
   );
 }

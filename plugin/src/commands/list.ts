@@ -57,7 +57,7 @@ export async function list(session: Session, flags: Flags): Promise<ExitCode> {
       terminal.err("-o wide shows ids, which `explain` and `accept` take.\n");
     }
   }
-  const none = `${describeNone(selection, incomplete)} ${describeScope(parseScope(flags, session))}`;
+  const none = `${describeNone(selection, incomplete)} ${describeScope(parseScope(flags, session), session.source)}`;
   const notes = [
     ...(found.length === 0 ? [none, ...unseen] : []),
     ...createNotes(selection, filter, totals, shown),

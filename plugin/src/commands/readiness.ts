@@ -72,7 +72,7 @@ export async function runReadiness(
     const what = policy === undefined ? "report" : `report of a policy "${plain(policy)}"`;
     throw new PluginError(
       EXIT.failed,
-      `there is no ${what} ${describeScope(parseScope(flags, session))}: nothing violated it in the time that reports ` +
+      `there is no ${what} ${describeScope(parseScope(flags, session), session.source)}: nothing violated it in the time that reports ` +
         "are kept, its alerts were not counted, or it does not exist, selects nothing, or does not audit. Check it with `kubectl get ksp,csp,hsp -A`.",
     );
   }

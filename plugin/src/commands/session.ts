@@ -103,9 +103,10 @@ export function parseLimit(flags: Flags, { terminal }: Pick<Session, "terminal">
   return parseWholeNumber("--limit", flags.limit, 0, 1_000_000) || Number.POSITIVE_INFINITY;
 }
 
-/** The scope in words. */
-export function describeScope({ namespace }: ReportFilterScope): string {
-  return namespace === undefined ? "in any namespace" : `in namespace ${namespace}`;
+/** The scope in words; files may be those of one namespace. */
+export function describeScope({ namespace }: ReportFilterScope, source?: ReportSource): string {
+  if (namespace !== undefined) return `in namespace ${namespace}`;
+  return source?.isSnapshot ? `in the files of ${plain(source.where)}` : "in any namespace";
 }
 
 /** Reports, and a reason why they may not be all that is to know, as a clause. */

@@ -41,7 +41,7 @@ export async function runTimeline(session: Session, flags: Flags): Promise<ExitC
     parts,
     ...(windowMs === undefined ? {} : { fromMs: nowMs - windowMs, toMs: nowMs }),
   });
-  const place = describeScope(parseScope(flags, session));
+  const place = describeScope(parseScope(flags, session), session.source);
   // Up to now, a part without a bar is the answer that nothing occurred in it.
   warn(bars === undefined || windowMs !== undefined);
   if (bars === undefined) {

@@ -83,7 +83,7 @@ async function look(
   waitMs: number,
 ): Promise<Verdict> {
   const { clock, signal, source } = session;
-  const place = describeScope(parseScope(flags, session));
+  const place = describeScope(parseScope(flags, session), session.source);
   const snapshot = source.isSnapshot ? describeSnapshot(source) : undefined;
   const describe = (reports: readonly Report[]) => ({
     lookedAt: describeLook(reports, filter, filterFlags, place),
