@@ -59,6 +59,8 @@ export class Publisher {
   readonly #lanes: Lane[];
   readonly #closed = new AbortController();
   #stream: string | undefined;
+  /** Reason for which the stream can't be used; undefined while it can. */
+  #problem: string | undefined;
   #generation = 0;
   #lastSeq = 0;
   /** Counters since the start. */
@@ -106,8 +108,12 @@ export class Publisher {
       const { id, lastSeq } = await this.#parts.bus.open();
       if (id !== this.#stream) this.#begin(id);
       else if (lastSeq < acknowledged) await this.#renew();
+      this.#problem = undefined;
     } catch (error) {
       if (!isBusError(error)) throw error;
+      if (this.#problem !== error.message)
+        this.#parts.logger.error({ answer: error.message }, "stream not available, keeping counts");
+      this.#problem = error.message;
     }
   }
 
