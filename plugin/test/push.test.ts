@@ -253,15 +253,27 @@ describe.skipIf(!HAS_SSHD)(`push over SSH${HAS_SSHD ? "" : " (skipped: no sshd, 
 });
 
 test.each([
-  [[], "say where to: --repository URL"],
-  [["--repository", "https://me:pw@git.example/x"], "--repository must hold no user and password"],
-  [["--repository", "ext::sh -c true"], "is none: give https://"],
+  [[], "--repository is required"],
+  [
+    ["--repository", "https://me:pw@git.example/x"],
+    "invalid --repository: it must not hold a user or a password",
+  ],
+  [["--repository", "ext::sh -c true"], "for --repository: expected https://"],
   [["--repository", "ftp://x/y"], "ftp:// is not supported"],
-  [["--repository", "/x", "--branch", "a..b"], '--branch "a..b" is no name of a branch'],
-  [["--repository", "/x", "--branch", "-f"], '--branch "-f" is no name of a branch'],
-  [["--repository", "/x", "--path", "../y"], '--path "../y" must be a directory within the repository'],
-  [["--repository", "/x", "--path", ".git/hooks"], "must be a directory within the repository"],
-  [["--repository", "/x", "--author", "me"], '--author "me" must have the form'],
+  [
+    ["--repository", "/x", "--branch", "a..b"],
+    'invalid value "a..b" for --branch: expected the name of a branch.',
+  ],
+  [
+    ["--repository", "/x", "--branch", "-f"],
+    'invalid value "-f" for --branch: expected the name of a branch.',
+  ],
+  [
+    ["--repository", "/x", "--path", "../y"],
+    'invalid value "../y" for --path: expected a directory within the repository',
+  ],
+  [["--repository", "/x", "--path", ".git/hooks"], "expected a directory within the repository"],
+  [["--repository", "/x", "--author", "me"], 'invalid value "me" for --author: expected "Name'],
   [
     ["--repository", "https://git.example/x", "--credentials", "/nowhere"],
     "--credentials /nowhere can't be read",

@@ -31,19 +31,19 @@ export function parseRepository(text: string): { scheme: "https" | "http" | "ssh
     const scheme = url.protocol.slice(0, -1);
     if (url.password !== "" || (url.username !== "" && scheme !== "ssh")) {
       throw createUsageError(
-        "--repository must hold no user and password: put them into files and name their --credentials",
+        "invalid --repository: it must not hold a user or a password. Put them into files, and name their --credentials.",
       );
     }
     if (scheme === "https" || scheme === "http") return { scheme, origin: `${url.origin}/` };
     if (scheme === "ssh" || scheme === "file") return { scheme, origin: "" };
     throw createUsageError(
-      `--repository: ${scheme}:// is not supported; use https://, ssh:// or git@host:path`,
+      `invalid value "${text}" for --repository: ${scheme}:// is not supported; use https://, ssh:// or git@host:path.`,
     );
   }
   if (/^[\w.-]+@[\w.-]+:[^-]/.test(text)) return { scheme: "ssh", origin: "" };
   if (text.startsWith("-") || text === "" || /^\w+::/.test(text)) {
     throw createUsageError(
-      `--repository "${text}" is none: give https://…, ssh://…, git@host:path or a path`,
+      `invalid value "${text}" for --repository: expected https://…, ssh://…, git@host:path or a path.`,
     );
   }
   return { scheme: "file", origin: "" };
@@ -65,7 +65,7 @@ export async function createGitEnvironment(
   else if (scheme === "https" || scheme === "http") {
     if (scheme === "http" && !/^http:\/\/(127\.0\.0\.1|localhost|\[::1\])[:/]/.test(origin)) {
       throw createUsageError(
-        "--repository http://… would send the credentials unencrypted: use https:// or ssh://",
+        "--repository http://… would send the credentials unencrypted: use https:// or ssh://.",
       );
     }
     settings.push(["credential.helper", ""], await createAuthorization(credentials, files, origin));

@@ -60,10 +60,11 @@ export async function push(session: Session, flags: Flags): Promise<ExitCode> {
 
 function parseTarget(flags: Flags): Target {
   const { repository, branch = BRANCH, path = PATH, author = AUTHOR } = flags;
-  if (repository === undefined) throw createUsageError("say where to: --repository URL");
+  if (repository === undefined)
+    throw createUsageError("--repository is required: the address of the repository.");
   parseRepository(repository);
   if (!/^\w[\w./-]*$/.test(branch) || branch.includes("..") || /(?:\/|\.lock)$/.test(branch)) {
-    throw createUsageError(`--branch "${plain(branch)}" is no name of a branch`);
+    throw createUsageError(`invalid value "${plain(branch)}" for --branch: expected the name of a branch.`);
   }
   const clean = normalize(path).replace(/\/$/, "");
   if (
@@ -74,12 +75,14 @@ function parseTarget(flags: Flags): Target {
     clean.startsWith("-")
   ) {
     throw createUsageError(
-      `--path "${plain(path)}" must be a directory within the repository, such as ${PATH}`,
+      `invalid value "${plain(path)}" for --path: expected a directory within the repository, such as ${PATH}.`,
     );
   }
   const [, name, email] = /^([^<>\n]+) <([^<>\s]+)>$/.exec(author) ?? [];
   if (!name || !email)
-    throw createUsageError(`--author "${plain(author)}" must have the form "Name <mail@example.org>"`);
+    throw createUsageError(
+      `invalid value "${plain(author)}" for --author: expected "Name <mail@example.org>".`,
+    );
   return { repository, branch, path: clean, author: { name, email } };
 }
 
