@@ -68,6 +68,19 @@ const TABLES: Record<string, readonly string[]> = {
     "init: 3 1 1",
     `init | Deployment/web/ | ${TOOL}/data/x x3`,
   ],
+  // Four actions within one second, with times in whole seconds.
+  "fault-5.jsonl": [
+    "coarse: 4 3 1",
+    `coarse | Deployment/web/web | ${TOOL}/data/x x2`,
+    "coarse | Deployment/web/web | File chmod | /usr/bin/tool -> /data/x x1",
+    "coarse | Deployment/web/web | File unlink | /usr/bin/tool -> /data/x x1",
+  ],
+  // A collector's own keys beside those of the alert.
+  "fault-7.jsonl": ["flat: 1 1 1", `flat | Deployment/web/web | ${TOOL}/data/x x1`],
+  // One alert as ten programs keep it, and a log record.
+  "fault-8.jsonl": ["wrapped: 1 1 1", `wrapped | Deployment/web/web | ${TOOL}/data/x x1`],
+  // A namespace that does not exist is unknown to replay; test/e2e/absent-namespace.test.ts has the cluster.
+  "fault-12.jsonl": ["nil: 1 1 1", `nil | Deployment/web/web | ${TOOL}/data/x x1`],
   // A container alert without namespace and pod.
   "fault-6.jsonl": ["lost: 2 1 1", `lost | Container/web/web | ${TOOL}/data/x x2`],
   // One executable by four names, one program by three.
@@ -103,6 +116,19 @@ describe("the violations of", () => {
   it.each(Object.entries(TABLES))("%s equal the table", async (name, rows) => {
     expect(rowsOf(await reportsOf(read(name)))).toEqual([...rows].sort());
   });
+});
+
+it("a collector's keys change nothing in the alert", async () => {
+  const [report] = await reportsOf(read("fault-7.jsonl"));
+  expect(report?.policy).toMatchObject({ severity: 5, message: "was touched", tags: ["PCI"] });
+  expect(report?.violations).toMatchObject([{ action: "Block", outcome: "Prevented" }]);
+});
+
+it.each([
+  ["fault-5.jsonl", "4 alerts received = 4 counted + 0 duplicates + 0 throttle notices + 0 rejected\n"],
+  ["fault-8.jsonl", "10 alerts received = 1 counted + 9 duplicates + 0 throttle notices + 0 rejected\n"],
+])("the totals of %s reconcile", async (name, totals) => {
+  expect((await runReplay(read(name))).out).toContain(totals);
 });
 
 describe("severity, message and tags", () => {
