@@ -136,6 +136,7 @@ describe("SARIF", () => {
       help: { text: expect.stringContaining("KubeArmorPolicy"), markdown: expect.stringContaining("`") },
     });
     for (const { id, name, properties } of driver.rules) {
+      expect(name).toBeTruthy();
       expect(name).not.toBe(id);
       expect(Number(properties["security-severity"])).toBeGreaterThan(0);
       expect(properties.tags.length).toBeLessThanOrEqual(20);

@@ -134,8 +134,8 @@ function toRule(report: Report, found: ViolationRef | undefined): ReportingDescr
   const name = plain(policy.name);
   return {
     id,
-    // A name that repeats the id is a mistake to validators.
-    ...(name === id ? {} : { name }),
+    // A name that repeats the id is a mistake to validators, as is none.
+    name: name === id ? plain(`${policy.kind}/${policy.name}`) : name,
     shortDescription: { text: about.text },
     fullDescription: { text: message === "" ? about.text : formatSentence(message) },
     help: {
