@@ -8,15 +8,13 @@
 import { ApiError, type ApiErrorCode } from "../kube/api-error.ts";
 import { Deadline } from "../kube/deadline.ts";
 import type { Clock } from "../lib/clock.ts";
+import { formatEpochMs, parseEpochMs } from "../lib/time.ts";
 import {
-  formatLeaseTime,
   isSameRecord,
   type LeaseCall,
   type LeaseRecord,
   type LeaseStore,
-  parseEpochMs,
   type StoredLease,
-  toMicroTime,
 } from "./lease.ts";
 import { MAX_TIMER_MS, WarmPriority } from "./warm-priority.ts";
 
@@ -29,8 +27,6 @@ export interface LeaseClaimOptions {
   renewDeadlineMs: number;
   /** Between two tries; a replica's are up to 2.2 times as far apart. */
   retryPeriodMs: number;
-  /** Time for which this process saw the Lease with this renewTime before its first look; default: 0. */
-  getUnchangedMs?: (renewTime: string) => number;
   /** Called when the Lease can be taken, because its holder was silent for too long. */
   onFree: () => void;
   /** Called when the Lease names another holder than before. */
@@ -165,7 +161,7 @@ export class LeaseClaim {
       if (!this.#isCurrent) this.#observe(await this.#store.read(call));
       const base = this.#stored;
       if (base === undefined || !this.#isMine(base.record)) return false;
-      const now = toMicroTime(this.#clock.nowMs(), 0);
+      const now = formatEpochMs(this.#clock.nowMs());
       this.#isCurrent = false;
       try {
         // As client-go: no holder, and the shortest duration that the API accepts.
@@ -225,16 +221,16 @@ export class LeaseClaim {
     const nowMs = this.#clock.nowMs();
     // The digits below the clock's resolution distinguish two processes of one identity that claim in the same
     // millisecond.
-    this.#acquireTime ??= toMicroTime(nowMs, Math.floor(this.#clock.random() * 1000));
+    this.#acquireTime ??= formatEpochMs(nowMs, Math.floor(this.#clock.random() * 1000));
     const last = this.#last;
     const record: LeaseRecord = {
       holder: identity,
       durationSeconds: Math.ceil(leaseDurationMs / 1000),
       acquireTime: this.#acquireTime,
-      renewTime: toMicroTime(nowMs, 0),
+      renewTime: formatEpochMs(nowMs),
       transitions: last === undefined ? 0 : last.transitions + (this.#isMine(last) ? 0 : 1),
       unwrittenSince: this.#formatPersistedUntil(last),
-      missingSince: formatLeaseTime(this.facts.missingSinceMs?.()),
+      missingSince: formatEpochMs(this.facts.missingSinceMs?.()),
       // Another standby announces itself again.
       standby: last === undefined || last.standby === identity ? "" : last.standby,
     };
@@ -282,16 +278,15 @@ export class LeaseClaim {
     if (record.holder === "") return;
     if (record.holder !== before?.holder) this.#options.onHolder(record.holder);
     // A timer and no comparison of times: a clock that is set forward must not make a Lease look expired.
-    const knownMs = before ? 0 : (this.#options.getUnchangedMs?.(record.renewTime) ?? 0);
-    const leftMs = (record.durationSeconds * 1000 || this.#options.leaseDurationMs) - knownMs;
-    this.#cancelExpiry = this.#clock.after(Math.min(MAX_TIMER_MS, Math.max(0, leftMs)), () => {
+    const durationMs = record.durationSeconds * 1000 || this.#options.leaseDurationMs;
+    this.#cancelExpiry = this.#clock.after(Math.min(MAX_TIMER_MS, durationMs), () => {
       this.#isExpired = true;
       this.#options.onFree();
     });
   }
 
   #formatPersistedUntil(last: LeaseRecord | undefined): string {
-    return formatLeaseTime(this.facts.persistedUntilMs?.()) || (last?.unwrittenSince ?? "");
+    return formatEpochMs(this.facts.persistedUntilMs?.()) || (last?.unwrittenSince ?? "");
   }
 
   #isMine(record: LeaseRecord): boolean {

@@ -158,22 +158,6 @@ export function isSameRecord(a: LeaseRecord, b: LeaseRecord): boolean {
   );
 }
 
-/** RFC 3339 with six fraction digits, as metav1.MicroTime wants it; `us` is 0 to 999. */
-export function toMicroTime(ms: number, us: number): string {
-  return new Date(ms).toISOString().replace("Z", `${String(us).padStart(3, "0")}Z`);
-}
-
-/** As toMicroTime; empty for undefined. */
-export function formatLeaseTime(ms: number | undefined): string {
-  return ms === undefined ? "" : toMicroTime(ms, 0);
-}
-
-/** Milliseconds since the epoch; undefined for a text that is not a time. */
-export function parseEpochMs(text: string): number | undefined {
-  const ms = Date.parse(text);
-  return Number.isNaN(ms) ? undefined : ms;
-}
-
 /** Without a version to base an update on, two writers could both believe that they have won: so it is demanded. */
 function parseLease(answer: unknown): StoredLease {
   const lease = toObject(answer);

@@ -84,6 +84,17 @@ export function formatMicroTime(us: EpochUs): string {
   return `${writtenDay.text}${hour}:${minute}:${TWO_DIGITS[ofDay % 60]}.${micros}Z`;
 }
 
+/** Writes milliseconds, which may have a fraction, with the given microseconds; "" for undefined. */
+export function formatEpochMs(ms: number | undefined, us = 0): string {
+  return ms === undefined ? "" : formatMicroTime(Math.floor(ms) * 1000 + us);
+}
+
+/** Milliseconds since the epoch; undefined for a text that is not a time. */
+export function parseEpochMs(text: string): number | undefined {
+  const ms = Date.parse(text);
+  return Number.isNaN(ms) ? undefined : ms;
+}
+
 const DAY_SECONDS = 86_400;
 const TWO_DIGITS = Array.from({ length: 60 }, (_, value) => String(value).padStart(2, "0"));
 /** The day written last, up to the letter before the hour. */

@@ -9,9 +9,10 @@ import { MISSING_SINCE_ANNOTATION } from "../api/names.ts";
 import { ApiError } from "../kube/api-error.ts";
 import type { ApiRequester } from "../kube/client.ts";
 import { listItems } from "../kube/list.ts";
-import { LeaseStore, type StoredLease, toMicroTime } from "../leadership/lease.ts";
+import { LeaseStore, type StoredLease } from "../leadership/lease.ts";
 import type { Clock } from "../lib/clock.ts";
 import { stableHash } from "../lib/hash.ts";
+import { formatEpochMs } from "../lib/time.ts";
 
 export interface MembersOptions {
   namespace: string;
@@ -97,7 +98,7 @@ export class Members {
 
   async #renewOwn(signal: AbortSignal): Promise<void> {
     const { identity, leaseDurationMs, requestTimeoutMs: timeoutMs } = this.#options;
-    const now = toMicroTime(this.#clock.nowMs(), Math.floor(this.#clock.random() * 1000));
+    const now = formatEpochMs(this.#clock.nowMs(), Math.floor(this.#clock.random() * 1000));
     const record = {
       holder: identity,
       durationSeconds: Math.ceil(leaseDurationMs / 1000),

@@ -4,8 +4,8 @@
 // Leases of all shards and partitions, as the leader of the owners sees them: since when alerts may be missing in all.
 // Invariant: a part that no replica holds is missing since its last renewal, or since this replica began to look.
 
-import { parseEpochMs } from "../leadership/lease.ts";
 import type { Clock } from "../lib/clock.ts";
+import { parseEpochMs } from "../lib/time.ts";
 import type { ListedLease } from "./members.ts";
 
 export interface PartLeasesOptions {

@@ -15,7 +15,7 @@ import {
 } from "../commands/session.ts";
 import { plain } from "../render/escape.ts";
 import { readDirectory, requireWhole } from "../reports/directory-reports.ts";
-import { type Filter, NEW_SINCE, parseFilter, parsePolicy } from "../reports/filter.ts";
+import { type Filter, parseFilter, parsePolicy } from "../reports/filter.ts";
 import { describeHeartbeat } from "../reports/heartbeat.ts";
 import { createUsageError, EXIT, type ExitCode, PluginError } from "../reports/problem.ts";
 import { describeGap, findLastingGap, listRecentGaps } from "../reports/sentences.ts";
@@ -159,9 +159,6 @@ function describeLook(
   ];
   return `${formatCount(looked.length, "report")} ${place}: ${parts.join(", ")}`;
 }
-
-/** The look-back of `--new` without `--since`, for the help. */
-export const GATE_DEFAULT = `allowed or of unknown outcome, and first seen in the last ${NEW_SINCE}`;
 
 function findMissingCoverage(reports: readonly Report[], { fromMs = 0 }: Filter): string[] {
   if (reports.length === 0) return ["there is no report, so nothing shows that alerts arrive"];

@@ -6,7 +6,8 @@
 
 import { MISSING_SINCE_ANNOTATION } from "../../../src/api/names.ts";
 import { age } from "../../../src/lib/age.ts";
-import { toObject } from "../../../src/lib/json.ts";
+import { toObject, toText } from "../../../src/lib/json.ts";
+import { parseEpochMs } from "../../../src/lib/time.ts";
 import { plain } from "../render/escape.ts";
 import { formatMs } from "./when.ts";
 
@@ -50,8 +51,8 @@ export function readHeartbeat(
     return { state: "unknown", why: `the answer is not the Lease ${path}` };
   }
   const { renewTime, leaseDurationSeconds, holderIdentity } = spec ?? {};
-  const renewedMs = toMs(renewTime);
-  if (Number.isNaN(renewedMs)) return { state: "unknown", why: `the Lease ${path} has no time of renewal` };
+  const renewedMs = parseEpochMs(toText(renewTime));
+  if (renewedMs === undefined) return { state: "unknown", why: `the Lease ${path} has no time of renewal` };
   if (
     typeof leaseDurationSeconds !== "number" ||
     !(leaseDurationSeconds > 0 && leaseDurationSeconds <= MAX_DURATION_S)
@@ -72,14 +73,10 @@ export function readHeartbeat(
   }
   const since = toObject(metadata.annotations)[MISSING_SINCE_ANNOTATION];
   if (since === undefined) return { state: "alive", holder: holderIdentity };
-  const sinceMs = toMs(since);
-  return Number.isNaN(sinceMs)
+  const sinceMs = parseEpochMs(toText(since));
+  return sinceMs === undefined
     ? { state: "unknown", why: `the Lease ${path} does not say since when alerts are missing` }
     : { state: "cutOff", sinceMs };
-}
-
-function toMs(time: unknown): number {
-  return typeof time === "string" ? Date.parse(time) : Number.NaN;
 }
 
 /** Returns a sentence on an operator that may not be counting, without its stop; undefined for one that is. */

@@ -2,6 +2,8 @@
 // Copyright The policy-violation-operator Authors
 
 import { spawnSync } from "node:child_process";
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 
@@ -33,5 +35,18 @@ describe("the check of the Node.js version", () => {
 
   it.each(["22.18.0", "24.0.0", "26.10.0"])("lets %s run", (version) => {
     expect(runAs(version)).toMatchObject({ status: 0, stdout: "ran\n" });
+  });
+
+  it("ends with one line where the packages are not installed", () => {
+    const folder = mkdtempSync(join(tmpdir(), "pvo-check-node-"));
+    mkdirSync(join(folder, "tools"));
+    copyFileSync(CHECK, join(folder, "tools/check-node.mjs"));
+    const check = join(folder, "tools/check-node.mjs");
+    const { status, stderr } = spawnSync(process.execPath, ["--import", check, "-e", ""], {
+      encoding: "utf8",
+    });
+    rmSync(folder, { recursive: true });
+    const text = "error: the packages of this project are not installed: run `npm ci`\n";
+    expect({ status, stderr }).toEqual({ status: 1, stderr: text });
   });
 });
