@@ -3,6 +3,8 @@
 
 // OpenReports as a user sees them: the operator as a process, the sample alerts, the real CRDs.
 
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { readAlerts } from "../../tools/kubearmor-node/alerts.ts";
 import { manifest, objectsOf } from "../../tools/sample-objects.ts";
@@ -16,6 +18,7 @@ import {
   installOpenReports,
 } from "../support/openreports/openreports.ts";
 import { useNode } from "../support/operator-bed.ts";
+import { policy, policyCrdNames, policyCrds } from "../support/policies.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 import { allReports } from "../support/reports.ts";
 
@@ -84,6 +87,24 @@ describeReal("OpenReports of the samples", () => {
     expect(await bed.operator.stop()).toBe(0);
   });
 
+  test("stay as they are when a policy is deleted", async () => {
+    const [namespace, name] = ["wordpress-mysql", "harden-wordpress-pkg-mngr-exec"];
+    await cluster.apply(policyCrds(["KubeArmorPolicy"]));
+    await cluster.kubectl(["wait", "--for=condition=Established", ...policyCrdNames(["KubeArmorPolicy"])]);
+    await cluster.apply(policy("KubeArmorPolicy", name, { namespace }));
+    const running = await start();
+    const provenance = async (wanted: string) =>
+      await eventually(`provenance ${wanted}`, async () => {
+        const report = (await allReports(cluster)).find(({ metadata }) => metadata.name === name);
+        return report?.policy.provenance === wanted;
+      });
+    await provenance("Found");
+    await cluster.kubectl(["delete", "kubearmorpolicies", "-n", namespace, name]);
+    await provenance("NotFound");
+    expect(idsOf(await awaitCaughtUp())).toEqual(ids);
+    expect(await running.stop()).toBe(0);
+  });
+
   test("follow a restart and a deletion", async () => {
     const running = await start();
     const before = (await allOpenReports(cluster)).length;
@@ -96,6 +117,23 @@ describeReal("OpenReports of the samples", () => {
     await cluster.kubectl(["delete", "pvr", "-n", gone?.namespace ?? "", gone?.name ?? ""]);
     await eventually("one copy less", async () => (await allOpenReports(cluster)).length === before - 1);
     expect(await running.stop()).toBe(0);
+  });
+
+  test("are left alone when they are switched off, until the documented command deletes them", async () => {
+    const before = await allOpenReports(cluster);
+    const running = await start({ PVO_OPEN_REPORTS_ENABLED: "false" });
+    bed.node.push(readAlerts(SAMPLES_PATH));
+    await running.received(26);
+    await running.written();
+    expect(await allOpenReports(cluster)).toEqual(before);
+    expect(await running.stop()).toBe(0);
+    const page = readFileSync(join(import.meta.dirname, "../../docs/openreports.md"), "utf8");
+    const [, command = ""] = /`kubectl (delete [^`]+)`/.exec(page) ?? [];
+    await cluster.kubectl(command.split(" "));
+    expect(await allOpenReports(cluster)).toEqual([]);
+    const again = await start();
+    await awaitCaughtUp();
+    expect(await again.stop()).toBe(0);
   });
 
   test("go with their reports at the end of the retention", async () => {

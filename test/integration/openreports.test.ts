@@ -3,6 +3,7 @@
 
 // The publisher of OpenReports on a real API server with the real CRDs, which check every write strictly.
 
+import { isDeepStrictEqual } from "node:util";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { OpenReport } from "../../src/api/openreports.ts";
 import type { Report, Violation } from "../../src/api/v1alpha1.ts";
@@ -225,6 +226,26 @@ describeReal("OpenReports", () => {
       await store(reportOf(namespace, "p", 2));
       const [copy] = await settled(publisher, ([first]) => first?.results.length === 2);
       expect(copy?.metadata.labels).toEqual({ ...OURS, team: "web" });
+    });
+
+    test.each([
+      ["with a scope", ["patch", "--type=merge", "-p", '{"scope":{"kind":"Namespace","name":"x"}}']],
+      ["without the label", ["label", "app.kubernetes.io/managed-by-"]],
+    ])("a copy that was edited, %s, is written again", async (_, [verb = "", ...change]) => {
+      await store(reportOf(namespace, "p", 1));
+      const { publisher } = publish();
+      const [before] = await settled(publisher, ({ length }) => length === 1);
+      await cluster.kubectl([verb, "reps", "-n", namespace, "kubearmor-p", ...change]);
+      const content = (copy?: OpenReport) => {
+        const { uid, labels } = copy?.metadata ?? {};
+        return { ...copy, metadata: { uid, labels } };
+      };
+      await eventually(
+        "the copy as it was",
+        async () =>
+          isDeepStrictEqual(content(await copyOf("p")), content(before)) &&
+          publisher.stats().results.written === 2,
+      );
     });
 
     test("a deleted report takes its copy with it, and one of the same name gets a new copy", async () => {

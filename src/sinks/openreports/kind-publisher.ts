@@ -204,7 +204,7 @@ export class KindPublisher {
     state.reportVersion = report.metadata.resourceVersion;
     const target = { namespace: state.namespace, name: mapping.copyName(state.name) };
     const stored = this.#copies.has(key)
-      ? await this.#store.readOpenReport(this.#pair, target, signal)
+      ? await this.#store.readOpenReport(this.#pair, target, report, signal)
       : undefined;
     const next = mapping.map(report, stored?.configuration?.limits, state.mostThatFit);
     if (stored && isUpToDate(next, stored)) {

@@ -73,15 +73,19 @@ export class OpenReportStore {
     return parseReport(await this.#read(toPath(pair.reportsPath, name), signal), pair.kind);
   }
 
-  /** Returns undefined when there is no such object. Throws ApiError and ForeignObjectError. */
+  /**
+   * Returns the copy of a report; undefined when there is none. It is known by its label, or by its owner where the label
+   * was removed. Throws ApiError and ForeignObjectError.
+   */
   async readOpenReport(
     pair: ReportPair,
     name: ObjectName,
+    owner: Report,
     signal: AbortSignal,
   ): Promise<OpenReport | undefined> {
     const path = toPath(pair.openReportsPath, name);
     const stored = (await this.#read(path, signal)) as OpenReport | undefined;
-    if (stored !== undefined && stored.metadata.labels?.[MANAGED_BY_LABEL] !== PRODUCT) {
+    if (stored !== undefined && !isOurs(stored, owner)) {
       throw new ForeignObjectError(
         `${path} was made by another program; delete it, or label it ${MANAGED_BY_LABEL}=${PRODUCT}`,
       );
@@ -121,15 +125,21 @@ export class OpenReportStore {
   }
 }
 
+function isOurs(
+  { metadata: { labels, ownerReferences } }: OpenReport,
+  { metadata: { uid } }: Report,
+): boolean {
+  if (labels?.[MANAGED_BY_LABEL] === PRODUCT) return true;
+  return uid !== undefined && ownerReferences?.some((owner) => owner.uid === uid) === true;
+}
+
 /** Reports whether a write of `next` would change the stored object. */
 export function isUpToDate(next: OpenReport, stored: OpenReport): boolean {
-  const content = ({ metadata, source, configuration, summary, results }: OpenReport) => ({
+  const content = ({ metadata, results, ...others }: OpenReport) => ({
+    ...others,
     labels: metadata.labels,
     annotations: metadata.annotations ?? {},
     ownerReferences: metadata.ownerReferences ?? [],
-    source,
-    configuration,
-    summary,
     results: results ?? [],
   });
   return isDeepStrictEqual(content(withMetadataOf(next, stored)), content(stored));
