@@ -87,6 +87,16 @@ describeReal("the chart", () => {
       expect(answer.trim().split("\n")).toHaveLength(made.length);
     });
 
+    test("the server accepts names that YAML takes for numbers and booleans", async () => {
+      await cluster.kubectl(["create", "namespace", "2"]);
+      const names = ["--namespace", "2", "--set", "nameOverride=no"];
+      const text = await cluster.helm(["template", "1", CHART, ...names, ...valuesOf("everything")]);
+      const args = ["apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-"];
+      expect(await cluster.kubectl(args, { input: text })).toContain(
+        "clusterrole.rbac.authorization.k8s.io/2-violations ",
+      );
+    });
+
     test.each([
       ["a misspelt key", "imagee.tag=1", "additional properties 'imagee' not allowed"],
       ["a misspelt key further down", "image.tags=1", "additional properties 'tags' not allowed"],

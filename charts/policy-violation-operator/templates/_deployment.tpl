@@ -4,7 +4,7 @@ apiVersion: apps/v1
 kind: Deployment
 metadata:
   name: {{ include "pvo.fullname" . }}{{ default "" .suffix }}
-  namespace: {{ .Release.Namespace }}
+  namespace: {{ .Release.Namespace | quote }}
   labels:
     {{- include "pvo.labels" . | nindent 4 }}
   {{- with .Values.deploymentAnnotations }}
@@ -116,11 +116,18 @@ spec:
             - name: health
               containerPort: 8081
           # Alive: its loop turns. Ready: reports listed, stream open or being retried.
+          # On a starved node the program may take a minute to start.
+          startupProbe:
+            httpGet:
+              path: /healthz
+              port: health
+            periodSeconds: 2
+            timeoutSeconds: 5
+            failureThreshold: 60
           livenessProbe:
             httpGet:
               path: /healthz
               port: health
-            initialDelaySeconds: 5
             periodSeconds: 10
             timeoutSeconds: 5
             failureThreshold: 3

@@ -34,8 +34,8 @@
 
 {{/* Selects this release's pods; never changes during the release's life. `suffix`: those of the readers. */}}
 {{- define "pvo.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "pvo.name" . }}{{ default "" .suffix }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ printf "%s%s" (include "pvo.name" .) (default "" .suffix) | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "pvo.labels" -}}
@@ -136,10 +136,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 matchExpressions:
   - key: app.kubernetes.io/name
     operator: In
-    values: [{{ include "pvo.name" . }}, {{ include "pvo.name" . }}-reader]
+    values: [{{ include "pvo.name" . | quote }}, {{ include "pvo.name" . }}-reader]
   - key: app.kubernetes.io/instance
     operator: In
-    values: [{{ .Release.Name }}]
+    values: [{{ .Release.Name | quote }}]
 {{- else -}}
 matchLabels:
   {{- include "pvo.selectorLabels" . | nindent 2 }}
