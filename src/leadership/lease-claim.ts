@@ -27,6 +27,8 @@ export interface LeaseClaimOptions {
   renewDeadlineMs: number;
   /** Between two tries; a replica's are up to 2.2 times as far apart. */
   retryPeriodMs: number;
+  /** Time for which this process saw the Lease with this renewTime before its first look; default: 0. */
+  getUnchangedMs?: (renewTime: string) => number;
   /** Called when the Lease can be taken, because its holder was silent for too long. */
   onFree: () => void;
   /** Called when the Lease names another holder than before. */
@@ -278,8 +280,9 @@ export class LeaseClaim {
     if (record.holder === "") return;
     if (record.holder !== before?.holder) this.#options.onHolder(record.holder);
     // A timer and no comparison of times: a clock that is set forward must not make a Lease look expired.
-    const durationMs = record.durationSeconds * 1000 || this.#options.leaseDurationMs;
-    this.#cancelExpiry = this.#clock.after(Math.min(MAX_TIMER_MS, durationMs), () => {
+    const knownMs = before ? 0 : (this.#options.getUnchangedMs?.(record.renewTime) ?? 0);
+    const leftMs = (record.durationSeconds * 1000 || this.#options.leaseDurationMs) - knownMs;
+    this.#cancelExpiry = this.#clock.after(Math.min(MAX_TIMER_MS, Math.max(0, leftMs)), () => {
       this.#isExpired = true;
       this.#options.onFree();
     });
