@@ -73,7 +73,7 @@ export async function bundle(
     logLevel: "warning",
   });
   if (result.warnings.length > 0) throw new Error("esbuild has warnings; see above");
-  const packages = packagesOf(Object.keys(result.metafile.inputs));
+  const packages = listPackages(Object.keys(result.metafile.inputs));
   const licensesFile = join(outDir, LICENSES_FILE);
   writeFileSync(licensesFile, packages.map(license).join(`\n${"-".repeat(80)}\n\n`));
   const sbomFile = join(outDir, SBOM_FILE);
@@ -90,7 +90,7 @@ interface Package {
 }
 
 /** Every package that one of `inputs` (paths from the root of the checkout) is part of. */
-function packagesOf(inputs: string[]): Package[] {
+function listPackages(inputs: string[]): Package[] {
   const folders = inputs.map((path) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(path)?.[0] ?? "");
   const distinct = [...new Set(folders)].filter((folder) => folder !== "").sort();
   return distinct.map((folder) => packageAt(join(ROOT, folder)));

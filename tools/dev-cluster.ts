@@ -16,8 +16,8 @@ import { type Cluster, startCluster } from "./cluster/cluster.ts";
 import { applyDaemonPod, DAEMON_PORT } from "./cluster/kubearmor-pods.ts";
 import { NatsServer } from "./nats-server.ts";
 import { NODE_PARTS, SCALE_PARTS, TEST_PARTS } from "./parts/catalog.ts";
-import { ensureParts, pathsOf } from "./parts/parts.ts";
-import { manifest, objectsOf } from "./sample-objects.ts";
+import { ensureParts, getPaths } from "./parts/parts.ts";
+import { listObjects, manifest } from "./sample-objects.ts";
 import { sampleAlerts } from "./samples.ts";
 
 const ROOT = join(import.meta.dirname, "..");
@@ -131,14 +131,14 @@ async function main(): Promise<void> {
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => resolve());
   });
   const names = [...TEST_PARTS, ...(onNode ? NODE_PARTS : []), ...(scale ? SCALE_PARTS : [])];
-  const { paths, missing } = pathsOf(await ensureParts({ names, onProgress: say }));
+  const { paths, missing } = getPaths(await ensureParts({ names, onProgress: say }));
   if (missing !== undefined || !paths.kubectl) throw new Error(`parts are missing: ${missing}`);
   const cluster = await start(onNode);
   const children: ChildProcess[] = [];
   const stops: (() => Promise<void>)[] = [];
   try {
     await cluster.applyCrds();
-    await cluster.apply(manifest(objectsOf(sampleAlerts()), onNode ? IDLE_IMAGE : undefined));
+    await cluster.apply(manifest(listObjects(sampleAlerts()), onNode ? IDLE_IMAGE : undefined));
     await cluster.kubectl(["create", "namespace", "kubearmor"]);
     const feed: string[] = [];
     if (mode === "nodes" || scale) {

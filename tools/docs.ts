@@ -34,7 +34,7 @@ function code(text: string): string {
   return `\`${text}\``;
 }
 
-function defaultOf({ default: value, defaultText, unit }: Setting): string {
+function formatDefault({ default: value, defaultText, unit }: Setting): string {
   if (defaultText !== undefined) return defaultText;
   if (value === "") return "empty";
   if (Array.isArray(value)) return "none";
@@ -57,7 +57,7 @@ function settingRow(setting: Setting): string[] {
   const option =
     flag === undefined ? "" : [flag.name, flag.argument].filter((part) => part !== undefined).join(" ");
   const meaning = `${about}${allowed(setting)}`;
-  return [code(path), code(env), option === "" ? "" : code(option), defaultOf(setting), meaning];
+  return [code(path), code(env), option === "" ? "" : code(option), formatDefault(setting), meaning];
 }
 
 function sectionText({ path, about }: Section): string {

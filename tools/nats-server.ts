@@ -9,14 +9,14 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { removeAtOurEnd, type Server, startServer, stopServer } from "./cluster/process.ts";
 import { findFreePort } from "./free-port.ts";
-import { locateParts, pathsOf } from "./parts/parts.ts";
+import { getPaths, locateParts } from "./parts/parts.ts";
 
 const PARTS = ["nats-server"] as const;
 const START_MS = 30_000;
 
 /** Reason for which there can be no server here; undefined when there can. */
 export function whyNoNats(): string | undefined {
-  return pathsOf(locateParts(PARTS)).missing;
+  return getPaths(locateParts(PARTS)).missing;
 }
 
 export interface NatsServerOptions {
@@ -64,7 +64,7 @@ export class NatsServer {
   }
 
   async start(): Promise<void> {
-    const { "nats-server": file } = pathsOf(locateParts(PARTS)).paths;
+    const { "nats-server": file } = getPaths(locateParts(PARTS)).paths;
     if (file === undefined) throw new Error("no nats-server");
     this.#server = await startServer({
       file,

@@ -15,7 +15,7 @@ export interface SampleObjects {
 }
 
 /** Objects that a cluster must hold so that every one of these alerts finds its pod or node. */
-export function objectsOf(alerts: readonly Alert[]): SampleObjects {
+export function listObjects(alerts: readonly Alert[]): SampleObjects {
   const namespaced = alerts.filter((alert) => NAMESPACE.test(alert.NamespaceName));
   const pods = new Map(
     namespaced

@@ -7,7 +7,7 @@ import { statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startAlertSource } from "../support/alert-source.ts";
 import { BenchOperator, emptyCluster } from "../support/operator.ts";
-import { memoryOf } from "../support/process-stat.ts";
+import { readMemory } from "../support/process-stat.ts";
 import type { Bench, Findings, Scenario } from "../support/scenario.ts";
 
 const MAX_BUNDLE = 2_000_000;
@@ -20,7 +20,7 @@ async function run(bench: Bench): Promise<Findings> {
   const operator = await BenchOperator.start(bench, source);
   try {
     await sleep(bench.quick ? 3000 : 30_000);
-    const { rssBytes } = memoryOf(operator.pid);
+    const { rssBytes } = readMemory(operator.pid);
     return {
       rows: [
         {

@@ -71,7 +71,7 @@ async function run(bench: Bench): Promise<Findings> {
     }
     bench.log(`round ${round} of ${rounds}`);
   }
-  const costs = ORDERS.map((order) => costsOf(order, sizes, all, readers));
+  const costs = ORDERS.map((order) => getCosts(order, sizes, all, readers));
   const largest = all.at(-1)?.map((each) => each.bytesEach) ?? [];
   return {
     rows: [
@@ -113,17 +113,17 @@ interface Cost {
   readonly readerRatio: number;
 }
 
-function costsOf(
+function getCosts(
   order: Order,
   sizes: readonly Size[],
   all: readonly (readonly Measured[])[],
   readers: readonly (readonly Measured[])[],
 ): Cost[] {
-  const timesOf = (each: readonly Measured[] = []) => each.map(({ usPerAlert }) => usPerAlert[order]);
+  const getTimes = (each: readonly Measured[] = []) => each.map(({ usPerAlert }) => usPerAlert[order]);
   return sizes.map((size, i) => {
-    const [times, readerTimes] = [timesOf(all[i]), timesOf(readers[i])];
-    const ratio = medianRatio(times, timesOf(all[0]));
-    const readerRatio = medianRatio(readerTimes, timesOf(readers[0]));
+    const [times, readerTimes] = [getTimes(all[i]), getTimes(readers[i])];
+    const ratio = medianRatio(times, getTimes(all[0]));
+    const readerRatio = medianRatio(readerTimes, getTimes(readers[0]));
     return { order, size, us: median(times), ratio, readerUs: median(readerTimes), readerRatio };
   });
 }

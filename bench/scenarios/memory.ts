@@ -5,7 +5,7 @@
 
 import { startAlertSource } from "../support/alert-source.ts";
 import { BenchOperator, emptyCluster } from "../support/operator.ts";
-import { memoryOf } from "../support/process-stat.ts";
+import { readMemory } from "../support/process-stat.ts";
 import type { Bench, Findings, Scenario } from "../support/scenario.ts";
 
 const MAX_BYTES = 150_000_000;
@@ -31,7 +31,7 @@ async function run(bench: Bench): Promise<Findings> {
   const samples: Sample[] = [];
   let rssBytes = 0;
   const look = setInterval(() => {
-    rssBytes = Math.max(rssBytes, memoryOf(operator.pid).rssBytes);
+    rssBytes = Math.max(rssBytes, readMemory(operator.pid).rssBytes);
   }, SAMPLE_EVERY_MS);
   try {
     await source.send({ count: source.keys, order: "sweep" }, MAX_MS);
@@ -39,7 +39,7 @@ async function run(bench: Bench): Promise<Findings> {
     for (let part = 1; part <= PARTS && performance.now() - startMs < MAX_MS; part++) {
       rssBytes = 0;
       await source.send({ count: count / PARTS }, MAX_MS);
-      rssBytes = Math.max(rssBytes, memoryOf(operator.pid).rssBytes);
+      rssBytes = Math.max(rssBytes, readMemory(operator.pid).rssBytes);
       samples.push({ alerts: (part * count) / PARTS, rssBytes });
     }
     const held = await operator.process.metric("violations_held");

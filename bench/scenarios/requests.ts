@@ -34,14 +34,14 @@ function loads(quick: boolean): Load[] {
 }
 
 /** One report in each namespace. */
-function spaceOf({ namespaces }: Load) {
+function getKeySpace({ namespaces }: Load) {
   return { reports: namespaces, violations: 10, pods: 1, namespaces };
 }
 
 async function measure(bench: Bench, load: Load): Promise<Requests[]> {
   const api = await emptyCluster(bench, load.namespaces);
   await makePods(api, load.namespaces, load.namespaces);
-  const source = await startAlertSource(bench.program, spaceOf(load));
+  const source = await startAlertSource(bench.program, getKeySpace(load));
   const operator = await BenchOperator.start(bench, source);
   try {
     const { auditLogPath } = await bench.cluster();

@@ -11,7 +11,7 @@ import { AuditTail } from "../support/audit-tail.ts";
 import type { KubeApi } from "../support/kube-api.ts";
 import { ALL_REPORTS, plantReports, reportsPath } from "../support/objects.ts";
 import { BenchOperator, emptyCluster } from "../support/operator.ts";
-import { memoryOf } from "../support/process-stat.ts";
+import { readMemory } from "../support/process-stat.ts";
 import type { Bench, Findings, Scenario } from "../support/scenario.ts";
 import { median } from "../support/statistics.ts";
 
@@ -63,7 +63,7 @@ async function startOnce(bench: Bench, source: AlertSource, api: KubeApi): Promi
     return {
       streamMs,
       writeMs: Date.parse(created.stageTimestamp) - startMs,
-      peakBytes: memoryOf(operator.pid).peakBytes,
+      peakBytes: readMemory(operator.pid).peakBytes,
       lists: lists.length,
       bareListMs,
     };

@@ -4,9 +4,9 @@
 // Cost of one write of a report for the API server.
 
 import type { Report } from "../../src/api/v1alpha1.ts";
-import { reportOf, reportsPath } from "../support/objects.ts";
+import { createReport, reportsPath } from "../support/objects.ts";
 import { emptyCluster } from "../support/operator.ts";
-import { cpuMs, pidOf } from "../support/process-stat.ts";
+import { cpuMs, findPid } from "../support/process-stat.ts";
 import type { Bench, Findings, Scenario } from "../support/scenario.ts";
 import { median } from "../support/statistics.ts";
 
@@ -29,13 +29,13 @@ function changed(report: Report, index: number): Report {
 async function run(bench: Bench): Promise<Findings> {
   const [writes, rounds] = bench.quick ? [4, 1] : [20, 3];
   const api = await emptyCluster(bench, 1);
-  const pid = pidOf("kube-apiserver", (await bench.cluster()).pids());
+  const pid = findPid("kube-apiserver", (await bench.cluster()).pids());
   const used: number[] = [];
   let bytes = 0;
   try {
     for (let round = 0; round < rounds; round++) {
       const name = `written-${round}`;
-      const body = reportOf(NAMESPACE, name, VIOLATIONS);
+      const body = createReport(NAMESPACE, name, VIOLATIONS);
       let report = await api.call<Report>("POST", reportsPath(NAMESPACE), body);
       bytes = JSON.stringify(body).length;
       const before = cpuMs(pid);

@@ -52,7 +52,7 @@ export class BenchClient {
   /** Starts a client and waits until it watches. There must be no other client of the source. */
   static async start(kind: ClientKind, source: AlertSource, program: string): Promise<BenchClient> {
     const dir = mkdtempSync(join(tmpdir(), "pvo-bench-client-"));
-    const process = new JsonProcess(commandOf(kind, source.address, program, dir));
+    const process = new JsonProcess(getCommand(kind, source.address, program, dir));
     await process.whileAlive(source.clients(1, 60_000));
     return new BenchClient(process, dir);
   }
@@ -85,7 +85,7 @@ export class BenchClient {
   }
 }
 
-function commandOf(
+function getCommand(
   kind: ClientKind,
   address: string,
   program: string,

@@ -77,7 +77,7 @@ export class JsonProcess {
     return await Promise.race([promise, ended]);
   }
 
-  tell(command: Line): void {
+  order(command: Line): void {
     this.#child.stdin.write(`${JSON.stringify(command)}\n`);
   }
 
@@ -105,7 +105,7 @@ export class JsonProcess {
   /** Sends a command and waits for the line that answers it. */
   ask(command: Line, field: string, timeoutMs?: number): Promise<Line> {
     const answer = this.next(field, timeoutMs);
-    this.tell(command);
+    this.order(command);
     return answer;
   }
 

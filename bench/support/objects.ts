@@ -56,7 +56,7 @@ export async function removeReports(api: KubeApi): Promise<void> {
 /** Plants reports of five violations each, named unlike those of the source. */
 export async function plantReports(api: KubeApi, count: number, namespaces: number): Promise<void> {
   await forEach(count, async (i) => {
-    const report = reportOf(`team-${letters(i % namespaces)}`, `planted-${letters(i)}`, 5);
+    const report = createReport(`team-${letters(i % namespaces)}`, `planted-${letters(i)}`, 5);
     await api.call("POST", reportsPath(report.metadata.namespace ?? ""), report);
   });
 }
@@ -66,7 +66,7 @@ export function reportsPath(namespace: string): string {
 }
 
 /** A report as the operator would write it now: one of long ago it would remove. */
-export function reportOf(namespace: string, name: string, violations: number): Report {
+export function createReport(namespace: string, name: string, violations: number): Report {
   const time = formatMicroTime(Date.now() * 1000);
   return {
     apiVersion: "reports.kubearmor.com/v1alpha1",
@@ -92,12 +92,12 @@ export function reportOf(namespace: string, name: string, violations: number): R
       firstSeen: time,
       lastSeen: time,
     },
-    violations: Array.from({ length: violations }, (_, i) => violationOf(i, time)),
+    violations: Array.from({ length: violations }, (_, i) => createViolation(i, time)),
     coverage: { gaps: 0, throttleNotices: 0, lowerBound: false },
   };
 }
 
-function violationOf(index: number, time: string): Violation {
+function createViolation(index: number, time: string): Violation {
   const resource = `/usr/bin/tool-${letters(index)}`;
   const pod = "app-planted-7f9c6d5b8-aaaaa";
   return {

@@ -18,14 +18,14 @@ export function cpuMs(pid: number): number {
 }
 
 /** The memory that a process has in RAM now, and at most had, in bytes. */
-export function memoryOf(pid: number): { rssBytes: number; peakBytes: number } {
+export function readMemory(pid: number): { rssBytes: number; peakBytes: number } {
   const status = read(pid, "status");
   const kib = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(status)?.[1]);
   return { rssBytes: kib("VmRSS") * 1024, peakBytes: kib("VmHWM") * 1024 };
 }
 
 /** The process among these with this name. */
-export function pidOf(name: string, pids: readonly number[]): number {
+export function findPid(name: string, pids: readonly number[]): number {
   const found = pids.find((pid) => read(pid, "comm").trim() === name.slice(0, 15));
   if (found === undefined) throw new Error(`no process ${name} among ${pids.join(", ")}`);
   return found;

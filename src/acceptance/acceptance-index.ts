@@ -47,7 +47,7 @@ export class AcceptanceIndex {
 
   get({ namespace, name }: Place): ReadAcceptance | undefined {
     const all = this.#namespaces.get(namespace) ?? [];
-    const found = all[rankOf(all, name)];
+    const found = all[getRank(all, name)];
     return found?.name === name ? found : undefined;
   }
 
@@ -60,7 +60,7 @@ export class AcceptanceIndex {
     this.remove(read);
     const all = this.#namespaces.get(read.namespace) ?? [];
     this.#namespaces.set(read.namespace, all);
-    all.splice(rankOf(all, read.name), 0, read);
+    all.splice(getRank(all, read.name), 0, read);
     this.#size++;
     this.#join(read);
     const left: ReadAcceptance[] = [];
@@ -74,7 +74,7 @@ export class AcceptanceIndex {
     const read = this.get(place);
     const all = this.#namespaces.get(place.namespace);
     if (!read || !all) return undefined;
-    all.splice(rankOf(all, read.name), 1);
+    all.splice(getRank(all, read.name), 1);
     if (all.length === 0) this.#namespaces.delete(read.namespace);
     this.#size--;
     this.#leave(read);
@@ -116,7 +116,7 @@ export class AcceptanceIndex {
     const group = this.#groups.get(key) ?? { members: [], effective: new AcceptanceSet(this.#nowUs) };
     this.#groups.set(key, group);
     const { members, effective } = group;
-    const rank = rankOf(members, read.name);
+    const rank = getRank(members, read.name);
     members.splice(rank, 0, read);
     if (rank >= MAX_PER_POLICY) return;
     const pushedOut = members[MAX_PER_POLICY];
@@ -128,7 +128,7 @@ export class AcceptanceIndex {
     const group = this.#getGroup(read);
     if (!group || "problem" in read.effect) return;
     const { members, effective } = group;
-    members.splice(rankOf(members, read.name), 1);
+    members.splice(getRank(members, read.name), 1);
     if (members.length === 0) {
       this.#groups.delete(groupKey(read.namespace, read.effect.acceptance.policy));
       return;
@@ -164,7 +164,7 @@ export interface Place {
 }
 
 /** One text for a place. */
-export function keyOf({ namespace, name }: Place): string {
+export function toKey({ namespace, name }: Place): string {
   return `${namespace}/${name}`;
 }
 
@@ -173,7 +173,7 @@ function groupKey(namespace: string, policy: string): string {
 }
 
 /** Number of entries before this name in a list ordered by name. */
-function rankOf(sorted: readonly Place[], name: string): number {
+function getRank(sorted: readonly Place[], name: string): number {
   let low = 0;
   let high = sorted.length;
   while (low < high) {

@@ -10,7 +10,7 @@ import type { ApiErrorCode } from "../kube/api-error.ts";
 import type { ApiRequester, ApiStreamer } from "../kube/client.ts";
 import { type FollowObserver, follow } from "../kube/follow.ts";
 import type { AcceptanceCatalog, AcceptanceSet } from "../report/acceptance-set.ts";
-import { AcceptanceIndex, type IndexLimits, keyOf, type Place } from "./acceptance-index.ts";
+import { AcceptanceIndex, type IndexLimits, type Place, toKey } from "./acceptance-index.ts";
 import type { Denials } from "./denials.ts";
 import { type ReadAcceptance, readAcceptance } from "./parse-acceptance.ts";
 import { StatusWriter, type StatusWriterOptions } from "./status-writer.ts";
@@ -124,7 +124,7 @@ export class AcceptanceWatch implements AcceptanceCatalog, FollowObserver {
     const found = readAcceptance(item);
     if (!found) return;
     const read = this.#options.denials?.apply(found) ?? found;
-    this.#listing?.add(keyOf(read));
+    this.#listing?.add(toKey(read));
     const before = this.#index.get(read);
     if (before && before.uid === read.uid && before.generation === read.generation) {
       before.status = read.status;
@@ -145,7 +145,7 @@ export class AcceptanceWatch implements AcceptanceCatalog, FollowObserver {
   onListed(): void {
     const listed = this.#listing ?? new Set();
     this.#listing = undefined;
-    for (const read of [...this.#index.values()]) if (!listed.has(keyOf(read))) this.#remove(read);
+    for (const read of [...this.#index.values()]) if (!listed.has(toKey(read))) this.#remove(read);
     this.#tried.resolve();
   }
 

@@ -12,7 +12,7 @@ import { type ApiRequester, MERGE_PATCH } from "../kube/client.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { Matched } from "../report/acceptance-set.ts";
-import { type AcceptanceIndex, keyOf, type Place } from "./acceptance-index.ts";
+import { type AcceptanceIndex, type Place, toKey } from "./acceptance-index.ts";
 import { behind, createStatus } from "./conditions.ts";
 import { type ReadAcceptance, readAcceptance } from "./parse-acceptance.ts";
 
@@ -88,7 +88,7 @@ export class StatusWriter {
 
   /** Notes that the report of this policy was written. */
   noteReport(namespace: string, policy: string): void {
-    const counted = this.#counted.get(keyOf({ namespace, name: policy }));
+    const counted = this.#counted.get(toKey({ namespace, name: policy }));
     if (counted) counted.isStale = true;
     for (const read of this.#index.group(namespace, policy)) this.note(read);
   }
@@ -146,7 +146,7 @@ export class StatusWriter {
 
   #forget(place: Place): void {
     this.#settle(place);
-    this.#writtenMs.delete(keyOf(place));
+    this.#writtenMs.delete(toKey(place));
   }
 
   #settle({ namespace, name }: Place): void {
@@ -168,7 +168,7 @@ export class StatusWriter {
     });
     const lag = behind(read.status, wanted);
     if (lag === "no") return undefined;
-    const sinceMs = clock.monotonicMs() - (this.#writtenMs.get(keyOf(read)) ?? Number.NEGATIVE_INFINITY);
+    const sinceMs = clock.monotonicMs() - (this.#writtenMs.get(toKey(read)) ?? Number.NEGATIVE_INFINITY);
     return lag === "numbers" && sinceMs < NUMBERS_MS ? this.#wait(read) : wanted;
   }
 
@@ -181,7 +181,7 @@ export class StatusWriter {
   async #toMatched(read: ReadAcceptance, signal: AbortSignal): Promise<Matched | undefined> {
     const { namespace, name, policy } = read;
     const set = policy === undefined ? undefined : this.#index.effective(namespace, policy);
-    const key = keyOf({ namespace, name: policy ?? "" });
+    const key = toKey({ namespace, name: policy ?? "" });
     if (!set) this.#counted.delete(key);
     if (policy === undefined || !set?.has(name)) return NOTHING;
     const { clock, matched } = this.#options;
@@ -225,7 +225,7 @@ export class StatusWriter {
         read.status = now.status;
         read.resourceVersion = now.resourceVersion;
       }
-      this.#writtenMs.set(keyOf(read), clock.monotonicMs());
+      this.#writtenMs.set(toKey(read), clock.monotonicMs());
       this.#isLogged = false;
       return true;
     } catch (error) {
@@ -240,7 +240,7 @@ export class StatusWriter {
       if (signal.aborted) return false;
       if (!this.#isLogged) {
         logger.warn(
-          { acceptance: keyOf(read), answer: error.message },
+          { acceptance: toKey(read), answer: error.message },
           "failed to write status of accepted violation",
         );
       }

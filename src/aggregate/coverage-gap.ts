@@ -56,7 +56,7 @@ export function mergeCoverageGaps(
   if (a.length === 0 && b.length === 1) return b;
   const known = new Map<string, CoverageGap>();
   for (const each of [...a, ...b]) {
-    const key = keyOf(each);
+    const key = toKey(each);
     const same = known.get(key);
     known.set(key, same ? mergeStates(same, each) : each);
   }
@@ -118,7 +118,7 @@ const QUIET_US = 60_000_000;
 export class GapBuilder {
   readonly #kind: CoverageGapKind;
   #coverageGap: CoverageGap | undefined;
-  #untold = false;
+  #isPending = false;
 
   constructor(kind: CoverageGapKind) {
     this.#kind = kind;
@@ -132,18 +132,18 @@ export class GapBuilder {
       current.count += count;
       if (us > (current.toUs ?? us)) current.toUs = us;
     }
-    this.#untold = true;
+    this.#isPending = true;
   }
 
   /** The coverageGap as it is now, if it has grown since it was last taken. */
   take(): readonly CoverageGap[] {
-    if (!this.#untold || !this.#coverageGap) return [];
-    this.#untold = false;
+    if (!this.#isPending || !this.#coverageGap) return [];
+    this.#isPending = false;
     return [{ ...this.#coverageGap }];
   }
 }
 
-function keyOf({ kind, fromUs, container, pod, node }: CoverageGap): string {
+function toKey({ kind, fromUs, container, pod, node }: CoverageGap): string {
   return [kind, fromUs, container, pod, node].join("\u001f");
 }
 
@@ -155,6 +155,6 @@ function mergeStates(a: CoverageGap, b: CoverageGap): CoverageGap {
 
 function compareNewest(a: CoverageGap, b: CoverageGap): number {
   if (a.fromUs !== b.fromUs) return b.fromUs - a.fromUs;
-  const [x, y] = [keyOf(a), keyOf(b)];
+  const [x, y] = [toKey(a), toKey(b)];
   return x < y ? -1 : x > y ? 1 : 0;
 }

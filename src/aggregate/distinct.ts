@@ -25,8 +25,8 @@ export class Distinct {
 
   add(key: string): boolean {
     if (this.#size >= Distinct.MAX) return false;
-    const hash = hashOf(key);
-    const slot = this.#slotOf(hash);
+    const hash = hashText(key);
+    const slot = this.#findSlot(hash);
     if (this.#slots[slot] !== 0) return false;
     this.#slots[slot] = hash;
     if (++this.#size * 2 > this.#slots.length) this.#grow();
@@ -35,7 +35,7 @@ export class Distinct {
 
   /** Counts as `to` what was counted as `from`. */
   move(from: string, to: string): void {
-    if (!this.#delete(hashOf(from))) return;
+    if (!this.#delete(hashText(from))) return;
     if (!this.add(to)) this.floor = Math.max(0, this.floor - 1);
   }
 
@@ -45,7 +45,7 @@ export class Distinct {
 
   /** Returns true where the key was added, and always for a full set. */
   mayHave(key: string): boolean {
-    return this.#size >= Distinct.MAX || this.#slots[this.#slotOf(hashOf(key))] !== 0;
+    return this.#size >= Distinct.MAX || this.#slots[this.#findSlot(hashText(key))] !== 0;
   }
 
   /** Forgets all keys. */
@@ -59,7 +59,7 @@ export class Distinct {
   #delete(hash: number): boolean {
     const slots = this.#slots;
     const mask = slots.length - 1;
-    let hole = this.#slotOf(hash);
+    let hole = this.#findSlot(hash);
     if (slots[hole] === 0) return false;
     for (let next = (hole + 1) & mask; slots[next] !== 0; next = (next + 1) & mask) {
       if (((next - (slots[next]! & mask)) & mask) < ((next - hole) & mask)) continue;
@@ -72,7 +72,7 @@ export class Distinct {
   }
 
   /** Returns the slot that holds the hash, or the free one that would. */
-  #slotOf(hash: number): number {
+  #findSlot(hash: number): number {
     const mask = this.#slots.length - 1;
     let slot = hash & mask;
     while (this.#slots[slot] !== 0 && this.#slots[slot] !== hash) slot = (slot + 1) & mask;
@@ -83,12 +83,12 @@ export class Distinct {
     const slots = this.#slots;
     this.#slots = new Float64Array(2 * slots.length);
     this.#onBytes(SLOT_BYTES * slots.length);
-    for (const hash of slots) if (hash !== 0) this.#slots[this.#slotOf(hash)] = hash;
+    for (const hash of slots) if (hash !== 0) this.#slots[this.#findSlot(hash)] = hash;
   }
 }
 
 /** Two rounds of FNV-1a with different primes; never 0. */
-function hashOf(key: string): number {
+function hashText(key: string): number {
   let low = 0x811c9dc5;
   let high = 0x9e3779b9;
   for (let i = 0; i < key.length; i++) {

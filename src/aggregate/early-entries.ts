@@ -10,7 +10,7 @@ import {
   type Identity,
   identityKey,
   isEarlyKey,
-  isEarlyKeyOf,
+  isEarlyKeyIn,
   podOfWorkload,
   settledKey,
   settleIdentity,
@@ -91,7 +91,7 @@ export function* touchEarlyReports(
 
 function hasEarlyEntries({ entries }: Ledger, pod: string): boolean {
   for (const { key, group } of entries.unnamed((each) => each === pod))
-    if (podOfWorkload(group?.workload ?? "") === pod || isEarlyKeyOf(key, pod)) return true;
+    if (podOfWorkload(group?.workload ?? "") === pod || isEarlyKeyIn(key, pod)) return true;
   return false;
 }
 
@@ -132,5 +132,5 @@ function rename(ledger: Ledger, entry: Entry, identity: Identity): void {
   ledger.transfer.moveCounts(entry, to);
   entries.delete(entry.key);
   entries.updateBytes(to);
-  if (!entries.shareOf(workload)) subjects.workloads.move(workload, to.group?.workload ?? "");
+  if (!entries.getShare(workload)) subjects.workloads.move(workload, to.group?.workload ?? "");
 }

@@ -37,7 +37,7 @@ export class EntryMap {
   }
 
   get(key: string): Entry | undefined {
-    return this.#slots[this.#slotOf(key)];
+    return this.#slots[this.#findSlot(key)];
   }
 
   has(key: string): boolean {
@@ -72,7 +72,7 @@ export class EntryMap {
   }
 
   /** The violations of a workload, by workloadKey; undefined where there are none. */
-  shareOf(workload: string): WorkloadShare | undefined {
+  getShare(workload: string): WorkloadShare | undefined {
     return this.#shares.get(workload);
   }
 
@@ -91,17 +91,17 @@ export class EntryMap {
     if (this.get(key) === entry) return;
     this.delete(key);
     if (++this.#size * 2 > this.#slots.length) this.#grow();
-    const slot = this.#slotOf(key);
+    const slot = this.#findSlot(key);
     this.#slots[slot] = entry;
     this.#hashes[slot] = this.#last.hash;
-    const share = this.#shareOf(workloadKey(entry.identity));
+    const share = this.#obtainShare(workloadKey(entry.identity));
     share.add(entry);
     if (isEarlyKey(key)) this.#early.add(entry);
     this.#meter.add(share, share.weigh(entry, entry.pack()), 1);
   }
 
   delete(key: string): boolean {
-    const slot = this.#slotOf(key);
+    const slot = this.#findSlot(key);
     const entry = this.#slots[slot];
     if (!entry) return false;
     this.#leave(entry);
@@ -135,7 +135,7 @@ export class EntryMap {
     this.#meter.addOther(-SHARE_BYTES);
   }
 
-  #shareOf(workload: string): WorkloadShare {
+  #obtainShare(workload: string): WorkloadShare {
     let share = this.#shares.get(workload);
     if (!share) {
       share = new WorkloadShare(workload, this.#report, this.#meter.packed);
@@ -146,7 +146,7 @@ export class EntryMap {
   }
 
   /** Returns the slot that holds the key, or the free one that would; sets `#last`. */
-  #slotOf(key: string): number {
+  #findSlot(key: string): number {
     const { hash } = this.#hash(key);
     const mask = this.#slots.length - 1;
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {

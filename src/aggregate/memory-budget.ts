@@ -65,7 +65,7 @@ export class MemoryBudget {
 
   #hasShare(ledger: Ledger, identity: Identity, us: EpochUs): boolean {
     const { maxViolationsPerWorkload: max } = this.#limits;
-    const share = ledger.entries.shareOf(workloadKey(identity));
+    const share = ledger.entries.getShare(workloadKey(identity));
     if (!share || share.entries.length < max) return true;
     if (!share.isStuck) this.#evict(share, us);
     return share.entries.length < max;

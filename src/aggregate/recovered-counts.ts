@@ -18,7 +18,7 @@ export function recoverSet(layer: LayerRow): RecoveredSet {
   const entries = layer.violations.map((row) => ({
     key: row.key,
     identity: parseIdentityKey(row.key),
-    tally: tallyOf(row),
+    tally: toTally(row),
   }));
   return { seq: layer.seq, totals: readTotals(layer.totals, entries), policy: layer.policy, entries };
 }
@@ -44,7 +44,7 @@ function readTotals(journaled: Totals, entries: readonly { identity: Identity; t
   };
 }
 
-function tallyOf({ occurrences, firstUs, lastUs, rule: text, evidence, pods }: ViolationRow): Tally {
+function toTally({ occurrences, firstUs, lastUs, rule: text, evidence, pods }: ViolationRow): Tally {
   const latest = evidence && storedEvidence(evidence);
   const rule = parseRule(text);
   const tally: Tally = { occurrences, firstUs, lastUs, pods: new Pods(), latest, rule, journaledSecond: 0 };

@@ -66,7 +66,7 @@ export class Rejections {
   }
 
   #getRejected(scope: Scope | undefined): Rejected {
-    const key = keyOf(scope);
+    const key = toKey(scope);
     let rejected = this.#byScope.get(key);
     // The scope that was used last is the last of the map.
     if (rejected) this.#byScope.delete(key);
@@ -94,6 +94,6 @@ function toUndatedGap(count: number, span: () => readonly [EpochUs, EpochUs]): r
 }
 
 /** "*" is no namespace's name. */
-function keyOf(scope: Scope | undefined): string {
+function toKey(scope: Scope | undefined): string {
   return scope ? (scope.namespace ?? "") : "*";
 }

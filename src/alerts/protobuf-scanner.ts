@@ -227,7 +227,7 @@ function createTreatments(): Uint8Array {
   const table = new Uint8Array(FIELDS).fill(SKIP);
   table[0] = REFUSE;
   for (const [number, name] of Object.entries(TEXT_FIELDS)) {
-    table[Number(number)] = treatmentOf(name);
+    table[Number(number)] = getTreatment(name);
   }
   for (const number of Object.keys(INT32_FIELDS)) table[Number(number)] = OWN_VARINT;
   table[TIMESTAMP_FIELD] = TIMESTAMP;
@@ -237,7 +237,7 @@ function createTreatments(): Uint8Array {
   return table;
 }
 
-function treatmentOf(name: string): number {
+function getTreatment(name: string): number {
   if (SUBJECT_NAMES.has(name)) return SUBJECT;
   if (DECIDING_NAMES.has(name)) return DECIDES;
   if (CONTAINER_NAMES.has(name)) return CONTAINER;

@@ -65,7 +65,7 @@ class Operator {
     const end = new AbortController();
     const until = AbortSignal.any([stop, end.signal]);
     until.addEventListener("abort", () => pipeline.takeover.onReadingEnds(), { once: true });
-    const standingBy = replica ? replica.standBy(until) : Promise.resolve(NEVER);
+    const standingBy = replica ? replica.runStandby(until) : Promise.resolve(NEVER);
     await this.#waitForFirstLook(until);
     const reading = source.run(pipeline, until);
     const endWatch = monitorEventLoopStalls(this.#settings.clock, (ms) => pipeline.onEventLoopStall(ms));

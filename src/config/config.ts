@@ -78,9 +78,9 @@ function describeWrongForm(setting: Setting, value: unknown): string {
 function judge({ path, value, source }: InputValue, normalized: unknown, setting: Setting): ConfigProblem[] {
   const result = setting.schema.safeParse(normalized);
   if (result.success) return [];
-  const telling =
+  const informative =
     setting.kind === "list" ? result.error.issues.filter((issue) => issue.code === "custom") : [];
-  const messages = telling.map((issue) => issue.message);
+  const messages = informative.map((issue) => issue.message);
   if (messages.length === 0 || messages.length < result.error.issues.length) {
     messages.push(describeWrongForm(setting, value));
   }

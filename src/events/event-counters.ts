@@ -29,7 +29,7 @@ export type LossReason =
 /** Counted in occurrences, but for `sent`, `retries`, `series` and `queued`. */
 export interface RecorderStats {
   recorded: number;
-  told: number;
+  reported: number;
   pending: number;
   suppressed: Record<SuppressReason, number>;
   lost: Record<LossReason, number>;
@@ -50,7 +50,7 @@ export type EventCounters = Omit<RecorderStats, "pending" | "series" | "queued">
 export function createEventCounters(): EventCounters {
   return {
     recorded: 0,
-    told: 0,
+    reported: 0,
     suppressed: { default_posture: 0, rate_limited: 0 },
     lost: { queue_full: 0, pod_gone: 0, retries_exhausted: 0, refused: 0, evicted: 0, stopped: 0 },
     sent: { created: 0, patched: 0 },

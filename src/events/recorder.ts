@@ -205,7 +205,7 @@ class Recorder implements RunningRecorder {
         this.#recordPersisted(entry);
         break;
       case "gone":
-        this.#createAnew(entry);
+        this.#createAgain(entry);
         break;
       case "namespace_gone":
         this.#mute(entry, "pod_gone");
@@ -226,14 +226,14 @@ class Recorder implements RunningRecorder {
     if (attempt === undefined) return;
     if (attempt.kind === "create") this.#counters.sent.created += 1;
     else this.#counters.sent.patched += 1;
-    this.#counters.told += recordSent(series, attempt, this.#clock.monotonicMs());
+    this.#counters.reported += recordSent(series, attempt, this.#clock.monotonicMs());
     entry.attempt = undefined;
     entry.retry.reset();
     this.#settle(entry);
   }
 
   /** Creates the Event again after it was deleted or its time to live ran out; it carries the whole count. */
-  #createAnew(entry: Entry): void {
+  #createAgain(entry: Entry): void {
     entry.attempt = undefined;
     entry.series.event = undefined;
     if (this.#limits.takeCreateToken(entry.series.occurrence.regarding)) {

@@ -24,7 +24,7 @@ export interface Series {
   /** Occurrences since the series began. */
   total: number;
   /** Part of `total` that the cluster has stored. */
-  told: number;
+  reported: number;
   /** Part of `told` in an earlier Event of this series, about an object that is gone. */
   base: number;
   /** Microseconds: the first occurrence of the current Event, the first pending one, and the last one. */
@@ -62,7 +62,7 @@ export function createSeries(key: string, occurrence: EventUpdate, nowMs: number
     occurrence,
     related: occurrence.related,
     total: 0,
-    told: 0,
+    reported: 0,
     base: 0,
     firstUs: occurrence.firstUs,
     untoldFirstUs: undefined,
@@ -86,7 +86,7 @@ export function addOccurrence(series: Series, occurrence: EventUpdate, count: nu
 
 /** Occurrences that are not sent yet. */
 export function countPending(series: Series): number {
-  return series.total - series.told;
+  return series.total - series.reported;
 }
 
 /**
@@ -96,7 +96,7 @@ export function countPending(series: Series): number {
 export function isDue(series: Series, nowMs: number): boolean {
   if (countPending(series) === 0) return false;
   if (series.event === undefined) return true;
-  const shown = series.told - series.base;
+  const shown = series.reported - series.base;
   if (shown < 2 || countDigits(series.total - series.base) > countDigits(shown)) return true;
   return nowMs - series.lastSentMs >= HEARTBEAT_MS;
 }
@@ -109,7 +109,7 @@ export function isOver(series: Series, nowMs: number): boolean {
 /** Begins a new Event with the pending occurrences: the object has another uid than the Event's. */
 export function startOver(series: Series): void {
   series.event = undefined;
-  series.base = series.told;
+  series.base = series.reported;
   series.firstUs = series.untoldFirstUs ?? series.lastUs;
 }
 
@@ -138,8 +138,8 @@ export function createAttempt(series: Series, uid: string, nowMs: number, random
 
 /** Records that `attempt` was stored at `nowMs`; returns the number of occurrences that it newly sent. */
 export function recordSent(series: Series, attempt: SeriesAttempt, nowMs: number): number {
-  const news = attempt.upTo - series.told;
-  series.told = attempt.upTo;
+  const news = attempt.upTo - series.reported;
+  series.reported = attempt.upTo;
   series.lastSentMs = nowMs;
   // Occurrences recorded during the request are newer than those it sent; their own first time is lost in the sum, and
   // the last time is the best remaining bound.

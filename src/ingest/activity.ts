@@ -8,7 +8,7 @@ import type { Alert } from "../api/alert.ts";
 import { sanitize } from "../lib/sanitize.ts";
 import { foldExecutable, foldPath } from "./fold.ts";
 import { firewallResource, networkResource, plainDomain, queriedDomain } from "./network.ts";
-import { verbOf } from "./verb.ts";
+import { getVerb } from "./verb.ts";
 import type { Activity } from "./violation.ts";
 
 /** Linux appends it to the path of an executable that was removed since it was started. */
@@ -23,7 +23,7 @@ type Safe = (text: string) => string;
 
 /** Returns the action of an alert. */
 export function toActivity(alert: Alert, safe: Safe): Activity {
-  const verb = verbOf(alert);
+  const verb = getVerb(alert);
   const source = safe(alert.Source);
   const resource = safe(alert.Resource);
   const process = safe(alert.ProcessName);
@@ -69,7 +69,7 @@ function executable(path: string, commandLine: string): string {
 function foldResource(alert: Alert, verb: string, resource: string, safe: Safe): string {
   switch (alert.Operation) {
     case "Network":
-      return verb === "resolve" ? domainOf(alert, resource, safe) : networkResource(resource, verb);
+      return verb === "resolve" ? toDomain(alert, resource, safe) : networkResource(resource, verb);
     case "NetworkFirewall":
       return firewallResource(alert, verb);
     case "Syscall":
@@ -92,7 +92,7 @@ function foldOwnPath({ PodName, NamespaceName }: Alert, path: string): string {
 }
 
 /** The domain of the policy that matched, which KubeArmor puts into Resource; else the one that was queried. */
-function domainOf({ Data }: Alert, resource: string, safe: Safe): string {
+function toDomain({ Data }: Alert, resource: string, safe: Safe): string {
   return resource === "" || resource.includes("=")
     ? safe(queriedDomain(Data.split(/\s+/)))
     : plainDomain(resource);

@@ -30,7 +30,7 @@ export class ByteArena {
 
   /** Returns the place of a new span of at least `length` bytes. */
   allocate(length: number): number {
-    const units = unitsOf(length);
+    const units = toUnits(length);
     const size = units << UNIT_BITS;
     this.bytesUsed += size;
     const place = this.#free[units]?.pop();
@@ -41,7 +41,7 @@ export class ByteArena {
   }
 
   release(place: number, length: number): void {
-    const units = unitsOf(length);
+    const units = toUnits(length);
     this.bytesUsed -= units << UNIT_BITS;
     this.#free[units] ??= [];
     this.#free[units].push(place);
@@ -50,7 +50,7 @@ export class ByteArena {
   /** Returns the first `length` bytes of a span; not a copy. */
   bytes(place: number, length: number): Uint8Array {
     const at = place & OFFSET_MASK;
-    return this.#chunkOf(place).subarray(at, at + length);
+    return this.#findChunk(place).subarray(at, at + length);
   }
 
   /** Returns a view in which the span begins at `offset`. */
@@ -64,18 +64,18 @@ export class ByteArena {
 
   /** Writes a text as UTF-8, from the span's byte `from` on. */
   writeText(place: number, from: number, text: string): void {
-    this.#chunkOf(place).write(text, (place & OFFSET_MASK) + from, "utf8");
+    this.#findChunk(place).write(text, (place & OFFSET_MASK) + from, "utf8");
   }
 
   /** Reads `length` bytes of text, from the span's byte `from` on. */
   readText(place: number, from: number, length: number): string {
     const at = (place & OFFSET_MASK) + from;
-    return this.#chunkOf(place).toString("utf8", at, at + length);
+    return this.#findChunk(place).toString("utf8", at, at + length);
   }
 
   /** Writes pieces of a message one after the other. */
   write(place: number, bytes: Uint8Array, { places, length }: Pieces): void {
-    const chunk = this.#chunkOf(place);
+    const chunk = this.#findChunk(place);
     let at = place & OFFSET_MASK;
     for (let piece = 0; piece < length; piece += 2) {
       const end = places[piece + 1]!;
@@ -85,7 +85,7 @@ export class ByteArena {
 
   /** Returns true where pieces of a message, one after the other, are what the span holds in `length` bytes. */
   holds(place: number, length: number, bytes: Uint8Array, pieces: Pieces): boolean {
-    if (lengthOf(pieces) !== length) return false;
+    if (getLength(pieces) !== length) return false;
     if (this.#message.buffer !== bytes.buffer) this.#message = new DataView(bytes.buffer);
     const { places } = pieces;
     const message = this.#message;
@@ -102,7 +102,7 @@ export class ByteArena {
     return true;
   }
 
-  #chunkOf(place: number): Buffer {
+  #findChunk(place: number): Buffer {
     return this.#chunks[place >>> CHUNK_BITS]!;
   }
 
@@ -115,12 +115,12 @@ export class ByteArena {
 }
 
 /** Bytes of all pieces. */
-export function lengthOf({ places, length }: Pieces): number {
+export function getLength({ places, length }: Pieces): number {
   let sum = 0;
   for (let piece = 0; piece < length; piece += 2) sum += places[piece + 1]! - places[piece]!;
   return sum;
 }
 
-function unitsOf(length: number): number {
+function toUnits(length: number): number {
   return Math.max(1, (length + (1 << UNIT_BITS) - 1) >>> UNIT_BITS);
 }

@@ -38,25 +38,25 @@ export class CellCounts {
 
   /** Returns what the cell has counted since its counts were taken; undefined for nothing. */
   get(cell: number): HeldCounts | undefined {
-    const record = this.#recordOf(cell);
-    return record === 0 ? undefined : this.#parts.records.countsOf(record);
+    const record = this.#findRecord(cell);
+    return record === 0 ? undefined : this.#parts.records.getCounts(record);
   }
 
   /** Notes that all of those counts are in the totals. */
   setFolded(cell: number): void {
-    this.#parts.records.setFolded(this.#recordOf(cell));
+    this.#parts.records.setFolded(this.#findRecord(cell));
   }
 
   /** Reads the newest alert of those counts, and notes that the journal gets it. */
   journalEvidence(cell: number): Evidence {
     const { records, messages } = this.#parts;
-    const record = this.#recordOf(cell);
-    const lastUs = records.countsOf(record).lastUs;
+    const record = this.#findRecord(cell);
+    const lastUs = records.getCounts(record).lastUs;
     records.setJournaled(record, toSecond(lastUs));
-    return messages.read(messages.messageOf(cell, record), lastUs);
+    return messages.read(messages.getMessage(cell, record), lastUs);
   }
 
-  #recordOf(cell: number): number {
+  #findRecord(cell: number): number {
     return this.#parts.numbers.at(cell)[base(cell) + RECORD]!;
   }
 }

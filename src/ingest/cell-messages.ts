@@ -10,7 +10,7 @@ import type { EpochUs } from "../lib/time.ts";
 import type { ByteArena } from "./byte-arena.ts";
 import { base, type CellNumbers, LENGTH, LENGTH_MASK, PLACE, SUBJECT } from "./cell-numbers.ts";
 import type { CellRecords } from "./cell-records.ts";
-import { evidenceOf } from "./evidence.ts";
+import { toEvidence } from "./evidence.ts";
 import type { Redact } from "./redact.ts";
 import type { SpanPool } from "./span-pool.ts";
 import type { MessageMemory } from "./wire-evidence.ts";
@@ -32,18 +32,18 @@ export class CellMessages implements MessageMemory {
     this.#parts = parts;
   }
 
-  messageOf(cell: number, record: number): Buffer {
+  getMessage(cell: number, record: number): Buffer {
     const { arena, records, subjects } = this.#parts;
     const numbers = this.#parts.numbers.at(cell);
     const at = base(cell);
-    const subject = subjects.bytesOf(numbers[at + SUBJECT]!);
+    const subject = subjects.getBytes(numbers[at + SUBJECT]!);
     const deciding = arena.bytes(numbers[at + PLACE]!, numbers[at + LENGTH]! & LENGTH_MASK);
-    return Buffer.concat([subject, deciding, ...records.piecesOf(record)]);
+    return Buffer.concat([subject, deciding, ...records.getPieces(record)]);
   }
 
-  /** Reads a message that `messageOf` returned. */
+  /** Reads a message that `getMessage` returned. */
   read(message: Buffer, timeUs: EpochUs): Evidence {
-    return evidenceOf((this.reader as RawAlert).read(message), timeUs, this.#parts.redact);
+    return toEvidence((this.reader as RawAlert).read(message), timeUs, this.#parts.redact);
   }
 
   releaseRecord(record: number): void {

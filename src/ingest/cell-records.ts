@@ -7,7 +7,7 @@
 
 import type { RawAlert } from "../api/alert.ts";
 import type { EpochUs } from "../lib/time.ts";
-import { type ByteArena, lengthOf } from "./byte-arena.ts";
+import { type ByteArena, getLength } from "./byte-arena.ts";
 import { SpanPool } from "./span-pool.ts";
 
 export interface RecordCounts {
@@ -75,19 +75,19 @@ export class CellRecords {
       this.#doubles.push(doubles);
       this.#integers.push(new Int32Array(doubles.buffer));
     }
-    this.#doublesOf(record).fill(0, doublesAt(record), doublesAt(record) + DOUBLES);
+    this.#getDoubles(record).fill(0, doublesAt(record), doublesAt(record) + DOUBLES);
     return record;
   }
 
   /** Returns true where an alert of this time can be counted in the record. */
   isOfHour(record: number, timeUs: EpochUs): boolean {
-    const lastUs = this.#doublesOf(record)[doublesAt(record) + LAST]!;
+    const lastUs = this.#getDoubles(record)[doublesAt(record) + LAST]!;
     return Math.floor(lastUs / HOUR_US) === Math.floor(timeUs / HOUR_US);
   }
 
   /** Counts an alert; returns its place in time: above 0 where it is the newest, 0 where it is as new as the newest. */
   count(record: number, timeUs: EpochUs): number {
-    const doubles = this.#doublesOf(record);
+    const doubles = this.#getDoubles(record);
     const at = doublesAt(record);
     const lastUs = doubles[at + LAST]!;
     const occurrences = doubles[at + OCCURRENCES]!;
@@ -98,8 +98,8 @@ export class CellRecords {
     return 1;
   }
 
-  countsOf(record: number): HeldCounts {
-    const doubles = this.#doublesOf(record);
+  getCounts(record: number): HeldCounts {
+    const doubles = this.#getDoubles(record);
     const at = doublesAt(record);
     const occurrences = doubles[at + OCCURRENCES]!;
     return {
@@ -107,26 +107,26 @@ export class CellRecords {
       firstUs: doubles[at + FIRST]!,
       lastUs: doubles[at + LAST]!,
       unfolded: occurrences - doubles[at + FOLDED]!,
-      journaledSecond: this.#integersOf(record)[integersAt(record) + JOURNALED]!,
+      journaledSecond: this.#getIntegers(record)[integersAt(record) + JOURNALED]!,
     };
   }
 
   /** Notes that all occurrences are in the totals. */
   setFolded(record: number): void {
-    const doubles = this.#doublesOf(record);
+    const doubles = this.#getDoubles(record);
     const at = doublesAt(record);
     doubles[at + FOLDED] = doubles[at + OCCURRENCES]!;
   }
 
   setJournaled(record: number, second: number): void {
-    this.#integersOf(record)[integersAt(record) + JOURNALED] = second;
+    this.#getIntegers(record)[integersAt(record) + JOURNALED] = second;
   }
 
   /** Keeps an alert in the place of the one before; `hint` is what its container may be. Returns its container. */
   setAlert(record: number, raw: RawAlert, hint: number): number {
-    const integers = this.#integersOf(record);
+    const integers = this.#getIntegers(record);
     const at = integersAt(record);
-    const length = lengthOf(raw.own);
+    const length = getLength(raw.own);
     if (length > integers[at + ROOM]!) {
       if (integers[at + ROOM] !== 0) this.#arena.release(integers[at + PLACE]!, integers[at + ROOM]!);
       integers[at + PLACE] = this.#arena.allocate(length);
@@ -146,38 +146,38 @@ export class CellRecords {
 
   /** Returns true where the record holds an alert with the same bytes but for the deciding ones. */
   isSameAlert(record: number, raw: RawAlert): boolean {
-    const integers = this.#integersOf(record);
+    const integers = this.#getIntegers(record);
     const at = integersAt(record);
     const length = integers[at + LENGTH]!;
     const isSame =
       length === 0
-        ? lengthOf(raw.own) === 0
+        ? getLength(raw.own) === 0
         : this.#arena.holds(integers[at + PLACE]!, length, raw.bytes, raw.own);
     return isSame && this.#containers.holds(integers[at + CONTAINER]!, raw.bytes, raw.container);
   }
 
   /** Returns the bytes of the alert but for the deciding ones; not copies. */
-  piecesOf(record: number): Uint8Array[] {
-    const integers = this.#integersOf(record);
+  getPieces(record: number): Uint8Array[] {
+    const integers = this.#getIntegers(record);
     const at = integersAt(record);
-    const container = this.#containers.bytesOf(integers[at + CONTAINER]!);
+    const container = this.#containers.getBytes(integers[at + CONTAINER]!);
     const length = integers[at + LENGTH]!;
     return length === 0 ? [container] : [container, this.#arena.bytes(integers[at + PLACE]!, length)];
   }
 
   release(record: number): void {
-    const integers = this.#integersOf(record);
+    const integers = this.#getIntegers(record);
     const at = integersAt(record);
     if (integers[at + ROOM] !== 0) this.#arena.release(integers[at + PLACE]!, integers[at + ROOM]!);
     if (integers[at + HAS_ALERT] !== 0) this.#containers.release(integers[at + CONTAINER]!);
     this.#free.push(record);
   }
 
-  #doublesOf(record: number): Float64Array {
+  #getDoubles(record: number): Float64Array {
     return this.#doubles[record >>> CHUNK_BITS]!;
   }
 
-  #integersOf(record: number): Int32Array {
+  #getIntegers(record: number): Int32Array {
     return this.#integers[record >>> CHUNK_BITS]!;
   }
 }

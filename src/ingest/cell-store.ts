@@ -9,7 +9,7 @@
 import type { RawAlert } from "../api/alert.ts";
 import type { EpochUs } from "../lib/time.ts";
 import type { Hash64 } from "./alert-hash.ts";
-import { ByteArena, lengthOf } from "./byte-arena.ts";
+import { ByteArena, getLength } from "./byte-arena.ts";
 import { CellCounts } from "./cell-counts.ts";
 import { CellIndex } from "./cell-index.ts";
 import { CellMessages } from "./cell-messages.ts";
@@ -33,7 +33,7 @@ import {
 import type { CellFacts, CellOwner, TakenCounts } from "./cell-owner.ts";
 import { CellOwners } from "./cell-owners.ts";
 import { CellRecords } from "./cell-records.ts";
-import { type EvidenceSource, evidenceOf, type KeptEvidence } from "./evidence.ts";
+import { type EvidenceSource, type KeptEvidence, toEvidence } from "./evidence.ts";
 import { PackedEvidence } from "./packed-evidence.ts";
 import type { Redact } from "./redact.ts";
 import { SpanPool } from "./span-pool.ts";
@@ -54,7 +54,7 @@ const MAX_MESSAGE = ByteArena.MAX_LENGTH;
 export class CellStore implements EvidenceSource {
   readonly #bounds: CellBounds;
   readonly #arena = new ByteArena();
-  readonly #index = new CellIndex((cell, raw) => this.#isOf(cell, raw));
+  readonly #index = new CellIndex((cell, raw) => this.#isSameKind(cell, raw));
   readonly #records: CellRecords;
   readonly #subjects: SpanPool;
   readonly #messages: CellMessages;
@@ -121,7 +121,7 @@ export class CellStore implements EvidenceSource {
   add(hash: Hash64, violation: ViolationFacts): number {
     const raw = this.#raw as RawAlert;
     if (raw.bytes.length > MAX_MESSAGE) return 0;
-    const length = lengthOf(raw.deciding);
+    const length = getLength(raw.deciding);
     while (this.size > 0 && !this.#hasRoom()) this.#forgetOne();
     const cell = this.#free.pop() ?? this.#newCell();
     const numbers = this.#at(cell);
@@ -145,7 +145,7 @@ export class CellStore implements EvidenceSource {
   }
 
   /** The meaning of the alerts of the cell; undefined where only its owner knows it. */
-  violationOf(cell: number): ViolationFacts | undefined {
+  getViolation(cell: number): ViolationFacts | undefined {
     return this.#violations.get(cell);
   }
 
@@ -185,7 +185,7 @@ export class CellStore implements EvidenceSource {
     const raw = this.#raw as RawAlert;
     if (raw.bytes.length <= MAX_MESSAGE)
       return new WireEvidence(this.#messages, timeUs, 0, 0, messageText(raw));
-    return new PackedEvidence(timeUs, evidenceOf(raw.read(raw.bytes), timeUs, this.#redact));
+    return new PackedEvidence(timeUs, toEvidence(raw.read(raw.bytes), timeUs, this.#redact));
   }
 
   /**
@@ -199,7 +199,7 @@ export class CellStore implements EvidenceSource {
     if (record === 0) return undefined;
     numbers[at + RECORD] = 0;
     numbers[at + LENGTH]! &= ~HELD;
-    const counts = this.#records.countsOf(record);
+    const counts = this.#records.getCounts(record);
     const { lastUs } = counts;
     let evidence = this.#evidence[cell];
     if (evidence === undefined || evidence !== previous || !evidence.replace(lastUs, record)) {
@@ -261,7 +261,7 @@ export class CellStore implements EvidenceSource {
   }
 
   /** Returns true where the deciding bytes of the cell are those of the alert. */
-  #isOf(cell: number, raw: RawAlert): boolean {
+  #isSameKind(cell: number, raw: RawAlert): boolean {
     const numbers = this.#at(cell);
     const place = numbers[base(cell) + PLACE]!;
     const length = numbers[base(cell) + LENGTH]! & LENGTH_MASK;
@@ -275,6 +275,6 @@ export class CellStore implements EvidenceSource {
   /** Of two alerts of the same time the one with the bytes that sort last is kept, so that their order has no say. */
   #sortsLater(cell: number, record: number, raw: RawAlert): boolean {
     if (this.#records.isSameAlert(record, raw)) return false;
-    return messageText(raw) > this.#messages.messageOf(cell, record).toString("latin1");
+    return messageText(raw) > this.#messages.getMessage(cell, record).toString("latin1");
   }
 }

@@ -11,8 +11,8 @@ import { sanitize } from "../lib/sanitize.ts";
 import { type EpochUs, parseMicroTime, secondsToUs } from "../lib/time.ts";
 import { toActivity } from "./activity.ts";
 import { makeSafe, type Redact } from "./redact.ts";
-import { ruleOf } from "./rule.ts";
-import { type AlertSubject, legalNamespace, subjectOf } from "./subject.ts";
+import { getRule } from "./rule.ts";
+import { type AlertSubject, legalNamespace, toSubject } from "./subject.ts";
 import {
   type Activity,
   type Decoded,
@@ -47,13 +47,13 @@ export function decode(
   const timeUs = countedTimeUs(ownUs, arrivalUs, maxAheadUs);
   if (alert.Operation === THROTTLE_OPERATION) return throttleNotice(alert, timeUs);
   if (alert.PolicyName.trim() === "") {
-    return { kind: "rejected", reason: "no_policy", detail: describeUnnamed(alert), scope: scopeOf(alert) };
+    return { kind: "rejected", reason: "no_policy", detail: describeUnnamed(alert), scope: toScope(alert) };
   }
   const activity = toActivity(alert, makeSafe(redact));
-  const subject = subjectOf(alert);
+  const subject = toSubject(alert);
   return {
     kind: "violation",
-    violation: violationOf(alert, subject, activity),
+    violation: toViolation(alert, subject, activity),
     timeUs,
     ownUs,
     activity,
@@ -76,14 +76,14 @@ export function countedTimeUs(
 }
 
 /** Events of KubeArmor itself and its logs, which a file may hold beside the alerts, violate no policy. */
-function scopeOf(alert: Alert): Scope | null {
+function toScope(alert: Alert): Scope | null {
   return /^(?:SystemEvent|ContainerLog|HostLog)$/.test(alert.Type)
     ? null
     : { namespace: legalNamespace(alert.NamespaceName) };
 }
 
 function throttleNotice(alert: Alert, timeUs: EpochUs): Decoded {
-  const { namespace, pod, node, container } = subjectOf(alert);
+  const { namespace, pod, node, container } = toSubject(alert);
   // Process, source and resource of a notice may be stale bytes of another event: only the subject is taken.
   return {
     kind: "throttle",
@@ -99,7 +99,7 @@ function throttleNotice(alert: Alert, timeUs: EpochUs): Decoded {
   };
 }
 
-function violationOf(
+function toViolation(
   alert: Alert,
   { namespace, oddNamespace, pod, node, workload, container, containerId }: AlertSubject,
   { verb, foldedSource, foldedResource }: Activity,
@@ -109,7 +109,7 @@ function violationOf(
     operation: sanitize(alert.Operation),
     verb,
     action: sanitize(alert.Action),
-    outcome: outcomeOf(alert.Result),
+    outcome: toOutcome(alert.Result),
     workload,
     container,
     source: foldedSource,
@@ -117,14 +117,14 @@ function violationOf(
     namespace: oddNamespace,
     ...(isEarly ? { early: earlyContainer(pod, containerId) } : {}),
   };
-  const policy = policyOf(alert);
+  const policy = toPolicy(alert);
   return {
     namespace,
     policyName: sanitize(alert.PolicyName),
     identity,
     key: identityKey(identity),
     policy,
-    rule: ruleOf(policy),
+    rule: getRule(policy),
     pod,
     node,
     podKey: podKey(namespace, pod, node),
@@ -132,17 +132,17 @@ function violationOf(
 }
 
 /** Reads Result, not Action: "Audit (Block)" with Passed happened, against the policy's intent. */
-function outcomeOf(result: string): Outcome {
+function toOutcome(result: string): Outcome {
   const text = result.trim();
   if (text === "") return "Unknown";
   return HAPPENED.test(text) ? "Allowed" : "Prevented";
 }
 
-function policyOf(alert: Alert): PolicyFacts {
+function toPolicy(alert: Alert): PolicyFacts {
   const tags = alert.ATags.length > 0 ? alert.ATags : alert.Tags.split(",", MAX_TAGS);
   return {
     kind: policyKind(alert),
-    severity: severityOf(alert.Severity),
+    severity: parseSeverity(alert.Severity),
     tags: tags
       .slice(0, MAX_TAGS)
       .map((tag) => sanitize(tag, 256))
@@ -167,7 +167,7 @@ function policyKind(alert: Alert): PolicyKind {
 }
 
 /** 1..10 as the policy's schema allows; anything else ("", "-", "Medium", "99") is not a severity. */
-function severityOf(text: string): number {
+function parseSeverity(text: string): number {
   if (!/^\s*\d{1,2}\s*$/.test(text)) return 0;
   const value = Number(text);
   return value >= 1 && value <= 10 ? value : 0;

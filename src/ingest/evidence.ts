@@ -52,12 +52,12 @@ export class AlertEvidence implements EvidenceSource {
   }
 
   keep(timeUs: EpochUs): KeptEvidence {
-    return new PackedEvidence(timeUs, evidenceOf(this.#alert, timeUs, this.#redact, this.#activity));
+    return new PackedEvidence(timeUs, toEvidence(this.#alert, timeUs, this.#redact, this.#activity));
   }
 }
 
 /** Builds the evidence of one alert that was taken for a violation at `timeUs`, its fields as EVIDENCE_ORDER has them. */
-export function evidenceOf(
+export function toEvidence(
   alert: Alert,
   timeUs: EpochUs,
   redact: Redact,

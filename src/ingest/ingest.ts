@@ -70,7 +70,7 @@ export class Ingest {
     hash.hashRaw(raw);
     const cell = cells.find(raw, hash.kind);
     const isCounted = cell !== 0 && cells.isOwned(cell) && selector.tally.countsCells;
-    const known = cell === 0 || isCounted ? undefined : cells.violationOf(cell);
+    const known = cell === 0 || isCounted ? undefined : cells.getViolation(cell);
     const violation = known && this.#parts.names.resolve(known);
     if (!isCounted && violation === undefined) {
       this.#decode(raw.read(raw.bytes), cell, line);

@@ -84,7 +84,7 @@ export function networkResource(resource: string, verb: string): string {
     const isProtocol = OF_SOCKETS.has(verb) && PROTOCOL_NAME.test(resource);
     return isProtocol ? networkResource(`protocol=${resource}`, verb) : resource;
   }
-  const tokens = tokensOf(resource);
+  const tokens = parseTokens(resource);
   const family = first(tokens, "sa_family", "domain", "family").toUpperCase();
   const isInternet = family === "" || INTERNET.has(family);
   const type = first(tokens, "type").split("|")[0] ?? "";
@@ -96,15 +96,15 @@ export function networkResource(resource: string, verb: string): string {
           ["type", type] as const,
           ["protocol", familyProtocol(tokens, family)] as const,
         ]),
-    ...addressOf(tokens, verb),
+    ...toAddress(tokens, verb),
     ...others(tokens, resource),
   ]);
 }
 
 /** Returns the resource of a NetworkFirewall alert, from its Data; the verb is the direction. */
 export function firewallResource({ Data }: Pick<Alert, "Data">, verb: string): string {
-  const tokens = tokensOf(Data);
-  const [source, destination] = [portOf(tokens, "sourceport"), portOf(tokens, "destinationport")];
+  const tokens = parseTokens(Data);
+  const [source, destination] = [toPort(tokens, "sourceport"), toPort(tokens, "destinationport")];
   // The answer of a server passes the firewall in the other direction.
   const isAnswer = isEphemeral(destination) && source !== 0 && !isEphemeral(source);
   const isPeerServer = isAnswer ? verb === "ingress" : verb === "egress";
@@ -117,15 +117,15 @@ export function firewallResource({ Data }: Pick<Alert, "Data">, verb: string): s
 }
 
 /** The protocol and port that the resource of a Network or NetworkFirewall violation names. */
-export function endpointOf({ operation, resource }: Pick<Identity, "operation" | "resource">): Endpoint {
+export function parseEndpoint({ operation, resource }: Pick<Identity, "operation" | "resource">): Endpoint {
   if (operation !== "Network" && operation !== "NetworkFirewall") return {};
-  const tokens = tokensOf(resource);
+  const tokens = parseTokens(resource);
   if (tokens.has("family")) return {};
-  const [protocol, port] = [tokens.get("protocol"), portOf(tokens, "port")];
+  const [protocol, port] = [tokens.get("protocol"), toPort(tokens, "port")];
   return { ...(protocol ? { protocol } : {}), ...(typeof port === "number" && port > 0 ? { port } : {}) };
 }
 
-function tokensOf(text: string): Tokens {
+function parseTokens(text: string): Tokens {
   const tokens = new Map<string, string>();
   for (const token of text.split(/\s+/)) {
     const at = token.indexOf("=");
@@ -154,7 +154,7 @@ function familyProtocol(tokens: Tokens, family: string): string {
 
 /** A program with a raw socket writes the packets of TCP or UDP itself. */
 function internetProtocol(tokens: Tokens, type: string, family: string): (readonly [string, string])[] {
-  const protocol = protocolOf(tokens, type, family);
+  const protocol = toProtocol(tokens, type, family);
   const isForged = type === "SOCK_RAW" && TRANSPORTS.has(protocol);
   return [
     ["protocol", protocol],
@@ -163,7 +163,7 @@ function internetProtocol(tokens: Tokens, type: string, family: string): (readon
 }
 
 /** As KubeArmor's policies name protocols (KubeArmor/feeder/policyMatcher.go, fetchProtocol). */
-function protocolOf(tokens: Tokens, type: string, family: string): string {
+function toProtocol(tokens: Tokens, type: string, family: string): string {
   const named = plainProtocol(tokens);
   if (named !== "") return named;
   const byType = type.toLowerCase().replace(/^sock_/, "");
@@ -171,9 +171,9 @@ function protocolOf(tokens: Tokens, type: string, family: string): string {
   return isDefault ? (OF_SOCKET_TYPE.get(type) ?? byType) : byType;
 }
 
-function addressOf(tokens: Tokens, verb: string): (readonly [string, string])[] {
+function toAddress(tokens: Tokens, verb: string): (readonly [string, string])[] {
   const address = plainAddress(first(tokens, "remoteip", "sin_addr", "sin6_addr", "peer"));
-  const port = portOf(tokens, "port", "sin_port", "sin6_port");
+  const port = toPort(tokens, "port", "sin_port", "sin6_port");
   switch (verb) {
     case "connect":
     case "send":
@@ -228,7 +228,7 @@ function plainAddress(text: string): string {
 }
 
 /** A port is a number, or the name of a service. Returns 0 where there is neither. */
-function portOf(tokens: Tokens, ...keys: string[]): Port {
+function toPort(tokens: Tokens, ...keys: string[]): Port {
   const text = first(tokens, ...keys).toLowerCase();
   if (SERVICE.test(text)) return text;
   const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;

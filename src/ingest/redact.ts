@@ -7,7 +7,7 @@
 import { sanitize } from "../lib/sanitize.ts";
 import { markCommandLine } from "./secrets/command-line.ts";
 import { BudgetExceeded, MASK, Marks } from "./secrets/marks.ts";
-import { type Strength, strengthOf } from "./secrets/names.ts";
+import { getStrength, type Strength } from "./secrets/names.ts";
 import { markPairs } from "./secrets/pairs.ts";
 import { markShapes } from "./secrets/shapes.ts";
 import { markUrls } from "./secrets/urls.ts";
@@ -104,13 +104,13 @@ export function maskArguments(text: string): string {
 }
 
 function classifierWith(names: readonly string[]): (name: string) => Strength {
-  if (names.length === 0) return strengthOf;
+  if (names.length === 0) return getStrength;
   const own = names.map((name) => name.toLowerCase());
   return (name) => {
     const lower = name.toLowerCase();
     const isOwn = own.some(
       (each) => lower.endsWith(each) || lower.includes(`${each}-`) || lower.includes(`${each}_`),
     );
-    return isOwn ? "strong" : strengthOf(name);
+    return isOwn ? "strong" : getStrength(name);
   };
 }

@@ -21,7 +21,7 @@ const POOL = new TextPool<RuleFacts>(4096, (text) => {
   return { severity, message, tags, text };
 });
 
-export function ruleOf({ severity, message, tags }: Omit<RuleFacts, "text">): RuleFacts {
+export function getRule({ severity, message, tags }: Omit<RuleFacts, "text">): RuleFacts {
   return POOL.get(JSON.stringify([severity, message, tags]));
 }
 
@@ -31,4 +31,4 @@ export function parseRule(text: string): RuleFacts {
 }
 
 /** The rule of alerts that carry none of the three. */
-export const NO_RULE = ruleOf({ severity: 0, message: "", tags: [] });
+export const NO_RULE = getRule({ severity: 0, message: "", tags: [] });

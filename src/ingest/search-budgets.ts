@@ -28,7 +28,7 @@ export class SearchBudgets {
 
   /** Calls `use` with the budget of an alert, and takes what it has used from that of the alert's workload. */
   spend<T>(alert: Alert, nowUs: EpochUs, use: (budget: SearchBudget) => T): T {
-    const bucket = this.#bucketOf(alert, nowUs);
+    const bucket = this.#getBucket(alert, nowUs);
     const steps = Math.min(STEPS_PER_ALERT, Math.max(0, bucket.steps));
     const budget = { steps };
     const result = use(budget);
@@ -36,7 +36,7 @@ export class SearchBudgets {
     return result;
   }
 
-  #bucketOf(alert: Alert, nowUs: EpochUs): Bucket {
+  #getBucket(alert: Alert, nowUs: EpochUs): Bucket {
     const key = `${alert.NamespaceName}/${alert.OwnerName || alert.PodName || alert.HostName}`;
     let bucket = this.#buckets.get(key);
     if (bucket === undefined) {

@@ -5,7 +5,7 @@
 // Invariant: held as long as something refers to them.
 
 import type { Pieces } from "../api/alert.ts";
-import { type ByteArena, lengthOf } from "./byte-arena.ts";
+import { type ByteArena, getLength } from "./byte-arena.ts";
 
 interface Span {
   readonly key: string;
@@ -37,13 +37,13 @@ export class SpanPool {
       hinted.references++;
       return hint;
     }
-    const key = textOf(bytes, pieces);
+    const key = toText(bytes, pieces);
     const known = this.#byKey.get(key);
     if (known !== undefined) {
       (this.#spans[known] as Span).references++;
       return known;
     }
-    const length = lengthOf(pieces);
+    const length = getLength(pieces);
     const place = this.#arena.allocate(length);
     this.#arena.write(place, bytes, pieces);
     const number = this.#free.pop() ?? this.#spans.length;
@@ -68,13 +68,13 @@ export class SpanPool {
     return this.#arena.holds(place, length, bytes, pieces);
   }
 
-  bytesOf(number: number): Uint8Array {
+  getBytes(number: number): Uint8Array {
     const { place, length } = this.#spans[number] as Span;
     return this.#arena.bytes(place, length);
   }
 }
 
-function textOf(bytes: Uint8Array, { places, length }: Pieces): string {
+function toText(bytes: Uint8Array, { places, length }: Pieces): string {
   const parts: Uint8Array[] = [];
   for (let i = 0; i < length; i += 2) parts.push(bytes.subarray(places[i], places[i + 1]));
   return Buffer.concat(parts).toString("latin1");

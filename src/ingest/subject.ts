@@ -35,14 +35,14 @@ export interface AlertSubject extends SubjectFacts {
 }
 
 /** The subject of an alert: a node's process, a container outside Kubernetes, or a pod. */
-export function subjectOf(alert: Alert): AlertSubject {
+export function toSubject(alert: Alert): AlertSubject {
   const namespaceName = named(alert.NamespaceName);
   const namespace = legalNamespace(namespaceName);
   const pod = sanitize(named(alert.PodName));
   const node = sanitize(alert.HostName);
   const container = containerName(alert);
   const isHost = isHostAlert(alert, namespaceName, pod);
-  const owner = ownerOf(alert, pod);
+  const owner = toOwner(alert, pod);
   return {
     namespace,
     oddNamespace: namespace === undefined ? sanitize(namespaceName) : "",
@@ -75,7 +75,7 @@ function isHostAlert({ Type, ContainerName, ContainerID }: Alert, namespace: str
  * The owner, where it can be believed: KubeArmor looks owners up by pod name alone, so an owner of another namespace
  * belongs to another pod (KubeArmor/core/kubeUpdate.go, OwnerInfo).
  */
-function ownerOf(alert: Alert, pod: string): Workload | undefined {
+function toOwner(alert: Alert, pod: string): Workload | undefined {
   const owner = sanitize(named(alert.OwnerName));
   if (owner === "" || alert.OwnerNamespace !== alert.NamespaceName) return undefined;
   // Ref is empty for bare pods since KubeArmor reads them through an informer.

@@ -85,7 +85,7 @@ const OF_OPERATION: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** The verb of an alert; "" where the alert does not say. */
-export function verbOf({
+export function getVerb({
   Operation,
   Resource,
   Data,

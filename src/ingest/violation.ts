@@ -14,7 +14,7 @@ import type { RuleFacts } from "./rule.ts";
 /** Exactly what makes two alerts the same violation within one report. */
 export interface Identity {
   operation: string;
-  /** As verbOf gives it; "" where the alert does not say. */
+  /** As getVerb gives it; "" where the alert does not say. */
   verb: string;
   action: string;
   outcome: Outcome;
@@ -174,7 +174,7 @@ export function isEarlyKey(key: string): boolean {
 }
 
 /** Returns true for such a key of one pod. */
-export function isEarlyKeyOf(key: string, pod: string): boolean {
+export function isEarlyKeyIn(key: string, pod: string): boolean {
   return key.startsWith(`${EARLY_MARK}${earlyContainer(pod, "")}`, settledKey(key).length);
 }
 

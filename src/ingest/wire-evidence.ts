@@ -12,7 +12,7 @@ import type { KeptEvidence } from "./evidence.ts";
 /** PORT: the memory that holds messages, and the way to read them. */
 export interface MessageMemory {
   /** Returns the message in a record of a cell. */
-  messageOf(cell: number, record: number): Buffer;
+  getMessage(cell: number, record: number): Buffer;
   releaseRecord(record: number): void;
   read(message: Buffer, timeUs: EpochUs): Evidence;
 }
@@ -42,14 +42,14 @@ export class WireEvidence implements KeptEvidence {
   read(): Evidence {
     const message =
       this.#text === undefined
-        ? this.#memory.messageOf(this.#cell, this.#record)
+        ? this.#memory.getMessage(this.#cell, this.#record)
         : Buffer.from(this.#text, "latin1");
     return this.#memory.read(message, this.timeUs);
   }
 
   /** The message: equal for equal alerts, and in a fixed order for others. */
   get text(): string {
-    return this.#text ?? this.#memory.messageOf(this.#cell, this.#record).toString("latin1");
+    return this.#text ?? this.#memory.getMessage(this.#cell, this.#record).toString("latin1");
   }
 
   /** Takes a newer alert of the cell in the place of this one; false where this one is wanted in two places. */
@@ -57,7 +57,7 @@ export class WireEvidence implements KeptEvidence {
     if (this.#isShared || this.#text !== undefined) return false;
     const isOlder =
       timeUs < this.timeUs ||
-      (timeUs === this.timeUs && this.#memory.messageOf(this.#cell, record).toString("latin1") <= this.text);
+      (timeUs === this.timeUs && this.#memory.getMessage(this.#cell, record).toString("latin1") <= this.text);
     this.#memory.releaseRecord(isOlder ? record : this.#record);
     if (isOlder) return true;
     this.#record = record;

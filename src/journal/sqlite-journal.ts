@@ -44,12 +44,12 @@ export function createSqliteJournal(options: SqliteOptions): OpenJournal {
       return new SqliteJournal(options, undefined);
     } catch (error) {
       if (!isBroken(error)) throw toJournalError(error, options.path);
-      return openAnew(options, getMessage(error));
+      return reopen(options, getMessage(error));
     }
   };
 }
 
-function openAnew(options: SqliteOptions, why: string): Journal {
+function reopen(options: SqliteOptions, why: string): Journal {
   const { path } = options;
   try {
     renameSync(path, `${path}.broken`);

@@ -33,7 +33,7 @@ export async function* listItems(client: ApiRequester, request: ListRequest): As
     try {
       for await (const { items } of listPages(client, request)) {
         for (const item of items ?? []) {
-          const key = keyOf(item);
+          const key = toKey(item);
           if (key !== undefined && seen.has(key)) continue;
           if (key !== undefined) seen.add(key);
           yield item;
@@ -103,7 +103,7 @@ class Pages {
 }
 
 /** Undefined for what is no object: it may come twice. */
-function keyOf(item: unknown): string | undefined {
+function toKey(item: unknown): string | undefined {
   const { metadata } = (item ?? {}) as { metadata?: { namespace?: string; name?: string } };
   return metadata?.name === undefined ? undefined : `${metadata.namespace ?? ""}/${metadata.name}`;
 }

@@ -90,7 +90,7 @@ export class Replica {
   }
 
   /** Follows the leader until this replica leads; returns as LeaderElector.acquire does. */
-  async standBy(stop: AbortSignal): Promise<AbortSignal | undefined> {
+  async runStandby(stop: AbortSignal): Promise<AbortSignal | undefined> {
     const { elector, takeover, coverage } = this.#parts;
     const led = new AbortController();
     const until = AbortSignal.any([stop, led.signal]);

@@ -190,8 +190,8 @@ export class UnreportedAlerts {
   }
 
   /** Lets go of the alerts that a report shows; returns how many. */
-  #leave(tracked: Tracked, untilOf: (violation: ViolationFacts) => EpochUs): number {
-    const { alerts, cells } = leave(tracked, untilOf);
+  #leave(tracked: Tracked, getUntil: (violation: ViolationFacts) => EpochUs): number {
+    const { alerts, cells } = leave(tracked, getUntil);
     for (const cell of cells) this.#cells.delete(cell);
     this.held -= alerts;
     return alerts;

@@ -46,11 +46,11 @@ export interface Tracked {
 /** Removes the alerts up to a time, which depends on the violation and its pod; returns how many, and the empty cells. */
 export function leave(
   tracked: Tracked,
-  untilOf: (violation: ViolationFacts) => EpochUs,
+  getUntil: (violation: ViolationFacts) => EpochUs,
 ): { alerts: number; cells: Cell[] } {
   const left = { alerts: 0, cells: [] as Cell[] };
   for (const cell of tracked.cells.values()) {
-    const shownUs = untilOf(cell.violation);
+    const shownUs = getUntil(cell.violation);
     if (shownUs === 0) continue;
     const before = cell.times.length;
     cell.times = cell.times.filter((us) => us > shownUs + cell.marginUs);

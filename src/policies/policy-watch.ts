@@ -112,7 +112,7 @@ class PolicyIndex implements FollowObserver {
   /** Objects of the list that is being read, and how many did not fit. */
   #listing: Map<string, PolicyObject> | undefined;
   #listingLeftOut = 0;
-  #told: ApiErrorCode | undefined;
+  #reportedCode: ApiErrorCode | undefined;
 
   constructor(kind: PolicyObjectKind, options: PolicyWatchOptions) {
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -131,7 +131,7 @@ class PolicyIndex implements FollowObserver {
   }
 
   find(namespace: string | undefined, name: string): PolicyObject | undefined {
-    return this.#objects.get(keyOf(namespace, name));
+    return this.#objects.get(toKey(namespace, name));
   }
 
   onListing(): void {
@@ -143,7 +143,7 @@ class PolicyIndex implements FollowObserver {
     const named = parsePolicyObject(this.#kind, item);
     if (!named) return;
     const objects = this.#listing ?? this.#objects;
-    const key = keyOf(named.object.namespace, named.name);
+    const key = toKey(named.object.namespace, named.name);
     const known = objects.get(key);
     if (known === undefined && objects.size >= (this.#options.maxPerKind ?? 10_000)) {
       // The next list counts the objects that are left out again.
@@ -173,16 +173,16 @@ class PolicyIndex implements FollowObserver {
 
   onRemoved(item: unknown): void {
     const named = parsePolicyObject(this.#kind, item);
-    if (!named || !this.#objects.delete(keyOf(named.object.namespace, named.name))) return;
+    if (!named || !this.#objects.delete(toKey(named.object.namespace, named.name))) return;
     this.#options.onChange(new Set([named.name]));
   }
 
   onProblem(problem: { code: ApiErrorCode; message: string } | undefined): void {
     this.#listing = undefined;
     if (problem === undefined) {
-      if (this.#told !== undefined) {
+      if (this.#reportedCode !== undefined) {
         this.#options.logger.info({ kind: this.#kind }, "following policies");
-        this.#told = undefined;
+        this.#reportedCode = undefined;
       }
       return;
     }
@@ -200,8 +200,8 @@ class PolicyIndex implements FollowObserver {
 
   /** Once per episode, and not as an error: reports lack an answer, and nothing else. */
   #say({ code, message }: { code: ApiErrorCode; message: string }): void {
-    if (this.#told === code) return;
-    this.#told = code;
+    if (this.#reportedCode === code) return;
+    this.#reportedCode = code;
     const { logger } = this.#options;
     const fields = { kind: this.#kind, answer: message };
     if (code === "NotServed") {
@@ -217,7 +217,7 @@ class PolicyIndex implements FollowObserver {
   }
 }
 
-function keyOf(namespace: string | undefined, name: string): string {
+function toKey(namespace: string | undefined, name: string): string {
   return `${namespace ?? ""}/${name}`;
 }
 

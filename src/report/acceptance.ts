@@ -6,7 +6,7 @@
 
 import type { AcceptanceMatch } from "../api/acceptance.ts";
 import type { AcceptedSum, Open, SeverityLevel, Summary, Violation } from "../api/v1alpha1.ts";
-import { endpointOf } from "../ingest/network.ts";
+import { parseEndpoint } from "../ingest/network.ts";
 import type { Identity } from "../ingest/violation.ts";
 import { type Glob, parseGlob, type Work } from "../lib/glob.ts";
 import { hasDotSegments, resolveDotSegments } from "../lib/path.ts";
@@ -64,7 +64,7 @@ function isOr(wanted: string | undefined, found: string): boolean {
 /** True unless a port or protocol is set that the violation does not have. */
 function isNetwork(port: number | undefined, protocol: string | undefined, identity: Identity): boolean {
   if (port === undefined && protocol === undefined) return true;
-  const endpoint = endpointOf(identity);
+  const endpoint = parseEndpoint(identity);
   return (
     (port === undefined || port === endpoint.port) &&
     (protocol === undefined || protocol.toLowerCase() === endpoint.protocol)

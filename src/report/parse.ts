@@ -14,7 +14,7 @@ import { addPod, type Tally } from "../aggregate/tally.ts";
 import { countOutcome, emptyTotals, type Totals } from "../aggregate/totals.ts";
 import type { Coverage, Policy, Report, Violation, ViolationPod } from "../api/v1alpha1.ts";
 import { storedEvidence } from "../ingest/evidence.ts";
-import { ruleOf } from "../ingest/rule.ts";
+import { getRule } from "../ingest/rule.ts";
 import { earlyContainer, type Identity, identityKey, podKey, reportName } from "../ingest/violation.ts";
 import { type EpochUs, parseMicroTime } from "../lib/time.ts";
 import { reportedKind } from "./provenance.ts";
@@ -114,7 +114,7 @@ export function parseIdentity(violation: Violation): Identity {
 function parseEntry(namespace: string | undefined, policy: Policy, violation: Violation): Entry {
   const identity = { ...parseIdentity(violation), ...readEarly(namespace, violation) };
   const entry = new Entry(identityKey(identity), identity, violation.lowerBound ?? false);
-  entry.committed = tallyOf(namespace, policy, violation);
+  entry.committed = toTally(namespace, policy, violation);
   return entry;
 }
 
@@ -130,7 +130,7 @@ function readEarly(
   return { early: earlyContainer(pod.name, id) };
 }
 
-function tallyOf(namespace: string | undefined, policy: Policy, violation: Violation): Tally {
+function toTally(namespace: string | undefined, policy: Policy, violation: Violation): Tally {
   const lastUs = time(violation.lastSeen) ?? time(violation.firstSeen) ?? 0;
   const tally: Tally = {
     occurrences: count(violation.occurrences),
@@ -138,7 +138,7 @@ function tallyOf(namespace: string | undefined, policy: Policy, violation: Viola
     lastUs,
     pods: new Pods(),
     latest: violation.latest && storedEvidence(violation.latest),
-    rule: ruleOf({
+    rule: getRule({
       severity: violation.severity ?? policy.severity ?? 0,
       tags: violation.tags ?? policy.tags ?? [],
       message: violation.message ?? policy.message ?? "",

@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // Which policy objects a report may be about.
-// Invariant: what can't be told is said, not guessed; the same objects give the same bytes.
+// Invariant: what is not known is reported as unknown, not guessed; the same objects give the same bytes.
 
 import { DEFAULT_POSTURE } from "../api/names.ts";
 import type { Policy, PolicyKind, PolicyObject, PolicyObjectKind } from "../api/v1alpha1.ts";
@@ -30,20 +30,23 @@ export interface PolicyFromAlerts {
 }
 
 /** Finds what bears the policy's name and could have raised such alerts. */
-export function findProvenance(told: PolicyFromAlerts, catalog: PolicyCatalog | undefined): ProvenanceFacts {
-  if (told.name === DEFAULT_POSTURE) {
+export function findProvenance(
+  policy: PolicyFromAlerts,
+  catalog: PolicyCatalog | undefined,
+): ProvenanceFacts {
+  if (policy.name === DEFAULT_POSTURE) {
     return { kind: "DefaultPosture", ...(catalog ? { provenance: "NotApplicable" } : {}) };
   }
-  if (!catalog) return { kind: told.kind };
-  const kinds = candidates(told);
-  const found = kinds.map((kind) => catalog.find(kind, getScope(kind, told.namespace), told.name));
+  if (!catalog) return { kind: policy.kind };
+  const kinds = candidates(policy);
+  const found = kinds.map((kind) => catalog.find(kind, getScope(kind, policy.namespace), policy.name));
   const objects = found.filter((object) => object !== undefined);
   const [only] = objects;
   const knowledge = kinds.map((kind) => catalog.knowledge(kind));
   const isKnown = !knowledge.includes("unknown") && knowledge.includes("known");
-  const changed = objects.some(({ changedAt }) => (parseMicroTime(changedAt ?? "") ?? 0) > told.lastUs);
+  const changed = objects.some(({ changedAt }) => (parseMicroTime(changedAt ?? "") ?? 0) > policy.lastUs);
   return {
-    kind: isKnown && only && objects.length === 1 ? only.kind : told.kind,
+    kind: isKnown && only && objects.length === 1 ? only.kind : policy.kind,
     provenance: isKnown ? word(objects.length) : "Unknown",
     ...(objects.length > 0 ? { objects } : {}),
     ...(changed ? { changedSinceLastSeen: true } : {}),
@@ -82,7 +85,7 @@ function getScope(kind: PolicyObjectKind, namespace: string | undefined): string
   return kind === "KubeArmorPolicy" ? namespace : undefined;
 }
 
-/** The kind that alerts can have told, of the kind that a stored report shows: none tells a cluster-wide policy apart. */
+/** The kind that alerts can have named, of the kind that a stored report has: no alert names a cluster-wide policy as such. */
 export function reportedKind(kind: PolicyKind): PolicyKind {
   return kind === "KubeArmorClusterPolicy" ? "KubeArmorPolicy" : kind;
 }

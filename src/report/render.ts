@@ -46,7 +46,7 @@ export interface RenderOptions {
   continuousSinceUs: EpochUs | undefined;
   /** Only where nodes are read directly. */
   nodes?: CoveredNodes | undefined;
-  /** The policy objects of the cluster; without it nothing is told of them. */
+  /** The policy objects of the cluster; without it reports say nothing of them. */
   policies?: PolicyCatalog | undefined;
   /** What somebody has accepted; without it nothing is. */
   acceptances?: AcceptanceCatalog | undefined;

@@ -14,7 +14,7 @@ export function packReports(reports: readonly ReportDelta[], maxBytes: number): 
   let group: ReportDelta[] = [];
   let room = maxBytes;
   for (const report of reports.flatMap((each) => splitReport(each, maxBytes))) {
-    const bytes = sizeOf(report);
+    const bytes = getSize(report);
     if (bytes > room && group.length > 0) {
       groups.push(group);
       group = [];
@@ -29,11 +29,11 @@ export function packReports(reports: readonly ReportDelta[], maxBytes: number): 
 
 /** Splits one report; the first part has all that belongs to no violation. */
 export function splitReport(report: ReportDelta, maxBytes: number): ReportDelta[] {
-  if (sizeOf(report) <= maxBytes) return [report];
+  if (getSize(report) <= maxBytes) return [report];
   const groups: ViolationDelta[][] = [[]];
-  let room = maxBytes - sizeOf({ ...report, violations: [] });
+  let room = maxBytes - getSize({ ...report, violations: [] });
   for (const violation of report.violations.flatMap((each) => splitViolation(each, maxBytes))) {
-    const bytes = sizeOf(violation);
+    const bytes = getSize(violation);
     if (bytes > room && groups.at(-1)?.length !== 0) {
       groups.push([]);
       room = maxBytes;
@@ -48,14 +48,14 @@ export function splitReport(report: ReportDelta, maxBytes: number): ReportDelta[
 
 /** Splits one violation by its pods; the first part has the evidence, and all that belongs to no pod. */
 function splitViolation(violation: ViolationDelta, maxBytes: number): ViolationDelta[] {
-  if (sizeOf(violation) <= maxBytes) return [violation];
+  if (getSize(violation) <= maxBytes) return [violation];
   const groups: PodDelta[][] = [[]];
-  let room = maxBytes - sizeOf({ ...violation, pods: [] });
+  let room = maxBytes - getSize({ ...violation, pods: [] });
   for (const pod of violation.pods) {
-    const bytes = sizeOf(pod);
+    const bytes = getSize(pod);
     if (bytes > room && groups.at(-1)?.length !== 0) {
       groups.push([]);
-      room = maxBytes - sizeOf({ ...violation, evidence: undefined, pods: [] });
+      room = maxBytes - getSize({ ...violation, evidence: undefined, pods: [] });
     }
     groups.at(-1)?.push(pod);
     room -= bytes;
@@ -71,7 +71,7 @@ function countPods(pods: readonly PodDelta[]): number {
   return pods.reduce((sum, { occurrences }) => sum + occurrences, 0);
 }
 
-function sizeOf(value: unknown): number {
+function getSize(value: unknown): number {
   return Buffer.byteLength(JSON.stringify(value));
 }
 

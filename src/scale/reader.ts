@@ -145,7 +145,7 @@ export class Reader {
     const { clock, createSource, logger } = this.#parts;
     const counts = new ShardCounts(this.#options, {
       clock,
-      partitionOf: (key) => this.#partitionOf(key),
+      getPartition: (key) => this.#getPartition(key),
       onRejected: (reason, detail) => logger.debug({ reason, detail }, "alert rejected"),
     });
     const source = createSource(this.#fanOut.ofShard(part.index));
@@ -260,7 +260,7 @@ export class Reader {
     while (!isStored() && clock.monotonicMs() < deadlineMs) await clock.sleep(50);
   }
 
-  #partitionOf(key: string): number {
+  #getPartition(key: string): number {
     const known = this.#partitionByKey.get(key);
     if (known !== undefined) return known;
     if (this.#partitionByKey.size >= MAX_KEYS) this.#partitionByKey.clear();

@@ -35,7 +35,7 @@ export interface ShardCountsOptions {
 export interface ShardCountsParts {
   clock: Clock;
   /** Partition of a report. */
-  partitionOf: (key: string) => number;
+  getPartition: (key: string) => number;
   onRejected: (reason: Rejection, detail: string) => void;
 }
 
@@ -162,7 +162,7 @@ export class ShardCounts implements AlertListener {
     for (const [partition, notices] of this.#notices.entries())
       if (isWanted(partition)) drained.set(partition, { reports: [], notices: notices.splice(0) });
     for (const [key, ledger] of this.#aggregator.ledgers) {
-      const contents = drained.get(this.#parts.partitionOf(key));
+      const contents = drained.get(this.#parts.getPartition(key));
       if (!contents) continue;
       this.counters.joined += resolveEarlyEntries(ledger, this.#names);
       const report = drainReport(ledger);

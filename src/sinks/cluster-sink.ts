@@ -74,7 +74,7 @@ export function createClusterSink(options: ClusterSinkOptions): ReportSink {
         if (report !== undefined) yield report;
         else
           logger.warn(
-            { kind, name: nameOf(item), advice: "delete it to have it recreated" },
+            { kind, name: getName(item), advice: "delete it to have it recreated" },
             "stored report malformed, left alone",
           );
       }
@@ -234,6 +234,6 @@ function listError(error: ApiError): SinkError {
   });
 }
 
-function nameOf(item: unknown): string {
+function getName(item: unknown): string {
   return toText(toObject(toObject(item)["metadata"])["name"]);
 }

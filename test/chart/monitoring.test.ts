@@ -15,15 +15,15 @@ import { findFreePort } from "../../tools/free-port.ts";
 import { readAlerts } from "../../tools/kubearmor-node/alerts.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { MONITORING_PARTS } from "../../tools/parts/catalog.ts";
-import { locateParts, pathsOf } from "../../tools/parts/parts.ts";
-import { manifest, objectsOf } from "../../tools/sample-objects.ts";
+import { getPaths, locateParts } from "../../tools/parts/parts.ts";
+import { listObjects, manifest } from "../../tools/sample-objects.ts";
 import { SAMPLES_PATH, sampleAlerts } from "../../tools/samples.ts";
 import { eventually } from "../support/eventually.ts";
 import { OperatorProcess } from "../support/operator.ts";
 import { useCluster } from "../support/real-parts.ts";
 
 const FILES = join(import.meta.dirname, "../../charts/policy-violation-operator/files");
-const { paths, missing } = pathsOf(locateParts(MONITORING_PARTS));
+const { paths, missing } = getPaths(locateParts(MONITORING_PARTS));
 
 describe.skipIf(missing !== undefined && !process.env["CI"])(
   `the alert rules (${missing ?? "promtool"})`,
@@ -77,7 +77,7 @@ describe.skipIf(why !== undefined && !process.env["CI"])(
     let prometheus: Prometheus;
 
     beforeAll(async () => {
-      await cluster.apply(manifest(objectsOf(sampleAlerts())));
+      await cluster.apply(manifest(listObjects(sampleAlerts())));
       const node = await startNode({ dropLikeKubeArmor: false });
       operator = new OperatorProcess({
         kubeconfig: cluster.kubeconfigPath,

@@ -8,7 +8,7 @@ import { expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
 import type { Report } from "../../src/api/v1alpha1.ts";
 import { readAlerts, type WireAlert } from "../../tools/kubearmor-node/alerts.ts";
-import { manifest, objectsOf } from "../../tools/sample-objects.ts";
+import { listObjects, manifest } from "../../tools/sample-objects.ts";
 import { SAMPLES_PATH, sampleAlerts } from "../../tools/samples.ts";
 import { eventually } from "../support/eventually.ts";
 import { reconciledCounters } from "../support/operator.ts";
@@ -95,7 +95,7 @@ describeReal("hostile input", () => {
   const bed = useNode(cluster, { dropLikeKubeArmor: false });
 
   test("is followed to every place where it is read, and nothing raw and no secret is there", async () => {
-    await cluster.apply(manifest(objectsOf(sampleAlerts())));
+    await cluster.apply(manifest(listObjects(sampleAlerts())));
     const operator = await bed.start({ env: { PVO_LOG_LEVEL: "debug" } });
     const alerts = hostileAlerts();
     bed.node.push(alerts);

@@ -7,7 +7,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { readAlerts } from "../../tools/kubearmor-node/alerts.ts";
-import { manifest, objectsOf } from "../../tools/sample-objects.ts";
+import { listObjects, manifest } from "../../tools/sample-objects.ts";
 import { SAMPLES_PATH, sampleAlerts } from "../../tools/samples.ts";
 import { eventually } from "../support/eventually.ts";
 import {
@@ -27,7 +27,7 @@ describeReal("OpenReports of the samples", () => {
   const bed = useNode(cluster, { dropLikeKubeArmor: false });
 
   beforeAll(async () => {
-    await cluster.apply(manifest(objectsOf(sampleAlerts())));
+    await cluster.apply(manifest(listObjects(sampleAlerts())));
   });
 
   const start = (env: Record<string, string> = {}) =>

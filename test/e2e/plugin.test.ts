@@ -11,7 +11,7 @@ import { buildPlugin } from "../../plugin/build.ts";
 import { SAMPLE_REPORTS_DIR } from "../../plugin/test/session.ts";
 import { type Cluster, startCluster } from "../../tools/cluster/cluster.ts";
 import { type RunResult, run } from "../../tools/cluster/process.ts";
-import { locateParts, pathsOf } from "../../tools/parts/parts.ts";
+import { getPaths, locateParts } from "../../tools/parts/parts.ts";
 import { describeReal } from "../support/real-parts.ts";
 
 /** The operator's Lease, renewed at a time. */
@@ -41,7 +41,7 @@ describeReal("the plugin under the real kubectl", () => {
 
   beforeAll(async () => {
     dir = mkdtempSync(join(tmpdir(), "pvo-plugin-e2e-"));
-    kubectl = pathsOf(locateParts()).paths.kubectl ?? "";
+    kubectl = getPaths(locateParts()).paths.kubectl ?? "";
     [cluster] = await Promise.all([startCluster(), buildPlugin(join(dir, "bin"))]);
   });
 

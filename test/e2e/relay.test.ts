@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import { whyNoCluster } from "../../tools/cluster/cluster.ts";
 import { makeAlert, readAlerts, restamp } from "../../tools/kubearmor-node/alerts.ts";
-import { manifest, objectsOf } from "../../tools/sample-objects.ts";
+import { listObjects, manifest } from "../../tools/sample-objects.ts";
 import { SAMPLE_REPORTS, SAMPLES_PATH, sampleAlerts } from "../../tools/samples.ts";
 import { eventually } from "../support/eventually.ts";
 import { whyNoMtlsRelay } from "../support/mtls.ts";
@@ -41,7 +41,7 @@ describe.skipIf(missing !== undefined)(NAME, { timeout: 120_000 }, () => {
   let operator: OperatorProcess;
 
   beforeAll(async () => {
-    await cluster.apply(manifest(objectsOf(sampleAlerts())));
+    await cluster.apply(manifest(listObjects(sampleAlerts())));
   });
 
   afterEach(async () => {

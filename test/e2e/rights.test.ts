@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { readAlerts } from "../../tools/kubearmor-node/alerts.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
-import { manifest, objectsOf } from "../../tools/sample-objects.ts";
+import { listObjects, manifest } from "../../tools/sample-objects.ts";
 import { SAMPLE_REPORTS, SAMPLES_PATH, sampleAlerts } from "../../tools/samples.ts";
 import { eventually } from "../support/eventually.ts";
 import { installOpenReports } from "../support/openreports/openreports.ts";
@@ -37,7 +37,7 @@ describeReal("the chart's rights", () => {
 
   beforeAll(async () => {
     await cluster.helm(["install", "pvo", CHART, "--namespace", "kubearmor", "--create-namespace"]);
-    await cluster.apply(manifest(objectsOf(sampleAlerts())));
+    await cluster.apply(manifest(listObjects(sampleAlerts())));
     await cluster.apply(policyCrds());
     await cluster.kubectl(["wait", "--for=condition=Established", "--timeout=60s", ...policyCrdNames()]);
     await installOpenReports(cluster);

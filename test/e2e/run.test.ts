@@ -7,7 +7,7 @@ import { afterEach, beforeAll, expect, test } from "vitest";
 import { readAlerts } from "../../tools/kubearmor-node/alerts.ts";
 import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
-import { manifest, objectsOf } from "../../tools/sample-objects.ts";
+import { listObjects, manifest } from "../../tools/sample-objects.ts";
 import { SAMPLE_REPORTS, SAMPLES_PATH, sampleAlerts } from "../../tools/samples.ts";
 import { eventually } from "../support/eventually.ts";
 import { OperatorProcess, reconciledCounters } from "../support/operator.ts";
@@ -22,7 +22,7 @@ describeReal("run", () => {
   let operator: OperatorProcess;
 
   beforeAll(async () => {
-    await cluster.apply(manifest(objectsOf(sampleAlerts())));
+    await cluster.apply(manifest(listObjects(sampleAlerts())));
   });
 
   afterEach(async () => {

@@ -114,8 +114,8 @@ describeReal("Events on a real API server", () => {
   describe("a violation of a pod", () => {
     test("is an Event that kubectl describe pod and kubectl events show", async () => {
       const uid = await createPod("web-0");
-      const told = await tell(occurrence());
-      expect(told).toMatchObject({ told: 1, sent: { created: 1, patched: 0 } });
+      const reported = await tell(occurrence());
+      expect(reported).toMatchObject({ reported: 1, sent: { created: 1, patched: 0 } });
 
       const described = await lines(["describe", "pod", "-n", namespace, "web-0"]);
       expect(described.at(-2)).toMatch(
@@ -149,8 +149,8 @@ describeReal("Events on a real API server", () => {
       await createPod("web-0");
       const first = occurrence({ firstUs: 1_795_428_000_123_456, lastUs: 1_795_428_000_123_456 });
       const last = occurrence({ count: 11, firstUs: 1_795_428_060_000_001, lastUs: 1_795_428_090_000_001 });
-      const told = await tell(first, last);
-      expect(told).toMatchObject({ told: 12, sent: { created: 1, patched: 1 } });
+      const reported = await tell(first, last);
+      expect(reported).toMatchObject({ reported: 12, sent: { created: 1, patched: 1 } });
       const stored = await events();
       expect(stored).toHaveLength(1);
       expect(stored[0]?.eventTime).toBe("2026-11-23T10:00:00.123456Z");
@@ -175,11 +175,11 @@ describeReal("Events on a real API server", () => {
       const recorder = startRecorder({}, sink(), clock, silentLogger);
       recorder.record(occurrence());
       await untilSent(recorder, clock);
-      expect(recorder.stats().told).toBe(1);
+      expect(recorder.stats().reported).toBe(1);
       await cluster.kubectl(["delete", "events", "-n", namespace, "--all"]);
       recorder.record(occurrence({ count: 9 }));
       await untilSent(recorder, clock);
-      expect(recorder.stats().told).toBe(10);
+      expect(recorder.stats().reported).toBe(10);
       expect((await events()).map(({ series }) => series?.count)).toEqual([10]);
       await recorder.stop(0);
     });
@@ -271,7 +271,7 @@ describeReal("Events on a real API server", () => {
       }),
     );
     await untilSent(recorder, clock);
-    expect(recorder.stats()).toMatchObject({ told: 3_000_000_000, lost: { refused: 0 } });
+    expect(recorder.stats()).toMatchObject({ reported: 3_000_000_000, lost: { refused: 0 } });
     const [event] = await events();
     expect(event?.metadata.name).toHaveLength(253);
     expect(event?.series?.count).toBe(2_147_483_647);

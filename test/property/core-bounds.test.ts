@@ -119,7 +119,7 @@ class Run {
   }
 
   #evict(count: number): void {
-    const share = this.ledger.entries.shareOf(WORKLOAD);
+    const share = this.ledger.entries.getShare(WORKLOAD);
     if (share && share.report.evict(share, count, this.#nowUs) > 0) this.#isCut = true;
   }
 

@@ -4,7 +4,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decode } from "../../src/ingest/decode.ts";
-import { evidenceOf } from "../../src/ingest/evidence.ts";
+import { toEvidence } from "../../src/ingest/evidence.ts";
 import { createRedactor } from "../../src/ingest/redact.ts";
 import { type Decoded, identityKey } from "../../src/ingest/violation.ts";
 import { hostileAlert, renderOptions, runs, START_US } from "../support/gen.ts";
@@ -17,7 +17,7 @@ const violations = hostileAlert()
   .filter(({ decoded }) => decoded.kind === "violation")
   .map(({ alert, decoded }) => {
     const { violation, timeUs } = decoded as Extract<Decoded, { kind: "violation" }>;
-    const evidence = evidenceOf(alert, timeUs, redact);
+    const evidence = toEvidence(alert, timeUs, redact);
     return { ...violation, timeUs, evidence };
   });
 
@@ -42,7 +42,7 @@ describe("decode", () => {
     fc.assert(
       fc.property(hostileAlert(), (alert) => {
         const decoded = decode(alert, START_US, redact);
-        for (const text of textsIn([decoded, evidenceOf(alert, START_US, redact)])) {
+        for (const text of textsIn([decoded, toEvidence(alert, START_US, redact)])) {
           // The two separators of keys are the only control characters.
           expect(text.replace(/[\u001e\u001f]/g, "")).not.toMatch(/[\p{C}\u2028\u2029]/u);
           expect(text.isWellFormed()).toBe(true);

@@ -101,7 +101,7 @@ class PoorHash extends AlertHash {
 
 const ROOMY = { maxCells: 1000, maxBytes: 10_000_000 };
 
-function outcomeOf(
+function toOutcome(
   messages: readonly Buffer[],
   cells: CellStore,
   hash: AlertHash,
@@ -213,8 +213,8 @@ describe("an alert that is counted in its cell", () => {
       fc.property(messages, fc.nat(20), (list, takesAt) => {
         const quick = new CountingStore(bounds);
         const thorough = new CountingStore({ ...ROOMY, maxCells: 100_000 }, true);
-        expect(outcomeOf(list, quick, new PoorHash(mask), takesAt)).toEqual(
-          outcomeOf(list, thorough, new PoorHash(-1), takesAt),
+        expect(toOutcome(list, quick, new PoorHash(mask), takesAt)).toEqual(
+          toOutcome(list, thorough, new PoorHash(-1), takesAt),
         );
         counted += quick.counted;
       }),
@@ -227,7 +227,7 @@ describe("an alert that is counted in its cell", () => {
     const cells = new CountingStore(ROOMY);
     const notice = encode(throttleNotice());
     const unnamed = encode(throttleNotice({ Operation: "File" }));
-    const { counters } = outcomeOf([notice, notice, unnamed, unnamed], cells, new PoorHash(-1));
+    const { counters } = toOutcome([notice, notice, unnamed, unnamed], cells, new PoorHash(-1));
     expect([cells.size, counters.throttleNotices, counters.rejected.no_policy]).toEqual([0, 2, 2]);
   });
 });

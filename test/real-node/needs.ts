@@ -8,7 +8,7 @@ import { spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { NODE_PARTS, TEST_PARTS } from "../../tools/parts/catalog.ts";
-import { locateParts, pathsOf } from "../../tools/parts/parts.ts";
+import { getPaths, locateParts } from "../../tools/parts/parts.ts";
 
 /** The PATH of the node's processes: a root shell's may lack the places of iptables and runc. */
 export const NODE_PATH = [process.env["PATH"] ?? "", "/usr/local/sbin", "/usr/sbin", "/sbin"].join(delimiter);
@@ -46,7 +46,7 @@ export function whyNoMachine(): string[] {
 /** Reason for which no node can run here and what to do about it; undefined when one can. */
 export function whyNoNode(): string | undefined {
   const why = whyNoMachine();
-  const { missing } = pathsOf(locateParts([...TEST_PARTS, ...NODE_PARTS]));
+  const { missing } = getPaths(locateParts([...TEST_PARTS, ...NODE_PARTS]));
   if (missing !== undefined) why.push(`${missing} (those of a node: \`npm run parts -- --node\`)`);
   return why.length === 0 ? undefined : why.join("; ");
 }

@@ -16,7 +16,7 @@ import { writeKubeconfig } from "../../tools/cluster/cluster-access.ts";
 import { ADMIN_TOKEN, KUBE_PROXY_TOKEN, KUBELET_TOKEN } from "../../tools/cluster/cluster-files.ts";
 import { run, runAtOurEnd, type Server, startServer, stopServer } from "../../tools/cluster/process.ts";
 import { NODE_PARTS } from "../../tools/parts/catalog.ts";
-import { locateParts, pathsOf } from "../../tools/parts/parts.ts";
+import { getPaths, locateParts } from "../../tools/parts/parts.ts";
 import { containerdConfig, corefile, kubeletConfig, POD_CIDR, podNetwork } from "./config.ts";
 import { writeIdleImages } from "./image.ts";
 import { cniDir, NODE_PATH, whyNoNode } from "./needs.ts";
@@ -136,7 +136,7 @@ function writeFiles(state: string, cluster: Cluster, apiPort: number): void {
 }
 
 function environment(state: string, apiPort: number): Record<string, string> {
-  const { paths } = pathsOf(locateParts(NODE_PARTS));
+  const { paths } = getPaths(locateParts(NODE_PARTS));
   return {
     PATH: NODE_PATH,
     STATE: state,

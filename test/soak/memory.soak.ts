@@ -10,7 +10,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { alertSourceProgram, startAlertSource } from "../../bench/support/alert-source.ts";
 import { KubeApi } from "../../bench/support/kube-api.ts";
 import { makeNamespaces } from "../../bench/support/objects.ts";
-import { memoryOf } from "../../bench/support/process-stat.ts";
+import { readMemory } from "../../bench/support/process-stat.ts";
 import { bundle } from "../../tools/bundle.ts";
 import { type Cluster, startCluster } from "../../tools/cluster/cluster.ts";
 import { eventually } from "../support/eventually.ts";
@@ -71,7 +71,7 @@ describe.skipIf(missing !== undefined)(`in a container's memory (${missing ?? "a
       const look = setInterval(() => {
         const { pid, exitCode, signalCode } = operator?.child ?? {};
         if (pid === undefined || exitCode !== null || signalCode !== null) return;
-        peakRss = Math.max(peakRss, memoryOf(pid).rssBytes);
+        peakRss = Math.max(peakRss, readMemory(pid).rssBytes);
       }, 200);
       try {
         await source.clients(1, 60_000);

@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { type AlertSource, alertSourceProgram, startAlertSource } from "../../bench/support/alert-source.ts";
 import { JsonProcess } from "../../bench/support/json-process.ts";
-import { cpuMs, memoryOf } from "../../bench/support/process-stat.ts";
+import { cpuMs, readMemory } from "../../bench/support/process-stat.ts";
 import { issue, operatorSpecs, whyNoMtlsRelay } from "../support/mtls.ts";
 
 const STREAMS = (process.env["STREAMS"] ?? "1000,5000").split(",").map(Number);
@@ -82,7 +82,10 @@ describe.each(STREAMS)("%i nodes", (streams) => {
     const { disconnects } = await until(reading, ({ connected }) => connected === streams);
     const connect = { seconds: (Date.now() - startMs) / 1000, cpuMs: cpuMs(reading.pid) };
     await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
-    const idle = { cpu: (cpuMs(reading.pid) - connect.cpuMs) / IDLE_MS, rss: memoryOf(reading.pid).rssBytes };
+    const idle = {
+      cpu: (cpuMs(reading.pid) - connect.cpuMs) / IDLE_MS,
+      rss: readMemory(reading.pid).rssBytes,
+    };
 
     // A machine that is too busy does not answer the pings within 5 s: then nothing can be measured.
     expect(await read(reading)).toMatchObject({ connected: streams, disconnects });
@@ -105,7 +108,7 @@ describe.each(STREAMS)("%i nodes", (streams) => {
         offered,
         dropped,
         perAlertUs: Number(perAlertUs.toFixed(1)),
-        peakMiB: Math.round(memoryOf(reading.pid).peakBytes / 2 ** 20),
+        peakMiB: Math.round(readMemory(reading.pid).peakBytes / 2 ** 20),
       }),
     );
     expect(offered).toBe(BURST);

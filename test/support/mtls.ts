@@ -9,7 +9,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { removeAtOurEnd, type Server, startServer, stopServer } from "../../tools/cluster/process.ts";
-import { ensureParts, locateParts, pathsOf } from "../../tools/parts/parts.ts";
+import { ensureParts, getPaths, locateParts } from "../../tools/parts/parts.ts";
 import { eventually } from "./eventually.ts";
 
 const PART = "mtls-relay";
@@ -83,11 +83,11 @@ export function helmSpecs(prefix: string): CertificateSpec[] {
 
 /** Gets the Go program; returns why it can't be had, or undefined. Takes seconds the first time. */
 export async function whyNoMtlsRelay(): Promise<string | undefined> {
-  return pathsOf(await ensureParts({ names: [PART] })).missing;
+  return getPaths(await ensureParts({ names: [PART] })).missing;
 }
 
 function program(): string {
-  const { paths, missing } = pathsOf(locateParts([PART]));
+  const { paths, missing } = getPaths(locateParts([PART]));
   const path = paths[PART];
   if (path === undefined) throw new Error(missing);
   return path;

@@ -12,7 +12,7 @@ import type { Cluster } from "../../tools/cluster/cluster.ts";
 import { type RunResult, run } from "../../tools/cluster/process.ts";
 import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
-import { locateParts, pathsOf } from "../../tools/parts/parts.ts";
+import { getPaths, locateParts } from "../../tools/parts/parts.ts";
 import { type OperatorOptions, OperatorProcess } from "./operator.ts";
 
 /** Writes soon, and leads through a Lease in `kubearmor`, where the plugin looks for it. */
@@ -71,7 +71,7 @@ export interface PluginFolder {
 
 /** The plugin, built before the tests of this block. */
 export function usePlugin(): PluginFolder {
-  const kubectl = pathsOf(locateParts()).paths.kubectl ?? "";
+  const kubectl = getPaths(locateParts()).paths.kubectl ?? "";
   let dir = "";
   beforeAll(async () => {
     dir = mkdtempSync(join(tmpdir(), "pvo-plugin-"));

@@ -9,10 +9,10 @@ import { basename, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import {
   classShapes,
-  codeOf,
   exportedNames,
+  getCode,
+  getImports,
   type Import,
-  importsOf,
   ROOT,
   type SourceFile,
   sourceFiles,
@@ -22,10 +22,10 @@ const SRC = sourceFiles("src");
 const PLUGIN = sourceFiles("plugin/src");
 const HEADLAMP = sourceFiles("headlamp/src");
 const ALL = sourceFiles("src", "plugin", "headlamp/src", "headlamp/test", "tools", "test", "bench");
-const IMPORTS = SRC.flatMap(importsOf);
+const IMPORTS = SRC.flatMap(getImports);
 
 /** `src/ingest/x.ts` is in ingest; a file of src itself is a room of its own. */
-function roomOf(path: string): string {
+function getRoom(path: string): string {
   return path.split("/")[1] ?? path;
 }
 
@@ -100,15 +100,15 @@ const FOR_PLUGIN: readonly string[] = [
 ];
 
 function isAllowed({ from, to }: Import): boolean {
-  const room = roomOf(from);
+  const room = getRoom(from);
   if (!to.startsWith("src/")) {
     return (PACKAGES[room] ?? []).some(
       (name) => name === to || (name === "node:*" && to.startsWith("node:")),
     );
   }
-  if (roomOf(to) === room) return true;
+  if (getRoom(to) === room) return true;
   const rooms = ROOMS[room] ?? [];
-  return rooms.includes("*") || rooms.includes(roomOf(to));
+  return rooms.includes("*") || rooms.includes(getRoom(to));
 }
 
 describe("imports", () => {
@@ -119,7 +119,7 @@ describe("imports", () => {
       path: "src/a/b.ts",
       text: `import { type A, type B } from "../c/d.ts";\nimport { type A, b } from "x";\nexport { c } from "./e.ts";\nimport "y";\nconst z = await import("node:fs");\n`,
     };
-    expect(importsOf(sample)).toEqual([
+    expect(getImports(sample)).toEqual([
       { from: "src/a/b.ts", to: "src/c/d.ts", isTypeOnly: true },
       { from: "src/a/b.ts", to: "x", isTypeOnly: false },
       { from: "src/a/b.ts", to: "src/a/e.ts", isTypeOnly: false },
@@ -129,7 +129,7 @@ describe("imports", () => {
   });
 
   it("come from known rooms", () => {
-    expect([...new Set(SRC.map(({ path }) => roomOf(path)))].filter((room) => !ROOMS[room])).toEqual([]);
+    expect([...new Set(SRC.map(({ path }) => getRoom(path)))].filter((room) => !ROOMS[room])).toEqual([]);
   });
 
   it("follow the layers, types included", () => {
@@ -149,7 +149,7 @@ describe("imports", () => {
   });
 
   it("of the plugin reach only what src offers to it", () => {
-    const imports = PLUGIN.flatMap(importsOf).filter(({ to }) => to.startsWith("src/"));
+    const imports = PLUGIN.flatMap(getImports).filter(({ to }) => to.startsWith("src/"));
     expect(imports.length).toBeGreaterThan(20);
     const isOffered = (to: string) =>
       FOR_PLUGIN.some((path) => to === path || (path.endsWith("/") && to.startsWith(path)));
@@ -158,7 +158,7 @@ describe("imports", () => {
 
   it("of packages by the plugin are its own dependencies", () => {
     const { dependencies } = JSON.parse(readFileSync(join(ROOT, "plugin/package.json"), "utf8"));
-    const packages = PLUGIN.flatMap(importsOf)
+    const packages = PLUGIN.flatMap(getImports)
       .filter(({ isTypeOnly }) => !isTypeOnly)
       .map(({ to }) => to)
       .filter((to) => !/^(?:node:|src\/|plugin\/)/.test(to));
@@ -168,16 +168,16 @@ describe("imports", () => {
   });
 
   it("of the Headlamp plugin reach only contracts, lib and what the kubectl plugin knows of reports", () => {
-    const imports = HEADLAMP.flatMap(importsOf).filter(({ to }) => /^(?:src|plugin|test)\//.test(to));
+    const imports = HEADLAMP.flatMap(getImports).filter(({ to }) => /^(?:src|plugin|test)\//.test(to));
     expect(imports.length).toBeGreaterThan(10);
     const isOffered = (to: string) => /^(?:src\/(?:api|lib)|plugin\/src\/reports)\/|escape\.ts$/.test(to);
     expect(imports.filter(({ to }) => !isOffered(to)).map(({ from, to }) => `${from} -> ${to}`)).toEqual([]);
   });
 
   it("make no circle, types included", () => {
-    expect(circles(HEADLAMP.flatMap(importsOf))).toEqual([]);
+    expect(circles(HEADLAMP.flatMap(getImports))).toEqual([]);
     expect(circles(IMPORTS.filter(({ to }) => to.startsWith("src/")))).toEqual([]);
-    expect(circles(PLUGIN.flatMap(importsOf))).toEqual([]);
+    expect(circles(PLUGIN.flatMap(getImports))).toEqual([]);
     const edge = (from: string, to: string) => ({ from, to, isTypeOnly: false });
     expect(circles([edge("a", "b"), edge("b", "c"), edge("c", "b")])).toEqual(["b -> c -> b"]);
   });
@@ -201,7 +201,7 @@ function circles(imports: readonly Import[]): string[] {
 /** Place of the banned word: `path:line`. */
 function uses(files: readonly SourceFile[], pattern: RegExp): string[] {
   return files.flatMap(({ path, text }) =>
-    codeOf(text)
+    getCode(text)
       .split("\n")
       .flatMap((line, i) => (pattern.test(line) ? [`${path}:${i + 1}: ${line.trim()}`] : [])),
   );
@@ -270,7 +270,7 @@ describe("the language", () => {
     const any = /[:<|&,(]\s*any\b(?!\s*[(:])|\bas any\b|\bany\[\]/;
     const unexplained = ALL.flatMap(({ path, text }) => {
       const lines = text.split("\n");
-      return codeOf(text)
+      return getCode(text)
         .split("\n")
         .flatMap((line, i) =>
           any.test(line) && !/biome-ignore lint\/suspicious\/noExplicitAny: \S/.test(lines[i - 1] ?? "")

@@ -6,7 +6,14 @@
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { beginsWithVerb, commentsOf, DIALECT, functionNames, measureComments } from "./language.ts";
+import {
+  beginsWithVerb,
+  DIALECT,
+  functionNames,
+  getComments,
+  measureComments,
+  splitWords,
+} from "./language.ts";
 import { ROOT, sourceFiles } from "./source-code.ts";
 
 const SRC = sourceFiles("src", "plugin/src", "headlamp/src");
@@ -25,7 +32,7 @@ describe("comments", () => {
   it("are found: a measure over nothing holds", () => {
     const text =
       "// SPDX-License-Identifier: x\n\n// One\n// two.\nconst a = 1; // not alone\n/** Three. */\n";
-    expect(commentsOf({ path: "x", text })).toEqual(["Three.", "One two."]);
+    expect(getComments({ path: "x", text })).toEqual(["Three.", "One two."]);
     expect(measureComments([{ path: "x", text: "// Whether it told of it.\n// \n\n// Fine.\n" }])).toEqual({
       comments: 2,
       dialectPer1000: (1 / 6) * 1000,
@@ -75,6 +82,22 @@ describe("functions", () => {
     const names = SRC.flatMap(functionNames);
     expect(names.length).toBeGreaterThan(500);
     expect(names.filter(beginsWithVerb).length / names.length).toBeGreaterThanOrEqual(0.75);
+  });
+});
+
+describe("names of functions", () => {
+  const FILES = sourceFiles("src", "plugin/src", "headlamp/src", "tools", "bench");
+  /** `readFieldOf` says no more than `readField`, and `fieldOf` lacks its verb. */
+  const ALLOWED: readonly string[] = ["tallyOf", "cellsOf", "sizeOf", "textOf", "factsOf", "nextOf"];
+
+  it.each<[string, (name: string) => boolean]>([
+    ["end with Of", (name) => /[a-z]Of$/.test(name) && !ALLOWED.includes(name)],
+    ["have words of the dialect", (name) => splitWords(name).match(DIALECT) !== null],
+  ])("never %s", (_what, isWrong) => {
+    const wrong = FILES.flatMap((file) =>
+      functionNames(file).flatMap((name) => (isWrong(name) ? [`${file.path}: ${name}`] : [])),
+    );
+    expect(wrong).toEqual([]);
   });
 });
 

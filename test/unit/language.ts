@@ -3,7 +3,7 @@
 
 // Measures of the language: comments, texts for users, and names of functions.
 
-import { codeOf, type SourceFile } from "./source-code.ts";
+import { getCode, type SourceFile } from "./source-code.ts";
 
 /** Words that stand for a term of the field: ARCHITECTURE.md's glossary has the term. */
 export const DIALECT =
@@ -12,7 +12,7 @@ export const DIALECT =
 const QUESTION = /^(?:What|Which|How|Whether|Who|Whose|Why|Where|When)\b/;
 
 /** Every comment of a file: a block, or a run of line comments. Licenses and directives to tools are left out. */
-export function commentsOf({ text }: SourceFile): string[] {
+export function getComments({ text }: SourceFile): string[] {
   const comments = [...text.matchAll(/\/\*\*?([\s\S]*?)\*\//g)].map(([, body = ""]) =>
     body.replace(/^\s*\*/gm, " ").trim(),
   );
@@ -30,7 +30,7 @@ export function commentsOf({ text }: SourceFile): string[] {
 
 /** Words of the dialect per 1,000 words of comments, and the share of comments that open with a question word. */
 export function measureComments(files: readonly SourceFile[]) {
-  const comments = files.flatMap(commentsOf);
+  const comments = files.flatMap(getComments);
   const words = comments.reduce((sum, comment) => sum + comment.split(/\s+/).length, 0);
   const dialect = comments.reduce((sum, comment) => sum + (comment.match(DIALECT)?.length ?? 0), 0);
   const questions = comments.filter((comment) => QUESTION.test(comment)).length;
@@ -43,13 +43,18 @@ export function measureComments(files: readonly SourceFile[]) {
 
 /** Names of the functions and methods that are defined in the code. */
 export function functionNames({ text }: SourceFile): string[] {
-  const code = codeOf(text);
+  const code = getCode(text);
   const names = [
     ...code.matchAll(/\bfunction\*?\s+([A-Za-z_$][\w$]*)/g),
     ...code.matchAll(/^ {2}(?:static |override |async |\*)*#?([a-z][\w$]*)\([^;]*\)(?::[^;{]*)?\s*\{$/gm),
     ...code.matchAll(/^(?:export )?const ([a-z][\w$]*) = (?:async )?\([^=]*\)(?::[^=]*)? =>/gm),
   ].map(([, name = ""]) => name);
   return names.filter((name) => name !== "constructor" && !/^(?:if|for|while|switch|catch)$/.test(name));
+}
+
+/** `sayWhatWasRead` as separate words. */
+export function splitWords(name: string): string {
+  return name.replace(/[A-Z]/g, " $&");
 }
 
 /** A name that begins with a verb, or asks (is, has, can), or names the moment that calls it (on…). */

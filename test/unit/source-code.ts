@@ -39,7 +39,7 @@ const STATEMENT = /^(?:import|export)\s+(type\s+)?(?:([^;"'()=]*?)\s+from\s+)?"(
 const DYNAMIC = /\bimport\(\s*"([^"]+)"/g;
 
 /** Imports and re-exports of a file. */
-export function importsOf({ path, text }: SourceFile): Import[] {
+export function getImports({ path, text }: SourceFile): Import[] {
   const resolve = (name: string) => (name.startsWith(".") ? normalize(join(dirname(path), name)) : name);
   const found = [...text.matchAll(STATEMENT)].map(([, type, names = "", to = ""]) => ({
     from: path,
@@ -65,7 +65,7 @@ const TOKEN =
   /\/\*[\s\S]*?\*\/|\/\/[^\n]*|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`(?:[^`\\]|\\.)*`|(?<=[=(,:[!&|?{};\n]\s*|=>\s*|return\s+)\/(?![/*])(?:[^/\\[\n]|\\.|\[(?:[^\]\\\n]|\\.)*\])+\/[a-z]*/g;
 
 /** The code without comments, strings, templates and expressions, line for line; what a template embeds stays. */
-export function codeOf(text: string): string {
+export function getCode(text: string): string {
   return text.replace(TOKEN, (token) => {
     const embedded = token.startsWith("`")
       ? [...token.matchAll(/\$\{([^}]*)\}/g)].map(([, code]) => code)

@@ -19,7 +19,7 @@ export async function startEtcd(plane: ControlPlane): Promise<Server> {
   const url = `http://127.0.0.1:${plane.etcdPort}`;
   const peerUrl = `http://127.0.0.1:${plane.etcdPeerPort}`;
   const server = await startServer({
-    file: programOf(plane, "etcd"),
+    file: getProgram(plane, "etcd"),
     args: [
       `--data-dir=${join(plane.dir, "etcd")}`,
       `--listen-client-urls=${url}`,
@@ -54,7 +54,7 @@ const withNode = (node: NodeLink, dir: string) => [
 export async function startApiServer(plane: ControlPlane, isReady: () => Promise<boolean>): Promise<Server> {
   const { dir } = plane;
   const server = await startServer({
-    file: programOf(plane, "kube-apiserver"),
+    file: getProgram(plane, "kube-apiserver"),
     args: [
       `--etcd-servers=http://127.0.0.1:${plane.etcdPort}`,
       "--bind-address=127.0.0.1",
@@ -90,7 +90,7 @@ export async function startControllerManager(
   isReady: () => Promise<boolean>,
 ): Promise<Server> {
   const server = await startServer({
-    file: programOf(plane, "kube-controller-manager"),
+    file: getProgram(plane, "kube-controller-manager"),
     args: [
       `--kubeconfig=${kubeconfigPath}`,
       "--leader-elect=false",
@@ -108,7 +108,7 @@ export async function startControllerManager(
 /** Starts kube-scheduler, which is needed only where pods run. */
 export function startScheduler(plane: ControlPlane, kubeconfigPath: string): Promise<Server> {
   return startServer({
-    file: programOf(plane, "kube-scheduler"),
+    file: getProgram(plane, "kube-scheduler"),
     args: [`--kubeconfig=${kubeconfigPath}`, "--leader-elect=false", "--secure-port=0"],
     logPath: join(plane.dir, "logs/kube-scheduler.log"),
   });
@@ -135,7 +135,7 @@ async function whenReady(what: string, server: Server, isReady: () => Promise<bo
   return server;
 }
 
-function programOf(plane: ControlPlane, name: PartName): string {
+function getProgram(plane: ControlPlane, name: PartName): string {
   const path = plane.parts[name];
   if (path === undefined) throw new Error(`there is no ${name}: run \`npm run parts\``);
   return path;

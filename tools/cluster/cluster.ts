@@ -9,7 +9,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type PartName, TEST_PARTS } from "../parts/catalog.ts";
-import { locateParts, pathsOf } from "../parts/parts.ts";
+import { getPaths, locateParts } from "../parts/parts.ts";
 import { type ApiAccess, apiAccess, writeKubeconfig } from "./cluster-access.ts";
 import { type AuditEntry, readAuditLog } from "./cluster-audit.ts";
 import { type ClusterCommands, clusterCommands } from "./cluster-commands.ts";
@@ -71,14 +71,14 @@ const START_TRIES = 3;
 
 /** Reason for which there can be no cluster here; undefined when there can. Builds nothing; takes milliseconds. */
 export function whyNoCluster(): string | undefined {
-  return pathsOf(locateParts()).missing;
+  return getPaths(locateParts()).missing;
 }
 
 /** Starts a control plane; resolves in a few seconds, when it is ready. Rejects when a part is not there. */
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
   const { controllerManager = true, auditLevel = "Metadata", node } = options;
   const unneeded: PartName[] = controllerManager ? ["helm"] : ["helm", "kube-controller-manager"];
-  const { missing } = pathsOf(locateParts(TEST_PARTS.filter((name) => !unneeded.includes(name))));
+  const { missing } = getPaths(locateParts(TEST_PARTS.filter((name) => !unneeded.includes(name))));
   if (missing !== undefined) throw new Error(`no cluster without all its parts: ${missing}`);
   for (let tryNumber = 1; ; tryNumber += 1) {
     const dir = mkdtempSync(join(tmpdir(), "pvo-cluster-"));
@@ -93,7 +93,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     try {
       const plane = await prepareControlPlane(
         dir,
-        pathsOf(locateParts([...TEST_PARTS, "kube-scheduler"])).paths,
+        getPaths(locateParts([...TEST_PARTS, "kube-scheduler"])).paths,
         {
           auditLevel,
           ...(node === undefined ? {} : { node }),

@@ -167,7 +167,7 @@ async function readPid(shell: ChildProcess): Promise<number> {
   });
   await Promise.race([once(pipe, "end"), once(shell, "error").then(([error]) => Promise.reject(error))]);
   const pid = Number.parseInt(text, 10);
-  if (!Number.isInteger(pid)) throw new Error(`the shell told no process id: ${JSON.stringify(text)}`);
+  if (!Number.isInteger(pid)) throw new Error(`the shell printed no process id: ${JSON.stringify(text)}`);
   return pid;
 }
 

@@ -43,7 +43,7 @@ function nowUs(): number {
   return Math.floor((performance.timeOrigin + performance.now()) * 1000);
 }
 
-function encoderOf(options: FloodOptions): Encoder {
+function createEncoder(options: FloodOptions): Encoder {
   const alerts: readonly WireAlert[] = Array.isArray(options.alert) ? options.alert : [options.alert];
   if (alerts.length === 0) throw new RangeError("flood needs at least one alert");
   const { vary, stamp = true } = options;
@@ -52,27 +52,27 @@ function encoderOf(options: FloodOptions): Encoder {
     return vary ? vary(alert, index) : alert;
   };
   let lastUs = 0;
-  const stampOf = (index: number): [us: number, pid: number] => {
+  const getStamp = (index: number): [us: number, pid: number] => {
     lastUs = Math.max(lastUs + 1, nowUs());
     return [lastUs, FIRST_PID + (index % PID_COUNT)];
   };
   if (vary)
     return stamp
-      ? (index) => alertTemplate(pick(index)).stamped(...stampOf(index))
+      ? (index) => alertTemplate(pick(index)).stamped(...getStamp(index))
       : (index) => encodeAlert(pick(index));
   if (!stamp) {
     const encoded = alerts.map(encodeAlert);
     return (index) => encoded[index % encoded.length]!;
   }
   const templates = alerts.map(alertTemplate);
-  return (index) => templates[index % templates.length]!.stamped(...stampOf(index));
+  return (index) => templates[index % templates.length]!.stamped(...getStamp(index));
 }
 
 /** Pushes alerts into `target` as `options` say, and resolves with how many it pushed. */
 export async function flood(target: FloodTarget, options: FloodOptions): Promise<number> {
   const { count = Number.POSITIVE_INFINITY, ratePerSec, signal } = options;
   if (count === Number.POSITIVE_INFINITY && !signal) throw new RangeError("an endless flood needs a signal");
-  const encode = encoderOf(options);
+  const encode = createEncoder(options);
   const startMs = performance.now();
   let pushed = 0;
   while (pushed < count && !signal?.aborted) {

@@ -87,7 +87,7 @@ function print(line: object): void {
 }
 
 /** Reads the alerts to send; none when the options ask for none. */
-function alertsOf(options: Options): WireAlert[] {
+function selectAlerts(options: Options): WireAlert[] {
   if (!options.once && options.count === undefined && options.rate === undefined) return [];
   const alerts = readAlerts(options.alerts);
   if (alerts.length === 0) throw new Error(`--alerts ${options.alerts}: no alerts in it`);
@@ -117,7 +117,7 @@ async function send(
 
 async function main(options: Options): Promise<void> {
   const { host, port, keepalive, lossless } = options;
-  const alerts = alertsOf(options);
+  const alerts = selectAlerts(options);
   const node = await startNode({ host, port, keepalive, dropLikeKubeArmor: !lossless });
   const over = new AbortController();
   const ended = new Promise<void>((resolve) => over.signal.addEventListener("abort", () => resolve()));

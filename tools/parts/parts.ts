@@ -58,7 +58,7 @@ export async function ensureParts(options: EnsureOptions = {}): Promise<Parts> {
 }
 
 /** The path of every part in `parts`, or one text that says which are missing and why. */
-export function pathsOf(parts: Parts): { paths: Partial<Record<PartName, string>>; missing?: string } {
+export function getPaths(parts: Parts): { paths: Partial<Record<PartName, string>>; missing?: string } {
   const paths: Partial<Record<PartName, string>> = {};
   const namesByReason = new Map<string, PartName[]>();
   for (const [name, part] of Object.entries(parts) as [PartName, Part][]) {

@@ -16,14 +16,14 @@ const chart = parse(readFileSync(join(ROOT, "charts/policy-violation-operator/Ch
   version: string;
   appVersion: string;
 };
-const versionOf = (path: string) =>
+const readVersion = (path: string) =>
   (JSON.parse(readFileSync(join(ROOT, path), "utf8")) as { version: string }).version;
 const found = {
   ...(tag === undefined ? {} : { "the tag": tag.replace(/^v/, "") }),
   "the chart's version": chart.version,
   "the chart's appVersion": chart.appVersion,
-  "plugin/package.json": versionOf("plugin/package.json"),
-  "headlamp/package.json": versionOf("headlamp/package.json"),
+  "plugin/package.json": readVersion("plugin/package.json"),
+  "headlamp/package.json": readVersion("headlamp/package.json"),
 };
 const wrong = Object.entries(found).filter(([, other]) => other !== version);
 for (const [where, other] of wrong) {

@@ -68,13 +68,13 @@ interface Row {
 
 const OUTCOMES: readonly Outcome[] = ["Allowed", "Unknown", "Prevented"];
 
-function severityOf({ summary }: Report): OpenSeverity {
+function getSeverity({ summary }: Report): OpenSeverity {
   return summary.open?.severity ?? summary.severity;
 }
 
 /** Rank of what is open; -1 where everything is accepted. */
-function rankOf(report: Report): number {
-  const level = severityOf(report);
+function getRank(report: Report): number {
+  const level = getSeverity(report);
   return level === "accepted" ? -1 : getSeverityRank(level);
 }
 
@@ -83,16 +83,16 @@ export function ReportList() {
   const { reports, errors, clusters } = useReports();
   const heartbeat = useHeartbeat(readLeaseNamespace());
   if (reports === undefined) return <Loader title="Loading reports" />;
-  const namespaceOf = ({ metadata }: Report) => metadata.namespace ?? "(cluster)";
-  const namespaces = [...new Set(reports.map(namespaceOf))].sort();
-  const worstFirst = reports.toSorted((a, b) => rankOf(b) - rankOf(a));
-  const clusterOf = (report: Report) => clusters.get(report) ?? "";
-  const clusterNames = [...new Set(reports.map(clusterOf))].sort();
+  const getNamespace = ({ metadata }: Report) => metadata.namespace ?? "(cluster)";
+  const namespaces = [...new Set(reports.map(getNamespace))].sort();
+  const worstFirst = reports.toSorted((a, b) => getRank(b) - getRank(a));
+  const getCluster = (report: Report) => clusters.get(report) ?? "";
+  const clusterNames = [...new Set(reports.map(getCluster))].sort();
   const columns = [
     clusterNames.length > 1 && {
       id: "cluster",
       header: "Cluster",
-      accessorFn: clusterOf,
+      accessorFn: getCluster,
       filterVariant: "multi-select" as const,
       filterSelectOptions: clusterNames,
     },
@@ -110,7 +110,7 @@ export function ReportList() {
     {
       id: "namespace",
       header: "Namespace",
-      accessorFn: namespaceOf,
+      accessorFn: getNamespace,
       filterVariant: "multi-select" as const,
       filterSelectOptions: namespaces,
     },
@@ -119,9 +119,9 @@ export function ReportList() {
       id: "severity",
       header: "Severity",
       gridTemplate: "min-content",
-      accessorFn: severityOf,
-      sortingFn: (a: Row["row"], b: Row["row"]) => rankOf(a.original) - rankOf(b.original),
-      Cell: ({ row }: Row) => <SeverityLabel level={severityOf(row.original)} />,
+      accessorFn: getSeverity,
+      sortingFn: (a: Row["row"], b: Row["row"]) => getRank(a.original) - getRank(b.original),
+      Cell: ({ row }: Row) => <SeverityLabel level={getSeverity(row.original)} />,
       filterVariant: "multi-select" as const,
       filterSelectOptions: ["critical", "high", "medium", "low", "unknown", "info", "accepted"],
     },

@@ -34,15 +34,15 @@ function listChoices(values: readonly string[]): string[] {
 }
 
 export function ViolationTable({ findings, clusters, emptyMessage, isOneReport }: ViolationTableProps) {
-  const clusterOf = ({ found }: Finding) => clusters?.get(found.report);
-  const namespaceOf = ({ found }: Finding) => getNamespace(found) || "(host)";
-  const names = listChoices(findings.map(namespaceOf));
-  const clusterNames = listChoices(findings.map((finding) => clusterOf(finding) ?? ""));
+  const getCluster = ({ found }: Finding) => clusters?.get(found.report);
+  const getPlace = ({ found }: Finding) => getNamespace(found) || "(host)";
+  const names = listChoices(findings.map(getPlace));
+  const clusterNames = listChoices(findings.map((finding) => getCluster(finding) ?? ""));
   const columns = [
     clusterNames.length > 1 && {
       id: "cluster",
       header: "Cluster",
-      accessorFn: (finding: Finding) => clusterOf(finding) ?? "",
+      accessorFn: (finding: Finding) => getCluster(finding) ?? "",
       filterVariant: "multi-select" as const,
       filterSelectOptions: clusterNames,
     },
@@ -80,12 +80,12 @@ export function ViolationTable({ findings, clusters, emptyMessage, isOneReport }
       header: "Violation",
       gridTemplate: 3,
       accessorFn: ({ found }: Finding) => plain(formatTitle(found.violation)),
-      Cell: ({ row }: Row) => <ViolationLink found={row.original.found} cluster={clusterOf(row.original)} />,
+      Cell: ({ row }: Row) => <ViolationLink found={row.original.found} cluster={getCluster(row.original)} />,
     },
     !isOneReport && {
       id: "namespace",
       header: "Namespace",
-      accessorFn: namespaceOf,
+      accessorFn: getPlace,
       filterVariant: "multi-select" as const,
       filterSelectOptions: names,
     },
@@ -99,7 +99,7 @@ export function ViolationTable({ findings, clusters, emptyMessage, isOneReport }
         <WorkloadLink
           workload={row.original.found.violation.workload}
           namespace={getNamespace(row.original.found)}
-          cluster={clusterOf(row.original)}
+          cluster={getCluster(row.original)}
         />
       ),
     },
@@ -109,7 +109,7 @@ export function ViolationTable({ findings, clusters, emptyMessage, isOneReport }
       gridTemplate: 2,
       accessorFn: ({ found }: Finding) => plain(found.report.policy.name),
       Cell: ({ row }: Row) => (
-        <ReportLink report={row.original.found.report} cluster={clusterOf(row.original)}>
+        <ReportLink report={row.original.found.report} cluster={getCluster(row.original)}>
           {plain(row.original.found.report.policy.name)}
         </ReportLink>
       ),

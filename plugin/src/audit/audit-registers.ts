@@ -113,14 +113,14 @@ export function renderCompleteness(facts: Facts): VNode {
   );
 }
 
-function namespaceOf({ metadata }: Report): string {
+function getNamespace({ metadata }: Report): string {
   return metadata.namespace ?? "";
 }
 
 /** The policies with reports. */
 export function renderPolicies({ matching }: Facts): Child {
   if (matching.length === 0) return undefined;
-  const reports = matching.toSorted((a, b) => compare(namespaceOf(a), namespaceOf(b))).slice(0, MAX_ROWS);
+  const reports = matching.toSorted((a, b) => compare(getNamespace(a), getNamespace(b))).slice(0, MAX_ROWS);
   const objects = reports.map((report) => describePolicyObjects(report).map((pair) => pair.join(": ")));
   const [first = []] = objects;
   const isSame = objects.every((lines) => lines.join() === first.join());

@@ -159,16 +159,16 @@ function parseOrder(text: string | undefined): Order {
     );
   }
   const keys = new Map<ViolationRef, unknown>();
-  const keyOf = (found: ViolationRef) => {
+  const toKey = (found: ViolationRef) => {
     if (!keys.has(found)) keys.set(found, getValueAt(text, toRow(found)));
     return keys.get(found);
   };
   return (a, b) => {
-    const [x, y] = [keyOf(a), keyOf(b)];
+    const [x, y] = [toKey(a), toKey(b)];
     const order =
       typeof x === "number" && typeof y === "number"
         ? x - y
-        : byText((found) => String(keyOf(found) ?? ""))(a, b);
+        : byText((found) => String(toKey(found) ?? ""))(a, b);
     return order || compareWorst(a, b);
   };
 }

@@ -313,7 +313,7 @@ function render(
 }
 
 function createOverview({ nowMs }: Look): Column<Assessment>[] {
-  const lastOf = ({ wouldStop }: Assessment) => age(nowMs - getLastPassed(wouldStop));
+  const getLast = ({ wouldStop }: Assessment) => age(nowMs - getLastPassed(wouldStop));
   return [
     { title: "NAMESPACE", cell: ({ namespace }) => plain(namespace ?? "(cluster)"), minWidth: 9 },
     { title: "VERDICT", cell: ({ verdict }) => verdict },
@@ -322,7 +322,7 @@ function createOverview({ nowMs }: Look): Column<Assessment>[] {
       cell: ({ wouldStop, isAtLeast }) => `${wouldStop.length}${isAtLeast ? "+" : ""}`,
       align: "right",
     },
-    { title: "LAST", cell: (one) => (one.wouldStop.length === 0 ? "-" : lastOf(one)) },
+    { title: "LAST", cell: (one) => (one.wouldStop.length === 0 ? "-" : getLast(one)) },
     { title: "POLICY", cell: ({ policy }) => plain(policy) },
   ];
 }

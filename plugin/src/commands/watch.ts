@@ -44,7 +44,7 @@ export async function watchList(
     if (paths !== "" && paths !== cutPaths)
       terminal.err(`note: ${describeCut(selection.cut)}, and may match.\n`);
     cutPaths = paths;
-    const changed = selection.found.filter((one) => last.get(keyOf(one)) !== one.violation.occurrences);
+    const changed = selection.found.filter((one) => last.get(toKey(one)) !== one.violation.occurrences);
     last = collectCounts(selection.found);
     if (changed.length === 0) continue;
     const form = { isAll, isWide: flags.output === "wide", hasHeaders: false };
@@ -56,10 +56,10 @@ function listPaths({ cut }: Selection): string {
   return cut.map(reportPath).join();
 }
 
-function keyOf({ report, violation }: ViolationRef): string {
+function toKey({ report, violation }: ViolationRef): string {
   return `${reportPath(report)}\u0000${violation.id}`;
 }
 
 function collectCounts(found: readonly ViolationRef[]): Map<string, number> {
-  return new Map(found.map((one) => [keyOf(one), one.violation.occurrences]));
+  return new Map(found.map((one) => [toKey(one), one.violation.occurrences]));
 }

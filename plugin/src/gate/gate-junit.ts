@@ -117,7 +117,7 @@ function createPassedOverCase({ expired }: Verdict): Case[] {
 function createCases(report: Report, verdict: Verdict, shown: Shown): Case[] {
   const className = reportPath(report).replace("/", ".");
   const own = (found: readonly ViolationRef[]) => found.filter((one) => one.report === report);
-  const caseOf = (found: ViolationRef, result: Result, message: string): Case => ({
+  const toTestCase = (found: ViolationRef, result: Result, message: string): Case => ({
     name: `${formatTitle(found.violation)} (${found.violation.id})`,
     className,
     result,
@@ -127,9 +127,9 @@ function createCases(report: Report, verdict: Verdict, shown: Shown): Case[] {
   });
   const hidden = verdict.unlisted.find((one) => one.report === report);
   const cases = [
-    ...own(shown.failed).map((found) => caseOf(found, "failure", describeViolation(found))),
-    ...own(shown.accepted).map((found) => caseOf(found, "skipped", `Accepted by ${found.accepted}.`)),
-    ...own(shown.known).map((found) => caseOf(found, "skipped", "Known from the baseline.")),
+    ...own(shown.failed).map((found) => toTestCase(found, "failure", describeViolation(found))),
+    ...own(shown.accepted).map((found) => toTestCase(found, "skipped", `Accepted by ${found.accepted}.`)),
+    ...own(shown.known).map((found) => toTestCase(found, "skipped", "Known from the baseline.")),
     ...(hidden
       ? [
           {

@@ -46,7 +46,7 @@ export interface Verdict {
 }
 
 /** Identity of a violation across reports. */
-export function keyOf({ report, violation }: ViolationRef): string {
+export function toKey({ report, violation }: ViolationRef): string {
   return `${reportPath(report)}\u0000${violation.id}`;
 }
 
@@ -56,17 +56,17 @@ export interface Baseline {
   /** Names of the clusters that it was exported from. */
   clusters: readonly string[];
   /** Known violations of a report; undefined where the baseline's own list is cut. */
-  countOf(report: Report): number | undefined;
+  countKnown(report: Report): number | undefined;
 }
 
 /** Makes a baseline of exported reports. */
 export function createBaseline(known: readonly Report[]): Baseline {
   const reports = new Map(known.map((report) => [reportPath(report), report]));
-  const keys = new Set(listViolations(known).map(keyOf));
+  const keys = new Set(listViolations(known).map(toKey));
   return {
-    has: (found) => keys.has(keyOf(found)),
+    has: (found) => keys.has(toKey(found)),
     clusters: listClusters(known),
-    countOf(report) {
+    countKnown(report) {
       const same = reports.get(reportPath(report));
       if (same === undefined) return 0;
       return same.omitted === undefined ? same.violations.length : undefined;
@@ -168,7 +168,7 @@ function countCertain(report: Report, filter: Filter, baseline: Baseline | undef
   const isEvery = others.every((outcome) => countUnlistedOpen(report, outcome) === 0);
   const atLeast = isEvery ? omitted : 1;
   if (baseline === undefined) return atLeast;
-  const known = baseline.countOf(report);
+  const known = baseline.countKnown(report);
   if (known === undefined) return 0;
   const listed = listViolations([report]).filter((found) => baseline.has(found)).length;
   return Math.max(0, atLeast - (known - listed));

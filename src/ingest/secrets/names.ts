@@ -92,7 +92,7 @@ const known = new Map<string, Strength>();
 const MAX_KNOWN = 4096;
 
 /** Says what the value of a name is; remembers what it has found. */
-export function strengthOf(name: string): Strength {
+export function getStrength(name: string): Strength {
   const before = known.get(name);
   if (before !== undefined) return before;
   if (known.size >= MAX_KNOWN) known.clear();

@@ -16,7 +16,7 @@ export function markPrograms(marks: Marks, words: readonly Word[]): void {
   for (const [at, word] of words.entries()) {
     const program = PROGRAMS.get(baseName(word.text));
     if (!program || programs++ === MAX_PROGRAMS) continue;
-    const args = argumentsOf(marks, words, at + 1);
+    const args = getArguments(marks, words, at + 1);
     marks.spend(args.length * (program.options.size + 2 * program.commands.length));
     markOptions(marks, args, program.options);
     for (const { word: needed, options } of program.after) {
@@ -28,7 +28,7 @@ export function markPrograms(marks: Marks, words: readonly Word[]): void {
 }
 
 /** The words up to the end of a command. */
-function argumentsOf(marks: Marks, words: readonly Word[], from: number): Word[] {
+function getArguments(marks: Marks, words: readonly Word[], from: number): Word[] {
   const args: Word[] = [];
   for (const word of words.slice(from, from + MAX_ARGUMENTS)) {
     if (word.isSeparator) break;

@@ -124,7 +124,7 @@ export class KindPublisher {
       onListed: onServed,
       onProblem: (problem) => this.#onProblem(problem),
     };
-    return observeNames(observer, keyOf, () => this.#copies.keys());
+    return observeNames(observer, toKey, () => this.#copies.keys());
   }
 
   #observeReports(): FollowObserver {
@@ -143,7 +143,7 @@ export class KindPublisher {
       // The leader's own list and writes report what is wrong with reports.
       onProblem: () => {},
     };
-    const keyOfCopy = ({ namespace, name }: StoredName) => keyOf({ namespace, name: copyName(name) });
+    const keyOfCopy = ({ namespace, name }: StoredName) => toKey({ namespace, name: copyName(name) });
     return observeNames(observer, keyOfCopy, () => this.#queue.keys);
   }
 
@@ -289,6 +289,6 @@ export class KindPublisher {
   }
 }
 
-function keyOf({ namespace, name }: { namespace?: string | undefined; name: string }): string {
+function toKey({ namespace, name }: { namespace?: string | undefined; name: string }): string {
   return `${namespace ?? ""}/${name}`;
 }

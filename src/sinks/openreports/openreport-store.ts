@@ -108,7 +108,7 @@ export class OpenReportStore {
       path: stored === undefined ? path.slice(0, path.lastIndexOf("/")) : path,
       query: { fieldManager: FIELD_MANAGER, fieldValidation: "Strict" },
       accept: "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json",
-      body: stored === undefined ? next : withMetadataOf(next, stored),
+      body: stored === undefined ? next : keepMetadata(next, stored),
       signal,
     });
     return { resourceVersion: answer?.metadata?.resourceVersion };
@@ -142,10 +142,10 @@ export function isUpToDate(next: OpenReport, stored: OpenReport): boolean {
     ownerReferences: metadata.ownerReferences ?? [],
     results: results ?? [],
   });
-  return isDeepStrictEqual(content(withMetadataOf(next, stored)), content(stored));
+  return isDeepStrictEqual(content(keepMetadata(next, stored)), content(stored));
 }
 
-function withMetadataOf(next: OpenReport, stored: OpenReport): OpenReport {
+function keepMetadata(next: OpenReport, stored: OpenReport): OpenReport {
   const { uid, resourceVersion, labels, annotations } = stored.metadata;
   const metadata = {
     ...next.metadata,

@@ -23,10 +23,10 @@ export interface StoredNamesObserver {
   onProblem(problem: { code: ApiErrorCode; message: string } | undefined): void;
 }
 
-/** Returns what `follow` takes. `keyOf` names an object for the observer; `keys` are those that it holds. */
+/** Returns what `follow` takes. `toKey` names an object for the observer; `keys` are those that it holds. */
 export function observeNames(
   observer: StoredNamesObserver,
-  keyOf: (stored: StoredName) => string,
+  toKey: (stored: StoredName) => string,
   keys: () => Iterable<string>,
 ): FollowObserver {
   let listed: Set<string> | undefined;
@@ -38,7 +38,7 @@ export function observeNames(
     onObject: (object) => {
       const stored = readStoredName(object);
       if (!stored) return;
-      const key = keyOf(stored);
+      const key = toKey(stored);
       listed?.add(key);
       observer.onPresent(key, stored);
     },
@@ -49,7 +49,7 @@ export function observeNames(
     },
     onRemoved: (object) => {
       const stored = readStoredName(object);
-      if (stored) observer.onAbsent(keyOf(stored));
+      if (stored) observer.onAbsent(toKey(stored));
     },
     onProblem: (problem) => observer.onProblem(problem),
   };

@@ -3,7 +3,7 @@
 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { AcceptanceIndex, type IndexLimits, keyOf } from "../../../src/acceptance/acceptance-index.ts";
+import { AcceptanceIndex, type IndexLimits, toKey } from "../../../src/acceptance/acceptance-index.ts";
 import { type ReadAcceptance, readAcceptance } from "../../../src/acceptance/parse-acceptance.ts";
 
 function read(namespace: string, name: string, policy = "p"): ReadAcceptance {
@@ -38,7 +38,7 @@ describe("the bound of all acceptances", () => {
   it("takes from the namespace with the most when several fill it", () => {
     const index = indexOf([...numbered("a", 6), ...numbered("b", 6)], { max: 10, maxPerNamespace: 8 });
     const left = index.put(read("shop", "vendor"));
-    expect(left.map(keyOf)).toEqual(["b/a00004"]);
+    expect(left.map(toKey)).toEqual(["b/a00004"]);
     expect(index.get({ namespace: "shop", name: "vendor" })).toBeDefined();
     expect(index.size).toBe(10);
   });
@@ -46,7 +46,7 @@ describe("the bound of all acceptances", () => {
   it("leaves out the same ones in any order of reading", () => {
     const all = [...numbered("a", 9), ...numbered("b", 4), ...numbered("c", 12), ...numbered("d", 1)];
     const limits = { max: 13, maxPerNamespace: 7 };
-    const kept = (list: readonly ReadAcceptance[]) => [...indexOf(list, limits).values()].map(keyOf).sort();
+    const kept = (list: readonly ReadAcceptance[]) => [...indexOf(list, limits).values()].map(toKey).sort();
     const expected = kept(all);
     expect(expected).toHaveLength(13);
     fc.assert(

@@ -12,7 +12,7 @@ it("occurrences without details are never more than occurrences, also after the 
   for (let i = 0; i < 50; i++) ledger.add(violation(alert({ UpdatedTime: at(i) })), true);
   ledger.write.take();
   ledger.write.commit();
-  const share = ledger.entries.shareOf(workloadKey(violation().identity));
+  const share = ledger.entries.getShare(workloadKey(violation().identity));
   if (share) share.report.evict(share, 1, START_US);
   ledger.transfer.rebase(undefined);
   ledger.add(violation(alert({ UpdatedTime: at(99) })), true);

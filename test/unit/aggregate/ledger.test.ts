@@ -97,7 +97,7 @@ describe("what gives way", () => {
     });
     expect(log.waiting).toBe(3);
 
-    const share = ledger.entries.shareOf(workloads[0] as string);
+    const share = ledger.entries.getShare(workloads[0] as string);
     expect(share?.report.evict(share, 2, START_US)).toBe(2);
 
     expect(log.waiting).toBe(1);

@@ -22,16 +22,16 @@ function occurrences(alerts: readonly Alert[]): EventUpdate[] {
 function landed(ledger: Ledger): EventUpdate[] {
   ledger.write.take();
   const stored = { name: ledger.name, uid: "report-uid", resourceVersion: "1" };
-  const told: EventUpdate[] = [];
+  const reported: EventUpdate[] = [];
   const report = buildReport(ledger, renderReport(ledger, renderOptions()), stored, undefined);
-  runAtOnce(recordEventUpdates(ledger, report, (update) => told.push(update)));
+  runAtOnce(recordEventUpdates(ledger, report, (update) => reported.push(update)));
   ledger.write.commit();
-  return told;
+  return reported;
 }
 
 describe("a landed write", () => {
   it("has each pod's activity, count and time", () => {
-    const told = occurrences([
+    const reported = occurrences([
       alert({ UpdatedTime: at(0), Message: "denied" }),
       alert({ UpdatedTime: at(20), Message: "denied" }),
       alert({ PodName: "web-2", UpdatedTime: at(10), Message: "denied" }),
@@ -51,7 +51,7 @@ describe("a landed write", () => {
         "Process /usr/bin/apt by /bin/bash in container app was blocked: " +
         "policy no-package-managers (severity 5): denied",
     };
-    expect(told).toEqual([
+    expect(reported).toEqual([
       {
         ...shared,
         regarding: { kind: "Pod", namespace: "shop", name: "web-1" },
@@ -88,17 +88,17 @@ describe("a landed write", () => {
   });
 
   it("of a host has the node", () => {
-    const told = occurrences([hostAlert(), hostAlert(), hostAlert({ HostName: "node-2" })]);
-    expect(told.map(({ regarding, count }) => [regarding, count])).toEqual([
+    const reported = occurrences([hostAlert(), hostAlert(), hostAlert({ HostName: "node-2" })]);
+    expect(reported.map(({ regarding, count }) => [regarding, count])).toEqual([
       [{ kind: "Node", name: "node-1" }, 2],
       [{ kind: "Node", name: "node-2" }, 1],
     ]);
-    expect(told[0]?.related).toEqual({
+    expect(reported[0]?.related).toEqual({
       kind: "ClusterPolicyViolationReport",
       name: "host-files",
       uid: "report-uid",
     });
-    expect(told[0]?.note).toBe(
+    expect(reported[0]?.note).toBe(
       "File /etc/shadow by /usr/sbin/sshd was not blocked: policy host-files (severity 5)",
     );
   });
@@ -151,9 +151,9 @@ describe("a throttle notice", () => {
   });
 
   it("has the node of a host's", () => {
-    const told = createThrottleUpdate({ ...notice, namespace: undefined, pod: "", container: "" });
-    expect(told?.regarding).toEqual({ kind: "Node", name: "node-1" });
-    expect(told?.note).toContain("the alerts of this node for");
+    const reported = createThrottleUpdate({ ...notice, namespace: undefined, pod: "", container: "" });
+    expect(reported?.regarding).toEqual({ kind: "Node", name: "node-1" });
+    expect(reported?.note).toContain("the alerts of this node for");
   });
 
   it.each<[string, Partial<ThrottleNotice>]>([

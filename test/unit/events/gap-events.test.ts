@@ -11,19 +11,19 @@ const SELF: Regarding = { kind: "Deployment", namespace: "kubearmor", name: "pvo
 
 function setUp(self: Regarding = SELF) {
   const clock = new FakeClock(START_MS);
-  const told: EventUpdate[] = [];
-  const events = new GapEvents({ events: { record: (o) => told.push(o) }, clock, self, afterMs: 60_000 });
-  return { clock, told, events };
+  const reported: EventUpdate[] = [];
+  const events = new GapEvents({ events: { record: (o) => reported.push(o) }, clock, self, afterMs: 60_000 });
+  return { clock, reported, events };
 }
 
 describe("a gap", () => {
   it("is reported once, on the operator itself, after its minimum length", async () => {
-    const { clock, told, events } = setUp();
+    const { clock, reported, events } = setUp();
     events.startGap({ kind: "StreamDown", fromMs: START_MS - 5000, toMs: undefined });
     await clock.advance(54_000);
-    expect(told).toEqual([]);
+    expect(reported).toEqual([]);
     await clock.advance(1000);
-    expect(told).toEqual([
+    expect(reported).toEqual([
       {
         regarding: SELF,
         policy: "",
@@ -39,54 +39,54 @@ describe("a gap", () => {
       },
     ]);
     await clock.advance(600_000);
-    expect(told).toHaveLength(1);
+    expect(reported).toHaveLength(1);
   });
 
   it("that ends sooner is not reported, nor one after the stop", async () => {
-    const { clock, told, events } = setUp();
+    const { clock, reported, events } = setUp();
     events.startGap({ kind: "StreamEnded", fromMs: START_MS, toMs: undefined });
     await clock.advance(59_000);
     events.endGap("StreamEnded");
     events.startGap({ kind: "StreamDown", fromMs: clock.nowMs(), toMs: undefined });
     events.stop();
     await clock.advance(600_000);
-    expect(told).toEqual([]);
+    expect(reported).toEqual([]);
   });
 
   it("that is over when it is found is reported with its length", () => {
-    const { told, events } = setUp();
+    const { reported, events } = setUp();
     events.startGap({ kind: "NotRunning", fromMs: START_MS - 60_000, toMs: START_MS });
     events.startGap({ kind: "NotRunning", fromMs: START_MS - 59_999, toMs: START_MS });
-    expect(told.map(({ operation, lastUs }) => [operation, lastUs])).toEqual([
+    expect(reported.map(({ operation, lastUs }) => [operation, lastUs])).toEqual([
       ["NotRunning", START_MS * 1000],
     ]);
   });
 
   it("that lasts from one look to the next is reported once, and again after it has ended", async () => {
-    const { clock, told, events } = setUp();
+    const { clock, reported, events } = setUp();
     for (const gaps of [1, 2]) {
       for (const fromMs of [clock.nowMs(), clock.nowMs() - 1000]) events.setGap("NodeDown", fromMs);
       await clock.advance(60_000);
       events.setGap("NodeDown", clock.nowMs() - 60_000);
-      expect(told).toHaveLength(gaps);
+      expect(reported).toHaveLength(gaps);
       events.setGap("NodeDown", undefined);
     }
     events.setGap("NodeDown", clock.nowMs());
     events.setGap("NodeDown", undefined);
     await clock.advance(60_000);
-    expect(told).toHaveLength(2);
+    expect(reported).toHaveLength(2);
   });
 
   it("has no object to be reported on where the operator is in no cluster", () => {
     const clock = new FakeClock(START_MS);
-    const told: EventUpdate[] = [];
+    const reported: EventUpdate[] = [];
     const events = new GapEvents({
-      events: { record: (o) => told.push(o) },
+      events: { record: (o) => reported.push(o) },
       clock,
       self: undefined,
       afterMs: 60_000,
     });
     events.startGap({ kind: "NotRunning", fromMs: START_MS - 60_000, toMs: START_MS });
-    expect(told).toEqual([]);
+    expect(reported).toEqual([]);
   });
 });

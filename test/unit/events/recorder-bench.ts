@@ -63,9 +63,9 @@ export function recorderBench(): RecorderBench {
 
 /** recorded = sent + pending + Σ suppressed + Σ lost. */
 export function expectBalance(recorder: RunningRecorder): void {
-  const { recorded, told, pending, suppressed, lost } = recorder.stats();
+  const { recorded, reported, pending, suppressed, lost } = recorder.stats();
   const sum = (counts: Record<string, number>) => Object.values(counts).reduce((a, b) => a + b, 0);
-  expect(told + pending + sum(suppressed) + sum(lost)).toBe(recorded);
+  expect(reported + pending + sum(suppressed) + sum(lost)).toBe(recorded);
 }
 
 /** A blocked process in shop/web-0. */

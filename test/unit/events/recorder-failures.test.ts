@@ -32,7 +32,7 @@ describe("failures", () => {
     t.record();
     await t.clock.advance(30_000);
     expect(t.counts()).toEqual([1]);
-    expect(t.recorder.stats()).toMatchObject({ told: 1, retries: 3, lost: { retries_exhausted: 0 } });
+    expect(t.recorder.stats()).toMatchObject({ reported: 1, retries: 3, lost: { retries_exhausted: 0 } });
   });
 
   test("are counted for each request", async () => {
@@ -88,7 +88,7 @@ describe("failures", () => {
     await t.clock.advance(5000);
     // The try that went through carried 2; the 3 that came later follow with the next word, in a minute.
     expect(t.counts()).toEqual([2]);
-    expect(t.recorder.stats()).toMatchObject({ told: 2, pending: 3 });
+    expect(t.recorder.stats()).toMatchObject({ reported: 2, pending: 3 });
     await t.clock.advance(61_000);
     expect(t.counts()).toEqual([5]);
   });
@@ -129,7 +129,7 @@ describe("stop", () => {
     await t.clock.advance(0);
     await stopped;
     expect(t.counts()).toEqual([7]);
-    expect(t.recorder.stats()).toMatchObject({ told: 7, pending: 0, series: 0, queued: 0 });
+    expect(t.recorder.stats()).toMatchObject({ reported: 7, pending: 0, series: 0, queued: 0 });
     expect(t.clock.pending).toBe(0);
   });
 
@@ -144,10 +144,10 @@ describe("stop", () => {
     expect(t.recorder.stats()).toMatchObject({ pending: 4, lost: { stopped: 2 } });
     await t.clock.advance(1);
     await stopped;
-    expect(t.recorder.stats()).toMatchObject({ told: 0, pending: 0, lost: { stopped: 6 } });
+    expect(t.recorder.stats()).toMatchObject({ reported: 0, pending: 0, lost: { stopped: 6 } });
     gate.resolve();
     await t.clock.advance(60_000);
-    expect(t.recorder.stats()).toMatchObject({ told: 0, lost: { stopped: 6 } });
+    expect(t.recorder.stats()).toMatchObject({ reported: 0, lost: { stopped: 6 } });
     expect(t.clock.pending).toBe(0);
   });
 
@@ -160,7 +160,7 @@ describe("stop", () => {
     const stopped = t.recorder.stop(10_000);
     await t.clock.advance(3000);
     await stopped;
-    expect(t.recorder.stats().told).toBe(1);
+    expect(t.recorder.stats().reported).toBe(1);
   });
 
   test("with nothing pending ends at once, also when it is called twice", async () => {
@@ -226,7 +226,7 @@ test("the counters balance after any sequence", async () => {
       expect(tested.stats().pending).toBe(0);
       const shown = [...own.events.values()].reduce((sum, { count }) => sum + count, 0);
       // Events that were carried out though the answer was lost, and those sent again in full, only ever show more.
-      expect(shown + deletedCounts).toBeGreaterThanOrEqual(tested.stats().told);
+      expect(shown + deletedCounts).toBeGreaterThanOrEqual(tested.stats().reported);
       await ownClock.advance(400_000);
       expect(tested.stats().series).toBe(0);
       expect(ownClock.pending).toBe(0);

@@ -28,7 +28,7 @@ describe("a series", () => {
     expect(t.counts()).toEqual([100]);
     await t.clock.advance(2000);
     expect(t.counts()).toEqual([120]);
-    expect(t.recorder.stats()).toMatchObject({ told: 120, pending: 0 });
+    expect(t.recorder.stats()).toMatchObject({ reported: 120, pending: 0 });
   });
 
   test("of many occurrences at once is one request", async () => {
@@ -73,7 +73,7 @@ describe("a series", () => {
     t.record({ count: 10 });
     await t.clock.advance(0);
     expect(t.counts()).toEqual([13]);
-    expect(t.recorder.stats()).toMatchObject({ told: 13, sent: { created: 2, patched: 0 } });
+    expect(t.recorder.stats()).toMatchObject({ reported: 13, sent: { created: 2, patched: 0 } });
   });
 
   test("of a pod that was replaced under its name goes on with the new pod's uid and its own count", async () => {
@@ -85,7 +85,7 @@ describe("a series", () => {
     const [before, after] = [...t.sink.events.values()];
     expect([before?.regarding.uid, before?.count]).toEqual(["u0", 50]);
     expect([after?.regarding.uid, after?.count]).toEqual(["u1", 3]);
-    expect(t.recorder.stats().told).toBe(53);
+    expect(t.recorder.stats().reported).toBe(53);
   });
 
   test("with another outcome is another one", async () => {
@@ -216,8 +216,8 @@ describe("pace", () => {
     const count = (namespace: string) => events.filter((each) => each === namespace).length;
     expect([count("shop"), count("bank")]).toEqual([4, 4]);
     expect(count("flood")).toBeGreaterThanOrEqual(20 - 8);
-    const { recorded, told, lost } = t.recorder.stats();
-    expect(told + lost.queue_full).toBe(recorded);
+    const { recorded, reported, lost } = t.recorder.stats();
+    expect(reported + lost.queue_full).toBe(recorded);
   });
 
   test("a full queue loses what is new, and says so", async () => {
@@ -274,7 +274,7 @@ describe("pace", () => {
     gate.resolve();
     await t.clock.advance(0);
     expect(t.counts()).toEqual([1, 1]);
-    expect(t.recorder.stats()).toMatchObject({ told: 2, lost: { evicted: 0 } });
+    expect(t.recorder.stats()).toMatchObject({ reported: 2, lost: { evicted: 0 } });
   });
 
   test("recording never waits for the API server", async () => {

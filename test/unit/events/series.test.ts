@@ -73,9 +73,9 @@ describe("the next word is due", () => {
     [99, 100, true],
     [1000, 9999, false],
     [9999, 10_000, true],
-  ])("after %i told and %i counted: %s, and always after a minute", (told, total, expected) => {
-    const series = seriesAt(told);
-    add(series, total - told);
+  ])("after %i told and %i counted: %s, and always after a minute", (reported, total, expected) => {
+    const series = seriesAt(reported);
+    add(series, total - reported);
     expect(isDue(series, T_MS)).toBe(expected);
     expect(isDue(series, T_MS + 59_999)).toBe(expected);
     expect(isDue(series, T_MS + 60_000)).toBe(true);

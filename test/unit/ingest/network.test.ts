@@ -3,7 +3,12 @@
 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { endpointOf, firewallResource, networkResource, plainDomain } from "../../../src/ingest/network.ts";
+import {
+  firewallResource,
+  networkResource,
+  parseEndpoint,
+  plainDomain,
+} from "../../../src/ingest/network.ts";
 import { runs } from "../../support/gen.ts";
 
 describe("the resource of a Network alert", () => {
@@ -153,6 +158,6 @@ describe("the endpoint of a violation", () => {
     ["Network", "family=AF_VSOCK type=SOCK_STREAM protocol=tcp", {}],
     ["File", "/x/protocol=tcp port=1", {}],
   ])("%s %j", (operation, resource, expected) => {
-    expect(endpointOf({ operation, resource })).toEqual(expected);
+    expect(parseEndpoint({ operation, resource })).toEqual(expected);
   });
 });

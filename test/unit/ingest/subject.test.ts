@@ -3,7 +3,7 @@
 
 import { describe, expect, it } from "vitest";
 import type { Alert } from "../../../src/api/alert.ts";
-import { subjectOf } from "../../../src/ingest/subject.ts";
+import { toSubject } from "../../../src/ingest/subject.ts";
 import { alert, hostAlert } from "../../support/gen.ts";
 
 const ID = "4b5e57f6eb2f42b9039b3d1e13929295f231749c510cbe341cd68036d9af97e2";
@@ -49,18 +49,18 @@ describe("the workload of an alert", () => {
     ],
     ["a host policy", { ...NO_POD, Type: "MatchedHostPolicy", ContainerID: ID }, "Node/node-1"],
   ])("of %s", (_what, mods, expected) => {
-    const { kind, name } = subjectOf(alert(mods)).workload;
+    const { kind, name } = toSubject(alert(mods)).workload;
     expect(`${kind}/${name}`).toBe(expected);
   });
 
   it("of a process of the node is the node", () => {
-    expect(subjectOf(hostAlert()).workload).toEqual({ kind: "Node", name: "node-1" });
-    expect(subjectOf(hostAlert({ Type: "MatchedNetworkPolicy" })).workload.kind).toBe("Node");
+    expect(toSubject(hostAlert()).workload).toEqual({ kind: "Node", name: "node-1" });
+    expect(toSubject(hostAlert({ Type: "MatchedNetworkPolicy" })).workload.kind).toBe("Node");
   });
 
   it("of a node is never the owner of a pod that the alert names", () => {
-    expect(subjectOf(alert()).hasOwner).toBe(true);
-    expect(subjectOf(alert({ Type: "MatchedHostPolicy" }))).toMatchObject({
+    expect(toSubject(alert()).hasOwner).toBe(true);
+    expect(toSubject(alert({ Type: "MatchedHostPolicy" }))).toMatchObject({
       workload: { kind: "Node" },
       hasOwner: false,
     });
@@ -82,6 +82,6 @@ describe("the container of an alert", () => {
     ["deadbeef", "deadbeef", ID],
     ["", "", ID],
   ])("named %j is %j", (ContainerName, container, containerId) => {
-    expect(subjectOf(alert({ ContainerID: ID, ContainerName }))).toMatchObject({ container, containerId });
+    expect(toSubject(alert({ ContainerID: ID, ContainerName }))).toMatchObject({ container, containerId });
   });
 });

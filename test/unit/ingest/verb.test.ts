@@ -4,7 +4,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { emptyAlert } from "../../../src/api/alert.ts";
-import { verbOf } from "../../../src/ingest/verb.ts";
+import { getVerb } from "../../../src/ingest/verb.ts";
 import { hostileText, runs } from "../../support/gen.ts";
 
 function verb(
@@ -12,7 +12,7 @@ function verb(
   Data: string,
   more: { Resource?: string; Action?: string; Enforcer?: string } = {},
 ): string {
-  return verbOf({ ...emptyAlert(), Operation, Data, ...more });
+  return getVerb({ ...emptyAlert(), Operation, Data, ...more });
 }
 
 describe("the verb of a preset without data", () => {

@@ -5,7 +5,7 @@
 
 import type { LayerRow, ReportChange, ViolationRow } from "../../../src/aggregate/change-log.ts";
 import { emptyTotals } from "../../../src/aggregate/totals.ts";
-import { ruleOf } from "../../../src/ingest/rule.ts";
+import { getRule } from "../../../src/ingest/rule.ts";
 import { identityKey } from "../../../src/ingest/violation.ts";
 import type { Batch, Journal, Recovered } from "../../../src/journal/journal.ts";
 import { START_US } from "../../support/gen.ts";
@@ -27,7 +27,7 @@ export function violationRow(resource: string, mods: Partial<ViolationRow> = {})
     occurrences: 3,
     firstUs: START_US,
     lastUs: START_US + 7,
-    rule: ruleOf({ severity: 5, tags: ["NIST"], message: "no" }).text,
+    rule: getRule({ severity: 5, tags: ["NIST"], message: "no" }).text,
     evidence: { time: "2026-11-23T10:00:00.000007Z", command: "apt -c \u0000\"'" },
     pods: [{ key: "web-1", name: "web-1", node: "node-1", occurrences: 3, lastUs: START_US + 7 }],
     ...mods,

@@ -110,7 +110,7 @@ describe("rendered violations", () => {
             continue;
           }
           if (["delete", "restart", "late"].includes(each)) rendered.delete(ledger);
-          const share = ledger.entries.shareOf(WORKLOAD);
+          const share = ledger.entries.getShare(WORKLOAD);
           if (each === "evict") share?.report.evict(share, 1, START_US);
           else if (each === "expire") runAtOnce(ledger.expire(START_US + 25_000));
           else if (each === "delete") ledger.transfer.rebase(undefined);

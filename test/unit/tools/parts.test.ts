@@ -22,7 +22,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { partSource } from "../../../tools/parts/catalog.ts";
 import { ENVTEST_PARTS, unpack } from "../../../tools/parts/envtest.ts";
 import { isAlive, withLock } from "../../../tools/parts/lock.ts";
-import { ensureParts, locateParts, pathsOf } from "../../../tools/parts/parts.ts";
+import { ensureParts, getPaths, locateParts } from "../../../tools/parts/parts.ts";
 
 let dir: string;
 let cachedHelm: string;
@@ -76,14 +76,14 @@ test("the folder of KUBEBUILDER_ASSETS comes before the cache, for the parts tha
 test("a file that can't be run is no part", () => {
   writeProgram(cachedHelm, "");
   chmodSync(cachedHelm, 0o644);
-  expect(pathsOf(locateParts(["helm"]))).toEqual({
+  expect(getPaths(locateParts(["helm"]))).toEqual({
     paths: {},
     missing: "helm: not there; `npm run parts` gets it",
   });
 });
 
 test("parts that are missing for the same reason are reported together", () => {
-  expect(pathsOf(locateParts(["etcd", "helm"])).missing).toBe(
+  expect(getPaths(locateParts(["etcd", "helm"])).missing).toBe(
     "etcd, helm: not there; `npm run parts` gets it",
   );
 });
@@ -108,7 +108,7 @@ test("a part that is not there is built once, and reported", async () => {
 test("two that want the same part at the same time build it once", async () => {
   useGo(`echo built >> ${join(dir, "builds")}; sleep 1; echo '#!/bin/sh' > "$out"; chmod +x "$out"`);
   const both = await Promise.all([ensureParts({ names: ["helm"] }), ensureParts({ names: ["helm"] })]);
-  expect(both.map((parts) => pathsOf(parts).paths.helm)).toEqual([cachedHelm, cachedHelm]);
+  expect(both.map((parts) => getPaths(parts).paths.helm)).toEqual([cachedHelm, cachedHelm]);
   expect(readFileSync(join(dir, "builds"), "utf8")).toBe("built\n");
 });
 

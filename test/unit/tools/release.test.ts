@@ -19,7 +19,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { locateParts, pathsOf } from "../../../tools/parts/parts.ts";
+import { getPaths, locateParts } from "../../../tools/parts/parts.ts";
 import { pinBaseImages, readBaseImages } from "../../../tools/release/base-images.ts";
 import { changelogSection, changes, releaseDate } from "../../../tools/release/changelog.ts";
 import { releaseChartFile, releaseValuesFile } from "../../../tools/release/chart.ts";
@@ -31,7 +31,7 @@ import { krewManifest, packPlatform } from "../../../tools/release/plugin.ts";
 
 const FACTS = releaseFacts({ RELEASE_REPOSITORY: "Acme/pvo" });
 const CHART = join(ROOT, "charts/policy-violation-operator");
-const { helm } = pathsOf(locateParts(["helm"])).paths;
+const { helm } = getPaths(locateParts(["helm"])).paths;
 
 const folder = mkdtempSync(join(tmpdir(), "pvo-release-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
