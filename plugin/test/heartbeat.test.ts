@@ -167,7 +167,7 @@ test("readiness calls nothing ready while the operator may not be running", asyn
   const cutOff = await plugin(["readiness", "p", "-n", "shop"], { reports: [quiet], heartbeat: CUT_OFF });
   expect(cutOff.code).toBe(3);
   expect(cutOff.out).toBe(
-    "p: unknown\nAlerts may be missing now: the operator does not reach all of KubeArmor.\n",
+    "p: unknown\nAlerts may be missing now: the operator does not reach all of KubeArmor, or cannot write its reports.\n",
   );
 });
 

@@ -32,7 +32,10 @@ export const MOVED_ANNOTATION = `${API_GROUP}/moved-counts`;
 export const STANDBY_ANNOTATION = `${API_GROUP}/standby`;
 /** On the Lease: the time before which the leader has written everything that it counted. RFC 3339 with microseconds. */
 export const UNWRITTEN_SINCE_ANNOTATION = `${API_GROUP}/unwritten-since`;
-/** On the Lease: the time since which the leader may miss alerts; absent while it reads all of KubeArmor. RFC 3339. */
+/**
+ * On the Lease: the time since which alerts may be in no report; absent while the leader reads all of KubeArmor and may
+ * list and write reports. RFC 3339.
+ */
 export const MISSING_SINCE_ANNOTATION = `${API_GROUP}/alerts-missing-since`;
 
 export const FIELD_MANAGER = PRODUCT;

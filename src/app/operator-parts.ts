@@ -182,8 +182,12 @@ function createPipeline(
   });
 }
 
-function pickFollower({ takeover, coverage }: Pipeline): Pick<Pipeline, "takeover" | "coverage"> {
-  return { takeover, coverage };
+function pickFollower({
+  takeover,
+  controller,
+  coverage,
+}: Pipeline): Pick<Pipeline, "takeover" | "controller" | "coverage"> {
+  return { takeover, controller, coverage };
 }
 
 /** A restarted container has its pod's name again, but not its predecessor's sequence numbers. */

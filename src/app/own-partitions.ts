@@ -99,6 +99,7 @@ export async function runOwner(parts: OperatorSettings, stop: AbortSignal): Prom
       clock,
       logger,
       hold: (part) => owners.hold(part),
+      missingSinceMs: (index) => owners.unwrittenSinceMs(index),
       onLeases: (leases) => {
         partLeases.observe(leases);
         gapEvents.setGap("NodeDown", elector.isLeader ? partLeases.missingSinceMs : undefined);

@@ -21,7 +21,7 @@ import type { ReportQueue } from "../reconcile/report-queue.ts";
 import { type ReportObserver, type ReportSink, SinkError } from "../sinks/report-sink.ts";
 import { Overlap } from "./overlap.ts";
 import { PersistedUntil, UNKNOWN_MS } from "./persisted-until.ts";
-import { ReportLoader, VIOLATIONS_PER_STEP } from "./report-loader.ts";
+import { NOT_TRIED, ReportLoader, VIOLATIONS_PER_STEP } from "./report-loader.ts";
 import { ReportRestore } from "./report-restore.ts";
 import { Standby, type StandbyCounters } from "./standby.ts";
 import { toGapUs } from "./stored-times.ts";
@@ -70,7 +70,7 @@ const CAUGHT_UP_MS = 5000;
 
 export class LeaderTakeover implements ControllerObserver {
   /** Reason for which the stored reports can't be listed; undefined once they are. */
-  listing: string | undefined = "not yet tried";
+  listing: string | undefined = NOT_TRIED;
   readonly #parts: TakeoverParts;
   readonly #shared: Shared | undefined;
   readonly #persistedUntil = new PersistedUntil();

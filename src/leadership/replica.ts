@@ -9,6 +9,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { ReportObserver, ReportSink, ReportWatch } from "../sinks/report-sink.ts";
 import type { LeaderElector } from "./leader-elector.ts";
 import type { PreviousLeader } from "./leader-takeover.ts";
+import { NOT_TRIED } from "./report-loader.ts";
 
 /** The leadership of this replica, for readiness and metrics. */
 export interface Leadership {
@@ -21,6 +22,8 @@ export interface Leadership {
 export interface ReplicatedTakeover {
   /** Receives the leader's writes while this replica is standby; undefined without leader election. */
   readonly observer: ReportObserver | undefined;
+  /** Reason for which the stored reports can't be listed; undefined once they are. */
+  readonly listing: string | undefined;
   /** Everything counted before this time is in the stored reports. Milliseconds since the epoch. */
   readonly persistedUntilMs: number | undefined;
   isCaughtUpWith(persistedUntilMs: number | undefined): boolean;
@@ -33,6 +36,8 @@ export interface ReplicaParts {
   elector: LeaderElector;
   watch: ReportWatch;
   takeover: ReplicatedTakeover;
+  /** `commonRefusal` is undefined while writes are accepted, but for that of a single report. */
+  controller: { readonly commonRefusal: string | undefined };
   coverage: { readonly continuousSinceMs: number | undefined; readonly missingSinceMs: number | undefined };
 }
 
@@ -91,7 +96,7 @@ export class Replica {
 
   /** Follows the leader until this replica leads; returns as LeaderElector.acquire does. */
   async runStandby(stop: AbortSignal): Promise<AbortSignal | undefined> {
-    const { elector, takeover, coverage } = this.#parts;
+    const { elector, takeover } = this.#parts;
     const led = new AbortController();
     const until = AbortSignal.any([stop, led.signal]);
     const following = this.#follow(until);
@@ -99,11 +104,21 @@ export class Replica {
     const leading = await elector.acquire(stop, {
       isWarm: () => this.isCaughtUp,
       persistedUntilMs: () => takeover.persistedUntilMs,
-      missingSinceMs: () => coverage.missingSinceMs,
+      missingSinceMs: () => this.#missingSinceMs,
     });
     led.abort();
     await Promise.all([following, keepingUp]);
     return leading;
+  }
+
+  /** Time since which alerts may be in no report: none arrive, or the reports can't be listed or written. */
+  get #missingSinceMs(): number | undefined {
+    const { clock, controller, coverage, elector, takeover } = this.#parts;
+    const { missingSinceMs } = coverage;
+    const isUnlisted = takeover.listing !== undefined && takeover.listing !== NOT_TRIED;
+    if (!isUnlisted && controller.commonRefusal === undefined) return missingSinceMs;
+    const unwrittenMs = takeover.persistedUntilMs ?? elector.leaderStatus.persistedUntilMs ?? clock.nowMs();
+    return Math.min(unwrittenMs, missingSinceMs ?? unwrittenMs);
   }
 
   /** State for the probes. */

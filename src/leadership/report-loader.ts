@@ -34,6 +34,8 @@ export interface LoaderParts {
   onReport: (report: Report) => void;
 }
 
+/** State of the list before the first try. */
+export const NOT_TRIED = "not yet tried";
 /** Some milliseconds of work. */
 export const VIOLATIONS_PER_STEP = 500;
 /** At the same time; each holds one connection. */

@@ -40,6 +40,8 @@ export class PartitionOwner {
   readonly #counters: PartitionCounters;
   /** Last writes by uid of the report, for a person may remove the annotation. */
   readonly #written = new Map<string, { stream: string; position: number }>();
+  /** When this process began to own the partition; milliseconds since the epoch. */
+  readonly beganMs: number;
   /** Undefined while nothing is loaded. */
   life: PartitionLife | undefined;
   /** Reason for which the partition is not written; undefined while it is. */
@@ -50,6 +52,7 @@ export class PartitionOwner {
     this.#options = options;
     this.#parts = parts;
     this.#counters = counters;
+    this.beganMs = parts.clock.nowMs();
   }
 
   /** Owns the partition until it is lost or stopped. */

@@ -14,6 +14,38 @@ import { describeReal, useCluster } from "../support/real-parts.ts";
 
 const DAY_MS = 86_400_000;
 
+/** Has the API server refuse every write of a report. */
+const REFUSE_REPORTS = JSON.stringify({
+  apiVersion: "v1",
+  kind: "List",
+  items: [
+    {
+      apiVersion: "admissionregistration.k8s.io/v1",
+      kind: "ValidatingAdmissionPolicy",
+      metadata: { name: "refuse" },
+      spec: {
+        matchConstraints: {
+          resourceRules: [
+            {
+              apiGroups: ["reports.kubearmor.com"],
+              apiVersions: ["*"],
+              operations: ["CREATE", "UPDATE"],
+              resources: ["policyviolationreports"],
+            },
+          ],
+        },
+        validations: [{ expression: "false", message: "no reports here" }],
+      },
+    },
+    {
+      apiVersion: "admissionregistration.k8s.io/v1",
+      kind: "ValidatingAdmissionPolicyBinding",
+      metadata: { name: "refuse" },
+      spec: { policyName: "refuse", validationActions: ["Deny"] },
+    },
+  ],
+});
+
 describeReal("the history of a running operator", () => {
   const cluster = useCluster({ crds: true, namespaces: ["kubearmor"] });
   const bed = useNode(cluster);
@@ -106,6 +138,21 @@ describeReal("the history of a running operator", () => {
     expect(unknown.code).toBe(3);
     expect(unknown.stdout).toContain("UNKNOWN: the list of 1 report is cut (shop/busy): 2 violations");
   });
+
+  test("is no answer while reports can't be written", async () => {
+    expect(await violationsIn("default", "gate")).toMatchObject({ code: 0 });
+    await cluster.apply(REFUSE_REPORTS);
+    const refused = await eventually("a refusal in the Lease", async () => {
+      bed.node.push([audited("refused", 0, "/etc/e")]);
+      const found = await violationsIn("default", "gate");
+      return found.code === 3 && found;
+    });
+    expect(refused.stdout).toContain("UNKNOWN: alerts may be missing since ");
+    expect(refused.stdout).toContain("or cannot write its reports");
+    await cluster.kubectl(["delete", "validatingadmissionpolicybinding,validatingadmissionpolicy", "refuse"]);
+    await eventually("a gate that passes", async () => (await violationsIn("default", "gate")).code === 0);
+    expect((await violations("gate", "--policy", "refused")).code).toBe(1);
+  }, 90_000);
 
   test("is no answer while alerts can't be received", async () => {
     expect(await violationsIn("default", "gate")).toMatchObject({ code: 0 });

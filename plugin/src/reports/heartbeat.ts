@@ -84,7 +84,7 @@ export function describeHeartbeat(beat: Heartbeat): string | undefined {
   if (beat.state === "alive") return undefined;
   if (beat.state === "unknown") return `it is unknown if the operator is running: ${plain(beat.why)}`;
   if (beat.state === "cutOff") {
-    return `alerts may be missing since ${formatMs(beat.sinceMs)}: the operator is running, but does not reach all of KubeArmor`;
+    return `alerts may be missing since ${formatMs(beat.sinceMs)}: the operator is running, but does not reach all of KubeArmor, or cannot write its reports`;
   }
   return (
     `the operator has not renewed its Lease ${plain(beat.lease)} for ${age(beat.forMs)}: it is not running, ` +

@@ -4,13 +4,14 @@
 // A process that stood still must not write by a Lease that is over, though no timer has fired yet.
 
 import { expect, test } from "vitest";
+import { MISSING_SINCE_ANNOTATION } from "../../../src/api/names.ts";
 import type { Report } from "../../../src/api/v1alpha1.ts";
 import { LeaderElector } from "../../../src/leadership/leader-elector.ts";
-import { guardSink } from "../../../src/leadership/replica.ts";
+import { guardSink, Replica, type ReplicaParts } from "../../../src/leadership/replica.ts";
 import { silentLogger } from "../../../src/lib/logger.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { MemorySink } from "../../support/memory-sink.ts";
-import { DEFAULTS } from "./election.ts";
+import { DEFAULTS, Election } from "./election.ts";
 import { FakeProcess, LeaseConnection, LeaseServer } from "./lease-server.ts";
 
 test("only a leader's writes and removals come through, by the clock at that very moment", async () => {
@@ -41,4 +42,44 @@ test("only a leader's writes and removals come through, by the clock at that ver
   process.skewMs = 60_000;
   expect(await tried()).toEqual(["retry", "retry"]);
   expect([sink.writes, (await leading)?.aborted]).toEqual([1, false]);
+});
+
+test("the Lease says since when alerts may be in no report: none arrive, or reports are not listed or written", async () => {
+  const election = new Election();
+  const { server, startMs, world } = election;
+  const candidate = election.candidate("a");
+  const { elector, process } = candidate;
+  const takeover = {
+    observer: undefined,
+    listing: "not yet tried" as string | undefined,
+    persistedUntilMs: undefined as number | undefined,
+    isCaughtUpWith: () => false,
+    onLeaderProgress() {},
+  };
+  const controller = { commonRefusal: undefined as string | undefined };
+  const coverage = { continuousSinceMs: 1, missingSinceMs: undefined as number | undefined };
+  const config = { leaderElection: DEFAULTS } as unknown as ReplicaParts["config"];
+  const watch = { follow: () => new Promise<void>(() => {}) } as unknown as ReplicaParts["watch"];
+  const parts = { config, clock: process, elector, watch, takeover, controller, coverage };
+  void new Replica(parts).runStandby(candidate.stop.signal);
+  const readMissingMs = async () => {
+    await world.advance(DEFAULTS.retryPeriodMs + 100);
+    const text = server.lease?.metadata.annotations?.[MISSING_SINCE_ANNOTATION];
+    return text === undefined ? undefined : Date.parse(text) - startMs;
+  };
+
+  expect(await readMissingMs()).toBeUndefined();
+  takeover.listing = "forbidden";
+  expect(await readMissingMs()).toBeGreaterThan(0);
+  takeover.listing = undefined;
+  takeover.persistedUntilMs = startMs + 1000;
+  expect(await readMissingMs()).toBeUndefined();
+  controller.commonRefusal = "forbidden";
+  expect(await readMissingMs()).toBe(1000);
+  coverage.missingSinceMs = startMs + 3000;
+  expect(await readMissingMs()).toBe(1000);
+  controller.commonRefusal = undefined;
+  expect(await readMissingMs()).toBe(3000);
+  coverage.missingSinceMs = undefined;
+  expect(await readMissingMs()).toBeUndefined();
 });
