@@ -36,8 +36,8 @@ export interface ReplicaParts {
   elector: LeaderElector;
   watch: ReportWatch;
   takeover: ReplicatedTakeover;
-  /** `commonRefusal` is undefined while writes are accepted, but for that of a single report. */
-  controller: { readonly commonRefusal: string | undefined };
+  /** `isFailing` is false while writes are accepted, but for refusals of a single report. */
+  controller: { readonly isFailing: boolean };
   coverage: { readonly continuousSinceMs: number | undefined; readonly missingSinceMs: number | undefined };
 }
 
@@ -116,7 +116,7 @@ export class Replica {
     const { clock, controller, coverage, elector, takeover } = this.#parts;
     const { missingSinceMs } = coverage;
     const isUnlisted = takeover.listing !== undefined && takeover.listing !== NOT_TRIED;
-    if (!isUnlisted && controller.commonRefusal === undefined) return missingSinceMs;
+    if (!isUnlisted && !controller.isFailing) return missingSinceMs;
     const unwrittenMs = takeover.persistedUntilMs ?? elector.leaderStatus.persistedUntilMs ?? clock.nowMs();
     return Math.min(unwrittenMs, missingSinceMs ?? unwrittenMs);
   }

@@ -24,6 +24,7 @@ import type { ReconcilerParts } from "./reconciler-parts.ts";
 import { isFresh, type ReportQueue } from "./report-queue.ts";
 import { ReportReconciler } from "./report-reconciler.ts";
 import { findPersistedSeq, isWrittenByAnother } from "./watermark.ts";
+import { isFailing, type WorkItem } from "./work-item.ts";
 import { toReportRef } from "./write-attempt.ts";
 
 export interface ReportControllerOptions {
@@ -41,12 +42,6 @@ export interface ReportControllerParts
   leaveNamespace?: ((key: string) => void) | undefined;
   /** Changed reports. */
   queue: ReportQueue;
-}
-
-/** State of one report. */
-interface WorkItem {
-  reconciler: ReportReconciler;
-  retry: RetryPolicy;
 }
 
 /** Reports written at the same time; each holds one connection. */
@@ -105,6 +100,11 @@ export class ReportController {
   get commonRefusal(): string | undefined {
     return this.#items.values().find(({ reconciler }) => reconciler.refusal && !reconciler.isOwnRefusal)
       ?.reconciler.refusal;
+  }
+
+  /** True while writes are refused or fail again and again, but for refusals of a single report. */
+  get isFailing(): boolean {
+    return this.#items.values().some(isFailing);
   }
 
   /** Refusals that only a person can resolve, as long as they last. */

@@ -57,10 +57,10 @@ export class Owners {
     return [...this.#owners.values()].map(({ problem }) => problem).find((problem) => problem !== undefined);
   }
 
-  /** Time since which counts of a partition may be in no report, while its writes are refused; rather too early. */
+  /** Time since which counts of a partition may be in no report, while its writes are refused or fail; rather too early. */
   unwrittenSinceMs(partition: number): number | undefined {
     const owner = this.#owners.get(partition);
-    return owner?.life?.controller.commonRefusal === undefined ? undefined : owner.beganMs;
+    return owner?.life?.controller.isFailing ? owner.beganMs : undefined;
   }
 
   onAcceptancesChanged(namespace: string, policy: string): void {

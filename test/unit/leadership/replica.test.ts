@@ -56,7 +56,7 @@ test("the Lease says since when alerts may be in no report: none arrive, or repo
     isCaughtUpWith: () => false,
     onLeaderProgress() {},
   };
-  const controller = { commonRefusal: undefined as string | undefined };
+  const controller = { isFailing: false };
   const coverage = { continuousSinceMs: 1, missingSinceMs: undefined as number | undefined };
   const config = { leaderElection: DEFAULTS } as unknown as ReplicaParts["config"];
   const watch = { follow: () => new Promise<void>(() => {}) } as unknown as ReplicaParts["watch"];
@@ -74,11 +74,11 @@ test("the Lease says since when alerts may be in no report: none arrive, or repo
   takeover.listing = undefined;
   takeover.persistedUntilMs = startMs + 1000;
   expect(await readMissingMs()).toBeUndefined();
-  controller.commonRefusal = "forbidden";
+  controller.isFailing = true;
   expect(await readMissingMs()).toBe(1000);
   coverage.missingSinceMs = startMs + 3000;
   expect(await readMissingMs()).toBe(1000);
-  controller.commonRefusal = undefined;
+  controller.isFailing = false;
   expect(await readMissingMs()).toBe(3000);
   coverage.missingSinceMs = undefined;
   expect(await readMissingMs()).toBeUndefined();

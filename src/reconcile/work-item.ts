@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// State of one report that is written again and again.
+
+import type { RetryPolicy } from "../lib/retry-policy.ts";
+import type { ReportReconciler } from "./report-reconciler.ts";
+
+export interface WorkItem {
+  reconciler: ReportReconciler;
+  retry: RetryPolicy;
+}
+
+/** Failures in a row that are more than a short fault; they take some seconds. */
+const FAILING_TRIES = 3;
+
+/** True while the report is refused, or its writes fail again and again; not for a refusal of this report alone. */
+export function isFailing({ reconciler: { refusal, isOwnRefusal }, retry }: WorkItem): boolean {
+  return refusal === undefined ? retry.failures >= FAILING_TRIES : !isOwnRefusal;
+}
