@@ -164,7 +164,9 @@ export function checkReadiness(report: Report, look: Look): Assessment {
     return unknown("The operator may not be running, so that nothing may be counted.");
   if (look.lastingGap !== undefined) return unknown(`A gap has not ended. ${describeGap(look.lastingGap)}`);
   if (look.isCutOff)
-    return unknown("Alerts may be missing now: the operator does not reach all of KubeArmor, or cannot write its reports.");
+    return unknown(
+      "Alerts may be missing now: the operator does not reach all of KubeArmor, or cannot write its reports.",
+    );
   if (look.wholeSinceMs === undefined || look.wholeSinceMs > look.fromMs) {
     const since =
       look.wholeSinceMs === undefined
