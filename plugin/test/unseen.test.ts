@@ -109,6 +109,12 @@ test("a time in which nothing was read is not shown as quiet", async () => {
   expect(await of({ ...long, gaps: 1, lowerBound: true, recent })).toContain(
     "Before 2026-11-23 08:00:00 UTC",
   );
+  const lasting = [{ kind: "StreamDown", from: "2026-11-23T09:59:00.000000Z" }];
+  const missing = await of({ ...long, gaps: 1, lowerBound: true, recent: lasting });
+  expect(missing.replace(/\s+/g, " ")).toContain(
+    "Alerts are missing now. From 2026-11-23 09:59:00 UTC the alert stream was down; when the report was written",
+  );
+  expect(missing).not.toContain("only since then");
   expect(await of(long)).not.toMatch(/alerts may be missing|It is unknown when/);
 });
 

@@ -9,7 +9,7 @@ import type { Outcome, Report } from "../../../src/api/v1alpha1.ts";
 import { type Filter, OUTCOMES, type Selection } from "./filter.ts";
 import { HISTORY_KEY, readHistorySince, type Span } from "./history.ts";
 import { isLowerBound, type ViolationRef } from "./report-view.ts";
-import { getWholeSince } from "./sentences.ts";
+import { describeGap, findLastingGap, getWholeSince } from "./sentences.ts";
 import { describeAccepted, describeCut, describeExpired } from "./totals.ts";
 import { formatMs, toMs } from "./when.ts";
 import { formatCount, formatSentence } from "./words.ts";
@@ -53,6 +53,8 @@ export function buildTimeline(
 
 /** Says that a part without a bar need not have been quiet; undefined where the stream was read all the time. */
 function describeReading(reports: readonly Report[], fromMs: number): string | undefined {
+  const gap = findLastingGap(reports);
+  if (gap) return `Alerts are missing now. ${describeGap(gap)} Before that, too, some may be missing.`;
   const sinceMs = getWholeSince(reports);
   if (sinceMs === undefined) return "It is unknown when alerts were read.";
   if (sinceMs <= fromMs) return undefined;
