@@ -116,9 +116,9 @@ export function describeAccepted({ hidden, isHiddenAtLeast }: Selection): string
 }
 
 /** Says that nothing is found, without a stop: that there is none only where all was looked at. */
-export function describeNone({ hidden, cut }: Selection, unseen: readonly string[]): string {
+export function describeNone({ hidden, isHiddenAtLeast, cut }: Selection, unseen: readonly string[]): string {
   if (cut.length + unseen.length > 0) return "No listed violation matches";
-  return hidden > 0 ? "No open violations found" : "No violations found";
+  return hidden > 0 || isHiddenAtLeast ? "No open violations found" : "No violations found";
 }
 
 /** The first few paths of reports. */
