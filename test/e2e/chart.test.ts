@@ -89,12 +89,20 @@ describeReal("the chart", () => {
 
     test("the server accepts names that YAML takes for numbers and booleans", async () => {
       await cluster.kubectl(["create", "namespace", "2"]);
-      const names = ["--namespace", "2", "--set", "nameOverride=no"];
-      const text = await cluster.helm(["template", "1", CHART, ...names, ...valuesOf("everything")]);
       const args = ["apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-"];
-      expect(await cluster.kubectl(args, { input: text })).toContain(
+      const apply = async (values: string, ...names: string[]) => {
+        const namespace = ["--namespace", "2", ...names.flatMap((name) => ["--set-string", name])];
+        const text = await cluster.helm(["template", "1", CHART, ...namespace, ...valuesOf(values)]);
+        return await cluster.kubectl(args, { input: text });
+      };
+      expect(await apply("everything", "nameOverride=no")).toContain(
         "clusterrole.rbac.authorization.k8s.io/2-violations ",
       );
+      const names = ["fullnameOverride=1e5", "serviceAccount.name=12", "priorityClassName=7"];
+      for (const values of ["default", "scale"]) {
+        const secrets = ["scale.secretName=8", "gitExport.credentialsSecret=9"];
+        expect(await apply(values, ...names, ...secrets)).toContain("deployment.apps/1e5 ");
+      }
     });
 
     test.each([

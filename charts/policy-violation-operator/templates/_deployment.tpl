@@ -3,7 +3,7 @@
 apiVersion: apps/v1
 kind: Deployment
 metadata:
-  name: {{ include "pvo.fullname" . }}{{ default "" .suffix }}
+  name: {{ printf "%s%s" (include "pvo.fullname" .) (default "" .suffix) | quote }}
   namespace: {{ .Release.Namespace | quote }}
   labels:
     {{- include "pvo.labels" . | nindent 4 }}
@@ -48,7 +48,7 @@ spec:
         {{- toYaml . | nindent 8 }}
         {{- end }}
     spec:
-      serviceAccountName: {{ include (ternary "pvo.readerAccountName" "pvo.serviceAccountName" (eq (default "" .suffix) "-reader")) . }}
+      serviceAccountName: {{ include (ternary "pvo.readerAccountName" "pvo.serviceAccountName" (eq (default "" .suffix) "-reader")) . | quote }}
       # The token comes by the volume below, where its life is set.
       automountServiceAccountToken: false
       # Variables named after Services would be taken for settings where a Service's name begins with "pvo".
@@ -63,7 +63,7 @@ spec:
         {{- toYaml . | nindent 8 }}
       {{- end }}
       {{- with .Values.priorityClassName }}
-      priorityClassName: {{ . }}
+      priorityClassName: {{ . | quote }}
       {{- end }}
       {{- with .Values.runtimeClassName }}
       runtimeClassName: {{ . }}
@@ -170,7 +170,7 @@ spec:
       volumes:
         - name: config
           configMap:
-            name: {{ include "pvo.fullname" . }}
+            name: {{ include "pvo.fullname" . | quote }}
         - name: token
           projected:
             sources:
@@ -189,7 +189,7 @@ spec:
         {{- if and .Values.scale.enabled .Values.scale.secretName }}
         - name: nats
           secret:
-            secretName: {{ .Values.scale.secretName }}
+            secretName: {{ .Values.scale.secretName | quote }}
         {{- end }}
         {{- if include "pvo.journal" . }}
         - name: journal
