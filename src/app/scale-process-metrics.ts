@@ -44,7 +44,6 @@ export function createReaderMetrics({
       nodes: reader.nodes,
       lastMessageMs: reader.lastAlertMs,
     }),
-    isLeader: () => group.held.size > 0,
     scale: () => ({
       held: group.held.size,
       replicas: group.replicas,
@@ -79,6 +78,7 @@ export function createOwnerMetrics({
     owners.lives.reduce((total, life) => total + number(life), 0);
   return {
     ...createZeros(passing),
+    stream: () => ({ ...NO_STREAM, isUp: bus.problem === undefined }),
     held: () => ({
       unwrittenOccurrences: sum(({ aggregator }) => aggregator.stats.unwritten),
       violations: sum(({ aggregator }) => aggregator.stats.violations),

@@ -231,7 +231,7 @@ const standby: MetricDefinition[] = [
   {
     name: "policy_violation_leader",
     type: "gauge",
-    help: "1 while this replica is the leader, 0 while it is a standby.",
+    help: "1 while this replica is the leader, or an owner with a part of the reports; 0 in a standby and in a reader.",
     read: (source) => Number(source.isLeader()),
   },
   {

@@ -48,6 +48,42 @@ describe.skipIf(missing !== undefined && !process.env["CI"])(
       expect(status).toBe(0);
     });
 
+    test("have stats beside them that show the worst cluster, and the sum over all that write", () => {
+      const series = (metric: string, values: Record<string, number>) =>
+        Object.entries(values).map(([labels, value]) => ({ series: `${metric}{${labels}}`, values: value }));
+      const of = (a: number, standby: number, b: number) => ({
+        'cluster="east",instance="a"': a,
+        'cluster="east",instance="b"': standby,
+        'cluster="west",instance="a"': b,
+      });
+      const { panels } = JSON.parse(readFileSync(join(FILES, "dashboard.json"), "utf8")) as {
+        panels: { title: string; targets?: Target[] }[];
+      };
+      const expected = { Leader: 1, "Alert stream": 0, Pending: 12, "Reports held": 30 };
+      const dir = mkdtempSync(join(tmpdir(), "pvo-dashboard-"));
+      try {
+        const file = join(dir, "stats.json");
+        const cases = Object.entries(expected).map(([title, value]) => ({
+          expr: panels
+            .find((panel) => panel.title === title)
+            ?.targets?.[0]?.expr.replaceAll("$cluster", "east|west"),
+          eval_time: "0m",
+          exp_samples: [{ labels: "{}", value }],
+        }));
+        const input = [
+          ...series("policy_violation_leader", of(1, 0, 1)),
+          ...series("policy_violation_stream_up", of(1, 1, 0)),
+          ...series("policy_violation_unwritten_occurrences", of(5, 5, 7)),
+          ...series("policy_violation_reports_held", of(10, 10, 20)),
+        ];
+        writeFileSync(file, JSON.stringify({ tests: [{ input_series: input, promql_expr_test: cases }] }));
+        const { stdout, stderr } = promtool("test", "rules", file);
+        expect(stdout + stderr).toContain("SUCCESS");
+      } finally {
+        rmSync(dir, { recursive: true, force: true });
+      }
+    });
+
     test("are tried each, firing and silent", () => {
       const names = [...readFileSync(join(FILES, "alerts.yaml"), "utf8").matchAll(/- alert: (\w+)/g)].map(
         ([, name]) => name,

@@ -119,6 +119,10 @@ describeReal(
       await eventually("parts for everyone", async () => (await held(owners)) && (await held(readers)));
       await node?.flood({ alert: [makeAlert({ NamespaceName: "shop", PolicyName: "one" })], count: 500 });
       await eventually("500 alerts", async () => told(await allReports(cluster)) === 500);
+      for (const one of owners) {
+        expect([await one.metric("leader"), await one.metric("stream_up")]).toEqual([1, 1]);
+      }
+      for (const one of readers) expect(await one.metric("leader")).toBe(0);
       for (const one of [...readers, ...owners]) expect(await one.stop()).toBe(0);
       expect(told(await allReports(cluster))).toBe(500);
       const user = `system:serviceaccount:${NAMESPACE}:${NAME}`;
