@@ -219,6 +219,20 @@ describe("the rules that say Block", () => {
     );
   });
 
+  test.each<[string, object, PluginOptions]>([
+    ["alerts are known to be missing", { gaps: 1, lowerBound: true }, {}],
+    ["alerts may be missing now", {}, { heartbeat: { state: "cutOff", sinceMs: 0 } }],
+    ["the operator may not be running", {}, { heartbeat: { state: "unknown", why: "no Lease" } }],
+  ])("failed at least where listed violations were allowed and %s", async (_, mods, options) => {
+    const allowed = violation({ outcome: "Allowed", action: "Block" });
+    const of = async (mods: object, options: PluginOptions) =>
+      (await run(["audit"], { reports: [report("files", [allowed], { coverage: mods })], ...options })).text;
+    expect(await of({ ...coverage, ...mods }, options)).toContain(
+      "At least 1 violation of rules that say Block",
+    );
+    expect(await of(coverage, {})).not.toContain("At least 1 violation of rules");
+  });
+
   test("are unknown where alerts do not say what their rule is", async () => {
     const { action: _, ...silent } = violation({ outcome: "Allowed" });
     const { text } = await run(["audit"], { reports: [report("files", [silent])] });

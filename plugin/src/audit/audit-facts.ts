@@ -155,30 +155,38 @@ function countSeverities(open: readonly ViolationRef[]): [SeverityLevel, number]
 
 /** From every violation of every report: a filter or an acceptance changes nothing of what was enforced. */
 function findEnforcement(all: readonly ViolationRef[], input: AuditInput): Enforcement {
-  const { reports, heartbeat, directory, leftOut } = input;
-  const hiding = reports.filter(
+  const ofBlock = all.filter(({ violation }) => /Block/.test(violation.action ?? ""));
+  const found = ofBlock.filter(({ violation }) => violation.outcome === "Allowed").sort(compareWorst);
+  const why = findDoubt(all, ofBlock, input);
+  if (found.length > 0) return { state: "failed", found, isAtLeast: why !== undefined };
+  if (why !== undefined) return { state: "unknown", why };
+  return { state: ofBlock.length > 0 ? "enforced" : "none" };
+}
+
+/** Reason for which more may have been allowed than is listed; undefined where all is known. */
+function findDoubt(
+  all: readonly ViolationRef[],
+  ofBlock: readonly ViolationRef[],
+  { reports, heartbeat, directory, leftOut }: AuditInput,
+): string | undefined {
+  const isHiding = reports.some(
     (report) =>
       (report.omitted !== undefined || report.expired !== undefined) &&
       countUnlisted(report, "Allowed") + countUnlisted(report, "Unknown") > 0,
   );
-  const ofBlock = all.filter(({ violation }) => /Block/.test(violation.action ?? ""));
-  const withoutAction = all.some(({ violation }) => !violation.action && violation.outcome !== "Prevented");
-  const found = ofBlock.filter(({ violation }) => violation.outcome === "Allowed").sort(compareWorst);
-  if (found.length > 0) return { state: "failed", found, isAtLeast: hiding.length + leftOut > 0 };
-  const unknown = (why: string): Enforcement => ({ state: "unknown", why });
-  if (leftOut > 0) return unknown("reports could not be read");
-  if (reports.length === 0) return unknown("there is no report");
-  if (hiding.length > 0) return unknown("the lists of reports are cut, and may leave out what was allowed");
+  if (leftOut > 0) return "reports could not be read";
+  if (reports.length === 0) return "there is no report";
+  if (isHiding) return "the lists of reports are cut, and may leave out what was allowed";
   if (ofBlock.some(({ violation }) => violation.outcome === "Unknown")) {
-    return unknown("alerts do not say if the action was prevented");
+    return "alerts do not say if the action was prevented";
   }
-  if (withoutAction) return unknown("alerts of what was allowed do not say what their rule is");
-  if (directory !== undefined || reports.some(isReplay))
-    return unknown("files do not show gaps in the alert stream");
-  if (heartbeat?.state === "cutOff") return unknown("alerts may be missing now");
-  if (heartbeat?.state !== "alive") return unknown("the operator may not be running");
-  if (reports.some(({ coverage }) => coverage.lowerBound)) return unknown("alerts are known to be missing");
-  return { state: ofBlock.length > 0 ? "enforced" : "none" };
+  if (all.some(({ violation }) => !violation.action && violation.outcome !== "Prevented")) {
+    return "alerts of what was allowed do not say what their rule is";
+  }
+  if (directory !== undefined || reports.some(isReplay)) return "files do not show gaps in the alert stream";
+  if (heartbeat?.state === "cutOff") return "alerts may be missing now";
+  if (heartbeat?.state !== "alive") return "the operator may not be running";
+  return reports.some(({ coverage }) => coverage.lowerBound) ? "alerts are known to be missing" : undefined;
 }
 
 /** Allowed weighs first. */
