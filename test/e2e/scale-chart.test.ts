@@ -27,6 +27,10 @@ const IP = "127.79.0.1";
 const SECRET = { user: "pvo", password: "secret" };
 const MOUNT = "/var/run/secrets/policy-violation-operator/nats";
 
+/** Shards, and as many partitions: the defaults. */
+const PARTS = 8;
+const sum = (counts: number[]) => counts.reduce((all, count) => all + count, 0);
+
 interface Deployment {
   spec: {
     replicas: number;
@@ -111,12 +115,17 @@ describeReal(
     test("writes every report with the rights that it has", async () => {
       const [owners, readers] = [await start(NAME), await start(`${NAME}-reader`)];
       expect([owners.length, readers.length]).toEqual([2, 2]);
+      let before = "";
+      // The node is not read while its shard moves from one reader to the other.
+      await eventually("parts for everyone that stay", async () => {
+        const held = await Promise.all([...owners, ...readers].map((one) => one.metric("scale_parts_held")));
+        const [now, isSame] = [held.join(" "), held.join(" ") === before];
+        before = now;
+        if (isSame && held.every((count) => count > 0) && sum(held) === 2 * PARTS) return true;
+        await new Promise((resolve) => setTimeout(resolve, 2000));
+        return false;
+      });
       await node?.waitForClients(1);
-      const held = async (of: OperatorProcess[]) => {
-        const counts = await Promise.all(of.map((one) => one.metric("scale_parts_held")));
-        return counts.every((count) => count > 0);
-      };
-      await eventually("parts for everyone", async () => (await held(owners)) && (await held(readers)));
       await node?.flood({ alert: [makeAlert({ NamespaceName: "shop", PolicyName: "one" })], count: 500 });
       await eventually("500 alerts", async () => told(await allReports(cluster)) === 500);
       for (const one of owners) {
