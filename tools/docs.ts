@@ -168,7 +168,7 @@ const LOST: Record<LossReason, string> = {
   stopped: "the program stopped first",
 };
 
-const ANSWERED: Record<ApiErrorCode | "OK", string> = {
+const ANSWERED: Record<ApiErrorCode | "OK" | "NotInstalled", string> = {
   OK: "done",
   NotFound: "the object is not there",
   NamespaceGone: "the namespace is not there, or going",
@@ -177,6 +177,7 @@ const ANSWERED: Record<ApiErrorCode | "OK", string> = {
   Forbidden: "the account lacks a right",
   Unauthorized: "the credentials were refused",
   NotServed: "the API server has no such resource; are the CRDs installed?",
+  NotInstalled: "the same for OpenReports and KubeArmor's policies, which a cluster may lack",
   Throttled: "the API server asked for patience",
   TooLarge: "the object or the answer is beyond a limit",
   Invalid: "the API server understood and refused",

@@ -3,8 +3,13 @@
 
 // Counters of requests to the API server and of writes by their result.
 
+import { OPENREPORTS_GROUP_VERSION } from "../api/openreports.ts";
 import type { KubeCall } from "../kube/client.ts";
+import { POLICIES_PATH } from "../policies/policy-watch.ts";
 import type { WriteResult } from "../sinks/report-sink.ts";
+
+/** APIs that a cluster may lack. The operator looks for them again and again. */
+const OPTIONAL_APIS = [POLICIES_PATH, `/apis/${OPENREPORTS_GROUP_VERSION}`];
 
 export class RequestCounters {
   readonly writes: Record<WriteResult["kind"], number> = {
@@ -32,7 +37,9 @@ export class RequestCounters {
     this.#onWrite(durationMs);
   }
 
-  countCall({ method, code }: KubeCall): void {
+  countCall({ method, path, code: answered }: KubeCall): void {
+    const isOptional = OPTIONAL_APIS.some((api) => path.startsWith(`${api}/`));
+    const code = answered === "NotServed" && isOptional ? "NotInstalled" : answered;
     const key = `${method} ${code}`;
     const known = this.#api.get(key) ?? { verb: method, code, count: 0 };
     known.count++;

@@ -54,6 +54,7 @@ export interface KubeStreamRequest extends Pick<KubeRequest, "path" | "query" | 
 /** Outcome of a call, for metrics. */
 export interface KubeCall {
   method: KubeRequest["method"];
+  path: string;
   code: "OK" | ApiErrorCode;
   durationMs: number;
 }
@@ -123,7 +124,12 @@ export class KubeClient {
       code = apiError.code;
       throw apiError;
     } finally {
-      observe?.({ method: request.method, code, durationMs: clock.monotonicMs() - startedMs });
+      observe?.({
+        method: request.method,
+        path: request.path,
+        code,
+        durationMs: clock.monotonicMs() - startedMs,
+      });
     }
   }
 
@@ -152,7 +158,7 @@ export class KubeClient {
       throw apiError;
     } finally {
       limit.end();
-      observe?.({ method: "GET", code, durationMs: clock.monotonicMs() - startedMs });
+      observe?.({ method: "GET", path: request.path, code, durationMs: clock.monotonicMs() - startedMs });
     }
   }
 

@@ -36,7 +36,8 @@ export interface PolicyWatchStats {
   leftOut: number;
 }
 
-const GROUP = "/apis/security.kubearmor.com/v1";
+/** Path of the API group of KubeArmor's policies. */
+export const POLICIES_PATH = "/apis/security.kubearmor.com/v1";
 
 const PLURALS: Readonly<Record<PolicyObjectKind, string>> = {
   KubeArmorPolicy: "kubearmorpolicies",
@@ -65,7 +66,7 @@ export class PolicyWatch implements PolicyCatalog {
         {
           client,
           clock,
-          path: `${GROUP}/${PLURALS[kind]}`,
+          path: `${POLICIES_PATH}/${PLURALS[kind]}`,
           isMetadataOnly: true,
           ...(absentRetryMs === undefined ? {} : { absentRetryMs }),
           ...(pageSize === undefined ? {} : { pageSize }),

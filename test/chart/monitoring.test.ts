@@ -225,6 +225,17 @@ describe.skipIf(why !== undefined && !process.env["CI"])(
           .map(({ name }) => name),
       ).toEqual([]);
     });
+
+    test("no request counts for PolicyViolationNotAllowed in a cluster without OpenReports and KubeArmor's policies", async () => {
+      const codes = (await prometheus.query("policy_violation_api_requests_total")).map(
+        ({ metric }) => metric["code"],
+      );
+      expect(codes).toContain("NotInstalled");
+      const rules = readFileSync(join(FILES, "alerts.yaml"), "utf8");
+      const refused = /api_requests_total\{code=~"([^"]+)"/.exec(rules)?.[1]?.split("|") ?? [];
+      expect(refused).toContain("NotServed");
+      expect(codes.filter((code) => refused.includes(code ?? ""))).toEqual([]);
+    });
   },
 );
 

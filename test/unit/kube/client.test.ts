@@ -333,7 +333,7 @@ test("every call is observed once, with its code and duration", async () => {
   };
   await observed.request(PUT).catch(() => undefined);
   expect(calls).toEqual([
-    { method: "GET", code: "OK", durationMs: 0 },
-    { method: "PUT", code: "Conflict", durationMs: 0 },
+    { method: "GET", path: GET.path, code: "OK", durationMs: 0 },
+    { method: "PUT", path: PUT.path, code: "Conflict", durationMs: 0 },
   ]);
 });
