@@ -167,7 +167,7 @@ describe.skipIf(missing !== "")(`the Git export on a real node (${missing || "he
 
   test("a job of the CronJob commits the state: a fresh clone holds it", async () => {
     const { ended, printed } = await job("first");
-    expect(printed).toMatch(/^main: 23 new, 0 changed, 0 gone, 0 unchanged, commit [0-9a-f]{7,}\n$/);
+    expect(printed).toMatch(/^main: 23 new, 0 changed, 0 gone, 0 unchanged, commit [0-9a-f]{7,}\.\n$/);
     expect(ended).toBe("Complete");
     const diff = ["-r", SAMPLE_REPORTS_DIR, join(await clone("first"), "violations")];
     expect((await run("diff", diff)).stdout).toBe("");
