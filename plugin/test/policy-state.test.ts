@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What explain and readiness say of a policy that changed, or of which the state is not known.
+// Answers of explain and readiness for a policy that changed, or of which the state is not known.
 
 import { describe, expect, test } from "vitest";
 import type { Violation } from "../../src/api/v1alpha1.ts";

@@ -24,6 +24,17 @@ const EXPIRED = report("files", [violation()], {
 const MISSING = report("files", [violation()], {
   coverage: { gaps: 0, throttleNotices: 2, lowerBound: true },
 });
+/** One listed violation is accepted; two more are not listed. */
+const ACCEPTED = report("files", [allowed({ accepted: { by: "known" } })], {
+  summary: {
+    allowed: 5,
+    occurrences: 5,
+    violations: 3,
+    open: { occurrences: 2, prevented: 0, allowed: 2, unknown: 0, violations: 2, severity: "medium" },
+    accepted: { violations: 1, occurrences: 3 },
+  },
+  omitted: { violations: 2, occurrences: 2 },
+});
 
 async function run(command: readonly string[], options: PluginOptions) {
   const { code, out, err } = await plugin([...command, "-A"], options);
@@ -268,22 +279,8 @@ describe("the gate", () => {
   });
 
   test("says of violations that are not listed that no acceptance is known to cover them", async () => {
-    const open = { occurrences: 2, prevented: 0, allowed: 2, unknown: 0, violations: 2, severity: "medium" };
-    const summary = {
-      allowed: 5,
-      occurrences: 5,
-      violations: 3,
-      open,
-      accepted: { violations: 1, occurrences: 3 },
-    };
-    const reports = [
-      report("files", [allowed({ accepted: { by: "known" } })], {
-        summary,
-        omitted: { violations: 2, occurrences: 2 },
-      }),
-    ];
     for (const form of FORMS) {
-      const { code, out } = await run(["gate", "--all", "-o", form], { reports });
+      const { code, out } = await run(["gate", "--all", "-o", form], { reports: [ACCEPTED] });
       expect(code).toBe(1);
       if (form !== "json") expect(out).toMatch(/are not known to be accepted/);
       expect(out).not.toMatch(/\d open violation/);
@@ -320,17 +317,5 @@ test("the audit claims no enforcement where reports could not be read", async ()
 });
 
 test("the audit marks accepted violations as a lower bound where a list is cut", async () => {
-  const open = { occurrences: 2, prevented: 0, allowed: 2, unknown: 0, violations: 2, severity: "medium" };
-  const summary = {
-    allowed: 5,
-    occurrences: 5,
-    violations: 3,
-    open,
-    accepted: { violations: 1, occurrences: 3 },
-  };
-  const one = report("files", [allowed({ accepted: { by: "known" } })], {
-    summary,
-    omitted: { violations: 2, occurrences: 2 },
-  });
-  expect((await run(["audit"], { reports: [one] })).out).toMatch(/≥ 1<\/strong>accepted violation/);
+  expect((await run(["audit"], { reports: [ACCEPTED] })).out).toMatch(/≥ 1<\/strong>accepted violation/);
 });

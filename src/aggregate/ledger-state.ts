@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// What the parts of one ledger share.
+// State that the parts of one ledger share.
 
 import type { SubjectCounts } from "./distinct-subjects.ts";
 import type { KnownPolicy } from "./known-policy.ts";

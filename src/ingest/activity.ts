@@ -65,7 +65,7 @@ function executable(path: string, commandLine: string): string {
   return ran.startsWith("/") ? foldPath(ran) : foldExecutable(commandLine, ran);
 }
 
-/** What comes from Data is made safe here. */
+/** Makes safe the text that comes from Data. */
 function foldResource(alert: Alert, verb: string, resource: string, safe: Safe): string {
   switch (alert.Operation) {
     case "Network":

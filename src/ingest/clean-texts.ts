@@ -21,7 +21,7 @@ export function rememberClean(redact: Redact): Redact {
   return (text, budget) => {
     if (budget === undefined || text.length > MAX_LENGTH) return redact(text, budget);
     const known = young.get(text) ?? old.get(text);
-    // What is left may not suffice for a text that took more.
+    // The rest of the budget may not suffice for a text that took more.
     if (known !== undefined && budget.steps > known) {
       if (!young.has(text)) remember(text, known);
       budget.steps -= known;

@@ -40,7 +40,7 @@ export class PartitionOwner {
   readonly #counters: PartitionCounters;
   /** Last writes by uid of the report, for a person may remove the annotation. */
   readonly #written = new Map<string, { stream: string; position: number }>();
-  /** When this process began to own the partition; milliseconds since the epoch. */
+  /** Time at which this process began to own the partition; milliseconds since the epoch. */
   readonly beganMs: number;
   /** Undefined while nothing is loaded. */
   life: PartitionLife | undefined;

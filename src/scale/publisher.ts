@@ -36,7 +36,7 @@ const MESSAGE_BYTES = 256 * 1024;
 /** A partition without counts gets a message after this time, so that a loss is noticed. */
 const HEARTBEAT_MS = 30_000;
 
-/** When counts were drained, and the shards at that moment. */
+/** Time at which counts were drained, and the shards at that moment. */
 interface DrainTime {
   nowMs: number;
   shards: ShardState[];

@@ -122,6 +122,7 @@ describeReal(
         const [now, isSame] = [held.join(" "), held.join(" ") === before];
         before = now;
         if (isSame && held.every((count) => count > 0) && sum(held) === 2 * PARTS) return true;
+        // Long enough for a reader to see the Leases that the other took.
         await new Promise((resolve) => setTimeout(resolve, 2000));
         return false;
       });

@@ -78,7 +78,7 @@ export interface Facts extends AuditInput {
   /** Reports that match, by path. */
   matching: readonly Report[];
   cut: readonly Report[];
-  /** What may match and is in no list, besides what cut lists leave out, as clauses. */
+  /** Clauses on violations that may match and are in no list, besides those that cut lists leave out. */
   unseen: readonly string[];
   totals: Totals;
   /** Listed open violations by severity, worst first. */

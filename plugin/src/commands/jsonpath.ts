@@ -12,7 +12,7 @@ const QUOTED = String.raw`"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'`;
 /** An action of a template; a brace within quotes is text. */
 const ACTION = new RegExp(String.raw`(\{(?:${QUOTED}|[^{}"'])*\})`, "s");
 const LITERAL = new RegExp(`^(?:${QUOTED})$`, "s");
-/** What stands between the brackets of a path: keys, numbers, a slice or a filter. */
+/** Content of the brackets of a path: keys, numbers, a slice or a filter. */
 const BRACKETS = new RegExp(String.raw`\[((?:${QUOTED}|[^[\]"'])*)\]`, "gs");
 /** A field, in which a \\ takes the next character literally. */
 const ESCAPED_FIELD = /\.((?:[^.[\]\\\s]|\\.)*\\.(?:[^.[\]\\\s]|\\.)*)/gs;

@@ -147,7 +147,7 @@ export function checkReadiness(report: Report, look: Look): Assessment {
   const unread = describeUnread(report);
   const isKnown = (look.isCounting || look.isSnapshot) && look.lastingGap === undefined;
   const hasAllowed = summary.allowed + summary.unknown > 0;
-  // What a policy prevented before its last change says nothing about what it is now.
+  // A policy that prevented something before its last change may do otherwise now.
   const isChanged = change !== undefined || report.policy.changedSinceLastSeen === true;
   if (!hasAllowed && isKnown && !isChanged) {
     const reasons = [

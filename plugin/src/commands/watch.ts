@@ -14,10 +14,10 @@ import { parseScope, readCurrentReports, type Session } from "./session.ts";
 
 const INTERVAL_MS = 5000;
 
-/** What was printed before the watch. */
+/** Violations that were printed before the watch. */
 export interface Before {
   selection: Selection;
-  /** Why it may not be all that is to know. */
+  /** Reason why there may be more than these. */
   doubt: string | undefined;
 }
 

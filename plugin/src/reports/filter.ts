@@ -62,7 +62,7 @@ export const OUTCOMES: readonly Outcome[] = ["Allowed", "Unknown", "Prevented"];
 export const NEW_SINCE = "24h";
 /** No violation is taken to leave its list within a day; the operator's default is 30 days. */
 const MIN_RETENTION_MS = 86_400_000;
-/** How far another machine's clock, which wrote a time, may be ahead. */
+/** Lead that the clock of another machine, which wrote a time, may have. */
 const MAX_CLOCK_SKEW_MS = 5 * 60_000;
 
 type Test = (found: ViolationRef) => boolean;

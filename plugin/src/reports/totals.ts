@@ -99,7 +99,7 @@ export function describeMissing(reports: readonly Report[]): string {
   return `alerts are known to be missing in ${formatCount(found.length, "report")} (${nameReports(found)})`;
 }
 
-/** What may match and is in no list, besides what cut lists leave out, as clauses. */
+/** Clauses on violations that may match and are in no list, besides those that cut lists leave out. */
 export function describeUnseen(reports: readonly Report[], filter: Filter, leftOut: number): string[] {
   return [
     leftOut > 0 ? `${formatCount(leftOut, "report")} could not be read` : "",
