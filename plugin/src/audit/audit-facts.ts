@@ -21,7 +21,7 @@ import {
   SEVERITIES,
   type ViolationRef,
 } from "../reports/report-view.ts";
-import { isReplay } from "../reports/sentences.ts";
+import { isOfBlockRule, isReplay, isUnenforced } from "../reports/sentences.ts";
 import { describeUnseen, sumTotals, type Totals } from "../reports/totals.ts";
 
 /** The surroundings of an audit. */
@@ -155,8 +155,8 @@ function countSeverities(open: readonly ViolationRef[]): [SeverityLevel, number]
 
 /** From every violation of every report: a filter or an acceptance changes nothing of what was enforced. */
 function findEnforcement(all: readonly ViolationRef[], input: AuditInput): Enforcement {
-  const ofBlock = all.filter(({ violation }) => /Block/.test(violation.action ?? ""));
-  const found = ofBlock.filter(({ violation }) => violation.outcome === "Allowed").sort(compareWorst);
+  const ofBlock = all.filter(({ violation }) => isOfBlockRule(violation));
+  const found = ofBlock.filter(({ violation }) => isUnenforced(violation)).sort(compareWorst);
   const why = findDoubt(all, ofBlock, input);
   if (found.length > 0) return { state: "failed", found, isAtLeast: why !== undefined };
   if (why !== undefined) return { state: "unknown", why };

@@ -134,9 +134,14 @@ export function describeRule(found: ViolationRef): string[] {
   return sentences;
 }
 
-/** True for what a rule that says Block did not stop. */
-export function isUnenforced({ action = "", outcome }: Violation): boolean {
-  return /Block/.test(action) && outcome === "Allowed";
+/** True for a violation of a rule that says Block, also where the node can only audit. */
+export function isOfBlockRule({ action = "" }: Violation): boolean {
+  return /Block/.test(action);
+}
+
+/** True for a violation that a rule that says Block did not stop. */
+export function isUnenforced(violation: Violation): boolean {
+  return isOfBlockRule(violation) && violation.outcome === "Allowed";
 }
 
 /** Number, times and pods, in sentences. */
