@@ -68,8 +68,10 @@ async function run(command: "run" | "collect", config: Config, stop: AbortSignal
     const kubeConfig = loadKubeConfig({ path: config.kubeconfig, env: process.env });
     const parts = { config, kubeConfig, logger, clock: systemClock, version: VERSION };
     // Loaded only where it is used, as is the NATS client.
-    if (command === "collect") return await (await import("./app/collect.ts")).runCollector(parts, stop);
-    if (config.scale.enabled) return await (await import("./app/own-partitions.ts")).runOwner(parts, stop);
+    if (command === "collect")
+      return await (await import("./app/scale/collect.ts")).runCollector(parts, stop);
+    if (config.scale.enabled)
+      return await (await import("./app/scale/own-partitions.ts")).runOwner(parts, stop);
     return await runOperator(parts, stop);
   } catch (error) {
     if (!(error instanceof KubeConfigError)) throw error;

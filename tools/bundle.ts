@@ -14,7 +14,7 @@ import { trim } from "./bundle-trim.ts";
 const ROOT = join(import.meta.dirname, "..");
 
 /** Each becomes `<name>.cjs`; a further process of ours gets a line here. */
-const ENTRIES = { "policy-violation-operator": "src/main.ts", "nats-bus": "src/scale/nats-bus.ts" };
+const ENTRIES = { "policy-violation-operator": "src/main.ts", "nats-bus": "src/scale/stream/nats-bus.ts" };
 
 /** The NATS client is a file of its own, which is read only where scale is enabled. */
 const KEEP_APART: Plugin = {

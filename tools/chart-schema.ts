@@ -5,8 +5,8 @@
 // Invariant: descriptions are the comments of values.yaml and of the settings; a test compares the file.
 
 import { z } from "zod";
-import { configSchema } from "../src/config/schema.ts";
-import { sectionFacts, settingFacts } from "../src/config/setting.ts";
+import { configSchema } from "../src/config/schema/schema.ts";
+import { sectionFacts, settingFacts } from "../src/config/schema/setting.ts";
 import { DURATION_PATTERN, SIZE_PATTERN } from "../src/lib/quantity.ts";
 import { chartValues } from "./chart-values.ts";
 

@@ -5,7 +5,7 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseJsonAlert } from "../src/alerts/json-decoder.ts";
+import { parseJsonAlert } from "../src/alerts/decoding/json-decoder.ts";
 import type { Alert } from "../src/api/alert.ts";
 
 /** The file with the 26 samples. */

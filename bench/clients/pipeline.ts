@@ -5,8 +5,8 @@
 // The second argument is the journal's file, and empty for none; a third one leaves the writer off.
 
 import { createRelaySource } from "../../src/alerts/relay-source.ts";
-import { Pipeline } from "../../src/app/pipeline.ts";
-import { toPipelineOptions } from "../../src/app/pipeline-options.ts";
+import { Pipeline } from "../../src/app/pipeline/pipeline.ts";
+import { toPipelineOptions } from "../../src/app/pipeline/pipeline-options.ts";
 import { parseConfig } from "../../src/config/config.ts";
 import { Journaling } from "../../src/journal/journal-writer.ts";
 import { createSqliteJournal } from "../../src/journal/sqlite-journal.ts";

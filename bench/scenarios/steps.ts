@@ -6,9 +6,9 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { Aggregator } from "../../src/aggregate/aggregator.ts";
-import type { Ledger } from "../../src/aggregate/ledger.ts";
+import type { Ledger } from "../../src/aggregate/ledger/ledger.ts";
 import { recordEventUpdates } from "../../src/events/event-updates.ts";
-import type { Steps } from "../../src/lib/steps.ts";
+import type { Steps } from "../../src/lib/pacing/steps.ts";
 import { buildReport, getTextLength } from "../../src/reconcile/write-attempt.ts";
 import { renderInSteps } from "../../src/report/render.ts";
 import { alert, at, letters, renderOptions, violation } from "../../test/support/gen.ts";

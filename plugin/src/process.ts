@@ -15,9 +15,9 @@ import { type Commands, dispatch } from "./commands/dispatch.ts";
 import type { RunProgram, Session } from "./commands/session.ts";
 import { plain } from "./render/escape.ts";
 import type { PluginTerminal } from "./render/terminal.ts";
-import { createClusterReports, parseLease } from "./reports/cluster-reports.ts";
-import { createDirectoryReports } from "./reports/directory-reports.ts";
 import { createUsageError, EXIT, getMessage, PluginError } from "./reports/problem.ts";
+import { createClusterReports, parseLease } from "./reports/sources/cluster-reports.ts";
+import { createDirectoryReports } from "./reports/sources/directory-reports.ts";
 
 const { stdout, stderr, env } = process;
 

@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { parseGlob } from "../../src/lib/glob.ts";
 import { hasDotSegments, resolveDotSegments } from "../../src/lib/path.ts";
-import type { Acceptance } from "../src/reports/report-source.ts";
+import type { Acceptance } from "../src/reports/sources/report-source.ts";
 import { memoryReports, plugin, report, violation } from "./session.ts";
 
 const ID = "00000000000000aa";

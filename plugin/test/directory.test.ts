@@ -6,7 +6,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { MAX_FILE_BYTES, parseWithin } from "../src/reports/yaml-file.ts";
+import { MAX_FILE_BYTES, parseWithin } from "../src/reports/sources/yaml-file.ts";
 import { directory, plugin, report, violation } from "./session.ts";
 
 const PATH = "shop/policyviolationreports/p.yaml";

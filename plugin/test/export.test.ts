@@ -16,7 +16,7 @@ import {
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { Report } from "../../src/api/v1alpha1.ts";
-import { createDirectoryReports } from "../src/reports/directory-reports.ts";
+import { createDirectoryReports } from "../src/reports/sources/directory-reports.ts";
 import { directory, plugin, report, SAMPLE_REPORTS_DIR, violation } from "./session.ts";
 
 const files = (dir: string) => readdirSync(dir, { recursive: true, encoding: "utf8" }).sort();

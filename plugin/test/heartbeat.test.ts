@@ -5,8 +5,8 @@ import { describe, expect, test } from "vitest";
 import { ApiError } from "../../src/kube/api-error.ts";
 import type { ApiRequester } from "../../src/kube/client.ts";
 import { FakeClock } from "../../test/support/fake-clock.ts";
-import { createClusterReports, parseLease } from "../src/reports/cluster-reports.ts";
 import { type Heartbeat, type LeaseObject, readHeartbeat } from "../src/reports/heartbeat.ts";
+import { createClusterReports, parseLease } from "../src/reports/sources/cluster-reports.ts";
 import { memoryReports, plugin, report, violation } from "./session.ts";
 
 const NOW_MS = Date.UTC(2026, 10, 23, 10);

@@ -9,9 +9,9 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { Report } from "../../src/api/v1alpha1.ts";
 import type { ApiRequester } from "../../src/kube/client.ts";
-import { createClusterReports } from "../src/reports/cluster-reports.ts";
 import { EXIT } from "../src/reports/problem.ts";
-import type { ReportSource } from "../src/reports/report-source.ts";
+import { createClusterReports } from "../src/reports/sources/cluster-reports.ts";
+import type { ReportSource } from "../src/reports/sources/report-source.ts";
 import { completions, directory, memoryReports, plugin, report, violation } from "./session.ts";
 
 type Json = Record<string, unknown>;

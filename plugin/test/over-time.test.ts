@@ -9,8 +9,8 @@ import type { Report, Violation } from "../../src/api/v1alpha1.ts";
 import { FakeClock } from "../../test/support/fake-clock.ts";
 import { parseFilter, select } from "../src/reports/filter.ts";
 import { buildTimeline, sumCounts } from "../src/reports/occurrences-over-time.ts";
-import type { ReportSource } from "../src/reports/report-source.ts";
 import { listViolations } from "../src/reports/report-view.ts";
+import type { ReportSource } from "../src/reports/sources/report-source.ts";
 import { memoryReports, plugin, report, violation } from "./session.ts";
 
 const time = (ms: number) => `${new Date(ms).toISOString().slice(0, -1)}000Z`;

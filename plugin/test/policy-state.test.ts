@@ -6,7 +6,7 @@
 import { describe, expect, test } from "vitest";
 import type { Violation } from "../../src/api/v1alpha1.ts";
 import type { Heartbeat } from "../src/reports/heartbeat.ts";
-import type { ReportSource } from "../src/reports/report-source.ts";
+import type { ReportSource } from "../src/reports/sources/report-source.ts";
 import { memoryReports, type PluginOptions, plugin, report, violation, writeDirectory } from "./session.ts";
 
 const SILENT: Heartbeat = { state: "silent", lease: "kubearmor/pvo", forMs: 720_000 };

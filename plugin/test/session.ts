@@ -18,10 +18,10 @@ import { dispatch, RUN } from "../src/commands/dispatch.ts";
 import type { RunProgram, Session } from "../src/commands/session.ts";
 import { push } from "../src/gitops/push.ts";
 import type { PluginTerminal } from "../src/render/terminal.ts";
-import { createDirectoryReports } from "../src/reports/directory-reports.ts";
 import type { Heartbeat } from "../src/reports/heartbeat.ts";
 import { PluginError } from "../src/reports/problem.ts";
-import type { Acceptance, ReportSource } from "../src/reports/report-source.ts";
+import { createDirectoryReports } from "../src/reports/sources/directory-reports.ts";
+import type { Acceptance, ReportSource } from "../src/reports/sources/report-source.ts";
 
 /** The reports of the 26 sample alerts. */
 export const SAMPLE_REPORTS_DIR = join(import.meta.dirname, "../../test/golden/samples/reports");

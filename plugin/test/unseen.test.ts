@@ -8,7 +8,7 @@ import { describe, expect, test } from "vitest";
 import type { Report, Violation } from "../../src/api/v1alpha1.ts";
 import { FakeClock } from "../../test/support/fake-clock.ts";
 import type { Heartbeat } from "../src/reports/heartbeat.ts";
-import type { ReportSource } from "../src/reports/report-source.ts";
+import type { ReportSource } from "../src/reports/sources/report-source.ts";
 import { memoryReports, type PluginOptions, plugin, report, violation, writeDirectory } from "./session.ts";
 
 const NONE = /\bNo (?:open )?violations found|There is none|None matches/;

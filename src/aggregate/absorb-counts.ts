@@ -4,14 +4,14 @@
 // Counts of one report that another process has drained, added to a ledger.
 // Invariant: every occurrence is added; those of violations beyond the memory bound to the totals only.
 
-import { identityKey, type PolicyFacts, podKey, settleIdentity } from "../ingest/violation.ts";
-import type { Counted } from "./counted.ts";
-import { type CoverageGap, createCoverageGap, mergeCoverageGaps } from "./coverage-gap.ts";
-import type { Ledger } from "./ledger.ts";
+import { identityKey, type PolicyFacts, podKey, settleIdentity } from "../ingest/violation/violation.ts";
+import { type CoverageGap, createCoverageGap, mergeCoverageGaps } from "./counts/coverage-gap.ts";
+import { Pods } from "./counts/pods.ts";
+import { emptyTotals, type Totals } from "./counts/totals.ts";
+import type { Counted } from "./entries/counted.ts";
+import type { MutedSubjects } from "./gaps/muted-subjects.ts";
+import type { Ledger } from "./ledger/ledger.ts";
 import type { MemoryBudget } from "./memory-budget.ts";
-import type { MutedSubjects } from "./muted-subjects.ts";
-import { Pods } from "./pods.ts";
-import { emptyTotals, type Totals } from "./totals.ts";
 
 const MINUTE_US = 60_000_000;
 

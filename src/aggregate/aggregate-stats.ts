@@ -3,7 +3,7 @@
 
 // Numbers of what the aggregator holds, and of what it counted without details or removed.
 
-import type { LedgerMap } from "./ledger-map.ts";
+import type { LedgerMap } from "./ledger/ledger-map.ts";
 import type { MemoryBudget } from "./memory-budget.ts";
 
 export class AggregateStats {

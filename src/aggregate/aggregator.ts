@@ -4,23 +4,23 @@
 // Folds violations into ledgers, one per report, and remembers who was throttled.
 // Invariant: adding never fails and never waits; at the memory bound an alert is still counted in its report's totals.
 
-import type { CellStore } from "../ingest/cell-store.ts";
+import type { CellStore } from "../ingest/cells/cell-store.ts";
 import type { ReportRejection } from "../ingest/ingest-counters.ts";
 import type { Occurrence } from "../ingest/occurrence.ts";
-import { reportKey, type ThrottleNotice } from "../ingest/violation.ts";
-import { type Steps, VISITS_PER_STEP } from "../lib/steps.ts";
+import { reportKey, type ThrottleNotice } from "../ingest/violation/violation.ts";
+import { type Steps, VISITS_PER_STEP } from "../lib/pacing/steps.ts";
 import type { EpochUs } from "../lib/time.ts";
 import { absorbCounts, type DrainedCounts, moveNamespace } from "./absorb-counts.ts";
 import { AggregateStats } from "./aggregate-stats.ts";
-import { ChangeLog } from "./change-log.ts";
-import { Ledger } from "./ledger.ts";
-import { LedgerMap } from "./ledger-map.ts";
+import { SetNumbers } from "./counts/set-numbers.ts";
+import { MutedSubjects } from "./gaps/muted-subjects.ts";
+import { ReportGaps } from "./gaps/report-gaps.ts";
+import type { Urgency } from "./gaps/urgency.ts";
+import { ChangeLog } from "./ledger/change-log.ts";
+import { Ledger } from "./ledger/ledger.ts";
+import { LedgerMap } from "./ledger/ledger-map.ts";
 import { MemoryBudget, type MemoryLimits } from "./memory-budget.ts";
-import { MutedSubjects } from "./muted-subjects.ts";
-import { ReportGaps } from "./report-gaps.ts";
 import { ReportShares } from "./report-shares.ts";
-import { SetNumbers } from "./set-numbers.ts";
-import type { Urgency } from "./urgency.ts";
 
 export class Aggregator {
   readonly ledgers = new LedgerMap();

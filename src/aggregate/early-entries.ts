@@ -5,7 +5,7 @@
 // entries of its own until then, so that its counts can join those of the name; a report shows them as one.
 // Invariant: no count changes, only its violation does; the order in which alerts and names arrive has no effect.
 
-import type { SubjectNames } from "../ingest/subject-names.ts";
+import type { SubjectNames } from "../ingest/violation/subject-names.ts";
 import {
   type Identity,
   identityKey,
@@ -15,13 +15,13 @@ import {
   settledKey,
   settleIdentity,
   type ViolationFacts,
-} from "../ingest/violation.ts";
-import { type Steps, visitInSteps } from "../lib/steps.ts";
-import { Entry, isWritten } from "./entry.ts";
-import type { EntryMap } from "./entry-map.ts";
-import type { Ledger } from "./ledger.ts";
-import type { LedgerMap } from "./ledger-map.ts";
-import { emptyTally, mergeInto } from "./tally.ts";
+} from "../ingest/violation/violation.ts";
+import { type Steps, visitInSteps } from "../lib/pacing/steps.ts";
+import { emptyTally, mergeInto } from "./counts/tally.ts";
+import { Entry, isWritten } from "./entries/entry.ts";
+import type { EntryMap } from "./entries/entry-map.ts";
+import type { Ledger } from "./ledger/ledger.ts";
+import type { LedgerMap } from "./ledger/ledger-map.ts";
 
 /**
  * Entries of unnamed containers that one report keeps apart; of more, the oldest are joined for good. Init containers

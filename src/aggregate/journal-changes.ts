@@ -4,10 +4,10 @@
 // Changes of a ledger, drained for a journal.
 // Invariant: what is drained is in the journal's next batch or is taken back.
 
-import { runAtOnce } from "../lib/steps.ts";
-import type { LayerRow, ReportChange, ViolationRow } from "./change-log.ts";
-import type { Ledger } from "./ledger.ts";
-import { copyTotals } from "./totals.ts";
+import { runAtOnce } from "../lib/pacing/steps.ts";
+import { copyTotals } from "./counts/totals.ts";
+import type { LayerRow, ReportChange, ViolationRow } from "./ledger/change-log.ts";
+import type { Ledger } from "./ledger/ledger.ts";
 
 /** Returns true where the journal lacks changes of the ledger. */
 export function hasChanges(ledger: Ledger): boolean {

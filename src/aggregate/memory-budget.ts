@@ -5,12 +5,12 @@
 // holds the most loses violations first; a workload's only violation in a report is never evicted. An alert has a
 // bounded number of violations visited.
 
-import type { CellBounds, CellStore } from "../ingest/cell-store.ts";
-import { type Identity, workloadKey } from "../ingest/violation.ts";
+import type { CellBounds, CellStore } from "../ingest/cells/cell-store.ts";
+import { type Identity, workloadKey } from "../ingest/violation/violation.ts";
 import type { EpochUs } from "../lib/time.ts";
-import type { Ledger } from "./ledger.ts";
-import { MemoryUsage } from "./memory-usage.ts";
-import type { WorkloadShare } from "./workload-share.ts";
+import { MemoryUsage } from "./entries/memory-usage.ts";
+import type { WorkloadShare } from "./entries/workload-share.ts";
+import type { Ledger } from "./ledger/ledger.ts";
 
 export interface MemoryLimits {
   /** Violations over all reports. */

@@ -9,11 +9,11 @@ import { open } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { createGunzip, createZstdDecompress } from "node:zlib";
 import { LineSplitter } from "../lib/line-splitter.ts";
-import { findAlerts, findPath, type ParsedText, parseJsonIn } from "./alert-envelope.ts";
 import type { AlertListener, AlertSource } from "./alert-source.ts";
-import { parseJsonAlert } from "./json-decoder.ts";
-import { JsonLineJoiner } from "./json-lines.ts";
-import { toPrintable } from "./printable.ts";
+import { findAlerts, findPath, type ParsedText, parseJsonIn } from "./decoding/alert-envelope.ts";
+import { parseJsonAlert } from "./decoding/json-decoder.ts";
+import { JsonLineJoiner } from "./decoding/json-lines.ts";
+import { toPrintable } from "./decoding/printable.ts";
 
 export interface FileFeedOptions {
   /** A file's path, or a stream of bytes (standard input is one); the feed closes either. */

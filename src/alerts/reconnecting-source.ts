@@ -17,11 +17,11 @@
 import type { Disconnect } from "../api/alert-stream.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
-import { RetryPolicy } from "../lib/retry-policy.ts";
+import { RetryPolicy } from "../lib/pacing/retry-policy.ts";
 import type { AlertListener, AlertSource } from "./alert-source.ts";
-import { toPrintable } from "./printable.ts";
-import { describeBytes, readAlert } from "./protobuf-decoder.ts";
-import { RawAlertReader } from "./protobuf-scanner.ts";
+import { toPrintable } from "./decoding/printable.ts";
+import { describeBytes, readAlert } from "./decoding/protobuf-decoder.ts";
+import { RawAlertReader } from "./decoding/protobuf-scanner.ts";
 
 export interface StreamListener {
   /** One message, not decoded; valid only during the call. */

@@ -19,7 +19,7 @@ import {
   type OpenReportStats,
 } from "../sinks/openreports/openreport-publisher.ts";
 import { createOpenReportPublisher } from "./openreport-options.ts";
-import type { PipelineParts } from "./pipeline.ts";
+import type { PipelineParts } from "./pipeline/pipeline.ts";
 
 export interface ClusterContextParts {
   config: Config;

@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // `run`: starts the operator's parts in order and stops them in reverse.
-// The states of the election (leadership/elector-states.ts) decide about writing: acquiring is a standby, leading writes,
+// The states of the election (leadership/election/elector-states.ts) decide about writing: acquiring is a standby, leading writes,
 // regaining is suspended, and idle after it, because another replica has led, exits.
 
 import { createMetrics } from "../telemetry/metrics.ts";

@@ -12,8 +12,8 @@ import type { Leadership } from "../leadership/replica.ts";
 import type { PolicyWatch } from "../policies/policy-watch.ts";
 import type { OpenReportStats } from "../sinks/openreports/openreport-publisher.ts";
 import type { Health } from "../telemetry/health.ts";
-import type { ConfiguredSource } from "./configured-source.ts";
-import type { Pipeline } from "./pipeline.ts";
+import type { ConfiguredSource } from "./feed/configured-source.ts";
+import type { Pipeline } from "./pipeline/pipeline.ts";
 import type { RequestCounters } from "./request-counters.ts";
 
 /** Inputs of the probes. */

@@ -5,10 +5,10 @@
 // Invariant: reads only; the numbers are those of the reports' summaries and continue those of a previous leader.
 
 import type { Aggregator } from "../aggregate/aggregator.ts";
-import { findHighestSeverity } from "../aggregate/counted.ts";
-import type { Ledger } from "../aggregate/ledger.ts";
+import { findHighestSeverity } from "../aggregate/entries/counted.ts";
+import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import { type SeverityThresholds, toSeverityLevel } from "../api/severity.ts";
-import { runAtOnce } from "../lib/steps.ts";
+import { runAtOnce } from "../lib/pacing/steps.ts";
 import type { ReportCounts } from "../telemetry/metrics-source.ts";
 
 /** Gives the counts of each report that has any, the oldest in memory first. */

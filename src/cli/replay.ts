@@ -5,8 +5,8 @@
 // Invariant: no clock but the alerts' own times: the same alerts in any order give the same bytes.
 
 import type { AlertSource } from "../alerts/alert-source.ts";
-import { Pipeline } from "../app/pipeline.ts";
-import { toPipelineOptions } from "../app/pipeline-options.ts";
+import { Pipeline } from "../app/pipeline/pipeline.ts";
+import { toPipelineOptions } from "../app/pipeline/pipeline-options.ts";
 import type { Config } from "../config/config.ts";
 import type { IngestCounters } from "../ingest/ingest-counters.ts";
 import type { Clock } from "../lib/clock.ts";

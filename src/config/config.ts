@@ -11,8 +11,8 @@ import { type InForce, validateCombinations } from "./cross-checks.ts";
 import { type Environment, type FlagInputs, readEnvironment, readFlags } from "./environment.ts";
 import { readFileText } from "./file.ts";
 import type { InputValue } from "./input-value.ts";
-import { configSchema, IDENTITY } from "./schema.ts";
-import { normalize } from "./setting.ts";
+import { configSchema, IDENTITY } from "./schema/schema.ts";
+import { normalize } from "./schema/setting.ts";
 import { type Setting, settingByPath, settings } from "./settings.ts";
 
 type Frozen<T> = T extends readonly (infer Item)[]

@@ -6,8 +6,8 @@
 
 import * as z from "zod";
 import { assert } from "../lib/assert.ts";
-import { configSchema } from "./schema.ts";
-import { type SettingFacts, sectionFacts, settingFacts } from "./setting.ts";
+import { configSchema } from "./schema/schema.ts";
+import { type SettingFacts, sectionFacts, settingFacts } from "./schema/setting.ts";
 
 /** A setting with its names and its schema. */
 export interface Setting extends SettingFacts {

@@ -6,7 +6,7 @@
 
 import { LRUCache } from "lru-cache";
 import type { Clock } from "../lib/clock.ts";
-import { TokenBucket } from "../lib/token-bucket.ts";
+import { TokenBucket } from "../lib/pacing/token-bucket.ts";
 import type { LossReason } from "./event-counters.ts";
 import type { Regarding } from "./event-recorder.ts";
 

@@ -4,13 +4,13 @@
 // Derives Events from a persisted write: one update per violation and pod (or node) of that write.
 // Invariant: pure; Events follow the persisted report, so a report always says at least what its Events say.
 
-import { getWrittenRule } from "../aggregate/entry.ts";
-import type { Ledger } from "../aggregate/ledger.ts";
-import type { Tally } from "../aggregate/tally.ts";
+import type { Tally } from "../aggregate/counts/tally.ts";
+import { getWrittenRule } from "../aggregate/entries/entry.ts";
+import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import type { Report } from "../api/v1alpha1.ts";
-import type { RuleFacts } from "../ingest/rule.ts";
-import type { Identity, ThrottleNotice } from "../ingest/violation.ts";
-import { type Steps, visitInSteps } from "../lib/steps.ts";
+import type { RuleFacts } from "../ingest/violation/rule.ts";
+import type { Identity, ThrottleNotice } from "../ingest/violation/violation.ts";
+import { type Steps, visitInSteps } from "../lib/pacing/steps.ts";
 import type { EventUpdate, Regarding } from "./event-recorder.ts";
 
 /** Entries of which the updates are made in one step. */

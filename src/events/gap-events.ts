@@ -4,7 +4,7 @@
 // Reports a long gap as an Event on the operator itself while the gap lasts and can still be ended.
 // Invariant: one update per gap, and none for a gap that ends before it is long.
 
-import type { Gap } from "../aggregate/stream-coverage.ts";
+import type { Gap } from "../aggregate/gaps/stream-coverage.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { EventRecorder, Regarding } from "./event-recorder.ts";
 

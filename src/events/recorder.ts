@@ -7,9 +7,9 @@
 import { DEFAULT_POSTURE } from "../api/names.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
-import { RetryPolicy } from "../lib/retry-policy.ts";
-import { WorkLoop } from "../lib/work-loop.ts";
-import { WorkQueue } from "../lib/work-queue.ts";
+import { RetryPolicy } from "../lib/pacing/retry-policy.ts";
+import { WorkLoop } from "../lib/pacing/work-loop.ts";
+import { WorkQueue } from "../lib/pacing/work-queue.ts";
 import { createEventCounters, type LossReason, type RecorderStats } from "./event-counters.ts";
 import { type Deliverable, EventDelivery } from "./event-delivery.ts";
 import { EventLimits, type MuteReason } from "./event-limits.ts";

@@ -4,7 +4,7 @@
 // PORT: the receiver of counted alerts: the aggregator, or in a standby the alerts that no report holds yet.
 
 import type { Occurrence } from "./occurrence.ts";
-import type { ThrottleNotice } from "./violation.ts";
+import type { ThrottleNotice } from "./violation/violation.ts";
 
 export interface AlertTally {
   /** Whether alerts of a cell that has an owner are counted in the cell; else each is to be added. */

@@ -9,10 +9,10 @@ import { DEFAULT_POSTURE } from "../api/names.ts";
 import type { Outcome, PolicyKind } from "../api/v1alpha1.ts";
 import { sanitize } from "../lib/sanitize.ts";
 import { type EpochUs, parseMicroTime, secondsToUs } from "../lib/time.ts";
-import { toActivity } from "./activity.ts";
-import { makeSafe, type Redact } from "./redact.ts";
-import { getRule } from "./rule.ts";
-import { type AlertSubject, legalNamespace, toSubject } from "./subject.ts";
+import { makeSafe, type Redact } from "./evidence/redact.ts";
+import { toActivity } from "./violation/activity.ts";
+import { getRule } from "./violation/rule.ts";
+import { type AlertSubject, legalNamespace, toSubject } from "./violation/subject.ts";
 import {
   type Activity,
   type Decoded,
@@ -23,7 +23,7 @@ import {
   podKey,
   type Scope,
   type ViolationFacts,
-} from "./violation.ts";
+} from "./violation/violation.ts";
 
 /** A node's clock may run ahead by this much; a time further in the future is taken as the arrival's. */
 const MAX_AHEAD_US = 5 * 60 * 1_000_000;

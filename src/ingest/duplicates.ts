@@ -6,7 +6,7 @@
 // only where their times are equal to the microsecond and the keyed 64-bit hashes of all of their content are equal.
 
 import type { EpochUs } from "../lib/time.ts";
-import type { Hash64 } from "./alert-hash.ts";
+import type { Hash64 } from "./cells/alert-hash.ts";
 
 export interface DuplicateWindow {
   /** An alert is remembered at least this long, in milliseconds, unless maxEntries forces it out sooner. */

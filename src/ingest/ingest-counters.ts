@@ -5,7 +5,7 @@
 // Invariant: each alert raises `received` and exactly one of the others.
 
 import type { SourceRejection } from "../api/alert-stream.ts";
-import type { DecodeRejection } from "./violation.ts";
+import type { DecodeRejection } from "./violation/violation.ts";
 
 /** Its report would be one more than memory.maxReports, or memory.maxReportsPerNamespace. */
 export type ReportRejection = "too_many_reports" | "too_many_reports_in_namespace";

@@ -6,18 +6,18 @@
 
 import type { Alert, RawAlert } from "../api/alert.ts";
 import { type EpochUs, hasMicroseconds, secondsToUs, TimeReader } from "../lib/time.ts";
-import type { AlertHash } from "./alert-hash.ts";
 import type { TallySelector } from "./alert-tally.ts";
-import type { CellStore } from "./cell-store.ts";
+import type { AlertHash } from "./cells/alert-hash.ts";
+import type { CellStore } from "./cells/cell-store.ts";
 import { countedTimeUs, decode } from "./decode.ts";
 import type { DuplicateFilter } from "./duplicates.ts";
-import { AlertEvidence } from "./evidence.ts";
+import { AlertEvidence } from "./evidence/evidence.ts";
+import type { Redact } from "./evidence/redact.ts";
+import { SearchBudgets, STEPS_PER_SECOND } from "./evidence/search-budgets.ts";
 import type { IngestCounters, Rejection, ReportRejection } from "./ingest-counters.ts";
 import type { Occurrence } from "./occurrence.ts";
-import type { Redact } from "./redact.ts";
-import { SearchBudgets, STEPS_PER_SECOND } from "./search-budgets.ts";
-import type { SubjectNames } from "./subject-names.ts";
-import type { Scope, ThrottleNotice } from "./violation.ts";
+import type { SubjectNames } from "./violation/subject-names.ts";
+import type { Scope, ThrottleNotice } from "./violation/violation.ts";
 
 export interface IngestParts {
   /** Of counted alerts and notices. */

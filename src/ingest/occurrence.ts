@@ -5,8 +5,8 @@
 // Invariant: valid until the call that was given it returns.
 
 import type { EpochUs } from "../lib/time.ts";
-import type { EvidenceSource } from "./evidence.ts";
-import type { ViolationFacts } from "./violation.ts";
+import type { EvidenceSource } from "./evidence/evidence.ts";
+import type { ViolationFacts } from "./violation/violation.ts";
 
 /** One alert of a violation. Valid until the call that was given it returns. */
 export interface Occurrence {

@@ -6,7 +6,6 @@
 // Invariant: every ledger has its turn, however much changes in the others. A batch has bounded work.
 
 import type { Aggregator } from "../aggregate/aggregator.ts";
-import type { LayerRow, ReportChange } from "../aggregate/change-log.ts";
 import {
   drainPersisted,
   drainTotals,
@@ -14,8 +13,9 @@ import {
   hasChangedTotals,
   revertDrain,
 } from "../aggregate/journal-changes.ts";
-import type { Ledger } from "../aggregate/ledger.ts";
-import { reportKey } from "../ingest/violation.ts";
+import type { LayerRow, ReportChange } from "../aggregate/ledger/change-log.ts";
+import type { Ledger } from "../aggregate/ledger/ledger.ts";
+import { reportKey } from "../ingest/violation/violation.ts";
 import type { RecoveredReport } from "./journal.ts";
 
 /** Upper bounds of one batch. */

@@ -5,8 +5,8 @@
 // once per outage, and no other report is.
 
 import type { Aggregator } from "../aggregate/aggregator.ts";
-import type { Ledger } from "../aggregate/ledger.ts";
-import { reportKey } from "../ingest/violation.ts";
+import type { Ledger } from "../aggregate/ledger/ledger.ts";
+import { reportKey } from "../ingest/violation/violation.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { EpochUs } from "../lib/time.ts";

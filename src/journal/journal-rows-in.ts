@@ -5,10 +5,10 @@
 // counted; where totals may be missing, their report is marked.
 
 import type { DatabaseSync } from "node:sqlite";
-import type { LayerRow, ViolationRow } from "../aggregate/change-log.ts";
-import { emptyTotals, type Totals } from "../aggregate/totals.ts";
+import { emptyTotals, type Totals } from "../aggregate/counts/totals.ts";
+import type { LayerRow, ViolationRow } from "../aggregate/ledger/change-log.ts";
 import type { Evidence } from "../api/v1alpha1.ts";
-import { identityKey, type PolicyFacts, parseIdentityKey } from "../ingest/violation.ts";
+import { identityKey, type PolicyFacts, parseIdentityKey } from "../ingest/violation/violation.ts";
 import type { Recovered, RecoveredReport } from "./journal.ts";
 import { computeChecksum } from "./row-checksum.ts";
 

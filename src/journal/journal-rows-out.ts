@@ -5,8 +5,8 @@
 // Invariant: runs within a transaction of its caller's.
 
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import type { LayerRow, ReportChange } from "../aggregate/change-log.ts";
-import { reportKey } from "../ingest/violation.ts";
+import type { LayerRow, ReportChange } from "../aggregate/ledger/change-log.ts";
+import { reportKey } from "../ingest/violation/violation.ts";
 import type { Batch, Recovered } from "./journal.ts";
 import { readTable } from "./journal-rows-in.ts";
 import { computeChecksum } from "./row-checksum.ts";

@@ -7,11 +7,11 @@
 // leaves unprotected, and tried again. Nothing is held back for it: what it could not take stays noted in the ledgers.
 
 import type { Aggregator } from "../aggregate/aggregator.ts";
-import type { ReportChange } from "../aggregate/change-log.ts";
+import { SetNumbers } from "../aggregate/counts/set-numbers.ts";
 import { hasChanges } from "../aggregate/journal-changes.ts";
-import type { Ledger } from "../aggregate/ledger.ts";
-import { SetNumbers } from "../aggregate/set-numbers.ts";
-import { RetryPolicy } from "../lib/retry-policy.ts";
+import type { ReportChange } from "../aggregate/ledger/change-log.ts";
+import type { Ledger } from "../aggregate/ledger/ledger.ts";
+import { RetryPolicy } from "../lib/pacing/retry-policy.ts";
 import { ALL, BATCH, type BatchBudget, ChangeCollector, countRows } from "./change-collector.ts";
 import { type Batch, type Journal, JournalError, type RecoveredReport } from "./journal.ts";
 import { JournalOutage, markLost, type PastOutage, toOutageKey } from "./journal-outage.ts";

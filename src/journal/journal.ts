@@ -4,7 +4,7 @@
 // PORT: where counts outlive the process until a stored report holds them.
 // Invariant: a batch is taken whole or not at all. What was taken survives the death of the process.
 
-import type { LayerRow, ReportChange } from "../aggregate/change-log.ts";
+import type { LayerRow, ReportChange } from "../aggregate/ledger/change-log.ts";
 
 /** Reasons for which a journal can't be used. */
 export type JournalFault =

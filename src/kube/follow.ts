@@ -7,7 +7,7 @@
 
 import type { Clock } from "../lib/clock.ts";
 import { isObject, toObject } from "../lib/json.ts";
-import { RetryPolicy } from "../lib/retry-policy.ts";
+import { RetryPolicy } from "../lib/pacing/retry-policy.ts";
 import { ApiError, type ApiErrorCode, classifyAnswer } from "./api-error.ts";
 import type { ApiRequester, ApiStreamer } from "./client.ts";
 import { listPages } from "./list.ts";

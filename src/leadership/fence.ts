@@ -4,12 +4,12 @@
 // Fences the previous leader off a report: its write that is still under way fails once another replica has written.
 // Invariant: a fence changes no count.
 
-import type { Ledger } from "../aggregate/ledger.ts";
+import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import type { Report } from "../api/v1alpha1.ts";
 import { unreachable } from "../lib/assert.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
-import { RetryPolicy } from "../lib/retry-policy.ts";
+import { RetryPolicy } from "../lib/pacing/retry-policy.ts";
 import { type Mark, parseMarks } from "../reconcile/watermark.ts";
 import { buildReport, toReportRef } from "../reconcile/write-attempt.ts";
 import type { ReportSink } from "../sinks/report-sink.ts";

@@ -5,16 +5,16 @@
 // where it is uncertain that this replica has read all that the previous leader had not written, every report says so.
 
 import type { Aggregator } from "../aggregate/aggregator.ts";
-import type { Ledger } from "../aggregate/ledger.ts";
-import type { Gap, StreamCoverage } from "../aggregate/stream-coverage.ts";
+import type { Gap, StreamCoverage } from "../aggregate/gaps/stream-coverage.ts";
+import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import type { Report } from "../api/v1alpha1.ts";
 import type { AlertTally } from "../ingest/alert-tally.ts";
-import { reportKey } from "../ingest/violation.ts";
+import { reportKey } from "../ingest/violation/violation.ts";
 import type { Journaling } from "../journal/journal-writer.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
-import { RetryPolicy } from "../lib/retry-policy.ts";
-import { Slices } from "../lib/slices.ts";
+import { RetryPolicy } from "../lib/pacing/retry-policy.ts";
+import { Slices } from "../lib/pacing/slices.ts";
 import type { ControllerObserver } from "../reconcile/controller-observer.ts";
 import type { ReportController } from "../reconcile/report-controller.ts";
 import type { ReportQueue } from "../reconcile/report-queue.ts";

@@ -6,13 +6,13 @@
 // to it again.
 
 import type { Aggregator } from "../aggregate/aggregator.ts";
-import type { Ledger } from "../aggregate/ledger.ts";
+import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import type { Report } from "../api/v1alpha1.ts";
 import type { AlertTally } from "../ingest/alert-tally.ts";
 import type { Occurrence } from "../ingest/occurrence.ts";
-import { reportKey, type ThrottleNotice, type ViolationFacts } from "../ingest/violation.ts";
+import { reportKey, type ThrottleNotice, type ViolationFacts } from "../ingest/violation/violation.ts";
 import type { Clock } from "../lib/clock.ts";
-import { Slices } from "../lib/slices.ts";
+import { Slices } from "../lib/pacing/slices.ts";
 import { ReportedUntil, ReportedUntilIndex } from "../report/reported-until.ts";
 import { subtractReported } from "./subtract-reported.ts";
 import { type ReportTakeover, UNDATED_MARGIN_US } from "./unreported-alerts.ts";

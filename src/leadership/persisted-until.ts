@@ -4,7 +4,7 @@
 // Time before which everything that this process counted is in the stored reports; a leader publishes it to its
 // successor. Invariant: never too late. Time is that of the arrival of alerts, by this process's clock.
 
-import type { Ledger } from "../aggregate/ledger.ts";
+import type { Ledger } from "../aggregate/ledger/ledger.ts";
 
 /** Unknown: earlier than anything. */
 export const UNKNOWN_MS = 0;

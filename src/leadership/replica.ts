@@ -7,7 +7,7 @@
 import type { Config } from "../config/config.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { ReportObserver, ReportSink, ReportWatch } from "../sinks/report-sink.ts";
-import type { LeaderElector } from "./leader-elector.ts";
+import type { LeaderElector } from "./election/leader-elector.ts";
 import type { PreviousLeader } from "./leader-takeover.ts";
 import { NOT_TRIED } from "./report-loader.ts";
 

@@ -7,10 +7,10 @@
 
 import type { Aggregator } from "../aggregate/aggregator.ts";
 import type { Report } from "../api/v1alpha1.ts";
-import { reportKey } from "../ingest/violation.ts";
+import { reportKey } from "../ingest/violation/violation.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
-import { Slices } from "../lib/slices.ts";
+import { Slices } from "../lib/pacing/slices.ts";
 import { createFenceId, findPersistedSeq, type Mark, parseMarks } from "../reconcile/watermark.ts";
 import { toReportRef } from "../reconcile/write-attempt.ts";
 import { isNamedRight } from "../report/parse.ts";

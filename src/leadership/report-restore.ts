@@ -5,12 +5,12 @@
 // Invariant: a report is not kept once its ledger continues it.
 
 import type { Aggregator } from "../aggregate/aggregator.ts";
-import type { Ledger } from "../aggregate/ledger.ts";
-import { toUs } from "../aggregate/stream-coverage.ts";
+import { toUs } from "../aggregate/gaps/stream-coverage.ts";
+import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import type { Report } from "../api/v1alpha1.ts";
-import { reportKey } from "../ingest/violation.ts";
+import { reportKey } from "../ingest/violation/violation.ts";
 import type { Journaling } from "../journal/journal-writer.ts";
-import type { Slices } from "../lib/slices.ts";
+import type { Slices } from "../lib/pacing/slices.ts";
 import type { ReportController } from "../reconcile/report-controller.ts";
 import type { ReportQueue } from "../reconcile/report-queue.ts";
 import { getLastSeenMs, StoredTimes, toGapUs } from "./stored-times.ts";

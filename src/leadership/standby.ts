@@ -7,7 +7,7 @@
 import type { Report } from "../api/v1alpha1.ts";
 import type { AlertTally } from "../ingest/alert-tally.ts";
 import type { Occurrence } from "../ingest/occurrence.ts";
-import type { ThrottleNotice } from "../ingest/violation.ts";
+import type { ThrottleNotice } from "../ingest/violation/violation.ts";
 import type { Clock } from "../lib/clock.ts";
 import { isNamedRight } from "../report/parse.ts";
 import type { ReportedUntilIndex } from "../report/reported-until.ts";

@@ -3,8 +3,8 @@
 
 // Times that stored reports hold of the operator that wrote them.
 
-import type { EarlyGap } from "../aggregate/early-gaps.ts";
-import { type Gap, toUs } from "../aggregate/stream-coverage.ts";
+import type { EarlyGap } from "../aggregate/gaps/early-gaps.ts";
+import { type Gap, toUs } from "../aggregate/gaps/stream-coverage.ts";
 import type { Report } from "../api/v1alpha1.ts";
 import { parseMicroTime } from "../lib/time.ts";
 

@@ -4,12 +4,12 @@
 // Subtraction of a report that another replica has written from a ledger's pending counts. Invariant: counts that stay
 // pending are later than anything like them in the report, so that nothing is reported twice.
 
-import type { Counted } from "../aggregate/counted.ts";
-import { addToHistory, emptyHistory } from "../aggregate/history.ts";
-import type { Ledger } from "../aggregate/ledger.ts";
-import { Pods } from "../aggregate/pods.ts";
-import type { Tally } from "../aggregate/tally.ts";
-import { countOutcome, emptyTotals, type Totals } from "../aggregate/totals.ts";
+import { addToHistory, emptyHistory } from "../aggregate/counts/history.ts";
+import { Pods } from "../aggregate/counts/pods.ts";
+import type { Tally } from "../aggregate/counts/tally.ts";
+import { countOutcome, emptyTotals, type Totals } from "../aggregate/counts/totals.ts";
+import type { Counted } from "../aggregate/entries/counted.ts";
+import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import type { EpochUs } from "../lib/time.ts";
 import type { ReportedUntil } from "../report/reported-until.ts";
 

@@ -7,7 +7,7 @@
 
 import type { Report } from "../api/v1alpha1.ts";
 import type { Occurrence } from "../ingest/occurrence.ts";
-import { reportKey, type ViolationFacts } from "../ingest/violation.ts";
+import { reportKey, type ViolationFacts } from "../ingest/violation/violation.ts";
 import type { EpochUs } from "../lib/time.ts";
 import { ReportedUntil, type ReportedUntilIndex } from "../report/reported-until.ts";
 import { type Cell, leave, listAlerts, type Tracked, toCellKey } from "./unreported-cells.ts";

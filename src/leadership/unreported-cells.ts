@@ -3,9 +3,9 @@
 
 // Alerts of one report that a standby holds, by violation and pod.
 
-import type { KeptEvidence } from "../ingest/evidence.ts";
+import type { KeptEvidence } from "../ingest/evidence/evidence.ts";
 import type { Occurrence } from "../ingest/occurrence.ts";
-import type { ViolationFacts } from "../ingest/violation.ts";
+import type { ViolationFacts } from "../ingest/violation/violation.ts";
 import type { EpochUs } from "../lib/time.ts";
 import type { ReportedUntil } from "../report/reported-until.ts";
 

@@ -3,10 +3,10 @@
 
 // Callbacks of a report controller for other stages.
 
-import type { Ledger } from "../aggregate/ledger.ts";
+import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import type { Report } from "../api/v1alpha1.ts";
 import type { Clock } from "../lib/clock.ts";
-import { runInTurns, type Steps } from "../lib/steps.ts";
+import { runInTurns, type Steps } from "../lib/pacing/steps.ts";
 
 /** PORT: learns how stored reports and ledgers come together. Must not throw. */
 export interface ControllerObserver {

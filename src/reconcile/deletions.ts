@@ -3,8 +3,8 @@
 
 // Deletions of reports that were noticed while there was nothing new to report: the next report of the policy says so.
 
-import { type CoverageGap, isDeletion } from "../aggregate/coverage-gap.ts";
-import type { Ledger } from "../aggregate/ledger.ts";
+import { type CoverageGap, isDeletion } from "../aggregate/counts/coverage-gap.ts";
+import type { Ledger } from "../aggregate/ledger/ledger.ts";
 
 /** Reports remembered; the one deleted first is forgotten first. */
 const MAX_DELETIONS = 1000;

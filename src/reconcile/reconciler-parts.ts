@@ -3,7 +3,7 @@
 
 // Dependencies of the reconciler of one report.
 
-import type { Ledger } from "../aggregate/ledger.ts";
+import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import type { ObjectMeta, Report } from "../api/v1alpha1.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";

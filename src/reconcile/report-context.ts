@@ -6,10 +6,10 @@
 
 import type { Aggregator } from "../aggregate/aggregator.ts";
 import { listWritten } from "../aggregate/early-entries.ts";
-import type { Ledger } from "../aggregate/ledger.ts";
-import type { Urgency } from "../aggregate/urgency.ts";
+import type { Urgency } from "../aggregate/gaps/urgency.ts";
+import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import type { Policy, PolicySource, Report } from "../api/v1alpha1.ts";
-import { reportKey } from "../ingest/violation.ts";
+import { reportKey } from "../ingest/violation/violation.ts";
 import type { AcceptanceCatalog, Matched } from "../report/acceptance-set.ts";
 import type { PolicyCatalog } from "../report/provenance.ts";
 import { findLedgerProvenance } from "../report/render.ts";

@@ -5,15 +5,15 @@
 // A report is reconciled by one worker at a time; what is not written stays in its ledger.
 
 import type { Aggregator } from "../aggregate/aggregator.ts";
-import type { LayerRow } from "../aggregate/change-log.ts";
-import type { Ledger } from "../aggregate/ledger.ts";
-import { recoverSet } from "../aggregate/recovered-counts.ts";
+import type { LayerRow } from "../aggregate/ledger/change-log.ts";
+import type { Ledger } from "../aggregate/ledger/ledger.ts";
+import { recoverSet } from "../aggregate/ledger/recovered-counts.ts";
 import type { Report } from "../api/v1alpha1.ts";
-import { reportKey } from "../ingest/violation.ts";
+import { reportKey } from "../ingest/violation/violation.ts";
 import { unreachable } from "../lib/assert.ts";
-import { RetryPolicy } from "../lib/retry-policy.ts";
+import { RetryPolicy } from "../lib/pacing/retry-policy.ts";
+import { WorkLoop } from "../lib/pacing/work-loop.ts";
 import type { EpochUs } from "../lib/time.ts";
-import { WorkLoop } from "../lib/work-loop.ts";
 import { rebaseOn } from "../report/parse.ts";
 import { RenderedViolations } from "../report/rendered-violations.ts";
 import { type ControllerObserver, notifyWritten } from "./controller-observer.ts";

@@ -6,7 +6,7 @@
 // Bounded: at MAX_PACES that of the report written the longest ago is dropped, and the report's next change is written as
 // that of a new one.
 
-import type { Urgency } from "../aggregate/urgency.ts";
+import type { Urgency } from "../aggregate/gaps/urgency.ts";
 import type { Clock } from "../lib/clock.ts";
 import {
   afterWrite,

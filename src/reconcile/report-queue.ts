@@ -4,10 +4,10 @@
 // Queue of the reports that changed: what is urgent first, each report at its own pace, namespaces in turn.
 // Only keys are queued: a storm of alerts is one key.
 
-import type { Urgency } from "../aggregate/urgency.ts";
-import { namespaceInKey } from "../ingest/violation.ts";
+import type { Urgency } from "../aggregate/gaps/urgency.ts";
+import { namespaceInKey } from "../ingest/violation/violation.ts";
 import type { Clock } from "../lib/clock.ts";
-import { WorkQueue } from "../lib/work-queue.ts";
+import { WorkQueue } from "../lib/pacing/work-queue.ts";
 import { ReportPaces } from "./report-paces.ts";
 import type { PaceOptions } from "./write-pace.ts";
 

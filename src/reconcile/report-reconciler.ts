@@ -4,10 +4,10 @@
 // Reconciles one report: take → render → write → commit, or find out what prevents it. The states are in
 // reconcile-steps.ts.
 
-import type { Ledger } from "../aggregate/ledger.ts";
+import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import type { ObjectMeta, Report } from "../api/v1alpha1.ts";
 import { unreachable } from "../lib/assert.ts";
-import { runInTurns } from "../lib/steps.ts";
+import { runInTurns } from "../lib/pacing/steps.ts";
 import { renderInSteps } from "../report/render.ts";
 import type { WriteResult } from "../sinks/report-sink.ts";
 import { type AttemptState, type ReconcileResult, STEPS } from "./reconcile-steps.ts";

@@ -3,7 +3,7 @@
 
 // State of one report that is written again and again.
 
-import type { RetryPolicy } from "../lib/retry-policy.ts";
+import type { RetryPolicy } from "../lib/pacing/retry-policy.ts";
 import type { ReportReconciler } from "./report-reconciler.ts";
 
 export interface WorkItem {

@@ -3,7 +3,7 @@
 
 // The object that a write sends.
 
-import type { Ledger } from "../aggregate/ledger.ts";
+import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import {
   API_GROUP_VERSION,
   CLUSTER_REPORT_KIND,

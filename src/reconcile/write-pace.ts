@@ -4,7 +4,7 @@
 // Pace of one report: pure arithmetic on a state and a monotonic time. The longer only counters move, the rarer the
 // writes. What concerns the stream alone waits for a while, to go with the next write of the report.
 
-import type { Urgency } from "../aggregate/urgency.ts";
+import type { Urgency } from "../aggregate/gaps/urgency.ts";
 
 export interface PaceOptions {
   /** Delay of the first write of a violation, so that a burst is one write. Milliseconds. */

@@ -6,7 +6,7 @@
 // that no number or form of globs holds the event loop.
 
 import type { Accepted } from "../api/v1alpha1.ts";
-import type { Identity } from "../ingest/violation.ts";
+import type { Identity } from "../ingest/violation/violation.ts";
 import type { Work } from "../lib/glob.ts";
 import type { EpochUs } from "../lib/time.ts";
 import type { Acceptance } from "./acceptance.ts";

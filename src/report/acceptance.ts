@@ -6,8 +6,8 @@
 
 import type { AcceptanceMatch } from "../api/acceptance.ts";
 import type { AcceptedSum, Open, SeverityLevel, Summary, Violation } from "../api/v1alpha1.ts";
-import { parseEndpoint } from "../ingest/network.ts";
-import type { Identity } from "../ingest/violation.ts";
+import { parseEndpoint } from "../ingest/violation/network.ts";
+import type { Identity } from "../ingest/violation/violation.ts";
 import { type Glob, parseGlob, type Work } from "../lib/glob.ts";
 import { hasDotSegments, resolveDotSegments } from "../lib/path.ts";
 

@@ -5,17 +5,23 @@
 // Invariant: reading back what render wrote loses no count. The schema vouches for the required fields; a number or a
 // time that makes no sense is taken as absent.
 
-import type { Base } from "../aggregate/counted.ts";
-import { type CoverageGap, mergeCoverageGaps, parseCoverageGap } from "../aggregate/coverage-gap.ts";
-import { Entry } from "../aggregate/entry.ts";
-import type { Ledger } from "../aggregate/ledger.ts";
-import { Pods } from "../aggregate/pods.ts";
-import { addPod, type Tally } from "../aggregate/tally.ts";
-import { countOutcome, emptyTotals, type Totals } from "../aggregate/totals.ts";
+import { type CoverageGap, mergeCoverageGaps, parseCoverageGap } from "../aggregate/counts/coverage-gap.ts";
+import { Pods } from "../aggregate/counts/pods.ts";
+import { addPod, type Tally } from "../aggregate/counts/tally.ts";
+import { countOutcome, emptyTotals, type Totals } from "../aggregate/counts/totals.ts";
+import type { Base } from "../aggregate/entries/counted.ts";
+import { Entry } from "../aggregate/entries/entry.ts";
+import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import type { Coverage, Policy, Report, Violation, ViolationPod } from "../api/v1alpha1.ts";
-import { storedEvidence } from "../ingest/evidence.ts";
-import { getRule } from "../ingest/rule.ts";
-import { earlyContainer, type Identity, identityKey, podKey, reportName } from "../ingest/violation.ts";
+import { storedEvidence } from "../ingest/evidence/evidence.ts";
+import { getRule } from "../ingest/violation/rule.ts";
+import {
+  earlyContainer,
+  type Identity,
+  identityKey,
+  podKey,
+  reportName,
+} from "../ingest/violation/violation.ts";
 import { type EpochUs, parseMicroTime } from "../lib/time.ts";
 import { reportedKind } from "./provenance.ts";
 import { parseHistory } from "./render-history.ts";

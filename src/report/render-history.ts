@@ -12,7 +12,7 @@ import {
   type History,
   HOUR_US,
   HOURS,
-} from "../aggregate/history.ts";
+} from "../aggregate/counts/history.ts";
 import type { HistoryEntry, Summary, SummaryHistory } from "../api/v1alpha1.ts";
 
 /** `2026-11-23T10:00:00` */

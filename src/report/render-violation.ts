@@ -5,12 +5,12 @@
 // Invariant: the same counts give the same bytes; severity, tags and message are written only where they differ from
 // the policy's.
 
-import { type Entry, getWrittenRule } from "../aggregate/entry.ts";
-import type { Ledger } from "../aggregate/ledger.ts";
-import type { PodTally } from "../aggregate/pods.ts";
-import { emptyTally, mergeInto, type Tally } from "../aggregate/tally.ts";
+import type { PodTally } from "../aggregate/counts/pods.ts";
+import { emptyTally, mergeInto, type Tally } from "../aggregate/counts/tally.ts";
+import { type Entry, getWrittenRule } from "../aggregate/entries/entry.ts";
+import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import type { Accepted, Evidence, Policy, Violation, ViolationPod } from "../api/v1alpha1.ts";
-import type { RuleFacts } from "../ingest/rule.ts";
+import type { RuleFacts } from "../ingest/violation/rule.ts";
 import { formatMicroTime } from "../lib/time.ts";
 
 export interface ViolationOptions {

@@ -4,12 +4,12 @@
 // A ledger as the report that users see: order, limits, severity.
 // Invariant: the same counts give the same bytes, and the summary is exact whatever the limits cut from the list.
 
-import { findHighestSeverity } from "../aggregate/counted.ts";
-import { isDeletion, renderCoverageGap } from "../aggregate/coverage-gap.ts";
+import { isDeletion, renderCoverageGap } from "../aggregate/counts/coverage-gap.ts";
 import { listWritten } from "../aggregate/early-entries.ts";
-import type { Entry } from "../aggregate/entry.ts";
-import type { Ledger } from "../aggregate/ledger.ts";
-import { selectFairest } from "../aggregate/ranking.ts";
+import { findHighestSeverity } from "../aggregate/entries/counted.ts";
+import type { Entry } from "../aggregate/entries/entry.ts";
+import { selectFairest } from "../aggregate/entries/ranking.ts";
+import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import { DEFAULT_THRESHOLDS, type SeverityThresholds, toSeverityLevel } from "../api/severity.ts";
 import type {
   CoveredNodes,
@@ -20,8 +20,8 @@ import type {
   Summary,
   Violation,
 } from "../api/v1alpha1.ts";
+import { runAtOnce, type Steps, visitInSteps } from "../lib/pacing/steps.ts";
 import { byteLength } from "../lib/sanitize.ts";
-import { runAtOnce, type Steps, visitInSteps } from "../lib/steps.ts";
 import { type EpochUs, formatMicroTime } from "../lib/time.ts";
 import { type AcceptedCounts, divide } from "./acceptance.ts";
 import type { AcceptanceCatalog } from "./acceptance-set.ts";

@@ -4,8 +4,8 @@
 // Rendered violations of the reports written lately, so that one that did not change is not rendered again.
 // Invariant: bounded; at the bound those of the report written the longest ago are dropped, and rendered again.
 
-import type { Entry } from "../aggregate/entry.ts";
-import type { Ledger } from "../aggregate/ledger.ts";
+import type { Entry } from "../aggregate/entries/entry.ts";
+import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import { toViolationText } from "../api/report-text.ts";
 import type { Violation } from "../api/v1alpha1.ts";
 import { byteLength } from "../lib/sanitize.ts";

@@ -16,7 +16,7 @@ import {
   settledKey,
   settleIdentity,
   type ViolationFacts,
-} from "../ingest/violation.ts";
+} from "../ingest/violation/violation.ts";
 import { type EpochUs, parseMicroTime } from "../lib/time.ts";
 import { parseIdentity } from "./parse.ts";
 

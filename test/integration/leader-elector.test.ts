@@ -5,8 +5,8 @@
 
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { KubeClient } from "../../src/kube/client.ts";
-import { LeaderElector } from "../../src/leadership/leader-elector.ts";
-import { LeaseStore } from "../../src/leadership/lease.ts";
+import { LeaderElector } from "../../src/leadership/election/leader-elector.ts";
+import { LeaseStore } from "../../src/leadership/election/lease.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import { eventually } from "../support/eventually.ts";

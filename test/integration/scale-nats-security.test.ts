@@ -8,11 +8,11 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
-import { createBus } from "../../src/app/scale-bus.ts";
+import { createBus } from "../../src/app/scale/scale-bus.ts";
 import { parseConfig } from "../../src/config/config.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
-import type { Bus } from "../../src/scale/bus.ts";
-import type { NatsSecret } from "../../src/scale/nats-secret.ts";
+import type { Bus } from "../../src/scale/stream/bus.ts";
+import type { NatsSecret } from "../../src/scale/stream/nats-secret.ts";
 import { removeAtOurEnd } from "../../tools/cluster/process.ts";
 import { NatsServer, whyNoNats } from "../../tools/nats-server.ts";
 import {

@@ -14,15 +14,11 @@ import { connect as openConnection } from "@nats-io/transport-node";
 import { afterEach, expect, test } from "vitest";
 import { Aggregator } from "../../src/aggregate/aggregator.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
-import { decodeCheckpoint } from "../../src/scale/checkpoint-codec.ts";
-import { NatsBus, type NatsOptions } from "../../src/scale/nats-bus.ts";
-import {
-  PartitionCounters,
-  PartitionState,
-  PositionNumbers,
-  type StreamMessage,
-} from "../../src/scale/partition-state.ts";
-import { PARTITIONS, SHARDS } from "../../src/scale/stream-settings.ts";
+import { decodeCheckpoint } from "../../src/scale/messages/checkpoint-codec.ts";
+import { PartitionCounters, PartitionState, PositionNumbers } from "../../src/scale/owner/partition-state.ts";
+import type { StreamMessage } from "../../src/scale/stream/bus.ts";
+import { NatsBus, type NatsOptions } from "../../src/scale/stream/nats-bus.ts";
+import { PARTITIONS, SHARDS } from "../../src/scale/stream/stream-settings.ts";
 import { findFreePort } from "../../tools/free-port.ts";
 import { NatsServer, whyNoNats } from "../../tools/nats-server.ts";
 import { eventually } from "../support/eventually.ts";

@@ -5,8 +5,8 @@ import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { loadSync } from "protobufjs";
 import { expect, it } from "vitest";
-import { parseJsonAlert } from "../../src/alerts/json-decoder.ts";
-import { readAlert } from "../../src/alerts/protobuf-decoder.ts";
+import { parseJsonAlert } from "../../src/alerts/decoding/json-decoder.ts";
+import { readAlert } from "../../src/alerts/decoding/protobuf-decoder.ts";
 import { emptyAlert } from "../../src/api/alert.ts";
 import { type WireAlert, wireAlert } from "./wire-alert.ts";
 

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { loadSync, Writer } from "protobufjs";
 import { describe, expect, it } from "vitest";
-import { describeBytes, readAlert } from "../../src/alerts/protobuf-decoder.ts";
+import { describeBytes, readAlert } from "../../src/alerts/decoding/protobuf-decoder.ts";
 import type { Alert } from "../../src/api/alert.ts";
 import { emptyAlert } from "../../src/api/alert.ts";
 import { type WireAlert, wireAlert } from "./wire-alert.ts";

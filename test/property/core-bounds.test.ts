@@ -6,10 +6,10 @@
 
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { Ledger } from "../../src/aggregate/ledger.ts";
+import { Ledger } from "../../src/aggregate/ledger/ledger.ts";
 import type { ReportBody } from "../../src/api/v1alpha1.ts";
-import { workloadKey } from "../../src/ingest/violation.ts";
-import { runAtOnce } from "../../src/lib/steps.ts";
+import { workloadKey } from "../../src/ingest/violation/violation.ts";
+import { runAtOnce } from "../../src/lib/pacing/steps.ts";
 import { buildReport } from "../../src/reconcile/write-attempt.ts";
 import { rebaseOn } from "../../src/report/parse.ts";
 import { renderReport } from "../../src/report/render.ts";

@@ -4,9 +4,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decode } from "../../src/ingest/decode.ts";
-import { toEvidence } from "../../src/ingest/evidence.ts";
-import { createRedactor } from "../../src/ingest/redact.ts";
-import { type Decoded, identityKey } from "../../src/ingest/violation.ts";
+import { toEvidence } from "../../src/ingest/evidence/evidence.ts";
+import { createRedactor } from "../../src/ingest/evidence/redact.ts";
+import { type Decoded, identityKey } from "../../src/ingest/violation/violation.ts";
 import { hostileAlert, renderOptions, runs, START_US } from "../support/gen.ts";
 import { add, newAggregator, reportsOf } from "../unit/ingest/fold-alerts.ts";
 import { faultsOf } from "../unit/report/report-check.ts";

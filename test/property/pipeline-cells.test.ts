@@ -8,14 +8,14 @@ import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { loadSync } from "protobufjs";
 import { describe, expect, it } from "vitest";
-import { readAlert } from "../../src/alerts/protobuf-decoder.ts";
-import { RawAlertReader } from "../../src/alerts/protobuf-scanner.ts";
+import { readAlert } from "../../src/alerts/decoding/protobuf-decoder.ts";
+import { RawAlertReader } from "../../src/alerts/decoding/protobuf-scanner.ts";
 import type { Alert, RawAlert } from "../../src/api/alert.ts";
 import type { Report, ReportBody } from "../../src/api/v1alpha1.ts";
-import { AlertHash } from "../../src/ingest/alert-hash.ts";
-import { type CellBounds, CellStore } from "../../src/ingest/cell-store.ts";
+import { AlertHash } from "../../src/ingest/cells/alert-hash.ts";
+import { type CellBounds, CellStore } from "../../src/ingest/cells/cell-store.ts";
+import { createRedactor } from "../../src/ingest/evidence/redact.ts";
 import type { IngestCounters } from "../../src/ingest/ingest-counters.ts";
-import { createRedactor } from "../../src/ingest/redact.ts";
 import { renderReport } from "../../src/report/render.ts";
 import {
   at,

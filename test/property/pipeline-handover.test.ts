@@ -8,7 +8,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Alert } from "../../src/api/alert.ts";
 import type { Report } from "../../src/api/v1alpha1.ts";
-import { Pipeline, type PipelineOptions } from "../../src/app/pipeline.ts";
+import { Pipeline, type PipelineOptions } from "../../src/app/pipeline/pipeline.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import { formatMicroTime } from "../../src/lib/time.ts";
 import type { ReportSink, WriteResult } from "../../src/sinks/report-sink.ts";

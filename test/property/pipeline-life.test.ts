@@ -5,7 +5,7 @@
 
 import { describe, expect, it } from "vitest";
 import type { Report } from "../../src/api/v1alpha1.ts";
-import { Pipeline } from "../../src/app/pipeline.ts";
+import { Pipeline } from "../../src/app/pipeline/pipeline.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import { SinkError } from "../../src/sinks/report-sink.ts";
 import { FakeClock } from "../support/fake-clock.ts";

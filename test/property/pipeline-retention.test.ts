@@ -5,7 +5,7 @@
 
 import { describe, expect, it } from "vitest";
 import type { Report } from "../../src/api/v1alpha1.ts";
-import { runAtOnce } from "../../src/lib/steps.ts";
+import { runAtOnce } from "../../src/lib/pacing/steps.ts";
 import { FAULTS, type Fault } from "../support/fault-sink.ts";
 import { alert, at, hostAlert } from "../support/gen.ts";
 import { problemsOf, Simulation } from "./pipeline-simulation.ts";

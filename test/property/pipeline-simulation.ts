@@ -6,7 +6,7 @@
 import type { Disconnect } from "../../src/api/alert-stream.ts";
 import { MANAGED_BY_LABEL, WATERMARK_ANNOTATION } from "../../src/api/names.ts";
 import type { CoveredNodes, Report } from "../../src/api/v1alpha1.ts";
-import { Pipeline, type PipelineOptions } from "../../src/app/pipeline.ts";
+import { Pipeline, type PipelineOptions } from "../../src/app/pipeline/pipeline.ts";
 import type { EventUpdate, Regarding } from "../../src/events/event-recorder.ts";
 import type { Batch, Journal, OpenJournal } from "../../src/journal/journal.ts";
 import { Journaling } from "../../src/journal/journal-writer.ts";

@@ -5,7 +5,7 @@
 
 import { expect, it } from "vitest";
 import type { Alert } from "../../src/api/alert.ts";
-import { Pipeline } from "../../src/app/pipeline.ts";
+import { Pipeline } from "../../src/app/pipeline/pipeline.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import { SinkError } from "../../src/sinks/report-sink.ts";
 import { FakeClock } from "../support/fake-clock.ts";

@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Alert } from "../../src/api/alert.ts";
 import type { Report } from "../../src/api/v1alpha1.ts";
-import { Pipeline, type PipelineOptions } from "../../src/app/pipeline.ts";
+import { Pipeline, type PipelineOptions } from "../../src/app/pipeline/pipeline.ts";
 import { Journaling } from "../../src/journal/journal-writer.ts";
 import { createSqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import type { PreviousLeader } from "../../src/leadership/leader-takeover.ts";

@@ -4,7 +4,7 @@
 // Any alert that KubeArmor's message can hold, as an arbitrary.
 
 import fc from "fast-check";
-import { INT32_FIELDS, TEXT_FIELDS } from "../../src/alerts/alert-fields.ts";
+import { INT32_FIELDS, TEXT_FIELDS } from "../../src/alerts/decoding/alert-fields.ts";
 
 /** An alert in KubeArmor's own spelling and nesting; absent fields are not on the wire. */
 export interface WireAlert {

@@ -8,7 +8,7 @@
 import { afterEach, expect, test } from "vitest";
 import { type AlertSource, alertSourceProgram, startAlertSource } from "../../bench/support/alert-source.ts";
 import { cpuMs } from "../../bench/support/process-stat.ts";
-import { pickIndex } from "../../src/scale/rendezvous.ts";
+import { pickIndex } from "../../src/scale/leases/rendezvous.ts";
 import { applyDaemonPod, DAEMON_PORT } from "../../tools/cluster/kubearmor-pods.ts";
 import { NatsServer } from "../../tools/nats-server.ts";
 import { eventually } from "../support/eventually.ts";

@@ -4,7 +4,7 @@
 // State that a killed operator leaves: reports in the API server, and a journal with the counts that they lack.
 
 import { copyFileSync, existsSync } from "node:fs";
-import { recoverSet } from "../../src/aggregate/recovered-counts.ts";
+import { recoverSet } from "../../src/aggregate/ledger/recovered-counts.ts";
 import type { Report } from "../../src/api/v1alpha1.ts";
 import type { Recovered } from "../../src/journal/journal.ts";
 import { createSqliteJournal } from "../../src/journal/sqlite-journal.ts";

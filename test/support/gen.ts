@@ -6,12 +6,12 @@
 import fc from "fast-check";
 import { type Alert, emptyAlert } from "../../src/api/alert.ts";
 import type { Evidence } from "../../src/api/v1alpha1.ts";
-import type { PipelineOptions } from "../../src/app/pipeline.ts";
+import type { PipelineOptions } from "../../src/app/pipeline/pipeline.ts";
 import { decode } from "../../src/ingest/decode.ts";
-import { AlertEvidence } from "../../src/ingest/evidence.ts";
+import { AlertEvidence } from "../../src/ingest/evidence/evidence.ts";
+import { createRedactor, type Redact } from "../../src/ingest/evidence/redact.ts";
 import type { Occurrence } from "../../src/ingest/occurrence.ts";
-import { createRedactor, type Redact } from "../../src/ingest/redact.ts";
-import type { ViolationFacts } from "../../src/ingest/violation.ts";
+import type { ViolationFacts } from "../../src/ingest/violation/violation.ts";
 import { type EpochUs, formatMicroTime } from "../../src/lib/time.ts";
 import type { RenderOptions } from "../../src/report/render.ts";
 import type { WireAlert } from "../../tools/kubearmor-node/alerts.ts";

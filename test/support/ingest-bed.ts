@@ -5,13 +5,13 @@
 
 import type { Aggregator } from "../../src/aggregate/aggregator.ts";
 import type { Alert } from "../../src/api/alert.ts";
-import { AlertHash } from "../../src/ingest/alert-hash.ts";
-import { CellStore } from "../../src/ingest/cell-store.ts";
+import { AlertHash } from "../../src/ingest/cells/alert-hash.ts";
+import { CellStore } from "../../src/ingest/cells/cell-store.ts";
 import { DuplicateFilter } from "../../src/ingest/duplicates.ts";
+import { createRedactor } from "../../src/ingest/evidence/redact.ts";
 import { Ingest, type IngestParts } from "../../src/ingest/ingest.ts";
 import { IngestCounters } from "../../src/ingest/ingest-counters.ts";
-import { createRedactor } from "../../src/ingest/redact.ts";
-import { SubjectNames } from "../../src/ingest/subject-names.ts";
+import { SubjectNames } from "../../src/ingest/violation/subject-names.ts";
 import type { WireAlert } from "../../tools/kubearmor-node/alerts.ts";
 import { encodeAlert } from "../../tools/kubearmor-node/wire.ts";
 import { newAggregator } from "../unit/ingest/fold-alerts.ts";

@@ -7,9 +7,9 @@
 
 import { isDeepStrictEqual } from "node:util";
 import type { AlertListener } from "../../src/alerts/alert-source.ts";
-import { parseJsonAlert } from "../../src/alerts/json-decoder.ts";
-import { readAlert } from "../../src/alerts/protobuf-decoder.ts";
-import { RawAlertReader } from "../../src/alerts/protobuf-scanner.ts";
+import { parseJsonAlert } from "../../src/alerts/decoding/json-decoder.ts";
+import { readAlert } from "../../src/alerts/decoding/protobuf-decoder.ts";
+import { RawAlertReader } from "../../src/alerts/decoding/protobuf-scanner.ts";
 import { readAlerts, restamp, type WireAlert } from "../../tools/kubearmor-node/alerts.ts";
 import { alertTemplate } from "../../tools/kubearmor-node/wire.ts";
 import { SAMPLES_PATH } from "../../tools/samples.ts";

@@ -4,10 +4,10 @@
 // Alerts of tests as a stream delivers them: as bytes, so that they are counted in cells.
 
 import { isDeepStrictEqual } from "node:util";
-import { readAlert } from "../../src/alerts/protobuf-decoder.ts";
-import { RawAlertReader } from "../../src/alerts/protobuf-scanner.ts";
+import { readAlert } from "../../src/alerts/decoding/protobuf-decoder.ts";
+import { RawAlertReader } from "../../src/alerts/decoding/protobuf-scanner.ts";
 import type { Alert } from "../../src/api/alert.ts";
-import type { Pipeline } from "../../src/app/pipeline.ts";
+import type { Pipeline } from "../../src/app/pipeline/pipeline.ts";
 import type { WireAlert } from "../../tools/kubearmor-node/alerts.ts";
 import { encodeAlert } from "../../tools/kubearmor-node/wire.ts";
 

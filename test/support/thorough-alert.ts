@@ -3,7 +3,7 @@
 
 // An alert that shares its cell with none but its duplicates, so that all of it is read.
 
-import { readAlert } from "../../src/alerts/protobuf-decoder.ts";
+import { readAlert } from "../../src/alerts/decoding/protobuf-decoder.ts";
 import type { Alert, Pieces, RawAlert } from "../../src/api/alert.ts";
 
 const NONE: Pieces = { places: new Int32Array(), length: 0 };

@@ -5,7 +5,7 @@
 
 import { execFileSync } from "node:child_process";
 import { existsSync, lstatSync, readFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import {
   classShapes,
@@ -174,6 +174,14 @@ describe("imports", () => {
     expect(imports.filter(({ to }) => !isOffered(to)).map(({ from, to }) => `${from} -> ${to}`)).toEqual([]);
   });
 
+  it("between the folders of src make no circle, types included", () => {
+    const folders = IMPORTS.filter(({ to }) => to.startsWith("src/"))
+      .map((each) => ({ ...each, from: dirname(each.from), to: dirname(each.to) }))
+      .filter(({ from, to }) => from !== to);
+    expect(folders.length).toBeGreaterThan(100);
+    expect(circles(folders)).toEqual([]);
+  });
+
   it("make no circle, types included", () => {
     expect(circles(HEADLAMP.flatMap(getImports))).toEqual([]);
     expect(circles(IMPORTS.filter(({ to }) => to.startsWith("src/")))).toEqual([]);
@@ -291,12 +299,20 @@ describe("the language", () => {
 describe("files", () => {
   const MAX_LINES = 400;
   const MAX_SRC_LINES = 300;
+  const MAX_FILES = 15;
 
   it(`have at most ${MAX_LINES} lines, those of src ${MAX_SRC_LINES}`, () => {
     const lines = ALL.map(({ path, text }) => ({ path, count: text.split("\n").length - 1 }));
     const isLong = ({ path, count }: (typeof lines)[number]) =>
       count > (path.startsWith("src/") ? MAX_SRC_LINES : MAX_LINES);
     expect(lines.filter(isLong)).toEqual([]);
+  });
+
+  it(`of src and the plugin lie at most ${MAX_FILES} in a folder`, () => {
+    const counts = new Map<string, number>();
+    for (const { path } of [...SRC, ...PLUGIN])
+      counts.set(dirname(path), (counts.get(dirname(path)) ?? 0) + 1);
+    expect([...counts].filter(([, count]) => count > MAX_FILES)).toEqual([]);
   });
 
   it("state their license and their purpose", () => {

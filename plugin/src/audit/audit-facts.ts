@@ -10,7 +10,6 @@ import { countUnlisted, type Filter, type Selection, select } from "../reports/f
 import type { Heartbeat } from "../reports/heartbeat.ts";
 import { buildTimeline, type Timeline } from "../reports/occurrences-over-time.ts";
 import { compare } from "../reports/order.ts";
-import type { Acceptance } from "../reports/report-source.ts";
 import {
   compareWorst,
   getNamespace,
@@ -22,6 +21,7 @@ import {
   type ViolationRef,
 } from "../reports/report-view.ts";
 import { isOfBlockRule, isReplay, isUnenforced } from "../reports/sentences.ts";
+import type { Acceptance } from "../reports/sources/report-source.ts";
 import { describeUnseen, sumTotals, type Totals } from "../reports/totals.ts";
 
 /** The surroundings of an audit. */

@@ -10,7 +10,7 @@ import { parseLimit, parseScope, readReports, type Session } from "../commands/s
 import { plain } from "../render/escape.ts";
 import { parseFilter } from "../reports/filter.ts";
 import { createUsageError, EXIT, type ExitCode, getMessage, PluginError } from "../reports/problem.ts";
-import type { Acceptance } from "../reports/report-source.ts";
+import type { Acceptance } from "../reports/sources/report-source.ts";
 import { formatCount } from "../reports/words.ts";
 import { type Facts, gatherFacts } from "./audit-facts.ts";
 import { renderMarkdown } from "./audit-markdown.ts";

@@ -9,7 +9,6 @@ import { plain } from "../render/escape.ts";
 import { createAdvice } from "../reports/advice.ts";
 import { describeHeartbeat } from "../reports/heartbeat.ts";
 import { createUsageError, EXIT, type ExitCode, PluginError } from "../reports/problem.ts";
-import type { ReportFilterScope } from "../reports/report-source.ts";
 import {
   compareWorst,
   describePolicyObjects,
@@ -24,6 +23,7 @@ import {
   describeViolation,
   listEvidence,
 } from "../reports/sentences.ts";
+import type { ReportFilterScope } from "../reports/sources/report-source.ts";
 import { describeCut } from "../reports/totals.ts";
 import { formatCount, formatNumber } from "../reports/words.ts";
 import type { Flags } from "./arguments.ts";

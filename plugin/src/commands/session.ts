@@ -10,7 +10,7 @@ import { plain } from "../render/escape.ts";
 import type { PluginTerminal } from "../render/terminal.ts";
 import { describeHeartbeat, type Heartbeat } from "../reports/heartbeat.ts";
 import { createUsageError } from "../reports/problem.ts";
-import { type ReportFilterScope, type ReportSource, readAll } from "../reports/report-source.ts";
+import { type ReportFilterScope, type ReportSource, readAll } from "../reports/sources/report-source.ts";
 import { formatCount } from "../reports/words.ts";
 import type { Flags } from "./arguments.ts";
 

@@ -7,15 +7,15 @@
 import { readdir, rename, rm, rmdir, writeFile } from "node:fs/promises";
 import { dirname, join, relative, resolve } from "node:path";
 import { makeFolder } from "../../../src/sinks/make-folder.ts";
+import { compare } from "../reports/order.ts";
+import { EXIT, PluginError } from "../reports/problem.ts";
 import {
   type DirectoryContent,
   listEntries,
   readDirectory,
   toReadProblem,
-} from "../reports/directory-reports.ts";
-import { compare } from "../reports/order.ts";
-import { EXIT, PluginError } from "../reports/problem.ts";
-import type { ReportFilterScope } from "../reports/report-source.ts";
+} from "../reports/sources/directory-reports.ts";
+import type { ReportFilterScope } from "../reports/sources/report-source.ts";
 
 /** Files that lie beside an export in a repository. */
 const USUAL_FILE = /^(?:README|LICEN[CS]E|NOTICE|CODEOWNERS|kustomization)/i;

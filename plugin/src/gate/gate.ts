@@ -14,11 +14,11 @@ import {
   type Session,
 } from "../commands/session.ts";
 import { plain } from "../render/escape.ts";
-import { readDirectory, requireWhole } from "../reports/directory-reports.ts";
 import { type Filter, parseFilter, parsePolicy } from "../reports/filter.ts";
 import { describeHeartbeat } from "../reports/heartbeat.ts";
 import { createUsageError, EXIT, type ExitCode, PluginError } from "../reports/problem.ts";
 import { describeGap, findLastingGap, listRecentGaps } from "../reports/sentences.ts";
+import { readDirectory, requireWhole } from "../reports/sources/directory-reports.ts";
 import { nameReports } from "../reports/totals.ts";
 import { formatMs, requireDuration, toMs } from "../reports/when.ts";
 import { formatCount } from "../reports/words.ts";

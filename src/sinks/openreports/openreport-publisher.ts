@@ -4,7 +4,7 @@
 // Copies every stored report to an OpenReports object, at its own pace, for both kinds of reports.
 // Invariant: a copy is a function of the stored report; nothing is kept over a restart, and report writes never wait.
 
-import { TokenBucket } from "../../lib/token-bucket.ts";
+import { TokenBucket } from "../../lib/pacing/token-bucket.ts";
 import { KindPublisher, type OpenReportPublisherOptions } from "./kind-publisher.ts";
 import { REPORT_PAIRS } from "./openreport-store.ts";
 import type { PublishResult } from "./publish-result.ts";

@@ -4,7 +4,7 @@
 // Holds when the copy of each report is due.
 // Invariant: two attempts on one report are at least `minIntervalMs` apart, unless a retry or the API's return asks for less.
 
-import type { RetryPolicy } from "../../lib/retry-policy.ts";
+import type { RetryPolicy } from "../../lib/pacing/retry-policy.ts";
 
 /** A report and the state of its copy. */
 export interface CopyState {

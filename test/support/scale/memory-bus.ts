@@ -3,14 +3,14 @@
 
 // A stream in memory that behaves as JetStream does: one order, sequences that grow, answers that get lost.
 
+import type { StreamMessage } from "../../../src/scale/stream/bus.ts";
 import {
   type Bus,
   BusError,
   type LastMessage,
   type StoreResult,
   type StreamFacts,
-} from "../../../src/scale/bus.ts";
-import type { StreamMessage } from "../../../src/scale/partition-state.ts";
+} from "../../../src/scale/stream/bus.ts";
 import type { FakeClock } from "../fake-clock.ts";
 
 interface Stored extends StreamMessage {

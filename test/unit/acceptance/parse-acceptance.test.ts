@@ -9,7 +9,7 @@ import {
   type RefusedAcceptance,
   readAcceptance,
 } from "../../../src/acceptance/parse-acceptance.ts";
-import type { Identity } from "../../../src/ingest/violation.ts";
+import type { Identity } from "../../../src/ingest/violation/violation.ts";
 import { START_US } from "../../support/gen.ts";
 
 const MATCH = { policy: "no-shells" };

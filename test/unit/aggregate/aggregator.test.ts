@@ -3,10 +3,10 @@
 
 import { describe, expect, it } from "vitest";
 import { Aggregator } from "../../../src/aggregate/aggregator.ts";
-import { Distinct } from "../../../src/aggregate/distinct.ts";
-import { MutedSubjects } from "../../../src/aggregate/muted-subjects.ts";
-import type { Urgency } from "../../../src/aggregate/urgency.ts";
-import { reportKey } from "../../../src/ingest/violation.ts";
+import { Distinct } from "../../../src/aggregate/counts/distinct.ts";
+import { MutedSubjects } from "../../../src/aggregate/gaps/muted-subjects.ts";
+import type { Urgency } from "../../../src/aggregate/gaps/urgency.ts";
+import { reportKey } from "../../../src/ingest/violation/violation.ts";
 import { alert, hostAlert, MEMORY, START_US, throttleNotice, violation } from "../../support/gen.ts";
 import { add, newAggregator, reportsOf } from "../ingest/fold-alerts.ts";
 

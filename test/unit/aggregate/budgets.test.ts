@@ -5,9 +5,9 @@
 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { AlertHash, type Hash64 } from "../../../src/ingest/alert-hash.ts";
+import { AlertHash, type Hash64 } from "../../../src/ingest/cells/alert-hash.ts";
 import { DuplicateFilter } from "../../../src/ingest/duplicates.ts";
-import { TokenBucket } from "../../../src/lib/token-bucket.ts";
+import { TokenBucket } from "../../../src/lib/pacing/token-bucket.ts";
 import { afterWrite, computeDueMs, createPace, type Pace } from "../../../src/reconcile/write-pace.ts";
 import { alert, PACE, runs, START_US } from "../../support/gen.ts";
 

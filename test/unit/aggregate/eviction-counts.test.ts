@@ -2,8 +2,8 @@
 // Copyright The policy-violation-operator Authors
 
 import { expect, it } from "vitest";
-import { Ledger } from "../../../src/aggregate/ledger.ts";
-import { workloadKey } from "../../../src/ingest/violation.ts";
+import { Ledger } from "../../../src/aggregate/ledger/ledger.ts";
+import { workloadKey } from "../../../src/ingest/violation/violation.ts";
 import { renderReport } from "../../../src/report/render.ts";
 import { alert, at, renderOptions, START_US, violation } from "../../support/gen.ts";
 

@@ -4,9 +4,9 @@
 // Work of one alert at the bounds: violations visited, not time.
 
 import { expect, it } from "vitest";
-import { Distinct } from "../../../src/aggregate/distinct.ts";
-import { addPod, emptyTally, MAX_PODS } from "../../../src/aggregate/tally.ts";
-import { WorkloadShare } from "../../../src/aggregate/workload-share.ts";
+import { Distinct } from "../../../src/aggregate/counts/distinct.ts";
+import { addPod, emptyTally, MAX_PODS } from "../../../src/aggregate/counts/tally.ts";
+import { WorkloadShare } from "../../../src/aggregate/entries/workload-share.ts";
 import { alert, at, letters } from "../../support/gen.ts";
 import { add, newAggregator } from "../ingest/fold-alerts.ts";
 

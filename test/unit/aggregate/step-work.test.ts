@@ -5,13 +5,13 @@
 
 import { afterEach, expect, it, vi } from "vitest";
 import { Aggregator } from "../../../src/aggregate/aggregator.ts";
-import { SubjectCounts } from "../../../src/aggregate/distinct-subjects.ts";
 import { touchEarlyReports } from "../../../src/aggregate/early-entries.ts";
-import { Entry } from "../../../src/aggregate/entry.ts";
-import { EntryMap } from "../../../src/aggregate/entry-map.ts";
-import type { Ledger } from "../../../src/aggregate/ledger.ts";
+import { Entry } from "../../../src/aggregate/entries/entry.ts";
+import { EntryMap } from "../../../src/aggregate/entries/entry-map.ts";
+import { SubjectCounts } from "../../../src/aggregate/ledger/distinct-subjects.ts";
+import type { Ledger } from "../../../src/aggregate/ledger/ledger.ts";
 import { recordEventUpdates } from "../../../src/events/event-updates.ts";
-import type { Steps } from "../../../src/lib/steps.ts";
+import type { Steps } from "../../../src/lib/pacing/steps.ts";
 import { buildReport } from "../../../src/reconcile/write-attempt.ts";
 import { renderInSteps, renderReport } from "../../../src/report/render.ts";
 import { alert, at, letters, MEMORY, renderOptions, throttleNotice, violation } from "../../support/gen.ts";

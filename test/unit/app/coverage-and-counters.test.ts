@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 import { describe, expect, it } from "vitest";
-import { StreamCoverage } from "../../../src/aggregate/stream-coverage.ts";
+import { StreamCoverage } from "../../../src/aggregate/gaps/stream-coverage.ts";
 import { IngestCounters, REJECTIONS } from "../../../src/ingest/ingest-counters.ts";
 
 const lost = (lastReadMs: number) =>

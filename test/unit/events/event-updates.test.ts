@@ -2,12 +2,12 @@
 // Copyright The policy-violation-operator Authors
 
 import { describe, expect, it } from "vitest";
-import type { Ledger } from "../../../src/aggregate/ledger.ts";
+import type { Ledger } from "../../../src/aggregate/ledger/ledger.ts";
 import type { Alert } from "../../../src/api/alert.ts";
 import type { EventUpdate } from "../../../src/events/event-recorder.ts";
 import { createThrottleUpdate, recordEventUpdates } from "../../../src/events/event-updates.ts";
-import type { ThrottleNotice } from "../../../src/ingest/violation.ts";
-import { runAtOnce } from "../../../src/lib/steps.ts";
+import type { ThrottleNotice } from "../../../src/ingest/violation/violation.ts";
+import { runAtOnce } from "../../../src/lib/pacing/steps.ts";
 import { buildReport } from "../../../src/reconcile/write-attempt.ts";
 import { renderReport } from "../../../src/report/render.ts";
 import { alert, at, hostAlert, renderOptions, START_US } from "../../support/gen.ts";

@@ -4,12 +4,12 @@
 // Alerts as bytes through ingest and cells into an aggregator.
 
 import { Aggregator } from "../../../src/aggregate/aggregator.ts";
-import { SetNumbers } from "../../../src/aggregate/set-numbers.ts";
-import { RawAlertReader } from "../../../src/alerts/protobuf-scanner.ts";
+import { SetNumbers } from "../../../src/aggregate/counts/set-numbers.ts";
+import { RawAlertReader } from "../../../src/alerts/decoding/protobuf-scanner.ts";
 import type { Alert } from "../../../src/api/alert.ts";
-import { type CellBounds, CellStore } from "../../../src/ingest/cell-store.ts";
+import { type CellBounds, CellStore } from "../../../src/ingest/cells/cell-store.ts";
+import { createRedactor } from "../../../src/ingest/evidence/redact.ts";
 import type { IngestCounters } from "../../../src/ingest/ingest-counters.ts";
-import { createRedactor } from "../../../src/ingest/redact.ts";
 import { alert, MEMORY, START_US } from "../../support/gen.ts";
 import { createIngest, toWire } from "../../support/ingest-bed.ts";
 

@@ -4,7 +4,7 @@
 import { describe, expect, it } from "vitest";
 import { type Alert, emptyAlert } from "../../../src/api/alert.ts";
 import { decode } from "../../../src/ingest/decode.ts";
-import { createRedactor } from "../../../src/ingest/redact.ts";
+import { createRedactor } from "../../../src/ingest/evidence/redact.ts";
 import { alert, START_US, throttleNotice, violation } from "../../support/gen.ts";
 
 const redact = createRedactor();

@@ -4,8 +4,8 @@
 import { describe, expect, it } from "vitest";
 import type { Alert } from "../../../src/api/alert.ts";
 import { decode, ownTimeUs } from "../../../src/ingest/decode.ts";
-import { createRedactor } from "../../../src/ingest/redact.ts";
-import type { ViolationFacts } from "../../../src/ingest/violation.ts";
+import { createRedactor } from "../../../src/ingest/evidence/redact.ts";
+import type { ViolationFacts } from "../../../src/ingest/violation/violation.ts";
 import { alert, at, hostAlert, START_US, violation } from "../../support/gen.ts";
 
 const redact = createRedactor();

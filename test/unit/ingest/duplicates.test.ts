@@ -4,9 +4,9 @@
 // Exact duplicates, as ingest recognizes them: on the wire by every byte, in JSON by every field.
 
 import { describe, expect, it } from "vitest";
-import { RawAlertReader } from "../../../src/alerts/protobuf-scanner.ts";
+import { RawAlertReader } from "../../../src/alerts/decoding/protobuf-scanner.ts";
 import type { Alert } from "../../../src/api/alert.ts";
-import { AlertHash } from "../../../src/ingest/alert-hash.ts";
+import { AlertHash } from "../../../src/ingest/cells/alert-hash.ts";
 import type { IngestCounters } from "../../../src/ingest/ingest-counters.ts";
 import { alert, at, START_MS, START_US } from "../../support/gen.ts";
 import { createIngest, toWire } from "../../support/ingest-bed.ts";

@@ -6,10 +6,10 @@
 import { Aggregator } from "../../../src/aggregate/aggregator.ts";
 import type { Alert } from "../../../src/api/alert.ts";
 import type { Report } from "../../../src/api/v1alpha1.ts";
-import type { CellStore } from "../../../src/ingest/cell-store.ts";
+import type { CellStore } from "../../../src/ingest/cells/cell-store.ts";
 import { decode } from "../../../src/ingest/decode.ts";
-import { AlertEvidence } from "../../../src/ingest/evidence.ts";
-import { createRedactor } from "../../../src/ingest/redact.ts";
+import { AlertEvidence } from "../../../src/ingest/evidence/evidence.ts";
+import { createRedactor } from "../../../src/ingest/evidence/redact.ts";
 import { buildReport } from "../../../src/reconcile/write-attempt.ts";
 import { type RenderOptions, renderReport } from "../../../src/report/render.ts";
 import { MEMORY, renderOptions, START_US } from "../../support/gen.ts";

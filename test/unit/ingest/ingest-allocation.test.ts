@@ -7,7 +7,7 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect, it } from "vitest";
-import { RawAlertReader } from "../../../src/alerts/protobuf-scanner.ts";
+import { RawAlertReader } from "../../../src/alerts/decoding/protobuf-scanner.ts";
 import { DuplicateFilter } from "../../../src/ingest/duplicates.ts";
 import { makeAlert } from "../../../tools/kubearmor-node/alerts.ts";
 import { encodeAlert } from "../../../tools/kubearmor-node/wire.ts";

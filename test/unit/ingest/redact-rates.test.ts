@@ -6,7 +6,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { createRedactor } from "../../../src/ingest/redact.ts";
+import { createRedactor } from "../../../src/ingest/evidence/redact.ts";
 
 const redact = createRedactor();
 

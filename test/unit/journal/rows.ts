@@ -3,10 +3,10 @@
 
 // Builders of what a journal takes, and what the next process finds.
 
-import type { LayerRow, ReportChange, ViolationRow } from "../../../src/aggregate/change-log.ts";
-import { emptyTotals } from "../../../src/aggregate/totals.ts";
-import { getRule } from "../../../src/ingest/rule.ts";
-import { identityKey } from "../../../src/ingest/violation.ts";
+import { emptyTotals } from "../../../src/aggregate/counts/totals.ts";
+import type { LayerRow, ReportChange, ViolationRow } from "../../../src/aggregate/ledger/change-log.ts";
+import { getRule } from "../../../src/ingest/violation/rule.ts";
+import { identityKey } from "../../../src/ingest/violation/violation.ts";
 import type { Batch, Journal, Recovered } from "../../../src/journal/journal.ts";
 import { START_US } from "../../support/gen.ts";
 

@@ -10,7 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { reportKey } from "../../../src/ingest/violation.ts";
+import { reportKey } from "../../../src/ingest/violation/violation.ts";
 import { type Journal, JournalError, type Recovered } from "../../../src/journal/journal.ts";
 import { createSqliteJournal } from "../../../src/journal/sqlite-journal.ts";
 import { batch, begin, change, layerRow, reopen, violationRow } from "./rows.ts";

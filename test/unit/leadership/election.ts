@@ -3,8 +3,8 @@
 
 // Candidates for one Lease on a fake clock, and their log.
 
-import { LeaderElector, type LeaderElectorOptions } from "../../../src/leadership/leader-elector.ts";
-import type { ClaimFacts } from "../../../src/leadership/lease-claim.ts";
+import { LeaderElector, type LeaderElectorOptions } from "../../../src/leadership/election/leader-elector.ts";
+import type { ClaimFacts } from "../../../src/leadership/election/lease-claim.ts";
 import type { Logger } from "../../../src/lib/logger.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { FakeProcess, LeaseConnection, LeaseServer } from "./lease-server.ts";

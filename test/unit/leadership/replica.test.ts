@@ -6,7 +6,7 @@
 import { expect, test } from "vitest";
 import { MISSING_SINCE_ANNOTATION } from "../../../src/api/names.ts";
 import type { Report } from "../../../src/api/v1alpha1.ts";
-import { LeaderElector } from "../../../src/leadership/leader-elector.ts";
+import { LeaderElector } from "../../../src/leadership/election/leader-elector.ts";
 import { guardSink, Replica, type ReplicaParts } from "../../../src/leadership/replica.ts";
 import { silentLogger } from "../../../src/lib/logger.ts";
 import { FakeClock } from "../../support/fake-clock.ts";

@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 import { describe, expect, it } from "vitest";
-import { reportKey } from "../../../src/ingest/violation.ts";
+import { reportKey } from "../../../src/ingest/violation/violation.ts";
 import { isFresh, ReportQueue } from "../../../src/reconcile/report-queue.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { PACE } from "../../support/gen.ts";

@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 import { describe, expect, it } from "vitest";
-import { Ledger } from "../../../src/aggregate/ledger.ts";
+import { Ledger } from "../../../src/aggregate/ledger/ledger.ts";
 import type { ObjectMeta, ReportBody } from "../../../src/api/v1alpha1.ts";
 import { buildReport } from "../../../src/reconcile/write-attempt.ts";
 import { alert } from "../../support/gen.ts";

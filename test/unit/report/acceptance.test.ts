@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import type { Alert } from "../../../src/api/alert.ts";
 import type { ReportBody } from "../../../src/api/v1alpha1.ts";
 import { recordEventUpdates } from "../../../src/events/event-updates.ts";
-import { runAtOnce } from "../../../src/lib/steps.ts";
+import { runAtOnce } from "../../../src/lib/pacing/steps.ts";
 import { buildReport } from "../../../src/reconcile/write-attempt.ts";
 import { type Acceptance, compileAcceptance } from "../../../src/report/acceptance.ts";
 import { type AcceptanceCatalog, AcceptanceSet } from "../../../src/report/acceptance-set.ts";

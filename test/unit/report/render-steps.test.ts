@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 import { expect, it } from "vitest";
-import { Ledger } from "../../../src/aggregate/ledger.ts";
+import { Ledger } from "../../../src/aggregate/ledger/ledger.ts";
 import type { ReportBody } from "../../../src/api/v1alpha1.ts";
 import { renderInSteps, renderReport } from "../../../src/report/render.ts";
 import { alert, at, renderOptions, violation } from "../../support/gen.ts";

@@ -5,13 +5,13 @@
 
 import fc from "fast-check";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { Ledger } from "../../../src/aggregate/ledger.ts";
+import { Ledger } from "../../../src/aggregate/ledger/ledger.ts";
 import { toReportText } from "../../../src/api/report-text.ts";
 import type { Report } from "../../../src/api/v1alpha1.ts";
-import { workloadKey } from "../../../src/ingest/violation.ts";
+import { workloadKey } from "../../../src/ingest/violation/violation.ts";
 import type { ApiRequester, KubeRequest } from "../../../src/kube/client.ts";
 import { silentLogger } from "../../../src/lib/logger.ts";
-import { runAtOnce } from "../../../src/lib/steps.ts";
+import { runAtOnce } from "../../../src/lib/pacing/steps.ts";
 import { buildReport } from "../../../src/reconcile/write-attempt.ts";
 import { rebaseOn } from "../../../src/report/parse.ts";
 import { renderReport } from "../../../src/report/render.ts";

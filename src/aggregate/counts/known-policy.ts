@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Facts on a policy in the alerts of its report. Invariant: neither the order of alerts nor of merges has a say.
+
+import type { PolicyKind } from "../../api/v1alpha1.ts";
+import type { PolicyFacts } from "../../ingest/violation/violation.ts";
+import type { EpochUs } from "../../lib/time.ts";
+
+/** The newest value and its time; undefined before the first one. */
+class NewestValue<T> {
+  value: T | undefined;
+  us: EpochUs = 0;
+
+  /** Of two at the same microsecond the one that sorts last stays, so that their order has no say. */
+  learn(value: T, us: EpochUs): void {
+    if (us < this.us) return;
+    if (us === this.us && this.value !== undefined && String(value) <= String(this.value)) return;
+    this.value = value;
+    this.us = us;
+  }
+}
+
+/**
+ * A policy as its alerts report it: the newest kind, tags and message. An alert without one of them (a preset's, a
+ * posture's) removes nothing.
+ */
+export class KnownPolicy {
+  /** The highest severity of violations that are no longer known one by one; 0 for none. */
+  severityFloor = 0;
+  /** The severity of the report that was rendered last; undefined before the first. */
+  renderedSeverity: number | undefined;
+  /** None of those was seen later. */
+  #floorUs: EpochUs = 0;
+  readonly #kind = new NewestValue<PolicyKind>();
+  readonly #tags = new NewestValue<readonly string[]>();
+  readonly #message = new NewestValue<string>();
+
+  learn(facts: PolicyFacts, us: EpochUs): void {
+    if (facts.kind !== "Unknown") this.#kind.learn(facts.kind, us);
+    if (facts.tags.length > 0) this.#tags.learn(facts.tags, us);
+    if (facts.message !== "") this.#message.learn(facts.message, us);
+  }
+
+  /** Continues with the facts of an earlier process. */
+  recover(facts: PolicyFacts, us: EpochUs): void {
+    this.learn(facts, us);
+    this.raiseSeverity(facts.severity, us);
+  }
+
+  /** Keeps the severity of a violation that was last seen at `us` and is not held any more. */
+  raiseSeverity(severity: number, us: EpochUs): void {
+    if (severity === 0) return;
+    this.severityFloor = Math.max(this.severityFloor, severity);
+    this.#floorUs = Math.max(this.#floorUs, us);
+  }
+
+  /** Forgets that severity where all of those violations were last seen before `beforeUs`. */
+  expireSeverity(beforeUs: EpochUs): void {
+    if (this.#floorUs < beforeUs) this.severityFloor = 0;
+  }
+
+  /** `severity` is the floor; the severity of the policy also depends on its violations. */
+  facts(): PolicyFacts {
+    return {
+      kind: this.#kind.value ?? "Unknown",
+      severity: this.severityFloor,
+      tags: this.#tags.value ?? [],
+      message: this.#message.value ?? "",
+    };
+  }
+}

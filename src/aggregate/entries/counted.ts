@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Counts of violations on their way into a ledger: from a stored report, a journal or another ledger.
+
+import type { Identity, PolicyFacts } from "../../ingest/violation/violation.ts";
+import { type Steps, visitInSteps } from "../../lib/pacing/steps.ts";
+import type { Tally } from "../counts/tally.ts";
+import type { Totals } from "../counts/totals.ts";
+import { countAll, type Entry, getWrittenRule } from "./entry.ts";
+
+/** One violation's counts, as they come from elsewhere. */
+export interface Counted {
+  key: string;
+  identity: Identity;
+  tally: Tally;
+}
+
+/** A set of counts that an earlier process held. */
+export interface RecoveredSet {
+  seq: number;
+  totals: Totals;
+  policy: PolicyFacts;
+  entries: readonly Counted[];
+}
+
+/**
+ * The highest severity of the violations that a report written now would count, but for those with an id in `except`,
+ * and of `floor`; 0 for none.
+ */
+export function* findHighestSeverity(
+  entries: Iterable<Entry>,
+  floor: number,
+  except: ReadonlySet<string> = new Set(),
+): Steps<number> {
+  let highest = floor;
+  yield* visitInSteps(entries, (entry) => {
+    const { severity } = getWrittenRule(entry);
+    if (severity > highest && !except.has(entry.id)) highest = severity;
+  });
+  return highest;
+}
+
+/** Counts and entries that a ledger takes from a stored report. */
+export interface Base {
+  totals: Totals;
+  entries: readonly Entry[];
+  violations: number;
+  workloads: number;
+  pods: number;
+  nodes: number;
+}
+
+/** Sums the occurrences in entries: committed, in flight and pending. */
+export function sumOccurrences(entries: Iterable<Entry>, of?: "inFlight" | "pending"): number {
+  let sum = 0;
+  for (const entry of entries) sum += of ? (entry[of]?.occurrences ?? 0) : countAll(entry);
+  return sum;
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Violations beyond retention. Only what is persisted leaves: of what is not yet written nothing is lost.
+
+import type { Expired } from "../../api/v1alpha1.ts";
+import { type Steps, visitInSteps } from "../../lib/pacing/steps.ts";
+import type { EpochUs } from "../../lib/time.ts";
+import type { Entry } from "./entry.ts";
+import type { EntryMap } from "./entry-map.ts";
+
+/** Entries visited in one step; removing one takes some microseconds. */
+const VISITS = 256;
+
+/**
+ * Removes from `entries` what was last seen before `beforeUs`, except what this process wrote in sweep `keptSweep` or
+ * later, and what has pending counts. Calls `onGone` with the counts of each that was removed.
+ */
+export function* expireEntries(
+  entries: EntryMap,
+  { beforeUs, keptSweep }: { beforeUs: EpochUs; keptSweep: number },
+  isPending: (entry: Entry) => boolean,
+  onGone: (gone: Expired) => void,
+): Steps {
+  yield* visitInSteps(
+    entries.values(),
+    (entry) => {
+      const { stored, inFlight } = entry;
+      if (!stored || inFlight) return;
+      if (stored.writtenInSweep >= keptSweep || stored.lastUs >= beforeUs || isPending(entry)) return;
+      entries.delete(entry.key);
+      onGone({ violations: 1, occurrences: stored.occurrences });
+    },
+    VISITS,
+  );
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Alerts that could not be counted, by the reports that they may belong to, until these are marked.
+// Invariant: bounded, and a rejection never marks the report of another namespace: at the bound the reports are to be
+// marked at once.
+
+import type { Scope } from "../../ingest/violation/violation.ts";
+import type { EpochUs } from "../../lib/time.ts";
+import { type CoverageGap, createCoverageGap, GapBuilder } from "../counts/coverage-gap.ts";
+import type { Totals } from "../counts/totals.ts";
+
+interface Rejected {
+  /** Undefined: any report. */
+  scope: Scope | undefined;
+  count: number;
+  /** Those of `count` without a known time. */
+  undated: number;
+  episode: GapBuilder;
+}
+
+/** Rejections that the reports of a scope get. */
+export interface TakenRejections {
+  scope: Scope | undefined;
+  count: number;
+  coverageGaps: readonly CoverageGap[];
+}
+
+/** The oldest and the newest time in any report. */
+export function getSpan(
+  reports: Iterable<{ readonly counts: { readonly all: Totals } }>,
+): [EpochUs, EpochUs] {
+  const all = [...reports].map(({ counts }) => counts.all);
+  return [Math.min(...all.map(({ firstUs }) => firstUs)), Math.max(...all.map(({ lastUs }) => lastUs))];
+}
+
+/** Scopes that are counted separately. */
+const MAX_SCOPES = 1000;
+
+export class Rejections {
+  readonly #byScope = new Map<string, Rejected>();
+
+  /** True where the reports are to be marked before another scope is added. */
+  get isFull(): boolean {
+    return this.#byScope.size >= MAX_SCOPES && !this.#makeRoom();
+  }
+
+  add(scope: Scope | undefined, us: EpochUs | undefined): void {
+    const rejected = this.#getRejected(scope);
+    rejected.count++;
+    if (us === undefined) rejected.undated++;
+    else rejected.episode.add(us);
+  }
+
+  /** Everything since the last call; the undated ones were raised somewhere between the two times of `span`. */
+  take(span: () => readonly [EpochUs, EpochUs]): TakenRejections[] {
+    const taken: TakenRejections[] = [];
+    for (const rejected of this.#byScope.values()) {
+      const { scope, count, undated, episode } = rejected;
+      if (count === 0) continue;
+      taken.push({ scope, count, coverageGaps: [...toUndatedGap(undated, span), ...episode.take()] });
+      rejected.count = 0;
+      rejected.undated = 0;
+    }
+    return taken;
+  }
+
+  #getRejected(scope: Scope | undefined): Rejected {
+    const key = toKey(scope);
+    let rejected = this.#byScope.get(key);
+    // The scope that was used last is the last of the map.
+    if (rejected) this.#byScope.delete(key);
+    rejected ??= { scope, count: 0, undated: 0, episode: new GapBuilder("Rejected") };
+    this.#byScope.set(key, rejected);
+    return rejected;
+  }
+
+  /** Evicts the least recently used scope, of those that are already in their reports. */
+  #makeRoom(): boolean {
+    for (const [key, { count }] of this.#byScope) {
+      if (count > 0) continue;
+      this.#byScope.delete(key);
+      return true;
+    }
+    return false;
+  }
+}
+
+function toUndatedGap(count: number, span: () => readonly [EpochUs, EpochUs]): readonly CoverageGap[] {
+  if (count === 0) return [];
+  const [firstUs, lastUs] = span();
+  // Without a report there is nothing that could be short of them.
+  return firstUs > lastUs ? [] : [createCoverageGap("Rejected", firstUs, { toUs: lastUs, count })];
+}
+
+/** "*" is no namespace's name. */
+function toKey(scope: Scope | undefined): string {
+  return scope ? (scope.namespace ?? "") : "*";
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Coverage gaps, throttle notices and rejected alerts, declared in the reports that they may concern.
+// Invariant: a report that may lack alerts says so, also where it begins after the gap.
+
+import { reportKey, type Scope, type ThrottleNotice } from "../../ingest/violation/violation.ts";
+import type { EpochUs } from "../../lib/time.ts";
+import type { GapKind } from "../counts/coverage-gap.ts";
+import type { Ledger } from "../ledger/ledger.ts";
+import type { LedgerMap } from "../ledger/ledger-map.ts";
+import { type EarlyGap, EarlyGaps } from "./early-gaps.ts";
+import type { MutedSubjects } from "./muted-subjects.ts";
+import { getSpan, Rejections } from "./rejections.ts";
+import { getGapUrgency, type Urgency } from "./urgency.ts";
+
+/** Stands for the reports of all namespaces; no namespace has this name. */
+const ANY = "*";
+
+export class ReportGaps {
+  readonly #ledgers: LedgerMap;
+  readonly #muted: MutedSubjects;
+  readonly #onDirty: (key: string, urgency: Urgency) => void;
+  readonly #rejections = new Rejections();
+  readonly #early = new EarlyGaps();
+
+  constructor(ledgers: LedgerMap, muted: MutedSubjects, onDirty: (key: string, urgency: Urgency) => void) {
+    this.#ledgers = ledgers;
+    this.#muted = muted;
+    this.#onDirty = onDirty;
+  }
+
+  /** Marks every report that has seen the muted pod (or node) as a lower bound; returns how many there are. */
+  addThrottleNotice(notice: ThrottleNotice, isConcerned = (_key: string) => true): number {
+    const coverageGaps = this.#muted.add(notice);
+    let marked = 0;
+    for (const [key, ledger] of this.#ledgers.of(notice.namespace)) {
+      if (!ledger.subjects.concerns(notice.pod, notice.node) || !isConcerned(key)) continue;
+      ledger.gaps.addMissing("throttleNotices", 1, coverageGaps);
+      this.#onDirty(key, "counters");
+      marked++;
+    }
+    return marked;
+  }
+
+  /**
+   * Records a time without reading, from `fromUs` until `toUs` or endGap: every report that exists (with `isConcerned`,
+   * only those that it selects) may lack alerts.
+   */
+  addGap(kind: GapKind, fromUs: EpochUs, toUs?: EpochUs, isConcerned?: (ledger: Ledger) => boolean): void {
+    for (const [key, ledger] of this.#ledgers) {
+      if (isConcerned && !isConcerned(ledger)) continue;
+      ledger.gaps.addGap(kind, fromUs, toUs);
+      this.#onDirty(key, getGapUrgency(kind));
+    }
+  }
+
+  /** Declares a gap in one report, which may begin with it; without `report` in every report that begins later. */
+  addGapTo(report: Pick<Ledger, "namespace" | "policyName"> | undefined, gap: EarlyGap): void {
+    if (!report) this.#early.addToAll(gap);
+    if (!report) return;
+    const key = reportKey(report.namespace, report.policyName);
+    const ledger = this.#ledgers.get(key);
+    // Without a count the ledger may be dropped before the report begins.
+    if (!ledger || ledger.counts.all.occurrences === 0) this.#early.add(key, gap);
+    if (!ledger) return;
+    ledger.gaps.addGap(gap.kind, gap.fromUs, gap.toUs);
+    this.#onDirty(key, "coverage");
+  }
+
+  /** All nodes are read again: reports that begin from now on have no gap; `nodes` were missing in the gap. */
+  endNodeGap(fromUs: EpochUs, toUs: EpochUs, nodes: number): void {
+    this.#early.removeFromAll("NodeDown", fromUs);
+    this.endGap("NodeDown", fromUs, toUs, nodes);
+  }
+
+  /** The gap of this kind that began at `fromUs` is over. */
+  endGap(kind: GapKind, fromUs: EpochUs, toUs: EpochUs, nodes?: number): void {
+    this.#early.end(kind, fromUs, toUs);
+    for (const [key, ledger] of this.#ledgers) {
+      if (ledger.gaps.endGap(kind, fromUs, toUs, nodes)) this.#onDirty(key, getGapUrgency(kind));
+    }
+  }
+
+  /**
+   * Counts an alert that could not be read. `scope` is the part of its report that is known, undefined where nothing
+   * is. `us` is undefined where the time of the alert is unknown (a line of a file). reportRejections adds it to the
+   * reports.
+   */
+  addRejected(scope: Scope | undefined, us: EpochUs | undefined): void {
+    if (this.#rejections.isFull) this.reportRejections();
+    this.#rejections.add(scope, us);
+  }
+
+  /** Marks the reports that the alerts rejected since the last call may have belonged to. */
+  reportRejections(): void {
+    const all = this.#rejections.take(() => getSpan(this.#ledgers.values()));
+    const byNamespace = Map.groupBy(all, ({ scope }) => (scope ? scope.namespace : ANY));
+    for (const [key, ledger] of this.#ledgers) {
+      const rejected = [ANY, ledger.namespace].flatMap((namespace) => byNamespace.get(namespace) ?? []);
+      for (const { count, coverageGaps } of rejected) ledger.gaps.addMissing("rejected", count, coverageGaps);
+      if (rejected.length > 0) this.#onDirty(key, "coverage");
+    }
+  }
+
+  /** Declares in a report that begins the gaps that are known before it. */
+  beginReport(key: string, ledger: Ledger): void {
+    for (const { kind, fromUs, toUs } of this.#early.take(key)) ledger.gaps.addGap(kind, fromUs, toUs);
+  }
+}

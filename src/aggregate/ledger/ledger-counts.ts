@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Totals of one report and the number of its violations: committed (in the stored report), in flight (in a write without a
+// result yet) and pending (in no report yet).
+
+import { runAtOnce } from "../../lib/pacing/steps.ts";
+import { clearExpiry, emptyTotals, mergeTotals, type Totals } from "../counts/totals.ts";
+import { sumOccurrences } from "../entries/counted.ts";
+import type { ReportEntries } from "./report-entries.ts";
+
+export class LedgerCounts {
+  committed = emptyTotals();
+  inFlight: Totals | undefined;
+  /** Distinct violations that the stored report counted. */
+  violationsFloor = 0;
+  readonly #entries: ReportEntries;
+
+  constructor(entries: ReportEntries) {
+    this.#entries = entries;
+  }
+
+  /** The totals that a report written now would have: committed and in flight. */
+  get written(): Totals {
+    return this.inFlight ? mergeTotals(this.committed, this.inFlight) : this.committed;
+  }
+
+  /** Everything that was ever counted, written or not. */
+  get all(): Totals {
+    return mergeTotals(this.written, this.#entries.pending.totals);
+  }
+
+  /** Occurrences in flight and pending. */
+  get unwritten(): number {
+    return this.#entries.pending.totals.occurrences + (this.inFlight?.occurrences ?? 0);
+  }
+
+  /** Distinct violations that a report written now would list without a limit. */
+  get listable(): number {
+    return this.#entries.countWritten();
+  }
+
+  /** Distinct violations that a report written now would count, listed or not. */
+  get violations(): number {
+    return Math.max(this.violationsFloor, this.listable + this.written.expired.violations);
+  }
+
+  /** Clears what left the stored report's list, of sets that another base follows. */
+  clearExpiry(): void {
+    const { pending, inFlight } = this.#entries;
+    pending.totals = clearExpiry(pending.totals, sumOccurrences(pending.entries, "pending"));
+    if (this.inFlight) this.inFlight = clearExpiry(this.inFlight, sumOccurrences(inFlight, "inFlight"));
+  }
+
+  /** Counts again the occurrences that are in no entry. */
+  recountUnidentified(): void {
+    runAtOnce(this.#entries.pending.takeCells());
+    this.#entries.unidentified = this.all.occurrences - sumOccurrences(this.#entries.map.values());
+  }
+}

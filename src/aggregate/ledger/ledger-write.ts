@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The write of one report: take moves pending to in flight, commit that to committed, restore back.
+// Invariant: what is in flight never changes.
+
+import { assert } from "../../lib/assert.ts";
+import { runAtOnce, type Steps } from "../../lib/pacing/steps.ts";
+import { isEmpty, mergeTotals } from "../counts/totals.ts";
+import type { Entry } from "../entries/entry.ts";
+import type { LedgerState } from "./ledger-state.ts";
+
+export class LedgerWrite {
+  readonly #ledger: LedgerState;
+  #isAsked = false;
+
+  constructor(ledger: LedgerState) {
+    this.#ledger = ledger;
+  }
+
+  get isInFlight(): boolean {
+    return this.#ledger.counts.inFlight !== undefined;
+  }
+
+  /** True where a write has a purpose: a count, a gap, a throttle notice, or another state of the stream. */
+  get isNeeded(): boolean {
+    return this.#isAsked || !isEmpty(this.#ledger.entries.pending.totals);
+  }
+
+  /** True where pending counts have a violation that no report of this ledger had before. */
+  get hasNewViolation(): boolean {
+    return this.#ledger.entries.pending.haveNew;
+  }
+
+  /** The entries of the write in flight, for Events. */
+  get entries(): ReadonlySet<Entry> {
+    return this.#ledger.entries.inFlight;
+  }
+
+  /** Asks for a write that brings no counts. */
+  touch(): void {
+    this.#isAsked = true;
+  }
+
+  /** Moves what is pending in flight. Until commit or restore nothing more can be taken. */
+  take(): void {
+    const { gaps, counts, sets, entries } = this.#ledger;
+    assert(!counts.inFlight, "one write per report at a time");
+    gaps.settle();
+    counts.inFlight = entries.pending.totals;
+    sets.take();
+    this.#isAsked = false;
+    entries.take();
+    sets.log?.taken();
+  }
+
+  /** Takes counts of cells ahead of a take, which then takes the few that came meanwhile. */
+  takeCells(): Steps {
+    return this.#ledger.entries.pending.takeCells();
+  }
+
+  /** The write is known to have happened. */
+  commit(): void {
+    runAtOnce(this.commitInSteps());
+  }
+
+  /** Commits as commit does. Between the steps alerts may be added, but nothing taken or put back. */
+  *commitInSteps(): Steps {
+    const { counts, sets, entries, age } = this.#ledger;
+    assert(counts.inFlight, "commit follows take");
+    age.recordWrite(counts.inFlight);
+    yield* entries.commit(age.sweep);
+    counts.committed = mergeTotals(counts.committed, counts.inFlight);
+    counts.inFlight = undefined;
+    sets.commit();
+  }
+
+  /** The write is known not to have happened. */
+  restore(): void {
+    const { counts, sets, entries } = this.#ledger;
+    assert(counts.inFlight, "restore follows take");
+    entries.pending.totals = mergeTotals(counts.inFlight, entries.pending.totals);
+    this.#isAsked = true;
+    entries.restore();
+    counts.inFlight = undefined;
+    sets.resetLog();
+  }
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Coverage of one report: gaps, throttle notices and rejections, written into its pending totals. Invariant: a gap that
+// has begun is counted once, and its end changes no count.
+
+import type { EpochUs } from "../../lib/time.ts";
+import {
+  type CoverageGap,
+  createCoverageGap,
+  GapBuilder,
+  type GapKind,
+  isDeletion,
+  mergeCoverageGaps,
+} from "../counts/coverage-gap.ts";
+import type { Totals } from "../counts/totals.ts";
+
+/** Holder of the pending totals, which change with each set of counts. */
+interface PendingTotals {
+  readonly folded: Totals;
+}
+
+export class OpenGaps {
+  readonly #pending: PendingTotals;
+  /** Beginnings of the gaps that the report knows of and that have not ended. */
+  readonly #open = new Map<GapKind, EpochUs>();
+  readonly #withoutDetails = new GapBuilder("MemoryLimit");
+
+  constructor(pending: PendingTotals) {
+    this.#pending = pending;
+  }
+
+  /** Adds throttle notices about a subject of this report, or alerts that may belong here and could not be read. */
+  addMissing(what: "throttleNotices" | "rejected", count: number, gaps: readonly CoverageGap[]): void {
+    this.#totals[what] += count;
+    addGaps(this.#totals, gaps);
+  }
+
+  /** A gap from `fromUs` to `toUs`; without that it lasts until endGap. */
+  addGap(kind: GapKind, fromUs: EpochUs, toUs?: EpochUs): void {
+    this.#totals.gaps++;
+    if (toUs === undefined) this.#open.set(kind, fromUs);
+    addGaps(this.#totals, [createCoverageGap(kind, fromUs, { toUs })]);
+  }
+
+  /** Ends the gap, if it is one of this report's. Returns whether it is. */
+  endGap(kind: GapKind, fromUs: EpochUs, toUs: EpochUs, nodes = 0): boolean {
+    if (this.#open.get(kind) !== fromUs) return false;
+    this.#open.delete(kind);
+    addGaps(this.#totals, [createCoverageGap(kind, fromUs, { toUs, nodes })]);
+    return true;
+  }
+
+  /** Ends gaps of `stored` that lasted when another process wrote them, and that this one knows nothing of. */
+  endUnknown(stored: readonly CoverageGap[], us: EpochUs): boolean {
+    const isUnknown = ({ kind, fromUs, toUs }: CoverageGap) =>
+      toUs === undefined && this.#open.get(kind as GapKind) !== fromUs;
+    const ended = stored.filter(isUnknown).map((gap) => ({ ...gap, toUs: Math.max(us, gap.fromUs) }));
+    addGaps(this.#totals, ended);
+    return ended.length > 0;
+  }
+
+  /** Keeps only the number of these occurrences. */
+  addWithoutDetails(us: EpochUs, occurrences: number): void {
+    this.#totals.withoutDetails += occurrences;
+    this.#withoutDetails.add(us, occurrences);
+  }
+
+  /** Completes totals that are about to leave. */
+  settle(): void {
+    addGaps(this.#totals, this.#withoutDetails.take());
+  }
+
+  /** The report starts again from zero, with no gap but one that is in no report yet; `deletedUs`: it was deleted. */
+  startAgain(inFlight: Totals | undefined, lost: Totals, deletedUs?: EpochUs): void {
+    if (this.#totals.gaps + (inFlight?.gaps ?? 0) === 0) this.#open.clear();
+    if (deletedUs === undefined || lost.occurrences === 0) return;
+    const toUs = Math.max(deletedUs, lost.firstUs);
+    const deletion = createCoverageGap("Deleted", lost.firstUs, { toUs, count: lost.occurrences });
+    addGaps(this.#totals, [...lost.coverageGaps.filter(isDeletion), deletion]);
+  }
+
+  get #totals(): Totals {
+    return this.#pending.folded;
+  }
+}
+
+/** Adds gaps to the list. */
+function addGaps(totals: Totals, coverageGaps: readonly CoverageGap[]): void {
+  totals.coverageGaps = mergeCoverageGaps(totals.coverageGaps, coverageGaps);
+}

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The violations of one report: committed, in flight and pending counts of each.
+// Invariant: a count is in exactly one of the three. Counts in flight never change.
+
+import { type Identity, settledKey } from "../../ingest/violation/violation.ts";
+import { runAtOnce, type Steps, visitInSteps } from "../../lib/pacing/steps.ts";
+import type { EpochUs } from "../../lib/time.ts";
+import type { KnownPolicy } from "../counts/known-policy.ts";
+import { mergeInto, type Tally } from "../counts/tally.ts";
+import { mergeExpired } from "../counts/totals.ts";
+import type { Counted } from "../entries/counted.ts";
+import {
+  type CountingReport,
+  countAll,
+  type Entry,
+  type EntryGroup,
+  getSeverity,
+  isWritten,
+  moveCounts,
+} from "../entries/entry.ts";
+import { EntryMap } from "../entries/entry-map.ts";
+import { expireEntries } from "../entries/expiry.ts";
+import type { MemoryUsage } from "../entries/memory-usage.ts";
+import { selectLowest } from "../entries/ranking.ts";
+import type { ChangeLog } from "./change-log.ts";
+import { PendingCounts } from "./pending-counts.ts";
+
+export interface ReportEntriesParts {
+  meter: MemoryUsage;
+  policy: KnownPolicy;
+  log: ChangeLog | undefined;
+  /** Called when a cell begins to count. */
+  onCounting: () => void;
+  onEvicted: (eviction: Eviction) => void;
+}
+
+/** Violations that were evicted. */
+export interface Eviction {
+  /** Of them. */
+  occurrences: number;
+  /** Violations that a report would have counted before. */
+  known: number;
+  us: EpochUs;
+}
+
+/** Entries and cells visited for one eviction, about. */
+const MAX_VISITS = 1024;
+/** Entries committed in one step: each is packed, which takes some microseconds. */
+const COMMITS_PER_STEP = 256;
+
+export class ReportEntries implements CountingReport {
+  readonly map: EntryMap;
+  readonly pending: PendingCounts;
+  /** Occurrences that are in the totals but in no entry. */
+  unidentified = 0;
+  readonly #parts: ReportEntriesParts;
+  #inFlight = new Set<Entry>();
+  /** Entries that a report written now would count. */
+  #written = 0;
+
+  constructor(parts: ReportEntriesParts) {
+    const { meter, policy, log, onCounting } = parts;
+    this.#parts = parts;
+    this.map = new EntryMap(meter, this);
+    const updateBytes = (entry: Entry) => this.map.updateBytes(entry);
+    this.pending = new PendingCounts({ cells: meter.cells, policy, log, onCounting, updateBytes });
+  }
+
+  get inFlight(): ReadonlySet<Entry> {
+    return this.#inFlight;
+  }
+
+  /** Counts the violations that a report written now would list: unnamed containers are one there. */
+  countWritten(): number {
+    const settled = new Set<string>();
+    let joined = 0;
+    for (const entry of this.map.early) {
+      if (!isWritten(entry)) continue;
+      settled.add(settledKey(entry.key));
+      joined++;
+    }
+    for (const key of settled) if (!isWritten(this.map.get(key))) joined--;
+    return this.#written - joined;
+  }
+
+  /** Moves the counts of an entry to another, between writes. */
+  moveCounts(from: Entry, to: Entry): void {
+    if (from.stored && to.stored) this.#written--;
+    if (this.pending.entries.delete(from)) this.pending.entries.add(to);
+    moveCounts(from, to);
+  }
+
+  /** Returns the entry of a violation that gets a tally or another cell; begins it where there is none. */
+  obtain({ key, identity }: { key: string; identity: Identity }): Entry {
+    const entry = this.map.get(key) ?? this.map.begin(key, identity, this.unidentified > 0);
+    this.pending.takeOnlyCell(entry);
+    return entry;
+  }
+
+  /** Moves what is pending in flight. */
+  take(): void {
+    for (const entry of this.pending.entries) {
+      if (!entry.stored) this.#written++;
+      entry.inFlight = entry.pending;
+      entry.pending = undefined;
+    }
+    this.#inFlight = this.pending.entries;
+    this.pending.clear();
+  }
+
+  /** Moves what is in flight to what is committed, before retention sweep `sweep`. */
+  *commit(sweep: number): Steps {
+    yield* visitInSteps(
+      this.#inFlight,
+      (entry) => {
+        entry.commit(sweep);
+        this.map.updateBytes(entry);
+      },
+      COMMITS_PER_STEP,
+    );
+    this.#inFlight = new Set();
+  }
+
+  /** Moves what is in flight back to what is pending. */
+  restore(): void {
+    runAtOnce(this.pending.takeCells());
+    for (const entry of this.#inFlight) {
+      const { inFlight } = entry;
+      if (inFlight) entry.pending = entry.pending ? mergeInto(inFlight, entry.pending) : inFlight;
+      entry.inFlight = undefined;
+      if (!entry.stored) this.#written--;
+      this.pending.entries.add(entry);
+    }
+    this.#inFlight = new Set();
+  }
+
+  /** Adds counts from elsewhere to those in flight or pending; returns their occurrences. */
+  add(entries: readonly Counted[], where: "inFlight" | "pending"): number {
+    let occurrences = 0;
+    for (const counted of entries) {
+      const entry = this.obtain(counted);
+      if (where === "inFlight") this.#addInFlight(entry, counted.tally);
+      else {
+        mergeInto(this.pending.tallyOf(entry), counted.tally);
+        this.map.updateBytes(entry);
+      }
+      occurrences += counted.tally.occurrences;
+    }
+    return occurrences;
+  }
+
+  #addInFlight(entry: Entry, tally: Tally): void {
+    if (!isWritten(entry)) this.#written++;
+    entry.inFlight = tally;
+    this.#inFlight.add(entry);
+  }
+
+  /** Takes entries as what is committed; returns those with other counts that are not among them. */
+  rebase(base: readonly Entry[]): Entry[] {
+    const open = new Set([...this.#inFlight, ...this.pending.entries]);
+    this.map.clear();
+    for (const entry of base) this.map.set(entry);
+    const unlisted: Entry[] = [];
+    for (const entry of open) {
+      const stored = this.map.get(entry.key);
+      entry.committed = stored?.committed;
+      entry.lowerBound = stored?.lowerBound ?? false;
+      if (!stored) unlisted.push(entry);
+      this.map.set(entry);
+    }
+    this.#written = 0;
+    for (const entry of this.map.values()) if (isWritten(entry)) this.#written++;
+    return unlisted;
+  }
+
+  /** Gives away what is pending. */
+  drain(): Counted[] {
+    const drained: Counted[] = [];
+    for (const entry of this.pending.entries) {
+      const { key, identity, pending: tally } = entry;
+      if (tally) drained.push({ key, identity, tally });
+      entry.pending = undefined;
+      if (entry.stored) this.map.updateBytes(entry);
+      else this.map.delete(key);
+    }
+    this.pending.clear();
+    return drained;
+  }
+
+  /** As expireEntries; returns the number of violations. */
+  *expire(beforeUs: EpochUs, keptSweep: number): Steps<number> {
+    const isPending = (entry: Entry) =>
+      entry.pending !== undefined || this.pending.lookAtCells(entry).lastUs > 0;
+    let violations = 0;
+    yield* expireEntries(this.map, { beforeUs, keptSweep }, isPending, (gone) => {
+      violations += gone.violations;
+      this.unidentified += gone.occurrences;
+      this.#written -= gone.violations;
+      this.pending.folded.expired = mergeExpired(this.pending.folded.expired, gone);
+    });
+    this.#parts.policy.expireSeverity(beforeUs);
+    return violations;
+  }
+
+  /** Of those of a group that are visited, none in flight. */
+  evict(group: EntryGroup, count: number, us: EpochUs): number {
+    const times = new Map<Entry, EpochUs>();
+    const visited = group.visit(MAX_VISITS, (entry) => {
+      const { lastUs, cells } = this.pending.lookAtCells(entry);
+      times.set(entry, lastUs);
+      return 1 + cells;
+    });
+    const free = visited.filter(({ inFlight }) => !inFlight);
+    const least = selectLowest(free, count, (entry) => times.get(entry) ?? 0);
+    if (least.length === 0) return 0;
+    const known = this.countWritten();
+    let occurrences = 0;
+    for (const entry of least) occurrences += this.#evict(entry, times.get(entry) ?? us);
+    this.unidentified += occurrences;
+    this.#parts.onEvicted({ occurrences, known, us });
+    return least.length;
+  }
+
+  /** Evicts a violation that was last seen at `lastUs`; returns its occurrences. */
+  #evict(entry: Entry, lastUs: EpochUs): number {
+    this.pending.remove(entry);
+    const occurrences = countAll(entry);
+    this.#parts.policy.raiseSeverity(getSeverity(entry), lastUs);
+    if (isWritten(entry)) this.#written--;
+    this.#parts.log?.left(entry);
+    this.map.delete(entry.key);
+    return occurrences;
+  }
+}

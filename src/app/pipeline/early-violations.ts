@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Connects the names that alerts bring with the reports that lack them.
+// Invariant: a report is written again when a name that it lacks becomes known, and names are applied between writes.
+
+import {
+  hasResolvableEntries,
+  resolveEarlyEntries,
+  touchEarlyReports,
+} from "../../aggregate/early-entries.ts";
+import type { Ledger } from "../../aggregate/ledger/ledger.ts";
+import type { LedgerMap } from "../../aggregate/ledger/ledger-map.ts";
+import type { IngestCounters } from "../../ingest/ingest-counters.ts";
+import { SubjectNames } from "../../ingest/violation/subject-names.ts";
+import { reportKey } from "../../ingest/violation/violation.ts";
+import type { ControllerObserver } from "../../reconcile/controller-observer.ts";
+
+export interface EarlyViolationsParts {
+  ledgers: LedgerMap;
+  counters: IngestCounters;
+  /** Schedules a report that has changed. */
+  onDirty: (key: string, urgency: "counters") => void;
+}
+
+export class EarlyViolations implements ControllerObserver {
+  readonly names: SubjectNames;
+  readonly #parts: EarlyViolationsParts;
+
+  constructor(parts: EarlyViolationsParts) {
+    this.#parts = parts;
+    const { counters, ledgers, onDirty } = parts;
+    this.names = new SubjectNames((violation) => {
+      counters.names = this.names.size;
+      counters.namesEvicted = this.names.evictedTotal;
+      for (const key of touchEarlyReports(ledgers, violation)) onDirty(key, "counters");
+    });
+  }
+
+  onTaking(ledger: Ledger): void {
+    this.#parts.counters.joined += resolveEarlyEntries(ledger, this.names);
+  }
+
+  onAdopted(ledger: Ledger): void {
+    if (!hasResolvableEntries(ledger, this.names)) return;
+    ledger.write.touch();
+    this.#parts.onDirty(reportKey(ledger.namespace, ledger.policyName), "counters");
+  }
+}

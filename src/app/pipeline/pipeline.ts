@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The program between its two ends: alerts → ingest → aggregate → reconcile → sink, and Events. The stages and the order
+// in which they are built stand in pipeline-stages.ts.
+
+import type { Aggregator } from "../../aggregate/aggregator.ts";
+import { type StreamCoverage, toUs } from "../../aggregate/gaps/stream-coverage.ts";
+import type { AlertListener } from "../../alerts/alert-source.ts";
+import type { Alert, RawAlert } from "../../api/alert.ts";
+import type { Disconnect, SourceRejection } from "../../api/alert-stream.ts";
+import { createThrottleUpdate } from "../../events/event-updates.ts";
+import type { Ingest } from "../../ingest/ingest.ts";
+import type { IngestCounters, Rejection } from "../../ingest/ingest-counters.ts";
+import type { Scope } from "../../ingest/violation/violation.ts";
+import type { LeaderTakeover, PreviousLeader } from "../../leadership/leader-takeover.ts";
+import type { ReportContext } from "../../reconcile/report-context.ts";
+import type { ReportController } from "../../reconcile/report-controller.ts";
+import type { PipelineOptions, PipelineParts } from "./pipeline-parts.ts";
+import { createIngest, createStages, type PipelineStages } from "./pipeline-stages.ts";
+
+export type { PipelineOptions, PipelineParts };
+
+/** Milliseconds until a rejected alert is recorded in the reports. */
+const REPORT_REJECTIONS_MS = 1000;
+
+export class Pipeline implements AlertListener {
+  /** Milliseconds since the epoch; 0 before the first alert. */
+  lastAlertMs = 0;
+  readonly #parts: PipelineParts;
+  readonly #stages: PipelineStages;
+  readonly #ingest: Ingest;
+  #isReportDue = false;
+
+  constructor(options: PipelineOptions, parts: PipelineParts) {
+    this.#parts = parts;
+    this.#stages = createStages(options, parts);
+    const { takeover } = this.#stages;
+    this.#ingest = createIngest(options, parts, this.#stages, {
+      nowUs: parts.nowUs ?? (() => toUs(this.lastAlertMs)),
+      onRejected: (...rejection) => this.#recordRejection(...rejection),
+      onThrottled: (notice) => {
+        // The leader records it as well.
+        const update = takeover.isStandingBy ? undefined : createThrottleUpdate(notice);
+        if (update) parts.events.record(update);
+      },
+    });
+  }
+
+  get counters(): IngestCounters {
+    return this.#stages.counters;
+  }
+
+  get coverage(): StreamCoverage {
+    return this.#stages.coverage;
+  }
+
+  get aggregator(): Aggregator {
+    return this.#stages.aggregator;
+  }
+
+  get controller(): ReportController {
+    return this.#stages.controller;
+  }
+
+  get context(): ReportContext {
+    return this.#stages.context;
+  }
+
+  get takeover(): LeaderTakeover {
+    return this.#stages.takeover;
+  }
+
+  onAlert(alert: Alert | RawAlert, line: number): void {
+    this.lastAlertMs = this.#parts.clock.nowMs();
+    this.#ingest.alert(alert, line);
+    this.#parts.journaling?.wake();
+  }
+
+  onRejected(reason: SourceRejection, detail: string, line: number): void {
+    this.#ingest.rejected(reason, detail, line);
+  }
+
+  onConnected(ended?: { nodes: number }): void {
+    const nowMs = this.#parts.clock.nowMs();
+    const { coverage, gapEvents } = this.#stages;
+    const gaps = coverage.connected(nowMs);
+    for (const { kind } of gaps) gapEvents.endGap(kind);
+    this.#stages.gaps.end(gaps, nowMs, ended?.nodes);
+    this.aggregator.touchAll();
+  }
+
+  onDisconnected(disconnect: Disconnect): void {
+    const gap = this.coverage.disconnected(disconnect);
+    if (!gap || this.#stages.takeover.isStandingBy) return;
+    this.#stages.gapEvents.startGap(gap);
+    this.#stages.gaps.begin(gap);
+  }
+
+  /** Records a stall of `ms` milliseconds that just ended: KubeArmor's buffer for this reader may have overflowed. */
+  onEventLoopStall(ms: number): void {
+    const { clock, logger } = this.#parts;
+    const gap = this.coverage.addStall(ms, clock.nowMs());
+    if (!gap) return;
+    logger.warn({ seconds: Math.round(ms / 1000) }, "event loop stalled, alerts may be lost");
+    if (this.#stages.takeover.isStandingBy) return;
+    this.#stages.gapEvents.startGap(gap);
+    this.aggregator.gaps.addGap(gap.kind, toUs(gap.fromMs), toUs(gap.toMs));
+  }
+
+  /**
+   * Lists the stored reports and continues their counts; retried until it succeeds or the signal aborts. Records a gap
+   * in each report unless a replica read without interruption since `previous` wrote. Alerts may arrive meanwhile.
+   */
+  async load(signal: AbortSignal, previous?: PreviousLeader): Promise<void> {
+    await this.#stages.takeover.load(signal, previous);
+    this.#stages.gaps.resume(this.coverage);
+  }
+
+  #recordRejection(reason: Rejection, detail: string, line: number, scope: Scope | undefined | null): void {
+    const { clock, onRejected } = this.#parts;
+    onRejected?.(reason, detail, line);
+    if (scope === null) return;
+    if (this.#stages.takeover.isStandingBy) {
+      const us = toUs(clock.nowMs());
+      this.#stages.takeover.keep(() => {
+        this.aggregator.gaps.addRejected(scope, us);
+        this.aggregator.gaps.reportRejections();
+      });
+      return;
+    }
+    // A line of a file has no arrival time; reports are written at the end of the file.
+    this.aggregator.gaps.addRejected(scope, line > 0 ? undefined : toUs(clock.nowMs()));
+    if (line > 0 || this.#isReportDue) return;
+    // Not one by one: a flood of them must not cost a look at every report each time.
+    this.#isReportDue = true;
+    clock.after(REPORT_REJECTIONS_MS, () => {
+      this.#isReportDue = false;
+      this.aggregator.gaps.reportRejections();
+    });
+  }
+}

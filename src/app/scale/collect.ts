@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// `collect`: a reader, which reads its share of the nodes and publishes what it counts.
+
+import { randomBytes } from "node:crypto";
+import { getHeapStatistics } from "node:v8";
+import { NodeSource } from "../../alerts/node-source.ts";
+import { KubeClient } from "../../kube/client.ts";
+import { LeaseGroup } from "../../scale/leases/lease-group.ts";
+import { Reader } from "../../scale/reader/reader.ts";
+import type { Health } from "../../telemetry/health.ts";
+import { createMetrics } from "../../telemetry/metrics.ts";
+import { monitorEventLoopStalls } from "../event-loop-monitor.ts";
+import { followKubeArmorPods } from "../feed/kubearmor-pods.ts";
+import { createRelaySecurity } from "../feed/relay-security.ts";
+import { limitToHeap } from "../heap-limits.ts";
+import type { OperatorSettings } from "../operator-parts.ts";
+import { RequestCounters } from "../request-counters.ts";
+import { startServers } from "../servers.ts";
+import { StopSteps } from "../stop-steps.ts";
+import { createBus, toLeaseOptions } from "./scale-bus.ts";
+import { createReaderMetrics } from "./scale-process-metrics.ts";
+
+/** Reads until the signal aborts, then publishes what is left within the grace period. Returns the exit code. */
+export async function runCollector(parts: OperatorSettings, stop: AbortSignal): Promise<number> {
+  const { config, kubeConfig, logger, clock, version } = parts;
+  const { shards, partitions, foldMs, nats } = config.scale;
+  logger.info({ version, server: kubeConfig.server, nats: nats.url, stream: nats.stream }, "starting reader");
+  const passing = new RequestCounters();
+  const client = new KubeClient({ kubeConfig, version, clock, observe: (call) => passing.countCall(call) });
+  const steps = new StopSteps(logger);
+  steps.onStop("kubernetes client", () => client.close());
+  const bus = await createBus(config, logger);
+  steps.onStop("stream", () => bus.close());
+  const relay = config.feed.relay;
+  const sourceOptions = {
+    maxMessageBytes: relay.maxMessageBytes,
+    healthIntervalMs: relay.healthCheckIntervalMs,
+    backoffMaxMs: relay.reconnectMaxMs,
+    security: createRelaySecurity(config, client, clock, logger),
+  };
+  const memory = limitToHeap(config.memory, getHeapStatistics().heap_size_limit, logger);
+  const graceMs = config.shutdown.graceMs / 2;
+  const reader = new Reader(
+    {
+      shards,
+      partitions,
+      foldMs,
+      graceMs,
+      processId: `${config.identity}.${randomBytes(4).toString("hex")}`,
+      memory: share(memory, shards),
+      duplicates: config.duplicates,
+      redaction: config.redaction,
+    },
+    {
+      bus,
+      clock,
+      logger,
+      followNodes: followKubeArmorPods({ client, clock }, logger),
+      createSource: (followNodes) => new NodeSource({ ...sourceOptions, followNodes }, clock, logger),
+    },
+  );
+  const group = new LeaseGroup(toLeaseOptions(config, { member: "reader", part: "shard", count: shards }), {
+    client,
+    clock,
+    logger,
+    hold: (part) => reader.hold(part),
+    storedUntilMs: (index) => reader.storedUntilMs(index),
+    missingSinceMs: (index) => reader.missingSinceMs(index),
+  });
+  const source = createReaderMetrics({ reader, group, bus, passing });
+  const metrics = createMetrics({ source, version, clusterName: config.cluster.name });
+  const readiness = (): Health => computeReadiness(group, reader, bus.problem);
+  steps.onStop("http servers", await startServers({ ...parts, metrics, readiness }));
+  const end = new AbortController();
+  const endWatch = monitorEventLoopStalls(clock, (ms) => reader.onEventLoopStall(ms));
+  const reading = reader.run(end.signal);
+  await group.run(stop);
+  logger.info({ graceMs }, "shutting down, publishing counts");
+  await reader.publisher.close(AbortSignal.any([deadline(graceMs, clock)]));
+  end.abort();
+  endWatch();
+  await reading;
+  await steps.run();
+  const { counters, dropped } = reader;
+  const unpublished = counters.counted - reader.publisher.published;
+  logger.info({ ...counters, published: reader.publisher.published, unpublished, dropped }, "reader stopped");
+  return unpublished === 0 ? 0 : 1;
+}
+
+function deadline(ms: number, clock: OperatorSettings["clock"]): AbortSignal {
+  const limit = new AbortController();
+  clock.after(ms, () => limit.abort());
+  return limit.signal;
+}
+
+/** Bounds of one shard: a reader may come to hold all of them. */
+function share<T extends { maxViolations: number; limitBytes: number }>(memory: T, shards: number): T {
+  return {
+    ...memory,
+    maxViolations: Math.ceil(memory.maxViolations / shards),
+    limitBytes: Math.ceil(memory.limitBytes / shards),
+  };
+}
+
+/** Ready: the replicas are known. Without the stream everything is counted, and published later. */
+function computeReadiness(group: LeaseGroup, { nodes }: Reader, problem: string | undefined): Health {
+  const isKnown = group.problem === undefined;
+  return {
+    ok: isKnown,
+    checks: {
+      shards: { ok: isKnown, detail: group.problem ?? `${group.held.size} held` },
+      nodes: { ok: true, detail: `${nodes.connected} of ${nodes.desired} connected` },
+      stream: { ok: true, detail: problem ?? "open" },
+    },
+  };
+}

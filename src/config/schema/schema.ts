@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Every setting there is: its name, meaning, default, unit and bounds. docs/configuration.md is written from here.
+// Invariant: no setting is read that is not in this tree, and none is in it that nothing reads.
+
+import * as z from "zod";
+import { HOUR_MS, MINUTE_MS } from "../../lib/time.ts";
+import { isHostPort } from "./address.ts";
+import { acceptances } from "./schema-acceptances.ts";
+import { events } from "./schema-events.ts";
+import { feed } from "./schema-feed.ts";
+import { journal } from "./schema-journal.ts";
+import { memory } from "./schema-memory.ts";
+import { cluster, openReports } from "./schema-openreports.ts";
+import { redaction } from "./schema-redaction.ts";
+import { leaderElection, standby } from "./schema-replicas.ts";
+import { reports, severity } from "./schema-reports.ts";
+import { scale } from "./schema-scale.ts";
+import { choice, section, text, wholeNumber } from "./setting.ts";
+
+/** Characters of an identity: it ends up in the Lease and in an annotation of every report. */
+export const IDENTITY = /^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$/;
+
+/** The whole configuration as a tree of sections and settings. */
+export const configSchema = z.object({
+  kubeconfig: text({
+    about: "The kubeconfig file. Empty: `$KUBECONFIG`, then the pod's own account, then `~/.kube/config`.",
+    default: "",
+    expects: "the path of a file, or empty",
+    isValid: (value) => value.length <= 4096 && !value.includes("\0"),
+    flag: { name: "--kubeconfig", argument: "FILE" },
+  }),
+  identity: text({
+    about: "The name of this replica in the Lease and in its writes; no two replicas may share it.",
+    defaultText: "`$POD_NAME`, else the host's name and a random part",
+    expects: "a name of at most 253 letters, digits, '-', '_' and '.', with a letter or digit at both ends",
+    isValid: (value) => IDENTITY.test(value),
+  }),
+  cluster,
+  feed,
+  memory,
+  duplicates: section("Detection of alerts that are delivered twice.", {
+    windowMs: wholeNumber({
+      about: "Shortest time for which an alert is remembered, up to maxEntries alerts.",
+      default: MINUTE_MS,
+      min: 1,
+      max: HOUR_MS,
+      unit: "ms",
+    }),
+    maxEntries: wholeNumber({
+      about: "Number of remembered alerts; at this number the older half is dropped.",
+      default: 50_000,
+      min: 1,
+      max: 10_000_000,
+      unit: "alerts",
+    }),
+  }),
+  reports,
+  journal,
+  severity,
+  redaction,
+  acceptances,
+  events,
+  openReports,
+  leaderElection,
+  standby,
+  scale,
+  metrics: section("The HTTP server for metrics.", {
+    address: text({
+      about: "Address of `/metrics`.",
+      default: ":8080",
+      expects: "HOST:PORT or :PORT, such as :8080, 127.0.0.1:8080 or [::1]:8080 (port 0 takes any free one)",
+      isValid: (value) => isHostPort(value, "listen"),
+      flag: { name: "--metrics-address", argument: "HOST:PORT" },
+    }),
+    maxReportSeries: wholeNumber({
+      about:
+        "Reports that have metrics of their own, four series each; those beyond share one bucket, `_other`.",
+      default: 1000,
+      min: 0,
+      max: 100_000,
+      unit: "reports",
+    }),
+  }),
+  health: section(
+    "The HTTP server for probes, apart from the metrics: a flood of scrapes must not fail a probe.",
+    {
+      address: text({
+        about: "Address of `/healthz` and `/readyz`.",
+        default: ":8081",
+        expects:
+          "HOST:PORT or :PORT, such as :8081, 127.0.0.1:8081 or [::1]:8081 (port 0 takes any free one)",
+        isValid: (value) => isHostPort(value, "listen"),
+        flag: { name: "--health-address", argument: "HOST:PORT" },
+      }),
+    },
+  ),
+  log: section("The log, one JSON object a line on standard output.", {
+    level: choice(["debug", "info", "warn", "error"], {
+      about: "The least important lines that are written: debug, info, warn or error.",
+      default: "info",
+      flag: { name: "--log-level", argument: "LEVEL" },
+    }),
+  }),
+  shutdown: section("Shutdown of the program.", {
+    graceMs: wholeNumber({
+      about:
+        "Longest time of a shutdown to write pending reports; keep it below the pod's terminationGracePeriodSeconds.",
+      default: 20_000,
+      min: 0,
+      max: 10 * MINUTE_MS,
+      unit: "ms",
+    }),
+  }),
+});

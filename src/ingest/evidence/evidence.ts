@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The newest alert of a violation, kept as evidence: every field that says something the violation does not.
+// Invariant: what is read is redacted, sanitised, bounded; a field that was empty in the alert is absent.
+
+import type { Alert } from "../../api/alert.ts";
+import type { Evidence } from "../../api/v1alpha1.ts";
+import { sanitize } from "../../lib/sanitize.ts";
+import { type EpochUs, formatMicroTime, parseMicroTime } from "../../lib/time.ts";
+import { toActivity } from "../violation/activity.ts";
+import type { Activity } from "../violation/violation.ts";
+import { PackedEvidence } from "./packed-evidence.ts";
+import { makeSafe, type Redact } from "./redact.ts";
+
+/** Evidence that can be read at any time. */
+export interface KeptEvidence {
+  readonly timeUs: EpochUs;
+  /** Returns it, redacted and sanitised. The caller must not change it. */
+  read(): Evidence;
+  /** The bytes of the alert, one character for each, where it was received as bytes: orders alerts of the same time. */
+  readonly text?: string | undefined;
+  /** Says that it is kept in a second place, so that neither may have it changed. */
+  share(): void;
+  /** It is wanted no more where it was: what it shares with others it does not weigh any longer. */
+  leave(): void;
+  /** An estimate of the heap that it takes, in bytes. */
+  readonly weight: number;
+}
+
+/** An alert that may become evidence, valid until the call that was given it returns. */
+export interface EvidenceSource {
+  /** Returns evidence that lasts. */
+  keep(timeUs: EpochUs): KeptEvidence;
+}
+
+/** Evidence as a stored report has it. */
+export function storedEvidence(evidence: Evidence): KeptEvidence {
+  return new PackedEvidence(parseMicroTime(evidence.time) ?? 0, evidence);
+}
+
+/** A whole alert as evidence; `activity` is what decode has found in it. */
+export class AlertEvidence implements EvidenceSource {
+  readonly #alert: Alert;
+  readonly #activity: Activity;
+  readonly #redact: Redact;
+
+  constructor(alert: Alert, activity: Activity, redact: Redact) {
+    this.#alert = alert;
+    this.#activity = activity;
+    this.#redact = redact;
+  }
+
+  keep(timeUs: EpochUs): KeptEvidence {
+    return new PackedEvidence(timeUs, toEvidence(this.#alert, timeUs, this.#redact, this.#activity));
+  }
+}
+
+/** Builds the evidence of one alert that was taken for a violation at `timeUs`, its fields as EVIDENCE_ORDER has them. */
+export function toEvidence(
+  alert: Alert,
+  timeUs: EpochUs,
+  redact: Redact,
+  activity: Activity = toActivity(alert, makeSafe(redact)),
+): Evidence {
+  const safe = makeSafe(redact);
+  const { source, resource } = activity;
+  const isProcess = alert.Operation === "Process" && activity.verb === "exec";
+  const command = isProcess ? resource : source;
+  return {
+    time: formatMicroTime(timeUs),
+    ...textFields(alert, safe),
+    ...numberFields(alert),
+    ...text("command", command),
+    ...text("source", isProcess && source !== activity.foldedSource ? source : ""),
+    // The resource of a firewall alert is the direction, which is the verb.
+    ...text(
+      "resource",
+      isProcess || alert.Operation === "NetworkFirewall" || resource === activity.foldedResource
+        ? ""
+        : resource,
+    ),
+    ...text("data", safe(alert.Data)),
+    ...hashes(alert),
+  };
+}
+
+const TEXT_FIELDS = [
+  ["type", "Type"],
+  ["result", "Result"],
+  ["cluster", "ClusterName"],
+  ["node", "HostName"],
+  ["nodeId", "NodeID"],
+  ["pod", "PodName"],
+  ["labels", "Labels"],
+  ["containerId", "ContainerID"],
+  ["image", "ContainerImage"],
+  ["process", "ProcessName"],
+  ["parent", "ParentProcessName"],
+  ["user", "UserName"],
+  ["cwd", "Cwd"],
+  ["tty", "TTY"],
+  ["execId", "ExecID"],
+  ["execName", "ExecutableName"],
+  ["enforcer", "Enforcer"],
+  ["kubearmorVersion", "KubeArmorVersion"],
+] as const;
+
+/** What a process chose, and may have put a secret in. */
+const CHOSEN_FIELDS: ReadonlySet<string> = new Set(["ProcessName", "ParentProcessName", "Cwd"]);
+
+function textFields(alert: Alert, safe: (text: string) => string): Partial<Evidence> {
+  const out: Partial<Record<(typeof TEXT_FIELDS)[number][0], string>> = {};
+  for (const [name, field] of TEXT_FIELDS) {
+    const value = CHOSEN_FIELDS.has(field) ? safe(alert[field]) : sanitize(alert[field]);
+    if (value !== "") out[name] = value;
+  }
+  return out;
+}
+
+function numberFields(alert: Alert): Partial<Evidence> {
+  const out: Partial<Evidence> = {};
+  if (isId(alert.PID)) out.pid = alert.PID;
+  if (isId(alert.PPID)) out.ppid = alert.PPID;
+  if (isId(alert.HostPID)) out.hostPid = alert.HostPID;
+  if (isId(alert.HostPPID)) out.hostPpid = alert.HostPPID;
+  // 0 is root, and absent on the wire is 0 too: it says something only where there was a process. The wire has it
+  // signed, so that ids above 2147483647 come as negative numbers.
+  if (isInt32(alert.UID) && alert.UID !== 0) out.uid = alert.UID;
+  else if (alert.UID === 0 && (isId(alert.PID) || isId(alert.HostPID))) out.uid = 0;
+  return out;
+}
+
+function isId(value: number): boolean {
+  return isInt32(value) && value > 0;
+}
+
+/** Whether the API server will take the number: the schema refuses anything else. */
+function isInt32(value: number): boolean {
+  return (value | 0) === value;
+}
+
+function hashes(alert: Alert): Partial<Evidence> {
+  const found = {
+    ...text("algorithm", sanitize(alert.HashAlgo, 64)),
+    ...text("process", sanitize(alert.ProcessHash, 256)),
+    ...text("parent", sanitize(alert.ParentHash, 256)),
+    ...text("resource", sanitize(alert.ResourceHash, 256)),
+  };
+  return Object.keys(found).length === 0 ? {} : { hashes: found };
+}
+
+function text<K extends string>(name: K, value: string): { [P in K]?: string } {
+  return value === "" ? {} : ({ [name]: value } as { [P in K]?: string });
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Owners of pods and names of containers, learned from alerts: KubeArmor's first alerts of a pod lack them, and those of
+// init and ephemeral containers always do.
+// Invariant: bounded; what was learned first leaves first, and later alerts without a name are counted without it.
+
+import type { Workload } from "../../api/v1alpha1.ts";
+import {
+  earlyContainer,
+  type Identity,
+  identityKey,
+  podKey,
+  type SubjectFacts,
+  settleIdentity,
+  type ViolationFacts,
+} from "./violation.ts";
+
+/** Pods, and containers, of which a name is remembered. */
+const MAX_NAMES = 50_000;
+/** Different names of one pod or container. */
+const MAX_DIFFERENT = 4;
+
+export class SubjectNames {
+  readonly #onNamed: ((violation: ViolationFacts) => void) | undefined;
+  readonly #owners = new BoundedMap<Workload>((a, b) => a.kind === b.kind && a.name === b.name);
+  readonly #containers = new BoundedMap<string>((a, b) => a === b);
+
+  /** `onNamed` receives a violation of a pod when its owner, or the name of one of its containers, becomes known. */
+  constructor(onNamed?: (violation: ViolationFacts) => void) {
+    this.#onNamed = onNamed;
+  }
+
+  /** Owners and names that are remembered. */
+  get size(): number {
+    return this.#owners.size + this.#containers.size;
+  }
+
+  /** Names that left at the bound. */
+  get evictedTotal(): number {
+    return this.#owners.evictedTotal + this.#containers.evictedTotal;
+  }
+
+  /** Remembers what an alert names. */
+  learn(violation: ViolationFacts, { hasOwner, containerId }: SubjectFacts): void {
+    const { namespace, pod, identity } = violation;
+    if (namespace === undefined || pod === "") return;
+    const { workload, container } = identity;
+    const isOwner = hasOwner && !isPod(workload, pod);
+    const isNewOwner = isOwner && this.#owners.put(toKey(namespace, pod), workload);
+    const isContainer = container !== "" && containerId !== "";
+    const key = toKey(namespace, earlyContainer(pod, containerId));
+    if ((isContainer && this.#containers.put(key, container)) || isNewOwner) this.#onNamed?.(violation);
+  }
+
+  /** The violation with the names that are known by now; the same object where there are none. */
+  resolve(violation: ViolationFacts): ViolationFacts {
+    const { namespace, pod } = violation;
+    if (namespace === undefined || pod === "") return violation;
+    const identity = this.resolveIdentity(namespace, violation.identity);
+    return identity === violation.identity
+      ? violation
+      : { ...violation, identity, key: identityKey(identity) };
+  }
+
+  hasOwner(namespace: string, pod: string): boolean {
+    return this.#owners.get(toKey(namespace, pod)) !== undefined;
+  }
+
+  /** The identity with the names that are known by now; the same object where there are none. */
+  resolveIdentity(namespace: string, identity: Identity): Identity {
+    const { workload, early } = identity;
+    const owner = workload.kind === "Pod" ? this.#owners.get(toKey(namespace, workload.name)) : undefined;
+    const container = early === undefined ? undefined : this.#containers.get(toKey(namespace, early));
+    if (owner === undefined && container === undefined) return identity;
+    const named = container === undefined ? identity : { ...settleIdentity(identity), container };
+    return owner === undefined ? named : { ...named, workload: owner };
+  }
+}
+
+function isPod({ kind, name }: Workload, pod: string): boolean {
+  return kind === "Pod" && name === pod;
+}
+
+function toKey(namespace: string, name: string): string {
+  return podKey(undefined, namespace, name);
+}
+
+/**
+ * Of the different values of a key the one that was new last. Alerts of a known kind are counted without a look at their
+ * names, so a value that comes again must change nothing.
+ */
+class BoundedMap<T> {
+  readonly #values = new Map<string, T[]>();
+  readonly #isSame: (a: T, b: T) => boolean;
+  evictedTotal = 0;
+
+  constructor(isSame: (a: T, b: T) => boolean) {
+    this.#isSame = isSame;
+  }
+
+  get size(): number {
+    return this.#values.size;
+  }
+
+  get(key: string): T | undefined {
+    return this.#values.get(key)?.at(-1);
+  }
+
+  /** Adds a value; returns true where the key was not known. */
+  put(key: string, value: T): boolean {
+    const known = this.#values.get(key);
+    if (known !== undefined) {
+      if (known.some((each) => this.#isSame(each, value))) return false;
+      if (known.push(value) > MAX_DIFFERENT) known.shift();
+      return false;
+    }
+    this.#values.set(key, [value]);
+    if (this.#values.size > MAX_NAMES) {
+      this.#values.delete(this.#values.keys().next().value as string);
+      this.evictedTotal++;
+    }
+    return true;
+  }
+}

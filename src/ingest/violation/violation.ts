@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Types of the domain, and the identity of violations and reports.
+// Invariant: every string in here is sanitised, redacted and bounded.
+
+import { DEFAULT_POSTURE } from "../../api/names.ts";
+import type { Outcome, PolicyKind, Workload } from "../../api/v1alpha1.ts";
+import { assert } from "../../lib/assert.ts";
+import { stableHash } from "../../lib/hash.ts";
+import type { EpochUs } from "../../lib/time.ts";
+import type { RuleFacts } from "./rule.ts";
+
+/** Exactly what makes two alerts the same violation within one report. */
+export interface Identity {
+  operation: string;
+  /** As getVerb gives it; "" where the alert does not say. */
+  verb: string;
+  action: string;
+  outcome: Outcome;
+  workload: Workload;
+  container: string;
+  source: string;
+  resource: string;
+  /** In the cluster report: the namespace that the alert named though no report can live there; else "". */
+  namespace: string;
+  /**
+   * Pod and id of a container without a name, as earlyContainer makes it, while the name may become known. In memory and
+   * in the journal only: violations that differ in nothing else are one in a report.
+   */
+  early?: string;
+}
+
+/** The policy in the alert; fields that the alert lacks are empty. */
+export interface PolicyFacts {
+  kind: PolicyKind;
+  /** 1..10; 0 when the alert has none. */
+  severity: number;
+  tags: readonly string[];
+  message: string;
+}
+
+/** Parts of the subject of an alert that are no part of its violation. */
+export interface SubjectFacts {
+  /** Id of the container; "" in a node's alert. */
+  containerId: string;
+  /** Whether the alert names the pod's owner, be it the pod itself. */
+  hasOwner: boolean;
+}
+
+/** One alert but for its time and its evidence. */
+export interface ViolationFacts {
+  /** Namespace of the report; undefined for the cluster report. */
+  readonly namespace: string | undefined;
+  readonly policyName: string;
+  readonly identity: Identity;
+  /** `identity` as one string, unambiguous. */
+  readonly key: string;
+  readonly policy: PolicyFacts;
+  readonly rule: RuleFacts;
+  /** "" for host alerts. */
+  readonly pod: string;
+  readonly node: string;
+  /** Identifies the pod in its report. */
+  readonly podKey: string;
+}
+
+/** The action of an alert, redacted and sanitized, as it was reported and as it is folded into the identity. */
+export interface Activity {
+  verb: string;
+  source: string;
+  resource: string;
+  foldedSource: string;
+  foldedResource: string;
+}
+
+/** KubeArmor muted a container (or, without a pod, a node): an unknown number of its alerts is lost. */
+export interface ThrottleNotice {
+  namespace: string | undefined;
+  pod: string;
+  node: string;
+  container: string;
+  timeUs: EpochUs;
+  maxAlertsPerSec: number;
+  /** Seconds of silence. */
+  intervalSeconds: number;
+}
+
+/** The name of a workload, or the kind of an owner, that the alert lacks. No object can have this name. */
+export const UNKNOWN = "Unknown";
+
+/** Why an alert is not counted. Each is a label of `policy_violation_alerts_rejected_total`. */
+export type DecodeRejection = "no_policy";
+
+export type Decoded =
+  | {
+      kind: "violation";
+      violation: ViolationFacts;
+      /** The time that counts. */
+      timeUs: EpochUs;
+      /** What the alert itself said, however impossible; undefined when it said nothing. */
+      ownUs: EpochUs | undefined;
+      /** For its evidence. */
+      activity: Activity;
+      subject: SubjectFacts;
+    }
+  | { kind: "throttle"; notice: ThrottleNotice }
+  /** `scope`: the reports that it may belong to; null for none. */
+  | { kind: "rejected"; reason: DecodeRejection; detail: string; scope: Scope | null };
+
+/** The reports of one namespace; undefined: the cluster's. */
+export interface Scope {
+  namespace: string | undefined;
+}
+
+/** Separates parts of a key: a control character, which no sanitised text holds. */
+const SEPARATOR = "\u001f";
+/** Before the early container of a key. */
+const EARLY_MARK = "\u001e";
+const POD_WORKLOAD = ["", "Pod", ""].join(SEPARATOR);
+
+/** The key of a violation within its report: injective, since no part can hold the separator. */
+export function identityKey(i: Identity): string {
+  const key = [
+    i.operation,
+    i.verb,
+    i.action,
+    i.outcome,
+    i.workload.kind,
+    i.workload.name,
+    i.container,
+    i.source,
+    i.resource,
+    i.namespace,
+  ].join(SEPARATOR);
+  return i.early === undefined ? key : `${key}${EARLY_MARK}${i.early}`;
+}
+
+/** The identity that a key stands for. */
+export function parseIdentityKey(key: string): Identity {
+  const settled = settledKey(key);
+  const [operation, verb, action, outcome, kind, name, container, source, resource, namespace] =
+    settled.split(SEPARATOR);
+  assert(namespace !== undefined, "a key has all its parts");
+  return {
+    operation: operation as string,
+    verb: verb as string,
+    action: action as string,
+    outcome: outcome as Outcome,
+    workload: { kind: kind as string, name: name as string },
+    container: container as string,
+    source: source as string,
+    resource: resource as string,
+    namespace,
+    ...(settled === key ? {} : { early: key.slice(settled.length + 1) }),
+  };
+}
+
+/** The key of a violation without its workload and container. */
+export function namelessKey(key: string): string {
+  const parts = settledKey(key).split(SEPARATOR);
+  return [...parts.slice(0, 4), ...parts.slice(7)].join(SEPARATOR);
+}
+
+/** Returns true where the workload is a pod, or the container has no name. */
+export function isUnnamedKey(key: string): boolean {
+  const [kind, , container] = key.split(SEPARATOR).slice(4, 7);
+  return kind === "Pod" || container === "";
+}
+
+/** Returns true for the key of a violation in a container that has no name yet. */
+export function isEarlyKey(key: string): boolean {
+  return key.includes(EARLY_MARK);
+}
+
+/** Returns true for such a key of one pod. */
+export function isEarlyKeyIn(key: string, pod: string): boolean {
+  return key.startsWith(`${EARLY_MARK}${earlyContainer(pod, "")}`, settledKey(key).length);
+}
+
+/** The key without its early container: that of the violation in a report. */
+export function settledKey(key: string): string {
+  const at = key.indexOf(EARLY_MARK);
+  return at < 0 ? key : key.slice(0, at);
+}
+
+/** The identity without its early container. */
+export function settleIdentity({ early: _, ...identity }: Identity): Identity {
+  return identity;
+}
+
+/** A container without a name. */
+export function earlyContainer(pod: string, containerId: string): string {
+  return `${pod}/${containerId}`;
+}
+
+/** The key of a workload within its report. */
+export function workloadKey({ workload, namespace }: Identity): string {
+  return [namespace, workload.kind, workload.name].join(SEPARATOR);
+}
+
+/** The pod in the key of a workload; undefined where the workload is another object. */
+export function podOfWorkload(key: string): string | undefined {
+  return key.startsWith(POD_WORKLOAD) ? key.slice(POD_WORKLOAD.length) : undefined;
+}
+
+/** The `id` that users see: 16 hex digits of the key's hash. */
+export function violationId(key: string): string {
+  return stableHash(settledKey(key), 16);
+}
+
+/** The key of a report in memory: its scope and its policy. */
+export function reportKey(namespace: string | undefined, policyName: string): string {
+  return `${namespace ?? ""}${SEPARATOR}${policyName}`;
+}
+
+/** Namespace in a report's key; empty for the cluster report. */
+export function namespaceInKey(key: string): string {
+  return key.slice(0, key.indexOf(SEPARATOR));
+}
+
+/** Identifies a pod within a report: the cluster report has pods of several namespaces and nodes. */
+export function podKey(namespace: string | undefined, pod: string, node: string): string {
+  return namespace === undefined ? `${pod}${SEPARATOR}${node}` : pod;
+}
+
+const DNS_SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+/** Kubernetes' bound on an object's name (apimachinery: DNS1123SubdomainMaxLength). */
+const MAX_NAME = 253;
+const DEFAULT_POSTURE_REPORT = "default-posture";
+/** What a made-up name ends in. There is a letter in it, so that a policy may be named after a date. */
+const MADE_UP = /-(?=\d*[a-f])[0-9a-f]{8}$/;
+
+/**
+ * The name of a policy's report: the policy's own, where an object can have it; `default-posture` for DefaultPosture;
+ * else (or where it could be taken for one of these two) a readable slug and 8 hex digits of the policy name's hash.
+ */
+export function reportName(policyName: string): string {
+  if (policyName === DEFAULT_POSTURE) return DEFAULT_POSTURE_REPORT;
+  const legal = policyName.length <= MAX_NAME && DNS_SUBDOMAIN.test(policyName);
+  if (legal && policyName !== DEFAULT_POSTURE_REPORT && !MADE_UP.test(policyName)) return policyName;
+  const slug = policyName
+    .toLowerCase()
+    .slice(0, 200)
+    .replace(/[^a-z0-9]+/g, "-")
+    .replace(/^-+|-+$/g, "");
+  return `${slug === "" ? "policy" : slug}-${hashWithLetter(policyName)}`;
+}
+
+function hashWithLetter(text: string): string {
+  let hash = stableHash(text, 8);
+  while (/^\d+$/.test(hash)) hash = stableHash(`${hash}${text}`, 8);
+  return hash;
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Outcome of the tries to read or write the Lease: what is wrong, when to ask again, and what is logged of it once.
+
+import { ApiError, type ApiErrorCode } from "../../kube/api-error.ts";
+import type { Logger } from "../../lib/logger.ts";
+import type { LeaseStore } from "./lease.ts";
+import { isOvertaken } from "./lease-claim.ts";
+
+/** Errors that need a person to fix. */
+const REFUSED: readonly ApiErrorCode[] = [
+  "Forbidden",
+  "NamespaceGone",
+  "NotServed",
+  "Unauthorized",
+  "Invalid",
+];
+
+export class LeaseAccess {
+  /** Reason and advice for the last failed try, in a sentence; undefined when it succeeded. */
+  problem: string | undefined;
+  /** Asked for by the last answer; 0 where it did not. */
+  retryAfterMs = 0;
+  readonly #lease: string;
+  readonly #store: LeaseStore;
+  readonly #logger: Logger;
+  /** Errors of the present problem that were logged. */
+  readonly #logged = new Set<ApiErrorCode>();
+
+  constructor(lease: string, store: LeaseStore, logger: Logger) {
+    this.#lease = lease;
+    this.#store = store;
+    this.#logger = logger;
+  }
+
+  onFailure(thrown: unknown, isLeading: boolean): void {
+    const error =
+      thrown instanceof ApiError ? thrown : new ApiError("Unknown", String(thrown), { cause: thrown });
+    const { code } = error;
+    const fields: Record<string, unknown> = { lease: this.#lease, answer: error.message };
+    if (isOvertaken(error)) {
+      this.#logger.debug(fields, "Lease changed meanwhile, reading again");
+      return;
+    }
+    const advice = this.#store.advice(code);
+    this.problem = advice === undefined ? error.message : `${error.message}; ${advice}`;
+    this.retryAfterMs = error.retryAfterMs ?? 0;
+    if (this.#logged.has(code)) return;
+    this.#logged.add(code);
+    if (advice !== undefined) fields["advice"] = advice;
+    const message = isLeading ? "failed to renew Lease, retrying" : "failed to access Lease, retrying";
+    this.#logger[REFUSED.includes(code) ? "error" : "warn"](fields, message);
+  }
+
+  onSuccess(): void {
+    this.problem = undefined;
+    if (this.#logged.size === 0) return;
+    this.#logged.clear();
+    this.#logger.info({ lease: this.#lease }, "Lease accessible again");
+  }
+}

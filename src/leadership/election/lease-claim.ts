@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Owns what one process knows of a Lease and by which right it writes it: to create, take over, renew or free it.
+// Invariant: never judges by a time in the Lease. A record is ours only when this process wrote it. A record of the same
+// identity is of an earlier process of this pod, which is dead: an identity belongs to one process at a time.
+
+import { ApiError, type ApiErrorCode } from "../../kube/api-error.ts";
+import { Deadline } from "../../kube/deadline.ts";
+import type { Clock } from "../../lib/clock.ts";
+import { formatEpochMs, parseEpochMs } from "../../lib/time.ts";
+import {
+  isSameRecord,
+  type LeaseCall,
+  type LeaseRecord,
+  type LeaseStore,
+  type StoredLease,
+} from "./lease.ts";
+import { MAX_TIMER_MS, WarmPriority } from "./warm-priority.ts";
+
+export interface LeaseClaimOptions {
+  /** The holder's name in the Lease; not empty. */
+  identity: string;
+  /** Time that other replicas wait for a sign of life; the Lease holds it in seconds, rounded up. */
+  leaseDurationMs: number;
+  /** Time for which a successful write is a right to lead, counted from before it was sent. */
+  renewDeadlineMs: number;
+  /** Between two tries; a replica's are up to 2.2 times as far apart. */
+  retryPeriodMs: number;
+  /** Time for which this process saw the Lease with this renewTime before its first look; default: 0. */
+  getUnchangedMs?: (renewTime: string) => number;
+  /** Called when the Lease can be taken, because its holder was silent for too long. */
+  onFree: () => void;
+  /** Called when the Lease names another holder than before. */
+  onHolder: (holder: string) => void;
+}
+
+/** A previous leader, as its Lease described it last. */
+export interface Predecessor {
+  /** Empty when the Lease had been freed. */
+  holder: string;
+  /** True where it was an earlier process of this replica. */
+  isSelf: boolean;
+  /** Everything that it counted before this time is persisted. Milliseconds since the epoch; undefined when unknown. */
+  persistedUntilMs: number | undefined;
+}
+
+const RELEASE_TRIES = 3;
+
+const OVERTAKEN: readonly ApiErrorCode[] = ["Conflict", "AlreadyExists", "NotFound"];
+
+/** Returns true where a write failed because the Lease has changed since it was read, which needs no action. */
+export function isOvertaken(error: unknown): boolean {
+  return error instanceof ApiError && OVERTAKEN.includes(error.code);
+}
+
+/** Options of one try. */
+export interface Try {
+  /** Allows to take a Lease that has no holder, or a silent one; else it is only kept. */
+  mayTake: boolean;
+  /** Asked before each request. */
+  nextCall: () => LeaseCall;
+  /** Called when a deadline that this try returned comes to its end. */
+  onDeadline: () => void;
+}
+
+/** What a process says of itself in the Lease. */
+export interface ClaimFacts {
+  /** True while it could take over without a gap; else it lets others go first for a while. Default: always. */
+  isWarm?: () => boolean;
+  /** Time before which everything counted is persisted; undefined keeps the Lease's value. */
+  persistedUntilMs?: () => number | undefined;
+  /** Time since which alerts may be missing; undefined while all of KubeArmor is read. */
+  missingSinceMs?: () => number | undefined;
+}
+
+/** One process's claim on one Lease. */
+export class LeaseClaim {
+  facts: ClaimFacts = {};
+  readonly #options: LeaseClaimOptions;
+  readonly #store: LeaseStore;
+  readonly #clock: Clock;
+  readonly #priority: WarmPriority;
+
+  /** As last read or written, where it exists: what an update is based on. */
+  #stored: StoredLease | undefined;
+  /** Nothing has happened that could have changed `stored`: an update needs no read before it. */
+  #isCurrent = false;
+  /** Outlives the Lease: its deletion does not end its holder's time. */
+  #last: LeaseRecord | undefined;
+  /** `last` is another's, and its time has passed without a change. */
+  #isExpired = false;
+  #cancelExpiry: () => void = () => {};
+  #predecessor: Predecessor | undefined;
+  /** The acquireTime of the record that this process wrote, or may have written. */
+  #acquireTime: string | undefined;
+
+  constructor(options: LeaseClaimOptions, store: LeaseStore, clock: Clock) {
+    this.#options = options;
+    this.#store = store;
+    this.#clock = clock;
+    this.#priority = new WarmPriority(options, clock);
+  }
+
+  /** Holder of the Lease when it was last seen; undefined when it was not seen, or had no holder. */
+  get holder(): string | undefined {
+    return this.#last?.holder || undefined;
+  }
+
+  /** The holder's persisted time as last seen in the Lease; undefined when the Lease was not seen, or has none. */
+  get persistedUntilMs(): number | undefined {
+    return this.#last === undefined ? undefined : parseEpochMs(this.#last.unwrittenSince);
+  }
+
+  /** Previous holder of the Lease that was taken; undefined where there was none, or none was taken. */
+  get predecessor(): Predecessor | undefined {
+    return this.#predecessor;
+  }
+
+  /** True when the Lease was last seen with another holder or without one. */
+  get isLost(): boolean {
+    return this.#last !== undefined && !this.#isMine(this.#last);
+  }
+
+  /** Takes or keeps the Lease; undefined when it is another's. Throws ApiError. */
+  async take(how: Try): Promise<Deadline | undefined> {
+    if (this.#isCurrent && this.#last !== undefined && this.#isMine(this.#last)) {
+      try {
+        return await this.#write(how);
+      } catch (error) {
+        if (!isOvertaken(error)) throw error;
+      }
+    }
+    try {
+      this.#observe(await this.#store.read(how.nextCall()));
+    } catch (error) {
+      this.#priority.endWatch();
+      throw error;
+    }
+    if (this.#last === undefined || this.#isMine(this.#last)) return await this.#write(how);
+    this.#priority.watch();
+    const { holder, standby } = this.#last;
+    // The standby has read what was sent since that process died.
+    const isSuccessor = holder === this.#options.identity && !this.#hasWarmStandby;
+    const isWarm = this.facts.isWarm?.();
+    if (holder !== "" && !this.#isExpired && !isSuccessor) {
+      this.#priority.onHeld();
+      // Where every replica is warm, none needs to say so.
+      if (how.mayTake && standby === "" && isWarm)
+        await this.#setStandby(this.#options.identity, how.nextCall());
+      return undefined;
+    }
+    if (!how.mayTake) return undefined;
+    if (isWarm === false && this.#hasWarmStandby && !this.#priority.isOver(holder === "")) return undefined;
+    return await this.#write(how);
+  }
+
+  /** Frees the Lease where it names, or may name, this process; returns whether it had to. Throws ApiError. */
+  async free(call: LeaseCall): Promise<boolean> {
+    // A claim may have been carried out unseen, and a Lease that was not renewed in time may still be ours.
+    if (this.#acquireTime === undefined) return false;
+    for (let tryNumber = 1; ; tryNumber++) {
+      if (!this.#isCurrent) this.#observe(await this.#store.read(call));
+      const base = this.#stored;
+      if (base === undefined || !this.#isMine(base.record)) return false;
+      const now = formatEpochMs(this.#clock.nowMs());
+      this.#isCurrent = false;
+      try {
+        // As client-go: no holder, and the shortest duration that the API accepts.
+        const times = {
+          acquireTime: now,
+          renewTime: now,
+          unwrittenSince: this.#formatPersistedUntil(base.record),
+        };
+        const record = { ...base.record, holder: "", durationSeconds: 1, ...times };
+        this.#observe(await this.#store.update(base, record, call));
+        return true;
+      } catch (error) {
+        // The version may have moved by a renewal that was cut short; then the Lease is still ours to free.
+        if (!isOvertaken(error) || tryNumber === RELEASE_TRIES) throw error;
+      }
+    }
+  }
+
+  /** Takes this process's name off the Lease where it is that of the standby. Throws ApiError. */
+  async withdraw(call: LeaseCall): Promise<void> {
+    const isNamed = () => this.#stored?.record.standby === this.#options.identity;
+    if (!isNamed()) return;
+    this.#observe(await this.#store.read(call));
+    if (isNamed()) await this.#setStandby("", call);
+  }
+
+  /** True while the Lease names another replica that could take over without a gap. */
+  get #hasWarmStandby(): boolean {
+    const { standby = "" } = this.#last ?? {};
+    return standby !== "" && standby !== this.#options.identity;
+  }
+
+  /** Writes the standby's name. The holder's next renewal has to read the Lease again. */
+  async #setStandby(standby: string, call: LeaseCall): Promise<void> {
+    const base = this.#stored;
+    if (base === undefined) return;
+    this.#isCurrent = false;
+    try {
+      this.#observe(await this.#store.update(base, { ...base.record, standby }, call));
+    } catch (error) {
+      if (!isOvertaken(error)) throw error;
+    }
+  }
+
+  /** Leaves no timer behind. What was observed is worth nothing without the timer of its expiry. */
+  forget(): void {
+    this.#cancelExpiry();
+    this.#priority.endWatch();
+    this.#isExpired = false;
+    this.#isCurrent = false;
+    this.#last = undefined;
+  }
+
+  async #write(how: Try): Promise<Deadline> {
+    const { identity, leaseDurationMs, renewDeadlineMs } = this.#options;
+    const call = how.nextCall();
+    const nowMs = this.#clock.nowMs();
+    // The digits below the clock's resolution distinguish two processes of one identity that claim in the same
+    // millisecond.
+    this.#acquireTime ??= formatEpochMs(nowMs, Math.floor(this.#clock.random() * 1000));
+    const last = this.#last;
+    const record: LeaseRecord = {
+      holder: identity,
+      durationSeconds: Math.ceil(leaseDurationMs / 1000),
+      acquireTime: this.#acquireTime,
+      renewTime: formatEpochMs(nowMs),
+      transitions: last === undefined ? 0 : last.transitions + (this.#isMine(last) ? 0 : 1),
+      unwrittenSince: this.#formatPersistedUntil(last),
+      missingSince: formatEpochMs(this.facts.missingSinceMs?.()),
+      // Another standby announces itself again.
+      standby: last === undefined || last.standby === identity ? "" : last.standby,
+    };
+    const isTaken = last !== undefined && !this.#isMine(last);
+    const deadline = new Deadline(this.#clock, renewDeadlineMs, how.onDeadline);
+    const base = this.#stored;
+    // Until an answer says otherwise, the write may or may not have been carried out.
+    this.#isCurrent = false;
+    try {
+      const stored = await (base ? this.#store.update(base, record, call) : this.#store.create(record, call));
+      if (!this.#isMine(stored.record)) {
+        throw new ApiError(
+          "Unknown",
+          "the API server stored another Lease than was sent; does a webhook change it?",
+        );
+      }
+      this.#observe(stored);
+      if (isTaken)
+        this.#predecessor = {
+          holder: last.holder,
+          isSelf: last.holder === identity,
+          persistedUntilMs: parseEpochMs(last.unwrittenSince),
+        };
+      return deadline;
+    } catch (error) {
+      deadline.cancel();
+      throw error;
+    }
+  }
+
+  #observe(found: StoredLease | undefined): void {
+    const before = this.#last;
+    this.#stored = found;
+    this.#isCurrent = found !== undefined;
+    if (found === undefined) return;
+    const { record } = found;
+    this.#last = record;
+    if (before !== undefined && isSameRecord(before, record)) return;
+    this.#priority.endWatch();
+    this.#cancelExpiry();
+    this.#isExpired = false;
+    if (this.#isMine(record)) return;
+    // A claim that is still on its way is based on a version that is no more.
+    this.#acquireTime = undefined;
+    if (record.holder === "") return;
+    if (record.holder !== before?.holder) this.#options.onHolder(record.holder);
+    // A timer and no comparison of times: a clock that is set forward must not make a Lease look expired.
+    const knownMs = before ? 0 : (this.#options.getUnchangedMs?.(record.renewTime) ?? 0);
+    const leftMs = (record.durationSeconds * 1000 || this.#options.leaseDurationMs) - knownMs;
+    this.#cancelExpiry = this.#clock.after(Math.min(MAX_TIMER_MS, Math.max(0, leftMs)), () => {
+      this.#isExpired = true;
+      this.#options.onFree();
+    });
+  }
+
+  #formatPersistedUntil(last: LeaseRecord | undefined): string {
+    return formatEpochMs(this.facts.persistedUntilMs?.()) || (last?.unwrittenSince ?? "");
+  }
+
+  #isMine(record: LeaseRecord): boolean {
+    return record.holder === this.#options.identity && record.acquireTime === this.#acquireTime;
+  }
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Priority of a standby that could take over without a gap: a replica that could not leaves a free Lease to it for a
+// while. Invariant: a courtesy only; it ends by itself, and never lets a Lease be taken that is not free.
+
+import type { Clock } from "../../lib/clock.ts";
+
+export interface WarmPriorityOptions {
+  leaseDurationMs: number;
+  renewDeadlineMs: number;
+  /** Between two tries; a replica's are up to 2.2 times as far apart. */
+  retryPeriodMs: number;
+}
+
+/** Tries left to the others once the Lease was released: they look at least once in two of one's own. */
+const COLD_TRIES = 3;
+/** client-go's factor: a replica waits 1 to 2.2 retry periods, so that replicas don't ask at the same time. */
+export const JITTER_FACTOR = 1.2;
+/** A longer timer would ring at once; 24 days. */
+export const MAX_TIMER_MS = 2 ** 31 - 1;
+
+export class WarmPriority {
+  readonly #clock: Clock;
+  readonly #watchMs: number;
+  /** Tries in a row in which the Lease was free. */
+  #tries = 0;
+  /** True when the Lease did not change, or could not be read, for long enough that no other replica can want it. */
+  #isLongWatched = false;
+  #cancelWatch: (() => void) | undefined;
+
+  constructor({ leaseDurationMs, renewDeadlineMs, retryPeriodMs }: WarmPriorityOptions, clock: Clock) {
+    this.#clock = clock;
+    // A request that hangs, the pause after it, the Lease's duration, and the pause until the next look.
+    const ms = renewDeadlineMs / 2 + leaseDurationMs + 2 * (1 + JITTER_FACTOR) * retryPeriodMs;
+    this.#watchMs = Math.min(MAX_TIMER_MS, ms);
+  }
+
+  /** Another replica holds the Lease. */
+  onHeld(): void {
+    this.#tries = 0;
+  }
+
+  /**
+   * Returns true where others who could have taken the free Lease have not. After an outage of the API server another
+   * replica may see the holder's last sign of life only now, and look again that much later; a look that fails restarts
+   * the time.
+   */
+  isOver(isReleased: boolean): boolean {
+    return isReleased ? this.#tries++ >= COLD_TRIES : this.#isLongWatched;
+  }
+
+  /** Starts to watch another's Lease, unless it is watched already. */
+  watch(): void {
+    this.#cancelWatch ??= this.#clock.after(this.#watchMs, () => {
+      this.#isLongWatched = true;
+    });
+  }
+
+  /** The Lease has changed, or can't be read. */
+  endWatch(): void {
+    this.#cancelWatch?.();
+    this.#cancelWatch = undefined;
+    this.#isLongWatched = false;
+  }
+}

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The owner of one partition: adds the messages of readers to the ledgers of its reports and writes these.
+//
+//   load (reports, checkpoint) ──▶ catch up with the stream ──▶ write ──▶ stop: flush
+//        ▲                                                        │
+//        └── another owner wrote, the stream changed, or failed ◀─┘  all counts in memory are dropped
+//
+// Invariant: a report's counts and the position in the stream are in one write. What is in memory can be dropped at any
+// time: the stream and the stored reports have it all.
+
+import { addGap } from "../../aggregate/absorb-counts.ts";
+import { createCoverageGap } from "../../aggregate/counts/coverage-gap.ts";
+import type { Report } from "../../api/v1alpha1.ts";
+import { reportKey } from "../../ingest/violation/violation.ts";
+import { RetryPolicy } from "../../lib/pacing/retry-policy.ts";
+import { findPersistedSeq, parseMarks } from "../../reconcile/watermark.ts";
+import { SinkError } from "../../sinks/report-sink.ts";
+import type { HeldPart } from "../leases/lease-group.ts";
+import { pickIndex } from "../leases/rendezvous.ts";
+import type { Checkpoint } from "../messages/checkpoint.ts";
+import { decodeCheckpoint, encodeCheckpoint } from "../messages/checkpoint-codec.ts";
+import { SKEW_US } from "../messages/delta.ts";
+import { BusError, isBusError, type StreamFacts } from "../stream/bus.ts";
+import { MOVED_ID } from "./moved-counts.ts";
+import { listMoved } from "./moved-marks.ts";
+import type { OwnerOptions, OwnerParts, PartitionLife } from "./owner-parts.ts";
+import { beginLife, toMovedKey } from "./partition-life.ts";
+import type { PartitionCounters } from "./partition-state.ts";
+
+/** Between two looks at the stream, and at what is to be checkpointed. */
+const CHECK_MS = 2_000;
+/** Between two checkpoints without a new position: they expire with the stream's messages. */
+const REPEAT_CHECKPOINT_MS = 30_000;
+export class PartitionOwner {
+  readonly #partition: number;
+  readonly #options: OwnerOptions;
+  readonly #parts: OwnerParts;
+  readonly #counters: PartitionCounters;
+  /** Last writes by uid of the report, for a person may remove the annotation. */
+  readonly #written = new Map<string, { stream: string; position: number }>();
+  /** Time at which this process began to own the partition; milliseconds since the epoch. */
+  readonly beganMs: number;
+  /** Undefined while nothing is loaded. */
+  life: PartitionLife | undefined;
+  /** Reason for which the partition is not written; undefined while it is. */
+  problem: string | undefined = "not yet loaded";
+
+  constructor(partition: number, options: OwnerOptions, parts: OwnerParts, counters: PartitionCounters) {
+    this.#partition = partition;
+    this.#options = options;
+    this.#parts = parts;
+    this.#counters = counters;
+    this.beganMs = parts.clock.nowMs();
+  }
+
+  /** Owns the partition until it is lost or stopped. */
+  async run({ stop, lost, isHeld }: HeldPart): Promise<void> {
+    const { clock, logger } = this.#parts;
+    const over = AbortSignal.any([stop, lost]);
+    const retry = new RetryPolicy(clock);
+    while (!over.aborted) {
+      try {
+        await this.#live(over, isHeld, () => retry.reset());
+      } catch (error) {
+        if (!(isBusError(error) || error instanceof SinkError)) throw error;
+        if (over.aborted) break;
+        if (this.problem !== error.message)
+          logger.error({ partition: this.#partition, answer: error.message }, "partition not read, retrying");
+        this.problem = error.message;
+      } finally {
+        await this.#finish(stop, isHeld);
+      }
+      if (!over.aborted) await clock.sleep(retry.nextMs(), over);
+    }
+  }
+
+  async #live(over: AbortSignal, isHeld: () => boolean, onCaughtUp: () => void): Promise<void> {
+    const { bus, logger } = this.#parts;
+    const facts = await bus.open();
+    const { byPartition, withMoved } = await this.#parts.listReports(over);
+    const stored = byPartition.get(this.#partition) ?? [];
+    const checkpoint = await this.#readCheckpoint(facts);
+    const last = (await bus.last(this.#partition))?.seq ?? 0;
+    const marks = new Map(
+      stored.map((report) => [
+        reportKey(report.metadata.namespace, report.policy.name),
+        this.#findMark(report, facts.id),
+      ]),
+    );
+    for (const [key, position] of withMoved.flatMap((report) => listMoved(report, facts.id)))
+      if (pickIndex(key, this.#parts.partitions) === this.#partition)
+        marks.set(key, Math.max(position, marks.get(key) ?? 0));
+    const newest = Math.max(checkpoint.position, ...marks.values());
+    if (newest > facts.lastSeq) {
+      await bus.renew(`${this.#parts.clock.nowMs()}`);
+      throw new BusError("the stream has lost messages that it had stored: it gets a new identity");
+    }
+    const life = beginLife({
+      partition: this.#partition,
+      options: this.#options,
+      parts: this.#parts,
+      counters: this.#counters,
+      stream: facts.id,
+      checkpoint,
+      marks,
+      isHeld,
+      onPosition: (uid, position) => this.#written.set(uid, { stream: facts.id, position }),
+    });
+    over.addEventListener("abort", () => life.end.abort(), { once: true });
+    if (over.aborted) life.end.abort();
+    this.life = life;
+    this.#adopt(life, stored, checkpoint, facts);
+    const fields = { partition: this.#partition, reports: stored.length, position: checkpoint.position };
+    logger.info(fields, "partition loaded");
+    const startIfCaughtUp = () => {
+      if (life.isWriting || life.state.position < last) return;
+      // Every later message is beyond each mark.
+      life.state.skipTo(newest);
+      life.state.endUnknownGaps(this.#parts.clock.nowMs());
+      life.isWriting = true;
+      life.controller.start();
+      this.problem = undefined;
+      this.#parts.onLoaded?.();
+      onCaughtUp();
+    };
+    startIfCaughtUp();
+    const checking = this.#check(life);
+    await this.#consume(life, startIfCaughtUp);
+    await checking;
+  }
+
+  /** Adds messages until the life ends; after a failure of the server from where it was. */
+  async #consume(life: PartitionLife, onAdded: () => void): Promise<void> {
+    const { bus, clock } = this.#parts;
+    const { signal } = life.end;
+    const retry = new RetryPolicy(clock);
+    while (!signal.aborted) {
+      try {
+        const { id } = await bus.open();
+        if (id !== life.stream) life.end.abort();
+        await bus.consume(
+          this.#partition,
+          life.state.position + 1,
+          (message) => {
+            if (signal.aborted) return;
+            retry.reset();
+            life.state.apply(message);
+            onAdded();
+          },
+          signal,
+        );
+      } catch (error) {
+        if (!isBusError(error)) throw error;
+        this.problem = error.message;
+        await clock.sleep(retry.nextMs(), signal);
+      }
+    }
+  }
+
+  #adopt(life: PartitionLife, stored: readonly Report[], checkpoint: Checkpoint, facts: StreamFacts): void {
+    const nowMs = this.#parts.clock.nowMs();
+    for (const report of stored) {
+      const ledger = life.aggregator.ledger(report.metadata.namespace, report.policy.name);
+      life.controller.adopt(ledger, report, []);
+      const mark = parseMarks(report.metadata).find(({ id }) => id !== MOVED_ID);
+      if (!mark?.id.startsWith("stream-") || mark.id === facts.id) continue;
+      // What the earlier stream held for this report can't be read any more.
+      const fromUs = Math.max(0, ledger.counts.all.lastUs - SKEW_US);
+      addGap(
+        ledger,
+        createCoverageGap("TransportLost", fromUs, { toUs: Math.max(fromUs, Math.round(nowMs * 1000)) }),
+        true,
+      );
+      ledger.write.touch();
+    }
+    if (checkpoint.position > 0 && facts.firstSeq > checkpoint.position + 1) life.state.declareLoss(nowMs);
+    for (const [key, ledger] of life.aggregator.ledgers)
+      if (ledger.write.isNeeded) life.queue.add(key, "coverage");
+  }
+
+  /** The position that a report holds; of a report without its annotation, the position of the last write here. */
+  #findMark({ metadata }: Report, stream: string): number {
+    const mark = findPersistedSeq(metadata, stream);
+    const written = this.#written.get(metadata.uid ?? "");
+    return mark > 0 || written?.stream !== stream ? mark : written.position;
+  }
+
+  async #readCheckpoint({ id, startSeq, firstSeq }: StreamFacts): Promise<Checkpoint> {
+    const found = await this.#parts.bus.readCheckpoint(this.#partition);
+    const wholeSinceUs = Math.round(this.#parts.clock.nowMs() * 1000);
+    const none = { position: Math.max(startSeq, firstSeq - 1), sources: {}, shards: [], wholeSinceUs };
+    return decodeCheckpoint(found?.bytes, id) ?? none;
+  }
+
+  /** Watches the stream, and stores checkpoints, until the life ends. */
+  async #check(life: PartitionLife): Promise<void> {
+    const { bus, clock, logger } = this.#parts;
+    const { signal } = life.end;
+    let storedMs = clock.monotonicMs();
+    let position = 0;
+    while (!signal.aborted) {
+      await clock.sleep(CHECK_MS, signal);
+      if (signal.aborted) return;
+      const before = life.state.position;
+      try {
+        const { id, lastSeq } = await bus.open();
+        if (id !== life.stream || lastSeq < before) {
+          logger.warn({ partition: this.#partition }, "stream recreated or truncated, loading again");
+          life.end.abort();
+        }
+      } catch (error) {
+        if (!isBusError(error)) throw error;
+        this.problem = error.message;
+        continue;
+      }
+      if (life.isWriting) this.problem = undefined;
+      if (!life.isWriting || signal.aborted) continue;
+      const isDue = clock.monotonicMs() - storedMs > REPEAT_CHECKPOINT_MS;
+      const done = this.#takeCheckpoint(life, position, isDue);
+      if (!done) continue;
+      storedMs = clock.monotonicMs();
+      position = done.position;
+      const { kind } = await bus.writeCheckpoint(this.#partition, encodeCheckpoint(done, life.stream));
+      if (kind === "stored") life.moved.checkpointed = done.position;
+    }
+  }
+
+  #takeCheckpoint(life: PartitionLife, position: number, isDue: boolean): Checkpoint | undefined {
+    const { aggregator, checkpoints, moved, state } = life;
+    const movedKeys = new Set([...moved.pending].map(toMovedKey));
+    const isPending = (key: string) => {
+      const ledger = aggregator.ledgers.get(key);
+      return (
+        movedKeys.has(key) || (ledger !== undefined && (ledger.write.isNeeded || ledger.write.isInFlight))
+      );
+    };
+    if (!checkpoints.isWaiting) {
+      if (state.position === position && !isDue) return undefined;
+      checkpoints.begin(state.snapshot(), [...aggregator.ledgers.keys(), ...movedKeys].filter(isPending));
+    }
+    return checkpoints.take(isPending);
+  }
+
+  /** Ends a life: what is pending is written on an orderly stop, and dropped otherwise. */
+  async #finish(stop: AbortSignal, isHeld: () => boolean): Promise<void> {
+    const { life } = this;
+    if (!life) return;
+    const { clock, bus } = this.#parts;
+    life.end.abort();
+    life.stopSweeps();
+    if (stop.aborted && isHeld() && life.isWriting) {
+      const limit = new AbortController();
+      const cancel = clock.after(this.#options.graceMs, () => limit.abort());
+      await life.controller.flush(limit.signal);
+      await life.moved.flush(limit.signal);
+      cancel();
+      const done = this.#takeCheckpoint(life, -1, true);
+      if (done) await bus.writeCheckpoint(this.#partition, encodeCheckpoint(done, life.stream));
+    }
+    await life.controller.suspend();
+    this.#parts.onEnded(life);
+    this.life = undefined;
+    this.problem ??= "loading";
+  }
+}

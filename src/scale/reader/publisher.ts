@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Publishes counts to the partitions: one message at a time for each, again until it is stored.
+// Invariant: a message that may have been stored is sent again unchanged, and only to the stream for which it was built.
+// What was handed over is published once, or declared as lost.
+
+import type { Clock } from "../../lib/clock.ts";
+import type { Logger } from "../../lib/logger.ts";
+import { RetryPolicy } from "../../lib/pacing/retry-policy.ts";
+import {
+  countOccurrences,
+  type Delta,
+  type DeltaContents,
+  type Notice,
+  type ShardState,
+  SKEW_US,
+} from "../messages/delta.ts";
+import { encodeDelta } from "../messages/delta-codec.ts";
+import { packReports } from "../messages/delta-split.ts";
+import { type Bus, isBusError } from "../stream/bus.ts";
+
+export interface PublisherParts {
+  bus: Bus;
+  clock: Clock;
+  logger: Logger;
+  partitions: number;
+  /** Names this process, unlike any other that ever ran. */
+  processId: string;
+  /** Shards that this process holds. */
+  shards: () => ShardState[];
+}
+
+/** Target size of a message; a server takes 1 MiB by default. */
+const MESSAGE_BYTES = 256 * 1024;
+/** A partition without counts gets a message after this time, so that a loss is noticed. */
+const HEARTBEAT_MS = 30_000;
+
+/** Time at which counts were drained, and the shards at that moment. */
+interface DrainTime {
+  nowMs: number;
+  shards: ShardState[];
+}
+
+interface Lane {
+  seq: number;
+  cumulative: number;
+  /** True while messages of an earlier call are not stored. */
+  isBusy: boolean;
+  sentMs: number;
+  /** Everything that was handed over before this time is stored. Milliseconds since the epoch; 0 for none. */
+  storedUntilMs: number;
+  /** Notices to be sent with the next message. */
+  notices: Notice[];
+}
+
+export class Publisher {
+  readonly #parts: PublisherParts;
+  readonly #lanes: Lane[];
+  readonly #closed = new AbortController();
+  #stream: string | undefined;
+  /** Reason for which the stream can't be used; undefined while it can. */
+  #problem: string | undefined;
+  #generation = 0;
+  #lastSeq = 0;
+  /** Counters since the start. */
+  messages = 0;
+  repeats = 0;
+  retries = 0;
+  lost = 0;
+  published = 0;
+
+  constructor(parts: PublisherParts) {
+    this.#parts = parts;
+    this.#lanes = Array.from({ length: parts.partitions }, createLane);
+  }
+
+  /** True where the partition takes more now. */
+  isIdle(partition: number): boolean {
+    return !this.#getLane(partition).isBusy && this.#stream !== undefined;
+  }
+
+  /** Everything handed over before this time is stored; 0 before the first message. */
+  get storedUntilMs(): number {
+    return Math.min(...this.#lanes.map(({ storedUntilMs }) => storedUntilMs));
+  }
+
+  /** Takes counts that were drained at `nowMs` for an idle partition; empty contents say that there are none. */
+  send(partition: number, { reports, notices }: DeltaContents, nowMs: number): void {
+    const lane = this.#getLane(partition);
+    const hasContents = reports.length + notices.length + lane.notices.length > 0;
+    if (!hasContents && nowMs - lane.sentMs < HEARTBEAT_MS) {
+      lane.storedUntilMs = nowMs;
+      return;
+    }
+    lane.isBusy = true;
+    lane.sentMs = nowMs;
+    const time = { nowMs, shards: this.#parts.shards() };
+    void this.#sendAll(partition, lane, { reports, notices }, time).finally(() => {
+      lane.isBusy = false;
+    });
+  }
+
+  /** Opens the stream, and notices when it is another one. Retried by the next call. */
+  async checkStream(): Promise<void> {
+    const acknowledged = this.#lastSeq;
+    try {
+      const { id, lastSeq } = await this.#parts.bus.open();
+      if (id !== this.#stream) this.#begin(id);
+      else if (lastSeq < acknowledged) await this.#renew();
+      this.#problem = undefined;
+    } catch (error) {
+      if (!isBusError(error)) throw error;
+      if (this.#problem !== error.message)
+        this.#parts.logger.error({ answer: error.message }, "stream not available, keeping counts");
+      this.#problem = error.message;
+    }
+  }
+
+  /** Waits until all is stored, or the signal aborts; then nothing more is sent. */
+  async close(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#parts;
+    while (!signal.aborted && this.#lanes.some(({ isBusy }) => isBusy)) await clock.sleep(20, signal);
+    this.#closed.abort();
+  }
+
+  #begin(stream: string): void {
+    if (this.#stream !== undefined) this.#parts.logger.warn({ stream }, "stream was recreated");
+    this.#stream = stream;
+    this.#generation++;
+    this.#lastSeq = 0;
+    for (const lane of this.#lanes) {
+      lane.seq = 0;
+      lane.cumulative = 0;
+    }
+  }
+
+  async #renew(): Promise<void> {
+    const { bus, clock, logger } = this.#parts;
+    logger.error({ lastSeq: this.#lastSeq }, "stream lost stored messages");
+    await bus.renew(`${clock.nowMs()}`);
+    const { id } = await bus.open();
+    if (id !== this.#stream) this.#begin(id);
+  }
+
+  async #sendAll(partition: number, lane: Lane, contents: DeltaContents, time: DrainTime): Promise<void> {
+    const groups = packReports(contents.reports, MESSAGE_BYTES);
+    if (groups.length === 0) groups.push([]);
+    lane.notices.push(...contents.notices);
+    for (const reports of groups) {
+      if (this.#closed.signal.aborted) return;
+      // Notices concern the reports of all groups.
+      const notices = reports === groups.at(-1) ? lane.notices.splice(0) : [];
+      await this.#sendOne(partition, lane, { reports, notices }, time);
+      // Alerts do not wait for a large message.
+      await this.#parts.clock.turn();
+    }
+    if (!this.#closed.signal.aborted) lane.storedUntilMs = time.nowMs;
+  }
+
+  async #sendOne(
+    partition: number,
+    lane: Lane,
+    { reports, notices }: DeltaContents,
+    { nowMs, shards }: DrainTime,
+  ): Promise<void> {
+    const { bus, clock, processId } = this.#parts;
+    const occurrences = countOccurrences(reports);
+    const stream = this.#stream ?? "";
+    const source = `${processId}.${this.#generation}`;
+    lane.seq++;
+    lane.cumulative += occurrences;
+    const { seq, cumulative } = lane;
+    const untilUs = Math.round(nowMs * 1000);
+    const delta: Delta = { stream, source, seq, cumulative, untilUs, shards, reports, notices };
+    const bytes = encodeDelta(delta);
+    const retry = new RetryPolicy(clock);
+    while (!this.#closed.signal.aborted) {
+      const result = await bus.publish(partition, `${source}.${partition}.${seq}`, bytes);
+      if (result.kind === "stored") {
+        this.#countStored(result, occurrences);
+        return;
+      }
+      this.retries++;
+      await clock.sleep(retry.nextMs(0), this.#closed.signal);
+      if (this.#stream === stream) continue;
+      // It is unknown if the earlier stream had it.
+      lane.notices.push(...notices, ...declareLost(occurrences, lane.storedUntilMs, nowMs));
+      this.lost += occurrences;
+      return;
+    }
+  }
+
+  #countStored({ seq, isRepeat }: { seq: number; isRepeat: boolean }, occurrences: number): void {
+    this.messages++;
+    this.published += occurrences;
+    if (isRepeat) this.repeats++;
+    // Lanes may hear of their messages out of order; a server that has lost messages gives numbers again.
+    this.#lastSeq = Math.max(this.#lastSeq, seq);
+  }
+
+  #getLane(partition: number): Lane {
+    return this.#lanes[partition] as Lane;
+  }
+}
+
+function createLane(): Lane {
+  return { seq: 0, cumulative: 0, isBusy: false, sentMs: 0, storedUntilMs: 0, notices: [] };
+}
+
+function declareLost(count: number, fromMs: number, toMs: number): Notice[] {
+  if (count === 0) return [];
+  const [fromUs, toUs] = [Math.max(0, Math.round(fromMs * 1000) - SKEW_US), Math.round(toMs * 1000)];
+  return [{ type: "gap", kind: "TransportLost", fromUs, toUs, nodes: 0, count, isNew: true }];
+}

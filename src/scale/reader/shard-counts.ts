@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// Counts of one shard of nodes in a reader, from the alert to the drained counts.
+// Invariant: counts are given only while this process holds the shard. What it counted while it did not is given when it
+// holds it again and no other process did meanwhile, and dropped otherwise.
+
+import { Aggregator } from "../../aggregate/aggregator.ts";
+import { resolveEarlyEntries } from "../../aggregate/early-entries.ts";
+import { getCellBounds, type MemoryLimits } from "../../aggregate/memory-budget.ts";
+import type { AlertListener } from "../../alerts/alert-source.ts";
+import type { NodeCounts } from "../../alerts/node-coverage.ts";
+import type { Alert, RawAlert } from "../../api/alert.ts";
+import type { Disconnect, SourceRejection } from "../../api/alert-stream.ts";
+import type { AlertTally } from "../../ingest/alert-tally.ts";
+import { AlertHash } from "../../ingest/cells/alert-hash.ts";
+import { CellStore } from "../../ingest/cells/cell-store.ts";
+import { DuplicateFilter, type DuplicateWindow } from "../../ingest/duplicates.ts";
+import { rememberClean } from "../../ingest/evidence/clean-texts.ts";
+import { createRedactor, type RedactionOptions } from "../../ingest/evidence/redact.ts";
+import { Ingest } from "../../ingest/ingest.ts";
+import { IngestCounters, type Rejection } from "../../ingest/ingest-counters.ts";
+import { SubjectNames } from "../../ingest/violation/subject-names.ts";
+import type { Scope } from "../../ingest/violation/violation.ts";
+import type { Clock } from "../../lib/clock.ts";
+import {
+  drainReport,
+  type GapNotice,
+  type Notice,
+  type ReportDelta,
+  type ShardState,
+} from "../messages/delta.ts";
+
+export interface ShardCountsOptions {
+  memory: MemoryLimits;
+  duplicates: DuplicateWindow;
+  redaction: RedactionOptions;
+  partitions: number;
+}
+
+export interface ShardCountsParts {
+  clock: Clock;
+  /** Partition of a report. */
+  getPartition: (key: string) => number;
+  onRejected: (reason: Rejection, detail: string) => void;
+}
+
+/** KubeArmor may send what it raises only from this long after a stream is open on. */
+const OPENING_MS = 2_000;
+/** Notices that wait for one partition; beyond it they become one gap. */
+const MAX_NOTICES = 500;
+
+export class ShardCounts implements AlertListener {
+  readonly counters = new IngestCounters();
+  /** When all nodes of the shard were connected first. Milliseconds since the epoch. */
+  connectedMs: number | undefined;
+  lastAlertMs = 0;
+  readonly #parts: ShardCountsParts;
+  readonly #aggregator: Aggregator;
+  readonly #ingest: Ingest;
+  readonly #notices: Notice[][];
+  readonly #names = new SubjectNames();
+  readonly #rejected = new Map<string, { scope: Scope | undefined; count: number }>();
+  #onConnected: (nowMs: number) => void = () => {};
+  #down: { fromUs: number } | undefined;
+  readonly #startMs: number;
+
+  constructor({ memory, duplicates, redaction, partitions }: ShardCountsOptions, parts: ShardCountsParts) {
+    const { clock } = parts;
+    this.#startMs = clock.nowMs();
+    const redact = rememberClean(createRedactor(redaction, this.counters));
+    const cells = new CellStore(getCellBounds(memory), redact);
+    const seed = () => Math.floor(clock.random() * 2 ** 32) | 0;
+    this.#parts = parts;
+    this.#notices = Array.from({ length: partitions }, () => []);
+    this.#aggregator = new Aggregator(memory, () => {}, undefined, cells);
+    const tally = this.#createTally(this.#aggregator);
+    this.#ingest = new Ingest({
+      selector: { tally },
+      findRefusal: (namespace) => this.#aggregator.findRefusal(namespace),
+      names: this.#names,
+      hash: new AlertHash({ low: seed(), high: seed() }),
+      duplicates: new DuplicateFilter(duplicates),
+      cells,
+      redact,
+      limitsSearch: true,
+      counters: this.counters,
+      nowUs: () => Math.round(this.lastAlertMs * 1000),
+      onRejected: (reason, detail, _line, scope) => {
+        parts.onRejected(reason, detail);
+        if (scope !== null) this.#countRejected(scope);
+      },
+      onThrottled: () => {},
+    });
+  }
+
+  /** Time since which nodes of the shard may be missing; undefined while all are read. Milliseconds since the epoch. */
+  get missingSinceMs(): number | undefined {
+    if (this.#down) return this.#down.fromUs / 1000;
+    return this.connectedMs === undefined ? this.#startMs : undefined;
+  }
+
+  /** State of the shard, which has these nodes; a shard without a node misses none. */
+  describe(index: number, { desired, connected }: NodeCounts): ShardState {
+    const sinceMs = desired === 0 ? undefined : this.missingSinceMs;
+    return {
+      index,
+      desired,
+      connected,
+      missingSinceUs: sinceMs === undefined ? null : Math.round(sinceMs * 1000),
+    };
+  }
+
+  /** Counted alerts that were not drained. */
+  get pending(): number {
+    return this.#aggregator.stats.unwritten;
+  }
+
+  onAlert(alert: Alert | RawAlert, line: number): void {
+    this.lastAlertMs = this.#parts.clock.nowMs();
+    this.#ingest.alert(alert, line);
+  }
+
+  onRejected(reason: SourceRejection, detail: string, line: number): void {
+    this.#ingest.rejected(reason, detail, line);
+  }
+
+  onConnected(ended?: { nodes: number }): void {
+    const nowMs = this.#parts.clock.nowMs();
+    if (this.connectedMs === undefined) {
+      this.connectedMs = nowMs;
+      this.#onConnected(nowMs);
+    }
+    if (this.#down) this.addGap({ kind: "NodeDown", ...this.#down, nodes: ended?.nodes ?? 0, isNew: false });
+    this.#down = undefined;
+  }
+
+  onDisconnected({ lastReadMs }: Disconnect): void {
+    this.#down = { fromUs: Math.round(lastReadMs * 1000) };
+    this.#notify({
+      type: "gap",
+      kind: "NodeDown",
+      ...this.#down,
+      toUs: null,
+      nodes: 0,
+      count: 0,
+      isNew: true,
+    });
+  }
+
+  /** Calls `onConnected` once, when all nodes of the shard are connected. */
+  whenConnected(onConnected: (nowMs: number) => void): void {
+    this.#onConnected = onConnected;
+  }
+
+  /** Declares a gap until now, when streams have been opened, in every report. */
+  addGap(gap: Pick<GapNotice, "kind" | "fromUs" | "nodes" | "isNew">): void {
+    const toUs = Math.round((this.#parts.clock.nowMs() + OPENING_MS) * 1000);
+    this.#notify({ type: "gap", toUs, count: 0, ...gap });
+  }
+
+  /** Takes what was counted for the partitions that `isWanted` selects. */
+  drain(
+    isWanted: (partition: number) => boolean,
+  ): Map<number, { reports: ReportDelta[]; notices: Notice[] }> {
+    this.#takeRejected();
+    const drained = new Map<number, { reports: ReportDelta[]; notices: Notice[] }>();
+    for (const [partition, notices] of this.#notices.entries())
+      if (isWanted(partition)) drained.set(partition, { reports: [], notices: notices.splice(0) });
+    for (const [key, ledger] of this.#aggregator.ledgers) {
+      const contents = drained.get(this.#parts.getPartition(key));
+      if (!contents) continue;
+      this.counters.joined += resolveEarlyEntries(ledger, this.#names);
+      const report = drainReport(ledger);
+      if (report) contents.reports.push(report);
+      this.#aggregator.drop(key);
+    }
+    return drained;
+  }
+
+  /** Owners know which reports a notice concerns. */
+  #createTally(aggregator: Aggregator): AlertTally {
+    return {
+      countsCells: true,
+      add: (occurrence) => aggregator.add(occurrence),
+      addThrottleNotice: (notice) => {
+        this.#notify({ type: "throttle", notice });
+        return 0;
+      },
+    };
+  }
+
+  #countRejected(scope: Scope | undefined): void {
+    const key = scope ? (scope.namespace ?? "") : "*";
+    const known = this.#rejected.get(key);
+    if (known) known.count++;
+    // Beyond the bound any report may lack it.
+    else if (scope && this.#rejected.size >= MAX_NOTICES) this.#countRejected(undefined);
+    else this.#rejected.set(key, { scope, count: 1 });
+  }
+
+  #takeRejected(): void {
+    const atUs = Math.round(this.#parts.clock.nowMs() * 1000);
+    for (const { scope, count } of this.#rejected.values())
+      this.#notify({ type: "rejected", scope: scope ?? null, count, atUs });
+    this.#rejected.clear();
+  }
+
+  #notify(notice: Notice): void {
+    for (const notices of this.#notices) {
+      if (notices.length < MAX_NOTICES) notices.push(notice);
+      else notices.splice(0, notices.length, this.#foldNotices(notices), notice);
+    }
+  }
+
+  /** One gap in place of many notices: from the first until now alerts may be missing. */
+  #foldNotices(notices: readonly Notice[]): GapNotice {
+    const toUs = Math.round(this.#parts.clock.nowMs() * 1000);
+    const starts = notices.map((notice) =>
+      notice.type === "gap" ? notice.fromUs : notice.type === "rejected" ? notice.atUs : notice.notice.timeUs,
+    );
+    const fromUs = starts.includes(null) ? null : Math.min(toUs, ...starts.map((start) => start ?? toUs));
+    return { type: "gap", kind: "NodeDown", fromUs, toUs, nodes: 0, count: 0, isNew: true };
+  }
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// PORT: the stream between readers and owners.
+// Invariant: its acknowledgements decide when a reader sends the next message, never what is counted.
+
+/** The stream as it is now. */
+export interface StreamFacts {
+  /** Unlike any other stream, also an earlier one of the same name. No `/` and no space. */
+  id: string;
+  /** Messages up to this sequence belong to an earlier identity. */
+  startSeq: number;
+  /** Sequences of the oldest and newest message; 0 where there is none. */
+  firstSeq: number;
+  lastSeq: number;
+}
+
+/** Outcome of a publication. */
+export type StoreResult =
+  /** Stored as `seq`; `isRepeat`: it had been stored before. */
+  | { kind: "stored"; seq: number; isRepeat: boolean }
+  /** Not known to be stored. */
+  | { kind: "retry"; message: string };
+
+/** A message of a partition, or undefined where it has none. */
+export type LastMessage = { seq: number; bytes: Uint8Array } | undefined;
+
+/** A message of the stream. */
+export interface StreamMessage {
+  seq: number;
+  /** When the stream stored it. Milliseconds since the epoch. */
+  atMs: number;
+  bytes: Uint8Array;
+}
+
+/** The stream can't be used; the message says what to do. */
+export class BusError extends Error {
+  override name = "BusError";
+}
+
+/** By name: the NATS client is bundled apart and has a class of its own. */
+export function isBusError(error: unknown): error is BusError {
+  return error instanceof Error && error.name === "BusError";
+}
+
+export interface Bus {
+  /** Connects, and checks the stream; creates it where there is none. Throws BusError. */
+  open(): Promise<StreamFacts>;
+  /**
+   * Begins another identity, because the stream has gone back: it gives sequences again that it gave before. `epoch` is
+   * any text that was not used before. Throws BusError.
+   */
+  renew(epoch: string): Promise<void>;
+  /** Stores a message of a partition; never rejects. `id` prevents a second one within two minutes. */
+  publish(partition: number, id: string, bytes: Uint8Array): Promise<StoreResult>;
+  /** Delivers messages of a partition in order until the signal aborts. Throws BusError. */
+  consume(
+    partition: number,
+    fromSeq: number,
+    onMessage: (message: StreamMessage) => void,
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** The newest message of a partition. Throws BusError. */
+  last(partition: number): Promise<LastMessage>;
+  /** The newest checkpoint of a partition. Throws BusError. */
+  readCheckpoint(partition: number): Promise<LastMessage>;
+  /** Stores a checkpoint; never rejects. */
+  writeCheckpoint(partition: number, bytes: Uint8Array): Promise<StoreResult>;
+  /** Reason for which the server is not reached; undefined while it is. */
+  readonly problem: string | undefined;
+  close(): Promise<void>;
+}

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright The policy-violation-operator Authors
+
+// The stream on NATS JetStream.
+// Invariant: loaded only where scale is enabled. Acknowledgements of consumers and their state are not used.
+
+import {
+  AckPolicy,
+  type ConsumerMessages,
+  DeliverPolicy,
+  DiscardPolicy,
+  JetStreamApiError,
+  type JetStreamClient,
+  type JetStreamManager,
+  jetstream,
+  jetstreamManager,
+  RetentionPolicy,
+  StorageType,
+  type StreamInfo,
+} from "@nats-io/jetstream";
+import {
+  connect,
+  credsAuthenticator,
+  type NatsConnection,
+  nanos,
+  type TlsOptions,
+} from "@nats-io/transport-node";
+import { stableHash } from "../../lib/hash.ts";
+import type { Logger } from "../../lib/logger.ts";
+import {
+  type Bus,
+  BusError,
+  isBusError,
+  type LastMessage,
+  type StoreResult,
+  type StreamFacts,
+  type StreamMessage,
+} from "./bus.ts";
+import { checkServer, explain } from "./nats-errors.ts";
+import type { NatsSecret } from "./nats-secret.ts";
+import { findStreamFaults, PARTITIONS, SHARDS, type StreamSettings } from "./stream-settings.ts";
+
+export interface NatsOptions extends StreamSettings {
+  /** `nats://host:port` or `tls://host:port`, several separated by commas. */
+  url: string;
+  /** Name of the connection, for the server's list of clients. */
+  name: string;
+  /** Reads the credentials, before each first connection. */
+  readSecret: () => Promise<NatsSecret>;
+}
+
+const CONNECT_TIMEOUT_MS = 5_000;
+const REQUEST_TIMEOUT_MS = 5_000;
+/** A server that does not answer two pings is left for another. */
+const PING_MS = 5_000;
+const NO_MESSAGE = 10_037;
+const NO_STREAM = 10_059;
+/** Bytes of messages that wait for a consumer: the server sends no more than it is asked for. */
+const CONSUME_BYTES = 4 * 1024 * 1024;
+const HEARTBEAT_MS = 5_000;
+const EPOCH = "policy-violation-operator-epoch";
+
+interface Open {
+  connection: NatsConnection;
+  stream: JetStreamClient;
+  manager: JetStreamManager;
+}
+
+export class NatsBus implements Bus {
+  readonly #options: NatsOptions;
+  readonly #logger: Logger;
+  #opening: Promise<Open> | undefined;
+  #usesTls = false;
+  problem: string | undefined = "not yet connected";
+
+  constructor(options: NatsOptions, logger: Logger) {
+    this.#options = options;
+    this.#logger = logger;
+  }
+
+  async open(): Promise<StreamFacts> {
+    return await this.#try(async ({ manager }) => {
+      const info = await this.#findStream(manager);
+      const faults = findStreamFaults(info.config, this.#options);
+      if (faults.length > 0)
+        throw new BusError(`stream ${this.#options.stream} has other settings: ${faults.join("; ")}`);
+      return toFacts(info);
+    });
+  }
+
+  async renew(epoch: string): Promise<void> {
+    await this.#try(async ({ manager }) => {
+      const { config, state } = await manager.streams.info(this.#options.stream);
+      const metadata = { ...config.metadata, [EPOCH]: `${epoch}/${state.last_seq}` };
+      await manager.streams.update(this.#options.stream, { ...config, metadata });
+    });
+  }
+
+  async publish(partition: number, id: string, bytes: Uint8Array): Promise<StoreResult> {
+    return await this.#store(`${this.#options.prefix}.d.${partition}`, bytes, id);
+  }
+
+  async writeCheckpoint(partition: number, bytes: Uint8Array): Promise<StoreResult> {
+    return await this.#store(`${this.#options.prefix}.c.${partition}`, bytes);
+  }
+
+  async last(partition: number): Promise<LastMessage> {
+    return await this.#getLast(`${this.#options.prefix}.d.${partition}`);
+  }
+
+  async readCheckpoint(partition: number): Promise<LastMessage> {
+    return await this.#getLast(`${this.#options.prefix}.c.${partition}`);
+  }
+
+  async consume(
+    partition: number,
+    fromSeq: number,
+    onMessage: (message: StreamMessage) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    await this.#try(async ({ stream, manager }) => {
+      const consumer = await manager.consumers.add(this.#options.stream, {
+        filter_subject: `${this.#options.prefix}.d.${partition}`,
+        deliver_policy: DeliverPolicy.StartSequence,
+        opt_start_seq: fromSeq,
+        ack_policy: AckPolicy.None,
+        inactive_threshold: nanos(60_000),
+        mem_storage: true,
+        num_replicas: 1,
+      });
+      const pull = stream.consumers.getConsumerFromInfo(consumer);
+      const messages = await pull.consume({
+        max_bytes: CONSUME_BYTES,
+        idle_heartbeat: HEARTBEAT_MS,
+        abort_on_missing_resource: true,
+      });
+      await deliver(messages, onMessage, signal);
+    });
+  }
+
+  async close(): Promise<void> {
+    const open = await this.#opening?.catch(() => undefined);
+    await open?.connection.close();
+  }
+
+  async #store(subject: string, bytes: Uint8Array, id?: string): Promise<StoreResult> {
+    try {
+      return await this.#try(async ({ stream }) => {
+        const { seq, duplicate } = await stream.publish(subject, bytes, {
+          ...(id === undefined ? {} : { msgID: id }),
+          timeout: REQUEST_TIMEOUT_MS,
+          expect: { streamName: this.#options.stream },
+        });
+        return { kind: "stored", seq, isRepeat: duplicate };
+      });
+    } catch (error) {
+      if (!isBusError(error)) throw error;
+      return { kind: "retry", message: error.message };
+    }
+  }
+
+  async #getLast(subject: string): Promise<LastMessage> {
+    return await this.#try(async ({ manager }) => {
+      try {
+        const found = await manager.streams.getMessage(this.#options.stream, { last_by_subj: subject });
+        return found ? { seq: found.seq, bytes: found.data } : undefined;
+      } catch (error) {
+        if (error instanceof JetStreamApiError && error.code === NO_MESSAGE) return undefined;
+        throw error;
+      }
+    });
+  }
+
+  async #findStream(manager: JetStreamManager): Promise<StreamInfo> {
+    const { stream, prefix, replicas, maxAgeMs, maxBytes, partitions, shards } = this.#options;
+    try {
+      return await manager.streams.info(stream);
+    } catch (error) {
+      if (!(error instanceof JetStreamApiError) || error.code !== NO_STREAM) throw error;
+    }
+    this.#logger.info({ stream, replicas }, "creating stream");
+    return await manager.streams.add({
+      name: stream,
+      subjects: [`${prefix}.>`],
+      retention: RetentionPolicy.Limits,
+      storage: StorageType.File,
+      discard: DiscardPolicy.New,
+      num_replicas: replicas,
+      max_age: nanos(maxAgeMs),
+      max_bytes: maxBytes,
+      duplicate_window: nanos(Math.min(120_000, maxAgeMs)),
+      metadata: { [PARTITIONS]: String(partitions), [SHARDS]: String(shards) },
+    });
+  }
+
+  /** Runs one request; every failure becomes a BusError that says what to do. */
+  async #try<T>(request: (open: Open) => Promise<T>): Promise<T> {
+    try {
+      this.#opening ??= this.#connect();
+      const result = await request(await this.#opening);
+      this.problem = undefined;
+      return result;
+    } catch (error) {
+      const known = isBusError(error) ? error : explain(error, { ...this.#options, usesTls: this.#usesTls });
+      this.problem = known.message;
+      throw known;
+    }
+  }
+
+  async #connect(): Promise<Open> {
+    const { url, name, readSecret } = this.#options;
+    try {
+      const { "nats.creds": credentials, user, password, token, ...tls } = await readSecret();
+      const secured = toTls(url, tls);
+      this.#usesTls = secured !== undefined;
+      const connection = await connect({
+        servers: url.split(",").map((one) => one.trim()),
+        name,
+        timeout: CONNECT_TIMEOUT_MS,
+        maxReconnectAttempts: -1,
+        pingInterval: PING_MS,
+        ...(credentials === undefined
+          ? {}
+          : { authenticator: credsAuthenticator(new TextEncoder().encode(credentials)) }),
+        ...(user === undefined ? {} : { user, pass: password ?? "" }),
+        ...(token === undefined ? {} : { token }),
+        ...(secured && { tls: secured }),
+      });
+      void connection.closed().then(() => {
+        this.#opening = undefined;
+      });
+      return await openJetStream(connection);
+    } catch (error) {
+      this.#opening = undefined;
+      throw error;
+    }
+  }
+}
+
+/** Closes the connection where the server lacks what is needed. */
+async function openJetStream(connection: NatsConnection): Promise<Open> {
+  try {
+    checkServer(connection);
+    const options = { timeout: REQUEST_TIMEOUT_MS };
+    const manager = await jetstreamManager(connection, options);
+    return { connection, manager, stream: jetstream(connection, options) };
+  } catch (error) {
+    await connection.close();
+    throw error;
+  }
+}
+
+/** Options of a connection that must be secured; undefined where the server decides. The client ignores `tls://`. */
+function toTls(
+  url: string,
+  { "ca.crt": ca, "tls.crt": cert, "tls.key": key }: NatsSecret,
+): TlsOptions | undefined {
+  if ((cert === undefined) !== (key === undefined))
+    throw new BusError(
+      `scale.nats.secretPath: ${cert ? "tls.crt has no tls.key" : "tls.key has no tls.crt"}`,
+    );
+  const tls = { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) };
+  return Object.keys(tls).length > 0 || url.includes("tls://") ? tls : undefined;
+}
+
+function toFacts({ created, config, state }: StreamInfo): StreamFacts {
+  const epoch = config.metadata?.[EPOCH] ?? "";
+  const id = `stream-${stableHash(`${config.name}\u001f${created}\u001f${epoch}`, 16)}`;
+  const startSeq = Number(/\/(\d+)$/.exec(epoch)?.[1] ?? 0);
+  return { id, startSeq, firstSeq: state.first_seq, lastSeq: state.last_seq };
+}
+
+async function deliver(
+  messages: ConsumerMessages,
+  onMessage: (message: StreamMessage) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const stop = () => messages.stop();
+  signal.addEventListener("abort", stop, { once: true });
+  if (signal.aborted) stop();
+  let next = 0;
+  try {
+    for await (const { seq, info, data } of messages) {
+      if (signal.aborted) return;
+      // The server numbers deliveries without a gap: a missing one was lost on the way.
+      if (next !== 0 && info.deliverySequence !== next)
+        throw new BusError("messages were lost between the server and this process");
+      next = info.deliverySequence + 1;
+      onMessage({ seq, atMs: Math.floor(info.timestampNanos / 1_000_000), bytes: data });
+    }
+    if (!signal.aborted) throw new BusError("the server ended the delivery of messages");
+  } finally {
+    signal.removeEventListener("abort", stop);
+    messages.stop();
+  }
+}
