@@ -9,12 +9,12 @@ import {
   registerRoute,
   registerSidebarEntry,
 } from "@kinvolk/headlamp-plugin/lib";
+import { ROUTE } from "./cluster/resources.ts";
+import { PLUGIN } from "./cluster/settings.ts";
 import { ReportDetails, ViolationDetails } from "./components/detail-pages.tsx";
 import { ReportList, ViolationList } from "./components/list-pages.tsx";
 import { ResourceSection } from "./components/resource-section.tsx";
 import { SettingsForm } from "./components/settings-form.tsx";
-import { ROUTE } from "./resources.ts";
-import { PLUGIN } from "./settings.ts";
 
 const PATH = "/kubearmor-violations";
 

@@ -56,6 +56,6 @@ test("has the version of the operator, and its own lock file without a registry"
   const read = (path: string) => readFileSync(join(FOLDER, path), "utf8");
   const { version, name } = JSON.parse(read("package.json"));
   expect(version).toBe(JSON.parse(read("../package.json")).version);
-  expect(read("src/settings.ts")).toContain(`PLUGIN = "${name}"`);
+  expect(read("src/cluster/settings.ts")).toContain(`PLUGIN = "${name}"`);
   expect(read("package-lock.json")).not.toContain('"resolved": "http');
 });

@@ -3,8 +3,8 @@
 
 // The kubectl plugin.
 
-import { COMMANDS } from "./commands/arguments.ts";
-import { RUN } from "./commands/dispatch.ts";
+import { RUN } from "./dispatch.ts";
 import { runProcess } from "./process.ts";
+import { COMMANDS } from "./session/arguments.ts";
 
 runProcess(COMMANDS, RUN);

@@ -9,15 +9,15 @@ import { VERSION } from "../../src/app/version.ts";
 import { KubeClient } from "../../src/kube/client.ts";
 import { KubeConfigError, type LoadedKubeConfig, loadKubeConfig } from "../../src/kube/kubeconfig.ts";
 import { systemClock } from "../../src/lib/clock.ts";
-import { type Definition, type Flags, parseCall } from "./commands/arguments.ts";
 import { COMPLETE, complete } from "./commands/completion.ts";
-import { type Commands, dispatch } from "./commands/dispatch.ts";
-import type { RunProgram, Session } from "./commands/session.ts";
-import { plain } from "./render/escape.ts";
-import type { PluginTerminal } from "./render/terminal.ts";
+import { type Commands, dispatch } from "./dispatch.ts";
 import { createUsageError, EXIT, getMessage, PluginError } from "./reports/problem.ts";
 import { createClusterReports, parseLease } from "./reports/sources/cluster-reports.ts";
 import { createDirectoryReports } from "./reports/sources/directory-reports.ts";
+import { type Definition, type Flags, parseCall } from "./session/arguments.ts";
+import type { RunProgram, Session } from "./session/session.ts";
+import type { PluginTerminal } from "./session/terminal.ts";
+import { plain } from "./text/escape.ts";
 
 const { stdout, stderr, env } = process;
 

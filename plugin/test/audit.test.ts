@@ -8,9 +8,9 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Report } from "../../src/api/v1alpha1.ts";
-import { plain, toCodeSpan, toSarifText, toShellWord } from "../src/render/escape.ts";
 import { el, renderMarkup } from "../src/render/markup.ts";
 import type { Heartbeat } from "../src/reports/heartbeat.ts";
+import { plain, toCodeSpan, toSarifText, toShellWord } from "../src/text/escape.ts";
 import { directory, type PluginOptions, plugin, report, SAMPLE_REPORTS_DIR, violation } from "./session.ts";
 
 const unforced = violation({

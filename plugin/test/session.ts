@@ -12,16 +12,16 @@ import { stringify } from "yaml";
 import type { Report, Violation } from "../../src/api/v1alpha1.ts";
 import type { Clock } from "../../src/lib/clock.ts";
 import { FakeClock } from "../../test/support/fake-clock.ts";
-import { COMMANDS, type Flags, PUSH, parseCall } from "../src/commands/arguments.ts";
 import { complete } from "../src/commands/completion.ts";
-import { dispatch, RUN } from "../src/commands/dispatch.ts";
-import type { RunProgram, Session } from "../src/commands/session.ts";
+import { dispatch, RUN } from "../src/dispatch.ts";
 import { push } from "../src/gitops/push.ts";
-import type { PluginTerminal } from "../src/render/terminal.ts";
 import type { Heartbeat } from "../src/reports/heartbeat.ts";
 import { PluginError } from "../src/reports/problem.ts";
 import { createDirectoryReports } from "../src/reports/sources/directory-reports.ts";
 import type { Acceptance, ReportSource } from "../src/reports/sources/report-source.ts";
+import { COMMANDS, type Flags, PUSH, parseCall } from "../src/session/arguments.ts";
+import type { RunProgram, Session } from "../src/session/session.ts";
+import type { PluginTerminal } from "../src/session/terminal.ts";
 
 /** The reports of the 26 sample alerts. */
 export const SAMPLE_REPORTS_DIR = join(import.meta.dirname, "../../test/golden/samples/reports");

@@ -10,7 +10,6 @@ import {
   SimpleTable,
 } from "@kinvolk/headlamp-plugin/lib/CommonComponents";
 import { useParams } from "react-router-dom";
-import { plain, toShellWord } from "../../../plugin/src/render/escape.ts";
 import {
   describePolicyObjects,
   getNamespace,
@@ -30,13 +29,14 @@ import {
 } from "../../../plugin/src/reports/sentences.ts";
 import { formatTime } from "../../../plugin/src/reports/when.ts";
 import { formatSentence } from "../../../plugin/src/reports/words.ts";
+import { plain, toShellWord } from "../../../plugin/src/text/escape.ts";
 import { CLUSTER_LABEL } from "../../../src/api/names.ts";
 import type { Report } from "../../../src/api/v1alpha1.ts";
+import { NO_NAMESPACE, useReport } from "../cluster/resources.ts";
 import { formatAmount } from "../model/amounts.ts";
 import { listWorstFirst } from "../model/findings.ts";
 import { readBars } from "../model/history-bars.ts";
 import { describeListError } from "../model/notes.ts";
-import { NO_NAMESPACE, useReport } from "../resources.ts";
 import { HistoryChart } from "./history-chart.tsx";
 import { Notes, OutcomeLabel, ReportLink, Sentences, SeverityLabel, WorkloadLink } from "./labels.tsx";
 import { ViolationTable } from "./violation-table.tsx";

@@ -7,11 +7,11 @@ import { K8s } from "@kinvolk/headlamp-plugin/lib";
 import { DateLabel, Link, StatusLabel } from "@kinvolk/headlamp-plugin/lib/CommonComponents";
 import { Alert, Box, Typography } from "@mui/material";
 import type { ReactNode } from "react";
-import { plain } from "../../../plugin/src/render/escape.ts";
 import { formatTitle, type ViolationRef } from "../../../plugin/src/reports/report-view.ts";
 import { toMs } from "../../../plugin/src/reports/when.ts";
+import { plain } from "../../../plugin/src/text/escape.ts";
 import type { OpenSeverity, Outcome, Report, Violation } from "../../../src/api/v1alpha1.ts";
-import { NO_NAMESPACE, ROUTE } from "../resources.ts";
+import { NO_NAMESPACE, ROUTE } from "../cluster/resources.ts";
 
 const OUTCOME_STATUS = { Allowed: "error", Unknown: "warning", Prevented: "success" } as const;
 

@@ -6,16 +6,16 @@
 import { Loader, SectionBox, Table } from "@kinvolk/headlamp-plugin/lib/CommonComponents";
 import { FormControlLabel, Switch, Typography } from "@mui/material";
 import { useState } from "react";
-import { plain } from "../../../plugin/src/render/escape.ts";
 import { getSeverityRank } from "../../../plugin/src/reports/report-view.ts";
 import { toMs } from "../../../plugin/src/reports/when.ts";
 import { formatCount, plural } from "../../../plugin/src/reports/words.ts";
+import { plain } from "../../../plugin/src/text/escape.ts";
 import type { OpenSeverity, Outcome, Report } from "../../../src/api/v1alpha1.ts";
+import { useHeartbeat, useReports } from "../cluster/resources.ts";
+import { readLeaseNamespace } from "../cluster/settings.ts";
 import { formatAmount, getOpenCounts, sumOpenCounts } from "../model/amounts.ts";
 import { listWorstFirst } from "../model/findings.ts";
 import { describeLimits, describeNone } from "../model/notes.ts";
-import { useHeartbeat, useReports } from "../resources.ts";
-import { readLeaseNamespace } from "../settings.ts";
 import { Age, Notes, ReportLink, SeverityLabel } from "./labels.tsx";
 import { ViolationTable } from "./violation-table.tsx";
 

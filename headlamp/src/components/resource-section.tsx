@@ -4,9 +4,9 @@
 // The section on the pages of pods, workloads and nodes.
 
 import { Loader, SectionBox } from "@kinvolk/headlamp-plugin/lib/CommonComponents";
+import { type Scope, useReports } from "../cluster/resources.ts";
 import { findForSubject, type Subject } from "../model/findings.ts";
 import { describeFindings, describeListError, describeNone } from "../model/notes.ts";
-import { type Scope, useReports } from "../resources.ts";
 import { Notes } from "./labels.tsx";
 import { ViolationTable } from "./violation-table.tsx";
 

@@ -5,7 +5,7 @@
 
 import type { PluginSettingsDetailsProps } from "@kinvolk/headlamp-plugin/lib";
 import { TextField } from "@mui/material";
-import { DEFAULT_LEASE_NAMESPACE, type Settings } from "../settings.ts";
+import { DEFAULT_LEASE_NAMESPACE, type Settings } from "../cluster/settings.ts";
 
 export function SettingsForm({ data, onDataChange }: PluginSettingsDetailsProps) {
   const settings = (data ?? {}) as Settings;

@@ -4,7 +4,6 @@
 // A table of violations with filters, the worst first.
 
 import { Table } from "@kinvolk/headlamp-plugin/lib/CommonComponents";
-import { plain } from "../../../plugin/src/render/escape.ts";
 import {
   formatTitle,
   getNamespace,
@@ -14,6 +13,7 @@ import {
   SEVERITIES,
 } from "../../../plugin/src/reports/report-view.ts";
 import { toMs } from "../../../plugin/src/reports/when.ts";
+import { plain } from "../../../plugin/src/text/escape.ts";
 import type { Report } from "../../../src/api/v1alpha1.ts";
 import { formatAmount } from "../model/amounts.ts";
 import type { Finding } from "../model/findings.ts";

@@ -8,11 +8,11 @@ import { scaleLinear, scaleUtc } from "d3-scale";
 import type { VNode } from "preact";
 import type { Outcome } from "../../../src/api/v1alpha1.ts";
 import { measureWidth, truncate } from "../render/columns.ts";
-import { plain } from "../render/escape.ts";
 import { type Child, el } from "../render/markup.ts";
 import { sumCounts, type Timeline } from "../reports/occurrences-over-time.ts";
 import { formatMs } from "../reports/when.ts";
 import { formatCount, formatNumber } from "../reports/words.ts";
+import { plain } from "../text/escape.ts";
 import type { Ranked } from "./audit-facts.ts";
 
 /** From the bottom of a bar to its top, or from left to right. */

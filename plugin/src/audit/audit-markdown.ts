@@ -4,7 +4,6 @@
 // The audit as Markdown for a pull request or an issue.
 // Invariant: every text from a report is in a code span, so that it links, mentions and formats nothing.
 
-import { toCodeSpan } from "../render/escape.ts";
 import { formatNamespace } from "../reports/policy-rule.ts";
 import {
   formatTitle,
@@ -15,6 +14,7 @@ import {
 } from "../reports/report-view.ts";
 import { formatMs, formatTime } from "../reports/when.ts";
 import { formatCount, formatNumber } from "../reports/words.ts";
+import { toCodeSpan } from "../text/escape.ts";
 import type { Facts } from "./audit-facts.ts";
 import {
   describeCompleteness,

@@ -3,12 +3,12 @@
 
 // Statements of an audit that the page and the Markdown share.
 
-import { plain } from "../render/escape.ts";
 import { describeHeartbeat } from "../reports/heartbeat.ts";
 import { isReplay, UNDETECTABLE } from "../reports/sentences.ts";
 import { describeCut } from "../reports/totals.ts";
 import { formatTime } from "../reports/when.ts";
 import { formatCount, formatSentence } from "../reports/words.ts";
+import { plain } from "../text/escape.ts";
 import type { Enforcement, Facts } from "./audit-facts.ts";
 
 /** Violations of Block rules that are listed apart. */

@@ -5,13 +5,13 @@
 
 import { writeFile } from "node:fs/promises";
 import { VERSION } from "../../../src/app/version.ts";
-import type { Flags } from "../commands/arguments.ts";
-import { parseLimit, parseScope, readReports, type Session } from "../commands/session.ts";
-import { plain } from "../render/escape.ts";
 import { parseFilter } from "../reports/filter.ts";
 import { createUsageError, EXIT, type ExitCode, getMessage, PluginError } from "../reports/problem.ts";
 import type { Acceptance } from "../reports/sources/report-source.ts";
 import { formatCount } from "../reports/words.ts";
+import type { Flags } from "../session/arguments.ts";
+import { parseLimit, parseScope, readReports, type Session } from "../session/session.ts";
+import { plain } from "../text/escape.ts";
 import { type Facts, gatherFacts } from "./audit-facts.ts";
 import { renderMarkdown } from "./audit-markdown.ts";
 import { renderPage } from "./audit-page.ts";

@@ -10,7 +10,6 @@ import { resolveDotSegments } from "../../../src/lib/path.ts";
 import { parseDuration } from "../../../src/lib/quantity.ts";
 import { formatMicroTime } from "../../../src/lib/time.ts";
 import { type Column, layOut } from "../render/columns.ts";
-import { escapeData, plain } from "../render/escape.ts";
 import { parseFilter } from "../reports/filter.ts";
 import { describeHeartbeat } from "../reports/heartbeat.ts";
 import { compare } from "../reports/order.ts";
@@ -19,10 +18,11 @@ import { reportPath, type ViolationRef } from "../reports/report-view.ts";
 import type { Acceptance } from "../reports/sources/report-source.ts";
 import { parseSince, toMs } from "../reports/when.ts";
 import { formatSentence } from "../reports/words.ts";
-import type { Flags } from "./arguments.ts";
+import type { Flags } from "../session/arguments.ts";
+import { describeScope, parseLimit, parseScope, type Session } from "../session/session.ts";
+import { escapeData, plain } from "../text/escape.ts";
 import { findById } from "./explain.ts";
 import { toYaml } from "./output-forms.ts";
-import { describeScope, parseLimit, parseScope, type Session } from "./session.ts";
 
 const KIND = "AcceptedViolation";
 

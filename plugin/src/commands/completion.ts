@@ -4,7 +4,6 @@
 // Completion in the shell: kubectl's own runs `kubectl_complete-violations`, which is this.
 // Invariant: a failure completes to nothing; an error would stand in the middle of a command line.
 
-import { plain } from "../render/escape.ts";
 import { SEVERITIES } from "../reports/report-view.ts";
 import {
   COMMANDS,
@@ -14,10 +13,11 @@ import {
   listFlagNames,
   moveCommandFirst,
   parseCall,
-} from "./arguments.ts";
+} from "../session/arguments.ts";
+import { parseScope, type Session } from "../session/session.ts";
+import { plain } from "../text/escape.ts";
 import { SORT_NAMES } from "./list.ts";
 import { DATA_FORMS } from "./output-forms.ts";
-import { parseScope, type Session } from "./session.ts";
 
 /** The first argument of a call that asks for completions. */
 export const COMPLETE = "__complete";

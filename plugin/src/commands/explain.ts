@@ -5,7 +5,6 @@
 
 import type { Report } from "../../../src/api/v1alpha1.ts";
 import { wrap } from "../render/columns.ts";
-import { plain } from "../render/escape.ts";
 import { createAdvice } from "../reports/advice.ts";
 import { describeHeartbeat } from "../reports/heartbeat.ts";
 import { createUsageError, EXIT, type ExitCode, PluginError } from "../reports/problem.ts";
@@ -26,9 +25,17 @@ import {
 import type { ReportFilterScope } from "../reports/sources/report-source.ts";
 import { describeCut } from "../reports/totals.ts";
 import { formatCount, formatNumber } from "../reports/words.ts";
-import type { Flags } from "./arguments.ts";
+import type { Flags } from "../session/arguments.ts";
+import {
+  describeScope,
+  getColors,
+  parseLimit,
+  parseScope,
+  readScope,
+  type Session,
+} from "../session/session.ts";
+import { plain } from "../text/escape.ts";
 import { toYaml } from "./output-forms.ts";
-import { describeScope, getColors, parseLimit, parseScope, readScope, type Session } from "./session.ts";
 
 const ID = /^[0-9a-f]{16}$/;
 /** The beginning of an id; it may as well be the name of a report. */

@@ -5,8 +5,8 @@
 // escaped dots, negative indexes. https://kubernetes.io/docs/reference/kubectl/jsonpath/
 
 import { JSONPath } from "jsonpath-plus";
-import { plain } from "../render/escape.ts";
 import { createUsageError, getMessage } from "../reports/problem.ts";
+import { plain } from "../text/escape.ts";
 
 const QUOTED = String.raw`"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'`;
 /** An action of a template; a brace within quotes is text. */

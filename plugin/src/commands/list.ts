@@ -24,9 +24,15 @@ import {
   type Totals,
 } from "../reports/totals.ts";
 import { formatNumber, formatSentence } from "../reports/words.ts";
-import type { Flags } from "./arguments.ts";
+import type { Flags } from "../session/arguments.ts";
+import {
+  describeScope,
+  parseLimit,
+  parseScope,
+  readCurrentReports,
+  type Session,
+} from "../session/session.ts";
 import { getValueAt, parseDataForm } from "./output-forms.ts";
-import { describeScope, parseLimit, parseScope, readCurrentReports, type Session } from "./session.ts";
 import { watchList } from "./watch.ts";
 
 /** Lists what the flags ask for. */

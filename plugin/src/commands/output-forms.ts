@@ -7,10 +7,10 @@ import { stringify as stringifyCsv } from "csv-stringify/sync";
 import { stringify } from "yaml";
 import { API_GROUP } from "../../../src/api/names.ts";
 import { type Column, layOut } from "../render/columns.ts";
-import { escapeData, plain } from "../render/escape.ts";
 import { toFlatRow } from "../render/violation-table.ts";
 import { createUsageError } from "../reports/problem.ts";
 import type { ViolationRef } from "../reports/report-view.ts";
+import { escapeData, plain } from "../text/escape.ts";
 import { query, renderTemplate, toText } from "./jsonpath.ts";
 
 /** A table of data that is printed for programs. */

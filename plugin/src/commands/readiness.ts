@@ -8,7 +8,6 @@ import type { Report } from "../../../src/api/v1alpha1.ts";
 import { age } from "../../../src/lib/age.ts";
 import { formatDuration } from "../../../src/lib/quantity.ts";
 import { type Column, layOut, wrap } from "../render/columns.ts";
-import { escapeData, plain } from "../render/escape.ts";
 import { countUnlisted } from "../reports/filter.ts";
 import { readHistorySince, type Span } from "../reports/history.ts";
 import { compare } from "../reports/order.ts";
@@ -24,8 +23,7 @@ import { describeGap, findLastingGap, type Gap, getWholeSince, isUnenforced } fr
 import { describeExpired } from "../reports/totals.ts";
 import { formatMs, requireWindow, toMs } from "../reports/when.ts";
 import { formatCount, formatSentence, formatWorkload } from "../reports/words.ts";
-import type { Flags } from "./arguments.ts";
-import { toYaml } from "./output-forms.ts";
+import type { Flags } from "../session/arguments.ts";
 import {
   checkHeartbeat,
   describeScope,
@@ -33,7 +31,9 @@ import {
   parseScope,
   readReports,
   type Session,
-} from "./session.ts";
+} from "../session/session.ts";
+import { escapeData, plain } from "../text/escape.ts";
+import { toYaml } from "./output-forms.ts";
 
 export type Readiness = "ready" | "not ready" | "unknown" | "blocks already";
 

@@ -3,7 +3,6 @@
 
 // `timeline`: occurrences over time as bars.
 
-import type { Colors } from "../render/colors.ts";
 import { wrap } from "../render/columns.ts";
 import { parseFilter, select } from "../reports/filter.ts";
 import { buildTimeline, type Part, sumCounts, type Timeline } from "../reports/occurrences-over-time.ts";
@@ -12,7 +11,8 @@ import { listViolations } from "../reports/report-view.ts";
 import { describeAccepted, describeCut, describeNone, describeUnseen } from "../reports/totals.ts";
 import { formatMs, requireWindow } from "../reports/when.ts";
 import { formatSentence } from "../reports/words.ts";
-import type { Flags } from "./arguments.ts";
+import type { Flags } from "../session/arguments.ts";
+import type { Colors } from "../session/colors.ts";
 import {
   describeScope,
   getColors,
@@ -20,7 +20,7 @@ import {
   parseWholeNumber,
   readCurrentReports,
   type Session,
-} from "./session.ts";
+} from "../session/session.ts";
 
 const BUCKETS = "24";
 const WIDTH = 100;

@@ -9,8 +9,8 @@ import { type Filter, type Selection, select } from "../reports/filter.ts";
 import { EXIT, type ExitCode } from "../reports/problem.ts";
 import { compareWorst, listViolations, reportPath, type ViolationRef } from "../reports/report-view.ts";
 import { describeCut } from "../reports/totals.ts";
-import type { Flags } from "./arguments.ts";
-import { parseScope, readCurrentReports, type Session } from "./session.ts";
+import type { Flags } from "../session/arguments.ts";
+import { parseScope, readCurrentReports, type Session } from "../session/session.ts";
 
 const INTERVAL_MS = 5000;
 

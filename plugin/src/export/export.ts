@@ -8,12 +8,12 @@ import { relative } from "node:path";
 import { createTwoFilesPatch } from "diff";
 import type { Report } from "../../../src/api/v1alpha1.ts";
 import { toPath } from "../../../src/sinks/directory-sink.ts";
-import type { Flags } from "../commands/arguments.ts";
-import { getColors, parseScope, readReports, type Session } from "../commands/session.ts";
-import type { Colors } from "../render/colors.ts";
-import { plain, toShellWord } from "../render/escape.ts";
 import { createUsageError, EXIT, type ExitCode } from "../reports/problem.ts";
 import { formatCount } from "../reports/words.ts";
+import type { Flags } from "../session/arguments.ts";
+import type { Colors } from "../session/colors.ts";
+import { getColors, parseScope, readReports, type Session } from "../session/session.ts";
+import { plain, toShellWord } from "../text/escape.ts";
 import { applyPlan, type Plan, planExport } from "./export-directory.ts";
 import { exportText } from "./export-form.ts";
 

@@ -6,13 +6,13 @@
 
 import type { VNode } from "preact";
 import type { Report } from "../../../src/api/v1alpha1.ts";
-import type { Flags } from "../commands/arguments.ts";
-import { parseLimit, type Session } from "../commands/session.ts";
 import { el, renderXml } from "../render/markup.ts";
 import { compare } from "../reports/order.ts";
 import { formatTitle, getSeverityLevel, reportPath, type ViolationRef } from "../reports/report-view.ts";
 import { describeRule, describeViolation } from "../reports/sentences.ts";
 import { formatCount, formatSentence } from "../reports/words.ts";
+import type { Flags } from "../session/arguments.ts";
+import { parseLimit, type Session } from "../session/session.ts";
 import {
   describeUnlisted,
   getDecision,

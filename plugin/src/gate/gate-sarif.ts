@@ -8,14 +8,14 @@ import type { Log, ReportingDescriptor, Result, Suppression } from "sarif";
 import type { Report, SeverityLevel } from "../../../src/api/v1alpha1.ts";
 import { HOMEPAGE, VERSION } from "../../../src/app/version.ts";
 import { toPath } from "../../../src/sinks/directory-sink.ts";
-import type { Flags } from "../commands/arguments.ts";
-import { parseLimit, type Session } from "../commands/session.ts";
-import { plain, toSarifText } from "../render/escape.ts";
-import { say } from "../render/sentence.ts";
 import { createAdvice } from "../reports/advice.ts";
 import { getRuleFacts, getSeverityLevel, reportPath, type ViolationRef } from "../reports/report-view.ts";
 import { describeRule, describeViolation } from "../reports/sentences.ts";
 import { formatCount, formatSentence } from "../reports/words.ts";
+import type { Flags } from "../session/arguments.ts";
+import { parseLimit, type Session } from "../session/session.ts";
+import { plain, toSarifText } from "../text/escape.ts";
+import { say } from "../text/sentence.ts";
 import { describeUnlisted, getDecision, limitVerdict, listClusters, type Verdict } from "./gate-verdict.ts";
 
 const LEVELS: Readonly<Record<SeverityLevel, "error" | "warning" | "note">> = {

@@ -3,14 +3,14 @@
 
 // The verdict of a gate for people, and as JSON.
 
-import type { Flags } from "../commands/arguments.ts";
-import { getColors, parseLimit, parseScope, type Session } from "../commands/session.ts";
 import { wrap } from "../render/columns.ts";
-import { escapeData, plain } from "../render/escape.ts";
 import { renderTable, toRow } from "../render/violation-table.ts";
 import { reportPath } from "../reports/report-view.ts";
 import { nameReports } from "../reports/totals.ts";
 import { formatCount, formatSentence } from "../reports/words.ts";
+import type { Flags } from "../session/arguments.ts";
+import { getColors, parseLimit, parseScope, type Session } from "../session/session.ts";
+import { escapeData, plain } from "../text/escape.ts";
 import { getDecision, limitVerdict, type Verdict } from "./gate-verdict.ts";
 
 /** The first line, without its stop. */

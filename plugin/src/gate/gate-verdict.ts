@@ -6,12 +6,12 @@
 
 import { CLUSTER_LABEL } from "../../../src/api/names.ts";
 import type { Report } from "../../../src/api/v1alpha1.ts";
-import { plain } from "../render/escape.ts";
 import { countUnlistedAccepted, countUnlistedOpen, type Filter, OUTCOMES } from "../reports/filter.ts";
 import { compare } from "../reports/order.ts";
 import { compareWorst, listViolations, reportPath, type ViolationRef } from "../reports/report-view.ts";
 import { describeCut, describeExpired } from "../reports/totals.ts";
 import { formatCount } from "../reports/words.ts";
+import { plain } from "../text/escape.ts";
 
 export type Decision = "PASSED" | "FAILED" | "UNKNOWN";
 

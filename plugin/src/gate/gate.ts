@@ -5,15 +5,6 @@
 // Invariant: fails closed. What can't be found out is exit code 3, in every output form.
 
 import type { Report } from "../../../src/api/v1alpha1.ts";
-import type { Flags } from "../commands/arguments.ts";
-import {
-  describeScope,
-  describeSnapshot,
-  parseScope,
-  readReports,
-  type Session,
-} from "../commands/session.ts";
-import { plain } from "../render/escape.ts";
 import { type Filter, parseFilter, parsePolicy } from "../reports/filter.ts";
 import { describeHeartbeat } from "../reports/heartbeat.ts";
 import { createUsageError, EXIT, type ExitCode, PluginError } from "../reports/problem.ts";
@@ -22,6 +13,15 @@ import { readDirectory, requireWhole } from "../reports/sources/directory-report
 import { nameReports } from "../reports/totals.ts";
 import { formatMs, requireDuration, toMs } from "../reports/when.ts";
 import { formatCount } from "../reports/words.ts";
+import type { Flags } from "../session/arguments.ts";
+import {
+  describeScope,
+  describeSnapshot,
+  parseScope,
+  readReports,
+  type Session,
+} from "../session/session.ts";
+import { plain } from "../text/escape.ts";
 import { renderJunit } from "./gate-junit.ts";
 import { renderSarif } from "./gate-sarif.ts";
 import { renderJson, renderText } from "./gate-text.ts";

@@ -3,9 +3,9 @@
 
 // The plugin of the GitOps image: as everywhere, and `push`, which needs the image's git and ssh.
 
-import { COMMANDS, PUSH } from "../commands/arguments.ts";
-import { RUN } from "../commands/dispatch.ts";
+import { RUN } from "../dispatch.ts";
 import { runProcess } from "../process.ts";
+import { COMMANDS, PUSH } from "../session/arguments.ts";
 import { push } from "./push.ts";
 
 runProcess([...COMMANDS, PUSH], { ...RUN, push });

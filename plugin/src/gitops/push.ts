@@ -7,13 +7,13 @@
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, normalize, relative } from "node:path";
-import type { Flags } from "../commands/arguments.ts";
-import type { Session } from "../commands/session.ts";
 import { describePlan, planFor } from "../export/export.ts";
 import { applyPlan, type Plan } from "../export/export-directory.ts";
-import { plain } from "../render/escape.ts";
 import { createUsageError, EXIT, type ExitCode, getMessage, PluginError } from "../reports/problem.ts";
 import { formatCount } from "../reports/words.ts";
+import type { Flags } from "../session/arguments.ts";
+import type { Session } from "../session/session.ts";
+import { plain } from "../text/escape.ts";
 import { createGitEnvironment, parseRepository } from "./git-credentials.ts";
 
 const BRANCH = "main";

@@ -6,7 +6,7 @@
 
 import { type ComponentChild, h as createElement, Fragment, type VNode } from "preact";
 import { render } from "preact-render-to-string";
-import { plain } from "./escape.ts";
+import { plain } from "../text/escape.ts";
 
 export type Child = VNode | string | number | undefined | false | readonly Child[];
 export type Attributes = Readonly<Record<string, string | number | boolean | undefined>>;

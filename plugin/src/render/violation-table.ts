@@ -4,7 +4,6 @@
 // The columns of a violation, and its row as data: the same in every command.
 
 import { age } from "../../../src/lib/age.ts";
-import { getColors, type Session } from "../commands/session.ts";
 import { formatNamespace } from "../reports/policy-rule.ts";
 import {
   countUnlistedPods,
@@ -17,9 +16,10 @@ import {
 } from "../reports/report-view.ts";
 import { toMs } from "../reports/when.ts";
 import { formatWorkload } from "../reports/words.ts";
-import type { Colors } from "./colors.ts";
+import type { Colors } from "../session/colors.ts";
+import { getColors, type Session } from "../session/session.ts";
+import { plain } from "../text/escape.ts";
 import { type Column, layOut } from "./columns.ts";
-import { plain } from "./escape.ts";
 
 export interface TableForm {
   /** True for a table of several namespaces. */

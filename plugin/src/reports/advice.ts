@@ -4,8 +4,8 @@
 // Advice on a violation: what to change, where, and KubeArmor's own rule where there is one.
 // Invariant: pure; no rule for a subject that KubeArmor can't select, and none that the node's enforcer can't enforce.
 
-import { toShellWord } from "../render/escape.ts";
-import { type Sentence, say } from "../render/sentence.ts";
+import { toShellWord } from "../text/escape.ts";
+import { type Sentence, say } from "../text/sentence.ts";
 import { createPolicy, getSubjectKind, type PolicyObject, type RuleResult } from "./policy-rule.ts";
 import { describeSource, getNamespace, reportPath, type ViolationRef } from "./report-view.ts";
 import { isUnenforced } from "./sentences.ts";

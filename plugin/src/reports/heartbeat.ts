@@ -8,7 +8,7 @@ import { MISSING_SINCE_ANNOTATION } from "../../../src/api/names.ts";
 import { age } from "../../../src/lib/age.ts";
 import { toObject, toText } from "../../../src/lib/json.ts";
 import { parseEpochMs } from "../../../src/lib/time.ts";
-import { plain } from "../render/escape.ts";
+import { plain } from "../text/escape.ts";
 import { formatMs } from "./when.ts";
 
 /** State of the operator; `cutOff` is one that runs, and that alerts of some or all nodes do not reach. */

@@ -5,8 +5,8 @@
 // Invariant: pure; a rule names the path that ran, only what the report names, and a form that the enforcer supports.
 
 import type { Violation } from "../../../src/api/v1alpha1.ts";
-import { plain } from "../render/escape.ts";
-import { type Sentence, say } from "../render/sentence.ts";
+import { plain } from "../text/escape.ts";
+import { type Sentence, say } from "../text/sentence.ts";
 import { getPodLabels } from "./filter.ts";
 import { getNamespace, type ViolationRef } from "./report-view.ts";
 

@@ -6,7 +6,7 @@
 
 import type { Report, Violation } from "../../../src/api/v1alpha1.ts";
 import { age } from "../../../src/lib/age.ts";
-import { plain } from "../render/escape.ts";
+import { plain } from "../text/escape.ts";
 import {
   countUnlistedPods,
   getRuleFacts,

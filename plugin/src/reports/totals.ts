@@ -5,7 +5,7 @@
 // wherever the filter allows it, and are lower bounds elsewhere.
 
 import type { Outcome, Report } from "../../../src/api/v1alpha1.ts";
-import { plain } from "../render/escape.ts";
+import { plain } from "../text/escape.ts";
 import type { Filter, Selection } from "./filter.ts";
 import { isLowerBound, reportPath } from "./report-view.ts";
 import { formatCount } from "./words.ts";

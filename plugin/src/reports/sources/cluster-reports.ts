@@ -18,7 +18,7 @@ import type { Report } from "../../../../src/api/v1alpha1.ts";
 import { ApiError } from "../../../../src/kube/api-error.ts";
 import { type ApiRequester, JSON_PATCH, type KubeClient } from "../../../../src/kube/client.ts";
 import { listItems } from "../../../../src/kube/list.ts";
-import { plain, toShellWord } from "../../render/escape.ts";
+import { plain, toShellWord } from "../../text/escape.ts";
 import { type Heartbeat, type LeaseObject, readHeartbeat } from "../heartbeat.ts";
 import { createUsageError, EXIT, PluginError } from "../problem.ts";
 import { checkReport, findContradiction } from "./report-schema.ts";

@@ -10,7 +10,7 @@ import { join, relative } from "node:path";
 import { API_GROUP, CLUSTER_REPORT_PLURAL, REPORT_PLURAL } from "../../../../src/api/names.ts";
 import type { Report } from "../../../../src/api/v1alpha1.ts";
 import { CLUSTER_DIRECTORY, toPath } from "../../../../src/sinks/directory-sink.ts";
-import { plain } from "../../render/escape.ts";
+import { plain } from "../../text/escape.ts";
 import { compare } from "../order.ts";
 import { EXIT, getMessage, PluginError } from "../problem.ts";
 import { checkReport, findContradiction } from "./report-schema.ts";

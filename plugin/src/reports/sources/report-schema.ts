@@ -9,7 +9,7 @@ import * as z from "zod";
 import { API_GROUP_VERSION, CLUSTER_REPORT_KIND, REPORT_KIND } from "../../../../src/api/names.ts";
 import type { Report } from "../../../../src/api/v1alpha1.ts";
 import { parseMicroTime } from "../../../../src/lib/time.ts";
-import { plain } from "../../render/escape.ts";
+import { plain } from "../../text/escape.ts";
 
 const count = z.int().min(0);
 const text = z.string();

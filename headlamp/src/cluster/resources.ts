@@ -4,7 +4,7 @@
 // The custom resources as Headlamp's objects: read with the rights of the user.
 
 import { K8s } from "@kinvolk/headlamp-plugin/lib";
-import { type Heartbeat, readHeartbeat } from "../../plugin/src/reports/heartbeat.ts";
+import { type Heartbeat, readHeartbeat } from "../../../plugin/src/reports/heartbeat.ts";
 import {
   API_GROUP_VERSION,
   CLUSTER_REPORT_KIND,
@@ -12,9 +12,9 @@ import {
   PRODUCT,
   REPORT_KIND,
   REPORT_PLURAL,
-} from "../../src/api/names.ts";
-import type { Report } from "../../src/api/v1alpha1.ts";
-import type { ListError } from "./model/notes.ts";
+} from "../../../src/api/names.ts";
+import type { Report } from "../../../src/api/v1alpha1.ts";
+import type { ListError } from "../model/notes.ts";
 
 const { KubeObject } = K8s.cluster;
 

@@ -5,14 +5,14 @@
 
 import type { Report } from "../../../src/api/v1alpha1.ts";
 import type { Clock } from "../../../src/lib/clock.ts";
-import { type Colors, createColors } from "../render/colors.ts";
-import { plain } from "../render/escape.ts";
-import type { PluginTerminal } from "../render/terminal.ts";
 import { describeHeartbeat, type Heartbeat } from "../reports/heartbeat.ts";
 import { createUsageError } from "../reports/problem.ts";
 import { type ReportFilterScope, type ReportSource, readAll } from "../reports/sources/report-source.ts";
 import { formatCount } from "../reports/words.ts";
+import { plain } from "../text/escape.ts";
 import type { Flags } from "./arguments.ts";
+import { type Colors, createColors } from "./colors.ts";
+import type { PluginTerminal } from "./terminal.ts";
 
 export interface Session {
   terminal: PluginTerminal;

@@ -3,17 +3,17 @@
 
 // The function of each command.
 
-import { runAudit } from "../audit/audit.ts";
-import { exportReports } from "../export/export.ts";
-import { runGate } from "../gate/gate.ts";
-import { createUsageError, EXIT, type ExitCode } from "../reports/problem.ts";
-import { accept, listAccepted } from "./accept.ts";
-import type { Call, Flags } from "./arguments.ts";
-import { explain } from "./explain.ts";
-import { list } from "./list.ts";
-import { runReadiness } from "./readiness.ts";
-import type { Session } from "./session.ts";
-import { runTimeline } from "./timeline.ts";
+import { runAudit } from "./audit/audit.ts";
+import { accept, listAccepted } from "./commands/accept.ts";
+import { explain } from "./commands/explain.ts";
+import { list } from "./commands/list.ts";
+import { runReadiness } from "./commands/readiness.ts";
+import { runTimeline } from "./commands/timeline.ts";
+import { exportReports } from "./export/export.ts";
+import { runGate } from "./gate/gate.ts";
+import { createUsageError, EXIT, type ExitCode } from "./reports/problem.ts";
+import type { Call, Flags } from "./session/arguments.ts";
+import type { Session } from "./session/session.ts";
 
 type CommandCall = Extract<Call, { command: string }>;
 export type Command = (session: Session, flags: Flags, args: readonly string[]) => Promise<ExitCode>;

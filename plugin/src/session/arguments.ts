@@ -6,9 +6,9 @@
 
 import { type Command, Option } from "commander";
 import { parseProgram } from "../../../src/cli/program.ts";
-import { plain } from "../render/escape.ts";
 import type { FilterFlags } from "../reports/filter.ts";
 import { EXIT } from "../reports/problem.ts";
+import { plain } from "../text/escape.ts";
 
 export const PLUGIN = "kubectl violations";
 
