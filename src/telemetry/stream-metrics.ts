@@ -17,7 +17,7 @@ export const streamMetrics: MetricDefinition[] = [
   {
     name: "policy_violation_stream_up",
     type: "gauge",
-    help: "1 while the alert stream is open, or that of at least one node, else 0; in an owner: while NATS can be used.",
+    help: "1 while the alert stream is open, or that of at least one node, else 0; in a reader also while no node is in its shards; in an owner: while NATS can be used.",
     read: (source) => Number(source.stream().isUp),
   },
   {

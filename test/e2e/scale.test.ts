@@ -35,9 +35,10 @@ describe.skipIf(isLeftOut)(`scale (${missing ?? "real parts"})`, { timeout: 400_
   });
 
   /** `through`: how processes reach the server. */
-  async function begin(through?: { url: string }): Promise<ScaleRun> {
+  async function begin(through?: { url: string }, nodes = 3): Promise<ScaleRun> {
     nats ??= await NatsServer.start();
-    run = new ScaleRun({ cluster, nats: through ?? nats, replicas: nats instanceof NatsCluster ? 3 : 1 });
+    const replicas = nats instanceof NatsCluster ? 3 : 1;
+    run = new ScaleRun({ cluster, nats: through ?? nats, replicas, nodes });
     await run.start();
     run.startReader();
     run.startOwner();
@@ -145,6 +146,22 @@ describe.skipIf(isLeftOut)(`scale (${missing ?? "real parts"})`, { timeout: 400_
     await eventually("the time of the last reader", async () => (await missing()) !== "");
     run.startReader();
     await eventually("nothing is missing again", async () => (await missing()) === "");
+  });
+
+  test("have an open stream in a reader without a node, and none where the only node is not read", async () => {
+    const run = await begin(undefined, 1);
+    run.startReader();
+    const of = async (name: string) => await Promise.all(run.readers.map((one) => one.metric(name)));
+    await eventually("shards for both", async () => (await of("scale_parts_held")).join() === "2,2");
+    await eventually(
+      "one with the node",
+      async () => (await of("nodes_connected")).toSorted().join() === "0,1",
+    );
+    await eventually("both up", async () => (await of("stream_up")).join() === "1,1");
+    const hasNode = await of("nodes_desired");
+    await run.nodes[0]?.stop();
+    const expected = hasNode.map((count) => 1 - count).join();
+    await eventually("no stream of the node", async () => (await of("stream_up")).join() === expected);
   });
 
   test("lose nothing when the network to NATS is cut", async () => {

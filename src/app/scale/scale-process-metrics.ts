@@ -40,7 +40,7 @@ export function createReaderMetrics({
     held: () => ({ ...NOTHING_HELD, unwrittenOccurrences: reader.pending }),
     stream: () => ({
       ...NO_STREAM,
-      isUp: reader.nodes.connected > 0,
+      isUp: reader.isUp,
       nodes: reader.nodes,
       lastMessageMs: reader.lastAlertMs,
     }),

@@ -16,6 +16,11 @@ export class NodeFanOut {
     this.#shards = shards;
   }
 
+  /** True where the cluster has a pod of KubeArmor, in whatever shard. */
+  get hasPods(): boolean {
+    return this.#nodes.size > 0;
+  }
+
   /** Follows all pods until the signal aborts. */
   async run(follow: FollowNodes, signal: AbortSignal): Promise<void> {
     const each = (node: string, tell: (observer: NodeObserver) => void) => {

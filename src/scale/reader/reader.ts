@@ -12,7 +12,7 @@
 
 import type { AlertSource } from "../../alerts/alert-source.ts";
 import type { FollowNodes } from "../../alerts/node-source.ts";
-import { IngestCounters, REJECTIONS, type Rejection } from "../../ingest/ingest-counters.ts";
+import { IngestCounters } from "../../ingest/ingest-counters.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
 import type { HeldPart } from "../leases/lease-group.ts";
@@ -21,6 +21,7 @@ import { type Notice, type ReportDelta, SKEW_US } from "../messages/delta.ts";
 import type { Bus } from "../stream/bus.ts";
 import { NodeFanOut } from "./node-fan-out.ts";
 import { Publisher } from "./publisher.ts";
+import { addCounters, type ReaderCounters } from "./reader-counters.ts";
 import { ShardCounts, type ShardCountsOptions } from "./shard-counts.ts";
 
 export interface ReaderOptions extends ShardCountsOptions {
@@ -52,16 +53,6 @@ const CHECK_MS = 2_000;
 const LATE_MS = 15_000;
 /** Report keys of which the partition is remembered. */
 const MAX_KEYS = 50_000;
-
-/** Outcomes of alerts: `received` is the sum of the others. */
-export interface ReaderCounters {
-  received: number;
-  counted: number;
-  duplicates: number;
-  throttleNotices: number;
-  shortened: number;
-  rejected: Record<Rejection, number>;
-}
 
 interface Shard {
   counts: ShardCounts;
@@ -114,6 +105,12 @@ export class Reader {
     return sum;
   }
 
+  /** True while a node is read, and where all nodes of the cluster are in other shards. */
+  get isUp(): boolean {
+    const { desired, connected } = this.nodes;
+    return connected > 0 || (desired === 0 && this.#fanOut.hasPods);
+  }
+
   /** Milliseconds since the epoch; 0 before the first alert. */
   get lastAlertMs(): number {
     return Math.max(0, ...[...this.#shards.values()].map(({ counts }) => counts.lastAlertMs));
@@ -127,7 +124,7 @@ export class Reader {
   /** Outcomes of alerts since the start. */
   get counters(): ReaderCounters {
     const sum = { ...this.#ended, rejected: { ...this.#ended.rejected } };
-    for (const { counts } of this.#shards.values()) addCounters(sum, counts);
+    for (const { counts } of this.#shards.values()) addCounters(sum, counts.counters);
     return sum;
   }
 
@@ -167,7 +164,7 @@ export class Reader {
     if (isKept && part.isHeld()) await this.#waitUntilStored(shard);
     this.#finals.set(part.index, this.storedUntilMs(part.index));
     this.dropped += counts.pending;
-    addCounters(this.#ended, counts);
+    addCounters(this.#ended, counts.counters);
     this.#shards.delete(part.index);
   }
 
@@ -283,13 +280,4 @@ function waitForEither(a: AbortSignal, b: AbortSignal): Promise<void> {
   const either = AbortSignal.any([a, b]);
   if (either.aborted) return Promise.resolve();
   return new Promise((resolve) => either.addEventListener("abort", () => resolve(), { once: true }));
-}
-
-function addCounters(sum: ReaderCounters, { counters }: ShardCounts): void {
-  sum.received += counters.received;
-  sum.counted += counters.counted;
-  sum.duplicates += counters.duplicates;
-  sum.throttleNotices += counters.throttleNotices;
-  sum.shortened += counters.shortened;
-  for (const reason of REJECTIONS) sum.rejected[reason] += counters.rejected[reason];
 }
