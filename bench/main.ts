@@ -8,15 +8,15 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bundle } from "../tools/bundle.ts";
-import { type Cluster, startCluster, whyNoCluster } from "../tools/cluster/cluster.ts";
+import { type Cluster, findClusterObstacle, startCluster } from "../tools/cluster/cluster.ts";
 import { removeAtOurEnd } from "../tools/cluster/process.ts";
 import { SCENARIOS } from "./scenarios.ts";
-import { alertSourceProgram } from "./support/alert-source.ts";
-import { type BenchArguments, parseBenchArguments, usage } from "./support/arguments.ts";
+import { ensureAlertSource } from "./support/alert-source.ts";
+import { type BenchArguments, describeUsage, parseBenchArguments } from "./support/arguments.ts";
 import { JsonProcess } from "./support/json-process.ts";
-import { machineFacts } from "./support/machine.ts";
+import { readMachineFacts } from "./support/machine.ts";
 import { BenchOperator } from "./support/operator.ts";
-import { type Outcome, resultsPage, rowLine, table } from "./support/results.ts";
+import { formatRow, type Outcome, renderResultsPage, renderTable } from "./support/results.ts";
 import { type Bench, type Scenario, Skipped } from "./support/scenario.ts";
 
 const ROOT = join(import.meta.dirname, "..");
@@ -24,21 +24,21 @@ const NAMES = SCENARIOS.map(({ name }) => name);
 
 const print = (line: string) => void process.stdout.write(`${line}\n`);
 
-function argumentsOrExit(): BenchArguments {
+function parseArgumentsOrExit(): BenchArguments {
   const argv = process.argv.slice(2);
   if (argv.includes("--help")) {
-    print(usage(NAMES));
+    print(describeUsage(NAMES));
     process.exit(0);
   }
   try {
     return parseBenchArguments(argv, NAMES);
   } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n${usage(NAMES)}\n`);
+    process.stderr.write(`${(error as Error).message}\n${describeUsage(NAMES)}\n`);
     process.exit(2);
   }
 }
 
-function once<T>(make: () => Promise<T>): () => Promise<T> {
+function makeOnce<T>(make: () => Promise<T>): () => Promise<T> {
   let made: Promise<T> | undefined;
   return () => (made ??= make());
 }
@@ -53,8 +53,8 @@ async function measure(scenario: Scenario, bench: Bench): Promise<Outcome> {
   try {
     if (bench.quick && startMs > QUICK_MS) throw new Skipped("no time is left of a quick run's two minutes");
     const findings = await scenario.run(bench);
-    for (const row of findings.rows) print(rowLine(row));
-    for (const { head, lines } of findings.details ?? []) print(`\n${table(head, lines)}\n`);
+    for (const row of findings.rows) print(formatRow(row));
+    for (const { head, lines } of findings.details ?? []) print(`\n${renderTable(head, lines)}\n`);
     print(`  (${Math.round((performance.now() - startMs) / 1000)} s)`);
     return { name, about, findings };
   } catch (error) {
@@ -74,21 +74,21 @@ async function measure(scenario: Scenario, bench: Bench): Promise<Outcome> {
 async function main({ quick, only, out, date }: BenchArguments): Promise<number> {
   const dir = mkdtempSync(join(tmpdir(), "pvo-bench-"));
   const keepDir = removeAtOurEnd(dir);
-  const facts = [...machineFacts(), ["run", quick ? "quick: small counts" : "whole"] as const];
-  const program = await alertSourceProgram(print);
+  const facts = [...readMachineFacts(), ["run", quick ? "quick: small counts" : "whole"] as const];
+  const program = await ensureAlertSource(print);
   let running: Cluster | undefined;
   const bench: Bench = {
     quick,
     program,
     dir,
-    cluster: once(async () => {
-      const missing = whyNoCluster();
+    cluster: makeOnce(async () => {
+      const missing = findClusterObstacle();
       if (missing !== undefined) throw new Skipped(missing);
       running = await startCluster({ controllerManager: false });
       await running.applyCrds();
       return running;
     }),
-    bundle: once(async () => {
+    bundle: makeOnce(async () => {
       const files = await bundle({ "policy-violation-operator": "src/main.ts" }, join(dir, "dist"));
       return files.find((file) => file.endsWith(".cjs")) ?? "";
     }),
@@ -110,7 +110,7 @@ async function main({ quick, only, out, date }: BenchArguments): Promise<number>
       string
     >;
     const day = date ?? new Date().toISOString().slice(0, 10);
-    writeFileSync(out, resultsPage({ date: day, facts, outcomes, reasons }));
+    writeFileSync(out, renderResultsPage({ date: day, facts, outcomes, reasons }));
     print(`written to ${out}`);
   }
   return outcomes.some(({ failed }) => failed !== undefined) ? 1 : 0;
@@ -122,4 +122,4 @@ for (const [signal, code] of [
 ] as const) {
   process.once(signal, () => process.exit(code));
 }
-process.exitCode = await main(argumentsOrExit());
+process.exitCode = await main(parseArgumentsOrExit());

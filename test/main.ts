@@ -9,15 +9,15 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { whyNoMachine } from "./real-node/needs.ts";
+import { findMachineObstacles } from "./real-node/needs.ts";
 
 const args = process.argv.slice(2);
-const bin = (name: string) => join(import.meta.dirname, "..", "node_modules", ".bin", name);
+const locateBin = (name: string) => join(import.meta.dirname, "..", "node_modules", ".bin", name);
 
 /** Building the real parts takes the longest, some 15 minutes; a step that hangs must not take all of CI's time. */
 const MAX_STEP_MS = 60 * 60_000;
 
-function step(name: string, command: string, ...rest: string[]): boolean {
+function runStep(name: string, command: string, ...rest: string[]): boolean {
   process.stdout.write(`\n== ${name}\n`);
   const { status } = spawnSync(command, rest, { stdio: "inherit", timeout: MAX_STEP_MS });
   if (status !== 0) process.stdout.write(`== ${name} failed\n`);
@@ -46,7 +46,7 @@ function runTests(name: string, ...rest: string[]): Run {
   const results = join(folder, "results.json");
   try {
     const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${results}`];
-    const ok = step(name, bin("vitest"), "run", ...reporters, ...rest);
+    const ok = runStep(name, locateBin("vitest"), "run", ...reporters, ...rest);
     const counts = JSON.parse(readFileSync(results, "utf8")) as Counts;
     const failedFiles = counts.testResults.filter(({ status }) => status === "failed").length;
     return {
@@ -62,18 +62,22 @@ function runTests(name: string, ...rest: string[]): Run {
 
 const isWholeInCi = process.env["CI"] !== undefined && args.length === 0;
 // The parts of a node take minutes to build, for nothing where the machine can't have one.
-const nodeParts = isWholeInCi && whyNoMachine().length === 0 ? ["--node"] : [];
+const nodeParts = isWholeInCi && findMachineObstacles().length === 0 ? ["--node"] : [];
 const checks = [
-  step("real parts", process.execPath, join(import.meta.dirname, "../tools/parts/main.ts"), ...nodeParts) ||
-    !process.env["CI"],
-  step("format and lint", bin("biome"), "check", "--error-on-warnings"),
-  step("types", bin("tsc"), "--noEmit"),
+  runStep(
+    "real parts",
+    process.execPath,
+    join(import.meta.dirname, "../tools/parts/main.ts"),
+    ...nodeParts,
+  ) || !process.env["CI"],
+  runStep("format and lint", locateBin("biome"), "check", "--error-on-warnings"),
+  runStep("types", locateBin("tsc"), "--noEmit"),
 ];
 const runs = isWholeInCi ? runWholeInCi() : [runTests("tests", ...args)];
 // Its ratios are for people to look at: how fast a machine is decides nothing here.
 if (isWholeInCi) {
   const bench = join(import.meta.dirname, "../bench/main.ts");
-  step("benchmark, quick: to be read, not judged", process.execPath, bench, "--quick");
+  runStep("benchmark, quick: to be read, not judged", process.execPath, bench, "--quick");
 }
 const sum = (count: (run: Run) => number) => runs.reduce((total, run) => total + count(run), 0);
 const [passed, failed, skipped] = [sum((r) => r.passed), sum((r) => r.failed), sum((r) => r.skipped)];

@@ -17,7 +17,7 @@ interface Narrower {
   readonly contents: string;
 }
 
-function absent(what: string, ...names: string[]): string {
+function throwWhenCalled(what: string, ...names: string[]): string {
   return names
     .map((name) => `export function ${name}() { throw new Error("the bundle holds no ${what}"); }`)
     .join("\n");
@@ -32,7 +32,7 @@ const NARROWER: readonly Narrower[] = [
   {
     path: "./gen/index.js",
     importer: "/client-node/dist/config.js",
-    contents: absent("generated Kubernetes client", "createConfiguration", "ServerConfiguration"),
+    contents: throwWhenCalled("generated Kubernetes client", "createConfiguration", "ServerConfiguration"),
   },
   // The gRPC server, proxies of load balancers, and channelz; its index also registers resolvers and load balancers.
   {
@@ -50,7 +50,7 @@ const NARROWER: readonly Narrower[] = [
       balancer.setup();`,
   },
   // Reads .proto files, for channelz and load reports.
-  { path: "@grpc/proto-loader", contents: absent("reader of .proto files", "loadSync") },
+  { path: "@grpc/proto-loader", contents: throwWhenCalled("reader of .proto files", "loadSync") },
   // A second YAML parser.
   {
     path: "js-yaml",
@@ -66,7 +66,7 @@ const NARROWER: readonly Narrower[] = [
   {
     path: "socks-proxy-agent",
     importer: "/client-node/dist/config.js",
-    contents: absent("SOCKS client", "SocksProxyAgent"),
+    contents: throwWhenCalled("SOCKS client", "SocksProxyAgent"),
   },
   // fetch, WebSocket, caches, cookies, mocks and recordings. The index also gives each dispatcher its methods.
   {
@@ -82,7 +82,7 @@ const NARROWER: readonly Narrower[] = [
   {
     path: "./client-h2.js",
     importer: "/undici/lib/dispatcher/client.js",
-    contents: absent("HTTP/2 client of undici", "connectH2").concat("\nexport default connectH2;"),
+    contents: throwWhenCalled("HTTP/2 client of undici", "connectH2").concat("\nexport default connectH2;"),
   },
   {
     path: "./socks5-proxy-agent",

@@ -75,9 +75,9 @@ export async function bundle(
   if (result.warnings.length > 0) throw new Error("esbuild has warnings; see above");
   const packages = listPackages(Object.keys(result.metafile.inputs));
   const licensesFile = join(outDir, LICENSES_FILE);
-  writeFileSync(licensesFile, packages.map(license).join(`\n${"-".repeat(80)}\n\n`));
+  writeFileSync(licensesFile, packages.map(readLicense).join(`\n${"-".repeat(80)}\n\n`));
   const sbomFile = join(outDir, SBOM_FILE);
-  writeFileSync(sbomFile, `${JSON.stringify(sbom(packageAt(packageFolder), packages), null, 2)}\n`);
+  writeFileSync(sbomFile, `${JSON.stringify(buildSbom(readPackage(packageFolder), packages), null, 2)}\n`);
   return [...Object.keys(result.metafile.outputs).map((file) => join(ROOT, file)), licensesFile, sbomFile];
 }
 
@@ -93,17 +93,17 @@ interface Package {
 function listPackages(inputs: string[]): Package[] {
   const folders = inputs.map((path) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(path)?.[0] ?? "");
   const distinct = [...new Set(folders)].filter((folder) => folder !== "").sort();
-  return distinct.map((folder) => packageAt(join(ROOT, folder)));
+  return distinct.map((folder) => readPackage(join(ROOT, folder)));
 }
 
-function packageAt(folder: string): Package {
+function readPackage(folder: string): Package {
   const text = readFileSync(join(folder, "package.json"), "utf8");
   const { name, version, license: kind } = JSON.parse(text) as Record<string, string>;
   if (!name || !version || !kind) throw new Error(`${folder} has no name, version or license`);
   return { folder, name, version, license: kind };
 }
 
-function license({ folder, name, version, license: kind }: Package): string {
+function readLicense({ folder, name, version, license: kind }: Package): string {
   const texts = readdirSync(folder)
     .filter((file) => /^(licen[cs]e|copying|notice)/i.test(file))
     .map((file) => readFileSync(join(folder, file), "utf8").trim());
@@ -111,7 +111,7 @@ function license({ folder, name, version, license: kind }: Package): string {
 }
 
 /** A software bill of materials: CycloneDX 1.5. It has no time and no serial number: the same source, the same bytes. */
-function sbom(own: Package, packages: readonly Package[]): object {
+function buildSbom(own: Package, packages: readonly Package[]): object {
   const { packages: locked } = JSON.parse(readFileSync(join(ROOT, "package-lock.json"), "utf8")) as {
     packages: Record<string, { integrity?: string }>;
   };
@@ -140,14 +140,14 @@ function sbom(own: Package, packages: readonly Package[]): object {
   };
 }
 
-function kib(file: string): string {
+function formatKib(file: string): string {
   return `${Math.ceil(statSync(file).size / 1024).toLocaleString("en")} KiB`;
 }
 
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { out: { type: "string", default: join(ROOT, "dist") } } });
   for (const file of await bundle(ENTRIES, values.out)) {
-    process.stdout.write(`${kib(file).padStart(10)}  ${relative(process.cwd(), file)}\n`);
+    process.stdout.write(`${formatKib(file).padStart(10)}  ${relative(process.cwd(), file)}\n`);
   }
 }
 

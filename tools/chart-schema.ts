@@ -8,7 +8,7 @@ import { z } from "zod";
 import { configSchema } from "../src/config/schema/schema.ts";
 import { sectionFacts, settingFacts } from "../src/config/schema/setting.ts";
 import { DURATION_PATTERN, SIZE_PATTERN } from "../src/lib/quantity.ts";
-import { chartValues } from "./chart-values.ts";
+import { readChartValues } from "./chart-values.ts";
 
 /** Settings that the chart itself decides, so that no value contradicts its objects. */
 const OWNED_BY_CHART: ReadonlySet<string> = new Set([
@@ -184,14 +184,14 @@ const ownValues = z
   .partial();
 
 /** Returns the text of values.schema.json. */
-export function valuesSchema(): string {
+export function buildValuesSchema(): string {
   const { $schema, properties = {}, ...rest } = toJsonSchema(ownValues);
-  for (const { path, about } of chartValues()) describe({ properties }, path.split("."), about);
+  for (const { path, about } of readChartValues()) describe({ properties }, path.split("."), about);
   const schema = {
     $schema: "http://json-schema.org/draft-07/schema#",
     title: "Values of the chart policy-violation-operator",
     ...rest,
-    properties: { ...properties, config: configJsonSchema() },
+    properties: { ...properties, config: buildConfigSchema() },
   };
   return `${JSON.stringify(schema, null, 2)}\n`;
 }
@@ -208,18 +208,18 @@ function describe(schema: JsonSchema, path: readonly string[], about: string): v
   else schema.properties = { ...schema.properties, [key]: { ...child, description: about } };
 }
 
-function configJsonSchema(): JsonSchema {
-  return sectionJsonSchema(configSchema, "") as JsonSchema;
+function buildConfigSchema(): JsonSchema {
+  return buildSectionSchema(configSchema, "") as JsonSchema;
 }
 
 /** Undefined for a section of which the chart owns every setting. */
-function sectionJsonSchema(section: z.ZodObject, path: string): JsonSchema | undefined {
+function buildSectionSchema(section: z.ZodObject, path: string): JsonSchema | undefined {
   const properties: Record<string, JsonSchema> = {};
   for (const [key, child] of Object.entries(section.shape)) {
     const childPath = path === "" ? key : `${path}.${key}`;
     if (OWNED_BY_CHART.has(childPath)) continue;
     const schema =
-      child instanceof z.ZodObject ? sectionJsonSchema(child, childPath) : settingJsonSchema(child);
+      child instanceof z.ZodObject ? buildSectionSchema(child, childPath) : buildSettingSchema(child);
     if (schema !== undefined) properties[key] = schema;
   }
   if (Object.keys(properties).length === 0) return undefined;
@@ -228,7 +228,7 @@ function sectionJsonSchema(section: z.ZodObject, path: string): JsonSchema | und
   return { type: "object", additionalProperties: false, description, properties };
 }
 
-function settingJsonSchema(setting: z.ZodType): JsonSchema {
+function buildSettingSchema(setting: z.ZodType): JsonSchema {
   const facts = settingFacts.get(setting);
   if (facts === undefined) throw new Error("a setting has no description");
   const { $schema, ...number } = toJsonSchema(setting);

@@ -19,7 +19,7 @@ export interface ChartValue {
 }
 
 /** Returns every value of values.yaml above which a comment begins with `# --`, in the order of the file. */
-export function chartValues(): ChartValue[] {
+export function readChartValues(): ChartValue[] {
   const text = readFileSync(join(CHART, "values.yaml"), "utf8");
   const defaults: unknown = parse(text);
   const values: ChartValue[] = [];
@@ -38,28 +38,28 @@ export function chartValues(): ChartValue[] {
     open.push({ indent: spaces.length, key });
     if (about.length === 0) continue;
     const keys = open.map((one) => one.key);
-    values.push({ path: keys.join("."), about: about.join(" "), default: valueAt(defaults, keys) });
+    values.push({ path: keys.join("."), about: about.join(" "), default: getValueAt(defaults, keys) });
     about = [];
   }
   return values;
 }
 
-function valueAt(values: unknown, keys: readonly string[]): unknown {
+function getValueAt(values: unknown, keys: readonly string[]): unknown {
   return keys.reduce((at, key) => (at as Record<string, unknown>)[key], values);
 }
 
 const TYPES: Readonly<Record<string, string>> = { string: "string", boolean: "bool", number: "int" };
 
 /** As helm-docs prints it: keys in the order of the alphabet. */
-function sorted(value: unknown): unknown {
+function sortKeys(value: unknown): unknown {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
   const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-  return Object.fromEntries(entries.map(([key, each]) => [key, sorted(each)]));
+  return Object.fromEntries(entries.map(([key, each]) => [key, sortKeys(each)]));
 }
 
-function row({ path, about, default: value }: ChartValue): string {
+function formatRow({ path, about, default: value }: ChartValue): string {
   const type = Array.isArray(value) ? "list" : (TYPES[typeof value] ?? "object");
-  return `| ${path} | ${type} | \`${JSON.stringify(sorted(value))}\` | ${about.replaceAll("|", "\\|")} |\n`;
+  return `| ${path} | ${type} | \`${JSON.stringify(sortKeys(value))}\` | ${about.replaceAll("|", "\\|")} |\n`;
 }
 
 interface ChartFile {
@@ -74,33 +74,33 @@ interface ChartFile {
   maintainers: { name: string; email?: string; url?: string }[];
 }
 
-function badge(label: string, value: string): string {
+function formatBadge(label: string, value: string): string {
   return `![${label}: ${value}](https://img.shields.io/badge/${label}-${value}-informational?style=flat-square)`;
 }
 
 /** The text that helm-docs puts in the place of its templates, as far as README.md.gotmpl uses them. */
-function sections(chart: ChartFile): Readonly<Record<string, string>> {
+function renderSections(chart: ChartFile): Readonly<Record<string, string>> {
   const { version, type, appVersion } = chart;
   const people = chart.maintainers.map(
     ({ name, email, url }) => `| ${name} | ${email ? `<${email}>` : ""} | ${url ? `<${url}>` : ""} |`,
   );
-  const rows = chartValues().sort((a, b) => (a.path < b.path ? -1 : 1));
+  const rows = readChartValues().sort((a, b) => (a.path < b.path ? -1 : 1));
   return {
     header: `# ${chart.name}\n`,
-    badgesSection: `${badge("Version", version)} ${badge("Type", type)} ${badge("AppVersion", appVersion)}`,
+    badgesSection: `${formatBadge("Version", version)} ${formatBadge("Type", type)} ${formatBadge("AppVersion", appVersion)}`,
     description: chart.description,
     homepageLine: `**Homepage:** <${chart.home}>`,
     requirementsSection: `## Requirements\n\nKubernetes: \`${chart.kubeVersion}\``,
-    valuesSection: `## Values\n\n| Key | Type | Default | Description |\n|-----|------|---------|-------------|\n${rows.map(row).join("").trimEnd()}`,
+    valuesSection: `## Values\n\n| Key | Type | Default | Description |\n|-----|------|---------|-------------|\n${rows.map(formatRow).join("").trimEnd()}`,
     maintainersSection: `## Maintainers\n\n| Name | Email | Url |\n| ---- | ------ | --- |\n${people.join("\n")}`,
     sourcesSection: `## Source Code\n\n${chart.sources.map((url) => `* <${url}>`).join("\n")}`,
   };
 }
 
 /** Returns the text of the chart's README.md, as helm-docs 1.14 writes it from README.md.gotmpl. */
-export function chartReadme(): string {
+export function renderChartReadme(): string {
   const chart = parse(readFileSync(join(CHART, "Chart.yaml"), "utf8")) as ChartFile;
-  const known = sections(chart);
+  const known = renderSections(chart);
   const template = readFileSync(join(CHART, "README.md.gotmpl"), "utf8");
   return template.replace(/\{\{ template "chart\.(\w+)" \. \}\}/g, (_, name: string) => {
     const text = known[name];

@@ -10,15 +10,15 @@ import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { IDLE_IMAGE } from "../test/real-node/image.ts";
-import { whyNoNode } from "../test/real-node/needs.ts";
+import { findNodeObstacle } from "../test/real-node/needs.ts";
 import { startRealNode } from "../test/real-node/node.ts";
 import { type Cluster, startCluster } from "./cluster/cluster.ts";
 import { applyDaemonPod, DAEMON_PORT } from "./cluster/kubearmor-pods.ts";
 import { NatsServer } from "./nats-server.ts";
 import { NODE_PARTS, SCALE_PARTS, TEST_PARTS } from "./parts/catalog.ts";
 import { ensureParts, getPaths } from "./parts/parts.ts";
-import { listObjects, manifest } from "./sample-objects.ts";
-import { sampleAlerts } from "./samples.ts";
+import { listObjects, renderManifest } from "./sample-objects.ts";
+import { readSampleAlerts } from "./samples.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const USAGE = `usage: npm run dev -- [--mode MODE | --scale] [--node] [--rate N] [--metrics HOST:PORT] [--log-level LEVEL]
@@ -31,7 +31,7 @@ const USAGE = `usage: npm run dev -- [--mode MODE | --scale] [--node] [--rate N]
   --log-level LEVEL    the operator's log (default info)
 `;
 
-function options() {
+function parseOptions() {
   const { values } = parseArgs({
     options: {
       mode: { type: "string", default: "relay" },
@@ -49,9 +49,14 @@ function options() {
   return values;
 }
 
-const say = (text: string) => process.stdout.write(`${text}\n`);
+const print = (text: string) => process.stdout.write(`${text}\n`);
 
-function program(script: string, args: readonly string[], stdio: "pipe" | "inherit", env = {}): ChildProcess {
+function startProgram(
+  script: string,
+  args: readonly string[],
+  stdio: "pipe" | "inherit",
+  env = {},
+): ChildProcess {
   return spawn(process.execPath, [join(ROOT, script), ...args], {
     stdio: ["pipe", stdio, "inherit"],
     env: { ...process.env, ...env },
@@ -64,7 +69,7 @@ async function startKubeArmorNode(
   rate: string,
   listen = "127.0.0.1:0",
 ): Promise<{ child: ChildProcess; address: string }> {
-  const child = program(
+  const child = startProgram(
     "tools/kubearmor-node/main.ts",
     ["--listen", listen, "--rate", rate, "--wait-for-client", "--die-with-parent"],
     "pipe",
@@ -84,7 +89,7 @@ async function startKubeArmorPods(cluster: Cluster, rate: string): Promise<Child
   return children;
 }
 
-function whatToTry(cluster: Cluster, folders: string, metrics: string): string {
+function renderHints(cluster: Cluster, folders: string, metrics: string): string {
   return `
 Ready. In another shell:
 
@@ -106,11 +111,11 @@ Ctrl-C ends everything and removes it.
 }
 
 async function start(onNode: boolean): Promise<Cluster> {
-  say("starting etcd, kube-apiserver and kube-controller-manager");
+  print("starting etcd, kube-apiserver and kube-controller-manager");
   if (!onNode) return await startCluster();
-  const missing = whyNoNode();
+  const missing = findNodeObstacle();
   if (missing !== undefined) throw new Error(`no real node here: ${missing}`);
-  say("starting containerd, kubelet, kube-scheduler and kube-proxy");
+  print("starting containerd, kubelet, kube-scheduler and kube-proxy");
   return await startRealNode();
 }
 
@@ -122,33 +127,33 @@ async function stopChild(child: ChildProcess): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  const { mode, scale, rate, metrics, help, node: onNode, "log-level": logLevel } = options();
+  const { mode, scale, rate, metrics, help, node: onNode, "log-level": logLevel } = parseOptions();
   if (help) {
-    say(USAGE);
+    print(USAGE);
     return;
   }
   const stop = new Promise<void>((resolve) => {
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => resolve());
   });
   const names = [...TEST_PARTS, ...(onNode ? NODE_PARTS : []), ...(scale ? SCALE_PARTS : [])];
-  const { paths, missing } = getPaths(await ensureParts({ names, onProgress: say }));
+  const { paths, missing } = getPaths(await ensureParts({ names, onProgress: print }));
   if (missing !== undefined || !paths.kubectl) throw new Error(`parts are missing: ${missing}`);
   const cluster = await start(onNode);
   const children: ChildProcess[] = [];
   const stops: (() => Promise<void>)[] = [];
   try {
     await cluster.applyCrds();
-    await cluster.apply(manifest(listObjects(sampleAlerts()), onNode ? IDLE_IMAGE : undefined));
+    await cluster.apply(renderManifest(listObjects(readSampleAlerts()), onNode ? IDLE_IMAGE : undefined));
     await cluster.kubectl(["create", "namespace", "kubearmor"]);
     const feed: string[] = [];
     if (mode === "nodes" || scale) {
       children.push(...(await startKubeArmorPods(cluster, rate)));
-      say(`two KubeArmor pods stream ${rate} alerts/s each`);
+      print(`two KubeArmor pods stream ${rate} alerts/s each`);
     } else {
       const kubeArmor = await startKubeArmorNode(rate);
       children.push(kubeArmor.child);
       feed.push("--relay-address", kubeArmor.address);
-      say(`a KubeArmor node streams ${rate} alerts/s from ${kubeArmor.address}`);
+      print(`a KubeArmor node streams ${rate} alerts/s from ${kubeArmor.address}`);
     }
     const env = { KUBECONFIG: cluster.kubeconfigPath, PVO_FEED_MODE: mode };
     const startOperator = (command: "run" | "collect", address: string, more = {}) => {
@@ -160,14 +165,17 @@ async function main(): Promise<void> {
         "--log-level",
         logLevel,
       ];
-      const operator = program("src/main.ts", [command, ...feed, ...flags], "inherit", { ...env, ...more });
+      const operator = startProgram("src/main.ts", [command, ...feed, ...flags], "inherit", {
+        ...env,
+        ...more,
+      });
       children.unshift(operator);
       operator.on("exit", (code) => code && process.kill(process.pid, "SIGTERM"));
     };
     if (scale) {
       const nats = await NatsServer.start();
       stops.push(() => nats.stop());
-      say(`a NATS server listens at ${nats.url}`);
+      print(`a NATS server listens at ${nats.url}`);
       const more = {
         PVO_SCALE_ENABLED: "true",
         PVO_SCALE_NATS_URL: nats.url,
@@ -180,9 +188,9 @@ async function main(): Promise<void> {
         startOperator("collect", "127.0.0.1:0", { ...more, PVO_IDENTITY: identity });
     } else startOperator("run", metrics);
     const folders = [paths.kubectl, paths.helm].flatMap((path) => (path ? [dirname(path)] : []));
-    say(whatToTry(cluster, folders.join(":"), metrics));
+    print(renderHints(cluster, folders.join(":"), metrics));
     await stop;
-    say("\nstopping");
+    print("\nstopping");
   } finally {
     for (const child of children) await stopChild(child);
     for (const stop of stops) await stop();

@@ -18,19 +18,19 @@ import type { PublishResult } from "../src/sinks/openreports/publish-result.ts";
 import type { WriteResult } from "../src/sinks/report-sink.ts";
 import { buildInfoDefinition, metricGroups, writeDurationDefinition } from "../src/telemetry/metric-list.ts";
 import { scaleMetrics } from "../src/telemetry/scale-metrics.ts";
-import { valuesSchema } from "./chart-schema.ts";
-import { chartReadme } from "./chart-values.ts";
+import { buildValuesSchema } from "./chart-schema.ts";
+import { renderChartReadme } from "./chart-values.ts";
 
 const CRDS = join(import.meta.dirname, "../crds");
 const GENERATED = "<!-- Written by tools/docs.ts from the code; change it there. -->";
 
-function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+function renderTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]) =>
     `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |\n`;
   return line(header) + line(header.map(() => "---")) + rows.map(line).join("");
 }
 
-function code(text: string): string {
+function formatCode(text: string): string {
   return `\`${text}\``;
 }
 
@@ -38,7 +38,7 @@ function formatDefault({ default: value, defaultText, unit }: Setting): string {
   if (defaultText !== undefined) return defaultText;
   if (value === "") return "empty";
   if (Array.isArray(value)) return "none";
-  return code(withUnit(value, unit));
+  return formatCode(withUnit(value, unit));
 }
 
 /** Durations and sizes as people write them. */
@@ -47,25 +47,31 @@ function withUnit(value: unknown, unit: string | undefined): string {
   return unit === "bytes" ? formatSize(Number(value)) : String(value);
 }
 
-function allowed({ kind, bounds, unit, expects }: Setting): string {
+function describeAllowed({ kind, bounds, unit, expects }: Setting): string {
   if (bounds !== undefined) return ` From ${withUnit(bounds.min, unit)} to ${withUnit(bounds.max, unit)}.`;
   return kind === "text" ? ` Must be ${expects}.` : "";
 }
 
-function settingRow(setting: Setting): string[] {
+function renderSetting(setting: Setting): string[] {
   const { path, env, flag, about } = setting;
   const option =
     flag === undefined ? "" : [flag.name, flag.argument].filter((part) => part !== undefined).join(" ");
-  const meaning = `${about}${allowed(setting)}`;
-  return [code(path), code(env), option === "" ? "" : code(option), formatDefault(setting), meaning];
+  const meaning = `${about}${describeAllowed(setting)}`;
+  return [
+    formatCode(path),
+    formatCode(env),
+    option === "" ? "" : formatCode(option),
+    formatDefault(setting),
+    meaning,
+  ];
 }
 
-function sectionText({ path, about }: Section): string {
+function renderSection({ path, about }: Section): string {
   const own = settings.filter((setting) => setting.path.split(".").slice(0, -1).join(".") === path);
-  const title = path === "" ? "## General" : `## ${code(path)}`;
+  const title = path === "" ? "## General" : `## ${formatCode(path)}`;
   const words = about === "" ? "" : `${about}\n\n`;
   if (own.length === 0) return words === "" ? "" : `${title}\n\n${words}`;
-  return `${title}\n\n${words}${table(["Key", "Environment", "Flag", "Default", "Meaning"], own.map(settingRow))}\n`;
+  return `${title}\n\n${words}${renderTable(["Key", "Environment", "Flag", "Default", "Meaning"], own.map(renderSetting))}\n`;
 }
 
 const EXAMPLE = `feed:
@@ -84,7 +90,7 @@ log:
 `;
 
 /** Returns the text of docs/configuration.md; throws when its own example is wrong. */
-export function configurationDocument(): string {
+export function renderConfigurationPage(): string {
   const result = parseConfig({ fileText: EXAMPLE, filePath: "example", place: { identity: "docs" } });
   if ("problems" in result) throw new Error(formatProblems(result.problems));
   return `${GENERATED}
@@ -110,7 +116,7 @@ may hold a secret are not repeated.
   \`leaderElection.leaseDurationMs\` > \`renewDeadlineMs\` > 1.2 × \`retryPeriodMs\`;
   \`severity.thresholds\` low ≤ medium ≤ high ≤ critical.
 
-${sections.map(sectionText).join("").trimEnd()}
+${sections.map(renderSection).join("").trimEnd()}
 `;
 }
 
@@ -187,9 +193,9 @@ const ANSWERED: Record<ApiErrorCode | "OK" | "NotInstalled", string> = {
   Unknown: "anything else",
 };
 
-function valueList(metric: string, label: string, values: Readonly<Record<string, string>>): string {
-  const items = Object.entries(values).map(([value, meaning]) => `- ${code(value)}: ${meaning}\n`);
-  return `${code(label)} of ${code(metric)}:\n\n${items.join("")}\n`;
+function renderValues(metric: string, label: string, values: Readonly<Record<string, string>>): string {
+  const items = Object.entries(values).map(([value, meaning]) => `- ${formatCode(value)}: ${meaning}\n`);
+  return `${formatCode(label)} of ${formatCode(metric)}:\n\n${items.join("")}\n`;
 }
 
 const VIOLATIONS = `The leader exports these, as it writes the reports: sum them over \`resource_namespace\`, \`policy\` and \`severity\`, never
@@ -201,29 +207,33 @@ have series of their own; the sum of all others is under \`_other\`, and \`polic
 
 const VALUE_LISTS: Readonly<Record<string, string>> = {
   Violations: VIOLATIONS,
-  Alerts: valueList("policy_violation_alerts_rejected_total", "reason", REJECTED),
-  Stream: valueList("policy_violation_stream_disconnects_total", "reason", DISCONNECTED),
+  Alerts: renderValues("policy_violation_alerts_rejected_total", "reason", REJECTED),
+  Stream: renderValues("policy_violation_stream_disconnects_total", "reason", DISCONNECTED),
   "Kubernetes API and Events":
-    valueList("policy_violation_api_requests_total", "code", ANSWERED) +
-    valueList("policy_violation_events_suppressed_total", "reason", SUPPRESSED) +
-    valueList("policy_violation_events_lost_total", "reason", LOST),
-  OpenReports: valueList("policy_violation_openreports_writes_total", "result", COPIED),
-  "Report writes": valueList("policy_violation_report_writes_total", "result", WRITTEN),
+    renderValues("policy_violation_api_requests_total", "code", ANSWERED) +
+    renderValues("policy_violation_events_suppressed_total", "reason", SUPPRESSED) +
+    renderValues("policy_violation_events_lost_total", "reason", LOST),
+  OpenReports: renderValues("policy_violation_openreports_writes_total", "result", COPIED),
+  "Report writes": renderValues("policy_violation_report_writes_total", "result", WRITTEN),
 };
 
 /** Returns the text of docs/metrics.md. */
-export function metricsDocument(): string {
+export function renderMetricsPage(): string {
   const scale = { title: "Several processes (only where scale is used)", metrics: scaleMetrics };
   const groups = [...metricGroups, scale].map(({ title, metrics }) => {
     const rows = metrics.map(({ name, type, labels = [], help }) => {
-      return [code(name), type, labels.map(code).join(", "), help];
+      return [formatCode(name), type, labels.map(formatCode).join(", "), help];
     });
     if (title === "Report writes") {
-      rows.push([code(writeDurationDefinition.name), "histogram", "", writeDurationDefinition.help]);
+      rows.push([formatCode(writeDurationDefinition.name), "histogram", "", writeDurationDefinition.help]);
     }
-    return `## ${title}\n\n${table(["Name", "Type", "Labels", "Meaning"], rows)}\n${VALUE_LISTS[title] ?? ""}`;
+    return `## ${title}\n\n${renderTable(["Name", "Type", "Labels", "Meaning"], rows)}\n${VALUE_LISTS[title] ?? ""}`;
   });
-  const info = [code(buildInfoDefinition.name), "gauge", buildInfoDefinition.labels.map(code).join(", ")];
+  const info = [
+    formatCode(buildInfoDefinition.name),
+    "gauge",
+    buildInfoDefinition.labels.map(formatCode).join(", "),
+  ];
   return `${GENERATED}
 
 # Metrics
@@ -240,7 +250,7 @@ The counters reconcile at every scrape:
 
 ${groups.join("")}## Process
 
-${table(["Name", "Type", "Labels", "Meaning"], [[...info, buildInfoDefinition.help]])}
+${renderTable(["Name", "Type", "Labels", "Meaning"], [[...info, buildInfoDefinition.help]])}
 Besides, the usual metrics of a Node process under their usual names, among them
 \`process_resident_memory_bytes\`, \`process_cpu_seconds_total\`, \`process_open_fds\`, \`nodejs_heap_size_used_bytes\`
 and \`nodejs_eventloop_lag_p99_seconds\`.
@@ -254,10 +264,10 @@ runbook.md has the steps for each of them. \`files/dashboard.json\` beside it is
 
 /** The generated documents by their path in the checkout. */
 export const documents: ReadonlyMap<string, () => string> = new Map([
-  ["docs/configuration.md", configurationDocument],
-  ["docs/metrics.md", metricsDocument],
-  ["charts/policy-violation-operator/README.md", chartReadme],
-  ["charts/policy-violation-operator/values.schema.json", valuesSchema],
+  ["docs/configuration.md", renderConfigurationPage],
+  ["docs/metrics.md", renderMetricsPage],
+  ["charts/policy-violation-operator/README.md", renderChartReadme],
+  ["charts/policy-violation-operator/values.schema.json", buildValuesSchema],
   ...readdirSync(CRDS).map(
     (file) =>
       [

@@ -15,7 +15,7 @@ const PARTS = ["nats-server"] as const;
 const START_MS = 30_000;
 
 /** Reason for which there can be no server here; undefined when there can. */
-export function whyNoNats(): string | undefined {
+export function findNatsObstacle(): string | undefined {
   return getPaths(locateParts(PARTS)).missing;
 }
 

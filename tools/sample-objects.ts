@@ -36,7 +36,7 @@ export function listObjects(alerts: readonly Alert[]): SampleObjects {
 const UNSCHEDULED = { schedulerName: "nobody", containers: [{ name: "app", image: "app" }] };
 
 /** The objects as one manifest; with an image that is already on the node, the pods really run. */
-export function manifest({ namespaces, pods, nodes }: SampleObjects, image?: string): string {
+export function renderManifest({ namespaces, pods, nodes }: SampleObjects, image?: string): string {
   const spec =
     image === undefined ? UNSCHEDULED : { containers: [{ name: "app", image, imagePullPolicy: "Never" }] };
   const objects = [

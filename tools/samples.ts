@@ -12,7 +12,7 @@ import type { Alert } from "../src/api/alert.ts";
 export const SAMPLES_PATH = join(import.meta.dirname, "../samples/alerts.jsonl");
 
 /** The samples as the operator takes them in. */
-export function sampleAlerts(): Alert[] {
+export function readSampleAlerts(): Alert[] {
   return readFileSync(SAMPLES_PATH, "utf8")
     .split("\n")
     .filter((line) => line !== "")

@@ -5,23 +5,23 @@
 // the second argument.
 
 import { Client, credentials } from "@grpc/grpc-js";
-import { obeyCommands } from "./meter.ts";
+import { followCommands } from "./meter.ts";
 
 const [address = ""] = process.argv.slice(2);
-const raw = (bytes: Buffer) => bytes;
+const keepRaw = (bytes: Buffer) => bytes;
 let received = 0;
 const client = new Client(address, credentials.createInsecure());
 client
   .makeServerStreamRequest(
     "/feeder.LogService/WatchAlerts",
-    raw,
-    raw,
+    keepRaw,
+    keepRaw,
     Buffer.from("\x0a\x06policy", "latin1"),
   )
   .on("data", () => {
     received++;
   });
-obeyCommands(
+followCommands(
   () => received,
   () => undefined,
 );

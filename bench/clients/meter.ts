@@ -12,7 +12,7 @@ const LOOK_EVERY_MS = 2;
 /** A client that is not ended ends by itself. */
 const MAX_LIFE_MS = 30 * 60_000;
 
-export function say(line: Readonly<Record<string, unknown>>): void {
+export function printLine(line: Readonly<Record<string, unknown>>): void {
   process.stdout.write(`${JSON.stringify(line)}\n`);
 }
 
@@ -21,23 +21,23 @@ export function say(line: Readonly<Record<string, unknown>>): void {
  * `{"stallMs": n}`: keeps the main thread busy for that part of every second from now on. Other commands go to `obey`. The
  * process ends with its standard input.
  */
-export function obeyCommands(received: () => number, obey: (command: Command) => unknown): void {
+export function followCommands(received: () => number, obey: (command: Command) => unknown): void {
   setTimeout(() => process.exit(1), MAX_LIFE_MS).unref();
   createInterface(process.stdin)
     .on("line", (line) => {
       const command = JSON.parse(line) as Command;
       if (typeof command["expect"] === "number") measure(received, command["expect"]);
-      else if (typeof command["stallMs"] === "number") stall(command["stallMs"]);
+      else if (typeof command["stallMs"] === "number") keepBusy(command["stallMs"]);
       else obey(command);
     })
     .on("close", () => process.exit(0));
 }
 
-function stall(busyMs: number): void {
+function keepBusy(busyMs: number): void {
   setInterval(() => {
     for (const endMs = performance.now() + busyMs; performance.now() < endMs; );
   }, 1000);
-  say({ stalling: busyMs });
+  printLine({ stalling: busyMs });
 }
 
 function measure(received: () => number, expected: number): void {
@@ -53,7 +53,7 @@ function measure(received: () => number, expected: number): void {
     if (count < expected) return;
     clearInterval(timer);
     const { user, system } = process.cpuUsage(startCpu);
-    say({ received: count, elapsedMs: performance.now() - startMs, cpuUs: user + system });
+    printLine({ received: count, elapsedMs: performance.now() - startMs, cpuUs: user + system });
   }, LOOK_EVERY_MS);
-  say({ expecting: expected });
+  printLine({ expecting: expected });
 }

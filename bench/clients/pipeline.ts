@@ -13,7 +13,7 @@ import { createSqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import { InstantSink } from "./instant-sink.ts";
-import { type Command, obeyCommands, say } from "./meter.ts";
+import { type Command, followCommands, printLine } from "./meter.ts";
 
 const [address = "", path = "", reader] = process.argv.slice(2);
 // The path of a leader; a standby takes another.
@@ -39,18 +39,18 @@ const pipeline = new Pipeline(toPipelineOptions(parsed.config, "bench"), {
   clock: systemClock,
   logger: silentLogger,
 });
-function obey(command: Command): void {
-  if (command["state"]) sayState();
+function followCommand(command: Command): void {
+  if (command["state"]) printState();
 }
 
-function sayState(): void {
+function printState(): void {
   const { counters, aggregator } = pipeline;
   if (!counters.isReconciled) throw new Error("the counters do not balance");
   if (journaling?.problem !== undefined) throw new Error(journaling.problem);
   const rssBytes = process.memoryUsage.rss();
   globalThis.gc?.();
   const { heapUsed, external } = process.memoryUsage();
-  say({
+  printLine({
     rssBytes,
     heldBytes: heapUsed + external,
     violations: aggregator.stats.violations,
@@ -61,7 +61,7 @@ function sayState(): void {
   });
 }
 
-obeyCommands(() => pipeline.counters.received, obey);
+followCommands(() => pipeline.counters.received, followCommand);
 const never = new AbortController().signal;
 await pipeline.load(never);
 if (reader === undefined) pipeline.controller.start();

@@ -33,7 +33,7 @@ async function run(bench: Bench): Promise<Findings> {
   try {
     // Objects from before the measurement do not count.
     await source.send({ count: source.keys, order: "sweep" });
-    await operator.process.written();
+    await operator.process.waitForWritten();
     const known = new Set<string>();
     let isMeasuring = false;
     await api.watch<Report>(
@@ -44,7 +44,7 @@ async function run(bench: Bench): Promise<Findings> {
           const key = `${object.metadata.namespace}/${object.metadata.name}/${id}`;
           if (known.has(key)) continue;
           known.add(key);
-          if (isMeasuring) delays.set(key, nowMs - epochMs(firstSeen));
+          if (isMeasuring) delays.set(key, nowMs - parseEpochMs(firstSeen));
         }
       },
       watching.signal,
@@ -60,15 +60,15 @@ async function run(bench: Bench): Promise<Findings> {
     await source.stop();
     api.close();
   }
-  return findings([...delays.values()]);
+  return summarize([...delays.values()]);
 }
 
 /** With the microseconds. */
-function epochMs(time: string): number {
+function parseEpochMs(time: string): number {
   return Date.parse(`${time.slice(0, 19)}Z`) + Number(time.slice(20, 26)) / 1000;
 }
 
-function findings(delays: readonly number[]): Findings {
+function summarize(delays: readonly number[]): Findings {
   const at = (share: number) => Math.round(percentile(delays, share));
   return {
     rows: [

@@ -42,20 +42,20 @@ async function measure({ program }: Bench, kind: ClientKind, size: Size, count: 
   try {
     // Two of ten keys, for the code to be compiled before anything is weighed.
     await client.take(source, { count: Math.min(20_000, count), order: "zipf" });
-    const before = await client.state();
+    const before = await client.readState();
     await client.take(source, { count: source.keys, order: "sweep" });
-    const after = await client.state();
+    const after = await client.readState();
     const usPerAlert = { zipf: 0, sweep: 0 };
     for (const order of ORDERS)
       usPerAlert[order] = (await client.take(source, { count, order })).cpuUs / count;
-    return { usPerAlert, bytesEach: bytesEach(before, after) };
+    return { usPerAlert, bytesEach: measureBytesEach(before, after) };
   } finally {
     await client.stop();
     await source.stop();
   }
 }
 
-function bytesEach(before: PipelineState, after: PipelineState): number {
+function measureBytesEach(before: PipelineState, after: PipelineState): number {
   return (after.heldBytes - before.heldBytes) / (after.violations - before.violations);
 }
 
@@ -75,7 +75,7 @@ async function run(bench: Bench): Promise<Findings> {
   const largest = all.at(-1)?.map((each) => each.bytesEach) ?? [];
   return {
     rows: [
-      ...costs.flatMap((each) => each.slice(1).map(growthRow)),
+      ...costs.flatMap((each) => each.slice(1).map(formatGrowth)),
       {
         figure: "bytes held per violation",
         against: "",
@@ -128,7 +128,7 @@ function getCosts(
   });
 }
 
-function growthRow({ order, size, ratio }: Cost): Row {
+function formatGrowth({ order, size, ratio }: Cost): Row {
   return {
     figure: `processor time per alert, whole process, at ${name(size)}, ${ORDER_NAMES[order]}`,
     against: name(SIZES[0] as Size),

@@ -31,13 +31,13 @@ async function measure(bench: Bench, intervalMs: number): Promise<Measured> {
   });
   try {
     await source.send({ count: source.keys, order: "sweep" });
-    const written = () => operator.process.metric('report_writes_total{result="written"}');
+    const written = () => operator.process.readMetric('report_writes_total{result="written"}');
     await eventually("every report written", async () => (await written()) >= SPACE.reports);
     await source.send({ count: 2 * RATE, rate: RATE });
     const before = await written();
-    await operator.loopDelay();
+    await operator.readLoopDelay();
     await source.send({ count: seconds * RATE, rate: RATE });
-    const delay = await operator.loopDelay();
+    const delay = await operator.readLoopDelay();
     return { delay, writesPerSecond: ((await written()) - before) / seconds };
   } finally {
     await operator.end();

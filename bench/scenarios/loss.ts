@@ -25,7 +25,7 @@ interface Load {
   readonly stallMs?: number;
 }
 
-function loads(quick: boolean): Load[] {
+function listLoads(quick: boolean): Load[] {
   const seconds = quick ? 1 : 5;
   const rates = quick ? [20_000, 100_000] : [20_000, 50_000, 100_000];
   return [
@@ -43,7 +43,7 @@ function loads(quick: boolean): Load[] {
 
 async function run({ quick, program, log }: Bench): Promise<Findings> {
   const [rounds, warmUp] = quick ? [1, 20_000] : [3, 100_000];
-  const all = loads(quick);
+  const all = listLoads(quick);
   const lost = {
     bare: all.map((): number[] => []),
     pipeline: all.map((): number[] => []),
@@ -58,7 +58,7 @@ async function run({ quick, program, log }: Bench): Promise<Findings> {
         for (const [i, load] of all.entries()) {
           // A Go client has no main thread to keep busy.
           if (kind === "go-discard" && load.stallMs !== undefined) continue;
-          if (load.stallMs !== undefined) await client.stall(load.stallMs);
+          if (load.stallMs !== undefined) await client.keepBusy(load.stallMs);
           lost[kind][i]?.push(await countLost(source, load));
         }
       } finally {
@@ -71,14 +71,16 @@ async function run({ quick, program, log }: Bench): Promise<Findings> {
   const share = (kind: (typeof CLIENTS)[number], i: number) =>
     (100 * median(lost[kind][i] ?? [])) / (all[i]?.count ?? 1);
   return {
-    rows: all.map((load, i) => lossRow(load, share("pipeline", i), share("bare", i), share("go-discard", i))),
+    rows: all.map((load, i) =>
+      formatLossRow(load, share("pipeline", i), share("bare", i), share("go-discard", i)),
+    ),
     details: [
       {
         head: ["alerts", "offered", ...CLIENTS.map((kind) => `lost by ${LOSERS[kind]}`)],
         lines: all.map(({ name, count }, i) => [
           name,
           count.toLocaleString("en"),
-          ...CLIENTS.map((kind) => lossText(lost[kind][i] ?? [])),
+          ...CLIENTS.map((kind) => formatLoss(lost[kind][i] ?? [])),
         ]),
       },
     ],
@@ -93,11 +95,11 @@ async function countLost(source: AlertSource, { count, rate }: Load): Promise<nu
 /** The noise of the machine: the same client differs by this from round to round. */
 const MARGIN_PERCENT = 1;
 
-function lossText(lost: readonly number[]): string {
+function formatLoss(lost: readonly number[]): string {
   return lost.length === 0 ? "" : Math.round(median(lost)).toLocaleString("en");
 }
 
-function lossRow({ name, stallMs }: Load, ours: number, bare: number, floor: number): Row {
+function formatLossRow({ name, stallMs }: Load, ours: number, bare: number, floor: number): Row {
   const go = stallMs === undefined ? `; a Go client that discards: ${floor.toFixed(1)} %` : "";
   return {
     figure: `alerts lost at ${name}`,

@@ -42,8 +42,8 @@ async function run(bench: Bench): Promise<Findings> {
       rssBytes = Math.max(rssBytes, readMemory(operator.pid).rssBytes);
       samples.push({ alerts: (part * count) / PARTS, rssBytes });
     }
-    const held = await operator.process.metric("violations_held");
-    return findings(samples, held);
+    const held = await operator.process.readMetric("violations_held");
+    return summarize(samples, held);
   } finally {
     clearInterval(look);
     await operator.end();
@@ -52,7 +52,7 @@ async function run(bench: Bench): Promise<Findings> {
   }
 }
 
-function findings(samples: readonly Sample[], held: number): Findings {
+function summarize(samples: readonly Sample[], held: number): Findings {
   const mb = (bytes: number) => Math.round(bytes / 1e6);
   const most = (part: readonly Sample[]) => Math.max(...part.map(({ rssBytes }) => rssBytes));
   const half = Math.floor(samples.length / 2);

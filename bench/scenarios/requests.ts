@@ -26,7 +26,7 @@ interface Requests {
   readonly seconds: number;
 }
 
-function loads(quick: boolean): Load[] {
+function listLoads(quick: boolean): Load[] {
   const rates = quick ? [10_000] : [1_000, 10_000];
   return [1, 100].flatMap((namespaces) =>
     rates.map((rate) => ({ namespaces, rate, seconds: quick ? 4 : namespaces === 1 ? 30 : 60 })),
@@ -64,22 +64,22 @@ async function measureOnce(
 ): Promise<Omit<Requests, "isFirstMinute">> {
   const alerts = rate * seconds;
   const { elapsedMs } = await source.send({ count: alerts, rate });
-  const requests = audit.ofOperators().map(({ objectRef }) => objectRef?.resource ?? "");
+  const requests = audit.readOfOperators().map(({ objectRef }) => objectRef?.resource ?? "");
   const reports = requests.filter((resource) => resource.endsWith("policyviolationreports")).length;
   return { alerts, seconds: elapsedMs / 1000, reports, events: requests.length - reports };
 }
 
-const perThousand = (requests: number, { alerts }: Requests) => ((1000 * requests) / alerts).toFixed(2);
+const formatPerThousand = (requests: number, { alerts }: Requests) => ((1000 * requests) / alerts).toFixed(2);
 
 async function run(bench: Bench): Promise<Findings> {
   const measured: { load: Load; ours: Requests }[] = [];
-  for (const load of loads(bench.quick))
+  for (const load of listLoads(bench.quick))
     for (const ours of await measure(bench, load)) measured.push({ load, ours });
   const rows = measured.map(({ load: { namespaces, rate }, ours }) => ({
     figure: `API requests per 1,000 alerts, ${namespaces} namespace${namespaces === 1 ? "" : "s"}, ${rate / 1000} k/s${ours.isFirstMinute ? ", first minute" : ""}`,
     against: "",
     aim: ours.isFirstMinute ? "" : "≤ 1 plus Events",
-    measured: `${perThousand(ours.reports, ours)} plus ${perThousand(ours.events, ours)}`,
+    measured: `${formatPerThousand(ours.reports, ours)} plus ${formatPerThousand(ours.events, ours)}`,
     met: ours.isFirstMinute ? undefined : ours.reports <= ours.alerts / 1000,
   }));
   return {

@@ -9,7 +9,7 @@ import { eventually } from "../../test/support/eventually.ts";
 import { type AlertSource, startAlertSource } from "../support/alert-source.ts";
 import { AuditTail } from "../support/audit-tail.ts";
 import type { KubeApi } from "../support/kube-api.ts";
-import { ALL_REPORTS, plantReports, reportsPath } from "../support/objects.ts";
+import { ALL_REPORTS, createReports, getReportsPath } from "../support/objects.ts";
 import { BenchOperator, emptyCluster } from "../support/operator.ts";
 import { readMemory } from "../support/process-stat.ts";
 import type { Bench, Findings, Scenario } from "../support/scenario.ts";
@@ -55,10 +55,12 @@ async function startOnce(bench: Bench, source: AlertSource, api: KubeApi): Promi
     const streamMs = (await source.clients(1)) - startMs;
     await source.send({ count: 1, order: "sweep" });
     const created = await eventually("the first write", () =>
-      audit.ofOperators().find(({ verb, objectRef }) => verb === "create" && isReport(objectRef?.resource)),
+      audit
+        .readOfOperators()
+        .find(({ verb, objectRef }) => verb === "create" && isReport(objectRef?.resource)),
     );
     const lists = audit
-      .ofOperators()
+      .readOfOperators()
       .filter((entry) => entry.verb === "list" && isReport(entry.objectRef?.resource));
     return {
       streamMs,
@@ -75,7 +77,7 @@ async function startOnce(bench: Bench, source: AlertSource, api: KubeApi): Promi
 
 /** Deletes what the last start wrote, so that the next one has a first write, too. */
 async function removeOwn(api: KubeApi): Promise<void> {
-  const path = reportsPath("team-aaaa");
+  const path = getReportsPath("team-aaaa");
   const { items } = await api.call<{ items: Report[] }>("GET", path);
   const own = items.filter(({ metadata }) => !metadata.name.startsWith("planted-"));
   for (const { metadata } of own) await api.call("DELETE", `${path}/${metadata.name}`);
@@ -94,7 +96,7 @@ async function run(bench: Bench): Promise<Findings> {
       const all: Start[] = [];
       starts.set(size, all);
       const api = await emptyCluster(bench, NAMESPACES);
-      await plantReports(api, size, NAMESPACES);
+      await createReports(api, size, NAMESPACES);
       for (let round = 1; round <= rounds; round++) {
         all.push(await startOnce(bench, source, api));
         await removeOwn(api);
@@ -105,10 +107,10 @@ async function run(bench: Bench): Promise<Findings> {
   } finally {
     await source.stop();
   }
-  return findings(starts);
+  return summarize(starts);
 }
 
-function findings(starts: ReadonlyMap<number, readonly Start[]>): Findings {
+function summarize(starts: ReadonlyMap<number, readonly Start[]>): Findings {
   const figures = [...starts].map(([size, all]) => ({
     size,
     stream: Math.round(median(all.map(({ streamMs }) => streamMs))),

@@ -11,7 +11,7 @@ import { recordEventUpdates } from "../../src/events/event-updates.ts";
 import type { Steps } from "../../src/lib/pacing/steps.ts";
 import { buildReport, getTextLength } from "../../src/reconcile/write-attempt.ts";
 import { renderInSteps } from "../../src/report/render.ts";
-import { alert, at, letters, renderOptions, violation } from "../../test/support/gen.ts";
+import { alert, formatTimeAt, renderOptions, toLetters, violation } from "../../test/support/gen.ts";
 import type { Bench, Findings, Scenario } from "../support/scenario.ts";
 
 const HELD = 200_000;
@@ -24,11 +24,11 @@ const MAX_MS = 20;
 function fill(aggregator: Aggregator, held: number): Ledger {
   for (let i = 0; i < held; i++) {
     const mods = {
-      OwnerName: `w-${letters(i % WORKLOADS)}`,
+      OwnerName: `w-${toLetters(i % WORKLOADS)}`,
       Operation: "File",
-      Resource: `/x/${letters(i)}`,
+      Resource: `/x/${toLetters(i)}`,
     };
-    aggregator.add(violation(alert({ ...mods, UpdatedTime: at(i) })));
+    aggregator.add(violation(alert({ ...mods, UpdatedTime: formatTimeAt(i) })));
   }
   return [...aggregator.ledgers.values()][0] as Ledger;
 }
@@ -38,7 +38,7 @@ setFlagsFromString("--expose-gc");
 const settleHeap = runInNewContext("gc") as () => void;
 
 /** Processor time of this thread: others on the machine take none of it. */
-function timed<T>(act: () => T): { ms: number; value: T } {
+function measureTime<T>(act: () => T): { ms: number; value: T } {
   const before = process.threadCpuUsage();
   const value = act();
   const { user, system } = process.threadCpuUsage(before);
@@ -50,7 +50,7 @@ function measureSteps<T>(steps: Steps<T>): { ms: number; value: T } {
   let longest = 0;
   settleHeap();
   for (;;) {
-    const { ms, value: result } = timed(() => steps.next());
+    const { ms, value: result } = measureTime(() => steps.next());
     longest = Math.max(longest, ms);
     if (result.done) return { ms: longest, value: result.value };
   }
@@ -68,10 +68,10 @@ function measure(held: number): [phase: string, ms: number][] {
   const aggregator = new Aggregator(limits, () => {});
   const ledger = fill(aggregator, held);
   settleHeap();
-  const take = timed(() => ledger.write.take());
+  const take = measureTime(() => ledger.write.take());
   const render = measureSteps(renderInSteps(ledger, renderOptions()));
-  const build = timed(() => buildReport(ledger, render.value, undefined, undefined));
-  const text = timed(() => getTextLength(build.value));
+  const build = measureTime(() => buildReport(ledger, render.value, undefined, undefined));
+  const text = measureTime(() => getTextLength(build.value));
   const record = measureSteps(recordEventUpdates(ledger, build.value, () => {}));
   const commit = measureSteps(ledger.write.commitInSteps());
   const expire = measureSteps(aggregator.expire(Number.MAX_SAFE_INTEGER, 0));

@@ -70,14 +70,14 @@ async function run(bench: Bench): Promise<Findings> {
   } finally {
     await source.stop();
   }
-  return findings(
+  return summarize(
     taken,
     await runEven(bench),
     `${taken.bare.length} rounds of ${count.toLocaleString("en")} alerts of ${source.alertBytes} bytes`,
   );
 }
 
-function findings(
+function summarize(
   taken: Record<ClientKind, Taken[]>,
   even: { pipeline: number[]; bare: number[] },
   runs: string,
@@ -90,16 +90,16 @@ function findings(
     rows: [
       {
         figure: "alerts/s through the whole pipeline",
-        against: `a bare grpc-js client: ${thousands(rates("bare"))}; a Go client that discards: ${thousands(rates("go-discard"))}`,
+        against: `a bare grpc-js client: ${formatThousands(rates("bare"))}; a Go client that discards: ${formatThousands(rates("go-discard"))}`,
         aim: "≥ 0.8",
-        measured: `${toBare.toFixed(2)} (${thousands(rates("pipeline"))})`,
+        measured: `${toBare.toFixed(2)} (${formatThousands(rates("pipeline"))})`,
         met: toBare >= 0.8,
       },
       {
         figure: "the same, alerts spread evenly over 10,000 kinds",
-        against: `a bare grpc-js client: ${thousands(even.bare)}`,
+        against: `a bare grpc-js client: ${formatThousands(even.bare)}`,
         aim: "≥ 0.8",
-        measured: `${evenToBare.toFixed(2)} (${thousands(even.pipeline)})`,
+        measured: `${evenToBare.toFixed(2)} (${formatThousands(even.pipeline)})`,
         met: evenToBare >= 0.8,
       },
       {
@@ -123,7 +123,7 @@ function findings(
   };
 }
 
-function thousands(rates: readonly number[]): string {
+function formatThousands(rates: readonly number[]): string {
   return `${Math.round(median(rates))} k/s`;
 }
 

@@ -4,9 +4,9 @@
 // Cost of one write of a report for the API server.
 
 import type { Report } from "../../src/api/v1alpha1.ts";
-import { createReport, reportsPath } from "../support/objects.ts";
+import { createReport, getReportsPath } from "../support/objects.ts";
 import { emptyCluster } from "../support/operator.ts";
-import { cpuMs, findPid } from "../support/process-stat.ts";
+import { findPid, readCpuMs } from "../support/process-stat.ts";
 import type { Bench, Findings, Scenario } from "../support/scenario.ts";
 import { median } from "../support/statistics.ts";
 
@@ -14,7 +14,7 @@ const NAMESPACE = "team-aaaa";
 const VIOLATIONS = 300;
 
 /** A report after one more occurrence of one violation. */
-function changed(report: Report, index: number): Report {
+function addOccurrence(report: Report, index: number): Report {
   const { summary, violations } = report;
   const which = index % violations.length;
   return {
@@ -36,12 +36,12 @@ async function run(bench: Bench): Promise<Findings> {
     for (let round = 0; round < rounds; round++) {
       const name = `written-${round}`;
       const body = createReport(NAMESPACE, name, VIOLATIONS);
-      let report = await api.call<Report>("POST", reportsPath(NAMESPACE), body);
+      let report = await api.call<Report>("POST", getReportsPath(NAMESPACE), body);
       bytes = JSON.stringify(body).length;
-      const before = cpuMs(pid);
+      const before = readCpuMs(pid);
       for (let i = 0; i < writes; i++)
-        report = await api.call("PUT", `${reportsPath(NAMESPACE)}/${name}`, changed(report, i));
-      used.push((cpuMs(pid) - before) / writes);
+        report = await api.call("PUT", `${getReportsPath(NAMESPACE)}/${name}`, addOccurrence(report, i));
+      used.push((readCpuMs(pid) - before) / writes);
     }
   } finally {
     api.close();

@@ -57,7 +57,7 @@ export interface AlertSource {
 }
 
 /** The path of the program; built when it is not there yet. Rejects where it can't be had. */
-export async function alertSourceProgram(onProgress: (line: string) => void = () => {}): Promise<string> {
+export async function ensureAlertSource(onProgress: (line: string) => void = () => {}): Promise<string> {
   const names = ["alert-source"] as const;
   const part =
     (await ensureParts({ names, onProgress }))["alert-source"] ?? locateParts(names)["alert-source"];
@@ -81,14 +81,14 @@ export async function startAlertSource(
 ): Promise<AlertSource> {
   const flags = Object.entries(options).map(([name, value]) => `-${name}=${value}`);
   const server = new JsonProcess({ file: program, args: ["serve", ...flags] });
-  const { listening, keys, alertBytes } = await server.next("listening");
+  const { listening, keys, alertBytes } = await server.readNext("listening");
   return {
     address: listening as string,
     keys: keys as number,
     alertBytes: alertBytes as number,
     clients: async (count, timeoutMs) => {
       for (;;) {
-        const line = await server.next("clients", timeoutMs);
+        const line = await server.readNext("clients", timeoutMs);
         if (line["clients"] === count) return line["atMs"] as number;
       }
     },

@@ -17,7 +17,7 @@ export interface BenchArguments {
 
 export const DEFAULT_OUT = "bench/RESULTS.md";
 
-export function usage(names: readonly string[]): string {
+export function describeUsage(names: readonly string[]): string {
   return `usage: npm run bench -- [options]
   --quick        small counts, at most two minutes; only prints
   --only NAME    one scenario (may be given more than once): ${names.join(", ")}; only prints

@@ -20,7 +20,7 @@ export class AuditTail {
   }
 
   /** All answered requests since the mark. */
-  entries(): AuditEntry[] {
+  readEntries(): AuditEntry[] {
     const length = statSync(this.#path).size - this.#from;
     const bytes = Buffer.alloc(length);
     const file = openSync(this.#path, "r");
@@ -33,7 +33,7 @@ export class AuditTail {
   }
 
   /** Those of them that operators sent. */
-  ofOperators(): AuditEntry[] {
-    return this.entries().filter(({ userAgent }) => userAgent?.startsWith(USER_AGENT));
+  readOfOperators(): AuditEntry[] {
+    return this.readEntries().filter(({ userAgent }) => userAgent?.startsWith(USER_AGENT));
   }
 }

@@ -53,7 +53,7 @@ export class BenchClient {
   static async start(kind: ClientKind, source: AlertSource, program: string): Promise<BenchClient> {
     const dir = mkdtempSync(join(tmpdir(), "pvo-bench-client-"));
     const process = new JsonProcess(getCommand(kind, source.address, program, dir));
-    await process.whileAlive(source.clients(1, 60_000));
+    await process.waitWhileAlive(source.clients(1, 60_000));
     return new BenchClient(process, dir);
   }
 
@@ -64,18 +64,18 @@ export class BenchClient {
   /** Has the source send, and resolves when this client has taken everything. Not for sends that drop. */
   async take(source: AlertSource, options: SendOptions, timeoutMs = 300_000): Promise<Taken> {
     await this.#process.ask({ expect: options.count }, "expecting");
-    const taken = this.#process.next("received", timeoutMs);
+    const taken = this.#process.readNext("received", timeoutMs);
     await Promise.all([source.send(options, timeoutMs), taken]);
     return (await taken) as unknown as Taken;
   }
 
   /** Keeps the main thread of a Node client busy for this part of every second, until its end. */
-  async stall(busyMs: number): Promise<void> {
+  async keepBusy(busyMs: number): Promise<void> {
     await this.#process.ask({ stallMs: busyMs }, "stalling");
   }
 
   /** Of a pipeline only. */
-  async state(): Promise<PipelineState> {
+  async readState(): Promise<PipelineState> {
     return (await this.#process.ask({ state: true }, "rssBytes")) as unknown as PipelineState;
   }
 

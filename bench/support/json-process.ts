@@ -70,9 +70,9 @@ export class JsonProcess {
   }
 
   /** The outcome of `promise`, or the child's failure when it ends first. */
-  async whileAlive<T>(promise: Promise<T>): Promise<T> {
+  async waitWhileAlive<T>(promise: Promise<T>): Promise<T> {
     const ended = this.#exited.then(() => {
-      throw this.#failure(this.#ended ?? "ended");
+      throw this.#createFailure(this.#ended ?? "ended");
     });
     return await Promise.race([promise, ended]);
   }
@@ -82,14 +82,14 @@ export class JsonProcess {
   }
 
   /** The next line that has `field`; lines without it that came before are forgotten. Rejects after `timeoutMs`. */
-  next(field: string, timeoutMs = 120_000): Promise<Line> {
+  readNext(field: string, timeoutMs = 120_000): Promise<Line> {
     for (let line = this.#unread.shift(); line !== undefined; line = this.#unread.shift()) {
       if (field in line) return Promise.resolve(line);
     }
-    if (this.#ended !== undefined) return Promise.reject(this.#failure(this.#ended));
+    if (this.#ended !== undefined) return Promise.reject(this.#createFailure(this.#ended));
     return new Promise((resolve, reject) => {
       const timer = setTimeout(
-        () => reject(this.#failure(`no line with ${field} in ${timeoutMs} ms`)),
+        () => reject(this.#createFailure(`no line with ${field} in ${timeoutMs} ms`)),
         timeoutMs,
       );
       const settle =
@@ -104,7 +104,7 @@ export class JsonProcess {
 
   /** Sends a command and waits for the line that answers it. */
   ask(command: Line, field: string, timeoutMs?: number): Promise<Line> {
-    const answer = this.next(field, timeoutMs);
+    const answer = this.readNext(field, timeoutMs);
     this.order(command);
     return answer;
   }
@@ -129,10 +129,10 @@ export class JsonProcess {
 
   #end(reason: string): void {
     this.#ended ??= reason;
-    for (const waiter of this.#waiters.splice(0)) waiter.reject(this.#failure(this.#ended));
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(this.#createFailure(this.#ended));
   }
 
-  #failure(reason: string): Error {
+  #createFailure(reason: string): Error {
     return new Error(`${this.#name}: ${reason}${this.#stderr === "" ? "" : `: ${this.#stderr.trim()}`}`);
   }
 }

@@ -7,13 +7,13 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { arch, cpus, loadavg, platform, release, totalmem } from "node:os";
 import { join } from "node:path";
-import { partSource } from "../../tools/parts/catalog.ts";
+import { getPartSource } from "../../tools/parts/catalog.ts";
 import { goVersion } from "../../tools/parts/go-build.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 
 /** Machine and versions, for the head of the results. */
-export function machineFacts(): [name: string, value: string][] {
+export function readMachineFacts(): [name: string, value: string][] {
   const [cpu] = cpus();
   const memory = `${Math.round(totalmem() / 1024 ** 3)} GiB`;
   return [
@@ -23,19 +23,19 @@ export function machineFacts(): [name: string, value: string][] {
     ],
     ["load before the run", loadavg()[0]?.toFixed(1) ?? ""],
     ["Node.js", process.versions.node],
-    ["@grpc/grpc-js", packageVersion("@grpc/grpc-js")],
-    ["Go, grpc-go", `${goVersion()?.replace(/^go/, "") ?? "none"}, ${grpcGoVersion()}`],
-    ["kube-apiserver, etcd", `${partSource("kube-apiserver").version}, ${partSource("etcd").version}`],
+    ["@grpc/grpc-js", readPackageVersion("@grpc/grpc-js")],
+    ["Go, grpc-go", `${goVersion()?.replace(/^go/, "") ?? "none"}, ${readGrpcGoVersion()}`],
+    ["kube-apiserver, etcd", `${getPartSource("kube-apiserver").version}, ${getPartSource("etcd").version}`],
     ["commit", commit()],
   ];
 }
 
-function packageVersion(name: string): string {
+function readPackageVersion(name: string): string {
   const text = readFileSync(join(ROOT, "node_modules", name, "package.json"), "utf8");
   return (JSON.parse(text) as { version: string }).version;
 }
 
-function grpcGoVersion(): string {
+function readGrpcGoVersion(): string {
   const mod = readFileSync(join(ROOT, "bench/source/go.mod"), "utf8");
   return /google\.golang\.org\/grpc (v\S+)/.exec(mod)?.[1] ?? "unknown";
 }

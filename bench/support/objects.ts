@@ -12,7 +12,7 @@ export const ALL_REPORTS = `${REPORTS}/policyviolationreports`;
 const AT_A_TIME = 8;
 
 /** A number as the source writes it into names. */
-export function letters(number: number, width = 4): string {
+export function toLetters(number: number, width = 4): string {
   let text = "";
   for (let rest = number; text.length < width; rest = Math.floor(rest / 26)) {
     text = String.fromCharCode(97 + (rest % 26)) + text;
@@ -22,8 +22,8 @@ export function letters(number: number, width = 4): string {
 
 /** Makes sure of the namespaces of a key space. */
 export async function makeNamespaces(api: KubeApi, count: number): Promise<void> {
-  await forEach(count, async (i) => {
-    const body = { apiVersion: "v1", kind: "Namespace", metadata: { name: `team-${letters(i)}` } };
+  await runForEach(count, async (i) => {
+    const body = { apiVersion: "v1", kind: "Namespace", metadata: { name: `team-${toLetters(i)}` } };
     const { status, text } = await api.send("POST", "/api/v1/namespaces", body);
     if (status !== 201 && status !== 409) throw new Error(text);
   });
@@ -31,12 +31,12 @@ export async function makeNamespaces(api: KubeApi, count: number): Promise<void>
 
 /** Makes sure of the first pod of each report's workload. */
 export async function makePods(api: KubeApi, reports: number, namespaces: number): Promise<void> {
-  await forEach(reports, async (report) => {
-    const namespace = `team-${letters(report % namespaces)}`;
+  await runForEach(reports, async (report) => {
+    const namespace = `team-${toLetters(report % namespaces)}`;
     const body = {
       apiVersion: "v1",
       kind: "Pod",
-      metadata: { name: `app-${letters(report)}-7f9c6d5b8-${letters(0, 5)}` },
+      metadata: { name: `app-${toLetters(report)}-7f9c6d5b8-${toLetters(0, 5)}` },
       spec: { automountServiceAccountToken: false, containers: [{ name: "main", image: "app" }] },
     };
     const { status, text } = await api.send("POST", `/api/v1/namespaces/${namespace}/pods`, body);
@@ -48,20 +48,20 @@ export async function makePods(api: KubeApi, reports: number, namespaces: number
 export async function removeReports(api: KubeApi): Promise<void> {
   const { items } = await api.call<{ items: { metadata: { name: string } }[] }>("GET", "/api/v1/namespaces");
   await api.call("DELETE", `${REPORTS}/clusterpolicyviolationreports`);
-  await forEach(items.length, async (i) => {
+  await runForEach(items.length, async (i) => {
     await api.call("DELETE", `${REPORTS}/namespaces/${items[i]?.metadata.name}/policyviolationreports`);
   });
 }
 
 /** Plants reports of five violations each, named unlike those of the source. */
-export async function plantReports(api: KubeApi, count: number, namespaces: number): Promise<void> {
-  await forEach(count, async (i) => {
-    const report = createReport(`team-${letters(i % namespaces)}`, `planted-${letters(i)}`, 5);
-    await api.call("POST", reportsPath(report.metadata.namespace ?? ""), report);
+export async function createReports(api: KubeApi, count: number, namespaces: number): Promise<void> {
+  await runForEach(count, async (i) => {
+    const report = createReport(`team-${toLetters(i % namespaces)}`, `planted-${toLetters(i)}`, 5);
+    await api.call("POST", getReportsPath(report.metadata.namespace ?? ""), report);
   });
 }
 
-export function reportsPath(namespace: string): string {
+export function getReportsPath(namespace: string): string {
   return `${REPORTS}/namespaces/${namespace}/policyviolationreports`;
 }
 
@@ -98,7 +98,7 @@ export function createReport(namespace: string, name: string, violations: number
 }
 
 function createViolation(index: number, time: string): Violation {
-  const resource = `/usr/bin/tool-${letters(index)}`;
+  const resource = `/usr/bin/tool-${toLetters(index)}`;
   const pod = "app-planted-7f9c6d5b8-aaaaa";
   return {
     id: index.toString(16).padStart(16, "0"),
@@ -130,7 +130,7 @@ function createViolation(index: number, time: string): Violation {
   };
 }
 
-async function forEach(count: number, act: (index: number) => Promise<void>): Promise<void> {
+async function runForEach(count: number, act: (index: number) => Promise<void>): Promise<void> {
   let next = 0;
   const worker = async () => {
     for (let index = next++; index < count; index = next++) await act(index);

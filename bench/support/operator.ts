@@ -17,7 +17,7 @@ const ROOT = join(import.meta.dirname, "../..");
 const PRELOAD = join(import.meta.dirname, "../clients/preload.mjs");
 
 /** The environment that the Dockerfile gives the program, without its PATH. */
-function imageEnvironment(): Record<string, string> {
+function readImageEnvironment(): Record<string, string> {
   const dockerfile = readFileSync(join(ROOT, "Dockerfile"), "utf8");
   const last = /^ENV ((?:.*\\\n)*.*)$/m.exec(dockerfile.slice(dockerfile.lastIndexOf("FROM ")))?.[1] ?? "";
   const variables = [...last.matchAll(/(\w+)=(\S+)/g)].map(([, name = "", value = ""]) => [name, value]);
@@ -78,7 +78,7 @@ export class BenchOperator {
       program: ["--import", PRELOAD, await bench.bundle()],
       env: {
         PVO_JOURNAL_PATH: journal,
-        ...imageEnvironment(),
+        ...readImageEnvironment(),
         ...options.env,
         ...(options.loopDelay ? { BENCH_LOOP_FILE: loopFile } : {}),
       },
@@ -104,7 +104,7 @@ export class BenchOperator {
   }
 
   /** Delays of the event loop since the last call. */
-  async loopDelay(): Promise<LoopDelay> {
+  async readLoopDelay(): Promise<LoopDelay> {
     rmSync(this.#loopFile, { force: true });
     this.process.child.kill("SIGUSR2");
     await eventually("the delays of the event loop", () => existsSync(this.#loopFile));

@@ -10,7 +10,7 @@ import { Skipped } from "./scenario.ts";
 const TICK_MS = 10;
 
 /** The processor time that a process has used, in milliseconds, to 10 ms. */
-export function cpuMs(pid: number): number {
+export function readCpuMs(pid: number): number {
   const stat = read(pid, "stat");
   // The name, in brackets, may hold blanks.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");

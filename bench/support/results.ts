@@ -28,48 +28,48 @@ export interface Page {
 const NO_REASON = "not yet explained";
 
 /** Writes the page as Markdown. */
-export function resultsPage({ date, facts, outcomes, reasons }: Page): string {
+export function renderResultsPage({ date, facts, outcomes, reasons }: Page): string {
   const rows = outcomes.flatMap(({ findings }) => findings?.rows ?? []);
   return [
     "<!-- Written by `npm run bench`; the reasons are in bench/reasons.json. -->",
     "# Benchmark",
     `${date}, one run. Absolute numbers are this machine's; ratios travel.`,
-    table(["", ""], facts),
-    table(
+    renderTable(["", ""], facts),
+    renderTable(
       ["figure", "against", "aim", "measured", "met", "reason and next step"],
-      rows.map((row) => cells(row, reasons)),
+      rows.map((row) => renderCells(row, reasons)),
     ),
-    ...outcomes.flatMap(section),
+    ...outcomes.flatMap(renderSection),
   ]
     .join("\n\n")
     .concat("\n");
 }
 
-function cells({ figure, against, aim, measured, met }: Row, reasons: Page["reasons"]): string[] {
+function renderCells({ figure, against, aim, measured, met }: Row, reasons: Page["reasons"]): string[] {
   const reason = met === false ? (reasons[figure] ?? NO_REASON) : "";
   return [figure, against, aim, measured, met === undefined ? "no aim" : met ? "yes" : "**no**", reason];
 }
 
-function section({ name, about, findings, skipped, failed }: Outcome): string[] {
+function renderSection({ name, about, findings, skipped, failed }: Outcome): string[] {
   if (failed !== undefined) return [`## ${name}`, `${about} Failed: ${failed}`];
   if (skipped !== undefined) return [`## ${name}`, `${about} Skipped: ${skipped}`];
   const details = findings?.details ?? [];
   if (details.length === 0) return [];
-  return [`## ${name}`, about, ...details.map(({ head, lines }: Detail) => table(head, lines))];
+  return [`## ${name}`, about, ...details.map(({ head, lines }: Detail) => renderTable(head, lines))];
 }
 
 /** A table in Markdown. */
-export function table(head: readonly string[], lines: readonly (readonly string[])[]): string {
-  const line = (values: readonly string[]) => `| ${values.map(escaped).join(" | ")} |`;
+export function renderTable(head: readonly string[], lines: readonly (readonly string[])[]): string {
+  const line = (values: readonly string[]) => `| ${values.map(escapeCell).join(" | ")} |`;
   return [line(head), line(head.map(() => "---")), ...lines.map(line)].join("\n");
 }
 
-function escaped(text: string): string {
+function escapeCell(text: string): string {
   return text.replaceAll("|", "\\|").replaceAll("\n", " ");
 }
 
 /** A row for the terminal. */
-export function rowLine({ figure, against, aim, measured, met }: Row): string {
+export function formatRow({ figure, against, aim, measured, met }: Row): string {
   const verdict = met === undefined ? "" : met ? " (met)" : " (not met)";
   const aimed = aim === "" ? "" : `, aim ${aim}${verdict}`;
   return `  ${figure}: ${measured}${against === "" ? "" : ` against ${against}`}${aimed}`;

@@ -6,13 +6,13 @@ import { parse } from "yaml";
 import { parseGlob } from "../../src/lib/glob.ts";
 import { hasDotSegments, resolveDotSegments } from "../../src/lib/path.ts";
 import type { Acceptance } from "../src/reports/sources/report-source.ts";
-import { memoryReports, plugin, report, violation } from "./session.ts";
+import { createMemoryReports, report, runPlugin, violation } from "./session.ts";
 
 const ID = "00000000000000aa";
 const FOLDED = "/tmp/[x]-*{a,b}\\?!(y)";
 const REPORTS = [report("p", [violation({ resource: FOLDED, verb: "exec" })], { policy: { name: "P.one" } })];
 const accept = (flags: readonly string[], reports = REPORTS) =>
-  plugin(["accept", ID, "-n", "shop", "--reason", "vendor", ...flags], { reports });
+  runPlugin(["accept", ID, "-n", "shop", "--reason", "vendor", ...flags], { reports });
 
 describe("accept", () => {
   test("prints an AcceptedViolation for exactly this violation", async () => {
@@ -65,13 +65,13 @@ describe("accept", () => {
   test("applies it when asked", async () => {
     const applied: object[] = [];
     const source = {
-      ...memoryReports(REPORTS),
+      ...createMemoryReports(REPORTS),
       async apply(acceptance: object) {
         applied.push(acceptance);
         return "created" as const;
       },
     };
-    const { code, out } = await plugin(["accept", ID, "--reason", "x", "--name", "mine", "--apply"], {
+    const { code, out } = await runPlugin(["accept", ID, "--reason", "x", "--name", "mine", "--apply"], {
       reports: source,
     });
     expect({ code, out }).toEqual({ code: 0, out: "acceptedviolation shop/mine created\n" });
@@ -92,7 +92,7 @@ describe("accept", () => {
   });
 
   test("is named by the whole id where its beginning was given", async () => {
-    const { out } = await plugin(["accept", ID.slice(0, 8), "--reason", "x"], {
+    const { out } = await runPlugin(["accept", ID.slice(0, 8), "--reason", "x"], {
       reports: [report("P.one", [violation()])],
     });
     expect(parse(out).metadata.name).toBe(`accept-${ID}`);
@@ -105,12 +105,12 @@ describe("accept", () => {
     );
     expect((await accept(["--policy", "b"], several)).code).toBe(0);
     const host = [report("h", [violation()], { namespace: undefined })];
-    const refused = await plugin(["accept", ID, "--reason", "x"], { reports: host });
+    const refused = await runPlugin(["accept", ID, "--reason", "x"], { reports: host });
     expect(refused).toMatchObject({
       code: 2,
       err: expect.stringContaining("only violations in a namespace"),
     });
-    expect((await plugin(["accept", "../x", "--reason", "x"])).err).toContain('invalid id "../x"');
+    expect((await runPlugin(["accept", "../x", "--reason", "x"])).err).toContain('invalid id "../x"');
   });
 });
 
@@ -140,7 +140,7 @@ describe("accepted", () => {
   ];
 
   test("lists what expires first at the top", async () => {
-    const { code, out } = await plugin(["accepted", "-n", "shop"], { reports: [], acceptances });
+    const { code, out } = await runPlugin(["accepted", "-n", "shop"], { reports: [], acceptances });
     expect(code).toBe(0);
     expect(out.split("\n").map((line) => line.replace(/ {2,}/g, "|"))).toEqual([
       "NAME|STATE|EXPIRES|MATCHED|OWNER|POLICY|REASON",
@@ -156,7 +156,7 @@ describe("accepted", () => {
     const past = acceptance("past", { expires: "2026-11-13T10:00:00Z" });
     const changed = acceptance("changed");
     const stale = { ...changed, metadata: { ...changed.metadata, generation: 2 } };
-    const { out, err } = await plugin(["accepted", "-n", "shop", "--no-headers"], {
+    const { out, err } = await runPlugin(["accepted", "-n", "shop", "--no-headers"], {
       reports: [],
       acceptances: [past, { ...stale, status: { ...stale.status, observedGeneration: 1 } }],
       heartbeat: { state: "silent", lease: "kubearmor/pvo", forMs: 720_000 },
@@ -176,7 +176,7 @@ describe("accepted", () => {
   ])("shows a refusal with the reason %s as %s", async (reason, state) => {
     const refused = acceptance("refused");
     const conditions = refused.status?.conditions?.map((one) => ({ ...one, type: "Invalid", reason }));
-    const { out } = await plugin(["accepted", "-n", "shop", "--no-headers"], {
+    const { out } = await runPlugin(["accepted", "-n", "shop", "--no-headers"], {
       reports: [],
       acceptances: [{ ...refused, status: { ...refused.status, conditions } } as Acceptance],
     });
@@ -184,12 +184,12 @@ describe("accepted", () => {
   });
 
   test("has data, a limit, and a word for none", async () => {
-    const { out } = await plugin(["accepted", "-n", "shop", "-o", "json", "--limit", "1"], {
+    const { out } = await runPlugin(["accepted", "-n", "shop", "-o", "json", "--limit", "1"], {
       reports: [],
       acceptances,
     });
     expect(JSON.parse(out).acceptedViolations).toMatchObject([{ metadata: { name: "past" } }]);
-    const none = await plugin(["accepted", "-n", "other"], { reports: [], acceptances });
+    const none = await runPlugin(["accepted", "-n", "other"], { reports: [], acceptances });
     expect(none).toEqual({ code: 0, out: "", err: "No AcceptedViolation exists in namespace other.\n" });
   });
 });

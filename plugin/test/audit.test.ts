@@ -11,7 +11,14 @@ import type { Report } from "../../src/api/v1alpha1.ts";
 import { el, renderMarkup } from "../src/render/markup.ts";
 import type { Heartbeat } from "../src/reports/heartbeat.ts";
 import { plain, toCodeSpan, toSarifText, toShellWord } from "../src/text/escape.ts";
-import { directory, type PluginOptions, plugin, report, SAMPLE_REPORTS_DIR, violation } from "./session.ts";
+import {
+  makeDirectory,
+  type PluginOptions,
+  report,
+  runPlugin,
+  SAMPLE_REPORTS_DIR,
+  violation,
+} from "./session.ts";
 
 const unforced = violation({
   id: "00000000000000ac",
@@ -22,7 +29,7 @@ const unforced = violation({
 const accepted = violation({ id: "00000000000000ad", accepted: { by: "known" }, occurrences: 100 });
 
 /** The page without markup, in one line. */
-function textOf(page: string): string {
+function stripMarkup(page: string): string {
   return page
     .replace(/<style>[\s\S]*?<\/style>/, "")
     .replace(/<[^>]+>/g, " ")
@@ -36,7 +43,9 @@ describe("the page", () => {
     const labels = { "reports.kubearmor.com/cluster": "east" };
     const named: Report = { ...one, metadata: { ...one.metadata, labels } };
     const clusterOf = async (each: Report) =>
-      /Cluster (\S+) Period/.exec(textOf((await plugin(["audit", "-A"], { reports: [each] })).out))?.[1];
+      /Cluster (\S+) Period/.exec(
+        stripMarkup((await runPlugin(["audit", "-A"], { reports: [each] })).out),
+      )?.[1];
     expect([await clusterOf(named), await clusterOf(one)]).toEqual(["east", "from-alerts"]);
   });
 
@@ -65,8 +74,8 @@ describe("the page", () => {
         },
       },
     ];
-    const { out } = await plugin(["audit", "-A"], { reports, acceptances });
-    const text = textOf(out);
+    const { out } = await runPlugin(["audit", "-A"], { reports, acceptances });
+    const text = stripMarkup(out);
     expect(text).toContain(
       "≥ 7 occurrences allowed ≥ 0 occurrences of unknown outcome ≥ 3 occurrences prevented ≥ 2 open violations 1 accepted violation, not in these numbers 1 report",
     );
@@ -88,18 +97,18 @@ describe("the page", () => {
       violation({ ...unforced, id: n.toString(16).padStart(16, "0"), resource: `/usr/bin/tool-${n}` }),
     );
     const reports = [report("p", many)];
-    const { out } = await plugin(["audit", "-A"], { reports });
+    const { out } = await runPlugin(["audit", "-A"], { reports });
     const [first = ""] = out.split('<h2 id="time">');
     expect(first.match(/<tr>/g)).toHaveLength(1 + 50);
     expect(first).toContain("1,002 more are left out here.");
     expect(out.match(/<article /g)).toHaveLength(500);
     expect(out).toContain("552 more are left out here; `kubectl violations export` has all that are listed.");
-    const few = await plugin(["audit", "-A", "--limit", "3"], { reports });
+    const few = await runPlugin(["audit", "-A", "--limit", "3"], { reports });
     expect(few.out.match(/<article /g)).toHaveLength(3);
     // Every link leads to a place on the page.
     const links = [...few.out.matchAll(/href="#([^"]+)"/g)].map(([, id]) => id);
     expect(links.filter((id) => !few.out.includes(`id="${id}"`))).toEqual([]);
-    const markdown = (await plugin(["audit", "-A", "--format", "markdown"], { reports })).out;
+    const markdown = (await runPlugin(["audit", "-A", "--format", "markdown"], { reports })).out;
     expect(markdown.split("## Violations")[0]).toContain("\n… and 1,002 more.\n");
   });
 
@@ -109,8 +118,8 @@ describe("the page", () => {
     const of = (one: Report, flags: string[] = [], options: PluginOptions = {}) =>
       Promise.all(
         [[], ["--format", "markdown"]].map(async (form) => {
-          return textOf(
-            (await plugin(["audit", "-A", ...flags, ...form], { reports: [one], ...options })).out,
+          return stripMarkup(
+            (await runPlugin(["audit", "-A", ...flags, ...form], { reports: [one], ...options })).out,
           );
         }),
       );
@@ -169,10 +178,10 @@ describe("the page", () => {
     ],
     [{ state: "unknown", why: "no right" }, "It is unknown if the operator is running: no right."],
   ])("has a red banner for an operator that is %j", async (heartbeat, text) => {
-    const { out, err } = await plugin(["audit", "-A"], { reports: [], heartbeat });
+    const { out, err } = await runPlugin(["audit", "-A"], { reports: [], heartbeat });
     expect(out).toContain(`<p class="banner bad" role="alert">${text}`);
     expect(err).toContain(text);
-    const { out: markdown } = await plugin(["audit", "-A", "--format", "markdown"], {
+    const { out: markdown } = await runPlugin(["audit", "-A", "--format", "markdown"], {
       reports: [],
       heartbeat,
     });
@@ -180,7 +189,7 @@ describe("the page", () => {
   });
 
   test("says of a directory that it is a snapshot, and that the gaps of a replay are unknown", async () => {
-    const { out } = await plugin(["audit", "--from", SAMPLE_REPORTS_DIR]);
+    const { out } = await runPlugin(["audit", "--from", SAMPLE_REPORTS_DIR]);
     expect(out).toContain("This page was made from files");
     expect(out).toContain("23 reports were made from files of alerts: gaps in them are unknown.");
     expect(out).not.toContain("no gap.");
@@ -192,11 +201,11 @@ describe("the page", () => {
       omitted: { violations: 7, occurrences: 7 },
     });
     for (const form of ["html", "markdown"]) {
-      const { out } = await plugin(["audit", "-A", "--outcome", "prevented", "--format", form], {
+      const { out } = await runPlugin(["audit", "-A", "--outcome", "prevented", "--format", form], {
         reports: [cut],
       });
-      expect(textOf(out)).toMatch(/ 7 occurrences prevented|^\S.* \| 7 \| ≥ 0 \|/);
-      expect(textOf(out)).not.toContain("≥ 7");
+      expect(stripMarkup(out)).toMatch(/ 7 occurrences prevented|^\S.* \| 7 \| ≥ 0 \|/);
+      expect(stripMarkup(out)).not.toContain("≥ 7");
       expect(out).toContain("No listed violation matches.");
       expect(out).not.toContain("There is none");
       expect(out).toContain("The list of 1 report is cut");
@@ -204,10 +213,10 @@ describe("the page", () => {
   });
 
   test("is the same for the same reports at the same time, and goes to a file when asked", async () => {
-    const file = join(directory(), "audit.html");
-    const { out, err } = await plugin(["audit", "-A", "--out", file]);
+    const file = join(makeDirectory(), "audit.html");
+    const { out, err } = await runPlugin(["audit", "-A", "--out", file]);
     expect({ out, err }).toEqual({ out: "", err: `${file} written: 25 listed violations.\n` });
-    expect(readFileSync(file, "utf8")).toBe((await plugin(["audit", "-A"])).out);
+    expect(readFileSync(file, "utf8")).toBe((await runPlugin(["audit", "-A"])).out);
   });
 
   test.each([
@@ -217,7 +226,7 @@ describe("the page", () => {
     ["2026-11-22T20:05:00.000000Z", "20:01:00"],
   ])("its time axis up to %s has %s, on a clock of 24 hours", async (lastSeen, label) => {
     const one = violation({ firstSeen: "2026-11-22T20:00:00.000000Z", lastSeen });
-    const { out } = await plugin(["audit", "-A"], { reports: [report("p", [one])] });
+    const { out } = await runPlugin(["audit", "-A"], { reports: [report("p", [one])] });
     const labels = [...out.matchAll(/text-anchor="middle">([^<]+)</g)].map(([, text]) => text);
     expect(labels).toContain(label);
     expect(labels.join()).not.toMatch(/[AP]M|[a-z]/);
@@ -225,7 +234,7 @@ describe("the page", () => {
 
   test("says what was left out, and which filters were set", async () => {
     const many = Array.from({ length: 1003 }, (_, n) => violation({ id: n.toString(16).padStart(16, "0") }));
-    const { out } = await plugin(["audit", "-n", "shop", "--severity", "low"], {
+    const { out } = await runPlugin(["audit", "-n", "shop", "--severity", "low"], {
       reports: [report("p", many)],
     });
     expect(out).toContain("503 more are left out here");
@@ -237,14 +246,14 @@ describe("Markdown", () => {
   test("has every text of a report in a code span", async () => {
     const evil = "`|@team [x](javascript:1) <img src=x> #1";
     const reports = [report("p", [violation({ source: evil, resource: "/x" })], { policy: { name: evil } })];
-    const { out } = await plugin(["audit", "-A", "--format", "markdown"], { reports });
+    const { out } = await runPlugin(["audit", "-A", "--format", "markdown"], { reports });
     expect(out).toContain("| ``Process /x by `\\|@team [x](javascript:1) <img src=x> #1`` |");
     expect(out.replace(/(`+)(?!`)[\s\S]*?[^`]\1(?!`)/g, "")).not.toMatch(/[@<[]/);
   });
 
   test("fits a comment", async () => {
     const many = Array.from({ length: 1000 }, (_, n) => violation({ id: n.toString(16).padStart(16, "0") }));
-    const { out } = await plugin(["audit", "-A", "--format", "markdown", "--limit", "0"], {
+    const { out } = await runPlugin(["audit", "-A", "--format", "markdown", "--limit", "0"], {
       reports: [report("p", many)],
     });
     expect(out.length).toBeLessThan(61_000);
@@ -276,7 +285,7 @@ describe("text from alerts", () => {
 });
 
 test("Markdown says of a host's violation that it is a host's", async () => {
-  const { out } = await plugin(["audit", "-A", "--format", "markdown"]);
+  const { out } = await runPlugin(["audit", "-A", "--format", "markdown"]);
   expect(out).toContain("| `medium` | `Allowed` | `(host)` | `Node/ubuntu` |");
   expect(out).not.toContain("|  |");
 });
@@ -285,7 +294,7 @@ test.each([
   [["--format", "pdf"], 'invalid value "pdf" for --format: expected html or markdown.'],
   [["--out", "/nowhere/at/all.html"], "cannot write /nowhere/at/all.html"],
 ])("%j", async (flags, message) => {
-  const { code, err } = await plugin(["audit", "-A", ...flags]);
+  const { code, err } = await runPlugin(["audit", "-A", ...flags]);
   expect(code).toBe(2);
   expect(err).toContain(message);
 });

@@ -6,7 +6,7 @@
 
 import { describe, expect, test } from "vitest";
 import type { Report } from "../../src/api/v1alpha1.ts";
-import { type PluginOptions, plugin, report, violation } from "./session.ts";
+import { type PluginOptions, report, runPlugin, violation } from "./session.ts";
 
 /** One accepted violation is listed, and three open ones are only in the totals: of any outcome, severity and age. */
 const CUT: Report = report(
@@ -77,7 +77,7 @@ const IS_CUT =
   /\bcut\b|only in the totals|omitted|"complete": false|complete: false|can't list|"unlisted": \[\s*\{|"unlisted:1"/i;
 
 async function run(command: readonly string[], options: PluginOptions) {
-  const { code, out, err } = await plugin([...command, "-A"], options);
+  const { code, out, err } = await runPlugin([...command, "-A"], options);
   return { code, text: out + err };
 }
 
@@ -159,7 +159,7 @@ test.each([[["list"]], [["timeline"]], [["explain", "shop/files"]]])(
   async ([command, ...rest]) => {
     const reports = [report("files", [violation()])];
     const call = (heartbeat: PluginOptions["heartbeat"]) =>
-      plugin([command as string, ...rest, "-n", "shop"], { reports, ...(heartbeat && { heartbeat }) });
+      runPlugin([command as string, ...rest, "-n", "shop"], { reports, ...(heartbeat && { heartbeat }) });
     expect((await call(SILENT)).err).toContain("the reports are as old as that");
     // Its Lease may have another name.
     expect((await call(UNKNOWN)).err).toBe("");

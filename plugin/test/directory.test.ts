@@ -7,14 +7,14 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { MAX_FILE_BYTES, parseWithin } from "../src/reports/sources/yaml-file.ts";
-import { directory, plugin, report, violation } from "./session.ts";
+import { makeDirectory, report, runPlugin, violation } from "./session.ts";
 
 const PATH = "shop/policyviolationreports/p.yaml";
 
 /** A directory with one report, its text changed. */
-async function changed(change: (text: string) => string): Promise<string> {
-  const dir = join(directory(), "reports");
-  await plugin(["export", "-A", "--out", dir], { reports: [report("p", [violation()])] });
+async function writeChanged(change: (text: string) => string): Promise<string> {
+  const dir = join(makeDirectory(), "reports");
+  await runPlugin(["export", "-A", "--out", dir], { reports: [report("p", [violation()])] });
   const { readFileSync } = await import("node:fs");
   mkdirSync(dirname(join(dir, PATH)), { recursive: true });
   writeFileSync(join(dir, PATH), change(readFileSync(join(dir, PATH), "utf8")));
@@ -48,9 +48,9 @@ describe("a report of another form", () => {
     ["another time", /lastSeen: \S+/, "lastSeen: yesterday"],
     ["another outcome", /outcome: Prevented/, "outcome: Fine"],
   ])("with %s is read by no command, and no byte of it reaches the terminal", async (_name, from, to) => {
-    const dir = await changed((text) => text.replace(from, to));
+    const dir = await writeChanged((text) => text.replace(from, to));
     for (const command of COMMANDS) {
-      const { code, out, err } = await plugin([...command, "--from", dir]);
+      const { code, out, err } = await runPlugin([...command, "--from", dir]);
       expect({ command, code }).toEqual({ command, code: 3 });
       expect(out + err).toContain("is not a report");
       expect(out + err).not.toMatch(/[\u0000-\u0009\u000b-\u001f]|<meta|<b>/);
@@ -58,9 +58,9 @@ describe("a report of another form", () => {
   });
 
   test("that has several documents is not read in part", async () => {
-    const dir = await changed((text) => `${text}---\n${text}`);
+    const dir = await writeChanged((text) => `${text}---\n${text}`);
     for (const command of COMMANDS) {
-      const { code, out, err } = await plugin([...command, "--from", dir]);
+      const { code, out, err } = await runPlugin([...command, "--from", dir]);
       expect({ command, code }).toEqual({ command, code: 3 });
       expect(out + err).toContain("has several documents, and a file holds one report");
     }
@@ -69,17 +69,17 @@ describe("a report of another form", () => {
   test.each([["q.yml"], ["q.json"], ["Q.YAML"]])(
     "under the name %s is not taken for none, as it may hold a violation",
     async (name) => {
-      const dir = await changed((text) => text);
+      const dir = await writeChanged((text) => text);
       writeFileSync(join(dir, dirname(PATH), name), "{}");
-      const { code, out } = await plugin(["gate", "--from", dir]);
+      const { code, out } = await runPlugin(["gate", "--from", dir]);
       expect(code).toBe(3);
       expect(out).toContain("may be a report, but only names in .yaml are read");
     },
   );
 
   test("that is too large is not even read", async () => {
-    const dir = await changed((text) => `${text}# ${"x".repeat(MAX_FILE_BYTES)}\n`);
-    const { code, err } = await plugin(["--from", dir]);
+    const dir = await writeChanged((text) => `${text}# ${"x".repeat(MAX_FILE_BYTES)}\n`);
+    const { code, err } = await runPlugin(["--from", dir]);
     expect(code).toBe(3);
     expect(err).toContain("p.yaml is too large:");
   });

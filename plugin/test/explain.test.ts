@@ -4,14 +4,14 @@
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import type { Violation } from "../../src/api/v1alpha1.ts";
-import { plugin, report, violation } from "./session.ts";
+import { report, runPlugin, violation } from "./session.ts";
 
-async function explained(violations: Violation[], mods: Parameters<typeof report>[2] = {}) {
-  const { out } = await plugin(["explain", "shop/p"], { reports: [report("p", violations, mods)] });
+async function explain(violations: Violation[], mods: Parameters<typeof report>[2] = {}) {
+  const { out } = await runPlugin(["explain", "shop/p"], { reports: [report("p", violations, mods)] });
   return out.replace(/\n(?=\S)/g, " ");
 }
 
-function snippetOf(out: string): unknown {
+function parseSnippet(out: string): unknown {
   return parse(/^ {2}apiVersion: security[\s\S]*?\n(?=\n)/m.exec(out)?.[0] ?? "");
 }
 
@@ -37,7 +37,7 @@ describe("a violation", () => {
     const reports = [
       report("p", [found], { policy: { message: "No package managers", provenance: "Unknown" } }),
     ];
-    const { code, out, err } = await plugin(["explain", "00000000000000aa"], { reports });
+    const { code, out, err } = await runPlugin(["explain", "00000000000000aa"], { reports });
     expect({ code, err }).toEqual({ code: 0, err: "" });
     expect(out).toBe(`Violation 00000000000000aa of shop/p
 
@@ -78,13 +78,13 @@ The policy:
 
   test("is found by the beginning of its id, in any namespace", async () => {
     const reports = [report("p", [violation({ id: "b851e64e865e47e7" })], { namespace: "other" })];
-    const whole = await plugin(["explain", "b851e64e865e47e7"], { reports });
+    const whole = await runPlugin(["explain", "b851e64e865e47e7"], { reports });
     expect(whole.out).toContain("of other/p");
-    expect(await plugin(["explain", "b851e6"], { reports })).toEqual(whole);
+    expect(await runPlugin(["explain", "b851e6"], { reports })).toEqual(whole);
   });
 
   test("that was audited for want of enforcement is not called enforced", async () => {
-    const out = await explained([violation({ action: "Audit (Block)", outcome: "Allowed" })]);
+    const out = await explain([violation({ action: "Audit (Block)", outcome: "Allowed" })]);
     expect(out).toContain("Allowed: /bin/sh was able to run /usr/bin/apt");
     expect(out).toContain("It should have been blocked, but was only reported.");
     expect(out).toContain("p says Block, but was not enforced. Check the node for an enforcer");
@@ -97,7 +97,7 @@ The policy:
     ["mknod", "/data/x", "create /data/x"],
     ["mmap-exec", "", "map memory as executable"],
   ])("of verb %s is described without more than the alert says", async (verb, resource, action) => {
-    const out = await explained([violation({ operation: "File", verb, resource })]);
+    const out = await explain([violation({ operation: "File", verb, resource })]);
     expect(out).toContain(`Prevented: /bin/sh tried to ${action} in container web`);
   });
 
@@ -110,11 +110,11 @@ The policy:
       resource: "/etc/secrets/",
       latest: { time: "2026-11-23T09:59:00.000000Z", labels },
     });
-    const { out } = await plugin(["explain", "shop/p"], { reports: [report("p", [audited])] });
+    const { out } = await runPlugin(["explain", "shop/p"], { reports: [report("p", [audited])] });
     const text = out.replace(/\n(?=\S)/g, " ");
     expect(text).toContain("add a policy that blocks exactly this:");
     expect(text).toContain("set the action to Block in p.");
-    expect(snippetOf(out)).toEqual({
+    expect(parseSnippet(out)).toEqual({
       apiVersion: "security.kubearmor.com/v1",
       kind: "KubeArmorPolicy",
       metadata: { name: "block-00000000000000aa", namespace: "shop" },
@@ -127,9 +127,9 @@ The policy:
   });
 
   test("of the default posture gets the policy that allows exactly it", async () => {
-    const { out } = await plugin(["explain", "wordpress-mysql/default-posture"]);
+    const { out } = await runPlugin(["explain", "wordpress-mysql/default-posture"]);
     expect(out).toContain("No policy names it");
-    expect(snippetOf(out)).toMatchObject({
+    expect(parseSnippet(out)).toMatchObject({
       kind: "KubeArmorPolicy",
       metadata: { namespace: "wordpress-mysql" },
       spec: {
@@ -186,8 +186,9 @@ The policy:
       { capabilities: { matchCapabilities: [{ capability: "net_raw" }] } },
     ],
   ])("%j with %j becomes the rule %j", async (mods, latest, rule) => {
-    const { out } = await plugin(["explain", "shop/p"], { reports: [report("p", [audited(mods, latest)])] });
-    expect((snippetOf(out) as { spec: unknown }).spec).toEqual({
+    const reports = [report("p", [audited(mods, latest)])];
+    const { out } = await runPlugin(["explain", "shop/p"], { reports });
+    expect((parseSnippet(out) as { spec: unknown }).spec).toEqual({
       selector: { matchLabels: { app: "web" } },
       ...(rule as object),
       action: "Block",
@@ -196,13 +197,13 @@ The policy:
 
   test("says where a rule covers more, because the enforcer has no patterns", async () => {
     const pattern = { operation: "File", resource: "/tmp/x-*" };
-    const known = await explained([audited(pattern, { enforcer: "BPFLSM" })]);
+    const known = await explain([audited(pattern, { enforcer: "BPFLSM" })]);
     expect(known).toContain(
       "BPF-LSM has no patterns: the rule covers the directory /tmp/ in place of /tmp/x-*.",
     );
-    const unknown = await explained([audited(pattern, { enforcer: "eBPF Monitor" })]);
+    const unknown = await explain([audited(pattern, { enforcer: "eBPF Monitor" })]);
     expect(unknown).toContain("The node's enforcer may be BPF-LSM, which has no patterns");
-    const root = await explained([audited({ operation: "File", resource: "/x-*" }, { enforcer: "BPFLSM" })]);
+    const root = await explain([audited({ operation: "File", resource: "/x-*" }, { enforcer: "BPFLSM" })]);
     expect(root).toContain("BPF-LSM has no patterns, so that no rule matches exactly /x-*.");
     expect(root).not.toContain("apiVersion");
   });
@@ -223,35 +224,35 @@ The policy:
     ["a pod without labels", {}, { labels: "" }, "The alert has no labels of the pod"],
     ["no path", { resource: "bash" }, {}, "The report has no path that a rule could name."],
   ])("%s has no rule, and says so", async (_name, mods, latest, why) => {
-    const out = await explained([audited(mods, latest)]);
+    const out = await explain([audited(mods, latest)]);
     expect(out).toContain(why);
     expect(out).not.toContain("apiVersion: security");
   });
 
   test("that was prevented gets no rule that blocks it", async () => {
-    const out = await explained([violation({ latest: { time: at, labels: "app=web" } })]);
+    const out = await explain([violation({ latest: { time: at, labels: "app=web" } })]);
     expect(out).not.toContain("apiVersion");
     expect(out).toContain("An Allow policy does not help");
   });
 
   test("of a policy that was deleted gets no advice on that policy", async () => {
     const policy = { provenance: "NotFound" };
-    const prevented = await explained([violation()], { policy });
+    const prevented = await explain([violation()], { policy });
     expect(prevented).toContain("The policy p was deleted");
     expect(prevented).not.toContain("the rule of p");
-    const allowed = await explained([audited({})], { policy });
+    const allowed = await explain([audited({})], { policy });
     expect(allowed).not.toContain("set the action to Block in p");
     expect(allowed).toContain("add a policy that blocks exactly this:");
   });
 
   test("of a policy that says Block gets no advice to block it where the outcome is unknown", async () => {
     const unknown = violation({ outcome: "Unknown", latest: { time: "t", labels: "app=web" } });
-    const out = await explained([unknown]);
+    const out = await explain([unknown]);
     expect(out).toContain("p says Block, but the alert does not say if it was prevented.");
     expect(out).toContain("If it is needed, remove or narrow the rule of p that matches it.");
     expect(out).not.toContain("set the action to Block");
     expect(out).not.toContain("security.kubearmor.com");
-    const deleted = await explained([unknown], { policy: { provenance: "NotFound" } });
+    const deleted = await explain([unknown], { policy: { provenance: "NotFound" } });
     expect(deleted).toContain("The policy p was deleted. It said Block, but the alert does not say if");
     expect(deleted).not.toContain("remove or narrow");
   });
@@ -265,7 +266,7 @@ The policy:
     [{ name: "web" }, "application web: a change in the cluster may be reverted."],
   ])("of a policy of %j says no more than is known of what reverts a change", async (source, expected) => {
     const object = { kind: "KubeArmorPolicy", namespace: "shop", uid: "u", generation: 1, source };
-    const out = await explained([audited({})], { policy: { provenance: "Found", objects: [object] } });
+    const out = await explain([audited({})], { policy: { provenance: "Found", objects: [object] } });
     expect(out).toContain(`set the action to Block in p, in the source of ${expected}`);
   });
 
@@ -275,7 +276,7 @@ The policy:
       object("KubeArmorPolicy", { tool: "ArgoCD", kind: "Application", name: "shop" }),
       object("KubeArmorClusterPolicy", { tool: "Helm", kind: "Release", name: "base" }),
     ];
-    const out = await explained([audited({})], { policy: { provenance: "Ambiguous", objects } });
+    const out = await explain([audited({})], { policy: { provenance: "Ambiguous", objects } });
     expect(out).toContain(
       "in the source of Argo CD (Application shop): a change in the cluster may be reverted; " +
         "or in the source of Helm (Release base): the next upgrade may revert a change in the cluster.",
@@ -285,7 +286,7 @@ The policy:
   test("of a policy that a tool manages is changed there", async () => {
     const source = { tool: "Flux", kind: "Kustomization", name: "policies", namespace: "flux-system" };
     const object = { kind: "KubeArmorPolicy", namespace: "shop", uid: "u", generation: 1, source };
-    const out = await explained([audited({})], { policy: { provenance: "Found", objects: [object] } });
+    const out = await explain([audited({})], { policy: { provenance: "Found", objects: [object] } });
     expect(out).toContain(
       "set the action to Block in p, in the source of Flux (Kustomization flux-system/policies): a change in the cluster would be reverted.",
     );
@@ -301,7 +302,7 @@ The policy:
     const host = violation({ ...container, workload: { kind: "Node", name: "Unknown" } });
     const explainIn = async (one: Violation) =>
       (
-        await plugin(["explain", "cpvr/p"], { reports: [report("p", [one], { namespace: undefined })] })
+        await runPlugin(["explain", "cpvr/p"], { reports: [report("p", [one], { namespace: undefined })] })
       ).out.replace(/\n(?=\S)/g, " ");
 
     test("of a container gets no host policy and no acceptance", async () => {
@@ -315,7 +316,7 @@ The policy:
     test("of a host gets a host policy for its node, and no acceptance", async () => {
       const { container: _, ...own } = { ...container, workload: { kind: "Node", name: "n1" } };
       const out = await explainIn(own);
-      expect(snippetOf(out)).toMatchObject({
+      expect(parseSnippet(out)).toMatchObject({
         kind: "KubeArmorHostPolicy",
         spec: { nodeSelector: { matchLabels: { "kubernetes.io/hostname": "n1" } } },
       });
@@ -333,7 +334,7 @@ The policy:
 
 describe("a report", () => {
   test("says why its numbers are lower bounds, what was accepted, and where its policy comes from", async () => {
-    const out = await explained([violation({ accepted: { by: "backup-job" } })], {
+    const out = await explain([violation({ accepted: { by: "backup-job" } })], {
       policy: {
         provenance: "Ambiguous",
         changedSinceLastSeen: true,
@@ -369,7 +370,7 @@ describe("a report", () => {
       "p",
       Array.from({ length: 7 }, (_, n) => violation({ id: `00000000000000a${n}` })),
     );
-    const explained = (...flags: string[]) => plugin(["explain", "shop/p", ...flags], { reports: [many] });
+    const explained = (...flags: string[]) => runPlugin(["explain", "shop/p", ...flags], { reports: [many] });
     const count = async (...flags: string[]) =>
       (await explained(...flags)).out.match(/^Violation /gm)?.length;
     expect([await count(), await count("--limit", "6"), await count("--all")]).toEqual([5, 6, 7]);
@@ -392,7 +393,7 @@ describe("a report", () => {
     ],
     [["explain"], 2, /missing required argument/],
   ])("%j ends with %i and says what to do", async (argv, code, message) => {
-    const outcome = await plugin(argv);
+    const outcome = await runPlugin(argv);
     expect(outcome.code).toBe(code);
     expect(outcome.err).toMatch(message);
   });

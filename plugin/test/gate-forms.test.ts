@@ -10,13 +10,13 @@ import addFormats from "ajv-formats";
 import { describe, expect, test } from "vitest";
 import { validateXML } from "xmllint-wasm";
 import type { Report } from "../../src/api/v1alpha1.ts";
-import { directory, type PluginOptions, plugin, report, violation } from "./session.ts";
+import { makeDirectory, type PluginOptions, report, runPlugin, violation } from "./session.ts";
 
-const schema = (name: string) => readFileSync(join(import.meta.dirname, "schemas", name), "utf8");
-const JUNIT = schema("jenkins-junit-10.xsd");
+const readSchema = (name: string) => readFileSync(join(import.meta.dirname, "schemas", name), "utf8");
+const JUNIT = readSchema("jenkins-junit-10.xsd");
 const ajv = new AjvDraft04.default({ strict: false, allErrors: true });
 addFormats.default(ajv as never);
-const validateSarif = ajv.compile(JSON.parse(schema("sarif-2.1.0.schema.json")));
+const validateSarif = ajv.compile(JSON.parse(readSchema("sarif-2.1.0.schema.json")));
 
 const EVIL = `a"b<c>&'\u0007\u001b]]>\uffff\u202e`;
 const HOST = "host-report";
@@ -45,21 +45,21 @@ const REPORTS: Report[] = [
 ];
 
 /** A report of a cluster with a name. */
-function inCluster(cluster: string): Report {
+function createClusterReport(cluster: string): Report {
   const one = report("bad", [violation()], { namespace: cluster });
   return { ...one, metadata: { ...one.metadata, labels: { "reports.kubearmor.com/cluster": cluster } } };
 }
 
 const CASES: [string, PluginOptions][] = [
   ["everything", { reports: REPORTS }],
-  ["several clusters", { reports: [inCluster("east"), inCluster("west"), ...REPORTS] }],
+  ["several clusters", { reports: [createClusterReport("east"), createClusterReport("west"), ...REPORTS] }],
   ["nothing", { reports: [] }],
   ["an unknown answer", { reports: [], heartbeat: { state: "unknown", why: EVIL } }],
 ];
 
 describe("JUnit", () => {
   test.each(CASES)("of %s is valid against Jenkins' schema", async (_name, options) => {
-    const { out } = await plugin(["gate", "-A", "--all", "-o", "junit"], options);
+    const { out } = await runPlugin(["gate", "-A", "--all", "-o", "junit"], options);
     const result = await validateXML({
       xml: [{ fileName: "gate.xml", contents: out }],
       schema: [{ fileName: "junit.xsd", contents: JUNIT }],
@@ -70,9 +70,9 @@ describe("JUnit", () => {
   });
 
   test("has a suite per report, a case per violation, and what is accepted or known as skipped", async () => {
-    const dir = join(directory(), "state");
-    await plugin(["export", "-A", "--out", dir], { reports: [REPORTS[3] as Report] });
-    const { code, out } = await plugin(["gate", "-A", "--all", "--baseline", dir, "-o", "junit"], {
+    const dir = join(makeDirectory(), "state");
+    await runPlugin(["export", "-A", "--out", dir], { reports: [REPORTS[3] as Report] });
+    const { code, out } = await runPlugin(["gate", "-A", "--all", "--baseline", dir, "-o", "junit"], {
       reports: REPORTS,
     });
     expect(code).toBe(1);
@@ -90,8 +90,8 @@ describe("JUnit", () => {
   });
 
   test("names the cluster in each suite", async () => {
-    const reports = [inCluster("east"), inCluster("west"), REPORTS[1] as Report];
-    const { out } = await plugin(["gate", "-A", "--all", "-o", "junit"], { reports });
+    const reports = [createClusterReport("east"), createClusterReport("west"), REPORTS[1] as Report];
+    const { out } = await runPlugin(["gate", "-A", "--all", "-o", "junit"], { reports });
     const suites = [...out.matchAll(/<testsuite name="([^"]+)".*?<\/testsuite>/gs)].map(([suite, name]) => [
       name,
       [...suite.matchAll(/<property name="cluster" value="([^"]+)">/g)].map(([, cluster]) => cluster),
@@ -107,7 +107,7 @@ describe("JUnit", () => {
 
 describe("SARIF", () => {
   const sarifOf = async (flags: readonly string[], options: PluginOptions) => {
-    const { out } = await plugin(["gate", "-A", "--all", "-o", "sarif", ...flags], options);
+    const { out } = await runPlugin(["gate", "-A", "--all", "-o", "sarif", ...flags], options);
     return JSON.parse(out);
   };
 
@@ -166,8 +166,8 @@ describe("SARIF", () => {
   test("names the cluster, so that runs of several clusters stay apart", async () => {
     const read = async (reports: Report[]) => (await sarifOf([], { reports })).runs[0];
     const [east, both, none] = [
-      await read([inCluster("east"), ...REPORTS]),
-      await read([inCluster("east"), inCluster("west")]),
+      await read([createClusterReport("east"), ...REPORTS]),
+      await read([createClusterReport("east"), createClusterReport("west")]),
       await read(REPORTS),
     ];
     expect(east).toMatchObject({
@@ -180,10 +180,10 @@ describe("SARIF", () => {
   });
 
   test("names the files of the export", async () => {
-    const root = directory();
+    const root = makeDirectory();
     const long = report("n".repeat(253), [violation()]);
     const reports = [...REPORTS, long];
-    await plugin(["export", "-A", "--out", join(root, "audit state")], { reports });
+    await runPlugin(["export", "-A", "--out", join(root, "audit state")], { reports });
     const { results } = (await sarifOf(["--export-dir", "audit state"], { reports })).runs[0];
     expect(results.length).toBeGreaterThan(5);
     for (const { locations } of results) {
@@ -203,7 +203,7 @@ test("the help of a rule in SARIF reads as text, with names in code spans", asyn
       policy: { name, message: "<b>hello</b>" },
     }),
   ];
-  const { out } = await plugin(["gate", "-n", "shop", "--all", "-o", "sarif"], { reports });
+  const { out } = await runPlugin(["gate", "-n", "shop", "--all", "-o", "sarif"], { reports });
   const { text, markdown } = JSON.parse(out).runs[0].tool.driver.rules[0].help;
   const code = "``p`](https://evil.test) *x*``";
   expect(markdown).toBe(

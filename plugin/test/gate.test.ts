@@ -6,7 +6,14 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { Report, Violation } from "../../src/api/v1alpha1.ts";
 import type { Heartbeat } from "../src/reports/heartbeat.ts";
-import { directory, memoryReports, type PluginOptions, plugin, report, violation } from "./session.ts";
+import {
+  createMemoryReports,
+  makeDirectory,
+  type PluginOptions,
+  report,
+  runPlugin,
+  violation,
+} from "./session.ts";
 
 const LATE = "2026-11-23T09:59:59.000000Z";
 const RECENT = "2026-11-23T09:00:00.000000Z";
@@ -16,12 +23,13 @@ const id = (n: number) => n.toString(16).padStart(16, "0");
 const fresh = (mods: Partial<Violation> = {}) =>
   violation({ outcome: "Allowed", action: "Audit", firstSeen: RECENT, ...mods });
 
-const gate = (flags: readonly string[], options: PluginOptions) => plugin(["gate", ...flags], options);
-const codeOf = async (flags: readonly string[], options: PluginOptions) => (await gate(flags, options)).code;
+const runGate = (flags: readonly string[], options: PluginOptions) => runPlugin(["gate", ...flags], options);
+const getExitCode = async (flags: readonly string[], options: PluginOptions) =>
+  (await runGate(flags, options)).code;
 
 describe("the gate", () => {
   test("fails on what was allowed and is new, and says what it looked at", async () => {
-    const { code, out, err } = await gate(["-n", "shop"], { reports: [report("p", [fresh()])] });
+    const { code, out, err } = await runGate(["-n", "shop"], { reports: [report("p", [fresh()])] });
     expect({ code, err }).toEqual({ code: 1, err: "" });
     expect(out).toBe(
       [
@@ -36,7 +44,7 @@ describe("the gate", () => {
   });
 
   test("passes when nothing is open", async () => {
-    expect(await gate(["-n", "shop"], { reports: [] })).toEqual({
+    expect(await runGate(["-n", "shop"], { reports: [] })).toEqual({
       code: 0,
       out:
         "PASSED: no open violation among those looked at.\n" +
@@ -60,27 +68,27 @@ describe("the gate", () => {
   ])("%s: %j with %j ends with %i", async (_name, mods, flags, code) => {
     const policy = { severity: 9 };
     const reports = [report("p", [fresh(mods)], { severity: "critical", policy })];
-    expect(await codeOf(["-n", "shop", ...flags], { reports })).toBe(code);
+    expect(await getExitCode(["-n", "shop", ...flags], { reports })).toBe(code);
   });
 
   test("takes a violation without a severity for unknown, also where the others of its policy are harmless", async () => {
     const reports = [report("p", [fresh({ severity: 0 })], { severity: "info", policy: { severity: 1 } })];
-    expect(await codeOf(["-n", "shop", "--severity", "unknown"], { reports })).toBe(1);
-    expect((await plugin(["list", "-n", "shop"], { reports })).out).toContain("unknown");
+    expect(await getExitCode(["-n", "shop", "--severity", "unknown"], { reports })).toBe(1);
+    expect((await runPlugin(["list", "-n", "shop"], { reports })).out).toContain("unknown");
   });
 
   test("judges a severity by the operator's thresholds", async () => {
     const severityThresholds = { low: 1, medium: 2, high: 3, critical: 5 };
     const mods = { severity: "critical" as const, policy: { severity: 9 } };
     const reports = [report("p", [fresh({ severity: 5 })], { ...mods, summary: { severityThresholds } })];
-    expect(await codeOf(["-n", "shop", "--severity", "critical"], { reports })).toBe(1);
+    expect(await getExitCode(["-n", "shop", "--severity", "critical"], { reports })).toBe(1);
     const usual = [report("p", [fresh({ severity: 5 })], mods)];
-    expect(await codeOf(["-n", "shop", "--severity", "critical"], { reports: usual })).toBe(0);
+    expect(await getExitCode(["-n", "shop", "--severity", "critical"], { reports: usual })).toBe(0);
   });
 
   test("passes over what is accepted, and says how many", async () => {
     const reports = [report("p", [fresh({ accepted: { by: "known" } })])];
-    const { code, out } = await gate(["-n", "shop"], { reports });
+    const { code, out } = await runGate(["-n", "shop"], { reports });
     expect(code).toBe(0);
     expect(out).toContain("Passed over: 1 accepted.\n");
   });
@@ -89,15 +97,15 @@ describe("the gate", () => {
     const open = { occurrences: 3, prevented: 0, allowed: 3, unknown: 0, violations: 1, severity: "medium" };
     const summary = { open, accepted: { violations: 1, occurrences: 2 } };
     const old = report("p", [fresh({ firstSeen: "2026-10-01T00:00:00.000000Z" })], { summary });
-    const dir = join(directory(), "state");
+    const dir = join(makeDirectory(), "state");
     for (const form of [[], ["--summary"]]) {
-      await plugin(["export", "-A", "--out", dir, ...form], { reports: [old] });
-      const same = await gate(["-A", "--baseline", dir], { reports: [old] });
+      await runPlugin(["export", "-A", "--out", dir, ...form], { reports: [old] });
+      const same = await runGate(["-A", "--baseline", dir], { reports: [old] });
       expect(same.code).toBe(0);
       expect(same.out).toContain(`Passed over: 1 known from ${dir}.`);
       expect(same.out).toContain(`of any age, not in ${dir}.`);
       const more = report("p", [fresh(), fresh({ id: id(0xbb), firstSeen: "2026-10-01T00:00:00.000000Z" })]);
-      const { code, out } = await gate(["-A", "--baseline", dir, "-o", "json"], { reports: [more] });
+      const { code, out } = await runGate(["-A", "--baseline", dir, "-o", "json"], { reports: [more] });
       expect(code).toBe(1);
       expect(JSON.parse(out).violations.map((one: { id: string }) => one.id)).toEqual([id(0xbb)]);
     }
@@ -108,26 +116,26 @@ describe("the gate", () => {
       const one = report("p", [fresh()]);
       return { ...one, metadata: { ...one.metadata, labels: { "reports.kubearmor.com/cluster": cluster } } };
     };
-    const dir = join(directory(), "state");
-    await plugin(["export", "-A", "--out", dir], { reports: [of("staging")] });
-    const { code, out } = await gate(["-A", "--baseline", dir], { reports: [of("production")] });
+    const dir = join(makeDirectory(), "state");
+    await runPlugin(["export", "-A", "--out", dir], { reports: [of("staging")] });
+    const { code, out } = await runGate(["-A", "--baseline", dir], { reports: [of("production")] });
     expect(code).toBe(3);
     expect(out).toContain("the baseline is of the cluster staging, and the reports are of production.");
-    expect(await codeOf(["-A", "--baseline", dir], { reports: [of("staging")] })).toBe(0);
+    expect(await getExitCode(["-A", "--baseline", dir], { reports: [of("staging")] })).toBe(0);
   });
 
   test("the same violation under another report is new", async () => {
-    const dir = join(directory(), "state");
-    await plugin(["export", "-A", "--out", dir], { reports: [report("p", [fresh()])] });
-    expect(await codeOf(["-A", "--baseline", dir], { reports: [report("q", [fresh()])] })).toBe(1);
+    const dir = join(makeDirectory(), "state");
+    await runPlugin(["export", "-A", "--out", dir], { reports: [report("p", [fresh()])] });
+    expect(await getExitCode(["-A", "--baseline", dir], { reports: [report("q", [fresh()])] })).toBe(1);
   });
 
   test("takes flags before the command, as kubectl does", async () => {
     const reports = [report("p", [fresh()])];
-    expect((await plugin(["-n", "shop", "gate"], { reports })).code).toBe(1);
-    expect((await plugin(["-A", "gate"], { reports })).code).toBe(1);
-    expect((await plugin(["gate", "-n=shop"], { reports })).code).toBe(1);
-    expect((await plugin(["gate", "-n=other"], { reports })).code).toBe(0);
+    expect((await runPlugin(["-n", "shop", "gate"], { reports })).code).toBe(1);
+    expect((await runPlugin(["-A", "gate"], { reports })).code).toBe(1);
+    expect((await runPlugin(["gate", "-n=shop"], { reports })).code).toBe(1);
+    expect((await runPlugin(["gate", "-n=other"], { reports })).code).toBe(0);
   });
 });
 
@@ -152,7 +160,7 @@ describe("a list that is cut", () => {
   test("fails when it certainly leaves out an open violation", async () => {
     const one = report("p", known, { summary: summaryOf(1), omitted: { violations: 1, occurrences: 1 } });
     for (const form of ["text", "json", "junit", "sarif"]) {
-      const { code, out } = await gate(["-n", "shop", "--all", "-o", form], { reports: [one] });
+      const { code, out } = await runGate(["-n", "shop", "--all", "-o", form], { reports: [one] });
       expect(code).toBe(1);
       if (form === "text")
         expect(out).toContain(
@@ -167,18 +175,18 @@ describe("a list that is cut", () => {
   test("passes where all that it leaves out is accepted", async () => {
     const summary = { ...summaryOf(0), allowed: 1200, accepted: { violations: 400, occurrences: 1200 } };
     const all = report("p", known, { summary, omitted: { violations: 100, occurrences: 300 } });
-    expect(await gate(["-n", "shop", "--all"], { reports: [all] })).toMatchObject({ code: 0 });
-    const list = await plugin(["list", "-n", "shop"], { reports: [all] });
+    expect(await runGate(["-n", "shop", "--all"], { reports: [all] })).toMatchObject({ code: 0 });
+    const list = await runPlugin(["list", "-n", "shop"], { reports: [all] });
     expect(list.err).not.toContain("cut");
-    expect((await plugin(["list", "-n", "shop", "--accepted"], { reports: [all] })).err).toContain("cut");
+    expect((await runPlugin(["list", "-n", "shop", "--accepted"], { reports: [all] })).err).toContain("cut");
   });
 
   test("fails behind 300 known ones of a baseline", async () => {
     const open = known.map(({ accepted: _, ...one }) => one);
-    const dir = join(directory(), "state");
-    await plugin(["export", "-A", "--out", dir], { reports: [report("p", open)] });
+    const dir = join(makeDirectory(), "state");
+    await runPlugin(["export", "-A", "--out", dir], { reports: [report("p", open)] });
     const cut = report("p", open, { summary: summaryOf(1), omitted: { violations: 1, occurrences: 1 } });
-    const { code, out } = await gate(["-n", "shop", "--baseline", dir], { reports: [cut] });
+    const { code, out } = await runGate(["-n", "shop", "--baseline", dir], { reports: [cut] });
     expect(code).toBe(1);
     expect(out).toContain(
       "FAILED: at least 1 violation that shop/p can't list and that is not known to be accepted.",
@@ -188,7 +196,7 @@ describe("a list that is cut", () => {
       summary: summaryOf(0),
       omitted: { violations: 1, occurrences: 3 },
     });
-    expect(await codeOf(["-n", "shop", "--baseline", dir], { reports: [fewer] })).toBe(3);
+    expect(await getExitCode(["-n", "shop", "--baseline", dir], { reports: [fewer] })).toBe(3);
   });
 
   test.each([
@@ -198,7 +206,7 @@ describe("a list that is cut", () => {
   ])("is unknown %s", async (_name, flags) => {
     const cut = report("p", known, { summary: summaryOf(1), omitted: { violations: 1, occurrences: 1 } });
     for (const form of ["text", "json", "junit", "sarif"]) {
-      const { code, out } = await gate(["-n", "shop", ...flags, "-o", form], { reports: [cut] });
+      const { code, out } = await runGate(["-n", "shop", ...flags, "-o", form], { reports: [cut] });
       expect(code).toBe(3);
       expect(out).not.toContain("PASSED");
       if (form === "json") expect(JSON.parse(out)).toMatchObject({ passed: false, decision: "UNKNOWN" });
@@ -212,9 +220,9 @@ describe("a list that is cut", () => {
       summary: { ...summaryOf(0), prevented: 5, occurrences: 905 },
       omitted: { violations: 5, occurrences: 5 },
     });
-    expect(await codeOf(["-n", "shop"], { reports: [cut] })).toBe(0);
+    expect(await getExitCode(["-n", "shop"], { reports: [cut] })).toBe(0);
     expect(
-      await codeOf(["-n", "shop", "--since", "2026-11-23T09:59:59.5Z", "--outcome", "any"], {
+      await getExitCode(["-n", "shop", "--since", "2026-11-23T09:59:59.5Z", "--outcome", "any"], {
         reports: [cut],
       }),
     ).toBe(0);
@@ -230,8 +238,12 @@ describe("a list that is cut", () => {
         summary: { ...summaryOf(1), ...history(start) },
         omitted: { violations: 1, occurrences: 1 },
       });
-    expect(await codeOf(["-n", "shop", "--since", "4h"], { reports: [cut("2026-11-23T03:00:00Z")] })).toBe(0);
-    expect(await codeOf(["-n", "shop", "--since", "4h"], { reports: [cut("2026-11-23T08:00:00Z")] })).toBe(3);
+    expect(
+      await getExitCode(["-n", "shop", "--since", "4h"], { reports: [cut("2026-11-23T03:00:00Z")] }),
+    ).toBe(0);
+    expect(
+      await getExitCode(["-n", "shop", "--since", "4h"], { reports: [cut("2026-11-23T08:00:00Z")] }),
+    ).toBe(3);
   });
 });
 
@@ -239,14 +251,14 @@ test("a gap that has not ended makes the answer unknown", async () => {
   const recent = [{ kind: "StreamDown", from: "2026-11-23T09:00:00.000000Z" }];
   const coverage = { gaps: 1, lowerBound: true, recent };
   const reports = [report("p", [fresh({ outcome: "Prevented" })], { coverage })];
-  const { code, out } = await gate(["-n", "shop"], { reports });
+  const { code, out } = await runGate(["-n", "shop"], { reports });
   expect(code).toBe(3);
   expect(out).toContain(
     "UNKNOWN: alerts are missing now: From 2026-11-23 09:00:00 UTC the alert stream was down; when the report was written, that had not ended.",
   );
   const ended = { ...coverage, recent: [{ ...recent[0], to: "2026-11-23T09:01:00.000000Z" }] };
   const over = [report("p", [fresh({ outcome: "Prevented" })], { coverage: ended })];
-  expect(await codeOf(["-n", "shop"], { reports: over })).toBe(0);
+  expect(await getExitCode(["-n", "shop"], { reports: over })).toBe(0);
 });
 
 describe("the operator", () => {
@@ -258,7 +270,7 @@ describe("the operator", () => {
     [unknown, "it is unknown if the operator is running: you may not get its Lease"],
   ])("%j never passes", async (heartbeat, message) => {
     for (const form of ["text", "json", "junit", "sarif"]) {
-      const { code, out, err } = await gate(["-n", "shop", "-o", form], { reports: [], heartbeat });
+      const { code, out, err } = await runGate(["-n", "shop", "-o", form], { reports: [], heartbeat });
       expect(code).toBe(3);
       expect(out + err).toContain(message);
       expect(out).not.toContain("PASSED");
@@ -266,7 +278,7 @@ describe("the operator", () => {
   });
 
   test("that is not running leaves a failure a failure, and is noted", async () => {
-    const { code, err } = await gate(["-n", "shop"], {
+    const { code, err } = await runGate(["-n", "shop"], {
       reports: [report("p", [fresh()])],
       heartbeat: silent,
     });
@@ -275,7 +287,7 @@ describe("the operator", () => {
   });
 
   test("a list that breaks off is unknown in every form", async () => {
-    const source = memoryReports([report("p", [])]);
+    const source = createMemoryReports([report("p", [])]);
     const broken = {
       ...source,
       async *list() {
@@ -284,7 +296,7 @@ describe("the operator", () => {
       },
     };
     for (const form of ["text", "json", "junit", "sarif"]) {
-      const { code, out } = await gate(["-A", "-o", form], { reports: broken });
+      const { code, out } = await runGate(["-A", "-o", form], { reports: broken });
       expect(code).toBe(3);
       expect(out).toMatch(/the connection broke/i);
     }
@@ -308,14 +320,14 @@ describe("coverage that is required", () => {
     ["a gap of which no time is known", { lowerBound: true, gaps: 1 }, ["--since", "1h"], 3],
   ])("%s", async (_name, coverage, flags, code) => {
     const reports = [report("p", [fresh({ accepted: { by: "known" } })], { coverage })];
-    const outcome = await gate(["-n", "shop", "--require-coverage", ...flags], { reports });
+    const outcome = await runGate(["-n", "shop", "--require-coverage", ...flags], { reports });
     expect(outcome.code).toBe(code);
     if (code === 3)
       expect(outcome.out).toContain("alerts may have been missed in the time looked at: 1 report (shop/p)");
   });
 
   test("a cluster without any report", async () => {
-    const none = await gate(["-A", "--require-coverage"], { reports: [] });
+    const none = await runGate(["-A", "--require-coverage"], { reports: [] });
     expect(none.code).toBe(3);
     expect(none.out).toContain("there is no report, so nothing shows that alerts arrive");
   });
@@ -334,10 +346,10 @@ describe("directories", () => {
     ["an unknown outcome", (text: string) => text.replace("outcome: Allowed", "outcome: Fine")],
     ["an alias", (text: string) => `${text}x: &a 1\ny: *a\n`],
   ])("a report with %s is unknown, for --from and --baseline", async (_name, change) => {
-    const dir = join(directory(), "state");
+    const dir = join(makeDirectory(), "state");
     const reports = [report("p", [fresh({ firstSeen: "2026-10-01T00:00:00.000000Z" })])];
-    await plugin(["export", "-A", "--out", dir], { reports });
-    expect((await gate(["--from", dir], {})).code).toBe(0);
+    await runPlugin(["export", "-A", "--out", dir], { reports });
+    expect((await runGate(["--from", dir], {})).code).toBe(0);
     const file = join(dir, "shop/policyviolationreports/p.yaml");
     const { readFileSync } = await import("node:fs");
     writeFileSync(file, change(readFileSync(file, "utf8")));
@@ -345,26 +357,26 @@ describe("directories", () => {
       ["--from", dir],
       ["-A", "--baseline", dir],
     ]) {
-      const { code, out } = await gate(flags, { reports: [] });
+      const { code, out } = await runGate(flags, { reports: [] });
       expect(code).toBe(3);
       expect(out).toContain("shop/policyviolationreports/p.yaml is not");
     }
   });
 
   test("a link in the place of a report or a namespace is unknown", async () => {
-    const [dir, other] = [directory(), directory(true)];
+    const [dir, other] = [makeDirectory(), makeDirectory(true)];
     cpSync(join(other, "default"), join(dir, "default"), { recursive: true });
-    expect((await gate(["--from", dir], {})).code).toBe(0);
+    expect((await runGate(["--from", dir], {})).code).toBe(0);
     symlinkSync(join(other, "multiubuntu"), join(dir, "multiubuntu"));
-    const { code, out } = await gate(["--from", dir], {});
+    const { code, out } = await runGate(["--from", dir], {});
     expect(code).toBe(3);
     expect(out).toContain("multiubuntu is a symbolic link, which is not followed");
   });
 
   test("a baseline that holds other things is a wrong call", async () => {
-    const dir = directory();
+    const dir = makeDirectory();
     write(dir, "src/a.c", "");
-    const { code, err } = await gate(["-A", "--baseline", dir], { reports: [] });
+    const { code, err } = await runGate(["-A", "--baseline", dir], { reports: [] });
     expect(code).toBe(2);
     expect(err).toContain(`--baseline ${dir} holds no reports (but src/a.c): write it with`);
   });
@@ -375,7 +387,7 @@ describe("directories", () => {
     [["--severity", "awful"], 'invalid value "awful" for --severity'],
     [["--wait", "soon"], 'invalid value "soon" for --wait: expected a duration'],
   ])("%j is a wrong call", async (flags, message) => {
-    const { code, err } = await gate(["-A", ...flags], { reports: [] });
+    const { code, err } = await runGate(["-A", ...flags], { reports: [] });
     expect(code).toBe(2);
     expect(err).toContain(message);
   });

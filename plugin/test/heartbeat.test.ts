@@ -7,7 +7,7 @@ import type { ApiRequester } from "../../src/kube/client.ts";
 import { FakeClock } from "../../test/support/fake-clock.ts";
 import { type Heartbeat, type LeaseObject, readHeartbeat } from "../src/reports/heartbeat.ts";
 import { createClusterReports, parseLease } from "../src/reports/sources/cluster-reports.ts";
-import { memoryReports, plugin, report, violation } from "./session.ts";
+import { createMemoryReports, report, runPlugin, violation } from "./session.ts";
 
 const NOW_MS = Date.UTC(2026, 10, 23, 10);
 const LEASE = { namespace: "kubearmor", name: "pvo" };
@@ -15,7 +15,7 @@ const SILENT: Heartbeat = { state: "silent", lease: "kubearmor/pvo", forMs: 12 *
 
 const CUT_OFF: Heartbeat = { state: "cutOff", sinceMs: Date.UTC(2026, 10, 23, 9, 50) };
 
-const lease = (spec: object, metadata: object = LEASE) => ({
+const createLease = (spec: object, metadata: object = LEASE) => ({
   metadata,
   spec: {
     holderIdentity: "pvo-0",
@@ -25,43 +25,47 @@ const lease = (spec: object, metadata: object = LEASE) => ({
   },
 });
 
-const missing = (since: string) => ({
+const createMissingLease = (since: string) => ({
   ...LEASE,
   annotations: { "reports.kubearmor.com/alerts-missing-since": since },
 });
 
 describe("a heartbeat", () => {
   test.each<[string, LeaseObject | undefined, string]>([
-    ["is there while the Lease is renewed", lease({}), "alive"],
+    ["is there while the Lease is renewed", createLease({}), "alive"],
     [
       "may be late by a minute more than the Lease lasts",
-      lease({ renewTime: "2026-11-23T09:58:45.000000Z" }),
+      createLease({ renewTime: "2026-11-23T09:58:45.000000Z" }),
       "alive",
     ],
-    ["is missing after that", lease({ renewTime: "2026-11-23T09:58:44.000000Z" }), "silent"],
-    ["is missing of a released Lease", lease({ holderIdentity: "" }), "silent"],
+    ["is missing after that", createLease({ renewTime: "2026-11-23T09:58:44.000000Z" }), "silent"],
+    ["is missing of a released Lease", createLease({ holderIdentity: "" }), "silent"],
     [
       "of a clock that is a little ahead is one",
-      lease({ renewTime: "2026-11-23T10:00:59.000000Z" }),
+      createLease({ renewTime: "2026-11-23T10:00:59.000000Z" }),
       "alive",
     ],
-    ["from the future is unknown", lease({ renewTime: "2099-01-01T00:00:00.000000Z" }), "unknown"],
-    ["of another namespace is unknown", lease({}, { namespace: "evil", name: "pvo" }), "unknown"],
-    ["of another name is unknown", lease({}, { namespace: "kubearmor", name: "evil" }), "unknown"],
-    ["of a Lease that lasts for years is unknown", lease({ leaseDurationSeconds: 1e9 }), "unknown"],
-    ["of a Lease without a duration is unknown", lease({ leaseDurationSeconds: "15" }), "unknown"],
+    ["from the future is unknown", createLease({ renewTime: "2099-01-01T00:00:00.000000Z" }), "unknown"],
+    ["of another namespace is unknown", createLease({}, { namespace: "evil", name: "pvo" }), "unknown"],
+    ["of another name is unknown", createLease({}, { namespace: "kubearmor", name: "evil" }), "unknown"],
+    ["of a Lease that lasts for years is unknown", createLease({ leaseDurationSeconds: 1e9 }), "unknown"],
+    ["of a Lease without a duration is unknown", createLease({ leaseDurationSeconds: "15" }), "unknown"],
     ["is unknown without a Lease", undefined, "unknown"],
-    ["is unknown of a Lease without a time", lease({ renewTime: undefined }), "unknown"],
-    ["is unknown of a Lease with another time", lease({ renewTime: "soon" }), "unknown"],
-    ["is cut off while alerts may be missing", lease({}, missing("2026-11-23T09:50:00.000000Z")), "cutOff"],
+    ["is unknown of a Lease without a time", createLease({ renewTime: undefined }), "unknown"],
+    ["is unknown of a Lease with another time", createLease({ renewTime: "soon" }), "unknown"],
+    [
+      "is cut off while alerts may be missing",
+      createLease({}, createMissingLease("2026-11-23T09:50:00.000000Z")),
+      "cutOff",
+    ],
     [
       "is unknown where it does not say since when they may be missing",
-      lease({}, missing("soon")),
+      createLease({}, createMissingLease("soon")),
       "unknown",
     ],
     [
       "is missing rather than cut off",
-      lease({ holderIdentity: "" }, missing("2026-11-23T09:50:00.000000Z")),
+      createLease({ holderIdentity: "" }, createMissingLease("2026-11-23T09:50:00.000000Z")),
       "silent",
     ],
   ])("%s", (_name, object, state) => {
@@ -75,7 +79,7 @@ describe("a heartbeat", () => {
     ["further ahead", "2026-11-23T10:00:20.001000Z", "unknown"],
   ])("that was renewed %s by the API server's clock is judged by it alone", (_name, renewTime, state) => {
     const clock = { nowMs: NOW_MS + 3_600_000, serverMs: NOW_MS };
-    expect(readHeartbeat(lease({ renewTime }), LEASE, clock).state).toBe(state);
+    expect(readHeartbeat(createLease({ renewTime }), LEASE, clock).state).toBe(state);
   });
 
   const answer = (respond: (path: string) => unknown) => {
@@ -91,7 +95,7 @@ describe("a heartbeat", () => {
   };
 
   test("is read from the one Lease, by its name", async () => {
-    const { paths, source } = answer(() => lease({}));
+    const { paths, source } = answer(() => createLease({}));
     expect(await source.heartbeat?.(NOW_MS)).toEqual({ state: "alive", holder: "pvo-0" });
     expect(paths).toEqual(["/apis/coordination.k8s.io/v1/namespaces/kubearmor/leases/pvo"]);
   });
@@ -120,13 +124,13 @@ describe("gate --wait", () => {
     const clock = new FakeClock(NOW_MS);
     let looks = 0;
     const reports = {
-      ...memoryReports([]),
+      ...createMemoryReports([]),
       async *list() {
         looks++;
         yield looks < 3 ? shut : report("p", [violation({ accepted: { by: "known" } })]);
       },
     };
-    const gate = plugin([...flags, "--wait", "1m"], { reports, clock });
+    const gate = runPlugin([...flags, "--wait", "1m"], { reports, clock });
     await clock.advance(60_000);
     expect((await gate).code).toBe(0);
     expect(looks).toBe(3);
@@ -136,18 +140,18 @@ describe("gate --wait", () => {
     const clock = new FakeClock(NOW_MS);
     let looks = 0;
     const reports = {
-      ...memoryReports([]),
+      ...createMemoryReports([]),
       async *list() {
         looks++;
         yield shut;
       },
     };
-    const gate = plugin([...flags, "--wait", "5s"], { reports, clock });
+    const gate = runPlugin([...flags, "--wait", "5s"], { reports, clock });
     await clock.advance(60_000);
     expect({ code: (await gate).code, looks }).toEqual({ code: 1, looks: 4 });
-    expect((await plugin(flags, { reports, clock })).code).toBe(1);
+    expect((await runPlugin(flags, { reports, clock })).code).toBe(1);
     expect(looks).toBe(5);
-    const wrong = await plugin([...flags, "--wait", "long"], { reports, clock });
+    const wrong = await runPlugin([...flags, "--wait", "long"], { reports, clock });
     expect(wrong.code).toBe(2);
   });
 });
@@ -157,14 +161,14 @@ test("readiness calls nothing ready while the operator may not be running", asyn
   const quiet = report("p", [violation({ outcome: "Allowed", firstSeen: old, lastSeen: old })], {
     coverage: { continuousSince: "2026-11-01T10:00:00.000000Z" },
   });
-  const ready = await plugin(["readiness", "p", "-n", "shop"], { reports: [quiet] });
+  const ready = await runPlugin(["readiness", "p", "-n", "shop"], { reports: [quiet] });
   expect(ready).toMatchObject({ code: 0, err: "" });
   expect(ready.out).toMatch(/^p: ready\n/);
-  const silent = await plugin(["readiness", "p", "-n", "shop"], { reports: [quiet], heartbeat: SILENT });
+  const silent = await runPlugin(["readiness", "p", "-n", "shop"], { reports: [quiet], heartbeat: SILENT });
   expect(silent.code).toBe(3);
   expect(silent.out).toBe("p: unknown\nThe operator may not be running, so that nothing may be counted.\n");
   expect(silent.err).toMatch(/^note: the operator has not renewed its Lease kubearmor\/pvo for 12m/);
-  const cutOff = await plugin(["readiness", "p", "-n", "shop"], { reports: [quiet], heartbeat: CUT_OFF });
+  const cutOff = await runPlugin(["readiness", "p", "-n", "shop"], { reports: [quiet], heartbeat: CUT_OFF });
   expect(cutOff.code).toBe(3);
   expect(cutOff.out).toBe(
     "p: unknown\nAlerts may be missing now: the operator does not reach all of KubeArmor, or cannot write its reports.\n",
@@ -173,7 +177,7 @@ test("readiness calls nothing ready while the operator may not be running", asyn
 
 test("no gate passes while alerts may not reach the operator, also where there is no report", async () => {
   const gate = async (heartbeat: Heartbeat) => {
-    const { code, out } = await plugin(["gate", "-n", "shop"], { reports: [], heartbeat });
+    const { code, out } = await runPlugin(["gate", "-n", "shop"], { reports: [], heartbeat });
     return { code, out };
   };
   expect((await gate({ state: "alive", holder: "pvo-0" })).code).toBe(0);
@@ -181,6 +185,6 @@ test("no gate passes while alerts may not reach the operator, also where there i
 });
 
 test("a list without anything says that alerts may not reach the operator", async () => {
-  const { err } = await plugin(["list", "-n", "shop"], { reports: [], heartbeat: CUT_OFF });
+  const { err } = await runPlugin(["list", "-n", "shop"], { reports: [], heartbeat: CUT_OFF });
   expect(err).toContain("note: alerts may be missing since 2026-11-23 09:50:00 UTC");
 });

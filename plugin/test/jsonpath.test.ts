@@ -3,7 +3,7 @@
 
 import { describe, expect, test } from "vitest";
 import { query, renderTemplate } from "../src/commands/jsonpath.ts";
-import { plugin } from "./session.ts";
+import { runPlugin } from "./session.ts";
 
 const ROOT = {
   total: 3,
@@ -56,6 +56,6 @@ test.each(["{.rows[}", ".rows]", ".rows[?(@.id==]"])("%s is refused", (path) => 
 });
 
 test("a column may count from the end", async () => {
-  const { out } = await plugin(["-A", "-o", "custom-columns=POD:.pods[-1].name", "--limit", "1"]);
+  const { out } = await runPlugin(["-A", "-o", "custom-columns=POD:.pods[-1].name", "--limit", "1"]);
   expect(out).toBe("POD\nubuntu-1-deployment-748575cfcc-5bdpq\n");
 });

@@ -12,7 +12,7 @@ import type { ApiRequester } from "../../src/kube/client.ts";
 import { EXIT } from "../src/reports/problem.ts";
 import { createClusterReports } from "../src/reports/sources/cluster-reports.ts";
 import type { ReportSource } from "../src/reports/sources/report-source.ts";
-import { completions, directory, memoryReports, plugin, report, violation } from "./session.ts";
+import { completions, createMemoryReports, makeDirectory, report, runPlugin, violation } from "./session.ts";
 
 type Json = Record<string, unknown>;
 
@@ -30,27 +30,27 @@ const CHANGES: readonly (readonly [path: string, value: unknown])[] = [
 
 describe.each(CHANGES)("%s = %s", (path, value) => {
   test("hides no report of another namespace", async () => {
-    const reports = changedAmongOthers(path, value);
+    const reports = createChangedSource(path, value);
     const left = /error: left out: the PolicyViolationReport "evil\/p" is not of the expected form/;
-    const listed = await plugin(["list", "-A"], { reports });
+    const listed = await runPlugin(["list", "-A"], { reports });
     expect([listed.code, listed.err.match(left)?.length]).toEqual([EXIT.failed, 1]);
     expect(listed.out).toContain("shop");
-    const json = JSON.parse((await plugin(["list", "-A", "-o", "json"], { reports })).out);
+    const json = JSON.parse((await runPlugin(["list", "-A", "-o", "json"], { reports })).out);
     expect([json.complete, json.totals.isAtLeast, json.violations.length]).toEqual([false, true, 1]);
-    const gate = await plugin(["gate", "-A", "--outcome", "unknown"], { reports });
+    const gate = await runPlugin(["gate", "-A", "--outcome", "unknown"], { reports });
     expect([gate.code, gate.out]).toEqual([
       EXIT.failed,
       expect.stringContaining("1 report could not be read"),
     ]);
-    const audit = await plugin(["audit", "-A", "--format", "markdown"], { reports });
+    const audit = await runPlugin(["audit", "-A", "--format", "markdown"], { reports });
     expect([audit.code, audit.out]).toEqual([
       EXIT.failed,
       expect.stringContaining("1 report could not be read and is not in this page"),
     ]);
-    const explained = await plugin(["explain", "-A", "00000000000000aa"], { reports });
+    const explained = await runPlugin(["explain", "-A", "00000000000000aa"], { reports });
     expect([explained.code, explained.out]).toEqual([EXIT.failed, expect.stringContaining("shop/p")]);
     for (const command of ["timeline", "readiness"]) {
-      const { code, out } = await plugin([command, "-A"], { reports });
+      const { code, out } = await runPlugin([command, "-A"], { reports });
       expect([code === EXIT.ok, out === ""]).toEqual([false, false]);
     }
     expect(await completions(["explain", "-A", ""], { reports })).toContain("shop/p");
@@ -58,25 +58,25 @@ describe.each(CHANGES)("%s = %s", (path, value) => {
 });
 
 test("another namespace is not concerned", async () => {
-  const reports = changedAmongOthers("summary.occurrences", 2 ** 53);
-  expect(await plugin(["list", "-n", "shop"], { reports })).toMatchObject({ code: EXIT.ok, err: "" });
-  expect((await plugin(["gate", "-n", "shop", "--outcome", "unknown"], { reports })).code).toBe(EXIT.ok);
+  const reports = createChangedSource("summary.occurrences", 2 ** 53);
+  expect(await runPlugin(["list", "-n", "shop"], { reports })).toMatchObject({ code: EXIT.ok, err: "" });
+  expect((await runPlugin(["gate", "-n", "shop", "--outcome", "unknown"], { reports })).code).toBe(EXIT.ok);
 });
 
 test("asked for by its name it is an error", async () => {
-  const reports = changedAmongOthers("summary.occurrences", 2 ** 53);
-  const { code, err } = await plugin(["explain", "evil/p"], { reports });
+  const reports = createChangedSource("summary.occurrences", 2 ** 53);
+  const { code, err } = await runPlugin(["explain", "evil/p"], { reports });
   expect([code, err]).toEqual([EXIT.failed, expect.stringContaining("summary.occurrences")]);
 });
 
 test("an export writes the others, and keeps the files of those that it could not read", async () => {
-  const dir = directory();
+  const dir = makeDirectory();
   const file = join(dir, "evil/policyviolationreports/p.yaml");
   const sound = [report("p", [violation()], { namespace: "evil" }), report("q", [violation()])];
-  await plugin(["export", "-A", "--out", dir], { reports: sound });
+  await runPlugin(["export", "-A", "--out", dir], { reports: sound });
   expect(existsSync(file)).toBe(true);
-  const reports = changedAmongOthers("summary.occurrences", 2 ** 53);
-  const { code, out } = await plugin(["export", "-A", "--out", dir], { reports });
+  const reports = createChangedSource("summary.occurrences", 2 ** 53);
+  const { code, out } = await runPlugin(["export", "-A", "--out", dir], { reports });
   expect([code, out]).toEqual([EXIT.failed, expect.stringContaining("1 new, 0 changed, 0 gone")]);
   expect(existsSync(file)).toBe(true);
 });
@@ -86,23 +86,23 @@ test("many are named in a few lines", async () => {
     const each = report(`p${i}`, [], { namespace: "evil" });
     return { ...each, summary: { ...each.summary, nodes: 2 ** 60 } };
   });
-  const { err } = await plugin(["list", "-A"], { reports: sourceOf(items) });
+  const { err } = await runPlugin(["list", "-A"], { reports: createSource(items) });
   expect(err.match(/left out/g)).toHaveLength(6);
   expect(err).toContain("195 more reports");
 });
 
 /** One report of the namespace shop, and one of evil, which has been changed. */
-function changedAmongOthers(path: string, value: unknown): ReportSource {
+function createChangedSource(path: string, value: unknown): ReportSource {
   const changed = structuredClone(report("p", [violation()], { namespace: "evil" })) as unknown as Json;
   const keys = path.split(".");
   let at = changed;
   for (const key of keys.slice(0, -1)) at = at[key] as Json;
   at[keys.at(-1) ?? ""] = value;
-  return sourceOf([changed as unknown as Report, report("p", [violation()], { namespace: "shop" })]);
+  return createSource([changed as unknown as Report, report("p", [violation()], { namespace: "shop" })]);
 }
 
 /** Reports as an API server sends them. */
-function sourceOf(reports: readonly Report[]): ReportSource {
+function createSource(reports: readonly Report[]): ReportSource {
   const client = {
     async request({ path }: { path: string }) {
       const namespace = /namespaces\/([^/]+)\//.exec(path)?.[1];
@@ -113,7 +113,7 @@ function sourceOf(reports: readonly Report[]): ReportSource {
       return /reports$/.test(path) ? { items: kept, metadata: {} } : kept[0];
     },
   } as unknown as ApiRequester;
-  const { heartbeat, acceptances } = memoryReports([]);
+  const { heartbeat, acceptances } = createMemoryReports([]);
   const { signal } = new AbortController();
   return { ...createClusterReports({ client, signal }), heartbeat, acceptances } as ReportSource;
 }

@@ -4,13 +4,13 @@
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { measureWidth } from "../src/render/columns.ts";
-import { type PluginOptions, plugin, report, violation } from "./session.ts";
+import { type PluginOptions, report, runPlugin, violation } from "./session.ts";
 
-const rows = (out: string) => out.trimEnd().split("\n").slice(1);
+const getRows = (out: string) => out.trimEnd().split("\n").slice(1);
 
 /** Ids in the order of the table. */
 const ids = async (flags: readonly string[], options: PluginOptions = {}) => {
-  const { out } = await plugin([...flags, "-o", "custom-columns=ID:.id", "--no-headers"], options);
+  const { out } = await runPlugin([...flags, "-o", "custom-columns=ID:.id", "--no-headers"], options);
   return out.split("\n").filter((line) => line !== "");
 };
 
@@ -31,7 +31,7 @@ describe("the table", () => {
         }),
       ]),
     ];
-    expect(await plugin(["-n", "shop"], { reports })).toEqual({
+    expect(await runPlugin(["-n", "shop"], { reports })).toEqual({
       code: 0,
       out: [
         "SEVERITY  OUTCOME    COUNT  SEEN  WORKLOAD    POLICY  VIOLATION",
@@ -44,9 +44,9 @@ describe("the table", () => {
   });
 
   test("-A has every namespace and the hosts: 25 violations, the critical one first", async () => {
-    const { out } = await plugin(["-A"]);
-    expect(rows(out)).toHaveLength(25);
-    expect(rows(out)[0]).toMatch(/^multiubuntu +critical +Prevented/);
+    const { out } = await runPlugin(["-A"]);
+    expect(getRows(out)).toHaveLength(25);
+    expect(getRows(out)[0]).toMatch(/^multiubuntu +critical +Prevented/);
     expect(out).toMatch(/^\(host\) +medium +Allowed .*node\/ubuntu/m);
   });
 
@@ -70,20 +70,20 @@ describe("the table", () => {
   });
 
   test("gives violations a quarter of a screen of 100 cells", async () => {
-    const { out } = await plugin(["-A", "--limit", "1"], { columns: 100, isInteractive: true });
-    expect(rows(out)[0]).toMatch(/ {2}resolve google\.com by \S+…$/);
+    const { out } = await runPlugin(["-A", "--limit", "1"], { columns: 100, isInteractive: true });
+    expect(getRows(out)[0]).toMatch(/ {2}resolve google\.com by \S+…$/);
   });
 
   test.each([80, 100, 120, 160, 200])(
     "fits a screen of %i cells, and cuts texts at their end",
     async (columns) => {
-      const whole = await plugin(["-A"]);
-      const { out } = await plugin(["-A"], { columns, isInteractive: true });
+      const whole = await runPlugin(["-A"]);
+      const { out } = await runPlugin(["-A"], { columns, isInteractive: true });
       expect(Math.max(...out.split("\n").map(measureWidth))).toBeLessThanOrEqual(columns);
-      expect(rows(out)).toHaveLength(25);
+      expect(getRows(out)).toHaveLength(25);
       const [header = ""] = out.split("\n");
       expect(header).toMatch(/^NAMESPACE +SEVERITY +OUTCOME +COUNT +SEEN +WORKLOAD +(POLICY +)?VIOLATION$/);
-      for (const line of rows(out)) {
+      for (const line of getRows(out)) {
         expect(line).toMatch(/^\S/);
         for (const cell of line.split(/ {2,}/)) {
           if (cell.includes("…")) expect(whole.out).toContain(cell.slice(0, -1));
@@ -94,15 +94,15 @@ describe("the table", () => {
   );
 
   test("without a screen nothing is cut and nothing is colored", async () => {
-    const { out } = await plugin(["-A"]);
+    const { out } = await runPlugin(["-A"]);
     expect(out).not.toContain("…");
     expect(out).not.toContain("\u001b");
     expect(out).toContain("family=AF_UNIX type=SOCK_STREAM");
   });
 
   test("colors change no width", async () => {
-    const bare = await plugin(["-A"], { columns: 150 });
-    const painted = await plugin(["-A"], { columns: 150, hasColor: true });
+    const bare = await runPlugin(["-A"], { columns: 150 });
+    const painted = await runPlugin(["-A"], { columns: 150, hasColor: true });
     expect(painted.out).toContain("\u001b[");
     expect(painted.out.replace(/\u001b\[[0-9;]*m/g, "").replace(/ +$/gm, "")).toBe(bare.out);
   });
@@ -112,23 +112,23 @@ describe("the table", () => {
       "many",
       Array.from({ length: 300 }, (_, n) => violation({ id: id(n) })),
     );
-    const screen = await plugin(["-A"], { reports: [many], isInteractive: true });
-    expect(rows(screen.out)).toHaveLength(100);
+    const screen = await runPlugin(["-A"], { reports: [many], isInteractive: true });
+    expect(getRows(screen.out)).toHaveLength(100);
     expect(screen.err).toContain("200 more are listed; --limit 0 shows all, --severity and --since fewer.\n");
-    const all = await plugin(["-A", "--limit", "0"], { reports: [many], isInteractive: true });
-    expect(rows(all.out)).toHaveLength(300);
-    expect(rows((await plugin(["-A"], { reports: [many] })).out)).toHaveLength(300);
+    const all = await runPlugin(["-A", "--limit", "0"], { reports: [many], isInteractive: true });
+    expect(getRows(all.out)).toHaveLength(300);
+    expect(getRows((await runPlugin(["-A"], { reports: [many] })).out)).toHaveLength(300);
     for (const [form, count] of [
       ["wide", 8],
       ["csv", 8],
       ['jsonpath={range .violations[*]}{.id}{"\\n"}{end}', 7],
       ["custom-columns=ID:.id", 8],
     ] as const) {
-      const { out } = await plugin(["-A", "--limit", "7", "-o", form], { reports: [many] });
+      const { out } = await runPlugin(["-A", "--limit", "7", "-o", form], { reports: [many] });
       expect(out.trimEnd().split("\n")).toHaveLength(count);
     }
     for (const form of ["json", "yaml"]) {
-      const { out } = await plugin(["-A", "--limit", "7", "-o", form], { reports: [many] });
+      const { out } = await runPlugin(["-A", "--limit", "7", "-o", form], { reports: [many] });
       const { violations, totals, shown } = parse(out);
       expect([violations.length, totals.violations, shown]).toEqual([7, 300, 7]);
     }
@@ -140,18 +140,18 @@ describe("the table", () => {
         coverage: { lowerBound: true },
       }),
     ];
-    const { out, err } = await plugin(["-n", "shop"], { reports });
+    const { out, err } = await runPlugin(["-n", "shop"], { reports });
     expect(out).toMatch(/ 3\+ /);
     expect(await ids(["-n", "shop"], { reports })).toEqual([id(1)]);
     expect(err).toBe("1 accepted violation is not shown; --accepted shows it.\n");
     const accepted = [report("p", [violation({ id: id(2), accepted: { by: "known" } })])];
-    expect((await plugin(["-n", "shop"], { reports: accepted })).err).toBe(
+    expect((await runPlugin(["-n", "shop"], { reports: accepted })).err).toBe(
       "No open violations found in namespace shop.\n1 accepted violation is not shown; --accepted shows it.\n",
     );
   });
 
   test("nothing found is said, and is no failure", async () => {
-    expect(await plugin(["-n", "empty"])).toEqual({
+    expect(await runPlugin(["-n", "empty"])).toEqual({
       code: 0,
       out: "",
       err: "No violations found in namespace empty.\n",
@@ -166,7 +166,7 @@ describe("the table", () => {
       }),
     ];
     for (const form of [[], ["-o", "wide"], ["-o", "json"], ["-o", "yaml"], ["-o", "name"], ["-o", "csv"]]) {
-      const { out } = await plugin(["-n", "shop", ...form], { reports });
+      const { out } = await runPlugin(["-n", "shop", ...form], { reports });
       expect(out).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e]/);
     }
   });
@@ -195,9 +195,9 @@ describe("filters", () => {
 
   test("--new looks at when it was first seen", async () => {
     const reports = [report("p", [violation()])];
-    expect((await plugin(["-n", "shop", "--since", "24h"], { reports })).out).not.toBe("");
-    expect((await plugin(["-n", "shop", "--new"], { reports })).out).toBe("");
-    expect((await plugin(["-n", "shop", "--new", "--since", "4d"], { reports })).out).not.toBe("");
+    expect((await runPlugin(["-n", "shop", "--since", "24h"], { reports })).out).not.toBe("");
+    expect((await runPlugin(["-n", "shop", "--new"], { reports })).out).toBe("");
+    expect((await runPlugin(["-n", "shop", "--new", "--since", "4d"], { reports })).out).not.toBe("");
   });
 
   test.each([
@@ -225,13 +225,13 @@ describe("filters", () => {
     [["completion", "bash"], /unknown command "completion"/],
     [["-n", "a"], /-n and -A can't go together/],
   ])("%j is refused with what would be right", async (flags, message) => {
-    const { code, err, out } = await plugin(["-A", ...flags]);
+    const { code, err, out } = await runPlugin(["-A", ...flags]);
     expect({ code, out }).toEqual({ code: 2, out: "" });
     expect(err).toMatch(message);
   });
 
   test("a namespace that can't be one is refused before anything is asked", async () => {
-    expect((await plugin(["-n", "../x"])).err).toBe(
+    expect((await runPlugin(["-n", "../x"])).err).toBe(
       'error: invalid value "../x" for -n: expected the name of a namespace.\n',
     );
   });
@@ -239,7 +239,7 @@ describe("filters", () => {
 
 describe("data", () => {
   test("-o json holds the rows in the table's order, each with its report", async () => {
-    const { out } = await plugin(["-n", "default", "-o", "json"]);
+    const { out } = await runPlugin(["-n", "default", "-o", "json"]);
     const { violations } = JSON.parse(out);
     expect(violations).toHaveLength(6);
     expect(violations[0]).toMatchObject({
@@ -251,7 +251,7 @@ describe("data", () => {
   });
 
   test("-o name gives what kubectl takes", async () => {
-    const { out } = await plugin(["-n", "my-ext-secret", "-o", "name"]);
+    const { out } = await runPlugin(["-n", "my-ext-secret", "-o", "name"]);
     expect(out).toBe("policyviolationreport.reports.kubearmor.com/nginx-secret\n");
   });
 });
@@ -333,13 +333,13 @@ describe("more filters", () => {
       ),
     ];
     expect(await ids(["-n", "shop", "--severity", "high"], { reports: mixed })).toEqual([id(2)]);
-    const { out } = await plugin(["-n", "shop"], { reports: mixed });
-    expect(rows(out).map((line) => line.split(" ")[0])).toEqual(["critical", "unknown", "info"]);
+    const { out } = await runPlugin(["-n", "shop"], { reports: mixed });
+    expect(getRows(out).map((line) => line.split(" ")[0])).toEqual(["critical", "unknown", "info"]);
   });
 
   test("CSV quotes what a spreadsheet would run as a formula", async () => {
     const evil = [report("p", [violation({ source: "=cmd|' /C calc'!A0", resource: 'a,"b"' })])];
-    const { out } = await plugin(["-n", "shop", "-o", "csv"], { reports: evil });
+    const { out } = await runPlugin(["-n", "shop", "-o", "csv"], { reports: evil });
     expect(out).toContain("'=cmd|' /C calc'!A0");
     expect(out).toContain('"a,""b"""');
   });
@@ -353,7 +353,7 @@ describe("a list that is cut", () => {
 
   test("is never said to hold none", async () => {
     for (const form of [[], ["-o", "wide"], ["-o", "csv"], ["-o", "name"]]) {
-      const { out, err } = await plugin(["-n", "shop", "--outcome", "prevented", ...form], {
+      const { out, err } = await runPlugin(["-n", "shop", "--outcome", "prevented", ...form], {
         reports: [cut],
       });
       expect(out).toBe("");
@@ -367,7 +367,7 @@ describe("a list that is cut", () => {
 
   test("every form of data says so, with the totals of the summary", async () => {
     for (const form of ["json", "yaml"]) {
-      const { out, err } = await plugin(["-n", "shop", "-o", form], { reports: [cut] });
+      const { out, err } = await runPlugin(["-n", "shop", "-o", form], { reports: [cut] });
       expect(parse(out)).toMatchObject({
         complete: false,
         omitted: { reports: 1, violations: 7, occurrences: 7 },
@@ -378,9 +378,9 @@ describe("a list that is cut", () => {
   });
 
   test("is whole for a filter that excludes what it leaves out", async () => {
-    const { err } = await plugin(["-n", "shop", "--outcome", "allowed"], { reports: [cut] });
+    const { err } = await runPlugin(["-n", "shop", "--outcome", "allowed"], { reports: [cut] });
     expect(err).toBe("");
-    expect((await plugin(["-n", "shop", "--since", "10s"], { reports: [cut] })).err).toBe(
+    expect((await runPlugin(["-n", "shop", "--since", "10s"], { reports: [cut] })).err).toBe(
       "No violations found in namespace shop.\n",
     );
   });
@@ -388,7 +388,7 @@ describe("a list that is cut", () => {
 
 describe("a directory that is no export", () => {
   test("is refused with what to do", async () => {
-    expect((await plugin(["--from", "/nowhere/at/all"])).err).toBe(
+    expect((await runPlugin(["--from", "/nowhere/at/all"])).err).toBe(
       "error: /nowhere/at/all is empty or does not exist; name a directory that export or replay wrote.\n",
     );
   });

@@ -11,9 +11,9 @@ import { parseFilter, select } from "../src/reports/filter.ts";
 import { buildTimeline, sumCounts } from "../src/reports/occurrences-over-time.ts";
 import { listViolations } from "../src/reports/report-view.ts";
 import type { ReportSource } from "../src/reports/sources/report-source.ts";
-import { memoryReports, plugin, report, violation } from "./session.ts";
+import { createMemoryReports, report, runPlugin, violation } from "./session.ts";
 
-const time = (ms: number) => `${new Date(ms).toISOString().slice(0, -1)}000Z`;
+const formatTime = (ms: number) => `${new Date(ms).toISOString().slice(0, -1)}000Z`;
 
 describe("the timeline", () => {
   test("places what is certain and counts what is not", async () => {
@@ -37,7 +37,7 @@ describe("the timeline", () => {
         { coverage: { continuousSince: "2026-11-01T00:00:00.000000Z" } },
       ),
     ];
-    const { code, out } = await plugin(["timeline", "-A", "--buckets", "4"], { reports });
+    const { code, out } = await runPlugin(["timeline", "-A", "--buckets", "4"], { reports });
     expect(code).toBe(0);
     expect(out.split("\n").map((line) => line.replace(/[█░ ]+/g, " "))).toEqual([
       "2026-11-23 00:00:00 UTC 5 prevented",
@@ -60,8 +60,8 @@ describe("the timeline", () => {
         const violations = all.map(({ a, b, occurrences }, i): Violation => {
           const [first, last] = a <= b ? [a, b] : [b, a];
           // A single occurrence has one time.
-          const firstSeen = time(occurrences === 1 ? last : first);
-          return violation({ id: String(i), firstSeen, lastSeen: time(last), occurrences });
+          const firstSeen = formatTime(occurrences === 1 ? last : first);
+          return violation({ id: String(i), firstSeen, lastSeen: formatTime(last), occurrences });
         });
         const reports = [report("p", violations)];
         const filter = parseFilter({}, 0);
@@ -81,7 +81,7 @@ describe("the timeline", () => {
     [["--buckets", "0"], 'invalid value "0" for --buckets: expected a whole number from 1 to 500'],
     [["--window", "x"], 'invalid value "x" for --window: expected a duration'],
   ])("%j", async (flags, message) => {
-    const { code, err } = await plugin(["timeline", "-A", ...flags]);
+    const { code, err } = await runPlugin(["timeline", "-A", ...flags]);
     expect(code).toBe(2);
     expect(err).toContain(message);
   });
@@ -110,7 +110,7 @@ describe("the timeline from history", () => {
     });
 
   test("has every occurrence, by day", async () => {
-    const { out } = await plugin(["timeline", "-A"], { reports: [full] });
+    const { out } = await runPlugin(["timeline", "-A"], { reports: [full] });
     expect(numbers(out)).toEqual([
       "2026-11-20 00:00:00 40 prevented",
       "2026-11-23 00:00:00 2 allowed, 1 unknown, 3 prevented",
@@ -120,7 +120,7 @@ describe("the timeline from history", () => {
   });
 
   test("by hour where the window allows it, with an outcome, and says what lies outside", async () => {
-    const { out } = await plugin(["timeline", "-A", "--window", "4h", "--outcome", "prevented"], {
+    const { out } = await runPlugin(["timeline", "-A", "--window", "4h", "--outcome", "prevented"], {
       reports: [full],
     });
     expect(numbers(out)).toEqual(["2026-11-23 09:00:00 3 prevented"]);
@@ -129,7 +129,7 @@ describe("the timeline from history", () => {
 
   test("states that it holds 31 days where more are wanted", async () => {
     const outOf = async (window: string) =>
-      (await plugin(["timeline", "-A", "--window", window], { reports: [full] })).out.replace(/\n/g, " ");
+      (await runPlugin(["timeline", "-A", "--window", window], { reports: [full] })).out.replace(/\n/g, " ");
     expect(await outOf("90d")).toContain(
       "Reports hold a history of 31 days: the time before 2026-10-24 00:00:00 UTC is not shown.",
     );
@@ -137,11 +137,11 @@ describe("the timeline from history", () => {
   });
 
   test("is not used for a filter on violations: the list is cut, and that is said", async () => {
-    const { out } = await plugin(["timeline", "-A", "--workload", "web", "--buckets", "2"], {
+    const { out } = await runPlugin(["timeline", "-A", "--workload", "web", "--buckets", "2"], {
       reports: [full],
     });
     expect(out.replace(/\n/g, " ")).toContain("The list of 1 report is cut (shop/p)");
-    const none = await plugin(["timeline", "-A", "--workload", "other"], { reports: [full] });
+    const none = await runPlugin(["timeline", "-A", "--workload", "other"], { reports: [full] });
     expect(none.err).toMatch(
       /^No listed violation matches in any namespace\.\nThe list of 1 report is cut \(shop\/p\): .* only in the totals, and may match\.\n$/,
     );
@@ -149,21 +149,21 @@ describe("the timeline from history", () => {
 
   test("is a lower bound where it may miss something", async () => {
     const less = { ...full, summary: { ...full.summary, history: { ...history, lowerBound: true } } };
-    const { out } = await plugin(["timeline", "-A"], { reports: [less] });
+    const { out } = await runPlugin(["timeline", "-A"], { reports: [less] });
     expect(out).toContain("The numbers are lower bounds.");
   });
 });
 
 /** Gives other reports at each look, and moves the clock on once a look is over. */
-function moving(looks: readonly Report[][], clock: FakeClock): ReportSource {
+function createMovingSource(looks: readonly Report[][], clock: FakeClock): ReportSource {
   let look = 0;
   return {
-    ...memoryReports([]),
+    ...createMemoryReports([]),
     async *list(scope, onLeftOut) {
       const reports = looks[Math.min(look, looks.length - 1)] ?? [];
       look += 1;
       setImmediate(() => void clock.advance(10_000));
-      yield* memoryReports(reports).list(scope, onLeftOut);
+      yield* createMemoryReports(reports).list(scope, onLeftOut);
     },
   };
 }
@@ -175,8 +175,8 @@ test("--watch prints the table, then only what moves, until the signal", async (
   const stop = new AbortController();
   const fresh = violation({ id: "00000000000000bb", resource: "fresh" });
   const looks = [[withCount(3)], [withCount(3)], [report("p", [violation(), fresh])]];
-  const { code, out } = await plugin(["-A", "-w"], {
-    reports: moving(looks, clock),
+  const { code, out } = await runPlugin(["-A", "-w"], {
+    reports: createMovingSource(looks, clock),
     clock,
     signal: stop.signal,
     onOut: (text) => {
@@ -195,7 +195,7 @@ test("--watch prints the table, then only what moves, until the signal", async (
 test.each([[["-A", "-w", "-o", "json"], "-w shows a table, and can't go with -o json."]])(
   "%j",
   async (argv, message) => {
-    const { code, err } = await plugin(argv);
+    const { code, err } = await runPlugin(argv);
     expect(code).toBe(2);
     expect(err).toContain(message);
   },
@@ -213,7 +213,7 @@ test("what a filter's bars leave out is said", async () => {
       violation({ id: "00000000000000ac", firstSeen: "2026-11-23T09:59:00.000000Z", occurrences: 1 }),
     ]),
   ];
-  const { out } = await plugin(["timeline", "-n", "shop", "--workload", "web", "--window", "1d"], {
+  const { out } = await runPlugin(["timeline", "-n", "shop", "--workload", "web", "--window", "1d"], {
     reports,
   });
   expect(out.replace(/\s+/g, " ")).toContain(

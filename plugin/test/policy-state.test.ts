@@ -7,7 +7,14 @@ import { describe, expect, test } from "vitest";
 import type { Violation } from "../../src/api/v1alpha1.ts";
 import type { Heartbeat } from "../src/reports/heartbeat.ts";
 import type { ReportSource } from "../src/reports/sources/report-source.ts";
-import { memoryReports, type PluginOptions, plugin, report, violation, writeDirectory } from "./session.ts";
+import {
+  createMemoryReports,
+  type PluginOptions,
+  report,
+  runPlugin,
+  violation,
+  writeDirectory,
+} from "./session.ts";
 
 const SILENT: Heartbeat = { state: "silent", lease: "kubearmor/pvo", forMs: 720_000 };
 const CUT_OFF: Heartbeat = { state: "cutOff", sinceMs: Date.UTC(2026, 10, 23, 9) };
@@ -15,7 +22,7 @@ const allowed = (mods: Partial<Violation> & Record<string, unknown> = {}) =>
   violation({ action: "Audit", outcome: "Allowed", ...mods });
 
 async function run(command: readonly string[], options: PluginOptions) {
-  const { code, out, err } = await plugin([...command, "-A"], options);
+  const { code, out, err } = await runPlugin([...command, "-A"], options);
   return { code, out, err, text: (out + err).replace(/\s+/g, " ") };
 }
 
@@ -64,14 +71,14 @@ describe("explain", () => {
 
   test("names the namespace that it looked at where it may not look at all", async () => {
     const source: ReportSource = {
-      ...memoryReports([]),
+      ...createMemoryReports([]),
       async *list({ namespace }, onLeftOut) {
         const { PluginError } = await import("../src/reports/problem.ts");
         if (namespace === undefined) throw new PluginError(3, "you may not list them.");
-        yield* memoryReports([]).list({ namespace }, onLeftOut);
+        yield* createMemoryReports([]).list({ namespace }, onLeftOut);
       },
     };
-    const { code, err } = await plugin(["explain", "ffffffffffffffff"], { reports: source });
+    const { code, err } = await runPlugin(["explain", "ffffffffffffffff"], { reports: source });
     expect(code).toBe(3);
     expect(err).toContain("no report lists a violation ffffffffffffffff in namespace default");
   });
@@ -136,7 +143,7 @@ describe("readiness", () => {
       report("b", [allowed(OLD)], { coverage: WHOLE }),
     );
     const of = async (policy: string) =>
-      (await plugin(["readiness", policy, "--from", dir])).out.replace(/\s+/g, " ");
+      (await runPlugin(["readiness", policy, "--from", dir])).out.replace(/\s+/g, " ");
     expect(await of("a")).toContain("it blocked when the files were written.");
     expect(await of("b")).toContain("unknown These are files: they do not show what occurred since.");
   });

@@ -10,34 +10,34 @@ import type { AddressInfo } from "node:net";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { gitOverHttp, hasGitHttpBackend } from "../../test/support/git-http.ts";
+import { hasGitHttpBackend, serveGit } from "../../test/support/git-http.ts";
 import { startServer, stopServer } from "../../tools/cluster/process.ts";
 import { findFreePort } from "../../tools/free-port.ts";
-import { directory, plugin, report, SAMPLE_REPORTS_DIR, violation } from "./session.ts";
+import { makeDirectory, report, runPlugin, SAMPLE_REPORTS_DIR, violation } from "./session.ts";
 
 const GIT_ENV = { PATH: process.env["PATH"], HOME: "/nonexistent", GIT_CONFIG_NOSYSTEM: "1" };
-const git = (cwd: string, ...args: string[]) =>
+const runGit = (cwd: string, ...args: string[]) =>
   execFileSync("git", ["-c", "user.name=t", "-c", "user.email=t@t", ...args], {
     cwd,
     encoding: "utf8",
     env: GIT_ENV,
   });
 
-function bareRepository(): string {
-  const dir = join(directory(), "audit.git");
+function createBareRepository(): string {
+  const dir = join(makeDirectory(), "audit.git");
   execFileSync("git", ["init", "--quiet", "--bare", "--initial-branch=main", dir]);
-  git(dir, "config", "http.receivepack", "true");
+  runGit(dir, "config", "http.receivepack", "true");
   return dir;
 }
 
 const clone = (repository: string) => {
-  const dir = join(directory(), "clone");
+  const dir = join(makeDirectory(), "clone");
   execFileSync("git", ["clone", "--quiet", repository, dir], { env: GIT_ENV });
   return dir;
 };
 
-function credentials(files: Record<string, string>): string {
-  const dir = directory();
+function writeCredentials(files: Record<string, string>): string {
+  const dir = makeDirectory();
   for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, name), text);
   return dir;
 }
@@ -48,31 +48,31 @@ const HAS_SSHD = existsSync("/usr/sbin/sshd") && process.getuid?.() === 0;
 
 describe("push to a repository on disk", () => {
   test("makes the branch; a fresh clone holds the state; a second time nothing changes", async () => {
-    const repository = bareRepository();
-    const first = await plugin(["push", "-A", "--repository", repository]);
+    const repository = createBareRepository();
+    const first = await runPlugin(["push", "-A", "--repository", repository]);
     expect(first.code).toBe(0);
     expect(first.out).toMatch(/^main: 23 new, 0 changed, 0 gone, 0 unchanged, commit [0-9a-f]{7,}\.\n$/);
     const state = join(clone(repository), "violations");
     expect(execFileSync("diff", ["-r", SAMPLE_REPORTS_DIR, state], { encoding: "utf8" })).toBe("");
-    expect(await plugin(["push", "-A", "--repository", repository])).toEqual({
+    expect(await runPlugin(["push", "-A", "--repository", repository])).toEqual({
       code: 0,
       out: "main: nothing changed, 23 reports.\n",
       err: "",
     });
-    expect(git(repository, "rev-list", "--count", "main").trim()).toBe("1");
-    expect(git(repository, "log", "--format=%an <%ae>%n%s", "-1")).toBe(
+    expect(runGit(repository, "rev-list", "--count", "main").trim()).toBe("1");
+    expect(runGit(repository, "log", "--format=%an <%ae>%n%s", "-1")).toBe(
       "policy-violation-operator <noreply@policy-violation-operator>\nViolations: 23 new, 0 changed, 0 gone, 0 unchanged\n",
     );
   });
 
   test("commits a few lines for one new violation, beside what others keep there", async () => {
-    const repository = bareRepository();
+    const repository = createBareRepository();
     const other = clone(repository);
     writeFileSync(join(other, "README.md"), "theirs");
     writeFileSync(join(other, ".gitignore"), "violations/\n");
-    git(other, "add", "-A");
-    git(other, "commit", "-qm", "theirs");
-    git(other, "push", "-q", "origin", "HEAD:main");
+    runGit(other, "add", "-A");
+    runGit(other, "commit", "-qm", "theirs");
+    runGit(other, "push", "-q", "origin", "HEAD:main");
     const flags = [
       "push",
       "-A",
@@ -84,20 +84,20 @@ describe("push to a repository on disk", () => {
       "--message",
       "Daily",
     ];
-    await plugin(flags, { reports: [report("p", [violation()])] });
-    await plugin(flags, { reports: [report("p", [violation(), violation({ id: "00000000000000ab" })])] });
-    const log = git(repository, "log", "--format=%s %an", "main").trimEnd().split("\n");
+    await runPlugin(flags, { reports: [report("p", [violation()])] });
+    await runPlugin(flags, { reports: [report("p", [violation(), violation({ id: "00000000000000ab" })])] });
+    const log = runGit(repository, "log", "--format=%s %an", "main").trimEnd().split("\n");
     expect(log).toEqual(["Daily Audit", "Daily Audit", "theirs t"]);
-    const diff = git(repository, "diff", "--numstat", "main~1", "main").trim();
+    const diff = runGit(repository, "diff", "--numstat", "main~1", "main").trim();
     expect(diff).toMatch(/^1[0-9]\t1\tviolations\/shop\/policyviolationreports\/p\.yaml$/);
     expect(readFileSync(join(clone(repository), "README.md"), "utf8")).toBe("theirs");
   });
 
   test("loses nothing of others who push at the same time", async () => {
-    const repository = bareRepository();
-    await plugin(["push", "-A", "--repository", repository], { reports: [] });
+    const repository = createBareRepository();
+    await runPlugin(["push", "-A", "--repository", repository], { reports: [] });
     const pushes = Array.from({ length: 3 }, (_, n) =>
-      plugin(["push", "-A", "--repository", repository, "--path", `cluster-${n}`], {
+      runPlugin(["push", "-A", "--repository", repository, "--path", `cluster-${n}`], {
         clock: {
           nowMs: () => 0,
           monotonicMs: () => 0,
@@ -111,18 +111,18 @@ describe("push to a repository on disk", () => {
     expect((await Promise.all(pushes)).map(({ code }) => code)).toEqual([0, 0, 0]);
     const state = clone(repository);
     for (const n of [0, 1, 2]) expect(existsSync(join(state, `cluster-${n}/default`))).toBe(true);
-    expect(git(repository, "rev-list", "--count", "main").trim()).toBe("3");
+    expect(runGit(repository, "rev-list", "--count", "main").trim()).toBe("3");
   });
 
   test("follows no link out of the repository", async () => {
-    const repository = bareRepository();
+    const repository = createBareRepository();
     const other = clone(repository);
-    const elsewhere = directory();
+    const elsewhere = makeDirectory();
     symlinkSync(elsewhere, join(other, "violations"));
-    git(other, "add", "-A");
-    git(other, "commit", "-qm", "trap");
-    git(other, "push", "-q", "origin", "HEAD:main");
-    const { code, err } = await plugin(["push", "-A", "--repository", repository]);
+    runGit(other, "add", "-A");
+    runGit(other, "commit", "-qm", "trap");
+    runGit(other, "push", "-q", "origin", "HEAD:main");
+    const { code, err } = await runPlugin(["push", "-A", "--repository", repository]);
     expect(code).toBe(2);
     expect(err).toContain("it is a file; name a directory");
     expect(execFileSync("ls", ["-A", elsewhere], { encoding: "utf8" })).toBe("");
@@ -133,10 +133,10 @@ describe.skipIf(!HAS_BACKEND)(
   `push over HTTPS${HAS_BACKEND ? "" : " (skipped: no git-http-backend or no openssl)"}`,
   () => {
     /** git's own HTTP backend behind HTTPS, with one account. */
-    async function httpsServer(
+    async function startHttpsServer(
       root: string,
     ): Promise<{ url: string; ca: string; authorizations: () => number }> {
-      const tls = directory();
+      const tls = makeDirectory();
       const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"];
       execFileSync(
         "openssl",
@@ -158,7 +158,7 @@ describe.skipIf(!HAS_BACKEND)(
         ],
         { cwd: tls, stdio: "ignore" },
       );
-      const git = gitOverHttp(root, "audit", "s3cret");
+      const git = serveGit(root, "audit", "s3cret");
       const server = createServer(
         { key: readFileSync(join(tls, "key")), cert: readFileSync(join(tls, "crt")) },
         git.listener,
@@ -174,11 +174,11 @@ describe.skipIf(!HAS_BACKEND)(
     }
 
     test("with a user, a password and a CA from a Secret's files", async () => {
-      const repository = bareRepository();
-      const server = await httpsServer(join(repository, ".."));
+      const repository = createBareRepository();
+      const server = await startHttpsServer(join(repository, ".."));
       const url = `${server.url}/audit.git`;
-      const good = credentials({ username: "audit", password: "s3cret\n", "ca.crt": server.ca });
-      const { code, out, err } = await plugin(["push", "-A", "--repository", url, "--credentials", good]);
+      const good = writeCredentials({ username: "audit", password: "s3cret\n", "ca.crt": server.ca });
+      const { code, out, err } = await runPlugin(["push", "-A", "--repository", url, "--credentials", good]);
       expect({ code, err }).toEqual({ code: 0, err: "" });
       expect(out).toMatch(/^main: 23 new/);
       expect(server.authorizations()).toBeGreaterThan(2);
@@ -188,14 +188,14 @@ describe.skipIf(!HAS_BACKEND)(
         }),
       ).toBe("");
 
-      const wrong = credentials({ username: "audit", password: "wr0ng", "ca.crt": server.ca });
-      const refused = await plugin(["push", "-A", "--repository", url, "--credentials", wrong]);
+      const wrong = writeCredentials({ username: "audit", password: "wr0ng", "ca.crt": server.ca });
+      const refused = await runPlugin(["push", "-A", "--repository", url, "--credentials", wrong]);
       expect(refused.code).toBe(3);
       expect(refused.err).toContain("the server refused the credentials");
       expect(refused.err + refused.out).not.toContain("wr0ng");
 
-      const untrusted = credentials({ username: "audit", password: "s3cret" });
-      const distrusted = await plugin(["push", "-A", "--repository", url, "--credentials", untrusted]);
+      const untrusted = writeCredentials({ username: "audit", password: "s3cret" });
+      const distrusted = await runPlugin(["push", "-A", "--repository", url, "--credentials", untrusted]);
       expect(distrusted.err).toContain("put its CA into the file ca.crt of the credentials");
     });
   },
@@ -203,8 +203,8 @@ describe.skipIf(!HAS_BACKEND)(
 
 describe.skipIf(!HAS_SSHD)(`push over SSH${HAS_SSHD ? "" : " (skipped: no sshd, or not root)"}`, () => {
   test("with a key and known hosts from a Secret's files, and to no other host", async () => {
-    const repository = bareRepository();
-    const dir = directory();
+    const repository = createBareRepository();
+    const dir = makeDirectory();
     const keys = ["host", "client", "stranger"];
     for (const name of keys)
       execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", join(dir, name)]);
@@ -228,7 +228,7 @@ describe.skipIf(!HAS_SSHD)(`push over SSH${HAS_SSHD ? "" : " (skipped: no sshd, 
     const hostKey = (name: string) => `[127.0.0.1]:${port} ${readFileSync(join(dir, `${name}.pub`), "utf8")}`;
     const key = (name: string) => readFileSync(join(dir, name), "utf8");
     const push = (files: Record<string, string>) =>
-      plugin(["push", "-A", "--repository", url, "--credentials", credentials(files)]);
+      runPlugin(["push", "-A", "--repository", url, "--credentials", writeCredentials(files)]);
 
     const done = await push({ "ssh-privatekey": key("client"), known_hosts: hostKey("host") });
     expect({ code: done.code, err: done.err }).toEqual({ code: 0, err: "" });
@@ -283,13 +283,13 @@ test.each([
     "would send the credentials unencrypted",
   ],
 ])("%j", async (flags, message) => {
-  const { code, err } = await plugin(["push", "-A", ...flags], { reports: [] });
+  const { code, err } = await runPlugin(["push", "-A", ...flags], { reports: [] });
   expect(code).toBe(2);
   expect(err).toContain(message);
 });
 
 test("a repository that is not there", async () => {
-  const { code, err } = await plugin(["push", "-A", "--repository", "/nowhere/x.git"], { reports: [] });
+  const { code, err } = await runPlugin(["push", "-A", "--repository", "/nowhere/x.git"], { reports: [] });
   expect(code).toBe(3);
   expect(err).toContain(
     "/nowhere/x.git: git ls-remote: there is no such repository, or the account may not see it",

@@ -3,22 +3,22 @@
 
 import { describe, expect, test } from "vitest";
 import type { Report, Violation } from "../../src/api/v1alpha1.ts";
-import { plugin, report, violation } from "./session.ts";
+import { report, runPlugin, violation } from "./session.ts";
 
 const WHOLE = { continuousSince: "2026-11-01T00:00:00.000000Z" };
 const audited = (mods: Partial<Violation> & Record<string, unknown> = {}) =>
   violation({ action: "Audit", outcome: "Allowed", ...mods });
 const OLD = { firstSeen: "2026-11-02T10:00:00.000000Z", lastSeen: "2026-11-03T10:00:00.000000Z" };
 
-async function assess(violations: Violation[], coverage: object = WHOLE, ...flags: string[]) {
-  return await plugin(["readiness", "p", "-n", "shop", ...flags], {
+async function runReadiness(violations: Violation[], coverage: object = WHOLE, ...flags: string[]) {
+  return await runPlugin(["readiness", "p", "-n", "shop", ...flags], {
     reports: [report("p", violations, { coverage })],
   });
 }
 
 describe("a policy", () => {
   test("is not ready while blocking would stop something, and what would break is shown", async () => {
-    const { code, out } = await assess([
+    const { code, out } = await runReadiness([
       audited(),
       audited({ id: "00000000000000ab", workload: { kind: "Pod", name: "x" } }),
     ]);
@@ -34,7 +34,7 @@ COUNT  LAST SEEN  WORKLOAD    ACCEPTED BY  VIOLATION
   });
 
   test("is not ready for what is accepted: blocking would stop that, too", async () => {
-    const { code, out } = await assess([audited({ accepted: { by: "backup" } })]);
+    const { code, out } = await runReadiness([audited({ accepted: { by: "backup" } })]);
     expect(code).toBe(1);
     expect(out).toContain(
       "1 of them is accepted, and would be blocked all the same: allow them in the policy first.",
@@ -43,7 +43,7 @@ COUNT  LAST SEEN  WORKLOAD    ACCEPTED BY  VIOLATION
   });
 
   test("is ready when nothing occurred in a time without a gap", async () => {
-    const { code, out } = await assess([audited(OLD)]);
+    const { code, out } = await runReadiness([audited(OLD)]);
     expect(code).toBe(0);
     expect(out).toBe(
       "p: ready\nIn the last 7 days nothing occurred that blocking would have stopped. The last one was 20d ago.\n",
@@ -68,7 +68,7 @@ COUNT  LAST SEEN  WORKLOAD    ACCEPTED BY  VIOLATION
       "only since 2026-11-22 00:01:00 UTC",
     ],
   ])("is unknown when %s", async (_name, coverage, why) => {
-    const { code, out } = await assess([audited(OLD)], coverage);
+    const { code, out } = await runReadiness([audited(OLD)], coverage);
     expect(code).toBe(3);
     expect(out).toContain("p: unknown\n");
     expect(out).toContain(why);
@@ -76,7 +76,7 @@ COUNT  LAST SEEN  WORKLOAD    ACCEPTED BY  VIOLATION
 
   test("is unknown while a gap lasts, however long ago it began", async () => {
     const recent = [{ kind: "NodeDown", from: "2026-11-02T00:00:00.000000Z" }];
-    const { code, out } = await assess([audited(OLD)], { ...WHOLE, gaps: 1, lowerBound: true, recent });
+    const { code, out } = await runReadiness([audited(OLD)], { ...WHOLE, gaps: 1, lowerBound: true, recent });
     expect(code).toBe(3);
     expect(out).toContain("unknown\nA gap has not ended. From 2026-11-02 00:00:00 UTC nodes");
   });
@@ -90,7 +90,7 @@ COUNT  LAST SEEN  WORKLOAD    ACCEPTED BY  VIOLATION
       object === undefined ? [] : [{ kind: "KubeArmorPolicy", generation: 2, uid: "u", ...object }];
     for (const one of [audited(OLD), violation(OLD)]) {
       const reports = [report("p", [one], { coverage: WHOLE, policy: { provenance, objects } })];
-      expect(await plugin(["readiness", "p", "-n", "shop"], { reports })).toMatchObject({ code });
+      expect(await runPlugin(["readiness", "p", "-n", "shop"], { reports })).toMatchObject({ code });
     }
   });
 
@@ -109,7 +109,7 @@ COUNT  LAST SEEN  WORKLOAD    ACCEPTED BY  VIOLATION
         expired,
       }),
     ];
-    const { code, out } = await plugin(["readiness", "p", "-n", "shop", "--window", "19d"], { reports });
+    const { code, out } = await runPlugin(["readiness", "p", "-n", "shop", "--window", "19d"], { reports });
     expect(code).toBe(3);
     expect(out).toContain("left the list for its age; only the totals have it. They may have been allowed.");
   });
@@ -117,7 +117,7 @@ COUNT  LAST SEEN  WORKLOAD    ACCEPTED BY  VIOLATION
   describe("with a list that is cut", () => {
     const cut = (summary: object, violations: Violation[] = [audited(OLD)]) =>
       report("p", violations, { coverage: WHOLE, summary, omitted: { violations: 2, occurrences: 9 } });
-    const readiness = (one: Report) => plugin(["readiness", "p", "-n", "shop"], { reports: [one] });
+    const readiness = (one: Report) => runPlugin(["readiness", "p", "-n", "shop"], { reports: [one] });
     const daily = (start: string) => ({ hourly: [], daily: [{ start, allowed: 9 }] });
 
     test("is unknown while it may leave out what was allowed", async () => {
@@ -169,27 +169,27 @@ COUNT  LAST SEEN  WORKLOAD    ACCEPTED BY  VIOLATION
   });
 
   test("that stops everything blocks already", async () => {
-    const { code, out } = await assess([violation()]);
+    const { code, out } = await runReadiness([violation()]);
     expect({ code, out: out.split("\n")[0] }).toEqual({ code: 0, out: "p: blocks already" });
   });
 
   test("that says Block and is not enforced is marked", async () => {
-    expect((await assess([audited({ action: "Audit (Block)" })])).out).toContain(
+    expect((await runReadiness([audited({ action: "Audit (Block)" })])).out).toContain(
       "1 of them should have been blocked already (Audit (Block)): their nodes or pods do not enforce.",
     );
   });
 
   test("is looked at for as long as is asked", async () => {
-    expect((await assess([audited(OLD)], WHOLE, "--window", "21d")).out).toContain(
+    expect((await runReadiness([audited(OLD)], WHOLE, "--window", "21d")).out).toContain(
       "p: not ready\nIn the last 21 days",
     );
-    expect((await assess([audited(OLD)], WHOLE, "--window", "1.5h")).out).toContain(
+    expect((await runReadiness([audited(OLD)], WHOLE, "--window", "1.5h")).out).toContain(
       "In the last 90m nothing",
     );
   });
 
   test("without a report is not called ready", async () => {
-    const { code, err } = await plugin(["readiness", "typo", "-A"]);
+    const { code, err } = await runPlugin(["readiness", "typo", "-A"]);
     expect(code).toBe(3);
     expect(err).toContain('there is no report of a policy "typo" in any namespace: nothing violated it');
   });
@@ -198,7 +198,7 @@ COUNT  LAST SEEN  WORKLOAD    ACCEPTED BY  VIOLATION
 test("a limit holds in each form, and says what it leaves out", async () => {
   const reports = ["a", "b", "c"].map((name) => report(name, [audited()], { coverage: WHOLE }));
   for (const form of [[], ["-o", "json"]]) {
-    const { out, err } = await plugin(["readiness", "-A", "--limit", "1", ...form], { reports });
+    const { out, err } = await runPlugin(["readiness", "-A", "--limit", "1", ...form], { reports });
     expect(out).not.toMatch(/\bb\b/);
     expect(err).toBe("2 more reports; --limit 0 shows all.\n");
   }
@@ -210,7 +210,7 @@ test("all policies are an overview, what is not ready first", async () => {
     report("a", [violation()], { coverage: WHOLE }),
     report("c", [audited()], { coverage: WHOLE }),
   ];
-  const { code, out } = await plugin(["readiness", "-A"], { reports });
+  const { code, out } = await runPlugin(["readiness", "-A"], { reports });
   expect(code).toBe(1);
   expect(out.split("\n").map((line) => line.replace(/ +/g, " "))).toEqual([
     "NAMESPACE VERDICT WOULD STOP LAST POLICY",
@@ -219,7 +219,7 @@ test("all policies are an overview, what is not ready first", async () => {
     "shop blocks already 0 - a",
     "",
   ]);
-  const { policies } = JSON.parse((await plugin(["readiness", "-A", "-o", "json"], { reports })).out);
+  const { policies } = JSON.parse((await runPlugin(["readiness", "-A", "-o", "json"], { reports })).out);
   expect(policies[0]).toMatchObject({
     policy: "c",
     verdict: "not ready",
@@ -232,7 +232,7 @@ test.each([
   [["--window", "soon"], 'invalid value "soon" for --window: expected a duration'],
   [["-o", "table"], 'invalid value "table" for -o: expected json or yaml.'],
 ])("%j", async (flags, message) => {
-  const { code, err } = await plugin(["readiness", "-A", ...flags]);
+  const { code, err } = await runPlugin(["readiness", "-A", ...flags]);
   expect(code).toBe(2);
   expect(err).toContain(message);
 });

@@ -51,13 +51,13 @@ export interface PluginOptions {
 const START_MS = Date.UTC(2026, 10, 23, 10);
 
 /** Runs a command; a PluginError becomes its exit code and its message on standard error. */
-export async function plugin(argv: readonly string[], options: PluginOptions = {}): Promise<Outcome> {
+export async function runPlugin(argv: readonly string[], options: PluginOptions = {}): Promise<Outcome> {
   const call = parseCall(argv, "1.2.3", [...COMMANDS, PUSH]);
   if ("exit" in call) return { code: call.exit, out: call.stdout, err: call.stderr };
   const outcome: Outcome = { code: 0, out: "", err: "" };
-  const terminal = terminalFor(outcome, options);
+  const terminal = createTerminal(outcome, options);
   try {
-    outcome.code = await dispatch(call, (flags) => session(flags, terminal, options), { ...RUN, push });
+    outcome.code = await dispatch(call, (flags) => createSession(flags, terminal, options), { ...RUN, push });
   } catch (error) {
     if (!(error instanceof PluginError)) throw error;
     return { code: error.exit, out: outcome.out, err: `${outcome.err}error: ${error.message}\n` };
@@ -67,11 +67,11 @@ export async function plugin(argv: readonly string[], options: PluginOptions = {
 
 /** Offers to the shell for the last of `words`. */
 export async function completions(words: readonly string[], options: PluginOptions = {}): Promise<string[]> {
-  const terminal = terminalFor({ code: 0, out: "", err: "" }, options);
-  return (await complete(words, (flags) => session(flags, terminal, options))).trimEnd().split("\n");
+  const terminal = createTerminal({ code: 0, out: "", err: "" }, options);
+  return (await complete(words, (flags) => createSession(flags, terminal, options))).trimEnd().split("\n");
 }
 
-function terminalFor(outcome: Outcome, options: PluginOptions): PluginTerminal {
+function createTerminal(outcome: Outcome, options: PluginOptions): PluginTerminal {
   return {
     out: (text) => {
       outcome.out += text;
@@ -86,12 +86,12 @@ function terminalFor(outcome: Outcome, options: PluginOptions): PluginTerminal {
   };
 }
 
-function session(flags: Flags, terminal: PluginTerminal, options: PluginOptions): Session {
+function createSession(flags: Flags, terminal: PluginTerminal, options: PluginOptions): Session {
   return {
     terminal,
     clock: options.clock ?? new FakeClock(START_MS),
     signal: options.signal ?? new AbortController().signal,
-    source: flags.from === undefined ? sourceOf(options) : createDirectoryReports(flags.from),
+    source: flags.from === undefined ? createSource(options) : createDirectoryReports(flags.from),
     contextNamespace: flags.from === undefined ? "default" : undefined,
     contexts: ["dev", "prod"],
     leftOut: new Set(),
@@ -99,21 +99,21 @@ function session(flags: Flags, terminal: PluginTerminal, options: PluginOptions)
   };
 }
 
-function sourceOf(options: PluginOptions): ReportSource {
+function createSource(options: PluginOptions): ReportSource {
   const { reports } = options;
   if (reports === undefined) {
     // The samples as those of a cluster.
     return {
-      ...memoryReports([], options),
+      ...createMemoryReports([], options),
       ...createDirectoryReports(SAMPLE_REPORTS_DIR),
       isSnapshot: false,
     };
   }
-  return "list" in reports ? reports : memoryReports(reports, options);
+  return "list" in reports ? reports : createMemoryReports(reports, options);
 }
 
 /** Reports as a cluster would give them. */
-export function memoryReports(
+export function createMemoryReports(
   reports: readonly Report[],
   { heartbeat = { state: "alive", holder: "pod" }, acceptances = [] }: PluginOptions = {},
 ): ReportSource {
@@ -151,7 +151,7 @@ const run: RunProgram = (file, args, { cwd, env }) =>
   });
 
 /** A new directory that is removed when the test has finished; with the sample reports if asked. */
-export function directory(withSamples = false): string {
+export function makeDirectory(withSamples = false): string {
   const path = mkdtempSync(join(tmpdir(), "pvo-plugin-"));
   onTestFinished(() => rmSync(path, { recursive: true, force: true }));
   if (withSamples) cpSync(SAMPLE_REPORTS_DIR, path, { recursive: true });
@@ -160,7 +160,7 @@ export function directory(withSamples = false): string {
 
 /** A directory with these reports, as they are. */
 export function writeDirectory(...reports: readonly Report[]): string {
-  const path = directory();
+  const path = makeDirectory();
   for (const one of reports) {
     const { name, namespace = "" } = one.metadata;
     const place = join(path, namespace, "policyviolationreports");

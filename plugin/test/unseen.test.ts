@@ -9,7 +9,14 @@ import type { Report, Violation } from "../../src/api/v1alpha1.ts";
 import { FakeClock } from "../../test/support/fake-clock.ts";
 import type { Heartbeat } from "../src/reports/heartbeat.ts";
 import type { ReportSource } from "../src/reports/sources/report-source.ts";
-import { memoryReports, type PluginOptions, plugin, report, violation, writeDirectory } from "./session.ts";
+import {
+  createMemoryReports,
+  type PluginOptions,
+  report,
+  runPlugin,
+  violation,
+  writeDirectory,
+} from "./session.ts";
 
 const NONE = /\bNo (?:open )?violations found|There is none|None matches/;
 const SILENT: Heartbeat = { state: "silent", lease: "kubearmor/pvo", forMs: 720_000 };
@@ -37,7 +44,7 @@ const ACCEPTED = report("files", [allowed({ accepted: { by: "known" } })], {
 });
 
 async function run(command: readonly string[], options: PluginOptions) {
-  const { code, out, err } = await plugin([...command, "-A"], options);
+  const { code, out, err } = await runPlugin([...command, "-A"], options);
   return { code, out, err, text: (out + err).replace(/\s+/g, " ") };
 }
 
@@ -94,7 +101,7 @@ describe("nothing found", () => {
     "in files is nothing until they were written: %j",
     async (command) => {
       const old = violation({ lastSeen: "2026-11-20T10:00:00.000000Z" });
-      const { err } = await plugin([...command, "--from", writeDirectory(report("files", [old]))]);
+      const { err } = await runPlugin([...command, "--from", writeDirectory(report("files", [old]))]);
       expect(err).toMatch(/note: these are files: the state when \S+ was written\./);
       // They may be those of one namespace.
       expect(err).not.toContain("any namespace");
@@ -189,10 +196,10 @@ describe("a watch", () => {
     let look = 0;
     const at = () => looks[Math.min(look, looks.length - 1)] ?? { reports: [] };
     const source: ReportSource = {
-      ...memoryReports([]),
+      ...createMemoryReports([]),
       async *list(scope, onLeftOut) {
         const { reports } = at();
-        yield* memoryReports(reports).list(scope, onLeftOut);
+        yield* createMemoryReports(reports).list(scope, onLeftOut);
         look += 1;
         setImmediate(() => void clock.advance(10_000));
       },
@@ -204,7 +211,7 @@ describe("a watch", () => {
     const clock = new FakeClock(Date.UTC(2026, 10, 23, 10));
     const stop = new AbortController();
     const end = { reports: [report("files", [violation({ resource: "end", occurrences: 9 })])] };
-    const { err } = await plugin(["-A", "-w"], {
+    const { err } = await runPlugin(["-A", "-w"], {
       reports: moving([...looks, end], clock),
       clock,
       signal: stop.signal,
@@ -255,7 +262,7 @@ describe("the gate", () => {
   test("names in each form that it read files", async () => {
     const dir = writeDirectory(report("files", [violation()]));
     for (const form of FORMS) {
-      const { code, out } = await plugin(["gate", "--from", dir, "-o", form]);
+      const { code, out } = await runPlugin(["gate", "--from", dir, "-o", form]);
       expect(code).toBe(0);
       expect(out).toMatch(/these are files: the state when \S+ was written/i);
     }
@@ -297,7 +304,7 @@ describe("a report that was changed by hand", () => {
   ])("is read by no command where it %s", async (_, change) => {
     const dir = writeDirectory({ ...sound, ...change });
     for (const command of [[], ["timeline"], ["readiness"], ["gate"], ["audit"], ["explain", "shop/files"]]) {
-      const { code, err, out } = await plugin([...command, "--from", dir]);
+      const { code, err, out } = await runPlugin([...command, "--from", dir]);
       expect(code).toBe(3);
       expect(err + out).toContain("is not a report");
     }
@@ -306,7 +313,7 @@ describe("a report that was changed by hand", () => {
 
 test("the audit claims no enforcement where reports could not be read", async () => {
   const source: ReportSource = {
-    ...memoryReports([]),
+    ...createMemoryReports([]),
     async *list(_, onLeftOut) {
       onLeftOut("the report is not of the expected form");
       yield report("files", [violation()], { coverage: { continuousSince: "2026-11-01T00:00:00.000000Z" } });

@@ -9,15 +9,15 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { whyNoCluster } from "../../tools/cluster/cluster.ts";
+import { findClusterObstacle } from "../../tools/cluster/cluster.ts";
 import { type Server, startServer, stopServer } from "../../tools/cluster/process.ts";
 import { findFreePort } from "../../tools/free-port.ts";
 import { readAlerts } from "../../tools/kubearmor-node/alerts.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { MONITORING_PARTS } from "../../tools/parts/catalog.ts";
 import { getPaths, locateParts } from "../../tools/parts/parts.ts";
-import { listObjects, manifest } from "../../tools/sample-objects.ts";
-import { SAMPLES_PATH, sampleAlerts } from "../../tools/samples.ts";
+import { listObjects, renderManifest } from "../../tools/sample-objects.ts";
+import { readSampleAlerts, SAMPLES_PATH } from "../../tools/samples.ts";
 import { eventually } from "../support/eventually.ts";
 import { OperatorProcess } from "../support/operator.ts";
 import { useCluster } from "../support/real-parts.ts";
@@ -103,7 +103,7 @@ interface Target {
   expr: string;
 }
 
-const why = missing ?? whyNoCluster();
+const why = missing ?? findClusterObstacle();
 
 describe.skipIf(why !== undefined && !process.env["CI"])(
   `the dashboard (${why ?? "a real Prometheus"})`,
@@ -113,7 +113,7 @@ describe.skipIf(why !== undefined && !process.env["CI"])(
     let prometheus: Prometheus;
 
     beforeAll(async () => {
-      await cluster.apply(manifest(listObjects(sampleAlerts())));
+      await cluster.apply(renderManifest(listObjects(readSampleAlerts())));
       const node = await startNode({ dropLikeKubeArmor: false });
       operator = new OperatorProcess({
         kubeconfig: cluster.kubeconfigPath,
@@ -121,10 +121,10 @@ describe.skipIf(why !== undefined && !process.env["CI"])(
         env: { PVO_REPORTS_MIN_INTERVAL_MS: "200", PVO_CLUSTER_NAME: "east" },
       });
       await node.waitForClients();
-      prometheus = await startPrometheus(await operator.metricsAddress());
+      prometheus = await startPrometheus(await operator.getMetricsAddress());
       node.push(readAlerts(SAMPLES_PATH));
-      await operator.received(26);
-      await operator.written();
+      await operator.waitForReceived(26);
+      await operator.waitForWritten();
       return async () => {
         await stopServer(prometheus.server, 2_000);
         rmSync(prometheus.dir, { recursive: true, force: true });

@@ -11,7 +11,7 @@ const MODULE = "github.com/prometheus-operator/prometheus-operator@v0.85.0";
 const KINDS = ["servicemonitors", "podmonitors", "prometheusrules"];
 
 /** Returns the paths of the CRDs, which `go` downloads once (2 MB); throws with what it said where it can't. */
-export function prometheusOperatorCrds(): string[] {
+export function downloadPrometheusCrds(): string[] {
   const { stdout, stderr, error } = spawnSync("go", ["mod", "download", "-json", MODULE], {
     encoding: "utf8",
     // Outside every module, so that none is changed.

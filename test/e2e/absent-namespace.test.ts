@@ -30,15 +30,15 @@ describeReal("a namespace that does not exist", () => {
     // At this pace a report is written some ten times a second.
     for (let sent = 1; sent <= 40; sent++) {
       node.push({ ...sample, ...place, HostPID: sent, UpdatedTime: new Date().toISOString() });
-      await operator.received(sent);
-      await operator.written();
+      await operator.waitForReceived(sent);
+      await operator.waitForWritten();
     }
     const stored = await eventually("the cluster report", async () => {
       const found = await report(cluster, undefined, "block-pkg-mgmt-tools-exec");
       return found?.summary.occurrences === 40 && found;
     });
     expect(stored.violations[0]?.namespace).toBe("nowhere");
-    expect(await operator.metric(GONE)).toBeLessThanOrEqual(5);
+    expect(await operator.readMetric(GONE)).toBeLessThanOrEqual(5);
     expect(operator.log.filter(({ namespace }) => namespace === "nowhere")).toHaveLength(1);
     // It appears: within the pause it has its reports.
     await cluster.kubectl(["create", "namespace", "nowhere"]);

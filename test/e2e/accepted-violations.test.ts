@@ -8,7 +8,7 @@ import { beforeAll, expect, test } from "vitest";
 import type { AcceptanceStatus } from "../../src/api/acceptance.ts";
 import type { Alert } from "../../src/api/alert.ts";
 import type { WireAlert } from "../../tools/kubearmor-node/alerts.ts";
-import { manifest } from "../../tools/sample-objects.ts";
+import { renderManifest } from "../../tools/sample-objects.ts";
 import { eventually } from "../support/eventually.ts";
 import { wireAlert } from "../support/gen.ts";
 import { useNode } from "../support/operator-bed.ts";
@@ -21,11 +21,11 @@ const POLICY = "no-package-managers";
 let pid = 1;
 
 /** An alert that is no duplicate of another one. */
-function wire(mods: Partial<Alert>): WireAlert {
+function createWireAlert(mods: Partial<Alert>): WireAlert {
   return wireAlert({ UpdatedTime: new Date().toISOString(), HostPID: pid++ }, mods);
 }
 
-function acceptance(name: string, spec: unknown, namespace = "shop"): string {
+function createAcceptance(name: string, spec: unknown, namespace = "shop"): string {
   const metadata = { name, namespace };
   return JSON.stringify({
     apiVersion: "reports.kubearmor.com/v1alpha1",
@@ -45,12 +45,12 @@ describeReal("accepting", () => {
     const pods = ["shop", "bank"].flatMap((namespace) =>
       ["web-1", "web-2"].map((name) => ({ namespace, name })),
     );
-    await cluster.apply(manifest({ namespaces: ["shop", "bank"], pods, nodes: ["node-1"] }));
+    await cluster.apply(renderManifest({ namespaces: ["shop", "bank"], pods, nodes: ["node-1"] }));
     await bed.start({ env: { PVO_REPORTS_MIN_INTERVAL_MS: "200" } });
   });
 
   /** Prevented, allowed and severity as `kubectl get pvr` shows them. */
-  async function columns(namespace = "shop"): Promise<string> {
+  async function readColumns(namespace = "shop"): Promise<string> {
     const text = await cluster.kubectl([
       "get",
       "pvr",
@@ -64,24 +64,24 @@ describeReal("accepting", () => {
     return [cells[1], cells[2], cells[5]].join(" ");
   }
 
-  function shows(what: string, namespace = "shop"): Promise<boolean> {
-    return eventually(`${namespace} shows ${what}`, async () => (await columns(namespace)) === what);
+  function waitForColumns(what: string, namespace = "shop"): Promise<boolean> {
+    return eventually(`${namespace} shows ${what}`, async () => (await readColumns(namespace)) === what);
   }
 
-  async function status(name: string, namespace = "shop"): Promise<AcceptanceStatus> {
+  async function readStatus(name: string, namespace = "shop"): Promise<AcceptanceStatus> {
     const text = await cluster.kubectl(["get", "av", "-n", namespace, name, "-o", "json"]);
     return (JSON.parse(text) as { status?: AcceptanceStatus }).status ?? {};
   }
 
-  function says(name: string, condition: string, namespace = "shop"): Promise<string> {
+  function waitForCondition(name: string, condition: string, namespace = "shop"): Promise<string> {
     return eventually(`${name} says ${condition}`, async () =>
-      (await status(name, namespace)).conditions
+      (await readStatus(name, namespace)).conditions
         ?.map(({ type, status: is, message }) => `${type}=${is} ${message}`)
         .find((said) => said.startsWith(condition)),
     );
   }
 
-  async function eventCount(namespace: string): Promise<number> {
+  async function countEvents(namespace: string): Promise<number> {
     const text = await cluster.kubectl(["get", "events.events.k8s.io", "-n", namespace, "-o", "json"]);
     return (JSON.parse(text) as { items: unknown[] }).items.length;
   }
@@ -89,19 +89,21 @@ describeReal("accepting", () => {
   test("takes what matches out of the columns and the Events, and leaves it counted", async () => {
     for (const NamespaceName of ["shop", "bank"]) {
       bed.node.push([
-        wire({ NamespaceName }),
-        wire({ NamespaceName, Operation: "File", Resource: "/etc/shadow" }),
+        createWireAlert({ NamespaceName }),
+        createWireAlert({ NamespaceName, Operation: "File", Resource: "/etc/shadow" }),
       ]);
     }
-    await shows("2 0 medium");
-    await shows("2 0 medium", "bank");
-    await eventually("Events", async () => (await eventCount("shop")) === 2);
+    await waitForColumns("2 0 medium");
+    await waitForColumns("2 0 medium", "bank");
+    await eventually("Events", async () => (await countEvents("shop")) === 2);
 
     const match = { policy: POLICY, operation: "Process", resource: "/usr/bin/ap?" };
-    await cluster.apply(acceptance("vendor-apt", { match, reason: "the vendor's updater", owner: "web" }));
-    await shows("1 0 medium");
+    await cluster.apply(
+      createAcceptance("vendor-apt", { match, reason: "the vendor's updater", owner: "web" }),
+    );
+    await waitForColumns("1 0 medium");
     // No team accepts for another namespace.
-    expect(await columns("bank")).toBe("2 0 medium");
+    expect(await readColumns("bank")).toBe("2 0 medium");
     const found = await report(cluster, "shop", POLICY);
     expect(found?.summary).toMatchObject({
       occurrences: 2,
@@ -117,46 +119,50 @@ describeReal("accepting", () => {
         ["/etc/shadow", undefined],
       ]),
     );
-    expect(await says("vendor-apt", "Active=True")).toBe("Active=True In effect until it is deleted.");
-    expect((await status("vendor-apt")).matched).toEqual({ violations: 1, occurrences: 1 });
+    expect(await waitForCondition("vendor-apt", "Active=True")).toBe(
+      "Active=True In effect until it is deleted.",
+    );
+    expect((await readStatus("vendor-apt")).matched).toEqual({ violations: 1, occurrences: 1 });
 
     // Of two at once, from another pod, only the one that is open raises an Event.
     bed.node.push([
-      wire({ PodName: "web-2" }),
-      wire({ PodName: "web-2", Operation: "File", Resource: "/etc/shadow" }),
+      createWireAlert({ PodName: "web-2" }),
+      createWireAlert({ PodName: "web-2", Operation: "File", Resource: "/etc/shadow" }),
     ]);
-    await shows("2 0 medium");
+    await waitForColumns("2 0 medium");
     expect((await report(cluster, "shop", POLICY))?.summary).toMatchObject({ occurrences: 4, prevented: 4 });
-    await eventually("the open one's Event", async () => (await eventCount("shop")) >= 3);
-    expect(await eventCount("shop")).toBe(3);
+    await eventually("the open one's Event", async () => (await countEvents("shop")) >= 3);
+    expect(await countEvents("shop")).toBe(3);
 
     const wide = await cluster.kubectl(["get", "pvr", "-n", "shop", "-o", "wide"]);
     expect(wide).toContain("ACCEPTED");
   });
 
   test("of everything leaves none open, and says that it is everything", async () => {
-    await cluster.apply(acceptance("all", { match: { policy: POLICY }, reason: "a lab" }));
-    await shows("0 0 accepted");
-    expect(await says("all", "MatchesEverything=True")).toContain("Nothing but the policy narrows it");
+    await cluster.apply(createAcceptance("all", { match: { policy: POLICY }, reason: "a lab" }));
+    await waitForColumns("0 0 accepted");
+    expect(await waitForCondition("all", "MatchesEverything=True")).toContain(
+      "Nothing but the policy narrows it",
+    );
     await cluster.kubectl(["delete", "av", "-n", "shop", "all"]);
-    await shows("2 0 medium");
+    await waitForColumns("2 0 medium");
   });
 
   test("that is not valid has no effect and says why; one that matches nothing says so", async () => {
     const spec = (match: object) => ({ match: { policy: POLICY, ...match }, reason: "x" });
-    await expect(cluster.apply(acceptance("no-glob", spec({ resource: "/usr/bin/[" })))).rejects.toThrow(
-      "wildcards are *, ** and ?",
-    );
-    await cluster.apply(acceptance("long-glob", spec({ resource: `/${"*a".repeat(40)}` })));
-    expect(await says("long-glob", "Invalid=True")).toContain("a glob has at most 64 characters");
-    await cluster.apply(acceptance("no-key", spec({ resorce: "/usr/bin/apt" })));
-    expect(await says("no-key", "Invalid=True")).toContain(
+    await expect(
+      cluster.apply(createAcceptance("no-glob", spec({ resource: "/usr/bin/[" }))),
+    ).rejects.toThrow("wildcards are *, ** and ?");
+    await cluster.apply(createAcceptance("long-glob", spec({ resource: `/${"*a".repeat(40)}` })));
+    expect(await waitForCondition("long-glob", "Invalid=True")).toContain("a glob has at most 64 characters");
+    await cluster.apply(createAcceptance("no-key", spec({ resorce: "/usr/bin/apt" })));
+    expect(await waitForCondition("no-key", "Invalid=True")).toContain(
       "spec.match: unknown key resorce, expected one of",
     );
-    await cluster.apply(acceptance("nothing", spec({ resource: "/no/such" })));
-    await says("nothing", "MatchesNothing=True");
-    expect(await columns()).toBe("2 0 medium");
-    await expect(cluster.apply(acceptance("no-reason", { match: { policy: POLICY } }))).rejects.toThrow(
+    await cluster.apply(createAcceptance("nothing", spec({ resource: "/no/such" })));
+    await waitForCondition("nothing", "MatchesNothing=True");
+    expect(await readColumns()).toBe("2 0 medium");
+    await expect(cluster.apply(createAcceptance("no-reason", { match: { policy: POLICY } }))).rejects.toThrow(
       "spec.reason",
     );
   });
@@ -164,24 +170,24 @@ describeReal("accepting", () => {
   test("ends by itself at its expiry, without another alert", async () => {
     const expires = new Date(Date.now() + 8_000).toISOString();
     await cluster.apply(
-      acceptance("a-while", { match: { policy: POLICY }, reason: "until the fix", expires }),
+      createAcceptance("a-while", { match: { policy: POLICY }, reason: "until the fix", expires }),
     );
-    await shows("0 0 accepted");
-    await shows("2 0 medium");
-    await says("a-while", "Expired=True");
-    expect((await status("a-while")).matched).toEqual({ violations: 0, occurrences: 0 });
+    await waitForColumns("0 0 accepted");
+    await waitForColumns("2 0 medium");
+    await waitForCondition("a-while", "Expired=True");
+    expect((await readStatus("a-while")).matched).toEqual({ violations: 0, occurrences: 0 });
   });
 
   test("that is deleted, or narrowed, gives back what it took, also while no operator runs", async () => {
     const narrowed = { policy: POLICY, resource: "/usr/bin/zypper" };
-    await cluster.apply(acceptance("vendor-apt", { match: narrowed, reason: "the vendor's updater" }));
-    await shows("4 0 medium");
-    await cluster.apply(acceptance("again", { match: { policy: POLICY }, reason: "a lab" }));
-    await shows("0 0 accepted");
+    await cluster.apply(createAcceptance("vendor-apt", { match: narrowed, reason: "the vendor's updater" }));
+    await waitForColumns("4 0 medium");
+    await cluster.apply(createAcceptance("again", { match: { policy: POLICY }, reason: "a lab" }));
+    await waitForColumns("0 0 accepted");
     expect(await bed.operator.stop()).toBe(0);
     await cluster.kubectl(["delete", "av", "-n", "shop", "--all"]);
-    expect(await columns()).toBe("0 0 accepted");
+    expect(await readColumns()).toBe("0 0 accepted");
     await bed.start();
-    await shows("4 0 medium");
+    await waitForColumns("4 0 medium");
   });
 });

@@ -14,7 +14,7 @@ const CHART = join(import.meta.dirname, "../../charts/policy-violation-operator"
 
 const MATCH = { policy: "no-shells" };
 
-function acceptance(spec: object, name = "a") {
+function createAcceptance(spec: object, name = "a") {
   return {
     apiVersion: "reports.kubearmor.com/v1alpha1",
     kind: "AcceptedViolation",
@@ -23,7 +23,7 @@ function acceptance(spec: object, name = "a") {
   };
 }
 
-const glob = (resource: string) => ({ match: { ...MATCH, resource }, reason: "r" });
+const matchResource = (resource: string) => ({ match: { ...MATCH, resource }, reason: "r" });
 
 /** A spec and a part of the refusal; undefined where it must be stored. */
 const CASES: [spec: object, refusal: string | undefined][] = [
@@ -41,25 +41,25 @@ const CASES: [spec: object, refusal: string | undefined][] = [
   [{ match: { ...MATCH, verb: "Exec" }, reason: "r" }, "is in lower case and no glob"],
   [{ match: { ...MATCH, verb: "mmap-exec", operation: "File", protocol: "" }, reason: "r" }, "protocol"],
   [{ match: { ...MATCH, verb: "syscall-999", workload: { name: "migrate-*" } }, reason: "r" }, undefined],
-  [glob("/bin/*"), undefined],
-  [glob("/**/x?"), undefined],
-  [glob("**"), undefined],
-  [glob("/a\\[1\\]\\*\\\\"), undefined],
-  [glob("/a\\***"), undefined],
-  [glob("/tmp/ü*\n"), undefined],
-  [glob(""), undefined],
-  [glob("\\.\\./x"), undefined],
-  [glob("/bin/***"), "wildcards are"],
-  [glob("/bin/{sh,bash}"), "wildcards are"],
-  [glob("/lib[0-9]"), "wildcards are"],
-  [glob("/a\\\\[1\\]"), "wildcards are"],
-  [glob("/a\\"), "wildcards are"],
+  [matchResource("/bin/*"), undefined],
+  [matchResource("/**/x?"), undefined],
+  [matchResource("**"), undefined],
+  [matchResource("/a\\[1\\]\\*\\\\"), undefined],
+  [matchResource("/a\\***"), undefined],
+  [matchResource("/tmp/ü*\n"), undefined],
+  [matchResource(""), undefined],
+  [matchResource("\\.\\./x"), undefined],
+  [matchResource("/bin/***"), "wildcards are"],
+  [matchResource("/bin/{sh,bash}"), "wildcards are"],
+  [matchResource("/lib[0-9]"), "wildcards are"],
+  [matchResource("/a\\\\[1\\]"), "wildcards are"],
+  [matchResource("/a\\"), "wildcards are"],
   [{ match: { ...MATCH, source: "!x" }, reason: "r" }, "wildcards are"],
   [{ match: { ...MATCH, source: "", container: "", verb: "" }, reason: "r" }, undefined],
-  [glob("/usr/../etc/*"), "write the path without . and .. in it"],
-  [glob("./x"), "write the path without . and .. in it"],
-  [glob("/a/.."), "write the path without . and .. in it"],
-  [glob("/root/..data/.profile"), undefined],
+  [matchResource("/usr/../etc/*"), "write the path without . and .. in it"],
+  [matchResource("./x"), "write the path without . and .. in it"],
+  [matchResource("/a/.."), "write the path without . and .. in it"],
+  [matchResource("/root/..data/.profile"), undefined],
   [{ match: { ...MATCH, operation: "Network", port: 443, protocol: "tcp" }, reason: "r" }, undefined],
   [{ match: { ...MATCH, operation: "NetworkFirewall", protocol: "icmp" }, reason: "r" }, undefined],
   [{ match: { ...MATCH, port: 443 }, reason: "r" }, undefined],
@@ -81,17 +81,17 @@ describeReal("the admission policy", () => {
 
   beforeAll(async () => {
     // Stored before the policy: a label may still be changed, and the spec only to what is valid.
-    await cluster.apply(JSON.stringify(acceptance({ match: MATCH, reason: "r", reasn: "x" }, "old")));
+    await cluster.apply(JSON.stringify(createAcceptance({ match: MATCH, reason: "r", reasn: "x" }, "old")));
     const chart = await cluster.helm(["template", "pvo", CHART, "-s", "templates/admission-policy.yaml"]);
     await cluster.apply(chart);
     await eventually("the policy", async () =>
-      (await refusal({ match: MATCH, reason: "r", reasn: "x" })) === undefined ? undefined : true,
+      (await getRefusal({ match: MATCH, reason: "r", reasn: "x" })) === undefined ? undefined : true,
     );
   });
 
   /** The text of the refusal; undefined when it is accepted. */
-  async function refusal(spec: object, ...args: string[]): Promise<string | undefined> {
-    const input = JSON.stringify(acceptance(spec));
+  async function getRefusal(spec: object, ...args: string[]): Promise<string | undefined> {
+    const input = JSON.stringify(createAcceptance(spec));
     try {
       await cluster.kubectl(["create", "--dry-run=server", ...args, "-f", "-"], { input });
       return undefined;
@@ -108,12 +108,12 @@ describeReal("the admission policy", () => {
   });
 
   test.each(CASES)("%j: %s", async (spec, expected) => {
-    const text = await refusal(spec);
+    const text = await getRefusal(spec);
     if (expected === undefined) expect(text).toBeUndefined();
     else expect(text).toContain(expected);
     // The operator agrees.
     const metadata = { name: "a", namespace: "default", uid: "u" };
-    const effect = readAcceptance({ ...acceptance(spec), metadata })?.effect;
+    const effect = readAcceptance({ ...createAcceptance(spec), metadata })?.effect;
     expect(effect !== undefined && "problem" in effect).toBe(expected !== undefined);
   });
 

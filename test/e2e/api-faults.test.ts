@@ -6,28 +6,28 @@
 
 import { beforeAll, expect, test } from "vitest";
 import { API_FAULTS, type ApiFault, type Plan } from "../support/api-fault-proxy.ts";
-import { liveOnce, liveThrough, problemsOf } from "../support/api-fault-run.ts";
-import { policyCrdNames, policyCrds } from "../support/policies.ts";
+import { findProblems, runLife, runLives } from "../support/api-fault-run.ts";
+import { listPolicyCrdNames, renderPolicyCrds } from "../support/policies.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 
 describeReal("the n-th API call fails", () => {
   const cluster = useCluster({ crds: true });
 
   beforeAll(async () => {
-    await cluster.apply(policyCrds());
-    await cluster.kubectl(["wait", "--for=condition=Established", "--timeout=60s", ...policyCrdNames()]);
+    await cluster.apply(renderPolicyCrds());
+    await cluster.kubectl(["wait", "--for=condition=Established", "--timeout=60s", ...listPolicyCrdNames()]);
   });
 
   test("for every n", async () => {
-    const lives = [await liveOnce(cluster, undefined), await liveOnce(cluster, undefined)];
-    expect(problemsOf(lives)).toEqual([]);
+    const lives = [await runLife(cluster, undefined), await runLife(cluster, undefined)];
+    expect(findProblems(lives)).toEqual([]);
     // The number of calls depends on how long a life takes.
     const [shorter = []] = lives.map(({ calls }) => calls).sort((a, b) => a.length - b.length);
     const plans = shorter.flatMap((_, i): Plan[] =>
       [0, 6].map((step) => ({ at: i + 1, fault: API_FAULTS[(i + step) % API_FAULTS.length] as ApiFault })),
     );
-    const ended = await liveThrough(cluster, plans);
-    expect(problemsOf(ended)).toEqual([]);
+    const ended = await runLives(cluster, plans);
+    expect(findProblems(ended)).toEqual([]);
     // Calls that follow at once vary by a few.
     const hit = ended.filter(({ isHit }) => isHit).length;
     expect(hit).toBeGreaterThan(plans.length * 0.8);

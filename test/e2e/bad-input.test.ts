@@ -13,7 +13,7 @@ import { readAlerts } from "../../tools/kubearmor-node/alerts.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { SAMPLES_PATH } from "../../tools/samples.ts";
 import { eventually } from "../support/eventually.ts";
-import { OperatorProcess, reconciledCounters } from "../support/operator.ts";
+import { OperatorProcess, readReconciledCounters } from "../support/operator.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 import { report } from "../support/reports.ts";
 
@@ -21,7 +21,7 @@ const MAIN = join(import.meta.dirname, "../../src/main.ts");
 const folder = mkdtempSync(join(tmpdir(), "pvo-bad-input-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-function cli(args: string[], input?: string): { code: number | null; stdout: string; stderr: string } {
+function runCli(args: string[], input?: string): { code: number | null; stdout: string; stderr: string } {
   const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args], {
     encoding: "utf8",
     env: { PATH: process.env["PATH"], HOME: folder },
@@ -37,7 +37,7 @@ test("a wrong configuration names every problem with its path and exits 2", () =
     file,
     "reports:\n  maxViolatoins: 3\n  maxBytes: lots\nfeed:\n  relay:\n    address: nowhere\n",
   );
-  const { code, stderr } = cli(["run", "--config", file]);
+  const { code, stderr } = runCli(["run", "--config", file]);
   expect(code).toBe(2);
   expect(stderr).toContain("reports.maxViolatoins");
   expect(stderr).toContain("reports.maxViolations");
@@ -46,7 +46,7 @@ test("a wrong configuration names every problem with its path and exits 2", () =
 });
 
 test("an unreadable kubeconfig is named", () => {
-  const { code, stderr } = cli(["run", "--kubeconfig", join(folder, "none")]);
+  const { code, stderr } = runCli(["run", "--kubeconfig", join(folder, "none")]);
   expect(code).toBe(2);
   expect(stderr).toContain(join(folder, "none"));
 });
@@ -64,7 +64,7 @@ test("replay names each line that is no alert, counts the rest, and exits 3", ()
     '{"Type":"MatchedPolicy"}',
   ].join("\n");
   const out = join(folder, "replayed");
-  const { code, stdout, stderr } = cli(["replay", "-", "--out", out], input);
+  const { code, stdout, stderr } = runCli(["replay", "-", "--out", out], input);
   expect(code).toBe(3);
   expect(stderr).toContain("line 2: invalid_json");
   expect(stderr).toContain("line 3: not_an_alert");
@@ -78,7 +78,7 @@ test("replay names each line that is no alert, counts the rest, and exits 3", ()
 });
 
 test("a file that is not there is named", () => {
-  const { code, stderr } = cli(["replay", join(folder, "none.jsonl"), "--out", folder]);
+  const { code, stderr } = runCli(["replay", join(folder, "none.jsonl"), "--out", folder]);
   expect(code).toBe(1);
   expect(stderr).toContain("none.jsonl");
 });
@@ -94,14 +94,14 @@ describeReal("in a cluster", () => {
   test("without the CRDs it says how to install them, counts on, and writes once they are there", async () => {
     const node = await startNode();
     operator = new OperatorProcess({ kubeconfig: cluster.kubeconfigPath, relay: node.address });
-    const line = await operator.logged("failed to list reports, retrying");
+    const line = await operator.waitForLog("failed to list reports, retrying");
     expect(String(line["answer"])).toContain("kubectl apply -f crds/");
     await node.waitForClients();
     node.push(readAlerts(SAMPLES_PATH)[0]!);
-    await operator.received(1);
+    await operator.waitForReceived(1);
     expect((await operator.get("/readyz")).status).toBe(503);
     await cluster.applyCrds();
-    await operator.written();
+    await operator.waitForWritten();
     expect((await operator.get("/readyz")).status).toBe(200);
     expect((await report(cluster, "default", "block-pkg-mgmt-tools-exec"))?.summary.occurrences).toBe(1);
     await node.stop();
@@ -128,9 +128,9 @@ describeReal("in a cluster", () => {
       Resource: `/usr/bin/apt ${"x".repeat(65_536)}`,
       Source: "é".repeat(40_000),
     });
-    await operator.received(5);
-    await operator.written();
-    const { counted } = await reconciledCounters(operator);
+    await operator.waitForReceived(5);
+    await operator.waitForWritten();
+    const { counted } = await readReconciledCounters(operator);
     expect(counted).toBe(2);
     const all = await cluster.kubectl(["get", "pvr,cpvr", "-A", "-o", "yaml"]);
     expect(all).not.toContain("hunter2");
@@ -149,7 +149,7 @@ describeReal("in a cluster", () => {
       // It may not look for the Secret, either, and then would not read: test/e2e/relay-tls.test.ts.
       env: { PVO_FEED_RELAY_TLS_MODE: "off" },
     });
-    const line = await operator.logged("failed to list reports, retrying");
+    const line = await operator.waitForLog("failed to list reports, retrying");
     expect(String(line["answer"])).toContain("policyviolationreports");
     await node.waitForClients();
     node.push(readAlerts(SAMPLES_PATH)[1]!);

@@ -31,7 +31,7 @@ describeReal("the chart's life", () => {
     cluster.helm([command, RELEASE, ...(chart === undefined ? [] : [chart]), "-n", NAMESPACE, ...args]);
 
   /** The chart as it was in an older version; `change` makes its folder into that. */
-  function olderChart(version: string, change: (folder: string) => void = () => undefined): string {
+  function makeOlderChart(version: string, change: (folder: string) => void = () => undefined): string {
     const folder = join(cluster.dir, `chart-${version}`);
     cpSync(CHART, folder, { recursive: true });
     const chart = join(folder, "Chart.yaml");
@@ -56,7 +56,7 @@ describeReal("the chart's life", () => {
   }
 
   /** Every report with its uid and version: what was deleted and made again, or written, shows. */
-  async function reports(): Promise<string[]> {
+  async function readReports(): Promise<string[]> {
     const text = await cluster.kubectl(["get", "pvr,cpvr", "-A", "-o", "json"]);
     const { items } = JSON.parse(text) as {
       items: { metadata: { name: string; uid: string; resourceVersion: string } }[];
@@ -65,12 +65,12 @@ describeReal("the chart's life", () => {
   }
 
   /** The names of all objects that carry the release's label. */
-  async function objects(): Promise<string[]> {
+  async function listObjects(): Promise<string[]> {
     const labels = ["-l", `app.kubernetes.io/instance=${RELEASE}`];
     return (await cluster.kubectl(["get", KINDS, "-A", ...labels, "-o", "name"])).trim().split("\n").sort();
   }
 
-  async function level(): Promise<unknown> {
+  async function readLevel(): Promise<unknown> {
     const path = ["-n", NAMESPACE, "-o", "jsonpath={.data.config\\.yaml}"];
     return parse(await cluster.kubectl(["get", "configmap", RELEASE, ...path])).log?.level;
   }
@@ -84,12 +84,12 @@ describeReal("the chart's life", () => {
   let before: string[];
 
   test("a user who may view a namespace sees its reports and no other", async () => {
-    const older = olderChart("0.0.1");
+    const older = makeOlderChart("0.0.1");
     await helm("install", older, "--set", "config.log.level=warn");
     await writeReport("shop", "block-shell");
     await writeReport("bank", "block-apt");
     await writeReport(undefined, "default-posture");
-    before = await reports();
+    before = await readReports();
     expect(before).toHaveLength(3);
     for (const [user, role] of [
       ["vera", "view"],
@@ -126,37 +126,37 @@ describeReal("the chart's life", () => {
   });
 
   test("an upgrade from an older version changes what it says, and no report", async () => {
-    expect(await level()).toBe("warn");
+    expect(await readLevel()).toBe("warn");
     await helm("upgrade", CHART, "--set", "config.log.level=debug");
-    expect(await level()).toBe("debug");
-    expect(await reports()).toEqual(before);
+    expect(await readLevel()).toBe("debug");
+    expect(await readReports()).toEqual(before);
   });
 
   test("a rollback takes the upgrade back, and no report", async () => {
     await cluster.helm(["rollback", RELEASE, "1", "-n", NAMESPACE]);
-    expect(await level()).toBe("warn");
-    expect(await reports()).toEqual(before);
+    expect(await readLevel()).toBe("warn");
+    expect(await readReports()).toEqual(before);
   });
 
   test("uninstall leaves the CRDs and every report, says so, and leaves nothing else", async () => {
     const said = await helm("uninstall", undefined);
     expect(said).toContain("kept due to the resource policy");
     expect(said).toContain("policyviolationreports.reports.kubearmor.com");
-    expect(await objects()).toEqual(CRDS);
-    expect(await reports()).toEqual(before);
+    expect(await listObjects()).toEqual(CRDS);
+    expect(await readReports()).toEqual(before);
   });
 
   test("the next install takes over what was left", async () => {
     await helm("install", CHART);
-    expect(await reports()).toEqual(before);
-    expect((await objects()).length).toBeGreaterThan(CRDS.length + 8);
+    expect(await readReports()).toEqual(before);
+    expect((await listObjects()).length).toBeGreaterThan(CRDS.length + 8);
     await helm("uninstall", undefined);
   });
 
   test("CRDs that helm did not install become the release's with --take-ownership", async () => {
     // As a chart has them whose CRDs are in `crds/`, and as `kubectl apply` makes them.
     await cluster.kubectl(["delete", "crd", "--all"]);
-    const old = olderChart("0.0.2", (folder) => {
+    const old = makeOlderChart("0.0.2", (folder) => {
       renameSync(join(folder, "files/crds"), join(folder, "crds"));
       rmSync(join(folder, "templates/crds.yaml"));
       // Reads a CRD in `files/crds`; charts with `crds/` had no such policy.
@@ -164,12 +164,12 @@ describeReal("the chart's life", () => {
     });
     await helm("install", old);
     await writeReport("shop", "block-shell");
-    const kept = await reports();
+    const kept = await readReports();
     await expect(helm("upgrade", CHART)).rejects.toThrow("invalid ownership metadata");
     await helm("upgrade", CHART, "--take-ownership");
-    expect(await reports()).toEqual(kept);
+    expect(await readReports()).toEqual(kept);
     await helm("uninstall", undefined);
-    expect(await reports()).toEqual(kept);
+    expect(await readReports()).toEqual(kept);
   });
 
   test("with crds.keep=false, uninstall deletes the reports as it was asked to", async () => {
@@ -177,7 +177,7 @@ describeReal("the chart's life", () => {
     expect(await helm("status", undefined)).toContain("deletes every report in the cluster");
     // Without `--wait`: with it, Helm 4 has been seen not to end within two minutes.
     await helm("uninstall", undefined);
-    await eventually("nothing is left, CRDs included", async () => (await objects()).join() === "");
+    await eventually("nothing is left, CRDs included", async () => (await listObjects()).join() === "");
     expect(await cluster.kubectl(["get", "crd", "-o", "name"])).toBe("");
   });
 

@@ -15,7 +15,7 @@ import {
   writeDurationDefinition,
 } from "../../src/telemetry/metric-list.ts";
 import { scaleMetrics } from "../../src/telemetry/scale-metrics.ts";
-import { chartValues } from "../../tools/chart-values.ts";
+import { readChartValues } from "../../tools/chart-values.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const CHART = join(ROOT, "charts/policy-violation-operator");
@@ -35,7 +35,7 @@ interface Node {
 
 test("values.schema.json knows every setting of the configuration but those of the chart, in both forms", () => {
   const { config } = JSON.parse(readFileSync(SCHEMA_FILE, "utf8")).properties as Record<string, Node>;
-  const known = new Set(keysOfSchema(config as Node, ""));
+  const known = new Set(listSchemaKeys(config as Node, ""));
   const unknown = settings.map(({ path }) => `.${path}`).filter((path) => !known.has(path));
   expect(unknown).toEqual([
     ".kubeconfig",
@@ -65,29 +65,29 @@ test("values.schema.json knows every setting of the configuration but those of t
 });
 
 /** Every key of values.yaml with its children, but not below those whose keys belong to the user. */
-function keysOf(values: unknown, schema: Node, path: string): string[] {
+function listKeys(values: unknown, schema: Node, path: string): string[] {
   if (schema.properties === undefined || path === ".config") return [path];
   const inside = Object.entries(values as Record<string, unknown>);
-  return inside.flatMap(([key, value]) => keysOf(value, schema.properties?.[key] ?? {}, `${path}.${key}`));
+  return inside.flatMap(([key, value]) => listKeys(value, schema.properties?.[key] ?? {}, `${path}.${key}`));
 }
 
-function keysOfSchema(schema: Node, path: string): string[] {
+function listSchemaKeys(schema: Node, path: string): string[] {
   if (schema.properties === undefined || path === ".config") return [path];
-  return Object.entries(schema.properties).flatMap(([key, child]) => keysOfSchema(child, `${path}.${key}`));
+  return Object.entries(schema.properties).flatMap(([key, child]) => listSchemaKeys(child, `${path}.${key}`));
 }
 
 test("values.schema.json and values.yaml have the same keys, all the way down", () => {
   const schema = JSON.parse(readFileSync(SCHEMA_FILE, "utf8"));
   const values = parse(readFileSync(join(CHART, "values.yaml"), "utf8"));
-  const inSchema = keysOfSchema(schema, "").filter((path) => path !== ".global");
-  expect(keysOf(values, schema, "").sort()).toEqual(inSchema.sort());
+  const inSchema = listSchemaKeys(schema, "").filter((path) => path !== ".global");
+  expect(listKeys(values, schema, "").sort()).toEqual(inSchema.sort());
   expect(inSchema.length).toBeGreaterThan(70);
 });
 
 test("values.yaml says of every value what it is for", () => {
   const schema = JSON.parse(readFileSync(SCHEMA_FILE, "utf8"));
-  const described = new Set(chartValues().map(({ path }) => `.${path}`));
-  const silent = keysOfSchema(schema, "").filter((path) => path !== ".global" && !described.has(path));
+  const described = new Set(readChartValues().map(({ path }) => `.${path}`));
+  const silent = listSchemaKeys(schema, "").filter((path) => path !== ".global" && !described.has(path));
   // These are said of as a whole.
   expect(silent).toEqual(
     ["", ".gitExport"].flatMap((at) => [`${at}.resources.requests`, `${at}.resources.limits`]),

@@ -7,13 +7,13 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { parse, parseAllDocuments } from "yaml";
-import { prometheusOperatorCrds } from "../chart/prometheus-operator.ts";
+import { downloadPrometheusCrds } from "../chart/prometheus-operator.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const CHART = join(ROOT, "charts/policy-violation-operator");
 const GOLDEN = join(ROOT, "test/golden/chart");
-const valuesOf = (set: string) => ["--values", join(GOLDEN, `${set}.values.yaml`)];
+const selectValues = (set: string) => ["--values", join(GOLDEN, `${set}.values.yaml`)];
 const UPDATE = process.env["UPDATE_GOLDEN"] === "1" && !process.env["CI"];
 const RELEASE = "policy-violation-operator";
 const NAMESPACE = "kubearmor";
@@ -43,22 +43,22 @@ describeReal("the chart", () => {
     await cluster.kubectl([
       "apply",
       "--server-side",
-      ...prometheusOperatorCrds().flatMap((path) => ["-f", path]),
+      ...downloadPrometheusCrds().flatMap((path) => ["-f", path]),
     ]);
   });
 
   const template = (...args: string[]) =>
     cluster.helm(["template", RELEASE, CHART, "--namespace", NAMESPACE, ...args]);
 
-  async function manifests(...args: string[]): Promise<Manifest[]> {
+  async function renderManifests(...args: string[]): Promise<Manifest[]> {
     const documents = parseAllDocuments(await template(...args));
     return documents
       .map((document) => document.toJS() as Manifest | null)
       .filter((manifest) => manifest !== null);
   }
 
-  async function deployment(...args: string[]): Promise<Manifest> {
-    const found = (await manifests(...args)).find((manifest) => manifest.kind === "Deployment");
+  async function renderDeployment(...args: string[]): Promise<Manifest> {
+    const found = (await renderManifests(...args)).find((manifest) => manifest.kind === "Deployment");
     if (found === undefined) throw new Error("no Deployment");
     return found;
   }
@@ -70,14 +70,18 @@ describeReal("the chart", () => {
 
     test.each(VALUE_SETS)("template gives what test/golden/chart holds: %s", async (set) => {
       // The CRDs and the dashboard have files and tests of their own.
-      const text = await template(...valuesOf(set), "--set", "crds.install=false,dashboard.enabled=false");
+      const text = await template(
+        ...selectValues(set),
+        "--set",
+        "crds.install=false,dashboard.enabled=false",
+      );
       const golden = join(GOLDEN, `${set}.yaml`);
       if (UPDATE) writeFileSync(golden, text);
       expect(text).toBe(readFileSync(golden, "utf8"));
     });
 
     test.each(VALUE_SETS)("the server accepts every object, strictly: %s", async (set) => {
-      const text = await template(...valuesOf(set));
+      const text = await template(...selectValues(set));
       const answer = await cluster.kubectl(
         ["apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-"],
         { input: text },
@@ -92,7 +96,7 @@ describeReal("the chart", () => {
       const args = ["apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-"];
       const apply = async (values: string, ...names: string[]) => {
         const namespace = ["--namespace", "2", ...names.flatMap((name) => ["--set-string", name])];
-        const text = await cluster.helm(["template", "1", CHART, ...namespace, ...valuesOf(values)]);
+        const text = await cluster.helm(["template", "1", CHART, ...namespace, ...selectValues(values)]);
         return await cluster.kubectl(args, { input: text });
       };
       expect(await apply("everything", "nameOverride=no")).toContain(
@@ -147,7 +151,7 @@ describeReal("the chart", () => {
 
   describe("the values", () => {
     test("reach the configuration file as they are", async () => {
-      const found = await manifests(
+      const found = await renderManifests(
         "--set",
         "config.reports.maxBytes=1048576,config.redaction.names={pin,otp}",
       );
@@ -162,7 +166,7 @@ describeReal("the chart", () => {
 
     test("of the configuration restart the pod when they change, others do not", async () => {
       const checksum = async (...args: string[]) =>
-        (await deployment(...args))["spec"].template.metadata.annotations["checksum/config"];
+        (await renderDeployment(...args))["spec"].template.metadata.annotations["checksum/config"];
       const before = await checksum();
       expect(before).toMatch(/^[0-9a-f]{64}$/);
       expect(await checksum("--set", "config.log.level=debug")).not.toBe(before);
@@ -171,7 +175,7 @@ describeReal("the chart", () => {
 
     test("leave time to write what is unwritten", async () => {
       const grace = async (...args: string[]) =>
-        (await deployment(...args))["spec"].template.spec.terminationGracePeriodSeconds;
+        (await renderDeployment(...args))["spec"].template.spec.terminationGracePeriodSeconds;
       expect(await grace()).toBe(30);
       expect(await grace("--set", "config.shutdown.graceMs=45500")).toBe(56);
       expect(await grace("--set", "config.shutdown.graceMs=1m30s")).toBe(100);
@@ -180,7 +184,8 @@ describeReal("the chart", () => {
 
     test("give the journal's volume twice its size, in either form", async () => {
       const limit = async (maxBytes: string) => {
-        const { spec } = (await deployment("--set", `config.journal.maxBytes=${maxBytes}`))["spec"].template;
+        const { spec } = (await renderDeployment("--set", `config.journal.maxBytes=${maxBytes}`))["spec"]
+          .template;
         const { emptyDir } = spec.volumes.find(({ name }: { name: string }) => name === "journal");
         return emptyDir.sizeLimit;
       };
@@ -191,7 +196,7 @@ describeReal("the chart", () => {
 
     test("give the rights for OpenReports unless they are switched off", async () => {
       const groups = async (...args: string[]) => {
-        const role = (await manifests(...args)).find(({ kind }) => kind === "ClusterRole");
+        const role = (await renderManifests(...args)).find(({ kind }) => kind === "ClusterRole");
         return role?.["rules"].flatMap(({ apiGroups }: { apiGroups: string[] }) => apiGroups);
       };
       expect(await groups()).toContain("openreports.io");
@@ -202,7 +207,7 @@ describeReal("the chart", () => {
     });
 
     test("make a FlowSchema, a GrafanaDashboard and no admission policy where they say so", async () => {
-      const kinds = async (...args: string[]) => (await manifests(...args)).map(({ kind }) => kind);
+      const kinds = async (...args: string[]) => (await renderManifests(...args)).map(({ kind }) => kind);
       const special = ["FlowSchema", "GrafanaDashboard", "ValidatingAdmissionPolicy"];
       const without = await kinds();
       expect(special.filter((kind) => without.includes(kind))).toEqual(["ValidatingAdmissionPolicy"]);
@@ -222,7 +227,7 @@ describeReal("the chart", () => {
 
     test("decide which image runs, the digest first", async () => {
       const image = async (...args: string[]) =>
-        (await deployment(...args))["spec"].template.spec.containers[0].image;
+        (await renderDeployment(...args))["spec"].template.spec.containers[0].image;
       const digest = `sha256:${"0".repeat(64)}`;
       expect(await image()).toBe("policy-violation-operator:0.1.0");
       expect(await image("--set", "image.repository=r/pvo,image.tag=v2")).toBe("r/pvo:v2");
@@ -232,14 +237,14 @@ describeReal("the chart", () => {
     });
 
     test("move the Lease's rights with its name", async () => {
-      const found = await manifests("--set", "config.leaderElection.leaseName=other");
+      const found = await renderManifests("--set", "config.leaderElection.leaseName=other");
       const role = found.find((manifest) => manifest.kind === "Role");
       expect(role?.["rules"][1].resourceNames).toEqual(["other"]);
     });
 
     test("keep the CRDs as the repository has them, and mark them to be kept", async () => {
       const crds = async (...args: string[]) =>
-        (await manifests(...args)).filter(({ kind }) => kind === "CustomResourceDefinition");
+        (await renderManifests(...args)).filter(({ kind }) => kind === "CustomResourceDefinition");
       const made = await crds();
       for (const name of ["acceptedviolations", "clusterpolicyviolationreports", "policyviolationreports"]) {
         const original = parse(readFileSync(join(ROOT, "crds", `${name}.yaml`), "utf8"));
@@ -265,7 +270,7 @@ describeReal("the chart", () => {
       ["[fd00::7]:32767", undefined, 32767],
       ["relay.security.example.com:443", undefined, 443],
     ])("let the pods out to the relay %s", async (address, namespace, port) => {
-      const found = await manifests("--set-string", `config.feed.relay.address=${address}`);
+      const found = await renderManifests("--set-string", `config.feed.relay.address=${address}`);
       const policy = found.find(({ kind }) => kind === "NetworkPolicy");
       expect(policy?.["spec"].egress.at(-1)).toEqual({
         ports: [{ port, protocol: "TCP" }],
@@ -277,7 +282,7 @@ describeReal("the chart", () => {
 
     test("make what the Prometheus Operator reads where the cluster knows it, unless configured otherwise", async () => {
       const kinds = async (...args: string[]) =>
-        (await manifests(...args))
+        (await renderManifests(...args))
           .filter(({ apiVersion }) => apiVersion === "monitoring.coreos.com/v1")
           .map(({ kind }) => kind)
           .sort();
@@ -295,7 +300,7 @@ describeReal("the chart", () => {
 
     test("leave out alerts, label them, and say where the runbook is", async () => {
       const sets = ["enabled=true", "disabled={PolicyViolationThrottled}", "alertLabels.team=security"];
-      const found = await manifests(
+      const found = await renderManifests(
         "--set",
         [...sets, "runbookUrl=https://example.com/runbook"].map((set) => `prometheusRule.${set}`).join(","),
       );

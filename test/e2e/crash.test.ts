@@ -36,11 +36,11 @@ describeReal("a crash", () => {
       seed: Number(process.env["SEED"] ?? Date.now() % 100_000),
     });
     await run.start();
-    await run.delivered(1000);
+    await run.waitForDelivered(1000);
     await run.stopApiServer();
-    await run.delivered(3000);
+    await run.waitForDelivered(3000);
     await run.killOnce();
-    await run.delivered(3000);
+    await run.waitForDelivered(3000);
     await run.startApiServer();
     const outcome = await run.finish();
     expect(outcome.problems, `seed ${run.seed}`).toEqual([]);

@@ -8,14 +8,16 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { type RunResult, run } from "../../tools/cluster/process.ts";
-import { manifest } from "../../tools/sample-objects.ts";
-import { documentedObjects, type ShownObject } from "../support/documented-manifests.ts";
+import { renderManifest } from "../../tools/sample-objects.ts";
+import { readDocumentedObjects, type ShownObject } from "../support/documented-manifests.ts";
 import { eventually } from "../support/eventually.ts";
 import { wireAlert } from "../support/gen.ts";
 import { LEADING, useNode, usePlugin } from "../support/operator-bed.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 
-const SHOWN = documentedObjects("gitops.md").filter(({ apiVersion }) => !/argoproj|fluxcd/.test(apiVersion));
+const SHOWN = readDocumentedObjects("gitops.md").filter(
+  ({ apiVersion }) => !/argoproj|fluxcd/.test(apiVersion),
+);
 const JOBS = SHOWN.filter(({ kind }) => kind === "Job");
 
 const ACCEPTANCE = {
@@ -37,7 +39,7 @@ describeReal("the gate as a Job", () => {
   let kubeconfig: string;
 
   /** Just now: the gate looks at the last three minutes, and a slow machine may need them. */
-  function violate(): void {
+  function pushViolation(): void {
     bed.node.push([wireAlert({ UpdatedTime: new Date().toISOString() })]);
   }
 
@@ -47,10 +49,10 @@ describeReal("the gate as a Job", () => {
   beforeAll(async () => {
     writeFileSync(join(plugin.dir, "bin/sleep"), "#!/bin/sh\n", { mode: 0o755 });
     const pods = [{ namespace: "shop", name: "web-1" }];
-    await cluster.apply(manifest({ namespaces: ["shop"], pods, nodes: ["node-1"] }));
+    await cluster.apply(renderManifest({ namespaces: ["shop"], pods, nodes: ["node-1"] }));
     await cluster.kubectl(["label", "namespace", "shop", "pod-security.kubernetes.io/enforce=restricted"]);
     await bed.start(LEADING);
-    violate();
+    pushViolation();
     for (const object of SHOWN) if (object.kind !== "Job") await apply(object);
     const token = await cluster.createServiceAccountToken("shop", "violations-gate");
     kubeconfig = cluster.kubeconfigFor(token);
@@ -68,11 +70,11 @@ describeReal("the gate as a Job", () => {
   });
 
   /** Runs the command of the Job's container until it ends with `code`; gives what it printed. */
-  function gateEndsWith(code: number, { spec }: ShownObject): Promise<RunResult> {
+  function runGateUntil(code: number, { spec }: ShownObject): Promise<RunResult> {
     const [{ command }] = spec.template.spec.containers as [{ command: string[] }];
     const env = { ...plugin.env, KUBECONFIG: kubeconfig };
     return eventually(`the gate ends with ${code}`, async () => {
-      violate();
+      pushViolation();
       const result = await run(command[0] ?? "", command.slice(1), { env });
       return result.code === code && result;
     });
@@ -86,7 +88,7 @@ describeReal("the gate as a Job", () => {
   );
 
   test.each(JOBS)("fails while the violation is not accepted (%#)", async (job) => {
-    const { stdout, stderr } = await gateEndsWith(1, job);
+    const { stdout, stderr } = await runGateUntil(1, job);
     expect(stderr).toBe("");
     expect(stdout).toContain("FAILED: 1 open violation.");
   });
@@ -95,10 +97,10 @@ describeReal("the gate as a Job", () => {
     const [job] = JOBS;
     if (job === undefined) throw new Error("no Job");
     await apply(ACCEPTANCE);
-    const { stdout } = await gateEndsWith(0, job);
+    const { stdout } = await runGateUntil(0, job);
     expect(stdout).toContain("Passed over: 1 accepted.");
     await cluster.kubectl(["delete", "av", "-n", "shop", "vendor-apt"]);
-    await gateEndsWith(1, job);
+    await runGateUntil(1, job);
   });
 
   test("has all rights that it needs", () => {

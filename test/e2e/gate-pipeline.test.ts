@@ -9,7 +9,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { type RunResult, run } from "../../tools/cluster/process.ts";
-import { manifest } from "../../tools/sample-objects.ts";
+import { renderManifest } from "../../tools/sample-objects.ts";
 import { eventually } from "../support/eventually.ts";
 import { wireAlert } from "../support/gen.ts";
 import { LEADING, useNode, usePlugin } from "../support/operator-bed.ts";
@@ -31,7 +31,7 @@ metadata: {name: rollout}
 data: {version: "2"}
 `;
 
-function acceptance(spec: object): string {
+function createAcceptance(spec: object): string {
   return JSON.stringify({
     apiVersion: "reports.kubearmor.com/v1alpha1",
     kind: "AcceptedViolation",
@@ -52,7 +52,11 @@ describeReal("a pipeline with a gate", () => {
     checkout = join(plugin.dir, "shop");
     execFileSync("git", ["init", "--quiet", "--bare", "--initial-branch=main", repository]);
     await cluster.apply(
-      manifest({ namespaces: ["shop"], pods: [{ namespace: "shop", name: "web-1" }], nodes: ["node-1"] }),
+      renderManifest({
+        namespaces: ["shop"],
+        pods: [{ namespace: "shop", name: "web-1" }],
+        nodes: ["node-1"],
+      }),
     );
     await bed.start(LEADING);
     const apt = { UpdatedTime: new Date().toISOString(), Resource: "/usr/bin/apt-get update" };
@@ -65,7 +69,7 @@ describeReal("a pipeline with a gate", () => {
     writeFileSync(join(checkout, "rollout.yaml"), ROLLOUT);
     writeFileSync(join(checkout, "pipeline.sh"), PIPELINE, { mode: 0o755 });
     const other = { match: { policy: "another-policy" } };
-    commit("accepted/other.yaml", acceptance(other).replace("vendor-apt", "other"));
+    commit("accepted/other.yaml", createAcceptance(other).replace("vendor-apt", "other"));
   });
 
   /** Commits one file, and pushes. */
@@ -81,7 +85,7 @@ describeReal("a pipeline with a gate", () => {
     git("push", "--quiet", "origin", "HEAD:main");
   }
 
-  function pipeline(): Promise<RunResult> {
+  function runPipeline(): Promise<RunResult> {
     return run(join(checkout, "pipeline.sh"), [], {
       timeoutMs: 120_000,
       env: {
@@ -107,7 +111,7 @@ describeReal("a pipeline with a gate", () => {
     });
 
   async function expectStopped(): Promise<void> {
-    const { code, stdout } = await pipeline();
+    const { code, stdout } = await runPipeline();
     expect({ code, head: stdout.split("\n")[0] }).toEqual({ code: 1, head: "FAILED: 1 open violation." });
     expect(await isRolledOut()).toBe(false);
   }
@@ -118,14 +122,14 @@ describeReal("a pipeline with a gate", () => {
 
   test("stops it for an acceptance that has expired, and the status says since when", async () => {
     const match = { policy: "no-package-managers", resource: "/usr/bin/apt*" };
-    commit("accepted/vendor-apt.yaml", acceptance({ match, expires: "2026-01-31T00:00:00Z" }));
+    commit("accepted/vendor-apt.yaml", createAcceptance({ match, expires: "2026-01-31T00:00:00Z" }));
     await expectStopped();
     expect(await says("Expired")).toBe("Since 2026-01-31T00:00:00.000000Z.");
   });
 
   test("stops it for a glob that is too long, and the status says why", async () => {
     const match = { policy: "no-package-managers", resource: `/usr/bin/${"*a".repeat(40)}` };
-    commit("accepted/vendor-apt.yaml", acceptance({ match }));
+    commit("accepted/vendor-apt.yaml", createAcceptance({ match }));
     await expectStopped();
     expect(await says("Invalid")).toContain(
       "spec.match.resource: from its first wildcard to its last a glob has at most 64 characters",
@@ -134,8 +138,8 @@ describeReal("a pipeline with a gate", () => {
 
   test("lets it pass once the violation is accepted in Git", async () => {
     const match = { policy: "no-package-managers", resource: "/usr/bin/apt*" };
-    commit("accepted/vendor-apt.yaml", acceptance({ match, expires: "2126-01-31T00:00:00Z" }));
-    const { code, stdout, stderr } = await pipeline();
+    commit("accepted/vendor-apt.yaml", createAcceptance({ match, expires: "2126-01-31T00:00:00Z" }));
+    const { code, stdout, stderr } = await runPipeline();
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     expect(stdout).toMatch(/^PASSED: no open violation among those looked at\.\n/);
     expect(stdout).toContain("Passed over: 1 accepted.");
@@ -158,7 +162,7 @@ describeReal("a pipeline with a gate", () => {
       "-p",
       JSON.stringify({ spec }),
     ]);
-    const { code, stdout } = await pipeline();
+    const { code, stdout } = await runPipeline();
     expect(code).toBe(3);
     expect(stdout).toMatch(/^UNKNOWN: /);
     expect(stdout).toContain(`the operator has not renewed its Lease kubearmor/${lease.split("/")[1]} for `);

@@ -5,11 +5,11 @@
 // kubectl, and lists that are cut.
 
 import { beforeAll, expect, test } from "vitest";
-import { manifest } from "../../tools/sample-objects.ts";
+import { renderManifest } from "../../tools/sample-objects.ts";
 import { eventually } from "../support/eventually.ts";
 import { wireAlert } from "../support/gen.ts";
 import { LEADING, useNode, usePlugin } from "../support/operator-bed.ts";
-import { policy, policyCrdNames, policyCrds } from "../support/policies.ts";
+import { listPolicyCrdNames, policy, renderPolicyCrds } from "../support/policies.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 
 const DAY_MS = 86_400_000;
@@ -79,10 +79,14 @@ describeReal("the history of a running operator", () => {
 
   beforeAll(async () => {
     await cluster.apply(
-      manifest({ namespaces: ["shop"], pods: [{ namespace: "shop", name: "web-1" }], nodes: ["node-1"] }),
+      renderManifest({
+        namespaces: ["shop"],
+        pods: [{ namespace: "shop", name: "web-1" }],
+        nodes: ["node-1"],
+      }),
     );
-    await cluster.apply(policyCrds());
-    await cluster.kubectl(["wait", "--for=condition=Established", ...policyCrdNames(), "--timeout=60s"]);
+    await cluster.apply(renderPolicyCrds());
+    await cluster.kubectl(["wait", "--for=condition=Established", ...listPolicyCrdNames(), "--timeout=60s"]);
     for (const name of ["quiet", "busy"])
       await cluster.apply(policy("KubeArmorPolicy", name, { namespace: "shop" }));
     await bed.start({
@@ -108,9 +112,9 @@ describeReal("the history of a running operator", () => {
     });
   }, 120_000);
 
-  const violations = (...args: string[]) => violationsIn("shop", ...args);
+  const violations = (...args: string[]) => runViolations("shop", ...args);
 
-  function violationsIn(namespace: string, ...args: string[]) {
+  function runViolations(namespace: string, ...args: string[]) {
     return plugin.kubectl(["violations", ...args, "-n", namespace], cluster.kubeconfigPath);
   }
 
@@ -155,24 +159,24 @@ describeReal("the history of a running operator", () => {
     async (fault, items) => {
       const policy = fault.replaceAll(" ", "-");
       const manifest = JSON.stringify({ apiVersion: "v1", kind: "List", items });
-      await eventually("a gate that passes", async () => (await violationsIn("default", "gate")).code === 0);
+      await eventually("a gate that passes", async () => (await runViolations("default", "gate")).code === 0);
       await cluster.apply(manifest);
       const failing = await eventually("a failure in the Lease", async () => {
         bed.node.push([audited(policy, 0, "/etc/e")]);
-        const found = await violationsIn("default", "gate");
+        const found = await runViolations("default", "gate");
         return found.code === 3 && found;
       });
       expect(failing.stdout).toContain("UNKNOWN: alerts may be missing since ");
       expect(failing.stdout).toContain("or cannot write its reports");
       await cluster.kubectl(["delete", "-f", "-"], { input: manifest });
-      await eventually("a gate that passes", async () => (await violationsIn("default", "gate")).code === 0);
+      await eventually("a gate that passes", async () => (await runViolations("default", "gate")).code === 0);
       expect((await violations("gate", "--policy", policy)).code).toBe(1);
     },
     120_000,
   );
 
   test("is no answer while alerts can't be received", async () => {
-    expect(await violationsIn("default", "gate")).toMatchObject({ code: 0 });
+    expect(await runViolations("default", "gate")).toMatchObject({ code: 0 });
     await bed.node.stop();
     const gate = await eventually("a gap in the reports", async () => {
       const found = await violations("gate", "--policy", "quiet", "--since", "5d");
@@ -184,7 +188,7 @@ describeReal("the history of a running operator", () => {
     expect({ code, stdout }).toEqual({ code: 3, stdout: expect.stringContaining("A gap has not ended.") });
     // Where there is no report, the Lease says it.
     const empty = await eventually("a gap in the Lease", async () => {
-      const found = await violationsIn("default", "gate");
+      const found = await runViolations("default", "gate");
       return found.code === 3 && found;
     });
     expect(empty.stdout).toContain("UNKNOWN: alerts may be missing since ");

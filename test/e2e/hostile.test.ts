@@ -8,14 +8,14 @@ import { expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
 import type { Report } from "../../src/api/v1alpha1.ts";
 import { readAlerts, type WireAlert } from "../../tools/kubearmor-node/alerts.ts";
-import { listObjects, manifest } from "../../tools/sample-objects.ts";
-import { SAMPLES_PATH, sampleAlerts } from "../../tools/samples.ts";
+import { listObjects, renderManifest } from "../../tools/sample-objects.ts";
+import { readSampleAlerts, SAMPLES_PATH } from "../../tools/samples.ts";
 import { eventually } from "../support/eventually.ts";
-import { reconciledCounters } from "../support/operator.ts";
+import { readReconciledCounters } from "../support/operator.ts";
 import { useNode } from "../support/operator-bed.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
-import { allReports } from "../support/reports.ts";
-import { faultsOf } from "../unit/report/report-check.ts";
+import { listReports } from "../support/reports.ts";
+import { findFaults } from "../unit/report/report-check.ts";
 
 const SECRET = "hunter2SECRET9";
 const SAMPLE = readAlerts(SAMPLES_PATH).find(({ PodName }) =>
@@ -57,18 +57,18 @@ const NAMESPACES = ["../x", "n".repeat(300), "__proto__", "\x1b[2J", "kube-syste
 
 let time = Date.now() - 60_000;
 
-function alert(mods: Partial<WireAlert>): WireAlert {
+function createAlert(mods: Partial<WireAlert>): WireAlert {
   time += 10;
   return { ...SAMPLE, UpdatedTime: new Date(time).toISOString(), HostPID: time % 100_000, ...mods };
 }
 
-function hostileAlerts(): WireAlert[] {
+function createHostileAlerts(): WireAlert[] {
   const command = (text: string) => ({ Source: `/bin/sh -c ${text}`, Resource: `/usr/bin/x ${text}` });
   return [
     ...TEXTS.flatMap((text) => [
-      alert(command(text)),
-      alert({ ...command(text), Operation: "File", Resource: `/tmp-x/${text}`, Cwd: text, TTY: text }),
-      alert({
+      createAlert(command(text)),
+      createAlert({ ...command(text), Operation: "File", Resource: `/tmp-x/${text}`, Cwd: text, TTY: text }),
+      createAlert({
         Message: text,
         Tags: `${text},x`,
         ContainerName: text,
@@ -76,17 +76,22 @@ function hostileAlerts(): WireAlert[] {
         Action: text,
         Type: text,
       }),
-      alert({ PodName: text, Operation: text }),
-      alert({ PolicyName: "", Type: text, NamespaceName: text }),
+      createAlert({ PodName: text, Operation: text }),
+      createAlert({ PolicyName: "", Type: text, NamespaceName: text }),
     ]),
-    ...POLICIES.map((PolicyName) => alert({ PolicyName })),
-    ...NAMESPACES.map((NamespaceName) => alert({ NamespaceName, PolicyName: "same" })),
-    alert(command(`--password ${SECRET} ${"A".repeat(65_536)}`)),
-    alert(command(`${"A".repeat(65_536)} --password ${SECRET}`)),
-    alert(command(`curl -H 'Authorization: Bearer ${SECRET}' https://user:${SECRET}@host/?token=${SECRET}`)),
-    alert({ ProcessName: `/x --token=${SECRET}`, ParentProcessName: `/y -p${SECRET} PASSWORD=${SECRET}` }),
-    alert({ Cwd: `/tmp/password=${SECRET}`, Data: `syscall=X args=--api-key=${SECRET}` }),
-    alert({ PolicyName: "", Source: `x --password ${SECRET}` }),
+    ...POLICIES.map((PolicyName) => createAlert({ PolicyName })),
+    ...NAMESPACES.map((NamespaceName) => createAlert({ NamespaceName, PolicyName: "same" })),
+    createAlert(command(`--password ${SECRET} ${"A".repeat(65_536)}`)),
+    createAlert(command(`${"A".repeat(65_536)} --password ${SECRET}`)),
+    createAlert(
+      command(`curl -H 'Authorization: Bearer ${SECRET}' https://user:${SECRET}@host/?token=${SECRET}`),
+    ),
+    createAlert({
+      ProcessName: `/x --token=${SECRET}`,
+      ParentProcessName: `/y -p${SECRET} PASSWORD=${SECRET}`,
+    }),
+    createAlert({ Cwd: `/tmp/password=${SECRET}`, Data: `syscall=X args=--api-key=${SECRET}` }),
+    createAlert({ PolicyName: "", Source: `x --password ${SECRET}` }),
   ];
 }
 
@@ -95,18 +100,18 @@ describeReal("hostile input", () => {
   const bed = useNode(cluster, { dropLikeKubeArmor: false });
 
   test("is followed to every place where it is read, and nothing raw and no secret is there", async () => {
-    await cluster.apply(manifest(listObjects(sampleAlerts())));
+    await cluster.apply(renderManifest(listObjects(readSampleAlerts())));
     const operator = await bed.start({ env: { PVO_LOG_LEVEL: "debug" } });
-    const alerts = hostileAlerts();
+    const alerts = createHostileAlerts();
     bed.node.push(alerts);
-    await operator.received(alerts.length);
-    await operator.written();
-    const { received } = await reconciledCounters(operator);
+    await operator.waitForReceived(alerts.length);
+    await operator.waitForWritten();
+    const { received } = await readReconciledCounters(operator);
     expect(received).toBe(alerts.length);
-    await eventually("Events", async () => (await operator.metric("events_sent_total")) > 5);
+    await eventually("Events", async () => (await operator.readMetric("events_sent_total")) > 5);
 
-    const reports = await allReports(cluster);
-    expect(reports.flatMap((report: Report) => faultsOf(report))).toEqual([]);
+    const reports = await listReports(cluster);
+    expect(reports.flatMap((report: Report) => findFaults(report))).toEqual([]);
     // Each policy has a report of its own, however its name is spelled.
     const told = new Set(reports.map((report: Report) => report.policy.name));
     expect(

@@ -18,7 +18,7 @@ const SAMPLES = join(ROOT, "samples/alerts.jsonl");
 const BUNDLE = "policy-violation-operator.cjs";
 
 /** The arguments of an instruction, wherever it stands in a Dockerfile. */
-function dockerfile(name: string): (instruction: string) => string[] {
+function readDockerfile(name: string): (instruction: string) => string[] {
   const lines = readFileSync(join(ROOT, name), "utf8")
     .replace(/\\\n\s*/g, "")
     .split("\n")
@@ -30,7 +30,7 @@ function dockerfile(name: string): (instruction: string) => string[] {
 }
 
 /** Files copied from the checkout. */
-function copiedBy(of: (instruction: string) => string[]): string[] {
+function listCopied(of: (instruction: string) => string[]): string[] {
   const paths = of("COPY")
     .filter((line) => !line.startsWith("--from="))
     .flatMap((line) => line.split(" ").slice(0, -1));
@@ -38,10 +38,12 @@ function copiedBy(of: (instruction: string) => string[]): string[] {
 }
 
 describe("the Dockerfile", () => {
-  const of = dockerfile("Dockerfile");
+  const of = readDockerfile("Dockerfile");
 
   test("copies, with the one for Git, what exists and exactly what .dockerignore lets through", () => {
-    const copied = [...new Set([...copiedBy(of), ...copiedBy(dockerfile("Dockerfile.gitops"))])].sort();
+    const copied = [
+      ...new Set([...listCopied(of), ...listCopied(readDockerfile("Dockerfile.gitops"))]),
+    ].sort();
     expect(copied.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
     const [first, ...admitted] = readFileSync(join(ROOT, ".dockerignore"), "utf8")
       .split("\n")
@@ -62,11 +64,11 @@ describe("the Dockerfile", () => {
 });
 
 describe("the Dockerfile for Git", () => {
-  const of = dockerfile("Dockerfile.gitops");
+  const of = readDockerfile("Dockerfile.gitops");
 
   test("copies no more than the operator's and the plugin's source, from the same base", () => {
-    const operator = dockerfile("Dockerfile");
-    const more = copiedBy(of).filter((path) => !copiedBy(operator).includes(path));
+    const operator = readDockerfile("Dockerfile");
+    const more = listCopied(of).filter((path) => !listCopied(operator).includes(path));
     expect(more).toEqual(["plugin/build.ts", "plugin/src"]);
     expect(of("ARG")).toContain(operator("ARG").find((line) => line.startsWith("BUILD_IMAGE=")));
   });
@@ -179,13 +181,13 @@ describe("the bundle", () => {
   test("replays alerts to the same bytes as the source", async () => {
     await node(join(dir, "app", BUNDLE), "replay", SAMPLES, "--out", join(dir, "bundled"));
     await node(join(ROOT, "src/main.ts"), "replay", SAMPLES, "--out", join(dir, "source"));
-    const bundled = filesOf(join(dir, "bundled"));
+    const bundled = readFiles(join(dir, "bundled"));
     expect(Object.keys(bundled).length).toBeGreaterThan(5);
-    expect(bundled).toEqual(filesOf(join(dir, "source")));
+    expect(bundled).toEqual(readFiles(join(dir, "source")));
   });
 });
 
-function filesOf(root: string): Record<string, string> {
+function readFiles(root: string): Record<string, string> {
   const files = readdirSync(root, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
   return Object.fromEntries(
     files.map((file) => {

@@ -32,7 +32,7 @@ describeReal("the only candidate", () => {
     await cluster.kubectl(["delete", "lease", "-n", "kubearmor", "--all"]);
   });
 
-  function replica(): OperatorProcess {
+  function startReplica(): OperatorProcess {
     const operator = new OperatorProcess({
       kubeconfig: cluster.kubeconfigPath,
       relay: node.address,
@@ -48,18 +48,18 @@ describeReal("the only candidate", () => {
 
   test("an API server that is gone for longer than the Lease: the only leader counts on, leads again, writes all", async () => {
     node = await startNode({ dropLikeKubeArmor: false });
-    const leader = replica();
+    const leader = startReplica();
     await node.waitForClients();
     await node.flood({ alert: ALERT, count: 100 });
-    await leader.received(100);
-    await leader.written();
+    await leader.waitForReceived(100);
+    await leader.waitForWritten();
     await cluster.stopApiServer();
     await node.flood({ alert: ALERT, count: 50 });
-    await leader.logged("lost Lease, stopped writing");
+    await leader.waitForLog("lost Lease, stopped writing");
     await node.flood({ alert: ALERT, count: 25 });
-    await leader.received(175);
+    await leader.waitForReceived(175);
     await cluster.startApiServer();
-    await leader.written(120_000);
+    await leader.waitForWritten(120_000);
     expect(await occurrences()).toBe(175);
     expect((await report(cluster, "default", "block-pkg-mgmt-tools-exec"))?.coverage).toMatchObject({
       gaps: 0,

@@ -11,8 +11,8 @@ import { KEEPALIVE, type KubeArmorNode } from "../../tools/kubearmor-node/node.t
 import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { eventually } from "../support/eventually.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
-import { coverages, prepare, QUICK, Replicas, told } from "../support/replicas.ts";
-import { allReports } from "../support/reports.ts";
+import { countReported, listCoverages, prepare, QUICK, Replicas } from "../support/replicas.ts";
+import { listReports } from "../support/reports.ts";
 
 const PER_SECOND = 400;
 /** Addresses of this process, because every daemon has the same port. */
@@ -31,7 +31,7 @@ function loadOf(node: string): WireAlert[] {
 }
 
 /** Occurrences that each report must have after `sent` alerts of each node's load, by namespace and name. */
-function expected(sent: readonly number[]): Record<string, number> {
+function countExpected(sent: readonly number[]): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const [i, count] of sent.entries()) {
     const load = loadOf(NODES[i] as string);
@@ -77,7 +77,7 @@ describeReal("nodes that are read directly", () => {
     replicas = new Replicas(daemons[0] as KubeArmorNode, { ...QUICK, PVO_FEED_MODE: "nodes" });
   });
   afterEach(async ({ task }) => {
-    if (task.result?.state === "fail") console.error(replicas.said());
+    if (task.result?.state === "fail") console.error(replicas.formatLogs());
     await replicas.end();
     for (const daemon of daemons) await daemon.stop();
     await cluster.kubectl(["delete", "pvr,cpvr", "-A", "--all"]);
@@ -99,60 +99,64 @@ describeReal("nodes that are read directly", () => {
     } finally {
       stop.abort();
     }
-    return expected(await Promise.all(flooding));
+    return countExpected(await Promise.all(flooding));
   }
 
   test("a leader that is killed under load: every alert of every node is counted once", async () => {
-    const [leader, standby] = await replicas.pair(cluster.kubeconfigPath);
-    expect(await leader.metric("nodes_desired")).toBe(2);
-    expect(await leader.metric("nodes_connected")).toBe(2);
+    const [leader, standby] = await replicas.startPair(cluster.kubeconfigPath);
+    expect(await leader.readMetric("nodes_desired")).toBe(2);
+    expect(await leader.readMetric("nodes_connected")).toBe(2);
     const counts = await loadWhile(async () => {
-      await eventually("reports", async () => Object.keys(await told(cluster)).length >= REPORTS);
+      await eventually("reports", async () => Object.keys(await countReported(cluster)).length >= REPORTS);
       await leader.kill();
-      await standby.logged("leading");
+      await standby.waitForLog("leading");
       await eventually(
         "a report of the new leader",
-        async () => (await standby.metric("api_requests_total")) > 0,
+        async () => (await standby.readMetric("api_requests_total")) > 0,
       );
     });
-    await eventually(`${sum(counts)} persisted`, async () => sum(await told(cluster)) >= sum(counts));
-    expect(await told(cluster)).toEqual(counts);
-    for (const coverage of await coverages(cluster)) expect(coverage).toEqual({ gaps: 0, lowerBound: false });
-    for (const { coverage } of await allReports(cluster)) {
+    await eventually(
+      `${sum(counts)} persisted`,
+      async () => sum(await countReported(cluster)) >= sum(counts),
+    );
+    expect(await countReported(cluster)).toEqual(counts);
+    for (const coverage of await listCoverages(cluster))
+      expect(coverage).toEqual({ gaps: 0, lowerBound: false });
+    for (const { coverage } of await listReports(cluster)) {
       expect(coverage.nodes).toEqual({ desired: 2, connected: 2 });
     }
   });
 
   test("a restarted daemon is one gap in every report, and is named while it is missing", async () => {
     const operator = replicas.start(cluster.kubeconfigPath);
-    await operator.logged("leading");
-    await eventually("both nodes", async () => (await operator.metric("nodes_connected")) === 2);
+    await operator.waitForLog("leading");
+    await eventually("both nodes", async () => (await operator.readMetric("nodes_connected")) === 2);
     const [a, b] = daemons as [KubeArmorNode, KubeArmorNode];
     const load = loadOf("node-a");
     const count = load.length;
     for (const daemon of daemons) await daemon.flood({ alert: load, count });
-    await operator.received(2 * count);
-    await operator.written();
+    await operator.waitForReceived(2 * count);
+    await operator.waitForWritten();
 
     await b.stop();
-    await eventually("a missing node", async () => (await operator.metric("nodes_connected")) === 1);
-    expect(await operator.metric("nodes_desired")).toBe(2);
-    expect(await operator.metric("stream_up")).toBe(1);
+    await eventually("a missing node", async () => (await operator.readMetric("nodes_connected")) === 1);
+    expect(await operator.readMetric("nodes_desired")).toBe(2);
+    expect(await operator.readMetric("stream_up")).toBe(1);
     const { status, body } = await operator.get("/readyz");
     expect([status, body]).toEqual([200, expect.stringContaining("1 of 2 nodes are read; node node-b: ")]);
     await a.flood({ alert: load, count });
     await b.start();
-    await eventually("both nodes", async () => (await operator.metric("nodes_connected")) === 2);
+    await eventually("both nodes", async () => (await operator.readMetric("nodes_connected")) === 2);
     await a.flood({ alert: load, count });
-    await operator.received(4 * count);
+    await operator.waitForReceived(4 * count);
 
     await eventually("a gap that is over in all reports", async () => {
-      const gaps = (await allReports(cluster)).map(({ coverage }) => coverage);
+      const gaps = (await listReports(cluster)).map(({ coverage }) => coverage);
       return (
         gaps.length === REPORTS && gaps.every(({ recent }) => recent?.some(({ to }) => to !== undefined))
       );
     });
-    for (const { coverage } of await allReports(cluster)) {
+    for (const { coverage } of await listReports(cluster)) {
       expect(coverage).toMatchObject({ gaps: 1, lowerBound: true });
       expect(coverage.recent).toMatchObject([{ kind: "NodeDown", nodes: 1 }]);
     }

@@ -10,47 +10,52 @@ import type { Alert } from "../../src/api/alert.ts";
 import type { OpenReport, OpenReportResult } from "../../src/api/openreports.ts";
 import type { Report, Violation } from "../../src/api/v1alpha1.ts";
 import type { WireAlert } from "../../tools/kubearmor-node/alerts.ts";
-import { manifest } from "../../tools/sample-objects.ts";
+import { renderManifest } from "../../tools/sample-objects.ts";
 import { eventually } from "../support/eventually.ts";
-import { at, hostAlert, wireAlert } from "../support/gen.ts";
-import { allOpenReports, installOpenReports } from "../support/openreports/openreports.ts";
+import { formatTimeAt, hostAlert, wireAlert } from "../support/gen.ts";
+import { installOpenReports, listOpenReports } from "../support/openreports/openreports.ts";
 import { useNode } from "../support/operator-bed.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
-import { allReports } from "../support/reports.ts";
+import { listReports } from "../support/reports.ts";
 
 const LONG = `no-${"shells-".repeat(35)}ever`;
 
 let pid = 1;
 
-function wire(mods: Partial<Alert>): WireAlert {
+function createWireAlert(mods: Partial<Alert>): WireAlert {
   pid += 1;
-  return wireAlert({ UpdatedTime: at(pid * 1000), HostPID: pid }, mods);
+  return wireAlert({ UpdatedTime: formatTimeAt(pid * 1000), HostPID: pid }, mods);
 }
 
 /** An alert on a program that was started. */
-function started(path: string, mods: Partial<Alert>): WireAlert {
-  return wire({ ProcessName: path, Resource: path, ...mods });
+function createStartAlert(path: string, mods: Partial<Alert>): WireAlert {
+  return createWireAlert({ ProcessName: path, Resource: path, ...mods });
 }
 
 /** What the operator is sent: each line is a report, or part of one. */
 function sendAll(): WireAlert[] {
   return [
     ...Array.from({ length: 305 }, (_, i) =>
-      started(`/bin/tool-${i}`, { PolicyName: "wide", Result: i % 3 ? "Permission denied" : "Passed" }),
+      createStartAlert(`/bin/tool-${i}`, {
+        PolicyName: "wide",
+        Result: i % 3 ? "Permission denied" : "Passed",
+      }),
     ),
-    ...["/bin/known", "/bin/new"].map((path) => started(path, { PolicyName: "mixed", Result: "Passed" })),
+    ...["/bin/known", "/bin/new"].map((path) =>
+      createStartAlert(path, { PolicyName: "mixed", Result: "Passed" }),
+    ),
     ...[LONG, "x".repeat(253), "Not A Name!", "not-a-name", "run-1234abcd"].map((PolicyName) =>
-      wire({ PolicyName }),
+      createWireAlert({ PolicyName }),
     ),
-    started("/bin/known", { PolicyName: "mixed", NamespaceName: "closed", Result: "Passed" }),
-    wire({ PolicyName: "same" }),
-    wire({ PolicyName: "same", NamespaceName: "bank" }),
-    wireAlert(hostAlert({ PolicyName: "same", UpdatedTime: at(1) })),
-    wireAlert(hostAlert({ PolicyName: LONG, UpdatedTime: at(2) })),
+    createStartAlert("/bin/known", { PolicyName: "mixed", NamespaceName: "closed", Result: "Passed" }),
+    createWireAlert({ PolicyName: "same" }),
+    createWireAlert({ PolicyName: "same", NamespaceName: "bank" }),
+    wireAlert(hostAlert({ PolicyName: "same", UpdatedTime: formatTimeAt(1) })),
+    wireAlert(hostAlert({ PolicyName: LONG, UpdatedTime: formatTimeAt(2) })),
   ];
 }
 
-function acceptance(namespace: string): string {
+function createAcceptance(namespace: string): string {
   return JSON.stringify({
     apiVersion: "reports.kubearmor.com/v1alpha1",
     kind: "AcceptedViolation",
@@ -65,7 +70,7 @@ function countOmitted({ results }: OpenReport): { violations: number; occurrence
   return { violations: Number(rest?.["violations"] ?? 0), occurrences: Number(rest?.["occurrences"] ?? 0) };
 }
 
-function statusOf({ accepted, outcome }: Violation): string {
+function toStatus({ accepted, outcome }: Violation): string {
   if (accepted) return "skip";
   return outcome === "Prevented" ? "warn" : "fail";
 }
@@ -84,7 +89,7 @@ function compare(report: Report, copy: OpenReport): string[] {
       violation !== undefined &&
       properties["resultID"] === idOf(violation.id) &&
       Number.parseInt(properties["occurrences"] ?? "", 10) === violation.occurrences &&
-      result === statusOf(violation)
+      result === toStatus(violation)
     );
   };
   const count = (status: string) => copy.results.filter(({ result }) => result === status).length;
@@ -109,9 +114,9 @@ describeReal("OpenReports of reports with bounds", () => {
 
   beforeAll(async () => {
     await cluster.applyCrds();
-    await cluster.apply(manifest({ namespaces: ["shop", "bank", "closed"], pods: [], nodes: [] }));
+    await cluster.apply(renderManifest({ namespaces: ["shop", "bank", "closed"], pods: [], nodes: [] }));
     await installOpenReports(cluster);
-    for (const namespace of ["shop", "closed"]) await cluster.apply(acceptance(namespace));
+    for (const namespace of ["shop", "closed"]) await cluster.apply(createAcceptance(namespace));
   });
 
   const start = () =>
@@ -129,7 +134,7 @@ describeReal("OpenReports of reports with bounds", () => {
     const done = await eventually(
       "copies that say what their reports say",
       async () => {
-        const [reports, copies] = [await allReports(cluster), await allOpenReports(cluster)];
+        const [reports, copies] = [await listReports(cluster), await listOpenReports(cluster)];
         const byOwner = new Map(
           copies.map((copy) => [
             copy.metadata.ownerReferences[0]?.name + (copy.metadata.namespace ?? ""),
@@ -156,11 +161,11 @@ describeReal("OpenReports of reports with bounds", () => {
   test("say what their reports say, with ids that are unique", async () => {
     const running = await start();
     bed.node.push(sendAll());
-    await running.received(sendAll().length);
-    await running.written();
+    await running.waitForReceived(sendAll().length);
+    await running.waitForWritten();
     ids = await awaitCopies((copies) => copies.some(({ summary }) => summary.skip === 1));
     expect(new Set(ids).size).toBe(ids.length);
-    const copies = await allOpenReports(cluster);
+    const copies = await listOpenReports(cluster);
     expect(copies).toHaveLength(12);
     const denied = copies.find(({ metadata }) => metadata.namespace === "closed");
     expect(denied?.summary).toMatchObject({ fail: 1, skip: 0 });
@@ -174,7 +179,7 @@ describeReal("OpenReports of reports with bounds", () => {
     const place = ["reports.openreports.io", "-n", "shop", "kubearmor-wide"];
     await cluster.kubectl(["patch", ...place, "--type=merge", "-p", patch]);
     const all = await awaitCopies((copies) => copies.some(({ results }) => results.length > 100));
-    const wide = (await allOpenReports(cluster)).find(({ metadata }) => metadata.name === "kubearmor-wide");
+    const wide = (await listOpenReports(cluster)).find(({ metadata }) => metadata.name === "kubearmor-wide");
     // The report itself lists 300 and counts 5; one result stands for these.
     expect([wide?.results.length, wide && countOmitted(wide)]).toEqual([
       301,
@@ -191,11 +196,11 @@ describeReal("OpenReports of reports with bounds", () => {
     await cluster.kubectl(["delete", "pvr", "-n", "shop", "mixed"]);
     await cluster.kubectl(["wait", "--for=delete", "-n", "shop", "reports.openreports.io/kubearmor-mixed"]);
     const again = ["/bin/known", "/bin/new"].map((path) =>
-      started(path, { PolicyName: "mixed", Result: "Passed" }),
+      createStartAlert(path, { PolicyName: "mixed", Result: "Passed" }),
     );
     bed.node.push(again);
-    await running.received(again.length);
-    await running.written();
+    await running.waitForReceived(again.length);
+    await running.waitForWritten();
     expect(await awaitCopies((copies) => copies.some(({ summary }) => summary.skip === 1))).toEqual(ids);
     expect(await running.stop()).toBe(0);
   });

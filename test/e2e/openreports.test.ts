@@ -7,27 +7,27 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { readAlerts } from "../../tools/kubearmor-node/alerts.ts";
-import { listObjects, manifest } from "../../tools/sample-objects.ts";
-import { SAMPLES_PATH, sampleAlerts } from "../../tools/samples.ts";
+import { listObjects, renderManifest } from "../../tools/sample-objects.ts";
+import { readSampleAlerts, SAMPLES_PATH } from "../../tools/samples.ts";
 import { eventually } from "../support/eventually.ts";
 import {
-  allOpenReports,
   type Copied,
-  copied,
-  expectedCopy,
   installOpenReports,
+  listOpenReports,
+  toCopied,
+  toExpectedCopy,
 } from "../support/openreports/openreports.ts";
 import { useNode } from "../support/operator-bed.ts";
-import { policy, policyCrdNames, policyCrds } from "../support/policies.ts";
+import { listPolicyCrdNames, policy, renderPolicyCrds } from "../support/policies.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
-import { allReports } from "../support/reports.ts";
+import { listReports } from "../support/reports.ts";
 
 describeReal("OpenReports of the samples", () => {
   const cluster = useCluster({ crds: true });
   const bed = useNode(cluster, { dropLikeKubeArmor: false });
 
   beforeAll(async () => {
-    await cluster.apply(manifest(listObjects(sampleAlerts())));
+    await cluster.apply(renderManifest(listObjects(readSampleAlerts())));
   });
 
   const start = (env: Record<string, string> = {}) =>
@@ -43,9 +43,9 @@ describeReal("OpenReports of the samples", () => {
   /** Waits until the copies are what the stored reports must become. */
   async function awaitCaughtUp(): Promise<Copied[]> {
     return await eventually("copies that equal the reports", async () => {
-      const [reports, copies] = [await allReports(cluster), await allOpenReports(cluster)];
-      const wanted = reports.map(expectedCopy).sort((a, b) => (a.path < b.path ? -1 : 1));
-      const have = copies.map(copied);
+      const [reports, copies] = [await listReports(cluster), await listOpenReports(cluster)];
+      const wanted = reports.map(toExpectedCopy).sort((a, b) => (a.path < b.path ? -1 : 1));
+      const have = copies.map(toCopied);
       return JSON.stringify(have) === JSON.stringify(wanted) && have;
     });
   }
@@ -58,28 +58,28 @@ describeReal("OpenReports of the samples", () => {
   test("appear with the CRDs, one for each report, with unique ids", async () => {
     const running = await start();
     bed.node.push(readAlerts(SAMPLES_PATH));
-    await running.received(26);
-    await running.written();
-    expect(await running.metric("openreports_served")).toBe(0);
+    await running.waitForReceived(26);
+    await running.waitForWritten();
+    expect(await running.readMetric("openreports_served")).toBe(0);
     await installOpenReports(cluster);
     ids = idsOf(await awaitCaughtUp());
     expect(ids.length).toBeGreaterThan(20);
     expect(new Set(ids).size).toBe(ids.length);
-    const results = (await allOpenReports(cluster)).flatMap((copy) => copy.results);
+    const results = (await listOpenReports(cluster)).flatMap((copy) => copy.results);
     expect(results.every(({ severity, properties }) => severity && properties["cluster"] === "east")).toBe(
       true,
     );
     const labeled = ["get", "pvr,cpvr", "-A", "-l", "reports.kubearmor.com/cluster=east", "-o", "name"];
     const names = (await cluster.kubectl(labeled)).trim().split("\n");
-    expect(names).toHaveLength((await allReports(cluster)).length);
+    expect(names).toHaveLength((await listReports(cluster)).length);
   });
 
   test("follow a change, with the same ids", async () => {
     await bed.node.flood({ alert: readAlerts(SAMPLES_PATH), count: 260 });
-    await bed.operator.received(286);
-    await bed.operator.written();
+    await bed.operator.waitForReceived(286);
+    await bed.operator.waitForWritten();
     await eventually("counts of the flood", async () =>
-      (await allOpenReports(cluster)).some(
+      (await listOpenReports(cluster)).some(
         ({ results }) => Number.parseInt(results[0]?.properties["occurrences"] ?? "", 10) > 10,
       ),
     );
@@ -89,13 +89,17 @@ describeReal("OpenReports of the samples", () => {
 
   test("stay as they are when a policy is deleted", async () => {
     const [namespace, name] = ["wordpress-mysql", "harden-wordpress-pkg-mngr-exec"];
-    await cluster.apply(policyCrds(["KubeArmorPolicy"]));
-    await cluster.kubectl(["wait", "--for=condition=Established", ...policyCrdNames(["KubeArmorPolicy"])]);
+    await cluster.apply(renderPolicyCrds(["KubeArmorPolicy"]));
+    await cluster.kubectl([
+      "wait",
+      "--for=condition=Established",
+      ...listPolicyCrdNames(["KubeArmorPolicy"]),
+    ]);
     await cluster.apply(policy("KubeArmorPolicy", name, { namespace }));
     const running = await start();
     const provenance = async (wanted: string) =>
       await eventually(`provenance ${wanted}`, async () => {
-        const report = (await allReports(cluster)).find(({ metadata }) => metadata.name === name);
+        const report = (await listReports(cluster)).find(({ metadata }) => metadata.name === name);
         return report?.policy.provenance === wanted;
       });
     await provenance("Found");
@@ -107,30 +111,30 @@ describeReal("OpenReports of the samples", () => {
 
   test("follow a restart and a deletion", async () => {
     const running = await start();
-    const before = (await allOpenReports(cluster)).length;
+    const before = (await listOpenReports(cluster)).length;
     await eventually("a look at every copy", async () => {
-      const looked = await running.metric("openreports_writes_total");
-      return looked >= before && (await running.metric("openreports_pending")) === 0;
+      const looked = await running.readMetric("openreports_writes_total");
+      return looked >= before && (await running.readMetric("openreports_pending")) === 0;
     });
     expect(idsOf(await awaitCaughtUp())).toEqual(ids);
-    const gone = (await allReports(cluster)).find(({ metadata }) => metadata.namespace)?.metadata;
+    const gone = (await listReports(cluster)).find(({ metadata }) => metadata.namespace)?.metadata;
     await cluster.kubectl(["delete", "pvr", "-n", gone?.namespace ?? "", gone?.name ?? ""]);
-    await eventually("one copy less", async () => (await allOpenReports(cluster)).length === before - 1);
+    await eventually("one copy less", async () => (await listOpenReports(cluster)).length === before - 1);
     expect(await running.stop()).toBe(0);
   });
 
   test("are left alone when they are switched off, until the documented command deletes them", async () => {
-    const before = await allOpenReports(cluster);
+    const before = await listOpenReports(cluster);
     const running = await start({ PVO_OPEN_REPORTS_ENABLED: "false" });
     bed.node.push(readAlerts(SAMPLES_PATH));
-    await running.received(26);
-    await running.written();
-    expect(await allOpenReports(cluster)).toEqual(before);
+    await running.waitForReceived(26);
+    await running.waitForWritten();
+    expect(await listOpenReports(cluster)).toEqual(before);
     expect(await running.stop()).toBe(0);
     const page = readFileSync(join(import.meta.dirname, "../../docs/openreports.md"), "utf8");
     const [, command = ""] = /`kubectl (delete [^`]+)`/.exec(page) ?? [];
     await cluster.kubectl(command.split(" "));
-    expect(await allOpenReports(cluster)).toEqual([]);
+    expect(await listOpenReports(cluster)).toEqual([]);
     const again = await start();
     await awaitCaughtUp();
     expect(await again.stop()).toBe(0);
@@ -139,7 +143,7 @@ describeReal("OpenReports of the samples", () => {
   test("go with their reports at the end of the retention", async () => {
     const sweeper = await start({ PVO_REPORTS_RETENTION_MS: "1s", PVO_REPORTS_RETENTION_SWEEP_MS: "200ms" });
     await eventually("no report and no copy", async () => {
-      return (await allReports(cluster)).length + (await allOpenReports(cluster)).length === 0;
+      return (await listReports(cluster)).length + (await listOpenReports(cluster)).length === 0;
     });
     expect(await sweeper.stop()).toBe(0);
   });

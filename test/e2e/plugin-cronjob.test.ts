@@ -57,7 +57,7 @@ describeReal("the chart's CronJob", () => {
   });
 
   /** Runs the container's command with the rights of its account. */
-  async function job(): Promise<RunResult> {
+  async function runJob(): Promise<RunResult> {
     const { spec } = JSON.parse(
       await cluster.kubectl(["get", "cronjob", NAME, "-n", NAMESPACE, "-o", "json"]),
     );
@@ -71,7 +71,7 @@ describeReal("the chart's CronJob", () => {
   }
 
   test("commits the state, and nothing when nothing changed", async () => {
-    const first = await job();
+    const first = await runJob();
     expect({ code: first.code, stderr: first.stderr }).toEqual({ code: 0, stderr: "" });
     expect(first.stdout).toMatch(/^main: 23 new, 0 changed, 0 gone, 0 unchanged, commit /);
     const clone = join(dir, "clone");
@@ -79,12 +79,12 @@ describeReal("the chart's CronJob", () => {
     expect(
       execFileSync("diff", ["-r", SAMPLE_REPORTS_DIR, join(clone, "violations")], { encoding: "utf8" }),
     ).toBe("");
-    expect((await job()).stdout).toBe("main: nothing changed, 23 reports.\n");
+    expect((await runJob()).stdout).toBe("main: nothing changed, 23 reports.\n");
   });
 
   test("commits what changed, and what is gone", async () => {
     await cluster.kubectl(["delete", "pvr", "-n", "my-ext-secret", "nginx-secret"]);
-    expect((await job()).stdout).toMatch(/^main: 0 new, 0 changed, 1 gone, 22 unchanged, commit /);
+    expect((await runJob()).stdout).toMatch(/^main: 0 new, 0 changed, 1 gone, 22 unchanged, commit /);
     const log = execFileSync("git", ["log", "-1", "--format=%B", "main"], {
       cwd: repository,
       encoding: "utf8",

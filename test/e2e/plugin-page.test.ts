@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { plugin, report, violation } from "../../plugin/test/session.ts";
+import { report, runPlugin, violation } from "../../plugin/test/session.ts";
 import type { Report } from "../../src/api/v1alpha1.ts";
 
 const BROWSERS = [
@@ -97,10 +97,10 @@ describe.skipIf(executablePath === undefined)(
 
     beforeAll(async () => {
       dir = mkdtempSync(join(tmpdir(), "pvo-page-"));
-      const page = await plugin(["audit", "-A"], { reports: REPORTS });
+      const page = await runPlugin(["audit", "-A"], { reports: REPORTS });
       writeFileSync(join(dir, "hostile.html"), page.out);
-      writeFileSync(join(dir, "samples.html"), (await plugin(["audit", "-A"])).out);
-      writeFileSync(join(dir, "empty.html"), (await plugin(["audit", "-A"], { reports: [] })).out);
+      writeFileSync(join(dir, "samples.html"), (await runPlugin(["audit", "-A"])).out);
+      writeFileSync(join(dir, "empty.html"), (await runPlugin(["audit", "-A"], { reports: [] })).out);
       browser = await chromium.launch({
         ...(executablePath === undefined ? {} : { executablePath }),
         args: ["--no-sandbox", "--disable-gpu"],
@@ -112,7 +112,7 @@ describe.skipIf(executablePath === undefined)(
       rmSync(dir, { recursive: true, force: true });
     });
 
-    async function opened(file: string, view: (typeof VIEWS)[number]): Promise<Page> {
+    async function openPage(file: string, view: (typeof VIEWS)[number]): Promise<Page> {
       const { width, height, colorScheme } = view;
       // The checker is put into the page by the test; the page's own policy would not let it run.
       const context = await browser.newContext({ viewport: { width, height }, colorScheme, bypassCSP: true });
@@ -131,7 +131,7 @@ describe.skipIf(executablePath === undefined)(
       test.each(VIEWS)(
         "$name: nothing is wider than the screen, and the checker finds nothing",
         async (view) => {
-          const page = await opened(file, view);
+          const page = await openPage(file, view);
           await keep(page, `${file}-${view.name}`);
           const overflow = await page.evaluate(
             "document.documentElement.scrollWidth - document.documentElement.clientWidth",
@@ -149,7 +149,7 @@ describe.skipIf(executablePath === undefined)(
       );
 
       test("prints: the wide chart, black on white, in pages", async () => {
-        const page = await opened(file, VIEWS[1]);
+        const page = await openPage(file, VIEWS[1]);
         await page.emulateMedia({ media: "print" });
         await keep(page, `${file}-print`);
         expect(await page.evaluate("getComputedStyle(document.body).backgroundColor")).toBe(
@@ -169,7 +169,7 @@ describe.skipIf(executablePath === undefined)(
     });
 
     test("runs nothing that an alert brought, even without the page's own policy", async () => {
-      const page = await opened("hostile.html", VIEWS[0]);
+      const page = await openPage("hostile.html", VIEWS[0]);
       expect(await page.title()).toBe("Policy violations, 2026-11-23 10:00:00 UTC");
       expect(
         await page.evaluate("document.querySelectorAll('script, img, iframe, object, [onerror]').length"),
@@ -189,7 +189,7 @@ describe.skipIf(executablePath === undefined)(
     });
 
     test("links lead to the violation that they name", async () => {
-      const page = await opened("hostile.html", VIEWS[0]);
+      const page = await openPage("hostile.html", VIEWS[0]);
       const hrefs = "[...document.querySelectorAll('a')].map((a) => a.getAttribute('href'))";
       const broken = await page.evaluate(
         `${hrefs}.filter((href) => !document.getElementById(href.slice(1)))`,

@@ -15,7 +15,7 @@ import { getPaths, locateParts } from "../../tools/parts/parts.ts";
 import { describeReal } from "../support/real-parts.ts";
 
 /** The operator's Lease, renewed at a time. */
-function lease(namespace: string, renewed: Date): string {
+function createLease(namespace: string, renewed: Date): string {
   return JSON.stringify({
     apiVersion: "coordination.k8s.io/v1",
     kind: "Lease",
@@ -34,7 +34,7 @@ describeReal("the plugin under the real kubectl", () => {
   let kubectl: string;
 
   /** `kubectl <args>` with the plugin in the PATH and a person's own kubeconfig. */
-  function asUser(args: readonly string[], kubeconfig = cluster.kubeconfigPath): Promise<RunResult> {
+  function runAsUser(args: readonly string[], kubeconfig = cluster.kubeconfigPath): Promise<RunResult> {
     const path = `${join(dir, "bin")}:${process.env["PATH"]}`;
     return run(kubectl, args, { env: { HOME: dir, KUBECONFIG: kubeconfig, PATH: path, NO_COLOR: "1" } });
   }
@@ -69,7 +69,7 @@ describeReal("the plugin under the real kubectl", () => {
   });
 
   test("says that the CRDs are missing, and what to do", async () => {
-    const { code, stderr } = await asUser(["violations", "-A"]);
+    const { code, stderr } = await runAsUser(["violations", "-A"]);
     expect(code).toBe(3);
     expect(stderr).toContain(
       "this cluster has no policyviolationreports.reports.kubearmor.com: the operator's CRDs",
@@ -89,7 +89,7 @@ describeReal("the plugin under the real kubectl", () => {
     });
 
     test("kubectl finds it as a plugin", async () => {
-      const { stdout } = await asUser(["plugin", "list"]);
+      const { stdout } = await runAsUser(["plugin", "list"]);
       expect(stdout).toContain(join(dir, "bin/kubectl-violations"));
     });
 
@@ -105,7 +105,7 @@ describeReal("the plugin under the real kubectl", () => {
         "--group=auditors",
       ];
       await cluster.kubectl(binding);
-      const list = (...flags: string[]) => asUser(["violations", "-n", "default", "-o", "name", ...flags]);
+      const list = (...flags: string[]) => runAsUser(["violations", "-n", "default", "-o", "name", ...flags]);
       expect(await list("--as", "vera")).toMatchObject({ code: 3, stdout: "" });
       expect(await list("--as=vera", "--as-group", "staff")).toMatchObject({ code: 3 });
       const allowed = await list("--as", "vera", "--as-group", "staff", "--as-group=auditors");
@@ -118,7 +118,7 @@ describeReal("the plugin under the real kubectl", () => {
     });
 
     test("lists every violation, page by page", async () => {
-      const { code, stdout, stderr } = await asUser(["violations", "-A"]);
+      const { code, stdout, stderr } = await runAsUser(["violations", "-A"]);
       expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
       expect(stdout.trimEnd().split("\n")).toHaveLength(26);
       expect(stdout.split("\n")[1]).toMatch(
@@ -127,14 +127,14 @@ describeReal("the plugin under the real kubectl", () => {
     });
 
     test("takes the namespace of the context, and another with -n", async () => {
-      expect((await asUser(["violations"])).stdout.trimEnd().split("\n")).toHaveLength(7);
-      expect((await asUser(["violations", "-n", "my-ext-secret"])).stdout.trimEnd().split("\n")).toHaveLength(
-        2,
-      );
+      expect((await runAsUser(["violations"])).stdout.trimEnd().split("\n")).toHaveLength(7);
+      expect(
+        (await runAsUser(["violations", "-n", "my-ext-secret"])).stdout.trimEnd().split("\n"),
+      ).toHaveLength(2);
     });
 
     test("distinguishes an empty namespace from a missing one", async () => {
-      const empty = await asUser(["violations", "-n", "kube-public"]);
+      const empty = await runAsUser(["violations", "-n", "kube-public"]);
       expect({ ...empty, stderr: empty.stderr.split("\n") }).toEqual({
         code: 0,
         stdout: "",
@@ -145,7 +145,7 @@ describeReal("the plugin under the real kubectl", () => {
           "",
         ],
       });
-      const { code, stderr } = await asUser(["violations", "-n", "nowhere"]);
+      const { code, stderr } = await runAsUser(["violations", "-n", "nowhere"]);
       expect(code).toBe(3);
       expect(stderr).toContain(
         'there is no namespace "nowhere"; see `kubectl get namespaces`, or use -A for all.',
@@ -154,35 +154,35 @@ describeReal("the plugin under the real kubectl", () => {
 
     test("explains one by its id and by its report", async () => {
       const ids = ["--policy", "harden-wordpress-pkg-mngr-exec", "-o", "jsonpath={.violations[0].id}"];
-      const id = (await asUser(["violations", "-n", "wordpress-mysql", ...ids])).stdout;
-      const { stdout } = await asUser(["violations", "explain", id]);
+      const id = (await runAsUser(["violations", "-n", "wordpress-mysql", ...ids])).stdout;
+      const { stdout } = await runAsUser(["violations", "explain", id]);
       expect(stdout).toContain("Prevented: /bin/bash tried to run /usr/bin/apt in container wordpress");
       const first = ["--reason", "x", "--owner", "team", "--expires", "90d", "--apply"];
-      const accept = await asUser(["violations", "accept", id, ...first]);
+      const accept = await runAsUser(["violations", "accept", id, ...first]);
       expect(accept).toEqual({
         code: 0,
         stdout: `acceptedviolation wordpress-mysql/accept-${id} created\n`,
         stderr: "",
       });
-      const again = await asUser(["violations", "accept", id, "--reason", "y", "--apply"]);
+      const again = await runAsUser(["violations", "accept", id, "--reason", "y", "--apply"]);
       expect(again.stdout).toContain("replaced");
-      expect((await asUser(["violations", "accepted", "-A"])).stdout).toMatch(/ y$/m);
-      const { stdout: list } = await asUser(["violations", "accepted", "-A", "-o", "json"]);
+      expect((await runAsUser(["violations", "accepted", "-A"])).stdout).toMatch(/ y$/m);
+      const { stdout: list } = await runAsUser(["violations", "accepted", "-A", "-o", "json"]);
       const [{ metadata, spec }] = JSON.parse(list).acceptedViolations;
       expect({ ...spec, match: {} }).toEqual({ match: {}, reason: "y" });
       expect(metadata).not.toHaveProperty("managedFields");
-      expect((await asUser(["violations", "explain", "cpvr/sleep-deny"])).stdout).toContain(
+      expect((await runAsUser(["violations", "explain", "cpvr/sleep-deny"])).stdout).toContain(
         "KubeArmorHostPolicy",
       );
     });
 
     test("exports what it reads twice alike, and sees one new violation as a few lines", async () => {
       const out = join(dir, "audit");
-      expect((await asUser(["violations", "export", "-A", "--out", out])).stdout).toContain("23 new");
-      expect((await asUser(["violations", "export", "-A", "--check", out])).code).toBe(0);
+      expect((await runAsUser(["violations", "export", "-A", "--out", out])).stdout).toContain("23 new");
+      expect((await runAsUser(["violations", "export", "-A", "--check", out])).code).toBe(0);
       const path = '[{"op":"replace","path":"/violations/0/occurrences","value":2}]';
       await cluster.kubectl(["patch", "cpvr", "sleep-deny", "--type=json", "-p", path]);
-      const { code, stdout } = await asUser(["violations", "export", "-A", "--check", out]);
+      const { code, stdout } = await runAsUser(["violations", "export", "-A", "--check", out]);
       expect(code).toBe(1);
       expect(stdout.split("\n").filter((line) => /^[-+] /.test(line))).toEqual([
         "-  occurrences: 1",
@@ -192,7 +192,7 @@ describeReal("the plugin under the real kubectl", () => {
 
     test("kubectl completes commands, namespaces and policies of the cluster", async () => {
       const completed = async (...words: string[]) =>
-        (await asUser(["__complete", "violations", ...words])).stdout.trimEnd().split("\n");
+        (await runAsUser(["__complete", "violations", ...words])).stdout.trimEnd().split("\n");
       expect(await completed("rea")).toEqual(["readiness", ":4"]);
       expect(await completed("-n", "wordpress")).toEqual(["wordpress-mysql", ":4"]);
       expect(await completed("-n", "default", "--policy", "block")).toEqual([
@@ -204,32 +204,32 @@ describeReal("the plugin under the real kubectl", () => {
 
     test("the gate, readiness, the timeline and the audit work on a cluster", async () => {
       const flags = ["violations", "gate", "-A", "--all", "--severity"];
-      const failed = await asUser([...flags, "critical"]);
+      const failed = await runAsUser([...flags, "critical"]);
       expect({ code: failed.code, head: failed.stdout.split("\n")[0] }).toEqual({
         code: 1,
         head: "FAILED: 1 open violation.",
       });
       // Without an operator the gate never passes.
-      const unknown = await asUser([...flags, "critical", "--since", "1h"]);
+      const unknown = await runAsUser([...flags, "critical", "--since", "1h"]);
       expect(unknown.code).toBe(3);
       expect(unknown.stdout).toContain("there is no Lease kubearmor/policy-violation-operator");
-      await cluster.apply(lease("kubearmor", new Date()));
-      expect((await asUser([...flags, "critical", "--since", "1h"])).code).toBe(0);
+      await cluster.apply(createLease("kubearmor", new Date()));
+      expect((await runAsUser([...flags, "critical", "--since", "1h"])).code).toBe(0);
       const readiness = async () => {
         const args = ["violations", "readiness", "nginx-secret", "-n", "my-ext-secret"];
-        const { code, stdout } = await asUser(args);
+        const { code, stdout } = await runAsUser(args);
         return { code, head: stdout.split("\n")[0] };
       };
       expect(await readiness()).toEqual({ code: 0, head: "nginx-secret: blocks already" });
       // A Lease of another namespace is no sign of life.
       await cluster.kubectl(["delete", "lease", "-n", "kubearmor", "policy-violation-operator"]);
-      await cluster.apply(lease("my-ext-secret", new Date(Date.UTC(2099, 0))));
-      expect((await asUser([...flags, "critical", "--since", "1h"])).code).toBe(3);
+      await cluster.apply(createLease("my-ext-secret", new Date(Date.UTC(2099, 0))));
+      expect((await runAsUser([...flags, "critical", "--since", "1h"])).code).toBe(3);
       expect(await readiness()).toEqual({ code: 3, head: "nginx-secret: unknown" });
-      expect((await asUser(["violations", "timeline", "-A", "--buckets", "3"])).stdout).toContain(
+      expect((await runAsUser(["violations", "timeline", "-A", "--buckets", "3"])).stdout).toContain(
         "prevented",
       );
-      const page = await asUser(["violations", "audit", "-A"]);
+      const page = await runAsUser(["violations", "audit", "-A"]);
       expect(page.stdout.match(/<article /g)).toHaveLength(25);
     });
 
@@ -248,21 +248,24 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: reports}
 subjects: [{kind: ServiceAccount, name: viewer, namespace: my-ext-secret}]
 `);
       const kubeconfig = cluster.kubeconfigFor(token);
-      const own = await asUser(["violations", "-n", "my-ext-secret"], kubeconfig);
+      const own = await runAsUser(["violations", "-n", "my-ext-secret"], kubeconfig);
       expect(own.stdout.trimEnd().split("\n")).toHaveLength(2);
-      const all = await asUser(["violations", "-A"], kubeconfig);
+      const all = await runAsUser(["violations", "-A"], kubeconfig);
       expect(all.code).toBe(3);
       expect(all.stderr).toBe(
         "error: you may not list policyviolationreports in the whole cluster: check with `kubectl auth can-i list " +
           'policyviolationreports.reports.kubearmor.com -A`. The ClusterRole "view" has the right; with rights in ' +
           "one namespace use -n NAMESPACE.\n",
       );
-      const one = await asUser(["violations", "explain", "nginx-secret", "-n", "my-ext-secret"], kubeconfig);
+      const one = await runAsUser(
+        ["violations", "explain", "nginx-secret", "-n", "my-ext-secret"],
+        kubeconfig,
+      );
       expect(one.stdout).toContain("/etc/secrets/");
     });
 
     test("a context that is not there, and a server that is not there", async () => {
-      const context = await asUser(["violations", "--context", "elsewhere"]);
+      const context = await runAsUser(["violations", "--context", "elsewhere"]);
       expect(context.code).toBe(2);
       expect(context.stderr).toContain('there is no context "elsewhere" (contexts: test)');
       const kubeconfig = join(dir, "dead");
@@ -273,7 +276,7 @@ subjects: [{kind: ServiceAccount, name: viewer, namespace: my-ext-secret}]
         cluster.kubeconfigPath,
         kubeconfig,
       ]);
-      const dead = await asUser(["violations"], kubeconfig);
+      const dead = await runAsUser(["violations"], kubeconfig);
       expect(dead.code).toBe(3);
       expect(dead.stderr).toContain("nothing listens there: is the API server up");
     });

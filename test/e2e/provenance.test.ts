@@ -8,7 +8,7 @@ import type { Policy } from "../../src/api/v1alpha1.ts";
 import { eventually } from "../support/eventually.ts";
 import { wireAlert } from "../support/gen.ts";
 import { useNode } from "../support/operator-bed.ts";
-import { policy, policyCrdNames, policyCrds } from "../support/policies.ts";
+import { listPolicyCrdNames, policy, renderPolicyCrds } from "../support/policies.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 import { report } from "../support/reports.ts";
 import { CLUSTER_CRD, NAMESPACED_CRD } from "../unit/api/crd.ts";
@@ -21,15 +21,15 @@ describeReal("provenance", () => {
 
   beforeAll(async () => {
     await cluster.kubectl(["apply", "--server-side", "-f", NAMESPACED_CRD, "-f", CLUSTER_CRD]);
-    await cluster.apply(policyCrds());
-    await cluster.kubectl(["wait", "--for=condition=Established", "--timeout=60s", ...policyCrdNames()]);
+    await cluster.apply(renderPolicyCrds());
+    await cluster.kubectl(["wait", "--for=condition=Established", "--timeout=60s", ...listPolicyCrdNames()]);
     await cluster.kubectl(["create", "namespace", "shop"]);
   });
 
   const start = () => bed.start({ env: { PVO_REPORTS_MIN_INTERVAL_MS: "200", PVO_EVENTS_ENABLED: "false" } });
 
   /** The policy in the report, once it is as it should be. */
-  function told(what: string, isIt: (policy: Policy) => boolean): Promise<Policy> {
+  function waitForPolicy(what: string, isIt: (policy: Policy) => boolean): Promise<Policy> {
     return eventually(what, async () => {
       const found = (await report(cluster, "shop", NAME))?.policy;
       return found && isIt(found) ? found : undefined;
@@ -45,7 +45,7 @@ describeReal("provenance", () => {
     await cluster.apply(own("first"));
     const first = await start();
     bed.node.push([wireAlert({ UpdatedTime: new Date(Date.now() + 60_000).toISOString() })]);
-    const found = await told("the object", ({ provenance }) => provenance === "Found");
+    const found = await waitForPolicy("the object", ({ provenance }) => provenance === "Found");
     expect(found).toMatchObject({
       kind: "KubeArmorPolicy",
       objects: [
@@ -60,21 +60,21 @@ describeReal("provenance", () => {
     expect(found).not.toHaveProperty("changedSinceLastSeen");
 
     await cluster.apply(own("second"));
-    await told("the second generation", ({ objects }) => objects?.[0]?.generation === 2);
+    await waitForPolicy("the second generation", ({ objects }) => objects?.[0]?.generation === 2);
     await cluster.apply(policy("KubeArmorClusterPolicy", NAME));
-    const two = await told("both", ({ provenance }) => provenance === "Ambiguous");
+    const two = await waitForPolicy("both", ({ provenance }) => provenance === "Ambiguous");
     expect(two.kind).toBe("KubeArmorPolicy");
     expect(two.objects?.map(({ kind }) => kind)).toEqual(["KubeArmorPolicy", "KubeArmorClusterPolicy"]);
 
     await cluster.kubectl(["delete", "ksp", "-n", "shop", NAME]);
-    const wide = await told("the cluster's own", ({ kind }) => kind === "KubeArmorClusterPolicy");
+    const wide = await waitForPolicy("the cluster's own", ({ kind }) => kind === "KubeArmorClusterPolicy");
     expect(wide.provenance).toBe("Found");
 
     // It also goes without a watch.
     expect(await first.stop()).toBe(0);
     await cluster.kubectl(["delete", "csp", NAME]);
     await start();
-    const none = await told("nothing", ({ provenance }) => provenance === "NotFound");
+    const none = await waitForPolicy("nothing", ({ provenance }) => provenance === "NotFound");
     expect(none).not.toHaveProperty("objects");
     expect(none.kind).toBe("KubeArmorPolicy");
   });

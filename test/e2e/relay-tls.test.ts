@@ -7,21 +7,21 @@
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
-import { type Cluster, startCluster, whyNoCluster } from "../../tools/cluster/cluster.ts";
+import { type Cluster, findClusterObstacle, startCluster } from "../../tools/cluster/cluster.ts";
 import { makeAlert, readAlerts } from "../../tools/kubearmor-node/alerts.ts";
 import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { SAMPLES_PATH } from "../../tools/samples.ts";
 import { eventually } from "../support/eventually.ts";
 import {
+  createOperatorSpecs,
+  findMtlsRelayObstacle,
   issue,
   type MtlsRelay,
-  operatorSpecs,
   type Pair,
   startMtlsRelay,
-  whyNoMtlsRelay,
 } from "../support/mtls.ts";
-import { OperatorProcess, reconciledCounters } from "../support/operator.ts";
+import { OperatorProcess, readReconciledCounters } from "../support/operator.ts";
 import { describeReal } from "../support/real-parts.ts";
 import { report } from "../support/reports.ts";
 
@@ -32,7 +32,7 @@ const SECRET = "kubearmor-client-certs";
 const FLOOD = readAlerts(SAMPLES_PATH)[0]!;
 const REPORT = ["default", "block-pkg-mgmt-tools-exec"] as const;
 
-const missing = whyNoCluster() ?? (await whyNoMtlsRelay());
+const missing = findClusterObstacle() ?? (await findMtlsRelayObstacle());
 
 describeReal(
   "run with TLS to the relay",
@@ -44,7 +44,7 @@ describeReal(
     let operator: OperatorProcess;
 
     beforeAll(async () => {
-      made = issue([...operatorSpecs(), ...operatorSpecs("new-")]);
+      made = issue([...createOperatorSpecs(), ...createOperatorSpecs("new-")]);
       cluster = await startCluster();
       await cluster.kubectl(["create", "namespace", "kubearmor"]);
       await cluster.helm(["install", ACCOUNT, CHART, "-n", OUR_NAMESPACE, "--create-namespace"]);
@@ -82,7 +82,7 @@ describeReal(
       await cluster.kubectl(["create", "-f", "-"], { input });
     }
 
-    function clientSecret(prefix = ""): Record<string, string> {
+    function createClientSecret(prefix = ""): Record<string, string> {
       const { cert, key } = made[`${prefix}client`]!;
       return { "ca.crt": made[`${prefix}ca`]!.cert, "tls.crt": cert, "tls.key": key };
     }
@@ -96,11 +96,11 @@ describeReal(
       });
     }
 
-    async function alertsArrive(count: number): Promise<void> {
-      const before = await operator.metric("alerts_received_total");
+    async function expectAlerts(count: number): Promise<void> {
+      const before = await operator.readMetric("alerts_received_total");
       await node.waitForClients();
       await node.flood({ alert: FLOOD, count });
-      await operator.received(before + count);
+      await operator.waitForReceived(before + count);
     }
 
     async function streamDetail(): Promise<string> {
@@ -108,7 +108,7 @@ describeReal(
       return body;
     }
 
-    async function says(text: RegExp): Promise<void> {
+    async function waitForMessage(text: RegExp): Promise<void> {
       let last = "";
       await eventually(`${text}`, async () => {
         last = await streamDetail();
@@ -122,87 +122,97 @@ describeReal(
       relay = await startMtlsRelay(node.address, undefined);
       await startOperator();
       await operator.streamOpen();
-      await alertsArrive(100);
-      await operator.logged("relay security chosen", { mode: "auto", security: "plaintext" });
+      await expectAlerts(100);
+      await operator.waitForLog("relay security chosen", { mode: "auto", security: "plaintext" });
 
-      await putSecret(clientSecret());
+      await putSecret(createClientSecret());
       await relay.restart(served());
-      await operator.logged("relay security chosen", { mode: "auto", security: "tls" });
+      await operator.waitForLog("relay security chosen", { mode: "auto", security: "tls" });
       await operator.streamOpen();
-      await alertsArrive(100);
+      await expectAlerts(100);
 
       await cluster.kubectl(["delete", "secret", SECRET, "-n", "kubearmor"]);
       await relay.restart(undefined);
-      await says(/Secret kubearmor\/kubearmor-client-certs is gone, and plaintext is refused after TLS/);
-      expect(node.stats().clients).toBe(0);
+      await waitForMessage(
+        /Secret kubearmor\/kubearmor-client-certs is gone, and plaintext is refused after TLS/,
+      );
+      expect(node.getStats().clients).toBe(0);
 
-      await putSecret(clientSecret());
+      await putSecret(createClientSecret());
       await relay.restart(served());
       await operator.streamOpen();
-      await alertsArrive(100);
-      await operator.written();
+      await expectAlerts(100);
+      await operator.waitForWritten();
       expect((await report(cluster, ...REPORT))?.summary.occurrences).toBe(300);
-      await reconciledCounters(operator);
+      await readReconciledCounters(operator);
     });
 
     test("certificates swapped under load: one gap, and every alert that came is in the report", async () => {
-      await putSecret(clientSecret());
+      await putSecret(createClientSecret());
       relay = await startMtlsRelay(node.address, served());
       await startOperator({ PVO_FEED_RELAY_TLS_MODE: "secret" });
       await operator.streamOpen();
       await node.waitForClients();
       const over = new AbortController();
       const flowing = node.flood({ alert: FLOOD, count: 100_000, ratePerSec: 1000, signal: over.signal });
-      await operator.received(500);
+      await operator.waitForReceived(500);
 
-      const beforeSwap = await operator.metric("alerts_received_total");
-      await putSecret(clientSecret("new-"));
+      const beforeSwap = await operator.readMetric("alerts_received_total");
+      await putSecret(createClientSecret("new-"));
       await relay.restart(served("new-"));
-      await eventually("a second stream", () => node.stats().clientsSeen === 2);
-      const pushedAtReturn = node.stats().pushed;
-      await operator.received((await operator.metric("alerts_received_total")) + 500);
+      await eventually("a second stream", () => node.getStats().clientsSeen === 2);
+      const pushedAtReturn = node.getStats().pushed;
+      await operator.waitForReceived((await operator.readMetric("alerts_received_total")) + 500);
       over.abort();
       await flowing.catch(() => undefined);
       // Alerts do not overtake each other: when this one has come, all before it have, or never will.
       node.push(makeAlert({ PolicyName: "" }));
       await eventually("the last alert", async () =>
-        (await operator.metrics()).get('policy_violation_alerts_rejected_total{reason="no_policy"}'),
+        (await operator.readMetrics()).get('policy_violation_alerts_rejected_total{reason="no_policy"}'),
       );
-      await operator.written();
+      await operator.waitForWritten();
 
-      expect(await operator.metric("stream_gaps_total")).toBe(1);
-      const { counted } = await reconciledCounters(operator);
+      expect(await operator.readMetric("stream_gaps_total")).toBe(1);
+      const { counted } = await readReconciledCounters(operator);
       const found = await report(cluster, ...REPORT);
       expect(found?.summary.occurrences).toBe(counted);
       expect(found?.coverage).toMatchObject({ gaps: 1, lowerBound: true });
       // All that had come before the swap and all that was sent after the return: only the gap's are missing.
-      const flood = node.stats().pushed - 1;
+      const flood = node.getStats().pushed - 1;
       expect(counted).toBeGreaterThanOrEqual(beforeSwap + flood - pushedAtReturn);
       expect(counted).toBeLessThanOrEqual(flood);
     });
 
     test("each fault of the Secret is reported, and the stream opens when it is fixed", async () => {
-      const good = clientSecret();
-      const foreign = clientSecret("new-");
+      const good = createClientSecret();
+      const foreign = createClientSecret("new-");
       relay = await startMtlsRelay(node.address, served());
       await startOperator({ PVO_FEED_RELAY_TLS_MODE: "secret" });
-      await says(/Secret kubearmor\/kubearmor-client-certs does not exist: turn on KubeArmor's TLS/);
+      await waitForMessage(
+        /Secret kubearmor\/kubearmor-client-certs does not exist: turn on KubeArmor's TLS/,
+      );
       await putSecret({ ...good, "ca.crt": undefined });
-      await says(/kubearmor-client-certs has no key ca\.crt \(it has tls\.crt, tls\.key\)/);
+      await waitForMessage(/kubearmor-client-certs has no key ca\.crt \(it has tls\.crt, tls\.key\)/);
       await putSecret({ ...good, "tls.crt": "no PEM" });
-      await says(/tls\.crt of Secret kubearmor\/kubearmor-client-certs holds no certificate in PEM form/);
+      await waitForMessage(
+        /tls\.crt of Secret kubearmor\/kubearmor-client-certs holds no certificate in PEM form/,
+      );
       await putSecret({ ...good, "tls.key": good["tls.crt"] });
-      await says(/tls\.key of Secret kubearmor\/kubearmor-client-certs holds no private key in PEM form/);
+      await waitForMessage(
+        /tls\.key of Secret kubearmor\/kubearmor-client-certs holds no private key in PEM form/,
+      );
       await putSecret({ ...good, "tls.key": foreign["tls.key"] });
-      await says(/tls\.key of Secret \S+ is not the key of tls\.crt of Secret/);
+      await waitForMessage(/tls\.key of Secret \S+ is not the key of tls\.crt of Secret/);
       await putSecret({ ...good, "ca.crt": foreign["ca.crt"] });
-      await says(/the relay's certificate was not issued by the authority in ca\.crt of Secret/);
+      await waitForMessage(/the relay's certificate was not issued by the authority in ca\.crt of Secret/);
       await putSecret({ ...foreign, "ca.crt": good["ca.crt"] });
-      await says(/the relay (refuses our client certificate|hung up right after the TLS handshake)/);
-      expect(await operator.metric("alerts_received_total")).toBe(0);
+      await waitForMessage(
+        /the relay (refuses our client certificate|hung up right after the TLS handshake)/,
+      );
+      expect(await operator.readMetric("alerts_received_total")).toBe(0);
       await putSecret(good);
       await operator.streamOpen();
-      await alertsArrive(10);
+      await expectAlerts(10);
       // Each was logged once, without a key.
       const warned = operator.log
         .filter(({ level }) => level === "warn")
@@ -212,33 +222,33 @@ describeReal(
     });
 
     test("a Secret that may not be read keeps the stream closed, and an API server that is away does not", async () => {
-      await putSecret(clientSecret());
+      await putSecret(createClientSecret());
       const binding = ["rolebinding", `${OUR_NAMESPACE}-${ACCOUNT}-relay-tls`, "-n", "kubearmor"];
       const granted = await cluster.kubectl(["get", ...binding, "-o", "json"]);
       await cluster.kubectl(["delete", ...binding]);
       relay = await startMtlsRelay(node.address, undefined);
       await startOperator();
-      await says(
+      await waitForMessage(
         /access to Secret .* is denied, so it is unknown whether KubeArmor uses TLS: allow get on it/,
       );
-      expect(node.stats().clientsSeen).toBe(0);
+      expect(node.getStats().clientsSeen).toBe(0);
       await relay.restart(served());
       const { metadata, ...rest } = JSON.parse(granted);
       const { name, namespace, labels } = metadata;
       const again = JSON.stringify({ ...rest, metadata: { name, namespace, labels } });
       await cluster.kubectl(["create", "-f", "-"], { input: again });
       await operator.streamOpen();
-      await alertsArrive(10);
+      await expectAlerts(10);
 
       await cluster.stopApiServer();
       try {
         await relay.restart(served());
-        await eventually("a second stream", async () => node.stats().clientsSeen === 2);
-        await alertsArrive(10);
+        await eventually("a second stream", async () => node.getStats().clientsSeen === 2);
+        await expectAlerts(10);
       } finally {
         await cluster.startApiServer();
       }
-      await operator.written(120_000);
+      await operator.waitForWritten(120_000);
       expect((await report(cluster, ...REPORT))?.summary.occurrences).toBe(20);
     });
   },
@@ -254,7 +264,7 @@ describeReal(
     });
     afterAll(() => cluster?.stop());
 
-    async function roles(...set: string[]): Promise<unknown[]> {
+    async function renderRoles(...set: string[]): Promise<unknown[]> {
       const text = await cluster.helm([
         ...["template", "pvo", CHART, "-n", OUR_NAMESPACE],
         ...set.flatMap((value) => ["--set", value]),
@@ -273,25 +283,25 @@ describeReal(
     });
 
     test("is to one Secret, where the relay's address or the configuration says", async () => {
-      expect(await roles()).toEqual([right("kubearmor")]);
+      expect(await renderRoles()).toEqual([right("kubearmor")]);
       const address = "config.feed.relay.address";
-      expect(await roles(`${address}=kubearmor.security.svc.cluster.local:32767`)).toEqual([
+      expect(await renderRoles(`${address}=kubearmor.security.svc.cluster.local:32767`)).toEqual([
         right("security"),
       ]);
-      expect(await roles(`${address}=kubearmor.security:32767`)).toEqual([right("security")]);
-      expect(await roles(`${address}=kubearmor:32767`)).toEqual([right(OUR_NAMESPACE)]);
-      expect(await roles(`${address}=relay.example.com:32767`)).toEqual([right("kubearmor")]);
+      expect(await renderRoles(`${address}=kubearmor.security:32767`)).toEqual([right("security")]);
+      expect(await renderRoles(`${address}=kubearmor:32767`)).toEqual([right(OUR_NAMESPACE)]);
+      expect(await renderRoles(`${address}=relay.example.com:32767`)).toEqual([right("kubearmor")]);
       const secret = "config.feed.relay.tls.secret";
-      expect(await roles(`${secret}.namespace=certs`, `${secret}.name=relay-client`)).toEqual([
+      expect(await renderRoles(`${secret}.namespace=certs`, `${secret}.name=relay-client`)).toEqual([
         right("certs", "relay-client"),
       ]);
-      expect(await roles("config.feed.relay.tls.mode=secret")).toEqual([right("kubearmor")]);
+      expect(await renderRoles("config.feed.relay.tls.mode=secret")).toEqual([right("kubearmor")]);
     });
 
     test("is not asked for where it is not needed", async () => {
-      expect(await roles("config.feed.relay.tls.mode=off")).toEqual([]);
-      expect(await roles("config.feed.relay.tls.mode=files")).toEqual([]);
-      expect(await roles("rbac.create=false")).toEqual([]);
+      expect(await renderRoles("config.feed.relay.tls.mode=off")).toEqual([]);
+      expect(await renderRoles("config.feed.relay.tls.mode=files")).toEqual([]);
+      expect(await renderRoles("rbac.create=false")).toEqual([]);
     });
 
     test("waits for the namespace: the chart installs before KubeArmor does", async () => {

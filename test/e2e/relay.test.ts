@@ -9,19 +9,19 @@
 import { mkdtempSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
-import { whyNoCluster } from "../../tools/cluster/cluster.ts";
+import { findClusterObstacle } from "../../tools/cluster/cluster.ts";
 import { makeAlert, readAlerts, restamp } from "../../tools/kubearmor-node/alerts.ts";
-import { listObjects, manifest } from "../../tools/sample-objects.ts";
-import { SAMPLE_REPORTS, SAMPLES_PATH, sampleAlerts } from "../../tools/samples.ts";
+import { listObjects, renderManifest } from "../../tools/sample-objects.ts";
+import { readSampleAlerts, SAMPLE_REPORTS, SAMPLES_PATH } from "../../tools/samples.ts";
 import { eventually } from "../support/eventually.ts";
-import { whyNoMtlsRelay } from "../support/mtls.ts";
-import { OperatorProcess, reconciledCounters } from "../support/operator.ts";
+import { findMtlsRelayObstacle } from "../support/mtls.ts";
+import { OperatorProcess, readReconciledCounters } from "../support/operator.ts";
 import { useCluster } from "../support/real-parts.ts";
-import { type Relay, startRelay, whyNoRelay } from "../support/relay.ts";
-import { allReports, report, row, told } from "../support/reports.ts";
+import { findRelayObstacle, type Relay, startRelay } from "../support/relay.ts";
+import { listReports, report, row, sumOccurrences } from "../support/reports.ts";
 
 // The relay can't be had in CI: without it these tests are skipped there, too.
-const missing = whyNoRelay() ?? (process.env["CI"] ? undefined : whyNoCluster());
+const missing = findRelayObstacle() ?? (process.env["CI"] ? undefined : findClusterObstacle());
 const POLICY = "block-pkg-mgmt-tools-exec";
 /** Those without a time get one, lest they differ by when they arrive. */
 const SAMPLES = readAlerts(SAMPLES_PATH).map((alert, i) =>
@@ -41,7 +41,7 @@ describe.skipIf(missing !== undefined)(NAME, { timeout: 120_000 }, () => {
   let operator: OperatorProcess;
 
   beforeAll(async () => {
-    await cluster.apply(manifest(listObjects(sampleAlerts())));
+    await cluster.apply(renderManifest(listObjects(readSampleAlerts())));
   });
 
   afterEach(async () => {
@@ -64,12 +64,12 @@ describe.skipIf(missing !== undefined)(NAME, { timeout: 120_000 }, () => {
   async function start(): Promise<void> {
     relay = await startRelay(cluster);
     startOperator(relay.address);
-    await alertsComeThrough();
+    await waitForStream();
   }
 
   /** Received requests: probes, and all others. */
-  async function arrived(): Promise<{ probes: number; alerts: number }> {
-    const metrics = await operator.metrics();
+  async function countArrived(): Promise<{ probes: number; alerts: number }> {
+    const metrics = await operator.readMetrics();
     const probes = metrics.get('policy_violation_alerts_rejected_total{reason="no_policy"}')!;
     return { probes, alerts: metrics.get("policy_violation_alerts_received_total")! - probes };
   }
@@ -79,18 +79,18 @@ describe.skipIf(missing !== undefined)(NAME, { timeout: 120_000 }, () => {
    * health checks a moment before it has noted the client. Probes of an earlier call must have come or be lost, as
    * they are when any alert sent after them has come.
    */
-  async function alertsComeThrough(): Promise<void> {
-    const { probes } = await arrived();
+  async function waitForStream(): Promise<void> {
+    const { probes } = await countArrived();
     await eventually("a probe from the node", async () => {
       relay.node.push(PROBE);
-      return (await arrived()).probes > probes;
+      return (await countArrived()).probes > probes;
     });
   }
 
   /** Number of received alerts of those that were sent so far: the rest is lost, for alerts do not overtake each other. */
-  async function arrivedInTheEnd(): Promise<number> {
-    await alertsComeThrough();
-    return (await arrived()).alerts;
+  async function countArrivedAlerts(): Promise<number> {
+    await waitForStream();
+    return (await countArrived()).alerts;
   }
 
   /** Sends up to 5,000 alerts a second, with at most 750 on their way: `before` came in earlier. */
@@ -99,14 +99,14 @@ describe.skipIf(missing !== undefined)(NAME, { timeout: 120_000 }, () => {
       sent += await relay.node.flood({ alert: FLOOD, count: 250, ratePerSec: 5000 });
       await eventually(
         "few alerts on their way",
-        async () => before + sent - (await arrived()).alerts <= 500,
+        async () => before + sent - (await countArrived()).alerts <= 500,
       );
     }
-    await eventually("all alerts", async () => (await arrived()).alerts >= before + count);
+    await eventually("all alerts", async () => (await countArrived()).alerts >= before + count);
   }
 
   test("with mutual TLS from node to relay and from relay to operator: every alert is counted", async () => {
-    expect(await whyNoMtlsRelay()).toBeUndefined();
+    expect(await findMtlsRelayObstacle()).toBeUndefined();
     const dir = mkdtempSync(join(cluster.dir, "tls-"));
     relay = await startRelay(cluster, dir);
     operator = new OperatorProcess({
@@ -119,11 +119,11 @@ describe.skipIf(missing !== undefined)(NAME, { timeout: 120_000 }, () => {
         PVO_FEED_RELAY_TLS_FILES_PRIVATE_KEY: join(dir, "client.key"),
       },
     });
-    await alertsComeThrough();
+    await waitForStream();
     await sendAll(2_000, 0);
-    await operator.written();
+    await operator.waitForWritten();
     expect((await report(cluster, "default", POLICY))?.summary.occurrences).toBe(2_000);
-    expect(await operator.logged("relay security chosen")).toMatchObject({ security: "tls" });
+    expect(await operator.waitForLog("relay security chosen")).toMatchObject({ security: "tls" });
     expect((await report(cluster, "default", POLICY))?.coverage).toMatchObject({ gaps: 0 });
   });
 
@@ -131,9 +131,9 @@ describe.skipIf(missing !== undefined)(NAME, { timeout: 120_000 }, () => {
     relay = await startRelay(cluster);
     const story = async () => {
       relay.node.push(SAMPLES);
-      await eventually("26 alerts", async () => (await arrived()).alerts === 26);
-      await operator.written();
-      return await allReports(cluster);
+      await eventually("26 alerts", async () => (await countArrived()).alerts === 26);
+      await operator.waitForWritten();
+      return await listReports(cluster);
     };
     const content = ({
       policy,
@@ -153,12 +153,12 @@ describe.skipIf(missing !== undefined)(NAME, { timeout: 120_000 }, () => {
     await deleteReports();
 
     startOperator(relay.address);
-    await alertsComeThrough();
+    await waitForStream();
     const reports = await story();
     expect(reports.map(row)).toEqual(SAMPLE_REPORTS);
     expect(reports.map(content)).toEqual(direct.map(content));
-    expect(told(reports)).toBe(25);
-    expect((await reconciledCounters(operator)).counted).toBe(25);
+    expect(sumOccurrences(reports)).toBe(25);
+    expect((await readReconciledCounters(operator)).counted).toBe(25);
   });
 
   test.each([
@@ -169,43 +169,43 @@ describe.skipIf(missing !== undefined)(NAME, { timeout: 120_000 }, () => {
     async (signal, exitCode) => {
       await start();
       await sendAll(1000, 0);
-      expect(await operator.metric("stream_gaps_total")).toBe(0);
+      expect(await operator.readMetric("stream_gaps_total")).toBe(0);
 
       expect(await relay.end(signal)).toBe(exitCode);
-      await eventually("the stream lost", async () => (await operator.metric("stream_up")) === 0);
-      expect(await operator.metric("stream_gaps_total")).toBe(1);
+      await eventually("the stream lost", async () => (await operator.readMetric("stream_up")) === 0);
+      expect(await operator.readMetric("stream_gaps_total")).toBe(1);
       await relay.node.flood({ alert: FLOOD, count: 100 });
-      expect(relay.node.stats().unheard).toBe(100);
+      expect(relay.node.getStats().unheard).toBe(100);
       await relay.start();
-      await alertsComeThrough();
+      await waitForStream();
       await sendAll(1000, 1000);
-      expect(await arrivedInTheEnd()).toBe(2000);
+      expect(await countArrivedAlerts()).toBe(2000);
       expect(relay.printed(POLICY)).toBe(2000);
 
       // Once more while alerts are on their way: those that the relay had in hand are lost.
       const over = new AbortController();
       const flooding = relay.node.flood({ alert: FLOOD, ratePerSec: 1000, signal: over.signal });
-      await eventually("alerts before the end", async () => (await arrived()).alerts >= 2500);
+      await eventually("alerts before the end", async () => (await countArrived()).alerts >= 2500);
       expect(await relay.end(signal)).toBe(exitCode);
-      await eventually("the second gap", async () => (await operator.metric("stream_gaps_total")) === 2);
-      const beforeRestart = (await arrived()).alerts;
+      await eventually("the second gap", async () => (await operator.readMetric("stream_gaps_total")) === 2);
+      const beforeRestart = (await countArrived()).alerts;
       await relay.start();
-      await eventually("alerts again", async () => (await arrived()).alerts >= beforeRestart + 500);
+      await eventually("alerts again", async () => (await countArrived()).alerts >= beforeRestart + 500);
       over.abort();
       const pushed = 2100 + (await flooding);
-      const occurrences = await arrivedInTheEnd();
+      const occurrences = await countArrivedAlerts();
       expect(relay.printed(POLICY)).toBeGreaterThanOrEqual(occurrences);
       expect(relay.printed(POLICY)).toBeLessThan(pushed);
 
-      await operator.written();
+      await operator.waitForWritten();
       const found = await report(cluster, "default", POLICY);
       expect(found?.summary).toMatchObject({ occurrences, prevented: occurrences, violations: 1, pods: 1 });
       expect(found?.coverage).toMatchObject({ gaps: 2, lowerBound: true });
       expect(found?.coverage.continuousSince).toBeDefined();
-      expect((await reconciledCounters(operator)).counted).toBe(occurrences);
-      const metrics = await operator.metrics();
+      expect((await readReconciledCounters(operator)).counted).toBe(occurrences);
+      const metrics = await operator.readMetrics();
       expect(metrics.get('policy_violation_stream_disconnects_total{reason="error"}')).toBe(2);
-      expect(await operator.metric("stream_gap_seconds_total")).toBeGreaterThan(0);
+      expect(await operator.readMetric("stream_gap_seconds_total")).toBeGreaterThan(0);
       expect(metrics.get("policy_violation_stream_up")).toBe(1);
     },
   );
@@ -216,12 +216,12 @@ describe.skipIf(missing !== undefined)(NAME, { timeout: 120_000 }, () => {
     await relay.node.stop();
     await relay.node.start();
     await relay.node.flood({ alert: FLOOD, count: 100 });
-    expect(relay.node.stats().unheard).toBe(100);
-    await alertsComeThrough();
+    expect(relay.node.getStats().unheard).toBe(100);
+    await waitForStream();
     await sendAll(500, 500);
-    expect(await arrivedInTheEnd()).toBe(1000);
+    expect(await countArrivedAlerts()).toBe(1000);
     expect(relay.printed(POLICY)).toBe(1000);
-    await operator.written();
+    await operator.waitForWritten();
     const found = await report(cluster, "default", POLICY);
     expect(found?.summary.occurrences).toBe(1000);
     expect(found?.coverage).toMatchObject({ gaps: 0, lowerBound: false });
@@ -230,9 +230,9 @@ describe.skipIf(missing !== undefined)(NAME, { timeout: 120_000 }, () => {
   test("20,000 alerts at a pace that the relay bears arrive whole", async () => {
     await start();
     await sendAll(20_000, 0);
-    expect(await arrivedInTheEnd()).toBe(20_000);
+    expect(await countArrivedAlerts()).toBe(20_000);
     expect(relay.printed(POLICY)).toBe(20_000);
-    await operator.written();
+    await operator.waitForWritten();
     const found = await report(cluster, "default", POLICY);
     expect(found?.summary).toMatchObject({ occurrences: 20_000, violations: 1 });
     expect(found?.coverage).toMatchObject({ gaps: 0, lowerBound: false });
@@ -241,17 +241,17 @@ describe.skipIf(missing !== undefined)(NAME, { timeout: 120_000 }, () => {
   test("a burst of 5,000 at once: what the relay passes on is counted, what it drops is unknown", async () => {
     await start();
     await relay.node.flood({ alert: FLOOD, count: 5000 });
-    await relay.node.drained();
-    await eventually("the first of them", async () => (await arrived()).alerts > 0);
-    const occurrences = await arrivedInTheEnd();
+    await relay.node.waitUntilDrained();
+    await eventually("the first of them", async () => (await countArrived()).alerts > 0);
+    const occurrences = await countArrivedAlerts();
     const printed = relay.printed(POLICY);
     expect(printed).toBeLessThanOrEqual(5000);
     expect(occurrences).toBeLessThanOrEqual(printed);
-    await operator.written();
+    await operator.waitForWritten();
     const found = await report(cluster, "default", POLICY);
     expect(found?.summary.occurrences).toBe(occurrences);
     expect(found?.coverage).toMatchObject({ gaps: 0, lowerBound: false });
-    expect((await reconciledCounters(operator)).counted).toBe(occurrences);
+    expect((await readReconciledCounters(operator)).counted).toBe(occurrences);
   });
 
   test("an operator that is halted for a moment loses in the relay, on a stream that stays open", async () => {
@@ -266,15 +266,15 @@ describe.skipIf(missing !== undefined)(NAME, { timeout: 120_000 }, () => {
     } finally {
       operator.child.kill("SIGCONT");
     }
-    await eventually("the first of them", async () => (await arrived()).alerts > 0);
-    const occurrences = await arrivedInTheEnd();
+    await eventually("the first of them", async () => (await countArrived()).alerts > 0);
+    const occurrences = await countArrivedAlerts();
     // At least the relay's 1000, and the operator's window of 4 MiB.
     expect(occurrences).toBeGreaterThanOrEqual(1000);
     expect(occurrences).toBeLessThan(HALTED);
-    await operator.written();
+    await operator.waitForWritten();
     const found = await report(cluster, "default", POLICY);
     expect(found?.summary.occurrences).toBe(occurrences);
     expect(found?.coverage).toMatchObject({ gaps: 0, lowerBound: false });
-    expect((await reconciledCounters(operator)).counted).toBe(occurrences);
+    expect((await readReconciledCounters(operator)).counted).toBe(occurrences);
   });
 });

@@ -12,7 +12,7 @@ import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { eventually } from "../support/eventually.ts";
 import { OperatorProcess } from "../support/operator.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
-import { allReports, told } from "../support/reports.ts";
+import { listReports, sumOccurrences } from "../support/reports.ts";
 
 const REPORTS = 250;
 const VIOLATIONS = 100;
@@ -37,7 +37,7 @@ describeReal("a lone replica", () => {
 
   const isStreamOpen = async () =>
     operator?.log.some(({ msg }) => msg === "alert stream opened") &&
-    (await operator.metric("stream_up")) === 1;
+    (await operator.readMetric("stream_up")) === 1;
 
   async function startOperator(): Promise<OperatorProcess> {
     operator = new OperatorProcess({
@@ -55,8 +55,8 @@ describeReal("a lone replica", () => {
     node = await startNode({ dropLikeKubeArmor: false });
     const first = await startOperator();
     await node.flood({ alert: LOAD, count: LOAD.length, ratePerSec: 10_000 });
-    await first.received(LOAD.length);
-    await first.written(PATIENCE_MS);
+    await first.waitForReceived(LOAD.length);
+    await first.waitForWritten(PATIENCE_MS);
     await first[end]();
   }
 
@@ -64,15 +64,15 @@ describeReal("a lone replica", () => {
     await storeReports("kill");
     const next = await startOperator();
     await node.flood({ alert: LOAD, count: LOAD.length, ratePerSec: 4000 });
-    await next.received(LOAD.length);
+    await next.waitForReceived(LOAD.length);
     await eventually(
       "loaded",
       () => next.log.some(({ msg }) => msg === "stored reports loaded"),
       PATIENCE_MS,
     );
-    await next.written(PATIENCE_MS);
-    expect(await next.metric("standby_alerts_evicted_total")).toBe(0);
-    expect(told(await allReports(cluster))).toBe(2 * LOAD.length);
+    await next.waitForWritten(PATIENCE_MS);
+    expect(await next.readMetric("standby_alerts_evicted_total")).toBe(0);
+    expect(sumOccurrences(await listReports(cluster))).toBe(2 * LOAD.length);
   }, 600_000);
 
   test("after an orderly stop leads at its first look at the Lease, and keeps no single alert", async () => {
@@ -83,18 +83,18 @@ describeReal("a lone replica", () => {
     const findLine = (msg: string) => next.log.find((line) => line.msg === msg);
     await eventually("it leads", () => findLine("leading"), PATIENCE_MS);
     // The look, and the update that takes it.
-    expect(leaseRequests(cluster, startMs).slice(0, 2)).toEqual(["get", "update"]);
+    expect(listLeaseRequests(cluster, startMs).slice(0, 2)).toEqual(["get", "update"]);
     const loaded = await eventually("loaded", () => findLine("stored reports loaded"), PATIENCE_MS);
     expect([loaded["reports"], loaded["takenOver"]]).toEqual([REPORTS, undefined]);
     await flood;
-    await next.received(LOAD.length);
-    await next.written(PATIENCE_MS);
-    expect(await next.metric("standby_alerts_already_reported_total")).toBe(0);
-    expect(told(await allReports(cluster))).toBe(2 * LOAD.length);
+    await next.waitForReceived(LOAD.length);
+    await next.waitForWritten(PATIENCE_MS);
+    expect(await next.readMetric("standby_alerts_already_reported_total")).toBe(0);
+    expect(sumOccurrences(await listReports(cluster))).toBe(2 * LOAD.length);
   }, 600_000);
 });
 
-function leaseRequests(cluster: Cluster, sinceMs: number): string[] {
+function listLeaseRequests(cluster: Cluster, sinceMs: number): string[] {
   return cluster
     .auditEntries()
     .filter(({ requestReceivedTimestamp }) => Date.parse(requestReceivedTimestamp) >= sinceMs)

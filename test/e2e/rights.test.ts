@@ -8,14 +8,14 @@ import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { readAlerts } from "../../tools/kubearmor-node/alerts.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
-import { listObjects, manifest } from "../../tools/sample-objects.ts";
-import { SAMPLE_REPORTS, SAMPLES_PATH, sampleAlerts } from "../../tools/samples.ts";
+import { listObjects, renderManifest } from "../../tools/sample-objects.ts";
+import { readSampleAlerts, SAMPLE_REPORTS, SAMPLES_PATH } from "../../tools/samples.ts";
 import { eventually } from "../support/eventually.ts";
 import { installOpenReports } from "../support/openreports/openreports.ts";
 import { OperatorProcess } from "../support/operator.ts";
-import { policyCrdNames, policyCrds } from "../support/policies.ts";
+import { listPolicyCrdNames, renderPolicyCrds } from "../support/policies.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
-import { allReports, row } from "../support/reports.ts";
+import { listReports, row } from "../support/reports.ts";
 
 const CHART = join(import.meta.dirname, "../../charts/policy-violation-operator");
 
@@ -37,14 +37,14 @@ describeReal("the chart's rights", () => {
 
   beforeAll(async () => {
     await cluster.helm(["install", "pvo", CHART, "--namespace", "kubearmor", "--create-namespace"]);
-    await cluster.apply(manifest(listObjects(sampleAlerts())));
-    await cluster.apply(policyCrds());
-    await cluster.kubectl(["wait", "--for=condition=Established", "--timeout=60s", ...policyCrdNames()]);
+    await cluster.apply(renderManifest(listObjects(readSampleAlerts())));
+    await cluster.apply(renderPolicyCrds());
+    await cluster.kubectl(["wait", "--for=condition=Established", "--timeout=60s", ...listPolicyCrdNames()]);
     await installOpenReports(cluster);
   });
 
   /** Every verb and resource that the account was granted, as "verb group/resource". */
-  async function granted(account: string): Promise<Set<string>> {
+  async function readGrants(account: string): Promise<Set<string>> {
     const roles = JSON.parse(
       await cluster.kubectl([
         "get",
@@ -92,26 +92,26 @@ describeReal("the chart's rights", () => {
     let sweeper: OperatorProcess | undefined;
     let standby: OperatorProcess | undefined;
     try {
-      await operator.logged("leading");
+      await operator.waitForLog("leading");
       standby = start("b8m4q");
       await node.waitForClients(2);
       await eventually("a standby that follows", async () => (await standby?.get("/readyz"))?.status === 200);
       expect(await standby.stop()).toBe(0);
       node.push(readAlerts(SAMPLES_PATH));
-      await operator.received(26);
-      await operator.written();
+      await operator.waitForReceived(26);
+      await operator.waitForWritten();
       await cluster.apply(ACCEPTANCE);
       await eventually("a status", async () =>
         (await cluster.kubectl(["get", "av", "-A", "-o", "json"])).includes("observedGeneration"),
       );
-      expect((await allReports(cluster)).map(row)).toEqual(SAMPLE_REPORTS);
+      expect((await listReports(cluster)).map(row)).toEqual(SAMPLE_REPORTS);
       // A repeat patches an Event; a label on a report is a conflict, which is read.
       await cluster.kubectl(["label", "pvr,cpvr", "-A", "--all", "team=web"]);
       await node.flood({ alert: readAlerts(SAMPLES_PATH), count: 260 });
-      await operator.received(286);
-      await operator.written();
+      await operator.waitForReceived(286);
+      await operator.waitForWritten();
       await eventually("an Event that was patched", async () =>
-        (await operator.metrics()).get('policy_violation_api_requests_total{verb="PATCH",code="OK"}'),
+        (await operator.readMetrics()).get('policy_violation_api_requests_total{verb="PATCH",code="OK"}'),
       );
       await eventually("OpenReports copies of both kinds that were updated", async () => {
         const updates = ["reports", "clusterreports"].filter((resource) =>
@@ -129,7 +129,7 @@ describeReal("the chart's rights", () => {
       expect(described).toContain("KubeArmor's alert stream is down");
       expect(await operator.stop()).toBe(0);
       sweeper = start("x7k2p", { PVO_REPORTS_RETENTION_MS: "1000", PVO_REPORTS_RETENTION_SWEEP_MS: "200" });
-      await eventually("no report", async () => (await allReports(cluster)).length === 0, 60_000);
+      await eventually("no report", async () => (await listReports(cluster)).length === 0, 60_000);
       expect(await sweeper.stop()).toBe(0);
     } finally {
       await operator.kill();
@@ -148,6 +148,6 @@ describeReal("the chart's rights", () => {
         return `${verb} ${objectRef?.apiGroup ?? ""}/${resource}`;
       }),
     );
-    expect([...used].sort()).toEqual([...(await granted(name))].sort());
+    expect([...used].sort()).toEqual([...(await readGrants(name))].sort());
   });
 });

@@ -7,12 +7,12 @@ import { afterEach, beforeAll, expect, test } from "vitest";
 import { readAlerts } from "../../tools/kubearmor-node/alerts.ts";
 import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
-import { listObjects, manifest } from "../../tools/sample-objects.ts";
-import { SAMPLE_REPORTS, SAMPLES_PATH, sampleAlerts } from "../../tools/samples.ts";
+import { listObjects, renderManifest } from "../../tools/sample-objects.ts";
+import { readSampleAlerts, SAMPLE_REPORTS, SAMPLES_PATH } from "../../tools/samples.ts";
 import { eventually } from "../support/eventually.ts";
-import { OperatorProcess, reconciledCounters } from "../support/operator.ts";
+import { OperatorProcess, readReconciledCounters } from "../support/operator.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
-import { allReports, report, row, told } from "../support/reports.ts";
+import { listReports, report, row, sumOccurrences } from "../support/reports.ts";
 
 const FLOOD = readAlerts(SAMPLES_PATH)[0]!;
 
@@ -22,7 +22,7 @@ describeReal("run", () => {
   let operator: OperatorProcess;
 
   beforeAll(async () => {
-    await cluster.apply(manifest(listObjects(sampleAlerts())));
+    await cluster.apply(renderManifest(listObjects(readSampleAlerts())));
   });
 
   afterEach(async () => {
@@ -41,12 +41,12 @@ describeReal("run", () => {
   test("the 26 samples become the 23 reports of the table, and Events that kubectl shows", async () => {
     await start();
     node.push(readAlerts(SAMPLES_PATH));
-    await operator.received(26);
-    await operator.written();
-    const reports = await allReports(cluster);
+    await operator.waitForReceived(26);
+    await operator.waitForWritten();
+    const reports = await listReports(cluster);
     expect(reports.map(row)).toEqual(SAMPLE_REPORTS);
-    expect(told(reports)).toBe(25);
-    expect(await reconciledCounters(operator)).toEqual({ received: 26, counted: 25 });
+    expect(sumOccurrences(reports)).toBe(25);
+    expect(await readReconciledCounters(operator)).toEqual({ received: 26, counted: 25 });
 
     const pod = "wordpress-787f45786f-2q9wf";
     const events = await eventually("both Events of the pod", async () => {
@@ -66,10 +66,10 @@ describeReal("run", () => {
 
   test("100,000 alerts of one violation at full speed: an exact count in a handful of writes", async () => {
     await start();
-    const memoryBefore = (await operator.metrics()).get("process_resident_memory_bytes")!;
+    const memoryBefore = (await operator.readMetrics()).get("process_resident_memory_bytes")!;
     await node.flood({ alert: FLOOD, count: 100_000 });
-    await operator.received(100_000);
-    await operator.written();
+    await operator.waitForReceived(100_000);
+    await operator.waitForWritten();
     const found = await report(cluster, "default", "block-pkg-mgmt-tools-exec");
     expect(found?.summary).toMatchObject({
       occurrences: 100_000,
@@ -78,30 +78,32 @@ describeReal("run", () => {
       pods: 1,
     });
     expect(found?.coverage).toMatchObject({ gaps: 0, throttleNotices: 0, lowerBound: false });
-    const writes = (await operator.metrics()).get('policy_violation_report_writes_total{result="written"}');
+    const writes = (await operator.readMetrics()).get(
+      'policy_violation_report_writes_total{result="written"}',
+    );
     expect(writes).toBeLessThanOrEqual(6);
     // create, then patches at 2 or more, and at powers of ten that are crossed: never one per alert.
-    expect(await operator.metric("events_sent_total")).toBeLessThanOrEqual(8);
-    const memoryAfter = (await operator.metrics()).get("process_resident_memory_bytes")!;
+    expect(await operator.readMetric("events_sent_total")).toBeLessThanOrEqual(8);
+    const memoryAfter = (await operator.readMetrics()).get("process_resident_memory_bytes")!;
     expect(memoryAfter - memoryBefore).toBeLessThan(150 * 1024 * 1024);
   });
 
   test("an operator that stands still for some seconds, so that KubeArmor drops alerts: the report says so", async () => {
     await start({}, true);
     await node.flood({ alert: FLOOD, count: 100 });
-    await operator.received(100);
-    await operator.written();
+    await operator.waitForReceived(100);
+    await operator.waitForWritten();
     operator.child.kill("SIGSTOP");
     // Longer than the bound of 5 s, and more than all buffers on the way hold.
     await node.flood({ alert: FLOOD, ratePerSec: 4000, count: 32_000 });
     operator.child.kill("SIGCONT");
-    await operator.logged("event loop stalled, alerts may be lost");
-    await node.drained();
-    const { sent, dropped } = node.stats();
+    await operator.waitForLog("event loop stalled, alerts may be lost");
+    await node.waitUntilDrained();
+    const { sent, dropped } = node.getStats();
     expect([sent + dropped, dropped > 0]).toEqual([32_100, true]);
-    await operator.received(sent);
-    await operator.written();
-    expect((await operator.metrics()).get('policy_violation_stream_gaps_total{kind="Stalled"}')).toBe(1);
+    await operator.waitForReceived(sent);
+    await operator.waitForWritten();
+    expect((await operator.readMetrics()).get('policy_violation_stream_gaps_total{kind="Stalled"}')).toBe(1);
     const found = await report(cluster, "default", "block-pkg-mgmt-tools-exec");
     expect(found?.summary.occurrences).toBe(sent);
     expect(found?.coverage).toMatchObject({ gaps: 1, lowerBound: true, recent: [{ kind: "Stalled" }] });
@@ -111,20 +113,20 @@ describeReal("run", () => {
   test("a node that dies, a stream that ends with OK, an API server that is gone: exact, with the gaps declared", async () => {
     await start({ PVO_FEED_RELAY_RECONNECT_MAX_MS: "500" });
     await node.flood({ alert: FLOOD, count: 1000 });
-    await operator.received(1000);
-    await operator.written();
+    await operator.waitForReceived(1000);
+    await operator.waitForWritten();
 
     await node.stop();
-    await eventually("a gap", async () => (await operator.metric("stream_gaps_total")) === 1);
+    await eventually("a gap", async () => (await operator.readMetric("stream_gaps_total")) === 1);
     await node.start();
     await node.waitForClients();
     await node.flood({ alert: FLOOD, count: 1000 });
-    await operator.received(2000);
+    await operator.waitForReceived(2000);
 
     node.endStreams();
-    await eventually("two gaps", async () => (await operator.metric("stream_gaps_total")) === 2);
+    await eventually("two gaps", async () => (await operator.readMetric("stream_gaps_total")) === 2);
     await node.waitForClients();
-    await operator.written();
+    await operator.waitForWritten();
     await eventually("the gaps in the report", async () => {
       const found = await report(cluster, "default", "block-pkg-mgmt-tools-exec");
       return (
@@ -136,29 +138,29 @@ describeReal("run", () => {
 
     await cluster.stopApiServer();
     await node.flood({ alert: FLOOD, count: 1000 });
-    await operator.received(3000);
-    await eventually("a write that failed", async () => (await operator.metric("api_retries_total")) > 0);
+    await operator.waitForReceived(3000);
+    await eventually("a write that failed", async () => (await operator.readMetric("api_retries_total")) > 0);
     await cluster.startApiServer();
-    await operator.written(120_000);
+    await operator.waitForWritten(120_000);
     const found = await report(cluster, "default", "block-pkg-mgmt-tools-exec");
     expect(found?.summary.occurrences).toBe(3000);
     expect(found?.coverage).toMatchObject({ gaps: 2, lowerBound: true });
-    await reconciledCounters(operator);
+    await readReconciledCounters(operator);
   });
 
   test("a restart continues the counts and declares the gap; SIGTERM writes what is left", async () => {
     await start({ PVO_REPORTS_MIN_INTERVAL_MS: "60000" });
     await node.flood({ alert: FLOOD, count: 500 });
-    await operator.received(500);
+    await operator.waitForReceived(500);
     expect(await operator.stop()).toBe(0);
     expect((await report(cluster, "default", "block-pkg-mgmt-tools-exec"))?.summary.occurrences).toBe(500);
 
     operator = new OperatorProcess({ kubeconfig: cluster.kubeconfigPath, relay: node.address });
-    await operator.logged("stored reports loaded", { reports: 1 });
+    await operator.waitForLog("stored reports loaded", { reports: 1 });
     await node.waitForClients();
     await node.flood({ alert: FLOOD, count: 250 });
-    await operator.received(250);
-    await operator.written();
+    await operator.waitForReceived(250);
+    await operator.waitForWritten();
     const found = await report(cluster, "default", "block-pkg-mgmt-tools-exec");
     expect(found?.summary).toMatchObject({ occurrences: 750, violations: 1 });
     expect(found?.coverage).toMatchObject({ gaps: 1, lowerBound: true });
@@ -169,8 +171,8 @@ describeReal("run", () => {
     await cluster.kubectl(["create", "namespace", "leaving"]);
     const leaving = { ...FLOOD, NamespaceName: "leaving" };
     await node.flood({ alert: [FLOOD, leaving], count: 20 });
-    await operator.received(20);
-    await operator.written();
+    await operator.waitForReceived(20);
+    await operator.waitForWritten();
     const name = "block-pkg-mgmt-tools-exec";
 
     await cluster.kubectl(["label", "pvr", name, "team=web"]);
@@ -203,6 +205,6 @@ describeReal("run", () => {
       node: "ip-172-31-24-142",
       occurrences: 7,
     });
-    await reconciledCounters(operator);
+    await readReconciledCounters(operator);
   });
 });

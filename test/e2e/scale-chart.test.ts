@@ -8,17 +8,17 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { whyNoCluster } from "../../tools/cluster/cluster.ts";
+import { findClusterObstacle } from "../../tools/cluster/cluster.ts";
 import { applyDaemonPod, DAEMON_PORT } from "../../tools/cluster/kubearmor-pods.ts";
 import { removeAtOurEnd } from "../../tools/cluster/process.ts";
 import { makeAlert } from "../../tools/kubearmor-node/alerts.ts";
 import { KEEPALIVE, type KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
-import { NatsServer, whyNoNats } from "../../tools/nats-server.ts";
+import { findNatsObstacle, NatsServer } from "../../tools/nats-server.ts";
 import { eventually } from "../support/eventually.ts";
 import { OperatorProcess } from "../support/operator.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
-import { allReports, told } from "../support/reports.ts";
+import { listReports, sumOccurrences } from "../support/reports.ts";
 
 const CHART = join(import.meta.dirname, "../../charts/policy-violation-operator");
 const NAMESPACE = "kubearmor";
@@ -118,7 +118,9 @@ describeReal(
       let before = "";
       // The node is not read while its shard moves from one reader to the other.
       await eventually("parts for everyone that stay", async () => {
-        const held = await Promise.all([...owners, ...readers].map((one) => one.metric("scale_parts_held")));
+        const held = await Promise.all(
+          [...owners, ...readers].map((one) => one.readMetric("scale_parts_held")),
+        );
         const [now, isSame] = [held.join(" "), held.join(" ") === before];
         before = now;
         if (isSame && held.every((count) => count > 0) && sum(held) === 2 * PARTS) return true;
@@ -128,13 +130,13 @@ describeReal(
       });
       await node?.waitForClients(1);
       await node?.flood({ alert: [makeAlert({ NamespaceName: "shop", PolicyName: "one" })], count: 500 });
-      await eventually("500 alerts", async () => told(await allReports(cluster)) === 500);
+      await eventually("500 alerts", async () => sumOccurrences(await listReports(cluster)) === 500);
       for (const one of owners) {
-        expect([await one.metric("leader"), await one.metric("stream_up")]).toEqual([1, 1]);
+        expect([await one.readMetric("leader"), await one.readMetric("stream_up")]).toEqual([1, 1]);
       }
-      for (const one of readers) expect(await one.metric("leader")).toBe(0);
+      for (const one of readers) expect(await one.readMetric("leader")).toBe(0);
       for (const one of [...readers, ...owners]) expect(await one.stop()).toBe(0);
-      expect(told(await allReports(cluster))).toBe(500);
+      expect(sumOccurrences(await listReports(cluster))).toBe(500);
       const user = `system:serviceaccount:${NAMESPACE}:${NAME}`;
       const refused = cluster
         .auditEntries()
@@ -165,5 +167,5 @@ describeReal(
       }
     });
   },
-  whyNoCluster() ?? whyNoNats(),
+  findClusterObstacle() ?? findNatsObstacle(),
 );

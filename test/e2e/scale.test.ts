@@ -5,16 +5,16 @@
 // hold every alert once, less what a killed reader had not published, which they declare.
 
 import { afterEach, describe, expect, test } from "vitest";
-import { whyNoCluster } from "../../tools/cluster/cluster.ts";
-import { NatsServer, whyNoNats } from "../../tools/nats-server.ts";
+import { findClusterObstacle } from "../../tools/cluster/cluster.ts";
+import { findNatsObstacle, NatsServer } from "../../tools/nats-server.ts";
 import { eventually } from "../support/eventually.ts";
 import { HeldProxy } from "../support/held-proxy.ts";
 import { useCluster } from "../support/real-parts.ts";
-import { told } from "../support/reports.ts";
+import { sumOccurrences } from "../support/reports.ts";
 import { NatsCluster } from "../support/scale/nats-cluster.ts";
 import { ScaleRun } from "../support/scale/scale-run.ts";
 
-const missing = whyNoCluster() ?? whyNoNats();
+const missing = findClusterObstacle() ?? findNatsObstacle();
 
 async function pause(ms: number): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, ms));
@@ -42,7 +42,7 @@ describe.skipIf(isLeftOut)(`scale (${missing ?? "real parts"})`, { timeout: 400_
     await run.start();
     run.startReader();
     run.startOwner();
-    await run.allRead();
+    await run.waitUntilRead();
     return run;
   }
 
@@ -50,12 +50,14 @@ describe.skipIf(isLeftOut)(`scale (${missing ?? "real parts"})`, { timeout: 400_
     const run = await begin();
     run.startReader();
     run.startOwner();
-    run.flood();
+    run.startFlood();
     await pause(5000);
-    await run.quiet();
-    await run.settled();
-    expect(told(await run.reports()) + (await run.declared())).toBeGreaterThanOrEqual(run.raised.length);
-    expect(told(await run.reports())).toBeLessThanOrEqual(run.raised.length);
+    await run.stopFlood();
+    await run.waitUntilSettled();
+    expect(sumOccurrences(await run.listReports()) + (await run.countDeclared())).toBeGreaterThanOrEqual(
+      run.raised.length,
+    );
+    expect(sumOccurrences(await run.listReports())).toBeLessThanOrEqual(run.raised.length);
     expect(run.raised.length).toBeGreaterThan(1000);
   });
 
@@ -63,11 +65,11 @@ describe.skipIf(isLeftOut)(`scale (${missing ?? "real parts"})`, { timeout: 400_
     const server = await NatsServer.start();
     nats = server;
     const run = await begin();
-    run.flood();
+    run.startFlood();
     for (let turn = 0; turn < 3; turn++) {
       await pause(Math.random() * 3000);
       const owner = run.startOwner();
-      await owner.logged("serving metrics and probes");
+      await owner.waitForLog("serving metrics and probes");
       await pause(Math.random() * 3000);
       await run.owners[turn]?.kill();
       await server.kill();
@@ -78,13 +80,13 @@ describe.skipIf(isLeftOut)(`scale (${missing ?? "real parts"})`, { timeout: 400_
       await cluster.startApiServer();
     }
     await pause(5000);
-    await run.quiet();
-    expect(await run.settled(15_000)).toBe(run.raised.length);
+    await run.stopFlood();
+    expect(await run.waitUntilSettled(15_000)).toBe(run.raised.length);
   });
 
   test("declare what killed readers had not published", async () => {
     const run = await begin();
-    run.flood();
+    run.startFlood();
     await pause(5000);
     for (let turn = 0; turn < 3; turn++) {
       run.startReader();
@@ -92,16 +94,16 @@ describe.skipIf(isLeftOut)(`scale (${missing ?? "real parts"})`, { timeout: 400_
       await run.readers[turn]?.kill();
     }
     await pause(8000);
-    await run.quiet();
-    const reported = await run.settled();
+    await run.stopFlood();
+    const reported = await run.waitUntilSettled();
     expect(reported).toBeLessThanOrEqual(run.raised.length);
-    expect(await run.declared()).toBeGreaterThanOrEqual(run.raised.length - reported);
+    expect(await run.countDeclared()).toBeGreaterThanOrEqual(run.raised.length - reported);
   });
 
   test("have the status of acceptances with two owners, and an open gap while a node is not read", async () => {
     const run = await begin();
     run.startOwner();
-    run.flood();
+    run.startFlood();
     const policies = ["one", "two", "three", "four"];
     const acceptances = policies.map((policy) => ({
       apiVersion: "reports.kubearmor.com/v1alpha1",
@@ -115,7 +117,7 @@ describe.skipIf(isLeftOut)(`scale (${missing ?? "real parts"})`, { timeout: 400_
       const found = await cluster.kubectl(["get", "av", "-n", "shop", "-o", path]);
       return found.split(" ").filter((count) => Number(count) > 0).length === policies.length;
     });
-    const coverage = async () => (await run.reports()).map((report) => report.coverage);
+    const coverage = async () => (await run.listReports()).map((report) => report.coverage);
     await eventually("reports that are whole", async () =>
       (await coverage()).every((one) => one.continuousSince !== undefined && one.nodes?.desired === 3),
     );
@@ -151,7 +153,7 @@ describe.skipIf(isLeftOut)(`scale (${missing ?? "real parts"})`, { timeout: 400_
   test("have an open stream in a reader without a node, and none where the only node is not read", async () => {
     const run = await begin(undefined, 1);
     run.startReader();
-    const of = async (name: string) => await Promise.all(run.readers.map((one) => one.metric(name)));
+    const of = async (name: string) => await Promise.all(run.readers.map((one) => one.readMetric(name)));
     await eventually("shards for both", async () => (await of("scale_parts_held")).join() === "2,2");
     await eventually(
       "one with the node",
@@ -169,7 +171,7 @@ describe.skipIf(isLeftOut)(`scale (${missing ?? "real parts"})`, { timeout: 400_
     const proxy = new HeldProxy(nats.url);
     await proxy.start();
     const run = await begin({ url: proxy.url.replace("https", "nats") });
-    run.flood();
+    run.startFlood();
     for (let turn = 0; turn < 2; turn++) {
       await pause(3000);
       proxy.hold();
@@ -177,8 +179,8 @@ describe.skipIf(isLeftOut)(`scale (${missing ?? "real parts"})`, { timeout: 400_
       proxy.release();
     }
     await pause(5000);
-    await run.quiet();
-    expect(await run.settled(15_000)).toBe(run.raised.length);
+    await run.stopFlood();
+    expect(await run.waitUntilSettled(15_000)).toBe(run.raised.length);
     await run.stop();
     await proxy.stop();
   });
@@ -187,7 +189,7 @@ describe.skipIf(isLeftOut)(`scale (${missing ?? "real parts"})`, { timeout: 400_
     const servers = await NatsCluster.start();
     nats = servers;
     const run = await begin();
-    run.flood();
+    run.startFlood();
     for (const server of servers.servers) {
       await pause(3000);
       await server.kill();
@@ -199,27 +201,27 @@ describe.skipIf(isLeftOut)(`scale (${missing ?? "real parts"})`, { timeout: 400_
     await pause(15_000);
     first?.thaw();
     await pause(5000);
-    await run.quiet();
+    await run.stopFlood();
     // Until then a consumer may have to be found missing.
-    const isAll = async () => told(await run.reports()) === run.raised.length;
+    const isAll = async () => sumOccurrences(await run.listReports()) === run.raised.length;
     await eventually("every alert in the reports", isAll, 120_000);
-    expect(await run.settled()).toBe(run.raised.length);
+    expect(await run.waitUntilSettled()).toBe(run.raised.length);
   });
 
   test("declare every alert that is missing when readers and owners come and go", async () => {
     const run = await begin();
-    run.flood();
+    run.startFlood();
     for (let turn = 0; turn < 3; turn++) {
       const [reader, owner] = [run.startReader(), run.startOwner()];
-      await reader.logged("serving metrics and probes");
-      await owner.logged("serving metrics and probes");
+      await reader.waitForLog("serving metrics and probes");
+      await owner.waitForLog("serving metrics and probes");
       await pause(5000);
       expect(await run.owners[turn]?.stop()).toBe(0);
       expect(await run.readers[turn]?.stop()).toBe(0);
     }
     await pause(8000);
-    await run.quiet();
-    await run.settled();
-    expect(await run.problems()).toEqual([]);
+    await run.stopFlood();
+    await run.waitUntilSettled();
+    expect(await run.findProblems()).toEqual([]);
   });
 });

@@ -16,16 +16,16 @@ import { HeldProxy } from "../support/held-proxy.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 import {
   awaitCaughtUp,
-  coverages,
-  expected,
+  countExpected,
+  countReported,
   LOAD,
+  listCoverages,
   prepare,
   Replicas,
-  standbyCounters,
-  told,
+  readStandbyCounters,
   watchCounts,
 } from "../support/replicas.ts";
-import { allReports, report } from "../support/reports.ts";
+import { listReports, report } from "../support/reports.ts";
 
 const PER_SECOND = 1000;
 const EXACT = { gaps: 0, lowerBound: false };
@@ -46,7 +46,7 @@ describeReal("a warm standby", () => {
     counts = watchCounts(cluster);
   });
   afterEach(async ({ task }) => {
-    if (task.result?.state === "fail") console.error(replicas.said());
+    if (task.result?.state === "fail") console.error(replicas.formatLogs());
     await replicas.end();
     await node.stop();
     await cluster.kubectl(["delete", "pvr,cpvr", "-A", "--all"]);
@@ -66,14 +66,14 @@ describeReal("a warm standby", () => {
   }
 
   const written = (reports: number) =>
-    eventually("some reports", async () => Object.keys(await told(cluster)).length >= reports);
+    eventually("some reports", async () => Object.keys(await countReported(cluster)).length >= reports);
 
   /** Nothing lost, nothing twice, nothing declared, and no count went down on the way. */
   async function expectExact(sent: number): Promise<void> {
-    const sum = async () => Object.values(await told(cluster)).reduce((a, b) => a + b, 0);
+    const sum = async () => Object.values(await countReported(cluster)).reduce((a, b) => a + b, 0);
     await eventually(`${sent} told`, async () => (await sum()) >= sent);
-    expect(await told(cluster)).toEqual(expected(sent));
-    expect(new Set((await coverages(cluster)).map((c) => JSON.stringify(c)))).toEqual(
+    expect(await countReported(cluster)).toEqual(countExpected(sent));
+    expect(new Set((await listCoverages(cluster)).map((c) => JSON.stringify(c)))).toEqual(
       new Set([JSON.stringify(EXACT)]),
     );
     const { states, fell } = await counts.end();
@@ -82,29 +82,29 @@ describeReal("a warm standby", () => {
   }
 
   test("a standby is ready, reads, keeps what no report shows, and writes its name in the Lease only", async () => {
-    const [leader, standby] = await replicas.pair(cluster.kubeconfigPath);
+    const [leader, standby] = await replicas.startPair(cluster.kubeconfigPath);
     const sent = await loadWhile(() => written(7));
-    await standby.received(sent);
-    await leader.written();
+    await standby.waitForReceived(sent);
+    await leader.waitForWritten();
     expect((await standby.get("/readyz")).body).toContain("standby; leader is");
-    await eventually("nothing held", async () => (await standbyCounters(standby)).held === 0);
-    const { counted, accounted } = await standbyCounters(standby);
+    await eventually("nothing held", async () => (await readStandbyCounters(standby)).held === 0);
+    const { counted, accounted } = await readStandbyCounters(standby);
     expect([counted, accounted]).toEqual([sent, sent]);
     const countRequests = async () => {
-      const all = await standby.metrics();
+      const all = await standby.readMetrics();
       return ["POST", "PUT", "PATCH"].map(
         (verb) => all.get(`policy_violation_api_requests_total{verb="${verb}",code="OK"}`) ?? 0,
       );
     };
     await eventually("its name in the Lease", async () => (await countRequests())[1] !== 0);
     expect(await countRequests()).toEqual([0, 1, 0]);
-    expect(await standby.metric("report_writes_total")).toBe(0);
+    expect(await standby.readMetric("report_writes_total")).toBe(0);
     await expectExact(sent);
   });
 
   test("a standby is not ready before it could take over without a gap", async () => {
     const leader = replicas.start(cluster.kubeconfigPath);
-    await leader.logged("leading");
+    await leader.waitForLog("leading");
     const standby = replicas.start(cluster.kubeconfigPath);
     const behind = "not caught up with it: the leader has yet to write what came before this replica read";
     await eventually("a standby that reads and is not ready", async () => {
@@ -118,9 +118,9 @@ describeReal("a warm standby", () => {
     const env = { PVO_LEADER_ELECTION_LEASE_DURATION_MS: "10000" };
     await node.stop();
     const leader = replicas.start(cluster.kubeconfigPath, env);
-    await leader.logged("leading");
+    await leader.waitForLog("leading");
     const standby = replicas.start(cluster.kubeconfigPath, env);
-    await standby.logged("another replica holds the Lease");
+    await standby.waitForLog("another replica holds the Lease");
     const behind = "not caught up with it: the alert stream is not open";
     const readyz = async () => {
       const { status, body } = await standby.get("/readyz");
@@ -133,17 +133,17 @@ describeReal("a warm standby", () => {
   });
 
   test("the leader is killed", async () => {
-    const [leader, standby] = await replicas.pair(cluster.kubeconfigPath);
+    const [leader, standby] = await replicas.startPair(cluster.kubeconfigPath);
     const sent = await loadWhile(async () => {
       await written(7);
       await leader.kill();
-      await standby.logged("leading");
+      await standby.waitForLog("leading");
     });
     await expectExact(sent);
   });
 
   test("the leader is killed, and what is accepted stays so, counted exactly", async () => {
-    const [leader, standby] = await replicas.pair(cluster.kubeconfigPath);
+    const [leader, standby] = await replicas.startPair(cluster.kubeconfigPath);
     const match = { policy: "no-package-managers" };
     await cluster.apply(
       `${JSON.stringify({
@@ -161,10 +161,10 @@ describeReal("a warm standby", () => {
     const sent = await loadWhile(async () => {
       await written(7);
       await leader.kill();
-      await standby.logged("leading");
+      await standby.waitForLog("leading");
     });
     await expectExact(sent);
-    const all = expected(sent);
+    const all = countExpected(sent);
     expect(await split("no-package-managers", "shop")).toEqual({
       accepted: all["shop/no-package-managers"],
       open: 0,
@@ -177,13 +177,13 @@ describeReal("a warm standby", () => {
   });
 
   test("the leader stands still for longer than its Lease, goes on, and ends", async () => {
-    const [leader, standby] = await replicas.pair(cluster.kubeconfigPath);
+    const [leader, standby] = await replicas.startPair(cluster.kubeconfigPath);
     const sent = await loadWhile(async () => {
       await written(7);
       leader.child.kill("SIGSTOP");
-      await standby.logged("leading");
+      await standby.waitForLog("leading");
       leader.child.kill("SIGCONT");
-      await leader.logged("leadership lost to another replica, exiting");
+      await leader.waitForLog("leadership lost to another replica, exiting");
       await eventually("the end of the process", () => leader.child.exitCode !== null);
     });
     await expectExact(sent);
@@ -199,31 +199,31 @@ describeReal("a warm standby", () => {
         readFileSync(join(cluster.dir, "certs/apiserver.crt")),
         ADMIN_TOKEN,
       );
-      const [leader, standby] = await replicas.pair(cluster.kubeconfigPath, cutOff);
+      const [leader, standby] = await replicas.startPair(cluster.kubeconfigPath, cutOff);
       const sent = await loadWhile(async () => {
         await written(7);
         way.hold();
-        const stopped = leader.logged("lost Lease, stopped writing");
+        const stopped = leader.waitForLog("lost Lease, stopped writing");
         const [{ time: stoppedAt }, { time: tookOverAt }] = await Promise.all([
           stopped,
-          standby.logged("leading"),
+          standby.waitForLog("leading"),
         ]);
         expect(Date.parse(String(stoppedAt))).toBeLessThan(Date.parse(String(tookOverAt)));
         // The Lease, and at least one report.
         expect(way.heldBytes).toBeGreaterThan(2000);
         way.release();
-        await leader.logged("leadership lost to another replica, exiting");
+        await leader.waitForLog("leadership lost to another replica, exiting");
       });
-      await standby.received(sent);
-      await standby.written();
-      const due = expected(sent);
+      await standby.waitForReceived(sent);
+      await standby.waitForWritten();
+      const due = countExpected(sent);
       const marked = new Map(
-        (await allReports(cluster)).map(({ metadata, coverage }) => [
+        (await listReports(cluster)).map(({ metadata, coverage }) => [
           `${metadata.namespace ?? ""}/${metadata.name}`,
           coverage.lowerBound,
         ]),
       );
-      for (const [key, occurrences] of Object.entries(await told(cluster))) {
+      for (const [key, occurrences] of Object.entries(await countReported(cluster))) {
         expect([key, occurrences <= (due[key] ?? 0)]).toEqual([key, true]);
         // Counts that a late write holds, too, can't always be distinguished.
         expect([key, occurrences === due[key] || marked.get(key)]).toEqual([key, true]);
@@ -236,11 +236,11 @@ describeReal("a warm standby", () => {
   });
 
   test("the leader is stopped by SIGTERM", async () => {
-    const [leader, standby] = await replicas.pair(cluster.kubeconfigPath);
+    const [leader, standby] = await replicas.startPair(cluster.kubeconfigPath);
     const sent = await loadWhile(async () => {
       await written(7);
       expect(await leader.stop()).toBe(0);
-      await standby.logged("leading");
+      await standby.waitForLog("leading");
     });
     await expectExact(sent);
   });

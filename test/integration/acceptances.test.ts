@@ -10,7 +10,7 @@ import type { KubeClient, KubeRequest } from "../../src/kube/client.ts";
 import { type Clock, systemClock } from "../../src/lib/clock.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import { eventually } from "../support/eventually.ts";
-import { kubeClient } from "../support/kube-clients.ts";
+import { createKubeClient } from "../support/kube-clients.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 
 /** Half a minute between two tries is long for a test. */
@@ -20,12 +20,12 @@ const hurried: Clock = {
 };
 
 /** Every acceptance matches the same. */
-function* countedMatches(): MatchedCounts {
+function* makeCounts(): MatchedCounts {
   const names = ["raced", "unsaid", "led", "a", "b"];
   return new Map(names.map((name) => [name, { violations: 1, occurrences: 2 }]));
 }
 
-function acceptance(name: string, spec: object = {}): string {
+function createAcceptance(name: string, spec: object = {}): string {
   const match = { policy: "no-package-managers", operation: "Process" };
   return JSON.stringify({
     apiVersion: "reports.kubearmor.com/v1alpha1",
@@ -36,7 +36,7 @@ function acceptance(name: string, spec: object = {}): string {
 }
 
 /** May follow acceptances; the status of one, only where that is said. */
-function role(name: string, mayWriteStatus: boolean): string {
+function createRole(name: string, mayWriteStatus: boolean): string {
   const apiGroups = ["reports.kubearmor.com"];
   const rules = [
     { apiGroups, resources: ["acceptedviolations"], verbs: ["list", "watch"] },
@@ -61,7 +61,7 @@ describeReal("acceptances", () => {
   const ends: (() => Promise<void>)[] = [];
 
   beforeAll(async () => {
-    client = kubeClient(cluster.kubeconfigPath);
+    client = createKubeClient(cluster.kubeconfigPath);
   });
   afterEach(async () => {
     for (const end of ends.splice(0)) await end();
@@ -79,7 +79,7 @@ describeReal("acceptances", () => {
       clock: hurried,
       logger: { ...silentLogger, warn: (_fields: object, message: string) => void warned.push(message) },
       onChange: () => {},
-      matched: countedMatches,
+      matched: makeCounts,
       mayWrite: () => true,
       absentRetryMs: 200,
       ...options,
@@ -93,7 +93,7 @@ describeReal("acceptances", () => {
     return { acceptances, warned };
   }
 
-  async function stored(name: string): Promise<{ annotations?: object; status: string | undefined }> {
+  async function readStored(name: string): Promise<{ annotations?: object; status: string | undefined }> {
     const { metadata, status } = JSON.parse(
       await cluster.kubectl(["get", "av", "-n", "shop", name, "-o", "json"]),
     );
@@ -101,7 +101,7 @@ describeReal("acceptances", () => {
   }
 
   const isActive = (name: string) =>
-    eventually(`${name} is active`, async () => (await stored(name)).status === "True");
+    eventually(`${name} is active`, async () => (await readStored(name)).status === "True");
 
   it("with a status that another client changes meanwhile are written again from the newest state", async () => {
     let overtake: (() => Promise<unknown>) | undefined = () =>
@@ -113,33 +113,33 @@ describeReal("acceptances", () => {
       },
       stream: client.stream.bind(client),
     } as KubeClient;
-    await cluster.apply(acceptance("raced"));
+    await cluster.apply(createAcceptance("raced"));
     const { acceptances, warned } = watch({ client: slow });
     await isActive("raced");
-    expect((await stored("raced")).annotations).toMatchObject({ team: "web" });
+    expect((await readStored("raced")).annotations).toMatchObject({ team: "web" });
     expect(acceptances.statusWrites).toEqual({ written: 1, conflict: 1, failed: 0 });
     expect(warned).toEqual([]);
   });
 
   it("without the right to write their status have effect all the same; it is logged once, and retried", async () => {
     const token = await cluster.createServiceAccountToken("shop", "poor");
-    await cluster.apply(role("poor", false));
-    await cluster.apply(acceptance("unsaid"));
-    const poor = kubeClient(cluster.kubeconfigFor(token));
+    await cluster.apply(createRole("poor", false));
+    await cluster.apply(createAcceptance("unsaid"));
+    const poor = createKubeClient(cluster.kubeconfigFor(token));
     ends.push(() => poor.close());
     const { acceptances, warned } = watch({ client: poor });
     await eventually("tries", () => (acceptances.statusWrites["failed"] ?? 0) > 2);
     expect(acceptances.of("shop", "no-package-managers")?.names).toEqual(["unsaid"]);
-    expect((await stored("unsaid")).status).toBeUndefined();
+    expect((await readStored("unsaid")).status).toBeUndefined();
     expect(warned).toEqual(["failed to write status of accepted violation"]);
-    await cluster.apply(role("poor", true));
+    await cluster.apply(createRole("poor", true));
     await isActive("unsaid");
     expect(acceptances.statusWrites["written"]).toBe(1);
   });
 
   it("are followed and not written by who does not lead", async () => {
     let leads = false;
-    await cluster.apply(acceptance("led"));
+    await cluster.apply(createAcceptance("led"));
     let asked = 0;
     const mayWrite = () => {
       asked++;
@@ -155,11 +155,11 @@ describeReal("acceptances", () => {
 
   it("have their status written by the process that has the report", async () => {
     let owned = "";
-    await cluster.apply(acceptance("owned"));
+    await cluster.apply(createAcceptance("owned"));
     const { acceptances } = watch({ ownsReport: (namespace, policy) => `${namespace}/${policy}` === owned });
     await acceptances.ready();
     await hurried.sleep(3000);
-    expect((await stored("owned")).status).toBeUndefined();
+    expect((await readStored("owned")).status).toBeUndefined();
     owned = "shop/no-package-managers";
     acceptances.onReportsLoaded();
     await isActive("owned");
@@ -167,7 +167,7 @@ describeReal("acceptances", () => {
   });
 
   it("that are more than are kept have no effect, and are counted", async () => {
-    for (const name of ["a", "b", "c"]) await cluster.apply(acceptance(name));
+    for (const name of ["a", "b", "c"]) await cluster.apply(createAcceptance(name));
     const { acceptances, warned } = watch({ max: 2 });
     await acceptances.ready();
     expect(acceptances).toMatchObject({ size: 2, leftOut: 1 });

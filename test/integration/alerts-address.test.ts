@@ -4,11 +4,11 @@
 // The relay source at addresses where no relay is, or not yet.
 
 import { describe, expect, it } from "vitest";
-import { grpcServer, node, run, tcpServer } from "./alerts-bed.ts";
+import { run, startGrpcServer, startNodeForTest, startTcpServer } from "./alerts-bed.ts";
 
 describe("an address", () => {
   it("without a listener is tried until there is one", async () => {
-    const relay = await node();
+    const relay = await startNodeForTest();
     await relay.stop();
     const { listener, until, logged } = run({ address: relay.address });
     await until(() => listener.count("disconnected") >= 5);
@@ -30,7 +30,7 @@ describe("an address", () => {
   });
 
   it("of something that accepts and says nothing is given up after the deadline, connection and all", async () => {
-    const peer = await tcpServer((socket) => socket.resume());
+    const peer = await startTcpServer((socket) => socket.resume());
     const { listener, until } = run({ address: peer.address, healthTimeoutMs: 100 });
     await until(() => listener.count("disconnected") >= 5);
     expect(listener.disconnects[0]).toMatchObject({
@@ -44,7 +44,7 @@ describe("an address", () => {
 
   it("of something that speaks another protocol is dialled again at each attempt", async () => {
     let dials = 0;
-    const peer = await tcpServer((socket) => {
+    const peer = await startTcpServer((socket) => {
       dials++;
       socket.end("HTTP/1.1 400 Bad Request\r\n\r\n");
     });
@@ -56,7 +56,7 @@ describe("an address", () => {
   });
 
   it("of another gRPC service is reported as such", async () => {
-    const address = await grpcServer(() => {});
+    const address = await startGrpcServer(() => {});
     const { listener, until } = run({ address });
     await until(() => listener.count("disconnected") >= 1);
     expect(listener.disconnects[0]?.message).toMatch(/^12 UNIMPLEMENTED: .*is this the address of KubeArmor/);

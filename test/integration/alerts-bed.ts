@@ -29,7 +29,7 @@ afterEach(async () => {
 });
 
 /** Starts a KubeArmor node. */
-export async function node(options: KubeArmorNodeOptions = {}): Promise<KubeArmorNode> {
+export async function startNodeForTest(options: KubeArmorNodeOptions = {}): Promise<KubeArmorNode> {
   const started = await startNode(options);
   closers.push(() => started.stop());
   return started;
@@ -118,7 +118,7 @@ export function runNodes(options: Omit<NodeSourceOptions, "followNodes"> = {}, h
   return { source, listener, pods: observer as unknown as NodeObserver };
 }
 
-export function target(uid: string, node: string, ...addresses: string[]): NodeTarget {
+export function createTarget(uid: string, node: string, ...addresses: string[]): NodeTarget {
   return { uid, node, addresses };
 }
 
@@ -146,7 +146,7 @@ export class ChangingSecret implements CertificateStore {
 }
 
 /** Starts a gRPC server with the services that `register` adds; returns its address. */
-export async function grpcServer(register: (server: Server) => void): Promise<string> {
+export async function startGrpcServer(register: (server: Server) => void): Promise<string> {
   const server = new Server();
   register(server);
   const port = await new Promise<number>((resolve, reject) => {
@@ -159,7 +159,7 @@ export async function grpcServer(register: (server: Server) => void): Promise<st
 }
 
 /** Starts a server that hands each connection to `onSocket`; `sockets` are the open ones. */
-export async function tcpServer(
+export async function startTcpServer(
   onSocket: (socket: Socket) => void,
 ): Promise<{ address: string; sockets: ReadonlySet<Socket> }> {
   const sockets = new Set<Socket>();

@@ -10,17 +10,23 @@ import { systemClock } from "../../src/lib/clock.ts";
 import { makeAlert } from "../../tools/kubearmor-node/alerts.ts";
 import { KEEPALIVE, type KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
 import {
-  daemonSpec,
+  createDaemonSpec,
+  createOperatorSpecs,
+  findMtlsRelayObstacle,
   issue,
-  operatorSpecs,
   type Pair,
   startMtlsRelay,
-  whyNoMtlsRelay,
 } from "../support/mtls.ts";
 import { describeReal } from "../support/real-parts.ts";
-import { ChangingSecret, type RunningNodes, runNodes, node as startNode, target } from "./alerts-bed.ts";
+import {
+  ChangingSecret,
+  createTarget,
+  type RunningNodes,
+  runNodes,
+  startNodeForTest as startNode,
+} from "./alerts-bed.ts";
 
-const missing = await whyNoMtlsRelay();
+const missing = await findMtlsRelayObstacle();
 const PATIENCE = { timeout: 60_000, interval: 20 };
 const IPS = ["127.0.0.11", "127.0.0.12", "127.0.0.13"] as const;
 const HOSTS = [...IPS, "127.0.0.1"];
@@ -40,38 +46,46 @@ describeReal(
 
     beforeAll(() => {
       made = issue([
-        ...operatorSpecs(),
-        ...operatorSpecs("other-"),
-        ...HOSTS.flatMap((ip) => [daemonSpec(ip), daemonSpec(ip, "other-"), daemonSpec(ip, "", "next-")]),
+        ...createOperatorSpecs(),
+        ...createOperatorSpecs("other-"),
+        ...HOSTS.flatMap((ip) => [
+          createDaemonSpec(ip),
+          createDaemonSpec(ip, "other-"),
+          createDaemonSpec(ip, "", "next-"),
+        ]),
       ]);
       secret.put(pair("ca").cert, pair("client"));
     });
 
     /** Starts a node that demands the clients' certificate. OpenSSL verifies it only where it is pinned, too. */
-    function daemon(host: string, certificate = host): Promise<KubeArmorNode> {
+    function startDaemon(host: string, certificate = host): Promise<KubeArmorNode> {
       const { cert, key } = pair(certificate);
       return startNode({ host, keepalive: KEEPALIVE.daemon, tls: { cert, key, ca: pair("client").cert } });
     }
 
-    async function connects({ source }: RunningNodes, desired: number, connected = desired): Promise<void> {
+    async function expectConnected(
+      { source }: RunningNodes,
+      desired: number,
+      connected = desired,
+    ): Promise<void> {
       await expect.poll(() => source.nodes, PATIENCE).toEqual({ desired, connected });
     }
 
     it("are read, each verified by its IP address, also after a restart with a new certificate", async () => {
-      const daemons = await Promise.all(IPS.map((ip) => daemon(ip)));
+      const daemons = await Promise.all(IPS.map((ip) => startDaemon(ip)));
       const running = runNodes({ security });
       for (const [i, { address }] of daemons.entries()) {
-        running.pods.onNode(target(`uid-${i}`, `node-${i}`, address));
+        running.pods.onNode(createTarget(`uid-${i}`, `node-${i}`, address));
       }
       running.pods.onListed();
-      await connects(running, 3);
+      await expectConnected(running, 3);
       const [first] = daemons as [KubeArmorNode, ...KubeArmorNode[]];
       await first.stop();
-      await connects(running, 3, 2);
+      await expectConnected(running, 3, 2);
       const { port } = first;
       const { cert, key } = pair(`next-${IPS[0]}`);
       const again = await startNode({ host: IPS[0], port, tls: { cert, key, ca: pair("client").cert } });
-      await connects(running, 3);
+      await expectConnected(running, 3);
       for (const each of [again, ...daemons.slice(1)]) each.push(makeAlert({ HostName: each.address }));
       await expect.poll(() => running.listener.count("alert"), PATIENCE).toBe(3);
       expect(running.listener.disconnects).toHaveLength(1);
@@ -80,12 +94,12 @@ describeReal(
     it.each<[string, () => Promise<{ address: string }>, RegExp]>([
       [
         "a certificate of another authority",
-        () => daemon(IPS[1], `other-${IPS[1]}`),
+        () => startDaemon(IPS[1], `other-${IPS[1]}`),
         /^node node-b: KubeArmor at 127\.0\.0\.12:\d+'s certificate was not issued by the authority in ca\.crt of .*spec\.nodeName=node-b/,
       ],
       [
         "a certificate for another address",
-        () => daemon(IPS[1], IPS[2]),
+        () => startDaemon(IPS[1], IPS[2]),
         /^node node-b: KubeArmor at 127\.0\.0\.12:\d+'s certificate is not for 127\.0\.0\.12 but for 127\.0\.0\.13: /,
       ],
       [
@@ -94,11 +108,11 @@ describeReal(
         /^node node-b: the peer answers in plaintext, which is refused where TLS is required/,
       ],
     ])("are named where one of them has %s, and the others are read", async (_, start, expected) => {
-      const [good, bad] = [await daemon(IPS[0]), await start()];
+      const [good, bad] = [await startDaemon(IPS[0]), await start()];
       const running = runNodes({ security }, 10);
-      running.pods.onNode(target("uid-a", "node-a", good.address));
-      await connects(running, 1);
-      running.pods.onNode(target("uid-b", "node-b", bad.address));
+      running.pods.onNode(createTarget("uid-a", "node-a", good.address));
+      await expectConnected(running, 1);
+      running.pods.onNode(createTarget("uid-b", "node-b", bad.address));
       running.pods.onListed();
       await expect.poll(() => running.listener.count("disconnected"), PATIENCE).toBe(1);
       expect(running.listener.disconnects[0]).toMatchObject({ reason: "node_down", nodes: 1 });
@@ -113,9 +127,9 @@ describeReal(
       const none = new ChangingSecret();
       const a = await startNode({ host: IPS[0] });
       const running = runNodes({ security: preferTls(none, systemClock) });
-      running.pods.onNode(target("uid-a", "node-a", a.address));
+      running.pods.onNode(createTarget("uid-a", "node-a", a.address));
       running.pods.onListed();
-      await connects(running, 1);
+      await expectConnected(running, 1);
       a.push(makeAlert());
       await expect.poll(() => running.listener.count("alert"), PATIENCE).toBe(1);
     });
@@ -125,9 +139,9 @@ describeReal(
       const relay = await startMtlsRelay(behind.address, { ca: pair("ca").cert, server: pair("127.0.0.1") });
       try {
         const running = runNodes({ security });
-        running.pods.onNode(target("uid-a", "node-a", relay.address));
+        running.pods.onNode(createTarget("uid-a", "node-a", relay.address));
         running.pods.onListed();
-        await connects(running, 1);
+        await expectConnected(running, 1);
         await behind.waitForClients();
         behind.push(makeAlert());
         await expect.poll(() => running.listener.count("alert"), PATIENCE).toBe(1);

@@ -8,14 +8,14 @@ import { status } from "@grpc/grpc-js";
 import { describe, expect, it } from "vitest";
 import { makeAlert, readAlerts } from "../../tools/kubearmor-node/alerts.ts";
 import { serverService } from "../../tools/kubearmor-node/wire.ts";
-import { grpcServer, node, run, tcpServer } from "./alerts-bed.ts";
+import { run, startGrpcServer, startNodeForTest, startTcpServer } from "./alerts-bed.ts";
 
 /** Patience for a condition without a listener; a slow machine must not fail. */
 const PATIENCE = { timeout: 30_000 };
 
 describe("a relay that works", () => {
   it("delivers every alert of the samples as it is, in order", async () => {
-    const relay = await node();
+    const relay = await startNodeForTest();
     const { listener, logged, until } = run({ address: relay.address });
     await until(() => listener.count("connected") === 1);
     await relay.waitForClients();
@@ -32,25 +32,25 @@ describe("a relay that works", () => {
   });
 
   it("loses nothing of 50,000 alerts at full speed from a node that drops for slow clients", async () => {
-    const relay = await node({ dropLikeKubeArmor: true });
+    const relay = await startNodeForTest({ dropLikeKubeArmor: true });
     const { listener, until, source } = run({ address: relay.address });
     await relay.waitForClients();
     await relay.flood({ alert: makeAlert(), count: 50_000 });
-    await relay.drained();
-    expect(relay.stats()).toMatchObject({ pushed: 50_000, sent: 50_000, dropped: 0, unheard: 0 });
+    await relay.waitUntilDrained();
+    expect(relay.getStats()).toMatchObject({ pushed: 50_000, sent: 50_000, dropped: 0, unheard: 0 });
     await until(() => source.stats.messages === 50_000);
     expect(new Set(listener.alerts.map((alert) => alert.HostPID)).size).toBe(50_000);
     expect(source.stats).toMatchObject({ messages: 50_000, attempts: 1, connects: 1 });
   });
 
   it("is left at the abort: the stream and its connection end, and nothing is reported any more", async () => {
-    const relay = await node();
+    const relay = await startNodeForTest();
     const { listener, stop, until, source, timers } = run({ address: relay.address });
     await until(() => listener.count("connected") === 1);
     await relay.waitForClients();
     await stop();
     const told = listener.told.length;
-    await expect.poll(() => relay.stats().clients, PATIENCE).toBe(0);
+    await expect.poll(() => relay.getStats().clients, PATIENCE).toBe(0);
     relay.push(makeAlert());
     expect(listener.told).toHaveLength(told);
     expect(listener.disconnects).toEqual([]);
@@ -59,7 +59,7 @@ describe("a relay that works", () => {
   });
 
   it("reports nothing that was received with the alert at which it is left", async () => {
-    const relay = await node();
+    const relay = await startNodeForTest();
     const { listener, stop, until } = run({ address: relay.address });
     await until(() => listener.count("connected") === 1);
     await relay.waitForClients();
@@ -73,7 +73,7 @@ describe("a relay that works", () => {
 
   it("may lack HealthCheck", async () => {
     const { HealthCheck: _, ...service } = serverService;
-    const address = await grpcServer((server) =>
+    const address = await startGrpcServer((server) =>
       server.addService(service, { WatchAlerts() {}, WatchMessages() {}, WatchLogs() {} }),
     );
     const { listener, until } = run({ address });
@@ -84,8 +84,8 @@ describe("a relay that works", () => {
 
 describe("a stream that ends", () => {
   it("with OK is a disconnect, and alerts come again after it", async () => {
-    const relay = await node();
-    const way = await tcpServer((socket) => {
+    const relay = await startNodeForTest();
+    const way = await startTcpServer((socket) => {
       const onward = connect(relay.port, "127.0.0.1");
       socket.pipe(onward).pipe(socket);
       onward.on("error", () => socket.destroy());
@@ -118,7 +118,7 @@ describe("a stream that ends", () => {
 
   it("with OK at once, as at a filter that is refused, is retried with back-off and explained", async () => {
     let streams = 0;
-    const address = await grpcServer((server) =>
+    const address = await startGrpcServer((server) =>
       server.addService(serverService, {
         HealthCheck: (_call: unknown, answer: (error: null, value: object) => void) => answer(null, {}),
         WatchAlerts(call: { end: () => void }) {
@@ -139,7 +139,7 @@ describe("a stream that ends", () => {
   });
 
   it("with an error reports its code and text", async () => {
-    const relay = await node();
+    const relay = await startNodeForTest();
     const { listener, until } = run({ address: relay.address });
     await until(() => listener.count("connected") === 1);
     await relay.waitForClients();
@@ -151,7 +151,7 @@ describe("a stream that ends", () => {
   });
 
   it("because the relay was killed is one broken stream, and opened when the relay is back", async () => {
-    const relay = await node();
+    const relay = await startNodeForTest();
     const { listener, until, source, logged } = run({ address: relay.address });
     await until(() => listener.count("connected") === 1);
     await relay.waitForClients();
@@ -176,7 +176,7 @@ describe("a stream that ends", () => {
   });
 
   it("because of a message beyond the limit rejects that message and goes on with the next stream", async () => {
-    const relay = await node();
+    const relay = await startNodeForTest();
     const { listener, until, source } = run({ address: relay.address, maxMessageBytes: 2_000 });
     await until(() => listener.count("connected") === 1);
     await relay.waitForClients();
@@ -208,7 +208,7 @@ describe("a stream that ends", () => {
 
 describe("the watchdog", () => {
   it("ends the stream of a relay that is frozen, and alerts come again when it thaws", async () => {
-    const relay = await node();
+    const relay = await startNodeForTest();
     const { listener, until } = run({ address: relay.address, healthIntervalMs: 20, healthTimeoutMs: 1_500 });
     await until(() => listener.count("connected") === 1);
     await relay.waitForClients();
@@ -226,18 +226,18 @@ describe("the watchdog", () => {
   });
 
   it("keeps asking a relay that answers, on the one connection", async () => {
-    const relay = await node();
+    const relay = await startNodeForTest();
     const { listener, until } = run({ address: relay.address, healthIntervalMs: 5 });
     await until(() => listener.count("connected") === 1);
-    await expect.poll(() => relay.stats().healthChecks, PATIENCE).toBeGreaterThanOrEqual(5);
+    await expect.poll(() => relay.getStats().healthChecks, PATIENCE).toBeGreaterThanOrEqual(5);
     expect(listener.told).toEqual([{ kind: "connected" }]);
-    expect(relay.stats().clientsSeen).toBe(1);
+    expect(relay.getStats().clientsSeen).toBe(1);
   });
 });
 
 describe("bytes that are no alert", () => {
   it("are rejected one by one while the stream goes on", async () => {
-    const relay = await node();
+    const relay = await startNodeForTest();
     const { listener, until } = run({ address: relay.address });
     await until(() => listener.count("connected") === 1);
     await relay.waitForClients();

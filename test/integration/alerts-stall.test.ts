@@ -8,7 +8,7 @@
 import { afterEach, expect, it } from "vitest";
 import { type AlertSource, startAlertSource } from "../../bench/support/alert-source.ts";
 import { locateParts } from "../../tools/parts/parts.ts";
-import { run, runNodes, target } from "./alerts-bed.ts";
+import { createTarget, run, runNodes } from "./alerts-bed.ts";
 
 const part = locateParts(["alert-source"])["alert-source"];
 const program = part !== undefined && "path" in part ? part.path : undefined;
@@ -19,7 +19,7 @@ let server: AlertSource | undefined;
 afterEach(() => server?.stop());
 
 /** Nothing of this process runs meanwhile. */
-function stall(ms: number): void {
+function blockThread(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
@@ -30,7 +30,7 @@ it.skipIf(program === undefined)("loses none of 6,000 alerts that are sent durin
   const offered = 6_000;
   const sending = server.send({ count: offered, rate: 10_000, drop: true });
   // Until everything is offered, and longer.
-  stall(1_000);
+  blockThread(1_000);
   expect(await sending).toMatchObject({ offered, sent: offered, dropped: 0 });
   await until(() => source.stats.messages === offered);
   expect(source.stats).toMatchObject({ attempts: 1, connects: 1 });
@@ -42,11 +42,11 @@ it.skipIf(program === undefined)(
     server = await startAlertSource(program ?? "", { daemon: true });
     const { until, source, listener } = run({ address: server.address });
     await until(() => listener.count("connected") === 1);
-    stall(3_000);
+    blockThread(3_000);
     expect(await server.send({ count: 1 })).toMatchObject({ sent: 1 });
     await until(() => listener.count("alert") === 1);
     expect(source.stats).toMatchObject({ attempts: 1, connects: 1 });
-    stall(8_000);
+    blockThread(8_000);
     await until(() => listener.count("connected") === 2);
     expect(listener.disconnects[0]).toMatchObject({ reason: "error" });
   },
@@ -60,7 +60,8 @@ it.skipIf(program === undefined)(
     server = await startAlertSource(program ?? "", { daemon: true, listen: "0.0.0.0:0" });
     const port = server.address.split(":").at(-1);
     const { source, listener, pods } = runNodes();
-    for (let i = 0; i < nodes; i++) pods.onNode(target(`uid-${i}`, `node-${i}`, `127.0.1.${i + 1}:${port}`));
+    for (let i = 0; i < nodes; i++)
+      pods.onNode(createTarget(`uid-${i}`, `node-${i}`, `127.0.1.${i + 1}:${port}`));
     pods.onListed();
     await expect.poll(() => source.nodes, PATIENCE).toEqual({ desired: nodes, connected: nodes });
     const offered = nodes * each;

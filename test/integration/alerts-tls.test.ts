@@ -12,18 +12,18 @@ import { systemClock } from "../../src/lib/clock.ts";
 import { makeAlert } from "../../tools/kubearmor-node/alerts.ts";
 import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
 import {
-  helmSpecs,
+  createHelmSpecs,
+  createOperatorSpecs,
+  findMtlsRelayObstacle,
   issue,
   type MtlsRelay,
-  operatorSpecs,
   type Pair,
   startMtlsRelay,
-  whyNoMtlsRelay,
 } from "../support/mtls.ts";
 import { describeReal } from "../support/real-parts.ts";
-import { ChangingSecret, node, type Running, run, tcpServer } from "./alerts-bed.ts";
+import { ChangingSecret, type Running, run, startNodeForTest, startTcpServer } from "./alerts-bed.ts";
 
-const missing = await whyNoMtlsRelay();
+const missing = await findMtlsRelayObstacle();
 const PATIENCE = { timeout: 60_000 };
 
 describeReal(
@@ -41,13 +41,13 @@ describeReal(
     const served = (server = "server", ca = "ca") => ({ ca: pair(ca).cert, server: pair(server) });
 
     beforeAll(() => {
-      const [, server, client] = operatorSpecs();
+      const [, server, client] = createOperatorSpecs();
       if (server === undefined || client === undefined) throw new Error("no specs");
       made = issue([
-        ...operatorSpecs(),
-        ...operatorSpecs("other-"),
-        ...helmSpecs("helm-"),
-        ...helmSpecs("other-helm-"),
+        ...createOperatorSpecs(),
+        ...createOperatorSpecs("other-"),
+        ...createHelmSpecs("helm-"),
+        ...createHelmSpecs("other-helm-"),
         { ...server, name: "server-expired", fromHours: -48, toHours: -24 },
         { ...server, name: "server-tomorrow", fromHours: 24 },
         { ...server, name: "server-elsewhere", dns: ["relay.example"], ips: [] },
@@ -70,25 +70,25 @@ describeReal(
       for (const relay of relays.splice(0)) await relay.stop();
     });
 
-    async function relay(tls: Parameters<typeof startMtlsRelay>[1]): Promise<MtlsRelay> {
-      behind = await node({ dropLikeKubeArmor: false });
+    async function startRelay(tls: Parameters<typeof startMtlsRelay>[1]): Promise<MtlsRelay> {
+      behind = await startNodeForTest({ dropLikeKubeArmor: false });
       const started = await startMtlsRelay(behind.address, tls);
       relays.push(started);
       return started;
     }
 
     /** A source that insists on TLS, with the operator's certificates unless others are given. */
-    function secured(address: string, secret: ChangingSecret): Running {
+    function runSecured(address: string, secret: ChangingSecret): Running {
       return run({ address, security: requireTls(secret, systemClock) });
     }
 
-    function secretWith(client = "client", ca = "ca"): ChangingSecret {
+    function createSecret(client = "client", ca = "ca"): ChangingSecret {
       const secret = new ChangingSecret();
       secret.put(pair(ca).cert, pair(client));
       return secret;
     }
 
-    async function alertsFlow({ until, listener }: Running): Promise<void> {
+    async function expectAlerts({ until, listener }: Running): Promise<void> {
       const before = listener.count("alert");
       await until(() => listener.count("connected") > 0);
       await behind.waitForClients();
@@ -97,7 +97,7 @@ describeReal(
     }
 
     /** Counts missing numbers of a flood's alerts, and those without a disconnect in between. */
-    function undeclaredHoles({ listener }: Running): { holes: number; undeclared: number } {
+    function countHoles({ listener }: Running): { holes: number; undeclared: number } {
       const found = { holes: 0, undeclared: 0 };
       let last: number | undefined;
       let isDeclared = false;
@@ -115,7 +115,7 @@ describeReal(
       return found;
     }
 
-    async function firstRefusal({ until, listener, source }: Running): Promise<string> {
+    async function waitForRefusal({ until, listener, source }: Running): Promise<string> {
       await until(() => listener.count("disconnected") > 0);
       expect(listener.count("connected")).toBe(0);
       expect(source.stats.messages).toBe(0);
@@ -127,15 +127,15 @@ describeReal(
       ["KubeArmor's operator, which OpenSSL takes for self-signed,", ""],
       ["KubeArmor's Helm chart", "helm-"],
     ])("works with the certificates of %s", async (_, prefix) => {
-      const { address } = await relay(served(`${prefix}server`, `${prefix}ca`));
-      await alertsFlow(secured(address, secretWith(`${prefix}client`, `${prefix}ca`)));
+      const { address } = await startRelay(served(`${prefix}server`, `${prefix}ca`));
+      await expectAlerts(runSecured(address, createSecret(`${prefix}client`, `${prefix}ca`)));
     });
 
     it("takes the relay's certificate by a bundle of authorities, old and new", async () => {
-      const { address } = await relay(served());
-      const secret = secretWith();
+      const { address } = await startRelay(served());
+      const secret = createSecret();
       secret.put(pair("other-ca").cert + pair("helm-ca").cert + pair("ca").cert, pair("client"));
-      await alertsFlow(secured(address, secret));
+      await expectAlerts(runSecured(address, secret));
     });
 
     it.each<[string, { server: string; ca?: string }, RegExp]>([
@@ -187,11 +187,11 @@ describeReal(
       ],
     ])("refuses a relay's certificate %s", async (_, { server, ca = "ca" }, expected) => {
       const prefix = ca.replace("ca", "");
-      const started = await relay(served(server, ca));
-      const running = secured(started.address, secretWith(`${prefix}client`, ca));
-      expect(await firstRefusal(running)).toMatch(expected);
+      const started = await startRelay(served(server, ca));
+      const running = runSecured(started.address, createSecret(`${prefix}client`, ca));
+      expect(await waitForRefusal(running)).toMatch(expected);
       await started.restart(served(`${prefix}server`, ca));
-      await alertsFlow(running);
+      await expectAlerts(running);
       expect(running.logged.at(-1)).toBe("info");
     });
 
@@ -208,25 +208,25 @@ describeReal(
         /^tls\.crt of Secret \S+ expired on 20\d\d-.*Z: it must be reissued/,
       ],
     ])("explains a refusal of our own certificate %s", async (_, client, expected) => {
-      const { address } = await relay(served());
-      const secret = secretWith(client);
-      const running = secured(address, secret);
-      expect(await firstRefusal(running)).toMatch(expected);
+      const { address } = await startRelay(served());
+      const secret = createSecret(client);
+      const running = runSecured(address, secret);
+      expect(await waitForRefusal(running)).toMatch(expected);
       secret.put(pair("ca").cert, pair("client"));
-      await alertsFlow(running);
+      await expectAlerts(running);
     });
 
     it("refuses a relay that went back to plaintext", async () => {
-      const started = await relay(undefined);
-      const running = secured(started.address, secretWith());
-      expect(await firstRefusal(running)).toMatch(/^the peer answers in plaintext, which is refused/);
+      const started = await startRelay(undefined);
+      const running = runSecured(started.address, createSecret());
+      expect(await waitForRefusal(running)).toMatch(/^the peer answers in plaintext, which is refused/);
       await started.restart(served());
-      await alertsFlow(running);
+      await expectAlerts(running);
     });
 
     it("hints at TLS when it is off and the relay wants it", async () => {
-      const { address } = await relay(served());
-      expect(await firstRefusal(run({ address }))).toMatch(/it may require TLS, which is off here/);
+      const { address } = await startRelay(served());
+      expect(await waitForRefusal(run({ address }))).toMatch(/it may require TLS, which is off here/);
     });
 
     it("refuses a TLS server that does not speak HTTP/2", async () => {
@@ -236,7 +236,7 @@ describeReal(
       const at = server.address();
       if (at === null || typeof at === "string") throw new Error("no port");
       try {
-        expect(await firstRefusal(secured(`127.0.0.1:${at.port}`, secretWith()))).toMatch(
+        expect(await waitForRefusal(runSecured(`127.0.0.1:${at.port}`, createSecret()))).toMatch(
           /speaks TLS but not gRPC/,
         );
       } finally {
@@ -245,8 +245,8 @@ describeReal(
     });
 
     it("gives up a peer that takes the connection and never answers the handshake", async () => {
-      const peer = await tcpServer((socket) => socket.resume());
-      const security = requireTls(secretWith(), systemClock);
+      const peer = await startTcpServer((socket) => socket.resume());
+      const security = requireTls(createSecret(), systemClock);
       const { until, listener } = run({ address: peer.address, healthTimeoutMs: 100, security });
       await until(() => listener.count("disconnected") >= 3);
       expect(listener.disconnects[0]?.message).toBe("the TLS handshake had no answer within 100 ms");
@@ -254,11 +254,11 @@ describeReal(
     });
 
     it("continues with certificates that were replaced meanwhile, and loses no more than it declares", async () => {
-      const started = await relay(served());
-      const secret = secretWith();
-      const running = secured(started.address, secret);
+      const started = await startRelay(served());
+      const secret = createSecret();
+      const running = runSecured(started.address, secret);
       const { listener, until } = running;
-      await alertsFlow(running);
+      await expectAlerts(running);
       const over = new AbortController();
       const flowing = behind.flood({
         alert: makeAlert(),
@@ -277,30 +277,30 @@ describeReal(
       await flowing.catch(() => undefined);
 
       expect(listener.count("connected")).toBe(2);
-      expect(undeclaredHoles(running)).toEqual({ holes: 1, undeclared: 0 });
+      expect(countHoles(running)).toEqual({ holes: 1, undeclared: 0 });
     });
 
     it("keeps an open stream when the certificates change: new ones are for the next connection", async () => {
-      const { address } = await relay(served());
-      const secret = secretWith();
-      const running = secured(address, secret);
-      await alertsFlow(running);
+      const { address } = await startRelay(served());
+      const secret = createSecret();
+      const running = runSecured(address, secret);
+      await expectAlerts(running);
       secret.put(pair("other-ca").cert, pair("other-client"));
-      await alertsFlow(running);
+      await expectAlerts(running);
       expect(running.source.stats.attempts).toBe(1);
     });
 
     it("by itself uses plaintext, then TLS when there are certificates, and never plaintext again", async () => {
-      const started = await relay(undefined);
+      const started = await startRelay(undefined);
       const secret = new ChangingSecret();
       const running = run({ address: started.address, security: preferTls(secret, systemClock) });
       const { listener, until } = running;
-      await alertsFlow(running);
+      await expectAlerts(running);
 
       secret.put(pair("ca").cert, pair("client"));
       await started.restart(served());
       await until(() => listener.count("connected") === 2);
-      await alertsFlow(running);
+      await expectAlerts(running);
 
       secret.reading = { kind: "absent", message: "it does not exist" };
       await started.restart(undefined);
@@ -316,7 +316,7 @@ describeReal(
       );
       await started.restart(served());
       await until(() => listener.count("connected") === 3);
-      await alertsFlow(running);
+      await expectAlerts(running);
     });
   },
   missing,

@@ -18,7 +18,7 @@ beforeAll(async () => {
 
 afterAll(() => cluster?.stop());
 
-const pod = (namespace: string, name: string) => ({
+const createPod = (namespace: string, name: string) => ({
   apiVersion: "v1",
   kind: "Pod",
   metadata: { name, namespace },
@@ -30,7 +30,7 @@ const pod = (namespace: string, name: string) => ({
 });
 
 /** The one audit entry of a finished request. */
-function audited(verb: string, uriStart: string) {
+function findAudited(verb: string, uriStart: string) {
   return cluster
     .auditEntries()
     .filter((e) => e.stage === "ResponseComplete" && e.verb === verb && e.requestURI.startsWith(uriStart));
@@ -38,7 +38,7 @@ function audited(verb: string, uriStart: string) {
 
 test("a pod is stored with a uid, and a deleted namespace takes it along and is gone", async () => {
   await cluster.kubectl(["create", "namespace", "shop"]);
-  await cluster.apply(JSON.stringify(pod("shop", "cart")));
+  await cluster.apply(JSON.stringify(createPod("shop", "cart")));
   const stored = await cluster.request("GET", "/api/v1/namespaces/shop/pods/cart");
   expect(stored.status).toBe(200);
   expect(stored.body.metadata.uid).toMatch(/^[0-9a-f-]{36}$/);
@@ -49,7 +49,7 @@ test("a pod is stored with a uid, and a deleted namespace takes it along and is 
 
 test("the audit log has the user, request, client and answer", async () => {
   await expect(cluster.kubectl(["get", "configmap", "no-such"])).rejects.toThrow('"no-such" not found');
-  const [entry] = audited("get", "/api/v1/namespaces/default/configmaps/no-such");
+  const [entry] = findAudited("get", "/api/v1/namespaces/default/configmaps/no-such");
   expect(entry).toMatchObject({
     user: { username: "admin" },
     userAgent: expect.stringMatching(/^kubectl\/v1\./),
@@ -66,7 +66,7 @@ test("a ServiceAccount has its own rights and no others", async () => {
     "system:serviceaccount:kubearmor:reader",
   );
   await expect(as("get", "pods", "-n", "default")).rejects.toThrow("Forbidden");
-  expect(audited("list", "/api/v1/namespaces/default/pods")[0]).toMatchObject({
+  expect(findAudited("list", "/api/v1/namespaces/default/pods")[0]).toMatchObject({
     user: { username: "system:serviceaccount:kubearmor:reader" },
     responseStatus: { code: 403 },
   });

@@ -6,15 +6,15 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Report } from "../../src/api/v1alpha1.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
-import { CLUSTER_CRD, NAMESPACED_CRD, readCrd, type Schema, schemaOf, walk } from "../unit/api/crd.ts";
-import { fullClusterReport, fullReport } from "../unit/api/full-report.ts";
+import { CLUSTER_CRD, getSchema, NAMESPACED_CRD, readCrd, type Schema, walk } from "../unit/api/crd.ts";
+import { createFullClusterReport, createFullReport } from "../unit/api/full-report.ts";
 
 const CRDS = ["policyviolationreports", "clusterpolicyviolationreports"].map(
   (plural) => `crd/${plural}.reports.kubearmor.com`,
 );
 
 /** The lines of a table as cells; columns are separated by at least two spaces. */
-function table(text: string): string[][] {
+function parseTable(text: string): string[][] {
   return text
     .trimEnd()
     .split("\n")
@@ -25,7 +25,7 @@ function table(text: string): string[][] {
 const AGE = /^(\d+[smhdy])+$|^<invalid>$/;
 
 /** The fields of one answer of `kubectl explain` that have a description of their own. */
-function explainedFields(text: string): string[] {
+function listExplainedFields(text: string): string[] {
   const fields = text.slice(text.indexOf("FIELDS:"));
   return [
     ...fields.matchAll(
@@ -38,24 +38,24 @@ describeReal("the CRDs", () => {
   const cluster = useCluster();
 
   beforeAll(async () => {
-    await kubectl(["apply", "--server-side", "-f", NAMESPACED_CRD, "-f", CLUSTER_CRD]);
-    await kubectl(["wait", "--for=condition=Established", "--timeout=60s", ...CRDS]);
-    for (const namespace of ["wordpress-mysql", "shop"]) await kubectl(["create", "namespace", namespace]);
+    await runKubectl(["apply", "--server-side", "-f", NAMESPACED_CRD, "-f", CLUSTER_CRD]);
+    await runKubectl(["wait", "--for=condition=Established", "--timeout=60s", ...CRDS]);
+    for (const namespace of ["wordpress-mysql", "shop"]) await runKubectl(["create", "namespace", namespace]);
   });
 
-  function kubectl(args: string[], input?: unknown): Promise<string> {
+  function runKubectl(args: string[], input?: unknown): Promise<string> {
     return cluster.kubectl(args, input === undefined ? {} : { input: JSON.stringify(input) });
   }
 
   /** Creates an object with strict validation; returns what was stored. */
   async function create(report: Report): Promise<Report> {
-    return JSON.parse(await kubectl(["create", "--validate=strict", "-o", "json", "-f", "-"], report));
+    return JSON.parse(await runKubectl(["create", "--validate=strict", "-o", "json", "-f", "-"], report));
   }
 
   describe("a report", () => {
     test.each([
-      ["namespaced", fullReport("wordpress-mysql")],
-      ["cluster", fullClusterReport()],
+      ["namespaced", createFullReport("wordpress-mysql")],
+      ["cluster", createFullClusterReport()],
     ])("with every field is stored as it was sent (%s)", async (_scope, report) => {
       const stored = await create(report);
       const { apiVersion, kind, metadata, ...body } = stored;
@@ -67,7 +67,7 @@ describeReal("the CRDs", () => {
     });
 
     test("at the bounds of the schema is accepted", async () => {
-      const report = fullReport("shop");
+      const report = createFullReport("shop");
       const [violation] = report.violations;
       report.metadata.name = "at-the-bounds";
       report.policy.message = "ß".repeat(512);
@@ -79,7 +79,7 @@ describeReal("the CRDs", () => {
       const stored = await create(report);
       expect(stored.violations).toHaveLength(1000);
       expect(stored.summary.occurrences).toBe(9_007_199_254_740_991);
-      await kubectl(["delete", "pvr", "-n", "shop", "at-the-bounds"]);
+      await runKubectl(["delete", "pvr", "-n", "shop", "at-the-bounds"]);
     });
 
     // biome-ignore lint/suspicious/noExplicitAny: what the types forbid is what is tried.
@@ -122,7 +122,7 @@ describeReal("the CRDs", () => {
       ["a missing list", (r) => delete r.violations, "violations: Required value"],
     ];
     test.each(bad)("with %s is refused", async (_what, spoil, said) => {
-      const report = fullReport("shop");
+      const report = createFullReport("shop");
       spoil(report);
       await expect(create(report)).rejects.toThrow(said);
     });
@@ -130,7 +130,7 @@ describeReal("the CRDs", () => {
 
   describe("kubectl get", () => {
     test("shows columns of outcome and severity, and ages in place of times", async () => {
-      const [head, row] = table(await kubectl(["get", "policyviolationreports", "-A"]));
+      const [head, row] = parseTable(await runKubectl(["get", "policyviolationreports", "-A"]));
       expect(head).toEqual([
         "NAMESPACE",
         "NAME",
@@ -155,7 +155,7 @@ describeReal("the CRDs", () => {
     });
 
     test("-o wide shows more", async () => {
-      const [head, row] = table(await kubectl(["get", "pvr", "-n", "wordpress-mysql", "-o", "wide"]));
+      const [head, row] = parseTable(await runKubectl(["get", "pvr", "-n", "wordpress-mysql", "-o", "wide"]));
       expect(head?.slice(8)).toEqual([
         "VIOLATIONS",
         "ACCEPTED",
@@ -168,7 +168,7 @@ describeReal("the CRDs", () => {
     });
 
     test("cpvr shows nodes in place of pods", async () => {
-      const [head, row] = table(await kubectl(["get", "cpvr", "-o", "wide"]));
+      const [head, row] = parseTable(await runKubectl(["get", "cpvr", "-o", "wide"]));
       expect(head).toEqual([
         ...["NAME", "PREVENTED", "ALLOWED", "UNKNOWN", "NODES", "SEVERITY", "LAST SEEN", "AGE"],
         ...["VIOLATIONS", "ACCEPTED", "WORKLOADS", "FIRST SEEN", "LOWER BOUND", "KIND"],
@@ -178,7 +178,7 @@ describeReal("the CRDs", () => {
     });
 
     test("kubearmor shows both kinds", async () => {
-      const names = await kubectl(["get", "kubearmor", "-A", "-o", "name"]);
+      const names = await runKubectl(["get", "kubearmor", "-A", "-o", "name"]);
       expect(names.trim().split("\n").sort()).toEqual([
         "clusterpolicyviolationreport.reports.kubearmor.com/host-shadow-file",
         "policyviolationreport.reports.kubearmor.com/harden-wordpress-pkg-mngr-exec",
@@ -188,7 +188,7 @@ describeReal("the CRDs", () => {
 
   describe("kubectl get --field-selector", () => {
     beforeAll(async () => {
-      const report = fullReport("shop");
+      const report = createFullReport("shop");
       report.metadata.name = "default-posture";
       report.policy = { name: "DefaultPosture", kind: "DefaultPosture" };
       report.summary.severity = "critical";
@@ -210,12 +210,12 @@ describeReal("the CRDs", () => {
       ["summary.open.severity=medium", ["default-posture", "harden-wordpress-pkg-mngr-exec"]],
       ["coverage.lowerBound=true", ["default-posture", "harden-wordpress-pkg-mngr-exec"]],
     ])("%s selects", async (selector, names) => {
-      const found = await kubectl(["get", "pvr", "-A", "-o", "name", "--field-selector", selector]);
+      const found = await runKubectl(["get", "pvr", "-A", "-o", "name", "--field-selector", selector]);
       expect(found.match(/[^/\n]+$/gm) ?? []).toEqual(names);
     });
 
     test("works for cluster reports", async () => {
-      const found = await kubectl([
+      const found = await runKubectl([
         "get",
         "cpvr",
         "-o",
@@ -228,13 +228,15 @@ describeReal("the CRDs", () => {
 
     test("refuses a field that can't be selected by", async () => {
       const selector = ["--field-selector", "summary.allowed=8"];
-      await expect(kubectl(["get", "pvr", "-A", ...selector])).rejects.toThrow("field label not supported");
+      await expect(runKubectl(["get", "pvr", "-A", ...selector])).rejects.toThrow(
+        "field label not supported",
+      );
     });
   });
 
   describe("kubectl explain", () => {
     test("lists the whole of a violation", async () => {
-      const text = await kubectl(["explain", "pvr.violations.pods", "--recursive"]);
+      const text = await runKubectl(["explain", "pvr.violations.pods", "--recursive"]);
       expect(text).toContain("Pods in which it happened, the most recent first");
       expect(text).toMatch(/^ {2}occurrences\t<integer> -required-$/m);
     });
@@ -243,16 +245,17 @@ describeReal("the CRDs", () => {
       ["pvr", NAMESPACED_CRD],
       ["cpvr", CLUSTER_CRD],
     ])("says something on every field of %s", async (short, file) => {
-      const schema = schemaOf(readCrd(file));
+      const schema = getSchema(readCrd(file));
       const fields = [...walk(schema)].map(([path]) => path).filter((path) => !path.endsWith("[]"));
       // One answer describes a field and all that is directly in it: asking for those that have any is enough.
       const parents = [...walk(schema)].filter(([, node]) => node.properties).map(([path]) => path);
       const explained = new Set<string>();
       for (const parent of parents) {
         const path = parent.replaceAll("[]", "");
-        const text = await kubectl(["explain", [short, path].filter((part) => part !== "").join(".")]);
+        const text = await runKubectl(["explain", [short, path].filter((part) => part !== "").join(".")]);
         expect(text, path).toMatch(/DESCRIPTION:\n {4}\S.{20}/);
-        for (const name of explainedFields(text)) explained.add(parent === "" ? name : `${parent}.${name}`);
+        for (const name of listExplainedFields(text))
+          explained.add(parent === "" ? name : `${parent}.${name}`);
       }
       expect(fields.filter((path) => path !== "" && !explained.has(path))).toEqual([]);
       expect(explained).toContain("violations[].latest.hashes.algorithm");
@@ -261,7 +264,7 @@ describeReal("the CRDs", () => {
   });
 
   test("the server describes every field in its OpenAPI document, for other clients than kubectl", async () => {
-    const text = await kubectl(["get", "--raw", "/openapi/v3/apis/reports.kubearmor.com/v1alpha1"]);
+    const text = await runKubectl(["get", "--raw", "/openapi/v3/apis/reports.kubearmor.com/v1alpha1"]);
     const { components } = JSON.parse(text) as { components: { schemas: Record<string, Schema> } };
     for (const [kind, file] of [
       ["PolicyViolationReport", NAMESPACED_CRD],
@@ -270,7 +273,7 @@ describeReal("the CRDs", () => {
       const served = components.schemas[`com.kubearmor.reports.v1alpha1.${kind}`];
       const described = (schema: Schema) =>
         Object.fromEntries([...walk(schema)].map(([path, node]) => [path, node.description]));
-      expect(described(served!)).toMatchObject(described(schemaOf(readCrd(file))));
+      expect(described(served!)).toMatchObject(described(getSchema(readCrd(file))));
     }
   });
 });

@@ -12,7 +12,7 @@ import type { KubeClient } from "../../src/kube/client.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import { eventually } from "../support/eventually.ts";
 import { FakeClock } from "../support/fake-clock.ts";
-import { kubeClient } from "../support/kube-clients.ts";
+import { createKubeClient } from "../support/kube-clients.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 import { beginDeletion } from "../support/terminating-namespace.ts";
 
@@ -25,7 +25,7 @@ describeReal("Events on a real API server", () => {
   let namespaces = 0;
 
   beforeAll(async () => {
-    client = kubeClient(cluster.kubeconfigPath);
+    client = createKubeClient(cluster.kubeconfigPath);
     await cluster.apply(
       `${JSON.stringify({ apiVersion: "v1", kind: "Node", metadata: { name: "worker-1" } })}\n`,
     );
@@ -41,7 +41,7 @@ describeReal("Events on a real API server", () => {
     await cluster.kubectl(["create", "namespace", namespace]);
   });
 
-  function sink(reportingInstance = "operator-0") {
+  function createSink(reportingInstance = "operator-0") {
     return createEventSink({ client, reportingInstance });
   }
 
@@ -56,7 +56,7 @@ describeReal("Events on a real API server", () => {
     return cluster.kubectl(["get", "pod", "-n", namespace, name, "-o", "jsonpath={.metadata.uid}"]);
   }
 
-  function occurrence(changes: Partial<EventUpdate> = {}): EventUpdate {
+  function createUpdate(changes: Partial<EventUpdate> = {}): EventUpdate {
     const nowUs = Date.now() * 1000;
     return {
       regarding: { kind: "Pod", namespace, name: "web-0" },
@@ -74,7 +74,7 @@ describeReal("Events on a real API server", () => {
   }
 
   /** Runs what is due at once, and no pacing, until nothing is pending. */
-  async function untilSent(recorder: RunningRecorder, clock: FakeClock): Promise<void> {
+  async function runUntilSent(recorder: RunningRecorder, clock: FakeClock): Promise<void> {
     await eventually("nothing is pending", async () => {
       await clock.advance(0);
       return recorder.stats().pending === 0;
@@ -82,12 +82,12 @@ describeReal("Events on a real API server", () => {
   }
 
   /** Records, and stops when all is sent. */
-  async function tell(...occurrences: EventUpdate[]) {
+  async function recordAll(...occurrences: EventUpdate[]) {
     const clock = new FakeClock(Date.now());
-    const recorder = startRecorder({ defaultPosture: false }, sink(), clock, silentLogger);
+    const recorder = startRecorder({ defaultPosture: false }, createSink(), clock, silentLogger);
     for (const one of occurrences) {
       recorder.record(one);
-      await untilSent(recorder, clock);
+      await runUntilSent(recorder, clock);
     }
     await recorder.stop(0);
     return recorder.stats();
@@ -100,32 +100,32 @@ describeReal("Events on a real API server", () => {
     [other: string]: unknown;
   }
 
-  async function events(of = namespace): Promise<ApiEvent[]> {
+  async function listEvents(of = namespace): Promise<ApiEvent[]> {
     const path = `/apis/events.k8s.io/v1/namespaces/${of}/events`;
     const list = await client.request<{ items: ApiEvent[] }>({ method: "GET", path });
     return list.items;
   }
 
   /** kubectl's lines with runs of blanks made one. */
-  async function lines(args: string[]): Promise<string[]> {
+  async function readLines(args: string[]): Promise<string[]> {
     return (await cluster.kubectl(args)).split("\n").map((line) => line.trim().replace(/ +/g, " "));
   }
 
   describe("a violation of a pod", () => {
     test("is an Event that kubectl describe pod and kubectl events show", async () => {
       const uid = await createPod("web-0");
-      const reported = await tell(occurrence());
+      const reported = await recordAll(createUpdate());
       expect(reported).toMatchObject({ reported: 1, sent: { created: 1, patched: 0 } });
 
-      const described = await lines(["describe", "pod", "-n", namespace, "web-0"]);
+      const described = await readLines(["describe", "pod", "-n", namespace, "web-0"]);
       expect(described.at(-2)).toMatch(
         /^Warning PolicyViolationPrevented \S+ reports\.kubearmor\.com\/policy-violation-operator Process \/usr\/bin\/apt by \/bin\/bash was blocked: policy no-apt \(severity 5\)$/,
       );
-      const [header, line] = await lines(["events", "-n", namespace, "--for", "pod/web-0"]);
+      const [header, line] = await readLines(["events", "-n", namespace, "--for", "pod/web-0"]);
       expect(header).toBe("LAST SEEN TYPE REASON OBJECT MESSAGE");
       expect(line).toMatch(/^\S+ Warning PolicyViolationPrevented Pod\/web-0 Process \/usr\/bin\/apt by/);
 
-      const [event] = await events();
+      const [event] = await listEvents();
       expect(event).toMatchObject({
         type: "Warning",
         reason: "PolicyViolationPrevented",
@@ -147,11 +147,11 @@ describeReal("Events on a real API server", () => {
 
     test("that goes on patches the count, which kubectl shows as (xN over …)", async () => {
       await createPod("web-0");
-      const first = occurrence({ firstUs: 1_795_428_000_123_456, lastUs: 1_795_428_000_123_456 });
-      const last = occurrence({ count: 11, firstUs: 1_795_428_060_000_001, lastUs: 1_795_428_090_000_001 });
-      const reported = await tell(first, last);
+      const first = createUpdate({ firstUs: 1_795_428_000_123_456, lastUs: 1_795_428_000_123_456 });
+      const last = createUpdate({ count: 11, firstUs: 1_795_428_060_000_001, lastUs: 1_795_428_090_000_001 });
+      const reported = await recordAll(first, last);
       expect(reported).toMatchObject({ reported: 12, sent: { created: 1, patched: 1 } });
-      const stored = await events();
+      const stored = await listEvents();
       expect(stored).toHaveLength(1);
       expect(stored[0]?.eventTime).toBe("2026-11-23T10:00:00.123456Z");
       expect(stored[0]?.series).toEqual({ count: 12, lastObservedTime: "2026-11-23T10:01:30.000001Z" });
@@ -164,7 +164,7 @@ describeReal("Events on a real API server", () => {
 
     test("with a count at its first report has it at once", async () => {
       await createPod("web-0");
-      await tell(occurrence({ count: 5 }));
+      await recordAll(createUpdate({ count: 5 }));
       const described = await cluster.kubectl(["describe", "pod", "-n", namespace, "web-0"]);
       expect(described).toMatch(/\(x5 over 2\ds\)/);
     });
@@ -172,34 +172,34 @@ describeReal("Events on a real API server", () => {
     test("with a deleted Event gets a new one", async () => {
       await createPod("web-0");
       const clock = new FakeClock(Date.now());
-      const recorder = startRecorder({}, sink(), clock, silentLogger);
-      recorder.record(occurrence());
-      await untilSent(recorder, clock);
+      const recorder = startRecorder({}, createSink(), clock, silentLogger);
+      recorder.record(createUpdate());
+      await runUntilSent(recorder, clock);
       expect(recorder.stats().reported).toBe(1);
       await cluster.kubectl(["delete", "events", "-n", namespace, "--all"]);
-      recorder.record(occurrence({ count: 9 }));
-      await untilSent(recorder, clock);
+      recorder.record(createUpdate({ count: 9 }));
+      await runUntilSent(recorder, clock);
       expect(recorder.stats().reported).toBe(10);
-      expect((await events()).map(({ series }) => series?.count)).toEqual([10]);
+      expect((await listEvents()).map(({ series }) => series?.count)).toEqual([10]);
       await recorder.stop(0);
     });
 
     test("that is static is found by kubectl describe too: the uid is the mirror's", async () => {
       await createPod("static-worker-1", { "kubernetes.io/config.mirror": "a1b2c3mirror" });
-      await tell(occurrence({ regarding: { kind: "Pod", namespace, name: "static-worker-1" } }));
-      const [event] = await events();
+      await recordAll(createUpdate({ regarding: { kind: "Pod", namespace, name: "static-worker-1" } }));
+      const [event] = await listEvents();
       expect(event).toMatchObject({ regarding: { uid: "a1b2c3mirror" } });
       const described = await cluster.kubectl(["describe", "pod", "-n", namespace, "static-worker-1"]);
       expect(described).toContain("PolicyViolationPrevented");
     });
 
     test("that does not exist, or has no namespace, is lost as pod_gone", async () => {
-      const lost = await tell(
-        occurrence({ regarding: { kind: "Pod", namespace, name: "no-such-pod" }, count: 2 }),
-        occurrence({ regarding: { kind: "Pod", namespace: "nowhere", name: "web-0" } }),
+      const lost = await recordAll(
+        createUpdate({ regarding: { kind: "Pod", namespace, name: "no-such-pod" }, count: 2 }),
+        createUpdate({ regarding: { kind: "Pod", namespace: "nowhere", name: "web-0" } }),
       );
       expect(lost.lost.pod_gone).toBe(3);
-      expect(await events()).toEqual([]);
+      expect(await listEvents()).toEqual([]);
     });
   });
 
@@ -207,14 +207,14 @@ describeReal("Events on a real API server", () => {
     test("is an Event in default that kubectl describe node shows", async () => {
       const regarding = { kind: "Node", name: "worker-1" } as const;
       const related = { kind: "ClusterPolicyViolationReport", name: "host-shadow" };
-      await tell(
-        occurrence({ regarding, related, outcome: "Allowed", action: "Audit (Block)", operation: "File" }),
+      await recordAll(
+        createUpdate({ regarding, related, outcome: "Allowed", action: "Audit (Block)", operation: "File" }),
       );
-      const described = await lines(["describe", "node", "worker-1"]);
+      const described = await readLines(["describe", "node", "worker-1"]);
       expect(described.at(-2)).toMatch(
         /^Warning PolicyViolationAllowed \S+ reports\.kubearmor\.com\/policy-violation-op/,
       );
-      expect(await events("default")).toEqual([
+      expect(await listEvents("default")).toEqual([
         expect.objectContaining({
           action: "AuditBlockFile",
           related: { apiVersion: "reports.kubearmor.com/v1alpha1", ...related },
@@ -224,7 +224,7 @@ describeReal("Events on a real API server", () => {
 
     test("that the operator may not read is found by its name", async () => {
       const token = await cluster.createServiceAccountToken(namespace, "nobody");
-      const poor = kubeClient(cluster.kubeconfigFor(token));
+      const poor = createKubeClient(cluster.kubeconfigFor(token));
       const poorSink = createEventSink({ client: poor, reportingInstance: "i" });
       expect(await poorSink.findUid({ kind: "Node", name: "worker-1" }, SIGNAL)).toEqual({
         kind: "found",
@@ -240,7 +240,7 @@ describeReal("Events on a real API server", () => {
 
   test("a throttle notice points to no report", async () => {
     await createPod("web-0");
-    const notice = occurrence({
+    const notice = createUpdate({
       policy: "",
       operation: "",
       action: "",
@@ -248,8 +248,8 @@ describeReal("Events on a real API server", () => {
       note: "muted",
     });
     delete notice.related;
-    await tell(notice);
-    expect(await events()).toEqual([
+    await recordAll(notice);
+    expect(await listEvents()).toEqual([
       expect.objectContaining({ reason: "AlertsThrottled", action: "Throttle" }),
     ]);
   });
@@ -262,7 +262,7 @@ describeReal("Events on a real API server", () => {
     const clock = new FakeClock(Date.now());
     const recorder = startRecorder({}, long, clock, silentLogger);
     recorder.record(
-      occurrence({
+      createUpdate({
         regarding: { kind: "Pod", namespace, name },
         note: "💥".repeat(1000),
         operation: "O".repeat(300),
@@ -270,9 +270,9 @@ describeReal("Events on a real API server", () => {
         count: 3_000_000_000,
       }),
     );
-    await untilSent(recorder, clock);
+    await runUntilSent(recorder, clock);
     expect(recorder.stats()).toMatchObject({ reported: 3_000_000_000, lost: { refused: 0 } });
-    const [event] = await events();
+    const [event] = await listEvents();
     expect(event?.metadata.name).toHaveLength(253);
     expect(event?.series?.count).toBe(2_147_483_647);
     expect(event?.["reportingInstance"]).toBe("ü".repeat(64));
@@ -280,7 +280,7 @@ describeReal("Events on a real API server", () => {
   });
 
   describe("the sink", () => {
-    function newEvent(name: string): NewEvent {
+    function createEvent(name: string): NewEvent {
       return {
         name,
         namespace,
@@ -293,31 +293,31 @@ describeReal("Events on a real API server", () => {
     }
 
     test("takes an Event that exists already for the one of an earlier try", async () => {
-      expect(await sink().create(newEvent("web-0.1"), SIGNAL)).toEqual({ kind: "sent" });
-      expect(await sink().create(newEvent("web-0.1"), SIGNAL)).toEqual({ kind: "sent" });
-      expect(await events()).toHaveLength(1);
+      expect(await createSink().create(createEvent("web-0.1"), SIGNAL)).toEqual({ kind: "sent" });
+      expect(await createSink().create(createEvent("web-0.1"), SIGNAL)).toEqual({ kind: "sent" });
+      expect(await listEvents()).toHaveLength(1);
     });
 
     test("says when the Event to be patched is gone", async () => {
       const series = { count: 2, lastObservedUs: Date.now() * 1000 };
-      expect(await sink().patchSeries({ namespace, name: "web-0.none" }, series, SIGNAL)).toEqual({
+      expect(await createSink().patchSeries({ namespace, name: "web-0.none" }, series, SIGNAL)).toEqual({
         kind: "gone",
       });
     });
 
     test("says when the namespace is not there, or is being deleted", async () => {
-      const nowhere = { ...newEvent("web-0.2"), namespace: "nowhere" };
+      const nowhere = { ...createEvent("web-0.2"), namespace: "nowhere" };
       nowhere.regarding = { ...nowhere.regarding, namespace: "nowhere" };
-      expect(await sink().create(nowhere, SIGNAL)).toEqual({ kind: "namespace_gone" });
+      expect(await createSink().create(nowhere, SIGNAL)).toEqual({ kind: "namespace_gone" });
 
       const release = await beginDeletion(cluster, namespace);
-      expect(await sink().create(newEvent("web-0.3"), SIGNAL)).toEqual({ kind: "namespace_gone" });
+      expect(await createSink().create(createEvent("web-0.3"), SIGNAL)).toEqual({ kind: "namespace_gone" });
       await release();
     });
 
     test("reports a refusal in the server's words", async () => {
-      const wrong = { ...newEvent("web-0.4"), action: "" };
-      expect(await sink().create(wrong, SIGNAL)).toMatchObject({
+      const wrong = { ...createEvent("web-0.4"), action: "" };
+      expect(await createSink().create(wrong, SIGNAL)).toMatchObject({
         kind: "refused",
         message: expect.stringContaining("action"),
       });

@@ -10,7 +10,7 @@ import type { Alert } from "../../src/api/alert.ts";
 import { createSqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import { Simulation } from "../property/pipeline-simulation.ts";
 import { FakeClock } from "../support/fake-clock.ts";
-import { alert, at, START_MS } from "../support/gen.ts";
+import { alert, formatTimeAt, START_MS } from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
 import { findMountProblem, mountVolume, type SmallVolume } from "../support/small-volume.ts";
 
@@ -34,11 +34,11 @@ describe.skipIf(missing !== undefined)(`a full volume (${missing ?? "tmpfs"})`, 
   const open = ({ dir }: SmallVolume) => createSqliteJournal({ path: join(dir, "j.db"), maxBytes: 2 ** 24 });
 
   /** Alerts of ever new files, so that the journal grows. */
-  function nextAlert(clock: FakeClock, n: number, ...mods: Partial<Alert>[]): Alert {
+  function createAlert(clock: FakeClock, n: number, ...mods: Partial<Alert>[]): Alert {
     const name = Array.from(String(n), (digit) => "abcdefghij"[Number(digit)]).join("");
     const ms = clock.nowMs() - START_MS;
     return alert(
-      { Operation: "File", Resource: `/etc/${name}`, HostPID: n + 1, UpdatedTime: at(ms) },
+      { Operation: "File", Resource: `/etc/${name}`, HostPID: n + 1, UpdatedTime: formatTimeAt(ms) },
       ...mods,
     );
   }
@@ -48,7 +48,7 @@ describe.skipIf(missing !== undefined)(`a full volume (${missing ?? "tmpfs"})`, 
     for (const endMs = clock.nowMs() + ms; clock.nowMs() < endMs; ) {
       await clock.advance(ALERT_EVERY_MS);
       sent.push(clock.nowMs());
-      pipeline.onAlert(nextAlert(clock, sent.length), 0);
+      pipeline.onAlert(createAlert(clock, sent.length), 0);
     }
   }
 
@@ -80,7 +80,7 @@ describe.skipIf(missing !== undefined)(`a full volume (${missing ?? "tmpfs"})`, 
     });
     await two.start();
     expect(two.journaling?.stats.recovered).toBeGreaterThan(known === sent.length ? 0 : 40);
-    two.pipeline.onAlert(nextAlert(two.clock, 9999, { PolicyName: "later" }), 0);
+    two.pipeline.onAlert(createAlert(two.clock, 9999, { PolicyName: "later" }), 0);
     await two.clock.advance(60_000);
 
     const gapOf = (name: string) =>

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import type { ApiError } from "../../src/kube/api-error.ts";
 import { type KubeClient, type KubeClientOptions, METADATA_ONLY } from "../../src/kube/client.ts";
-import { failure, kubeClient } from "../support/kube-clients.ts";
+import { catchApiError, createKubeClient } from "../support/kube-clients.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 
 describeReal("the client on a real API server", () => {
@@ -20,8 +20,8 @@ describeReal("the client on a real API server", () => {
     clients = [];
   });
 
-  function client(path = cluster.kubeconfigPath, options: Partial<KubeClientOptions> = {}): KubeClient {
-    const created = kubeClient(path, options);
+  function createClient(path = cluster.kubeconfigPath, options: Partial<KubeClientOptions> = {}): KubeClient {
+    const created = createKubeClient(path, options);
     clients.push(created);
     return created;
   }
@@ -29,12 +29,12 @@ describeReal("the client on a real API server", () => {
   const NAMESPACES = "/api/v1/namespaces";
   const CONFIG_MAPS = `${NAMESPACES}/default/configmaps`;
 
-  function configMap(name: string, data: Record<string, string> = {}): object {
+  function createConfigMap(name: string, data: Record<string, string> = {}): object {
     return { apiVersion: "v1", kind: "ConfigMap", metadata: { name }, data };
   }
 
   /** The kubeconfig of the cluster's admin, changed. */
-  function changedKubeconfig(name: string, change: (text: string) => string): string {
+  function writeChangedKubeconfig(name: string, change: (text: string) => string): string {
     const path = join(cluster.dir, name);
     writeFileSync(path, change(readFileSync(cluster.kubeconfigPath, "utf8")));
     return path;
@@ -42,16 +42,16 @@ describeReal("the client on a real API server", () => {
 
   describe("connections", () => {
     test("200 requests one after the other, failures included, share one", async () => {
-      const one = client();
+      const one = createClient();
       for (let i = 0; i < 100; i++) {
         await one.request({ method: "GET", path: `${NAMESPACES}/default` });
-        await failure(one.request({ method: "GET", path: `${NAMESPACES}/nowhere` }));
+        await catchApiError(one.request({ method: "GET", path: `${NAMESPACES}/nowhere` }));
       }
       expect(one.stats()).toEqual({ requests: 200, connectionsOpened: 1 });
     });
 
     test("20 at once take 20 at most, and 200 more none", async () => {
-      const one = client();
+      const one = createClient();
       const get = () => one.request({ method: "GET", path: NAMESPACES });
       await Promise.all(Array.from({ length: 20 }, get));
       const { connectionsOpened } = one.stats();
@@ -63,10 +63,10 @@ describeReal("the client on a real API server", () => {
     test("are opened again when the CA's bytes change, and not before", async () => {
       const ca = join(cluster.dir, "changing-ca.crt");
       copyFileSync(join(cluster.dir, "certs/apiserver.crt"), ca);
-      const path = changedKubeconfig("changing-ca", (text) =>
+      const path = writeChangedKubeconfig("changing-ca", (text) =>
         text.replace(/"?certificate-authority-data"?: *"?[^",\n]+"?/, `"certificate-authority": "${ca}"`),
       );
-      const one = client(path);
+      const one = createClient(path);
       const get = () => one.request({ method: "GET", path: `${NAMESPACES}/default` });
       await get();
       await get();
@@ -79,19 +79,19 @@ describeReal("the client on a real API server", () => {
 
   describe("requests", () => {
     test("create, read, merge and delete", async () => {
-      const one = client();
-      await one.request({ method: "POST", path: CONFIG_MAPS, body: configMap("a", { k: "1" }) });
+      const one = createClient();
+      await one.request({ method: "POST", path: CONFIG_MAPS, body: createConfigMap("a", { k: "1" }) });
       const path = `${CONFIG_MAPS}/a`;
       const contentType = "application/merge-patch+json";
       await one.request({ method: "PATCH", path, contentType, body: { data: { l: "2" } } });
       expect(await one.request({ method: "GET", path })).toMatchObject({ data: { k: "1", l: "2" } });
       await one.request({ method: "DELETE", path });
-      expect((await failure(one.request({ method: "GET", path }))).code).toBe("NotFound");
+      expect((await catchApiError(one.request({ method: "GET", path }))).code).toBe("NotFound");
     });
 
     test("for the metadata alone", async () => {
-      const one = client();
-      await one.request({ method: "POST", path: CONFIG_MAPS, body: configMap("meta", { k: "1" }) });
+      const one = createClient();
+      await one.request({ method: "POST", path: CONFIG_MAPS, body: createConfigMap("meta", { k: "1" }) });
       const object = await one.request<Record<string, unknown>>({
         method: "GET",
         path: `${CONFIG_MAPS}/meta`,
@@ -105,37 +105,39 @@ describeReal("the client on a real API server", () => {
   describe("errors of a real server", () => {
     test("an API group that is not there is NotServed", async () => {
       const path = "/apis/nothing.example.com/v1/things";
-      expect((await failure(client().request({ method: "GET", path }))).code).toBe("NotServed");
+      expect((await catchApiError(createClient().request({ method: "GET", path }))).code).toBe("NotServed");
       const group = "/apis/apps/v1/things";
-      expect((await failure(client().request({ method: "GET", path: group }))).code).toBe("NotServed");
+      expect((await catchApiError(createClient().request({ method: "GET", path: group }))).code).toBe(
+        "NotServed",
+      );
     });
 
     test("a name that is taken, a stale version, a wrong value", async () => {
-      const one = client();
-      const create = () => one.request({ method: "POST", path: CONFIG_MAPS, body: configMap("b") });
+      const one = createClient();
+      const create = () => one.request({ method: "POST", path: CONFIG_MAPS, body: createConfigMap("b") });
       await create();
-      expect((await failure(create())).code).toBe("AlreadyExists");
-      const stale = { ...configMap("b"), metadata: { name: "b", resourceVersion: "1" } };
+      expect((await catchApiError(create())).code).toBe("AlreadyExists");
+      const stale = { ...createConfigMap("b"), metadata: { name: "b", resourceVersion: "1" } };
       const put = (body: object) => one.request({ method: "PUT", path: `${CONFIG_MAPS}/b`, body });
-      expect((await failure(put(stale))).code).toBe("Conflict");
-      expect((await failure(put({ ...configMap("b"), data: 7 }))).code).toBe("Invalid");
-      const illegal = one.request({ method: "POST", path: CONFIG_MAPS, body: configMap("NO") });
-      expect((await failure(illegal)).code).toBe("Invalid");
+      expect((await catchApiError(put(stale))).code).toBe("Conflict");
+      expect((await catchApiError(put({ ...createConfigMap("b"), data: 7 }))).code).toBe("Invalid");
+      const illegal = one.request({ method: "POST", path: CONFIG_MAPS, body: createConfigMap("NO") });
+      expect((await catchApiError(illegal)).code).toBe("Invalid");
     });
 
     test("a namespace that is not there is NamespaceGone, unless it is what was asked for", async () => {
       const path = `${NAMESPACES}/nowhere/configmaps`;
-      const create = client().request({ method: "POST", path, body: configMap("a") });
-      expect((await failure(create)).code).toBe("NamespaceGone");
-      expect((await failure(client().request({ method: "GET", path: `${NAMESPACES}/nowhere` }))).code).toBe(
-        "NotFound",
-      );
+      const create = createClient().request({ method: "POST", path, body: createConfigMap("a") });
+      expect((await catchApiError(create)).code).toBe("NamespaceGone");
+      expect(
+        (await catchApiError(createClient().request({ method: "GET", path: `${NAMESPACES}/nowhere` }))).code,
+      ).toBe("NotFound");
     });
 
     test("a verb that RBAC does not allow is Forbidden, and the message names it", async () => {
       const token = await cluster.createServiceAccountToken("default", "nobody");
-      const error = await failure(
-        client(cluster.kubeconfigFor(token)).request({ method: "GET", path: `${CONFIG_MAPS}/a` }),
+      const error = await catchApiError(
+        createClient(cluster.kubeconfigFor(token)).request({ method: "GET", path: `${CONFIG_MAPS}/a` }),
       );
       expect(error.code).toBe("Forbidden");
       expect(error.message).toContain(
@@ -145,12 +147,12 @@ describeReal("the client on a real API server", () => {
 
     test("a paging token that is none is refused, and one that is too old is Expired", async () => {
       const query = { limit: 1, continue: "nonsense" };
-      expect((await failure(client().request({ method: "GET", path: NAMESPACES, query }))).code).toBe(
-        "Invalid",
-      );
+      expect(
+        (await catchApiError(createClient().request({ method: "GET", path: NAMESPACES, query }))).code,
+      ).toBe("Invalid");
       const old = Buffer.from(JSON.stringify({ v: "meta.k8s.io/v1", rv: 1, start: "default\u0000" }));
       const expired = { limit: 1, continue: old.toString("base64url") };
-      const code = await client()
+      const code = await createClient()
         .request({ method: "GET", path: NAMESPACES, query: expired })
         .then(
           () => "answered",
@@ -163,8 +165,8 @@ describeReal("the client on a real API server", () => {
 
   describe("credentials and addresses", () => {
     test("a token that is no good is Unauthorized", async () => {
-      const error = await failure(
-        client(cluster.kubeconfigFor("no-such-token")).request({ method: "GET", path: NAMESPACES }),
+      const error = await catchApiError(
+        createClient(cluster.kubeconfigFor("no-such-token")).request({ method: "GET", path: NAMESPACES }),
       );
       expect(error.code).toBe("Unauthorized");
       expect(error.message).toContain("check the token");
@@ -174,10 +176,10 @@ describeReal("the client on a real API server", () => {
       const token = await cluster.createServiceAccountToken("default", "reader");
       const file = join(cluster.dir, "token-file");
       writeFileSync(file, `${token}\n`);
-      const path = changedKubeconfig("token-file-config", (text) =>
+      const path = writeChangedKubeconfig("token-file-config", (text) =>
         text.replace(/"?token"?: *"?[^",\n}]+"?/, `"tokenFile": "${file}"`),
       );
-      const review = await client(path).request<{ status: { userInfo: { username: string } } }>({
+      const review = await createClient(path).request<{ status: { userInfo: { username: string } } }>({
         method: "POST",
         path: "/apis/authentication.k8s.io/v1/selfsubjectreviews",
         body: { apiVersion: "authentication.k8s.io/v1", kind: "SelfSubjectReview" },
@@ -186,17 +188,17 @@ describeReal("the client on a real API server", () => {
     });
 
     test("a server of another CA is Unavailable, and nothing is sent", async () => {
-      const path = changedKubeconfig("no-ca", (text) =>
+      const path = writeChangedKubeconfig("no-ca", (text) =>
         text.replace(/"?certificate-authority-data"?: *"?[^",\n]+"?/, '"unused": "x"'),
       );
-      const error = await failure(client(path).request({ method: "GET", path: NAMESPACES }));
+      const error = await catchApiError(createClient(path).request({ method: "GET", path: NAMESPACES }));
       expect(error.code).toBe("Unavailable");
       expect(error.message).toContain("check certificate-authority");
     });
 
     test("plain http spoken to the TLS port is refused in the server's own words", async () => {
-      const path = changedKubeconfig("http", (text) => text.replace("https://", "http://"));
-      const error = await failure(client(path).request({ method: "GET", path: NAMESPACES }));
+      const path = writeChangedKubeconfig("http", (text) => text.replace("https://", "http://"));
+      const error = await catchApiError(createClient(path).request({ method: "GET", path: NAMESPACES }));
       expect(error.code).toBe("Invalid");
       expect(error.message).toContain("Client sent an HTTP request to an HTTPS server");
     });
@@ -205,26 +207,26 @@ describeReal("the client on a real API server", () => {
   // Last: it takes the API server down.
   describe("a server that is away", () => {
     test("frozen: NotAnswered within the time limit, and served again after that", async () => {
-      const one = client();
+      const one = createClient();
       const create = () =>
-        one.request({ method: "POST", path: CONFIG_MAPS, body: configMap("frozen"), timeoutMs: 500 });
+        one.request({ method: "POST", path: CONFIG_MAPS, body: createConfigMap("frozen"), timeoutMs: 500 });
       await one.request({ method: "GET", path: NAMESPACES });
       await cluster.freezeApiServer();
-      const error = await failure(create());
+      const error = await catchApiError(create());
       cluster.thawApiServer();
       expect(error.code).toBe("NotAnswered");
       expect(error.message).toContain("no answer within 0.5 s; the request may have been carried out");
-      const served = client();
+      const served = createClient();
       await served.request({ method: "GET", path: NAMESPACES });
     });
 
     test("stopped: Unavailable; started again: served", async () => {
-      const one = client();
+      const one = createClient();
       await one.request({ method: "GET", path: NAMESPACES });
       await cluster.stopApiServer();
-      const error = await failure(one.request({ method: "GET", path: NAMESPACES }));
+      const error = await catchApiError(one.request({ method: "GET", path: NAMESPACES }));
       expect(["Unavailable", "NotAnswered"]).toContain(error.code);
-      const again = await failure(one.request({ method: "GET", path: NAMESPACES }));
+      const again = await catchApiError(one.request({ method: "GET", path: NAMESPACES }));
       expect(again.code).toBe("Unavailable");
       expect(again.message).toContain("is the API server up");
       await cluster.startApiServer();

@@ -10,7 +10,7 @@ import { LeaseStore } from "../../src/leadership/election/lease.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import { eventually } from "../support/eventually.ts";
-import { kubeClient } from "../support/kube-clients.ts";
+import { createKubeClient } from "../support/kube-clients.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 
 /** Short, and long enough for a machine that is busy with other tests. */
@@ -28,7 +28,7 @@ class Replica {
 
   constructor(identity: string, namespace: string, kubeconfigPath: string) {
     this.identity = identity;
-    this.client = kubeClient(kubeconfigPath);
+    this.client = createKubeClient(kubeconfigPath);
     const options = { namespace, name: "operator", identity, ...TIMES };
     this.elector = new LeaderElector(options, this.client, systemClock, silentLogger);
     this.#done = this.#run();
@@ -47,7 +47,7 @@ class Replica {
   }
 
   /** Resolves when it leads. */
-  leads(): Promise<true> {
+  waitUntilLeader(): Promise<true> {
     return eventually(`${this.identity} leads`, () => this.elector.isLeader);
   }
 
@@ -65,31 +65,35 @@ let namespaces = 0;
 let replicas: Replica[] = [];
 let overlaps: string[] = [];
 
-function replica(identity: string, kubeconfigPath = cluster.kubeconfigPath, place = namespace): Replica {
+function createReplica(
+  identity: string,
+  kubeconfigPath = cluster.kubeconfigPath,
+  place = namespace,
+): Replica {
   const created = new Replica(identity, place, kubeconfigPath);
   replicas.push(created);
   return created;
 }
 
-async function lease() {
-  const { body } = await cluster.request("GET", leasePath());
+async function readLease() {
+  const { body } = await cluster.request("GET", getLeasePath());
   return body;
 }
 
-function leasePath(): string {
+function getLeasePath(): string {
   return `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases/operator`;
 }
 
-function kubectl(...args: string[]): Promise<string> {
+function runKubectl(...args: string[]): Promise<string> {
   return cluster.kubectl(["-n", namespace, ...args]);
 }
 
 /** Resolves when the Lease was renewed `times` times from now. */
-async function renewed(times = 1): Promise<void> {
+async function waitForRenewals(times = 1): Promise<void> {
   for (let i = 0; i < times; i++) {
-    const before = (await lease()).metadata?.resourceVersion;
+    const before = (await readLease()).metadata?.resourceVersion;
     await eventually("a renewal", async () => {
-      const version = (await lease()).metadata?.resourceVersion;
+      const version = (await readLease()).metadata?.resourceVersion;
       return version !== undefined && version !== before;
     });
   }
@@ -111,12 +115,12 @@ describeReal("electors on a real API server", () => {
 
   describe("two replicas", () => {
     test("agree on one, and hand over when it releases", async () => {
-      const a = replica("a");
-      await a.leads();
-      const b = replica("b");
+      const a = createReplica("a");
+      await a.waitUntilLeader();
+      const b = createReplica("b");
       await eventually("b has seen the Lease", () => b.elector.holder);
       expect([b.elector.isLeader, b.elector.holder]).toEqual([false, "a"]);
-      const first = await lease();
+      const first = await readLease();
       expect(first.spec).toEqual({
         holderIdentity: "a",
         leaseDurationSeconds: 4,
@@ -127,17 +131,17 @@ describeReal("electors on a real API server", () => {
       expect(first.metadata.labels).toEqual({
         "app.kubernetes.io/managed-by": "policy-violation-operator",
       });
-      await renewed(3);
-      const second = await lease();
+      await waitForRenewals(3);
+      const second = await readLease();
       expect(second.spec.acquireTime).toBe(first.spec.acquireTime);
       expect(second.spec.renewTime > first.spec.renewTime).toBe(true);
 
       await a.end();
-      await b.leads();
-      expect((await lease()).spec).toMatchObject({ holderIdentity: "b", leaseTransitions: 1 });
+      await b.waitUntilLeader();
+      expect((await readLease()).spec).toMatchObject({ holderIdentity: "b", leaseTransitions: 1 });
       expect(a.losses).toEqual([`the Lease ${namespace}/operator is being released`]);
       await b.end();
-      expect((await lease()).spec).toMatchObject({
+      expect((await readLease()).spec).toMatchObject({
         holderIdentity: "",
         leaseDurationSeconds: 1,
         leaseTransitions: 1,
@@ -145,39 +149,39 @@ describeReal("electors on a real API server", () => {
     });
 
     test("keep the leader when the Lease is annotated or deleted", async () => {
-      const a = replica("a");
-      await a.leads();
-      const b = replica("b");
+      const a = createReplica("a");
+      await a.waitUntilLeader();
+      const b = createReplica("b");
       await eventually("b has seen the Lease", () => b.elector.holder);
-      await kubectl("annotate", "lease", "operator", "note=kept");
-      await renewed(2);
-      expect((await lease()).metadata.annotations).toEqual({ note: "kept" });
+      await runKubectl("annotate", "lease", "operator", "note=kept");
+      await waitForRenewals(2);
+      expect((await readLease()).metadata.annotations).toEqual({ note: "kept" });
 
-      const { uid } = (await lease()).metadata;
-      await kubectl("delete", "lease", "operator");
+      const { uid } = (await readLease()).metadata;
+      await runKubectl("delete", "lease", "operator");
       await eventually("a new Lease", async () => {
-        const found = (await lease()).metadata?.uid;
+        const found = (await readLease()).metadata?.uid;
         return found !== undefined && found !== uid;
       });
-      await renewed(2);
-      expect((await lease()).spec).toMatchObject({ holderIdentity: "a", leaseTransitions: 0 });
+      await waitForRenewals(2);
+      expect((await readLease()).spec).toMatchObject({ holderIdentity: "a", leaseTransitions: 0 });
       expect([a.losses, a.elector.isLeader, b.elector.isLeader]).toEqual([[], true, false]);
     });
 
     test("don't lead together when one that is cut off is succeeded by the other", async () => {
-      const a = replica("a");
-      await a.leads();
-      const b = replica("b");
+      const a = createReplica("a");
+      await a.waitUntilLeader();
+      const b = createReplica("b");
       await eventually("b has seen the Lease", () => b.elector.holder);
       await a.client.close();
-      await b.leads();
+      await b.waitUntilLeader();
       expect(a.losses).toEqual([
         expect.stringMatching(
           `^the Lease ${namespace}/operator was not renewed for 3 s: .*the client is closed`,
         ),
       ]);
       expect(a.elector.isLeader).toBe(false);
-      expect((await lease()).spec).toMatchObject({ holderIdentity: "b", leaseTransitions: 1 });
+      expect((await readLease()).spec).toMatchObject({ holderIdentity: "b", leaseTransitions: 1 });
     });
   });
 
@@ -186,9 +190,9 @@ describeReal("electors on a real API server", () => {
       ["hangs", () => cluster.freezeApiServer(), () => cluster.thawApiServer()],
       ["is down", () => cluster.stopApiServer(), () => cluster.startApiServer()],
     ])("%s ends leadership, and one leads again when it is back", async (_, end, begin) => {
-      const a = replica("a");
-      await a.leads();
-      const b = replica("b");
+      const a = createReplica("a");
+      await a.waitUntilLeader();
+      const b = createReplica("b");
       await eventually("b has seen the Lease", () => b.elector.holder);
       await end();
       try {
@@ -205,7 +209,7 @@ describeReal("electors on a real API server", () => {
       const leader = await eventually("somebody leads", () =>
         replicas.find(({ elector }) => elector.isLeader),
       );
-      expect((await lease()).spec.holderIdentity).toBe(leader.identity);
+      expect((await readLease()).spec.holderIdentity).toBe(leader.identity);
       expect(leader.elector.problem).toBeUndefined();
     });
   });
@@ -213,7 +217,7 @@ describeReal("electors on a real API server", () => {
   describe("a replica without", () => {
     test("rights says which Role it needs, and leads with no more than that", async () => {
       const token = await cluster.createServiceAccountToken(namespace, "replica");
-      const a = replica("a", cluster.kubeconfigFor(token));
+      const a = createReplica("a", cluster.kubeconfigFor(token));
       const problem = await eventually("a problem", () => a.elector.problem);
       expect(problem).toContain(
         `a Role in namespace ${namespace} must allow this ServiceAccount to create leases and to get and update the lease operator`,
@@ -230,21 +234,21 @@ describeReal("electors on a real API server", () => {
         { ...rule, resourceNames: ["operator"], verbs: ["get", "update"] },
       ];
       await cluster.apply(JSON.stringify({ ...role, rules }));
-      await kubectl("create", "rolebinding", "r", "--role=r", `--serviceaccount=${namespace}:replica`);
-      await a.leads();
-      await renewed();
+      await runKubectl("create", "rolebinding", "r", "--role=r", `--serviceaccount=${namespace}:replica`);
+      await a.waitUntilLeader();
+      await waitForRenewals();
       await a.end();
-      expect((await lease()).spec).toMatchObject({ holderIdentity: "", leaseTransitions: 0 });
+      expect((await readLease()).spec).toMatchObject({ holderIdentity: "", leaseTransitions: 0 });
     });
 
     test("its namespace says so, and leads when it is there", async () => {
       const place = `${namespace}-late`;
-      const a = replica("a", cluster.kubeconfigPath, place);
+      const a = createReplica("a", cluster.kubeconfigPath, place);
       expect(await eventually("a problem", () => a.elector.problem)).toContain(
         `namespace ${place} does not exist or is being deleted: create it, or set leaderElection.leaseNamespace, or run with --no-leader-elect`,
       );
       await cluster.kubectl(["create", "namespace", place]);
-      await a.leads();
+      await a.waitUntilLeader();
     });
   });
 
@@ -255,21 +259,21 @@ describeReal("electors on a real API server", () => {
     await cluster.apply(
       JSON.stringify({ apiVersion: "coordination.k8s.io/v1", kind: "Lease", metadata, spec }),
     );
-    const a = replica("a");
+    const a = createReplica("a");
     expect(await eventually("a has seen the Lease", () => a.elector.holder)).toBe("gone");
-    await a.leads();
-    expect((await lease()).spec).toMatchObject({ holderIdentity: "a", leaseTransitions: 1 });
+    await a.waitUntilLeader();
+    expect((await readLease()).spec).toMatchObject({ holderIdentity: "a", leaseTransitions: 1 });
     // Old as its times are, it is not expired to one who has just come, and asks every 200 to 440 ms.
     const asked = cluster
       .auditEntries()
-      .filter((e) => e.stage === "ResponseComplete" && e.requestURI.startsWith(leasePath()))
+      .filter((e) => e.stage === "ResponseComplete" && e.requestURI.startsWith(getLeasePath()))
       .filter((e) => e.userAgent?.startsWith("policy-violation-operator/"))
       .map(({ verb }) => verb);
     expect(asked.slice(0, 4)).toEqual(["get", "get", "get", "get"]);
   });
 
   test("an update of a Lease that was deleted is refused, and creates none", async () => {
-    const client = kubeClient(cluster.kubeconfigPath);
+    const client = createKubeClient(cluster.kubeconfigPath);
     const store = new LeaseStore(client, namespace, "operator");
     const call = { timeoutMs: 10_000, signal: undefined };
     const time = "2026-11-23T10:00:00.123456Z";
@@ -287,7 +291,7 @@ describeReal("electors on a real API server", () => {
     expect(created.record).toEqual(record);
     expect(await store.read(call)).toEqual(created);
     await expect(store.create(record, call)).rejects.toMatchObject({ code: "AlreadyExists" });
-    await kubectl("delete", "lease", "operator");
+    await runKubectl("delete", "lease", "operator");
     await expect(store.update(created, record, call)).rejects.toMatchObject({ code: "Conflict" });
     expect(await store.read(call)).toBeUndefined();
     await client.close();

@@ -8,7 +8,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { createAlertStream } from "../../src/alerts/alert-stream.ts";
 import type { StreamEnd } from "../../src/alerts/reconnecting-source.ts";
 import { systemClock } from "../../src/lib/clock.ts";
-import { run, tcpServer } from "./alerts-bed.ts";
+import { run, startTcpServer } from "./alerts-bed.ts";
 
 const PATIENCE = { timeout: 30_000 };
 const closers: (() => void)[] = [];
@@ -21,7 +21,7 @@ type Answer = (stream: ServerHttp2Stream, session: ServerHttp2Session) => void;
 const GRPC = { ":status": 200, "content-type": "application/grpc" };
 
 /** Puts the prefix of a gRPC message in front of it. */
-function framed(text: string, flag = 0): Buffer {
+function addFrame(text: string, flag = 0): Buffer {
   const out = Buffer.alloc(5 + Buffer.byteLength(text));
   out[0] = flag;
   out.writeUInt32BE(out.length - 5, 1);
@@ -30,7 +30,7 @@ function framed(text: string, flag = 0): Buffer {
 }
 
 /** Starts a server that answers WatchAlerts so; HealthCheck gets the same answer where `health` is absent. */
-async function server(answer: Answer, health: Answer = healthy): Promise<string> {
+async function startServer(answer: Answer, health: Answer = healthy): Promise<string> {
   const started: Http2Server = createServer();
   started.on("session", (session) => {
     closers.push(() => session.destroy());
@@ -52,12 +52,12 @@ function withTrailers(messages: readonly string[], trailers: Record<string, stri
   return (stream) => {
     stream.respond(GRPC, { waitForTrailers: true });
     stream.on("wantTrailers", () => (trailers === null ? stream.close() : stream.sendTrailers(trailers)));
-    stream.end(Buffer.concat(messages.map((text) => framed(text))));
+    stream.end(Buffer.concat(messages.map((text) => addFrame(text))));
   };
 }
 
 const healthy = withTrailers([""], { "grpc-status": "0" });
-const silent: Answer = () => undefined;
+const ignoreCall: Answer = () => undefined;
 
 /** Opens one stream; resolves at its end, with its messages. */
 async function open(address: string): Promise<{ end: StreamEnd; messages: string[] }> {
@@ -128,7 +128,7 @@ describe("a stream", () => {
       "a compressed message that was not announced",
       (stream) => {
         stream.respond(GRPC);
-        stream.write(framed("a", 1));
+        stream.write(addFrame("a", 1));
       },
       "error",
       "2 UNKNOWN: a message can't be decompressed",
@@ -137,14 +137,14 @@ describe("a stream", () => {
       "a connection that breaks",
       (stream, session) => {
         stream.respond(GRPC);
-        stream.write(framed("a"), () => session.socket.destroy());
+        stream.write(addFrame("a"), () => session.socket.destroy());
       },
       "error",
       "14 UNAVAILABLE: ",
       ["a"],
     ],
   ])("ends with %s", async (_, answer, kind, expected, expectedMessages = []) => {
-    const { end, messages } = await open(await server(answer));
+    const { end, messages } = await open(await startServer(answer));
     expect(end.message).toContain(expected);
     expect(end.kind).toBe(kind);
     expect(messages).toEqual(expectedMessages);
@@ -152,9 +152,9 @@ describe("a stream", () => {
 
   it("ends at a message that is too long, and hands over those before it", async () => {
     const { end, messages } = await open(
-      await server((stream) => {
+      await startServer((stream) => {
         stream.respond(GRPC);
-        stream.write(framed("a"), () => setTimeout(() => stream.end(framed("b".repeat(1001))), 50));
+        stream.write(addFrame("a"), () => setTimeout(() => stream.end(addFrame("b".repeat(1001))), 50));
       }),
     );
     expect(end).toEqual({
@@ -176,7 +176,7 @@ describe("a web server", () => {
   it.each([200, 404, 503])(
     "that answers %i with a page is an error and never a connected stream",
     async (status) => {
-      const { listener, until } = run({ address: await server(page(status), page(status)) });
+      const { listener, until } = run({ address: await startServer(page(status), page(status)) });
       await until(() => listener.count("disconnected") >= 2);
       expect(new Set(listener.told.map(({ kind }) => kind))).toEqual(new Set(["disconnected"]));
       expect(listener.disconnects[0]).toMatchObject({
@@ -189,7 +189,9 @@ describe("a web server", () => {
 
   it("that answers HealthCheck alone with 404 is not healthy", async () => {
     const { listener, until } = run({
-      address: await server(silent, (stream) => stream.respond({ ":status": 404 }, { endStream: true })),
+      address: await startServer(ignoreCall, (stream) =>
+        stream.respond({ ":status": 404 }, { endStream: true }),
+      ),
     });
     await until(() => listener.count("disconnected") >= 1);
     expect(listener.count("connected")).toBe(0);
@@ -205,9 +207,9 @@ describe("a GOAWAY", () => {
     [" for too many pings", 11, /^(?:8 RESOURCE_EXHAUSTED|14 UNAVAILABLE): /],
   ])("%s leads to a reconnect, without an alarm of the watchdog", async (_, code, message) => {
     let streams = 0;
-    const address = await server((stream, session) => {
+    const address = await startServer((stream, session) => {
       stream.respond(GRPC);
-      stream.write(framed("a"), () => {
+      stream.write(addFrame("a"), () => {
         streams += 1;
         if (streams === 1) session.goaway(code, 0, Buffer.from("too_many_pings"));
       });
@@ -220,13 +222,13 @@ describe("a GOAWAY", () => {
 
   it("lets alerts in flight arrive first", async () => {
     let streams = 0;
-    const address = await server((stream, session) => {
+    const address = await startServer((stream, session) => {
       stream.respond(GRPC, { waitForTrailers: true });
       stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }));
       streams += 1;
       if (streams > 1) return;
       session.goaway(0);
-      setTimeout(() => stream.end(framed("a")), 50);
+      setTimeout(() => stream.end(addFrame("a")), 50);
     });
     const { end, messages } = await open(address);
     expect(messages).toEqual(["a"]);
@@ -236,9 +238,9 @@ describe("a GOAWAY", () => {
 
 it("leaves no socket after the abort of any stream", async () => {
   const peers = [
-    await tcpServer((socket) => socket.resume()),
+    await startTcpServer((socket) => socket.resume()),
     // SETTINGS and nothing more.
-    await tcpServer((socket) => socket.resume().write(Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]))),
+    await startTcpServer((socket) => socket.resume().write(Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]))),
   ];
   for (const { address, sockets } of peers) {
     const stop = new AbortController();

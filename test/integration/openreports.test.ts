@@ -14,23 +14,23 @@ import { openReportName, toOpenReport } from "../../src/report/openreport.ts";
 import type { OpenReportPublisherOptions } from "../../src/sinks/openreports/kind-publisher.ts";
 import { OpenReportPublisher } from "../../src/sinks/openreports/openreport-publisher.ts";
 import { eventually } from "../support/eventually.ts";
-import { kubeClient } from "../support/kube-clients.ts";
+import { createKubeClient } from "../support/kube-clients.ts";
 import {
-  allOpenReports,
-  copied,
-  expectedCopy,
   installOpenReports,
+  listOpenReports,
+  toCopied,
+  toExpectedCopy,
 } from "../support/openreports/openreports.ts";
 import { OPTIONS } from "../support/openreports/options.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
-import { allReports } from "../support/reports.ts";
-import { fullClusterReport, fullReport } from "../unit/api/full-report.ts";
+import { listReports } from "../support/reports.ts";
+import { createFullClusterReport, createFullReport } from "../unit/api/full-report.ts";
 
 const OURS = { "app.kubernetes.io/managed-by": "policy-violation-operator" };
 
 /** A report of ours with `count` violations, half of them allowed. */
 function reportOf(namespace: string, name: string, count: number): Report {
-  const report = fullReport(namespace);
+  const report = createFullReport(namespace);
   const { accepted: _, ...first } = report.violations[0] as Violation;
   delete report.omitted;
   return {
@@ -52,7 +52,7 @@ describeReal("OpenReports", () => {
   const ends: (() => Promise<void>)[] = [];
 
   beforeAll(async () => {
-    client = kubeClient(cluster.kubeconfigPath);
+    client = createKubeClient(cluster.kubeconfigPath);
   });
   beforeEach(async () => {
     namespaces += 1;
@@ -111,15 +111,15 @@ describeReal("OpenReports", () => {
   }
 
   /** Waits until the copies are those of the stored reports that the check takes, and says nothing is pending. */
-  async function settled(publisher: OpenReportPublisher, check: (copies: OpenReport[]) => boolean) {
+  async function waitForCopies(publisher: OpenReportPublisher, check: (copies: OpenReport[]) => boolean) {
     return await eventually("copies", async () => {
-      const copies = await allOpenReports(cluster);
+      const copies = await listOpenReports(cluster);
       return publisher.stats().pending === 0 && check(copies) ? copies : undefined;
     });
   }
 
   test("CRDs that appear later are found, and the copies are those of the mapping", async () => {
-    const clusterReport = fullClusterReport();
+    const clusterReport = createFullClusterReport();
     await store({ ...clusterReport, metadata: { ...clusterReport.metadata, labels: OURS } });
     await store(reportOf(namespace, "p", 3));
     await store(reportOf(namespace, "q", 100));
@@ -128,9 +128,9 @@ describeReal("OpenReports", () => {
     expect(lines).toEqual(Array(2).fill("cluster does not serve OpenReports"));
     expect(publisher.stats()).toMatchObject({ isServed: false, pending: 0 });
     await installOpenReports(cluster);
-    const copies = await settled(publisher, ({ length }) => length === 3);
+    const copies = await waitForCopies(publisher, ({ length }) => length === 3);
     expect(publisher.stats()).toMatchObject({ isServed: true, results: { written: 3, refused: 0 } });
-    const reports = await allReports(cluster);
+    const reports = await listReports(cluster);
     const stored = ({ metadata, ...rest }: OpenReport) => {
       const { name, namespace: at, labels, annotations, ownerReferences } = metadata;
       return {
@@ -140,8 +140,8 @@ describeReal("OpenReports", () => {
     };
     expect(copies.map(stored)).toEqual(reports.map((report) => toOpenReport(report, OPTIONS, undefined)));
     const whole = reports.filter(({ kind }) => kind === "PolicyViolationReport");
-    expect(copies.map(copied)).toEqual(expect.arrayContaining(whole.map(expectedCopy)));
-    const ids = copies.flatMap((copy) => copied(copy).resultIds);
+    expect(copies.map(toCopied)).toEqual(expect.arrayContaining(whole.map(toExpectedCopy)));
+    const ids = copies.flatMap((copy) => toCopied(copy).resultIds);
     expect(new Set(ids).size).toBe(ids.length);
     expect(await cluster.kubectl(["get", "reports.openreports.io", "-n", namespace])).toMatch(
       /NAME +PASS +FAIL +WARN +ERROR +SKIP +AGE\nkubearmor-p +0 +2 +1 +0 +0 +\S+\nkubearmor-q +0 +50 +50 /,
@@ -154,7 +154,7 @@ describeReal("OpenReports", () => {
     });
 
     async function copyOf(name: string): Promise<OpenReport | undefined> {
-      const all = await allOpenReports(cluster);
+      const all = await listOpenReports(cluster);
       return all.find(
         ({ metadata }) => metadata.namespace === namespace && metadata.name === `kubearmor-${name}`,
       );
@@ -163,13 +163,13 @@ describeReal("OpenReports", () => {
     test("changes wait for the pause, and one write brings them all", async () => {
       await store(reportOf(namespace, "p", 1));
       const slow = publish({ minIntervalMs: 3_600_000 });
-      await settled(slow.publisher, ({ length }) => length === 1);
+      await waitForCopies(slow.publisher, ({ length }) => length === 1);
       for (let count = 2; count <= 6; count++) await store(reportOf(namespace, "p", count));
       await eventually("a change that waits", () => slow.publisher.stats().pending === 1);
       expect(slow.publisher.stats().results.written).toBe(1);
       await slow.end();
       const { publisher } = publish();
-      const [copy] = await settled(publisher, ([first]) => first?.results.length === 6);
+      const [copy] = await waitForCopies(publisher, ([first]) => first?.results.length === 6);
       expect(copy?.summary).toMatchObject({ fail: 3, warn: 3 });
       expect(publisher.stats().results.written).toBe(1);
     });
@@ -177,7 +177,7 @@ describeReal("OpenReports", () => {
     test("limits that a user sets are kept and followed, at once and after later changes", async () => {
       await store(reportOf(namespace, "p", 150));
       const { publisher } = publish();
-      const [first] = await settled(publisher, ({ length }) => length === 1);
+      const [first] = await waitForCopies(publisher, ({ length }) => length === 1);
       expect(first?.results).toHaveLength(100);
       const limit = async (limits: object) => {
         const patch = JSON.stringify({ configuration: { limits } });
@@ -185,20 +185,20 @@ describeReal("OpenReports", () => {
         await cluster.kubectl(["patch", ...place, "--type=merge", "-p", patch]);
       };
       await limit({ maxResults: 5, statusFilter: ["fail"] });
-      const [limited] = await settled(publisher, ([copy]) => copy?.results.length === 5);
+      const [limited] = await waitForCopies(publisher, ([copy]) => copy?.results.length === 5);
       expect(limited?.summary).toEqual({ pass: 0, fail: 5, warn: 0, error: 0, skip: 0 });
       await store(reportOf(namespace, "p", 160));
       const isChanged = ([copy]: OpenReport[]) => copy?.results[4]?.properties["violations"] === "76";
-      const [later] = await settled(publisher, isChanged);
+      const [later] = await waitForCopies(publisher, isChanged);
       expect(later?.configuration).toEqual({ limits: { maxResults: 5, statusFilter: ["fail"] } });
       await limit({ maxResults: 300, statusFilter: null });
-      await settled(publisher, ([copy]) => copy?.results.length === 160);
+      await waitForCopies(publisher, ([copy]) => copy?.results.length === 160);
     });
 
     test("a large report of 300 violations is listed whole where a user asks for it", async () => {
       await store(reportOf(namespace, "large", 300));
       const { publisher } = publish();
-      await settled(publisher, ({ length }) => length === 1);
+      await waitForCopies(publisher, ({ length }) => length === 1);
       const patch = '{"configuration":{"limits":{"maxResults":1000}}}';
       await cluster.kubectl([
         "patch",
@@ -210,21 +210,21 @@ describeReal("OpenReports", () => {
         "-p",
         patch,
       ]);
-      const [copy] = await settled(publisher, ([first]) => first?.results.length === 300);
-      const [report] = await allReports(cluster);
-      expect(copied(copy as OpenReport)).toEqual(expectedCopy(report as Report));
+      const [copy] = await waitForCopies(publisher, ([first]) => first?.results.length === 300);
+      const [report] = await listReports(cluster);
+      expect(toCopied(copy as OpenReport)).toEqual(toExpectedCopy(report as Report));
     });
 
     test("a deleted copy comes back, labels and annotations of others stay", async () => {
       await store(reportOf(namespace, "p", 1));
       const { publisher } = publish();
-      await settled(publisher, ({ length }) => length === 1);
+      await waitForCopies(publisher, ({ length }) => length === 1);
       const place = ["reps", "-n", namespace, "kubearmor-p"];
       await cluster.kubectl(["delete", ...place]);
       await eventually("the copy", async () => await copyOf("p"));
       await cluster.kubectl(["label", ...place, "team=web"]);
       await store(reportOf(namespace, "p", 2));
-      const [copy] = await settled(publisher, ([first]) => first?.results.length === 2);
+      const [copy] = await waitForCopies(publisher, ([first]) => first?.results.length === 2);
       expect(copy?.metadata.labels).toEqual({ ...OURS, team: "web" });
     });
 
@@ -234,7 +234,7 @@ describeReal("OpenReports", () => {
     ])("a copy that was edited, %s, is written again", async (_, [verb = "", ...change]) => {
       await store(reportOf(namespace, "p", 1));
       const { publisher } = publish();
-      const [before] = await settled(publisher, ({ length }) => length === 1);
+      const [before] = await waitForCopies(publisher, ({ length }) => length === 1);
       await cluster.kubectl([verb, "reps", "-n", namespace, "kubearmor-p", ...change]);
       const content = (copy?: OpenReport) => {
         const { uid, labels } = copy?.metadata ?? {};
@@ -252,13 +252,13 @@ describeReal("OpenReports", () => {
       await store(reportOf(namespace, "p", 1));
       await store(reportOf(namespace, "q", 1));
       const { publisher } = publish();
-      await settled(publisher, ({ length }) => length === 2);
+      await waitForCopies(publisher, ({ length }) => length === 2);
       await cluster.kubectl(["delete", "pvr", "-n", namespace, "p"]);
       await eventually("the end of the copy", async () => (await copyOf("p")) === undefined);
       expect(await copyOf("q")).toBeDefined();
       await cluster.kubectl(["delete", "pvr", "-n", namespace, "q"]);
       await store(reportOf(namespace, "q", 2));
-      const { metadata } = (await allReports(cluster))[0] as Report;
+      const { metadata } = (await listReports(cluster))[0] as Report;
       await eventually(
         "a copy of the new report",
         async () => (await copyOf("q"))?.metadata.ownerReferences[0]?.uid === metadata.uid,
@@ -269,7 +269,7 @@ describeReal("OpenReports", () => {
       await store(reportOf(namespace, "p", 2));
       await store(reportOf(namespace, "q", 2));
       const first = publish();
-      const before = await settled(first.publisher, ({ length }) => length === 2);
+      const before = await waitForCopies(first.publisher, ({ length }) => length === 2);
       await first.end();
       await store(reportOf(namespace, "q", 3));
       const second = publish();
@@ -278,9 +278,9 @@ describeReal("OpenReports", () => {
         return results.unchanged + results.written === 2;
       });
       expect(second.publisher.stats().results).toMatchObject({ unchanged: 1, written: 1 });
-      const after = await settled(second.publisher, ({ length }) => length === 2);
+      const after = await waitForCopies(second.publisher, ({ length }) => length === 2);
       expect(after[0]).toEqual(before[0]);
-      expect(after.map(copied)).toEqual((await allReports(cluster)).map(expectedCopy));
+      expect(after.map(toCopied)).toEqual((await listReports(cluster)).map(toExpectedCopy));
     });
 
     test("an object of another program is left alone until it is gone", async () => {
@@ -302,7 +302,7 @@ describeReal("OpenReports", () => {
 
     test("without the right nothing is written, and it is logged once for each kind", async () => {
       const token = await cluster.createServiceAccountToken(namespace, "nobody");
-      const poor = kubeClient(cluster.kubeconfigFor(token));
+      const poor = createKubeClient(cluster.kubeconfigFor(token));
       ends.push(() => poor.close());
       const { publisher, lines } = publish({ client: poor });
       const requests = poor.stats().requests;
@@ -316,16 +316,16 @@ describeReal("OpenReports", () => {
       let isLeader = false;
       const { publisher } = publish({ isLeader: () => isLeader });
       await eventually("an attempt", () => publisher.stats().isServed && publisher.stats().pending === 0);
-      expect(await allOpenReports(cluster)).toEqual([]);
+      expect(await listOpenReports(cluster)).toEqual([]);
       isLeader = true;
       await store(reportOf(namespace, "p", 2));
-      await settled(publisher, ({ length }) => length === 1);
+      await waitForCopies(publisher, ({ length }) => length === 1);
     });
 
     test("CRDs that vanish end the copies, and CRDs that come back bring the same ones", async () => {
       await store(reportOf(namespace, "p", 2));
       const { publisher } = publish();
-      const [before] = await settled(publisher, ({ length }) => length === 1);
+      const [before] = await waitForCopies(publisher, ({ length }) => length === 1);
       await cluster.kubectl(["delete", "crd", "reports.openreports.io", "clusterreports.openreports.io"]);
       await eventually("no API", () => !publisher.stats().isServed);
       await store(reportOf(namespace, "p", 3));
@@ -335,14 +335,14 @@ describeReal("OpenReports", () => {
         const found = await copyOf("p");
         return found?.results.length === 3 ? found : undefined;
       });
-      const ids = (of: OpenReport) => copied(of).resultIds;
+      const ids = (of: OpenReport) => toCopied(of).resultIds;
       expect(ids(copy).slice(0, 2)).toEqual(ids(before as OpenReport));
     });
 
     test("reports beyond the bound have no copy and are counted", async () => {
       for (const name of ["p", "q", "r"]) await store(reportOf(namespace, name, 1));
       const { publisher } = publish({ maxReports: 2 });
-      await settled(publisher, ({ length }) => length === 2);
+      await waitForCopies(publisher, ({ length }) => length === 2);
       expect(publisher.stats().leftOut).toBe(1);
     });
   });

@@ -9,8 +9,8 @@ import { systemClock } from "../../src/lib/clock.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import { PolicyWatch, type PolicyWatchOptions } from "../../src/policies/policy-watch.ts";
 import { eventually } from "../support/eventually.ts";
-import { kubeClient } from "../support/kube-clients.ts";
-import { policy, policyCrdNames, policyCrds } from "../support/policies.ts";
+import { createKubeClient } from "../support/kube-clients.ts";
+import { listPolicyCrdNames, policy, renderPolicyCrds } from "../support/policies.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 
 describeReal("policies", () => {
@@ -19,7 +19,7 @@ describeReal("policies", () => {
   const ends: (() => Promise<void>)[] = [];
 
   beforeAll(async () => {
-    client = kubeClient(cluster.kubeconfigPath);
+    client = createKubeClient(cluster.kubeconfigPath);
     await cluster.kubectl(["create", "namespace", "shop"]);
   });
   afterAll(async () => {
@@ -57,8 +57,8 @@ describeReal("policies", () => {
     const requests = client.stats().requests;
     await eventually("tries", () => client.stats().requests > requests + 12);
     expect(logged.filter((line) => line.includes("policy kind not served"))).toHaveLength(4);
-    await cluster.apply(policyCrds());
-    await cluster.kubectl(["wait", "--for=condition=Established", "--timeout=60s", ...policyCrdNames()]);
+    await cluster.apply(renderPolicyCrds());
+    await cluster.kubectl(["wait", "--for=condition=Established", "--timeout=60s", ...listPolicyCrdNames()]);
     await eventually("policies", () => policies.knowledge("KubeArmorHostPolicy") === "known");
   });
 
@@ -107,7 +107,7 @@ describeReal("policies", () => {
 
   it("without the right are unknown, which is said once and is no error", async () => {
     const token = await cluster.createServiceAccountToken("shop", "nobody");
-    const poor = kubeClient(cluster.kubeconfigFor(token));
+    const poor = createKubeClient(cluster.kubeconfigFor(token));
     const { policies, logged } = watch({ client: poor });
     ends.push(() => poor.close());
     await policies.ready();

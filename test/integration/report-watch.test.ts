@@ -12,9 +12,9 @@ import { systemClock } from "../../src/lib/clock.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import { createReportWatch } from "../../src/sinks/report-watch.ts";
 import { eventually } from "../support/eventually.ts";
-import { kubeClient } from "../support/kube-clients.ts";
+import { createKubeClient } from "../support/kube-clients.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
-import { fullReport } from "../unit/api/full-report.ts";
+import { createFullReport } from "../unit/api/full-report.ts";
 
 describeReal("reports", () => {
   const cluster = useCluster({ controllerManager: false, crds: true, namespaces: ["shop"] });
@@ -22,7 +22,7 @@ describeReal("reports", () => {
   const ends: (() => Promise<void>)[] = [];
 
   beforeAll(async () => {
-    client = kubeClient(cluster.kubeconfigPath);
+    client = createKubeClient(cluster.kubeconfigPath);
   });
   afterAll(async () => {
     for (const end of ends) await end();
@@ -60,7 +60,7 @@ describeReal("reports", () => {
   }
 
   async function write(name: string, occurrences: number): Promise<void> {
-    const made = fullReport("shop");
+    const made = createFullReport("shop");
     const labels = { [MANAGED_BY_LABEL]: PRODUCT };
     const report = {
       ...made,

@@ -14,20 +14,20 @@ import { silentLogger } from "../../src/lib/logger.ts";
 import type { Bus } from "../../src/scale/stream/bus.ts";
 import type { NatsSecret } from "../../src/scale/stream/nats-secret.ts";
 import { removeAtOurEnd } from "../../tools/cluster/process.ts";
-import { NatsServer, whyNoNats } from "../../tools/nats-server.ts";
+import { findNatsObstacle, NatsServer } from "../../tools/nats-server.ts";
 import {
-  altNames,
-  certificate,
+  encodeAltNames,
   forClients,
   forServers,
   isCa,
+  issueCertificate,
   keyUsage,
   type TestCertificate,
 } from "../support/certificates.ts";
 import { describeReal } from "../support/real-parts.ts";
 import { createNatsAccount } from "../support/scale/nats-account.ts";
 
-function folder(files: Readonly<Record<string, string>>): string {
+function makeFolder(files: Readonly<Record<string, string>>): string {
   const dir = mkdtempSync(join(tmpdir(), "pvo-nats-secret-"));
   removeAtOurEnd(dir);
   for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, name), text);
@@ -35,21 +35,21 @@ function folder(files: Readonly<Record<string, string>>): string {
 }
 
 /** A server's or client's certificate of an authority. */
-function leaf(issuer: TestCertificate, usage: Buffer, name: string, to?: Date): TestCertificate {
-  const extensions = [keyUsage(0x80), usage, altNames(name)];
-  return certificate({ subject: name, issuer, extensions, ...(to && { to }) });
+function issueLeaf(issuer: TestCertificate, usage: Buffer, name: string, to?: Date): TestCertificate {
+  const extensions = [keyUsage(0x80), usage, encodeAltNames(name)];
+  return issueCertificate({ subject: name, issuer, extensions, ...(to && { to }) });
 }
 
-function authority(subject: string): TestCertificate {
-  return certificate({ subject, extensions: [isCa, keyUsage(0x04)] });
+function issueAuthority(subject: string): TestCertificate {
+  return issueCertificate({ subject, extensions: [isCa, keyUsage(0x04)] });
 }
 
 describeReal(
   "a secured NATS server",
   () => {
-    const ca = authority("nats-ca");
-    const clientCa = authority("client-ca");
-    const client = leaf(clientCa, forClients, "operator");
+    const ca = issueAuthority("nats-ca");
+    const clientCa = issueAuthority("client-ca");
+    const client = issueLeaf(clientCa, forClients, "operator");
     const trusted = { "ca.crt": ca.pem };
     const ownCertificate = { "tls.crt": client.pem, "tls.key": client.keyPem };
     const servers: NatsServer[] = [];
@@ -67,8 +67,8 @@ describeReal(
     }
 
     async function startTls({ isMutual = false, to }: { isMutual?: boolean; to?: Date } = {}) {
-      const { pem, keyPem } = leaf(ca, forServers, "localhost", to);
-      const dir = folder({ "tls.crt": pem, "tls.key": keyPem, "ca.crt": clientCa.pem });
+      const { pem, keyPem } = issueLeaf(ca, forServers, "localhost", to);
+      const dir = makeFolder({ "tls.crt": pem, "tls.key": keyPem, "ca.crt": clientCa.pem });
       const mutual = isMutual ? `ca_file: "${dir}/ca.crt", verify: true` : "";
       return await start(`tls { cert_file: "${dir}/tls.crt", key_file: "${dir}/tls.key", ${mutual} }`);
     }
@@ -79,7 +79,7 @@ describeReal(
         PVO_SCALE_ENABLED: "true",
         PVO_SCALE_NATS_URL: `${scheme}://localhost:${port}`,
         PVO_SCALE_NATS_REPLICAS: "1",
-        ...(Object.keys(secret).length > 0 && { PVO_SCALE_NATS_SECRET_PATH: folder(secret) }),
+        ...(Object.keys(secret).length > 0 && { PVO_SCALE_NATS_SECRET_PATH: makeFolder(secret) }),
       };
       const parsed = parseConfig({ env, place: { identity: "test" } });
       if (!("config" in parsed)) throw new Error(JSON.stringify(parsed));
@@ -109,7 +109,7 @@ describeReal(
       ["no certificate of ours", trusted, { isMutual: true }],
       [
         "a certificate of another authority",
-        { ...trusted, ...toFiles(leaf(ca, forClients, "operator")) },
+        { ...trusted, ...toFiles(issueLeaf(ca, forClients, "operator")) },
         { isMutual: true },
       ],
       ["a certificate without its key", { ...trusted, "tls.crt": client.pem }, { isMutual: true }],
@@ -158,7 +158,7 @@ describeReal(
       expect(message).toContain("policy-violations");
     });
   },
-  whyNoNats(),
+  findNatsObstacle(),
 );
 
 function toFiles({ pem, keyPem }: TestCertificate): NatsSecret {

@@ -20,14 +20,14 @@ import type { StreamMessage } from "../../src/scale/stream/bus.ts";
 import { NatsBus, type NatsOptions } from "../../src/scale/stream/nats-bus.ts";
 import { PARTITIONS, SHARDS } from "../../src/scale/stream/stream-settings.ts";
 import { findFreePort } from "../../tools/free-port.ts";
-import { NatsServer, whyNoNats } from "../../tools/nats-server.ts";
+import { findNatsObstacle, NatsServer } from "../../tools/nats-server.ts";
 import { eventually } from "../support/eventually.ts";
 import { MEMORY } from "../support/gen.ts";
 import { describeReal } from "../support/real-parts.ts";
 
-const missing = whyNoNats();
+const missing = findNatsObstacle();
 
-function bytes(text: string): Uint8Array {
+function encode(text: string): Uint8Array {
   return new TextEncoder().encode(text);
 }
 
@@ -79,15 +79,15 @@ describeReal(
     test("stores a repeated message once, and delivers a partition in order", async () => {
       const bus = connect((await start()).url);
       await bus.open();
-      expect(await bus.publish(1, "a.1", bytes("one"))).toMatchObject({ kind: "stored", isRepeat: false });
-      expect(await bus.publish(2, "b.1", bytes("other"))).toMatchObject({ kind: "stored" });
-      expect(await bus.publish(1, "a.2", bytes("two"))).toMatchObject({ kind: "stored", seq: 3 });
-      expect(await bus.publish(1, "a.2", bytes("two"))).toMatchObject({
+      expect(await bus.publish(1, "a.1", encode("one"))).toMatchObject({ kind: "stored", isRepeat: false });
+      expect(await bus.publish(2, "b.1", encode("other"))).toMatchObject({ kind: "stored" });
+      expect(await bus.publish(1, "a.2", encode("two"))).toMatchObject({ kind: "stored", seq: 3 });
+      expect(await bus.publish(1, "a.2", encode("two"))).toMatchObject({
         kind: "stored",
         seq: 3,
         isRepeat: true,
       });
-      await bus.writeCheckpoint(1, bytes("checkpoint"));
+      await bus.writeCheckpoint(1, encode("checkpoint"));
       const end = new AbortController();
       const got: StreamMessage[] = [];
       const consuming = bus.consume(1, 1, (message) => got.push(message), end.signal);
@@ -108,14 +108,14 @@ describeReal(
       const server = await start();
       const bus = connect(server.url);
       const { id } = await bus.open();
-      await bus.publish(1, "a.1", bytes("one"));
+      await bus.publish(1, "a.1", encode("one"));
       await server.kill();
-      expect((await bus.publish(1, "a.2", bytes("two"))).kind).toBe("retry");
+      expect((await bus.publish(1, "a.2", encode("two"))).kind).toBe("retry");
       expect(bus.problem).toContain("scale.nats.url");
       await server.start();
       await eventually(
         "a stored message",
-        async () => (await bus.publish(1, "a.2", bytes("two"))).kind === "stored",
+        async () => (await bus.publish(1, "a.2", encode("two"))).kind === "stored",
       );
       expect(bus.problem).toBeUndefined();
       expect(await bus.open()).toEqual({ id, startSeq: 0, firstSeq: 1, lastSeq: 2 });
@@ -124,7 +124,7 @@ describeReal(
     test("gives another identity to a stream that is recreated or renewed", async () => {
       const bus = connect((await start()).url);
       const first = await bus.open();
-      await bus.publish(1, "a.1", bytes("one"));
+      await bus.publish(1, "a.1", encode("one"));
       await bus.renew("1");
       const second = await bus.open();
       expect(second.id).not.toBe(first.id);
@@ -201,8 +201,8 @@ describeReal(
       const { id: stream } = await bus.open();
       const connection = await openConnection({ servers: url });
       for (const text of ["no JSON", '{"hello":"world"}', '{"version":99,"source":"later","seq":1}'])
-        connection.publish("pvo.d.1", bytes(text));
-      connection.publish("pvo.c.1", bytes("no checkpoint"));
+        connection.publish("pvo.d.1", encode(text));
+      connection.publish("pvo.c.1", encode("no checkpoint"));
       await connection.flush();
       await connection.close();
       const counters = new PartitionCounters();

@@ -8,9 +8,9 @@ import { MANAGED_BY_LABEL, PRODUCT } from "../../src/api/names.ts";
 import type { KubeClient, KubeRequest } from "../../src/kube/client.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import { createClusterSink } from "../../src/sinks/cluster-sink.ts";
-import { kubeClient } from "../support/kube-clients.ts";
+import { createKubeClient } from "../support/kube-clients.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
-import { fullReport } from "../unit/api/full-report.ts";
+import { createFullReport } from "../unit/api/full-report.ts";
 
 const SIGNAL = new AbortController().signal;
 
@@ -19,7 +19,7 @@ describeReal("answers", () => {
   let client: KubeClient;
 
   beforeAll(async () => {
-    client = kubeClient(cluster.kubeconfigPath);
+    client = createKubeClient(cluster.kubeconfigPath);
   });
   afterAll(async () => {
     await client?.close();
@@ -33,7 +33,7 @@ describeReal("answers", () => {
       return answer;
     };
     const sink = createClusterSink({ client: { request }, logger: silentLogger });
-    const made = fullReport("shop");
+    const made = createFullReport("shop");
     const metadata = { name: "p", namespace: "shop", labels: { [MANAGED_BY_LABEL]: PRODUCT } };
 
     const created = await sink.write({ ...made, metadata }, SIGNAL);

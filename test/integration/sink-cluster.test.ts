@@ -15,10 +15,10 @@ import { silentLogger } from "../../src/lib/logger.ts";
 import { createClusterSink } from "../../src/sinks/cluster-sink.ts";
 import { type ReportSink, SinkError } from "../../src/sinks/report-sink.ts";
 import { eventually } from "../support/eventually.ts";
-import { kubeClient } from "../support/kube-clients.ts";
+import { createKubeClient } from "../support/kube-clients.ts";
 import { describeReal, useCluster } from "../support/real-parts.ts";
 import { beginDeletion } from "../support/terminating-namespace.ts";
-import { fullClusterReport, fullReport } from "../unit/api/full-report.ts";
+import { createFullClusterReport, createFullReport } from "../unit/api/full-report.ts";
 
 const SIGNAL = new AbortController().signal;
 
@@ -30,7 +30,7 @@ describeReal("the cluster sink on a real API server", () => {
   let namespaces = 0;
 
   beforeAll(async () => {
-    client = kubeClient(cluster.kubeconfigPath);
+    client = createKubeClient(cluster.kubeconfigPath);
     sink = createClusterSink({ client, logger: silentLogger });
   });
 
@@ -44,22 +44,22 @@ describeReal("the cluster sink on a real API server", () => {
     await cluster.kubectl(["create", "namespace", namespace]);
   });
 
-  function ours(report: Report, name = "p"): Report {
+  function markOwned(report: Report, name = "p"): Report {
     const labels = { "app.kubernetes.io/managed-by": "policy-violation-operator" };
     return { ...report, metadata: { ...report.metadata, name, labels } };
   }
 
   function report(name = "p"): Report {
-    return ours(fullReport(namespace), name);
+    return markOwned(createFullReport(namespace), name);
   }
 
-  async function written(input: Report): Promise<Report> {
+  async function writeReport(input: Report): Promise<Report> {
     const result = await sink.write(input, SIGNAL);
     if (result.kind !== "written") throw new Error(`not written: ${JSON.stringify(result)}`);
     return result.report;
   }
 
-  async function listed(of: ReportSink = sink): Promise<string[]> {
+  async function listNames(of: ReportSink = sink): Promise<string[]> {
     const names: string[] = [];
     for await (const { metadata } of of.list(SIGNAL))
       names.push(`${metadata.namespace ?? ""}/${metadata.name}`);
@@ -98,7 +98,7 @@ describeReal("the cluster sink on a real API server", () => {
         expect(result).toMatchObject(refusal);
         expect(JSON.stringify(result)).toContain("kubectl apply -f crds/");
       }
-      const error = await listed().catch((thrown: unknown) => thrown);
+      const error = await listNames().catch((thrown: unknown) => thrown);
       expect(error).toBeInstanceOf(SinkError);
       expect(error).toMatchObject({ refused: true });
     });
@@ -115,9 +115,9 @@ describeReal("the cluster sink on a real API server", () => {
 
   describe("a removal", () => {
     test("takes exactly the version that it names, and nothing else", async () => {
-      const first = await written(report());
+      const first = await writeReport(report());
       const { uid, resourceVersion } = first.metadata;
-      const second = await written({ ...first, coverage: { ...first.coverage, gaps: 9 } });
+      const second = await writeReport({ ...first, coverage: { ...first.coverage, gaps: 9 } });
       const ref = { namespace, name: "p" };
       expect(await sink.remove(ref, { uid, resourceVersion }, SIGNAL)).toEqual({ kind: "conflict" });
       const other = {
@@ -135,7 +135,8 @@ describeReal("the cluster sink on a real API server", () => {
     });
 
     test("works on a cluster report", async () => {
-      const { uid, resourceVersion } = (await written(ours(fullClusterReport(), "removed"))).metadata;
+      const { uid, resourceVersion } = (await writeReport(markOwned(createFullClusterReport(), "removed")))
+        .metadata;
       expect(await sink.remove({ name: "removed" }, { uid, resourceVersion }, SIGNAL)).toEqual({
         kind: "removed",
       });
@@ -144,7 +145,7 @@ describeReal("the cluster sink on a real API server", () => {
 
   describe("a report", () => {
     test("is created, read back whole, replaced, and listed", async () => {
-      const created = await written(report());
+      const created = await writeReport(report());
       const { apiVersion, kind, metadata, ...body } = created;
       expect({ apiVersion, kind, ...body, metadata: undefined }).toEqual({
         ...report(),
@@ -153,19 +154,19 @@ describeReal("the cluster sink on a real API server", () => {
       expect(metadata).not.toHaveProperty("managedFields");
       expect(await sink.read({ namespace, name: "p" }, SIGNAL)).toEqual({ kind: "found", report: created });
 
-      const changed = await written({ ...created, summary: { ...created.summary, occurrences: 129 } });
+      const changed = await writeReport({ ...created, summary: { ...created.summary, occurrences: 129 } });
       expect(changed.summary.occurrences).toBe(129);
       expect(changed.metadata.uid).toBe(created.metadata.uid);
-      expect(await listed()).toContain(`${namespace}/p`);
+      expect(await listNames()).toContain(`${namespace}/p`);
     });
 
     test("of the cluster likewise", async () => {
-      const created = await written(ours(fullClusterReport(), `c-${namespace}`));
+      const created = await writeReport(markOwned(createFullClusterReport(), `c-${namespace}`));
       expect(await sink.read({ name: `c-${namespace}` }, SIGNAL)).toEqual({
         kind: "found",
         report: created,
       });
-      expect(await listed()).toContain(`/c-${namespace}`);
+      expect(await listNames()).toContain(`/c-${namespace}`);
     });
 
     test("that is not there is absent, in a namespace that is not there too", async () => {
@@ -174,11 +175,11 @@ describeReal("the cluster sink on a real API server", () => {
     });
 
     test("keeps what other people put on it", async () => {
-      await written(report());
+      await writeReport(report());
       await cluster.kubectl(["annotate", "pvr", "-n", namespace, "p", "team=blue"]);
       const read = await sink.read({ namespace, name: "p" }, SIGNAL);
       if (read.kind !== "found") throw new Error(read.kind);
-      const again = await written({
+      const again = await writeReport({
         ...read.report,
         summary: { ...read.report.summary, occurrences: 200 },
       });
@@ -186,7 +187,7 @@ describeReal("the cluster sink on a real API server", () => {
     });
 
     test("is written under one field manager, by a PUT with few managed fields", async () => {
-      const stored = await written(await written(report()));
+      const stored = await writeReport(await writeReport(report()));
       const text = await cluster.kubectl([
         "get",
         "pvr",
@@ -206,18 +207,18 @@ describeReal("the cluster sink on a real API server", () => {
   describe("the list", () => {
     test("goes through pages, and leaves alone what is not ours", async () => {
       const names = ["a", "b", "c", "d", "e"];
-      for (const name of names) await written(report(name));
-      await written({ ...report("foreign"), metadata: { name: "foreign", namespace } });
+      for (const name of names) await writeReport(report(name));
+      await writeReport({ ...report("foreign"), metadata: { name: "foreign", namespace } });
       const paged = createClusterSink({ client, logger: silentLogger, pageSize: 2 });
-      const here = (await listed(paged)).filter((name) => name.startsWith(`${namespace}/`));
+      const here = (await listNames(paged)).filter((name) => name.startsWith(`${namespace}/`));
       expect(here).toEqual(names.map((name) => `${namespace}/${name}`));
     });
 
     test("comes in smaller pages when a page is more than the client accepts", async () => {
-      for (const name of ["a", "b", "c", "d"]) await written(report(name));
-      const small = kubeClient(cluster.kubeconfigPath, { maxResponseBytes: 8000 });
-      const here = (await listed(createClusterSink({ client: small, logger: silentLogger }))).filter((name) =>
-        name.startsWith(`${namespace}/`),
+      for (const name of ["a", "b", "c", "d"]) await writeReport(report(name));
+      const small = createKubeClient(cluster.kubeconfigPath, { maxResponseBytes: 8000 });
+      const here = (await listNames(createClusterSink({ client: small, logger: silentLogger }))).filter(
+        (name) => name.startsWith(`${namespace}/`),
       );
       expect(here).toHaveLength(4);
       await small.close();
@@ -226,34 +227,36 @@ describeReal("the cluster sink on a real API server", () => {
 
   describe("a write that meets another one", () => {
     test("a create of what exists, and a replace of what was changed, are conflicts that change nothing", async () => {
-      const first = await written(report());
+      const first = await writeReport(report());
       expect(await sink.write(report(), SIGNAL)).toEqual({ kind: "conflict" });
-      const second = await written({ ...first, summary: { ...first.summary, occurrences: 1000 } });
+      const second = await writeReport({ ...first, summary: { ...first.summary, occurrences: 1000 } });
       expect(await sink.write(first, SIGNAL)).toEqual({ kind: "conflict" });
       expect(await sink.read({ namespace, name: "p" }, SIGNAL)).toEqual({ kind: "found", report: second });
     });
 
     test("a replace of what was deleted is gone", async () => {
-      const stored = await written(report());
+      const stored = await writeReport(report());
       await cluster.kubectl(["delete", "pvr", "-n", namespace, "p"]);
       expect(await sink.write(stored, SIGNAL)).toEqual({ kind: "gone" });
     });
 
     test("a replace of what was deleted and made again is a conflict", async () => {
-      const stored = await written(report());
+      const stored = await writeReport(report());
       await cluster.kubectl(["delete", "pvr", "-n", namespace, "p"]);
-      await written(report());
+      await writeReport(report());
       expect(await sink.write(stored, SIGNAL)).toEqual({ kind: "conflict" });
     });
   });
 
   describe("a namespace", () => {
     test("that is not there is namespace_gone", async () => {
-      expect(await sink.write(ours(fullReport("nowhere")), SIGNAL)).toEqual({ kind: "namespace_gone" });
+      expect(await sink.write(markOwned(createFullReport("nowhere")), SIGNAL)).toEqual({
+        kind: "namespace_gone",
+      });
     });
 
     test("that is being deleted is namespace_gone for a create, and gone for a replace of what went with it", async () => {
-      const stored = await written(report("with-it"));
+      const stored = await writeReport(report("with-it"));
       const release = await beginDeletion(cluster, namespace);
       const created = await eventually("the namespace is terminating", async () => {
         const result = await sink.write(report(`n-${Date.now()}`), SIGNAL);
@@ -284,14 +287,14 @@ describeReal("the cluster sink on a real API server", () => {
       expect(created.kind).toBe("too_large");
       expect(JSON.stringify(created)).toContain(said);
 
-      const small = await written(report());
+      const small = await writeReport(report());
       const replaced = await sink.write({ ...reportOfSize(bytes), metadata: small.metadata }, SIGNAL);
       expect(replaced.kind).toBe("too_large");
       expect(await sink.read({ namespace, name: "p" }, SIGNAL)).toEqual({ kind: "found", report: small });
     });
 
     test("of 1.3 MiB is written", async () => {
-      await written(reportOfSize(1.3 * 1024 * 1024));
+      await writeReport(reportOfSize(1.3 * 1024 * 1024));
     });
   });
 
@@ -314,18 +317,18 @@ describeReal("the cluster sink on a real API server", () => {
 
     test("a ServiceAccount without rights is forbidden, with the right in the message", async () => {
       const token = await cluster.createServiceAccountToken(namespace, "nobody");
-      const poor = kubeClient(cluster.kubeconfigFor(token));
+      const poor = createKubeClient(cluster.kubeconfigFor(token));
       const poorSink = createClusterSink({ client: poor, logger: silentLogger });
       const result = await poorSink.write(report(), SIGNAL);
       expect(result).toMatchObject({ kind: "refused", reason: "forbidden" });
       expect(JSON.stringify(result)).toContain('cannot create resource \\"policyviolationreports\\"');
       expect(await poorSink.read({ namespace, name: "p" }, SIGNAL)).toMatchObject({ reason: "forbidden" });
-      await expect(listed(poorSink)).rejects.toMatchObject({ name: "SinkError", refused: true });
+      await expect(listNames(poorSink)).rejects.toMatchObject({ name: "SinkError", refused: true });
       await poor.close();
     });
 
     test("a token that is no good is unauthorized", async () => {
-      const stranger = kubeClient(cluster.kubeconfigFor("stranger"));
+      const stranger = createKubeClient(cluster.kubeconfigFor("stranger"));
       const result = await createClusterSink({ client: stranger, logger: silentLogger }).write(
         report(),
         SIGNAL,
@@ -366,7 +369,7 @@ describeReal("the cluster sink on a real API server", () => {
         contexts: [{ name: "r", context: { cluster: "r" } }],
       }),
     );
-    const cut = kubeClient(path);
+    const cut = createKubeClient(path);
     const result = await createClusterSink({ client: cut, logger: silentLogger }).write(report(), SIGNAL);
     expect(result.kind).toBe("unknown");
     expect(await sink.read({ namespace, name: "p" }, SIGNAL)).toMatchObject({

@@ -44,7 +44,7 @@ it("gives for any alert what the wire gives, with keys in any order and case", (
         keys.sort((a, b) => (places.get(a) ?? 0) - (places.get(b) ?? 0));
         fc.pre(keys.length > 0);
         const known: WireAlert = Object.fromEntries(keys.map((key) => [key, alert[key]]));
-        const record = Object.fromEntries(keys.map((key) => [respell(key), spell(alert[key], asText)]));
+        const record = Object.fromEntries(keys.map((key) => [respell(key), spellValue(alert[key], asText)]));
         const onTheWire = readAlert(Buffer.from(type.encode(type.fromObject(known)).finish()));
         expect(parseJsonAlert(JSON.parse(JSON.stringify(record)))).toEqual(onTheWire);
       },
@@ -80,6 +80,6 @@ it("takes any JSON: no alert, or one with fields of the right types", () => {
   );
 });
 
-function spell(value: unknown, asText: boolean): unknown {
+function spellValue(value: unknown, asText: boolean): unknown {
   return asText && typeof value === "number" ? String(value) : value;
 }

@@ -12,7 +12,7 @@ import { describeBytes, readAlert } from "../../src/alerts/decoding/protobuf-dec
 import type { Alert } from "../../src/api/alert.ts";
 import { emptyAlert } from "../../src/api/alert.ts";
 import { type WireAlert, wireAlert } from "./wire-alert.ts";
-import { oracleAlert } from "./wire-oracle.ts";
+import { decodeAsOracle } from "./wire-oracle.ts";
 
 const root = loadSync(fileURLToPath(new URL("../../proto/kubearmor.proto", import.meta.url)));
 const type = root.lookupType("feeder.Alert");
@@ -21,7 +21,7 @@ const { EventData: eventData } = type.fields;
 if (eventData) type.remove(eventData);
 
 /** The reading of protobufjs, in the shape of ours. Throws on what it refuses. */
-function referenceAlert(bytes: Uint8Array): Alert {
+function decodeWithReference(bytes: Uint8Array): Alert {
   const object: WireAlert = type.toObject(type.decode(bytes), { longs: BigInt, arrays: true });
   const { Owner, ExecEvent, Timestamp, ...flat } = object;
   const seconds = Number(Timestamp ?? 0n);
@@ -44,7 +44,7 @@ describe("sound bytes", () => {
     fc.assert(
       fc.property(wireAlert, (alert) => {
         const bytes = encode(alert);
-        expect(readAlert(Buffer.from(bytes))).toEqual(referenceAlert(bytes));
+        expect(readAlert(Buffer.from(bytes))).toEqual(decodeWithReference(bytes));
       }),
     );
   });
@@ -65,7 +65,7 @@ describe("sound bytes", () => {
       fc.property(fc.array(piece, { maxLength: 8 }), (pieces) => {
         const bytes = Buffer.concat(pieces);
         expect(readAlert(bytes)).not.toBeNull();
-        expect(readAlert(bytes)).toEqual(oracleAlert(bytes));
+        expect(readAlert(bytes)).toEqual(decodeAsOracle(bytes));
       }),
     );
   });
@@ -104,7 +104,7 @@ describe("broken bytes", () => {
 });
 
 function expectByTheRules(bytes: Buffer): void {
-  expect(readAlert(bytes)).toEqual(oracleAlert(bytes));
+  expect(readAlert(bytes)).toEqual(decodeAsOracle(bytes));
   expect(describeBytes(bytes)).toMatch(
     /^\d+ bytes( that begin with (no field number|field \d+ of wire type [0-7]))?$/,
   );
@@ -114,10 +114,10 @@ function encodeUnknown(field: number, wireType: number, value: bigint | Uint8Arr
   const writer = Writer.create().uint32(((field << 3) | wireType) >>> 0);
   const head =
     wireType === 2 && typeof value !== "bigint" ? writer.uint32(value.length).finish() : writer.finish();
-  return Buffer.concat([head, typeof value === "bigint" ? varint(value) : value]);
+  return Buffer.concat([head, typeof value === "bigint" ? encodeVarint(value) : value]);
 }
 
-function varint(value: bigint): Uint8Array {
+function encodeVarint(value: bigint): Uint8Array {
   const bytes: number[] = [];
   for (let rest = value; ; rest >>= 7n) {
     const more = rest > 0x7fn;

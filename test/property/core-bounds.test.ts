@@ -78,7 +78,7 @@ class Run {
     this.#options = renderOptions({ maxViolations });
   }
 
-  act(step: Step): void {
+  runStep(step: Step): void {
     this.#day++;
     switch (step.kind) {
       case "alert":
@@ -176,7 +176,7 @@ it.each([300, 2])("holds with lists of up to %d violations", (maxViolations) => 
   fc.assert(
     fc.property(fc.array(step, { minLength: 1, maxLength: 30 }), (steps) => {
       const run = new Run(maxViolations);
-      for (const each of steps) run.act(each);
+      for (const each of steps) run.runStep(each);
     }),
     runs(150),
   );

@@ -7,12 +7,12 @@ import { decode } from "../../src/ingest/decode.ts";
 import { toEvidence } from "../../src/ingest/evidence/evidence.ts";
 import { createRedactor } from "../../src/ingest/evidence/redact.ts";
 import { type Decoded, identityKey } from "../../src/ingest/violation/violation.ts";
-import { hostileAlert, renderOptions, runs, START_US } from "../support/gen.ts";
-import { add, newAggregator, reportsOf } from "../unit/ingest/fold-alerts.ts";
-import { faultsOf } from "../unit/report/report-check.ts";
+import { generateHostileAlert, renderOptions, runs, START_US } from "../support/gen.ts";
+import { add, createAggregator, renderReports } from "../unit/ingest/fold-alerts.ts";
+import { findFaults } from "../unit/report/report-check.ts";
 
 const redact = createRedactor();
-const violations = hostileAlert()
+const violations = generateHostileAlert()
   .map((alert) => ({ alert, decoded: decode(alert, START_US, redact) }))
   .filter(({ decoded }) => decoded.kind === "violation")
   .map(({ alert, decoded }) => {
@@ -25,7 +25,7 @@ describe("decode", () => {
   it("takes any alert for one of three things, and never throws", () => {
     const seen = { violation: 0, throttle: 0, rejected: 0 };
     fc.assert(
-      fc.property(hostileAlert(), (alert) => {
+      fc.property(generateHostileAlert(), (alert) => {
         const decoded = decode(alert, START_US, redact);
         seen[decoded.kind]++;
         expect(decoded.kind === "rejected").toBe(
@@ -40,9 +40,9 @@ describe("decode", () => {
 
   it("leaves nothing raw in a violation, its key or a notice", () => {
     fc.assert(
-      fc.property(hostileAlert(), (alert) => {
+      fc.property(generateHostileAlert(), (alert) => {
         const decoded = decode(alert, START_US, redact);
-        for (const text of textsIn([decoded, toEvidence(alert, START_US, redact)])) {
+        for (const text of collectTexts([decoded, toEvidence(alert, START_US, redact)])) {
           // The two separators of keys are the only control characters.
           expect(text.replace(/[\u001e\u001f]/g, "")).not.toMatch(/[\p{C}\u2028\u2029]/u);
           expect(text.isWellFormed()).toBe(true);
@@ -72,7 +72,8 @@ describe("decode", () => {
         expect(policy.tags.length).toBeLessThanOrEqual(50);
         const { early = "", ...parts } = identity;
         expect(Buffer.byteLength(early)).toBeLessThanOrEqual(2 * 512 + 1);
-        for (const text of textsIn([parts, policy])) expect(Buffer.byteLength(text)).toBeLessThanOrEqual(512);
+        for (const text of collectTexts([parts, policy]))
+          expect(Buffer.byteLength(text)).toBeLessThanOrEqual(512);
       }),
       runs(1000),
     );
@@ -122,24 +123,28 @@ describe("reports of hostile alerts", () => {
       { maxBytes: 4096, maxPodsPerViolation: 1 },
     );
     fc.assert(
-      fc.property(fc.array(hostileAlert(), { minLength: 1, maxLength: 30 }), limits, (alerts, mods) => {
-        const aggregator = newAggregator();
-        const counted = alerts.filter((alert) => add(aggregator, alert) === "violation").length;
-        const reports = reportsOf(aggregator, renderOptions(mods));
-        expect(reports.flatMap(faultsOf)).toEqual([]);
-        expect(reports.reduce((sum, { summary }) => sum + summary.occurrences, 0)).toBe(counted);
-        // No two reports of a scope share a name.
-        const names = reports.map(({ metadata }) => `${metadata.namespace ?? ""}/${metadata.name}`);
-        expect(new Set(names).size).toBe(names.length);
-      }),
+      fc.property(
+        fc.array(generateHostileAlert(), { minLength: 1, maxLength: 30 }),
+        limits,
+        (alerts, mods) => {
+          const aggregator = createAggregator();
+          const counted = alerts.filter((alert) => add(aggregator, alert) === "violation").length;
+          const reports = renderReports(aggregator, renderOptions(mods));
+          expect(reports.flatMap(findFaults)).toEqual([]);
+          expect(reports.reduce((sum, { summary }) => sum + summary.occurrences, 0)).toBe(counted);
+          // No two reports of a scope share a name.
+          const names = reports.map(({ metadata }) => `${metadata.namespace ?? ""}/${metadata.name}`);
+          expect(new Set(names).size).toBe(names.length);
+        },
+      ),
       runs(400),
     );
   });
 });
 
 /** Every string in a value. */
-function textsIn(value: unknown): string[] {
+function collectTexts(value: unknown): string[] {
   if (typeof value === "string") return [value];
   if (typeof value !== "object" || value === null) return [];
-  return Object.values(value).flatMap(textsIn);
+  return Object.values(value).flatMap(collectTexts);
 }

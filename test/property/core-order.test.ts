@@ -8,13 +8,19 @@ import { describe, expect, it } from "vitest";
 import type { Aggregator } from "../../src/aggregate/aggregator.ts";
 import type { Alert } from "../../src/api/alert.ts";
 import { renderReport } from "../../src/report/render.ts";
-import { hostileAlert, renderOptions, runs, worldAlert, worldNotice } from "../support/gen.ts";
-import { add, addAll, newAggregator, reports, reportsOf } from "../unit/ingest/fold-alerts.ts";
+import {
+  generateHostileAlert,
+  generateWorldAlert,
+  generateWorldNotice,
+  renderOptions,
+  runs,
+} from "../support/gen.ts";
+import { add, addAll, createAggregator, renderReports, reports } from "../unit/ingest/fold-alerts.ts";
 
 const LIMITS = [{}, { maxViolations: 3 }, { maxBytes: 4000 }, { maxPodsPerViolation: 1 }] as const;
 
 const inputs = fc.array(
-  fc.oneof({ arbitrary: worldAlert(), weight: 6 }, { arbitrary: worldNotice(), weight: 1 }),
+  fc.oneof({ arbitrary: generateWorldAlert(), weight: 6 }, { arbitrary: generateWorldNotice(), weight: 1 }),
   { minLength: 1, maxLength: 40 },
 );
 
@@ -39,7 +45,7 @@ describe("order", () => {
 
   it("does not matter for hostile alerts", () => {
     const two = fc
-      .array(hostileAlert(), { minLength: 2, maxLength: 8 })
+      .array(generateHostileAlert(), { minLength: 2, maxLength: 8 })
       .chain((alerts) =>
         fc.tuple(fc.constant(alerts), fc.shuffledSubarray(alerts, { minLength: alerts.length })),
       );
@@ -64,13 +70,15 @@ describe("batching", () => {
     const options = renderOptions(limits);
     fc.assert(
       fc.property(shuffled, steps, ([one, other], plan) => {
-        const aggregator = newAggregator();
+        const aggregator = createAggregator();
         other.forEach((alert, i) => {
           add(aggregator, alert);
           for (const [at, which, step] of plan) if (at === i) doStep(aggregator, which, step);
         });
         settle(aggregator);
-        expect(JSON.stringify(reportsOf(aggregator, options))).toBe(JSON.stringify(reports(one, options)));
+        expect(JSON.stringify(renderReports(aggregator, options))).toBe(
+          JSON.stringify(reports(one, options)),
+        );
       }),
       runs(300),
     );
@@ -108,11 +116,11 @@ describe("growth", () => {
     ] as const;
     fc.assert(
       fc.property(inputs, (alerts) => {
-        const aggregator = newAggregator();
-        const before = new Map<string, ReturnType<typeof reportsOf>[number]>();
+        const aggregator = createAggregator();
+        const before = new Map<string, ReturnType<typeof renderReports>[number]>();
         for (const alert of alerts) {
           add(aggregator, alert);
-          for (const report of reportsOf(aggregator, renderOptions({ maxViolations: 2 }))) {
+          for (const report of renderReports(aggregator, renderOptions({ maxViolations: 2 }))) {
             const key = `${report.metadata.namespace}/${report.metadata.name}`;
             const old = before.get(key);
             before.set(key, report);
@@ -172,7 +180,7 @@ describe("the memory bound", () => {
   it("loses no count and no sum", () => {
     fc.assert(
       fc.property(inputs, fc.nat(5), (alerts, maxViolations) => {
-        const bounded = reportsOf(addAll(newAggregator(maxViolations), alerts));
+        const bounded = renderReports(addAll(createAggregator(maxViolations), alerts));
         const all = reports(alerts);
         const outcome = ({ summary }: (typeof all)[number]) => [
           summary.occurrences,

@@ -10,18 +10,25 @@ import type { Alert } from "../../src/api/alert.ts";
 import type { Report, SeverityLevel } from "../../src/api/v1alpha1.ts";
 import { rebaseOn } from "../../src/report/parse.ts";
 import { renderReport } from "../../src/report/render.ts";
-import { hostileAlert, renderOptions, runs, START_US, worldAlert, worldNotice } from "../support/gen.ts";
-import { addAll, newAggregator, reports, reportsOf } from "../unit/ingest/fold-alerts.ts";
-import { faultsOf } from "../unit/report/report-check.ts";
+import {
+  generateHostileAlert,
+  generateWorldAlert,
+  generateWorldNotice,
+  renderOptions,
+  runs,
+  START_US,
+} from "../support/gen.ts";
+import { addAll, createAggregator, renderReports, reports } from "../unit/ingest/fold-alerts.ts";
+import { findFaults } from "../unit/report/report-check.ts";
 
 const inputs = fc.array(
-  fc.oneof({ arbitrary: worldAlert(), weight: 8 }, { arbitrary: worldNotice(), weight: 1 }),
+  fc.oneof({ arbitrary: generateWorldAlert(), weight: 8 }, { arbitrary: generateWorldNotice(), weight: 1 }),
   { minLength: 1, maxLength: 30 },
 );
 const LIMITS = [{}, { maxViolations: 2 }, { maxBytes: 4000 }, { maxPodsPerViolation: 1 }] as const;
 
 /** As the API server gives it back: other objects, and keys in another order. */
-function backFromServer(report: Report): Report {
+function toServerForm(report: Report): Report {
   const turned = (value: unknown): unknown => {
     if (Array.isArray(value)) return value.map(turned);
     if (typeof value !== "object" || value === null) return value;
@@ -35,9 +42,9 @@ function backFromServer(report: Report): Report {
 }
 
 /** A process that starts with these reports. */
-function restarted(stored: readonly Report[]): Aggregator {
-  const aggregator = newAggregator();
-  for (const report of stored.map(backFromServer)) {
+function restart(stored: readonly Report[]): Aggregator {
+  const aggregator = createAggregator();
+  for (const report of stored.map(toServerForm)) {
     const ledger = aggregator.ledger(report.metadata.namespace, report.policy.name);
     rebaseOn(ledger, report);
   }
@@ -50,7 +57,7 @@ describe("a report that is read back", () => {
     fc.assert(
       fc.property(inputs, (alerts) => {
         const stored = reports(alerts, options);
-        expect(reportsOf(restarted(stored), options)).toEqual(stored);
+        expect(renderReports(restart(stored), options)).toEqual(stored);
       }),
       runs(150),
     );
@@ -58,9 +65,9 @@ describe("a report that is read back", () => {
 
   it("is rendered as it was for hostile alerts", () => {
     fc.assert(
-      fc.property(fc.array(hostileAlert(), { minLength: 1, maxLength: 10 }), (alerts) => {
+      fc.property(fc.array(generateHostileAlert(), { minLength: 1, maxLength: 10 }), (alerts) => {
         const stored = reports(alerts);
-        expect(reportsOf(restarted(stored))).toEqual(stored);
+        expect(renderReports(restart(stored))).toEqual(stored);
       }),
       runs(200),
     );
@@ -72,8 +79,8 @@ describe("a report that was continued and is read back once more", () => {
     const options = renderOptions(limits);
     fc.assert(
       fc.property(inputs, inputs, (before, after) => {
-        const continued = reportsOf(addAll(restarted(reports(before, options)), after), options);
-        expect(reportsOf(restarted(continued), options)).toEqual(continued);
+        const continued = renderReports(addAll(restart(reports(before, options)), after), options);
+        expect(renderReports(restart(continued), options)).toEqual(continued);
       }),
       runs(150),
     );
@@ -86,10 +93,10 @@ describe("counts that go on", () => {
     fc.assert(
       fc.property(inputs, inputs, (before, after) => {
         const stored = reports(before, options);
-        const went = reportsOf(addAll(restarted(stored), after), options);
+        const went = renderReports(addAll(restart(stored), after), options);
         const whole = reports([...before, ...after], options);
         expectExact(went, whole, stored);
-        expect(went.flatMap(faultsOf)).toEqual([]);
+        expect(went.flatMap(findFaults)).toEqual([]);
       }),
       runs(150),
     );
@@ -99,7 +106,7 @@ describe("counts that go on", () => {
     fc.assert(
       fc.property(inputs, inputs, fc.boolean(), (before, early, isInFlight) => {
         const stored = reports(before, renderOptions({ maxViolations: 2 }));
-        const aggregator = addAll(newAggregator(), early);
+        const aggregator = addAll(createAggregator(), early);
         if (isInFlight) for (const ledger of aggregator.ledgers.values()) ledger.write.take();
         for (const report of stored) {
           const ledger = aggregator.ledger(report.metadata.namespace, report.policy.name);
@@ -108,9 +115,9 @@ describe("counts that go on", () => {
         if (isInFlight)
           for (const ledger of aggregator.ledgers.values())
             if (ledger.write.isInFlight) ledger.write.commit();
-        const went = reportsOf(aggregator);
+        const went = renderReports(aggregator);
         expectExact(went, reports([...before, ...early]), stored);
-        expect(went.flatMap(faultsOf)).toEqual([]);
+        expect(went.flatMap(findFaults)).toEqual([]);
         for (const report of went) {
           const old = stored.find((each) => key(each) === key(report));
           const known = new Set(old?.violations.map(({ id }) => id));
@@ -137,7 +144,7 @@ const LEVELS: readonly SeverityLevel[] = ["unknown", "info", "low", "medium", "h
  */
 function expectExact(went: readonly Report[], whole: readonly Report[], stored: readonly Report[]): void {
   const isCut = (r: Report) => stored.some((old) => key(old) === key(r) && old.omitted);
-  const facts = (r: Report) => [key(r), isCut(r) ? { ...exact(r), severity: "" } : exact(r)] as const;
+  const facts = (r: Report) => [key(r), isCut(r) ? { ...pickExact(r), severity: "" } : pickExact(r)] as const;
   expect(new Map(went.map(facts))).toEqual(new Map(whole.map(facts)));
   const levels = new Map(whole.map((r) => [key(r), LEVELS.indexOf(r.summary.severity)]));
   for (const r of went) {
@@ -146,7 +153,7 @@ function expectExact(went: readonly Report[], whole: readonly Report[], stored: 
 }
 
 /** Parts that no restart may change, with any limits. */
-function exact({ summary }: Report): object {
+function pickExact({ summary }: Report): object {
   const { occurrences, prevented, allowed, unknown, severity, firstSeen, lastSeen, history } = summary;
   return { occurrences, prevented, allowed, unknown, severity, firstSeen, lastSeen, history };
 }
@@ -174,24 +181,30 @@ describe("a stored report that was edited by hand", () => {
 
   it.each(edits)("(%s) is still continued with a report that the server takes", (_name, edit) => {
     fc.assert(
-      fc.property(fc.array(worldAlert(), { minLength: 1, maxLength: 8 }), worldAlert(), (before, next) => {
-        const alerts = before.map((alert): Alert => ({ ...alert, NamespaceName: "shop", PolicyName: "p1" }));
-        const stored = structuredClone(reports(alerts));
-        for (const report of stored) edit(report);
-        const aggregator = newAggregator();
-        for (const report of stored) {
-          const ledger = aggregator.ledger(report.metadata.namespace, report.policy.name);
-          rebaseOn(ledger, report);
-          ledger.gaps.addGap("NotRunning", START_US);
-        }
-        addAll(aggregator, [{ ...next, NamespaceName: "shop", PolicyName: "p1" }]);
-        for (const ledger of aggregator.ledgers.values()) {
-          ledger.write.take();
-          renderReport(ledger, renderOptions());
-          ledger.write.commit();
-        }
-        expect(reportsOf(aggregator).flatMap(faultsOf)).toEqual([]);
-      }),
+      fc.property(
+        fc.array(generateWorldAlert(), { minLength: 1, maxLength: 8 }),
+        generateWorldAlert(),
+        (before, next) => {
+          const alerts = before.map(
+            (alert): Alert => ({ ...alert, NamespaceName: "shop", PolicyName: "p1" }),
+          );
+          const stored = structuredClone(reports(alerts));
+          for (const report of stored) edit(report);
+          const aggregator = createAggregator();
+          for (const report of stored) {
+            const ledger = aggregator.ledger(report.metadata.namespace, report.policy.name);
+            rebaseOn(ledger, report);
+            ledger.gaps.addGap("NotRunning", START_US);
+          }
+          addAll(aggregator, [{ ...next, NamespaceName: "shop", PolicyName: "p1" }]);
+          for (const ledger of aggregator.ledgers.values()) {
+            ledger.write.take();
+            renderReport(ledger, renderOptions());
+            ledger.write.commit();
+          }
+          expect(renderReports(aggregator).flatMap(findFaults)).toEqual([]);
+        },
+      ),
       runs(40),
     );
   });

@@ -14,7 +14,7 @@ import { FakeClock } from "../support/fake-clock.ts";
 import type { Fault, Kill } from "../support/fault-sink.ts";
 import { START_MS } from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
-import { backwards, SCRIPT, Simulation } from "./pipeline-simulation.ts";
+import { findBackwardSteps, SCRIPT, Simulation } from "./pipeline-simulation.ts";
 
 /** End of one life, and the faults in it before. */
 export interface Plan {
@@ -78,7 +78,7 @@ export async function runLives(plans: readonly Plan[], options: LivesOptions = {
           ...(plan ? [[plan.kill, plan.how] as const] : []),
         ]),
       });
-      steps = await live(simulation, steps, late);
+      steps = await runLife(simulation, steps, late);
       outcome.counted += simulation.pipeline.counters.counted;
       outcome.unprotected += simulation.unprotected;
       outcome.recovered += simulation.journaling?.stats.recovered ?? 0;
@@ -97,7 +97,7 @@ export async function runLives(plans: readonly Plan[], options: LivesOptions = {
 }
 
 /** Lives until it is killed or the script is over; returns the steps that are left. */
-async function live(
+async function runLife(
   simulation: Simulation,
   script: typeof SCRIPT,
   late: Report | undefined,
@@ -132,9 +132,9 @@ function handOver(dir: string, life: number): void {
 }
 
 /** Everything that is wrong, in words. */
-export function problemsOfLives(outcome: Outcome): string[] {
+export function findProblemsOfLives(outcome: Outcome): string[] {
   const { store, counted, unprotected, unwritten, isReconciled, kills } = outcome;
-  const problems = backwards(store.history);
+  const problems = findBackwardSteps(store.history);
   if (!isReconciled) problems.push("the counters of a life do not reconcile");
   if (unwritten > 0) problems.push(`${unwritten} unwritten in the end`);
   const reported = store.occurrences;

@@ -12,7 +12,7 @@ import { type Journal, JournalError } from "../../src/journal/journal.ts";
 import { createSqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import { parseMicroTime } from "../../src/lib/time.ts";
 import { FakeClock } from "../support/fake-clock.ts";
-import { alert, at, PACE, START_MS } from "../support/gen.ts";
+import { alert, formatTimeAt, PACE, START_MS } from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
 import { Simulation } from "./pipeline-simulation.ts";
 
@@ -24,23 +24,23 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
-const path = (name: string) => join(dir, `${name}.db`);
-const open = (name: string) => createSqliteJournal({ path: path(name), maxBytes: 2 ** 28 });
+const getPath = (name: string) => join(dir, `${name}.db`);
+const open = (name: string) => createSqliteJournal({ path: getPath(name), maxBytes: 2 ** 28 });
 
 /** The next process finds the files as the killed one left them. */
-function kill(from: string, to: string): void {
+function copyFiles(from: string, to: string): void {
   for (const part of ["", "-wal"])
-    if (existsSync(path(from) + part)) copyFileSync(path(from) + part, path(to) + part);
+    if (existsSync(getPath(from) + part)) copyFileSync(getPath(from) + part, getPath(to) + part);
 }
 
 /** Sends alerts of one of 60 reports with 100 violations each; returns how many. */
-async function flood(simulation: Simulation, seconds: number, perSecond: number): Promise<number> {
+async function sendFlood(simulation: Simulation, seconds: number, perSecond: number): Promise<number> {
   let sent = 0;
   for (let tick = 0; tick < seconds * 20; tick++) {
     for (let i = 0; i < perSecond / 20; i++) {
       const PolicyName = `p-${sent % 60}`;
       const Resource = `/srv/f${Math.floor(sent / 60) % 100}x`;
-      const UpdatedTime = at(simulation.clock.nowMs() - START_MS);
+      const UpdatedTime = formatTimeAt(simulation.clock.nowMs() - START_MS);
       const fields = {
         PolicyName,
         Resource,
@@ -60,9 +60,9 @@ it("a kill loses no more than one batch interval, also when more violations chan
   const first = new Simulation({ store, journal: open("0") });
   await first.start();
   await first.pipeline.controller.suspend();
-  const sent = await flood(first, 1, 8000);
+  const sent = await sendFlood(first, 1, 8000);
   expect(first.journaling?.waiting).toBeGreaterThan(1000);
-  kill("0", "1");
+  copyFiles("0", "1");
   const killedMs = first.clock.nowMs();
   const second = new Simulation({ store, journal: open("1"), clock: new FakeClock(killedMs + 1000) });
   await second.start();
@@ -102,12 +102,12 @@ it("a full journal holds back nothing, and its gap begins where it held everythi
   const pace = { ...PACE, maxIntervalMs: 5000 };
   const first = new Simulation({ store, journal: limited("0"), options: { pace } });
   await first.start();
-  await flood(first, 1, 1200);
+  await sendFlood(first, 1, 1200);
   const fullMs = first.clock.nowMs();
   isFull = true;
-  await flood(first, 12, 200);
+  await sendFlood(first, 12, 200);
   expect(largest).toBeLessThanOrEqual(60);
-  kill("0", "1");
+  copyFiles("0", "1");
   const second = new Simulation({
     store,
     journal: open("1"),

@@ -21,7 +21,7 @@ const INNER: Readonly<Record<string, string>> = {
 const SPELLED: ReadonlySet<string> = new Set([...FLAT, "Owner", "ExecEvent"]);
 
 /** Returns what the JSON holds, or null when it is no alert. */
-export function oracleFromJson(value: unknown): Alert | null {
+export function decodeJsonAsOracle(value: unknown): Alert | null {
   if (!isObject(value)) return null;
   const alert: Record<string, unknown> = { ...emptyAlert() };
   let isKnown = false;
@@ -34,7 +34,7 @@ export function oracleFromJson(value: unknown): Alert | null {
     const name = FLAT.find((each) => each.toLowerCase() === lower);
     if (name !== undefined) {
       isKnown = true;
-      alert[name] = usable(alert[name], member, name === "Timestamp") ?? alert[name];
+      alert[name] = toUsable(alert[name], member, name === "Timestamp") ?? alert[name];
     }
     const names = Object.entries(NESTED).find(([each]) => each === lower)?.[1];
     if (names === undefined) continue;
@@ -45,7 +45,7 @@ export function oracleFromJson(value: unknown): Alert | null {
     for (const [innerKey, inner] of Object.entries(member)) {
       if (isInnerExact && !inside.some(([, name]) => name === innerKey)) continue;
       const innerName = Object.entries(names).find(([each]) => each === innerKey.toLowerCase())?.[1];
-      if (innerName !== undefined) alert[innerName] = usable("", inner, false) ?? alert[innerName];
+      if (innerName !== undefined) alert[innerName] = toUsable("", inner, false) ?? alert[innerName];
     }
   }
   if (!isKnown) return null;
@@ -56,11 +56,11 @@ export function oracleFromJson(value: unknown): Alert | null {
     const pairs = texts.map(([key, part]) => `${key.slice(0, 1).toLowerCase()}${key.slice(1)}=${part}`);
     read.Data = pairs.join(" ").toWellFormed();
   }
-  return Object.keys(value).includes("updatedTime") ? asSentByTheDaemon(read) : read;
+  return Object.keys(value).includes("updatedTime") ? toDaemonForm(read) : read;
 }
 
 /** The value as the kind of `before`; undefined where it can't be had as that. */
-function usable(before: unknown, value: unknown, isLong: boolean): unknown {
+function toUsable(before: unknown, value: unknown, isLong: boolean): unknown {
   if (Array.isArray(before)) {
     if (!Array.isArray(value)) return undefined;
     return value.filter((tag): tag is string => typeof tag === "string").map((tag) => tag.toWellFormed());
@@ -79,7 +79,7 @@ function usable(before: unknown, value: unknown, isLong: boolean): unknown {
   return number === 0 ? 0 : number;
 }
 
-function asSentByTheDaemon(alert: Alert): Alert {
+function toDaemonForm(alert: Alert): Alert {
   return {
     ...alert,
     Type: alert.Operation === "NetworkFirewall" ? "MatchedNetworkPolicy" : alert.Type,

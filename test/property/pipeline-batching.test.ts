@@ -7,16 +7,16 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import type { Alert } from "../../src/api/alert.ts";
 import type { Report } from "../../src/api/v1alpha1.ts";
-import { sampleAlerts } from "../../tools/samples.ts";
-import { runs, worldAlert } from "../support/gen.ts";
+import { readSampleAlerts } from "../../tools/samples.ts";
+import { generateWorldAlert, runs } from "../support/gen.ts";
 import { Simulation } from "./pipeline-simulation.ts";
 
 /** Content of a report that does not depend on the run. */
-function body({ policy, summary, violations, omitted, expired, coverage }: Report): unknown {
+function pickBody({ policy, summary, violations, omitted, expired, coverage }: Report): unknown {
   return { policy, summary, violations, omitted, expired, coverage };
 }
 
-async function told(batches: readonly (readonly Alert[])[]): Promise<string> {
+async function reportInBatches(batches: readonly (readonly Alert[])[]): Promise<string> {
   const s = new Simulation();
   await s.start();
   for (const batch of batches) {
@@ -24,11 +24,11 @@ async function told(batches: readonly (readonly Alert[])[]): Promise<string> {
     await s.clock.advance(10_000);
   }
   await s.stop();
-  return JSON.stringify(s.store.reports.map(body));
+  return JSON.stringify(s.store.reports.map(pickBody));
 }
 
 /** The alerts in another order, cut at some places. */
-function inBatches(alerts: readonly Alert[]): fc.Arbitrary<Alert[][]> {
+function cutIntoBatches(alerts: readonly Alert[]): fc.Arbitrary<Alert[][]> {
   const order = fc.shuffledSubarray([...alerts], { minLength: alerts.length, maxLength: alerts.length });
   const cuts = fc.array(fc.nat(alerts.length), { maxLength: 4 });
   return fc.tuple(order, cuts).map(([shuffled, at]) => {
@@ -47,11 +47,11 @@ it("the same alerts in any order and any batches give byte-identical reports", a
   await fc.assert(
     fc.asyncProperty(
       fc
-        .array(worldAlert(), { minLength: 1, maxLength: 30 })
+        .array(generateWorldAlert(), { minLength: 1, maxLength: 30 })
         .map(withDuplicates)
-        .chain((alerts) => fc.tuple(fc.constant(alerts), inBatches(alerts))),
+        .chain((alerts) => fc.tuple(fc.constant(alerts), cutIntoBatches(alerts))),
       async ([alerts, batches]) => {
-        expect(await told(batches)).toBe(await told([alerts]));
+        expect(await reportInBatches(batches)).toBe(await reportInBatches([alerts]));
       },
     ),
     runs(60),
@@ -64,12 +64,12 @@ it("so do the sample alerts, with all of their evidence and the notice among the
     ...alert,
     UpdatedTime: alert.UpdatedTime || "2023-08-23T18:08:09.000000Z",
   });
-  const samples = sampleAlerts().map(dated);
-  const whole = await told([samples]);
+  const samples = readSampleAlerts().map(dated);
+  const whole = await reportInBatches([samples]);
   expect(whole).toContain('"execId"');
   await fc.assert(
-    fc.asyncProperty(inBatches(samples), async (batches) => {
-      expect(await told(batches)).toBe(whole);
+    fc.asyncProperty(cutIntoBatches(samples), async (batches) => {
+      expect(await reportInBatches(batches)).toBe(whole);
     }),
     runs(30),
   );

@@ -18,17 +18,17 @@ import { createRedactor } from "../../src/ingest/evidence/redact.ts";
 import type { IngestCounters } from "../../src/ingest/ingest-counters.ts";
 import { renderReport } from "../../src/report/render.ts";
 import {
-  at,
-  hostileAlert,
+  formatTimeAt,
+  generateHostileAlert,
+  generateWorldAlert,
+  generateWorldNotice,
   renderOptions,
   runs,
   START_US,
   throttleNotice,
-  worldAlert,
-  worldNotice,
 } from "../support/gen.ts";
 import { createIngest } from "../support/ingest-bed.ts";
-import { reportsOf } from "../unit/ingest/fold-alerts.ts";
+import { renderReports } from "../unit/ingest/fold-alerts.ts";
 import { wireAlert } from "./wire-alert.ts";
 
 const root = loadSync(fileURLToPath(new URL("../../proto/kubearmor.proto", import.meta.url)));
@@ -130,7 +130,7 @@ function toOutcome(
   for (const ledger of inFlight) ledger.write.commit();
   expect(unwritten).toBe(counters.counted);
   expect(aggregator.stats.unwritten + sumOf(reportsBefore)).toBe(counters.counted);
-  return { counters, told, reportsBefore, reports: reportsOf(aggregator) };
+  return { counters, told, reportsBefore, reports: renderReports(aggregator) };
 }
 
 function sumOf(reports: readonly ReportBody[]): number {
@@ -151,7 +151,7 @@ const volatile = fc.record({
   spelling: fc.constantFrom("", "", "", "seconds", "none", "odd"),
 });
 
-function rarely<T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | null> {
+function makeRare<T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | null> {
   return fc.oneof({ weight: 7, arbitrary: fc.constant(null) }, { weight: 1, arbitrary });
 }
 
@@ -165,18 +165,21 @@ const damage = fc.record({
 /** Alerts of which most repeat one of a few in all that decides, some of them damaged, cut in two or sent twice. */
 const messages: fc.Arbitrary<Buffer[]> = fc
   .record({
-    kinds: fc.array(fc.oneof(worldAlert(), worldAlert(), hostileAlert(), worldNotice()), {
-      minLength: 1,
-      maxLength: 4,
-    }),
+    kinds: fc.array(
+      fc.oneof(generateWorldAlert(), generateWorldAlert(), generateHostileAlert(), generateWorldNotice()),
+      {
+        minLength: 1,
+        maxLength: 4,
+      },
+    ),
     others: fc.array(wireAlert, { maxLength: 2 }),
     steps: fc.array(
       fc.record({
         kind: fc.nat(),
         volatile,
-        damage: rarely(damage),
+        damage: makeRare(damage),
         again: fc.boolean(),
-        other: rarely(fc.nat()),
+        other: makeRare(fc.nat()),
       }),
       { minLength: 1, maxLength: 25, size: "max" },
     ),
@@ -184,9 +187,12 @@ const messages: fc.Arbitrary<Buffer[]> = fc
   .map(({ kinds, others, steps }) =>
     steps.flatMap((step) => {
       const { ms, spelling, ...mods } = step.volatile;
-      const UpdatedTime = { "": at(ms), seconds: at(ms).replace(/\.\d+Z$/, "+01:00"), none: "", odd: "soon" }[
-        spelling
-      ];
+      const UpdatedTime = {
+        "": formatTimeAt(ms),
+        seconds: formatTimeAt(ms).replace(/\.\d+Z$/, "+01:00"),
+        none: "",
+        odd: "soon",
+      }[spelling];
       let bytes = encode({ ...kinds[step.kind % kinds.length]!, ...mods, UpdatedTime: UpdatedTime ?? "" });
       const other = step.other === null ? undefined : others[step.other % others.length];
       // Two messages in a row are one, of which the later fields win.

@@ -5,9 +5,9 @@
 
 import { describe, expect, it } from "vitest";
 import { FakeClock } from "../support/fake-clock.ts";
-import { alert, at, START_MS } from "../support/gen.ts";
+import { alert, formatTimeAt, START_MS } from "../support/gen.ts";
 import type { MemorySink } from "../support/memory-sink.ts";
-import { problemsOf, Simulation } from "./pipeline-simulation.ts";
+import { findProblems, Simulation } from "./pipeline-simulation.ts";
 
 const KEY = "shop/no-package-managers";
 const FILE = { Operation: "File", Resource: "/etc/shadow", Result: "Passed" };
@@ -26,7 +26,7 @@ describe.each([-HOUR_MS, HOUR_MS, -400 * 24 * HOUR_MS])("a wall clock that is se
     await s.clock.advance(60_000);
     expect(s.store.get(KEY)?.summary.occurrences).toBe(3);
     expect(s.results.length).toBeLessThanOrEqual(3);
-    expect(problemsOf(s)).toEqual([]);
+    expect(findProblems(s)).toEqual([]);
   });
 
   it("stops no new report beyond the burst", async () => {
@@ -55,7 +55,7 @@ describe("retention", () => {
   const OPTIONS = { retention: { retentionMs: 30 * DAY_MS, sweepMs: HOUR_MS } };
 
   /** A report from an earlier process. */
-  async function storedReport(): Promise<MemorySink> {
+  async function storeReport(): Promise<MemorySink> {
     const s = new Simulation();
     await s.start();
     s.pipeline.onAlert(alert(), 0);
@@ -64,7 +64,7 @@ describe("retention", () => {
   }
 
   it("deletes nothing when the clock jumps ahead for a moment", async () => {
-    const store = await storedReport();
+    const store = await storeReport();
     const s = new Simulation({ store, options: OPTIONS });
     await s.start();
     await s.clock.advance(HOUR_MS - 1000);
@@ -76,7 +76,7 @@ describe("retention", () => {
   });
 
   it("deletes nothing while the API server's clock does not agree, or was set, and the report one sweep later", async () => {
-    const store = await storedReport();
+    const store = await storeReport();
     let stepMs = 0;
     const clock = new FakeClock(START_MS);
     const s = new Simulation({
@@ -100,7 +100,7 @@ describe("retention", () => {
     const s = new Simulation({ options: OPTIONS });
     await s.start();
     for (let n = 0; n < 30; n++) {
-      s.pipeline.onAlert(alert({ HostPID: n + 1, UpdatedTime: at(n * 600_000 - 31 * DAY_MS) }), 0);
+      s.pipeline.onAlert(alert({ HostPID: n + 1, UpdatedTime: formatTimeAt(n * 600_000 - 31 * DAY_MS) }), 0);
       await s.clock.advance(600_000);
     }
     await s.clock.advance(120_000);
@@ -111,7 +111,7 @@ describe("retention", () => {
   it("counts the age of what this process wrote by monotonic time", async () => {
     const s = new Simulation({ options: { retention: { retentionMs: 5 * HOUR_MS, sweepMs: HOUR_MS } } });
     await s.start();
-    s.pipeline.onAlert(alert({ UpdatedTime: at(-31 * DAY_MS) }), 0);
+    s.pipeline.onAlert(alert({ UpdatedTime: formatTimeAt(-31 * DAY_MS) }), 0);
     await s.clock.advance(5 * HOUR_MS + 60_000);
     expect(s.store.reports).toHaveLength(1);
     await s.clock.advance(HOUR_MS);

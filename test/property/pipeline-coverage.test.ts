@@ -8,17 +8,24 @@ import type { Report } from "../../src/api/v1alpha1.ts";
 import { Pipeline } from "../../src/app/pipeline/pipeline.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import { FakeClock } from "../support/fake-clock.ts";
-import { alert, at, hostAlert, MEMORY, pipelineOptions, throttleNotice } from "../support/gen.ts";
+import {
+  alert,
+  createPipelineOptions,
+  formatTimeAt,
+  hostAlert,
+  MEMORY,
+  throttleNotice,
+} from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
 import { Simulation } from "./pipeline-simulation.ts";
 
 const KEY = "shop/no-package-managers";
 
-function coverageOf(simulation: Simulation, key = KEY): Report["coverage"] | undefined {
+function getCoverage(simulation: Simulation, key = KEY): Report["coverage"] | undefined {
   return simulation.store.get(key)?.coverage;
 }
 
-function isoTime(ms: number): string {
+function formatTime(ms: number): string {
   return new Date(ms).toISOString().replace("Z", "000Z");
 }
 
@@ -28,7 +35,7 @@ describe("the stream", () => {
     await s.start();
     s.send(alert());
     await s.clock.advance(1000);
-    expect(coverageOf(s)).toEqual({
+    expect(getCoverage(s)).toEqual({
       continuousSince: "2026-11-23T10:00:00.000000Z",
       gaps: 0,
       throttleNotices: 0,
@@ -45,7 +52,7 @@ describe("the stream", () => {
     // Half of maxIntervalMs later no report claims that it is read.
     await s.clock.advance(31_000);
     const began = "2026-11-23T10:00:09.900000Z";
-    expect(coverageOf(s)).toEqual({
+    expect(getCoverage(s)).toEqual({
       gaps: 1,
       throttleNotices: 0,
       lowerBound: true,
@@ -57,7 +64,7 @@ describe("the stream", () => {
     }
     s.pipeline.onConnected();
     await s.clock.advance(60_000);
-    expect(coverageOf(s)).toEqual({
+    expect(getCoverage(s)).toEqual({
       continuousSince: "2026-11-23T10:00:46.000000Z",
       gaps: 1,
       throttleNotices: 0,
@@ -85,8 +92,8 @@ describe("the stream", () => {
     s.pipeline.onConnected();
     s.send(hostAlert());
     await s.clock.advance(1000);
-    expect(coverageOf(s)).toMatchObject({ gaps: 1, lowerBound: true });
-    expect(coverageOf(s, "/host-files")).toMatchObject({ gaps: 0, lowerBound: false });
+    expect(getCoverage(s)).toMatchObject({ gaps: 1, lowerBound: true });
+    expect(getCoverage(s, "/host-files")).toMatchObject({ gaps: 0, lowerBound: false });
   });
 
   it("of single nodes is a gap of every report while one is missing, later reports included", async () => {
@@ -96,7 +103,7 @@ describe("the stream", () => {
     await s.start();
     s.send(alert());
     await s.clock.advance(1000);
-    expect(coverageOf(s)).toMatchObject({ gaps: 0, nodes: { desired: 3, connected: 3 } });
+    expect(getCoverage(s)).toMatchObject({ gaps: 0, nodes: { desired: 3, connected: 3 } });
     nodes.connected = 1;
     const fromMs = s.clock.nowMs();
     s.pipeline.onDisconnected({
@@ -111,24 +118,28 @@ describe("the stream", () => {
     s.send(hostAlert());
     await s.clock.advance(60_000);
     for (const key of [KEY, "/host-files"]) {
-      expect(coverageOf(s, key)).toMatchObject({
+      expect(getCoverage(s, key)).toMatchObject({
         nodes: { desired: 3, connected: 1 },
         gaps: 1,
         lowerBound: true,
-        recent: [{ kind: "NodeDown", from: isoTime(fromMs) }],
+        recent: [{ kind: "NodeDown", from: formatTime(fromMs) }],
       });
-      expect(coverageOf(s, key)).not.toHaveProperty("continuousSince");
+      expect(getCoverage(s, key)).not.toHaveProperty("continuousSince");
     }
     nodes.connected = 3;
     s.pipeline.onConnected({ nodes: 2 });
     const toMs = s.clock.nowMs();
     s.send(alert({ PolicyName: "later" }));
     await s.clock.advance(60_000);
-    const gap = { kind: "NodeDown", from: isoTime(fromMs), to: isoTime(toMs), seconds: 61, nodes: 2 };
+    const gap = { kind: "NodeDown", from: formatTime(fromMs), to: formatTime(toMs), seconds: 61, nodes: 2 };
     for (const key of [KEY, "/host-files"]) {
-      expect(coverageOf(s, key)).toMatchObject({ gaps: 1, recent: [gap], continuousSince: isoTime(toMs) });
+      expect(getCoverage(s, key)).toMatchObject({
+        gaps: 1,
+        recent: [gap],
+        continuousSince: formatTime(toMs),
+      });
     }
-    expect(coverageOf(s, "shop/later")).toMatchObject({ gaps: 0, lowerBound: false });
+    expect(getCoverage(s, "shop/later")).toMatchObject({ gaps: 0, lowerBound: false });
     expect(startMs).toBeLessThan(fromMs);
   });
 
@@ -143,11 +154,11 @@ describe("the stream", () => {
     const toMs = s.clock.nowMs();
     s.send(hostAlert());
     await s.clock.advance(60_000);
-    expect(coverageOf(s)).toMatchObject({
+    expect(getCoverage(s)).toMatchObject({
       gaps: 1,
-      recent: [{ kind: "NodeDown", from: isoTime(fromMs), to: isoTime(toMs) }],
+      recent: [{ kind: "NodeDown", from: formatTime(fromMs), to: formatTime(toMs) }],
     });
-    expect(coverageOf(s, "/host-files")).toMatchObject({ gaps: 0 });
+    expect(getCoverage(s, "/host-files")).toMatchObject({ gaps: 0 });
   });
 
   it("that could never be opened is no gap", async () => {
@@ -180,16 +191,18 @@ describe("each way to lose alerts", () => {
     s.disconnect();
     await s.clock.advance(10_000);
     s.pipeline.onConnected();
-    s.send(throttleNotice({ UpdatedTime: at(21_000) }));
+    s.send(throttleNotice({ UpdatedTime: formatTimeAt(21_000) }));
     // There is no memory for a second violation.
-    s.send(alert({ ProcessName: "/usr/bin/dpkg", Resource: "/usr/bin/dpkg", UpdatedTime: at(22_000) }));
+    s.send(
+      alert({ ProcessName: "/usr/bin/dpkg", Resource: "/usr/bin/dpkg", UpdatedTime: formatTimeAt(22_000) }),
+    );
     s.pipeline.onRejected("invalid_wire", "bytes", 0);
     await s.stop();
     const next = new Simulation({ store: s.store, clock: s.clock });
     await next.clock.advance(30_000);
     await next.start();
     await next.stop();
-    const { recent, ...counts } = coverageOf(next) ?? {};
+    const { recent, ...counts } = getCoverage(next) ?? {};
     expect(counts).toMatchObject({
       gaps: 2,
       throttleNotices: 1,
@@ -213,9 +226,11 @@ describe("each way to lose alerts", () => {
     await s.clock.advance(10_000);
     s.pipeline.onEventLoopStall(6000);
     await s.stop();
-    const { recent, ...rest } = coverageOf(s) ?? {};
-    expect(rest).toMatchObject({ gaps: 1, lowerBound: true, continuousSince: at(10_000) });
-    expect(recent).toEqual([{ kind: "Stalled", from: at(4000), to: at(10_000), seconds: 6 }]);
+    const { recent, ...rest } = getCoverage(s) ?? {};
+    expect(rest).toMatchObject({ gaps: 1, lowerBound: true, continuousSince: formatTimeAt(10_000) });
+    expect(recent).toEqual([
+      { kind: "Stalled", from: formatTimeAt(4000), to: formatTimeAt(10_000), seconds: 6 },
+    ]);
   });
 
   it("is declared only in reports that may be short of something", async () => {
@@ -224,7 +239,7 @@ describe("each way to lose alerts", () => {
     s.send(alert(), alert({ NamespaceName: "bank", OwnerNamespace: "bank", HostPID: 1 }), hostAlert());
     s.send(alert({ PolicyName: "" }), hostAlert({ PolicyName: "", Type: "HostLog" }));
     await s.clock.advance(6000);
-    const rejectedIn = (key: string) => coverageOf(s, key)?.rejected ?? 0;
+    const rejectedIn = (key: string) => getCoverage(s, key)?.rejected ?? 0;
     expect([KEY, "bank/no-package-managers", "/host-files"].map(rejectedIn)).toEqual([1, 0, 0]);
     s.pipeline.onRejected("message_too_large", "5 MB", 0);
     await s.clock.advance(60_000);
@@ -232,7 +247,7 @@ describe("each way to lose alerts", () => {
     // Later reports were not affected.
     s.send(alert({ PolicyName: "later" }));
     await s.stop();
-    expect(coverageOf(s, "shop/later")).toMatchObject({ lowerBound: false });
+    expect(getCoverage(s, "shop/later")).toMatchObject({ lowerBound: false });
   });
 
   it("is an Event when it lasts, while there is an operator object", async () => {
@@ -258,7 +273,7 @@ describe("a throttle notice", () => {
     await s.start();
     s.send(...alerts);
     await s.clock.advance(6000);
-    expect(coverageOf(s)).toMatchObject({ gaps: 0, throttleNotices: 1, lowerBound: true });
+    expect(getCoverage(s)).toMatchObject({ gaps: 0, throttleNotices: 1, lowerBound: true });
     expect(s.pipeline.counters).toMatchObject({ received: 2, counted: 1, throttleNotices: 1 });
   });
 
@@ -271,7 +286,7 @@ describe("a throttle notice", () => {
     await s.start();
     s.send(alert(), throttleNotice(mods));
     await s.clock.advance(6000);
-    expect(coverageOf(s)).toMatchObject({ throttleNotices: 0, lowerBound: false });
+    expect(getCoverage(s)).toMatchObject({ throttleNotices: 0, lowerBound: false });
   });
 
   it("of a host marks what the host did, and not what a container on it did", async () => {
@@ -286,8 +301,8 @@ describe("a throttle notice", () => {
     const notice = throttleNotice({ NamespaceName: "", PodName: "", ContainerName: "" });
     s.send(hostAlert({ PolicyName: "p" }), alert(container), notice);
     await s.clock.advance(6000);
-    expect(coverageOf(s, "/p")).toMatchObject({ throttleNotices: 1, lowerBound: true });
-    expect(coverageOf(s, "/box")).toMatchObject({ throttleNotices: 0, lowerBound: false });
+    expect(getCoverage(s, "/p")).toMatchObject({ throttleNotices: 1, lowerBound: true });
+    expect(getCoverage(s, "/box")).toMatchObject({ throttleNotices: 0, lowerBound: false });
   });
 
   it("that carries the alert which tripped the limit is not counted as a violation", async () => {
@@ -320,7 +335,7 @@ describe("counters", () => {
   it("balance with any input", async () => {
     const rejected: unknown[] = [];
     const clock = new FakeClock();
-    const pipeline = new Pipeline(pipelineOptions(), {
+    const pipeline = new Pipeline(createPipelineOptions(), {
       sink: new MemorySink(),
       events: { record() {} },
       clock,

@@ -12,8 +12,8 @@ import type { Alert } from "../../src/api/alert.ts";
 import type { Report } from "../../src/api/v1alpha1.ts";
 import { createSqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import { FakeClock } from "../support/fake-clock.ts";
-import { alert, at, MEMORY } from "../support/gen.ts";
-import { faultsOf } from "../unit/report/report-check.ts";
+import { alert, formatTimeAt, MEMORY } from "../support/gen.ts";
+import { findFaults } from "../unit/report/report-check.ts";
 import { runReplay } from "./pipeline-replay.ts";
 import { Simulation } from "./pipeline-simulation.ts";
 
@@ -24,16 +24,21 @@ const NO_OWNER = { OwnerRef: "", OwnerName: "", OwnerNamespace: "" };
 function open(ms: number, id: keyof typeof ids, ...mods: Partial<Alert>[]): Alert {
   const container = { ContainerID: ids[id], ContainerName: id, PodName: "web-1" };
   const file = { Operation: "File", Resource: "/data/x", ProcessName: "/bin/tool", Source: "/bin/tool" };
-  return alert({ UpdatedTime: at(ms), HostPID: ms + 1, PolicyName: "files" }, container, file, ...mods);
+  return alert(
+    { UpdatedTime: formatTimeAt(ms), HostPID: ms + 1, PolicyName: "files" },
+    container,
+    file,
+    ...mods,
+  );
 }
 
-function unnamed(id: keyof typeof ids): Partial<Alert> {
+function omitName(id: keyof typeof ids): Partial<Alert> {
   return { ContainerName: ids[id] };
 }
 
 /** policy: violations workloads | workload/container xN */
-function rowsOf(reports: readonly Report[]): string[] {
-  for (const report of reports) expect(faultsOf(report)).toEqual([]);
+function toRows(reports: readonly Report[]): string[] {
+  for (const report of reports) expect(findFaults(report)).toEqual([]);
   return reports
     .flatMap(({ policy, summary, violations }) => [
       `${policy.name}: ${summary.violations} ${summary.workloads} ${summary.pods}`,
@@ -45,10 +50,10 @@ function rowsOf(reports: readonly Report[]): string[] {
     .sort();
 }
 
-function* permutations<T>(items: readonly T[]): Iterable<T[]> {
+function* permute<T>(items: readonly T[]): Iterable<T[]> {
   if (items.length <= 1) yield [...items];
   for (const [i, first] of items.entries())
-    for (const rest of permutations([...items.slice(0, i), ...items.slice(i + 1)])) yield [first, ...rest];
+    for (const rest of permute([...items.slice(0, i), ...items.slice(i + 1)])) yield [first, ...rest];
 }
 
 function toLine(each: Alert): string {
@@ -66,17 +71,17 @@ interface Case {
 const CASES: Record<string, Case> = {
   "of one container": {
     alerts: [
-      open(1, "web", NO_OWNER, unnamed("web")),
+      open(1, "web", NO_OWNER, omitName("web")),
       open(2, "web", NO_OWNER),
-      open(3, "web", unnamed("web")),
+      open(3, "web", omitName("web")),
       open(4, "web"),
     ],
     rows: ["files: 1 1 1", "files | Deployment/web/web x4"],
   },
   "of two containers of a pod": {
     alerts: [
-      open(1, "web", NO_OWNER, unnamed("web")),
-      open(2, "proxy", NO_OWNER, unnamed("proxy")),
+      open(1, "web", NO_OWNER, omitName("web")),
+      open(2, "proxy", NO_OWNER, omitName("proxy")),
       open(3, "web"),
       open(4, "proxy", NO_OWNER),
     ],
@@ -84,8 +89,8 @@ const CASES: Record<string, Case> = {
   },
   "of two pods": {
     alerts: [
-      open(1, "web", unnamed("web")),
-      open(2, "other", unnamed("other"), { PodName: "web-2" }),
+      open(1, "web", omitName("web")),
+      open(2, "other", omitName("other"), { PodName: "web-2" }),
       open(3, "web"),
       open(4, "other", { PodName: "web-2", ContainerName: "web" }),
     ],
@@ -93,17 +98,17 @@ const CASES: Record<string, Case> = {
   },
   "beside an init container, which never has a name": {
     alerts: [
-      open(1, "init", NO_OWNER, unnamed("init")),
-      open(2, "web", NO_OWNER, unnamed("web")),
+      open(1, "init", NO_OWNER, omitName("init")),
+      open(2, "web", NO_OWNER, omitName("web")),
       open(3, "web"),
-      open(4, "init", unnamed("init"), { ContainerID: "5".repeat(64), ContainerName: "5".repeat(64) }),
+      open(4, "init", omitName("init"), { ContainerID: "5".repeat(64), ContainerName: "5".repeat(64) }),
     ],
     rows: ["files: 2 1 1", "files | Deployment/web/ x2", "files | Deployment/web/web x2"],
   },
   "whose names another policy's alert brings": {
     alerts: [
-      open(1, "web", NO_OWNER, unnamed("web")),
-      open(2, "proxy", NO_OWNER, unnamed("proxy")),
+      open(1, "web", NO_OWNER, omitName("web")),
+      open(2, "proxy", NO_OWNER, omitName("proxy")),
       open(3, "web", { PolicyName: "other" }),
     ],
     rows: [
@@ -116,7 +121,7 @@ const CASES: Record<string, Case> = {
   },
   "of a bare pod": {
     alerts: [
-      open(1, "web", NO_OWNER, unnamed("web")),
+      open(1, "web", NO_OWNER, omitName("web")),
       open(2, "web", { OwnerRef: "Pod", OwnerName: "web-1" }),
       open(3, "web", NO_OWNER),
     ],
@@ -124,7 +129,7 @@ const CASES: Record<string, Case> = {
   },
   "of pods of the same name in two namespaces": {
     alerts: [
-      open(1, "web", NO_OWNER, unnamed("web")),
+      open(1, "web", NO_OWNER, omitName("web")),
       open(2, "web", NO_OWNER, { NamespaceName: "bank" }),
       open(3, "web"),
     ],
@@ -135,16 +140,16 @@ const CASES: Record<string, Case> = {
 describe.each(Object.entries(CASES))("early alerts %s", (_, { alerts, rows }) => {
   it("give the same bytes in each order of a file", async () => {
     const texts = new Set<string>();
-    for (const order of permutations(alerts)) {
+    for (const order of permute(alerts)) {
       const { files, reports } = await runReplay(order.map(toLine).join("\n"));
-      expect(rowsOf(reports)).toEqual([...rows].sort());
+      expect(toRows(reports)).toEqual([...rows].sort());
       texts.add(JSON.stringify(files));
     }
     expect(texts.size).toBe(1);
   });
 
   it("join the others after each of them was written", async () => {
-    for (const order of permutations(alerts)) {
+    for (const order of permute(alerts)) {
       const run = new Simulation();
       await run.start();
       for (const each of order) {
@@ -152,7 +157,7 @@ describe.each(Object.entries(CASES))("early alerts %s", (_, { alerts, rows }) =>
         await run.clock.advance(120_000);
       }
       await run.stop();
-      expect(rowsOf(run.store.reports)).toEqual([...rows].sort());
+      expect(toRows(run.store.reports)).toEqual([...rows].sort());
       expect(run.store.reports.every(({ coverage }) => !coverage.lowerBound)).toBe(true);
     }
   });
@@ -162,7 +167,7 @@ describe("early alerts", () => {
   const { alerts, rows } = CASES["of one container"] as Case;
 
   it("join the others over a restart after each of them", async () => {
-    for (const order of permutations(alerts)) {
+    for (const order of permute(alerts)) {
       let run = new Simulation();
       for (const each of order) {
         run = new Simulation({ store: run.store, clock: run.clock });
@@ -173,7 +178,7 @@ describe("early alerts", () => {
       const [report] = run.store.reports;
       expect(report?.summary.occurrences).toBe(alerts.length);
       // A new process learns names again: what is early at its end stays so until then.
-      if (order.at(-1) === alerts[3]) expect(rowsOf(run.store.reports)).toEqual([...rows].sort());
+      if (order.at(-1) === alerts[3]) expect(toRows(run.store.reports)).toEqual([...rows].sort());
     }
   });
 
@@ -197,7 +202,7 @@ describe("early alerts", () => {
         await next.start();
         for (const each of alerts.slice(crash)) next.pipeline.onAlert(each, 0);
         await next.stop();
-        expect(rowsOf(next.store.reports)).toEqual([...rows].sort());
+        expect(toRows(next.store.reports)).toEqual([...rows].sort());
       } finally {
         rmSync(dir, { recursive: true });
       }
@@ -211,14 +216,14 @@ describe("early alerts", () => {
     for (let i = 0; i < 40; i++) {
       const mods = { PodName: `web-${i % 5}`, Resource: `/data/${i % 7}` };
       run.pipeline.onAlert(
-        open(i, "web", mods, i % 3 === 0 ? NO_OWNER : {}, i % 2 === 0 ? unnamed("web") : {}),
+        open(i, "web", mods, i % 3 === 0 ? NO_OWNER : {}, i % 2 === 0 ? omitName("web") : {}),
         0,
       );
       await run.clock.advance(1000);
     }
     await run.stop();
     const [report] = run.store.reports;
-    expect(faultsOf(report as Report)).toEqual([]);
+    expect(findFaults(report as Report)).toEqual([]);
     expect(report?.summary.occurrences).toBe(40);
   });
 
@@ -233,7 +238,7 @@ describe("early alerts", () => {
     await run.clock.advance(120_000);
     run.pipeline.onAlert(open(300, "web"), 0);
     await run.stop();
-    expect(rowsOf(run.store.reports)).toEqual([
+    expect(toRows(run.store.reports)).toEqual([
       "files | Deployment/web/ x250",
       "files | Deployment/web/web x1",
       "files: 2 1 250",

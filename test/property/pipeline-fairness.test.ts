@@ -4,8 +4,8 @@
 // Report writes and Events of quiet namespaces while another floods the stream: counted by namespace, in order.
 
 import { expect, it } from "vitest";
-import { alert, at, letters } from "../support/gen.ts";
-import { problemsOf, Simulation } from "./pipeline-simulation.ts";
+import { alert, formatTimeAt, toLetters } from "../support/gen.ts";
+import { findProblems, Simulation } from "./pipeline-simulation.ts";
 
 const QUIET = ["bank", "shop", "mail"];
 const FLOODED = 200;
@@ -27,15 +27,15 @@ it("the flood of one tenant delays the writes of others by a turn, and by the ag
         OwnerNamespace: namespace,
         PolicyName: policy,
         Operation: "File",
-        Resource: `/data/${letters(i)}`,
-        UpdatedTime: at(i),
+        Resource: `/data/${toLetters(i)}`,
+        UpdatedTime: formatTimeAt(i),
       }),
     );
   let sent = 0;
   const waited: number[] = [];
   for (let second = 0; second < 60; second++) {
     // New violations in each of the tenant's reports, without end.
-    for (let policy = 0; policy < FLOODED; policy++) send("evil", `p-${letters(policy)}`, sent++);
+    for (let policy = 0; policy < FLOODED; policy++) send("evil", `p-${toLetters(policy)}`, sent++);
     const before = written.length;
     const isTime = second % 10 === 5;
     if (isTime) for (const namespace of QUIET) send(namespace, "quiet", sent++);
@@ -50,5 +50,5 @@ it("the flood of one tenant delays the writes of others by a turn, and by the ag
   const quiet = s.occurrences.filter(({ policy }) => policy === "quiet");
   expect(quiet.length).toBe(waited.length);
   await s.stop();
-  expect(problemsOf(s)).toEqual([]);
+  expect(findProblems(s)).toEqual([]);
 });

@@ -6,7 +6,7 @@
 
 import { describe, expect, it } from "vitest";
 import { FAULTS, type Fault } from "../support/fault-sink.ts";
-import { problemsOf, runScript, Simulation } from "./pipeline-simulation.ts";
+import { findProblems, runScript, Simulation } from "./pipeline-simulation.ts";
 
 /** Faults after which the store has what the writer can't know that it has. */
 const HIDDEN: readonly Fault[] = ["unknown_after", "retry_after"];
@@ -17,7 +17,7 @@ describe("without a fault", () => {
   it("everything is persisted", async () => {
     const simulation = new Simulation();
     await runScript(simulation);
-    expect(problemsOf(simulation)).toEqual([]);
+    expect(findProblems(simulation)).toEqual([]);
     expect(simulation.pipeline.aggregator.stats.unwritten).toBe(0);
     expect({ ...simulation.pipeline.counters }).toMatchObject({
       received: 18,
@@ -43,7 +43,7 @@ describe("one fault", () => {
       const simulation = new Simulation({ faults: new Map([[n, fault]]) });
       await runScript(simulation);
       if (simulation.sink.hit.length === 0) break;
-      expect(problemsOf(simulation), `${fault} at call ${n}`).toEqual([]);
+      expect(findProblems(simulation), `${fault} at call ${n}`).toEqual([]);
       expect(simulation.pipeline.aggregator.stats.unwritten, `${fault} at call ${n}`).toBe(0);
     }
     // Proof that the loop has met the calls that there are.
@@ -71,7 +71,7 @@ describe("two faults, one call after the other", () => {
       await runScript(simulation);
       if (simulation.sink.hit.length < 2) break;
       const isExact = !(HIDDEN.includes(first) && TRACELESS.includes(second));
-      expect(problemsOf(simulation, isExact), `${first} at call ${n}, then ${second}`).toEqual([]);
+      expect(findProblems(simulation, isExact), `${first} at call ${n}, then ${second}`).toEqual([]);
       expect(simulation.pipeline.aggregator.stats.unwritten).toBe(0);
     }
   });

@@ -5,8 +5,8 @@
 // memory, not their place in the report, not their counts.
 
 import { describe, expect, it } from "vitest";
-import { alert, at, letters, MEMORY } from "../support/gen.ts";
-import { problemsOf, Simulation } from "./pipeline-simulation.ts";
+import { alert, formatTimeAt, MEMORY, toLetters } from "../support/gen.ts";
+import { findProblems, Simulation } from "./pipeline-simulation.ts";
 
 const KEY = "shop/no-package-managers";
 /** In the suite; `FLOOD=1000000` is the whole of it. */
@@ -14,44 +14,54 @@ const PATHS = Number(process.env["FLOOD"] ?? 30_000);
 const MEMORY_OF_TEST = { ...MEMORY, maxViolations: 2000, maxViolationsPerWorkload: 1000 };
 
 /** Digits would be folded away. */
-function other(i: number, ms: number): ReturnType<typeof alert> {
-  const name = `other-${letters(i)}`;
-  return alert({ OwnerName: name, PodName: name, Resource: `/usr/bin/${letters(i)}`, UpdatedTime: at(ms) });
+function createOtherAlert(i: number, ms: number): ReturnType<typeof alert> {
+  const name = `other-${toLetters(i)}`;
+  return alert({
+    OwnerName: name,
+    PodName: name,
+    Resource: `/usr/bin/${toLetters(i)}`,
+    UpdatedTime: formatTimeAt(ms),
+  });
 }
 
 describe("a million paths of one pod", () => {
   it("evict no one, and later ones are identified", async () => {
     const s = new Simulation({ options: { memory: MEMORY_OF_TEST } });
     await s.start();
-    for (let i = 0; i < 20; i++) s.pipeline.onAlert(other(i, 0), 0);
+    for (let i = 0; i < 20; i++) s.pipeline.onAlert(createOtherAlert(i, 0), 0);
     await s.clock.advance(1000);
     let mostBytes = 0;
     for (let i = 0; i < PATHS; i++) {
       s.pipeline.onAlert(
-        alert({ Operation: "File", Resource: `/tmp-x/${letters(i)}`, UpdatedTime: at(1000 + i), HostPID: i }),
+        alert({
+          Operation: "File",
+          Resource: `/tmp-x/${toLetters(i)}`,
+          UpdatedTime: formatTimeAt(1000 + i),
+          HostPID: i,
+        }),
         0,
       );
       if (i % 1000 !== 0) continue;
       mostBytes = Math.max(mostBytes, s.pipeline.aggregator.stats.bytes);
       await s.clock.advance(1000);
     }
-    for (let i = 20; i < 40; i++) s.pipeline.onAlert(other(i, 2000), 0);
+    for (let i = 20; i < 40; i++) s.pipeline.onAlert(createOtherAlert(i, 2000), 0);
     await s.clock.advance(120_000);
     await s.stop();
     const report = s.store.get(KEY);
     const workloads = report?.violations.map(({ workload }) => workload.name) ?? [];
-    for (let i = 0; i < 40; i++) expect(workloads).toContain(`other-${letters(i)}`);
+    for (let i = 0; i < 40; i++) expect(workloads).toContain(`other-${toLetters(i)}`);
     expect(report?.summary.occurrences).toBe(PATHS + 40);
     expect(report?.coverage).toMatchObject({ lowerBound: true, gaps: 0 });
     expect(report?.coverage.withoutDetails).toBeGreaterThan(PATHS - 1100);
     expect(report?.coverage.recent?.[0]).toMatchObject({ kind: "MemoryLimit" });
     // The newest of the flood are known, too.
-    const newest = `/tmp-x/${letters(PATHS - 1)}`;
+    const newest = `/tmp-x/${toLetters(PATHS - 1)}`;
     expect(report?.violations.map(({ resource }) => resource)).toContain(newest);
     expect(s.pipeline.aggregator.stats.violations).toBeLessThanOrEqual(1040);
     expect(mostBytes).toBeLessThan(1040 * 4000);
     expect(s.pipeline.aggregator.stats.withoutDetails).toBe(0);
-    expect(problemsOf(s)).toEqual([]);
+    expect(findProblems(s)).toEqual([]);
   }, 600_000);
 
   it("while nothing can be written, hold no more than the bound", async () => {
@@ -59,14 +69,14 @@ describe("a million paths of one pod", () => {
     await s.start();
     await s.pipeline.controller.suspend();
     for (let i = 0; i < 5000; i++) {
-      s.pipeline.onAlert(alert({ Operation: "File", Resource: `/tmp-x/${letters(i)}`, HostPID: i }), 0);
+      s.pipeline.onAlert(alert({ Operation: "File", Resource: `/tmp-x/${toLetters(i)}`, HostPID: i }), 0);
     }
     expect(s.pipeline.aggregator.stats.violations).toBeLessThanOrEqual(1000);
     expect(s.pipeline.aggregator.stats.unwritten).toBe(5000);
     s.pipeline.controller.start();
     await s.stop();
     expect(s.store.get(KEY)?.summary.occurrences).toBe(5000);
-    expect(problemsOf(s)).toEqual([]);
+    expect(findProblems(s)).toEqual([]);
   });
 });
 
@@ -75,27 +85,30 @@ describe("at the bounds over all reports", () => {
     const s = new Simulation({ options: { memory: { ...MEMORY, maxViolations: 200 } } });
     await s.start();
     for (let i = 0; i < 50; i++) {
-      s.pipeline.onAlert(alert({ PolicyName: `policy-${letters(i)}`, Resource: "/bin/one", HostPID: i }), 0);
+      s.pipeline.onAlert(
+        alert({ PolicyName: `policy-${toLetters(i)}`, Resource: "/bin/one", HostPID: i }),
+        0,
+      );
     }
     for (let i = 0; i < 1000; i++) {
-      s.pipeline.onAlert(alert({ Operation: "File", Resource: `/x/${letters(i)}`, HostPID: i }), 0);
+      s.pipeline.onAlert(alert({ Operation: "File", Resource: `/x/${toLetters(i)}`, HostPID: i }), 0);
     }
     expect(s.pipeline.aggregator.stats.violations).toBeLessThanOrEqual(200);
     await s.stop();
     const whole = s.store.reports.filter(({ omitted }) => omitted === undefined);
     expect(whole.map(({ summary }) => summary.violations)).toEqual(Array.from({ length: 50 }, () => 1));
-    expect(problemsOf(s)).toEqual([]);
+    expect(findProblems(s)).toEqual([]);
   });
 
   it("the weight bounds as well as the number", async () => {
     const s = new Simulation({ options: { memory: { ...MEMORY, limitBytes: 200_000 } } });
     await s.start();
     for (let i = 0; i < 2000; i++) {
-      s.pipeline.onAlert(alert({ Operation: "File", Resource: `/x/${letters(i)}`, HostPID: i }), 0);
+      s.pipeline.onAlert(alert({ Operation: "File", Resource: `/x/${toLetters(i)}`, HostPID: i }), 0);
       expect(s.pipeline.aggregator.stats.bytes).toBeLessThan(210_000);
     }
     await s.stop();
-    expect(problemsOf(s)).toEqual([]);
+    expect(findProblems(s)).toEqual([]);
   });
 
   it("an alert that would begin a report too many is rejected, and counted", async () => {
@@ -105,7 +118,7 @@ describe("at the bounds over all reports", () => {
     expect(s.pipeline.counters).toMatchObject({ received: 5, counted: 3, rejected: { too_many_reports: 2 } });
     await s.stop();
     expect(s.store.reports).toHaveLength(3);
-    expect(problemsOf(s)).toEqual([]);
+    expect(findProblems(s)).toEqual([]);
   });
 
   it("a namespace with ever new policies leaves room for the reports of the others", async () => {
@@ -114,7 +127,7 @@ describe("at the bounds over all reports", () => {
     await s.start();
     for (let i = 0; i < 30; i++) s.pipeline.onAlert(alert({ PolicyName: `policy-${i}x`, HostPID: i }), 0);
     for (let i = 0; i < 12; i++) {
-      const namespace = `ns-${letters(i)}`;
+      const namespace = `ns-${toLetters(i)}`;
       s.pipeline.onAlert(alert({ NamespaceName: namespace, OwnerNamespace: namespace, HostPID: i }), 0);
     }
     expect(s.pipeline.counters).toMatchObject({
@@ -127,7 +140,7 @@ describe("at the bounds over all reports", () => {
     // A report that is no more makes room.
     s.pipeline.controller.start();
     const [first] = s.store.reports.filter(({ metadata }) => metadata.namespace === "shop");
-    s.store.userRemoves(`shop/${first?.metadata.name}`);
+    s.store.removeAsUser(`shop/${first?.metadata.name}`);
     s.disconnect();
     await s.clock.advance(60_000);
     s.pipeline.onAlert(alert({ PolicyName: "another", HostPID: 99 }), 0);

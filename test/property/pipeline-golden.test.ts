@@ -11,14 +11,14 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { runs } from "../support/gen.ts";
 import { ROOT } from "../unit/api/crd.ts";
-import { faultsOf } from "../unit/report/report-check.ts";
+import { findFaults } from "../unit/report/report-check.ts";
 import { type Replayed, readTree, runReplay } from "./pipeline-replay.ts";
 
 const GOLDEN = join(ROOT, "test/golden");
 const CASES = readdirSync(GOLDEN).filter((name) => existsSync(join(GOLDEN, name, "alerts.jsonl")));
 const update = process.env["UPDATE_GOLDEN"] === "1";
 
-function inputOf(name: string): { lines: string; config: string | undefined } {
+function readInput(name: string): { lines: string; config: string | undefined } {
   const config = join(GOLDEN, name, "config.yaml");
   return {
     lines: readFileSync(join(GOLDEN, name, "alerts.jsonl"), "utf8"),
@@ -26,7 +26,7 @@ function inputOf(name: string): { lines: string; config: string | undefined } {
   };
 }
 
-function printed({ code, out, err }: Replayed): string {
+function formatOutput({ code, out, err }: Replayed): string {
   return `${out}${err}exit code ${code}\n`;
 }
 
@@ -37,7 +37,7 @@ async function write(name: string, replayed: Replayed): Promise<void> {
     await mkdir(dirname(target), { recursive: true });
     await writeFile(target, text);
   }
-  await writeFile(join(GOLDEN, name, "printed.txt"), printed(replayed));
+  await writeFile(join(GOLDEN, name, "printed.txt"), formatOutput(replayed));
 }
 
 describe("golden files", () => {
@@ -50,20 +50,20 @@ describe("golden files", () => {
   });
 
   it.each(CASES)("of %s are what replay writes", async (name) => {
-    const { lines, config } = inputOf(name);
+    const { lines, config } = readInput(name);
     const replayed = await runReplay(lines, config);
-    expect(replayed.reports.flatMap(faultsOf)).toEqual([]);
+    expect(replayed.reports.flatMap(findFaults)).toEqual([]);
     if (update && process.env["CI"] === undefined) await write(name, replayed);
     expect(replayed.files).toEqual(await readTree(join(GOLDEN, name, "reports")));
-    expect(printed(replayed)).toBe(readFileSync(join(GOLDEN, name, "printed.txt"), "utf8"));
+    expect(formatOutput(replayed)).toBe(readFileSync(join(GOLDEN, name, "printed.txt"), "utf8"));
   });
 
   it("of the samples are of the samples", () => {
-    expect(inputOf("samples").lines).toBe(readFileSync(join(ROOT, "samples/alerts.jsonl"), "utf8"));
+    expect(readInput("samples").lines).toBe(readFileSync(join(ROOT, "samples/alerts.jsonl"), "utf8"));
   });
 
   it("hold nothing that a terminal would act on, and no secret", async () => {
-    const { files, out, err } = await runReplay(inputOf("hostile").lines);
+    const { files, out, err } = await runReplay(readInput("hostile").lines);
     const text = [...Object.values(files), out, err].join("");
     expect(text.replaceAll("\n", "")).not.toMatch(/[\p{C}\u2028\u2029]/u);
     expect(text).not.toContain("hunter2");
@@ -77,7 +77,7 @@ describe("the same lines", () => {
   const isDated = (line: string) => /"(UpdatedTime|updatedTime)": ?"20\d\d-\d\d-\d\d[T ]\d\d:/.test(line);
 
   it.each(CASES)("of %s in any order give the same bytes", async (name) => {
-    const { lines, config } = inputOf(name);
+    const { lines, config } = readInput(name);
     const dated = lines.split("\n").filter(isDated);
     expect(dated.length).toBeGreaterThan(5);
     const expected = (await runReplay(dated.join("\n"), config)).files;
@@ -91,7 +91,7 @@ describe("the same lines", () => {
   });
 
   it("replayed into their own reports change nothing", async () => {
-    const { lines } = inputOf("spellings");
+    const { lines } = readInput("spellings");
     expect((await runReplay(lines)).files).toEqual((await runReplay(lines)).files);
   });
 });

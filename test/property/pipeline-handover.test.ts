@@ -13,10 +13,10 @@ import { silentLogger } from "../../src/lib/logger.ts";
 import { formatMicroTime } from "../../src/lib/time.ts";
 import type { ReportSink, WriteResult } from "../../src/sinks/report-sink.ts";
 import { FakeClock } from "../support/fake-clock.ts";
-import { alert, hostAlert, LIMITS, pipelineOptions, runs, START_MS, START_US } from "../support/gen.ts";
+import { alert, createPipelineOptions, hostAlert, LIMITS, runs, START_MS, START_US } from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
 import { sendRaw } from "../support/send-raw.ts";
-import { backwards } from "./pipeline-simulation.ts";
+import { findBackwardSteps } from "./pipeline-simulation.ts";
 
 const SIGNAL = new AbortController().signal;
 const RENEWAL_MS = 2000;
@@ -45,7 +45,7 @@ interface Scenario {
 }
 
 /** `inOrder`: whether each replica gets the alerts in the order of their times, as from one node that serialises. */
-function scenario(inOrder: boolean, maxStandbyLagMs = 300): fc.Arbitrary<Scenario> {
+function generateScenario(inOrder: boolean, maxStandbyLagMs = 300): fc.Arbitrary<Scenario> {
   const what = fc.record({
     // Out of order only where several alike are on their way at once.
     gapMs: fc.integer({ min: 0, max: inOrder ? 400 : 60 }),
@@ -89,10 +89,10 @@ function scenario(inOrder: boolean, maxStandbyLagMs = 300): fc.Arbitrary<Scenari
 }
 
 /** As `scenario`, with writes of the leader that arrive when the standby, which is far behind, has taken over. */
-function lateWrites(inOrder: boolean): fc.Arbitrary<Scenario> {
+function generateLateWrites(inOrder: boolean): fc.Arbitrary<Scenario> {
   return fc
     .record({
-      how: scenario(inOrder, 6000),
+      how: generateScenario(inOrder, 6000),
       stuckForMs: fc.integer({ min: 0, max: 4000 }),
       silenceMs: fc.integer({ min: 0, max: 1500 }),
       lateMs: fc.integer({ min: 0, max: 5000 }),
@@ -124,7 +124,7 @@ class SlowSink implements Pick<ReportSink, "write"> {
   }
 
   /** Lets requests under way reach the store. Returns their outcome. */
-  async arrive(): Promise<WriteResult["kind"][]> {
+  async releaseRequests(): Promise<WriteResult["kind"][]> {
     const results: WriteResult["kind"][] = [];
     for (const report of this.stuck) results.push((await this.#store.write(report, SIGNAL)).kind);
     return results;
@@ -149,14 +149,14 @@ class World {
       write: (report, signal) => this.#way.write(report, signal),
       remove: (ref, version, signal) => store.remove(ref, version, signal),
     };
-    this.leader = this.#replica({ ...options, writerId: "leader" }, slow);
-    this.standby = this.#replica({ ...options, writerId: "standby" }, store);
+    this.leader = this.#createReplica({ ...options, writerId: "leader" }, slow);
+    this.standby = this.#createReplica({ ...options, writerId: "standby" }, store);
   }
 
-  #replica(options: Partial<PipelineOptions>, sink: ReportSink): Pipeline {
+  #createReplica(options: Partial<PipelineOptions>, sink: ReportSink): Pipeline {
     const maxPodsPerViolation = options.limits?.maxPodsPerViolation ?? LIMITS.maxPodsPerViolation;
     const standby = { maxAlerts: 10_000, maxCells: 1000, maxPodsPerViolation, overlapMs: 10_000 };
-    const pipeline = new Pipeline(pipelineOptions({ pace: PACE, standby, ...options }), {
+    const pipeline = new Pipeline(createPipelineOptions({ pace: PACE, standby, ...options }), {
       sink,
       events: { record: () => {} },
       clock: this.clock,
@@ -209,12 +209,12 @@ class World {
     await standby.load(SIGNAL, { persistedUntilMs: told });
     standby.controller.start();
     await clock.advance(lateMs ?? 0);
-    this.late = await this.#way.arrive();
+    this.late = await this.#way.releaseRequests();
     await clock.advance(10 * 60_000);
   }
 }
 
-function toldBy(store: MemorySink): Record<string, number> {
+function countReported(store: MemorySink): Record<string, number> {
   return Object.fromEntries(
     store.reports.map(({ metadata, summary }) => [
       `${metadata.namespace ?? ""}/${metadata.name}`,
@@ -223,7 +223,7 @@ function toldBy(store: MemorySink): Record<string, number> {
   );
 }
 
-function sentTo(sent: readonly Sent[]): Record<string, number> {
+function countSent(sent: readonly Sent[]): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const { alert: each } of sent) {
     const key = `${each.NamespaceName}/${each.PolicyName}`;
@@ -235,14 +235,14 @@ function sentTo(sent: readonly Sent[]): Record<string, number> {
 describe("a leader that dies at any moment", () => {
   it("loses nothing and leaves no mark, where alerts come in the order of their times", async () => {
     await fc.assert(
-      fc.asyncProperty(scenario(true), async (how) => {
+      fc.asyncProperty(generateScenario(true), async (how) => {
         const world = new World({});
         await world.run(how);
-        expect(toldBy(world.store)).toEqual(sentTo(how.sent));
+        expect(countReported(world.store)).toEqual(countSent(how.sent));
         expect(world.store.reports.map(({ coverage }) => [coverage.gaps, coverage.lowerBound])).toEqual(
           world.store.reports.map(() => [0, false]),
         );
-        expect(backwards(world.store.history, true)).toEqual([]);
+        expect(findBackwardSteps(world.store.history, true)).toEqual([]);
         const { counted } = world.standby.counters;
         const { held, forgotten } = world.standby.takeover.counters!;
         expect([counted, held, forgotten]).toEqual([how.sent.length, 0, 0]);
@@ -287,18 +287,18 @@ describe("a leader that dies at any moment", () => {
     "tells nothing twice, and says where something may be missing, in any order of arrival, %s",
     async (_, limits) => {
       await fc.assert(
-        fc.asyncProperty(scenario(false), async (how) => {
+        fc.asyncProperty(generateScenario(false), async (how) => {
           const world = new World({ limits });
           await world.run(how);
-          const sent = sentTo(how.sent);
+          const sent = countSent(how.sent);
           for (const { metadata, summary, coverage } of world.store.reports) {
             const key = `${metadata.namespace ?? ""}/${metadata.name}`;
             expect(summary.occurrences).toBeLessThanOrEqual(sent[key] ?? 0);
             if (summary.occurrences === sent[key]) continue;
             expect([key, coverage.lowerBound]).toEqual([key, true]);
           }
-          expect(Object.keys(toldBy(world.store)).sort()).toEqual(Object.keys(sent).sort());
-          expect(backwards(world.store.history, true)).toEqual([]);
+          expect(Object.keys(countReported(world.store)).sort()).toEqual(Object.keys(sent).sort());
+          expect(findBackwardSteps(world.store.history, true)).toEqual([]);
         }),
         runs(80),
       );
@@ -313,19 +313,19 @@ describe("a leader that dies at any moment", () => {
     async (_, inOrder) => {
       let landed = 0;
       await fc.assert(
-        fc.asyncProperty(lateWrites(inOrder), async (how) => {
+        fc.asyncProperty(generateLateWrites(inOrder), async (how) => {
           const world = new World({});
           await world.run(how);
           landed += world.late.filter((kind) => kind === "written").length;
-          const sent = sentTo(how.sent);
+          const sent = countSent(how.sent);
           for (const { metadata, summary, coverage } of world.store.reports) {
             const key = `${metadata.namespace ?? ""}/${metadata.name}`;
             expect([key, summary.occurrences <= (sent[key] ?? 0)]).toEqual([key, true]);
             if (summary.occurrences === sent[key]) continue;
             expect([key, coverage.lowerBound]).toEqual([key, true]);
           }
-          expect(Object.keys(toldBy(world.store)).sort()).toEqual(Object.keys(sent).sort());
-          expect(backwards(world.store.history, true)).toEqual([]);
+          expect(Object.keys(countReported(world.store)).sort()).toEqual(Object.keys(sent).sort());
+          expect(findBackwardSteps(world.store.history, true)).toEqual([]);
           expect(world.standby.counters.counted).toBe(how.sent.length);
         }),
         runs(80),

@@ -11,7 +11,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Journal, JournalError, type JournalFault } from "../../src/journal/journal.ts";
 import { createSqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import { FakeClock } from "../support/fake-clock.ts";
-import { alert, at, START_MS } from "../support/gen.ts";
+import { alert, formatTimeAt, START_MS } from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
 import { Simulation } from "./pipeline-simulation.ts";
 
@@ -27,7 +27,7 @@ beforeEach(() => {
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
 /** A real journal that fails while `fault` is set. */
-function faulty(name: string): () => Journal {
+function createFaultyJournal(name: string): () => Journal {
   const fail = () => {
     if (fault) throw new JournalError(fault, `injected: ${fault}`);
   };
@@ -52,8 +52,12 @@ function faulty(name: string): () => Journal {
   };
 }
 
-async function started(name: string, nowMs = START_MS): Promise<Simulation> {
-  const simulation = new Simulation({ store, clock: new FakeClock(nowMs), journal: faulty(name) });
+async function startSimulation(name: string, nowMs = START_MS): Promise<Simulation> {
+  const simulation = new Simulation({
+    store,
+    clock: new FakeClock(nowMs),
+    journal: createFaultyJournal(name),
+  });
   await simulation.start();
   return simulation;
 }
@@ -64,19 +68,19 @@ function copyJournal(from: string, to: string): void {
 }
 
 /** The next life, with the journal as the killed one left it; it writes everything. */
-async function nextLife(): Promise<Simulation> {
+async function startNextLife(): Promise<Simulation> {
   copyJournal("a.db", "b.db");
-  const simulation = await started("b.db", START_MS + 600_000);
+  const simulation = await startSimulation("b.db", START_MS + 600_000);
   await simulation.clock.advance(120_000);
   return simulation;
 }
 
-const outages = (name: string) =>
+const getOutages = (name: string) =>
   store.get(`shop/${name}`)?.coverage.recent?.filter(({ kind }) => kind === "JournalUnavailable");
 
 describe.each<JournalFault>(["failed", "full", "locked", "gone"])("a journal that is %s", (kind) => {
   it("is tried again, and takes batches, while the wall clock is set back", async () => {
-    const simulation = await started("a.db");
+    const simulation = await startSimulation("a.db");
     fault = kind;
     simulation.pipeline.onAlert(alert(), 0);
     await simulation.clock.advance(10_000);
@@ -93,7 +97,7 @@ describe.each<JournalFault>(["failed", "full", "locked", "gone"])("a journal tha
 
   it("from the start: the reports say so, and when it works again a kill costs nothing", async () => {
     fault = kind;
-    const simulation = await started("a.db");
+    const simulation = await startSimulation("a.db");
     await simulation.pipeline.controller.pause();
     simulation.pipeline.onAlert(alert(), 0);
     await simulation.clock.advance(2000);
@@ -101,133 +105,133 @@ describe.each<JournalFault>(["failed", "full", "locked", "gone"])("a journal tha
     await simulation.clock.advance(8000);
     expect(simulation.journaling?.problem).toBe(`injected: ${kind}`);
     expect(store.get("shop/no-package-managers")?.coverage).toMatchObject({ gaps: 1, lowerBound: true });
-    expect(outages("no-package-managers")).toEqual([
+    expect(getOutages("no-package-managers")).toEqual([
       { kind: "JournalUnavailable", from: "2026-11-23T10:00:00.000000Z" },
     ]);
 
     fault = undefined;
     await simulation.clock.advance(10_000);
     expect(simulation.journaling?.problem).toBeUndefined();
-    expect(outages("no-package-managers")).toMatchObject([
+    expect(getOutages("no-package-managers")).toMatchObject([
       { from: "2026-11-23T10:00:00.000000Z", seconds: expect.any(Number) },
     ]);
     expect(simulation.pipeline.coverage.gaps.JournalUnavailable).toBe(1);
 
-    simulation.pipeline.onAlert(alert({ UpdatedTime: at(20_000), PolicyName: "later" }), 0);
+    simulation.pipeline.onAlert(alert({ UpdatedTime: formatTimeAt(20_000), PolicyName: "later" }), 0);
     await simulation.clock.advance(100);
     expect(store.get("shop/later")).toBeUndefined();
-    const next = await nextLife();
+    const next = await startNextLife();
     expect(next.journaling?.stats.recovered).toBe(1);
     expect(store.occurrences).toBe(2);
-    expect(outages("later")).toEqual([]);
+    expect(getOutages("later")).toEqual([]);
   });
 
   it("in the middle, with counts that it had and counts that it never got", async () => {
-    const simulation = await started("a.db");
+    const simulation = await startSimulation("a.db");
     await simulation.pipeline.controller.pause();
     simulation.pipeline.onAlert(alert(), 0);
     await simulation.clock.advance(100);
     fault = kind;
-    simulation.pipeline.onAlert(alert({ UpdatedTime: at(100) }), 0);
-    simulation.pipeline.onAlert(alert({ UpdatedTime: at(101), PolicyName: "other" }), 0);
+    simulation.pipeline.onAlert(alert({ UpdatedTime: formatTimeAt(100) }), 0);
+    simulation.pipeline.onAlert(alert({ UpdatedTime: formatTimeAt(101), PolicyName: "other" }), 0);
     await simulation.clock.advance(3000);
     expect(simulation.journaling?.problem).toBe(`injected: ${kind}`);
     fault = undefined;
     await simulation.clock.advance(10_000);
     expect(simulation.journaling?.waiting).toBe(0);
-    const next = await nextLife();
+    const next = await startNextLife();
     expect(next.journaling?.stats.recovered).toBe(3);
     expect(store.occurrences).toBe(3);
     // Both were marked when it failed, and the marks were in the journal too.
-    for (const name of ["no-package-managers", "other"]) expect(outages(name), name).toHaveLength(1);
+    for (const name of ["no-package-managers", "other"]) expect(getOutages(name), name).toHaveLength(1);
   });
 });
 
 describe("a report that goes", () => {
   it("with its namespace leaves its counts to the cluster report, in the journal too", async () => {
-    const simulation = await started("a.db");
+    const simulation = await startSimulation("a.db");
     store.removeNamespace("shop");
     simulation.pipeline.onAlert(alert(), 0);
     await simulation.clock.advance(1000);
-    simulation.pipeline.onAlert(alert({ UpdatedTime: at(1000) }), 0);
+    simulation.pipeline.onAlert(alert({ UpdatedTime: formatTimeAt(1000) }), 0);
     await simulation.clock.advance(100);
-    await nextLife();
+    await startNextLife();
     expect(store.reports.map(({ kind, summary }) => [kind, summary.occurrences])).toEqual([
       ["ClusterPolicyViolationReport", 2],
     ]);
   });
 
   it("by a person's hand does not come back", async () => {
-    const simulation = await started("a.db");
+    const simulation = await startSimulation("a.db");
     simulation.pipeline.onAlert(alert(), 0);
     await simulation.clock.advance(10_000);
-    expect(store.userRemoves("shop/no-package-managers")).toBe(true);
+    expect(store.removeAsUser("shop/no-package-managers")).toBe(true);
     simulation.disconnect();
     await simulation.clock.advance(120_000);
     expect(simulation.pipeline.aggregator.ledgers.size).toBe(0);
-    await nextLife();
+    await startNextLife();
     expect(store.reports).toEqual([]);
   });
 });
 
 describe("a start", () => {
   it("states until when the one before had read", async () => {
-    const simulation = await started("a.db");
+    const simulation = await startSimulation("a.db");
     simulation.pipeline.onAlert(alert(), 0);
     await simulation.clock.advance(90_000);
-    await nextLife();
+    await startNextLife();
     const [gap] = store.reports[0]?.coverage.recent ?? [];
     expect(gap).toMatchObject({ kind: "NotRunning", from: expect.stringMatching(/T10:01:29/), seconds: 511 });
   });
 
   it("with a journal of which nothing can be read says so in each report, since its last write, and in later ones", async () => {
-    const simulation = await started("a.db");
+    const simulation = await startSimulation("a.db");
     simulation.pipeline.onAlert(alert(), 0);
     await simulation.clock.advance(10_000);
     await simulation.pipeline.controller.pause();
     for (const PolicyName of ["no-package-managers", "unwritten"])
-      simulation.pipeline.onAlert(alert({ UpdatedTime: at(20_000), PolicyName }), 0);
+      simulation.pipeline.onAlert(alert({ UpdatedTime: formatTimeAt(20_000), PolicyName }), 0);
     await simulation.clock.advance(90_000);
     copyJournal("a.db", "b.db");
     const log = readFileSync(join(dir, "b.db-wal"));
     log[11] = (log[11] as number) ^ 1;
     writeFileSync(join(dir, "b.db-wal"), log);
-    const next = await started("b.db", START_MS + 600_000);
-    next.pipeline.onAlert(alert({ UpdatedTime: at(600_000), PolicyName: "unwritten" }), 0);
+    const next = await startSimulation("b.db", START_MS + 600_000);
+    next.pipeline.onAlert(alert({ UpdatedTime: formatTimeAt(600_000), PolicyName: "unwritten" }), 0);
     await next.clock.advance(120_000);
     expect(next.journaling?.stats.recovered).toBe(0);
     for (const name of ["no-package-managers", "unwritten"]) {
       expect(store.get(`shop/${name}`)?.coverage.lowerBound, name).toBe(true);
-      expect(outages(name), name).toEqual([
+      expect(getOutages(name), name).toEqual([
         expect.objectContaining({ from: store.get("shop/no-package-managers")?.summary.firstSeen }),
       ]);
     }
   });
 
   it("that was killed before it could list the reports leaves its gap to the next", async () => {
-    const simulation = await started("a.db");
+    const simulation = await startSimulation("a.db");
     simulation.pipeline.onAlert(alert(), 0);
     await simulation.clock.advance(90_000);
     copyJournal("a.db", "b.db");
     const second = new Simulation({
       store,
       clock: new FakeClock(START_MS + 300_000),
-      journal: faulty("b.db"),
+      journal: createFaultyJournal("b.db"),
     });
     second.pipeline.onConnected();
     await second.clock.advance(60_000);
     copyJournal("b.db", "c.db");
-    await (await started("c.db", START_MS + 600_000)).clock.advance(120_000);
+    await (await startSimulation("c.db", START_MS + 600_000)).clock.advance(120_000);
     const [gap] = store.reports[0]?.coverage.recent ?? [];
     expect(gap).toMatchObject({ kind: "NotRunning", from: expect.stringMatching(/T10:01:29/), seconds: 511 });
   });
 
   it("after a stop finds nothing left", async () => {
-    const simulation = await started("a.db");
+    const simulation = await startSimulation("a.db");
     simulation.pipeline.onAlert(alert(), 0);
     await simulation.stop();
     simulation.journaling?.close();
-    const next = await started("a.db", START_MS + 600_000);
+    const next = await startSimulation("a.db", START_MS + 600_000);
     expect(next.journaling?.unclaimed).toEqual([]);
     expect(next.journaling?.writerId).toBe(simulation.journaling?.writerId);
     expect(store.occurrences).toBe(1);
@@ -236,23 +240,28 @@ describe("a start", () => {
 
 describe("a journal that can be opened only after the start", () => {
   it("is not continued: the reports of which it held something say so", async () => {
-    const first = await started("a.db");
+    const first = await startSimulation("a.db");
     first.pipeline.onAlert(alert(), 0);
     first.pipeline.onAlert(alert({ PolicyName: "other" }), 0);
     await first.clock.advance(60_000);
     await first.pipeline.controller.pause();
-    first.pipeline.onAlert(alert({ UpdatedTime: at(60_500), HostPID: 2 }), 0);
+    first.pipeline.onAlert(alert({ UpdatedTime: formatTimeAt(60_500), HostPID: 2 }), 0);
     await first.clock.advance(1000);
     copyJournal("a.db", "b.db");
     fault = "locked";
     const clock = new FakeClock(START_MS + 600_000);
-    const second = new Simulation({ store, clock, journal: faulty("b.db"), journalId: "writer-k" });
+    const second = new Simulation({
+      store,
+      clock,
+      journal: createFaultyJournal("b.db"),
+      journalId: "writer-k",
+    });
     await second.start();
     await second.clock.advance(20_000);
-    expect(outages("no-package-managers")).toEqual([]);
+    expect(getOutages("no-package-managers")).toEqual([]);
     fault = undefined;
     await second.clock.advance(60_000);
-    expect(outages("no-package-managers")).toEqual([
+    expect(getOutages("no-package-managers")).toEqual([
       {
         kind: "JournalUnavailable",
         from: expect.stringMatching(/T10:01:/),
@@ -260,6 +269,6 @@ describe("a journal that can be opened only after the start", () => {
         seconds: expect.any(Number),
       },
     ]);
-    expect(outages("other")).toEqual([]);
+    expect(getOutages("other")).toEqual([]);
   });
 });

@@ -8,7 +8,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { FAULTS, type Fault, KILLS } from "../support/fault-sink.ts";
 import { PACE, runs } from "../support/gen.ts";
-import { type LivesOptions, problemsOfLives, runLives } from "./journal-lives.ts";
+import { findProblemsOfLives, type LivesOptions, runLives } from "./journal-lives.ts";
 
 const SETTINGS: readonly (readonly [string, LivesOptions])[] = [
   ["the default settings", {}],
@@ -23,7 +23,7 @@ describe.each(SETTINGS)("killed once, with %s", (name, options) => {
     for (; ; n++) {
       const outcome = await runLives([{ kill: n, how }], options);
       if (outcome.kills === 0) break;
-      expect(problemsOfLives(outcome), `${how} at call ${n}`).toEqual([]);
+      expect(findProblemsOfLives(outcome), `${how} at call ${n}`).toEqual([]);
       recovered += outcome.recovered;
     }
     expect(n).toBeGreaterThan(10);
@@ -47,7 +47,7 @@ describe("killed again and again", () => {
     });
     await fc.assert(
       fc.asyncProperty(fc.array(plan, { minLength: 1, maxLength: 6 }), async (plans) => {
-        expect(problemsOfLives(await runLives(plans))).toEqual([]);
+        expect(findProblemsOfLives(await runLives(plans))).toEqual([]);
       }),
       runs(20),
     );

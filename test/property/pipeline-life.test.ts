@@ -10,19 +10,19 @@ import { silentLogger } from "../../src/lib/logger.ts";
 import { SinkError } from "../../src/sinks/report-sink.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import type { Fault } from "../support/fault-sink.ts";
-import { alert, at, hostAlert, pipelineOptions } from "../support/gen.ts";
+import { alert, createPipelineOptions, formatTimeAt, hostAlert } from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
-import { backwards, problemsOf, runScript, Simulation } from "./pipeline-simulation.ts";
+import { findBackwardSteps, findProblems, runScript, Simulation } from "./pipeline-simulation.ts";
 
 const KEY = "shop/no-package-managers";
 
-function coverageOf(simulation: Simulation, key = KEY): Report["coverage"] | undefined {
+function getCoverage(simulation: Simulation, key = KEY): Report["coverage"] | undefined {
   return simulation.store.get(key)?.coverage;
 }
 
 describe("a start", () => {
   /** A store with what an earlier process has written. */
-  async function earlier(): Promise<MemorySink> {
+  async function storeEarlierReport(): Promise<MemorySink> {
     const s = new Simulation({ options: { writerId: "writer-0" } });
     await s.start();
     s.send(alert({ HostPID: 1 }), alert({ HostPID: 2, Result: "Passed", Action: "Audit" }), hostAlert());
@@ -32,7 +32,10 @@ describe("a start", () => {
   }
 
   it("goes on from the stored counts, and the time in between is a gap", async () => {
-    const s = new Simulation({ store: await earlier(), clock: new FakeClock(Date.UTC(2026, 10, 23, 10, 2)) });
+    const s = new Simulation({
+      store: await storeEarlierReport(),
+      clock: new FakeClock(Date.UTC(2026, 10, 23, 10, 2)),
+    });
     await s.start();
     s.send(alert({ HostPID: 3, UpdatedTime: "2026-11-23T10:02:00.000000Z" }));
     await s.stop();
@@ -44,36 +47,36 @@ describe("a start", () => {
       firstSeen: "2026-11-23T10:00:00.000000Z",
       lastSeen: "2026-11-23T10:02:00.000000Z",
     });
-    expect(coverageOf(s)).toMatchObject({ gaps: 1, lowerBound: true });
-    expect(coverageOf(s, "/host-files")).toMatchObject({ gaps: 1, lowerBound: true });
+    expect(getCoverage(s)).toMatchObject({ gaps: 1, lowerBound: true });
+    expect(getCoverage(s, "/host-files")).toMatchObject({ gaps: 1, lowerBound: true });
     // From the last thing that is known to the first that is read again.
     expect(s.pipeline.coverage).toMatchObject({ gaps: { NotRunning: 1 }, gapSeconds: { NotRunning: 120 } });
-    expect(backwards(s.store.history)).toEqual([]);
+    expect(findBackwardSteps(s.store.history)).toEqual([]);
   });
 
   it.each([
     ["at first", [new SinkError("down"), new SinkError("down", { retryAfterMs: 5000 })]],
     ["after the first page", [new SinkError("page two")]],
   ])("waits for a list that fails %s, while alerts come in", async (_name, errors) => {
-    const store = await earlier();
+    const store = await storeEarlierReport();
     store.listErrors.push(...errors);
     const s = new Simulation({ store });
     s.pipeline.onConnected();
     const loading = s.pipeline.load(new AbortController().signal);
     await s.clock.advance(0);
     expect(s.pipeline.takeover.listing).toBe(errors[0]?.message);
-    s.send(alert({ HostPID: 9, UpdatedTime: at(10) }));
+    s.send(alert({ HostPID: 9, UpdatedTime: formatTimeAt(10) }));
     await s.settleWhile(loading);
     expect(s.pipeline.takeover.listing).toBeUndefined();
     expect(store.writes).toBe(2);
     s.pipeline.controller.start();
     await s.stop();
     expect(store.get(KEY)?.summary).toMatchObject({ occurrences: 3, prevented: 2, allowed: 1 });
-    expect(coverageOf(s)).toMatchObject({ gaps: 1 });
+    expect(getCoverage(s)).toMatchObject({ gaps: 1 });
   });
 
   it("gives up listing at the stop", async () => {
-    const store = await earlier();
+    const store = await storeEarlierReport();
     store.listErrors.push(...Array.from({ length: 100 }, () => new SinkError("down")));
     const s = new Simulation({ store });
     const stop = new AbortController();
@@ -91,7 +94,7 @@ describe("a start", () => {
   });
 
   it("leaves an object alone that is not named as its policy's report would be", async () => {
-    const store = await earlier();
+    const store = await storeEarlierReport();
     const report = store.get(KEY) as Report;
     store.plant({ ...report, metadata: { name: "a-copy", namespace: "shop" } });
     const s = new Simulation({ store });
@@ -103,7 +106,7 @@ describe("a start", () => {
   });
 
   it("never takes over the object of another policy", async () => {
-    const store = await earlier();
+    const store = await storeEarlierReport();
     const report = store.get(KEY) as Report;
     store.plant({
       ...report,
@@ -120,7 +123,7 @@ describe("a start", () => {
     // Who may write in one namespace must not make the operator unready for all.
     expect(s.pipeline.controller.commonRefusal).toBe(undefined);
     expect(store.get("shop/mine")?.summary.occurrences).toBe(2);
-    store.userRemoves("shop/mine");
+    store.removeAsUser("shop/mine");
     await s.stop();
     expect(store.get("shop/mine")).toMatchObject({ policy: { name: "mine" }, summary: { occurrences: 1 } });
     expect(s.pipeline.controller.refusals).toEqual([]);
@@ -134,7 +137,7 @@ describe("a start", () => {
       const s: Simulation = new Simulation({ store, options: { writerId: `life-${life}` } });
       await s.start();
       for (let i = 0; i < 5; i++) {
-        s.send(alert({ HostPID: life * 100 + i, UpdatedTime: at(life * 1000 + i) }));
+        s.send(alert({ HostPID: life * 100 + i, UpdatedTime: formatTimeAt(life * 1000 + i) }));
         await s.clock.advance(life * 37);
       }
       counted += s.pipeline.counters.counted;
@@ -146,7 +149,7 @@ describe("a start", () => {
     expect(counted).toBe(60);
     expect(lost).toBeGreaterThan(0);
     expect(store.occurrences).toBe(60 - lost);
-    expect(backwards(store.history)).toEqual([]);
+    expect(findBackwardSteps(store.history)).toEqual([]);
   });
 });
 
@@ -168,7 +171,7 @@ describe("a stop", () => {
     await s.stop(10_000);
     expect(s.store.reports).toEqual([]);
     expect(s.pipeline.aggregator.stats.unwritten).toBe(3);
-    expect(problemsOf(s)).toEqual([]);
+    expect(findProblems(s)).toEqual([]);
     const calls = s.sink.calls;
     await s.clock.advance(3_600_000);
     expect(s.sink.calls).toBe(calls);
@@ -181,7 +184,7 @@ describe("a stop", () => {
     const clock = new FakeClock();
     const store = new MemorySink();
     let hanging = 0;
-    const pipeline = new Pipeline(pipelineOptions(), {
+    const pipeline = new Pipeline(createPipelineOptions(), {
       sink: {
         list: (signal) => store.list(signal),
         read: (ref, signal) => store.read(ref, signal),
@@ -218,6 +221,6 @@ describe("a stop", () => {
     const next = new Simulation({ store: s.store, options: { writerId: "writer-c" } });
     await runScript(next);
     expect(next.store.occurrences).toBe(30);
-    expect(backwards(next.store.history)).toEqual([]);
+    expect(findBackwardSteps(next.store.history)).toEqual([]);
   });
 });

@@ -9,22 +9,22 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Report } from "../../src/api/v1alpha1.ts";
 import { ROOT } from "../unit/api/crd.ts";
-import { faultsOf } from "../unit/report/report-check.ts";
+import { findFaults } from "../unit/report/report-check.ts";
 import { runReplay } from "./pipeline-replay.ts";
 
 function read(name: string): string {
   return readFileSync(join(ROOT, "test/faults", name), "utf8");
 }
 
-async function reportsOf(text: string): Promise<Report[]> {
+async function replayText(text: string): Promise<Report[]> {
   const { reports, code } = await runReplay(text);
   expect(code).toBe(0);
-  for (const report of reports) expect(faultsOf(report)).toEqual([]);
+  for (const report of reports) expect(findFaults(report)).toEqual([]);
   return reports;
 }
 
 /** policy: occurrences violations workloads | workload/container operation verb source -> resource xN */
-function rowsOf(reports: readonly Report[]): string[] {
+function toRows(reports: readonly Report[]): string[] {
   return reports
     .flatMap(({ policy, summary, violations }) => [
       `${policy.name}: ${summary.occurrences} ${summary.violations} ${summary.workloads}`,
@@ -114,12 +114,12 @@ const TABLES: Record<string, readonly string[]> = {
 
 describe("the violations of", () => {
   it.each(Object.entries(TABLES))("%s equal the table", async (name, rows) => {
-    expect(rowsOf(await reportsOf(read(name)))).toEqual([...rows].sort());
+    expect(toRows(await replayText(read(name)))).toEqual([...rows].sort());
   });
 });
 
 it("a collector's keys change nothing in the alert", async () => {
-  const [report] = await reportsOf(read("fault-7.jsonl"));
+  const [report] = await replayText(read("fault-7.jsonl"));
   expect(report?.policy).toMatchObject({ severity: 5, message: "was touched", tags: ["PCI"] });
   expect(report?.violations).toMatchObject([{ action: "Block", outcome: "Prevented" }]);
 });
@@ -133,7 +133,7 @@ it.each([
 
 describe("severity, message and tags", () => {
   it("are those of the rule that matched", async () => {
-    const [report] = await reportsOf(read("fault-2.jsonl"));
+    const [report] = await replayText(read("fault-2.jsonl"));
     expect(report?.policy).toMatchObject({
       severity: 10,
       message: "a directory was listed",
@@ -172,7 +172,7 @@ describe("two enforcers", () => {
       Enforcer: "AppArmor",
       UpdatedTime: "2026-09-21T14:13:30Z",
     };
-    const [report] = await reportsOf(`${JSON.stringify(bpf)}\n${JSON.stringify(apparmor)}\n`);
+    const [report] = await replayText(`${JSON.stringify(bpf)}\n${JSON.stringify(apparmor)}\n`);
     expect(report?.summary).toMatchObject({ occurrences: 2, violations: 1 });
   });
 });
@@ -187,7 +187,7 @@ describe("two Deployments", () => {
         Owner: { Ref: "Deployment", Name: name, Namespace: "shop" },
       }),
     );
-    const [report] = await reportsOf(lines.join("\n"));
+    const [report] = await replayText(lines.join("\n"));
     expect(report?.violations.map(({ workload }) => workload.name).sort()).toEqual([
       "payments-v1",
       "payments-v2",

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createSqliteJournal } from "../../src/journal/sqlite-journal.ts";
 import { FakeClock } from "../support/fake-clock.ts";
-import { alert, at, LIMITS, START_MS } from "../support/gen.ts";
+import { alert, formatTimeAt, LIMITS, START_MS } from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
 import { Simulation } from "./pipeline-simulation.ts";
 
@@ -26,7 +26,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
-function replica(nowMs: number, writerId: string, isJournaled = false): Simulation {
+function createReplica(nowMs: number, writerId: string, isJournaled = false): Simulation {
   return new Simulation({
     store,
     clock: new FakeClock(nowMs),
@@ -44,7 +44,7 @@ async function send(one: Simulation, count: number, change: (i: number) => Param
   for (let i = 0; i < count; i++) {
     await one.clock.advance(10);
     const nowMs = one.clock.nowMs() - START_MS;
-    one.pipeline.onAlert(alert({ UpdatedTime: at(nowMs), HostPID: i + 1, ...change(i) }), 0);
+    one.pipeline.onAlert(alert({ UpdatedTime: formatTimeAt(nowMs), HostPID: i + 1, ...change(i) }), 0);
   }
 }
 
@@ -53,7 +53,7 @@ describe("what a standby keeps", () => {
     ["alerts", (i: number) => ({ Resource: `/usr/bin/${i % 4}` })],
     ["violations of a pod", (i: number) => ({ Resource: `/usr/bin/${i}` })],
   ])("is bounded in %s: the oldest go, they are counted, and the report says so", async (_, change) => {
-    const standby = replica(START_MS, "standby");
+    const standby = createReplica(START_MS, "standby");
     standby.pipeline.onConnected();
     await standby.clock.advance(10_000);
     await send(standby, 100, change);
@@ -66,20 +66,20 @@ describe("what a standby keeps", () => {
     const [report] = store.reports;
     expect(report?.summary).toMatchObject({
       occurrences: held,
-      firstSeen: `2026-11-23T10:00:${firstKept(held)}Z`,
+      firstSeen: `2026-11-23T10:00:${findFirstKept(held)}Z`,
     });
     expect(report?.coverage).toMatchObject({ lowerBound: true, gaps: 1, recent: [{ kind: "Handover" }] });
   });
 });
 
 /** The seconds of the first of the newest `held` of 100 alerts, each 10 ms after the one before. */
-function firstKept(held: number): string {
+function findFirstKept(held: number): string {
   return (10 + (101 - held) / 100).toFixed(6);
 }
 
 describe("a journal of a leader that another one has followed", () => {
   it("gives back nothing to the reports that the other has written, which are marked", async () => {
-    const first = replica(START_MS, "unused", true);
+    const first = createReplica(START_MS, "unused", true);
     first.pipeline.onConnected();
     await first.clock.advance(10_000);
     await lead(first, START_MS + 9000);
@@ -92,7 +92,7 @@ describe("a journal of a leader that another one has followed", () => {
     await first.clock.advance(1000);
     first.journaling?.close();
 
-    const second = replica(first.clock.nowMs(), "second");
+    const second = createReplica(first.clock.nowMs(), "second");
     second.pipeline.onConnected();
     await second.clock.advance(10_000);
     const unwrittenMs = second.clock.nowMs() - 1000;
@@ -101,7 +101,7 @@ describe("a journal of a leader that another one has followed", () => {
     await second.clock.advance(60_000);
     await second.pipeline.controller.pause();
 
-    const again = replica(second.clock.nowMs(), "unused", true);
+    const again = createReplica(second.clock.nowMs(), "unused", true);
     again.pipeline.onConnected();
     await again.clock.advance(10_000);
     await lead(again, again.clock.nowMs() - 1000);

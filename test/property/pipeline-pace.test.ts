@@ -4,8 +4,8 @@
 // Pace and order of writes for any stream.
 
 import { describe, expect, it } from "vitest";
-import { alert, at, LIMITS, letters, MEMORY, START_MS } from "../support/gen.ts";
-import { problemsOf, Simulation } from "./pipeline-simulation.ts";
+import { alert, formatTimeAt, LIMITS, MEMORY, START_MS, toLetters } from "../support/gen.ts";
+import { findProblems, Simulation } from "./pipeline-simulation.ts";
 
 const MINUTE_MS = 60_000;
 
@@ -20,7 +20,7 @@ describe("a storm of one violation", () => {
           alert({
             Operation: "File",
             HostPID: tick * 500 + i,
-            UpdatedTime: at(tick * 100),
+            UpdatedTime: formatTimeAt(tick * 100),
             Resource: `/proc/${i + 1}/maps`,
           }),
         );
@@ -38,7 +38,7 @@ describe("a storm of one violation", () => {
     });
     expect(report?.violations[0]).toMatchObject({ occurrences: 100_000, resource: "/proc/*/maps" });
     expect(s.store.writes).toBeLessThanOrEqual(6);
-    expect(problemsOf(s)).toEqual([]);
+    expect(findProblems(s)).toEqual([]);
   });
 
   it("is written within a second of its first sight, however long it lasts", async () => {
@@ -56,7 +56,7 @@ describe("a storm of one violation", () => {
     const s = new Simulation();
     await s.start();
     for (let second = 0; second < 600; second++) {
-      s.send(alert({ HostPID: second, UpdatedTime: at(second * 1000) }));
+      s.send(alert({ HostPID: second, UpdatedTime: formatTimeAt(second * 1000) }));
       await s.clock.advance(1000);
     }
     expect(s.results.map(({ atMs }) => atMs)).toEqual([
@@ -82,7 +82,14 @@ describe("many violations", () => {
     await s.start();
     for (let i = 0; i < 10_000; i++) {
       const outcome = i % 100 === 7 ? { Result: "Passed", Action: "Audit" } : {};
-      s.send(alert({ Operation: "File", Resource: `/data/${letters(i)}`, UpdatedTime: at(i), ...outcome }));
+      s.send(
+        alert({
+          Operation: "File",
+          Resource: `/data/${toLetters(i)}`,
+          UpdatedTime: formatTimeAt(i),
+          ...outcome,
+        }),
+      );
     }
     await s.stop();
     const [report] = s.store.reports;
@@ -95,16 +102,16 @@ describe("many violations", () => {
     expect(report?.violations).toHaveLength(50);
     // Allowed violations outlive prevented ones, the most recent first: 9,907, 9,807, … down to 5,007.
     expect(new Set(report?.violations.map(({ outcome }) => outcome))).toEqual(new Set(["Allowed"]));
-    expect(report?.violations[0]?.resource).toBe(`/data/${letters(9907)}`);
-    expect(report?.violations[49]?.resource).toBe(`/data/${letters(5007)}`);
+    expect(report?.violations[0]?.resource).toBe(`/data/${toLetters(9907)}`);
+    expect(report?.violations[49]?.resource).toBe(`/data/${toLetters(5007)}`);
     expect(report?.omitted).toEqual({ violations: 9950, occurrences: 9950 });
-    expect(problemsOf(s)).toEqual([]);
+    expect(findProblems(s)).toEqual([]);
   });
 
   it("beyond the bound of memory are counted without their details, the newest last", async () => {
     const s = new Simulation({ options: { memory: { ...MEMORY, maxViolations: 10 } } });
     await s.start();
-    for (let i = 0; i < 100; i++) s.send(alert({ Operation: "File", Resource: `/data/${letters(i)}` }));
+    for (let i = 0; i < 100; i++) s.send(alert({ Operation: "File", Resource: `/data/${toLetters(i)}` }));
     await s.stop();
     const { aggregator } = s.pipeline;
     expect(aggregator.stats.violations).toBeLessThanOrEqual(10);
@@ -118,14 +125,16 @@ describe("many violations", () => {
       kind: "MemoryLimit",
       count: aggregator.stats.evicted,
     });
-    expect(problemsOf(s)).toEqual([]);
+    expect(findProblems(s)).toEqual([]);
   });
 
   it("one after the other get three writes at once, then one in five seconds", async () => {
     const s = new Simulation();
     await s.start();
     for (let i = 0; i < 200; i++) {
-      s.send(alert({ Operation: "File", Resource: `/data/${letters(i)}`, UpdatedTime: at(i * 100) }));
+      s.send(
+        alert({ Operation: "File", Resource: `/data/${toLetters(i)}`, UpdatedTime: formatTimeAt(i * 100) }),
+      );
       await s.clock.advance(100);
     }
     expect(s.results.map(({ atMs }) => atMs)).toEqual([200, 400, 600, 5600, 10_600, 15_600]);
@@ -138,7 +147,7 @@ describe("many reports", () => {
     await s.start();
     for (let round = 0; round < 30; round++) {
       for (let i = 0; i < 300; i++) {
-        s.send(alert({ PolicyName: `policy-${i}`, HostPID: round, UpdatedTime: at(round * 1000) }));
+        s.send(alert({ PolicyName: `policy-${i}`, HostPID: round, UpdatedTime: formatTimeAt(round * 1000) }));
       }
       await s.clock.advance(1000);
     }
@@ -156,7 +165,7 @@ describe("many reports", () => {
     expect(s.store.reports).toHaveLength(300);
     await s.stop();
     expect(s.store.occurrences).toBe(9000);
-    expect(problemsOf(s)).toEqual([]);
+    expect(findProblems(s)).toEqual([]);
   });
 
   it("that are new go first when writes are scarce", async () => {
@@ -183,7 +192,7 @@ describe("an API server that wants to be left alone", () => {
     const s = new Simulation({ faults: new Map([[1, "retry_before"]]) });
     await s.start();
     for (let i = 0; i < 30; i++) {
-      s.send(alert({ Operation: "File", Resource: `/data/${letters(i)}`, UpdatedTime: at(i) }));
+      s.send(alert({ Operation: "File", Resource: `/data/${toLetters(i)}`, UpdatedTime: formatTimeAt(i) }));
       await s.clock.advance(100);
     }
     // The first try at 200 ms is answered with "in 3 s".
@@ -196,7 +205,7 @@ describe("an API server that wants to be left alone", () => {
       ["written", 3400],
     ]);
     await s.stop();
-    expect(problemsOf(s)).toEqual([]);
+    expect(findProblems(s)).toEqual([]);
   });
 
   it("and is gone for ten minutes costs no count, and few tries", async () => {
@@ -206,7 +215,7 @@ describe("an API server that wants to be left alone", () => {
     for (let second = 0; second < 600; second++) {
       for (let i = 0; i < 10; i++) {
         s.send(
-          alert({ Operation: "File", Resource: `/data/${letters(second % 50)}`, HostPID: second * 10 + i }),
+          alert({ Operation: "File", Resource: `/data/${toLetters(second % 50)}`, HostPID: second * 10 + i }),
         );
       }
       await s.clock.advance(1000);
@@ -214,7 +223,7 @@ describe("an API server that wants to be left alone", () => {
     expect(s.sink.calls).toBeLessThan(120);
     await s.stop();
     expect(s.store.occurrences).toBe(6000);
-    expect(problemsOf(s)).toEqual([]);
+    expect(findProblems(s)).toEqual([]);
   });
 });
 
@@ -242,7 +251,8 @@ describe("alerts of more reports than may be written", () => {
     const s = new Simulation();
     await s.start();
     const storm = (ms: number) => {
-      for (let i = 0; i < 2000; i++) s.send(alert({ PolicyName: `policy-${i}`, UpdatedTime: at(ms) }));
+      for (let i = 0; i < 2000; i++)
+        s.send(alert({ PolicyName: `policy-${i}`, UpdatedTime: formatTimeAt(ms) }));
     };
     storm(0);
     await s.clock.advance(1000);
@@ -251,7 +261,7 @@ describe("alerts of more reports than may be written", () => {
     // Not one of the 2,000 can be written sooner than the budget allows.
     expect(s.clock.timersSet - before).toBeLessThanOrEqual(1);
     await s.stop();
-    expect(problemsOf(s)).toEqual([]);
+    expect(findProblems(s)).toEqual([]);
   });
 });
 
@@ -261,7 +271,7 @@ describe("many reports", () => {
     await s.start();
     s.send(alert({ HostPID: 1 }));
     await s.clock.advance(10_000);
-    s.send(alert({ HostPID: 2, UpdatedTime: at(10_000) }));
+    s.send(alert({ HostPID: 2, UpdatedTime: formatTimeAt(10_000) }));
     // 12 reports with something new every 2 s: 2.4 writes a second are wanted, 2 allowed.
     for (let second = 0, n = 0; second < 60; second += 2) {
       for (let p = 0; p < 12; p++) {
@@ -297,7 +307,7 @@ describe("many reports", () => {
     }
     expect(s.store.writes).toBe(before);
     // A report that is written for another reason carries the gaps.
-    s.send(alert({ PolicyName: "p0", UpdatedTime: at(150_000) }));
+    s.send(alert({ PolicyName: "p0", UpdatedTime: formatTimeAt(150_000) }));
     await s.clock.advance(1000);
     expect(s.store.get("shop/p0")?.coverage).toMatchObject({ gaps: 5, lowerBound: true });
     expect(s.store.writes).toBe(before + 1);
@@ -314,7 +324,7 @@ describe("a namespace that does not exist", () => {
     await s.start();
     const place = { NamespaceName: "nowhere", OwnerNamespace: "nowhere" };
     for (let second = 0; second < 3600; second++) {
-      s.send(alert({ ...place, HostPID: second + 1, UpdatedTime: at(second * 1000) }));
+      s.send(alert({ ...place, HostPID: second + 1, UpdatedTime: formatTimeAt(second * 1000) }));
       await s.clock.advance(1000);
     }
     const tries = s.results.filter(({ kind }) => kind === "namespace_gone");
@@ -326,7 +336,7 @@ describe("a namespace that does not exist", () => {
     expect(written.length).toBeLessThanOrEqual(70);
     await s.clock.advance(120_000);
     expect(s.store.get("/no-package-managers")?.summary.occurrences).toBe(3600);
-    expect(problemsOf(s)).toEqual([]);
+    expect(findProblems(s)).toEqual([]);
   });
 
   it("has its reports again within ten minutes once it is there", async () => {
@@ -337,7 +347,7 @@ describe("a namespace that does not exist", () => {
     const sendFor = async (seconds: number) => {
       for (let second = 0; second < seconds; second += 10) {
         const ms = s.clock.monotonicMs() - START_MS;
-        s.send(alert({ ...place, HostPID: ms + 1, UpdatedTime: at(ms) }));
+        s.send(alert({ ...place, HostPID: ms + 1, UpdatedTime: formatTimeAt(ms) }));
         await s.clock.advance(10_000);
       }
     };
@@ -345,7 +355,7 @@ describe("a namespace that does not exist", () => {
     s.store.goneNamespaces.delete("nowhere");
     await sendFor(620);
     expect(s.store.get("nowhere/no-package-managers")?.summary.occurrences).toBeGreaterThan(0);
-    expect(problemsOf(s)).toEqual([]);
+    expect(findProblems(s)).toEqual([]);
   });
 
   it("takes no memory once it is forgotten: neither ledgers nor paces", async () => {

@@ -5,8 +5,8 @@
 
 import { describe, expect, it } from "vitest";
 import { MANAGED_BY_LABEL } from "../../src/api/names.ts";
-import { alert, at, hostAlert } from "../support/gen.ts";
-import { problemsOf, Simulation } from "./pipeline-simulation.ts";
+import { alert, formatTimeAt, hostAlert } from "../support/gen.ts";
+import { findProblems, Simulation } from "./pipeline-simulation.ts";
 
 const KEY = "shop/no-package-managers";
 
@@ -16,7 +16,7 @@ describe("people", () => {
     await s.start();
     s.send(alert({ HostPID: 1 }), alert({ HostPID: 2 }));
     await s.clock.advance(10_000);
-    s.store.userRemoves(KEY);
+    s.store.removeAsUser(KEY);
     s.disconnect();
     await s.clock.advance(20_000);
     s.pipeline.onConnected();
@@ -24,17 +24,19 @@ describe("people", () => {
     expect(s.store.reports).toEqual([]);
     expect(s.pipeline.aggregator.ledgers.size).toBe(0);
     expect(s.pipeline.aggregator.stats.violations).toBe(0);
-    s.send(alert({ HostPID: 3, UpdatedTime: at(90_000) }));
+    s.send(alert({ HostPID: 3, UpdatedTime: formatTimeAt(90_000) }));
     await s.clock.advance(1000);
     expect(s.store.get(KEY)?.summary).toMatchObject({
       occurrences: 1,
       firstSeen: "2026-11-23T10:01:30.000000Z",
     });
     expect(s.store.get(KEY)?.coverage).toMatchObject({ gaps: 0, lowerBound: true });
-    expect(problemsOf(s)).toEqual([]);
+    expect(findProblems(s)).toEqual([]);
     // The deletion was noticed when there was nothing to report.
     await s.clock.advance(10_000);
-    expect(s.store.get(KEY)?.coverage.recent).toMatchObject([{ kind: "Deleted", from: at(0), count: 2 }]);
+    expect(s.store.get(KEY)?.coverage.recent).toMatchObject([
+      { kind: "Deleted", from: formatTimeAt(0), count: 2 },
+    ]);
   });
 
   it("who delete a report find that in the next one: from when, until when, and how many occurrences", async () => {
@@ -42,17 +44,17 @@ describe("people", () => {
     await s.start();
     s.send(alert({ HostPID: 1 }), alert({ HostPID: 2 }), alert({ HostPID: 3 }));
     await s.clock.advance(60_000);
-    s.store.userRemoves(KEY);
-    s.send(alert({ HostPID: 4, UpdatedTime: at(60_000) }));
+    s.store.removeAsUser(KEY);
+    s.send(alert({ HostPID: 4, UpdatedTime: formatTimeAt(60_000) }));
     await s.clock.advance(30_000);
     const report = s.store.get(KEY);
     expect(report?.summary.occurrences).toBe(1);
     expect(report?.coverage).toMatchObject({
       // The counts of the deleted report are missing.
       lowerBound: true,
-      recent: [{ kind: "Deleted", from: at(0), to: at(60_200), count: 3 }],
+      recent: [{ kind: "Deleted", from: formatTimeAt(0), to: formatTimeAt(60_200), count: 3 }],
     });
-    expect(problemsOf(s)).toEqual([]);
+    expect(findProblems(s)).toEqual([]);
   });
 
   it("who delete a report twice, with many gaps in between, do not hide the deletions", async () => {
@@ -60,11 +62,11 @@ describe("people", () => {
     await s.start();
     s.send(alert({ HostPID: 1 }), alert({ HostPID: 2 }));
     await s.clock.advance(60_000);
-    s.store.userRemoves(KEY);
-    s.send(alert({ HostPID: 3, UpdatedTime: at(60_000) }));
+    s.store.removeAsUser(KEY);
+    s.send(alert({ HostPID: 3, UpdatedTime: formatTimeAt(60_000) }));
     await s.clock.advance(60_000);
-    s.store.userRemoves(KEY);
-    s.send(alert({ HostPID: 4, UpdatedTime: at(120_000) }));
+    s.store.removeAsUser(KEY);
+    s.send(alert({ HostPID: 4, UpdatedTime: formatTimeAt(120_000) }));
     await s.clock.advance(60_000);
     const deletions = () => s.store.get(KEY)?.coverage.recent?.filter(({ kind }) => kind === "Deleted");
     expect(deletions()?.map(({ count }) => count)).toEqual([1, 2]);
@@ -76,7 +78,7 @@ describe("people", () => {
     }
     expect(s.store.get(KEY)?.coverage.recent).toHaveLength(10);
     expect(deletions()?.map(({ count }) => count)).toEqual([1]);
-    expect(problemsOf(s)).toEqual([]);
+    expect(findProblems(s)).toEqual([]);
   });
 
   it("who delete a report that is beyond retention are not needed: its removal is no deletion", async () => {
@@ -85,7 +87,7 @@ describe("people", () => {
     s.send(alert({ HostPID: 1 }));
     await s.clock.advance(1_200_000);
     expect(s.store.reports).toEqual([]);
-    s.send(alert({ HostPID: 2, UpdatedTime: at(1_200_000) }));
+    s.send(alert({ HostPID: 2, UpdatedTime: formatTimeAt(1_200_000) }));
     await s.clock.advance(60_000);
     expect(s.store.get(KEY)?.coverage.recent).toBeUndefined();
   });
@@ -97,20 +99,20 @@ describe("people", () => {
       await s.start();
       s.send(alert({ HostPID: 1 }));
       await s.clock.advance(10_000);
-      s.store.userRemoves(KEY);
+      s.store.removeAsUser(KEY);
       const write = s.sink.write.bind(s.sink);
       s.sink.write = async (report, signal) => {
         const answer = await write(report, signal);
         let turn = Promise.resolve();
         for (let i = 0; i < steps; i++) turn = turn.then(() => {});
         if (answer.kind === "gone")
-          void turn.then(() => s.send(alert({ HostPID: 2, UpdatedTime: at(20_000) })));
+          void turn.then(() => s.send(alert({ HostPID: 2, UpdatedTime: formatTimeAt(20_000) })));
         return answer;
       };
       s.disconnect();
       await s.clock.advance(60_000);
       expect(s.store.get(KEY)?.summary.occurrences).toBe(1);
-      expect(problemsOf(s)).toEqual([]);
+      expect(findProblems(s)).toEqual([]);
     },
   );
 
@@ -160,7 +162,10 @@ describe("people", () => {
     s.disconnect();
     s.pipeline.onConnected();
     s.store.removeNamespace("shop");
-    s.send(alert({ HostPID: 2, UpdatedTime: at(10_000) }), alert({ HostPID: 3, UpdatedTime: at(11_000) }));
+    s.send(
+      alert({ HostPID: 2, UpdatedTime: formatTimeAt(10_000) }),
+      alert({ HostPID: 3, UpdatedTime: formatTimeAt(11_000) }),
+    );
     await s.clock.advance(60_000);
     const [report, ...others] = s.store.reports;
     expect(others).toEqual([]);
@@ -174,7 +179,7 @@ describe("people", () => {
     });
     // Losses from before the namespace's deletion are still declared.
     expect(report?.coverage).toMatchObject({ gaps: 1, lowerBound: true });
-    expect(problemsOf(s)).toEqual([]);
+    expect(findProblems(s)).toEqual([]);
   });
 
   it("who delete a namespace with pods that go on for a while cause few writes", async () => {
@@ -182,14 +187,14 @@ describe("people", () => {
     await s.start();
     s.store.removeNamespace("shop");
     for (let i = 0; i < 600; i++) {
-      s.send(alert({ HostPID: i, UpdatedTime: at(i * 100) }));
+      s.send(alert({ HostPID: i, UpdatedTime: formatTimeAt(i * 100) }));
       await s.clock.advance(100);
     }
     await s.stop();
     expect(s.store.occurrences).toBe(600);
     expect(s.store.get("/no-package-managers")?.violations[0]?.occurrences).toBe(600);
     expect(s.sink.calls).toBeLessThan(60);
-    expect(problemsOf(s)).toEqual([]);
+    expect(findProblems(s)).toEqual([]);
   });
 });
 

@@ -5,13 +5,13 @@
 
 import { describe, expect, it } from "vitest";
 import { FAULTS, type Fault } from "../support/fault-sink.ts";
-import { alert, at } from "../support/gen.ts";
+import { alert, formatTimeAt } from "../support/gen.ts";
 import { Simulation } from "./pipeline-simulation.ts";
 
 const LONG_ENOUGH_MS = 5 * 60_000;
 
 function send(s: Simulation, pid: number, resource = "/usr/bin/apt"): void {
-  s.pipeline.onAlert(alert({ HostPID: pid, UpdatedTime: at(pid), Resource: resource }), 0);
+  s.pipeline.onAlert(alert({ HostPID: pid, UpdatedTime: formatTimeAt(pid), Resource: resource }), 0);
 }
 
 describe.each(FAULTS.map((fault) => [fault] as const))("after %s", (fault: Fault) => {

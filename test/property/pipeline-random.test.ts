@@ -7,7 +7,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Fault } from "../support/fault-sink.ts";
 import { runs } from "../support/gen.ts";
-import { type ClockStep, problemsOf, runScript, Simulation } from "./pipeline-simulation.ts";
+import { type ClockStep, findProblems, runScript, Simulation } from "./pipeline-simulation.ts";
 
 const COMMON = ["foreign_labels", "too_large", "unknown_before", "retry_before", "refused"] as const;
 
@@ -42,7 +42,7 @@ describe("faults at random calls", () => {
       fc.asyncProperty(plan, STEPS, async (at, steps) => {
         const simulation = new Simulation({ faults: new Map(at) });
         await runScript(simulation, steps);
-        expect(problemsOf(simulation)).toEqual([]);
+        expect(findProblems(simulation)).toEqual([]);
         expect(simulation.pipeline.aggregator.stats.unwritten).toBe(0);
       }),
       runs(150),

@@ -5,7 +5,7 @@
 // reported twice, and a report that is short of one says so.
 
 import { describe, expect, it } from "vitest";
-import { LIMITS, MEMORY, seeds } from "../support/gen.ts";
+import { LIMITS, listSeeds, MEMORY } from "../support/gen.ts";
 import { type ChaosOptions, runReplicas } from "./replica-lives.ts";
 
 const PLAIN: ChaosOptions = {
@@ -36,7 +36,7 @@ const SETTINGS: Readonly<Record<string, ChaosOptions>> = {
 describe.each(Object.entries(SETTINGS))("two replicas with %s", (_, options) => {
   it("report nothing twice and mark what they are short of", async () => {
     const wrong: string[] = [];
-    for (const seed of seeds(3)) {
+    for (const seed of listSeeds(3)) {
       const problems = await runReplicas(seed, options);
       if (problems.length > 0) wrong.push(`seed ${seed}: ${problems.join("; ")}`);
     }

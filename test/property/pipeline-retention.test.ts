@@ -7,15 +7,15 @@ import { describe, expect, it } from "vitest";
 import type { Report } from "../../src/api/v1alpha1.ts";
 import { runAtOnce } from "../../src/lib/pacing/steps.ts";
 import { FAULTS, type Fault } from "../support/fault-sink.ts";
-import { alert, at, hostAlert } from "../support/gen.ts";
-import { problemsOf, Simulation } from "./pipeline-simulation.ts";
+import { alert, formatTimeAt, hostAlert } from "../support/gen.ts";
+import { findProblems, Simulation } from "./pipeline-simulation.ts";
 
 const KEY = "shop/no-package-managers";
 const MINUTE = 60_000;
 const OPTIONS = { retention: { retentionMs: 60 * MINUTE, sweepMs: 10 * MINUTE } };
 const FILE = { Operation: "File", Resource: "/etc/shadow", Result: "Passed" };
 
-function told(s: Simulation): Pick<Report, "summary" | "expired" | "omitted"> & { ids: number } {
+function readReport(s: Simulation): Pick<Report, "summary" | "expired" | "omitted"> & { ids: number } {
   const report = s.store.get(KEY);
   if (!report) throw new Error("no report");
   const { summary, expired, omitted, violations } = report;
@@ -31,10 +31,10 @@ function told(s: Simulation): Pick<Report, "summary" | "expired" | "omitted"> & 
 async function sendTwo(s: Simulation): Promise<void> {
   s.send(alert());
   await s.clock.advance(50 * MINUTE);
-  s.send(alert(FILE, { UpdatedTime: at(50 * MINUTE) }));
+  s.send(alert(FILE, { UpdatedTime: formatTimeAt(50 * MINUTE) }));
 }
 
-async function started(faults?: ReadonlyMap<number, Fault>): Promise<Simulation> {
+async function startSimulation(faults?: ReadonlyMap<number, Fault>): Promise<Simulation> {
   const s = new Simulation({ options: OPTIONS, ...(faults ? { faults } : {}) });
   await s.start();
   return s;
@@ -42,46 +42,46 @@ async function started(faults?: ReadonlyMap<number, Fault>): Promise<Simulation>
 
 describe("a violation that is not seen for long", () => {
   it("leaves the list and the memory, and its counts stay", async () => {
-    const s = await started();
+    const s = await startSimulation();
     s.send(alert({ HostPID: 1 }), alert({ HostPID: 2 }));
     await s.clock.advance(50 * MINUTE);
-    s.send(alert(FILE, { UpdatedTime: at(50 * MINUTE) }));
+    s.send(alert(FILE, { UpdatedTime: formatTimeAt(50 * MINUTE) }));
     await s.clock.advance(11 * MINUTE);
-    expect(told(s)).toMatchObject({ ids: 2, summary: { occurrences: 3, violations: 2 } });
-    expect(told(s).expired).toBeUndefined();
+    expect(readReport(s)).toMatchObject({ ids: 2, summary: { occurrences: 3, violations: 2 } });
+    expect(readReport(s).expired).toBeUndefined();
     await s.clock.advance(10 * MINUTE);
-    expect(told(s)).toMatchObject({
+    expect(readReport(s)).toMatchObject({
       ids: 1,
       expired: { violations: 1, occurrences: 2 },
-      summary: { occurrences: 3, prevented: 2, allowed: 1, violations: 2, firstSeen: at(0) },
+      summary: { occurrences: 3, prevented: 2, allowed: 1, violations: 2, firstSeen: formatTimeAt(0) },
     });
-    expect(told(s).omitted).toBeUndefined();
+    expect(readReport(s).omitted).toBeUndefined();
     expect(s.pipeline.aggregator.stats.violations).toBe(1);
     expect(s.pipeline.aggregator.stats.expired).toBe(1);
-    expect(problemsOf(s)).toEqual([]);
+    expect(findProblems(s)).toEqual([]);
   });
 
   it("is listed again when it is seen again, and says that it may have been there before", async () => {
-    const s = await started();
+    const s = await startSimulation();
     await sendTwo(s);
     await s.clock.advance(21 * MINUTE);
-    s.send(alert({ UpdatedTime: at(71 * MINUTE) }));
+    s.send(alert({ UpdatedTime: formatTimeAt(71 * MINUTE) }));
     await s.clock.advance(MINUTE);
     const [again] = s.store.get(KEY)?.violations ?? [];
-    expect(again).toMatchObject({ occurrences: 1, lowerBound: true, firstSeen: at(71 * MINUTE) });
-    expect(told(s)).toMatchObject({
+    expect(again).toMatchObject({ occurrences: 1, lowerBound: true, firstSeen: formatTimeAt(71 * MINUTE) });
+    expect(readReport(s)).toMatchObject({
       expired: { violations: 1, occurrences: 1 },
       summary: { occurrences: 3 },
     });
-    expect(problemsOf(s)).toEqual([]);
+    expect(findProblems(s)).toEqual([]);
   });
 
   it("stays while something of it is unwritten, and where nothing is to be forgotten", async () => {
-    const s = await started();
+    const s = await startSimulation();
     await sendTwo(s);
     await s.clock.advance(MINUTE);
     void s.pipeline.controller.suspend();
-    s.send(alert({ UpdatedTime: at(1) }));
+    s.send(alert({ UpdatedTime: formatTimeAt(1) }));
     await s.clock.advance(80 * MINUTE);
     // A replica that does not write does not sweep.
     expect(s.pipeline.aggregator.stats.expired).toBe(0);
@@ -89,8 +89,8 @@ describe("a violation that is not seen for long", () => {
     expect(s.pipeline.aggregator.stats.violations).toBe(1);
     s.pipeline.controller.start();
     await s.stop();
-    expect(told(s)).toMatchObject({ ids: 1, expired: { violations: 1, occurrences: 1 } });
-    expect(problemsOf(s)).toEqual([]);
+    expect(readReport(s)).toMatchObject({ ids: 1, expired: { violations: 1, occurrences: 1 } });
+    expect(findProblems(s)).toEqual([]);
     const forEver = new Simulation();
     await forEver.start();
     forEver.send(alert());
@@ -99,7 +99,7 @@ describe("a violation that is not seen for long", () => {
   });
 
   it("goes on from where the process before left", async () => {
-    const s = await started();
+    const s = await startSimulation();
     await sendTwo(s);
     await s.clock.advance(21 * MINUTE);
     await s.stop();
@@ -107,54 +107,57 @@ describe("a violation that is not seen for long", () => {
     await next.start();
     // Not at once: first a person may look at what the new process found.
     expect(next.store.get(KEY)?.violations).toHaveLength(1);
-    next.send(alert({ UpdatedTime: at(71 * MINUTE) }));
+    next.send(alert({ UpdatedTime: formatTimeAt(71 * MINUTE) }));
     await next.clock.advance(61 * MINUTE);
-    expect(told(next)).toMatchObject({
+    expect(readReport(next)).toMatchObject({
       ids: 1,
       expired: { violations: 2, occurrences: 2 },
       summary: { occurrences: 3, violations: 3 },
     });
-    expect(problemsOf(next, false)).toEqual([]);
+    expect(findProblems(next, false)).toEqual([]);
   });
 });
 
 describe("a report with nothing left", () => {
   it("is deleted, and another begins at zero", async () => {
-    const s = await started();
+    const s = await startSimulation();
     s.send(alert());
     await s.clock.advance(65 * MINUTE);
-    s.send(hostAlert({ UpdatedTime: at(65 * MINUTE) }));
+    s.send(hostAlert({ UpdatedTime: formatTimeAt(65 * MINUTE) }));
     await s.clock.advance(6 * MINUTE);
     expect(s.store.get(KEY)).toBeUndefined();
     expect(s.store.get("/host-files")).toBeDefined();
     expect(s.pipeline.aggregator.ledgers.size).toBe(1);
     expect(s.pipeline.controller.removed).toBe(1);
-    s.send(alert({ UpdatedTime: at(72 * MINUTE) }));
+    s.send(alert({ UpdatedTime: formatTimeAt(72 * MINUTE) }));
     await s.clock.advance(MINUTE);
-    expect(told(s)).toMatchObject({ ids: 1, summary: { occurrences: 1, firstSeen: at(72 * MINUTE) } });
+    expect(readReport(s)).toMatchObject({
+      ids: 1,
+      summary: { occurrences: 1, firstSeen: formatTimeAt(72 * MINUTE) },
+    });
     expect(s.store.get(KEY)?.violations[0]?.lowerBound).toBeUndefined();
-    expect(problemsOf(s)).toEqual([]);
+    expect(findProblems(s)).toEqual([]);
   });
 
   it("stays when a person edits it at that moment, until the next sweep", async () => {
-    const s = await started(new Map([[2, "foreign_counts"]]));
+    const s = await startSimulation(new Map([[2, "foreign_counts"]]));
     s.send(alert());
     await s.clock.advance(61 * MINUTE);
     expect(s.sink.calls).toBe(1);
     await s.clock.advance(10 * MINUTE);
     expect(s.sink.hit).toEqual(["foreign_counts"]);
-    expect(told(s).summary.occurrences).toBe(8);
+    expect(readReport(s).summary.occurrences).toBe(8);
     await s.clock.advance(11 * MINUTE);
     expect(s.store.reports).toEqual([]);
   });
 
   it.each(FAULTS)("(%s while it is deleted) loses and doubles nothing", async (fault) => {
     for (const call of [2, 3, 4]) {
-      const s = await started(new Map([[call, fault]]));
+      const s = await startSimulation(new Map([[call, fault]]));
       s.send(alert());
       await s.clock.advance(70 * MINUTE - 1);
       // The alert comes while the deletion is under way.
-      const late = alert({ UpdatedTime: at(70 * MINUTE) });
+      const late = alert({ UpdatedTime: formatTimeAt(70 * MINUTE) });
       const { store } = s;
       const remove = store.remove.bind(store);
       store.remove = async (...args) => {
@@ -164,7 +167,7 @@ describe("a report with nothing left", () => {
       };
       await s.clock.advance(20 * MINUTE);
       await s.stop();
-      expect(problemsOf(s)).toEqual([]);
+      expect(findProblems(s)).toEqual([]);
       expect(s.pipeline.aggregator.stats.unwritten).toBe(0);
     }
   });

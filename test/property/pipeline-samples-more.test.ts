@@ -8,9 +8,9 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { ROOT } from "../unit/api/crd.ts";
-import { faultsOf } from "../unit/report/report-check.ts";
+import { findFaults } from "../unit/report/report-check.ts";
 import { type Replayed, runReplay } from "./pipeline-replay.ts";
-import { findReport, readRows, summaryRow, violationRows } from "./report-rows.ts";
+import { findReport, formatSummaryRow, formatViolationRows, readRows } from "./report-rows.ts";
 
 /** namespace (- is the cluster), report: occurrences prevented allowed unknown · violations workloads pods nodes · severity */
 const REPORTS = `
@@ -65,13 +65,13 @@ describe("the 14 alerts of samples/more.jsonl", () => {
   });
 
   it("add up to these reports", () => {
-    expect(replayed.reports.flatMap(faultsOf)).toEqual([]);
-    expect(replayed.reports.map(summaryRow).sort()).toEqual(readRows(REPORTS).sort());
+    expect(replayed.reports.flatMap(findFaults)).toEqual([]);
+    expect(replayed.reports.map(formatSummaryRow).sort()).toEqual(readRows(REPORTS).sort());
   });
 
   it("are these violations", () => {
     const rows = VIOLATIONS.slice(1, -1).split("\n");
-    expect(replayed.reports.flatMap(violationRows).sort()).toEqual(rows.sort());
+    expect(replayed.reports.flatMap(formatViolationRows).sort()).toEqual(rows.sort());
   });
 
   it("keep tags with spaces and hide no wallet's address behind a guess", () => {

@@ -9,9 +9,9 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { SAMPLE_REPORTS } from "../../tools/samples.ts";
 import { ROOT } from "../unit/api/crd.ts";
-import { faultsOf } from "../unit/report/report-check.ts";
+import { findFaults } from "../unit/report/report-check.ts";
 import { type Replayed, runReplay } from "./pipeline-replay.ts";
-import { findReport, summaryRow, violationRows } from "./report-rows.ts";
+import { findReport, formatSummaryRow, formatViolationRows } from "./report-rows.ts";
 
 const SAMPLES = readFileSync(join(ROOT, "samples/alerts.jsonl"), "utf8");
 
@@ -67,13 +67,13 @@ describe("the 26 sample alerts", () => {
     const rows = SAMPLE_REPORTS.map(([namespace, name, occurrences, prevented, allowed, ...rest]) =>
       [`${namespace || "-"}/${name}`, occurrences, prevented, allowed, 0, ...rest].join(" "),
     );
-    expect(replayed.reports.map(summaryRow).sort()).toEqual(rows.sort());
+    expect(replayed.reports.map(formatSummaryRow).sort()).toEqual(rows.sort());
   });
 
   it("are these violations", () => {
     const rows = VIOLATIONS.slice(1, -1).split("\n");
     expect(rows).toHaveLength(25);
-    expect(replayed.reports.flatMap(violationRows).sort()).toEqual(rows.sort());
+    expect(replayed.reports.flatMap(formatViolationRows).sort()).toEqual(rows.sort());
   });
 
   it("have their own times, or that of the one before", () => {
@@ -203,6 +203,6 @@ describe("the 26 sample alerts", () => {
   });
 
   it("fit the schema", () => {
-    expect(replayed.reports.flatMap(faultsOf)).toEqual([]);
+    expect(replayed.reports.flatMap(findFaults)).toEqual([]);
   });
 });

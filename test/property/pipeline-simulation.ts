@@ -13,10 +13,17 @@ import { Journaling } from "../../src/journal/journal-writer.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { type Fault, FaultSink, type Kill } from "../support/fault-sink.ts";
-import { alert, at, hostAlert, pipelineOptions, START_MS, throttleNotice } from "../support/gen.ts";
+import {
+  alert,
+  createPipelineOptions,
+  formatTimeAt,
+  hostAlert,
+  START_MS,
+  throttleNotice,
+} from "../support/gen.ts";
 import { MemorySink, type StoredState } from "../support/memory-sink.ts";
 import { sendRaw } from "../support/send-raw.ts";
-import { faultsOf } from "../unit/report/report-check.ts";
+import { findFaults } from "../unit/report/report-check.ts";
 
 /** One process's life. Several may share a store, one after the other. */
 export class Simulation {
@@ -56,13 +63,13 @@ export class Simulation {
     this.journaling =
       open &&
       new Journaling({
-        open: () => this.#watched(open()),
+        open: () => this.#watchJournal(open()),
         batchIntervalMs: parts.batchIntervalMs ?? 50,
         freshWriterId: parts.journalId ?? "writer-j",
         clock: this.clock,
         logger: silentLogger,
       });
-    const pipeline = new Pipeline(pipelineOptions(parts.options), {
+    const pipeline = new Pipeline(createPipelineOptions(parts.options), {
       journaling: this.journaling,
       sink: this.sink,
       events: { record: (occurrence) => this.occurrences.push(occurrence) },
@@ -77,7 +84,7 @@ export class Simulation {
   }
 
   /** Notes what a batch protects. A killed process writes no batch any more. */
-  #watched(journal: Journal): Journal {
+  #watchJournal(journal: Journal): Journal {
     const write = (batch: Batch): void => {
       if (this.sink.killed) return;
       journal.write(batch);
@@ -160,41 +167,45 @@ export const SCRIPT: readonly (readonly [number, (s: Simulation) => void])[] = [
   [0, (simulation) => simulation.send(alert({ NamespaceName: "bank", OwnerNamespace: "bank" }))],
   // The very same alert again.
   [300, (simulation) => simulation.send(alert({ HostPID: 1, ...BULK }))],
-  [1500, (simulation) => simulation.send(alert(NEW_FILE, { UpdatedTime: at(1400) }))],
+  [1500, (simulation) => simulation.send(alert(NEW_FILE, { UpdatedTime: formatTimeAt(1400) }))],
   [1500, (simulation) => simulation.send(alert({ PolicyName: "", Type: "Odd" }))],
   [
     6000,
-    (simulation) => simulation.send(alert({ UpdatedTime: at(5900) }), hostAlert({ UpdatedTime: at(5901) })),
+    (simulation) =>
+      simulation.send(
+        alert({ UpdatedTime: formatTimeAt(5900) }),
+        hostAlert({ UpdatedTime: formatTimeAt(5901) }),
+      ),
   ],
   [8000, (s) => s.disconnect("ok_end")],
   [8500, (s) => s.disconnect("connect_failed")],
   [9500, ({ pipeline }) => pipeline.onConnected()],
-  [12_000, (simulation) => simulation.send(throttleNotice({ UpdatedTime: at(12_000) }))],
+  [12_000, (simulation) => simulation.send(throttleNotice({ UpdatedTime: formatTimeAt(12_000) }))],
   [
     20_000,
     (simulation) =>
       simulation.send(
-        alert({ PodName: "web-2", UpdatedTime: at(19_990), ...BULK }),
+        alert({ PodName: "web-2", UpdatedTime: formatTimeAt(19_990), ...BULK }),
         // Out of order.
-        alert({ PodName: "web-2", UpdatedTime: at(2000), Result: "", ...BULK }),
-        alert({ NamespaceName: "bank", OwnerNamespace: "bank", UpdatedTime: at(19_000) }),
+        alert({ PodName: "web-2", UpdatedTime: formatTimeAt(2000), Result: "", ...BULK }),
+        alert({ NamespaceName: "bank", OwnerNamespace: "bank", UpdatedTime: formatTimeAt(19_000) }),
       ),
   ],
   // Another replica might lead for a moment.
   [30_000, ({ pipeline }) => void pipeline.controller.suspend()],
-  [31_000, (simulation) => simulation.send(alert({ UpdatedTime: at(30_500) }))],
+  [31_000, (simulation) => simulation.send(alert({ UpdatedTime: formatTimeAt(30_500) }))],
   [33_000, ({ pipeline }) => pipeline.controller.start()],
   // One report waits for its pace while another is written.
-  [45_000, (simulation) => simulation.send(alert({ UpdatedTime: at(45_000) }))],
-  [46_000, (simulation) => simulation.send(alert({ UpdatedTime: at(46_000) }))],
+  [45_000, (simulation) => simulation.send(alert({ UpdatedTime: formatTimeAt(45_000) }))],
+  [46_000, (simulation) => simulation.send(alert({ UpdatedTime: formatTimeAt(46_000) }))],
   [
     47_500,
     (simulation) =>
       simulation.send(
-        alert(NEW_FILE, { NamespaceName: "bank", OwnerNamespace: "bank", UpdatedTime: at(47_500) }),
+        alert(NEW_FILE, { NamespaceName: "bank", OwnerNamespace: "bank", UpdatedTime: formatTimeAt(47_500) }),
       ),
   ],
-  [64_000, (simulation) => simulation.send(alert(NEW_FILE, { UpdatedTime: at(63_000) }))],
+  [64_000, (simulation) => simulation.send(alert(NEW_FILE, { UpdatedTime: formatTimeAt(63_000) }))],
 ];
 
 /** A change of the wall clock at a time of the script, both in milliseconds. */
@@ -215,7 +226,7 @@ export async function runScript(simulation: Simulation, steps: readonly ClockSte
 }
 
 /** Everything that is wrong after a run, in words. */
-export function problemsOf(simulation: Simulation, exact = true): string[] {
+export function findProblems(simulation: Simulation, exact = true): string[] {
   const { pipeline, store, sink, unwrittenWhenQuiet } = simulation;
   const { counters, aggregator } = pipeline;
   const problems: string[] = [];
@@ -230,12 +241,12 @@ export function problemsOf(simulation: Simulation, exact = true): string[] {
   if (aggregator.stats.violations !== held)
     problems.push(`${aggregator.stats.violations} held, really ${held}`);
   for (const { key, report } of store.history.filter(isOurs)) {
-    problems.push(...faultsOf(report).map((fault) => `${key}: ${fault}`));
+    problems.push(...findFaults(report).map((fault) => `${key}: ${fault}`));
     if (report.metadata.labels?.[MANAGED_BY_LABEL] !== "policy-violation-operator")
       problems.push(`${key}: label`);
   }
-  problems.push(...backwards(store.history, counters.joined > 0));
-  problems.push(...lostMetadata(store.history));
+  problems.push(...findBackwardSteps(store.history, counters.joined > 0));
+  problems.push(...findLostMetadata(store.history));
   return problems;
 }
 
@@ -247,12 +258,12 @@ function isOurs({ report }: StoredState): boolean {
  * Counts that went down, or times that went the wrong way, between two states of the same object. `mayJoin`: violations may join
  * others, once a name is known.
  */
-export function backwards(history: readonly StoredState[], mayJoin = false): string[] {
+export function findBackwardSteps(history: readonly StoredState[], mayJoin = false): string[] {
   const newest = new Map<string, Report>();
   const problems: string[] = [];
   for (const { key, uid, report } of history) {
     const before = newest.get(uid);
-    const back = before ? steppedBack(before, report) : [];
+    const back = before ? compareReports(before, report) : [];
     const wrong = mayJoin ? back.filter((what) => what !== "violations" && what !== "workloads") : back;
     problems.push(...wrong.map((what) => `${key}: ${what} went back`));
     newest.set(uid, report);
@@ -260,7 +271,7 @@ export function backwards(history: readonly StoredState[], mayJoin = false): str
   return problems;
 }
 
-function steppedBack(before: Report, after: Report): string[] {
+function compareReports(before: Report, after: Report): string[] {
   const found: string[] = [];
   const { summary: a, coverage: c } = before;
   const { summary: b, coverage: d } = after;
@@ -290,7 +301,7 @@ function steppedBack(before: Report, after: Report): string[] {
 }
 
 /** Additions of others to an object that are gone while the object lives. */
-function lostMetadata(history: readonly StoredState[]): string[] {
+function findLostMetadata(history: readonly StoredState[]): string[] {
   const touched = new Set<string>();
   const problems: string[] = [];
   for (const { key, uid, report } of history) {

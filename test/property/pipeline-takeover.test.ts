@@ -9,7 +9,7 @@ import { Pipeline } from "../../src/app/pipeline/pipeline.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import { SinkError } from "../../src/sinks/report-sink.ts";
 import { FakeClock } from "../support/fake-clock.ts";
-import { alert, at, LIMITS, pipelineOptions, START_MS } from "../support/gen.ts";
+import { alert, createPipelineOptions, formatTimeAt, LIMITS, START_MS } from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
 import { sendRaw } from "../support/send-raw.ts";
 import { Simulation } from "./pipeline-simulation.ts";
@@ -24,7 +24,7 @@ const STANDBY = {
 
 function send(simulation: Simulation, policy: string, count: number): void {
   for (let i = 0; i < count; i++) {
-    const UpdatedTime = at(simulation.clock.nowMs() - START_MS + i / 1000);
+    const UpdatedTime = formatTimeAt(simulation.clock.nowMs() - START_MS + i / 1000);
     simulation.pipeline.onAlert(alert({ PolicyName: policy, HostPID: i + 1, UpdatedTime }), 0);
   }
 }
@@ -86,7 +86,7 @@ it("loading lets alerts be read after every 500 violations", async () => {
     return Promise.resolve();
   };
   const parts = { sink: store, events: { record() {} }, clock, logger: silentLogger };
-  await new Pipeline(pipelineOptions(), parts).load(SIGNAL);
+  await new Pipeline(createPipelineOptions(), parts).load(SIGNAL);
   expect(turns).toBeGreaterThanOrEqual(4);
 });
 
@@ -108,7 +108,7 @@ it("each report is adopted before the next one is read, and no longer held", asy
     },
   };
   const parts = { sink, events: { record() {} }, clock, logger: silentLogger };
-  const pipeline = new Pipeline(pipelineOptions({ standby: STANDBY, writerId: "next" }), parts);
+  const pipeline = new Pipeline(createPipelineOptions({ standby: STANDBY, writerId: "next" }), parts);
   await pipeline.load(SIGNAL, { persistedUntilMs: undefined });
   expect(adopted).toEqual(Array.from({ length: 20 }, (_, i) => i + 1));
 });
@@ -131,12 +131,14 @@ it("a list that breaks goes on where it was, and counts nothing twice", async ()
     },
   };
   const parts = { sink, events: { record() {} }, clock, logger: silentLogger };
-  const pipeline = sendRaw(new Pipeline(pipelineOptions({ standby: STANDBY, writerId: "next" }), parts));
+  const pipeline = sendRaw(
+    new Pipeline(createPipelineOptions({ standby: STANDBY, writerId: "next" }), parts),
+  );
   pipeline.onConnected();
   const loading = pipeline.load(SIGNAL, { persistedUntilMs: undefined });
   await clock.advance(0);
   expect(pipeline.takeover.listing).toBe("away");
-  const UpdatedTime = at(clock.nowMs() - START_MS + 1000);
+  const UpdatedTime = formatTimeAt(clock.nowMs() - START_MS + 1000);
   for (let i = 0; i < 20; i++) pipeline.onAlert(alert({ PolicyName: `p-${i}`, UpdatedTime }), 0);
   for (let i = 0; pipeline.takeover.listing !== undefined && i < 100; i++) await clock.advance(1000);
   await loading;
@@ -153,7 +155,7 @@ it("an alert from before its owner was known is not counted again once the repor
   const standby = new Simulation({ store, clock, options: { standby: STANDBY, writerId: "standby" } });
   standby.pipeline.onConnected();
   const sendBoth = (fields: Partial<Alert>) => {
-    const each = alert({ ...fields, UpdatedTime: at(clock.nowMs() - START_MS) });
+    const each = alert({ ...fields, UpdatedTime: formatTimeAt(clock.nowMs() - START_MS) });
     for (const { pipeline } of [leader, standby]) pipeline.onAlert(each, 0);
   };
   sendBoth({ OwnerRef: "", OwnerName: "", OwnerNamespace: "" });

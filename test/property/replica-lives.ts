@@ -16,10 +16,10 @@ import type { PreviousLeader } from "../../src/leadership/leader-takeover.ts";
 import type { Clock } from "../../src/lib/clock.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import type { ReportSink, WriteResult } from "../../src/sinks/report-sink.ts";
-import { alert, at, hostAlert, pipelineOptions, START_MS } from "../support/gen.ts";
+import { alert, createPipelineOptions, formatTimeAt, hostAlert, START_MS } from "../support/gen.ts";
 import { MemorySink } from "../support/memory-sink.ts";
 import { sendRaw } from "../support/send-raw.ts";
-import { backwards } from "./pipeline-simulation.ts";
+import { findBackwardSteps } from "./pipeline-simulation.ts";
 import { World } from "./world.ts";
 
 const SIGNAL = new AbortController().signal;
@@ -38,7 +38,7 @@ export interface ChaosOptions extends Pick<PipelineOptions, "limits" | "memory">
   maxAlerts: number;
 }
 
-const never = () => new Promise<never>(() => {});
+const waitForever = () => new Promise<never>(() => {});
 
 /** One process. After its death no timer, answer or batch of it happens any more. */
 class Life {
@@ -62,8 +62,8 @@ class Life {
     this.#world = world;
     this.#store = store;
     this.#faults = options.faults;
-    this.lagMs = world.below(300);
-    const clock = this.#clock();
+    this.lagMs = world.pickBelow(300);
+    const clock = this.#createClock();
     this.journaling =
       path === undefined
         ? undefined
@@ -82,9 +82,9 @@ class Life {
       maxPodsPerViolation: limits.maxPodsPerViolation,
       overlapMs: 10_000,
     };
-    const pipeline = new Pipeline(pipelineOptions({ pace, writerId: name, limits, memory, standby }), {
+    const pipeline = new Pipeline(createPipelineOptions({ pace, writerId: name, limits, memory, standby }), {
       journaling: this.journaling,
-      sink: this.#sink(),
+      sink: this.#createSink(),
       events: { record() {} },
       clock,
       logger: silentLogger,
@@ -94,7 +94,7 @@ class Life {
     this.pipeline.onConnected();
   }
 
-  #clock(): Clock {
+  #createClock(): Clock {
     const world = this.#world;
     return {
       nowMs: () => world.nowMs,
@@ -112,13 +112,13 @@ class Life {
     };
   }
 
-  #sink(): ReportSink {
+  #createSink(): ReportSink {
     const store = this.#store;
     return {
       list: (signal) => store.list(signal),
       read: async (ref, signal) => {
         const result = await store.read(ref, signal);
-        return this.isAlive ? result : await never();
+        return this.isAlive ? result : await waitForever();
       },
       remove: async (ref, version, signal) =>
         this.isLeader
@@ -136,17 +136,17 @@ class Life {
     if (world.random() < this.#faults) return await this.#fail(report, signal);
     // Takes a moment, in which the process may die: before or after the store has the report.
     const isStoredFirst = world.random() < 0.5;
-    if (!isStoredFirst) await world.sleep(world.below(40));
+    if (!isStoredFirst) await world.sleep(world.pickBelow(40));
     const result = await store.write(report, signal);
     if (isStoredFirst) await world.sleep(5);
-    return this.isAlive ? result : await never();
+    return this.isAlive ? result : await waitForever();
   }
 
   async #fail(report: Report, signal: AbortSignal): Promise<WriteResult> {
     const world = this.#world;
-    const how = world.below(5);
+    const how = world.pickBelow(5);
     if (how === 0 || how === 2) await this.#store.write(report, signal);
-    if (how === 3) world.after(world.below(20_000), () => void this.#store.write(report, SIGNAL));
+    if (how === 3) world.after(world.pickBelow(20_000), () => void this.#store.write(report, SIGNAL));
     return { kind: how === 2 || how === 4 ? "retry" : "unknown", message: "injected" };
   }
 
@@ -156,7 +156,7 @@ class Life {
     for (const report of this.#store.reports) observer.onStored(report, "listed");
     observer.onListed("PolicyViolationReport");
     observer.onListed("ClusterPolicyViolationReport");
-    const lagMs = this.#world.below(200);
+    const lagMs = this.#world.pickBelow(200);
     const later = (run: () => void) => {
       this.#world.after(lagMs, () => this.isAlive && !this.isLeader && run());
     };
@@ -203,14 +203,14 @@ class Chaos {
     await this.#lead(0, undefined);
     await world.advance(8000);
     const endMs = world.nowMs + this.#options.seconds * 1000;
-    let killMs = world.nowMs + 10_000 + world.below(20_000);
+    let killMs = world.nowMs + 10_000 + world.pickBelow(20_000);
     while (world.nowMs < endMs) {
-      this.#send(world.random() < 0.1 ? world.below(30) : world.below(3));
-      await world.advance(50 + world.below(400));
-      if (world.nowMs < killMs || this.#leader === undefined || !this.#lives[other(this.#leader)]?.isAlive)
+      this.#send(world.random() < 0.1 ? world.pickBelow(30) : world.pickBelow(3));
+      await world.advance(50 + world.pickBelow(400));
+      if (world.nowMs < killMs || this.#leader === undefined || !this.#lives[getOther(this.#leader)]?.isAlive)
         continue;
-      await this.#kill(this.#leader);
-      killMs = world.nowMs + 25_000 + world.below(40_000);
+      await this.#killReplica(this.#leader);
+      killMs = world.nowMs + 25_000 + world.pickBelow(40_000);
     }
     await world.advance(QUIET_MS);
     for (const life of this.#lives) {
@@ -255,20 +255,20 @@ class Chaos {
     life.pipeline.controller.start();
   }
 
-  async #kill(replica: 0 | 1): Promise<void> {
+  async #killReplica(replica: 0 | 1): Promise<void> {
     const world = this.#world;
     const life = this.#lives[replica] as Life;
     life.isAlive = false;
     life.isLeader = false;
     this.#leader = undefined;
     const previous = { persistedUntilMs: this.#persistedUntilMs };
-    const untilMs = world.nowMs + 1000 + world.below(15_000);
+    const untilMs = world.nowMs + 1000 + world.pickBelow(15_000);
     while (world.nowMs < untilMs) {
-      this.#send(world.below(3));
+      this.#send(world.pickBelow(3));
       await world.advance(200);
     }
-    await this.#lead(other(replica), previous);
-    world.after(world.below(20_000), () => this.#start(replica));
+    await this.#lead(getOther(replica), previous);
+    world.after(world.pickBelow(20_000), () => this.#start(replica));
   }
 
   #send(count: number): void {
@@ -283,20 +283,20 @@ class Chaos {
 
   #make(): Alert {
     const world = this.#world;
-    const policy = `p${1 + world.below(3)}`;
+    const policy = `p${1 + world.pickBelow(3)}`;
     const fields: Partial<Alert> = {
-      UpdatedTime: at(world.nowMs - START_MS + (this.#alerts % 1000) / 1000),
+      UpdatedTime: formatTimeAt(world.nowMs - START_MS + (this.#alerts % 1000) / 1000),
       HostPID: ++this.#alerts,
       PolicyName: policy,
-      Resource: `/f${world.below(this.#options.files)}x`,
+      Resource: `/f${world.pickBelow(this.#options.files)}x`,
       Operation: "File",
       Source: "/bin/sh",
       Result: world.random() < 0.5 ? "Passed" : "Permission denied",
     };
     const container = {
-      PodName: `web-${world.below(4)}`,
-      OwnerName: `w${world.below(2)}`,
-      ContainerID: `c${world.below(4)}`,
+      PodName: `web-${world.pickBelow(4)}`,
+      OwnerName: `w${world.pickBelow(2)}`,
+      ContainerID: `c${world.pickBelow(4)}`,
     };
     const made = world.random() < 0.15 ? hostAlert(fields) : alert(fields, container, this.#makeEarly());
     const key = `${made.NamespaceName}/${policy}`;
@@ -311,7 +311,7 @@ class Chaos {
   #makeEarly(): Partial<Alert> {
     const world = this.#world;
     if (world.random() < 0.7) return {};
-    const pod = world.below(30);
+    const pod = world.pickBelow(30);
     const ContainerID = `${pod}`.padStart(64, "e");
     const named = { PodName: `db-${pod}`, OwnerName: "db", ContainerID };
     if (world.random() < 0.5) return named;
@@ -342,7 +342,10 @@ class Chaos {
     // Evicted violations begin again.
     const isEvicted = (problem: string) =>
       this.#options.files >= 20 && /[0-9a-f]{16} went back/.test(problem);
-    return [...problems, ...backwards(this.#store.history, true).filter((problem) => !isEvicted(problem))];
+    return [
+      ...problems,
+      ...findBackwardSteps(this.#store.history, true).filter((problem) => !isEvicted(problem)),
+    ];
   }
 }
 
@@ -356,6 +359,6 @@ export async function runReplicas(seed: number, options: ChaosOptions): Promise<
   }
 }
 
-function other(replica: 0 | 1): 0 | 1 {
+function getOther(replica: 0 | 1): 0 | 1 {
   return replica === 0 ? 1 : 0;
 }

@@ -13,28 +13,28 @@ export function readRows(table: string): string[] {
     .map((row) => row.replace(/ +/g, " ").replace(" ", "/"));
 }
 
-export function refOf({ metadata }: Report): string {
+export function getReportRef({ metadata }: Report): string {
   return `${metadata.namespace ?? "-"}/${metadata.name}`;
 }
 
 /** The report that `ref` names; throws without one. */
 export function findReport(reports: readonly Report[], ref: string): Report {
-  const report = reports.find((each) => refOf(each) === ref);
+  const report = reports.find((each) => getReportRef(each) === ref);
   if (!report) throw new Error(`no report ${ref}`);
   return report;
 }
 
-export function summaryRow(report: Report): string {
+export function formatSummaryRow(report: Report): string {
   const { occurrences, prevented, allowed, unknown, violations, workloads, pods, nodes, severity } =
     report.summary;
   const outcomes = `${occurrences} ${prevented} ${allowed} ${unknown}`;
-  return `${refOf(report)} ${outcomes} ${violations} ${workloads} ${pods} ${nodes} ${severity}`;
+  return `${getReportRef(report)} ${outcomes} ${violations} ${workloads} ${pods} ${nodes} ${severity}`;
 }
 
-export function violationRows(report: Report): string[] {
+export function formatViolationRows(report: Report): string[] {
   return report.violations.map((v) =>
     [
-      refOf(report),
+      getReportRef(report),
       report.policy.kind,
       `${v.workload.kind}/${v.workload.name}`,
       v.container ?? "",

@@ -20,7 +20,7 @@ async function begin(seed = 1): Promise<ScaleWorld> {
   return world;
 }
 
-function chance(world: ScaleWorld, max: number): number {
+function pickBelow(world: ScaleWorld, max: number): number {
   return Math.floor(world.clock.random() * max);
 }
 
@@ -37,7 +37,7 @@ async function check(
       const world = await begin(seed);
       await life(world);
       await world.run(40_000, 0);
-      expect(world.problems()).toEqual([]);
+      expect(world.findProblems()).toEqual([]);
     }),
     { numRuns: RUNS + failed.length, examples: failed.map((seed): [number] => [seed]) },
   );
@@ -47,7 +47,7 @@ describe("several processes", { timeout: 300_000 }, () => {
   it("count every alert once", async () => {
     const world = await begin();
     await world.run(10_000, 0);
-    expect(world.problems()).toEqual([]);
+    expect(world.findProblems()).toEqual([]);
     expect(world.missing).toBe(0);
     expect(world.sink.reports.length).toBe(4);
   });
@@ -59,9 +59,9 @@ describe("several processes", { timeout: 300_000 }, () => {
         const [owner] = world.owners;
         const next = world.startOwner();
         for (let partition = 0; partition < PARTITIONS; partition++) world.givePartition(partition, next);
-        await world.run(chance(world, 5000));
+        await world.run(pickBelow(world, 5000));
         if (owner) world.kill(owner);
-        await world.run(chance(world, 5000));
+        await world.run(pickBelow(world, 5000));
       }
       await world.run(40_000, 0);
       expect(world.missing).toBe(0);
@@ -70,15 +70,15 @@ describe("several processes", { timeout: 300_000 }, () => {
 
   it("lose nothing when the stream answers late, twice or not at all", async () => {
     await check(async (world) => {
-      world.stream.dropsDuplicates = chance(world, 2) === 0;
+      world.stream.dropsDuplicates = pickBelow(world, 2) === 0;
       world.stream.fate = () =>
-        (["stored", "stored_unanswered", "refused"] as const)[chance(world, 3)] ?? "stored";
+        (["stored", "stored_unanswered", "refused"] as const)[pickBelow(world, 3)] ?? "stored";
       await world.run(10_000);
       world.stream.isAway = true;
-      await world.run(chance(world, 20_000));
+      await world.run(pickBelow(world, 20_000));
       world.stream.isAway = false;
       world.isApiAway = true;
-      await world.run(chance(world, 20_000));
+      await world.run(pickBelow(world, 20_000));
       world.isApiAway = false;
       world.stream.fate = () => "stored";
       await world.run(60_000, 0);
@@ -91,10 +91,10 @@ describe("several processes", { timeout: 300_000 }, () => {
     await check(async (world) => {
       world.maxDelayMs = 2000;
       for (let turn = 0; turn < 3; turn++) {
-        await world.run(chance(world, 4000));
+        await world.run(pickBelow(world, 4000));
         const [reader] = world.readers;
         if (reader) world.kill(reader);
-        await world.run(chance(world, 4000));
+        await world.run(pickBelow(world, 4000));
         const next = world.startReader();
         for (let shard = 0; shard < SHARDS; shard++) world.giveShard(shard, next);
       }
@@ -112,25 +112,25 @@ describe("several processes", { timeout: 300_000 }, () => {
     await world.run(10_000, 50);
     await world.run(10_000, 0);
     expect(world.missing).toBeGreaterThan(0);
-    expect(world.problems()).toEqual([]);
+    expect(world.findProblems()).toEqual([]);
   });
 
   it("move shards and partitions in order while alerts arrive", async () => {
     await check(async (world) => {
       world.maxDelayMs = 200;
       for (let turn = 0; turn < 6; turn++) {
-        const shard = chance(world, SHARDS);
+        const shard = pickBelow(world, SHARDS);
         const [reader] = [...world.readers].filter(({ leases }) => leases.has(shard));
         const nextReader = world.startReader();
         if (reader) await world.release(reader, shard);
-        await world.run(chance(world, 500));
+        await world.run(pickBelow(world, 500));
         world.giveShard(shard, nextReader);
-        const partition = chance(world, PARTITIONS);
+        const partition = pickBelow(world, PARTITIONS);
         const [owner] = [...world.owners].filter(({ leases }) => leases.has(partition));
         const nextOwner = world.startOwner();
         if (owner) await world.release(owner, partition);
         world.givePartition(partition, nextOwner);
-        await world.run(chance(world, 4000));
+        await world.run(pickBelow(world, 4000));
       }
     });
   });
@@ -139,12 +139,12 @@ describe("several processes", { timeout: 300_000 }, () => {
     await check(async (world) => {
       const [reader] = world.readers;
       if (!reader) return;
-      world.lapse(reader, 0);
-      await world.run(chance(world, 5000));
+      world.skipRenewal(reader, 0);
+      await world.run(pickBelow(world, 5000));
       world.regain(reader, 0);
       await world.run(3000);
-      world.lapse(reader, 1);
-      await world.run(chance(world, 5000));
+      world.skipRenewal(reader, 1);
+      await world.run(pickBelow(world, 5000));
       const next = world.startReader();
       world.giveShard(1, next);
       await world.run(3000);
@@ -164,9 +164,9 @@ describe("several processes", { timeout: 300_000 }, () => {
           const [owner] = world.owners;
           const next = world.startOwner();
           for (let partition = 0; partition < PARTITIONS; partition++) world.givePartition(partition, next);
-          await world.run(chance(world, 5000), 50);
+          await world.run(pickBelow(world, 5000), 50);
           if (owner) world.kill(owner);
-          await world.run(chance(world, 9000), 50);
+          await world.run(pickBelow(world, 9000), 50);
         }
         await world.run(60_000, 0);
         expect(world.sink.reports.some(({ metadata }) => metadata.namespace === undefined)).toBe(true);
@@ -177,10 +177,10 @@ describe("several processes", { timeout: 300_000 }, () => {
 
   it("declare a stream that was recreated, or has lost what it had stored", async () => {
     await check(async (world) => {
-      await world.run(chance(world, 3000));
-      if (chance(world, 2) === 0) world.stream.recreate();
-      else world.stream.loseTail(1 + chance(world, 5));
-      await world.run(chance(world, 20_000));
+      await world.run(pickBelow(world, 3000));
+      if (pickBelow(world, 2) === 0) world.stream.recreate();
+      else world.stream.loseTail(1 + pickBelow(world, 5));
+      await world.run(pickBelow(world, 20_000));
       const [owner] = world.owners;
       if (owner) world.kill(owner);
       const next = world.startOwner();

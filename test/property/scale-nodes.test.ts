@@ -9,7 +9,7 @@ import { PARTITIONS, ScaleWorld, SHARDS } from "../support/scale/world.ts";
 
 const RUNS = Number(process.env["SCALE_RUNS"] ?? 1);
 
-async function live(seed: number): Promise<void> {
+async function runLife(seed: number): Promise<void> {
   const world = new ScaleWorld(seed);
   const chance = (max: number) => Math.floor(world.clock.random() * max);
   const startReader = () => {
@@ -30,7 +30,7 @@ async function live(seed: number): Promise<void> {
   // Reports of the second namespace begin meanwhile.
   world.namespaces = ["shop", "bank"];
   await world.run(5000 + chance(20_000));
-  expect(world.problems()).toEqual([]);
+  expect(world.findProblems()).toEqual([]);
   expect(world.sink.reports.length).toBe(8);
   for (const { coverage } of world.sink.reports) expect(coverage.continuousSince).toBeUndefined();
   if (chance(2) === 0) {
@@ -42,17 +42,17 @@ async function live(seed: number): Promise<void> {
     startOwner();
   }
   await world.run(chance(5000));
-  world.mend(shard);
+  world.reconnect(shard);
   await world.run(20_000);
   for (const { coverage } of world.sink.reports) {
     expect(coverage.continuousSince).toBeDefined();
     expect(coverage.recent?.filter(({ to }) => to === undefined)).toEqual([]);
   }
   await world.run(40_000, 0);
-  expect(world.problems()).toEqual([]);
+  expect(world.findProblems()).toEqual([]);
 }
 
 it("reports of several processes declare nodes that are not read, also those that begin meanwhile", async () => {
   const seeds = fc.integer({ min: 1, max: 1_000_000 });
-  await fc.assert(fc.asyncProperty(seeds, live), { numRuns: RUNS });
+  await fc.assert(fc.asyncProperty(seeds, runLife), { numRuns: RUNS });
 }, 300_000);

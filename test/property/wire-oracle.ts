@@ -21,19 +21,19 @@ interface Field {
 }
 
 /** Returns what the bytes hold, or null when they are malformed. */
-export function oracleAlert(bytes: Buffer): Alert | null {
+export function decodeAsOracle(bytes: Buffer): Alert | null {
   const alert = emptyAlert();
   const tags: string[] = [];
   try {
-    for (const { number, value } of fields(bytes)) {
+    for (const { number, value } of readFields(bytes)) {
       const text = TEXT_FIELDS[number];
       const int32 = INT32_FIELDS[number];
-      if (text) alert[text] = bytesOf(value).toString("utf8");
-      else if (int32) alert[int32] = Number(BigInt.asIntN(32, varintOf(value)));
-      else if (number === 1) alert.Timestamp = safe(BigInt.asIntN(64, varintOf(value)));
-      else if (number === 30) tags.push(bytesOf(value).toString("utf8"));
-      else if (number === 31) Object.assign(alert, nested(bytesOf(value), OWNER_FIELDS));
-      else if (number === 36) Object.assign(alert, nested(bytesOf(value), EXEC_EVENT_FIELDS));
+      if (text) alert[text] = requireBytes(value).toString("utf8");
+      else if (int32) alert[int32] = Number(BigInt.asIntN(32, requireVarint(value)));
+      else if (number === 1) alert.Timestamp = toSafeNumber(BigInt.asIntN(64, requireVarint(value)));
+      else if (number === 30) tags.push(requireBytes(value).toString("utf8"));
+      else if (number === 31) Object.assign(alert, readNested(requireBytes(value), OWNER_FIELDS));
+      else if (number === 36) Object.assign(alert, readNested(requireBytes(value), EXEC_EVENT_FIELDS));
     }
   } catch (error) {
     if (error instanceof Malformed) return null;
@@ -42,16 +42,16 @@ export function oracleAlert(bytes: Buffer): Alert | null {
   return { ...alert, ATags: tags };
 }
 
-function nested(bytes: Buffer, names: Readonly<Record<number, string>>): Record<string, string> {
+function readNested(bytes: Buffer, names: Readonly<Record<number, string>>): Record<string, string> {
   const parts: Record<string, string> = {};
-  for (const { number, value } of fields(bytes)) {
+  for (const { number, value } of readFields(bytes)) {
     const name = names[number];
-    if (name) parts[name] = bytesOf(value).toString("utf8");
+    if (name) parts[name] = requireBytes(value).toString("utf8");
   }
   return parts;
 }
 
-function fields(bytes: Buffer): Field[] {
+function readFields(bytes: Buffer): Field[] {
   const found: Field[] = [];
   let rest = bytes;
   const take = (length: bigint): Buffer => {
@@ -82,16 +82,16 @@ function fields(bytes: Buffer): Field[] {
   return found;
 }
 
-function bytesOf(value: Field["value"]): Buffer {
+function requireBytes(value: Field["value"]): Buffer {
   if (!Buffer.isBuffer(value)) throw new Malformed();
   return value;
 }
 
-function varintOf(value: Field["value"]): bigint {
+function requireVarint(value: Field["value"]): bigint {
   if (typeof value !== "bigint") throw new Malformed();
   return value;
 }
 
-function safe(value: bigint): number {
+function toSafeNumber(value: bigint): number {
   return value > -(2n ** 53n) && value < 2n ** 53n ? Number(value) : 0;
 }

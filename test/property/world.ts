@@ -30,7 +30,7 @@ export class World {
     return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
   }
 
-  below(n: number): number {
+  pickBelow(n: number): number {
     return Math.floor(this.random() * n);
   }
 
@@ -47,7 +47,7 @@ export class World {
   async advance(ms: number): Promise<void> {
     const endMs = this.nowMs + ms;
     await settle();
-    for (let next = this.#next(endMs); next; next = this.#next(endMs)) {
+    for (let next = this.#takeNext(endMs); next; next = this.#takeNext(endMs)) {
       this.#timers.delete(next);
       this.nowMs = Math.max(this.nowMs, next.atMs);
       next.run();
@@ -56,7 +56,7 @@ export class World {
     this.nowMs = endMs;
   }
 
-  #next(endMs: number): Timer | undefined {
+  #takeNext(endMs: number): Timer | undefined {
     let next: Timer | undefined;
     for (const timer of this.#timers) {
       if (timer.atMs > endMs) continue;

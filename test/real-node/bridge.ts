@@ -9,7 +9,7 @@ import { createServer as createHttpServer } from "node:http";
 import { connect, createServer, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 
-function required(name: string): string {
+function requireVariable(name: string): string {
   const value = process.env[name];
   if (value === undefined) throw new Error(`${name} is not set`);
   return value;
@@ -24,8 +24,8 @@ function join(one: Duplex, other: Socket): void {
   for (const socket of [one, other]) socket.on("error", end).on("close", end);
 }
 
-const [address, port] = [required("NODE_ADDRESS"), Number(required("API_PORT"))];
-const [apiSocket, egressSocket] = [required("API_SOCKET"), required("EGRESS_SOCKET")];
+const [address, port] = [requireVariable("NODE_ADDRESS"), Number(requireVariable("API_PORT"))];
+const [apiSocket, egressSocket] = [requireVariable("API_SOCKET"), requireVariable("EGRESS_SOCKET")];
 
 createServer((client) => join(client, connect(apiSocket))).listen(port, address);
 

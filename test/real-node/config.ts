@@ -11,7 +11,7 @@ import { PAUSE_IMAGE } from "./image.ts";
 export const POD_CIDR = "10.244.0.0/24";
 
 /** KubeletConfiguration; `state` is the node's folder. */
-export function kubeletConfig(state: string, address: string): string {
+export function renderKubeletConfig(state: string, address: string): string {
   return JSON.stringify({
     apiVersion: "kubelet.config.k8s.io/v1beta1",
     kind: "KubeletConfiguration",
@@ -36,7 +36,7 @@ export function kubeletConfig(state: string, address: string): string {
 }
 
 /** CoreDNS' configuration: the cluster's Services, and nothing of the world outside. */
-export function corefile(address: string, kubeconfig: string): string {
+export function renderCorefile(address: string, kubeconfig: string): string {
   return `.:53 {
   bind ${address}
   errors
@@ -49,7 +49,7 @@ export function corefile(address: string, kubeconfig: string): string {
 }
 
 /** containerd's configuration, version 2, which containerd 1.6 and later read. */
-export function containerdConfig(cniDir: string): string {
+export function renderContainerdConfig(cniDir: string): string {
   return `
 version = 2
 root = "/var/lib/containerd"
@@ -72,7 +72,7 @@ oom_score = 0
 }
 
 /** The network of the pods: a bridge in the node's namespace. */
-export function podNetwork(): string {
+export function renderPodNetwork(): string {
   const routes = [{ dst: "0.0.0.0/0" }];
   return JSON.stringify({
     cniVersion: "1.0.0",

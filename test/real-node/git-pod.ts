@@ -9,7 +9,7 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:https";
 import { join } from "node:path";
-import { gitOverHttp } from "../support/git-http.ts";
+import { serveGit } from "../support/git-http.ts";
 
 const [root = "", tls = ""] = process.argv.slice(2);
 const repository = join(root, "audit.git");
@@ -17,6 +17,6 @@ execFileSync("git", ["init", "--quiet", "--bare", "--initial-branch=main", repos
 execFileSync("git", ["-C", repository, "config", "http.receivepack", "true"]);
 const read = (name: string) => readFileSync(join(tls, name));
 const options = { cert: read("tls.crt"), key: read("tls.key") };
-const { listener } = gitOverHttp(root, read("username").toString(), read("password").toString());
+const { listener } = serveGit(root, read("username").toString(), read("password").toString());
 createServer(options, listener).listen(8443, "0.0.0.0");
 process.once("SIGTERM", () => process.exit(0));

@@ -10,7 +10,7 @@ import { cpSync, mkdirSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { run } from "../../tools/cluster/process.ts";
 import { NODE_PATH } from "./needs.ts";
-import { addNpm, Images, version, whyNoImages } from "./operator-image.ts";
+import { addNpm, findImageObstacle, Images, version } from "./operator-image.ts";
 
 const DOCKERFILE = "Dockerfile.gitops";
 const ROOT = join(import.meta.dirname, "../..");
@@ -19,8 +19,8 @@ const ROOT = join(import.meta.dirname, "../..");
 export const GITOPS_IMAGE = "localhost/policy-violation-operator-gitops";
 
 /** What this machine lacks to build the image; undefined for nothing. */
-export function whyNoGitopsImage(): string | undefined {
-  const why = whyNoImages();
+export function findGitopsImageObstacle(): string | undefined {
+  const why = findImageObstacle();
   const { status } = spawnSync("debootstrap", ["--version"], { env: { ...process.env, PATH: NODE_PATH } });
   if (status === 0) return why;
   const install = "(on Debian and Ubuntu: apt-get install -y --no-install-recommends debootstrap)";
@@ -29,20 +29,20 @@ export function whyNoGitopsImage(): string | undefined {
 
 /** Builds it; returns an archive that `importImage` takes. Takes a minute or two, and Debian's package archive. */
 export async function buildGitopsImage(dir: string): Promise<string> {
-  const { name, suite } = base();
-  const root = await debianWithNode(join(dir, "debian"), suite);
+  const { name, suite } = readBaseImage();
+  const root = await buildDebian(join(dir, "debian"), suite);
   const images = new Images(dir);
   await images.commit(name, root, [
     "--env",
     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
   ]);
   rmSync(root, { recursive: true, force: true });
-  await images.fromDockerfile(DOCKERFILE, GITOPS_IMAGE, join(dir, "npmrc"));
+  await images.buildDockerfile(DOCKERFILE, GITOPS_IMAGE, join(dir, "npmrc"));
   return await images.archive(`${GITOPS_IMAGE}:${version}`, "gitops");
 }
 
 /** The one image that the Dockerfile both builds and runs on, and the Debian that its tag names. */
-function base(): { name: string; suite: string } {
+function readBaseImage(): { name: string; suite: string } {
   const text = readFileSync(join(ROOT, DOCKERFILE), "utf8");
   const images = new Set(
     [...text.matchAll(/^ARG (?:BUILD|RUNTIME)_IMAGE=(\S+)$/gm)].map(([, image = ""]) => image),
@@ -55,7 +55,7 @@ function base(): { name: string; suite: string } {
   return { name: `docker.io/library/${image}`, suite };
 }
 
-async function debianWithNode(root: string, suite: string): Promise<string> {
+async function buildDebian(root: string, suite: string): Promise<string> {
   mkdirSync(root, { recursive: true });
   const options = { timeoutMs: 600_000, env: { PATH: NODE_PATH } };
   const { code, stdout } = await run("debootstrap", ["--variant=minbase", suite, root], options);

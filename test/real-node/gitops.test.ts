@@ -13,10 +13,10 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { SAMPLE_REPORTS_DIR } from "../../plugin/test/session.ts";
 import { bundle } from "../../tools/bundle.ts";
 import { removeAtOurEnd, run } from "../../tools/cluster/process.ts";
-import { altNames, certificate } from "../support/certificates.ts";
+import { encodeAltNames, issueCertificate } from "../support/certificates.ts";
 import { eventually } from "../support/eventually.ts";
-import { buildGitopsImage, GITOPS_IMAGE, whyNoGitopsImage } from "./gitops-image.ts";
-import { whyNoNode } from "./needs.ts";
+import { buildGitopsImage, findGitopsImageObstacle, GITOPS_IMAGE } from "./gitops-image.ts";
+import { findNodeObstacle } from "./needs.ts";
 import { type RealNode, startRealNode } from "./node.ts";
 import { version } from "./operator-image.ts";
 
@@ -28,7 +28,7 @@ const URL = "https://server.git.svc:8443/audit.git";
 const ACCOUNT = { username: "audit", password: "s3cret" };
 
 /** The Git server: its program comes from a ConfigMap, its repository lasts as long as the pod. */
-function gitServer(program: string, tls: Record<string, string>): object[] {
+function createGitServer(program: string, tls: Record<string, string>): object[] {
   const namespace = "git";
   const mount = (name: string) => ({ name, mountPath: `/srv/${name}`, readOnly: true });
   return [
@@ -76,7 +76,7 @@ function gitServer(program: string, tls: Record<string, string>): object[] {
   ];
 }
 
-const lacking = [whyNoNode(), whyNoGitopsImage()].filter((why) => why !== undefined).join("; ");
+const lacking = [findNodeObstacle(), findGitopsImageObstacle()].filter((why) => why !== undefined).join("; ");
 const wanted = process.env["PVO_TEST_NODE"] === "1";
 const missing = wanted ? lacking : "it takes minutes: `npm run test:node`";
 
@@ -98,10 +98,10 @@ describe.skipIf(missing !== "")(`the Git export on a real node (${missing || "he
       rmSync(images, { recursive: true, force: true });
     }
     await bundle({ server: "test/real-node/git-pod.ts" }, join(dir, "bundle"));
-    const tls = certificate({ subject: "server", extensions: [altNames("server.git.svc")] });
+    const tls = issueCertificate({ subject: "server", extensions: [encodeAltNames("server.git.svc")] });
     await node.kubectl(["create", "namespace", "git"]);
     const program = readFileSync(join(dir, "bundle/server.cjs"), "utf8");
-    await apply(gitServer(program, { "tls.crt": tls.pem, "tls.key": tls.keyPem }));
+    await apply(createGitServer(program, { "tls.crt": tls.pem, "tls.key": tls.keyPem }));
     await install(tls.pem);
     for (const namespace of readdirSync(SAMPLE_REPORTS_DIR)) {
       if (!["_cluster", "default"].includes(namespace))
@@ -145,7 +145,7 @@ describe.skipIf(missing !== "")(`the Git export on a real node (${missing || "he
   }
 
   /** Runs the CronJob's job now; gives what its pod printed, and how it ended. */
-  async function job(name: string): Promise<{ ended: string; printed: string }> {
+  async function runJob(name: string): Promise<{ ended: string; printed: string }> {
     await node.kubectl(["create", "job", name, `--from=${CRON_JOB}`, ...IN]);
     const conditions = 'jsonpath={range .status.conditions[?(@.status=="True")]}{.type} {end}';
     const ended = await eventually(`the job ${name} has ended`, async () => {
@@ -166,7 +166,7 @@ describe.skipIf(missing !== "")(`the Git export on a real node (${missing || "he
   }
 
   test("a job of the CronJob commits the state: a fresh clone holds it", async () => {
-    const { ended, printed } = await job("first");
+    const { ended, printed } = await runJob("first");
     expect(printed).toMatch(/^main: 23 new, 0 changed, 0 gone, 0 unchanged, commit [0-9a-f]{7,}\.\n$/);
     expect(ended).toBe("Complete");
     const diff = ["-r", SAMPLE_REPORTS_DIR, join(await clone("first"), "violations")];
@@ -174,12 +174,12 @@ describe.skipIf(missing !== "")(`the Git export on a real node (${missing || "he
   });
 
   test("the second one commits nothing", async () => {
-    expect((await job("second")).printed).toBe("main: nothing changed, 23 reports.\n");
+    expect((await runJob("second")).printed).toBe("main: nothing changed, 23 reports.\n");
   });
 
   test("what changed since is the next commit", async () => {
     await node.kubectl(["delete", "pvr", "-n", "my-ext-secret", "nginx-secret"]);
-    expect((await job("third")).printed).toMatch(/^main: 0 new, 0 changed, 1 gone, 22 unchanged, commit /);
+    expect((await runJob("third")).printed).toMatch(/^main: 0 new, 0 changed, 1 gone, 22 unchanged, commit /);
     const log = execFileSync("git", ["log", "--format=%s"], { cwd: await clone("third"), encoding: "utf8" });
     expect(log.trimEnd().split("\n")).toEqual([
       "Violations: 0 new, 0 changed, 1 gone, 22 unchanged",
@@ -205,7 +205,7 @@ describe.skipIf(missing !== "")(`the Git export on a real node (${missing || "he
       "-p",
       JSON.stringify({ spec: { jobTemplate: { spec: { backoffLimit: 0 } } } }),
     ]);
-    const { ended, printed } = await job("refused");
+    const { ended, printed } = await runJob("refused");
     expect(ended).toBe("Failed");
     expect(printed).toContain("the server refused the credentials");
     expect(printed).not.toContain("wr0ng");

@@ -34,21 +34,21 @@ export function writeIdleImages(archive: string): void {
 
 /** Packs `dir/root` as the one layer of an image in the format of `docker save`, into `dir/archive.tar`. */
 function writeArchive(dir: string, command: string[], names: string[]): void {
-  tar(dir, "layer.tar", join(dir, "root"), ["."]);
+  packTar(dir, "layer.tar", join(dir, "root"), ["."]);
   const config = JSON.stringify({
     architecture: process.arch === "x64" ? "amd64" : process.arch,
     os: "linux",
     config: { Entrypoint: command },
-    rootfs: { type: "layers", diff_ids: [`sha256:${sha256(readFileSync(join(dir, "layer.tar")))}`] },
+    rootfs: { type: "layers", diff_ids: [`sha256:${hashSha256(readFileSync(join(dir, "layer.tar")))}`] },
   });
-  const configFile = `${sha256(config)}.json`;
+  const configFile = `${hashSha256(config)}.json`;
   writeFileSync(join(dir, configFile), config);
   const manifest = [{ Config: configFile, RepoTags: names, Layers: ["layer.tar"] }];
   writeFileSync(join(dir, "manifest.json"), JSON.stringify(manifest));
-  tar(dir, "archive.tar", dir, ["manifest.json", configFile, "layer.tar"]);
+  packTar(dir, "archive.tar", dir, ["manifest.json", configFile, "layer.tar"]);
 }
 
-function tar(dir: string, file: string, from: string, what: string[]): void {
+function packTar(dir: string, file: string, from: string, what: string[]): void {
   const same = ["--sort=name", "--owner=0", "--group=0", "--numeric-owner", "--mtime=@0"];
   runOrThrow("tar", [...same, "-C", from, "-cf", join(dir, file), ...what], dir, process.env);
 }
@@ -58,6 +58,6 @@ function runOrThrow(file: string, args: string[], cwd: string, env: NodeJS.Proce
   if (status !== 0) throw new Error(`${file} ${args.join(" ")}: ${error?.message ?? stderr}`);
 }
 
-function sha256(data: Buffer | string): string {
+function hashSha256(data: Buffer | string): string {
   return createHash("sha256").update(data).digest("hex");
 }

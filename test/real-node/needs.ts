@@ -34,25 +34,25 @@ const PROGRAMS: readonly (readonly [program: string, debianPackage: string])[] =
 const CAP_SYS_ADMIN_BIT = 21n;
 
 /** The folder that holds all CNI plugins which a node uses; undefined where there is none. */
-export function cniDir(): string | undefined {
+export function findCniDir(): string | undefined {
   return CNI_DIRS.find((dir) => CNI_PLUGINS.every((plugin) => isProgram(join(dir, plugin))));
 }
 
 /** Obstacles of the machine itself to a node, the parts aside; empty when nothing does. */
-export function whyNoMachine(): string[] {
-  return [...whyNoNamespaces(), ...missingPrograms()];
+export function findMachineObstacles(): string[] {
+  return [...findNamespaceObstacles(), ...findMissingPrograms()];
 }
 
 /** Reason for which no node can run here and what to do about it; undefined when one can. */
-export function whyNoNode(): string | undefined {
-  const why = whyNoMachine();
+export function findNodeObstacle(): string | undefined {
+  const why = findMachineObstacles();
   const { missing } = getPaths(locateParts([...TEST_PARTS, ...NODE_PARTS]));
   if (missing !== undefined) why.push(`${missing} (those of a node: \`npm run parts -- --node\`)`);
   return why.length === 0 ? undefined : why.join("; ");
 }
 
 /** Obstacles that only another user or machine removes. */
-function whyNoNamespaces(): string[] {
+function findNamespaceObstacles(): string[] {
   if (process.platform !== "linux") return [`a node needs Linux, and this is ${process.platform}`];
   if (process.getuid?.() !== 0) return ["a node needs root: run it as root, for example with sudo"];
   const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1] ?? "0";
@@ -65,13 +65,13 @@ function whyNoNamespaces(): string[] {
   return [];
 }
 
-function missingPrograms(): string[] {
+function findMissingPrograms(): string[] {
   const missing = PROGRAMS.filter(
     ([program]) => !NODE_PATH.split(delimiter).some((dir) => isProgram(join(dir, program))),
   );
   const names = missing.map(([program]) => program);
   const packages = new Set(missing.map(([, debianPackage]) => debianPackage));
-  if (cniDir() === undefined) {
+  if (findCniDir() === undefined) {
     names.push("the CNI plugins");
     packages.add("containernetworking-plugins");
   }

@@ -17,9 +17,15 @@ import { ADMIN_TOKEN, KUBE_PROXY_TOKEN, KUBELET_TOKEN } from "../../tools/cluste
 import { run, runAtOurEnd, type Server, startServer, stopServer } from "../../tools/cluster/process.ts";
 import { NODE_PARTS } from "../../tools/parts/catalog.ts";
 import { getPaths, locateParts } from "../../tools/parts/parts.ts";
-import { containerdConfig, corefile, kubeletConfig, POD_CIDR, podNetwork } from "./config.ts";
+import {
+  POD_CIDR,
+  renderContainerdConfig,
+  renderCorefile,
+  renderKubeletConfig,
+  renderPodNetwork,
+} from "./config.ts";
 import { writeIdleImages } from "./image.ts";
-import { cniDir, NODE_PATH, whyNoNode } from "./needs.ts";
+import { findCniDir, findNodeObstacle, NODE_PATH } from "./needs.ts";
 
 /** A control plane with one node. */
 export interface RealNode extends Cluster {
@@ -52,7 +58,7 @@ const PLACES = [
  * it, where this machine can't have one. A pod needs `IDLE_IMAGE` or an image that was imported: nothing is pulled.
  */
 export async function startRealNode(): Promise<RealNode> {
-  const why = whyNoNode();
+  const why = findNodeObstacle();
   if (why !== undefined) throw new Error(`no real node here: ${why}`);
   const state = mkdtempSync(join(tmpdir(), "pvo-node-"));
   const leave = ["sh", join(import.meta.dirname, "leave.sh"), state];
@@ -72,22 +78,22 @@ export async function startRealNode(): Promise<RealNode> {
     cluster = await startCluster({ node: link });
     const apiPort = Number(new URL(cluster.url).port);
     writeFiles(state, cluster, apiPort);
-    apiSocket = await bridgeTo(apiPort, join(state, "api.sock"));
+    apiSocket = await startBridge(apiPort, join(state, "api.sock"));
     node = await startServer({
       file: "sh",
       args: [join(import.meta.dirname, "enter.sh")],
-      env: environment(state, apiPort),
+      env: buildEnvironment(state, apiPort),
       logPath: join(state, "logs/node.log"),
     });
-    await untilReady(cluster, node, state);
-    return realNode(cluster, node.pid, stop);
+    await waitUntilReady(cluster, node, state);
+    return createRealNode(cluster, node.pid, stop);
   } catch (error) {
     await stop();
     throw error;
   }
 }
 
-function realNode(cluster: Cluster, unsharePid: number, stop: () => Promise<void>): RealNode {
+function createRealNode(cluster: Cluster, unsharePid: number, stop: () => Promise<void>): RealNode {
   // Only the child of `unshare` is in all the namespaces.
   const initPid = readFileSync(`/proc/${unsharePid}/task/${unsharePid}/children`, "utf8").trim();
   return {
@@ -127,15 +133,15 @@ function writeFiles(state: string, cluster: Cluster, apiPort: number): void {
   writeKubeconfig(join(state, "kubelet.kubeconfig"), url, ca, KUBELET_TOKEN);
   writeKubeconfig(join(state, "kube-proxy.kubeconfig"), url, ca, KUBE_PROXY_TOKEN);
   writeKubeconfig(join(state, "coredns.kubeconfig"), url, ca, ADMIN_TOKEN);
-  writeFileSync(join(state, "Corefile"), corefile(NODE_ADDRESS, join(state, "coredns.kubeconfig")));
-  writeFileSync(join(state, "kubelet.yaml"), kubeletConfig(state, NODE_ADDRESS));
-  writeFileSync(join(state, "containerd.toml"), containerdConfig(cniDir() ?? ""));
+  writeFileSync(join(state, "Corefile"), renderCorefile(NODE_ADDRESS, join(state, "coredns.kubeconfig")));
+  writeFileSync(join(state, "kubelet.yaml"), renderKubeletConfig(state, NODE_ADDRESS));
+  writeFileSync(join(state, "containerd.toml"), renderContainerdConfig(findCniDir() ?? ""));
   mkdirSync(join(state, "places/etc/cni/net.d"), { recursive: true });
-  writeFileSync(join(state, "places/etc/cni/net.d/10-pods.conflist"), podNetwork());
+  writeFileSync(join(state, "places/etc/cni/net.d/10-pods.conflist"), renderPodNetwork());
   writeFileSync(join(state, "resolv.conf"), `nameserver ${NODE_ADDRESS}\n`);
 }
 
-function environment(state: string, apiPort: number): Record<string, string> {
+function buildEnvironment(state: string, apiPort: number): Record<string, string> {
   const { paths } = getPaths(locateParts(NODE_PARTS));
   return {
     PATH: NODE_PATH,
@@ -156,7 +162,7 @@ function environment(state: string, apiPort: number): Record<string, string> {
 }
 
 /** Makes the API server's port reachable by a unix socket, which goes through the walls of network namespaces. */
-async function bridgeTo(port: number, path: string): Promise<NetServer> {
+async function startBridge(port: number, path: string): Promise<NetServer> {
   const server = createServer((client) => {
     const target = connect(port, "127.0.0.1");
     client.pipe(target).pipe(client);
@@ -169,7 +175,7 @@ async function bridgeTo(port: number, path: string): Promise<NetServer> {
   return server;
 }
 
-async function untilReady(cluster: Cluster, node: Server, state: string): Promise<void> {
+async function waitUntilReady(cluster: Cluster, node: Server, state: string): Promise<void> {
   const deadlineMs = Date.now() + READY_TIMEOUT_MS;
   const path = `/api/v1/nodes/${NODE_NAME}`;
   for (;;) {
@@ -177,12 +183,12 @@ async function untilReady(cluster: Cluster, node: Server, state: string): Promis
     const conditions: { type: string; status: string }[] = body.status?.conditions ?? [];
     if (conditions.some(({ type, status }) => type === "Ready" && status === "True")) return;
     const why = node.hasExited() ? "has ended" : Date.now() > deadlineMs ? "is not Ready in time" : undefined;
-    if (why !== undefined) throw new Error(`the node ${why}\n${lastLines(state)}`);
+    if (why !== undefined) throw new Error(`the node ${why}\n${readLastLines(state)}`);
     await sleep(POLL_MS);
   }
 }
 
-function lastLines(state: string): string {
+function readLastLines(state: string): string {
   return ["node", "containerd", "kubelet"]
     .map((name) => join(state, `logs/${name}.log`))
     .filter((path) => existsSync(path))

@@ -23,7 +23,7 @@ export const OPERATOR_IMAGE = "localhost/policy-violation-operator";
 export const RELAY_IMAGE = "localhost/kubearmor-relay:1";
 
 /** Lacking programs to build images; undefined for none. */
-export function whyNoImages(): string | undefined {
+export function findImageObstacle(): string | undefined {
   if (spawnSync("buildah", ["--version"]).status === 0) return undefined;
   return "not installed: buildah (on Debian and Ubuntu: apt-get install -y --no-install-recommends buildah)";
 }
@@ -31,10 +31,10 @@ export function whyNoImages(): string | undefined {
 /** Builds both images; returns archives that `importImage` takes. `dir` holds all that is made on the way. */
 export async function buildImages(dir: string): Promise<string[]> {
   const images = new Images(dir);
-  const names = baseNames();
-  await images.commit(names.runtime, standIn(join(dir, "runtime"), []), ["--workingdir", "/"]);
-  await images.commit(names.build, standIn(join(dir, "build"), ["/bin/sh"]), []);
-  await images.fromDockerfile("Dockerfile", OPERATOR_IMAGE, join(dir, "npmrc"));
+  const names = readBaseNames();
+  await images.commit(names.runtime, buildStandIn(join(dir, "runtime"), []), ["--workingdir", "/"]);
+  await images.commit(names.build, buildStandIn(join(dir, "build"), ["/bin/sh"]), []);
+  await images.buildDockerfile("Dockerfile", OPERATOR_IMAGE, join(dir, "npmrc"));
   const relay = join(dir, "relay");
   await bundle({ "relay-pod": "test/real-node/relay-pod.ts" }, join(relay, "app/bundle"), ROOT, []);
   // The server looks for it beside its own folder, as in the checkout.
@@ -49,19 +49,22 @@ export async function buildImages(dir: string): Promise<string[]> {
 }
 
 /** The base images as the Dockerfile names them. */
-function baseNames(): { build: string; runtime: string } {
+function readBaseNames(): { build: string; runtime: string } {
   const text = readFileSync(join(ROOT, "Dockerfile"), "utf8");
   const of = (argument: string) => new RegExp(`^ARG ${argument}=(\\S+)$`, "m").exec(text)?.[1] ?? "";
   return { build: `docker.io/library/${of("BUILD_IMAGE")}`, runtime: of("RUNTIME_IMAGE") };
 }
 
 /** A root file system with this machine's Node and the programs that are named; with a shell, npm too. */
-function standIn(root: string, programs: readonly string[]): string {
+function buildStandIn(root: string, programs: readonly string[]): string {
   const node = realpathSync(process.execPath);
   mkdirSync(join(root, "usr/local/bin"), { recursive: true });
   for (const folder of ["tmp", "etc", "root"]) mkdirSync(join(root, folder), { recursive: true });
   cpSync(node, join(root, "usr/local/bin/node"));
-  for (const file of [...librariesOf(node), ...programs.flatMap((path) => [path, ...librariesOf(path)])]) {
+  for (const file of [
+    ...listLibraries(node),
+    ...programs.flatMap((path) => [path, ...listLibraries(path)]),
+  ]) {
     const to = join(root, file);
     mkdirSync(dirname(to), { recursive: true });
     cpSync(realpathSync(file), to);
@@ -72,7 +75,7 @@ function standIn(root: string, programs: readonly string[]): string {
   return root;
 }
 
-function librariesOf(program: string): string[] {
+function listLibraries(program: string): string[] {
   const { stdout } = spawnSync("ldd", [program], { encoding: "utf8" });
   return [...stdout.matchAll(/(?<==> |^\s)(\/\S+)/gm)].map(([, path = ""]) => path);
 }
@@ -98,7 +101,7 @@ export class Images {
     this.#storage = ["--root", storage, "--runroot", join(dir, "run"), "--storage-driver", "overlay"];
   }
 
-  async #buildah(...args: string[]): Promise<string> {
+  async #runBuildah(...args: string[]): Promise<string> {
     const { code, stdout, stderr } = await run("buildah", [...this.#storage, ...args], {
       timeoutMs: 600_000,
     });
@@ -108,14 +111,14 @@ export class Images {
 
   /** An image of one layer: the folder. */
   async commit(name: string, root: string, config: readonly string[]): Promise<void> {
-    const container = await this.#buildah("from", "scratch");
-    await this.#buildah("copy", "--quiet", container, root, "/");
-    await this.#buildah("config", "--env", "PATH=/usr/local/bin:/bin", ...config, container);
-    await this.#buildah("commit", "--quiet", "--rm", container, name);
+    const container = await this.#runBuildah("from", "scratch");
+    await this.#runBuildah("copy", "--quiet", container, root, "/");
+    await this.#runBuildah("config", "--env", "PATH=/usr/local/bin:/bin", ...config, container);
+    await this.#runBuildah("commit", "--quiet", "--rm", container, name);
   }
 
   /** Builds a Dockerfile of the checkout as `name` and our version; `npmrc` is a file that is written for it. */
-  async fromDockerfile(dockerfile: string, name: string, npmrc: string): Promise<void> {
+  async buildDockerfile(dockerfile: string, name: string, npmrc: string): Promise<void> {
     // npm in the image asks the registry that this machine's npm asks, by the same certificates, and its cache first.
     const setting = (key: string) =>
       spawnSync("npm", ["config", "get", key], { encoding: "utf8" }).stdout.trim();
@@ -133,13 +136,22 @@ export class Images {
     const args = ["--build-arg", `VERSION=${version}`, "--tag", `${name}:${version}`];
     // Other kinds of isolation leave a bridge and firewall rules on the machine.
     const file = ["--file", join(ROOT, dockerfile)];
-    await this.#buildah("build", "--pull-never", "--isolation", "chroot", ...file, ...volumes, ...args, ROOT);
+    await this.#runBuildah(
+      "build",
+      "--pull-never",
+      "--isolation",
+      "chroot",
+      ...file,
+      ...volumes,
+      ...args,
+      ROOT,
+    );
   }
 
   /** Writes an image as an archive that `importImage` takes; returns its path. */
   async archive(name: string, file: string): Promise<string> {
     const path = join(this.#dir, `${file}.tar`);
-    await this.#buildah("push", "--quiet", name, `docker-archive:${path}:${name}`);
+    await this.#runBuildah("push", "--quiet", name, `docker-archive:${path}:${name}`);
     return path;
   }
 }

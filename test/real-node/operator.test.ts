@@ -11,11 +11,11 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { run } from "../../tools/cluster/process.ts";
 import { eventually } from "../support/eventually.ts";
-import { allReports, told } from "../support/reports.ts";
+import { listReports, sumOccurrences } from "../support/reports.ts";
 import { IDLE_IMAGE } from "./image.ts";
-import { whyNoNode } from "./needs.ts";
+import { findNodeObstacle } from "./needs.ts";
 import { type RealNode, startRealNode } from "./node.ts";
-import { buildImages, OPERATOR_IMAGE, RELAY_IMAGE, whyNoImages } from "./operator-image.ts";
+import { buildImages, findImageObstacle, OPERATOR_IMAGE, RELAY_IMAGE } from "./operator-image.ts";
 
 const CHART = join(import.meta.dirname, "../../charts/policy-violation-operator");
 const RELEASE = "policy-violation-operator";
@@ -62,7 +62,7 @@ const RELAY = [
   },
 ];
 
-const lacking = [whyNoNode(), whyNoImages()].filter((why) => why !== undefined).join("; ");
+const lacking = [findNodeObstacle(), findImageObstacle()].filter((why) => why !== undefined).join("; ");
 
 const wanted = process.env["PVO_TEST_NODE"] === "1";
 const missing = wanted ? lacking : "it takes minutes: `npm run test:node`";
@@ -93,13 +93,13 @@ describe.skipIf(missing !== "")(NAME, { timeout: 600_000 }, () => {
   const helm = (...args: string[]) => node.helm([...args, ...IN]);
 
   /** Asks the relay's pod through the API server's proxy; a body begins a flood. */
-  async function relay(body?: object): Promise<{ clients: number; pushed: number; queued: number }> {
+  async function askRelay(body?: object): Promise<{ clients: number; pushed: number; queued: number }> {
     const path = `/api/v1/namespaces/${NAMESPACE}/pods/kubearmor-relay:8081/proxy/`;
     return (await node.request(body === undefined ? "GET" : "POST", path, body)).body;
   }
 
   /** Sends `count` alerts about the pods that run, without waiting for their end. */
-  async function flood(count: number, ratePerSec: number): Promise<void> {
+  async function sendFlood(count: number, ratePerSec: number): Promise<void> {
     const alerts = pods.map((PodName) => ({
       HostName: node.nodeName,
       NamespaceName: "shop",
@@ -107,29 +107,33 @@ describe.skipIf(missing !== "")(NAME, { timeout: 600_000 }, () => {
       Owner: { Ref: "Deployment", Name: "cart", Namespace: "shop" },
       PolicyName: "no-package-managers",
     }));
-    await relay({ alerts, count, ratePerSec });
+    await askRelay({ alerts, count, ratePerSec });
     pushed += count;
   }
 
-  async function allTold(): Promise<void> {
-    await eventually(`${pushed} alerts are sent`, async () => (await relay()).pushed === pushed, 120_000);
+  async function waitUntilReported(): Promise<void> {
+    await eventually(`${pushed} alerts are sent`, async () => (await askRelay()).pushed === pushed, 120_000);
     await eventually(
       `the reports tell ${pushed}`,
-      async () => told(await allReports(node)) === pushed,
+      async () => sumOccurrences(await listReports(node)) === pushed,
       120_000,
     ).catch(async (error: unknown) => {
-      const reports = await allReports(node);
-      throw new Error(`${told(reports)} of ${pushed}: ${JSON.stringify(reports.map((r) => r.coverage))}`, {
-        cause: error,
-      });
+      const reports = await listReports(node);
+      throw new Error(
+        `${sumOccurrences(reports)} of ${pushed}: ${JSON.stringify(reports.map((r) => r.coverage))}`,
+        {
+          cause: error,
+        },
+      );
     });
   }
 
   /** Earlier alerts are lost to the replica that does not read yet, as from KubeArmor. */
-  const bothRead = () => eventually("both replicas read", async () => (await relay()).clients === 2, 120_000);
+  const bothRead = () =>
+    eventually("both replicas read", async () => (await askRelay()).clients === 2, 120_000);
 
   /** The pod that leads; while the Lease is free, after a leader has ended, the next one. */
-  async function leader(): Promise<string> {
+  async function findLeader(): Promise<string> {
     const holder = ["get", "lease", RELEASE, ...IN, "-o", "jsonpath={.spec.holderIdentity}"];
     const name = async () => (await node.kubectl(holder)).replace(/_.*$/, "");
     return await eventually("somebody leads", async () => (await name()) || undefined);
@@ -161,9 +165,9 @@ describe.skipIf(missing !== "")(NAME, { timeout: 600_000 }, () => {
     pods = names.split(" ");
     expect(pods).toHaveLength(2);
     await bothRead();
-    await flood(500, 100);
-    await allTold();
-    const [report] = await allReports(node);
+    await sendFlood(500, 100);
+    await waitUntilReported();
+    const [report] = await listReports(node);
     expect(report?.metadata).toMatchObject({ namespace: "shop", name: "no-package-managers" });
     expect(report?.summary).toMatchObject({
       occurrences: 500,
@@ -194,14 +198,14 @@ describe.skipIf(missing !== "")(NAME, { timeout: 600_000 }, () => {
       "--timeout",
       "180s",
     );
-    expect(told(await allReports(node))).toBe(pushed);
+    expect(sumOccurrences(await listReports(node))).toBe(pushed);
     await helm("rollback", RELEASE, "1", "--wait", "--timeout", "180s");
-    expect(told(await allReports(node))).toBe(pushed);
-    expect(await leader()).toMatch(/^policy-violation-operator-/);
+    expect(sumOccurrences(await listReports(node))).toBe(pushed);
+    expect(await findLeader()).toMatch(/^policy-violation-operator-/);
   });
 
   /** The operator's process in a pod, as this machine sees it. */
-  function pidOf(pod: string): number {
+  function findPid(pod: string): number {
     const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
     const pid = pids.find((one) => {
       try {
@@ -236,27 +240,27 @@ describe.skipIf(missing !== "")(NAME, { timeout: 600_000 }, () => {
     return texts.length === 2 && texts.some((text) => /^policy_violation_standby_ready 1$/m.test(text));
   }
 
-  async function underLoad(disturb: (leader: string) => Promise<unknown>): Promise<void> {
+  async function disturbUnderLoad(disturb: (leader: string) => Promise<unknown>): Promise<void> {
     await node.kubectl(["rollout", "status", `deployment/${RELEASE}`, ...IN, "--timeout=120s"]);
     await bothRead();
     // After a takeover it takes up to a minute or two until all is written that came around it.
     await eventually("the standby is in step", isStandbyInStep, 240_000);
-    await flood(1500, 50);
-    await eventually("a third is sent", async () => (await relay()).pushed > pushed - 1000, 120_000);
-    await disturb(await leader());
-    await allTold();
+    await sendFlood(1500, 50);
+    await eventually("a third is sent", async () => (await askRelay()).pushed > pushed - 1000, 120_000);
+    await disturb(await findLeader());
+    await waitUntilReported();
   }
 
   test("the leader's pod is deleted under load: the totals are exact", async () => {
-    await underLoad((pod) => node.kubectl(["delete", "pod", pod, ...IN, "--wait=false"]));
+    await disturbUnderLoad((pod) => node.kubectl(["delete", "pod", pod, ...IN, "--wait=false"]));
   });
 
   test("the leader's process is killed under load: the totals are exact", async () => {
-    await underLoad(async (pod) => process.kill(pidOf(pod), "SIGKILL"));
+    await disturbUnderLoad(async (pod) => process.kill(findPid(pod), "SIGKILL"));
   });
 
   test("a rolling upgrade under load: the totals are exact", async () => {
-    await underLoad(() =>
+    await disturbUnderLoad(() =>
       helm(
         "upgrade",
         RELEASE,
@@ -272,7 +276,7 @@ describe.skipIf(missing !== "")(NAME, { timeout: 600_000 }, () => {
   });
 
   test("the leader's pod is evicted under load: the totals are exact", async () => {
-    await underLoad(async (pod) => {
+    await disturbUnderLoad(async (pod) => {
       const eviction = {
         apiVersion: "policy/v1",
         kind: "Eviction",
@@ -289,7 +293,7 @@ describe.skipIf(missing !== "")(NAME, { timeout: 600_000 }, () => {
 
   test("uninstall leaves the reports and no pod", async () => {
     expect(await helm("uninstall", RELEASE, "--wait")).toContain("kept due to the resource policy");
-    expect(told(await allReports(node))).toBe(pushed);
+    expect(sumOccurrences(await listReports(node))).toBe(pushed);
     const labels = ["-l", `app.kubernetes.io/instance=${RELEASE}`];
     await eventually(
       "no pod is left",

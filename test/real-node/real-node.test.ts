@@ -8,10 +8,10 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { run } from "../../tools/cluster/process.ts";
 import { isAlive } from "../../tools/parts/lock.ts";
 import { IDLE_IMAGE } from "./image.ts";
-import { whyNoNode } from "./needs.ts";
+import { findNodeObstacle } from "./needs.ts";
 import { type RealNode, startRealNode } from "./node.ts";
 
-const missing = whyNoNode();
+const missing = findNodeObstacle();
 
 const POD = JSON.stringify({
   apiVersion: "v1",
@@ -32,7 +32,7 @@ const POD = JSON.stringify({
 });
 
 /** Traces of a node on the machine outside its own folder. */
-const traces = () => [
+const findTraces = () => [
   ...globSync("/sys/fs/cgroup/**/pvo-node-*"),
   ...["/var/lib/kubelet", "/var/log/pods", "/opt/containerd"].filter((path) => existsSync(path)),
 ];
@@ -42,7 +42,7 @@ describe.skipIf(missing !== undefined)(`a real node (${missing ?? "here"})`, () 
   let before: string[];
 
   beforeAll(async () => {
-    before = traces();
+    before = findTraces();
     node = await startRealNode();
     return () => node.stop();
   });
@@ -69,10 +69,10 @@ describe.skipIf(missing !== undefined)(`a real node (${missing ?? "here"})`, () 
 
   test("leaves nothing behind", async () => {
     const pids = node.pids();
-    expect(traces().length).toBeGreaterThan(before.length);
+    expect(findTraces().length).toBeGreaterThan(before.length);
     await node.stop();
     expect(pids.filter(isAlive)).toEqual([]);
-    expect(traces()).toEqual(before);
+    expect(findTraces()).toEqual(before);
     expect((await run("ps", ["-eo", "args"])).stdout).not.toContain("--hostname-override=real-node");
   });
 });

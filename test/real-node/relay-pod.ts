@@ -35,7 +35,7 @@ async function main(): Promise<void> {
           .catch((error: unknown) => process.stderr.write(`${error}\n`));
       }
       response.setHeader("Content-Type", "application/json");
-      response.end(JSON.stringify(node.stats()));
+      response.end(JSON.stringify(node.getStats()));
     });
   }).listen(CONTROL_PORT, "0.0.0.0");
   process.once("SIGTERM", () => process.exit(0));

@@ -5,28 +5,28 @@
 
 import { beforeAll, expect, test } from "vitest";
 import { API_FAULTS } from "../support/api-fault-proxy.ts";
-import { type Ended, everyPlan, liveOnce, liveThrough, problemsOf } from "../support/api-fault-run.ts";
-import { policyCrdNames, policyCrds } from "../support/policies.ts";
+import { type Ended, findProblems, listPlans, runLife, runLives } from "../support/api-fault-run.ts";
+import { listPolicyCrdNames, renderPolicyCrds } from "../support/policies.ts";
 import { useCluster } from "../support/real-parts.ts";
 
 const cluster = useCluster({ crds: true });
 
 beforeAll(async () => {
-  await cluster.apply(policyCrds());
-  await cluster.kubectl(["wait", "--for=condition=Established", "--timeout=60s", ...policyCrdNames()]);
+  await cluster.apply(renderPolicyCrds());
+  await cluster.kubectl(["wait", "--for=condition=Established", "--timeout=60s", ...listPolicyCrdNames()]);
 });
 test(`each of ${API_FAULTS.length} faults at every API call`, async () => {
-  const smooth = await liveOnce(cluster, undefined);
+  const smooth = await runLife(cluster, undefined);
   expect(smooth.problems).toEqual([]);
-  const ended: Ended[] = await liveThrough(cluster, everyPlan(smooth.calls.length));
+  const ended: Ended[] = await runLives(cluster, listPlans(smooth.calls.length));
   for (const fault of API_FAULTS) {
     for (let at = smooth.calls.length + 1; ; at++) {
-      const life = await liveOnce(cluster, { fault, at });
+      const life = await runLife(cluster, { fault, at });
       ended.push(life);
       if (!life.isHit) break;
     }
   }
   const hit = ended.filter(({ isHit }) => isHit).length;
   process.stdout.write(`${JSON.stringify({ lives: ended.length, hit, callsOfOne: smooth.calls.length })}\n`);
-  expect(problemsOf(ended)).toEqual([]);
+  expect(findProblems(ended)).toEqual([]);
 });

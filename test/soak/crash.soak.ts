@@ -19,7 +19,7 @@ afterEach(async () => {
   await run?.stop();
   await cluster.kubectl(["delete", "pvr", "-A", "--all", "--wait=true"]);
 });
-function newRun(): CrashRun {
+function createRun(): CrashRun {
   run = new CrashRun(cluster, {
     ratePerSec: RATE,
     seed: Number(process.env["SEED"] ?? Date.now() % 100_000),
@@ -28,7 +28,7 @@ function newRun(): CrashRun {
 }
 
 test(`killed ${KILLS} times at ${RATE} alerts/s`, async () => {
-  const crash = newRun();
+  const crash = createRun();
   await crash.start();
   for (let kill = 0; kill < KILLS; kill++) await crash.killOnce();
   const outcome = await crash.finish();
@@ -37,13 +37,13 @@ test(`killed ${KILLS} times at ${RATE} alerts/s`, async () => {
 });
 
 test(`the API server gone for ${OUTAGE_SECONDS} s at ${RATE} alerts/s, killed in the middle`, async () => {
-  const crash = newRun();
+  const crash = createRun();
   await crash.start();
-  await crash.delivered(RATE);
+  await crash.waitForDelivered(RATE);
   await crash.stopApiServer();
-  await crash.delivered((RATE * OUTAGE_SECONDS) / 2, OUTAGE_SECONDS * 1000);
+  await crash.waitForDelivered((RATE * OUTAGE_SECONDS) / 2, OUTAGE_SECONDS * 1000);
   await crash.killOnce();
-  await crash.delivered((RATE * OUTAGE_SECONDS) / 2, OUTAGE_SECONDS * 1000);
+  await crash.waitForDelivered((RATE * OUTAGE_SECONDS) / 2, OUTAGE_SECONDS * 1000);
   await crash.startApiServer();
   const outcome = await crash.finish();
   process.stdout.write(`${JSON.stringify({ seed: crash.seed, ...outcome })}\n`);

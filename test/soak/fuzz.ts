@@ -8,8 +8,8 @@
 
 import { Session } from "node:inspector/promises";
 import { parseArgs } from "node:util";
-import { freshSamples, MutatedRun } from "../support/mutated-run.ts";
-import { mutateBytes, mutateJson, type Random, randomFrom } from "../support/mutation.ts";
+import { createSamples, MutatedRun } from "../support/mutated-run.ts";
+import { createRandom, mutateBytes, mutateJson, type Random } from "../support/mutation.ts";
 
 type Input = { kind: "bytes"; bytes: Buffer } | { kind: "json"; text: string };
 
@@ -32,7 +32,7 @@ class Coverage {
     this.#session.connect();
     await this.#session.post("Profiler.enable");
     await this.#session.post("Profiler.startPreciseCoverage", { callCount: true, detailed: true });
-    await this.news();
+    await this.countNewPieces();
   }
 
   get size(): number {
@@ -40,7 +40,7 @@ class Coverage {
   }
 
   /** Number of pieces that ran for the first time since the last call. */
-  async news(): Promise<number> {
+  async countNewPieces(): Promise<number> {
     const { result } = await this.#session.post("Profiler.takePreciseCoverage");
     const before = this.#seen.size;
     for (const { url, functions } of result) {
@@ -55,8 +55,8 @@ class Coverage {
   }
 }
 
-function seeds(): Input[] {
-  const fresh = freshSamples();
+function createSeeds(): Input[] {
+  const fresh = createSamples();
   return Array.from({ length: 2 * SAMPLES }, (_, n) =>
     n % 2 === 0
       ? { kind: "bytes", bytes: fresh.bytes(n / 2) }
@@ -64,7 +64,7 @@ function seeds(): Input[] {
   );
 }
 
-function mutate(input: Input, corpus: readonly Input[], random: Random): Input {
+function mutateInput(input: Input, corpus: readonly Input[], random: Random): Input {
   const other = corpus[Math.floor(random() * corpus.length)] as Input;
   if (input.kind === "bytes") {
     return {
@@ -85,52 +85,52 @@ function mutate(input: Input, corpus: readonly Input[], random: Random): Input {
 }
 
 function give(run: MutatedRun, input: Input): void {
-  if (input.kind === "bytes") run.bytes(input.bytes);
-  else run.json(input.text);
+  if (input.kind === "bytes") run.sendBytes(input.bytes);
+  else run.sendJson(input.text);
 }
 
-function shown(input: Input): string {
+function formatInput(input: Input): string {
   return input.kind === "bytes" ? input.bytes.toString("base64") : input.text;
 }
 
-function cpuMs(): number {
+function readCpuMs(): number {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1000;
 }
 
 async function main(): Promise<number> {
-  const random = randomFrom(seed);
-  const corpus = seeds();
+  const random = createRandom(seed);
+  const corpus = createSeeds();
   const coverage = new Coverage();
   await coverage.start();
-  const endMs = cpuMs() + cpuMinutes * 60_000;
+  const endMs = readCpuMs() + cpuMinutes * 60_000;
   let inputs = 0;
   let toldMs = 0;
   console.log(`fuzzing for ${cpuMinutes} min of CPU, seed ${seed}`);
-  while (cpuMs() < endMs) {
+  while (readCpuMs() < endMs) {
     const run = new MutatedRun();
     await run.start();
     let last: Input | undefined;
     try {
-      for (let batch = 0; batch < BATCHES_PER_RUN && cpuMs() < endMs; batch++) {
+      for (let batch = 0; batch < BATCHES_PER_RUN && readCpuMs() < endMs; batch++) {
         const made = Array.from({ length: BATCH }, () =>
-          mutate(corpus[Math.floor(random() * corpus.length)] as Input, corpus, random),
+          mutateInput(corpus[Math.floor(random() * corpus.length)] as Input, corpus, random),
         );
         for (last of made) give(run, last);
         inputs += made.length;
         // One of them found something: all of them are kept, which costs less than to ask which.
-        if ((await coverage.news()) > 0 && corpus.length < 20_000) corpus.push(...made);
+        if ((await coverage.countNewPieces()) > 0 && corpus.length < 20_000) corpus.push(...made);
         if (batch % 8 === 0) await run.advance(1000);
       }
       const problems = await run.stop();
       if (problems.length > 0) throw new Error(problems.join("\n"));
     } catch (error) {
-      console.error(`seed ${seed}, after ${inputs} inputs, the last of them: ${last && shown(last)}`);
+      console.error(`seed ${seed}, after ${inputs} inputs, the last of them: ${last && formatInput(last)}`);
       console.error(error);
       return 1;
     }
-    if (cpuMs() - toldMs < 60_000) continue;
-    toldMs = cpuMs();
+    if (readCpuMs() - toldMs < 60_000) continue;
+    toldMs = readCpuMs();
     console.log(`${inputs} inputs, ${corpus.length} in the corpus, ${coverage.size} pieces of code reached`);
   }
   console.log(

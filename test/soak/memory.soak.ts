@@ -7,15 +7,15 @@
 import { mkdtempSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { alertSourceProgram, startAlertSource } from "../../bench/support/alert-source.ts";
+import { ensureAlertSource, startAlertSource } from "../../bench/support/alert-source.ts";
 import { KubeApi } from "../../bench/support/kube-api.ts";
 import { makeNamespaces } from "../../bench/support/objects.ts";
 import { readMemory } from "../../bench/support/process-stat.ts";
 import { bundle } from "../../tools/bundle.ts";
 import { type Cluster, startCluster } from "../../tools/cluster/cluster.ts";
 import { eventually } from "../support/eventually.ts";
-import { MemoryCgroup, whyNoMemoryCgroup } from "../support/memory-cgroup.ts";
-import { OperatorProcess, reconciledCounters } from "../support/operator.ts";
+import { findMemoryCgroupObstacle, MemoryCgroup } from "../support/memory-cgroup.ts";
+import { OperatorProcess, readReconciledCounters } from "../support/operator.ts";
 
 const LIMITS_MIB = (process.env["LIMITS_MIB"] ?? "512,1024").split(",").map(Number);
 const MORE = Number(process.env["ALERTS"] ?? 400_000);
@@ -32,7 +32,7 @@ const IMAGE = {
 };
 const WAIT_MS = 1_200_000;
 
-const missing = whyNoMemoryCgroup();
+const missing = findMemoryCgroupObstacle();
 
 describe.skipIf(missing !== undefined)(`in a container's memory (${missing ?? "a control group"})`, () => {
   let cluster: Cluster;
@@ -52,7 +52,7 @@ describe.skipIf(missing !== undefined)(`in a container's memory (${missing ?? "a
       const dir = mkdtempSync(join(cluster.dir, "operator-"));
       await bundle({ operator: "src/main.ts" }, dir);
       const keys = { reports: REPORTS, violations: 300, pods: 1, namespaces: NAMESPACES };
-      const source = await startAlertSource(await alertSourceProgram(), keys);
+      const source = await startAlertSource(await ensureAlertSource(), keys);
       const api = new KubeApi(cluster.kubeconfigPath);
       await makeNamespaces(api, NAMESPACES);
       api.close();
@@ -78,9 +78,9 @@ describe.skipIf(missing !== undefined)(`in a container's memory (${missing ?? "a
         const swept = await source.send({ count: source.keys, order: "sweep", rate: RATE }, WAIT_MS);
         const more = await source.send({ count: MORE, freshEvery: 4, rate: RATE }, WAIT_MS);
         const sent = swept.sent + more.sent;
-        await received(operator, sent);
-        const { counted } = await reconciledCounters(operator);
-        const held = await operator.metric("violations_held");
+        await waitForReceived(operator, sent);
+        const { counted } = await readReconciledCounters(operator);
+        const held = await operator.readMetric("violations_held");
         const figures = { mib, sent, counted, held, peakRss, peakBytes: group.peakBytes };
         process.stdout.write(`${JSON.stringify({ ...figures, oomKills: group.oomKills })}\n`);
         expect(group.oomKills).toBe(0);
@@ -102,14 +102,14 @@ describe.skipIf(missing !== undefined)(`in a container's memory (${missing ?? "a
 });
 
 /** As OperatorProcess.received, and ends at once where the process has. */
-async function received(operator: OperatorProcess, count: number): Promise<void> {
+async function waitForReceived(operator: OperatorProcess, count: number): Promise<void> {
   await eventually(
     `${count} alerts received`,
     async () => {
       const { exitCode, signalCode } = operator.child;
       if (exitCode !== null || signalCode !== null)
         throw new Error(`the operator ended: ${exitCode ?? signalCode}: ${operator.stderr}`);
-      return (await operator.metric("alerts_received_total")) >= count;
+      return (await operator.readMetric("alerts_received_total")) >= count;
     },
     WAIT_MS,
   );

@@ -8,10 +8,10 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { type AlertSource, alertSourceProgram, startAlertSource } from "../../bench/support/alert-source.ts";
+import { type AlertSource, ensureAlertSource, startAlertSource } from "../../bench/support/alert-source.ts";
 import { JsonProcess } from "../../bench/support/json-process.ts";
-import { cpuMs, readMemory } from "../../bench/support/process-stat.ts";
-import { issue, operatorSpecs, whyNoMtlsRelay } from "../support/mtls.ts";
+import { readCpuMs, readMemory } from "../../bench/support/process-stat.ts";
+import { createOperatorSpecs, findMtlsRelayObstacle, issue } from "../support/mtls.ts";
 
 const STREAMS = (process.env["STREAMS"] ?? "1000,5000").split(",").map(Number);
 /** Alerts of all nodes at once: reading them takes about a second, and KubeArmor waits 5 s for the answer to a ping. */
@@ -32,10 +32,10 @@ describe.each(STREAMS)("%i nodes", (streams) => {
   let reader: JsonProcess | undefined;
 
   beforeAll(async () => {
-    const missing = await whyNoMtlsRelay();
+    const missing = await findMtlsRelayObstacle();
     if (missing !== undefined) throw new Error(missing);
     folder = mkdtempSync(join(tmpdir(), "pvo-nodes-"));
-    const { ca, client } = issue(operatorSpecs());
+    const { ca, client } = issue(createOperatorSpecs());
     const files = {
       "ca.crt": ca?.cert,
       "ca.key": ca?.key,
@@ -54,7 +54,7 @@ describe.each(STREAMS)("%i nodes", (streams) => {
     return (await reading.ask({}, "connected")) as unknown as Counts;
   }
 
-  async function until(reading: JsonProcess, holds: (counts: Counts) => boolean): Promise<Counts> {
+  async function waitUntil(reading: JsonProcess, holds: (counts: Counts) => boolean): Promise<Counts> {
     for (const endMs = Date.now() + WAIT_MS; ; ) {
       const counts = await read(reading);
       if (holds(counts)) return counts;
@@ -65,7 +65,7 @@ describe.each(STREAMS)("%i nodes", (streams) => {
 
   test.each(["plaintext", "mTLS"])("over %s", async (kind) => {
     const tls = kind === "mTLS" ? { tls: folder } : {};
-    server = await startAlertSource(await alertSourceProgram(), {
+    server = await startAlertSource(await ensureAlertSource(), {
       listen: "0.0.0.0:0",
       daemon: true,
       ...tls,
@@ -79,24 +79,24 @@ describe.each(STREAMS)("%i nodes", (streams) => {
     });
     reader = reading;
     // More than 30 s to connect are a gap.
-    const { disconnects } = await until(reading, ({ connected }) => connected === streams);
-    const connect = { seconds: (Date.now() - startMs) / 1000, cpuMs: cpuMs(reading.pid) };
+    const { disconnects } = await waitUntil(reading, ({ connected }) => connected === streams);
+    const connect = { seconds: (Date.now() - startMs) / 1000, cpuMs: readCpuMs(reading.pid) };
     await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
     const idle = {
-      cpu: (cpuMs(reading.pid) - connect.cpuMs) / IDLE_MS,
+      cpu: (readCpuMs(reading.pid) - connect.cpuMs) / IDLE_MS,
       rss: readMemory(reading.pid).rssBytes,
     };
 
     // A machine that is too busy does not answer the pings within 5 s: then nothing can be measured.
     expect(await read(reading)).toMatchObject({ connected: streams, disconnects });
 
-    const beforeMs = cpuMs(reading.pid);
+    const beforeMs = readCpuMs(reading.pid);
     const { offered, dropped } = await server.send({ count: BURST / streams, drop: true }, WAIT_MS);
-    const counts = await until(
+    const counts = await waitUntil(
       reading,
       (now) => now.alerts + dropped >= offered || now.disconnects > disconnects,
     );
-    const perAlertUs = ((cpuMs(reading.pid) - beforeMs) / offered) * 1000;
+    const perAlertUs = ((readCpuMs(reading.pid) - beforeMs) / offered) * 1000;
     console.log(
       JSON.stringify({
         streams,

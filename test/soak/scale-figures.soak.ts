@@ -6,15 +6,15 @@
 // time until a new violation is in its report. `READERS=1,2` runs a part.
 
 import { afterEach, expect, test } from "vitest";
-import { type AlertSource, alertSourceProgram, startAlertSource } from "../../bench/support/alert-source.ts";
-import { cpuMs } from "../../bench/support/process-stat.ts";
+import { type AlertSource, ensureAlertSource, startAlertSource } from "../../bench/support/alert-source.ts";
+import { readCpuMs } from "../../bench/support/process-stat.ts";
 import { pickIndex } from "../../src/scale/leases/rendezvous.ts";
 import { applyDaemonPod, DAEMON_PORT } from "../../tools/cluster/kubearmor-pods.ts";
 import { NatsServer } from "../../tools/nats-server.ts";
 import { eventually } from "../support/eventually.ts";
 import type { OperatorProcess } from "../support/operator.ts";
 import { useCluster } from "../support/real-parts.ts";
-import { told } from "../support/reports.ts";
+import { sumOccurrences } from "../support/reports.ts";
 import { ScaleRun } from "../support/scale/scale-run.ts";
 
 const READERS = (process.env["READERS"] ?? "1,2,4").split(",").map(Number);
@@ -48,7 +48,7 @@ function nameNode(shard: number): string {
 }
 
 async function sum(processes: readonly OperatorProcess[], name: string): Promise<number> {
-  const values = await Promise.all(processes.map((one) => one.metric(name)));
+  const values = await Promise.all(processes.map((one) => one.readMetric(name)));
   return values.reduce((total, value) => total + value, 0);
 }
 
@@ -56,7 +56,7 @@ test.each(READERS)("%i readers", async (readers) => {
   nats = await NatsServer.start();
   const scale = new ScaleRun({ cluster, nats, nodes: 0 });
   run = scale;
-  const program = await alertSourceProgram();
+  const program = await ensureAlertSource();
   for (let shard = 0; shard < SHARDS; shard++) {
     const ip = `127.80.0.${shard + 1}`;
     servers.push(await startAlertSource(program, { listen: `${ip}:${DAEMON_PORT}`, daemon: true }));
@@ -65,17 +65,17 @@ test.each(READERS)("%i readers", async (readers) => {
   const owner = scale.startOwner(LEASES);
   for (let i = 0; i < readers; i++) scale.startReader(LEASES);
   await eventually("shards for every reader", async () => {
-    const held = await Promise.all(scale.readers.map((one) => one.metric("scale_parts_held")));
+    const held = await Promise.all(scale.readers.map((one) => one.readMetric("scale_parts_held")));
     return held.every((count) => count === SHARDS / readers);
   });
   await Promise.all(servers.map((server) => server.clients(1)));
   const pids = scale.readers.map(({ child }) => child.pid as number);
-  const usedMs = () => pids.reduce((total, pid) => total + cpuMs(pid), 0);
+  const usedMs = () => pids.reduce((total, pid) => total + readCpuMs(pid), 0);
 
   // A new violation in every report, on an idle machine.
   const firstMs = Date.now();
   await servers[0]?.send({ count: 1 });
-  await eventually("a report", async () => told(await scale.reports()) === 1);
+  await eventually("a report", async () => sumOccurrences(await scale.listReports()) === 1);
   const latencyMs = Date.now() - firstMs;
 
   const before = {
@@ -93,16 +93,20 @@ test.each(READERS)("%i readers", async (readers) => {
   const seconds = (Date.now() - before.ms) / 1000;
   const readerCpuMs = usedMs() - before.cpuMs;
   const messages = (await sum(scale.readers, "scale_messages_total")) - before.messages;
-  await eventually("all in the reports", async () => told(await scale.reports()) === offered + 1, WAIT_MS);
+  await eventually(
+    "all in the reports",
+    async () => sumOccurrences(await scale.listReports()) === offered + 1,
+    WAIT_MS,
+  );
   console.log(
     JSON.stringify({
       readers,
       alertsPerSecond: Math.round(offered / seconds),
       readerUsPerAlert: Number(((readerCpuMs / offered) * 1000).toFixed(1)),
       messagesPerSecond: Number((messages / seconds).toFixed(1)),
-      ownerCpuMs: cpuMs(owner.child.pid as number),
+      ownerCpuMs: readCpuMs(owner.child.pid as number),
       latencyMs,
     }),
   );
-  expect(told(await scale.reports())).toBe(offered + 1);
+  expect(sumOccurrences(await scale.listReports())).toBe(offered + 1);
 });

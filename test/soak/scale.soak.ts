@@ -8,7 +8,7 @@
 import { afterEach, expect, test } from "vitest";
 import type { OperatorProcess } from "../support/operator.ts";
 import { useCluster } from "../support/real-parts.ts";
-import { told } from "../support/reports.ts";
+import { sumOccurrences } from "../support/reports.ts";
 import { NatsCluster } from "../support/scale/nats-cluster.ts";
 import { ScaleRun } from "../support/scale/scale-run.ts";
 
@@ -42,7 +42,7 @@ async function pause(ms: number): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-function alive(processes: readonly OperatorProcess[]): OperatorProcess[] {
+function filterAlive(processes: readonly OperatorProcess[]): OperatorProcess[] {
   return processes.filter(({ child }) => child.exitCode === null && child.signalCode === null);
 }
 
@@ -54,14 +54,14 @@ async function freeze(one: OperatorProcess): Promise<void> {
 }
 
 const ACTIONS: Record<string, () => Promise<unknown>> = {
-  "kill reader": () => pick(alive(run.readers)).kill(),
-  "kill owner": () => pick(alive(run.owners)).kill(),
-  "stop reader": () => pick(alive(run.readers)).stop(),
-  "stop owner": () => pick(alive(run.owners)).stop(),
-  "freeze reader": () => freeze(pick(alive(run.readers))),
-  "freeze owner": () => freeze(pick(alive(run.owners))),
-  "add reader": async () => alive(run.readers).length < MAX_REPLICAS && run.startReader(),
-  "add owner": async () => alive(run.owners).length < MAX_REPLICAS && run.startOwner(),
+  "kill reader": () => pick(filterAlive(run.readers)).kill(),
+  "kill owner": () => pick(filterAlive(run.owners)).kill(),
+  "stop reader": () => pick(filterAlive(run.readers)).stop(),
+  "stop owner": () => pick(filterAlive(run.owners)).stop(),
+  "freeze reader": () => freeze(pick(filterAlive(run.readers))),
+  "freeze owner": () => freeze(pick(filterAlive(run.owners))),
+  "add reader": async () => filterAlive(run.readers).length < MAX_REPLICAS && run.startReader(),
+  "add owner": async () => filterAlive(run.owners).length < MAX_REPLICAS && run.startOwner(),
   "kill NATS": async () => {
     const server = pick(nats.servers);
     await server.kill();
@@ -92,8 +92,8 @@ test(`killed at random for ${MINUTES} minutes, seed ${SEED}`, async () => {
   await run.start();
   run.startReader();
   run.startOwner();
-  await run.allRead();
-  run.flood();
+  await run.waitUntilRead();
+  run.startFlood();
   await pause(8000);
   const endMs = Date.now() + MINUTES * 60_000;
   const done: Record<string, number> = {};
@@ -102,18 +102,18 @@ test(`killed at random for ${MINUTES} minutes, seed ${SEED}`, async () => {
     done[name] = (done[name] ?? 0) + 1;
     await ACTIONS[name]?.();
     await pause(random() * 4000);
-    if (alive(run.readers).length === 0) run.startReader();
-    if (alive(run.owners).length === 0) run.startOwner();
+    if (filterAlive(run.readers).length === 0) run.startReader();
+    if (filterAlive(run.owners).length === 0) run.startOwner();
     await run.noteGaps();
   }
   await pause(15_000);
-  await run.quiet();
-  const reported = await run.settled(20_000);
-  const declared = await run.declared();
-  const problems = await run.problems();
+  await run.stopFlood();
+  const reported = await run.waitUntilSettled(20_000);
+  const declared = await run.countDeclared();
+  const problems = await run.findProblems();
   process.stdout.write(
     `${JSON.stringify({ seed: SEED, done, raised: run.raised.length, reported, inGaps: declared, problems })}\n`,
   );
   expect(problems, `seed ${SEED}`).toEqual([]);
-  expect(told(await run.reports())).toBe(reported);
+  expect(sumOccurrences(await run.listReports())).toBe(reported);
 });

@@ -12,12 +12,12 @@ import type { OperatorProcess } from "../support/operator.ts";
 import { useCluster } from "../support/real-parts.ts";
 import {
   awaitCaughtUp,
-  coverages,
-  expected,
+  countExpected,
+  countReported,
   LOAD,
+  listCoverages,
   prepare,
   Replicas,
-  told,
   watchCounts,
 } from "../support/replicas.ts";
 
@@ -36,7 +36,7 @@ beforeAll(async () => {
   replicas = new Replicas(node);
 });
 afterEach(({ task }) => {
-  if (task.result?.state === "fail") console.error(replicas.said());
+  if (task.result?.state === "fail") console.error(replicas.formatLogs());
 });
 afterAll(async () => {
   await replicas?.end();
@@ -44,7 +44,7 @@ afterAll(async () => {
 });
 
 /** Ends a leader in one of the ways, until the standby leads. */
-async function change(
+async function replaceLeader(
   how: (typeof MODES)[number],
   leader: OperatorProcess,
   standby: OperatorProcess,
@@ -52,7 +52,7 @@ async function change(
   if (how === "killed") await leader.kill();
   if (how === "frozen") leader.child.kill("SIGSTOP");
   if (how === "told to stop") expect(await leader.stop()).toBe(0);
-  await standby.logged("leading");
+  await standby.waitForLog("leading");
   if (how !== "frozen") return;
   leader.child.kill("SIGCONT");
   await eventually("the end of the process that stood still", () => leader.child.exitCode !== null);
@@ -60,32 +60,32 @@ async function change(
 
 test(`${ROUNDS} changes of leaders at ${RATE} alerts/s: nothing lost, nothing twice, nothing declared`, async () => {
   const counts = watchCounts(cluster);
-  let [leader, standby] = await replicas.pair(cluster.kubeconfigPath);
+  let [leader, standby] = await replicas.startPair(cluster.kubeconfigPath);
   const stop = new AbortController();
   const flooding = node.flood({ alert: LOAD, ratePerSec: RATE, signal: stop.signal });
   const changes: [how: string, ms: number][] = [];
   try {
-    await eventually("all reports", async () => Object.keys(await told(cluster)).length >= 7);
+    await eventually("all reports", async () => Object.keys(await countReported(cluster)).length >= 7);
     for (let round = 0; round < ROUNDS; round++) {
       const how = MODES[round % MODES.length] as (typeof MODES)[number];
       const startMs = Date.now();
-      await change(how, leader, standby);
+      await replaceLeader(how, leader, standby);
       changes.push([how, Date.now() - startMs]);
       leader = standby;
       standby = replicas.start(cluster.kubeconfigPath);
-      await standby.logged("another replica holds the Lease");
+      await standby.waitForLog("another replica holds the Lease");
       await awaitCaughtUp(standby);
     }
   } finally {
     stop.abort();
   }
   const sent = await flooding;
-  const sum = async () => Object.values(await told(cluster)).reduce((a, b) => a + b, 0);
+  const sum = async () => Object.values(await countReported(cluster)).reduce((a, b) => a + b, 0);
   await eventually(`${sent} told`, async () => (await sum()) >= sent, 180_000);
   const { states, fell } = await counts.end();
   process.stdout.write(`${JSON.stringify({ sent, told: await sum(), states, changes })}\n`);
-  expect(await told(cluster)).toEqual(expected(sent));
-  expect(await coverages(cluster)).toEqual(Array(7).fill({ gaps: 0, lowerBound: false }));
+  expect(await countReported(cluster)).toEqual(countExpected(sent));
+  expect(await listCoverages(cluster)).toEqual(Array(7).fill({ gaps: 0, lowerBound: false }));
   expect(fell).toEqual([]);
   expect(states).toBeGreaterThan(7 * ROUNDS);
 });

@@ -108,7 +108,7 @@ export class ApiFaultProxy {
 
   #forward(call: IncomingMessage, then: (response: IncomingMessage) => void): void {
     const path = (call.url ?? "").replace(LIST, `$1/namespaces/${this.#namespace}/$2`);
-    const options = { method: call.method, headers: withoutHost(call), agent: this.#agent };
+    const options = { method: call.method, headers: omitHost(call), agent: this.#agent };
     const sent = request(this.#cluster.url + path, options, then);
     sent.on("error", () => call.socket.destroy());
     call.on("close", () => call.socket.destroyed && sent.destroy());
@@ -128,7 +128,7 @@ export class ApiFaultProxy {
   }
 }
 
-function withoutHost({ headers }: IncomingMessage): IncomingMessage["headers"] {
+function omitHost({ headers }: IncomingMessage): IncomingMessage["headers"] {
   const { host: _, ...kept } = headers;
   return kept;
 }

@@ -42,7 +42,7 @@ const TOLD: Record<string, number> = { "p-one": 6, "p-two": 4 };
 let runs = 0;
 
 /** One life. */
-export async function liveOnce(cluster: Cluster, plan: Plan | undefined): Promise<Ended> {
+export async function runLife(cluster: Cluster, plan: Plan | undefined): Promise<Ended> {
   const namespace = `run-${process.pid}-${++runs}`;
   const problems: string[] = [];
   const made = await cluster.request("POST", "/api/v1/namespaces", { metadata: { name: namespace } });
@@ -55,8 +55,8 @@ export async function liveOnce(cluster: Cluster, plan: Plan | undefined): Promis
   const stop = new AbortController();
   const running = runOperator(
     {
-      config: configFor(node.address),
-      kubeConfig: loadKubeConfig({ path: kubeconfigFor(cluster, namespace, proxy.url), env: {} }),
+      config: createConfig(node.address),
+      kubeConfig: loadKubeConfig({ path: createKubeconfig(cluster, namespace, proxy.url), env: {} }),
       logger: { debug: note, info: note, warn: note, error: note },
       clock: systemClock,
       version: "test",
@@ -73,7 +73,7 @@ export async function liveOnce(cluster: Cluster, plan: Plan | undefined): Promis
       return Number(new RegExp(`^policy_violation_${name} (\\S+)$`, "m").exec(text)?.[1]);
     };
     await node.waitForClients();
-    const alerts = alertsOf(namespace);
+    const alerts = createAlerts(namespace);
     node.push(alerts.slice(0, 4));
     await eventually("the first reports", async () => (await metric("unwritten_occurrences")) === 0);
     node.push(alerts.slice(4, 8));
@@ -84,8 +84,8 @@ export async function liveOnce(cluster: Cluster, plan: Plan | undefined): Promis
     stop.abort();
     const code = await running;
     if (code !== 0) problems.push(`ended with ${code}`);
-    problems.push(...unbalanced(log.at(-1), alerts.length));
-    problems.push(...untrue(await reportsIn(cluster, namespace)));
+    problems.push(...findUnbalanced(log.at(-1), alerts.length));
+    problems.push(...findUntrue(await listReports(cluster, namespace)));
   } catch (error) {
     problems.push(String(error));
     stop.abort();
@@ -98,39 +98,39 @@ export async function liveOnce(cluster: Cluster, plan: Plan | undefined): Promis
 }
 
 /** One life for each plan, several at a time. */
-export async function liveThrough(cluster: Cluster, plans: readonly Plan[]): Promise<Ended[]> {
+export async function runLives(cluster: Cluster, plans: readonly Plan[]): Promise<Ended[]> {
   const queue = [...plans];
   const ended: Ended[] = [];
   const worker = async () => {
-    for (let plan = queue.shift(); plan; plan = queue.shift()) ended.push(await liveOnce(cluster, plan));
+    for (let plan = queue.shift(); plan; plan = queue.shift()) ended.push(await runLife(cluster, plan));
   };
   await Promise.all(Array.from({ length: 6 }, worker));
   return ended;
 }
 
 /** Every fault at every one of `calls` calls. */
-export function everyPlan(calls: number): Plan[] {
+export function listPlans(calls: number): Plan[] {
   return API_FAULTS.flatMap((fault) => Array.from({ length: calls }, (_, i) => ({ fault, at: i + 1 })));
 }
 
 /** Problems in any of them, with the plan. */
-export function problemsOf(ended: readonly Ended[]): string[] {
+export function findProblems(ended: readonly Ended[]): string[] {
   return ended.flatMap(({ plan, calls, problems }) =>
     problems.map((problem) => `${plan?.fault} at ${plan?.at} (${calls[(plan?.at ?? 0) - 1]}): ${problem}`),
   );
 }
 
-function configFor(relay: string) {
+function createConfig(relay: string) {
   const result = parseConfig({ env: { ...ENV, PVO_FEED_RELAY_ADDRESS: relay }, place: { identity: "test" } });
   if ("problems" in result) throw new Error(JSON.stringify(result.problems));
   return result.config;
 }
 
-function kubeconfigFor(cluster: Cluster, name: string, url: string): string {
+function createKubeconfig(cluster: Cluster, name: string, url: string): string {
   return writeKubeconfig(join(cluster.dir, `kubeconfig-${name}`), url, Buffer.from(""), ADMIN_TOKEN);
 }
 
-function alertsOf(namespace: string): WireAlert[] {
+function createAlerts(namespace: string): WireAlert[] {
   const owner = { Ref: "Deployment", Name: "web", Namespace: namespace };
   const base = { NamespaceName: namespace, Owner: owner };
   const one = spread([makeAlert({ ...base, PolicyName: "p-one" })], 2, 1);
@@ -140,7 +140,7 @@ function alertsOf(namespace: string): WireAlert[] {
   return each.map((alert, i) => restamp(alert, startUs + i, 1000 + i));
 }
 
-function unbalanced(
+function findUnbalanced(
   last: { msg: string; fields: Record<string, unknown> } | undefined,
   sent: number,
 ): string[] {
@@ -157,13 +157,13 @@ function unbalanced(
   return counters === due ? [] : [`counters ${counters}, not ${due}: ${last?.msg}`];
 }
 
-async function reportsIn(cluster: Cluster, namespace: string): Promise<Report[]> {
+async function listReports(cluster: Cluster, namespace: string): Promise<Report[]> {
   const path = `/apis/reports.kubearmor.com/v1alpha1/namespaces/${namespace}/policyviolationreports`;
   return (await cluster.request("GET", path)).body.items as Report[];
 }
 
 /** Differences between the reports and the sent alerts. */
-function untrue(reports: readonly Report[]): string[] {
+function findUntrue(reports: readonly Report[]): string[] {
   const told = reports.map(({ policy, summary, violations, coverage }) => [
     policy.name,
     summary.occurrences,

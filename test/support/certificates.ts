@@ -29,7 +29,7 @@ export interface CertificateOptions {
 
 const TAG = { sequence: 0x30, set: 0x31, integer: 2, bits: 3, octets: 4, oid: 6, utf8: 12, time: 24 };
 
-function der(tag: number, ...parts: readonly Buffer[]): Buffer {
+function encodeDer(tag: number, ...parts: readonly Buffer[]): Buffer {
   const body = Buffer.concat(parts);
   const { length } = body;
   const head =
@@ -37,7 +37,7 @@ function der(tag: number, ...parts: readonly Buffer[]): Buffer {
   return Buffer.concat([Buffer.from([tag, ...head]), body]);
 }
 
-function oid(dotted: string): Buffer {
+function encodeOid(dotted: string): Buffer {
   const [first = 0, second = 0, ...rest] = dotted.split(".").map(Number);
   const bytes = [first * 40 + second];
   for (const arc of rest) {
@@ -45,71 +45,84 @@ function oid(dotted: string): Buffer {
     for (let left = arc >> 7; left > 0; left >>= 7) groups.unshift((left & 0x7f) | 0x80);
     bytes.push(...groups);
   }
-  return der(TAG.oid, Buffer.from(bytes));
+  return encodeDer(TAG.oid, Buffer.from(bytes));
 }
 
 function name(commonName: string): Buffer {
-  const attribute = der(TAG.sequence, oid("2.5.4.3"), der(TAG.utf8, Buffer.from(commonName)));
-  return der(TAG.sequence, der(TAG.set, attribute));
+  const attribute = encodeDer(
+    TAG.sequence,
+    encodeOid("2.5.4.3"),
+    encodeDer(TAG.utf8, Buffer.from(commonName)),
+  );
+  return encodeDer(TAG.sequence, encodeDer(TAG.set, attribute));
 }
 
-function time(date: Date): Buffer {
-  return der(TAG.time, Buffer.from(`${date.toISOString().replace(/[-T:]|\.\d+Z/g, "")}Z`));
+function encodeTime(date: Date): Buffer {
+  return encodeDer(TAG.time, Buffer.from(`${date.toISOString().replace(/[-T:]|\.\d+Z/g, "")}Z`));
 }
 
 /** An extension with any value. */
-export function extension(id: string, value: Buffer, isCritical = false): Buffer {
+export function encodeExtension(id: string, value: Buffer, isCritical = false): Buffer {
   const critical = isCritical ? [Buffer.from([1, 1, 0xff])] : [];
-  return der(TAG.sequence, oid(id), ...critical, der(TAG.octets, value));
+  return encodeDer(TAG.sequence, encodeOid(id), ...critical, encodeDer(TAG.octets, value));
 }
 
-export const isCa = extension("2.5.29.19", der(TAG.sequence, Buffer.from([1, 1, 0xff])), true);
-export const isNoCa = extension("2.5.29.19", der(TAG.sequence), true);
+export const isCa = encodeExtension("2.5.29.19", encodeDer(TAG.sequence, Buffer.from([1, 1, 0xff])), true);
+export const isNoCa = encodeExtension("2.5.29.19", encodeDer(TAG.sequence), true);
 
 /** `bits` is the first byte of KeyUsage: 0x80 digitalSignature, 0x20 keyEncipherment, 0x04 keyCertSign. */
 export function keyUsage(bits: number): Buffer {
-  return extension("2.5.29.15", der(TAG.bits, Buffer.from([0, bits])), true);
+  return encodeExtension("2.5.29.15", encodeDer(TAG.bits, Buffer.from([0, bits])), true);
 }
 
-export const forServers = extension("2.5.29.37", der(TAG.sequence, oid("1.3.6.1.5.5.7.3.1")));
-export const forClients = extension("2.5.29.37", der(TAG.sequence, oid("1.3.6.1.5.5.7.3.2")));
+export const forServers = encodeExtension(
+  "2.5.29.37",
+  encodeDer(TAG.sequence, encodeOid("1.3.6.1.5.5.7.3.1")),
+);
+export const forClients = encodeExtension(
+  "2.5.29.37",
+  encodeDer(TAG.sequence, encodeOid("1.3.6.1.5.5.7.3.2")),
+);
 
 /** The names in SubjectAltName. */
-export function altNames(...dns: readonly string[]): Buffer {
-  return extension("2.5.29.17", der(TAG.sequence, ...dns.map((one) => der(0x82, Buffer.from(one)))));
+export function encodeAltNames(...dns: readonly string[]): Buffer {
+  return encodeExtension(
+    "2.5.29.17",
+    encodeDer(TAG.sequence, ...dns.map((one) => encodeDer(0x82, Buffer.from(one)))),
+  );
 }
 
 /** Permits only names below a domain. */
 export function nameConstraints(domain: string): Buffer {
-  const subtree = der(TAG.sequence, der(0x82, Buffer.from(domain)));
-  return extension("2.5.29.30", der(TAG.sequence, der(0xa0, subtree)));
+  const subtree = encodeDer(TAG.sequence, encodeDer(0x82, Buffer.from(domain)));
+  return encodeExtension("2.5.29.30", encodeDer(TAG.sequence, encodeDer(0xa0, subtree)));
 }
 
 /** An RSA key. */
-export function rsaKey(modulusLength: number): KeyObject {
+export function generateRsaKey(modulusLength: number): KeyObject {
   return generateKeyPairSync("rsa", { modulusLength }).privateKey;
 }
 
 /** Makes a certificate. */
-export function certificate(options: CertificateOptions): TestCertificate {
+export function issueCertificate(options: CertificateOptions): TestCertificate {
   const { subject, issuer, extensions = [], hash = "sha256" } = options;
   const { from = new Date("2020-01-01T00:00:00Z"), to = new Date("2040-01-01T00:00:00Z") } = options;
   const key = options.key ?? generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;
   const signer = issuer?.key ?? key;
-  const algorithm = signatureAlgorithm(signer, hash);
-  const signed = der(
+  const algorithm = encodeSignatureAlgorithm(signer, hash);
+  const signed = encodeDer(
     TAG.sequence,
-    der(0xa0, Buffer.from([2, 1, 2])),
-    der(TAG.integer, Buffer.from([1])),
+    encodeDer(0xa0, Buffer.from([2, 1, 2])),
+    encodeDer(TAG.integer, Buffer.from([1])),
     algorithm,
     name(options.issuerName ?? issuer?.subject ?? subject),
-    der(TAG.sequence, time(from), time(to)),
+    encodeDer(TAG.sequence, encodeTime(from), encodeTime(to)),
     name(subject),
     createPublicKey(createPrivateKey(keyText(key))).export({ type: "spki", format: "der" }),
-    ...(extensions.length === 0 ? [] : [der(0xa3, der(TAG.sequence, ...extensions))]),
+    ...(extensions.length === 0 ? [] : [encodeDer(0xa3, encodeDer(TAG.sequence, ...extensions))]),
   );
-  const signature = der(TAG.bits, Buffer.from([0]), sign(hash, signed, signer));
-  const bytes = der(TAG.sequence, signed, algorithm, signature).toString("base64");
+  const signature = encodeDer(TAG.bits, Buffer.from([0]), sign(hash, signed, signer));
+  const bytes = encodeDer(TAG.sequence, signed, algorithm, signature).toString("base64");
   const lines = bytes.match(/.{1,64}/g)?.join("\n") ?? "";
   return {
     pem: `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n`,
@@ -123,10 +136,13 @@ function keyText(key: KeyObject): string {
   return key.export({ type: "pkcs8", format: "pem" }).toString();
 }
 
-function signatureAlgorithm(signer: KeyObject, hash: "sha256" | "sha1"): Buffer {
+function encodeSignatureAlgorithm(signer: KeyObject, hash: "sha256" | "sha1"): Buffer {
   if (signer.asymmetricKeyType === "ec") {
-    return der(TAG.sequence, oid(hash === "sha256" ? "1.2.840.10045.4.3.2" : "1.2.840.10045.4.1"));
+    return encodeDer(
+      TAG.sequence,
+      encodeOid(hash === "sha256" ? "1.2.840.10045.4.3.2" : "1.2.840.10045.4.1"),
+    );
   }
   const id = hash === "sha256" ? "1.2.840.113549.1.1.11" : "1.2.840.113549.1.1.5";
-  return der(TAG.sequence, oid(id), Buffer.from([5, 0]));
+  return encodeDer(TAG.sequence, encodeOid(id), Buffer.from([5, 0]));
 }

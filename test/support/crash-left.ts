@@ -28,7 +28,7 @@ export function readJournal(path: string, copy: string): Recovered | undefined {
 }
 
 /** Counts in the reports, and in the journal beyond them. */
-export function heldIn(left: Recovered | undefined, reports: readonly Report[]): Map<string, Held> {
+export function countHeld(left: Recovered | undefined, reports: readonly Report[]): Map<string, Held> {
   const held = new Map<string, Held>();
   const add = (key: string, occurrences: number, lastUs: number) => {
     const before = held.get(key) ?? { occurrences: 0, lastUs: 0 };

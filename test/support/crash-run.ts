@@ -13,11 +13,11 @@ import type { Cluster } from "../../tools/cluster/cluster.ts";
 import { makeAlert, restamp, spread, type WireAlert } from "../../tools/kubearmor-node/alerts.ts";
 import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
-import { type Held, heldIn, readJournal } from "./crash-left.ts";
+import { countHeld, type Held, readJournal } from "./crash-left.ts";
 import { eventually } from "./eventually.ts";
-import { randomFrom } from "./mutation.ts";
+import { createRandom } from "./mutation.ts";
 import { OperatorProcess } from "./operator.ts";
-import { allReports, told } from "./reports.ts";
+import { listReports, sumOccurrences } from "./reports.ts";
 
 export interface CrashOptions {
   ratePerSec: number;
@@ -106,7 +106,7 @@ export class CrashRun {
     this.#cluster = cluster;
     this.#options = options;
     this.seed = options.seed;
-    this.#random = randomFrom(options.seed);
+    this.#random = createRandom(options.seed);
     this.#journalDir = mkdtempSync(join(cluster.dir, "journal-"));
   }
 
@@ -114,26 +114,26 @@ export class CrashRun {
     // The operator is stopped on purpose while the API server starts: that must not end its stream.
     const keepalive = { timeMs: 5000, timeoutMs: 180_000 };
     this.#node = await startNode({ dropLikeKubeArmor: false, keepalive });
-    await this.#live();
+    await this.#runLife();
     const { signal } = this.#end;
     const alert: readonly WireAlert[] = FLOOD;
-    const vary = (each: WireAlert, index: number) => this.#stamped(each, index);
+    const vary = (each: WireAlert, index: number) => this.#stampAlert(each, index);
     this.#background = [
       this.#node.flood({ alert, vary, stamp: false, ratePerSec: this.#options.ratePerSec, signal }),
-      this.#sample(),
+      this.#sampleCounts(),
       this.#watchTheReports(),
     ];
   }
 
   /** Waits until this number of further alerts have been handed to the socket. */
-  async delivered(count: number, withinMs = 0): Promise<void> {
+  async waitForDelivered(count: number, withinMs = 0): Promise<void> {
     const until = this.#sentNow + count;
     await eventually(`${until} alerts sent`, () => this.#sentNow >= until, withinMs + 120_000);
   }
 
   /** Kills it at a random moment, looks at what is left, and starts it again. */
   async killOnce(): Promise<void> {
-    await this.delivered(1 + Math.floor(this.#random() * 3 * this.#options.ratePerSec));
+    await this.waitForDelivered(1 + Math.floor(this.#random() * 3 * this.#options.ratePerSec));
     await this.#noteMemory();
     const isBroken = this.#isStreamBroken;
     const atMs = Date.now();
@@ -155,7 +155,7 @@ export class CrashRun {
     };
     if (this.#isApiGone) this.#untold = look;
     else await this.#settle(look);
-    await this.#live();
+    await this.#runLife();
   }
 
   async stopApiServer(): Promise<void> {
@@ -171,17 +171,17 @@ export class CrashRun {
     if (this.#untold) await this.#settle(this.#untold);
     this.#untold = undefined;
     this.#operator?.child.kill("SIGCONT");
-    await this.#readsAgain();
+    await this.#waitUntilReading();
   }
 
   /** Waits until the operator counts what comes in: it may find its stream dead once it goes on. */
-  async #readsAgain(): Promise<void> {
+  async #waitUntilReading(): Promise<void> {
     const operator = this.#operator as OperatorProcess;
-    const before = await operator.metric("alerts_counted_total");
+    const before = await operator.readMetric("alerts_counted_total");
     const more = this.#options.ratePerSec;
     await eventually(
       "the operator reads again",
-      async () => (await operator.metric("alerts_counted_total")) >= before + more,
+      async () => (await operator.readMetric("alerts_counted_total")) >= before + more,
       120_000,
     );
   }
@@ -192,12 +192,12 @@ export class CrashRun {
     this.#end.abort();
     await Promise.all(this.#background);
     const node = this.#node as KubeArmorNode;
-    await eventually("everything sent", () => node.stats().queued === 0);
-    const counted = await settledCount(operator);
-    await operator.written(180_000);
+    await eventually("everything sent", () => node.getStats().queued === 0);
+    const counted = await waitForSettledCount(operator);
+    await operator.waitForWritten(180_000);
     await this.#noteMemory();
-    const reports = await allReports(this.#cluster);
-    const sum = told(reports);
+    const reports = await listReports(this.#cluster);
+    const sum = sumOccurrences(reports);
     const given = this.#sentNow - this.#sentBefore;
     this.#loseLate(this.#sentBefore);
     if (this.#isStreamBroken) {
@@ -213,8 +213,8 @@ export class CrashRun {
     }
     if (sum + this.#lost !== this.#sentNow)
       this.#problems.push(`${this.#sentNow} sent, ${sum} told, ${this.#lost} lost with kills`);
-    for (const report of reports) this.#problems.push(...this.#undeclared(report));
-    const recovered = await operator.metric("journal_recovered_occurrences_total");
+    for (const report of reports) this.#problems.push(...this.#findUndeclared(report));
+    const recovered = await operator.readMetric("journal_recovered_occurrences_total");
     const outcome = {
       sent: this.#sentNow,
       told: sum,
@@ -236,20 +236,20 @@ export class CrashRun {
   }
 
   get #sentNow(): number {
-    return this.#node?.stats().sent ?? 0;
+    return this.#node?.getStats().sent ?? 0;
   }
 
   /** True where this life has read over more than one stream. */
   get #isStreamBroken(): boolean {
     const node = this.#node as KubeArmorNode;
-    return node.clients.length !== 1 || node.stats().clientsSeen !== this.#clientsSeen;
+    return node.clients.length !== 1 || node.getStats().clientsSeen !== this.#clientsSeen;
   }
 
   get #journalPath(): string {
     return join(this.#journalDir, "journal.db");
   }
 
-  async #live(): Promise<void> {
+  async #runLife(): Promise<void> {
     const node = this.#node as KubeArmorNode;
     this.#lives++;
     this.#operator = new OperatorProcess({
@@ -267,16 +267,16 @@ export class CrashRun {
       },
     });
     this.#samples = [];
-    const { clientsSeen } = node.stats();
-    await eventually("the operator reads", () => node.stats().clientsSeen > clientsSeen, 120_000);
-    this.#clientsSeen = node.stats().clientsSeen;
+    const { clientsSeen } = node.getStats();
+    await eventually("the operator reads", () => node.getStats().clientsSeen > clientsSeen, 120_000);
+    this.#clientsSeen = node.getStats().clientsSeen;
     const client = node.clients[0];
-    this.#first = node.stats().pushed - (client?.offered ?? 0);
-    this.#sentBefore = node.stats().sent - (client?.sent ?? 0);
+    this.#first = node.getStats().pushed - (client?.offered ?? 0);
+    this.#sentBefore = node.getStats().sent - (client?.sent ?? 0);
   }
 
   /** Kills that the report does not declare; of its gaps the newest are listed one by one. */
-  #undeclared({ metadata, coverage }: Report): string[] {
+  #findUndeclared({ metadata, coverage }: Report): string[] {
     const gaps = (coverage.recent ?? []).filter(({ kind }) => kind === "NotRunning");
     const oldest = Math.min(...gaps.map(({ from }) => Date.parse(from)));
     const isTold = (ms: number) =>
@@ -297,7 +297,7 @@ export class CrashRun {
     this.#loseLate(sentBefore);
     // Requests of the process may still be under way in the API server.
     await new Promise((resolve) => setTimeout(resolve, 500));
-    const byReport = heldIn(left, await allReports(this.#cluster));
+    const byReport = countHeld(left, await listReports(this.#cluster));
     const held = [...byReport.values()].reduce((sum, { occurrences }) => sum + occurrences, 0);
     const got = held - this.#base.held;
     const given = sent - sentBefore;
@@ -333,7 +333,7 @@ export class CrashRun {
   }
 
   /** An alert with a time of its own, which is noted. */
-  #stamped(alert: WireAlert, index: number): WireAlert {
+  #stampAlert(alert: WireAlert, index: number): WireAlert {
     const us = Math.max(
       (this.#times.at(-1) ?? 0) + 1,
       Math.floor((performance.timeOrigin + performance.now()) * 1000),
@@ -344,11 +344,11 @@ export class CrashRun {
   }
 
   /** Asks again and again how much was counted. */
-  async #sample(): Promise<void> {
+  async #sampleCounts(): Promise<void> {
     while (!this.#end.signal.aborted) {
       const operator = this.#operator;
       const samples = this.#samples;
-      const counted = await operator?.metric("alerts_counted_total").catch(() => undefined);
+      const counted = await operator?.readMetric("alerts_counted_total").catch(() => undefined);
       if (counted !== undefined) samples.push({ atMs: Date.now(), counted });
       await new Promise((resolve) => setTimeout(resolve, SAMPLE_MS));
     }
@@ -371,7 +371,7 @@ export class CrashRun {
   }
 
   async #noteMemory(): Promise<void> {
-    const metrics = await this.#operator?.metrics().catch(() => undefined);
+    const metrics = await this.#operator?.readMetrics().catch(() => undefined);
     this.#peakRss = Math.max(this.#peakRss, metrics?.get("process_resident_memory_bytes") ?? 0);
   }
 }
@@ -382,10 +382,10 @@ function findUndeclaredBreak({ metadata, coverage }: Report): string[] {
 }
 
 /** Counts of the operator once nothing more arrives. */
-async function settledCount(operator: OperatorProcess): Promise<number> {
+async function waitForSettledCount(operator: OperatorProcess): Promise<number> {
   let before = -1;
   return await eventually("nothing more comes in", async () => {
-    const counted = await operator.metric("alerts_counted_total");
+    const counted = await operator.readMetric("alerts_counted_total");
     const isSettled = counted === before;
     before = counted;
     await new Promise((resolve) => setTimeout(resolve, 500));

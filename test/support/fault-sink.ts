@@ -67,21 +67,21 @@ export class FaultSink implements ReportSink {
   }
 
   async read(ref: ReportRef, signal: AbortSignal): Promise<ReadResult> {
-    const fault = this.#next();
-    if (isKill(fault)) return await this.#kill(fault);
+    const fault = this.#takeNext();
+    if (isKill(fault)) return await this.#killProcess(fault);
     if (fault === "refused") return { kind: "refused", reason: "forbidden", message: "injected" };
     if (fault?.startsWith("retry") || fault?.startsWith("unknown"))
       return { kind: "retry", message: "injected" };
-    if (fault) this.#disturb(fault, keyOf(ref), ref.namespace);
+    if (fault) this.#changeObject(fault, keyOf(ref), ref.namespace);
     return await this.#store.read(ref, signal);
   }
 
   async write(report: Report, signal: AbortSignal): Promise<WriteResult> {
-    const fault = this.#next();
+    const fault = this.#takeNext();
     if (isKill(fault)) {
       if (fault === "killed_after") await this.#store.write(report, signal);
       if (fault === "killed_late") this.late = report;
-      return await this.#kill(fault);
+      return await this.#killProcess(fault);
     }
     switch (fault) {
       case "unknown_before":
@@ -101,14 +101,14 @@ export class FaultSink implements ReportSink {
         this.#store.maxBytes = Math.max(MIN_LIMIT_BYTES, Buffer.byteLength(JSON.stringify(report)) - 1);
         return { kind: "too_large", message: "injected" };
       default:
-        if (fault) this.#disturb(fault, keyOf(report), report.metadata.namespace);
+        if (fault) this.#changeObject(fault, keyOf(report), report.metadata.namespace);
     }
     return await this.#store.write(report, signal);
   }
 
   async remove(ref: ReportRef, version: ReportVersion, signal: AbortSignal): Promise<RemoveResult> {
-    const fault = this.#next();
-    if (isKill(fault)) return await this.#kill(fault);
+    const fault = this.#takeNext();
+    if (isKill(fault)) return await this.#killProcess(fault);
     if (fault === "refused") return { kind: "refused", reason: "forbidden", message: "injected" };
     if (fault === "unknown_before") return { kind: "unknown", message: "injected" };
     if (fault === "retry_before") return { kind: "retry", message: "injected" };
@@ -116,28 +116,28 @@ export class FaultSink implements ReportSink {
       await this.#store.remove(ref, version, signal);
       return { kind: fault === "unknown_after" ? "unknown" : "retry", message: "injected" };
     }
-    if (fault) this.#disturb(fault, keyOf(ref), ref.namespace);
+    if (fault) this.#changeObject(fault, keyOf(ref), ref.namespace);
     return await this.#store.remove(ref, version, signal);
   }
 
-  #next(): Fault | Kill | undefined {
+  #takeNext(): Fault | Kill | undefined {
     const fault = this.#faults.get(++this.calls);
     if (this.killed) return "killed_before";
     if (fault && !isKill(fault)) this.hit.push(fault);
     return fault;
   }
 
-  async #kill(how: Kill): Promise<never> {
+  async #killProcess(how: Kill): Promise<never> {
     this.killed ??= how;
     return await new Promise<never>(() => {});
   }
 
   /** Another client changes the object just before the call. */
-  #disturb(fault: Fault, key: string, namespace: string | undefined): void {
+  #changeObject(fault: Fault, key: string, namespace: string | undefined): void {
     if (fault === "namespace_gone") {
       if (namespace !== undefined) this.#store.removeNamespace(namespace);
     } else if (fault === "user_deletes") {
-      this.#store.userRemoves(key);
+      this.#store.removeAsUser(key);
     } else if (!this.#store.get(key)) {
       return;
     } else if (fault === "foreign_labels") {

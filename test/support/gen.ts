@@ -21,7 +21,7 @@ export const START_MS = Date.UTC(2026, 10, 23, 10);
 export const START_US: EpochUs = START_MS * 1000;
 
 /** An instant, in milliseconds after the start, as an alert spells it. */
-export function at(ms: number): string {
+export function formatTimeAt(ms: number): string {
   return formatMicroTime(START_US + ms * 1000);
 }
 
@@ -30,7 +30,7 @@ export function alert(...mods: Partial<Alert>[]): Alert {
   return Object.assign(
     emptyAlert(),
     {
-      UpdatedTime: at(0),
+      UpdatedTime: formatTimeAt(0),
       HostName: "node-1",
       NamespaceName: "shop",
       OwnerRef: "Deployment",
@@ -91,7 +91,7 @@ export function throttleNotice(...mods: Partial<Alert>[]): Alert {
   return Object.assign(
     emptyAlert(),
     {
-      UpdatedTime: at(0),
+      UpdatedTime: formatTimeAt(0),
       HostName: "node-1",
       NamespaceName: "shop",
       PodName: "web-1",
@@ -142,7 +142,7 @@ export const MEMORY = {
 };
 
 /** A pipeline with the defaults of the configuration. */
-export function pipelineOptions(mods: Partial<PipelineOptions> = {}): PipelineOptions {
+export function createPipelineOptions(mods: Partial<PipelineOptions> = {}): PipelineOptions {
   return {
     limits: LIMITS,
     severity: SEVERITY,
@@ -166,13 +166,13 @@ export function runs(numRuns: number): { numRuns: number; seed?: number } {
 }
 
 /** Seeds of a simulation: 1 to `count`. `SEED=n` begins with another, `RUNS=n` runs more of them. */
-export function seeds(count: number): number[] {
+export function listSeeds(count: number): number[] {
   const first = Number(process.env["SEED"] ?? 1);
   return Array.from({ length: Number(process.env["RUNS"] ?? count) }, (_, i) => first + i);
 }
 
 /** Lets a failed property print only what the alert holds. */
-function brief(alert: Alert): Alert {
+function abbreviate(alert: Alert): Alert {
   const print = () => {
     const held = Object.entries(alert).filter(([, v]) => v !== "" && v !== 0 && String(v) !== "");
     return JSON.stringify(Object.fromEntries(held)).slice(0, 2000);
@@ -181,7 +181,7 @@ function brief(alert: Alert): Alert {
 }
 
 /** Alerts of a small world, so that violations, pods, times and duplicates meet often. */
-export function worldAlert(): fc.Arbitrary<Alert> {
+export function generateWorldAlert(): fc.Arbitrary<Alert> {
   return fc
     .record({
       namespace: fc.constantFrom("shop", "bank", "", "container_namespace"),
@@ -207,18 +207,18 @@ export function worldAlert(): fc.Arbitrary<Alert> {
         Operation: w.operation,
         Result: w.result,
         Resource: w.resource,
-        UpdatedTime: at(w.ms),
+        UpdatedTime: formatTimeAt(w.ms),
         HostPID: w.hostPid,
         Severity: w.severity,
         Message: w.message,
         Tags: w.tags,
       });
     })
-    .map(brief);
+    .map(abbreviate);
 }
 
 /** A notice that mutes one of the world's pods or nodes. */
-export function worldNotice(): fc.Arbitrary<Alert> {
+export function generateWorldNotice(): fc.Arbitrary<Alert> {
   return fc
     .record({
       namespace: fc.constantFrom("shop", "bank", "", "container_namespace"),
@@ -228,11 +228,11 @@ export function worldNotice(): fc.Arbitrary<Alert> {
     .map(({ namespace, pod, node }) =>
       throttleNotice({ NamespaceName: namespace, PodName: namespace === "" ? "" : pod, HostName: node }),
     )
-    .map(brief);
+    .map(abbreviate);
 }
 
 /** Text that an attacker might choose: controls, escapes, bidi, half surrogates, markup, prototype keys, huge. */
-export function hostileText(): fc.Arbitrary<string> {
+export function generateHostileText(): fc.Arbitrary<string> {
   return fc.oneof(
     { arbitrary: fc.constantFrom(...NASTY_TEXTS), weight: 3 },
     { arbitrary: fc.string({ unit: "binary", maxLength: 40 }), weight: 3 },
@@ -309,8 +309,8 @@ const ODD_NUMBERS = [
 ];
 
 /** An alert in which anything may hold anything of its type. */
-export function hostileAlert(): fc.Arbitrary<Alert> {
-  const text = hostileText();
+export function generateHostileAlert(): fc.Arbitrary<Alert> {
+  const text = generateHostileText();
   const model: Record<string, fc.Arbitrary<unknown>> = {};
   for (const [name, value] of Object.entries(emptyAlert())) {
     if (typeof value === "string") model[name] = text;
@@ -318,11 +318,15 @@ export function hostileAlert(): fc.Arbitrary<Alert> {
       model[name] = fc.oneof(fc.constantFrom(...ODD_NUMBERS), fc.integer(), fc.double());
     else model[name] = fc.array(text, { maxLength: 80 });
   }
-  model["UpdatedTime"] = fc.oneof(text, fc.integer({ min: 0, max: 1000 }).map(at), oddTime());
-  return (fc.record(model) as unknown as fc.Arbitrary<Alert>).map(brief);
+  model["UpdatedTime"] = fc.oneof(
+    text,
+    fc.integer({ min: 0, max: 1000 }).map(formatTimeAt),
+    generateOddTime(),
+  );
+  return (fc.record(model) as unknown as fc.Arbitrary<Alert>).map(abbreviate);
 }
 
-function oddTime(): fc.Arbitrary<string> {
+function generateOddTime(): fc.Arbitrary<string> {
   const two = fc.integer({ min: 0, max: 99 }).map((n) => String(n).padStart(2, "0"));
   return fc
     .tuple(
@@ -338,6 +342,6 @@ function oddTime(): fc.Arbitrary<string> {
 }
 
 /** A number as letters: digits in names may be folded. */
-export function letters(i: number): string {
+export function toLetters(i: number): string {
   return i.toString(26).replace(/\d/g, (digit) => "qrstuvwxyz"[Number(digit)] ?? "");
 }

@@ -18,16 +18,16 @@ export interface GitOverHttp {
 
 /** True where git has its HTTP backend here; Debian's package has. */
 export function hasGitHttpBackend(): boolean {
-  return existsSync(backendPath());
+  return existsSync(findBackend());
 }
 
-function backendPath(): string {
+function findBackend(): string {
   return join(execFileSync("git", ["--exec-path"], { encoding: "utf8" }).trim(), "git-http-backend");
 }
 
 /** Serves every repository below `root` to one account, for reading and writing; one needs `http.receivepack`. */
-export function gitOverHttp(root: string, user: string, password: string): GitOverHttp {
-  const backend = backendPath();
+export function serveGit(root: string, user: string, password: string): GitOverHttp {
+  const backend = findBackend();
   const expected = `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`;
   let authorized = 0;
   const listener: RequestListener = (request, response) => {

@@ -14,7 +14,7 @@ import { IngestCounters } from "../../src/ingest/ingest-counters.ts";
 import { SubjectNames } from "../../src/ingest/violation/subject-names.ts";
 import type { WireAlert } from "../../tools/kubearmor-node/alerts.ts";
 import { encodeAlert } from "../../tools/kubearmor-node/wire.ts";
-import { newAggregator } from "../unit/ingest/fold-alerts.ts";
+import { createAggregator } from "../unit/ingest/fold-alerts.ts";
 import { START_US } from "./gen.ts";
 
 export interface IngestBed {
@@ -28,7 +28,7 @@ export interface IngestBed {
 export function createIngest(parts: Partial<IngestParts> = {}, ownAggregator?: Aggregator): IngestBed {
   const redact = createRedactor();
   const { cells = new CellStore({ maxCells: 1000, maxBytes: 10_000_000 }, redact) } = parts;
-  const aggregator = ownAggregator ?? newAggregator(undefined, cells);
+  const aggregator = ownAggregator ?? createAggregator(undefined, cells);
   const counters = new IngestCounters();
   const ingest = new Ingest({
     findRefusal: () => undefined,

@@ -9,7 +9,10 @@ import { loadKubeConfig } from "../../src/kube/kubeconfig.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 
 /** A client with the rights of a kubeconfig; close it. */
-export function kubeClient(kubeconfigPath: string, options: Partial<KubeClientOptions> = {}): KubeClient {
+export function createKubeClient(
+  kubeconfigPath: string,
+  options: Partial<KubeClientOptions> = {},
+): KubeClient {
   return new KubeClient({
     kubeConfig: loadKubeConfig({ path: kubeconfigPath, env: {} }),
     version: "test",
@@ -19,7 +22,7 @@ export function kubeClient(kubeconfigPath: string, options: Partial<KubeClientOp
 }
 
 /** Waits for a call that must fail; returns its error. */
-export async function failure(promise: Promise<unknown>): Promise<ApiError> {
+export async function catchApiError(promise: Promise<unknown>): Promise<ApiError> {
   const error = await promise.then(
     () => undefined,
     (thrown: unknown) => thrown,

@@ -48,7 +48,7 @@ export class MemoryCgroup {
 }
 
 /** Reason for which there can be no such group here; undefined when there can. */
-export function whyNoMemoryCgroup(): string | undefined {
+export function findMemoryCgroupObstacle(): string | undefined {
   try {
     new MemoryCgroup(`pvo-probe-${process.pid}`, 2 ** 29).remove();
     return undefined;

@@ -71,7 +71,7 @@ export class MemorySink implements ReportSink {
   }
 
   /** Deletes an object as a user would; false when there is none. */
-  userRemoves(key: string): boolean {
+  removeAsUser(key: string): boolean {
     const report = this.get(key);
     if (!report) return false;
     this.removedOccurrences += report.summary.occurrences;
@@ -82,7 +82,7 @@ export class MemorySink implements ReportSink {
   /** Deletes a namespace with all that is in it. */
   removeNamespace(namespace: string): void {
     this.goneNamespaces.add(namespace);
-    for (const key of [...this.#stored.keys()]) if (key.startsWith(`${namespace}/`)) this.userRemoves(key);
+    for (const key of [...this.#stored.keys()]) if (key.startsWith(`${namespace}/`)) this.removeAsUser(key);
   }
 
   async *list(_signal: AbortSignal): AsyncIterable<Report> {
@@ -124,7 +124,7 @@ export class MemorySink implements ReportSink {
     if (!present) return { kind: "absent" };
     const { uid, resourceVersion } = present.metadata;
     if (version.uid !== uid || version.resourceVersion !== resourceVersion) return { kind: "conflict" };
-    this.userRemoves(keyOf(ref));
+    this.removeAsUser(keyOf(ref));
     return { kind: "removed" };
   }
 
@@ -135,7 +135,7 @@ export class MemorySink implements ReportSink {
       creationTimestamp: report.metadata.creationTimestamp ?? "2026-11-23T10:00:00Z",
       resourceVersion: String(++this.#version),
     };
-    const stored = sorted({ ...report, metadata }) as Report;
+    const stored = sortKeys({ ...report, metadata }) as Report;
     this.#stored.set(keyOf(stored), JSON.stringify(stored));
     this.history.push({ key: keyOf(stored), uid, report: stored });
     for (const observer of this.observers) observer.onStored(structuredClone(stored), "changed");
@@ -144,9 +144,9 @@ export class MemorySink implements ReportSink {
 }
 
 /** As Go prints a map: keys in alphabetical order. */
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
+function sortKeys(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sortKeys);
   if (typeof value !== "object" || value === null) return value;
   const entries = Object.entries(value).filter(([, member]) => member !== undefined);
-  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)).map(([k, v]) => [k, sorted(v)]));
+  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)).map(([k, v]) => [k, sortKeys(v)]));
 }

@@ -52,7 +52,7 @@ const RELAY_NAMES = {
 };
 
 /** The three certificates of KubeArmor's operator; the names of the later ones begin with `prefix`. */
-export function operatorSpecs(prefix = ""): CertificateSpec[] {
+export function createOperatorSpecs(prefix = ""): CertificateSpec[] {
   return [
     { ...OPERATOR_SUBJECT, name: `${prefix}ca`, isCA: true, signedByLostKey: true },
     { ...OPERATOR_SUBJECT, name: `${prefix}server`, issuer: `${prefix}ca`, usage: "server", ...RELAY_NAMES },
@@ -61,7 +61,7 @@ export function operatorSpecs(prefix = ""): CertificateSpec[] {
 }
 
 /** A daemon's certificate, made by it at its start, as loadTLSCredentials in KubeArmor's feeder does. Its name is the IP. */
-export function daemonSpec(ip: string, authority = "", prefix = authority): CertificateSpec {
+export function createDaemonSpec(ip: string, authority = "", prefix = authority): CertificateSpec {
   return {
     ...OPERATOR_SUBJECT,
     name: `${prefix}${ip}`,
@@ -72,7 +72,7 @@ export function daemonSpec(ip: string, authority = "", prefix = authority): Cert
 }
 
 /** The three of KubeArmor's Helm chart (genCA and genSignedCert of sprig). */
-export function helmSpecs(prefix: string): CertificateSpec[] {
+export function createHelmSpecs(prefix: string): CertificateSpec[] {
   const leaf = { commonName: "kubearmor-relay", issuer: `${prefix}ca`, toHours: 3 * YEAR };
   return [
     { name: `${prefix}ca`, commonName: "kubearmor", isCA: true, toHours: 3 * YEAR },
@@ -82,11 +82,11 @@ export function helmSpecs(prefix: string): CertificateSpec[] {
 }
 
 /** Gets the Go program; returns why it can't be had, or undefined. Takes seconds the first time. */
-export async function whyNoMtlsRelay(): Promise<string | undefined> {
+export async function findMtlsRelayObstacle(): Promise<string | undefined> {
   return getPaths(await ensureParts({ names: [PART] })).missing;
 }
 
-function program(): string {
+function locateProgram(): string {
   const { paths, missing } = getPaths(locateParts([PART]));
   const path = paths[PART];
   if (path === undefined) throw new Error(missing);
@@ -95,7 +95,7 @@ function program(): string {
 
 /** Makes the certificates with crypto/x509, as KubeArmor does. */
 export function issue<const S extends readonly CertificateSpec[]>(specs: S): Record<string, Pair> {
-  const { status, stdout, stderr } = spawnSync(program(), ["issue"], {
+  const { status, stdout, stderr } = spawnSync(locateProgram(), ["issue"], {
     input: JSON.stringify(specs),
     encoding: "utf8",
   });
@@ -125,14 +125,14 @@ export async function startMtlsRelay(
   const dir = mkdtempSync(join(tmpdir(), "pvo-mtls-"));
   const keepDir = removeAtOurEnd(dir);
   let server = await serve(dir, backend, "127.0.0.1:0", tls, 0);
-  const address = await listening(server, 0);
+  const address = await waitUntilListening(server, 0);
   let starts = 1;
   return {
     address,
     async restart(next) {
       await stopServer(server, 0);
       server = await serve(dir, backend, address, next, starts);
-      await listening(server, starts);
+      await waitUntilListening(server, starts);
       starts += 1;
     },
     async stop() {
@@ -156,13 +156,13 @@ async function serve(
     writeFileSync(join(dir, "server.key"), tls.server.key, { mode: 0o600 });
   }
   return await startServer({
-    file: program(),
+    file: locateProgram(),
     args: ["serve", "-listen", listen, "-backend", backend, ...(tls === undefined ? [] : ["-dir", dir])],
     logPath: join(dir, `relay-${start}.log`),
   });
 }
 
-async function listening(server: Server, start: number): Promise<string> {
+async function waitUntilListening(server: Server, start: number): Promise<string> {
   return await eventually(`the relay's start ${start}`, () => {
     if (server.hasExited()) throw new Error(`the relay ended: ${server.lastLines()}`);
     return /"listening":"([^"]+)"/.exec(readFileSync(server.logPath, "utf8"))?.[1];

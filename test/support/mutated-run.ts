@@ -11,14 +11,14 @@ import { parseJsonAlert } from "../../src/alerts/decoding/json-decoder.ts";
 import { readAlert } from "../../src/alerts/decoding/protobuf-decoder.ts";
 import { RawAlertReader } from "../../src/alerts/decoding/protobuf-scanner.ts";
 import { readAlerts, restamp, type WireAlert } from "../../tools/kubearmor-node/alerts.ts";
-import { alertTemplate } from "../../tools/kubearmor-node/wire.ts";
+import { createAlertTemplate } from "../../tools/kubearmor-node/wire.ts";
 import { SAMPLES_PATH } from "../../tools/samples.ts";
-import { oracleFromJson } from "../property/json-oracle.ts";
-import { problemsOf, Simulation } from "../property/pipeline-simulation.ts";
-import { oracleAlert } from "../property/wire-oracle.ts";
+import { decodeJsonAsOracle } from "../property/json-oracle.ts";
+import { findProblems, Simulation } from "../property/pipeline-simulation.ts";
+import { decodeAsOracle } from "../property/wire-oracle.ts";
 import { MEMORY, START_MS } from "./gen.ts";
-import { mutateBytes, mutateJson, randomFrom } from "./mutation.ts";
-import { thoroughAlert } from "./thorough-alert.ts";
+import { createRandom, mutateBytes, mutateJson } from "./mutation.ts";
+import { toThoroughAlert } from "./thorough-alert.ts";
 
 const MEMORY_OF_TEST = { ...MEMORY, maxViolations: 5000, maxViolationsPerWorkload: 500, maxReports: 500 };
 
@@ -37,38 +37,38 @@ export class MutatedRun {
   }
 
   /** One message, as the stream's feed takes it. */
-  bytes(message: Uint8Array): void {
+  sendBytes(message: Uint8Array): void {
     this.#given++;
     // The stream's buffers are used again.
     const copy = Buffer.from(message);
     const read = readAlert(message);
-    if (!isDeepStrictEqual(read, oracleAlert(copy))) this.#isMisread(copy.toString("base64"));
+    if (!isDeepStrictEqual(read, decodeAsOracle(copy))) this.#isMisread(copy.toString("base64"));
     if (this.#reader.find(copy)) {
-      const thorough = thoroughAlert(this.#reader);
+      const thorough = toThoroughAlert(this.#reader);
       this.quick.pipeline.onAlert(this.#reader, 0);
       this.thorough.pipeline.onAlert(thorough, 0);
-    } else for (const { pipeline } of this.#both()) tell(pipeline, readAlert(copy), "invalid_wire");
+    } else for (const { pipeline } of this.#getBoth()) deliver(pipeline, readAlert(copy), "invalid_wire");
     copy.fill(0x58);
   }
 
   /** One line, as the file's feed takes it. */
-  json(text: string): void {
+  sendJson(text: string): void {
     this.#given++;
     let value: unknown;
     try {
       value = JSON.parse(text);
     } catch {
-      for (const { pipeline } of this.#both()) pipeline.onRejected("invalid_json", "injected", 1);
+      for (const { pipeline } of this.#getBoth()) pipeline.onRejected("invalid_json", "injected", 1);
       return;
     }
     const alert = parseJsonAlert(value);
-    if (!isDeepStrictEqual(alert, oracleFromJson(value))) this.#isMisread(text);
-    for (const { pipeline } of this.#both()) tell(pipeline, alert, "not_an_alert");
+    if (!isDeepStrictEqual(alert, decodeJsonAsOracle(value))) this.#isMisread(text);
+    for (const { pipeline } of this.#getBoth()) deliver(pipeline, alert, "not_an_alert");
   }
 
   /** Lets the reports be written. */
   async advance(ms: number): Promise<void> {
-    for (const simulation of this.#both()) await simulation.clock.advance(ms);
+    for (const simulation of this.#getBoth()) await simulation.clock.advance(ms);
   }
 
   /** Ends; returns what is wrong, in words. */
@@ -77,14 +77,14 @@ export class MutatedRun {
     if (this.#misread > 0) {
       problems.push(`${this.#misread} read otherwise than the rules say, the first: ${this.#firstMisread}`);
     }
-    for (const simulation of this.#both()) {
+    for (const simulation of this.#getBoth()) {
       await simulation.stop();
-      problems.push(...problemsOf(simulation));
+      problems.push(...findProblems(simulation));
       const { received } = simulation.pipeline.counters;
       if (received !== this.#given) problems.push(`${received} received of ${this.#given}`);
     }
     const [a, b] = [this.quick, this.thorough].map(({ store }) =>
-      JSON.stringify(store.reports.map(withoutStore)),
+      JSON.stringify(store.reports.map(omitStore)),
     );
     if (a !== b) problems.push("the quick way and the thorough one came to different reports");
     const [x, y] = [this.quick, this.thorough].map(({ pipeline }) => JSON.stringify(pipeline.counters));
@@ -97,18 +97,18 @@ export class MutatedRun {
     if (this.#misread === 1) this.#firstMisread = input;
   }
 
-  #both(): readonly [Simulation, Simulation] {
+  #getBoth(): readonly [Simulation, Simulation] {
     return [this.quick, this.thorough];
   }
 }
 
-function withoutStore<T extends { metadata: { name: string } }>(report: T): T {
+function omitStore<T extends { metadata: { name: string } }>(report: T): T {
   return { ...report, metadata: { name: report.metadata.name } };
 }
 
 type Told = ReturnType<typeof readAlert>;
 
-function tell(listener: AlertListener, alert: Told, reason: "invalid_wire" | "not_an_alert"): void {
+function deliver(listener: AlertListener, alert: Told, reason: "invalid_wire" | "not_an_alert"): void {
   if (alert === null) listener.onRejected(reason, "injected", 0);
   else listener.onAlert(alert, 0);
 }
@@ -117,9 +117,9 @@ function tell(listener: AlertListener, alert: Told, reason: "invalid_wire" | "no
 const PART = 2000;
 
 /** Samples that differ in time and process id from one number to the next, so that none is another's duplicate. */
-export function freshSamples(): { json: (n: number) => WireAlert; bytes: (n: number) => Buffer } {
+export function createSamples(): { json: (n: number) => WireAlert; bytes: (n: number) => Buffer } {
   const samples = readAlerts(SAMPLES_PATH);
-  const templates = samples.map(alertTemplate);
+  const templates = samples.map(createAlertTemplate);
   const us = (n: number) => START_MS * 1000 + n;
   return {
     json: (n) => restamp(samples[n % samples.length] as WireAlert, us(n), 1000 + n),
@@ -132,16 +132,16 @@ const MIN_COUNTED = 0.2;
 
 /** Sends `count` mutated alerts, half as bytes and half as JSON; returns what is wrong, in words. */
 export async function runMutated(count: number, seed: number): Promise<string[]> {
-  const random = randomFrom(seed);
-  const fresh = freshSamples();
+  const random = createRandom(seed);
+  const fresh = createSamples();
   const others = Array.from({ length: 26 }, (_, n) => fresh.bytes(n));
   for (let done = 0; done < count; done += PART) {
     const run = new MutatedRun();
     await run.start();
     const part = Math.min(PART, count - done);
     for (let i = 0; i < part; i++) {
-      if (i % 2 === 0) run.bytes(mutateBytes(fresh.bytes(i), others, random));
-      else run.json(mutateJson(fresh.json(i), random));
+      if (i % 2 === 0) run.sendBytes(mutateBytes(fresh.bytes(i), others, random));
+      else run.sendJson(mutateJson(fresh.json(i), random));
       if (i % 500 === 0) await run.advance(1000);
     }
     const problems = await run.stop();

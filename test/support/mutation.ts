@@ -6,7 +6,7 @@
 import { NASTY_TEXTS } from "./gen.ts";
 
 /** A random number generator of its own (mulberry32), so that a run can be had again. */
-export function randomFrom(seed: number): () => number {
+export function createRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;

@@ -64,7 +64,7 @@ export class OperatorProcess {
   }
 
   /** Resolves once the log has a line with this message (and these fields, where given). */
-  logged(msg: string, fields: Record<string, unknown> = {}): Promise<LogLine> {
+  waitForLog(msg: string, fields: Record<string, unknown> = {}): Promise<LogLine> {
     const matches = (line: LogLine) =>
       line.msg === msg && Object.entries(fields).every(([key, value]) => line[key] === value);
     return eventually(`log line "${msg}"; got ${this.log.length} lines; ${this.stderr}`, () =>
@@ -73,23 +73,23 @@ export class OperatorProcess {
   }
 
   /** HOST:PORT of the metrics server, once it listens. */
-  async metricsAddress(): Promise<string> {
-    return `127.0.0.1:${await this.#port("metricsPort")}`;
+  async getMetricsAddress(): Promise<string> {
+    return `127.0.0.1:${await this.#getPort("metricsPort")}`;
   }
 
-  async #port(of: "metricsPort" | "healthPort"): Promise<number> {
-    return (await this.logged("serving metrics and probes"))[of] as number;
+  async #getPort(of: "metricsPort" | "healthPort"): Promise<number> {
+    return (await this.waitForLog("serving metrics and probes"))[of] as number;
   }
 
   /** GETs `/metrics` or a probe, each from its own port. */
   async get(path: string): Promise<{ status: number; body: string }> {
-    const port = await this.#port(path === "/metrics" ? "metricsPort" : "healthPort");
+    const port = await this.#getPort(path === "/metrics" ? "metricsPort" : "healthPort");
     const response = await fetch(`http://127.0.0.1:${port}${path}`);
     return { status: response.status, body: await response.text() };
   }
 
   /** Every series of /metrics by its name and labels, as printed. */
-  async metrics(): Promise<Map<string, number>> {
+  async readMetrics(): Promise<Map<string, number>> {
     const { body } = await this.get("/metrics");
     const lines = body.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
     return new Map(
@@ -101,8 +101,8 @@ export class OperatorProcess {
   }
 
   /** One series, whose labels as Prometheus prints them are part of the name; without them the sum of all series. */
-  async metric(name: string): Promise<number> {
-    const metrics = await this.metrics();
+  async readMetric(name: string): Promise<number> {
+    const metrics = await this.readMetrics();
     const full = `policy_violation_${name}`;
     const exact = metrics.get(full);
     if (exact !== undefined) return exact;
@@ -113,22 +113,22 @@ export class OperatorProcess {
 
   /** Waits until the stream is open. */
   async streamOpen(): Promise<void> {
-    await eventually("an open stream", async () => (await this.metric("stream_up")) === 1);
+    await eventually("an open stream", async () => (await this.readMetric("stream_up")) === 1);
   }
 
   /** Waits until the counters say that `count` alerts came in. */
-  async received(count: number): Promise<void> {
+  async waitForReceived(count: number): Promise<void> {
     await eventually(
       `${count} alerts received`,
-      async () => (await this.metric("alerts_received_total")) >= count,
+      async () => (await this.readMetric("alerts_received_total")) >= count,
     );
   }
 
   /** Waits until every counted alert is written. */
-  async written(timeoutMs = 60_000): Promise<void> {
+  async waitForWritten(timeoutMs = 60_000): Promise<void> {
     await eventually(
       "nothing unwritten",
-      async () => (await this.metric("unwritten_occurrences")) === 0,
+      async () => (await this.readMetric("unwritten_occurrences")) === 0,
       timeoutMs,
     );
   }
@@ -151,10 +151,10 @@ export class OperatorProcess {
 }
 
 /** The counters of a running operator, checked against their law. */
-export async function reconciledCounters(
+export async function readReconciledCounters(
   operator: OperatorProcess,
 ): Promise<{ received: number; counted: number }> {
-  const all = await operator.metrics();
+  const all = await operator.readMetrics();
   const value = (name: string) => all.get(`policy_violation_${name}`) ?? 0;
   const rejected = [...all]
     .filter(([name]) => name.startsWith("policy_violation_alerts_rejected_total"))

@@ -12,7 +12,16 @@ import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { eventually } from "./eventually.ts";
 import type { OperatorProcess } from "./operator.ts";
-import { awaitCaughtUp, coverages, expected, LOAD, QUICK, Replicas, told, watchCounts } from "./replicas.ts";
+import {
+  awaitCaughtUp,
+  countExpected,
+  countReported,
+  LOAD,
+  listCoverages,
+  QUICK,
+  Replicas,
+  watchCounts,
+} from "./replicas.ts";
 
 export interface OutageOptions {
   /** Replica that is killed in the middle and started again. */
@@ -45,7 +54,7 @@ export async function runOutage(cluster: Cluster, options: OutageOptions): Promi
   try {
     return await run.run();
   } catch (error) {
-    console.error(run.replicas.said());
+    console.error(run.replicas.formatLogs());
     throw error;
   } finally {
     await run.end();
@@ -77,40 +86,40 @@ class OutageRun {
     const { victim, ratePerSec } = this.#options;
     const cluster = this.#cluster;
     const leader = this.#start("a");
-    await leader.logged("leading");
+    await leader.waitForLog("leading");
     const standby = this.#start("b");
     await awaitCaughtUp(standby);
     const signal = this.#stop.signal;
     this.#flooding = this.#node.flood({ alert: LOAD, ratePerSec, signal });
-    await eventually("all reports", async () => Object.keys(await told(cluster)).length >= 7);
+    await eventually("all reports", async () => Object.keys(await countReported(cluster)).length >= 7);
 
     const [survivor, name, killed] = victim === "leader" ? [standby, "a", leader] : [leader, "b", standby];
     await cluster.stopApiServer();
-    const before = this.#node.stats().pushed;
-    await leader.logged("lost Lease, stopped writing");
-    await this.#half(before);
+    const before = this.#node.getStats().pushed;
+    await leader.waitForLog("lost Lease, stopped writing");
+    await this.#waitForHalf(before);
     await this.#noteMemory(leader, standby);
     await killed.kill();
     const restarted = this.#start(name);
     await restarted.streamOpen();
-    await this.#half(this.#node.stats().pushed);
+    await this.#waitForHalf(this.#node.getStats().pushed);
     await this.#noteMemory(survivor, restarted);
-    const sentInOutage = this.#node.stats().pushed - before;
+    const sentInOutage = this.#node.getStats().pushed - before;
     await cluster.startApiServer();
 
-    const heir = await eventually("one that leads", () => leading([survivor, restarted]), 120_000);
+    const heir = await eventually("one that leads", () => findLeader([survivor, restarted]), 120_000);
     this.#stop.abort();
     const sent = await this.#flooding;
-    await survivor.received(sent);
+    await survivor.waitForReceived(sent);
     await eventually("one that has written everything", () => hasWritten([survivor, restarted]), 180_000);
     await this.#noteMemory(survivor, restarted);
     return {
       sent,
       sentInOutage,
       isHeirTheSurvivor: heir === survivor,
-      told: await told(cluster),
-      expected: expected(sent),
-      coverages: await coverages(cluster),
+      told: await countReported(cluster),
+      expected: countExpected(sent),
+      coverages: await listCoverages(cluster),
       fell: (await this.#counts.end()).fell,
       peakRss: this.#peakRss,
     };
@@ -130,33 +139,33 @@ class OutageRun {
   }
 
   /** Waits until half of what belongs to the outage has been sent since. */
-  async #half(before: number): Promise<void> {
+  async #waitForHalf(before: number): Promise<void> {
     const { ratePerSec, seconds } = this.#options;
     const until = before + (ratePerSec * seconds) / 2;
-    await eventually(`${until} sent`, () => this.#node.stats().pushed >= until, seconds * 1000 + 60_000);
+    await eventually(`${until} sent`, () => this.#node.getStats().pushed >= until, seconds * 1000 + 60_000);
   }
 
   async #noteMemory(...replicas: OperatorProcess[]): Promise<void> {
     for (const replica of replicas) {
-      const rss = (await replica.metrics()).get("process_resident_memory_bytes") ?? 0;
+      const rss = (await replica.readMetrics()).get("process_resident_memory_bytes") ?? 0;
       this.#peakRss = Math.max(this.#peakRss, rss);
     }
   }
 }
 
-async function leading(replicas: readonly OperatorProcess[]): Promise<OperatorProcess | undefined> {
+async function findLeader(replicas: readonly OperatorProcess[]): Promise<OperatorProcess | undefined> {
   for (const replica of replicas) {
     // One that another has led after ends by itself.
-    const isLeader = await replica.metric("leader").catch(() => 0);
+    const isLeader = await replica.readMetric("leader").catch(() => 0);
     if (isLeader === 1) return replica;
   }
   return undefined;
 }
 
 async function hasWritten(replicas: readonly OperatorProcess[]): Promise<boolean> {
-  const leader = await leading(replicas);
+  const leader = await findLeader(replicas);
   if (leader === undefined) return false;
-  const all = await leader.metrics();
+  const all = await leader.readMetrics();
   // Its alerts as a standby are pending only once it has taken over.
   const left = ["standby_alerts_held", "unwritten_occurrences"].map((name) =>
     all.get(`policy_violation_${name}`),

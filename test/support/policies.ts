@@ -15,12 +15,12 @@ const KINDS = {
 export type PolicyKindName = keyof typeof KINDS;
 
 /** The CustomResourceDefinitions of these kinds, as one manifest; default: all. */
-export function policyCrds(kinds = Object.keys(KINDS) as PolicyKindName[]): string {
-  return kinds.map((kind) => JSON.stringify(crd(kind))).join("\n---\n");
+export function renderPolicyCrds(kinds = Object.keys(KINDS) as PolicyKindName[]): string {
+  return kinds.map((kind) => JSON.stringify(createCrd(kind))).join("\n---\n");
 }
 
 /** Their names for `kubectl wait`. */
-export function policyCrdNames(kinds = Object.keys(KINDS) as PolicyKindName[]): string[] {
+export function listPolicyCrdNames(kinds = Object.keys(KINDS) as PolicyKindName[]): string[] {
   return kinds.map((kind) => `crd/${KINDS[kind][0]}.${GROUP}`);
 }
 
@@ -39,7 +39,7 @@ export function policy(
   });
 }
 
-function crd(kind: PolicyKindName): unknown {
+function createCrd(kind: PolicyKindName): unknown {
   const [plural, short, scope] = KINDS[kind];
   const names = { kind, listKind: `${kind}List`, plural, singular: kind.toLowerCase(), shortNames: [short] };
   const schema = { type: "object", "x-kubernetes-preserve-unknown-fields": true };

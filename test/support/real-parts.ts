@@ -7,12 +7,12 @@ import { afterAll, beforeAll, describe } from "vitest";
 import {
   type Cluster,
   type ClusterOptions,
+  findClusterObstacle,
   startCluster,
-  whyNoCluster,
 } from "../../tools/cluster/cluster.ts";
 
 /** Tests on real programs; outside CI left out where a program is missing, with the reason in the title. */
-export function describeReal(title: string, tests: () => void, missing = whyNoCluster()): void {
+export function describeReal(title: string, tests: () => void, missing = findClusterObstacle()): void {
   describe.skipIf(missing !== undefined && !process.env["CI"])(
     `${title} (${missing ?? "real parts"})`,
     tests,

@@ -17,7 +17,7 @@ import { KEEPALIVE } from "../../tools/kubearmor-node/node.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
 import type { TlsFiles } from "../../tools/kubearmor-node/transport.ts";
 import { eventually } from "./eventually.ts";
-import { daemonSpec, issue, operatorSpecs } from "./mtls.ts";
+import { createDaemonSpec, createOperatorSpecs, issue } from "./mtls.ts";
 
 /** A relay and the one node that it watches. */
 export interface Relay {
@@ -39,7 +39,7 @@ export interface Relay {
 const PATH = [process.env["PATH"] ?? "", "/usr/sbin", "/sbin"].join(delimiter);
 
 /** The relay's program, from the environment; undefined where none is named. Throws for a path that is no program. */
-export function relayProgram(): string | undefined {
+export function findRelayProgram(): string | undefined {
   const path = process.env["KUBEARMOR_RELAY"];
   if (!path) return undefined;
   try {
@@ -51,8 +51,8 @@ export function relayProgram(): string | undefined {
 }
 
 /** Reason for which no relay can run here; undefined when one can. */
-export function whyNoRelay(): string | undefined {
-  if (relayProgram() === undefined) return "KUBEARMOR_RELAY names no relay-server";
+export function findRelayObstacle(): string | undefined {
+  if (findRelayProgram() === undefined) return "KUBEARMOR_RELAY names no relay-server";
   if (process.platform !== "linux") return "a network namespace needs Linux";
   if (process.getuid?.() !== 0) return "a network namespace needs root";
   const hasIp = PATH.split(delimiter).some((dir) => existsSync(join(dir, "ip")));
@@ -64,12 +64,12 @@ export function whyNoRelay(): string | undefined {
  * ca.crt, client.crt and client.key for clients of the relay. The node's Pod object stays in the cluster.
  */
 export async function startRelay(cluster: Cluster, tls?: string): Promise<Relay> {
-  const program = relayProgram();
-  if (program === undefined) throw new Error(whyNoRelay());
+  const program = findRelayProgram();
+  if (program === undefined) throw new Error(findRelayObstacle());
   const undo: Undo = [];
   const stop = () => undoAll(undo);
   try {
-    const port = await freePort();
+    const port = await findFreePort();
     const network = await openNetwork(undo);
     const node = await startNode({
       dropLikeKubeArmor: false,
@@ -88,7 +88,7 @@ export async function startRelay(cluster: Cluster, tls?: string): Promise<Relay>
       relay = started;
       await eventually("the relay watches the node", () => {
         if (started.hasExited()) throw new Error(`the relay ended: ${started.lastLines()}`);
-        const { clients, otherStreams } = node.stats();
+        const { clients, otherStreams } = node.getStats();
         return clients === 1 && otherStreams === 2;
       });
     };
@@ -96,7 +96,7 @@ export async function startRelay(cluster: Cluster, tls?: string): Promise<Relay>
       if (relay === undefined) throw new Error("the relay was never started");
       relay.signal(signal);
       const code = await relay.exited;
-      await eventually("the node sees the relay go", () => node.stats().clients === 0);
+      await eventually("the node sees the relay go", () => node.getStats().clients === 0);
       return code;
     };
     await start();
@@ -143,7 +143,12 @@ function startProgram(
 
 /** Writes the relay's files as KubeArmor's Secrets have them; returns those of the node, which demands a client's. */
 function writeCertificates(dir: string, nodeIp: string): TlsFiles {
-  const { ca, server, client, [nodeIp]: daemon } = issue([...operatorSpecs(), daemonSpec(nodeIp)]);
+  const {
+    ca,
+    server,
+    client,
+    [nodeIp]: daemon,
+  } = issue([...createOperatorSpecs(), createDaemonSpec(nodeIp)]);
   if (!ca || !server || !client || !daemon) throw new Error("certificates are missing");
   writeFileSync(join(dir, "ca.crt"), ca.cert);
   for (const [name, { cert, key }] of Object.entries({ server, client })) {
@@ -163,7 +168,7 @@ function countPrinted(alertsPath: string, policyName: string): number {
  * A port that is free at every address, for the relay takes it at all of them. It is below the range that the kernel
  * gives to outgoing connections: one of those could take it while the relay is down.
  */
-async function freePort(): Promise<number> {
+async function findFreePort(): Promise<number> {
   for (;;) {
     const port = 10_000 + Math.floor(Math.random() * 20_000);
     const server = createServer();
@@ -189,19 +194,19 @@ async function openNetwork(undo: Undo): Promise<Network> {
   const first = (process.pid % 0x4000) * 4;
   const ip = (n: number) => `198.18.${first >> 8}.${(first & 0xff) + n}`;
   undo.push(runAtOurEnd(["env", `PATH=${PATH}`, "ip", "netns", "delete", namespace]));
-  await ipCommand(["netns", "add", namespace]);
-  undo.push(() => ipCommand(["netns", "delete", namespace]));
-  await ipCommand(["link", "add", outside, "type", "veth", "peer", "name", inside, "netns", namespace]);
+  await runIp(["netns", "add", namespace]);
+  undo.push(() => runIp(["netns", "delete", namespace]));
+  await runIp(["link", "add", outside, "type", "veth", "peer", "name", inside, "netns", namespace]);
   // It would go with the namespace, but some time later: too late for the next one of the same name.
-  undo.push(() => ipCommand(["link", "delete", outside]));
-  await ipCommand(["address", "add", `${ip(1)}/30`, "dev", outside]);
-  await ipCommand(["link", "set", outside, "up"]);
-  await ipCommand(["-n", namespace, "address", "add", `${ip(2)}/30`, "dev", inside]);
-  await ipCommand(["-n", namespace, "link", "set", inside, "up"]);
+  undo.push(() => runIp(["link", "delete", outside]));
+  await runIp(["address", "add", `${ip(1)}/30`, "dev", outside]);
+  await runIp(["link", "set", outside, "up"]);
+  await runIp(["-n", namespace, "address", "add", `${ip(2)}/30`, "dev", inside]);
+  await runIp(["-n", namespace, "link", "set", inside, "up"]);
   return { namespace, nodeIp: ip(2) };
 }
 
-async function ipCommand(args: readonly string[]): Promise<void> {
+async function runIp(args: readonly string[]): Promise<void> {
   const { code, stderr } = await run("ip", args, { env: { PATH } });
   if (code !== 0) throw new Error(`ip ${args.join(" ")} ended with ${code}: ${stderr.trim()}`);
 }
@@ -225,7 +230,7 @@ async function openDoor(
     env: { ...process.env, PATH },
     stdio: ["ignore", "ignore", "inherit", "ipc"],
   });
-  const door = await handedOver(child);
+  const door = await waitForHandover(child);
   const sockets = new Set<Socket>();
   undo.push(async () => {
     for (const socket of sockets) socket.destroy();
@@ -242,7 +247,7 @@ async function openDoor(
   });
 }
 
-function handedOver(child: ChildProcess): Promise<NetServer> {
+function waitForHandover(child: ChildProcess): Promise<NetServer> {
   return new Promise((resolve, reject) => {
     child.once("error", reject);
     child.once("exit", (code) => reject(new Error(`nothing listens in the namespace: exit code ${code}`)));

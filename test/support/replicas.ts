@@ -11,9 +11,9 @@ import type { Cluster } from "../../tools/cluster/cluster.ts";
 import { makeAlert, spread, type WireAlert } from "../../tools/kubearmor-node/alerts.ts";
 import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
 import { eventually } from "./eventually.ts";
-import { kubeClient } from "./kube-clients.ts";
+import { createKubeClient } from "./kube-clients.ts";
 import { OperatorProcess } from "./operator.ts";
-import { allReports } from "./reports.ts";
+import { listReports } from "./reports.ts";
 
 /** Lease times that a busy machine keeps and that make a takeover soon all the same; reports at a pace that leaves much unwritten. */
 export const QUICK = {
@@ -55,7 +55,7 @@ export async function prepare(cluster: Cluster): Promise<void> {
 }
 
 /** Number of the first `count` alerts of the load in each report, by namespace and name. */
-export function expected(count: number): Record<string, number> {
+export function countExpected(count: number): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const [index, alert] of LOAD.entries()) {
     const key = `${alert.NamespaceName}/${alert.PolicyName}`;
@@ -66,9 +66,9 @@ export function expected(count: number): Record<string, number> {
 }
 
 /** Occurrences in the reports, by namespace and name. */
-export async function told(cluster: Cluster): Promise<Record<string, number>> {
+export async function countReported(cluster: Cluster): Promise<Record<string, number>> {
   return Object.fromEntries(
-    (await allReports(cluster)).map(({ metadata, summary }) => [
+    (await listReports(cluster)).map(({ metadata, summary }) => [
       `${metadata.namespace ?? ""}/${metadata.name}`,
       summary.occurrences,
     ]),
@@ -76,13 +76,13 @@ export async function told(cluster: Cluster): Promise<Record<string, number>> {
 }
 
 /** Coverage of every report. */
-export async function coverages(cluster: Cluster): Promise<{ gaps: number; lowerBound: boolean }[]> {
-  return (await allReports(cluster)).map(({ coverage: { gaps, lowerBound } }) => ({ gaps, lowerBound }));
+export async function listCoverages(cluster: Cluster): Promise<{ gaps: number; lowerBound: boolean }[]> {
+  return (await listReports(cluster)).map(({ coverage: { gaps, lowerBound } }) => ({ gaps, lowerBound }));
 }
 
 /** Watches all reports for counts that go down; `end` returns what it saw. */
 export function watchCounts(cluster: Cluster): { end: () => Promise<{ states: number; fell: string[] }> } {
-  const client = kubeClient(cluster.kubeconfigPath);
+  const client = createKubeClient(cluster.kubeconfigPath);
   const watch = createReportWatch({ client, clock: systemClock, logger: silentLogger });
   const stop = new AbortController();
   const newest = new Map<string, Report>();
@@ -91,7 +91,7 @@ export function watchCounts(cluster: Cluster): { end: () => Promise<{ states: nu
     seen.states++;
     const key = `${report.metadata.uid}`;
     const before = newest.get(key);
-    if (before) seen.fell.push(...fallen(before, report));
+    if (before) seen.fell.push(...findFallen(before, report));
     newest.set(key, report);
   };
   const running = watch.run({ onStored, onListed: () => {}, onRemoved: () => {} }, stop.signal);
@@ -105,7 +105,7 @@ export function watchCounts(cluster: Cluster): { end: () => Promise<{ states: nu
   };
 }
 
-function fallen(before: Report, after: Report): string[] {
+function findFallen(before: Report, after: Report): string[] {
   const found: string[] = [];
   if (after.summary.occurrences < before.summary.occurrences) found.push(after.metadata.name);
   const now = new Map(after.violations.map(({ id, occurrences }) => [id, occurrences]));
@@ -139,21 +139,21 @@ export class Replicas {
   }
 
   /** Starts two and waits until the second has caught up with the first. */
-  async pair(
+  async startPair(
     kubeconfig: string,
     leaders: string = kubeconfig,
     env: Record<string, string> = {},
   ): Promise<[leader: OperatorProcess, standby: OperatorProcess]> {
     const leader = this.start(leaders, env);
-    await leader.logged("leading");
+    await leader.waitForLog("leading");
     const standby = this.start(kubeconfig, env);
-    await standby.logged("another replica holds the Lease");
+    await standby.waitForLog("another replica holds the Lease");
     await awaitCaughtUp(standby);
     return [leader, standby];
   }
 
   /** Log of every replica, for a test that fails. */
-  said(): string {
+  formatLogs(): string {
     const lines = this.all.map(({ log, stderr }, index) => [
       `replica ${index + 1}: ${stderr}`,
       ...log.map((line) => JSON.stringify(line)),
@@ -174,15 +174,15 @@ export async function awaitCaughtUp(standby: OperatorProcess): Promise<void> {
   await eventually(
     "a standby that is caught up",
     async () =>
-      (await standby.metric("standby_ready")) === 1 && (await standby.get("/readyz")).status === 200,
+      (await standby.readMetric("standby_ready")) === 1 && (await standby.get("/readyz")).status === 200,
   );
 }
 
 /** The law of a standby that has never led, in one reading of its metrics: counted = held + shown + forgotten. */
-export async function standbyCounters(
+export async function readStandbyCounters(
   standby: OperatorProcess,
 ): Promise<{ counted: number; accounted: number; held: number }> {
-  const all = await standby.metrics();
+  const all = await standby.readMetrics();
   const value = (name: string) => all.get(`policy_violation_${name}`) ?? Number.NaN;
   const held = value("standby_alerts_held");
   const accounted =

@@ -8,13 +8,13 @@ import type { Cluster } from "../../tools/cluster/cluster.ts";
 import type { SampleRow } from "../../tools/samples.ts";
 
 /** Every report of both kinds, by namespace and name. */
-export async function allReports(cluster: Cluster): Promise<Report[]> {
+export async function listReports(cluster: Cluster): Promise<Report[]> {
   const texts = await Promise.all([
     cluster.kubectl(["get", "policyviolationreports", "-A", "-o", "json"]),
     cluster.kubectl(["get", "clusterpolicyviolationreports", "-o", "json"]),
   ]);
   const reports = texts.flatMap((text) => (JSON.parse(text) as { items: Report[] }).items);
-  return reports.sort((a, b) => (path(a) < path(b) ? -1 : 1));
+  return reports.sort((a, b) => (getPath(a) < getPath(b) ? -1 : 1));
 }
 
 /** One report; undefined when it is not there. */
@@ -46,10 +46,10 @@ export function row({ metadata, summary: s }: Report): SampleRow {
 }
 
 /** Occurrences over all reports. */
-export function told(reports: readonly Report[]): number {
+export function sumOccurrences(reports: readonly Report[]): number {
   return reports.reduce((sum, { summary }) => sum + summary.occurrences, 0);
 }
 
-function path({ metadata }: Report): string {
+function getPath({ metadata }: Report): string {
   return `${metadata.namespace ?? ""}/${metadata.name}`;
 }

@@ -9,7 +9,7 @@ import type { Alert, Pieces, RawAlert } from "../../src/api/alert.ts";
 const NONE: Pieces = { places: new Int32Array(), length: 0 };
 
 /** Returns the same alert, all of which decides. Its evidence is the same, in the same order. */
-export function thoroughAlert(raw: RawAlert): RawAlert {
+export function toThoroughAlert(raw: RawAlert): RawAlert {
   const known = Buffer.concat(
     [raw.subject, raw.deciding, raw.container, raw.own].flatMap(({ places, length }) =>
       Array.from({ length: length / 2 }, (_, i) => raw.bytes.subarray(places[2 * i], places[2 * i + 1])),

@@ -8,11 +8,11 @@ import { existsSync, lstatSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import {
-  classShapes,
-  exportedNames,
   getCode,
   getImports,
   type Import,
+  listClassShapes,
+  listExportedNames,
   ROOT,
   type SourceFile,
   sourceFiles,
@@ -49,18 +49,8 @@ const ROOMS: Record<string, readonly string[]> = {
   events: ["api", "lib", "kube", "ingest", "aggregate"],
   journal: ["api", "lib", "ingest", "aggregate"],
   reconcile: ["api", "lib", "ingest", "aggregate", "report", "sinks"],
-  leadership: [
-    "api",
-    "lib",
-    "ingest",
-    "aggregate",
-    "report",
-    "kube",
-    "config",
-    "sinks",
-    "journal",
-    "reconcile",
-  ],
+  // biome-ignore format: as the rows above
+  leadership: ["api", "lib", "ingest", "aggregate", "report", "kube", "config", "sinks", "journal", "reconcile"],
   // biome-ignore format: as the rows above
   scale: ["api", "lib", "ingest", "aggregate", "report", "alerts", "kube", "sinks", "reconcile", "leadership"],
   app: ["*"],
@@ -184,20 +174,20 @@ describe("imports", () => {
       .map((each) => ({ ...each, from: dirname(each.from), to: dirname(each.to) }))
       .filter(({ from, to }) => from !== to);
     expect(folders.length).toBeGreaterThan(atLeast);
-    expect(circles(folders)).toEqual([]);
+    expect(findCircles(folders)).toEqual([]);
   });
 
   it("make no circle, types included", () => {
-    expect(circles(HEADLAMP.flatMap(getImports))).toEqual([]);
-    expect(circles(IMPORTS.filter(({ to }) => to.startsWith("src/")))).toEqual([]);
-    expect(circles(PLUGIN.flatMap(getImports))).toEqual([]);
+    expect(findCircles(HEADLAMP.flatMap(getImports))).toEqual([]);
+    expect(findCircles(IMPORTS.filter(({ to }) => to.startsWith("src/")))).toEqual([]);
+    expect(findCircles(PLUGIN.flatMap(getImports))).toEqual([]);
     const edge = (from: string, to: string) => ({ from, to, isTypeOnly: false });
-    expect(circles([edge("a", "b"), edge("b", "c"), edge("c", "b")])).toEqual(["b -> c -> b"]);
+    expect(findCircles([edge("a", "b"), edge("b", "c"), edge("c", "b")])).toEqual(["b -> c -> b"]);
   });
 });
 
 /** Every circle, once, as a path. */
-function circles(imports: readonly Import[]): string[] {
+function findCircles(imports: readonly Import[]): string[] {
   const found = new Set<string>();
   const done = new Set<string>();
   const visit = (file: string, path: readonly string[]) => {
@@ -212,7 +202,7 @@ function circles(imports: readonly Import[]): string[] {
 }
 
 /** Place of the banned word: `path:line`. */
-function uses(files: readonly SourceFile[], pattern: RegExp): string[] {
+function findUses(files: readonly SourceFile[], pattern: RegExp): string[] {
   return files.flatMap(({ path, text }) =>
     getCode(text)
       .split("\n")
@@ -220,7 +210,7 @@ function uses(files: readonly SourceFile[], pattern: RegExp): string[] {
   );
 }
 
-function except(...paths: readonly string[]): SourceFile[] {
+function excludeFiles(...paths: readonly string[]): SourceFile[] {
   return SRC.filter(
     ({ path }) => !paths.some((allowed) => path === allowed || path.startsWith(`${allowed}/`)),
   );
@@ -236,17 +226,21 @@ it("every file that ARCHITECTURE.md names exists", () => {
 
 describe("time, chance and the process", () => {
   it.each<[string, RegExp, SourceFile[]]>([
-    ["Date.now", /\bDate\.now\b/, except("src/lib/clock.ts")],
-    ["new Date()", /\bnew Date\(\s*\)|\bDate\(\s*\)/, except("src/lib/clock.ts")],
-    ["performance.now", /\bperformance\.|\bhrtime\b/, except("src/lib/clock.ts")],
-    ["Math.random", /\bMath\.random\b/, except("src/lib/clock.ts")],
-    ["timers", /\bset(Timeout|Interval)\b|\bAbortSignal\.timeout\b/, except("src/lib/clock.ts")],
+    ["Date.now", /\bDate\.now\b/, excludeFiles("src/lib/clock.ts")],
+    ["new Date()", /\bnew Date\(\s*\)|\bDate\(\s*\)/, excludeFiles("src/lib/clock.ts")],
+    ["performance.now", /\bperformance\.|\bhrtime\b/, excludeFiles("src/lib/clock.ts")],
+    ["Math.random", /\bMath\.random\b/, excludeFiles("src/lib/clock.ts")],
+    ["timers", /\bset(Timeout|Interval)\b|\bAbortSignal\.timeout\b/, excludeFiles("src/lib/clock.ts")],
     // One turn of the event loop is no time; the file says why it needs it.
-    ["setImmediate and node:timers", /\bsetImmediate\b/, except("src/lib/clock.ts", "src/kube/client.ts")],
-    ["process", /\bprocess\./, except("src/main.ts", "plugin/src/main.ts")],
-    ["console", /\bconsole\./, except("src/cli")],
+    [
+      "setImmediate and node:timers",
+      /\bsetImmediate\b/,
+      excludeFiles("src/lib/clock.ts", "src/kube/client.ts"),
+    ],
+    ["process", /\bprocess\./, excludeFiles("src/main.ts", "plugin/src/main.ts")],
+    ["console", /\bconsole\./, excludeFiles("src/cli")],
   ])("%s stays in its place", (_name, pattern, files) => {
-    expect(uses(files, pattern)).toEqual([]);
+    expect(findUses(files, pattern)).toEqual([]);
   });
 
   it("are looked for in code, not in comments and strings", () => {
@@ -258,7 +252,7 @@ describe("time, chance and the process", () => {
       "const c = /[\"']/; Date.now();",
       'const url = "https://x"; Date.now();',
     ].join("\n");
-    const lines = uses([{ path: "x", text }], /\bDate\.now\b/).map((use) => use.split(":")[1]);
+    const lines = findUses([{ path: "x", text }], /\bDate\.now\b/).map((use) => use.split(":")[1]);
     expect(lines).toEqual(["4", "5", "6"]);
   });
 });
@@ -276,7 +270,7 @@ describe("the language", () => {
   ])("has %s", (_name, pattern) => {
     // A file that a tool reads must export what the tool wants.
     const files = ALL.filter(({ path }) => !path.endsWith(".config.ts"));
-    expect(uses(files, pattern)).toEqual([]);
+    expect(findUses(files, pattern)).toEqual([]);
   });
 
   it("has no any, but where a comment for the linter says why", () => {
@@ -297,7 +291,7 @@ describe("the language", () => {
   it("has no test that is left out or alone", () => {
     const tests = ALL.filter(({ path }) => path.endsWith(".test.ts"));
     expect(tests.length).toBeGreaterThan(20);
-    expect(uses(tests, /\b(?:it|test|describe)\.(?:only|todo)\b|\bvi\.mock\b/)).toEqual([]);
+    expect(findUses(tests, /\b(?:it|test|describe)\.(?:only|todo)\b|\bvi\.mock\b/)).toEqual([]);
   });
 });
 
@@ -349,13 +343,13 @@ describe("names and classes of src", () => {
   const MAX_CONSTRUCTOR_LINES = 30;
 
   it("are exported once", () => {
-    const names = SRC.flatMap(exportedNames);
+    const names = SRC.flatMap(listExportedNames);
     expect(names.length).toBeGreaterThan(500);
     expect(names.filter((name, i) => names.indexOf(name) !== i)).toEqual([]);
   });
 
   it(`have at most ${MAX_PUBLIC_MEMBERS} public members, and constructors of ${MAX_CONSTRUCTOR_LINES} lines`, () => {
-    const shapes = SRC.flatMap(classShapes);
+    const shapes = SRC.flatMap(listClassShapes);
     expect(shapes.length).toBeGreaterThan(60);
     const large = shapes.filter(({ publicMembers }) => publicMembers.length > MAX_PUBLIC_MEMBERS);
     expect(large.map(({ name, publicMembers }) => `${name}: ${publicMembers.length}`)).toEqual([]);

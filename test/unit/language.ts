@@ -41,15 +41,19 @@ export function measureComments(files: readonly SourceFile[]) {
   };
 }
 
+/** Keywords and calls that look like the definition of a method. */
+const NO_FUNCTION =
+  /^(?:if|for|while|switch|catch|it|test|describe|beforeAll|beforeEach|afterAll|afterEach)$/;
+
 /** Names of the functions and methods that are defined in the code. */
-export function functionNames({ text }: SourceFile): string[] {
+export function listFunctionNames({ text }: SourceFile): string[] {
   const code = getCode(text);
   const names = [
     ...code.matchAll(/\bfunction\*?\s+([A-Za-z_$][\w$]*)/g),
     ...code.matchAll(/^ {2}(?:static |override |async |\*)*#?([a-z][\w$]*)\([^;]*\)(?::[^;{]*)?\s*\{$/gm),
     ...code.matchAll(/^(?:export )?const ([a-z][\w$]*) = (?:async )?\([^=]*\)(?::[^=]*)? =>/gm),
   ].map(([, name = ""]) => name);
-  return names.filter((name) => name !== "constructor" && !/^(?:if|for|while|switch|catch)$/.test(name));
+  return names.filter((name) => name !== "constructor" && !NO_FUNCTION.test(name));
 }
 
 /** `sayWhatWasRead` as separate words. */
@@ -58,30 +62,31 @@ export function splitWords(name: string): string {
 }
 
 /** A name that begins with a verb, or asks (is, has, can), or names the moment that calls it (on…). */
-export function beginsWithVerb(name: string): boolean {
+export function isVerbFirst(name: string): boolean {
   const first = /^[a-z]+/.exec(name)?.[0] ?? "";
   return VERBS.has(first);
 }
 
 const VERBS: ReadonlySet<string> = new Set(
-  `abort accept acquire add adjust admit adopt advance allow append apply approve archive arm ask assert attach await
-  begin bind block build bundle cache call can cancel cap charge check choose claim clamp clean clear clone close collect
-  combine commit compact compare compile complete compose compute confirm connect consume continue convert copy correlate
-  count cover create cut declare decode decrypt delete deliver derive describe detach detect discard disconnect discover
-  dispatch do download drain drop emit empty encode end enqueue ensure enter erase escape evict exceeds execute exit expand
-  expect expire explain export extend extract fail fetch fill filter finalize find finish fit flatten flush fold follow
-  forget format freeze gather generate get give go grow guard guess handle has hash hide hold identify ignore import
-  increment index infer inherit init insert inspect install interpret invalidate is issue join judge jump keep key launch
-  lay lead learn leave limit link list listen load locate lock log look lower make mark mask match matches may measure merge
-  migrate mix monitor move mute must name narrow needs normalize notice notify observe offer omit on open order own pack pad
-  page parse pass patch pause peek pick pin place plan poll pop prefer prefix prepare print probe process prune publish pull
-  push put query queue quote raise rank reach read rebase receive reconcile record recover redact reduce refuse register
-  reject release reload remember remove rename render renew repeat replace replay reply report request require reserve reset
-  resolve respond restart restore resume retain retry return reuse reverse revert revoke rotate round run sanitize save scan
-  schedule score seal search seed select send separate serialize serve set settle shift should show shrink shut sign skip
-  slice sleep snapshot sort spawn split start stop store stream strip submit subscribe subtract suffix sum suspend sweep
-  swap switch sync take tally test throw tick to touch trace track transform trim truncate try unescape unfold unlock unpack
-  update upgrade upload use validate verify visit wait wake walk warn watch weigh will with wrap write yield`.split(
-    /\s+/,
-  ),
+  `abandon abbreviate abort absorb accept acquire add adjust admit adopt advance allow append apply approve archive
+  are arm ask assert attach await begin bind block build bundle cache call can cancel cap capture charge check choose
+  claim clamp clean clear clone close collect combine commit compact compare compile complete compose compute confirm
+  connect consume continue convert copy correlate count cover create cut declare decode decrypt delete deliver derive
+  describe detach detect dial discard disconnect discover dispatch disturb do download drain drop edit emit empty
+  encode end enqueue ensure enter erase escape evaluate evict exceeds execute exit expand expect expire explain
+  export extend extract fail fetch fill filter finalize find finish fit flatten flush fold follow forget format
+  forward free freeze gather generate get give go grow guard guess handle has hash hide hold identify ignore import
+  increment index infer ingest inherit init insert inspect install interpret invalidate is issue join judge jump keep
+  key kill launch lay lead learn leave limit link list listen load locate lock log look lose lower make mark mask
+  match matches may measure merge migrate mix monitor mount move must mutate mute name narrow needs normalize notice
+  notify observe offer omit on open order overwrite own pack pad page parse pass patch pause peek permute persist
+  pick pin place plan poll pop prefer prefix prepare print probe process prune publish pull pump push put query queue
+  quote raise rank reach read rebase receive reconcile record recover recreate redact reduce refuse regain register
+  reject release reload remember remove rename render renew reopen repeat replace replay reply report request require
+  reserve reset resolve respond restamp restart restore resume retain retry return reuse reverse revert revoke rotate
+  round run sanitize save scan schedule score seal search seed select send separate serialize serve set settle shift
+  should show shrink shut sign skip sleep slice snapshot sort spawn split start stop store stream strip submit
+  subscribe subtract suffix sum summarize suspend swap sweep switch sync take tally test thaw throw tick to touch
+  trace track transform trim truncate try undo unescape unfold unlock unpack update upgrade upload use validate
+  verify visit wait wake walk warn watch weigh will with wrap write yield`.split(/\s+/),
 );

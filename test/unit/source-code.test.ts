@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 import { expect, it } from "vitest";
-import { classShapes, exportedNames } from "./source-code.ts";
+import { listClassShapes, listExportedNames } from "./source-code.ts";
 
 it("finds exported names and the shapes of classes", () => {
   const text = `export class A {
@@ -27,8 +27,8 @@ it("finds exported names and the shapes of classes", () => {
 
 export const f = 1;
 `;
-  expect(classShapes({ path: "x", text })).toEqual([
+  expect(listClassShapes({ path: "x", text })).toEqual([
     { name: "A", publicMembers: ["shown", "b", "c", "d"], constructorLines: 3 },
   ]);
-  expect(exportedNames({ path: "x", text })).toEqual(["A", "f"]);
+  expect(listExportedNames({ path: "x", text })).toEqual(["A", "f"]);
 });

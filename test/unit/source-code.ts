@@ -44,7 +44,7 @@ export function getImports({ path, text }: SourceFile): Import[] {
   const found = [...text.matchAll(STATEMENT)].map(([, type, names = "", to = ""]) => ({
     from: path,
     to: resolve(to),
-    isTypeOnly: type !== undefined || onlyTypes(names),
+    isTypeOnly: type !== undefined || areOnlyTypes(names),
   }));
   const dynamic = [...text.matchAll(DYNAMIC)].map(([, to = ""]) => ({
     from: path,
@@ -55,7 +55,7 @@ export function getImports({ path, text }: SourceFile): Import[] {
 }
 
 /** `{ type A, type B }` */
-function onlyTypes(names: string): boolean {
+function areOnlyTypes(names: string): boolean {
   const list = /^\{([\s\S]*)\}$/.exec(names.trim())?.[1];
   const parts = list?.split(",").filter((part) => part.trim() !== "") ?? [];
   return parts.length > 0 && parts.every((part) => part.trim().startsWith("type "));
@@ -78,7 +78,7 @@ const EXPORTED =
   /^export (?:declare )?(?:abstract )?(?:async )?(?:function\*?|class|const|let|interface|type|enum) ([\w$]+)/gm;
 
 /** Names that a file declares and exports; overloads count once. */
-export function exportedNames({ text }: SourceFile): string[] {
+export function listExportedNames({ text }: SourceFile): string[] {
   return [...new Set([...text.matchAll(EXPORTED)].map(([, name = ""]) => name))];
 }
 
@@ -94,7 +94,7 @@ const MEMBER =
   /^ {2}(?:(?:readonly|get|set|async|static|override|declare|abstract) )*\*?([A-Za-z_$][\w$]*)(?=[(<:=?;!]| =|$)/gm;
 
 /** Classes at the top level of a file, in the layout of the formatter. */
-export function classShapes({ text }: SourceFile): ClassShape[] {
+export function listClassShapes({ text }: SourceFile): ClassShape[] {
   return [...text.matchAll(CLASS)].map(([, name = "", body = ""]) => {
     const members = [...body.matchAll(MEMBER)].map(([, member = ""]) => member);
     const built = /^ {2}constructor\([\s\S]*?^ {2}\}/m.exec(body)?.[0] ?? "";

@@ -24,7 +24,7 @@ export interface ApiAccess {
 const TIMEOUT_MS = 30_000;
 
 /** Gives a small client with the rights of `token`. The certificate may appear later: its file is read at each use. */
-export function apiAccess(url: string, caPath: string, token: string): ApiAccess {
+export function createApiAccess(url: string, caPath: string, token: string): ApiAccess {
   let agent: Agent | undefined;
   const request = (method: string, path: string, body?: unknown) =>
     new Promise<ApiAnswer>((resolve, reject) => {

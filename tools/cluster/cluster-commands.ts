@@ -36,7 +36,7 @@ const SERVED_TIMEOUT_MS = 60_000;
 const POLL_MS = 50;
 
 /** Gives the commands of one cluster; `dir` holds what the programs write for themselves. */
-export function clusterCommands(
+export function createClusterCommands(
   dir: string,
   parts: Partial<Record<PartName, string>>,
   kubeconfigPath: string,

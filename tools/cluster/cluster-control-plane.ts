@@ -32,7 +32,7 @@ export async function startEtcd(plane: ControlPlane): Promise<Server> {
     ],
     logPath: join(plane.dir, "logs/etcd.log"),
   });
-  return whenReady("etcd", server, () => answersOk(`${url}/health`));
+  return waitUntilReady("etcd", server, () => isHealthy(`${url}/health`));
 }
 
 const WITHOUT_NODE = [
@@ -76,7 +76,7 @@ export async function startApiServer(plane: ControlPlane, isReady: () => Promise
     ],
     logPath: join(dir, "logs/kube-apiserver.log"),
   });
-  return whenReady("kube-apiserver", server, isReady);
+  return waitUntilReady("kube-apiserver", server, isReady);
 }
 
 /** With no kubelet, those left out would soon delete every pod of a node that no one reports on. */
@@ -102,7 +102,7 @@ export async function startControllerManager(
     ],
     logPath: join(plane.dir, "logs/kube-controller-manager.log"),
   });
-  return whenReady("kube-controller-manager", server, isReady);
+  return waitUntilReady("kube-controller-manager", server, isReady);
 }
 
 /** Starts kube-scheduler, which is needed only where pods run. */
@@ -118,7 +118,11 @@ export function startScheduler(plane: ControlPlane, kubeconfigPath: string): Pro
  * Gives the server back once `isReady` holds. Kills it, and rejects with the end of its log, when two minutes have
  * passed; rejects likewise when it ends by itself.
  */
-async function whenReady(what: string, server: Server, isReady: () => Promise<boolean>): Promise<Server> {
+async function waitUntilReady(
+  what: string,
+  server: Server,
+  isReady: () => Promise<boolean>,
+): Promise<Server> {
   const deadlineMs = Date.now() + READY_TIMEOUT_MS;
   while (!(await isReady())) {
     const why = server.hasExited()
@@ -141,7 +145,7 @@ function getProgram(plane: ControlPlane, name: PartName): string {
   return path;
 }
 
-function answersOk(url: string): Promise<boolean> {
+function isHealthy(url: string): Promise<boolean> {
   return new Promise((resolve) => {
     const request = get(url, (response) => {
       response.resume();

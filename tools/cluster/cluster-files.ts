@@ -52,7 +52,7 @@ export async function prepareControlPlane(
 ): Promise<ControlPlane> {
   const { auditLevel, node } = options;
   for (const folder of ["certs", "logs"]) mkdirSync(join(dir, folder), { recursive: true });
-  writeFileSync(join(dir, "tokens.csv"), tokens(node));
+  writeFileSync(join(dir, "tokens.csv"), renderTokens(node));
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   writeFileSync(join(dir, "sa.key"), privateKey.export({ type: "sec1", format: "pem" }));
   writeFileSync(
@@ -64,13 +64,13 @@ export async function prepareControlPlane(
       rules: [{ level: auditLevel }],
     }),
   );
-  if (node !== undefined) writeFileSync(join(dir, "egress.yaml"), egressSelection(node));
-  const [etcdPort, etcdPeerPort, apiPort] = await freePorts(3);
+  if (node !== undefined) writeFileSync(join(dir, "egress.yaml"), renderEgressSelection(node));
+  const [etcdPort, etcdPeerPort, apiPort] = await findFreePorts(3);
   const plane = { dir, parts, etcdPort: etcdPort!, etcdPeerPort: etcdPeerPort!, apiPort: apiPort! };
   return node === undefined ? plane : { ...plane, node };
 }
 
-function tokens(node: NodeLink | undefined): string {
+function renderTokens(node: NodeLink | undefined): string {
   const users = [
     [ADMIN_TOKEN, "admin", "system:masters"],
     // Its own ClusterRole suffices only with a ServiceAccount per controller, which takes longer to start.
@@ -87,7 +87,7 @@ function tokens(node: NodeLink | undefined): string {
 }
 
 /** Makes the API server reach kubelets and Services through the node's socket, for there is no route to them. */
-function egressSelection(node: NodeLink): string {
+function renderEgressSelection(node: NodeLink): string {
   const transport = { uds: { udsName: node.egressSocket } };
   return JSON.stringify({
     apiVersion: "apiserver.k8s.io/v1beta1",
@@ -100,7 +100,7 @@ function egressSelection(node: NodeLink): string {
  * Free ports below those that the system gives to outgoing connections. A client that dials the port of a stopped
  * server over and over would else be given that very port one day, connect to itself and keep the server out.
  */
-async function freePorts(count: number): Promise<number[]> {
+async function findFreePorts(count: number): Promise<number[]> {
   const found = new Set<number>();
   while (found.size < count) {
     const port = 10_000 + Math.floor(Math.random() * 20_000);

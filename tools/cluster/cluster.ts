@@ -10,9 +10,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type PartName, TEST_PARTS } from "../parts/catalog.ts";
 import { getPaths, locateParts } from "../parts/parts.ts";
-import { type ApiAccess, apiAccess, writeKubeconfig } from "./cluster-access.ts";
+import { type ApiAccess, createApiAccess, writeKubeconfig } from "./cluster-access.ts";
 import { type AuditEntry, readAuditLog } from "./cluster-audit.ts";
-import { type ClusterCommands, clusterCommands } from "./cluster-commands.ts";
+import { type ClusterCommands, createClusterCommands } from "./cluster-commands.ts";
 import {
   startApiServer,
   startControllerManager,
@@ -70,7 +70,7 @@ export interface Cluster extends ClusterCommands {
 const START_TRIES = 3;
 
 /** Reason for which there can be no cluster here; undefined when there can. Builds nothing; takes milliseconds. */
-export function whyNoCluster(): string | undefined {
+export function findClusterObstacle(): string | undefined {
   return getPaths(locateParts()).missing;
 }
 
@@ -99,7 +99,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
           ...(node === undefined ? {} : { node }),
         },
       );
-      return await bringUp(plane, controllerManager, servers, stop);
+      return await startServers(plane, controllerManager, servers, stop);
     } catch (error) {
       await stop();
       if (tryNumber === START_TRIES || !/address already in use/.test(String(error))) throw error;
@@ -109,7 +109,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
 
 type Servers = Map<"etcd" | "apiserver" | "controller-manager" | "scheduler", Server>;
 
-async function bringUp(
+async function startServers(
   plane: ControlPlane,
   controllerManager: boolean,
   servers: Servers,
@@ -118,7 +118,7 @@ async function bringUp(
   const { dir } = plane;
   const url = `https://127.0.0.1:${plane.apiPort}`;
   const caPath = join(dir, "certs/apiserver.crt");
-  const api = apiAccess(url, caPath, ADMIN_TOKEN);
+  const api = createApiAccess(url, caPath, ADMIN_TOKEN);
   const answers = (path: string) =>
     api.request("GET", path).then(
       ({ status }) => status === 200,
@@ -153,7 +153,7 @@ async function bringUp(
   };
   let kubeconfigs = 0;
   return {
-    ...clusterCommands(dir, plane.parts, kubeconfigPath, api.request),
+    ...createClusterCommands(dir, plane.parts, kubeconfigPath, api.request),
     dir,
     url,
     kubeconfigPath,

@@ -84,7 +84,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     exited,
     hasExited: () => ended,
     signal: (signal) => {
-      if (!ended) signalIfThere(pid, signal);
+      if (!ended) sendSignal(pid, signal);
     },
     lastLines: (count = 20) =>
       readFileSync(options.logPath, "utf8").trimEnd().split("\n").slice(-count).join("\n"),
@@ -178,7 +178,7 @@ function isStopped(pid: number): boolean {
   );
 }
 
-function signalIfThere(pid: number, signal: NodeJS.Signals): void {
+function sendSignal(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
   } catch (error) {

@@ -147,12 +147,12 @@ export class AlertClient {
       if (!bytes) return;
       this.#inFlight += 1;
       this.#inFlightBytes += bytes.length;
-      this.#behindCall.sendMessage(bytes, () => this.#written(bytes));
+      this.#behindCall.sendMessage(bytes, () => this.#onWritten(bytes));
     }
   }
 
   // Not called for what the connection could not take: then the stream is cancelled, and leave() counts it.
-  #written(bytes: Buffer): void {
+  #onWritten(bytes: Buffer): void {
     if (this.#gone) return;
     this.#inFlightBytes -= bytes.length;
     this.#inFlight -= 1;

@@ -68,21 +68,21 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function text(value: unknown, where: string): string {
+function readText(value: unknown, where: string): string {
   if (typeof value === "string") return value;
   if (typeof value === "number" || typeof value === "boolean") return String(value);
   throw new Error(`${where}: expected text, found ${JSON.stringify(value)}`);
 }
 
-function integer(value: unknown, where: string): number {
+function readInteger(value: unknown, where: string): number {
   const number = typeof value === "string" && value.trim() !== "" ? Number(value) : value;
   if (typeof number === "number" && Number.isSafeInteger(number)) return number;
   throw new Error(`${where}: expected an integer, found ${JSON.stringify(value)}`);
 }
 
-function textMap(value: unknown, where: string): Record<string, string> {
+function readTextMap(value: unknown, where: string): Record<string, string> {
   if (!isObject(value)) throw new Error(`${where}: expected an object, found ${JSON.stringify(value)}`);
-  return Object.fromEntries(Object.entries(value).map(([key, v]) => [key, text(v, `${where}.${key}`)]));
+  return Object.fromEntries(Object.entries(value).map(([key, v]) => [key, readText(v, `${where}.${key}`)]));
 }
 
 /**
@@ -96,21 +96,21 @@ export function parseAlert(record: unknown, where = "alert"): WireAlert {
   const alert: WireAlert = {};
   for (const field of STRING_FIELDS) {
     const value = record[field] ?? undefined;
-    if (value !== undefined) alert[field] = text(value, `${where}.${field}`);
+    if (value !== undefined) alert[field] = readText(value, `${where}.${field}`);
   }
   for (const field of INTEGER_FIELDS) {
     const value = record[field] ?? undefined;
-    if (value !== undefined) alert[field] = integer(value, `${where}.${field}`);
+    if (value !== undefined) alert[field] = readInteger(value, `${where}.${field}`);
   }
   const { ATags, Owner, ExecEvent, EventData } = record;
-  if (Array.isArray(ATags)) alert.ATags = ATags.map((tag) => text(tag, `${where}.ATags`));
+  if (Array.isArray(ATags)) alert.ATags = ATags.map((tag) => readText(tag, `${where}.ATags`));
   // KubeArmor sends no owner at all when its three parts are empty.
-  const owner = textMap(Owner ?? {}, `${where}.Owner`);
+  const owner = readTextMap(Owner ?? {}, `${where}.Owner`);
   if (Object.values(owner).some((part) => part !== "")) alert.Owner = owner;
   if (ExecEvent !== undefined && ExecEvent !== null)
-    alert.ExecEvent = textMap(ExecEvent, `${where}.ExecEvent`);
+    alert.ExecEvent = readTextMap(ExecEvent, `${where}.ExecEvent`);
   if (EventData !== undefined && EventData !== null)
-    alert.EventData = textMap(EventData, `${where}.EventData`);
+    alert.EventData = readTextMap(EventData, `${where}.EventData`);
   return alert;
 }
 

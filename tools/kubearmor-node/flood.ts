@@ -6,7 +6,7 @@
 
 import { setImmediate, setTimeout } from "node:timers/promises";
 import type { WireAlert } from "./alerts.ts";
-import { alertTemplate, encodeAlert } from "./wire.ts";
+import { createAlertTemplate, encodeAlert } from "./wire.ts";
 
 /** Alerts that flood() sends, their number and pace. */
 export interface FloodOptions {
@@ -39,7 +39,7 @@ const PID_COUNT = 4_000_000;
 
 type Encoder = (index: number) => Buffer;
 
-function nowUs(): number {
+function getNowUs(): number {
   return Math.floor((performance.timeOrigin + performance.now()) * 1000);
 }
 
@@ -53,18 +53,18 @@ function createEncoder(options: FloodOptions): Encoder {
   };
   let lastUs = 0;
   const getStamp = (index: number): [us: number, pid: number] => {
-    lastUs = Math.max(lastUs + 1, nowUs());
+    lastUs = Math.max(lastUs + 1, getNowUs());
     return [lastUs, FIRST_PID + (index % PID_COUNT)];
   };
   if (vary)
     return stamp
-      ? (index) => alertTemplate(pick(index)).stamped(...getStamp(index))
+      ? (index) => createAlertTemplate(pick(index)).stamped(...getStamp(index))
       : (index) => encodeAlert(pick(index));
   if (!stamp) {
     const encoded = alerts.map(encodeAlert);
     return (index) => encoded[index % encoded.length]!;
   }
-  const templates = alerts.map(alertTemplate);
+  const templates = alerts.map(createAlertTemplate);
   return (index) => templates[index % templates.length]!.stamped(...getStamp(index));
 }
 
@@ -82,7 +82,7 @@ export async function flood(target: FloodTarget, options: FloodOptions): Promise
     const batchEnd = Math.min(count, due, pushed + BATCH);
     while (pushed < batchEnd) {
       const room = target.room(signal);
-      if (room) await unlessAborted(room, signal);
+      if (room) await waitUnlessAborted(room, signal);
       if (signal?.aborted) break;
       target.pushRaw(encode(pushed));
       pushed += 1;
@@ -96,11 +96,11 @@ export async function flood(target: FloodTarget, options: FloodOptions): Promise
 }
 
 function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  return unlessAborted(setTimeout(Math.max(1, ms), undefined, signal ? { signal } : {}), signal);
+  return waitUnlessAborted(setTimeout(Math.max(1, ms), undefined, signal ? { signal } : {}), signal);
 }
 
 /** Waits for the promise; an abort ends the wait without an error. */
-async function unlessAborted(promise: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+async function waitUnlessAborted(promise: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
   try {
     await promise;
   } catch (error) {

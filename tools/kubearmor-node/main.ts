@@ -60,20 +60,24 @@ function parse(argv: string[]) {
     throw new Error("--stay and --end-when-done exclude each other");
   return {
     ...values,
-    ...hostAndPort(values.listen),
+    ...parseHostAndPort(values.listen),
     keepalive: KEEPALIVE[keepalive],
-    count: positive("--count", values.count, Number.isSafeInteger),
-    rate: positive("--rate", values.rate, Number.isFinite),
+    count: parsePositive("--count", values.count, Number.isSafeInteger),
+    rate: parsePositive("--rate", values.rate, Number.isFinite),
   };
 }
 
-function hostAndPort(listen: string): { host: string; port: number } {
+function parseHostAndPort(listen: string): { host: string; port: number } {
   const [, host, port] = /^(.+):(\d{1,5})$/.exec(listen) ?? [];
   if (!host || Number(port) > 65_535) throw new Error(`--listen ${listen}: not HOST:PORT`);
   return { host: host.replace(/^\[(.*)\]$/, "$1"), port: Number(port) };
 }
 
-function positive(name: string, value: string | undefined, fits: (n: number) => boolean): number | undefined {
+function parsePositive(
+  name: string,
+  value: string | undefined,
+  fits: (n: number) => boolean,
+): number | undefined {
   if (value === undefined) return undefined;
   const number = Number(value);
   if (!fits(number) || number <= 0) throw new Error(`${name} ${value}: not a positive number`);
@@ -111,7 +115,7 @@ async function send(
     ...(count === undefined ? {} : { count }),
     ...(rate === undefined ? {} : { ratePerSec: rate }),
   });
-  await node.drained(signal);
+  await node.waitUntilDrained(signal);
   signal.throwIfAborted();
 }
 
@@ -121,7 +125,7 @@ async function main(options: Options): Promise<void> {
   const node = await startNode({ host, port, keepalive, dropLikeKubeArmor: !lossless });
   const over = new AbortController();
   const ended = new Promise<void>((resolve) => over.signal.addEventListener("abort", () => resolve()));
-  const report = (reason: string) => print({ reason, ...node.stats() });
+  const report = (reason: string) => print({ reason, ...node.getStats() });
   const quit = () => over.abort();
   process.on("SIGUSR2", () => report("signal"));
   process.once("SIGTERM", quit);
@@ -141,13 +145,13 @@ async function main(options: Options): Promise<void> {
   }
   if (!options["end-when-done"]) await ended;
   if (over.signal.aborted) await node.stop();
-  else await node.shutdown();
+  else await node.close();
   report("exit");
   // A stdin that is still open would keep the process.
   process.stdin.destroy();
 }
 
-function optionsOrExit(): Options {
+function parseOptionsOrExit(): Options {
   try {
     const options = parse(process.argv.slice(2));
     if (!options.help) return options;
@@ -160,7 +164,7 @@ function optionsOrExit(): Options {
 }
 
 try {
-  await main(optionsOrExit());
+  await main(parseOptionsOrExit());
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
   process.exit(1);

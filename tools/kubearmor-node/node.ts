@@ -74,12 +74,12 @@ export interface KubeArmorNode {
   /** Closes the port and every socket without a word, as a killed process does. */
   stop(): Promise<void>;
   /** Ends every stream with status OK and closes; after `graceMs` (default 5000) closes as stop() does. */
-  shutdown(graceMs?: number): Promise<void>;
+  close(graceMs?: number): Promise<void>;
   /** Listens again on the same port, with the same counts. */
   start(): Promise<void>;
-  stats(): KubeArmorNodeStats;
+  getStats(): KubeArmorNodeStats;
   /** Resolves once at least `count` (default 1) clients watch alerts; rejects when the signal aborts. */
   waitForClients(count?: number, signal?: AbortSignal): Promise<void>;
   /** Resolves once nothing is queued for any client; rejects when the signal aborts. */
-  drained(signal?: AbortSignal): Promise<void>;
+  waitUntilDrained(signal?: AbortSignal): Promise<void>;
 }

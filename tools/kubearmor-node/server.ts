@@ -80,7 +80,7 @@ class Node implements KubeArmorNode {
 
   flood(options: FloodOptions): Promise<number> {
     return flood(
-      { pushRaw: (bytes) => this.pushRaw(bytes), room: (signal) => this.#memory(signal) },
+      { pushRaw: (bytes) => this.pushRaw(bytes), room: (signal) => this.#waitForRoom(signal) },
       options,
     );
   }
@@ -128,7 +128,7 @@ class Node implements KubeArmorNode {
     await closed;
   }
 
-  async shutdown(graceMs = 5_000): Promise<void> {
+  async close(graceMs = 5_000): Promise<void> {
     const transport = this.#transport;
     this.#transport = undefined;
     this.endStreams();
@@ -136,7 +136,7 @@ class Node implements KubeArmorNode {
     this.#forgetAll();
   }
 
-  stats(): KubeArmorNodeStats {
+  getStats(): KubeArmorNodeStats {
     const total = { ...this.#gone };
     for (const client of this.#clients) addCounts(total, client.stats);
     return {
@@ -152,25 +152,25 @@ class Node implements KubeArmorNode {
   }
 
   waitForClients(count = 1, signal?: AbortSignal): Promise<void> {
-    return this.#until(() => this.#clients.size >= count, signal);
+    return this.#waitUntil(() => this.#clients.size >= count, signal);
   }
 
-  drained(signal?: AbortSignal): Promise<void> {
-    return this.#until(() => this.clients.every((client) => client.queued === 0), signal);
+  waitUntilDrained(signal?: AbortSignal): Promise<void> {
+    return this.#waitUntil(() => this.clients.every((client) => client.queued === 0), signal);
   }
 
   #healthCheck = (
     call: ServerUnaryCall<{ nonce: number }, unknown>,
     answer: sendUnaryData<unknown>,
   ): void => {
-    this.#whenThawed(() => {
+    this.#runWhenThawed(() => {
       this.#healthChecks += 1;
       answer(null, { Retval: call.request.nonce });
     });
   };
 
   #watchAlerts = (call: AlertStream): void => {
-    this.#whenThawed(() => {
+    this.#runWhenThawed(() => {
       if (call.cancelled) return;
       const { Filter } = call.request;
       if (Filter !== "policy" && Filter !== "all") return this.#refuse(call);
@@ -178,18 +178,18 @@ class Node implements KubeArmorNode {
         queueSize: this.#options.queueSize,
         drops: this.#options.dropLikeKubeArmor,
         frozen: this.#frozen,
-        onMoved: () => this.#changed(),
+        onMoved: () => this.#notifyWaiting(),
       });
       this.#clients.add(client);
       call.once("cancelled", () => this.#leave(client));
-      this.#changed();
+      this.#notifyWaiting();
     });
   };
 
-  #watchMessages = (call: Stream): void => this.#whenThawed(() => this.#keepOpen(call));
+  #watchMessages = (call: Stream): void => this.#runWhenThawed(() => this.#keepOpen(call));
 
   #watchLogs = (call: Stream): void => {
-    this.#whenThawed(() => {
+    this.#runWhenThawed(() => {
       const { Filter } = call.request;
       if (Filter === "system" || Filter === "all") this.#keepOpen(call);
       else this.#refuse(call);
@@ -206,12 +206,12 @@ class Node implements KubeArmorNode {
     this.#others.add(call);
     call.once("cancelled", () => {
       this.#others.delete(call);
-      this.#changed();
+      this.#notifyWaiting();
     });
-    this.#changed();
+    this.#notifyWaiting();
   }
 
-  #whenThawed(answer: () => void): void {
+  #runWhenThawed(answer: () => void): void {
     if (this.#frozen) this.#held.push(answer);
     else answer();
   }
@@ -226,19 +226,19 @@ class Node implements KubeArmorNode {
     if (!this.#clients.delete(client)) return;
     client.leave();
     addCounts(this.#gone, client.stats);
-    this.#changed();
+    this.#notifyWaiting();
   }
 
-  #memory(signal: AbortSignal | undefined): Promise<void> | undefined {
+  #waitForRoom(signal: AbortSignal | undefined): Promise<void> | undefined {
     const haveRoom = () => [...this.#clients].every((client) => client.hasRoom);
-    return this.#options.dropLikeKubeArmor || haveRoom() ? undefined : this.#until(haveRoom, signal);
+    return this.#options.dropLikeKubeArmor || haveRoom() ? undefined : this.#waitUntil(haveRoom, signal);
   }
 
-  #changed(): void {
+  #notifyWaiting(): void {
     for (const look of [...this.#waiting]) look();
   }
 
-  #until(holds: () => boolean, signal?: AbortSignal): Promise<void> {
+  #waitUntil(holds: () => boolean, signal?: AbortSignal): Promise<void> {
     if (holds()) return Promise.resolve();
     return new Promise((resolve, reject) => {
       const finish = (settle: () => void) => {

@@ -25,7 +25,7 @@ export interface Transport {
   drain(graceMs: number): Promise<void>;
 }
 
-function credentials(tls: TlsFiles | undefined): ServerCredentials {
+function createCredentials(tls: TlsFiles | undefined): ServerCredentials {
   if (!tls) return ServerCredentials.createInsecure();
   const pair = { cert_chain: Buffer.from(tls.cert), private_key: Buffer.from(tls.key) };
   return ServerCredentials.createSsl(tls.ca ? Buffer.from(tls.ca) : null, [pair], tls.ca !== undefined);
@@ -54,7 +54,7 @@ export async function openTransport(
     "grpc.enable_channelz": 0,
   });
   grpc.addService(serverService, handlers);
-  const injector = grpc.createConnectionInjector(credentials(options.tls));
+  const injector = grpc.createConnectionInjector(createCredentials(options.tls));
   const sockets = new Set<Socket>();
   const listener = createServer({ noDelay: true }, (socket) => {
     sockets.add(socket);

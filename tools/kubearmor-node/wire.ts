@@ -37,15 +37,15 @@ function isEmpty(value: unknown): boolean {
   return value === undefined || value === "" || value === 0 || (Array.isArray(value) && value.length === 0);
 }
 
-function withoutEmpty<T extends object>(message: T): T {
+function omitEmpty<T extends object>(message: T): T {
   return Object.fromEntries(Object.entries(message).filter(([, value]) => !isEmpty(value))) as T;
 }
 
 /** Returns the alert's protobuf bytes. */
 export function encodeAlert(alert: WireAlert): Buffer {
-  const lean = withoutEmpty(alert);
-  if (lean.Owner) lean.Owner = withoutEmpty(lean.Owner);
-  if (lean.ExecEvent) lean.ExecEvent = withoutEmpty(lean.ExecEvent);
+  const lean = omitEmpty(alert);
+  if (lean.Owner) lean.Owner = omitEmpty(lean.Owner);
+  if (lean.ExecEvent) lean.ExecEvent = omitEmpty(lean.ExecEvent);
   return clientService.WatchAlerts.responseSerialize(lean);
 }
 
@@ -78,7 +78,7 @@ function writeVarint(target: Buffer, offset: number, value: number): number {
 }
 
 /** Encodes everything but times and process ids once; protobuf lets the rest follow in any order. */
-export function alertTemplate(alert: WireAlert): AlertTemplate {
+export function createAlertTemplate(alert: WireAlert): AlertTemplate {
   const { Timestamp: _s, UpdatedTime: _t, HostPID = 0, PID = 0, ...constant } = alert;
   const fixed = encodeAlert(constant);
   // Tag and at most 10 bytes for each of three varints, 2 + 27 bytes for the time.

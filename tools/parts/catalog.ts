@@ -52,22 +52,22 @@ export interface PartSource {
 }
 
 /** Returns the build of a part. */
-export function partSource(name: PartName): PartSource {
+export function getPartSource(name: PartName): PartSource {
   if (name === "etcd") return etcd();
   if (name === "helm") return helm();
   if (name === "coredns") return coredns();
   if (name === "nats-server") return natsServer();
   if (name === "promtool" || name === "prometheus") return prometheus(name);
   if (name === "alert-source") return ownProgram(name, join(import.meta.dirname, "../../bench/source"));
-  if (name === "mtls-relay") return ownProgram(name, moduleDir(name));
+  if (name === "mtls-relay") return ownProgram(name, locateModule(name));
   return kubernetes(name);
 }
 
 function etcd(): PartSource {
   const goPackage = "go.etcd.io/etcd/server/v3";
-  const version = pinnedVersion("etcd", goPackage);
+  const version = readPinnedVersion("etcd", goPackage);
   return {
-    moduleDir: moduleDir("etcd"),
+    moduleDir: locateModule("etcd"),
     goPackage,
     version,
     cacheFolder: `etcd-${version}`,
@@ -76,9 +76,9 @@ function etcd(): PartSource {
 }
 
 function helm(): PartSource {
-  const version = pinnedVersion("helm", "helm.sh/helm/v4");
+  const version = readPinnedVersion("helm", "helm.sh/helm/v4");
   return {
-    moduleDir: moduleDir("helm"),
+    moduleDir: locateModule("helm"),
     goPackage: "helm.sh/helm/v4/cmd/helm",
     version,
     cacheFolder: `helm-${version}`,
@@ -88,9 +88,9 @@ function helm(): PartSource {
 
 function coredns(): PartSource {
   const goPackage = "github.com/coredns/coredns";
-  const version = pinnedVersion("coredns", goPackage);
+  const version = readPinnedVersion("coredns", goPackage);
   return {
-    moduleDir: moduleDir("coredns"),
+    moduleDir: locateModule("coredns"),
     goPackage,
     version,
     cacheFolder: `coredns-${version}`,
@@ -100,9 +100,9 @@ function coredns(): PartSource {
 
 function natsServer(): PartSource {
   const goPackage = "github.com/nats-io/nats-server/v2";
-  const version = pinnedVersion("nats", goPackage);
+  const version = readPinnedVersion("nats", goPackage);
   return {
-    moduleDir: moduleDir("nats"),
+    moduleDir: locateModule("nats"),
     goPackage,
     version,
     cacheFolder: `nats-${version}`,
@@ -111,9 +111,9 @@ function natsServer(): PartSource {
 }
 
 function prometheus(name: "promtool" | "prometheus"): PartSource {
-  const version = pinnedVersion("prometheus", "github.com/prometheus/prometheus");
+  const version = readPinnedVersion("prometheus", "github.com/prometheus/prometheus");
   return {
-    moduleDir: moduleDir("prometheus"),
+    moduleDir: locateModule("prometheus"),
     goPackage: `github.com/prometheus/prometheus/cmd/${name}`,
     version,
     cacheFolder: `prometheus-${version}`,
@@ -139,10 +139,10 @@ function ownProgram(name: PartName, folder: string): PartSource {
 }
 
 function kubernetes(name: PartName): PartSource {
-  const version = pinnedVersion("kubernetes", "k8s.io/kubernetes");
+  const version = readPinnedVersion("kubernetes", "k8s.io/kubernetes");
   const [major, minor] = version.slice(1).split(".");
   return {
-    moduleDir: moduleDir("kubernetes"),
+    moduleDir: locateModule("kubernetes"),
     goPackage: `k8s.io/kubernetes/cmd/${name}`,
     version,
     cacheFolder: `k8s-${version}`,
@@ -155,12 +155,12 @@ function kubernetes(name: PartName): PartSource {
   };
 }
 
-function moduleDir(module: string): string {
+function locateModule(module: string): string {
   return join(import.meta.dirname, module);
 }
 
-function pinnedVersion(module: string, path: string): string {
-  const file = join(moduleDir(module), "go.mod");
+function readPinnedVersion(module: string, path: string): string {
+  const file = join(locateModule(module), "go.mod");
   for (const line of readFileSync(file, "utf8").split("\n")) {
     const [first, second, third] = line.trim().split(/\s+/);
     if (first === path && second?.startsWith("v")) return second;

@@ -72,7 +72,7 @@ function runGo(name: PartName, args: string[], cwd: string, onProgress: OnProgre
     const seen = new GoOutput();
     go.stderr.setEncoding("utf8").on("data", (text: string) => seen.add(text));
     const timer = setInterval(
-      () => onProgress(`${name}: ${elapsed(startedMs)}, ${seen.summary()}`),
+      () => onProgress(`${name}: ${formatElapsed(startedMs)}, ${seen.summarize()}`),
       PROGRESS_INTERVAL_MS,
     );
     const stop = () => go.kill("SIGTERM");
@@ -88,7 +88,7 @@ function runGo(name: PartName, args: string[], cwd: string, onProgress: OnProgre
     go.on("close", (code) => {
       end();
       if (code === 0) resolve();
-      else reject(new Error(`go build failed: ${seen.complaints() || `exit code ${code}`}`));
+      else reject(new Error(`go build failed: ${seen.getComplaints() || `exit code ${code}`}`));
     });
   });
 }
@@ -104,10 +104,10 @@ class GoOutput {
   add(text: string): void {
     const lines = (this.#rest + text).split("\n");
     this.#rest = lines.pop() ?? "";
-    for (const line of lines) this.#line(line);
+    for (const line of lines) this.#readLine(line);
   }
 
-  summary(): string {
+  summarize(): string {
     if (this.#packages > 0) return `${this.#packages} packages compiled, now at ${this.#latest}`;
     return this.#downloads > 0
       ? `${this.#downloads} modules downloaded`
@@ -115,14 +115,14 @@ class GoOutput {
   }
 
   /** The last lines that are neither: enough to see what is wrong, and never a flood. */
-  complaints(): string {
+  getComplaints(): string {
     return [...this.#other, this.#rest]
       .filter((line) => line !== "")
       .slice(-10)
       .join("\n");
   }
 
-  #line(line: string): void {
+  #readLine(line: string): void {
     if (line.startsWith("go: downloading ")) this.#downloads += 1;
     else if (/^[\w.~/-]+$/.test(line)) {
       this.#packages += 1;
@@ -132,7 +132,7 @@ class GoOutput {
 }
 
 /** The time since `startedMs`, for people: `7 s`, `3 min 20 s`. */
-export function elapsed(startedMs: number): string {
+export function formatElapsed(startedMs: number): string {
   const seconds = Math.round((Date.now() - startedMs) / 1000);
   return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
 }

@@ -7,9 +7,9 @@
 import { accessSync, constants, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
-import { MONITORING_PARTS, type PartName, partSource, TEST_PARTS } from "./catalog.ts";
+import { getPartSource, MONITORING_PARTS, type PartName, TEST_PARTS } from "./catalog.ts";
 import { ENVTEST_FOLDER, ENVTEST_PARTS, fetchEnvtest } from "./envtest.ts";
-import { buildPart, elapsed, goVersion, type OnProgress } from "./go-build.ts";
+import { buildPart, formatElapsed, goVersion, type OnProgress } from "./go-build.ts";
 import { withLock } from "./lock.ts";
 
 /** Path and origin of a part, or the reason for which there is none. */
@@ -77,7 +77,7 @@ function cacheDir(): string {
 
 /** Path to which a build puts a part. */
 function cachePath(name: PartName): string {
-  return join(cacheDir(), partSource(name).cacheFolder, name);
+  return join(cacheDir(), getPartSource(name).cacheFolder, name);
 }
 
 function locate(name: PartName): Part {
@@ -127,16 +127,16 @@ async function build(name: PartName, onProgress: OnProgress): Promise<Part> {
   if (version === undefined) {
     return { missing: "no `go` on the PATH to build it with, and KUBEBUILDER_ASSETS has none" };
   }
-  const source = partSource(name);
+  const source = getPartSource(name);
   const path = cachePath(name);
   const startedMs = Date.now();
   onProgress(`${name}: building ${source.goPackage} ${source.version} with ${version}`);
   try {
     await buildPart(name, source, path, onProgress);
   } catch (error) {
-    onProgress(`${name}: failed after ${elapsed(startedMs)}`);
+    onProgress(`${name}: failed after ${formatElapsed(startedMs)}`);
     return { missing: (error as Error).message };
   }
-  onProgress(`${name}: built in ${elapsed(startedMs)}`);
+  onProgress(`${name}: built in ${formatElapsed(startedMs)}`);
   return { path, from: "build" };
 }

@@ -23,7 +23,7 @@ export interface Change {
 }
 
 /** Returns the text below the version's heading. Throws where there is none. */
-export function changelogSection(version: string, text = changelog()): string {
+export function readChangelogSection(version: string, text = readChangelog()): string {
   const sections = text.split(/^## /m).slice(1);
   const found = sections.find((section) => /^\[?([^\]\s]+)/.exec(section)?.[1] === version);
   if (found === undefined) throw new Error(`CHANGELOG.md has no section "## ${version}"`);
@@ -31,13 +31,13 @@ export function changelogSection(version: string, text = changelog()): string {
 }
 
 /** Returns the date of the version's heading, `## 1.0.0 - 2026-01-31`; undefined where it has none. */
-export function releaseDate(version: string, text = changelog()): string | undefined {
+export function releaseDate(version: string, text = readChangelog()): string | undefined {
   const heading = text.split("\n").find((line) => /^## \[?([^\]\s]+)/.exec(line)?.[1] === version);
   return /\d{4}-\d\d-\d\d$/.exec(heading?.trim() ?? "")?.[0];
 }
 
 /** Returns the entries of a section, each as one line. */
-export function changes(section: string): Change[] {
+export function parseChanges(section: string): Change[] {
   let kind = "changed";
   const found: Change[] = [];
   for (const line of section.split("\n")) {
@@ -52,6 +52,6 @@ export function changes(section: string): Change[] {
   return found;
 }
 
-function changelog(): string {
+function readChangelog(): string {
   return readFileSync(join(ROOT, "CHANGELOG.md"), "utf8");
 }

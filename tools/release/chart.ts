@@ -9,7 +9,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isMap, parseDocument, stringify } from "yaml";
-import { changelogSection, changes } from "./changelog.ts";
+import { parseChanges, readChangelogSection } from "./changelog.ts";
 import { RELEASE_DIR, type ReleaseFacts, ROOT, releaseFacts } from "./facts.ts";
 
 const CHART = join(ROOT, "charts/policy-violation-operator");
@@ -42,7 +42,7 @@ export function releaseChartFile(
   const annotations = document.get("annotations");
   if (!isMap(annotations)) throw new Error("Chart.yaml has no annotations");
   annotations.set("artifacthub.io/images", stringify(images));
-  annotations.set("artifacthub.io/changes", stringify(changes(section), { lineWidth: 0 }));
+  annotations.set("artifacthub.io/changes", stringify(parseChanges(section), { lineWidth: 0 }));
   annotations.set("artifacthub.io/prerelease", String(version.includes("-")));
   return document.toString({ lineWidth: 0 });
 }
@@ -67,7 +67,7 @@ export function packageChart(
     cpSync(CHART, copy, { recursive: true });
     const edit = (file: string, change: (text: string) => string) =>
       writeFileSync(join(copy, file), change(readFileSync(join(copy, file), "utf8")));
-    edit("Chart.yaml", (text) => releaseChartFile(text, facts, changelogSection(facts.version)));
+    edit("Chart.yaml", (text) => releaseChartFile(text, facts, readChangelogSection(facts.version)));
     edit("values.yaml", (text) => releaseValuesFile(text, facts));
     mkdirSync(outDir, { recursive: true });
     execFileSync(helm, ["lint", "--strict", copy], { stdio: ["ignore", "ignore", "inherit"] });

@@ -7,7 +7,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
-import { changelogSection, releaseDate } from "./changelog.ts";
+import { readChangelogSection, releaseDate } from "./changelog.ts";
 import { ROOT, releaseFacts } from "./facts.ts";
 
 const [tag] = process.argv.slice(2);
@@ -29,7 +29,7 @@ const wrong = Object.entries(found).filter(([, other]) => other !== version);
 for (const [where, other] of wrong) {
   console.error(`error: ${where} is ${other}, package.json has ${version}: set one version in all of them`);
 }
-changelogSection(version);
+readChangelogSection(version);
 const isUndated = tag !== undefined && releaseDate(version) === undefined;
 if (isUndated) {
   console.error(

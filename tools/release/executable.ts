@@ -9,7 +9,7 @@ import { chmodSync, copyFileSync, mkdirSync, rmSync, writeFileSync } from "node:
 import { join } from "node:path";
 import { buildPlugin } from "../../plugin/build.ts";
 import { ROOT } from "./facts.ts";
-import { EXECUTABLES_DIR, executableName } from "./plugin.ts";
+import { EXECUTABLES_DIR, getExecutableName } from "./plugin.ts";
 
 /** Node's own names of systems and processors, as krew and Go name them. */
 const OS: Readonly<Record<string, string>> = { linux: "linux", darwin: "darwin", win32: "windows" };
@@ -44,7 +44,7 @@ execFileSync(process.execPath, ["--experimental-sea-config", config], { stdio: "
 
 const outDir = join(EXECUTABLES_DIR, `${os}-${arch}`);
 mkdirSync(outDir, { recursive: true });
-const executable = join(outDir, executableName(os));
+const executable = join(outDir, getExecutableName(os));
 rmSync(executable, { force: true });
 copyFileSync(process.execPath, executable);
 chmodSync(executable, 0o755);

@@ -5,7 +5,7 @@
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { changelogSection } from "./changelog.ts";
+import { readChangelogSection } from "./changelog.ts";
 import { type ReleaseFacts, ROOT, releaseFacts } from "./facts.ts";
 
 /** Returns the version's changes, and how to install and verify it. */
@@ -36,6 +36,6 @@ if (import.meta.main) {
   const facts = releaseFacts();
   const file = join(ROOT, "dist/release-notes.md");
   mkdirSync(join(ROOT, "dist"), { recursive: true });
-  writeFileSync(file, releaseNotes(facts, changelogSection(facts.version)));
+  writeFileSync(file, releaseNotes(facts, readChangelogSection(facts.version)));
   console.log(file);
 }

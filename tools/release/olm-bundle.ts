@@ -9,7 +9,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse, parseAllDocuments, stringify } from "yaml";
 import { packArchive } from "./archive.ts";
-import { changelogSection } from "./changelog.ts";
+import { readChangelogSection } from "./changelog.ts";
 import { RELEASE_DIR, type ReleaseFacts, ROOT, releaseFacts } from "./facts.ts";
 
 const NAME = "policy-violation-operator";
@@ -23,7 +23,10 @@ const NAMESPACE = "olm-namespace";
 type Manifest = { kind: string; metadata: { name: string; namespace?: string }; [other: string]: any };
 
 /** Returns the files of the bundle by their path in it. */
-export function olmBundle(facts: ReleaseFacts, helm = process.env["HELM"] || "helm"): Record<string, string> {
+export function renderOlmBundle(
+  facts: ReleaseFacts,
+  helm = process.env["HELM"] || "helm",
+): Record<string, string> {
   const values = [
     "crds.keep=false",
     "prometheusRule.enabled=false",
@@ -42,11 +45,11 @@ export function olmBundle(facts: ReleaseFacts, helm = process.env["HELM"] || "he
     .map((document) => document.toJS() as Manifest | null)
     .filter((manifest) => manifest !== null);
   const files: Record<string, string> = {
-    [`manifests/${NAME}.clusterserviceversion.yaml`]: stringify(clusterServiceVersion(manifests, facts), {
+    [`manifests/${NAME}.clusterserviceversion.yaml`]: stringify(renderServiceVersion(manifests, facts), {
       lineWidth: 0,
     }),
     "metadata/annotations.yaml": stringify({ annotations: bundleAnnotations() }, { lineWidth: 0 }),
-    "bundle.Dockerfile": dockerfile(),
+    "bundle.Dockerfile": renderDockerfile(),
   };
   for (const manifest of manifests.filter(isBundled)) {
     const { namespace: _, ...metadata } = manifest.metadata;
@@ -64,12 +67,12 @@ function isBundled({ kind, metadata }: Manifest): boolean {
   return ["CustomResourceDefinition", "ConfigMap", "Service", "PodDisruptionBudget"].includes(kind);
 }
 
-function clusterServiceVersion(manifests: readonly Manifest[], facts: ReleaseFacts): object {
+function renderServiceVersion(manifests: readonly Manifest[], facts: ReleaseFacts): object {
   const chart = parse(readFileSync(join(CHART, "Chart.yaml"), "utf8"));
   const { version, registry, repositoryUrl } = facts;
   const image = `${registry}/${NAME}:${version}`;
-  const deployment = one(manifests, "Deployment");
-  const account = one(manifests, "ServiceAccount").metadata.name;
+  const deployment = findOne(manifests, "Deployment");
+  const account = findOne(manifests, "ServiceAccount").metadata.name;
   const crds = parse(chart.annotations["artifacthub.io/crds"]) as object[];
   const rules = (kind: string, match: RegExp) =>
     manifests
@@ -100,7 +103,7 @@ function clusterServiceVersion(manifests: readonly Manifest[], facts: ReleaseFac
     },
     spec: {
       displayName: "Policy Violation Operator for KubeArmor",
-      description: `${chart.description}\n\n## Changes\n\n${changelogSection(version)}\n`,
+      description: `${chart.description}\n\n## Changes\n\n${readChangelogSection(version)}\n`,
       version,
       maturity: "alpha",
       minKubeVersion: /[0-9.]+/.exec(chart.kubeVersion)?.[0],
@@ -177,12 +180,12 @@ function bundleAnnotations(): Record<string, string> {
   };
 }
 
-function dockerfile(): string {
+function renderDockerfile(): string {
   const labels = Object.entries(bundleAnnotations()).map(([name, value]) => `LABEL ${name}=${value}\n`);
   return `FROM scratch\n${labels.join("")}COPY manifests /manifests/\nCOPY metadata /metadata/\n`;
 }
 
-function one(manifests: readonly Manifest[], kind: string): Manifest {
+function findOne(manifests: readonly Manifest[], kind: string): Manifest {
   const found = manifests.find((manifest) => manifest.kind === kind);
   if (found === undefined) throw new Error(`the chart makes no ${kind}`);
   return found;
@@ -192,7 +195,7 @@ if (import.meta.main) {
   const facts = releaseFacts();
   const outDir = join(ROOT, "dist/olm-bundle");
   rmSync(outDir, { recursive: true, force: true });
-  for (const [path, text] of Object.entries(olmBundle(facts))) {
+  for (const [path, text] of Object.entries(renderOlmBundle(facts))) {
     mkdirSync(join(outDir, path, ".."), { recursive: true });
     writeFileSync(join(outDir, path), text);
   }

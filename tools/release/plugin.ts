@@ -37,7 +37,7 @@ export interface PluginArchive {
   sha256: string;
 }
 
-export function executableName(os: string): string {
+export function getExecutableName(os: string): string {
   return os === "windows" ? `${EXECUTABLE}.exe` : EXECUTABLE;
 }
 
@@ -51,11 +51,11 @@ export function packPlatform(
   const [os = "", arch = ""] = platform.split("-");
   const work = mkdtempSync(join(tmpdir(), "pvo-plugin-"));
   try {
-    const executable = executableName(os);
+    const executable = getExecutableName(os);
     cpSync(join(executablesDir, platform, executable), join(work, executable));
     chmodSync(join(work, executable), 0o755);
     cpSync(join(ROOT, "LICENSE"), join(work, "LICENSE"));
-    for (const [name, text] of Object.entries(scripts(os))) {
+    for (const [name, text] of Object.entries(renderScripts(os))) {
       writeFileSync(join(work, name), text);
       chmodSync(join(work, name), 0o755);
     }
@@ -69,7 +69,7 @@ export function packPlatform(
   }
 }
 
-function scripts(os: string): Record<string, string> {
+function renderScripts(os: string): Record<string, string> {
   if (os === "windows") return { [`${ALIAS}.cmd`]: `@"%~dp0${EXECUTABLE}.exe" %*\r\n` };
   const shell = (args: string) =>
     `#!/bin/sh\nexec "$(dirname "$(readlink -f "$0")")/${EXECUTABLE}" ${args}"$@"\n`;
@@ -90,7 +90,7 @@ function pack(folder: string, file: string): void {
 }
 
 /** krew's manifest: https://krew.sigs.k8s.io/docs/developer-guide/plugin-manifest/ */
-export function krewManifest(
+export function renderKrewManifest(
   archives: readonly PluginArchive[],
   { version, repositoryUrl, downloadUrl }: ReleaseFacts,
 ): string {
@@ -115,7 +115,7 @@ export function krewManifest(
           selector: { matchLabels: { os, arch } },
           uri: `${downloadUrl}/${basename(file)}`,
           sha256,
-          bin: executableName(os),
+          bin: getExecutableName(os),
         })),
       },
     },
@@ -129,6 +129,6 @@ if (import.meta.main) {
   const archives = platforms.map((platform) =>
     packPlatform(platform, facts.version, EXECUTABLES_DIR, RELEASE_DIR),
   );
-  writeFileSync(join(RELEASE_DIR, `${PLUGIN}.yaml`), krewManifest(archives, facts));
+  writeFileSync(join(RELEASE_DIR, `${PLUGIN}.yaml`), renderKrewManifest(archives, facts));
   for (const { file } of archives) console.log(file);
 }

@@ -24,11 +24,11 @@ export async function installOpenReports(cluster: Cluster): Promise<void> {
 }
 
 /** Every copy of both kinds, by namespace and name. */
-export async function allOpenReports(cluster: Cluster): Promise<OpenReport[]> {
+export async function listOpenReports(cluster: Cluster): Promise<OpenReport[]> {
   const kinds = ["reports.openreports.io", "clusterreports.openreports.io"];
   const texts = await Promise.all(kinds.map((kind) => cluster.kubectl(["get", kind, "-A", "-o", "json"])));
   const copies = texts.flatMap((text) => (JSON.parse(text) as { items: OpenReport[] }).items);
-  return copies.sort((a, b) => (pathOf(a) < pathOf(b) ? -1 : 1));
+  return copies.sort((a, b) => (getPath(a) < getPath(b) ? -1 : 1));
 }
 
 /** Facts that a reader counts: the copy's path, its results by status, and their ids. Written apart from the code under test. */
@@ -38,16 +38,16 @@ export interface Copied {
   resultIds: string[];
 }
 
-export function copied(copy: OpenReport): Copied {
+export function toCopied(copy: OpenReport): Copied {
   const { pass, fail, warn, error, skip } = copy.summary;
   const resultIds = copy.results.map(({ properties }) => properties["resultID"] ?? "none");
-  return { path: pathOf(copy), summary: { pass, fail, warn, error, skip }, resultIds };
+  return { path: getPath(copy), summary: { pass, fail, warn, error, skip }, resultIds };
 }
 
 /** The copy of a report that fits into one, with the default mapping. */
-export function expectedCopy({ metadata, violations }: Report): Copied {
+export function toExpectedCopy({ metadata, violations }: Report): Copied {
   const { namespace = "", name } = metadata;
-  const count = (status: string) => violations.filter((violation) => statusOf(violation) === status).length;
+  const count = (status: string) => violations.filter((violation) => toStatus(violation) === status).length;
   const idOf = ({ id }: Violation) =>
     createHash("sha256").update(`${namespace}/${name}/${id}`).digest("hex").slice(0, 16);
   return {
@@ -57,11 +57,11 @@ export function expectedCopy({ metadata, violations }: Report): Copied {
   };
 }
 
-function statusOf({ accepted, outcome }: Violation): string {
+function toStatus({ accepted, outcome }: Violation): string {
   if (accepted) return "skip";
   return outcome === "Prevented" ? "warn" : "fail";
 }
 
-function pathOf({ metadata }: OpenReport): string {
+function getPath({ metadata }: OpenReport): string {
   return `${metadata.namespace ?? ""}/${metadata.name}`;
 }

@@ -27,31 +27,31 @@ export class ProcessSink implements ReportSink {
   }
 
   async *list(signal: AbortSignal): AsyncIterable<Report> {
-    await this.#delay();
+    await this.#waitAtRandom();
     yield* this.#sink.list(signal);
   }
 
   async read(...args: Parameters<ReportSink["read"]>): ReturnType<ReportSink["read"]> {
-    await this.#delay();
+    await this.#waitAtRandom();
     return await this.#sink.read(...args);
   }
 
   async write(report: Report, signal: AbortSignal): Promise<WriteResult> {
-    await this.#delay();
+    await this.#waitAtRandom();
     if (this.#world.isApiAway) return { kind: "retry", message: "away" };
     const chance = this.#world.clock.random();
     if (chance < this.#world.unknownWrites / 2) return { kind: "unknown", message: "not carried out" };
     const result = await this.#sink.write(report, signal);
-    await this.#delay();
+    await this.#waitAtRandom();
     return chance < this.#world.unknownWrites ? { kind: "unknown", message: "carried out" } : result;
   }
 
   async remove(...args: Parameters<ReportSink["remove"]>): ReturnType<ReportSink["remove"]> {
-    await this.#delay();
+    await this.#waitAtRandom();
     return await this.#sink.remove(...args);
   }
 
-  async #delay(): Promise<void> {
+  async #waitAtRandom(): Promise<void> {
     const { clock } = this.#world;
     await clock.sleep(1 + Math.floor(clock.random() * 30));
     if (this.isDead) await new Promise(() => {});

@@ -13,7 +13,7 @@ import { KEEPALIVE, type KubeArmorNode } from "../../../tools/kubearmor-node/nod
 import { startNode } from "../../../tools/kubearmor-node/server.ts";
 import { eventually } from "../eventually.ts";
 import { OperatorProcess } from "../operator.ts";
-import { allReports, told } from "../reports.ts";
+import { listReports, sumOccurrences } from "../reports.ts";
 
 /** No namespace of the cluster: its alerts belong in cluster reports. */
 const ABSENT = "absent";
@@ -82,38 +82,38 @@ export class ScaleRun {
   }
 
   /** Resolves when every node is read. */
-  async allRead(): Promise<void> {
+  async waitUntilRead(): Promise<void> {
     await Promise.all(this.nodes.map((node) => node.waitForClients(1)));
   }
 
   /** Begins to raise alerts on every node. */
-  flood(): void {
+  startFlood(): void {
     const { signal } = this.#end;
     const { ratePerSec } = this.#options;
-    const vary = (alert: WireAlert) => this.#stamp(alert);
+    const vary = (alert: WireAlert) => this.#stampAlert(alert);
     this.#floods = this.nodes.map((node) =>
       node.flood({ alert: ALERTS, vary, stamp: false, ratePerSec, signal }),
     );
   }
 
   /** Ends the flood. */
-  async quiet(): Promise<void> {
+  async stopFlood(): Promise<void> {
     this.#end.abort();
     await Promise.all(this.#floods);
   }
 
-  async reports(): Promise<Report[]> {
-    return await allReports(this.#options.cluster);
+  async listReports(): Promise<Report[]> {
+    return await listReports(this.#options.cluster);
   }
 
   /** Waits until the sum of the reports does not move any more for `quietMs`, and returns it. */
-  async settled(quietMs = 8000): Promise<number> {
+  async waitUntilSettled(quietMs = 8000): Promise<number> {
     let last = -1;
     let sinceMs = Date.now();
     await eventually(
       "reports that do not change",
       async () => {
-        const now = told(await this.reports());
+        const now = sumOccurrences(await this.listReports());
         if (now !== last) sinceMs = Date.now();
         last = now;
         return Date.now() - sinceMs > quietMs;
@@ -125,7 +125,7 @@ export class ScaleRun {
 
   /** Notes the gaps that the reports declare now: of many they list the newest. */
   async noteGaps(): Promise<void> {
-    for (const { metadata, policy, coverage } of await this.reports()) {
+    for (const { metadata, policy, coverage } of await this.listReports()) {
       const key = `${metadata.namespace}/${policy.name}`;
       const gaps = this.#gaps.get(key) ?? new Map<string, [number, number]>();
       for (const { kind, from, to } of coverage.recent ?? [])
@@ -138,16 +138,16 @@ export class ScaleRun {
   }
 
   /** Alerts raised at a time that the report of their policy declares as a gap. */
-  async declared(): Promise<number> {
+  async countDeclared(): Promise<number> {
     await this.noteGaps();
     return this.raised.filter((alert) => this.#isDeclared(alert)).length;
   }
 
   /** Reports with more alerts than were raised, or with fewer and no gap that says so. */
-  async problems(): Promise<string[]> {
+  async findProblems(): Promise<string[]> {
     await this.noteGaps();
     const reported = new Map(
-      (await this.reports()).map((one) => [
+      (await this.listReports()).map((one) => [
         `${one.metadata.namespace}/${one.policy.name}`,
         one.summary.occurrences,
       ]),
@@ -167,7 +167,7 @@ export class ScaleRun {
   }
 
   async stop(): Promise<void> {
-    await this.quiet();
+    await this.stopFlood();
     for (const one of [...this.readers, ...this.owners]) await one.kill();
     for (const node of this.nodes) await node.stop();
     const { cluster } = this.#options;
@@ -177,7 +177,7 @@ export class ScaleRun {
     await cluster.kubectl(["delete", "leases", "-n", "kubearmor", "--all"]);
   }
 
-  #stamp(alert: WireAlert): WireAlert {
+  #stampAlert(alert: WireAlert): WireAlert {
     const nowUs = Math.floor((performance.timeOrigin + performance.now()) * 1000);
     this.#lastUs = Math.max(this.#lastUs + 1, nowUs);
     const us = this.#lastUs;

@@ -170,7 +170,7 @@ export class ScaleWorld {
     if (!lease) return;
     process.leases.delete(index);
     lease.stop.abort();
-    await this.until(lease.done);
+    await this.runUntil(lease.done);
   }
 
   kill(process: ReaderProcess | OwnerProcess): void {
@@ -185,7 +185,7 @@ export class ScaleWorld {
   }
 
   /** The Lease of a part is not renewed for a while, and no other process takes it. */
-  lapse(process: ReaderProcess, index: number): void {
+  skipRenewal(process: ReaderProcess, index: number): void {
     const lease = process.leases.get(index);
     if (!lease) return;
     lease.isHeld = false;
@@ -210,7 +210,7 @@ export class ScaleWorld {
     }
   }
 
-  mend(shard: number): void {
+  reconnect(shard: number): void {
     for (const source of this.#sources) {
       if (source.shard !== shard || !source.isCut) continue;
       source.isCut = false;
@@ -262,7 +262,7 @@ export class ScaleWorld {
     }
   }
 
-  async until(done: Promise<unknown>): Promise<void> {
+  async runUntil(done: Promise<unknown>): Promise<void> {
     let isDone = false;
     void done.then(() => {
       isDone = true;
@@ -272,7 +272,7 @@ export class ScaleWorld {
   }
 
   /** Faults of the reports: alerts counted twice, never raised, or missing without a declared gap. */
-  problems(): string[] {
+  findProblems(): string[] {
     const problems: string[] = [];
     const reports = this.sink.reports;
     const counted = new Map<string, number>();

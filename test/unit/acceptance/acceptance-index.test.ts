@@ -19,7 +19,7 @@ function indexOf(all: readonly ReadAcceptance[], limits: IndexLimits = {}): Acce
   return index;
 }
 
-function numbered(namespace: string, count: number): ReadAcceptance[] {
+function createMany(namespace: string, count: number): ReadAcceptance[] {
   return Array.from({ length: count }, (_, i) =>
     read(namespace, `a${String(i).padStart(5, "0")}`, `p${i % 7}`),
   );
@@ -28,7 +28,7 @@ function numbered(namespace: string, count: number): ReadAcceptance[] {
 describe("the bound of all acceptances", () => {
   it("is not filled by one namespace", () => {
     const index = new AcceptanceIndex(() => 0);
-    const left = numbered("evil", 10_050).flatMap((each) => index.put(each));
+    const left = createMany("evil", 10_050).flatMap((each) => index.put(each));
     expect(left).toHaveLength(9050);
     expect(index.put(read("shop", "vendor"))).toEqual([]);
     expect(index.size).toBe(1001);
@@ -36,7 +36,7 @@ describe("the bound of all acceptances", () => {
   });
 
   it("takes from the namespace with the most when several fill it", () => {
-    const index = indexOf([...numbered("a", 6), ...numbered("b", 6)], { max: 10, maxPerNamespace: 8 });
+    const index = indexOf([...createMany("a", 6), ...createMany("b", 6)], { max: 10, maxPerNamespace: 8 });
     const left = index.put(read("shop", "vendor"));
     expect(left.map(toKey)).toEqual(["b/a00004"]);
     expect(index.get({ namespace: "shop", name: "vendor" })).toBeDefined();
@@ -44,7 +44,7 @@ describe("the bound of all acceptances", () => {
   });
 
   it("leaves out the same ones in any order of reading", () => {
-    const all = [...numbered("a", 9), ...numbered("b", 4), ...numbered("c", 12), ...numbered("d", 1)];
+    const all = [...createMany("a", 9), ...createMany("b", 4), ...createMany("c", 12), ...createMany("d", 1)];
     const limits = { max: 13, maxPerNamespace: 7 };
     const kept = (list: readonly ReadAcceptance[]) => [...indexOf(list, limits).values()].map(toKey).sort();
     const expected = kept(all);

@@ -22,12 +22,12 @@ function read(spec: unknown, more: Record<string, unknown> = {}): ReadAcceptance
   return found;
 }
 
-function problem(spec: unknown): string | undefined {
+function getProblem(spec: unknown): string | undefined {
   const { effect } = read(spec);
   return "problem" in effect ? effect.problem : undefined;
 }
 
-function accepts(match: Record<string, unknown>, identity: Partial<Identity> = {}): boolean {
+function isAccepted(match: Record<string, unknown>, identity: Partial<Identity> = {}): boolean {
   const { effect } = read({ ...SPEC, match: { ...MATCH, ...match } });
   if ("problem" in effect) throw new Error(effect.problem);
   return effect.acceptance.matches({
@@ -71,7 +71,7 @@ describe("an acceptance", () => {
     ["another source", { source: "/usr/*" }, false],
     ["another outcome", { outcome: "Allowed" }, false],
   ])("that names %s matches: %#", (_what, match, expected) => {
-    expect(accepts(match)).toBe(expected);
+    expect(isAccepted(match)).toBe(expected);
   });
 
   it.each([
@@ -166,7 +166,7 @@ describe("an acceptance", () => {
     ],
     ["a null for a text", { ...SPEC, owner: null }, "spec.owner: expected text"],
   ])("with %s accepts nothing and says why", (_what, spec, said) => {
-    expect(problem(spec)).toContain(said);
+    expect(getProblem(spec)).toContain(said);
   });
 
   it("that is no object with a name is none", () => {

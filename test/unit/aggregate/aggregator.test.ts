@@ -8,13 +8,13 @@ import { MutedSubjects } from "../../../src/aggregate/gaps/muted-subjects.ts";
 import type { Urgency } from "../../../src/aggregate/gaps/urgency.ts";
 import { reportKey } from "../../../src/ingest/violation/violation.ts";
 import { alert, hostAlert, MEMORY, START_US, throttleNotice, violation } from "../../support/gen.ts";
-import { add, newAggregator, reportsOf } from "../ingest/fold-alerts.ts";
+import { add, createAggregator, renderReports } from "../ingest/fold-alerts.ts";
 
 const FILE = { Operation: "File", Resource: "/etc/shadow" };
 const KEY = reportKey("shop", "no-package-managers");
 const CLUSTER_KEY = reportKey(undefined, "no-package-managers");
 
-function told(maxViolations = 100): { aggregator: Aggregator; changes: [string, Urgency][] } {
+function setUpWithChanges(maxViolations = 100): { aggregator: Aggregator; changes: [string, Urgency][] } {
   const changes: [string, Urgency][] = [];
   return {
     aggregator: new Aggregator({ ...MEMORY, maxViolations }, (...change) => changes.push(change)),
@@ -24,7 +24,7 @@ function told(maxViolations = 100): { aggregator: Aggregator; changes: [string, 
 
 describe("a change", () => {
   it("is as urgent as it is new", () => {
-    const { aggregator, changes } = told(2);
+    const { aggregator, changes } = setUpWithChanges(2);
     for (const each of [alert(), alert(), alert(FILE), alert({ ...FILE, Resource: "/x" }), hostAlert()]) {
       aggregator.add(violation(each));
     }
@@ -46,7 +46,7 @@ describe("a change", () => {
   });
 
   it("of counters alone is reported once, and again after they were taken", () => {
-    const { aggregator, changes } = told();
+    const { aggregator, changes } = setUpWithChanges();
     // The memo hands over the same occurrence for every alert of a kind.
     const occurrence = violation(alert());
     const repeat = (times: number) => {
@@ -68,14 +68,14 @@ describe("a change", () => {
 
 describe("a namespace that is gone", () => {
   it("hands what is unwritten to the cluster report, with its name", () => {
-    const { aggregator, changes } = told();
+    const { aggregator, changes } = setUpWithChanges();
     aggregator.add(violation(alert()));
     aggregator.add(violation(alert(FILE)));
     aggregator.moveToCluster(KEY);
     expect([...aggregator.ledgers.keys()]).toEqual([CLUSTER_KEY]);
     expect(changes.at(-1)).toEqual([CLUSTER_KEY, "new_report"]);
     expect(aggregator.stats.violations).toBe(2);
-    const [report] = reportsOf(aggregator);
+    const [report] = renderReports(aggregator);
     expect(report?.kind).toBe("ClusterPolicyViolationReport");
     expect(report?.policy).toEqual({ name: "no-package-managers", kind: "KubeArmorPolicy", severity: 5 });
     expect(report?.violations.map(({ namespace, occurrences }) => [namespace, occurrences])).toEqual([
@@ -85,18 +85,18 @@ describe("a namespace that is gone", () => {
   });
 
   it("keeps two namespaces of the same policy apart", () => {
-    const { aggregator } = told();
+    const { aggregator } = setUpWithChanges();
     aggregator.add(violation(alert()));
     aggregator.add(violation(alert({ NamespaceName: "bank", OwnerNamespace: "bank" })));
     aggregator.moveToCluster(KEY);
     aggregator.moveToCluster(reportKey("bank", "no-package-managers"));
-    const [report] = reportsOf(aggregator);
+    const [report] = renderReports(aggregator);
     expect(report?.summary).toMatchObject({ occurrences: 2, violations: 2, workloads: 2 });
     expect(new Set(report?.violations.map(({ namespace }) => namespace))).toEqual(new Set(["shop", "bank"]));
   });
 
   it("takes what was written with it", () => {
-    const { aggregator } = told();
+    const { aggregator } = setUpWithChanges();
     aggregator.add(violation(alert()));
     const ledger = aggregator.ledger("shop", "no-package-managers");
     ledger.write.take();
@@ -112,7 +112,7 @@ describe("a namespace that is gone", () => {
     ["gaps from before the cluster report come along", 3, 1, 3],
     ["gaps that only the cluster report has known stay", 1, 3, 3],
   ])("%s", (_name, inNamespace, inCluster, gaps) => {
-    const { aggregator } = told();
+    const { aggregator } = setUpWithChanges();
     aggregator.add(violation(alert()));
     aggregator.add(violation(hostAlert({ PolicyName: "no-package-managers" })));
     for (let i = 0; i < inNamespace; i++)
@@ -120,11 +120,11 @@ describe("a namespace that is gone", () => {
     for (let i = 0; i < inCluster; i++)
       aggregator.ledger(undefined, "no-package-managers").gaps.addGap("StreamDown", START_US + i);
     aggregator.moveToCluster(KEY);
-    expect(reportsOf(aggregator)[0]?.coverage.gaps).toBe(gaps);
+    expect(renderReports(aggregator)[0]?.coverage.gaps).toBe(gaps);
   });
 
   it("is not of the cluster report and of no namespace", () => {
-    const { aggregator } = told();
+    const { aggregator } = setUpWithChanges();
     aggregator.add(violation(hostAlert()));
     aggregator.moveToCluster(reportKey(undefined, "host-files"));
     aggregator.moveToCluster("nobody");
@@ -134,7 +134,7 @@ describe("a namespace that is gone", () => {
 
 describe("a notice", () => {
   it("has the number of its reports", () => {
-    const { aggregator } = told();
+    const { aggregator } = setUpWithChanges();
     aggregator.add(violation(alert()));
     aggregator.add(violation(alert({ PolicyName: "other" })));
     aggregator.add(violation(alert({ PolicyName: "third", PodName: "web-2" })));
@@ -154,26 +154,26 @@ describe("a notice", () => {
   });
 
   it("from before the first violation counts once, however many violations follow", () => {
-    const aggregator = newAggregator();
+    const aggregator = createAggregator();
     add(aggregator, throttleNotice());
     add(aggregator, throttleNotice());
     for (const mods of [{}, FILE, {}]) add(aggregator, alert(mods));
-    expect(reportsOf(aggregator)[0]?.coverage).toMatchObject({ throttleNotices: 2, lowerBound: true });
+    expect(renderReports(aggregator)[0]?.coverage).toMatchObject({ throttleNotices: 2, lowerBound: true });
   });
 
   it("counts once also in a report that has seen too many pods to remember", () => {
-    const aggregator = newAggregator();
+    const aggregator = createAggregator();
     for (let i = 0; i <= Distinct.MAX; i++) add(aggregator, alert({ PodName: `p-${i}` }));
     add(aggregator, throttleNotice({ PodName: "late" }));
     for (let i = 0; i < 5; i++) add(aggregator, alert({ PodName: "late" }));
-    expect(reportsOf(aggregator)[0]?.coverage.throttleNotices).toBe(1);
+    expect(renderReports(aggregator)[0]?.coverage.throttleNotices).toBe(1);
   });
 
   it("is remembered for a bounded number of pods, and the oldest is evicted", () => {
-    const aggregator = newAggregator();
+    const aggregator = createAggregator();
     for (let i = 0; i <= MutedSubjects.MAX; i++) add(aggregator, throttleNotice({ PodName: `p-${i}` }));
     add(aggregator, alert({ PodName: "p-0" }));
     add(aggregator, alert({ PodName: "p-1", PolicyName: "other" }));
-    expect(reportsOf(aggregator).map(({ coverage }) => coverage.throttleNotices)).toEqual([0, 1]);
+    expect(renderReports(aggregator).map(({ coverage }) => coverage.throttleNotices)).toEqual([0, 1]);
   });
 });

@@ -7,8 +7,8 @@ import { expect, it } from "vitest";
 import { Distinct } from "../../../src/aggregate/counts/distinct.ts";
 import { addPod, emptyTally, MAX_PODS } from "../../../src/aggregate/counts/tally.ts";
 import { WorkloadShare } from "../../../src/aggregate/entries/workload-share.ts";
-import { alert, at, letters } from "../../support/gen.ts";
-import { add, newAggregator } from "../ingest/fold-alerts.ts";
+import { alert, formatTimeAt, toLetters } from "../../support/gen.ts";
+import { add, createAggregator } from "../ingest/fold-alerts.ts";
 
 /** Digits would be folded away. */
 /** Runs `act` and returns the number of violations that it has visited for eviction. */
@@ -30,9 +30,12 @@ function countVisits(act: () => void): number {
 
 it("an alert at the memory bound has a bounded number of violations visited, however many there are", () => {
   const held = 6000;
-  const aggregator = newAggregator(held);
+  const aggregator = createAggregator(held);
   const send = (i: number) =>
-    add(aggregator, alert({ Operation: "File", Resource: `/x/${letters(i)}`, UpdatedTime: at(i) }));
+    add(
+      aggregator,
+      alert({ Operation: "File", Resource: `/x/${toLetters(i)}`, UpdatedTime: formatTimeAt(i) }),
+    );
   for (let i = 0; i < held; i++) send(i);
   expect(aggregator.stats.violations).toBe(held);
   let most = 0;
@@ -51,10 +54,10 @@ it("an alert at the memory bound has a bounded number of violations visited, how
 });
 
 it("finds the workload that holds the most without a visit to each", () => {
-  const aggregator = newAggregator(3000);
+  const aggregator = createAggregator(3000);
   const of = (workload: string, i: number) =>
-    add(aggregator, alert({ OwnerName: workload, Operation: "File", Resource: `/x/${letters(i)}` }));
-  for (let i = 0; i < 1000; i++) for (const file of [1, 2]) of(`w-${letters(i)}`, file);
+    add(aggregator, alert({ OwnerName: workload, Operation: "File", Resource: `/x/${toLetters(i)}` }));
+  for (let i = 0; i < 1000; i++) for (const file of [1, 2]) of(`w-${toLetters(i)}`, file);
   for (let i = 0; i < 1000; i++) of("large", i);
   const before = aggregator.stats.violations;
   expect(before).toBe(3000);
@@ -83,7 +86,7 @@ it("a pod more than a violation remembers has few others looked at", () => {
 });
 
 it("sets of subjects are metered, as long as their reports exist", () => {
-  const aggregator = newAggregator();
+  const aggregator = createAggregator();
   const before = aggregator.stats.bytes;
   let bytes = 0;
   const set = new Distinct((each) => {
@@ -94,7 +97,7 @@ it("sets of subjects are metered, as long as their reports exist", () => {
   expect(bytes).toBeGreaterThan(5000 * 8);
   set.clear();
   expect([bytes, set.count]).toEqual([0, 0]);
-  for (let i = 0; i < 2000; i++) add(aggregator, alert({ PodName: `web-${letters(i)}` }));
+  for (let i = 0; i < 2000; i++) add(aggregator, alert({ PodName: `web-${toLetters(i)}` }));
   const [key] = aggregator.ledgers.keys();
   const ledger = aggregator.ledgers.get(key as string);
   expect(aggregator.stats.bytes - before - (ledger?.entries.size ?? 0)).toBeGreaterThan(2 * 2000 * 8);

@@ -21,7 +21,7 @@ setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc") as () => void;
 
 /** A text as a feed makes it: of its own, not a part of another. */
-function fresh(text: string): string {
+function copyText(text: string): string {
   return Buffer.from(text).toString("utf8");
 }
 
@@ -30,7 +30,7 @@ function keep(length: number, text: (i: number) => string): unknown[] {
   return Array.from({ length }, (_, i) => {
     const mods: Record<string, string> = {};
     for (const [name, value] of Object.entries(alert()))
-      if (typeof value === "string") mods[name] = fresh(text(i));
+      if (typeof value === "string") mods[name] = copyText(text(i));
     const { source, timeUs, ...one } = violation(
       alert(mods as Partial<Alert>, { NamespaceName: "shop", Operation: "File" }),
     );

@@ -14,7 +14,15 @@ import { recordEventUpdates } from "../../../src/events/event-updates.ts";
 import type { Steps } from "../../../src/lib/pacing/steps.ts";
 import { buildReport } from "../../../src/reconcile/write-attempt.ts";
 import { renderInSteps, renderReport } from "../../../src/report/render.ts";
-import { alert, at, letters, MEMORY, renderOptions, throttleNotice, violation } from "../../support/gen.ts";
+import {
+  alert,
+  formatTimeAt,
+  MEMORY,
+  renderOptions,
+  throttleNotice,
+  toLetters,
+  violation,
+} from "../../support/gen.ts";
 import { add } from "../ingest/fold-alerts.ts";
 
 const HELD = 6000;
@@ -28,11 +36,11 @@ function fill(workloads: number): { aggregator: Aggregator; ledger: Ledger } {
   const aggregator = new Aggregator(MEMORY, () => {});
   for (let i = 0; i < HELD; i++) {
     const mods = {
-      OwnerName: `w-${letters(i % workloads)}`,
+      OwnerName: `w-${toLetters(i % workloads)}`,
       Operation: "File",
-      Resource: `/x/${letters(i)}`,
+      Resource: `/x/${toLetters(i)}`,
     };
-    add(aggregator, alert({ ...mods, UpdatedTime: at(i) }));
+    add(aggregator, alert({ ...mods, UpdatedTime: formatTimeAt(i) }));
   }
   return { aggregator, ledger: [...aggregator.ledgers.values()][0] as Ledger };
 }
@@ -91,13 +99,13 @@ it("what is added between the steps of a commit is pending, and nothing is count
   while (!steps.next().done) {
     expect(ledger.counts.written.occurrences).toBe(HELD);
     for (const resource of [
-      `/x/${letters(added)}`,
-      `/x/${letters(HELD - 1 - added)}`,
-      `/y/${letters(added)}`,
+      `/x/${toLetters(added)}`,
+      `/x/${toLetters(HELD - 1 - added)}`,
+      `/y/${toLetters(added)}`,
     ])
       add(
         aggregator,
-        alert({ OwnerName: "w-q", Operation: "File", Resource: resource, UpdatedTime: at(HELD) }),
+        alert({ OwnerName: "w-q", Operation: "File", Resource: resource, UpdatedTime: formatTimeAt(HELD) }),
       );
     added++;
   }
@@ -111,7 +119,7 @@ it("what is added between the steps of a commit is pending, and nothing is count
 
 it("retention visits a bounded number of violations in a step, of large reports and of many", () => {
   const { aggregator, ledger } = fill(3);
-  for (let i = 0; i < 1000; i++) add(aggregator, alert({ PolicyName: `p-${letters(i)}` }));
+  for (let i = 0; i < 1000; i++) add(aggregator, alert({ PolicyName: `p-${toLetters(i)}` }));
   for (const each of aggregator.ledgers.values()) {
     each.write.take();
     each.write.commit();
@@ -129,7 +137,7 @@ it("a name that becomes known looks at the reports of its namespace only", () =>
   const aggregator = new Aggregator(MEMORY, () => {});
   const reports = 500;
   for (let i = 0; i < reports; i++)
-    add(aggregator, alert({ NamespaceName: `ns-${letters(i)}`, OwnerNamespace: `ns-${letters(i)}` }));
+    add(aggregator, alert({ NamespaceName: `ns-${toLetters(i)}`, OwnerNamespace: `ns-${toLetters(i)}` }));
   const looks = vi.spyOn(SubjectCounts.prototype, "concerns");
   const found = violation(alert({ NamespaceName: "ns-q", OwnerNamespace: "ns-q" })).violation;
   expect([...touchEarlyReports(aggregator.ledgers, found)]).toEqual([]);

@@ -8,8 +8,8 @@ import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
 import type { Aggregator } from "../../../src/aggregate/aggregator.ts";
 import type { Alert } from "../../../src/api/alert.ts";
-import { alert, letters } from "../../support/gen.ts";
-import { add, newAggregator } from "../ingest/fold-alerts.ts";
+import { alert, toLetters } from "../../support/gen.ts";
+import { add, createAggregator } from "../ingest/fold-alerts.ts";
 
 setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc") as () => void;
@@ -43,25 +43,25 @@ async function settleHeap(): Promise<number> {
 
 describe("the weight of violations", () => {
   it.each<[string, (i: number) => Partial<Alert>]>([
-    ["with short names", (i) => ({ Operation: "File", Resource: `/x/${letters(i)}` })],
+    ["with short names", (i) => ({ Operation: "File", Resource: `/x/${toLetters(i)}` })],
     [
       "with long ones",
       (i) => ({
         Operation: "File",
-        Resource: `/x/${letters(i)}/`.padEnd(400, "long"),
+        Resource: `/x/${toLetters(i)}/`.padEnd(400, "long"),
         Source: "/usr/bin/program ".padEnd(400, "argument "),
         Labels: "l".repeat(300),
       }),
     ],
     [
       "of many workloads",
-      (i) => ({ OwnerName: letters(i), PodName: `pod-${letters(i)}`, Resource: "/bin/a" }),
+      (i) => ({ OwnerName: toLetters(i), PodName: `pod-${toLetters(i)}`, Resource: "/bin/a" }),
     ],
   ])("%s is about what they take of the heap, pending and written", async (_name, mods) => {
     // Code that is compiled and cached on the first run does not count.
-    fill(newAggregator(), mods);
+    fill(createAggregator(), mods);
     const before = await settleHeap();
-    const aggregator = newAggregator();
+    const aggregator = createAggregator();
     fill(aggregator, mods);
     for (const round of ["pending", "written"]) {
       if (round === "written") write(aggregator);

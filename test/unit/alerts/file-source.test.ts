@@ -21,14 +21,16 @@ async function run(options: FileFeedOptions): Promise<RecordingListener> {
 }
 
 /** Alerts as "line: pod", rejections as "line: reason: detail". */
-function summary(listener: RecordingListener): string[] {
+function summarize(listener: RecordingListener): string[] {
   return listener.told.flatMap((t) => {
     if (t.kind === "alert") return [`${t.line}: ${t.alert.PodName}`];
     return t.kind === "rejected" ? [`${t.line}: ${t.reason}: ${t.detail}`] : [];
   });
 }
 
-const feedOf = (text: string | Buffer): FileFeedOptions => ({ input: Readable.from([Buffer.from(text)]) });
+const createInput = (text: string | Buffer): FileFeedOptions => ({
+  input: Readable.from([Buffer.from(text)]),
+});
 
 describe("a file", () => {
   it("gives the alert of every line and ends", async () => {
@@ -59,7 +61,7 @@ describe("a file", () => {
   });
 
   it("that is empty gives nothing", async () => {
-    const listener = await run(feedOf(""));
+    const listener = await run(createInput(""));
     expect(listener.told).toEqual([{ kind: "connected" }]);
   });
 });
@@ -67,20 +69,20 @@ describe("a file", () => {
 describe("lines", () => {
   it("may be blank, end in CRLF, begin with a byte order mark, and lack the last line feed", async () => {
     const listener = await run(
-      feedOf('\ufeff{"PodName":"a"}\r\n\r\n  \t\n\ufeff\n\ufeff{"PodName":"b"}\r\n\n{"PodName":"c"}'),
+      createInput('\ufeff{"PodName":"a"}\r\n\r\n  \t\n\ufeff\n\ufeff{"PodName":"b"}\r\n\n{"PodName":"c"}'),
     );
-    expect(summary(listener)).toEqual(["1: a", "5: b", "7: c"]);
+    expect(summarize(listener)).toEqual(["1: a", "5: b", "7: c"]);
   });
 
   it("may be cut into chunks anywhere, inside of a character, too", async () => {
     const bytes = Buffer.from('{"PodName":"é😀"}\n{"PodName":"ü"}\n');
     const oneByOne = Array.from(bytes, (byte) => Buffer.from([byte]));
-    expect(summary(await run({ input: Readable.from(oneByOne) }))).toEqual(["1: é😀", "2: ü"]);
+    expect(summarize(await run({ input: Readable.from(oneByOne) }))).toEqual(["1: é😀", "2: ü"]);
   });
 
   it("with invalid UTF-8 are read with U+FFFD", async () => {
     const line = Buffer.concat([Buffer.from('{"PodName":"a'), Buffer.from([0xff]), Buffer.from('"}')]);
-    expect(summary(await run(feedOf(line)))).toEqual(["1: a\ufffd"]);
+    expect(summarize(await run(createInput(line)))).toEqual(["1: a\ufffd"]);
   });
 
   it.each<[string, string, string]>([
@@ -126,12 +128,14 @@ describe("lines", () => {
       "not_an_alert: no field of an alert; if it is within level, use `jq -c '.[\"level\"]'`",
     ],
   ])("that are %s are rejected, and the next one is read", async (_, line, expected) => {
-    const listener = await run(feedOf(`\n${line}\n{"PodName":"b"}\n`));
-    expect(summary(listener)).toEqual([`2: ${expected}`, "3: b"]);
+    const listener = await run(createInput(`\n${line}\n{"PodName":"b"}\n`));
+    expect(summarize(listener)).toEqual([`2: ${expected}`, "3: b"]);
   });
 
   it("give details of at most 120 printable characters", async () => {
-    const listener = await run(feedOf(`${"\u001b\u0000é\u202e".repeat(3000)}\n{"a":${"1".repeat(500)}x}`));
+    const listener = await run(
+      createInput(`${"\u001b\u0000é\u202e".repeat(3000)}\n{"a":${"1".repeat(500)}x}`),
+    );
     expect(listener.rejections).toHaveLength(2);
     for (const { detail } of listener.rejections) {
       expect(detail.length).toBeLessThanOrEqual(120);
@@ -141,8 +145,8 @@ describe("lines", () => {
 
   it("beyond the limit are rejected unread with their number", async () => {
     const long = `{"PodName":"${"x".repeat(5_000_000)}"}`;
-    const listener = await run(feedOf(`{"PodName":"a"}\n${long}\n{"PodName":"b"}\n${long}`));
-    expect(summary(listener)).toEqual([
+    const listener = await run(createInput(`{"PodName":"a"}\n${long}\n{"PodName":"b"}\n${long}`));
+    expect(summarize(listener)).toEqual([
       "1: a",
       "2: line_too_long: more than 1048576 bytes",
       "3: b",
@@ -152,14 +156,14 @@ describe("lines", () => {
 
   it("may nest as deep as the limit lets them", async () => {
     const deep = `{"PodName":${"[".repeat(500_000)}${"]".repeat(500_000)},"PID":1}`;
-    const listener = await run(feedOf(`${deep}\n{"PodName":"b"}`));
+    const listener = await run(createInput(`${deep}\n{"PodName":"b"}`));
     expect(listener.told).toHaveLength(3);
-    expect(summary(listener).at(-1)).toBe("2: b");
+    expect(summarize(listener).at(-1)).toBe("2: b");
   });
 
   it("have a limit of one's own", async () => {
-    const listener = await run({ ...feedOf('{"PodName":"a"}\n{"PodName":"ab"}\n'), maxLineBytes: 15 });
-    expect(summary(listener)).toEqual(["1: a", "2: line_too_long: more than 15 bytes"]);
+    const listener = await run({ ...createInput('{"PodName":"a"}\n{"PodName":"ab"}\n'), maxLineBytes: 15 });
+    expect(summarize(listener)).toEqual(["1: a", "2: line_too_long: more than 15 bytes"]);
   });
 });
 
@@ -176,7 +180,7 @@ describe("a stream", () => {
     await firstAlert;
     stop.abort();
     await running;
-    expect(summary(listener)).toEqual(["1: a"]);
+    expect(summarize(listener)).toEqual(["1: a"]);
     expect(input.destroyed).toBe(true);
   });
 
@@ -185,13 +189,13 @@ describe("a stream", () => {
     const listener = new RecordingListener();
     listener.onTold = () => listener.count("alert") === 2 && stop.abort();
     const lines = '{"PodName":"a"}\n'.repeat(10);
-    await createFileSource(feedOf(lines)).run(listener, stop.signal);
+    await createFileSource(createInput(lines)).run(listener, stop.signal);
     expect(listener.count("alert")).toBe(2);
   });
 
   it("is not begun when the signal is aborted already", async () => {
     const listener = new RecordingListener();
-    await createFileSource(feedOf('{"PodName":"a"}\n')).run(listener, AbortSignal.abort());
+    await createFileSource(createInput('{"PodName":"a"}\n')).run(listener, AbortSignal.abort());
     expect(listener.told).toEqual([]);
   });
 

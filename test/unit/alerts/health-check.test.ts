@@ -32,7 +32,7 @@ function setUp() {
   return { clock, log, stop, state, answerLast };
 }
 
-function failure(code: status, details: string): ServiceError {
+function createFailure(code: status, details: string): ServiceError {
   const message = `${code} ${status[code]}: ${details}`;
   return Object.assign(new Error(message), { code, details, metadata: new Metadata() });
 }
@@ -64,7 +64,7 @@ it("fails once, and asks no more, when there is no answer in time", async () => 
 it("fails at an error at once", async () => {
   const { clock, log, answerLast } = setUp();
   await clock.advance(5);
-  answerLast(failure(status.UNAVAILABLE, "connection refused"));
+  answerLast(createFailure(status.UNAVAILABLE, "connection refused"));
   await clock.advance(100_000);
   expect(log).toEqual([
     "0 asked",
@@ -75,7 +75,7 @@ it("fails at an error at once", async () => {
 
 it("takes a service without HealthCheck for healthy", () => {
   const { log, answerLast } = setUp();
-  answerLast(failure(status.UNIMPLEMENTED, "unknown method"));
+  answerLast(createFailure(status.UNIMPLEMENTED, "unknown method"));
   expect(log).toEqual(["0 asked", "0 healthy"]);
 });
 

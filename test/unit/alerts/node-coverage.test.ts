@@ -26,7 +26,7 @@ function setUp(nodes: readonly string[] = ["a", "b"]) {
 }
 
 /** All nodes of the default are connected. */
-function connected() {
+function setUpConnected() {
   const set = setUp();
   for (const node of ["a", "b"]) set.coverage.connected(node, `${node}-1`);
   set.log.length = 0;
@@ -65,7 +65,7 @@ describe("the start", () => {
 
 describe("a node", () => {
   it("that is new is no gap while its daemon starts", async () => {
-    const { clock, coverage, log } = connected();
+    const { clock, coverage, log } = setUpConnected();
     coverage.addPod("c", "c-1");
     await clock.advance(NEW_NODE_MS - 1);
     expect(coverage.counts).toEqual({ desired: 3, connected: 2 });
@@ -75,7 +75,7 @@ describe("a node", () => {
   });
 
   it("that is new and is not connected in time is missing since its first pod", async () => {
-    const { clock, coverage, log } = connected();
+    const { clock, coverage, log } = setUpConnected();
     coverage.addPod("c", "c-1");
     coverage.lost("c", "c-1", "no connection");
     await clock.advance(NEW_NODE_MS);
@@ -85,7 +85,7 @@ describe("a node", () => {
   });
 
   it("that is new and missing for longer than the others begins a gap of its own", async () => {
-    const { clock, coverage, log } = connected();
+    const { clock, coverage, log } = setUpConnected();
     coverage.addPod("c", "c-1");
     await clock.advance(100_000);
     coverage.lost("a", "a-1", "14 UNAVAILABLE");
@@ -102,7 +102,7 @@ describe("a node", () => {
   });
 
   it("that is new and leaves before it is connected is no gap", async () => {
-    const { clock, coverage, log } = connected();
+    const { clock, coverage, log } = setUpConnected();
     coverage.addPod("c", "c-1");
     coverage.removePod("c", "c-1", "its pod was deleted");
     await clock.advance(NEW_NODE_MS);
@@ -111,7 +111,7 @@ describe("a node", () => {
   });
 
   it("with a daemon that is restarted is a gap until it is connected", async () => {
-    const { clock, coverage, log } = connected();
+    const { clock, coverage, log } = setUpConnected();
     await clock.advance(100_000);
     coverage.lost("a", "a-1", "14 UNAVAILABLE");
     await clock.advance(3_000);
@@ -120,7 +120,7 @@ describe("a node", () => {
   });
 
   it("with a pod that is replaced is a gap until the new pod is connected", async () => {
-    const { clock, coverage, log } = connected();
+    const { clock, coverage, log } = setUpConnected();
     await clock.advance(100_000);
     coverage.removePod("a", "a-1", "its pod was deleted");
     await clock.advance(REPLACE_MS - 1);
@@ -132,7 +132,7 @@ describe("a node", () => {
   });
 
   it("that left the cluster stays missing for a minute", async () => {
-    const { clock, coverage, log } = connected();
+    const { clock, coverage, log } = setUpConnected();
     coverage.removePod("a", "a-1", "its pod was deleted");
     await clock.advance(REPLACE_MS);
     expect(log).toEqual(["0 a its pod was deleted from -40000", "60000 complete after 1 from -40000"]);
@@ -140,7 +140,7 @@ describe("a node", () => {
   });
 
   it("with two pods is missing when neither is connected", () => {
-    const { coverage, log } = connected();
+    const { coverage, log } = setUpConnected();
     coverage.addPod("a", "a-2");
     coverage.connected("a", "a-2");
     coverage.removePod("a", "a-1", "its pod was deleted");

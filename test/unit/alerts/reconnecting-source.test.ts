@@ -50,11 +50,11 @@ class Bed {
     this.running = this.source.run(this.listener, this.stop.signal);
   }
 
-  alive(): void {
+  sendHeartbeat(): void {
     this.stream?.onAlive(this.clock.nowMs());
   }
 
-  message(bytes: Buffer): void {
+  sendMessage(bytes: Buffer): void {
     this.stream?.onMessage(bytes, this.clock.nowMs());
   }
 
@@ -75,10 +75,10 @@ it("reports onConnected once, at the first health answer, and delivers alerts", 
   const bed = new Bed();
   expect(bed.listener.told).toEqual([]);
   expect(bed.source.state).toEqual({ kind: "connecting", sinceMs: START_MS, attempt: 0 });
-  bed.alive();
+  bed.sendHeartbeat();
   expect(bed.source.state).toEqual({ kind: "open", sinceMs: START_MS, attempt: 0 });
-  bed.message(ALERT);
-  bed.alive();
+  bed.sendMessage(ALERT);
+  bed.sendHeartbeat();
   expect(bed.listener.told.map((t) => t.kind)).toEqual(["connected", "alert"]);
   expect(bed.listener.alerts[0]?.PolicyName).toBe("block-pkg-mgmt-tools-exec");
   expect(bed.source.stats).toEqual({ messages: 1, bytes: ALERT.length, attempts: 1, connects: 1 });
@@ -86,14 +86,14 @@ it("reports onConnected once, at the first health answer, and delivers alerts", 
 
 it("reports onConnected at a first message, before the alert", () => {
   const bed = new Bed();
-  bed.message(ALERT);
+  bed.sendMessage(ALERT);
   expect(bed.listener.told.map((t) => t.kind)).toEqual(["connected", "alert"]);
 });
 
 it("rejects bytes that are no alert without their content, and continues", () => {
   const bed = new Bed();
-  bed.message(Buffer.from("\x6a\x50secret"));
-  bed.message(ALERT);
+  bed.sendMessage(Buffer.from("\x6a\x50secret"));
+  bed.sendMessage(ALERT);
   expect(bed.listener.rejections).toEqual([
     { reason: "invalid_wire", detail: "8 bytes that begin with field 13 of wire type 2", line: 0 },
   ]);
@@ -103,9 +103,9 @@ it("rejects bytes that are no alert without their content, and continues", () =>
 
 it("reports when it last read", async () => {
   const bed = new Bed();
-  bed.alive();
+  bed.sendHeartbeat();
   await bed.clock.advance(5_000);
-  bed.message(ALERT);
+  bed.sendMessage(ALERT);
   await bed.clock.advance(20_000);
   await bed.endAndReopen({ kind: "error", message: "14 UNAVAILABLE: read\u0000ECONNRESET" });
   expect(bed.listener.disconnects).toEqual([
@@ -120,7 +120,7 @@ it("reports when it last read", async () => {
 
 it("treats an end with OK as a disconnect", async () => {
   const bed = new Bed();
-  bed.alive();
+  bed.sendHeartbeat();
   await bed.endAndReopen(OK_END);
   expect(bed.listener.disconnects.map((d) => [d.reason, d.message])).toEqual([
     ["ok_end", "the peer ended the stream with status OK"],
@@ -131,7 +131,7 @@ it("reports a failed health check as watchdog only when the stream was open", as
   const bed = new Bed();
   const failed: StreamEnd = { kind: "watchdog", message: "HealthCheck had no answer within 10000 ms" };
   await bed.endAndReopen(failed);
-  bed.alive();
+  bed.sendHeartbeat();
   await bed.endAndReopen(failed);
   expect(bed.listener.disconnects.map((d) => d.reason)).toEqual(["connect_failed", "watchdog"]);
 });
@@ -174,11 +174,11 @@ it("waits at random between nothing and a limit that doubles up to its own limit
 it("resets the back-off only after a stream that has lasted", async () => {
   const bed = new Bed();
   for (let i = 0; i < 5; i++) await bed.endAndReopen(REFUSED);
-  bed.alive();
+  bed.sendHeartbeat();
   await bed.clock.advance(9_000);
   await bed.endAndReopen(REFUSED);
   expect(bed.source.state.attempt).toBe(6);
-  bed.alive();
+  bed.sendHeartbeat();
   await bed.clock.advance(10_000);
   bed.end(REFUSED);
   await bed.clock.advance(0);
@@ -193,7 +193,7 @@ it.each([
   async (_what, stepMs, lastedMs, attempt) => {
     const bed = new Bed();
     for (let i = 0; i < 6; i++) await bed.endAndReopen(REFUSED);
-    bed.alive();
+    bed.sendHeartbeat();
     bed.clock.stepWall(stepMs);
     await bed.clock.advance(lastedMs);
     bed.end(REFUSED);
@@ -205,7 +205,7 @@ it.each([
 it("retries forever", async () => {
   const bed = new Bed();
   for (let i = 0; i < 100; i++) await bed.endAndReopen(REFUSED);
-  bed.message(ALERT);
+  bed.sendMessage(ALERT);
   expect(bed.listener.disconnects.map((d) => d.reason)).toEqual(Array(100).fill("connect_failed"));
   expect(bed.listener.count("connected")).toBe(1);
   expect(bed.listener.count("alert")).toBe(1);
@@ -214,7 +214,7 @@ it("retries forever", async () => {
 it("logs an outage once and its end once, with its length", async () => {
   const bed = new Bed();
   for (let i = 0; i < 20; i++) await bed.endAndReopen(REFUSED);
-  bed.alive();
+  bed.sendHeartbeat();
   const openedMs = bed.clock.nowMs() - START_MS;
   expect(bed.count("warn")).toBe(1);
   expect(bed.logged.filter(({ level }) => level === "info")).toEqual([
@@ -222,7 +222,7 @@ it("logs an outage once and its end once, with its length", async () => {
   ]);
   await bed.clock.advance(3_600_000);
   await bed.endAndReopen(REFUSED);
-  bed.alive();
+  bed.sendHeartbeat();
   expect(bed.count("warn")).toBe(2);
   expect(bed.count("info")).toBe(2);
 });
@@ -230,7 +230,7 @@ it("logs an outage once and its end once, with its length", async () => {
 it("explains the third end with OK in a row, and does not log flapping", async () => {
   const bed = new Bed();
   for (let i = 0; i < 30; i++) {
-    bed.alive();
+    bed.sendHeartbeat();
     await bed.endAndReopen(OK_END);
   }
   const messages = bed.listener.disconnects.map((d) => d.message);
@@ -247,7 +247,7 @@ it("explains the third end with OK in a row, and does not log flapping", async (
 
 it("stops while it waits and while a stream is open, and reports neither", async () => {
   const open = new Bed();
-  open.alive();
+  open.sendHeartbeat();
   open.stop.abort();
   await open.running;
   expect(open.listener.told.map((t) => t.kind)).toEqual(["connected"]);
@@ -264,7 +264,7 @@ it("stops while it waits and while a stream is open, and reports neither", async
 
 it("ignores messages of a stream that has ended", async () => {
   const bed = new Bed();
-  bed.alive();
+  bed.sendHeartbeat();
   const late = bed.stream;
   bed.end(REFUSED);
   await bed.clock.advance(0);

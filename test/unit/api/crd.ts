@@ -56,7 +56,7 @@ export function readCrd(path: string): Crd {
 }
 
 /** The schema of a CRD's only version. */
-export function schemaOf(crd: Crd): Schema {
+export function getSchema(crd: Crd): Schema {
   const [version, ...others] = crd.spec.versions;
   if (version === undefined || others.length > 0) throw new Error("expected one version");
   return version.schema.openAPIV3Schema;
@@ -72,13 +72,13 @@ export function* walk(schema: Schema, path = ""): Generator<[path: string, schem
 }
 
 /** The schema without its bounds and descriptions. */
-export function schemaShape(schema: Schema): Shape {
+export function toShape(schema: Schema): Shape {
   switch (schema.type) {
     case "object":
-      return { kind: "object", fields: fieldsOf(schema) };
+      return { kind: "object", fields: toFields(schema) };
     case "array":
       if (schema.items === undefined) throw new Error("a list without items");
-      return { kind: "list", items: schemaShape(schema.items) };
+      return { kind: "list", items: toShape(schema.items) };
     case "string":
       if (schema.enum) return { kind: "enum", values: schema.enum };
       return { kind: schema.format === "date-time" ? "time" : "string" };
@@ -87,11 +87,11 @@ export function schemaShape(schema: Schema): Shape {
   }
 }
 
-function fieldsOf(schema: Schema): Record<string, Field> {
+function toFields(schema: Schema): Record<string, Field> {
   const required = new Set(schema.required);
   const fields: Record<string, Field> = {};
   for (const [name, child] of Object.entries(schema.properties ?? {})) {
-    fields[name] = { optional: !required.delete(name), shape: schemaShape(child) };
+    fields[name] = { optional: !required.delete(name), shape: toShape(child) };
   }
   if (required.size > 0) throw new Error(`required, but not defined: ${[...required].join(", ")}`);
   return fields;

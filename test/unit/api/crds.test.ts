@@ -14,8 +14,8 @@ import {
   REPORT_KIND,
   REPORT_PLURAL,
 } from "../../../src/api/names.ts";
-import { CLUSTER_CRD, type Crd, NAMESPACED_CRD, ROOT, readCrd, type Schema, schemaOf, walk } from "./crd.ts";
-import { fullClusterReport, fullReport } from "./full-report.ts";
+import { CLUSTER_CRD, type Crd, getSchema, NAMESPACED_CRD, ROOT, readCrd, type Schema, walk } from "./crd.ts";
+import { createFullClusterReport, createFullReport } from "./full-report.ts";
 
 const namespaced = readCrd(NAMESPACED_CRD);
 const cluster = readCrd(CLUSTER_CRD);
@@ -24,8 +24,8 @@ const both = [
   ["cluster", cluster],
 ] as const;
 
-function pathsWhere(crd: Crd, offends: (schema: Schema) => boolean): string[] {
-  return [...walk(schemaOf(crd))].filter(([, schema]) => offends(schema)).map(([path]) => path);
+function findPaths(crd: Crd, offends: (schema: Schema) => boolean): string[] {
+  return [...walk(getSchema(crd))].filter(([, schema]) => offends(schema)).map(([path]) => path);
 }
 
 test.each([
@@ -48,26 +48,24 @@ test.each([
 
 describe.each(both)("every field of the %s report", (_name, crd) => {
   test("has a description that is a sentence", () => {
-    expect(pathsWhere(crd, (s) => !/^[A-Z`0-9].* .*[^ ]\.$/s.test(s.description ?? ""))).toEqual([]);
+    expect(findPaths(crd, (s) => !/^[A-Z`0-9].* .*[^ ]\.$/s.test(s.description ?? ""))).toEqual([]);
   });
 
   test("is bounded", () => {
-    expect(pathsWhere(crd, (s) => s.type === "string" && !s.enum && s.maxLength === undefined)).toEqual([]);
-    expect(pathsWhere(crd, (s) => s.type === "array" && s.maxItems === undefined)).toEqual([]);
-    expect(pathsWhere(crd, (s) => s.type === "integer" && s.minimum === undefined)).toEqual([]);
+    expect(findPaths(crd, (s) => s.type === "string" && !s.enum && s.maxLength === undefined)).toEqual([]);
+    expect(findPaths(crd, (s) => s.type === "array" && s.maxItems === undefined)).toEqual([]);
+    expect(findPaths(crd, (s) => s.type === "integer" && s.minimum === undefined)).toEqual([]);
   });
 
   test("costs the API server little: lists are atomic, and nothing is of any shape", () => {
-    expect(pathsWhere(crd, (s) => s.type === "array" && s["x-kubernetes-list-type"] !== "atomic")).toEqual(
-      [],
-    );
-    expect(pathsWhere(crd, (s) => s.type === "object" && s.properties === undefined)).toEqual([]);
+    expect(findPaths(crd, (s) => s.type === "array" && s["x-kubernetes-list-type"] !== "atomic")).toEqual([]);
+    expect(findPaths(crd, (s) => s.type === "object" && s.properties === undefined)).toEqual([]);
   });
 });
 
 test("the two reports differ in what their first lines say, and in nothing else", () => {
   const twin = structuredClone(cluster);
-  const violation = schemaOf(twin).properties?.["violations"]?.items?.properties ?? {};
+  const violation = getSchema(twin).properties?.["violations"]?.items?.properties ?? {};
   delete violation["namespace"];
   delete violation["node"];
   const version = twin.spec.versions[0]!;
@@ -78,13 +76,13 @@ test("the two reports differ in what their first lines say, and in nothing else"
     jsonPath: ".summary.pods",
     description: "Distinct pods that violated the policy.",
   };
-  schemaOf(twin).description = schemaOf(namespaced).description!;
+  getSchema(twin).description = getSchema(namespaced).description!;
   expect(version).toEqual(namespaced.spec.versions[0]);
 });
 
 test.each([
-  [namespaced, fullReport("wordpress-mysql")],
-  [cluster, fullClusterReport()],
+  [namespaced, createFullReport("wordpress-mysql")],
+  [cluster, createFullClusterReport()],
 ] as const)("the reports that other tests send have every field (%#)", (crd, report) => {
   const missing = (schema: Schema, value: unknown, path: string): string[] => {
     if (schema.items) return missing(schema.items, Array.isArray(value) ? value[0] : undefined, `${path}[]`);
@@ -93,7 +91,7 @@ test.each([
       missing(child, (value as Record<string, unknown>)[name], `${path}.${name}`),
     );
   };
-  expect(missing(schemaOf(crd), report, "")).toEqual([]);
+  expect(missing(getSchema(crd), report, "")).toEqual([]);
 });
 
 test("the chart has the same CRDs", () => {

@@ -134,7 +134,7 @@ const BODY: ReportBody = {
 };
 
 /** A namespaced report with every field that it may have. */
-export function fullReport(namespace: string): Report {
+export function createFullReport(namespace: string): Report {
   return {
     apiVersion: "reports.kubearmor.com/v1alpha1",
     kind: "PolicyViolationReport",
@@ -144,7 +144,7 @@ export function fullReport(namespace: string): Report {
 }
 
 /** A cluster report with every field that it may have. */
-export function fullClusterReport(): Report {
+export function createFullClusterReport(): Report {
   const body = structuredClone(BODY);
   body.violations = [{ ...VIOLATION, namespace: "container_namespace", node: "worker-1" }];
   return {

@@ -11,7 +11,7 @@ type Declaration =
   | { kind: "alias"; shape: Shape };
 
 /** Returns the shape of the interface `name` in `source`, with what it extends and refers to put in place. */
-export function interfaceShape(source: string, name: string): Shape {
+export function parseInterfaceShape(source: string, name: string): Shape {
   const parser = new Parser(source);
   return parser.resolve(name);
 }
@@ -32,7 +32,7 @@ class Parser {
   }
 
   resolve(name: string): Shape {
-    const declaration = this.#known.get(name) ?? this.#declaration(name);
+    const declaration = this.#known.get(name) ?? this.#parseDeclaration(name);
     this.#known.set(name, declaration);
     if (declaration.kind === "alias") return declaration.shape;
     const inherited = declaration.bases.map((base) => {
@@ -43,56 +43,56 @@ class Parser {
     return { kind: "object", fields: Object.assign({}, ...inherited, declaration.fields) };
   }
 
-  #declaration(name: string): Declaration {
+  #parseDeclaration(name: string): Declaration {
     const start = this.#starts.get(name);
     if (start === undefined) throw new Error(`no exported type ${name}`);
     const back = this.#at;
     this.#at = start;
-    const keyword = this.#next();
+    const keyword = this.#takeToken();
     this.#expect(name);
-    const declaration = keyword === "interface" ? this.#interface() : this.#alias(name);
+    const declaration = keyword === "interface" ? this.#parseInterface() : this.#parseAlias(name);
     this.#at = back;
     return declaration;
   }
 
-  #alias(name: string): Declaration {
+  #parseAlias(name: string): Declaration {
     this.#expect("=");
     // The aliases with a meaning that their text does not show.
     const isTime = name === "MicroTime" || name === "WholeTime";
-    return { kind: "alias", shape: isTime ? { kind: "time" } : this.#type() };
+    return { kind: "alias", shape: isTime ? { kind: "time" } : this.#parseType() };
   }
 
-  #interface(): Declaration {
+  #parseInterface(): Declaration {
     const bases: string[] = [];
     if (this.#skip("extends"))
-      do bases.push(this.#next());
+      do bases.push(this.#takeToken());
       while (this.#skip(","));
-    return { kind: "interface", bases, fields: this.#members() };
+    return { kind: "interface", bases, fields: this.#parseMembers() };
   }
 
-  #members(): Record<string, Field> {
+  #parseMembers(): Record<string, Field> {
     this.#expect("{");
     const fields: Record<string, Field> = {};
     while (!this.#skip("}")) {
-      const name = this.#next();
+      const name = this.#takeToken();
       if (!/^[A-Za-z]\w*$/.test(name)) throw new Error(`a member that begins with ${name} is not understood`);
       const optional = this.#skip("?");
       this.#expect(":");
-      fields[name] = { optional, shape: this.#type() };
+      fields[name] = { optional, shape: this.#parseType() };
       if (this.#peek() !== "}") this.#expect(";");
     }
     return fields;
   }
 
-  #type(): Shape {
+  #parseType(): Shape {
     this.#skip("|");
     const literals: string[] = [];
     while (this.#peek()?.startsWith('"')) {
-      literals.push(this.#next().slice(1, -1));
+      literals.push(this.#takeToken().slice(1, -1));
       if (!this.#skip("|")) return { kind: "enum", values: literals };
     }
     if (literals.length > 0) throw new Error(`a union of literals and ${this.#peek()} is not understood`);
-    let shape = this.#single();
+    let shape = this.#parseSingle();
     while (this.#skip("[")) {
       this.#expect("]");
       shape = { kind: "list", items: shape };
@@ -101,9 +101,9 @@ class Parser {
     return shape;
   }
 
-  #single(): Shape {
-    if (this.#peek() === "{") return { kind: "object", fields: this.#members() };
-    const name = this.#next();
+  #parseSingle(): Shape {
+    if (this.#peek() === "{") return { kind: "object", fields: this.#parseMembers() };
+    const name = this.#takeToken();
     if (name === "string" || name === "boolean") return { kind: name };
     // Every number of a report is a whole one.
     if (name === "number") return { kind: "integer" };
@@ -114,7 +114,7 @@ class Parser {
     return this.#tokens[this.#at];
   }
 
-  #next(): string {
+  #takeToken(): string {
     const token = this.#tokens[this.#at++];
     if (token === undefined) throw new Error("the source ends too early");
     return token;
@@ -127,7 +127,7 @@ class Parser {
   }
 
   #expect(token: string): void {
-    const found = this.#next();
+    const found = this.#takeToken();
     if (found !== token) throw new Error(`expected ${token}, found ${found}`);
   }
 }

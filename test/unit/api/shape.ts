@@ -16,27 +16,28 @@ export interface Field {
 }
 
 /** Says, one line each, where two shapes differ; `left` and `right` name the sides. Empty when they are equal. */
-export function differences(left: Shape, right: Shape, path = ""): string[] {
-  if (left.kind === "list" && right.kind === "list") return differences(left.items, right.items, `${path}[]`);
+export function compareShapes(left: Shape, right: Shape, path = ""): string[] {
+  if (left.kind === "list" && right.kind === "list")
+    return compareShapes(left.items, right.items, `${path}[]`);
   if (left.kind === "object" && right.kind === "object") {
     const names = new Set([...Object.keys(left.fields), ...Object.keys(right.fields)]);
     return [...names].flatMap((name) =>
-      fieldDifferences(left.fields[name], right.fields[name], `${path}.${name}`),
+      compareFields(left.fields[name], right.fields[name], `${path}.${name}`),
     );
   }
-  const [a, b] = [text(left), text(right)];
+  const [a, b] = [formatShape(left), formatShape(right)];
   return a === b ? [] : [`${path}: ${a} in the types, ${b} in the schema`];
 }
 
-function fieldDifferences(left: Field | undefined, right: Field | undefined, path: string): string[] {
+function compareFields(left: Field | undefined, right: Field | undefined, path: string): string[] {
   if (left === undefined) return [`${path}: only in the schema`];
   if (right === undefined) return [`${path}: only in the types`];
-  const found = differences(left.shape, right.shape, path);
+  const found = compareShapes(left.shape, right.shape, path);
   if (left.optional === right.optional) return found;
   const [a, b] = left.optional ? ["optional", "required"] : ["required", "optional"];
   return [...found, `${path}: ${a} in the types, ${b} in the schema`];
 }
 
-function text(shape: Shape): string {
+function formatShape(shape: Shape): string {
   return shape.kind === "enum" ? `enum of ${[...shape.values].sort().join("|")}` : shape.kind;
 }

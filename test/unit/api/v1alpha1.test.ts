@@ -7,18 +7,18 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { CLUSTER_CRD, NAMESPACED_CRD, ROOT, readCrd, schemaOf, schemaShape } from "./crd.ts";
-import { interfaceShape } from "./interface-shape.ts";
-import { differences } from "./shape.ts";
+import { CLUSTER_CRD, getSchema, NAMESPACED_CRD, ROOT, readCrd, toShape } from "./crd.ts";
+import { parseInterfaceShape } from "./interface-shape.ts";
+import { compareShapes } from "./shape.ts";
 
 const source = readFileSync(join(ROOT, "src/api/v1alpha1.ts"), "utf8");
-const clusterSchema = schemaOf(readCrd(CLUSTER_CRD));
+const clusterSchema = getSchema(readCrd(CLUSTER_CRD));
 
 function compare(types: string): string[] {
-  return differences(interfaceShape(types, "ReportBody"), schemaShape(clusterSchema));
+  return compareShapes(parseInterfaceShape(types, "ReportBody"), toShape(clusterSchema));
 }
 
-function edited(find: string, replacement: string): string {
+function editSource(find: string, replacement: string): string {
   expect(source.split(find)).toHaveLength(2);
   return source.replace(find, replacement);
 }
@@ -29,15 +29,15 @@ describe("the types of a report", () => {
   });
 
   test("equal the schema of the namespaced report but for the two fields that it does not have", () => {
-    const types = interfaceShape(source, "ReportBody");
-    expect(differences(types, schemaShape(schemaOf(readCrd(NAMESPACED_CRD))))).toEqual([
+    const types = parseInterfaceShape(source, "ReportBody");
+    expect(compareShapes(types, toShape(getSchema(readCrd(NAMESPACED_CRD))))).toEqual([
       ".violations[].namespace: only in the types",
       ".violations[].node: only in the types",
     ]);
   });
 
   test("a report is its body and what every Kubernetes object has", () => {
-    const body = interfaceShape(source, "ReportBody");
+    const body = parseInterfaceShape(source, "ReportBody");
     const fields = body.kind === "object" ? Object.keys(body.fields) : [];
     const own = /export interface Report extends ReportBody \{([^}]*)\}/.exec(source)?.[1] ?? "";
     expect([...own.matchAll(/^ {2}(\w+)/gm)].map((m) => m[1])).toEqual(["apiVersion", "kind", "metadata"]);
@@ -92,14 +92,18 @@ describe("the comparison notices", () => {
       "object in the types, list in",
     ],
   ])("%s", (_what, find, replacement, said) => {
-    const found = compare(edited(find, replacement));
+    const found = compare(editSource(find, replacement));
     expect(found).toHaveLength(1);
     expect(found[0]).toContain(said);
   });
 
   test("a type that it cannot read", () => {
-    expect(() => compare(edited("  gaps: number;", "  gaps: number | string;"))).toThrow("not understood");
-    expect(() => compare(edited("  gaps: number;", "  gaps: Date;"))).toThrow("no exported type Date");
-    expect(() => compare(edited("  gaps: number;", "  [gap: string]: number;"))).toThrow("not understood");
+    expect(() => compare(editSource("  gaps: number;", "  gaps: number | string;"))).toThrow(
+      "not understood",
+    );
+    expect(() => compare(editSource("  gaps: number;", "  gaps: Date;"))).toThrow("no exported type Date");
+    expect(() => compare(editSource("  gaps: number;", "  [gap: string]: number;"))).toThrow(
+      "not understood",
+    );
   });
 });

@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { StreamCoverage } from "../../../src/aggregate/gaps/stream-coverage.ts";
 import { IngestCounters, REJECTIONS } from "../../../src/ingest/ingest-counters.ts";
 
-const lost = (lastReadMs: number) =>
+const createLoss = (lastReadMs: number) =>
   ({ lastReadMs, atMs: lastReadMs + 50, reason: "error", message: "x" }) as const;
 
 const NONE = {
@@ -36,13 +36,17 @@ describe("stream coverage", () => {
   it("counts a gap when it begins and its length when it ends, from the last sign of life", () => {
     const coverage = new StreamCoverage();
     coverage.connected(1000);
-    expect(coverage.disconnected(lost(5000))).toEqual({ kind: "StreamDown", fromMs: 5000, toMs: undefined });
-    expect(coverage.disconnected(lost(6000))).toBeUndefined();
+    expect(coverage.disconnected(createLoss(5000))).toEqual({
+      kind: "StreamDown",
+      fromMs: 5000,
+      toMs: undefined,
+    });
+    expect(coverage.disconnected(createLoss(6000))).toBeUndefined();
     expect(coverage).toMatchObject({
       continuousSinceMs: undefined,
       gaps: { ...NONE, StreamDown: 1 },
       gapSeconds: NONE,
-      down: lost(6000),
+      down: createLoss(6000),
     });
     expect(coverage.connected(8000)).toEqual([{ kind: "StreamDown", fromMs: 5000, toMs: 8000 }]);
     expect(coverage).toMatchObject({
@@ -51,7 +55,7 @@ describe("stream coverage", () => {
       gapSeconds: { ...NONE, StreamDown: 3 },
       down: undefined,
     });
-    coverage.disconnected({ ...lost(9000), reason: "ok_end" });
+    coverage.disconnected({ ...createLoss(9000), reason: "ok_end" });
     coverage.connected(9500);
     expect(coverage).toMatchObject({
       gaps: { ...NONE, StreamDown: 1, StreamEnded: 1 },
@@ -81,7 +85,7 @@ describe("stream coverage", () => {
       continuousSinceMs: 61_000,
     });
     // It is over, and ends no second time.
-    coverage.disconnected(lost(62_000));
+    coverage.disconnected(createLoss(62_000));
     expect(coverage.connected(63_000)).toEqual([{ kind: "StreamDown", fromMs: 62_000, toMs: 63_000 }]);
   });
 
@@ -99,7 +103,7 @@ describe("stream coverage", () => {
     coverage.connected(10_000);
     expect(coverage.addStall(6000, 20_000)).toEqual({ kind: "Stalled", fromMs: 14_000, toMs: 20_000 });
     // Not from before there was a stream.
-    coverage.disconnected(lost(21_000));
+    coverage.disconnected(createLoss(21_000));
     coverage.connected(22_000);
     expect(coverage.addStall(6000, 26_000)).toEqual({ kind: "Stalled", fromMs: 22_000, toMs: 26_000 });
     expect(coverage).toMatchObject({

@@ -6,7 +6,7 @@ import { monitorEventLoopStalls } from "../../../src/app/event-loop-monitor.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { FakeProcess } from "../leadership/lease-server.ts";
 
-function watched() {
+function startMonitor() {
   const world = new FakeClock();
   const process = new FakeProcess(world);
   const told: number[] = [];
@@ -20,7 +20,7 @@ function watched() {
 }
 
 it("reports a stall once, from the last beat before it", async () => {
-  const { world, told, standStill } = watched();
+  const { world, told, standStill } = startMonitor();
   await world.advance(1100);
   // The next beat was due at 1.5 s, and comes at 7 s.
   await standStill(5900);
@@ -32,7 +32,7 @@ it("reports a stall once, from the last beat before it", async () => {
 });
 
 it("does not report shorter ones", async () => {
-  const { world, told, standStill } = watched();
+  const { world, told, standStill } = startMonitor();
   for (let n = 0; n < 20; n++) {
     await standStill(4900);
     await world.advance(100);
@@ -41,7 +41,7 @@ it("does not report shorter ones", async () => {
 });
 
 it("does not take a clock that is set for a standstill", async () => {
-  const { world, process, told } = watched();
+  const { world, process, told } = startMonitor();
   await world.advance(1000);
   process.skewMs = 3_600_000;
   await world.advance(1000);
@@ -51,7 +51,7 @@ it("does not take a clock that is set for a standstill", async () => {
 });
 
 it("leaves no timer once it is stopped", async () => {
-  const { world, stop } = watched();
+  const { world, stop } = startMonitor();
   await world.advance(1000);
   stop();
   expect(world.pending).toBe(0);

@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 import { describe, expect, it } from "vitest";
-import { resultsPage, rowLine } from "../../../bench/support/results.ts";
+import { formatRow, renderResultsPage } from "../../../bench/support/results.ts";
 import { median, medianRatio, percentile } from "../../../bench/support/statistics.ts";
 
 const fast = { figure: "speed", against: "a | b", aim: "≥ 1", measured: "1.2", met: true };
@@ -10,7 +10,7 @@ const fat = { figure: "memory", against: "", aim: "≤ 150 MB", measured: "160 M
 const told = { figure: "bytes", against: "", aim: "", measured: "900", met: undefined };
 
 describe("the page of results", () => {
-  const page = resultsPage({
+  const page = renderResultsPage({
     date: "2026-11-23",
     facts: [["machine", "2 × slow"]],
     outcomes: [
@@ -52,9 +52,9 @@ describe("the page of results", () => {
 
 describe("a row for the terminal", () => {
   it("says what was measured against what, and whether the aim was met", () => {
-    expect(rowLine(fast)).toBe("  speed: 1.2 against a | b, aim ≥ 1 (met)");
-    expect(rowLine(fat)).toBe("  memory: 160 MB, aim ≤ 150 MB (not met)");
-    expect(rowLine(told)).toBe("  bytes: 900");
+    expect(formatRow(fast)).toBe("  speed: 1.2 against a | b, aim ≥ 1 (met)");
+    expect(formatRow(fat)).toBe("  memory: 160 MB, aim ≤ 150 MB (not met)");
+    expect(formatRow(told)).toBe("  bytes: 900");
   });
 });
 

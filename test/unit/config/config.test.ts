@@ -13,13 +13,13 @@ function parse(input: Omit<ConfigInput, "place"> & Partial<Pick<ConfigInput, "pl
   return parseConfig({ place: PLACE, filePath: "pvo.yaml", ...input });
 }
 
-function configOf(input: Parameters<typeof parse>[0]): Config {
+function getConfig(input: Parameters<typeof parse>[0]): Config {
   const result = parse(input);
   if ("problems" in result) throw new Error(formatProblems(result.problems));
   return result.config;
 }
 
-function problemsOf(input: Parameters<typeof parse>[0]): ConfigProblem[] {
+function getProblems(input: Parameters<typeof parse>[0]): ConfigProblem[] {
   const result = parse(input);
   if ("config" in result) throw new Error("expected problems, got a configuration");
   return result.problems;
@@ -27,7 +27,7 @@ function problemsOf(input: Parameters<typeof parse>[0]): ConfigProblem[] {
 
 describe("defaults", () => {
   test("nothing given means the documented defaults", () => {
-    expect(configOf({})).toMatchObject({
+    expect(getConfig({})).toMatchObject({
       kubeconfig: "",
       identity: "host-abc12",
       feed: {
@@ -76,21 +76,21 @@ describe("defaults", () => {
 
   test("the pod's name and namespace are defaults that any setting overrides", () => {
     const env = { POD_NAME: "pvo-7f-x", POD_NAMESPACE: "security" };
-    expect(configOf({ env }).identity).toBe("pvo-7f-x");
-    expect(configOf({ env }).leaderElection.leaseNamespace).toBe("security");
-    expect(configOf({ env, fileText: "identity: mine" }).identity).toBe("mine");
-    expect(configOf({ place: { identity: "h", namespace: "own" } }).leaderElection.leaseNamespace).toBe(
+    expect(getConfig({ env }).identity).toBe("pvo-7f-x");
+    expect(getConfig({ env }).leaderElection.leaseNamespace).toBe("security");
+    expect(getConfig({ env, fileText: "identity: mine" }).identity).toBe("mine");
+    expect(getConfig({ place: { identity: "h", namespace: "own" } }).leaderElection.leaseNamespace).toBe(
       "own",
     );
   });
 
   test("a host name that no identity may have is made one", () => {
-    expect(configOf({ place: { identity: "my host (1)/x" } }).identity).toBe("my-host--1--x");
-    expect(configOf({ place: { identity: "___" } }).identity).toBe("unnamed");
+    expect(getConfig({ place: { identity: "my host (1)/x" } }).identity).toBe("my-host--1--x");
+    expect(getConfig({ place: { identity: "___" } }).identity).toBe("unnamed");
   });
 
   test("the configuration is frozen to its leaves", () => {
-    const config = configOf({ fileText: "redaction: {names: [pin]}" });
+    const config = getConfig({ fileText: "redaction: {names: [pin]}" });
     expect(() => Object.assign(config.reports, { maxBytes: 1 })).toThrow(TypeError);
     expect(() => (config.redaction.names as string[]).push("x")).toThrow(TypeError);
   });
@@ -98,7 +98,7 @@ describe("defaults", () => {
   test.each(["", "\n# nothing\n", "---\n", "reports:\n", "feed:\n  relay:\n"])(
     "an empty file or section: %j",
     (fileText) => {
-      expect(configOf({ fileText }).reports.maxBytes).toBe(262_144);
+      expect(getConfig({ fileText }).reports.maxBytes).toBe(262_144);
     },
   );
 });
@@ -109,7 +109,7 @@ describe("precedence", () => {
   const flags = { "log.level": "debug" };
 
   test("flag before environment before file before default", () => {
-    const config = configOf({ fileText, env, flags });
+    const config = getConfig({ fileText, env, flags });
     expect(config.log.level).toBe("debug");
     expect(config.metrics.address).toBe(":2");
     expect(config.feed.relay.address).toBe("file:1");
@@ -126,7 +126,7 @@ describe("precedence", () => {
   });
 
   test("variables are read as numbers, booleans and lists", () => {
-    const config = configOf({
+    const config = getConfig({
       env: {
         PVO_REPORTS_MAX_BYTES: "65536",
         PVO_REPORTS_MAX_PODS_PER_VIOLATION: " 3 ",
@@ -146,7 +146,7 @@ describe("precedence", () => {
 
   test("an empty variable counts as not set, and other people's variables are left alone", () => {
     const env = { PVO_LOG_LEVEL: "", PATH: "/bin", PVOX: "1", PVO_CACHE: "/tmp/parts" };
-    expect(configOf({ env }).log.level).toBe("info");
+    expect(getConfig({ env }).log.level).toBe("info");
   });
 
   test("variables that Kubernetes adds for a Service named pvo are left alone", () => {
@@ -159,8 +159,8 @@ describe("precedence", () => {
       PVO_PORT_8080_TCP_ADDR: "10.0.0.7",
       PVO_METRICS_PORT: "tcp://10.0.0.8:8080",
     };
-    expect(configOf({ env }).metrics.address).toBe(":8080");
-    expect(problemsOf({ env: { PVO_METRICS_PORT: "8080" } })).toHaveLength(1);
+    expect(getConfig({ env }).metrics.address).toBe(":8080");
+    expect(getProblems({ env: { PVO_METRICS_PORT: "8080" } })).toHaveLength(1);
   });
 });
 
@@ -175,7 +175,7 @@ describe("problems", () => {
       "  address: 8080",
       "retention: 3",
     ].join("\n");
-    const problems = problemsOf({
+    const problems = getProblems({
       fileText,
       env: { PVO_LOG_LEVEL: "loud", PVO_REPORT_MAX_BYTES: "secret" },
       flags: { "feed.relay.address": "http://relay:1" },
@@ -193,7 +193,7 @@ describe("problems", () => {
   });
 
   test("a wrong value is a problem even where a flag overrides it", () => {
-    const problems = problemsOf({ fileText: "log: {level: loud}", flags: { "log.level": "info" } });
+    const problems = getProblems({ fileText: "log: {level: loud}", flags: { "log.level": "info" } });
     expect(problems).toEqual([
       {
         path: "log.level",
@@ -227,11 +227,11 @@ describe("problems", () => {
     ["leaderElection: {leaseNamespace: A_b}", expect.stringMatching(/^must be the name of a namespace/)],
     ["identity: a/b", expect.stringMatching(/^must be a name of at most 253/)],
   ])("%s", (fileText, message) => {
-    expect(problemsOf({ fileText }).map((problem) => problem.message)).toEqual([message]);
+    expect(getProblems({ fileText }).map((problem) => problem.message)).toEqual([message]);
   });
 
   test("broken YAML is reported with line and column, and flags are checked all the same", () => {
-    const problems = problemsOf({ fileText: "log:\n  level: [info\n", flags: { "log.level": "loud" } });
+    const problems = getProblems({ fileText: "log:\n  level: [info\n", flags: { "log.level": "loud" } });
     expect(problems.map(({ source }) => source)).toEqual(["pvo.yaml:3:1", "--log-level"]);
     expect(problems[0]?.message).toMatch(/^is no valid YAML: /);
   });
@@ -241,28 +241,28 @@ describe("problems", () => {
     ["two documents", "log: {level: info}\n---\nlog: {level: warn}\n", "pvo.yaml:2:1"],
     ["an unknown tag", "log: {level: !secret x}\n", "pvo.yaml:1:14"],
   ])("%s is a problem", (_what, fileText, source) => {
-    expect(problemsOf({ fileText }).map((problem) => problem.source)).toEqual([source]);
+    expect(getProblems({ fileText }).map((problem) => problem.source)).toEqual([source]);
   });
 
   test("anchors work, and an alias bomb is refused", () => {
     expect(
-      configOf({ fileText: "memory: &m {maxViolations: 500}\nreports: *m\n" }).reports.maxViolations,
+      getConfig({ fileText: "memory: &m {maxViolations: 500}\nreports: *m\n" }).reports.maxViolations,
     ).toBe(500);
     const bomb = [
       "memory: {maxViolations: [&a [1,1,1,1,1,1,1,1,1,1], &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]]}",
       "redaction: {names: [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]}",
     ].join("\n");
-    expect(problemsOf({ fileText: bomb }).map((problem) => problem.path)).toContain("redaction.names");
+    expect(getProblems({ fileText: bomb }).map((problem) => problem.path)).toContain("redaction.names");
   });
 
   test("a path with dots as one key, or an empty key, is unknown", () => {
-    const problems = problemsOf({ fileText: "reports.maxBytes: 65536\n'': {log: {level: info}}\n" });
+    const problems = getProblems({ fileText: "reports.maxBytes: 65536\n'': {log: {level: info}}\n" });
     expect(problems.map(({ path }) => path)).toEqual(["reports.maxBytes", ""]);
     expect(problems[0]?.message).toBe("is no known key; write sections as nested mappings, not with dots");
   });
 
   test("a key that would reach the prototype is only an unknown key", () => {
-    const problems = problemsOf({ fileText: "__proto__: {polluted: 1}\nconstructor: {prototype: 1}\n" });
+    const problems = getProblems({ fileText: "__proto__: {polluted: 1}\nconstructor: {prototype: 1}\n" });
     expect(problems.map((problem) => problem.path)).toEqual(["__proto__", "constructor"]);
     expect({}).not.toHaveProperty("polluted");
   });
@@ -296,22 +296,22 @@ describe("what belongs together", () => {
       "must differ from metrics.address (:8081, pvo.yaml:1): probes have a port of their own",
     ],
   ])("%s", (fileText, path, message) => {
-    expect(problemsOf({ fileText })).toMatchObject([{ path, message, source: "pvo.yaml:1" }]);
+    expect(getProblems({ fileText })).toMatchObject([{ path, message, source: "pvo.yaml:1" }]);
   });
 
   test("equal thresholds leave a word out, and 11 means never", () => {
     const fileText = "severity: {thresholds: {low: 1, medium: 7, high: 7, critical: 11}}";
-    expect(configOf({ fileText }).severity.thresholds).toEqual({ low: 1, medium: 7, high: 7, critical: 11 });
+    expect(getConfig({ fileText }).severity.thresholds).toEqual({ low: 1, medium: 7, high: 7, critical: 11 });
   });
 
   test("a pair with a wrong member is not judged on top", () => {
-    expect(problemsOf({ fileText: "reports: {minIntervalMs: 99999999}" })).toHaveLength(1);
+    expect(getProblems({ fileText: "reports: {minIntervalMs: 99999999}" })).toHaveLength(1);
   });
 });
 
 describe("secrets", () => {
   test("values of unknown names and of patterns, and credentials in addresses, are not repeated", () => {
-    const problems = problemsOf({
+    const problems = getProblems({
       fileText: [
         "token: hunter2",
         "redaction: {patterns: ['hunter2(', 'x*', 'hunter2: [', ok]}",
@@ -335,14 +335,14 @@ describe("secrets", () => {
   test("lists and their items are bounded", () => {
     const long = "a".repeat(201);
     const fileText = JSON.stringify({ redaction: { patterns: [long], names: Array(101).fill("a") } });
-    expect(problemsOf({ fileText }).map(({ message }) => message)).toEqual([
+    expect(getProblems({ fileText }).map(({ message }) => message)).toEqual([
       "item 1 is longer than 200 characters",
       "has 101 items; at most 100 are allowed",
     ]);
   });
 
   test("a long value is cut", () => {
-    const [problem] = problemsOf({ flags: { "log.level": "x".repeat(500) } });
+    const [problem] = getProblems({ flags: { "log.level": "x".repeat(500) } });
     expect(problem?.value).toHaveLength(81);
   });
 });

@@ -13,7 +13,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-function problemOf(path: string): string | undefined {
+function getProblem(path: string): string | undefined {
   const result = loadFileText(path);
   return "problems" in result ? result.problems[0]?.message : undefined;
 }
@@ -25,10 +25,10 @@ test("a file is read as text", () => {
 });
 
 test("a missing file, a directory and a huge file are reported, not thrown", () => {
-  expect(problemOf(join(folder, "none.yaml"))).toMatch(/^can't be read: ENOENT/);
-  expect(problemOf(folder)).toBe("is a directory; --config takes a file");
+  expect(getProblem(join(folder, "none.yaml"))).toMatch(/^can't be read: ENOENT/);
+  expect(getProblem(folder)).toBe("is a directory; --config takes a file");
   const huge = join(folder, "huge.yaml");
   writeFileSync(huge, "");
   truncateSync(huge, 1_048_577);
-  expect(problemOf(huge)).toBe("has more than 1048576 bytes; is it the right file?");
+  expect(getProblem(huge)).toBe("has more than 1048576 bytes; is it the right file?");
 });

@@ -10,16 +10,16 @@ import type { ThrottleNotice } from "../../../src/ingest/violation/violation.ts"
 import { runAtOnce } from "../../../src/lib/pacing/steps.ts";
 import { buildReport } from "../../../src/reconcile/write-attempt.ts";
 import { renderReport } from "../../../src/report/render.ts";
-import { alert, at, hostAlert, renderOptions, START_US } from "../../support/gen.ts";
-import { addAll, newAggregator } from "../ingest/fold-alerts.ts";
+import { alert, formatTimeAt, hostAlert, renderOptions, START_US } from "../../support/gen.ts";
+import { addAll, createAggregator } from "../ingest/fold-alerts.ts";
 
 /** Event updates of a write of these alerts. */
-function occurrences(alerts: readonly Alert[]): EventUpdate[] {
-  const aggregator = addAll(newAggregator(), alerts);
-  return [...aggregator.ledgers.values()].flatMap(landed);
+function createUpdates(alerts: readonly Alert[]): EventUpdate[] {
+  const aggregator = addAll(createAggregator(), alerts);
+  return [...aggregator.ledgers.values()].flatMap(persist);
 }
 
-function landed(ledger: Ledger): EventUpdate[] {
+function persist(ledger: Ledger): EventUpdate[] {
   ledger.write.take();
   const stored = { name: ledger.name, uid: "report-uid", resourceVersion: "1" };
   const reported: EventUpdate[] = [];
@@ -31,10 +31,10 @@ function landed(ledger: Ledger): EventUpdate[] {
 
 describe("a landed write", () => {
   it("has each pod's activity, count and time", () => {
-    const reported = occurrences([
-      alert({ UpdatedTime: at(0), Message: "denied" }),
-      alert({ UpdatedTime: at(20), Message: "denied" }),
-      alert({ PodName: "web-2", UpdatedTime: at(10), Message: "denied" }),
+    const reported = createUpdates([
+      alert({ UpdatedTime: formatTimeAt(0), Message: "denied" }),
+      alert({ UpdatedTime: formatTimeAt(20), Message: "denied" }),
+      alert({ PodName: "web-2", UpdatedTime: formatTimeAt(10), Message: "denied" }),
     ]);
     const shared = {
       related: {
@@ -70,13 +70,13 @@ describe("a landed write", () => {
   });
 
   it("has only what it brought", () => {
-    const aggregator = addAll(newAggregator(), [alert(), alert({ Operation: "File", Resource: "/x" })]);
+    const aggregator = addAll(createAggregator(), [alert(), alert({ Operation: "File", Resource: "/x" })]);
     const [ledger] = [...aggregator.ledgers.values()];
     if (!ledger) throw new Error("expected a ledger");
-    expect(landed(ledger)).toHaveLength(2);
-    addAll(aggregator, [alert({ UpdatedTime: at(5) })]);
-    expect(landed(ledger).map(({ operation, count }) => [operation, count])).toEqual([["Process", 1]]);
-    expect(landed(ledger)).toEqual([]);
+    expect(persist(ledger)).toHaveLength(2);
+    addAll(aggregator, [alert({ UpdatedTime: formatTimeAt(5) })]);
+    expect(persist(ledger).map(({ operation, count }) => [operation, count])).toEqual([["Process", 1]]);
+    expect(persist(ledger)).toEqual([]);
   });
 
   it.each<[string, Partial<Alert>, string]>([
@@ -84,11 +84,11 @@ describe("a landed write", () => {
     ["was not blocked", { Result: "Passed", Action: "Audit (Block)" }, "was not blocked"],
     ["was reported", { Result: "" }, "was reported"],
   ])("says what %s", (_name, mods, verb) => {
-    expect(occurrences([alert(mods)])[0]?.note).toContain(` ${verb}: policy `);
+    expect(createUpdates([alert(mods)])[0]?.note).toContain(` ${verb}: policy `);
   });
 
   it("of a host has the node", () => {
-    const reported = occurrences([hostAlert(), hostAlert(), hostAlert({ HostName: "node-2" })]);
+    const reported = createUpdates([hostAlert(), hostAlert(), hostAlert({ HostName: "node-2" })]);
     expect(reported.map(({ regarding, count }) => [regarding, count])).toEqual([
       [{ kind: "Node", name: "node-1" }, 2],
       [{ kind: "Node", name: "node-2" }, 1],
@@ -107,7 +107,7 @@ describe("a landed write", () => {
     ["of no Kubernetes", { NamespaceName: "container_namespace" }],
     ["of an illegal namespace", { NamespaceName: "../x" }],
   ])("%s tells nobody", (_name, mods) => {
-    expect(occurrences([alert(mods)])).toEqual([]);
+    expect(createUpdates([alert(mods)])).toEqual([]);
   });
 
   it("leaves out of its sentence what the alert did not have", () => {
@@ -119,7 +119,7 @@ describe("a landed write", () => {
       ContainerName: "",
       Severity: "",
     };
-    expect(occurrences([alert(bare)])[0]?.note).toBe("Process was blocked: policy no-package-managers");
+    expect(createUpdates([alert(bare)])[0]?.note).toBe("Process was blocked: policy no-package-managers");
   });
 });
 

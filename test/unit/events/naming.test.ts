@@ -14,14 +14,14 @@ import {
 
 const NOW_MS = Date.UTC(2026, 10, 23, 10);
 
-function pod(name: string): Regarding {
+function createPod(name: string): Regarding {
   return { kind: "Pod", namespace: "shop", name };
 }
 
 describe("the name", () => {
   test("is the object's, a dot, and hex of time and chance", () => {
-    expect(createEventName(pod("web-0"), NOW_MS, 0)).toBe("web-0.1a207d9210000000000");
-    expect(createEventName(pod("web-0"), NOW_MS, 0.999_999_999_9)).toBe("web-0.1a207d92100ffffffff");
+    expect(createEventName(createPod("web-0"), NOW_MS, 0)).toBe("web-0.1a207d9210000000000");
+    expect(createEventName(createPod("web-0"), NOW_MS, 0.999_999_999_9)).toBe("web-0.1a207d92100ffffffff");
     expect(createEventName({ kind: "Node", name: "node1.example" }, NOW_MS, 0.5)).toBe(
       "node1.example.1a207d9210080000000",
     );
@@ -30,7 +30,7 @@ describe("the name", () => {
   test.each(["", "Web", "a_b", "-a", "a..b", "ü"])(
     "of %j, which is no legal name, begins with the kind",
     (name) => {
-      expect(createEventName(pod(name), NOW_MS, 0)).toBe("pod.1a207d9210000000000");
+      expect(createEventName(createPod(name), NOW_MS, 0)).toBe("pod.1a207d9210000000000");
     },
   );
 
@@ -42,7 +42,7 @@ describe("the name", () => {
     );
     fc.assert(
       fc.property(names, fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), (name, random) => {
-        const result = createEventName(pod(name), NOW_MS, random);
+        const result = createEventName(createPod(name), NOW_MS, random);
         expect(result).toMatch(legal);
         expect(result.length).toBeLessThanOrEqual(253);
       }),
@@ -52,7 +52,7 @@ describe("the name", () => {
 
 test("a node's Events live in default, a pod's in its namespace", () => {
   expect(findEventNamespace({ kind: "Node", name: "n" })).toBe("default");
-  expect(findEventNamespace(pod("p"))).toBe("shop");
+  expect(findEventNamespace(createPod("p"))).toBe("shop");
 });
 
 test.each([

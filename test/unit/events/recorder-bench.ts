@@ -28,7 +28,7 @@ export interface RecorderBench {
 }
 
 /** Registers the hooks that make the bench, and gives it; its fields are new in each test. */
-export function recorderBench(): RecorderBench {
+export function setUpRecorder(): RecorderBench {
   const bench = {} as RecorderBench;
   beforeEach(() => {
     const clock = new FakeClock();
@@ -44,7 +44,7 @@ export function recorderBench(): RecorderBench {
         bench.recorder = startRecorder(options, sink, clock, logger);
       },
       record: (changes: Partial<EventUpdate> = {}) =>
-        bench.recorder.record(occurrenceAt(clock.nowMs() * 1000, changes)),
+        bench.recorder.record(createUpdate(clock.nowMs() * 1000, changes)),
       counts: () => [...sink.events.values()].map(({ count }) => count),
     } satisfies Omit<RecorderBench, "recorder">);
     bench.start({});
@@ -69,7 +69,7 @@ export function expectBalance(recorder: RunningRecorder): void {
 }
 
 /** A blocked process in shop/web-0. */
-export function occurrenceAt(us: number, changes: Partial<EventUpdate> = {}): EventUpdate {
+export function createUpdate(us: number, changes: Partial<EventUpdate> = {}): EventUpdate {
   return {
     regarding: { kind: "Pod", namespace: "shop", name: "web-0" },
     related: { kind: "PolicyViolationReport", namespace: "shop", name: "p", uid: "r" },

@@ -10,9 +10,9 @@ import { startRecorder } from "../../../src/events/recorder.ts";
 import { silentLogger } from "../../../src/lib/logger.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { MemoryEventSink } from "./memory-event-sink.ts";
-import { expectBalance, occurrenceAt, recorderBench } from "./recorder-bench.ts";
+import { createUpdate, expectBalance, setUpRecorder } from "./recorder-bench.ts";
 
-const t = recorderBench();
+const t = setUpRecorder();
 
 describe("failures", () => {
   const retry: EventResult = { kind: "retry", message: "busy" };
@@ -214,7 +214,7 @@ test("the counters balance after any sequence", async () => {
         } else {
           const nowUs = ownClock.nowMs() * 1000;
           tested.record({
-            ...occurrenceAt(nowUs, { policy: `p${one.policy}`, count: one.count }),
+            ...createUpdate(nowUs, { policy: `p${one.policy}`, count: one.count }),
             regarding: { kind: "Pod", namespace: "shop", name: `web-${one.pod}` },
           });
         }

@@ -4,9 +4,9 @@
 // Events and their times: series, suppression, and the pace.
 
 import { describe, expect, test } from "vitest";
-import { recorderBench } from "./recorder-bench.ts";
+import { setUpRecorder } from "./recorder-bench.ts";
 
-const t = recorderBench();
+const t = setUpRecorder();
 
 describe("a series", () => {
   test("is one Event with a count that follows at 2, at powers of ten and once a minute", async () => {

@@ -15,23 +15,23 @@ import {
   startOver,
   toSeriesKey,
 } from "../../../src/events/series.ts";
-import { occurrenceAt } from "./recorder-bench.ts";
+import { createUpdate } from "./recorder-bench.ts";
 
 const T_MS = Date.UTC(2026, 10, 23, 10);
 const T_US = T_MS * 1000;
 
-const occurrence = (changes: Partial<EventUpdate> = {}) => occurrenceAt(T_US, changes);
+const createOccurrence = (changes: Partial<EventUpdate> = {}) => createUpdate(T_US, changes);
 
 /** A series of which `sent` occurrences were sent at T_MS. */
-function seriesAt(sent: number): Series {
-  const series = createSeries("k", occurrence(), T_MS);
+function startSeries(sent: number): Series {
+  const series = createSeries("k", createOccurrence(), T_MS);
   add(series, sent);
   recordSent(series, createAttempt(series, "u1", T_MS, 0), T_MS);
   return series;
 }
 
 function add(series: Series, count: number, changes: Partial<EventUpdate> = {}, nowMs = T_MS): void {
-  addOccurrence(series, occurrence(changes), count, nowMs);
+  addOccurrence(series, createOccurrence(changes), count, nowMs);
 }
 
 describe("a series is one pod or node, policy, operation, action and outcome", () => {
@@ -45,19 +45,19 @@ describe("a series is one pod or node, policy, operation, action and outcome", (
     [{ action: "Audit" }],
     [{ outcome: "Allowed" }],
   ] as Partial<EventUpdate>[][])("%j makes another one", (changes) => {
-    expect(toSeriesKey(occurrence(changes))).not.toBe(toSeriesKey(occurrence()));
+    expect(toSeriesKey(createOccurrence(changes))).not.toBe(toSeriesKey(createOccurrence()));
   });
 
   test("note, report, count and times do not", () => {
-    const other = occurrence({ note: "other", count: 9, firstUs: 1, lastUs: 2 });
+    const other = createOccurrence({ note: "other", count: 9, firstUs: 1, lastUs: 2 });
     delete other.related;
-    expect(toSeriesKey(other)).toBe(toSeriesKey(occurrence()));
+    expect(toSeriesKey(other)).toBe(toSeriesKey(createOccurrence()));
   });
 });
 
 describe("the next word is due", () => {
   test("at once for the first occurrence", () => {
-    const series = createSeries("k", occurrence(), T_MS);
+    const series = createSeries("k", createOccurrence(), T_MS);
     expect(isDue(series, T_MS)).toBe(false);
     add(series, 1);
     expect(isDue(series, T_MS)).toBe(true);
@@ -74,7 +74,7 @@ describe("the next word is due", () => {
     [1000, 9999, false],
     [9999, 10_000, true],
   ])("after %i told and %i counted: %s, and always after a minute", (reported, total, expected) => {
-    const series = seriesAt(reported);
+    const series = startSeries(reported);
     add(series, total - reported);
     expect(isDue(series, T_MS)).toBe(expected);
     expect(isDue(series, T_MS + 59_999)).toBe(expected);
@@ -82,12 +82,12 @@ describe("the next word is due", () => {
   });
 
   test("never while there is nothing new", () => {
-    expect(isDue(seriesAt(1), T_MS + 3_600_000)).toBe(false);
+    expect(isDue(startSeries(1), T_MS + 3_600_000)).toBe(false);
   });
 });
 
 test("a series is over after six minutes of silence, but not while a count is pending", () => {
-  const series = seriesAt(3);
+  const series = startSeries(3);
   expect(isOver(series, T_MS + 359_999)).toBe(false);
   expect(isOver(series, T_MS + 360_000)).toBe(true);
   add(series, 1);
@@ -96,7 +96,7 @@ test("a series is over after six minutes of silence, but not while a count is pe
 
 describe("the request", () => {
   test("for one occurrence has no series, and its time is the first time", () => {
-    const series = createSeries("k", occurrence(), T_MS);
+    const series = createSeries("k", createOccurrence(), T_MS);
     add(series, 1, { firstUs: T_US - 5, lastUs: T_US });
     expect(createAttempt(series, "u1", T_MS, 0)).toEqual({
       kind: "create",
@@ -115,7 +115,7 @@ describe("the request", () => {
   });
 
   test("for several has the series at once; times are the first and last, in any order", () => {
-    const series = createSeries("k", occurrence(), T_MS);
+    const series = createSeries("k", createOccurrence(), T_MS);
     add(series, 3, { firstUs: T_US, lastUs: T_US + 9 });
     add(series, 4, { firstUs: T_US - 9, lastUs: T_US + 1 });
     expect(createAttempt(series, "u1", T_MS, 0)).toMatchObject({
@@ -126,7 +126,7 @@ describe("the request", () => {
   });
 
   test("after that patches the count, and the report's uid may come later", () => {
-    const series = createSeries("k", occurrence(), T_MS);
+    const series = createSeries("k", createOccurrence(), T_MS);
     add(series, 1);
     expect(recordSent(series, createAttempt(series, "u1", T_MS, 0), T_MS)).toBe(1);
     add(series, 2, { lastUs: T_US + 7 });
@@ -144,7 +144,7 @@ describe("the request", () => {
   });
 
   test("about an object with a new uid counts only what is pending", () => {
-    const series = seriesAt(120);
+    const series = startSeries(120);
     add(series, 1, { firstUs: T_US + 50, lastUs: T_US + 50 });
     add(series, 2, { firstUs: T_US + 40, lastUs: T_US + 60 });
     startOver(series);
@@ -166,7 +166,7 @@ describe("the request", () => {
   });
 
   test("about a node has no namespace of the node, and lives in default", () => {
-    const about = occurrence({ regarding: { kind: "Node", name: "n1" } });
+    const about = createOccurrence({ regarding: { kind: "Node", name: "n1" } });
     delete about.related;
     const series = createSeries("k", about, T_MS);
     addOccurrence(series, about, 1, T_MS);

@@ -32,7 +32,7 @@ export interface Bed {
 }
 
 /** Its ledgers note changes for a journal. */
-export function newBed(
+export function createBed(
   bounds: CellBounds = { maxCells: 1000, maxBytes: 10_000_000 },
   maxViolations = 200_000,
 ): Bed {

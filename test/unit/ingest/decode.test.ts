@@ -6,7 +6,7 @@ import type { Alert } from "../../../src/api/alert.ts";
 import { decode, ownTimeUs } from "../../../src/ingest/decode.ts";
 import { createRedactor } from "../../../src/ingest/evidence/redact.ts";
 import type { ViolationFacts } from "../../../src/ingest/violation/violation.ts";
-import { alert, at, hostAlert, START_US, violation } from "../../support/gen.ts";
+import { alert, formatTimeAt, hostAlert, START_US, violation } from "../../support/gen.ts";
 
 const redact = createRedactor();
 const MINUTE_US = 60_000_000;
@@ -27,7 +27,7 @@ describe("time", () => {
     ],
     [
       "UpdatedTime before Timestamp",
-      { UpdatedTime: at(-1000), Timestamp: 1_700_000_000 },
+      { UpdatedTime: formatTimeAt(-1000), Timestamp: 1_700_000_000 },
       START_US - 1_000_000,
       true,
     ],
@@ -40,8 +40,8 @@ describe("time", () => {
     ],
     ["arrival without either", { UpdatedTime: "", Timestamp: 0 }, START_US, false],
     ["arrival where both are none", { UpdatedTime: "-", Timestamp: -1 }, START_US, false],
-    ["5 min ahead are believed", { UpdatedTime: at(300_000) }, START_US + 5 * MINUTE_US, true],
-    ["more than 5 min ahead are arrival", { UpdatedTime: at(300_001) }, START_US, true],
+    ["5 min ahead are believed", { UpdatedTime: formatTimeAt(300_000) }, START_US + 5 * MINUTE_US, true],
+    ["more than 5 min ahead are arrival", { UpdatedTime: formatTimeAt(300_001) }, START_US, true],
     ["Timestamp far ahead is arrival", { UpdatedTime: "", Timestamp: 4_000_000_000 }, START_US, true],
     [
       "milliseconds for seconds are arrival",
@@ -63,7 +63,7 @@ describe("time", () => {
 
   it("is not bounded where arrival says nothing, as in a file", () => {
     const decoded = decode(
-      alert({ UpdatedTime: at(86_400_000) }),
+      alert({ UpdatedTime: formatTimeAt(86_400_000) }),
       START_US,
       redact,
       Number.POSITIVE_INFINITY,
@@ -72,7 +72,7 @@ describe("time", () => {
   });
 
   it("of its own needs no arrival", () => {
-    expect(ownTimeUs(alert({ UpdatedTime: at(5) }))).toBe(START_US + 5000);
+    expect(ownTimeUs(alert({ UpdatedTime: formatTimeAt(5) }))).toBe(START_US + 5000);
     expect(ownTimeUs(alert({ UpdatedTime: "", Timestamp: 7 }))).toBe(7_000_000);
     expect(ownTimeUs(alert({ UpdatedTime: "", Timestamp: 0 }))).toBeUndefined();
   });

@@ -8,13 +8,13 @@ import { RawAlertReader } from "../../../src/alerts/decoding/protobuf-scanner.ts
 import type { Alert } from "../../../src/api/alert.ts";
 import { AlertHash } from "../../../src/ingest/cells/alert-hash.ts";
 import type { IngestCounters } from "../../../src/ingest/ingest-counters.ts";
-import { alert, at, START_MS, START_US } from "../../support/gen.ts";
+import { alert, formatTimeAt, START_MS, START_US } from "../../support/gen.ts";
 import { createIngest, toWire } from "../../support/ingest-bed.ts";
 
 const MICROS = "2026-11-23T10:00:00.000001Z";
 
 /** Feeds alerts in one of the two forms. */
-function countersAfter(form: "wire" | "JSON", alerts: readonly Alert[], stepUs = 0): IngestCounters {
+function ingestAll(form: "wire" | "JSON", alerts: readonly Alert[], stepUs = 0): IngestCounters {
   let nowUs = START_US;
   const { ingest, counters } = createIngest({ nowUs: () => nowUs });
   const reader = new RawAlertReader();
@@ -32,9 +32,9 @@ function countersAfter(form: "wire" | "JSON", alerts: readonly Alert[], stepUs =
 describe.each(["wire", "JSON"] as const)("exact duplicates in %s", (form) => {
   it("are equal in everything, with a time of microseconds", () => {
     const twice = [alert({ UpdatedTime: MICROS }), alert({ UpdatedTime: MICROS })];
-    expect(countersAfter(form, twice)).toMatchObject({ counted: 1, duplicates: 1 });
+    expect(ingestAll(form, twice)).toMatchObject({ counted: 1, duplicates: 1 });
     // A fraction of zero is one as well.
-    expect(countersAfter(form, [alert(), alert()])).toMatchObject({ counted: 1, duplicates: 1 });
+    expect(ingestAll(form, [alert(), alert()])).toMatchObject({ counted: 1, duplicates: 1 });
   });
 
   it.each<[string, Partial<Alert>]>([
@@ -42,7 +42,7 @@ describe.each(["wire", "JSON"] as const)("exact duplicates in %s", (form) => {
     ["container", { ContainerID: "other" }],
     ["host pid", { HostPID: 1 }],
     ["pid", { PID: 7 }],
-    ["time", { UpdatedTime: at(1) }],
+    ["time", { UpdatedTime: formatTimeAt(1) }],
     ["spelling of the time", { UpdatedTime: "2026-11-23T10:00:00.000001000Z" }],
     ["operation", { Operation: "File" }],
     ["resource", { Resource: "/usr/bin/apt upgrade" }],
@@ -55,8 +55,8 @@ describe.each(["wire", "JSON"] as const)("exact duplicates in %s", (form) => {
     ["tags", { ATags: ["NIST"] }],
   ])("do not differ in the %s", (_name, mods) => {
     const pair = [alert({ UpdatedTime: MICROS }), alert({ UpdatedTime: MICROS, ...mods })];
-    expect(countersAfter(form, pair)).toMatchObject({ counted: 2, duplicates: 0 });
-    expect(countersAfter(form, pair.toReversed())).toMatchObject({ counted: 2, duplicates: 0 });
+    expect(ingestAll(form, pair)).toMatchObject({ counted: 2, duplicates: 0 });
+    expect(ingestAll(form, pair.toReversed())).toMatchObject({ counted: 2, duplicates: 0 });
   });
 
   it.each([
@@ -67,21 +67,21 @@ describe.each(["wire", "JSON"] as const)("exact duplicates in %s", (form) => {
     ["soon", START_MS / 1000],
   ])("never have a time of %j: equal alerts may be of two events", (UpdatedTime, Timestamp) => {
     const same = alert({ UpdatedTime, Timestamp });
-    expect(countersAfter(form, [same, same, same])).toMatchObject({ counted: 3, duplicates: 0 });
+    expect(ingestAll(form, [same, same, same])).toMatchObject({ counted: 3, duplicates: 0 });
   });
 
   it("are recognized by their own time where that is too far ahead to be believed", () => {
-    const ahead = alert({ UpdatedTime: at(3_600_000) });
-    expect(countersAfter(form, [ahead, ahead], 1_000_000)).toMatchObject({ counted: 1, duplicates: 1 });
+    const ahead = alert({ UpdatedTime: formatTimeAt(3_600_000) });
+    expect(ingestAll(form, [ahead, ahead], 1_000_000)).toMatchObject({ counted: 1, duplicates: 1 });
   });
 
   it("are recognized within the window", () => {
-    expect(countersAfter(form, [alert(), alert()], 59_000_000)).toMatchObject({ duplicates: 1 });
+    expect(ingestAll(form, [alert(), alert()], 59_000_000)).toMatchObject({ duplicates: 1 });
   });
 
   it("are not confused by long texts that differ at their ends", () => {
     const [a, b] = ["a", "b"].map((end) => alert({ Resource: "x".repeat(100_000) + end }));
-    expect(countersAfter(form, [a!, b!, a!])).toMatchObject({ counted: 2, duplicates: 1 });
+    expect(ingestAll(form, [a!, b!, a!])).toMatchObject({ counted: 2, duplicates: 1 });
   });
 });
 

@@ -18,7 +18,7 @@ const redact = createRedactor();
 /** Time of arrival of everything: later than any alert of the tests. */
 const ARRIVAL_US = START_US + 24 * 3_600_000_000;
 
-export function newAggregator(maxViolations = 200_000, cells?: CellStore): Aggregator {
+export function createAggregator(maxViolations = 200_000, cells?: CellStore): Aggregator {
   return new Aggregator({ ...MEMORY, maxViolations }, () => {}, undefined, cells);
 }
 
@@ -37,7 +37,7 @@ export function addAll(aggregator: Aggregator, alerts: readonly Alert[]): Aggreg
 }
 
 /** Every report as it would be written now, by scope and name. What was pending is committed. */
-export function reportsOf(aggregator: Aggregator, options: RenderOptions = renderOptions()): Report[] {
+export function renderReports(aggregator: Aggregator, options: RenderOptions = renderOptions()): Report[] {
   return [...aggregator.ledgers.keys()].sort().flatMap((key) => {
     const ledger = aggregator.ledgers.get(key);
     if (!ledger) return [];
@@ -53,7 +53,7 @@ export function reportsOf(aggregator: Aggregator, options: RenderOptions = rende
 
 /** The reports of these alerts. */
 export function reports(alerts: readonly Alert[], options?: RenderOptions): Report[] {
-  return reportsOf(addAll(newAggregator(), alerts), options);
+  return renderReports(addAll(createAggregator(), alerts), options);
 }
 
 /** The only report of these alerts. */

@@ -11,7 +11,7 @@ import { isDeepStrictEqual } from "node:util";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { Journal, Recovered } from "../../../src/journal/journal.ts";
 import { createSqliteJournal } from "../../../src/journal/sqlite-journal.ts";
-import { batch, begin, change, layerRow, reopen, violationRow } from "./rows.ts";
+import { begin, createBatch, createChange, createLayerRow, createViolationRow, reopen } from "./rows.ts";
 
 let dir: string;
 let path: string;
@@ -23,9 +23,9 @@ afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
 const open = (): Journal => createSqliteJournal({ path, maxBytes: 2 ** 24 })();
 
-const begun = (): Journal => begin(open());
+const openJournal = (): Journal => begin(open());
 
-const reopened = (journal: Journal): Recovered | undefined => reopen(journal, open);
+const reopenJournal = (journal: Journal): Recovered | undefined => reopen(journal, open);
 
 /** The next process's reading of a file. */
 function read(bytes: Buffer): { what: string; recovered: Recovered | undefined } {
@@ -40,12 +40,14 @@ function read(bytes: Buffer): { what: string; recovered: Recovered | undefined }
 }
 
 it("with one changed bit is read as it was, is put aside, or says that rows are missing", () => {
-  const journal = begun();
+  const journal = openJournal();
   for (let i = 0; i < 20; i++) {
-    const rows = Array.from({ length: 10 }, (_, v) => violationRow(`/srv/f${v}x`, { occurrences: v + 1 }));
-    journal.write(batch([change([layerRow(i + 1, ...rows)], { policyName: `p-${i}` })]));
+    const rows = Array.from({ length: 10 }, (_, v) =>
+      createViolationRow(`/srv/f${v}x`, { occurrences: v + 1 }),
+    );
+    journal.write(createBatch([createChange([createLayerRow(i + 1, ...rows)], { policyName: `p-${i}` })]));
   }
-  const recovered = reopened(journal);
+  const recovered = reopenJournal(journal);
   const clean = readFileSync(path);
   const seen = { same: 0, "put aside": 0, marked: 0, shorter: 0 };
   let seed = 7;
@@ -62,7 +64,7 @@ it("with one changed bit is read as it was, is put aside, or says that rows are 
     else if (isDeepStrictEqual(found.recovered, recovered)) seen.same++;
     else {
       // Whole rows of violations may be gone: the totals are all there.
-      expect(totalsOf(found.recovered), `bit in byte ${at}`).toEqual(totalsOf(recovered));
+      expect(getTotals(found.recovered), `bit in byte ${at}`).toEqual(getTotals(recovered));
       seen.shorter++;
     }
   }
@@ -71,11 +73,13 @@ it("with one changed bit is read as it was, is put aside, or says that rows are 
 });
 
 it("with a changed bit in the log of a killed process is read up to it, and says since when rows may be missing", () => {
-  const journal = begun();
+  const journal = openJournal();
   for (let i = 0; i < 20; i++) {
-    const rows = Array.from({ length: 10 }, (_, v) => violationRow(`/srv/f${v}x`, { occurrences: v + 1 }));
-    const changes = [change([layerRow(i + 1, ...rows)], { policyName: `p-${i}` })];
-    journal.write({ ...batch(changes), readUntilMs: 1000 + i });
+    const rows = Array.from({ length: 10 }, (_, v) =>
+      createViolationRow(`/srv/f${v}x`, { occurrences: v + 1 }),
+    );
+    const changes = [createChange([createLayerRow(i + 1, ...rows)], { policyName: `p-${i}` })];
+    journal.write({ ...createBatch(changes), readUntilMs: 1000 + i });
   }
   const [file, log] = [readFileSync(path), readFileSync(`${path}-wal`)];
   journal.close();
@@ -103,12 +107,12 @@ it("with a changed bit in the log of a killed process is read up to it, and says
   for (const { name, bytes } of [...damaged, ...cut]) {
     const { recovered, lost } = readKilled(bytes);
     const isMarked = lost !== undefined || (recovered?.readUntilMs ?? 0) < 1019;
-    if (!isMarked) expect(totalsOf(recovered), name).toEqual(totalsOf(whole));
+    if (!isMarked) expect(getTotals(recovered), name).toEqual(getTotals(whole));
     expect(recovered !== undefined || lost !== undefined, name).toBe(true);
   }
 });
 
-const totalsOf = (recovered: Recovered | undefined) =>
+const getTotals = (recovered: Recovered | undefined) =>
   recovered?.reports.map(({ policyName, layers }) => [
     policyName,
     layers.map(({ seq, totals }) => [seq, totals]),
@@ -123,8 +127,8 @@ it.each([
   ["another report", "UPDATE report SET policy = 'q'"],
   ["a set that is gone", "DELETE FROM layer"],
 ])("with %s leaves the rows out and says so", (_, sql) => {
-  const journal = begun();
-  journal.write(batch([change([layerRow(1, violationRow("/a"))])]));
+  const journal = openJournal();
+  journal.write(createBatch([createChange([createLayerRow(1, createViolationRow("/a"))])]));
   journal.close();
   const db = new DatabaseSync(path);
   db.exec(sql);

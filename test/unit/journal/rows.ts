@@ -21,7 +21,7 @@ const IDENTITY = {
   namespace: "",
 } as const;
 
-export function violationRow(resource: string, mods: Partial<ViolationRow> = {}): ViolationRow {
+export function createViolationRow(resource: string, mods: Partial<ViolationRow> = {}): ViolationRow {
   return {
     key: identityKey({ ...IDENTITY, resource }),
     occurrences: 3,
@@ -34,7 +34,7 @@ export function violationRow(resource: string, mods: Partial<ViolationRow> = {})
   };
 }
 
-export function layerRow(seq: number, ...violations: ViolationRow[]): LayerRow {
+export function createLayerRow(seq: number, ...violations: ViolationRow[]): LayerRow {
   const occurrences = violations.reduce((sum, each) => sum + each.occurrences, 0);
   return {
     seq,
@@ -50,11 +50,11 @@ export function layerRow(seq: number, ...violations: ViolationRow[]): LayerRow {
   };
 }
 
-export function change(layers: LayerRow[], mods: Partial<ReportChange> = {}): ReportChange {
+export function createChange(layers: LayerRow[], mods: Partial<ReportChange> = {}): ReportChange {
   return { namespace: "shop", policyName: "p", removesRows: false, persistedSeq: 0, layers, ...mods };
 }
 
-export function batch(changes: ReportChange[], mods: Partial<Batch> = {}): Batch {
+export function createBatch(changes: ReportChange[], mods: Partial<Batch> = {}): Batch {
   return { removed: [], changes, readUntilMs: 1000, reservedSeq: 9, isLast: false, ...mods };
 }
 

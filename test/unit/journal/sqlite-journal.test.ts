@@ -13,7 +13,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { reportKey } from "../../../src/ingest/violation/violation.ts";
 import { type Journal, JournalError, type Recovered } from "../../../src/journal/journal.ts";
 import { createSqliteJournal } from "../../../src/journal/sqlite-journal.ts";
-import { batch, begin, change, layerRow, reopen, violationRow } from "./rows.ts";
+import { begin, createBatch, createChange, createLayerRow, createViolationRow, reopen } from "./rows.ts";
 
 let dir: string;
 let path: string;
@@ -34,11 +34,11 @@ function open(maxBytes = 2 ** 24): Journal {
   return journal;
 }
 
-const begun = (): Journal => begin(open());
+const openJournal = (): Journal => begin(open());
 
-const reopened = (journal: Journal): Recovered | undefined => reopen(journal, open);
+const reopenJournal = (journal: Journal): Recovered | undefined => reopen(journal, open);
 
-function faultOf(work: () => unknown): string {
+function catchFault(work: () => unknown): string {
   try {
     work();
   } catch (error) {
@@ -54,19 +54,19 @@ describe("what a journal took", () => {
   });
 
   it("is there after a restart, to the last bit", () => {
-    const journal = begun();
-    const first = layerRow(
+    const journal = openJournal();
+    const first = createLayerRow(
       4,
-      violationRow("/usr/bin/apt"),
-      violationRow("/usr/bin/dpkg", { evidence: undefined, pods: [] }),
+      createViolationRow("/usr/bin/apt"),
+      createViolationRow("/usr/bin/dpkg", { evidence: undefined, pods: [] }),
     );
-    const second = layerRow(5, violationRow("/usr/bin/apt"));
-    const host = change([layerRow(1, violationRow("/etc/shadow"))], {
+    const second = createLayerRow(5, createViolationRow("/usr/bin/apt"));
+    const host = createChange([createLayerRow(1, createViolationRow("/etc/shadow"))], {
       namespace: undefined,
       policyName: "h",
     });
-    journal.write(batch([change([first, second]), host]));
-    expect(reopened(journal)).toEqual({
+    journal.write(createBatch([createChange([first, second]), host]));
+    expect(reopenJournal(journal)).toEqual({
       writerId: "w",
       readUntilMs: 1000,
       reservedSeq: 9,
@@ -78,7 +78,7 @@ describe("what a journal took", () => {
         {
           namespace: undefined,
           policyName: "h",
-          layers: [layerRow(1, violationRow("/etc/shadow"))],
+          layers: [createLayerRow(1, createViolationRow("/etc/shadow"))],
           isDamaged: false,
         },
       ],
@@ -86,40 +86,40 @@ describe("what a journal took", () => {
   });
 
   it("holds the newest row of each violation and pod", () => {
-    const journal = begun();
-    journal.write(batch([change([layerRow(4, violationRow("/a"))])]));
+    const journal = openJournal();
+    journal.write(createBatch([createChange([createLayerRow(4, createViolationRow("/a"))])]));
     const pod = { key: "web-2", name: "web-2", node: "node-2", occurrences: 1, lastUs: 8 };
-    const later = violationRow("/a", { occurrences: 4, pods: [pod] });
-    journal.write(batch([change([layerRow(4, later)])]));
-    const found = reopened(journal)?.reports[0]?.layers;
-    expect(found).toEqual([layerRow(4, { ...later, pods: [...violationRow("/a").pods, pod] })]);
+    const later = createViolationRow("/a", { occurrences: 4, pods: [pod] });
+    journal.write(createBatch([createChange([createLayerRow(4, later)])]));
+    const found = reopenJournal(journal)?.reports[0]?.layers;
+    expect(found).toEqual([createLayerRow(4, { ...later, pods: [...createViolationRow("/a").pods, pod] })]);
   });
 
   it("keeps earlier evidence where a row has none", () => {
-    const journal = begun();
-    journal.write(batch([change([layerRow(4, violationRow("/a"))])]));
-    const later = violationRow("/a", { occurrences: 4, lastUs: 9, evidence: undefined });
-    journal.write(batch([change([layerRow(4, later)])]));
-    const { evidence } = violationRow("/a");
-    expect(reopened(journal)?.reports[0]?.layers[0]?.violations).toEqual([{ ...later, evidence }]);
+    const journal = openJournal();
+    journal.write(createBatch([createChange([createLayerRow(4, createViolationRow("/a"))])]));
+    const later = createViolationRow("/a", { occurrences: 4, lastUs: 9, evidence: undefined });
+    journal.write(createBatch([createChange([createLayerRow(4, later)])]));
+    const { evidence } = createViolationRow("/a");
+    expect(reopenJournal(journal)?.reports[0]?.layers[0]?.violations).toEqual([{ ...later, evidence }]);
   });
 
   it("is deleted up to the persisted set, for a report that is written again, and for a removed one", () => {
-    const journal = begun();
-    const layers = [layerRow(4, violationRow("/a")), layerRow(5, violationRow("/b"))];
+    const journal = openJournal();
+    const layers = [createLayerRow(4, createViolationRow("/a")), createLayerRow(5, createViolationRow("/b"))];
     const names = ["p", "q", "r"];
-    journal.write(batch(names.map((policyName) => change(layers, { policyName }))));
+    journal.write(createBatch(names.map((policyName) => createChange(layers, { policyName }))));
     journal.write(
-      batch(
+      createBatch(
         [
-          change([], { policyName: "p", persistedSeq: 4 }),
-          change([layerRow(6, violationRow("/c"))], { policyName: "q", removesRows: true }),
+          createChange([], { policyName: "p", persistedSeq: 4 }),
+          createChange([createLayerRow(6, createViolationRow("/c"))], { policyName: "q", removesRows: true }),
         ],
         { removed: [reportKey("shop", "r"), reportKey("shop", "never seen")] },
       ),
     );
     expect(
-      reopened(journal)?.reports.map(({ policyName, layers: left }) => [
+      reopenJournal(journal)?.reports.map(({ policyName, layers: left }) => [
         policyName,
         left.map(({ seq }) => seq),
       ]),
@@ -130,10 +130,10 @@ describe("what a journal took", () => {
   });
 
   it("is deleted when it begins again", () => {
-    const journal = begun();
-    journal.write(batch([change([layerRow(4, violationRow("/a"))])]));
+    const journal = openJournal();
+    journal.write(createBatch([createChange([createLayerRow(4, createViolationRow("/a"))])]));
     journal.begin({ writerId: "other", readUntilMs: 5, reservedSeq: 7 });
-    expect(reopened(journal)).toEqual({
+    expect(reopenJournal(journal)).toEqual({
       writerId: "other",
       readUntilMs: 5,
       reservedSeq: 7,
@@ -147,12 +147,14 @@ describe("what a journal took", () => {
   it("survives a killed process, up to the last complete batch", async () => {
     const script = `
       const { createSqliteJournal } = await import(${JSON.stringify(join(import.meta.dirname, "../../../src/journal/sqlite-journal.ts"))});
-      const { batch, change, layerRow, violationRow } = await import(${JSON.stringify(join(import.meta.dirname, "rows.ts"))});
+      const rows = await import(${JSON.stringify(join(import.meta.dirname, "rows.ts"))});
       const journal = createSqliteJournal({ path: ${JSON.stringify(path)}, maxBytes: 2 ** 26 })();
       journal.begin({ writerId: "w", readUntilMs: 0, reservedSeq: 0 });
       for (let n = 1; ; n++) {
-        const rows = Array.from({ length: 50 }, (_, i) => violationRow("/" + i, { occurrences: n }));
-        journal.write(batch([change([layerRow(1, ...rows)])], { readUntilMs: n }));
+        const violations = Array.from({ length: 50 }, (_, i) =>
+          rows.createViolationRow("/" + i, { occurrences: n }));
+        const changes = [rows.createChange([rows.createLayerRow(1, ...violations)])];
+        journal.write(rows.createBatch(changes, { readUntilMs: n }));
         process.stdout.write(n + "\\n");
       }`;
     const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
@@ -177,18 +179,18 @@ describe("what a journal took", () => {
 });
 
 describe("a journal that can't be used", () => {
-  const row = (n: number) => violationRow(`/${n}`, { evidence: { time: "t", data: "d".repeat(3000) } });
+  const row = (n: number) => createViolationRow(`/${n}`, { evidence: { time: "t", data: "d".repeat(3000) } });
   const large = (count: number) =>
-    batch([change([layerRow(1, ...Array.from({ length: count }, (_, n) => row(n)))])]);
+    createBatch([createChange([createLayerRow(1, ...Array.from({ length: count }, (_, n) => row(n)))])]);
 
   it("has no directory", () => {
     path = join(dir, "none", "journal.db");
-    expect(faultOf(open)).toBe("failed: DIR/none/journal.db: unable to open database file");
+    expect(catchFault(open)).toBe("failed: DIR/none/journal.db: unable to open database file");
   });
 
   it("is kept by another process", () => {
-    const journal = begun();
-    expect(faultOf(open)).toBe("locked: DIR/journal.db is in use by another process");
+    const journal = openJournal();
+    expect(catchFault(open)).toBe("locked: DIR/journal.db is in use by another process");
     journal.close();
     expect(open().recovered?.writerId).toBe("w");
   });
@@ -197,23 +199,23 @@ describe("a journal that can't be used", () => {
     const journal = open(2 ** 20);
     journal.begin({ writerId: "w", readUntilMs: 0, reservedSeq: 0 });
     journal.write(large(200));
-    expect(faultOf(() => journal.write(large(400)))).toBe(
+    expect(catchFault(() => journal.write(large(400)))).toBe(
       "full: no room for DIR/journal.db: make the volume or journal.maxBytes larger",
     );
     expect(journal.bytes).toBeLessThan(6 * 2 ** 20);
-    journal.write(batch([change([], { persistedSeq: 1 })]));
-    journal.write(batch([change([layerRow(2, row(1))])]));
-    expect(reopened(journal)?.reports[0]?.layers).toEqual([layerRow(2, row(1))]);
+    journal.write(createBatch([createChange([], { persistedSeq: 1 })]));
+    journal.write(createBatch([createChange([createLayerRow(2, row(1))])]));
+    expect(reopenJournal(journal)?.reports[0]?.layers).toEqual([createLayerRow(2, row(1))]);
   });
 
   it("is gone, or another file, though it could still be written", () => {
-    const journal = begun();
+    const journal = openJournal();
     rmSync(path);
-    expect(faultOf(() => journal.write(batch([])))).toBe(
+    expect(catchFault(() => journal.write(createBatch([])))).toBe(
       "gone: DIR/journal.db is gone, or is another file now",
     );
     writeFileSync(path, "");
-    expect(faultOf(() => journal.write(batch([])))).toContain("gone:");
+    expect(catchFault(() => journal.write(createBatch([])))).toContain("gone:");
   });
 
   it("was written by a newer version, and is left as it is", () => {
@@ -221,17 +223,17 @@ describe("a journal that can't be used", () => {
     db.exec("CREATE TABLE future (x); PRAGMA user_version = 3");
     db.close();
     const before = readFileSync(path);
-    expect(faultOf(open)).toBe(
+    expect(catchFault(open)).toBe(
       "newer: DIR/journal.db was written by a newer version of this program (format 3): delete it or update",
     );
     expect(readFileSync(path).subarray(100).equals(before.subarray(100))).toBe(true);
   });
 
   it.skipIf(process.getuid?.() === 0)("is on a volume that can only be read", () => {
-    begun().close();
+    openJournal().close();
     chmodSync(path, 0o400);
     chmodSync(dir, 0o500);
-    expect(faultOf(open)).toContain("failed:");
+    expect(catchFault(open)).toContain("failed:");
     chmodSync(dir, 0o700);
   });
 });
@@ -246,8 +248,8 @@ describe("a broken file", () => {
     [
       "with a damaged first row",
       () => {
-        const journal = begun();
-        journal.write(batch([change([layerRow(4, violationRow("/a"))])]));
+        const journal = openJournal();
+        journal.write(createBatch([createChange([createLayerRow(4, createViolationRow("/a"))])]));
         journal.close();
         const db = new DatabaseSync(path);
         db.exec("UPDATE life SET writer_id = 'x'");
@@ -261,14 +263,14 @@ describe("a broken file", () => {
     expect(journal.lost).toContain("put aside");
     expect(existsSync(`${path}.broken`)).toBe(true);
     journal.begin({ writerId: "w", readUntilMs: 0, reservedSeq: 0 });
-    journal.write(batch([change([layerRow(4, violationRow("/a"))])]));
-    expect(reopened(journal)?.reports).toHaveLength(1);
+    journal.write(createBatch([createChange([createLayerRow(4, createViolationRow("/a"))])]));
+    expect(reopenJournal(journal)?.reports).toHaveLength(1);
   });
 
   function overwritePages(): void {
-    const journal = begun();
-    const rows = Array.from({ length: 500 }, (_, n) => violationRow(`/${n}`));
-    journal.write(batch([change([layerRow(4, ...rows)])]));
+    const journal = openJournal();
+    const rows = Array.from({ length: 500 }, (_, n) => createViolationRow(`/${n}`));
+    journal.write(createBatch([createChange([createLayerRow(4, ...rows)])]));
     journal.close();
     const bytes = readFileSync(path);
     bytes.fill(0xa5, 4096, bytes.length);

@@ -14,7 +14,7 @@ const CALL = {
 };
 const GET_NAMESPACE = { method: "GET", server: CALL.server, path: "/api/v1/namespaces/shop" };
 
-function status(message: string, reason: string, code: number, details?: object): string {
+function createStatus(message: string, reason: string, code: number, details?: object): string {
   return JSON.stringify({
     kind: "Status",
     apiVersion: "v1",
@@ -33,7 +33,7 @@ const ANSWERS: [title: string, http: number, body: string, code: string][] = [
   [
     "an object that is not there",
     404,
-    status('policyviolationreports.reports.kubearmor.com "p" not found', "NotFound", 404, {
+    createStatus('policyviolationreports.reports.kubearmor.com "p" not found', "NotFound", 404, {
       name: "p",
       ...REPORTS,
     }),
@@ -42,20 +42,20 @@ const ANSWERS: [title: string, http: number, body: string, code: string][] = [
   [
     "a namespace that is not there",
     404,
-    status('namespaces "shop" not found', "NotFound", 404, { name: "shop", kind: "namespaces" }),
+    createStatus('namespaces "shop" not found', "NotFound", 404, { name: "shop", kind: "namespaces" }),
     "NamespaceGone",
   ],
   ["an API group that is not there", 404, "404 page not found\n", "NotServed"],
   [
     "a resource that an aggregated server does not know",
     404,
-    status("the server could not find the requested resource", "NotFound", 404, {}),
+    createStatus("the server could not find the requested resource", "NotFound", 404, {}),
     "NotServed",
   ],
   [
     "a namespace that is being deleted",
     403,
-    status(
+    createStatus(
       'policyviolationreports.reports.kubearmor.com "p" is forbidden: unable to create new content in namespace shop because it is being terminated',
       "Forbidden",
       403,
@@ -76,7 +76,7 @@ const ANSWERS: [title: string, http: number, body: string, code: string][] = [
   [
     "a verb that RBAC does not allow",
     403,
-    status(
+    createStatus(
       'policyviolationreports.reports.kubearmor.com "p" is forbidden: User "system:serviceaccount:shop:nobody" cannot update resource "policyviolationreports" in API group "reports.kubearmor.com" in the namespace "shop"',
       "Forbidden",
       403,
@@ -84,11 +84,11 @@ const ANSWERS: [title: string, http: number, body: string, code: string][] = [
     ),
     "Forbidden",
   ],
-  ["a token that is no good", 401, status("Unauthorized", "Unauthorized", 401), "Unauthorized"],
+  ["a token that is no good", 401, createStatus("Unauthorized", "Unauthorized", 401), "Unauthorized"],
   [
     "a stale resourceVersion",
     409,
-    status(
+    createStatus(
       'Operation cannot be fulfilled on policyviolationreports.reports.kubearmor.com "p": the object has been modified; please apply your changes to the latest version and try again',
       "Conflict",
       409,
@@ -99,7 +99,7 @@ const ANSWERS: [title: string, http: number, body: string, code: string][] = [
   [
     "a name that is taken",
     409,
-    status('policyviolationreports.reports.kubearmor.com "p" already exists', "AlreadyExists", 409, {
+    createStatus('policyviolationreports.reports.kubearmor.com "p" already exists', "AlreadyExists", 409, {
       name: "p",
       ...REPORTS,
     }),
@@ -108,7 +108,7 @@ const ANSWERS: [title: string, http: number, body: string, code: string][] = [
   [
     "a field that the schema does not know",
     400,
-    status(
+    createStatus(
       'PolicyViolationReport in version "v1alpha1" cannot be handled as a PolicyViolationReport: strict decoding error: unknown field "sumary"',
       "BadRequest",
       400,
@@ -118,7 +118,7 @@ const ANSWERS: [title: string, http: number, body: string, code: string][] = [
   [
     "a value that the schema refuses",
     422,
-    status(
+    createStatus(
       'PolicyViolationReport.reports.kubearmor.com "p" is invalid: summary.prevented: Invalid value: -1: summary.prevented in body should be greater than or equal to 0',
       "Invalid",
       422,
@@ -126,11 +126,16 @@ const ANSWERS: [title: string, http: number, body: string, code: string][] = [
     ),
     "Invalid",
   ],
-  ["an object beyond etcd's limit", 500, status("etcdserver: request is too large", "", 500), "TooLarge"],
+  [
+    "an object beyond etcd's limit",
+    500,
+    createStatus("etcdserver: request is too large", "", 500),
+    "TooLarge",
+  ],
   [
     "an object beyond the gRPC limit before etcd",
     500,
-    status(
+    createStatus(
       "rpc error: code = ResourceExhausted desc = trying to send message larger than max (2621899 vs. 2097152)",
       "",
       500,
@@ -140,43 +145,47 @@ const ANSWERS: [title: string, http: number, body: string, code: string][] = [
   [
     "a body beyond the API server's limit",
     413,
-    status("Request entity too large: limit is 3145728", "RequestEntityTooLarge", 413),
+    createStatus("Request entity too large: limit is 3145728", "RequestEntityTooLarge", 413),
     "TooLarge",
   ],
   [
     "a CRD that was changed a moment ago",
     429,
-    status("storage is (re)initializing", "TooManyRequests", 429, { retryAfterSeconds: 1 }),
+    createStatus("storage is (re)initializing", "TooManyRequests", 429, { retryAfterSeconds: 1 }),
     "Throttled",
   ],
   [
     "priority and fairness",
     429,
-    status("too many requests, please try again later", "TooManyRequests", 429),
+    createStatus("too many requests, please try again later", "TooManyRequests", 429),
     "Throttled",
   ],
   [
     "a paging token that is too old",
     410,
-    status("The provided continue parameter is too old to display a consistent list result.", "Expired", 410),
+    createStatus(
+      "The provided continue parameter is too old to display a consistent list result.",
+      "Expired",
+      410,
+    ),
     "Expired",
   ],
   [
     "a store that timed out after it was asked",
     500,
-    status("etcdserver: request timed out", "InternalError", 500),
+    createStatus("etcdserver: request timed out", "InternalError", 500),
     "NotAnswered",
   ],
   [
     "a store whose leader changed",
     500,
-    status("etcdserver: leader changed", "InternalError", 500),
+    createStatus("etcdserver: leader changed", "InternalError", 500),
     "NotAnswered",
   ],
   [
     "a server that gave up waiting",
     504,
-    status(
+    createStatus(
       "Timeout: request did not complete within requested timeout - context deadline exceeded",
       "Timeout",
       504,
@@ -187,7 +196,7 @@ const ANSWERS: [title: string, http: number, body: string, code: string][] = [
   [
     "a webhook that fails",
     500,
-    status(
+    createStatus(
       'Internal error occurred: failed calling webhook "x.example.com": connection refused',
       "InternalError",
       500,
@@ -197,7 +206,7 @@ const ANSWERS: [title: string, http: number, body: string, code: string][] = [
   [
     "a server that is shutting down",
     503,
-    status("apiserver is shutting down", "ServiceUnavailable", 503),
+    createStatus("apiserver is shutting down", "ServiceUnavailable", 503),
     "Unavailable",
   ],
   ["a load balancer without servers", 503, "no healthy upstream", "Unavailable"],
@@ -213,13 +222,16 @@ describe("an answer is classified", () => {
   });
 
   test("a namespace that was asked for by name is an object like any other", () => {
-    const body = status('namespaces "shop" not found', "NotFound", 404, { name: "shop", kind: "namespaces" });
+    const body = createStatus('namespaces "shop" not found', "NotFound", 404, {
+      name: "shop",
+      kind: "namespaces",
+    });
     expect(classifyAnswer(GET_NAMESPACE, { status: 404, body, nowMs: 0 }).code).toBe("NotFound");
   });
 
   test("the message says what, why and what to do", () => {
     const hint = (message: string) => {
-      const body = status(message, "Forbidden", 403, { name: "p", ...REPORTS });
+      const body = createStatus(message, "Forbidden", 403, { name: "p", ...REPORTS });
       return classifyAnswer(CALL, { status: 403, body, nowMs: 0 }).message.split("; ").at(-1);
     };
     expect(
@@ -232,7 +244,7 @@ describe("an answer is classified", () => {
       ),
     ).toContain("admission policy");
     expect(hint('User "u" cannot update resource "policyviolationreports"')).toContain("RBAC");
-    const body = status("no way", "Forbidden", 403, { name: "p", ...REPORTS });
+    const body = createStatus("no way", "Forbidden", 403, { name: "p", ...REPORTS });
     expect(classifyAnswer(CALL, { status: 403, body, nowMs: 0 }).message).toBe(
       "PUT /apis/reports.kubearmor.com/v1alpha1/namespaces/shop/policyviolationreports/p: no way (403 Forbidden); " +
         "allow it to the operator's ServiceAccount (RBAC)",
@@ -242,7 +254,7 @@ describe("an answer is classified", () => {
   test("a message that quotes a whole object is cut", () => {
     const error = classifyAnswer(CALL, {
       status: 422,
-      body: status("x".repeat(5000), "Invalid", 422),
+      body: createStatus("x".repeat(5000), "Invalid", 422),
       nowMs: 0,
     });
     expect(error.message).toHaveLength(CALL.path.length + "PUT : ".length + 600 + "… (422 Invalid)".length);
@@ -255,13 +267,13 @@ const RETRY_AFTER: [title: string, header: string | undefined, body: string, exp
     [
       "seconds in the body",
       undefined,
-      status("wait", "TooManyRequests", 429, { retryAfterSeconds: 1 }),
+      createStatus("wait", "TooManyRequests", 429, { retryAfterSeconds: 1 }),
       1000,
     ],
     [
       "the header before the body",
       "2",
-      status("wait", "TooManyRequests", 429, { retryAfterSeconds: 9 }),
+      createStatus("wait", "TooManyRequests", 429, { retryAfterSeconds: 9 }),
       2000,
     ],
     ["a date", "Mon, 23 Nov 2026 10:00:30 GMT", "", 30_000],
@@ -276,21 +288,21 @@ test.each(RETRY_AFTER)("Retry-After: %s", (_title, retryAfter, body, expected) =
   expect(classifyAnswer(CALL, { status: 429, body, retryAfter, nowMs }).retryAfterMs).toBe(expected);
 });
 
-function coded(code: string, message = code): Error {
+function createCodedError(code: string, message = code): Error {
   return Object.assign(new Error(message), { code });
 }
 
 const FAILURES: [title: string, error: unknown, code: string][] = [
-  ["nobody listens", coded("ECONNREFUSED"), "Unavailable"],
-  ["the name can't be resolved", coded("ENOTFOUND"), "Unavailable"],
-  ["no connection in time", coded("UND_ERR_CONNECT_TIMEOUT"), "Unavailable"],
-  ["a certificate of another name", coded("ERR_TLS_CERT_ALTNAME_INVALID"), "Unavailable"],
-  ["a certificate of an unknown CA", coded("UNABLE_TO_VERIFY_LEAF_SIGNATURE"), "Unavailable"],
-  ["no TLS at all", coded("EPROTO"), "Unavailable"],
-  ["the connection was reset", coded("ECONNRESET"), "NotAnswered"],
-  ["the other side closed", coded("UND_ERR_SOCKET", "other side closed"), "NotAnswered"],
+  ["nobody listens", createCodedError("ECONNREFUSED"), "Unavailable"],
+  ["the name can't be resolved", createCodedError("ENOTFOUND"), "Unavailable"],
+  ["no connection in time", createCodedError("UND_ERR_CONNECT_TIMEOUT"), "Unavailable"],
+  ["a certificate of another name", createCodedError("ERR_TLS_CERT_ALTNAME_INVALID"), "Unavailable"],
+  ["a certificate of an unknown CA", createCodedError("UNABLE_TO_VERIFY_LEAF_SIGNATURE"), "Unavailable"],
+  ["no TLS at all", createCodedError("EPROTO"), "Unavailable"],
+  ["the connection was reset", createCodedError("ECONNRESET"), "NotAnswered"],
+  ["the other side closed", createCodedError("UND_ERR_SOCKET", "other side closed"), "NotAnswered"],
   ["the time was up", new CallAborted("no answer within 30 s"), "NotAnswered"],
-  ["a header that can't be sent", coded("UND_ERR_INVALID_ARG"), "Unknown"],
+  ["a header that can't be sent", createCodedError("UND_ERR_INVALID_ARG"), "Unknown"],
   ["an error of a kind not met before", new Error("?"), "NotAnswered"],
   ["no error at all", "text", "NotAnswered"],
 ];

@@ -20,7 +20,7 @@ import {
   METADATA_ONLY,
 } from "../../../src/kube/client.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
-import { failure } from "../../support/kube-clients.ts";
+import { catchApiError } from "../../support/kube-clients.ts";
 
 type Handler = (request: IncomingMessage, response: ServerResponse, body: string) => void;
 
@@ -50,7 +50,7 @@ afterEach(async () => {
   await new Promise((resolve) => server.close(resolve));
 });
 
-function client(options: Partial<KubeClientOptions> = {}, user: object = { name: "u" }): KubeClient {
+function createClient(options: Partial<KubeClientOptions> = {}, user: object = { name: "u" }): KubeClient {
   const config = new KubeConfig();
   config.loadFromClusterAndUser({ name: "c", server: origin, skipTLSVerify: true }, { name: "u", ...user });
   const created = new KubeClient({
@@ -63,7 +63,7 @@ function client(options: Partial<KubeClientOptions> = {}, user: object = { name:
   return created;
 }
 
-function json(value: unknown): Handler {
+function answerJson(value: unknown): Handler {
   return (_request, response) => response.end(JSON.stringify(value));
 }
 
@@ -78,7 +78,7 @@ describe("what is sent", () => {
       seen = { line: `${request.method} ${request.url}`, authorization, accept, type, agent, body };
       response.end('{"ok":true}');
     };
-    const answer = await client({}, { token: "t0" }).request({
+    const answer = await createClient({}, { token: "t0" }).request({
       ...PUT,
       query: { fieldManager: "me", labelSelector: "a=b c", continue: undefined, limit: 5 },
     });
@@ -99,12 +99,12 @@ describe("what is sent", () => {
       seen = { accept: request.headers.accept, type: request.headers["content-type"] };
       response.end("{}");
     };
-    await client().request({ ...GET, accept: METADATA_ONLY });
+    await createClient().request({ ...GET, accept: METADATA_ONLY });
     expect(seen).toEqual({
       accept: "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
       type: undefined,
     });
-    await client().request({ ...PUT, method: "PATCH", contentType: "application/merge-patch+json" });
+    await createClient().request({ ...PUT, method: "PATCH", contentType: "application/merge-patch+json" });
     expect(seen).toEqual({ accept: "application/json", type: "application/merge-patch+json" });
   });
 
@@ -114,7 +114,7 @@ describe("what is sent", () => {
       authorization = request.headers.authorization;
       response.end("{}");
     };
-    await client({}, { username: "ann", password: "pw" }).request(GET);
+    await createClient({}, { username: "ann", password: "pw" }).request(GET);
     expect(authorization).toBe("Basic YW5uOnB3");
   });
 });
@@ -122,7 +122,7 @@ describe("what is sent", () => {
 describe("connections", () => {
   test("one that the server closed is replaced", async () => {
     handler = (_request, response) => response.setHeader("connection", "close").end("{}");
-    const one = client();
+    const one = createClient();
     await one.request(GET);
     await one.request(GET);
     expect(one.stats()).toEqual({ requests: 2, connectionsOpened: 2 });
@@ -134,7 +134,7 @@ describe("no answer", () => {
     const clock = new FakeClock();
     const arrived = Promise.withResolvers<void>();
     handler = () => arrived.resolve();
-    const pending = failure(client({ clock }).request({ ...PUT, timeoutMs: 5000 }));
+    const pending = catchApiError(createClient({ clock }).request({ ...PUT, timeoutMs: 5000 }));
     await arrived.promise;
     await clock.advance(5000);
     const error = await pending;
@@ -152,7 +152,7 @@ describe("no answer", () => {
       response.write('{"half":');
       begun.resolve();
     };
-    const pending = failure(client({ clock }).request(PUT));
+    const pending = catchApiError(createClient({ clock }).request(PUT));
     await begun.promise;
     await clock.advance(30_000);
     expect((await pending).code).toBe("NotAnswered");
@@ -160,7 +160,7 @@ describe("no answer", () => {
 
   test("because the connection was reset before any byte", async () => {
     handler = (request) => request.socket.resetAndDestroy();
-    expect((await failure(client().request(PUT))).code).toBe("NotAnswered");
+    expect((await catchApiError(createClient().request(PUT))).code).toBe("NotAnswered");
   });
 
   test("because the connection was reset in the middle of the answer", async () => {
@@ -168,37 +168,37 @@ describe("no answer", () => {
       response.setHeader("content-length", "1000");
       response.write('{"half":', () => request.socket.resetAndDestroy());
     };
-    expect((await failure(client().request(PUT))).code).toBe("NotAnswered");
+    expect((await catchApiError(createClient().request(PUT))).code).toBe("NotAnswered");
   });
 
   test("because the caller gave up", async () => {
     const aborter = new AbortController();
     const clock = new FakeClock();
     handler = () => aborter.abort();
-    const error = await failure(client({ clock }).request({ ...PUT, signal: aborter.signal }));
+    const error = await catchApiError(createClient({ clock }).request({ ...PUT, signal: aborter.signal }));
     expect(error.code).toBe("NotAnswered");
     expect(clock.pending).toBe(0);
   });
 
   test("a caller that gave up before causes no request", async () => {
-    const one = client();
-    const error = await failure(one.request({ ...PUT, signal: AbortSignal.abort() }));
+    const one = createClient();
+    const error = await catchApiError(one.request({ ...PUT, signal: AbortSignal.abort() }));
     expect(error.code).toBe("Unavailable");
     expect(one.stats().requests).toBe(0);
   });
 
   test("because the port speaks no TLS is Unavailable: nothing was sent", async () => {
-    handler = json({});
+    handler = answerJson({});
     origin = origin.replace("http:", "https:");
-    const error = await failure(client().request(PUT));
+    const error = await catchApiError(createClient().request(PUT));
     expect(error.code).toBe("Unavailable");
     expect(error.message).toContain("TLS");
   });
 
   test("without a listener is Unavailable: nothing was sent", async () => {
-    const one = client();
+    const one = createClient();
     await new Promise((resolve) => server.close(resolve));
-    const error = await failure(one.request(PUT));
+    const error = await catchApiError(one.request(PUT));
     expect(error.code).toBe("Unavailable");
     expect(error.message).toContain("is the API server up");
   });
@@ -206,11 +206,11 @@ describe("no answer", () => {
 
 describe("answers that can't be read", () => {
   test("a read beyond the bound is TooLarge, and a write NotAnswered", async () => {
-    handler = json({ padding: "x".repeat(2000) });
-    const one = client({ maxResponseBytes: 1000 });
-    expect((await failure(one.request(GET))).code).toBe("TooLarge");
-    expect((await failure(one.request(PUT))).code).toBe("NotAnswered");
-    handler = json({ small: true });
+    handler = answerJson({ padding: "x".repeat(2000) });
+    const one = createClient({ maxResponseBytes: 1000 });
+    expect((await catchApiError(one.request(GET))).code).toBe("TooLarge");
+    expect((await catchApiError(one.request(PUT))).code).toBe("NotAnswered");
+    handler = answerJson({ small: true });
     expect(await one.request(GET)).toEqual({ small: true });
   });
 
@@ -223,30 +223,32 @@ describe("answers that can't be read", () => {
       else response.end(text);
     };
     const ask = (maxResponseBytes: number, mayCompress: boolean) =>
-      client({ maxResponseBytes }).request({ ...GET, mayCompress });
+      createClient({ maxResponseBytes }).request({ ...GET, mayCompress });
     expect(await ask(text.length, true)).toEqual(JSON.parse(text));
     expect(await ask(text.length, false)).toEqual(JSON.parse(text));
-    expect((await failure(ask(text.length - 1, true))).code).toBe("TooLarge");
-    expect((await failure(ask(10, true))).code).toBe("TooLarge");
+    expect((await catchApiError(ask(text.length - 1, true))).code).toBe("TooLarge");
+    expect((await catchApiError(ask(10, true))).code).toBe("TooLarge");
     expect(asked).toEqual(["gzip", undefined, "gzip", "gzip"]);
   });
 
   test("said to be compressed and is not", async () => {
     handler = (_request, response) => response.setHeader("content-encoding", "gzip").end('{"a":1}');
-    expect((await failure(client().request({ ...GET, mayCompress: true }))).code).toBe("NotAnswered");
+    expect((await catchApiError(createClient().request({ ...GET, mayCompress: true }))).code).toBe(
+      "NotAnswered",
+    );
   });
 
   test("no JSON", async () => {
     handler = (_request, response) => response.end("<html>welcome</html>");
-    const error = await failure(client().request(GET));
+    const error = await catchApiError(createClient().request(GET));
     expect(error.code).toBe("Unknown");
     expect(error.message).toContain("is this address a Kubernetes API server?");
-    expect((await failure(client().request(PUT))).code).toBe("NotAnswered");
+    expect((await catchApiError(createClient().request(PUT))).code).toBe("NotAnswered");
   });
 
   test("an empty answer is undefined", async () => {
     handler = (_request, response) => response.end();
-    expect(await client().request(GET)).toBeUndefined();
+    expect(await createClient().request(GET)).toBeUndefined();
   });
 
   test("an error without a body", async () => {
@@ -255,7 +257,7 @@ describe("answers that can't be read", () => {
       response.setHeader("retry-after", "3");
       response.end();
     };
-    const error = await failure(client().request(GET));
+    const error = await catchApiError(createClient().request(GET));
     expect(error).toMatchObject({ code: "Unavailable", status: 503, retryAfterMs: 3000 });
     expect(error.message).toBe("GET /api/v1/pods: no explanation (503)");
   });
@@ -263,8 +265,11 @@ describe("answers that can't be read", () => {
 
 describe("credentials", () => {
   test("that can't be had are Unauthorized, and nothing is sent", async () => {
-    const one = client({}, { authProvider: { name: "tokenFile", config: { tokenFile: "/no/such/token" } } });
-    const error = await failure(one.request(GET));
+    const one = createClient(
+      {},
+      { authProvider: { name: "tokenFile", config: { tokenFile: "/no/such/token" } } },
+    );
+    const error = await catchApiError(one.request(GET));
     expect(error.code).toBe("Unauthorized");
     expect(error.message).toContain("/no/such/token");
     expect(one.stats().requests).toBe(0);
@@ -275,7 +280,7 @@ describe("credentials", () => {
     try {
       const runs = join(directory, "runs");
       const script = `echo run >> ${runs}; printf '{"status": {"token": "t%s"}}' "$(wc -l < ${runs} | tr -d ' ')"`;
-      const one = client({}, { exec: { apiVersion: "v1", command: "sh", args: ["-c", script] } });
+      const one = createClient({}, { exec: { apiVersion: "v1", command: "sh", args: ["-c", script] } });
       const runCount = () => readFileSync(runs, "utf8").split("\n").length - 1;
       const tokens: (string | undefined)[] = [];
       handler = (request, response) => {
@@ -287,7 +292,7 @@ describe("credentials", () => {
       await Promise.all(Array.from({ length: 10 }, () => one.request(GET)));
       expect([runCount(), new Set(tokens)]).toEqual([1, new Set(["Bearer t1"])]);
       isExpired = true;
-      const refused = await Promise.all(Array.from({ length: 10 }, () => failure(one.request(GET))));
+      const refused = await Promise.all(Array.from({ length: 10 }, () => catchApiError(one.request(GET))));
       expect(new Set(refused.map(({ code }) => code))).toEqual(new Set(["Unauthorized"]));
       await Promise.all(Array.from({ length: 10 }, () => one.request(GET)));
       expect([runCount(), tokens.at(-1)]).toEqual([2, "Bearer t2"]);
@@ -298,8 +303,8 @@ describe("credentials", () => {
 
   test("of a plugin that hangs end with the call's time", async () => {
     const clock = new FakeClock();
-    const one = client({ clock }, { exec: { apiVersion: "v1", command: "sleep", args: ["5"] } });
-    const pending = failure(one.request({ ...GET, timeoutMs: 1000 }));
+    const one = createClient({ clock }, { exec: { apiVersion: "v1", command: "sleep", args: ["5"] } });
+    const pending = catchApiError(one.request({ ...GET, timeoutMs: 1000 }));
     await clock.advance(1000);
     expect((await pending).code).toBe("Unavailable");
     expect(one.stats().requests).toBe(0);
@@ -308,7 +313,7 @@ describe("credentials", () => {
 
 test("the server's time is that of its latest answer and the monotonic time since", async () => {
   const clock = new FakeClock();
-  const one = client({ clock });
+  const one = createClient({ clock });
   expect(one.serverNowMs()).toBeUndefined();
   const serverMs = Date.UTC(2030, 0, 1);
   handler = (_request, response) => {
@@ -324,8 +329,8 @@ test("the server's time is that of its latest answer and the monotonic time sinc
 test("every call is observed once, with its code and duration", async () => {
   const calls: KubeCall[] = [];
   const clock = new FakeClock();
-  const observed = client({ clock, observe: (call) => calls.push(call) });
-  handler = json({});
+  const observed = createClient({ clock, observe: (call) => calls.push(call) });
+  handler = answerJson({});
   await observed.request(GET);
   handler = (_request, response) => {
     response.statusCode = 409;

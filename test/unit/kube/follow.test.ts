@@ -18,7 +18,7 @@ const OBSERVER: FollowObserver = {
 };
 
 /** A client whose lists are empty, and whose watches do as `watch` says. */
-function fakeClient(
+function createClient(
   watch: (request: KubeStreamRequest) => AsyncGenerator<unknown, void, undefined>,
   list: () => unknown = () => ({ metadata: { resourceVersion: "1" }, items: [] }),
 ): FollowOptions["client"] {
@@ -28,7 +28,7 @@ function fakeClient(
 test("the back-off starts again once a watch has opened", async () => {
   const clock = new FakeClock();
   let opened = 0;
-  const client = fakeClient(async function* ({ onOpen }) {
+  const client = createClient(async function* ({ onOpen }) {
     opened++;
     onOpen?.();
     yield await Promise.reject(new ApiError("NotAnswered", "lost"));
@@ -45,7 +45,7 @@ test("the back-off starts again once a watch has opened", async () => {
 test("the back-off grows while no watch opens", async () => {
   const clock = new FakeClock();
   let tried = 0;
-  const client = fakeClient(async function* () {
+  const client = createClient(async function* () {
     tried++;
     yield await Promise.reject(new ApiError("Unavailable", "away"));
   });
@@ -59,7 +59,7 @@ test("the back-off grows while no watch opens", async () => {
 
 test("a watch without a bookmark is given up within three minutes", async () => {
   const idle: number[] = [];
-  const client = fakeClient(async function* ({ idleMs, signal }) {
+  const client = createClient(async function* ({ idleMs, signal }) {
     idle.push(idleMs);
     await new Promise<void>((resolve) => signal?.addEventListener("abort", () => resolve(), { once: true }));
     yield* [];
@@ -80,7 +80,7 @@ test("a list that fails takes no policy for absent where there are more than are
     metadata: { name: `p${n}`, namespace: "shop", uid: `u${n}`, generation: 1 },
   });
   let fails = false;
-  const client = fakeClient(
+  const client = createClient(
     async function* ({ onOpen }) {
       onOpen?.();
       await clock.sleep(1000);

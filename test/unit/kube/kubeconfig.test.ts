@@ -24,7 +24,7 @@ function write(name: string, text: string): string {
   return path;
 }
 
-function kubeconfig(
+function renderKubeconfig(
   parts: { server?: string; user?: string; context?: string; extra?: string } = {},
 ): string {
   return `apiVersion: v1
@@ -42,7 +42,7 @@ users:
 ${parts.extra ?? ""}`;
 }
 
-function failure(load: () => unknown): string {
+function catchMessage(load: () => unknown): string {
   try {
     load();
   } catch (error) {
@@ -52,7 +52,7 @@ function failure(load: () => unknown): string {
   throw new Error("nothing was thrown");
 }
 
-function serviceAccount(): string {
+function createServiceAccount(): string {
   write("sa/token", "pod-token");
   write("sa/ca.crt", "CA");
   write("sa/namespace", "kubearmor\n");
@@ -63,11 +63,11 @@ const POD = { KUBERNETES_SERVICE_HOST: "10.96.0.1", KUBERNETES_SERVICE_PORT: "44
 
 describe("which one", () => {
   test("--kubeconfig goes before all others", () => {
-    const path = write("a", kubeconfig());
+    const path = write("a", renderKubeconfig());
     const loaded = loadKubeConfig({
       path,
       env: { ...POD, KUBECONFIG: "/nowhere", HOME: directory },
-      serviceAccountDir: serviceAccount(),
+      serviceAccountDir: createServiceAccount(),
     });
     expect(loaded.server).toBe("https://one.example:6443");
     expect(loaded.source).toBe(`--kubeconfig ${path}`);
@@ -75,22 +75,25 @@ describe("which one", () => {
   });
 
   test("$KUBECONFIG goes before the pod's ServiceAccount", () => {
-    const path = write("a", kubeconfig());
-    const loaded = loadKubeConfig({ env: { ...POD, KUBECONFIG: path }, serviceAccountDir: serviceAccount() });
+    const path = write("a", renderKubeconfig());
+    const loaded = loadKubeConfig({
+      env: { ...POD, KUBECONFIG: path },
+      serviceAccountDir: createServiceAccount(),
+    });
     expect(loaded.server).toBe("https://one.example:6443");
   });
 
   test("of the files of $KUBECONFIG the first that says a thing counts, and one that is not there is passed over", () => {
     const first = write("a", "current-context: dev\nusers: [{name: alice, user: {token: first}}]\n");
-    const second = write("b", kubeconfig({ context: "other" }));
+    const second = write("b", renderKubeconfig({ context: "other" }));
     const loaded = loadKubeConfig({ env: { KUBECONFIG: `${first}:${directory}/missing:${second}` } });
     expect(loaded.config.getCurrentUser()?.token).toBe("first");
     expect(loaded.config.getCurrentContext()).toBe("dev");
   });
 
   test("a pod's ServiceAccount goes before ~/.kube/config", () => {
-    write(".kube/config", kubeconfig());
-    const accountDir = serviceAccount();
+    write(".kube/config", renderKubeconfig());
+    const accountDir = createServiceAccount();
     const loaded = loadKubeConfig({ env: { ...POD, HOME: directory }, serviceAccountDir: accountDir });
     expect(loaded).toMatchObject({
       server: "https://10.96.0.1:443",
@@ -106,13 +109,13 @@ describe("which one", () => {
 
   test("an IPv6 service address gets its brackets", () => {
     const env = { KUBERNETES_SERVICE_HOST: "fd00::1", KUBERNETES_SERVICE_PORT: "6443" };
-    expect(loadKubeConfig({ env, serviceAccountDir: serviceAccount() }).server).toBe(
+    expect(loadKubeConfig({ env, serviceAccountDir: createServiceAccount() }).server).toBe(
       "https://[fd00::1]:6443",
     );
   });
 
   test("a pod without a token falls back to ~/.kube/config", () => {
-    const path = write(".kube/config", kubeconfig());
+    const path = write(".kube/config", renderKubeconfig());
     const loaded = loadKubeConfig({
       env: { ...POD, HOME: directory },
       serviceAccountDir: join(directory, "none"),
@@ -121,7 +124,7 @@ describe("which one", () => {
   });
 
   test("none at all says where it looked", () => {
-    const message = failure(() =>
+    const message = catchMessage(() =>
       loadKubeConfig({ env: { HOME: directory }, serviceAccountDir: "/none/serviceaccount" }),
     );
     expect(message).toBe(
@@ -133,7 +136,10 @@ describe("which one", () => {
 
 describe("what the client library overlooks", () => {
   test("paths are taken from the kubeconfig's folder", () => {
-    const path = write("a", kubeconfig({ user: "{client-certificate: c.crt, client-key: /abs/c.key}" }));
+    const path = write(
+      "a",
+      renderKubeconfig({ user: "{client-certificate: c.crt, client-key: /abs/c.key}" }),
+    );
     const { config } = loadKubeConfig({ path, env: {} });
     expect(config.getCurrentCluster()?.caFile).toBe(join(directory, "ca.crt"));
     expect(config.getCurrentUser()).toMatchObject({
@@ -143,7 +149,7 @@ describe("what the client library overlooks", () => {
   });
 
   test("tokenFile is read again and again, and wins over token", () => {
-    const path = write("a", kubeconfig({ user: "{tokenFile: t, token: old}" }));
+    const path = write("a", renderKubeconfig({ user: "{tokenFile: t, token: old}" }));
     const user = loadKubeConfig({ path, env: {} }).config.getCurrentUser();
     expect(user?.token).toBeUndefined();
     expect(user?.authProvider).toEqual({ name: "tokenFile", config: { tokenFile: join(directory, "t") } });
@@ -151,7 +157,7 @@ describe("what the client library overlooks", () => {
 
   test("a context without a user still has the cluster's CA", async () => {
     write("ca.crt", "CA BYTES");
-    const path = write("a", kubeconfig().replace(", user: alice", ""));
+    const path = write("a", renderKubeconfig().replace(", user: alice", ""));
     const options: { ca?: unknown } = {};
     await loadKubeConfig({ path, env: {} }).config.applyToHTTPSOptions(options);
     expect(String(options.ca)).toBe("CA BYTES");
@@ -165,7 +171,7 @@ describe("what the client library overlooks", () => {
     );
     chmodSync(plugin, 0o755);
     const user = "{exec: {apiVersion: client.authentication.k8s.io/v1, command: ./plugin}}";
-    const path = write("a", kubeconfig({ user }));
+    const path = write("a", renderKubeconfig({ user }));
     const options: { headers?: Record<string, string> } = {};
     await loadKubeConfig({ path, env: {} }).config.applyToHTTPSOptions(options);
     expect(options.headers).toEqual({ Authorization: "Bearer apiVersion" });
@@ -173,7 +179,7 @@ describe("what the client library overlooks", () => {
 
   test("plain http is taken as it is", async () => {
     write("ca.crt", "CA");
-    const path = write("a", kubeconfig({ server: "http://127.0.0.1:8001" }));
+    const path = write("a", renderKubeconfig({ server: "http://127.0.0.1:8001" }));
     const { config, server } = loadKubeConfig({ path, env: {} });
     await config.applyToHTTPSOptions({});
     expect(server).toBe("http://127.0.0.1:8001");
@@ -184,7 +190,7 @@ describe("impersonation", () => {
   test("beyond the user becomes headers", () => {
     const user =
       "{as: bob, as-groups: [dev, ops], as-uid: '7', as-user-extra: {Example.com/Team: [blue]}, token: t}";
-    const { headers } = loadKubeConfig({ path: write("a", kubeconfig({ user })), env: {} });
+    const { headers } = loadKubeConfig({ path: write("a", renderKubeconfig({ user })), env: {} });
     expect(headers).toEqual({
       "Impersonate-Group": ["dev", "ops"],
       "Impersonate-Uid": "7",
@@ -198,23 +204,23 @@ describe("impersonation", () => {
     ["{as: bob, as-uid: 7}", "invalid as-uid: expected a text"],
     ["{as: bob, as-user-extra: {a: b}}", "invalid as-user-extra a: expected a list of texts"],
   ])("as %s is refused", (user, message) => {
-    const path = write("a", kubeconfig({ user }));
-    expect(failure(() => loadKubeConfig({ path, env: {} }))).toContain(message);
+    const path = write("a", renderKubeconfig({ user }));
+    expect(catchMessage(() => loadKubeConfig({ path, env: {} }))).toContain(message);
   });
 });
 
 test("an empty file in $KUBECONFIG is passed over", () => {
-  const paths = [write("empty", ""), write("comment", "# nothing\n"), write("a", kubeconfig())];
+  const paths = [write("empty", ""), write("comment", "# nothing\n"), write("a", renderKubeconfig())];
   const { server } = loadKubeConfig({ env: { KUBECONFIG: paths.join(":") } });
   expect(server).toBe("https://one.example:6443");
 });
 
 describe("the proxy", () => {
   const proxyOf = (env: Record<string, string>, server?: string) =>
-    loadKubeConfig({ path: write("a", kubeconfig(server === undefined ? {} : { server })), env }).proxy;
+    loadKubeConfig({ path: write("a", renderKubeconfig(server === undefined ? {} : { server })), env }).proxy;
 
   test("is that of the cluster, else that of the environment", () => {
-    const text = kubeconfig().replace(
+    const text = renderKubeconfig().replace(
       "certificate-authority:",
       "proxy-url: http://p:1, certificate-authority:",
     );
@@ -245,8 +251,8 @@ describe("the proxy", () => {
   });
 
   test("of another scheme is refused, also in the environment", () => {
-    const path = write("a", kubeconfig());
-    const message = failure(() => loadKubeConfig({ path, env: { HTTPS_PROXY: "socks4://p:1080" } }));
+    const path = write("a", renderKubeconfig());
+    const message = catchMessage(() => loadKubeConfig({ path, env: { HTTPS_PROXY: "socks4://p:1080" } }));
     expect(message).toContain("the proxy socks4:// is not supported");
   });
 });
@@ -254,33 +260,33 @@ describe("the proxy", () => {
 const BROKEN: [title: string, text: string, message: string][] = [
   [
     "no current-context",
-    kubeconfig({ context: '""' }),
+    renderKubeconfig({ context: '""' }),
     "no current-context is set (contexts: dev); choose one with",
   ],
   [
     "a context that is not there",
-    kubeconfig({ context: "prod" }),
+    renderKubeconfig({ context: "prod" }),
     "the current-context prod is not among the contexts (dev); choose one with kubectl config use-context NAME",
   ],
   [
     "a cluster that is not there",
-    kubeconfig().replace("cluster: one", "cluster: two"),
+    renderKubeconfig().replace("cluster: one", "cluster: two"),
     'context dev names the cluster "two", which is not there',
   ],
   [
     "a user that is not there",
-    kubeconfig().replace("user: alice", "user: bob"),
+    renderKubeconfig().replace("user: alice", "user: bob"),
     'context dev names the user "bob", which is not there',
   ],
-  ["no server", kubeconfig({ server: "" }), "clusters[0].cluster.server is missing"],
+  ["no server", renderKubeconfig({ server: "" }), "clusters[0].cluster.server is missing"],
   [
     "an address without a scheme",
-    kubeconfig({ server: "one:6443" }),
+    renderKubeconfig({ server: "one:6443" }),
     'the cluster\'s server "one:6443" is no http',
   ],
   [
     "a SOCKS 4 proxy",
-    kubeconfig().replace(
+    renderKubeconfig().replace(
       "certificate-authority:",
       "proxy-url: socks4://127.0.0.1:1080, certificate-authority:",
     ),
@@ -290,34 +296,36 @@ const BROKEN: [title: string, text: string, message: string][] = [
   ["an empty file alone", "", "no current-context is set (contexts: none)"],
   [
     "a list that is none",
-    kubeconfig().replace(/clusters:[\s\S]*contexts:/, "clusters: 7\ncontexts:"),
+    renderKubeconfig().replace(/clusters:[\s\S]*contexts:/, "clusters: 7\ncontexts:"),
     "clusters must be a list",
   ],
 ];
 
 test.each(BROKEN)("a kubeconfig that can't be used is named: %s", (_title, text, expected) => {
   const path = write("broken", text);
-  const message = failure(() => loadKubeConfig({ path, env: {} }));
+  const message = catchMessage(() => loadKubeConfig({ path, env: {} }));
   expect(message).toContain(expected);
   expect(message).toContain(path);
 });
 
 test("broken YAML is reported with its line and without its text", () => {
   const path = write("broken", 'users:\n- name: a\n  user: {token: "very-secret\n');
-  const message = failure(() => loadKubeConfig({ path, env: {} }));
+  const message = catchMessage(() => loadKubeConfig({ path, env: {} }));
   expect(message).toMatch(/broken: line 4 is no YAML \([A-Z_]+\); is it a kubeconfig\?$/);
   expect(message).not.toContain("secret");
 });
 
 test("a file that is not there is named", () => {
-  expect(failure(() => loadKubeConfig({ path: "/no/such/file", env: {} }))).toBe(
+  expect(catchMessage(() => loadKubeConfig({ path: "/no/such/file", env: {} }))).toBe(
     "cannot read the kubeconfig /no/such/file: there is no such file; pass --kubeconfig FILE",
   );
-  expect(failure(() => loadKubeConfig({ env: { KUBECONFIG: "/no/such/file" } }))).toContain("/no/such/file");
+  expect(catchMessage(() => loadKubeConfig({ env: { KUBECONFIG: "/no/such/file" } }))).toContain(
+    "/no/such/file",
+  );
 });
 
 test("a directory is named", () => {
-  expect(failure(() => loadKubeConfig({ path: directory, env: {} }))).toContain("it is a directory");
+  expect(catchMessage(() => loadKubeConfig({ path: directory, env: {} }))).toContain("it is a directory");
 });
 
 describe("a context that is asked for", () => {
@@ -328,7 +336,7 @@ describe("a context that is asked for", () => {
   test("goes before the current one of the files", async () => {
     const path = write(
       "a",
-      kubeconfig({ extra: OTHER }).replace(
+      renderKubeconfig({ extra: OTHER }).replace(
         "users:",
         "- name: prod\n  context: {cluster: one, user: other, namespace: live}\nusers:",
       ),
@@ -340,13 +348,13 @@ describe("a context that is asked for", () => {
   });
 
   test("must be there, and a pod's own account has none", () => {
-    const path = write("a", kubeconfig());
-    expect(failure(() => loadKubeConfig({ path, context: "prod", env: {} }))).toBe(
+    const path = write("a", renderKubeconfig());
+    expect(catchMessage(() => loadKubeConfig({ path, context: "prod", env: {} }))).toBe(
       `--kubeconfig ${path}: there is no context "prod" (contexts: dev)`,
     );
     const env = { KUBERNETES_SERVICE_HOST: "10.0.0.1", HOME: directory };
     expect(
-      failure(() => loadKubeConfig({ context: "prod", env, serviceAccountDir: serviceAccount() })),
+      catchMessage(() => loadKubeConfig({ context: "prod", env, serviceAccountDir: createServiceAccount() })),
     ).toContain("no kubeconfig");
   });
 });

@@ -10,10 +10,10 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { KubeClient } from "../../../src/kube/client.ts";
 import { loadKubeConfig } from "../../../src/kube/kubeconfig.ts";
-import { altNames, certificate, forServers } from "../../support/certificates.ts";
+import { encodeAltNames, forServers, issueCertificate } from "../../support/certificates.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 
-const TLS = certificate({ subject: "api", extensions: [altNames("api.example"), forServers] });
+const TLS = issueCertificate({ subject: "api", extensions: [encodeAltNames("api.example"), forServers] });
 
 async function listen(server: ReturnType<typeof createServer>): Promise<number> {
   server.listen(0, "127.0.0.1");

@@ -41,7 +41,7 @@ export class Election {
   readonly server = new LeaseServer();
   readonly startMs = this.world.nowMs();
 
-  candidate(
+  createCandidate(
     identity: string,
     options: Partial<LeaderElectorOptions & ClaimFacts> = {},
     process = new FakeProcess(this.world, () => 0.5),
@@ -77,8 +77,11 @@ export class Election {
   }
 
   /** A candidate that leads since 2 ms after it asked: a GET and a POST or PUT took 4 ms of the world's time. */
-  async leader(identity: string, options: Partial<LeaderElectorOptions & ClaimFacts> = {}): Promise<Replica> {
-    const leader = this.candidate(identity, options);
+  async createLeader(
+    identity: string,
+    options: Partial<LeaderElectorOptions & ClaimFacts> = {},
+  ): Promise<Replica> {
+    const leader = this.createCandidate(identity, options);
     void leader.run();
     await this.world.advance(10);
     if (!leader.elector.isLeader) throw new Error(`${identity} does not lead`);

@@ -22,7 +22,7 @@ describe("a candidate that would have a gap", () => {
 
   /** A standby that announced itself and then died. */
   async function announceAndDie(): Promise<void> {
-    const b = election.candidate("b", warm);
+    const b = election.createCandidate("b", warm);
     void b.run();
     await election.world.advance(10);
     expect(standby()).toBe("b");
@@ -32,10 +32,10 @@ describe("a candidate that would have a gap", () => {
   const standby = () => election.server.lease?.metadata.annotations?.["reports.kubearmor.com/standby"];
 
   test("leaves a Lease that has expired in an outage to one that has none, though that one sees it much later", async () => {
-    const a = await election.leader("a");
+    const a = await election.createLeader("a");
     // Not caught up, and as quick as a candidate can be; the other is as slow.
-    const c = election.candidate("c", cold, new FakeProcess(election.world, () => 0));
-    const b = election.candidate("b", warm, new FakeProcess(election.world, () => 0.999));
+    const c = election.createCandidate("c", cold, new FakeProcess(election.world, () => 0));
+    const b = election.createCandidate("b", warm, new FakeProcess(election.world, () => 0.999));
     void b.run();
     void c.run();
     await election.world.advance(3000);
@@ -53,9 +53,9 @@ describe("a candidate that would have a gap", () => {
   });
 
   test("takes it all the same when no other replica does", async () => {
-    const a = await election.leader("a");
+    const a = await election.createLeader("a");
     await announceAndDie();
-    const c = election.candidate("c", cold);
+    const c = election.createCandidate("c", cold);
     void c.run();
     await election.world.advance(3000);
     a.process.freeze();
@@ -68,9 +68,9 @@ describe("a candidate that would have a gap", () => {
   });
 
   test("takes one that was freed after three looks", async () => {
-    const a = await election.leader("a");
+    const a = await election.createLeader("a");
     await announceAndDie();
-    const c = election.candidate("c", cold);
+    const c = election.createCandidate("c", cold);
     void c.run();
     await election.world.advance(3300);
     await Promise.all([a.elector.release(), election.world.advance(10)]);
@@ -81,9 +81,9 @@ describe("a candidate that would have a gap", () => {
   });
 
   test("takes one that was freed at its first look where no standby is announced", async () => {
-    const a = await election.leader("a");
+    const a = await election.createLeader("a");
     await Promise.all([a.elector.release(), election.world.advance(10)]);
-    const c = election.candidate("c", cold);
+    const c = election.createCandidate("c", cold);
     void c.run();
     await election.world.advance(10);
     expect(c.elector.isLeader).toBe(true);
@@ -91,12 +91,12 @@ describe("a candidate that would have a gap", () => {
   });
 
   test("leaves the Lease of its own earlier process to an announced standby", async () => {
-    const a = await election.leader("a");
-    const b = election.candidate("b", warm);
+    const a = await election.createLeader("a");
+    const b = election.createCandidate("b", warm);
     void b.run();
     await election.world.advance(3000);
     a.process.freeze();
-    const restarted = election.candidate("a", cold);
+    const restarted = election.createCandidate("a", cold);
     void restarted.run();
     await election.world.advance(20_000);
     expect([b.elector.isLeader, restarted.elector.isLeader]).toEqual([true, false]);
@@ -104,19 +104,19 @@ describe("a candidate that would have a gap", () => {
   });
 
   test("takes the Lease of its own earlier process when the announced standby is dead", async () => {
-    const a = await election.leader("a");
+    const a = await election.createLeader("a");
     await announceAndDie();
     a.process.freeze();
-    const restarted = election.candidate("a", cold);
+    const restarted = election.createCandidate("a", cold);
     void restarted.run();
     await election.world.advance(35_000);
     expect(restarted.elector.isLeader).toBe(true);
   });
 
   test("takes an expired one at once where no standby is announced", async () => {
-    const a = await election.leader("a");
+    const a = await election.createLeader("a");
     a.process.freeze();
-    const c = election.candidate("c", cold);
+    const c = election.createCandidate("c", cold);
     void c.run();
     await election.world.advance(14_900);
     expect(c.elector.isLeader).toBe(false);
@@ -131,7 +131,7 @@ describe("a leader that misses alerts", () => {
 
   test("says so in its Lease as long as it does, and no longer than it leads", async () => {
     let sinceMs: number | undefined;
-    const a = await election.leader("a", { missingSinceMs: () => sinceMs });
+    const a = await election.createLeader("a", { missingSinceMs: () => sinceMs });
     expect(missing()).toBeUndefined();
     sinceMs = election.startMs;
     await election.world.advance(3000);
@@ -141,7 +141,7 @@ describe("a leader that misses alerts", () => {
     expect(missing()).toBeUndefined();
     sinceMs = election.startMs;
     await election.world.advance(3000);
-    const b = election.candidate("b");
+    const b = election.createCandidate("b");
     void b.run();
     await Promise.all([a.elector.release(), election.world.advance(5000)]);
     expect([b.elector.isLeader, missing()]).toEqual([true, undefined]);
@@ -153,8 +153,8 @@ describe("a standby that would have no gap", () => {
   const standby = () => election.server.lease?.metadata.annotations?.["reports.kubearmor.com/standby"];
 
   test("announces itself once, and the leader keeps its Lease", async () => {
-    const a = await election.leader("a", warm);
-    const b = election.candidate("b", warm);
+    const a = await election.createLeader("a", warm);
+    const b = election.createCandidate("b", warm);
     void b.run();
     await election.world.advance(10_000);
     expect(standby()).toBe("b");
@@ -163,13 +163,13 @@ describe("a standby that would have no gap", () => {
   });
 
   test("withdraws when it stops, and when it leads", async () => {
-    const a = await election.leader("a", warm);
-    const b = election.candidate("b", warm);
+    const a = await election.createLeader("a", warm);
+    const b = election.createCandidate("b", warm);
     void b.run();
     await election.world.advance(3000);
     await Promise.all([b.elector.release(), election.world.advance(100)]);
     expect(standby()).toBeUndefined();
-    const c = election.candidate("c", warm);
+    const c = election.createCandidate("c", warm);
     void c.run();
     await election.world.advance(3000);
     expect(standby()).toBe("c");

@@ -21,7 +21,7 @@ describe("a leader that can't renew", () => {
     ["loses every request", { lost: "request" }, "no answer in time"],
     ["answers too late", { answerMs: 30_000 }, "no answer in time"],
   ] as const)("is told before its lease is over, when the server %s", async (_, weather, problem) => {
-    const a = await election.leader("a");
+    const a = await election.createLeader("a");
     await election.world.advance(4000);
     expect(election.record).toMatchObject({ renewTime: "2026-11-23T10:00:04.004000Z" });
     a.connection.weather = () => weather;
@@ -39,7 +39,7 @@ describe("a leader that can't renew", () => {
   });
 
   test("counts from before the renewal was sent, however late its answer came", async () => {
-    const a = await election.leader("a");
+    const a = await election.createLeader("a");
     // The first renewal is sent at 2.004 and answered at 6.905; none after it succeeds.
     a.connection.weather = () => (election.nowMs < 3000 ? { answerMs: 4900 } : { error: unavailable });
     await election.world.advance(30_000);
@@ -47,7 +47,7 @@ describe("a leader that can't renew", () => {
   });
 
   test("leads again when the server is back and no other replica took the Lease, in the same term", async () => {
-    const a = await election.leader("a");
+    const a = await election.createLeader("a");
     a.connection.weather = () => ({ error: unavailable });
     await election.world.advance(11_000);
     expect(a.elector.isLeader).toBe(false);
@@ -64,8 +64,8 @@ describe("a leader that can't renew", () => {
   });
 
   test("hands over to a candidate that sees no sign of life", async () => {
-    const a = await election.leader("a");
-    const b = election.candidate("b");
+    const a = await election.createLeader("a");
+    const b = election.createCandidate("b");
     void b.run();
     await election.world.advance(1000);
     a.connection.weather = () => ({ error: unavailable });
@@ -82,7 +82,7 @@ describe("a leader that stood still", () => {
   test.each(["timer", "answer"] as const)(
     "longer than its lease knows by its clock alone that it leads no more, if %ss come first",
     async (first) => {
-      const a = await election.leader("a");
+      const a = await election.createLeader("a");
       await election.world.advance(1000);
       // A renewal is under way: sent at 2.004, carried out, and its answer is there when the process goes on.
       a.connection.weather = () => ({ requestMs: 500, answerMs: 500 });
@@ -104,7 +104,7 @@ describe("a leader that stood still", () => {
   );
 
   test("by a jump of the clock alone sends nothing more, though no timer has rung yet", async () => {
-    const a = await election.leader("a");
+    const a = await election.createLeader("a");
     await election.world.advance(1900);
     a.process.skewMs = 15_000;
     expect(a.elector.isLeader).toBe(false);
@@ -115,7 +115,7 @@ describe("a leader that stood still", () => {
   });
 
   test("for a moment too long does not lead again by an answer that was on its way", async () => {
-    const a = await election.leader("a");
+    const a = await election.createLeader("a");
     // The first renewal is lost. The second is sent at 7.006, and answered at 9.907 while the process stands still.
     a.connection.weather = ({ method }) => {
       if (election.nowMs < 7000) return { lost: "request" };
@@ -131,7 +131,7 @@ describe("a leader that stood still", () => {
   });
 
   test("is a leader no more when the claim itself is answered too late", async () => {
-    const a = election.candidate("a");
+    const a = election.createCandidate("a");
     void a.run();
     a.connection.weather = ({ method }) => (method === "POST" ? { answerMs: 100 } : {});
     await election.world.advance(50);
@@ -146,7 +146,7 @@ describe("a leader that stood still", () => {
 });
 
 test("a clock that is set back does not make leadership last", async () => {
-  const a = await election.leader("a");
+  const a = await election.createLeader("a");
   await election.world.advance(1000);
   a.process.skewMs = -3_600_000;
   a.connection.weather = () => ({ error: unavailable });
@@ -156,7 +156,7 @@ test("a clock that is set back does not make leadership last", async () => {
 });
 
 test("a clock that is set back during a renewal does not put off the next", async () => {
-  const a = await election.leader("a");
+  const a = await election.createLeader("a");
   a.connection.weather = () => ({ answerMs: 500 });
   await election.world.advance(2100);
   a.process.skewMs = -3_600_000;
@@ -166,8 +166,8 @@ test("a clock that is set back during a renewal does not put off the next", asyn
 
 describe("release", () => {
   test("ends leadership at once and hands over at the next try of another", async () => {
-    const a = await election.leader("a");
-    const b = election.candidate("b");
+    const a = await election.createLeader("a");
+    const b = election.createCandidate("b");
     void b.run();
     await election.world.advance(3300);
     const released = a.elector.release();
@@ -192,7 +192,7 @@ describe("release", () => {
   });
 
   test("frees the Lease while a renewal is in flight, and leaves no timer", async () => {
-    const a = await election.leader("a");
+    const a = await election.createLeader("a");
     a.connection.weather = ({ body }) => (body ? { requestMs: 300 } : {});
     await election.world.advance(2100);
     const released = a.elector.release();
@@ -205,7 +205,7 @@ describe("release", () => {
   });
 
   test("frees what an unheard claim may have taken", async () => {
-    const a = election.candidate("a");
+    const a = election.createCandidate("a");
     a.connection.weather = ({ method }) => (method === "POST" ? { lost: "answer" } : {});
     void a.run();
     await election.world.advance(1000);
@@ -219,8 +219,8 @@ describe("release", () => {
   });
 
   test("frees what it may still hold after an outage, and nothing that another has taken", async () => {
-    const a = await election.leader("a");
-    const b = await election.candidate("b");
+    const a = await election.createLeader("a");
+    const b = await election.createCandidate("b");
     a.connection.weather = () => ({ error: unavailable });
     await election.world.advance(12_000);
     expect(a.lostAtMs).toHaveLength(1);
@@ -248,7 +248,7 @@ describe("release", () => {
     ["refuses", { error: unavailable }, 1],
     ["does not answer", { lost: "request" }, 5000],
   ] as const)("ends in time when the server %s, and leaves no timer", async (_, weather, tookMs) => {
-    const a = await election.leader("a");
+    const a = await election.createLeader("a");
     a.connection.weather = () => ({ requestMs: 0, ...weather });
     let isReleased = false;
     const released = a.elector.release().then(() => {
@@ -263,13 +263,13 @@ describe("release", () => {
   });
 
   test("does nothing where nothing was ever asked", async () => {
-    const a = election.candidate("a");
+    const a = election.createCandidate("a");
     await a.elector.release();
     expect([election.server.methods, election.world.pending]).toEqual([[], 0]);
   });
 
   test("wins over an acquire that is answered at that moment", async () => {
-    const a = election.candidate("a");
+    const a = election.createCandidate("a");
     // As when the answer is in, and the program has not come to it yet.
     const { request } = a.connection;
     a.connection.request = (asked) => request.call(a.connection, { ...asked, signal: undefined }) as never;
@@ -286,7 +286,7 @@ describe("release", () => {
 
 describe("trouble", () => {
   test("is reported once until it is over, with what to do", async () => {
-    const a = election.candidate("a");
+    const a = election.createCandidate("a");
     const forbidden = new ApiError("Forbidden", "GET leases: forbidden");
     a.connection.weather = () => ({ error: forbidden });
     void a.run();
@@ -312,7 +312,7 @@ describe("trouble", () => {
   });
 
   test("with the namespace names the three ways out", async () => {
-    const a = election.candidate("a");
+    const a = election.createCandidate("a");
     const error = new ApiError("NamespaceGone", 'namespaces "security" not found');
     a.connection.weather = ({ method }) => (method === "POST" ? { error } : {});
     void a.run();
@@ -324,7 +324,7 @@ describe("trouble", () => {
   });
 
   test("is not what two candidates have who ask at the same time", async () => {
-    const [a, b] = [election.candidate("a"), election.candidate("b")];
+    const [a, b] = [election.createCandidate("a"), election.createCandidate("b")];
     void a.run();
     void b.run();
     await election.world.advance(30_000);
@@ -335,7 +335,7 @@ describe("trouble", () => {
   });
 
   test("is a Lease that is stored otherwise than it was sent", async () => {
-    const a = election.candidate("a");
+    const a = election.createCandidate("a");
     const handle = election.server.handle.bind(election.server);
     election.server.handle = (request) => {
       const lease = handle(request);
@@ -350,7 +350,7 @@ describe("trouble", () => {
   });
 
   test("that is no Lease is reported as such", async () => {
-    const a = election.candidate("a");
+    const a = election.createCandidate("a");
     election.server.handle = () => ({ kind: "Surprise" }) as never;
     void a.run();
     await election.world.advance(10);

@@ -29,7 +29,7 @@ interface Outcome {
   overlaps: string[];
 }
 
-function generator(seed: number): () => number {
+function createRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     // xorshift32: independent of the clock's own generator, so that a fault added here does not move the others.
@@ -43,7 +43,7 @@ function generator(seed: number): () => number {
 }
 
 /** Good and bad hours change; in a bad one most requests come to nothing, in ways that differ. */
-function weather(random: () => number, isBad: () => boolean): Weather {
+function drawWeather(random: () => number, isBad: () => boolean): Weather {
   const requestMs = 1 + random() * 40;
   const answerMs = 1 + random() * 40;
   if (random() > (isBad() ? 0.7 : 0.03)) return { requestMs, answerMs };
@@ -66,7 +66,7 @@ class Simulation {
 
   constructor(seed: number, faults: Faults) {
     this.#faults = faults;
-    this.random = generator(seed * 2_654_435_761);
+    this.random = createRandom(seed * 2_654_435_761);
     // An identity belongs to one live process at a time: a restarted one takes its predecessor's Lease at once.
     for (const identity of ["a", "b", "c", "d"]) this.#join(identity);
   }
@@ -75,14 +75,15 @@ class Simulation {
     const process = new FakeProcess(this.election.world, this.random);
     process.skewMs = (this.random() - 0.5) * 86_400_000;
     // Not caught up now and then: it leaves the Lease to the others for a while.
-    const candidate = this.election.candidate(identity, { isWarm: () => this.random() < 0.5 }, process);
-    candidate.connection.weather = () => weather(this.random, () => this.election.nowMs < this.#badUntilMs);
+    const candidate = this.election.createCandidate(identity, { isWarm: () => this.random() < 0.5 }, process);
+    candidate.connection.weather = () =>
+      drawWeather(this.random, () => this.election.nowMs < this.#badUntilMs);
     this.candidates.push(candidate);
-    void this.#campaign(candidate);
+    void this.#leadWhenPossible(candidate);
   }
 
   /** Leads whenever it can. */
-  async #campaign(candidate: Replica): Promise<void> {
+  async #leadWhenPossible(candidate: Replica): Promise<void> {
     for (;;) {
       await candidate.run();
       if (candidate.gaveUp > 0) return;

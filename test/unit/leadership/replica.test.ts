@@ -47,7 +47,7 @@ test("only a leader's writes and removals come through, by the clock at that ver
 test("the Lease says since when alerts may be in no report: none arrive, or reports are not listed or written", async () => {
   const election = new Election();
   const { server, startMs, world } = election;
-  const candidate = election.candidate("a");
+  const candidate = election.createCandidate("a");
   const { elector, process } = candidate;
   const takeover = {
     observer: undefined,

@@ -6,13 +6,13 @@ import type { Report } from "../../../src/api/v1alpha1.ts";
 import { UnreportedAlerts } from "../../../src/leadership/unreported-alerts.ts";
 import { formatMicroTime } from "../../../src/lib/time.ts";
 import { ReportedUntilIndex } from "../../../src/report/reported-until.ts";
-import { alert, at, START_US, violation } from "../../support/gen.ts";
+import { alert, formatTimeAt, START_US, violation } from "../../support/gen.ts";
 
 /** A report of one violation with the time that it was last seen, in milliseconds after the start. */
 function report(occurrences: number, lastMs: number): Report {
   const { identity } = violation(alert());
   const lastSeen = formatMicroTime(START_US + lastMs * 1000);
-  const times = { firstSeen: at(0), lastSeen };
+  const times = { firstSeen: formatTimeAt(0), lastSeen };
   const pods = [{ name: "web-1", node: "node-1", occurrences, lastSeen }];
   return {
     apiVersion: "reports.kubearmor.com/v1alpha1",
@@ -53,7 +53,8 @@ describe("alerts that a standby forgot", () => {
     unreported.observe(report(10, 1000));
     // Three came before this replica began to read.
     unreported.observe(report(13, 2000));
-    for (let i = 0; i < 5; i++) unreported.add(violation(alert({ UpdatedTime: at(3000 + i) })), true);
+    for (let i = 0; i < 5; i++)
+      unreported.add(violation(alert({ UpdatedTime: formatTimeAt(3000 + i) })), true);
     const forgotten = unreported.forgottenTotal;
     expect(forgotten).toBeGreaterThan(0);
     unreported.settle();
@@ -64,7 +65,8 @@ describe("alerts that a standby forgot", () => {
     const unreported = new UnreportedAlerts({ ...LIMITS, maxAlerts: 4 });
     unreported.observe(report(10, 1000));
     unreported.settle();
-    for (let i = 0; i < 5; i++) unreported.add(violation(alert({ UpdatedTime: at(3000 + i) })), true);
+    for (let i = 0; i < 5; i++)
+      unreported.add(violation(alert({ UpdatedTime: formatTimeAt(3000 + i) })), true);
     expect(drain(unreported, [report(15, 3004)])).toEqual([]);
   });
 });
@@ -73,7 +75,12 @@ describe("the bounds of a standby", () => {
   /** One alert each of `count` violations. */
   function fill(unreported: UnreportedAlerts, count: number): void {
     for (let i = 0; i < count; i++) {
-      const fields = { Operation: "File", Source: "/bin/x", Resource: `/srv/f${i}x`, UpdatedTime: at(i) };
+      const fields = {
+        Operation: "File",
+        Source: "/bin/x",
+        Resource: `/srv/f${i}x`,
+        UpdatedTime: formatTimeAt(i),
+      };
       unreported.add(violation(alert(fields)), true);
     }
   }
@@ -89,7 +96,7 @@ describe("the bounds of a standby", () => {
 
   it("keep the newest alerts of a single violation", () => {
     const unreported = new UnreportedAlerts({ ...LIMITS, maxAlerts: 1000 });
-    for (let i = 0; i < 1100; i++) unreported.add(violation(alert({ UpdatedTime: at(i) })), true);
+    for (let i = 0; i < 1100; i++) unreported.add(violation(alert({ UpdatedTime: formatTimeAt(i) })), true);
     const [{ alerts } = { alerts: [] }] = unreported.drain(new ReportedUntilIndex(10));
     const times = [...alerts].map(({ timeUs }) => timeUs);
     expect(times.length + unreported.forgottenTotal).toBe(1100);
@@ -98,7 +105,7 @@ describe("the bounds of a standby", () => {
 });
 
 describe("alerts without a time of their own", () => {
-  const undated = (ms: number) => violation(alert({ UpdatedTime: at(ms) }));
+  const undated = (ms: number) => violation(alert({ UpdatedTime: formatTimeAt(ms) }));
 
   it("are taken over where no report has their violation", () => {
     const unreported = new UnreportedAlerts(LIMITS);
@@ -134,7 +141,7 @@ describe("a list that was cut", () => {
     omitted: { violations: 1, occurrences },
   });
   const other = (i: number, ms: number) =>
-    violation(alert({ Operation: "File", Resource: `/x/${"abcdefgh"[i]}`, UpdatedTime: at(ms) }));
+    violation(alert({ Operation: "File", Resource: `/x/${"abcdefgh"[i]}`, UpdatedTime: formatTimeAt(ms) }));
 
   it.each([
     ["all of them are in it", 3, 0],

@@ -9,12 +9,12 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { parsePolicyObject } from "../../../src/policies/source.ts";
 
-function applied(file: string): unknown[] {
+function readApplied(file: string): unknown[] {
   return JSON.parse(readFileSync(join(import.meta.dirname, "marks", file), "utf8")) as unknown[];
 }
 
 test("Flux's kustomize-controller is known by its labels, on objects of a namespace and of the cluster", () => {
-  const [namespaced, cluster] = applied("flux-kustomize-controller-1.9.6.json");
+  const [namespaced, cluster] = readApplied("flux-kustomize-controller-1.9.6.json");
   const source = { tool: "Flux", kind: "Kustomization", name: "shop-policies", namespace: "flux-system" };
   const changedAt = "2026-11-23T22:04:19.000000Z";
   expect(parsePolicyObject("KubeArmorPolicy", namespaced)).toEqual({

@@ -4,12 +4,12 @@
 import { describe, expect, it } from "vitest";
 import { parsePolicyObject } from "../../../src/policies/source.ts";
 
-function metadata(more: Record<string, unknown>): unknown {
+function createMetadata(more: Record<string, unknown>): unknown {
   return { metadata: { name: "no-shells", namespace: "shop", uid: "u", generation: 2, ...more } };
 }
 
-function sourceOf(labels: Record<string, string>, annotations: Record<string, string> = {}) {
-  return parsePolicyObject("KubeArmorPolicy", metadata({ labels, annotations }))?.object.source;
+function parseSource(labels: Record<string, string>, annotations: Record<string, string> = {}) {
+  return parsePolicyObject("KubeArmorPolicy", createMetadata({ labels, annotations }))?.object.source;
 }
 
 const TRACKING = "argocd.argoproj.io/tracking-id";
@@ -79,7 +79,7 @@ describe("the source of a policy", () => {
     ["text that is no name", {}, { "meta.helm.sh/release-name": "a\u001b[2Jb" }, undefined],
     ["a name that every object has", {}, { __proto__: "web" }, undefined],
   ])("%s", (_what, labels, annotations, expected) => {
-    expect(sourceOf(labels as Record<string, string>, annotations as Record<string, string>)).toEqual(
+    expect(parseSource(labels as Record<string, string>, annotations as Record<string, string>)).toEqual(
       expected,
     );
   });
@@ -88,7 +88,7 @@ describe("the source of a policy", () => {
 describe("when a policy was changed", () => {
   const entry = (time: string, fields: Record<string, unknown>) => ({ time, fieldsV1: fields });
   const changedAt = (more: Record<string, unknown>) =>
-    parsePolicyObject("KubeArmorPolicy", metadata(more))?.object.changedAt;
+    parsePolicyObject("KubeArmorPolicy", createMetadata(more))?.object.changedAt;
 
   it("is the newest time at which a field of its spec was written", () => {
     expect(

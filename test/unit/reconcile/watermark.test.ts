@@ -5,25 +5,25 @@ import { describe, expect, it } from "vitest";
 import type { ObjectMeta } from "../../../src/api/v1alpha1.ts";
 import { addMark, findPersistedSeq, isSameWrite, parseMarks } from "../../../src/reconcile/watermark.ts";
 
-function written(by: string): ObjectMeta {
+function createMetadata(by: string): ObjectMeta {
   return { name: "p", annotations: { note: "mine", "reports.kubearmor.com/written-by": by } };
 }
 
 describe("marks", () => {
   it.each<[string, ObjectMeta | undefined, string[]]>([
-    ["are those of the annotation, in its order", written("b/2 a/17"), ["b 2", "a 17"]],
-    ["are one where one writer has written", written("pod-1.0af3/1"), ["pod-1.0af3 1"]],
+    ["are those of the annotation, in its order", createMetadata("b/2 a/17"), ["b 2", "a 17"]],
+    ["are one where one writer has written", createMetadata("pod-1.0af3/1"), ["pod-1.0af3 1"]],
     ["are none without an object", undefined, []],
     ["are none without annotations", { name: "p" }, []],
     ["are none among others", { name: "p", annotations: { note: "x" } }, []],
     [
       "leave out what somebody's hand has spoilt",
-      written("a b/ /3 c/x d/4 e/-1 f/1/2 g/1e3  h/99999999999999999"),
+      createMetadata("a b/ /3 c/x d/4 e/-1 f/1/2 g/1e3  h/99999999999999999"),
       ["d 4"],
     ],
     [
       "are at most eight",
-      written("a/1 b/1 c/1 d/1 e/1 f/1 g/1 h/1 i/1"),
+      createMetadata("a/1 b/1 c/1 d/1 e/1 f/1 g/1 h/1 i/1"),
       [..."abcdefgh"].map((id) => `${id} 1`),
     ],
   ])("%s", (_name, metadata, expected) => {
@@ -31,7 +31,7 @@ describe("marks", () => {
   });
 
   it("show each writer its last persisted set, also after writes of others", () => {
-    const stored = written("b/2 a/17");
+    const stored = createMetadata("b/2 a/17");
     expect([
       findPersistedSeq(stored, "a"),
       findPersistedSeq(stored, "b"),
@@ -40,9 +40,9 @@ describe("marks", () => {
   });
 
   it("show by their last write alone that two objects hold the same counts", () => {
-    expect(isSameWrite(written("b/2 a/17"), written("b/2"))).toBe(true);
-    expect(isSameWrite(written("b/2 a/17"), written("a/17 b/2"))).toBe(false);
-    expect(isSameWrite(written("b/2"), written("b/3"))).toBe(false);
+    expect(isSameWrite(createMetadata("b/2 a/17"), createMetadata("b/2"))).toBe(true);
+    expect(isSameWrite(createMetadata("b/2 a/17"), createMetadata("a/17 b/2"))).toBe(false);
+    expect(isSameWrite(createMetadata("b/2"), createMetadata("b/3"))).toBe(false);
     expect(isSameWrite({ name: "p" }, { name: "p" })).toBe(false);
     expect(isSameWrite(undefined, undefined)).toBe(false);
   });
@@ -54,13 +54,13 @@ describe("the annotations of a write", () => {
 
   it("have the writer's own mark first, and keep the others'", () => {
     expect(by(undefined, 1)).toBe("a/1");
-    expect(by(written("a/17"), 18)).toBe("a/18");
-    expect(by(written("b/2 a/17 c/5"), 18)).toBe("a/18 b/2 c/5");
-    expect(by(written("b/1 c/1 d/1 e/1 f/1 g/1 h/1 i/1"), 1)).toBe("a/1 b/1 c/1 d/1 e/1 f/1 g/1 h/1");
+    expect(by(createMetadata("a/17"), 18)).toBe("a/18");
+    expect(by(createMetadata("b/2 a/17 c/5"), 18)).toBe("a/18 b/2 c/5");
+    expect(by(createMetadata("b/1 c/1 d/1 e/1 f/1 g/1 h/1 i/1"), 1)).toBe("a/1 b/1 c/1 d/1 e/1 f/1 g/1 h/1");
   });
 
   it("keep what others wrote", () => {
-    expect(addMark({ id: "a", seq: 1 }, written("b/2"))).toEqual({
+    expect(addMark({ id: "a", seq: 1 }, createMetadata("b/2"))).toEqual({
       note: "mine",
       "argocd.argoproj.io/compare-options": "IgnoreExtraneous",
       "reports.kubearmor.com/written-by": "a/1 b/2",

@@ -8,13 +8,13 @@ import type { Identity } from "../../../src/ingest/violation/violation.ts";
 import { type Acceptance, compileAcceptance } from "../../../src/report/acceptance.ts";
 import { AcceptanceSet, type Subject } from "../../../src/report/acceptance-set.ts";
 
-function acceptance(name: string, match: Partial<AcceptanceMatch>): Acceptance {
+function createAcceptance(name: string, match: Partial<AcceptanceMatch>): Acceptance {
   const compiled = compileAcceptance(name, { policy: "p", ...match });
   if ("problem" in compiled) throw new Error(compiled.problem);
   return compiled;
 }
 
-function subject(resource: string, operation = "File"): Subject {
+function createSubject(resource: string, operation = "File"): Subject {
   const identity: Identity = {
     operation,
     verb: "open",
@@ -29,22 +29,22 @@ function subject(resource: string, operation = "File"): Subject {
   return { identity };
 }
 
-const newSet = () => new AcceptanceSet(() => 1000);
+const createSet = () => new AcceptanceSet(() => 1000);
 
 describe("a set of acceptances", () => {
   it("matches a violation once with each, however often it is asked", () => {
     let matches = 0;
     const counting = (name: string): Acceptance => {
-      const inner = acceptance(name, { resource: "/etc/*" });
+      const inner = createAcceptance(name, { resource: "/etc/*" });
       const matchesCounted: Acceptance["matches"] = (identity, work) => {
         matches++;
         return inner.matches(identity, work);
       };
       return { ...inner, matches: matchesCounted };
     };
-    const set = newSet();
+    const set = createSet();
     for (let i = 0; i < 40; i++) set.put(counting(`a${i}`), undefined);
-    const subjects = Array.from({ length: 50 }, (_, i) => subject(`/etc/${i}`));
+    const subjects = Array.from({ length: 50 }, (_, i) => createSubject(`/etc/${i}`));
     for (let look = 0; look < 5; look++) {
       expect(subjects.every((each) => set.acceptedBy(each)?.by === "a0")).toBe(true);
       expect([...set.refresh(subjects)]).toEqual([]);
@@ -56,17 +56,18 @@ describe("a set of acceptances", () => {
   });
 
   it("yields before the event loop is held for long, for globs made to be slow", () => {
-    const set = newSet();
+    const set = createSet();
     const slow = `/x${"*a".repeat(31)}*`;
-    for (let i = 0; i < 100; i++) set.put(acceptance(`a${i}`, { resource: slow, source: slow }), undefined);
-    const subjects = Array.from({ length: 300 }, (_, i) => subject(`/x${"a".repeat(505)}${i}`));
+    for (let i = 0; i < 100; i++)
+      set.put(createAcceptance(`a${i}`, { resource: slow, source: slow }), undefined);
+    const subjects = Array.from({ length: 300 }, (_, i) => createSubject(`/x${"a".repeat(505)}${i}`));
     // A violation costs about 100 globs x 512 characters x 1 word: a slice has one violation or two.
     expect([...set.refresh(subjects)].length).toBeGreaterThanOrEqual(150);
   });
 
   it("equals a fresh set after additions and removals", () => {
     const patterns = ["/etc/*", "/etc/a*", "**", "/var/**", "/etc/?"];
-    const subjects = ["/etc/a", "/etc/ab", "/var/x/y", "/bin"].map((resource) => subject(resource));
+    const subjects = ["/etc/a", "/etc/ab", "/var/x/y", "/bin"].map((resource) => createSubject(resource));
     const change = fc.record({
       name: fc.constantFrom(...Array.from({ length: 40 }, (_, i) => `n${i}`)),
       pattern: fc.constantFrom(...patterns, undefined),
@@ -75,34 +76,34 @@ describe("a set of acceptances", () => {
     });
     fc.assert(
       fc.property(fc.array(change, { maxLength: 120 }), (changes) => {
-        const set = newSet();
+        const set = createSet();
         const there = new Map<string, [Acceptance, number | undefined]>();
         for (const { name, pattern, expiresUs, looks } of changes) {
-          const made = pattern === undefined ? undefined : acceptance(name, { resource: pattern });
+          const made = pattern === undefined ? undefined : createAcceptance(name, { resource: pattern });
           if (made) set.put(made, expiresUs);
           else set.remove(name);
           if (made) there.set(name, [made, expiresUs]);
           else there.delete(name);
           if (looks) for (const each of subjects) set.acceptedBy(each);
         }
-        const fresh = newSet();
+        const fresh = createSet();
         for (const [made, expiresUs] of there.values()) fresh.put(made, expiresUs);
         for (const each of subjects) expect(set.acceptedBy(each)).toEqual(fresh.acceptedBy(each));
-        expect(counts(set, subjects)).toEqual(counts(fresh, subjects));
+        expect(countMatches(set, subjects)).toEqual(countMatches(fresh, subjects));
       }),
       { numRuns: 200 },
     );
   });
 
   it("counts violations and occurrences for each acceptance", () => {
-    const set = newSet();
-    set.put(acceptance("etc", { resource: "/etc/*" }), undefined);
-    set.put(acceptance("all", {}), undefined);
-    set.put(acceptance("none", { operation: "Network" }), undefined);
+    const set = createSet();
+    set.put(createAcceptance("etc", { resource: "/etc/*" }), undefined);
+    set.put(createAcceptance("all", {}), undefined);
+    set.put(createAcceptance("none", { operation: "Network" }), undefined);
     expect(
-      counts(
+      countMatches(
         set,
-        ["/etc/a", "/etc/b", "/bin"].map((each) => subject(each)),
+        ["/etc/a", "/etc/b", "/bin"].map((each) => createSubject(each)),
       ),
     ).toEqual({
       all: { violations: 3, occurrences: 21 },
@@ -111,17 +112,17 @@ describe("a set of acceptances", () => {
   });
 
   it("matches the path that is meant", () => {
-    const set = newSet();
-    set.put(acceptance("usr", { resource: "/usr/**" }), undefined);
-    expect(set.acceptedBy(subject("/usr/../etc/shadow"))).toBeUndefined();
-    expect(set.acceptedBy(subject("/bin/../usr/bin/apt"))).toEqual({ by: "usr" });
+    const set = createSet();
+    set.put(createAcceptance("usr", { resource: "/usr/**" }), undefined);
+    expect(set.acceptedBy(createSubject("/usr/../etc/shadow"))).toBeUndefined();
+    expect(set.acceptedBy(createSubject("/bin/../usr/bin/apt"))).toEqual({ by: "usr" });
     expect(compileAcceptance("x", { policy: "p", resource: "/usr/../etc/*" })).toEqual({
       problem: "spec.match.resource: write the path without . and .. in it",
     });
   });
 });
 
-function counts(set: AcceptanceSet, subjects: readonly Subject[]): object {
+function countMatches(set: AcceptanceSet, subjects: readonly Subject[]): object {
   const steps = set.count(subjects, () => 7);
   for (let step = steps.next(); ; step = steps.next()) if (step.done) return Object.fromEntries(step.value);
 }

@@ -10,17 +10,17 @@ import { buildReport } from "../../../src/reconcile/write-attempt.ts";
 import { type Acceptance, compileAcceptance } from "../../../src/report/acceptance.ts";
 import { type AcceptanceCatalog, AcceptanceSet } from "../../../src/report/acceptance-set.ts";
 import { renderReport } from "../../../src/report/render.ts";
-import { alert, at, hostAlert, renderOptions } from "../../support/gen.ts";
-import { addAll, newAggregator } from "../ingest/fold-alerts.ts";
+import { alert, formatTimeAt, hostAlert, renderOptions } from "../../support/gen.ts";
+import { addAll, createAggregator } from "../ingest/fold-alerts.ts";
 
-function acceptance(name: string, match: object): Acceptance {
+function createAcceptance(name: string, match: object): Acceptance {
   const compiled = compileAcceptance(name, { policy: "no-package-managers", ...match });
   if ("problem" in compiled) throw new Error(compiled.problem);
   return compiled;
 }
 
 /** The catalog of a namespace that has these. */
-function catalog(namespace: string, all: readonly Acceptance[]): AcceptanceCatalog {
+function createCatalog(namespace: string, all: readonly Acceptance[]): AcceptanceCatalog {
   return { of: (where, policy) => (where === namespace ? setOf(all, policy) : undefined) };
 }
 
@@ -31,12 +31,12 @@ function setOf(all: readonly Acceptance[], policy: string): AcceptanceSet | unde
 }
 
 /** The only report of these alerts, and the Events of its write. */
-function told(
+function writeReport(
   alerts: readonly Alert[],
   acceptances: AcceptanceCatalog,
   maxViolations = 300,
 ): { body: ReportBody; events: number } {
-  const aggregator = addAll(newAggregator(), alerts);
+  const aggregator = addAll(createAggregator(), alerts);
   const [ledger] = [...aggregator.ledgers.values()];
   if (!ledger) throw new Error("no report");
   ledger.write.take();
@@ -55,20 +55,27 @@ function told(
   return { body, events };
 }
 
-const APT = alert({ UpdatedTime: at(0) });
-const CURL = alert({ ProcessName: "/usr/bin/curl", Resource: "/usr/bin/curl x", UpdatedTime: at(1) });
+const APT = alert({ UpdatedTime: formatTimeAt(0) });
+const CURL = alert({
+  ProcessName: "/usr/bin/curl",
+  Resource: "/usr/bin/curl x",
+  UpdatedTime: formatTimeAt(1),
+});
 const READ = alert({
   Operation: "File",
   Resource: "/etc/shadow",
   Action: "Audit",
   Result: "Passed",
-  UpdatedTime: at(2),
+  UpdatedTime: formatTimeAt(2),
 });
 const ALL = [APT, APT, CURL, READ].map((one, i) => ({ ...one, HostPID: i + 1 }));
 
 describe("what is accepted", () => {
   it("is marked, counted as before, and not open", () => {
-    const { body, events } = told(ALL, catalog("shop", [acceptance("apt", { resource: "/usr/bin/apt" })]));
+    const { body, events } = writeReport(
+      ALL,
+      createCatalog("shop", [createAcceptance("apt", { resource: "/usr/bin/apt" })]),
+    );
     expect(body.summary).toMatchObject({
       occurrences: 4,
       prevented: 3,
@@ -86,7 +93,7 @@ describe("what is accepted", () => {
   });
 
   it("leaves no severity when it is all", () => {
-    const { body, events } = told(ALL, catalog("shop", [acceptance("all", {})]));
+    const { body, events } = writeReport(ALL, createCatalog("shop", [createAcceptance("all", {})]));
     expect(body.summary.open).toEqual({
       occurrences: 0,
       prevented: 0,
@@ -100,12 +107,10 @@ describe("what is accepted", () => {
   });
 
   it("is covered by the first of several", () => {
-    const both = [acceptance("a", {}), acceptance("b", {})];
-    expect(told(ALL, catalog("shop", both)).body.violations.map(({ accepted }) => accepted?.by)).toEqual([
-      "a",
-      "a",
-      "a",
-    ]);
+    const both = [createAcceptance("a", {}), createAcceptance("b", {})];
+    expect(
+      writeReport(ALL, createCatalog("shop", both)).body.violations.map(({ accepted }) => accepted?.by),
+    ).toEqual(["a", "a", "a"]);
   });
 
   it("has no container, resource or source where the acceptance says so", () => {
@@ -114,11 +119,11 @@ describe("what is accepted", () => {
       Data: "syscall=SYS_MOUNT",
       ContainerName: "",
       Resource: "",
-      UpdatedTime: at(3),
+      UpdatedTime: formatTimeAt(3),
     });
     const match = { operation: "Syscall", container: "", resource: "" };
     const accepted = (alerts: readonly Alert[]) =>
-      told(alerts, catalog("shop", [acceptance("bare", match)])).body.violations.map(
+      writeReport(alerts, createCatalog("shop", [createAcceptance("bare", match)])).body.violations.map(
         (each) => each.accepted?.by,
       );
     expect(accepted([bare])).toEqual(["bare"]);
@@ -128,18 +133,18 @@ describe("what is accepted", () => {
 
   it("is nothing of another namespace, of another policy, or of the cluster", () => {
     const none = (alerts: readonly Alert[], acceptances: AcceptanceCatalog) => {
-      const { body } = told(alerts, acceptances);
+      const { body } = writeReport(alerts, acceptances);
       expect(body.summary).not.toHaveProperty("accepted");
       expect(body.summary.open?.occurrences).toBe(body.summary.occurrences);
     };
-    none(ALL, catalog("bank", [acceptance("all", {})]));
-    none(ALL, catalog("shop", [acceptance("other", { policy: "other" })]));
-    const wherever = { of: () => setOf([acceptance("all", { policy: "host-files" })], "host-files") };
+    none(ALL, createCatalog("bank", [createAcceptance("all", {})]));
+    none(ALL, createCatalog("shop", [createAcceptance("other", { policy: "other" })]));
+    const wherever = { of: () => setOf([createAcceptance("all", { policy: "host-files" })], "host-files") };
     none([hostAlert()], wherever);
   });
 
   it("is accepted where there is no room to list it", () => {
-    const { body } = told(ALL, catalog("shop", [acceptance("all", {})]), 1);
+    const { body } = writeReport(ALL, createCatalog("shop", [createAcceptance("all", {})]), 1);
     expect(body.summary.accepted).toEqual({ violations: 3, occurrences: 4 });
     expect(body.omitted).toEqual({ violations: 2, occurrences: 3 });
     expect(body.summary.open).toMatchObject({ occurrences: 0, violations: 0, severity: "accepted" });

@@ -9,9 +9,9 @@ import type { OpenReportResult, ResultStatus } from "../../../src/api/openreport
 import type { Outcome, Report, Violation } from "../../../src/api/v1alpha1.ts";
 import { type OpenReportOptions, openReportName, toOpenReport } from "../../../src/report/openreport.ts";
 import { OPTIONS } from "../../support/openreports/options.ts";
-import { fullClusterReport, fullReport } from "../api/full-report.ts";
+import { createFullClusterReport, createFullReport } from "../api/full-report.ts";
 
-function stored(report: Report): Report {
+function addStoredMetadata(report: Report): Report {
   return { ...report, metadata: { ...report.metadata, uid: "uid-1", resourceVersion: "7" } };
 }
 
@@ -20,7 +20,7 @@ function reportOf(
   count: number,
   change: (violation: Violation, index: number) => Partial<Violation> = () => ({}),
 ): Report {
-  const { omitted: _, ...report } = stored(fullReport("shop"));
+  const { omitted: _, ...report } = addStoredMetadata(createFullReport("shop"));
   const first = report.violations[0] as Violation;
   const { accepted: __, verb: ___, severity: ____, tags: _____, message: ______, ...plain } = first;
   const violations = Array.from({ length: count }, (_, i) => ({
@@ -31,16 +31,18 @@ function reportOf(
   return { ...report, violations };
 }
 
-function resultsOf(report: Report, options: Partial<OpenReportOptions> = {}): OpenReportResult[] {
+function toResults(report: Report, options: Partial<OpenReportOptions> = {}): OpenReportResult[] {
   return toOpenReport(report, { ...OPTIONS, ...options }, undefined).results;
 }
 
-function sha(text: string): string {
+function hashText(text: string): string {
   return createHash("sha256").update(text).digest("hex").slice(0, 16);
 }
 
 test("every field of a report with all fields", () => {
-  expect(toOpenReport(stored(fullReport("shop")), { ...OPTIONS, clusterName: "east" }, undefined)).toEqual({
+  expect(
+    toOpenReport(addStoredMetadata(createFullReport("shop")), { ...OPTIONS, clusterName: "east" }, undefined),
+  ).toEqual({
     apiVersion: "openreports.io/v1alpha1",
     kind: "Report",
     metadata: {
@@ -74,7 +76,7 @@ test("every field of a report with all fields", () => {
           "apt was started. " +
           "Process exec /usr/bin/apt by /bin/bash in container wordpress was prevented.",
         properties: {
-          resultID: sha("shop/harden-wordpress-pkg-mngr-exec/6f1c0a9be2d34c55"),
+          resultID: hashText("shop/harden-wordpress-pkg-mngr-exec/6f1c0a9be2d34c55"),
           violation: "6f1c0a9be2d34c55",
           cluster: "east",
           outcome: "Prevented",
@@ -104,7 +106,7 @@ test("every field of a report with all fields", () => {
         timestamp: { seconds: Date.UTC(2026, 10, 23, 12, 30, 41) / 1000, nanos: 4_210_000 },
         message: "More violations of this policy are counted in the report than are listed here.",
         properties: {
-          resultID: sha("shop/harden-wordpress-pkg-mngr-exec/omitted"),
+          resultID: hashText("shop/harden-wordpress-pkg-mngr-exec/omitted"),
           violations: "2",
           occurrences: "8",
           cluster: "east",
@@ -115,7 +117,7 @@ test("every field of a report with all fields", () => {
 });
 
 test("a cluster report becomes a ClusterReport, a node a resource without a namespace", () => {
-  const report = stored(fullClusterReport());
+  const report = addStoredMetadata(createFullClusterReport());
   const [first] = report.violations as [Violation];
   const onNode = { ...first, workload: { kind: "Node", name: "worker-1" }, namespace: undefined };
   const mapped = toOpenReport(
@@ -138,11 +140,11 @@ test.each<[Partial<Violation>, string, boolean]>([
   [{ outcome: "Unknown", action: "Audit (Block)" }, "fail", true],
   [{ outcome: "Allowed", accepted: { by: "x" } }, "skip", true],
 ])("%j is a result %s, scored %s", (violation, status, scored) => {
-  const [result] = resultsOf(reportOf(1, () => violation));
+  const [result] = toResults(reportOf(1, () => violation));
   expect([result?.result, result?.scored]).toEqual([status, scored]);
   const all = (value: "error") => ({ allowed: value, prevented: value, unknown: value, accepted: value });
   expect(
-    resultsOf(
+    toResults(
       reportOf(1, () => violation),
       { results: all("error") },
     )[0]?.result,
@@ -153,23 +155,23 @@ describe("severity", () => {
   test("is never empty", () => {
     const report = reportOf(1);
     report.policy = { name: "p", kind: "KubeArmorPolicy" };
-    expect(resultsOf(report)[0]?.severity).toBe("medium");
-    expect(resultsOf(report, { unknownSeverity: "info" })[0]?.severity).toBe("info");
+    expect(toResults(report)[0]?.severity).toBe("medium");
+    expect(toResults(report, { unknownSeverity: "info" })[0]?.severity).toBe("info");
   });
 
   test("verb, severity, tags and message are those of the rule that matched, where it has its own", () => {
     const rule = { verb: "exec", severity: 9, tags: ["CIS"], message: "No shells" };
-    const [own] = resultsOf(reportOf(1, () => rule as object));
+    const [own] = toResults(reportOf(1, () => rule as object));
     expect(own).toMatchObject({
       severity: "critical",
       category: "CIS",
       message: "No shells. Process exec /usr/bin/apt by /bin/bash in container wordpress was prevented.",
     });
-    const [none] = resultsOf(reportOf(1, () => ({ severity: 0, tags: [], message: "" }) as object));
+    const [none] = toResults(reportOf(1, () => ({ severity: 0, tags: [], message: "" }) as object));
     expect(none).toMatchObject({ severity: "medium", category: "KubeArmorPolicy" });
     expect(none?.message).toMatch(/^Process /);
     const thresholds = { low: 1, medium: 2, high: 3, critical: 4 };
-    expect(resultsOf(reportOf(1), { thresholds })[0]?.severity).toBe("critical");
+    expect(toResults(reportOf(1), { thresholds })[0]?.severity).toBe("critical");
   });
 });
 
@@ -181,14 +183,14 @@ describe("resultID", () => {
     const { namespace: _, ...clusterMeta } = one.metadata;
     const reports = [one, other, elsewhere, { ...one, metadata: clusterMeta } as Report];
     const ids = reports
-      .flatMap((report) => resultsOf(report, { maxResults: 2 }))
+      .flatMap((report) => toResults(report, { maxResults: 2 }))
       .map((each) => each.properties["resultID"]);
     expect(new Set(ids).size).toBe(8);
     const later = reportOf(3, (violation) => ({
       occurrences: violation.occurrences + 5,
       lastSeen: "2026-11-24T00:00:00.000000Z",
     }));
-    expect(resultsOf(later, { maxResults: 2 }).map((each) => each.properties["resultID"])).toEqual(
+    expect(toResults(later, { maxResults: 2 }).map((each) => each.properties["resultID"])).toEqual(
       ids.slice(0, 2),
     );
   });
@@ -201,15 +203,15 @@ describe("message", () => {
       lastSeen: "2027-01-01T00:00:00.000000Z",
       pods: [],
     }));
-    const [before] = resultsOf(reportOf(1));
+    const [before] = toResults(reportOf(1));
     expect(before?.message).not.toMatch(/120|118|2026|2q9wf|aks-/);
-    expect(resultsOf(later)[0]?.message).toBe(before?.message);
+    expect(toResults(later)[0]?.message).toBe(before?.message);
   });
 
   test("is one sentence where the policy has no message, and needs no container, source or resource", () => {
     const report = reportOf(1, () => ({ container: "", source: "", resource: "" }));
     report.policy = { name: "p", kind: "DefaultPosture" };
-    expect(resultsOf(report)[0]).toMatchObject({
+    expect(toResults(report)[0]).toMatchObject({
       message: "Process was prevented.",
       category: "DefaultPosture",
     });
@@ -231,8 +233,8 @@ describe("limits", () => {
     });
     expect(summary).toEqual({ pass: 0, fail: 50, warn: 50, error: 0, skip: 0 });
     expect(configuration).toBeUndefined();
-    expect(resultsOf(reportOf(100))).toHaveLength(100);
-    expect(resultsOf(reportOf(100)).at(-1)?.rule).toBe("Process");
+    expect(toResults(reportOf(100))).toHaveLength(100);
+    expect(toResults(reportOf(100)).at(-1)?.rule).toBe("Process");
   });
 
   test("those of the stored copy are kept and come first, above and below the default", () => {
@@ -272,7 +274,7 @@ test("occurrences are marked where they are a lower bound, and pods beyond three
   }));
   const report = reportOf(2, (_, i) => ({ pods, lowerBound: i === 1 }));
   report.coverage = { gaps: 0, throttleNotices: 0, lowerBound: false };
-  const [exact, atLeast] = resultsOf(report).map((each) => each.properties);
+  const [exact, atLeast] = toResults(report).map((each) => each.properties);
   expect(exact).toMatchObject({ occurrences: "120", pods: "a, b, c and others" });
   expect(exact).not.toHaveProperty("lowerBound");
   expect(exact).not.toHaveProperty("missing");
@@ -288,7 +290,7 @@ test("names stay within 253 characters and apart", () => {
 });
 
 test("the same report gives the same bytes, and is not changed", () => {
-  const report = stored(fullReport("shop"));
+  const report = addStoredMetadata(createFullReport("shop"));
   const before = JSON.stringify(report);
   expect(JSON.stringify(toOpenReport(report, OPTIONS, undefined))).toBe(
     JSON.stringify(toOpenReport(structuredClone(report), OPTIONS, undefined)),

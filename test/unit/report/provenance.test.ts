@@ -6,7 +6,7 @@ import type { PolicyKind, PolicyObject, PolicyObjectKind } from "../../../src/ap
 import { findProvenance, type Knowledge, type PolicyCatalog } from "../../../src/report/provenance.ts";
 import { START_US } from "../../support/gen.ts";
 
-function catalog(
+function createCatalog(
   objects: Record<string, PolicyObject>,
   knowledge: Partial<Record<PolicyObjectKind, Knowledge>> = {},
 ): PolicyCatalog {
@@ -27,24 +27,31 @@ const ALL = {
   "KubeArmorHostPolicy /host": HSP,
 };
 
-function told(name: string, kind: PolicyKind = "KubeArmorPolicy", namespace: string | undefined = "shop") {
+function createPolicyFacts(
+  name: string,
+  kind: PolicyKind = "KubeArmorPolicy",
+  namespace: string | undefined = "shop",
+) {
   return { namespace, name, kind, lastUs: START_US };
 }
 
 describe("the policy object of a report", () => {
   it("is the one that bears the name, in its namespace or cluster-wide, with its kind", () => {
-    expect(findProvenance(told("own"), catalog(ALL))).toEqual({
+    expect(findProvenance(createPolicyFacts("own"), createCatalog(ALL))).toEqual({
       kind: "KubeArmorPolicy",
       provenance: "Found",
       objects: [KSP],
     });
-    expect(findProvenance(told("wide"), catalog(ALL))).toEqual({
+    expect(findProvenance(createPolicyFacts("wide"), createCatalog(ALL))).toEqual({
       kind: "KubeArmorClusterPolicy",
       provenance: "Found",
       objects: [CSP],
     });
     expect(
-      findProvenance({ ...told("host", "KubeArmorHostPolicy"), namespace: undefined }, catalog(ALL)),
+      findProvenance(
+        { ...createPolicyFacts("host", "KubeArmorHostPolicy"), namespace: undefined },
+        createCatalog(ALL),
+      ),
     ).toEqual({
       kind: "KubeArmorHostPolicy",
       provenance: "Found",
@@ -53,7 +60,7 @@ describe("the policy object of a report", () => {
   });
 
   it("is not guessed where two bear the name: both are listed, and the kind stays that of the alerts", () => {
-    expect(findProvenance(told("both"), catalog(ALL))).toEqual({
+    expect(findProvenance(createPolicyFacts("both"), createCatalog(ALL))).toEqual({
       kind: "KubeArmorPolicy",
       provenance: "Ambiguous",
       objects: [KSP, CSP],
@@ -61,43 +68,50 @@ describe("the policy object of a report", () => {
   });
 
   it("is never one of another namespace, or of a kind that does not raise such alerts", () => {
-    expect(findProvenance(told("own", "KubeArmorPolicy", "bank"), catalog(ALL))).toEqual({
+    expect(findProvenance(createPolicyFacts("own", "KubeArmorPolicy", "bank"), createCatalog(ALL))).toEqual({
       kind: "KubeArmorPolicy",
       provenance: "NotFound",
     });
-    expect(findProvenance(told("host"), catalog(ALL)).provenance).toBe("NotFound");
-    expect(findProvenance(told("wide", "KubeArmorHostPolicy"), catalog(ALL)).provenance).toBe("NotFound");
+    expect(findProvenance(createPolicyFacts("host"), createCatalog(ALL)).provenance).toBe("NotFound");
+    expect(
+      findProvenance(createPolicyFacts("wide", "KubeArmorHostPolicy"), createCatalog(ALL)).provenance,
+    ).toBe("NotFound");
   });
 
   it("is unknown as long as one of the kinds is; an API without the kind has no objects of it", () => {
-    const unlisted = catalog(ALL, { KubeArmorClusterPolicy: "unknown" });
-    expect(findProvenance(told("own"), unlisted)).toEqual({
+    const unlisted = createCatalog(ALL, { KubeArmorClusterPolicy: "unknown" });
+    expect(findProvenance(createPolicyFacts("own"), unlisted)).toEqual({
       kind: "KubeArmorPolicy",
       provenance: "Unknown",
       objects: [KSP],
     });
-    const older = catalog(ALL, { KubeArmorClusterPolicy: "unserved" });
-    expect(findProvenance(told("own"), older).provenance).toBe("Found");
-    const none = catalog({}, { KubeArmorClusterPolicy: "unserved", KubeArmorPolicy: "unserved" });
-    expect(findProvenance(told("own"), none)).toEqual({ kind: "KubeArmorPolicy", provenance: "Unknown" });
+    const older = createCatalog(ALL, { KubeArmorClusterPolicy: "unserved" });
+    expect(findProvenance(createPolicyFacts("own"), older).provenance).toBe("Found");
+    const none = createCatalog({}, { KubeArmorClusterPolicy: "unserved", KubeArmorPolicy: "unserved" });
+    expect(findProvenance(createPolicyFacts("own"), none)).toEqual({
+      kind: "KubeArmorPolicy",
+      provenance: "Unknown",
+    });
   });
 
   it("was changed since when its time is after the newest occurrence", () => {
-    const at = (changedAt: string) => catalog({ "KubeArmorPolicy shop/own": { ...KSP, changedAt } });
-    expect(findProvenance(told("own"), at("2026-11-23T10:00:00.000000Z"))).not.toHaveProperty(
+    const at = (changedAt: string) => createCatalog({ "KubeArmorPolicy shop/own": { ...KSP, changedAt } });
+    expect(findProvenance(createPolicyFacts("own"), at("2026-11-23T10:00:00.000000Z"))).not.toHaveProperty(
       "changedSinceLastSeen",
     );
-    expect(findProvenance(told("own"), at("2026-11-23T10:00:01.000000Z"))).toMatchObject({
+    expect(findProvenance(createPolicyFacts("own"), at("2026-11-23T10:00:01.000000Z"))).toMatchObject({
       changedSinceLastSeen: true,
     });
   });
 
   it("of the default posture is none; without a cluster nothing is said", () => {
-    expect(findProvenance(told("DefaultPosture", "Unknown"), catalog(ALL))).toEqual({
+    expect(findProvenance(createPolicyFacts("DefaultPosture", "Unknown"), createCatalog(ALL))).toEqual({
       kind: "DefaultPosture",
       provenance: "NotApplicable",
     });
-    expect(findProvenance(told("DefaultPosture", "Unknown"), undefined)).toEqual({ kind: "DefaultPosture" });
-    expect(findProvenance(told("own"), undefined)).toEqual({ kind: "KubeArmorPolicy" });
+    expect(findProvenance(createPolicyFacts("DefaultPosture", "Unknown"), undefined)).toEqual({
+      kind: "DefaultPosture",
+    });
+    expect(findProvenance(createPolicyFacts("own"), undefined)).toEqual({ kind: "KubeArmorPolicy" });
   });
 });

@@ -5,7 +5,7 @@ import { expect, it } from "vitest";
 import { Ledger } from "../../../src/aggregate/ledger/ledger.ts";
 import type { ReportBody } from "../../../src/api/v1alpha1.ts";
 import { renderInSteps, renderReport } from "../../../src/report/render.ts";
-import { alert, at, renderOptions, violation } from "../../support/gen.ts";
+import { alert, formatTimeAt, renderOptions, violation } from "../../support/gen.ts";
 
 const VIOLATIONS = 300;
 
@@ -13,12 +13,12 @@ function add(ledger: Ledger, i: number, ms: number): void {
   const mods = {
     Operation: "File",
     Resource: `/etc/name-${"x".repeat(i % 7)}.${i}.conf`,
-    UpdatedTime: at(ms),
+    UpdatedTime: formatTimeAt(ms),
   };
   ledger.add(violation(alert(mods)), true);
 }
 
-function bodyOf(ledger: Ledger, meanwhile: () => void): { body: ReportBody; turns: number } {
+function renderBody(ledger: Ledger, meanwhile: () => void): { body: ReportBody; turns: number } {
   const steps = renderInSteps(ledger, renderOptions());
   for (let turns = 0; ; turns++) {
     const { done, value } = steps.next();
@@ -33,7 +33,7 @@ it("a report of 300 violations is made in steps, and what comes between them is 
   ledger.write.take();
   const whole = JSON.stringify(renderReport(ledger, renderOptions()));
   let came = 0;
-  const { body, turns } = bodyOf(ledger, () => {
+  const { body, turns } = renderBody(ledger, () => {
     // Of violations that are in the report, and of others.
     for (let i = 0; i < 100; i++) add(ledger, (came * 37) % (2 * VIOLATIONS), 1000 + came++);
   });

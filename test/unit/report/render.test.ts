@@ -4,12 +4,12 @@
 import { describe, expect, it } from "vitest";
 import type { Alert } from "../../../src/api/alert.ts";
 import type { SeverityLevel } from "../../../src/api/v1alpha1.ts";
-import { alert, at, hostAlert, renderOptions } from "../../support/gen.ts";
+import { alert, formatTimeAt, hostAlert, renderOptions } from "../../support/gen.ts";
 import { report, reports } from "../ingest/fold-alerts.ts";
-import { faultsOf } from "./report-check.ts";
+import { findFaults } from "./report-check.ts";
 
 /** A file of its own for each name. */
-function file(name: string, ...mods: Partial<Alert>[]): Alert {
+function createFileAlert(name: string, ...mods: Partial<Alert>[]): Alert {
   return alert(
     { Operation: "File", Source: "/bin/cat", ProcessName: "/bin/cat", Resource: `/etc/${name}` },
     ...mods,
@@ -26,7 +26,7 @@ describe("a report", () => {
         alert({
           PodName: "web-2",
           HostName: "node-2",
-          UpdatedTime: at(1000),
+          UpdatedTime: formatTimeAt(1000),
           Source: "/bin/bash -c x",
           Tags: "NIST,SI-4",
           Message: "denied",
@@ -140,10 +140,16 @@ describe("a report", () => {
 describe("policy facts", () => {
   it("are the highest severity of the violations and the newest of the rest", () => {
     const { policy } = report([
-      file("a", { Severity: "8", UpdatedTime: at(1) }),
-      file("b", { Severity: "3", Message: "newer", Tags: "B", UpdatedTime: at(20) }),
-      file("c", { Severity: "", Message: "older", Tags: "A", UpdatedTime: at(10) }),
-      file("d", { Severity: "", Message: "", Tags: "", Type: "Odd", UpdatedTime: at(30) }),
+      createFileAlert("a", { Severity: "8", UpdatedTime: formatTimeAt(1) }),
+      createFileAlert("b", { Severity: "3", Message: "newer", Tags: "B", UpdatedTime: formatTimeAt(20) }),
+      createFileAlert("c", { Severity: "", Message: "older", Tags: "A", UpdatedTime: formatTimeAt(10) }),
+      createFileAlert("d", {
+        Severity: "",
+        Message: "",
+        Tags: "",
+        Type: "Odd",
+        UpdatedTime: formatTimeAt(30),
+      }),
     ]);
     expect(policy).toEqual({
       name: "no-package-managers",
@@ -156,9 +162,9 @@ describe("policy facts", () => {
 
   it("fall to what the newest alert of each violation carries, in any order", () => {
     const alerts = [
-      file("a", { Severity: "8", UpdatedTime: at(1) }),
-      file("a", { Severity: "3", UpdatedTime: at(3) }),
-      file("b", { Severity: "2", UpdatedTime: at(2) }),
+      createFileAlert("a", { Severity: "8", UpdatedTime: formatTimeAt(1) }),
+      createFileAlert("a", { Severity: "3", UpdatedTime: formatTimeAt(3) }),
+      createFileAlert("b", { Severity: "2", UpdatedTime: formatTimeAt(2) }),
     ];
     for (const order of [alerts, alerts.toReversed()]) {
       const { policy, summary, violations } = report(order);
@@ -172,9 +178,14 @@ describe("policy facts", () => {
 
   it("of a violation are written where they differ from the policy's", () => {
     const { policy, violations } = report([
-      file("keys", { Severity: "10", Message: "keys", Tags: "PCI", UpdatedTime: at(1) }),
-      file("list", { Severity: "1", Message: "list", Tags: "chatter", UpdatedTime: at(2) }),
-      file("none", { Severity: "", Message: "", Tags: "", UpdatedTime: at(3) }),
+      createFileAlert("keys", { Severity: "10", Message: "keys", Tags: "PCI", UpdatedTime: formatTimeAt(1) }),
+      createFileAlert("list", {
+        Severity: "1",
+        Message: "list",
+        Tags: "chatter",
+        UpdatedTime: formatTimeAt(2),
+      }),
+      createFileAlert("none", { Severity: "", Message: "", Tags: "", UpdatedTime: formatTimeAt(3) }),
     ]);
     expect(policy).toMatchObject({ severity: 10, message: "list", tags: ["chatter"] });
     expect(violations.map(({ severity, message, tags }) => ({ severity, message, tags }))).toEqual([
@@ -222,9 +233,9 @@ describe("policy facts", () => {
 describe("the list", () => {
   it("has the most recent first, ties by id", () => {
     const { violations } = report([
-      file("a", { UpdatedTime: at(1) }),
-      file("b", { UpdatedTime: at(3) }),
-      ...["c", "d", "e", "f"].map((name) => file(name, { UpdatedTime: at(2) })),
+      createFileAlert("a", { UpdatedTime: formatTimeAt(1) }),
+      createFileAlert("b", { UpdatedTime: formatTimeAt(3) }),
+      ...["c", "d", "e", "f"].map((name) => createFileAlert(name, { UpdatedTime: formatTimeAt(2) })),
     ]);
     const resources = violations.map(({ resource }) => resource);
     expect(resources[0]).toBe("/etc/b");
@@ -234,7 +245,9 @@ describe("the list", () => {
   });
 
   it("takes the newest alert as evidence, in any order", () => {
-    const alerts = [5, 9, 1].map((ms) => file("a", { UpdatedTime: at(ms), TTY: `pts${ms}` }));
+    const alerts = [5, 9, 1].map((ms) =>
+      createFileAlert("a", { UpdatedTime: formatTimeAt(ms), TTY: `pts${ms}` }),
+    );
     expect(report(alerts).violations[0]?.latest).toMatchObject({
       time: "2026-11-23T10:00:00.009000Z",
       tty: "pts9",
@@ -242,16 +255,18 @@ describe("the list", () => {
   });
 
   it("takes the same of two at the same microsecond, in any order", () => {
-    const [a, b] = [file("a", { TTY: "pts1" }), file("a", { TTY: "pts2" })];
+    const [a, b] = [createFileAlert("a", { TTY: "pts1" }), createFileAlert("a", { TTY: "pts2" })];
     expect(report([a, b])).toEqual(report([b, a]));
   });
 });
 
 describe("maxPodsPerViolation", () => {
   it("keeps the most recent pods, ties by name, and no count is lost", () => {
-    const pods = ["d", "b", "c", "a"].map((PodName) => file("x", { PodName, UpdatedTime: at(1) }));
+    const pods = ["d", "b", "c", "a"].map((PodName) =>
+      createFileAlert("x", { PodName, UpdatedTime: formatTimeAt(1) }),
+    );
     const cut = report(
-      [...pods, file("x", { PodName: "z", UpdatedTime: at(2) })],
+      [...pods, createFileAlert("x", { PodName: "z", UpdatedTime: formatTimeAt(2) })],
       renderOptions({ maxPodsPerViolation: 3 }),
     );
     expect(cut.violations[0]?.pods?.map(({ name }) => name)).toEqual(["z", "a", "b"]);
@@ -263,12 +278,12 @@ describe("maxPodsPerViolation", () => {
 
 describe("maxViolations", () => {
   const many = [
-    file("prevented-new", { UpdatedTime: at(9) }),
-    file("prevented-old", { UpdatedTime: at(8) }),
-    file("allowed-old", { ...ALLOWED, UpdatedTime: at(1) }),
-    file("allowed-older", { ...ALLOWED, UpdatedTime: at(0) }),
-    file("unknown", { Result: "", UpdatedTime: at(5) }),
-    file("unknown", { Result: "", UpdatedTime: at(4) }),
+    createFileAlert("prevented-new", { UpdatedTime: formatTimeAt(9) }),
+    createFileAlert("prevented-old", { UpdatedTime: formatTimeAt(8) }),
+    createFileAlert("allowed-old", { ...ALLOWED, UpdatedTime: formatTimeAt(1) }),
+    createFileAlert("allowed-older", { ...ALLOWED, UpdatedTime: formatTimeAt(0) }),
+    createFileAlert("unknown", { Result: "", UpdatedTime: formatTimeAt(5) }),
+    createFileAlert("unknown", { Result: "", UpdatedTime: formatTimeAt(4) }),
   ];
 
   it.each([
@@ -284,7 +299,7 @@ describe("maxViolations", () => {
       expect(cut.violations.map(({ resource }) => resource?.slice(5))).toEqual(names);
       expect(cut.omitted).toEqual(omitted);
       expect(cut.summary).toEqual(report(many).summary);
-      expect(faultsOf(cut)).toEqual([]);
+      expect(findFaults(cut)).toEqual([]);
     },
   );
 });
@@ -293,8 +308,8 @@ describe("maxBytes", () => {
   const bodyBytes = ({ policy, summary, violations, omitted, coverage }: ReturnType<typeof report>) =>
     Buffer.byteLength(JSON.stringify({ policy, summary, violations, omitted, coverage }));
   const alerts = Array.from({ length: 100 }, (_, i) =>
-    file(`${"é".repeat(100)}-${"abcdefghij"[i % 10]}${"klmnopqrst"[Math.floor(i / 10)]}`, {
-      UpdatedTime: at(i),
+    createFileAlert(`${"é".repeat(100)}-${"abcdefghij"[i % 10]}${"klmnopqrst"[Math.floor(i / 10)]}`, {
+      UpdatedTime: formatTimeAt(i),
       ...(i < 3 ? ALLOWED : {}),
     }),
   );
@@ -310,7 +325,7 @@ describe("maxBytes", () => {
         Math.min(3, cut.violations.length),
       );
       expect(cut.summary).toEqual(report(alerts).summary);
-      expect(faultsOf(cut)).toEqual([]);
+      expect(findFaults(cut)).toEqual([]);
     }
   });
 

@@ -17,7 +17,7 @@ import { rebaseOn } from "../../../src/report/parse.ts";
 import { renderReport } from "../../../src/report/render.ts";
 import { RenderedViolations } from "../../../src/report/rendered-violations.ts";
 import { createClusterSink } from "../../../src/sinks/cluster-sink.ts";
-import { alert, at, renderOptions, runs, START_US, violation } from "../../support/gen.ts";
+import { alert, formatTimeAt, renderOptions, runs, START_US, violation } from "../../support/gen.ts";
 
 const VIOLATIONS = 300;
 const WORKLOAD = workloadKey(violation().violation.identity);
@@ -26,7 +26,7 @@ afterEach(() => vi.restoreAllMocks());
 
 function add(ledger: Ledger, i: number, ms: number, Severity = "5"): void {
   const name = Array.from(String(i), (digit) => "abcdefghij"[Number(digit)]).join("");
-  const mods = { Operation: "File", Resource: `/etc/${name}`, UpdatedTime: at(ms), Severity };
+  const mods = { Operation: "File", Resource: `/etc/${name}`, UpdatedTime: formatTimeAt(ms), Severity };
   ledger.add(violation(alert(mods)), true);
 }
 

@@ -5,20 +5,20 @@
 // text, and sums that add up. Each check returns what is wrong, in words; nothing when all is well.
 
 import type { Report } from "../../../src/api/v1alpha1.ts";
-import { CLUSTER_CRD, NAMESPACED_CRD, readCrd, type Schema, schemaOf } from "../api/crd.ts";
+import { CLUSTER_CRD, getSchema, NAMESPACED_CRD, readCrd, type Schema } from "../api/crd.ts";
 
-const NAMESPACED = schemaOf(readCrd(NAMESPACED_CRD));
-const CLUSTER = schemaOf(readCrd(CLUSTER_CRD));
+const NAMESPACED = getSchema(readCrd(NAMESPACED_CRD));
+const CLUSTER = getSchema(readCrd(CLUSTER_CRD));
 
 /** Everything that is wrong with a report. */
-export function faultsOf(report: Report): string[] {
+export function findFaults(report: Report): string[] {
   const { apiVersion: _, kind, metadata, ...body } = report;
   const schema = kind === "PolicyViolationReport" ? NAMESPACED : CLUSTER;
   // Reports are sent as JSON: an undefined member is not sent.
   const sent = JSON.parse(JSON.stringify(body)) as unknown;
   return [
-    ...schemaFaults(schema, sent, ""),
-    ...textFaults(sent, ""),
+    ...checkSchema(schema, sent, ""),
+    ...checkText(sent, ""),
     ...nameFaults(metadata.name, metadata.namespace),
     ...sumFaults(report),
     ...orderFaults(report),
@@ -30,37 +30,37 @@ interface Bounded extends Schema {
 }
 
 /** Checks a value against the part of OpenAPI v3 that the CRDs use; unknown fields are faults, as with `Strict`. */
-export function schemaFaults(schema: Bounded, value: unknown, path: string): string[] {
+export function checkSchema(schema: Bounded, value: unknown, path: string): string[] {
   switch (schema.type) {
     case "object":
-      return objectFaults(schema, value, path);
+      return checkObject(schema, value, path);
     case "array":
       if (!Array.isArray(value)) return [`${path}: no list`];
       return [
         ...(value.length > (schema.maxItems ?? 0) ? [`${path}: ${value.length} items`] : []),
-        ...value.flatMap((item, i) => schemaFaults(schema.items as Schema, item, `${path}[${i}]`)),
+        ...value.flatMap((item, i) => checkSchema(schema.items as Schema, item, `${path}[${i}]`)),
       ];
     case "string":
-      return stringFaults(schema, value, path);
+      return checkString(schema, value, path);
     case "boolean":
       return typeof value === "boolean" ? [] : [`${path}: no boolean`];
     default:
-      return integerFaults(schema, value, path);
+      return checkInteger(schema, value, path);
   }
 }
 
-function objectFaults(schema: Schema, value: unknown, path: string): string[] {
+function checkObject(schema: Schema, value: unknown, path: string): string[] {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return [`${path}: no object`];
   const missing = (schema.required ?? []).filter((name) => !Object.hasOwn(value, name));
   const members = Object.entries(value).flatMap(([name, member]) => {
     const child =
       schema.properties && Object.hasOwn(schema.properties, name) ? schema.properties[name] : undefined;
-    return child ? schemaFaults(child, member, `${path}.${name}`) : [`${path}.${name}: not in the schema`];
+    return child ? checkSchema(child, member, `${path}.${name}`) : [`${path}.${name}: not in the schema`];
   });
   return [...missing.map((name) => `${path}.${name}: missing`), ...members];
 }
 
-function stringFaults(schema: Schema, value: unknown, path: string): string[] {
+function checkString(schema: Schema, value: unknown, path: string): string[] {
   if (typeof value !== "string") return [`${path}: no text`];
   const faults: string[] = [];
   // The API server counts code points.
@@ -74,14 +74,14 @@ function stringFaults(schema: Schema, value: unknown, path: string): string[] {
   return faults;
 }
 
-function integerFaults(schema: Bounded, value: unknown, path: string): string[] {
+function checkInteger(schema: Bounded, value: unknown, path: string): string[] {
   if (!Number.isSafeInteger(value)) return [`${path}: ${JSON.stringify(value)} is no integer`];
   const number = value as number;
   if (number < (schema.minimum ?? number)) return [`${path}: ${number} is too small`];
   return number > (schema.maximum ?? number) ? [`${path}: ${number} is too large`] : [];
 }
 
-function textFaults(value: unknown, path: string): string[] {
+function checkText(value: unknown, path: string): string[] {
   if (typeof value === "string") {
     const faults: string[] = [];
     if (/[\p{C}\u2028\u2029]/u.test(value))
@@ -92,7 +92,7 @@ function textFaults(value: unknown, path: string): string[] {
   }
   if (typeof value !== "object" || value === null) return [];
   return Object.entries(value).flatMap(([name, member]) =>
-    textFaults(member, Array.isArray(value) ? `${path}[${name}]` : `${path}.${name}`),
+    checkText(member, Array.isArray(value) ? `${path}[${name}]` : `${path}.${name}`),
   );
 }
 

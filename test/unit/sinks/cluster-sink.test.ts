@@ -17,21 +17,21 @@ const NAMESPACED = "/apis/reports.kubearmor.com/v1alpha1/policyviolationreports"
 const CLUSTER = "/apis/reports.kubearmor.com/v1alpha1/clusterpolicyviolationreports";
 
 /** Answers with what `answer` returns or throws. */
-function requester(answer: (request: KubeRequest) => unknown): ApiRequester {
+function createRequester(answer: (request: KubeRequest) => unknown): ApiRequester {
   return { request: async <T>(request: KubeRequest) => answer(request) as T };
 }
 
-function sinkOf(answer: (request: KubeRequest) => unknown, pageSize = 500) {
-  return createClusterSink({ client: requester(answer), logger: silentLogger, pageSize });
+function createSink(answer: (request: KubeRequest) => unknown, pageSize = 500) {
+  return createClusterSink({ client: createRequester(answer), logger: silentLogger, pageSize });
 }
 
-function failing(code: ApiErrorCode, retryAfterMs?: number) {
-  return sinkOf(() => {
+function createFailingSink(code: ApiErrorCode, retryAfterMs?: number) {
+  return createSink(() => {
     throw new ApiError(code, "m", { retryAfterMs });
   });
 }
 
-function stored(name: string, namespace?: string): object {
+function createStored(name: string, namespace?: string): object {
   return {
     metadata: { name, ...(namespace ? { namespace } : {}), resourceVersion: "7", managedFields: [{}] },
     policy: { name: "p", kind: "Unknown" },
@@ -43,7 +43,7 @@ function stored(name: string, namespace?: string): object {
 
 function report(resourceVersion?: string): Report {
   const metadata = { name: "p", namespace: "shop", ...(resourceVersion ? { resourceVersion } : {}) };
-  return { ...stored("p", "shop"), metadata } as unknown as Report;
+  return { ...createStored("p", "shop"), metadata } as unknown as Report;
 }
 
 const WRITES: [code: ApiErrorCode, created: WriteResult["kind"], replaced: WriteResult["kind"]][] = [
@@ -66,17 +66,17 @@ const WRITES: [code: ApiErrorCode, created: WriteResult["kind"], replaced: Write
 test.each(WRITES)(
   "a write that ends as %s is %s when it creates and %s when it replaces",
   async (code, created, replaced) => {
-    expect((await failing(code).write(report(), SIGNAL)).kind).toBe(created);
-    expect((await failing(code).write(report("7"), SIGNAL)).kind).toBe(replaced);
+    expect((await createFailingSink(code).write(report(), SIGNAL)).kind).toBe(created);
+    expect((await createFailingSink(code).write(report("7"), SIGNAL)).kind).toBe(replaced);
   },
 );
 
 test("a write sets the cluster's label, and removes it where no name is configured any more", async () => {
   const sent = async (clusterName: string, labels?: Record<string, string>) => {
     let text = "";
-    const client = requester((request) => {
+    const client = createRequester((request) => {
       text = request.text ?? "";
-      return stored("p", "shop");
+      return createStored("p", "shop");
     });
     const sink = createClusterSink({ client, logger: silentLogger, clusterName });
     const plain = report();
@@ -112,17 +112,20 @@ const READS: [code: ApiErrorCode, kind: ReadResult["kind"]][] = [
 ];
 
 test.each(READS)("a read that ends as %s is %s", async (code, kind) => {
-  expect((await failing(code).read({ name: "p" }, SIGNAL)).kind).toBe(kind);
+  expect((await createFailingSink(code).read({ name: "p" }, SIGNAL)).kind).toBe(kind);
 });
 
 test("what can be waited for says for how long, what can't says what to do", async () => {
-  expect(await failing("Throttled", 1500).write(report(), SIGNAL)).toEqual({
+  expect(await createFailingSink("Throttled", 1500).write(report(), SIGNAL)).toEqual({
     kind: "retry",
     message: "m",
     retryAfterMs: 1500,
   });
-  expect(await failing("Unavailable").read({ name: "p" }, SIGNAL)).toEqual({ kind: "retry", message: "m" });
-  expect(await failing("NotServed").write(report(), SIGNAL)).toEqual({
+  expect(await createFailingSink("Unavailable").read({ name: "p" }, SIGNAL)).toEqual({
+    kind: "retry",
+    message: "m",
+  });
+  expect(await createFailingSink("NotServed").write(report(), SIGNAL)).toEqual({
     kind: "refused",
     reason: "not_served",
     message: "m; install the CRDs: kubectl apply -f crds/",
@@ -131,7 +134,7 @@ test("what can be waited for says for how long, what can't says what to do", asy
 
 describe("a stored report", () => {
   test("is given without managedFields, and with its kind", async () => {
-    const result = await sinkOf(() => stored("p")).read({ name: "p" }, SIGNAL);
+    const result = await createSink(() => createStored("p")).read({ name: "p" }, SIGNAL);
     expect(result).toMatchObject({
       kind: "found",
       report: {
@@ -145,26 +148,28 @@ describe("a stored report", () => {
 
   test("of another form is refused when it is read, and left out of the list with a warning", async () => {
     const broken = { metadata: { name: "odd" }, summary: {} };
-    expect(await sinkOf(() => broken).read({ name: "odd" }, SIGNAL)).toMatchObject({
+    expect(await createSink(() => broken).read({ name: "odd" }, SIGNAL)).toMatchObject({
       kind: "refused",
       reason: "invalid",
     });
     const warnings: object[] = [];
     const sink = createClusterSink({
-      client: requester(({ path }) => ({ items: path === NAMESPACED ? [broken, stored("p", "shop")] : [] })),
+      client: createRequester(({ path }) => ({
+        items: path === NAMESPACED ? [broken, createStored("p", "shop")] : [],
+      })),
       logger: { ...silentLogger, warn: (fields) => warnings.push(fields) },
     });
-    expect(await names(sink.list(SIGNAL))).toEqual(["shop/p"]);
+    expect(await collectNames(sink.list(SIGNAL))).toEqual(["shop/p"]);
     const advice = "delete it to have it recreated";
     expect(warnings).toEqual([{ kind: "PolicyViolationReport", name: "odd", advice }]);
   });
 
   test("that comes back from a write in another form leaves open what is stored", async () => {
-    expect(await sinkOf(() => ({})).write(report(), SIGNAL)).toMatchObject({ kind: "unknown" });
+    expect(await createSink(() => ({})).write(report(), SIGNAL)).toMatchObject({ kind: "unknown" });
   });
 });
 
-async function names(reports: AsyncIterable<Report>): Promise<string[]> {
+async function collectNames(reports: AsyncIterable<Report>): Promise<string[]> {
   const found: string[] = [];
   for await (const { metadata } of reports) found.push(`${metadata.namespace ?? ""}/${metadata.name}`);
   return found;
@@ -173,14 +178,14 @@ async function names(reports: AsyncIterable<Report>): Promise<string[]> {
 describe("the list", () => {
   test("goes on page by page, and asks for ours only", async () => {
     const asked: unknown[] = [];
-    const sink = sinkOf(({ path, query }) => {
+    const sink = createSink(({ path, query }) => {
       asked.push([path, query]);
-      if (path === CLUSTER) return { items: [stored("c")], metadata: {} };
+      if (path === CLUSTER) return { items: [createStored("c")], metadata: {} };
       return query?.["continue"] === undefined
-        ? { items: [stored("a", "n"), stored("b", "n")], metadata: { continue: "t1" } }
-        : { items: [stored("c", "n")], metadata: { continue: "" } };
+        ? { items: [createStored("a", "n"), createStored("b", "n")], metadata: { continue: "t1" } }
+        : { items: [createStored("c", "n")], metadata: { continue: "" } };
     }, 2);
-    expect(await names(sink.list(SIGNAL))).toEqual(["n/a", "n/b", "n/c", "/c"]);
+    expect(await collectNames(sink.list(SIGNAL))).toEqual(["n/a", "n/b", "n/c", "/c"]);
     const labelSelector = "app.kubernetes.io/managed-by=policy-violation-operator";
     expect(asked).toEqual([
       [NAMESPACED, { labelSelector, limit: 2, continue: undefined }],
@@ -191,35 +196,38 @@ describe("the list", () => {
 
   test("halves a page that is larger than the client accepts, down to one", async () => {
     const limits: unknown[] = [];
-    const sink = sinkOf(({ path, query }) => {
+    const sink = createSink(({ path, query }) => {
       if (path === CLUSTER) return { items: [] };
       limits.push(query?.["limit"]);
       if (Number(query?.["limit"]) > 1) throw new ApiError("TooLarge", "m");
-      return { items: [stored("a", "n")] };
+      return { items: [createStored("a", "n")] };
     }, 5);
-    expect(await names(sink.list(SIGNAL))).toEqual(["n/a"]);
+    expect(await collectNames(sink.list(SIGNAL))).toEqual(["n/a"]);
     expect(limits).toEqual([5, 3, 2, 1]);
   });
 
   test("starts again when its paging token is too old, and gives no report twice", async () => {
     let expired = 0;
-    const sink = sinkOf(({ path, query }) => {
+    const sink = createSink(({ path, query }) => {
       if (path === CLUSTER) return { items: [] };
       if (query?.["continue"] === undefined)
-        return { items: [stored("a", "n")], metadata: { continue: "t" } };
+        return { items: [createStored("a", "n")], metadata: { continue: "t" } };
       expired += 1;
       if (expired === 1) throw new ApiError("Expired", "m");
-      return { items: [stored("b", "n")] };
+      return { items: [createStored("b", "n")] };
     });
-    expect(await names(sink.list(SIGNAL))).toEqual(["n/a", "n/b"]);
+    expect(await collectNames(sink.list(SIGNAL))).toEqual(["n/a", "n/b"]);
   });
 
   test("gives up when that happens again and again", async () => {
-    const sink = sinkOf(({ query }) => {
+    const sink = createSink(({ query }) => {
       if (query?.["continue"] === undefined) return { items: [], metadata: { continue: "t" } };
       throw new ApiError("Expired", "too old");
     });
-    await expect(names(sink.list(SIGNAL))).rejects.toMatchObject({ name: "SinkError", message: "too old" });
+    await expect(collectNames(sink.list(SIGNAL))).rejects.toMatchObject({
+      name: "SinkError",
+      message: "too old",
+    });
   });
 
   test.each([
@@ -228,7 +236,9 @@ describe("the list", () => {
     ["Unavailable", false],
     ["NotAnswered", false],
   ] as const)("that ends as %s throws a SinkError, refused: %s", async (code, refused) => {
-    const error = await names(failing(code, 2000).list(SIGNAL)).catch((thrown: unknown) => thrown);
+    const error = await collectNames(createFailingSink(code, 2000).list(SIGNAL)).catch(
+      (thrown: unknown) => thrown,
+    );
     expect(error).toBeInstanceOf(SinkError);
     expect(error).toMatchObject({ refused, retryAfterMs: 2000 });
   });

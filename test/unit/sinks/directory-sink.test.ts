@@ -36,13 +36,13 @@ function report(namespace: string | undefined, name: string, message = "m"): Rep
   };
 }
 
-async function written(input: Report): Promise<Report> {
+async function writeReport(input: Report): Promise<Report> {
   const result = await sink.write(input, SIGNAL);
   if (result.kind !== "written") throw new Error(`not written: ${JSON.stringify(result)}`);
   return result.report;
 }
 
-async function listed(): Promise<Report[]> {
+async function listReports(): Promise<Report[]> {
   const reports: Report[] = [];
   for await (const one of sink.list(SIGNAL)) reports.push(one);
   return reports;
@@ -52,7 +52,7 @@ describe("a report becomes a file", () => {
   test("in its namespace's folder, with exactly these bytes", async () => {
     const input = report("shop", "p");
     Object.assign(input.metadata, { uid: "u", creationTimestamp: "2026-11-23T10:00:00Z", generation: 3 });
-    const { resourceVersion, ...metadata } = (await written(input)).metadata;
+    const { resourceVersion, ...metadata } = (await writeReport(input)).metadata;
     expect(metadata).toEqual({ name: "p", namespace: "shop", labels: { a: "b" } });
     expect(resourceVersion).toMatch(/^[0-9a-f]{16}$/);
     expect(readFileSync(join(directory, "shop/policyviolationreports/p.yaml"), "utf8")).toBe(
@@ -89,19 +89,19 @@ coverage:
   });
 
   test("of the cluster in its own folder", async () => {
-    await written(report(undefined, "p"));
+    await writeReport(report(undefined, "p"));
     expect(readdirSync(join(directory, "_cluster/clusterpolicyviolationreports"))).toEqual(["p.yaml"]);
   });
 
   test("and no temporary file stays", async () => {
-    let stored = await written(report("shop", "p", "1"));
+    let stored = await writeReport(report("shop", "p", "1"));
     for (const message of ["2", "3"])
-      stored = await written({ ...stored, policy: { ...stored.policy, message } });
+      stored = await writeReport({ ...stored, policy: { ...stored.policy, message } });
     expect(readdirSync(join(directory, "shop/policyviolationreports"))).toEqual(["p.yaml"]);
   });
 
   test("and is removed when it is the version that was read", async () => {
-    const { metadata } = await written(report("shop", "p"));
+    const { metadata } = await writeReport(report("shop", "p"));
     const ref = { namespace: "shop", name: "p" };
     const version = { uid: undefined, resourceVersion: metadata.resourceVersion };
     expect(await sink.remove(ref, { ...version, resourceVersion: "another" }, SIGNAL)).toEqual({
@@ -114,8 +114,8 @@ coverage:
 
   test("also when its name is as long as Kubernetes allows", async () => {
     const names = ["a", "b"].map((end) => `${"x".repeat(252)}${end}`);
-    for (const name of names) await written(report("shop", name));
-    expect((await listed()).map((one) => one.metadata.name).sort()).toEqual(names);
+    for (const name of names) await writeReport(report("shop", name));
+    expect((await listReports()).map((one) => one.metadata.name).sort()).toEqual(names);
   });
 });
 
@@ -128,26 +128,26 @@ describe("what is stored is what was read", () => {
       ["a", "z"],
       ["b", "x"],
     ] as const)
-      stored.push(await written(report(namespace, name)));
+      stored.push(await writeReport(report(namespace, name)));
     expect(await sink.read({ namespace: "b", name: "y" }, SIGNAL)).toEqual({
       kind: "found",
       report: stored[0],
     });
     expect(await sink.read({ name: "p" }, SIGNAL)).toEqual({ kind: "found", report: stored[1] });
-    expect(await listed()).toEqual([stored[1], stored[2], stored[3], stored[0]]);
+    expect(await listReports()).toEqual([stored[1], stored[2], stored[3], stored[0]]);
   });
 
   test("nothing there is nothing, not an error", async () => {
-    expect(await listed()).toEqual([]);
+    expect(await listReports()).toEqual([]);
     expect(await sink.read({ name: "p" }, SIGNAL)).toEqual({ kind: "absent" });
   });
 
   test("other files are left alone", async () => {
-    await written(report("shop", "p"));
+    await writeReport(report("shop", "p"));
     writeFileSync(join(directory, "README.md"), "hello");
     writeFileSync(join(directory, "shop/policyviolationreports/notes.txt"), "hello");
     writeFileSync(join(directory, "shop/policyviolationreports/.1.tmp"), "half a fi");
-    expect((await listed()).map((one) => one.metadata.name)).toEqual(["p"]);
+    expect((await listReports()).map((one) => one.metadata.name)).toEqual(["p"]);
   });
 
   test.each([
@@ -160,7 +160,7 @@ describe("what is stored is what was read", () => {
     const path = join(directory, "shop/policyviolationreports/p.yaml");
     mkdirSync(join(path, ".."), { recursive: true });
     writeFileSync(path, text);
-    const error = await listed().catch((thrown: unknown) => thrown);
+    const error = await listReports().catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(SinkError);
     expect((error as SinkError).refused).toBe(true);
     expect((error as SinkError).message).toContain(`${path}: `);
@@ -171,7 +171,7 @@ describe("what is stored is what was read", () => {
 
 describe("the version that was read is the version that is replaced", () => {
   test("a second create is a conflict and changes nothing", async () => {
-    const stored = await written(report("shop", "p", "first"));
+    const stored = await writeReport(report("shop", "p", "first"));
     expect(await sink.write(report("shop", "p", "second"), SIGNAL)).toEqual({ kind: "conflict" });
     expect(await sink.read({ namespace: "shop", name: "p" }, SIGNAL)).toEqual({
       kind: "found",
@@ -180,7 +180,7 @@ describe("the version that was read is the version that is replaced", () => {
   });
 
   test("a file that was edited is a conflict", async () => {
-    const stored = await written(report("shop", "p"));
+    const stored = await writeReport(report("shop", "p"));
     const path = join(directory, "shop/policyviolationreports/p.yaml");
     const edited = readFileSync(path, "utf8").replace("a: b", "a: c");
     writeFileSync(path, edited);
@@ -189,17 +189,17 @@ describe("the version that was read is the version that is replaced", () => {
   });
 
   test("a file that was removed is gone", async () => {
-    const stored = await written(report("shop", "p"));
+    const stored = await writeReport(report("shop", "p"));
     rmSync(join(directory, "shop"), { recursive: true });
     expect(await sink.write(stored, SIGNAL)).toEqual({ kind: "gone" });
-    expect(await listed()).toEqual([]);
+    expect(await listReports()).toEqual([]);
   });
 
   test("a replace gives the next version, and the same content the same one", async () => {
-    const first = await written(report("shop", "p", "1"));
-    const second = await written({ ...first, policy: { ...first.policy, message: "2" } });
+    const first = await writeReport(report("shop", "p", "1"));
+    const second = await writeReport({ ...first, policy: { ...first.policy, message: "2" } });
     expect(second.metadata.resourceVersion).not.toBe(first.metadata.resourceVersion);
-    expect(await written(second)).toEqual(second);
+    expect(await writeReport(second)).toEqual(second);
   });
 });
 

@@ -14,7 +14,7 @@ import { openReportName, toOpenReport } from "../../../src/report/openreport.ts"
 import { OpenReportPublisher } from "../../../src/sinks/openreports/openreport-publisher.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { OPTIONS } from "../../support/openreports/options.ts";
-import { fullReport } from "../api/full-report.ts";
+import { createFullReport } from "../api/full-report.ts";
 
 const MINUTE_MS = 60_000;
 
@@ -25,7 +25,7 @@ class OneReportApi implements ApiRequester, ApiStreamer {
   readonly #answer: (copy: OpenReport, write: number) => void;
 
   constructor(violations: number, answer: (copy: OpenReport, write: number) => void = () => {}) {
-    const report = fullReport("shop");
+    const report = createFullReport("shop");
     const [first] = report.violations;
     const many = Array.from({ length: violations }, (_, i) => ({
       ...first!,
@@ -92,7 +92,7 @@ describe("a write that", () => {
     return { publisher, clock, lines };
   }
 
-  function failing(code: ApiErrorCode, writes: number, retryAfterMs?: number) {
+  function failAt(code: ApiErrorCode, writes: number, retryAfterMs?: number) {
     return (_: OpenReport, write: number) => {
       if (write <= writes) throw new ApiError(code, "m", { retryAfterMs });
     };
@@ -111,7 +111,7 @@ describe("a write that", () => {
   });
 
   test("fails is made again after a growing pause, and never before the server allows it", async () => {
-    const api = new OneReportApi(1, failing("Unavailable", 3, 30_000));
+    const api = new OneReportApi(1, failAt("Unavailable", 3, 30_000));
     const { publisher, clock } = await publish(api);
     expect(api.writes).toHaveLength(1);
     await clock.advance(29_999);
@@ -124,7 +124,7 @@ describe("a write that", () => {
   test.each<[ApiErrorCode]>([["Forbidden"], ["Invalid"], ["NotServed"]])(
     "is refused (%s) is logged once and made again each minute",
     async (code) => {
-      const api = new OneReportApi(1, failing(code, 2));
+      const api = new OneReportApi(1, failAt(code, 2));
       const { publisher, clock, lines } = await publish(api);
       await clock.advance(59_999);
       expect(api.writes).toHaveLength(1);
@@ -135,7 +135,7 @@ describe("a write that", () => {
   );
 
   test("meets a namespace that is going is not made again", async () => {
-    const api = new OneReportApi(1, failing("NamespaceGone", 9));
+    const api = new OneReportApi(1, failAt("NamespaceGone", 9));
     const { publisher, clock } = await publish(api);
     await clock.advance(10 * MINUTE_MS);
     expect(api.writes).toHaveLength(1);

@@ -50,7 +50,7 @@ async function start(options: Partial<HttpServerOptions> & Pages = {}) {
 }
 
 /** Sends raw bytes and resolves with all that came back once the server has closed the connection. */
-function raw(port: number, bytes: string): Promise<string> {
+function sendRaw(port: number, bytes: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, "127.0.0.1", () => socket.write(bytes));
     let got = "";
@@ -127,17 +127,17 @@ test("a probe that throws is a 500 too", async () => {
 
 test("a client that never finishes its request is answered 408 and cut off", async () => {
   const { server } = await start({ requestTimeoutMs: 100 });
-  expect(await raw(server.port, "GET /metrics HTTP/1.1\r\nHost: x\r\n")).toMatch(/^HTTP\/1\.1 408 /);
+  expect(await sendRaw(server.port, "GET /metrics HTTP/1.1\r\nHost: x\r\n")).toMatch(/^HTTP\/1\.1 408 /);
   expect(
-    await raw(server.port, "POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc"),
+    await sendRaw(server.port, "POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc"),
   ).toMatch(/^HTTP\/1\.1 405 /);
 });
 
 test("what is no HTTP is answered 400, oversized headers 431", async () => {
   const { server } = await start();
-  expect(await raw(server.port, "\x16\x03\x01 hello\r\n\r\n")).toMatch(/^HTTP\/1\.1 400 /);
+  expect(await sendRaw(server.port, "\x16\x03\x01 hello\r\n\r\n")).toMatch(/^HTTP\/1\.1 400 /);
   const headers = `X: ${"x".repeat(9000)}`;
-  expect(await raw(server.port, `GET / HTTP/1.1\r\nHost: x\r\n${headers}\r\n\r\n`)).toMatch(
+  expect(await sendRaw(server.port, `GET / HTTP/1.1\r\nHost: x\r\n${headers}\r\n\r\n`)).toMatch(
     /^HTTP\/1\.1 431 /,
   );
 });
@@ -182,7 +182,7 @@ test("close ends open connections, frees the port and may be called twice", asyn
 test("of pipelined requests the first is answered and the connection closed", async () => {
   let renders = 0;
   const { server } = await start({ render: async () => `renders ${++renders}\n` });
-  const got = await raw(server.port, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(1000));
+  const got = await sendRaw(server.port, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(1000));
   expect(got).toMatch(/^HTTP\/1\.1 200 [\s\S]*\r\nConnection: close\r\n/);
   expect(got.match(/HTTP\/1\.1 200/g)).toHaveLength(1);
   expect(renders).toBe(1);

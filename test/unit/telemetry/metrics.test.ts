@@ -8,7 +8,7 @@ import { metricGroups } from "../../../src/telemetry/metric-list.ts";
 import { createMetrics } from "../../../src/telemetry/metrics.ts";
 import type { MetricsSource, ReportRow } from "../../../src/telemetry/metrics-source.ts";
 
-function numbers() {
+function createNumbers() {
   return {
     counters: {
       received: 0,
@@ -63,7 +63,7 @@ function numbers() {
 }
 
 function setUp() {
-  const state = numbers();
+  const state = createNumbers();
   const source: MetricsSource = {
     counters: () => state.counters,
     held: () => state.held,

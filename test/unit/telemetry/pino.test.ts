@@ -4,7 +4,7 @@
 import { expect, test } from "vitest";
 import { createLogger, type LogLevel } from "../../../src/telemetry/pino.ts";
 
-function capture(level?: LogLevel) {
+function captureLines(level?: LogLevel) {
   const lines: string[] = [];
   const stream = { write: (line: string) => void lines.push(line) };
   const log = createLogger(level === undefined ? { stream } : { stream, level });
@@ -12,7 +12,7 @@ function capture(level?: LogLevel) {
 }
 
 test("a line is one JSON object with level, time, fields and message, and nothing else", () => {
-  const { log, lines, last } = capture();
+  const { log, lines, last } = captureLines();
   log.info({ report: "a\nb", count: 3 }, "report written");
   expect(lines).toHaveLength(1);
   expect(lines[0]).toMatch(/^\{.*\}\n$/);
@@ -27,7 +27,7 @@ test.each([
   ["warn", ["warn", "error"]],
   ["error", ["error"]],
 ] as const)("level %s writes %j", (level, written) => {
-  const { log, lines } = capture(level);
+  const { log, lines } = captureLines(level);
   log.debug({}, "m");
   log.info({}, "m");
   log.warn({}, "m");
@@ -36,7 +36,7 @@ test.each([
 });
 
 test("an error is its name, message, code and causes; a request on it is not written", () => {
-  const { log, lines, last } = capture();
+  const { log, lines, last } = captureLines();
   const socket = Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" });
   const failure = Object.assign(new Error("write failed", { cause: socket }), {
     code: 503,
@@ -56,7 +56,7 @@ test("a bug keeps its stack, an error of a class of its own does not", () => {
   class SinkError extends Error {
     override name = "SinkError";
   }
-  const { log, last } = capture();
+  const { log, last } = captureLines();
   log.error({ err: new TypeError("x is not a function") }, "m");
   expect(last()["err"]).toMatchObject({
     name: "TypeError",
@@ -67,7 +67,7 @@ test("a bug keeps its stack, an error of a class of its own does not", () => {
 });
 
 test("what is thrown may be anything", () => {
-  const { log, last } = capture();
+  const { log, last } = captureLines();
   log.error({ err: "text" }, "m");
   expect(last()["err"]).toEqual({ name: "string", message: "text" });
   log.error({ err: undefined }, "m");
@@ -75,7 +75,7 @@ test("what is thrown may be anything", () => {
 });
 
 test("endless causes and messages are cut", () => {
-  const { log, lines, last } = capture();
+  const { log, lines, last } = captureLines();
   const loop = Object.assign(new Error("x".repeat(10_000)), { code: "E" });
   loop.cause = loop;
   log.error({ err: loop }, "m");

@@ -10,7 +10,7 @@ function report(policy: string, prevented: number, lastSeenMs = 0): ReportCounts
 }
 
 /** `policy prevented` of each row. */
-function told(series: ReportSeries, ...reports: ReportCounts[]): string[] {
+function formatRows(series: ReportSeries, ...reports: ReportCounts[]): string[] {
   return series
     .selectRows(reports)
     .map(({ labels, outcomes }) => `${labels.policy} ${outcomes["Prevented"]}`);
@@ -48,17 +48,17 @@ test("beyond the bound, reports are summed in one row, which is said", () => {
 
 test("a report keeps its row, or its place in the bucket, in any order", () => {
   const series = new ReportSeries(1);
-  told(series, report("a", 1), report("b", 2));
-  expect(told(series, report("b", 3), report("a", 1))).toEqual(["a 1", "_other 3"]);
+  formatRows(series, report("a", 1), report("b", 2));
+  expect(formatRows(series, report("b", 3), report("a", 1))).toEqual(["a 1", "_other 3"]);
   // The first has gone and left its row: the one in the bucket stays there, a new one gets the row.
-  expect(told(series, report("b", 3), report("c", 4))).toEqual(["c 4", "_other 3"]);
+  expect(formatRows(series, report("b", 3), report("c", 4))).toEqual(["c 4", "_other 3"]);
 });
 
 test("the bucket's counts never fall, even when a report in it is gone", () => {
   const series = new ReportSeries(0);
-  expect(told(series, report("a", 5), report("b", 2))).toEqual(["_other 7"]);
-  expect(told(series, report("b", 2))).toEqual(["_other 7"]);
-  expect(told(series)).toEqual(["_other 7"]);
-  expect(told(series, report("a", 1))).toEqual(["_other 8"]);
+  expect(formatRows(series, report("a", 5), report("b", 2))).toEqual(["_other 7"]);
+  expect(formatRows(series, report("b", 2))).toEqual(["_other 7"]);
+  expect(formatRows(series)).toEqual(["_other 7"]);
+  expect(formatRows(series, report("a", 1))).toEqual(["_other 8"]);
   expect(series.others).toBe(1);
 });

@@ -19,7 +19,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { partSource } from "../../../tools/parts/catalog.ts";
+import { getPartSource } from "../../../tools/parts/catalog.ts";
 import { ENVTEST_PARTS, unpack } from "../../../tools/parts/envtest.ts";
 import { isAlive, withLock } from "../../../tools/parts/lock.ts";
 import { ensureParts, getPaths, locateParts } from "../../../tools/parts/parts.ts";
@@ -58,7 +58,7 @@ function useGo(script: string): void {
 }
 
 /** The id of a process that has ended. */
-function deadPid(): number {
+function createDeadPid(): number {
   return spawnSync("true").pid;
 }
 
@@ -123,7 +123,7 @@ test("a build that fails half-way leaves no part, and what go said is the reason
 });
 
 test("what a killed build left is removed by the next one", async () => {
-  const left = join(cachedHelm, `../.helm.${deadPid()}`);
+  const left = join(cachedHelm, `../.helm.${createDeadPid()}`);
   writeProgram(left, "half");
   useGo(`echo '#!/bin/sh' > "$out"; chmod +x "$out"`);
   await ensureParts({ names: ["helm"] });
@@ -139,7 +139,7 @@ test("with no go at all the reason says so", async () => {
 
 test("the lock of a process that is gone is taken over", async () => {
   const lock = join(dir, "lock");
-  writeFileSync(lock, `${deadPid()}\n`);
+  writeFileSync(lock, `${createDeadPid()}\n`);
   const waits: number[] = [];
   expect(
     await withLock(
@@ -168,7 +168,7 @@ test("an archive is unpacked only when its SHA-512 is the right one", () => {
 });
 
 test("every staging module of Kubernetes is replaced at the version that belongs to it", () => {
-  const { version, moduleDir } = partSource("kube-apiserver");
+  const { version, moduleDir } = getPartSource("kube-apiserver");
   const staging =
     readFileSync(join(moduleDir, "go.mod"), "utf8").match(/^\tk8s\.io\/\S+ => k8s\.io\/\S+ \S+$/gm) ?? [];
   expect(version).toBe("v1.36.3");

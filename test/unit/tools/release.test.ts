@@ -21,13 +21,13 @@ import { afterAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { getPaths, locateParts } from "../../../tools/parts/parts.ts";
 import { pinBaseImages, readBaseImages } from "../../../tools/release/base-images.ts";
-import { changelogSection, changes, releaseDate } from "../../../tools/release/changelog.ts";
+import { parseChanges, readChangelogSection, releaseDate } from "../../../tools/release/changelog.ts";
 import { releaseChartFile, releaseValuesFile } from "../../../tools/release/chart.ts";
 import { ROOT, releaseFacts } from "../../../tools/release/facts.ts";
 import { packHeadlampPlugin } from "../../../tools/release/headlamp.ts";
 import { releaseNotes } from "../../../tools/release/notes.ts";
-import { olmBundle } from "../../../tools/release/olm-bundle.ts";
-import { krewManifest, packPlatform } from "../../../tools/release/plugin.ts";
+import { renderOlmBundle } from "../../../tools/release/olm-bundle.ts";
+import { packPlatform, renderKrewManifest } from "../../../tools/release/plugin.ts";
 
 const FACTS = releaseFacts({ RELEASE_REPOSITORY: "Acme/pvo" });
 const CHART = join(ROOT, "charts/policy-violation-operator");
@@ -50,12 +50,12 @@ describe("the changelog", () => {
     "# Changelog\n\n## [1.1.0] - x\n\n### Fixed\n- one\n  more\n- two\n\n## 1.0.0\n\n### Added\n- old\n";
 
   test("gives a version's section, and its entries in Artifact Hub's words", () => {
-    expect(changelogSection("1.0.0", text)).toBe("### Added\n- old");
-    expect(changes(changelogSection("1.1.0", text))).toEqual([
+    expect(readChangelogSection("1.0.0", text)).toBe("### Added\n- old");
+    expect(parseChanges(readChangelogSection("1.1.0", text))).toEqual([
       { kind: "fixed", description: "one more" },
       { kind: "fixed", description: "two" },
     ]);
-    expect(() => changelogSection("1.2.0", text)).toThrow('CHANGELOG.md has no section "## 1.2.0"');
+    expect(() => readChangelogSection("1.2.0", text)).toThrow('CHANGELOG.md has no section "## 1.2.0"');
   });
 
   test("gives the date of a version, which a tag must have", () => {
@@ -73,7 +73,7 @@ describe("the changelog", () => {
   });
 
   test("has a section for the version of package.json", () => {
-    expect(changes(changelogSection(FACTS.version)).length).toBeGreaterThan(10);
+    expect(parseChanges(readChangelogSection(FACTS.version)).length).toBeGreaterThan(10);
   });
 });
 
@@ -146,7 +146,7 @@ describe("the plugin's archives", () => {
     const archives = ["darwin-arm64", "linux-amd64"].map((platform) =>
       packPlatform(platform, FACTS.version, executables, folder),
     );
-    const { metadata, spec } = parse(krewManifest(archives, FACTS));
+    const { metadata, spec } = parse(renderKrewManifest(archives, FACTS));
     expect(metadata.name).toBe("kubearmor-violations");
     expect(spec.version).toBe(`v${FACTS.version}`);
     expect(spec.shortDescription.length).toBeLessThanOrEqual(50);
@@ -224,7 +224,7 @@ test("the workflow calls scripts that exist", () => {
 });
 
 test.skipIf(helm === undefined)("the OLM bundle has the chart's Deployment, rights and CRDs", () => {
-  const files = olmBundle(FACTS, helm);
+  const files = renderOlmBundle(FACTS, helm);
   const csv = parse(files["manifests/policy-violation-operator.clusterserviceversion.yaml"] ?? "");
   expect(csv.metadata.labels).toMatchObject({ "operatorframework.io/arch.arm64": "supported" });
   const { deployments, clusterPermissions, permissions } = csv.spec.install.spec;

@@ -17,7 +17,7 @@ import { runs, START_US } from "../../../support/gen.ts";
 
 const SECOND = 1_000_000;
 
-function anyLapse(): fc.Arbitrary<CoverageGap> {
+function generateGap(): fc.Arbitrary<CoverageGap> {
   return fc
     .record({
       kind: fc.constantFrom("StreamDown", "Throttled", "Rejected"),
@@ -35,12 +35,13 @@ function anyLapse(): fc.Arbitrary<CoverageGap> {
     );
 }
 
-const lists = () => fc.array(anyLapse(), { maxLength: 25 }).map((all) => mergeCoverageGaps([], all));
+const generateGaps = () =>
+  fc.array(generateGap(), { maxLength: 25 }).map((all) => mergeCoverageGaps([], all));
 
 describe("merging coverageGaps", () => {
   it("is associative, commutative, idempotent and bounded", () => {
     fc.assert(
-      fc.property(lists(), lists(), lists(), (a, b, c) => {
+      fc.property(generateGaps(), generateGaps(), generateGaps(), (a, b, c) => {
         const merged = mergeCoverageGaps(mergeCoverageGaps(a, b), c);
         expect(mergeCoverageGaps(a, mergeCoverageGaps(b, c))).toEqual(merged);
         expect(mergeCoverageGaps(mergeCoverageGaps(c, b), a)).toEqual(merged);

@@ -26,14 +26,14 @@ const occurrence = fc.tuple(
 );
 const occurrences = fc.array(occurrence, { maxLength: 40 });
 
-function historyOf(list: readonly Occurrence[]): History {
+function buildHistory(list: readonly Occurrence[]): History {
   const history = emptyHistory();
   for (const [outcome, us] of list) addToHistory(history, outcome, us);
   return history;
 }
 
 /** Counted one by one, from the definition. */
-function expected(
+function countExpected(
   list: readonly Occurrence[],
   unitUs: number,
   window: number,
@@ -54,9 +54,9 @@ describe("a history", () => {
   it("holds the last 48 hours and 31 days before the newest occurrence, in any order", () => {
     fc.assert(
       fc.property(occurrences, (list) => {
-        const history = historyOf(list);
-        expect(history.hours).toEqual(expected(list, HOUR_US, 48));
-        expect(history.days).toEqual(expected(list, DAY_US, 31));
+        const history = buildHistory(list);
+        expect(history.hours).toEqual(countExpected(list, HOUR_US, 48));
+        expect(history.days).toEqual(countExpected(list, DAY_US, 31));
       }),
       runs(500),
     );
@@ -65,8 +65,8 @@ describe("a history", () => {
   it("of two sets is that of both, however they are merged", () => {
     fc.assert(
       fc.property(occurrences, occurrences, occurrences, (a, b, c) => {
-        const [x, y, z] = [historyOf(a), historyOf(b), historyOf(c)];
-        expect(mergeHistory(x, y)).toEqual(historyOf([...a, ...b]));
+        const [x, y, z] = [buildHistory(a), buildHistory(b), buildHistory(c)];
+        expect(mergeHistory(x, y)).toEqual(buildHistory([...a, ...b]));
         expect(mergeHistory(y, x)).toEqual(mergeHistory(x, y));
         expect(mergeHistory(mergeHistory(x, y), z)).toEqual(mergeHistory(x, mergeHistory(y, z)));
         expect(mergeHistory(emptyHistory(), x)).toEqual(x);
@@ -78,7 +78,7 @@ describe("a history", () => {
   it("is the same after it was written and read back, and as JSON", () => {
     fc.assert(
       fc.property(occurrences, (list) => {
-        const history = historyOf(list);
+        const history = buildHistory(list);
         const summary = { history: renderHistory(history), occurrences: list.length } as Summary;
         expect(parseHistory(summary)).toEqual(history);
         expect(JSON.parse(JSON.stringify(history))).toEqual(history);
@@ -88,7 +88,7 @@ describe("a history", () => {
   });
 
   it("writes the start of each hour and day, and no zeros", () => {
-    const history = historyOf([
+    const history = buildHistory([
       ["Prevented", START_US],
       ["Allowed", START_US + 1],
       ["Prevented", START_US + HOUR_US],

@@ -6,7 +6,7 @@ import { Aggregator } from "../../../../src/aggregate/aggregator.ts";
 import { Rejections } from "../../../../src/aggregate/gaps/rejections.ts";
 import { alert, MEMORY, START_US, violation } from "../../../support/gen.ts";
 
-const span = () => [START_US, START_US] as const;
+const createSpan = () => [START_US, START_US] as const;
 
 describe("rejected alerts", () => {
   it("of a namespace concern no other, also after a thousand namespaces had some", () => {
@@ -14,7 +14,7 @@ describe("rejected alerts", () => {
     for (let i = 0; i < 3000; i++) {
       rejections.add({ namespace: `ns-${i}` }, START_US + i);
       if (i % 500 === 499) {
-        const marked = rejections.take(span);
+        const marked = rejections.take(createSpan);
         expect(marked.map(({ scope }) => scope)).not.toContain(undefined);
         expect(marked).toHaveLength(500);
       }
@@ -28,7 +28,7 @@ describe("rejected alerts", () => {
       rejections.add({ namespace: `ns-${i}` }, START_US);
     }
     expect(rejections.isFull).toBe(true);
-    expect(rejections.take(span)).toHaveLength(1000);
+    expect(rejections.take(createSpan)).toHaveLength(1000);
     expect(rejections.isFull).toBe(false);
   });
 

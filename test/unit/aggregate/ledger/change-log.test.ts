@@ -5,44 +5,44 @@ import { expect, it } from "vitest";
 import { drainChanges } from "../../../../src/aggregate/journal-changes.ts";
 import { ChangeLog, type ViolationRow } from "../../../../src/aggregate/ledger/change-log.ts";
 import { Ledger } from "../../../../src/aggregate/ledger/ledger.ts";
-import { alert, at, violation } from "../../../support/gen.ts";
+import { alert, formatTimeAt, violation } from "../../../support/gen.ts";
 
 function add(ledger: Ledger, ms: number, pid: number): void {
-  ledger.add(violation(alert({ UpdatedTime: at(ms), PID: pid })), true);
+  ledger.add(violation(alert({ UpdatedTime: formatTimeAt(ms), PID: pid })), true);
 }
 
-function told(ledger: Ledger): ViolationRow[] {
+function drainRows(ledger: Ledger): ViolationRow[] {
   return drainChanges(ledger, 1000)?.layers.flatMap(({ violations }) => violations) ?? [];
 }
 
 /** Of the one violation: its count, and the process in its evidence. */
-function toldOf(ledger: Ledger): [occurrences: number, pid: number | undefined][] {
-  return told(ledger).map(({ occurrences, evidence }) => [occurrences, evidence?.pid]);
+function drainCounts(ledger: Ledger): [occurrences: number, pid: number | undefined][] {
+  return drainRows(ledger).map(({ occurrences, evidence }) => [occurrences, evidence?.pid]);
 }
 
 it("counts are listed each time, evidence first and then when it is ten seconds newer", () => {
   const ledger = new Ledger("shop", "p", { log: new ChangeLog() });
   add(ledger, 0, 1);
-  expect(toldOf(ledger)).toEqual([[1, 1]]);
+  expect(drainCounts(ledger)).toEqual([[1, 1]]);
   add(ledger, 4000, 2);
   add(ledger, 9000, 3);
-  expect(toldOf(ledger)).toEqual([[3, undefined]]);
+  expect(drainCounts(ledger)).toEqual([[3, undefined]]);
   add(ledger, 10_000, 4);
-  expect(toldOf(ledger)).toEqual([[4, 4]]);
+  expect(drainCounts(ledger)).toEqual([[4, 4]]);
   add(ledger, 19_999, 5);
-  expect(toldOf(ledger)).toEqual([[5, undefined]]);
+  expect(drainCounts(ledger)).toEqual([[5, undefined]]);
 });
 
 it("evidence is in the first row of each set, and again for an empty journal", () => {
   const ledger = new Ledger("shop", "p", { log: new ChangeLog() });
   add(ledger, 0, 1);
-  expect(toldOf(ledger)).toEqual([[1, 1]]);
+  expect(drainCounts(ledger)).toEqual([[1, 1]]);
   ledger.write.take();
   add(ledger, 1000, 2);
   // The set in flight has nothing new.
-  expect(toldOf(ledger)).toEqual([[1, 2]]);
+  expect(drainCounts(ledger)).toEqual([[1, 2]]);
   ledger.sets.resetLog();
-  expect(toldOf(ledger)).toEqual([
+  expect(drainCounts(ledger)).toEqual([
     [1, 1],
     [1, 2],
   ]);

@@ -10,18 +10,18 @@ import { drainChanges } from "../../../../src/aggregate/journal-changes.ts";
 import { ChangeLog } from "../../../../src/aggregate/ledger/change-log.ts";
 import { Ledger } from "../../../../src/aggregate/ledger/ledger.ts";
 import { workloadKey } from "../../../../src/ingest/violation/violation.ts";
-import { alert, at, hostAlert, START_US, violation } from "../../../support/gen.ts";
+import { alert, formatTimeAt, hostAlert, START_US, violation } from "../../../support/gen.ts";
 
 const FILE = { Operation: "File", Resource: "/etc/shadow", Result: "Passed" };
 
-function ledgerOf(...alerts: ReturnType<typeof alert>[]): Ledger {
+function createLedger(...alerts: ReturnType<typeof alert>[]): Ledger {
   const ledger = new Ledger("shop", "no-package-managers");
   for (const each of alerts) ledger.add(violation(each), true);
   return ledger;
 }
 
 /** Occurrences of a ledger by place: [committed and in flight, pending]. */
-function places(ledger: Ledger): [told: number, unwritten: number, sums: number] {
+function getPlaces(ledger: Ledger): [told: number, unwritten: number, sums: number] {
   let sum = 0;
   for (const { committed, inFlight, pending } of ledger.entries.values()) {
     for (const tally of [committed, inFlight, pending]) sum += tally?.occurrences ?? 0;
@@ -31,27 +31,27 @@ function places(ledger: Ledger): [told: number, unwritten: number, sums: number]
 
 describe("a count", () => {
   it("goes from pending over in flight to committed", () => {
-    const ledger = ledgerOf(alert(), alert(FILE));
-    expect(places(ledger)).toEqual([0, 2, 2]);
+    const ledger = createLedger(alert(), alert(FILE));
+    expect(getPlaces(ledger)).toEqual([0, 2, 2]);
     expect(ledger.write.isNeeded).toBe(true);
     ledger.write.take();
-    expect(places(ledger)).toEqual([2, 2, 2]);
+    expect(getPlaces(ledger)).toEqual([2, 2, 2]);
     expect(ledger.write.isInFlight).toBe(true);
     expect(ledger.write.isNeeded).toBe(false);
     ledger.write.commit();
-    expect(places(ledger)).toEqual([2, 0, 2]);
+    expect(getPlaces(ledger)).toEqual([2, 0, 2]);
     expect(ledger.write.isInFlight).toBe(false);
     expect(ledger.counts.written).toMatchObject({ prevented: 1, allowed: 1, unknown: 0 });
   });
 
   it("goes back when the write did not happen, and meets what came meanwhile", () => {
-    const ledger = ledgerOf(alert({ UpdatedTime: at(5) }));
+    const ledger = createLedger(alert({ UpdatedTime: formatTimeAt(5) }));
     ledger.write.take();
-    ledger.add(violation(alert({ UpdatedTime: at(1) })), true);
+    ledger.add(violation(alert({ UpdatedTime: formatTimeAt(1) })), true);
     ledger.add(violation(alert(FILE)), true);
-    expect(places(ledger)).toEqual([1, 3, 3]);
+    expect(getPlaces(ledger)).toEqual([1, 3, 3]);
     ledger.write.restore();
-    expect(places(ledger)).toEqual([0, 3, 3]);
+    expect(getPlaces(ledger)).toEqual([0, 3, 3]);
     expect(ledger.entries.size).toBe(2);
     ledger.write.take();
     ledger.write.commit();
@@ -63,19 +63,19 @@ describe("a count", () => {
   });
 
   it("that comes during a write stays out of it", () => {
-    const ledger = ledgerOf(alert());
+    const ledger = createLedger(alert());
     ledger.write.take();
-    ledger.add(violation(alert({ UpdatedTime: at(1) })), true);
+    ledger.add(violation(alert({ UpdatedTime: formatTimeAt(1) })), true);
     ledger.write.commit();
-    expect(places(ledger)).toEqual([1, 1, 2]);
+    expect(getPlaces(ledger)).toEqual([1, 1, 2]);
     expect(ledger.write.isNeeded).toBe(true);
   });
 
   it("without its violation is counted all the same", () => {
-    const ledger = ledgerOf(alert());
+    const ledger = createLedger(alert());
     ledger.add(violation(alert(FILE)), false);
     // A known violation is identified also at the bound.
-    ledger.add(violation(alert({ UpdatedTime: at(1) })), false);
+    ledger.add(violation(alert({ UpdatedTime: formatTimeAt(1) })), false);
     ledger.write.take();
     ledger.write.commit();
     expect(ledger.counts.written).toMatchObject({ occurrences: 3, prevented: 2, allowed: 1 });
@@ -107,7 +107,7 @@ describe("what gives way", () => {
 
 describe("one write at a time", () => {
   it("is an invariant", () => {
-    const ledger = ledgerOf(alert());
+    const ledger = createLedger(alert());
     expect(() => ledger.write.commit()).toThrow("commit follows take");
     expect(() => ledger.write.restore()).toThrow("restore follows take");
     ledger.write.take();
@@ -115,7 +115,7 @@ describe("one write at a time", () => {
   });
 });
 
-function failedWrite(ledger: Ledger): void {
+function failWrite(ledger: Ledger): void {
   ledger.write.take();
   ledger.write.restore();
 }
@@ -126,9 +126,9 @@ describe("what is there to write", () => {
     ["a gap", (ledger) => ledger.gaps.addGap("StreamDown", START_US), true],
     ["a notice", (ledger) => ledger.gaps.addMissing("throttleNotices", 1, []), true],
     ["another state of the stream", (ledger) => ledger.write.touch(), true],
-    ["what a failed write leaves", failedWrite, true],
+    ["what a failed write leaves", failWrite, true],
   ])("%s", (_name, act, isDirty) => {
-    const ledger = ledgerOf(alert());
+    const ledger = createLedger(alert());
     ledger.write.take();
     ledger.write.commit();
     act(ledger);
@@ -148,33 +148,33 @@ describe("rebase", () => {
   });
 
   it("puts what is in flight and pending on top of what is stored", () => {
-    const ledger = ledgerOf(alert());
+    const ledger = createLedger(alert());
     ledger.write.take();
     ledger.add(violation(alert(FILE)), true);
     ledger.transfer.rebase(base());
-    expect(places(ledger)).toEqual([11, 2, 2]);
+    expect(getPlaces(ledger)).toEqual([11, 2, 2]);
     expect(ledger.counts.written).toMatchObject({ prevented: 11, gaps: 1, firstUs: 1 });
     ledger.write.commit();
-    expect(places(ledger)).toEqual([11, 1, 2]);
+    expect(getPlaces(ledger)).toEqual([11, 1, 2]);
     // 5 pods are stored; this one may be one of them.
     expect(ledger.subjects.pods.count).toBe(5);
   });
 
   it("forgets what was committed before: the store knows better", () => {
-    const ledger = ledgerOf(alert());
+    const ledger = createLedger(alert());
     ledger.write.take();
     ledger.write.commit();
     ledger.transfer.rebase(undefined);
-    expect(places(ledger)).toEqual([0, 0, 0]);
+    expect(getPlaces(ledger)).toEqual([0, 0, 0]);
     expect(ledger.entries.size).toBe(0);
     expect(ledger.subjects.pods.count).toBe(0);
   });
 
   it("marks what the stored list does not have, where that was cut", () => {
-    const ledger = ledgerOf(alert());
+    const ledger = createLedger(alert());
     ledger.transfer.rebase(base());
     expect([...ledger.entries.values()].map(({ lowerBound }) => lowerBound)).toEqual([true]);
-    const whole = ledgerOf(alert());
+    const whole = createLedger(alert());
     whole.transfer.rebase(base({ totals: emptyTotals() }));
     expect([...whole.entries.values()].map(({ lowerBound }) => lowerBound)).toEqual([false]);
   });
@@ -182,10 +182,10 @@ describe("rebase", () => {
 
 describe("drain and absorb", () => {
   it("hand over everything that is not written, also what is in flight", () => {
-    const ledger = ledgerOf(alert());
+    const ledger = createLedger(alert());
     ledger.write.take();
     ledger.write.commit();
-    ledger.add(violation(alert({ UpdatedTime: at(1) })), true);
+    ledger.add(violation(alert({ UpdatedTime: formatTimeAt(1) })), true);
     ledger.write.take();
     ledger.add(violation(alert(FILE)), true);
     const { totals, entries } = ledger.transfer.drain();
@@ -194,15 +194,15 @@ describe("drain and absorb", () => {
 
     const other = new Ledger(undefined, "no-package-managers");
     other.transfer.absorb(totals, entries);
-    expect(places(ledger)).toEqual([1, 0, 1]);
-    expect(places(other)).toEqual([0, 2, 2]);
+    expect(getPlaces(ledger)).toEqual([1, 0, 1]);
+    expect(getPlaces(other)).toEqual([0, 2, 2]);
     other.write.take();
     other.write.commit();
-    expect(places(other)).toEqual([2, 0, 2]);
+    expect(getPlaces(other)).toEqual([2, 0, 2]);
   });
 
   it("keep what has no violation", () => {
-    const ledger = ledgerOf();
+    const ledger = createLedger();
     ledger.add(violation(alert()), false);
     const { totals } = ledger.transfer.drain();
     const other = new Ledger(undefined, "p");
@@ -215,7 +215,7 @@ describe("drain and absorb", () => {
 
 describe("distinct things", () => {
   it("are counted once, and stored ones are a floor", () => {
-    const ledger = ledgerOf(
+    const ledger = createLedger(
       alert(),
       alert({ PodName: "web-2", HostName: "node-2" }),
       alert({ PodName: "web-2", HostName: "node-1" }),

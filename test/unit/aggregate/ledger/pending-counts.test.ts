@@ -7,90 +7,94 @@ import { expect, it, vi } from "vitest";
 import { drainChanges, revertDrain } from "../../../../src/aggregate/journal-changes.ts";
 import type { ViolationRow } from "../../../../src/aggregate/ledger/change-log.ts";
 import type { Ledger } from "../../../../src/aggregate/ledger/ledger.ts";
-import { at } from "../../../support/gen.ts";
-import { newBed } from "../../ingest/cell-bed.ts";
-import { reportsOf } from "../../ingest/fold-alerts.ts";
+import { formatTimeAt } from "../../../support/gen.ts";
+import { createBed } from "../../ingest/cell-bed.ts";
+import { renderReports } from "../../ingest/fold-alerts.ts";
 
 const FILE = { Operation: "File", Resource: "/etc/shadow" };
 const OTHER_POD = { PodName: "web-2" };
 
-function rowsOf(ledger: Ledger): ViolationRow[] {
+function drainRows(ledger: Ledger): ViolationRow[] {
   return drainChanges(ledger, 1000)?.layers.flatMap(({ violations }) => violations) ?? [];
 }
 
-function ledgerOf({ aggregator }: ReturnType<typeof newBed>): Ledger {
+function getLedger({ aggregator }: ReturnType<typeof createBed>): Ledger {
   const [ledger] = aggregator.ledgers.values();
   if (!ledger) throw new Error("no alert was counted");
   return ledger;
 }
 
 it("totals and journal read counts where they are; only a write takes them", () => {
-  const bed = newBed({ maxCells: 1000, maxBytes: 10_000_000 });
+  const bed = createBed({ maxCells: 1000, maxBytes: 10_000_000 });
   const takes = vi.spyOn(bed.cells, "take");
   for (let batch = 1; batch <= 10; batch++) {
     for (let i = 0; i < 50; i++)
-      bed.send({ PodName: `web-${i}`, OwnerName: `web-${i}`, UpdatedTime: at(batch) });
-    const ledger = ledgerOf(bed);
+      bed.send({ PodName: `web-${i}`, OwnerName: `web-${i}`, UpdatedTime: formatTimeAt(batch) });
+    const ledger = getLedger(bed);
     expect(ledger.counts.unwritten).toBe(50 * batch);
-    const rows = rowsOf(ledger);
+    const rows = drainRows(ledger);
     expect(rows.map(({ occurrences, pods }) => [occurrences, pods[0]?.occurrences])).toEqual(
       Array(50).fill([batch, batch]),
     );
     expect(rows.filter(({ evidence }) => evidence).length).toBe(batch === 1 ? 50 : 0);
   }
   expect(takes.mock.calls.length).toBe(0);
-  const [report] = reportsOf(bed.aggregator);
+  const [report] = renderReports(bed.aggregator);
   expect(takes.mock.calls.length).toBe(50);
   expect([report?.summary.occurrences, report?.violations.length]).toEqual([500, 50]);
-  expect(rowsOf(ledgerOf(bed))).toEqual([]);
+  expect(drainRows(getLedger(bed))).toEqual([]);
 });
 
 it("a second pod takes what the first pod's cell holds, and nothing is counted twice", () => {
-  const bed = newBed();
-  bed.send(FILE, { UpdatedTime: at(1) });
-  bed.send(FILE, { UpdatedTime: at(2) });
-  expect(rowsOf(ledgerOf(bed)).map(({ occurrences }) => occurrences)).toEqual([2]);
-  bed.send(FILE, OTHER_POD, { UpdatedTime: at(3) });
-  bed.send(FILE, { UpdatedTime: at(4) });
-  const [row] = rowsOf(ledgerOf(bed));
+  const bed = createBed();
+  bed.send(FILE, { UpdatedTime: formatTimeAt(1) });
+  bed.send(FILE, { UpdatedTime: formatTimeAt(2) });
+  expect(drainRows(getLedger(bed)).map(({ occurrences }) => occurrences)).toEqual([2]);
+  bed.send(FILE, OTHER_POD, { UpdatedTime: formatTimeAt(3) });
+  bed.send(FILE, { UpdatedTime: formatTimeAt(4) });
+  const [row] = drainRows(getLedger(bed));
   expect([row?.occurrences, row?.pods.map(({ occurrences }) => occurrences)]).toEqual([4, [3, 1]]);
-  expect(ledgerOf(bed).counts.unwritten).toBe(4);
-  expect(reportsOf(bed.aggregator)[0]?.summary).toMatchObject({ occurrences: 4, pods: 2 });
+  expect(getLedger(bed).counts.unwritten).toBe(4);
+  expect(renderReports(bed.aggregator)[0]?.summary).toMatchObject({ occurrences: 4, pods: 2 });
 });
 
 it("rows that a journal could not take are read again, with their evidence", () => {
-  const bed = newBed();
-  bed.send(FILE, { UpdatedTime: at(1), PID: 7 });
-  const ledger = ledgerOf(bed);
+  const bed = createBed();
+  bed.send(FILE, { UpdatedTime: formatTimeAt(1), PID: 7 });
+  const ledger = getLedger(bed);
   const change = drainChanges(ledger, 1000);
   expect(change).toBeDefined();
   if (change) revertDrain(ledger, change);
-  bed.send(FILE, { UpdatedTime: at(2), PID: 8 });
-  expect(rowsOf(ledger).map(({ occurrences, evidence }) => [occurrences, evidence?.pid])).toEqual([[2, 8]]);
+  bed.send(FILE, { UpdatedTime: formatTimeAt(2), PID: 8 });
+  expect(drainRows(ledger).map(({ occurrences, evidence }) => [occurrences, evidence?.pid])).toEqual([
+    [2, 8],
+  ]);
   expect(ledger.counts.unwritten).toBe(2);
 });
 
 it("the journal gets no evidence where the stored report has some of the last minute", () => {
-  const bed = newBed();
-  bed.send(FILE, { UpdatedTime: at(0), PID: 1 });
-  reportsOf(bed.aggregator);
-  const ledger = ledgerOf(bed);
-  rowsOf(ledger);
-  bed.send(FILE, { UpdatedTime: at(59_000), PID: 2 });
-  bed.send(FILE, OTHER_POD, { UpdatedTime: at(59_500), PID: 3 });
-  expect(rowsOf(ledger).map(({ occurrences, evidence }) => [occurrences, evidence])).toEqual([
+  const bed = createBed();
+  bed.send(FILE, { UpdatedTime: formatTimeAt(0), PID: 1 });
+  renderReports(bed.aggregator);
+  const ledger = getLedger(bed);
+  drainRows(ledger);
+  bed.send(FILE, { UpdatedTime: formatTimeAt(59_000), PID: 2 });
+  bed.send(FILE, OTHER_POD, { UpdatedTime: formatTimeAt(59_500), PID: 3 });
+  expect(drainRows(ledger).map(({ occurrences, evidence }) => [occurrences, evidence])).toEqual([
     [2, undefined],
   ]);
-  bed.send(FILE, { UpdatedTime: at(61_000), PID: 4 });
-  expect(rowsOf(ledger).map(({ occurrences, evidence }) => [occurrences, evidence?.pid])).toEqual([[3, 4]]);
+  bed.send(FILE, { UpdatedTime: formatTimeAt(61_000), PID: 4 });
+  expect(drainRows(ledger).map(({ occurrences, evidence }) => [occurrences, evidence?.pid])).toEqual([
+    [3, 4],
+  ]);
 });
 
 it("retention keeps a violation with counts in a cell", () => {
-  const bed = newBed();
-  bed.send(FILE, { UpdatedTime: at(0) });
-  const ledger = ledgerOf(bed);
-  reportsOf(bed.aggregator);
-  bed.send(FILE, { UpdatedTime: at(1) });
+  const bed = createBed();
+  bed.send(FILE, { UpdatedTime: formatTimeAt(0) });
+  const ledger = getLedger(bed);
+  renderReports(bed.aggregator);
+  bed.send(FILE, { UpdatedTime: formatTimeAt(1) });
   const sweep = ledger.expire(Number.MAX_SAFE_INTEGER);
   let step = sweep.next();
   while (!step.done) step = sweep.next();

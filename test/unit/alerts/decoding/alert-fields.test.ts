@@ -19,7 +19,7 @@ import {
 
 const root = loadSync(fileURLToPath(new URL("../../../../proto/kubearmor.proto", import.meta.url)));
 
-function fieldsOf(message: string, type: string): Record<number, string> {
+function readFields(message: string, type: string): Record<number, string> {
   const fields = root.lookupType(`feeder.${message}`).fieldsArray;
   return Object.fromEntries(
     fields.filter((f) => f.type === type && !f.repeated && !f.map).map((f) => [f.id, f.name]),
@@ -27,11 +27,11 @@ function fieldsOf(message: string, type: string): Record<number, string> {
 }
 
 it("knows every field of an alert but EventData, which is skipped", () => {
-  expect(TEXT_FIELDS).toEqual(fieldsOf("Alert", "string"));
-  expect(INT32_FIELDS).toEqual(fieldsOf("Alert", "int32"));
-  expect({ [TIMESTAMP_FIELD]: "Timestamp" }).toEqual(fieldsOf("Alert", "int64"));
-  expect({ [OWNER_FIELD]: "Owner" }).toEqual(fieldsOf("Alert", "Podowner"));
-  expect({ [EXEC_EVENT_FIELD]: "ExecEvent" }).toEqual(fieldsOf("Alert", "ExecEvent"));
+  expect(TEXT_FIELDS).toEqual(readFields("Alert", "string"));
+  expect(INT32_FIELDS).toEqual(readFields("Alert", "int32"));
+  expect({ [TIMESTAMP_FIELD]: "Timestamp" }).toEqual(readFields("Alert", "int64"));
+  expect({ [OWNER_FIELD]: "Owner" }).toEqual(readFields("Alert", "Podowner"));
+  expect({ [EXEC_EVENT_FIELD]: "ExecEvent" }).toEqual(readFields("Alert", "ExecEvent"));
   expect(root.lookupType("feeder.Alert").fields["ATags"]?.id).toBe(ATAGS_FIELD);
   const known =
     Object.keys(TEXT_FIELDS).length + Object.keys(INT32_FIELDS).length + ["Timestamp", "ATags"].length;
@@ -41,8 +41,8 @@ it("knows every field of an alert but EventData, which is skipped", () => {
 
 it("knows every field of the nested messages", () => {
   const owner = Object.fromEntries(
-    Object.entries(fieldsOf("Podowner", "string")).map(([number, name]) => [number, `Owner${name}`]),
+    Object.entries(readFields("Podowner", "string")).map(([number, name]) => [number, `Owner${name}`]),
   );
   expect(OWNER_FIELDS).toEqual(owner);
-  expect(EXEC_EVENT_FIELDS).toEqual(fieldsOf("ExecEvent", "string"));
+  expect(EXEC_EVENT_FIELDS).toEqual(readFields("ExecEvent", "string"));
 });

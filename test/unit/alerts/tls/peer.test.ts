@@ -11,17 +11,17 @@ import { createSecuredStream } from "../../../../src/alerts/secured-stream.ts";
 import { readMaterial } from "../../../../src/alerts/tls/material.ts";
 import { systemClock } from "../../../../src/lib/clock.ts";
 import {
-  altNames,
   type CertificateOptions,
-  certificate,
-  extension,
+  encodeAltNames,
+  encodeExtension,
   forClients,
   forServers,
+  generateRsaKey,
   isCa,
   isNoCa,
+  issueCertificate,
   keyUsage,
   nameConstraints,
-  rsaKey,
   type TestCertificate,
 } from "../../../support/certificates.ts";
 
@@ -32,21 +32,21 @@ const NOW_MS = Date.now();
 const YESTERDAY = new Date(NOW_MS - DAY_MS);
 const TOMORROW = new Date(NOW_MS + DAY_MS);
 const CA_EXTENSIONS = [isCa, keyUsage(0x86)];
-const LEAF_EXTENSIONS = [isNoCa, keyUsage(0xa0), forServers, altNames(HOST)];
-const CA = certificate({ subject: NAME, extensions: CA_EXTENSIONS });
-const OURS = certificate({ subject: "client", issuer: CA });
+const LEAF_EXTENSIONS = [isNoCa, keyUsage(0xa0), forServers, encodeAltNames(HOST)];
+const CA = issueCertificate({ subject: NAME, extensions: CA_EXTENSIONS });
+const OURS = issueCertificate({ subject: "client", issuer: CA });
 
 const servers: Server[] = [];
 afterEach(async () => {
   for (const server of servers.splice(0)) await new Promise((resolve) => server.close(resolve));
 });
 
-function authority(options: Partial<CertificateOptions>): TestCertificate {
-  return certificate({ subject: NAME, extensions: CA_EXTENSIONS, ...options });
+function issueAuthority(options: Partial<CertificateOptions>): TestCertificate {
+  return issueCertificate({ subject: NAME, extensions: CA_EXTENSIONS, ...options });
 }
 
-function leaf(options: Partial<CertificateOptions> = {}): TestCertificate {
-  return certificate({ subject: NAME, issuer: CA, extensions: LEAF_EXTENSIONS, ...options });
+function issueLeaf(options: Partial<CertificateOptions> = {}): TestCertificate {
+  return issueCertificate({ subject: NAME, issuer: CA, extensions: LEAF_EXTENSIONS, ...options });
 }
 
 /** Serves TLS with the certificate, at a security level that allows weak ones. */
@@ -69,7 +69,7 @@ async function serve(shown: TestCertificate, chain: readonly TestCertificate[]):
 }
 
 /** Returns why a stream is refused; undefined where TLS is not the reason for its end. */
-async function refusal(
+async function getRefusal(
   shown: TestCertificate,
   authorities: readonly TestCertificate[] = [CA],
   chain: readonly TestCertificate[] = [],
@@ -100,143 +100,175 @@ async function refusal(
 
 describe("a certificate with its subject as the issuer", () => {
   test("is good when an authority of that name issued it", async () => {
-    expect(await refusal(leaf())).toBeUndefined();
+    expect(await getRefusal(issueLeaf())).toBeUndefined();
   });
 
   test("is good by any of several authorities of one name", async () => {
-    expect(await refusal(leaf(), [authority({}), authority({}), CA])).toBeUndefined();
+    expect(await getRefusal(issueLeaf(), [issueAuthority({}), issueAuthority({}), CA])).toBeUndefined();
   });
 
   test("is good when the authority's own signature is not: it is trusted as it is", async () => {
-    const lost = certificate({ subject: NAME });
-    const ca = certificate({ subject: NAME, issuer: lost, extensions: CA_EXTENSIONS });
-    expect(await refusal(leaf({ issuer: ca }), [ca])).toBeUndefined();
+    const lost = issueCertificate({ subject: NAME });
+    const ca = issueCertificate({ subject: NAME, issuer: lost, extensions: CA_EXTENSIONS });
+    expect(await getRefusal(issueLeaf({ issuer: ca }), [ca])).toBeUndefined();
   });
 
   test("is good without any usage and constraint, as of an authority without any usage", async () => {
-    const ca = authority({ extensions: [isCa] });
-    expect(await refusal(leaf({ issuer: ca, extensions: [altNames(HOST)] }), [ca])).toBeUndefined();
+    const ca = issueAuthority({ extensions: [isCa] });
+    expect(
+      await getRefusal(issueLeaf({ issuer: ca, extensions: [encodeAltNames(HOST)] }), [ca]),
+    ).toBeUndefined();
   });
 
-  const strangerKey = authority({});
-  const noCa = authority({ extensions: [isNoCa, keyUsage(0x86)] });
-  const bareCa = authority({ extensions: [] });
-  const noSigner = authority({ extensions: [isCa, keyUsage(0x82)] });
-  const clientsOnly = authority({ extensions: [...CA_EXTENSIONS, forClients] });
-  const constrained = authority({ extensions: [...CA_EXTENSIONS, nameConstraints("example.com")] });
-  const expired = authority({ to: YESTERDAY });
-  const weakCa = authority({ key: rsaKey(1024) });
-  const policy = extension("2.5.29.36", Buffer.from([0x30, 0x03, 0x80, 0x01, 0x00]), true);
-  const unknown = extension("1.2.3.4", Buffer.from([0x05, 0]), true);
+  const strangerKey = issueAuthority({});
+  const noCa = issueAuthority({ extensions: [isNoCa, keyUsage(0x86)] });
+  const bareCa = issueAuthority({ extensions: [] });
+  const noSigner = issueAuthority({ extensions: [isCa, keyUsage(0x82)] });
+  const clientsOnly = issueAuthority({ extensions: [...CA_EXTENSIONS, forClients] });
+  const constrained = issueAuthority({ extensions: [...CA_EXTENSIONS, nameConstraints("example.com")] });
+  const expired = issueAuthority({ to: YESTERDAY });
+  const weakCa = issueAuthority({ key: generateRsaKey(1024) });
+  const policy = encodeExtension("2.5.29.36", Buffer.from([0x30, 0x03, 0x80, 0x01, 0x00]), true);
+  const unknown = encodeExtension("1.2.3.4", Buffer.from([0x05, 0]), true);
 
   test.each<[string, TestCertificate, readonly TestCertificate[], RegExp]>([
     [
       "signed by another key",
-      leaf({ issuer: strangerKey }),
+      issueLeaf({ issuer: strangerKey }),
       [CA],
       /was not issued by the authority in ca\.crt/,
     ],
-    ["signed by itself", certificate({ subject: NAME, extensions: LEAF_EXTENSIONS }), [CA], /was not issued/],
-    ["that only claims the name", leaf({ subject: "x", issuerName: "x" }), [CA], /was not issued/],
-    ["of something that is no authority", leaf({ issuer: noCa }), [noCa], /was not issued/],
+    [
+      "signed by itself",
+      issueCertificate({ subject: NAME, extensions: LEAF_EXTENSIONS }),
+      [CA],
+      /was not issued/,
+    ],
+    ["that only claims the name", issueLeaf({ subject: "x", issuerName: "x" }), [CA], /was not issued/],
+    ["of something that is no authority", issueLeaf({ issuer: noCa }), [noCa], /was not issued/],
     [
       "of something that does not say it is an authority",
-      leaf({ issuer: bareCa }),
+      issueLeaf({ issuer: bareCa }),
       [bareCa],
       /was not issued/,
     ],
     [
       "of an authority that may not sign certificates",
-      leaf({ issuer: noSigner }),
+      issueLeaf({ issuer: noSigner }),
       [noSigner],
       /was not issued/,
     ],
-    ["of an authority for clients only", leaf({ issuer: clientsOnly }), [clientsOnly], /is not for servers/],
+    [
+      "of an authority for clients only",
+      issueLeaf({ issuer: clientsOnly }),
+      [clientsOnly],
+      /is not for servers/,
+    ],
     [
       "of an authority that is limited to names",
-      leaf({ issuer: constrained }),
+      issueLeaf({ issuer: constrained }),
       [constrained],
       /name constraints of its authority are not supported/,
     ],
-    ["of an authority that has expired", leaf({ issuer: expired }), [expired], /^ca\.crt expired on 20\d\d-/],
+    [
+      "of an authority that has expired",
+      issueLeaf({ issuer: expired }),
+      [expired],
+      /^ca\.crt expired on 20\d\d-/,
+    ],
     [
       "of an authority with a short key",
       // OpenSSL takes it for self-signed only when both keys are of one kind.
-      leaf({ issuer: weakCa, key: rsaKey(2048) }),
+      issueLeaf({ issuer: weakCa, key: generateRsaKey(2048) }),
       [weakCa],
       /its authority's RSA key of 1024 bits is too short/,
     ],
     [
       "with a short key",
-      leaf({ key: rsaKey(1024) }),
+      issueLeaf({ key: generateRsaKey(1024) }),
       [CA],
       /is not accepted: (?:EE certificate key too weak|its RSA key of 1024 bits is too short)/,
     ],
     [
       "signed with SHA-1",
-      leaf({ hash: "sha1" }),
+      issueLeaf({ hash: "sha1" }),
       [CA],
       /the signature algorithm \S*(?:sha1|SHA1)\S* is too weak/,
     ],
-    ["that has expired", leaf({ to: YESTERDAY }), [CA], /certificate expired on 20\d\d-.*restart KubeArmor/],
+    [
+      "that has expired",
+      issueLeaf({ to: YESTERDAY }),
+      [CA],
+      /certificate expired on 20\d\d-.*restart KubeArmor/,
+    ],
     [
       "that is not valid yet",
-      leaf({ from: TOMORROW }),
+      issueLeaf({ from: TOMORROW }),
       [CA],
       /is valid only from 20\d\d-.* on, and it is 20\d\d-.* here: check the clocks/,
     ],
-    ["for clients", leaf({ extensions: [forClients, altNames(HOST)] }), [CA], /is not for servers/],
+    [
+      "for clients",
+      issueLeaf({ extensions: [forClients, encodeAltNames(HOST)] }),
+      [CA],
+      /is not for servers/,
+    ],
     [
       "whose key may sign certificates only",
-      leaf({ extensions: [keyUsage(0x04), altNames(HOST)] }),
+      issueLeaf({ extensions: [keyUsage(0x04), encodeAltNames(HOST)] }),
       [CA],
       /is not for servers/,
     ],
     [
       "with a critical extension that OpenSSL does not know",
-      leaf({ extensions: [...LEAF_EXTENSIONS, unknown] }),
+      issueLeaf({ extensions: [...LEAF_EXTENSIONS, unknown] }),
       [CA],
       /is not accepted: unhandled critical extension/,
     ],
     [
       "for another host",
-      leaf({ extensions: [altNames("kubearmor.other.svc")] }),
+      issueLeaf({ extensions: [encodeAltNames("kubearmor.other.svc")] }),
       [CA],
       /is not for kubearmor\.kubearmor\.svc but for kubearmor\.other\.svc/,
     ],
     [
       "that names the host in its subject only",
-      leaf({ subject: HOST, issuer: { ...CA, subject: HOST }, extensions: [] }),
-      [certificate({ subject: HOST, key: CA.key, extensions: CA_EXTENSIONS })],
+      issueLeaf({ subject: HOST, issuer: { ...CA, subject: HOST }, extensions: [] }),
+      [issueCertificate({ subject: HOST, key: CA.key, extensions: CA_EXTENSIONS })],
       /names no host/,
     ],
   ])("is refused %s", async (_, shown, authorities, expected) => {
-    expect(await refusal(shown, authorities)).toMatch(expected);
+    expect(await getRefusal(shown, authorities)).toMatch(expected);
   });
 
   test("may have a critical extension that OpenSSL knows", async () => {
-    expect(await refusal(leaf({ extensions: [...LEAF_EXTENSIONS, policy] }))).toBeUndefined();
+    expect(await getRefusal(issueLeaf({ extensions: [...LEAF_EXTENSIONS, policy] }))).toBeUndefined();
   });
 });
 
 describe("any other certificate", () => {
-  const other = (options: Partial<CertificateOptions> = {}) => leaf({ subject: "relay", ...options });
-  const elsewhere = authority({ extensions: [...CA_EXTENSIONS, nameConstraints("example.com")] });
-  const between = certificate({ subject: "between", issuer: CA, extensions: CA_EXTENSIONS });
+  const other = (options: Partial<CertificateOptions> = {}) => issueLeaf({ subject: "relay", ...options });
+  const elsewhere = issueAuthority({ extensions: [...CA_EXTENSIONS, nameConstraints("example.com")] });
+  const between = issueCertificate({ subject: "between", issuer: CA, extensions: CA_EXTENSIONS });
 
   test("is as good as OpenSSL says", async () => {
-    expect(await refusal(other())).toBeUndefined();
-    expect(await refusal(other({ issuer: between }), [CA], [between])).toBeUndefined();
+    expect(await getRefusal(other())).toBeUndefined();
+    expect(await getRefusal(other({ issuer: between }), [CA], [between])).toBeUndefined();
   });
 
   test.each<[string, TestCertificate, readonly TestCertificate[], RegExp]>([
     [
       "for other hosts",
-      other({ extensions: [altNames("a.example", "b.example")] }),
+      other({ extensions: [encodeAltNames("a.example", "b.example")] }),
       [CA],
       /is not for \S+ but for a\.example, b\.example: set feed\.relay\.tls\.serverName/,
     ],
-    ["of another authority", other(), [authority({ subject: "other" })], /was not issued by the authority/],
+    [
+      "of another authority",
+      other(),
+      [issueAuthority({ subject: "other" })],
+      /was not issued by the authority/,
+    ],
     ["whose chain is incomplete", other({ issuer: between }), [CA], /was not issued by the authority/],
     ["that has expired", other({ to: YESTERDAY }), [CA], /certificate expired on 20\d\d-/],
     [
@@ -245,8 +277,8 @@ describe("any other certificate", () => {
       [elsewhere],
       /is not accepted: permitted subtree violation/,
     ],
-    ["for clients", other({ extensions: [forClients, altNames(HOST)] }), [CA], /is not for servers/],
+    ["for clients", other({ extensions: [forClients, encodeAltNames(HOST)] }), [CA], /is not for servers/],
   ])("is refused %s", async (_, shown, authorities, expected) => {
-    expect(await refusal(shown, authorities)).toMatch(expected);
+    expect(await getRefusal(shown, authorities)).toMatch(expected);
   });
 });

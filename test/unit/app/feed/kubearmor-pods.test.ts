@@ -8,7 +8,7 @@ import { followKubeArmorPods } from "../../../../src/app/feed/kubearmor-pods.ts"
 import { silentLogger } from "../../../../src/lib/logger.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";
 
-function pod(uid: string, nodeName?: string, ...ips: string[]): object {
+function createPod(uid: string, nodeName?: string, ...ips: string[]): object {
   return {
     metadata: { uid, resourceVersion: "1" },
     spec: { nodeName },
@@ -21,8 +21,13 @@ it("reports pods with a node and an address, their changes and their ends", asyn
   const log: string[] = [];
   const queries: unknown[] = [];
   const lists = [
-    [pod("a", "node-a", "10.0.0.1", "fd00::1"), pod("b"), pod("c", "node-c"), pod("d", "node-d", "10.0.0.4")],
-    [pod("a", "node-a", "10.0.0.1", "fd00::1")],
+    [
+      createPod("a", "node-a", "10.0.0.1", "fd00::1"),
+      createPod("b"),
+      createPod("c", "node-c"),
+      createPod("d", "node-d", "10.0.0.4"),
+    ],
+    [createPod("a", "node-a", "10.0.0.1", "fd00::1")],
   ];
   const client = {
     request: <T>(request: { path: string; query?: object }): Promise<T> => {
@@ -34,14 +39,14 @@ it("reports pods with a node and an address, their changes and their ends", asyn
         stop.abort();
         return;
       }
-      yield { type: "ADDED", object: pod("b", "node-b", "10.0.0.2") };
-      yield { type: "MODIFIED", object: pod("b", "node-b", "10.0.0.3") };
-      yield { type: "DELETED", object: pod("b", "node-b", "10.0.0.3") };
+      yield { type: "ADDED", object: createPod("b", "node-b", "10.0.0.2") };
+      yield { type: "MODIFIED", object: createPod("b", "node-b", "10.0.0.3") };
+      yield { type: "DELETED", object: createPod("b", "node-b", "10.0.0.3") };
       yield {
         type: "ADDED",
-        object: { ...pod("e", "node-e", "10.0.0.5"), status: { phase: "Failed", podIP: "10.0.0.5" } },
+        object: { ...createPod("e", "node-e", "10.0.0.5"), status: { phase: "Failed", podIP: "10.0.0.5" } },
       };
-      yield { type: "DELETED", object: pod("c", "node-c") };
+      yield { type: "DELETED", object: createPod("c", "node-c") };
       yield { type: "ERROR", object: { code: 410, reason: "Expired" } };
     },
   };

@@ -12,22 +12,22 @@ import { parseConfig } from "../../../../src/config/config.ts";
 import { ApiError, type ApiErrorCode } from "../../../../src/kube/api-error.ts";
 import type { KubeRequest } from "../../../../src/kube/client.ts";
 import { silentLogger } from "../../../../src/lib/logger.ts";
-import { certificate } from "../../../support/certificates.ts";
+import { issueCertificate } from "../../../support/certificates.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";
 
-const CERTIFICATE = certificate({ subject: "kubearmor" });
+const CERTIFICATE = issueCertificate({ subject: "kubearmor" });
 const CERTIFICATE_EXPIRES_MS = Date.parse(new X509Certificate(CERTIFICATE.pem).validTo);
-const base64 = (text: string) => Buffer.from(text).toString("base64");
+const encodeBase64 = (text: string) => Buffer.from(text).toString("base64");
 const SECRET = {
   data: {
-    "ca.crt": base64(CERTIFICATE.pem),
-    "tls.crt": base64(CERTIFICATE.pem),
-    "tls.key": base64(CERTIFICATE.keyPem),
+    "ca.crt": encodeBase64(CERTIFICATE.pem),
+    "tls.crt": encodeBase64(CERTIFICATE.pem),
+    "tls.key": encodeBase64(CERTIFICATE.keyPem),
   },
 };
 
 /** Asks for security as configured, once for each answer of the API server. */
-async function decide(
+async function decideSecurity(
   relay: Record<string, unknown>,
   ...answers: (ApiErrorCode | object)[]
 ): Promise<{ paths: string[]; decided: Security[]; expiries: (number | undefined)[] }> {
@@ -51,7 +51,7 @@ async function decide(
   return { paths, decided, expiries };
 }
 
-const kinds = (decided: readonly Security[]) => decided.map(({ kind }) => kind);
+const listKinds = (decided: readonly Security[]) => decided.map(({ kind }) => kind);
 
 test.each([
   ["kubearmor.kubearmor.svc:32767", {}, "kubearmor/secrets/kubearmor-client-certs"],
@@ -63,14 +63,14 @@ test.each([
   ["[2001:db8::1]:1", {}, "kubearmor/secrets/kubearmor-client-certs"],
   ["10.1.2.3:1", { namespace: "certs", name: "client" }, "certs/secrets/client"],
 ])("the relay at %s with %j has its Secret in %s", async (address, secret, path) => {
-  const { paths } = await decide({ address, tls: { secret } }, "NotFound");
+  const { paths } = await decideSecurity({ address, tls: { secret } }, "NotFound");
   expect(paths).toEqual([`/api/v1/namespaces/${path}`]);
 });
 
 test("off makes no request", async () => {
-  const { paths, decided } = await decide({ tls: { mode: "off" } }, SECRET);
+  const { paths, decided } = await decideSecurity({ tls: { mode: "off" } }, SECRET);
   expect(paths).toEqual([]);
-  expect(kinds(decided)).toEqual(["plaintext"]);
+  expect(listKinds(decided)).toEqual(["plaintext"]);
 });
 
 test("auto is plaintext only where the Secret does not exist for certain", async () => {
@@ -82,8 +82,8 @@ test("auto is plaintext only where the Secret does not exist for certain", async
     "Unauthorized",
     "Unknown",
   ];
-  const { decided } = await decide({}, ...doubts, "Forbidden", "NotFound");
-  expect(kinds(decided)).toEqual([...doubts.map(() => "refused"), "refused", "plaintext"]);
+  const { decided } = await decideSecurity({}, ...doubts, "Forbidden", "NotFound");
+  expect(listKinds(decided)).toEqual([...doubts.map(() => "refused"), "refused", "plaintext"]);
   expect(decided[1]).toEqual({
     kind: "refused",
     message:
@@ -92,32 +92,35 @@ test("auto is plaintext only where the Secret does not exist for certain", async
 });
 
 test("auto keeps to the last answer while there is none", async () => {
-  const { decided } = await decide({}, "NotFound", "Unavailable", SECRET, "NotAnswered");
-  expect(kinds(decided)).toEqual(["plaintext", "plaintext", "tls", "tls"]);
+  const { decided } = await decideSecurity({}, "NotFound", "Unavailable", SECRET, "NotAnswered");
+  expect(listKinds(decided)).toEqual(["plaintext", "plaintext", "tls", "tls"]);
 });
 
 test("auto never goes back to plaintext", async () => {
-  const { decided } = await decide({}, "NotFound", SECRET, "NotFound", "Unavailable", SECRET);
-  expect(kinds(decided)).toEqual(["plaintext", "tls", "refused", "refused", "tls"]);
+  const { decided } = await decideSecurity({}, "NotFound", SECRET, "NotFound", "Unavailable", SECRET);
+  expect(listKinds(decided)).toEqual(["plaintext", "tls", "refused", "refused", "tls"]);
 });
 
 test("the expiry of the certificates is reported with each decision to connect", async () => {
-  const { expiries } = await decide({}, "NotFound", SECRET, "NotFound");
+  const { expiries } = await decideSecurity({}, "NotFound", SECRET, "NotFound");
   expect(expiries).toEqual([undefined, CERTIFICATE_EXPIRES_MS]);
 });
 
 test("a Secret that is there and of no use is no reason for plaintext either", async () => {
-  const { decided } = await decide({}, {}, { data: { "ca.crt": 1 } }, "NotFound");
-  expect(kinds(decided)).toEqual(["refused", "refused", "refused"]);
+  const { decided } = await decideSecurity({}, {}, { data: { "ca.crt": 1 } }, "NotFound");
+  expect(listKinds(decided)).toEqual(["refused", "refused", "refused"]);
 });
 
 test("secret insists on it", async () => {
-  const { decided } = await decide({ tls: { mode: "secret" } }, "NotFound", SECRET);
-  expect(kinds(decided)).toEqual(["refused", "tls"]);
+  const { decided } = await decideSecurity({ tls: { mode: "secret" } }, "NotFound", SECRET);
+  expect(listKinds(decided)).toEqual(["refused", "tls"]);
 });
 
 test("files that are not there are named", async () => {
-  const { decided } = await decide({ tls: { mode: "files", files: { ca: "/nowhere/ca.crt" } } }, SECRET);
+  const { decided } = await decideSecurity(
+    { tls: { mode: "files", files: { ca: "/nowhere/ca.crt" } } },
+    SECRET,
+  );
   expect(decided).toEqual([
     { kind: "refused", message: expect.stringMatching(/^\/nowhere\/ca\.crt does not exist: mount it there/) },
   ]);

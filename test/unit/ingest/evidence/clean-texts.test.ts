@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { rememberClean } from "../../../../src/ingest/evidence/clean-texts.ts";
 import { createRedactor, type Redact } from "../../../../src/ingest/evidence/redact.ts";
-import { hostileText, runs } from "../../../support/gen.ts";
+import { generateHostileText, runs } from "../../../support/gen.ts";
 
 /** Counts the searches. */
 function createCounted(): { redact: Redact; searched: string[] } {
@@ -44,7 +44,7 @@ describe("a text without a secret", () => {
 it("gives the results and takes the steps of a new search, with any budget", () => {
   const redact = createRedactor({ patterns: ["custom-\\d+"] });
   const text = fc.oneof(
-    hostileText(),
+    generateHostileText(),
     fc.constantFrom("ls -l /tmp", "/usr/bin/curl -s http://a/b", SECRET, "run custom-12", "x ".repeat(200)),
   );
   const budgets = fc.array(fc.integer({ min: -5, max: 3000 }), { minLength: 1, maxLength: 6 });

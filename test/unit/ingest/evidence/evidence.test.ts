@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { type Alert, emptyAlert } from "../../../../src/api/alert.ts";
 import type { Evidence } from "../../../../src/api/v1alpha1.ts";
-import { alert, at, hostAlert, violation } from "../../../support/gen.ts";
+import { alert, formatTimeAt, hostAlert, violation } from "../../../support/gen.ts";
 import { ROOT } from "../../api/crd.ts";
 import { report } from "../fold-alerts.ts";
 
@@ -61,7 +61,7 @@ const CARRIED: Record<keyof Alert, string | { not: string }> = {
 };
 
 /** An alert in which each field holds a value that no other has. */
-function telling(): Alert {
+function createTellingAlert(): Alert {
   const values: Record<string, unknown> = {};
   for (const [i, [name, value]] of Object.entries(emptyAlert()).entries()) {
     values[name] =
@@ -69,7 +69,7 @@ function telling(): Alert {
   }
   return {
     ...(values as unknown as Alert),
-    UpdatedTime: at(0),
+    UpdatedTime: formatTimeAt(0),
     OwnerNamespace: "x-namespacename",
     Severity: "7",
     ATags: ["x-tag"],
@@ -78,7 +78,7 @@ function telling(): Alert {
   };
 }
 
-function valueAt(root: unknown, path: string): unknown {
+function getValueAt(root: unknown, path: string): unknown {
   return path.split(".").reduce<unknown>((value, name) => (value as Record<string, unknown>)?.[name], root);
 }
 
@@ -87,15 +87,15 @@ describe("every field of an alert", () => {
     expect(Object.keys(CARRIED).sort()).toEqual(Object.keys(emptyAlert()).sort());
   });
 
-  const full = report([telling()]);
+  const full = report([createTellingAlert()]);
   const v = full.violations[0];
   const root = { ...full, v, latest: v?.latest };
-  const sent = telling();
+  const sent = createTellingAlert();
   for (const [name, place] of Object.entries(CARRIED)) {
     if (typeof place !== "string") continue;
     it(`${name} is in ${place}`, () => {
       const value = sent[name as keyof Alert];
-      expect(valueAt(root, place)).toEqual(name === "Severity" ? 7 : value);
+      expect(getValueAt(root, place)).toEqual(name === "Severity" ? 7 : value);
     });
   }
 

@@ -10,7 +10,7 @@ import {
   foldWorkload,
 } from "../../../../src/ingest/violation/fold.ts";
 import { sanitize } from "../../../../src/lib/sanitize.ts";
-import { hostileText, runs } from "../../../support/gen.ts";
+import { generateHostileText, runs } from "../../../support/gen.ts";
 
 describe("foldPath folds", () => {
   it.each([
@@ -253,7 +253,7 @@ describe("folding twice", () => {
     fc.stringMatching(/^[a-z]{0,4}\d{0,12}(\.[a-z0-9]{0,8}){0,2}$/),
     fc.uuid(),
     fc.constantFrom("tmp", "shm", "proc", "..", ".", "*", "[12]", "[1[2]3]", "a=1", "fd=/9"),
-    hostileText().map((text) => text.slice(0, 200)),
+    generateHostileText().map((text) => text.slice(0, 200)),
   );
   const text = fc
     .array(segment, { maxLength: 8 })

@@ -8,7 +8,7 @@ import { alert } from "../../../support/gen.ts";
 
 const OWNERS = ["first", "second"] as const;
 
-function decoded(owner: string) {
+function decodeOwner(owner: string) {
   const found = decode(alert({ OwnerRef: "Deployment", OwnerName: owner }), 0, (text) => text);
   if (found.kind !== "violation") throw new Error(found.kind);
   return found;
@@ -18,10 +18,10 @@ it("resolves to the owner that was new last, whichever of the known ones is seen
   for (const again of [[], ["first"], ["second", "first", "first"]]) {
     const names = new SubjectNames();
     for (const owner of [...OWNERS, ...again]) {
-      const { violation, subject } = decoded(owner);
+      const { violation, subject } = decodeOwner(owner);
       names.learn(violation, subject);
     }
-    const unowned = decoded("").violation;
+    const unowned = decodeOwner("").violation;
     expect(unowned.identity.workload.kind).toBe("Pod");
     expect(names.resolve(unowned).identity.workload).toEqual({ kind: "Deployment", name: "second" });
     expect(names.size).toBeLessThanOrEqual(2);

@@ -12,7 +12,7 @@ import {
   violationId,
 } from "../../../../src/ingest/violation/violation.ts";
 import { sanitize } from "../../../../src/lib/sanitize.ts";
-import { hostileText, runs } from "../../../support/gen.ts";
+import { generateHostileText, runs } from "../../../support/gen.ts";
 
 const DNS = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 
@@ -83,8 +83,8 @@ describe("the name of a report", () => {
   it("is always a legal name, and different for different policies", () => {
     fc.assert(
       fc.property(
-        hostileText().map((text) => sanitize(text)),
-        hostileText().map((text) => sanitize(text)),
+        generateHostileText().map((text) => sanitize(text)),
+        generateHostileText().map((text) => sanitize(text)),
         (a, b) => {
           const name = reportName(a);
           expect(name).toMatch(DNS);

@@ -17,7 +17,7 @@ beforeEach(() => {
 });
 
 /** A Lease as another program wrote it, whose clock is of another century. */
-function foreignLease(holderIdentity: string, leaseDurationSeconds = 15) {
+function createForeignLease(holderIdentity: string, leaseDurationSeconds = 15) {
   const time = "1999-01-01T00:00:00.000000Z";
   return {
     metadata: { name: "operator", labels: { team: "security" }, annotations: { note: "keep" } },
@@ -27,7 +27,7 @@ function foreignLease(holderIdentity: string, leaseDurationSeconds = 15) {
 
 describe("a candidate", () => {
   test("creates the Lease and leads", async () => {
-    const a = election.candidate("a");
+    const a = election.createCandidate("a");
     void a.run();
     await election.world.advance(3);
     expect(a.elector.isLeader).toBe(false);
@@ -54,16 +54,16 @@ describe("a candidate", () => {
   });
 
   test("rounds the duration in the Lease up to whole seconds", async () => {
-    await election.leader("a", { leaseDurationMs: 1100, renewDeadlineMs: 900, retryPeriodMs: 100 });
+    await election.createLeader("a", { leaseDurationMs: 1100, renewDeadlineMs: 900, retryPeriodMs: 100 });
     expect(election.server.lease?.spec.leaseDurationSeconds).toBe(2);
   });
 
   test.each(["1999-01-01T00:00:00.000000Z", "2077-01-01T00:00:00.000000Z"])(
     "waits the holder's duration from when it saw the Lease, whatever time is in it (%s)",
     async (renewTime) => {
-      const lease = foreignLease("z", 60);
+      const lease = createForeignLease("z", 60);
       election.server.set({ ...lease, spec: { ...lease.spec, renewTime } });
-      const a = election.candidate("a");
+      const a = election.createCandidate("a");
       void a.run();
       await election.world.advance(60_001);
       expect(a.elector.isLeader).toBe(false);
@@ -82,9 +82,9 @@ describe("a candidate", () => {
   );
 
   test("takes a Lease that was seen unchanged before, when its duration is over", async () => {
-    election.server.set(foreignLease("another"));
-    const renewTime = foreignLease("another").spec.renewTime;
-    const a = election.candidate("a", { getUnchangedMs: (of) => (of === renewTime ? 10_000 : 0) });
+    election.server.set(createForeignLease("another"));
+    const renewTime = createForeignLease("another").spec.renewTime;
+    const a = election.createCandidate("a", { getUnchangedMs: (of) => (of === renewTime ? 10_000 : 0) });
     void a.run();
     await election.world.advance(4900);
     expect(a.elector.isLeader).toBe(false);
@@ -93,11 +93,11 @@ describe("a candidate", () => {
   });
 
   test("takes one that is renewed meanwhile only a whole duration later", async () => {
-    election.server.set(foreignLease("another"));
-    const a = election.candidate("a", { getUnchangedMs: () => 10_000 });
+    election.server.set(createForeignLease("another"));
+    const a = election.createCandidate("a", { getUnchangedMs: () => 10_000 });
     void a.run();
     await election.world.advance(1000);
-    const renewed = foreignLease("another");
+    const renewed = createForeignLease("another");
     renewed.spec.renewTime = "1999-01-01T00:00:02.000000Z";
     election.server.set(renewed);
     await election.world.advance(15_000);
@@ -107,12 +107,12 @@ describe("a candidate", () => {
   });
 
   test("waits again after each sign of life", async () => {
-    election.server.set(foreignLease("z"));
-    const a = election.candidate("a");
+    election.server.set(createForeignLease("z"));
+    const a = election.createCandidate("a");
     void a.run();
     for (let second = 10; second < 60; second += 10) {
       await election.world.advance(10_000);
-      const lease = foreignLease("z");
+      const lease = createForeignLease("z");
       election.server.set({
         ...lease,
         spec: { ...lease.spec, renewTime: `1999-01-01T00:00:${second}.000000Z` },
@@ -125,8 +125,8 @@ describe("a candidate", () => {
   });
 
   test("does not take a clock that is set forward for time that has passed", async () => {
-    election.server.set(foreignLease("z"));
-    const a = election.candidate("a");
+    election.server.set(createForeignLease("z"));
+    const a = election.createCandidate("a");
     void a.run();
     await election.world.advance(5000);
     a.process.skewMs = 3_600_000;
@@ -136,8 +136,8 @@ describe("a candidate", () => {
   });
 
   test("does not take a duration beyond the longest timer for none", async () => {
-    election.server.set(foreignLease("z", 2 ** 31 - 1));
-    const a = election.candidate("a");
+    election.server.set(createForeignLease("z", 2 ** 31 - 1));
+    const a = election.createCandidate("a");
     const asked: number[] = [];
     const { after } = a.process;
     a.process.after = (ms, fn) => {
@@ -152,15 +152,15 @@ describe("a candidate", () => {
   });
 
   test("takes a free Lease at once", async () => {
-    election.server.set(foreignLease(""));
-    const a = await election.leader("a");
+    election.server.set(createForeignLease(""));
+    const a = await election.createLeader("a");
     expect(election.record).toMatchObject({ holderIdentity: "a", leaseTransitions: 4 });
     expect(a.logged.map(({ message }) => message)).toEqual(["leading"]);
   });
 
   test("of the holder's identity takes over at once, as its next process", async () => {
-    const before = await election.leader("same");
-    const next = await election.leader("same");
+    const before = await election.createLeader("same");
+    const next = await election.createLeader("same");
     expect(next.elector.leaderStatus.predecessor).toMatchObject({ holder: "same", isSelf: true });
     expect(election.record).toMatchObject({ holderIdentity: "same", leaseTransitions: 1 });
     await election.world.advance(120_000);
@@ -168,7 +168,7 @@ describe("a candidate", () => {
   });
 
   test("with a claim that was carried out without an answer leads", async () => {
-    const a = election.candidate("a");
+    const a = election.createCandidate("a");
     a.connection.weather = ({ method }) => (method === "POST" ? { lost: "answer" } : {});
     void a.run();
     await election.world.advance(5500);
@@ -185,8 +185,8 @@ describe("a candidate", () => {
   });
 
   test("that gives up gets undefined and leaves no timer", async () => {
-    election.server.set(foreignLease("z"));
-    const a = election.candidate("a");
+    election.server.set(createForeignLease("z"));
+    const a = election.createCandidate("a");
     void a.run();
     await election.world.advance(5000);
     a.stop.abort();
@@ -195,19 +195,19 @@ describe("a candidate", () => {
   });
 
   test("asks for nothing when it has given up before", async () => {
-    const a = election.candidate("a");
+    const a = election.createCandidate("a");
     a.stop.abort();
     await a.run();
     expect([a.gaveUp, election.server.methods]).toEqual([1, []]);
   });
 
   test("waits 1 to 2.2 retry periods between its tries, and as long as the server asks", async () => {
-    election.server.set(foreignLease("z", 3600));
+    election.server.set(createForeignLease("z", 3600));
     for (const [random, pauseMs] of [
       [0, 2000],
       [0.999999, 4399],
     ] as const) {
-      const a = election.candidate("a");
+      const a = election.createCandidate("a");
       a.process.random = () => random;
       void a.run();
       await election.world.advance(2 + pauseMs);
@@ -229,7 +229,7 @@ describe("a candidate", () => {
 
 describe("a leader", () => {
   test("renews every retry period by one PUT", async () => {
-    const a = await election.leader("a");
+    const a = await election.createLeader("a");
     await election.world.advance(20_000);
     // A period begins when a renewal is sent; the first, when leading began.
     expect(a.connection.requests.slice(2).map(({ request }) => request.method)).toEqual(
@@ -249,7 +249,7 @@ describe("a leader", () => {
   });
 
   test("keeps a Lease that another client annotated, and the annotation", async () => {
-    const a = await election.leader("a");
+    const a = await election.createLeader("a");
     const lease = structuredClone(election.server.lease);
     if (lease === undefined) throw new Error("there is a Lease");
     election.server.set({ ...lease, metadata: { ...lease.metadata, annotations: { note: "seen" } } });
@@ -260,7 +260,7 @@ describe("a leader", () => {
   });
 
   test("with a renewal that was carried out without an answer goes on leading", async () => {
-    const a = await election.leader("a");
+    const a = await election.createLeader("a");
     a.connection.weather = () => ({ lost: "answer" });
     await election.world.advance(2000);
     a.connection.weather = () => ({});
@@ -270,8 +270,8 @@ describe("a leader", () => {
   });
 
   test("that finds its Lease deleted creates it again, before one who knew the Lease may", async () => {
-    const a = await election.leader("a");
-    const b = election.candidate("b");
+    const a = await election.createLeader("a");
+    const b = election.createCandidate("b");
     void b.run();
     await election.world.advance(1000);
     election.server.lease = undefined;
@@ -288,8 +288,8 @@ describe("a leader", () => {
     ["z", "the Lease security/operator was taken by z"],
     ["", "the Lease security/operator was released by another client"],
   ])("that finds its Lease in other hands (%j) stops, and may try again", async (holder, reason) => {
-    const a = await election.leader("a");
-    election.server.set(foreignLease(holder));
+    const a = await election.createLeader("a");
+    election.server.set(createForeignLease(holder));
     await election.world.advance(2000);
     expect(a.elector.isLeader).toBe(false);
     expect(a.terms[0]?.reason).toBe(reason);

@@ -116,7 +116,7 @@ it("gives every key out once, in the order of due times, with any additions, req
 });
 
 describe("WorkLoop", () => {
-  function loop(options: { perSecond: number; burst: number; concurrency: number }) {
+  function startLoop(options: { perSecond: number; burst: number; concurrency: number }) {
     const { clock, queue } = setUp();
     const begun: string[] = [];
     const pending: (() => void)[] = [];
@@ -134,7 +134,7 @@ describe("WorkLoop", () => {
   }
 
   it("begins the burst at once and the rest at the rate", async () => {
-    const { clock, queue, begun } = loop({ perSecond: 10, burst: 3, concurrency: 10 });
+    const { clock, queue, begun } = startLoop({ perSecond: 10, burst: 3, concurrency: 10 });
     for (let n = 0; n < 6; n++) queue.add(`a/${n}`, 0);
     await clock.advance(0);
     expect(begun).toHaveLength(3);
@@ -148,7 +148,7 @@ describe("WorkLoop", () => {
   });
 
   it("goes on at its rate when the wall clock is set", async () => {
-    const { clock, queue, begun } = loop({ perSecond: 10, burst: 1, concurrency: 99 });
+    const { clock, queue, begun } = startLoop({ perSecond: 10, burst: 1, concurrency: 99 });
     for (let n = 0; n < 40; n++) queue.add(`a/${n}`, 0);
     for (const step of [-3_600_000, 86_400_000, -86_400_000]) {
       clock.stepWall(step);
@@ -158,7 +158,7 @@ describe("WorkLoop", () => {
   });
 
   it("processes no more than the given number at a time", async () => {
-    const { clock, queue, begun, pending } = loop({ perSecond: 10, burst: 9, concurrency: 2 });
+    const { clock, queue, begun, pending } = startLoop({ perSecond: 10, burst: 9, concurrency: 2 });
     for (let n = 0; n < 3; n++) queue.add(`a/${n}`, 0);
     await clock.advance(0);
     expect(begun).toHaveLength(2);
@@ -168,7 +168,7 @@ describe("WorkLoop", () => {
   });
 
   it("a pause holds everything, and a shorter one does not end it", async () => {
-    const { clock, queue, begun, works } = loop({ perSecond: 10, burst: 3, concurrency: 10 });
+    const { clock, queue, begun, works } = startLoop({ perSecond: 10, burst: 3, concurrency: 10 });
     works.pause(5000);
     works.pause(1000);
     queue.add("a/1", 0);
@@ -179,7 +179,7 @@ describe("WorkLoop", () => {
   });
 
   it("stopped begins nothing and waits for what is in flight", async () => {
-    const { clock, queue, begun, pending, works } = loop({ perSecond: 10, burst: 3, concurrency: 1 });
+    const { clock, queue, begun, pending, works } = startLoop({ perSecond: 10, burst: 3, concurrency: 1 });
     queue.add("a/1", 0);
     queue.add("a/2", 0);
     await clock.advance(0);

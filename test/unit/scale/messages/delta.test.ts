@@ -13,14 +13,18 @@ import {
 } from "../../../../src/scale/messages/delta.ts";
 import { decodeDelta, encodeDelta } from "../../../../src/scale/messages/delta-codec.ts";
 import { packReports, splitReport } from "../../../../src/scale/messages/delta-split.ts";
-import { alert, at, MEMORY, renderOptions, violation } from "../../../support/gen.ts";
+import { alert, formatTimeAt, MEMORY, renderOptions, violation } from "../../../support/gen.ts";
 
 const KEY = reportKey("shop", "no-package-managers");
 
 function count(aggregator: Aggregator, from: number, to: number): void {
   for (let i = from; i < to; i++) {
     const path = `/opt/${"abcdefghij"[i % 10]}`;
-    const fields = { UpdatedTime: at(i * 10), PodName: `web-${i % 3}`, Severity: String((i % 9) + 1) };
+    const fields = {
+      UpdatedTime: formatTimeAt(i * 10),
+      PodName: `web-${i % 3}`,
+      Severity: String((i % 9) + 1),
+    };
     aggregator.add(violation(alert(fields, { Resource: path, ProcessName: path })));
   }
 }

@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 import { type SourceMessage, SourceTracker } from "../../../../src/scale/messages/source-tracker.ts";
 
 /** The messages of one source with these occurrences. */
-function messages(occurrences: readonly number[]): SourceMessage[] {
+function createMessages(occurrences: readonly number[]): SourceMessage[] {
   let cumulative = 0;
   return occurrences.map((count, i) => {
     cumulative += count;
@@ -22,7 +22,7 @@ describe("SourceTracker", () => {
           minLength: 1,
         }),
         (lots) => {
-          const all = messages(lots.map(([count]) => count));
+          const all = createMessages(lots.map(([count]) => count));
           const tracker = new SourceTracker();
           let counted = 0;
           let missing = 0;
@@ -43,7 +43,7 @@ describe("SourceTracker", () => {
   });
 
   it("continues from a snapshot", () => {
-    const all = messages([1, 2, 3, 4]);
+    const all = createMessages([1, 2, 3, 4]);
     const first = new SourceTracker();
     first.accept(all[0] as SourceMessage);
     first.accept(all[1] as SourceMessage);
@@ -57,7 +57,7 @@ describe("SourceTracker", () => {
   });
 
   it("does not know how many are missing of a source that it has not seen", () => {
-    const [, second] = messages([5, 1]);
+    const [, second] = createMessages([5, 1]);
     expect(new SourceTracker().accept(second as SourceMessage)).toEqual({
       kind: "after_gap",
       occurrences: undefined,

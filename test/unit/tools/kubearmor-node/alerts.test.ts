@@ -9,7 +9,7 @@ import {
   restamp,
   spread,
 } from "../../../../tools/kubearmor-node/alerts.ts";
-import { alertTemplate, decodeAlert, encodeAlert } from "../../../../tools/kubearmor-node/wire.ts";
+import { createAlertTemplate, decodeAlert, encodeAlert } from "../../../../tools/kubearmor-node/wire.ts";
 
 const samples = readAlerts(new URL("../../../../samples/alerts.jsonl", import.meta.url));
 // 2026-11-23T10:00:00.000042Z
@@ -70,7 +70,7 @@ describe("encoding", () => {
 
   it("stamps a template as restamp does", () => {
     for (const sample of samples) {
-      const bytes = alertTemplate(sample).stamped(NOW_US, 3_999_999);
+      const bytes = createAlertTemplate(sample).stamped(NOW_US, 3_999_999);
       expect(decodeAlert(bytes)).toEqual(decodeAlert(encodeAlert(restamp(sample, NOW_US, 3_999_999))));
     }
   });

@@ -6,7 +6,7 @@ import { makeAlert, type WireAlert } from "../../../../tools/kubearmor-node/aler
 import { type FloodOptions, flood } from "../../../../tools/kubearmor-node/flood.ts";
 import { decodeAlert } from "../../../../tools/kubearmor-node/wire.ts";
 
-async function flooded(options: FloodOptions): Promise<WireAlert[]> {
+async function collectFlood(options: FloodOptions): Promise<WireAlert[]> {
   const alerts: WireAlert[] = [];
   const pushed = await flood(
     { pushRaw: (bytes) => alerts.push(decodeAlert(bytes)), room: () => undefined },
@@ -19,7 +19,7 @@ async function flooded(options: FloodOptions): Promise<WireAlert[]> {
 describe("flood", () => {
   it("gives each alert another, later time and other process ids, and changes nothing else", async () => {
     const alert = makeAlert();
-    const alerts = await flooded({ alert, count: 1_000 });
+    const alerts = await collectFlood({ alert, count: 1_000 });
     expect(alerts).toHaveLength(1_000);
     const times = alerts.map((a) => a.UpdatedTime!);
     expect(new Set(times).size).toBe(1_000);
@@ -35,27 +35,27 @@ describe("flood", () => {
 
   it("goes round several alerts", async () => {
     const alert = ["a", "b", "c"].map((PolicyName) => makeAlert({ PolicyName }));
-    const alerts = await flooded({ alert, count: 7 });
+    const alerts = await collectFlood({ alert, count: 7 });
     expect(alerts.map((a) => a.PolicyName).join("")).toBe("abcabca");
   });
 
   it("sends exact duplicates on demand", async () => {
     const alert = makeAlert();
-    const alerts = await flooded({ alert, count: 3, stamp: false });
+    const alerts = await collectFlood({ alert, count: 3, stamp: false });
     expect(alerts).toEqual([alert, alert, alert]);
   });
 
   it("varies by number", async () => {
     const vary = (alert: WireAlert, index: number) => ({ ...alert, Resource: `/tmp/${index}` });
-    const stamped = await flooded({ alert: makeAlert(), count: 3, vary });
+    const stamped = await collectFlood({ alert: makeAlert(), count: 3, vary });
     expect(stamped.map((a) => a.Resource)).toEqual(["/tmp/0", "/tmp/1", "/tmp/2"]);
     expect(new Set(stamped.map((a) => a.UpdatedTime)).size).toBe(3);
-    const plain = await flooded({ alert: makeAlert(), count: 3, vary, stamp: false });
+    const plain = await collectFlood({ alert: makeAlert(), count: 3, vary, stamp: false });
     expect(new Set(plain.map((a) => a.UpdatedTime))).toEqual(new Set(["2023-11-14T22:13:20.000000Z"]));
   });
 
   it("at a rate sends its count, and an abort ends it early", async () => {
-    expect(await flooded({ alert: makeAlert(), count: 30, ratePerSec: 2_000 })).toHaveLength(30);
+    expect(await collectFlood({ alert: makeAlert(), count: 30, ratePerSec: 2_000 })).toHaveLength(30);
     const over = new AbortController();
     const alerts: Buffer[] = [];
     const target = {
@@ -70,7 +70,7 @@ describe("flood", () => {
   });
 
   it("refuses to start what could never end or has nothing to send", async () => {
-    await expect(flooded({ alert: makeAlert() })).rejects.toThrow("needs a signal");
-    await expect(flooded({ alert: [], count: 1 })).rejects.toThrow("at least one alert");
+    await expect(collectFlood({ alert: makeAlert() })).rejects.toThrow("needs a signal");
+    await expect(collectFlood({ alert: [], count: 1 })).rejects.toThrow("at least one alert");
   });
 });

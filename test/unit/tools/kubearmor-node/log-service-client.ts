@@ -63,12 +63,12 @@ export function dial(address: string): LogServiceClient {
           else resolve(reply?.Retval ?? 0);
         });
       }),
-    watch: (method, filter) => watched(methods[method]({ Filter: filter })),
+    watch: (method, filter) => watchCall(methods[method]({ Filter: filter })),
     close: () => client.close(),
   };
 }
 
-function watched(call: ClientReadableStream<WireAlert>): Watched {
+function watchCall(call: ClientReadableStream<WireAlert>): Watched {
   const alerts: WireAlert[] = [];
   let headers = false;
   call.on("metadata", () => {

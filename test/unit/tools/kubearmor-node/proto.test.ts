@@ -10,7 +10,7 @@ import { expect, it } from "vitest";
 
 const root = loadSync(fileURLToPath(new URL("../../../../proto/kubearmor.proto", import.meta.url)));
 
-function numbers(message: string): Record<number, string> {
+function readNumbers(message: string): Record<number, string> {
   const fields = root.lookupType(`feeder.${message}`).fieldsArray;
   return Object.fromEntries(
     fields.map((f) => [f.id, `${f.name} ${f.map ? "map " : f.repeated ? "repeated " : ""}${f.type}`]),
@@ -18,7 +18,7 @@ function numbers(message: string): Record<number, string> {
 }
 
 it("numbers the fields of an alert as KubeArmor does", () => {
-  expect(numbers("Alert")).toEqual({
+  expect(readNumbers("Alert")).toEqual({
     1: "Timestamp int64",
     2: "UpdatedTime string",
     3: "ClusterName string",
@@ -64,12 +64,12 @@ it("numbers the fields of an alert as KubeArmor does", () => {
     43: "EventData map string",
     44: "UserName string",
   });
-  expect(numbers("Podowner")).toEqual({ 1: "Ref string", 2: "Name string", 3: "Namespace string" });
-  expect(numbers("ExecEvent")).toEqual({ 1: "ExecID string", 2: "ExecutableName string" });
+  expect(readNumbers("Podowner")).toEqual({ 1: "Ref string", 2: "Name string", 3: "Namespace string" });
+  expect(readNumbers("ExecEvent")).toEqual({ 1: "ExecID string", 2: "ExecutableName string" });
 });
 
 it("numbers requests and answers as KubeArmor does", () => {
-  expect(numbers("RequestMessage")).toEqual({ 1: "Filter string" });
-  expect(numbers("NonceMessage")).toEqual({ 1: "nonce int32" });
-  expect(numbers("ReplyMessage")).toEqual({ 1: "Retval int32" });
+  expect(readNumbers("RequestMessage")).toEqual({ 1: "Filter string" });
+  expect(readNumbers("NonceMessage")).toEqual({ 1: "nonce int32" });
+  expect(readNumbers("ReplyMessage")).toEqual({ 1: "Retval int32" });
 });

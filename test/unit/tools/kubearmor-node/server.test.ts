@@ -40,12 +40,12 @@ describe("filters", () => {
     const stream = client.watch("WatchAlerts", filter);
     expect((await stream.ended).code).toBe(status.OK);
     expect(stream.alerts).toEqual([]);
-    expect(node.stats()).toMatchObject({ refused: 1, clientsSeen: 0 });
+    expect(node.getStats()).toMatchObject({ refused: 1, clientsSeen: 0 });
   });
 
   it.each(["policy", ""])("WatchLogs with %j ends at once with OK", async (filter) => {
     expect((await client.watch("WatchLogs", filter).ended).code).toBe(status.OK);
-    expect(node.stats()).toMatchObject({ refused: 1, otherStreams: 0 });
+    expect(node.getStats()).toMatchObject({ refused: 1, otherStreams: 0 });
   });
 
   it("keeps WatchLogs and, with any filter, WatchMessages open without alerts", async () => {
@@ -54,9 +54,9 @@ describe("filters", () => {
       client.watch("WatchLogs", "all"),
       client.watch("WatchMessages", ""),
     ];
-    await vi.waitFor(() => expect(node.stats().otherStreams).toBe(3));
+    await vi.waitFor(() => expect(node.getStats().otherStreams).toBe(3));
     node.push(makeAlert());
-    expect(node.stats()).toMatchObject({ pushed: 1, unheard: 1, offered: 0 });
+    expect(node.getStats()).toMatchObject({ pushed: 1, unheard: 1, offered: 0 });
     node.endStreams();
     for (const stream of streams) {
       expect((await stream.ended).code).toBe(status.OK);
@@ -69,14 +69,14 @@ describe("health check", () => {
   it("echoes the nonce", async () => {
     expect(await client.healthCheck(2_147_483_647)).toBe(2_147_483_647);
     expect(await client.healthCheck(-7)).toBe(-7);
-    expect(node.stats().healthChecks).toBe(2);
+    expect(node.getStats().healthChecks).toBe(2);
   });
 
   it("hangs while the node is frozen and is answered after", async () => {
     node.freeze();
     await expect(client.healthCheck(1, 100)).rejects.toMatchObject({ code: status.DEADLINE_EXCEEDED });
     const later = client.healthCheck(2);
-    expect(node.stats().healthChecks).toBe(0);
+    expect(node.getStats().healthChecks).toBe(0);
     node.thaw();
     expect(await later).toBe(2);
   });
@@ -101,13 +101,13 @@ describe("streams", () => {
     node.push([makeAlert({ PID: 1 }), makeAlert({ PID: 2 })]);
     await Promise.all([first.received(2), second.received(2)]);
     first.cancel();
-    await vi.waitFor(() => expect(node.stats().clients).toBe(1));
+    await vi.waitFor(() => expect(node.getStats().clients).toBe(1));
     node.push(makeAlert({ PID: 3 }));
     await second.received(3);
-    await node.drained();
+    await node.waitUntilDrained();
     expect(first.alerts.map((alert) => alert.PID)).toEqual([1, 2]);
     expect(second.alerts.map((alert) => alert.PID)).toEqual([1, 2, 3]);
-    expect(node.stats()).toMatchObject({
+    expect(node.getStats()).toMatchObject({
       pushed: 3,
       unheard: 0,
       offered: 5,
@@ -125,7 +125,7 @@ describe("streams", () => {
     node.endStreams();
     expect((await stream.ended).code).toBe(status.OK);
     expect(stream.alerts).toHaveLength(1);
-    await vi.waitFor(() => expect(node.stats().clients).toBe(0));
+    await vi.waitFor(() => expect(node.getStats().clients).toBe(0));
   });
 
   it("ends with the given error", async () => {
@@ -155,7 +155,7 @@ describe("streams", () => {
     expect(node.clients).toMatchObject([{ offered: 1, sent: 0, queued: 1 }]);
     node.thaw();
     await stream.received(1);
-    await node.drained();
+    await node.waitUntilDrained();
     expect(node.clients).toMatchObject([{ offered: 1, sent: 1, queued: 0 }]);
   });
 });
@@ -188,8 +188,8 @@ describe("stop and start", () => {
     await node.waitForClients();
     node.push(makeAlert());
     await again.received(1);
-    await node.drained();
-    expect(node.stats()).toMatchObject({
+    await node.waitUntilDrained();
+    expect(node.getStats()).toMatchObject({
       pushed: 3,
       unheard: 1,
       offered: 2,
@@ -217,13 +217,13 @@ describe("stop and start", () => {
     const stream = client.watch("WatchAlerts", "policy");
     const other = client.watch("WatchMessages", "");
     await node.waitForClients();
-    await vi.waitFor(() => expect(node.stats().otherStreams).toBe(1));
+    await vi.waitFor(() => expect(node.getStats().otherStreams).toBe(1));
     node.push([makeAlert(), makeAlert()]);
-    await node.shutdown();
+    await node.close();
     expect((await stream.ended).code).toBe(status.OK);
     expect((await other.ended).code).toBe(status.OK);
     expect(stream.alerts).toHaveLength(2);
-    expect(node.stats()).toMatchObject({ offered: 2, sent: 2, clients: 0 });
+    expect(node.getStats()).toMatchObject({ offered: 2, sent: 2, clients: 0 });
   });
 
   it("shuts down though a client doesn't read", async () => {
@@ -231,8 +231,8 @@ describe("stop and start", () => {
     await node.waitForClients();
     stream.pause();
     await node.flood({ alert: makeAlert({ Source: "x".repeat(8_000) }), count: 500 });
-    await node.shutdown(50);
-    const { offered, sent, dropped, queued, abandoned } = node.stats();
+    await node.close(50);
+    const { offered, sent, dropped, queued, abandoned } = node.getStats();
     expect({ offered, dropped, queued, sum: sent + abandoned }).toEqual({
       offered: 500,
       dropped: 0,
@@ -248,7 +248,7 @@ describe("stop and start", () => {
     node.freeze();
     node.push([makeAlert(), makeAlert()]);
     await node.stop();
-    expect(node.stats()).toMatchObject({ offered: 2, sent: 0, queued: 0, abandoned: 2, clients: 0 });
+    expect(node.getStats()).toMatchObject({ offered: 2, sent: 0, queued: 0, abandoned: 2, clients: 0 });
   });
 
   it("refuses to start twice and to take a port that is taken", async () => {

@@ -49,7 +49,7 @@ describe("a client that stops reading", () => {
 
     slow.resume();
     await slow.received(3_000 - blocked.dropped);
-    await node.drained();
+    await node.waitUntilDrained();
     expect(node.clients[0]).toMatchObject({
       offered: 3_000,
       sent: 3_000 - blocked.dropped,
@@ -80,8 +80,8 @@ describe("a client that stops reading", () => {
     slow.pause();
     await node.flood({ alert: makeAlert({ Source: "x".repeat(8_000) }), count: 2_000 });
     slow.cancel();
-    await vi.waitFor(() => expect(node.stats().clients).toBe(0));
-    const stats = node.stats();
+    await vi.waitFor(() => expect(node.getStats().clients).toBe(0));
+    const stats = node.getStats();
     expect(stats.offered).toBe(2_000);
     expect(stats.queued).toBe(0);
     expect(stats.abandoned).toBeGreaterThanOrEqual(1_000);
@@ -98,11 +98,11 @@ describe("without dropping", () => {
     slow.pause();
     const flooding = node.flood({ alert: makeAlert({ Source: "x".repeat(8_000) }), count: 3_000 });
     await vi.waitFor(() => expect(node.clients[0]!.queued).toBeGreaterThanOrEqual(1_000));
-    expect(node.stats().pushed).toBeLessThan(2_000);
+    expect(node.getStats().pushed).toBeLessThan(2_000);
     slow.resume();
     expect(await flooding).toBe(3_000);
     await slow.received(3_000);
-    await node.drained();
+    await node.waitUntilDrained();
     expect(node.clients[0]).toMatchObject({ offered: 3_000, sent: 3_000, dropped: 0, queued: 0 });
   });
 
