@@ -62,7 +62,7 @@ export class ChangeCollector {
   collect(budget: BatchBudget, nowMs: number, first: Iterable<Ledger> = []): Collected {
     const changes = new Map<Ledger, ReportChange>();
     for (const ledger of first) this.#addTotals(changes, ledger);
-    if (budget.reports === Number.POSITIVE_INFINITY) this.#totals = undefined;
+    if (budget.reports === Number.POSITIVE_INFINITY) this.restartPass();
     const totalsUntilMs = this.#collectTotals(changes, budget.reports, nowMs);
     const areViolationsDone = this.#collectViolations(changes, budget.rows);
     const isAll = totalsUntilMs === nowMs && areViolationsDone;
@@ -74,9 +74,14 @@ export class ChangeCollector {
     return [...this.#listLedgers()].map(drainPersisted).filter((change) => change !== undefined);
   }
 
+  /** Begins a pass over all ledgers again: one that goes on does not vouch for what has changed behind it. */
+  restartPass(): void {
+    this.#totals = undefined;
+  }
+
   /** Takes back what the journal could not take. */
   undo(changes: readonly ReportChange[]): void {
-    this.#totals = undefined;
+    this.restartPass();
     for (const change of changes) {
       const ledger = this.#aggregator?.ledgers.get(reportKey(change.namespace, change.policyName));
       if (ledger) revertDrain(ledger, change);

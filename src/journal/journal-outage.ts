@@ -60,12 +60,11 @@ export function markLost(
   if (occurrences === 0) return;
   logger.error({ occurrences }, "journal opened late, its counts lost");
   const nowMs = clock.nowMs();
-  const gap = {
-    kind: KIND,
-    fromUs: toEpochUs(Math.min(recovered.readUntilMs, nowMs)),
-    toUs: toEpochUs(nowMs),
-  } as const;
-  for (const report of recovered.reports) aggregator.gaps.addGapTo(report, gap);
+  const untilUs = toEpochUs(Math.min(recovered.readUntilMs, nowMs));
+  for (const report of recovered.reports) {
+    const fromUs = Math.min(untilUs, ...report.layers.map(({ totals }) => totals.firstUs));
+    aggregator.gaps.addGapTo(report, { kind: KIND, fromUs, toUs: toEpochUs(nowMs) });
+  }
 }
 
 /** The report's key, as by reportKey. */

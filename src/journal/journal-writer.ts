@@ -104,6 +104,7 @@ export class Journaling {
 
   /** Records that the gap before this process is in the ledgers. */
   markGapRecorded(): void {
+    this.#changes.restartPass();
     this.#isGapRecorded = true;
   }
 

@@ -215,7 +215,7 @@ export class LeaderTakeover implements ControllerObserver {
   }
 
   async #continue(previous: PreviousLeader | undefined): Promise<void> {
-    const { aggregator, clock, coverage, journaling, logger } = this.#parts;
+    const { clock, coverage, journaling, logger } = this.#parts;
     const { times } = this.#restore;
     const journaled = journaling?.previous;
     const slices = new Slices(clock, VIOLATIONS_PER_STEP);
@@ -230,11 +230,6 @@ export class LeaderTakeover implements ControllerObserver {
     if (isRestart) await this.#declareRestart(lastMs, slices);
     if (isCaughtUp) coverage.continueFrom(times.newestStartMs);
     for (const name of this.#restore.leftToOther) this.#declareHandover(...name);
-    if (journaled?.isDamaged) {
-      const toMs = journaled.readUntilMs ?? nowMs;
-      const sinceMs = Math.min(toMs, times.lastSeenMs || toMs);
-      aggregator.gaps.addGapTo(undefined, toGapUs({ kind: "JournalUnavailable", fromMs: sinceMs, toMs }));
-    }
     journaling?.markGapRecorded();
     const takenOver = await this.#takeOver(fromMs ?? UNKNOWN_MS);
     const sinceMs = times.count > 0 ? (fromMs ?? UNKNOWN_MS) : (coverage.continuousSinceMs ?? nowMs);
@@ -255,15 +250,17 @@ export class LeaderTakeover implements ControllerObserver {
     return standby.unreported.takenOverTotal;
   }
 
-  /** Declares that no operator ran: in every report that is continued, and where counts may be lost in later ones. */
+  /** Declares that no operator ran: in every report that is continued, and where counts may be lost in all others. */
   async #declareRestart(lastMs: number, slices: Slices): Promise<void> {
     const { aggregator, coverage, journaling, onGap } = this.#parts;
     this.#gap = coverage.addNotRunning(lastMs);
     onGap(this.#gap);
     const gap = toGapUs(this.#gap);
-    if (journaling?.previous.mayHaveLost) aggregator.gaps.addGapTo(undefined, gap);
+    const isOfAll = journaling?.previous.mayHaveLost ?? false;
+    if (isOfAll) aggregator.gaps.addGapTo(undefined, gap);
     for (const ledger of aggregator.ledgers.values()) {
-      if (this.#restore.has(ledger)) aggregator.gaps.addGapTo(ledger, gap);
+      // Others have begun while the stored reports were being loaded.
+      if (isOfAll || this.#restore.has(ledger)) aggregator.gaps.addGapTo(ledger, gap);
       await slices.spend(1);
     }
   }

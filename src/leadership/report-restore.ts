@@ -75,17 +75,16 @@ export class ReportRestore {
       await slices.spend(1);
     }
     this.#ledgers = [];
+    const toMs = journaling?.previous.readUntilMs ?? previousEndMs;
+    // Of what was counted since a report was stored some may be lost.
+    const toGap = (lastSeenMs = this.times.lastSeenMs || toMs) =>
+      toGapUs({ kind: "JournalUnavailable", fromMs: Math.min(toMs, lastSeenMs), toMs });
     for (const { name, lastSeenMs } of this.#damaged) {
-      // Of what was counted since the stored report some may be lost.
-      const toMs = journaling?.previous.readUntilMs ?? previousEndMs;
-      const fromMs = Math.min(toMs, lastSeenMs ?? toMs);
       const [namespace, policyName] = name;
-      aggregator.gaps.addGapTo(
-        { namespace, policyName },
-        toGapUs({ kind: "JournalUnavailable", fromMs, toMs }),
-      );
+      aggregator.gaps.addGapTo({ namespace, policyName }, toGap(lastSeenMs));
     }
     this.#damaged = [];
+    if (journaling?.previous.isDamaged) aggregator.gaps.addGapTo(undefined, toGap());
   }
 
   /** Returns the ledger where it is restored for the first time. */

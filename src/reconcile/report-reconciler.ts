@@ -54,7 +54,8 @@ export class ReportReconciler {
     if (!this.#attempt && this.ledger.isOver && this.metadata)
       return await this.#remove(this.metadata, signal);
     if (!this.#attempt) {
-      if (!this.ledger.write.isInFlight) await this.#take();
+      if (this.ledger.write.isInFlight) this.ledger.gaps.settle();
+      else await this.#take();
       const over = await this.#renew(fresh);
       if (over) return over;
       this.#state = this.#isRecovered ? "uncertain" : "unsent";
@@ -180,9 +181,11 @@ export class ReportReconciler {
    * it, the stored report may hold more than is known here.
    */
   async #commitFound(attempt: Attempt, found: Report): Promise<ReconcileResult> {
-    const holdsMore = this.#isRecovered || parseMarks(found.metadata)[0]?.id !== attempt.mark?.id;
+    const isRecovered = this.#isRecovered;
+    const holdsMore = isRecovered || parseMarks(found.metadata)[0]?.id !== attempt.mark?.id;
     const result = await this.#commit(attempt, found);
     if (holdsMore) this.#parts.rebase(this.ledger, found);
+    if (isRecovered) this.ledger.gaps.addAgain(this.ledger.counts.committed.coverageGaps);
     return result;
   }
 

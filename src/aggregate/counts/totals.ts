@@ -67,6 +67,13 @@ export function isEmpty(totals: Totals): boolean {
   return occurrences + gaps + throttleNotices + rejected + withoutDetails + coverageGaps.length === 0;
 }
 
+/** True where one set of counts has not changed: counts only grow, and a list of gaps is never changed in place. */
+export function isSameState(a: Totals, b: Totals): boolean {
+  const sum = (t: Totals) => t.occurrences + t.gaps + t.throttleNotices + t.rejected;
+  const haveNoGaps = a.coverageGaps.length === 0 && b.coverageGaps.length === 0;
+  return sum(a) === sum(b) && (haveNoGaps || a.coverageGaps === b.coverageGaps);
+}
+
 /** A copy that later counts leave as it is. */
 export function copyTotals(totals: Totals): Totals {
   return { ...totals, history: mergeHistory(totals.history, emptyHistory()) };

@@ -35,6 +35,7 @@ export class EarlyGaps {
 
   /** Concerns one report, by reportKey. */
   add(key: string, gap: EarlyGap): void {
+    if (this.#ofAll.some((other) => isSame(other, gap))) return;
     const known = this.#byReport.get(key);
     if (known) add(known, gap);
     else if (this.#byReport.size < MAX_REPORTS) this.#byReport.set(key, [gap]);
@@ -56,8 +57,12 @@ export class EarlyGaps {
   }
 }
 
+function isSame(a: EarlyGap, b: EarlyGap): boolean {
+  return a.kind === b.kind && a.fromUs === b.fromUs;
+}
+
 function add(gaps: EarlyGap[], gap: EarlyGap): void {
-  if (gaps.some(({ kind, fromUs }) => kind === gap.kind && fromUs === gap.fromUs)) return;
+  if (gaps.some((other) => isSame(other, gap))) return;
   gaps.push({ ...gap });
   if (gaps.length > MAX_COVERAGE_GAPS) gaps.shift();
 }

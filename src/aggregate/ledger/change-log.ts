@@ -15,7 +15,7 @@ import type { PolicyFacts } from "../../ingest/violation/violation.ts";
 import type { Steps } from "../../lib/pacing/steps.ts";
 import type { EpochUs } from "../../lib/time.ts";
 import type { Tally } from "../counts/tally.ts";
-import { emptyTotals, type Totals } from "../counts/totals.ts";
+import { emptyTotals, isSameState, type Totals } from "../counts/totals.ts";
 import type { Entry } from "../entries/entry.ts";
 
 /** One pod's part of a violation. */
@@ -126,6 +126,11 @@ export class ChangeLog {
     this.#isInFlightWritten = false;
   }
 
+  /** Notes that the totals in flight have changed. */
+  noteInFlight(): void {
+    this.#isInFlightWritten = false;
+  }
+
   /** Notes that the stored report holds the set in flight. */
   markPersisted(seq: number): void {
     this.#persistedSeq = seq;
@@ -160,7 +165,7 @@ export class ChangeLog {
       this.#persistedSeq > 0 ||
       this.#removesRows ||
       !this.#isInFlightWritten ||
-      !isSame(pending, this.#writtenTotals)
+      !isSameState(pending, this.#writtenTotals)
     );
   }
 
@@ -179,7 +184,8 @@ export class ChangeLog {
   ): Pick<ReportChange, "removesRows" | "persistedSeq" | "layers"> {
     const layers: LayerRow[] = [];
     if (inFlight && !this.#isInFlightWritten) layers.push({ ...inFlight, policy, violations: [] });
-    if (!isSame(pending.totals, this.#writtenTotals)) layers.push({ ...pending, policy, violations: [] });
+    if (!isSameState(pending.totals, this.#writtenTotals))
+      layers.push({ ...pending, policy, violations: [] });
     const removesRows = this.#removesRows;
     this.#removesRows = false;
     this.#isInFlightWritten = true;
@@ -288,11 +294,4 @@ export function getCost(rows: readonly ViolationRow[]): number {
 function forgetWritten(tally: Tally | undefined): void {
   if (tally) tally.journaledSecond = 0;
   for (const pod of tally?.pods.values() ?? []) pod.journaled = undefined;
-}
-
-/** They only grow while a set is pending, and a list of coverageGaps is never changed in place. */
-function isSame(a: Totals, b: Totals): boolean {
-  const sum = (t: Totals) => t.occurrences + t.gaps + t.throttleNotices + t.rejected;
-  const isEmpty = a.coverageGaps.length === 0 && b.coverageGaps.length === 0;
-  return sum(a) === sum(b) && (isEmpty || a.coverageGaps === b.coverageGaps);
 }

@@ -23,7 +23,7 @@ export class LedgerTransfer {
 
   /** Restores sets of an earlier process: the oldest in flight, as it may have been sent, the others pending. */
   recover(recovered: readonly RecoveredSet[]): void {
-    const { policy, subjects, counts, sets, entries } = this.#ledger;
+    const { policy, gaps, subjects, counts, sets, entries } = this.#ledger;
     const [oldest, ...younger] = recovered;
     if (!oldest) return;
     assert(!counts.inFlight, "one write per report at a time");
@@ -32,6 +32,7 @@ export class LedgerTransfer {
     sets.advance(recovered.at(-1)?.seq ?? 0);
     sets.recover(oldest.seq);
     counts.inFlight = oldest.totals;
+    gaps.recover(counts, () => sets.log?.noteInFlight());
     entries.add(oldest.entries, "inFlight");
     for (const { identity, tally } of oldest.entries) subjects.addTally(identity, tally);
     for (const { totals, entries: counted } of younger) this.absorb(totals, counted);

@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // The write of one report: take moves pending to in flight, commit that to committed, restore back.
-// Invariant: what is in flight never changes.
+// Invariant: what is in flight never changes once it is sent.
 
 import { assert } from "../../lib/assert.ts";
 import { runAtOnce, type Steps } from "../../lib/pacing/steps.ts";

@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // Coverage of one report: gaps, throttle notices and rejections, written into its pending totals. Invariant: a gap that
-// has begun is counted once, and its end changes no count.
+// has begun is counted once, and its end changes no count. Gaps of a start are in the first write after it.
 
 import type { EpochUs } from "../../lib/time.ts";
 import {
@@ -20,11 +20,21 @@ interface PendingTotals {
   readonly folded: Totals;
 }
 
+/** Holder of the totals in flight that an earlier process left. */
+interface RecoveredTotals {
+  readonly inFlight: Totals | undefined;
+}
+
 export class OpenGaps {
   readonly #pending: PendingTotals;
   /** Beginnings of the gaps that the report knows of and that have not ended. */
   readonly #open = new Map<GapKind, EpochUs>();
   readonly #withoutDetails = new GapBuilder("MemoryLimit");
+  /** Takes gaps until it is sent. */
+  #recovered: RecoveredTotals | undefined;
+  /** Gaps that were added to it: a write of the earlier process has none of them. */
+  #added: CoverageGap[] = [];
+  #onAdded = () => {};
 
   constructor(pending: PendingTotals) {
     this.#pending = pending;
@@ -38,9 +48,30 @@ export class OpenGaps {
 
   /** A gap from `fromUs` to `toUs`; without that it lasts until endGap. */
   addGap(kind: GapKind, fromUs: EpochUs, toUs?: EpochUs): void {
-    this.#totals.gaps++;
     if (toUs === undefined) this.#open.set(kind, fromUs);
-    addGaps(this.#totals, [createCoverageGap(kind, fromUs, { toUs })]);
+    const gap = createCoverageGap(kind, fromUs, { toUs });
+    const recovered = this.#recovered?.inFlight;
+    countGaps(recovered ?? this.#totals, [gap]);
+    if (!recovered) return;
+    this.#added.push(gap);
+    this.#onAdded();
+  }
+
+  /** Adds gaps to the set in flight that an earlier process left, until it is sent; `onAdded` is called for each. */
+  recover(recovered: RecoveredTotals, onAdded: () => void): void {
+    this.#recovered = recovered;
+    this.#onAdded = onAdded;
+  }
+
+  /** The earlier process had written that set: its added gaps that are not `stored` go with later counts. */
+  addAgain(stored: readonly CoverageGap[]): void {
+    const isStored = (gap: CoverageGap) =>
+      stored.some(({ kind, fromUs }) => kind === gap.kind && fromUs === gap.fromUs);
+    countGaps(
+      this.#totals,
+      this.#added.filter((gap) => !isStored(gap)),
+    );
+    this.#added = [];
   }
 
   /** Ends the gap, if it is one of this report's. Returns whether it is. */
@@ -68,6 +99,7 @@ export class OpenGaps {
 
   /** Completes totals that are about to leave. */
   settle(): void {
+    this.#recovered = undefined;
     addGaps(this.#totals, this.#withoutDetails.take());
   }
 
@@ -83,6 +115,11 @@ export class OpenGaps {
   get #totals(): Totals {
     return this.#pending.folded;
   }
+}
+
+function countGaps(totals: Totals, gaps: readonly CoverageGap[]): void {
+  totals.gaps += gaps.length;
+  addGaps(totals, gaps);
 }
 
 /** Adds gaps to the list. */
