@@ -7,6 +7,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { getErrorMessage } from "../src/lib/error-message.ts";
 import { bundle } from "../tools/bundle.ts";
 import { type Cluster, findClusterObstacle, startCluster } from "../tools/cluster/cluster.ts";
 import { removeAtOurEnd } from "../tools/cluster/process.ts";
@@ -63,7 +64,7 @@ async function measure(scenario: Scenario, bench: Bench): Promise<Outcome> {
       return { name, about, skipped: error.message };
     }
     print(`  failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
-    return { name, about, failed: error instanceof Error ? error.message : String(error) };
+    return { name, about, failed: getErrorMessage(error) };
   } finally {
     // The next scenario is to have the machine for itself.
     await BenchOperator.endAll();

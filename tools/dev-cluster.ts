@@ -9,6 +9,7 @@ import { once } from "node:events";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
+import { getErrorMessage } from "../src/lib/error-message.ts";
 import { IDLE_IMAGE } from "../test/real-node/image.ts";
 import { findNodeObstacle } from "../test/real-node/needs.ts";
 import { startRealNode } from "../test/real-node/node.ts";
@@ -201,7 +202,7 @@ async function main(): Promise<void> {
 main().then(
   () => process.exit(0),
   (error: unknown) => {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.stderr.write(`${getErrorMessage(error)}\n`);
     process.exit(1);
   },
 );

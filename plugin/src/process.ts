@@ -9,9 +9,10 @@ import { VERSION } from "../../src/app/version.ts";
 import { KubeClient } from "../../src/kube/client.ts";
 import { KubeConfigError, type LoadedKubeConfig, loadKubeConfig } from "../../src/kube/kubeconfig.ts";
 import { systemClock } from "../../src/lib/clock.ts";
+import { getErrorMessage } from "../../src/lib/error-message.ts";
 import { COMPLETE, complete } from "./commands/completion.ts";
 import { type Commands, dispatch } from "./dispatch.ts";
-import { createUsageError, EXIT, getMessage, PluginError } from "./reports/problem.ts";
+import { createUsageError, EXIT, PluginError } from "./reports/problem.ts";
 import { createClusterReports, parseLease } from "./reports/sources/cluster-reports.ts";
 import { createDirectoryReports } from "./reports/sources/directory-reports.ts";
 import { type Definition, type Flags, parseCall } from "./session/arguments.ts";
@@ -121,7 +122,9 @@ export function runProcess(definitions: readonly Definition[], commands: Command
     (error: unknown) => {
       const isForUser = error instanceof PluginError || error instanceof KubeConfigError;
       const text =
-        isForUser || !(error instanceof Error) ? plain(getMessage(error)) : (error.stack ?? error.message);
+        isForUser || !(error instanceof Error)
+          ? plain(getErrorMessage(error))
+          : (error.stack ?? error.message);
       terminal.err(`error: ${text}\n`);
       process.exit(
         error instanceof PluginError

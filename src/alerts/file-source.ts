@@ -8,6 +8,7 @@
 import { open } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { createGunzip, createZstdDecompress } from "node:zlib";
+import { getErrorMessage } from "../lib/error-message.ts";
 import { LineSplitter } from "../lib/line-splitter.ts";
 import type { AlertListener, AlertSource } from "./alert-source.ts";
 import { findAlerts, findPath, type ParsedText, parseJsonIn } from "./decoding/alert-envelope.ts";
@@ -43,7 +44,7 @@ export function createFileSource(options: FileFeedOptions): AlertSource {
         if (!signal.aborted) listener.onConnected();
         await readLines(stream, maxLineBytes, listener, signal);
       } catch (error) {
-        const reason = error instanceof Error ? error.message : String(error);
+        const reason = getErrorMessage(error);
         throw new Error(`can't read ${name}: ${reason}`, { cause: error });
       }
     },
@@ -192,7 +193,7 @@ function describeSyntax(text: string): string {
     JSON.parse(text);
     return "";
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = getErrorMessage(error);
     return toPrintable(getHint(text) ?? reason, MAX_DETAIL_LENGTH);
   }
 }

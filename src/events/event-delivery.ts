@@ -5,6 +5,7 @@
 // Invariant: a request stays the same through all its tries, so that a lost answer can't make two Events.
 
 import type { Clock } from "../lib/clock.ts";
+import { getErrorMessage } from "../lib/error-message.ts";
 import type { EventResult, EventSink } from "./event-recorder.ts";
 import { createAttempt, type Series, type SeriesAttempt, startOver } from "./series.ts";
 import { UidCache } from "./uid-cache.ts";
@@ -37,7 +38,7 @@ export class EventDelivery {
     try {
       return await this.#send(deliverable);
     } catch (error) {
-      return { kind: "refused", message: error instanceof Error ? error.message : String(error) };
+      return { kind: "refused", message: getErrorMessage(error) };
     }
   }
 

@@ -7,6 +7,7 @@
 
 import { renameSync, rmSync, statSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
+import { getErrorMessage } from "../lib/error-message.ts";
 import { type Batch, type Journal, JournalError, type OpenJournal, type Recovered } from "./journal.ts";
 import { readAll } from "./journal-rows-in.ts";
 import { BatchWriter } from "./journal-rows-out.ts";
@@ -44,7 +45,7 @@ export function createSqliteJournal(options: SqliteOptions): OpenJournal {
       return new SqliteJournal(options, undefined);
     } catch (error) {
       if (!isBroken(error)) throw toJournalError(error, options.path);
-      return reopen(options, getMessage(error));
+      return reopen(options, getErrorMessage(error));
     }
   };
 }
@@ -197,13 +198,9 @@ function isBroken(error: unknown): boolean {
   );
 }
 
-function getMessage(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
 function toJournalError(error: unknown, path: string): JournalError {
   if (error instanceof JournalError) return error;
-  const why = getMessage(error);
+  const why = getErrorMessage(error);
   switch (getErrorCode(error)) {
     case SQLITE.FULL:
       return new JournalError("full", `no room for ${path}: make the volume or journal.maxBytes larger`, {

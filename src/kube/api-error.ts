@@ -4,6 +4,7 @@
 // The one classification of answers and failures of the Kubernetes API.
 // Invariant: a pure function of its arguments; no other code looks at a status number or at the text of an error.
 
+import { getErrorMessage } from "../lib/error-message.ts";
 import { isObject, toObject, toText } from "../lib/json.ts";
 
 /** Outcome of an API call. Callers branch on this alone. */
@@ -39,6 +40,8 @@ export interface ApiCall {
   method: string;
   server: string;
   path: string;
+  /** URL of the proxy; undefined for a direct connection. */
+  proxy?: string | undefined;
 }
 
 /** An HTTP answer that is not a success. `nowMs` is only needed for a Retry-After that is a date. */
@@ -91,7 +94,10 @@ const MAX_RETRY_AFTER_MS = 300_000;
 
 /** etcd's limit, the API server's gRPC limit towards etcd, and the API server's own limit of a request body. */
 const TOO_LARGE =
-  /etcdserver: request is too large|trying to send message larger than max|Request entity too large|limit is \d+$/;
+  /etcdserver: request is too large|trying to send message larger than max|Request entity too large/;
+
+/** An admission webhook chooses the status of its denial, and an admission policy among four. */
+const DENIED = /^admission webhook ".*" denied the request|ValidatingAdmissionPolicy '.*' denied request/;
 
 /** A 500 that came from the store after the request was handed to it: the store may have carried it out. */
 const MAY_HAVE_HAPPENED =
@@ -110,7 +116,8 @@ const NO_CONNECTION: Record<string, string> = {
   EPROTO: "it does not speak TLS as expected: check the scheme and the port of the address in the kubeconfig",
 };
 
-const TLS_ERROR = /^(ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/;
+const TLS_ERROR =
+  /^(ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH_EXCEEDED)/;
 
 /** Classifies an answer with a status other than 2xx. */
 export function classifyAnswer(call: ApiCall, answer: ApiAnswer): ApiError {
@@ -128,15 +135,19 @@ export function classifyAnswer(call: ApiCall, answer: ApiAnswer): ApiError {
 
 /** Classifies a call that ended without an answer; `error` is what the transport threw or the reason of the abort. */
 export function classifyFailure(call: ApiCall, error: unknown): ApiError {
-  const where = `${call.method} ${call.server}${call.path}`;
   if (error instanceof ApiError) return error;
+  const through = call.proxy === undefined ? "" : ` through the proxy ${omitUser(call.proxy)}`;
+  const where = `${call.method} ${call.server}${call.path}${through}`;
   if (error instanceof CallAborted) {
     return new ApiError("NotAnswered", `${where}: ${error.message}`, { cause: error });
   }
   const name = findErrorCode(error);
-  const text = shorten(error instanceof Error ? error.message : String(error));
+  const text = shorten(getErrorMessage(error));
   const hint = NO_CONNECTION[name];
   if (hint) return new ApiError("Unavailable", `${where}: ${name}; ${hint}`, { cause: error });
+  if (name.startsWith("UND_ERR_SOCKS5") || text.startsWith("Proxy response (")) {
+    return new ApiError("Unavailable", `${where}: the proxy refuses: ${text}`, { cause: error });
+  }
   if (TLS_ERROR.test(name)) {
     const advice = "check certificate-authority and tls-server-name in the kubeconfig, and the clock";
     return new ApiError("Unavailable", `${where}: no TLS connection: ${text} (${name}); ${advice}`, {
@@ -168,6 +179,7 @@ function findForbiddenHint(said: string): string {
 }
 
 function toCode(call: ApiCall, http: number, body: string, status: Status | undefined): ApiErrorCode {
+  if (http >= 400 && http < 500 && http !== 429 && DENIED.test(status?.message ?? "")) return "Forbidden";
   if (TOO_LARGE.test(status?.message ?? body)) return "TooLarge";
   switch (http) {
     case 400:
@@ -233,6 +245,12 @@ function retryAfterMs(answer: ApiAnswer, status: Status | undefined): number | u
   else if (header !== "" && !Number.isNaN(Date.parse(header))) ms = Date.parse(header) - answer.nowMs;
   else if (status?.retryAfterSeconds !== undefined) ms = status.retryAfterSeconds * 1000;
   return ms === undefined ? undefined : Math.min(MAX_RETRY_AFTER_MS, Math.max(0, ms));
+}
+
+/** A proxy's URL without user and password. */
+function omitUser(proxy: string): string {
+  const { protocol, host } = new URL(proxy);
+  return `${protocol}//${host}`;
 }
 
 function findErrorCode(error: unknown): string {

@@ -8,6 +8,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Dispatcher } from "undici";
 import { PRODUCT } from "../api/names.ts";
 import type { Clock } from "../lib/clock.ts";
+import { getErrorMessage } from "../lib/error-message.ts";
 import { readBody, readLines } from "./answer-body.ts";
 import { type ApiCall, ApiError, type ApiErrorCode, classifyAnswer, classifyFailure } from "./api-error.ts";
 import { CallLimit } from "./call-limit.ts";
@@ -83,7 +84,7 @@ export type ApiStreamer = Pick<KubeClient, "stream">;
 /** A thin REST client of the Kubernetes API. */
 export class KubeClient {
   readonly #options: KubeClientOptions;
-  readonly #server: string;
+  readonly #target: Pick<ApiCall, "server" | "proxy">;
   readonly #transport: Transport;
   #requests = 0;
   /** Difference between the server's clock and monotonic time, by its latest answer. */
@@ -91,7 +92,8 @@ export class KubeClient {
 
   constructor(options: KubeClientOptions) {
     this.#options = options;
-    this.#server = options.kubeConfig.server;
+    const { server, proxy } = options.kubeConfig;
+    this.#target = { server, proxy };
     this.#transport = new Transport(options.kubeConfig, options.connectTimeoutMs ?? 10_000);
   }
 
@@ -115,7 +117,7 @@ export class KubeClient {
   async request<T = unknown>(request: KubeRequest): Promise<T> {
     const { clock, observe } = this.#options;
     const startedMs = clock.monotonicMs();
-    const call = { method: request.method, server: this.#server, path: request.path };
+    const call = { method: request.method, path: request.path, ...this.#target };
     let code: KubeCall["code"] = "OK";
     try {
       return (await this.#measure(call, request)) as T;
@@ -142,7 +144,7 @@ export class KubeClient {
   async *stream(request: KubeStreamRequest): AsyncGenerator<unknown, void, undefined> {
     const { clock, observe } = this.#options;
     const startedMs = clock.monotonicMs();
-    const call: ApiCall = { method: "GET", server: this.#server, path: request.path };
+    const call = { method: "GET", path: request.path, ...this.#target };
     const limit = this.#limit(request.signal, request.idleMs);
     let code: KubeCall["code"] = "OK";
     try {
@@ -191,7 +193,7 @@ export class KubeClient {
     const { dispatcher, headers, generation } = await this.#prepareCredentials(call, signal);
     const body = request.text ?? (request.body === undefined ? null : JSON.stringify(request.body));
     this.#requests += 1;
-    const url = new URL(`${this.#server}${request.path}${queryString(request.query)}`);
+    const url = new URL(`${call.server}${request.path}${queryString(request.query)}`);
     const answer = await dispatcher.request({
       origin: url.origin,
       path: `${url.pathname}${url.search}`,
@@ -252,7 +254,8 @@ export class KubeClient {
       if (signal.aborted) {
         throw new ApiError("Unavailable", `${call.method} ${call.path}: not sent: no credentials in time`);
       }
-      const text = error instanceof Error ? error.message.trim() : String(error);
+      const isUnreadable = error instanceof SyntaxError || error instanceof TypeError;
+      const text = isUnreadable ? "the exec plugin printed no ExecCredential" : getErrorMessage(error);
       throw new ApiError(
         "Unauthorized",
         `${call.method} ${call.path}: not sent: no credentials: ${text}; check the user in the kubeconfig`,

@@ -8,6 +8,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { delimiter, dirname, isAbsolute, join } from "node:path";
 import { KubeConfig } from "@kubernetes/client-node";
 import { isMap, parseDocument } from "yaml";
+import { getErrorMessage } from "../lib/error-message.ts";
 import { isObject, toObject, toText } from "../lib/json.ts";
 import { type ImpersonationHeaders, impersonationHeaders } from "./impersonation.ts";
 import { findProxy } from "./proxy.ts";
@@ -142,7 +143,7 @@ function loadFiles(paths: string[], source: string, context?: string): LoadedKub
   try {
     config.loadFromString(JSON.stringify({ ...merged, "current-context": current }));
   } catch (cause) {
-    throw new KubeConfigError(`${source}: ${cause instanceof Error ? cause.message : String(cause)}`, {
+    throw new KubeConfigError(`${source}: ${getErrorMessage(cause)}`, {
       cause,
     });
   }

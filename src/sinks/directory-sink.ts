@@ -17,6 +17,7 @@ import {
 } from "../api/names.ts";
 import type { ObjectMeta, Report } from "../api/v1alpha1.ts";
 import { assert } from "../lib/assert.ts";
+import { getErrorMessage } from "../lib/error-message.ts";
 import { isObject, toObject, toText } from "../lib/json.ts";
 import { addClusterLabel } from "./cluster-label.ts";
 import { makeFolder } from "./make-folder.ts";
@@ -248,5 +249,5 @@ function readCode(error: unknown): string {
 }
 
 function readMessage(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return getErrorMessage(error);
 }

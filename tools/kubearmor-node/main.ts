@@ -6,6 +6,7 @@
 
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { getErrorMessage } from "../../src/lib/error-message.ts";
 import { readAlerts, spread, type WireAlert } from "./alerts.ts";
 import type { KubeArmorNode } from "./node.ts";
 import { KEEPALIVE } from "./node.ts";
@@ -158,7 +159,7 @@ function parseOptionsOrExit(): Options {
     process.stderr.write(`${USAGE}\n`);
     process.exit(0);
   } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n${USAGE}\n`);
+    process.stderr.write(`${getErrorMessage(error)}\n${USAGE}\n`);
     process.exit(2);
   }
 }
@@ -166,6 +167,6 @@ function parseOptionsOrExit(): Options {
 try {
   await main(parseOptionsOrExit());
 } catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.stderr.write(`${getErrorMessage(error)}\n`);
   process.exit(1);
 }

@@ -5,8 +5,9 @@
 
 import { writeFile } from "node:fs/promises";
 import { VERSION } from "../../../src/app/version.ts";
+import { getErrorMessage } from "../../../src/lib/error-message.ts";
 import { parseFilter } from "../reports/filter.ts";
-import { createUsageError, EXIT, type ExitCode, getMessage, PluginError } from "../reports/problem.ts";
+import { createUsageError, EXIT, type ExitCode, PluginError } from "../reports/problem.ts";
 import type { Acceptance } from "../reports/sources/report-source.ts";
 import { formatCount } from "../reports/words.ts";
 import type { Flags } from "../session/arguments.ts";
@@ -56,7 +57,7 @@ export async function runAudit(session: Session, flags: Flags): Promise<ExitCode
     await writeFile(out, text);
   } catch (error) {
     throw createUsageError(
-      `cannot write ${out}: ${getMessage(error)}. Name a file in an existing directory.`,
+      `cannot write ${out}: ${getErrorMessage(error)}. Name a file in an existing directory.`,
     );
   }
   session.terminal.err(`${out} written: ${formatCount(facts.violations.length, "listed violation")}.\n`);

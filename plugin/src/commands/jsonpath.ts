@@ -5,7 +5,8 @@
 // escaped dots, negative indexes. https://kubernetes.io/docs/reference/kubectl/jsonpath/
 
 import { JSONPath } from "jsonpath-plus";
-import { createUsageError, getMessage } from "../reports/problem.ts";
+import { getErrorMessage } from "../../../src/lib/error-message.ts";
+import { createUsageError } from "../reports/problem.ts";
 import { plain } from "../text/escape.ts";
 
 const QUOTED = String.raw`"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'`;
@@ -30,7 +31,7 @@ export function query(path: string, value: unknown): unknown[] {
     const rooted = own.startsWith("$") ? own : `$${/^[.[]/.test(own) ? "" : "."}${own.replace(/^@/, "")}`;
     return JSONPath({ path: rooted, json: value as object, eval: "safe", wrap: true }) as unknown[];
   } catch (error) {
-    throw createPathError(path, getMessage(error));
+    throw createPathError(path, getErrorMessage(error));
   }
 }
 

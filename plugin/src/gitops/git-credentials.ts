@@ -6,7 +6,8 @@
 
 import { chmod, copyFile, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { createUsageError, getMessage } from "../reports/problem.ts";
+import { getErrorMessage } from "../../../src/lib/error-message.ts";
+import { createUsageError } from "../reports/problem.ts";
 
 /** Settings of every git call: no prompt, no hook, no link of the repository. */
 const SETTINGS: readonly (readonly [string, string])[] = [
@@ -80,7 +81,7 @@ async function listFiles(directory: string): Promise<Set<string>> {
     return new Set(await readdir(directory));
   } catch (error) {
     throw createUsageError(
-      `--credentials ${directory} can't be read (${getMessage(error)}): name the directory of the Secret's files`,
+      `--credentials ${directory} can't be read (${getErrorMessage(error)}): name the directory of the Secret's files`,
     );
   }
 }

@@ -7,9 +7,10 @@
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, normalize, relative } from "node:path";
+import { getErrorMessage } from "../../../src/lib/error-message.ts";
 import { describePlan, planFor } from "../export/export.ts";
 import { applyPlan, type Plan } from "../export/export-directory.ts";
-import { createUsageError, EXIT, type ExitCode, getMessage, PluginError } from "../reports/problem.ts";
+import { createUsageError, EXIT, type ExitCode, PluginError } from "../reports/problem.ts";
 import { formatCount } from "../reports/words.ts";
 import type { Flags } from "../session/arguments.ts";
 import type { Session } from "../session/session.ts";
@@ -109,7 +110,7 @@ async function pushOnce(
     } catch (error) {
       throw new PluginError(
         EXIT.failed,
-        `git can't be run (${getMessage(error)}): install git, and ssh for ssh:// repositories`,
+        `git can't be run (${getErrorMessage(error)}): install git, and ssh for ssh:// repositories`,
         error,
       );
     }

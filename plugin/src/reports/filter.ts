@@ -6,6 +6,7 @@
 
 import picomatch from "picomatch";
 import type { Outcome, Report, SeverityLevel } from "../../../src/api/v1alpha1.ts";
+import { getErrorMessage } from "../../../src/lib/error-message.ts";
 import { HISTORY_KEY, readHistorySince } from "./history.ts";
 import { createUsageError } from "./problem.ts";
 import {
@@ -278,7 +279,7 @@ function parseGlob(flag: string, pattern: string): (text: string) => boolean {
     return (text) => matches(text);
   } catch (error) {
     throw createUsageError(
-      `invalid value "${pattern}" for ${flag} (${error instanceof Error ? error.message : String(error)}): ` +
+      `invalid value "${pattern}" for ${flag} (${getErrorMessage(error)}): ` +
         "give a name, with * for any text and ? for any character.",
     );
   }

@@ -32,8 +32,3 @@ export class PluginError extends Error {
 export function createUsageError(message: string): PluginError {
   return new PluginError(EXIT.usage, message);
 }
-
-/** Returns the text of any thrown value. */
-export function getMessage(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}

@@ -6,6 +6,7 @@
 
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { createSecureContext, type SecureContext } from "node:tls";
+import { getErrorMessage } from "../../lib/error-message.ts";
 
 /** Everything that a connection with mutual TLS needs. */
 export interface TlsMaterial {
@@ -144,7 +145,7 @@ function makeContext(
       minVersion: "TLSv1.2",
     });
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = getErrorMessage(error);
     throw new Unusable(`${certificate.name} can't be used: ${reason}`);
   }
 }

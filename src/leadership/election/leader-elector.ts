@@ -9,6 +9,7 @@ import type { ApiRequester } from "../../kube/client.ts";
 import type { Deadline } from "../../kube/deadline.ts";
 import { assert } from "../../lib/assert.ts";
 import type { Clock } from "../../lib/clock.ts";
+import { getErrorMessage } from "../../lib/error-message.ts";
 import type { Logger } from "../../lib/logger.ts";
 import { type ElectorEvent, type ElectorState, NEXT_ELECTOR_STATE } from "./elector-states.ts";
 import { type LeaseCall, LeaseStore } from "./lease.ts";
@@ -288,7 +289,7 @@ export class LeaderElector {
       if (!wasHeld) await this.#claim.withdraw(call);
       if (wasHeld) this.#logger.info({ lease: this.#lease }, "Lease released");
     } catch (error) {
-      const answer = error instanceof Error ? error.message : String(error);
+      const answer = getErrorMessage(error);
       this.#logger.warn({ lease: this.#lease, answer }, "failed to release Lease, expires by itself");
     } finally {
       cancelLimit();

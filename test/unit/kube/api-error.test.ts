@@ -211,6 +211,39 @@ const ANSWERS: [title: string, http: number, body: string, code: string][] = [
   ],
   ["a load balancer without servers", 503, "no healthy upstream", "Unavailable"],
   ["a login page", 302, "", "Unknown"],
+  ...[400, 401, 404, 409, 410, 413].map((http): (typeof ANSWERS)[number] => [
+    `a webhook that denies with ${http}`,
+    http,
+    createStatus('admission webhook "w.example.com" denied the request: no', "", http),
+    "Forbidden",
+  ]),
+  [
+    "a webhook that asks for patience",
+    429,
+    createStatus('admission webhook "w.example.com" denied the request: later', "", 429),
+    "Throttled",
+  ],
+  [
+    "an admission policy that denies as a schema does",
+    422,
+    createStatus(
+      "secrets \"p\" is forbidden: ValidatingAdmissionPolicy 'v' with binding 'v' denied request: no",
+      "Invalid",
+      422,
+      { name: "p", kind: "secrets", causes: [{ message: "no" }] },
+    ),
+    "Forbidden",
+  ],
+  [
+    "a LimitRange",
+    403,
+    createStatus(
+      'pods "p" is forbidden: maximum cpu usage per Container is 1, but limit is 3',
+      "Forbidden",
+      403,
+    ),
+    "Forbidden",
+  ],
 ];
 
 describe("an answer is classified", () => {
@@ -298,6 +331,7 @@ const FAILURES: [title: string, error: unknown, code: string][] = [
   ["no connection in time", createCodedError("UND_ERR_CONNECT_TIMEOUT"), "Unavailable"],
   ["a certificate of another name", createCodedError("ERR_TLS_CERT_ALTNAME_INVALID"), "Unavailable"],
   ["a certificate of an unknown CA", createCodedError("UNABLE_TO_VERIFY_LEAF_SIGNATURE"), "Unavailable"],
+  ["a certificate for clients", createCodedError("INVALID_PURPOSE"), "Unavailable"],
   ["no TLS at all", createCodedError("EPROTO"), "Unavailable"],
   ["the connection was reset", createCodedError("ECONNRESET"), "NotAnswered"],
   ["the other side closed", createCodedError("UND_ERR_SOCKET", "other side closed"), "NotAnswered"],

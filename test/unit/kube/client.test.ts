@@ -301,6 +301,14 @@ describe("credentials", () => {
     }
   });
 
+  test.each(["hello", "", '{"kind": "ExecCredential"}'])("of a plugin that prints %j", async (text) => {
+    const one = createClient({}, { exec: { apiVersion: "v1", command: "echo", args: [text] } });
+    const error = await catchApiError(one.request(GET));
+    expect(error.message).toBe(
+      "GET /api/v1/pods: not sent: no credentials: the exec plugin printed no ExecCredential; check the user in the kubeconfig",
+    );
+  });
+
   test("of a plugin that hangs end with the call's time", async () => {
     const clock = new FakeClock();
     const one = createClient({ clock }, { exec: { apiVersion: "v1", command: "sleep", args: ["5"] } });

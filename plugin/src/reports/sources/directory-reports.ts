@@ -9,10 +9,11 @@ import { readdir } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { API_GROUP, CLUSTER_REPORT_PLURAL, REPORT_PLURAL } from "../../../../src/api/names.ts";
 import type { Report } from "../../../../src/api/v1alpha1.ts";
+import { getErrorMessage } from "../../../../src/lib/error-message.ts";
 import { CLUSTER_DIRECTORY, toPath } from "../../../../src/sinks/directory-sink.ts";
 import { plain } from "../../text/escape.ts";
 import { compare } from "../order.ts";
-import { EXIT, getMessage, PluginError } from "../problem.ts";
+import { EXIT, PluginError } from "../problem.ts";
 import { checkReport, findContradiction } from "./report-schema.ts";
 import type { ReportSource } from "./report-source.ts";
 import { readYamlFile } from "./yaml-file.ts";
@@ -152,7 +153,11 @@ const INTERRUPTED = "ERR_SCRIPT_EXECUTION_INTERRUPTED";
 export function toReadProblem(path: string, error: unknown): PluginError {
   const code = (error as NodeJS.ErrnoException).code ?? "";
   if (code === INTERRUPTED) return new PluginError(EXIT.failed, `interrupted while reading ${path}.`, error);
-  return new PluginError(EXIT.usage, `cannot use ${path}: ${REASONS[code] ?? getMessage(error)}.`, error);
+  return new PluginError(
+    EXIT.usage,
+    `cannot use ${path}: ${REASONS[code] ?? getErrorMessage(error)}.`,
+    error,
+  );
 }
 
 /** Throws when a file in the place of a report could not be read: what it holds is unknown. */

@@ -8,7 +8,7 @@
 import { lstat, readFile } from "node:fs/promises";
 import { Script } from "node:vm";
 import { parse } from "yaml";
-import { getMessage } from "../problem.ts";
+import { getErrorMessage } from "../../../../src/lib/error-message.ts";
 
 /** An object in etcd is at most 1.5 MiB. */
 export const MAX_FILE_BYTES = 4 * 1024 * 1024;
@@ -53,7 +53,7 @@ export function parseWithin(text: string, maxMs: number): { value: unknown } | {
     }
     if (code === "ERR_SCRIPT_EXECUTION_INTERRUPTED") throw error;
     if (code === "MULTIPLE_DOCS") return { problem: "has several documents, and a file holds one report" };
-    return { problem: `is not valid YAML (${getMessage(error)})` };
+    return { problem: `is not valid YAML (${getErrorMessage(error)})` };
   } finally {
     delete slots[SLOT];
   }
