@@ -4,7 +4,7 @@
 import { cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { Report, Violation } from "../../src/api/v1alpha1.ts";
+import type { Violation } from "../../src/api/v1alpha1.ts";
 import type { Heartbeat } from "../src/reports/heartbeat.ts";
 import {
   createMemoryReports,
@@ -109,19 +109,6 @@ describe("the gate", () => {
       expect(code).toBe(1);
       expect(JSON.parse(out).violations.map((one: { id: string }) => one.id)).toEqual([id(0xbb)]);
     }
-  });
-
-  test("a baseline of another cluster makes the answer unknown", async () => {
-    const of = (cluster: string): Report => {
-      const one = report("p", [fresh()]);
-      return { ...one, metadata: { ...one.metadata, labels: { "reports.kubearmor.com/cluster": cluster } } };
-    };
-    const dir = join(makeDirectory(), "state");
-    await runPlugin(["export", "-A", "--out", dir], { reports: [of("staging")] });
-    const { code, out } = await runGate(["-A", "--baseline", dir], { reports: [of("production")] });
-    expect(code).toBe(3);
-    expect(out).toContain("the baseline is of the cluster staging, and the reports are of production.");
-    expect(await getExitCode(["-A", "--baseline", dir], { reports: [of("staging")] })).toBe(0);
   });
 
   test("the same violation under another report is new", async () => {
@@ -326,8 +313,11 @@ describe("coverage that is required", () => {
       expect(outcome.out).toContain("alerts may have been missed in the time looked at: 1 report (shop/p)");
   });
 
-  test("a cluster without any report", async () => {
-    const none = await runGate(["-A", "--require-coverage"], { reports: [] });
+  test.each([
+    ["a cluster without any report", [], []],
+    ["a policy without any report", ["--policy", "other"], [report("p", [violation()])]],
+  ])("%s", async (_name, flags, reports) => {
+    const none = await runGate(["-A", "--require-coverage", ...flags], { reports });
     expect(none.code).toBe(3);
     expect(none.out).toContain("there is no report, so nothing shows that alerts arrive");
   });

@@ -210,6 +210,7 @@ describe("filters", () => {
     [["--outcome", "blocked"], /invalid value "blocked" for --outcome: expected allowed, prevented, unknown/],
     [["--since", "yesterday"], /invalid value "yesterday" for --since: expected a duration/],
     [["--since", "0s"], /invalid value "0s" for --since: expected a duration/],
+    [["--since", "2026-11-23T10:01:00Z"], /invalid value "\S+" for --since: it is in the future/],
     [["--since", "2027-11-23"], /invalid value "2027-11-23" for --since: it is in the future/],
     [["-o", "xml"], /invalid value "xml" for -o: expected one of wide, json, yaml, name, csv, jsonpath/],
     [["-o", "jsonpath"], /invalid value "jsonpath" for -o/],

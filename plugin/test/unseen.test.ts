@@ -271,6 +271,10 @@ describe("the gate", () => {
   test("counts the reports of the policy that was asked for alone", async () => {
     const { out } = await run(["gate", "--policy", "typo"], { reports: [report("files", [violation()])] });
     expect(out).toContain("Looked at 0 reports in any namespace");
+    const json = await run(["gate", "--policy", "typo", "-o", "json"], {
+      reports: [report("files", [violation()])],
+    });
+    expect(JSON.parse(json.out).lookedAt.reports).toBe(0);
   });
 
   test("is unknown with a baseline that is in part of another cluster", async () => {
@@ -282,7 +286,9 @@ describe("the gate", () => {
     const reports = [of("production", "shop"), of("production", "web")];
     const { code, out } = await run(["gate", "--baseline", dir], { reports });
     expect(code).toBe(3);
-    expect(out).toContain("the baseline is of the cluster production, staging");
+    expect(out.replace(/\s+/g, " ")).toContain(
+      "the baseline may be of another cluster: it has shop/p of the cluster staging, and the reports are of the cluster production;",
+    );
   });
 
   test("says of violations that are not listed that no acceptance is known to cover them", async () => {
@@ -301,6 +307,26 @@ describe("a report that was changed by hand", () => {
     ["lacks violations that its totals have", { violations: [] }],
     ["lists fewer occurrences than its totals", { violations: [violation({ occurrences: 2 })] }],
     ["leaves out less than is missing", { violations: [], omitted: { violations: 1, occurrences: 1 } }],
+    ["has the name of another policy's report", { policy: { ...sound.policy, name: "other" } }],
+    ["lists another outcome than its totals", { violations: [violation({ outcome: "Allowed" })] }],
+    [
+      "lists as accepted what its totals have as open",
+      {
+        summary: {
+          ...sound.summary,
+          open: { occurrences: 3, prevented: 3, allowed: 0, unknown: 0, violations: 1, severity: "medium" },
+        },
+        violations: [violation({ accepted: { by: "nobody" } })],
+      },
+    ],
+    [
+      "was seen last before its violations",
+      { summary: { ...sound.summary, lastSeen: sound.summary.firstSeen } },
+    ],
+    [
+      "was seen first after its violations",
+      { summary: { ...sound.summary, firstSeen: sound.summary.lastSeen } },
+    ],
   ])("is read by no command where it %s", async (_, change) => {
     const dir = writeDirectory({ ...sound, ...change });
     for (const command of [[], ["timeline"], ["readiness"], ["gate"], ["audit"], ["explain", "shop/files"]]) {

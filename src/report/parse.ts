@@ -14,14 +14,9 @@ import { Entry } from "../aggregate/entries/entry.ts";
 import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import type { Coverage, Policy, Report, Violation, ViolationPod } from "../api/v1alpha1.ts";
 import { storedEvidence } from "../ingest/evidence/evidence.ts";
+import { reportName } from "../ingest/violation/report-name.ts";
 import { getRule } from "../ingest/violation/rule.ts";
-import {
-  earlyContainer,
-  type Identity,
-  identityKey,
-  podKey,
-  reportName,
-} from "../ingest/violation/violation.ts";
+import { earlyContainer, type Identity, identityKey, podKey } from "../ingest/violation/violation.ts";
 import { type EpochUs, parseMicroTime } from "../lib/time.ts";
 import { reportedKind } from "./provenance.ts";
 import { parseHistory } from "./render-history.ts";

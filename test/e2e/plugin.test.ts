@@ -264,6 +264,22 @@ subjects: [{kind: ServiceAccount, name: viewer, namespace: my-ext-secret}]
       expect(one.stdout).toContain("/etc/secrets/");
     });
 
+    test("the gate does not pass in a namespace of which it is unknown if it exists", async () => {
+      const rights = ["--verb=list", "--resource=policyviolationreports.reports.kubearmor.com"];
+      await cluster.kubectl(["create", "clusterrole", "list-reports", ...rights]);
+      const toRole = ["--clusterrole=list-reports"];
+      await cluster.kubectl(["create", "clusterrolebinding", "all", ...toRole, "--user=all"]);
+      await cluster.kubectl(["create", "rolebinding", "one", "-n", "kube-public", ...toRole, "--user=one"]);
+      const gate = (user: string, namespace: string) =>
+        runAsUser(["violations", "gate", "--as", user, "-n", namespace]);
+      const doubt = (namespace: string) => `it is unknown if there is a namespace "${namespace}"`;
+      const { code, stdout } = await gate("all", "nowhere");
+      expect(code).toBe(3);
+      expect(stdout.replaceAll("\n", " ")).toContain(doubt("nowhere"));
+      expect((await gate("all", "kube-public")).stdout.replaceAll("\n", " ")).toContain(doubt("kube-public"));
+      expect((await gate("one", "kube-public")).stdout).not.toContain("unknown if there is a namespace");
+    });
+
     test("a context that is not there, and a server that is not there", async () => {
       const context = await runAsUser(["violations", "--context", "elsewhere"]);
       expect(context.code).toBe(2);

@@ -6,6 +6,7 @@
 
 import fc from "fast-check";
 import { expect, it } from "vitest";
+import { findContradiction } from "../../plugin/src/reports/sources/report-schema.ts";
 import { Ledger } from "../../src/aggregate/ledger/ledger.ts";
 import type { ReportBody } from "../../src/api/v1alpha1.ts";
 import { workloadKey } from "../../src/ingest/violation/violation.ts";
@@ -158,6 +159,7 @@ class Run {
     expect(coverage.withoutDetails ?? 0).toBeLessThanOrEqual(omitted?.occurrences ?? 0);
     expect(omitted?.violations ?? 0).toBeLessThanOrEqual(omitted?.occurrences ?? 0);
     expectSums(body);
+    expect(findContradiction(buildReport(this.ledger, body, undefined, undefined))).toBeUndefined();
     expect(summary.violations).toBeLessThanOrEqual(truth.violations);
     if (this.#isCut) return;
     expect(summary.violations).toBe(truth.violations);

@@ -81,6 +81,7 @@ const FOR_PLUGIN: readonly string[] = [
   "src/lib/",
   "src/app/version.ts",
   "src/cli/program.ts",
+  "src/ingest/violation/report-name.ts",
   "src/kube/api-error.ts",
   "src/kube/client.ts",
   "src/kube/kubeconfig.ts",

@@ -9,7 +9,7 @@ import type { Report } from "../../../src/api/v1alpha1.ts";
 import { countUnlistedAccepted, countUnlistedOpen, type Filter, OUTCOMES } from "../reports/filter.ts";
 import { compare } from "../reports/order.ts";
 import { compareWorst, listViolations, reportPath, type ViolationRef } from "../reports/report-view.ts";
-import { describeCut, describeExpired } from "../reports/totals.ts";
+import { describeCut, describeExpired, nameReports } from "../reports/totals.ts";
 import { formatCount } from "../reports/words.ts";
 import { plain } from "../text/escape.ts";
 
@@ -53,8 +53,8 @@ export function toKey({ report, violation }: ViolationRef): string {
 /** A directory of known violations. */
 export interface Baseline {
   has(found: ViolationRef): boolean;
-  /** Names of the clusters that it was exported from. */
-  clusters: readonly string[];
+  /** Reports whose cluster label differs from that of the same report among these, or of all of these. */
+  findForeign(reports: readonly Report[]): Report[];
   /** Known violations of a report; undefined where the baseline's own list is cut. */
   countKnown(report: Report): number | undefined;
 }
@@ -65,7 +65,14 @@ export function createBaseline(known: readonly Report[]): Baseline {
   const keys = new Set(listViolations(known).map(toKey));
   return {
     has: (found) => keys.has(toKey(found)),
-    clusters: listClusters(known),
+    findForeign(current) {
+      const clusters = new Map(current.map((report) => [reportPath(report), getCluster(report)]));
+      const all = [...new Set(clusters.values())];
+      return known.filter((report) => {
+        const same = clusters.has(reportPath(report)) ? [clusters.get(reportPath(report))] : all;
+        return same.length > 0 && !same.includes(getCluster(report));
+      });
+    },
     countKnown(report) {
       const same = reports.get(reportPath(report));
       if (same === undefined) return 0;
@@ -76,8 +83,12 @@ export function createBaseline(known: readonly Report[]): Baseline {
 
 /** Names of the clusters, as the operator's configuration has them. */
 export function listClusters(reports: readonly Report[]): string[] {
-  const names = reports.flatMap(({ metadata }) => metadata.labels?.[CLUSTER_LABEL] ?? []);
+  const names = reports.flatMap((report) => getCluster(report) ?? []);
   return [...new Set(names.map(plain))].sort(compare);
+}
+
+function getCluster({ metadata }: Report): string | undefined {
+  return metadata.labels?.[CLUSTER_LABEL];
 }
 
 export function getDecision({ failed, unlisted: hidden, unknown }: Verdict): Decision {
@@ -141,14 +152,20 @@ export function judge(
   return verdict;
 }
 
-/** A baseline of another cluster, be it in part, shows nothing about this one. */
+/** A baseline that may be of another cluster, be it in part, shows nothing about this one. */
 function findOtherCluster(reports: readonly Report[], baseline: Baseline | undefined): string[] {
-  const clusters = listClusters(reports);
-  const known = baseline?.clusters ?? [];
-  if (clusters.length === 0 || known.every((name) => clusters.includes(name))) return [];
+  const foreign = baseline?.findForeign(reports) ?? [];
+  if (foreign.length === 0) return [];
   return [
-    `the baseline is of the cluster ${known.join(", ")}, and the reports are of ${clusters.join(", ")}`,
+    `the baseline may be of another cluster: it has ${nameReports(foreign)} of ${nameClusters(foreign)}, and the reports ` +
+      `are of ${nameClusters(reports)}; if it is this one, write the baseline again with \`kubectl violations export\``,
   ];
+}
+
+function nameClusters(reports: readonly Report[]): string {
+  const named = listClusters(reports).map((name) => `the cluster ${name}`);
+  const isUnnamed = reports.some((report) => getCluster(report) === undefined);
+  return [...named, ...(isUnnamed ? ["a cluster without a name"] : [])].join(" and ");
 }
 
 /**

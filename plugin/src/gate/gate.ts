@@ -10,6 +10,7 @@ import { describeHeartbeat } from "../reports/heartbeat.ts";
 import { createUsageError, EXIT, type ExitCode, PluginError } from "../reports/problem.ts";
 import { describeGap, findLastingGap, listRecentGaps } from "../reports/sentences.ts";
 import { readDirectory, requireWhole } from "../reports/sources/directory-reports.ts";
+import type { ReportFilterScope } from "../reports/sources/report-source.ts";
 import { nameReports } from "../reports/totals.ts";
 import { formatMs, requireDuration, toMs } from "../reports/when.ts";
 import { formatCount } from "../reports/words.ts";
@@ -83,25 +84,32 @@ async function look(
   waitMs: number,
 ): Promise<Verdict> {
   const { clock, signal, source } = session;
-  const place = describeScope(parseScope(flags, session), session.source);
+  const scope = parseScope(flags, session);
+  const place = describeScope(scope, source);
   const snapshot = source.isSnapshot ? describeSnapshot(source) : undefined;
   const describe = (reports: readonly Report[]) => ({
     lookedAt: describeLook(reports, filter, filterFlags, place),
     snapshot,
   });
+  const isNamed = flags.policy === undefined ? () => true : parsePolicy(flags.policy);
   const endMs = clock.nowMs() + waitMs;
   try {
-    const baseline = flags.baseline === undefined ? undefined : await readBaseline(flags.baseline);
+    const baseline = flags.baseline === undefined ? undefined : await readBaseline(flags.baseline, scope);
     for (;;) {
-      const reports = await readReports(session, flags);
+      const all = await readReports(session, flags);
+      const reports = all.filter(isNamed);
       const nowMs = clock.nowMs();
       const verdict = judge(reports, filter, baseline, describe(reports));
       if (session.leftOut.size > 0) {
         verdict.unknown.push(`${formatCount(session.leftOut.size, "report")} could not be read`);
       }
+      if (scope.namespace !== undefined && all.length === 0) {
+        const doubt = await source.doubtNamespace?.(scope.namespace);
+        if (doubt !== undefined) verdict.unknown.push(doubt);
+      }
       const beat = await source.heartbeat?.(nowMs);
       const doubt = beat && describeHeartbeat(beat);
-      const gap = findLastingGap(reports);
+      const gap = findLastingGap(all);
       // A report says more of the gap than the Lease.
       if (doubt !== undefined && !(gap && beat?.state === "cutOff")) verdict.unknown.push(doubt);
       if (gap !== undefined) {
@@ -119,7 +127,7 @@ async function look(
   }
 }
 
-async function readBaseline(directory: string): Promise<Baseline> {
+async function readBaseline(directory: string, { namespace }: ReportFilterScope): Promise<Baseline> {
   const content = await readDirectory(directory);
   if (content.reports.length === 0 && content.unread.length === 0) {
     const { others } = content;
@@ -132,7 +140,10 @@ async function readBaseline(directory: string): Promise<Baseline> {
     );
   }
   requireWhole(directory, content);
-  return createBaseline(content.reports.map(({ report }) => report));
+  const reports = content.reports.map(({ report }) => report);
+  return createBaseline(
+    reports.filter(({ metadata }) => namespace === undefined || metadata.namespace === namespace),
+  );
 }
 
 function describeLook(
@@ -141,8 +152,6 @@ function describeLook(
   flags: Flags,
   place: string,
 ): string {
-  const isNamed = flags.policy === undefined ? () => true : parsePolicy(flags.policy);
-  const looked = reports.filter(isNamed);
   const parts = [
     outcomes.length === 3
       ? "any outcome"
@@ -157,7 +166,7 @@ function describeLook(
     ),
     ...(flags.baseline === undefined ? [] : [`not in ${plain(flags.baseline)}`]),
   ];
-  return `${formatCount(looked.length, "report")} ${place}: ${parts.join(", ")}`;
+  return `${formatCount(reports.length, "report")} ${place}: ${parts.join(", ")}`;
 }
 
 function findMissingCoverage(reports: readonly Report[], { fromMs = 0 }: Filter): string[] {

@@ -63,8 +63,6 @@ export const OUTCOMES: readonly Outcome[] = ["Allowed", "Unknown", "Prevented"];
 export const NEW_SINCE = "24h";
 /** No violation is taken to leave its list within a day; the operator's default is 30 days. */
 const MIN_RETENTION_MS = 86_400_000;
-/** Lead that the clock of another machine, which wrote a time, may have. */
-const MAX_CLOCK_SKEW_MS = 5 * 60_000;
 
 type Test = (found: ViolationRef) => boolean;
 
@@ -125,7 +123,7 @@ export function parsePolicy(pattern: string): (report: Report) => boolean {
 /** Reads --since. Nothing was seen since a time to come, and a gate would pass. */
 function parseStart(text: string, nowMs: number): number {
   const fromMs = parseSince(text, nowMs, "--since");
-  if (fromMs <= nowMs + MAX_CLOCK_SKEW_MS) return fromMs;
+  if (fromMs <= nowMs) return fromMs;
   throw createUsageError(`invalid value "${text}" for --since: it is in the future.`);
 }
 

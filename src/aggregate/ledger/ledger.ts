@@ -6,7 +6,8 @@
 // irrelevant.
 
 import type { Occurrence } from "../../ingest/occurrence.ts";
-import { reportName, type ViolationFacts } from "../../ingest/violation/violation.ts";
+import { reportName } from "../../ingest/violation/report-name.ts";
+import type { ViolationFacts } from "../../ingest/violation/violation.ts";
 import type { Steps } from "../../lib/pacing/steps.ts";
 import type { EpochUs } from "../../lib/time.ts";
 import { KnownPolicy } from "../counts/known-policy.ts";

@@ -72,23 +72,24 @@ export function createClusterReports(options: ClusterReportsOptions): ReportSour
     if (isEmpty && namespace !== undefined) await checkNamespace(namespace);
   }
 
+  /** Returns the code of a refusal; undefined where there is none. */
+  async function probe(path: string, query = {}): Promise<string | undefined> {
+    try {
+      await client.request({ method: "GET", path, query, signal });
+      return undefined;
+    } catch (error) {
+      if (error instanceof ApiError) return error.code;
+      throw error;
+    }
+  }
+
   /** Distinguishes an empty namespace from a misspelled one, where the user may get namespaces. */
   async function checkNamespace(namespace: string): Promise<void> {
-    try {
-      await client.request({
-        method: "GET",
-        path: `/api/v1/namespaces/${encodeURIComponent(namespace)}`,
-        signal,
-      });
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      if (error.code !== "NotFound") return;
-      throw new PluginError(
-        EXIT.failed,
-        `there is no namespace "${namespace}"; see \`kubectl get namespaces\`, or use -A for all.`,
-        error,
-      );
-    }
+    if ((await probe(toNamespacePath(namespace))) !== "NotFound") return;
+    throw new PluginError(
+      EXIT.failed,
+      `there is no namespace "${namespace}"; see \`kubectl get namespaces\`, or use -A for all.`,
+    );
   }
 
   return {
@@ -103,6 +104,15 @@ export function createClusterReports(options: ClusterReportsOptions): ReportSour
         signal,
       });
       return (page?.items ?? []).map((item) => (item as Report).metadata.name);
+    },
+    async doubtNamespace(namespace) {
+      if ((await probe(toNamespacePath(namespace))) === undefined) return undefined;
+      // A right in one namespace is bound in it, so that it exists; one in all says nothing of it.
+      if ((await probe(`${BASE}/${REPORT_PLURAL}`, { limit: 1 })) === "Forbidden") return undefined;
+      return (
+        `it is unknown if there is a namespace "${namespace}", which has no reports: you may not get it; ` +
+        "use an account with the right `get` on namespaces, or with rights in that namespace only"
+      );
     },
     heartbeat: (nowMs) => fetchHeartbeat(options, nowMs),
     async acceptances({ namespace }) {
@@ -169,6 +179,10 @@ export function createClusterReports(options: ClusterReportsOptions): ReportSour
       }
     },
   };
+}
+
+function toNamespacePath(namespace: string): string {
+  return `/api/v1/namespaces/${encodeURIComponent(namespace)}`;
 }
 
 /** Reads the one Lease by its name: any account may do that, and a Lease of another namespace proves nothing. */

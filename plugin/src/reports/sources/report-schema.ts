@@ -8,8 +8,11 @@
 import * as z from "zod";
 import { API_GROUP_VERSION, CLUSTER_REPORT_KIND, REPORT_KIND } from "../../../../src/api/names.ts";
 import type { Report } from "../../../../src/api/v1alpha1.ts";
+import { reportName } from "../../../../src/ingest/violation/report-name.ts";
 import { parseMicroTime } from "../../../../src/lib/time.ts";
 import { plain } from "../../text/escape.ts";
+import { countUnlisted, countUnlistedOpen, OUTCOMES } from "../filter.ts";
+import { toMs } from "../when.ts";
 
 const count = z.int().min(0);
 const text = z.string();
@@ -178,10 +181,19 @@ export function checkReport(value: unknown, { isSummary = false } = {}): Report 
   return found;
 }
 
-/** Says that violations are missing from the list that neither `omitted` nor `expired` has: it was changed by hand. */
-export function findContradiction({ summary, violations, omitted, expired }: Report): string | undefined {
-  const total = summary.prevented + summary.allowed + summary.unknown;
-  const listed = violations.reduce((sum, { occurrences }) => sum + occurrences, 0);
-  const accounted = listed + (omitted?.occurrences ?? 0) + (expired?.occurrences ?? 0);
-  return total > accounted ? "violations: the totals have more than list, omitted and expired" : undefined;
+/** Says what no report of the operator has: this one was changed, or made, by hand. */
+export function findContradiction(report: Report): string | undefined {
+  const { metadata, policy, summary, violations, omitted, expired } = report;
+  // The operator leaves such a report alone, so that the policy whose name it takes has none.
+  if (metadata.name !== reportName(policy.name)) return "metadata.name: not that of the report of its policy";
+  const unlisted = (omitted?.occurrences ?? 0) + (expired?.occurrences ?? 0);
+  for (const count of [countUnlisted, countUnlistedOpen]) {
+    if (OUTCOMES.reduce((sum, outcome) => sum + count(report, outcome), 0) > unlisted)
+      return "violations: the totals have more than list, omitted and expired";
+  }
+  const isOutside = violations.some(
+    ({ firstSeen, lastSeen }) =>
+      toMs(firstSeen) < toMs(summary.firstSeen) || toMs(lastSeen) > toMs(summary.lastSeen),
+  );
+  return isOutside ? "summary: does not cover the times of its violations" : undefined;
 }

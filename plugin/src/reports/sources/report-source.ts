@@ -30,6 +30,8 @@ export interface ReportSource {
   read(namespace: string | undefined, name: string): Promise<Report | undefined>;
   /** Returns the names of namespaces, for completion. */
   namespaces(): Promise<string[]>;
+  /** Says, as a clause, why it is unknown if a namespace without reports exists; undefined where it does. */
+  doubtNamespace?(namespace: string): Promise<string | undefined>;
   /** State of the operator that writes the reports; undefined for files, which no operator updates. */
   heartbeat?(nowMs: number): Promise<Heartbeat>;
   /** Lists the AcceptedViolations of the scope; undefined for files, which hold none. */
