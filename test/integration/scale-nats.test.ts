@@ -125,10 +125,12 @@ describeReal(
       const bus = connect((await start()).url);
       const first = await bus.open();
       await bus.publish(1, "a.1", encode("one"));
-      await bus.renew("1");
+      expect(await bus.renew(1, "1")).toBe(false);
+      expect(await bus.open()).toMatchObject({ id: first.id, lastSeq: 2 });
+      expect(await bus.renew(3, "1")).toBe(true);
       const second = await bus.open();
       expect(second.id).not.toBe(first.id);
-      expect(second.startSeq).toBe(1);
+      expect(second.startSeq).toBe(3);
     });
 
     test("names the setting of each fault", async () => {

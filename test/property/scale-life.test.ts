@@ -86,6 +86,23 @@ describe("several processes", { timeout: 300_000 }, () => {
     });
   });
 
+  it("lose nothing when a server answers before it knows all that is stored", async () => {
+    await check(async (world) => {
+      for (let turn = 0; turn < 4; turn++) {
+        await world.run(pickBelow(world, 5000));
+        const [owner] = world.owners;
+        if (owner) world.kill(owner);
+        world.stream.unknown = pickBelow(world, Math.min(10, world.stream.lastSeq));
+        const next = world.startOwner();
+        for (let partition = 0; partition < PARTITIONS; partition++) world.givePartition(partition, next);
+        await world.run(pickBelow(world, 3000));
+        world.stream.unknown = 0;
+      }
+      await world.run(40_000, 0);
+      expect(world.missing).toBe(0);
+    });
+  });
+
   it("declare what a killed reader had not published", async () => {
     let missing = 0;
     await check(async (world) => {

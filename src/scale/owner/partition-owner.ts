@@ -82,7 +82,6 @@ export class PartitionOwner {
     const { byPartition, withMoved } = await this.#parts.listReports(over);
     const stored = byPartition.get(this.#partition) ?? [];
     const checkpoint = await this.#readCheckpoint(facts);
-    const last = (await bus.last(this.#partition))?.seq ?? 0;
     const marks = new Map(
       stored.map((report) => [
         reportKey(report.metadata.namespace, report.policy.name),
@@ -93,10 +92,7 @@ export class PartitionOwner {
       if (pickIndex(key, this.#parts.partitions) === this.#partition)
         marks.set(key, Math.max(position, marks.get(key) ?? 0));
     const newest = Math.max(checkpoint.position, ...marks.values());
-    if (newest > facts.lastSeq) {
-      await bus.renew(`${this.#parts.clock.nowMs()}`);
-      throw new BusError("the stream has lost messages that it had stored: it gets a new identity");
-    }
+    const last = await this.#findLast(newest);
     const life = beginLife({
       partition: this.#partition,
       options: this.#options,
@@ -129,6 +125,17 @@ export class PartitionOwner {
     const checking = this.#check(life);
     await this.#consume(life, startIfCaughtUp);
     await checking;
+  }
+
+  /** Sequence of the newest message; 0 where those up to `newest`, which reports hold, were removed by their age. */
+  async #findLast(newest: number): Promise<number> {
+    const { bus, clock } = this.#parts;
+    const last = (await bus.last(this.#partition))?.seq ?? 0;
+    if (last >= newest) return last;
+    if (await bus.renew(newest, `${clock.nowMs()}`))
+      throw new BusError("the stream has lost messages that it had stored: it gets a new identity");
+    // By now the server knows them.
+    return (await bus.last(this.#partition))?.seq ?? 0;
   }
 
   /** Adds messages until the life ends; after a failure of the server from where it was. */

@@ -107,7 +107,7 @@ export class Publisher {
     try {
       const { id, lastSeq } = await this.#parts.bus.open();
       if (id !== this.#stream) this.#begin(id);
-      else if (lastSeq < acknowledged) await this.#renew();
+      else if (lastSeq < acknowledged) await this.#renew(acknowledged);
       this.#problem = undefined;
     } catch (error) {
       if (!isBusError(error)) throw error;
@@ -135,10 +135,10 @@ export class Publisher {
     }
   }
 
-  async #renew(): Promise<void> {
+  async #renew(acknowledged: number): Promise<void> {
     const { bus, clock, logger } = this.#parts;
-    logger.error({ lastSeq: this.#lastSeq }, "stream lost stored messages");
-    await bus.renew(`${clock.nowMs()}`);
+    if (!(await bus.renew(acknowledged, `${clock.nowMs()}`))) return;
+    logger.error({ lastSeq: acknowledged }, "stream lost stored messages");
     const { id } = await bus.open();
     if (id !== this.#stream) this.#begin(id);
   }

@@ -47,10 +47,11 @@ export interface Bus {
   /** Connects, and checks the stream; creates it where there is none. Throws BusError. */
   open(): Promise<StreamFacts>;
   /**
-   * Begins another identity, because the stream has gone back: it gives sequences again that it gave before. `epoch` is
-   * any text that was not used before. Throws BusError.
+   * Begins another identity where the stream has gone back behind `knownSeq`, so that it gives sequences again; false
+   * where it has not, for a server that has just become the leader may answer as if it had. `epoch` is any text that
+   * was not used before. Throws BusError.
    */
-  renew(epoch: string): Promise<void>;
+  renew(knownSeq: number, epoch: string): Promise<boolean>;
   /** Stores a message of a partition; never rejects. `id` prevents a second one within two minutes. */
   publish(partition: number, id: string, bytes: Uint8Array): Promise<StoreResult>;
   /** Delivers messages of a partition in order until the signal aborts. Throws BusError. */

@@ -18,13 +18,7 @@ import {
   StorageType,
   type StreamInfo,
 } from "@nats-io/jetstream";
-import {
-  connect,
-  credsAuthenticator,
-  type NatsConnection,
-  nanos,
-  type TlsOptions,
-} from "@nats-io/transport-node";
+import { connect, credsAuthenticator, type NatsConnection, nanos } from "@nats-io/transport-node";
 import { stableHash } from "../../lib/hash.ts";
 import type { Logger } from "../../lib/logger.ts";
 import {
@@ -38,6 +32,7 @@ import {
 } from "./bus.ts";
 import { checkServer, explain } from "./nats-errors.ts";
 import type { NatsSecret } from "./nats-secret.ts";
+import { toTls } from "./nats-tls.ts";
 import { findStreamFaults, PARTITIONS, SHARDS, type StreamSettings } from "./stream-settings.ts";
 
 export interface NatsOptions extends StreamSettings {
@@ -88,11 +83,17 @@ export class NatsBus implements Bus {
     });
   }
 
-  async renew(epoch: string): Promise<void> {
-    await this.#try(async ({ manager }) => {
-      const { config, state } = await manager.streams.info(this.#options.stream);
-      const metadata = { ...config.metadata, [EPOCH]: `${epoch}/${state.last_seq}` };
-      await manager.streams.update(this.#options.stream, { ...config, metadata });
+  async renew(knownSeq: number, epoch: string): Promise<boolean> {
+    const { stream, prefix } = this.#options;
+    return await this.#try(async ({ stream: client, manager }) => {
+      // Stored by a majority behind all that is stored, whatever one server knows of it.
+      const options = { timeout: REQUEST_TIMEOUT_MS, expect: { streamName: stream } };
+      const { seq } = await client.publish(`${prefix}.position`, new Uint8Array(), options);
+      if (seq > knownSeq) return false;
+      const { config } = await manager.streams.info(stream);
+      const metadata = { ...config.metadata, [EPOCH]: `${epoch}/${seq}` };
+      await manager.streams.update(stream, { ...config, metadata });
+      return true;
     });
   }
 
@@ -248,19 +249,6 @@ async function openJetStream(connection: NatsConnection): Promise<Open> {
     await connection.close();
     throw error;
   }
-}
-
-/** Options of a connection that must be secured; undefined where the server decides. The client ignores `tls://`. */
-function toTls(
-  url: string,
-  { "ca.crt": ca, "tls.crt": cert, "tls.key": key }: NatsSecret,
-): TlsOptions | undefined {
-  if ((cert === undefined) !== (key === undefined))
-    throw new BusError(
-      `scale.nats.secretPath: ${cert ? "tls.crt has no tls.key" : "tls.key has no tls.crt"}`,
-    );
-  const tls = { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) };
-  return Object.keys(tls).length > 0 || url.includes("tls://") ? tls : undefined;
 }
 
 function toFacts({ created, config, state }: StreamInfo): StreamFacts {

@@ -28,6 +28,8 @@ export class MemoryStream {
   startSeq = 0;
   lastSeq = 0;
   messages: Stored[] = [];
+  /** Newest messages that a server does not know yet which has just become the leader. */
+  unknown = 0;
   /** Without it a repeated message is stored again, as after the server's window for duplicates. */
   dropsDuplicates = true;
   fate: () => Fate = () => "stored";
@@ -38,6 +40,12 @@ export class MemoryStream {
     this.lastSeq = 0;
     this.startSeq = 0;
     this.messages = [];
+  }
+
+  /** The newest message of a subject that the server knows. */
+  findLast(subject: string): LastMessage {
+    const knownSeq = this.lastSeq - this.unknown;
+    return this.messages.findLast((one) => one.subject === subject && one.seq <= knownSeq);
   }
 
   /** Loses the newest messages, as a server without sync_interval may at a power loss. */
@@ -62,14 +70,19 @@ export class MemoryBus implements Bus {
 
   async open(): Promise<StreamFacts> {
     await this.#reach();
-    const { id, lastSeq, startSeq, messages } = this.#stream;
+    const { id, startSeq, messages, unknown } = this.#stream;
+    const lastSeq = this.#stream.lastSeq - unknown;
     return { id, lastSeq, startSeq, firstSeq: messages[0]?.seq ?? lastSeq + 1 };
   }
 
-  async renew(): Promise<void> {
+  async renew(knownSeq: number): Promise<boolean> {
     await this.#reach();
+    this.#stream.lastSeq++;
+    this.#stream.unknown = 0;
+    if (this.#stream.lastSeq > knownSeq) return false;
     this.#stream.id = `stream-${Number(this.#stream.id.slice(7)) + 1}`;
     this.#stream.startSeq = this.#stream.lastSeq;
+    return true;
   }
 
   async publish(partition: number, id: string, bytes: Uint8Array): Promise<StoreResult> {
@@ -82,12 +95,12 @@ export class MemoryBus implements Bus {
 
   async last(partition: number): Promise<LastMessage> {
     await this.#reach();
-    return this.#stream.messages.findLast(({ subject }) => subject === `d.${partition}`);
+    return this.#stream.findLast(`d.${partition}`);
   }
 
   async readCheckpoint(partition: number): Promise<LastMessage> {
     await this.#reach();
-    return this.#stream.messages.findLast(({ subject }) => subject === `c.${partition}`);
+    return this.#stream.findLast(`c.${partition}`);
   }
 
   async consume(

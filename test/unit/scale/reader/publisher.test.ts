@@ -29,3 +29,27 @@ it("logs once why the stream can't be used, and again after it could", async () 
     await publisher.checkStream();
   }
 });
+
+it("gives the stream another identity where it has lost messages, not where a server does not know them yet", async () => {
+  const clock = new FakeClock();
+  const stream = new MemoryStream();
+  const publisher = new Publisher({
+    bus: new MemoryBus(stream, clock),
+    clock,
+    logger: silentLogger,
+    partitions: 1,
+    processId: "reader",
+    shards: () => [],
+  });
+  await publisher.checkStream();
+  publisher.send(0, { reports: [], notices: [] }, clock.nowMs());
+  await clock.advance(100);
+  expect(publisher.messages).toBe(1);
+  const { id } = stream;
+  stream.unknown = 1;
+  await publisher.checkStream();
+  expect(stream.id).toBe(id);
+  stream.loseTail(1);
+  await publisher.checkStream();
+  expect(stream.id).not.toBe(id);
+});
