@@ -192,6 +192,25 @@ describe("several processes", { timeout: 300_000 }, () => {
     );
   });
 
+  it("declare what the stream removed while no process owned a partition, and all readers were replaced", async () => {
+    let missing = 0;
+    await check(async (world) => {
+      const [owner, reader] = [...world.owners, ...world.readers];
+      if (owner) world.kill(owner);
+      await world.run(10_000 + pickBelow(world, 10_000));
+      if (reader) world.kill(reader);
+      const nextReader = world.startReader();
+      for (let shard = 0; shard < SHARDS; shard++) world.giveShard(shard, nextReader);
+      world.stream.removeBefore(world.clock.nowMs());
+      await world.run(pickBelow(world, 5000));
+      const next = world.startOwner();
+      for (let partition = 0; partition < PARTITIONS; partition++) world.givePartition(partition, next);
+      await world.run(10_000);
+      missing += world.missing;
+    });
+    expect(missing).toBeGreaterThan(0);
+  });
+
   it("declare a stream that was recreated, or has lost what it had stored", async () => {
     await check(async (world) => {
       await world.run(pickBelow(world, 3000));

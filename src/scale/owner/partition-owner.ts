@@ -81,7 +81,8 @@ export class PartitionOwner {
     const facts = await bus.open();
     const { byPartition, withMoved } = await this.#parts.listReports(over);
     const stored = byPartition.get(this.#partition) ?? [];
-    const checkpoint = await this.#readCheckpoint(facts);
+    const found = await this.#readCheckpoint(facts.id);
+    const checkpoint = found ?? createCheckpoint(facts, this.#parts.clock.nowMs());
     const marks = new Map(
       stored.map((report) => [
         reportKey(report.metadata.namespace, report.policy.name),
@@ -107,7 +108,11 @@ export class PartitionOwner {
     over.addEventListener("abort", () => life.end.abort(), { once: true });
     if (over.aborted) life.end.abort();
     this.life = life;
-    this.#adopt(life, stored, checkpoint, facts);
+    this.#adopt(life, stored, facts.id);
+    // Without a checkpoint each report holds what its mark says, and no more.
+    const heldSeq = found?.position ?? Math.min(...[...marks.values()].filter((mark) => mark > 0));
+    if (facts.firstSeq > heldSeq + 1) life.state.declareLoss(this.#parts.clock.nowMs());
+    this.#queueChanged(life);
     const fields = { partition: this.#partition, reports: stored.length, position: checkpoint.position };
     logger.info(fields, "partition loaded");
     const startIfCaughtUp = () => {
@@ -166,13 +171,13 @@ export class PartitionOwner {
     }
   }
 
-  #adopt(life: PartitionLife, stored: readonly Report[], checkpoint: Checkpoint, facts: StreamFacts): void {
+  #adopt(life: PartitionLife, stored: readonly Report[], stream: string): void {
     const nowMs = this.#parts.clock.nowMs();
     for (const report of stored) {
       const ledger = life.aggregator.ledger(report.metadata.namespace, report.policy.name);
       life.controller.adopt(ledger, report, []);
       const mark = parseMarks(report.metadata).find(({ id }) => id !== MOVED_ID);
-      if (!mark?.id.startsWith("stream-") || mark.id === facts.id) continue;
+      if (!mark?.id.startsWith("stream-") || mark.id === stream) continue;
       // What the earlier stream held for this report can't be read any more.
       const fromUs = Math.max(0, ledger.counts.all.lastUs - SKEW_US);
       addGap(
@@ -182,7 +187,9 @@ export class PartitionOwner {
       );
       ledger.write.touch();
     }
-    if (checkpoint.position > 0 && facts.firstSeq > checkpoint.position + 1) life.state.declareLoss(nowMs);
+  }
+
+  #queueChanged(life: PartitionLife): void {
     for (const [key, ledger] of life.aggregator.ledgers)
       if (ledger.write.isNeeded) life.queue.add(key, "coverage");
   }
@@ -194,11 +201,9 @@ export class PartitionOwner {
     return mark > 0 || written?.stream !== stream ? mark : written.position;
   }
 
-  async #readCheckpoint({ id, startSeq, firstSeq }: StreamFacts): Promise<Checkpoint> {
+  async #readCheckpoint(stream: string): Promise<Checkpoint | undefined> {
     const found = await this.#parts.bus.readCheckpoint(this.#partition);
-    const wholeSinceUs = Math.round(this.#parts.clock.nowMs() * 1000);
-    const none = { position: Math.max(startSeq, firstSeq - 1), sources: {}, shards: [], wholeSinceUs };
-    return decodeCheckpoint(found?.bytes, id) ?? none;
+    return decodeCheckpoint(found?.bytes, stream);
   }
 
   /** Watches the stream, and stores checkpoints, until the life ends. */
@@ -271,4 +276,10 @@ export class PartitionOwner {
     this.life = undefined;
     this.problem ??= "loading";
   }
+}
+
+/** Checkpoint to begin with where the stream has none. */
+function createCheckpoint({ startSeq, firstSeq }: StreamFacts, nowMs: number): Checkpoint {
+  const position = Math.max(startSeq, firstSeq - 1);
+  return { position, sources: {}, shards: [], wholeSinceUs: Math.round(nowMs * 1000) };
 }

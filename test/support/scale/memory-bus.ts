@@ -48,6 +48,11 @@ export class MemoryStream {
     return this.messages.findLast((one) => one.subject === subject && one.seq <= knownSeq);
   }
 
+  /** Removes what is older, as a server does at max_age, checkpoints included. */
+  removeBefore(ms: number): void {
+    this.messages = this.messages.filter(({ atMs }) => atMs >= ms);
+  }
+
   /** Loses the newest messages, as a server without sync_interval may at a power loss. */
   loseTail(count: number): void {
     this.messages = this.messages.slice(0, Math.max(0, this.messages.length - count));
