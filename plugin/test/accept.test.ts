@@ -65,16 +65,19 @@ describe("accept", () => {
   test("applies it when asked", async () => {
     const applied: object[] = [];
     const source = {
-      ...createMemoryReports(REPORTS),
+      ...createMemoryReports(REPORTS, {
+        heartbeat: { state: "silent", lease: "kubearmor/pvo", forMs: 720_000 },
+      }),
       async apply(acceptance: object) {
         applied.push(acceptance);
         return "created" as const;
       },
     };
-    const { code, out } = await runPlugin(["accept", ID, "--reason", "x", "--name", "mine", "--apply"], {
+    const { code, out, err } = await runPlugin(["accept", ID, "--reason", "x", "--name", "mine", "--apply"], {
       reports: source,
     });
     expect({ code, out }).toEqual({ code: 0, out: "acceptedviolation shop/mine created\n" });
+    expect(err).toContain("the operator has not renewed its Lease kubearmor/pvo");
     expect(applied).toMatchObject([{ metadata: { name: "mine", namespace: "shop" } }]);
   });
 

@@ -71,7 +71,14 @@ export async function accept(session: Session, id: string, flags: Flags): Promis
   if (!source.apply) throw createUsageError("--apply needs a cluster, and can't go with --from.");
   const done = await source.apply(acceptance);
   terminal.out(`acceptedviolation ${namespace}/${name} ${done}\n`);
+  await warnIfSilent(session);
   return EXIT.ok;
+}
+
+/** Warns on standard error that no operator runs, without which no acceptance has an effect. */
+async function warnIfSilent({ source, clock, terminal }: Session): Promise<void> {
+  const beat = await source.heartbeat?.(clock.nowMs());
+  if (beat?.state === "silent") terminal.err(`note: ${describeHeartbeat(beat)}.\n`);
 }
 
 function requireOne(found: readonly ViolationRef[], id: string): ViolationRef {
@@ -128,8 +135,7 @@ export async function listAccepted(session: Session, flags: Flags): Promise<Exit
   const scope = parseScope(flags, session);
   const nowMs = clock.nowMs();
   const found = (await source.acceptances(scope)).sort(compareExpiry);
-  const beat = await source.heartbeat?.(nowMs);
-  if (beat?.state === "silent") terminal.err(`note: ${describeHeartbeat(beat)}.\n`);
+  await warnIfSilent(session);
   const shown = found.slice(0, limit);
   if (flags.output !== undefined) {
     const data = escapeData({ acceptedViolations: shown.map(omitManagedFields) });
