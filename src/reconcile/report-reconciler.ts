@@ -8,6 +8,7 @@ import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import type { ObjectMeta, Report } from "../api/v1alpha1.ts";
 import { unreachable } from "../lib/assert.ts";
 import { runInTurns } from "../lib/pacing/steps.ts";
+import type { EpochUs } from "../lib/time.ts";
 import { renderInSteps } from "../report/render.ts";
 import type { WriteResult } from "../sinks/report-sink.ts";
 import { type AttemptState, type ReconcileResult, STEPS } from "./reconcile-steps.ts";
@@ -87,6 +88,7 @@ export class ReportReconciler {
       case "rebase":
         return await this.#rebase(attempt, undefined);
       case "leave":
+        await this.#forgetCommitted();
         return { kind: "namespace_gone" };
       case "shrink":
         return await this.#shrink(attempt, readMessage(result));
@@ -184,13 +186,13 @@ export class ReportReconciler {
     const isRecovered = this.#isRecovered;
     const holdsMore = isRecovered || parseMarks(found.metadata)[0]?.id !== attempt.mark?.id;
     const result = await this.#commit(attempt, found);
-    if (holdsMore) this.#parts.rebase(this.ledger, found);
+    if (holdsMore) await this.#rebaseOn(found);
     if (isRecovered) this.ledger.gaps.addAgain(this.ledger.counts.committed.coverageGaps);
     return result;
   }
 
   async #rebase(attempt: Attempt, found: Report | undefined): Promise<ReconcileResult | undefined> {
-    const { clock, logger, rebase, onOvertaken } = this.#parts;
+    const { clock, logger, onOvertaken } = this.#parts;
     const over = found && onOvertaken?.(found, this.metadata);
     if (over) return over;
     // Retention does not reach this point: otherwise only a person or an external tool deletes reports.
@@ -199,11 +201,21 @@ export class ReportReconciler {
       const occurrences = this.ledger.counts.all.occurrences - this.ledger.counts.unwritten;
       logger.warn({ ...toReportRef(this.ledger), occurrences }, "report deleted, counting again from zero");
     }
-    rebase(this.ledger, found, isDeleted ? Math.round(clock.nowMs() * 1000) : undefined);
+    await this.#rebaseOn(found, isDeleted ? Math.round(clock.nowMs() * 1000) : undefined);
     this.metadata = found?.metadata;
     // Another replica's counts were subtracted, and the rest is a new set.
     if (!this.ledger.write.isInFlight) await this.#take();
     return await this.#renew(attempt.fresh);
+  }
+
+  /** Takes a stored report, or none, as the base; alerts do not wait for a large one. */
+  async #rebaseOn(found: Report | undefined, deletedUs?: EpochUs): Promise<void> {
+    await this.#forgetCommitted();
+    this.#parts.rebase(this.ledger, found, deletedUs);
+  }
+
+  async #forgetCommitted(): Promise<void> {
+    await runInTurns(this.ledger.transfer.forgetCommitted(), this.#parts.clock);
   }
 
   /** Removes the stored report, in which everything is beyond retention. */
@@ -214,9 +226,9 @@ export class ReportReconciler {
       case "removed":
         logger.info(toReportRef(this.ledger), "report removed by retention");
         onRemoved();
-        return this.#completeRemoval();
+        return await this.#completeRemoval();
       case "absent":
-        return this.#completeRemoval();
+        return await this.#completeRemoval();
       case "conflict":
         return await this.#reconsider(signal);
       case "retry":
@@ -229,22 +241,22 @@ export class ReportReconciler {
     }
   }
 
-  #completeRemoval(): ReconcileResult {
+  async #completeRemoval(): Promise<ReconcileResult> {
     this.refusal = undefined;
     this.metadata = undefined;
-    this.#parts.rebase(this.ledger, undefined);
+    await this.#rebaseOn(undefined);
     return { kind: this.ledger.counts.unwritten > 0 ? "recreate" : "noop" };
   }
 
   /** Reads a report that was changed before its removal; its present state counts until the next sweep. */
   async #reconsider(signal: AbortSignal): Promise<ReconcileResult> {
-    const { sink, onOvertaken, rebase } = this.#parts;
+    const { sink, onOvertaken } = this.#parts;
     const read = await sink.read(toReportRef(this.ledger), signal);
-    if (read.kind === "absent") return this.#completeRemoval();
+    if (read.kind === "absent") return await this.#completeRemoval();
     if (read.kind === "found") {
       const over = onOvertaken?.(read.report, this.metadata);
       if (over) return over;
-      rebase(this.ledger, read.report);
+      await this.#rebaseOn(read.report);
       this.metadata = read.report.metadata;
     }
     return this.#requeue(read.kind === "retry" ? read.retryAfterMs : undefined);

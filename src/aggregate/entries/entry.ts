@@ -18,6 +18,8 @@ export const NO_SWEEP = -(2 ** 30);
 /** Hooks of the report that a violation belongs to. */
 export interface CountingReport {
   readonly pending: CellCounter;
+  /** Sets of counts taken so far: what was pending before the last one is in flight since. */
+  readonly taken: number;
   /** Evicts the lowest ranked of a group, for want of memory at `us`; returns the number, at most `count`. */
   evict(group: EntryGroup, count: number, us: EpochUs): number;
 }
@@ -41,6 +43,8 @@ interface Unpacked {
   committed: Tally | undefined;
   inFlight: Tally | undefined;
   pending: Tally | undefined;
+  /** Sets that the report had taken when the pending counts began. */
+  pendingSince: number;
   writtenInSweep: number;
 }
 
@@ -66,7 +70,7 @@ export class Entry implements CellOwner {
     this.lowerBound = lowerBound;
     this.#group = undefined;
     this.#latest = undefined;
-    const none = { committed: undefined, inFlight: undefined, pending: undefined };
+    const none = { committed: undefined, inFlight: undefined, pending: undefined, pendingSince: 0 };
     this.#unpacked = { key, id, identity, ...none, writtenInSweep: NO_SWEEP };
   }
 
@@ -77,8 +81,9 @@ export class Entry implements CellOwner {
 
   /** Leaves the memory of the group before. */
   set group(group: EntryGroup | undefined) {
-    this.#unpack();
+    const unpacked = this.#unpack();
     this.#group = group;
+    unpacked.pendingSince = group?.report.taken ?? 0;
   }
 
   get key(): string {
@@ -105,7 +110,7 @@ export class Entry implements CellOwner {
   }
 
   get inFlight(): Tally | undefined {
-    return this.#unpacked?.inFlight;
+    return this.#moveTaken()?.inFlight;
   }
 
   set inFlight(tally: Tally | undefined) {
@@ -113,11 +118,14 @@ export class Entry implements CellOwner {
   }
 
   get pending(): Tally | undefined {
-    return this.#unpacked?.pending;
+    return this.#moveTaken()?.pending;
   }
 
   set pending(tally: Tally | undefined) {
-    if (this.#unpacked || tally) this.#unpack().pending = tally;
+    if (!this.#unpacked && !tally) return;
+    const unpacked = this.#unpack();
+    unpacked.pending = tally;
+    unpacked.pendingSince = this.#group?.report.taken ?? 0;
   }
 
   /** Parts of the committed counts that many entries are asked for; undefined without such counts. */
@@ -144,9 +152,20 @@ export class Entry implements CellOwner {
 
   /** Packs it where it is in a map and has no other counts than committed; returns an estimate of the memory that it takes. */
   pack(): number {
-    if (this.#group && this.#unpacked) this.#pack(this.#group, this.#unpacked);
+    const unpacked = this.#moveTaken();
+    if (this.#group && unpacked) this.#pack(this.#group, unpacked);
     if (this.#unpacked) return weighUnpacked(this.#unpacked);
     return PACKED_BYTES + this.#memory.sizeOf(this.#place) + (this.#latest?.weight ?? 0);
+  }
+
+  /** Moves in flight what was pending before the last take, which visits no entry; returns the counts where unpacked. */
+  #moveTaken(): Unpacked | undefined {
+    const unpacked = this.#unpacked;
+    if (unpacked?.pending && this.#group && unpacked.pendingSince !== this.#group.report.taken) {
+      unpacked.inFlight = unpacked.pending;
+      unpacked.pending = undefined;
+    }
+    return unpacked;
   }
 
   #pack({ packed }: EntryGroup, { inFlight, pending, ...rest }: Unpacked): void {
@@ -159,7 +178,8 @@ export class Entry implements CellOwner {
   }
 
   #unpack(): Unpacked {
-    if (this.#unpacked) return this.#unpacked;
+    const unpacked = this.#moveTaken();
+    if (unpacked) return unpacked;
     const { committed, ...rest } = this.#memory.read(this.#place);
     this.#memory.release(this.#place);
     const latest = this.#latest;
@@ -167,6 +187,7 @@ export class Entry implements CellOwner {
       committed: committed && { ...committed, latest },
       inFlight: undefined,
       pending: undefined,
+      pendingSince: 0,
     };
     this.#unpacked = { ...rest, ...counts };
     this.#place = -1;

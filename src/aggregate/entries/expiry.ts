@@ -9,16 +9,22 @@ import type { EpochUs } from "../../lib/time.ts";
 import type { Entry } from "./entry.ts";
 import type { EntryMap } from "./entry-map.ts";
 
+/** What is kept: seen at `beforeUs` or later, or written by this process in `keptSweep` or later. */
+export interface Expiry {
+  beforeUs: EpochUs;
+  keptSweep: number;
+}
+
 /** Entries visited in one step; removing one takes some microseconds. */
 const VISITS = 256;
 
 /**
- * Removes from `entries` what was last seen before `beforeUs`, except what this process wrote in sweep `keptSweep` or
- * later, and what has pending counts. Calls `onGone` with the counts of each that was removed.
+ * Removes from `entries` what is not kept, but for what has counts in flight or pending. Calls `onGone` with the counts
+ * of each that was removed.
  */
 export function* expireEntries(
   entries: EntryMap,
-  { beforeUs, keptSweep }: { beforeUs: EpochUs; keptSweep: number },
+  { beforeUs, keptSweep }: Expiry,
   isPending: (entry: Entry) => boolean,
   onGone: (gone: Expired) => void,
 ): Steps {

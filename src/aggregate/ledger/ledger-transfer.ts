@@ -5,12 +5,16 @@
 // and of other ledgers.
 
 import { assert } from "../../lib/assert.ts";
+import type { Steps } from "../../lib/pacing/steps.ts";
 import type { EpochUs } from "../../lib/time.ts";
 import { emptyTotals, mergeTotals, type Totals } from "../counts/totals.ts";
 import type { Base, Counted, RecoveredSet } from "../entries/counted.ts";
 import type { Entry } from "../entries/entry.ts";
+import type { Expiry } from "../entries/expiry.ts";
 import type { LedgerState } from "./ledger-state.ts";
 import type { LedgerWrite } from "./ledger-write.ts";
+
+const EVER: Expiry = { beforeUs: Number.POSITIVE_INFINITY, keptSweep: Number.POSITIVE_INFINITY };
 
 export class LedgerTransfer {
   readonly #ledger: LedgerState;
@@ -41,6 +45,11 @@ export class LedgerTransfer {
     if (entries.unidentified > before) for (const entry of entries.map.values()) entry.lowerBound = true;
   }
 
+  /** Makes a rebase or a drain of a large report short: it forgets what would be forgotten then. */
+  forgetCommitted(): Steps {
+    return this.#ledger.entries.forget(EVER);
+  }
+
   /** Takes a stored report as what is committed; without one (it was deleted) counting starts again from zero. */
   rebase(base: Base | undefined, deletedUs?: EpochUs): void {
     const { policy, gaps, subjects, counts, entries, age } = this.#ledger;
@@ -64,7 +73,14 @@ export class LedgerTransfer {
     gaps.settle();
     counts.clearExpiry();
     const { totals } = entries.pending;
-    const drained = entries.drain();
+    const drained: Counted[] = [];
+    for (const entry of entries.pending.take()) {
+      const { key, identity, pending: tally } = entry;
+      if (tally) drained.push({ key, identity, tally });
+      entry.pending = undefined;
+      if (entry.stored) entries.map.updateBytes(entry);
+      else entries.map.delete(key);
+    }
     counts.recountUnidentified();
     return { totals, entries: drained };
   }

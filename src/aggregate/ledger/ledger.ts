@@ -11,6 +11,7 @@ import type { ViolationFacts } from "../../ingest/violation/violation.ts";
 import type { Steps } from "../../lib/pacing/steps.ts";
 import type { EpochUs } from "../../lib/time.ts";
 import { KnownPolicy } from "../counts/known-policy.ts";
+import { mergeExpired } from "../counts/totals.ts";
 import type { Entry } from "../entries/entry.ts";
 import type { EntryMap } from "../entries/entry-map.ts";
 import { MemoryUsage } from "../entries/memory-usage.ts";
@@ -85,7 +86,13 @@ export class Ledger {
   *expire(beforeUs: EpochUs, keptSweeps = 0): Steps<number> {
     const keptSweep = this.#age.begin(keptSweeps);
     this.counts.violationsFloor = this.counts.violations;
-    const gone = yield* this.#entries.expire(beforeUs, keptSweep);
+    const { pending } = this.#entries;
+    let gone = 0;
+    yield* this.#entries.forget({ beforeUs, keptSweep }, (expired) => {
+      gone += expired.violations;
+      pending.folded.expired = mergeExpired(pending.folded.expired, expired);
+    });
+    this.policy.expireSeverity(beforeUs);
     this.#age.end(this.counts.committed, beforeUs, keptSweep);
     if (this.isOver || gone > 0) this.write.touch();
     return gone;

@@ -14,7 +14,8 @@ import type { EpochUs } from "../../lib/time.ts";
 import type { KnownPolicy } from "../counts/known-policy.ts";
 import { addAlert, addCounts, emptyTally, type Tally } from "../counts/tally.ts";
 import { countAlerts, emptyTotals, type Totals } from "../counts/totals.ts";
-import type { Entry } from "../entries/entry.ts";
+import { type Entry, isWritten } from "../entries/entry.ts";
+import { PendingEntries } from "../entries/pending-entries.ts";
 import type { ChangeLog, CountsInCell, PendingCells } from "./change-log.ts";
 
 /** Cells of which the counts are taken in one step. */
@@ -34,11 +35,13 @@ export interface PendingParts {
 export class PendingCounts implements CellCounter, PendingCells {
   readonly #parts: PendingParts;
   #totals = emptyTotals();
-  #entries = new Set<Entry>();
+  #entries = new PendingEntries();
   /** Cells that may have counts that are in no totals yet. */
   #counting: number[] = [];
   /** Cells that may have counts that are in the totals. */
   #held: number[] = [];
+  /** True where one of those cells is of an entry that a report written now would not count. */
+  #isNewHeld = false;
 
   constructor(parts: PendingParts) {
     this.#parts = parts;
@@ -59,26 +62,24 @@ export class PendingCounts implements CellCounter, PendingCells {
   }
 
   /** Entries with counts, all of which are in tallies from now on. */
-  get entries(): Set<Entry> {
+  get entries(): PendingEntries {
     runAtOnce(this.takeCells());
     return this.#entries;
   }
 
-  /** True where an entry with counts is not in the stored report. */
+  /** True where an entry with counts was in no write when it got them. */
   get haveNew(): boolean {
     this.#foldCells();
-    for (const { stored } of this.#entries) if (!stored) return true;
-    const owners = this.#parts.cells?.owners;
-    return this.#held.some((cell) => {
-      const owner = owners?.get(cell) as Entry | undefined;
-      return owner?.counter === this && !owner.stored;
-    });
+    return this.#entries.newEntries > 0 || this.#isNewHeld;
   }
 
-  /** Starts again with nothing. */
-  clear(): void {
+  /** Gives away all counts. */
+  take(): PendingEntries {
+    const { entries } = this;
     this.#totals = emptyTotals();
-    this.#entries = new Set();
+    this.#entries = new PendingEntries();
+    this.#isNewHeld = false;
+    return entries;
   }
 
   /** Counts one alert; without an entry in the totals only. */
@@ -126,7 +127,9 @@ export class PendingCounts implements CellCounter, PendingCells {
     if (!cells || !counts || counts.unfolded === 0) return;
     this.#countCell(cell, entry, counts);
     cells.counts.setFolded(cell);
-    if (cells.counts.hold(cell)) this.#held.push(cell);
+    if (!cells.counts.hold(cell)) return;
+    this.#held.push(cell);
+    this.#isNewHeld ||= !isWritten(entry);
   }
 
   takeCount(cell: number, entry: Entry): void {

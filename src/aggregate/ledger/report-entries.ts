@@ -4,12 +4,12 @@
 // The violations of one report: committed, in flight and pending counts of each.
 // Invariant: a count is in exactly one of the three. Counts in flight never change.
 
+import type { Expired } from "../../api/v1alpha1.ts";
 import { type Identity, settledKey } from "../../ingest/violation/violation.ts";
 import { runAtOnce, type Steps, visitInSteps } from "../../lib/pacing/steps.ts";
 import type { EpochUs } from "../../lib/time.ts";
 import type { KnownPolicy } from "../counts/known-policy.ts";
 import { mergeInto, type Tally } from "../counts/tally.ts";
-import { mergeExpired } from "../counts/totals.ts";
 import type { Counted } from "../entries/counted.ts";
 import {
   type CountingReport,
@@ -21,7 +21,7 @@ import {
   moveCounts,
 } from "../entries/entry.ts";
 import { EntryMap } from "../entries/entry-map.ts";
-import { expireEntries } from "../entries/expiry.ts";
+import { type Expiry, expireEntries } from "../entries/expiry.ts";
 import type { MemoryUsage } from "../entries/memory-usage.ts";
 import { selectLowest } from "../entries/ranking.ts";
 import type { ChangeLog } from "./change-log.ts";
@@ -55,6 +55,7 @@ export class ReportEntries implements CountingReport {
   readonly pending: PendingCounts;
   /** Occurrences that are in the totals but in no entry. */
   unidentified = 0;
+  taken = 0;
   readonly #parts: ReportEntriesParts;
   #inFlight = new Set<Entry>();
   /** Entries that a report written now would count. */
@@ -88,8 +89,9 @@ export class ReportEntries implements CountingReport {
   /** Moves the counts of an entry to another, between writes. */
   moveCounts(from: Entry, to: Entry): void {
     if (from.stored && to.stored) this.#written--;
-    if (this.pending.entries.delete(from)) this.pending.entries.add(to);
+    for (const entry of [from, to]) this.pending.remove(entry);
     moveCounts(from, to);
+    if (to.pending) this.pending.entries.add(to);
   }
 
   /** Returns the entry of a violation that gets a tally or another cell; begins it where there is none. */
@@ -99,15 +101,12 @@ export class ReportEntries implements CountingReport {
     return entry;
   }
 
-  /** Moves what is pending in flight. */
+  /** Moves what is pending in flight; each entry moves its own when it is next looked at. */
   take(): void {
-    for (const entry of this.pending.entries) {
-      if (!entry.stored) this.#written++;
-      entry.inFlight = entry.pending;
-      entry.pending = undefined;
-    }
-    this.#inFlight = this.pending.entries;
-    this.pending.clear();
+    const entries = this.pending.take();
+    this.#inFlight = entries;
+    this.#written += entries.newEntries;
+    this.taken++;
   }
 
   /** Moves what is in flight to what is committed, before retention sweep `sweep`. */
@@ -153,13 +152,17 @@ export class ReportEntries implements CountingReport {
 
   #addInFlight(entry: Entry, tally: Tally): void {
     if (!isWritten(entry)) this.#written++;
+    const isPending = this.pending.entries.delete(entry);
     entry.inFlight = tally;
     this.#inFlight.add(entry);
+    if (isPending) this.pending.entries.add(entry);
   }
 
   /** Takes entries as what is committed; returns those with other counts that are not among them. */
   rebase(base: readonly Entry[]): Entry[] {
-    const open = new Set([...this.#inFlight, ...this.pending.entries]);
+    const pending = [...this.pending.entries];
+    const open = new Set([...this.#inFlight, ...pending]);
+    for (const entry of pending) this.pending.entries.delete(entry);
     this.map.clear();
     for (const entry of base) this.map.set(entry);
     const unlisted: Entry[] = [];
@@ -170,38 +173,21 @@ export class ReportEntries implements CountingReport {
       if (!stored) unlisted.push(entry);
       this.map.set(entry);
     }
+    for (const entry of pending) this.pending.entries.add(entry);
     this.#written = 0;
     for (const entry of this.map.values()) if (isWritten(entry)) this.#written++;
     return unlisted;
   }
 
-  /** Gives away what is pending. */
-  drain(): Counted[] {
-    const drained: Counted[] = [];
-    for (const entry of this.pending.entries) {
-      const { key, identity, pending: tally } = entry;
-      if (tally) drained.push({ key, identity, tally });
-      entry.pending = undefined;
-      if (entry.stored) this.map.updateBytes(entry);
-      else this.map.delete(key);
-    }
-    this.pending.clear();
-    return drained;
-  }
-
-  /** As expireEntries; returns the number of violations. */
-  *expire(beforeUs: EpochUs, keptSweep: number): Steps<number> {
+  /** As expireEntries; their occurrences stay in the totals. */
+  *forget(until: Expiry, onGone: (gone: Expired) => void = () => {}): Steps {
     const isPending = (entry: Entry) =>
       entry.pending !== undefined || this.pending.lookAtCells(entry).lastUs > 0;
-    let violations = 0;
-    yield* expireEntries(this.map, { beforeUs, keptSweep }, isPending, (gone) => {
-      violations += gone.violations;
+    yield* expireEntries(this.map, until, isPending, (gone) => {
       this.unidentified += gone.occurrences;
       this.#written -= gone.violations;
-      this.pending.folded.expired = mergeExpired(this.pending.folded.expired, gone);
+      onGone(gone);
     });
-    this.#parts.policy.expireSeverity(beforeUs);
-    return violations;
   }
 
   /** Of those of a group that are visited, none in flight. */

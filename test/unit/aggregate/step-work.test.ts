@@ -91,6 +91,28 @@ it.each([
   ]);
 });
 
+it("what is pending is taken, and looked at for new violations, without a visit to any", () => {
+  const { aggregator, ledger } = fill(3);
+  const reads = countReads();
+  const moves = vi.spyOn(Entry.prototype, "inFlight", "set");
+  const isNew = ledger.write.hasNewViolation;
+  ledger.write.take();
+  expect([isNew, ledger.write.hasNewViolation, reads(), moves.mock.calls.length]).toEqual([
+    true,
+    false,
+    0,
+    0,
+  ]);
+  expect([ledger.counts.listable, ledger.counts.unwritten]).toEqual([HELD, HELD]);
+  add(
+    aggregator,
+    alert({ OwnerName: "w-q", Operation: "File", Resource: "/x/q", UpdatedTime: formatTimeAt(HELD) }),
+  );
+  const [entry] = ledger.write.entries;
+  expect([entry?.inFlight?.occurrences, entry?.pending?.occurrences]).toEqual([1, 1]);
+  expect(ledger.write.hasNewViolation).toBe(false);
+});
+
 it("what is added between the steps of a commit is pending, and nothing is counted twice", () => {
   const { aggregator, ledger } = fill(3);
   ledger.write.take();
