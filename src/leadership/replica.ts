@@ -55,6 +55,7 @@ const NOT_THE_LEADER = { kind: "retry", message: "not the leader" } as const;
 /** Passes writes only while this process leads, by its clock: after a stall it may have lost the Lease without notice. */
 export function guardSink(sink: ReportSink, elector: Pick<LeaderElector, "isLeader">): ReportSink {
   return {
+    isMislabeled: (report) => sink.isMislabeled?.(report) === true,
     list: (signal) => sink.list(signal),
     read: (ref, signal) => sink.read(ref, signal),
     write: async (report, signal) => (elector.isLeader ? await sink.write(report, signal) : NOT_THE_LEADER),

@@ -123,9 +123,9 @@ export class ReportController {
     ledger.sets.markPersisted(seq);
     const open = layers.filter((layer) => layer.seq > seq).map(recoverSet);
     ledger.transfer.recover(open);
-    this.#createItem(reportKey(ledger.namespace, ledger.policyName), ledger).reconciler.resume(
-      report?.metadata,
-    );
+    const key = reportKey(ledger.namespace, ledger.policyName);
+    this.#createItem(key, ledger).reconciler.resume(report?.metadata);
+    if (report && this.#parts.sink.isMislabeled?.(report)) this.#queue.add(key, "coverage");
     if (report) for (const observer of this.#observers) observer.onAdopted?.(ledger, report);
     return open.reduce((sum, { totals }) => sum + totals.occurrences, 0);
   }

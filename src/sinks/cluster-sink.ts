@@ -124,6 +124,8 @@ export function createClusterSink(options: ClusterSinkOptions): ReportSink {
       }
     },
 
+    isMislabeled: (report) => addClusterLabel(report, clusterName) !== report,
+
     async remove(ref, version, signal) {
       try {
         await client.request({

@@ -56,6 +56,8 @@ export interface ReportSink {
   read(ref: ReportRef, signal: AbortSignal): Promise<ReadResult>;
   /** Creates when metadata.resourceVersion is absent, else replaces exactly that version. */
   write(report: Report, signal: AbortSignal): Promise<WriteResult>;
+  /** True for a stored report with another cluster label than a write would give it. */
+  isMislabeled?(report: Report): boolean;
   /** Removes exactly that version. */
   remove(ref: ReportRef, version: ReportVersion, signal: AbortSignal): Promise<RemoveResult>;
 }

@@ -102,6 +102,23 @@ describeReal("a warm standby", () => {
     await expectExact(sent);
   });
 
+  test("a new leader that names the cluster labels every stored report, also those that do not change", async () => {
+    const leader = replicas.start(cluster.kubeconfigPath);
+    await node.waitForClients();
+    const sent = await loadWhile(() => written(7));
+    await leader.waitForReceived(sent);
+    await leader.waitForWritten();
+    const standby = replicas.start(cluster.kubeconfigPath, { PVO_CLUSTER_NAME: "east" });
+    await awaitCaughtUp(standby);
+    expect(await leader.stop()).toBe(0);
+    const listLabels = async () => {
+      const reports = await listReports(cluster);
+      return [...new Set(reports.map(({ metadata }) => metadata.labels?.["reports.kubearmor.com/cluster"]))];
+    };
+    await eventually("the label on each report", async () => (await listLabels()).join() === "east");
+    await expectExact(sent);
+  });
+
   test("a standby is not ready before it could take over without a gap", async () => {
     const leader = replicas.start(cluster.kubeconfigPath);
     await leader.waitForLog("leading");

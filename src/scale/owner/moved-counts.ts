@@ -184,6 +184,7 @@ export class MovedCounts {
   /** Writes the positions with the counts. */
   #mark(sink: ReportSink, sent: ReadonlyMap<string, number>): ReportSink {
     return {
+      isMislabeled: (report) => sink.isMislabeled?.(report) === true,
       list: (signal) => sink.list(signal),
       read: (ref, signal) => sink.read(ref, signal),
       remove: (...args) => sink.remove(...args),

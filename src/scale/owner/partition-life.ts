@@ -153,6 +153,7 @@ function createRenderOptions(
 /** Passes writes only while the partition is held, by the clock at that moment. */
 function guard(sink: ReportSink, isHeld: () => boolean): ReportSink {
   return {
+    isMislabeled: (report) => sink.isMislabeled?.(report) === true,
     list: (signal) => sink.list(signal),
     read: (ref, signal) => sink.read(ref, signal),
     write: async (report, signal) => (isHeld() ? await sink.write(report, signal) : NOT_THE_OWNER),
