@@ -12,7 +12,7 @@ import { HeldProxy } from "../support/held-proxy.ts";
 import { useCluster } from "../support/real-parts.ts";
 import { sumOccurrences } from "../support/reports.ts";
 import { NatsCluster } from "../support/scale/nats-cluster.ts";
-import { ScaleRun } from "../support/scale/scale-run.ts";
+import { ScaleRun, type ScaleRunOptions } from "../support/scale/scale-run.ts";
 
 const missing = findClusterObstacle() ?? findNatsObstacle();
 
@@ -34,11 +34,10 @@ describe.skipIf(isLeftOut)(`scale (${missing ?? "real parts"})`, { timeout: 400_
     nats = undefined;
   });
 
-  /** `through`: how processes reach the server. */
-  async function begin(through?: { url: string }, nodes = 3): Promise<ScaleRun> {
+  async function begin(options: Partial<ScaleRunOptions> = {}): Promise<ScaleRun> {
     nats ??= await NatsServer.start();
     const replicas = nats instanceof NatsCluster ? 3 : 1;
-    run = new ScaleRun({ cluster, nats: through ?? nats, replicas, nodes });
+    run = new ScaleRun({ cluster, nats, replicas, ...options });
     await run.start();
     run.startReader();
     run.startOwner();
@@ -151,7 +150,7 @@ describe.skipIf(isLeftOut)(`scale (${missing ?? "real parts"})`, { timeout: 400_
   });
 
   test("have an open stream in a reader without a node, and none where the only node is not read", async () => {
-    const run = await begin(undefined, 1);
+    const run = await begin({ nodes: 1 });
     run.startReader();
     const of = async (name: string) => await Promise.all(run.readers.map((one) => one.readMetric(name)));
     await eventually("shards for both", async () => (await of("scale_parts_held")).join() === "2,2");
@@ -170,7 +169,7 @@ describe.skipIf(isLeftOut)(`scale (${missing ?? "real parts"})`, { timeout: 400_
     nats = await NatsServer.start();
     const proxy = new HeldProxy(nats.url);
     await proxy.start();
-    const run = await begin({ url: proxy.url.replace("https", "nats") });
+    const run = await begin({ nats: { url: proxy.url.replace("https", "nats") } });
     run.startFlood();
     for (let turn = 0; turn < 2; turn++) {
       await pause(3000);
@@ -209,7 +208,8 @@ describe.skipIf(isLeftOut)(`scale (${missing ?? "real parts"})`, { timeout: 400_
   });
 
   test("declare every alert that is missing when readers and owners come and go", async () => {
-    const run = await begin();
+    // Long enough for a busy machine to renew it: no alert is lost by a Lease that is.
+    const run = await begin({ leaseMs: 15_000 });
     run.startFlood();
     for (let turn = 0; turn < 3; turn++) {
       const [reader, owner] = [run.startReader(), run.startOwner()];

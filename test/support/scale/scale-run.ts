@@ -37,6 +37,8 @@ export interface ScaleRunOptions {
   nodes?: number;
   /** Alerts a second, of each node. */
   ratePerSec?: number;
+  /** After this time without a renewal another process takes what a killed one held. */
+  leaseMs?: number;
   /** Second part of the nodes' addresses, different in each test file. */
   network?: number;
 }
@@ -55,7 +57,7 @@ export class ScaleRun {
   #lastUs = 0;
 
   constructor(options: ScaleRunOptions) {
-    this.#options = { replicas: 1, nodes: 3, ratePerSec: 100, network: 78, ...options };
+    this.#options = { replicas: 1, nodes: 3, ratePerSec: 100, leaseMs: 3000, network: 78, ...options };
   }
 
   /** Starts the nodes and creates their pods. */
@@ -189,7 +191,7 @@ export class ScaleRun {
   }
 
   #startProcess(command: "run" | "collect", env: Record<string, string> = {}): OperatorProcess {
-    const { cluster, nats, replicas } = this.#options;
+    const { cluster, nats, replicas, leaseMs } = this.#options;
     const id = ++this.#started;
     return new OperatorProcess({
       command,
@@ -202,8 +204,8 @@ export class ScaleRun {
         PVO_SCALE_NATS_REPLICAS: String(replicas),
         PVO_SCALE_SHARDS: "4",
         PVO_SCALE_PARTITIONS: "4",
-        PVO_LEADER_ELECTION_LEASE_DURATION_MS: "3000",
-        PVO_LEADER_ELECTION_RENEW_DEADLINE_MS: "2000",
+        PVO_LEADER_ELECTION_LEASE_DURATION_MS: String(leaseMs),
+        PVO_LEADER_ELECTION_RENEW_DEADLINE_MS: String((leaseMs / 3) * 2),
         PVO_LEADER_ELECTION_RETRY_PERIOD_MS: "500",
         PVO_REPORTS_MIN_INTERVAL_MS: "500",
         PVO_REPORTS_MAX_INTERVAL_MS: "2000",
