@@ -16,6 +16,7 @@ import type { NatsSecret } from "../../src/scale/stream/nats-secret.ts";
 import { removeAtOurEnd } from "../../tools/cluster/process.ts";
 import { findNatsObstacle, NatsServer } from "../../tools/nats-server.ts";
 import {
+  encodeAltAddress,
   encodeAltNames,
   forClients,
   forServers,
@@ -74,10 +75,15 @@ describeReal(
     }
 
     /** Opens the stream with the files of a Secret; returns the error, "" for none. */
-    async function open(port: number, secret: NatsSecret, scheme = "tls"): Promise<string> {
+    async function open(
+      port: number,
+      secret: NatsSecret,
+      scheme = "tls",
+      host = "localhost",
+    ): Promise<string> {
       const env = {
         PVO_SCALE_ENABLED: "true",
-        PVO_SCALE_NATS_URL: `${scheme}://localhost:${port}`,
+        PVO_SCALE_NATS_URL: `${scheme}://${host}:${port}`,
         PVO_SCALE_NATS_REPLICAS: "1",
         ...(Object.keys(secret).length > 0 && { PVO_SCALE_NATS_SECRET_PATH: makeFolder(secret) }),
       };
@@ -95,6 +101,18 @@ describeReal(
       const port = await startTls();
       expect(await open(port, trusted)).toBe("");
       expect(await open(port, trusted, "nats")).toBe("");
+    });
+
+    test("is read by an address that its certificate has, not by one that it lacks", async () => {
+      const extensions = [keyUsage(0x80), forServers, encodeAltAddress("127.0.0.1")];
+      const { pem, keyPem } = issueCertificate({ subject: "nats", issuer: ca, extensions });
+      const dir = makeFolder({ "tls.crt": pem, "tls.key": keyPem });
+      const port = await start(`tls { cert_file: "${dir}/tls.crt", key_file: "${dir}/tls.key" }`);
+      expect(await open(port, trusted, "tls", "127.0.0.1")).toBe("");
+      expect(await open(port, trusted)).toContain("scale.nats.secretPath");
+      // Its certificate is for the name localhost.
+      const other = await startTls();
+      expect(await open(other, trusted, "tls", "127.0.0.1")).toContain("scale.nats.secretPath");
     });
 
     test("gets our certificate where it demands one", async () => {

@@ -92,6 +92,12 @@ export function encodeAltNames(...dns: readonly string[]): Buffer {
   );
 }
 
+/** An IPv4 address in place of names. */
+export function encodeAltAddress(address: string): Buffer {
+  const bytes = Buffer.from(address.split(".").map(Number));
+  return encodeExtension("2.5.29.17", encodeDer(TAG.sequence, encodeDer(0x87, bytes)));
+}
+
 /** Permits only names below a domain. */
 export function nameConstraints(domain: string): Buffer {
   const subtree = encodeDer(TAG.sequence, encodeDer(0x82, Buffer.from(domain)));

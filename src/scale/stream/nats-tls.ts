@@ -3,6 +3,8 @@
 
 // TLS of the connection to NATS, from the address and the Secret.
 
+import { isIP } from "node:net";
+import { checkServerIdentity, type PeerCertificate } from "node:tls";
 import type { TlsOptions } from "@nats-io/transport-node";
 import { BusError } from "./bus.ts";
 import type { NatsSecret } from "./nats-secret.ts";
@@ -17,5 +19,17 @@ export function toTls(
       `scale.nats.secretPath: ${cert ? "tls.crt has no tls.key" : "tls.key has no tls.crt"}`,
     );
   const tls = { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) };
-  return Object.keys(tls).length > 0 || url.includes("tls://") ? tls : undefined;
+  if (Object.keys(tls).length === 0 && !url.includes("tls://")) return undefined;
+  return { ...tls, ...{ checkServerIdentity: createIdentityCheck(url) } };
+}
+
+/** The client names no server that is dialed by its IP address, for which Node then takes the name "localhost". */
+function createIdentityCheck(url: string): typeof checkServerIdentity {
+  const hosts = url.split(",").map((one) => new URL(one.trim()).hostname.replace(/^\[|\]$/g, ""));
+  const unnamed = hosts.filter((host) => isIP(host) > 0 || host === "localhost");
+  return (name: string, certificate: PeerCertificate) => {
+    const candidates = name === "localhost" && unnamed.length > 0 ? unnamed : [name];
+    const faults = candidates.map((host) => checkServerIdentity(host, certificate));
+    return faults.includes(undefined) ? undefined : faults[0];
+  };
 }
