@@ -145,6 +145,18 @@ export class ChangeCollector {
   }
 }
 
+/** Believed time between an alert and its arrival, in milliseconds; more is a clock that is behind. */
+const MAX_DELIVERY_MS = 5000;
+
+/**
+ * Returns the time up to which alerts are in a batch, by their own clock: those after the newest in it may have been on
+ * their way at `nowMs`. Without a new alert it is `nowMs`.
+ */
+export function findReadUntil(changes: readonly ReportChange[], nowMs: number): number {
+  const lastUs = Math.max(0, ...changes.flatMap(({ layers }) => layers.map(({ totals }) => totals.lastUs)));
+  return lastUs === 0 ? nowMs : Math.max(nowMs - MAX_DELIVERY_MS, Math.min(nowMs, Math.floor(lastUs / 1000)));
+}
+
 /** Returns the number of rows of all layers. */
 export function countRows(layers: readonly LayerRow[]): number {
   return layers.reduce(

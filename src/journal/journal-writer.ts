@@ -12,7 +12,7 @@ import { hasChanges } from "../aggregate/journal-changes.ts";
 import type { ReportChange } from "../aggregate/ledger/change-log.ts";
 import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import { RetryPolicy } from "../lib/pacing/retry-policy.ts";
-import { ALL, BATCH, type BatchBudget, ChangeCollector, countRows } from "./change-collector.ts";
+import { ALL, BATCH, type BatchBudget, ChangeCollector, countRows, findReadUntil } from "./change-collector.ts";
 import { type Batch, type Journal, JournalError, type RecoveredReport } from "./journal.ts";
 import { JournalOutage, markLost, type PastOutage, toOutageKey } from "./journal-outage.ts";
 import type { JournaledProcess, JournalingParts, JournalStats } from "./journaling-parts.ts";
@@ -221,7 +221,8 @@ export class Journaling {
     const { changes, totalsUntilMs, isAll } = this.#changes.collect(budget, nowMs, first);
     const isQuiet = removed.size + changes.length + this.#carried.length === 0;
     if (isQuiet && this.problem === undefined && this.ageMs < HEARTBEAT_MS) return true;
-    const readUntilMs = (this.#isGapRecorded && totalsUntilMs) || this.#protectedUntilMs;
+    const isCovered = this.#isGapRecorded && totalsUntilMs !== undefined;
+    const readUntilMs = isCovered ? findReadUntil(changes, totalsUntilMs) : this.#protectedUntilMs;
     const batch = { removed: [...removed.keys()], changes: [...this.#carried, ...changes], readUntilMs };
     if (!this.#send(journal, batch, budget === ALL)) {
       this.#changes.undo(changes);

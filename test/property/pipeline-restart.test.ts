@@ -132,6 +132,18 @@ describe("after a kill", () => {
     }
   });
 
+  it("the gap begins with the newest alert in the journal: those after it may have been on their way", async () => {
+    const first = begin();
+    await first.start();
+    await first.clock.advance(1000);
+    first.send(alert({ UpdatedTime: formatTimeAt(300) }));
+    await first.clock.advance(100);
+    const second = begin(first);
+    await second.start();
+    await second.clock.advance(60_000);
+    expect(getGaps(store.reports[0])).toMatchObject([{ kind: "NotRunning", from: formatTimeAt(300) }]);
+  });
+
   it("a report that begins while the stored ones are being loaded has the gap", async () => {
     const [first, killedMs] = await killWithCounts();
     const second = begin(first);
