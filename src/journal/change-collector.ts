@@ -34,8 +34,8 @@ export const ALL: BatchBudget = { reports: Number.POSITIVE_INFINITY, rows: Numbe
 export interface Collected {
   changes: ReportChange[];
   /**
-   * Time until which the journal has the totals of every report with this batch, undefined where it lacks some.
-   * Milliseconds since the epoch.
+   * Time until which the journal has the totals of every report with this batch, by the clock of the alerts; undefined
+   * where it lacks some. Milliseconds since the epoch.
    */
   totalsUntilMs: number | undefined;
   /** True where the journal is complete with this batch. */
@@ -66,7 +66,8 @@ export class ChangeCollector {
     const totalsUntilMs = this.#collectTotals(changes, budget.reports, nowMs);
     const areViolationsDone = this.#collectViolations(changes, budget.rows);
     const isAll = totalsUntilMs === nowMs && areViolationsDone;
-    return { changes: [...changes.values()], totalsUntilMs, isAll };
+    const all = [...changes.values()];
+    return { changes: all, totalsUntilMs: totalsUntilMs && findReadUntil(all, totalsUntilMs), isAll };
   }
 
   /** Gathers only which sets the stored reports hold. */
@@ -152,7 +153,7 @@ const MAX_DELIVERY_MS = 5000;
  * Returns the time up to which alerts are in a batch, by their own clock: those after the newest in it may have been on
  * their way at `nowMs`. Without a new alert it is `nowMs`.
  */
-export function findReadUntil(changes: readonly ReportChange[], nowMs: number): number {
+function findReadUntil(changes: readonly ReportChange[], nowMs: number): number {
   const lastUs = Math.max(0, ...changes.flatMap(({ layers }) => layers.map(({ totals }) => totals.lastUs)));
   return lastUs === 0 ? nowMs : Math.max(nowMs - MAX_DELIVERY_MS, Math.min(nowMs, Math.floor(lastUs / 1000)));
 }

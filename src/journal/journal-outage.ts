@@ -7,7 +7,6 @@
 import type { Aggregator } from "../aggregate/aggregator.ts";
 import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import { reportKey } from "../ingest/violation/violation.ts";
-import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { EpochUs } from "../lib/time.ts";
 import { countOccurrencesLeft } from "./change-collector.ts";
@@ -47,24 +46,36 @@ export class JournalOutage {
 
 /**
  * Marks the reports of which a journal holds counts that were found too late to be continued: those of another process
- * than `writerId`.
+ * than `writerId`. Where that one was killed, or a later one without a journal, counts of any report may be lost.
+ * `startMs`: start of this process, in milliseconds since the epoch.
  */
 export function markLost(
   aggregator: Aggregator,
   { recovered }: Journal,
-  writerId: string,
-  { clock, logger }: { clock: Clock; logger: Logger },
+  { writerId, startMs, logger }: { writerId: string; startMs: number; logger: Logger },
 ): void {
   if (!recovered || recovered.writerId === writerId) return;
   const occurrences = countOccurrencesLeft(recovered.reports);
-  if (occurrences === 0) return;
-  logger.error({ occurrences }, "journal opened late, its counts lost");
-  const nowMs = clock.nowMs();
-  const untilUs = toEpochUs(Math.min(recovered.readUntilMs, nowMs));
+  if (occurrences > 0) logger.error({ occurrences }, "journal opened late, its counts lost");
+  const startUs = toEpochUs(startMs);
+  const untilUs = Math.min(toEpochUs(recovered.readUntilMs), startUs);
+  const listed = new Set<string>();
   for (const report of recovered.reports) {
     const fromUs = Math.min(untilUs, ...report.layers.map(({ totals }) => totals.firstUs));
-    aggregator.gaps.addGapTo(report, { kind: KIND, fromUs, toUs: toEpochUs(nowMs) });
+    aggregator.gaps.addGapTo(report, { kind: KIND, fromUs, toUs: startUs });
+    listed.add(toOutageKey(report));
   }
+  if (recovered.isComplete) return;
+  aggregator.gaps.addGapTo(undefined, { kind: KIND, fromUs: untilUs, toUs: startUs });
+  const isConcerned = (ledger: Ledger) => !listed.has(toOutageKey(ledger)) && !isRestart(ledger, startUs);
+  aggregator.gaps.addGap(KIND, untilUs, startUs, isConcerned);
+}
+
+/** True where the report says that no operator ran before the start. */
+function isRestart({ counts }: Ledger, startUs: EpochUs): boolean {
+  return counts.all.coverageGaps.some(
+    ({ kind, fromUs, toUs = startUs }) => kind === "NotRunning" && fromUs <= startUs && toUs >= startUs,
+  );
 }
 
 /** The report's key, as by reportKey. */

@@ -12,7 +12,7 @@ import { hasChanges } from "../aggregate/journal-changes.ts";
 import type { ReportChange } from "../aggregate/ledger/change-log.ts";
 import type { Ledger } from "../aggregate/ledger/ledger.ts";
 import { RetryPolicy } from "../lib/pacing/retry-policy.ts";
-import { ALL, BATCH, type BatchBudget, ChangeCollector, countRows, findReadUntil } from "./change-collector.ts";
+import { ALL, BATCH, type BatchBudget, ChangeCollector, countRows } from "./change-collector.ts";
 import { type Batch, type Journal, JournalError, type RecoveredReport } from "./journal.ts";
 import { JournalOutage, markLost, type PastOutage, toOutageKey } from "./journal-outage.ts";
 import type { JournaledProcess, JournalingParts, JournalStats } from "./journaling-parts.ts";
@@ -57,19 +57,21 @@ export class Journaling {
   readonly #retry: RetryPolicy;
   #retryAtMs = 0;
   #lastBatchMs: number;
+  readonly #startMs: number;
 
   constructor(parts: JournalingParts) {
     this.#soonMs = parts.batchIntervalMs;
     this.#parts = parts;
     this.#retry = new RetryPolicy(parts.clock, RETRY);
     this.#lastBatchMs = parts.clock.monotonicMs();
+    this.#startMs = parts.clock.nowMs();
     const journal = this.#open();
     const before = journal?.recovered;
     this.writerId = before?.writerId ?? parts.freshWriterId;
     const isDamaged = before?.isDamaged ?? journal?.lost !== undefined;
     const mayHaveLost = isDamaged || before?.isComplete === false;
     this.previous = { readUntilMs: before?.readUntilMs, mayHaveLost, isDamaged };
-    this.#protectedUntilMs = before?.readUntilMs ?? parts.clock.nowMs();
+    this.#protectedUntilMs = before?.readUntilMs ?? this.#startMs;
     this.#isGapRecorded = !mayHaveLost && before === undefined;
     this.#changes = new ChangeCollector(this.#unclaimed);
     this.numbers = new SetNumbers(before?.reservedSeq);
@@ -174,7 +176,8 @@ export class Journaling {
     }
     const journal = this.#open();
     if (!journal) return;
-    if (this.#aggregator) markLost(this.#aggregator, journal, this.writerId, this.#parts);
+    const own = { writerId: this.writerId, startMs: this.#startMs, logger: this.#parts.logger };
+    if (this.#aggregator) markLost(this.#aggregator, journal, own);
     if (this.#begin(journal)) this.#write(journal, BATCH);
   }
 
@@ -221,8 +224,7 @@ export class Journaling {
     const { changes, totalsUntilMs, isAll } = this.#changes.collect(budget, nowMs, first);
     const isQuiet = removed.size + changes.length + this.#carried.length === 0;
     if (isQuiet && this.problem === undefined && this.ageMs < HEARTBEAT_MS) return true;
-    const isCovered = this.#isGapRecorded && totalsUntilMs !== undefined;
-    const readUntilMs = isCovered ? findReadUntil(changes, totalsUntilMs) : this.#protectedUntilMs;
+    const readUntilMs = (this.#isGapRecorded && totalsUntilMs) || this.#protectedUntilMs;
     const batch = { removed: [...removed.keys()], changes: [...this.#carried, ...changes], readUntilMs };
     if (!this.#send(journal, batch, budget === ALL)) {
       this.#changes.undo(changes);

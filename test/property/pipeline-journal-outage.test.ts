@@ -289,4 +289,32 @@ describe("a journal that can be opened only after the start", () => {
     ]);
     expect(getOutages("other")).toEqual([]);
   });
+
+  it("marks every report that says nothing of the kill before: a process without a journal may have counted there", async () => {
+    const first = await startSimulation("a.db");
+    first.pipeline.onAlert(alert(), 0);
+    await first.clock.advance(60_000);
+    copyJournal("a.db", "b.db");
+    fault = "locked";
+    const clock = new FakeClock(START_MS + 600_000);
+    const second = new Simulation({
+      store,
+      clock,
+      journal: createFaultyJournal("b.db"),
+      journalId: "writer-k",
+    });
+    await second.start();
+    second.pipeline.onAlert(alert({ UpdatedTime: formatTimeAt(600_000), PolicyName: "meanwhile" }), 0);
+    await second.clock.advance(20_000);
+    fault = undefined;
+    await second.clock.advance(20_000);
+    second.pipeline.onAlert(alert({ UpdatedTime: formatTimeAt(640_000), PolicyName: "later" }), 0);
+    await second.clock.advance(60_000);
+    for (const name of ["meanwhile", "later"]) {
+      const gap = getOutages(name)?.at(-1);
+      expect(Date.parse(gap?.from ?? ""), name).toBeLessThanOrEqual(first.clock.nowMs());
+      expect(gap?.to, name).toBe(formatTimeAt(600_000));
+    }
+    expect(getOutages("no-package-managers")).toEqual([]);
+  });
 });
