@@ -50,7 +50,7 @@ export const scaleMetrics: MetricDefinition[] = [
   {
     name: "policy_violation_scale_lost_occurrences_total",
     type: "counter",
-    help: "Occurrences that are known to be missing in the stream at most, declared as gaps of kind TransportLost.",
+    help: "Upper bound of the occurrences missing in the stream, declared as gaps of kind TransportLost.",
     read: read(({ lost }) => lost),
   },
   {

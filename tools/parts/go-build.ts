@@ -10,7 +10,7 @@ import { dirname, join } from "node:path";
 import type { PartName, PartSource } from "./catalog.ts";
 import { isAlive } from "./lock.ts";
 
-/** Takes one line for a person about what is going on. */
+/** Receives a line of progress. */
 export type OnProgress = (line: string) => void;
 
 const PROGRESS_INTERVAL_MS = 15_000;

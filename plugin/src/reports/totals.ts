@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Totals of what a call is about. A report's list may be cut, its summary never is, so that totals come from summaries
+// Totals of the selected violations. A report's list may be cut, its summary never is, so that totals come from summaries
 // wherever the filter allows it, and are lower bounds elsewhere.
 
 import type { Outcome, Report } from "../../../src/api/v1alpha1.ts";

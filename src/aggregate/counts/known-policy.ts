@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// Facts on a policy in the alerts of its report. Invariant: neither the order of alerts nor of merges has a say.
+// Facts on a policy from the alerts of its report. Invariant: the result does not depend on the order of alerts and merges.
 
 import type { PolicyKind } from "../../api/v1alpha1.ts";
 import type { PolicyFacts } from "../../ingest/violation/violation.ts";
@@ -12,7 +12,7 @@ class NewestValue<T> {
   value: T | undefined;
   us: EpochUs = 0;
 
-  /** Of two at the same microsecond the one that sorts last stays, so that their order has no say. */
+  /** Of two at the same microsecond the one that sorts last stays, in whichever order they arrive. */
   learn(value: T, us: EpochUs): void {
     if (us < this.us) return;
     if (us === this.us && this.value !== undefined && String(value) <= String(this.value)) return;
@@ -30,7 +30,7 @@ export class KnownPolicy {
   severityFloor = 0;
   /** The severity of the report that was rendered last; undefined before the first. */
   renderedSeverity: number | undefined;
-  /** None of those was seen later. */
+  /** Latest time at which one of those violations was seen. */
   #floorUs: EpochUs = 0;
   readonly #kind = new NewestValue<PolicyKind>();
   readonly #tags = new NewestValue<readonly string[]>();
@@ -60,7 +60,7 @@ export class KnownPolicy {
     if (this.#floorUs < beforeUs) this.severityFloor = 0;
   }
 
-  /** `severity` is the floor; the severity of the policy also depends on its violations. */
+  /** Returns the facts, with the floor as severity: that of the policy also depends on its violations. */
   facts(): PolicyFacts {
     return {
       kind: this.#kind.value ?? "Unknown",

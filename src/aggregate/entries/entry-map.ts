@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright The policy-violation-operator Authors
 
-// The violations of one report by their keys, in groups by workload.
-// Invariant: they are added to and subtracted from the memory's usage here and nowhere else. The current one may be
-// deleted while all are visited.
+// The violations of one report by their keys (open addressing with linear probing), in groups by workload.
+// Invariant: memory usage of violations changes here alone. The current one may be deleted while all are visited.
 
 import {
   type Identity,
@@ -129,7 +128,7 @@ export class EntryMap {
     if (share) this.#meter.add(share, share.weigh(entry, entry.pack()), 0);
   }
 
-  /** Takes off what is to be held no more. */
+  /** Releases the memory, cells and evidence of an entry that is removed. */
   #leave(entry: Entry): void {
     const share = entry.group as WorkloadShare;
     this.#meter.cells?.releaseAll(entry);
@@ -169,7 +168,7 @@ export class EntryMap {
     return this.#last;
   }
 
-  /** Entries behind a slot that becomes free move up, so that no search ends before them. */
+  /** Frees a slot; entries behind it move up, so that no search ends before them. */
   #empty(slot: number): void {
     const mask = this.#slots.length - 1;
     let hole = slot;

@@ -15,25 +15,25 @@ export interface EarlyGap {
   toUs: EpochUs | undefined;
 }
 
-/** Reports with gaps of their own. */
+/** Bound of the reports with gaps of their own. */
 const MAX_REPORTS = 10_000;
 
 export class EarlyGaps {
   readonly #byReport = new Map<string, EarlyGap[]>();
   readonly #ofAll: EarlyGap[] = [];
 
-  /** Concerns every report that begins from now on. */
+  /** Adds a gap to every report that begins from now on. */
   addToAll(gap: EarlyGap): void {
     add(this.#ofAll, gap);
   }
 
-  /** Concerns no report that begins later any more. */
+  /** Removes a gap from the reports that begin from now on. */
   removeFromAll(kind: GapKind, fromUs: EpochUs): void {
     const at = this.#ofAll.findIndex((gap) => gap.kind === kind && gap.fromUs === fromUs);
     if (at >= 0) this.#ofAll.splice(at, 1);
   }
 
-  /** Concerns one report, by reportKey. */
+  /** Adds a gap to one report, by reportKey. */
   add(key: string, gap: EarlyGap): void {
     if (this.#ofAll.some((other) => isSame(other, gap))) return;
     const known = this.#byReport.get(key);

@@ -38,14 +38,14 @@ export interface ReportEntriesParts {
 
 /** Violations that were evicted. */
 export interface Eviction {
-  /** Of them. */
+  /** Occurrences of the evicted violations. */
   occurrences: number;
-  /** Violations that a report would have counted before. */
+  /** Violations that a report would have listed before the eviction. */
   known: number;
   us: EpochUs;
 }
 
-/** Entries and cells visited for one eviction, about. */
+/** Approximate bound of the entries and cells visited for one eviction. */
 const MAX_VISITS = 1024;
 /** Entries committed in one step: each is packed, which takes some microseconds. */
 const COMMITS_PER_STEP = 256;
@@ -179,7 +179,7 @@ export class ReportEntries implements CountingReport {
     return unlisted;
   }
 
-  /** As expireEntries; their occurrences stay in the totals. */
+  /** Expires entries as expireEntries does; their occurrences stay in the totals. */
   *forget(until: Expiry, onGone: (gone: Expired) => void = () => {}): Steps {
     const isPending = (entry: Entry) =>
       entry.pending !== undefined || this.pending.lookAtCells(entry).lastUs > 0;
@@ -190,7 +190,7 @@ export class ReportEntries implements CountingReport {
     });
   }
 
-  /** Of those of a group that are visited, none in flight. */
+  /** Evicts up to `count` of the visited violations of a group, none in flight; returns their number. */
   evict(group: EntryGroup, count: number, us: EpochUs): number {
     const times = new Map<Entry, EpochUs>();
     const visited = group.visit(MAX_VISITS, (entry) => {

@@ -9,26 +9,26 @@ import { section, toggle, wholeNumber } from "./setting.ts";
 export const events = section("Kubernetes Events on the pods and nodes that alerts are about.", {
   enabled: toggle({ about: "Sends Events.", default: true }),
   defaultPosture: toggle({
-    about: "Sends Events for alerts of KubeArmor's default posture, which no policy names, too.",
+    about: "Also sends Events for alerts of KubeArmor's default posture, which name no policy.",
     default: false,
   }),
   minGapMs: wholeNumber({
     about:
-      "Length of a gap in the alert stream at which an Event on the operator's own Deployment reports it.",
+      "Minimum length of a gap in the alert stream that an Event on the operator's own Deployment reports.",
     default: MINUTE_MS,
     min: 100,
     max: 24 * HOUR_MS,
     unit: "ms",
   }),
   perObjectBurst: wholeNumber({
-    about: "New Events about one pod or node that may follow each other at once.",
+    about: "Burst of new Events about one pod or node.",
     default: 25,
     min: 1,
     max: 1000,
     unit: "Events",
   }),
   perObjectIntervalMs: wholeNumber({
-    about: "After that burst, one new Event about the same pod or node in this time.",
+    about: "Interval between new Events about one pod or node after that burst.",
     default: 30_000,
     min: 100,
     max: HOUR_MS,
@@ -42,7 +42,7 @@ export const events = section("Kubernetes Events on the pods and nodes that aler
     unit: "Events",
   }),
   burst: wholeNumber({
-    about: "Events that may follow each other at once after a quiet time, over all objects.",
+    about: "Burst of Events after a quiet time, over all objects.",
     default: 50,
     min: 1,
     max: 10_000,

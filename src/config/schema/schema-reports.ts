@@ -76,7 +76,7 @@ export const reports = section("Size and write rate of reports.", {
     unit: "writes",
   }),
   writeBurst: wholeNumber({
-    about: "Report writes that may follow each other at once after a quiet time.",
+    about: "Burst of report writes after a quiet time.",
     default: 40,
     min: 1,
     max: 10_000,

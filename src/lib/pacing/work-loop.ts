@@ -10,7 +10,7 @@ import type { WorkQueue } from "./work-queue.ts";
 export interface WorkLoopOptions {
   queue: WorkQueue;
   clock: Pick<Clock, "monotonicMs" | "after">;
-  /** Keys that are begun in a second, and how many may follow each other at once after a quiet time. */
+  /** Keys begun per second, and the burst of them after a quiet time. */
   perSecond: number;
   burst: number;
   /** Keys processed at a time. */

@@ -2,7 +2,8 @@
 // Copyright The policy-violation-operator Authors
 
 // Reads reports from a cluster with the user's own rights, and explains what the API server refuses.
-// Invariant: a list is whole, or it names what it lacks, or it is an error; nothing is written but an AcceptedViolation that was asked for.
+// Invariant: a list is whole, or it names what it lacks, or it is an error. The only object that is written is an
+// AcceptedViolation, on request.
 
 import {
   API_GROUP,
@@ -39,7 +40,7 @@ export const OPERATOR_LEASE = { namespace: "kubearmor", name: PRODUCT };
 const ACCEPTANCE_PLURAL = "acceptedviolations";
 const BASE = `/apis/${API_GROUP}/${API_VERSION}`;
 const METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
-/** A Tab may not take longer. */
+/** Time limit of a completion. */
 const COMPLETION_TIMEOUT_MS = 2000;
 
 interface Page {

@@ -13,7 +13,7 @@ import { getErrorMessage } from "../../../../src/lib/error-message.ts";
 /** An object in etcd is at most 1.5 MiB. */
 export const MAX_FILE_BYTES = 4 * 1024 * 1024;
 const MAX_PARSE_MS = 10_000;
-/** Reports have neither. An alias repeats what it names, and may do so a billion times. */
+/** Reports have no aliases, and those of a file may expand to a billion values. */
 const OPTIONS = { prettyErrors: false, logLevel: "error", maxAliasCount: 0 } as const;
 
 const CALL = new Script("globalThis[Symbol.for('kubectl-violations.parse')]()");
