@@ -23,6 +23,7 @@ import { ReportReconciler } from "../../reconcile/report-reconciler.ts";
 import { rebaseOn } from "../../report/parse.ts";
 import type { ReportSink } from "../../sinks/report-sink.ts";
 import { formatMoved, parseMoved } from "./moved-marks.ts";
+import { RecentPositions } from "./recent-positions.ts";
 
 export interface MovedCountsParts
   extends Pick<ReconcilerParts, "sink" | "clock" | "logger" | "render" | "onResult" | "onWritten"> {
@@ -77,7 +78,7 @@ export class MovedCounts {
   readonly #parts: MovedCountsParts;
   readonly #targets = new Map<string, Target>();
   /** Positions that were stored from here, by reportKey. */
-  readonly #stored = new Map<string, number>();
+  readonly #stored = new RecentPositions<number>();
   #isOver = false;
 
   constructor(checkpointed: number, parts: MovedCountsParts) {

@@ -28,6 +28,7 @@ import { listMoved } from "./moved-marks.ts";
 import type { OwnerOptions, OwnerParts, PartitionLife } from "./owner-parts.ts";
 import { beginLife, toMovedKey } from "./partition-life.ts";
 import type { PartitionCounters } from "./partition-state.ts";
+import { RecentPositions } from "./recent-positions.ts";
 
 /** Between two looks at the stream, and at what is to be checkpointed. */
 const CHECK_MS = 2_000;
@@ -39,7 +40,7 @@ export class PartitionOwner {
   readonly #parts: OwnerParts;
   readonly #counters: PartitionCounters;
   /** Last writes by uid of the report, for a person may remove the annotation. */
-  readonly #written = new Map<string, { stream: string; position: number }>();
+  readonly #written = new RecentPositions<{ stream: string; position: number }>();
   /** Time at which this process began to own the partition; milliseconds since the epoch. */
   readonly beganMs: number;
   /** Undefined while nothing is loaded. */
