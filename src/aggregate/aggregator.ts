@@ -190,8 +190,7 @@ export class Aggregator {
   #remove(key: string, ledger: Ledger): void {
     this.ledgers.delete(key);
     this.#shares.remove(ledger.namespace);
-    ledger.entries.clear();
-    ledger.subjects.clear();
+    ledger.transfer.discard();
     if (this.#isJournaled) this.removed.set(key, undefined);
   }
 }

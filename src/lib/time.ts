@@ -12,6 +12,8 @@ export const HOUR_MS = 60 * MINUTE_MS;
 
 /** 2255-06-05: the last instant that a double counts exactly in microseconds. */
 const MAX_US = Number.MAX_SAFE_INTEGER;
+/** Microseconds of an hour. */
+export const HOUR_US = 3_600_000_000;
 
 const PATTERN =
   /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d\d):(\d\d))?$/;

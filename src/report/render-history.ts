@@ -4,16 +4,9 @@
 // The history of a summary: written from buckets, and read back into them.
 // Invariant: reading back what was written gives the same buckets.
 
-import {
-  type Bucket,
-  DAY_US,
-  DAYS,
-  emptyHistory,
-  type History,
-  HOUR_US,
-  HOURS,
-} from "../aggregate/counts/history.ts";
+import { type Bucket, DAY_US, DAYS, emptyHistory, type History, HOURS } from "../aggregate/counts/history.ts";
 import type { HistoryEntry, Summary, SummaryHistory } from "../api/v1alpha1.ts";
+import { HOUR_US } from "../lib/time.ts";
 
 /** `2026-11-23T10:00:00` */
 const SECONDS_LENGTH = 19;

@@ -7,13 +7,12 @@
 // buckets; the data survives JSON.
 
 import type { Outcome } from "../../api/v1alpha1.ts";
-import type { EpochUs } from "../../lib/time.ts";
+import { type EpochUs, HOUR_US } from "../../lib/time.ts";
 
 /** Hours kept: that of the newest occurrence and those before it. */
 export const HOURS = 48;
 /** Days kept, likewise. */
 export const DAYS = 31;
-export const HOUR_US = 3_600_000_000;
 export const DAY_US = 24 * HOUR_US;
 
 /** Number of the hour or day since the Unix epoch; occurrences prevented, allowed, unknown. */

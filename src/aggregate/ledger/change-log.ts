@@ -68,7 +68,7 @@ export interface OpenSet {
   totals: Totals;
 }
 
-/** Counts of one entry that are in its only cell. */
+/** Counts of one entry that are all in one cell. */
 export interface CountsInCell {
   counts: HeldCounts;
   facts: CellFacts;
@@ -79,7 +79,7 @@ export interface CountsInCell {
 /** Counts of a set, some of them in cells. */
 export interface PendingCells {
   readonly totals: Totals;
-  /** Counts of an entry without a tally; undefined where its cell has none. */
+  /** Returns the counts of an entry where they are all in one cell; else has them in its tally. */
   readCell(entry: Entry): CountsInCell | undefined;
   /** Has all of them in tallies. */
   takeCells(): Steps;
@@ -200,8 +200,10 @@ export class ChangeLog {
   ): { inFlight: ViolationRow[]; pending: ViolationRow[] } {
     const toInFlightRow = (entry: Entry) => entry.inFlight && toRow(entry, entry.inFlight);
     const inFlight = toRows(this.#inFlight, toInFlightRow, budget);
-    const toPendingRow = (entry: Entry) =>
-      entry.pending ? toRow(entry, entry.pending) : toCellRow(entry, counts);
+    const toPendingRow = (entry: Entry) => {
+      const inCell = counts.readCell(entry);
+      return inCell ? toCellRow(entry, inCell) : entry.pending && toRow(entry, entry.pending);
+    };
     return { inFlight, pending: toRows(this.#pending, toPendingRow, budget - getCost(inFlight)) };
   }
 
@@ -262,9 +264,7 @@ function toRow(entry: Entry, tally: Tally): ViolationRow {
 }
 
 /** Of counts that are in a cell. */
-function toCellRow(entry: Entry, pending: PendingCells): ViolationRow | undefined {
-  const found = pending.readCell(entry);
-  if (!found) return undefined;
+function toCellRow(entry: Entry, found: CountsInCell): ViolationRow {
   const { occurrences, firstUs, lastUs, journaledSecond } = found.counts;
   const { pod, podKey, node, rule } = found.facts;
   const isWanted = isEvidenceWanted(entry, lastUs, journaledSecond);

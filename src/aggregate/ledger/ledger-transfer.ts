@@ -95,6 +95,14 @@ export class LedgerTransfer {
     sets.resetLog();
   }
 
+  /** Forgets everything, of a report that is dropped. */
+  discard(): void {
+    const { subjects, entries } = this.#ledger;
+    entries.map.clear();
+    entries.pending.release();
+    subjects.clear();
+  }
+
   /** Moves the counts of an entry to another, between writes. */
   moveCounts(from: Entry, to: Entry): void {
     this.#ledger.entries.moveCounts(from, to);

@@ -90,7 +90,7 @@ export class Ledger {
     let gone = 0;
     yield* this.#entries.forget({ beforeUs, keptSweep }, (expired) => {
       gone += expired.violations;
-      pending.folded.expired = mergeExpired(pending.folded.expired, expired);
+      pending.totals.expired = mergeExpired(pending.totals.expired, expired);
     });
     this.policy.expireSeverity(beforeUs);
     this.#age.end(this.counts.committed, beforeUs, keptSweep);

@@ -17,7 +17,7 @@ import type { Totals } from "../counts/totals.ts";
 
 /** Holder of the pending totals, which change with each set of counts. */
 interface PendingTotals {
-  readonly folded: Totals;
+  readonly totals: Totals;
 }
 
 /** Holder of the totals in flight that an earlier process left. */
@@ -113,7 +113,7 @@ export class OpenGaps {
   }
 
   get #totals(): Totals {
-    return this.#pending.folded;
+    return this.#pending.totals;
   }
 }
 

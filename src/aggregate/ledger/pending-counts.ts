@@ -2,12 +2,11 @@
 // Copyright The policy-violation-operator Authors
 
 // Counts of a report that no write has taken. Most are in cells until then; the totals include them.
-// Invariant: a count is in a cell or in a tally, and in the totals once. What is in the totals stays in a cell only where
-// that is the only one of its entry, and the entry has no tally.
+// Invariant: a count is in a cell or in a tally, and in the totals or in a sum.
 
 import type { CellCounter } from "../../ingest/cells/cell-owner.ts";
-import type { HeldCounts } from "../../ingest/cells/cell-records.ts";
 import type { CellStore } from "../../ingest/cells/cell-store.ts";
+import { OUTCOMES } from "../../ingest/cells/cell-sums.ts";
 import type { Occurrence } from "../../ingest/occurrence.ts";
 import { runAtOnce, type Steps } from "../../lib/pacing/steps.ts";
 import type { EpochUs } from "../../lib/time.ts";
@@ -18,6 +17,8 @@ import { type Entry, isWritten } from "../entries/entry.ts";
 import { PendingEntries } from "../entries/pending-entries.ts";
 import type { ChangeLog, CountsInCell, PendingCells } from "./change-log.ts";
 
+/** Of a report that no cell counts for. */
+const NO_SUMS = -1;
 /** Cells of which the counts are taken in one step. */
 const CELLS_PER_STEP = 512;
 
@@ -33,27 +34,24 @@ export interface PendingParts {
 }
 
 export class PendingCounts implements CellCounter, PendingCells {
+  readonly sums: number;
   readonly #parts: PendingParts;
   #totals = emptyTotals();
   #entries = new PendingEntries();
-  /** Cells that may have counts that are in no totals yet. */
+  #isReleased = false;
+  /** Cells that may have counts. */
   #counting: number[] = [];
-  /** Cells that may have counts that are in the totals. */
-  #held: number[] = [];
-  /** True where one of those cells is of an entry that a report written now would not count. */
-  #isNewHeld = false;
+  /** True where one of them was of an entry that a report written then would not count. */
+  #hasNewCell = false;
 
   constructor(parts: PendingParts) {
     this.#parts = parts;
+    this.sums = parts.cells?.sums.reserve() ?? NO_SUMS;
   }
 
+  /** Not a copy. */
   get totals(): Totals {
-    this.#foldCells();
-    return this.#totals;
-  }
-
-  /** The totals without what cells have counted since they were looked at; not a copy. */
-  get folded(): Totals {
+    this.takeSums();
     return this.#totals;
   }
 
@@ -69,8 +67,7 @@ export class PendingCounts implements CellCounter, PendingCells {
 
   /** True where an entry with counts was in no write when it got them. */
   get haveNew(): boolean {
-    this.#foldCells();
-    return this.#entries.newEntries > 0 || this.#isNewHeld;
+    return this.#entries.newEntries > 0 || this.#hasNewCell;
   }
 
   /** Gives away all counts. */
@@ -78,7 +75,7 @@ export class PendingCounts implements CellCounter, PendingCells {
     const { entries } = this;
     this.#totals = emptyTotals();
     this.#entries = new PendingEntries();
-    this.#isNewHeld = false;
+    this.#hasNewCell = false;
     return entries;
   }
 
@@ -99,57 +96,63 @@ export class PendingCounts implements CellCounter, PendingCells {
     log?.note(entry);
   }
 
-  /** Returns the tally of an entry, with the counts of its only cell; begins it where there is none. The caller weighs it. */
+  /** Returns the tally of an entry; begins it where there is none. The caller weighs it. */
   tallyOf(entry: Entry): Tally {
-    this.takeOnlyCell(entry);
     return entry.pending ?? this.#beginTally(entry);
   }
 
-  /** Takes the counts of the only cell of an entry, which is going to have others or a tally. */
-  takeOnlyCell(entry: Entry): void {
-    const cell = entry.firstCell;
-    if (cell !== 0 && !entry.pending && this.#isOnlyCell(entry, cell)) this.takeCount(cell, entry);
-  }
-
-  noteCounting(cell: number): void {
-    this.#counting.push(cell);
-    this.#parts.onCounting();
-  }
-
-  /** Leaves the counts in the cell where it is the only one of its entry. */
-  foldCount(cell: number, entry: Entry): void {
-    if (entry.pending || !this.#isOnlyCell(entry, cell)) {
-      this.takeCount(cell, entry);
-      return;
-    }
+  takeSums(): void {
     const { cells } = this.#parts;
-    const counts = cells?.counts.get(cell);
-    if (!cells || !counts || counts.unfolded === 0) return;
-    this.#countCell(cell, entry, counts);
-    cells.counts.setFolded(cell);
-    if (!cells.counts.hold(cell)) return;
-    this.#held.push(cell);
-    this.#isNewHeld ||= !isWritten(entry);
+    if (!cells || this.#isReleased) return;
+    for (const [i, outcome] of OUTCOMES.entries()) {
+      const counts = cells.sums.take(this.sums + i);
+      if (counts) countAlerts(this.#totals, outcome, counts);
+    }
+  }
+
+  /** Gives up the sums, of a report that is dropped. No cell may count for it any more. */
+  release(): void {
+    if (!this.#isReleased) this.#parts.cells?.sums.release(this.sums);
+    this.#isReleased = true;
+  }
+
+  /** What the newest alert of a cell says of the policy is known at the latest when the counts are taken. */
+  noteCounting(cell: number, entry: Entry, sinceUs: EpochUs | undefined): void {
+    const { cells, policy, log, onCounting } = this.#parts;
+    log?.note(entry);
+    if (sinceUs === undefined) return;
+    this.#counting.push(cell);
+    this.#hasNewCell ||= !isWritten(entry);
+    if (cells) policy.learn(cells.owners.factsOf(cell).policy, sinceUs);
+    onCounting();
   }
 
   takeCount(cell: number, entry: Entry): void {
-    const { cells } = this.#parts;
+    const { cells, policy } = this.#parts;
     const counts = cells?.take(cell, entry.pending?.latest);
     if (!cells || !counts) return;
     const isFirst = entry.pending === undefined;
-    if (counts.unfolded > 0) this.#countCell(cell, entry, counts);
-    addCounts(entry.pending ?? this.#beginTally(entry), cells.owners.factsOf(cell), counts);
+    const facts = cells.owners.factsOf(cell);
+    policy.learn(facts.policy, counts.lastUs);
+    addCounts(entry.pending ?? this.#beginTally(entry), facts, counts);
     if (isFirst) this.#parts.updateBytes(entry);
   }
 
-  /** Counts of an entry without a tally; undefined where its cell has none. */
+  /** Returns the counts of an entry where they are all in one cell; else has them in its tally. */
   readCell(entry: Entry): CountsInCell | undefined {
     const { cells } = this.#parts;
-    const cell = entry.firstCell;
-    const counts = entry.pending || cell === 0 ? undefined : cells?.counts.get(cell);
-    if (!counts || !cells) return undefined;
-    const readEvidence = () => cells.counts.journalEvidence(cell);
-    return { counts, facts: cells.owners.factsOf(cell), readEvidence };
+    if (!cells) return undefined;
+    const own = [...this.#cellsOf(entry)];
+    for (const cell of own) cells.counts.unnote(cell);
+    const [only] = own;
+    if (only === undefined || own.length > 1 || entry.pending) {
+      for (const cell of own) this.takeCount(cell, entry);
+      return undefined;
+    }
+    const counts = cells.counts.get(only);
+    if (!counts) return undefined;
+    const readEvidence = () => cells.counts.journalEvidence(only);
+    return { counts, facts: cells.owners.factsOf(only), readEvidence };
   }
 
   /** Number of the cells of an entry, and the time of the newest alert that they have counts of; 0 for none. */
@@ -173,13 +176,11 @@ export class PendingCounts implements CellCounter, PendingCells {
   *takeCells(): Steps {
     const { cells } = this.#parts;
     if (!cells) return;
-    for (const list of [this.#held, this.#counting]) {
-      for (let left = list.length; left > CELLS_PER_STEP; left -= CELLS_PER_STEP) {
-        this.#takeCounts(list.splice(0, CELLS_PER_STEP), cells);
-        yield;
-      }
+    for (let left = this.#counting.length; left > CELLS_PER_STEP; left -= CELLS_PER_STEP) {
+      this.#takeCounts(this.#counting.splice(0, CELLS_PER_STEP), cells);
+      yield;
     }
-    this.#takeCounts([...this.#held.splice(0), ...this.#counting.splice(0)], cells);
+    this.#takeCounts(this.#counting.splice(0), cells);
   }
 
   #takeCounts(list: readonly number[], { counts, owners }: CellStore): void {
@@ -190,33 +191,11 @@ export class PendingCounts implements CellCounter, PendingCells {
     }
   }
 
-  #foldCells(): void {
-    const { cells } = this.#parts;
-    if (this.#counting.length === 0 || !cells) return;
-    for (const cell of this.#counting.splice(0)) {
-      cells.counts.unlist(cell);
-      // A cell may have another owner since.
-      cells.owners.foldCount(cell);
-    }
-  }
-
-  /** Adds what the totals lack. */
-  #countCell(cell: number, entry: Entry, { unfolded, firstUs, lastUs }: HeldCounts): void {
-    const { cells, policy, log } = this.#parts;
-    countAlerts(this.#totals, entry.outcome, { occurrences: unfolded, firstUs, lastUs });
-    if (cells) policy.learn(cells.owners.factsOf(cell).policy, lastUs);
-    log?.note(entry);
-  }
-
   #beginTally(entry: Entry): Tally {
     const tally = emptyTally();
     entry.pending = tally;
     this.#entries.add(entry);
     return tally;
-  }
-
-  #isOnlyCell(entry: Entry, cell: number): boolean {
-    return entry.firstCell === cell && this.#parts.cells?.owners.nextOf(cell) === 0;
   }
 
   *#cellsOf(entry: Entry): Iterable<number> {

@@ -94,11 +94,9 @@ export class ReportEntries implements CountingReport {
     if (to.pending) this.pending.entries.add(to);
   }
 
-  /** Returns the entry of a violation that gets a tally or another cell; begins it where there is none. */
+  /** Returns the entry of a violation; begins it where there is none. */
   obtain({ key, identity }: { key: string; identity: Identity }): Entry {
-    const entry = this.map.get(key) ?? this.map.begin(key, identity, this.unidentified > 0);
-    this.pending.takeOnlyCell(entry);
-    return entry;
+    return this.map.get(key) ?? this.map.begin(key, identity, this.unidentified > 0);
   }
 
   /** Moves what is pending in flight; each entry moves its own when it is next looked at. */

@@ -26,10 +26,10 @@ export const SUBJECT = 7;
 export const RECENT = 0x10000;
 export const OWNED = 0x20000;
 export const IN_USE = 0x40000;
-/** Its owner has received it, and has not looked at its counts since. */
+/** Its counter knows that it has counts, and has not taken them since. */
 export const LISTED = 0x80000;
-/** Its owner has looked at its counts, and has not taken them since. */
-export const HELD = 0x100000;
+/** Its counter knows that its counts have changed, and has not looked at them since. */
+export const NOTED = 0x100000;
 
 export class CellNumbers {
   readonly #chunks: Int32Array[] = [];

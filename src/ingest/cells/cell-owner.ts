@@ -3,7 +3,9 @@
 
 // PORT: the counter behind a cell, and what it takes from the cell.
 
+import type { Outcome } from "../../api/v1alpha1.ts";
 import { TextPool } from "../../lib/collections/text-pool.ts";
+import type { EpochUs } from "../../lib/time.ts";
 import type { KeptEvidence } from "../evidence/evidence.ts";
 import { parseRule } from "../violation/rule.ts";
 import type { ViolationFacts } from "../violation/violation.ts";
@@ -11,6 +13,7 @@ import type { HeldCounts } from "./cell-records.ts";
 
 /** What cells count for; each cell knows its neighbors. */
 export interface CellOwner {
+  readonly outcome: Outcome;
   /** 0 for none. */
   firstCell: number;
   /** Undefined once the owner counts no more. */
@@ -19,10 +22,12 @@ export interface CellOwner {
 
 /** Receives what cells count. */
 export interface CellCounter {
-  /** Receives a cell with the first alert since its counts were looked at. */
-  noteCounting(cell: number): void;
-  /** Adds the counts of a cell to the totals; they may stay in the cell. */
-  foldCount(cell: number, owner: CellOwner): void;
+  /** First of its sums; see CellSums. */
+  readonly sums: number;
+  /** Adds its sums to the totals. */
+  takeSums(): void;
+  /** Receives a cell with the first alert since its counts were looked at; `sinceUs` is its time where it begins them. */
+  noteCounting(cell: number, owner: CellOwner, sinceUs: EpochUs | undefined): void;
   /** Takes the counts of a cell. */
   takeCount(cell: number, owner: CellOwner): void;
 }

@@ -4,8 +4,10 @@
 // Owners of cells, and the cells of each owner as a list.
 // Invariant: a cell is in the list of its owner and in no other.
 
+import { assert } from "../../lib/assert.ts";
 import { base, type CellNumbers, NEXT_CELL, PREVIOUS_CELL } from "./cell-numbers.ts";
 import { type CellFacts, type CellOwner, shareFacts } from "./cell-owner.ts";
+import { OUTCOMES } from "./cell-sums.ts";
 
 export class CellOwners {
   readonly #numbers: CellNumbers;
@@ -31,10 +33,11 @@ export class CellOwners {
     return this.#numbers.at(cell)[base(cell) + NEXT_CELL]!;
   }
 
-  /** Has the owner of a cell add its counts to the totals. */
-  foldCount(cell: number): void {
-    const owner = this.#owners[cell];
-    owner?.counter?.foldCount(cell, owner);
+  /** Where alerts of a cell with an owner are counted, too. */
+  getSum(cell: number): number {
+    const { counter, outcome } = this.#owners[cell] as CellOwner;
+    assert(counter, "the owner of a cell counts");
+    return counter.sums + OUTCOMES.indexOf(outcome);
   }
 
   /** Has the owner of a cell take its counts. */

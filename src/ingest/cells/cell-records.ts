@@ -6,7 +6,7 @@
 // Invariant: all alerts of a record are of one hour of UTC.
 
 import type { RawAlert } from "../../api/alert.ts";
-import type { EpochUs } from "../../lib/time.ts";
+import { type EpochUs, HOUR_US } from "../../lib/time.ts";
 import { type ByteArena, getLength } from "./byte-arena.ts";
 import { SpanPool } from "./span-pool.ts";
 
@@ -18,26 +18,23 @@ export interface RecordCounts {
 
 /** Counts of a record, and what was done with them before they are taken. */
 export interface HeldCounts extends RecordCounts {
-  /** Of the occurrences, those that are in no totals yet. */
-  unfolded: number;
   /** Time of the evidence in the journal, in whole seconds; 0 for none. */
   journaledSecond: number;
 }
 
-const HOUR_US = 3_600_000_000;
 /** Records are reserved by the thousand. */
 const CHUNK_BITS = 10;
 const CHUNK_MASK = (1 << CHUNK_BITS) - 1;
 /** One line of the processor's cache. */
 const RECORD_BYTES = 64;
-/** A record: four doubles, then six integers in the same memory. */
+/** A record: three doubles, then eight integers in the same memory. */
 const DOUBLES = RECORD_BYTES / 8;
 const OCCURRENCES = 0;
 const FIRST = 1;
 const LAST = 2;
-/** Of the occurrences, those that are in the totals. */
-const FOLDED = 3;
 const INTEGERS = RECORD_BYTES / 4;
+/** Where its alerts are counted, too. */
+const SUM = 6;
 const CONTAINER = 8;
 const PLACE = 9;
 /** Bytes of the alert, and bytes that there is room for. */
@@ -67,8 +64,8 @@ export class CellRecords {
     return (this.#next - 1) * RECORD_BYTES + this.#containers.bytes;
   }
 
-  /** Returns a record with no counts. */
-  begin(): number {
+  /** Returns a record with no counts; `sum` is where its alerts are counted, too. */
+  begin(sum: number): number {
     const record = this.#free.pop() ?? this.#next++;
     if (this.#doubles.length <= record >>> CHUNK_BITS) {
       const doubles = new Float64Array(DOUBLES << CHUNK_BITS);
@@ -76,6 +73,7 @@ export class CellRecords {
       this.#integers.push(new Int32Array(doubles.buffer));
     }
     this.#getDoubles(record).fill(0, doublesAt(record), doublesAt(record) + DOUBLES);
+    this.#getIntegers(record)[integersAt(record) + SUM] = sum;
     return record;
   }
 
@@ -98,24 +96,19 @@ export class CellRecords {
     return 1;
   }
 
+  getSum(record: number): number {
+    return this.#getIntegers(record)[integersAt(record) + SUM]!;
+  }
+
   getCounts(record: number): HeldCounts {
     const doubles = this.#getDoubles(record);
     const at = doublesAt(record);
-    const occurrences = doubles[at + OCCURRENCES]!;
     return {
-      occurrences,
+      occurrences: doubles[at + OCCURRENCES]!,
       firstUs: doubles[at + FIRST]!,
       lastUs: doubles[at + LAST]!,
-      unfolded: occurrences - doubles[at + FOLDED]!,
       journaledSecond: this.#getIntegers(record)[integersAt(record) + JOURNALED]!,
     };
-  }
-
-  /** Notes that all occurrences are in the totals. */
-  setFolded(record: number): void {
-    const doubles = this.#getDoubles(record);
-    const at = doublesAt(record);
-    doubles[at + FOLDED] = doubles[at + OCCURRENCES]!;
   }
 
   setJournaled(record: number, second: number): void {

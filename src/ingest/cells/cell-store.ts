@@ -2,7 +2,7 @@
 // Copyright The policy-violation-operator Authors
 
 // One cell for each kind of alert: alerts whose deciding bytes are equal. An alert of a known kind is counted in its
-// cell and nowhere else, until the counts are taken.
+// cell and in a sum of its report, and nowhere else until the counts are taken.
 // Invariant: a cell is found by a hash and then by its bytes, so that two kinds never share one. Cells are bounded in
 // number and bytes; at a bound the next one that was not used of late is forgotten, after its counts were taken.
 
@@ -23,11 +23,11 @@ import {
   CellNumbers,
   CONTAINER,
   HASH_LOW,
-  HELD,
   IN_USE,
   LENGTH,
   LENGTH_MASK,
   LISTED,
+  NOTED,
   OWNED,
   PLACE,
   RECENT,
@@ -38,6 +38,7 @@ import {
 import type { CellFacts, CellOwner, TakenCounts } from "./cell-owner.ts";
 import { CellOwners } from "./cell-owners.ts";
 import { CellRecords } from "./cell-records.ts";
+import { CellSums } from "./cell-sums.ts";
 import { SpanPool } from "./span-pool.ts";
 
 export interface CellBounds {
@@ -65,6 +66,7 @@ export class CellStore implements EvidenceSource {
   readonly owners = new CellOwners(this.#numbers);
   /** Not taken yet. */
   readonly counts: CellCounts;
+  readonly sums = new CellSums();
   /** By cell; there is no cell 0. */
   readonly #evidence: (WireEvidence | undefined)[] = [undefined];
   /** The meaning of cells without an owner, which knows it otherwise. */
@@ -102,6 +104,7 @@ export class CellStore implements EvidenceSource {
     return (
       this.#arena.bytesUsed +
       this.#records.bytes +
+      this.sums.bytes +
       this.size * CELL_BYTES +
       this.#violations.size * VIOLATION_BYTES
     );
@@ -170,14 +173,29 @@ export class CellStore implements EvidenceSource {
       this.owners.takeCount(cell);
       record = 0;
     }
-    if (record === 0) record = numbers[at + RECORD] = this.#records.begin();
+    if (record === 0) record = numbers[at + RECORD] = this.#records.begin(this.owners.getSum(cell));
     const order = this.#records.count(record, timeUs);
     if (order > 0 || (order === 0 && this.#sortsLater(cell, record, raw))) {
       numbers[at + CONTAINER] = this.#records.setAlert(record, raw, numbers[at + CONTAINER]!);
     }
-    if ((numbers[at + LENGTH]! & LISTED) !== 0) return;
-    numbers[at + LENGTH]! |= LISTED;
-    this.owners.get(cell)?.counter?.noteCounting(cell);
+    this.#countSum(cell, this.#records.getSum(record), timeUs);
+    if ((numbers[at + LENGTH]! & NOTED) === 0) this.#note(cell, timeUs);
+  }
+
+  #countSum(cell: number, sum: number, timeUs: EpochUs): void {
+    if (this.sums.count(sum, timeUs)) return;
+    this.owners.get(cell)?.counter?.takeSums();
+    this.sums.count(sum, timeUs);
+  }
+
+  /** Has the counter of a cell hear of its counts. */
+  #note(cell: number, timeUs: EpochUs): void {
+    const numbers = this.#at(cell);
+    const at = base(cell);
+    const owner = this.owners.get(cell);
+    const isListed = (numbers[at + LENGTH]! & LISTED) !== 0;
+    owner?.counter?.noteCounting(cell, owner, isListed ? undefined : timeUs);
+    numbers[at + LENGTH]! |= LISTED | NOTED;
   }
 
   /** Returns the alert looked for last as evidence that lasts. */
@@ -198,7 +216,6 @@ export class CellStore implements EvidenceSource {
     const record = numbers[at + RECORD]!;
     if (record === 0) return undefined;
     numbers[at + RECORD] = 0;
-    numbers[at + LENGTH]! &= ~HELD;
     const counts = this.#records.getCounts(record);
     const { lastUs } = counts;
     let evidence = this.#evidence[cell];

@@ -8,10 +8,10 @@ import {
   DAY_US,
   emptyHistory,
   type History,
-  HOUR_US,
   mergeHistory,
 } from "../../../../src/aggregate/counts/history.ts";
 import type { Outcome, Summary } from "../../../../src/api/v1alpha1.ts";
+import { HOUR_US } from "../../../../src/lib/time.ts";
 import { parseHistory, renderHistory } from "../../../../src/report/render-history.ts";
 import { runs, START_US } from "../../../support/gen.ts";
 

@@ -45,7 +45,7 @@ it("totals and journal read counts where they are; only a write takes them", () 
   expect(drainRows(getLedger(bed))).toEqual([]);
 });
 
-it("a second pod takes what the first pod's cell holds, and nothing is counted twice", () => {
+it("the cells of two pods are one row, and nothing is counted twice", () => {
   const bed = createBed();
   bed.send(FILE, { UpdatedTime: formatTimeAt(1) });
   bed.send(FILE, { UpdatedTime: formatTimeAt(2) });
@@ -53,7 +53,8 @@ it("a second pod takes what the first pod's cell holds, and nothing is counted t
   bed.send(FILE, OTHER_POD, { UpdatedTime: formatTimeAt(3) });
   bed.send(FILE, { UpdatedTime: formatTimeAt(4) });
   const [row] = drainRows(getLedger(bed));
-  expect([row?.occurrences, row?.pods.map(({ occurrences }) => occurrences)]).toEqual([4, [3, 1]]);
+  expect(row?.occurrences).toBe(4);
+  expect(row?.pods.map(({ occurrences }) => occurrences).sort()).toEqual([1, 3]);
   expect(getLedger(bed).counts.unwritten).toBe(4);
   expect(renderReports(bed.aggregator)[0]?.summary).toMatchObject({ occurrences: 4, pods: 2 });
 });
