@@ -5,36 +5,30 @@
 
 import { describe, expect, test } from "vitest";
 import type { Violation } from "../../src/api/v1alpha1.ts";
-import type { Heartbeat } from "../src/reports/heartbeat.ts";
 import type { ReportSource } from "../src/reports/sources/report-source.ts";
 import {
+  CUT_OFF,
+  createAudited,
   createMemoryReports,
   type PluginOptions,
   report,
+  runEverywhere,
   runPlugin,
+  SILENT,
   violation,
   writeDirectory,
 } from "./session.ts";
-
-const SILENT: Heartbeat = { state: "silent", lease: "kubearmor/pvo", forMs: 720_000 };
-const CUT_OFF: Heartbeat = { state: "cutOff", sinceMs: Date.UTC(2026, 10, 23, 9) };
-const allowed = (mods: Partial<Violation> & Record<string, unknown> = {}) =>
-  violation({ action: "Audit", outcome: "Allowed", ...mods });
-
-async function run(command: readonly string[], options: PluginOptions) {
-  const { code, out, err } = await runPlugin([...command, "-A"], options);
-  return { code, out, err, text: (out + err).replace(/\s+/g, " ") };
-}
 
 describe("explain", () => {
   const coverage = { continuousSince: "2026-11-01T00:00:00.000000Z" };
   const labels = { time: "2026-11-23T09:59:00.000000Z", labels: "app=web" };
   const explained = async (one: Violation, mods: Parameters<typeof report>[2] = {}) =>
-    (await run(["explain", "shop/files"].slice(0, 2), { reports: [report("files", [one], mods)] })).text;
+    (await runEverywhere(["explain", "shop/files"].slice(0, 2), { reports: [report("files", [one], mods)] }))
+      .text;
 
   test("says what held when the report was written, and that alerts do not arrive now", async () => {
     const reports = [report("files", [violation()], { coverage })];
-    const { text, err } = await run(["explain", "shop/files"], { reports, heartbeat: CUT_OFF });
+    const { text, err } = await runEverywhere(["explain", "shop/files"], { reports, heartbeat: CUT_OFF });
     expect(err).toContain("note: alerts may be missing since 2026-11-23 09:00:00 UTC");
     expect(text).toContain(
       "When the report was written, the alert stream had been read without a known gap since",
@@ -60,7 +54,7 @@ describe("explain", () => {
   test("says that the policy was changed since", async () => {
     const object = (changedAt: string) => ({ kind: "KubeArmorPolicy", uid: "u", generation: 2, changedAt });
     const of = (changedAt: string) =>
-      explained(allowed({ latest: labels }), {
+      explained(createAudited({ latest: labels }), {
         policy: { provenance: "Found", objects: [object(changedAt)] },
       });
     expect(await of("2026-11-23T09:59:30.000000Z")).toContain(
@@ -88,14 +82,14 @@ describe("readiness", () => {
   const WHOLE = { continuousSince: "2026-11-01T00:00:00.000000Z" };
   const OLD = { firstSeen: "2026-11-02T10:00:00.000000Z", lastSeen: "2026-11-03T10:00:00.000000Z" };
   const assess = (violations: Violation[], mods: Parameters<typeof report>[2], options: PluginOptions = {}) =>
-    run(["readiness", "files"], {
+    runEverywhere(["readiness", "files"], {
       reports: [report("files", violations, { coverage: WHOLE, ...mods })],
       ...options,
     });
 
   test("is unknown where the operator cannot look the policy up, or its object records no change", async () => {
     const unread = { policy: { provenance: "Unknown" } };
-    expect(await assess([allowed(OLD)], unread)).toMatchObject({
+    expect(await assess([createAudited(OLD)], unread)).toMatchObject({
       code: 3,
       text: expect.stringContaining("unknown if the policy was changed or deleted"),
     });
@@ -104,7 +98,7 @@ describe("readiness", () => {
       text: expect.stringContaining("unknown if the policy was changed or deleted"),
     });
     const objects = [{ kind: "KubeArmorPolicy", uid: "u", generation: 2 }];
-    expect(await assess([allowed(OLD)], { policy: { provenance: "Found", objects } })).toMatchObject({
+    expect(await assess([createAudited(OLD)], { policy: { provenance: "Found", objects } })).toMatchObject({
       code: 3,
     });
   });
@@ -129,7 +123,7 @@ describe("readiness", () => {
   });
 
   test("names violations that expired as such", async () => {
-    const { text } = await assess([allowed()], {
+    const { text } = await assess([createAudited()], {
       expired: { violations: 1, occurrences: 4 },
       summary: { allowed: 7, occurrences: 7 },
     });
@@ -140,7 +134,7 @@ describe("readiness", () => {
   test("of files holds for the time when they were written", async () => {
     const dir = writeDirectory(
       report("a", [violation()], { coverage: WHOLE }),
-      report("b", [allowed(OLD)], { coverage: WHOLE }),
+      report("b", [createAudited(OLD)], { coverage: WHOLE }),
     );
     const of = async (policy: string) =>
       (await runPlugin(["readiness", policy, "--from", dir])).out.replace(/\s+/g, " ");
@@ -149,7 +143,7 @@ describe("readiness", () => {
   });
 
   test("without a report names alerts that were not counted, and an operator that is not running", async () => {
-    const { code, err } = await run(["readiness", "typo"], { reports: [], heartbeat: SILENT });
+    const { code, err } = await runEverywhere(["readiness", "typo"], { reports: [], heartbeat: SILENT });
     expect(code).toBe(3);
     expect(err).toContain("note: the operator has not renewed");
     expect(err).toContain("its alerts were not counted");

@@ -3,11 +3,9 @@
 
 import { describe, expect, test } from "vitest";
 import type { Report, Violation } from "../../src/api/v1alpha1.ts";
-import { report, runPlugin, violation } from "./session.ts";
+import { createAudited, report, runPlugin, violation } from "./session.ts";
 
 const WHOLE = { continuousSince: "2026-11-01T00:00:00.000000Z" };
-const audited = (mods: Partial<Violation> & Record<string, unknown> = {}) =>
-  violation({ action: "Audit", outcome: "Allowed", ...mods });
 const OLD = { firstSeen: "2026-11-02T10:00:00.000000Z", lastSeen: "2026-11-03T10:00:00.000000Z" };
 
 async function runReadiness(violations: Violation[], coverage: object = WHOLE, ...flags: string[]) {
@@ -19,8 +17,8 @@ async function runReadiness(violations: Violation[], coverage: object = WHOLE, .
 describe("a policy", () => {
   test("is not ready while blocking would stop something, and what would break is shown", async () => {
     const { code, out } = await runReadiness([
-      audited(),
-      audited({ id: "00000000000000ab", workload: { kind: "Pod", name: "x" } }),
+      createAudited(),
+      createAudited({ id: "00000000000000ab", workload: { kind: "Pod", name: "x" } }),
     ]);
     expect(code).toBe(1);
     expect(out).toBe(`p: not ready
@@ -34,7 +32,7 @@ COUNT  LAST SEEN  WORKLOAD    ACCEPTED BY  VIOLATION
   });
 
   test("is not ready for what is accepted: blocking would stop that, too", async () => {
-    const { code, out } = await runReadiness([audited({ accepted: { by: "backup" } })]);
+    const { code, out } = await runReadiness([createAudited({ accepted: { by: "backup" } })]);
     expect(code).toBe(1);
     expect(out).toContain(
       "1 of them is accepted, and would be blocked all the same: allow them in the policy first.",
@@ -43,7 +41,7 @@ COUNT  LAST SEEN  WORKLOAD    ACCEPTED BY  VIOLATION
   });
 
   test("is ready when nothing occurred in a time without a gap", async () => {
-    const { code, out } = await runReadiness([audited(OLD)]);
+    const { code, out } = await runReadiness([createAudited(OLD)]);
     expect(code).toBe(0);
     expect(out).toBe(
       "p: ready\nIn the last 7 days nothing occurred that blocking would have stopped. The last one was 20d ago.\n",
@@ -68,7 +66,7 @@ COUNT  LAST SEEN  WORKLOAD    ACCEPTED BY  VIOLATION
       "only since 2026-11-22 00:01:00 UTC",
     ],
   ])("is unknown when %s", async (_name, coverage, why) => {
-    const { code, out } = await runReadiness([audited(OLD)], coverage);
+    const { code, out } = await runReadiness([createAudited(OLD)], coverage);
     expect(code).toBe(3);
     expect(out).toContain("p: unknown\n");
     expect(out).toContain(why);
@@ -76,7 +74,12 @@ COUNT  LAST SEEN  WORKLOAD    ACCEPTED BY  VIOLATION
 
   test("is unknown while a gap lasts, however long ago it began", async () => {
     const recent = [{ kind: "NodeDown", from: "2026-11-02T00:00:00.000000Z" }];
-    const { code, out } = await runReadiness([audited(OLD)], { ...WHOLE, gaps: 1, lowerBound: true, recent });
+    const { code, out } = await runReadiness([createAudited(OLD)], {
+      ...WHOLE,
+      gaps: 1,
+      lowerBound: true,
+      recent,
+    });
     expect(code).toBe(3);
     expect(out).toContain("unknown\nA gap has not ended. From 2026-11-02 00:00:00 UTC nodes");
   });
@@ -88,7 +91,7 @@ COUNT  LAST SEEN  WORKLOAD    ACCEPTED BY  VIOLATION
   ])("that %s", async (_name, object, provenance, code) => {
     const objects =
       object === undefined ? [] : [{ kind: "KubeArmorPolicy", generation: 2, uid: "u", ...object }];
-    for (const one of [audited(OLD), violation(OLD)]) {
+    for (const one of [createAudited(OLD), violation(OLD)]) {
       const reports = [report("p", [one], { coverage: WHOLE, policy: { provenance, objects } })];
       expect(await runPlugin(["readiness", "p", "-n", "shop"], { reports })).toMatchObject({ code });
     }
@@ -103,7 +106,7 @@ COUNT  LAST SEEN  WORKLOAD    ACCEPTED BY  VIOLATION
       lastSeen: OLD.lastSeen,
     };
     const reports = [
-      report("p", [audited(OLD)], {
+      report("p", [createAudited(OLD)], {
         coverage: { continuousSince: "2026-01-01T00:00:00.000000Z" },
         summary,
         expired,
@@ -115,7 +118,7 @@ COUNT  LAST SEEN  WORKLOAD    ACCEPTED BY  VIOLATION
   });
 
   describe("with a list that is cut", () => {
-    const cut = (summary: object, violations: Violation[] = [audited(OLD)]) =>
+    const cut = (summary: object, violations: Violation[] = [createAudited(OLD)]) =>
       report("p", violations, { coverage: WHOLE, summary, omitted: { violations: 2, occurrences: 9 } });
     const readiness = (one: Report) => runPlugin(["readiness", "p", "-n", "shop"], { reports: [one] });
     const daily = (start: string) => ({ hourly: [], daily: [{ start, allowed: 9 }] });
@@ -152,13 +155,13 @@ COUNT  LAST SEEN  WORKLOAD    ACCEPTED BY  VIOLATION
         ],
       };
       const summary = { allowed: 12, lastSeen: "2026-11-20T10:30:00.000000Z", history };
-      const { code, out } = await readiness(cut(summary, [audited(early)]));
+      const { code, out } = await readiness(cut(summary, [createAudited(early)]));
       expect(code).toBe(3);
       expect(out).toContain("can't be looked at, and may have been allowed.");
     });
 
     test("counts at least", async () => {
-      const { out } = await readiness(cut({ allowed: 12 }, [audited()]));
+      const { out } = await readiness(cut({ allowed: 12 }, [createAudited()]));
       expect(out).toContain("blocking would have stopped at least 1 violation on at least 1 workload.");
     });
 
@@ -174,16 +177,16 @@ COUNT  LAST SEEN  WORKLOAD    ACCEPTED BY  VIOLATION
   });
 
   test("that says Block and is not enforced is marked", async () => {
-    expect((await runReadiness([audited({ action: "Audit (Block)" })])).out).toContain(
+    expect((await runReadiness([createAudited({ action: "Audit (Block)" })])).out).toContain(
       "1 of them should have been blocked already (Audit (Block)): their nodes or pods do not enforce.",
     );
   });
 
   test("is looked at for as long as is asked", async () => {
-    expect((await runReadiness([audited(OLD)], WHOLE, "--window", "21d")).out).toContain(
+    expect((await runReadiness([createAudited(OLD)], WHOLE, "--window", "21d")).out).toContain(
       "p: not ready\nIn the last 21 days",
     );
-    expect((await runReadiness([audited(OLD)], WHOLE, "--window", "1.5h")).out).toContain(
+    expect((await runReadiness([createAudited(OLD)], WHOLE, "--window", "1.5h")).out).toContain(
       "In the last 90m nothing",
     );
   });
@@ -196,7 +199,7 @@ COUNT  LAST SEEN  WORKLOAD    ACCEPTED BY  VIOLATION
 });
 
 test("a limit holds in each form, and says what it leaves out", async () => {
-  const reports = ["a", "b", "c"].map((name) => report(name, [audited()], { coverage: WHOLE }));
+  const reports = ["a", "b", "c"].map((name) => report(name, [createAudited()], { coverage: WHOLE }));
   for (const form of [[], ["-o", "json"]]) {
     const { out, err } = await runPlugin(["readiness", "-A", "--limit", "1", ...form], { reports });
     expect(out).not.toMatch(/\bb\b/);
@@ -206,9 +209,9 @@ test("a limit holds in each form, and says what it leaves out", async () => {
 
 test("all policies are an overview, what is not ready first", async () => {
   const reports = [
-    report("b", [audited(OLD)], { coverage: WHOLE }),
+    report("b", [createAudited(OLD)], { coverage: WHOLE }),
     report("a", [violation()], { coverage: WHOLE }),
-    report("c", [audited()], { coverage: WHOLE }),
+    report("c", [createAudited()], { coverage: WHOLE }),
   ];
   const { code, out } = await runPlugin(["readiness", "-A"], { reports });
   expect(code).toBe(1);

@@ -188,6 +188,20 @@ export function violation(mods: Partial<Violation> & Record<string, unknown> = {
   };
 }
 
+/** A violation that an audit allowed. */
+export function createAudited(mods: Partial<Violation> & Record<string, unknown> = {}): Violation {
+  return violation({ action: "Audit", outcome: "Allowed", ...mods });
+}
+
+/** Runs a command over every namespace; `text` is all that it printed, in one line. */
+export async function runEverywhere(command: readonly string[], options: PluginOptions) {
+  const { code, out, err } = await runPlugin([...command, "-A"], options);
+  return { code, out, err, text: (out + err).replace(/\s+/g, " ") };
+}
+
+export const SILENT: Heartbeat = { state: "silent", lease: "kubearmor/pvo", forMs: 720_000 };
+export const CUT_OFF: Heartbeat = { state: "cutOff", sinceMs: Date.UTC(2026, 10, 23, 9) };
+
 /** A report with what a test says of it; its summary is that of its violations. */
 export function report(
   name: string,

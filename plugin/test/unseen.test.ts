@@ -5,24 +5,23 @@
 // by hand, an operator that stops during a watch.
 
 import { describe, expect, test } from "vitest";
-import type { Report, Violation } from "../../src/api/v1alpha1.ts";
+import type { Report } from "../../src/api/v1alpha1.ts";
 import { FakeClock } from "../../test/support/fake-clock.ts";
-import type { Heartbeat } from "../src/reports/heartbeat.ts";
 import type { ReportSource } from "../src/reports/sources/report-source.ts";
 import {
+  CUT_OFF,
+  createAudited,
   createMemoryReports,
   type PluginOptions,
   report,
+  runEverywhere,
   runPlugin,
+  SILENT,
   violation,
   writeDirectory,
 } from "./session.ts";
 
 const NONE = /\bNo (?:open )?violations found|There is none|None matches/;
-const SILENT: Heartbeat = { state: "silent", lease: "kubearmor/pvo", forMs: 720_000 };
-const CUT_OFF: Heartbeat = { state: "cutOff", sinceMs: Date.UTC(2026, 10, 23, 9) };
-const allowed = (mods: Partial<Violation> & Record<string, unknown> = {}) =>
-  violation({ action: "Audit", outcome: "Allowed", ...mods });
 
 const EXPIRED = report("files", [violation()], {
   expired: { violations: 2, occurrences: 5 },
@@ -32,7 +31,7 @@ const MISSING = report("files", [violation()], {
   coverage: { gaps: 0, throttleNotices: 2, lowerBound: true },
 });
 /** One listed violation is accepted; two more are not listed. */
-const ACCEPTED = report("files", [allowed({ accepted: { by: "known" } })], {
+const ACCEPTED = report("files", [createAudited({ accepted: { by: "known" } })], {
   summary: {
     allowed: 5,
     occurrences: 5,
@@ -43,11 +42,6 @@ const ACCEPTED = report("files", [allowed({ accepted: { by: "known" } })], {
   omitted: { violations: 2, occurrences: 2 },
 });
 
-async function run(command: readonly string[], options: PluginOptions) {
-  const { code, out, err } = await runPlugin([...command, "-A"], options);
-  return { code, out, err, text: (out + err).replace(/\s+/g, " ") };
-}
-
 describe("nothing found", () => {
   const commands = [["list"], ["timeline"], ["audit"], ["audit", "--format", "markdown"]];
   const flags = ["--outcome", "allowed", "--workload", "*"];
@@ -55,7 +49,7 @@ describe("nothing found", () => {
   test.each(commands.map((command) => [command]))(
     "is not none where violations left the list for their age: %j",
     async (command) => {
-      const { text } = await run([...command, ...flags], { reports: [EXPIRED] });
+      const { text } = await runEverywhere([...command, ...flags], { reports: [EXPIRED] });
       expect(text).not.toMatch(NONE);
       expect(text).toContain("No listed violation matches");
       expect(text).toMatch(/2 violations with 5 occurrences left the list for their age/i);
@@ -65,7 +59,7 @@ describe("nothing found", () => {
   test.each(commands.map((command) => [command]))(
     "is not none where alerts are known to be missing: %j",
     async (command) => {
-      const { text } = await run([...command, ...flags], { reports: [MISSING] });
+      const { text } = await runEverywhere([...command, ...flags], { reports: [MISSING] });
       expect(text).not.toMatch(NONE);
       expect(text).toMatch(/alerts are known to be missing in 1 report \(shop\/files\)/i);
     },
@@ -75,7 +69,7 @@ describe("nothing found", () => {
     "is no claim of the audit with an operator that may not count: %j",
     async (heartbeat) => {
       for (const format of ["html", "markdown"]) {
-        const { text } = await run(["audit", "--format", format], { reports: [], heartbeat });
+        const { text } = await runEverywhere(["audit", "--format", format], { reports: [], heartbeat });
         expect(text).not.toMatch(NONE);
         expect(text).toContain("No listed violation matches.");
         expect(text).not.toContain("no violation");
@@ -84,16 +78,22 @@ describe("nothing found", () => {
   );
 
   test("is none where all was looked at", async () => {
-    expect((await run(["list"], { reports: [] })).err).toBe("No violations found in any namespace.\n");
-    expect((await run(["timeline"], { reports: [] })).err).toBe("No violations found in any namespace.\n");
-    expect((await run(["audit"], { reports: [] })).text).toContain("There is none.");
-    const filtered = await run(["audit", "--workload", "db"], { reports: [report("files", [violation()])] });
+    expect((await runEverywhere(["list"], { reports: [] })).err).toBe(
+      "No violations found in any namespace.\n",
+    );
+    expect((await runEverywhere(["timeline"], { reports: [] })).err).toBe(
+      "No violations found in any namespace.\n",
+    );
+    expect((await runEverywhere(["audit"], { reports: [] })).text).toContain("There is none.");
+    const filtered = await runEverywhere(["audit", "--workload", "db"], {
+      reports: [report("files", [violation()])],
+    });
     expect(filtered.text).toContain("None matches.");
   });
 
   test.each([[["list"]], [["timeline"]]])("behind acceptances is nothing open: %j", async (command) => {
     const reports = [report("files", [violation({ accepted: { by: "known" } })])];
-    const { err } = await run([...command, "--workload", "*"], { reports });
+    const { err } = await runEverywhere([...command, "--workload", "*"], { reports });
     expect(err).toMatch(/^No open violations found in any namespace\.\n1 accepted violation is not shown/);
   });
 
@@ -113,7 +113,7 @@ test("a time in which nothing was read is not shown as quiet", async () => {
   const at = { firstSeen: "2026-11-23T09:30:00.000000Z", lastSeen: "2026-11-23T09:59:00.000000Z" };
   const of = async (coverage: object, ...flags: string[]) =>
     (
-      await run(["timeline", "--window", "5h", ...flags], {
+      await runEverywhere(["timeline", "--window", "5h", ...flags], {
         reports: [report("files", [violation(at)], { coverage })],
       })
     ).text;
@@ -138,7 +138,7 @@ test("a time in which nothing was read is not shown as quiet", async () => {
 
 describe("data for programs", () => {
   const read = async (options: PluginOptions, ...flags: string[]) =>
-    JSON.parse((await run(["list", "-o", "json", ...flags], options)).out);
+    JSON.parse((await runEverywhere(["list", "-o", "json", ...flags], options)).out);
 
   test.each<[string, PluginOptions, RegExp]>([
     ["an operator that is not running", { reports: [], heartbeat: SILENT }, /is not running/],
@@ -182,10 +182,12 @@ test("accepted violations beyond the list are at least those that are listed", a
   };
   const accepted = violation({ accepted: { by: "known" } });
   const reports = [report("files", [accepted], { summary, omitted: { violations: 2, occurrences: 7 } })];
-  expect((await run(["list"], { reports })).err).toContain("At least 1 accepted violation is not shown");
+  expect((await runEverywhere(["list"], { reports })).err).toContain(
+    "At least 1 accepted violation is not shown",
+  );
   // One of those that are not listed may match.
   for (const command of ["list", "timeline"]) {
-    const { err } = await run([command, "--workload", "other"], { reports });
+    const { err } = await runEverywhere([command, "--workload", "other"], { reports });
     expect(err).toMatch(/^No open violations found in any namespace\./);
   }
 });
@@ -251,9 +253,12 @@ describe("the gate", () => {
 
   test("names in each form what left the list, where that may be of the time looked at", async () => {
     for (const form of FORMS) {
-      const { code, out } = await run(["gate", "--outcome", "allowed", "--since", "60d", "-o", form], {
-        reports: [EXPIRED],
-      });
+      const { code, out } = await runEverywhere(
+        ["gate", "--outcome", "allowed", "--since", "60d", "-o", form],
+        {
+          reports: [EXPIRED],
+        },
+      );
       expect({ form, code }).toEqual({ form, code: 0 });
       expect(out).toMatch(/2 violations with 5 occurrences left the list for their age/i);
     }
@@ -269,7 +274,9 @@ describe("the gate", () => {
   });
 
   test("counts the reports of the policy that was asked for alone", async () => {
-    const { out } = await run(["gate", "--policy", "typo"], { reports: [report("files", [violation()])] });
+    const { out } = await runEverywhere(["gate", "--policy", "typo"], {
+      reports: [report("files", [violation()])],
+    });
     expect(out).toContain("Looked at 0 reports in any namespace");
     const json = await run(["gate", "--policy", "typo", "-o", "json"], {
       reports: [report("files", [violation()])],
@@ -279,12 +286,12 @@ describe("the gate", () => {
 
   test("is unknown with a baseline that is in part of another cluster", async () => {
     const of = (cluster: string, namespace: string): Report => {
-      const one = report("p", [allowed()], { namespace });
+      const one = report("p", [createAudited()], { namespace });
       return { ...one, metadata: { ...one.metadata, labels: { "reports.kubearmor.com/cluster": cluster } } };
     };
     const dir = writeDirectory(of("staging", "shop"), of("production", "web"));
     const reports = [of("production", "shop"), of("production", "web")];
-    const { code, out } = await run(["gate", "--baseline", dir], { reports });
+    const { code, out } = await runEverywhere(["gate", "--baseline", dir], { reports });
     expect(code).toBe(3);
     expect(out.replace(/\s+/g, " ")).toContain(
       "the baseline may be of another cluster: it has shop/p of the cluster staging, and the reports are of the cluster production;",
@@ -293,7 +300,7 @@ describe("the gate", () => {
 
   test("says of violations that are not listed that no acceptance is known to cover them", async () => {
     for (const form of FORMS) {
-      const { code, out } = await run(["gate", "--all", "-o", form], { reports: [ACCEPTED] });
+      const { code, out } = await runEverywhere(["gate", "--all", "-o", form], { reports: [ACCEPTED] });
       expect(code).toBe(1);
       if (form !== "json") expect(out).toMatch(/are not known to be accepted/);
       expect(out).not.toMatch(/\d open violation/);
@@ -345,10 +352,12 @@ test("the audit claims no enforcement where reports could not be read", async ()
       yield report("files", [violation()], { coverage: { continuousSince: "2026-11-01T00:00:00.000000Z" } });
     },
   };
-  const { text } = await run(["audit"], { reports: source });
+  const { text } = await runEverywhere(["audit"], { reports: source });
   expect(text).toContain("is unknown: reports could not be read.");
 });
 
 test("the audit marks accepted violations as a lower bound where a list is cut", async () => {
-  expect((await run(["audit"], { reports: [ACCEPTED] })).out).toMatch(/≥ 1<\/strong>accepted violation/);
+  expect((await runEverywhere(["audit"], { reports: [ACCEPTED] })).out).toMatch(
+    /≥ 1<\/strong>accepted violation/,
+  );
 });

@@ -8,7 +8,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { emptyTotals, type Totals } from "../aggregate/counts/totals.ts";
 import type { LayerRow, ViolationRow } from "../aggregate/ledger/change-log.ts";
 import type { Evidence } from "../api/v1alpha1.ts";
-import { identityKey, type PolicyFacts, parseIdentityKey } from "../ingest/violation/violation.ts";
+import { isIdentityKey, type PolicyFacts } from "../ingest/violation/violation.ts";
 import type { Recovered, RecoveredReport } from "./journal.ts";
 import { computeChecksum } from "./row-checksum.ts";
 
@@ -122,15 +122,6 @@ class Reader {
       occurrences: Number(occurrences),
       lastUs: Number(lastUs),
     });
-  }
-}
-
-/** A key of another version of this program has other parts. */
-function isIdentityKey(key: string): boolean {
-  try {
-    return identityKey(parseIdentityKey(key)) === key;
-  } catch {
-    return false;
   }
 }
 

@@ -19,7 +19,7 @@ import { getRule } from "../ingest/violation/rule.ts";
 import { earlyContainer, type Identity, identityKey, podKey } from "../ingest/violation/violation.ts";
 import { type EpochUs, parseMicroTime } from "../lib/time.ts";
 import { reportedKind } from "./provenance.ts";
-import { parseHistory } from "./render-history.ts";
+import { parseHistory, toCount } from "./render-history.ts";
 
 /** Whether it is the report of its policy; any other is not ours to continue. */
 export function isNamedRight(report: Report): boolean {
@@ -51,10 +51,10 @@ export function rebaseOn(ledger: Ledger, report: Report | undefined, deletedUs?:
 
 function parseDistinct({ summary }: Report): Omit<Base, "totals" | "entries"> {
   return {
-    violations: count(summary?.violations),
-    workloads: count(summary?.workloads),
-    pods: count(summary?.pods),
-    nodes: count(summary?.nodes),
+    violations: toCount(summary?.violations),
+    workloads: toCount(summary?.workloads),
+    pods: toCount(summary?.pods),
+    nodes: toCount(summary?.nodes),
   };
 }
 
@@ -64,25 +64,25 @@ function parseTotals({ summary, coverage, expired }: Report, entries: readonly E
   for (const { outcome, committed } of entries) {
     if (committed) countOutcome(listed, outcome, committed.occurrences, committed.firstUs, committed.lastUs);
   }
-  const prevented = Math.max(listed.prevented, count(summary?.prevented));
-  const allowed = Math.max(listed.allowed, count(summary?.allowed));
-  const unknown = Math.max(listed.unknown, count(summary?.unknown));
+  const prevented = Math.max(listed.prevented, toCount(summary?.prevented));
+  const allowed = Math.max(listed.allowed, toCount(summary?.allowed));
+  const unknown = Math.max(listed.unknown, toCount(summary?.unknown));
   const lastUs = Math.max(listed.lastUs, time(summary?.lastSeen) ?? 0);
   return {
-    occurrences: Math.max(prevented + allowed + unknown, count(summary?.occurrences)),
+    occurrences: Math.max(prevented + allowed + unknown, toCount(summary?.occurrences)),
     prevented,
     allowed,
     unknown,
     firstUs: Math.min(listed.firstUs, time(summary?.firstSeen) ?? lastUs),
     lastUs,
     history: parseHistory(summary),
-    gaps: count(coverage?.gaps),
-    throttleNotices: count(coverage?.throttleNotices),
-    rejected: count(coverage?.rejected),
-    withoutDetails: count(coverage?.withoutDetails),
+    gaps: toCount(coverage?.gaps),
+    throttleNotices: toCount(coverage?.throttleNotices),
+    rejected: toCount(coverage?.rejected),
+    withoutDetails: toCount(coverage?.withoutDetails),
     expired: {
-      violations: count(expired?.violations),
-      occurrences: count(expired?.occurrences),
+      violations: toCount(expired?.violations),
+      occurrences: toCount(expired?.occurrences),
     },
     coverageGaps: parseGaps(coverage),
   };
@@ -134,7 +134,7 @@ function readEarly(
 function toTally(namespace: string | undefined, policy: Policy, violation: Violation): Tally {
   const lastUs = time(violation.lastSeen) ?? time(violation.firstSeen) ?? 0;
   const tally: Tally = {
-    occurrences: count(violation.occurrences),
+    occurrences: toCount(violation.occurrences),
     firstUs: time(violation.firstSeen) ?? lastUs,
     lastUs,
     pods: new Pods(),
@@ -157,15 +157,11 @@ function restorePod(tally: Tally, namespace: string | undefined, pod: ViolationP
     podKey(namespace, pod.name, node),
     pod.name,
     node,
-    count(pod.occurrences),
+    toCount(pod.occurrences),
     time(pod.lastSeen) ?? 0,
   );
 }
 
 function time(text: string | undefined): EpochUs | undefined {
   return text === undefined ? undefined : parseMicroTime(text);
-}
-
-function count(value: number | undefined): number {
-  return value !== undefined && Number.isSafeInteger(value) && value >= 0 ? value : 0;
 }

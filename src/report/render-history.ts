@@ -49,12 +49,13 @@ function parseBuckets(
     const index = (Date.parse(start) * 1000) / unitUs;
     const newest = buckets.at(-1)?.[0] ?? -1;
     if (!Number.isInteger(index) || index <= newest) continue;
-    buckets.push([index, count(prevented), count(allowed), count(unknown)]);
+    buckets.push([index, toCount(prevented), toCount(allowed), toCount(unknown)]);
   }
   const oldest = (buckets.at(-1)?.[0] ?? 0) - window;
   return buckets.filter(([index]) => index > oldest);
 }
 
-function count(value: number | undefined): number {
+/** Takes a number of a stored report that is no count for 0. */
+export function toCount(value: number | undefined): number {
   return value !== undefined && Number.isSafeInteger(value) && value >= 0 ? value : 0;
 }

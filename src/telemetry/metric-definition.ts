@@ -3,7 +3,7 @@
 
 // The definition of a metric: name, type, help, labels and the function that reads its value at a scrape.
 
-import type { MetricsSource } from "./metrics-source.ts";
+import type { Counts, MetricsSource } from "./metrics-source.ts";
 
 /** One series of a metric. */
 export interface Sample {
@@ -18,4 +18,9 @@ export interface MetricDefinition {
   help: string;
   labels?: readonly string[];
   read: (source: MetricsSource) => number | Sample[];
+}
+
+/** Returns one sample for each count, with its key as the value of `label`. */
+export function toSamples(label: string, counts: Counts): Sample[] {
+  return Object.entries(counts).map(([key, value]) => ({ labels: { [label]: key }, value }));
 }

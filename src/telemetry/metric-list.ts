@@ -7,16 +7,11 @@
 
 import { contextMetrics } from "./context-metrics.ts";
 import { journalMetrics } from "./journal-metrics.ts";
-import type { MetricDefinition, Sample } from "./metric-definition.ts";
-import type { Counts } from "./metrics-source.ts";
+import { type MetricDefinition, toSamples } from "./metric-definition.ts";
 import { openReportMetrics } from "./openreport-metrics.ts";
 import { streamMetrics } from "./stream-metrics.ts";
 
 const MS_PER_SECOND = 1000;
-
-function toSamples(label: string, counts: Counts): Sample[] {
-  return Object.entries(counts).map(([key, value]) => ({ labels: { [label]: key }, value }));
-}
 
 const alerts: MetricDefinition[] = [
   {

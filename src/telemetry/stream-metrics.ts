@@ -3,14 +3,9 @@
 
 // The metrics of the alert stream and of its security: a part of metric-list.ts.
 
-import type { MetricDefinition, Sample } from "./metric-definition.ts";
-import type { Counts } from "./metrics-source.ts";
+import { type MetricDefinition, toSamples } from "./metric-definition.ts";
 
 const MS_PER_SECOND = 1000;
-
-function toSamples(label: string, counts: Counts): Sample[] {
-  return Object.entries(counts).map(([key, value]) => ({ labels: { [label]: key }, value }));
-}
 
 /** About the alert stream. */
 export const streamMetrics: MetricDefinition[] = [

@@ -4,6 +4,7 @@
 // Time and chance that several simulated processes share.
 
 import { START_MS } from "../support/gen.ts";
+import { createRandom } from "../support/random.ts";
 
 interface Timer {
   atMs: number;
@@ -16,18 +17,10 @@ export class World {
   nowMs = START_MS;
   readonly #timers = new Set<Timer>();
   #order = 0;
-  #seed: number;
+  readonly random: () => number;
 
   constructor(seed: number) {
-    this.#seed = seed;
-  }
-
-  /** Returns a number in [0, 1): mulberry32. */
-  random(): number {
-    this.#seed = (this.#seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(this.#seed ^ (this.#seed >>> 15), 1 | this.#seed);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+    this.random = createRandom(seed);
   }
 
   pickBelow(n: number): number {

@@ -9,7 +9,8 @@
 import { Session } from "node:inspector/promises";
 import { parseArgs } from "node:util";
 import { createSamples, MutatedRun } from "../support/mutated-run.ts";
-import { createRandom, mutateBytes, mutateJson, type Random } from "../support/mutation.ts";
+import { mutateBytes, mutateJson, type Random } from "../support/mutation.ts";
+import { createRandom } from "../support/random.ts";
 
 type Input = { kind: "bytes"; bytes: Buffer } | { kind: "json"; text: string };
 

@@ -7,6 +7,7 @@
 
 import { afterEach, expect, test } from "vitest";
 import type { OperatorProcess } from "../support/operator.ts";
+import { createRandom } from "../support/random.ts";
 import { useCluster } from "../support/real-parts.ts";
 import { sumOccurrences } from "../support/reports.ts";
 import { NatsCluster } from "../support/scale/nats-cluster.ts";
@@ -19,20 +20,12 @@ const MAX_REPLICAS = 3;
 const cluster = useCluster({ crds: true, namespaces: ["kubearmor", "shop", "bank"] });
 let nats: NatsCluster;
 let run: ScaleRun;
-let seed = SEED;
+const random = createRandom(SEED);
 
 afterEach(async () => {
   await run?.stop();
   await nats?.stop();
 });
-
-/** mulberry32. */
-function random(): number {
-  seed = (seed + 0x6d2b79f5) | 0;
-  let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-  return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-}
 
 function pick<T>(from: readonly T[]): T {
   return from[Math.floor(random() * from.length)] as T;

@@ -15,8 +15,8 @@ import type { KubeArmorNode } from "../../tools/kubearmor-node/node.ts";
 import { startNode } from "../../tools/kubearmor-node/server.ts";
 import { countHeld, type Held, readJournal } from "./crash-left.ts";
 import { eventually } from "./eventually.ts";
-import { createRandom } from "./mutation.ts";
 import { OperatorProcess } from "./operator.ts";
+import { createRandom } from "./random.ts";
 import { listReports, sumOccurrences } from "./reports.ts";
 
 export interface CrashOptions {

@@ -5,6 +5,7 @@
 // monotonic time, as NTP or a person does.
 
 import type { Clock } from "../../src/lib/clock.ts";
+import { createRandom } from "./random.ts";
 
 interface Timer {
   atMs: number;
@@ -19,13 +20,13 @@ export class FakeClock implements Clock {
   #offsetMs = 0;
   #timers: Timer[] = [];
   #order = 0;
-  #seed: number;
+  readonly random: () => number;
   /** Timers ever set. */
   timersSet = 0;
 
   constructor(startMs = Date.UTC(2026, 10, 23, 10), seed = 1) {
     this.#nowMs = startMs;
-    this.#seed = seed;
+    this.random = createRandom(seed);
   }
 
   nowMs(): number {
@@ -39,14 +40,6 @@ export class FakeClock implements Clock {
 
   monotonicMs(): number {
     return this.#nowMs;
-  }
-
-  random(): number {
-    // mulberry32: small, seedable, good enough for jitter.
-    this.#seed = (this.#seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(this.#seed ^ (this.#seed >>> 15), 1 | this.#seed);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
   }
 
   after(ms: number, fn: () => void): () => void {

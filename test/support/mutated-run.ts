@@ -17,7 +17,8 @@ import { decodeJsonAsOracle } from "../property/json-oracle.ts";
 import { findProblems, Simulation } from "../property/pipeline-simulation.ts";
 import { decodeAsOracle } from "../property/wire-oracle.ts";
 import { MEMORY, START_MS } from "./gen.ts";
-import { createRandom, mutateBytes, mutateJson } from "./mutation.ts";
+import { mutateBytes, mutateJson } from "./mutation.ts";
+import { createRandom } from "./random.ts";
 import { toThoroughAlert } from "./thorough-alert.ts";
 
 const MEMORY_OF_TEST = { ...MEMORY, maxViolations: 5000, maxViolationsPerWorkload: 500, maxReports: 500 };

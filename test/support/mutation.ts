@@ -5,18 +5,6 @@
 
 import { NASTY_TEXTS } from "./gen.ts";
 
-/** A random number generator of its own (mulberry32), so that a run can be had again. */
-export function createRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /** Replacements for text and numbers in an alert. */
 const NASTY: readonly unknown[] = [
   ...NASTY_TEXTS,

@@ -155,6 +155,15 @@ export function parseIdentityKey(key: string): Identity {
   };
 }
 
+/** A key of another version of this program has other parts. */
+export function isIdentityKey(key: string): boolean {
+  try {
+    return identityKey(parseIdentityKey(key)) === key;
+  } catch {
+    return false;
+  }
+}
+
 /** The key of a violation without its workload and container. */
 export function namelessKey(key: string): string {
   const parts = settledKey(key).split(SEPARATOR);

@@ -5,7 +5,7 @@
 // Invariant: bytes that are not exactly a delta of this version give no delta, and the reason.
 
 import * as z from "zod";
-import { identityKey, parseIdentityKey } from "../../ingest/violation/violation.ts";
+import { isIdentityKey } from "../../ingest/violation/violation.ts";
 import type { Delta } from "./delta.ts";
 
 /** Version of the messages; another one is not read. */
@@ -160,15 +160,6 @@ export function decodeDelta(bytes: Uint8Array): DecodedDelta {
   }
   const [issue] = parsed.error.issues;
   return { kind: "version", detail: `${issue?.path.join(".") ?? ""}: ${issue?.message ?? "is invalid"}` };
-}
-
-/** A key of another version of this program has other parts. */
-function isIdentityKey(key: string): boolean {
-  try {
-    return identityKey(parseIdentityKey(key)) === key;
-  } catch {
-    return false;
-  }
 }
 
 function isRule(text: string): boolean {
