@@ -278,7 +278,7 @@ describe("the gate", () => {
       reports: [report("files", [violation()])],
     });
     expect(out).toContain("Looked at 0 reports in any namespace");
-    const json = await run(["gate", "--policy", "typo", "-o", "json"], {
+    const json = await runPlugin(["gate", "--policy", "typo", "-o", "json"], {
       reports: [report("files", [violation()])],
     });
     expect(JSON.parse(json.out).lookedAt.reports).toBe(0);
