@@ -11,6 +11,9 @@ import type { Delta } from "./delta.ts";
 /** Version of the messages; another one is not read. */
 export const DELTA_VERSION = 1;
 
+/** Days in the range of dates. */
+const MAX_BUCKET = 100_000_000;
+
 /** What a message is. */
 export type DecodedDelta =
   | { kind: "delta"; delta: Delta }
@@ -22,7 +25,8 @@ export type DecodedDelta =
 const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 const us = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 const name = z.string().max(512);
-const bucket = z.tuple([z.number().int(), count, count, count]);
+/** Hours or days since the epoch: what no date can hold is no time of an alert. */
+const bucket = z.tuple([z.number().int().min(0).max(MAX_BUCKET), count, count, count]);
 const optionalNamespace = z.string().max(253).optional();
 
 const totals = z.strictObject({

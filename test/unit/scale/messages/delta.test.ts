@@ -116,6 +116,13 @@ describe("a delta", () => {
     expect(decodeDelta(encode({ ...good, version: 2 })).kind).toBe("version");
     expect(decodeDelta(encode({ ...good, more: true })).kind).toBe("version");
     expect(decodeDelta(encode({ ...good, seq: 0 })).kind).toBe("version");
+    const reader = createAggregator();
+    count(reader, 0, 1);
+    const report = drain(reader);
+    expect(decodeDelta(encode({ ...good, reports: [report] })).kind).toBe("delta");
+    const history = { ...report.totals.history, hours: [[Number.MAX_SAFE_INTEGER, 1, 0, 0]] };
+    const beyondDates = { ...report, totals: { ...report.totals, history } };
+    expect(decodeDelta(encode({ ...good, reports: [beyondDates] })).kind).toBe("version");
     expect(decodeDelta(encode({ hello: "world" })).kind).toBe("foreign");
     expect(decodeDelta(encode(null)).kind).toBe("foreign");
     expect(decodeDelta(new Uint8Array([0xff, 0xfe])).kind).toBe("foreign");
